@@ -38,7 +38,7 @@ use recvault::{
         recording::{Heard, Recording, State},
         time::Clock,
     },
-    policy::{Action, Decision, Facts, Permit, decide},
+    policy::{Decision, Facts, Permit, action, decide},
     secret::{Token, TokenKind},
     store::{self, Store},
 };
@@ -233,7 +233,7 @@ async fn find(ledger: &Ledger, id: RecordingId) -> Result<Recording, Failure> {
 }
 
 async fn shred(filled: &Filled, recording: Recording) -> Result<(), Failure> {
-    let permit = Permit::of_operator(Action::Shred);
+    let permit = Permit::of_operator(action::Shred);
     let kept = filled
         .vault
         .shred_all(&permit, std::slice::from_ref(&recording), &"bench".parse()?)

@@ -34,7 +34,7 @@ use recvault::{
         time::Clock,
         transcript::{Said, Sentence, Transcript},
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
     secret::{Key, SecretBuffer},
     vault::{Beside, Keeping, PieceOf},
 };
@@ -358,7 +358,7 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
     .unwrap();
     vault
         .seal_transcript(
-            &Permit::of_operator(Action::Shred),
+            &Permit::of_operator(action::Shred),
             None,
             &recording,
             &transcript,
@@ -380,7 +380,7 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
 
     // Shredded, and turned.
     flow.shred(
-        &Permit::of_operator(Action::Shred),
+        &Permit::of_operator(action::Shred),
         recording.id,
         &"test".parse().unwrap(),
     )

@@ -9,7 +9,7 @@ use std::{
 use rand::RngExt as _;
 use recvault::{
     ledger::recordings::{self, Filter},
-    policy::{Action, Permit},
+    policy::{Permit, action},
     store::{self, Store},
 };
 
@@ -126,7 +126,7 @@ async fn shred(filled: &Filled) -> Result<Option<Duration>, Failure> {
     let recording = recordings::find(&mut filled.ledger.read().await?, id)
         .await?
         .ok_or("the recording is in the vault")?;
-    let permit = Permit::of_operator(Action::Shred);
+    let permit = Permit::of_operator(action::Shred);
     let reason = "subject-request".parse()?;
     let begun = Instant::now();
     filled

@@ -13,7 +13,7 @@ use crate::{
         id::{ReceiptId, RecordingId},
         time::Timestamp,
     },
-    policy::Action,
+    policy::action,
 };
 
 /// Why a recording is shredded.
@@ -51,7 +51,7 @@ pub(super) async fn shred(
     Id(id): Id<RecordingId>,
     Document(request): Document<ShredRequest>,
 ) -> Result<Json<ShreddedBody>, Problem> {
-    let permit = bearer.permit(&api, Action::Shred, Some(id)).await?;
+    let permit = bearer.permit(&api, action::Shred, Some(id)).await?;
     let shredded = api.flow.shred(&permit, id, &request.reason).await?;
     Ok(Json(ShreddedBody {
         recording_id: shredded.recording,

@@ -12,7 +12,7 @@ use crate::{
     app::App,
     evidence::drill::{Forgetting, Recovery},
     flow::{DrillOptions, Held},
-    policy::{Action, Permit},
+    policy::{Permit, action},
     vault::Old,
 };
 
@@ -54,7 +54,7 @@ impl Drill {
         };
         let say = |line: &str| out::progress("drill", line);
         let held = flow
-            .drill(&Permit::of_operator(Action::Keys), options, &say)
+            .drill(&Permit::of_operator(action::Keys), options, &say)
             .await?;
         out.facts(&held, || told(&held))?;
         Ok(if held.holds() {

@@ -8,7 +8,7 @@ use super::{Failure, out::Out};
 use crate::{
     app::App,
     flow::{Conflict, RetentionReport, RetentionSweep},
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 
 /// Say what is kept and why, and shred what is kept no longer.
@@ -33,7 +33,7 @@ impl Retention {
         match self {
             Self::Report => {
                 let report = flow
-                    .retention(&Permit::of_operator(Action::Catalogue))
+                    .retention(&Permit::of_operator(action::Catalogue))
                     .await?;
                 out.facts(&report, || reported(&report))?;
             }

@@ -23,7 +23,7 @@ use crate::{
         sid::{AccountSid, CallSid, RecordingSid},
         time::Clock,
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
     vault::Old,
 };
 
@@ -272,7 +272,7 @@ impl World {
             if self
                 .service
                 .flow
-                .turn(&Permit::of_operator(Action::Keys))
+                .turn(&Permit::of_operator(action::Keys))
                 .await?
                 .is_some()
             {
@@ -294,7 +294,7 @@ impl World {
         Ok(self
             .service
             .flow
-            .drill(&Permit::of_operator(Action::Keys), options, &|_| {})
+            .drill(&Permit::of_operator(action::Keys), options, &|_| {})
             .await?)
     }
 

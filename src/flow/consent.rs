@@ -43,7 +43,7 @@ use crate::{
         text::Reference,
         time::Timestamp,
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 
 /// Statements that stand.
@@ -84,14 +84,13 @@ impl Flow {
     /// another. With a time, it is of the version that it names, or of none.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind, or one that does not cover a recording of
+    /// [`Error::NotFound`] for a permit that does not cover a recording of
     /// a conversation that is named; [`Error::Invalid`] with every fault.
     pub async fn record_consents(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Consent>,
         statements: Vec<NewStatement>,
     ) -> Result<Recorded, Error> {
-        require(permit)?;
         let mut faults = Faults::of("statement");
         for (number, statement) in (1..).zip(&statements) {
             statement
@@ -112,12 +111,11 @@ impl Flow {
     /// As [`Self::record_consents`]; each fault names its line.
     pub async fn import_consents(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Consent>,
         format: Format,
         bytes: &[u8],
         dry_run: bool,
     ) -> Result<Imported, Error> {
-        require(permit)?;
         let (told, mut faults) = import::parse(format, bytes);
         for (line, statement) in &told {
             statement
@@ -160,16 +158,15 @@ impl Flow {
     /// theirs. `limit` is 1 to 1000.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind; [`Error::Invalid`] for one that does not
+    /// [`Error::Invalid`] for one that does not
     /// cover every account.
     pub async fn consents_of(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Consent>,
         address: &Address,
         after: Option<(Timestamp, ConsentId)>,
         limit: u16,
     ) -> Result<StatementPage, Error> {
-        require(permit)?;
         everywhere(permit)?;
         let subject = self.0.vault.subject(address);
         let mut items = consents::page(
@@ -188,7 +185,11 @@ impl Flow {
         Ok(StatementPage { items, next })
     }
 
-    async fn enter(&self, permit: &Permit, told: &[NewStatement]) -> Result<Recorded, Error> {
+    async fn enter(
+        &self,
+        permit: &Permit<action::Consent>,
+        told: &[NewStatement],
+    ) -> Result<Recorded, Error> {
         if told
             .iter()
             .any(|told| matches!(told.about, About::Person(_)))
@@ -265,7 +266,12 @@ impl Flow {
         })
     }
 
-    fn row(&self, permit: &Permit, told: &NewStatement, now: Timestamp) -> ConsentRow {
+    fn row(
+        &self,
+        permit: &Permit<action::Consent>,
+        told: &NewStatement,
+        now: Timestamp,
+    ) -> ConsentRow {
         let whom = self.whom(told);
         let id = self.id_of(told, &whom, now);
         let address = match &told.about {
@@ -370,16 +376,8 @@ fn disclosed(text: &str) -> String {
     hex::encode(digest::digest(&digest::SHA256, text.as_bytes()))
 }
 
-fn require(permit: &Permit) -> Result<(), Error> {
-    if permit.action() == Action::Consent {
-        Ok(())
-    } else {
-        Err(Error::NotFound)
-    }
-}
-
 /// What is said of a person holds in every account; who may know of some only must not say it.
-fn everywhere(permit: &Permit) -> Result<(), Error> {
+fn everywhere(permit: &Permit<action::Consent>) -> Result<(), Error> {
     if permit.accounts().is_empty() {
         return Ok(());
     }
@@ -392,7 +390,7 @@ fn everywhere(permit: &Permit) -> Result<(), Error> {
 /// yet, nobody's account is known.
 async fn covers(
     tx: &mut crate::ledger::Tx,
-    permit: &Permit,
+    permit: &Permit<action::Consent>,
     conversations: &[Conversation],
 ) -> Result<(), Error> {
     if permit.accounts().is_empty() || conversations.is_empty() {

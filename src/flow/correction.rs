@@ -21,7 +21,7 @@ use crate::{
         text::LabelValue,
         time::Timestamp,
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
     vault::{self, Keeping},
 };
 
@@ -45,13 +45,10 @@ impl Flow {
     /// [`Error::Invalid`], which names the field; [`Error::Shredded`].
     pub async fn correct(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Correct>,
         id: RecordingId,
         correction: &Correction,
     ) -> Result<Recording, Error> {
-        if permit.action() != Action::Correct {
-            return Err(Error::NotFound);
-        }
         self.check(correction)?;
         let mut tx = self.0.ledger.read().await?;
         let recording = recordings::find(&mut tx, id).await?;

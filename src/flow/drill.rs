@@ -11,7 +11,7 @@ use super::{Error, Flow};
 use crate::{
     evidence::{self, NewEntry},
     model::id::RecordingId,
-    policy::{Action, Permit},
+    policy::{Permit, action},
     vault::{Looked, Old, Sandbox, Say},
 };
 
@@ -55,17 +55,14 @@ impl Flow {
     /// Holds a drill. Beyond its audit entry, nothing of the vault is changed.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind; whatever keeps the drill from being held.
+    /// Whatever keeps the drill from being held.
     /// One that was held and failed is no error.
     pub async fn drill(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Keys>,
         options: DrillOptions,
         say: Say<'_>,
     ) -> Result<Held, Error> {
-        if permit.action() != Action::Keys {
-            return Err(Error::NotFound);
-        }
         let vault = &self.0.vault;
         let sandbox = Sandbox::make(options.sandbox.as_deref())?;
         let forgot = vault.drill_forgetting(&options.old, &sandbox, say).await?;

@@ -16,7 +16,7 @@ use crate::{
         keys, shreds,
     },
     model::{actor::Initiator, name::Tier, time::Timestamp},
-    policy::{Action, Permit},
+    policy::{Permit, action},
     vault::Turned,
 };
 
@@ -113,12 +113,9 @@ impl Flow {
     /// Turns the epoch now. `None` while another process does.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind; custody's, the store's or the ledger's.
+    /// Custody's, the store's or the ledger's.
     /// The next try goes on from where it ended.
-    pub async fn turn(&self, permit: &Permit) -> Result<Option<Turned>, Error> {
-        if permit.action() != Action::Keys {
-            return Err(Error::NotFound);
-        }
+    pub async fn turn(&self, permit: &Permit<action::Keys>) -> Result<Option<Turned>, Error> {
         self.turn_as(permit.initiator()).await
     }
 
@@ -134,11 +131,11 @@ impl Flow {
     /// turn at once. Whose it was.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind; the ledger's.
-    pub async fn release_turn(&self, permit: &Permit) -> Result<Option<Holding>, Error> {
-        if permit.action() != Action::Keys {
-            return Err(Error::NotFound);
-        }
+    /// The ledger's.
+    pub async fn release_turn(
+        &self,
+        permit: &Permit<action::Keys>,
+    ) -> Result<Option<Holding>, Error> {
         let actor = permit.initiator();
         let released = self.0.ledger.unit("epoch.release_turn", async |mut unit| {
             let now = self.now();
@@ -170,13 +167,10 @@ impl Flow {
     /// As [`Flow::turn`].
     pub async fn rotate(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Keys>,
         tier: Option<&Tier>,
         dry_run: bool,
     ) -> Result<Rotated, Error> {
-        if permit.action() != Action::Keys {
-            return Err(Error::NotFound);
-        }
         if dry_run {
             let pages =
                 keys::count_pages(&mut self.0.ledger.read().await?, tier.map(Tier::as_str)).await?;

@@ -31,7 +31,7 @@ use crate::{
         subject::Address,
         time::Timestamp,
     },
-    policy::{self, Action, Decision, Denial, Reason, decide},
+    policy::{self, Decision, Denial, Reason, action, decide},
 };
 
 /// Recordings looked up, and refusals written down, at a time.
@@ -137,11 +137,12 @@ impl Flow {
         ) {
             return Err(self.refuse_request(principal, "export", denial).await?);
         }
-        let against = |action| {
-            policy::permit(principal, action, &self.0.rulebook, now)
-                .map_or_else(|denial| Why::all(&denial), |_| Vec::new())
-        };
-        let mut no_consents = against(Action::Consent);
+        let rulebook = &self.0.rulebook;
+        let consents = policy::permit(principal, action::Consent, rulebook, now);
+        let listening = policy::permit(principal, action::Audit, rulebook, now);
+        let mut no_consents = consents
+            .err()
+            .map_or_else(Vec::new, |denial| Why::all(&denial));
         // What is said of a person holds in every account.
         no_consents.extend(
             (!principal.accounts.is_empty()).then(|| Why::of(Reason::AccountUnknownToPrincipal)),
@@ -157,7 +158,9 @@ impl Flow {
             included: Vec::new(),
             left_out: Vec::new(),
             no_consents,
-            no_listening: against(Action::Audit),
+            no_listening: listening
+                .err()
+                .map_or_else(Vec::new, |denial| Why::all(&denial)),
         };
         let mut after = None;
         loop {

@@ -17,7 +17,7 @@ use crate::{
         recording::{Recording, State},
         time::Timestamp,
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 
 /// A hold to be placed.
@@ -68,7 +68,7 @@ impl Flow {
     /// review that is over.
     pub async fn place_hold(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Hold>,
         id: RecordingId,
         new: &NewHold,
     ) -> Result<HoldRow, Error> {
@@ -148,7 +148,7 @@ impl Flow {
     /// [`Error::NotFound`] if there is no such hold, or the permit does not cover its recording.
     pub async fn lift_hold(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Hold>,
         id: RecordingId,
         name: &HoldName,
         dry_run: bool,
@@ -223,16 +223,13 @@ impl Flow {
     /// accounts that the permit covers. `limit` is 1 to 1000.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind; the ledger's.
+    /// The ledger's.
     pub async fn holds(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Hold>,
         mut filter: HoldFilter,
         limit: u16,
     ) -> Result<Holds, Error> {
-        if permit.action() != Action::Hold {
-            return Err(Error::NotFound);
-        }
         filter.accounts = permit.accounts().clone();
         let mut items = holds::list(
             &mut self.0.ledger.read().await?,
@@ -249,10 +246,11 @@ impl Flow {
         Ok(Holds { items, next })
     }
 
-    async fn holdable(&self, permit: &Permit, id: RecordingId) -> Result<Recording, Error> {
-        if permit.action() != Action::Hold {
-            return Err(Error::NotFound);
-        }
+    async fn holdable(
+        &self,
+        permit: &Permit<action::Hold>,
+        id: RecordingId,
+    ) -> Result<Recording, Error> {
         let found = recordings::find(&mut self.0.ledger.read().await?, id).await?;
         found
             .filter(|recording| permit.covers(&recording.account))

@@ -15,7 +15,7 @@ use futures_util::{Stream, StreamExt as _};
 use super::{Error, Flow};
 use crate::{
     model::{id::RecordingId, recording::Recording, wave::Meter},
-    policy::{Action, NotKept, Permit},
+    policy::{NotKept, Permit, action},
     twilio::FetchError,
 };
 
@@ -46,7 +46,7 @@ impl Flow {
             .parse()
             .expect("the codes of the house are codes");
         let shredded = self
-            .shred_all(&Permit::of_vault(Action::Shred), &[id], &reason)
+            .shred_all(&Permit::of_vault(action::Shred), &[id], &reason)
             .await?;
         let fresh = shredded.iter().filter(|shredded| shredded.is_new).count();
         metrics::counter!("recvault_recordings_not_kept_total", "reason" => why.code())

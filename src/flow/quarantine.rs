@@ -14,7 +14,7 @@ use crate::{
         quarantine::{self, Bearing},
     },
     model::{actor::Initiator, id::RecordingId, recording::Recording, time::Timestamp},
-    policy::{self, Action, Permit},
+    policy::{self, Permit, action},
     vault::Undurable,
 };
 
@@ -179,7 +179,7 @@ impl Flow {
     /// [`Error::Conflict`] if the clock is not believed; the ledger's. What was shredded stays so,
     /// and the next sweep goes on.
     pub async fn sweep_quarantine(&self) -> Result<QuarantineSwept, Error> {
-        let permit = Permit::of_vault(Action::Shred);
+        let permit = Permit::of_vault(action::Shred);
         let reason: ShredReason = "no-consent".parse().expect("it is a code");
         let mut swept = QuarantineSwept::default();
         let mut after = None;

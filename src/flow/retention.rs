@@ -18,7 +18,7 @@ use crate::{
         time::Timestamp,
     },
     policy::{
-        Action, Permit,
+        Permit, action,
         retention::{Limit, due_by, limits},
     },
     vault::Undurable,
@@ -168,11 +168,11 @@ impl Flow {
     /// What is kept and why, of the accounts that the permit covers.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind; the ledger's.
-    pub async fn retention(&self, permit: &Permit) -> Result<RetentionReport, Error> {
-        if permit.action() != Action::Catalogue {
-            return Err(Error::NotFound);
-        }
+    /// The ledger's.
+    pub async fn retention(
+        &self,
+        permit: &Permit<action::Catalogue>,
+    ) -> Result<RetentionReport, Error> {
         let now = self.now();
         let accounts = permit.accounts();
         let mut tx = self.0.ledger.read().await?;
@@ -234,7 +234,7 @@ impl Flow {
         let reason: ShredReason = "retention"
             .parse()
             .map_err(|error| Error::Invalid(format!("{error}")))?;
-        let permit = Permit::of_vault(Action::Shred);
+        let permit = Permit::of_vault(action::Shred);
         let mut after = None;
         let mut count = 0;
         let mut all = Undurable::nothing();

@@ -22,7 +22,7 @@ use crate::{
         recording::{Recording, State},
         time::Timestamp,
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
     vault::{self, LetGo, Shredded, Undurable},
 };
 
@@ -41,7 +41,7 @@ impl Flow {
     /// [`Error::NotFound`], also for a recording that the permit does not cover; [`Error::Held`].
     pub async fn shred(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Shred>,
         id: RecordingId,
         reason: &ShredReason,
     ) -> Result<Shredded, Error> {
@@ -62,7 +62,7 @@ impl Flow {
     /// be written: then they are shredded, and a restore would not know of it yet.
     pub async fn shred_all(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Shred>,
         ids: &[RecordingId],
         reason: &ShredReason,
     ) -> Result<Vec<Shredded>, Error> {
@@ -82,7 +82,7 @@ impl Flow {
     /// [`Error::Held`] if a hold keeps one; then none is shredded.
     pub(super) async fn shred_unheld(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Shred>,
         recordings: &[Recording],
         reason: &ShredReason,
     ) -> Result<Undurable, Error> {
@@ -106,7 +106,7 @@ impl Flow {
     /// The ledger's; to call this again is to go on.
     pub async fn shred_or_close(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Shred>,
         recordings: &[Recording],
         reason: &ShredReason,
     ) -> Result<LetGo, Error> {
@@ -168,12 +168,9 @@ impl Flow {
 
     async fn all_shreddable(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Shred>,
         ids: &[RecordingId],
     ) -> Result<Vec<Recording>, Error> {
-        if permit.action() != Action::Shred {
-            return Err(Error::NotFound);
-        }
         let mut found = BTreeMap::new();
         let mut tx = self.0.ledger.read().await?;
         for ids in ids.chunks(LOOKED_UP) {
@@ -193,7 +190,11 @@ impl Flow {
     ///
     /// # Errors
     /// [`Error::NotFound`], also for a recording that the permit does not cover.
-    pub async fn shreddable(&self, permit: &Permit, id: RecordingId) -> Result<Recording, Error> {
+    pub async fn shreddable(
+        &self,
+        permit: &Permit<action::Shred>,
+        id: RecordingId,
+    ) -> Result<Recording, Error> {
         self.all_shreddable(permit, &[id])
             .await?
             .pop()

@@ -4,7 +4,7 @@ use super::{Error, Flow};
 use crate::{
     ledger::recordings,
     model::{id::RecordingId, name::Tier, recording::Recording},
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 
 impl Flow {
@@ -15,14 +15,11 @@ impl Flow {
     /// [`Error::NotFound`], [`Error::Invalid`] for a tier that the policy does not have.
     pub async fn move_to(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Keys>,
         id: RecordingId,
         to: &Tier,
         dry_run: bool,
     ) -> Result<(Recording, bool), Error> {
-        if permit.action() != Action::Keys {
-            return Err(Error::NotFound);
-        }
         if !self
             .0
             .rulebook

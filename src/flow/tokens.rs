@@ -27,7 +27,7 @@ use crate::{
         text::{LabelValue, PrincipalSubject, TokenLabel},
         time::{Clock, Timestamp},
     },
-    policy::{self, Action, Permit},
+    policy::{self, Permit, PermitAction},
     secret::{Token, TokenKind},
 };
 
@@ -343,18 +343,18 @@ impl Flow {
     /// # Errors
     /// [`Error::Denied`] with every reason; [`Error::NotFound`] where the principal may not know
     /// that there is anything.
-    pub async fn permit(
+    pub async fn permit<A: PermitAction>(
         &self,
         principal: &Principal,
-        action: Action,
+        action: A,
         recording: Option<RecordingId>,
-    ) -> Result<Permit, Error> {
+    ) -> Result<Permit<A>, Error> {
         let now = self.now();
         let denial = match policy::permit(principal, action, &self.0.rulebook, now) {
             Ok(permit) => return Ok(permit),
             Err(denial) => denial,
         };
-        self.note(|| NewEntry::action_denied(now, principal, action, recording, &denial))
+        self.note(|| NewEntry::action_denied(now, principal, A::ACTION, recording, &denial))
             .await?;
         Err(if denial.is_hidden() {
             Error::NotFound

@@ -20,7 +20,7 @@ use crate::{
         recording::{Recording, State},
         transcript::Transcript,
     },
-    policy::{Action, Grant, Permit, View, content},
+    policy::{Grant, Permit, View, action, content},
     secret::SecretBuffer,
     vault::{self, Arrived, Filed},
 };
@@ -46,13 +46,10 @@ impl Flow {
     /// [`Error::Shredded`]; [`Error::Conflict`] if the recording is not sealed yet.
     pub async fn file_transcript(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Transcribe>,
         id: RecordingId,
         transcript: Transcript,
     ) -> Result<bool, Error> {
-        if permit.action() != Action::Transcribe {
-            return Err(Error::NotFound);
-        }
         let recording = recordings::find(&mut self.0.ledger.read().await?, id).await?;
         let recording = recording
             .filter(|recording| permit.covers(&recording.account))
@@ -77,7 +74,7 @@ impl Flow {
     /// stand any more.
     pub(super) async fn file(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Transcribe>,
         arrived: Option<Arrived<'_>>,
         recording: &Recording,
         transcript: Transcript,

@@ -39,7 +39,7 @@ use crate::{
         recording::Recording,
         transcript::Transcript,
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
     twilio::{Accounts, DeleteSource, RestError},
     vault::{self, Arrived},
 };
@@ -238,7 +238,7 @@ impl Flow {
         };
         match self
             .file(
-                &Permit::of_vault(Action::Transcribe),
+                &Permit::of_vault(action::Transcribe),
                 Some(arrived),
                 &recording,
                 transcript,

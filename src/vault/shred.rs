@@ -27,7 +27,7 @@ use crate::{
         revocation::Outcome,
         time::Timestamp,
     },
-    policy::Permit,
+    policy::{Permit, action},
 };
 
 /// Recordings shredded in one unit: so many that what a commit costs does not count, so few that
@@ -117,7 +117,7 @@ impl Vault {
     /// committed by then stays shredded, and to call this again is to go on.
     pub async fn shred_all(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Shred>,
         recordings: &[Recording],
         reason: &ShredReason,
     ) -> Undurable {
@@ -134,7 +134,7 @@ impl Vault {
     /// shredded when the last hold ends.
     pub async fn shred_or_close(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Shred>,
         recordings: &[Recording],
         reason: &ShredReason,
     ) -> Undurable {

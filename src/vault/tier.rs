@@ -8,7 +8,7 @@ use crate::{
     evidence::NewEntry,
     ledger::{marks::Marked, recordings},
     model::{artefact::Leg, name::Tier, recording::Recording, time::Timestamp},
-    policy::Permit,
+    policy::{Permit, action},
 };
 
 impl Vault {
@@ -19,7 +19,7 @@ impl Vault {
     /// meanwhile.
     pub async fn move_to(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Keys>,
         recording: &Recording,
         to: &Tier,
     ) -> Result<bool, Error> {

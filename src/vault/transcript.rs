@@ -29,7 +29,7 @@ use crate::{
         time::Timestamp,
         transcript::Transcript,
     },
-    policy::Permit,
+    policy::{Permit, action},
     seal::{Context, Sealer, SegmentLength},
     secret::Key,
 };
@@ -83,7 +83,7 @@ impl Vault {
     /// or more was said meanwhile.
     pub async fn seal_transcript(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Transcribe>,
         arrived: Option<Arrived<'_>>,
         recording: &Recording,
         transcript: &Transcript,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use recvault::{
     config::SHIPPED_POLICY,
     model::id::RecordingId,
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 use serde_json::json;
 
@@ -34,7 +34,7 @@ async fn state(vault: &TestVault, id: RecordingId) -> String {
     let details = vault
         .process
         .flow
-        .show(&Permit::of_operator(Action::Catalogue), id)
+        .show(&Permit::of_operator(action::Catalogue), id)
         .await
         .unwrap();
     details.recording.state.to_string()
@@ -64,7 +64,7 @@ async fn until_age(vault: &TestVault, id: RecordingId, age: Duration) -> Duratio
     let details = vault
         .process
         .flow
-        .show(&Permit::of_operator(Action::Catalogue), id)
+        .show(&Permit::of_operator(action::Catalogue), id)
         .await
         .unwrap();
     details
@@ -174,7 +174,7 @@ async fn a_hold_keeps_what_is_due_until_it_is_lifted(database: Database) {
         ("sealed".into(), "shredded".into())
     );
     let report = flow
-        .retention(&Permit::of_operator(Action::Catalogue))
+        .retention(&Permit::of_operator(action::Catalogue))
         .await
         .unwrap();
     assert_eq!(
@@ -348,7 +348,7 @@ async fn what_no_version_limits_is_kept() {
     let report = vault
         .process
         .flow
-        .retention(&Permit::of_operator(Action::Catalogue))
+        .retention(&Permit::of_operator(action::Catalogue))
         .await
         .unwrap();
     assert_eq!(

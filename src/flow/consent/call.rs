@@ -31,7 +31,7 @@ use crate::{
         subject::{Address, Conversation},
         text::Reference,
     },
-    policy::{Action, Basis, Consents, Permit, Rules, Spoken, Understood, VoiceConsent},
+    policy::{Basis, Consents, Permit, Rules, Spoken, Understood, VoiceConsent, action},
     twilio::{
         Connect, RestError, VoiceRequest,
         voice::{CALLEE, CALLER, POLICY_DIGITS},
@@ -343,7 +343,7 @@ impl Flow {
         let conversation = Conversation::Call(request.conversation().clone());
         match self
             .name_parties(
-                &Permit::of_vault(Action::Consent),
+                &Permit::of_vault(action::Consent),
                 &conversation,
                 &[(leg, address)],
             )
@@ -357,7 +357,7 @@ impl Flow {
     /// Records a statement. Whether it was not known before.
     async fn record(&self, told: NewStatement) -> Result<bool, Error> {
         let recorded = self
-            .record_consents(&Permit::of_vault(Action::Consent), vec![told])
+            .record_consents(&Permit::of_vault(action::Consent), vec![told])
             .await?;
         Ok(recorded.fresh > 0)
     }

@@ -11,7 +11,7 @@ use crate::{
         consent::{Answer, Method},
         text::Reference,
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
     twilio::IncomingMessage,
 };
 
@@ -54,7 +54,7 @@ impl Flow {
                     message.sid.as_str()
                 )),
             };
-            self.record_consents(&Permit::of_vault(Action::Consent), vec![told])
+            self.record_consents(&Permit::of_vault(action::Consent), vec![told])
                 .await?;
             metrics::counter!("recvault_consent_messages_total", "answer" => answer.as_str())
                 .increment(1);

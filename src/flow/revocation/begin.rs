@@ -22,7 +22,7 @@ use crate::{
         revocation::Target,
         time::Timestamp,
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
     vault,
 };
 
@@ -52,7 +52,7 @@ impl Flow {
     /// [`Error::Invalid`] for a purpose to which there is no consent that could be withdrawn.
     pub async fn begin_revocation(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Revoke>,
         target: Target,
         purposes: BTreeSet<Purpose>,
         reason: &ShredReason,
@@ -166,7 +166,7 @@ impl Flow {
     /// As [`Self::begin_revocation`].
     pub async fn would_revoke(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Revoke>,
         target: Target,
         purposes: BTreeSet<Purpose>,
         reason: &ShredReason,
@@ -200,14 +200,11 @@ impl Flow {
 
     async fn revocation_of(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Revoke>,
         target: Target,
         purposes: BTreeSet<Purpose>,
         reason: &ShredReason,
     ) -> Result<Revocation, Error> {
-        if permit.action() != Action::Revoke {
-            return Err(Error::NotFound);
-        }
         for purpose in purposes
             .iter()
             .filter(|purpose| purpose.as_str() != RECORDING)

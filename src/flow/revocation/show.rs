@@ -14,7 +14,7 @@ use crate::{
         name::Purpose,
         revocation::{Outcome, Target},
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
     vault::SayCount,
 };
 
@@ -52,7 +52,7 @@ impl Flow {
     /// As [`Self::begin_revocation`] and [`Self::go_on`].
     pub async fn revoke(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Revoke>,
         target: Target,
         purposes: BTreeSet<Purpose>,
         reason: &ShredReason,
@@ -73,7 +73,7 @@ impl Flow {
     /// know of all of it.
     pub async fn revocation(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Revoke>,
         id: RevocationId,
     ) -> Result<RevocationStatus, Error> {
         let revocation = self.visible(permit, id).await?;
@@ -107,7 +107,7 @@ impl Flow {
     /// As [`Self::revocation`].
     pub async fn revocation_outcomes(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Revoke>,
         id: RevocationId,
         after: Option<RecordingId>,
         limit: u16,
@@ -122,10 +122,11 @@ impl Flow {
         Ok(Outcomes { items, next })
     }
 
-    async fn visible(&self, permit: &Permit, id: RevocationId) -> Result<Revocation, Error> {
-        if permit.action() != Action::Revoke {
-            return Err(Error::NotFound);
-        }
+    async fn visible(
+        &self,
+        permit: &Permit<action::Revoke>,
+        id: RevocationId,
+    ) -> Result<Revocation, Error> {
         let found = revocations::find(&mut self.0.ledger.read().await?, id).await?;
         let within = |revocation: &Revocation| {
             permit.accounts().is_empty()

@@ -27,7 +27,7 @@ use crate::{
         recording::{Heard, Recording},
         time::Clock,
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
     secret::SecretText,
     store::{self, Store},
     vault::{Beside, DepositError, Error, Parts, Vault},
@@ -54,8 +54,8 @@ pub(super) async fn fly(
     keep(&home, sandbox, &mut old)?;
 
     let reason = "operator".parse().expect("it is a code");
-    let shreds = Permit::of_operator(Action::Shred);
-    let keys = Permit::of_operator(Action::Keys);
+    let shreds = Permit::of_operator(action::Shred);
+    let keys = Permit::of_operator(action::Keys);
     let (doomed, living) = canaries.split_at(CANARIES / 3);
     for canary in doomed {
         vault

@@ -18,7 +18,7 @@ use recvault::{
         id::{ObjectId, RecordingId},
         time::Timestamp,
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
     secret::Key,
 };
 use serde_json::Value;
@@ -166,7 +166,7 @@ impl TestVault {
         let page = self
             .process
             .flow
-            .audit(&Permit::of_operator(Action::Audit), 0, 1000)
+            .audit(&Permit::of_operator(action::Audit), 0, 1000)
             .await
             .unwrap();
         page.items
