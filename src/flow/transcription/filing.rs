@@ -7,9 +7,9 @@
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 
-use super::{
+use crate::flow::{
     Error, Flow, Guarded,
-    playback::{Ended, Heard},
+    listening::{Ended, Heard},
 };
 use crate::{
     ledger::{details, recordings},
@@ -72,7 +72,7 @@ impl Flow {
     /// # Errors
     /// [`Error::Shredded`]; [`vault::Error::Gone`] inside if it is something else that does not
     /// stand any more.
-    pub(super) async fn file(
+    pub(in crate::flow) async fn file(
         &self,
         permit: &Permit<action::Transcribe>,
         arrived: Option<Arrived<'_>>,
@@ -201,7 +201,7 @@ impl Flow {
     }
 
     /// The artefacts that there are under a grant now.
-    pub(super) async fn given_by(&self, grant: &Grant) -> Result<Vec<Artefact>, Error> {
+    pub(in crate::flow) async fn given_by(&self, grant: &Grant) -> Result<Vec<Artefact>, Error> {
         let mut tx = self.0.ledger.read().await?;
         let sealed = recordings::artefacts(&mut tx, grant.recording()).await?;
         let parties = details::is_there(&mut tx, grant.recording())
