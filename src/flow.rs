@@ -47,6 +47,7 @@ pub use erasure::hold::{Holds, Lifted, NewHold};
 pub use erasure::quarantine::{QuarantineSwept, Settled};
 pub use erasure::retention::{Conflict, KeptGroup, RetentionReport, RetentionSweep, SweptGroup};
 pub use erasure::revocation::{Continued, Outcomes, RevocationStatus, Would};
+pub use erasure::shred::SayCount;
 pub use error::Error;
 #[cfg(test)]
 pub(crate) use guard::Staged;

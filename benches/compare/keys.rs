@@ -241,16 +241,11 @@ impl Place {
     }
 
     async fn single_shreds(&self, vault: &Filled, ids: &[RecordingId]) -> Result<Row, Failure> {
-        let permit = Permit::of_operator(action::Shred);
         let reason = "subject-request".parse()?;
         let mut took = Vec::new();
         for recording in found(vault, ids).await? {
             let begun = Instant::now();
-            vault
-                .vault
-                .shred_all(&permit, std::slice::from_ref(&recording), &reason)
-                .await
-                .kept()?;
+            vault.shred(&recording, &reason).await?;
             took.push(begun.elapsed());
         }
         vault.vault.journal().await?;

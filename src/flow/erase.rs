@@ -9,6 +9,7 @@
 //! vault's own copy was just read back and is what was sealed.
 
 mod copies;
+mod settle;
 mod trouble;
 
 use self::{copies::Copies, trouble::Trouble};
@@ -48,11 +49,7 @@ impl Flow {
         else {
             // Nothing is deleted there for this account, or it is not ours any more. A receipt says
             // that it does not know.
-            return Ok(self
-                .0
-                .vault
-                .source_settled(lease, &[], Removal::Unknown)
-                .await?);
+            return Ok(self.source_settled(lease, &[], Removal::Unknown).await?);
         };
         if recording.state == State::Sealed {
             self.may_rely_on_its_own(account, &recording).await?;
@@ -61,15 +58,15 @@ impl Flow {
         let done = copies.delete().await;
         let changed = copies.changed();
         if let Err(trouble) = done {
-            self.0.vault.note_source(recording.id, &changed).await?;
+            self.note_source(recording.id, &changed).await?;
             return Err(trouble);
         }
         let source = copies.gone_at().map_or(Removal::Unknown, Removal::Removed);
-        match self.0.vault.source_settled(lease, &changed, source).await {
+        match self.source_settled(lease, &changed, source).await {
             // A shred came between and has asked for the same anew; what was deleted by now is
             // deleted all the same.
-            Err(error @ vault::Error::Ledger(ledger::Error::Stale(_))) => {
-                self.0.vault.note_source(recording.id, &changed).await?;
+            Err(error @ Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_)))) => {
+                self.note_source(recording.id, &changed).await?;
                 Err(error.into())
             }
             settled => {

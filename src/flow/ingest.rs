@@ -1,13 +1,13 @@
 //! Ingest: a callback is accepted, its media fetched, sealed and stored.
 
+mod deposit;
 pub(super) mod keep;
 pub(super) mod parties;
 mod source;
 
 use futures_util::StreamExt as _;
 
-use self::keep::Broken;
-use self::parties::Known;
+use self::{deposit::Afterwards, keep::Broken, parties::Known};
 use super::{Error, Flow};
 use crate::{
     ledger::{accept::Announcement, recordings, work::Lease},
@@ -18,7 +18,7 @@ use crate::{
     },
     policy,
     twilio::{CallbackParties, DeleteSource, FetchError, RecordingCallback, RestError},
-    vault::{self, Beside, DepositError},
+    vault::{self, DepositError, DepositOptions},
 };
 
 /// How a fetch ended.
@@ -160,14 +160,18 @@ impl Flow {
         let body = self.measured(&recording, body);
         let erase_at = (account.delete_source() == DeleteSource::AfterSealing)
             .then(|| self.now().after(account.await_transcript()));
-        let beside = Beside {
-            content_type: CONTENT_TYPE,
-            erase_at,
-            look_at: self.look_at(account),
+        let options = DepositOptions {
             parties: &parties,
             promised: Some(&promised),
         };
-        match self.0.vault.deposit(lease, &recording, &beside, body).await {
+        let afterwards = Afterwards {
+            erase_at,
+            look_at: self.look_at(account),
+        };
+        let deposited = self
+            .deposit(lease, &recording, CONTENT_TYPE, options, afterwards, body)
+            .await;
+        match deposited {
             Ok(_) => {}
             Err(DepositError::Source(Broken::Off(error))) => {
                 return Err(FetchFailure::Source(error));

@@ -13,6 +13,7 @@ mod intelligence;
 mod legs;
 mod look;
 mod place;
+mod rank;
 mod real_time;
 mod record;
 mod told;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Error, Flow, Task,
+    transcription::rank::Arrived,
     work::{backoff, jittered},
 };
 use crate::{
@@ -42,7 +44,7 @@ use crate::{
     },
     policy::{Permit, action},
     twilio::{Accounts, DeleteSource, RestError},
-    vault::{self, Arrived},
+    vault,
 };
 
 /// For so long a transcript belongs to who works on it. Much longer than the longest takes, so that

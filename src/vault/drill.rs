@@ -23,10 +23,7 @@ pub use self::{attacker::Looked, sandbox::Sandbox};
 use super::{Error, Vault};
 use crate::{
     custody::Role,
-    evidence::{
-        Drill,
-        drill::{Forgetting, Recovery},
-    },
+    evidence::drill::{Forgetting, Recovery},
     model::id::RecordingId,
 };
 
@@ -128,11 +125,6 @@ impl Vault {
         say: Say<'_>,
     ) -> Result<Recovered, Error> {
         rebuild::rebuild(&self.0, sample, sandbox, say).await
-    }
-
-    /// Signs the evidence of a drill.
-    pub fn sign_drill(&self, drill: &Drill) -> String {
-        drill.sign(&self.0.signer)
     }
 
     /// The kind of custody.

@@ -236,12 +236,7 @@ impl<'a> Copies<'a> {
                 new.push(copy);
             }
         }
-        Ok(self
-            .flow
-            .0
-            .vault
-            .note_source(self.recording.id, &new)
-            .await?)
+        Ok(self.flow.note_source(self.recording.id, &new).await?)
     }
 
     /// Whether something of what is to be deleted is still to be fetched.

@@ -5,7 +5,7 @@
 //! says that. INVARIANT: a mark on a row opens nothing. Each decision looks at the statements
 //! themselves; the mark says when a recording is shredded.
 
-use crate::flow::{Error, Flow};
+use crate::flow::{Error, Flow, erasure::shred::Undurable};
 use crate::{
     evidence::{NewEntry, ShredReason},
     ledger::{
@@ -15,7 +15,6 @@ use crate::{
     },
     model::{actor::Initiator, id::RecordingId, recording::Recording, time::Timestamp},
     policy::{self, Permit, action},
-    vault::Undurable,
 };
 
 /// Recordings looked at in one unit of work.

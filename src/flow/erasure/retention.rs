@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::flow::{Error, Flow};
+use crate::flow::{Error, Flow, erasure::shred::Undurable};
 use crate::{
     evidence::ShredReason,
     ledger::retention::{self, Group, Held},
@@ -21,7 +21,7 @@ use crate::{
         Permit, action,
         retention::{Limit, due_by, limits},
     },
-    vault::Undurable,
+    vault::{Cause, OnHold},
 };
 
 /// Recordings shredded by one call of the vault: enough that those on one leaf page meet.
@@ -262,8 +262,9 @@ impl Flow {
             }
             // A hold that was placed since they were found keeps its recording; the next sweep
             // leaves it out.
-            all =
-                all.and(self.silenced(&due, self.0.vault.shred_all(&permit, &due, &reason).await));
+            let cause = Cause::permitted(&permit, &reason);
+            let done = self.shred_in_units(&due, cause, OnHold::Keep, &|_| {});
+            all = all.and(done.await);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Revocation: a recording is let go of for good.
 
 mod begin;
+pub(in crate::flow) mod close;
 mod late;
 mod show;
 mod work;
@@ -12,10 +13,13 @@ pub use self::{
     show::{Outcomes, RevocationStatus},
     work::Continued,
 };
-use crate::flow::{Error, Flow};
+use crate::flow::{Error, Flow, erasure::shred::Undurable};
 use crate::{
     evidence::ShredReason,
-    ledger::{Tx, holds, recordings, shreds, work::Lease},
+    ledger::{
+        Tx, holds, recordings, shreds,
+        work::{Lease, finish},
+    },
     model::{
         id::{ReceiptId, RecordingId},
         name::HoldName,
@@ -23,7 +27,7 @@ use crate::{
         time::Timestamp,
     },
     policy::{Permit, action},
-    vault::{self, LetGo, Shredded, Undurable},
+    vault::{self, Cause, OnHold, Shredded},
 };
 
 /// Recordings looked up by one query.
@@ -93,51 +97,10 @@ impl Flow {
         if !kept.is_empty() {
             return Err(self.held(&kept).await?);
         }
-        Ok(self.silenced(
-            recordings,
-            self.0.vault.shred_all(permit, recordings, reason).await,
-        ))
-    }
-
-    /// Shreds recordings, and closes those that a hold keeps: they are shredded when their last
-    /// hold ends. For who lets go of them because it is due.
-    ///
-    /// # Errors
-    /// The ledger's; to call this again is to go on.
-    pub async fn shred_or_close(
-        &self,
-        permit: &Permit<action::Shred>,
-        recordings: &[Recording],
-        reason: &ShredReason,
-    ) -> Result<LetGo, Error> {
-        let done = self
-            .0
-            .vault
-            .shred_or_close(permit, recordings, reason)
-            .await;
-        self.tell(self.silenced(recordings, done)).await
-    }
-
-    /// Ends whoever hears one of these, and wakes who has to do with shreds.
-    pub(in crate::flow) fn silenced(&self, recordings: &[Recording], done: Undurable) -> Undurable {
-        // All of them, also where it failed: which are fenced by now is not known, and who hears
-        // one that is not may come again.
-        for recording in recordings {
-            self.0.streams.silence(recording.id);
-        }
-        self.0.bell.notify_one();
-        self.0.journal_bell.notify_one();
-        self.0.epoch_bell.notify_one();
-        done
-    }
-
-    /// What came of a shred, for the answer: it is in the store, so that a vault which is rebuilt
-    /// from there knows of it.
-    ///
-    /// # Errors
-    /// [`vault::Error::NotDurable`] inside while the store cannot be written; what failed.
-    pub(in crate::flow) async fn tell(&self, done: Undurable) -> Result<LetGo, Error> {
-        Ok(self.0.vault.durable(done).await?)
+        let cause = Cause::permitted(permit, reason);
+        Ok(self
+            .shred_in_units(recordings, cause, OnHold::Keep, &|_| {})
+            .await)
     }
 
     /// When a recording was shredded, and its receipt, for an answer.
@@ -218,6 +181,13 @@ impl Flow {
 
     /// Removes the bytes of a shredded recording.
     pub(in crate::flow) async fn remove(&self, lease: &Lease) -> Result<(), Error> {
-        Ok(self.0.vault.remove(lease).await?)
+        let vault = &self.0.vault;
+        let deleted = vault.delete_ciphertext(lease.recording).await?;
+        vault
+            .unit("shred.close", async |mut unit| {
+                finish(&mut unit, lease).await?;
+                Ok(vault.close_ciphertext(&mut unit, &deleted).await?)
+            })
+            .await
     }
 }

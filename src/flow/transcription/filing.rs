@@ -10,6 +10,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use crate::flow::{
     Error, Flow, Guarded,
     listening::{Ended, Heard},
+    transcription::rank::{Arrived, Filed},
 };
 use crate::{
     ledger::{details, recordings},
@@ -22,7 +23,7 @@ use crate::{
     },
     policy::{Grant, Permit, View, action, content},
     secret::SecretBuffer,
-    vault::{self, Arrived, Filed},
+    vault,
 };
 
 /// How a transcript is written for who reads it.
@@ -98,12 +99,8 @@ impl Flow {
             )
             .await?;
         }
-        match self
-            .0
-            .vault
-            .seal_transcript(permit, arrived, recording, &transcript)
-            .await
-        {
+        let sealed = self.seal_transcript(permit, arrived, recording, &transcript);
+        match sealed.await {
             Ok(filed) => {
                 self.0.journal_bell.notify_one();
                 Ok(filed)

@@ -34,8 +34,6 @@ impl Flow {
         is_ready(&told)?;
         let (recording, shift_ms) = self.source_of(lease, accounts, account, &told).await?;
         if self
-            .0
-            .vault
             .outdoes(&recording, lease)
             .await
             .map_err(super::Error::from)?

@@ -96,8 +96,6 @@ impl Flow {
         lease.source = Some(recording.source_sid.clone());
         let recording = standing(recording, accounts)?;
         if self
-            .0
-            .vault
             .outdoes(&recording, lease)
             .await
             .map_err(super::Error::from)?

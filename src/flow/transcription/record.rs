@@ -51,8 +51,6 @@ impl Flow {
         })?;
         let recording = self.place(lease, accounts, account, &source).await?;
         if self
-            .0
-            .vault
             .outdoes(&recording, lease)
             .await
             .map_err(super::Error::from)?

@@ -30,7 +30,7 @@ use crate::{
     policy::{Permit, action},
     secret::SecretText,
     store::{self, Store},
-    vault::{Beside, DepositError, Error, Parts, Vault},
+    vault::{Cause, DepositError, DepositOptions, Error, OnHold, Parts, Vault},
 };
 
 /// Canaries in all.
@@ -56,15 +56,10 @@ pub(super) async fn fly(
     let reason = "operator".parse().expect("it is a code");
     let shreds = Permit::of_operator(action::Shred);
     let keys = Permit::of_operator(action::Keys);
+    let cause = Cause::permitted(&shreds, &reason);
     let (doomed, living) = canaries.split_at(CANARIES / 3);
     for canary in doomed {
-        vault
-            .durable(
-                vault
-                    .shred_all(&shreds, std::slice::from_ref(canary), &reason)
-                    .await,
-            )
-            .await?;
+        shred(&vault, cause, canary).await?;
     }
     // Its key is on two pages by the time it is destroyed.
     let moved = living.first().ok_or(Error::Gone)?;
@@ -76,13 +71,7 @@ pub(super) async fn fly(
         .move_to(&keys, moved, &there.parse().expect("it is a name"))
         .await?;
     vault.journal().await?;
-    vault
-        .durable(
-            vault
-                .shred_all(&shreds, std::slice::from_ref(moved), &reason)
-                .await,
-        )
-        .await?;
+    shred(&vault, cause, moved).await?;
     keep(&home, sandbox, &mut old)?;
 
     let before = vault.0.root.key();
@@ -183,17 +172,33 @@ async fn deposit(vault: &Vault, ledger: &Ledger, clock: &Clock) -> Result<Vec<Re
         let mut noise = vec![0; rand::rng().random_range(1..2000)];
         rand::rng().fill_bytes(&mut noise);
         let body = stream::iter([Ok::<_, Infallible>(Bytes::from(noise))]);
-        vault
-            .deposit(&lease, &canary, &Beside::of("audio/wav"), body)
+        let stored = vault
+            .store_audio(&canary, "audio/wav", body)
             .await
             .map_err(|error| match error {
                 DepositError::Vault(error) => error,
                 DepositError::Source(never) => match never {},
             })?;
+        let options = DepositOptions::default();
+        let entered = vault.unit("canary.enter", async |mut unit| {
+            vault.enter(&mut unit, &canary, &stored, &options).await?;
+            work::finish(&mut unit, &lease).await?;
+            Ok::<_, Error>(())
+        });
+        entered.await?;
         canaries.push(canary);
     }
     vault.journal().await?;
     Ok(canaries)
+}
+
+/// Shreds one, and sees to it that the store knows.
+async fn shred(vault: &Vault, cause: Cause<'_>, canary: &Recording) -> Result<(), Error> {
+    let shredded = vault.unit("canary.shred", async |mut unit| {
+        vault.shred(&mut unit, &[canary], cause, OnHold::Keep).await
+    });
+    shredded.await?;
+    vault.make_durable().await
 }
 
 fn announcement(vault: &Vault, number: usize) -> Announcement {

@@ -49,7 +49,7 @@ impl Copies<'_> {
         };
         match stopped {
             Ok(_) => {
-                self.flow.0.vault.note_stopped(recording.id).await?;
+                self.flow.note_stopped(recording.id).await?;
                 Err(Trouble::NotYet(
                     "the recording was stopped, and is not complete yet",
                 ))

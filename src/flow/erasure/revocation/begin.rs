@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::work::{AT_ONCE, LEASE};
+use super::{
+    close::withdrawal,
+    work::{AT_ONCE, LEASE},
+};
 use crate::{
     evidence::{NewEntry, ShredReason},
     flow::{Error, Flow},
@@ -23,7 +26,6 @@ use crate::{
         time::Timestamp,
     },
     policy::{Permit, action},
-    vault,
 };
 
 /// What a revocation would do now.
@@ -65,7 +67,7 @@ impl Flow {
                 let until = Term::begin(&mut unit, LEASE).await?.until();
                 revocations::insert(&mut unit, &revocation, until).await?;
                 unit.mark(Marked::Revocation, &[revocation.id], now);
-                if let Some(said) = vault::withdrawal(&revocation) {
+                if let Some(said) = withdrawal(&revocation) {
                     let said: Vec<ConsentId> = consents::insert_new(&mut unit, &[said])
                         .await?
                         .into_iter()

@@ -6,6 +6,7 @@ use crate::{
     flow::{Error, Flow},
     ledger::revocations::{self, Revocation},
     model::recording::Recording,
+    vault::{Cause, OnHold},
 };
 
 impl Flow {
@@ -25,16 +26,13 @@ impl Flow {
                 break revocation;
             }
         };
+        let cause = Cause::revoked(whole);
+        let only = std::slice::from_ref(recording);
         let done = self
-            .0
-            .vault
-            .revoke(whole, std::slice::from_ref(recording), &|_| {})
+            .shred_in_units(only, cause, OnHold::Close, &|_| {})
             .await;
         // Nobody is told of it here. What a hold keeps is fetched and closed.
-        Ok(self
-            .silenced(std::slice::from_ref(recording), done)
-            .kept()?
-            .is_empty())
+        Ok(done.kept()?.is_empty())
     }
 
     async fn lets_go(&self, revocation: &Revocation, recording: &Recording) -> Result<bool, Error> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     evidence::ShredReason,
-    flow::{Error, Flow},
+    flow::{Error, Flow, erasure::shred::SayCount},
     ledger::{
         revocations::{self, Counts, Reached, Revocation},
         shreds,
@@ -15,7 +15,6 @@ use crate::{
         revocation::{Outcome, Target},
     },
     policy::{Permit, action},
-    vault::SayCount,
 };
 
 /// How a revocation stands.

@@ -9,9 +9,13 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::close::receipt_of;
 use crate::{
     evidence::{NewEntry, ShredReason},
-    flow::{Error, Flow, Task},
+    flow::{
+        Error, Flow, Task,
+        erasure::shred::{SayCount, Undurable},
+    },
     ledger::{
         self, Term, holds,
         marks::Marked,
@@ -19,7 +23,8 @@ use crate::{
         revocations::{self, Revocation},
     },
     model::id::{RecordingId, RevocationId},
-    vault::{SayCount, Undurable},
+    policy::{Permit, action},
+    vault::{Cause, OnHold},
 };
 
 /// How long a revocation belongs to who works on it; each page renews it.
@@ -210,10 +215,14 @@ impl Flow {
         let mut all = Undurable::nothing();
         for (reason, ids) in by_reason.into_values() {
             let recordings = recordings::find_all(&mut self.0.ledger.read().await?, &ids).await?;
-            all = all.and(self.silenced(
-                &recordings,
-                self.0.vault.shred_released(&recordings, &reason).await,
-            ));
+            let permit = Permit::of_vault(action::Shred);
+            let cause = Cause::permitted(&permit, &reason);
+            let released: Vec<_> = recordings
+                .into_iter()
+                .filter(|recording| recording.revoked_at.is_some())
+                .collect();
+            let done = self.shred_in_units(&released, cause, OnHold::Close, &|_| {});
+            all = all.and(done.await);
         }
         Ok(self
             .tell(all)
@@ -231,9 +240,11 @@ impl Flow {
         say: SayCount<'_>,
     ) -> Result<(), Error> {
         let (gone, stay) = self.split(revocation, ids).await?;
-        self.silenced(&gone, self.0.vault.revoke(revocation, &gone, say).await)
+        let cause = Cause::revoked(revocation);
+        self.shred_in_units(&gone, cause, OnHold::Close, say)
+            .await
             .kept()?;
-        let closed = self.0.vault.close_to(revocation, &stay, say).await;
+        let closed = self.close_to(revocation, &stay, say).await;
         // All of them: who hears one for another purpose may come again.
         for recording in &stay {
             self.0.streams.silence(recording.id);
@@ -252,7 +263,9 @@ impl Flow {
             }
             let counts = revocations::count(&mut unit, id).await?;
             let receipts = revocations::receipts(&mut unit, id).await?;
-            let jws = self.0.vault.attest(revocation, counts, &receipts, now);
+            let vault = &self.0.vault;
+            let receipt = receipt_of(vault.id(), revocation, counts, &receipts, now);
+            let jws = vault.sign_revocation(&receipt);
             revocations::finish(&mut unit, id, &jws, now).await?;
             unit.mark(Marked::Revocation, &[id], now);
             unit.audit(NewEntry::revocation_done(
