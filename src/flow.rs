@@ -16,8 +16,8 @@ mod export;
 mod facts;
 mod guard;
 mod ingest;
-mod listening;
 mod liveness;
+mod playback;
 mod policies;
 mod reclassification;
 mod reconcile;
@@ -52,9 +52,9 @@ pub use error::Error;
 #[cfg(test)]
 pub(crate) use guard::Staged;
 pub use guard::{Guarded, StreamGuard};
-pub use listening::watch::Watch;
-pub use listening::{Ended, Given, Heard};
 pub use liveness::{Liveness, Task};
+pub use playback::watch::Watch;
+pub use playback::{Ended, Given, Heard};
 pub use policies::approval::{Request, Requests, list as list_approvals};
 pub use policies::why::{Why, WhyReason};
 pub use policies::{

@@ -26,7 +26,7 @@ use std::{
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::listening::Ended;
+use super::playback::Ended;
 use crate::model::id::RecordingId;
 
 /// How long an answer of the ledger is good for. Everything has stopped so long after a fence,

@@ -9,7 +9,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 
 use crate::flow::{
     Error, Flow, Guarded,
-    listening::{Ended, Heard},
+    playback::{Ended, Heard},
     transcription::rank::{Arrived, Filed},
 };
 use crate::{

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::flow::{
     Error, Flow, Guarded,
-    listening::{Ended, Redeemed},
+    playback::{Ended, Redeemed},
 };
 use crate::{
     ledger::details,
