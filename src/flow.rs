@@ -3,90 +3,73 @@
 //! Owns the order of steps: what is looked up, what is decided, what is done. Refuses to know HTTP,
 //! SQL and key material; it asks `policy`, `vault` and `ledger`.
 
+mod access;
 mod accounts;
-mod approval;
 mod asking;
-mod backfill;
 mod catalogue;
 mod clock;
 mod consent;
-mod correction;
-mod custody;
-mod details;
-mod diff;
-mod drill;
-mod epoch;
 mod erase;
+mod erasure;
 mod error;
 mod export;
 mod facts;
 mod guard;
-mod hold;
 mod ingest;
-mod keep;
 mod liveness;
 mod playback;
 mod policies;
-mod quarantine;
-mod reclassify;
+mod reclassification;
 mod reconcile;
-mod recovery;
-mod retention;
-mod revocation;
 mod shield;
 mod status;
 mod streams;
-mod sweep;
-mod tier;
-mod tokens;
-mod transcript;
 mod transcription;
-mod watch;
-mod why;
+mod upkeep;
 mod work;
 
 use std::sync::Arc;
 
+pub use access::{
+    ListedPrincipal, ListedToken, Minted, NewToken, RevokedTokens, list as list_tokens,
+    list_principals, mint as mint_token, revoke as revoke_token, revoke_all as revoke_tokens_of,
+};
 pub use accounts::{AccountFinding, AccountStatus, AccountVerdict, Reloaded};
-pub use approval::{Request, Requests, list as list_approvals};
 pub use asking::Asking;
-pub use backfill::{AccountBackfilled, BackfillPlan, Backfilling};
 pub use catalogue::{AuditPage, Details, Page, Source};
 pub use clock::{ClockGuard, ClockStatus};
+pub use consent::correction::Correction;
 pub use consent::{
     About, Faults, FieldFault, Format, Imported, Instruction, MAX_FILE, MAX_STATEMENTS,
     NewStatement, Over, Recorded, StatementPage, Then,
 };
-pub use correction::Correction;
-pub use custody::change_passphrase;
-pub use drill::{DrillOptions, Held};
-pub use epoch::{EpochSettings, EpochStatus, Rotated};
+pub use erasure::hold::{Holds, Lifted, NewHold};
+pub use erasure::quarantine::{QuarantineSwept, Settled};
+pub use erasure::retention::{Conflict, KeptGroup, RetentionReport, RetentionSweep, SweptGroup};
+pub use erasure::revocation::{Continued, Outcomes, RevocationStatus, Would};
 pub use error::Error;
 #[cfg(test)]
 pub(crate) use guard::Staged;
 pub use guard::{Guarded, StreamGuard};
-pub use hold::{Holds, Lifted, NewHold};
 pub use liveness::{Liveness, Task};
+pub use playback::watch::Watch;
 pub use playback::{Ended, Given, Heard};
+pub use policies::approval::{Request, Requests, list as list_approvals};
+pub use policies::why::{Why, WhyReason};
 pub use policies::{
     Published, Publishing, Version, in_force, oddities, publish, put_in_force, rulebook,
 };
-pub use quarantine::{QuarantineSwept, Settled};
+pub use reconcile::backfill::{AccountBackfilled, BackfillPlan, Backfilling};
 pub use reconcile::{AccountReconciled, Reconciling};
-pub use recovery::{JournalStatus, RecoverySettings};
-pub use retention::{Conflict, KeptGroup, RetentionReport, RetentionSweep, SweptGroup};
-pub use revocation::{Continued, Outcomes, RevocationStatus, Would};
 pub use shield::Panicked;
 pub use status::{SourceStatus, Status};
 pub use streams::Streams;
-pub use sweep::Swept;
-pub use tokens::{
-    ListedPrincipal, ListedToken, Minted, NewToken, RevokedTokens, list as list_tokens,
-    list_principals, mint as mint_token, revoke as revoke_token, revoke_all as revoke_tokens_of,
-};
-pub use transcript::Form;
-pub use watch::Watch;
-pub use why::{Why, WhyReason};
+pub use transcription::filing::Form;
+pub use upkeep::custody::change_passphrase;
+pub use upkeep::drill::{DrillOptions, Held};
+pub use upkeep::epoch::{EpochSettings, EpochStatus, Rotated};
+pub use upkeep::recovery::{JournalStatus, RecoverySettings};
+pub use upkeep::sweep::Swept;
 pub use work::Settings;
 
 use crate::{

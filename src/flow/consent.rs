@@ -6,6 +6,7 @@
 //! written, and is kept only sealed.
 
 mod call;
+pub(super) mod correction;
 mod fields;
 mod import;
 mod message;
@@ -26,7 +27,7 @@ pub use statement::{About, FieldFault, NewStatement};
 
 use super::{
     Error, Flow,
-    quarantine::{News, Settled},
+    erasure::quarantine::{News, Settled},
 };
 use crate::{
     evidence::NewEntry,

@@ -1,12 +1,14 @@
 //! Ingest: a callback is accepted, its media fetched, sealed and stored.
 
+pub(super) mod keep;
 pub(super) mod parties;
 mod source;
 
 use futures_util::StreamExt as _;
 
+use self::keep::Broken;
 use self::parties::Known;
-use super::{Error, Flow, keep::Broken};
+use super::{Error, Flow};
 use crate::{
     ledger::{accept::Announcement, recordings, work::Lease},
     model::{

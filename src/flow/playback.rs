@@ -1,5 +1,8 @@
 //! Playback: a purpose is stated, a grant given, and each opening decided again.
 
+pub(super) mod details;
+pub(super) mod watch;
+
 use std::{net::IpAddr, ops::Range, sync::Arc};
 
 use bytes::Bytes;

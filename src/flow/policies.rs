@@ -2,6 +2,10 @@
 //!
 //! Owns what a reader gets of each version. Refuses to change one: a version is one file for ever.
 
+pub(super) mod approval;
+pub(super) mod diff;
+pub(super) mod why;
+
 use std::ops::Deref;
 
 use super::{Error, Flow};

@@ -9,6 +9,7 @@
 //! twice: comparing again, or in two processes at once, changes nothing more. What cannot be had is
 //! told and never changed.
 
+pub(super) mod backfill;
 mod compare;
 mod list;
 mod step;

@@ -8,6 +8,7 @@
 //! transcript; nothing that is waited for holds a word of it, except pieces of a running call,
 //! which are sealed.
 
+pub(super) mod filing;
 mod intelligence;
 mod legs;
 mod look;

@@ -11,7 +11,7 @@ use crate::{
     evidence::NewEntry,
     flow::{
         Error, Flow,
-        quarantine::{News, Settled, Step},
+        erasure::quarantine::{News, Settled, Step},
     },
     ledger::{
         Unit, details,

@@ -3,7 +3,7 @@
 //!
 //! Owns the telling. Nothing is opened and no grant is made, so nothing is written down.
 
-use super::{
+use crate::flow::{
     Error, Flow,
     asking::{Asking, Circumstances},
 };

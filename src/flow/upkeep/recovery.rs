@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Flow, Task};
+use crate::flow::{Error, Flow, Task};
 use crate::{
     ledger::{
         epochs,
@@ -86,7 +86,7 @@ impl Flow {
 
     /// The same, for who has something to tell first and must not fail for it: what is not written
     /// now is written soon.
-    pub(super) async fn journal_or_warn(&self, entries_too: bool) {
+    pub(in crate::flow) async fn journal_or_warn(&self, entries_too: bool) {
         let written = if entries_too {
             self.0.vault.journal_all().await
         } else {

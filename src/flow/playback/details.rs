@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use zeroize::Zeroizing;
 
-use super::{
+use crate::flow::{
     Error, Flow, Guarded,
     playback::{Ended, Redeemed},
 };
@@ -74,7 +74,7 @@ impl Flow {
         Ok(self.guarded(registered, grant, stream::iter([whole])))
     }
 
-    pub(super) async fn parties_under(
+    pub(in crate::flow) async fn parties_under(
         &self,
         id: GrantId,
         grant: &Grant,

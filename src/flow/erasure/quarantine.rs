@@ -5,7 +5,7 @@
 //! says that. INVARIANT: a mark on a row opens nothing. Each decision looks at the statements
 //! themselves; the mark says when a recording is shredded.
 
-use super::{Error, Flow};
+use crate::flow::{Error, Flow};
 use crate::{
     evidence::{NewEntry, ShredReason},
     ledger::{
@@ -23,7 +23,7 @@ const PAGE: i64 = 200;
 
 /// How far the recordings on which something new bears were looked at.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Step {
+pub(in crate::flow) enum Step {
     /// Those in quarantine, after this one.
     Waiting(Option<RecordingId>),
     /// Those that are in none, after this one.
@@ -41,10 +41,10 @@ pub struct Settled {
 
 /// What new evidence bears on, who brought it, and whether it may say no.
 #[derive(Clone, Debug)]
-pub(super) struct News {
-    pub(super) bearing: Bearing,
-    pub(super) actor: Initiator,
-    pub(super) narrows: bool,
+pub(in crate::flow) struct News {
+    pub(in crate::flow) bearing: Bearing,
+    pub(in crate::flow) actor: Initiator,
+    pub(in crate::flow) narrows: bool,
 }
 
 /// What a sweep of the quarantine did.
@@ -58,13 +58,13 @@ pub struct QuarantineSwept {
 
 impl Flow {
     /// Where to begin; `None` if no version of the policy knows a quarantine.
-    pub(super) fn first_step(&self) -> Option<Step> {
+    pub(in crate::flow) fn first_step(&self) -> Option<Step> {
         (!policy::quarantining(&self.0.rulebook).is_empty()).then_some(Step::Waiting(None))
     }
 
     /// Looks at up to [`PAGE`] recordings on which the news bear, within the unit that brings them.
     /// The entries are to be appended last; with them comes where to go on, if there is more.
-    pub(super) async fn settle(
+    pub(in crate::flow) async fn settle(
         &self,
         unit: &mut Unit,
         news: &News,
@@ -104,7 +104,7 @@ impl Flow {
 
     /// Goes on where the unit that brought the news stopped, one unit after another. An
     /// interruption leaves marks that are behind, never anything open that should be closed.
-    pub(super) async fn settle_rest(
+    pub(in crate::flow) async fn settle_rest(
         &self,
         news: &News,
         mut step: Option<Step>,
@@ -222,7 +222,7 @@ impl Flow {
 }
 
 impl Settled {
-    pub(super) fn of(entries: &[NewEntry]) -> Self {
+    pub(in crate::flow) fn of(entries: &[NewEntry]) -> Self {
         use crate::evidence::Event;
         let count = |event| {
             entries

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use super::{
+use crate::flow::{
     Error, Flow,
     asking::{Asking, Circumstances},
 };

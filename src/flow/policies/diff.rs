@@ -3,7 +3,7 @@
 //! Owns the reading of the catalogue, page by page. Refuses to count: `policy` does. Nothing is
 //! written.
 
-use super::{
+use crate::flow::{
     Error, Flow, facts,
     policies::{parsed_again, rulebook_beside},
 };

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
-use super::{Error, Flow};
+use crate::flow::{Error, Flow};
 use crate::{
     model::{id::RecordingId, recording::Recording, wave::Meter},
     policy::{Action, NotKept, Permit},
@@ -21,7 +21,7 @@ use crate::{
 
 /// Why a sound did not come to its end.
 #[derive(Debug)]
-pub(super) enum Broken {
+pub(in crate::flow) enum Broken {
     /// The source broke off.
     Off(FetchError),
     /// It is whole, and is not to be kept.
@@ -31,7 +31,7 @@ pub(super) enum Broken {
 impl Flow {
     /// Whether a recording is to be let go of before anything of it is fetched. A hold keeps it,
     /// whatever it is.
-    pub(super) fn lets_go_unheard(&self, recording: &Recording) -> Option<NotKept> {
+    pub(in crate::flow) fn lets_go_unheard(&self, recording: &Recording) -> Option<NotKept> {
         if recording.holds > 0 {
             None
         } else {
@@ -40,7 +40,7 @@ impl Flow {
     }
 
     /// Shreds what is not to be kept.
-    pub(super) async fn let_go(&self, id: RecordingId, why: NotKept) -> Result<(), Error> {
+    pub(in crate::flow) async fn let_go(&self, id: RecordingId, why: NotKept) -> Result<(), Error> {
         let reason = why
             .code()
             .parse()
@@ -56,7 +56,7 @@ impl Flow {
 
     /// The sound as it comes; if it turns out that it is not to be kept, it ends with that instead
     /// of its end.
-    pub(super) fn measured<S>(&self, recording: &Recording, sound: S) -> Measured<S>
+    pub(in crate::flow) fn measured<S>(&self, recording: &Recording, sound: S) -> Measured<S>
     where
         S: Stream<Item = Result<Bytes, FetchError>> + Unpin,
     {
@@ -72,7 +72,7 @@ impl Flow {
 }
 
 /// A sound that is measured while it passes by.
-pub(super) struct Measured<S> {
+pub(in crate::flow) struct Measured<S> {
     flow: Flow,
     recording: Recording,
     sound: S,

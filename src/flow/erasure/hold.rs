@@ -1,7 +1,7 @@
 //! Holds: what somebody demands to be kept is not shredded, whoever else wants it gone, until the
 //! last of them is lifted.
 
-use super::{Error, Flow};
+use crate::flow::{Error, Flow};
 use crate::{
     evidence::{NewEntry, ShredReason},
     ledger::{

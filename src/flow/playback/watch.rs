@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Flow, Task};
+use crate::flow::{Error, Flow, Task};
 use crate::ledger::{self, audit, news::Word, shreds};
 
 /// How often is looked while streams run, bell or no bell.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{Error, Flow};
+use crate::flow::{Error, Flow};
 use crate::{
     evidence::{self, NewEntry},
     model::id::RecordingId,

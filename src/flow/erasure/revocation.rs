@@ -12,7 +12,7 @@ pub use self::{
     show::{Outcomes, RevocationStatus},
     work::Continued,
 };
-use super::{Error, Flow};
+use crate::flow::{Error, Flow};
 use crate::{
     evidence::ShredReason,
     ledger::{Tx, holds, recordings, shreds, work::Lease},
@@ -80,7 +80,7 @@ impl Flow {
     ///
     /// # Errors
     /// [`Error::Held`] if a hold keeps one; then none is shredded.
-    pub(super) async fn shred_unheld(
+    pub(in crate::flow) async fn shred_unheld(
         &self,
         permit: &Permit,
         recordings: &[Recording],
@@ -119,7 +119,7 @@ impl Flow {
     }
 
     /// Ends whoever hears one of these, and wakes who has to do with shreds.
-    pub(super) fn silenced(&self, recordings: &[Recording], done: Undurable) -> Undurable {
+    pub(in crate::flow) fn silenced(&self, recordings: &[Recording], done: Undurable) -> Undurable {
         // All of them, also where it failed: which are fenced by now is not known, and who hears
         // one that is not may come again.
         for recording in recordings {
@@ -136,7 +136,7 @@ impl Flow {
     ///
     /// # Errors
     /// [`vault::Error::NotDurable`] inside while the store cannot be written; what failed.
-    pub(super) async fn tell(&self, done: Undurable) -> Result<LetGo, Error> {
+    pub(in crate::flow) async fn tell(&self, done: Undurable) -> Result<LetGo, Error> {
         Ok(self.0.vault.durable(done).await?)
     }
 
@@ -144,7 +144,7 @@ impl Flow {
     ///
     /// # Errors
     /// [`vault::Error::NotDurable`] inside while the store does not know of it; the ledger's.
-    pub(super) async fn shred_of(
+    pub(in crate::flow) async fn shred_of(
         &self,
         tx: &mut Tx,
         id: RecordingId,
@@ -216,7 +216,7 @@ impl Flow {
     }
 
     /// Removes the bytes of a shredded recording.
-    pub(super) async fn remove(&self, lease: &Lease) -> Result<(), Error> {
+    pub(in crate::flow) async fn remove(&self, lease: &Lease) -> Result<(), Error> {
         Ok(self.0.vault.remove(lease).await?)
     }
 }

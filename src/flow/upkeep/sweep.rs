@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 
-use super::{Error, Flow};
+use crate::flow::{Error, Flow};
 use crate::{
     ledger::{self, budgets, grants, marks::Marked, recordings, utterances, waiting},
     model::id::ObjectId,

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Error, Flow};
+use crate::flow::{Error, Flow};
 use crate::{
     evidence::ShredReason,
     ledger::retention::{self, Group, Held},

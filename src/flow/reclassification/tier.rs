@@ -1,6 +1,6 @@
 //! A recording goes to another tier.
 
-use super::{Error, Flow};
+use crate::flow::{Error, Flow};
 use crate::{
     ledger::recordings,
     model::{id::RecordingId, name::Tier, recording::Recording},

@@ -3,7 +3,7 @@
 //! Owns what is said when it cannot be done now. Refuses to know root files; the vault orders what
 //! is written down and what is done.
 
-use super::Error;
+use crate::flow::Error;
 use crate::{
     custody::{RootName, passphrase::RootFile},
     secret::SecretText,

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 
-use super::{
+use crate::flow::{
     Error, Flow, Guarded,
     playback::{Ended, Heard},
 };
@@ -75,7 +75,7 @@ impl Flow {
     /// # Errors
     /// [`Error::Shredded`]; [`vault::Error::Gone`] inside if it is something else that does not
     /// stand any more.
-    pub(super) async fn file(
+    pub(in crate::flow) async fn file(
         &self,
         permit: &Permit,
         arrived: Option<Arrived<'_>>,
@@ -204,7 +204,7 @@ impl Flow {
     }
 
     /// The artefacts that there are under a grant now.
-    pub(super) async fn given_by(&self, grant: &Grant) -> Result<Vec<Artefact>, Error> {
+    pub(in crate::flow) async fn given_by(&self, grant: &Grant) -> Result<Vec<Artefact>, Error> {
         let mut tx = self.0.ledger.read().await?;
         let sealed = recordings::artefacts(&mut tx, grant.recording()).await?;
         let parties = details::is_there(&mut tx, grant.recording())

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
+use crate::flow::{
     Error, Flow,
-    quarantine::{News, Settled},
+    erasure::quarantine::{News, Settled},
 };
 use crate::{
     evidence::NewEntry,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Flow, Task};
+use crate::flow::{Error, Flow, Task};
 use crate::{
     evidence::NewEntry,
     ledger::{

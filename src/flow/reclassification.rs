@@ -3,6 +3,8 @@
 //!
 //! Owns when it is asked. Refuses to know which tier that is: `policy` says so.
 
+mod tier;
+
 use super::{Error, Flow};
 use crate::{
     ledger::{self, recordings},

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use super::{
+use crate::flow::{
     Error, Flow,
     reconcile::{Broken, Comparison, Lister, Window, chosen},
 };
