@@ -24,7 +24,6 @@ mod keys;
 mod memory;
 mod open;
 mod ownership;
-mod publish;
 mod read_back;
 mod recovery;
 mod restore;
@@ -250,6 +249,11 @@ impl Vault {
     /// The vault's id.
     pub fn id(&self) -> VaultId {
         self.0.id
+    }
+
+    /// What time it is for the vault.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
     }
 
     /// The epoch whose root this process holds.

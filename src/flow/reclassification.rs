@@ -7,6 +7,7 @@ mod tier;
 
 use super::{Error, Flow};
 use crate::{
+    evidence::NewEntry,
     ledger::{self, recordings},
     model::{
         id::RecordingId,
@@ -99,16 +100,31 @@ impl Flow {
             let recording = recordings::find(&mut self.0.ledger.read().await?, id)
                 .await?
                 .ok_or(Error::NotFound)?;
-            let Some(tier) = to(&recording).filter(|_| recording.state != State::Shredded) else {
+            let Some(tier) = to(&recording)
+                .filter(|tier| recording.state != State::Shredded && *tier != recording.tier)
+            else {
                 return Ok(false);
             };
-            match self.0.vault.reclassify(&recording, &tier, because).await {
+            let vault = &self.0.vault;
+            let moved = vault.unit("reclassification.raise", async |mut unit| {
+                let from = &recording.tier;
+                vault.relocate(&mut unit, &recording, &tier).await?;
+                unit.audit(NewEntry::recording_reclassified(
+                    self.now(),
+                    id,
+                    from,
+                    &tier,
+                    because,
+                ));
+                Ok::<_, vault::Error>(())
+            });
+            match moved.await {
                 // Another tier by now, or shredded: looked at again.
                 Err(vault::Error::Ledger(ledger::Error::Stale(_))) if tries < TRIES => {}
                 moved => {
-                    let moved = moved?;
+                    moved?;
                     self.journal_or_warn(false).await;
-                    return Ok(moved);
+                    return Ok(true);
                 }
             }
         }

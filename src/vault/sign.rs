@@ -5,9 +5,18 @@
 //! are signed where the key is destroyed.
 
 use super::Vault;
-use crate::evidence::{Drill, revocation::RevocationReceipt};
+use crate::{
+    evidence::{Drill, Publication, revocation::RevocationReceipt},
+    model::time::Timestamp,
+    policy::Rules,
+};
 
 impl Vault {
+    /// Signs that this vault published this very policy file.
+    pub fn sign_publication(&self, rules: &Rules, at: Timestamp) -> String {
+        Publication::of(self.0.id, rules, at).sign(&self.0.signer)
+    }
+
     /// Signs the receipt for the whole of a revocation.
     pub fn sign_revocation(&self, receipt: &RevocationReceipt) -> String {
         receipt.sign(&self.0.signer)

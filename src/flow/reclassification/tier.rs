@@ -2,6 +2,7 @@
 
 use crate::flow::{Error, Flow};
 use crate::{
+    evidence::NewEntry,
     ledger::recordings,
     model::{id::RecordingId, name::Tier, recording::Recording},
     policy::{Permit, action},
@@ -36,7 +37,15 @@ impl Flow {
             .ok_or(Error::NotFound)?;
         let moves = recording.tier != *to;
         if moves && !dry_run {
-            self.0.vault.move_to(permit, &recording, to).await?;
+            let vault = &self.0.vault;
+            let unit = vault.unit("tier.relocate", async |mut unit| {
+                let by = permit.initiator();
+                let from = &recording.tier;
+                vault.relocate(&mut unit, &recording, to).await?;
+                unit.audit(NewEntry::recording_moved(self.now(), by, id, from, to));
+                Ok::<_, Error>(())
+            });
+            unit.await?;
             self.journal_or_warn(false).await;
         }
         Ok((recording, moves))

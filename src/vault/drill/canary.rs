@@ -15,7 +15,7 @@ use rand::{Rng as _, RngExt as _};
 use super::{Old, Sandbox, Say, forget::forget, sandbox::fault};
 use crate::{
     custody,
-    evidence::drill::Canary,
+    evidence::{NewEntry, drill::Canary},
     ledger::{
         self, Ledger, Term,
         accept::{self, Announcement},
@@ -24,6 +24,7 @@ use crate::{
     model::{
         actor::Initiator,
         id::{HolderId, RecordingId},
+        name::Tier,
         recording::{Heard, Recording},
         time::Clock,
     },
@@ -55,7 +56,6 @@ pub(super) async fn fly(
 
     let reason = "operator".parse().expect("it is a code");
     let shreds = Permit::of_operator(action::Shred);
-    let keys = Permit::of_operator(action::Keys);
     let cause = Cause::permitted(&shreds, &reason);
     let (doomed, living) = canaries.split_at(CANARIES / 3);
     for canary in doomed {
@@ -67,9 +67,7 @@ pub(super) async fn fly(
         .into_iter()
         .find(|tier| *tier != moved.tier.as_str())
         .unwrap_or_default();
-    vault
-        .move_to(&keys, moved, &there.parse().expect("it is a name"))
-        .await?;
+    relocate(&vault, moved, &there.parse().expect("it is a name")).await?;
     vault.journal().await?;
     shred(&vault, cause, moved).await?;
     keep(&home, sandbox, &mut old)?;
@@ -190,6 +188,24 @@ async fn deposit(vault: &Vault, ledger: &Ledger, clock: &Clock) -> Result<Vec<Re
     }
     vault.journal().await?;
     Ok(canaries)
+}
+
+/// Moves one to another tier.
+async fn relocate(vault: &Vault, canary: &Recording, to: &Tier) -> Result<(), Error> {
+    let moved = vault.unit("canary.relocate", async |mut unit| {
+        let now = vault.now();
+        let by = Initiator::Operator;
+        vault.relocate(&mut unit, canary, to).await?;
+        unit.audit(NewEntry::recording_moved(
+            now,
+            by,
+            canary.id,
+            &canary.tier,
+            to,
+        ));
+        Ok::<_, Error>(())
+    });
+    moved.await
 }
 
 /// Shreds one, and sees to it that the store knows.
