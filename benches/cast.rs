@@ -6,6 +6,7 @@ use recvault::{
     model::{
         access::Principal,
         id::{PrincipalId, RecordingId, TokenId, VaultId},
+        media::MediaKind,
         recording::{Heard, Recording, State},
         time::Timestamp,
     },
@@ -44,6 +45,7 @@ pub(crate) fn recording(rules: &Rules, now: Timestamp) -> Recording {
     let source_sid = "RE00000000000000000000000000000000";
     Recording {
         id: RecordingId::of_source(VaultId::random(&mut rand::rng()), ACCOUNT, source_sid),
+        kind: MediaKind::CallAudio,
         state: State::Sealed,
         account: ACCOUNT.parse().expect("it is an account SID"),
         source_sid: source_sid.parse().expect("it is a recording SID"),

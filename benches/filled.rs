@@ -273,9 +273,9 @@ enum Rows {
 
 /// The ledger's own `json_each`, in both databases, gives one row for each member.
 const INSERT: [&str; 3] = [
-    "INSERT INTO recordings (id, state, account, source_sid, source_status, source_rank, duration_s, channels, tier, policy_version,
+    "INSERT INTO recordings (id, kind, state, account, source_sid, source_status, source_rank, duration_s, channels, tier, policy_version,
        policy_digest, announced_at, sealed_at, collected_at)
-     SELECT key, 'sealed', value->>'account', value->>'sid', 'completed', 2, 60, 1, 'standard', value->>'version', value->>'digest',
+     SELECT key, 'call', 'sealed', value->>'account', value->>'sid', 'completed', 2, 60, 1, 'standard', value->>'version', value->>'digest',
        CAST(value->>'announced_at' AS BIGINT), CAST(value->>'announced_at' AS BIGINT), CAST(value->>'announced_at' AS BIGINT) FROM json_each($1) AS filled",
     "INSERT INTO key_entries (recording_id, leg, page_id, slot, fingerprint)
      SELECT key, 'all', value->>'page', CAST(value->>'slot' AS BIGINT), value->>'fingerprint' FROM json_each($1) AS filled",

@@ -34,7 +34,9 @@ use recvault::{
         work::{self, Lease},
     },
     model::{
+        artefact::Leg,
         id::{GrantId, HolderId, RecordingId},
+        media::SourceRef,
         recording::{Heard, Recording},
         time::Clock,
     },
@@ -251,17 +253,13 @@ impl Desk<'_> {
             recording.source_sid = format!("RE{:032x}", rand::rng().random::<u128>())
                 .parse()
                 .expect("it is a recording SID");
+            let source_ref = SourceRef::of_call(&recording.account, &recording.source_sid);
             Announcement {
                 labels: Default::default(),
                 heard_by: Heard::Callback,
                 encryption: None,
-                id: RecordingId::of_source(
-                    self.filled.vault.id(),
-                    cast::ACCOUNT,
-                    recording.source_sid.as_str(),
-                ),
-                account: recording.account,
-                source_sid: recording.source_sid,
+                id: source_ref.recording_id(self.filled.vault.id()),
+                source_ref,
                 call: None,
                 conference: None,
                 source: recording.source,
@@ -305,7 +303,7 @@ impl Desk<'_> {
     async fn deposit(&self, lease: Lease, recording: Recording) -> Result<(), Failure> {
         let nothing = stream::empty::<Result<Bytes, Infallible>>();
         let vault = &self.filled.vault;
-        let stored = vault.store_audio(&recording, "audio/wav", nothing).await?;
+        let stored = vault.store_media(&recording, Leg::All, "audio/wav", nothing).await?;
         let options = recvault::vault::DepositOptions::default();
         let entered = vault.unit("entered", async |mut unit| {
             vault

@@ -40,7 +40,7 @@ mod window;
 
 use std::sync::Arc;
 
-pub use deposit::{DepositError, DepositOptions, Deposited, StoredAudio};
+pub use deposit::{DepositError, DepositOptions, Deposited, StoredMedia};
 pub use details::Keeping;
 pub use drill::{Forgot, Looked, Old, Recovered, Sandbox, Say};
 pub use epoch::Turned;

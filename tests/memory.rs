@@ -28,7 +28,8 @@ use recvault::{
         actor::Initiator,
         artefact::{Artefact, Leg},
         details::Found,
-        id::{HolderId, RecordingId},
+        id::HolderId,
+        media::SourceRef,
         recording::{Heard, Recording},
         subject::{Address, Conversation},
         time::Clock,
@@ -133,19 +134,15 @@ fn found(needles: &[Needle]) -> Vec<String> {
 
 fn announcement(flow: &Flow, conversation: &Conversation) -> Announcement {
     let account = "AC00000000000000000000000000000001".parse().unwrap();
+    let source_sid = "RE00000000000000000000000000000001";
+    let source_ref = SourceRef::parse(account, source_sid).unwrap();
     let Conversation::Call(call) = conversation.clone() else {
         panic!("a call")
     };
-    let source_sid = "RE00000000000000000000000000000001";
     let rules = flow.rulebook().current();
     Announcement {
-        id: RecordingId::of_source(
-            flow.vault().id(),
-            "AC00000000000000000000000000000001",
-            source_sid,
-        ),
-        account,
-        source_sid: source_sid.parse().unwrap(),
+        id: source_ref.recording_id(flow.vault().id()),
+        source_ref,
         call: Some(call),
         conference: None,
         source: None,
@@ -330,7 +327,7 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
         .collect();
     drop(sound);
     let stored = vault
-        .store_audio(&recording, "audio/wav", stream::iter(chunks))
+        .store_media(&recording, Leg::All, "audio/wav", stream::iter(chunks))
         .await
         .unwrap();
     let options = DepositOptions::default();

@@ -13,7 +13,9 @@ use recvault::{
         work::{self, Lease},
     },
     model::{
+        artefact::Leg,
         id::{HolderId, RecordingId},
+        media::SourceRef,
         recording::{Heard, Recording},
         time::Clock,
     },
@@ -69,7 +71,7 @@ impl Desk {
         let (lease, recording) = self.due().await?;
         let begun = Instant::now();
         let vault = &self.vault;
-        let stored = vault.store_audio(&recording, "audio/wav", stream).await?;
+        let stored = vault.store_media(&recording, Leg::All, "audio/wav", stream).await?;
         let options = DepositOptions::default();
         let entered = vault.unit("entered", async |mut unit| {
             vault
@@ -94,8 +96,7 @@ impl Desk {
         self.acceptor
             .accept(Announcement {
                 id: recording.id,
-                account: recording.account,
-                source_sid: recording.source_sid,
+                source_ref: SourceRef::of_call(&recording.account, &recording.source_sid),
                 call: None,
                 conference: None,
                 source: recording.source,

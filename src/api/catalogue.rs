@@ -1,6 +1,6 @@
 //! The catalogue over HTTP.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use axum::{Json, extract::State};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
@@ -16,6 +16,7 @@ use crate::{
     ledger::recordings::Filter,
     model::{
         id::{ReceiptId, RecordingId},
+        media::MediaKind,
         name::{Label, Tier},
         recording::{Recording, State as Life},
         source::SourceCopy,
@@ -60,6 +61,8 @@ pub(super) struct ListBody {
 pub(super) struct RecordingBody {
     #[schema(value_type = String)]
     id: RecordingId,
+    /// What it is of; `call` is the only kind that is brought in today.
+    kind: MediaKind,
     state: Life,
     tier: String,
     policy_version: String,
@@ -141,8 +144,8 @@ pub(super) struct CopyBody {
 /// A sealed object.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct ArtefactBody {
-    /// `audio` or `transcript`.
-    artefact: &'static str,
+    /// `audio`, `transcript`, or `media/0` to `media/255`.
+    artefact: Cow<'static, str>,
     content_type: String,
     /// Plaintext bytes.
     bytes: u64,
@@ -217,6 +220,7 @@ impl From<Recording> for RecordingBody {
     fn from(recording: Recording) -> Self {
         Self {
             id: recording.id,
+            kind: recording.kind,
             state: recording.state,
             tier: recording.tier.to_string(),
             policy_version: recording.policy_version,
@@ -244,7 +248,7 @@ impl From<Recording> for RecordingBody {
 impl From<Details> for DetailsBody {
     fn from(details: Details) -> Self {
         let artefacts = details.artefacts.into_iter().map(|sealed| ArtefactBody {
-            artefact: sealed.artefact.as_str(),
+            artefact: sealed.artefact.word(),
             content_type: sealed.content_type,
             bytes: sealed.plain_len,
             sealed_bytes: sealed.sealed_len,

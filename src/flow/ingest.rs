@@ -14,6 +14,7 @@ use crate::{
     model::{
         crash,
         id::RecordingId,
+        media::SourceRef,
         recording::{Heard, Recording, State},
     },
     policy,
@@ -86,17 +87,13 @@ impl Flow {
             tracing::warn!(recording_sid = %callback.recording_sid, %label, %why, "the value of a label is left out");
         }
         let is_complete = callback.status == "completed";
+        let source_ref = SourceRef::of_call(&callback.account, &callback.recording_sid);
         let announcement = Announcement {
-            id: RecordingId::of_source(
-                self.0.vault.id(),
-                callback.account.as_str(),
-                callback.recording_sid.as_str(),
-            ),
+            id: source_ref.recording_id(self.0.vault.id()),
+            source_ref,
             tier: tier.clone(),
             policy_version: rules.version().to_owned(),
             policy_digest: rules.digest().to_owned(),
-            account: callback.account,
-            source_sid: callback.recording_sid,
             call: callback.call,
             conference: callback.conference,
             source: callback.source,

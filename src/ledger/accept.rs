@@ -18,9 +18,10 @@ use crate::{
         crash,
         encryption::Encryption,
         id::RecordingId,
+        media::SourceRef,
         name::{Label, Tier},
         recording::Heard,
-        sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
+        sid::{CallSid, ConferenceSid},
         text::LabelValue,
         time::Timestamp,
     },
@@ -36,10 +37,9 @@ const QUEUE: usize = 4096;
 pub struct Announcement {
     /// Our id of it.
     pub id: RecordingId,
-    /// The account it was made under.
-    pub account: AccountSid,
-    /// The source's id of it.
-    pub source_sid: RecordingSid,
+    /// What the source calls it, and so what it is of.
+    #[serde(flatten)]
+    pub source_ref: SourceRef,
     /// The call, where told.
     #[serde(rename = "call_sid")]
     pub call: Option<CallSid>,
@@ -84,9 +84,9 @@ fn rank(status: &str) -> (i64, &'static str) {
 }
 
 const ANNOUNCE: &str = "/* accept.announce */
-INSERT INTO recordings (id, state, account, source_sid, call_sid, conference_sid, source, source_status, source_rank, error_code,
+INSERT INTO recordings (id, kind, state, account, source_sid, call_sid, conference_sid, source, source_status, source_rank, error_code,
   duration_s, channels, tier, policy_version, policy_digest, started_at, announced_at, collected_at, labels, heard_by, encryption)
-SELECT value->>'id', value->>'state', value->>'account', value->>'source_sid', value->>'call_sid', value->>'conference_sid',
+SELECT value->>'id', value->>'kind', value->>'state', value->>'account', value->>'source_sid', value->>'call_sid', value->>'conference_sid',
   value->>'source', value->>'source_status', CAST(value->>'rank' AS BIGINT), CAST(value->>'error_code' AS BIGINT),
   CAST(value->>'duration_s' AS BIGINT), CAST(value->>'channels' AS BIGINT), value->>'tier', value->>'policy_version',
   value->>'policy_digest', CAST(value->>'started_at' AS BIGINT), $2,

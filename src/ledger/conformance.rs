@@ -24,7 +24,9 @@ use super::{
     tx::Arg,
 };
 use crate::model::{
+    artefact::Leg,
     id::{HolderId, ReceiptId, RecordingId},
+    media::SourceRef,
     recording::{Heard, Recording},
     time::Timestamp,
 };
@@ -251,6 +253,14 @@ fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(1_750_000_000_000 + millis)
 }
 
+/// The source's name for recording number `number` in an account that another number has.
+fn source_ref(number: u32, account: u32) -> SourceRef {
+    SourceRef::of_call(
+        &parsed(&format!("AC{account:032x}")),
+        &parsed(&format!("RE{number:032x}")),
+    )
+}
+
 /// What a callback says of recording number `number`; the bare minimum.
 fn announcement(number: u32, status: &str) -> Announcement {
     Announcement {
@@ -258,8 +268,7 @@ fn announcement(number: u32, status: &str) -> Announcement {
         heard_by: Heard::Callback,
         encryption: None,
         id: recording_id(number),
-        account: parsed(&format!("AC{:032x}", number % 3)),
-        source_sid: parsed(&format!("RE{number:032x}")),
+        source_ref: source_ref(number, number % 3),
         call: None,
         conference: None,
         source: None,
@@ -289,7 +298,10 @@ async fn fence(
             recording,
             receipt,
             seq,
-            fingerprint: fingerprint.map(str::to_owned),
+            destroyed: fingerprint
+                .map(|fingerprint| (Leg::All, fingerprint.to_owned()))
+                .into_iter()
+                .collect(),
         }],
         now,
     )

@@ -29,6 +29,9 @@ pub struct KeyEntry {
     pub fingerprint: String,
 }
 
+/// The entries of every leg of some recordings.
+pub type KeyEntries = BTreeMap<(RecordingId, Leg), KeyEntry>;
+
 /// The vault this ledger belongs to; `None` before `recvault init`.
 pub async fn vault_id(tx: &mut Tx) -> Result<Option<VaultId>, Error> {
     tx.fetch_first("/* keys.vault_id */ SELECT id FROM vault", &[])
@@ -345,43 +348,39 @@ pub async fn find_entry(tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<Option
     const SQL: &str = "/* keys.find_entry */
         SELECT recording_id, page_id, slot, fingerprint FROM key_entries
         WHERE recording_id = $1 AND leg = $2 AND NOT EXISTS (SELECT 1 FROM fences WHERE fences.recording_id = key_entries.recording_id)";
-    entry(tx, SQL, id, leg).await
+    let args = [Arg::Text(&id.to_string()), Arg::Text(leg.as_str())];
+    let row = tx.fetch_first(SQL, &args).await?;
+    row.map(|row| key_entry(&row)).transpose()
 }
 
-/// Where the keys of these recordings are, as far as they have one; of fenced ones as
+/// Where the keys of every leg of these recordings are, as far as they have any; of fenced ones as
 /// [`find_entry`].
-pub async fn find_entries(
-    tx: &mut Tx,
-    ids: &[RecordingId],
-    leg: Leg,
-) -> Result<BTreeMap<RecordingId, KeyEntry>, Error> {
+pub async fn find_entries(tx: &mut Tx, ids: &[RecordingId]) -> Result<KeyEntries, Error> {
     const SQL: &str = "/* keys.find_entries */
-        SELECT recording_id, page_id, slot, fingerprint FROM key_entries
-        WHERE recording_id IN (SELECT key FROM json_each($1)) AND leg = $2
+        SELECT recording_id, leg, page_id, slot, fingerprint FROM key_entries
+        WHERE recording_id IN (SELECT key FROM json_each($1))
           AND NOT EXISTS (SELECT 1 FROM fences WHERE fences.recording_id = key_entries.recording_id)";
-    let rows = tx
-        .fetch_all(SQL, &[Arg::Text(&set(ids)), Arg::Text(leg.as_str())])
-        .await?;
+    entries(tx, SQL, &set(ids)).await
+}
+
+/// Where the keys of a fenced recording still are, while a ledger is rebuilt from what was written
+/// before the fence.
+pub async fn entries_behind_fence(tx: &mut Tx, id: RecordingId) -> Result<KeyEntries, Error> {
+    const SQL: &str = "/* keys.entries_behind_fence */
+        SELECT recording_id, leg, page_id, slot, fingerprint FROM key_entries WHERE recording_id = $1";
+    entries(tx, SQL, &id.to_string()).await
+}
+
+async fn entries(tx: &mut Tx, sql: &str, ids: &str) -> Result<KeyEntries, Error> {
+    const T: &str = "key_entries";
+    let rows = tx.fetch_all(sql, &[Arg::Text(ids)]).await?;
     rows.iter()
         .map(|row| {
-            Ok((
-                row.parse("key_entries", "recording_id", "recording_id")?,
-                key_entry(row)?,
-            ))
+            let id = row.parse(T, "recording_id", "recording_id")?;
+            let leg = row.parse(T, "leg", "recording_id")?;
+            Ok(((id, leg), key_entry(row)?))
         })
         .collect()
-}
-
-/// Where a fenced recording's key still is, while a ledger is rebuilt from what was written before
-/// the fence.
-pub async fn entry_behind_fence(
-    tx: &mut Tx,
-    id: RecordingId,
-    leg: Leg,
-) -> Result<Option<KeyEntry>, Error> {
-    const SQL: &str = "/* keys.entry_behind_fence */
-        SELECT recording_id, page_id, slot, fingerprint FROM key_entries WHERE recording_id = $1 AND leg = $2";
-    entry(tx, SQL, id, leg).await
 }
 
 /// The tier whose keys a page holds.
@@ -392,36 +391,26 @@ pub async fn tier_of(tx: &mut Tx, page: PageId) -> Result<String, Error> {
         .text("tier")
 }
 
-async fn entry(
-    tx: &mut Tx,
-    sql: &str,
-    id: RecordingId,
-    leg: Leg,
-) -> Result<Option<KeyEntry>, Error> {
-    let row = tx
-        .fetch_first(sql, &[Arg::Text(&id.to_string()), Arg::Text(leg.as_str())])
-        .await?;
-    row.map(|row| key_entry(&row)).transpose()
-}
-
-/// Forgets where the keys of these recordings were.
+/// Forgets where the keys of these legs were.
 ///
 /// # Errors
 /// [`Error::Stale`] if one of them has no entry.
-pub async fn remove_entries(
-    tx: &mut Tx,
-    ids: &BTreeSet<RecordingId>,
-    leg: Leg,
-) -> Result<(), Error> {
+pub async fn remove_entries(tx: &mut Tx, legs: &BTreeSet<(RecordingId, Leg)>) -> Result<(), Error> {
     const SQL: &str = "/* keys.remove_entries */ DELETE FROM key_entries WHERE recording_id IN (SELECT key FROM json_each($1)) AND leg = $2";
-    let removed = tx
-        .execute(SQL, &[Arg::Text(&set(ids)), Arg::Text(leg.as_str())])
-        .await?;
-    if removed == ids.len() as u64 {
-        Ok(())
-    } else {
-        Err(Error::Stale("the key entry is gone already"))
+    for leg in Leg::EVERY {
+        let of_leg = legs.iter().filter(|(_, of)| of == leg);
+        let ids: Vec<RecordingId> = of_leg.map(|(id, _)| *id).collect();
+        if ids.is_empty() {
+            continue;
+        }
+        let removed = tx
+            .execute(SQL, &[Arg::Text(&set(&ids)), Arg::Text(leg.as_str())])
+            .await?;
+        if removed != ids.len() as u64 {
+            return Err(Error::Stale("the key entry is gone already"));
+        }
     }
+    Ok(())
 }
 
 /// Up to `limit` pages of a level that want a new key, with their parents, children of one parent

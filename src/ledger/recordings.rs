@@ -21,6 +21,8 @@ use crate::model::{
 /// A sealed object of a recording, as the catalogue knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedArtefact {
+    /// Whose side it is, and with whose key it is sealed.
+    pub leg: Leg,
     /// What it is.
     pub artefact: Artefact,
     /// Its name in the store.
@@ -54,7 +56,7 @@ pub struct Filter {
     pub after: Option<(Timestamp, RecordingId)>,
 }
 
-pub(super) const COLUMNS: &str = "id, state, account, source_sid, call_sid, conference_sid, source, source_status, error_code, duration_s, channels, \
+pub(super) const COLUMNS: &str = "id, kind, state, account, source_sid, call_sid, conference_sid, source, source_status, error_code, duration_s, channels, \
                        tier, policy_version, policy_digest, started_at, announced_at, sealed_at, shredded_at, \
                        collected_at, labels, holds, revoked_at, quarantine_ends, heard_by, encryption";
 
@@ -169,18 +171,20 @@ pub async fn mark_sealed(tx: &mut Tx, id: RecordingId, now: Timestamp) -> Result
     .parse("recordings", "tier", "id")
 }
 
-/// Locks the row of a sealed recording for the rest of the unit, without a change.
+/// Locks the row of a sealed recording for the rest of the unit, without a change. The tier it is
+/// in.
 ///
 /// # Errors
 /// [`Error::Stale`] if it is not sealed, or not any more.
-pub async fn lock_sealed(tx: &mut Tx, id: RecordingId) -> Result<(), Error> {
+pub async fn lock_sealed(tx: &mut Tx, id: RecordingId) -> Result<Tier, Error> {
     const SQL: &str = "/* recordings.lock_sealed */ UPDATE recordings SET state = 'sealed' WHERE id = $1 AND state = 'sealed'";
-    tx.lock_one(
-        SQL,
-        &[Arg::Text(&id.to_string())],
-        "the recording is not sealed, or not any more",
-    )
-    .await
+    const TIER: &str = "/* recordings.tier */ SELECT id, tier FROM recordings WHERE id = $1";
+    let args = [Arg::Text(&id.to_string())];
+    tx.lock_one(SQL, &args, "the recording is not sealed, or not any more")
+        .await?;
+    let row = tx.fetch_first(TIER, &args).await?;
+    row.ok_or(Error::Stale("the recording is not there"))?
+        .parse("recordings", "tier", "id")
 }
 
 /// The recordings of a conversation, in no order. Those of a conference are its own, and not those
@@ -314,7 +318,6 @@ pub async fn change_labels(
 pub async fn insert_artefact(
     tx: &mut Tx,
     id: RecordingId,
-    leg: Leg,
     sealed: &SealedArtefact,
 ) -> Result<(), Error> {
     const SQL: &str = "/* recordings.insert_artefact */
@@ -322,8 +325,8 @@ pub async fn insert_artefact(
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let args = [
         Arg::Text(&id.to_string()),
-        Arg::Text(leg.as_str()),
-        Arg::Text(sealed.artefact.as_str()),
+        Arg::Text(sealed.leg.as_str()),
+        Arg::Text(&sealed.artefact.word()),
         Arg::Text(&sealed.object.to_string()),
         Arg::Int(sealed.plain_len.try_into().unwrap_or(i64::MAX)),
         Arg::Int(sealed.sealed_len.try_into().unwrap_or(i64::MAX)),
@@ -334,40 +337,40 @@ pub async fn insert_artefact(
     tx.execute(SQL, &args).await.map(|_| ())
 }
 
-/// Enters a sealed object in the place of an older one of its kind, if there is one: that one's
+/// Enters a sealed object in the place of an older one of the same leg and artefact, if there is one: that one's
 /// name in the store.
 pub async fn replace_artefact(
     tx: &mut Tx,
     id: RecordingId,
-    leg: Leg,
     sealed: &SealedArtefact,
 ) -> Result<Option<ObjectId>, Error> {
     const SQL: &str = "/* recordings.take_artefact */
         DELETE FROM artefacts WHERE recording_id = $1 AND leg = $2 AND artefact = $3 RETURNING recording_id, object_id";
     let args = [
         Arg::Text(&id.to_string()),
-        Arg::Text(leg.as_str()),
-        Arg::Text(sealed.artefact.as_str()),
+        Arg::Text(sealed.leg.as_str()),
+        Arg::Text(&sealed.artefact.word()),
     ];
     let older = tx
         .fetch_first(SQL, &args)
         .await?
         .map(|row| row.parse("artefacts", "object_id", "recording_id"))
         .transpose()?;
-    insert_artefact(tx, id, leg, sealed).await?;
+    insert_artefact(tx, id, sealed).await?;
     Ok(older)
 }
 
 /// The sealed objects of a recording.
 pub async fn artefacts(tx: &mut Tx, id: RecordingId) -> Result<Vec<SealedArtefact>, Error> {
     const SQL: &str = "/* recordings.artefacts */
-        SELECT recording_id, artefact, object_id, plain_len, sealed_len, sealed_sha256, segment, content_type
+        SELECT recording_id, leg, artefact, object_id, plain_len, sealed_len, sealed_sha256, segment, content_type
         FROM artefacts WHERE recording_id = $1 ORDER BY leg, artefact";
     tx.fetch_all(SQL, &[Arg::Text(&id.to_string())])
         .await?
         .iter()
         .map(|row| {
             Ok(SealedArtefact {
+                leg: row.parse("artefacts", "leg", "recording_id")?,
                 artefact: row.parse("artefacts", "artefact", "recording_id")?,
                 object: row.parse("artefacts", "object_id", "recording_id")?,
                 plain_len: row.number("artefacts", "plain_len", "recording_id")?,
@@ -400,6 +403,7 @@ pub(super) fn recording(row: &Row) -> Result<Recording, Error> {
     const T: &str = "recordings";
     Ok(Recording {
         id: row.parse(T, "id", "id")?,
+        kind: row.parse(T, "kind", "id")?,
         state: row.parse(T, "state", "id")?,
         account: row.parse(T, "account", "id")?,
         source_sid: row.parse(T, "source_sid", "id")?,

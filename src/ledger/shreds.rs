@@ -2,6 +2,8 @@
 
 mod follow_up;
 
+use std::collections::BTreeMap;
+
 pub use self::follow_up::{ShredBatch, follow_up};
 use super::{
     Error,
@@ -9,6 +11,7 @@ use super::{
     tx::{Arg, BINDS, Tx, set},
 };
 use crate::model::{
+    artefact::Leg,
     id::{ReceiptId, RecordingId, RevocationId},
     name::Tier,
     time::Timestamp,
@@ -23,8 +26,8 @@ pub struct NewFence {
     pub receipt: ReceiptId,
     /// The number of its audit entry.
     pub seq: i64,
-    /// The public name of the key that was destroyed; `None` if there never was one.
-    pub fingerprint: Option<String>,
+    /// The public names of the keys that were destroyed, by leg; empty if there never was one.
+    pub destroyed: BTreeMap<Leg, String>,
 }
 
 /// A receipt that is filed.
@@ -60,32 +63,44 @@ pub struct NextReceipt<'a> {
 /// because that holds the log's head until the commit, fences become visible in the order of their
 /// numbers. The commit rings in every process that follows the [`news`].
 pub async fn insert_fences(tx: &mut Tx, fences: &[NewFence], now: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "/* shreds.insert_fences */ INSERT INTO fences (recording_id, fenced_at, receipt_id, fingerprint, seq)";
+    const SQL: &str = "/* shreds.insert_fences */ INSERT INTO fences (recording_id, leg, fenced_at, receipt_id, fingerprint, seq)";
     let ids: Vec<_> = fences
         .iter()
         .map(|fence| (fence.recording.to_string(), fence.receipt.to_string()))
         .collect();
-    let args: Vec<Arg<'_>> = fences
-        .iter()
-        .zip(&ids)
-        .flat_map(|(fence, (recording, receipt))| {
-            let fingerprint = Arg::MaybeText(fence.fingerprint.as_deref());
-            [
+    let mut args: Vec<Arg<'_>> = Vec::with_capacity(fences.len() * 6);
+    for (fence, (recording, receipt)) in fences.iter().zip(&ids) {
+        for (leg, fingerprint) in fence.legs() {
+            args.extend([
                 Arg::Text(recording),
+                Arg::Text(leg.as_str()),
                 Arg::Int(now.as_millis()),
                 Arg::Text(receipt),
-                fingerprint,
+                Arg::MaybeText(fingerprint),
                 Arg::Int(fence.seq),
-            ]
-        })
-        .collect();
-    tx.insert_all(SQL, 5, &args).await?;
+            ]);
+        }
+    }
+    tx.insert_all(SQL, 6, &args).await?;
     news::tell(tx, Word::Fence).await
+}
+
+impl NewFence {
+    /// The legs that get a row, with the public names of their keys. A recording that never had a
+    /// key is fenced all the same.
+    fn legs(&self) -> impl Iterator<Item = (Leg, Option<&str>)> {
+        let destroyed = self.destroyed.iter();
+        let without = self.destroyed.is_empty().then_some((Leg::All, None));
+        destroyed
+            .map(|(leg, fingerprint)| (*leg, Some(fingerprint.as_str())))
+            .chain(without)
+    }
 }
 
 /// Fences after a number, and recordings that were closed without one, in the order in which it
 /// happened, with their numbers: what every process must stop streaming. Who has seen all up to a
-/// number misses none by asking from there on.
+/// number misses none by asking from there on. A recording with several legs may come several
+/// times, always with the same number.
 pub async fn fenced_after(
     tx: &mut Tx,
     seq: i64,
@@ -111,7 +126,8 @@ pub async fn find_fence(
     tx: &mut Tx,
     id: RecordingId,
 ) -> Result<Option<(Timestamp, ReceiptId)>, Error> {
-    const SQL: &str = "/* shreds.find_fence */ SELECT recording_id, fenced_at, receipt_id FROM fences WHERE recording_id = $1";
+    const SQL: &str = "/* shreds.find_fence */
+        SELECT recording_id, fenced_at, receipt_id FROM fences WHERE recording_id = $1 ORDER BY leg LIMIT 1";
     let row = tx.fetch_first(SQL, &[Arg::Text(&id.to_string())]).await?;
     row.map(|row| {
         Ok((
@@ -139,7 +155,7 @@ pub async fn is_receipt_undurable(tx: &mut Tx, id: ReceiptId) -> Result<bool, Er
 /// How many shreds of a revocation the store does not know of yet.
 pub async fn undurable_of(tx: &mut Tx, id: RevocationId) -> Result<i64, Error> {
     const SQL: &str = "/* shreds.undurable_of */
-        SELECT COUNT(*) FROM fences JOIN revoked ON revoked.recording_id = fences.recording_id
+        SELECT COUNT(DISTINCT fences.recording_id) FROM fences JOIN revoked ON revoked.recording_id = fences.recording_id
         WHERE revoked.revocation_id = $1 AND fences.seq > (SELECT durable_to FROM turner WHERE one = 1)";
     tx.fetch_int(SQL, &[Arg::Text(&id.to_string())]).await
 }
@@ -158,7 +174,7 @@ pub async fn find_fences(
     ids: &[RecordingId],
 ) -> Result<Vec<(RecordingId, Timestamp, ReceiptId, String)>, Error> {
     const SQL: &str = "/* shreds.find_fences */
-        SELECT fences.recording_id, fences.fenced_at, fences.receipt_id, receipts.jws
+        SELECT DISTINCT fences.recording_id, fences.fenced_at, fences.receipt_id, receipts.jws
         FROM fences JOIN receipts ON receipts.id = fences.receipt_id WHERE fences.recording_id IN (SELECT key FROM json_each($1))";
     let id = "recording_id";
     let receipt = "receipt_id";
@@ -298,7 +314,7 @@ pub async fn any_uncovered_of(tx: &mut Tx, tiers: &[&Tier]) -> Result<bool, Erro
 /// was fenced.
 pub async fn waiting(tx: &mut Tx) -> Result<(i64, Option<Timestamp>), Error> {
     const SQL: &str = "/* shreds.waiting */
-        SELECT COUNT(*) AS n, MIN(fences.fenced_at) AS oldest FROM receipts JOIN fences ON fences.recording_id = receipts.recording_id
+        SELECT COUNT(DISTINCT receipts.id) AS n, MIN(fences.fenced_at) AS oldest FROM receipts JOIN fences ON fences.recording_id = receipts.recording_id
         WHERE receipts.state = 'fenced' AND (receipts.epoch IS NULL OR receipts.epoch > 0)";
     let row = tx
         .fetch_first(SQL, &[])

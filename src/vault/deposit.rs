@@ -1,6 +1,6 @@
 //! Depositing: seal while the bytes arrive, store, and only then enter the key.
 //!
-//! Owns this order: only ciphertext that is stored makes a [`StoredAudio`], and only that is
+//! Owns this order: only ciphertext that is stored makes a [`StoredMedia`], and only that is
 //! entered. Refuses to know where the bytes come from, and what else becomes true when a recording
 //! exists; whoever lends the unit does that in it.
 
@@ -19,7 +19,7 @@ use crate::{
         recordings::{self, SealedArtefact},
     },
     model::{
-        artefact::{Artefact, Leg},
+        artefact::Leg,
         crash,
         details::Found,
         id::{ObjectId, RecordingId},
@@ -38,26 +38,27 @@ const PART: usize = 8 * 1024 * 1024;
 /// full before has outgrown it by no more.
 const ROOM: usize = PART + 2 * SEGMENT.sealed() as usize;
 
-/// What goes with the sound.
+/// What goes with the bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DepositOptions<'a> {
-    /// Who took part, as far as whoever brings the sound knows and nobody else has kept it.
+    /// Who took part, as far as whoever brings them knows and nobody else has kept it.
     pub parties: &'a [Found],
     /// How long the header says that the sound is, where that is longer than it is; known when its
     /// last byte came. It is told in the audit log.
     pub promised: Option<&'a OnceLock<u64>>,
 }
 
-/// Sound that is sealed and stored, and whose key nobody has entered: nothing of it opens yet.
+/// A recording's bytes that are sealed and stored, and whose key nobody has entered: nothing of
+/// them opens yet.
 #[must_use = "it is an orphan until it is entered"]
-pub struct StoredAudio {
+pub struct StoredMedia {
     recording: RecordingId,
     key: Key,
     artefact: SealedArtefact,
     sha256: [u8; 32],
 }
 
-impl StoredAudio {
+impl StoredMedia {
     /// Its lengths.
     pub fn deposited(&self) -> Deposited {
         Deposited {
@@ -88,22 +89,23 @@ pub enum DepositError<E> {
 }
 
 impl Vault {
-    /// Seals `body` as the audio of `recording`, and stores it. Memory: at most two parts of 8 MiB.
+    /// Seals `body` as what a recording of this kind is made of, on one of its legs, under a new
+    /// record key, and stores it. Memory: at most two parts of 8 MiB.
     ///
     /// If anything fails, nothing of the recording can be opened; ciphertext that was already
     /// stored is an orphan.
     ///
     /// # Errors
     /// [`DepositError::Source`] with the stream's own error; the store's.
-    pub async fn store_audio<E: Send>(
+    pub async fn store_media<E: Send>(
         &self,
         recording: &Recording,
+        leg: Leg,
         content_type: &str,
         mut body: impl Stream<Item = Result<Bytes, E>> + Send + Unpin,
-    ) -> Result<StoredAudio, DepositError<E>> {
+    ) -> Result<StoredMedia, DepositError<E>> {
         let vault = &*self.0;
-        let leg = Leg::All;
-        let artefact = Artefact::Audio;
+        let artefact = recording.kind.content();
         let record_key = Key::random(&mut rand::rng());
         let object = ObjectId::random(&mut rand::rng());
         let context = Context {
@@ -146,6 +148,7 @@ impl Vault {
         crash::point("deposit.after_store");
 
         let artefact = SealedArtefact {
+            leg,
             artefact,
             object,
             plain_len: sealed.plain_len,
@@ -154,7 +157,7 @@ impl Vault {
             segment: SEGMENT.sealed(),
             content_type: content_type.to_owned(),
         };
-        Ok(StoredAudio {
+        Ok(StoredMedia {
             recording: recording.id,
             key: record_key,
             artefact,
@@ -167,19 +170,21 @@ impl Vault {
     /// at the same time comes wholly before or wholly after. The recording as it is now; it may
     /// have gone to another tier while it was fetched.
     ///
+    /// The leg of all sides comes first and seals the recording; any other joins one that is
+    /// sealed.
+    ///
     /// # Errors
-    /// [`Stale`](crate::ledger::Error::Stale) inside when the recording does not wait for its sound
-    /// any more; [`Error::Gone`] for the sound of another one; the ledger's.
+    /// [`Stale`](crate::ledger::Error::Stale) inside when the recording does not wait for it any
+    /// more, or not yet; [`Error::Gone`] for what is of another one; the ledger's.
     pub async fn enter(
         &self,
         unit: &mut Unit,
         recording: &Recording,
-        stored: &StoredAudio,
+        stored: &StoredMedia,
         options: &DepositOptions<'_>,
     ) -> Result<Recording, Error> {
         let vault = &*self.0;
-        let leg = Leg::All;
-        let StoredAudio {
+        let StoredMedia {
             key,
             artefact,
             sha256,
@@ -190,7 +195,11 @@ impl Vault {
         }
         let now = vault.clock.now();
         vault.present(unit).await?;
-        let tier = recordings::mark_sealed(unit, recording.id, now).await?;
+        let leg = artefact.leg;
+        let tier = match leg {
+            Leg::All => recordings::mark_sealed(unit, recording.id, now).await?,
+            Leg::Caller | Leg::Callee => recordings::lock_sealed(unit, recording.id).await?,
+        };
         let recording = Recording {
             tier,
             ..recording.clone()
@@ -198,12 +207,15 @@ impl Vault {
         vault
             .place_key(unit, recording.id, leg, &recording.tier, key)
             .await?;
-        recordings::insert_artefact(unit, recording.id, leg, artefact).await?;
-        vault
-            .take_over(unit, &recording, key, options.parties, now)
-            .await?;
+        recordings::insert_artefact(unit, recording.id, artefact).await?;
+        // Who took part is sealed with the key of all sides.
+        if leg == Leg::All {
+            vault
+                .take_over(unit, &recording, key, options.parties, now)
+                .await?;
+        }
         unit.mark(Marked::Recording, &[recording.id], now);
-        let sealed = NewEntry::recording_sealed(now, &recording, artefact.sealed_len, sha256);
+        let sealed = NewEntry::recording_sealed(now, &recording, leg, artefact.sealed_len, sha256);
         unit.audit(match options.promised.and_then(OnceLock::get) {
             Some(promised) => sealed.promising(artefact.plain_len, *promised),
             None => sealed,
@@ -214,7 +226,7 @@ impl Vault {
 
     /// Removes what was stored, after a unit that certainly did not commit. What cannot be removed
     /// now is an orphan, which the sweep finds.
-    pub async fn discard(&self, stored: StoredAudio) {
+    pub async fn discard(&self, stored: StoredMedia) {
         let _ = self.0.store.delete(stored.artefact.object).await;
     }
 }

@@ -312,15 +312,14 @@ impl Inner {
         Ok(rows)
     }
 
-    /// The keys of these recordings, as far as they live: not of those that are shredded, or were
+    /// The keys of every leg of these recordings, as far as they live: not of those that are shredded, or were
     /// never sealed.
     async fn key_lines(&self, tx: &mut Tx, ids: &[&str], file: &mut Writing) -> Result<(), Error> {
-        let leg = Leg::All;
         let ids = ids
             .iter()
             .filter_map(|id| id.parse().ok())
             .collect::<Vec<RecordingId>>();
-        for (recording, key) in self.record_keys(tx, &ids, leg).await? {
+        for (recording, leg, key) in self.keys_of_every_leg(tx, &ids).await? {
             let text = Zeroizing::new(BASE64.encode(key.expose()));
             let line = KeyLine {
                 recording,

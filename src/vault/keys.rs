@@ -7,7 +7,7 @@ use crate::{
     keyring::{self, LEAF, LEVELS, PageRow, Place, fingerprint, tree},
     ledger::{
         Term, Tx,
-        keys::{self as rows, KeyEntry},
+        keys::{self as rows, KeyEntries, KeyEntry},
         shreds,
     },
     model::{
@@ -40,14 +40,35 @@ impl Inner {
         }
     }
 
-    /// The record keys of these recordings, as far as they live.
+    /// The record keys of one leg of these recordings, as far as they live.
     pub(super) async fn record_keys(
         &self,
         tx: &mut Tx,
         ids: &[RecordingId],
         leg: Leg,
     ) -> Result<Vec<(RecordingId, Key)>, Error> {
-        let entries = rows::find_entries(tx, ids, leg).await?;
+        let mut entries = rows::find_entries(tx, ids).await?;
+        entries.retain(|(_, of), _| *of == leg);
+        let keys = self.keys_at(tx, entries).await?;
+        Ok(keys.into_iter().map(|(id, _, key)| (id, key)).collect())
+    }
+
+    /// The record keys of every leg of these recordings, as far as they live.
+    pub(super) async fn keys_of_every_leg(
+        &self,
+        tx: &mut Tx,
+        ids: &[RecordingId],
+    ) -> Result<Vec<(RecordingId, Leg, Key)>, Error> {
+        let entries = rows::find_entries(tx, ids).await?;
+        self.keys_at(tx, entries).await
+    }
+
+    /// The keys in the places of entries.
+    async fn keys_at(
+        &self,
+        tx: &mut Tx,
+        entries: KeyEntries,
+    ) -> Result<Vec<(RecordingId, Leg, Key)>, Error> {
         let leaves = self
             .walk_all(
                 tx,
@@ -56,7 +77,7 @@ impl Inner {
             .await?;
         let mut keys = Vec::with_capacity(entries.len());
         for (
-            id,
+            (id, leg),
             KeyEntry {
                 place,
                 fingerprint: public,
@@ -65,7 +86,7 @@ impl Inner {
         {
             let leaf = leaves.get(&place.page).ok_or(keyring::Error::BrokenPath)?;
             match leaf.page.key(place.slot) {
-                Ok(key) if fingerprint(&key) == public => keys.push((id, key)),
+                Ok(key) if fingerprint(&key) == public => keys.push((id, leg, key)),
                 Ok(_) => return Err(Error::WrongKey),
                 Err(_) => {}
             }
@@ -108,20 +129,21 @@ impl Inner {
         Ok(rows::insert_entry(tx, id, leg, &KeyEntry { place, fingerprint }).await?)
     }
 
-    /// Destroys the keys of recordings, as far as they have one, and their entries; the
-    /// fingerprints of what was destroyed.
+    /// Destroys the keys of every leg of recordings, as far as they have any, and their entries;
+    /// the fingerprints of what was destroyed.
     pub(super) async fn destroy_keys(
         &self,
         tx: &mut Tx,
         ids: &[RecordingId],
-        leg: Leg,
-    ) -> Result<BTreeMap<RecordingId, String>, Error> {
-        let entries = rows::find_entries(tx, ids, leg).await?;
-        self.destroy_entries(tx, leg, &entries).await?;
-        Ok(entries
-            .into_iter()
-            .map(|(id, entry)| (id, entry.fingerprint))
-            .collect())
+    ) -> Result<BTreeMap<RecordingId, BTreeMap<Leg, String>>, Error> {
+        let entries = rows::find_entries(tx, ids).await?;
+        self.destroy_entries(tx, &entries).await?;
+        let mut destroyed: BTreeMap<RecordingId, BTreeMap<Leg, String>> = BTreeMap::new();
+        for ((id, leg), entry) in entries {
+            let of_recording = destroyed.entry(id).or_default();
+            of_recording.insert(leg, entry.fingerprint);
+        }
+        Ok(destroyed)
     }
 
     /// Destroys the keys in the places of entries, and the entries. Each leaf is opened and written
@@ -129,8 +151,7 @@ impl Inner {
     pub(super) async fn destroy_entries(
         &self,
         tx: &mut Tx,
-        leg: Leg,
-        entries: &BTreeMap<RecordingId, KeyEntry>,
+        entries: &KeyEntries,
     ) -> Result<(), Error> {
         if entries.is_empty() {
             return Ok(());
@@ -150,7 +171,7 @@ impl Inner {
             .map(|leaf| leaf.seal(self.id, &mut rand::rng()))
             .collect();
         rows::replace_pages(tx, &leaves).await?;
-        Ok(rows::remove_entries(tx, &entries.keys().copied().collect(), leg).await?)
+        Ok(rows::remove_entries(tx, &entries.keys().copied().collect()).await?)
     }
 
     /// A new leaf, hung under the lowest page of the tier that has room (the root page, for a

@@ -98,7 +98,8 @@ impl Vault {
         let sealed = recordings::artefacts(&mut self.0.ledger.read().await?, recording).await?;
         let sealed = sealed
             .into_iter()
-            .find(|sealed| sealed.artefact == wanted)
+            // Grants name no leg: what they give is of all sides together.
+            .find(|sealed| sealed.leg == Leg::All && sealed.artefact == wanted)
             .ok_or(Error::Gone)?;
         let window = match view {
             View::Window { from_s, to_s } => {
@@ -146,13 +147,12 @@ impl Vault {
                 after: Bytes::new(),
             },
         };
-        let leg = Leg::All;
         let sealed = &playable.sealed;
         let (segment, layout) = layout(sealed)?;
         // Reading ciphertext releases nothing, so it need not wait for the audit entry.
         let (key, ends) = tokio::try_join!(
             vault.unit("open.release_key", async |mut unit| {
-                self.release_key(&mut unit, grant, id, leg, sealed.artefact, &range)
+                self.release_key(&mut unit, grant, id, sealed, &range)
                     .await
             }),
             vault.ends(sealed.object, &layout)
@@ -213,7 +213,7 @@ impl Vault {
         let (segment, layout) = layout(sealed)?;
         let (key, ends) = tokio::try_join!(
             vault.with_root(async || vault
-                .record_key(&mut vault.ledger.read().await?, recording, Leg::All)
+                .record_key(&mut vault.ledger.read().await?, recording, sealed.leg)
                 .await),
             vault.ends(sealed.object, &layout)
         )?;
@@ -240,13 +240,14 @@ impl Vault {
         unit: &mut Unit,
         grant: &Grant,
         id: GrantId,
-        leg: Leg,
-        artefact: Artefact,
+        sealed: &SealedArtefact,
         range: &Range<u64>,
     ) -> Result<Key, Error> {
         let vault = &*self.0;
         let now = vault.clock.now();
-        let key = vault.record_key(unit, grant.recording(), leg).await?;
+        let key = vault
+            .record_key(unit, grant.recording(), sealed.leg)
+            .await?;
         let is_first = grants::open(unit, id, now).await?;
         if is_first
             && !budgets::spend(
@@ -260,7 +261,13 @@ impl Vault {
         {
             return Err(Error::BudgetSpent);
         }
-        unit.audit(NewEntry::opening_started(now, grant, id, artefact, range));
+        unit.audit(NewEntry::opening_started(
+            now,
+            grant,
+            id,
+            sealed.artefact,
+            range,
+        ));
         Ok(key)
     }
 }
@@ -287,7 +294,7 @@ impl Inner {
         layout: Layout,
         [header, last]: [Bytes; 2],
     ) -> Result<Opener, Error> {
-        let leg = Leg::All;
+        let leg = sealed.leg;
         let context = Context {
             vault: self.id,
             recording,

@@ -2,10 +2,10 @@
 //! before somebody relies on it.
 //!
 //! Owns what counts as "the vault has it": the length and the SHA-256 of the row, and every segment
-//! authentic under the recording's own key. INVARIANT: plaintext is overwritten where it came to
+//! authentic under the key of its own leg. INVARIANT: plaintext is overwritten where it came to
 //! be; nothing of it leaves the vault, so this is no opening.
 
-use std::num::NonZeroUsize;
+use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -37,13 +37,14 @@ impl Vault {
     pub async fn read_back(&self, recording: &Recording) -> Result<(), Error> {
         let vault = &*self.0;
         let id = recording.id;
-        let key = vault
+        let keys = vault
             .with_root(async || {
                 vault
-                    .record_key(&mut vault.ledger.read().await?, id, Leg::All)
+                    .keys_of_every_leg(&mut vault.ledger.read().await?, &[id])
                     .await
             })
             .await?;
+        let keys: BTreeMap<Leg, Key> = keys.into_iter().map(|(_, leg, key)| (leg, key)).collect();
         let sealed = recordings::artefacts(&mut vault.ledger.read().await?, id).await?;
         if !sealed
             .iter()
@@ -52,7 +53,8 @@ impl Vault {
             return Err(Error::Gone);
         }
         for sealed in &sealed {
-            self.read_object_back(id, &key, sealed, |_| ()).await?;
+            let key = keys.get(&sealed.leg).ok_or(Error::Gone)?;
+            self.read_object_back(id, key, sealed, |_| ()).await?;
         }
         Ok(())
     }

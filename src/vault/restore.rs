@@ -11,7 +11,7 @@
 
 mod plan;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 pub use self::plan::{Choice, Plan, plan};
 use super::{
@@ -31,7 +31,8 @@ use crate::{
         Ledger, Tx, audit, chain, details, epochs,
         gaps::{self, Gap},
         image::{self, Image, Table},
-        keys as rows, marks, recordings, shreds,
+        keys::{self as rows, KeyEntries},
+        marks, recordings, shreds,
         work::{self, Kind},
     },
     model::{
@@ -393,13 +394,11 @@ impl Inner {
             .is_ok_and(|receipt| receipt.source() == Some(Removal::Pending))
     }
 
-    /// A fence that was taken in kills the key that the snapshot, or an earlier piece, still had.
+    /// A fence that was taken in kills the keys that the snapshot, or an earlier piece, still had:
+    /// those of every leg, because no shred leaves one.
     async fn destroy_fenced(&self, tx: &mut Tx, id: RecordingId) -> Result<(), Error> {
-        let Some(entry) = rows::entry_behind_fence(tx, id, Leg::All).await? else {
-            return Ok(());
-        };
-        self.destroy_entries(tx, Leg::All, &BTreeMap::from([(id, entry)]))
-            .await
+        let entries = rows::entries_behind_fence(tx, id).await?;
+        self.destroy_entries(tx, &entries).await
     }
 
     /// A key of a living recording: into the tree, unless it is there; never, if it was destroyed.
@@ -420,7 +419,7 @@ impl Inner {
             if entry.fingerprint == public && tier == recording.tier.as_str() {
                 return Ok(());
             }
-            self.destroy_entries(tx, leg, &BTreeMap::from([(id, entry)]))
+            self.destroy_entries(tx, &KeyEntries::from([((id, leg), entry)]))
                 .await?;
         }
         self.place_key(tx, id, leg, &recording.tier, key).await

@@ -24,7 +24,6 @@ use crate::{
     },
     model::{
         actor::Initiator,
-        artefact::Leg,
         crash,
         id::{ReceiptId, RecordingId, RevocationId},
         recording::{Recording, State},
@@ -162,7 +161,7 @@ impl Vault {
         }
 
         let ids: Vec<RecordingId> = fresh.iter().map(|recording| recording.id).collect();
-        let mut destroyed = vault.destroy_keys(unit, &ids, Leg::All).await?;
+        let mut destroyed = vault.destroy_keys(unit, &ids).await?;
         details::remove(unit, &ids).await?;
         let cleared = waiting::clear_of(unit, &ids).await?;
         if !cleared.is_empty() {
@@ -208,13 +207,13 @@ impl Vault {
         let mut receipts = Vec::with_capacity(ids.len());
         for ((recording, receipt), seq) in fresh.into_iter().zip(named).zip(first..) {
             let id = recording.id;
-            let fingerprint = destroyed.remove(&id);
-            let had_key = fingerprint.is_some();
+            let destroyed = destroyed.remove(&id).unwrap_or_default();
+            let had_key = !destroyed.is_empty();
             fences.push(NewFence {
                 recording: id,
                 receipt,
                 seq,
-                fingerprint,
+                destroyed,
             });
             let facts = ShredFacts {
                 vault: vault.id,

@@ -1,13 +1,13 @@
-//! Moving a recording to another tier: its key changes places, its ciphertext does not.
+//! Moving a recording to another tier: its keys change places, its ciphertext does not.
 //!
 //! Owns that move. Refuses to know why a recording moves; whoever lends the unit tells. INVARIANT:
-//! the page that held the key is stale afterwards. Older copies of it hold the key still, and a
+//! a page that held a key of it is stale afterwards. Older copies of it hold the key still, and a
 //! later shred would not reach them otherwise.
 
 use super::{Error, Vault};
 use crate::{
     ledger::{Unit, marks::Marked, recordings},
-    model::{artefact::Leg, name::Tier, recording::Recording},
+    model::{name::Tier, recording::Recording},
 };
 
 impl Vault {
@@ -25,18 +25,18 @@ impl Vault {
         to: &Tier,
     ) -> Result<(), Error> {
         let vault = &*self.0;
-        let leg = Leg::All;
         let id = recording.id;
         recordings::set_tier(unit, id, &recording.tier, to).await?;
-        match vault.record_key(unit, id, leg).await {
-            Ok(key) => {
-                vault.destroy_keys(unit, &[id], leg).await?;
-                vault.place_key(unit, id, leg, to, &key).await?;
-            }
-            // Not sealed yet: it will be, in the new tier.
-            Err(Error::Gone) => {}
-            Err(error) => return Err(error),
+
+        // None: not sealed yet. It will be, in the new tier.
+        let keys = vault.keys_of_every_leg(unit, &[id]).await?;
+        if !keys.is_empty() {
+            vault.destroy_keys(unit, &[id]).await?;
         }
+        for (_, leg, key) in &keys {
+            vault.place_key(unit, id, *leg, to, key).await?;
+        }
+
         unit.mark(Marked::Recording, &[id], vault.clock.now());
         Ok(())
     }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Holds a drill with these old copies; the evidence must verify, and say what is said beside it.
-async fn held(vault: &TestVault, old: Old) -> Held {
+pub(crate) async fn held(vault: &TestVault, old: Old) -> Held {
     held_by(&vault.another_process().await, vault, old).await
 }
 

@@ -34,6 +34,7 @@ mod holding;
 mod holes;
 mod keeping;
 mod leaks;
+mod legs;
 mod listening;
 mod messages;
 mod model_based;

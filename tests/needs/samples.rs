@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     id::RecordingId,
+    media::MediaKind,
     recording::{Heard, Recording, State},
     time::Timestamp,
 };
@@ -34,6 +35,7 @@ pub(crate) fn asking() -> String {
 pub(crate) fn recording(at: Timestamp) -> Recording {
     Recording {
         id: RecordingId::random(&mut rand::rng()),
+        kind: MediaKind::CallAudio,
         state: State::Sealed,
         account: format!("AC{}", "0".repeat(32)).parse().unwrap(),
         source_sid: format!("RE{}", "1".repeat(32)).parse().unwrap(),

@@ -23,7 +23,7 @@ use crate::{
     model::{
         access::Principal,
         actor::{Actor, Initiator},
-        artefact::Artefact,
+        artefact::{Artefact, Leg},
         id::{GrantId, PrincipalId, ReceiptId, RecordingId, TokenId, VaultId},
         name::Tier,
         recording::Recording,
@@ -121,14 +121,18 @@ impl NewEntry {
         Self::new(at, by, Event::PolicyPublished, None, details)
     }
 
-    /// The recording is sealed: length in bytes and SHA-256 of its ciphertext.
+    /// The recording, or a further leg of it, is sealed: length in bytes and SHA-256 of its
+    /// ciphertext.
     pub fn recording_sealed(
         at: Timestamp,
         recording: &Recording,
+        leg: Leg,
         sealed_len: u64,
         ciphertext_sha256: &[u8; 32],
     ) -> Self {
         let details = json!({
+            "kind": recording.kind,
+            "leg": leg,
             "tier": recording.tier,
             "policy_digest": recording.policy_digest,
             "sealed_len": sealed_len,
@@ -243,7 +247,7 @@ impl NewEntry {
         artefact: Artefact,
         range: &Range<u64>,
     ) -> Self {
-        let details = json!({ "grant": id, "artefact": artefact.as_str(), "from": range.start, "to": range.end });
+        let details = json!({ "grant": id, "artefact": artefact.word(), "from": range.start, "to": range.end });
         Self::new(
             at,
             grant.initiator(),

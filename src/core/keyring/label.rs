@@ -22,7 +22,7 @@ pub fn artefact_key(record_key: &Key, leg: Leg, artefact: Artefact) -> Key {
         &[
             b"recvault/artefact/1",
             leg.as_str().as_bytes(),
-            artefact.as_str().as_bytes(),
+            artefact.word().as_bytes(),
         ],
     )
 }

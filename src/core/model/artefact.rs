@@ -1,8 +1,11 @@
-//! What is sealed: the artefacts of a recording and the legs they belong to.
+//! What is sealed of a recording, and whose side of it: artefacts and legs.
+//!
+//! Owns the words that keys, rows and associated data have for them. INVARIANT: a word is for ever.
+//! What was sealed as one artefact of one leg opens as nothing else.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
-/// One kind of what is sealed of a recording. (Waveforms join here when they are built.)
+/// One sealed thing of a recording. (Waveforms join here when they are built.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Artefact {
     /// The sound: WAV as the source gave it.
@@ -12,55 +15,153 @@ pub enum Artefact {
     /// Who took part, with address and name. It is no object in the store: the ledger has it
     /// (`details`).
     Parties,
+    /// A file as the source gave it: a picture of a message, a track or a composition. A recording
+    /// may have several; they are counted from 0, in the source's order.
+    Media(u8),
 }
+
+/// What the word of a file begins with; its number follows.
+const MEDIA: &str = "media/";
 
 impl Artefact {
     /// The word used in keys, rows, associated data and URLs.
-    pub const fn as_str(self) -> &'static str {
+    pub fn word(self) -> Cow<'static, str> {
         match self {
-            Self::Audio => "audio",
-            Self::Transcript => "transcript",
-            Self::Parties => "parties",
+            Self::Audio => "audio".into(),
+            Self::Transcript => "transcript".into(),
+            Self::Parties => "parties".into(),
+            Self::Media(number) => format!("{MEDIA}{number}").into(),
         }
     }
 }
 
 impl fmt::Display for Artefact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(&self.word())
     }
 }
 
 /// The text names no artefact.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not an artefact: expected `audio`, `transcript` or `parties`")]
+#[error("not an artefact: expected `audio`, `transcript`, `parties`, or `media/0` to `media/255`")]
 pub struct UnknownArtefact;
 
 impl FromStr for Artefact {
     type Err = UnknownArtefact;
 
     fn from_str(text: &str) -> Result<Self, UnknownArtefact> {
-        match text {
-            "audio" => Ok(Self::Audio),
-            "transcript" => Ok(Self::Transcript),
-            "parties" => Ok(Self::Parties),
-            _ => Err(UnknownArtefact),
+        let artefact = match text {
+            "audio" => Self::Audio,
+            "transcript" => Self::Transcript,
+            "parties" => Self::Parties,
+            _ => {
+                let number = text.strip_prefix(MEDIA).ok_or(UnknownArtefact)?;
+                Self::Media(number.parse().map_err(|_| UnknownArtefact)?)
+            }
+        };
+
+        // One spelling each: `media/+1` and `media/01` are numbers to the parser, and no words.
+        if artefact.word() == text {
+            Ok(artefact)
+        } else {
+            Err(UnknownArtefact)
         }
     }
 }
 
-/// One participant's side of a recording. Today every recording has the one leg `all`; the word is
-/// already in keys, rows and associated data so that each side can get a key of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// One participant's side of a recording, with a record key of its own where there is one. Today
+/// every recording has the one leg `all`; sides get keys of their own when a part of a call can be
+/// shredded by itself.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+#[strum(parse_err_ty = UnknownLeg, parse_err_fn = unknown_leg)]
 pub enum Leg {
-    /// All sides together.
+    /// All sides together. Its key also seals what belongs to the recording as a whole: who took
+    /// part, its transcript, the justifications of requests for it.
     All,
+    /// The side that called, or wrote first.
+    Caller,
+    /// The side that was called, or written to.
+    Callee,
 }
 
 impl Leg {
+    /// Every leg that a recording may have.
+    pub const EVERY: &[Self] = <Self as strum::VariantArray>::VARIANTS;
+
     /// The word used in keys, rows and associated data.
-    pub const fn as_str(self) -> &'static str {
-        "all"
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// The text names no leg.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a leg: expected `all`, `caller` or `callee`")]
+pub struct UnknownLeg;
+
+fn unknown_leg(_: &str) -> UnknownLeg {
+    UnknownLeg
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn an_artefact_comes_back_as_it_went(number: u8) {
+            for artefact in [Artefact::Audio, Artefact::Transcript, Artefact::Parties, Artefact::Media(number)] {
+                prop_assert_eq!(artefact.to_string().parse(), Ok(artefact));
+            }
+        }
+
+        #[test]
+        fn a_word_has_one_spelling(text in "(audio|transcript|parties|media|media/|media/[0+ -]?[0-9]{1,4}|.{0,12})") {
+            if let Ok(artefact) = text.parse::<Artefact>() {
+                prop_assert_eq!(artefact.to_string(), text.clone());
+            }
+            if let Ok(leg) = text.parse::<Leg>() {
+                prop_assert_eq!(leg.to_string(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn files_are_counted_from_0_to_255() {
+        assert_eq!("media/0".parse(), Ok(Artefact::Media(0)));
+        assert_eq!("media/255".parse(), Ok(Artefact::Media(255)));
+        for bad in ["media", "media/", "media/256", "media/-1", "media/+1", "media/01", "media/1/", "Media/1"] {
+            assert_eq!(bad.parse::<Artefact>(), Err(UnknownArtefact), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_leg_comes_back_as_it_went_in_rows_and_in_json() {
+        for leg in Leg::EVERY {
+            assert_eq!(leg.as_str().parse(), Ok(*leg));
+            assert_eq!(serde_json::to_value(leg).unwrap(), leg.as_str());
+        }
+        for bad in ["", "All", "both", "all ", "agent"] {
+            assert_eq!(bad.parse::<Leg>(), Err(UnknownLeg), "{bad}");
+        }
     }
 }

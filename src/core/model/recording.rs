@@ -13,6 +13,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use super::{
     encryption::Encryption,
     id::RecordingId,
+    media::MediaKind,
     name::{Label, Tier},
     sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
     subject::Conversation,
@@ -93,6 +94,8 @@ impl FromStr for State {
 pub struct Recording {
     /// Our id, derived from vault, account and source id.
     pub id: RecordingId,
+    /// What it is of. It never changes.
+    pub kind: MediaKind,
     /// Where it stands.
     pub state: State,
     /// The account or subaccount it was made under.

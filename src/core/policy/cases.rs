@@ -24,6 +24,7 @@ use crate::model::{
     access::{Principal, Ticket},
     consent::{Answer, Method, Statement, Whom},
     id::{ConsentId, PrincipalId, RecordingId, TokenId},
+    media::MediaKind,
     name::{Label, LegName, Purpose, Role, Tier},
     recording::{Heard, Recording, State},
     sid::{AccountSid, CallSid, RecordingSid},
@@ -257,6 +258,7 @@ impl Case {
         let collected_at = now.before(DAY * self.collected_days_ago);
         Recording {
             id: id::<RecordingId>("rec_"),
+            kind: MediaKind::CallAudio,
             state: self.state,
             account: sid::<AccountSid>("AC", '0'),
             source_sid: sid::<RecordingSid>("RE", '0'),

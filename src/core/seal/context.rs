@@ -55,7 +55,7 @@ impl Bound for Context {
             self.vault.as_bytes(),
             self.recording.as_bytes(),
             self.leg.as_str().as_bytes(),
-            self.artefact.as_str().as_bytes(),
+            self.artefact.word().as_bytes(),
         ])
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::{
     flow::{Error, Flow},
     ledger::keys,
-    model::{artefact::Leg, crash, id::RecordingId, recording::Recording},
+    model::{crash, id::RecordingId, recording::Recording},
     vault::{self, Cause, OnHold, ShredOutcome},
 };
 
@@ -144,8 +144,8 @@ impl Flow {
             let mut tx = self.0.ledger.read().await?;
             for some in recordings.chunks(LOOKED_UP) {
                 let ids: Vec<RecordingId> = some.iter().map(|recording| recording.id).collect();
-                let entries = keys::find_entries(&mut tx, &ids, Leg::All).await?;
-                for (id, entry) in entries {
+                let entries = keys::find_entries(&mut tx, &ids).await?;
+                for ((id, _), entry) in entries {
                     leaves.insert(id, entry.place.page);
                 }
             }

@@ -163,7 +163,8 @@ async fn recording(flow: &Flow, plan: &Plan, id: RecordingId, out: &mut Out) -> 
         files.extend(match artefact {
             Artefact::Audio => &["audio.wav"][..],
             Artefact::Transcript => &["transcript.json", "transcript.vtt"],
-            Artefact::Parties => &[],
+            // No grant gives media yet.
+            Artefact::Parties | Artefact::Media(_) => &[],
         });
     }
     let folder = format!("recordings/{id}");
@@ -199,7 +200,7 @@ async fn recording(flow: &Flow, plan: &Plan, id: RecordingId, out: &mut Out) -> 
         match heard.playable.artefact() {
             Artefact::Audio => sound(flow, &heard, &format!("{folder}/audio.wav"), out).await?,
             Artefact::Transcript => words(flow, &heard, &folder, out).await?,
-            Artefact::Parties => {}
+            Artefact::Parties | Artefact::Media(_) => {}
         }
         match playables.next() {
             Some(next) => heard.playable = next,
@@ -283,7 +284,7 @@ fn own(vault: &vault::Vault, plan: &Plan, parties: &str) -> Result<Vec<u8>, Erro
 /// What the catalogue says of a recording, and which files of it are here.
 fn facts(grant: &Grant, recording: &Recording, files: &[&str]) -> Value {
     json!({
-        "id": recording.id, "tier": recording.tier, "view": grant.view().as_str(), "files": files,
+        "id": recording.id, "kind": recording.kind, "tier": recording.tier, "view": grant.view().as_str(), "files": files,
         "account_sid": recording.account.to_string(), "recording_sid": recording.source_sid.to_string(),
         "call_sid": recording.call.as_ref().map(ToString::to_string),
         "conference_sid": recording.conference.as_ref().map(ToString::to_string),

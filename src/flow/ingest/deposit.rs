@@ -17,7 +17,7 @@ use crate::{
         self, Unit, consents, quarantine, recordings, transcripts,
         work::{self, Kind, Lease},
     },
-    model::{actor::Initiator, crash, origin::Origin, recording::Recording, time::Timestamp},
+    model::{actor::Initiator, artefact::Leg, crash, origin::Origin, recording::Recording, time::Timestamp},
     policy::covers_recording,
     vault::{self, DepositError, DepositOptions},
 };
@@ -55,7 +55,7 @@ impl Flow {
     ) -> Result<(), DepositError<E>> {
         let vault = &self.0.vault;
         let stored = vault
-            .store_audio(recording, content_type, pin!(body))
+            .store_media(recording, Leg::All, content_type, pin!(body))
             .await?;
         let entered = vault.unit("deposit.enter", async |mut unit| {
             let recording = vault.enter(&mut unit, recording, &stored, &options).await?;

@@ -102,7 +102,10 @@ fn hours(hours: i64) -> Timestamp {
 }
 
 fn account(number: u32) -> AccountSid {
-    announcement(number, "completed").account
+    announcement(number, "completed")
+        .source_ref
+        .account()
+        .clone()
 }
 
 /// Pages to the end, `limit` at a time.
@@ -341,6 +344,7 @@ fn object() -> ObjectId {
 
 fn artefact() -> SealedArtefact {
     SealedArtefact {
+        leg: Leg::All,
         artefact: Artefact::Audio,
         object: object(),
         plain_len: 960_044,
@@ -361,7 +365,7 @@ async fn artefacts_come_back_as_they_were(world: &World) {
     };
     for (id, sealed) in ids.iter().zip([artefact(), largest]) {
         let mut tx = world.tx().await;
-        recordings::insert_artefact(&mut tx, *id, Leg::All, &sealed)
+        recordings::insert_artefact(&mut tx, *id, &sealed)
             .await
             .unwrap();
         tx.commit().await.unwrap();
@@ -396,7 +400,7 @@ async fn an_object_belongs_to_one_artefact(world: &World) {
     let ids = world.announced(2).await;
     let sealed = artefact();
     let mut tx = world.tx().await;
-    recordings::insert_artefact(&mut tx, ids[0], Leg::All, &sealed)
+    recordings::insert_artefact(&mut tx, ids[0], &sealed)
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -406,7 +410,7 @@ async fn an_object_belongs_to_one_artefact(world: &World) {
         (recording_id(9), artefact()),
     ] {
         let refused =
-            recordings::insert_artefact(&mut world.tx().await, id, Leg::All, &sealed).await;
+            recordings::insert_artefact(&mut world.tx().await, id, &sealed).await;
         assert!(
             refused.is_err(),
             "the same object twice, a second audio, an unknown recording"

@@ -1,5 +1,7 @@
 //! The journal's chain, what is durable, gaps, and the gate before every unit of work.
 
+use std::collections::BTreeMap;
+
 use super::{World, at};
 use crate::{
     evidence::NewEntry,
@@ -68,7 +70,7 @@ async fn fences_become_durable_once(world: &World) {
                 recording,
                 receipt,
                 seq,
-                fingerprint: None,
+                destroyed: BTreeMap::new(),
             }],
             at(1),
         )

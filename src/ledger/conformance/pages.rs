@@ -418,11 +418,11 @@ async fn an_entry_is_entered_found_and_removed_once(world: &World) {
             Some(entry)
         );
     }
-    keys::remove_entries(&mut tx, &[ids[0]].into(), Leg::All)
+    keys::remove_entries(&mut tx, &[(ids[0], Leg::All)].into())
         .await
         .unwrap();
     assert!(matches!(
-        keys::remove_entries(&mut tx, &[ids[0]].into(), Leg::All).await,
+        keys::remove_entries(&mut tx, &[(ids[0], Leg::All)].into()).await,
         Err(Error::Stale(_))
     ));
     assert_eq!(

@@ -4,7 +4,7 @@ mod holds;
 
 use std::collections::BTreeSet;
 
-use super::{World, announcement, at, parsed};
+use super::{World, announcement, at, parsed, source_ref};
 use crate::{
     evidence::NewEntry,
     ledger::{
@@ -143,7 +143,7 @@ async fn a_person_is_reached_in_calls_and_conferences(world: &World) {
 async fn what_was_collected_later_or_is_of_another_account_is_not_reached(world: &World) {
     let ids = world.announced(6).await;
     let mut late = announcement(6, "completed");
-    late.account = parsed(&format!("AC{:032x}", 0));
+    late.source_ref = source_ref(6, 0);
     world.told(vec![late], at(1)).await;
     let account = revocation(Target::Account(parsed(&format!("AC{:032x}", 0))));
     assert_eq!(world.reached(&account, None, 9).await, [ids[0], ids[3]]);
@@ -396,7 +396,7 @@ async fn what_covers_a_recording_is_found_from_it(world: &World) {
     let conference = format!("CF{:032x}", 1);
     told.conference = Some(parsed(&conference));
     let id = told.id;
-    let account = told.account.clone();
+    let account = told.source_ref.account().clone();
     world.told(vec![told], at(0)).await;
     world.named(&conference, "host", subject(1)).await;
     let covering = [

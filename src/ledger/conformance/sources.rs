@@ -117,15 +117,15 @@ async fn told(world: &World, sid: &str, kind: &str, source: &str, state: &str) {
     let row = format!(
         "INSERT INTO transcripts (account, sid, kind, source_sid, state, due_at, attempts, told_at) \
          VALUES ('{}', '{sid}', '{kind}', {source}, '{state}', 0, 0, 0)",
-        super::announcement(0, "completed").account
+        super::announcement(0, "completed").source_ref.account()
     );
     world.sql(&[&row]).await;
 }
 
 async fn transcripts_that_were_told_of_are_copies_too(world: &World) {
     let announced = super::announcement(0, "completed");
-    let account = &announced.account;
-    let sid = &announced.source_sid;
+    let account = announced.source_ref.account();
+    let sid = &super::parsed(announced.source_ref.sid());
     let quoted = format!("'{sid}'");
     told(world, "GT1", "intelligence", &quoted, "filed").await;
     told(world, "TR1", "record", &quoted, "dead").await;
@@ -152,8 +152,8 @@ async fn transcripts_that_were_told_of_are_copies_too(world: &World) {
 
 async fn a_transcript_that_is_due_is_awaited_by_its_recording(world: &World) {
     let announced = super::announcement(0, "completed");
-    let account = &announced.account;
-    let sid = &announced.source_sid;
+    let account = announced.source_ref.account();
+    let sid = &super::parsed(announced.source_ref.sid());
     let awaits = async |sids: &[&str]| {
         let sids: BTreeSet<String> = sids.iter().map(|sid| (*sid).to_owned()).collect();
         sources::awaits(&mut world.tx().await, account, sid, &sids)

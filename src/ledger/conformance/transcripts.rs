@@ -91,7 +91,8 @@ fn piece(track: &str, sequence: i64) -> Utterance {
 async fn of_one_call(world: &World, numbers: &[u32]) -> Vec<Recording> {
     let told = numbers.iter().map(|number| {
         let mut told = announcement(*number, "completed");
-        (told.account, told.call) = (account(0), Some(call(1)));
+        told.source_ref = super::source_ref(*number, 0);
+        told.call = Some(call(1));
         told
     });
     let told: Vec<_> = told.collect();

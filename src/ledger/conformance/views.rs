@@ -24,6 +24,7 @@ every_database!(
 
 fn transcript() -> SealedArtefact {
     SealedArtefact {
+        leg: Leg::All,
         artefact: Artefact::Transcript,
         object: ObjectId::random(&mut rand::rng()),
         plain_len: 10,
@@ -44,13 +45,13 @@ async fn a_newer_transcript_takes_the_place_of_the_older(world: &World) {
     let second = transcript();
     let other = transcript();
     let mut tx = world.tx().await;
-    recordings::insert_artefact(&mut tx, ids[0], Leg::All, &audio)
+    recordings::insert_artefact(&mut tx, ids[0], &audio)
         .await
         .unwrap();
     let mut replaced = Vec::new();
     for (id, sealed) in [(ids[0], &first), (ids[1], &other), (ids[0], &second)] {
         replaced.push(
-            recordings::replace_artefact(&mut tx, id, Leg::All, sealed)
+            recordings::replace_artefact(&mut tx, id, sealed)
                 .await
                 .unwrap(),
         );

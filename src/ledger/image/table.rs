@@ -205,6 +205,7 @@ impl Table {
                 const {
                     &[
                         text("recording_id"),
+                        text("leg"),
                         int("fenced_at"),
                         text("receipt_id"),
                         maybe_text("fingerprint"),
@@ -267,6 +268,7 @@ impl Table {
         let width = match self {
             Self::Artefacts | Self::Sources => 3,
             Self::KeyEntries
+            | Self::Fences
             | Self::Work
             | Self::Parties
             | Self::Holds
@@ -330,6 +332,7 @@ pub(in crate::ledger) enum Kind {
 
 const RECORDINGS: &[Column] = &[
     text("id"),
+    text("kind"),
     text("state"),
     text("account"),
     text("source_sid"),

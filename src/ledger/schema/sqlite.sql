@@ -12,7 +12,7 @@ CREATE TRIGGER fences_unchanged BEFORE UPDATE ON fences
 CREATE TRIGGER fences_kept BEFORE DELETE ON fences
   BEGIN SELECT RAISE(ABORT, 'fences only grow'); END;
 CREATE TRIGGER fences_not_replaced BEFORE INSERT ON fences
-  WHEN EXISTS (SELECT 1 FROM fences WHERE recording_id = NEW.recording_id)
+  WHEN EXISTS (SELECT 1 FROM fences WHERE recording_id = NEW.recording_id AND leg = NEW.leg)
   BEGIN SELECT RAISE(ABORT, 'fences only grow'); END;
 CREATE TRIGGER consents_unchanged BEFORE UPDATE ON consents
   BEGIN SELECT RAISE(ABORT, 'statements of consent only grow'); END;

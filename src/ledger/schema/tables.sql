@@ -26,6 +26,8 @@ CREATE TABLE policies (
 -- recognised when announced again.
 CREATE TABLE recordings (
   id TEXT PRIMARY KEY,           -- rec_…, derived from vault, account and source id; immutable
+  -- what it is of: call | message | chat-message | video-track | video-composition; immutable
+  kind TEXT NOT NULL,
   state TEXT NOT NULL,           -- announced | absent | failed | sealed | shredded
   account TEXT NOT NULL,         -- AC…; immutable
   source_sid TEXT NOT NULL,      -- RE…; immutable
@@ -107,7 +109,7 @@ CREATE INDEX pages_by_parent ON pages (parent);
 -- Where the record key of a recording's leg is. The row goes with the key.
 CREATE TABLE key_entries (
   recording_id TEXT NOT NULL REFERENCES recordings (id),
-  leg TEXT NOT NULL,             -- all
+  leg TEXT NOT NULL,             -- all | caller | callee
   page_id TEXT NOT NULL REFERENCES pages (id),
   slot BIGINT NOT NULL,          -- 0 to 127
   fingerprint TEXT NOT NULL,     -- public name of the key; a substituted key does not match it
@@ -117,8 +119,8 @@ CREATE TABLE key_entries (
 -- Sealed objects in the store.
 CREATE TABLE artefacts (
   recording_id TEXT NOT NULL REFERENCES recordings (id),
-  leg TEXT NOT NULL,
-  artefact TEXT NOT NULL,        -- audio | transcript
+  leg TEXT NOT NULL,             -- whose side it is, and with whose key it is sealed
+  artefact TEXT NOT NULL,        -- audio | transcript | media/0 … media/255
   object_id TEXT NOT NULL UNIQUE, -- obj_…: the object's name in the store
   plain_len BIGINT NOT NULL,     -- bytes
   sealed_len BIGINT NOT NULL,    -- bytes
@@ -128,14 +130,18 @@ CREATE TABLE artefacts (
   PRIMARY KEY (recording_id, leg, artefact)
 );
 
--- The durable mark that a recording's keys are dead. Rows are never changed or removed.
+-- The durable mark that a recording's keys are dead, one row for each leg that had a key, and one
+-- for `all` where none had. While a recording has any, none of its legs opens. Rows are never
+-- changed or removed.
 CREATE TABLE fences (
-  recording_id TEXT PRIMARY KEY REFERENCES recordings (id),
+  recording_id TEXT NOT NULL REFERENCES recordings (id),
+  leg TEXT NOT NULL,             -- as in key_entries
   fenced_at BIGINT NOT NULL,
-  receipt_id TEXT NOT NULL,      -- rcp_…
+  receipt_id TEXT NOT NULL,      -- rcp_…; the same for all legs of a shred
   fingerprint TEXT,              -- of the destroyed key; null if none ever was
   -- the number of the audit entry of the fence: grows in commit order, whatever the clocks say
-  seq BIGINT
+  seq BIGINT,
+  PRIMARY KEY (recording_id, leg)
 );
 CREATE INDEX fences_by_time ON fences (fenced_at);
 CREATE INDEX fences_by_seq ON fences (seq);

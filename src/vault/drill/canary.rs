@@ -23,7 +23,9 @@ use crate::{
     },
     model::{
         actor::Initiator,
-        id::{HolderId, RecordingId},
+        artefact::Leg,
+        id::HolderId,
+        media::SourceRef,
         name::Tier,
         recording::{Heard, Recording},
         time::Clock,
@@ -171,7 +173,7 @@ async fn deposit(vault: &Vault, ledger: &Ledger, clock: &Clock) -> Result<Vec<Re
         rand::rng().fill_bytes(&mut noise);
         let body = stream::iter([Ok::<_, Infallible>(Bytes::from(noise))]);
         let stored = vault
-            .store_audio(&canary, "audio/wav", body)
+            .store_media(&canary, Leg::All, "audio/wav", body)
             .await
             .map_err(|error| match error {
                 DepositError::Vault(error) => error,
@@ -220,14 +222,15 @@ async fn shred(vault: &Vault, cause: Cause<'_>, canary: &Recording) -> Result<()
 fn announcement(vault: &Vault, number: usize) -> Announcement {
     let digits = || hex::encode(rand::random::<[u8; 16]>());
     let account = format!("AC{}", digits());
+    let account = account.parse().expect("it has the form of one");
     let source = format!("RE{}", digits());
+    let source_ref = SourceRef::parse(account, &source).expect("it has the form of one");
     Announcement {
         labels: std::collections::BTreeMap::new(),
         heard_by: Heard::Callback,
         encryption: None,
-        id: RecordingId::of_source(vault.id(), &account, &source),
-        account: account.parse().expect("it has the form of one"),
-        source_sid: source.parse().expect("it has the form of one"),
+        id: source_ref.recording_id(vault.id()),
+        source_ref,
         call: None,
         conference: None,
         source: None,

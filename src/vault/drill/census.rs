@@ -9,7 +9,7 @@ use crate::{
         keys,
         marks::{self, Marked},
     },
-    model::{id::RecordingId, time::Timestamp},
+    model::{artefact::Leg, id::RecordingId, time::Timestamp},
     vault::Error,
 };
 
@@ -20,11 +20,11 @@ const ROWS: i64 = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Census {
     /// Every fence, with the public name of the key that was destroyed, if there was one.
-    pub(super) fences: BTreeMap<RecordingId, Option<String>>,
+    pub(super) fences: BTreeMap<(RecordingId, Leg), Option<String>>,
     /// Those of them that a finished turn covers.
     covered: BTreeSet<RecordingId>,
     /// Every key entry, with the key's public name.
-    pub(super) living: BTreeMap<RecordingId, String>,
+    pub(super) living: BTreeMap<(RecordingId, Leg), String>,
     /// Recordings whose state is not in the journal yet.
     pub(super) marked: BTreeSet<RecordingId>,
     /// How much else is not, these included.
@@ -40,7 +40,7 @@ impl Census {
         each(tx, Table::Fences, |row| {
             census
                 .fences
-                .insert(recording(&row)?, row.text("fingerprint").map(str::to_owned));
+                .insert(leg(&row)?, row.text("fingerprint").map(str::to_owned));
             Ok(())
         })
         .await?;
@@ -54,7 +54,7 @@ impl Census {
         each(tx, Table::KeyEntries, |row| {
             census
                 .living
-                .insert(recording(&row)?, keys::entry_of(&row)?.fingerprint);
+                .insert(leg(&row)?, keys::entry_of(&row)?.fingerprint);
             Ok(())
         })
         .await?;
@@ -74,8 +74,15 @@ impl Census {
         let fences = self
             .fences
             .iter()
-            .filter(move |(id, _)| self.covered.contains(id) == covered);
-        fences.filter_map(|(id, fingerprint)| Some((fingerprint.as_deref()?, *id)))
+            .filter(move |((id, _), _)| self.covered.contains(id) == covered);
+        fences.filter_map(|((id, _), fingerprint)| Some((fingerprint.as_deref()?, *id)))
+    }
+
+    /// Whether any leg of a recording is fenced: then none of them opens.
+    pub(super) fn is_fenced(&self, id: RecordingId) -> bool {
+        Leg::EVERY
+            .iter()
+            .any(|leg| self.fences.contains_key(&(id, *leg)))
     }
 }
 
@@ -95,6 +102,18 @@ pub(super) async fn each(
             return Ok(());
         }
     }
+}
+
+/// The recording of a row, and the leg.
+fn leg(row: &Image) -> Result<(RecordingId, Leg), Error> {
+    let id = recording(row)?;
+    let leg = row.text("leg").and_then(|leg| leg.parse().ok());
+    let inconsistent = || crate::ledger::Error::Inconsistent {
+        table: row.table().name(),
+        column: "leg",
+        id: id.to_string(),
+    };
+    Ok((id, leg.ok_or_else(inconsistent)?))
 }
 
 fn recording(row: &Image) -> Result<RecordingId, Error> {

@@ -161,13 +161,13 @@ impl Comparison<'_> {
             .census
             .living
             .keys()
-            .filter(|id| rebuilt.living.contains_key(id))
+            .filter(|leg| rebuilt.living.contains_key(leg))
             .copied()
             .sample(&mut rand::rng(), sample);
         say(&format!("trying {} living recordings", living.len()));
         let mut failed = Vec::new();
-        for id in living {
-            match self.try_living(id).await? {
+        for (id, leg) in living {
+            match self.try_living(id, leg).await? {
                 Tried::Whole => self.count(1, 1),
                 Tried::KeyOnly(why) => {
                     self.count(1, 0);
@@ -186,24 +186,23 @@ impl Comparison<'_> {
         );
 
         // Of a fence that is not in the journal yet, the rebuilt ledger cannot know.
-        let behind =
-            |id: &RecordingId| self.census.marked.contains(id) && !rebuilt.fences.contains_key(id);
+        let behind = |id: RecordingId| self.census.marked.contains(&id) && !rebuilt.is_fenced(id);
         let shredded = self
             .census
             .fences
             .iter()
-            .filter(|(id, key)| key.is_some() && !behind(id))
-            .map(|(id, _)| *id);
+            .filter(|((id, _), key)| key.is_some() && !behind(*id))
+            .map(|(leg, _)| *leg);
         let shredded = shredded.sample(&mut rand::rng(), sample);
         say(&format!("trying {} shredded recordings", shredded.len()));
         self.recovery.shredded_sampled = shredded.len() as u64;
         let mut opened = Vec::new();
-        for id in shredded {
+        for (id, leg) in shredded {
             let key = self
                 .rebuilt
-                .record_key(&mut self.rebuilt.ledger.read().await?, id, Leg::All)
+                .record_key(&mut self.rebuilt.ledger.read().await?, id, leg)
                 .await;
-            if key.is_ok() || rebuilt.living.contains_key(&id) {
+            if key.is_ok() || rebuilt.living.contains_key(&(id, leg)) {
                 opened.push(id.to_string());
             }
         }
@@ -217,11 +216,12 @@ impl Comparison<'_> {
 
     /// Every fence of the live ledger must stand in the rebuilt one.
     fn fences(&mut self, rebuilt: &Census) {
-        let missing: Vec<&RecordingId> = self
+        let missing: Vec<RecordingId> = self
             .census
             .fences
             .keys()
-            .filter(|id| !rebuilt.fences.contains_key(id))
+            .filter(|leg| !rebuilt.fences.contains_key(leg))
+            .map(|(id, _)| *id)
             .collect();
         let lost: Vec<String> = missing
             .iter()
@@ -237,12 +237,13 @@ impl Comparison<'_> {
     /// yet.
     async fn gap(&mut self, rebuilt: &Census) -> Result<(), Error> {
         let mut lost = Vec::new();
-        for (id, key) in &self.census.living {
-            if rebuilt.living.get(id) == Some(key) {
+        for (leg, key) in &self.census.living {
+            let (id, _) = leg;
+            if rebuilt.living.get(leg) == Some(key) {
                 continue;
             }
             let mut tx = self.live.ledger.read().await?;
-            if rebuilt.fences.contains_key(id) && shreds::find_fence(&mut tx, *id).await?.is_some()
+            if rebuilt.is_fenced(*id) && shreds::find_fence(&mut tx, *id).await?.is_some()
             {
                 // Shredded since the count.
                 self.recovery.living -= 1;
@@ -267,20 +268,20 @@ impl Comparison<'_> {
     }
 
     /// The key through the rebuilt ledger; the ciphertext as the live catalogue names it.
-    async fn try_living(&self, id: RecordingId) -> Result<Tried, Error> {
+    async fn try_living(&self, id: RecordingId, leg: Leg) -> Result<Tried, Error> {
         let key = self
             .rebuilt
-            .record_key(&mut self.rebuilt.ledger.read().await?, id, Leg::All)
+            .record_key(&mut self.rebuilt.ledger.read().await?, id, leg)
             .await;
         let tried = match key {
             Err(error) => Tried::Nothing(error.to_string()),
-            Ok(key) => match self.authenticate(id, &key).await {
+            Ok(key) => match self.authenticate(id, leg, &key).await {
                 Err(error) => Tried::KeyOnly(error.to_string()),
                 Ok(()) => Tried::Whole,
             },
         };
         if !matches!(tried, Tried::Whole)
-            && keys::find_entry(&mut self.live.ledger.read().await?, id, Leg::All)
+            && keys::find_entry(&mut self.live.ledger.read().await?, id, leg)
                 .await?
                 .is_none()
         {
@@ -289,8 +290,9 @@ impl Comparison<'_> {
         Ok(tried)
     }
 
-    async fn authenticate(&self, id: RecordingId, key: &Key) -> Result<(), Error> {
-        let artefacts = recordings::artefacts(&mut self.live.ledger.read().await?, id).await?;
+    async fn authenticate(&self, id: RecordingId, leg: Leg, key: &Key) -> Result<(), Error> {
+        let mut artefacts = recordings::artefacts(&mut self.live.ledger.read().await?, id).await?;
+        artefacts.retain(|sealed| sealed.leg == leg);
         if artefacts.is_empty() {
             return Err(Error::Gone);
         }
@@ -307,7 +309,7 @@ impl Comparison<'_> {
         key: &Key,
         sealed: &SealedArtefact,
     ) -> Result<(), Error> {
-        let leg = Leg::All;
+        let leg = sealed.leg;
         let segment = SegmentLength::of_sealed(sealed.segment)?;
         let layout = Layout::of(sealed.sealed_len, segment)?;
         let ends = self

@@ -212,9 +212,9 @@ fn every_other_event_has_its_details() {
             json!({ "version": "1", "policy_digest": digest, "effective": "2026-01-01T00:00:00.000Z" }),
         ),
         (
-            NewEntry::recording_sealed(AT, &recording, u64::MAX, &[0xab; 32]),
+            NewEntry::recording_sealed(AT, &recording, Leg::All, u64::MAX, &[0xab; 32]),
             "recording.sealed",
-            json!({ "tier": "standard", "policy_digest": digest, "sealed_len": u64::MAX, "ciphertext_sha256": "ab".repeat(32) }),
+            json!({ "kind": "call", "leg": "all", "tier": "standard", "policy_digest": digest, "sealed_len": u64::MAX, "ciphertext_sha256": "ab".repeat(32) }),
         ),
         (
             NewEntry::recording_refused(AT, recording.id),

@@ -1,0 +1,256 @@
+//! What kinds of communication a recording may be of, and how their sources name them.
+//!
+//! Owns the closed lists and the one table of SIDs. Refuses to know what of a kind is kept where.
+//! Today only calls are brought in; the other kinds are words that rows, policies and formats can
+//! hold.
+
+use super::{
+    artefact::Artefact,
+    id::{RecordingId, VaultId},
+    sid::{AccountSid, RecordingSid},
+};
+
+/// The kind of communication that a recording is of.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+#[strum(parse_err_ty = UnknownMediaKind, parse_err_fn = unknown_kind)]
+pub enum MediaKind {
+    /// The sound of a call or conference.
+    #[serde(rename = "call")]
+    #[strum(to_string = "call")]
+    CallAudio,
+    /// A text or picture message: SMS, MMS, WhatsApp, RCS, or one of a Proxy session.
+    Message,
+    /// A message in a chat.
+    ChatMessage,
+    /// One participant's track of a video room, picture or sound.
+    VideoTrack,
+    /// Tracks of a video room put together.
+    VideoComposition,
+}
+
+impl MediaKind {
+    /// Every kind.
+    pub const EVERY: &[Self] = <Self as strum::VariantArray>::VARIANTS;
+
+    /// The word used in rows, JSON, exports and policies.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    /// The artefact that the source's bytes are sealed as: a recording of this kind that has not
+    /// got it is not complete.
+    pub const fn content(self) -> Artefact {
+        match self {
+            Self::CallAudio => Artefact::Audio,
+            Self::Message | Self::ChatMessage | Self::VideoTrack | Self::VideoComposition => {
+                Artefact::Media(0)
+            }
+        }
+    }
+}
+
+/// The text names no kind of communication.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected one of `call`, `message`, `chat-message`, `video-track`, `video-composition`")]
+pub struct UnknownMediaKind;
+
+fn unknown_kind(_: &str) -> UnknownMediaKind {
+    UnknownMediaKind
+}
+
+/// The source's product that a recording was made with.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    strum::Display,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Product {
+    /// Programmable Voice.
+    Voice,
+    /// Programmable Messaging.
+    Messaging,
+    /// Conversations (classic).
+    Conversations,
+    /// Proxy.
+    Proxy,
+    /// Programmable Video.
+    Video,
+}
+
+/// What the first two letters of a SID say of the thing that it names: one line each, and nowhere
+/// else.
+const SIDS: [(&str, Product, MediaKind); 7] = [
+    ("RE", Product::Voice, MediaKind::CallAudio),
+    ("SM", Product::Messaging, MediaKind::Message),
+    ("MM", Product::Messaging, MediaKind::Message),
+    ("IM", Product::Conversations, MediaKind::ChatMessage),
+    ("KI", Product::Proxy, MediaKind::Message),
+    ("RT", Product::Video, MediaKind::VideoTrack),
+    ("CJ", Product::Video, MediaKind::VideoComposition),
+];
+
+/// The SID names nothing that a recording is of.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected the SID of a recording, message, chat message, interaction, track or composition: `RE`, `SM`, `MM`, `IM`, `KI`, `RT` or `CJ` and 32 hex digits")]
+pub struct UnknownSource;
+
+/// What a source calls the communication that a recording is of: one of these is one recording,
+/// however often it is announced.
+///
+/// INVARIANT: the SID is one of the table's, so product and kind follow from it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+pub struct SourceRef {
+    account: AccountSid,
+    #[serde(skip)]
+    product: Product,
+    kind: MediaKind,
+    #[serde(rename = "source_sid")]
+    sid: String,
+}
+
+impl SourceRef {
+    /// Reads the SID of something in an account.
+    ///
+    /// # Errors
+    /// [`UnknownSource`].
+    pub fn parse(account: AccountSid, sid: &str) -> Result<Self, UnknownSource> {
+        let (letters, digits) = sid.split_at_checked(2).ok_or(UnknownSource)?;
+        if digits.len() != 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(UnknownSource);
+        }
+
+        let (_, product, kind) = SIDS
+            .into_iter()
+            .find(|(prefix, _, _)| *prefix == letters)
+            .ok_or(UnknownSource)?;
+        Ok(Self {
+            account,
+            product,
+            kind,
+            sid: sid.to_owned(),
+        })
+    }
+
+    /// A recording of a call or conference.
+    pub fn of_call(account: &AccountSid, sid: &RecordingSid) -> Self {
+        Self {
+            account: account.clone(),
+            product: Product::Voice,
+            kind: MediaKind::CallAudio,
+            sid: sid.to_string(),
+        }
+    }
+
+    /// The account or subaccount that it was made under.
+    pub fn account(&self) -> &AccountSid {
+        &self.account
+    }
+
+    /// The product that it was made with.
+    pub fn product(&self) -> Product {
+        self.product
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> MediaKind {
+        self.kind
+    }
+
+    /// The source's id of it.
+    pub fn sid(&self) -> &str {
+        &self.sid
+    }
+
+    /// Our id of it in a vault.
+    pub fn recording_id(&self, vault: VaultId) -> RecordingId {
+        RecordingId::of_source(vault, self.account.as_str(), &self.sid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn account() -> AccountSid {
+        format!("AC{}", "0".repeat(32)).parse().unwrap()
+    }
+
+    #[test]
+    fn every_kind_comes_back_as_it_went_in_rows_and_in_json() {
+        let words = ["call", "message", "chat-message", "video-track", "video-composition"];
+        assert_eq!(MediaKind::EVERY.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(), words);
+        for kind in MediaKind::EVERY {
+            assert_eq!(kind.as_str().parse(), Ok(*kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+            assert!(UnknownMediaKind.to_string().contains(&format!("`{kind}`")));
+        }
+        for bad in ["", "Call", "call-audio", "CallAudio", "video"] {
+            assert_eq!(bad.parse::<MediaKind>(), Err(UnknownMediaKind), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_sid_says_product_and_kind() {
+        for (letters, product, kind) in SIDS {
+            let source = SourceRef::parse(account(), &format!("{letters}{}", "a".repeat(32))).unwrap();
+            assert_eq!((source.product(), source.kind()), (product, kind), "{letters}");
+            assert!(UnknownSource.to_string().contains(&format!("`{letters}`")));
+        }
+        for other in ["CA", "CF", "CH", "KC", "RM", "MT", "ME", "GT", "re"] {
+            let sid = format!("{other}{}", "a".repeat(32));
+            assert_eq!(SourceRef::parse(account(), &sid), Err(UnknownSource), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_recording_of_a_call_has_the_id_that_it_always_had() {
+        let vault = "vlt_000102030405060708090a0b0c0d0e0f".parse().unwrap();
+        let sid = format!("RE{}", "1".repeat(32));
+        let source = SourceRef::of_call(&account(), &sid.parse().unwrap());
+        assert_eq!(SourceRef::parse(account(), &sid), Ok(source.clone()));
+        assert_eq!(
+            source.recording_id(vault).to_string(),
+            "rec_f8c17cc8ac33c6546ab2136cd7265ea7"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn only_two_letters_and_32_hex_digits_are_a_sid(text in "(RE|SM|MM|IM|KI|RT|CJ|CA|..)?[0-9a-fA-F]{30,33}.{0,2}") {
+            if let Ok(source) = SourceRef::parse(account(), &text) {
+                prop_assert_eq!(source.sid(), &text);
+                prop_assert_eq!(text.len(), 34);
+                prop_assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+            }
+        }
+    }
+}

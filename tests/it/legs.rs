@@ -1,0 +1,165 @@
+//! A recording with a second leg, which has a key of its own: what becomes of one becomes of both.
+
+use std::{collections::BTreeSet, convert::Infallible};
+
+use bytes::Bytes;
+use futures_util::stream;
+use recvault::{
+    keyring::reach::reach,
+    ledger::{keys, recordings},
+    model::{artefact::Leg, id::RecordingId},
+    vault::{self, DepositOptions},
+};
+
+use crate::{
+    epochs::keys as keys_permit,
+    restoring::rebuilt,
+    world::{Database, Process, Recipe, Recorded, TestVault},
+};
+
+/// A sealed recording, to which the caller's side is added under a key of its own.
+async fn with_two_legs(vault: &TestVault) -> Recorded {
+    let recorded = vault.sealed().await;
+    join(vault, recorded.id, Leg::Caller).await.unwrap();
+    recorded
+}
+
+/// Seals one side of a recording beside what is there.
+async fn join(vault: &TestVault, id: RecordingId, leg: Leg) -> Result<(), vault::Error> {
+    let process = &vault.process;
+    let recording = recordings::find(&mut process.ledger.read().await.unwrap(), id)
+        .await
+        .unwrap()
+        .unwrap();
+    let side = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"one side"))]);
+    let stored = process
+        .flow
+        .vault()
+        .store_media(&recording, leg, "audio/wav", side)
+        .await
+        .unwrap();
+    let joined = process.flow.vault().unit("test.join", async |mut unit| {
+        let options = DepositOptions::default();
+        process
+            .flow
+            .vault()
+            .enter(&mut unit, &recording, &stored, &options)
+            .await
+            .map(drop)
+    });
+    joined.await
+}
+
+/// The public names of the keys that the legs of a recording have, as the rows say it.
+async fn named(process: &Process, id: RecordingId) -> BTreeSet<String> {
+    let mut tx = process.ledger.read().await.unwrap();
+    let entries = keys::find_entries(&mut tx, &[id]).await.unwrap();
+    entries.into_values().map(|entry| entry.fingerprint).collect()
+}
+
+/// The public names of all keys that are in the pages, whatever the rows say.
+async fn in_the_tree(vault: &TestVault, process: &Process) -> BTreeSet<String> {
+    let root = vault.root_of(process).await;
+    let mut tx = process.ledger.read().await.unwrap();
+    let pages = keys::all_pages(&mut tx).await.unwrap();
+    reach(&[&root], pages, vault.made.vault).record_keys
+}
+
+async fn a_shred_destroys_the_key_of_every_leg(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let [dies, lives] = [with_two_legs(&vault).await, with_two_legs(&vault).await];
+    let doomed = named(&vault.process, dies.id).await;
+    let living = named(&vault.process, lives.id).await;
+    assert_eq!((doomed.len(), living.len()), (2, 2));
+    assert!(in_the_tree(&vault, &vault.process).await.is_superset(&doomed));
+
+    assert_eq!(vault.shred(dies.id).await.status, 200);
+    assert_eq!(named(&vault.process, dies.id).await, BTreeSet::new());
+    let left = in_the_tree(&vault, &vault.process).await;
+    assert!(left.is_disjoint(&doomed) && left.is_superset(&living));
+
+    // A tombstone for each leg, each with the name of its own key, and one receipt.
+    let of = |what: &str| format!("SELECT COUNT(DISTINCT {what}) FROM fences");
+    for (what, count) in [("leg", 2), ("fingerprint", 2), ("receipt_id", 1), ("seq", 1)] {
+        assert_eq!(vault.ground().integer(&of(what)).await, Some(count), "{what}");
+    }
+
+    // The bytes of both sides go.
+    assert_eq!(vault.objects().await.len(), 4);
+    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.objects().await.len(), 2);
+    let joined = join(&vault, dies.id, Leg::Callee).await;
+    assert!(joined.is_err(), "a dead recording gets no further leg");
+    vault.plays(&lives).await;
+}
+
+async fn every_leg_is_journaled_restored_and_forgotten(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    // In the snapshot, and shredded after it.
+    let [lives, dies] = [with_two_legs(&vault).await, with_two_legs(&vault).await];
+    vault.process.flow.vault().snapshot().await.unwrap();
+    let doomed = named(&vault.process, dies.id).await;
+    vault.shred(dies.id).await;
+    // In the journal only.
+    let late = with_two_legs(&vault).await;
+    vault.process.flow.journal().await.unwrap();
+
+    let (_, process, _ground) = rebuilt(&vault, database).await;
+    for living in [&lives, &late] {
+        let before = named(&vault.process, living.id).await;
+        assert_eq!(before.len(), 2);
+        assert_eq!(named(&process, living.id).await, before);
+        vault.plays_in(&process, living).await;
+    }
+    assert_eq!(named(&process, dies.id).await, BTreeSet::new());
+    assert!(in_the_tree(&vault, &process).await.is_disjoint(&doomed));
+}
+
+async fn every_leg_goes_to_another_tier(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let moved = with_two_legs(&vault).await;
+    let before = named(&vault.process, moved.id).await;
+    let to = "sensitive".parse().unwrap();
+    let flow = &vault.process.flow;
+    flow.move_to(&keys_permit(), moved.id, &to, false)
+        .await
+        .unwrap();
+
+    assert_eq!(named(&vault.process, moved.id).await, before);
+    let elsewhere = "SELECT COUNT(*) FROM key_entries JOIN pages ON pages.id = page_id WHERE tier <> 'sensitive'";
+    assert_eq!(vault.ground().integer(elsewhere).await, Some(0));
+}
+
+async fn every_leg_is_read_back_and_drilled(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let [lives, dies] = [with_two_legs(&vault).await, with_two_legs(&vault).await];
+    vault.process.flow.vault().snapshot().await.unwrap();
+    vault.shred(dies.id).await;
+    vault.process.flow.turn(&keys_permit()).await.unwrap();
+    let held = crate::drilling::held(&vault, recvault::vault::Old::default()).await;
+    let recovery = &held.drill.recovery;
+    assert_eq!((recovery.living, recovery.sample_authentic), (2, 2));
+    assert_eq!((recovery.fences, recovery.shredded_sampled), (2, 2));
+    assert!(held.drill.forgets() && held.drill.recovers());
+
+    // One side is altered: neither a reading back nor a drill passes over it.
+    let recording = recordings::find(&mut vault.process.ledger.read().await.unwrap(), lives.id)
+        .await
+        .unwrap()
+        .unwrap();
+    let reads = async || vault.process.flow.vault().read_back(&recording).await;
+    reads().await.unwrap();
+    let legs = vault.artefacts(lives.id).await;
+    let side = legs.iter().find(|sealed| sealed.leg == Leg::Caller).unwrap();
+    vault.process.store.delete(side.object).await.unwrap();
+    assert!(reads().await.is_err());
+    let held = crate::drilling::held(&vault, recvault::vault::Old::default()).await;
+    assert!(!held.drill.recovers());
+}
+
+on_both_databases!(
+    a_shred_destroys_the_key_of_every_leg,
+    every_leg_is_journaled_restored_and_forgotten,
+    every_leg_goes_to_another_tier,
+    every_leg_is_read_back_and_drilled,
+);
