@@ -303,7 +303,9 @@ impl Desk<'_> {
     async fn deposit(&self, lease: Lease, recording: Recording) -> Result<(), Failure> {
         let nothing = stream::empty::<Result<Bytes, Infallible>>();
         let vault = &self.filled.vault;
-        let stored = vault.store_media(&recording, Leg::All, "audio/wav", nothing).await?;
+        let stored = vault
+            .store_media(&recording, Leg::All, "audio/wav", nothing)
+            .await?;
         let options = recvault::vault::DepositOptions::default();
         let entered = vault.unit("entered", async |mut unit| {
             vault

@@ -71,7 +71,9 @@ impl Desk {
         let (lease, recording) = self.due().await?;
         let begun = Instant::now();
         let vault = &self.vault;
-        let stored = vault.store_media(&recording, Leg::All, "audio/wav", stream).await?;
+        let stored = vault
+            .store_media(&recording, Leg::All, "audio/wav", stream)
+            .await?;
         let options = DepositOptions::default();
         let entered = vault.unit("entered", async |mut unit| {
             vault

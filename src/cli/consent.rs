@@ -63,7 +63,7 @@ pub(super) struct One {
     #[arg(long, required_unless_present = "conversation", conflicts_with_all = ["conversation", "leg"])]
     subject: Option<String>,
     /// About who takes part in this call or conference, by its SID.
-    #[arg(long = "call", value_name = "SID")]
+    #[arg(long = "call", value_name = "SID", value_parser = Conversation::of_calls)]
     conversation: Option<Conversation>,
     /// Only about who has this place in it.
     #[arg(long)]

@@ -26,6 +26,7 @@ use crate::{
     model::{
         access::{Principal, Ticket},
         id::{ReceiptId, RecordingId, SubjectId},
+        media::MediaKind,
         name::Purpose,
         recording::{Recording, State},
         subject::Address,
@@ -47,7 +48,7 @@ struct Plan {
     network: Option<IpAddr>,
     made_at: Timestamp,
     /// In the order of their ids.
-    included: Vec<RecordingId>,
+    included: Vec<Included>,
     left_out: Vec<LeftOut>,
     /// Why statements of consent are not in it; empty if they are.
     no_consents: Vec<Why>,
@@ -55,10 +56,27 @@ struct Plan {
     no_listening: Vec<Why>,
 }
 
+/// A recording that is in it.
+#[derive(Serialize)]
+struct Included {
+    id: RecordingId,
+    kind: MediaKind,
+}
+
+impl Included {
+    fn of(recording: &Recording) -> Self {
+        Self {
+            id: recording.id,
+            kind: recording.kind,
+        }
+    }
+}
+
 /// A recording that is not in it.
 #[derive(Serialize)]
 struct LeftOut {
     recording_id: RecordingId,
+    kind: MediaKind,
     reasons: Vec<Why>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shredded_at: Option<Timestamp>,
@@ -106,7 +124,7 @@ impl Plan {
     fn recordings(&self) -> Vec<RecordingId> {
         self.included
             .iter()
-            .copied()
+            .map(|included| included.id)
             .chain(self.left_out.iter().map(|left_out| left_out.recording_id))
             .collect()
     }
@@ -221,7 +239,7 @@ impl Flow {
                 continue;
             }
             match denial {
-                None => plan.included.push(recording.id),
+                None => plan.included.push(Included::of(&recording)),
                 Some(denial) => {
                     let fence = match recording.state {
                         State::Shredded => self.shred_of(&mut tx, recording.id).await?,
@@ -230,6 +248,7 @@ impl Flow {
                     let (shredded_at, receipt_id) = fence.unzip();
                     plan.left_out.push(LeftOut {
                         recording_id: recording.id,
+                        kind: recording.kind,
                         reasons: Why::all(&denial),
                         shredded_at,
                         receipt_id,

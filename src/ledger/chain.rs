@@ -62,8 +62,7 @@ pub async fn extend(tx: &mut Tx, before: Option<&Piece>, next: &Piece) -> Result
 pub async fn note_durable(tx: &mut Tx, seq: i64) -> Result<u64, Error> {
     const BEFORE: &str = "/* chain.durable_before */ UPDATE turner SET durable_to = durable_to WHERE one = 1 RETURNING durable_to";
     const NOTE: &str = "/* chain.note_durable */ UPDATE turner SET durable_to = $1 WHERE one = 1 AND durable_to < $1";
-    const FENCES: &str =
-        "/* chain.fences_between */ SELECT COUNT(DISTINCT recording_id) FROM fences WHERE seq > $1 AND seq <= $2";
+    const FENCES: &str = "/* chain.fences_between */ SELECT COUNT(DISTINCT recording_id) FROM fences WHERE seq > $1 AND seq <= $2";
     let before = tx.fetch_int(BEFORE, &[]).await?;
     tx.execute(NOTE, &[Arg::Int(seq)]).await?;
     let shreds = tx

@@ -198,13 +198,7 @@ pub async fn gather(
     tx: &mut Tx,
     recordings: &[Recording],
 ) -> Result<BTreeMap<RecordingId, Consents>, Error> {
-    let of = |recording: &Recording| -> Vec<Conversation> {
-        let conference = recording.conference.clone().map(Conversation::Conference);
-        conference
-            .into_iter()
-            .chain(recording.call.clone().map(Conversation::Call))
-            .collect()
-    };
+    let of = |recording: &Recording| -> Vec<Conversation> { recording.conversations().collect() };
     let conversations: BTreeSet<Conversation> = recordings.iter().flat_map(of).collect();
     let conversations: Vec<Conversation> = conversations.into_iter().collect();
     let mut named = BTreeMap::new();

@@ -72,6 +72,10 @@ pub async fn sealed_of(
             "call_sid = $1 AND (conference_sid IS NULL OR NOT EXISTS (SELECT 1 FROM parties WHERE conversation = conference_sid))"
         }
         Conversation::Conference(_) => "conference_sid = $1",
+        // No recording has a column for these.
+        Conversation::Thread(_) | Conversation::Room(_) | Conversation::Session(_) => {
+            return Ok(Vec::new());
+        }
     };
     let sql = format!(
         "/* details.sealed_of */ SELECT id FROM recordings WHERE {clause} AND state = 'sealed' ORDER BY id"

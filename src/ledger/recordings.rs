@@ -196,6 +196,10 @@ pub async fn of_conversation(
     let clause = match conversation {
         Conversation::Call(_) => "call_sid = $1 AND conference_sid IS NULL",
         Conversation::Conference(_) => "conference_sid = $1",
+        // No recording has a column for these.
+        Conversation::Thread(_) | Conversation::Room(_) | Conversation::Session(_) => {
+            return Ok(Vec::new());
+        }
     };
     let sql =
         format!("/* recordings.of_conversation */ SELECT {COLUMNS} FROM recordings WHERE {clause}");

@@ -177,11 +177,7 @@ impl Inner {
         along: &[Found],
         now: Timestamp,
     ) -> Result<(), Error> {
-        let conference = recording.conference.clone().map(Conversation::Conference);
-        let both: Vec<Conversation> = conference
-            .into_iter()
-            .chain(recording.call.clone().map(Conversation::Call))
-            .collect();
+        let both: Vec<Conversation> = recording.conversations().collect();
         if both.is_empty() {
             return Ok(());
         }

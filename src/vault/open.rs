@@ -152,8 +152,7 @@ impl Vault {
         // Reading ciphertext releases nothing, so it need not wait for the audit entry.
         let (key, ends) = tokio::try_join!(
             vault.unit("open.release_key", async |mut unit| {
-                self.release_key(&mut unit, grant, id, sealed, &range)
-                    .await
+                self.release_key(&mut unit, grant, id, sealed, &range).await
             }),
             vault.ends(sealed.object, &layout)
         )?;

@@ -148,8 +148,12 @@ async fn a_person_gets_everything_about_them_and_nothing_else(database: Database
             &format!("recordings/{}/recording.json", recorded.id),
         );
         assert_eq!(
-            (&facts["id"], &facts["files"]),
-            (&json!(recorded.id), &json!(["parties.json", "audio.wav"]))
+            (&facts["id"], &facts["kind"], &facts["files"]),
+            (
+                &json!(recorded.id),
+                &json!("call"),
+                &json!(["parties.json", "audio.wav"])
+            )
         );
         let parties = json_of(&files, &format!("recordings/{}/parties.json", recorded.id));
         // The other one's number is theirs.
@@ -165,7 +169,8 @@ async fn a_person_gets_everything_about_them_and_nothing_else(database: Database
     }
 
     let manifest = json_of(&files, "manifest.json");
-    assert_eq!(manifest["recordings"], json!(included));
+    let of_calls = included.map(|id| json!({ "id": id, "kind": "call" }));
+    assert_eq!(manifest["recordings"], json!(of_calls));
     assert_eq!(
         manifest["policy_digest"],
         vault.process.flow.rulebook().current().digest()
@@ -186,6 +191,7 @@ async fn a_person_gets_everything_about_them_and_nothing_else(database: Database
         })
         .collect();
     assert_eq!(left_out.len(), 2, "{manifest}");
+    assert!(left_out.values().all(|left| left["kind"] == "call"));
     assert_eq!(
         left_out[&alone.id.to_string()]["reasons"][0]["code"],
         "approval-missing"

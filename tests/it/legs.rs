@@ -1,4 +1,5 @@
-//! A recording with a second leg, which has a key of its own: what becomes of one becomes of both.
+//! What a recording is of, and whose side: a second leg has a key of its own, and what becomes of
+//! one becomes of both.
 
 use std::{collections::BTreeSet, convert::Infallible};
 
@@ -54,7 +55,10 @@ async fn join(vault: &TestVault, id: RecordingId, leg: Leg) -> Result<(), vault:
 async fn named(process: &Process, id: RecordingId) -> BTreeSet<String> {
     let mut tx = process.ledger.read().await.unwrap();
     let entries = keys::find_entries(&mut tx, &[id]).await.unwrap();
-    entries.into_values().map(|entry| entry.fingerprint).collect()
+    entries
+        .into_values()
+        .map(|entry| entry.fingerprint)
+        .collect()
 }
 
 /// The public names of all keys that are in the pages, whatever the rows say.
@@ -71,7 +75,11 @@ async fn a_shred_destroys_the_key_of_every_leg(database: Database) {
     let doomed = named(&vault.process, dies.id).await;
     let living = named(&vault.process, lives.id).await;
     assert_eq!((doomed.len(), living.len()), (2, 2));
-    assert!(in_the_tree(&vault, &vault.process).await.is_superset(&doomed));
+    assert!(
+        in_the_tree(&vault, &vault.process)
+            .await
+            .is_superset(&doomed)
+    );
 
     assert_eq!(vault.shred(dies.id).await.status, 200);
     assert_eq!(named(&vault.process, dies.id).await, BTreeSet::new());
@@ -80,13 +88,22 @@ async fn a_shred_destroys_the_key_of_every_leg(database: Database) {
 
     // A tombstone for each leg, each with the name of its own key, and one receipt.
     let of = |what: &str| format!("SELECT COUNT(DISTINCT {what}) FROM fences");
-    for (what, count) in [("leg", 2), ("fingerprint", 2), ("receipt_id", 1), ("seq", 1)] {
-        assert_eq!(vault.ground().integer(&of(what)).await, Some(count), "{what}");
+    for (what, count) in [
+        ("leg", 2),
+        ("fingerprint", 2),
+        ("receipt_id", 1),
+        ("seq", 1),
+    ] {
+        assert_eq!(
+            vault.ground().integer(&of(what)).await,
+            Some(count),
+            "{what}"
+        );
     }
 
     // The bytes of both sides go.
     assert_eq!(vault.objects().await.len(), 4);
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    vault.process.flow.work_off().await.unwrap();
     assert_eq!(vault.objects().await.len(), 2);
     let joined = join(&vault, dies.id, Leg::Callee).await;
     assert!(joined.is_err(), "a dead recording gets no further leg");
@@ -150,14 +167,47 @@ async fn every_leg_is_read_back_and_drilled(database: Database) {
     let reads = async || vault.process.flow.vault().read_back(&recording).await;
     reads().await.unwrap();
     let legs = vault.artefacts(lives.id).await;
-    let side = legs.iter().find(|sealed| sealed.leg == Leg::Caller).unwrap();
+    let side = legs
+        .iter()
+        .find(|sealed| sealed.leg == Leg::Caller)
+        .unwrap();
     vault.process.store.delete(side.object).await.unwrap();
     assert!(reads().await.is_err());
     let held = crate::drilling::held(&vault, recvault::vault::Old::default()).await;
     assert!(!held.drill.recovers());
 }
 
+async fn a_recording_says_that_it_is_of_a_call(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let recorded = vault.sealed().await;
+    let caller = vault.asks("reviewer");
+    let listed = caller.get("/v1/recordings").await.json();
+    assert_eq!(listed["items"][0]["kind"], "call");
+    assert_eq!(vault.details(recorded.id).await["kind"], "call");
+    let sealed = vault.entries().await;
+    let sealed = sealed
+        .iter()
+        .find(|entry| entry["event"] == "recording.sealed")
+        .unwrap();
+    assert_eq!(
+        (&sealed["details"]["kind"], &sealed["details"]["leg"]),
+        (&"call".into(), &"all".into())
+    );
+
+    // The kind travels, and a row of a kind that nobody knows is no recording.
+    vault.process.flow.journal().await.unwrap();
+    let (_, process, _ground) = rebuilt(&vault, database).await;
+    vault.plays_in(&process, &recorded).await;
+    vault
+        .ground()
+        .run("UPDATE recordings SET kind = 'fax'")
+        .await;
+    let found = recordings::find(&mut vault.process.ledger.read().await.unwrap(), recorded.id);
+    assert!(found.await.unwrap_err().to_string().contains("kind"));
+}
+
 on_both_databases!(
+    a_recording_says_that_it_is_of_a_call,
     a_shred_destroys_the_key_of_every_leg,
     every_leg_is_journaled_restored_and_forgotten,
     every_leg_goes_to_another_tier,

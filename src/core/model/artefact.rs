@@ -149,7 +149,16 @@ mod tests {
     fn files_are_counted_from_0_to_255() {
         assert_eq!("media/0".parse(), Ok(Artefact::Media(0)));
         assert_eq!("media/255".parse(), Ok(Artefact::Media(255)));
-        for bad in ["media", "media/", "media/256", "media/-1", "media/+1", "media/01", "media/1/", "Media/1"] {
+        for bad in [
+            "media",
+            "media/",
+            "media/256",
+            "media/-1",
+            "media/+1",
+            "media/01",
+            "media/1/",
+            "Media/1",
+        ] {
             assert_eq!(bad.parse::<Artefact>(), Err(UnknownArtefact), "{bad}");
         }
     }

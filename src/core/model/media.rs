@@ -118,7 +118,9 @@ const SIDS: [(&str, Product, MediaKind); 7] = [
 
 /// The SID names nothing that a recording is of.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected the SID of a recording, message, chat message, interaction, track or composition: `RE`, `SM`, `MM`, `IM`, `KI`, `RT` or `CJ` and 32 hex digits")]
+#[error(
+    "expected the SID of a recording, message, chat message, interaction, track or composition: `RE`, `SM`, `MM`, `IM`, `KI`, `RT` or `CJ` and 32 hex digits"
+)]
 pub struct UnknownSource;
 
 /// What a source calls the communication that a recording is of: one of these is one recording,
@@ -206,8 +208,20 @@ mod tests {
 
     #[test]
     fn every_kind_comes_back_as_it_went_in_rows_and_in_json() {
-        let words = ["call", "message", "chat-message", "video-track", "video-composition"];
-        assert_eq!(MediaKind::EVERY.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(), words);
+        let words = [
+            "call",
+            "message",
+            "chat-message",
+            "video-track",
+            "video-composition",
+        ];
+        assert_eq!(
+            MediaKind::EVERY
+                .iter()
+                .map(|kind| kind.as_str())
+                .collect::<Vec<_>>(),
+            words
+        );
         for kind in MediaKind::EVERY {
             assert_eq!(kind.as_str().parse(), Ok(*kind));
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
@@ -221,13 +235,22 @@ mod tests {
     #[test]
     fn a_sid_says_product_and_kind() {
         for (letters, product, kind) in SIDS {
-            let source = SourceRef::parse(account(), &format!("{letters}{}", "a".repeat(32))).unwrap();
-            assert_eq!((source.product(), source.kind()), (product, kind), "{letters}");
+            let source =
+                SourceRef::parse(account(), &format!("{letters}{}", "a".repeat(32))).unwrap();
+            assert_eq!(
+                (source.product(), source.kind()),
+                (product, kind),
+                "{letters}"
+            );
             assert!(UnknownSource.to_string().contains(&format!("`{letters}`")));
         }
         for other in ["CA", "CF", "CH", "KC", "RM", "MT", "ME", "GT", "re"] {
             let sid = format!("{other}{}", "a".repeat(32));
-            assert_eq!(SourceRef::parse(account(), &sid), Err(UnknownSource), "{other}");
+            assert_eq!(
+                SourceRef::parse(account(), &sid),
+                Err(UnknownSource),
+                "{other}"
+            );
         }
     }
 

@@ -189,10 +189,16 @@ impl FromStr for Heard {
 }
 
 impl Recording {
-    /// What its parties took part in, where the source told it: the conference before the call,
-    /// which is only one leg of it.
-    pub fn conversation(&self) -> Option<Conversation> {
+    /// Everything that it belongs to, as far as the source told it: the conference before the call,
+    /// which is only one leg of it. Of several in which parties are named, those of the first count.
+    pub fn conversations(&self) -> impl Iterator<Item = Conversation> + use<> {
         let conference = self.conference.clone().map(Conversation::Conference);
-        conference.or_else(|| self.call.clone().map(Conversation::Call))
+        let call = self.call.clone().map(Conversation::Call);
+        conference.into_iter().chain(call)
+    }
+
+    /// What its parties took part in, where the source told it.
+    pub fn conversation(&self) -> Option<Conversation> {
+        self.conversations().next()
     }
 }

@@ -17,7 +17,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::{
     folding::visible,
-    sid::{CallSid, ConferenceSid, InvalidSid},
+    sid::{CallSid, ConferenceSid, ProxySessionSid, RoomSid, ThreadSid},
 };
 
 /// How one person is reached: a telephone number in E.164 (ITU-T), or an address that is none
@@ -176,7 +176,8 @@ impl<'de> serde::Deserialize<'de> for Address {
     }
 }
 
-/// What people take part in: a call or a conference, by the source's id.
+/// What people take part in, by the source's id: what recordings of any kind belong to together. It
+/// has no key. Today only calls and conferences are brought in; no recording belongs to any other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(untagged)]
 pub enum Conversation {
@@ -184,17 +185,42 @@ pub enum Conversation {
     Call(CallSid),
     /// A conference.
     Conference(ConferenceSid),
+    /// A thread of messages.
+    Thread(ThreadSid),
+    /// A video room.
+    Room(RoomSid),
+    /// A session in which neither side knows the other's number.
+    Session(ProxySessionSid),
 }
 
 impl Conversation {
-    /// The source's id as text.
+    /// The source's id as text. Its first letters say which of these it is.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Call(sid) => sid.as_str(),
             Self::Conference(sid) => sid.as_str(),
+            Self::Thread(sid) => sid.as_str(),
+            Self::Room(sid) => sid.as_str(),
+            Self::Session(sid) => sid.as_str(),
+        }
+    }
+
+    /// Reads the id of a conversation that recordings can belong to today: a call or a conference.
+    ///
+    /// # Errors
+    /// [`UnknownConversation`]; also for the id of another kind.
+    pub fn of_calls(text: &str) -> Result<Self, UnknownConversation> {
+        match text.parse() {
+            Ok(known @ (Self::Call(_) | Self::Conference(_))) => Ok(known),
+            _ => Err(UnknownConversation),
         }
     }
 }
+
+/// The text names no conversation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected `CA` or `CF` and 32 hex digits")]
+pub struct UnknownConversation;
 
 impl fmt::Display for Conversation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -203,12 +229,15 @@ impl fmt::Display for Conversation {
 }
 
 impl FromStr for Conversation {
-    type Err = InvalidSid;
+    type Err = UnknownConversation;
 
-    fn from_str(text: &str) -> Result<Self, InvalidSid> {
-        text.parse()
-            .map(Self::Call)
-            .or_else(|error| text.parse().map(Self::Conference).map_err(|_| error))
+    fn from_str(text: &str) -> Result<Self, UnknownConversation> {
+        let call = text.parse().map(Self::Call);
+        call.or_else(|_| text.parse().map(Self::Conference))
+            .or_else(|_| text.parse().map(Self::Thread))
+            .or_else(|_| text.parse().map(Self::Room))
+            .or_else(|_| text.parse().map(Self::Session))
+            .map_err(|_| UnknownConversation)
     }
 }
 
@@ -320,11 +349,21 @@ mod tests {
     }
 
     #[test]
-    fn a_conversation_is_a_call_or_a_conference() {
+    fn a_conversation_is_of_one_kind_by_its_letters() {
         let zeros = "0".repeat(32);
-        for text in [format!("CA{zeros}"), format!("CF{zeros}")] {
-            assert_eq!(text.parse::<Conversation>().unwrap().as_str(), text);
+        for letters in ["CA", "CF", "CH", "RM", "KC"] {
+            let text = format!("{letters}{zeros}");
+            let conversation: Conversation = text.parse().unwrap();
+            assert_eq!(conversation.as_str(), text);
+            assert_eq!(serde_json::to_value(&conversation).unwrap(), text);
+            assert_eq!(
+                Conversation::of_calls(&text).is_ok(),
+                matches!(letters, "CA" | "CF"),
+                "{letters}"
+            );
         }
-        assert!(format!("RE{zeros}").parse::<Conversation>().is_err());
+        for other in ["RE", "IM", "SM", "RT", "MB"] {
+            assert!(format!("{other}{zeros}").parse::<Conversation>().is_err());
+        }
     }
 }

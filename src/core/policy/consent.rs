@@ -149,7 +149,13 @@ fn is_no_of(said: &Statement, occasion: &Occasion<'_>, party: Option<&Party>) ->
             party.is_none() || is_at(leg.as_ref(), party)
         }
         Whom::Leg(Conversation::Call(call), _) => occasion.call == Some(call),
-        Whom::Leg(Conversation::Conference(_), _) => false,
+        Whom::Leg(
+            Conversation::Conference(_)
+            | Conversation::Thread(_)
+            | Conversation::Room(_)
+            | Conversation::Session(_),
+            _,
+        ) => false,
     }
 }
 

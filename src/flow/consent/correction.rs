@@ -212,11 +212,7 @@ impl Flow {
 /// The conversation whose parties count for a recording: of its conference if any are named there,
 /// and otherwise of its call.
 async fn named(tx: &mut Tx, recording: &Recording) -> Result<Conversation, Error> {
-    let conference = recording.conference.clone().map(Conversation::Conference);
-    let both: Vec<Conversation> = conference
-        .into_iter()
-        .chain(recording.call.clone().map(Conversation::Call))
-        .collect();
+    let both: Vec<Conversation> = recording.conversations().collect();
     let known = parties::of(tx, &both).await?;
     let first = both
         .into_iter()

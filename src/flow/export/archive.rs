@@ -58,8 +58,8 @@ async fn write(flow: Flow, plan: Plan, mut out: Out) -> Result<(), Ended> {
         let consents = statements(&flow, &plan).await.map_err(ended)?;
         out.whole("consents.json", pretty(&consents)).await?;
     }
-    for id in &plan.included {
-        recording(&flow, &plan, *id, &mut out).await?;
+    for included in &plan.included {
+        recording(&flow, &plan, included.id, &mut out).await?;
     }
     if plan.no_listening.is_empty() {
         listening::write(&flow, &plan, &mut out).await?;

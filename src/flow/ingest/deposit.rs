@@ -17,7 +17,10 @@ use crate::{
         self, Unit, consents, quarantine, recordings, transcripts,
         work::{self, Kind, Lease},
     },
-    model::{actor::Initiator, artefact::Leg, crash, origin::Origin, recording::Recording, time::Timestamp},
+    model::{
+        actor::Initiator, artefact::Leg, crash, origin::Origin, recording::Recording,
+        time::Timestamp,
+    },
     policy::covers_recording,
     vault::{self, DepositError, DepositOptions},
 };

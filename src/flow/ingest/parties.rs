@@ -271,11 +271,7 @@ async fn named(
     tx: &mut crate::ledger::Tx,
     recording: &Recording,
 ) -> Result<(Option<Conversation>, Vec<Party>), Error> {
-    let conference = recording.conference.clone().map(Conversation::Conference);
-    let both: Vec<Conversation> = conference
-        .into_iter()
-        .chain(recording.call.clone().map(Conversation::Call))
-        .collect();
+    let both: Vec<Conversation> = recording.conversations().collect();
     let mut known = parties::of(tx, &both).await?;
     let first = both
         .into_iter()

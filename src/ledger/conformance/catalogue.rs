@@ -409,8 +409,7 @@ async fn an_object_belongs_to_one_artefact(world: &World) {
         (ids[0], artefact()),
         (recording_id(9), artefact()),
     ] {
-        let refused =
-            recordings::insert_artefact(&mut world.tx().await, id, &sealed).await;
+        let refused = recordings::insert_artefact(&mut world.tx().await, id, &sealed).await;
         assert!(
             refused.is_err(),
             "the same object twice, a second audio, an unknown recording"

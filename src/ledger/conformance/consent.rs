@@ -418,7 +418,9 @@ async fn those_concerned_are_found_by_conversation_and_by_person(world: &World) 
         .unwrap();
     assert_eq!(
         accounts,
-        [1, 2].map(|number| announcement(number, "").source_ref.account().clone()).into()
+        [1, 2]
+            .map(|number| announcement(number, "").source_ref.account().clone())
+            .into()
     );
 }
 

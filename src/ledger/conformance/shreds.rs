@@ -6,17 +6,19 @@ use super::{World, at, recording_id};
 use crate::{
     evidence::{NewEntry, ShredReason},
     ledger::{
-        Error, Tx, audit,
-        shreds::{self, NewReceipt},
+        Error, Tx, audit, chain,
+        shreds::{self, NewFence, NewReceipt},
     },
     model::{
         actor::Initiator,
+        artefact::Leg,
         id::{ReceiptId, RecordingId},
     },
 };
 
 every_database!(
     a_fence_stands_once_and_tells_its_receipt,
+    the_fences_of_two_legs_are_one_shred,
     fences_come_back_in_the_order_of_their_numbers,
     who_asks_again_and_again_misses_no_fence,
     a_destroyed_key_is_known_by_its_public_name,
@@ -59,6 +61,45 @@ async fn a_fence_stands_once_and_tells_its_receipt(world: &World) {
         shreds::find_fence(&mut world.tx().await, id).await.unwrap(),
         Some((at(7), first))
     );
+}
+
+async fn the_fences_of_two_legs_are_one_shred(world: &World) {
+    let ids = world.announced(2).await;
+    let one = receipt();
+    let fence = |recording, receipt, destroyed: &[(Leg, &str)]| NewFence {
+        recording,
+        receipt,
+        seq: 1,
+        destroyed: destroyed
+            .iter()
+            .map(|(leg, key)| (*leg, (*key).to_owned()))
+            .collect(),
+    };
+    let both = fence(ids[0], one, &[(Leg::Callee, "f2"), (Leg::Caller, "f1")]);
+    let mut tx = world.tx().await;
+    shreds::insert_fences(&mut tx, &[both], at(7))
+        .await
+        .unwrap();
+    file(&mut tx, one, ids[0], "jws").await.unwrap();
+    tx.commit().await.unwrap();
+
+    let mut tx = world.tx().await;
+    for key in ["f1", "f2"] {
+        assert!(shreds::is_destroyed(&mut tx, key).await.unwrap(), "{key}");
+    }
+    let found = shreds::find_fence(&mut tx, ids[0]).await.unwrap();
+    assert_eq!(found, Some((at(7), one)));
+    assert_eq!(shreds::find_fences(&mut tx, &ids).await.unwrap().len(), 1);
+    assert_eq!(shreds::waiting(&mut tx).await.unwrap(), (1, Some(at(7))));
+    let seen = shreds::fenced_after(&mut tx, 0, 9).await.unwrap();
+    assert!(seen.iter().all(|seen| *seen == (1, ids[0])));
+    assert_eq!(chain::note_durable(&mut tx, 1).await.unwrap(), 1);
+    drop(tx);
+
+    // The same leg is not fenced twice.
+    let again = fence(ids[0], receipt(), &[(Leg::Caller, "f3")]);
+    let again = shreds::insert_fences(&mut world.tx().await, &[again], at(8)).await;
+    assert!(again.is_err());
 }
 
 async fn fences_come_back_in_the_order_of_their_numbers(world: &World) {
@@ -173,7 +214,9 @@ async fn the_database_itself_keeps_fences(world: &World) {
         "DELETE FROM recordings",
     ];
     if world.is_sqlite() {
-        attacks.push("REPLACE INTO fences SELECT recording_id, 0, receipt_id, NULL FROM fences");
+        attacks.push(
+            "REPLACE INTO fences SELECT recording_id, leg, 0, receipt_id, NULL, seq FROM fences",
+        );
     } else {
         attacks.push("TRUNCATE fences");
     }

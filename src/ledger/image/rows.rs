@@ -135,8 +135,13 @@ pub async fn upsert(tx: &mut Tx, table: Table, images: &[Image]) -> Result<(), E
         // Not by `ON CONFLICT` alone: SQLite asks the triggers first, and they refuse a second row.
         // `column1` is the first of `VALUES`.
         let name = table.name();
-        let key = names(key.iter());
-        let is_new = format!("NOT EXISTS (SELECT 1 FROM {name} WHERE {name}.{key} = new.column1)");
+        let same: Vec<String> = key
+            .iter()
+            .enumerate()
+            .map(|(at, column)| format!("{name}.{} = new.column{}", column.name, at + 1))
+            .collect();
+        let same = same.join(" AND ");
+        let is_new = format!("NOT EXISTS (SELECT 1 FROM {name} WHERE {same})");
         return write(tx, "image.upsert", table, images, |values| {
             format!("SELECT * FROM (VALUES {values}) AS new WHERE {is_new} ON CONFLICT DO NOTHING")
         })

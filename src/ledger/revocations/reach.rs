@@ -327,11 +327,11 @@ pub async fn count(tx: &mut Tx, id: RevocationId) -> Result<Counts, Error> {
 /// The receipts of everything that a revocation shredded, or found shredded, in no order.
 pub async fn receipts(tx: &mut Tx, id: RevocationId) -> Result<Vec<ReceiptId>, Error> {
     const SQL: &str = "/* revocations.receipts */
-        SELECT receipts.id FROM revoked JOIN receipts ON receipts.recording_id = revoked.recording_id
+        SELECT DISTINCT fences.receipt_id FROM revoked JOIN fences ON fences.recording_id = revoked.recording_id
         WHERE revoked.revocation_id = $1 AND revoked.outcome = 'shredded'";
     let rows = tx.fetch_all(SQL, &[Arg::Text(&id.to_string())]).await?;
     rows.iter()
-        .map(|row| row.parse("receipts", "id", "id"))
+        .map(|row| row.parse("fences", "receipt_id", "receipt_id"))
         .collect()
 }
 
@@ -345,9 +345,9 @@ pub async fn outcomes(
     limit: i64,
 ) -> Result<Vec<Reached>, Error> {
     const SQL: &str = "/* revocations.outcomes */
-        SELECT revoked.recording_id, revoked.outcome, receipts.id AS receipt_id
-        FROM revoked LEFT JOIN receipts ON receipts.recording_id = revoked.recording_id
-        WHERE revoked.revocation_id = $1 AND ($2 = '' OR revoked.outcome = $2) AND revoked.recording_id > $3
+        SELECT revoked.recording_id, revoked.outcome,
+          (SELECT MIN(receipt_id) FROM fences WHERE fences.recording_id = revoked.recording_id) AS receipt_id
+        FROM revoked WHERE revoked.revocation_id = $1 AND ($2 = '' OR revoked.outcome = $2) AND revoked.recording_id > $3
         ORDER BY revoked.recording_id LIMIT $4";
     let after = after.map(|id| id.to_string()).unwrap_or_default();
     let only = only.map_or("", Outcome::as_str);
@@ -368,7 +368,7 @@ pub async fn outcomes(
             Ok(Reached {
                 recording: row.parse("revoked", key, key)?,
                 outcome: row.parse("revoked", "outcome", key)?,
-                receipt: row.maybe_parse("receipts", "receipt_id", key)?,
+                receipt: row.maybe_parse("fences", "receipt_id", key)?,
             })
         })
         .collect()

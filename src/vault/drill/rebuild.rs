@@ -243,8 +243,7 @@ impl Comparison<'_> {
                 continue;
             }
             let mut tx = self.live.ledger.read().await?;
-            if rebuilt.is_fenced(*id) && shreds::find_fence(&mut tx, *id).await?.is_some()
-            {
+            if rebuilt.is_fenced(*id) && shreds::find_fence(&mut tx, *id).await?.is_some() {
                 // Shredded since the count.
                 self.recovery.living -= 1;
                 continue;

@@ -40,10 +40,11 @@ impl<'d> Vocabulary<'d> {
 }
 
 /// Names that a label cannot have: principals or recordings have something else by them.
-pub(in crate::policy) const RESERVED: [&str; 12] = [
+pub(in crate::policy) const RESERVED: [&str; 13] = [
     "every_account",
     "accounts",
     "account",
+    "kind",
     "state",
     "tier",
     "collected_at",
@@ -140,6 +141,8 @@ const PRINCIPAL: &str =
 
 const RECORDING: &str = "        // The account under which it was made.
         account: String,
+        // call, message, chat-message, video-track or video-composition; today only calls are kept.
+        kind: String,
         // announced, absent, failed, sealed or shredded.
         state: String,
         tier: Tier,

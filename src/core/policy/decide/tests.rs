@@ -11,6 +11,7 @@ use crate::{
     model::{
         access::Principal,
         actor::Initiator,
+        artefact::Artefact,
         consent::{Answer, Statement, Whom},
         name::Purpose,
         recording::{Recording, State},
@@ -281,4 +282,19 @@ fn a_permit_reaches_only_the_principals_accounts() {
     );
     let operator = Permit::of_operator(action::Shred);
     assert!(operator.covers(&foreign) && operator.actor() == Initiator::Operator.actor());
+}
+
+#[test]
+fn no_view_gives_media() {
+    let part = View::Window { from_s: 0, to_s: 1 };
+    for view in [
+        View::Audio,
+        View::Transcript,
+        View::RedactedTranscript,
+        part,
+    ] {
+        for number in [0, 1, 255] {
+            assert!(!view.gives(Artefact::Media(number)), "{view:?}");
+        }
+    }
 }

@@ -192,14 +192,11 @@ async fn statements(
     if withdrawal(revocation).is_some() || matches!(revocation.target, Target::Conversation(_)) {
         return Ok(Vec::new());
     }
-    let both = |recording: &Recording| {
-        let conference = recording.conference.clone().map(Conversation::Conference);
-        conference
-            .into_iter()
-            .chain(recording.call.clone().map(Conversation::Call))
-    };
     let conversations: BTreeSet<Conversation> = match revocation.target {
-        Target::Subject(_) => recordings.iter().flat_map(both).collect(),
+        Target::Subject(_) => recordings
+            .iter()
+            .flat_map(Recording::conversations)
+            .collect(),
         _ => recordings
             .iter()
             .filter_map(Recording::conversation)

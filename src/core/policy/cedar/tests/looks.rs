@@ -6,6 +6,7 @@ use super::{super::*, Asked, PLAINLY, SHIPPED, holds, reviewer, with_condition};
 use crate::{
     model::{
         access::Principal,
+        media::MediaKind,
         recording::{Recording, State},
         time::Timestamp,
     },
@@ -112,6 +113,27 @@ fn conditions_look_at_the_time() {
         )
     };
     assert!(aged(0) && aged(3599) && !aged(3600));
+}
+
+#[test]
+fn conditions_look_at_the_kind() {
+    let calls_only = "resource.kind == \"call\"";
+    let rulebook = Rulebook::new(with_condition(calls_only).unwrap(), []);
+    let reviewer = reviewer();
+    for kind in MediaKind::EVERY {
+        let recording = Recording {
+            kind: *kind,
+            collected_at: NOW,
+            ..recording(State::Sealed, "standard", rulebook.current().digest())
+        };
+        let facts = Facts::new(&reviewer, &recording, "quality-review".parse().unwrap());
+        let allows = matches!(decide(&facts, &rulebook, NOW), Decision::Allow(_));
+        assert_eq!(allows, *kind == MediaKind::CallAudio, "{kind}");
+    }
+    assert!(
+        with_condition("resource.kind == 1").is_err(),
+        "a kind is a text"
+    );
 }
 
 #[test]
