@@ -16,7 +16,6 @@ mod approval;
 mod deposit;
 mod details;
 mod digest;
-mod drill;
 mod epoch;
 mod error;
 mod journal;
@@ -26,6 +25,7 @@ mod open;
 mod ownership;
 mod read_back;
 mod recovery;
+mod rehearsal;
 mod restore;
 mod root;
 mod shred;
@@ -42,12 +42,12 @@ use std::sync::Arc;
 
 pub use deposit::{DepositError, DepositOptions, Deposited, StoredAudio};
 pub use details::Keeping;
-pub use drill::{Forgot, Looked, Old, Recovered, Sandbox, Say};
 pub use epoch::Turned;
 pub use error::{AsVaultError, Error};
 pub use memory::check_unused;
 pub use open::{Listening, Playable};
 pub use ownership::Claim;
+pub(crate) use rehearsal::{OpenedFile, Opens, Rehearsal, Retained, RetainedFile};
 pub use restore::{Choice, Plan, Restored, plan, restore, unfinished};
 pub use shred::{Cause, DeletedCiphertext, OnHold, ShredOutcome, Shredded};
 pub use snapshot::{Checked, Kept};
@@ -249,6 +249,11 @@ impl Vault {
     /// The vault's id.
     pub fn id(&self) -> VaultId {
         self.0.id
+    }
+
+    /// The kind of custody.
+    pub fn custody_kind(&self) -> &'static str {
+        self.0.custody.kind()
     }
 
     /// What time it is for the vault.
