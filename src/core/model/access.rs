@@ -1,0 +1,129 @@
+//! Who asks, and with what in hand: principals, their credentials and tickets.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
+
+use super::{
+    actor::Initiator,
+    id::{PrincipalId, TokenId},
+    name::{Label, Role},
+    sid::AccountSid,
+};
+
+/// Who a principal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PrincipalKind {
+    /// A human being.
+    Person,
+    /// A program.
+    Service,
+}
+
+impl PrincipalKind {
+    /// The word used in rows and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Service => "service",
+        }
+    }
+}
+
+impl fmt::Display for PrincipalKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text names no kind of principal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected `person` or `service`")]
+pub struct UnknownPrincipalKind;
+
+impl FromStr for PrincipalKind {
+    type Err = UnknownPrincipalKind;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPrincipalKind> {
+        [Self::Person, Self::Service]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or(UnknownPrincipalKind)
+    }
+}
+
+/// A person or a service with a valid credential, as the policy sees them.
+///
+/// Whatever is counted, approved or forbidden "for one person" goes by `id`; what a credential may
+/// reach (roles, accounts, attributes) is the credential's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// Who they are; the audit log names them by it.
+    pub id: PrincipalId,
+    /// The token they came with.
+    pub credential: TokenId,
+    /// What they are.
+    pub roles: BTreeSet<Role>,
+    /// The accounts whose recordings they may know of; empty means all.
+    pub accounts: BTreeSet<AccountSid>,
+    /// What conditions of the policy may look at: values by label, such as the teams and queues
+    /// that they work for.
+    pub attributes: BTreeMap<Label, BTreeSet<String>>,
+}
+
+impl Principal {
+    /// Who acts, for the audit log.
+    pub fn initiator(&self) -> Initiator {
+        Initiator::Principal {
+            id: self.id,
+            credential: self.credential,
+        }
+    }
+
+    /// Whether this principal may know that recordings of `account` exist.
+    pub fn knows(&self, account: &AccountSid) -> bool {
+        self.accounts.is_empty() || self.accounts.contains(account)
+    }
+
+    /// Whether this principal has the role.
+    pub fn is(&self, role: &str) -> bool {
+        self.roles.iter().any(|own| own.as_str() == role)
+    }
+}
+
+/// The number of a case in another system, as somebody who wants to listen names it: 1 to 64 of
+/// ASCII letters, digits and `-_./#:`.
+#[derive(Clone, Debug, PartialEq, Eq, serde_with::DeserializeFromStr, utoipa::ToSchema)]
+#[schema(value_type = String)]
+pub struct Ticket(String);
+
+/// The text is no ticket.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a ticket: use 1 to 64 of ASCII letters, digits and `-_./#:`, such as `CASE-1042`")]
+pub struct InvalidTicket;
+
+impl Ticket {
+    /// The number as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Ticket {
+    type Err = InvalidTicket;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTicket> {
+        let fits = matches!(text.len(), 1..=64)
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_./#:".contains(&b));
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidTicket)
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! People across recordings: the addresses by which they are known, and the places they have in a
+//! conversation.
+//!
+//! INVARIANT: an address is never printed. What leaves this type is the text that a keyed hash is
+//! made of, asked for by name.
+
+mod number;
+
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+};
+
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::{
+    folding::visible,
+    sid::{CallSid, ConferenceSid, InvalidSid},
+};
+
+/// How one person is reached: a telephone number in E.164 (ITU-T), or an address that is none
+/// (`sip:…`, `client:…`), in one spelling.
+///
+/// It is kept as it was told, and zeroed when it is dropped. Two addresses are equal if they are
+/// the same person's by the rules of the carriers: `+5215512345678` and `+525512345678`.
+#[derive(Clone, zeroize::ZeroizeOnDrop, serde_with::DeserializeFromStr)]
+pub struct Address {
+    told: String,
+    /// Where it is not as told.
+    person: Option<String>,
+}
+
+/// Why a text is nobody's address. It does not repeat the text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not a telephone number in international form, like `+493012345678`, and no `sip:` or `client:` address"
+)]
+pub struct InvalidAddress;
+
+impl Address {
+    /// Reads an address as people and systems write it. White space, brackets, dots and dashes in a
+    /// number do not matter, nor do characters that are not shown; it must begin with `+` and a
+    /// country code, and have 6 to 15 digits. A number in E.164 is kept digit for digit.
+    ///
+    /// # Errors
+    /// [`InvalidAddress`]; also for what Twilio sends in place of a number that is withheld
+    /// (`anonymous`, `+266696687`, …).
+    pub fn parse(text: &str) -> Result<Self, InvalidAddress> {
+        if text.len() > 256 {
+            return Err(InvalidAddress);
+        }
+        // As they are: an identity that only looks like another one is somebody else's.
+        for scheme in ["sip:", "client:"] {
+            let Some((head, rest)) = text.trim().split_at_checked(scheme.len()) else {
+                continue;
+            };
+            if head.eq_ignore_ascii_case(scheme) {
+                // Parameters of a SIP URI are about this call, not about the person (RFC 3261,
+                // section 19.1.1).
+                let rest = rest.split([';', '?']).next().unwrap_or_default();
+                let fits = !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic());
+                let told = format!("{scheme}{}", rest.to_ascii_lowercase());
+                return if fits {
+                    Ok(Self { told, person: None })
+                } else {
+                    Err(InvalidAddress)
+                };
+            }
+        }
+        // Telephones copy a number with marks of direction around it, and some keyboards write wide
+        // digits.
+        let text: String = visible(text).nfkc().collect();
+        let text = text.trim();
+        if WITHHELD.iter().any(|word| text.eq_ignore_ascii_case(word)) {
+            return Err(InvalidAddress);
+        }
+        let digits = number::read(without_channel(text)).ok_or(InvalidAddress)?;
+        let person = Some(number::person(&digits))
+            .filter(|person| *person != digits)
+            .map(|person| format!("+{person}"));
+        let told = format!("+{digits}");
+        if WITHHELD.contains(&told.as_str()) {
+            Err(InvalidAddress)
+        } else {
+            Ok(Self { told, person })
+        }
+    }
+
+    /// The address as it was told, in one spelling: for a seal, or for who must reach the person,
+    /// and for nothing else.
+    pub fn expose(&self) -> &str {
+        &self.told
+    }
+
+    /// What the person is known by, the same for each of their spellings: for a keyed hash and for
+    /// nothing else.
+    pub fn expose_person(&self) -> &str {
+        self.person.as_deref().unwrap_or(&self.told)
+    }
+}
+
+/// On WhatsApp and by RCS, a person is reached by their number.
+fn without_channel(text: &str) -> &str {
+    let number = |channel: &str| {
+        text.split_at_checked(channel.len())
+            .filter(|(head, _)| head.eq_ignore_ascii_case(channel))
+    };
+    ["whatsapp:", "rcs:"]
+        .into_iter()
+        .find_map(number)
+        .map_or(text, |(_, number)| number)
+}
+
+impl PartialEq for Address {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose_person() == other.expose_person()
+    }
+}
+
+impl Eq for Address {}
+
+impl PartialOrd for Address {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Address {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.expose_person().cmp(other.expose_person())
+    }
+}
+
+impl Hash for Address {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.expose_person().hash(state);
+    }
+}
+
+/// What Twilio says instead of a number that it may not tell
+/// (<https://www.twilio.com/docs/voice/twiml#request-parameters>): words, and the digits that these
+/// words have on a keypad.
+const WITHHELD: [&str; 10] = [
+    "anonymous",
+    "restricted",
+    "blocked",
+    "unknown",
+    "unavailable",
+    "+266696687",
+    "+7378742833",
+    "+2562533",
+    "+8656696",
+    "+86282452253",
+];
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Address")
+    }
+}
+
+impl FromStr for Address {
+    type Err = InvalidAddress;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+        Self::parse(text)
+    }
+}
+
+/// What people take part in: a call or a conference, by the source's id.
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde_with::DeserializeFromStr,
+)]
+#[serde(untagged)]
+pub enum Conversation {
+    /// A call.
+    Call(CallSid),
+    /// A conference.
+    Conference(ConferenceSid),
+}
+
+impl Conversation {
+    /// The source's id as text.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Call(sid) => sid.as_str(),
+            Self::Conference(sid) => sid.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Conversation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Conversation {
+    type Err = InvalidSid;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSid> {
+        text.parse()
+            .map(Self::Call)
+            .or_else(|error| text.parse().map(Self::Conference).map_err(|_| error))
+    }
+}
+
+/// One participant, as a conversation knows them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Party {
+    /// Their place, as the application calls it: `caller`, `callee`, or a channel number.
+    pub leg: super::name::LegName,
+    /// Who they are; `None` for somebody who is not known.
+    pub subject: Option<super::id::SubjectId>,
+    /// On which channel of a recording with two they are heard, 1 or 2; `None`: not known, or not
+    /// on one alone.
+    pub channel: Option<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_person_has_one_spelling() {
+        for text in [
+            "+49 30 123456-78",
+            "+493012345678",
+            " +49 (30) 12345678 ",
+            "\u{202a}+49 30 12345678\u{202c}",
+            "＋４９３０１２３４５６７８",
+        ] {
+            assert_eq!(
+                Address::parse(text).unwrap().expose(),
+                "+493012345678",
+                "{text}"
+            );
+        }
+        assert_eq!(
+            Address::parse("SIP:Alice@Example.com;transport=tls")
+                .unwrap()
+                .expose(),
+            "sip:alice@example.com"
+        );
+        assert_eq!(
+            Address::parse("client:Agent_7").unwrap().expose(),
+            "client:agent_7"
+        );
+    }
+
+    #[test]
+    fn both_spellings_of_a_line_are_kept_as_told_and_are_one_person() {
+        let [told, other] = ["whatsapp:+5215512345678", "+52 55 1234 5678"]
+            .map(|text| Address::parse(text).unwrap());
+        assert_eq!(
+            (told.expose(), other.expose()),
+            ("+5215512345678", "+525512345678")
+        );
+        assert_eq!(told, other);
+        assert_eq!(told.expose_person(), other.expose_person());
+        assert_eq!(std::collections::HashSet::from([told, other]).len(), 1);
+        assert_ne!(
+            Address::parse("+525512345678").unwrap(),
+            Address::parse("+525512345679").unwrap()
+        );
+    }
+
+    #[test]
+    fn what_is_nobodys_is_refused_and_not_repeated() {
+        for text in [
+            "",
+            "anonymous",
+            "Anonymous",
+            "RESTRICTED",
+            "+266696687",
+            "+266 696 687",
+            "+256-2533",
+            "030 12345678",
+            "+",
+            "+1",
+            "+12345",
+            "sip:",
+            "client:",
+            "sip:a b",
+            "client:\u{e9}",
+            "client:al\u{200b}ice",
+            "client:\u{202e}alice",
+            "\u{ff53}ip:alice@example.com",
+            "hello",
+            "+49301234567890123456",
+            "+49 30 12345678 ext. 5",
+            "+49 30 12345678, Anna",
+            "+49 30 \u{661}2345678",
+            "tel:+493012345678",
+        ] {
+            let error = Address::parse(text).unwrap_err();
+            assert!(
+                text.len() < 8 || !error.to_string().contains(text),
+                "{text}"
+            );
+        }
+        assert_eq!(
+            format!("{:?}", Address::parse("+493012345678").unwrap()),
+            "Address"
+        );
+    }
+
+    #[test]
+    fn a_conversation_is_a_call_or_a_conference() {
+        let zeros = "0".repeat(32);
+        for text in [format!("CA{zeros}"), format!("CF{zeros}")] {
+            assert_eq!(text.parse::<Conversation>().unwrap().as_str(), text);
+        }
+        assert!(format!("RE{zeros}").parse::<Conversation>().is_err());
+    }
+}
