@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     app::App,
+    drill::Old,
     evidence::drill::{Forgetting, Recovery},
     flow::{DrillOptions, Held},
     policy::{Permit, action},
-    vault::Old,
 };
 
 /// What a drill is held with.

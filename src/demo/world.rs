@@ -17,6 +17,7 @@ use super::{
 use crate::{
     app::{self, App, Service},
     config::Config,
+    drill::Old,
     flow::{DrillOptions, Held, Reconciling},
     model::{
         id::{RecordingId, VaultId},
@@ -24,7 +25,6 @@ use crate::{
         time::Clock,
     },
     policy::{Permit, action},
-    vault::Old,
 };
 
 type Failure = Box<dyn Error + Send + Sync>;

@@ -153,7 +153,7 @@ async fn every_leg_is_read_back_and_drilled(database: Database) {
     vault.process.flow.vault().snapshot().await.unwrap();
     vault.shred(dies.id).await;
     vault.process.flow.turn(&keys_permit()).await.unwrap();
-    let held = crate::drilling::held(&vault, recvault::vault::Old::default()).await;
+    let held = crate::drilling::held(&vault, recvault::drill::Old::default()).await;
     let recovery = &held.drill.recovery;
     assert_eq!((recovery.living, recovery.sample_authentic), (2, 2));
     assert_eq!((recovery.fences, recovery.shredded_sampled), (2, 2));
@@ -173,7 +173,7 @@ async fn every_leg_is_read_back_and_drilled(database: Database) {
         .unwrap();
     vault.process.store.delete(side.object).await.unwrap();
     assert!(reads().await.is_err());
-    let held = crate::drilling::held(&vault, recvault::vault::Old::default()).await;
+    let held = crate::drilling::held(&vault, recvault::drill::Old::default()).await;
     assert!(!held.drill.recovers());
 }
 
@@ -202,8 +202,9 @@ async fn a_recording_says_that_it_is_of_a_call(database: Database) {
         .ground()
         .run("UPDATE recordings SET kind = 'fax'")
         .await;
-    let found = recordings::find(&mut vault.process.ledger.read().await.unwrap(), recorded.id);
-    assert!(found.await.unwrap_err().to_string().contains("kind"));
+    let mut tx = vault.process.ledger.read().await.unwrap();
+    let found = recordings::find(&mut tx, recorded.id).await;
+    assert!(found.unwrap_err().to_string().contains("kind"));
 }
 
 on_both_databases!(

@@ -25,7 +25,7 @@ use super::{
 ///
 /// It is kept as it was told, and zeroed when it is dropped. Two addresses are equal if they are
 /// the same person's by the rules of the carriers: `+5215512345678` and `+525512345678`.
-#[derive(Clone, zeroize::ZeroizeOnDrop)]
+#[derive(Clone, zeroize::ZeroizeOnDrop, serde_with::DeserializeFromStr)]
 pub struct Address {
     told: String,
     /// Where it is not as told.
@@ -169,16 +169,19 @@ impl FromStr for Address {
     }
 }
 
-impl<'de> serde::Deserialize<'de> for Address {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
 /// What people take part in, by the source's id: what recordings of any kind belong to together. It
 /// has no key. Today only calls and conferences are brought in; no recording belongs to any other.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde_with::DeserializeFromStr,
+)]
 #[serde(untagged)]
 pub enum Conversation {
     /// A call.
@@ -238,13 +241,6 @@ impl FromStr for Conversation {
             .or_else(|_| text.parse().map(Self::Room))
             .or_else(|_| text.parse().map(Self::Session))
             .map_err(|_| UnknownConversation)
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for Conversation {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A drill: the vault shows that it forgets and that it recovers, and signs what came of it.
 //!
 //! Owns the order of the halves, their times and the audit entry. Refuses to know how either is
-//! done; the vault does.
+//! done; `drill` does.
 
 use std::path::PathBuf;
 
@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use crate::flow::{Error, Flow};
 use crate::{
+    drill::{self, Looked, Old, Sandbox, Say},
     evidence::{self, NewEntry},
     model::id::RecordingId,
     policy::{Permit, action},
-    vault::{Looked, Old, Sandbox, Say},
 };
 
 /// What a drill is held with.
@@ -65,10 +65,8 @@ impl Flow {
     ) -> Result<Held, Error> {
         let vault = &self.0.vault;
         let sandbox = Sandbox::make(options.sandbox.as_deref())?;
-        let forgot = vault.drill_forgetting(&options.old, &sandbox, say).await?;
-        let recovered = vault
-            .drill_recovery(options.sample.max(1), &sandbox, say)
-            .await?;
+        let forgot = drill::forgetting(vault, &options.old, &sandbox, say).await?;
+        let recovered = drill::recovery(vault, options.sample.max(1), &sandbox, say).await?;
         drop(sandbox);
         vault.follow_epoch().await?;
         let mut recovery = recovered.recovery;

@@ -74,10 +74,10 @@ pub(super) async fn fly(
     shred(&vault, cause, moved).await?;
     keep(&home, sandbox, &mut old)?;
 
-    let before = vault.0.root.key();
+    let before = vault.rehearsal().root();
     vault.turn(Initiator::Operator).await?;
     say("the small vault has turned: attacking it with its old copies");
-    let attack = forget(&vault.0, &old, Some(before), sandbox, &|_| {}).await?;
+    let attack = forget(vault.rehearsal(), &old, Some(before), sandbox, &|_| {}).await?;
     let reached_with_old_root = attack.with_kept.unwrap_or(0);
     let canary = Canary {
         artefacts: attack.looked.len() as u64,

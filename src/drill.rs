@@ -7,7 +7,7 @@
 //! Owns both halves. Refuses to change anything of the living vault: it reads the ledger, the
 //! recovery store and the objects, asks custody, and writes into its sandbox only, ciphertext and
 //! sealed pages. It takes what a service that runs meanwhile may do (shred, turn, remove old files)
-//! for what it is.
+//! for what it is. What it may see of a vault is `Vault::rehearsal`, and nothing else.
 
 mod attacker;
 mod canary;
@@ -20,11 +20,11 @@ mod sandbox;
 use std::path::PathBuf;
 
 pub use self::{attacker::Looked, sandbox::Sandbox};
-use super::{Error, Vault};
 use crate::{
     custody::Role,
     evidence::drill::{Forgetting, Recovery},
     model::id::RecordingId,
+    vault::{Error, Vault},
 };
 
 /// Old copies that somebody kept.
@@ -70,65 +70,57 @@ pub struct Recovered {
     pub failures: Vec<String>,
 }
 
-impl Vault {
-    /// Rehearses that nothing shredded is in reach: of these old copies, and where there are none,
-    /// of copies of a small vault of its own.
-    ///
-    /// # Errors
-    /// Of the live ledger, the recovery store, custody or the sandbox. What is wrong with an old
-    /// copy is part of the result.
-    pub async fn drill_forgetting(
-        &self,
-        old: &Old,
-        sandbox: &Sandbox,
-        say: Say<'_>,
-    ) -> Result<Forgot, Error> {
-        let attack = forget::forget(&self.0, old, None, sandbox, say).await?;
-        for item in self
-            .0
-            .custody
-            .contents()
-            .await?
-            .iter()
-            .filter(|item| item.role == Role::Unexamined)
-        {
-            say(&format!(
-                "not examined, in the place of custody: {}",
-                item.name
-            ));
-        }
-        let mut failures = attack.failures();
-        let mut canary = None;
-        if old.is_empty() {
-            say("no old copy was given: planting a small vault to copy, shred and turn");
-            let (numbers, more) = canary::fly(&self.0.clock, sandbox, say).await?;
-            failures.extend(more);
-            canary = Some(numbers);
-        }
-        Ok(Forgot {
-            forgetting: attack.evidence(canary),
-            reached: attack.shredded_reached.clone(),
-            artefacts: attack.looked,
-            failures,
-        })
+/// Rehearses that nothing shredded is in reach: of these old copies, and where there are none, of
+/// copies of a small vault of its own.
+///
+/// # Errors
+/// Of the live ledger, the recovery store, custody or the sandbox. What is wrong with an old copy
+/// is part of the result.
+pub async fn forgetting(
+    vault: &Vault,
+    old: &Old,
+    sandbox: &Sandbox,
+    say: Say<'_>,
+) -> Result<Forgot, Error> {
+    let live = vault.rehearsal();
+    let attack = forget::forget(live, old, None, sandbox, say).await?;
+    for item in live
+        .custody_contents()
+        .await?
+        .iter()
+        .filter(|item| item.role == Role::Unexamined)
+    {
+        say(&format!(
+            "not examined, in the place of custody: {}",
+            item.name
+        ));
     }
+    let mut failures = attack.failures();
+    let mut canary = None;
+    if old.is_empty() {
+        say("no old copy was given: planting a small vault to copy, shred and turn");
+        let (numbers, more) = canary::fly(live.clock(), sandbox, say).await?;
+        failures.extend(more);
+        canary = Some(numbers);
+    }
+    Ok(Forgot {
+        forgetting: attack.evidence(canary),
+        reached: attack.shredded_reached.clone(),
+        artefacts: attack.looked,
+        failures,
+    })
+}
 
-    /// Rehearses that the store and custody alone rebuild the vault, and tries up to `sample`
-    /// recordings in it. Times are the caller's to add.
-    ///
-    /// # Errors
-    /// Of the live ledger or the sandbox. A vault that cannot be rebuilt is part of the result.
-    pub async fn drill_recovery(
-        &self,
-        sample: usize,
-        sandbox: &Sandbox,
-        say: Say<'_>,
-    ) -> Result<Recovered, Error> {
-        rebuild::rebuild(&self.0, sample, sandbox, say).await
-    }
-
-    /// The kind of custody.
-    pub fn custody_kind(&self) -> &'static str {
-        self.0.custody.kind()
-    }
+/// Rehearses that the store and custody alone rebuild the vault, and tries up to `sample`
+/// recordings in it. Times are the caller's to add.
+///
+/// # Errors
+/// Of the live ledger or the sandbox. A vault that cannot be rebuilt is part of the result.
+pub async fn recovery(
+    vault: &Vault,
+    sample: usize,
+    sandbox: &Sandbox,
+    say: Say<'_>,
+) -> Result<Recovered, Error> {
+    rebuild::rebuild(vault.rehearsal(), sample, sandbox, say).await
 }
