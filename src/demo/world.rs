@@ -21,6 +21,7 @@ use crate::{
     flow::{DrillOptions, Held, Reconciling},
     model::{
         id::{RecordingId, VaultId},
+        media::SourceRef,
         sid::{AccountSid, CallSid, RecordingSid},
         time::Clock,
     },
@@ -134,7 +135,7 @@ impl World {
             sid.clone(),
             Bytes::from_static(conversation::WAV),
         );
-        let id = RecordingId::of_source(self.vault, self.account.as_str(), sid.as_str());
+        let id = SourceRef::of_call(&self.account, &sid).recording_id(self.vault);
         Ok((sid, id))
     }
 

@@ -16,6 +16,7 @@ use crate::{
     },
     model::{
         id::RecordingId,
+        media::SourceRef,
         reconciled::Reconciled,
         recording::{Heard, Recording},
         time::Timestamp,
@@ -104,7 +105,7 @@ impl<'a> Comparison<'a> {
         let flow = self.flow;
         let vault = flow.0.vault.id();
         let id = |listed: &RecordingResource| {
-            RecordingId::of_source(vault, self.account.sid().as_str(), listed.sid.as_str())
+            SourceRef::of_call(self.account.sid(), &listed.sid).recording_id(vault)
         };
         let ids: Vec<RecordingId> = page.iter().map(id).collect();
         let mut tx = flow.0.ledger.read().await?;

@@ -8,6 +8,7 @@ use crate::{
     },
     model::{
         id::RecordingId,
+        media::SourceRef,
         recording::{Heard, Recording, State},
         sid::{CallSid, RecordingSid},
     },
@@ -85,7 +86,7 @@ impl Flow {
     }
 
     pub(super) fn recording_of(&self, lease: &Lease, source: &RecordingSid) -> RecordingId {
-        RecordingId::of_source(self.0.vault.id(), lease.account.as_str(), source.as_str())
+        SourceRef::of_call(&lease.account, source).recording_id(self.0.vault.id())
     }
 }
 

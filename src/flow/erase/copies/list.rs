@@ -9,7 +9,8 @@ use super::{super::Trouble, Copies, Name, Product};
 use crate::{
     ledger::recordings,
     model::{
-        id::RecordingId, recording::State, sid::CallSid, source::CopyKind, subject::Conversation,
+        id::RecordingId, media::SourceRef, recording::State, sid::CallSid, source::CopyKind,
+        subject::Conversation,
     },
     twilio::{
         RestError,
@@ -102,12 +103,12 @@ impl Copies<'_> {
             Err(RestError::NotFound) => Vec::new(),
             found => found?,
         };
-        let id =
-            |sid: &str| RecordingId::of_source(flow.0.vault.id(), self.account.sid().as_str(), sid);
+        let vault = flow.0.vault.id();
+        let account = self.account.sid();
         let there: BTreeSet<RecordingId> = found
             .iter()
             .filter(|other| other.status != "deleted")
-            .map(|other| id(other.sid.as_str()))
+            .map(|other| SourceRef::of_call(account, &other.sid).recording_id(vault))
             .collect();
         let there: Vec<RecordingId> = there.into_iter().collect();
         let known = recordings::find_all(&mut flow.0.ledger.read().await?, &there).await?;

@@ -60,7 +60,7 @@ async fn replacing_leaves_fences_and_the_log_alone(world: &World) {
     let new = [
         parsed(
             Table::Fences,
-            &format!(r#"["{}",8,"rcp_4","f4",3]"#, recording_id(4)),
+            &format!(r#"["{}","all",8,"rcp_4","f4",3]"#, recording_id(4)),
         ),
         parsed(Table::Audit, r#"[3,8,"vault","work.dead",null,"{}"]"#),
         parsed(Table::Epochs, r#"[3,"AA==",9,null,null,null,null]"#),
