@@ -32,6 +32,7 @@ mod reclassify;
 mod reconcile;
 mod recovery;
 mod retention;
+mod retry;
 mod revocation;
 mod shield;
 mod status;
@@ -134,8 +135,6 @@ pub struct Parts {
     pub snapshot_every: std::time::Duration,
     /// Rung when there is new work.
     pub bell: tokio::sync::Notify,
-    /// Rung when revocations may have something to go on with.
-    pub revocation_bell: tokio::sync::Notify,
     /// Rung when something wants to be in the journal.
     pub journal_bell: tokio::sync::Notify,
     /// Rung when a shred may want a turn at once.

@@ -216,7 +216,7 @@ impl Flow {
     }
 
     /// Removes the bytes of a shredded recording.
-    pub(super) async fn remove(&self, lease: &Lease) -> Result<(), Error> {
+    pub(super) async fn remove(&self, lease: &Lease<RecordingId>) -> Result<(), Error> {
         Ok(self.0.vault.remove(lease).await?)
     }
 }

@@ -14,16 +14,14 @@ use crate::{
         marks::Marked,
         quarantine,
         recordings::{self, SealedArtefact},
-        transcripts,
-        work::{self, Kind, Lease},
+        work::{self, Lease, WorkKind},
     },
     model::{
         actor::Initiator,
         artefact::{Artefact, Leg},
         crash,
         details::Found,
-        id::ObjectId,
-        origin::Origin,
+        id::{ObjectId, RecordingId},
         recording::Recording,
         time::Timestamp,
     },
@@ -106,7 +104,7 @@ impl Vault {
     /// the lease was lost or the recording was fenced meanwhile.
     pub async fn deposit<E: Send>(
         &self,
-        lease: &Lease,
+        lease: &Lease<RecordingId>,
         recording: &Recording,
         beside: &Beside<'_>,
         mut body: impl Stream<Item = Result<Bytes, E>> + Send + Unpin,
@@ -241,7 +239,7 @@ impl Inner {
     async fn enter(
         &self,
         unit: &mut Unit,
-        lease: &Lease,
+        lease: &Lease<RecordingId>,
         recording: &Recording,
         beside: &Beside<'_>,
         Entered {
@@ -258,19 +256,11 @@ impl Inner {
         let tier = recordings::mark_sealed(unit, recording.id, now).await?;
         work::finish(unit, lease).await?;
         if let Some(at) = beside.erase_at {
-            work::enqueue(unit, Kind::Erase, &[recording.id], at).await?;
+            work::enqueue(unit, WorkKind::DeleteAtSource, &[recording.id], at).await?;
         }
         if let Some(at) = beside.look_at {
-            let look = Origin::Look(recording.source_sid.clone());
-            transcripts::find(
-                unit,
-                &recording.account,
-                &look,
-                &recording.source_sid,
-                at,
-                now,
-            )
-            .await?;
+            let ids = [recording.id];
+            work::enqueue_at(unit, WorkKind::PollTranscripts, &ids, at, now).await?;
         }
         // The tier as it is now: the recording may have gone to another one while it was fetched.
         let recording = &Recording {

@@ -16,7 +16,7 @@ use crate::{
         recordings, revocations,
         shreds::{self, NewFence, NewReceipt, NextReceipt},
         transcripts, waiting,
-        work::{self, Kind, Lease},
+        work::{self, Lease, WorkKind},
     },
     model::{
         actor::Initiator,
@@ -270,12 +270,12 @@ impl Vault {
         if !cleared.is_empty() {
             unit.mark(Marked::Conversation, &cleared, now);
         }
-        work::cancel(unit, Kind::Fetch, &ids).await?;
-        work::enqueue(unit, Kind::Remove, &ids, now).await?;
+        work::cancel(unit, WorkKind::FetchMedia, &ids).await?;
+        work::enqueue(unit, WorkKind::DeleteCiphertext, &ids, now).await?;
         transcripts::forget(unit, &ids).await?;
         // Anew: a deletion after sealing may wait for its day, or be under way with nothing to say
         // to a receipt.
-        work::begin_anew(unit, Kind::Erase, &ids, now).await?;
+        work::begin_anew(unit, WorkKind::DeleteAtSource, &ids, now).await?;
         if let Some(revocation) = cause.revocation {
             let shredded = done
                 .shredded
@@ -363,9 +363,9 @@ impl Vault {
     ///
     /// # Errors
     /// The store's or the ledger's; the work stays due.
-    pub async fn remove(&self, lease: &Lease) -> Result<(), Error> {
+    pub async fn remove(&self, lease: &Lease<RecordingId>) -> Result<(), Error> {
         let vault = &*self.0;
-        let id = lease.recording;
+        let id = lease.subject;
         let (_, receipt) = shreds::find_fence(&mut vault.ledger.read().await?, id)
             .await?
             .ok_or(Error::Gone)?;
@@ -381,9 +381,14 @@ impl Vault {
             .await
     }
 
-    async fn close(&self, unit: &mut Unit, lease: &Lease, receipt: ReceiptId) -> Result<(), Error> {
+    async fn close(
+        &self,
+        unit: &mut Unit,
+        lease: &Lease<RecordingId>,
+        receipt: ReceiptId,
+    ) -> Result<(), Error> {
         let vault = &*self.0;
-        let id = lease.recording;
+        let id = lease.subject;
         let now = vault.clock.now();
         work::finish(unit, lease).await?;
         recordings::remove_artefacts(unit, id).await?;

@@ -54,12 +54,12 @@ impl Vault {
     /// comes between: then nothing is entered.
     pub async fn source_settled(
         &self,
-        lease: &Lease,
+        lease: &Lease<RecordingId>,
         copies: &[SourceCopy],
         source: Removal,
     ) -> Result<(), Error> {
         let vault = &*self.0;
-        let id = lease.recording;
+        let id = lease.subject;
         vault
             .unit("source.source_settled", async |mut unit| {
                 let now = vault.clock.now();

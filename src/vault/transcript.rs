@@ -18,8 +18,9 @@ use crate::{
         self, Tx,
         marks::Marked,
         recordings::{self, SealedArtefact},
-        transcripts, utterances,
-        work::{self, Kind},
+        transcripts::{self, LeasedTranscript},
+        utterances,
+        work::{self, WorkKind},
     },
     model::{
         artefact::{Artefact, Leg},
@@ -43,7 +44,7 @@ const CONTENT_TYPE: &str = "application/json";
 #[derive(Clone, Copy, Debug)]
 pub struct Arrived<'a> {
     /// Its place in the queue.
-    pub lease: &'a transcripts::Lease,
+    pub lease: &'a LeasedTranscript,
     /// Of real time: the pieces from which it was put together. If there are others by then, it is
     /// not filed.
     pub pieces: u64,
@@ -70,7 +71,7 @@ impl Vault {
     pub async fn outdoes(
         &self,
         recording: &Recording,
-        lease: &transcripts::Lease,
+        lease: &LeasedTranscript,
     ) -> Result<bool, Error> {
         outdone(&mut self.0.ledger.read().await?, recording, lease).await
     }
@@ -135,7 +136,7 @@ impl Vault {
             recordings::lock_sealed(&mut unit, recording.id).await?;
             if arrived.is_some_and(|arrived| arrived.erases) {
                 // Also where the source's copies went before this one was made.
-                work::enqueue(&mut unit, Kind::Erase, &[recording.id], now).await?;
+                work::enqueue(&mut unit, WorkKind::DeleteAtSource, &[recording.id], now).await?;
             }
             if arrived.is_some_and(|arrived| is_of_real_time(arrived.lease)) {
                 let filed = filed_in_real_time(&mut unit, recording)
@@ -154,7 +155,7 @@ impl Vault {
             let older = recordings::replace_artefact(&mut unit, recording.id, leg, &row).await?;
             unit.mark(Marked::Recording, &[recording.id], now);
             // The source's copies may have waited for this.
-            work::hasten(&mut unit, Kind::Erase, &[recording.id], now).await?;
+            work::hasten(&mut unit, WorkKind::DeleteAtSource, &[recording.id], now).await?;
             let entry = NewEntry::transcript_sealed(
                 now,
                 permit.initiator(),
@@ -253,9 +254,9 @@ async fn settle(
     } else {
         transcripts::file(tx, lease, recording).await?;
     }
-    if let Origin::RealTime(transcription) = &lease.origin {
+    if let Origin::RealTime(transcription) = lease.origin() {
         // After the transcription's row was locked: no piece comes in between.
-        let gone = utterances::remove(tx, &lease.account, transcription).await?;
+        let gone = utterances::remove(tx, lease.account(), transcription).await?;
         if gone != pieces && !is_outdone {
             return Err(ledger::Error::Stale("more was said meanwhile").into());
         }
@@ -263,8 +264,8 @@ async fn settle(
     Ok(!is_outdone)
 }
 
-fn is_of_real_time(lease: &transcripts::Lease) -> bool {
-    matches!(lease.origin, Origin::RealTime(_))
+fn is_of_real_time(lease: &LeasedTranscript) -> bool {
+    matches!(lease.origin(), Origin::RealTime(_))
 }
 
 /// The transcript that a recording has, if it was made in real time, and when the vault heard of
@@ -286,12 +287,14 @@ async fn filed_in_real_time(
 async fn outdone(
     tx: &mut Tx,
     recording: &Recording,
-    lease: &transcripts::Lease,
+    lease: &LeasedTranscript,
 ) -> Result<bool, Error> {
     Ok(match transcripts::filed(tx, recording).await? {
         // They are put together.
         Some((Origin::RealTime(_), _)) if is_of_real_time(lease) => false,
-        Some((theirs, told_at)) => (theirs.rank(), told_at) > (lease.origin.rank(), lease.told_at),
+        Some((theirs, told_at)) => {
+            (theirs.rank(), told_at) > (lease.origin().rank(), lease.told_at)
+        }
         // One that the source did not make, or from before a restore.
         None => recordings::artefacts(tx, recording.id)
             .await?

@@ -245,7 +245,7 @@ async fn the_columns_are_the_databases_own(world: &World) {
     const POSTGRES: &str = "SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type,
           (NOT a.attnotnull)::int::bigint AS nullable, (COALESCE(array_position(i.indkey::int2[], a.attnum), -1) + 1)::bigint AS pk
         FROM pg_attribute a JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
-        WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+        WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum";
     let mut tx = world.tx().await;
     for table in Table::ALL {
         let sql = if world.is_sqlite() { SQLITE } else { POSTGRES };

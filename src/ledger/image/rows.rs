@@ -38,9 +38,13 @@ pub async fn chunk(
         .flat_map(|after| after.args().take(key.len()))
         .collect();
     args.push(Arg::Int(limit));
+    let travels = table.travels();
     let place = match after {
-        Some(_) => format!("WHERE ({order}) > {}", placeholders(1, key.len())),
-        None => String::new(),
+        Some(_) => format!(
+            "WHERE {travels} AND ({order}) > {}",
+            placeholders(1, key.len())
+        ),
+        None => format!("WHERE {travels}"),
     };
     rows(
         tx,
@@ -203,13 +207,12 @@ pub async fn defer_references(tx: &mut Tx) -> Result<(), Error> {
     tx.defer_references().await
 }
 
-/// How many rows a table has.
+/// How many rows of a table travel.
 pub async fn count(tx: &mut Tx, table: Table) -> Result<i64, Error> {
-    tx.fetch_int(
-        &format!("/* image.count */ SELECT COUNT(*) FROM {}", table.name()),
-        &[],
-    )
-    .await
+    let name = table.name();
+    let travels = table.travels();
+    let sql = format!("/* image.count */ SELECT COUNT(*) FROM {name} WHERE {travels}");
+    tx.fetch_int(&sql, &[]).await
 }
 
 async fn rows(
