@@ -334,15 +334,8 @@ impl Flow {
     /// Does a piece of work, or gives it back.
     async fn perform(&self, lease: Lease<String>) {
         let lease = &lease;
-        // A panic costs this piece of work only: it is tried again like any other that failed, and
-        // the loop and its place go on.
-        let attempt = AssertUnwindSafe(self.attempt(lease)).catch_unwind();
-        let panicked = |_| {
-            let why = "it panicked; the log says where".to_owned();
-            Err(Setback::Passing(why).into())
-        };
         let outcome = tokio::select! {
-            outcome = attempt => outcome.unwrap_or_else(panicked),
+            outcome = caught(self.attempt(lease)) => outcome,
             () = self.keep(lease) => Err(Setback::Lost("the lease was lost".to_owned()).into()),
         };
         let Err(failed) = outcome else { return };
@@ -501,6 +494,16 @@ impl Flow {
         unit.count("recvault_work_dead_total", 1);
         Ok(())
     }
+}
+
+/// A panic costs this attempt only: the work is tried again like any other that failed, and the loop
+/// and its place go on.
+async fn caught(attempt: impl Future<Output = Result<(), Failed>>) -> Result<(), Failed> {
+    let caught = AssertUnwindSafe(attempt).catch_unwind().await;
+    caught.unwrap_or_else(|_| {
+        let why = "it panicked; the log says where".to_owned();
+        Err(Setback::Passing(why).into())
+    })
 }
 
 fn unless_lost(error: Error) -> Result<(), Error> {

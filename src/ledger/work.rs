@@ -221,7 +221,7 @@ pub async fn dead(tx: &mut Tx, limit: i64) -> Result<Vec<Dead>, Error> {
     const SQL: &str = "/* work.dead */
         SELECT work.kind AS kind, subject, COALESCE(recording_id, source_sid) AS recording, attempts, last_error FROM work
         LEFT JOIN transcripts ON work.kind = 'transcript' AND account = SUBSTR(subject, 1, 34)
-          AND sid = SUBSTR(subject, LENGTH(subject) - 33) AND transcripts.kind = SUBSTR(subject, 36, LENGTH(subject) - 70)
+          AND sid = SUBSTR(subject, LENGTH(subject) - 33) AND subject = account || '/' || transcripts.kind || '/' || sid
         WHERE work.state = 'dead' ORDER BY enqueued_at, subject LIMIT $1";
     let rows = tx.fetch_all(SQL, &[Arg::Int(limit)]).await?;
     rows.iter().map(dead_row).collect()

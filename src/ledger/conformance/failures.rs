@@ -306,7 +306,7 @@ async fn a_row_that_cannot_be_names_table_column_and_id(world: &World) {
             "UPDATE pages SET used = 300",
             "UPDATE key_entries SET slot = -1",
             "UPDATE recordings SET tier = 'Not A Tier'",
-            "UPDATE work SET kind = 'revocation', subject = 'dance'",
+            "UPDATE work SET kind = 'revocation', subject = 'dance' WHERE subject = (SELECT MIN(subject) FROM work)",
             "INSERT INTO vault (id, created_at) VALUES ('vlt_', 0)",
             "INSERT INTO artefacts (recording_id, leg, artefact, object_id, plain_len, sealed_len, sealed_sha256, segment, content_type)
              SELECT recording_id, leg, 'audio', 'obj_', 0, 0, '', 65536, '' FROM key_entries",

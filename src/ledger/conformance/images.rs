@@ -112,9 +112,9 @@ async fn filled(world: &World) {
         (Table::Approvals, format!(r#"["apr_2","{one}","tok_2","legal-request","AA==","approved",1,2,3,"tok_1"]"#)),
         (
             Table::Revocations,
-            r#"["rvk_1","subject","sub_1","[]","[\"AC1\"]","subject-request","operator:root",5,"running",null,null,null,9]"#.into(),
+            r#"["rvk_1","subject","sub_1","[]","[\"AC1\"]","subject-request","operator:root",5,"running",null,null,null]"#.into(),
         ),
-        (Table::Revocations, format!(r#"["rvk_2","recording","{two}","[\"training\"]","[]","x","vault",5,"done","{two}","a.b.c",6,7]"#)),
+        (Table::Revocations, format!(r#"["rvk_2","recording","{two}","[\"training\"]","[]","x","vault",5,"done","{two}","a.b.c",6]"#)),
         (Table::Revoked, format!(r#"["{one}","rvk_1","held"]"#)),
         (Table::Revoked, format!(r#"["{two}","rvk_2","shredded"]"#)),
         (Table::Gaps, "[7,9,5]".into()),

@@ -430,9 +430,9 @@ async fn the_backlog_counts_by_kind_and_state(world: &World) {
     assert_eq!(
         seen,
         [
+            ("delete-ciphertext", "due", 1, at(80)),
             ("fetch", "dead", 2, at(1)),
             ("fetch", "due", 1, at(0)),
-            ("delete-ciphertext", "due", 1, at(80))
         ]
     );
 }

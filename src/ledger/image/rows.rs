@@ -173,7 +173,7 @@ pub async fn first_row(tx: &mut Tx) -> Result<Option<String>, Error> {
         ("audit_head", "seq > 0"),
         (
             "turner",
-            "journaled_to > 0 OR numbered_to > 0 OR chained > 0 OR holder IS NOT NULL OR settled = 0",
+            "journaled_to > 0 OR numbered_to > 0 OR chained > 0 OR settled = 0",
         ),
         // An `init` that was interrupted, or is under way, has made nothing yet.
         ("intended", "1 = 0"),

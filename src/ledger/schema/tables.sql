@@ -264,11 +264,9 @@ CREATE TABLE epochs (
   finished_at BIGINT             -- when receipts were completed and older snapshots removed
 );
 
--- Who turns: one at a time, held by a lease.
+-- What is remembered from turn to turn. Who turns is in the queue of work.
 CREATE TABLE turner (
   one BIGINT PRIMARY KEY CHECK (one = 1),
-  holder TEXT,                   -- hld_… of the process that turns
-  until BIGINT NOT NULL,         -- until when nobody else may
   -- up to which number audit entries are in the journal, or in a snapshot
   journaled_to BIGINT NOT NULL DEFAULT 0,
   -- highest epoch number that was ever given here; none is given twice
@@ -287,12 +285,9 @@ CREATE TABLE turner (
   durable_to BIGINT NOT NULL DEFAULT 0,
   -- After a rebuilding, until it is settled: what the store holds of numbers up to this was seen by
   -- it. 0 otherwise.
-  rebuilt_to BIGINT NOT NULL DEFAULT 0,
-  -- how often the turn was taken, or taken away: what a turner does counts only while this is the
-  -- number that it was given
-  fence BIGINT NOT NULL DEFAULT 0
+  rebuilt_to BIGINT NOT NULL DEFAULT 0
 );
-INSERT INTO turner (one, until) VALUES (1, 0);
+INSERT INTO turner (one) VALUES (1);
 
 -- What has changed since it was last written to the journal in the store.
 CREATE TABLE unjournaled (

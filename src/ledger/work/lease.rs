@@ -73,6 +73,22 @@ impl<K> Lease<K> {
     }
 }
 
+#[cfg(test)]
+impl<K> Lease<K> {
+    /// A lease that no row knows.
+    pub fn of_test(kind: WorkKind, subject: K, attempts: i64, enqueued_at: Timestamp) -> Self {
+        Self {
+            kind,
+            subject,
+            attempts,
+            enqueued_at,
+            until: enqueued_at,
+            holder: HolderId::random(&mut rand::rng()),
+            token: 1,
+        }
+    }
+}
+
 impl Lease<String> {
     /// The same lease, with its subject read.
     ///
