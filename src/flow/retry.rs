@@ -217,8 +217,14 @@ pub(super) fn decide<K>(
 
 /// 2 s, 4 s, 8 s … up to `max_s`.
 fn backoff(attempts: i64, max_s: u32) -> Duration {
-    let doublings = u32::try_from(attempts.clamp(1, 20)).unwrap_or(20);
-    Duration::from_secs((1u64 << doublings).min(max_s.max(1).into()))
+    let times = u32::try_from(attempts.clamp(1, 20)).unwrap_or(20);
+    let longest = Duration::from_secs(max_s.max(1).into());
+    doubled(Duration::from_secs(1), times, longest)
+}
+
+/// A pause that was doubled so many times, up to the longest.
+pub(super) fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
+    first.saturating_mul(1 << times.min(20)).min(longest)
 }
 
 /// A random pause between half of it and all of it, so that what failed together does not return
