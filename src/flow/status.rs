@@ -178,8 +178,10 @@ impl Flow {
     pub async fn measure(&self) -> Result<(), Error> {
         let backlog = work::backlog(&mut self.0.ledger.read().await?).await?;
         let now = self.now().as_millis();
-        for kind in WorkKind::ALL {
-            let kind = kind.as_str();
+        let counted = WorkKind::ALL
+            .into_iter()
+            .filter(|kind| *kind != WorkKind::PollTranscripts);
+        for kind in counted.map(WorkKind::as_str) {
             for state in ["due", "dead"] {
                 let found = backlog
                     .iter()

@@ -127,7 +127,7 @@ impl Flow {
         let ours = |error: Error| Failed::from(error.into_setback(settings));
         let found = async {
             let mut looking = self.0.ledger.read().await?;
-            Ok::<_, ledger::Error>(transcripts::leased(&mut looking, lease.clone()).await?)
+            transcripts::leased(&mut looking, lease.clone()).await
         };
         let Some(mut transcript) = found.await.map_err(|error| ours(error.into()))? else {
             return self.drop_work(&lease).await.map_err(ours);

@@ -237,10 +237,12 @@ fn dead_row(row: &Row) -> Result<Dead, Error> {
     })
 }
 
-/// How much work waits, by kind and state.
+/// How much work waits, by kind and state. Polls for transcripts apart: nothing was promised of them,
+/// and each recording has one for hours.
 pub async fn backlog(tx: &mut Tx) -> Result<Vec<Backlog>, Error> {
     const SQL: &str = "/* work.backlog */
-        SELECT kind, state, COUNT(*) AS n, MIN(enqueued_at) AS oldest FROM work GROUP BY kind, state ORDER BY kind, state";
+        SELECT kind, state, COUNT(*) AS n, MIN(enqueued_at) AS oldest FROM work
+        WHERE kind <> 'transcript-poll' GROUP BY kind, state ORDER BY kind, state";
     tx.fetch_all(SQL, &[])
         .await?
         .iter()

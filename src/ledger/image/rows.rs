@@ -111,7 +111,9 @@ pub async fn find_all(tx: &mut Tx, table: Table, subjects: &[&str]) -> Result<Ve
     })?;
     let order = names(table.key().iter());
     let subjects = set(subjects);
-    let clauses = format!("WHERE {column} IN (SELECT key FROM json_each($1)) ORDER BY {order}");
+    let travels = table.travels();
+    let clauses =
+        format!("WHERE {travels} AND {column} IN (SELECT key FROM json_each($1)) ORDER BY {order}");
     rows(tx, "image.find", table, &clauses, &[Arg::Text(&subjects)]).await
 }
 
