@@ -12,7 +12,7 @@
 
 use std::{fmt::Display, panic::AssertUnwindSafe, str::FromStr, sync::Arc, time::Duration};
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -395,26 +395,33 @@ impl Flow {
         }
     }
 
-    async fn attempt(&self, lease: &Lease<String>) -> Result<(), Failed> {
+    /// Each kind's handler on the heap: together they would be too much for a stack.
+    fn attempt<'a>(&'a self, lease: &'a Lease<String>) -> BoxFuture<'a, Result<(), Failed>> {
         match lease.kind {
-            WorkKind::FetchMedia => self.attempt_fetch(&typed(lease)?).await?,
-            WorkKind::DeleteCiphertext => {
-                let lease = typed(lease)?;
-                let removed = self.remove(&lease).await;
-                removed.map_err(|error| error.into_setback(&self.0.settings))?;
+            WorkKind::FetchMedia => {
+                Box::pin(async move { Ok(self.attempt_fetch(&typed(lease)?).await?) })
             }
-            WorkKind::DeleteAtSource => self.erase(&typed(lease)?).await?,
-            WorkKind::FetchTranscript => self.attempt_transcript(typed(lease)?).await?,
-            WorkKind::PollTranscripts => self.poll(&typed(lease)?).await?,
+            WorkKind::DeleteCiphertext => Box::pin(async move {
+                let removed = self.remove(&typed(lease)?).await;
+                Ok(removed.map_err(|error| error.into_setback(&self.0.settings))?)
+            }),
+            WorkKind::DeleteAtSource => {
+                Box::pin(async move { Ok(self.erase(&typed(lease)?).await?) })
+            }
+            WorkKind::FetchTranscript => {
+                Box::pin(async move { self.attempt_transcript(typed(lease)?).await })
+            }
+            WorkKind::PollTranscripts => {
+                Box::pin(async move { Ok(self.poll(&typed(lease)?).await?) })
+            }
             WorkKind::Revocation => {
-                let lease = typed(lease)?;
-                self.attempt_revocation(&lease).await?;
+                Box::pin(async move { Ok(self.attempt_revocation(&typed(lease)?).await?) })
             }
-            WorkKind::Comparison | WorkKind::EpochTurn => {
-                return Err(Setback::Lost("no lane has it".to_owned()).into());
-            }
+            WorkKind::Comparison | WorkKind::EpochTurn => Box::pin(async {
+                let why = "no lane has it".to_owned();
+                Err(Setback::Lost(why).into())
+            }),
         }
-        Ok(())
     }
 
     async fn attempt_fetch(&self, lease: &Lease<RecordingId>) -> Result<(), Setback> {
