@@ -10,12 +10,15 @@
 //!   runs is dropped.
 //! - A panic costs one attempt of one piece of work.
 
+mod lane;
+
 use std::{fmt::Display, panic::AssertUnwindSafe, str::FromStr, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use self::lane::Lane;
 use super::{
     Error, Flow, Swept, Task,
     ingest::Fetched,
@@ -65,51 +68,6 @@ impl Default for Settings {
 
 /// No lease and no pause is longer than this, unless the settings say so.
 const LONGEST: Duration = Duration::from_secs(3600);
-
-/// Work that is done side by side, and waits for nobody else's places.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lane {
-    /// Recordings on their way in, and ciphertext on its way out.
-    Media,
-    /// Deletions at the source. They are many after a revocation, and slow, because requests are
-    /// rationed: whoever waits for a fetch does not stand in their line.
-    Source,
-    /// Transcripts: each is mostly waiting for the source.
-    Transcripts,
-    /// Revocations.
-    Revocations,
-}
-
-impl Lane {
-    const ALL: [Self; 4] = [
-        Self::Media,
-        Self::Source,
-        Self::Transcripts,
-        Self::Revocations,
-    ];
-
-    /// What is done in it. A kind that no lane has is not taken from the queue.
-    const fn kinds(self) -> &'static [WorkKind] {
-        match self {
-            Self::Media => &[WorkKind::FetchMedia, WorkKind::DeleteCiphertext],
-            Self::Source => &[WorkKind::DeleteAtSource],
-            Self::Transcripts => &[WorkKind::FetchTranscript, WorkKind::PollTranscripts],
-            Self::Revocations => &[WorkKind::Revocation],
-        }
-    }
-
-    /// How many pieces of work at once.
-    fn places(self, settings: &Settings) -> usize {
-        let concurrency = usize::from(settings.concurrency.clamp(1, 256));
-        match self {
-            Self::Media => concurrency,
-            Self::Source => (concurrency / 4).max(1),
-            Self::Transcripts => 4,
-            // A large one takes long, and works on thousands of recordings at a time.
-            Self::Revocations => 1,
-        }
-    }
-}
 
 /// Why an attempt did not do its work.
 pub(super) struct Failed {

@@ -1,3 +1,5 @@
+//! What follows from each setback, by kind, attempts and time.
+
 use super::*;
 
 #[test]

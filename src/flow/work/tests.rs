@@ -1,3 +1,5 @@
+//! Lanes, and what a panic costs.
+
 use super::*;
 
 #[test]
