@@ -4,7 +4,7 @@ use super::{Flow, Stop, wait};
 use crate::{
     ledger::{
         recordings,
-        transcripts::{self, Lease},
+        transcripts::{self, LeasedTranscript},
     },
     model::{
         id::RecordingId,
@@ -19,7 +19,7 @@ impl Flow {
     /// there and announced; of another account there is none.
     pub(super) async fn place(
         &self,
-        lease: &mut Lease,
+        lease: &mut LeasedTranscript,
         accounts: &Accounts,
         account: &Account,
         source: &RecordingSid,
@@ -84,8 +84,12 @@ impl Flow {
         ))
     }
 
-    pub(super) fn recording_of(&self, lease: &Lease, source: &RecordingSid) -> RecordingId {
-        RecordingId::of_source(self.0.vault.id(), lease.account.as_str(), source.as_str())
+    pub(super) fn recording_of(
+        &self,
+        lease: &LeasedTranscript,
+        source: &RecordingSid,
+    ) -> RecordingId {
+        RecordingId::of_source(self.0.vault.id(), lease.account().as_str(), source.as_str())
     }
 }
 
