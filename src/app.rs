@@ -278,7 +278,6 @@ impl App {
             epochs: self.config.epoch.clone(),
             snapshot_every: self.config.recovery.snapshot_every(),
             bell: tokio::sync::Notify::new(),
-            revocation_bell: tokio::sync::Notify::new(),
             journal_bell: tokio::sync::Notify::new(),
             epoch_bell: tokio::sync::Notify::new(),
             liveness: flow::Liveness::default(),

@@ -21,6 +21,7 @@ mod playback;
 mod policies;
 mod reclassification;
 mod reconcile;
+mod retry;
 mod shield;
 mod status;
 mod streams;
@@ -118,8 +119,6 @@ pub struct Parts {
     pub snapshot_every: std::time::Duration,
     /// Rung when there is new work.
     pub bell: tokio::sync::Notify,
-    /// Rung when revocations may have something to go on with.
-    pub revocation_bell: tokio::sync::Notify,
     /// Rung when something wants to be in the journal.
     pub journal_bell: tokio::sync::Notify,
     /// Rung when a shred may want a turn at once.

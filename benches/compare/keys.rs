@@ -329,7 +329,6 @@ impl Place {
             epochs: flow::EpochSettings::default(),
             snapshot_every: Duration::from_secs(24 * 3600),
             bell: tokio::sync::Notify::new(),
-            revocation_bell: tokio::sync::Notify::new(),
             journal_bell: tokio::sync::Notify::new(),
             epoch_bell: tokio::sync::Notify::new(),
             liveness: flow::Liveness::default(),

@@ -144,9 +144,6 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
     keep(Task::Work, |flow, stop, grace| {
         flow.work(stop, grace).boxed()
     });
-    keep(Task::Transcripts, |flow, stop, grace| {
-        flow.transcribe(stop, grace).boxed()
-    });
     keep(Task::Sweep, |flow, stop, _| flow.sweep_hourly(stop).boxed());
     keep(Task::Memory, |flow, stop, _| {
         flow.watch_memory(stop).boxed()
@@ -158,7 +155,7 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
         flow.watch_epochs(stop).boxed()
     });
     keep(Task::Revocations, |flow, stop, _| {
-        flow.watch_revocations(stop).boxed()
+        flow.watch_released(stop).boxed()
     });
     keep(Task::Reconciliation, |flow, stop, _| {
         flow.watch_sources(stop).boxed()

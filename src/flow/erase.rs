@@ -13,12 +13,13 @@ mod settle;
 mod trouble;
 
 use self::{copies::Copies, trouble::Trouble};
-use super::{Error, Flow, work::Verdict};
+use super::{Error, Flow, retry::Setback};
 use crate::{
     evidence::Removal,
     ledger::{self, recordings, work::Lease},
     model::{
         artefact::Artefact,
+        id::RecordingId,
         recording::{Recording, State},
     },
     store,
@@ -26,19 +27,17 @@ use crate::{
     vault,
 };
 
-pub(super) use self::trouble::STUCK;
-
 impl Flow {
     /// Deletes what the source keeps of a recording.
-    pub(super) async fn erase(&self, lease: &Lease) -> Result<(), (Verdict, String)> {
+    pub(super) async fn erase(&self, lease: &Lease<RecordingId>) -> Result<(), Setback> {
         self.erase_copies(lease)
             .await
             .map_err(|trouble| self.bear(lease, trouble))
     }
 
-    async fn erase_copies(&self, lease: &Lease) -> Result<(), Trouble> {
+    async fn erase_copies(&self, lease: &Lease<RecordingId>) -> Result<(), Trouble> {
         let Some(recording) =
-            recordings::find(&mut self.0.ledger.read().await?, lease.recording).await?
+            recordings::find(&mut self.0.ledger.read().await?, lease.subject).await?
         else {
             return Ok(self.drop_work(lease).await?);
         };

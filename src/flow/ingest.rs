@@ -116,7 +116,7 @@ impl Flow {
     }
 
     /// Fetches and seals what a lease is for.
-    pub(super) async fn fetch(&self, lease: &Lease) -> Result<Fetched, FetchFailure> {
+    pub(super) async fn fetch(&self, lease: &Lease<RecordingId>) -> Result<Fetched, FetchFailure> {
         crash::point("fetch.leased");
         let Some(Known {
             mut recording,

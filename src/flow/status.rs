@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{AccountStatus, ClockStatus, EpochStatus, Error, Flow, JournalStatus, erase};
+use super::{AccountStatus, ClockStatus, EpochStatus, Error, Flow, JournalStatus, retry::STUCK};
 use crate::{
     evidence::NewEntry,
     ledger::{
         self, ClosedFor, Tx, audit, recordings, transcripts,
-        work::{self, Backlog, Dead, Kind},
+        work::{self, Backlog, Dead, WorkKind},
     },
     model::{actor::Initiator, id::RecordingId, recording::State, time::Timestamp},
     vault,
@@ -22,10 +22,6 @@ pub struct Status {
     pub work: Vec<Backlog>,
     /// The oldest dead work, up to 20 pieces.
     pub dead: Vec<Dead>,
-    /// Transcripts of the source that wait or were given up, by kind and state.
-    pub transcripts: Vec<Backlog>,
-    /// Those that were given up, the oldest up to 20.
-    pub dead_transcripts: Vec<transcripts::Dead>,
     /// Streams running in this process.
     pub streams: usize,
     /// What is wrong with custody, if anything is.
@@ -74,17 +70,11 @@ impl Flow {
         let source = self.source_status(&mut tx, &work).await?;
         let broken_glass =
             audit::broken_glass_since(&mut tx, self.now().before(EMERGENCIES)).await?;
-        let (transcripts, dead_transcripts) = (
-            transcripts::backlog(&mut tx).await?,
-            transcripts::dead(&mut tx, 20).await?,
-        );
         drop(tx);
         Ok(Status {
             recordings,
             work,
             dead,
-            transcripts,
-            dead_transcripts,
             streams: self.0.streams.count(),
             custody_trouble: self
                 .0
@@ -108,24 +98,20 @@ impl Flow {
     /// The ledger's.
     pub async fn stuck_deletions(&self) -> Result<Vec<Dead>, Error> {
         let attempts = self.0.settings.attempts.into();
-        Ok(
-            work::stuck_erasures(&mut self.0.ledger.read().await?, attempts, erase::STUCK, 20)
-                .await?,
-        )
+        Ok(work::stuck_deletions(&mut self.0.ledger.read().await?, attempts, STUCK, 20).await?)
     }
 
     async fn source_status(&self, tx: &mut Tx, backlog: &[Backlog]) -> Result<SourceStatus, Error> {
         let erasures = || {
             backlog
                 .iter()
-                .filter(|work| work.kind == Kind::Erase.as_str())
+                .filter(|work| work.kind == WorkKind::DeleteAtSource.as_str())
         };
         let oldest = erasures()
             .map(|work| Timestamp::from_millis(work.oldest_at))
             .min()
             .filter(|oldest| *oldest <= self.now());
-        let stuck =
-            work::stuck_erasures(tx, self.0.settings.attempts.into(), erase::STUCK, 20).await?;
+        let stuck = work::stuck_deletions(tx, self.0.settings.attempts.into(), STUCK, 20).await?;
         Ok(SourceStatus {
             pending: erasures().map(|work| work.count).sum(),
             oldest,
@@ -192,7 +178,10 @@ impl Flow {
     pub async fn measure(&self) -> Result<(), Error> {
         let backlog = work::backlog(&mut self.0.ledger.read().await?).await?;
         let now = self.now().as_millis();
-        for kind in ["fetch", "remove", "erase"] {
+        let counted = WorkKind::ALL
+            .into_iter()
+            .filter(|kind| *kind != WorkKind::PollTranscripts);
+        for kind in counted.map(WorkKind::as_str) {
             for state in ["due", "dead"] {
                 let found = backlog
                     .iter()
@@ -204,16 +193,6 @@ impl Flow {
                     .set(count as f64);
                 metrics::gauge!("recvault_work_oldest_seconds", "kind" => kind, "state" => state)
                     .set(age as f64 / 1000.0);
-            }
-        }
-        let waiting = transcripts::backlog(&mut self.0.ledger.read().await?).await?;
-        for kind in ["intelligence", "record", "real-time"] {
-            for state in ["due", "dead"] {
-                let found = waiting
-                    .iter()
-                    .find(|some| some.kind == kind && some.state == state);
-                metrics::gauge!("recvault_transcripts", "kind" => kind, "state" => state)
-                    .set(found.map_or(0, |some| some.count) as f64);
             }
         }
         let epoch = self.epoch_status().await?;

@@ -1,27 +1,37 @@
-//! The lease loop: takes due work, does it, and decides when to try again what could not be done.
+//! The loop of work: leases what is due, does it in lanes, and gives back what was not done.
 //!
-//! Owns pace and patience. Refuses to know what the work is about.
+//! Owns the lanes, their places and the leases while work is done. When something is tried again is
+//! judged in `retry.rs`. Refuses to know what the work is about: each kind has its handler.
+//!
+//! INVARIANTS
+//! - Each kind of work belongs to one lane at most, and each lane has places of its own: nobody stands
+//!   in the line of another lane.
+//! - Whatever is done is done under a lease that is kept while it runs. When the lease is lost, what
+//!   runs is dropped.
+//! - A panic costs one attempt of one piece of work.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+mod lane;
 
-use futures_util::FutureExt as _;
-use rand::RngExt as _;
+use std::{fmt::Display, panic::AssertUnwindSafe, str::FromStr, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use self::lane::Lane;
 use super::{
     Error, Flow, Swept, Task,
-    ingest::{FetchFailure, Fetched},
+    ingest::Fetched,
+    retry::{self, AsSetback, RetryDecision, Setback},
 };
 use crate::{
     evidence::NewEntry,
     ledger::{
-        self, Term, transcripts,
-        work::{self, Kind, Lease},
+        self, Term, Unit,
+        transcripts::{self, LeasedTranscript},
+        work::{self, Lease, WorkKind},
     },
-    model::id::HolderId,
-    twilio::{FetchError, RestError},
-    vault,
+    model::id::{HolderId, RecordingId, RevocationId},
 };
 
 /// `[work]`: how many pieces of work at once, and how patient.
@@ -59,68 +69,66 @@ impl Default for Settings {
 /// No lease and no pause is longer than this, unless the settings say so.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// What to do with work that could not be done.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Again after the usual pause.
-    Later,
-    /// Again after this pause.
-    After(Duration),
-    /// Set aside.
-    Dead,
-    /// It is somebody else's by now.
-    NotOurs,
+/// Why an attempt did not do its work.
+pub(super) struct Failed {
+    setback: Setback,
+    /// What was found out about the transcript that it is about.
+    transcript: Option<Box<LeasedTranscript>>,
+}
+
+impl From<Setback> for Failed {
+    fn from(setback: Setback) -> Self {
+        Self {
+            setback,
+            transcript: None,
+        }
+    }
+}
+
+impl Failed {
+    /// The same of a transcript.
+    pub(super) fn of(transcript: LeasedTranscript, setback: Setback) -> Self {
+        Self {
+            setback,
+            transcript: Some(Box::new(transcript)),
+        }
+    }
 }
 
 impl Flow {
     /// Runs the loop until `stop`; then takes no new work and lets running work end or, after
     /// `grace`, gives it back.
     pub async fn work(self, stop: CancellationToken, grace: Duration) {
-        let slots = Arc::new(Semaphore::new(
-            self.0.settings.concurrency.clamp(1, 256).into(),
-        ));
-        // Work at the source waits for requests that are rationed. It has places of its own, so
-        // that neither it nor a fetch stands in the other's line.
-        let erasers = Arc::new(Semaphore::new(
-            (usize::from(self.0.settings.concurrency) / 4).clamp(1, 64),
-        ));
+        let lanes = Lane::ALL.map(|lane| {
+            (
+                lane,
+                Arc::new(Semaphore::new(lane.places(&self.0.settings))),
+            )
+        });
         let mut running = JoinSet::new();
         while !stop.is_cancelled() {
             self.beat(Task::Work);
-            let free = slots.available_permits();
-            let free_erasers = erasers.available_permits();
-            let leases = match free + free_erasers {
-                0 => Vec::new(),
-                _ => self
-                    .lease(free, free_erasers)
-                    .await
-                    .unwrap_or_else(|error| {
-                        tracing::warn!(%error, "no work can be leased");
-                        Vec::new()
-                    }),
-            };
-            let got_all = !leases.is_empty() && leases.len() == free + free_erasers;
-            for lease in leases {
-                let places = if lease.kind == Kind::Erase {
-                    &erasers
-                } else {
-                    &slots
-                };
-                let slot = Arc::clone(places).try_acquire_owned().ok();
-                let flow = self.clone();
-                running.spawn(async move {
-                    flow.perform(lease).await;
-                    drop(slot);
+            for (lane, places) in &lanes {
+                let leased = self.lease(*lane, places.available_permits()).await;
+                let leases = leased.unwrap_or_else(|error| {
+                    tracing::warn!(?lane, %error, "no work can be leased");
+                    Vec::new()
                 });
-            }
-            if got_all {
-                tokio::task::yield_now().await;
+                for lease in leases {
+                    let place = Arc::clone(places).try_acquire_owned().ok();
+                    let flow = self.clone();
+                    let stop = stop.clone();
+                    running.spawn(async move {
+                        flow.perform_until(lease, &stop).await;
+                        drop(place);
+                    });
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                // A free slot, new work, or the pace at which work of other processes is noticed.
+                // A free place, new work, or the pace at which work of other processes is noticed.
                 Some(_) = running.join_next(), if !running.is_empty() => while running.try_join_next().is_some() {},
-                () = self.0.bell.notified(), if slots.available_permits() + erasers.available_permits() > 0 => {}
+                () = self.0.bell.notified(), if lanes.iter().any(|(_, places)| places.available_permits() > 0) => {}
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
             }
         }
@@ -156,18 +164,18 @@ impl Flow {
 
     /// Does all work that is due now, one piece after another, and returns how many pieces; for
     /// tests and the demo, which do not wait. Transcripts that are due are filed as well, and not
-    /// counted.
+    /// counted; revocations are left to [`Self::continue_revocations`].
     ///
     /// # Errors
     /// The ledger's.
     pub async fn work_off(&self) -> Result<usize, Error> {
         let mut done = 0;
         loop {
-            // One at a time, in the order of kinds: what is asked for by the first may change the
+            // One at a time, in the order of lanes: what is asked for by the first may change the
             // second.
-            let mut leases = self.lease(1, 0).await?;
+            let mut leases = self.lease(Lane::Media, 1).await?;
             if leases.is_empty() {
-                leases = self.lease(0, 1).await?;
+                leases = self.lease(Lane::Source, 1).await?;
             }
             if leases.is_empty() {
                 // One that came before its recording may have enqueued its fetch, and the shred of
@@ -184,34 +192,70 @@ impl Flow {
         }
     }
 
-    async fn lease(&self, limit: usize, erasures: usize) -> Result<Vec<Lease>, Error> {
-        let holder = HolderId::random(&mut rand::rng());
-        let [limit, erasures] =
-            [limit, erasures].map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
-        let mut looking = self.0.ledger.read().await?;
-        // Asking costs a write; looking does not.
-        let now = looking.now().await?;
-        if !work::any_due(&mut looking, now).await? {
+    /// Files everything that is due now; for tests and the demo, which do not wait. How many
+    /// attempts that took.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn transcribe_off(&self) -> Result<usize, Error> {
+        let mut done = 0;
+        loop {
+            let places = Lane::Transcripts.places(&self.0.settings);
+            let leases = self.lease(Lane::Transcripts, places).await?;
+            if leases.is_empty() {
+                return Ok(done);
+            }
+            done += leases.len();
+            let attempts = leases.into_iter().map(|lease| self.perform(lease));
+            futures_util::future::join_all(attempts).await;
+        }
+    }
+
+    /// Leases up to `limit` pieces of due work of a lane.
+    async fn lease(&self, lane: Lane, limit: usize) -> Result<Vec<Lease<String>>, Error> {
+        if limit == 0 {
             return Ok(Vec::new());
         }
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let holder = HolderId::random(&mut rand::rng());
+        let mut looking = self.0.ledger.read().await?;
+        // Asking costs a write; looking does not.
+        let term = self.term(&mut looking).await?;
+        let due = work::due(&mut looking, lane.kinds(), term).await?;
         drop(looking);
+        if due.is_empty() {
+            return Ok(Vec::new());
+        }
         let leased = self.0.ledger.unit("work.lease", async |mut unit| {
             unit.without_entry("whose the work is");
-            let term = Term::begin(&mut unit, self.lease_length()).await?;
-            let mut leases = Vec::new();
-            if limit > 0 {
-                leases = work::lease(&mut unit, holder, term, limit).await?;
-            }
-            if erasures > 0 {
-                leases.extend(work::lease_erasures(&mut unit, holder, term, erasures).await?);
-            }
-            Ok::<_, ledger::Error>(leases)
+            let term = self.term(&mut unit).await?;
+            work::lease(&mut unit, lane.kinds(), holder, term, limit).await
         });
         Ok(leased.await?)
     }
 
+    /// Leases the revocation that is due for longest, if one is.
+    pub(super) async fn lease_revocation(&self) -> Result<Option<Lease<RevocationId>>, Error> {
+        let leases = self.lease(Lane::Revocations, 1).await?;
+        let lease = leases.into_iter().next();
+        Ok(lease.map(|lease| lease.parsed()).transpose()?)
+    }
+
     fn lease_length(&self) -> Duration {
         Duration::from_secs(self.0.settings.lease_s.max(5).into())
+    }
+
+    /// The longest that anything honest lasts here.
+    fn longest(&self) -> Duration {
+        self.lease_length()
+            .max(LONGEST)
+            .max(Duration::from_secs(self.0.settings.max_backoff_s.into()))
+    }
+
+    /// A term of a lease on work that begins now.
+    pub(super) async fn term(&self, tx: &mut ledger::Tx) -> Result<Term, ledger::Error> {
+        let term = Term::begin(tx, self.lease_length()).await?;
+        Ok(term.believing(self.longest()))
     }
 
     /// Makes due what a clock that was ahead, and is not any more, has put off for longer than
@@ -220,16 +264,10 @@ impl Flow {
     /// # Errors
     /// The ledger's.
     pub(super) async fn free_strays(&self) -> Result<(), Error> {
-        let longest = self
-            .lease_length()
-            .max(LONGEST)
-            .max(Duration::from_secs(self.0.settings.max_backoff_s.into()));
         let freed = self.0.ledger.unit("work.free_strays", async |mut unit| {
             unit.without_entry("when work is due");
-            let term = Term::begin(&mut unit, longest).await?;
-            let freed = work::free_strays(&mut unit, term).await?
-                + transcripts::free_strays(&mut unit, term).await?;
-            Ok::<_, ledger::Error>(freed)
+            let term = Term::begin(&mut unit, self.longest()).await?;
+            work::free_strays(&mut unit, term).await
         });
         let freed = freed.await?;
         if freed > 0 {
@@ -241,30 +279,72 @@ impl Flow {
         Ok(())
     }
 
-    async fn perform(&self, lease: Lease) {
-        // A panic costs this piece of work only: it is tried again like any other that failed, and
-        // the loop and its place go on.
-        let attempt = AssertUnwindSafe(self.attempt(&lease)).catch_unwind();
-        let outcome = tokio::select! {
-            outcome = attempt => outcome.unwrap_or_else(|_| Err((Verdict::Later, "it panicked; the log says where".to_owned()))),
-            () = self.keep(&lease) => Err((Verdict::NotOurs, "the lease was lost".to_owned())),
-        };
-        let Err((verdict, why)) = outcome else { return };
-        tracing::warn!(recording = %lease.recording, kind = lease.kind.as_str(), attempt = lease.attempts, ?verdict, why, "work was not done");
-        if let Err(error) = self.put_back(&lease, verdict, &why).await {
-            // The lease runs out by itself.
-            tracing::warn!(recording = %lease.recording, %error, "work cannot be given back");
+    /// As [`Self::perform`]; a revocation, which may take for hours and goes on from any page, is
+    /// left at once when the service stops.
+    async fn perform_until(&self, lease: Lease<String>, stop: &CancellationToken) {
+        let is_left = lease.kind == WorkKind::Revocation;
+        tokio::select! {
+            () = stop.cancelled(), if is_left => {}
+            () = self.perform(lease) => {}
         }
     }
 
+    /// Does a piece of work, or gives it back.
+    async fn perform(&self, lease: Lease<String>) {
+        let lease = &lease;
+        let outcome = tokio::select! {
+            outcome = caught(self.attempt(lease)) => outcome,
+            () = self.keep(lease) => Err(Setback::Lost("the lease was lost".to_owned()).into()),
+        };
+        let Err(failed) = outcome else { return };
+        let transcript = failed.transcript.as_deref();
+        self.give_back(lease, transcript, &failed.setback).await;
+    }
+
+    /// Gives work back that was not done.
+    pub(super) async fn give_back<K: Display + Sync>(
+        &self,
+        lease: &Lease<K>,
+        transcript: Option<&LeasedTranscript>,
+        setback: &Setback,
+    ) {
+        let decision = self.decided(lease, setback).await;
+        let why = setback.reason(decision);
+        let kind = lease.kind.as_str();
+        let subject = lease.subject.to_string();
+        let attempt = lease.attempts;
+        if retry::is_usual(lease.kind, setback) {
+            tracing::info!(kind, subject, attempt, ?decision, why, "work was not done");
+        } else {
+            tracing::warn!(kind, subject, attempt, ?decision, why, "work was not done");
+        }
+        let put_back = self.put_back(lease, transcript, decision, &why).await;
+        // It was done all the same, or somebody else has it.
+        if let Err(error) = put_back.or_else(unless_lost) {
+            // The lease runs out by itself.
+            tracing::warn!(kind, subject, %error, "work cannot be given back");
+        }
+    }
+
+    /// What follows from a setback. What is given up because it is late is given up by a clock that
+    /// is believed only.
+    async fn decided<K: Sync>(&self, lease: &Lease<K>, setback: &Setback) -> RetryDecision {
+        let settings = &self.0.settings;
+        let decision = retry::decide(settings, lease, self.now(), setback);
+        if retry::rests_on_the_clock(decision, setback) && self.believed().await.is_err() {
+            return retry::without_clock(settings, lease);
+        }
+        decision
+    }
+
     /// Extends the lease again and again; returns when it is lost.
-    async fn keep(&self, lease: &Lease) {
+    pub(super) async fn keep<K: Display + Sync>(&self, lease: &Lease<K>) {
         let third = self.lease_length() / 3;
         loop {
             tokio::time::sleep(third).await;
             let extended = self.0.ledger.unit("work.keep", async |mut unit| {
                 unit.without_entry("whose the work is");
-                let term = Term::begin(&mut unit, self.lease_length()).await?;
+                let term = self.term(&mut unit).await?;
                 work::extend(&mut unit, lease, term).await
             });
             if let Err(ledger::Error::Stale(_)) = extended.await {
@@ -273,28 +353,49 @@ impl Flow {
         }
     }
 
-    async fn attempt(&self, lease: &Lease) -> Result<(), (Verdict, String)> {
+    /// Each kind's handler on the heap: together they would be too much for a stack.
+    fn attempt<'a>(&'a self, lease: &'a Lease<String>) -> BoxFuture<'a, Result<(), Failed>> {
         match lease.kind {
-            Kind::Fetch => match self.fetch(lease).await {
-                Ok(Fetched::Sealed | Fetched::LetGo) => Ok(()),
-                Ok(Fetched::Nothing) => self
-                    .drop_work(lease)
-                    .await
-                    .map_err(|error| (Verdict::Later, error.to_string())),
-                Err(failure) => Err(self.judge(lease, failure)),
-            },
-            Kind::Remove => self.remove(lease).await.map_err(|error| match error {
-                Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_))) => {
-                    (Verdict::NotOurs, error.to_string())
-                }
-                // Never set aside: a shred whose bytes are not removed is retried until they are.
-                other => (Verdict::Later, other.to_string()),
+            WorkKind::FetchMedia => {
+                Box::pin(async move { Ok(self.attempt_fetch(&typed(lease)?).await?) })
+            }
+            WorkKind::DeleteCiphertext => Box::pin(async move {
+                let removed = self.remove(&typed(lease)?).await;
+                Ok(removed.map_err(|error| error.into_setback(&self.0.settings))?)
             }),
-            Kind::Erase => self.erase(lease).await,
+            WorkKind::DeleteAtSource => {
+                Box::pin(async move { Ok(self.erase(&typed(lease)?).await?) })
+            }
+            WorkKind::FetchTranscript => {
+                Box::pin(async move { self.attempt_transcript(typed(lease)?).await })
+            }
+            WorkKind::PollTranscripts => {
+                Box::pin(async move { Ok(self.poll(&typed(lease)?).await?) })
+            }
+            WorkKind::Revocation => {
+                Box::pin(async move { Ok(self.attempt_revocation(&typed(lease)?).await?) })
+            }
+            WorkKind::Comparison | WorkKind::EpochTurn => Box::pin(async {
+                let why = "no lane has it".to_owned();
+                Err(Setback::Lost(why).into())
+            }),
         }
     }
 
-    pub(super) async fn drop_work(&self, lease: &Lease) -> Result<(), Error> {
+    async fn attempt_fetch(&self, lease: &Lease<RecordingId>) -> Result<(), Setback> {
+        let settings = &self.0.settings;
+        match self.fetch(lease).await {
+            Ok(Fetched::Sealed | Fetched::LetGo) => Ok(()),
+            Ok(Fetched::Nothing) => self
+                .drop_work(lease)
+                .await
+                .map_err(|error| error.into_setback(settings)),
+            Err(failure) => Err(failure.into_setback(settings)),
+        }
+    }
+
+    /// There is nothing to do.
+    pub(super) async fn drop_work<K: Display + Sync>(&self, lease: &Lease<K>) -> Result<(), Error> {
         let dropped = self.0.ledger.unit("work.drop_work", async |mut unit| {
             unit.without_entry("there is nothing to do");
             work::finish(&mut unit, lease).await
@@ -306,127 +407,83 @@ impl Flow {
         }
     }
 
-    fn judge(&self, lease: &Lease, failure: FetchFailure) -> (Verdict, String) {
-        let settings = &self.0.settings;
-        let waited = self.now().since(lease.enqueued_at);
-        match failure {
-            FetchFailure::UnknownAccount => (
-                Verdict::Dead,
-                "the account is not in `twilio.accounts`: add it and run `recvault retry`"
-                    .to_owned(),
-            ),
-            FetchFailure::Source(error) => {
-                let verdict = match &error {
-                    FetchError::NotYet | FetchError::NotYetElsewhere { .. }
-                        if waited < Duration::from_secs(settings.not_yet_s.into()) =>
-                    {
-                        Verdict::After(jittered(backoff(
-                            lease.attempts.min(6),
-                            settings.max_backoff_s,
-                        )))
-                    }
-                    FetchError::Throttled { retry_after } => Verdict::After(
-                        retry_after
-                            .unwrap_or_else(|| {
-                                jittered(backoff(lease.attempts, settings.max_backoff_s))
-                            })
-                            .max(Duration::from_secs(1)),
-                    ),
-                    FetchError::NotYet
-                    | FetchError::NotYetElsewhere { .. }
-                    | FetchError::Refused { .. } => Verdict::Dead,
-                    FetchError::Transient { .. } => patience(lease, waited, settings),
-                };
-                (verdict, error.to_string())
-            }
-            FetchFailure::Parties(error) => (
-                match error {
-                    RestError::Throttled {
-                        retry_after: Some(pause),
-                    } => Verdict::After(pause.max(Duration::from_secs(1))),
-                    _ => Verdict::Later,
-                },
-                format!("who took part cannot be looked up now: {error}"),
-            ),
-            FetchFailure::Ours(Error::Vault(vault::Error::Ledger(
-                error @ ledger::Error::Stale(_),
-            ))) => (Verdict::NotOurs, error.to_string()),
-            // Our own trouble, a full disk or a database that is away, is no reason to give a
-            // recording up.
-            FetchFailure::Ours(error) => (
-                Verdict::After(jittered(backoff(lease.attempts, settings.max_backoff_s))),
-                error.to_string(),
-            ),
-        }
-    }
-
-    async fn put_back(&self, lease: &Lease, verdict: Verdict, why: &str) -> Result<(), Error> {
+    async fn put_back<K: Display + Sync>(
+        &self,
+        lease: &Lease<K>,
+        transcript: Option<&LeasedTranscript>,
+        decision: RetryDecision,
+        why: &str,
+    ) -> Result<(), Error> {
         let now = self.now();
-        let pause = match verdict {
-            Verdict::NotOurs => return Ok(()),
-            Verdict::Later => Some(jittered(backoff(
-                lease.attempts,
-                self.0.settings.max_backoff_s,
-            ))),
-            Verdict::After(pause) => Some(pause),
-            Verdict::Dead => None,
-        };
         let put_back = self.0.ledger.unit("work.put_back", async |mut unit| {
-            if let Some(pause) = pause {
-                unit.without_entry("work that is put off is no act");
-                work::postpone(&mut unit, lease, now.after(pause), why).await?;
-            } else {
-                work::bury(&mut unit, lease, why).await?;
-                unit.audit(NewEntry::work_dead(
-                    now,
-                    lease.kind.as_str(),
-                    lease.attempts,
-                    lease.recording,
-                ));
-                unit.count("recvault_work_dead_total", 1);
+            match (decision, transcript) {
+                (RetryDecision::Lost, _) => Ok(()),
+                (RetryDecision::Again { after }, found) => {
+                    unit.without_entry("work that is put off is no act");
+                    match found {
+                        Some(ours) => {
+                            transcripts::postpone(&mut unit, ours, now.after(after), why).await
+                        }
+                        None => work::postpone(&mut unit, lease, now.after(after), why).await,
+                    }
+                }
+                (RetryDecision::Bury, Some(ours)) => {
+                    self.bury_transcript(&mut unit, ours, why, now).await
+                }
+                (RetryDecision::Bury, None) => self.bury(&mut unit, lease, why).await,
             }
-            Ok::<_, ledger::Error>(())
         });
         Ok(put_back.await?)
     }
-}
 
-/// Work is given up only when both attempts and time are used up, so that neither a burst of quick
-/// failures nor one long wait is enough.
-fn patience(lease: &Lease, waited: Duration, settings: &Settings) -> Verdict {
-    let is_used_up = lease.attempts >= settings.attempts.into()
-        && waited >= Duration::from_secs(settings.not_yet_s.into());
-    if is_used_up {
-        Verdict::Dead
-    } else {
-        Verdict::Later
+    async fn bury<K: Display + Sync>(
+        &self,
+        unit: &mut Unit,
+        lease: &Lease<K>,
+        why: &str,
+    ) -> Result<(), ledger::Error> {
+        work::bury(unit, lease, why).await?;
+        let kind = lease.kind.as_str();
+        // Only work about a recording is ever set aside without more.
+        let recording: RecordingId = lease
+            .subject
+            .to_string()
+            .parse()
+            .map_err(|_| ledger::Error::Stale("this work is about no recording"))?;
+        unit.audit(NewEntry::work_dead(
+            self.now(),
+            kind,
+            lease.attempts,
+            recording,
+        ));
+        unit.count("recvault_work_dead_total", 1);
+        Ok(())
     }
 }
 
-/// 2 s, 4 s, 8 s … up to `max_s`.
-pub(super) fn backoff(attempts: i64, max_s: u32) -> Duration {
-    let doublings = u32::try_from(attempts.clamp(1, 20)).unwrap_or(20);
-    Duration::from_secs((1u64 << doublings).min(max_s.max(1).into()))
+/// A panic costs this attempt only: the work is tried again like any other that failed, and the loop
+/// and its place go on.
+async fn caught(attempt: impl Future<Output = Result<(), Failed>>) -> Result<(), Failed> {
+    let caught = AssertUnwindSafe(attempt).catch_unwind().await;
+    caught.unwrap_or_else(|_| {
+        let why = "it panicked; the log says where".to_owned();
+        Err(Setback::Passing(why).into())
+    })
 }
 
-/// A random pause between half of it and all of it, so that what failed together does not return
-/// together.
-pub(super) fn jittered(pause: Duration) -> Duration {
-    pause.mul_f64(rand::rng().random_range(0.5..=1.0))
+fn unless_lost(error: Error) -> Result<(), Error> {
+    match Setback::of_ours(&error) {
+        Setback::Lost(_) => Ok(()),
+        _ => Err(error),
+    }
+}
+
+/// What the lease is about; a row that says nothing that can be read waits for somebody.
+fn typed<K: FromStr>(lease: &Lease<String>) -> Result<Lease<K>, Setback> {
+    lease
+        .parsed()
+        .map_err(|error| Setback::Stuck(error.to_string()))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_and_stop_growing() {
-        assert_eq!([1, 2, 3].map(|n| backoff(n, 900).as_secs()), [2, 4, 8]);
-        assert_eq!(
-            [10, 1_000_000, i64::MAX].map(|n| backoff(n, 900).as_secs()),
-            [900; 3]
-        );
-        let pause = jittered(Duration::from_secs(10));
-        assert!((Duration::from_secs(5)..=Duration::from_secs(10)).contains(&pause));
-    }
-}
+mod tests;

@@ -150,7 +150,7 @@ impl Flow {
             By::Application(_) => self.continue_for_a_while(&again).await,
             // In the middle of the source's request, or of a fetch: whoever is revoked, it is not
             // for those to work on it.
-            By::Vault => self.0.revocation_bell.notify_one(),
+            By::Vault => self.0.bell.notify_one(),
         }
         Ok(seated)
     }

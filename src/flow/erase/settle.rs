@@ -52,11 +52,11 @@ impl Flow {
     /// between: then nothing is entered.
     pub(super) async fn source_settled(
         &self,
-        lease: &Lease,
+        lease: &Lease<RecordingId>,
         copies: &[SourceCopy],
         source: Removal,
     ) -> Result<(), Error> {
-        let id = lease.recording;
+        let id = lease.subject;
         let vault = &self.0.vault;
         let unit = vault.unit("source.source_settled", async |mut unit| {
             let now = self.now();

@@ -14,11 +14,11 @@ use crate::{
     evidence::NewEntry,
     flow::{Flow, erasure::revocation::close::close_arriving},
     ledger::{
-        self, Unit, consents, quarantine, recordings, transcripts,
-        work::{self, Kind, Lease},
+        self, Unit, consents, quarantine, recordings,
+        work::{self, Lease, WorkKind},
     },
     model::{
-        actor::Initiator, artefact::Leg, crash, origin::Origin, recording::Recording,
+        actor::Initiator, artefact::Leg, crash, id::RecordingId, recording::Recording,
         time::Timestamp,
     },
     policy::covers_recording,
@@ -49,7 +49,7 @@ impl Flow {
     /// revocation that came meanwhile leaves nothing of it.
     pub(super) async fn deposit<E: Send>(
         &self,
-        lease: &Lease,
+        lease: &Lease<RecordingId>,
         recording: &Recording,
         content_type: &str,
         options: DepositOptions<'_>,
@@ -94,13 +94,11 @@ impl Flow {
     ) -> Result<(), vault::Error> {
         let now = self.now();
         if let Some(at) = afterwards.erase_at {
-            work::enqueue(unit, Kind::Erase, &[recording.id], at).await?;
+            work::enqueue(unit, WorkKind::DeleteAtSource, &[recording.id], at).await?;
         }
         if let Some(at) = afterwards.look_at {
-            let account = &recording.account;
-            let source = &recording.source_sid;
-            let look = Origin::Look(source.clone());
-            transcripts::find(unit, account, &look, source, at, now).await?;
+            let ids = [recording.id];
+            work::enqueue_at(unit, WorkKind::PollTranscripts, &ids, at, now).await?;
         }
         if let Some(ends) = recording.quarantine_ends {
             let recording = recordings::find(unit, recording.id)

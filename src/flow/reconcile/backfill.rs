@@ -19,7 +19,7 @@ use crate::{
     ledger::{
         self,
         listings::{self, ListingRow},
-        work::{self, Kind},
+        work::{self, WorkKind},
     },
     model::{crash, sid::AccountSid, time::Timestamp},
     twilio::Account,
@@ -228,7 +228,7 @@ impl Flow {
             let backlog = work::backlog(&mut self.0.ledger.read().await?).await?;
             let waiting = backlog
                 .iter()
-                .find(|work| work.kind == Kind::Fetch.as_str() && work.state == "due")
+                .find(|work| work.kind == WorkKind::FetchMedia.as_str() && work.state == "due")
                 .map_or(0, |work| work.count);
             if u64::try_from(waiting).unwrap_or(0) <= most {
                 return Ok(());

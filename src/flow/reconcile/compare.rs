@@ -12,7 +12,7 @@ use crate::{
     flow::{Error, Flow},
     ledger::{
         self, recordings,
-        work::{self, Kind},
+        work::{self, WorkKind},
     },
     model::{
         id::RecordingId,
@@ -110,8 +110,8 @@ impl<'a> Comparison<'a> {
         let ids: Vec<RecordingId> = page.iter().map(id).collect();
         let mut tx = flow.0.ledger.read().await?;
         // Before the recordings: work that ends in between leaves a recording that needs none.
-        let fetch = work::standing(&mut tx, Kind::Fetch, &ids).await?;
-        let erase = work::standing(&mut tx, Kind::Erase, &ids).await?;
+        let fetch = work::standing(&mut tx, WorkKind::FetchMedia, &ids).await?;
+        let erase = work::standing(&mut tx, WorkKind::DeleteAtSource, &ids).await?;
         let known = recordings::find_all(&mut tx, &ids).await?;
         drop(tx);
         let known: HashMap<RecordingId, &Recording> = known
@@ -190,8 +190,8 @@ const BYTES_PER_CHANNEL_SECOND: u64 = 16_000;
 async fn enqueue(flow: &Flow, plan: &Plan, now: Timestamp) -> Result<(), Error> {
     let enqueued = flow.0.ledger.unit("compare.enqueue", async |mut unit| {
         unit.without_entry("what is to be done is told when it is done");
-        work::enqueue(&mut unit, Kind::Fetch, &plan.fetch, now).await?;
-        work::enqueue(&mut unit, Kind::Erase, &plan.erase, now).await?;
+        work::enqueue(&mut unit, WorkKind::FetchMedia, &plan.fetch, now).await?;
+        work::enqueue(&mut unit, WorkKind::DeleteAtSource, &plan.erase, now).await?;
         Ok::<_, ledger::Error>(())
     });
     Ok(enqueued.await?)

@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::Broken;
 use crate::{
     flow::{Error, Flow},
-    ledger::{self, Term, Tx, reconciliations},
+    ledger::{
+        self, Term, Tx, reconciliations,
+        work::{self, Lease},
+    },
     model::{id::HolderId, sid::AccountSid, time::Timestamp},
 };
 
@@ -15,8 +18,7 @@ const LEASE: Duration = Duration::from_secs(60);
 /// The turn for an account, while its lease lasts.
 pub(super) struct Turn<'a> {
     flow: &'a Flow,
-    account: AccountSid,
-    holder: HolderId,
+    lease: Lease<AccountSid>,
 }
 
 impl<'a> Turn<'a> {
@@ -26,32 +28,30 @@ impl<'a> Turn<'a> {
         account: &AccountSid,
         unless_since: Timestamp,
     ) -> Result<Option<Self>, Error> {
-        let turn = Self::new(flow, account);
+        let holder = HolderId::random(&mut rand::rng());
         let taken = flow.0.ledger.unit("turn.take", async |mut unit| {
             unit.without_entry("whose the comparison is");
             let term = Term::begin(&mut unit, LEASE).await?;
-            let taken =
-                reconciliations::take(&mut unit, account, turn.holder, term, unless_since).await?;
-            Ok::<_, ledger::Error>(taken)
+            reconciliations::take(&mut unit, account, holder, term, unless_since).await
         });
-        Ok(taken.await?.then_some(turn))
+        let lease = taken.await?;
+        Ok(lease.map(|lease| Self { flow, lease }))
     }
 
     /// Takes it from whoever has it: they stop, and what they did is as good.
     pub(super) async fn seize(flow: &'a Flow, account: &AccountSid) -> Result<Self, Error> {
-        let turn = Self::new(flow, account);
+        let holder = HolderId::random(&mut rand::rng());
         let seized = flow.0.ledger.unit("turn.seize", async |mut unit| {
             unit.without_entry("whose the comparison is");
             let term = Term::begin(&mut unit, LEASE).await?;
-            reconciliations::seize(&mut unit, account, turn.holder, term).await?;
-            Ok::<_, ledger::Error>(())
+            reconciliations::seize(&mut unit, account, holder, term).await
         });
-        seized.await?;
-        Ok(turn)
+        let lease = seized.await?;
+        Ok(Self { flow, lease })
     }
 
     pub(super) fn account(&self) -> &AccountSid {
-        &self.account
+        &self.lease.subject
     }
 
     /// Keeps the lease; returns when it is lost.
@@ -61,7 +61,7 @@ impl<'a> Turn<'a> {
             let kept = self.flow.0.ledger.unit("turn.keep", async |mut unit| {
                 unit.without_entry("whose the comparison is");
                 let term = Term::begin(&mut unit, LEASE).await?;
-                reconciliations::keep(&mut unit, &self.account, self.holder, term).await
+                work::extend(&mut unit, &self.lease, term).await
             });
             match kept.await {
                 Err(ledger::Error::Stale(_)) => return Broken::TakenOver,
@@ -78,7 +78,7 @@ impl<'a> Turn<'a> {
         now: Timestamp,
         found: &str,
     ) -> Result<(), ledger::Error> {
-        reconciliations::leave(tx, &self.account, self.holder, now, Ok(found)).await
+        reconciliations::leave(tx, &self.lease, now, Ok(found)).await
     }
 
     /// It did not.
@@ -86,16 +86,8 @@ impl<'a> Turn<'a> {
         let left = self.flow.0.ledger.unit("turn.failed", async |mut unit| {
             unit.without_entry("whose the comparison is");
             let now = self.flow.now();
-            reconciliations::leave(&mut unit, &self.account, self.holder, now, Err(why)).await
+            reconciliations::leave(&mut unit, &self.lease, now, Err(why)).await
         });
         Ok(left.await?)
-    }
-
-    fn new(flow: &'a Flow, account: &AccountSid) -> Self {
-        Self {
-            flow,
-            account: account.clone(),
-            holder: HolderId::random(&mut rand::rng()),
-        }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{Flow, Found, QUEUED, Stop, legs::Legs, place::standing, real_time::best};
 use crate::{
-    ledger::transcripts::Lease,
+    ledger::transcripts::LeasedTranscript,
     model::{
         recording::Recording,
         sid::{CallSid, RecordingSid, TranscriptSid},
@@ -21,7 +21,7 @@ const SOURCE: &str = "twilio-intelligence";
 impl Flow {
     pub(super) async fn of_intelligence(
         &self,
-        lease: &mut Lease,
+        lease: &mut LeasedTranscript,
         accounts: &Accounts,
         account: &Account,
         sid: &TranscriptSid,
@@ -64,7 +64,7 @@ impl Flow {
     /// The recording that it was made from, and by how many milliseconds its times are to be moved.
     async fn source_of(
         &self,
-        lease: &mut Lease,
+        lease: &mut LeasedTranscript,
         accounts: &Accounts,
         account: &Account,
         told: &TranscriptResource,

@@ -4,7 +4,7 @@ use super::{Flow, Stop, wait};
 use crate::{
     ledger::{
         recordings,
-        transcripts::{self, Lease},
+        transcripts::{self, LeasedTranscript},
     },
     model::{
         id::RecordingId,
@@ -20,7 +20,7 @@ impl Flow {
     /// there and announced; of another account there is none.
     pub(super) async fn place(
         &self,
-        lease: &mut Lease,
+        lease: &mut LeasedTranscript,
         accounts: &Accounts,
         account: &Account,
         source: &RecordingSid,
@@ -85,8 +85,12 @@ impl Flow {
         ))
     }
 
-    pub(super) fn recording_of(&self, lease: &Lease, source: &RecordingSid) -> RecordingId {
-        SourceRef::of_call(&lease.account, source).recording_id(self.0.vault.id())
+    pub(super) fn recording_of(
+        &self,
+        lease: &LeasedTranscript,
+        source: &RecordingSid,
+    ) -> RecordingId {
+        SourceRef::of_call(lease.account(), source).recording_id(self.0.vault.id())
     }
 }
 

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{Flow, Found, Stop, intelligence::language, legs::Legs, place::standing, wait};
 use crate::{
-    ledger::{transcripts::Lease, utterances::Utterance},
+    ledger::{transcripts::LeasedTranscript, utterances::Utterance},
     model::{
         recording::{Recording, State},
         sid::TranscriptSid,
@@ -72,7 +72,7 @@ pub(super) fn kept(piece: Piece, at: Timestamp) -> Zeroizing<String> {
 impl Flow {
     pub(super) async fn of_real_time(
         &self,
-        lease: &mut Lease,
+        lease: &mut LeasedTranscript,
         accounts: &Accounts,
         account: &Account,
         sid: &TranscriptSid,

@@ -5,7 +5,7 @@ use super::{
     intelligence::{cut, language},
 };
 use crate::{
-    ledger::transcripts::Lease,
+    ledger::transcripts::LeasedTranscript,
     model::{
         sid::TranscriptionSid,
         transcript::{MAX_CHARS, MAX_MS, Sentence, Transcript},
@@ -21,7 +21,7 @@ const LANGUAGE: &str = "en-US";
 impl Flow {
     pub(super) async fn of_record(
         &self,
-        lease: &mut Lease,
+        lease: &mut LeasedTranscript,
         accounts: &Accounts,
         account: &Account,
         sid: &TranscriptionSid,

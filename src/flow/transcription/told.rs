@@ -6,7 +6,7 @@ use super::{Error, Flow, real_time};
 use crate::{
     ledger::{
         self,
-        transcripts::{self, Event},
+        transcripts::{self, Event, TranscriptId},
     },
     model::{
         origin::Origin,
@@ -62,7 +62,11 @@ impl Flow {
         let told = self.0.ledger.unit("told.told", async |mut unit| {
             unit.without_entry("what Twilio tells waits until it is filed");
             let now = self.now();
-            transcripts::tell(&mut unit, account, origin, source, now, now).await?;
+            let id = TranscriptId {
+                account: account.clone(),
+                origin: origin.clone(),
+            };
+            transcripts::tell(&mut unit, &id, source, now, now).await?;
             unit.count_as("recvault_transcripts_told_total", "kind", origin.kind(), 1);
             Ok::<_, ledger::Error>(())
         });
