@@ -201,18 +201,7 @@ impl Table {
             }
             Self::Details => const { &[text("recording_id"), bytes("sealed"), int("sealed_at")] },
             Self::Sources => SOURCES,
-            Self::Fences => {
-                const {
-                    &[
-                        text("recording_id"),
-                        text("leg"),
-                        int("fenced_at"),
-                        text("receipt_id"),
-                        maybe_text("fingerprint"),
-                        maybe_int("seq"),
-                    ]
-                }
-            }
+            Self::Fences => FENCES,
             Self::Receipts => {
                 const {
                     &[
@@ -372,6 +361,15 @@ const RECORDINGS: &[Column] = &[
     maybe_int("quarantine_ends"),
     text("heard_by"),
     maybe_text("encryption"),
+];
+
+const FENCES: &[Column] = &[
+    text("recording_id"),
+    text("leg"),
+    int("fenced_at"),
+    text("receipt_id"),
+    maybe_text("fingerprint"),
+    maybe_int("seq"),
 ];
 
 const PARTIES: &[Column] = &[

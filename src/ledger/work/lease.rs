@@ -198,7 +198,7 @@ pub async fn lease(
 }
 
 /// Takes one piece of work that is asked for, if nobody has it and it is due.
-pub async fn take<K: Display + Clone>(
+pub async fn take<K: Display + Clone + Send + Sync>(
     tx: &mut Tx,
     kind: WorkKind,
     subject: &K,
@@ -214,7 +214,7 @@ pub async fn take<K: Display + Clone>(
 }
 
 /// Takes one piece of work, whether it was asked for or not, unless somebody has it.
-pub async fn claim<K: Display + Clone>(
+pub async fn claim<K: Display + Clone + Send + Sync>(
     tx: &mut Tx,
     kind: WorkKind,
     subject: &K,
@@ -229,7 +229,7 @@ pub async fn claim<K: Display + Clone>(
 }
 
 /// Takes one piece of work, whether it was asked for or not, from whoever has it.
-pub async fn seize<K: Display + Clone>(
+pub async fn seize<K: Display + Clone + Send + Sync>(
     tx: &mut Tx,
     kind: WorkKind,
     subject: &K,
@@ -252,7 +252,7 @@ fn claiming(name: &str, unless: &str) -> String {
     )
 }
 
-async fn one<K: Display + Clone>(
+async fn one<K: Display + Clone + Send + Sync>(
     tx: &mut Tx,
     sql: &str,
     kind: WorkKind,
@@ -280,7 +280,11 @@ async fn one<K: Display + Clone>(
 ///
 /// # Errors
 /// [`Error::Stale`] if somebody else has it now, or nobody; so of all that take a lease.
-pub async fn extend<K: Display>(tx: &mut Tx, lease: &Lease<K>, term: Term) -> Result<(), Error> {
+pub async fn extend<K: Display + Sync>(
+    tx: &mut Tx,
+    lease: &Lease<K>,
+    term: Term,
+) -> Result<(), Error> {
     const SQL: &str = "/* work.extend */
         UPDATE work SET due_at = $5 WHERE kind = $1 AND subject = $2 AND holder = $3 AND token = $4 AND state = 'due'";
     under(tx, SQL, lease, &[Arg::Int(term.until.as_millis())]).await
@@ -288,13 +292,13 @@ pub async fn extend<K: Display>(tx: &mut Tx, lease: &Lease<K>, term: Term) -> Re
 
 /// The work is done; in the same unit as what it did. Nothing of a unit may stand whose lease was
 /// lost.
-pub async fn finish<K: Display>(tx: &mut Tx, lease: &Lease<K>) -> Result<(), Error> {
+pub async fn finish<K: Display + Sync>(tx: &mut Tx, lease: &Lease<K>) -> Result<(), Error> {
     const SQL: &str = "/* work.finish */ DELETE FROM work WHERE kind = $1 AND subject = $2 AND holder = $3 AND token = $4";
     under(tx, SQL, lease, &[]).await
 }
 
 /// Gives the work back, due again at `due_at`, with the reason why it could not be done.
-pub async fn postpone<K: Display>(
+pub async fn postpone<K: Display + Sync>(
     tx: &mut Tx,
     lease: &Lease<K>,
     due_at: Timestamp,
@@ -307,7 +311,7 @@ pub async fn postpone<K: Display>(
 }
 
 /// Gives the work back, due again at `due_at`; nothing went wrong.
-pub async fn release<K: Display>(
+pub async fn release<K: Display + Sync>(
     tx: &mut Tx,
     lease: &Lease<K>,
     due_at: Timestamp,
@@ -318,13 +322,17 @@ pub async fn release<K: Display>(
 }
 
 /// Sets the work aside until somebody says `recvault retry`.
-pub async fn bury<K: Display>(tx: &mut Tx, lease: &Lease<K>, why: &str) -> Result<(), Error> {
+pub async fn bury<K: Display + Sync>(
+    tx: &mut Tx,
+    lease: &Lease<K>,
+    why: &str,
+) -> Result<(), Error> {
     const SQL: &str = "/* work.bury */
         UPDATE work SET state = 'dead', holder = NULL, last_error = $5 WHERE kind = $1 AND subject = $2 AND holder = $3 AND token = $4";
     under(tx, SQL, lease, &[Arg::Text(why)]).await
 }
 
-async fn under<K: Display>(
+async fn under<K: Display + Sync>(
     tx: &mut Tx,
     sql: &str,
     lease: &Lease<K>,

@@ -191,13 +191,24 @@ fn each_field_of_the_context_changed_alone() {
     let object = seal(SegmentLength::Text, b"what was said");
     let vault = VaultId::random(&mut rand::rng());
     let recording = RecordingId::random(&mut rand::rng());
-    for other in [
+    let legs = [Leg::Caller, Leg::Callee].map(|leg| Context { leg, ..context() });
+    let artefacts = [
+        Artefact::Transcript,
+        Artefact::Media(0),
+        Artefact::Media(255),
+    ];
+    let artefacts = artefacts.map(|artefact| Context {
+        artefact,
+        ..context()
+    });
+    let others = [
         Context { vault, ..context() },
         Context {
             recording,
             ..context()
         },
-    ] {
+    ];
+    for other in others.into_iter().chain(legs).chain(artefacts) {
         assert_eq!(
             opener(SegmentLength::Text, &key(), &other, &object).err(),
             Some(Error::NotAuthentic),
@@ -206,8 +217,7 @@ fn each_field_of_the_context_changed_alone() {
     }
 }
 
-/// Leg and artefact have one value each today, and the label is a constant; what they would be
-/// otherwise is said to FLOE directly.
+/// The label is a constant; what it and the others would be otherwise is said to FLOE directly.
 #[test]
 fn each_field_of_the_associated_data_changed_alone() {
     let object = seal(SegmentLength::Text, b"what was said");
