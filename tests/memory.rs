@@ -137,10 +137,10 @@ fn announcement(flow: &Flow, conversation: &Conversation) -> Announcement {
         panic!("a call")
     };
     let source_sid = "RE00000000000000000000000000000001";
-    let rules = flow.rulebook().current();
+    let rules = flow.rulebook.current();
     Announcement {
         id: RecordingId::of_source(
-            flow.vault().id(),
+            flow.vault.id(),
             "AC00000000000000000000000000000001",
             source_sid,
         ),
@@ -171,7 +171,7 @@ async fn record_key(app: &App, flow: &Flow, recording: &Recording) -> Key {
         .custody
         .open(
             RootName {
-                vault: flow.vault().id(),
+                vault: flow.vault.id(),
                 epoch: row.epoch,
             },
             &row.root_sealed,
@@ -187,7 +187,7 @@ async fn record_key(app: &App, flow: &Flow, recording: &Recording) -> Key {
         .unwrap()
         .unwrap();
     let path = keys::path(&mut tx, entry.place.page).await.unwrap();
-    tree::walk(path, &root, flow.vault().id())
+    tree::walk(path, &root, flow.vault.id())
         .unwrap()
         .page
         .key(entry.place.slot)
@@ -240,7 +240,7 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
         .await
         .unwrap();
     let (flow, committer) = app.flow().await.unwrap();
-    let vault = flow.vault();
+    let vault = &flow.vault;
     let call: Conversation = "CA00000000000000000000000000000001".parse().unwrap();
 
     // Something waits, and goes through a turn.
@@ -379,13 +379,14 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
     vault.snapshot().await.unwrap();
 
     // Shredded, and turned.
-    flow.shred(
-        &Permit::of_operator(Action::Shred),
-        recording.id,
-        &"test".parse().unwrap(),
-    )
-    .await
-    .unwrap();
+    flow.shredding
+        .shred(
+            &Permit::of_operator(Action::Shred),
+            recording.id,
+            &"test".parse().unwrap(),
+        )
+        .await
+        .unwrap();
     vault.turn(Initiator::Operator).await.unwrap().unwrap();
     drop(flow);
     app.ledger.close().await;

@@ -45,6 +45,7 @@ pub(super) async fn list(
     }
     let page = api
         .flow
+        .catalogue
         .audit(&permit, params.after.unwrap_or(0), limit)
         .await?;
     Ok(Json(AuditBody {

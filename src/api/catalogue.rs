@@ -174,7 +174,7 @@ pub(super) async fn list(
         after,
         ..Filter::default()
     };
-    let page = api.flow.list(&permit, filter, limit).await?;
+    let page = api.flow.catalogue.list(&permit, filter, limit).await?;
     let items = page.items.into_iter().map(RecordingBody::from).collect();
     Ok(Json(ListBody {
         items,
@@ -191,7 +191,7 @@ pub(super) async fn show(
     Id(id): Id<RecordingId>,
 ) -> Result<Json<DetailsBody>, Problem> {
     let permit = bearer.permit(&api, Action::Catalogue, Some(id)).await?;
-    Ok(Json(api.flow.show(&permit, id).await?.into()))
+    Ok(Json(api.flow.catalogue.show(&permit, id).await?.into()))
 }
 
 /// A cursor is opaque to callers: the place of the last item, in base64url.

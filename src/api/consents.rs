@@ -155,7 +155,7 @@ pub(super) async fn record(
     {
         bearer.permit(&api, Action::Revoke, None).await?;
     }
-    let recorded = api.flow.record_consents(&permit, statements).await?;
+    let recorded = api.flow.consents.record(&permit, statements).await?;
     let released = recorded.settled.released;
     let quarantined = recorded.settled.quarantined;
     Ok((
@@ -225,7 +225,8 @@ async fn page(
     let after = after.map(parse_cursor).transpose()?;
     Ok(Json(
         api.flow
-            .consents_of(&permit, &subject, after, limit)
+            .consents
+            .of(&permit, &subject, after, limit)
             .await?
             .into(),
     ))

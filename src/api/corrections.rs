@@ -57,6 +57,10 @@ pub(super) async fn correct(
         parties: parties.unwrap_or_default(),
     };
     Ok(Json(
-        api.flow.correct(&permit, id, &correction).await?.into(),
+        api.flow
+            .corrections
+            .correct(&permit, id, &correction)
+            .await?
+            .into(),
     ))
 }

@@ -64,7 +64,11 @@ pub(super) async fn create(
         network,
         ..Asking::new(purpose, justification.as_ref().map(Justification::as_str))
     };
-    let archive = api.flow.export(&principal, &address, &asking).await?;
+    let archive = api
+        .flow
+        .exports
+        .person(&principal, &address, &asking)
+        .await?;
     let response = Response::builder().header(header::CONTENT_TYPE, "application/x-tar");
     guarded(
         response.header(

@@ -28,7 +28,7 @@ impl FromRequestParts<Api> for Bearer {
         let token = bearer_token(&parts.headers)
             .ok_or_else(|| api.limits.failed(client, Problem::unauthorized()))?;
         api.limits.try_credential(client, token)?;
-        match api.flow.authenticate(token).await? {
+        match api.flow.access.authenticate(token).await? {
             Some(principal) => {
                 api.limits.proved(token);
                 Ok(Self(principal))
@@ -57,7 +57,7 @@ impl Bearer {
         action: Action,
         recording: Option<RecordingId>,
     ) -> Result<Permit, Problem> {
-        Ok(api.flow.permit(&self.0, action, recording).await?)
+        Ok(api.flow.access.permit(&self.0, action, recording).await?)
     }
 }
 

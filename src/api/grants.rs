@@ -104,7 +104,7 @@ pub(super) async fn create(
         grant,
         token,
         artefacts,
-    } = api.flow.grant(&principal, id, &asking).await?;
+    } = api.flow.playback.grant(&principal, id, &asking).await?;
     let url = |artefact, file: &str| {
         artefacts.contains(&artefact).then(|| {
             api.public

@@ -127,7 +127,8 @@ pub(super) async fn place(
     } = request;
     let placed = api
         .flow
-        .place_hold(
+        .holds
+        .place(
             &permit,
             id,
             &NewHold {
@@ -152,7 +153,7 @@ pub(super) async fn lift(
     Named(id, name): Named,
 ) -> Result<Json<LiftedBody>, Problem> {
     let permit = bearer.permit(&api, Action::Hold, Some(id)).await?;
-    let lifted = api.flow.lift_hold(&permit, id, &name, false).await?;
+    let lifted = api.flow.holds.lift(&permit, id, &name, false).await?;
     Ok(Json(LiftedBody {
         hold: lifted.hold.into(),
         holds_left: lifted.left,
@@ -218,7 +219,7 @@ pub(super) async fn list(
         after,
         ..HoldFilter::default()
     };
-    let page = api.flow.holds(&permit, filter, limit).await?;
+    let page = api.flow.holds.list(&permit, filter, limit).await?;
     let item = |(hold, revoked_at): (HoldRow, _)| HeldBody {
         recording_id: hold.recording,
         revoked_at,

@@ -114,7 +114,9 @@ async fn show(
     conversation: Conversation,
 ) -> Result<Json<PartiesBody>, Problem> {
     let permit = bearer.permit(api, Action::Consent, None).await?;
-    Ok(Json(api.flow.parties(&permit, &conversation).await?.into()))
+    Ok(Json(
+        api.flow.parties.of(&permit, &conversation).await?.into(),
+    ))
 }
 
 async fn name(
@@ -127,7 +129,8 @@ async fn name(
     let named = read(request).map_err(Problem::bad_request)?;
     Ok(Json(
         api.flow
-            .name_parties(&permit, &conversation, &named)
+            .parties
+            .name(&permit, &conversation, &named)
             .await?
             .into(),
     ))

@@ -14,5 +14,5 @@ pub(super) async fn show(
     bearer: Bearer,
 ) -> Result<Json<RetentionReport>, Problem> {
     let permit = bearer.permit(&api, Action::Catalogue, None).await?;
-    Ok(Json(api.flow.retention(&permit).await?))
+    Ok(Json(api.flow.retention.report(&permit).await?))
 }

@@ -52,7 +52,11 @@ pub(super) async fn shred(
     Document(request): Document<ShredRequest>,
 ) -> Result<Json<ShreddedBody>, Problem> {
     let permit = bearer.permit(&api, Action::Shred, Some(id)).await?;
-    let shredded = api.flow.shred(&permit, id, &request.reason).await?;
+    let shredded = api
+        .flow
+        .shredding
+        .shred(&permit, id, &request.reason)
+        .await?;
     Ok(Json(ShreddedBody {
         recording_id: shredded.recording,
         receipt_id: shredded.receipt,

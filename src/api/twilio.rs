@@ -43,6 +43,7 @@ pub(super) async fn recording_posted(
     let callback = RecordingCallback::parse(&verified)
         .map_err(|fault| Problem::bad_request(fault.to_string()))?;
     api.flow
+        .ingest
         .accept(callback, CallbackParties::parse(&verified))
         .await?;
     Ok(StatusCode::NO_CONTENT)

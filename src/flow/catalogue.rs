@@ -1,10 +1,10 @@
 //! The catalogue and the audit log, for those who may read them.
 
-use super::{Error, Flow};
+use super::{error::Error, refusal::shred_of};
 use crate::{
     evidence::Entry,
     ledger::{
-        audit,
+        Ledger, audit,
         holds::{self, HoldRow},
         recordings::{self, Filter, SealedArtefact},
         sources,
@@ -58,7 +58,17 @@ pub struct AuditPage {
     pub next: Option<i64>,
 }
 
-impl Flow {
+/// What is known of recordings, and what was done.
+pub struct Catalogue {
+    ledger: Ledger,
+}
+
+impl Catalogue {
+    /// One that works with these.
+    pub(in crate::flow) fn new(ledger: Ledger) -> Self {
+        Self { ledger }
+    }
+
     /// Lists recordings of the accounts that the permit covers. `limit` is 1 to 1000.
     ///
     /// # Errors
@@ -72,7 +82,7 @@ impl Flow {
         require(permit, Action::Catalogue)?;
         filter.accounts = permit.accounts().clone();
         let mut items = recordings::list(
-            &mut self.0.ledger.read().await?,
+            &mut self.ledger.read().await?,
             &filter,
             i64::from(limit) + 1,
         )
@@ -92,16 +102,13 @@ impl Flow {
     /// [`Error::NotFound`], also for one that the permit does not cover.
     pub async fn show(&self, permit: &Permit, id: RecordingId) -> Result<Details, Error> {
         require(permit, Action::Catalogue)?;
-        let mut tx = self.0.ledger.read().await?;
+        let mut tx = self.ledger.read().await?;
         let recording = recordings::find(&mut tx, id)
             .await?
             .filter(|recording| permit.covers(&recording.account))
             .ok_or(Error::NotFound)?;
         let artefacts = recordings::artefacts(&mut tx, id).await?;
-        let receipt = self
-            .shred_of(&mut tx, id)
-            .await?
-            .map(|(_, receipt)| receipt);
+        let receipt = shred_of(&mut tx, id).await?.map(|(_, receipt)| receipt);
         let holds = holds::standing(&mut tx, &[id]).await?;
         let copies = sources::of(&mut tx, id).await?;
         let state = SourceState::of(&copies, work::is_asked(&mut tx, Kind::Erase, id).await?);
@@ -121,7 +128,7 @@ impl Flow {
     /// [`Error::NotFound`] for a permit of another kind; the ledger's.
     pub async fn audit(&self, permit: &Permit, after: i64, limit: u16) -> Result<AuditPage, Error> {
         require(permit, Action::Audit)?;
-        let mut tx = self.0.ledger.read().await?;
+        let mut tx = self.ledger.read().await?;
         let many = i64::from(limit) + 1;
         let mut items = match permit.accounts() {
             all if all.is_empty() => audit::after(&mut tx, after, many).await?,

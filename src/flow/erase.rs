@@ -11,23 +11,59 @@
 mod copies;
 mod trouble;
 
+use std::sync::Arc;
+
+pub(super) use self::trouble::STUCK;
 use self::{copies::Copies, trouble::Trouble};
-use super::{Error, Flow, work::Verdict};
+use super::{
+    bells::Bells,
+    clock::TrustedClock,
+    error::Error,
+    patience::{Settings, Verdict, drop_work},
+    twilio_access::TwilioAccess,
+};
 use crate::{
     evidence::Removal,
-    ledger::{self, recordings, work::Lease},
+    ledger::{self, Ledger, recordings, work::Lease},
     model::{
         artefact::Artefact,
         recording::{Recording, State},
     },
-    store,
+    store::{self},
     twilio::{Account, DeleteSource},
-    vault,
+    vault::{self, Vault},
 };
 
-pub(super) use self::trouble::STUCK;
+/// Deletes what the source keeps.
+pub(in crate::flow) struct SourceDeletion {
+    vault: Vault,
+    ledger: Ledger,
+    clock: Arc<TrustedClock>,
+    settings: Settings,
+    twilio: Arc<TwilioAccess>,
+    bells: Bells,
+}
 
-impl Flow {
+impl SourceDeletion {
+    /// One that works with these.
+    pub(in crate::flow) fn new(
+        vault: Vault,
+        ledger: Ledger,
+        clock: Arc<TrustedClock>,
+        settings: Settings,
+        twilio: Arc<TwilioAccess>,
+        bells: Bells,
+    ) -> Self {
+        Self {
+            vault,
+            ledger,
+            clock,
+            settings,
+            twilio,
+            bells,
+        }
+    }
+
     /// Deletes what the source keeps of a recording.
     pub(super) async fn erase(&self, lease: &Lease) -> Result<(), (Verdict, String)> {
         self.erase_copies(lease)
@@ -37,11 +73,11 @@ impl Flow {
 
     async fn erase_copies(&self, lease: &Lease) -> Result<(), Trouble> {
         let Some(recording) =
-            recordings::find(&mut self.0.ledger.read().await?, lease.recording).await?
+            recordings::find(&mut self.ledger.read().await?, lease.recording).await?
         else {
-            return Ok(self.drop_work(lease).await?);
+            return Ok(drop_work(&self.ledger, lease).await?);
         };
-        let accounts = self.accounts();
+        let accounts = self.twilio.accounts();
         let Some(account) = accounts
             .get(&recording.account)
             .filter(|account| is_to_be_deleted(account, &recording))
@@ -49,7 +85,6 @@ impl Flow {
             // Nothing is deleted there for this account, or it is not ours any more. A receipt says
             // that it does not know.
             return Ok(self
-                .0
                 .vault
                 .source_settled(lease, &[], Removal::Unknown)
                 .await?);
@@ -61,20 +96,20 @@ impl Flow {
         let done = copies.delete().await;
         let changed = copies.changed();
         if let Err(trouble) = done {
-            self.0.vault.note_source(recording.id, &changed).await?;
+            self.vault.note_source(recording.id, &changed).await?;
             return Err(trouble);
         }
         let source = copies.gone_at().map_or(Removal::Unknown, Removal::Removed);
-        match self.0.vault.source_settled(lease, &changed, source).await {
+        match self.vault.source_settled(lease, &changed, source).await {
             // A shred came between and has asked for the same anew; what was deleted by now is
             // deleted all the same.
             Err(error @ vault::Error::Ledger(ledger::Error::Stale(_))) => {
-                self.0.vault.note_source(recording.id, &changed).await?;
+                self.vault.note_source(recording.id, &changed).await?;
                 Err(error.into())
             }
             settled => {
                 settled?;
-                self.0.journal_bell.notify_one();
+                self.bells.journal.notify_one();
                 Ok(())
             }
         }
@@ -86,12 +121,12 @@ impl Flow {
         account: &Account,
         recording: &Recording,
     ) -> Result<(), Trouble> {
-        match self.believed().await {
+        match self.clock.believed().await {
             // It is deleted on its day, and only a wrong clock may have reached that.
             Err(Error::Conflict(why)) => return Err(Trouble::Stuck(why)),
             believed => believed?,
         };
-        let sealed = recordings::artefacts(&mut self.0.ledger.read().await?, recording.id).await?;
+        let sealed = recordings::artefacts(&mut self.ledger.read().await?, recording.id).await?;
         let has_words = sealed
             .iter()
             .any(|sealed| sealed.artefact == Artefact::Transcript);
@@ -99,13 +134,13 @@ impl Flow {
             .sealed_at
             .unwrap_or(recording.announced_at)
             .after(account.await_transcript());
-        if !has_words && awaited_until > self.now() {
+        if !has_words && awaited_until > self.clock.now() {
             return Err(Trouble::Until(
                 awaited_until,
                 "its transcript is waited for",
             ));
         }
-        match self.0.vault.read_back(recording).await {
+        match self.vault.read_back(recording).await {
             Ok(()) => Ok(()),
             Err(
                 error @ (vault::Error::Altered

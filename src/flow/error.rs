@@ -8,7 +8,8 @@ use crate::{
         time::Timestamp,
     },
     policy::Denial,
-    store, vault,
+    store,
+    vault::{self},
 };
 
 /// A story's error.

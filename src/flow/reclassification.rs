@@ -5,22 +5,41 @@
 
 mod tier;
 
-use super::{Error, Flow};
+use std::sync::Arc;
+
+use super::{error::Error, units::journal_or_warn};
 use crate::{
-    ledger::{self, recordings},
+    ledger::{self, Ledger, recordings},
     model::{
         id::RecordingId,
         name::Tier,
         recording::{Recording, State},
         subject::{Address, Conversation},
     },
-    vault,
+    policy::Rulebook,
+    vault::{self, Vault},
 };
 
 /// How often it is tried again when somebody else moved the recording meanwhile.
 const TRIES: usize = 4;
 
-impl Flow {
+/// Recordings go to other tiers.
+pub struct Reclassification {
+    vault: Vault,
+    ledger: Ledger,
+    rulebook: Arc<Rulebook>,
+}
+
+impl Reclassification {
+    /// One that works with these.
+    pub(in crate::flow) fn new(vault: Vault, ledger: Ledger, rulebook: Arc<Rulebook>) -> Self {
+        Self {
+            vault,
+            ledger,
+            rulebook,
+        }
+    }
+
     /// Puts the recordings of a conversation into the tiers to which they belong now that its
     /// parties are named: rules for a number count from now on. To be called after the parties were
     /// committed. Repeating it is harmless.
@@ -31,11 +50,11 @@ impl Flow {
         &self,
         conversation: &Conversation,
     ) -> Result<(), Error> {
-        if !self.0.rulebook.current().knows_numbers() {
+        if !self.rulebook.current().knows_numbers() {
             return Ok(());
         }
         let recordings =
-            recordings::of_conversation(&mut self.0.ledger.read().await?, conversation).await?;
+            recordings::of_conversation(&mut self.ledger.read().await?, conversation).await?;
         for recording in recordings
             .iter()
             .filter(|recording| recording.state != State::Shredded)
@@ -47,16 +66,16 @@ impl Flow {
 
     /// The same for one recording. Whether it went to another tier.
     pub(super) async fn reclassify_by_parties(&self, recording: &Recording) -> Result<bool, Error> {
-        let rules = self.0.rulebook.current();
+        let rules = self.rulebook.current();
         let Some(conversation) = recording.conversation().filter(|_| rules.knows_numbers()) else {
             return Ok(false);
         };
         let parties =
-            recordings::subjects_in(&mut self.0.ledger.read().await?, &conversation).await?;
+            recordings::subjects_in(&mut self.ledger.read().await?, &conversation).await?;
         let to = |recording: &Recording| {
             rules
                 .reclassify(recording, |number| {
-                    parties.contains(&self.0.vault.subject(number))
+                    parties.contains(&self.vault.subject(number))
                 })
                 .cloned()
         };
@@ -71,7 +90,7 @@ impl Flow {
         recording: &Recording,
         lines: &[Address],
     ) -> Result<bool, Error> {
-        let rules = self.0.rulebook.current();
+        let rules = self.rulebook.current();
         if lines.is_empty() || !rules.knows_numbers() {
             return Ok(false);
         }
@@ -96,18 +115,18 @@ impl Flow {
         because: &[&'static str],
     ) -> Result<bool, Error> {
         for tries in 1.. {
-            let recording = recordings::find(&mut self.0.ledger.read().await?, id)
+            let recording = recordings::find(&mut self.ledger.read().await?, id)
                 .await?
                 .ok_or(Error::NotFound)?;
             let Some(tier) = to(&recording).filter(|_| recording.state != State::Shredded) else {
                 return Ok(false);
             };
-            match self.0.vault.reclassify(&recording, &tier, because).await {
+            match self.vault.reclassify(&recording, &tier, because).await {
                 // Another tier by now, or shredded: looked at again.
                 Err(vault::Error::Ledger(ledger::Error::Stale(_))) if tries < TRIES => {}
                 moved => {
                     let moved = moved?;
-                    self.journal_or_warn(false).await;
+                    journal_or_warn(&self.vault, false).await;
                     return Ok(moved);
                 }
             }

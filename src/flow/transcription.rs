@@ -11,25 +11,31 @@
 pub(super) mod filing;
 mod intelligence;
 mod legs;
-mod look;
+pub(super) mod look;
 mod place;
 mod real_time;
 mod record;
-mod told;
+pub(super) mod source;
+pub(super) mod told;
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
+use self::{filing::TranscriptFiling, source::TranscriptSource};
 use super::{
-    Error, Flow, Task,
-    work::{backoff, jittered},
+    bells::Bells,
+    clock::TrustedClock,
+    error::Error,
+    liveness::{Liveness, Task},
+    patience::{Settings, backoff, jittered},
+    twilio_access::TwilioAccess,
 };
 use crate::{
     evidence::NewEntry,
     ledger::{
-        self, Term, sources,
+        self, Ledger, Term,
         transcripts::{self, Lease},
         utterances,
         work::{self, Kind},
@@ -106,11 +112,50 @@ impl From<RestError> for Stop {
     }
 }
 
-impl Flow {
+/// Takes up transcripts that are due.
+pub struct Transcription {
+    ledger: Ledger,
+    clock: Arc<TrustedClock>,
+    settings: Settings,
+    liveness: Liveness,
+    bells: Bells,
+    source: Arc<TranscriptSource>,
+    filing: Arc<TranscriptFiling>,
+    twilio: Arc<TwilioAccess>,
+}
+
+impl Transcription {
+    /// One that works with these.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "it needs all of them, and names each"
+    )]
+    pub(in crate::flow) fn new(
+        ledger: Ledger,
+        clock: Arc<TrustedClock>,
+        settings: Settings,
+        liveness: Liveness,
+        bells: Bells,
+        source: Arc<TranscriptSource>,
+        filing: Arc<TranscriptFiling>,
+        twilio: Arc<TwilioAccess>,
+    ) -> Self {
+        Self {
+            ledger,
+            clock,
+            settings,
+            liveness,
+            bells,
+            source,
+            filing,
+            twilio,
+        }
+    }
+
     /// Files what is due until `stop`; what runs then is given `grace`.
-    pub async fn transcribe(self, stop: CancellationToken, grace: Duration) {
+    pub async fn transcribe(self: Arc<Self>, stop: CancellationToken, grace: Duration) {
         while !stop.is_cancelled() {
-            self.beat(Task::Transcripts);
+            self.liveness.beat(Task::Transcripts);
             let step = self.transcribe_some();
             let some = tokio::select! {
                 some = step => some,
@@ -155,7 +200,7 @@ impl Flow {
 
     async fn lease_transcripts(&self) -> Result<Vec<Lease>, Error> {
         let holder = HolderId::random(&mut rand::rng());
-        let mut looking = self.0.ledger.read().await?;
+        let mut looking = self.ledger.read().await?;
         // Asking costs a write; looking does not.
         let now = looking.now().await?;
         if !transcripts::any_due(&mut looking, now).await? {
@@ -164,7 +209,6 @@ impl Flow {
         drop(looking);
         let limit = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
         let leased = self
-            .0
             .ledger
             .unit("transcription.lease_transcripts", async |mut unit| {
                 unit.without_entry("whose the work is");
@@ -177,7 +221,7 @@ impl Flow {
 
     async fn take_up(&self, mut lease: Lease) {
         let kind = lease.origin.kind();
-        self.beat(Task::Transcripts);
+        self.liveness.beat(Task::Transcripts);
         let attempted = AssertUnwindSafe(self.attempt_transcript(&mut lease))
             .catch_unwind()
             .await;
@@ -209,7 +253,7 @@ impl Flow {
     }
 
     async fn attempt_transcript(&self, lease: &mut Lease) -> Result<(), Stop> {
-        let accounts = self.accounts();
+        let accounts = self.twilio.accounts();
         let Some(account) = accounts.get(&lease.account) else {
             if matches!(lease.origin, Origin::Look(_)) {
                 return Err(Stop::Over);
@@ -225,12 +269,21 @@ impl Flow {
             pieces,
         } = match lease.origin.clone() {
             Origin::Intelligence(sid) => {
-                self.of_intelligence(lease, &accounts, account, &sid)
+                self.source
+                    .of_intelligence(lease, &accounts, account, &sid)
                     .await?
             }
-            Origin::Record(sid) => self.of_record(lease, &accounts, account, &sid).await?,
-            Origin::RealTime(sid) => self.of_real_time(lease, &accounts, account, &sid).await?,
-            Origin::Look(sid) => return Err(self.look(lease, account, &sid).await),
+            Origin::Record(sid) => {
+                self.source
+                    .of_record(lease, &accounts, account, &sid)
+                    .await?
+            }
+            Origin::RealTime(sid) => {
+                self.source
+                    .of_real_time(lease, &accounts, account, &sid)
+                    .await?
+            }
+            Origin::Look(sid) => return Err(self.source.look(lease, account, &sid).await),
         };
         let arrived = Arrived {
             lease,
@@ -238,6 +291,7 @@ impl Flow {
             erases: account.delete_source() == DeleteSource::AfterSealing,
         };
         match self
+            .filing
             .file(
                 &Permit::of_vault(Action::Transcribe),
                 Some(arrived),
@@ -257,24 +311,10 @@ impl Flow {
         }
     }
 
-    /// The source has no transcript of this id: not any more, if the vault deleted it there with
-    /// its recording; otherwise perhaps not yet.
-    async fn missing(&self, sid: &str) -> Result<Stop, Stop> {
-        let is_deleted = sources::is_deleted(&mut self.0.ledger.read().await?, sid).await?;
-        Ok(if is_deleted {
-            Stop::Over
-        } else {
-            Stop::Wait {
-                why: "twilio has no such transcript".to_owned(),
-                most: QUEUED,
-            }
-        })
-    }
-
     /// What the queue knows of an attempt that filed nothing.
     async fn give_back(&self, lease: &Lease, stop: Stop) -> Result<(), Error> {
-        let pause = jittered(backoff(lease.attempts, self.0.settings.max_backoff_s));
-        let waited = self.now().since(lease.told_at);
+        let pause = jittered(backoff(lease.attempts, self.settings.max_backoff_s));
+        let waited = self.clock.now().since(lease.told_at);
         let is_late = match &stop {
             Stop::Wait { most, .. } => waited >= *most,
             Stop::Stumbled(_) => waited >= QUEUED,
@@ -282,7 +322,7 @@ impl Flow {
         };
         // What waited too long is given up with its words, which nobody has elsewhere: by a clock
         // that is believed only.
-        let is_given_up = is_late && self.believed().await.is_ok();
+        let is_given_up = is_late && self.clock.believed().await.is_ok();
         let stop = match stop {
             Stop::Wait { why, .. } if !is_given_up => Stop::After(pause, why),
             Stop::Wait { why, most } => Stop::Dead(format!(
@@ -295,10 +335,9 @@ impl Flow {
             other => other,
         };
         let given = self
-            .0
             .ledger
             .unit("transcription.give_back", async |mut unit| {
-                let now = self.now();
+                let now = self.clock.now();
                 if !matches!(stop, Stop::Dead(_)) {
                     unit.without_entry("a transcript that is put off or passed over is no act");
                 }
@@ -313,7 +352,7 @@ impl Flow {
                         let id = lease
                             .source
                             .as_ref()
-                            .map(|source| self.recording_of(lease, source));
+                            .map(|source| self.source.recording_of(lease, source));
                         unit.audit(NewEntry::transcript_dead(
                             now,
                             &lease.origin,
@@ -325,14 +364,18 @@ impl Flow {
                         transcripts::pass(&mut unit, lease).await?;
                         self.drop_pieces(&mut unit, lease).await?;
                         // Nobody needs it any more, here or there.
-                        let at_once = self.accounts().get(&lease.account).is_some_and(|account| {
-                            account.delete_source() == DeleteSource::AfterSealing
-                        });
+                        let at_once =
+                            self.twilio
+                                .accounts()
+                                .get(&lease.account)
+                                .is_some_and(|account| {
+                                    account.delete_source() == DeleteSource::AfterSealing
+                                });
                         if let Some(source) = lease.source.as_ref().filter(|_| at_once) {
                             work::enqueue(
                                 &mut unit,
                                 Kind::Erase,
-                                &[self.recording_of(lease, source)],
+                                &[self.source.recording_of(lease, source)],
                                 now,
                             )
                             .await?;
@@ -352,7 +395,7 @@ impl Flow {
             });
         given.await?;
         if let Stop::Shredded(_) = stop {
-            self.0.bell.notify_one();
+            self.bells.work.notify_one();
         }
         Ok(())
     }

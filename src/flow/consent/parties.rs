@@ -6,15 +6,17 @@
 
 use std::collections::BTreeSet;
 
-use super::{covers, require, seats::seated};
+use super::{covers, effects::Effects, require, seats::seated};
 use crate::{
     evidence::NewEntry,
     flow::{
-        Error, Flow,
+        bells::Bells,
         erasure::quarantine::{News, Settled, Step},
+        error::Error,
+        units::unit_with_keys,
     },
     ledger::{
-        Unit, details,
+        Ledger, Unit, details,
         marks::Marked,
         parties::{self, Naming},
         quarantine::Bearing,
@@ -26,9 +28,10 @@ use crate::{
         id::RevocationId,
         name::LegName,
         subject::{Address, Conversation, Party},
+        time::Clock,
     },
     policy::Permit,
-    vault::Keeping,
+    vault::{Keeping, Vault},
 };
 
 /// The most parties that one request names. A conference at Twilio has at most 250 participants.
@@ -53,7 +56,33 @@ pub(in crate::flow) struct Seated {
     pub(in crate::flow) taken: usize,
 }
 
-impl Flow {
+/// Who took part in conversations.
+pub struct PartyRegister {
+    vault: Vault,
+    ledger: Ledger,
+    clock: Clock,
+    bells: Bells,
+    effects: Effects,
+}
+
+impl PartyRegister {
+    /// One that works with these.
+    pub(in crate::flow) fn new(
+        vault: Vault,
+        ledger: Ledger,
+        clock: Clock,
+        bells: Bells,
+        effects: Effects,
+    ) -> Self {
+        Self {
+            vault,
+            ledger,
+            clock,
+            bells,
+            effects,
+        }
+    }
+
     /// Names parties of a conversation. Naming the same again changes nothing; who was not known
     /// before may be named, who is known stays who they are. All who are named by now.
     ///
@@ -61,7 +90,7 @@ impl Flow {
     /// [`Error::NotFound`] for a permit of another kind, or one that does not cover a recording of
     /// this conversation; [`Error::Invalid`]; [`Error::Conflict`] if somebody else was named at one
     /// of these places.
-    pub async fn name_parties(
+    pub async fn name(
         &self,
         permit: &Permit,
         conversation: &Conversation,
@@ -87,10 +116,10 @@ impl Flow {
             ..Found::at(leg.clone())
         };
         let told: Vec<Found> = named.iter().map(told).collect();
-        self.name(By::Application(permit), conversation, &told, Keeping::Waits)
+        self.seat(By::Application(permit), conversation, &told, Keeping::Waits)
             .await?;
         let all = parties::of(
-            &mut self.0.ledger.read().await?,
+            &mut self.ledger.read().await?,
             std::slice::from_ref(conversation),
         )
         .await?;
@@ -110,7 +139,7 @@ impl Flow {
         keeping: Keeping,
     ) -> Result<Seated, Error> {
         let found = found.get(..MAX_PARTIES).unwrap_or(found);
-        let seated = self.name(By::Vault, conversation, found, keeping).await?;
+        let seated = self.seat(By::Vault, conversation, found, keeping).await?;
         if seated.taken > 0 {
             tracing::warn!(
                 %conversation, taken = seated.taken,
@@ -121,7 +150,7 @@ impl Flow {
     }
 
     /// The one way in.
-    async fn name(
+    async fn seat(
         &self,
         by: By<'_>,
         conversation: &Conversation,
@@ -138,20 +167,30 @@ impl Flow {
             actor,
             narrows: true,
         };
-        let (seated, mut settled, next, again) = self
-            .unit_with_keys("parties.name_parties", async |mut unit| {
+        let (seated, mut settled, next, again) = unit_with_keys(
+            &self.ledger,
+            &self.vault,
+            "parties.name_parties",
+            async |mut unit| {
                 self.name_in_a_unit(&mut unit, by, conversation, told, keeping, &news)
                     .await
-            })
+            },
+        )
+        .await?;
+        self.bells.journal.notify_one();
+        self.effects
+            .quarantine
+            .settle_rest(&news, next, &mut settled)
             .await?;
-        self.0.journal_bell.notify_one();
-        self.settle_rest(&news, next, &mut settled).await?;
-        self.reclassify_conversation(conversation).await?;
+        self.effects
+            .reclassification
+            .reclassify_conversation(conversation)
+            .await?;
         match by {
-            By::Application(_) => self.continue_for_a_while(&again).await,
+            By::Application(_) => self.effects.revocations.continue_for_a_while(&again).await,
             // In the middle of the source's request, or of a fetch: whoever is revoked, it is not
             // for those to work on it.
-            By::Vault => self.0.revocation_bell.notify_one(),
+            By::Vault => self.bells.revocations.notify_one(),
         }
         Ok(seated)
     }
@@ -165,7 +204,7 @@ impl Flow {
         keeping: Keeping,
         news: &News,
     ) -> Result<(Seated, Settled, Option<Step>, Vec<RevocationId>), Error> {
-        let now = self.now();
+        let now = self.clock.now();
         details::lock(unit, conversation).await?;
         let (told, taken) = match by {
             By::Application(permit) => {
@@ -177,7 +216,7 @@ impl Flow {
                     .await?
                     .remove(conversation)
                     .unwrap_or_default();
-                seated(&known, told, |address| self.0.vault.subject(address))
+                seated(&known, told, |address| self.vault.subject(address))
             }
         };
         let party = |found: &Found| Party {
@@ -185,7 +224,7 @@ impl Flow {
             subject: found
                 .address
                 .as_ref()
-                .map(|address| self.0.vault.subject(address)),
+                .map(|address| self.vault.subject(address)),
             channel: found.channel,
         };
         let named: Vec<Party> = told.iter().map(party).collect();
@@ -200,7 +239,6 @@ impl Flow {
             }
         };
         let kept = self
-            .0
             .vault
             .keep_details(unit, conversation, &told, keeping, now)
             .await?;
@@ -209,7 +247,11 @@ impl Flow {
         let mut again = Vec::new();
         if changed > 0 || kept {
             again = revocations::reach_again(unit, conversation, now).await?;
-            let (mut entries, step) = self.settle(unit, news, self.first_step(), now).await?;
+            let (mut entries, step) = self
+                .effects
+                .quarantine
+                .settle(unit, news, self.effects.quarantine.first_step(), now)
+                .await?;
             (settled, next) = (Settled::of(&entries), step);
             let known = named.iter().filter(|party| party.subject.is_some()).count();
             entries.insert(
@@ -236,14 +278,14 @@ impl Flow {
     /// Who takes part in a conversation, as far as it was told.
     ///
     /// # Errors
-    /// As [`Self::name_parties`].
-    pub async fn parties(
+    /// As [`Self::name`].
+    pub async fn of(
         &self,
         permit: &Permit,
         conversation: &Conversation,
     ) -> Result<Vec<Party>, Error> {
         require(permit)?;
-        let mut tx = self.0.ledger.read().await?;
+        let mut tx = self.ledger.read().await?;
         covers(&mut tx, permit, std::slice::from_ref(conversation)).await?;
         Ok(parties::of(&mut tx, std::slice::from_ref(conversation))
             .await?

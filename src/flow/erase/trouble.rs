@@ -5,15 +5,16 @@
 
 use std::time::Duration;
 
-use super::super::{
-    Error, Flow,
-    work::{Verdict, backoff, jittered},
-};
+use super::SourceDeletion;
 use crate::{
+    flow::{
+        error::Error,
+        patience::{Verdict, backoff, jittered},
+    },
     ledger::{self, work::Lease},
     model::time::Timestamp,
     twilio::RestError,
-    vault,
+    vault::{self},
 };
 
 /// What the reason of work begins with that waits for somebody; `status` finds it by that.
@@ -61,11 +62,11 @@ impl From<ledger::Error> for Trouble {
     }
 }
 
-impl Flow {
+impl SourceDeletion {
     /// What to do with work at the source that could not be done. It is never set aside; when it
     /// takes long, that is said loudly.
     pub(super) fn bear(&self, lease: &Lease, trouble: Trouble) -> (Verdict, String) {
-        let longest = self.0.settings.max_backoff_s;
+        let longest = self.settings.max_backoff_s;
         let (verdict, why) = match trouble {
             Trouble::Ours(Error::Vault(vault::Error::Ledger(error @ ledger::Error::Stale(_)))) => {
                 return (Verdict::NotOurs, error.to_string());
@@ -73,7 +74,7 @@ impl Flow {
             Trouble::Ours(error) => (Verdict::Later, error.to_string()),
             Trouble::Until(at, why) => {
                 return (
-                    Verdict::After(at.since(self.now()).max(Duration::from_secs(1))),
+                    Verdict::After(at.since(self.clock.now()).max(Duration::from_secs(1))),
                     why.to_owned(),
                 );
             }
@@ -93,7 +94,7 @@ impl Flow {
                 format!("{STUCK}{why}"),
             ),
         };
-        if why.starts_with(STUCK) || lease.attempts >= self.0.settings.attempts.into() {
+        if why.starts_with(STUCK) || lease.attempts >= self.settings.attempts.into() {
             metrics::counter!("recvault_source_stuck_total").increment(1);
             tracing::error!(recording = %lease.recording, attempts = lease.attempts, why, "copies at the source could not be deleted");
         }

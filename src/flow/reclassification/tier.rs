@@ -1,13 +1,14 @@
 //! A recording goes to another tier.
 
-use crate::flow::{Error, Flow};
+use super::Reclassification;
 use crate::{
+    flow::{error::Error, units::journal_or_warn},
     ledger::recordings,
     model::{id::RecordingId, name::Tier, recording::Recording},
     policy::{Action, Permit},
 };
 
-impl Flow {
+impl Reclassification {
     /// Moves a recording to a tier of the policy; with `dry_run` only says what would be moved.
     /// Whether anything was, or would be.
     ///
@@ -24,7 +25,6 @@ impl Flow {
             return Err(Error::NotFound);
         }
         if !self
-            .0
             .rulebook
             .current()
             .document()
@@ -34,13 +34,13 @@ impl Flow {
         {
             return Err(Error::Invalid(format!("the policy has no tier `{to}`")));
         }
-        let recording = recordings::find(&mut self.0.ledger.read().await?, id)
+        let recording = recordings::find(&mut self.ledger.read().await?, id)
             .await?
             .ok_or(Error::NotFound)?;
         let moves = recording.tier != *to;
         if moves && !dry_run {
-            self.0.vault.move_to(permit, &recording, to).await?;
-            self.journal_or_warn(false).await;
+            self.vault.move_to(permit, &recording, to).await?;
+            journal_or_warn(&self.vault, false).await;
         }
         Ok((recording, moves))
     }

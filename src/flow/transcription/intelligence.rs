@@ -1,7 +1,9 @@
 //! Transcripts of Conversational Intelligence: fetched with all their sentences, and brought into
 //! the house's form.
 
-use super::{Flow, Found, QUEUED, Stop, legs::Legs, place::standing, real_time::best};
+use super::{
+    Found, QUEUED, Stop, legs::Legs, place::standing, real_time::best, source::TranscriptSource,
+};
 use crate::{
     ledger::transcripts::Lease,
     model::{
@@ -18,7 +20,7 @@ use crate::{
 /// What wrote it down.
 const SOURCE: &str = "twilio-intelligence";
 
-impl Flow {
+impl TranscriptSource {
     pub(super) async fn of_intelligence(
         &self,
         lease: &mut Lease,
@@ -26,7 +28,7 @@ impl Flow {
         account: &Account,
         sid: &TranscriptSid,
     ) -> Result<Found, Stop> {
-        let told = match self.0.client.transcript(account, sid).await {
+        let told = match self.twilio.client.transcript(account, sid).await {
             // The webhook may be ahead of what can be read.
             Err(RestError::NotFound) => return Err(self.missing(sid.as_str()).await?),
             told => told?,
@@ -34,7 +36,6 @@ impl Flow {
         is_ready(&told)?;
         let (recording, shift_ms) = self.source_of(lease, accounts, account, &told).await?;
         if self
-            .0
             .vault
             .outdoes(&recording, lease)
             .await
@@ -43,7 +44,7 @@ impl Flow {
             return Err(Stop::Outdone);
         }
         let sentences = self
-            .0
+            .twilio
             .client
             .sentences(account, sid, accounts.fetch_redacted())
             .await?;

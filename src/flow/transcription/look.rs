@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Flow, Stop};
+use super::{Stop, source::TranscriptSource};
 use crate::{
     ledger::{
         recordings,
@@ -13,25 +13,14 @@ use crate::{
         origin::Origin,
         recording::{Recording, State},
         sid::RecordingSid,
-        time::Timestamp,
     },
     twilio::{Account, RestError, rest::List},
 };
 
-/// When the vault looks first: a short recording is transcribed by then.
-const SOON: Duration = Duration::from_secs(600);
 /// When it looks last, after the recording was sealed.
 const LATE: Duration = Duration::from_secs(6 * 3600);
 
-impl Flow {
-    /// When to look for transcripts of a recording that is sealed now; `None` if the account does
-    /// not want that.
-    pub(in crate::flow) fn look_at(&self, account: &Account) -> Option<Timestamp> {
-        account
-            .fetches_transcripts()
-            .then(|| self.now().after(SOON))
-    }
-
+impl TranscriptSource {
     /// Enters every transcript that the source has of a recording and the vault does not know, so
     /// that it is fetched and filed. How many.
     ///
@@ -41,7 +30,7 @@ impl Flow {
         &self,
         recording: &Recording,
     ) -> Result<usize, LookError> {
-        let accounts = self.accounts();
+        let accounts = self.twilio.accounts();
         let account = accounts
             .get(&recording.account)
             .filter(|account| account.fetches_transcripts());
@@ -60,8 +49,9 @@ impl Flow {
         let is_bad = |status: &str| matches!(status, "failed" | "canceled" | "error");
         // Two products: where one refuses, what the other has made is found all the same.
         let by_intelligence =
-            none_if_not_there(self.0.client.transcripts_of(account, source).await);
-        let by_record = none_if_not_there(self.0.client.transcriptions_of(account, source).await);
+            none_if_not_there(self.twilio.client.transcripts_of(account, source).await);
+        let by_record =
+            none_if_not_there(self.twilio.client.transcriptions_of(account, source).await);
         for transcript in by_intelligence
             .iter()
             .flatten()
@@ -80,9 +70,9 @@ impl Flow {
         if made.is_empty() {
             return refused.map_or(Ok(0), |error| Err(error.into()));
         }
-        let entered = self.0.ledger.unit("look.find_made", async |mut unit| {
+        let entered = self.ledger.unit("look.find_made", async |mut unit| {
             unit.without_entry("what is found waits until it is filed");
-            let now = self.now();
+            let now = self.clock.now();
             let mut new = 0;
             for origin in &made {
                 new += usize::from(
@@ -105,7 +95,7 @@ impl Flow {
         let again = |pause: Duration| Stop::After(pause, "it is looked for once more".to_owned());
         let found = async {
             let recording = recordings::find(
-                &mut self.0.ledger.read().await?,
+                &mut self.ledger.read().await?,
                 self.recording_of(lease, source),
             )
             .await?;
@@ -116,7 +106,7 @@ impl Flow {
                 None => Ok::<_, LookError>(None),
             }
         };
-        let age = self.now().since(lease.told_at);
+        let age = self.clock.now().since(lease.told_at);
         match found.await {
             Ok(Some(_)) if age < LATE => again(LATE - age),
             Ok(_) => Stop::Over,

@@ -1,8 +1,9 @@
 //! Transcriptions of `<Record transcribe="true">`: one text, from the beginning to the end.
 
 use super::{
-    Flow, Found, QUEUED, Stop,
+    Found, QUEUED, Stop,
     intelligence::{cut, language},
+    source::TranscriptSource,
 };
 use crate::{
     ledger::transcripts::Lease,
@@ -18,7 +19,7 @@ const SOURCE: &str = "twilio-record";
 /// The only language there is for it.
 const LANGUAGE: &str = "en-US";
 
-impl Flow {
+impl TranscriptSource {
     pub(super) async fn of_record(
         &self,
         lease: &mut Lease,
@@ -26,7 +27,7 @@ impl Flow {
         account: &Account,
         sid: &TranscriptionSid,
     ) -> Result<Found, Stop> {
-        let told = match self.0.client.transcription(account, sid).await {
+        let told = match self.twilio.client.transcription(account, sid).await {
             Err(RestError::NotFound) => return Err(self.missing(sid.as_str()).await?),
             told => told?,
         };
@@ -51,7 +52,6 @@ impl Flow {
         })?;
         let recording = self.place(lease, accounts, account, &source).await?;
         if self
-            .0
             .vault
             .outdoes(&recording, lease)
             .await

@@ -4,14 +4,15 @@
 //! INVARIANT: who works on one has it by a lease, and moves its cursor only from where it found it.
 //! Two who do the same at once do it once.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::Revocations;
 use crate::{
     evidence::{NewEntry, ShredReason},
-    flow::{Error, Flow, Task},
+    flow::{error::Error, liveness::Task},
     ledger::{
         self, Term, holds,
         marks::Marked,
@@ -44,7 +45,7 @@ pub struct Continued {
     pub revocations: u64,
 }
 
-impl Flow {
+impl Revocations {
     /// Works on a revocation that this process began, until it is done.
     ///
     /// # Errors
@@ -52,12 +53,12 @@ impl Flow {
     /// inside if all is done and the store cannot be written.
     pub async fn go_on(&self, id: RevocationId, say: SayCount<'_>) -> Result<(), Error> {
         loop {
-            let found = revocations::find(&mut self.0.ledger.read().await?, id).await?;
+            let found = revocations::find(&mut self.ledger.read().await?, id).await?;
             let Some(revocation) = found.filter(|revocation| !revocation.is_done) else {
                 break;
             };
             let ids = revocations::reached(
-                &mut self.0.ledger.read().await?,
+                &mut self.ledger.read().await?,
                 &revocation,
                 revocation.cursor,
                 AT_ONCE,
@@ -66,7 +67,7 @@ impl Flow {
             match ids.last() {
                 Some(last) => {
                     self.deal_with(&revocation, &ids, say).await?;
-                    let advanced = self.0.ledger.unit("revocation.go_on", async |mut unit| {
+                    let advanced = self.ledger.unit("revocation.go_on", async |mut unit| {
                         unit.without_entry("how far the work came");
                         let until = Term::begin(&mut unit, LEASE).await?.until();
                         // Where the cursor moved meanwhile, the next look finds what is left.
@@ -79,7 +80,7 @@ impl Flow {
         }
         // Once, behind everything: a store that is away keeps nothing from being shredded, only
         // from being told.
-        Ok(self.0.vault.make_durable().await?)
+        Ok(self.vault.make_durable().await?)
     }
 
     /// Works on a revocation for so long at most, and leaves the rest to whoever comes next.
@@ -90,16 +91,13 @@ impl Flow {
         if let Ok(done) = tokio::time::timeout(patience, self.go_on(id, &|_| {})).await {
             return done;
         }
-        let released = self
-            .0
-            .ledger
-            .unit("revocation.go_on_for", async |mut unit| {
-                unit.without_entry("whose the work is");
-                let now = unit.now().await?;
-                revocations::release(&mut unit, id, now).await
-            });
+        let released = self.ledger.unit("revocation.go_on_for", async |mut unit| {
+            unit.without_entry("whose the work is");
+            let now = unit.now().await?;
+            revocations::release(&mut unit, id, now).await
+        });
         released.await?;
-        Ok(self.0.vault.make_durable().await?)
+        Ok(self.vault.make_durable().await?)
     }
 
     /// Takes up what waits: recordings that holds have released, and revocations that nobody is at
@@ -107,21 +105,21 @@ impl Flow {
     ///
     /// # Errors
     /// The ledger's; what was done stays, and the rest waits.
-    pub async fn continue_revocations(&self) -> Result<Continued, Error> {
+    pub async fn continue_all(&self) -> Result<Continued, Error> {
         let mut continued = Continued::default();
         let mut failed = None;
         match self.shred_released().await {
             Ok(released) => continued.released = released,
             Err(error) => failed = Some(error),
         }
-        let mut looking = self.0.ledger.read().await?;
+        let mut looking = self.ledger.read().await?;
         let term = Term::begin(&mut looking, LEASE).await?;
         let due = revocations::due(&mut looking, term, TAKEN_UP).await?;
         drop(looking);
         for id in due {
             // One that cannot go on, and a store that is away, are no reason for the others to
             // wait.
-            match self.take_up_revocation(id).await {
+            match self.take_up(id).await {
                 Ok(is_ours) => continued.revocations += u64::from(is_ours),
                 Err(error) => failed = failed.or(Some(error)),
             }
@@ -130,17 +128,17 @@ impl Flow {
     }
 
     /// Works on a revocation until it is done, if nobody else does; whether it was ours.
-    async fn take_up_revocation(&self, id: RevocationId) -> Result<bool, Error> {
-        let is_ours = self.take_revocation(id).await?;
+    async fn take_up(&self, id: RevocationId) -> Result<bool, Error> {
+        let is_ours = self.take(id).await?;
         if is_ours {
-            self.go_on(id, &|_| self.beat(Task::Revocations)).await?;
+            self.go_on(id, &|_| self.liveness.beat(Task::Revocations))
+                .await?;
         }
         Ok(is_ours)
     }
 
-    async fn take_revocation(&self, id: RevocationId) -> Result<bool, Error> {
+    async fn take(&self, id: RevocationId) -> Result<bool, Error> {
         let taken = self
-            .0
             .ledger
             .unit("revocation.take_revocation", async |mut unit| {
                 unit.without_entry("whose the work is");
@@ -160,7 +158,7 @@ impl Flow {
                 break;
             }
             let done = async {
-                if self.take_revocation(*id).await? {
+                if self.take(*id).await? {
                     self.go_on_for(*id, left).await
                 } else {
                     Ok(())
@@ -170,16 +168,16 @@ impl Flow {
                 tracing::warn!(%error, revocation = %id, "a revocation does not go on");
             }
         }
-        self.0.revocation_bell.notify_one();
+        self.bells.revocations.notify_one();
     }
 
     /// Takes up what waits again and again until `stop`.
-    pub async fn watch_revocations(self, stop: CancellationToken) {
+    pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            self.beat(Task::Revocations);
+            self.liveness.beat(Task::Revocations);
             let continued = tokio::select! {
                 () = stop.cancelled() => return,
-                continued = self.continue_revocations() => continued,
+                continued = self.continue_all() => continued,
             };
             if let Err(error) = continued {
                 tracing::warn!(%error, "revocations do not go on");
@@ -187,7 +185,7 @@ impl Flow {
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.0.revocation_bell.notified() => {}
+                () = self.bells.revocations.notified() => {}
                 () = tokio::time::sleep(PACE) => {}
             }
         }
@@ -196,7 +194,7 @@ impl Flow {
     /// Shreds what is closed and what no hold keeps any more; how many.
     pub(in crate::flow) async fn shred_released(&self) -> Result<u64, Error> {
         let mut by_reason: BTreeMap<String, (ShredReason, Vec<RecordingId>)> = BTreeMap::new();
-        let released = holds::released(&mut self.0.ledger.read().await?, TAKEN_UP).await?;
+        let released = holds::released(&mut self.ledger.read().await?, TAKEN_UP).await?;
         for (id, reason) in released {
             by_reason
                 .entry(reason.to_string())
@@ -209,13 +207,14 @@ impl Flow {
         }
         let mut all = Undurable::nothing();
         for (reason, ids) in by_reason.into_values() {
-            let recordings = recordings::find_all(&mut self.0.ledger.read().await?, &ids).await?;
-            all = all.and(self.silenced(
+            let recordings = recordings::find_all(&mut self.ledger.read().await?, &ids).await?;
+            all = all.and(self.shredding.silenced(
                 &recordings,
-                self.0.vault.shred_released(&recordings, &reason).await,
+                self.vault.shred_released(&recordings, &reason).await,
             ));
         }
         Ok(self
+            .shredding
             .tell(all)
             .await?
             .shredded
@@ -231,28 +230,27 @@ impl Flow {
         say: SayCount<'_>,
     ) -> Result<(), Error> {
         let (gone, stay) = self.split(revocation, ids).await?;
-        self.silenced(&gone, self.0.vault.revoke(revocation, &gone, say).await)
+        self.shredding
+            .silenced(&gone, self.vault.revoke(revocation, &gone, say).await)
             .kept()?;
-        let closed = self.0.vault.close_to(revocation, &stay, say).await;
+        let closed = self.vault.close_to(revocation, &stay, say).await;
         // All of them: who hears one for another purpose may come again.
-        for recording in &stay {
-            self.0.streams.silence(recording.id);
-        }
+        self.shredding.silence(&stay);
         Ok(closed?)
     }
 
     /// Signs the receipt for the whole, unless something was reached meanwhile.
     async fn finish(&self, revocation: &Revocation) -> Result<(), Error> {
         let id = revocation.id;
-        let now = self.now();
-        let finished = self.0.ledger.unit("work.finish", async |mut unit| {
+        let now = self.clock.now();
+        let finished = self.ledger.unit("work.finish", async |mut unit| {
             if !revocations::lock(&mut unit, id, revocation.cursor).await? {
                 unit.abandon();
                 return Ok::<_, ledger::Error>(());
             }
             let counts = revocations::count(&mut unit, id).await?;
             let receipts = revocations::receipts(&mut unit, id).await?;
-            let jws = self.0.vault.attest(revocation, counts, &receipts, now);
+            let jws = self.vault.attest(revocation, counts, &receipts, now);
             revocations::finish(&mut unit, id, &jws, now).await?;
             unit.mark(Marked::Revocation, &[id], now);
             unit.audit(NewEntry::revocation_done(
