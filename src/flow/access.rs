@@ -329,7 +329,6 @@ pub struct Access {
 }
 
 impl Access {
-    /// One that works with these.
     pub(in crate::flow) fn new(ledger: Ledger, rulebook: Arc<Rulebook>, clock: Clock) -> Self {
         Self {
             ledger,

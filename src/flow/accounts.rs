@@ -52,7 +52,6 @@ pub struct AccountReview {
 }
 
 impl AccountReview {
-    /// One that works with these.
     pub(in crate::flow) fn new(ledger: Ledger, clock: Clock, twilio: Arc<TwilioAccess>) -> Self {
         Self {
             ledger,

@@ -64,7 +64,6 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// One that works with these.
     pub(in crate::flow) fn new(ledger: Ledger) -> Self {
         Self { ledger }
     }

@@ -93,7 +93,6 @@ pub struct ConsentRegister {
 }
 
 impl ConsentRegister {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         vault: Vault,
         ledger: Ledger,

@@ -29,7 +29,7 @@ use crate::{
         artefact::Artefact,
         recording::{Recording, State},
     },
-    store::{self},
+    store,
     twilio::{Account, DeleteSource},
     vault::{self, Vault},
 };
@@ -45,7 +45,6 @@ pub(in crate::flow) struct SourceDeletion {
 }
 
 impl SourceDeletion {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         vault: Vault,
         ledger: Ledger,

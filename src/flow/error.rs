@@ -8,8 +8,7 @@ use crate::{
         time::Timestamp,
     },
     policy::Denial,
-    store,
-    vault::{self},
+    store, vault,
 };
 
 /// A story's error.

@@ -130,7 +130,6 @@ pub struct Exports {
 }
 
 impl Exports {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         vault: Vault,
         ledger: Ledger,
@@ -286,5 +285,17 @@ impl Exports {
             Ok::<_, ledger::Error>(())
         });
         Ok(noted.await?)
+    }
+}
+
+/// How a story's error ends a stream.
+fn ended(error: Error) -> Ended {
+    match error {
+        Error::Shredded { .. } | Error::NotFound => Ended::Shredded,
+        Error::Denied(_) => Ended::Refused,
+        other => {
+            tracing::error!(error = %other, "an archive broke off");
+            Ended::Broken
+        }
     }
 }

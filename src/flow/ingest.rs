@@ -1,5 +1,6 @@
 //! Ingest: a callback is accepted, its media fetched, sealed and stored.
 
+pub(super) mod failure;
 pub(super) mod fetching;
 pub(super) mod keep;
 pub(super) mod parties;
@@ -27,7 +28,6 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         vault: Vault,
         rulebook: Arc<Rulebook>,

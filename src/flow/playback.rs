@@ -88,7 +88,6 @@ pub struct Playback {
 }
 
 impl Playback {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         vault: Vault,
         ledger: Ledger,

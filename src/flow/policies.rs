@@ -222,7 +222,6 @@ pub struct Policies {
 }
 
 impl Policies {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         vault: Vault,
         ledger: Ledger,

@@ -31,7 +31,6 @@ pub struct Reclassification {
 }
 
 impl Reclassification {
-    /// One that works with these.
     pub(in crate::flow) fn new(vault: Vault, ledger: Ledger, rulebook: Arc<Rulebook>) -> Self {
         Self {
             vault,

@@ -114,7 +114,6 @@ pub struct Reconciliation {
 }
 
 impl Reconciliation {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         vault: Vault,
         ledger: Ledger,

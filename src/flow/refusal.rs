@@ -13,7 +13,7 @@ use crate::{
         time::Timestamp,
     },
     policy::{Denial, Facts},
-    vault::{self},
+    vault,
 };
 
 /// Writes a refusal down and turns it into what the asker may know.

@@ -74,7 +74,6 @@ pub struct Monitoring {
 }
 
 impl Monitoring {
-    /// One that works with these.
     #[expect(
         clippy::too_many_arguments,
         reason = "it needs all of them, and names each"

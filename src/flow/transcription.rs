@@ -2,7 +2,7 @@
 //!
 //! Owns the queue: which are due, how patiently each is waited for, and what becomes of it in the
 //! end. What each kind says and how it is put together is below. Refuses to know how a transcript
-//! is sealed: [`Flow::file`] is the only way in.
+//! is sealed: [`TranscriptFiling`] is the only way in.
 //!
 //! INVARIANT: what was said is fetched only when its recording is sealed and has no better
 //! transcript; nothing that is waited for holds a word of it, except pieces of a running call,
@@ -16,6 +16,7 @@ mod place;
 mod real_time;
 mod record;
 pub(super) mod source;
+mod text;
 pub(super) mod told;
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -30,7 +31,6 @@ use super::{
     error::Error,
     liveness::{Liveness, Task},
     patience::{Settings, backoff, jittered},
-    twilio_access::TwilioAccess,
 };
 use crate::{
     evidence::NewEntry,
@@ -121,15 +121,9 @@ pub struct Transcription {
     bells: Bells,
     source: Arc<TranscriptSource>,
     filing: Arc<TranscriptFiling>,
-    twilio: Arc<TwilioAccess>,
 }
 
 impl Transcription {
-    /// One that works with these.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "it needs all of them, and names each"
-    )]
     pub(in crate::flow) fn new(
         ledger: Ledger,
         clock: Arc<TrustedClock>,
@@ -138,7 +132,6 @@ impl Transcription {
         bells: Bells,
         source: Arc<TranscriptSource>,
         filing: Arc<TranscriptFiling>,
-        twilio: Arc<TwilioAccess>,
     ) -> Self {
         Self {
             ledger,
@@ -148,7 +141,6 @@ impl Transcription {
             bells,
             source,
             filing,
-            twilio,
         }
     }
 
@@ -253,7 +245,7 @@ impl Transcription {
     }
 
     async fn attempt_transcript(&self, lease: &mut Lease) -> Result<(), Stop> {
-        let accounts = self.twilio.accounts();
+        let accounts = self.source.twilio.accounts();
         let Some(account) = accounts.get(&lease.account) else {
             if matches!(lease.origin, Origin::Look(_)) {
                 return Err(Stop::Over);
@@ -364,13 +356,14 @@ impl Transcription {
                         transcripts::pass(&mut unit, lease).await?;
                         self.drop_pieces(&mut unit, lease).await?;
                         // Nobody needs it any more, here or there.
-                        let at_once =
-                            self.twilio
-                                .accounts()
-                                .get(&lease.account)
-                                .is_some_and(|account| {
-                                    account.delete_source() == DeleteSource::AfterSealing
-                                });
+                        let at_once = self
+                            .source
+                            .twilio
+                            .accounts()
+                            .get(&lease.account)
+                            .is_some_and(|account| {
+                                account.delete_source() == DeleteSource::AfterSealing
+                            });
                         if let Some(source) = lease.source.as_ref().filter(|_| at_once) {
                             work::enqueue(
                                 &mut unit,

@@ -13,7 +13,10 @@ use super::{
     erase::SourceDeletion,
     erasure::shredding::Shredding,
     error::Error,
-    ingest::fetching::{FetchFailure, Fetched, Fetching},
+    ingest::{
+        failure::FetchFailure,
+        fetching::{Fetched, Fetching},
+    },
     liveness::{Liveness, Task},
     patience::{Settings, Verdict, backoff, drop_work, jittered},
     transcription::Transcription,
@@ -26,7 +29,7 @@ use crate::{
     },
     model::{id::HolderId, time::Clock},
     twilio::{FetchError, RestError},
-    vault::{self},
+    vault,
 };
 
 /// No lease and no pause is longer than this, unless the settings say so.
@@ -55,7 +58,6 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         ledger: Ledger,
         clock: Clock,

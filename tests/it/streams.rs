@@ -98,17 +98,7 @@ async fn listeners_are_cut_off_when_their_recording_is_shredded(database: Databa
         Listener::begin(&vault, &path).await,
     ];
     let mut unconcerned = Listener::begin(&vault, &vault.audio(other.id).await).await;
-    assert_eq!(
-        vault
-            .process
-            .flow
-            .monitoring
-            .status()
-            .await
-            .unwrap()
-            .streams,
-        3
-    );
+    assert_eq!(running(&vault).await, 3);
     assert_eq!(vault.shred(recorded.id).await.status, 200);
     for listener in &mut listeners {
         listener.is_cut_off(&recorded).await;
@@ -152,15 +142,7 @@ async fn listeners_are_cut_off_when_another_process_shreds_by(clock: Clock, data
     assert_eq!(shredded.status, 200, "{shredded:?}");
     let since = Instant::now();
     until("the watch has seen the fence", async || {
-        vault
-            .process
-            .flow
-            .monitoring
-            .status()
-            .await
-            .unwrap()
-            .streams
-            == 0
+        running(&vault).await == 0
     })
     .await;
     assert!(
@@ -244,6 +226,12 @@ on_both_databases!(
     listeners_are_cut_off_even_if_the_clock_of_that_process_is_hours_behind,
     listeners_are_cut_off_when_the_ledger_cannot_be_asked,
 );
+
+/// How many streams run.
+async fn running(vault: &World) -> usize {
+    let status = vault.process.flow.monitoring.status().await;
+    status.unwrap().streams
+}
 
 #[tokio::test]
 async fn what_still_runs_while_the_service_stops_is_silenced_too() {
@@ -390,17 +378,7 @@ async fn a_listener_is_cut_off_when_the_grant_ends() {
     let mut listener = Listener::begin(&vault, &vault.audio(recorded.id).await).await;
     vault.clock.advance(Duration::from_secs(3600));
     listener.is_cut_off(&recorded).await;
-    assert_eq!(
-        vault
-            .process
-            .flow
-            .monitoring
-            .status()
-            .await
-            .unwrap()
-            .streams,
-        0
-    );
+    assert_eq!(running(&vault).await, 0);
 }
 
 #[tokio::test]
@@ -445,30 +423,9 @@ async fn a_listener_who_leaves_is_forgotten() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.sealed_wav(long()).await;
     let listener = Listener::begin(&vault, &vault.audio(recorded.id).await).await;
-    assert_eq!(
-        vault
-            .process
-            .flow
-            .monitoring
-            .status()
-            .await
-            .unwrap()
-            .streams,
-        1
-    );
+    assert_eq!(running(&vault).await, 1);
     drop(listener);
-    until("the stream is over", async || {
-        vault
-            .process
-            .flow
-            .monitoring
-            .status()
-            .await
-            .unwrap()
-            .streams
-            == 0
-    })
-    .await;
+    until("the stream is over", async || running(&vault).await == 0).await;
 }
 
 /// The narrow place: the key is in hand, no byte has left yet, and the shred comes in between.

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use super::{Api, Problem, Signed};
+use super::{Api, Problem, signed::Signed};
 use crate::{
     flow::{Instruction, Over, Then},
     policy::{Rules, Spoken},

@@ -2,7 +2,7 @@
 
 use axum::{extract::State, http::StatusCode};
 
-use super::Signed;
+use super::signed::Signed;
 use crate::{
     api::{Api, Problem},
     twilio::{IntelligenceEvent, RealTimeEvent, TranscriptionCallback, signature::Verified},

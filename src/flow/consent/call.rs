@@ -20,7 +20,11 @@ mod answer;
 use std::{sync::Arc, time::Duration};
 
 use self::answer::{Given, understand};
-use super::{About, ConsentRegister, NewStatement, parties::PartyRegister};
+use super::{
+    ConsentRegister,
+    parties::PartyRegister,
+    statement::{About, NewStatement},
+};
 use crate::{
     flow::{error::Error, twilio_access::TwilioAccess},
     ledger::{Ledger, consents, parties},
@@ -101,7 +105,6 @@ pub struct CallConsent {
 }
 
 impl CallConsent {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         ledger: Ledger,
         rulebook: Arc<Rulebook>,

@@ -54,7 +54,6 @@ pub struct Corrections {
 }
 
 impl Corrections {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         vault: Vault,
         ledger: Ledger,

@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use super::{About, ConsentRegister, NewStatement};
+use super::{
+    ConsentRegister,
+    statement::{About, NewStatement},
+};
 use crate::{
     flow::error::Error,
     ledger::{Ledger, parties},
@@ -32,7 +35,6 @@ pub struct MessageConsent {
 }
 
 impl MessageConsent {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         vault: Vault,
         ledger: Ledger,

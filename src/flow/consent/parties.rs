@@ -66,7 +66,6 @@ pub struct PartyRegister {
 }
 
 impl PartyRegister {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         vault: Vault,
         ledger: Ledger,

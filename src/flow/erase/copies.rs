@@ -19,7 +19,7 @@ use std::{
 };
 
 use self::delete::object_name;
-use super::{SourceDeletion, Trouble};
+use super::{SourceDeletion, trouble::Trouble};
 use crate::{
     ledger::sources,
     model::{

@@ -14,7 +14,7 @@ use crate::{
     ledger::{self, work::Lease},
     model::time::Timestamp,
     twilio::RestError,
-    vault::{self},
+    vault,
 };
 
 /// What the reason of work begins with that waits for somebody; `status` finds it by that.

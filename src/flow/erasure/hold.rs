@@ -76,7 +76,6 @@ pub struct LegalHolds {
 }
 
 impl LegalHolds {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         vault: Vault,
         ledger: Ledger,

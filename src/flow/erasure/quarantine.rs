@@ -68,7 +68,6 @@ pub struct Quarantine {
 }
 
 impl Quarantine {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         ledger: Ledger,
         rulebook: Arc<Rulebook>,

@@ -122,7 +122,6 @@ pub struct RetentionEnforcement {
 }
 
 impl RetentionEnforcement {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         vault: Vault,
         ledger: Ledger,

@@ -36,7 +36,6 @@ pub struct Revocations {
 }
 
 impl Revocations {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         vault: Vault,
         ledger: Ledger,

@@ -30,7 +30,6 @@ pub struct Shredding {
 }
 
 impl Shredding {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         vault: Vault,
         ledger: Ledger,

@@ -11,16 +11,15 @@ use futures_util::{Stream, StreamExt as _};
 use serde_json::{Value, json};
 
 use super::{
-    Exports, Plan, listening,
+    Exports, Plan, ended, listening,
     tar::{self, Out},
 };
 use crate::{
     flow::{
-        Heard,
         asking::Circumstances,
         error::Error,
         guard::Guarded,
-        playback::{Given, reading::Form},
+        playback::{Given, Heard, reading::Form},
         refusal::refuse,
         streams::Ended,
     },
@@ -33,7 +32,7 @@ use crate::{
         recording::Recording,
     },
     policy::{Decision, Grant, decide},
-    vault::{self},
+    vault,
 };
 
 /// Statements looked up at a time.
@@ -45,18 +44,6 @@ pub(super) fn stream(
     plan: Plan,
 ) -> Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send> {
     tar::stream(plan.made_at, move |out| write(exports, plan, out))
-}
-
-/// How a story's error ends a stream.
-pub(super) fn ended(error: Error) -> Ended {
-    match error {
-        Error::Shredded { .. } | Error::NotFound => Ended::Shredded,
-        Error::Denied(_) => Ended::Refused,
-        other => {
-            tracing::error!(error = %other, "an archive broke off");
-            Ended::Broken
-        }
-    }
 }
 
 async fn write(exports: Exports, plan: Plan, mut out: Out) -> Result<(), Ended> {

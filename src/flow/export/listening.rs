@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Exports, Plan, tar::Out};
+use super::{Exports, Plan, ended, tar::Out};
 use crate::{
     evidence::{Entry, Event},
     flow::{error::Error, streams::Ended},
@@ -36,16 +36,16 @@ const EVENTS: [Event; 8] = [
 /// Writes the document, with everything that is in the log by now.
 pub(super) async fn write(exports: &Exports, plan: &Plan, out: &mut Out) -> Result<(), Ended> {
     let recordings = plan.recordings();
-    let to = head(exports).await.map_err(super::archive::ended)?;
+    let to = head(exports).await.map_err(ended)?;
     let mut len = (HEAD.len() + TAIL.len()) as u64;
     let mut log = Log::new(exports, plan, &recordings, to);
-    while let Some(piece) = log.next().await.map_err(super::archive::ended)? {
+    while let Some(piece) = log.next().await.map_err(ended)? {
         len += piece.len() as u64;
     }
     let mut file = out.file("listening.json", len).await?;
     file.write(Bytes::from_static(HEAD)).await?;
     let mut log = Log::new(exports, plan, &recordings, to);
-    while let Some(piece) = log.next().await.map_err(super::archive::ended)? {
+    while let Some(piece) = log.next().await.map_err(ended)? {
         file.write(piece.into()).await?;
     }
     file.write(Bytes::from_static(TAIL)).await?;

@@ -8,19 +8,20 @@ use std::{sync::Arc, time::Duration};
 use futures_util::StreamExt as _;
 
 use super::{
+    failure::FetchFailure,
     keep::{Admission, Broken, lets_go_unheard},
     parties::{Known, PartyLookup},
     source::sound,
 };
 use crate::{
-    flow::{bells::Bells, error::Error, twilio_access::TwilioAccess},
+    flow::{bells::Bells, twilio_access::TwilioAccess},
     ledger::work::Lease,
     model::{
         crash,
         time::{Clock, Timestamp},
     },
     policy::{self, Rulebook},
-    twilio::{Account, DeleteSource, FetchError, RestError},
+    twilio::{Account, DeleteSource},
     vault::{self, Beside, DepositError, Vault},
 };
 
@@ -35,19 +36,6 @@ pub(in crate::flow) enum Fetched {
     LetGo,
 }
 
-/// How a fetch ended, when it did not end well.
-#[derive(Debug)]
-pub(in crate::flow) enum FetchFailure {
-    /// The source could not or would not.
-    Source(FetchError),
-    /// The source could not say now who took part.
-    Parties(RestError),
-    /// The account is not configured (any more).
-    UnknownAccount,
-    /// We could not.
-    Ours(Error),
-}
-
 /// Fetches and seals.
 pub(in crate::flow) struct Fetching {
     vault: Vault,
@@ -60,7 +48,6 @@ pub(in crate::flow) struct Fetching {
 }
 
 impl Fetching {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         vault: Vault,
         rulebook: Arc<Rulebook>,

@@ -40,7 +40,6 @@ pub(in crate::flow) struct Admission {
 }
 
 impl Admission {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         rulebook: Arc<Rulebook>,
         revocations: Arc<Revocations>,

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{fetching::FetchFailure, keep::lets_go_unheard};
+use super::{failure::FetchFailure, keep::lets_go_unheard};
 use crate::{
     flow::{
         consent::parties::PartyRegister, error::Error, reclassification::Reclassification,
@@ -65,7 +65,6 @@ pub(in crate::flow) struct PartyLookup {
 }
 
 impl PartyLookup {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         ledger: Ledger,
         rulebook: Arc<Rulebook>,

@@ -75,7 +75,6 @@ pub struct Approvals {
 }
 
 impl Approvals {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         vault: Vault,
         ledger: Ledger,
@@ -94,7 +93,7 @@ impl Approvals {
     /// already is given back as it is; whether this one is new.
     ///
     /// # Errors
-    /// As [`Flow::grant`] where anything else speaks against it; [`Error::Invalid`] where nothing
+    /// As [`super::super::playback::Playback::grant`] where anything else speaks against it; [`Error::Invalid`] where nothing
     /// does, or no reason is given.
     pub async fn ask(
         &self,

@@ -10,7 +10,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Broken, Comparison, Lister, Reconciliation, Window, chosen};
+use super::{
+    Broken, Reconciliation, chosen,
+    compare::Comparison,
+    list::{Lister, Window},
+};
 use crate::{
     evidence::NewEntry,
     flow::{error::Error, twilio_access::TwilioAccess},
@@ -104,7 +108,6 @@ pub struct Backfills {
 }
 
 impl Backfills {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         ledger: Ledger,
         clock: Clock,

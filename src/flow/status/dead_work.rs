@@ -37,7 +37,6 @@ pub struct DeadWork {
 }
 
 impl DeadWork {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         ledger: Ledger,
         clock: Clock,

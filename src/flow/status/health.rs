@@ -17,7 +17,6 @@ pub struct Health {
 }
 
 impl Health {
-    /// One that works with these.
     pub(in crate::flow) fn new(vault: Vault, ledger: Ledger, store: Store) -> Self {
         Self {
             vault,

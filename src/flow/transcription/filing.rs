@@ -29,7 +29,6 @@ pub struct TranscriptFiling {
 }
 
 impl TranscriptFiling {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         vault: Vault,
         ledger: Ledger,

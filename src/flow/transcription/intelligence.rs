@@ -2,17 +2,19 @@
 //! the house's form.
 
 use super::{
-    Found, QUEUED, Stop, legs::Legs, place::standing, real_time::best, source::TranscriptSource,
+    Found, QUEUED, Stop,
+    legs::Legs,
+    place::standing,
+    real_time::best,
+    source::TranscriptSource,
+    text::{cut, language},
 };
 use crate::{
     ledger::transcripts::Lease,
     model::{
         recording::Recording,
         sid::{CallSid, RecordingSid, TranscriptSid},
-        text::is_prose,
-        transcript::{
-            MAX_CHARS, MAX_MS, MAX_WORD_CHARS, MAX_WORDS, Said, Sentence, Transcript, Word,
-        },
+        transcript::{MAX_CHARS, MAX_MS, MAX_WORD_CHARS, MAX_WORDS, Sentence, Transcript, Word},
     },
     twilio::{Account, Accounts, RestError, SentenceResource, rest::TranscriptResource},
 };
@@ -135,17 +137,6 @@ fn is_ready(told: &TranscriptResource) -> Result<(), Stop> {
     }
 }
 
-/// A language tag, or that it is not known (BCP 47: `und`).
-pub(super) fn language(told: Option<String>) -> String {
-    let is_tag = |tag: &String| {
-        matches!(tag.len(), 2..=35)
-            && tag.split('-').all(|part| {
-                matches!(part.len(), 1..=8) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
-            })
-    };
-    told.filter(is_tag).unwrap_or_else(|| "und".to_owned())
-}
-
 /// Sentences in the house's form. Times that are not told are those of what was told before; ends
 /// are not before beginnings; words that are too many or too long are cut.
 pub(super) fn sentences_of(
@@ -181,15 +172,4 @@ pub(super) fn sentences_of(
             }
         })
         .collect()
-}
-
-/// The beginning of what was said, without characters that no transcript may hold.
-pub(super) fn cut(said: &Said, most: usize) -> Said {
-    Said::new(
-        said.expose()
-            .chars()
-            .filter(|c| is_prose(*c))
-            .take(most)
-            .collect(),
-    )
 }

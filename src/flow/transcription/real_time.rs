@@ -11,8 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
 use super::{
-    Found, Stop, intelligence::language, legs::Legs, place::standing, source::TranscriptSource,
-    wait,
+    Found, Stop, legs::Legs, place::standing, source::TranscriptSource, text::language, wait,
 };
 use crate::{
     ledger::{transcripts::Lease, utterances::Utterance},

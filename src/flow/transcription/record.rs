@@ -2,8 +2,8 @@
 
 use super::{
     Found, QUEUED, Stop,
-    intelligence::{cut, language},
     source::TranscriptSource,
+    text::{cut, language},
 };
 use crate::{
     ledger::transcripts::Lease,

@@ -22,7 +22,6 @@ pub(in crate::flow) struct TranscriptSource {
 }
 
 impl TranscriptSource {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         vault: Vault,
         ledger: Ledger,

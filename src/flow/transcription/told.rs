@@ -31,7 +31,6 @@ pub struct TranscriptNews {
 }
 
 impl TranscriptNews {
-    /// One that works with these.
     pub(in crate::flow) fn new(vault: Vault, ledger: Ledger, clock: Clock) -> Self {
         Self {
             vault,

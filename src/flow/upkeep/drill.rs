@@ -62,7 +62,6 @@ pub struct Drills {
 }
 
 impl Drills {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         vault: Vault,
         ledger: Ledger,

@@ -102,7 +102,6 @@ pub struct EpochTurning {
 }
 
 impl EpochTurning {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         vault: Vault,
         ledger: Ledger,
@@ -208,7 +207,7 @@ impl EpochTurning {
     /// Renews the keys of a tier's pages, or of all, and turns. No byte of sound is read.
     ///
     /// # Errors
-    /// As [`Flow::turn`].
+    /// As [`Self::turn`].
     pub async fn rotate(
         &self,
         permit: &Permit,

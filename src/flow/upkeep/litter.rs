@@ -7,7 +7,6 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::TryStreamExt as _;
 
-use super::sweep::Swept;
 use crate::{
     flow::{clock::TrustedClock, error::Error, twilio_access::TwilioAccess, work::Worker},
     ledger::{self, Ledger, budgets, grants, marks::Marked, recordings, utterances, waiting},
@@ -22,6 +21,21 @@ const GRANTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Addresses of parties wait for so long for a recording of their conversation.
 const WAITING_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// What a sweep removed, or shredded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Swept {
+    /// Finished objects that no recording owns.
+    pub orphans: u64,
+    /// Uploads that were never finished.
+    pub uploads: u64,
+    /// Grants that ended.
+    pub grants: u64,
+    /// Recordings that were shredded because their retention ended.
+    pub retired: u64,
+    /// Recordings shredded because no evidence of consent arrived in time.
+    pub unconsented: u64,
+}
+
 /// Clears away what nobody owns.
 pub struct Litter {
     vault: Vault,
@@ -33,7 +47,6 @@ pub struct Litter {
 }
 
 impl Litter {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         vault: Vault,
         ledger: Ledger,

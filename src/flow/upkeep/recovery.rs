@@ -77,7 +77,6 @@ pub struct RecoveryUpkeep {
 }
 
 impl RecoveryUpkeep {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         vault: Vault,
         ledger: Ledger,

@@ -7,27 +7,12 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::litter::Litter;
+use super::litter::{Litter, Swept};
 use crate::flow::{
     erasure::{quarantine::Quarantine, retention::RetentionEnforcement},
     error::Error,
     patience::Settings,
 };
-
-/// What a sweep removed, or shredded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Swept {
-    /// Finished objects that no recording owns.
-    pub orphans: u64,
-    /// Uploads that were never finished.
-    pub uploads: u64,
-    /// Grants that ended.
-    pub grants: u64,
-    /// Recordings that were shredded because their retention ended.
-    pub retired: u64,
-    /// Recordings shredded because no evidence of consent arrived in time.
-    pub unconsented: u64,
-}
 
 /// Sweeps, by the hour or when somebody asks.
 pub struct Sweeper {
@@ -38,7 +23,6 @@ pub struct Sweeper {
 }
 
 impl Sweeper {
-    /// One that works with these.
     pub(in crate::flow) fn new(
         settings: Settings,
         litter: Arc<Litter>,
@@ -53,7 +37,7 @@ impl Sweeper {
         }
     }
 
-    /// Sweeps litter that is older than `age`, as [`Self::sweep_litter`]; shreds recordings for
+    /// Sweeps litter that is older than `age`, as [`Litter::sweep`]; shreds recordings for
     /// which no consent arrived, and those that are kept no longer.
     ///
     /// # Errors

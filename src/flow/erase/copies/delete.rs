@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use super::{Copies, Found, Name, Product};
 use crate::{
-    flow::erase::Trouble,
+    flow::erase::trouble::Trouble,
     model::{
         crash,
         source::{CopyKind, CopyState, SourceCopy},

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::{Copies, Name, Product};
 use crate::{
-    flow::erase::Trouble,
+    flow::erase::trouble::Trouble,
     ledger::recordings,
     model::{
         id::RecordingId, recording::State, sid::CallSid, source::CopyKind, subject::Conversation,
