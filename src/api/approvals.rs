@@ -4,10 +4,11 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api, Problem,
+    Api,
     catalogue::{cursor, parse_cursor},
     gate::{Bearer, Document, Id, Params},
     network::Network,
+    problem::Problem,
 };
 use crate::{
     flow::{Asking, Request},

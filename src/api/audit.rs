@@ -4,8 +4,9 @@ use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api, Problem,
+    Api,
     gate::{Bearer, Params},
+    problem::Problem,
 };
 use crate::{evidence::Entry, policy::Action};
 

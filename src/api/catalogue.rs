@@ -7,9 +7,10 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL}
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api, Problem,
+    Api,
     gate::{Bearer, Id, Params},
     holds::HoldBody,
+    problem::Problem,
 };
 use crate::{
     flow::{Details, Source},

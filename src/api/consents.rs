@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Api, Problem,
+    Api,
     catalogue::{cursor, parse_cursor},
     gate::{Bearer, Document, Params},
+    problem::Problem,
 };
 use crate::{
     flow::{NewStatement, StatementPage},

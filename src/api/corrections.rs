@@ -7,10 +7,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    Api, Problem,
+    Api,
     catalogue::RecordingBody,
     gate::{Bearer, Document, Id},
     parties,
+    problem::Problem,
 };
 use crate::{
     flow::Correction,

@@ -5,10 +5,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    Api, Problem,
+    Api,
     gate::{Bearer, Document},
     media::guarded,
     network::Network,
+    problem::Problem,
 };
 use crate::{
     flow::Asking,

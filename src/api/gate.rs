@@ -10,7 +10,7 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{Api, Problem, limits::Client, network::Network};
+use super::{Api, limits::Client, network::Network, problem::Problem};
 use crate::{
     model::{access::Principal, id::RecordingId},
     policy::{Action, Permit},

@@ -4,9 +4,10 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api, Problem,
+    Api,
     gate::{Bearer, Document, Id},
     network::Network,
+    problem::Problem,
 };
 use crate::{
     flow::{Asking, Given},

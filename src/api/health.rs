@@ -2,7 +2,7 @@
 
 use axum::{extract::State, http::StatusCode};
 
-use super::{Api, Problem};
+use super::{Api, problem::Problem};
 use crate::flow::Task;
 
 /// The process runs.

@@ -9,8 +9,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL}
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api, Problem,
+    Api,
     gate::{Bearer, Document, Params},
+    problem::Problem,
 };
 use crate::{
     evidence::ShredReason,

@@ -11,9 +11,10 @@ use axum::{
 use futures_util::{Stream, stream};
 
 use super::{
-    Api, Problem,
+    Api,
     gate::Id,
     network::Network,
+    problem::Problem,
     range::{Wanted, wanted},
 };
 use crate::{

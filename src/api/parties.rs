@@ -7,8 +7,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    Api, Problem,
+    Api,
     gate::{Bearer, Document, Id},
+    problem::Problem,
 };
 use crate::{
     model::{

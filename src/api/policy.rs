@@ -12,8 +12,9 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    Api, Problem, documents,
+    Api, documents,
     gate::{Id, Params},
+    problem::Problem,
 };
 use crate::{flow::Published, model::text::PolicyVersion, policy::Rules};
 

@@ -10,7 +10,7 @@ use axum::{
     response::{Html, IntoResponse as _, Response},
 };
 
-use super::{Api, Problem, gate::Id};
+use super::{Api, gate::Id, problem::Problem};
 use crate::{
     flow::Published,
     model::{

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Api, Problem, gate::Id};
+use super::{Api, gate::Id, problem::Problem};
 use crate::{evidence::KeySet, model::id::ReceiptId};
 
 /// A receipt: a JWS in compact form (RFC 7515), signed with a key of `/.well-known/jwks.json`.

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 
-use super::{Api, Problem, gate::Bearer};
+use super::{Api, gate::Bearer, problem::Problem};
 use crate::{flow::RetentionReport, policy::Action};
 
 /// What is kept of each tier and policy version, when it is due and by which clause, what is held,

@@ -11,8 +11,9 @@ use axum::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api, Problem,
+    Api,
     gate::{Bearer, Document, Id, Params},
+    problem::Problem,
 };
 use crate::{
     evidence::ShredReason,

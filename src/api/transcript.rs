@@ -7,8 +7,9 @@ use axum::{
 };
 
 use super::{
-    Api, Problem,
+    Api,
     gate::{Bearer, Id, larger_than},
+    problem::Problem,
 };
 use crate::{
     model::{

@@ -7,7 +7,7 @@ pub(super) mod transcripts;
 use axum::{Router, extract::State, http::StatusCode, routing::post};
 
 use self::signed::Signed;
-use super::{Api, Problem};
+use super::{Api, problem::Problem};
 use crate::twilio::{CallbackParties, RecordingCallback};
 
 /// Everything that Twilio calls, below its prefix.

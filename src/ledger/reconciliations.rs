@@ -5,7 +5,8 @@
 //! nothing, so a person who asks takes the turn over.
 
 use super::{
-    Error, Term,
+    error::Error,
+    lease::Term,
     row::Row,
     tx::{Arg, Tx},
 };

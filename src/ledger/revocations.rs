@@ -14,7 +14,8 @@ pub use self::reach::{
     receipts, settle, tell,
 };
 use super::{
-    Error, Term,
+    error::Error,
+    lease::Term,
     row::Row,
     tx::{Arg, Tx},
 };

@@ -1,7 +1,7 @@
 //! Fences and receipts.
 
 use super::{
-    Error,
+    error::Error,
     news::{self, Word},
     tx::{Arg, BINDS, Tx, set},
 };

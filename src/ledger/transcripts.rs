@@ -13,7 +13,8 @@
 //! what was said.
 
 use super::{
-    Error, Term,
+    error::Error,
+    lease::Term,
     recordings::{COLUMNS, recording},
     row::Row,
     tx::{Arg, Tx, set},

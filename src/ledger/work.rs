@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Error, Term,
+    error::Error,
+    lease::Term,
     row::Row,
     tx::{Arg, Tx, set},
 };

@@ -228,7 +228,7 @@ on_both_databases!(
 );
 
 /// How many streams run.
-async fn running(vault: &World) -> usize {
+async fn running(vault: &TestVault) -> usize {
     let status = vault.process.flow.monitoring.status().await;
     status.unwrap().streams
 }

@@ -14,7 +14,7 @@ use axum::{
 use subtle::ConstantTimeEq as _;
 
 use crate::{
-    api::{Api, Problem, limits::Client, network::Network},
+    api::{Api, limits::Client, network::Network, problem::Problem},
     twilio::{
         Account, Delivery, Rejection, SIGNATURE_HEADER, SIGNATURE_SETTINGS_HEADER, SignedRequest,
         signature::Verified, verify,

@@ -4,7 +4,7 @@ use axum::{extract::State, http::StatusCode};
 
 use super::signed::Signed;
 use crate::{
-    api::{Api, Problem},
+    api::{Api, problem::Problem},
     twilio::{IntelligenceEvent, RealTimeEvent, TranscriptionCallback, signature::Verified},
 };
 
