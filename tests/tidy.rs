@@ -111,7 +111,7 @@ fn a_module_imports_only_modules_above_it() {
 
 #[test]
 fn imports_inside_a_room_run_one_way() {
-    assert_none(siblings::tangled(&program(), siblings::NOT_YET));
+    assert_none(siblings::tangled(&program(), &siblings::NOT_YET));
 }
 
 #[test]

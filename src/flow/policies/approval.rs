@@ -93,7 +93,7 @@ impl Approvals {
     /// already is given back as it is; whether this one is new.
     ///
     /// # Errors
-    /// As [`super::super::playback::Playback::grant`] where anything else speaks against it; [`Error::Invalid`] where nothing
+    /// As [`Playback::grant`](crate::flow::playback::Playback::grant) where anything else speaks against it; [`Error::Invalid`] where nothing
     /// does, or no reason is given.
     pub async fn ask(
         &self,
