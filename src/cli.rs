@@ -34,7 +34,6 @@ use clap::{Parser, Subcommand};
 use crate::{
     app::{self, App, NewStores},
     config::{self, Config},
-    demo,
     model::{crash, id::RecordingId, name::Tier, sid::AccountSid, time::Clock},
     telemetry,
 };
@@ -68,7 +67,8 @@ struct Cli {
 enum Command {
     /// Tell the whole story on this machine: a stand-in for Twilio, a call, a grant, a shred, a
     /// receipt.
-    Demo(demo::Options),
+    #[cfg(feature = "demo")]
+    Demo(crate::demo::Options),
     /// Make a vault folder: configuration, policy, root key, database and a first token.
     Init {
         /// The folder.
@@ -233,7 +233,8 @@ impl Cli {
         };
         let file = self.config;
         match self.command {
-            Command::Demo(options) => demo::run(options, self.json).await,
+            #[cfg(feature = "demo")]
+            Command::Demo(options) => crate::demo::run(options, self.json).await,
             Command::Init { folder } => init(&folder, out).await,
             Command::Serve => serve(Config::read(&file)?).await,
             Command::Token(command) => command.perform(open(&file).await?, out).await,

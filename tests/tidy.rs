@@ -95,11 +95,14 @@ fn assert_none(faults: Vec<String>) {
 
 #[test]
 fn a_module_imports_only_modules_above_it() {
-    let lib = files("src", "src/lib.rs").remove(0);
-    let modules = imports::modules(&lib.text);
+    // The core's modules stand above all others.
+    let modules: Vec<String> = ["src/core/lib.rs", "src/lib.rs"]
+        .iter()
+        .flat_map(|lib| imports::modules(&fs::read_to_string(root().join(lib)).unwrap()))
+        .collect();
     assert!(
         modules.len() > 10,
-        "the list in src/lib.rs was read: {modules:?}"
+        "the lists in lib.rs were read: {modules:?}"
     );
     assert_none(
         program()
@@ -157,6 +160,11 @@ fn every_module_says_what_it_is() {
 #[test]
 fn only_the_configuration_reads_the_environment() {
     assert_none(program().iter().flat_map(words::environment).collect());
+}
+
+#[test]
+fn the_core_does_no_input_or_output() {
+    assert_none(program().iter().flat_map(words::input_or_output).collect());
 }
 
 #[test]
@@ -246,15 +254,15 @@ fn the_program_is_found_and_its_tests_are_left_out() {
         "src/lib.rs",
         "src/main.rs",
         "src/ledger/accept.rs",
-        "src/model/id.rs",
+        "src/core/model/id.rs",
     ] {
         assert!(paths.iter().any(|path| path == there), "{there}");
     }
     for not_there in [
         "src/ledger/conformance.rs",
         "src/ledger/conformance/work.rs",
-        "src/seal/tests.rs",
-        "src/seal/tests/attacks.rs",
+        "src/core/seal/tests.rs",
+        "src/core/seal/tests/attacks.rs",
     ] {
         assert!(!paths.iter().any(|path| path == not_there), "{not_there}");
     }

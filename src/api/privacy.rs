@@ -445,7 +445,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_and_what_messages_mean_is_on_the_page() {
-        let html = said(&crate::policy::asking());
+        let html = said(&crate::samples::asking());
         for part in [
             "<blockquote lang=\"de-DE\"><p>Wir würden dieses Gespräch gern aufzeichnen",
             "Yes: key 1, or “ja”, “ja bitte” or “einverstanden”. No: key 2, or “nein” or “nein danke”.",
@@ -456,7 +456,7 @@ mod tests {
         }
         let html = said(crate::config::SHIPPED_POLICY);
         assert!(!html.contains("A yes covers") && !html.contains("these words mean"));
-        let markup = crate::policy::asking().replacen("We would like", "<b>We</b> would like", 1);
+        let markup = crate::samples::asking().replacen("We would like", "<b>We</b> would like", 1);
         assert!(!page(&markup).contains("<b>We"));
     }
 

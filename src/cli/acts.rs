@@ -34,9 +34,10 @@ impl Command {
             Self::Twilio(Twilio::Reconcile(reconcile)) => !reconcile.dry_run,
             Self::Twilio(Twilio::Backfill(backfill)) => !backfill.dry_run,
             Self::Custody(Custody::ChangePassphrase { dry_run, .. }) => !dry_run,
+            #[cfg(feature = "demo")]
+            Self::Demo(_) => false,
             // They say how something is, and have failed where they cannot.
-            Self::Demo(_)
-            | Self::Serve
+            Self::Serve
             | Self::Token(Token::List)
             | Self::Principal(Principal::List)
             | Self::Policy(

@@ -24,7 +24,7 @@ pub(super) use self::{
 };
 pub use self::{
     details::{DetailsError, from_json, from_value},
-    keys::{EncryptionKeys, TokenKey, UnwrapError, UnwrapKey},
+    keys::{EncryptionKeys, TokenKey, UnwrapError, UnwrapKey, decryptor},
     private_key::PrivateKey,
 };
 

@@ -2,7 +2,7 @@
 
 use super::lexer::Code;
 
-/// The modules that `src/lib.rs` declares, in its order.
+/// The modules that a crate's `lib.rs` declares, in its order.
 pub(super) fn modules(lib: &str) -> Vec<String> {
     let declared = lib.lines().filter_map(|line| {
         line.strip_prefix("pub mod ")
@@ -14,15 +14,17 @@ pub(super) fn modules(lib: &str) -> Vec<String> {
         .collect()
 }
 
+/// The module of the first level that a file belongs to, in either crate.
+pub(super) fn room(path: &str) -> &str {
+    let path = path.strip_prefix("src/").unwrap_or(path);
+    let path = path.strip_prefix("core/").unwrap_or(path);
+    path.split(['/', '.']).next().unwrap_or_default()
+}
+
 /// Imports, of a file under `src`, of modules that stand below its own. The crate's root and the
 /// binary stand below all.
 pub(super) fn upward(code: &Code, modules: &[String]) -> Vec<String> {
-    let own = code
-        .path
-        .trim_start_matches("src/")
-        .split(['/', '.'])
-        .next()
-        .unwrap_or_default();
+    let own = room(&code.path);
     let rank = |name: &str| modules.iter().position(|module| module == name);
     let Some(own_rank) = rank(own) else {
         return Vec::new();

@@ -36,6 +36,26 @@ pub(super) fn environment(code: &Code) -> Vec<String> {
     )
 }
 
+/// Files, network, processes and threads, in the pure core.
+pub(super) fn input_or_output(code: &Code) -> Vec<String> {
+    // A secret is read from its file in one place.
+    if !is_in(code, &["src/core"]) || is_in(code, &["src/core/secret"]) {
+        return Vec::new();
+    }
+    found(
+        code,
+        &[
+            "fs::",
+            "TcpStream",
+            "TcpListener",
+            "UdpSocket",
+            "process::Command",
+            "thread::",
+        ],
+        "the core computes; read and write in a module of src",
+    )
+}
+
 /// Tasks, started where nobody stops them, or restarts them when they end.
 pub(super) fn tasks(code: &Code) -> Vec<String> {
     // `ledger/tx.rs`: a commit that was begun runs to its end.
@@ -257,6 +277,15 @@ mod tests {
             faults(environment, "src/store.rs", "env::args() ; env!(\"A\")"),
             0
         );
+    }
+
+    #[test]
+    fn input_and_output_in_the_core_are_found() {
+        for bad in ["std::fs::read(x)", "use std::net::TcpStream;"] {
+            assert_eq!(faults(input_or_output, "src/core/seal/x.rs", bad), 1);
+            assert_eq!(faults(input_or_output, "src/core/secret.rs", bad), 0);
+            assert_eq!(faults(input_or_output, "src/store.rs", bad), 0);
+        }
     }
 
     #[test]

@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn what_twilio_calls_carries_the_secret_of_the_account_and_nothing_about_anybody() {
         let public = "https://vault.example.com/base".parse().unwrap();
-        let policy = crate::policy::Rules::parse("p", &crate::policy::asking()).unwrap();
+        let policy = crate::policy::Rules::parse("p", &crate::samples::asking()).unwrap();
         let spoken = policy
             .document()
             .consent
@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn what_the_policy_looks_at_goes_on_with_the_call_and_its_recording() {
         let public = "https://vault.example.com".parse().unwrap();
-        let policy = crate::policy::Rules::parse("p", &crate::policy::asking()).unwrap();
+        let policy = crate::policy::Rules::parse("p", &crate::samples::asking()).unwrap();
         let spoken = policy
             .document()
             .consent

@@ -109,7 +109,7 @@ async fn decryptor(accounts: &Accounts, told: &Encryption) -> Result<Decryptor, 
         .find(&sid)
         .ok_or_else(|| Refusal::NoKey { sid: sid.clone() })?;
     let told = told.clone();
-    let opening = tokio::task::spawn_blocking(move || told.decryptor(&*key));
+    let opening = tokio::task::spawn_blocking(move || encryption::decryptor(&told, &*key));
     let late = |why: &str| Hiccup::PrivateKey {
         sid: sid.clone(),
         why: why.into(),

@@ -138,7 +138,7 @@ mod tests {
         Recording {
             state,
             source_status: source_status.into(),
-            ..Recording::of(long_ago)
+            ..crate::samples::recording(long_ago)
         }
     }
 

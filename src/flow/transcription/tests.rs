@@ -148,7 +148,7 @@ fn recording(started: Option<i64>, seconds: i64, state: State) -> Recording {
         started_at: started.map(at),
         duration_s: Some(seconds),
         state,
-        ..Recording::of(at(100_000))
+        ..crate::samples::recording(at(100_000))
     }
 }
 

@@ -92,30 +92,27 @@ impl EncryptionKeys {
     }
 }
 
-impl Encryption {
-    /// What decrypts media that was encrypted so. May block, as [`UnwrapKey::unwrap`].
-    ///
-    /// # Errors
-    /// [`FetchError::Refused`] if the key does not open it, [`FetchError::Transient`] if the key's
-    /// place cannot be asked.
-    pub fn decryptor(&self, key: &dyn UnwrapKey) -> Result<Decryptor, FetchError> {
-        let sid = || self.public_key_sid.clone();
-        // What came from the ledger was checked when it was read; if it cannot be read now, it
-        // opens nothing.
-        let wrapped = STANDARD.decode(&self.wrapped_key);
-        let nonce = STANDARD.decode(&self.nonce);
-        let nonce = nonce.ok().and_then(|nonce| nonce.try_into().ok());
-        let (Ok(wrapped), Some(nonce)) = (wrapped, nonce) else {
-            return Err(Refusal::WrongKey { sid: sid() }.into());
-        };
-        match key.unwrap(&wrapped) {
-            Ok(key) => Ok(Decryptor::new(&key, &nonce)),
-            Err(UnwrapError::Rejected) => Err(Refusal::WrongKey { sid: sid() }.into()),
-            Err(UnwrapError::Place(why)) => Err(Hiccup::PrivateKey { sid: sid(), why }.into()),
-        }
+/// What decrypts media that was encrypted so. May block, as [`UnwrapKey::unwrap`].
+///
+/// # Errors
+/// [`FetchError::Refused`] if the key does not open it, [`FetchError::Transient`] if the key's
+/// place cannot be asked.
+pub fn decryptor(told: &Encryption, key: &dyn UnwrapKey) -> Result<Decryptor, FetchError> {
+    let sid = || told.public_key_sid.clone();
+    // What came from the ledger was checked when it was read; if it cannot be read now, it
+    // opens nothing.
+    let wrapped = STANDARD.decode(&told.wrapped_key);
+    let nonce = STANDARD.decode(&told.nonce);
+    let nonce = nonce.ok().and_then(|nonce| nonce.try_into().ok());
+    let (Ok(wrapped), Some(nonce)) = (wrapped, nonce) else {
+        return Err(Refusal::WrongKey { sid: sid() }.into());
+    };
+    match key.unwrap(&wrapped) {
+        Ok(key) => Ok(Decryptor::new(&key, &nonce)),
+        Err(UnwrapError::Rejected) => Err(Refusal::WrongKey { sid: sid() }.into()),
+        Err(UnwrapError::Place(why)) => Err(Hiccup::PrivateKey { sid: sid(), why }.into()),
     }
 }
-
 /// Stands for a key in a token that nobody opened.
 #[derive(Debug)]
 pub(in crate::twilio) struct Unopened;

@@ -94,9 +94,7 @@ fn what_was_wrapped_and_encrypted_comes_out() {
     let key = [7; 32];
     let nonce = [9; 12];
     let private = PrivateKey::from_pem(&pair.pem()).unwrap();
-    let mut decryptor = details(&pair.wrap(&key), &nonce)
-        .decryptor(&private)
-        .unwrap();
+    let mut decryptor = decryptor(&details(&pair.wrap(&key), &nonce), &private).unwrap();
     let file = encrypted(&key, &nonce, b"RIFF and so on");
     assert_eq!(decryptor.push(&file).unwrap(), b"".as_slice());
     assert_eq!(decryptor.finish().unwrap(), b"RIFF and so on".as_slice());
@@ -111,9 +109,7 @@ fn a_wrong_key_says_so_and_a_place_that_cannot_be_asked_passes() {
     let pair = Pair::new();
     let other = PrivateKey::from_pem(&Pair::new().pem()).unwrap();
     let sid = format!("CR{}", "0".repeat(32));
-    let told = details(&pair.wrap(&[7; 32]), &[9; 12])
-        .decryptor(&other)
-        .unwrap_err();
+    let told = decryptor(&details(&pair.wrap(&[7; 32]), &[9; 12]), &other).unwrap_err();
     assert_eq!(told, Refusal::WrongKey { sid: sid.clone() }.into());
     // A key of another length is no content key.
     let own = PrivateKey::from_pem(&pair.pem()).unwrap();
@@ -128,9 +124,7 @@ fn a_wrong_key_says_so_and_a_place_that_cannot_be_asked_passes() {
         own.unwrap(&pair.wrap(&[7; 32])[1..]),
         Err(UnwrapError::Rejected)
     );
-    let told = details(&pair.wrap(&[7; 32]), &[9; 12])
-        .decryptor(&Unopened)
-        .unwrap_err();
+    let told = decryptor(&details(&pair.wrap(&[7; 32]), &[9; 12]), &Unopened).unwrap_err();
     assert!(
         matches!(&told, FetchError::Transient { cause: Hiccup::PrivateKey { sid: named, .. } } if *named == sid),
         "{told}"

@@ -1,0 +1,256 @@
+//! Entries about access beside the decision itself: what was said with a request, second persons,
+//! emergencies, exports, corrections.
+
+use serde_json::{Value, json};
+
+use super::{NewEntry, reasons};
+use crate::{
+    evidence::event::Event,
+    model::{
+        actor::Initiator,
+        id::{ApprovalId, GrantId, PrincipalId, RecordingId, SubjectId},
+        name::Purpose,
+        time::Timestamp,
+    },
+    policy::{Denial, Facts, Grant},
+};
+
+impl NewEntry {
+    /// The same entry with the ticket that was named with the request, and whether it asked to do
+    /// without approval, where either is so.
+    pub fn with_request(mut self, facts: &Facts<'_>) -> Self {
+        if let Some(ticket) = facts.ticket {
+            self.details
+                .0
+                .insert("ticket".into(), json!(ticket.as_str()));
+        }
+        if facts.break_glass {
+            self.details.0.insert("break_glass".into(), json!(true));
+        }
+        self
+    }
+
+    /// Somebody asks that a second person approve.
+    pub fn approval_requested(
+        at: Timestamp,
+        by: Initiator,
+        recording: RecordingId,
+        approval: ApprovalId,
+        purpose: &Purpose,
+        expires_at: Timestamp,
+    ) -> Self {
+        let details = json!({ "approval": approval, "purpose": purpose, "expires_at": expires_at });
+        Self::new(at, by, Event::ApprovalRequested, Some(recording), details)
+    }
+
+    /// Why somebody asks is about to be shown to who may approve.
+    pub fn approval_shown(
+        at: Timestamp,
+        to: Initiator,
+        recording: RecordingId,
+        approval: ApprovalId,
+    ) -> Self {
+        Self::new(
+            at,
+            to,
+            Event::ApprovalShown,
+            Some(recording),
+            json!({ "approval": approval }),
+        )
+    }
+
+    /// A second person agreed until `expires_at`, or did not, or does no more.
+    pub fn approval_decided(
+        at: Timestamp,
+        by: Initiator,
+        recording: RecordingId,
+        (approval, requested_by): (ApprovalId, PrincipalId),
+        approved: bool,
+        expires_at: Timestamp,
+    ) -> Self {
+        let expires_at = approved.then_some(expires_at);
+        let details = json!({ "approval": approval, "requested_by": requested_by, "approved": approved, "expires_at": expires_at });
+        Self::new(at, by, Event::ApprovalDecided, Some(recording), details)
+    }
+
+    /// Somebody wanted to decide on a request and may not; without a denial, because it is their
+    /// own.
+    pub fn approval_denied(
+        at: Timestamp,
+        by: Initiator,
+        recording: RecordingId,
+        approval: ApprovalId,
+        denial: Option<&Denial>,
+    ) -> Self {
+        let mut details = denial.map(reasons).unwrap_or_default();
+        if denial.is_none() {
+            details.insert("reasons".into(), json!(["own-request"]));
+        }
+        details.insert("action".into(), json!("approve"));
+        details.insert("approval".into(), json!(approval));
+        Self::new(
+            at,
+            by,
+            Event::DecisionDenied,
+            Some(recording),
+            Value::Object(details),
+        )
+    }
+
+    /// The approval that the tier asks for was done without.
+    pub fn glass_broken(at: Timestamp, grant: &Grant, id: GrantId) -> Self {
+        let details = json!({ "grant": id, "purpose": grant.purpose(), "tier": grant.tier() });
+        Self::new(
+            at,
+            grant.initiator(),
+            Event::GlassBroken,
+            Some(grant.recording()),
+            details,
+        )
+    }
+
+    /// What is known of a person is about to be handed out: so many recordings are in it, and so
+    /// many are left out.
+    pub fn subject_exported(
+        at: Timestamp,
+        by: Initiator,
+        subject: SubjectId,
+        purpose: &Purpose,
+        recordings: usize,
+        left_out: usize,
+    ) -> Self {
+        let details = json!({ "subject": subject, "purpose": purpose, "recordings": recordings, "left_out": left_out });
+        Self::new(at, by, Event::SubjectExported, None, details)
+    }
+
+    /// Something about no single recording was refused. `what` is one of the house's own words.
+    pub fn request_denied(
+        at: Timestamp,
+        by: Initiator,
+        what: &'static str,
+        denial: &Denial,
+    ) -> Self {
+        let mut details = reasons(denial);
+        details.insert("action".into(), json!(what));
+        Self::new(at, by, Event::DecisionDenied, None, Value::Object(details))
+    }
+
+    /// What the catalogue says of a recording was corrected: the names of the fields, of the house
+    /// or of the policy, and no values.
+    pub fn recording_corrected(
+        at: Timestamp,
+        by: Initiator,
+        recording: RecordingId,
+        fields: &[String],
+    ) -> Self {
+        Self::new(
+            at,
+            by,
+            Event::RecordingCorrected,
+            Some(recording),
+            json!({ "fields": fields }),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{access::Principal, actor::Actor, id::TokenId, recording::Recording};
+
+    const AT: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    #[test]
+    fn what_came_with_a_request_is_there_where_it_came() {
+        let recording = RecordingId::random(&mut rand::rng());
+        let (principal, facts_of) = someone();
+        let ticket = "CASE-7".parse().unwrap();
+        let entry = || NewEntry::recording_refused(AT, recording);
+        let bare = Facts::new(&principal, &facts_of, "training".parse().unwrap());
+        assert_eq!(entry().with_request(&bare), entry());
+        let full = Facts {
+            ticket: Some(&ticket),
+            break_glass: true,
+            ..bare
+        };
+        let details = entry().with_request(&full).details().to_string();
+        assert_eq!(
+            details,
+            json!({ "ticket": "CASE-7", "break_glass": true }).to_string()
+        );
+    }
+
+    #[test]
+    fn entries_of_access_have_their_details() {
+        let rng = &mut rand::rng();
+        let (id, credential) = (PrincipalId::random(rng), TokenId::random(rng));
+        let by = Initiator::Principal { id, credential };
+        let other = PrincipalId::random(rng);
+        let approval = ApprovalId::random(rng);
+        let recording = RecordingId::random(rng);
+        let subject = SubjectId::of_hash(&[7; 32]);
+        let purpose = "legal-request".parse().unwrap();
+        let until = "2027-01-15T08:00:00.000Z";
+        let cases = [
+            (
+                NewEntry::approval_requested(AT, by, recording, approval, &purpose, AT),
+                "approval.requested",
+                json!({ "approval": approval, "purpose": "legal-request", "expires_at": until }),
+            ),
+            (
+                NewEntry::approval_shown(AT, by, recording, approval),
+                "approval.shown",
+                json!({ "approval": approval }),
+            ),
+            (
+                NewEntry::approval_decided(AT, by, recording, (approval, other), true, AT),
+                "approval.decided",
+                json!({ "approval": approval, "requested_by": other, "approved": true, "expires_at": until }),
+            ),
+            (
+                NewEntry::approval_decided(AT, by, recording, (approval, other), false, AT),
+                "approval.decided",
+                json!({ "approval": approval, "requested_by": other, "approved": false, "expires_at": null }),
+            ),
+            (
+                NewEntry::approval_denied(AT, by, recording, approval, None),
+                "decision.denied",
+                json!({ "reasons": ["own-request"], "action": "approve", "approval": approval }),
+            ),
+            (
+                NewEntry::subject_exported(AT, by, subject, &purpose, 3, 1),
+                "subject.exported",
+                json!({ "subject": subject, "purpose": "legal-request", "recordings": 3, "left_out": 1 }),
+            ),
+            (
+                NewEntry::recording_corrected(AT, by, recording, &["labels.team".into()]),
+                "recording.corrected",
+                json!({ "fields": ["labels.team"] }),
+            ),
+        ];
+        for (entry, name, mut details) in cases {
+            details["credential"] = json!(credential);
+            assert_eq!(
+                (entry.event().as_str(), entry.actor()),
+                (name, Actor::Principal(id))
+            );
+            assert_eq!(
+                serde_json::to_value(entry.details()).unwrap(),
+                details,
+                "{name}"
+            );
+        }
+    }
+
+    fn someone() -> (Principal, Recording) {
+        let principal = Principal {
+            id: PrincipalId::random(&mut rand::rng()),
+            credential: TokenId::random(&mut rand::rng()),
+            roles: Default::default(),
+            accounts: Default::default(),
+            attributes: Default::default(),
+        };
+        let recording = crate::samples::recording(AT);
+        (principal, recording)
+    }
+}

@@ -1,0 +1,195 @@
+//! A recording and its life.
+//!
+//! ```text
+//! announced ──▶ sealed ──▶ shredded
+//!     ├──▶ absent   (the source says there is no file)
+//!     └──▶ failed   (the source could not make one)
+//! ```
+//! A recording that is `announced`, `absent` or `failed` may be shredded too: then nothing of it
+//! will ever be fetched.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use super::{
+    encryption::Encryption,
+    id::RecordingId,
+    name::{Label, Tier},
+    sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
+    subject::Conversation,
+    time::Timestamp,
+};
+
+/// Where a recording stands in its life.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// The source told of it; nothing is held yet.
+    Announced,
+    /// The source says there is no file: too short, or silent.
+    Absent,
+    /// The source could not make a file.
+    Failed,
+    /// Ciphertext is in the store and its key in the tree.
+    Sealed,
+    /// Fenced: the key is gone and never comes back.
+    Shredded,
+}
+
+impl State {
+    /// The word used in rows and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Announced => "announced",
+            Self::Absent => "absent",
+            Self::Failed => "failed",
+            Self::Sealed => "sealed",
+            Self::Shredded => "shredded",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text names no state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected one of `announced`, `absent`, `failed`, `sealed`, `shredded`")]
+pub struct UnknownState;
+
+impl FromStr for State {
+    type Err = UnknownState;
+
+    fn from_str(text: &str) -> Result<Self, UnknownState> {
+        [
+            Self::Announced,
+            Self::Absent,
+            Self::Failed,
+            Self::Sealed,
+            Self::Shredded,
+        ]
+        .into_iter()
+        .find(|state| state.as_str() == text)
+        .ok_or(UnknownState)
+    }
+}
+
+/// A recording as the catalogue knows it. Nothing in it is personal data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// Our id, derived from vault, account and source id.
+    pub id: RecordingId,
+    /// Where it stands.
+    pub state: State,
+    /// The account or subaccount it was made under.
+    pub account: AccountSid,
+    /// The source's id of it.
+    pub source_sid: RecordingSid,
+    /// The call, where the source named one.
+    pub call: Option<CallSid>,
+    /// The conference, where the source named one.
+    pub conference: Option<ConferenceSid>,
+    /// How it came about, as the source says it (`DialVerb`, …). An open set.
+    pub source: Option<String>,
+    /// What the source last said of it (`completed`, …). An open set.
+    pub source_status: String,
+    /// The source's error code; 16101 too short, 16102 silent.
+    pub error_code: Option<i64>,
+    /// Length in whole seconds, as the source says.
+    pub duration_s: Option<i64>,
+    /// 1 or 2, as the source says.
+    pub channels: Option<i64>,
+    /// The tier that classification chose.
+    pub tier: Tier,
+    /// Version of the policy in force when it was collected.
+    pub policy_version: String,
+    /// SHA-256 of that policy file, lower-case hex.
+    pub policy_digest: String,
+    /// When the recording began, as the source says.
+    pub started_at: Option<Timestamp>,
+    /// When the vault first heard of it.
+    pub announced_at: Timestamp,
+    /// When it was sealed.
+    pub sealed_at: Option<Timestamp>,
+    /// When it was fenced.
+    pub shredded_at: Option<Timestamp>,
+    /// When it was collected: when it began, as far as the source says so, and never later than the
+    /// vault heard of it. Time-limits count from here.
+    pub collected_at: Timestamp,
+    /// What conditions may look at, by the labels that the policy declares. Never personal data.
+    pub labels: BTreeMap<Label, String>,
+    /// Holds that stop its shredding now.
+    pub holds: i64,
+    /// Set when it would have been shredded, were there no hold: it is closed to everybody but the
+    /// hold's own purposes since then.
+    pub revoked_at: Option<Timestamp>,
+    /// When it is shredded unless evidence of consent arrives; `None` if it is in no quarantine.
+    pub quarantine_ends: Option<Timestamp>,
+    /// How the vault heard of it first.
+    pub heard_by: Heard,
+    /// How the source encrypted it with the customer's key, as far as it said so; `None` once it is
+    /// sealed or shredded.
+    pub encryption: Option<Encryption>,
+}
+
+/// How the vault heard of a recording first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Heard {
+    /// The source called.
+    Callback,
+    /// It was in the source's list, and no call had come.
+    Reconcile,
+    /// A transcript of it came before it.
+    Transcript,
+}
+
+impl Heard {
+    /// The word used in rows and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Callback => "callback",
+            Self::Reconcile => "reconcile",
+            Self::Transcript => "transcript",
+        }
+    }
+}
+
+/// The text names no way of hearing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected one of `callback`, `reconcile`, `transcript`")]
+pub struct UnknownHeard;
+
+impl FromStr for Heard {
+    type Err = UnknownHeard;
+
+    fn from_str(text: &str) -> Result<Self, UnknownHeard> {
+        [Self::Callback, Self::Reconcile, Self::Transcript]
+            .into_iter()
+            .find(|heard| heard.as_str() == text)
+            .ok_or(UnknownHeard)
+    }
+}
+
+impl Recording {
+    /// What its parties took part in, where the source told it: the conference before the call,
+    /// which is only one leg of it.
+    pub fn conversation(&self) -> Option<Conversation> {
+        let conference = self.conference.clone().map(Conversation::Conference);
+        conference.or_else(|| self.call.clone().map(Conversation::Call))
+    }
+}

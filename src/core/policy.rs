@@ -1,0 +1,62 @@
+//! The privacy policy: the document that is published, the rules it makes, and every decision by
+//! them.
+//!
+//! ```text
+//! privacy-policy.toml → document ┐
+//!                    fixed.cedar ┴→ cedar → Rules ─┐
+//!                        earlier versions → Rules ─┴→ Rulebook ─┐
+//! principal, recording, purpose, consents, holds, … → Facts ────┴→ decide(facts, rulebook, now) → Grant | every reason against it
+//! principal, action ────────────────────────────────────→ permit(principal, action, rulebook, now) → Permit | every reason against it
+//! ```
+//!
+//! Owns who may hear what and why. Refuses to do I/O or to read a clock: `now` is an argument,
+//! earlier versions are handed in. INVARIANT: what is published is what is enforced; a grant names
+//! the digest of the file it was decided by. Deny is the default.
+
+mod answer;
+mod approval;
+mod cases;
+#[cfg(test)]
+mod cast;
+mod cedar;
+mod classify;
+mod consent;
+pub mod content;
+mod decide;
+mod diff;
+mod document;
+mod explain;
+mod facts;
+mod keep;
+mod permit;
+mod published;
+mod quarantine;
+mod reason;
+mod remaining;
+pub mod retention;
+mod rules;
+mod why;
+pub mod words;
+
+pub use self::{
+    answer::Understood,
+    approval::{approvable, approval_lifetime, may_approve, may_state, over_budget},
+    cases::{Cases, Outcome},
+    classify::{Announcement, Classification},
+    consent::Consents,
+    decide::{Decision, Grant, MAX_JUSTIFICATION, View, decide},
+    diff::{Comparison, Diff, Tally},
+    document::{
+        Actions, Approval, Basis, Collection, ConsentRules, ContentRule, Controller, Cue, Document,
+        Fault, MAX_BYTES, MAX_GRANT_LIFETIME, MessageRule, Pattern, Processor, PurposeRule,
+        Recipient, Right, Spoken, TierRule, VoiceConsent,
+    },
+    explain::{Explanation, Opened, SaidBasis, SaidRole},
+    facts::Facts,
+    keep::NotKept,
+    permit::{Action, Permit, permit},
+    quarantine::{covers_recording, quarantine, quarantining},
+    reason::{Denial, Reason, Refusal},
+    rules::{Rulebook, Rules},
+    why::way_out,
+};

@@ -1,0 +1,242 @@
+//! The grant: proof that a decision allowed one principal to hear one recording for one purpose.
+//!
+//! Owns what was allowed and until when. Refuses to be made, copied or changed anywhere but in the
+//! decision.
+//!
+//! INVARIANT: whoever holds a grant got it from [`decide`](super::decide).
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    model::{
+        actor::Initiator,
+        artefact::Artefact,
+        id::{PrincipalId, RecordingId, TokenId},
+        name::{Purpose, Tier},
+        time::Timestamp,
+    },
+    policy::{facts::Facts, rules::Rules},
+};
+
+/// Proof of a decision. It can be had from a decision only:
+///
+/// ```
+/// use recvault_core::policy::{Decision, Grant};
+/// fn had(decision: Decision) -> Option<Grant> {
+///     match decision {
+///         Decision::Allow(grant) => Some(grant),
+///         Decision::Deny(_) => None,
+///     }
+/// }
+/// ```
+///
+/// It cannot be made from facts,
+/// ```compile_fail,E0624
+/// use recvault_core::{model::time::Timestamp, policy::{Facts, Grant, Rules}};
+/// fn forged(facts: &Facts<'_>, rules: &Rules, end: Timestamp) -> Grant {
+///     Grant::new(facts, rules, end)
+/// }
+/// ```
+/// nor be made longer,
+/// ```compile_fail,E0616
+/// use recvault_core::{model::time::Timestamp, policy::Grant};
+/// fn prolonged(mut grant: Grant, end: Timestamp) -> Grant {
+///     grant.expires_at = end;
+///     grant
+/// }
+/// ```
+/// nor be used for two.
+/// ```compile_fail,E0277
+/// fn wants_clone<T: Clone>() {}
+/// wants_clone::<recvault_core::policy::Grant>();
+/// ```
+#[derive(Debug)]
+pub struct Grant {
+    recording: RecordingId,
+    principal: PrincipalId,
+    credential: TokenId,
+    purpose: Purpose,
+    justified: bool,
+    tier: Tier,
+    view: View,
+    broke_glass: bool,
+    budget: Option<u32>,
+    clause: Arc<str>,
+    policy_version: Arc<str>,
+    policy_digest: Arc<str>,
+    expires_at: Timestamp,
+}
+
+/// What the decision came to, besides what was asked.
+#[derive(Debug)]
+pub(super) struct Terms {
+    pub(super) clause: Arc<str>,
+    pub(super) view: View,
+    pub(super) broke_glass: bool,
+    pub(super) budget: Option<u32>,
+    pub(super) expires_at: Timestamp,
+}
+
+impl Grant {
+    /// Only for the decision, and only when nothing speaks against it.
+    pub(super) fn new(facts: &Facts<'_>, rules: &Rules, terms: Terms) -> Self {
+        Self {
+            recording: facts.recording.id,
+            principal: facts.principal.id,
+            credential: facts.principal.credential,
+            purpose: facts.purpose.clone(),
+            justified: facts.is_justified(),
+            tier: facts.recording.tier.clone(),
+            view: terms.view,
+            broke_glass: terms.broke_glass,
+            budget: terms.budget,
+            clause: terms.clause,
+            policy_version: rules.shared_version(),
+            policy_digest: rules.shared_digest(),
+            expires_at: terms.expires_at,
+        }
+    }
+
+    /// What may be heard.
+    pub fn recording(&self) -> RecordingId {
+        self.recording
+    }
+
+    /// By whom.
+    pub fn principal(&self) -> PrincipalId {
+        self.principal
+    }
+
+    /// By which of their credentials: with it, the grant ends.
+    pub fn credential(&self) -> TokenId {
+        self.credential
+    }
+
+    /// By whom and by which credential, for the audit log.
+    pub fn initiator(&self) -> Initiator {
+        Initiator::Principal {
+            id: self.principal,
+            credential: self.credential,
+        }
+    }
+
+    /// Why.
+    pub fn purpose(&self) -> &Purpose {
+        &self.purpose
+    }
+
+    /// Whether a justification was written.
+    pub fn is_justified(&self) -> bool {
+        self.justified
+    }
+
+    /// The recording's tier when it was decided.
+    pub fn tier(&self) -> &Tier {
+        &self.tier
+    }
+
+    /// What of the recording may be had.
+    pub fn view(&self) -> View {
+        self.view
+    }
+
+    /// Whether the tier asks for somebody else's approval and there is none: it was done without in
+    /// an emergency, which raises an alarm.
+    pub fn is_break_glass(&self) -> bool {
+        self.broke_glass
+    }
+
+    /// How many recordings its principal may open for its purpose on one day (UTC), this one among
+    /// them; `None`: any number. A decision looks at the day's count before; who opens looks again,
+    /// because others may run beside it.
+    pub fn budget(&self) -> Option<u32> {
+        self.budget
+    }
+
+    /// The clause of the policy that allowed it: `purposes/training`.
+    pub fn clause(&self) -> &str {
+        &self.clause
+    }
+
+    /// The version of the policy in force, by which it was decided.
+    pub fn policy_version(&self) -> &str {
+        &self.policy_version
+    }
+
+    /// SHA-256 of that policy's file, lower-case hex.
+    pub fn policy_digest(&self) -> &str {
+        &self.policy_digest
+    }
+
+    /// From this instant on it opens nothing.
+    pub fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+}
+
+/// What of a recording a grant gives. No other address of the grant works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum View {
+    /// The sound as it was recorded, what was said, and who took part.
+    #[default]
+    Audio,
+    /// The sound between two moments, and nothing else.
+    Window {
+        /// From this second on.
+        from_s: u32,
+        /// Until before this second; larger than `from_s`.
+        to_s: u32,
+    },
+    /// What was said, and who took part.
+    Transcript,
+    /// What was said, without what the policy's content rules find in it.
+    RedactedTranscript,
+}
+
+impl View {
+    /// What is in both, if anything is. The sound comes with what was said, so that it holds every
+    /// other view.
+    pub(super) fn meet(self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Audio, view) | (view, Self::Audio) => Some(view),
+            (Self::Window { from_s: a, to_s: b }, Self::Window { from_s: c, to_s: d }) => {
+                let from_s = a.max(c);
+                let to_s = b.min(d);
+                (from_s < to_s).then_some(Self::Window { from_s, to_s })
+            }
+            (Self::Window { .. }, _) | (_, Self::Window { .. }) => None,
+            (Self::Transcript, Self::Transcript) => Some(Self::Transcript),
+            (Self::RedactedTranscript, _) | (_, Self::RedactedTranscript) => {
+                Some(Self::RedactedTranscript)
+            }
+        }
+    }
+
+    /// Whether it gives anything of this artefact.
+    pub const fn gives(self, artefact: Artefact) -> bool {
+        matches!(
+            (self, artefact),
+            (Self::Audio | Self::Window { .. }, Artefact::Audio)
+                | (Self::Audio | Self::Transcript | Self::RedactedTranscript, Artefact::Transcript)
+                // Who gets a part of the sound, or a text from which people were taken out, is not
+                // told who they are.
+                | (Self::Audio | Self::Transcript, Artefact::Parties)
+        )
+    }
+
+    /// The word used in answers and in the audit log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Audio => "audio",
+            Self::Window { .. } => "window",
+            Self::Transcript => "transcript",
+            Self::RedactedTranscript => "redacted-transcript",
+        }
+    }
+}
+
+impl fmt::Display for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

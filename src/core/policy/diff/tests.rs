@@ -1,0 +1,146 @@
+//! What changes is counted, and answers are remembered only where they hold.
+
+use super::*;
+use crate::{
+    model::consent::Answer,
+    policy::cast::{self, NOW, in_call, said},
+};
+
+const SHIPPED: &str = include_str!("../../../../config/privacy-policy.toml");
+
+fn changed(from: &str, to: &str) -> Rules {
+    assert!(SHIPPED.contains(from), "{from}");
+    let text = SHIPPED
+        .replacen(from, to, 1)
+        .replacen("version = \"1\"", "version = \"2\"", 1);
+    Rules::parse("new", &text).unwrap()
+}
+
+fn shipped() -> Rules {
+    Rules::parse("old", SHIPPED).unwrap()
+}
+
+fn recording(tier: &str, days: u64, state: State) -> Recording {
+    let collected_at = NOW.before(Duration::from_secs(days * 86_400));
+    Recording {
+        collected_at,
+        ..cast::recording(state, tier, shipped().digest())
+    }
+}
+
+fn diff(new: Rules, recordings: &[Recording]) -> Diff {
+    let from = Rulebook::new(shipped(), []);
+    let to = Rulebook::new(new, [shipped()]);
+    let mut comparison = Comparison::new(&from, &to, NOW);
+    for recording in recordings {
+        comparison.count(recording, &Consents::NONE, &[]);
+    }
+    comparison.finish()
+}
+
+fn tally(diff: &Diff, purpose: &str) -> (u64, u64, u64, u64) {
+    let tally = diff
+        .purposes
+        .iter()
+        .find(|tally| tally.purpose.as_str() == purpose)
+        .unwrap();
+    (tally.opens_now, tally.opens_then, tally.gained, tally.lost)
+}
+
+#[test]
+fn a_purpose_that_opens_less_loses_what_it_opened() {
+    let narrower = changed("name = \"quality-review\"", "name = \"quality-check\"");
+    let all = [
+        recording("standard", 1, State::Sealed),
+        recording("sensitive", 1, State::Sealed),
+        recording("restricted", 1, State::Sealed),
+    ];
+    let diff = diff(narrower, &all);
+    assert_eq!(diff.recordings, 3);
+    assert_eq!(tally(&diff, "quality-review"), (2, 0, 0, 2));
+    // What is new is not in the version to which the recordings are pinned.
+    assert_eq!(tally(&diff, "quality-check"), (0, 0, 0, 0));
+    assert_eq!(tally(&diff, "follow-up"), (1, 1, 0, 0));
+    assert_eq!(tally(&diff, "subject-request"), (3, 3, 0, 0));
+}
+
+#[test]
+fn a_version_that_opens_more_gains_nothing_of_what_is_pinned() {
+    let tiers = "tiers = [\"standard\"]\n# The roles that may state it.";
+    let wider = changed(tiers, &tiers.replace("]", ", \"sensitive\"]"));
+    assert_eq!(
+        tally(
+            &diff(wider, &[recording("sensitive", 1, State::Sealed)]),
+            "follow-up"
+        ),
+        (0, 0, 0, 0)
+    );
+}
+
+#[test]
+fn what_is_shredded_does_not_count_and_what_is_not_sealed_opens_for_nothing() {
+    let all = [
+        recording("standard", 1, State::Shredded),
+        recording("standard", 1, State::Announced),
+    ];
+    let diff = diff(changed("budget = 200", "budget = 100"), &all);
+    assert_eq!(
+        (diff.recordings, tally(&diff, "quality-review")),
+        (1, (0, 0, 0, 0))
+    );
+}
+
+#[test]
+fn a_shorter_retention_tells_how_much_is_due_at_once() {
+    let shorter = changed("retention = \"365d\"", "retention = \"30d\"");
+    let all = [1, 29, 30, 31, 364, 366].map(|days| recording("standard", days, State::Sealed));
+    let diff = diff(shorter, &all);
+    assert_eq!((diff.due_now, diff.due_then), (1, 4));
+}
+
+#[test]
+fn a_version_of_the_future_is_asked_on_its_first_day() {
+    let later = changed("effective = 2026-01-01", "effective = 2099-01-01");
+    let at = later.document().effective;
+    let diff = diff(later, &[recording("standard", 0, State::Sealed)]);
+    assert_eq!((diff.at, diff.due_then), (at, 1));
+}
+
+#[test]
+fn answers_are_kept_and_asked_for_again_where_they_must() {
+    let from = Rulebook::new(shipped(), []);
+    let to = Rulebook::new(changed("budget = 200", "budget = 100"), [shipped()]);
+    let mut comparison = Comparison::new(&from, &to, NOW);
+    for days in [1, 2, 3, 200] {
+        comparison.count(
+            &recording("standard", days, State::Sealed),
+            &Consents::NONE,
+            &[],
+        );
+    }
+    // One purpose has a condition, and looks at each; the other five tell two ages apart.
+    assert_eq!(comparison.known.len(), 4 + 5 * 2);
+}
+
+#[test]
+fn what_somebody_consented_to_is_counted_as_open() {
+    let from = Rulebook::new(shipped(), []);
+    let to = Rulebook::new(
+        changed("basis = \"contract\"", "basis = \"consent\""),
+        [shipped()],
+    );
+    let mut comparison = Comparison::new(&from, &to, NOW);
+    let all = [1, 2, 3].map(|days| recording("standard", days, State::Sealed));
+    let yes = Consents {
+        parties: Vec::new(),
+        statements: vec![said(Answer::Given, in_call(None), &["follow-up"], NOW)],
+    };
+    for (recording, consents) in all.iter().zip([&yes, &Consents::NONE, &yes]) {
+        comparison.count(recording, consents, &[]);
+    }
+    let diff = comparison.finish();
+    assert_eq!(
+        (tally(&diff, "follow-up"), tally(&diff, "training")),
+        ((3, 2, 0, 1), (0, 0, 0, 0))
+    );
+}

@@ -1,0 +1,272 @@
+//! Minimisation: what is not kept at all.
+//!
+//! Owns the three reasons not to keep a recording, and what each looks at. INVARIANT: what was
+//! promised when it was collected and what is promised now both count; what cannot be measured is
+//! no reason.
+
+use std::time::Duration;
+
+use super::rules::{Rulebook, Rules};
+use crate::model::{recording::Recording, wave::Measured};
+
+/// Why a recording is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotKept {
+    /// It is shorter than the policy wants.
+    TooShort,
+    /// It is nowhere louder than the policy wants.
+    Silent,
+    /// No purpose opens it.
+    NoPurpose,
+}
+
+impl NotKept {
+    /// The reason in receipt and audit log.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::TooShort => "too-short",
+            Self::Silent => "silent",
+            Self::NoPurpose => "no-purpose",
+        }
+    }
+}
+
+impl Rulebook {
+    /// Whether a recording is to be let go of before anything of it is fetched.
+    pub fn lets_go_unheard(&self, recording: &Recording) -> Option<NotKept> {
+        // A duration that is told is rounded to a second, which a bound in whole seconds does not
+        // notice.
+        let told = recording
+            .duration_s
+            .and_then(|seconds| u64::try_from(seconds).ok())
+            .map(Duration::from_secs);
+        if told.is_some_and(|told| self.is_too_short(recording, told)) {
+            return Some(NotKept::TooShort);
+        }
+        (!self.is_of_use(recording)).then_some(NotKept::NoPurpose)
+    }
+
+    /// Whether it is to be let go of now that it was measured.
+    pub fn lets_go(&self, recording: &Recording, measured: &Measured) -> Option<NotKept> {
+        if self.is_too_short(recording, Duration::from_millis(measured.length_ms)) {
+            return Some(NotKept::TooShort);
+        }
+        let is_silent = matches!((measured.peak, self.quiet(recording)), (Some(peak), Some(quiet)) if peak <= quiet);
+        is_silent.then_some(NotKept::Silent)
+    }
+
+    /// The size of a sample that is silence still, if the policy says so.
+    pub fn quiet(&self, recording: &Recording) -> Option<u16> {
+        self.binding(recording)
+            .filter_map(|rules| rules.document().collection.quieter_than)
+            .max()
+    }
+
+    fn is_too_short(&self, recording: &Recording, length: Duration) -> bool {
+        self.binding(recording)
+            .filter_map(|rules| rules.document().collection.shorter_than)
+            .any(|least| length < least)
+    }
+
+    /// Whether there is a purpose that somebody may state for its tier, in every version that binds
+    /// it.
+    fn is_of_use(&self, recording: &Recording) -> bool {
+        // A tier that a version does not know opens for nobody; but that may be a slip of the pen,
+        // and letting go is for good.
+        if self
+            .binding(recording)
+            .any(|rules| rules.tier(&recording.tier).is_none())
+        {
+            return true;
+        }
+        let opens = |rules: &Rules, name| {
+            rules.purpose(name).is_some_and(|purpose| {
+                !purpose.roles.is_empty() && purpose.tiers.contains(&recording.tier)
+            })
+        };
+        let mut purposes = self.current().document().purposes.iter();
+        purposes.any(|purpose| {
+            self.binding(recording)
+                .all(|rules| opens(rules, &purpose.name))
+        })
+    }
+
+    /// The version in force, and the one to which the recording is pinned, if it is another and at
+    /// hand.
+    pub fn binding(&self, recording: &Recording) -> impl Iterator<Item = &Rules> {
+        let pinned = self
+            .find(&recording.policy_digest)
+            .filter(|rules| rules.digest() != self.current().digest());
+        std::iter::once(self.current()).chain(pinned)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::model::{recording::State, time::Timestamp};
+
+    const SHIPPED: &str = include_str!("../../../config/privacy-policy.toml");
+
+    pub(in crate::policy) fn recording(
+        book: &Rules,
+        duration_s: Option<i64>,
+        tier: &str,
+    ) -> Recording {
+        let zeros = "0".repeat(32);
+        Recording {
+            id: format!("rec_{zeros}").parse().unwrap(),
+            state: State::Announced,
+            account: format!("AC{zeros}").parse().unwrap(),
+            source_sid: format!("RE{zeros}").parse().unwrap(),
+            duration_s,
+            tier: tier.parse().unwrap(),
+            policy_version: book.version().into(),
+            policy_digest: book.digest().into(),
+            sealed_at: None,
+            ..crate::samples::recording(Timestamp::from_millis(0))
+        }
+    }
+
+    fn rules(change: impl FnOnce(String) -> String) -> Rules {
+        Rules::parse("p", &change(SHIPPED.to_owned())).unwrap()
+    }
+
+    #[test]
+    fn bounds_are_met_to_the_second_and_the_sample() {
+        let book = Rulebook::new(
+            rules(|text| text.replace("shorter_than = \"1s\"", "shorter_than = \"2s\"")),
+            [],
+        );
+        let told = |seconds| book.lets_go_unheard(&recording(book.current(), seconds, "standard"));
+        let expected = [
+            Some(NotKept::TooShort),
+            Some(NotKept::TooShort),
+            None,
+            None,
+            None,
+        ];
+        assert_eq!(
+            [Some(0), Some(1), Some(2), Some(-1), None].map(told),
+            expected
+        );
+        let heard = |length_ms, peak| {
+            book.lets_go(
+                &recording(book.current(), None, "standard"),
+                &Measured { length_ms, peak },
+            )
+        };
+        assert_eq!(heard(1999, Some(9999)), Some(NotKept::TooShort));
+        assert_eq!(heard(2000, Some(17)), None);
+        assert_eq!(heard(2000, Some(16)), Some(NotKept::Silent));
+        assert_eq!(heard(2000, None), None);
+    }
+
+    #[test]
+    fn without_bounds_everything_is_kept() {
+        let book = Rulebook::new(
+            rules(|text| {
+                text.replace("shorter_than = \"1s\"\n", "")
+                    .replace("quieter_than = 16\n", "")
+            }),
+            [],
+        );
+        let recording = recording(book.current(), Some(0), "standard");
+        assert_eq!(book.lets_go_unheard(&recording), None);
+        // Digital silence has no sample over 0: a bound that nobody set must not find it.
+        assert_eq!(
+            book.lets_go(
+                &recording,
+                &Measured {
+                    length_ms: 0,
+                    peak: Some(0)
+                }
+            ),
+            None
+        );
+    }
+
+    #[test]
+    fn the_stricter_of_two_versions_counts() {
+        let strict = || {
+            rules(|text| {
+                text.replace("shorter_than = \"1s\"", "shorter_than = \"9s\"")
+                    .replace("version = \"1\"", "version = \"0\"")
+            })
+        };
+        let shipped = || rules(|text| text);
+        for (current, pinned) in [(strict(), shipped()), (shipped(), strict())] {
+            let recording = recording(&pinned, Some(5), "standard");
+            assert_eq!(
+                Rulebook::new(current, [pinned]).lets_go_unheard(&recording),
+                Some(NotKept::TooShort)
+            );
+        }
+        let unknown = recording(&strict(), Some(5), "standard");
+        assert_eq!(Rulebook::new(shipped(), []).lets_go_unheard(&unknown), None);
+    }
+
+    #[test]
+    fn a_tier_that_no_purpose_opens_is_let_go_of() {
+        let closed = rules(|text| {
+            text.replace(
+                "tiers = [\"standard\", \"sensitive\", \"restricted\"]",
+                "tiers = []",
+            )
+        });
+        let book = Rulebook::new(closed, []);
+        let unheard = |tier| book.lets_go_unheard(&recording(book.current(), Some(60), tier));
+        assert_eq!(
+            ["standard", "sensitive", "restricted", "unheard-of"].map(unheard),
+            [None, None, Some(NotKept::NoPurpose), None]
+        );
+        let nobody = rules(|text| {
+            text.replace(
+                "roles = [\"privacy-officer\"]\njustification",
+                "roles = []\njustification",
+            )
+        });
+        let book = Rulebook::new(nobody, []);
+        assert_eq!(
+            book.lets_go_unheard(&recording(book.current(), Some(60), "restricted")),
+            Some(NotKept::NoPurpose)
+        );
+    }
+
+    #[test]
+    fn one_purpose_must_open_it_in_both_versions() {
+        let only = |kept: &str, version: &str| {
+            rules(|text| {
+                let text = text.replace("version = \"1\"", &format!("version = \"{version}\""));
+                let blocks: Vec<&str> = text.split("[[purposes]]").collect();
+                let (first, rest) = blocks.split_first().unwrap();
+                let rest: Vec<String> = rest
+                    .iter()
+                    .map(|block| {
+                        if block.contains(kept) {
+                            (*block).to_owned()
+                        } else {
+                            block.replacen("\"restricted\"]", "]", 1)
+                        }
+                    })
+                    .collect();
+                format!("{first}[[purposes]]{}", rest.join("[[purposes]]"))
+            })
+        };
+        let now = only("name = \"dispute-resolution\"", "2");
+        let then = only("name = \"subject-request\"", "1");
+        let recording = recording(&then, Some(60), "restricted");
+        assert_eq!(
+            Rulebook::new(
+                only("name = \"subject-request\"", "3"),
+                [only("name = \"subject-request\"", "1")]
+            )
+            .lets_go_unheard(&recording),
+            None
+        );
+        assert_eq!(
+            Rulebook::new(now, [then]).lets_go_unheard(&recording),
+            Some(NotKept::NoPurpose)
+        );
+    }
+}

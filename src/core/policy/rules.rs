@@ -1,0 +1,414 @@
+//! The rules: a policy document with its digest, and the book of all versions that still bind a
+//! recording.
+//!
+//! Owns look-up in one version and among versions. Refuses to know who asks for what.
+//! INVARIANT: the rules and the digest that names them come from the same bytes, which are kept.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use aws_lc_rs::digest;
+
+use super::{
+    cedar::Compiled,
+    classify::{Announcement, label_value},
+    document::{Document, Fault, Forgotten, PurposeRule, TierRule},
+    permit::Action,
+};
+use crate::model::{
+    access::Principal,
+    name::{Label, Purpose, Role, Tier},
+    recording::Recording,
+    subject::Address,
+    text::{InvalidText, LabelValue},
+    time::Timestamp,
+};
+
+/// One version of the privacy policy, ready to decide by.
+#[derive(Debug)]
+pub struct Rules {
+    document: Document,
+    compiled: Compiled,
+    warnings: Vec<Fault>,
+    text: Box<str>,
+    version: Arc<str>,
+    digest: Arc<str>,
+}
+
+impl Rules {
+    /// Reads the text of a policy file; `file` is how faults name it.
+    ///
+    /// # Errors
+    /// Every fault of the text with its line. A policy with a fault never loads.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Fault>> {
+        let (document, warnings) = Document::read(file, text)?;
+        // Whatever a document that was read holds can be compiled. Should that ever be wrong, the
+        // policy does not load.
+        let compiled = Compiled::of(&document).map_err(|reasons| {
+            let fault = |reason| Fault {
+                file: file.into(),
+                line: 1,
+                reason: format!("the policy cannot be compiled: {reason}"),
+            };
+            reasons.into_iter().map(fault).collect::<Vec<_>>()
+        })?;
+        let digest = hex::encode(digest::digest(&digest::SHA256, text.as_bytes()));
+        Ok(Self {
+            version: document.version.as_str().into(),
+            document,
+            compiled,
+            warnings,
+            text: text.into(),
+            digest: digest.into(),
+        })
+    }
+
+    /// What the file states, for the privacy page and the policy as data.
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// Every rule of this version in the syntax of Cedar, those that no file can change among them:
+    /// what [`decide`](super::decide()) asks.
+    pub fn cedar(&self) -> String {
+        self.compiled.text().to_owned()
+    }
+
+    /// The schema that the rules were validated by, in the syntax of Cedar: what rules and
+    /// conditions may look at.
+    pub fn schema(&self) -> String {
+        self.compiled.schema().to_owned()
+    }
+
+    /// What is odd but not wrong: a tier that nothing opens, a purpose that nobody may state.
+    pub fn warnings(&self) -> &[Fault] {
+        &self.warnings
+    }
+
+    /// The exact text that the digest is of; kept with the recordings that are pinned to it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The operator's name for this version.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// SHA-256 of the exact bytes of the file, 64 lower-case hex digits.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The tier of a new recording: of the first classification rule that matches, or the default.
+    pub fn classify(&self, announcement: &Announcement<'_>) -> &Tier {
+        let rule = self
+            .document
+            .classification
+            .iter()
+            .find(|rule| rule.matches(announcement));
+        rule.map_or(&self.document.default_tier, |rule| &rule.tier)
+    }
+
+    /// The values of the labels that the policy declares, from parameters of the callback URL with
+    /// the same names; the first of each, cut to 64 characters. What no label may hold is left out.
+    pub fn labels(&self, parameters: &[(String, String)]) -> BTreeMap<Label, LabelValue> {
+        let declared = self.document.collection.labels.iter();
+        declared
+            .filter_map(|label| Some((label.clone(), label_value(parameters, label)?.ok()?)))
+            .collect()
+    }
+
+    /// The labels that [`Self::labels`] leaves out, and why.
+    pub fn labels_left_out(&self, parameters: &[(String, String)]) -> Vec<(&Label, InvalidText)> {
+        let declared = self.document.collection.labels.iter();
+        declared
+            .filter_map(|label| Some((label, label_value(parameters, label)?.err()?)))
+            .collect()
+    }
+
+    /// Whether anything in this version looks at this parameter of a callback URL: a label, or a
+    /// rule of classification.
+    pub fn heeds(&self, parameter: &str) -> bool {
+        let rules = self
+            .document
+            .classification
+            .iter()
+            .filter_map(|rule| rule.parameter.as_ref());
+        self.document
+            .collection
+            .labels
+            .iter()
+            .any(|label| label.as_str() == parameter)
+            || rules.into_iter().any(|(name, _)| name == parameter)
+    }
+
+    /// Whether `one` is a more sensitive tier than `other`: the file lists them from the least to
+    /// the most sensitive. A tier that it does not list opens for nobody, so that nothing is more
+    /// sensitive; and it is nothing to move to.
+    pub fn more_sensitive(&self, one: &Tier, other: &Tier) -> bool {
+        let place = |name: &Tier| {
+            self.document
+                .tiers
+                .iter()
+                .position(|tier| tier.name == *name)
+        };
+        matches!((place(one), place(other)), (Some(one), Some(other)) if one > other)
+    }
+
+    /// The most sensitive of these tiers, if it is more sensitive than that of the recording.
+    pub fn raised<'a>(
+        &self,
+        recording: &Recording,
+        tiers: impl IntoIterator<Item = &'a Tier>,
+    ) -> Option<&'a Tier> {
+        let most = tiers.into_iter().reduce(|most, tier| {
+            if self.more_sensitive(tier, most) {
+                tier
+            } else {
+                most
+            }
+        });
+        most.filter(|tier| self.more_sensitive(tier, &recording.tier))
+    }
+
+    /// The tier to which a recording goes because of who took part in it, if that is a more
+    /// sensitive one. `is_party` says whether somebody with that address did.
+    pub fn reclassify(
+        &self,
+        recording: &Recording,
+        is_party: impl Fn(&Address) -> bool,
+    ) -> Option<&Tier> {
+        let rules = self
+            .document
+            .classification
+            .iter()
+            .filter(|rule| rule.matches_party(recording, &is_party));
+        self.raised(recording, rules.map(|rule| &rule.tier))
+    }
+
+    /// Whether any classification rule is for a number.
+    pub fn knows_numbers(&self) -> bool {
+        self.document
+            .classification
+            .iter()
+            .any(|rule| rule.number.is_some())
+    }
+
+    /// The tiers whose shreds want the epoch to turn at once.
+    pub fn turned_at_once(&self) -> Vec<&Tier> {
+        let at_once = self
+            .document
+            .tiers
+            .iter()
+            .filter(|tier| tier.forgotten == Forgotten::Immediately);
+        at_once.map(|tier| &tier.name).collect()
+    }
+
+    /// Whether the policy's day has come.
+    pub fn is_in_force(&self, now: Timestamp) -> bool {
+        self.document.effective <= now
+    }
+
+    /// Whether this principal may know that a recording exists, as far as roles go: they may list
+    /// recordings or state some purpose.
+    pub fn shows_recordings_to(&self, principal: &Principal) -> bool {
+        has_any(principal, &self.document.actions.catalogue)
+            || self
+                .document
+                .purposes
+                .iter()
+                .any(|purpose| has_any(principal, &purpose.roles))
+    }
+
+    pub(super) fn tier(&self, name: &Tier) -> Option<&TierRule> {
+        self.document.tiers.iter().find(|tier| tier.name == *name)
+    }
+
+    pub(super) fn purpose(&self, name: &Purpose) -> Option<&PurposeRule> {
+        self.document
+            .purposes
+            .iter()
+            .find(|purpose| purpose.name == *name)
+    }
+
+    /// The roles that may do this.
+    pub(super) fn roles_for(&self, action: Action) -> &[Role] {
+        match action {
+            Action::Catalogue => &self.document.actions.catalogue,
+            Action::Shred => &self.document.actions.shred,
+            Action::Audit => &self.document.actions.audit,
+            Action::Consent => &self.document.actions.consent,
+            Action::Revoke => &self.document.actions.revoke,
+            Action::Hold => &self.document.actions.hold,
+            Action::Correct => &self.document.actions.correct,
+            Action::Transcribe => &self.document.actions.transcribe,
+            Action::Keys => &[],
+        }
+    }
+
+    pub(super) fn compiled(&self) -> &Compiled {
+        &self.compiled
+    }
+
+    pub(super) fn shared_version(&self) -> Arc<str> {
+        Arc::clone(&self.version)
+    }
+
+    pub(super) fn shared_digest(&self) -> Arc<str> {
+        Arc::clone(&self.digest)
+    }
+}
+
+/// Whether the principal has one of the roles.
+pub(super) fn has_any(principal: &Principal, roles: &[Role]) -> bool {
+    roles.iter().any(|role| principal.roles.contains(role))
+}
+
+/// The version in force and the earlier ones to which recordings are pinned.
+#[derive(Debug)]
+pub struct Rulebook {
+    current: Rules,
+    earlier: BTreeMap<Arc<str>, Rules>,
+}
+
+impl Rulebook {
+    /// A book with `current` open. Of `earlier`, what has the same bytes as `current` is dropped.
+    pub fn new(current: Rules, earlier: impl IntoIterator<Item = Rules>) -> Self {
+        let earlier = earlier
+            .into_iter()
+            .filter(|rules| rules.digest != current.digest)
+            .map(|rules| (rules.shared_digest(), rules));
+        let earlier = earlier.collect();
+        Self { current, earlier }
+    }
+
+    /// The version that binds everybody now.
+    pub fn current(&self) -> &Rules {
+        &self.current
+    }
+
+    /// Every version, the current one first.
+    pub fn versions(&self) -> impl Iterator<Item = &Rules> {
+        std::iter::once(&self.current).chain(self.earlier.values())
+    }
+
+    /// The version with this digest, current or earlier.
+    pub fn find(&self, digest: &str) -> Option<&Rules> {
+        if *self.current.digest == *digest {
+            Some(&self.current)
+        } else {
+            self.earlier.get(digest)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHIPPED: &str = include_str!("../../../config/privacy-policy.toml");
+
+    #[test]
+    fn the_digest_is_of_the_exact_bytes() {
+        let one = Rules::parse("p", SHIPPED).unwrap();
+        let other = Rules::parse("p", &format!("{SHIPPED}\n")).unwrap();
+        assert_ne!(one.digest(), other.digest());
+        assert_eq!(
+            one.digest(),
+            hex::encode(<sha2::Sha256 as sha2::Digest>::digest(SHIPPED))
+        );
+        assert_eq!(one.text(), SHIPPED);
+    }
+
+    #[test]
+    fn a_parameter_that_a_label_or_a_rule_is_about_is_heeded() {
+        let rules = Rules::parse("p", SHIPPED).unwrap();
+        assert!(
+            ["team", "queue", "tier"]
+                .iter()
+                .all(|name| rules.heeds(name))
+        );
+        assert!(
+            !["", "From", "value", "restricted"]
+                .iter()
+                .any(|name| rules.heeds(name))
+        );
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_decides() {
+        let rules = Rules::parse("p", SHIPPED).unwrap();
+        let account = format!("AC{}", "0".repeat(32)).parse().unwrap();
+        let tier = |conference: bool, parameters: &[(&str, &str)]| {
+            let parameters: Vec<_> = parameters
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect();
+            rules
+                .classify(&Announcement {
+                    account: &account,
+                    source: None,
+                    conference,
+                    parameters: &parameters,
+                })
+                .as_str()
+                .to_owned()
+        };
+        assert_eq!(tier(false, &[]), "standard");
+        assert_eq!(tier(true, &[]), "sensitive");
+        assert_eq!(
+            tier(true, &[("x", "y"), ("tier", "restricted")]),
+            "restricted"
+        );
+        assert_eq!(
+            tier(false, &[("tier", "sensitive"), ("tier", "restricted")]),
+            "restricted"
+        );
+        assert_eq!(
+            tier(false, &[("tier", "other"), ("restricted", "tier")]),
+            "standard"
+        );
+    }
+
+    #[test]
+    fn a_rule_matches_only_when_all_its_conditions_hold() {
+        let [own, foreign] = ["a", "b"].map(|digit| format!("AC{}", digit.repeat(32)));
+        let rule = format!(
+            "[[classification]]\ntier = \"restricted\"\naccount = \"{own}\"\nsource = \"Trunking\"\nconference = false\n\n[[purposes]]"
+        );
+        let rules = Rules::parse("p", &SHIPPED.replacen("[[purposes]]", &rule, 1)).unwrap();
+        let tier = |account: &str, source, conference| {
+            let account = account.parse().unwrap();
+            rules
+                .classify(&Announcement {
+                    account: &account,
+                    source,
+                    conference,
+                    parameters: &[],
+                })
+                .as_str()
+                .to_owned()
+        };
+        assert_eq!(tier(&own, Some("Trunking"), false), "restricted");
+        assert_eq!(tier(&foreign, Some("Trunking"), false), "standard");
+        assert_eq!(tier(&own, Some("DialVerb"), false), "standard");
+        assert_eq!(tier(&own, None, false), "standard");
+        assert_eq!(tier(&own, Some("Trunking"), true), "sensitive");
+    }
+
+    #[test]
+    fn the_book_finds_every_version_by_its_digest() {
+        let old = Rules::parse("old", &format!("{SHIPPED}# old\n")).unwrap();
+        let digest = old.digest().to_owned();
+        let book = Rulebook::new(
+            Rules::parse("p", SHIPPED).unwrap(),
+            [old, Rules::parse("again", SHIPPED).unwrap()],
+        );
+        assert_eq!(book.find(&digest).map(Rules::digest), Some(digest.as_str()));
+        assert_eq!(
+            book.find(book.current().digest()).map(Rules::digest),
+            Some(book.current().digest())
+        );
+        assert!(book.find("").is_none());
+    }
+}

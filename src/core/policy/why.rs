@@ -1,0 +1,246 @@
+//! What would have to change for a refusal to fall away.
+//!
+//! Owns the way out of each reason, in the words of the rules that gave it. Refuses to decide, and
+//! to promise: where several reasons speak against a request, each needs its own way out.
+
+use super::{
+    facts::Facts,
+    reason::{Reason, Refusal},
+    rules::{Rulebook, Rules},
+    words,
+};
+use crate::model::{
+    name::{Purpose, Role},
+    recording::State,
+};
+
+/// What would have to change, for who operates the vault: it names roles, accounts and conditions.
+pub fn way_out(refusal: &Refusal, facts: &Facts<'_>, rulebook: &Rulebook) -> String {
+    let current = rulebook.current();
+    let pinned = rulebook
+        .find(&facts.recording.policy_digest)
+        .filter(|_| refusal.pinned.is_some());
+    let change = change(refusal.reason, facts, pinned.unwrap_or(current));
+    match &refusal.pinned {
+        None => change,
+        Some(version) => format!(
+            "{change}; or every party consents anew, to this purpose under version {}: only version {version}, under which it was recorded, refuses",
+            current.version()
+        ),
+    }
+}
+
+fn change(reason: Reason, facts: &Facts<'_>, rules: &Rules) -> String {
+    let recording = facts.recording;
+    let purpose = rules.purpose(&facts.purpose);
+    let tier = rules.tier(&recording.tier);
+    match reason {
+        Reason::PolicyNotInForce => format!(
+            "wait until {}, when version {} takes effect",
+            rules.document().effective,
+            rules.version()
+        ),
+        Reason::PolicyUnknown => format!(
+            "publish the file of version {} again (its SHA-256 is {}) with `recvault policy publish FILE`, and restart",
+            recording.policy_version, recording.policy_digest
+        ),
+        Reason::AccountUnknownToPrincipal => {
+            format!("a token whose accounts include {}", recording.account)
+        }
+        Reason::RecordingNotSealed if recording.state == State::Announced => {
+            "wait until it is fetched; `recvault status` shows the work".to_owned()
+        }
+        Reason::RecordingNotSealed => "nothing: the source has no file of it".to_owned(),
+        Reason::RecordingShredded => "nothing: its key is destroyed".to_owned(),
+        Reason::TierUnknown => format!(
+            "a version that declares the tier `{}`, or `recvault move` to another tier",
+            recording.tier
+        ),
+        Reason::PurposeUnknown => {
+            let known: Vec<&str> = rules
+                .document()
+                .purposes
+                .iter()
+                .map(|purpose| purpose.name.as_str())
+                .collect();
+            format!(
+                "one of the purposes that there are: {}",
+                words::listed(&known, "or")
+            )
+        }
+        Reason::PurposeNotForTier => {
+            let fitting = rules
+                .document()
+                .purposes
+                .iter()
+                .filter(|purpose| purpose.tiers.contains(&recording.tier));
+            let fitting: Vec<&str> = fitting.map(|purpose| purpose.name.as_str()).collect();
+            match fitting.is_empty() {
+                true => format!("nothing: no purpose opens the tier `{}`", recording.tier),
+                false => format!(
+                    "a purpose that opens the tier `{}`: {}",
+                    recording.tier,
+                    words::listed(&fitting, "or")
+                ),
+            }
+        }
+        Reason::RoleNotAllowed => match purpose.map(|purpose| purpose.roles.as_slice()) {
+            None | Some([]) => format!("nothing: no role may state `{}`", facts.purpose),
+            Some(roles) => format!("a token with the role {}", named(roles)),
+        },
+        Reason::JustificationMissing => "write down why, with `justification`".to_owned(),
+        Reason::JustificationTooLong => "write down why in at most 1000 characters".to_owned(),
+        Reason::GrantExpired => "ask for a new grant".to_owned(),
+        Reason::PurposeExpired => match purpose.and_then(|purpose| purpose.retention) {
+            Some(period) => format!(
+                "nothing: `{}` opens recordings for {} after their collection, which was over at {}",
+                facts.purpose,
+                words::period(period),
+                recording.collected_at.after(period)
+            ),
+            None => "nothing: its time is over".to_owned(),
+        },
+        Reason::ConditionNotMet => match purpose.and_then(|purpose| purpose.when.as_deref()) {
+            Some(condition) => format!("the condition must hold: {condition}"),
+            None => "the condition of the purpose must hold".to_owned(),
+        },
+        Reason::ConsentMissing => format!("consent to `{}` of {}", facts.purpose, parties(facts)),
+        Reason::Quarantined => format!("evidence of consent to `recording` of {}", parties(facts)),
+        Reason::Revoked => match facts.holds {
+            [] => "nothing: it is about to be shredded".to_owned(),
+            holds => {
+                let purposes: Vec<&str> = holds.iter().map(Purpose::as_str).collect();
+                format!(
+                    "the purpose of a hold on it: {}; it is shredded when the last hold is lifted",
+                    words::listed(&purposes, "or")
+                )
+            }
+        },
+        Reason::ApprovalMissing => {
+            let roles = tier
+                .and_then(|tier| tier.approval.as_ref())
+                .map(|approval| named(&approval.roles))
+                .unwrap_or_default();
+            format!("the approval of somebody else with the role {roles}")
+        }
+        Reason::BudgetSpent => match purpose.and_then(|purpose| purpose.budget) {
+            Some(budget) => format!(
+                "wait until tomorrow (UTC): {budget} recordings a day may be opened for `{}`",
+                facts.purpose
+            ),
+            None => "wait until tomorrow (UTC)".to_owned(),
+        },
+        Reason::PolicyFailed => {
+            "correct the condition that cannot be evaluated; the log has the error".to_owned()
+        }
+    }
+}
+
+fn named(roles: &[Role]) -> String {
+    words::listed(&roles.iter().map(Role::as_str).collect::<Vec<_>>(), "or")
+}
+
+/// Who would have to say yes, without naming anybody.
+fn parties(facts: &Facts<'_>) -> String {
+    match facts.consents.parties.len() {
+        0 => "everybody in the conversation, of whom nobody is named yet".to_owned(),
+        1 => "the one party that is named".to_owned(),
+        many => format!("all {many} parties that are named"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        model::recording::Recording,
+        policy::{
+            Decision,
+            cast::{self, NOW, principal},
+            decide,
+        },
+    };
+
+    const SHIPPED: &str = include_str!("../../../config/privacy-policy.toml");
+
+    fn book() -> Rulebook {
+        Rulebook::new(Rules::parse("p", SHIPPED).unwrap(), [])
+    }
+
+    fn recording(tier: &str, book: &Rulebook) -> Recording {
+        cast::recording(State::Sealed, tier, book.current().digest())
+    }
+
+    #[test]
+    fn every_reason_that_a_decision_gives_has_a_way_out_in_the_words_of_the_policy() {
+        let book = book();
+        let agent = principal(&["agent"]);
+        let recording = recording("restricted", &book);
+        let facts = Facts::new(&agent, &recording, "training".parse().unwrap());
+        let Decision::Deny(denial) = decide(&facts, &book, NOW) else {
+            panic!("allowed")
+        };
+        let told: Vec<String> = denial
+            .refusals()
+            .iter()
+            .map(|refusal| way_out(refusal, &facts, &book))
+            .collect();
+        for part in [
+            "a purpose that opens the tier `restricted`: dispute-resolution, subject-request or legal-request",
+            "a token with the role reviewer",
+            "write down why",
+        ] {
+            assert!(
+                told.iter().any(|way| way.contains(part)),
+                "{part} in {told:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_reason_there_is_has_words_for_it() {
+        let book = book();
+        let agent = principal(&["agent"]);
+        let recording = recording("standard", &book);
+        let facts = Facts::new(&agent, &recording, "training".parse().unwrap());
+        for reason in Reason::ALL {
+            assert!(
+                !change(reason, &facts, book.current()).is_empty(),
+                "{reason}"
+            );
+        }
+        assert!(change(Reason::PurposeExpired, &facts, book.current()).contains("180 days"));
+        assert!(
+            change(Reason::ConsentMissing, &facts, book.current()).contains("nobody is named yet")
+        );
+        let quality = Facts::new(&agent, &recording, "quality-review".parse().unwrap());
+        assert!(
+            change(Reason::ConditionNotMet, &quality, book.current())
+                .contains("principal has queue")
+        );
+        assert!(change(Reason::BudgetSpent, &quality, book.current()).contains("500"));
+    }
+
+    #[test]
+    fn what_only_the_pinned_version_refuses_can_be_had_by_new_consent() {
+        let (book, version): (_, Arc<str>) = (book(), "0".into());
+        let agent = principal(&["agent"]);
+        let recording = recording("standard", &book);
+        let facts = Facts::new(&agent, &recording, "training".parse().unwrap());
+        let Decision::Deny(denial) = decide(&facts, &book, NOW) else {
+            panic!("allowed")
+        };
+        let refusal = Refusal {
+            pinned: Some(version),
+            ..denial.refusals()[0].clone()
+        };
+        let told = way_out(&refusal, &facts, &book);
+        assert!(
+            told.contains("every party consents anew, to this purpose under version 1")
+                && told.contains("only version 0"),
+            "{told}"
+        );
+    }
+}

@@ -1,0 +1,215 @@
+//! Secret bytes and text.
+//!
+//! Owns the types in which a secret may travel. It refuses to know what the secret is for.
+//!
+//! INVARIANT: a secret is not copied, cloned, serialised or printed, and its memory is zeroed when
+//! it is dropped.
+//!
+//! ```compile_fail
+//! fn wants_clone<T: Clone>() {}
+//! wants_clone::<recvault_core::secret::Key>();
+//! ```
+//! ```compile_fail
+//! fn wants_serialize<T: serde::Serialize>() {}
+//! wants_serialize::<recvault_core::secret::SecretText>();
+//! ```
+
+mod buffer;
+mod token;
+
+use std::{fmt, path::Path};
+
+use rand::CryptoRng;
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+pub use buffer::SecretBuffer;
+pub use token::{Token, TokenHash, TokenKind};
+
+/// 32 secret bytes: any symmetric key or seed of the vault.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct Key(Box<[u8; 32]>);
+
+impl Key {
+    /// Length in bytes of every key.
+    pub const LEN: usize = 32;
+
+    /// A fresh key from `rng`.
+    pub fn random(rng: &mut dyn CryptoRng) -> Self {
+        let mut key = Self(Box::new([0; 32]));
+        rng.fill_bytes(key.0.as_mut_slice());
+        key
+    }
+
+    /// Takes over 32 bytes; the source is zeroed.
+    pub fn take(bytes: &mut [u8; 32]) -> Self {
+        let mut key = Self(Box::new([0; 32]));
+        key.0.copy_from_slice(bytes);
+        bytes.zeroize();
+        key
+    }
+
+    /// Copies a key out of a slice; `None` unless it has 32 bytes.
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        let mut key = Self(Box::new([0; 32]));
+        if bytes.len() != Self::LEN {
+            return None;
+        }
+        key.0.copy_from_slice(bytes);
+        Some(key)
+    }
+
+    /// A second copy, made on purpose and by name: both are zeroed on drop.
+    pub fn duplicate(&self) -> Self {
+        let mut key = Self(Box::new([0; 32]));
+        key.0.copy_from_slice(self.0.as_slice());
+        key
+    }
+
+    /// The bytes, for the one call that needs them.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(…)")
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_slice().ct_eq(other.0.as_slice()).into()
+    }
+}
+
+impl Eq for Key {}
+
+/// A secret that people or other services hand us as text: passphrase, auth token, API secret.
+#[derive(ZeroizeOnDrop)]
+pub struct SecretText(String);
+
+impl SecretText {
+    /// Takes over the text.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// Reads a file that holds one secret; every secret that is in a file is read here. A byte
+    /// order mark at its beginning and one line break at its end come from the editor and are not
+    /// part of the secret.
+    ///
+    /// # Errors
+    /// What is wrong with the file, with its name; never what is in it.
+    pub fn read(file: &Path) -> Result<Self, String> {
+        let name = file.display();
+        let bytes = std::fs::read(file)
+            .map(Zeroizing::new)
+            .map_err(|error| format!("cannot read `{name}`: {}", error.kind()))?;
+        // Some shells redirect text so; its bytes would be another secret.
+        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+            return Err(format!("`{name}` is in UTF-16: save it as UTF-8"));
+        }
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|_| format!("`{name}` is not in UTF-8: save it as UTF-8"))?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let text = text.strip_suffix('\r').unwrap_or(text);
+        if text.is_empty() {
+            Err(format!("`{name}` is empty"))
+        } else {
+            Ok(Self(text.to_owned()))
+        }
+    }
+
+    /// A second copy, made on purpose and by name: both are zeroed on drop.
+    pub fn duplicate(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    /// The text, for the one call that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(…)")
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for SecretText {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing() {
+        let key = Key::take(&mut [0x41; 32]);
+        assert_eq!(format!("{key:?}"), "Key(…)");
+        assert_eq!(
+            format!("{:?}", SecretText::new("hunter2".into())),
+            "SecretText(…)"
+        );
+    }
+
+    #[test]
+    fn a_file_holds_its_secret_whatever_the_editor_put_around_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        let read = |bytes: &[u8]| {
+            std::fs::write(&file, bytes).unwrap();
+            SecretText::read(&file).map(|secret| secret.expose().to_owned())
+        };
+        for bytes in [
+            b"hunter2".as_slice(),
+            b"hunter2\n",
+            b"hunter2\r\n",
+            b"\xef\xbb\xbfhunter2",
+            b"\xef\xbb\xbfhunter2\r\n",
+        ] {
+            assert_eq!(read(bytes).unwrap(), "hunter2");
+        }
+        assert_eq!(
+            read(b" pass phrase \n").unwrap(),
+            " pass phrase ",
+            "blanks may be part of it"
+        );
+        for bytes in [
+            b"".as_slice(),
+            b"\n",
+            b"\xef\xbb\xbf",
+            b"\xff\xfeh\0u\0",
+            b"\xfe\xff\0h\0u",
+            b"hunter\xff",
+        ] {
+            let error = read(bytes).unwrap_err();
+            assert!(
+                error.contains("token`") && !error.contains("hunter"),
+                "{error}"
+            );
+        }
+        assert!(
+            SecretText::read(folder.path())
+                .unwrap_err()
+                .starts_with("cannot read `")
+        );
+    }
+
+    #[test]
+    fn taking_zeroes_the_source() {
+        let mut bytes = [7; 32];
+        let key = Key::take(&mut bytes);
+        assert_eq!(bytes, [0; 32]);
+        assert_eq!(key.expose(), &[7; 32]);
+        assert_eq!(Key::from_slice(&[7; 31]), None);
+        assert_eq!(Key::from_slice(&[7; 32]), Some(key));
+    }
+}
