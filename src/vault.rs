@@ -1,8 +1,16 @@
 //! The one place where key, ciphertext and row meet.
 //!
 //! Owns every use of a key: depositing, opening, shredding, signing. Refuses to know HTTP, Twilio,
-//! or why somebody asks: it wants a [`Grant`](crate::policy::Grant) or a
-//! [`Permit`](crate::policy::Permit) and asks no further.
+//! the queue, which of two transcripts is better, who consented, or why somebody asks: it wants a
+//! [`Grant`](crate::policy::Grant) or a [`Permit`](crate::policy::Permit) and asks no further.
+//!
+//! What writes takes the [`Unit`](crate::ledger::Unit) of whoever decides ([`Vault::unit`] begins
+//! one), so that everything else which becomes true with it stands in the same unit. Only these
+//! open units of their own:
+//! - `Vault::create`, `restore`, `ownership`: the acts that make a vault and say whose it is.
+//! - `epoch`, `snapshot`, `journal`: one act over many units, with the store and custody between
+//!   them.
+//! - `open` and `details` under a grant: nothing that they open leaves the vault before the commit.
 //!
 //! INVARIANTS
 //! - Ciphertext first, key entry last: a recording exists when the transaction with its key entry
@@ -11,6 +19,7 @@
 //!   and no other; each use walks from it through rows just read, so a shred has no cache to be
 //!   forgotten from. What was read under another epoch is read again.
 //! - The audit entry commits before the first byte is released.
+//! - Nothing but `shred` destroys a recording's key for good: a tier change moves it.
 
 mod approval;
 mod deposit;
@@ -52,7 +61,7 @@ pub use restore::{Choice, Plan, Restored, plan, restore, unfinished};
 pub use shred::{Cause, DeletedCiphertext, OnHold, ShredOutcome, Shredded};
 pub use snapshot::{Checked, Kept};
 pub use text::StoredText;
-pub use utterances::PieceOf;
+pub use waiting::PieceOf;
 
 use self::{memory::Memory, ownership::Ownership, root::Root};
 use crate::{

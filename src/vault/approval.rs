@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use super::{Error, Vault};
+use super::{Vault, error::Error};
 use crate::{
     evidence::NewEntry,
     keyring::{note_key, open_note, seal_note},

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _};
 
-use super::{Error, Vault, digest::Digest};
+use super::{Vault, digest::Digest, error::Error};
 use crate::{
     evidence::NewEntry,
     keyring,

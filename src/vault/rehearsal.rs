@@ -7,7 +7,8 @@
 use std::{num::NonZeroUsize, sync::Arc};
 
 use super::{
-    Error, Parts, Vault,
+    Parts, Vault,
+    error::Error,
     journal::{self, Line},
     recovery::{Front, Header, MAX_HEADER, Reading},
     snapshot::Rows,

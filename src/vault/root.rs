@@ -9,7 +9,9 @@ use std::{
 };
 
 use super::{
-    AsVaultError, Error, Inner, Vault,
+    Inner, Vault,
+    error::AsVaultError,
+    error::Error,
     ownership::{self, Asked},
 };
 use crate::{

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Error, Vault};
+use super::{Vault, error::Error};
 use crate::{
     evidence::{HeldCopy, NewEntry, Receipt, Removal, ShredFacts, ShredReason},
     ledger::{

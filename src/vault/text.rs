@@ -6,7 +6,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Error, Vault, digest::Digest};
+use super::{Vault, digest::Digest, error::Error};
 use crate::{
     evidence::NewEntry,
     keyring,

@@ -4,7 +4,7 @@
 //! the page that held the key is stale afterwards. Older copies of it hold the key still, and a
 //! later shred would not reach them otherwise.
 
-use super::{Error, Vault};
+use super::{Vault, error::Error};
 use crate::{
     ledger::{Unit, marks::Marked, recordings},
     model::{artefact::Leg, name::Tier, recording::Recording},
