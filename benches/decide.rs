@@ -15,7 +15,7 @@ use recvault::{
         subject::Party,
         time::{Clock, Timestamp},
     },
-    policy::{Action, Consents, Decision, Facts, Rulebook, Rules, decide, permit},
+    policy::{Consents, Decision, Facts, Rulebook, Rules, action, decide, permit},
 };
 
 /// The shipped policy in force, and the digest of an earlier version that some recordings are
@@ -156,7 +156,7 @@ fn decisions(c: &mut Criterion) {
     }
     group.bench_function("permit to shred", |b| {
         let officer = cast::principal(&["privacy-officer"]);
-        b.iter(|| black_box(permit(black_box(&officer), Action::Shred, &book, now)));
+        b.iter(|| black_box(permit(black_box(&officer), action::Shred, &book, now)));
     });
     group.finish();
     c.bench_function("a policy file is compiled", |b| b.iter(cast::rulebook));

@@ -5,15 +5,18 @@ use std::{collections::BTreeMap, error::Error, path::Path, sync::Arc};
 
 use recvault::{
     custody::{self, Custody, RootName},
+    evidence::ShredReason,
     keyring::{FAN_OUT, LEAF, LEVELS, PageRow, RootKey, fingerprint, tree},
     ledger::{self, Ledger, Tx, epochs, keys},
     model::{
         id::{HolderId, ObjectId, PageId, RecordingId, VaultId},
+        recording::Recording,
         time::{Clock, Timestamp},
     },
+    policy::{Permit, action},
     secret::{Key, SecretText},
     store::Store,
-    vault::{self, Vault},
+    vault::{self, Cause, OnHold, Vault},
 };
 use sqlx::{Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
 
@@ -32,6 +35,33 @@ pub(crate) struct Filled {
     pub(crate) vault: Vault,
     /// Every recording, oldest first.
     pub(crate) ids: Vec<RecordingId>,
+}
+
+impl Filled {
+    /// Shreds one recording in a unit of its own; fails if it was shredded before, or is held.
+    pub(crate) async fn shred(
+        &self,
+        recording: &Recording,
+        reason: &ShredReason,
+    ) -> Result<(), Failure> {
+        let permit = Permit::of_operator(action::Shred);
+        let cause = Cause::permitted(&permit, reason);
+        let vault = &self.vault;
+        let shredded = vault.unit("shredded", async |mut unit| {
+            let done = vault
+                .shred(&mut unit, &[recording], cause, OnHold::Keep)
+                .await?;
+            if !done.is_news {
+                unit.abandon();
+            }
+            Ok::<_, vault::Error>(done.is_news)
+        });
+        if shredded.await? {
+            Ok(())
+        } else {
+            Err("the recording was shredded before, or is held".into())
+        }
+    }
 }
 
 /// Where a vault is made.

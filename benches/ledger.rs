@@ -35,10 +35,10 @@ use recvault::{
     },
     model::{
         id::{GrantId, HolderId, RecordingId},
-        recording::{Heard, Recording, State},
+        recording::{Heard, Recording},
         time::Clock,
     },
-    policy::{Action, Decision, Facts, Permit, decide},
+    policy::{Decision, Facts, decide},
     secret::{Token, TokenKind},
     store::{self, Store},
 };
@@ -233,17 +233,7 @@ async fn find(ledger: &Ledger, id: RecordingId) -> Result<Recording, Failure> {
 }
 
 async fn shred(filled: &Filled, recording: Recording) -> Result<(), Failure> {
-    let permit = Permit::of_operator(Action::Shred);
-    let kept = filled
-        .vault
-        .shred_all(&permit, std::slice::from_ref(&recording), &"bench".parse()?)
-        .await
-        .kept()?;
-    if kept.is_empty() && recording.state != State::Shredded {
-        Ok(())
-    } else {
-        Err("the recording was shredded before, or is held".into())
-    }
+    filled.shred(&recording, &"bench".parse()?).await
 }
 
 /// Where new recordings come in.
@@ -314,16 +304,17 @@ impl Desk<'_> {
 
     async fn deposit(&self, lease: Lease, recording: Recording) -> Result<(), Failure> {
         let nothing = stream::empty::<Result<Bytes, Infallible>>();
-        self.filled
-            .vault
-            .deposit(
-                &lease,
-                &recording,
-                &recvault::vault::Beside::of("audio/wav"),
-                nothing,
-            )
-            .await?;
-        Ok(())
+        let vault = &self.filled.vault;
+        let stored = vault.store_audio(&recording, "audio/wav", nothing).await?;
+        let options = recvault::vault::DepositOptions::default();
+        let entered = vault.unit("entered", async |mut unit| {
+            vault
+                .enter(&mut unit, &recording, &stored, &options)
+                .await?;
+            work::finish(&mut unit, &lease).await?;
+            Ok::<_, recvault::vault::Error>(())
+        });
+        Ok(entered.await?)
     }
 
     /// A token in the ledger, for grants to be given to.

@@ -63,7 +63,7 @@ pub use erasure::{
         Conflict, KeptGroup, RetentionEnforcement, RetentionReport, RetentionSweep, SweptGroup,
     },
     revocation::{Continued, Outcomes, RevocationStatus, Revocations, Would},
-    shredding::Shredding,
+    shredding::{Shredding, units::SayCount},
 };
 pub use error::Error;
 pub use export::Exports;

@@ -32,6 +32,8 @@ pub mod custody;
 
 pub mod vault;
 
+pub mod drill;
+
 pub mod flow;
 
 pub mod api;

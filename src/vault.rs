@@ -1,8 +1,16 @@
 //! The one place where key, ciphertext and row meet.
 //!
 //! Owns every use of a key: depositing, opening, shredding, signing. Refuses to know HTTP, Twilio,
-//! or why somebody asks: it wants a [`Grant`](crate::policy::Grant) or a
-//! [`Permit`](crate::policy::Permit) and asks no further.
+//! the queue, which of two transcripts is better, who consented, or why somebody asks: it wants a
+//! [`Grant`](crate::policy::Grant) or a [`Permit`](crate::policy::Permit) and asks no further.
+//!
+//! What writes takes the [`Unit`](crate::ledger::Unit) of whoever decides ([`Vault::unit`] begins
+//! one), so that everything else which becomes true with it stands in the same unit. Only these
+//! open units of their own:
+//! - `Vault::create`, `restore`, `ownership`: the acts that make a vault and say whose it is.
+//! - `epoch`, `snapshot`, `journal`: one act over many units, with the store and custody between
+//!   them.
+//! - `open` and `details` under a grant: nothing that they open leaves the vault before the commit.
 //!
 //! INVARIANTS
 //! - Ciphertext first, key entry last: a recording exists when the transaction with its key entry
@@ -11,12 +19,12 @@
 //!   and no other; each use walks from it through rows just read, so a shred has no cache to be
 //!   forgotten from. What was read under another epoch is read again.
 //! - The audit entry commits before the first byte is released.
+//! - Nothing but `shred` destroys a recording's key for good: a tier change moves it.
 
 mod approval;
 mod deposit;
 mod details;
 mod digest;
-mod drill;
 mod epoch;
 mod error;
 mod journal;
@@ -24,38 +32,36 @@ mod keys;
 mod memory;
 mod open;
 mod ownership;
-mod publish;
 mod read_back;
 mod recovery;
+mod rehearsal;
 mod restore;
-mod revoke;
 mod root;
 mod shred;
+mod sign;
 mod snapshot;
-mod source;
 mod subjects;
+mod text;
 mod tier;
-mod transcript;
 mod utterances;
 mod waiting;
 mod window;
 
 use std::sync::Arc;
 
-pub use deposit::{Beside, DepositError, Deposited};
+pub use deposit::{DepositError, DepositOptions, Deposited, StoredAudio};
 pub use details::Keeping;
-pub use drill::{Forgot, Looked, Old, Recovered, Sandbox, Say};
 pub use epoch::Turned;
-pub use error::Error;
+pub use error::{AsVaultError, Error};
 pub use memory::check_unused;
 pub use open::{Listening, Playable};
 pub use ownership::Claim;
+pub(crate) use rehearsal::{OpenedFile, Opens, Rehearsal, Retained, RetainedFile};
 pub use restore::{Choice, Plan, Restored, plan, restore, unfinished};
-pub use revoke::withdrawal;
-pub use shred::{LetGo, SayCount, Shredded, Undurable};
+pub use shred::{Cause, DeletedCiphertext, OnHold, ShredOutcome, Shredded};
 pub use snapshot::{Checked, Kept};
-pub use transcript::{Arrived, Filed};
-pub use utterances::PieceOf;
+pub use text::StoredText;
+pub use waiting::PieceOf;
 
 use self::{memory::Memory, ownership::Ownership, root::Root};
 use crate::{
@@ -252,6 +258,16 @@ impl Vault {
     /// The vault's id.
     pub fn id(&self) -> VaultId {
         self.0.id
+    }
+
+    /// The kind of custody.
+    pub fn custody_kind(&self) -> &'static str {
+        self.0.custody.kind()
+    }
+
+    /// What time it is for the vault.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
     }
 
     /// The epoch whose root this process holds.

@@ -4,6 +4,7 @@
 //! A binary of its own, because every other test in the same process would leave words of its own
 //! behind. What is looked for is kept masked, so that the test does not find itself. Where the
 //! system does not let a process read its own memory, the test says so and proves nothing.
+
 #![cfg(test)]
 #![cfg(target_os = "linux")]
 
@@ -34,9 +35,9 @@ use recvault::{
         time::Clock,
         transcript::{Said, Sentence, Transcript},
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
     secret::{Key, SecretBuffer},
-    vault::{Beside, Keeping, PieceOf},
+    vault::{DepositOptions, Keeping, PieceOf},
 };
 use zeroize::Zeroizing;
 
@@ -329,15 +330,20 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
         .map(|at| Ok::<_, Infallible>(sound.slice(at..(at + 50_000).min(sound.len()))))
         .collect();
     drop(sound);
-    vault
-        .deposit(
-            &lease,
-            &recording,
-            &Beside::of("audio/wav"),
-            stream::iter(chunks),
-        )
+    let stored = vault
+        .store_audio(&recording, "audio/wav", stream::iter(chunks))
         .await
         .unwrap();
+    let options = DepositOptions::default();
+    let entered = vault.unit("entered", async |mut unit| {
+        vault
+            .enter(&mut unit, &recording, &stored, &options)
+            .await?;
+        work::finish(&mut unit, &lease).await?;
+        Ok::<_, recvault::vault::Error>(())
+    });
+    entered.await.unwrap();
+    drop(stored);
     let recording = recordings::find(&mut app.ledger.read().await.unwrap(), recording.id)
         .await
         .unwrap()
@@ -356,16 +362,18 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
         (0..2_000).map(said).collect(),
     )
     .unwrap();
-    vault
-        .seal_transcript(
-            &Permit::of_operator(Action::Shred),
-            None,
-            &recording,
-            &transcript,
-        )
+    let stored = vault
+        .store_transcript(recording.id, "application/json", &transcript.to_json())
         .await
         .unwrap();
     drop(transcript);
+    let entered = vault.unit("transcribed", async |mut unit| {
+        recordings::lock_sealed(&mut unit, recording.id).await?;
+        vault
+            .enter_transcript(&mut unit, &stored, Initiator::Operator)
+            .await
+    });
+    entered.await.unwrap();
     vault.read_back(&recording).await.unwrap();
     let (key, artefact) = {
         let key = record_key(&app, &flow, &recording).await;
@@ -381,7 +389,7 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
     // Shredded, and turned.
     flow.shredding
         .shred(
-            &Permit::of_operator(Action::Shred),
+            &Permit::of_operator(action::Shred),
             recording.id,
             &"test".parse().unwrap(),
         )

@@ -18,7 +18,7 @@ use recvault::{
         time::Clock,
     },
     policy::Rules,
-    vault::Vault,
+    vault::{DepositOptions, Vault},
 };
 
 use super::{Failure, cast, service::Home};
@@ -68,14 +68,17 @@ impl Desk {
     {
         let (lease, recording) = self.due().await?;
         let begun = Instant::now();
-        self.vault
-            .deposit(
-                &lease,
-                &recording,
-                &recvault::vault::Beside::of("audio/wav"),
-                stream,
-            )
-            .await?;
+        let vault = &self.vault;
+        let stored = vault.store_audio(&recording, "audio/wav", stream).await?;
+        let options = DepositOptions::default();
+        let entered = vault.unit("entered", async |mut unit| {
+            vault
+                .enter(&mut unit, &recording, &stored, &options)
+                .await?;
+            work::finish(&mut unit, &lease).await?;
+            Ok::<_, recvault::vault::Error>(())
+        });
+        entered.await?;
         Ok((recording.id, begun.elapsed()))
     }
 

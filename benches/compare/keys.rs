@@ -28,7 +28,7 @@ use recvault::{
         subject::Address,
         time::Clock,
     },
-    policy::{Action, Decision, Facts, Permit, Rules, decide},
+    policy::{Decision, Facts, Permit, Rules, action, decide},
     store::{self, Store},
     twilio,
     vault::{self, Turned},
@@ -241,16 +241,11 @@ impl Place {
     }
 
     async fn single_shreds(&self, vault: &Filled, ids: &[RecordingId]) -> Result<Row, Failure> {
-        let permit = Permit::of_operator(Action::Shred);
         let reason = "subject-request".parse()?;
         let mut took = Vec::new();
         for recording in found(vault, ids).await? {
             let begun = Instant::now();
-            vault
-                .vault
-                .shred_all(&permit, std::slice::from_ref(&recording), &reason)
-                .await
-                .kept()?;
+            vault.shred(&recording, &reason).await?;
             took.push(begun.elapsed());
         }
         vault.vault.journal().await?;
@@ -275,7 +270,7 @@ impl Place {
         url: &str,
         ids: &[RecordingId],
     ) -> Result<Vec<Row>, Failure> {
-        let permit = Permit::of_operator(Action::Revoke);
+        let permit = Permit::of_operator(action::Revoke);
         let reason = "subject-request".parse()?;
         let subject = vault.vault.subject(&Address::parse("+4930230125000")?);
         party::name(url, &self.folder, ids, subject).await?;

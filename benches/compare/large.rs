@@ -9,7 +9,7 @@ use std::{
 use rand::RngExt as _;
 use recvault::{
     ledger::recordings::{self, Filter},
-    policy::{Action, Permit},
+    model::recording::State,
     store::{self, Store},
 };
 
@@ -126,13 +126,11 @@ async fn shred(filled: &Filled) -> Result<Option<Duration>, Failure> {
     let recording = recordings::find(&mut filled.ledger.read().await?, id)
         .await?
         .ok_or("the recording is in the vault")?;
-    let permit = Permit::of_operator(Action::Shred);
     let reason = "subject-request".parse()?;
     let begun = Instant::now();
-    filled
-        .vault
-        .shred_all(&permit, std::slice::from_ref(&recording), &reason)
-        .await
-        .kept()?;
-    Ok((recording.state != recvault::model::recording::State::Shredded).then(|| begun.elapsed()))
+    if recording.state == State::Shredded {
+        return Ok(None);
+    }
+    filled.shred(&recording, &reason).await?;
+    Ok(Some(begun.elapsed()))
 }

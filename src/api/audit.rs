@@ -8,7 +8,7 @@ use super::{
     gate::{Bearer, Params},
     problem::Problem,
 };
-use crate::{evidence::Entry, policy::Action};
+use crate::{evidence::Entry, policy::action};
 
 /// Which entries.
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -39,7 +39,7 @@ pub(super) async fn list(
     bearer: Bearer,
     Params(params): Params<AuditParams>,
 ) -> Result<Json<AuditBody>, Problem> {
-    let permit = bearer.permit(&api, Action::Audit, None).await?;
+    let permit = bearer.permit(&api, action::Audit, None).await?;
     let limit = params.limit.unwrap_or(100);
     if !(1..=1000).contains(&limit) {
         return Err(Problem::bad_request("`limit` must be 1 to 1000"));

@@ -22,7 +22,7 @@ use crate::{
         source::SourceCopy,
         time::Timestamp,
     },
-    policy::Action,
+    policy::action,
 };
 
 /// Which recordings to list.
@@ -161,7 +161,7 @@ pub(super) async fn list(
     bearer: Bearer,
     Params(params): Params<ListParams>,
 ) -> Result<Json<ListBody>, Problem> {
-    let permit = bearer.permit(&api, Action::Catalogue, None).await?;
+    let permit = bearer.permit(&api, action::Catalogue, None).await?;
     let limit = params.limit.unwrap_or(100);
     if !(1..=1000).contains(&limit) {
         return Err(Problem::bad_request("`limit` must be 1 to 1000"));
@@ -191,7 +191,7 @@ pub(super) async fn show(
     bearer: Bearer,
     Id(id): Id<RecordingId>,
 ) -> Result<Json<DetailsBody>, Problem> {
-    let permit = bearer.permit(&api, Action::Catalogue, Some(id)).await?;
+    let permit = bearer.permit(&api, action::Catalogue, Some(id)).await?;
     Ok(Json(api.flow.catalogue.show(&permit, id).await?.into()))
 }
 

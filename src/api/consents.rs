@@ -24,7 +24,7 @@ use crate::{
         subject::{Address, Conversation},
         time::Timestamp,
     },
-    policy::Action,
+    policy::action,
 };
 
 /// The most statements in one request.
@@ -148,13 +148,13 @@ pub(super) async fn record(
     bearer: Bearer,
     Document(request): Document<Value>,
 ) -> Result<(StatusCode, Json<RecordedBody>), Problem> {
-    let permit = bearer.permit(&api, Action::Consent, None).await?;
+    let permit = bearer.permit(&api, action::Consent, None).await?;
     let statements = read(&request).map_err(Problem::bad_request)?;
     if statements
         .iter()
         .any(|told| told.answer == Answer::Withdrawn)
     {
-        bearer.permit(&api, Action::Revoke, None).await?;
+        bearer.permit(&api, action::Revoke, None).await?;
     }
     let recorded = api.flow.consents.record(&permit, statements).await?;
     let released = recorded.settled.released;
@@ -214,7 +214,7 @@ async fn page(
     limit: Option<u16>,
     after: Option<&str>,
 ) -> Result<Json<StatementsBody>, Problem> {
-    let permit = bearer.permit(api, Action::Consent, None).await?;
+    let permit = bearer.permit(api, action::Consent, None).await?;
     let limit = limit.unwrap_or(100);
     if !(1..=1000).contains(&limit) {
         return Err(Problem::bad_request("`limit` must be 1 to 1000"));

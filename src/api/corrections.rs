@@ -16,7 +16,7 @@ use super::{
 use crate::{
     flow::Correction,
     model::{id::RecordingId, name::Label, text::LabelValue},
-    policy::Action,
+    policy::action,
 };
 
 /// What is to be put right.
@@ -46,7 +46,7 @@ pub(super) async fn correct(
     Id(id): Id<RecordingId>,
     Document(request): Document<CorrectionRequest>,
 ) -> Result<Json<RecordingBody>, Problem> {
-    let permit = bearer.permit(&api, Action::Correct, Some(id)).await?;
+    let permit = bearer.permit(&api, action::Correct, Some(id)).await?;
     let parties = request
         .parties
         .as_ref()

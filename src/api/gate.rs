@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::{Api, limits::Client, network::Network, problem::Problem};
 use crate::{
     model::{access::Principal, id::RecordingId},
-    policy::{Action, Permit},
+    policy::{Permit, PermitAction},
 };
 
 /// Somebody with a valid bearer token (RFC 6750, section 2.1: in the header, never in the URL).
@@ -51,12 +51,12 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
 
 impl Bearer {
     /// Leave to do what is not listening, or the refusal as the bearer may see it.
-    pub(super) async fn permit(
+    pub(super) async fn permit<A: PermitAction>(
         &self,
         api: &Api,
-        action: Action,
+        action: A,
         recording: Option<RecordingId>,
-    ) -> Result<Permit, Problem> {
+    ) -> Result<Permit<A>, Problem> {
         Ok(api.flow.access.permit(&self.0, action, recording).await?)
     }
 }

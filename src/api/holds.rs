@@ -23,7 +23,7 @@ use crate::{
         name::{HoldName, Purpose},
         time::Timestamp,
     },
-    policy::Action,
+    policy::action,
 };
 
 /// A recording and the name of a hold, from the path; what is not one is not found.
@@ -119,7 +119,7 @@ pub(super) async fn place(
     Named(id, name): Named,
     Document(request): Document<HoldRequest>,
 ) -> Result<Json<HoldBody>, Problem> {
-    let permit = bearer.permit(&api, Action::Hold, Some(id)).await?;
+    let permit = bearer.permit(&api, action::Hold, Some(id)).await?;
     let HoldRequest {
         purpose,
         reason,
@@ -153,7 +153,7 @@ pub(super) async fn lift(
     bearer: Bearer,
     Named(id, name): Named,
 ) -> Result<Json<LiftedBody>, Problem> {
-    let permit = bearer.permit(&api, Action::Hold, Some(id)).await?;
+    let permit = bearer.permit(&api, action::Hold, Some(id)).await?;
     let lifted = api.flow.holds.lift(&permit, id, &name, false).await?;
     Ok(Json(LiftedBody {
         hold: lifted.hold.into(),
@@ -208,7 +208,7 @@ pub(super) async fn list(
     bearer: Bearer,
     Params(params): Params<HoldParams>,
 ) -> Result<Json<HoldsBody>, Problem> {
-    let permit = bearer.permit(&api, Action::Hold, None).await?;
+    let permit = bearer.permit(&api, action::Hold, None).await?;
     let limit = params.limit.unwrap_or(100);
     if !(1..=1000).contains(&limit) {
         return Err(Problem::bad_request("`limit` must be 1 to 1000"));

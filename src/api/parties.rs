@@ -17,7 +17,7 @@ use crate::{
         sid::{CallSid, ConferenceSid},
         subject::{Address, Conversation, Party},
     },
-    policy::Action,
+    policy::action,
 };
 
 /// Who takes part; for the description of the interface.
@@ -114,7 +114,7 @@ async fn show(
     bearer: &Bearer,
     conversation: Conversation,
 ) -> Result<Json<PartiesBody>, Problem> {
-    let permit = bearer.permit(api, Action::Consent, None).await?;
+    let permit = bearer.permit(api, action::Consent, None).await?;
     Ok(Json(
         api.flow.parties.of(&permit, &conversation).await?.into(),
     ))
@@ -126,7 +126,7 @@ async fn name(
     conversation: Conversation,
     request: &Value,
 ) -> Result<Json<PartiesBody>, Problem> {
-    let permit = bearer.permit(api, Action::Consent, None).await?;
+    let permit = bearer.permit(api, action::Consent, None).await?;
     let named = read(request).map_err(Problem::bad_request)?;
     Ok(Json(
         api.flow

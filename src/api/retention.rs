@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 
 use super::{Api, gate::Bearer, problem::Problem};
-use crate::{flow::RetentionReport, policy::Action};
+use crate::{flow::RetentionReport, policy::action};
 
 /// What is kept of each tier and policy version, when it is due and by which clause, what is held,
 /// and where a hold keeps what should be gone.
@@ -13,6 +13,6 @@ pub(super) async fn show(
     State(api): State<Api>,
     bearer: Bearer,
 ) -> Result<Json<RetentionReport>, Problem> {
-    let permit = bearer.permit(&api, Action::Catalogue, None).await?;
+    let permit = bearer.permit(&api, action::Catalogue, None).await?;
     Ok(Json(api.flow.retention.report(&permit).await?))
 }

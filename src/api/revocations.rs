@@ -27,7 +27,7 @@ use crate::{
         subject::Address,
         time::Timestamp,
     },
-    policy::Action,
+    policy::action,
 };
 
 /// How long an answer waits for a revocation to be done. Longer ones go on by themselves.
@@ -130,7 +130,7 @@ pub(super) async fn create(
     Document(request): Document<RevocationRequest>,
 ) -> Result<Response, Problem> {
     let permit = bearer
-        .permit(&api, Action::Revoke, request.recording)
+        .permit(&api, action::Revoke, request.recording)
         .await?;
     let target = match (request.subject, request.recording, request.account) {
         (Some(address), None, None) => Target::Subject(api.flow.vault.subject(&address)),
@@ -180,7 +180,7 @@ pub(super) async fn show(
     Id(id): Id<RevocationId>,
     Params(params): Params<OutcomeParams>,
 ) -> Result<Json<RevocationBody>, Problem> {
-    let permit = bearer.permit(&api, Action::Revoke, None).await?;
+    let permit = bearer.permit(&api, action::Revoke, None).await?;
     let mut body = RevocationBody::from(api.flow.revocations.status(&permit, id).await?);
     if params.limit.is_some() || params.cursor.is_some() {
         let limit = params.limit.unwrap_or(100);

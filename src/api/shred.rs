@@ -14,7 +14,7 @@ use crate::{
         id::{ReceiptId, RecordingId},
         time::Timestamp,
     },
-    policy::Action,
+    policy::action,
 };
 
 /// Why a recording is shredded.
@@ -52,7 +52,7 @@ pub(super) async fn shred(
     Id(id): Id<RecordingId>,
     Document(request): Document<ShredRequest>,
 ) -> Result<Json<ShreddedBody>, Problem> {
-    let permit = bearer.permit(&api, Action::Shred, Some(id)).await?;
+    let permit = bearer.permit(&api, action::Shred, Some(id)).await?;
     let shredded = api
         .flow
         .shredding

@@ -16,7 +16,7 @@ use crate::{
         id::RecordingId,
         transcript::{MAX_BYTES, Transcript},
     },
-    policy::Action,
+    policy::action,
 };
 
 /// Largest body, bytes.
@@ -36,7 +36,7 @@ pub(super) async fn file(
     Id(id): Id<RecordingId>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, Problem> {
-    let permit = bearer.permit(&api, Action::Transcribe, Some(id)).await?;
+    let permit = bearer.permit(&api, action::Transcribe, Some(id)).await?;
     let json = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => larger_than("8 MiB"),
         _ => Problem::bad_request("the body broke off"),

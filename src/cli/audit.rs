@@ -7,7 +7,7 @@ use clap::Subcommand;
 use super::{Failure, out::Out};
 use crate::{
     app::App,
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 
 /// Read the audit log.
@@ -28,7 +28,7 @@ impl Audit {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
         let Self::List { after, limit } = self;
         let flow = app.flow_to_read().await?;
-        let permit = Permit::of_operator(Action::Audit);
+        let permit = Permit::of_operator(action::Audit);
         let mut next = Some(after);
         let mut left = limit.unwrap_or(u64::MAX);
         while let Some(after) = next.filter(|_| left > 0) {

@@ -8,7 +8,7 @@ use super::{Failure, out::Out};
 use crate::{
     app::App,
     flow::ClockStatus,
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 
 /// The clock by which recordings are destroyed on their day.
@@ -28,7 +28,7 @@ pub(super) enum Clock {
 impl Clock {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
         let (flow, _committer) = app.flow_about_the_clock().await?;
-        let permit = Permit::of_operator(Action::Keys);
+        let permit = Permit::of_operator(action::Keys);
         let (status, end) = match self {
             Self::Status => (flow.clock.status().await?, ""),
             Self::Accept { dry_run: true } => (

@@ -22,7 +22,7 @@ use crate::{
         text::Reference,
         time::Timestamp,
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 
 /// Record and list statements of consent.
@@ -95,7 +95,7 @@ impl Consent {
             Self::List { .. } | Self::Import { dry_run: true, .. } => app.flow_to_read().await?,
             Self::Import { .. } | Self::Record(_) => app.flow().await?.0,
         };
-        let permit = Permit::of_operator(Action::Consent);
+        let permit = Permit::of_operator(action::Consent);
         match self {
             Self::Import {
                 file,

@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     app::App,
+    drill::Old,
     evidence::drill::{Forgetting, Recovery},
     flow::{DrillOptions, Held},
-    policy::{Action, Permit},
-    vault::Old,
+    policy::{Permit, action},
 };
 
 /// What a drill is held with.
@@ -55,7 +55,7 @@ impl Drill {
         let say = |line: &str| out::progress("drill", line);
         let held = flow
             .drills
-            .hold(&Permit::of_operator(Action::Keys), options, &say)
+            .hold(&Permit::of_operator(action::Keys), options, &say)
             .await?;
         out.facts(&held, || told(&held))?;
         Ok(if held.holds() {

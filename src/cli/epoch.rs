@@ -9,7 +9,7 @@ use crate::{
     app::App,
     flow,
     model::{id::RecordingId, name::Tier},
-    policy::{Action, Permit},
+    policy::{Permit, action},
     vault::Turned,
 };
 
@@ -63,7 +63,7 @@ impl Epoch {
             Self::Release { dry_run } => {
                 let released = match dry_run {
                     true => flow.epochs.turning().await?,
-                    false => flow.epochs.release(&Permit::of_operator(Action::Keys)).await?,
+                    false => flow.epochs.release(&Permit::of_operator(action::Keys)).await?,
                 };
                 out.facts(&released, || match (&released, dry_run) {
                     (None, _) => "Nobody holds the turn.\n".to_owned(),
@@ -86,7 +86,7 @@ impl Epoch {
                     )
                 })?;
             }
-            Self::Turn { dry_run: false } => match flow.epochs.turn(&Permit::of_operator(Action::Keys)).await? {
+            Self::Turn { dry_run: false } => match flow.epochs.turn(&Permit::of_operator(action::Keys)).await? {
                 Some(turned) => out.facts(&turned, || told(&turned))?,
                 None => {
                     let held = flow.epochs.turning().await?.map(|held| format!(": {held}")).unwrap_or_default();
@@ -130,7 +130,7 @@ pub(super) async fn rotate(
     }
     let rotated = flow
         .epochs
-        .rotate(&Permit::of_operator(Action::Keys), tier.as_ref(), dry_run)
+        .rotate(&Permit::of_operator(action::Keys), tier.as_ref(), dry_run)
         .await?;
     out.facts(&rotated, || match &rotated.turned {
         Some(turned) => told(turned),
@@ -161,7 +161,7 @@ pub(super) async fn move_to(
     };
     let moved = flow
         .reclassification
-        .move_to(&Permit::of_operator(Action::Keys), id, &tier, dry_run)
+        .move_to(&Permit::of_operator(action::Keys), id, &tier, dry_run)
         .await;
     let (recording, moves) = moved.map_err(|error| match error {
         flow::Error::NotFound => format!("there is no recording `{id}`"),

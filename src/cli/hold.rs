@@ -17,7 +17,7 @@ use crate::{
         name::{HoldName, Purpose},
         time::Timestamp,
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 
 /// Stops on shredding.
@@ -79,7 +79,7 @@ impl Hold {
             Self::List { .. } | Self::Lift { dry_run: true, .. } => app.flow_to_read().await?,
             Self::Place(_) | Self::Lift { .. } => app.flow().await?.0,
         };
-        let permit = Permit::of_operator(Action::Hold);
+        let permit = Permit::of_operator(action::Hold);
         match self {
             Self::Place(wanted) => place(&flow, &permit, wanted, out).await?,
             Self::Lift {
@@ -100,12 +100,17 @@ impl Hold {
     }
 }
 
-async fn place(flow: &Flow, permit: &Permit, wanted: Place, out: Out) -> Result<(), Failure> {
+async fn place(
+    flow: &Flow,
+    permit: &Permit<action::Hold>,
+    wanted: Place,
+    out: Out,
+) -> Result<(), Failure> {
     // All of them before the first is touched: a wrong id among many must not leave the others half
     // done.
     for id in &wanted.recordings {
         flow.catalogue
-            .show(&Permit::of_operator(Action::Catalogue), *id)
+            .show(&Permit::of_operator(action::Catalogue), *id)
             .await
             .map_err(|error| named(*id, error))?;
     }
@@ -143,7 +148,7 @@ async fn place(flow: &Flow, permit: &Permit, wanted: Place, out: Out) -> Result<
 
 async fn lift(
     flow: &Flow,
-    permit: &Permit,
+    permit: &Permit<action::Hold>,
     ids: &[RecordingId],
     name: &HoldName,
     dry_run: bool,
@@ -188,7 +193,7 @@ async fn lift(
 
 async fn list(
     flow: &Flow,
-    permit: &Permit,
+    permit: &Permit<action::Hold>,
     mut filter: HoldFilter,
     out: Out,
 ) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use crate::{
     evidence::ShredReason,
     flow,
     model::{id::RecordingId, recording::Recording, time::Timestamp},
-    policy::{Action, Permit},
+    policy::{Permit, action},
     vault::Shredded,
 };
 
@@ -24,7 +24,7 @@ pub(super) async fn shred(
     } else {
         app.flow().await?.0
     };
-    let permit = Permit::of_operator(Action::Shred);
+    let permit = Permit::of_operator(action::Shred);
     // All of them before the first is touched: a wrong id among many must not leave the others half
     // done.
     let mut recordings = Vec::with_capacity(ids.len());
@@ -44,7 +44,7 @@ pub(super) async fn shred(
         {
             let details = flow
                 .catalogue
-                .show(&Permit::of_operator(Action::Catalogue), *id)
+                .show(&Permit::of_operator(action::Catalogue), *id)
                 .await?;
             let bytes: u64 = details
                 .artefacts

@@ -8,7 +8,7 @@ use super::{Failure, out::Out};
 use crate::{
     app::App,
     flow::{Conflict, RetentionReport, RetentionSweep},
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 
 /// Say what is kept and why, and shred what is kept no longer.
@@ -34,7 +34,7 @@ impl Retention {
             Self::Report => {
                 let report = flow
                     .retention
-                    .report(&Permit::of_operator(Action::Catalogue))
+                    .report(&Permit::of_operator(action::Catalogue))
                     .await?;
                 out.facts(&report, || reported(&report))?;
             }

@@ -17,7 +17,7 @@ use crate::{
     model::{
         id::RecordingId, name::Purpose, revocation::Target, sid::AccountSid, subject::Address,
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 
 /// What to revoke.
@@ -58,7 +58,7 @@ impl Revoke {
         } else {
             app.flow().await?.0
         };
-        let permit = Permit::of_operator(Action::Revoke);
+        let permit = Permit::of_operator(action::Revoke);
         let target = match (
             self.target.subject,
             self.target.recording,

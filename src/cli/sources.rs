@@ -10,14 +10,14 @@ use crate::{
         id::RecordingId,
         source::{CopyState, SourceCopy, SourceState},
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 
 pub(super) async fn show(mut app: App, id: RecordingId, out: Out) -> Result<ExitCode, Failure> {
     let flow = app.flow_to_read().await?;
     let details = flow
         .catalogue
-        .show(&Permit::of_operator(Action::Catalogue), id)
+        .show(&Permit::of_operator(action::Catalogue), id)
         .await
         .map_err(|error| match error {
             flow::Error::NotFound => format!("there is no recording `{id}`"),

@@ -22,7 +22,7 @@ pub use self::{
     event::{Event, UnknownEvent},
     position::{EntryDigest, InvalidDigest, Position},
     publication::Publication,
-    receipt::{HeldCopy, Receipt, ReceiptState, Removal, Shred},
+    receipt::{HeldCopy, Receipt, ReceiptState, Removal, ShredFacts},
     revocation::RevocationReceipt,
     shred_reason::{InvalidShredReason, ShredReason},
     signing::{InvalidKey, Jwk, KeySet, Signer, VerifyingKey},

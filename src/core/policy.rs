@@ -54,7 +54,11 @@ pub use self::{
     explain::{Explanation, Opened, SaidBasis, SaidRole},
     facts::Facts,
     keep::NotKept,
-    permit::{Action, Permit, permit},
+    permit::{
+        Permit,
+        action::{self, Action, PermitAction},
+        permit,
+    },
     quarantine::{covers_recording, quarantine, quarantining},
     reason::{Denial, Reason, Refusal},
     rules::{Rulebook, Rules},

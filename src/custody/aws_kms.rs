@@ -55,8 +55,9 @@ impl Kms {
         let place = self.place.clone();
         let wrapped = super::blocking(NAME, move || {
             let content = place.read()?.ok_or(Error::NoRoot(root))?;
-            let is_there = slot_of(&content)?.has(root);
-            Ok(wrapped_in(&content)?
+            let WrappedSlot { slot, roots } = WrappedSlot::read(&content)?;
+            let is_there = slot.has(root);
+            Ok(roots
                 .into_iter()
                 .find(|(epoch, _)| is_there && *epoch == root.epoch))
         });
@@ -71,18 +72,12 @@ impl Kms {
         let wrapped = super::blocking(NAME, move || {
             let mut all = Vec::new();
             for found in place.scan()? {
-                if let (Ok(slot), Ok(wrapped)) =
-                    (slot_of(&found.content), wrapped_in(&found.content))
-                {
-                    all.extend(wrapped.into_iter().map(|(epoch, wrapped)| {
-                        (
-                            RootName {
-                                vault: slot.owner().vault,
-                                epoch,
-                            },
-                            wrapped,
-                        )
-                    }));
+                let Ok(WrappedSlot { slot, roots }) = WrappedSlot::read(&found.content) else {
+                    continue;
+                };
+                let vault = slot.owner().vault;
+                for (epoch, wrapped) in roots {
+                    all.push((RootName { vault, epoch }, wrapped));
                 }
             }
             Ok(all)
@@ -116,7 +111,11 @@ impl Custody for Kms {
     fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>> {
         let place = self.place.clone();
         super::blocking(NAME, move || {
-            place.read()?.map(|content| slot_of(&content)).transpose()
+            // The slot alone: who may change it need not be able to read every root in it.
+            let content = place.read()?;
+            content
+                .map(|content| SlotFile::read(KIND, &content)?.slot())
+                .transpose()
         })
         .boxed()
     }
@@ -139,8 +138,8 @@ impl Custody for Kms {
             let place = self.place.clone();
             let change = change.clone();
             super::blocking(NAME, move || {
-                place.swap(&change, slot_of, |present| {
-                    let mut roots = present.map(wrapped_in).transpose()?.unwrap_or_default();
+                place.swap(&change, WrappedSlot::read, |present| {
+                    let mut roots = present.map_or_else(Vec::new, |(present, _)| present.roots);
                     roots.retain(|(epoch, _)| change.next().roots().contains(epoch));
                     roots.extend(added);
                     Ok(content(change.next(), &roots))
@@ -193,30 +192,37 @@ impl Custody for Kms {
     }
 }
 
-/// The slot in a slot file.
-fn slot_of(content: &[u8]) -> Result<Slot, Error> {
-    SlotFile::read(KIND, content)?.slot()
+/// What is in a slot file.
+struct WrappedSlot {
+    slot: Slot,
+    /// Oldest first, by epoch.
+    roots: Vec<(u64, Wrapped)>,
 }
 
-/// The wrapped roots in a slot file, oldest first.
-fn wrapped_in(content: &[u8]) -> Result<Vec<(u64, Wrapped)>, Error> {
-    let wrapped = |root: SealedRoot| {
-        let ciphertext = BASE64
-            .decode(&root.sealed)
-            .map_err(|_| Error::Format("a wrapped root in it is not base64"))?;
-        Ok((
-            root.epoch,
-            Wrapped {
-                key_id: root.key_id.unwrap_or_default(),
-                ciphertext,
-            },
-        ))
-    };
-    SlotFile::read(KIND, content)?
-        .roots
-        .into_iter()
-        .map(wrapped)
-        .collect()
+impl WrappedSlot {
+    fn read(content: &[u8]) -> Result<Self, Error> {
+        let file = SlotFile::read(KIND, content)?;
+        let slot = file.slot()?;
+        let wrapped = |root: SealedRoot| {
+            let ciphertext = BASE64
+                .decode(&root.sealed)
+                .map_err(|_| Error::Format("a wrapped root in it is not base64"))?;
+            let key_id = root.key_id.unwrap_or_default();
+            Ok((root.epoch, Wrapped { key_id, ciphertext }))
+        };
+        let roots = file
+            .roots
+            .into_iter()
+            .map(wrapped)
+            .collect::<Result<_, _>>()?;
+        Ok(Self { slot, roots })
+    }
+}
+
+impl AsRef<Slot> for WrappedSlot {
+    fn as_ref(&self) -> &Slot {
+        &self.slot
+    }
 }
 
 fn content(slot: &Slot, roots: &[(u64, Wrapped)]) -> Vec<u8> {

@@ -112,7 +112,7 @@ impl RootFile {
                 let rng = &mut rand::rng();
                 let (so_far, mut roots) = match present {
                     None => (None, Vec::new()),
-                    Some(content) => open_all(&memory, content, &passphrase)
+                    Some((_, content)) => open_all(&memory, content, &passphrase)
                         .map(|(stretched, roots)| (Some(stretched), roots))?,
                 };
                 let stretched = match (new, so_far) {

@@ -152,23 +152,26 @@ impl Place {
         }
     }
 
-    /// Replaces the slot by what `make` makes of the present contents, if the present slot is the
-    /// one that the change was made from. Holds up the thread.
+    /// Replaces the slot by what `make` makes of the present contents and of what `read` read in
+    /// them, if the present slot is the one that the change was made from. Holds up the thread.
     ///
     /// # Errors
     /// [`Error::Moved`], [`Error::Foreign`], [`Error::Busy`]; what `make` says. After any error the
     /// slot is the one before or the next.
-    pub(super) fn swap(
+    pub(super) fn swap<S: AsRef<Slot>>(
         &self,
         change: &Change,
-        slot_of: impl Fn(&[u8]) -> Result<Slot, Error>,
-        make: impl FnOnce(Option<&[u8]>) -> Result<Vec<u8>, Error>,
+        read: impl Fn(&[u8]) -> Result<S, Error>,
+        make: impl FnOnce(Option<(S, &[u8])>) -> Result<Vec<u8>, Error>,
     ) -> Result<(), Error> {
         let _lock = lock::take(&self.beside("lock"), change.before().is_none())?;
         self.clear()?;
         let present = self.read()?;
-        let present = present.as_ref().map(|content| content.as_slice());
-        change.applies_to(present.map(slot_of).transpose()?.as_ref())?;
+        let present = match &present {
+            Some(content) => Some((read(content)?, content.as_slice())),
+            None => None,
+        };
+        change.applies_to(present.as_ref().map(|(slot, _)| slot.as_ref()))?;
         let content = make(present)?;
         self.replace(&content)
             .map_err(|cause| fault(&self.slot, cause))?;

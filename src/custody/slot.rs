@@ -40,6 +40,12 @@ pub struct Slot {
     roots: Vec<u64>,
 }
 
+impl AsRef<Self> for Slot {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl Slot {
     /// A slot as a place tells it.
     ///

@@ -17,14 +17,14 @@ use super::{
 use crate::{
     app::{self, App, Service},
     config::Config,
+    drill::Old,
     flow::{DrillOptions, Held, Reconciling},
     model::{
         id::{RecordingId, VaultId},
         sid::{AccountSid, CallSid, RecordingSid},
         time::Clock,
     },
-    policy::{Action, Permit},
-    vault::Old,
+    policy::{Permit, action},
 };
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -278,7 +278,7 @@ impl World {
                 .service
                 .flow
                 .epochs
-                .turn(&Permit::of_operator(Action::Keys))
+                .turn(&Permit::of_operator(action::Keys))
                 .await?
                 .is_some()
             {
@@ -301,7 +301,7 @@ impl World {
             .service
             .flow
             .drills
-            .hold(&Permit::of_operator(Action::Keys), options, &|_| {})
+            .hold(&Permit::of_operator(action::Keys), options, &|_| {})
             .await?)
     }
 

@@ -28,7 +28,7 @@ use crate::{
         text::{LabelValue, PrincipalSubject, TokenLabel},
         time::{Clock, Timestamp},
     },
-    policy::{self, Action, Permit, Rulebook},
+    policy::{self, Permit, PermitAction, Rulebook},
     secret::{Token, TokenKind},
 };
 
@@ -359,19 +359,19 @@ impl Access {
     /// # Errors
     /// [`Error::Denied`] with every reason; [`Error::NotFound`] where the principal may not know
     /// that there is anything.
-    pub async fn permit(
+    pub async fn permit<A: PermitAction>(
         &self,
         principal: &Principal,
-        action: Action,
+        action: A,
         recording: Option<RecordingId>,
-    ) -> Result<Permit, Error> {
+    ) -> Result<Permit<A>, Error> {
         let now = self.clock.now();
         let denial = match policy::permit(principal, action, &self.rulebook, now) {
             Ok(permit) => return Ok(permit),
             Err(denial) => denial,
         };
         note(&self.ledger, || {
-            NewEntry::action_denied(now, principal, action, recording, &denial)
+            NewEntry::action_denied(now, principal, A::ACTION, recording, &denial)
         })
         .await?;
         Err(if denial.is_hidden() {

@@ -103,7 +103,6 @@ impl Flow {
             Arc::clone(&shredding),
         ));
         let retention = Arc::new(RetentionEnforcement::new(
-            vault.clone(),
             ledger.clone(),
             Arc::clone(&rulebook),
             Arc::clone(&trusted),
@@ -113,6 +112,7 @@ impl Flow {
             vault.clone(),
             ledger.clone(),
             Arc::clone(&rulebook),
+            clock.clone(),
         ));
         let effects = Effects::new(
             Arc::clone(&quarantine),
@@ -189,6 +189,7 @@ impl Flow {
             vault.clone(),
             ledger.clone(),
             Arc::clone(&rulebook),
+            clock.clone(),
             bells.clone(),
             Arc::clone(&reclassification),
         ));

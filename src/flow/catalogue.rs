@@ -16,7 +16,7 @@ use crate::{
         source::{SourceCopy, SourceState},
         time::Timestamp,
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 
 /// A page of the catalogue.
@@ -71,14 +71,13 @@ impl Catalogue {
     /// Lists recordings of the accounts that the permit covers. `limit` is 1 to 1000.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind; the ledger's.
+    /// The ledger's.
     pub async fn list(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Catalogue>,
         mut filter: Filter,
         limit: u16,
     ) -> Result<Page, Error> {
-        require(permit, Action::Catalogue)?;
         filter.accounts = permit.accounts().clone();
         let mut items = recordings::list(
             &mut self.ledger.read().await?,
@@ -99,8 +98,11 @@ impl Catalogue {
     ///
     /// # Errors
     /// [`Error::NotFound`], also for one that the permit does not cover.
-    pub async fn show(&self, permit: &Permit, id: RecordingId) -> Result<Details, Error> {
-        require(permit, Action::Catalogue)?;
+    pub async fn show(
+        &self,
+        permit: &Permit<action::Catalogue>,
+        id: RecordingId,
+    ) -> Result<Details, Error> {
         let mut tx = self.ledger.read().await?;
         let recording = recordings::find(&mut tx, id)
             .await?
@@ -124,9 +126,13 @@ impl Catalogue {
     /// `limit` is 1 to 1000.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind; the ledger's.
-    pub async fn audit(&self, permit: &Permit, after: i64, limit: u16) -> Result<AuditPage, Error> {
-        require(permit, Action::Audit)?;
+    /// The ledger's.
+    pub async fn audit(
+        &self,
+        permit: &Permit<action::Audit>,
+        after: i64,
+        limit: u16,
+    ) -> Result<AuditPage, Error> {
         let mut tx = self.ledger.read().await?;
         let many = i64::from(limit) + 1;
         let mut items = match permit.accounts() {
@@ -138,13 +144,5 @@ impl Catalogue {
         items.truncate(limit.into());
         let next = items.last().filter(|_| more).map(|last| last.seq);
         Ok(AuditPage { items, next })
-    }
-}
-
-fn require(permit: &Permit, action: Action) -> Result<(), Error> {
-    if permit.action() == action {
-        Ok(())
-    } else {
-        Err(Error::NotFound)
     }
 }

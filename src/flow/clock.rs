@@ -24,7 +24,7 @@ use crate::{
     evidence::NewEntry,
     ledger::{self, Ledger, Tx, clock},
     model::time::{Clock, Timestamp},
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 
 /// So far a clock may be from where it should be.
@@ -146,12 +146,13 @@ impl TrustedClock {
     /// An operator says that the clock is right. Before and after; in a dry run nothing is changed.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind; [`Error::Conflict`] if the database's time
+    /// [`Error::Conflict`] if the database's time
     /// is another; the ledger's.
-    pub async fn accept(&self, permit: &Permit, dry_run: bool) -> Result<ClockStatus, Error> {
-        if permit.action() != Action::Keys {
-            return Err(Error::NotFound);
-        }
+    pub async fn accept(
+        &self,
+        permit: &Permit<action::Keys>,
+        dry_run: bool,
+    ) -> Result<ClockStatus, Error> {
         let status = self.status().await?;
         if apart(status.now, status.database) > FAR {
             return Err(Error::Conflict(format!(

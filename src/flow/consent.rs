@@ -44,7 +44,7 @@ use crate::{
         text::Reference,
         time::{Clock, Timestamp},
     },
-    policy::{Action, Permit, Rulebook},
+    policy::{Permit, Rulebook, action},
     vault::Vault,
 };
 pub use call::{Instruction, Over, Then};
@@ -117,14 +117,13 @@ impl ConsentRegister {
     /// another. With a time, it is of the version that it names, or of none.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind, or one that does not cover a recording of
+    /// [`Error::NotFound`] for a permit that does not cover a recording of
     /// a conversation that is named; [`Error::Invalid`] with every fault.
     pub async fn record(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Consent>,
         statements: Vec<NewStatement>,
     ) -> Result<Recorded, Error> {
-        require(permit)?;
         let mut faults = Faults::of("statement");
         for (number, statement) in (1..).zip(&statements) {
             statement
@@ -145,12 +144,11 @@ impl ConsentRegister {
     /// As [`Self::record`]; each fault names its line.
     pub async fn import(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Consent>,
         format: Format,
         bytes: &[u8],
         dry_run: bool,
     ) -> Result<Imported, Error> {
-        require(permit)?;
         let (told, mut faults) = import::parse(format, bytes);
         for (line, statement) in &told {
             statement
@@ -193,16 +191,15 @@ impl ConsentRegister {
     /// theirs. `limit` is 1 to 1000.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind; [`Error::Invalid`] for one that does not
+    /// [`Error::Invalid`] for one that does not
     /// cover every account.
     pub async fn of(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Consent>,
         address: &Address,
         after: Option<(Timestamp, ConsentId)>,
         limit: u16,
     ) -> Result<StatementPage, Error> {
-        require(permit)?;
         everywhere(permit)?;
         let subject = self.vault.subject(address);
         let mut items = consents::page(
@@ -221,7 +218,11 @@ impl ConsentRegister {
         Ok(StatementPage { items, next })
     }
 
-    async fn enter(&self, permit: &Permit, told: &[NewStatement]) -> Result<Recorded, Error> {
+    async fn enter(
+        &self,
+        permit: &Permit<action::Consent>,
+        told: &[NewStatement],
+    ) -> Result<Recorded, Error> {
         if told
             .iter()
             .any(|told| matches!(told.about, About::Person(_)))
@@ -305,7 +306,12 @@ impl ConsentRegister {
         })
     }
 
-    fn row(&self, permit: &Permit, told: &NewStatement, now: Timestamp) -> ConsentRow {
+    fn row(
+        &self,
+        permit: &Permit<action::Consent>,
+        told: &NewStatement,
+        now: Timestamp,
+    ) -> ConsentRow {
         let whom = self.whom(told);
         let id = self.id_of(told, &whom, now);
         let address = match &told.about {
@@ -410,16 +416,8 @@ fn disclosed(text: &str) -> String {
     hex::encode(digest::digest(&digest::SHA256, text.as_bytes()))
 }
 
-fn require(permit: &Permit) -> Result<(), Error> {
-    if permit.action() == Action::Consent {
-        Ok(())
-    } else {
-        Err(Error::NotFound)
-    }
-}
-
 /// What is said of a person holds in every account; who may know of some only must not say it.
-fn everywhere(permit: &Permit) -> Result<(), Error> {
+fn everywhere(permit: &Permit<action::Consent>) -> Result<(), Error> {
     if permit.accounts().is_empty() {
         return Ok(());
     }
@@ -432,7 +430,7 @@ fn everywhere(permit: &Permit) -> Result<(), Error> {
 /// yet, nobody's account is known.
 async fn covers(
     tx: &mut crate::ledger::Tx,
-    permit: &Permit,
+    permit: &Permit<action::Consent>,
     conversations: &[Conversation],
 ) -> Result<(), Error> {
     if permit.accounts().is_empty() || conversations.is_empty() {

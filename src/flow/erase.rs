@@ -9,6 +9,7 @@
 //! vault's own copy was just read back and is what was sealed.
 
 mod copies;
+mod settle;
 mod trouble;
 
 use std::sync::Arc;
@@ -83,10 +84,7 @@ impl SourceDeletion {
         else {
             // Nothing is deleted there for this account, or it is not ours any more. A receipt says
             // that it does not know.
-            return Ok(self
-                .vault
-                .source_settled(lease, &[], Removal::Unknown)
-                .await?);
+            return Ok(self.source_settled(lease, &[], Removal::Unknown).await?);
         };
         if recording.state == State::Sealed {
             self.may_rely_on_its_own(account, &recording).await?;
@@ -95,15 +93,15 @@ impl SourceDeletion {
         let done = copies.delete().await;
         let changed = copies.changed();
         if let Err(trouble) = done {
-            self.vault.note_source(recording.id, &changed).await?;
+            self.note_source(recording.id, &changed).await?;
             return Err(trouble);
         }
         let source = copies.gone_at().map_or(Removal::Unknown, Removal::Removed);
-        match self.vault.source_settled(lease, &changed, source).await {
+        match self.source_settled(lease, &changed, source).await {
             // A shred came between and has asked for the same anew; what was deleted by now is
             // deleted all the same.
-            Err(error @ vault::Error::Ledger(ledger::Error::Stale(_))) => {
-                self.vault.note_source(recording.id, &changed).await?;
+            Err(error @ Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_)))) => {
+                self.note_source(recording.id, &changed).await?;
                 Err(error.into())
             }
             settled => {

@@ -73,6 +73,15 @@ impl From<store::Error> for Error {
     }
 }
 
+impl vault::AsVaultError for Error {
+    fn as_vault_error(&self) -> Option<&vault::Error> {
+        match self {
+            Self::Vault(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
 impl ledger::AsLedgerError for Error {
     fn as_ledger_error(&self) -> Option<&ledger::Error> {
         match self {

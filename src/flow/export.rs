@@ -36,7 +36,7 @@ use crate::{
         subject::Address,
         time::{Clock, Timestamp},
     },
-    policy::{self, Action, Decision, Denial, Reason, Rulebook, decide},
+    policy::{self, Decision, Denial, Reason, Rulebook, action, decide},
     vault::Vault,
 };
 
@@ -179,11 +179,12 @@ impl Exports {
             )
             .await?);
         }
-        let against = |action| {
-            policy::permit(principal, action, &self.rulebook, now)
-                .map_or_else(|denial| Why::all(&denial), |_| Vec::new())
-        };
-        let mut no_consents = against(Action::Consent);
+        let rulebook = &self.rulebook;
+        let consents = policy::permit(principal, action::Consent, rulebook, now);
+        let listening = policy::permit(principal, action::Audit, rulebook, now);
+        let mut no_consents = consents
+            .err()
+            .map_or_else(Vec::new, |denial| Why::all(&denial));
         // What is said of a person holds in every account.
         no_consents.extend(
             (!principal.accounts.is_empty()).then(|| Why::of(Reason::AccountUnknownToPrincipal)),
@@ -199,7 +200,9 @@ impl Exports {
             included: Vec::new(),
             left_out: Vec::new(),
             no_consents,
-            no_listening: against(Action::Audit),
+            no_listening: listening
+                .err()
+                .map_or_else(Vec::new, |denial| Why::all(&denial)),
         };
         let mut after = None;
         loop {

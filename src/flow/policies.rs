@@ -4,6 +4,7 @@
 
 pub(super) mod approval;
 pub(super) mod diff;
+mod publishing;
 pub(super) mod why;
 
 use std::{ops::Deref, sync::Arc};
@@ -81,7 +82,10 @@ impl Deref for Version<'_> {
 /// # Errors
 /// [`Error::Policy`] if the file was changed without a new version.
 pub async fn put_in_force(vault: &Vault, rules: &Rules) -> Result<(), Error> {
-    vault.put_in_force(rules).await.map(drop).map_err(refused)
+    publishing::write(vault, Initiator::Vault, rules, true)
+        .await
+        .map(drop)
+        .map_err(refused)
 }
 
 /// Signs and keeps a version, without deciding by it. With `dry_run` nothing is done.
@@ -105,8 +109,7 @@ pub async fn publish(
     let new = if dry_run {
         !is_known
     } else {
-        vault
-            .publish(Initiator::Operator, rules)
+        publishing::write(vault, Initiator::Operator, rules, false)
             .await
             .map_err(refused)?
     };

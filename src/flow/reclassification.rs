@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use super::{error::Error, units::journal_or_warn};
 use crate::{
+    evidence::NewEntry,
     ledger::{self, Ledger, recordings},
     model::{
         id::RecordingId,
         name::Tier,
         recording::{Recording, State},
         subject::{Address, Conversation},
+        time::Clock,
     },
     policy::Rulebook,
     vault::{self, Vault},
@@ -28,14 +30,21 @@ pub struct Reclassification {
     vault: Vault,
     ledger: Ledger,
     rulebook: Arc<Rulebook>,
+    clock: Clock,
 }
 
 impl Reclassification {
-    pub(in crate::flow) fn new(vault: Vault, ledger: Ledger, rulebook: Arc<Rulebook>) -> Self {
+    pub(in crate::flow) fn new(
+        vault: Vault,
+        ledger: Ledger,
+        rulebook: Arc<Rulebook>,
+        clock: Clock,
+    ) -> Self {
         Self {
             vault,
             ledger,
             rulebook,
+            clock,
         }
     }
 
@@ -117,16 +126,31 @@ impl Reclassification {
             let recording = recordings::find(&mut self.ledger.read().await?, id)
                 .await?
                 .ok_or(Error::NotFound)?;
-            let Some(tier) = to(&recording).filter(|_| recording.state != State::Shredded) else {
+            let Some(tier) = to(&recording)
+                .filter(|tier| recording.state != State::Shredded && *tier != recording.tier)
+            else {
                 return Ok(false);
             };
-            match self.vault.reclassify(&recording, &tier, because).await {
+            let vault = &self.vault;
+            let moved = vault.unit("reclassification.raise", async |mut unit| {
+                let from = &recording.tier;
+                vault.relocate(&mut unit, &recording, &tier).await?;
+                unit.audit(NewEntry::recording_reclassified(
+                    self.clock.now(),
+                    id,
+                    from,
+                    &tier,
+                    because,
+                ));
+                Ok::<_, vault::Error>(())
+            });
+            match moved.await {
                 // Another tier by now, or shredded: looked at again.
                 Err(vault::Error::Ledger(ledger::Error::Stale(_))) if tries < TRIES => {}
                 moved => {
-                    let moved = moved?;
+                    moved?;
                     journal_or_warn(&self.vault, false).await;
-                    return Ok(moved);
+                    return Ok(true);
                 }
             }
         }

@@ -24,7 +24,10 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
-use self::{filing::TranscriptFiling, source::TranscriptSource};
+use self::{
+    filing::{TranscriptFiling, rank::Arrived},
+    source::TranscriptSource,
+};
 use super::{
     bells::Bells,
     clock::TrustedClock,
@@ -46,9 +49,9 @@ use crate::{
         recording::Recording,
         transcript::Transcript,
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
     twilio::{Accounts, DeleteSource, RestError},
-    vault::{self, Arrived},
+    vault,
 };
 
 /// For so long a transcript belongs to who works on it. Much longer than the longest takes, so that
@@ -285,7 +288,7 @@ impl Transcription {
         match self
             .filing
             .file(
-                &Permit::of_vault(Action::Transcribe),
+                &Permit::of_vault(action::Transcribe),
                 Some(arrived),
                 &recording,
                 transcript,

@@ -1,5 +1,8 @@
 //! Fences and receipts.
 
+mod follow_up;
+
+pub use self::follow_up::{ShredBatch, follow_up};
 use super::{
     error::Error,
     news::{self, Word},

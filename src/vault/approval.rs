@@ -1,20 +1,18 @@
-//! Requests for the approval of a second person: why somebody asks is sealed under a key that dies
-//! with the recording's.
+//! Justifications of requests for a second person's approval: why somebody asks is sealed under a
+//! key that dies with the recording's.
 //!
-//! Owns these keys. Refuses to know who may ask and who may approve.
+//! Owns these keys. Refuses to know who may ask and who may approve. INVARIANT: a justification is
+//! opened only in a unit that tells to whom.
 
 use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use super::{Error, Vault};
+use super::{Vault, error::Error};
 use crate::{
     evidence::NewEntry,
     keyring::{note_key, open_note, seal_note},
-    ledger::{
-        approvals::{self, ApprovalRow},
-        marks::Marked,
-    },
+    ledger::{Tx, Unit, approvals::ApprovalRow},
     model::{
         actor::Initiator,
         artefact::Leg,
@@ -23,91 +21,53 @@ use crate::{
 };
 
 impl Vault {
-    /// Files a request with its justification, and writes down who makes it.
+    /// Seals the justification of a request.
     ///
     /// # Errors
-    /// [`Error::Gone`] if the recording is shredded; the ledger's. Then nothing was done.
-    pub async fn file_approval(
+    /// [`Error::Gone`] if the recording is shredded; the ledger's.
+    pub async fn seal_justification(
         &self,
-        by: Initiator,
-        request: &ApprovalRow,
+        tx: &mut Tx,
+        recording: RecordingId,
+        request: ApprovalId,
         justification: &str,
-    ) -> Result<ApprovalRow, Error> {
-        let vault = &*self.0;
-        vault
-            .unit("approval.file_approval", async |mut unit| {
-                let key = vault
-                    .record_key(&mut unit, request.recording, Leg::All)
-                    .await?;
-                let sealed = seal_note(
-                    &note_key(&key, request.id),
-                    vault.id,
-                    justification,
-                    &mut rand::rng(),
-                );
-                let row = ApprovalRow {
-                    justification: sealed,
-                    ..request.clone()
-                };
-                approvals::insert(&mut unit, &row).await?;
-                unit.mark(Marked::Recording, &[row.recording], row.requested_at);
-                let entry = NewEntry::approval_requested(
-                    row.requested_at,
-                    by,
-                    row.recording,
-                    row.id,
-                    &row.purpose,
-                    row.expires_at,
-                );
-                unit.audit(entry);
-                Ok(row)
-            })
-            .await
+    ) -> Result<Vec<u8>, Error> {
+        let key = self.0.record_key(tx, recording, Leg::All).await?;
+        let key = note_key(&key, request);
+        Ok(seal_note(&key, self.0.id, justification, &mut rand::rng()))
     }
 
-    /// The justifications of requests, as far as their recordings live. That they were shown to
-    /// this reader is written down first.
+    /// The justifications of requests, as far as their recordings live; that they are shown to this
+    /// reader is told in the unit, before whose commit they go nowhere.
     ///
     /// # Errors
     /// The ledger's; [`Error::Keyring`] if one is not what was sealed.
     pub async fn justifications(
         &self,
+        unit: &mut Unit,
         reader: Initiator,
         requests: &[ApprovalRow],
     ) -> Result<BTreeMap<ApprovalId, Zeroizing<String>>, Error> {
         let vault = &*self.0;
-        if requests.is_empty() {
-            return Ok(BTreeMap::new());
-        }
         let recordings: Vec<RecordingId> =
             requests.iter().map(|request| request.recording).collect();
-        vault
-            .unit("approval.justifications", async |mut unit| {
-                let keys: BTreeMap<_, _> = vault
-                    .record_keys(&mut unit, &recordings, Leg::All)
-                    .await?
-                    .into_iter()
-                    .collect();
-                let living = requests
-                    .iter()
-                    .filter_map(|request| Some((request, keys.get(&request.recording)?)));
-                let opened = living.map(|(request, key)| {
-                    Ok((
-                        request.id,
-                        open_note(&note_key(key, request.id), vault.id, &request.justification)?,
-                    ))
-                });
-                let opened: BTreeMap<_, _> = opened.collect::<Result<_, Error>>()?;
-                let shown = requests
-                    .iter()
-                    .filter(|request| opened.contains_key(&request.id));
-                let now = vault.clock.now();
-                let entries: Vec<_> = shown
-                    .map(|shown| NewEntry::approval_shown(now, reader, shown.recording, shown.id))
-                    .collect();
-                unit.audit_all(entries);
-                Ok(opened)
-            })
-            .await
+        let keys: BTreeMap<_, _> = vault
+            .record_keys(unit, &recordings, Leg::All)
+            .await?
+            .into_iter()
+            .collect();
+        let now = vault.clock.now();
+        let mut opened = BTreeMap::new();
+        for request in requests {
+            let Some(key) = keys.get(&request.recording) else {
+                continue;
+            };
+            let key = note_key(key, request.id);
+            let text = open_note(&key, vault.id, &request.justification)?;
+            opened.insert(request.id, text);
+            let shown = NewEntry::approval_shown(now, reader, request.recording, request.id);
+            unit.audit(shown);
+        }
+        Ok(opened)
     }
 }

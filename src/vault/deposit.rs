@@ -1,33 +1,30 @@
 //! Depositing: seal while the bytes arrive, store, and only then enter the key.
+//!
+//! Owns this order: only ciphertext that is stored makes a [`StoredAudio`], and only that is
+//! entered. Refuses to know where the bytes come from, and what else becomes true when a recording
+//! exists; whoever lends the unit does that in it.
 
 use std::sync::OnceLock;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _};
 
-use super::{Error, Inner, Vault, digest::Digest};
+use super::{Vault, digest::Digest, error::Error};
 use crate::{
     evidence::NewEntry,
     keyring,
     ledger::{
-        self, Unit, consents,
+        Unit,
         marks::Marked,
-        quarantine,
         recordings::{self, SealedArtefact},
-        transcripts,
-        work::{self, Kind, Lease},
     },
     model::{
-        actor::Initiator,
         artefact::{Artefact, Leg},
         crash,
         details::Found,
-        id::ObjectId,
-        origin::Origin,
+        id::{ObjectId, RecordingId},
         recording::Recording,
-        time::Timestamp,
     },
-    policy::covers_recording,
     seal::{Context, Sealer, SegmentLength},
     secret::Key,
     store::Writer,
@@ -42,30 +39,30 @@ const PART: usize = 8 * 1024 * 1024;
 const ROOM: usize = PART + 2 * SEGMENT.sealed() as usize;
 
 /// What goes with the sound.
-#[derive(Clone, Copy, Debug)]
-pub struct Beside<'a> {
-    /// What a player should be told it is.
-    pub content_type: &'a str,
-    /// When the source's copies are due to be deleted, if they are not kept.
-    pub erase_at: Option<Timestamp>,
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DepositOptions<'a> {
     /// Who took part, as far as whoever brings the sound knows and nobody else has kept it.
     pub parties: &'a [Found],
     /// How long the header says that the sound is, where that is longer than it is; known when its
     /// last byte came. It is told in the audit log.
     pub promised: Option<&'a OnceLock<u64>>,
-    /// When to look for transcripts that the source made of it without being asked, if at all.
-    pub look_at: Option<Timestamp>,
 }
 
-impl<'a> Beside<'a> {
-    /// Sound of this kind, and nothing else.
-    pub fn of(content_type: &'a str) -> Self {
-        Self {
-            content_type,
-            erase_at: None,
-            look_at: None,
-            parties: &[],
-            promised: None,
+/// Sound that is sealed and stored, and whose key nobody has entered: nothing of it opens yet.
+#[must_use = "it is an orphan until it is entered"]
+pub struct StoredAudio {
+    recording: RecordingId,
+    key: Key,
+    artefact: SealedArtefact,
+    sha256: [u8; 32],
+}
+
+impl StoredAudio {
+    /// Its lengths.
+    pub fn deposited(&self) -> Deposited {
+        Deposited {
+            plain_len: self.artefact.plain_len,
+            sealed_len: self.artefact.sealed_len,
         }
     }
 }
@@ -91,26 +88,19 @@ pub enum DepositError<E> {
 }
 
 impl Vault {
-    /// Seals `body` as the audio of `recording`, whose fetching is held by `lease`. Memory: at most
-    /// two parts of 8 MiB.
+    /// Seals `body` as the audio of `recording`, and stores it. Memory: at most two parts of 8 MiB.
     ///
-    /// A recording that comes with an end of its quarantine is in quarantine from the moment in
-    /// which it is sealed, unless the ledger knows by then that every party consented to being
-    /// recorded.
-    ///
-    /// If anything fails, the recording stays announced and nothing of it can be opened; ciphertext
-    /// that was already stored is an orphan.
+    /// If anything fails, nothing of the recording can be opened; ciphertext that was already
+    /// stored is an orphan.
     ///
     /// # Errors
-    /// [`DepositError::Source`] with the stream's own error; [`ledger::Error::Stale`] inside when
-    /// the lease was lost or the recording was fenced meanwhile.
-    pub async fn deposit<E: Send>(
+    /// [`DepositError::Source`] with the stream's own error; the store's.
+    pub async fn store_audio<E: Send>(
         &self,
-        lease: &Lease,
         recording: &Recording,
-        beside: &Beside<'_>,
+        content_type: &str,
         mut body: impl Stream<Item = Result<Bytes, E>> + Send + Unpin,
-    ) -> Result<Deposited, DepositError<E>> {
+    ) -> Result<StoredAudio, DepositError<E>> {
         let vault = &*self.0;
         let leg = Leg::All;
         let artefact = Artefact::Audio;
@@ -162,33 +152,70 @@ impl Vault {
             sealed_len: sealed.sealed_len,
             sealed_sha256: hex::encode(sha256),
             segment: SEGMENT.sealed(),
-            content_type: beside.content_type.to_owned(),
+            content_type: content_type.to_owned(),
         };
-        let entered = Entered {
+        Ok(StoredAudio {
+            recording: recording.id,
             key: record_key,
             artefact,
             sha256,
-        };
-        if let Err(error) = vault
-            .unit("deposit.enter", async |mut unit| {
-                vault
-                    .enter(&mut unit, lease, recording, beside, &entered)
-                    .await
-            })
-            .await
-        {
-            // Removed at once only when the transaction certainly did not commit; otherwise the
-            // orphan sweep asks the ledger first.
-            if matches!(error, Error::Ledger(ledger::Error::Stale(_)) | Error::Gone) {
-                let _ = vault.store.delete(object).await;
-            }
-            return Err(error.into());
-        }
-        crash::point("deposit.after_commit");
-        Ok(Deposited {
-            plain_len: sealed.plain_len,
-            sealed_len: sealed.sealed_len,
         })
+    }
+
+    /// Enters what is stored: when the unit has committed, the recording exists. To be called first
+    /// in a unit, because it holds the epoch and then locks the recording's row: a shred that runs
+    /// at the same time comes wholly before or wholly after. The recording as it is now; it may
+    /// have gone to another tier while it was fetched.
+    ///
+    /// # Errors
+    /// [`Stale`](crate::ledger::Error::Stale) inside when the recording does not wait for its sound
+    /// any more; [`Error::Gone`] for the sound of another one; the ledger's.
+    pub async fn enter(
+        &self,
+        unit: &mut Unit,
+        recording: &Recording,
+        stored: &StoredAudio,
+        options: &DepositOptions<'_>,
+    ) -> Result<Recording, Error> {
+        let vault = &*self.0;
+        let leg = Leg::All;
+        let StoredAudio {
+            key,
+            artefact,
+            sha256,
+            ..
+        } = stored;
+        if stored.recording != recording.id {
+            return Err(Error::Gone);
+        }
+        let now = vault.clock.now();
+        vault.present(unit).await?;
+        let tier = recordings::mark_sealed(unit, recording.id, now).await?;
+        let recording = Recording {
+            tier,
+            ..recording.clone()
+        };
+        vault
+            .place_key(unit, recording.id, leg, &recording.tier, key)
+            .await?;
+        recordings::insert_artefact(unit, recording.id, leg, artefact).await?;
+        vault
+            .take_over(unit, &recording, key, options.parties, now)
+            .await?;
+        unit.mark(Marked::Recording, &[recording.id], now);
+        let sealed = NewEntry::recording_sealed(now, &recording, artefact.sealed_len, sha256);
+        unit.audit(match options.promised.and_then(OnceLock::get) {
+            Some(promised) => sealed.promising(artefact.plain_len, *promised),
+            None => sealed,
+        });
+        unit.count("recvault_sealed_bytes_total", artefact.plain_len);
+        Ok(recording)
+    }
+
+    /// Removes what was stored, after a unit that certainly did not commit. What cannot be removed
+    /// now is an orphan, which the sweep finds.
+    pub async fn discard(&self, stored: StoredAudio) {
+        let _ = self.0.store.delete(stored.artefact.object).await;
     }
 }
 
@@ -226,91 +253,5 @@ impl Parts {
         crash::point("deposit.first_bytes");
         self.writer.finish().await?;
         self.digest.finish().await
-    }
-}
-
-/// What is entered into the ledger once it is in the store.
-struct Entered {
-    key: Key,
-    artefact: SealedArtefact,
-    sha256: [u8; 32],
-}
-
-impl Inner {
-    /// The unit of work that makes the recording exist.
-    async fn enter(
-        &self,
-        unit: &mut Unit,
-        lease: &Lease,
-        recording: &Recording,
-        beside: &Beside<'_>,
-        Entered {
-            key,
-            artefact,
-            sha256,
-        }: &Entered,
-    ) -> Result<(), Error> {
-        let now = self.clock.now();
-        let leg = Leg::All;
-        self.present(unit).await?;
-        // First of the rows, because it locks this one: a shred that runs at the same time comes
-        // wholly before or wholly after.
-        let tier = recordings::mark_sealed(unit, recording.id, now).await?;
-        work::finish(unit, lease).await?;
-        if let Some(at) = beside.erase_at {
-            work::enqueue(unit, Kind::Erase, &[recording.id], at).await?;
-        }
-        if let Some(at) = beside.look_at {
-            let look = Origin::Look(recording.source_sid.clone());
-            transcripts::find(
-                unit,
-                &recording.account,
-                &look,
-                &recording.source_sid,
-                at,
-                now,
-            )
-            .await?;
-        }
-        // The tier as it is now: the recording may have gone to another one while it was fetched.
-        let recording = &Recording {
-            tier,
-            ..recording.clone()
-        };
-        self.place_key(unit, recording.id, leg, &recording.tier, key)
-            .await?;
-        recordings::insert_artefact(unit, recording.id, leg, artefact).await?;
-        self.take_over(unit, recording, key, beside.parties, now)
-            .await?;
-        let sealed = NewEntry::recording_sealed(now, recording, artefact.sealed_len, sha256);
-        let mut entries = vec![match beside.promised.and_then(OnceLock::get) {
-            Some(promised) => sealed.promising(artefact.plain_len, *promised),
-            None => sealed,
-        }];
-        // After the lock: what is told of its parties meanwhile waits for it, or is seen here.
-        if let Some(ends) = recording.quarantine_ends {
-            let recording = recordings::find(unit, recording.id)
-                .await?
-                .ok_or(Error::Gone)?;
-            let consents = consents::gather(unit, std::slice::from_ref(&recording))
-                .await?
-                .remove(&recording.id)
-                .unwrap_or_default();
-            if !covers_recording(&consents, &recording, now) {
-                quarantine::begin(unit, recording.id, ends).await?;
-                entries.push(NewEntry::recording_quarantined(
-                    now,
-                    Initiator::Vault,
-                    recording.id,
-                    ends,
-                ));
-            }
-        }
-        unit.mark(Marked::Recording, &[recording.id], now);
-        unit.audit_all(entries);
-        self.close_arriving(unit, recording, now).await?;
-        unit.count("recvault_sealed_bytes_total", artefact.plain_len);
-        crash::point("deposit.before_commit");
-        Ok(())
     }
 }

@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 use super::{
-    Error, Inner, Vault,
+    Inner, Vault,
+    error::Error,
     waiting::{Present, Waits},
 };
 use crate::{

@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{self, SHA256};
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
-use super::Error;
+use super::error::Error;
 use crate::seal;
 
 /// The digest of the parts so far. Dropped, it ends with the part it is at.

@@ -22,7 +22,7 @@ mod turner;
 use std::collections::BTreeSet;
 
 use self::turner::Turner;
-use super::{Checked, Error, Inner, Vault};
+use super::{Inner, Vault, error::Error, snapshot::Checked};
 use crate::{
     evidence::{NewEntry, Receipt},
     keyring::{self, LEAF, PageRow, RootKey, tree},

@@ -266,3 +266,15 @@ impl ledger::AsLedgerError for Error {
         }
     }
 }
+
+/// What can be one of the vault's errors: a unit of work looks whether the epoch has turned.
+pub trait AsVaultError {
+    /// The vault's error that it is, if it is one.
+    fn as_vault_error(&self) -> Option<&Error>;
+}
+
+impl AsVaultError for Error {
+    fn as_vault_error(&self) -> Option<&Error> {
+        Some(self)
+    }
+}

@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
-    Error, Inner, Vault,
+    Inner, Vault,
+    error::Error,
     recovery::{Header, Link, Standing, Writing},
     snapshot::{self, Rows},
 };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Error, Inner};
+use super::{Inner, error::Error};
 use crate::{
     keyring::{self, LEAF, LEVELS, PageRow, Place, fingerprint, tree},
     ledger::{

@@ -23,7 +23,8 @@ use std::{
 use futures_util::TryStreamExt as _;
 
 use super::{
-    Error, Inner, Vault,
+    Inner, Vault,
+    error::Error,
     recovery::{Front, Header, Reading, Roots},
 };
 use crate::{

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 
 use super::{
-    Error, Inner, Vault,
+    Inner, Vault,
+    error::Error,
     window::{Cut, Window},
 };
 use crate::{

@@ -12,7 +12,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use super::{Error, Inner, Vault};
+use super::{Inner, Vault, error::Error};
 use crate::{
     custody::{Change, Custody, Owner, Slot},
     evidence::{NewEntry, Position},

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use zeroize::Zeroize as _;
 
-use super::{Error, Vault, digest::Digest, open::layout};
+use super::{Vault, digest::Digest, error::Error, open::layout};
 use crate::{
     ledger::recordings::{self, SealedArtefact},
     model::{

@@ -22,7 +22,7 @@ pub(super) use self::{
     read::{Front, Reading},
     write::Writing,
 };
-use super::Error;
+use super::error::Error;
 use crate::{
     custody::{Custody, RootName},
     evidence::Position,

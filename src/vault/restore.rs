@@ -15,9 +15,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 pub use self::plan::{Choice, Plan, plan};
 use super::{
-    Claim, Error, Inner, Parts,
+    Inner, Parts,
+    error::Error,
     journal::{self, Line},
     ownership,
+    ownership::Claim,
     recovery::{Header, Reading, Roots},
     root::Root,
     seed,

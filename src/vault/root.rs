@@ -9,13 +9,15 @@ use std::{
 };
 
 use super::{
-    Error, Inner,
+    Inner, Vault,
+    error::AsVaultError,
+    error::Error,
     ownership::{self, Asked},
 };
 use crate::{
     custody::{self, Custody, RootName},
     keyring::{self, RootKey, tree},
-    ledger::{Ledger, Tx, Unit, epochs, keys as rows},
+    ledger::{self, AsLedgerError, Ledger, Tx, Unit, epochs, keys as rows},
     model::id::{DatabaseId, PageId, VaultId},
 };
 
@@ -53,9 +55,29 @@ impl Root {
     }
 }
 
+impl Vault {
+    /// Does a unit of work in which keys are used: whoever calls what wants a [`Unit`] of this
+    /// vault does it in here. It is done again if another writer was in the way, and with the
+    /// present root if the epoch has turned meanwhile.
+    ///
+    /// # Errors
+    /// The closure's; as [`Ledger::unit`]; [`Error::NotOwner`], or why custody does not give the
+    /// key.
+    pub async fn unit<T, E, F, Fut>(&self, name: &'static str, work: F) -> Result<T, E>
+    where
+        F: Fn(Unit) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, E>> + Send,
+        E: From<ledger::Error> + AsLedgerError + From<Error> + AsVaultError + Send,
+        T: Send,
+    {
+        self.0
+            .until_present(|| self.0.ledger.unit(name, &work))
+            .await
+    }
+}
+
 impl Inner {
-    /// Does a unit of work on the tree; again, with the present root, if the epoch has turned
-    /// meanwhile.
+    /// Does a unit of work on the tree, as [`Vault::unit`].
     ///
     /// # Errors
     /// As [`Ledger::unit`], and [`Self::with_root`].
@@ -77,17 +99,29 @@ impl Inner {
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, Error>> + Send,
     {
+        self.until_present(work).await
+    }
+
+    /// The same for work with errors of its own.
+    async fn until_present<T, E, F, Fut>(&self, work: F) -> Result<T, E>
+    where
+        F: Fn() -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, E>> + Send,
+        E: From<Error> + AsVaultError,
+    {
         loop {
             self.ownership.hold(self.id)?;
             let held = self.root.key().epoch;
-            match work().await {
-                Err(Error::Keyring(keyring::Error::OtherEpoch(found))) => {
-                    self.follow().await?;
-                    if self.root.key().epoch == held {
-                        return Err(keyring::Error::OtherEpoch(found).into());
-                    }
-                }
-                done => return done,
+            let done = work().await;
+            let Err(error) = &done else {
+                return done;
+            };
+            let Some(Error::Keyring(keyring::Error::OtherEpoch(_))) = error.as_vault_error() else {
+                return done;
+            };
+            self.follow().await?;
+            if self.root.key().epoch == held {
+                return done;
             }
         }
     }

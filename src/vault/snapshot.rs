@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use self::sample::Sample;
 use super::{
-    Error, Inner, Vault,
+    Inner, Vault,
+    error::Error,
     recovery::{Header, Link, Reading, Roots, Standing, Writing},
 };
 use crate::{

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use aws_lc_rs::hmac;
 
-use super::{Error, Inner, Vault};
+use super::{Inner, Vault, error::Error};
 use crate::{
     keyring::{self, evidence_key, statement_key},
     model::{

@@ -6,7 +6,11 @@
 
 use zeroize::Zeroizing;
 
-use super::{Error, Vault, waiting::Waits};
+use super::{
+    Vault,
+    error::Error,
+    waiting::{PieceOf, Waits},
+};
 use crate::{
     ledger::{
         Tx,
@@ -17,19 +21,6 @@ use crate::{
         time::Timestamp,
     },
 };
-
-/// Where a piece belongs.
-#[derive(Clone, Copy, Debug)]
-pub struct PieceOf<'a> {
-    /// The account.
-    pub account: &'a AccountSid,
-    /// The transcription.
-    pub transcription: &'a TranscriptSid,
-    /// The source's word for the side of the call.
-    pub track: &'a str,
-    /// The source's number of it.
-    pub sequence: i64,
-}
 
 impl Vault {
     /// Keeps something that was said, sealed, within a unit that began with [`Self::hold_epoch`];

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::{Error, Inner, PieceOf, Vault};
+use super::{Inner, Vault, error::Error};
 use crate::{
     keyring::{self, RootKey},
     ledger::{
@@ -25,7 +25,12 @@ use crate::{
         image::{Image, Table},
         utterances, waiting,
     },
-    model::{id::VaultId, name::LegName, subject::Conversation},
+    model::{
+        id::VaultId,
+        name::LegName,
+        sid::{AccountSid, TranscriptSid},
+        subject::Conversation,
+    },
     secret::Key,
 };
 
@@ -33,6 +38,19 @@ use crate::{
 const MARK: &[u8; 8] = b"rvwait/2";
 /// Rows brought under the next root at a time.
 const ROWS: i64 = 512;
+
+/// Where a piece belongs.
+#[derive(Clone, Copy, Debug)]
+pub struct PieceOf<'a> {
+    /// The account.
+    pub account: &'a AccountSid,
+    /// The transcription.
+    pub transcription: &'a TranscriptSid,
+    /// The source's word for the side of the call.
+    pub track: &'a str,
+    /// The source's number of it.
+    pub sequence: i64,
+}
 
 /// The root page's key of the epoch that no turn ends before the unit does.
 pub(super) struct Present(Arc<RootKey>);

@@ -11,7 +11,7 @@ use recvault::{
     app::App,
     config::Config,
     model::{id::RecordingId, revocation::Target, time::Clock},
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 
 use crate::{
@@ -87,7 +87,7 @@ async fn begin(world: &World, ids: &[RecordingId]) {
     .await
     .unwrap();
     let (flow, _committer) = app.flow().await.unwrap();
-    let permit = Permit::of_operator(Action::Revoke);
+    let permit = Permit::of_operator(action::Revoke);
     for id in ids {
         flow.revocations
             .begin(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use recvault::{
     flow::{ClockStatus, Error},
     model::id::RecordingId,
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 
 use crate::{
@@ -29,7 +29,7 @@ async fn state(vault: &TestVault, id: RecordingId) -> String {
         .process
         .flow
         .catalogue
-        .show(&Permit::of_operator(Action::Catalogue), id)
+        .show(&Permit::of_operator(action::Catalogue), id)
         .await
         .unwrap()
         .recording
@@ -37,8 +37,8 @@ async fn state(vault: &TestVault, id: RecordingId) -> String {
         .to_string()
 }
 
-fn operator() -> Permit {
-    Permit::of_operator(Action::Keys)
+fn operator() -> Permit<action::Keys> {
+    Permit::of_operator(action::Keys)
 }
 
 /// Sweeps; whether the clock was believed.
@@ -98,7 +98,7 @@ async fn a_clock_that_jumps_shreds_nothing_until_it_is_accepted(database: Databa
         .flow
         .shredding
         .shred(
-            &Permit::of_operator(Action::Shred),
+            &Permit::of_operator(action::Shred),
             other.id,
             &"test".parse().unwrap(),
         )

@@ -10,7 +10,7 @@ use std::time::Duration;
 use recvault::{
     config::SHIPPED_POLICY,
     model::id::RecordingId,
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 use serde_json::{Value, json};
 
@@ -416,8 +416,8 @@ async fn a_known_party_is_not_exchanged(database: Database) {
     );
 }
 
-fn consent() -> Permit {
-    Permit::of_operator(Action::Consent)
+fn consent() -> Permit<action::Consent> {
+    Permit::of_operator(action::Consent)
 }
 
 on_both_databases!(

@@ -5,9 +5,9 @@ mod finding;
 use std::{fs, path::PathBuf};
 
 use recvault::{
+    drill::Old,
     evidence::{Drill, drill::Canary},
     flow::{DrillOptions, Held},
-    vault::Old,
 };
 
 use crate::{

@@ -3,7 +3,7 @@
 
 use recvault::{
     model::id::RecordingId,
-    policy::{Action, Permit},
+    policy::{Permit, action},
     vault,
 };
 use reqwest::Method;
@@ -217,7 +217,7 @@ async fn a_sweep_shreds_everything_that_is_due_before_it_fails_for_the_store(dat
             .process
             .flow
             .catalogue
-            .show(&Permit::of_operator(Action::Catalogue), recorded.id)
+            .show(&Permit::of_operator(action::Catalogue), recorded.id)
             .await
             .map(drop)
             .unwrap_err()

@@ -5,13 +5,13 @@ use recvault::{
         Receipt,
         receipt::{OlderBackups, ReceiptState},
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 
 use crate::world::{Database, Recipe, TestVault};
 
-pub(crate) fn keys() -> Permit {
-    Permit::of_operator(Action::Keys)
+pub(crate) fn keys() -> Permit<action::Keys> {
+    Permit::of_operator(action::Keys)
 }
 
 async fn receipt(vault: &TestVault, answer: &crate::world::Answer) -> Receipt {

@@ -11,7 +11,7 @@ use recvault::{
     },
     ledger::holds,
     model::{id::RecordingId, time::Timestamp},
-    policy::{Action, Permit},
+    policy::{Permit, action},
     vault,
 };
 use reqwest::Method;
@@ -86,7 +86,7 @@ async fn a_held_recording_is_not_shredded(database: Database) {
         refused["holds"],
         json!([{ "recording_id": held.id, "holds": ["lawsuit-7"] }])
     );
-    let permit = Permit::of_operator(Action::Shred);
+    let permit = Permit::of_operator(action::Shred);
     let reason = "retention".parse().unwrap();
     let refused = vault
         .process
@@ -316,7 +316,7 @@ async fn what_a_hold_released_is_found_again(database: Database) {
 async fn a_hold_comes_wholly_before_a_shred_or_wholly_after(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let other = vault.another_process().await;
-    let permit = Permit::of_operator(Action::Shred);
+    let permit = Permit::of_operator(action::Shred);
     let reason = "operator".parse().unwrap();
     for round in 0..12 {
         let recorded = vault.sealed().await;

@@ -6,7 +6,7 @@ use std::{fs, path::PathBuf};
 use recvault::{
     app::App,
     ledger::gaps::Gap,
-    policy::{Action, Permit},
+    policy::{Permit, action},
     vault::{self, Choice, Plan},
 };
 
@@ -139,7 +139,7 @@ async fn a_missing_piece_is_named_and_accepted_only_by_name(database: Database) 
     let log = process
         .flow
         .catalogue
-        .audit(&Permit::of_operator(Action::Audit), 0, 1000)
+        .audit(&Permit::of_operator(action::Audit), 0, 1000)
         .await
         .unwrap();
     let told = log

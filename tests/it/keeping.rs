@@ -6,7 +6,7 @@ use std::time::Duration;
 use recvault::{
     config::SHIPPED_POLICY,
     model::id::RecordingId,
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 use serde_json::json;
 
@@ -35,7 +35,7 @@ async fn state(vault: &TestVault, id: RecordingId) -> String {
         .process
         .flow
         .catalogue
-        .show(&Permit::of_operator(Action::Catalogue), id)
+        .show(&Permit::of_operator(action::Catalogue), id)
         .await
         .unwrap();
     details.recording.state.to_string()
@@ -66,7 +66,7 @@ async fn until_age(vault: &TestVault, id: RecordingId, age: Duration) -> Duratio
         .process
         .flow
         .catalogue
-        .show(&Permit::of_operator(Action::Catalogue), id)
+        .show(&Permit::of_operator(action::Catalogue), id)
         .await
         .unwrap();
     details
@@ -182,7 +182,7 @@ async fn a_hold_keeps_what_is_due_until_it_is_lifted(database: Database) {
     );
     let report = flow
         .retention
-        .report(&Permit::of_operator(Action::Catalogue))
+        .report(&Permit::of_operator(action::Catalogue))
         .await
         .unwrap();
     assert_eq!(
@@ -359,7 +359,7 @@ async fn what_no_version_limits_is_kept() {
         .process
         .flow
         .retention
-        .report(&Permit::of_operator(Action::Catalogue))
+        .report(&Permit::of_operator(action::Catalogue))
         .await
         .unwrap();
     assert_eq!(

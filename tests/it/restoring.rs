@@ -110,7 +110,7 @@ async fn snapshot_and_journal_rebuild_everything(database: Database) {
             .flow
             .catalogue
             .audit(
-                &recvault::policy::Permit::of_operator(recvault::policy::Action::Audit),
+                &recvault::policy::Permit::of_operator(recvault::policy::action::Audit),
                 0,
                 1000,
             )

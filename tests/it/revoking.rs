@@ -10,7 +10,7 @@ use recvault::{
         keys,
     },
     model::id::{PageId, RecordingId},
-    policy::{Action, Permit},
+    policy::{Permit, action},
     vault::Shredded,
 };
 
@@ -117,7 +117,7 @@ async fn what_is_left(vault: &TestVault, shredded: &Shredded) -> String {
         .flow
         .catalogue
         .audit(
-            &Permit::of_operator(Action::Audit),
+            &Permit::of_operator(action::Audit),
             claims.audit_seq() - 1,
             1,
         )
@@ -174,7 +174,7 @@ async fn generations(vault: &TestVault) -> BTreeMap<PageId, i64> {
 async fn many_shreds_leave_what_single_ones_do(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let all = stocked(&vault).await;
-    let permit = Permit::of_operator(Action::Shred);
+    let permit = Permit::of_operator(action::Shred);
     let reason = "subject-request".parse().unwrap();
     let (kept, gone): (Vec<_>, Vec<_>) = all.iter().enumerate().partition(|(at, _)| at % 29 == 0);
     let gone: Vec<RecordingId> = gone.into_iter().map(|(_, recorded)| recorded.id).collect();
@@ -271,7 +271,7 @@ async fn many_shreds_leave_what_single_ones_do(database: Database) {
 async fn nothing_is_shredded_if_one_is_not_there(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.sealed().await;
-    let permit = Permit::of_operator(Action::Shred);
+    let permit = Permit::of_operator(action::Shred);
     let ids = [recorded.id, RecordingId::random(&mut rand::rng())];
     let refused = vault
         .process
@@ -302,7 +302,7 @@ async fn two_who_let_go_at_once_give_the_same_receipts(database: Database) {
         .map(|recorded| recorded.id)
         .collect();
     let other = vault.another_process().await;
-    let permit = Permit::of_operator(Action::Shred);
+    let permit = Permit::of_operator(action::Shred);
     let reason = "retention".parse().unwrap();
     let backwards: Vec<RecordingId> = all[50..].iter().rev().copied().collect();
     let [first, second] = [

@@ -17,7 +17,7 @@ use recvault::{
         revocation::Target,
         subject::Conversation,
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 use serde_json::{Value, json};
 
@@ -361,7 +361,7 @@ async fn who_may_know_one_account_revokes_in_that_one_only(database: Database) {
 async fn another_process_goes_on(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.sealed().await;
-    let permit = Permit::of_operator(Action::Revoke);
+    let permit = Permit::of_operator(action::Revoke);
     let reason = "subject-request".parse().unwrap();
     let begin = |flow: recvault::flow::Flow| {
         let permit = &permit;

@@ -29,7 +29,7 @@ const TYP: &str = "recvault-receipt+jwt";
 
 /// What happened, for a new receipt.
 #[derive(Clone, Debug)]
-pub struct Shred<'a> {
+pub struct ShredFacts<'a> {
     /// The vault that shredded.
     pub vault: VaultId,
     /// The id of the receipt to be.
@@ -138,7 +138,7 @@ pub enum Error {
 impl Receipt {
     /// The receipt of a shred. The time of issue counts in whole seconds, as in every JWT (RFC
     /// 7519, section 2).
-    pub fn of(shred: Shred<'_>, copies: Vec<HeldCopy>, issued_at: Timestamp) -> Self {
+    pub fn of(shred: ShredFacts<'_>, copies: Vec<HeldCopy>, issued_at: Timestamp) -> Self {
         let recording = shred.recording;
         Self {
             vault: shred.vault,

@@ -2,9 +2,13 @@
 //!
 //! Owns who may list recordings, shred them and read the audit log. Refuses to decide about
 //! plaintext: that is the decision's. INVARIANT: a permit comes from the rules, or from the machine
-//! itself.
+//! itself, and is for one action, which its type names.
 
-use std::{collections::BTreeSet, fmt};
+pub mod action;
+
+use std::{collections::BTreeSet, marker::PhantomData};
+
+use action::{Action, PermitAction};
 
 use super::{
     reason::{Denial, Grounds, Reason},
@@ -17,82 +21,65 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// What is not listening and yet not for everybody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// List recordings and see what the catalogue knows of them.
-    Catalogue,
-    /// Shred recordings.
-    Shred,
-    /// Read the audit log.
-    Audit,
-    /// Name the parties of conversations, record and read statements of consent.
-    Consent,
-    /// Revoke: by subject, recording or account.
-    Revoke,
-    /// Place, list and lift holds.
-    Hold,
-    /// Correct what the catalogue says of a recording.
-    Correct,
-    /// File transcripts.
-    Transcribe,
-    /// Turn epochs, renew and move keys. For the operator on the machine only; no role of a policy
-    /// reaches it.
-    Keys,
-}
-
-impl Action {
-    /// The word used in the policy file and in the audit log.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Catalogue => "catalogue",
-            Self::Shred => "shred",
-            Self::Audit => "audit",
-            Self::Consent => "consent",
-            Self::Revoke => "revoke",
-            Self::Hold => "hold",
-            Self::Correct => "correct",
-            Self::Transcribe => "transcribe",
-            Self::Keys => "keys",
-        }
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Leave to do one kind of thing.
+/// Leave to do one kind of thing, and no other: a function that needs it takes the permit for its
+/// own action, so there is nothing left to check when it runs. No permit is turned into another.
+///
+/// Only the rules and the machine itself make one:
 ///
 /// ```compile_fail,E0451
-/// use recvault_core::{model::actor::Initiator, policy::{Action, Permit}};
-/// Permit { initiator: Initiator::Vault, action: Action::Shred, accounts: Default::default() };
+/// # use std::marker::PhantomData;
+/// use recvault_core::{model::actor::Initiator, policy::{Permit, action}};
+/// Permit::<action::Shred> {
+///     initiator: Initiator::Vault,
+///     action: PhantomData,
+///     accounts: Default::default(),
+/// };
+/// ```
+///
+/// Who may see the catalogue may not shred:
+///
+/// ```compile_fail,E0308
+/// use recvault_core::policy::{Permit, action};
+/// fn shred(_: &Permit<action::Shred>) {}
+/// shred(&Permit::of_operator(action::Catalogue));
+/// ```
+///
+/// With the permit for it, they may:
+///
+/// ```
+/// use recvault_core::policy::{Permit, action};
+/// fn shred(_: &Permit<action::Shred>) {}
+/// shred(&Permit::of_operator(action::Shred));
+/// ```
+///
+/// There is no action but those that the policy names:
+///
+/// ```compile_fail,E0277
+/// recvault_core::policy::Permit::of_operator(());
 /// ```
 #[derive(Debug)]
-pub struct Permit {
+pub struct Permit<A: PermitAction> {
     initiator: Initiator,
-    action: Action,
+    action: PhantomData<A>,
     accounts: BTreeSet<AccountSid>,
 }
 
-impl Permit {
+impl<A: PermitAction> Permit<A> {
     /// For the command line on the machine itself. Who can read the root file there needs no token:
     /// asking for one would guard nothing.
-    pub fn of_operator(action: Action) -> Self {
+    pub fn of_operator(_: A) -> Self {
         Self {
             initiator: Initiator::Operator,
-            action,
+            action: PhantomData,
             accounts: BTreeSet::new(),
         }
     }
 
     /// For what the vault does by itself when its time has come.
-    pub fn of_vault(action: Action) -> Self {
+    pub fn of_vault(_: A) -> Self {
         Self {
             initiator: Initiator::Vault,
-            action,
+            action: PhantomData,
             accounts: BTreeSet::new(),
         }
     }
@@ -105,11 +92,6 @@ impl Permit {
     /// Who may, with the credential that they came with.
     pub fn initiator(&self) -> Initiator {
         self.initiator
-    }
-
-    /// What they may.
-    pub fn action(&self) -> Action {
-        self.action
     }
 
     /// Whether it reaches the recordings of this account. Where it does not, they do not exist.
@@ -128,12 +110,27 @@ impl Permit {
 /// # Errors
 /// The refusal with every reason. It is hidden where the principal may not know that recordings
 /// exist; for a question about no single recording there is nothing to hide.
-pub fn permit(
+pub fn permit<A: PermitAction>(
+    principal: &Principal,
+    _: A,
+    rulebook: &Rulebook,
+    now: Timestamp,
+) -> Result<Permit<A>, Denial> {
+    check(principal, A::ACTION, rulebook, now)?;
+    Ok(Permit {
+        initiator: principal.initiator(),
+        action: PhantomData,
+        accounts: principal.accounts.clone(),
+    })
+}
+
+/// What [`permit`] decides by.
+pub(super) fn check(
     principal: &Principal,
     action: Action,
     rulebook: &Rulebook,
     now: Timestamp,
-) -> Result<Permit, Denial> {
+) -> Result<(), Denial> {
     let rules = rulebook.current();
     let mut against = Grounds::default();
     against.add_if(
@@ -147,11 +144,7 @@ pub fn permit(
         format!("actions/{action}"),
     );
     if against.is_empty() {
-        return Ok(Permit {
-            initiator: principal.initiator(),
-            action,
-            accounts: principal.accounts.clone(),
-        });
+        return Ok(());
     }
     let hidden = !rules.shows_recordings_to(principal);
     Err(Denial::new(

@@ -12,7 +12,7 @@ use super::{
     cedar::Compiled,
     classify::{Announcement, label_value},
     document::{Document, Fault, Forgotten, PurposeRule, TierRule},
-    permit::Action,
+    permit::action::Action,
 };
 use crate::model::{
     access::Principal,

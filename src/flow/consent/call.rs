@@ -36,7 +36,7 @@ use crate::{
         text::Reference,
         time::Clock,
     },
-    policy::{Action, Basis, Consents, Permit, Rulebook, Rules, Spoken, Understood, VoiceConsent},
+    policy::{Basis, Consents, Permit, Rulebook, Rules, Spoken, Understood, VoiceConsent, action},
     twilio::{
         Connect, RestError, VoiceRequest,
         voice::{CALLEE, CALLER, POLICY_DIGITS},
@@ -377,7 +377,7 @@ impl CallConsent {
         match self
             .parties
             .name(
-                &Permit::of_vault(Action::Consent),
+                &Permit::of_vault(action::Consent),
                 &conversation,
                 &[(leg, address)],
             )
@@ -392,7 +392,7 @@ impl CallConsent {
     async fn record(&self, told: NewStatement) -> Result<bool, Error> {
         let recorded = self
             .consents
-            .record(&Permit::of_vault(Action::Consent), vec![told])
+            .record(&Permit::of_vault(action::Consent), vec![told])
             .await?;
         Ok(recorded.fresh > 0)
     }

@@ -29,7 +29,7 @@ use crate::{
         text::LabelValue,
         time::{Clock, Timestamp},
     },
-    policy::{Action, Permit, Rulebook},
+    policy::{Permit, Rulebook, action},
     vault::{self, Keeping, Vault},
 };
 
@@ -81,13 +81,10 @@ impl Corrections {
     /// [`Error::Invalid`], which names the field; [`Error::Shredded`].
     pub async fn correct(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Correct>,
         id: RecordingId,
         correction: &Correction,
     ) -> Result<Recording, Error> {
-        if permit.action() != Action::Correct {
-            return Err(Error::NotFound);
-        }
         self.check(correction)?;
         let mut tx = self.ledger.read().await?;
         let recording = recordings::find(&mut tx, id).await?;

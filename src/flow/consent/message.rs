@@ -17,7 +17,7 @@ use crate::{
         text::Reference,
         time::Clock,
     },
-    policy::{Action, Permit, Rulebook},
+    policy::{Permit, Rulebook, action},
     twilio::IncomingMessage,
     vault::Vault,
 };
@@ -88,7 +88,7 @@ impl MessageConsent {
                 )),
             };
             self.consents
-                .record(&Permit::of_vault(Action::Consent), vec![told])
+                .record(&Permit::of_vault(action::Consent), vec![told])
                 .await?;
             metrics::counter!("recvault_consent_messages_total", "answer" => answer.as_str())
                 .increment(1);

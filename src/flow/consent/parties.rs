@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{covers, effects::Effects, require, seats::seated};
+use super::{covers, effects::Effects, seats::seated};
 use crate::{
     evidence::NewEntry,
     flow::{
@@ -30,7 +30,7 @@ use crate::{
         subject::{Address, Conversation, Party},
         time::Clock,
     },
-    policy::Permit,
+    policy::{Permit, action},
     vault::{Keeping, Vault},
 };
 
@@ -41,7 +41,7 @@ const MAX_PARTIES: usize = 250;
 #[derive(Clone, Copy)]
 enum By<'a> {
     /// An application's. Somebody else in a known place is a conflict.
-    Application(&'a Permit),
+    Application(&'a Permit<action::Consent>),
     /// The vault's own, with what the source told. Who is known stays, and the others get the
     /// places that are left.
     Vault,
@@ -86,16 +86,15 @@ impl PartyRegister {
     /// before may be named, who is known stays who they are. All who are named by now.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind, or one that does not cover a recording of
+    /// [`Error::NotFound`] for a permit that does not cover a recording of
     /// this conversation; [`Error::Invalid`]; [`Error::Conflict`] if somebody else was named at one
     /// of these places.
     pub async fn name(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Consent>,
         conversation: &Conversation,
         named: &[(LegName, Option<Address>)],
     ) -> Result<Vec<Party>, Error> {
-        require(permit)?;
         if named.is_empty() || named.len() > MAX_PARTIES {
             return Err(Error::Invalid(format!(
                 "`parties`: name 1 to {MAX_PARTIES}"
@@ -280,10 +279,9 @@ impl PartyRegister {
     /// As [`Self::name`].
     pub async fn of(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Consent>,
         conversation: &Conversation,
     ) -> Result<Vec<Party>, Error> {
-        require(permit)?;
         let mut tx = self.ledger.read().await?;
         covers(&mut tx, permit, std::slice::from_ref(conversation)).await?;
         Ok(parties::of(&mut tx, std::slice::from_ref(conversation))

@@ -237,11 +237,7 @@ impl<'a> Copies<'a> {
                 new.push(copy);
             }
         }
-        Ok(self
-            .deletion
-            .vault
-            .note_source(self.recording.id, &new)
-            .await?)
+        Ok(self.deletion.note_source(self.recording.id, &new).await?)
     }
 
     /// Whether something of what is to be deleted is still to be fetched.

@@ -23,7 +23,7 @@ use crate::{
         recording::{Recording, State},
         time::{Clock, Timestamp},
     },
-    policy::{Action, Permit, Rulebook},
+    policy::{Permit, Rulebook, action},
     vault::Vault,
 };
 
@@ -100,7 +100,7 @@ impl LegalHolds {
     /// review that is over.
     pub async fn place(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Hold>,
         id: RecordingId,
         new: &NewHold,
     ) -> Result<HoldRow, Error> {
@@ -179,7 +179,7 @@ impl LegalHolds {
     /// [`Error::NotFound`] if there is no such hold, or the permit does not cover its recording.
     pub async fn lift(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Hold>,
         id: RecordingId,
         name: &HoldName,
         dry_run: bool,
@@ -251,16 +251,13 @@ impl LegalHolds {
     /// accounts that the permit covers. `limit` is 1 to 1000.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind; the ledger's.
+    /// The ledger's.
     pub async fn list(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Hold>,
         mut filter: HoldFilter,
         limit: u16,
     ) -> Result<Holds, Error> {
-        if permit.action() != Action::Hold {
-            return Err(Error::NotFound);
-        }
         filter.accounts = permit.accounts().clone();
         let mut items = holds::list(
             &mut self.ledger.read().await?,
@@ -277,10 +274,11 @@ impl LegalHolds {
         Ok(Holds { items, next })
     }
 
-    async fn holdable(&self, permit: &Permit, id: RecordingId) -> Result<Recording, Error> {
-        if permit.action() != Action::Hold {
-            return Err(Error::NotFound);
-        }
+    async fn holdable(
+        &self,
+        permit: &Permit<action::Hold>,
+        id: RecordingId,
+    ) -> Result<Recording, Error> {
         let found = recordings::find(&mut self.ledger.read().await?, id).await?;
         found
             .filter(|recording| permit.covers(&recording.account))

@@ -10,15 +10,14 @@ use std::sync::Arc;
 use super::shredding::Shredding;
 use crate::{
     evidence::{NewEntry, ShredReason},
-    flow::{clock::TrustedClock, error::Error},
+    flow::{clock::TrustedClock, erasure::shredding::units::Undurable, error::Error},
     ledger::{
         Ledger, Unit, consents,
         marks::Marked,
         quarantine::{self, Bearing},
     },
     model::{actor::Initiator, id::RecordingId, recording::Recording, time::Timestamp},
-    policy::{self, Action, Permit, Rulebook},
-    vault::Undurable,
+    policy::{self, Permit, Rulebook, action},
 };
 
 /// Recordings looked at in one unit of work.
@@ -201,7 +200,7 @@ impl Quarantine {
     /// [`Error::Conflict`] if the clock is not believed; the ledger's. What was shredded stays so,
     /// and the next sweep goes on.
     pub async fn sweep(&self) -> Result<QuarantineSwept, Error> {
-        let permit = Permit::of_vault(Action::Shred);
+        let permit = Permit::of_vault(action::Shred);
         let reason: ShredReason = "no-consent".parse().expect("it is a code");
         let mut swept = QuarantineSwept::default();
         let mut after = None;

@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::shredding::Shredding;
 use crate::{
     evidence::ShredReason,
-    flow::{clock::TrustedClock, error::Error},
+    flow::{clock::TrustedClock, erasure::shredding::units::Undurable, error::Error},
     ledger::{
         Ledger,
         retention::{self, Group, Held},
@@ -22,10 +22,10 @@ use crate::{
         time::Timestamp,
     },
     policy::{
-        Action, Permit, Rulebook,
+        Permit, Rulebook, action,
         retention::{Limit, due_by, limits},
     },
-    vault::{Undurable, Vault},
+    vault::{Cause, OnHold},
 };
 
 /// Recordings shredded by one call of the vault: enough that those on one leaf page meet.
@@ -114,7 +114,6 @@ pub struct KeptGroup {
 
 /// What is kept no longer goes.
 pub struct RetentionEnforcement {
-    vault: Vault,
     ledger: Ledger,
     rulebook: Arc<Rulebook>,
     clock: Arc<TrustedClock>,
@@ -123,14 +122,12 @@ pub struct RetentionEnforcement {
 
 impl RetentionEnforcement {
     pub(in crate::flow) fn new(
-        vault: Vault,
         ledger: Ledger,
         rulebook: Arc<Rulebook>,
         clock: Arc<TrustedClock>,
         shredding: Arc<Shredding>,
     ) -> Self {
         Self {
-            vault,
             ledger,
             rulebook,
             clock,
@@ -198,11 +195,11 @@ impl RetentionEnforcement {
     /// What is kept and why, of the accounts that the permit covers.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind; the ledger's.
-    pub async fn report(&self, permit: &Permit) -> Result<RetentionReport, Error> {
-        if permit.action() != Action::Catalogue {
-            return Err(Error::NotFound);
-        }
+    /// The ledger's.
+    pub async fn report(
+        &self,
+        permit: &Permit<action::Catalogue>,
+    ) -> Result<RetentionReport, Error> {
         let now = self.clock.now();
         let accounts = permit.accounts();
         let mut tx = self.ledger.read().await?;
@@ -263,7 +260,7 @@ impl RetentionEnforcement {
         let reason: ShredReason = "retention"
             .parse()
             .map_err(|error| Error::Invalid(format!("{error}")))?;
-        let permit = Permit::of_vault(Action::Shred);
+        let permit = Permit::of_vault(action::Shred);
         let mut after = None;
         let mut count = 0;
         let mut all = Undurable::nothing();
@@ -291,10 +288,11 @@ impl RetentionEnforcement {
             }
             // A hold that was placed since they were found keeps its recording; the next sweep
             // leaves it out.
-            all = all.and(
-                self.shredding
-                    .silenced(&due, self.vault.shred_all(&permit, &due, &reason).await),
-            );
+            let cause = Cause::permitted(&permit, &reason);
+            let done = self
+                .shredding
+                .shred_in_units(&due, cause, OnHold::Keep, &|_| {});
+            all = all.and(done.await);
         }
     }
 

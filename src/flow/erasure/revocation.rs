@@ -4,6 +4,7 @@
 //! interruption, and what is said of it. Refuses to shred; it asks for it.
 
 mod begin;
+pub(in crate::flow) mod close;
 mod late;
 mod show;
 mod work;

@@ -3,19 +3,25 @@
 //! Owns what follows from a shred in this process, and when it may be told. Refuses to decide who is
 //! shredded.
 
+pub(in crate::flow) mod units;
+
 use std::collections::BTreeMap;
 
+use self::units::Undurable;
 use crate::{
     evidence::ShredReason,
     flow::{bells::Bells, error::Error, refusal::waits, streams::Streams},
-    ledger::{Ledger, holds, recordings, shreds, work::Lease},
+    ledger::{
+        Ledger, holds, recordings, shreds,
+        work::{Lease, finish},
+    },
     model::{
         id::{ReceiptId, RecordingId},
         name::HoldName,
         recording::{Recording, State},
     },
-    policy::{Action, Permit},
-    vault::{LetGo, Shredded, Undurable, Vault},
+    policy::{Permit, action},
+    vault::{Cause, OnHold, Shredded, Vault},
 };
 
 /// Recordings looked up by one query.
@@ -50,7 +56,7 @@ impl Shredding {
     /// [`Error::NotFound`], also for a recording that the permit does not cover; [`Error::Held`].
     pub async fn shred(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Shred>,
         id: RecordingId,
         reason: &ShredReason,
     ) -> Result<Shredded, Error> {
@@ -71,7 +77,7 @@ impl Shredding {
     /// be written: then they are shredded, and a restore would not know of it yet.
     pub async fn shred_all(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Shred>,
         ids: &[RecordingId],
         reason: &ShredReason,
     ) -> Result<Vec<Shredded>, Error> {
@@ -91,7 +97,7 @@ impl Shredding {
     /// [`Error::Held`] if a hold keeps one; then none is shredded.
     pub(in crate::flow) async fn shred_unheld(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Shred>,
         recordings: &[Recording],
         reason: &ShredReason,
     ) -> Result<Undurable, Error> {
@@ -102,36 +108,10 @@ impl Shredding {
         if !kept.is_empty() {
             return Err(self.held(&kept).await?);
         }
-        Ok(self.silenced(
-            recordings,
-            self.vault.shred_all(permit, recordings, reason).await,
-        ))
-    }
-
-    /// Shreds recordings, and closes those that a hold keeps: they are shredded when their last
-    /// hold ends. For who lets go of them because it is due.
-    ///
-    /// # Errors
-    /// The ledger's; to call this again is to go on.
-    pub async fn shred_or_close(
-        &self,
-        permit: &Permit,
-        recordings: &[Recording],
-        reason: &ShredReason,
-    ) -> Result<LetGo, Error> {
-        let done = self.vault.shred_or_close(permit, recordings, reason).await;
-        self.tell(self.silenced(recordings, done)).await
-    }
-
-    /// Ends whoever hears one of these, and wakes who has to do with shreds.
-    pub(in crate::flow) fn silenced(&self, recordings: &[Recording], done: Undurable) -> Undurable {
-        // All of them, also where it failed: which are fenced by now is not known, and who hears
-        // one that is not may come again.
-        self.silence(recordings);
-        self.bells.work.notify_one();
-        self.bells.journal.notify_one();
-        self.bells.epochs.notify_one();
-        done
+        let cause = Cause::permitted(permit, reason);
+        Ok(self
+            .shred_in_units(recordings, cause, OnHold::Keep, &|_| {})
+            .await)
     }
 
     /// Ends whoever hears one of these.
@@ -139,15 +119,6 @@ impl Shredding {
         for recording in recordings {
             self.streams.silence(recording.id);
         }
-    }
-
-    /// What came of a shred, for the answer: it is in the store, so that a vault which is rebuilt
-    /// from there knows of it.
-    ///
-    /// # Errors
-    /// [`vault::Error::NotDurable`] inside while the store cannot be written; what failed.
-    pub(in crate::flow) async fn tell(&self, done: Undurable) -> Result<LetGo, Error> {
-        Ok(self.vault.durable(done).await?)
     }
 
     /// The error that names the holds which keep these recordings.
@@ -163,12 +134,9 @@ impl Shredding {
 
     async fn all_shreddable(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Shred>,
         ids: &[RecordingId],
     ) -> Result<Vec<Recording>, Error> {
-        if permit.action() != Action::Shred {
-            return Err(Error::NotFound);
-        }
         let mut found = BTreeMap::new();
         let mut tx = self.ledger.read().await?;
         for ids in ids.chunks(LOOKED_UP) {
@@ -188,7 +156,11 @@ impl Shredding {
     ///
     /// # Errors
     /// [`Error::NotFound`], also for a recording that the permit does not cover.
-    pub async fn shreddable(&self, permit: &Permit, id: RecordingId) -> Result<Recording, Error> {
+    pub async fn shreddable(
+        &self,
+        permit: &Permit<action::Shred>,
+        id: RecordingId,
+    ) -> Result<Recording, Error> {
         self.all_shreddable(permit, &[id])
             .await?
             .pop()
@@ -212,6 +184,13 @@ impl Shredding {
 
     /// Removes the bytes of a shredded recording.
     pub(in crate::flow) async fn remove(&self, lease: &Lease) -> Result<(), Error> {
-        Ok(self.vault.remove(lease).await?)
+        let vault = &self.vault;
+        let deleted = vault.delete_ciphertext(lease.recording).await?;
+        vault
+            .unit("shred.close", async |mut unit| {
+                finish(&mut unit, lease).await?;
+                Ok(vault.close_ciphertext(&mut unit, &deleted).await?)
+            })
+            .await
     }
 }

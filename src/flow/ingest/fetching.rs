@@ -3,10 +3,13 @@
 //! Owns the order: whether it is kept at all, who took part, its sound, its place in the vault.
 //! Refuses to know how sound is got (`source`) and how it is sealed; the vault does.
 
+mod deposit;
+
 use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt as _;
 
+use self::deposit::Afterwards;
 use super::{
     failure::FetchFailure,
     keep::{Admission, Broken, lets_go_unheard},
@@ -22,7 +25,7 @@ use crate::{
     },
     policy::{self, Rulebook},
     twilio::{Account, DeleteSource},
-    vault::{self, Beside, DepositError, Vault},
+    vault::{self, DepositError, DepositOptions, Vault},
 };
 
 /// How a fetch ended.
@@ -111,14 +114,18 @@ impl Fetching {
         let body = self.admission.measured(&recording, body);
         let erase_at = (account.delete_source() == DeleteSource::AfterSealing)
             .then(|| self.clock.now().after(account.await_transcript()));
-        let beside = Beside {
-            content_type: CONTENT_TYPE,
-            erase_at,
-            look_at: look_at(account, self.clock.now()),
+        let options = DepositOptions {
             parties: &parties,
             promised: Some(&promised),
         };
-        match self.vault.deposit(lease, &recording, &beside, body).await {
+        let afterwards = Afterwards {
+            erase_at,
+            look_at: look_at(account, self.clock.now()),
+        };
+        let deposited = self
+            .deposit(lease, &recording, CONTENT_TYPE, options, afterwards, body)
+            .await;
+        match deposited {
             Ok(_) => {}
             Err(DepositError::Source(Broken::Off(error))) => {
                 return Err(FetchFailure::Source(error));

@@ -19,7 +19,7 @@ use crate::{
         error::Error,
     },
     model::{id::RecordingId, recording::Recording, wave::Meter},
-    policy::{Action, NotKept, Permit, Rulebook},
+    policy::{NotKept, Permit, Rulebook, action},
     twilio::FetchError,
 };
 
@@ -68,7 +68,7 @@ impl Admission {
             .expect("the codes of the house are codes");
         let shredded = self
             .shredding
-            .shred_all(&Permit::of_vault(Action::Shred), &[id], &reason)
+            .shred_all(&Permit::of_vault(action::Shred), &[id], &reason)
             .await?;
         let fresh = shredded.iter().filter(|shredded| shredded.is_new).count();
         metrics::counter!("recvault_recordings_not_kept_total", "reason" => why.code())

@@ -147,12 +147,29 @@ impl Approvals {
             decided_at: None,
             decided_by: None,
         };
-        Ok((
-            self.vault
-                .file_approval(principal.initiator(), &request, justification)
-                .await?,
-            true,
-        ))
+        let vault = &self.vault;
+        let by = principal.initiator();
+        let filed = vault.unit("approval.file_approval", async |mut unit| {
+            let sealed = vault
+                .seal_justification(&mut unit, request.recording, request.id, justification)
+                .await?;
+            let row = ApprovalRow {
+                justification: sealed,
+                ..request.clone()
+            };
+            approvals::insert(&mut unit, &row).await?;
+            unit.mark(Marked::Recording, &[row.recording], row.requested_at);
+            unit.audit(NewEntry::approval_requested(
+                row.requested_at,
+                by,
+                row.recording,
+                row.id,
+                &row.purpose,
+                row.expires_at,
+            ));
+            Ok::<_, Error>(row)
+        });
+        Ok((filed.await?, true))
     }
 
     /// Requests that this principal may decide on, with what was said for them; that they were
@@ -212,10 +229,7 @@ impl Approvals {
         drop(tx);
         found.retain(|(row, _)| theirs.get(&row.recording) == Some(&true));
         let (rows, tiers): (Vec<ApprovalRow>, Vec<Tier>) = found.into_iter().unzip();
-        let mut opened = self
-            .vault
-            .justifications(principal.initiator(), &rows)
-            .await?;
+        let mut opened = self.justifications(principal, &rows).await?;
         let items = rows.into_iter().zip(tiers);
         let items = items
             .map(|(row, tier)| Request {
@@ -225,6 +239,23 @@ impl Approvals {
             })
             .collect();
         Ok(Requests { items, next })
+    }
+
+    /// The justifications of requests. That they were shown to this reader is written down first.
+    async fn justifications(
+        &self,
+        reader: &Principal,
+        rows: &[ApprovalRow],
+    ) -> Result<BTreeMap<ApprovalId, Zeroizing<String>>, Error> {
+        if rows.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let vault = &self.vault;
+        let unit = vault.unit("approval.justifications", async |mut unit| {
+            let reader = reader.initiator();
+            Ok::<_, Error>(vault.justifications(&mut unit, reader, rows).await?)
+        });
+        unit.await
     }
 
     /// Decides on somebody else's request, or takes an approval back. To say the same again changes

@@ -2,10 +2,11 @@
 
 use super::Reclassification;
 use crate::{
+    evidence::NewEntry,
     flow::{error::Error, units::journal_or_warn},
     ledger::recordings,
     model::{id::RecordingId, name::Tier, recording::Recording},
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 
 impl Reclassification {
@@ -16,14 +17,11 @@ impl Reclassification {
     /// [`Error::NotFound`], [`Error::Invalid`] for a tier that the policy does not have.
     pub async fn move_to(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Keys>,
         id: RecordingId,
         to: &Tier,
         dry_run: bool,
     ) -> Result<(Recording, bool), Error> {
-        if permit.action() != Action::Keys {
-            return Err(Error::NotFound);
-        }
         if !self
             .rulebook
             .current()
@@ -39,7 +37,21 @@ impl Reclassification {
             .ok_or(Error::NotFound)?;
         let moves = recording.tier != *to;
         if moves && !dry_run {
-            self.vault.move_to(permit, &recording, to).await?;
+            let vault = &self.vault;
+            let unit = vault.unit("tier.relocate", async |mut unit| {
+                let by = permit.initiator();
+                let from = &recording.tier;
+                vault.relocate(&mut unit, &recording, to).await?;
+                unit.audit(NewEntry::recording_moved(
+                    self.clock.now(),
+                    by,
+                    id,
+                    from,
+                    to,
+                ));
+                Ok::<_, Error>(())
+            });
+            unit.await?;
             journal_or_warn(&self.vault, false).await;
         }
         Ok((recording, moves))

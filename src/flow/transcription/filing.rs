@@ -4,8 +4,11 @@
 //! Owns the order: first the tier, then the text, so that nothing that was said is ever in a tier
 //! that is too low for it.
 
+pub(super) mod rank;
+
 use std::sync::Arc;
 
+use self::rank::{Arrived, Filed};
 use crate::{
     flow::{bells::Bells, error::Error, reclassification::Reclassification, refusal::shredded},
     ledger::{Ledger, recordings},
@@ -13,10 +16,11 @@ use crate::{
         id::RecordingId,
         name::Tier,
         recording::{Recording, State},
+        time::Clock,
         transcript::Transcript,
     },
-    policy::{Action, Permit, Rulebook, content},
-    vault::{self, Arrived, Filed, Vault},
+    policy::{Permit, Rulebook, action, content},
+    vault::{self, Vault},
 };
 
 /// The only way in for transcripts.
@@ -24,6 +28,7 @@ pub struct TranscriptFiling {
     vault: Vault,
     ledger: Ledger,
     rulebook: Arc<Rulebook>,
+    clock: Clock,
     bells: Bells,
     reclassification: Arc<Reclassification>,
 }
@@ -33,6 +38,7 @@ impl TranscriptFiling {
         vault: Vault,
         ledger: Ledger,
         rulebook: Arc<Rulebook>,
+        clock: Clock,
         bells: Bells,
         reclassification: Arc<Reclassification>,
     ) -> Self {
@@ -40,6 +46,7 @@ impl TranscriptFiling {
             vault,
             ledger,
             rulebook,
+            clock,
             bells,
             reclassification,
         }
@@ -53,13 +60,10 @@ impl TranscriptFiling {
     /// [`Error::Shredded`]; [`Error::Conflict`] if the recording is not sealed yet.
     pub async fn file_new(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Transcribe>,
         id: RecordingId,
         transcript: Transcript,
     ) -> Result<bool, Error> {
-        if permit.action() != Action::Transcribe {
-            return Err(Error::NotFound);
-        }
         let recording = recordings::find(&mut self.ledger.read().await?, id).await?;
         let recording = recording
             .filter(|recording| permit.covers(&recording.account))
@@ -84,7 +88,7 @@ impl TranscriptFiling {
     /// stand any more.
     pub(in crate::flow) async fn file(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Transcribe>,
         arrived: Option<Arrived<'_>>,
         recording: &Recording,
         transcript: Transcript,
@@ -109,11 +113,8 @@ impl TranscriptFiling {
                 )
                 .await?;
         }
-        match self
-            .vault
-            .seal_transcript(permit, arrived, recording, &transcript)
-            .await
-        {
+        let sealed = self.seal_transcript(permit, arrived, recording, &transcript);
+        match sealed.await {
             Ok(filed) => {
                 self.bells.journal.notify_one();
                 Ok(filed)

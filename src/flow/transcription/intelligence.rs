@@ -3,6 +3,7 @@
 
 use super::{
     Found, QUEUED, Stop,
+    filing::rank::outdoes,
     legs::Legs,
     place::standing,
     real_time::best,
@@ -37,9 +38,7 @@ impl TranscriptSource {
         };
         is_ready(&told)?;
         let (recording, shift_ms) = self.source_of(lease, accounts, account, &told).await?;
-        if self
-            .vault
-            .outdoes(&recording, lease)
+        if outdoes(&self.ledger, &recording, lease)
             .await
             .map_err(super::Error::from)?
         {

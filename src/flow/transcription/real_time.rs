@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
 use super::{
-    Found, Stop, legs::Legs, place::standing, source::TranscriptSource, text::language, wait,
+    Found, Stop, filing::rank::outdoes, legs::Legs, place::standing, source::TranscriptSource,
+    text::language, wait,
 };
 use crate::{
     ledger::{transcripts::Lease, utterances::Utterance},
@@ -97,9 +98,7 @@ impl TranscriptSource {
         })?;
         lease.source = Some(recording.source_sid.clone());
         let recording = standing(recording, accounts)?;
-        if self
-            .vault
-            .outdoes(&recording, lease)
+        if outdoes(&self.ledger, &recording, lease)
             .await
             .map_err(super::Error::from)?
         {

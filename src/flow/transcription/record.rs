@@ -2,6 +2,7 @@
 
 use super::{
     Found, QUEUED, Stop,
+    filing::rank::outdoes,
     source::TranscriptSource,
     text::{cut, language},
 };
@@ -51,9 +52,7 @@ impl TranscriptSource {
             Stop::Dead("twilio does not say of which recording the transcription is".to_owned())
         })?;
         let recording = self.place(lease, accounts, account, &source).await?;
-        if self
-            .vault
-            .outdoes(&recording, lease)
+        if outdoes(&self.ledger, &recording, lease)
             .await
             .map_err(super::Error::from)?
         {

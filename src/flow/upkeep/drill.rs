@@ -1,7 +1,7 @@
 //! A drill: the vault shows that it forgets and that it recovers, and signs what came of it.
 //!
 //! Owns the order of the halves, their times and the audit entry. Refuses to know how either is
-//! done; the vault does.
+//! done; `drill` does.
 
 use std::path::PathBuf;
 
@@ -9,12 +9,13 @@ use serde::Serialize;
 
 use super::epoch::EpochSettings;
 use crate::{
+    drill::{self, Looked, Old, Sandbox, Say},
     evidence::{self, NewEntry},
     flow::{error::Error, units::note},
     ledger::Ledger,
     model::{id::RecordingId, time::Clock},
-    policy::{Action, Permit},
-    vault::{Looked, Old, Sandbox, Say, Vault},
+    policy::{Permit, action},
+    vault::Vault,
 };
 
 /// What a drill is held with.
@@ -79,23 +80,18 @@ impl Drills {
     /// Holds a drill. Beyond its audit entry, nothing of the vault is changed.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind; whatever keeps the drill from being held.
+    /// Whatever keeps the drill from being held.
     /// One that was held and failed is no error.
     pub async fn hold(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Keys>,
         options: DrillOptions,
         say: Say<'_>,
     ) -> Result<Held, Error> {
-        if permit.action() != Action::Keys {
-            return Err(Error::NotFound);
-        }
         let vault = &self.vault;
         let sandbox = Sandbox::make(options.sandbox.as_deref())?;
-        let forgot = vault.drill_forgetting(&options.old, &sandbox, say).await?;
-        let recovered = vault
-            .drill_recovery(options.sample.max(1), &sandbox, say)
-            .await?;
+        let forgot = drill::forgetting(vault, &options.old, &sandbox, say).await?;
+        let recovered = drill::recovery(vault, options.sample.max(1), &sandbox, say).await?;
         drop(sandbox);
         vault.follow_epoch().await?;
         let mut recovery = recovered.recovery;

@@ -25,7 +25,7 @@ use crate::{
         name::Tier,
         time::{Clock, Timestamp},
     },
-    policy::{Action, Permit, Rulebook},
+    policy::{Permit, Rulebook, action},
     vault::{Turned, Vault},
 };
 
@@ -153,12 +153,9 @@ impl EpochTurning {
     /// Turns the epoch now. `None` while another process does.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind; custody's, the store's or the ledger's.
+    /// Custody's, the store's or the ledger's.
     /// The next try goes on from where it ended.
-    pub async fn turn(&self, permit: &Permit) -> Result<Option<Turned>, Error> {
-        if permit.action() != Action::Keys {
-            return Err(Error::NotFound);
-        }
+    pub async fn turn(&self, permit: &Permit<action::Keys>) -> Result<Option<Turned>, Error> {
         self.turn_as(permit.initiator()).await
     }
 
@@ -174,11 +171,8 @@ impl EpochTurning {
     /// turn at once. Whose it was.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit of another kind; the ledger's.
-    pub async fn release(&self, permit: &Permit) -> Result<Option<Holding>, Error> {
-        if permit.action() != Action::Keys {
-            return Err(Error::NotFound);
-        }
+    /// The ledger's.
+    pub async fn release(&self, permit: &Permit<action::Keys>) -> Result<Option<Holding>, Error> {
         let actor = permit.initiator();
         let released = self.ledger.unit("epoch.release_turn", async |mut unit| {
             let now = self.clock.now();
@@ -210,13 +204,10 @@ impl EpochTurning {
     /// As [`Self::turn`].
     pub async fn rotate(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Keys>,
         tier: Option<&Tier>,
         dry_run: bool,
     ) -> Result<Rotated, Error> {
-        if permit.action() != Action::Keys {
-            return Err(Error::NotFound);
-        }
         if dry_run {
             let pages =
                 keys::count_pages(&mut self.ledger.read().await?, tier.map(Tier::as_str)).await?;

@@ -14,7 +14,7 @@ use crate::{
     ledger::{audit, epochs},
     model::crash,
     secret::SecretText,
-    vault::{Checked, Error, Vault},
+    vault::{Vault, error::Error, snapshot::Checked},
 };
 
 impl Vault {

@@ -15,7 +15,7 @@ use crate::{
         epochs::{self, EpochRow},
     },
     model::id::HolderId,
-    vault::{Error, Inner, Vault},
+    vault::{Inner, Vault, error::Error},
 };
 
 /// How long the turn belongs to a process that does not say it is still at it.

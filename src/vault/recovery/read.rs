@@ -11,7 +11,7 @@ use crate::{
     seal::{self, Layout, Opener, RecoveryContext, SegmentLength, Spans},
     secret::SecretBuffer,
     store::{RecoveryName, Store},
-    vault::Error,
+    vault::error::Error,
 };
 
 /// Segments read at a time: 1 MiB.

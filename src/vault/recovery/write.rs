@@ -9,7 +9,7 @@ use crate::{
     seal::{RecoveryContext, Sealer, SegmentLength},
     secret::SecretBuffer,
     store::{RecoveryName, Store, Writer},
-    vault::Error,
+    vault::error::Error,
 };
 
 /// Ciphertext handed to the store at a time.

@@ -17,7 +17,8 @@ use crate::{
     ledger::gaps::Gap,
     store::{self, RecoveryKind, RecoveryName},
     vault::{
-        Error, Parts,
+        Parts,
+        error::Error,
         memory::is_strange,
         recovery::{Header, Link, Reading, Roots},
     },

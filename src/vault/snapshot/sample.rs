@@ -13,7 +13,7 @@ use crate::{
     keyring::{self, PageRow, Place, RootKey, SERVICE, fingerprint, tree},
     ledger::{image::Image, image::Table, keys},
     model::id::{PageId, VaultId},
-    vault::Error,
+    vault::error::Error,
 };
 
 /// Entries to try, and the pages above them.

@@ -13,7 +13,7 @@ use recvault::{
         id::RecordingId,
         sid::{CallSid, RecordingSid},
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 use roxmltree::Document;
 use serde_json::{Value, json};
@@ -212,7 +212,7 @@ pub(super) async fn waits(vault: &TestVault, id: RecordingId) -> bool {
 
 /// Where the evidence of what somebody said is, as who keeps the vault reads it.
 pub(super) async fn evidence(vault: &TestVault, number: &str) -> Vec<String> {
-    let permit = Permit::of_operator(Action::Consent);
+    let permit = Permit::of_operator(action::Consent);
     let flow = &vault.process.flow;
     let page = flow
         .consents

@@ -6,7 +6,7 @@ use recvault::{
     demo::stand_in::{Call, TranscriptFacts, Wrong},
     evidence::{Removal, receipt::ReceiptState},
     model::{sid::RecordingSid, transcript::Transcript},
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 
 use super::{Database, Recorded, TestVault, is_gone, receipt, source, stuck, words_of, work_off};
@@ -233,7 +233,7 @@ async fn they_go_when_the_transcript_is_in_and_not_before_its_deadline() {
         .process
         .flow
         .transcripts
-        .file_new(&Permit::of_operator(Action::Transcribe), told.id, text)
+        .file_new(&Permit::of_operator(action::Transcribe), told.id, text)
         .await
         .unwrap();
     work_off(&vault).await;

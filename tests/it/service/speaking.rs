@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs};
 use recvault::{
     config::SHIPPED_POLICY,
     model::id::RecordingId,
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 use reqwest::Method;
 use serde_json::json;
@@ -283,7 +283,7 @@ async fn anybody_reads_on_the_privacy_page_how_soon_old_backups_forget() {
         .process
         .flow
         .epochs
-        .turn(&Permit::of_operator(Action::Keys))
+        .turn(&Permit::of_operator(action::Keys))
         .await
         .unwrap();
     assert!(

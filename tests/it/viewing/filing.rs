@@ -6,7 +6,7 @@ use bytes::Bytes;
 use recvault::{
     demo::{conversation, stand_in::Fault},
     model::{id::RecordingId, subject::Address},
-    policy::{Action, Permit},
+    policy::{Permit, action},
 };
 use serde_json::{Value, json};
 
@@ -199,7 +199,7 @@ async fn what_was_said_raises_the_tier_and_never_lowers_it(database: Database) {
         .process
         .flow
         .catalogue
-        .audit(&Permit::of_operator(Action::Audit), 0, 1000)
+        .audit(&Permit::of_operator(action::Audit), 0, 1000)
         .await
         .unwrap();
     let log = serde_json::to_string(&log.items).unwrap();
@@ -282,7 +282,7 @@ async fn a_recording_that_is_moved_while_it_is_fetched_has_its_key_where_it_belo
             .process
             .flow
             .reclassification
-            .move_to(&Permit::of_operator(Action::Keys), recorded.id, &to, false)
+            .move_to(&Permit::of_operator(action::Keys), recorded.id, &to, false)
             .await
             .unwrap();
         host.open();

@@ -18,7 +18,7 @@ use recvault::{
         id::{ObjectId, RecordingId},
         time::Timestamp,
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
     secret::Key,
 };
 use serde_json::Value;
@@ -167,7 +167,7 @@ impl TestVault {
             .process
             .flow
             .catalogue
-            .audit(&Permit::of_operator(Action::Audit), 0, 1000)
+            .audit(&Permit::of_operator(action::Audit), 0, 1000)
             .await
             .unwrap();
         page.items

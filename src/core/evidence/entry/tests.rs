@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::{
     model::name::{Purpose, Role},
-    policy::{Decision, Rulebook, decide, permit},
+    policy::{Decision, Rulebook, action, decide, permit},
     secret::Key,
 };
 
@@ -177,7 +177,7 @@ fn reasons_of_the_pinned_version_stand_apart() {
 fn a_refused_action_is_written_down() {
     let rulebook = rulebook();
     let reviewer = principal("reviewer");
-    let denial = permit(&reviewer, Action::Shred, &rulebook, AT).unwrap_err();
+    let denial = permit(&reviewer, action::Shred, &rulebook, AT).unwrap_err();
     let entry = NewEntry::action_denied(AT, &reviewer, Action::Shred, None, &denial);
     assert_eq!(
         serde_json::to_value(entry.details()).unwrap(),

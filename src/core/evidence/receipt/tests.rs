@@ -33,7 +33,7 @@ fn recording() -> Recording {
 }
 
 fn receipt(copies: Vec<HeldCopy>) -> Receipt {
-    let shred = Shred {
+    let shred = ShredFacts {
         vault: VaultId::random(&mut rand::rng()),
         receipt: ReceiptId::random(&mut rand::rng()),
         recording: &recording(),

@@ -50,7 +50,7 @@ impl Copies<'_> {
         };
         match stopped {
             Ok(_) => {
-                self.deletion.vault.note_stopped(recording.id).await?;
+                self.deletion.note_stopped(recording.id).await?;
                 Err(Trouble::NotYet(
                     "the recording was stopped, and is not complete yet",
                 ))

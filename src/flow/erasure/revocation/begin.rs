@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Revocations,
+    close::withdrawal,
     work::{AT_ONCE, LEASE},
 };
 use crate::{
@@ -25,8 +26,7 @@ use crate::{
         revocation::Target,
         time::Timestamp,
     },
-    policy::{Action, Permit},
-    vault,
+    policy::{Permit, action},
 };
 
 /// What a revocation would do now.
@@ -55,7 +55,7 @@ impl Revocations {
     /// [`Error::Invalid`] for a purpose to which there is no consent that could be withdrawn.
     pub async fn begin(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Revoke>,
         target: Target,
         purposes: BTreeSet<Purpose>,
         reason: &ShredReason,
@@ -67,7 +67,7 @@ impl Revocations {
                 let until = Term::begin(&mut unit, LEASE).await?.until();
                 revocations::insert(&mut unit, &revocation, until).await?;
                 unit.mark(Marked::Revocation, &[revocation.id], now);
-                if let Some(said) = vault::withdrawal(&revocation) {
+                if let Some(said) = withdrawal(&revocation) {
                     let said: Vec<ConsentId> = consents::insert_new(&mut unit, &[said])
                         .await?
                         .into_iter()
@@ -168,7 +168,7 @@ impl Revocations {
     /// As [`Self::begin`].
     pub async fn would_revoke(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Revoke>,
         target: Target,
         purposes: BTreeSet<Purpose>,
         reason: &ShredReason,
@@ -198,14 +198,11 @@ impl Revocations {
 
     async fn revocation_of(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Revoke>,
         target: Target,
         purposes: BTreeSet<Purpose>,
         reason: &ShredReason,
     ) -> Result<Revocation, Error> {
-        if permit.action() != Action::Revoke {
-            return Err(Error::NotFound);
-        }
         for purpose in purposes
             .iter()
             .filter(|purpose| purpose.as_str() != RECORDING)

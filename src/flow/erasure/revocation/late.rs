@@ -7,6 +7,7 @@ use crate::{
     flow::error::Error,
     ledger::revocations::{self, Revocation},
     model::recording::Recording,
+    vault::{Cause, OnHold},
 };
 
 impl Revocations {
@@ -26,16 +27,14 @@ impl Revocations {
                 break revocation;
             }
         };
+        let cause = Cause::revoked(whole);
+        let only = std::slice::from_ref(recording);
         let done = self
-            .vault
-            .revoke(whole, std::slice::from_ref(recording), &|_| {})
+            .shredding
+            .shred_in_units(only, cause, OnHold::Close, &|_| {})
             .await;
         // Nobody is told of it here. What a hold keeps is fetched and closed.
-        Ok(self
-            .shredding
-            .silenced(std::slice::from_ref(recording), done)
-            .kept()?
-            .is_empty())
+        Ok(done.kept()?.is_empty())
     }
 
     async fn lets_go(&self, revocation: &Revocation, recording: &Recording) -> Result<bool, Error> {

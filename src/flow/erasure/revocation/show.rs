@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Revocations;
 use crate::{
     evidence::ShredReason,
-    flow::{error::Error, refusal::waits},
+    flow::{erasure::shredding::units::SayCount, error::Error, refusal::waits},
     ledger::{
         revocations::{self, Counts, Reached, Revocation},
         shreds,
@@ -15,8 +15,7 @@ use crate::{
         name::Purpose,
         revocation::{Outcome, Target},
     },
-    policy::{Action, Permit},
-    vault::SayCount,
+    policy::{Permit, action},
 };
 
 /// How a revocation stands.
@@ -53,7 +52,7 @@ impl Revocations {
     /// As [`Self::begin`] and [`Self::go_on`].
     pub async fn revoke(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Revoke>,
         target: Target,
         purposes: BTreeSet<Purpose>,
         reason: &ShredReason,
@@ -72,7 +71,7 @@ impl Revocations {
     /// know of all of it.
     pub async fn status(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Revoke>,
         id: RevocationId,
     ) -> Result<RevocationStatus, Error> {
         let revocation = self.visible(permit, id).await?;
@@ -106,7 +105,7 @@ impl Revocations {
     /// As [`Self::status`].
     pub async fn outcomes(
         &self,
-        permit: &Permit,
+        permit: &Permit<action::Revoke>,
         id: RevocationId,
         after: Option<RecordingId>,
         limit: u16,
@@ -121,10 +120,11 @@ impl Revocations {
         Ok(Outcomes { items, next })
     }
 
-    async fn visible(&self, permit: &Permit, id: RevocationId) -> Result<Revocation, Error> {
-        if permit.action() != Action::Revoke {
-            return Err(Error::NotFound);
-        }
+    async fn visible(
+        &self,
+        permit: &Permit<action::Revoke>,
+        id: RevocationId,
+    ) -> Result<Revocation, Error> {
         let found = revocations::find(&mut self.ledger.read().await?, id).await?;
         let within = |revocation: &Revocation| {
             permit.accounts().is_empty()

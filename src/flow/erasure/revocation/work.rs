@@ -9,10 +9,14 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Revocations;
+use super::{Revocations, close::receipt_of};
 use crate::{
     evidence::{NewEntry, ShredReason},
-    flow::{error::Error, liveness::Task},
+    flow::{
+        erasure::shredding::units::{SayCount, Undurable},
+        error::Error,
+        liveness::Task,
+    },
     ledger::{
         self, Term, holds,
         marks::Marked,
@@ -20,7 +24,8 @@ use crate::{
         revocations::{self, Revocation},
     },
     model::id::{RecordingId, RevocationId},
-    vault::{SayCount, Undurable},
+    policy::{Permit, action},
+    vault::{Cause, OnHold},
 };
 
 /// How long a revocation belongs to who works on it; each page renews it.
@@ -208,10 +213,16 @@ impl Revocations {
         let mut all = Undurable::nothing();
         for (reason, ids) in by_reason.into_values() {
             let recordings = recordings::find_all(&mut self.ledger.read().await?, &ids).await?;
-            all = all.and(self.shredding.silenced(
-                &recordings,
-                self.vault.shred_released(&recordings, &reason).await,
-            ));
+            let permit = Permit::of_vault(action::Shred);
+            let cause = Cause::permitted(&permit, &reason);
+            let released: Vec<_> = recordings
+                .into_iter()
+                .filter(|recording| recording.revoked_at.is_some())
+                .collect();
+            let done = self
+                .shredding
+                .shred_in_units(&released, cause, OnHold::Close, &|_| {});
+            all = all.and(done.await);
         }
         Ok(self
             .shredding
@@ -230,10 +241,12 @@ impl Revocations {
         say: SayCount<'_>,
     ) -> Result<(), Error> {
         let (gone, stay) = self.split(revocation, ids).await?;
+        let cause = Cause::revoked(revocation);
         self.shredding
-            .silenced(&gone, self.vault.revoke(revocation, &gone, say).await)
+            .shred_in_units(&gone, cause, OnHold::Close, say)
+            .await
             .kept()?;
-        let closed = self.vault.close_to(revocation, &stay, say).await;
+        let closed = self.close_to(revocation, &stay, say).await;
         // All of them: who hears one for another purpose may come again.
         self.shredding.silence(&stay);
         Ok(closed?)
@@ -250,7 +263,9 @@ impl Revocations {
             }
             let counts = revocations::count(&mut unit, id).await?;
             let receipts = revocations::receipts(&mut unit, id).await?;
-            let jws = self.vault.attest(revocation, counts, &receipts, now);
+            let vault = &self.vault;
+            let receipt = receipt_of(vault.id(), revocation, counts, &receipts, now);
+            let jws = vault.sign_revocation(&receipt);
             revocations::finish(&mut unit, id, &jws, now).await?;
             unit.mark(Marked::Revocation, &[id], now);
             unit.audit(NewEntry::revocation_done(

@@ -15,7 +15,7 @@ use rand::{Rng as _, RngExt as _};
 use super::{Old, Sandbox, Say, forget::forget, sandbox::fault};
 use crate::{
     custody,
-    evidence::drill::Canary,
+    evidence::{NewEntry, drill::Canary},
     ledger::{
         self, Ledger, Term,
         accept::{self, Announcement},
@@ -24,13 +24,14 @@ use crate::{
     model::{
         actor::Initiator,
         id::{HolderId, RecordingId},
+        name::Tier,
         recording::{Heard, Recording},
         time::Clock,
     },
-    policy::{Action, Permit},
+    policy::{Permit, action},
     secret::SecretText,
     store::{self, Store},
-    vault::{Beside, DepositError, Error, Parts, Vault},
+    vault::{Cause, DepositError, DepositOptions, Error, OnHold, Parts, Vault},
 };
 
 /// Canaries in all.
@@ -54,17 +55,11 @@ pub(super) async fn fly(
     keep(&home, sandbox, &mut old)?;
 
     let reason = "operator".parse().expect("it is a code");
-    let shreds = Permit::of_operator(Action::Shred);
-    let keys = Permit::of_operator(Action::Keys);
+    let shreds = Permit::of_operator(action::Shred);
+    let cause = Cause::permitted(&shreds, &reason);
     let (doomed, living) = canaries.split_at(CANARIES / 3);
     for canary in doomed {
-        vault
-            .durable(
-                vault
-                    .shred_all(&shreds, std::slice::from_ref(canary), &reason)
-                    .await,
-            )
-            .await?;
+        shred(&vault, cause, canary).await?;
     }
     // Its key is on two pages by the time it is destroyed.
     let moved = living.first().ok_or(Error::Gone)?;
@@ -72,23 +67,15 @@ pub(super) async fn fly(
         .into_iter()
         .find(|tier| *tier != moved.tier.as_str())
         .unwrap_or_default();
-    vault
-        .move_to(&keys, moved, &there.parse().expect("it is a name"))
-        .await?;
+    relocate(&vault, moved, &there.parse().expect("it is a name")).await?;
     vault.journal().await?;
-    vault
-        .durable(
-            vault
-                .shred_all(&shreds, std::slice::from_ref(moved), &reason)
-                .await,
-        )
-        .await?;
+    shred(&vault, cause, moved).await?;
     keep(&home, sandbox, &mut old)?;
 
-    let before = vault.0.root.key();
+    let before = vault.rehearsal().root();
     vault.turn(Initiator::Operator).await?;
     say("the small vault has turned: attacking it with its old copies");
-    let attack = forget(&vault.0, &old, Some(before), sandbox, &|_| {}).await?;
+    let attack = forget(vault.rehearsal(), &old, Some(before), sandbox, &|_| {}).await?;
     let reached_with_old_root = attack.with_kept.unwrap_or(0);
     let canary = Canary {
         artefacts: attack.looked.len() as u64,
@@ -183,17 +170,51 @@ async fn deposit(vault: &Vault, ledger: &Ledger, clock: &Clock) -> Result<Vec<Re
         let mut noise = vec![0; rand::rng().random_range(1..2000)];
         rand::rng().fill_bytes(&mut noise);
         let body = stream::iter([Ok::<_, Infallible>(Bytes::from(noise))]);
-        vault
-            .deposit(&lease, &canary, &Beside::of("audio/wav"), body)
+        let stored = vault
+            .store_audio(&canary, "audio/wav", body)
             .await
             .map_err(|error| match error {
                 DepositError::Vault(error) => error,
                 DepositError::Source(never) => match never {},
             })?;
+        let options = DepositOptions::default();
+        let entered = vault.unit("canary.enter", async |mut unit| {
+            vault.enter(&mut unit, &canary, &stored, &options).await?;
+            work::finish(&mut unit, &lease).await?;
+            Ok::<_, Error>(())
+        });
+        entered.await?;
         canaries.push(canary);
     }
     vault.journal().await?;
     Ok(canaries)
+}
+
+/// Moves one to another tier.
+async fn relocate(vault: &Vault, canary: &Recording, to: &Tier) -> Result<(), Error> {
+    let moved = vault.unit("canary.relocate", async |mut unit| {
+        let now = vault.now();
+        let by = Initiator::Operator;
+        vault.relocate(&mut unit, canary, to).await?;
+        unit.audit(NewEntry::recording_moved(
+            now,
+            by,
+            canary.id,
+            &canary.tier,
+            to,
+        ));
+        Ok::<_, Error>(())
+    });
+    moved.await
+}
+
+/// Shreds one, and sees to it that the store knows.
+async fn shred(vault: &Vault, cause: Cause<'_>, canary: &Recording) -> Result<(), Error> {
+    let shredded = vault.unit("canary.shred", async |mut unit| {
+        vault.shred(&mut unit, &[canary], cause, OnHold::Keep).await
+    });
+    shredded.await?;
+    vault.make_durable().await
 }
 
 fn announcement(vault: &Vault, number: usize) -> Announcement {

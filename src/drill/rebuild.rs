@@ -5,26 +5,17 @@
 //! store or waits to be; what is shredded while the drill runs is let go of here, too. No plaintext
 //! is kept: what is opened of a recording is authenticated and dropped.
 
-use std::{num::NonZeroUsize, path::Path, time::Instant};
+use std::{path::Path, time::Instant};
 
-use bytes::Bytes;
 use rand::seq::IteratorRandom as _;
 
 use super::{Recovered, Sandbox, Say, census::Census};
 use crate::{
-    custody,
     evidence::drill::Recovery,
-    keyring,
-    ledger::{
-        self, Ledger, keys,
-        recordings::{self, SealedArtefact},
-        shreds,
-    },
+    ledger::{self, Ledger, keys, recordings, shreds},
     model::{artefact::Leg, id::RecordingId},
-    seal::{self, Context, Layout, Opener, SegmentLength},
-    secret::Key,
     store,
-    vault::{self, Claim, Error, Inner, Parts, Restored, Vault},
+    vault::{self, Claim, Error, Opens, Rehearsal, Restored, Vault},
 };
 
 /// How often a restore begins anew when files are removed, or roots replaced, under it.
@@ -32,14 +23,14 @@ const TRIES: usize = 5;
 /// Names shown of what went wrong, at most.
 const SHOWN: usize = 10;
 
-/// See [`Vault::drill_recovery`].
+/// See [`super::recovery`].
 pub(super) async fn rebuild(
-    live: &Inner,
+    live: Rehearsal<'_>,
     sample: usize,
     sandbox: &Sandbox,
     say: Say<'_>,
 ) -> Result<Recovered, Error> {
-    let census = Census::of(&mut live.ledger.snapshot().await?).await?;
+    let census = Census::of(&mut live.ledger().snapshot().await?).await?;
     let mut recovery = Recovery {
         fences: census.fences.len() as u64,
         living: census.living.len() as u64,
@@ -47,7 +38,7 @@ pub(super) async fn rebuild(
         oldest_waiting: census.oldest_waiting,
         recovery_point_lag_s: census
             .oldest_waiting
-            .map_or(0, |oldest| live.clock.now().since(oldest).as_secs()),
+            .map_or(0, |oldest| live.now().since(oldest).as_secs()),
         ..Recovery::default()
     };
     let (restored, rebuilt) = match restore(live, sandbox, say, &mut recovery).await {
@@ -66,7 +57,7 @@ pub(super) async fn rebuild(
     recovery.recovery_point = Some(restored.recovery_point);
     let mut comparison = Comparison {
         live,
-        rebuilt: &rebuilt.0,
+        rebuilt: rebuilt.rehearsal(),
         census,
         recovery,
         failures: Vec::new(),
@@ -75,13 +66,13 @@ pub(super) async fn rebuild(
     let Comparison {
         recovery, failures, ..
     } = comparison;
-    rebuilt.0.ledger.close().await;
+    rebuilt.rehearsal().ledger().close().await;
     Ok(Recovered { recovery, failures })
 }
 
 /// Restores into an empty ledger, and unlocks what came of it.
 async fn restore(
-    live: &Inner,
+    live: Rehearsal<'_>,
     sandbox: &Sandbox,
     say: Say<'_>,
     recovery: &mut Recovery,
@@ -90,14 +81,14 @@ async fn restore(
     loop {
         let room = sandbox.room("rebuilt")?;
         let begun = Instant::now();
-        let slot_before = live.custody.read().await?;
+        let slot_before = live.slot().await?;
         let done = restore_into(live, &room, say).await;
         let is_overtaken = match &done {
             Ok(_) => false,
             // A turn, or a newer snapshot, has removed what was to be read.
             Err(Error::Store(store::Error::NotFound { .. })) => true,
             // What was rebuilt is of an epoch that a turn has ended meanwhile.
-            Err(_) => live.custody.read().await? != slot_before,
+            Err(_) => live.slot().await? != slot_before,
         };
         if is_overtaken && tries < TRIES {
             tries += 1;
@@ -108,7 +99,11 @@ async fn restore(
     }
 }
 
-async fn restore_into(live: &Inner, room: &Path, say: Say<'_>) -> Result<(Restored, Vault), Error> {
+async fn restore_into(
+    live: Rehearsal<'_>,
+    room: &Path,
+    say: Say<'_>,
+) -> Result<(Restored, Vault), Error> {
     let ledger = Ledger::open(
         &ledger::Settings {
             url: "sqlite:vault.db".into(),
@@ -117,13 +112,7 @@ async fn restore_into(live: &Inner, room: &Path, say: Say<'_>) -> Result<(Restor
         room,
     )
     .await?;
-    let parts = || Parts {
-        ledger: ledger.clone(),
-        store: live.store.clone(),
-        recovery: live.recovery.clone(),
-        custody: custody::rehearsal(live.custody.clone()),
-        clock: live.clock.clone(),
-    };
+    let parts = || live.parts(ledger.clone());
     let plan = vault::plan(&parts(), vault::Choice::default()).await?;
     say(&format!(
         "rebuilding from {} and {} pieces of the journal",
@@ -131,7 +120,7 @@ async fn restore_into(live: &Inner, room: &Path, say: Say<'_>) -> Result<(Restor
         plan.journal.len()
     ));
     let restored = vault::restore(parts(), &plan, Claim::Rehearse).await?;
-    if restored.vault != live.id {
+    if restored.vault != live.id() {
         return Err(Error::RecoveryFile {
             name: plan.snapshot.to_string(),
             why: "it is another vault's",
@@ -144,8 +133,8 @@ async fn restore_into(live: &Inner, room: &Path, say: Say<'_>) -> Result<(Restor
 
 /// The live vault and the rebuilt one, side by side.
 struct Comparison<'a> {
-    live: &'a Inner,
-    rebuilt: &'a Inner,
+    live: Rehearsal<'a>,
+    rebuilt: Rehearsal<'a>,
     census: Census,
     recovery: Recovery,
     failures: Vec<String>,
@@ -153,7 +142,7 @@ struct Comparison<'a> {
 
 impl Comparison<'_> {
     async fn compare(&mut self, sample: usize, say: Say<'_>) -> Result<(), Error> {
-        let rebuilt = Census::of(&mut self.rebuilt.ledger.snapshot().await?).await?;
+        let rebuilt = Census::of(&mut self.rebuilt.ledger().snapshot().await?).await?;
         self.fences(&rebuilt);
         self.gap(&rebuilt).await?;
 
@@ -199,11 +188,7 @@ impl Comparison<'_> {
         self.recovery.shredded_sampled = shredded.len() as u64;
         let mut opened = Vec::new();
         for id in shredded {
-            let key = self
-                .rebuilt
-                .record_key(&mut self.rebuilt.ledger.read().await?, id, Leg::All)
-                .await;
-            if key.is_ok() || rebuilt.living.contains_key(&id) {
+            if self.rebuilt.has_key(id).await? || rebuilt.living.contains_key(&id) {
                 opened.push(id.to_string());
             }
         }
@@ -241,7 +226,7 @@ impl Comparison<'_> {
             if rebuilt.living.get(id) == Some(key) {
                 continue;
             }
-            let mut tx = self.live.ledger.read().await?;
+            let mut tx = self.live.ledger().read().await?;
             if rebuilt.fences.contains_key(id) && shreds::find_fence(&mut tx, *id).await?.is_some()
             {
                 // Shredded since the count.
@@ -268,68 +253,20 @@ impl Comparison<'_> {
 
     /// The key through the rebuilt ledger; the ciphertext as the live catalogue names it.
     async fn try_living(&self, id: RecordingId) -> Result<Tried, Error> {
-        let key = self
-            .rebuilt
-            .record_key(&mut self.rebuilt.ledger.read().await?, id, Leg::All)
-            .await;
-        let tried = match key {
-            Err(error) => Tried::Nothing(error.to_string()),
-            Ok(key) => match self.authenticate(id, &key).await {
-                Err(error) => Tried::KeyOnly(error.to_string()),
-                Ok(()) => Tried::Whole,
-            },
+        let objects = recordings::artefacts(&mut self.live.ledger().read().await?, id).await?;
+        let tried = match self.rebuilt.opens(id, &objects).await? {
+            Opens::Nothing(why) => Tried::Nothing(why),
+            Opens::KeyOnly(why) => Tried::KeyOnly(why),
+            Opens::Whole => Tried::Whole,
         };
         if !matches!(tried, Tried::Whole)
-            && keys::find_entry(&mut self.live.ledger.read().await?, id, Leg::All)
+            && keys::find_entry(&mut self.live.ledger().read().await?, id, Leg::All)
                 .await?
                 .is_none()
         {
             return Ok(Tried::Shredded);
         }
         Ok(tried)
-    }
-
-    async fn authenticate(&self, id: RecordingId, key: &Key) -> Result<(), Error> {
-        let artefacts = recordings::artefacts(&mut self.live.ledger.read().await?, id).await?;
-        if artefacts.is_empty() {
-            return Err(Error::Gone);
-        }
-        for sealed in artefacts {
-            self.authenticate_one(id, key, &sealed).await?;
-        }
-        Ok(())
-    }
-
-    /// Header, final and first segment, in the order in which a listener would need them.
-    async fn authenticate_one(
-        &self,
-        id: RecordingId,
-        key: &Key,
-        sealed: &SealedArtefact,
-    ) -> Result<(), Error> {
-        let leg = Leg::All;
-        let segment = SegmentLength::of_sealed(sealed.segment)?;
-        let layout = Layout::of(sealed.sealed_len, segment)?;
-        let ends = self
-            .live
-            .store
-            .read_ranges(sealed.object, &[layout.header(), layout.final_segment()])
-            .await?;
-        let [header, last] = <[Bytes; 2]>::try_from(ends).map_err(|_| seal::Error::Truncated)?;
-        let context = Context {
-            vault: self.live.id,
-            recording: id,
-            leg,
-            artefact: sealed.artefact,
-        };
-        let key = keyring::artefact_key(key, leg, sealed.artefact);
-        let mut opener = Opener::new(&key, &context, layout, &header, last)?;
-        let first = layout.plain_len().min(segment.plain() as u64);
-        for span in layout.spans(0..first, NonZeroUsize::MIN)? {
-            let bytes = self.live.store.read(sealed.object, span.sealed()).await?;
-            drop(opener.open(&span, bytes)?);
-        }
-        Ok(())
     }
 
     fn count(&mut self, keys: u64, authentic: u64) {

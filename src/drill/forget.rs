@@ -13,10 +13,9 @@ use super::{
 use crate::{
     evidence::drill::{Canary, Forgetting},
     keyring::RootKey,
-    ledger::epochs,
     model::id::RecordingId,
     store::{self, RecoveryKind},
-    vault::{Error, Inner},
+    vault::{Error, Rehearsal},
 };
 
 /// How often the attack begins anew when the epoch turns under it.
@@ -48,7 +47,7 @@ pub(super) struct Attack {
 /// # Errors
 /// Of ledger, recovery store, custody or sandbox.
 pub(super) async fn forget(
-    vault: &Inner,
+    vault: Rehearsal<'_>,
     old: &Old,
     kept: Option<Arc<RootKey>>,
     sandbox: &Sandbox,
@@ -57,12 +56,9 @@ pub(super) async fn forget(
     let found = old::find(old, sandbox).await?;
     let mut tries = 1;
     loop {
-        vault.follow().await?;
-        let epoch = vault.root.key().epoch;
+        let epoch = vault.follow().await?;
         let attack = attempt(vault, &found, kept.clone(), say).await;
-        let turned = epochs::current(&mut vault.ledger.read().await?)
-            .await?
-            .is_none_or(|current| current.epoch != epoch);
+        let turned = !vault.is_present(epoch).await?;
         if !turned || tries == TRIES {
             for found in &found {
                 if let Ok(old::Source::Ledger(ledger)) = &found.source {
@@ -77,14 +73,14 @@ pub(super) async fn forget(
 }
 
 async fn attempt(
-    vault: &Inner,
+    vault: Rehearsal<'_>,
     found: &[Found],
     kept: Option<Arc<RootKey>>,
     say: Say<'_>,
 ) -> Result<Attack, Error> {
     say("reading the live ledger");
     let mut attacker = Attacker::of(vault);
-    let mut tx = vault.ledger.snapshot().await?;
+    let mut tx = vault.ledger().snapshot().await?;
     let live = attacker.look("the live ledger", "live-ledger");
     attacker.take_rows(live, &mut tx).await?;
     let census = Census::of(&mut tx).await?;
@@ -144,16 +140,16 @@ async fn attempt(
 }
 
 /// Every snapshot and piece of the journal that the recovery store has now.
-async fn take_live_files(attacker: &mut Attacker<'_>, vault: &Inner) -> Result<(), Error> {
+async fn take_live_files(attacker: &mut Attacker<'_>, vault: Rehearsal<'_>) -> Result<(), Error> {
     for kind in RecoveryKind::ALL {
-        for (name, _) in vault.recovery.list_recovery(kind).await? {
+        for (name, _) in vault.recovery().list_recovery(kind).await? {
             let word = if kind == RecoveryKind::Snapshot {
                 "live-snapshot"
             } else {
                 "live-journal"
             };
             let copy = attacker.look(&name.to_string(), word);
-            match attacker.take_file(copy, &vault.recovery, name).await {
+            match attacker.take_file(copy, vault.recovery(), name).await {
                 Ok(()) => {}
                 // Removed since it was listed.
                 Err(Error::Store(store::Error::NotFound { .. })) => drop(attacker.looked.pop()),

@@ -17,10 +17,7 @@ use super::{Old, Sandbox, sandbox::fault};
 use crate::{
     ledger::{self, Ledger},
     store::{self, RecoveryKind, RecoveryName, Store},
-    vault::{
-        Error,
-        recovery::{Header, MAX_HEADER},
-    },
+    vault::{Error, RetainedFile},
 };
 
 /// What an old copy is read through.
@@ -165,7 +162,7 @@ fn file(path: &Path, may_be_other: bool, sandbox: &Sandbox) -> Result<Option<Fou
         return Ok(None);
     }
     let name = match front(path) {
-        Ok(front) => Header::name_of(&front),
+        Ok(front) => RetainedFile::name_of(&front),
         Err(cause) => return Ok(Some(Found::new(shown, "file", Err(cause.to_string())))),
     };
     let Some(name) = name else {
@@ -207,7 +204,8 @@ fn front(path: &Path) -> io::Result<Vec<u8>> {
         .take(BEGINNING.len() as u64)
         .read_to_end(&mut front)?;
     if front == BEGINNING {
-        file.take(MAX_HEADER as u64).read_to_end(&mut front)?;
+        file.take(RetainedFile::HEAD as u64)
+            .read_to_end(&mut front)?;
     }
     Ok(front)
 }
@@ -288,14 +286,14 @@ mod tests {
         ] {
             fs::write(&path, &content).unwrap();
             let read = front(&path).unwrap();
-            assert!(read.len() <= 20 && Header::name_of(&read).is_none());
+            assert!(read.len() <= 20 && RetainedFile::name_of(&read).is_none());
         }
     }
 
     proptest::proptest! {
         #[test]
         fn any_bytes_have_no_name_and_never_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
-            proptest::prop_assert!(Header::name_of(&bytes).is_none());
+            proptest::prop_assert!(RetainedFile::name_of(&bytes).is_none());
         }
     }
 }

@@ -20,16 +20,11 @@ use serde::Serialize;
 
 use super::{census::each, old::Source};
 use crate::{
-    keyring::{PageRow, RootKey, fingerprint, reach},
+    keyring::{PageRow, RootKey, reach},
     ledger::{Tx, image::Image, image::Table, keys},
     seal,
     store::{self, RecoveryName, Store},
-    vault::{
-        Error, Inner,
-        journal::{self, Line},
-        recovery::{Front, Reading},
-        snapshot::Rows,
-    },
+    vault::{Error, OpenedFile, Rehearsal, Retained, RetainedFile},
 };
 
 /// One copy that was looked at.
@@ -54,7 +49,7 @@ pub struct Looked {
 
 /// What the attacker has.
 pub(super) struct Attacker<'a> {
-    vault: &'a Inner,
+    vault: Rehearsal<'a>,
     pub(super) looked: Vec<Looked>,
     /// Every version of a page, once; beside it the copies that it was in.
     versions: Vec<PageRow>,
@@ -64,7 +59,7 @@ pub(super) struct Attacker<'a> {
     sealed: BTreeMap<Vec<u8>, Option<Arc<RootKey>>>,
     asked: BTreeSet<Vec<u8>>,
     roots: Vec<Arc<RootKey>>,
-    files: Vec<(usize, Front)>,
+    files: Vec<(usize, RetainedFile)>,
     /// Public names of record keys in pieces of the journal.
     journaled: BTreeSet<String>,
 }
@@ -80,7 +75,7 @@ pub(super) struct Reached {
 }
 
 impl<'a> Attacker<'a> {
-    pub(super) fn of(vault: &'a Inner) -> Self {
+    pub(super) fn of(vault: Rehearsal<'a>) -> Self {
         Self {
             vault,
             looked: Vec::new(),
@@ -132,7 +127,7 @@ impl<'a> Attacker<'a> {
     /// # Errors
     /// [`Error::NoVault`], [`Error::OtherVault`]; the ledger's.
     pub(super) async fn take_rows(&mut self, copy: usize, tx: &mut Tx) -> Result<(), Error> {
-        let ours = self.vault.id;
+        let ours = self.vault.id();
         let theirs = keys::vault_id(tx).await?.ok_or(Error::NoVault)?;
         if ours != theirs {
             return Err(Error::OtherVault {
@@ -154,17 +149,16 @@ impl<'a> Attacker<'a> {
         store: &Store,
         name: RecoveryName,
     ) -> Result<(), Error> {
-        let front = Front::read(store, name).await?;
-        let sealed = front
-            .header
+        let file = RetainedFile::read(store, name).await?;
+        let sealed = file
             .root_sealed()
-            .filter(|_| front.header.vault == self.vault.id);
+            .filter(|_| file.vault() == self.vault.id());
         let sealed = sealed.ok_or_else(|| Error::RecoveryFile {
             name: name.to_string(),
             why: "it is another vault's",
         })?;
         self.sealed.entry(sealed).or_default();
-        self.files.push((copy, front));
+        self.files.push((copy, file));
         Ok(())
     }
 
@@ -192,7 +186,7 @@ impl<'a> Attacker<'a> {
             }
         }
         let roots: Vec<_> = self.roots.iter().map(|root| &root.key).collect();
-        let found = reach::reach(&roots, &self.versions, self.vault.id);
+        let found = reach::reach(&roots, &self.versions, self.vault.id());
         for looked in self
             .looked
             .iter_mut()
@@ -238,7 +232,7 @@ impl<'a> Attacker<'a> {
             return Ok(());
         }
         // Every file and object in the place, not only the slot in force.
-        for broken in self.vault.custody.attack(&fresh).await? {
+        for broken in self.vault.attack_custody(&fresh).await? {
             let key = Arc::new(RootKey {
                 epoch: broken.epoch,
                 key: broken.key,
@@ -256,10 +250,10 @@ impl<'a> Attacker<'a> {
     async fn open_files(&mut self) -> Result<bool, Error> {
         let before = self.sealed.len();
         let mut closed = Vec::new();
-        for (copy, front) in std::mem::take(&mut self.files) {
-            match self.open_file(copy, &front).await {
+        for (copy, file) in std::mem::take(&mut self.files) {
+            match self.open_file(copy, &file).await {
                 Ok(true) => {}
-                Ok(false) => closed.push((copy, front)),
+                Ok(false) => closed.push((copy, file)),
                 // Removed meanwhile, by a turn or a newer snapshot.
                 Err(Error::Store(store::Error::NotFound { .. })) => {}
                 Err(error @ Error::Store(_)) => return Err(error),
@@ -270,11 +264,11 @@ impl<'a> Attacker<'a> {
         Ok(self.sealed.len() > before)
     }
 
-    async fn open_file(&mut self, copy: usize, front: &Front) -> Result<bool, Error> {
+    async fn open_file(&mut self, copy: usize, file: &RetainedFile) -> Result<bool, Error> {
         for root in self.roots.clone() {
-            match front.open(root).await {
-                Ok(reading) => {
-                    self.plunder(copy, front, reading).await?;
+            match file.open(root).await {
+                Ok(opened) => {
+                    self.plunder(copy, opened).await?;
                     return Ok(true);
                 }
                 Err(Error::Seal(seal::Error::NotAuthentic)) => {}
@@ -282,8 +276,7 @@ impl<'a> Attacker<'a> {
             }
         }
         // Custody has the very key that this file was sealed under: then it was altered or cut.
-        let own = front
-            .header
+        let own = file
             .root_sealed()
             .and_then(|sealed| self.sealed.get(&sealed)?.clone());
         if own.is_some() {
@@ -293,28 +286,18 @@ impl<'a> Attacker<'a> {
         }
     }
 
-    async fn plunder(
-        &mut self,
-        copy: usize,
-        front: &Front,
-        mut file: Reading,
-    ) -> Result<(), Error> {
+    async fn plunder(&mut self, copy: usize, file: OpenedFile) -> Result<(), Error> {
         if let Some(looked) = self.looked.get_mut(copy) {
             looked.opened = true;
         }
-        let fault = |why| Error::RecoveryFile {
-            name: front.name.to_string(),
-            why,
-        };
-        let mut rows = Rows::default();
-        while let Some(line) = file.line().await? {
-            match journal::parse(&mut rows, line).map_err(fault)? {
-                Line::Nothing => {}
-                Line::Row(row) => self.take_row(copy, &row)?,
-                Line::Key(_, _, key) => drop(self.journaled.insert(fingerprint(&key))),
+        file.each(|line| match line {
+            Retained::Row(row) => self.take_row(copy, &row),
+            Retained::Key(fingerprint) => {
+                self.journaled.insert(fingerprint);
+                Ok(())
             }
-        }
-        rows.end().map(drop).map_err(fault)
+        })
+        .await
     }
 
     fn take_row(&mut self, copy: usize, row: &Image) -> Result<(), Error> {

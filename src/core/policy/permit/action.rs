@@ -1,0 +1,87 @@
+//! What a permit is for: a closed set of actions, each a word and a type.
+//!
+//! Owns the words in the policy file and in the audit log, and the marker types that [`Permit`] is
+//! typed by. Refuses to know who may do what.
+//!
+//! INVARIANT: nothing but the markers here implements [`PermitAction`], and each stands for one
+//! word.
+//!
+//! [`Permit`]: super::Permit
+
+use std::fmt;
+
+/// What is not listening and yet not for everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// List recordings and see what the catalogue knows of them.
+    Catalogue,
+    /// Shred recordings.
+    Shred,
+    /// Read the audit log.
+    Audit,
+    /// Name the parties of conversations, record and read statements of consent.
+    Consent,
+    /// Revoke: by subject, recording or account.
+    Revoke,
+    /// Place, list and lift holds.
+    Hold,
+    /// Correct what the catalogue says of a recording.
+    Correct,
+    /// File transcripts.
+    Transcribe,
+    /// Turn epochs, renew and move keys. For the operator on the machine only; no role of a policy
+    /// reaches it.
+    Keys,
+}
+
+impl Action {
+    /// The word used in the policy file and in the audit log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Catalogue => "catalogue",
+            Self::Shred => "shred",
+            Self::Audit => "audit",
+            Self::Consent => "consent",
+            Self::Revoke => "revoke",
+            Self::Hold => "hold",
+            Self::Correct => "correct",
+            Self::Transcribe => "transcribe",
+            Self::Keys => "keys",
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// An action as a type, so that a function can demand the permit for it and for no other.
+pub trait PermitAction: sealed::Sealed + Copy + fmt::Debug + Send + Sync + 'static {
+    /// The action that this type stands for.
+    const ACTION: Action;
+}
+
+/// Declares the marker type of each action.
+macro_rules! markers {
+    ($($marker:ident),+ $(,)?) => {$(
+        #[doc = concat!("Stands for [`Action::", stringify!($marker), "`].")]
+        #[derive(Clone, Copy, Debug)]
+        pub struct $marker;
+
+        impl sealed::Sealed for $marker {}
+
+        impl PermitAction for $marker {
+            const ACTION: Action = Action::$marker;
+        }
+    )+};
+}
+
+markers!(
+    Catalogue, Shred, Audit, Consent, Revoke, Hold, Correct, Transcribe, Keys
+);

@@ -1,0 +1,273 @@
+//! The window through which a drill looks into a vault.
+//!
+//! Owns what a rehearsal may see: the ledger and the stores to read, what custody tells, retained
+//! recovery files and whether a recording opens. Refuses to hand out a record key or anything that
+//! was said; the present root's key goes to a drill only for copies of a vault of its own.
+
+use std::{num::NonZeroUsize, sync::Arc};
+
+use super::{
+    Parts, Vault,
+    error::Error,
+    journal::{self, Line},
+    recovery::{Front, Header, MAX_HEADER, Reading},
+    snapshot::Rows,
+};
+use crate::{
+    custody::{self, Broken, Item, Slot},
+    keyring::{RootKey, fingerprint},
+    ledger::{Ledger, epochs, image::Image, recordings::SealedArtefact},
+    model::{
+        artefact::Leg,
+        id::{RecordingId, VaultId},
+        time::{Clock, Timestamp},
+    },
+    secret::Key,
+    store::{RecoveryName, Store},
+};
+
+/// A vault as a drill sees it.
+#[derive(Clone, Copy)]
+pub(crate) struct Rehearsal<'a>(&'a Vault);
+
+/// How far a recording opens.
+pub(crate) enum Opens {
+    /// Its key opens, and every object under it is authentic.
+    Whole,
+    /// Its key opens, and what is sealed under it does not: why.
+    KeyOnly(String),
+    /// Nothing: why.
+    Nothing(String),
+}
+
+impl Vault {
+    /// The window for a drill.
+    pub(crate) fn rehearsal(&self) -> Rehearsal<'_> {
+        Rehearsal(self)
+    }
+}
+
+impl<'a> Rehearsal<'a> {
+    /// The vault's id.
+    pub(crate) fn id(self) -> VaultId {
+        self.0.id()
+    }
+
+    /// What is known.
+    pub(crate) fn ledger(self) -> &'a Ledger {
+        &self.0.0.ledger
+    }
+
+    /// Where snapshots and journal are.
+    pub(crate) fn recovery(self) -> &'a Store {
+        &self.0.0.recovery
+    }
+
+    /// The vault's clock.
+    pub(crate) fn clock(self) -> &'a Clock {
+        &self.0.0.clock
+    }
+
+    /// What time it is.
+    pub(crate) fn now(self) -> Timestamp {
+        self.0.now()
+    }
+
+    /// The present epoch, whose root this process holds then; and whether it is still the present
+    /// one is to be asked with [`Self::is_present`].
+    ///
+    /// # Errors
+    /// Those of custody and ledger.
+    pub(crate) async fn follow(self) -> Result<u64, Error> {
+        self.0.0.follow().await?;
+        Ok(self.0.epoch())
+    }
+
+    /// Whether this epoch has not ended.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub(crate) async fn is_present(self, epoch: u64) -> Result<bool, Error> {
+        let current = epochs::current(&mut self.ledger().read().await?).await?;
+        Ok(current.is_some_and(|current| current.epoch == epoch))
+    }
+
+    /// The key of the present root page: for a drill that keeps it aside of a vault of its own.
+    pub(crate) fn root(self) -> Arc<RootKey> {
+        self.0.0.root.key()
+    }
+
+    /// The slot that is in force in custody.
+    ///
+    /// # Errors
+    /// Custody's.
+    pub(crate) async fn slot(self) -> Result<Option<Slot>, Error> {
+        Ok(self.0.0.custody.read().await?)
+    }
+
+    /// Everything that lies in the place of custody.
+    ///
+    /// # Errors
+    /// Custody's.
+    pub(crate) async fn custody_contents(self) -> Result<Vec<Item>, Error> {
+        Ok(self.0.0.custody.contents().await?)
+    }
+
+    /// The sealed root page keys that anything in the place of custody opens.
+    ///
+    /// # Errors
+    /// Custody's.
+    pub(crate) async fn attack_custody(self, sealed: &[Vec<u8>]) -> Result<Vec<Broken>, Error> {
+        Ok(self.0.0.custody.attack(sealed).await?)
+    }
+
+    /// What this vault is rebuilt from, into an empty ledger: custody changes only in memory.
+    pub(crate) fn parts(self, ledger: Ledger) -> Parts {
+        let vault = &*self.0.0;
+        Parts {
+            ledger,
+            store: vault.store.clone(),
+            recovery: vault.recovery.clone(),
+            custody: custody::rehearsal(vault.custody.clone()),
+            clock: vault.clock.clone(),
+        }
+    }
+
+    /// Whether a recording has a key that opens.
+    ///
+    /// # Errors
+    /// The ledger's, where it cannot be asked.
+    pub(crate) async fn has_key(self, id: RecordingId) -> Result<bool, Error> {
+        Ok(self.key(id).await?.is_ok())
+    }
+
+    /// Opens a recording as far as a listener needs at first, and drops what was opened: header,
+    /// final and first segment of these objects.
+    ///
+    /// # Errors
+    /// The ledger's, where it cannot be asked.
+    pub(crate) async fn opens(
+        self,
+        id: RecordingId,
+        objects: &[SealedArtefact],
+    ) -> Result<Opens, Error> {
+        let key = match self.key(id).await? {
+            Ok(key) => key,
+            Err(error) => return Ok(Opens::Nothing(error.to_string())),
+        };
+        if objects.is_empty() {
+            return Ok(Opens::KeyOnly(Error::Gone.to_string()));
+        }
+        for sealed in objects {
+            if let Err(error) = self.authenticate(id, &key, sealed).await {
+                return Ok(Opens::KeyOnly(error.to_string()));
+            }
+        }
+        Ok(Opens::Whole)
+    }
+
+    async fn key(self, id: RecordingId) -> Result<Result<Key, Error>, Error> {
+        let mut tx = self.ledger().read().await?;
+        Ok(self.0.0.record_key(&mut tx, id, Leg::All).await)
+    }
+
+    async fn authenticate(
+        self,
+        id: RecordingId,
+        key: &Key,
+        sealed: &SealedArtefact,
+    ) -> Result<(), Error> {
+        let vault = &*self.0.0;
+        let (segment, layout) = super::open::layout(sealed)?;
+        let ends = vault.ends(sealed.object, &layout).await?;
+        let mut opener = vault.opener(key, id, sealed, layout, ends)?;
+        let first = layout.plain_len().min(segment.plain() as u64);
+        for span in layout.spans(0..first, NonZeroUsize::MIN)? {
+            let bytes = vault.store.read(sealed.object, span.sealed()).await?;
+            drop(opener.open(&span, bytes)?);
+        }
+        Ok(())
+    }
+}
+
+/// A snapshot or a piece of the journal that somebody kept, and that is not known to be authentic.
+pub(crate) struct RetainedFile(Front);
+
+/// What stands in a recovery file.
+pub(crate) enum Retained {
+    /// A row.
+    Row(Image),
+    /// A living record key, by its public name.
+    Key(String),
+}
+
+impl RetainedFile {
+    /// So much of a file tells whether it is a recovery file.
+    pub(crate) const HEAD: usize = MAX_HEADER;
+
+    /// The name that a recovery file has by itself, read from its beginning; `None` if it is none.
+    pub(crate) fn name_of(head: &[u8]) -> Option<RecoveryName> {
+        Header::name_of(head)
+    }
+
+    /// Reads the header of the file of this name.
+    ///
+    /// # Errors
+    /// [`Error::RecoveryFile`] if it is none; the store's.
+    pub(crate) async fn read(store: &Store, name: RecoveryName) -> Result<Self, Error> {
+        Ok(Self(Front::read(store, name).await?))
+    }
+
+    /// Whose it says it is.
+    pub(crate) fn vault(&self) -> VaultId {
+        self.0.header.vault
+    }
+
+    /// The sealed key of the root page that it needs.
+    pub(crate) fn root_sealed(&self) -> Option<Vec<u8>> {
+        self.0.header.root_sealed()
+    }
+
+    /// Opens it with a root page's key.
+    ///
+    /// # Errors
+    /// [`Error::Seal`] if this is not the key, or the file was altered or cut.
+    pub(crate) async fn open(&self, root: Arc<RootKey>) -> Result<OpenedFile, Error> {
+        Ok(OpenedFile {
+            name: self.0.name,
+            file: self.0.open(root).await?,
+        })
+    }
+}
+
+/// A recovery file whose header, first and final segment are authentic.
+pub(crate) struct OpenedFile {
+    name: RecoveryName,
+    file: Reading,
+}
+
+impl OpenedFile {
+    /// Reads all of it.
+    ///
+    /// # Errors
+    /// [`Error::RecoveryFile`] if it is not what a vault writes; [`Error::Seal`] where it was
+    /// altered; those of `take`.
+    pub(crate) async fn each(
+        mut self,
+        mut take: impl FnMut(Retained) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let fault = |why| Error::RecoveryFile {
+            name: self.name.to_string(),
+            why,
+        };
+        let mut rows = Rows::default();
+        while let Some(line) = self.file.line().await? {
+            match journal::parse(&mut rows, line).map_err(fault)? {
+                Line::Nothing => {}
+                Line::Row(row) => take(Retained::Row(row))?,
+                Line::Key(_, _, key) => take(Retained::Key(fingerprint(&key)))?,
+            }
+        }
+        rows.end().map(drop).map_err(fault)
+    }
+}

@@ -1,0 +1,172 @@
+//! Texts: sealed whole beside the sound they belong to, under the same record key, so that they die
+//! with it.
+//!
+//! Owns the order: ciphertext first, row last, and the older object of a text that is replaced
+//! after that. Refuses to know what is written in a text and which of two stays.
+
+use bytes::{Bytes, BytesMut};
+
+use super::{Vault, digest::Digest, error::Error};
+use crate::{
+    evidence::NewEntry,
+    keyring,
+    ledger::{
+        Unit,
+        marks::Marked,
+        recordings::{self, SealedArtefact},
+    },
+    model::{
+        actor::Initiator,
+        artefact::{Artefact, Leg},
+        id::{ObjectId, RecordingId},
+    },
+    seal::{Context, Sealer, SegmentLength},
+    secret::{Key, SecretBuffer},
+};
+
+/// A text's segments.
+const SEGMENT: SegmentLength = SegmentLength::Text;
+
+/// A text that is sealed and stored, and that no row names yet.
+#[must_use = "it is an orphan until it is entered"]
+#[derive(Debug)]
+pub struct StoredText {
+    recording: RecordingId,
+    row: SealedArtefact,
+    sha256: [u8; 32],
+}
+
+impl Vault {
+    /// Seals the transcript of a recording that is sealed already, and stores it.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] if the recording is shredded, or not sealed yet; the store's.
+    pub async fn store_transcript(
+        &self,
+        recording: RecordingId,
+        content_type: &str,
+        json: &SecretBuffer,
+    ) -> Result<StoredText, Error> {
+        let key = self.record_key_of(recording).await?;
+        self.store_text(recording, &key, content_type, json).await
+    }
+
+    /// Seals a transcript that is made from the earlier one, and stores it. What was sealed is
+    /// shown to `write` and to nobody else, so this is no opening.
+    ///
+    /// # Errors
+    /// As [`Self::store_transcript`]; [`Error::Altered`] or [`Error::Seal`] if the store gives back
+    /// something else; those of `write`.
+    pub(crate) async fn store_successor(
+        &self,
+        recording: RecordingId,
+        content_type: &str,
+        earlier: &SealedArtefact,
+        write: impl FnOnce(&[u8]) -> Result<SecretBuffer, Error> + Send,
+    ) -> Result<StoredText, Error> {
+        let key = self.record_key_of(recording).await?;
+        let mut before =
+            SecretBuffer::with_capacity(usize::try_from(earlier.plain_len).unwrap_or_default());
+        self.read_object_back(recording, &key, earlier, |piece| {
+            before.extend_from_slice(piece);
+        })
+        .await?;
+        let json = write(&before)?;
+        self.store_text(recording, &key, content_type, &json).await
+    }
+
+    /// Enters a transcript that is stored, in a unit that has locked the sealed recording's row:
+    /// from the commit on it is the recording's. The object that is nobody's then, if there was an
+    /// earlier one.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn enter_transcript(
+        &self,
+        unit: &mut Unit,
+        stored: &StoredText,
+        by: Initiator,
+    ) -> Result<Option<ObjectId>, Error> {
+        let now = self.0.clock.now();
+        let id = stored.recording;
+        let row = &stored.row;
+        let older = recordings::replace_artefact(unit, id, Leg::All, row).await?;
+        unit.mark(Marked::Recording, &[id], now);
+        let sealed = NewEntry::transcript_sealed(now, by, id, row.sealed_len, &stored.sha256);
+        unit.audit(sealed);
+        Ok(older)
+    }
+
+    /// Removes the object that a transcript has taken the place of. What cannot be removed now is
+    /// an orphan, which the sweep finds.
+    pub async fn remove_replaced(&self, older: ObjectId) {
+        let _ = self.0.store.delete(older).await;
+    }
+
+    /// Removes a text that is stored, after a unit that certainly did not enter it.
+    pub async fn discard_text(&self, stored: StoredText) {
+        let _ = self.0.store.delete(stored.row.object).await;
+    }
+
+    async fn record_key_of(&self, recording: RecordingId) -> Result<Key, Error> {
+        let vault = &*self.0;
+        vault
+            .with_root(async || {
+                vault
+                    .record_key(&mut vault.ledger.read().await?, recording, Leg::All)
+                    .await
+            })
+            .await
+    }
+
+    async fn store_text(
+        &self,
+        recording: RecordingId,
+        record_key: &Key,
+        content_type: &str,
+        text: &SecretBuffer,
+    ) -> Result<StoredText, Error> {
+        let leg = Leg::All;
+        let artefact = Artefact::Transcript;
+        let object = ObjectId::random(&mut rand::rng());
+        let context = Context {
+            vault: self.0.id,
+            recording,
+            leg,
+            artefact,
+        };
+        let mut sealer = Sealer::new(
+            &keyring::artefact_key(record_key, leg, artefact),
+            &context,
+            SEGMENT,
+        )?;
+        let mut out = BytesMut::new();
+        sealer.push(text, &mut out)?;
+        let sealed = sealer.finish(&mut out)?;
+        let sha256 = self.store_whole(object, out.freeze()).await?;
+        let row = SealedArtefact {
+            artefact,
+            object,
+            plain_len: sealed.plain_len,
+            sealed_len: sealed.sealed_len,
+            sealed_sha256: hex::encode(sha256),
+            segment: SEGMENT.sealed(),
+            content_type: content_type.to_owned(),
+        };
+        Ok(StoredText {
+            recording,
+            row,
+            sha256,
+        })
+    }
+
+    /// Stores an object that is whole already; its SHA-256.
+    async fn store_whole(&self, object: ObjectId, sealed: Bytes) -> Result<[u8; 32], Error> {
+        let mut digest = Digest::default();
+        digest.update(sealed.clone()).await?;
+        let mut writer = self.0.store.writer(object);
+        writer.write(sealed).await?;
+        writer.finish().await?;
+        digest.finish().await
+    }
+}
