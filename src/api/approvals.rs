@@ -27,38 +27,29 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(super) struct ApprovalRequest {
     /// A purpose of the privacy policy.
-    #[schema(value_type = String)]
     purpose: Purpose,
     /// Why, for who is to approve it; at most 1000 characters. It is kept sealed, and dies with the
     /// recording.
     #[schema(value_type = String)]
     justification: Justification,
     /// The number of a case in another system, where the purpose asks for it.
-    #[schema(value_type = Option<String>)]
     ticket: Option<Ticket>,
 }
 
 /// A request for approval.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct ApprovalBody {
-    #[schema(value_type = String)]
     id: ApprovalId,
-    #[schema(value_type = String)]
     recording_id: RecordingId,
     purpose: String,
     /// Who asks: a principal's id, `prn_…`. Two tokens of one principal are one.
-    #[schema(value_type = String)]
     requested_by: PrincipalId,
     state: Stage,
-    #[schema(value_type = String)]
     requested_at: Timestamp,
     /// From then on it counts no more: the request, and once approved, the approval.
-    #[schema(value_type = String)]
     expires_at: Timestamp,
-    #[schema(value_type = Option<String>)]
     decided_at: Option<Timestamp>,
     /// Who decided: another principal's id.
-    #[schema(value_type = Option<String>)]
     decided_by: Option<PrincipalId>,
 }
 

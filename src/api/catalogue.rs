@@ -59,7 +59,6 @@ pub(super) struct ListBody {
 /// A recording as those see it who may not hear it. Never personal data.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct RecordingBody {
-    #[schema(value_type = String)]
     id: RecordingId,
     state: Life,
     tier: String,
@@ -77,19 +76,13 @@ pub(super) struct RecordingBody {
     /// Values by label, as the callback or a correction gave them.
     #[schema(value_type = BTreeMap<String, String>)]
     labels: BTreeMap<Label, String>,
-    #[schema(value_type = Option<String>)]
     started_at: Option<Timestamp>,
-    #[schema(value_type = String)]
     announced_at: Timestamp,
-    #[schema(value_type = Option<String>)]
     sealed_at: Option<Timestamp>,
-    #[schema(value_type = Option<String>)]
     shredded_at: Option<Timestamp>,
     /// When it is shredded unless evidence of consent arrives; null if it is in no quarantine.
-    #[schema(value_type = Option<String>)]
     quarantine_ends: Option<Timestamp>,
     /// Since when it is closed to everything but the holds that keep it.
-    #[schema(value_type = Option<String>)]
     revoked_at: Option<Timestamp>,
 }
 
@@ -103,7 +96,6 @@ pub(super) struct DetailsBody {
     /// What keeps it from being shredded.
     holds: Vec<HoldBody>,
     /// Its receipt, after a shred.
-    #[schema(value_type = Option<String>)]
     receipt_id: Option<ReceiptId>,
     /// What Twilio keeps of it.
     at_source: SourceBody,
@@ -130,12 +122,9 @@ pub(super) struct CopyBody {
     /// `there`, `deleted` (the source took the deletion), `confirmed` (it says that it is deleted)
     /// or `left`.
     state: &'static str,
-    #[schema(value_type = Option<String>)]
     deleted_at: Option<Timestamp>,
-    #[schema(value_type = Option<String>)]
     confirmed_at: Option<Timestamp>,
     /// Until when the source keeps words about it; null if that is not published.
-    #[schema(value_type = Option<String>)]
     left_until: Option<Timestamp>,
 }
 

@@ -66,7 +66,6 @@ pub(super) struct StatementRequest {
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct RecordedBody {
     /// Their ids, in their order. The same statement told twice has one.
-    #[schema(value_type = Vec<String>)]
     ids: Vec<ConsentId>,
     /// How many of them were not known before.
     recorded: usize,
@@ -114,24 +113,19 @@ pub(super) struct StatementsBody {
 /// A statement, without address and evidence.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct StatementBody {
-    #[schema(value_type = String)]
     id: ConsentId,
     /// The conversation it is about; null if it is about the person in every conversation.
     #[schema(value_type = Option<String>)]
     conversation: Option<Conversation>,
     /// The place in it; null: everybody in it.
-    #[schema(value_type = Option<String>)]
     leg: Option<LegName>,
     /// Empty: all.
-    #[schema(value_type = Vec<String>)]
     purposes: Vec<Purpose>,
     answer: Answer,
     method: Method,
     disclosure_sha256: Option<String>,
     policy_version: Option<String>,
-    #[schema(value_type = String)]
     at: Timestamp,
-    #[schema(value_type = String)]
     recorded_at: Timestamp,
     /// A token's id, `operator` or `vault`.
     #[schema(value_type = String)]

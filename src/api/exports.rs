@@ -29,13 +29,11 @@ pub(super) struct ExportRequest {
     #[schema(value_type = String)]
     subject: Value,
     /// A purpose of the privacy policy, such as `subject-request`.
-    #[schema(value_type = String)]
     purpose: Purpose,
     /// The reason in one's own words, where the purpose asks for it; at most 1000 characters.
     #[schema(value_type = Option<String>)]
     justification: Option<Justification>,
     /// The number of a case in another system, where the purpose asks for it.
-    #[schema(value_type = Option<String>)]
     ticket: Option<Ticket>,
 }
 

@@ -27,14 +27,12 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(super) struct GrantRequest {
     /// A purpose of the privacy policy.
-    #[schema(value_type = String)]
     purpose: Purpose,
     /// The reason in one's own words, where the purpose asks for it; at most 1000 characters.
     #[schema(value_type = Option<String>)]
     justification: Option<Justification>,
     /// The number of a case in another system, where the purpose asks for it: 1 to 64 of ASCII
     /// letters, digits and `-_./#:`. It stands in the audit log.
-    #[schema(value_type = Option<String>)]
     ticket: Option<Ticket>,
     /// Do without the approval that the recording's tier asks for, in an emergency. Only for some
     /// roles, only with a justification; it raises an alarm.
@@ -45,12 +43,10 @@ pub(super) struct GrantRequest {
 /// A grant. The URLs hold its token: who has them may listen until it ends.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct GrantBody {
-    #[schema(value_type = String)]
     id: GrantId,
     purpose: String,
     /// SHA-256 of the policy by which it was decided.
     policy_digest: String,
-    #[schema(value_type = String)]
     expires_at: Timestamp,
     /// What may be heard or seen: `audio`, `window`, `transcript` or `redacted-transcript`.
     view: &'static str,

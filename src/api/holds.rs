@@ -52,17 +52,13 @@ impl FromRequestParts<Api> for Named {
 #[serde(deny_unknown_fields)]
 pub(super) struct HoldRequest {
     /// The purpose of the policy that stays open under it when everything else is closed.
-    #[schema(value_type = String)]
     purpose: Purpose,
     /// A short code such as `litigation`: lower-case letters, digits and `-`, at most 64.
-    #[schema(value_type = String)]
     reason: ShredReason,
     /// Who demands it, such as a court and its file number: 1 to 200 characters in one line. It
     /// must not name a person.
-    #[schema(value_type = String)]
     authority: Authority,
     /// When somebody must look whether it is still needed; RFC 3339.
-    #[schema(value_type = String)]
     review_at: Timestamp,
 }
 
@@ -73,12 +69,9 @@ pub(super) struct HoldBody {
     purpose: String,
     reason: String,
     authority: String,
-    #[schema(value_type = String)]
     review_at: Timestamp,
-    #[schema(value_type = String)]
     placed_at: Timestamp,
     /// Null while it stands.
-    #[schema(value_type = Option<String>)]
     lifted_at: Option<Timestamp>,
 }
 
@@ -104,7 +97,6 @@ pub(super) struct LiftedBody {
     /// How many holds still stand.
     holds_left: i64,
     /// The receipt, where the recording had been revoked and this was the last hold.
-    #[schema(value_type = Option<String>)]
     receipt_id: Option<ReceiptId>,
 }
 
@@ -191,10 +183,8 @@ pub(super) struct HoldsBody {
 /// A hold with the recording that it keeps.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct HeldBody {
-    #[schema(value_type = String)]
     recording_id: RecordingId,
     /// Since when the recording would be shredded, were there no hold; null if nobody wants that.
-    #[schema(value_type = Option<String>)]
     revoked_at: Option<Timestamp>,
     #[serde(flatten)]
     hold: HoldBody,

@@ -48,7 +48,6 @@ pub(super) struct PartiesBody {
 /// One participant, without their number.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct PartyBody {
-    #[schema(value_type = String)]
     leg: LegName,
     /// Whether the vault would recognise them elsewhere.
     known: bool,

@@ -41,7 +41,6 @@ pub struct Problem {
     reasons: Vec<ProblemReason>,
     /// The receipt of a shredded recording.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
     receipt_id: Option<ReceiptId>,
     /// The holds that keep what would be shredded. In a box, because few problems have any.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,7 +48,6 @@ pub struct Problem {
     holds: Option<Box<Kept>>,
     /// When it was shredded.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
     shredded_at: Option<Timestamp>,
     /// Seconds until it may be tried again; the header `Retry-After` says it.
     #[serde(skip)]
@@ -75,10 +73,8 @@ struct Kept(Vec<KeptBy>);
 /// A recording, and what keeps it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct KeptBy {
-    #[schema(value_type = String)]
     recording_id: RecordingId,
     /// The names of the holds.
-    #[schema(value_type = Vec<String>)]
     holds: Vec<HoldName>,
 }
 

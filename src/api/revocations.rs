@@ -41,10 +41,8 @@ pub(super) struct RevocationRequest {
     #[schema(value_type = Option<String>)]
     subject: Option<Address>,
     /// A recording.
-    #[schema(value_type = Option<String>)]
     recording: Option<RecordingId>,
     /// An account.
-    #[schema(value_type = Option<String>)]
     account: Option<AccountSid>,
     /// Only these purposes. Without it, or with `recording` among them, everything that is reached
     /// is shredded.
@@ -53,29 +51,24 @@ pub(super) struct RevocationRequest {
     purposes: BTreeSet<Purpose>,
     /// A short code such as `subject-request`; it stands in receipts and the audit log, so it must
     /// not name a person.
-    #[schema(value_type = String)]
     reason: ShredReason,
 }
 
 /// How a revocation stands.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct RevocationBody {
-    #[schema(value_type = String)]
     id: RevocationId,
     /// `running` or `done`.
     state: &'static str,
-    #[schema(value_type = String)]
     revoked_at: Timestamp,
     /// How many recordings had each outcome so far.
     counts: Counts,
     /// So many are still to be dealt with.
     pending: u64,
     /// The receipts of what is shredded, 1000 at most.
-    #[schema(value_type = Vec<String>)]
     receipts: Vec<ReceiptId>,
     /// Recordings that holds keep, 1000 at most: they are closed, and shredded when the last hold
     /// is lifted.
-    #[schema(value_type = Vec<String>)]
     held: Vec<RecordingId>,
     /// The signed receipt for the whole, a JWS in compact form; null until it was done.
     receipt: Option<String>,
@@ -84,7 +77,6 @@ pub(super) struct RevocationBody {
     outcomes: Option<Vec<Reached>>,
     /// Give it as `cursor` for the next page of outcomes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
     next_cursor: Option<RecordingId>,
 }
 

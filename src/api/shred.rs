@@ -23,18 +23,14 @@ use crate::{
 pub(super) struct ShredRequest {
     /// A short code such as `subject-request`: lower-case letters, digits and `-`, at most 64. It
     /// stands in the receipt and the audit log, so it must not name a person.
-    #[schema(value_type = String)]
     reason: ShredReason,
 }
 
 /// A shred that stands.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct ShreddedBody {
-    #[schema(value_type = String)]
     recording_id: RecordingId,
-    #[schema(value_type = String)]
     receipt_id: ReceiptId,
-    #[schema(value_type = String)]
     shredded_at: Timestamp,
     /// The signed receipt, a JWS in compact form (RFC 7515).
     receipt: String,

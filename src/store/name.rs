@@ -25,7 +25,18 @@ pub enum RecoveryKind {
 
 /// Name of a recovery file. Names sort by kind, epoch and number; texts of one kind sort alike, as
 /// long as epochs have ten digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde_with::DeserializeFromStr,
+    serde_with::SerializeDisplay,
+)]
 pub struct RecoveryName {
     /// What it is.
     pub kind: RecoveryKind,
@@ -164,19 +175,6 @@ impl FromStr for RecoveryName {
                 text: text.chars().take(128).collect(),
             }),
         }
-    }
-}
-
-impl serde::Serialize for RecoveryName {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for RecoveryName {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

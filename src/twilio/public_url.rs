@@ -14,7 +14,7 @@ use std::{fmt, str::FromStr};
 /// The prefix is for a proxy that strips it: with `https://example.com/vault`, a request that
 /// arrives here as `/twilio/recordings` was called as
 /// `https://example.com/vault/twilio/recordings`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde_with::DeserializeFromStr)]
 pub struct PublicUrl {
     scheme: Scheme,
     host: String,
@@ -125,13 +125,6 @@ impl FromStr for PublicUrl {
             port,
             prefix: path.trim_end_matches('/').to_owned(),
         })
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for PublicUrl {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

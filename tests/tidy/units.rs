@@ -59,7 +59,7 @@ const EXCUSED: &[(&str, &[&str])] = &[
         &["what Twilio tells waits until it is filed"],
     ),
     (
-        "src/flow/transcription/rank.rs",
+        "src/flow/transcription/filing/rank.rs",
         &["a transcript that another outdoes is not filed"],
     ),
     (

@@ -7,8 +7,18 @@ use std::{fmt, str::FromStr};
 
 /// A code: `subject-request`, `retention`, `operator`, `account-closed`, or one of the operator's
 /// own.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    serde::Serialize,
+    serde_with::DeserializeFromStr,
+    utoipa::ToSchema,
+)]
 #[serde(transparent)]
+#[schema(value_type = String)]
 pub struct ShredReason(String);
 
 /// The text is no code.
@@ -49,13 +59,6 @@ impl FromStr for ShredReason {
         } else {
             Err(InvalidShredReason)
         }
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for ShredReason {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -96,7 +96,8 @@ impl Principal {
 
 /// The number of a case in another system, as somebody who wants to listen names it: 1 to 64 of
 /// ASCII letters, digits and `-_./#:`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde_with::DeserializeFromStr, utoipa::ToSchema)]
+#[schema(value_type = String)]
 pub struct Ticket(String);
 
 /// The text is no ticket.
@@ -124,12 +125,5 @@ impl FromStr for Ticket {
         } else {
             Err(InvalidTicket)
         }
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for Ticket {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
     }
 }

@@ -11,7 +11,9 @@ use arrayvec::ArrayString;
 use super::id::{PrincipalId, TokenId};
 
 /// Who did a thing. Text form: `prn_…`, `operator:<user>` or `vault`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde_with::SerializeDisplay,
+)]
 pub enum Actor {
     /// A person or a service that the vault knows.
     Principal(PrincipalId),
@@ -148,12 +150,6 @@ impl FromStr for Actor {
             "vault" => Ok(Self::Vault),
             _ => text.parse().map(Self::Principal).map_err(|_| UnknownActor),
         }
-    }
-}
-
-impl serde::Serialize for Actor {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
 

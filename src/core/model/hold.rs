@@ -6,8 +6,11 @@ use super::text::Line;
 
 /// Who demands a hold: a court and its file number, a department; 1 to 200 characters in one line.
 /// Never a person.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, serde::Serialize, serde_with::DeserializeFromStr, utoipa::ToSchema,
+)]
 #[serde(transparent)]
+#[schema(value_type = String)]
 pub struct Authority(Line<1, 200>);
 
 /// The text names no authority.
@@ -40,13 +43,6 @@ impl FromStr for Authority {
         } else {
             Err(InvalidAuthority)
         }
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for Authority {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

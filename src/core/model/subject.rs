@@ -25,7 +25,7 @@ use super::{
 ///
 /// It is kept as it was told, and zeroed when it is dropped. Two addresses are equal if they are
 /// the same person's by the rules of the carriers: `+5215512345678` and `+525512345678`.
-#[derive(Clone, zeroize::ZeroizeOnDrop)]
+#[derive(Clone, zeroize::ZeroizeOnDrop, serde_with::DeserializeFromStr)]
 pub struct Address {
     told: String,
     /// Where it is not as told.
@@ -169,15 +169,18 @@ impl FromStr for Address {
     }
 }
 
-impl<'de> serde::Deserialize<'de> for Address {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
 /// What people take part in: a call or a conference, by the source's id.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde_with::DeserializeFromStr,
+)]
 #[serde(untagged)]
 pub enum Conversation {
     /// A call.
@@ -209,13 +212,6 @@ impl FromStr for Conversation {
         text.parse()
             .map(Self::Call)
             .or_else(|error| text.parse().map(Self::Conference).map_err(|_| error))
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for Conversation {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -48,12 +48,10 @@ pub struct Counts {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Reached {
     /// The recording.
-    #[schema(value_type = String)]
     pub recording: RecordingId,
     /// What became of it.
     pub outcome: Outcome,
     /// The receipt of its shred.
-    #[schema(value_type = Option<String>)]
     pub receipt: Option<ReceiptId>,
 }
 

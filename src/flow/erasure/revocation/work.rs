@@ -249,7 +249,7 @@ impl Revocations {
         let closed = self.close_to(revocation, &stay, say).await;
         // All of them: who hears one for another purpose may come again.
         self.shredding.silence(&stay);
-        Ok(closed?)
+        closed
     }
 
     /// Signs the receipt for the whole, unless something was reached meanwhile.
