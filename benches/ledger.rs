@@ -31,7 +31,7 @@ use recvault::{
         grants::{self, GrantRow},
         recordings::{self, Filter},
         tokens::{self, TokenRow},
-        work::{self, Lease},
+        work::{self, Lease, WorkKind},
     },
     model::{
         id::{GrantId, HolderId, RecordingId},
@@ -289,20 +289,24 @@ impl Desk<'_> {
     }
 
     /// A recording that waits to be sealed, and the lease to do it.
-    async fn due(&self) -> Result<(Lease, Recording), Failure> {
+    async fn due(&self) -> Result<(Lease<RecordingId>, Recording), Failure> {
         self.accept(self.announcements(1, "completed")).await?;
         let holder = HolderId::random(&mut rand::rng());
         let leased = self.filled.ledger.unit("leased", async |mut unit| {
             unit.without_entry("a bench");
             let term = Term::begin(&mut unit, Duration::from_secs(60)).await?;
-            work::lease(&mut unit, holder, term, 1).await
+            work::lease(&mut unit, &[WorkKind::FetchMedia], holder, term, 1).await
         });
-        let lease = leased.await?.pop().ok_or("no work is due")?;
-        let recording = find(&self.filled.ledger, lease.recording).await?;
+        let lease = leased.await?.pop().ok_or("no work is due")?.parsed()?;
+        let recording = find(&self.filled.ledger, lease.subject).await?;
         Ok((lease, recording))
     }
 
-    async fn deposit(&self, lease: Lease, recording: Recording) -> Result<(), Failure> {
+    async fn deposit(
+        &self,
+        lease: Lease<RecordingId>,
+        recording: Recording,
+    ) -> Result<(), Failure> {
         let nothing = stream::empty::<Result<Bytes, Infallible>>();
         let vault = &self.filled.vault;
         let stored = vault.store_audio(&recording, "audio/wav", nothing).await?;

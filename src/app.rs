@@ -12,9 +12,6 @@ mod supervise;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-pub use init::{Initialised, init};
-pub use serve::{Service, serve};
-
 use crate::{
     config::{Config, Faults},
     custody::{self, Custody},
@@ -26,6 +23,8 @@ use crate::{
     twilio,
     vault::{self, Vault},
 };
+pub use init::{Initialised, init};
+pub use serve::{Service, serve};
 
 /// Why the service cannot start, or a command cannot run.
 #[derive(Debug, thiserror::Error)]

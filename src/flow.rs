@@ -26,9 +26,11 @@ mod liveness;
 mod patience;
 mod playback;
 mod policies;
+mod queue;
 mod reclassification;
 mod reconcile;
 mod refusal;
+mod retry;
 mod shield;
 mod status;
 mod streams;
@@ -92,7 +94,7 @@ pub use status::{
     health::Health,
 };
 pub use streams::{Ended, Streams};
-pub use transcription::{Transcription, filing::TranscriptFiling, told::TranscriptNews};
+pub use transcription::{filing::TranscriptFiling, told::TranscriptNews};
 pub use twilio_access::TwilioAccess;
 pub use upkeep::{
     custody::change_passphrase,
@@ -186,8 +188,6 @@ pub struct Flow {
     pub transcripts: Arc<TranscriptFiling>,
     /// What the source tells of transcripts.
     pub transcript_news: Arc<TranscriptNews>,
-    /// Transcripts that the source made.
-    pub transcription: Arc<Transcription>,
     /// Work that is due.
     pub worker: Arc<Worker>,
     /// The source's lists against the vault.

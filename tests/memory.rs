@@ -24,7 +24,12 @@ use recvault::{
     custody::RootName,
     flow::Flow,
     keyring::{self, RootKey, tree},
-    ledger::{Term, accept::Announcement, epochs, keys, recordings, work},
+    ledger::{
+        Term,
+        accept::Announcement,
+        epochs, keys, recordings,
+        work::{self, WorkKind},
+    },
     model::{
         actor::Initiator,
         artefact::{Artefact, Leg},
@@ -309,10 +314,11 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
     let leased = app.ledger.unit("leased", async |mut unit| {
         unit.without_entry("a test");
         let term = Term::begin(&mut unit, Duration::from_secs(60)).await?;
-        work::lease(&mut unit, holder, term, 1).await
+        work::lease(&mut unit, &[WorkKind::FetchMedia], holder, term, 1).await
     });
     let [lease] = leased.await.unwrap().try_into().unwrap();
-    let recording = recordings::find(&mut app.ledger.read().await.unwrap(), lease.recording)
+    let lease = lease.parsed::<RecordingId>().unwrap();
+    let recording = recordings::find(&mut app.ledger.read().await.unwrap(), lease.subject)
         .await
         .unwrap()
         .unwrap();

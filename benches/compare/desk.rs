@@ -10,7 +10,7 @@ use recvault::{
         Ledger, Term,
         accept::{self, Acceptor, Announcement},
         recordings,
-        work::{self, Lease},
+        work::{self, Lease, WorkKind},
     },
     model::{
         id::{HolderId, RecordingId},
@@ -88,7 +88,7 @@ impl Desk {
         self.ledger.close().await;
     }
 
-    async fn due(&self) -> Result<(Lease, Recording), Failure> {
+    async fn due(&self) -> Result<(Lease<RecordingId>, Recording), Failure> {
         let now = Clock::System.now();
         let recording = cast::recording(&self.rules, now);
         self.acceptor
@@ -116,10 +116,11 @@ impl Desk {
         let leased = self.ledger.unit("leased", async |mut unit| {
             unit.without_entry("a bench");
             let term = Term::begin(&mut unit, Duration::from_secs(600)).await?;
-            work::lease(&mut unit, holder, term, 1).await
+            work::lease(&mut unit, &[WorkKind::FetchMedia], holder, term, 1).await
         });
         let lease = leased.await?.pop().ok_or("no work is due")?;
-        let found = recordings::find(&mut self.ledger.read().await?, lease.recording).await?;
+        let lease = lease.parsed::<RecordingId>()?;
+        let found = recordings::find(&mut self.ledger.read().await?, lease.subject).await?;
         Ok((
             lease,
             found.ok_or("an announced recording is in the ledger")?,

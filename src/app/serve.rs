@@ -147,9 +147,6 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
     keep(Task::Work, |flow, stop, grace| {
         flow.worker.work(stop, grace).boxed()
     });
-    keep(Task::Transcripts, |flow, stop, grace| {
-        flow.transcription.transcribe(stop, grace).boxed()
-    });
     keep(Task::Sweep, |flow, stop, _| {
         flow.sweeper.hourly(stop).boxed()
     });
@@ -163,7 +160,7 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
         flow.epochs.watch(stop).boxed()
     });
     keep(Task::Revocations, |flow, stop, _| {
-        flow.revocations.watch(stop).boxed()
+        flow.revocations.watch_released(stop).boxed()
     });
     keep(Task::Reconciliation, |flow, stop, _| {
         flow.reconciliation.watch(stop).boxed()

@@ -198,28 +198,18 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
         }
         for stuck in &status.source.stuck {
             let why = stuck.last_error.as_deref().unwrap_or("?");
-            text += &format!("  could not be deleted: {} after {} attempts: {why}\n", stuck.recording_id, stuck.attempts);
+            text += &format!("  could not be deleted: {} after {} attempts: {why}\n", stuck.subject, stuck.attempts);
         }
         text += "work\n";
         for work in &status.work {
             let oldest = Timestamp::from_millis(work.oldest_at);
-            text += &format!("  {:<7} {:<5} {:>8}  oldest {oldest}\n", work.kind, work.state, work.count);
+            text += &format!("  {:<17} {:<5} {:>8}  oldest {oldest}\n", work.kind, work.state, work.count);
         }
         for dead in &status.dead {
             let why = dead.last_error.as_deref().unwrap_or("?");
-            text += &format!("  dead: {} of {} after {} attempts: {why}\n", dead.kind, dead.recording_id, dead.attempts);
-        }
-        if !status.transcripts.is_empty() {
-            text += "transcripts\n";
-        }
-        for some in &status.transcripts {
-            let oldest = Timestamp::from_millis(some.oldest_at);
-            text += &format!("  {:<12} {:<5} {:>8}  oldest {oldest}\n", some.kind, some.state, some.count);
-        }
-        for dead in &status.dead_transcripts {
-            let of = dead.source_sid.as_deref().unwrap_or("an unknown recording");
-            let why = dead.last_error.as_deref().unwrap_or("?");
-            text += &format!("  dead: {} {} of {of} after {} attempts: {why}\n", dead.kind, dead.sid, dead.attempts);
+            let of = dead.recording.as_ref().filter(|recording| **recording != dead.subject);
+            let of = of.map(|recording| format!(" (of {recording})")).unwrap_or_default();
+            text += &format!("  dead: {} of {}{of} after {} attempts: {why}\n", dead.kind, dead.subject, dead.attempts);
         }
         text
     })?;

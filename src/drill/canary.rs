@@ -23,7 +23,8 @@ use crate::{
     ledger::{
         self, Ledger, Term,
         accept::{self, Announcement},
-        recordings, work,
+        recordings,
+        work::{self, WorkKind},
     },
     model::{
         actor::Initiator,
@@ -163,12 +164,20 @@ async fn deposit(vault: &Vault, ledger: &Ledger, clock: &Clock) -> Result<Vec<Re
     let leased = ledger.unit("canary.deposit", async |mut unit| {
         unit.without_entry("whose the work is");
         let term = Term::begin(&mut unit, LEASE).await?;
-        work::lease(&mut unit, holder, term, CANARIES as i64).await
+        work::lease(
+            &mut unit,
+            &[WorkKind::FetchMedia],
+            holder,
+            term,
+            CANARIES as i64,
+        )
+        .await
     });
     let leases = leased.await?;
     let mut canaries = Vec::with_capacity(leases.len());
     for lease in leases {
-        let canary = recordings::find(&mut ledger.read().await?, lease.recording)
+        let lease = lease.parsed::<RecordingId>()?;
+        let canary = recordings::find(&mut ledger.read().await?, lease.subject)
             .await?
             .ok_or(Error::Gone)?;
         let mut noise = vec![0; rand::rng().random_range(1..2000)];

@@ -26,6 +26,7 @@ use super::{
     liveness::Liveness,
     playback::Playback,
     policies::{Policies, approval::Approvals},
+    queue::WorkQueue,
     reclassification::Reclassification,
     reconcile::{Reconciliation, backfill::Backfills},
     shield::Shield,
@@ -80,6 +81,11 @@ impl Flow {
             streams.clone(),
             bells.clone(),
         ));
+        let queue = Arc::new(WorkQueue::new(
+            ledger.clone(),
+            Arc::clone(&trusted),
+            settings.clone(),
+        ));
         let revocations = Arc::new(Revocations::new(
             vault.clone(),
             ledger.clone(),
@@ -87,6 +93,7 @@ impl Flow {
             clock.clone(),
             liveness.clone(),
             bells.clone(),
+            Arc::clone(&queue),
             Arc::clone(&shredding),
         ));
         let holds = Arc::new(LegalHolds::new(
@@ -205,15 +212,14 @@ impl Flow {
             Arc::clone(&twilio),
             Arc::clone(&ingest),
         ));
-        let transcription = Arc::new(Transcription::new(
+        let transcription = Transcription::new(
             ledger.clone(),
-            Arc::clone(&trusted),
-            settings.clone(),
-            liveness.clone(),
+            clock.clone(),
             bells.clone(),
+            Arc::clone(&queue),
             Arc::clone(&transcript_source),
             Arc::clone(&transcripts),
-        ));
+        );
         let deletion = SourceDeletion::new(
             vault.clone(),
             ledger.clone(),
@@ -226,14 +232,15 @@ impl Flow {
             fetching,
             deletion,
             shredding: Arc::clone(&shredding),
-            transcription: Arc::clone(&transcription),
+            transcription,
+            transcript_source: Arc::clone(&transcript_source),
+            revocations: Arc::clone(&revocations),
         };
         let worker = Arc::new(Worker::new(
-            ledger.clone(),
-            clock.clone(),
             settings.clone(),
             liveness.clone(),
             bells.clone(),
+            Arc::clone(&queue),
             performers,
         ));
         let reconciliation = Arc::new(Reconciliation::new(
@@ -279,7 +286,7 @@ impl Flow {
             store.clone(),
             Arc::clone(&trusted),
             Arc::clone(&twilio),
-            Arc::clone(&worker),
+            Arc::clone(&queue),
         ));
         let sweeper = Arc::new(Sweeper::new(
             settings.clone(),
@@ -357,7 +364,6 @@ impl Flow {
             ingest,
             transcripts,
             transcript_news,
-            transcription,
             worker,
             reconciliation,
             backfills,

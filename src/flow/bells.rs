@@ -12,8 +12,6 @@ use tokio::sync::Notify;
 pub(super) struct Bells {
     /// Rung when there is new work.
     pub(super) work: Arc<Notify>,
-    /// Rung when revocations may have something to go on with.
-    pub(super) revocations: Arc<Notify>,
     /// Rung when something wants to be in the journal.
     pub(super) journal: Arc<Notify>,
     /// Rung when a shred may want a turn at once.

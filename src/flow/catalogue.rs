@@ -8,7 +8,7 @@ use crate::{
         holds::{self, HoldRow},
         recordings::{self, Filter, SealedArtefact},
         sources,
-        work::{self, Kind},
+        work::{self, WorkKind},
     },
     model::{
         id::{ReceiptId, RecordingId},
@@ -112,7 +112,10 @@ impl Catalogue {
         let receipt = shred_of(&mut tx, id).await?.map(|(_, receipt)| receipt);
         let holds = holds::standing(&mut tx, &[id]).await?;
         let copies = sources::of(&mut tx, id).await?;
-        let state = SourceState::of(&copies, work::is_asked(&mut tx, Kind::Erase, id).await?);
+        let state = SourceState::of(
+            &copies,
+            work::is_asked(&mut tx, WorkKind::DeleteAtSource, id).await?,
+        );
         Ok(Details {
             recording,
             artefacts,

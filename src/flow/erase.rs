@@ -14,20 +14,17 @@ mod trouble;
 
 use std::sync::Arc;
 
-pub(super) use self::trouble::STUCK;
 use self::{copies::Copies, trouble::Trouble};
 use super::{
-    bells::Bells,
-    clock::TrustedClock,
-    error::Error,
-    patience::{Settings, Verdict, drop_work},
-    twilio_access::TwilioAccess,
+    bells::Bells, clock::TrustedClock, error::Error, patience::Settings, queue::drop_work,
+    retry::Setback, twilio_access::TwilioAccess,
 };
 use crate::{
     evidence::Removal,
     ledger::{self, Ledger, recordings, work::Lease},
     model::{
         artefact::Artefact,
+        id::RecordingId,
         recording::{Recording, State},
     },
     store,
@@ -65,15 +62,15 @@ impl SourceDeletion {
     }
 
     /// Deletes what the source keeps of a recording.
-    pub(super) async fn erase(&self, lease: &Lease) -> Result<(), (Verdict, String)> {
+    pub(super) async fn erase(&self, lease: &Lease<RecordingId>) -> Result<(), Setback> {
         self.erase_copies(lease)
             .await
             .map_err(|trouble| self.bear(lease, trouble))
     }
 
-    async fn erase_copies(&self, lease: &Lease) -> Result<(), Trouble> {
+    async fn erase_copies(&self, lease: &Lease<RecordingId>) -> Result<(), Trouble> {
         let Some(recording) =
-            recordings::find(&mut self.ledger.read().await?, lease.recording).await?
+            recordings::find(&mut self.ledger.read().await?, lease.subject).await?
         else {
             return Ok(drop_work(&self.ledger, lease).await?);
         };

@@ -16,10 +16,8 @@ use tokio::time::Instant;
 pub enum Task {
     /// Makes announcements durable.
     Callbacks,
-    /// Fetches, removes and deletes.
+    /// Does the work of the queue.
     Work,
-    /// Files transcripts.
-    Transcripts,
     /// Ends streams of what was shredded or closed elsewhere.
     Tombstones,
     /// Sweeps once an hour.
@@ -30,7 +28,7 @@ pub enum Task {
     Recovery,
     /// Turns epochs.
     Epochs,
-    /// Goes on with revocations.
+    /// Shreds what holds have released.
     Revocations,
     /// Compares accounts with the vault.
     Reconciliation,
@@ -46,7 +44,6 @@ impl Task {
         match self {
             Self::Callbacks => "callbacks",
             Self::Work => "work",
-            Self::Transcripts => "transcripts",
             Self::Tombstones => "tombstones",
             Self::Sweep => "sweep",
             Self::Memory => "memory",
@@ -65,7 +62,7 @@ impl Task {
     fn silence(self) -> Option<Duration> {
         match self {
             Self::Work | Self::Tombstones | Self::Memory => Some(Duration::from_secs(120)),
-            Self::Transcripts | Self::Revocations => Some(Duration::from_secs(600)),
+            Self::Revocations => Some(Duration::from_secs(600)),
             Self::Recovery | Self::Epochs => Some(Duration::from_secs(3600)),
             Self::Callbacks
             | Self::Sweep

@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     ledger::{
-        Ledger, audit, recordings, transcripts,
-        work::{self, Backlog, Dead},
+        Ledger, audit, recordings,
+        work::{self, Backlog, Dead, WorkKind},
     },
     model::recording::State,
 };
@@ -36,10 +36,6 @@ pub struct Status {
     pub work: Vec<Backlog>,
     /// The oldest dead work, up to 20 pieces.
     pub dead: Vec<Dead>,
-    /// Transcripts of the source that wait or were given up, by kind and state.
-    pub transcripts: Vec<Backlog>,
-    /// Those that were given up, the oldest up to 20.
-    pub dead_transcripts: Vec<transcripts::Dead>,
     /// Streams running in this process.
     pub streams: usize,
     /// What is wrong with custody, if anything is.
@@ -114,17 +110,11 @@ impl Monitoring {
         let source = self.dead_work.source_status(&mut tx, &work).await?;
         let broken_glass =
             audit::broken_glass_since(&mut tx, self.clock.now().before(EMERGENCIES)).await?;
-        let (transcripts, dead_transcripts) = (
-            transcripts::backlog(&mut tx).await?,
-            transcripts::dead(&mut tx, 20).await?,
-        );
         drop(tx);
         Ok(Status {
             recordings,
             work,
             dead,
-            transcripts,
-            dead_transcripts,
             streams: self.streams.count(),
             custody_trouble: self.health.custody_trouble().await,
             epoch: self.epochs.status().await?,
@@ -147,7 +137,10 @@ impl Monitoring {
     pub async fn measure(&self) -> Result<(), Error> {
         let backlog = work::backlog(&mut self.ledger.read().await?).await?;
         let now = self.clock.now().as_millis();
-        for kind in ["fetch", "remove", "erase"] {
+        let counted = WorkKind::ALL
+            .into_iter()
+            .filter(|kind| *kind != WorkKind::PollTranscripts);
+        for kind in counted.map(WorkKind::as_str) {
             for state in ["due", "dead"] {
                 let found = backlog
                     .iter()
@@ -159,16 +152,6 @@ impl Monitoring {
                     .set(count as f64);
                 metrics::gauge!("recvault_work_oldest_seconds", "kind" => kind, "state" => state)
                     .set(age as f64 / 1000.0);
-            }
-        }
-        let waiting = transcripts::backlog(&mut self.ledger.read().await?).await?;
-        for kind in ["intelligence", "record", "real-time"] {
-            for state in ["due", "dead"] {
-                let found = waiting
-                    .iter()
-                    .find(|some| some.kind == kind && some.state == state);
-                metrics::gauge!("recvault_transcripts", "kind" => kind, "state" => state)
-                    .set(found.map_or(0, |some| some.count) as f64);
             }
         }
         let epoch = self.epochs.status().await?;

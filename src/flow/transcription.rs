@@ -1,8 +1,8 @@
 //! Transcripts that the source made find their recordings.
 //!
-//! Owns the queue: which are due, how patiently each is waited for, and what becomes of it in the
-//! end. What each kind says and how it is put together is below. Refuses to know how a transcript
-//! is sealed: [`TranscriptFiling`] is the only way in.
+//! Owns how patiently each is waited for, and what becomes of it in the end; the loop of work does
+//! the rest. What each kind says and how it is put together is below. Refuses to know how a transcript
+//! is sealed: [`TranscriptFiling::file`] is the only way in.
 //!
 //! INVARIANT: what was said is fetched only when its recording is sealed and has no better
 //! transcript; nothing that is waited for holds a word of it, except pieces of a running call,
@@ -19,10 +19,7 @@ pub(super) mod source;
 mod text;
 pub(super) mod told;
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
-
-use futures_util::{FutureExt as _, StreamExt as _};
-use tokio_util::sync::CancellationToken;
+use std::{sync::Arc, time::Duration};
 
 use self::{
     filing::{TranscriptFiling, rank::Arrived},
@@ -30,35 +27,29 @@ use self::{
 };
 use super::{
     bells::Bells,
-    clock::TrustedClock,
     error::Error,
-    liveness::{Liveness, Task},
-    patience::{Settings, backoff, jittered},
+    queue::{WorkQueue, given_back},
+    retry::{Doubt, RetryDecision, Setback, UNKNOWN_ACCOUNT},
 };
 use crate::{
     evidence::NewEntry,
     ledger::{
-        self, Ledger, Term,
-        transcripts::{self, Lease},
+        self, Ledger, Unit,
+        transcripts::{self, LeasedTranscript, TranscriptId},
         utterances,
-        work::{self, Kind},
+        work::{self, Lease, WorkKind},
     },
     model::{
-        id::{HolderId, RecordingId},
+        id::RecordingId,
         origin::Origin,
         recording::Recording,
+        time::{Clock, Timestamp},
         transcript::Transcript,
     },
     policy::{Permit, action},
     twilio::{Accounts, DeleteSource, RestError},
-    vault,
 };
 
-/// For so long a transcript belongs to who works on it. Much longer than the longest takes, so that
-/// nothing needs to say that it still goes on.
-const LEASE: Duration = Duration::from_secs(600);
-/// Transcripts worked on at once: each is mostly waiting for the source.
-const AT_ONCE: usize = 4;
 /// For so long a transcript that is not ready yet is believed to become so.
 const QUEUED: Duration = Duration::from_secs(24 * 3600);
 
@@ -75,10 +66,10 @@ struct Found {
 enum Stop {
     /// It may go well later; believed for so long.
     Wait { why: String, most: Duration },
-    /// Again then, whatever was.
+    /// Again after this pause, whatever was.
     After(Duration, String),
-    /// The source is asked again after the usual pause, for as long as it stumbles.
-    Stumbled(RestError),
+    /// The source was asked and did not answer well.
+    Rest(RestError),
     /// It needs a person.
     Dead(String),
     /// The recording is shredded: nothing of it is ever filed, and the source's copy is to go.
@@ -105,23 +96,43 @@ impl From<ledger::Error> for Stop {
 
 impl From<RestError> for Stop {
     fn from(error: RestError) -> Self {
-        match error {
-            RestError::Throttled {
-                retry_after: Some(after),
-            } => Self::After(after.max(Duration::from_secs(1)), error.to_string()),
-            passing if passing.passes() => Self::Stumbled(passing),
-            other => Self::Dead(other.to_string()),
-        }
+        Self::Rest(error)
     }
 }
 
-/// Takes up transcripts that are due.
-pub struct Transcription {
+/// What becomes of a transcript that is not filed and not tried again.
+#[derive(Debug)]
+enum Settled {
+    Shredded(RecordingId),
+    Outdone,
+    Over,
+}
+
+impl Stop {
+    /// What it means for the work, unless that is over with it.
+    fn judged(self) -> Result<Setback, Settled> {
+        Ok(match self {
+            Self::Wait { why, most } => Setback::Doubtful(Doubt {
+                names_wait: true,
+                ..Doubt::of(why, most)
+            }),
+            Self::After(pause, why) => Setback::Pause(Some(pause), why),
+            Self::Rest(error) => Setback::of_rest(&error, QUEUED),
+            Self::Dead(why) => Setback::Hopeless(why),
+            Self::Ours(error) => Setback::of_ours(&error),
+            Self::Shredded(id) => return Err(Settled::Shredded(id)),
+            Self::Outdone => return Err(Settled::Outdone),
+            Self::Over => return Err(Settled::Over),
+        })
+    }
+}
+
+/// Does the work on transcripts that are due.
+pub(in crate::flow) struct Transcription {
     ledger: Ledger,
-    clock: Arc<TrustedClock>,
-    settings: Settings,
-    liveness: Liveness,
+    clock: Clock,
     bells: Bells,
+    queue: Arc<WorkQueue>,
     source: Arc<TranscriptSource>,
     filing: Arc<TranscriptFiling>,
 }
@@ -129,140 +140,61 @@ pub struct Transcription {
 impl Transcription {
     pub(in crate::flow) fn new(
         ledger: Ledger,
-        clock: Arc<TrustedClock>,
-        settings: Settings,
-        liveness: Liveness,
+        clock: Clock,
         bells: Bells,
+        queue: Arc<WorkQueue>,
         source: Arc<TranscriptSource>,
         filing: Arc<TranscriptFiling>,
     ) -> Self {
         Self {
             ledger,
             clock,
-            settings,
-            liveness,
             bells,
+            queue,
             source,
             filing,
         }
     }
 
-    /// Files what is due until `stop`; what runs then is given `grace`.
-    pub async fn transcribe(self: Arc<Self>, stop: CancellationToken, grace: Duration) {
-        while !stop.is_cancelled() {
-            self.liveness.beat(Task::Transcripts);
-            let step = self.transcribe_some();
-            let some = tokio::select! {
-                some = step => some,
-                () = async { stop.cancelled().await; tokio::time::sleep(grace).await } => break,
-            };
-            match some {
-                Ok(some) if some > 0 => continue,
-                Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "no transcript can be leased"),
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                // The pace at which news of other processes is noticed.
-                () = tokio::time::sleep(Duration::from_secs(1)) => {}
-            }
-        }
-    }
-
-    /// Files everything that is due now; for tests and the demo, which do not wait. How many
-    /// attempts that took.
+    /// Files a transcript, or gives the work on it back with what was found out.
     ///
     /// # Errors
-    /// The ledger's.
-    pub async fn transcribe_off(&self) -> Result<usize, Error> {
-        let mut done = 0;
-        loop {
-            match self.transcribe_some().await? {
-                0 => return Ok(done),
-                some => done += some,
-            }
-        }
-    }
-
-    async fn transcribe_some(&self) -> Result<usize, Error> {
-        let leases = self.lease_transcripts().await?;
-        let count = leases.len();
-        futures_util::stream::iter(leases)
-            .for_each_concurrent(AT_ONCE, |lease| self.take_up(lease))
-            .await;
-        Ok(count)
-    }
-
-    async fn lease_transcripts(&self) -> Result<Vec<Lease>, Error> {
-        let holder = HolderId::random(&mut rand::rng());
-        let mut looking = self.ledger.read().await?;
-        // Asking costs a write; looking does not.
-        let now = looking.now().await?;
-        if !transcripts::any_due(&mut looking, now).await? {
-            return Ok(Vec::new());
-        }
-        drop(looking);
-        let limit = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
-        let leased = self
-            .ledger
-            .unit("transcription.lease_transcripts", async |mut unit| {
-                unit.without_entry("whose the work is");
-                let term = Term::begin(&mut unit, LEASE).await?;
-                let leases = transcripts::lease(&mut unit, holder, term, limit).await?;
-                Ok::<_, ledger::Error>(leases)
-            });
-        Ok(leased.await?)
-    }
-
-    async fn take_up(&self, mut lease: Lease) {
-        let kind = lease.origin.kind();
-        self.liveness.beat(Task::Transcripts);
-        let attempted = AssertUnwindSafe(self.attempt_transcript(&mut lease))
-            .catch_unwind()
-            .await;
-        let stop = match attempted {
-            Ok(Ok(())) => return,
-            Ok(Err(stop)) => stop,
-            // The lease runs out by itself, and the others go on.
-            Err(_) => {
-                return tracing::error!(
-                    kind,
-                    sid = lease.origin.sid(),
-                    "filing a transcript panicked; it is tried again later"
-                );
-            }
+    /// What kept it from being looked at; the work is to be given back.
+    pub(in crate::flow) async fn attempt(&self, lease: Lease<TranscriptId>) -> Result<(), Setback> {
+        let ours = |error: Error| Setback::of_ours(&error);
+        let found = async {
+            let mut looking = self.ledger.read().await?;
+            transcripts::leased(&mut looking, lease.clone()).await
         };
-        if matches!(
-            &stop,
-            Stop::Ours(Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_))))
-        ) {
-            return;
+        let Some(mut transcript) = found.await.map_err(|error| ours(error.into()))? else {
+            return self.queue.drop_work(&lease).await.map_err(ours);
+        };
+        let Err(stop) = self.file_leased(&mut transcript).await else {
+            return Ok(());
+        };
+        let settled = match stop.judged() {
+            Ok(setback) => {
+                self.give_back(&transcript, &setback).await;
+                return Ok(());
+            }
+            Err(settled) => settled,
+        };
+        if let Err(error) = self.settle(&transcript, settled).await {
+            self.give_back(&transcript, &Setback::of_ours(&error)).await;
         }
-        if !matches!(stop, Stop::Over | Stop::Outdone) {
-            tracing::info!(kind, sid = lease.origin.sid(), attempt = lease.attempts, %stop, "a transcript was not filed");
-        }
-        if let Err(error) = self.give_back(&lease, stop).await {
-            // The lease runs out by itself.
-            tracing::warn!(kind, sid = lease.origin.sid(), %error, "a transcript cannot be given back");
-        }
+        Ok(())
     }
 
-    async fn attempt_transcript(&self, lease: &mut Lease) -> Result<(), Stop> {
+    async fn file_leased(&self, lease: &mut LeasedTranscript) -> Result<(), Stop> {
         let accounts = self.source.twilio.accounts();
-        let Some(account) = accounts.get(&lease.account) else {
-            if matches!(lease.origin, Origin::Look(_)) {
-                return Err(Stop::Over);
-            }
-            return Err(Stop::Dead(
-                "the account is not in `twilio.accounts`: add it and run `recvault retry`"
-                    .to_owned(),
-            ));
-        };
+        let account = accounts
+            .get(lease.account())
+            .ok_or_else(|| Stop::Dead(UNKNOWN_ACCOUNT.to_owned()))?;
         let Found {
             recording,
             transcript,
             pieces,
-        } = match lease.origin.clone() {
+        } = match lease.origin().clone() {
             Origin::Intelligence(sid) => {
                 self.source
                     .of_intelligence(lease, &accounts, account, &sid)
@@ -278,7 +210,6 @@ impl Transcription {
                     .of_real_time(lease, &accounts, account, &sid)
                     .await?
             }
-            Origin::Look(sid) => return Err(self.source.look(lease, account, &sid).await),
         };
         let arrived = Arrived {
             lease,
@@ -306,115 +237,99 @@ impl Transcription {
         }
     }
 
-    /// What the queue knows of an attempt that filed nothing.
-    async fn give_back(&self, lease: &Lease, stop: Stop) -> Result<(), Error> {
-        let pause = jittered(backoff(lease.attempts, self.settings.max_backoff_s));
-        let waited = self.clock.now().since(lease.told_at);
-        let is_late = match &stop {
-            Stop::Wait { most, .. } => waited >= *most,
-            Stop::Stumbled(_) => waited >= QUEUED,
-            _ => false,
-        };
-        // What waited too long is given up with its words, which nobody has elsewhere: by a clock
-        // that is believed only.
-        let is_given_up = is_late && self.clock.believed().await.is_ok();
-        let stop = match stop {
-            Stop::Wait { why, .. } if !is_given_up => Stop::After(pause, why),
-            Stop::Wait { why, most } => Stop::Dead(format!(
-                "{why}; it was waited for {} h",
-                most.as_secs() / 3600
-            )),
-            Stop::Stumbled(error) if !is_given_up => Stop::After(pause, error.to_string()),
-            Stop::Stumbled(error) => Stop::Dead(error.to_string()),
-            Stop::Ours(error) => Stop::After(pause, error.to_string()),
-            other => other,
-        };
-        let given = self
-            .ledger
-            .unit("transcription.give_back", async |mut unit| {
-                let now = self.clock.now();
-                if !matches!(stop, Stop::Dead(_)) {
-                    unit.without_entry("a transcript that is put off or passed over is no act");
+    /// What the ledger knows of a transcript that is not filed, and not tried again.
+    async fn settle(&self, ours: &LeasedTranscript, settled: Settled) -> Result<(), Error> {
+        let name = "transcription.settle";
+        let done = self.ledger.unit(name, async |mut unit| {
+            unit.without_entry("a transcript that is passed over is no act");
+            let now = self.clock.now();
+            match settled {
+                Settled::Over => transcripts::remove(&mut unit, ours).await?,
+                Settled::Outdone | Settled::Shredded(_) => {
+                    transcripts::pass(&mut unit, ours).await?;
                 }
-                match &stop {
-                    Stop::After(pause, why) => {
-                        transcripts::postpone(&mut unit, lease, now.after(*pause), why).await?
-                    }
-                    Stop::Dead(why) => {
-                        transcripts::bury(&mut unit, lease, why).await?;
-                        unit.count("recvault_transcripts_dead_total", 1);
-                        self.drop_pieces(&mut unit, lease).await?;
-                        let id = lease
-                            .source
-                            .as_ref()
-                            .map(|source| self.source.recording_of(lease, source));
-                        unit.audit(NewEntry::transcript_dead(
-                            now,
-                            &lease.origin,
-                            lease.attempts,
-                            id,
-                        ));
-                    }
-                    Stop::Outdone => {
-                        transcripts::pass(&mut unit, lease).await?;
-                        self.drop_pieces(&mut unit, lease).await?;
-                        // Nobody needs it any more, here or there.
-                        let at_once = self
-                            .source
-                            .twilio
-                            .accounts()
-                            .get(&lease.account)
-                            .is_some_and(|account| {
-                                account.delete_source() == DeleteSource::AfterSealing
-                            });
-                        if let Some(source) = lease.source.as_ref().filter(|_| at_once) {
-                            work::enqueue(
-                                &mut unit,
-                                Kind::Erase,
-                                &[self.source.recording_of(lease, source)],
-                                now,
-                            )
-                            .await?;
-                        }
-                    }
-                    Stop::Shredded(id) => {
-                        transcripts::pass(&mut unit, lease).await?;
-                        self.drop_pieces(&mut unit, lease).await?;
-                        work::begin_anew(&mut unit, Kind::Erase, &[*id], now).await?;
-                    }
-                    Stop::Over | Stop::Wait { .. } | Stop::Stumbled(_) | Stop::Ours(_) => {
-                        transcripts::remove(&mut unit, lease).await?;
-                        self.drop_pieces(&mut unit, lease).await?;
-                    }
+            }
+            self.drop_pieces(&mut unit, ours).await?;
+            match settled {
+                Settled::Outdone => self.erase_outdone(&mut unit, ours, now).await,
+                Settled::Shredded(id) => {
+                    work::begin_anew(&mut unit, WorkKind::DeleteAtSource, &[id], now).await
                 }
-                Ok::<_, ledger::Error>(())
-            });
-        given.await?;
-        if let Stop::Shredded(_) = stop {
+                Settled::Over => Ok(()),
+            }
+        });
+        done.await?;
+        if let Settled::Shredded(_) = settled {
             self.bells.work.notify_one();
         }
         Ok(())
     }
 
-    /// What was said and will not be filed is deleted.
-    async fn drop_pieces(&self, tx: &mut ledger::Tx, lease: &Lease) -> Result<(), ledger::Error> {
-        if let Origin::RealTime(transcription) = &lease.origin {
-            utterances::remove(tx, &lease.account, transcription).await?;
+    /// Nobody needs a transcript any more that its recording has a better one than, here or there.
+    async fn erase_outdone(
+        &self,
+        unit: &mut Unit,
+        ours: &LeasedTranscript,
+        now: Timestamp,
+    ) -> Result<(), ledger::Error> {
+        let accounts = self.source.twilio.accounts();
+        let at_once = accounts
+            .get(ours.account())
+            .is_some_and(|account| account.delete_source() == DeleteSource::AfterSealing);
+        match ours.source.as_ref().filter(|_| at_once) {
+            Some(source) => {
+                let ids = [self.source.recording_of(ours, source)];
+                work::enqueue(unit, WorkKind::DeleteAtSource, &ids, now).await
+            }
+            None => Ok(()),
         }
+    }
+
+    /// Gives the work on a transcript back, with what was found out about it.
+    async fn give_back(&self, ours: &LeasedTranscript, setback: &Setback) {
+        let (decision, why) = self.queue.decided(&ours.lease, setback).await;
+        let now = self.clock.now();
+        let name = "transcription.put_back";
+        let put_back = self.ledger.unit(name, async |mut unit| match decision {
+            RetryDecision::Lost => Ok(()),
+            RetryDecision::Again { after } => {
+                unit.without_entry("work that is put off is no act");
+                transcripts::postpone(&mut unit, ours, now.after(after), &why).await
+            }
+            RetryDecision::Bury => self.bury(&mut unit, ours, &why, now).await,
+        });
+        given_back(&ours.lease, put_back.await);
+    }
+
+    /// Gives a transcript up, with every word of it.
+    async fn bury(
+        &self,
+        unit: &mut Unit,
+        ours: &LeasedTranscript,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<(), ledger::Error> {
+        transcripts::bury(unit, ours, why).await?;
+        unit.count("recvault_transcripts_dead_total", 1);
+        self.drop_pieces(unit, ours).await?;
+        let source = ours.source.as_ref();
+        let id = source.map(|source| self.source.recording_of(ours, source));
+        let attempts = ours.lease.attempts;
+        let entry = NewEntry::transcript_dead(now, ours.origin(), attempts, id);
+        unit.audit(entry);
         Ok(())
     }
-}
 
-impl std::fmt::Display for Stop {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Wait { why, .. } | Self::After(_, why) | Self::Dead(why) => f.write_str(why),
-            Self::Stumbled(error) => error.fmt(f),
-            Self::Shredded(id) => write!(f, "its recording {id} is shredded"),
-            Self::Outdone => f.write_str("its recording has a better one"),
-            Self::Over => f.write_str("there is nothing in it"),
-            Self::Ours(error) => error.fmt(f),
+    /// What was said and will not be filed is deleted.
+    async fn drop_pieces(
+        &self,
+        tx: &mut ledger::Tx,
+        ours: &LeasedTranscript,
+    ) -> Result<(), ledger::Error> {
+        if let Origin::RealTime(transcription) = ours.origin() {
+            utterances::remove(tx, ours.account(), transcription).await?;
         }
+        Ok(())
     }
 }
 

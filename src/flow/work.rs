@@ -1,39 +1,40 @@
-//! The lease loop: takes due work, does it, and decides when to try again what could not be done.
+//! The loop of work: does what is due in lanes, and gives back what was not done.
 //!
-//! Owns pace and patience. Refuses to know what the work is about.
+//! Owns the lanes, their places and the leases while work is done. When something is tried again is
+//! judged in `retry.rs`. Refuses to know what the work is about: each kind has its performer.
+//!
+//! INVARIANTS
+//! - Each kind of work belongs to one lane at most, and each lane has places of its own: nobody
+//!   stands in the line of another lane.
+//! - Whatever is done is done under a lease that is kept while it runs. When the lease is lost, what
+//!   runs is dropped.
+//! - A panic costs one attempt of one piece of work.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+mod lane;
 
-use futures_util::FutureExt as _;
+use std::{panic::AssertUnwindSafe, str::FromStr, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use self::lane::Lane;
 use super::{
     bells::Bells,
     erase::SourceDeletion,
-    erasure::shredding::Shredding,
+    erasure::{revocation::Revocations, shredding::Shredding},
     error::Error,
-    ingest::{
-        failure::FetchFailure,
-        fetching::{Fetched, Fetching},
-    },
+    ingest::fetching::{Fetched, Fetching},
     liveness::{Liveness, Task},
-    patience::{Settings, Verdict, backoff, drop_work, jittered},
-    transcription::Transcription,
+    patience::Settings,
+    queue::WorkQueue,
+    retry::{AsSetback as _, Setback},
+    transcription::{Transcription, source::TranscriptSource},
 };
 use crate::{
-    evidence::NewEntry,
-    ledger::{
-        self, Ledger, Term, transcripts,
-        work::{self, Kind, Lease},
-    },
-    model::{id::HolderId, time::Clock},
-    twilio::{FetchError, RestError},
-    vault,
+    ledger::work::{Lease, WorkKind},
+    model::id::RecordingId,
 };
-
-/// No lease and no pause is longer than this, unless the settings say so.
-const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Who does the work of each kind.
 pub(super) struct Performers {
@@ -44,34 +45,35 @@ pub(super) struct Performers {
     /// What is removed after a shred.
     pub(super) shredding: Arc<Shredding>,
     /// What was said.
-    pub(super) transcription: Arc<Transcription>,
+    pub(super) transcription: Transcription,
+    /// What was said and nobody told of.
+    pub(super) transcript_source: Arc<TranscriptSource>,
+    /// What somebody takes back.
+    pub(super) revocations: Arc<Revocations>,
 }
 
 /// Takes due work and has it done.
 pub struct Worker {
-    ledger: Ledger,
-    clock: Clock,
     settings: Settings,
     liveness: Liveness,
     bells: Bells,
+    queue: Arc<WorkQueue>,
     performers: Performers,
 }
 
 impl Worker {
     pub(in crate::flow) fn new(
-        ledger: Ledger,
-        clock: Clock,
         settings: Settings,
         liveness: Liveness,
         bells: Bells,
+        queue: Arc<WorkQueue>,
         performers: Performers,
     ) -> Self {
         Self {
-            ledger,
-            clock,
             settings,
             liveness,
             bells,
+            queue,
             performers,
         }
     }
@@ -79,51 +81,35 @@ impl Worker {
     /// Runs the loop until `stop`; then takes no new work and lets running work end or, after
     /// `grace`, gives it back.
     pub async fn work(self: Arc<Self>, stop: CancellationToken, grace: Duration) {
-        let slots = Arc::new(Semaphore::new(
-            self.settings.concurrency.clamp(1, 256).into(),
-        ));
-        // Work at the source waits for requests that are rationed. It has places of its own, so
-        // that neither it nor a fetch stands in the other's line.
-        let erasers = Arc::new(Semaphore::new(
-            (usize::from(self.settings.concurrency) / 4).clamp(1, 64),
-        ));
+        let lanes =
+            Lane::ALL.map(|lane| (lane, Arc::new(Semaphore::new(lane.places(&self.settings)))));
         let mut running = JoinSet::new();
         while !stop.is_cancelled() {
             self.liveness.beat(Task::Work);
-            let free = slots.available_permits();
-            let free_erasers = erasers.available_permits();
-            let leases = match free + free_erasers {
-                0 => Vec::new(),
-                _ => self
-                    .lease(free, free_erasers)
-                    .await
-                    .unwrap_or_else(|error| {
-                        tracing::warn!(%error, "no work can be leased");
-                        Vec::new()
-                    }),
-            };
-            let got_all = !leases.is_empty() && leases.len() == free + free_erasers;
-            for lease in leases {
-                let places = if lease.kind == Kind::Erase {
-                    &erasers
-                } else {
-                    &slots
-                };
-                let slot = Arc::clone(places).try_acquire_owned().ok();
-                let worker = Arc::clone(&self);
-                running.spawn(async move {
-                    worker.perform(lease).await;
-                    drop(slot);
+            for (lane, places) in &lanes {
+                let leased = self
+                    .queue
+                    .lease(lane.kinds(), places.available_permits())
+                    .await;
+                let leases = leased.unwrap_or_else(|error| {
+                    tracing::warn!(?lane, %error, "no work can be leased");
+                    Vec::new()
                 });
-            }
-            if got_all {
-                tokio::task::yield_now().await;
+                for lease in leases {
+                    let place = Arc::clone(places).try_acquire_owned().ok();
+                    let worker = Arc::clone(&self);
+                    let stop = stop.clone();
+                    running.spawn(async move {
+                        worker.perform_until(lease, &stop).await;
+                        drop(place);
+                    });
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                // A free slot, new work, or the pace at which work of other processes is noticed.
+                // A free place, new work, or the pace at which work of other processes is noticed.
                 Some(_) = running.join_next(), if !running.is_empty() => while running.try_join_next().is_some() {},
-                () = self.bells.work.notified(), if slots.available_permits() + erasers.available_permits() > 0 => {}
+                () = self.bells.work.notified(), if lanes.iter().any(|(_, places)| places.available_permits() > 0) => {}
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
             }
         }
@@ -136,23 +122,23 @@ impl Worker {
 
     /// Does all work that is due now, one piece after another, and returns how many pieces; for
     /// tests and the demo, which do not wait. Transcripts that are due are filed as well, and not
-    /// counted.
+    /// counted; revocations are left to [`Revocations::continue_all`].
     ///
     /// # Errors
     /// The ledger's.
     pub async fn work_off(&self) -> Result<usize, Error> {
         let mut done = 0;
         loop {
-            // One at a time, in the order of kinds: what is asked for by the first may change the
+            // One at a time, in the order of lanes: what is asked for by the first may change the
             // second.
-            let mut leases = self.lease(1, 0).await?;
+            let mut leases = self.queue.lease(Lane::Media.kinds(), 1).await?;
             if leases.is_empty() {
-                leases = self.lease(0, 1).await?;
+                leases = self.queue.lease(Lane::Source.kinds(), 1).await?;
             }
             if leases.is_empty() {
                 // One that came before its recording may have enqueued its fetch, and the shred of
                 // a recording is found out by one.
-                if self.performers.transcription.transcribe_off().await? > 0 {
+                if self.transcribe_off().await? > 0 {
                     continue;
                 }
                 return Ok(done);
@@ -164,210 +150,105 @@ impl Worker {
         }
     }
 
-    async fn lease(&self, limit: usize, erasures: usize) -> Result<Vec<Lease>, Error> {
-        let holder = HolderId::random(&mut rand::rng());
-        let [limit, erasures] =
-            [limit, erasures].map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
-        let mut looking = self.ledger.read().await?;
-        // Asking costs a write; looking does not.
-        let now = looking.now().await?;
-        if !work::any_due(&mut looking, now).await? {
-            return Ok(Vec::new());
-        }
-        drop(looking);
-        let leased = self.ledger.unit("work.lease", async |mut unit| {
-            unit.without_entry("whose the work is");
-            let term = Term::begin(&mut unit, self.settings.lease_length()).await?;
-            let mut leases = Vec::new();
-            if limit > 0 {
-                leases = work::lease(&mut unit, holder, term, limit).await?;
-            }
-            if erasures > 0 {
-                leases.extend(work::lease_erasures(&mut unit, holder, term, erasures).await?);
-            }
-            Ok::<_, ledger::Error>(leases)
-        });
-        Ok(leased.await?)
-    }
-
-    /// Makes due what a clock that was ahead, and is not any more, has put off for longer than
-    /// anything honest lasts.
+    /// Files everything that is due now; for tests and the demo, which do not wait. How many
+    /// attempts that took.
     ///
     /// # Errors
     /// The ledger's.
-    pub(super) async fn free_strays(&self) -> Result<(), Error> {
-        let longest = self
-            .settings
-            .lease_length()
-            .max(LONGEST)
-            .max(Duration::from_secs(self.settings.max_backoff_s.into()));
-        let freed = self.ledger.unit("work.free_strays", async |mut unit| {
-            unit.without_entry("when work is due");
-            let term = Term::begin(&mut unit, longest).await?;
-            let freed = work::free_strays(&mut unit, term).await?
-                + transcripts::free_strays(&mut unit, term).await?;
-            Ok::<_, ledger::Error>(freed)
-        });
-        let freed = freed.await?;
-        if freed > 0 {
-            tracing::warn!(
-                freed,
-                "a clock that was ahead had put work off; it is due now"
-            );
-        }
-        Ok(())
-    }
-
-    async fn perform(&self, lease: Lease) {
-        // A panic costs this piece of work only: it is tried again like any other that failed, and
-        // the loop and its place go on.
-        let attempt = AssertUnwindSafe(self.attempt(&lease)).catch_unwind();
-        let outcome = tokio::select! {
-            outcome = attempt => outcome.unwrap_or_else(|_| Err((Verdict::Later, "it panicked; the log says where".to_owned()))),
-            () = self.keep(&lease) => Err((Verdict::NotOurs, "the lease was lost".to_owned())),
-        };
-        let Err((verdict, why)) = outcome else { return };
-        tracing::warn!(recording = %lease.recording, kind = lease.kind.as_str(), attempt = lease.attempts, ?verdict, why, "work was not done");
-        if let Err(error) = self.put_back(&lease, verdict, &why).await {
-            // The lease runs out by itself.
-            tracing::warn!(recording = %lease.recording, %error, "work cannot be given back");
-        }
-    }
-
-    /// Extends the lease again and again; returns when it is lost.
-    async fn keep(&self, lease: &Lease) {
-        let third = self.settings.lease_length() / 3;
+    pub async fn transcribe_off(&self) -> Result<usize, Error> {
+        let mut done = 0;
         loop {
-            tokio::time::sleep(third).await;
-            let extended = self.ledger.unit("work.keep", async |mut unit| {
-                unit.without_entry("whose the work is");
-                let term = Term::begin(&mut unit, self.settings.lease_length()).await?;
-                work::extend(&mut unit, lease, term).await
-            });
-            if let Err(ledger::Error::Stale(_)) = extended.await {
-                return;
+            let lane = Lane::Transcripts;
+            let places = lane.places(&self.settings);
+            let leases = self.queue.lease(lane.kinds(), places).await?;
+            if leases.is_empty() {
+                return Ok(done);
             }
+            done += leases.len();
+            let attempts = leases.into_iter().map(|lease| self.perform(lease));
+            futures_util::future::join_all(attempts).await;
         }
     }
 
-    async fn attempt(&self, lease: &Lease) -> Result<(), (Verdict, String)> {
-        match lease.kind {
-            Kind::Fetch => match self.performers.fetching.fetch(lease).await {
-                Ok(Fetched::Sealed | Fetched::LetGo) => Ok(()),
-                Ok(Fetched::Nothing) => drop_work(&self.ledger, lease)
-                    .await
-                    .map_err(|error| (Verdict::Later, error.to_string())),
-                Err(failure) => Err(self.judge(lease, failure)),
-            },
-            Kind::Remove => self
-                .performers
-                .shredding
-                .remove(lease)
-                .await
-                .map_err(|error| match error {
-                    Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_))) => {
-                        (Verdict::NotOurs, error.to_string())
-                    }
-                    // Never set aside: a shred whose bytes are not removed is retried until they are.
-                    other => (Verdict::Later, other.to_string()),
-                }),
-            Kind::Erase => self.performers.deletion.erase(lease).await,
+    /// As [`Self::perform`]; a revocation, which may take for hours and goes on from any page, is
+    /// left at once when the service stops.
+    async fn perform_until(&self, lease: Lease<String>, stop: &CancellationToken) {
+        let is_left = lease.kind == WorkKind::Revocation;
+        tokio::select! {
+            () = stop.cancelled(), if is_left => {}
+            () = self.perform(lease) => {}
         }
     }
 
-    fn judge(&self, lease: &Lease, failure: FetchFailure) -> (Verdict, String) {
-        let settings = &self.settings;
-        let waited = self.clock.now().since(lease.enqueued_at);
-        match failure {
-            FetchFailure::UnknownAccount => (
-                Verdict::Dead,
-                "the account is not in `twilio.accounts`: add it and run `recvault retry`"
-                    .to_owned(),
-            ),
-            FetchFailure::Source(error) => {
-                let verdict = match &error {
-                    FetchError::NotYet | FetchError::NotYetElsewhere { .. }
-                        if waited < Duration::from_secs(settings.not_yet_s.into()) =>
-                    {
-                        Verdict::After(jittered(backoff(
-                            lease.attempts.min(6),
-                            settings.max_backoff_s,
-                        )))
-                    }
-                    FetchError::Throttled { retry_after } => Verdict::After(
-                        retry_after
-                            .unwrap_or_else(|| {
-                                jittered(backoff(lease.attempts, settings.max_backoff_s))
-                            })
-                            .max(Duration::from_secs(1)),
-                    ),
-                    FetchError::NotYet
-                    | FetchError::NotYetElsewhere { .. }
-                    | FetchError::Refused { .. } => Verdict::Dead,
-                    FetchError::Transient { .. } => patience(lease, waited, settings),
-                };
-                (verdict, error.to_string())
-            }
-            FetchFailure::Parties(error) => (
-                match error {
-                    RestError::Throttled {
-                        retry_after: Some(pause),
-                    } => Verdict::After(pause.max(Duration::from_secs(1))),
-                    _ => Verdict::Later,
-                },
-                format!("who took part cannot be looked up now: {error}"),
-            ),
-            FetchFailure::Ours(Error::Vault(vault::Error::Ledger(
-                error @ ledger::Error::Stale(_),
-            ))) => (Verdict::NotOurs, error.to_string()),
-            // Our own trouble, a full disk or a database that is away, is no reason to give a
-            // recording up.
-            FetchFailure::Ours(error) => (
-                Verdict::After(jittered(backoff(lease.attempts, settings.max_backoff_s))),
-                error.to_string(),
-            ),
-        }
-    }
-
-    async fn put_back(&self, lease: &Lease, verdict: Verdict, why: &str) -> Result<(), Error> {
-        let now = self.clock.now();
-        let pause = match verdict {
-            Verdict::NotOurs => return Ok(()),
-            Verdict::Later => Some(jittered(backoff(
-                lease.attempts,
-                self.settings.max_backoff_s,
-            ))),
-            Verdict::After(pause) => Some(pause),
-            Verdict::Dead => None,
+    /// Does a piece of work, or gives it back.
+    async fn perform(&self, lease: Lease<String>) {
+        let lease = &lease;
+        let outcome = tokio::select! {
+            outcome = caught(self.attempt(lease)) => outcome,
+            () = self.queue.keep(lease) => Err(Setback::Lost("the lease was lost".to_owned())),
         };
-        let put_back = self.ledger.unit("work.put_back", async |mut unit| {
-            if let Some(pause) = pause {
-                unit.without_entry("work that is put off is no act");
-                work::postpone(&mut unit, lease, now.after(pause), why).await?;
-            } else {
-                work::bury(&mut unit, lease, why).await?;
-                unit.audit(NewEntry::work_dead(
-                    now,
-                    lease.kind.as_str(),
-                    lease.attempts,
-                    lease.recording,
-                ));
-                unit.count("recvault_work_dead_total", 1);
+        if let Err(setback) = outcome {
+            self.queue.give_back(lease, &setback).await;
+        }
+    }
+
+    /// Each kind's performer on the heap: together they would be too much for a stack.
+    fn attempt<'a>(&'a self, lease: &'a Lease<String>) -> BoxFuture<'a, Result<(), Setback>> {
+        let performers = &self.performers;
+        match lease.kind {
+            WorkKind::FetchMedia => Box::pin(async move { self.fetch(&typed(lease)?).await }),
+            WorkKind::DeleteCiphertext => Box::pin(async move {
+                let removed = performers.shredding.remove(&typed(lease)?).await;
+                removed.map_err(|error| Setback::of_ours(&error))
+            }),
+            WorkKind::DeleteAtSource => {
+                Box::pin(async move { performers.deletion.erase(&typed(lease)?).await })
             }
-            Ok::<_, ledger::Error>(())
-        });
-        Ok(put_back.await?)
+            WorkKind::FetchTranscript => {
+                Box::pin(async move { performers.transcription.attempt(typed(lease)?).await })
+            }
+            WorkKind::PollTranscripts => {
+                Box::pin(async move { performers.transcript_source.poll(&typed(lease)?).await })
+            }
+            WorkKind::Revocation => {
+                Box::pin(async move { performers.revocations.attempt(&typed(lease)?).await })
+            }
+            WorkKind::Comparison | WorkKind::EpochTurn => Box::pin(async {
+                let why = "no lane has it".to_owned();
+                Err(Setback::Lost(why))
+            }),
+        }
+    }
+
+    async fn fetch(&self, lease: &Lease<RecordingId>) -> Result<(), Setback> {
+        match self.performers.fetching.fetch(lease).await {
+            Ok(Fetched::Sealed | Fetched::LetGo) => Ok(()),
+            Ok(Fetched::Nothing) => {
+                let dropped = self.queue.drop_work(lease).await;
+                dropped.map_err(|error| Setback::of_ours(&error))
+            }
+            Err(failure) => Err(failure.into_setback(&self.settings)),
+        }
     }
 }
 
-/// Work is given up only when both attempts and time are used up, so that neither a burst of quick
-/// failures nor one long wait is enough.
-fn patience(lease: &Lease, waited: Duration, settings: &Settings) -> Verdict {
-    let is_used_up = lease.attempts >= settings.attempts.into()
-        && waited >= Duration::from_secs(settings.not_yet_s.into());
-    if is_used_up {
-        Verdict::Dead
-    } else {
-        Verdict::Later
-    }
+/// A panic costs this attempt only: the work is tried again like any other that failed, and the
+/// loop and its place go on.
+async fn caught(attempt: impl Future<Output = Result<(), Setback>>) -> Result<(), Setback> {
+    let caught = AssertUnwindSafe(attempt).catch_unwind().await;
+    caught.unwrap_or_else(|_| {
+        Err(Setback::Passing(
+            "it panicked; the log says where".to_owned(),
+        ))
+    })
 }
+
+/// What the lease is about; a row that says nothing that can be read waits for somebody.
+fn typed<K: FromStr>(lease: &Lease<String>) -> Result<Lease<K>, Setback> {
+    lease
+        .parsed()
+        .map_err(|error| Setback::Stuck(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use super::{
     error::Error,
     open::Ledger,
     tx::Arg,
-    work::{self, Kind},
+    work::{self, WorkKind},
 };
 use crate::{
     evidence::NewEntry,
@@ -116,10 +116,10 @@ const REFUSED: &str = "/* accept.refused */
 SELECT recordings.id FROM json_each($1) AS announced JOIN recordings ON recordings.id = announced.key WHERE recordings.state = 'shredded'";
 
 const ENQUEUE: &str = "/* accept.enqueue */
-INSERT INTO work (kind, recording_id, state, due_at, attempts, enqueued_at)
+INSERT INTO work (kind, subject, state, due_at, attempts, enqueued_at)
 SELECT 'fetch', value->>'id', 'due', $2, 0, $2 FROM json_each($1) AS announced
 WHERE value->>'rank' = '2' AND EXISTS (SELECT 1 FROM recordings WHERE id = value->>'id' AND state = 'announced')
-ON CONFLICT (kind, recording_id) DO NOTHING";
+ON CONFLICT (kind, subject) DO NOTHING";
 
 /// The way in: clones share one queue.
 #[derive(Clone)]
@@ -217,7 +217,7 @@ impl Committer {
                 if !refused.is_empty() {
                     // What the source still tells of may still be there, or can be deleted only now
                     // that it is complete.
-                    work::begin_anew(&mut unit, Kind::Erase, &refused, now).await?;
+                    work::begin_anew(&mut unit, WorkKind::DeleteAtSource, &refused, now).await?;
                     unit.audit_all(
                         refused
                             .iter()

@@ -1,4 +1,5 @@
-//! Epochs of the root key, and who turns from one to the next.
+//! Epochs of the root key, and who turns from one to the next: whoever leases the work of the kind
+//! [`WorkKind::EpochTurn`].
 
 use std::fmt;
 
@@ -8,8 +9,12 @@ use super::{
     news::{self, Word},
     row::Row,
     tx::{Arg, Tx},
+    work::{self, Lease, WorkKind},
 };
-use crate::model::{id::HolderId, time::Timestamp};
+use crate::model::{
+    id::{HolderId, VaultId},
+    time::Timestamp,
+};
 
 /// The life of one root key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,8 +169,8 @@ pub struct Holding {
     pub until: Timestamp,
     /// How many seconds that is from now, by the same.
     pub left_s: u64,
-    /// How often the turn was taken by then.
-    pub fence: i64,
+    /// The fencing token of its lease, which grows with each taking.
+    pub fencing_token: i64,
 }
 
 impl fmt::Display for Holding {
@@ -180,11 +185,11 @@ impl fmt::Display for Holding {
 
 /// Who has the turn, whether or not their lease has run out.
 pub async fn turning(tx: &mut Tx) -> Result<Option<Holding>, Error> {
-    const SQL: &str = "/* epochs.turning */ SELECT holder, until, fence FROM turner WHERE one = 1 AND holder IS NOT NULL";
+    const SQL: &str = "/* epochs.turning */ SELECT holder, due_at, token FROM work WHERE kind = 'epoch-turn' AND holder IS NOT NULL";
     let Some(row) = tx.fetch_first(SQL, &[]).await? else {
         return Ok(None);
     };
-    let until = row.time("until")?;
+    let until = row.time("due_at")?;
     // Rounded up: who waits for so long has waited long enough.
     let left_s = until
         .since(tx.now().await?)
@@ -196,60 +201,30 @@ pub async fn turning(tx: &mut Tx) -> Result<Option<Holding>, Error> {
         holder: row.text("holder")?,
         until,
         left_s,
-        fence: row.int("fence")?,
+        fencing_token: row.int("token")?,
     }))
 }
 
-/// Takes the turn for a term: the number of this taking, with which every unit of it keeps the
-/// turn. `None` while somebody else has it.
-pub async fn take_turn(tx: &mut Tx, holder: HolderId, term: Term) -> Result<Option<i64>, Error> {
-    const SQL: &str = "/* epochs.take_turn */
-        UPDATE turner SET holder = $1, until = $3, fence = fence + 1
-        WHERE one = 1 AND (until < $2 OR until > $4 OR holder = $1) RETURNING fence";
-    let args = [
-        Arg::Text(&holder.to_string()),
-        time(term.now),
-        time(term.until),
-        time(term.beyond),
-    ];
-    tx.fetch_first(SQL, &args)
-        .await?
-        .map(|row| row.int("fence"))
-        .transpose()
+/// Takes the turn of a vault for a term; `None` while somebody else has it. Every unit of the turn
+/// keeps the lease, and the last one ends it.
+pub async fn take_turn(
+    tx: &mut Tx,
+    vault: VaultId,
+    holder: HolderId,
+    term: Term,
+) -> Result<Option<Lease<VaultId>>, Error> {
+    work::claim(tx, WorkKind::EpochTurn, &vault, holder, term).await
 }
 
 /// Takes the turn away from whoever has it, and gives it to nobody: what they do from now on does
 /// not count. Whose it was.
 pub async fn release_turn(tx: &mut Tx) -> Result<Option<Holding>, Error> {
-    const SQL: &str = "/* epochs.release_turn */ UPDATE turner SET holder = NULL, until = 0, fence = fence + 1 WHERE one = 1";
+    const SQL: &str = "/* epochs.release_turn */ DELETE FROM work WHERE kind = 'epoch-turn'";
     let holding = turning(tx).await?;
     if holding.is_some() {
         tx.execute(SQL, &[]).await?;
     }
     Ok(holding)
-}
-
-/// Keeps the turn for a term; in the same unit as what the turner does.
-///
-/// # Errors
-/// [`Error::Stale`] if somebody else has it by now: then nothing of the unit may stand.
-pub async fn keep_turn(tx: &mut Tx, holder: HolderId, fence: i64, term: Term) -> Result<(), Error> {
-    const SQL: &str = "/* epochs.keep_turn */ UPDATE turner SET until = $2 WHERE one = 1 AND holder = $1 AND fence = $3";
-    let args = [
-        Arg::Text(&holder.to_string()),
-        time(term.until),
-        Arg::Int(fence),
-    ];
-    tx.execute_one(SQL, &args, "another process turns the epoch")
-        .await
-}
-
-/// Lets others turn.
-pub async fn leave_turn(tx: &mut Tx, holder: HolderId) -> Result<(), Error> {
-    const SQL: &str = "/* epochs.leave_turn */ UPDATE turner SET holder = NULL, until = 0 WHERE one = 1 AND holder = $1";
-    tx.execute(SQL, &[Arg::Text(&holder.to_string())])
-        .await
-        .map(|_| ())
 }
 
 /// Gives the next epoch number: above the present one, above `known`, and above every number that
@@ -315,10 +290,6 @@ fn epoch(row: &Row) -> Result<EpochRow, Error> {
         previous_destroyed_at: row.maybe_time("previous_destroyed_at")?,
         finished_at: row.maybe_time("finished_at")?,
     })
-}
-
-fn time(at: Timestamp) -> Arg<'static> {
-    Arg::Int(at.as_millis())
 }
 
 fn int(epoch: u64) -> Arg<'static> {

@@ -39,6 +39,17 @@ impl Term {
         self.until
     }
 
+    /// The same term, with leases believed that are as long as this: who looks at the leases of
+    /// others does not know how long they were meant to be.
+    #[must_use]
+    pub fn believing(self, longest: Duration) -> Self {
+        let beyond = self.now.after(longest).after(longest).after(FORGIVEN);
+        Self {
+            beyond: beyond.max(self.beyond),
+            ..self
+        }
+    }
+
     fn from(now: Timestamp, length: Duration) -> Self {
         let until = now.after(length);
         Self {

@@ -1,14 +1,15 @@
 //! Comparisons with the source: whose turn it is, when each account was compared, and what came of
 //! it.
 //!
-//! A turn is a lease. Who loses it stops at its next page; that two compare at once changes
-//! nothing, so a person who asks takes the turn over.
+//! A turn is a lease on work of the kind [`WorkKind::Comparison`]. Who loses it stops at its next
+//! page; that two compare at once changes nothing, so a person who asks takes the turn over.
 
 use super::{
     error::Error,
     lease::Term,
     row::Row,
     tx::{Arg, Tx},
+    work::{self, Lease, WorkKind},
 };
 use crate::model::{id::HolderId, sid::AccountSid, time::Timestamp};
 
@@ -28,28 +29,32 @@ pub struct ReconciliationRow {
 }
 
 /// Takes the turn for an account for a term, if nobody has it and the last comparison began before
-/// `unless_since`. Whether it is taken.
+/// `unless_since`.
 pub async fn take(
     tx: &mut Tx,
     account: &AccountSid,
     holder: HolderId,
     term: Term,
     unless_since: Timestamp,
-) -> Result<bool, Error> {
+) -> Result<Option<Lease<AccountSid>>, Error> {
     const SQL: &str = "/* reconciliations.take */
-        INSERT INTO reconciliations (account, holder, until, tried_at) VALUES ($1, $2, $4, $3)
-        ON CONFLICT (account) DO UPDATE SET holder = excluded.holder, until = excluded.until, tried_at = excluded.tried_at
-        WHERE (reconciliations.until <= $3 OR reconciliations.until > $6)
-          AND (reconciliations.tried_at < $5 OR reconciliations.tried_at > $6)";
+        INSERT INTO reconciliations (account, tried_at) VALUES ($1, $2)
+        ON CONFLICT (account) DO UPDATE SET tried_at = excluded.tried_at
+        WHERE reconciliations.tried_at < $3 OR reconciliations.tried_at > $4";
+    let Some(lease) = work::claim(tx, WorkKind::Comparison, account, holder, term).await? else {
+        return Ok(None);
+    };
     let args = [
         Arg::Text(account.as_str()),
-        Arg::Text(&holder.to_string()),
         Arg::Int(term.now.as_millis()),
-        Arg::Int(term.until.as_millis()),
         Arg::Int(unless_since.as_millis()),
         Arg::Int(term.beyond.as_millis()),
     ];
-    Ok(tx.execute(SQL, &args).await? == 1)
+    if tx.execute(SQL, &args).await? == 1 {
+        return Ok(Some(lease));
+    }
+    work::finish(tx, &lease).await?;
+    Ok(None)
 }
 
 /// Takes the turn from whoever has it.
@@ -58,37 +63,14 @@ pub async fn seize(
     account: &AccountSid,
     holder: HolderId,
     term: Term,
-) -> Result<(), Error> {
-    let Term { now, until, .. } = term;
+) -> Result<Lease<AccountSid>, Error> {
     const SQL: &str = "/* reconciliations.seize */
-        INSERT INTO reconciliations (account, holder, until, tried_at) VALUES ($1, $2, $4, $3)
-        ON CONFLICT (account) DO UPDATE SET holder = excluded.holder, until = excluded.until, tried_at = excluded.tried_at";
-    let args = [
-        Arg::Text(account.as_str()),
-        Arg::Text(&holder.to_string()),
-        Arg::Int(now.as_millis()),
-        Arg::Int(until.as_millis()),
-    ];
-    tx.execute(SQL, &args).await.map(|_| ())
-}
-
-/// Keeps the turn for a term.
-///
-/// # Errors
-/// [`Error::Stale`] if somebody else has it now.
-pub async fn keep(
-    tx: &mut Tx,
-    account: &AccountSid,
-    holder: HolderId,
-    term: Term,
-) -> Result<(), Error> {
-    const SQL: &str = "/* reconciliations.keep */ UPDATE reconciliations SET until = $3 WHERE account = $1 AND holder = $2";
-    let args = [
-        Arg::Text(account.as_str()),
-        Arg::Text(&holder.to_string()),
-        Arg::Int(term.until.as_millis()),
-    ];
-    tx.execute_one(SQL, &args, LOST).await
+        INSERT INTO reconciliations (account, tried_at) VALUES ($1, $2)
+        ON CONFLICT (account) DO UPDATE SET tried_at = excluded.tried_at";
+    let lease = work::seize(tx, WorkKind::Comparison, account, holder, term).await?;
+    let args = [Arg::Text(account.as_str()), Arg::Int(term.now.as_millis())];
+    tx.execute(SQL, &args).await?;
+    Ok(lease)
 }
 
 /// Gives the turn back with what was found, or with why nothing was.
@@ -97,40 +79,24 @@ pub async fn keep(
 /// [`Error::Stale`] if somebody else has it now.
 pub async fn leave(
     tx: &mut Tx,
-    account: &AccountSid,
-    holder: HolderId,
+    lease: &Lease<AccountSid>,
     now: Timestamp,
     outcome: Result<&str, &str>,
 ) -> Result<(), Error> {
     const DONE: &str = "/* reconciliations.done */
-        UPDATE reconciliations SET until = 0, done_at = $3, found = $4, fault = NULL WHERE account = $1 AND holder = $2";
-    const FAILED: &str = "/* reconciliations.failed */
-        UPDATE reconciliations SET until = 0, fault = $3 WHERE account = $1 AND holder = $2";
-    let account = Arg::Text(account.as_str());
-    let holder = holder.to_string();
-    match outcome {
+        UPDATE reconciliations SET done_at = $2, found = $3, fault = NULL WHERE account = $1";
+    const FAILED: &str =
+        "/* reconciliations.failed */ UPDATE reconciliations SET fault = $2 WHERE account = $1";
+    work::finish(tx, lease).await?;
+    let account = Arg::Text(lease.subject.as_str());
+    let left = match outcome {
         Ok(found) => {
-            tx.execute_one(
-                DONE,
-                &[
-                    account,
-                    Arg::Text(&holder),
-                    Arg::Int(now.as_millis()),
-                    Arg::Text(found),
-                ],
-                LOST,
-            )
-            .await
+            let args = [account, Arg::Int(now.as_millis()), Arg::Text(found)];
+            tx.execute(DONE, &args).await
         }
-        Err(fault) => {
-            tx.execute_one(
-                FAILED,
-                &[account, Arg::Text(&holder), Arg::Text(fault)],
-                LOST,
-            )
-            .await
-        }
-    }
+        Err(fault) => tx.execute(FAILED, &[account, Arg::Text(fault)]).await,
+    };
+    left.map(|_| ())
 }
 
 /// How each account's comparison stands, by account.
@@ -147,5 +113,3 @@ pub async fn all(tx: &mut Tx) -> Result<Vec<ReconciliationRow>, Error> {
     };
     tx.fetch_all(SQL, &[]).await?.iter().map(read).collect()
 }
-
-const LOST: &str = "the comparison was taken over by another process";

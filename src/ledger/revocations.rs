@@ -3,7 +3,8 @@
 //! Owns their rows, and who is at work on which. Refuses to shred. INVARIANTS
 //! - A revocation is done when everything that it reaches has an outcome. What arrives later makes
 //!   it run again.
-//! - Whoever is at work holds it until a time; who comes after that goes on behind the cursor.
+//! - One that runs has work in the queue, of the kind [`WorkKind::Revocation`]; one that is done has
+//!   none. Whoever leases it goes on behind the cursor.
 
 mod reach;
 
@@ -18,6 +19,7 @@ use super::{
     lease::Term,
     row::Row,
     tx::{Arg, Tx},
+    work::{self, Lease, WorkKind},
 };
 use crate::{
     evidence::ShredReason,
@@ -80,11 +82,12 @@ impl Revocation {
 
 const COLUMNS: &str = "id, reach, target, purposes, accounts, reason, actor, revoked_at, state, cursor, jws, finished_at";
 
-/// Enters a revocation that somebody works on until `until`.
-pub async fn insert(tx: &mut Tx, revocation: &Revocation, until: Timestamp) -> Result<(), Error> {
+/// Enters a revocation, and asks for the work on it, due then: whoever begins one goes on with it, and
+/// others do so only after a while.
+pub async fn insert(tx: &mut Tx, revocation: &Revocation, due_at: Timestamp) -> Result<(), Error> {
     const SQL: &str = "/* revocations.insert */
-        INSERT INTO revocations (id, reach, target, purposes, accounts, reason, actor, revoked_at, state, due_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'running', $9)";
+        INSERT INTO revocations (id, reach, target, purposes, accounts, reason, actor, revoked_at, state)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'running')";
     let id = revocation.id.to_string();
     let target = revocation.target.id();
     let actor = revocation.actor.to_string();
@@ -99,9 +102,10 @@ pub async fn insert(tx: &mut Tx, revocation: &Revocation, until: Timestamp) -> R
         Arg::Text(revocation.reason.as_str()),
         Arg::Text(&actor),
         Arg::Int(revocation.revoked_at.as_millis()),
-        Arg::Int(until.as_millis()),
     ];
-    tx.execute(SQL, &args).await.map(|_| ())
+    tx.execute(SQL, &args).await?;
+    let asked_at = revocation.revoked_at;
+    work::enqueue_at(tx, WorkKind::Revocation, &[revocation.id], due_at, asked_at).await
 }
 
 fn list<T: serde::Serialize>(members: &BTreeSet<T>) -> String {
@@ -117,79 +121,27 @@ pub async fn find(tx: &mut Tx, id: RevocationId) -> Result<Option<Revocation>, E
         .transpose()
 }
 
-/// Revocations that are not done and that nobody is at work on, the oldest first.
-pub async fn due(tx: &mut Tx, term: Term, limit: i64) -> Result<Vec<RevocationId>, Error> {
-    const SQL: &str = "/* revocations.due */
-        SELECT id FROM revocations WHERE state = 'running' AND (due_at <= $1 OR due_at > $3) ORDER BY due_at, id LIMIT $2";
-    let rows = tx
-        .fetch_all(
-            SQL,
-            &[
-                Arg::Int(term.now.as_millis()),
-                Arg::Int(limit),
-                Arg::Int(term.beyond.as_millis()),
-            ],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| row.parse("revocations", "id", "id"))
-        .collect()
-}
-
-/// Takes a revocation that is due, for a term; whether it was.
-pub async fn take(tx: &mut Tx, id: RevocationId, term: Term) -> Result<bool, Error> {
-    const SQL: &str = "/* revocations.take */
-        UPDATE revocations SET due_at = $3 WHERE id = $1 AND state = 'running' AND (due_at <= $2 OR due_at > $4)";
-    let now = term.now.as_millis();
-    let until = term.until.as_millis();
-    let beyond = term.beyond.as_millis();
-    let args = [
-        Arg::Text(&id.to_string()),
-        Arg::Int(now),
-        Arg::Int(until),
-        Arg::Int(beyond),
-    ];
-    Ok(tx.execute(SQL, &args).await? == 1)
-}
-
-/// Gives a revocation back: anybody may go on with it at once.
-pub async fn release(tx: &mut Tx, id: RevocationId, now: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "/* revocations.release */ UPDATE revocations SET due_at = $2 WHERE id = $1 AND state = 'running'";
-    tx.execute(
-        SQL,
-        &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())],
-    )
-    .await
-    .map(|_| ())
-}
-
-/// Moves the cursor on and keeps the work until `until`. Whether it stood where `from` says: if
-/// not, somebody else moved it, or it was sent back to the beginning because more is reached by
-/// now.
+/// Moves the cursor on and keeps the work for a term. Whether it stood where `from` says: if not,
+/// it was sent back to the beginning because more is reached by now.
+///
+/// # Errors
+/// [`Error::Stale`] if somebody else has the work now.
 pub async fn advance(
     tx: &mut Tx,
-    id: RevocationId,
+    lease: &Lease<RevocationId>,
     from: Option<RecordingId>,
     to: RecordingId,
-    until: Timestamp,
+    term: Term,
 ) -> Result<bool, Error> {
     const SQL: &str = "/* revocations.advance */
-        UPDATE revocations SET cursor = $3, due_at = $4 WHERE id = $1 AND COALESCE(cursor, '') = $2 AND state = 'running'";
-    let id = id.to_string();
+        UPDATE revocations SET cursor = $3 WHERE id = $1 AND COALESCE(cursor, '') = $2 AND state = 'running'";
+    let id = lease.subject.to_string();
     let from = text(from);
     let to = to.to_string();
-    Ok(tx
-        .execute(
-            SQL,
-            &[
-                Arg::Text(&id),
-                Arg::Text(&from),
-                Arg::Text(&to),
-                Arg::Int(until.as_millis()),
-            ],
-        )
-        .await?
-        == 1)
+    let args = [Arg::Text(&id), Arg::Text(&from), Arg::Text(&to)];
+    let moved = tx.execute(SQL, &args).await?;
+    work::extend(tx, lease, term).await?;
+    Ok(moved == 1)
 }
 
 /// Locks a revocation whose cursor stands at `cursor` for the rest of the unit: no outcome is
@@ -200,24 +152,30 @@ pub async fn lock(
     cursor: Option<RecordingId>,
 ) -> Result<bool, Error> {
     const SQL: &str = "/* revocations.lock */
-        UPDATE revocations SET due_at = due_at WHERE id = $1 AND COALESCE(cursor, '') = $2 AND state = 'running'";
+        UPDATE revocations SET state = state WHERE id = $1 AND COALESCE(cursor, '') = $2 AND state = 'running'";
     Ok(tx
         .lock(SQL, &[Arg::Text(&id.to_string()), Arg::Text(&text(cursor))])
         .await?
         == 1)
 }
 
-/// A locked revocation is done, and its receipt is this one.
-pub async fn finish(tx: &mut Tx, id: RevocationId, jws: &str, now: Timestamp) -> Result<(), Error> {
+/// A locked revocation is done, with the work on it, and its receipt is this one.
+///
+/// # Errors
+/// [`Error::Stale`] if it is done already, or somebody else has the work now.
+pub async fn finish(
+    tx: &mut Tx,
+    lease: &Lease<RevocationId>,
+    jws: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
     const SQL: &str = "/* revocations.finish */
         UPDATE revocations SET state = 'done', jws = $2, finished_at = $3 WHERE id = $1 AND state = 'running'";
-    let args = [
-        Arg::Text(&id.to_string()),
-        Arg::Text(jws),
-        Arg::Int(now.as_millis()),
-    ];
+    let id = lease.subject.to_string();
+    let args = [Arg::Text(&id), Arg::Text(jws), Arg::Int(now.as_millis())];
     tx.execute_one(SQL, &args, "the revocation is done already")
-        .await
+        .await?;
+    work::finish(tx, lease).await
 }
 
 /// Revocations got outcomes: those that were done run again from where they are, so that their
@@ -227,18 +185,29 @@ pub async fn reopen(
     ids: &BTreeSet<RevocationId>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    const SQL: &str = "/* revocations.reopen */
-        UPDATE revocations SET due_at = CASE WHEN state = 'done' THEN $2 ELSE due_at END, state = 'running' WHERE id = $1";
+    const SQL: &str =
+        "/* revocations.reopen */ UPDATE revocations SET state = 'running' WHERE id = $1";
     // One after another in the order of their ids, so that two units do not lock them in two
     // orders.
     for id in ids {
-        tx.execute(
-            SQL,
-            &[Arg::Text(&id.to_string()), Arg::Int(now.as_millis())],
-        )
-        .await?;
+        tx.execute(SQL, &[Arg::Text(&id.to_string())]).await?;
     }
-    Ok(())
+    let ids: Vec<RevocationId> = ids.iter().copied().collect();
+    work::enqueue(tx, WorkKind::Revocation, &ids, now).await
+}
+
+/// A rebuilding took these rows in: those that run have work in the queue again, and no others.
+pub async fn resume(
+    tx: &mut Tx,
+    id: RevocationId,
+    runs: bool,
+    now: Timestamp,
+) -> Result<(), Error> {
+    if runs {
+        work::enqueue(tx, WorkKind::Revocation, &[id], now).await
+    } else {
+        work::cancel(tx, WorkKind::Revocation, &[id]).await
+    }
 }
 
 fn text(cursor: Option<RecordingId>) -> String {

@@ -98,8 +98,9 @@ pub async fn awaits(
     sids: &BTreeSet<String>,
 ) -> Result<bool, Error> {
     const SQL: &str = "/* sources.awaits */
-        SELECT COUNT(*) FROM transcripts
-        WHERE account = $1 AND state = 'due' AND (source_sid = $2 OR sid IN (SELECT key FROM json_each($3)))";
+        SELECT COUNT(*) FROM transcripts JOIN work ON work.kind = 'transcript' AND work.state = 'due'
+          AND work.subject = transcripts.account || '/' || transcripts.kind || '/' || transcripts.sid
+        WHERE transcripts.account = $1 AND (transcripts.source_sid = $2 OR transcripts.sid IN (SELECT key FROM json_each($3)))";
     let args = [
         Arg::Text(account.as_str()),
         Arg::Text(recording.as_str()),

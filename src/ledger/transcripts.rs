@@ -1,41 +1,73 @@
 //! Transcripts of the source: those that wait, and which one each recording has.
 //!
 //! ```text
-//! due ──▶ filed     it is the one that the recording has
-//!  ├────▶ passed    the recording has a better one, or one of the application's own, or is shredded
-//!  └────▶ dead      until somebody says `recvault retry`
+//! waiting ──▶ filed     it is the one that the recording has
+//!     └─────▶ passed    the recording has a better one, or one of the application's own, or is shredded
 //! ```
-//! Leases are those of `work`: the row's `due_at` pushed into the future and the holder's id beside
-//! it.
+//! One that waits has work in the queue, of the kind [`WorkKind::FetchTranscript`], due or dead; one
+//! that does not has none. INVARIANT: whoever changes both changes the transcript first, so that two
+//! units do not lock them in two orders.
 //!
 //! INVARIANT: a recording has at most one row that is `filed`, and it has one if its transcript
 //! came from the source and was filed since the ledger was made or restored. No row holds a word of
 //! what was said.
 
+use std::{fmt, str::FromStr};
+
 use super::{
     error::Error,
-    lease::Term,
     recordings::{COLUMNS, recording},
     row::Row,
     tx::{Arg, Tx, set},
     utterances,
-    work::Backlog,
+    work::{self, Lease, WorkKind},
 };
 use crate::model::{
-    id::{HolderId, RecordingId},
+    id::RecordingId,
     origin::Origin,
     recording::Recording,
     sid::{AccountSid, CallSid, RecordingSid, TranscriptSid},
     time::Timestamp,
 };
 
-/// A transcript that is ours to file until the lease ends.
-#[derive(Clone, Debug)]
-pub struct Lease {
+/// A transcript as the queue names it: whose, made by which product, and its SID there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TranscriptId {
     /// The account that told of it.
     pub account: AccountSid,
     /// What it is.
     pub origin: Origin,
+}
+
+impl fmt::Display for TranscriptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { account, origin } = self;
+        write!(f, "{account}/{}/{}", origin.kind(), origin.sid())
+    }
+}
+
+/// Why a text names no transcript.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a transcript: expected its account, product and SID with slashes between")]
+pub struct InvalidTranscriptId;
+
+impl FromStr for TranscriptId {
+    type Err = InvalidTranscriptId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTranscriptId> {
+        let mut parts = text.splitn(3, '/');
+        let mut next = || parts.next().ok_or(InvalidTranscriptId);
+        let account = next()?.parse().map_err(|_| InvalidTranscriptId)?;
+        let origin = Origin::parse(next()?, next()?).ok_or(InvalidTranscriptId)?;
+        Ok(Self { account, origin })
+    }
+}
+
+/// A transcript that is ours to file until the lease ends.
+#[derive(Clone, Debug)]
+pub struct LeasedTranscript {
+    /// The lease.
+    pub lease: Lease<TranscriptId>,
     /// The recording that it is of, where known. What is found out stands in the row when the lease
     /// is given back.
     pub source: Option<RecordingSid>,
@@ -43,12 +75,20 @@ pub struct Lease {
     pub call: Option<CallSid>,
     /// Of real time: when it began, as the source says.
     pub began_at: Option<Timestamp>,
-    /// In whose name.
-    pub holder: HolderId,
-    /// Leases taken for it so far, this one included.
-    pub attempts: i64,
     /// When the vault heard of it, or was asked to try again.
     pub told_at: Timestamp,
+}
+
+impl LeasedTranscript {
+    /// The account that told of it.
+    pub fn account(&self) -> &AccountSid {
+        &self.lease.subject.account
+    }
+
+    /// What it is.
+    pub fn origin(&self) -> &Origin {
+        &self.lease.subject.origin
+    }
 }
 
 /// What an event of real time tells of its transcription, besides words.
@@ -66,79 +106,69 @@ pub struct Event<'a> {
     pub ended_at: Option<Timestamp>,
 }
 
-/// A transcript that was given up.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Dead {
-    /// `intelligence`, `record` or `real-time`.
-    pub kind: String,
-    /// The source's id.
-    pub sid: String,
-    /// The account.
-    pub account: String,
-    /// The recording, where known.
-    pub source_sid: Option<String>,
-    /// How often it was tried.
-    pub attempts: i64,
-    /// Why the last attempt failed.
-    pub last_error: Option<String>,
-}
-
 /// Tells of a transcript, due then. Telling again changes nothing, unless it was given up: then it
 /// is due again.
 pub async fn tell(
     tx: &mut Tx,
-    account: &AccountSid,
-    origin: &Origin,
+    id: &TranscriptId,
     source: Option<&RecordingSid>,
     due_at: Timestamp,
     now: Timestamp,
 ) -> Result<(), Error> {
     const SQL: &str = "/* transcripts.tell */
-        INSERT INTO transcripts (account, sid, kind, source_sid, state, due_at, attempts, told_at)
-        VALUES ($1, $2, $3, $4, 'due', $5, 0, $6)
-        ON CONFLICT (account, sid, kind) DO UPDATE SET state = 'due', due_at = excluded.due_at, attempts = 0, told_at = excluded.told_at
-        WHERE transcripts.state = 'dead'";
-    enter(tx, SQL, account, origin, source, due_at, now)
-        .await
-        .map(|_| ())
-}
-
-/// Enters a transcript that nobody told of, due then, unless it is known: then nothing changes.
-/// Whether it is new.
-pub async fn find(
-    tx: &mut Tx,
-    account: &AccountSid,
-    origin: &Origin,
-    source: &RecordingSid,
-    due_at: Timestamp,
-    now: Timestamp,
-) -> Result<bool, Error> {
-    const SQL: &str = "/* transcripts.find */
-        INSERT INTO transcripts (account, sid, kind, source_sid, state, due_at, attempts, told_at)
-        VALUES ($1, $2, $3, $4, 'due', $5, 0, $6) ON CONFLICT (account, sid, kind) DO NOTHING";
-    // A look is no transcript of the recording: who waits for those does not wait for it.
-    let source = (!matches!(origin, Origin::Look(_))).then_some(source);
-    enter(tx, SQL, account, origin, source, due_at, now).await
-}
-
-async fn enter(
-    tx: &mut Tx,
-    sql: &'static str,
-    account: &AccountSid,
-    origin: &Origin,
-    source: Option<&RecordingSid>,
-    due_at: Timestamp,
-    now: Timestamp,
-) -> Result<bool, Error> {
+        INSERT INTO transcripts (account, sid, kind, source_sid, state, told_at) VALUES ($1, $2, $3, $4, 'waiting', $5)
+        ON CONFLICT (account, sid, kind) DO UPDATE SET told_at = CASE
+          WHEN EXISTS (SELECT 1 FROM work WHERE work.kind = 'transcript' AND subject = $6 AND work.state = 'dead') THEN excluded.told_at
+          ELSE transcripts.told_at END
+        WHERE transcripts.state = 'waiting'";
+    const AGAIN: &str = "/* transcripts.tell_again */
+        INSERT INTO work (kind, subject, state, due_at, attempts, enqueued_at) VALUES ('transcript', $1, 'due', $2, 0, $3)
+        ON CONFLICT (kind, subject) DO UPDATE SET
+          state = 'due', due_at = excluded.due_at, attempts = 0, enqueued_at = excluded.enqueued_at
+        WHERE work.state = 'dead'";
+    let subject = id.to_string();
     let args = [
-        Arg::Text(account.as_str()),
-        Arg::Text(origin.sid()),
-        Arg::Text(origin.kind()),
+        Arg::Text(id.account.as_str()),
+        Arg::Text(id.origin.sid()),
+        Arg::Text(id.origin.kind()),
         Arg::MaybeText(source.map(RecordingSid::as_str)),
+        Arg::Int(now.as_millis()),
+        Arg::Text(&subject),
+    ];
+    if tx.execute(SQL, &args).await? == 0 {
+        return Ok(());
+    }
+    let args = [
+        Arg::Text(&subject),
         Arg::Int(due_at.as_millis()),
         Arg::Int(now.as_millis()),
     ];
-    Ok(tx.execute(sql, &args).await? == 1)
+    tx.execute(AGAIN, &args).await.map(|_| ())
+}
+
+/// Enters a transcript of a recording that nobody told of, due at once, unless it is known: then
+/// nothing changes. Whether it is new.
+pub async fn find(
+    tx: &mut Tx,
+    id: &TranscriptId,
+    source: &RecordingSid,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    const SQL: &str = "/* transcripts.find */
+        INSERT INTO transcripts (account, sid, kind, source_sid, state, told_at) VALUES ($1, $2, $3, $4, 'waiting', $5)
+        ON CONFLICT (account, sid, kind) DO NOTHING";
+    let args = [
+        Arg::Text(id.account.as_str()),
+        Arg::Text(id.origin.sid()),
+        Arg::Text(id.origin.kind()),
+        Arg::Text(source.as_str()),
+        Arg::Int(now.as_millis()),
+    ];
+    let is_new = tx.execute(SQL, &args).await? == 1;
+    if is_new {
+        work::enqueue(tx, WorkKind::FetchTranscript, &[id], now).await?;
+    }
+    Ok(is_new)
 }
 
 /// An event of real time: its transcription is known, and due then unless its end was told before.
@@ -151,87 +181,72 @@ pub async fn hear(
     now: Timestamp,
 ) -> Result<bool, Error> {
     const HEAR: &str = "/* transcripts.hear */
-        INSERT INTO transcripts (account, sid, kind, call_sid, state, due_at, attempts, told_at, began_at, ended_at)
-        VALUES ($1, $2, 'real-time', $3, 'due', $4, 0, $5, $6, $7)
+        INSERT INTO transcripts (account, sid, kind, call_sid, state, told_at, began_at)
+        VALUES ($1, $2, 'real-time', $3, 'waiting', $4, $5)
         ON CONFLICT (account, sid, kind) DO UPDATE SET
           began_at = CASE WHEN transcripts.began_at IS NULL OR excluded.began_at < transcripts.began_at THEN excluded.began_at
-            ELSE transcripts.began_at END,
-          due_at = CASE WHEN transcripts.holder IS NULL AND transcripts.ended_at IS NULL THEN excluded.due_at ELSE transcripts.due_at END,
-          ended_at = COALESCE(transcripts.ended_at, excluded.ended_at)
-        WHERE transcripts.state = 'due'";
+            ELSE transcripts.began_at END
+        WHERE transcripts.state = 'waiting'";
+    const DUE: &str = "/* transcripts.due */
+        INSERT INTO work (kind, subject, state, due_at, attempts, enqueued_at) VALUES ('transcript', $3, 'due', $4, 0, $5)
+        ON CONFLICT (kind, subject) DO UPDATE SET due_at = CASE
+          WHEN work.holder IS NULL AND EXISTS (SELECT 1 FROM transcripts AS heard
+            WHERE heard.account = $1 AND heard.sid = $2 AND heard.kind = 'real-time' AND heard.ended_at IS NULL) THEN excluded.due_at
+          ELSE work.due_at END
+        WHERE work.state = 'due'";
+    const END: &str = "/* transcripts.end */
+        UPDATE transcripts SET ended_at = $3 WHERE account = $1 AND sid = $2 AND kind = 'real-time' AND ended_at IS NULL";
+    let account = Arg::Text(event.account.as_str());
+    let sid = Arg::Text(event.transcription.as_str());
+    let now = Arg::Int(now.as_millis());
     let args = [
-        Arg::Text(event.account.as_str()),
-        Arg::Text(event.transcription.as_str()),
+        account,
+        sid,
         Arg::Text(event.call.as_str()),
-        Arg::Int(due_at.as_millis()),
-        Arg::Int(now.as_millis()),
+        now,
         Arg::MaybeInt(event.began_at.map(Timestamp::as_millis)),
-        Arg::MaybeInt(event.ended_at.map(Timestamp::as_millis)),
     ];
-    Ok(tx.execute(HEAR, &args).await? == 1)
-}
-
-/// Whether anything is due.
-pub async fn any_due(tx: &mut Tx, now: Timestamp) -> Result<bool, Error> {
-    const SQL: &str = "/* transcripts.any_due */ SELECT sid FROM transcripts WHERE state = 'due' AND due_at <= $1 LIMIT 1";
-    Ok(tx
-        .fetch_first(SQL, &[Arg::Int(now.as_millis())])
-        .await?
-        .is_some())
-}
-
-/// Makes due what a clock that was ahead has leased for longer than any honest one could. How many.
-pub async fn free_strays(tx: &mut Tx, term: Term) -> Result<u64, Error> {
-    const SQL: &str = "/* transcripts.free_strays */
-        UPDATE transcripts SET due_at = $1, holder = NULL WHERE state = 'due' AND due_at > $2 AND holder IS NOT NULL";
-    tx.execute(
-        SQL,
-        &[
-            Arg::Int(term.now.as_millis()),
-            Arg::Int(term.beyond.as_millis()),
-        ],
-    )
-    .await
-}
-
-/// Takes up to `limit` transcripts that are due, for a term.
-pub async fn lease(
-    tx: &mut Tx,
-    holder: HolderId,
-    term: Term,
-    limit: i64,
-) -> Result<Vec<Lease>, Error> {
-    let Term { now, until, .. } = term;
-    const SQL: &str = "/* transcripts.lease */
-        UPDATE transcripts SET due_at = $2, holder = $3, attempts = attempts + 1
-        WHERE (account, sid, kind) IN
-            (SELECT account, sid, kind FROM transcripts WHERE state = 'due' AND due_at <= $1 ORDER BY due_at LIMIT $4)
-          AND state = 'due' AND due_at <= $1
-        RETURNING account, sid, kind, source_sid, call_sid, attempts, told_at, began_at";
+    if tx.execute(HEAR, &args).await? == 0 {
+        return Ok(false);
+    }
+    let subject = TranscriptId {
+        account: event.account.clone(),
+        origin: Origin::RealTime(event.transcription.clone()),
+    }
+    .to_string();
     let args = [
-        Arg::Int(now.as_millis()),
-        Arg::Int(until.as_millis()),
-        Arg::Text(&holder.to_string()),
-        Arg::Int(limit),
+        account,
+        sid,
+        Arg::Text(&subject),
+        Arg::Int(due_at.as_millis()),
+        now,
     ];
-    tx.fetch_all(SQL, &args)
-        .await?
-        .iter()
-        .map(|row| leased(row, holder))
-        .collect()
+    let takes = tx.execute(DUE, &args).await? == 1;
+    if let Some(ended) = event.ended_at.filter(|_| takes) {
+        let args = [account, sid, Arg::Int(ended.as_millis())];
+        tx.execute(END, &args).await?;
+    }
+    Ok(takes)
 }
 
-fn leased(row: &Row, holder: HolderId) -> Result<Lease, Error> {
-    Ok(Lease {
-        account: row.parse(T, "account", "sid")?,
-        origin: origin(row)?,
+/// What is known of a transcript that was leased; `None` if it does not wait any more.
+pub async fn leased(
+    tx: &mut Tx,
+    lease: Lease<TranscriptId>,
+) -> Result<Option<LeasedTranscript>, Error> {
+    const SQL: &str = "/* transcripts.leased */
+        SELECT sid, source_sid, call_sid, told_at, began_at FROM transcripts
+        WHERE account = $1 AND sid = $2 AND kind = $3 AND state = 'waiting'";
+    let Some(row) = tx.fetch_first(SQL, &named(&lease)).await? else {
+        return Ok(None);
+    };
+    Ok(Some(LeasedTranscript {
         source: row.maybe_parse(T, "source_sid", "sid")?,
         call: row.maybe_parse(T, "call_sid", "sid")?,
         began_at: row.maybe_time("began_at")?,
-        holder,
-        attempts: row.int("attempts")?,
         told_at: row.time("told_at")?,
-    })
+        lease,
+    }))
 }
 
 /// Gives a transcript back, due again at `due_at`, with the reason why it could not be filed.
@@ -240,59 +255,72 @@ fn leased(row: &Row, holder: HolderId) -> Result<Lease, Error> {
 /// [`Error::Stale`] if somebody else has it now; so of all that take a lease.
 pub async fn postpone(
     tx: &mut Tx,
-    lease: &Lease,
+    ours: &LeasedTranscript,
     due_at: Timestamp,
     why: &str,
 ) -> Result<(), Error> {
-    const SQL: &str = "/* transcripts.postpone */
-        UPDATE transcripts SET due_at = $5, holder = NULL, last_error = $6, source_sid = COALESCE($7, source_sid)
-        WHERE account = $1 AND sid = $2 AND kind = $3 AND holder = $4";
-    let ([account, sid, kind], holder) = (named(lease), lease.holder.to_string());
-    let source = Arg::MaybeText(lease.source.as_ref().map(RecordingSid::as_str));
-    let args = [
-        Arg::Text(account),
-        Arg::Text(sid),
-        Arg::Text(kind),
-        Arg::Text(&holder),
-        Arg::Int(due_at.as_millis()),
-        Arg::Text(why),
-        source,
-    ];
-    tx.execute_one(SQL, &args, LOST).await
+    note(tx, ours, "waiting").await?;
+    work::postpone(tx, &ours.lease, due_at, why).await
 }
 
 /// Gives a transcript up until somebody says `recvault retry`, or the source tells of it again.
-pub async fn bury(tx: &mut Tx, lease: &Lease, why: &str) -> Result<(), Error> {
-    const SQL: &str = "/* transcripts.bury */
-        UPDATE transcripts SET state = 'dead', holder = NULL, last_error = $5, source_sid = COALESCE($6, source_sid)
-        WHERE account = $1 AND sid = $2 AND kind = $3 AND holder = $4";
-    end(tx, SQL, lease, Some(why)).await
+pub async fn bury(tx: &mut Tx, ours: &LeasedTranscript, why: &str) -> Result<(), Error> {
+    note(tx, ours, "waiting").await?;
+    work::bury(tx, &ours.lease, why).await
 }
 
 /// It is not to be filed: its recording keeps another one, or is shredded.
-pub async fn pass(tx: &mut Tx, lease: &Lease) -> Result<(), Error> {
-    const SQL: &str = "/* transcripts.pass */
-        UPDATE transcripts SET state = 'passed', holder = NULL, last_error = $5, source_sid = COALESCE($6, source_sid)
-        WHERE account = $1 AND sid = $2 AND kind = $3 AND holder = $4";
-    end(tx, SQL, lease, None).await
+pub async fn pass(tx: &mut Tx, ours: &LeasedTranscript) -> Result<(), Error> {
+    note(tx, ours, "passed").await?;
+    work::finish(tx, &ours.lease).await
 }
 
 /// It is the one that the recording has, in the place of another one of the source's.
-pub async fn file(tx: &mut Tx, lease: &Lease, recording: &Recording) -> Result<(), Error> {
-    const SQL: &str = "/* transcripts.file */
-        UPDATE transcripts SET state = 'filed', holder = NULL, last_error = $5, source_sid = COALESCE($6, source_sid)
-        WHERE account = $1 AND sid = $2 AND kind = $3 AND holder = $4";
+pub async fn file(
+    tx: &mut Tx,
+    ours: &LeasedTranscript,
+    recording: &Recording,
+) -> Result<(), Error> {
     outdo(tx, recording).await?;
-    end(
-        tx,
-        SQL,
-        &Lease {
-            source: Some(recording.source_sid.clone()),
-            ..lease.clone()
-        },
-        None,
-    )
-    .await
+    let filed = LeasedTranscript {
+        source: Some(recording.source_sid.clone()),
+        ..ours.clone()
+    };
+    note(tx, &filed, "filed").await?;
+    work::finish(tx, &ours.lease).await
+}
+
+/// Notes what became of a transcript that is ours, and what was found out about it.
+async fn note(tx: &mut Tx, ours: &LeasedTranscript, state: &str) -> Result<(), Error> {
+    let sql = format!(
+        "/* transcripts.note */ UPDATE transcripts SET state = $7, source_sid = COALESCE($8, source_sid) WHERE {OURS}"
+    );
+    let source = ours.source.as_ref().map(RecordingSid::as_str);
+    let more = [Arg::Text(state), Arg::MaybeText(source)];
+    touch(tx, &sql, ours, &more).await
+}
+
+/// A transcript whose work is ours, as a condition. It locks the transcript before the work.
+const OURS: &str = "account = $1 AND sid = $2 AND kind = $3 AND state = 'waiting' AND EXISTS
+    (SELECT 1 FROM work WHERE work.kind = 'transcript' AND subject = $4 AND holder = $5 AND token = $6)";
+
+async fn touch(
+    tx: &mut Tx,
+    sql: &str,
+    ours: &LeasedTranscript,
+    more: &[Arg<'_>],
+) -> Result<(), Error> {
+    let subject = ours.lease.subject.to_string();
+    let holder = ours.lease.holder().to_string();
+    let held = [
+        Arg::Text(&subject),
+        Arg::Text(&holder),
+        Arg::Int(ours.lease.token()),
+    ];
+    let named = named(&ours.lease);
+    let args = [named.as_slice(), &held, more].concat();
+    // One that is not ours is told by its lease.
+    tx.execute(sql, &args).await.map(|_| ())
 }
 
 /// The recording has a transcript that is none of the source's.
@@ -310,40 +338,11 @@ pub async fn outdo(tx: &mut Tx, recording: &Recording) -> Result<(), Error> {
     .map(|_| ())
 }
 
-async fn end(
-    tx: &mut Tx,
-    sql: &'static str,
-    lease: &Lease,
-    why: Option<&str>,
-) -> Result<(), Error> {
-    let ([account, sid, kind], holder) = (named(lease), lease.holder.to_string());
-    let source = Arg::MaybeText(lease.source.as_ref().map(RecordingSid::as_str));
-    let args = [
-        Arg::Text(account),
-        Arg::Text(sid),
-        Arg::Text(kind),
-        Arg::Text(&holder),
-        Arg::MaybeText(why),
-        source,
-    ];
-    tx.execute_one(sql, &args, LOST).await
-}
-
-/// Forgets a transcript that is not to be filed, or a look that is done.
-pub async fn remove(tx: &mut Tx, lease: &Lease) -> Result<(), Error> {
-    const SQL: &str = "/* transcripts.remove */ DELETE FROM transcripts WHERE account = $1 AND sid = $2 AND kind = $3 AND holder = $4";
-    let ([account, sid, kind], holder) = (named(lease), lease.holder.to_string());
-    tx.execute_one(
-        SQL,
-        &[
-            Arg::Text(account),
-            Arg::Text(sid),
-            Arg::Text(kind),
-            Arg::Text(&holder),
-        ],
-        LOST,
-    )
-    .await
+/// Forgets a transcript that is not to be filed.
+pub async fn remove(tx: &mut Tx, ours: &LeasedTranscript) -> Result<(), Error> {
+    let sql = format!("/* transcripts.remove */ DELETE FROM transcripts WHERE {OURS}");
+    touch(tx, &sql, ours, &[]).await?;
+    work::finish(tx, &ours.lease).await
 }
 
 /// The transcript of the source that a recording has, and when the vault heard of it.
@@ -395,94 +394,73 @@ pub async fn forget(tx: &mut Tx, recordings: &[RecordingId]) -> Result<(), Error
     const CALLS: &str = "/* transcripts.forget_calls */
         DELETE FROM transcripts WHERE state <> 'filed' AND kind = 'real-time' AND call_sid IN
           (SELECT call_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1)))
-        RETURNING account, sid";
+        RETURNING account, sid, kind";
     const SOURCES: &str = "/* transcripts.forget */
-        UPDATE transcripts SET state = 'passed', holder = NULL WHERE source_sid IN
-          (SELECT source_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1)))";
-    let ids = set(recordings);
+        UPDATE transcripts SET state = 'passed' WHERE source_sid IN
+          (SELECT source_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1)))
+        RETURNING account, sid, kind";
+    let recordings = set(recordings);
+    let mut gone = Vec::new();
     // The transcription before its words, as whoever hears one: so that neither waits for the
     // other.
-    for row in tx.fetch_all(CALLS, &[Arg::Text(&ids)]).await? {
-        utterances::remove(
-            tx,
-            &row.parse(T, "account", "sid")?,
-            &row.parse(T, "sid", "sid")?,
-        )
-        .await?;
+    for row in tx.fetch_all(CALLS, &[Arg::Text(&recordings)]).await? {
+        let (id, sid) = (transcript(&row)?, row.parse(T, "sid", "sid")?);
+        utterances::remove(tx, &id.account, &sid).await?;
+        gone.push(id);
     }
-    tx.execute(SOURCES, &[Arg::Text(&ids)]).await.map(|_| ())
+    for row in tx.fetch_all(SOURCES, &[Arg::Text(&recordings)]).await? {
+        gone.push(transcript(&row)?);
+    }
+    work::cancel(tx, WorkKind::FetchTranscript, &gone).await
 }
 
-/// Makes transcripts that were given up due again, of one recording and its call or of all. How
-/// many.
+/// Makes transcripts that were given up due again, of one recording and its call or of all; their
+/// patience begins anew. How many.
 pub async fn revive(
     tx: &mut Tx,
     recording: Option<&Recording>,
     now: Timestamp,
 ) -> Result<u64, Error> {
-    const SQL: &str = "/* transcripts.revive */
-        UPDATE transcripts SET state = 'due', due_at = $1, attempts = 0, told_at = $1
-        WHERE state = 'dead' AND ($2 = '*' OR (account = $3 AND (source_sid = $2 OR call_sid = $4)))";
+    const TELL: &str = "/* transcripts.revive */
+        UPDATE transcripts SET told_at = $1
+        WHERE state = 'waiting' AND ($2 = '*' OR (account = $3 AND (source_sid = $2 OR call_sid = $4)))
+          AND EXISTS (SELECT 1 FROM work WHERE work.kind = 'transcript' AND work.state = 'dead'
+            AND work.subject = transcripts.account || '/' || transcripts.kind || '/' || transcripts.sid)
+        RETURNING account, sid, kind";
+    const WORK: &str = "/* transcripts.revive_work */
+        UPDATE work SET state = 'due', due_at = $1, attempts = 0, enqueued_at = $1
+        WHERE kind = 'transcript' AND subject IN (SELECT key FROM json_each($2)) AND state = 'dead'";
     let source = recording.map_or("*", |recording| recording.source_sid.as_str());
     let account = recording.map_or("*", |recording| recording.account.as_str());
     let call = recording
         .and_then(|recording| recording.call.as_ref())
         .map(CallSid::as_str);
-    tx.execute(
-        SQL,
-        &[
-            Arg::Int(now.as_millis()),
-            Arg::Text(source),
-            Arg::Text(account),
-            Arg::MaybeText(call),
-        ],
-    )
-    .await
+    let now = Arg::Int(now.as_millis());
+    let args = [
+        now,
+        Arg::Text(source),
+        Arg::Text(account),
+        Arg::MaybeText(call),
+    ];
+    let rows = tx.fetch_all(TELL, &args).await?;
+    let told = rows.iter().map(transcript).collect::<Result<Vec<_>, _>>()?;
+    tx.execute(WORK, &[now, Arg::Text(&set(&told))]).await
 }
 
-/// Transcripts that were given up, oldest first.
-pub async fn dead(tx: &mut Tx, limit: i64) -> Result<Vec<Dead>, Error> {
-    const SQL: &str = "/* transcripts.dead */
-        SELECT kind, sid, account, source_sid, attempts, last_error FROM transcripts WHERE state = 'dead' ORDER BY told_at, sid LIMIT $1";
-    let rows = tx.fetch_all(SQL, &[Arg::Int(limit)]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Dead {
-                kind: row.text("kind")?,
-                sid: row.text("sid")?,
-                account: row.text("account")?,
-                source_sid: row.maybe_text("source_sid")?,
-                attempts: row.int("attempts")?,
-                last_error: row.maybe_text("last_error")?,
-            })
-        })
-        .collect()
-}
-
-/// How many wait and how many were given up, by kind and state.
-pub async fn backlog(tx: &mut Tx) -> Result<Vec<Backlog>, Error> {
-    const SQL: &str = "/* transcripts.backlog */
-        SELECT kind, state, COUNT(*) AS n, MIN(told_at) AS oldest FROM transcripts
-        WHERE state IN ('due', 'dead') AND kind <> 'look' GROUP BY kind, state ORDER BY kind, state";
-    let rows = tx.fetch_all(SQL, &[]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Backlog {
-                kind: row.text("kind")?,
-                state: row.text("state")?,
-                count: row.int("n")?,
-                oldest_at: row.int("oldest")?,
-            })
-        })
-        .collect()
-}
-
-fn named(lease: &Lease) -> [&str; 3] {
+fn named(lease: &Lease<TranscriptId>) -> [Arg<'_>; 3] {
+    let TranscriptId { account, origin } = &lease.subject;
     [
-        lease.account.as_str(),
-        lease.origin.sid(),
-        lease.origin.kind(),
+        Arg::Text(account.as_str()),
+        Arg::Text(origin.sid()),
+        Arg::Text(origin.kind()),
     ]
+}
+
+fn transcript(row: &Row) -> Result<TranscriptId, Error> {
+    Ok(TranscriptId {
+        account: row.parse(T, "account", "sid")?,
+        origin: origin(row)?,
+    })
 }
 
 fn origin(row: &Row) -> Result<Origin, Error> {
@@ -491,4 +469,3 @@ fn origin(row: &Row) -> Result<Origin, Error> {
 }
 
 const T: &str = "transcripts";
-const LOST: &str = "the lease was lost to another worker";

@@ -33,8 +33,8 @@ use crate::{
         Ledger, Tx, audit, chain, details, epochs,
         gaps::{self, Gap},
         image::{self, Image, Table},
-        keys as rows, marks, recordings, shreds,
-        work::{self, Kind},
+        keys as rows, marks, recordings, revocations, shreds,
+        work::{self, WorkKind},
     },
     model::{
         artefact::Leg,
@@ -361,30 +361,44 @@ impl Inner {
             table == Table::Recordings && row.text("state") == Some(State::Sealed.as_str());
         let is_pending =
             table == Table::Receipts && self.awaits_source(row.text("jws").unwrap_or_default());
-        image::upsert(tx, table, &[row]).await?;
+        image::upsert(tx, table, std::slice::from_ref(&row)).await?;
         match (table, subject) {
             // Its artefacts and who took part, if it has any still, follow.
             (Table::Recordings, Some(id)) => {
                 recordings::remove_artefacts(tx, id).await?;
                 details::remove(tx, &[id]).await?;
-                work::cancel(tx, Kind::Fetch, &[id]).await?;
+                work::cancel(tx, WorkKind::FetchMedia, &[id]).await?;
                 if is_sealed {
                     // Which of them are to be deleted at the source, the flow knows when it looks
                     // at each.
-                    work::enqueue(tx, Kind::Erase, &[id], now).await?;
+                    work::enqueue(tx, WorkKind::DeleteAtSource, &[id], now).await?;
                 }
             }
             (Table::Receipts, Some(id)) if is_pending => {
-                work::begin_anew(tx, Kind::Erase, &[id], now).await?
+                work::begin_anew(tx, WorkKind::DeleteAtSource, &[id], now).await?
             }
+            (Table::Revocations, _) => self.resume_revocation(tx, &row, now).await?,
             (Table::Fences, Some(id)) => {
                 self.destroy_fenced(tx, id).await?;
                 // What is catalogued of a shredded recording is still to be removed.
                 if !recordings::artefacts(tx, id).await?.is_empty() {
-                    work::enqueue(tx, Kind::Remove, &[id], now).await?;
+                    work::enqueue(tx, WorkKind::DeleteCiphertext, &[id], now).await?;
                 }
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    async fn resume_revocation(
+        &self,
+        tx: &mut Tx,
+        row: &Image,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        if let Some(id) = row.text("id").and_then(|id| id.parse().ok()) {
+            let runs = row.text("state") == Some("running");
+            revocations::resume(tx, id, runs, now).await?;
         }
         Ok(())
     }

@@ -166,7 +166,10 @@ async fn a_passphrase_is_changed_beside_turns_and_no_root_is_lost() {
         }
         // Whichever came first: the vault opens, and a turn goes on from wherever the other one had
         // to stop.
-        world.database.execute("UPDATE turner SET until = 0").await;
+        world
+            .database
+            .execute("UPDATE work SET due_at = 0 WHERE kind = 'epoch-turn'")
+            .await;
         world.run(&["status"]).done();
         world.turn();
     }

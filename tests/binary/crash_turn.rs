@@ -224,7 +224,10 @@ fn place(world: &World) -> Vec<String> {
 
 /// The lease of a dead turner runs out.
 async fn the_lease_runs_out(world: &World) {
-    world.database.execute("UPDATE turner SET until = 0").await;
+    world
+        .database
+        .execute("UPDATE work SET due_at = 0 WHERE kind = 'epoch-turn'")
+        .await;
 }
 
 async fn dies_while_it_turns(kind: Kind, point: &str) {

@@ -130,7 +130,7 @@ async fn what_others_wait_beside_revocations_that_are_due_at_once() {
     assert_eq!(open().await, ids.len());
     world
         .database
-        .execute("UPDATE revocations SET due_at = 0")
+        .execute("UPDATE work SET due_at = 0 WHERE kind = 'revocation'")
         .await;
     let begun = Instant::now();
     let over = AtomicBool::new(false);

@@ -94,7 +94,7 @@ async fn what_dies_half_way_goes_on_by_itself(kind: Kind) {
     // The dead process's lease runs out, and the service goes on.
     world
         .database
-        .execute("UPDATE revocations SET due_at = 0")
+        .execute("UPDATE work SET due_at = 0 WHERE kind = 'revocation'")
         .await;
     let service = world.serve().await;
     let done = "SELECT id FROM revocations WHERE state = 'done'";

@@ -142,7 +142,7 @@ async fn keep_the_bytes(world: &World) {
     world
         .database
         .execute(
-            "CREATE TRIGGER put_off BEFORE INSERT ON work FOR EACH ROW EXECUTE FUNCTION put_off()",
+            "CREATE TRIGGER put_off BEFORE INSERT ON work FOR EACH ROW WHEN (NEW.kind = 'delete-ciphertext') EXECUTE FUNCTION put_off()",
         )
         .await;
 }

@@ -230,7 +230,9 @@ async fn nothing_waits_for_the_time_of_a_clock_that_was_ahead(database: Database
     vault
         .ground()
         .run(&format!(
-            "UPDATE turner SET holder = 'hld_{}', until = {until}",
+            "INSERT INTO work (kind, subject, state, due_at, holder, token, attempts, enqueued_at)
+             VALUES ('epoch-turn', '{}', 'due', {until}, 'hld_{}', 7, 1, 0)",
+            vault.process.flow.vault.id(),
             "0".repeat(32)
         ))
         .await;
@@ -266,7 +268,9 @@ async fn an_operator_takes_the_turn_away(database: Database) {
     vault
         .ground()
         .run(&format!(
-            "UPDATE turner SET holder = 'hld_{}', until = {until}, fence = 7",
+            "INSERT INTO work (kind, subject, state, due_at, holder, token, attempts, enqueued_at)
+             VALUES ('epoch-turn', '{}', 'due', {until}, 'hld_{}', 7, 1, 0)",
+            vault.process.flow.vault.id(),
             "0".repeat(32)
         ))
         .await;
@@ -281,7 +285,7 @@ async fn an_operator_takes_the_turn_away(database: Database) {
             .is_none()
     );
     let held = vault.process.flow.epochs.turning().await.unwrap().unwrap();
-    assert_eq!((held.fence, held.until.as_millis()), (7, until));
+    assert_eq!((held.fencing_token, held.until.as_millis()), (7, until));
     assert_eq!(
         vault
             .process

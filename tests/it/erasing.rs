@@ -222,7 +222,10 @@ async fn a_recording_that_was_never_sealed_waits_for_its_source_too(database: Da
 
 async fn removing_and_erasing_come_in_any_order(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    for kinds in [["remove", "erase"], ["erase", "remove"]] {
+    for kinds in [
+        ["delete-ciphertext", "delete-at-source"],
+        ["delete-at-source", "delete-ciphertext"],
+    ] {
         let recorded = vault.sealed().await;
         let shredded = vault.shred(recorded.id).await;
         vault.process.flow.epochs.turn(&keys()).await.unwrap();

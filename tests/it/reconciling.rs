@@ -234,8 +234,11 @@ async fn what_is_shredded_or_should_be_gone_is_asked_to_be_deleted(database: Dat
         }
     );
     assert!(
-        vault.work_of("erase", shredded.id).await.is_some()
-            && vault.work_of("erase", sealed.id).await.is_none()
+        vault
+            .work_of("delete-at-source", shredded.id)
+            .await
+            .is_some()
+            && vault.work_of("delete-at-source", sealed.id).await.is_none()
     );
     assert_eq!(vault.finds().await.erased, 0, "it is asked for once");
     assert_eq!(
@@ -255,7 +258,7 @@ async fn what_is_shredded_or_should_be_gone_is_asked_to_be_deleted(database: Dat
     assert_eq!(vault.finds().await.erased, 0);
     vault.clock.advance(Duration::from_secs(3601));
     assert_eq!(vault.finds().await.erased, 1);
-    assert!(vault.work_of("erase", sealed.id).await.is_some());
+    assert!(vault.work_of("delete-at-source", sealed.id).await.is_some());
     // Nor does it touch what an account wants to keep there.
     vault.ground().run("DELETE FROM work").await;
     vault.reconfigure("\"after-sealing\"", "\"never\"").await;

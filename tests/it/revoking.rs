@@ -110,7 +110,7 @@ async fn what_is_left(vault: &TestVault, shredded: &Shredded) -> String {
     assert_eq!(times, [Some(at.as_millis()); 5]);
     assert_eq!(
         (erase.text("kind"), erase.text("state"), erase.int("due_at")),
-        (Some("erase"), Some("due"), Some(at.as_millis()))
+        (Some("delete-at-source"), Some("due"), Some(at.as_millis()))
     );
     let page = vault
         .process

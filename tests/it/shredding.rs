@@ -424,7 +424,7 @@ async fn the_store_is_down_and_the_bytes_are_removed_when_it_is_back() {
             .iter()
             .map(|work| (work.kind.as_str(), work.state.as_str(), work.count))
             .collect();
-        assert_eq!(waiting, [("remove", "due", 1)]);
+        assert_eq!(waiting, [("delete-ciphertext", "due", 1)]);
         assert_eq!(
             receipt(&vault, &id).await.state(),
             ReceiptState::Unrecoverable

@@ -99,9 +99,13 @@ pub(crate) async fn words(vault: &TestVault, id: RecordingId) -> Vec<String> {
 pub(crate) async fn dead(vault: &TestVault) -> Vec<(String, String)> {
     let status = vault.process.flow.monitoring.status().await.unwrap();
     status
-        .dead_transcripts
+        .dead
         .into_iter()
-        .map(|dead| (dead.sid, dead.last_error.unwrap()))
+        .filter(|dead| dead.kind == "transcript")
+        .map(|dead| {
+            let sid = dead.subject.rsplit('/').next().unwrap().to_owned();
+            (sid, dead.last_error.unwrap())
+        })
         .collect()
 }
 

@@ -70,7 +70,7 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
                             "broken",
                             format!(
                                 "copies of {} could not be deleted at the source: {why}",
-                                stuck.recording_id
+                                stuck.subject
                             ),
                         );
                     }

@@ -1,6 +1,6 @@
 //! A transcript as its source names it.
 
-use super::sid::{RecordingSid, TranscriptSid, TranscriptionSid};
+use super::sid::{TranscriptSid, TranscriptionSid};
 
 /// What the source made, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,8 +12,6 @@ pub enum Origin {
     /// It was written down while the call went on. Its id may be that of a transcript of
     /// Intelligence as well.
     RealTime(TranscriptSid),
-    /// Whatever the source made of this recording without being asked: to be looked for.
-    Look(RecordingSid),
 }
 
 impl Origin {
@@ -23,7 +21,6 @@ impl Origin {
             Self::Intelligence(_) => "intelligence",
             Self::Record(_) => "record",
             Self::RealTime(_) => "real-time",
-            Self::Look(_) => "look",
         }
     }
 
@@ -32,7 +29,6 @@ impl Origin {
         match self {
             Self::Intelligence(sid) | Self::RealTime(sid) => sid.as_str(),
             Self::Record(sid) => sid.as_str(),
-            Self::Look(sid) => sid.as_str(),
         }
     }
 
@@ -42,7 +38,6 @@ impl Origin {
             "intelligence" => sid.parse().ok().map(Self::Intelligence),
             "record" => sid.parse().ok().map(Self::Record),
             "real-time" => sid.parse().ok().map(Self::RealTime),
-            "look" => sid.parse().ok().map(Self::Look),
             _ => None,
         }
     }
@@ -54,7 +49,6 @@ impl Origin {
             Self::Intelligence(_) => 3,
             Self::Record(_) => 2,
             Self::RealTime(_) => 1,
-            Self::Look(_) => 0,
         }
     }
 }
@@ -65,24 +59,14 @@ mod tests {
 
     #[test]
     fn kind_and_id_come_back() {
-        let (gt, tr, re) = ["GT", "TR", "RE"]
+        let (gt, tr) = ["GT", "TR"]
             .map(|prefix| format!("{prefix}{}", "0".repeat(32)))
             .into();
-        for (kind, sid) in [
-            ("intelligence", &gt),
-            ("real-time", &gt),
-            ("record", &tr),
-            ("look", &re),
-        ] {
+        for (kind, sid) in [("intelligence", &gt), ("real-time", &gt), ("record", &tr)] {
             let origin = Origin::parse(kind, sid).unwrap();
             assert_eq!((origin.kind(), origin.sid()), (kind, sid.as_str()));
         }
-        for (kind, sid) in [
-            ("intelligence", &tr),
-            ("record", &gt),
-            ("look", &gt),
-            ("transcript", &gt),
-        ] {
+        for (kind, sid) in [("intelligence", &tr), ("record", &gt), ("transcript", &gt)] {
             assert_eq!(Origin::parse(kind, sid), None);
         }
     }

@@ -188,7 +188,7 @@ impl PartyRegister {
             By::Application(_) => self.effects.revocations.continue_for_a_while(&again).await,
             // In the middle of the source's request, or of a fetch: whoever is revoked, it is not
             // for those to work on it.
-            By::Vault => self.bells.revocations.notify_one(),
+            By::Vault => self.bells.work.notify_one(),
         }
         Ok(seated)
     }

@@ -53,11 +53,11 @@ impl SourceDeletion {
     /// between: then nothing is entered.
     pub(super) async fn source_settled(
         &self,
-        lease: &Lease,
+        lease: &Lease<RecordingId>,
         copies: &[SourceCopy],
         source: Removal,
     ) -> Result<(), Error> {
-        let id = lease.recording;
+        let id = lease.subject;
         let vault = &self.vault;
         let unit = vault.unit("source.source_settled", async |mut unit| {
             let now = self.clock.now();

@@ -3,22 +3,18 @@
 //! Owns patience with the source. INVARIANT: no trouble ends the work. A copy that cannot be
 //! deleted is tried again and again, and is shown.
 
-use std::time::Duration;
-
 use super::SourceDeletion;
 use crate::{
     flow::{
         error::Error,
-        patience::{Verdict, backoff, jittered},
+        patience::Settings,
+        retry::{AsSetback, Setback},
     },
     ledger::{self, work::Lease},
-    model::time::Timestamp,
+    model::{id::RecordingId, time::Timestamp},
     twilio::RestError,
     vault,
 };
-
-/// What the reason of work begins with that waits for somebody; `status` finds it by that.
-pub(in crate::flow) const STUCK: &str = "stuck: ";
 
 /// Why an attempt did not come to its end.
 #[derive(Debug)]
@@ -62,42 +58,36 @@ impl From<ledger::Error> for Trouble {
     }
 }
 
-impl SourceDeletion {
-    /// What to do with work at the source that could not be done. It is never set aside; when it
-    /// takes long, that is said loudly.
-    pub(super) fn bear(&self, lease: &Lease, trouble: Trouble) -> (Verdict, String) {
-        let longest = self.settings.max_backoff_s;
-        let (verdict, why) = match trouble {
-            Trouble::Ours(Error::Vault(vault::Error::Ledger(error @ ledger::Error::Stale(_)))) => {
-                return (Verdict::NotOurs, error.to_string());
+impl AsSetback for Trouble {
+    fn into_setback(self, settings: &Settings) -> Setback {
+        match self {
+            Self::Ours(error) => error.into_setback(settings),
+            Self::Until(at, why) => Setback::Until(at, why.to_owned()),
+            Self::NotYet(why) => Setback::Passing(why.to_owned()),
+            Self::Source(error @ RestError::Throttled { retry_after }) => {
+                Setback::Pause(retry_after, error.to_string())
             }
-            Trouble::Ours(error) => (Verdict::Later, error.to_string()),
-            Trouble::Until(at, why) => {
-                return (
-                    Verdict::After(at.since(self.clock.now()).max(Duration::from_secs(1))),
-                    why.to_owned(),
-                );
-            }
-            Trouble::NotYet(why) => (Verdict::Later, why.to_owned()),
-            Trouble::Source(RestError::Throttled { retry_after }) => {
-                let pause = retry_after
-                    .unwrap_or_else(|| jittered(backoff(lease.attempts, longest)))
-                    .max(Duration::from_secs(1));
-                (
-                    Verdict::After(pause),
-                    RestError::Throttled { retry_after }.to_string(),
-                )
-            }
-            Trouble::Source(error) => (Verdict::Later, error.to_string()),
-            Trouble::Stuck(why) => (
-                Verdict::After(jittered(Duration::from_secs(longest.max(1).into()))),
-                format!("{STUCK}{why}"),
-            ),
-        };
-        if why.starts_with(STUCK) || lease.attempts >= self.settings.attempts.into() {
-            metrics::counter!("recvault_source_stuck_total").increment(1);
-            tracing::error!(recording = %lease.recording, attempts = lease.attempts, why, "copies at the source could not be deleted");
+            Self::Source(error) => Setback::Passing(error.to_string()),
+            Self::Stuck(why) => Setback::Stuck(why),
         }
-        (verdict, why)
+    }
+}
+
+impl SourceDeletion {
+    /// What a trouble means for the work; when it takes long, that is said loudly.
+    pub(super) fn bear(&self, lease: &Lease<RecordingId>, trouble: Trouble) -> Setback {
+        let settings = &self.settings;
+        let setback = trouble.into_setback(settings);
+        let is_long = lease.attempts >= settings.attempts.into();
+        let is_loud = match &setback {
+            Setback::Lost(_) | Setback::Until(..) => false,
+            Setback::Stuck(_) => true,
+            _ => is_long,
+        };
+        if is_loud {
+            metrics::counter!("recvault_source_stuck_total").increment(1);
+            tracing::error!(recording = %lease.subject, attempts = lease.attempts, ?setback, "copies at the source could not be deleted");
+        }
+        setback
     }
 }

@@ -18,7 +18,7 @@ pub use self::{
 };
 use super::shredding::Shredding;
 use crate::{
-    flow::{bells::Bells, liveness::Liveness},
+    flow::{bells::Bells, liveness::Liveness, queue::WorkQueue},
     ledger::Ledger,
     model::time::Clock,
     policy::Rulebook,
@@ -33,10 +33,15 @@ pub struct Revocations {
     clock: Clock,
     liveness: Liveness,
     bells: Bells,
+    queue: Arc<WorkQueue>,
     shredding: Arc<Shredding>,
 }
 
 impl Revocations {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is something else, and is named where it is given"
+    )]
     pub(in crate::flow) fn new(
         vault: Vault,
         ledger: Ledger,
@@ -44,6 +49,7 @@ impl Revocations {
         clock: Clock,
         liveness: Liveness,
         bells: Bells,
+        queue: Arc<WorkQueue>,
         shredding: Arc<Shredding>,
     ) -> Self {
         Self {
@@ -53,6 +59,7 @@ impl Revocations {
             clock,
             liveness,
             bells,
+            queue,
             shredding,
         }
     }

@@ -183,9 +183,9 @@ impl Shredding {
     }
 
     /// Removes the bytes of a shredded recording.
-    pub(in crate::flow) async fn remove(&self, lease: &Lease) -> Result<(), Error> {
+    pub(in crate::flow) async fn remove(&self, lease: &Lease<RecordingId>) -> Result<(), Error> {
         let vault = &self.vault;
-        let deleted = vault.delete_ciphertext(lease.recording).await?;
+        let deleted = vault.delete_ciphertext(lease.subject).await?;
         vault
             .unit("shred.close", async |mut unit| {
                 finish(&mut unit, lease).await?;

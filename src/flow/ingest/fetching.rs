@@ -21,6 +21,7 @@ use crate::{
     ledger::work::Lease,
     model::{
         crash,
+        id::RecordingId,
         time::{Clock, Timestamp},
     },
     policy::{self, Rulebook},
@@ -72,7 +73,10 @@ impl Fetching {
     }
 
     /// Fetches and seals what a lease is for.
-    pub(in crate::flow) async fn fetch(&self, lease: &Lease) -> Result<Fetched, FetchFailure> {
+    pub(in crate::flow) async fn fetch(
+        &self,
+        lease: &Lease<RecordingId>,
+    ) -> Result<Fetched, FetchFailure> {
         crash::point("fetch.leased");
         let Some(Known {
             mut recording,

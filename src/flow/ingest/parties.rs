@@ -104,8 +104,11 @@ impl PartyLookup {
     }
 
     /// The recording of a fetch, if it waits for it; its parties are known as well as may be.
-    pub(super) async fn known(&self, lease: &Lease) -> Result<Option<Known>, FetchFailure> {
-        let announced = || self.announced(lease.recording);
+    pub(super) async fn known(
+        &self,
+        lease: &Lease<RecordingId>,
+    ) -> Result<Option<Known>, FetchFailure> {
+        let announced = || self.announced(lease.subject);
         let Some(recording) = announced().await.map_err(FetchFailure::Ours)? else {
             return Ok(None);
         };

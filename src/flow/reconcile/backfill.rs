@@ -21,7 +21,7 @@ use crate::{
     ledger::{
         self, Ledger,
         listings::{self, ListingRow},
-        work::{self, Kind},
+        work::{self, WorkKind},
     },
     model::{
         crash,
@@ -257,7 +257,7 @@ impl Backfills {
             let backlog = work::backlog(&mut self.ledger.read().await?).await?;
             let waiting = backlog
                 .iter()
-                .find(|work| work.kind == Kind::Fetch.as_str() && work.state == "due")
+                .find(|work| work.kind == WorkKind::FetchMedia.as_str() && work.state == "due")
                 .map_or(0, |work| work.count);
             if u64::try_from(waiting).unwrap_or(0) <= most {
                 return Ok(());

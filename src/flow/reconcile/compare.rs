@@ -12,7 +12,7 @@ use crate::{
     flow::error::Error,
     ledger::{
         self, recordings,
-        work::{self, Kind},
+        work::{self, WorkKind},
     },
     model::{
         id::RecordingId,
@@ -113,8 +113,8 @@ impl<'a> Comparison<'a> {
         let ids: Vec<RecordingId> = page.iter().map(id).collect();
         let mut tx = reconciliation.ledger.read().await?;
         // Before the recordings: work that ends in between leaves a recording that needs none.
-        let fetch = work::standing(&mut tx, Kind::Fetch, &ids).await?;
-        let erase = work::standing(&mut tx, Kind::Erase, &ids).await?;
+        let fetch = work::standing(&mut tx, WorkKind::FetchMedia, &ids).await?;
+        let erase = work::standing(&mut tx, WorkKind::DeleteAtSource, &ids).await?;
         let known = recordings::find_all(&mut tx, &ids).await?;
         drop(tx);
         let known: HashMap<RecordingId, &Recording> = known
@@ -199,8 +199,8 @@ async fn enqueue(
         .ledger
         .unit("compare.enqueue", async |mut unit| {
             unit.without_entry("what is to be done is told when it is done");
-            work::enqueue(&mut unit, Kind::Fetch, &plan.fetch, now).await?;
-            work::enqueue(&mut unit, Kind::Erase, &plan.erase, now).await?;
+            work::enqueue(&mut unit, WorkKind::FetchMedia, &plan.fetch, now).await?;
+            work::enqueue(&mut unit, WorkKind::DeleteAtSource, &plan.erase, now).await?;
             Ok::<_, ledger::Error>(())
         });
     Ok(enqueued.await?)

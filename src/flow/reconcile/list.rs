@@ -9,6 +9,7 @@ use std::{collections::HashSet, time::Duration};
 use rand::RngExt as _;
 
 use crate::{
+    flow::retry::doubled,
     model::{sid::RecordingSid, time::Timestamp},
     twilio::{
         Account, Client, RestError,
@@ -24,6 +25,8 @@ const AGAIN: u32 = 3;
 const STUMBLES: u32 = 4;
 /// How often a request is made that the other side has no time for.
 const REFUSALS: u32 = 8;
+/// Doubled with each try.
+const FIRST_PAUSE: Duration = Duration::from_millis(125);
 /// A longer pause is not waited for: the next comparison comes before it is over, or soon after.
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
@@ -156,7 +159,8 @@ impl Patience {
         };
         *tries += 1;
         // 0.25 s, 0.5 s, 1 s …; what the other side asks for is waited for in full.
-        let pause = asked_for.unwrap_or(Duration::from_millis(125 << (*tries).min(8)));
+        let pause =
+            asked_for.unwrap_or_else(|| doubled(FIRST_PAUSE, (*tries).min(8), LONGEST_PAUSE));
         (*tries < most && pause <= LONGEST_PAUSE).then_some(pause)
     }
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::{Broken, Reconciliation};
 use crate::{
     flow::error::Error,
-    ledger::{self, Term, Tx, reconciliations},
+    ledger::{
+        self, Term, Tx, reconciliations,
+        work::{self, Lease},
+    },
     model::{id::HolderId, sid::AccountSid, time::Timestamp},
 };
 
@@ -15,8 +18,7 @@ const LEASE: Duration = Duration::from_secs(60);
 /// The turn for an account, while its lease lasts.
 pub(super) struct Turn<'a> {
     reconciliation: &'a Reconciliation,
-    account: AccountSid,
-    holder: HolderId,
+    lease: Lease<AccountSid>,
 }
 
 impl<'a> Turn<'a> {
@@ -26,15 +28,17 @@ impl<'a> Turn<'a> {
         account: &AccountSid,
         unless_since: Timestamp,
     ) -> Result<Option<Self>, Error> {
-        let turn = Self::new(reconciliation, account);
+        let holder = HolderId::random(&mut rand::rng());
         let taken = reconciliation.ledger.unit("turn.take", async |mut unit| {
             unit.without_entry("whose the comparison is");
             let term = Term::begin(&mut unit, LEASE).await?;
-            let taken =
-                reconciliations::take(&mut unit, account, turn.holder, term, unless_since).await?;
-            Ok::<_, ledger::Error>(taken)
+            reconciliations::take(&mut unit, account, holder, term, unless_since).await
         });
-        Ok(taken.await?.then_some(turn))
+        let lease = taken.await?;
+        Ok(lease.map(|lease| Self {
+            reconciliation,
+            lease,
+        }))
     }
 
     /// Takes it from whoever has it: they stop, and what they did is as good.
@@ -42,19 +46,21 @@ impl<'a> Turn<'a> {
         reconciliation: &'a Reconciliation,
         account: &AccountSid,
     ) -> Result<Self, Error> {
-        let turn = Self::new(reconciliation, account);
+        let holder = HolderId::random(&mut rand::rng());
         let seized = reconciliation.ledger.unit("turn.seize", async |mut unit| {
             unit.without_entry("whose the comparison is");
             let term = Term::begin(&mut unit, LEASE).await?;
-            reconciliations::seize(&mut unit, account, turn.holder, term).await?;
-            Ok::<_, ledger::Error>(())
+            reconciliations::seize(&mut unit, account, holder, term).await
         });
-        seized.await?;
-        Ok(turn)
+        let lease = seized.await?;
+        Ok(Self {
+            reconciliation,
+            lease,
+        })
     }
 
     pub(super) fn account(&self) -> &AccountSid {
-        &self.account
+        &self.lease.subject
     }
 
     /// Keeps the lease; returns when it is lost.
@@ -67,7 +73,7 @@ impl<'a> Turn<'a> {
                 .unit("turn.keep", async |mut unit| {
                     unit.without_entry("whose the comparison is");
                     let term = Term::begin(&mut unit, LEASE).await?;
-                    reconciliations::keep(&mut unit, &self.account, self.holder, term).await
+                    work::extend(&mut unit, &self.lease, term).await
                 });
             match kept.await {
                 Err(ledger::Error::Stale(_)) => return Broken::TakenOver,
@@ -84,7 +90,7 @@ impl<'a> Turn<'a> {
         now: Timestamp,
         found: &str,
     ) -> Result<(), ledger::Error> {
-        reconciliations::leave(tx, &self.account, self.holder, now, Ok(found)).await
+        reconciliations::leave(tx, &self.lease, now, Ok(found)).await
     }
 
     /// It did not.
@@ -95,16 +101,8 @@ impl<'a> Turn<'a> {
             .unit("turn.failed", async |mut unit| {
                 unit.without_entry("whose the comparison is");
                 let now = self.reconciliation.clock.now();
-                reconciliations::leave(&mut unit, &self.account, self.holder, now, Err(why)).await
+                reconciliations::leave(&mut unit, &self.lease, now, Err(why)).await
             });
         Ok(left.await?)
-    }
-
-    fn new(reconciliation: &'a Reconciliation, account: &AccountSid) -> Self {
-        Self {
-            reconciliation,
-            account: account.clone(),
-            holder: HolderId::random(&mut rand::rng()),
-        }
     }
 }

@@ -4,10 +4,10 @@
 
 use crate::{
     evidence::NewEntry,
-    flow::{bells::Bells, erase, error::Error, patience::Settings},
+    flow::{bells::Bells, error::Error, patience::Settings, retry::STUCK},
     ledger::{
         self, Ledger, Tx, recordings, transcripts,
-        work::{self, Backlog, Dead, Kind},
+        work::{self, Backlog, Dead, WorkKind},
     },
     model::{
         actor::Initiator,
@@ -57,10 +57,7 @@ impl DeadWork {
     /// The ledger's.
     pub async fn stuck_deletions(&self) -> Result<Vec<Dead>, Error> {
         let attempts = self.settings.attempts.into();
-        Ok(
-            work::stuck_erasures(&mut self.ledger.read().await?, attempts, erase::STUCK, 20)
-                .await?,
-        )
+        Ok(work::stuck_deletions(&mut self.ledger.read().await?, attempts, STUCK, 20).await?)
     }
 
     pub(super) async fn source_status(
@@ -71,14 +68,13 @@ impl DeadWork {
         let erasures = || {
             backlog
                 .iter()
-                .filter(|work| work.kind == Kind::Erase.as_str())
+                .filter(|work| work.kind == WorkKind::DeleteAtSource.as_str())
         };
         let oldest = erasures()
             .map(|work| Timestamp::from_millis(work.oldest_at))
             .min()
             .filter(|oldest| *oldest <= self.clock.now());
-        let stuck =
-            work::stuck_erasures(tx, self.settings.attempts.into(), erase::STUCK, 20).await?;
+        let stuck = work::stuck_deletions(tx, self.settings.attempts.into(), STUCK, 20).await?;
         Ok(SourceStatus {
             pending: erasures().map(|work| work.count).sum(),
             oldest,

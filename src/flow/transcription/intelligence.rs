@@ -11,7 +11,7 @@ use super::{
     text::{cut, language},
 };
 use crate::{
-    ledger::transcripts::Lease,
+    ledger::transcripts::LeasedTranscript,
     model::{
         recording::Recording,
         sid::{CallSid, RecordingSid, TranscriptSid},
@@ -26,7 +26,7 @@ const SOURCE: &str = "twilio-intelligence";
 impl TranscriptSource {
     pub(super) async fn of_intelligence(
         &self,
-        lease: &mut Lease,
+        lease: &mut LeasedTranscript,
         accounts: &Accounts,
         account: &Account,
         sid: &TranscriptSid,
@@ -68,7 +68,7 @@ impl TranscriptSource {
     /// The recording that it was made from, and by how many milliseconds its times are to be moved.
     async fn source_of(
         &self,
-        lease: &mut Lease,
+        lease: &mut LeasedTranscript,
         accounts: &Accounts,
         account: &Account,
         told: &TranscriptResource,

@@ -3,13 +3,16 @@
 
 use std::time::Duration;
 
-use super::{Stop, source::TranscriptSource};
+use super::source::TranscriptSource;
 use crate::{
+    flow::{queue::drop_work, retry::Setback},
     ledger::{
         recordings,
-        transcripts::{self, Lease},
+        transcripts::{self, TranscriptId},
+        work::Lease,
     },
     model::{
+        id::RecordingId,
         origin::Origin,
         recording::{Recording, State},
         sid::RecordingSid,
@@ -75,9 +78,11 @@ impl TranscriptSource {
             let now = self.clock.now();
             let mut new = 0;
             for origin in &made {
-                new += usize::from(
-                    transcripts::find(&mut unit, account.sid(), origin, source, now, now).await?,
-                );
+                let id = TranscriptId {
+                    account: account.sid().clone(),
+                    origin: origin.clone(),
+                };
+                new += usize::from(transcripts::find(&mut unit, &id, source, now).await?);
             }
             Ok::<_, crate::ledger::Error>(new)
         });
@@ -85,40 +90,47 @@ impl TranscriptSource {
         refused.map_or(Ok(entered), |error| Err(error.into()))
     }
 
-    /// One look. It is done when the last one was, or nothing can be seen.
-    pub(super) async fn look(
-        &self,
-        lease: &Lease,
-        account: &Account,
-        source: &RecordingSid,
-    ) -> Stop {
-        let again = |pause: Duration| Stop::After(pause, "it is looked for once more".to_owned());
+    /// Looks once. It is over when the last look was, or nothing can be seen.
+    pub(in crate::flow) async fn poll(&self, lease: &Lease<RecordingId>) -> Result<(), Setback> {
         let found = async {
-            let recording = recordings::find(
-                &mut self.ledger.read().await?,
-                self.recording_of(lease, source),
-            )
-            .await?;
-            match recording.filter(|recording| {
-                recording.state == State::Sealed && account.fetches_transcripts()
-            }) {
-                Some(recording) => Ok(Some(self.find_transcripts(&recording).await?)),
-                None => Ok::<_, LookError>(None),
+            let recording = recordings::find(&mut self.ledger.read().await?, lease.subject).await?;
+            match recording.filter(|recording| recording.state == State::Sealed) {
+                Some(recording) if self.polls(&recording) => {
+                    self.find_transcripts(&recording).await?;
+                    Ok(true)
+                }
+                _ => Ok::<_, LookError>(false),
             }
         };
-        let age = self.clock.now().since(lease.told_at);
+        let age = self.clock.now().since(lease.enqueued_at);
         match found.await {
-            Ok(Some(_)) if age < LATE => again(LATE - age),
-            Ok(_) => Stop::Over,
+            Ok(true) if age < LATE => {
+                let next = self.clock.now().after(LATE - age);
+                return Err(Setback::Until(
+                    next,
+                    "it is looked for once more".to_owned(),
+                ));
+            }
+            Ok(_) => {}
             // Nothing was promised: what cannot be seen is let be, and a later `reconcile` looks
             // again.
-            Err(LookError::Rest(error)) if error.passes() && age < 4 * LATE => error.into(),
-            Err(LookError::Rest(error)) => {
-                tracing::warn!(recording = %source, why = %error, "transcripts of a recording cannot be looked for");
-                Stop::Over
+            Err(LookError::Rest(error)) if error.passes() && age < 4 * LATE => {
+                return Err(Setback::of_rest(&error, 4 * LATE));
             }
-            Err(LookError::Ours(error)) => Stop::Ours(error),
+            Err(LookError::Rest(error)) => {
+                tracing::warn!(recording = %lease.subject, why = %error, "transcripts of a recording cannot be looked for");
+            }
+            Err(LookError::Ours(error)) => return Err(Setback::of_ours(&error)),
         }
+        let dropped = drop_work(&self.ledger, lease).await;
+        dropped.map_err(|error| Setback::of_ours(&error))
+    }
+
+    fn polls(&self, recording: &Recording) -> bool {
+        self.twilio
+            .accounts()
+            .get(&recording.account)
+            .is_some_and(Account::fetches_transcripts)
     }
 }
 

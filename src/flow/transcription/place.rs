@@ -4,7 +4,7 @@ use super::{Stop, source::TranscriptSource, wait};
 use crate::{
     ledger::{
         recordings,
-        transcripts::{self, Lease},
+        transcripts::{self, LeasedTranscript},
     },
     model::{
         id::RecordingId,
@@ -19,7 +19,7 @@ impl TranscriptSource {
     /// there and announced; of another account there is none.
     pub(super) async fn place(
         &self,
-        lease: &mut Lease,
+        lease: &mut LeasedTranscript,
         accounts: &Accounts,
         account: &Account,
         source: &RecordingSid,
@@ -85,8 +85,12 @@ impl TranscriptSource {
         ))
     }
 
-    pub(super) fn recording_of(&self, lease: &Lease, source: &RecordingSid) -> RecordingId {
-        RecordingId::of_source(self.vault.id(), lease.account.as_str(), source.as_str())
+    pub(super) fn recording_of(
+        &self,
+        lease: &LeasedTranscript,
+        source: &RecordingSid,
+    ) -> RecordingId {
+        RecordingId::of_source(self.vault.id(), lease.account().as_str(), source.as_str())
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     text::language, wait,
 };
 use crate::{
-    ledger::{transcripts::Lease, utterances::Utterance},
+    ledger::{transcripts::LeasedTranscript, utterances::Utterance},
     model::{
         recording::{Recording, State},
         sid::TranscriptSid,
@@ -75,7 +75,7 @@ pub(super) fn kept(piece: Piece, at: Timestamp) -> Zeroizing<String> {
 impl TranscriptSource {
     pub(super) async fn of_real_time(
         &self,
-        lease: &mut Lease,
+        lease: &mut LeasedTranscript,
         accounts: &Accounts,
         account: &Account,
         sid: &TranscriptSid,

@@ -7,7 +7,7 @@ use super::{
     text::{cut, language},
 };
 use crate::{
-    ledger::transcripts::Lease,
+    ledger::transcripts::LeasedTranscript,
     model::{
         sid::TranscriptionSid,
         transcript::{MAX_CHARS, MAX_MS, Sentence, Transcript},
@@ -23,7 +23,7 @@ const LANGUAGE: &str = "en-US";
 impl TranscriptSource {
     pub(super) async fn of_record(
         &self,
-        lease: &mut Lease,
+        lease: &mut LeasedTranscript,
         accounts: &Accounts,
         account: &Account,
         sid: &TranscriptionSid,

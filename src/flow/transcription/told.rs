@@ -7,7 +7,7 @@ use crate::{
     flow::{error::Error, units::unit_with_keys},
     ledger::{
         self, Ledger,
-        transcripts::{self, Event},
+        transcripts::{self, Event, TranscriptId},
     },
     model::{
         origin::Origin,
@@ -79,7 +79,11 @@ impl TranscriptNews {
         let told = self.ledger.unit("told.told", async |mut unit| {
             unit.without_entry("what Twilio tells waits until it is filed");
             let now = self.clock.now();
-            transcripts::tell(&mut unit, account, origin, source, now, now).await?;
+            let id = TranscriptId {
+                account: account.clone(),
+                origin: origin.clone(),
+            };
+            transcripts::tell(&mut unit, &id, source, now, now).await?;
             unit.count_as("recvault_transcripts_told_total", "kind", origin.kind(), 1);
             Ok::<_, ledger::Error>(())
         });

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::TryStreamExt as _;
 
 use crate::{
-    flow::{clock::TrustedClock, error::Error, twilio_access::TwilioAccess, work::Worker},
+    flow::{clock::TrustedClock, error::Error, queue::WorkQueue, twilio_access::TwilioAccess},
     ledger::{self, Ledger, budgets, grants, marks::Marked, recordings, utterances, waiting},
     model::id::ObjectId,
     store::Store,
@@ -43,7 +43,7 @@ pub struct Litter {
     store: Store,
     clock: Arc<TrustedClock>,
     twilio: Arc<TwilioAccess>,
-    worker: Arc<Worker>,
+    queue: Arc<WorkQueue>,
 }
 
 impl Litter {
@@ -53,7 +53,7 @@ impl Litter {
         store: Store,
         clock: Arc<TrustedClock>,
         twilio: Arc<TwilioAccess>,
-        worker: Arc<Worker>,
+        queue: Arc<WorkQueue>,
     ) -> Self {
         Self {
             vault,
@@ -61,7 +61,7 @@ impl Litter {
             store,
             clock,
             twilio,
-            worker,
+            queue,
         }
     }
 
@@ -91,7 +91,7 @@ impl Litter {
     /// and [`crate::vault::Error::NothingToCompare`] inside, and then nothing is removed; the
     /// store's or the ledger's, and what was removed stays removed.
     pub async fn sweep(&self, age: Duration) -> Result<Swept, Error> {
-        self.worker.free_strays().await?;
+        self.queue.free_strays().await?;
         let now = self.clock.believed().await?.at();
         // A ledger that has forgotten recordings would take what lives for litter.
         self.vault.check_before_destroying().await?;

@@ -11,7 +11,7 @@ use crate::{
         Error, Term,
         accept::{self, Announcement},
         audit, recordings,
-        work::{self, Kind},
+        work::{self, WorkKind},
     },
     model::recording::{Recording, State},
 };
@@ -197,7 +197,9 @@ async fn a_sealed_recording_keeps_its_state(world: &World) {
     let id = world.one_announced().await;
     let mut tx = world.tx().await;
     recordings::mark_sealed(&mut tx, id, at(1)).await.unwrap();
-    work::cancel(&mut tx, Kind::Fetch, &[id]).await.unwrap();
+    work::cancel(&mut tx, WorkKind::FetchMedia, &[id])
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     let before = world.find(id).await;
     for word in WORDS {
@@ -263,12 +265,18 @@ async fn a_shredded_recording_learns_nothing(world: &World) {
 async fn a_repeat_of_completed_asks_for_nothing_new(world: &World) {
     let ids = world.announced(2).await;
     let mut tx = world.tx().await;
-    let leases = work::lease(&mut tx, holder(), Term::at(at(1), at(60_000)), 2)
-        .await
-        .unwrap();
+    let leases = work::lease(
+        &mut tx,
+        &[WorkKind::FetchMedia],
+        holder(),
+        Term::at(at(1), at(60_000)),
+        2,
+    )
+    .await
+    .unwrap();
     let dead = leases
         .iter()
-        .find(|lease| lease.recording == ids[1])
+        .find(|lease| lease.subject == ids[1].to_string())
         .unwrap();
     work::bury(&mut tx, dead, "not there").await.unwrap();
     tx.commit().await.unwrap();

@@ -9,7 +9,7 @@ use crate::{
         Error, Term, heard,
         listings::{self, ListingRow},
         reconciliations::{self, ReconciliationRow},
-        work::{self, Kind, Standing},
+        work::{self, Standing, WorkKind},
     },
     model::{recording::Heard, sid::AccountSid},
 };
@@ -46,50 +46,51 @@ async fn an_account_is_compared_by_one_at_a_time_and_not_too_often(world: &World
         tx.commit().await.unwrap();
         taken
     };
-    assert!(take(one, 100, 0).await, "nobody ever compared it");
-    assert!(!take(two, 159, 159).await, "somebody is at it");
+    let first = take(one, 100, 0).await.expect("nobody ever compared it");
+    assert_eq!(take(two, 159, 159).await, None, "somebody is at it");
     let mut tx = world.tx().await;
-    reconciliations::leave(&mut tx, &account, one, at(110), Ok("{}"))
+    reconciliations::leave(&mut tx, &first, at(110), Ok("{}"))
         .await
         .unwrap();
     tx.commit().await.unwrap();
-    assert!(!take(two, 120, 100).await, "it was compared since then");
-    assert!(take(two, 120, 101).await);
+    assert_eq!(
+        take(two, 120, 100).await,
+        None,
+        "it was compared since then"
+    );
+    assert!(take(two, 120, 101).await.is_some());
     assert!(
-        take(one, 180, 170).await,
+        take(one, 180, 170).await.is_some(),
         "whoever dies loses the turn with its lease"
     );
 }
 
 async fn a_turn_is_taken_over_and_the_former_holder_hears_of_it(world: &World) {
-    let one = holder();
-    let two = holder();
     let account = account(1);
     let mut tx = world.tx().await;
-    assert!(
-        reconciliations::take(&mut tx, &account, one, Term::at(at(0), at(60)), at(0))
-            .await
-            .unwrap()
-    );
-    reconciliations::keep(&mut tx, &account, one, Term::at(at(0), at(90)))
+    let one = reconciliations::take(&mut tx, &account, holder(), Term::at(at(0), at(60)), at(0))
+        .await
+        .unwrap()
+        .unwrap();
+    work::extend(&mut tx, &one, Term::at(at(0), at(90)))
         .await
         .unwrap();
-    reconciliations::seize(&mut tx, &account, two, Term::at(at(50), at(110)))
+    let two = reconciliations::seize(&mut tx, &account, holder(), Term::at(at(50), at(110)))
         .await
         .unwrap();
     assert!(matches!(
-        reconciliations::keep(&mut tx, &account, one, Term::at(at(0), at(120))).await,
+        work::extend(&mut tx, &one, Term::at(at(0), at(120))).await,
         Err(Error::Stale(_))
     ));
     assert!(matches!(
-        reconciliations::leave(&mut tx, &account, one, at(60), Ok("{}")).await,
+        reconciliations::leave(&mut tx, &one, at(60), Ok("{}")).await,
         Err(Error::Stale(_))
     ));
     assert!(matches!(
-        reconciliations::leave(&mut tx, &account, one, at(60), Err("why")).await,
+        reconciliations::leave(&mut tx, &one, at(60), Err("why")).await,
         Err(Error::Stale(_))
     ));
-    reconciliations::leave(&mut tx, &account, two, at(70), Ok("{\"listed\":1}"))
+    reconciliations::leave(&mut tx, &two, at(70), Ok("{\"listed\":1}"))
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -110,16 +111,16 @@ async fn a_comparison_that_failed_keeps_what_the_last_one_found(world: &World) {
     let one = holder();
     let account = account(1);
     let mut tx = world.tx().await;
-    reconciliations::seize(&mut tx, &account, one, Term::at(at(0), at(60)))
+    let first = reconciliations::seize(&mut tx, &account, one, Term::at(at(0), at(60)))
         .await
         .unwrap();
-    reconciliations::leave(&mut tx, &account, one, at(10), Ok("{}"))
+    reconciliations::leave(&mut tx, &first, at(10), Ok("{}"))
         .await
         .unwrap();
-    reconciliations::seize(&mut tx, &account, one, Term::at(at(20), at(80)))
+    let second = reconciliations::seize(&mut tx, &account, one, Term::at(at(20), at(80)))
         .await
         .unwrap();
-    reconciliations::leave(&mut tx, &account, one, at(30), Err("it rains"))
+    reconciliations::leave(&mut tx, &second, at(30), Err("it rains"))
         .await
         .unwrap();
     let row = ReconciliationRow {
@@ -234,14 +235,20 @@ async fn what_came_without_a_callback_is_counted(world: &World) {
 async fn work_stands_as_it_is(world: &World) {
     let ids = world.announced(3).await;
     let mut tx = world.tx().await;
-    let leases = work::lease(&mut tx, holder(), Term::at(at(5), at(50)), 1)
-        .await
-        .unwrap();
+    let leases = work::lease(
+        &mut tx,
+        &[WorkKind::FetchMedia],
+        holder(),
+        Term::at(at(5), at(50)),
+        1,
+    )
+    .await
+    .unwrap();
     work::bury(&mut tx, &leases[0], "why").await.unwrap();
-    let standing = work::standing(&mut tx, Kind::Fetch, &ids[..2])
+    let standing = work::standing(&mut tx, WorkKind::FetchMedia, &ids[..2])
         .await
         .unwrap();
-    let dead = leases[0].recording;
+    let dead = leases[0].parsed().unwrap().subject;
     for (id, found) in &standing {
         let expected = if *id == dead {
             Standing {
@@ -258,7 +265,7 @@ async fn work_stands_as_it_is(world: &World) {
     }
     assert!(standing.keys().all(|id| ids[..2].contains(id)) && standing.len() == 2);
     assert!(
-        work::standing(&mut tx, Kind::Erase, &ids)
+        work::standing(&mut tx, WorkKind::DeleteAtSource, &ids)
             .await
             .unwrap()
             .is_empty()

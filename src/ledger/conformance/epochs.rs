@@ -9,8 +9,12 @@ use crate::{
         clock::{self, Reading},
         epochs,
         marks::{self, Marked},
+        work::{self, Lease},
     },
-    model::time::Clock,
+    model::{
+        id::{HolderId, VaultId},
+        time::Clock,
+    },
 };
 
 every_database!(
@@ -101,41 +105,51 @@ async fn an_epoch_begins_once_and_forgets_what_the_ones_before_sealed(world: &Wo
     ));
 }
 
+fn vault() -> VaultId {
+    super::parsed(&format!("vlt_{:032x}", 1))
+}
+
+async fn take_turn(tx: &mut Tx, who: HolderId, from: i64, until: i64) -> Option<Lease<VaultId>> {
+    epochs::take_turn(tx, vault(), who, Term::at(at(from), at(until)))
+        .await
+        .unwrap()
+}
+
+async fn keep_turn(tx: &mut Tx, lease: &Lease<VaultId>) -> Result<(), Error> {
+    work::extend(tx, lease, Term::at(at(40), at(50))).await
+}
+
 async fn one_process_turns_at_a_time(world: &World) {
     let first = holder();
     let second = holder();
     let take = async |holder, now, until| {
         let mut tx = world.tx().await;
-        let taken = epochs::take_turn(&mut tx, holder, Term::at(at(now), at(until)))
-            .await
-            .unwrap();
+        let taken = take_turn(&mut tx, holder, now, until).await;
         tx.commit().await.unwrap();
         taken
     };
-    let keep = async |tx: &mut Tx, holder, fence| {
-        epochs::keep_turn(tx, holder, fence, Term::at(at(40), at(50))).await
-    };
-    assert_eq!(take(first, 10, 20).await, Some(1));
+    let one = take(first, 10, 20).await.unwrap();
     assert_eq!(take(second, 19, 30).await, None, "it is held");
-    assert_eq!(
-        take(first, 15, 25).await,
-        Some(2),
-        "its holder may take it again"
-    );
-    assert_eq!(take(second, 26, 40).await, Some(3), "the lease ran out");
-    let lost = keep(&mut world.tx().await, first, 2).await;
+    let two = take(first, 15, 25)
+        .await
+        .expect("its holder may take it again");
+    let three = take(second, 26, 40).await.expect("the lease ran out");
+    assert!(one.token() < two.token() && two.token() < three.token());
+    let lost = keep_turn(&mut world.tx().await, &two).await;
     assert!(
         matches!(lost, Err(Error::Stale(_))),
         "who slept does nothing more"
     );
-    let lost = keep(&mut world.tx().await, second, 2).await;
+    let mut tx = world.tx().await;
+    let four = take_turn(&mut tx, second, 39, 60).await.unwrap();
+    let lost = keep_turn(&mut tx, &three).await;
     assert!(
         matches!(lost, Err(Error::Stale(_))),
         "nor does an earlier taking of the same holder"
     );
-    let mut tx = world.tx().await;
-    keep(&mut tx, second, 3).await.unwrap();
-    epochs::leave_turn(&mut tx, first).await.unwrap();
+    keep_turn(&mut tx, &four).await.unwrap();
+    let left = work::finish(&mut tx, &two).await;
+    assert!(matches!(left, Err(Error::Stale(_))), "{left:?}");
     tx.commit().await.unwrap();
     assert_eq!(
         take(first, 45, 60).await,
@@ -143,23 +157,19 @@ async fn one_process_turns_at_a_time(world: &World) {
         "what was lost cannot be given back"
     );
     let mut tx = world.tx().await;
-    epochs::leave_turn(&mut tx, second).await.unwrap();
+    work::finish(&mut tx, &four).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(take(first, 45, 60).await, Some(4));
+    let five = take(first, 45, 60).await.unwrap();
+    assert!(four.token() < five.token());
 }
 
 async fn a_turner_whose_clock_was_ahead_holds_nobody_back(world: &World) {
     let ahead = holder();
-    let other = holder();
     let hour = 3_600_000;
     let mut tx = world.tx().await;
-    let taken = epochs::take_turn(
-        &mut tx,
-        ahead,
-        Term::at(at(72 * hour), at(72 * hour + 60_000)),
-    )
-    .await
-    .unwrap();
+    let taken = take_turn(&mut tx, ahead, 72 * hour, 72 * hour + 60_000)
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     let mut tx = world.tx().await;
     assert_eq!(
@@ -169,39 +179,27 @@ async fn a_turner_whose_clock_was_ahead_holds_nobody_back(world: &World) {
             .map(|held| held.holder),
         Some(ahead.to_string())
     );
-    let stolen = epochs::take_turn(&mut tx, other, Term::at(at(hour), at(hour + 60_000)))
+    let stolen = take_turn(&mut tx, holder(), hour, hour + 60_000)
         .await
         .unwrap();
-    assert_eq!((taken, stolen), (Some(1), Some(2)));
+    assert!(taken.token() < stolen.token());
     tx.commit().await.unwrap();
-    let lost = epochs::keep_turn(&mut world.tx().await, ahead, 1, Term::at(at(0), at(9))).await;
+    let lost = keep_turn(&mut world.tx().await, &taken).await;
     assert!(matches!(lost, Err(Error::Stale(_))));
 }
 
 async fn a_turn_is_taken_away_from_whoever_has_it(world: &World) {
-    let slow = holder();
-    let other = holder();
     let mut tx = world.tx().await;
     assert_eq!(epochs::release_turn(&mut tx).await.unwrap(), None);
-    epochs::take_turn(&mut tx, slow, Term::at(at(0), at(60)))
-        .await
-        .unwrap();
+    let slow = take_turn(&mut tx, holder(), 0, 60).await.unwrap();
     let released = epochs::release_turn(&mut tx).await.unwrap().unwrap();
     assert_eq!(
-        (released.holder, released.until),
-        (slow.to_string(), at(60))
+        (released.holder, released.until, released.fencing_token),
+        (slow.holder().to_string(), at(60), slow.token())
     );
-    assert!(
-        epochs::keep_turn(&mut tx, slow, 1, Term::at(at(0), at(9)))
-            .await
-            .is_err()
-    );
-    assert!(
-        epochs::take_turn(&mut tx, other, Term::at(at(1), at(9)))
-            .await
-            .unwrap()
-            .is_some()
-    );
+    assert!(keep_turn(&mut tx, &slow).await.is_err());
+    assert!(take_turn(&mut tx, holder(), 1, 9).await.is_some());
+    assert!(keep_turn(&mut tx, &slow).await.is_err());
 }
 
 async fn what_is_believed_of_the_clock_only_grows_until_somebody_accepts_another_time(

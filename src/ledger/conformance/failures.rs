@@ -8,12 +8,13 @@ use crate::{
     ledger::{
         Error, Term, audit, grants,
         keys::{self, KeyEntry},
-        principals, recordings, tokens, work,
+        principals, recordings, tokens,
+        work::{self, WorkKind},
     },
     model::{
         actor::Initiator,
         artefact::Leg,
-        id::{PageId, ReceiptId},
+        id::{PageId, ReceiptId, RevocationId},
     },
 };
 
@@ -305,7 +306,7 @@ async fn a_row_that_cannot_be_names_table_column_and_id(world: &World) {
             "UPDATE pages SET used = 300",
             "UPDATE key_entries SET slot = -1",
             "UPDATE recordings SET tier = 'Not A Tier'",
-            "UPDATE work SET kind = 'dance'",
+            "UPDATE work SET kind = 'revocation', subject = 'dance' WHERE subject = (SELECT MIN(subject) FROM work)",
             "INSERT INTO vault (id, created_at) VALUES ('vlt_', 0)",
             "INSERT INTO artefacts (recording_id, leg, artefact, object_id, plain_len, sealed_len, sealed_sha256, segment, content_type)
              SELECT recording_id, leg, 'audio', 'obj_', 0, 0, '', 65536, '' FROM key_entries",
@@ -378,15 +379,23 @@ async fn a_row_that_cannot_be_names_table_column_and_id(world: &World) {
             format!("table `{table}` column `{column}` row `{id}` holds something impossible")
         );
     }
-    let danced = work::lease(&mut tx, holder(), Term::at(at(1), at(9)), 1)
-        .await
+    let danced = work::lease(
+        &mut tx,
+        &[WorkKind::Revocation],
+        holder(),
+        Term::at(at(1), at(9)),
+        1,
+    )
+    .await
+    .unwrap()[0]
+        .parsed::<RevocationId>()
         .err();
     assert!(
         matches!(
             danced,
             Some(Error::Inconsistent {
                 table: "work",
-                column: "kind",
+                column: "subject",
                 ..
             })
         ),

@@ -4,13 +4,14 @@ mod holds;
 
 use std::collections::BTreeSet;
 
-use super::{World, announcement, at, parsed};
+use super::{World, announcement, at, holder, parsed};
 use crate::{
     evidence::NewEntry,
     ledger::{
-        Error, Term, audit,
+        Error, Term, Tx, audit,
         revocations::{self, Revocation},
         shreds,
+        work::{self, Lease, WorkKind},
     },
     model::{
         actor::Initiator,
@@ -229,55 +230,63 @@ async fn a_recording_is_dealt_with_once(world: &World) {
     );
 }
 
+/// Takes a revocation in somebody's name.
+async fn take(tx: &mut Tx, id: RevocationId, from: i64, until: i64) -> Option<Lease<RevocationId>> {
+    let term = Term::at(at(from), at(until));
+    work::take(tx, WorkKind::Revocation, &id, holder(), term)
+        .await
+        .unwrap()
+}
+
+/// The revocations that are due, the oldest first.
+async fn due(world: &World, now: i64) -> Vec<RevocationId> {
+    let mut tx = world.tx().await;
+    let term = Term::at(at(now), at(now + 1));
+    let leases = work::lease(&mut tx, &[WorkKind::Revocation], holder(), term, 9)
+        .await
+        .unwrap();
+    leases
+        .iter()
+        .map(|lease| lease.parsed().unwrap().subject)
+        .collect()
+}
+
+/// Does a revocation, whoever has it.
+async fn finish(tx: &mut Tx, id: RevocationId, jws: &str, now: i64) {
+    let term = Term::at(at(now), at(now + 60));
+    let lease = work::seize(tx, WorkKind::Revocation, &id, holder(), term)
+        .await
+        .unwrap();
+    revocations::finish(tx, &lease, jws, at(now)).await.unwrap();
+}
+
 async fn one_at_a_time_has_a_revocation(world: &World) {
     let some = revocation(Target::Recording(world.one_announced().await));
     world.begun(&some).await;
+    assert_eq!(due(world, 59).await, []);
+    assert_eq!(due(world, 60).await, [some.id]);
     let mut tx = world.tx().await;
-    assert_eq!(
-        revocations::due(&mut tx, Term::at(at(59), at(59)), 9)
-            .await
-            .unwrap(),
-        []
-    );
-    assert!(
-        !revocations::take(&mut tx, some.id, Term::at(at(59), at(100)))
-            .await
-            .unwrap()
-    );
-    assert_eq!(
-        revocations::due(&mut tx, Term::at(at(60), at(60)), 9)
-            .await
-            .unwrap(),
-        [some.id]
-    );
-    assert!(
-        revocations::take(&mut tx, some.id, Term::at(at(60), at(100)))
-            .await
-            .unwrap()
-    );
-    assert!(
-        !revocations::take(&mut tx, some.id, Term::at(at(60), at(100)))
-            .await
-            .unwrap()
-    );
-    revocations::release(&mut tx, some.id, at(70))
-        .await
-        .unwrap();
-    assert!(
-        revocations::take(&mut tx, some.id, Term::at(at(70), at(100)))
-            .await
-            .unwrap()
-    );
-    revocations::finish(&mut tx, some.id, "a.b.c", at(80))
-        .await
-        .unwrap();
-    assert!(
-        !revocations::take(&mut tx, some.id, Term::at(at(999), at(1000)))
-            .await
-            .unwrap()
-    );
+    assert_eq!(take(&mut tx, some.id, 59, 100).await, None);
+    let first = take(&mut tx, some.id, 60, 100).await.unwrap();
+    assert_eq!(take(&mut tx, some.id, 60, 100).await, None);
+    work::release(&mut tx, &first, at(70)).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = world.tx().await;
+    assert!(take(&mut tx, some.id, 70, 100).await.is_some());
     assert!(matches!(
-        revocations::finish(&mut tx, some.id, "d.e.f", at(81)).await,
+        revocations::finish(&mut tx, &first, "d.e.f", at(79)).await,
+        Err(Error::Stale(_))
+    ));
+    // What a lost lease did does not stand, and the work is still the other's.
+    drop(tx);
+    let mut tx = world.tx().await;
+    let second = take(&mut tx, some.id, 70, 100).await.unwrap();
+    revocations::finish(&mut tx, &second, "a.b.c", at(80))
+        .await
+        .unwrap();
+    assert_eq!(take(&mut tx, some.id, 999, 1000).await, None);
+    assert!(matches!(
+        revocations::finish(&mut tx, &second, "d.e.f", at(81)).await,
         Err(Error::Stale(_))
     ));
     let done = revocations::find(&mut tx, some.id).await.unwrap().unwrap();
@@ -295,26 +304,17 @@ async fn a_cursor_is_moved_only_from_where_it_was_found(world: &World) {
     let some = revocation(Target::Recording(ids[0]));
     world.begun(&some).await;
     let mut tx = world.tx().await;
-    assert!(
-        !revocations::advance(&mut tx, some.id, Some(ids[0]), ids[1], at(0))
+    let lease = take(&mut tx, some.id, 60, 100).await.unwrap();
+    let term = Term::at(at(61), at(101));
+    let advance = async |tx: &mut Tx, from, to| {
+        revocations::advance(tx, &lease, from, to, term)
             .await
             .unwrap()
-    );
-    assert!(
-        revocations::advance(&mut tx, some.id, None, ids[0], at(0))
-            .await
-            .unwrap()
-    );
-    assert!(
-        !revocations::advance(&mut tx, some.id, None, ids[1], at(0))
-            .await
-            .unwrap()
-    );
-    assert!(
-        revocations::advance(&mut tx, some.id, Some(ids[0]), ids[1], at(0))
-            .await
-            .unwrap()
-    );
+    };
+    assert!(!advance(&mut tx, Some(ids[0]), ids[1]).await);
+    assert!(advance(&mut tx, None, ids[0]).await);
+    assert!(!advance(&mut tx, None, ids[1]).await);
+    assert!(advance(&mut tx, Some(ids[0]), ids[1]).await);
     assert!(!revocations::lock(&mut tx, some.id, None).await.unwrap());
     assert!(
         revocations::lock(&mut tx, some.id, Some(ids[1]))
@@ -337,9 +337,7 @@ async fn a_revocation_that_is_done_runs_again_when_more_is_reached(world: &World
     for each in [&theirs, &early] {
         world.begun(each).await;
         let mut tx = world.tx().await;
-        revocations::finish(&mut tx, each.id, "a.b.c", at(1))
-            .await
-            .unwrap();
+        finish(&mut tx, each.id, "a.b.c", 1).await;
         tx.commit().await.unwrap();
     }
     let conversation: Conversation = call.parse().unwrap();
@@ -361,18 +359,10 @@ async fn a_revocation_that_is_done_runs_again_when_more_is_reached(world: &World
             .is_empty()
     );
     tx.commit().await.unwrap();
-    assert_eq!(
-        revocations::due(&mut world.tx().await, Term::at(at(9), at(9)), 9)
-            .await
-            .unwrap(),
-        [theirs.id],
-        "the other is of before"
-    );
+    assert_eq!(due(world, 9).await, [theirs.id], "the other is of before");
     world.entered(theirs.id, id, Outcome::Shredded).await;
     let mut tx = world.tx().await;
-    revocations::finish(&mut tx, theirs.id, "d.e.f", at(10))
-        .await
-        .unwrap();
+    finish(&mut tx, theirs.id, "d.e.f", 10).await;
     assert!(
         revocations::reach_again(&mut tx, &conversation, at(11))
             .await
@@ -383,12 +373,7 @@ async fn a_revocation_that_is_done_runs_again_when_more_is_reached(world: &World
     tx.commit().await.unwrap();
     // An outcome that comes late makes it sign again, from where it is.
     assert_eq!(world.entered(early.id, id, Outcome::Shredded).await, 1);
-    assert_eq!(
-        revocations::due(&mut world.tx().await, Term::at(at(9), at(9)), 9)
-            .await
-            .unwrap(),
-        [early.id]
-    );
+    assert_eq!(due(world, 9).await, [early.id]);
 }
 
 async fn what_covers_a_recording_is_found_from_it(world: &World) {

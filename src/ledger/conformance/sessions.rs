@@ -8,7 +8,10 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use super::{World, at, holder, recording_id};
 use crate::{
     evidence::NewEntry,
-    ledger::{Error, Ledger, Settings, Term, audit, recordings, work},
+    ledger::{
+        Error, Ledger, Settings, Term, audit, recordings,
+        work::{self, WorkKind},
+    },
 };
 
 every_database!(
@@ -68,9 +71,15 @@ async fn a_dropped_session_leaves_nothing(world: &World) {
     let before = world.find(id).await;
     let mut tx = world.tx().await;
     recordings::mark_sealed(&mut tx, id, at(1)).await.unwrap();
-    work::lease(&mut tx, holder(), Term::at(at(1), at(9)), 9)
-        .await
-        .unwrap();
+    work::lease(
+        &mut tx,
+        &[WorkKind::FetchMedia],
+        holder(),
+        Term::at(at(1), at(9)),
+        9,
+    )
+    .await
+    .unwrap();
     assert_eq!(
         recordings::find(&mut tx, id)
             .await
@@ -82,7 +91,16 @@ async fn a_dropped_session_leaves_nothing(world: &World) {
     );
     drop(tx);
     assert_eq!(world.find(id).await, before);
-    assert!(work::any_due(&mut world.tx().await, at(1)).await.unwrap());
+    assert!(
+        !work::due(
+            &mut world.tx().await,
+            &[WorkKind::FetchMedia],
+            Term::at(at(1), at(1))
+        )
+        .await
+        .unwrap()
+        .is_empty()
+    );
 }
 
 #[expect(

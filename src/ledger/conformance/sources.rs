@@ -5,10 +5,14 @@ use std::collections::BTreeSet;
 use super::{World, at, work_rows};
 use crate::{
     ledger::{
-        Term, sources,
-        work::{self, Kind},
+        Term, Tx, sources,
+        work::{self, WorkKind},
     },
-    model::source::{CopyKind, CopyState, SourceCopy},
+    model::{
+        id::RecordingId,
+        source::{CopyKind, CopyState, SourceCopy},
+        time::Timestamp,
+    },
 };
 
 every_database!(
@@ -114,12 +118,18 @@ async fn what_is_known_of_a_copy_only_grows(world: &World) {
 }
 
 async fn told(world: &World, sid: &str, kind: &str, source: &str, state: &str) {
+    let account = super::announcement(0, "completed").account;
+    let work = state;
+    let state = if state == "filed" { "filed" } else { "waiting" };
     let row = format!(
-        "INSERT INTO transcripts (account, sid, kind, source_sid, state, due_at, attempts, told_at) \
-         VALUES ('{}', '{sid}', '{kind}', {source}, '{state}', 0, 0, 0)",
-        super::announcement(0, "completed").account
+        "INSERT INTO transcripts (account, sid, kind, source_sid, state, told_at) \
+         VALUES ('{account}', '{sid}', '{kind}', {source}, '{state}', 0)"
     );
-    world.sql(&[&row]).await;
+    let work = format!(
+        "INSERT INTO work (kind, subject, state, due_at, attempts, enqueued_at) \
+         SELECT 'transcript', '{account}/{kind}/{sid}', '{work}', 0, 0, 0 WHERE '{state}' = 'waiting'"
+    );
+    world.sql(&[&row, &work]).await;
 }
 
 async fn transcripts_that_were_told_of_are_copies_too(world: &World) {
@@ -165,56 +175,108 @@ async fn a_transcript_that_is_due_is_awaited_by_its_recording(world: &World) {
     assert!(!awaits(&[]).await && !awaits(&["GT2"]).await && awaits(&["GT2", "GT1"]).await);
     told(world, "GT2", "intelligence", &format!("'{sid}'"), "due").await;
     assert!(awaits(&[]).await);
-    world.sql(&["UPDATE transcripts SET state = 'filed'"]).await;
+    world
+        .sql(&[
+            "UPDATE transcripts SET state = 'filed'",
+            "DELETE FROM work WHERE kind = 'transcript'",
+        ])
+        .await;
     assert!(!awaits(&["GT1", "GT2"]).await);
+}
+
+/// Whether work at the source, or any fetch, is due.
+async fn any_due(tx: &mut Tx, now: Timestamp) -> bool {
+    let kinds = [WorkKind::FetchMedia, WorkKind::DeleteAtSource];
+    let due = work::due(tx, &kinds, Term::at(now, now)).await.unwrap();
+    !due.is_empty()
 }
 
 async fn work_at_the_source_is_leased_apart(world: &World) {
     let ids = world.announced(3).await;
     let mut tx = world.tx().await;
-    work::enqueue(&mut tx, Kind::Erase, &ids, at(0))
+    work::enqueue(&mut tx, WorkKind::DeleteAtSource, &ids, at(0))
         .await
         .unwrap();
-    let fetches = work::lease(&mut tx, super::holder(), Term::at(at(100), at(200)), 9)
-        .await
-        .unwrap();
-    assert!(fetches.len() == 3 && fetches.iter().all(|lease| lease.kind == Kind::Fetch));
-    assert!(work::any_due(&mut tx, at(100)).await.unwrap());
-    let erasures = work::lease_erasures(&mut tx, super::holder(), Term::at(at(100), at(200)), 2)
-        .await
-        .unwrap();
-    assert!(erasures.len() == 2 && erasures.iter().all(|lease| lease.kind == Kind::Erase));
+    let fetches = work::lease(
+        &mut tx,
+        &[WorkKind::FetchMedia],
+        super::holder(),
+        Term::at(at(100), at(200)),
+        9,
+    )
+    .await
+    .unwrap();
+    assert!(
+        fetches.len() == 3
+            && fetches
+                .iter()
+                .all(|lease| lease.kind == WorkKind::FetchMedia)
+    );
+    assert!(any_due(&mut tx, at(100)).await);
+    let erasures = work::lease(
+        &mut tx,
+        &[WorkKind::DeleteAtSource],
+        super::holder(),
+        Term::at(at(100), at(200)),
+        2,
+    )
+    .await
+    .unwrap();
+    assert!(
+        erasures.len() == 2
+            && erasures
+                .iter()
+                .all(|lease| lease.kind == WorkKind::DeleteAtSource)
+    );
     assert_eq!(
-        work::lease_erasures(&mut tx, super::holder(), Term::at(at(100), at(200)), 9)
-            .await
-            .unwrap()
-            .len(),
+        work::lease(
+            &mut tx,
+            &[WorkKind::DeleteAtSource],
+            super::holder(),
+            Term::at(at(100), at(200)),
+            9
+        )
+        .await
+        .unwrap()
+        .len(),
         1
     );
-    assert!(!work::any_due(&mut tx, at(100)).await.unwrap());
+    assert!(!any_due(&mut tx, at(100)).await);
 }
 
 async fn work_that_begins_anew_is_taken_from_who_was_at_it(world: &World) {
     let id = world.one_announced().await;
     let mut tx = world.tx().await;
-    work::enqueue(&mut tx, Kind::Erase, &[id], at(5_000))
+    work::enqueue(&mut tx, WorkKind::DeleteAtSource, &[id], at(5_000))
         .await
         .unwrap();
     assert!(
-        work::lease_erasures(&mut tx, super::holder(), Term::at(at(10), at(200)), 9)
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    work::begin_anew(&mut tx, Kind::Erase, &[id], at(10))
-        .await
-        .unwrap();
-    let [first] = work::lease_erasures(&mut tx, super::holder(), Term::at(at(10), at(200)), 9)
+        work::lease(
+            &mut tx,
+            &[WorkKind::DeleteAtSource],
+            super::holder(),
+            Term::at(at(10), at(200)),
+            9
+        )
         .await
         .unwrap()
-        .try_into()
+        .is_empty()
+    );
+    work::begin_anew(&mut tx, WorkKind::DeleteAtSource, &[id], at(10))
+        .await
         .unwrap();
-    work::begin_anew(&mut tx, Kind::Erase, &[id], at(20))
+    let [first] = work::lease(
+        &mut tx,
+        &[WorkKind::DeleteAtSource],
+        super::holder(),
+        Term::at(at(10), at(200)),
+        9,
+    )
+    .await
+    .unwrap()
+    .try_into()
+    .unwrap();
+    work::begin_anew(&mut tx, WorkKind::DeleteAtSource, &[id], at(20))
         .await
         .unwrap();
     assert!(
@@ -223,19 +285,25 @@ async fn work_that_begins_anew_is_taken_from_who_was_at_it(world: &World) {
                 .await
                 .is_err()
     );
-    let [second] = work::lease_erasures(&mut tx, super::holder(), Term::at(at(20), at(200)), 9)
-        .await
-        .unwrap()
-        .try_into()
-        .unwrap();
+    let [second] = work::lease(
+        &mut tx,
+        &[WorkKind::DeleteAtSource],
+        super::holder(),
+        Term::at(at(20), at(200)),
+        9,
+    )
+    .await
+    .unwrap()
+    .try_into()
+    .unwrap();
     assert_eq!((second.attempts, second.enqueued_at), (1, at(20)));
     work::bury(&mut tx, &second, "no").await.unwrap();
-    work::begin_anew(&mut tx, Kind::Erase, &[id], at(30))
+    work::begin_anew(&mut tx, WorkKind::DeleteAtSource, &[id], at(30))
         .await
         .unwrap();
     tx.commit().await.unwrap();
     assert_eq!(
-        work_rows(world, "erase").await,
+        work_rows(world, "delete-at-source").await,
         [(id, "due".into(), at(30).as_millis(), 0, None)]
     );
 }
@@ -243,42 +311,69 @@ async fn work_that_begins_anew_is_taken_from_who_was_at_it(world: &World) {
 async fn work_that_waits_is_hastened_and_no_other(world: &World) {
     let ids = world.announced(3).await;
     let mut tx = world.tx().await;
-    work::enqueue(&mut tx, Kind::Erase, &ids[..1], at(50))
+    work::enqueue(&mut tx, WorkKind::DeleteAtSource, &ids[..1], at(50))
         .await
         .unwrap();
-    let leased = work::lease_erasures(&mut tx, super::holder(), Term::at(at(50), at(9_000)), 1)
+    let leased = work::lease(
+        &mut tx,
+        &[WorkKind::DeleteAtSource],
+        super::holder(),
+        Term::at(at(50), at(9_000)),
+        1,
+    )
+    .await
+    .unwrap();
+    work::enqueue(&mut tx, WorkKind::DeleteAtSource, &ids[1..2], at(5_000))
         .await
         .unwrap();
-    work::enqueue(&mut tx, Kind::Erase, &ids[1..2], at(5_000))
+    work::hasten(&mut tx, WorkKind::DeleteAtSource, &ids, at(60))
         .await
         .unwrap();
-    work::hasten(&mut tx, Kind::Erase, &ids, at(60))
-        .await
-        .unwrap();
-    let [hastened] = work::lease_erasures(&mut tx, super::holder(), Term::at(at(60), at(200)), 9)
-        .await
-        .unwrap()
-        .try_into()
-        .unwrap();
-    assert_eq!(hastened.recording, ids[1]);
+    let [hastened] = work::lease(
+        &mut tx,
+        &[WorkKind::DeleteAtSource],
+        super::holder(),
+        Term::at(at(60), at(200)),
+        9,
+    )
+    .await
+    .unwrap()
+    .try_into()
+    .unwrap();
+    assert_eq!(hastened.subject, ids[1].to_string());
     assert!(
-        !work::is_asked(&mut tx, Kind::Erase, ids[2]).await.unwrap(),
+        !work::is_asked(&mut tx, WorkKind::DeleteAtSource, ids[2])
+            .await
+            .unwrap(),
         "nothing was asked for"
     );
-    assert!(work::is_asked(&mut tx, Kind::Erase, ids[0]).await.unwrap());
+    assert!(
+        work::is_asked(&mut tx, WorkKind::DeleteAtSource, ids[0])
+            .await
+            .unwrap()
+    );
     work::finish(&mut tx, &leased[0]).await.unwrap();
 }
 
 async fn deletions_in_vain_are_found_by_reason_and_by_attempts(world: &World) {
     let ids = world.announced(3).await;
     let mut tx = world.tx().await;
-    work::enqueue(&mut tx, Kind::Erase, &ids, at(0))
+    work::enqueue(&mut tx, WorkKind::DeleteAtSource, &ids, at(0))
         .await
         .unwrap();
-    let leases = work::lease_erasures(&mut tx, super::holder(), Term::at(at(1), at(100)), 9)
-        .await
-        .unwrap();
-    let of = |id| leases.iter().find(|lease| lease.recording == id).unwrap();
+    let leases = work::lease(
+        &mut tx,
+        &[WorkKind::DeleteAtSource],
+        super::holder(),
+        Term::at(at(1), at(100)),
+        9,
+    )
+    .await
+    .unwrap();
+    let of = |id: RecordingId| {
+        let id = id.to_string();
+        leases.iter().find(|lease| lease.subject == id).unwrap()
+    };
     work::postpone(&mut tx, of(ids[0]), at(900), "stuck: refused")
         .await
         .unwrap();
@@ -286,12 +381,12 @@ async fn deletions_in_vain_are_found_by_reason_and_by_attempts(world: &World) {
         .await
         .unwrap();
     let found = async |tx: &mut crate::ledger::Tx, attempts| {
-        let found = work::stuck_erasures(tx, attempts, "stuck: ", 9)
+        let found = work::stuck_deletions(tx, attempts, "stuck: ", 9)
             .await
             .unwrap();
         found
             .into_iter()
-            .map(|dead| (dead.recording_id, dead.attempts, dead.last_error.unwrap()))
+            .map(|dead| (dead.subject, dead.attempts, dead.last_error.unwrap()))
             .collect::<Vec<_>>()
     };
     let refused = (ids[0].to_string(), 1, "stuck: refused".to_owned());
@@ -306,12 +401,18 @@ async fn deletions_in_vain_are_found_by_reason_and_by_attempts(world: &World) {
         work::revive(&mut tx, Some(ids[0]), at(60)).await.unwrap(),
         1
     );
-    let [again] = work::lease_erasures(&mut tx, super::holder(), Term::at(at(60), at(200)), 1)
-        .await
-        .unwrap()
-        .try_into()
-        .unwrap();
-    assert!(ids[..2].contains(&again.recording));
+    let [again] = work::lease(
+        &mut tx,
+        &[WorkKind::DeleteAtSource],
+        super::holder(),
+        Term::at(at(60), at(200)),
+        1,
+    )
+    .await
+    .unwrap()
+    .try_into()
+    .unwrap();
+    assert!(ids[..2].contains(&again.subject.parse().unwrap()));
 }
 
 async fn a_shredded_recording_that_is_told_of_again_is_erased_again(world: &World) {
@@ -327,7 +428,7 @@ async fn a_shredded_recording_that_is_told_of_again_is_erased_again(world: &Worl
             .told(vec![super::announcement(0, status)], at(time))
             .await;
         assert_eq!(
-            work_rows(world, "erase").await,
+            work_rows(world, "delete-at-source").await,
             [(id, "due".into(), at(time).as_millis(), 0, None)],
             "{status}"
         );

@@ -6,8 +6,9 @@ use super::{World, announcement, at, holder};
 use crate::{
     ledger::{
         Error, Term, Tx, recordings,
-        transcripts::{self, Event, Lease},
+        transcripts::{self, Event, LeasedTranscript, TranscriptId},
         utterances::{self, Utterance},
+        work::{self, WorkKind},
     },
     model::{
         origin::Origin,
@@ -21,7 +22,7 @@ every_database!(
     a_transcript_is_told_of_once_and_again_when_it_is_dead,
     a_lease_holds_and_a_lost_one_is_stale,
     only_one_transcript_of_a_recording_is_filed,
-    what_is_found_is_entered_once_and_a_look_is_nobodys_transcript,
+    what_is_found_is_entered_once_and_a_poll_is_nobodys_transcript,
     letting_go_takes_every_word_and_keeps_what_is_filed_elsewhere,
     the_dead_are_shown_and_revived,
 );
@@ -51,16 +52,35 @@ fn record(number: u32) -> Origin {
 }
 
 async fn tell(tx: &mut Tx, origin: &Origin, source: Option<&RecordingSid>, now: i64) {
-    transcripts::tell(tx, &account(0), origin, source, at(now), at(now))
+    transcripts::tell(tx, &id(0, origin), source, at(now), at(now))
         .await
         .unwrap();
 }
 
-async fn lease(tx: &mut Tx, now: i64, until: i64) -> Vec<Lease> {
-    let mut all = transcripts::lease(tx, holder(), Term::at(at(now), at(until)), 9)
+fn id(number: u32, origin: &Origin) -> TranscriptId {
+    TranscriptId {
+        account: account(number),
+        origin: origin.clone(),
+    }
+}
+
+async fn any_due(tx: &mut Tx, now: Timestamp) -> bool {
+    let term = Term::at(now, now);
+    let due = work::due(tx, &[WorkKind::FetchTranscript], term).await;
+    !due.unwrap().is_empty()
+}
+
+async fn lease(tx: &mut Tx, now: i64, until: i64) -> Vec<LeasedTranscript> {
+    let term = Term::at(at(now), at(until));
+    let leases = work::lease(tx, &[WorkKind::FetchTranscript], holder(), term, 9)
         .await
         .unwrap();
-    all.sort_by(|one, other| one.origin.cmp(&other.origin));
+    let mut all = Vec::new();
+    for lease in leases {
+        let found = transcripts::leased(tx, lease.parsed().unwrap()).await;
+        all.push(found.unwrap().expect("it waits"));
+    }
+    all.sort_by(|one, other| one.origin().cmp(other.origin()));
     all
 }
 
@@ -105,11 +125,18 @@ async fn of_one_call(world: &World, numbers: &[u32]) -> Vec<Recording> {
 }
 
 async fn state(world: &World, origin: &Origin) -> i64 {
-    let state = "CASE state WHEN 'due' THEN 1 WHEN 'filed' THEN 2 WHEN 'passed' THEN 3 WHEN 'dead' THEN 4 END";
-    let which = format!("sid = '{}' AND kind = '{}'", origin.sid(), origin.kind());
+    let state =
+        "CASE t.state WHEN 'waiting' THEN CASE w.state WHEN 'due' THEN 1 WHEN 'dead' THEN 4 END
+        WHEN 'filed' THEN 2 WHEN 'passed' THEN 3 END";
+    let which = format!(
+        "t.sid = '{}' AND t.kind = '{}'",
+        origin.sid(),
+        origin.kind()
+    );
     world
         .int(&format!(
-            "SELECT CAST(COALESCE(SUM({state}), 0) AS BIGINT) FROM transcripts WHERE {which}"
+            "SELECT CAST(COALESCE(SUM({state}), 0) AS BIGINT) FROM transcripts t LEFT JOIN work w
+             ON w.kind = 'transcript' AND w.subject = t.account || '/' || t.kind || '/' || t.sid WHERE {which}"
         ))
         .await
 }
@@ -124,26 +151,26 @@ async fn a_transcript_is_told_of_once_and_again_when_it_is_dead(world: &World) {
     let mut tx = world.tx().await;
     tell(&mut tx, &intelligence(1), None, 10).await;
     tell(&mut tx, &intelligence(1), None, 20).await;
-    assert!(!transcripts::any_due(&mut tx, at(9)).await.unwrap());
+    assert!(!any_due(&mut tx, at(9)).await);
     let [ours] = lease(&mut tx, 10, 100).await.try_into().unwrap();
     assert_eq!(
         (
-            ours.attempts,
+            ours.lease.attempts,
             ours.told_at,
-            &ours.origin,
+            ours.origin(),
             ours.source.clone()
         ),
         (1, at(10), &intelligence(1), None)
     );
     // Telling does not break a lease.
     tell(&mut tx, &intelligence(1), None, 30).await;
-    assert!(!transcripts::any_due(&mut tx, at(99)).await.unwrap());
+    assert!(!any_due(&mut tx, at(99)).await);
     transcripts::bury(&mut tx, &ours, "why").await.unwrap();
-    assert!(!transcripts::any_due(&mut tx, at(9999)).await.unwrap());
+    assert!(!any_due(&mut tx, at(9999)).await);
     tell(&mut tx, &intelligence(1), None, 40).await;
     let [again] = lease(&mut tx, 40, 100).await.try_into().unwrap();
     assert_eq!(
-        (again.attempts, again.told_at),
+        (again.lease.attempts, again.told_at),
         (1, at(40)),
         "its patience begins anew"
     );
@@ -154,7 +181,7 @@ async fn a_transcript_is_told_of_once_and_again_when_it_is_dead(world: &World) {
             .await
             .unwrap()
     );
-    transcripts::tell(&mut tx, &account(7), &intelligence(1), None, at(50), at(50))
+    transcripts::tell(&mut tx, &id(7, &intelligence(1)), None, at(50), at(50))
         .await
         .unwrap();
     assert_eq!(lease(&mut tx, 50, 100).await.len(), 2);
@@ -167,7 +194,10 @@ async fn a_lease_holds_and_a_lost_one_is_stale(world: &World) {
     let [lost] = lease(&mut tx, 0, 100).await.try_into().unwrap();
     assert!(lease(&mut tx, 99, 200).await.is_empty());
     let [ours] = lease(&mut tx, 100, 200).await.try_into().unwrap();
-    assert_eq!((ours.attempts, ours.source.clone()), (2, Some(source(3))));
+    assert_eq!(
+        (ours.lease.attempts, ours.source.clone()),
+        (2, Some(source(3)))
+    );
     let stale = |result: Result<(), Error>| matches!(result, Err(Error::Stale(_)));
     assert!(stale(
         transcripts::postpone(&mut tx, &lost, at(300), "w").await
@@ -177,7 +207,7 @@ async fn a_lease_holds_and_a_lost_one_is_stale(world: &World) {
     assert!(stale(transcripts::remove(&mut tx, &lost).await));
     assert!(stale(transcripts::file(&mut tx, &lost, &recording).await));
     // What was found out is kept.
-    let found = Lease {
+    let found = LeasedTranscript {
         source: Some(source(4)),
         ..ours
     };
@@ -199,7 +229,7 @@ async fn only_one_transcript_of_a_recording_is_filed(world: &World) {
     tell(&mut tx, &intelligence(1), None, 6).await;
     let [first, second] = lease(&mut tx, 10, 100).await.try_into().unwrap();
     assert_eq!(
-        [&first.origin, &second.origin],
+        [first.origin(), second.origin()],
         [&intelligence(1), &record(1)]
     );
     transcripts::file(&mut tx, &second, &recording)
@@ -228,66 +258,50 @@ async fn only_one_transcript_of_a_recording_is_filed(world: &World) {
     tell(&mut tx, &intelligence(1), None, 20).await;
     tell(&mut tx, &record(1), None, 20).await;
     assert!(
-        !transcripts::any_due(&mut tx, at(9999)).await.unwrap(),
+        !any_due(&mut tx, at(9999)).await,
         "what is dealt with is not done again"
     );
     transcripts::outdo(&mut tx, &recording).await.unwrap();
     assert_eq!(transcripts::filed(&mut tx, &recording).await.unwrap(), None);
 }
 
-async fn what_is_found_is_entered_once_and_a_look_is_nobodys_transcript(world: &World) {
+async fn what_is_found_is_entered_once_and_a_poll_is_nobodys_transcript(world: &World) {
+    let recording = of_one_call(world, &[3]).await.remove(0);
     let mut tx = world.tx().await;
-    let look = Origin::Look(source(3));
+    let poll = WorkKind::PollTranscripts;
     for new in [true, false] {
-        assert_eq!(
-            transcripts::find(&mut tx, &account(0), &look, &source(3), at(7), at(1))
-                .await
-                .unwrap(),
-            new
-        );
-        assert_eq!(
-            transcripts::find(
-                &mut tx,
-                &account(0),
-                &intelligence(1),
-                &source(3),
-                at(7),
-                at(1)
-            )
+        work::enqueue_at(&mut tx, poll, &[recording.id], at(7), at(1))
             .await
-            .unwrap(),
-            new
-        );
+            .unwrap();
+        let found = transcripts::find(&mut tx, &id(0, &intelligence(1)), &source(3), at(7)).await;
+        assert_eq!(found.unwrap(), new);
     }
-    let [found, look] = lease(&mut tx, 7, 100).await.try_into().unwrap();
+    let [found] = lease(&mut tx, 7, 100).await.try_into().unwrap();
+    assert_eq!(found.source, Some(source(3)));
+    let polls = work::lease(&mut tx, &[poll], holder(), Term::at(at(7), at(100)), 9).await;
+    let [polled] = polls.unwrap().try_into().unwrap();
     assert_eq!(
-        (found.source.clone(), look.source.clone(), look.told_at),
-        (Some(source(3)), None, at(1))
+        (polled.subject.as_str(), polled.enqueued_at),
+        (recording.id.to_string().as_str(), at(1))
     );
     transcripts::bury(&mut tx, &found, "why").await.unwrap();
     assert!(
-        !transcripts::find(
-            &mut tx,
-            &account(0),
-            &intelligence(1),
-            &source(3),
-            at(7),
-            at(1)
-        )
-        .await
-        .unwrap()
+        !transcripts::find(&mut tx, &id(0, &intelligence(1)), &source(3), at(7))
+            .await
+            .unwrap()
     );
     assert!(
-        !transcripts::any_due(&mut tx, at(99)).await.unwrap(),
+        !any_due(&mut tx, at(99)).await,
         "what is dead is not found again"
     );
-    let backlog = transcripts::backlog(&mut tx).await.unwrap();
+    let backlog = work::backlog(&mut tx).await.unwrap();
+    let kind = WorkKind::FetchTranscript.as_str();
+    let waiting = backlog.iter().filter(|some| some.kind == kind);
     assert_eq!(
-        backlog
-            .iter()
-            .map(|some| (some.kind.as_str(), some.state.as_str(), some.count))
+        waiting
+            .map(|some| (some.state.as_str(), some.count))
             .collect::<Vec<_>>(),
-        [("intelligence", "dead", 1)]
+        [("dead", 1)]
     );
 }
 
@@ -319,7 +333,7 @@ async fn letting_go_takes_every_word_and_keeps_what_is_filed_elsewhere(world: &W
     let leased = lease(&mut tx, 0, 100).await;
     let ours = leased
         .iter()
-        .find(|lease| lease.origin == record(1))
+        .find(|lease| *lease.origin() == record(1))
         .unwrap();
     transcripts::forget(&mut tx, &[gone.id]).await.unwrap();
     assert!(
@@ -370,15 +384,15 @@ async fn the_dead_are_shown_and_revived(world: &World) {
     for lease in lease(&mut tx, 9, 100).await {
         transcripts::bury(&mut tx, &lease, "why").await.unwrap();
     }
-    let dead = transcripts::dead(&mut tx, 3).await.unwrap();
+    let dead = work::dead(&mut tx, 3).await.unwrap();
     assert_eq!(
         dead.iter()
-            .map(|dead| dead.sid.as_str())
+            .map(|dead| dead.subject.clone())
             .collect::<Vec<_>>(),
-        [record(1).sid(), record(2).sid(), gt(3).as_str()]
+        [record(1), record(2), intelligence(3)].map(|origin| id(0, &origin).to_string())
     );
     assert_eq!(
-        (dead[0].source_sid.as_deref(), dead[0].last_error.as_deref()),
+        (dead[0].recording.as_deref(), dead[0].last_error.as_deref()),
         (Some(one.source_sid.as_str()), Some("why"))
     );
     assert_eq!(
@@ -391,7 +405,7 @@ async fn the_dead_are_shown_and_revived(world: &World) {
     let leased = lease(&mut tx, 50, 100).await;
     let times: Vec<(i64, Timestamp)> = leased
         .iter()
-        .map(|lease| (lease.attempts, lease.told_at))
+        .map(|lease| (lease.lease.attempts, lease.told_at))
         .collect();
     assert_eq!(times, [(1, at(50)); 2]);
     assert_eq!(transcripts::revive(&mut tx, None, at(60)).await.unwrap(), 2);

@@ -1,14 +1,19 @@
 //! Work and its leases.
 
+mod leases;
+
 use futures_util::future::join_all;
 
 use super::{World, announcement, at, holder, work_rows};
 use crate::{
     ledger::{
         Error, Term, Tx,
-        work::{self, Kind, Lease},
+        work::{self, Lease, WorkKind},
     },
-    model::{id::RecordingId, time::Timestamp},
+    model::{
+        id::{HolderId, RecordingId},
+        time::Timestamp,
+    },
 };
 
 every_database!(
@@ -30,14 +35,32 @@ every_database!(
     the_backlog_counts_by_kind_and_state,
 );
 
-async fn lease(tx: &mut Tx, now: i64, until: i64, limit: i64) -> Vec<Lease> {
-    work::lease(tx, holder(), Term::at(at(now), at(until)), limit)
-        .await
-        .unwrap()
+async fn lease(tx: &mut Tx, now: i64, until: i64, limit: i64) -> Vec<Lease<RecordingId>> {
+    let term = Term::at(at(now), at(until));
+    media(tx, holder(), term, limit).await.unwrap()
+}
+
+/// Leases what the lane of media does.
+async fn media(
+    tx: &mut Tx,
+    holder: HolderId,
+    term: Term,
+    limit: i64,
+) -> Result<Vec<Lease<RecordingId>>, Error> {
+    let kinds = [WorkKind::FetchMedia, WorkKind::DeleteCiphertext];
+    let leases = work::lease(tx, &kinds, holder, term, limit).await?;
+    leases.iter().map(Lease::parsed).collect()
+}
+
+/// Whether any of it is due.
+async fn any_due(tx: &mut Tx, now: Timestamp) -> Result<bool, Error> {
+    let kinds = [WorkKind::FetchMedia, WorkKind::DeleteCiphertext];
+    let due = work::due(tx, &kinds, Term::at(now, now)).await?;
+    Ok(!due.is_empty())
 }
 
 /// The one piece of fetching there is, leased at 1 until 100.
-async fn leased(world: &World) -> Lease {
+async fn leased(world: &World) -> Lease<RecordingId> {
     world.one_announced().await;
     let mut tx = world.tx().await;
     let lease = lease(&mut tx, 1, 100, 9).await.remove(0);
@@ -45,8 +68,8 @@ async fn leased(world: &World) -> Lease {
     lease
 }
 
-fn sorted(leases: &[Lease]) -> Vec<RecordingId> {
-    let mut ids: Vec<RecordingId> = leases.iter().map(|lease| lease.recording).collect();
+fn sorted(leases: &[Lease<RecordingId>]) -> Vec<RecordingId> {
+    let mut ids: Vec<RecordingId> = leases.iter().map(|lease| lease.subject).collect();
     ids.sort();
     ids
 }
@@ -62,9 +85,9 @@ async fn only_due_work_is_leased_oldest_first(world: &World) {
     }
     let ids: Vec<_> = (0..5).map(super::recording_id).collect();
     let mut tx = world.tx().await;
-    assert!(!work::any_due(&mut tx, at(9)).await.unwrap());
+    assert!(!any_due(&mut tx, at(9)).await.unwrap());
     assert!(lease(&mut tx, 9, 100, 9).await.is_empty());
-    assert!(work::any_due(&mut tx, at(10)).await.unwrap());
+    assert!(any_due(&mut tx, at(10)).await.unwrap());
     assert!(lease(&mut tx, 20, 100, 0).await.is_empty());
     assert_eq!(sorted(&lease(&mut tx, 20, 100, 2).await), ids[..2]);
     assert_eq!(
@@ -73,23 +96,23 @@ async fn only_due_work_is_leased_oldest_first(world: &World) {
         "what is due after 12 waits"
     );
     assert_eq!(sorted(&lease(&mut tx, 20, 100, 2).await), ids[3..]);
-    assert!(!work::any_due(&mut tx, at(20)).await.unwrap());
+    assert!(!any_due(&mut tx, at(20)).await.unwrap());
 }
 
 async fn leased_work_is_hidden_until_the_lease_ends(world: &World) {
     let first = leased(world).await;
     assert_eq!(
         (first.kind, first.attempts, first.enqueued_at, first.until),
-        (Kind::Fetch, 1, at(0), at(100))
+        (WorkKind::FetchMedia, 1, at(0), at(100))
     );
     let mut tx = world.tx().await;
     assert!(lease(&mut tx, 99, 200, 9).await.is_empty());
     let second = lease(&mut tx, 100, 200, 9).await.remove(0);
     assert_eq!(
-        (second.recording, second.attempts, second.enqueued_at),
-        (first.recording, 2, at(0))
+        (second.subject, second.attempts, second.enqueued_at),
+        (first.subject, 2, at(0))
     );
-    assert_ne!(second.holder, first.holder);
+    assert_ne!(second.holder(), first.holder());
 }
 
 async fn a_lease_that_is_extended_is_kept(world: &World) {
@@ -133,7 +156,7 @@ async fn a_lost_lease_is_stale_whatever_is_tried_with_it(world: &World) {
 async fn tx_rows(tx: &mut Tx) -> String {
     let rows = tx
         .fetch_all(
-            "SELECT due_at, state, holder, last_error FROM work ORDER BY kind, recording_id",
+            "SELECT due_at, state, holder, last_error FROM work ORDER BY kind, subject",
             &[],
         )
         .await
@@ -153,11 +176,11 @@ async fn tx_rows(tx: &mut Tx) -> String {
 async fn a_lease_that_ran_out_but_nobody_took_is_still_ours(world: &World) {
     let ours = leased(world).await;
     let mut tx = world.tx().await;
-    assert!(work::any_due(&mut tx, at(5_000)).await.unwrap());
+    assert!(any_due(&mut tx, at(5_000)).await.unwrap());
     work::extend(&mut tx, &ours, Term::at(at(0), at(9_000)))
         .await
         .unwrap();
-    assert!(!work::any_due(&mut tx, at(5_000)).await.unwrap());
+    assert!(!any_due(&mut tx, at(5_000)).await.unwrap());
     work::finish(&mut tx, &ours).await.unwrap();
 }
 
@@ -169,11 +192,7 @@ async fn finished_work_is_gone(world: &World) {
         work::finish(&mut tx, &ours).await,
         Err(Error::Stale(_))
     ));
-    assert!(
-        !work::any_due(&mut tx, at(i64::from(u32::MAX)))
-            .await
-            .unwrap()
-    );
+    assert!(!any_due(&mut tx, at(i64::from(u32::MAX))).await.unwrap());
     assert!(work::backlog(&mut tx).await.unwrap().is_empty());
 }
 
@@ -214,12 +233,12 @@ async fn buried(world: &World, count: u32) -> Vec<RecordingId> {
 async fn buried_work_rests_until_it_is_revived(world: &World) {
     let ids = buried(world, 3).await;
     let mut tx = world.tx().await;
-    assert!(!work::any_due(&mut tx, at(1_000_000)).await.unwrap());
+    assert!(!any_due(&mut tx, at(1_000_000)).await.unwrap());
     assert!(lease(&mut tx, 1_000_000, 2_000_000, 9).await.is_empty());
     let dead = work::dead(&mut tx, 2).await.unwrap();
     assert_eq!(
         dead.iter()
-            .map(|dead| dead.recording_id.clone())
+            .map(|dead| dead.subject.clone())
             .collect::<Vec<_>>(),
         [ids[0].to_string(), ids[1].to_string()]
     );
@@ -245,7 +264,7 @@ async fn buried_work_rests_until_it_is_revived(world: &World) {
     assert!(lease(&mut tx, 199, 300, 9).await.is_empty());
     let again = lease(&mut tx, 200, 300, 9).await;
     assert_eq!(
-        (again.len(), again[0].recording, again[0].attempts),
+        (again.len(), again[0].subject, again[0].attempts),
         (1, ids[1], 1),
         "it has all its attempts again"
     );
@@ -260,7 +279,7 @@ async fn reviving_touches_no_living_work(world: &World) {
     let before = tx_rows(&mut tx).await;
     assert_eq!(work::revive(&mut tx, None, at(2)).await.unwrap(), 0);
     assert_eq!(
-        work::revive(&mut tx, Some(ours.recording), at(2))
+        work::revive(&mut tx, Some(ours.subject), at(2))
             .await
             .unwrap(),
         0
@@ -271,20 +290,20 @@ async fn reviving_touches_no_living_work(world: &World) {
 async fn asking_twice_is_asking_once(world: &World) {
     let id = world.one_announced().await;
     let mut tx = world.tx().await;
-    work::enqueue(&mut tx, Kind::Remove, &[id], at(5))
+    work::enqueue(&mut tx, WorkKind::DeleteCiphertext, &[id], at(5))
         .await
         .unwrap();
-    work::enqueue(&mut tx, Kind::Remove, &[id], at(9))
+    work::enqueue(&mut tx, WorkKind::DeleteCiphertext, &[id], at(9))
         .await
         .unwrap();
     tx.commit().await.unwrap();
     assert_eq!(
-        work_rows(world, "remove").await,
+        work_rows(world, "delete-ciphertext").await,
         [(id, "due".into(), at(5).as_millis(), 0, None)]
     );
     let unknown = work::enqueue(
         &mut world.tx().await,
-        Kind::Remove,
+        WorkKind::DeleteCiphertext,
         &[super::recording_id(9)],
         at(5),
     )
@@ -299,7 +318,7 @@ async fn asking_again_does_not_break_a_lease(world: &World) {
     let ours = leased(world).await;
     let mut tx = world.tx().await;
     let before = tx_rows(&mut tx).await;
-    work::enqueue(&mut tx, Kind::Fetch, &[ours.recording], at(50))
+    work::enqueue(&mut tx, WorkKind::FetchMedia, &[ours.subject], at(50))
         .await
         .unwrap();
     assert_eq!(tx_rows(&mut tx).await, before);
@@ -309,17 +328,17 @@ async fn asking_again_does_not_break_a_lease(world: &World) {
 async fn asking_for_dead_work_makes_it_due_at_once(world: &World) {
     let id = buried(world, 1).await[0];
     let mut tx = world.tx().await;
-    work::enqueue(&mut tx, Kind::Fetch, &[id], at(60))
+    work::enqueue(&mut tx, WorkKind::FetchMedia, &[id], at(60))
         .await
         .unwrap();
-    assert!(!work::any_due(&mut tx, at(59)).await.unwrap());
+    assert!(!any_due(&mut tx, at(59)).await.unwrap());
     assert_eq!(sorted(&lease(&mut tx, 60, 100, 9).await), [id]);
 }
 
 async fn cancelled_work_is_taken_from_its_holder(world: &World) {
     let ours = leased(world).await;
     let mut tx = world.tx().await;
-    work::cancel(&mut tx, Kind::Fetch, &[ours.recording])
+    work::cancel(&mut tx, WorkKind::FetchMedia, &[ours.subject])
         .await
         .unwrap();
     assert!(matches!(
@@ -331,7 +350,7 @@ async fn cancelled_work_is_taken_from_its_holder(world: &World) {
         Err(Error::Stale(_))
     ));
     // What is not there need not be cancelled.
-    work::cancel(&mut tx, Kind::Fetch, &[ours.recording])
+    work::cancel(&mut tx, WorkKind::FetchMedia, &[ours.subject])
         .await
         .unwrap();
 }
@@ -339,15 +358,15 @@ async fn cancelled_work_is_taken_from_its_holder(world: &World) {
 async fn kinds_of_work_do_not_meet(world: &World) {
     let fetch = leased(world).await;
     let mut tx = world.tx().await;
-    work::enqueue(&mut tx, Kind::Remove, &[fetch.recording], at(2))
+    work::enqueue(&mut tx, WorkKind::DeleteCiphertext, &[fetch.subject], at(2))
         .await
         .unwrap();
     let remove = lease(&mut tx, 2, 100, 9).await.remove(0);
     assert_eq!(
-        (remove.kind, remove.recording),
-        (Kind::Remove, fetch.recording)
+        (remove.kind, remove.subject),
+        (WorkKind::DeleteCiphertext, fetch.subject)
     );
-    work::cancel(&mut tx, Kind::Fetch, &[fetch.recording])
+    work::cancel(&mut tx, WorkKind::FetchMedia, &[fetch.subject])
         .await
         .unwrap();
     work::extend(&mut tx, &remove, Term::at(at(0), at(200)))
@@ -368,10 +387,10 @@ async fn two_leasers_never_get_the_same_work(world: &World) {
         let us = holder();
         ledger.unit("leased", move |mut unit| async move {
             unit.without_entry("a test");
-            work::lease(&mut unit, us, Term::at(at(1), at(100)), 8).await
+            media(&mut unit, us, Term::at(at(1), at(100)), 8).await
         })
     });
-    let mut given: Vec<Lease> = join_all(leasers)
+    let mut given: Vec<Lease<RecordingId>> = join_all(leasers)
         .await
         .into_iter()
         .flat_map(Result::unwrap)
@@ -393,7 +412,7 @@ async fn the_backlog_counts_by_kind_and_state(world: &World) {
     let ids = buried(world, 3).await;
     let mut tx = world.tx().await;
     work::revive(&mut tx, Some(ids[0]), at(70)).await.unwrap();
-    work::enqueue(&mut tx, Kind::Remove, &[ids[1]], at(80))
+    work::enqueue(&mut tx, WorkKind::DeleteCiphertext, &[ids[1]], at(80))
         .await
         .unwrap();
     let backlog = work::backlog(&mut tx).await.unwrap();
@@ -411,9 +430,9 @@ async fn the_backlog_counts_by_kind_and_state(world: &World) {
     assert_eq!(
         seen,
         [
+            ("delete-ciphertext", "due", 1, at(80)),
             ("fetch", "dead", 2, at(1)),
             ("fetch", "due", 1, at(0)),
-            ("remove", "due", 1, at(80))
         ]
     );
 }

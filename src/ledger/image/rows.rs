@@ -38,9 +38,13 @@ pub async fn chunk(
         .flat_map(|after| after.args().take(key.len()))
         .collect();
     args.push(Arg::Int(limit));
+    let travels = table.travels();
     let place = match after {
-        Some(_) => format!("WHERE ({order}) > {}", placeholders(1, key.len())),
-        None => String::new(),
+        Some(_) => format!(
+            "WHERE {travels} AND ({order}) > {}",
+            placeholders(1, key.len())
+        ),
+        None => format!("WHERE {travels}"),
     };
     rows(
         tx,
@@ -107,7 +111,9 @@ pub async fn find_all(tx: &mut Tx, table: Table, subjects: &[&str]) -> Result<Ve
     })?;
     let order = names(table.key().iter());
     let subjects = set(subjects);
-    let clauses = format!("WHERE {column} IN (SELECT key FROM json_each($1)) ORDER BY {order}");
+    let travels = table.travels();
+    let clauses =
+        format!("WHERE {travels} AND {column} IN (SELECT key FROM json_each($1)) ORDER BY {order}");
     rows(tx, "image.find", table, &clauses, &[Arg::Text(&subjects)]).await
 }
 
@@ -169,7 +175,7 @@ pub async fn first_row(tx: &mut Tx) -> Result<Option<String>, Error> {
         ("audit_head", "seq > 0"),
         (
             "turner",
-            "journaled_to > 0 OR numbered_to > 0 OR chained > 0 OR holder IS NOT NULL OR settled = 0",
+            "journaled_to > 0 OR numbered_to > 0 OR chained > 0 OR settled = 0",
         ),
         // An `init` that was interrupted, or is under way, has made nothing yet.
         ("intended", "1 = 0"),
@@ -203,13 +209,12 @@ pub async fn defer_references(tx: &mut Tx) -> Result<(), Error> {
     tx.defer_references().await
 }
 
-/// How many rows a table has.
+/// How many rows of a table travel.
 pub async fn count(tx: &mut Tx, table: Table) -> Result<i64, Error> {
-    tx.fetch_int(
-        &format!("/* image.count */ SELECT COUNT(*) FROM {}", table.name()),
-        &[],
-    )
-    .await
+    let name = table.name();
+    let travels = table.travels();
+    let sql = format!("/* image.count */ SELECT COUNT(*) FROM {name} WHERE {travels}");
+    tx.fetch_int(&sql, &[]).await
 }
 
 async fn rows(

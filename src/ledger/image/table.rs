@@ -228,10 +228,11 @@ impl Table {
                 const {
                     &[
                         text("kind"),
-                        text("recording_id"),
+                        text("subject"),
                         text("state"),
                         int("due_at"),
                         maybe_text("holder"),
+                        int("token"),
                         int("attempts"),
                         maybe_text("last_error"),
                         int("enqueued_at"),
@@ -300,6 +301,18 @@ impl Table {
             Self::Parties => Some("conversation"),
             Self::Policies => Some("digest"),
             Self::Vault | Self::Epochs | Self::Gaps | Self::Audit => None,
+        }
+    }
+
+    /// Which of its rows travel, as a condition. Of work, what is about a recording, and revocations:
+    /// transcripts are found again at the source, and whose turn something is does not outlive the
+    /// database.
+    pub(super) const fn travels(self) -> &'static str {
+        match self {
+            Self::Work => {
+                "kind IN ('fetch', 'delete-ciphertext', 'delete-at-source', 'revocation')"
+            }
+            _ => "1 = 1",
         }
     }
 
@@ -432,7 +445,6 @@ const REVOCATIONS: &[Column] = &[
     maybe_text("cursor"),
     maybe_text("jws"),
     maybe_int("finished_at"),
-    int("due_at"),
 ];
 
 const PAGES: &[Column] = &[

@@ -108,7 +108,7 @@ fn a_refusal_tells_nothing_of_the_content() {
 fn values_are_asked_for_and_set_by_column() {
     let work = Image::parse(
         Table::Work,
-        br#"["fetch","rec_1","due",5,"hld_1",2,null,1]"#,
+        br#"["fetch","rec_1","due",5,"hld_1",7,2,null,1]"#,
     )
     .unwrap();
     assert_eq!(
@@ -137,7 +137,7 @@ fn values_are_asked_for_and_set_by_column() {
     let rested = rested.with_text("state", Some("dead")).unwrap();
     assert_eq!(
         line(&rested),
-        br#"["fetch","rec_1","dead",9,null,2,null,1]"#
+        br#"["fetch","rec_1","dead",9,null,7,2,null,1]"#
     );
     for (column, refused) in [
         ("state", work.clone().with_text("state", None)),

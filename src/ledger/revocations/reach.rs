@@ -12,6 +12,7 @@ use crate::{
         error::Error,
         news::{self, Word},
         tx::{Arg, Tx, set},
+        work::{self, WorkKind},
     },
     model::{
         id::{ReceiptId, RecordingId, RevocationId, SubjectId},
@@ -194,20 +195,20 @@ pub async fn reach_again(
     now: Timestamp,
 ) -> Result<Vec<RevocationId>, Error> {
     const SQL: &str = "/* revocations.reach_again */
-        UPDATE revocations SET due_at = CASE WHEN state = 'done' THEN $2 ELSE due_at END, state = 'running', cursor = NULL
+        UPDATE revocations SET state = 'running', cursor = NULL
         WHERE reach = 'subject' AND target IN (SELECT subject FROM parties WHERE conversation = $1 AND subject IS NOT NULL)
           AND EXISTS (SELECT 1 FROM recordings WHERE (call_sid = $1 OR conference_sid = $1) AND collected_at <= revocations.revoked_at
             AND NOT EXISTS (SELECT 1 FROM revoked WHERE revoked.recording_id = recordings.id AND revoked.revocation_id = revocations.id))
         RETURNING id";
     let rows = tx
-        .fetch_all(
-            SQL,
-            &[Arg::Text(conversation.as_str()), Arg::Int(now.as_millis())],
-        )
+        .fetch_all(SQL, &[Arg::Text(conversation.as_str())])
         .await?;
-    rows.iter()
+    let ids: Vec<RevocationId> = rows
+        .iter()
         .map(|row| row.parse("revocations", "id", "id"))
-        .collect()
+        .collect::<Result<_, _>>()?;
+    work::enqueue(tx, WorkKind::Revocation, &ids, now).await?;
+    Ok(ids)
 }
 
 /// The places that a person has in these conversations.

@@ -154,20 +154,33 @@ CREATE TABLE receipts (
 CREATE INDEX receipts_uncovered ON receipts (issued_at) WHERE epoch IS NULL;
 CREATE INDEX receipts_fenced ON receipts (epoch, id) WHERE state = 'fenced';
 
--- Work to do for recordings, held by leases: due_at is pushed forward while somebody holds it.
+-- The one queue: whatever is to be done later, by whichever process leases it. A lease is due_at in
+-- the future with a holder beside it. Of the kinds that are about a recording, and of revocations,
+-- rows travel; the others are found again.
 CREATE TABLE work (
-  kind TEXT NOT NULL,            -- fetch | remove | erase
-  recording_id TEXT NOT NULL REFERENCES recordings (id),
+  -- fetch | delete-ciphertext | delete-at-source | transcript | transcript-poll | revocation |
+  -- comparison | epoch-turn
+  kind TEXT NOT NULL,
+  -- what it is about: rec_…; of a transcript its account, product and SID with slashes between; of a
+  -- revocation rvk_…; of a comparison AC…; of the epoch's turn vlt_…
+  subject TEXT NOT NULL,
   state TEXT NOT NULL,           -- due | dead
   due_at BIGINT NOT NULL,        -- not before then; for leased work, when the lease ends
   holder TEXT,                   -- hld_… of the lease
+  -- fencing token: grows with each lease taken, from the database's clock in milliseconds; what is
+  -- done under a lease counts only while holder and token are the lease's own
+  token BIGINT NOT NULL DEFAULT 0,
   attempts BIGINT NOT NULL,      -- leases taken so far
   last_error TEXT,               -- why the last attempt failed; never personal data
   enqueued_at BIGINT NOT NULL,
-  PRIMARY KEY (kind, recording_id)
+  -- the recording, of the kinds that are about one
+  recording_id TEXT GENERATED ALWAYS AS (
+    CASE WHEN kind IN ('fetch', 'delete-ciphertext', 'delete-at-source', 'transcript-poll') THEN subject END
+  ) STORED REFERENCES recordings (id),
+  PRIMARY KEY (kind, subject)
 );
-CREATE INDEX work_due ON work (due_at) WHERE state = 'due' AND kind <> 'erase';
-CREATE INDEX work_erasures ON work (due_at) WHERE state = 'due' AND kind = 'erase';
+CREATE INDEX work_due ON work (kind, due_at) WHERE state = 'due';
+CREATE INDEX work_held ON work (kind, due_at) WHERE holder IS NOT NULL;
 CREATE INDEX work_dead ON work (enqueued_at) WHERE state = 'dead';
 
 -- Persons and services that act. Rows are never removed: the audit log names them by their id.
@@ -251,11 +264,9 @@ CREATE TABLE epochs (
   finished_at BIGINT             -- when receipts were completed and older snapshots removed
 );
 
--- Who turns: one at a time, held by a lease.
+-- What is remembered from turn to turn. Who turns is in the queue of work.
 CREATE TABLE turner (
   one BIGINT PRIMARY KEY CHECK (one = 1),
-  holder TEXT,                   -- hld_… of the process that turns
-  until BIGINT NOT NULL,         -- until when nobody else may
   -- up to which number audit entries are in the journal, or in a snapshot
   journaled_to BIGINT NOT NULL DEFAULT 0,
   -- highest epoch number that was ever given here; none is given twice
@@ -274,12 +285,9 @@ CREATE TABLE turner (
   durable_to BIGINT NOT NULL DEFAULT 0,
   -- After a rebuilding, until it is settled: what the store holds of numbers up to this was seen by
   -- it. 0 otherwise.
-  rebuilt_to BIGINT NOT NULL DEFAULT 0,
-  -- how often the turn was taken, or taken away: what a turner does counts only while this is the
-  -- number that it was given
-  fence BIGINT NOT NULL DEFAULT 0
+  rebuilt_to BIGINT NOT NULL DEFAULT 0
 );
-INSERT INTO turner (one, until) VALUES (1, 0);
+INSERT INTO turner (one) VALUES (1);
 
 -- What has changed since it was last written to the journal in the store.
 CREATE TABLE unjournaled (
@@ -356,15 +364,14 @@ CREATE TABLE revocations (
   reason TEXT NOT NULL,          -- a code
   actor TEXT NOT NULL,
   revoked_at BIGINT NOT NULL,    -- it covers what was collected until then
-  state TEXT NOT NULL,           -- running | done
+  -- running (then it has work in the queue) | done
+  state TEXT NOT NULL,
   -- last recording that was dealt with, in the order of ids; for going on
   cursor TEXT,
   jws TEXT,                      -- signed receipt for the whole, once done
-  finished_at BIGINT,
-  due_at BIGINT NOT NULL         -- until when somebody is at it; then anybody may go on
+  finished_at BIGINT
 );
 CREATE INDEX revocations_by_target ON revocations (target, revoked_at);
-CREATE INDEX revocations_running ON revocations (due_at) WHERE state = 'running';
 
 -- What a revocation did to each recording that it reaches.
 CREATE TABLE revoked (
@@ -429,25 +436,19 @@ CREATE INDEX sources_by_sid ON sources (sid);
 -- the source, so they do not travel.
 CREATE TABLE transcripts (
   account TEXT NOT NULL,         -- AC…
-  sid TEXT NOT NULL,             -- GT… or TR…; of a look RE…
-  -- intelligence | record | real-time | look (at what the source made of a recording without being
-  -- asked)
-  kind TEXT NOT NULL,
-  source_sid TEXT,               -- RE…, where known; null for a look
+  sid TEXT NOT NULL,             -- GT… or TR…
+  kind TEXT NOT NULL,            -- intelligence | record | real-time
+  source_sid TEXT,               -- RE…, where known
   call_sid TEXT,                 -- CA…, where known
-  -- due | filed (it is the one that the recording has) | passed (it is not to be filed) | dead
+  -- waiting (then it has work in the queue) | filed (it is the one that the recording has) | passed
+  -- (it is not to be filed)
   state TEXT NOT NULL,
-  due_at BIGINT NOT NULL,        -- not before then; for leased work, when the lease ends
-  holder TEXT,                   -- hld_… of the lease
-  attempts BIGINT NOT NULL,
-  last_error TEXT,               -- never personal data
-  -- when the vault heard of it first, or heard of it again when it was dead
+  -- when the vault heard of it first, or heard of it again when its work was dead
   told_at BIGINT NOT NULL,
   began_at BIGINT,               -- of real time: when it began, as the source says
   ended_at BIGINT,               -- of real time: when it ended, as the source says
   PRIMARY KEY (account, sid, kind)
 );
-CREATE INDEX transcripts_due ON transcripts (due_at) WHERE state = 'due';
 CREATE INDEX transcripts_by_source ON transcripts (source_sid) WHERE source_sid IS NOT NULL;
 CREATE INDEX transcripts_by_call ON transcripts (call_sid) WHERE call_sid IS NOT NULL;
 
@@ -481,8 +482,6 @@ CREATE TABLE listings (
 -- comparison makes it anew.
 CREATE TABLE reconciliations (
   account TEXT PRIMARY KEY,
-  holder TEXT,                   -- hld_… of the process that compares, or compared last
-  until BIGINT NOT NULL,         -- when its lease ends; 0: nobody compares
   tried_at BIGINT NOT NULL,      -- when the last comparison began
   done_at BIGINT,                -- when the last one ended that came to its end
   found TEXT,                    -- what that one found, a JSON object of counts (flow/reconcile.rs)

@@ -8,7 +8,7 @@ use crate::{
         error::Error,
         revocations, transcripts,
         tx::Tx,
-        work::{self, Kind},
+        work::{self, WorkKind},
     },
     model::{
         id::{RecordingId, RevocationId},
@@ -35,12 +35,12 @@ pub struct ShredBatch<'a> {
 /// entries of the unit are written, because it locks rows that other units lock before theirs.
 pub async fn follow_up(tx: &mut Tx, batch: ShredBatch<'_>, now: Timestamp) -> Result<(), Error> {
     let fresh = batch.fresh;
-    work::cancel(tx, Kind::Fetch, fresh).await?;
-    work::enqueue(tx, Kind::Remove, fresh, now).await?;
+    work::cancel(tx, WorkKind::FetchMedia, fresh).await?;
+    work::enqueue(tx, WorkKind::DeleteCiphertext, fresh, now).await?;
     transcripts::forget(tx, fresh).await?;
     // Anew: a deletion after sealing may wait for its day, or be under way with nothing to say to a
     // receipt.
-    work::begin_anew(tx, Kind::Erase, fresh, now).await?;
+    work::begin_anew(tx, WorkKind::DeleteAtSource, fresh, now).await?;
 
     if let Some(revocation) = batch.revocation {
         let shredded = batch.earlier.iter().chain(fresh);

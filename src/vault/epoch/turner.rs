@@ -4,17 +4,15 @@
 //! a number, and a unit of another taking does not stand. A turner that slept finds it gone with
 //! the next unit, and nothing of that unit stands.
 
-use std::{
-    sync::atomic::{AtomicI64, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use crate::{
     ledger::{
         self, Term, Unit,
         epochs::{self, EpochRow},
+        work::{self, Lease},
     },
-    model::id::HolderId,
+    model::id::{HolderId, VaultId},
     vault::{Inner, Vault, error::Error},
 };
 
@@ -24,9 +22,7 @@ const LEASE: Duration = Duration::from_secs(60);
 /// The process that turns, while its lease lasts.
 pub(super) struct Turner<'a> {
     pub(super) vault: &'a Inner,
-    holder: HolderId,
-    /// The number of the taking.
-    fence: AtomicI64,
+    lease: Lease<VaultId>,
 }
 
 impl Vault {
@@ -36,14 +32,11 @@ impl Vault {
         work: impl AsyncFnOnce(&Turner<'_>) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
         self.0.follow().await?;
-        let turner = Turner {
-            vault: &self.0,
-            holder: HolderId::random(&mut rand::rng()),
-            fence: AtomicI64::new(0),
-        };
-        if !turner.take().await? {
+        let vault = &*self.0;
+        let Some(lease) = take(vault).await? else {
             return Ok(None);
-        }
+        };
+        let turner = Turner { vault, lease };
         let done = tokio::select! {
             done = work(&turner) => done,
             lost = turner.keep() => Err(lost),
@@ -84,20 +77,7 @@ impl Turner<'_> {
 
     async fn extend(&self, unit: &mut Unit) -> Result<(), ledger::Error> {
         let term = Term::begin(unit, LEASE).await?;
-        epochs::keep_turn(unit, self.holder, self.fence.load(Ordering::SeqCst), term).await
-    }
-
-    async fn take(&self) -> Result<bool, Error> {
-        let taken = self.vault.unit("turner.take", async |mut unit| {
-            unit.without_entry("whose the turn is");
-            let term = Term::begin(&mut unit, LEASE).await?;
-            let taken = epochs::take_turn(&mut unit, self.holder, term).await?;
-            Ok(taken)
-        });
-        let taken = taken.await?;
-        self.fence
-            .store(taken.unwrap_or_default(), Ordering::SeqCst);
-        Ok(taken.is_some())
+        work::extend(unit, &self.lease, term).await
     }
 
     /// Keeps the lease while long steps run; returns when it is lost.
@@ -119,8 +99,22 @@ impl Turner<'_> {
     async fn leave(&self) -> Result<(), Error> {
         let left = self.vault.ledger.unit("turner.leave", async |mut unit| {
             unit.without_entry("whose the turn is");
-            epochs::leave_turn(&mut unit, self.holder).await
+            work::finish(&mut unit, &self.lease).await
         });
-        Ok(left.await?)
+        match left.await {
+            // It is somebody else's by now, or nobody's.
+            Err(ledger::Error::Stale(_)) => Ok(()),
+            left => Ok(left?),
+        }
     }
+}
+
+async fn take(vault: &Inner) -> Result<Option<Lease<VaultId>>, Error> {
+    let holder = HolderId::random(&mut rand::rng());
+    let taken = vault.unit("turner.take", async |mut unit| {
+        unit.without_entry("whose the turn is");
+        let term = Term::begin(&mut unit, LEASE).await?;
+        Ok(epochs::take_turn(&mut unit, vault.id, holder, term).await?)
+    });
+    taken.await
 }

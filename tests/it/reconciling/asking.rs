@@ -48,7 +48,7 @@ async fn two_operators_compare_at_once_and_it_is_as_if_one_had(database: Databas
             .await
     };
     assert_eq!(
-        (work("fetch").await, work("erase").await),
+        (work("fetch").await, work("delete-at-source").await),
         (Some(40), Some(1))
     );
     vault.process.flow.worker.work_off().await.unwrap();

@@ -20,7 +20,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 async fn waiting(vault: &TestVault) -> i64 {
     vault
         .ground()
-        .integer("SELECT COUNT(*) FROM transcripts WHERE state = 'due' AND kind <> 'look'")
+        .integer("SELECT COUNT(*) FROM work WHERE state = 'due' AND kind = 'transcript'")
         .await
         .unwrap()
 }
@@ -226,7 +226,7 @@ async fn transcripts_that_nobody_asked_for_are_found(database: Database) {
     assert_eq!(
         vault
             .ground()
-            .integer("SELECT COUNT(*) FROM transcripts WHERE kind = 'look'")
+            .integer("SELECT COUNT(*) FROM work WHERE kind = 'transcript-poll'")
             .await,
         Some(0)
     );

@@ -98,7 +98,7 @@ async fn rows(vault: &TestVault) -> [i64; 2] {
     let count = async |sql: &str| vault.ground().integer(sql).await.unwrap();
     [
         count("SELECT COUNT(*) FROM utterances").await,
-        count("SELECT COUNT(*) FROM transcripts WHERE kind = 'real-time' AND state = 'due'").await,
+        count("SELECT COUNT(*) FROM work WHERE kind = 'transcript' AND subject LIKE '%/real-time/%' AND state = 'due'").await,
     ]
 }
 

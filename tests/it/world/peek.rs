@@ -183,7 +183,7 @@ impl TestVault {
             .dead
             .into_iter()
             .next()
-            .map(|dead| (dead.recording_id, dead.last_error.unwrap()))
+            .map(|dead| (dead.subject, dead.last_error.unwrap()))
     }
 
     /// Milliseconds until a recording's work is due; `None` without work.

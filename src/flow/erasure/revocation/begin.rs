@@ -3,16 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    Revocations,
-    close::withdrawal,
-    work::{AT_ONCE, LEASE},
-};
+use super::{Revocations, close::withdrawal, work::AT_ONCE};
 use crate::{
     evidence::{NewEntry, ShredReason},
     flow::error::Error,
     ledger::{
-        self, Term, Unit, consents,
+        self, Unit, consents,
         marks::Marked,
         recordings,
         revocations::{self, Revocation},
@@ -64,7 +60,7 @@ impl Revocations {
         self.ledger
             .unit("begin.begin_revocation", async |mut unit| {
                 let now = revocation.revoked_at;
-                let until = Term::begin(&mut unit, LEASE).await?.until();
+                let until = self.queue.term(&mut unit).await?.until();
                 revocations::insert(&mut unit, &revocation, until).await?;
                 unit.mark(Marked::Revocation, &[revocation.id], now);
                 if let Some(said) = withdrawal(&revocation) {

@@ -1,8 +1,8 @@
 //! Revocations go on: page by page, until everything that they reach has an outcome, through any
 //! interruption.
 //!
-//! INVARIANT: who works on one has it by a lease, and moves its cursor only from where it found it.
-//! Two who do the same at once do it once.
+//! INVARIANT: who works on one has it by a lease, and moves its cursor only under it and from where it
+//! found it. Two who do the same at once do it once.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -16,24 +16,24 @@ use crate::{
         erasure::shredding::units::{SayCount, Undurable},
         error::Error,
         liveness::Task,
+        retry::Setback,
     },
     ledger::{
-        self, Term, holds,
+        self, holds,
         marks::Marked,
         recordings,
         revocations::{self, Revocation},
+        work::{self, Lease, WorkKind},
     },
-    model::id::{RecordingId, RevocationId},
+    model::id::{HolderId, RecordingId, RevocationId},
     policy::{Permit, action},
-    vault::{Cause, OnHold},
+    vault::{self, Cause, OnHold},
 };
 
-/// How long a revocation belongs to who works on it; each page renews it.
-pub(super) const LEASE: Duration = Duration::from_secs(60);
 /// Recordings in one page: so many that those on the same leaf page stand together, so few that a
 /// page takes some seconds.
 pub(super) const AT_ONCE: i64 = 10_000;
-/// How often the service looks for revocations that wait.
+/// How often the service looks for what holds have released.
 const PACE: Duration = Duration::from_secs(2);
 /// How long an answer waits for what follows from it. Twilio and most callers wait for 15 s, and
 /// there is more to be done than this.
@@ -51,36 +51,20 @@ pub struct Continued {
 }
 
 impl Revocations {
-    /// Works on a revocation that this process began, until it is done.
+    /// Works on a revocation until it is done, whoever else has it: they find it taken over.
     ///
     /// # Errors
-    /// The ledger's; what was done stays, and it goes on later. [`crate::vault::Error::NotDurable`]
-    /// inside if all is done and the store cannot be written.
+    /// The ledger's; what was done stays, and it goes on later. [`vault::Error::NotDurable`] inside if
+    /// all is done and the store cannot be written.
     pub async fn go_on(&self, id: RevocationId, say: SayCount<'_>) -> Result<(), Error> {
-        loop {
-            let found = revocations::find(&mut self.ledger.read().await?, id).await?;
-            let Some(revocation) = found.filter(|revocation| !revocation.is_done) else {
-                break;
-            };
-            let ids = revocations::reached(
-                &mut self.ledger.read().await?,
-                &revocation,
-                revocation.cursor,
-                AT_ONCE,
-            )
-            .await?;
-            match ids.last() {
-                Some(last) => {
-                    self.deal_with(&revocation, &ids, say).await?;
-                    let advanced = self.ledger.unit("revocation.go_on", async |mut unit| {
-                        unit.without_entry("how far the work came");
-                        let until = Term::begin(&mut unit, LEASE).await?.until();
-                        // Where the cursor moved meanwhile, the next look finds what is left.
-                        revocations::advance(&mut unit, id, revocation.cursor, *last, until).await
-                    });
-                    advanced.await?;
+        while let Some(lease) = self.seize_revocation(id).await? {
+            match self.go_on_under(&lease, say).await {
+                // Somebody had it while we slept. We were asked to see it done.
+                Err(error) if is_lost(&error) => {}
+                done => {
+                    done?;
+                    break;
                 }
-                None => self.finish(&revocation).await?,
             }
         }
         // Once, behind everything: a store that is away keeps nothing from being shredded, only
@@ -93,16 +77,103 @@ impl Revocations {
     /// # Errors
     /// As [`Self::go_on`].
     pub async fn go_on_for(&self, id: RevocationId, patience: Duration) -> Result<(), Error> {
-        if let Ok(done) = tokio::time::timeout(patience, self.go_on(id, &|_| {})).await {
-            return done;
+        match self.seize_revocation(id).await? {
+            Some(lease) => self.go_on_under_for(&lease, patience).await,
+            None => Ok(self.vault.make_durable().await?),
         }
-        let released = self.ledger.unit("revocation.go_on_for", async |mut unit| {
+    }
+
+    async fn go_on_under_for(
+        &self,
+        lease: &Lease<RevocationId>,
+        patience: Duration,
+    ) -> Result<(), Error> {
+        match tokio::time::timeout(patience, self.go_on_under(lease, &|_| {})).await {
+            Ok(Err(error)) if !is_lost(&error) => return Err(error),
+            Ok(_) => {}
+            Err(_) => self.release_revocation(lease).await?,
+        }
+        Ok(self.vault.make_durable().await?)
+    }
+
+    /// Anybody may go on with it at once.
+    async fn release_revocation(&self, lease: &Lease<RevocationId>) -> Result<(), Error> {
+        let name = "revocation.release";
+        let released = self.ledger.unit(name, async |mut unit| {
             unit.without_entry("whose the work is");
             let now = unit.now().await?;
-            revocations::release(&mut unit, id, now).await
+            work::release(&mut unit, lease, now).await
         });
-        released.await?;
-        Ok(self.vault.make_durable().await?)
+        match released.await {
+            // Somebody goes on with it already, or it was done at the last moment.
+            Err(ledger::Error::Stale(_)) => {}
+            released => released?,
+        }
+        self.bells.work.notify_one();
+        Ok(())
+    }
+
+    /// Works on a revocation until it is done, page by page, as long as the lease is ours.
+    ///
+    /// # Errors
+    /// [`ledger::Error::Stale`] inside if it was lost; the ledger's.
+    async fn go_on_under(
+        &self,
+        lease: &Lease<RevocationId>,
+        say: SayCount<'_>,
+    ) -> Result<(), Error> {
+        tokio::select! {
+            done = self.pages_under(lease, say) => done,
+            () = self.queue.keep(lease) => Err(ledger::Error::Stale("the revocation was taken over").into()),
+        }
+    }
+
+    async fn pages_under(
+        &self,
+        lease: &Lease<RevocationId>,
+        say: SayCount<'_>,
+    ) -> Result<(), Error> {
+        let id = lease.subject;
+        loop {
+            let found = revocations::find(&mut self.ledger.read().await?, id).await?;
+            let Some(revocation) = found.filter(|revocation| !revocation.is_done) else {
+                return self.queue.drop_work(lease).await;
+            };
+            let cursor = revocation.cursor;
+            let mut looking = self.ledger.read().await?;
+            let ids = revocations::reached(&mut looking, &revocation, cursor, AT_ONCE).await?;
+            drop(looking);
+            let Some(last) = ids.last() else {
+                if self.finish(&revocation, lease).await? {
+                    return Ok(());
+                }
+                continue;
+            };
+            self.deal_with(&revocation, &ids, say).await?;
+            let advanced = self.ledger.unit("revocation.go_on", async |mut unit| {
+                unit.without_entry("how far the work came");
+                let term = self.queue.term(&mut unit).await?;
+                // Where the cursor moved meanwhile, the next look finds what is left.
+                revocations::advance(&mut unit, lease, cursor, *last, term).await
+            });
+            advanced.await?;
+        }
+    }
+
+    /// A revocation from the queue.
+    pub(in crate::flow) async fn attempt(
+        &self,
+        lease: &Lease<RevocationId>,
+    ) -> Result<(), Setback> {
+        let worked = async {
+            self.pages_under(lease, &|_| {}).await?;
+            Ok::<_, Error>(self.vault.make_durable().await?)
+        };
+        worked.await.map_err(|error| {
+            tracing::warn!(%error, revocation = %lease.subject, "a revocation does not go on");
+            metrics::counter!("recvault_revocation_failures_total").increment(1);
+            Setback::of_ours(&error)
+        })
     }
 
     /// Takes up what waits: recordings that holds have released, and revocations that nobody is at
@@ -117,40 +188,55 @@ impl Revocations {
             Ok(released) => continued.released = released,
             Err(error) => failed = Some(error),
         }
-        let mut looking = self.ledger.read().await?;
-        let term = Term::begin(&mut looking, LEASE).await?;
-        let due = revocations::due(&mut looking, term, TAKEN_UP).await?;
-        drop(looking);
-        for id in due {
+        for _ in 0..TAKEN_UP {
+            let Some(lease) = self.queue.lease_one(WorkKind::Revocation).await? else {
+                break;
+            };
             // One that cannot go on, and a store that is away, are no reason for the others to
             // wait.
-            match self.take_up(id).await {
-                Ok(is_ours) => continued.revocations += u64::from(is_ours),
-                Err(error) => failed = failed.or(Some(error)),
+            match self.go_on_under(&lease, &|_| {}).await {
+                Ok(()) => continued.revocations += 1,
+                Err(error) => {
+                    let setback = Setback::of_ours(&error);
+                    self.queue.give_back(&lease, &setback).await;
+                    failed = failed.or(Some(error));
+                }
             }
+        }
+        if continued.revocations > 0 {
+            self.vault.make_durable().await?;
         }
         failed.map_or(Ok(continued), Err)
     }
 
-    /// Works on a revocation until it is done, if nobody else does; whether it was ours.
-    async fn take_up(&self, id: RevocationId) -> Result<bool, Error> {
-        let is_ours = self.take(id).await?;
-        if is_ours {
-            self.go_on(id, &|_| self.liveness.beat(Task::Revocations))
-                .await?;
-        }
-        Ok(is_ours)
+    /// Takes a revocation that nobody has, this one.
+    async fn take(&self, id: RevocationId) -> Result<Option<Lease<RevocationId>>, Error> {
+        let holder = HolderId::random(&mut rand::rng());
+        let name = "revocation.take_revocation";
+        let taken = self.ledger.unit(name, async |mut unit| {
+            unit.without_entry("whose the work is");
+            let term = self.queue.term(&mut unit).await?;
+            work::take(&mut unit, WorkKind::Revocation, &id, holder, term).await
+        });
+        Ok(taken.await?)
     }
 
-    async fn take(&self, id: RevocationId) -> Result<bool, Error> {
-        let taken = self
-            .ledger
-            .unit("revocation.take_revocation", async |mut unit| {
-                unit.without_entry("whose the work is");
-                let term = Term::begin(&mut unit, LEASE).await?;
-                revocations::take(&mut unit, id, term).await
-            });
-        Ok(taken.await?)
+    /// Takes a revocation from whoever has it; `None` if it is done.
+    async fn seize_revocation(
+        &self,
+        id: RevocationId,
+    ) -> Result<Option<Lease<RevocationId>>, Error> {
+        let found = revocations::find(&mut self.ledger.read().await?, id).await?;
+        if found.is_none_or(|revocation| revocation.is_done) {
+            return Ok(None);
+        }
+        let holder = HolderId::random(&mut rand::rng());
+        let seized = self.ledger.unit("revocation.seize", async |mut unit| {
+            unit.without_entry("whose the work is");
+            let term = self.queue.term(&mut unit).await?;
+            work::seize(&mut unit, WorkKind::Revocation, &id, holder, term).await
+        });
+        Ok(Some(seized.await?))
     }
 
     /// Works on the revocations that somebody's request began or made run again, and on no others,
@@ -163,34 +249,32 @@ impl Revocations {
                 break;
             }
             let done = async {
-                if self.take(*id).await? {
-                    self.go_on_for(*id, left).await
-                } else {
-                    Ok(())
+                match self.take(*id).await? {
+                    Some(lease) => self.go_on_under_for(&lease, left).await,
+                    None => Ok(()),
                 }
             };
             if let Err(error) = done.await {
                 tracing::warn!(%error, revocation = %id, "a revocation does not go on");
             }
         }
-        self.bells.revocations.notify_one();
+        self.bells.work.notify_one();
     }
 
-    /// Takes up what waits again and again until `stop`.
-    pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
+    /// Shreds what holds have released, again and again until `stop`.
+    pub async fn watch_released(self: Arc<Self>, stop: CancellationToken) {
         while !stop.is_cancelled() {
             self.liveness.beat(Task::Revocations);
-            let continued = tokio::select! {
+            let shredded = tokio::select! {
                 () = stop.cancelled() => return,
-                continued = self.continue_all() => continued,
+                shredded = self.shred_released() => shredded,
             };
-            if let Err(error) = continued {
-                tracing::warn!(%error, "revocations do not go on");
+            if let Err(error) = shredded {
+                tracing::warn!(%error, "what holds have released is not shredded");
                 metrics::counter!("recvault_revocation_failures_total").increment(1);
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.bells.revocations.notified() => {}
                 () = tokio::time::sleep(PACE) => {}
             }
         }
@@ -252,21 +336,25 @@ impl Revocations {
         closed
     }
 
-    /// Signs the receipt for the whole, unless something was reached meanwhile.
-    async fn finish(&self, revocation: &Revocation) -> Result<(), Error> {
+    /// Signs the receipt for the whole, unless something was reached meanwhile. Whether it did.
+    async fn finish(
+        &self,
+        revocation: &Revocation,
+        lease: &Lease<RevocationId>,
+    ) -> Result<bool, Error> {
         let id = revocation.id;
         let now = self.clock.now();
         let finished = self.ledger.unit("work.finish", async |mut unit| {
             if !revocations::lock(&mut unit, id, revocation.cursor).await? {
                 unit.abandon();
-                return Ok::<_, ledger::Error>(());
+                return Ok::<_, ledger::Error>(false);
             }
             let counts = revocations::count(&mut unit, id).await?;
             let receipts = revocations::receipts(&mut unit, id).await?;
             let vault = &self.vault;
             let receipt = receipt_of(vault.id(), revocation, counts, &receipts, now);
             let jws = vault.sign_revocation(&receipt);
-            revocations::finish(&mut unit, id, &jws, now).await?;
+            revocations::finish(&mut unit, lease, &jws, now).await?;
             unit.mark(Marked::Revocation, &[id], now);
             unit.audit(NewEntry::revocation_done(
                 now,
@@ -275,8 +363,16 @@ impl Revocations {
                 counts.held,
                 counts.closed,
             ));
-            Ok(())
+            Ok(true)
         });
         Ok(finished.await?)
     }
+}
+
+/// Whether somebody else has the work now.
+fn is_lost(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_)))
+    )
 }

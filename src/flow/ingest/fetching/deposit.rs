@@ -15,10 +15,10 @@ use crate::{
     evidence::NewEntry,
     flow::erasure::revocation::close::close_arriving,
     ledger::{
-        self, Unit, consents, quarantine, recordings, transcripts,
-        work::{self, Kind, Lease},
+        self, Unit, consents, quarantine, recordings,
+        work::{self, Lease, WorkKind},
     },
-    model::{actor::Initiator, crash, origin::Origin, recording::Recording, time::Timestamp},
+    model::{actor::Initiator, crash, id::RecordingId, recording::Recording, time::Timestamp},
     policy::covers_recording,
     vault::{self, DepositError, DepositOptions},
 };
@@ -47,7 +47,7 @@ impl Fetching {
     /// revocation that came meanwhile leaves nothing of it.
     pub(super) async fn deposit<E: Send>(
         &self,
-        lease: &Lease,
+        lease: &Lease<RecordingId>,
         recording: &Recording,
         content_type: &str,
         options: DepositOptions<'_>,
@@ -92,13 +92,11 @@ impl Fetching {
     ) -> Result<(), vault::Error> {
         let now = self.clock.now();
         if let Some(at) = afterwards.erase_at {
-            work::enqueue(unit, Kind::Erase, &[recording.id], at).await?;
+            work::enqueue(unit, WorkKind::DeleteAtSource, &[recording.id], at).await?;
         }
         if let Some(at) = afterwards.look_at {
-            let account = &recording.account;
-            let source = &recording.source_sid;
-            let look = Origin::Look(source.clone());
-            transcripts::find(unit, account, &look, source, at, now).await?;
+            let ids = [recording.id];
+            work::enqueue_at(unit, WorkKind::PollTranscripts, &ids, at, now).await?;
         }
         if let Some(ends) = recording.quarantine_ends {
             let recording = recordings::find(unit, recording.id)

@@ -12,8 +12,9 @@ use crate::{
     ledger::{
         self, Ledger, Tx,
         recordings::{self, SealedArtefact},
-        transcripts, utterances,
-        work::{self, Kind},
+        transcripts::{self, LeasedTranscript},
+        utterances,
+        work::{self, WorkKind},
     },
     model::{
         artefact::Artefact, origin::Origin, recording::Recording, time::Timestamp,
@@ -30,7 +31,7 @@ const CONTENT_TYPE: &str = "application/json";
 #[derive(Clone, Copy, Debug)]
 pub(in crate::flow) struct Arrived<'a> {
     /// Its place in the queue.
-    pub(in crate::flow) lease: &'a transcripts::Lease,
+    pub(in crate::flow) lease: &'a LeasedTranscript,
     /// Of real time: the pieces from which it was put together. If there are others by then, it is
     /// not filed.
     pub(in crate::flow) pieces: u64,
@@ -84,7 +85,7 @@ impl TranscriptFiling {
             recordings::lock_sealed(&mut unit, recording.id).await?;
             if arrived.is_some_and(|arrived| arrived.erases) {
                 // Also where the source's copies went before this one was made.
-                work::enqueue(&mut unit, Kind::Erase, &[recording.id], now).await?;
+                work::enqueue(&mut unit, WorkKind::DeleteAtSource, &[recording.id], now).await?;
             }
             if in_real_time.is_some() {
                 let filed = filed_in_real_time(&mut unit, recording).await?;
@@ -103,7 +104,7 @@ impl TranscriptFiling {
             let by = permit.initiator();
             let older = vault.enter_transcript(&mut unit, &stored, by).await?;
             // The source's copies may have waited for this.
-            work::hasten(&mut unit, Kind::Erase, &[recording.id], now).await?;
+            work::hasten(&mut unit, WorkKind::DeleteAtSource, &[recording.id], now).await?;
             Ok(Some(older))
         });
         let entered = entered.await;
@@ -130,7 +131,7 @@ impl TranscriptFiling {
     /// same call.
     async fn stored(
         &self,
-        in_real_time: Option<&transcripts::Lease>,
+        in_real_time: Option<&LeasedTranscript>,
         recording: &Recording,
         earlier: Option<&InRealTime>,
         transcript: &Transcript,
@@ -175,9 +176,9 @@ async fn settle(
     } else {
         transcripts::file(tx, lease, recording).await?;
     }
-    if let Origin::RealTime(transcription) = &lease.origin {
+    if let Origin::RealTime(transcription) = lease.origin() {
         // After the transcription's row was locked: no piece comes in between.
-        let gone = utterances::remove(tx, &lease.account, transcription).await?;
+        let gone = utterances::remove(tx, lease.account(), transcription).await?;
         if gone != pieces && !is_outdone {
             return Err(ledger::Error::Stale("more was said meanwhile"));
         }
@@ -185,8 +186,8 @@ async fn settle(
     Ok(!is_outdone)
 }
 
-fn is_of_real_time(lease: &transcripts::Lease) -> bool {
-    matches!(lease.origin, Origin::RealTime(_))
+fn is_of_real_time(lease: &LeasedTranscript) -> bool {
+    matches!(lease.origin(), Origin::RealTime(_))
 }
 
 /// The transcript that a recording has, if it was made in real time, and when the vault heard of
@@ -208,12 +209,14 @@ async fn filed_in_real_time(
 async fn outdone(
     tx: &mut Tx,
     recording: &Recording,
-    lease: &transcripts::Lease,
+    lease: &LeasedTranscript,
 ) -> Result<bool, ledger::Error> {
     Ok(match transcripts::filed(tx, recording).await? {
         // They are put together.
         Some((Origin::RealTime(_), _)) if is_of_real_time(lease) => false,
-        Some((theirs, told_at)) => (theirs.rank(), told_at) > (lease.origin.rank(), lease.told_at),
+        Some((theirs, told_at)) => {
+            (theirs.rank(), told_at) > (lease.origin().rank(), lease.told_at)
+        }
         // One that the source did not make, or from before a restore.
         None => recordings::artefacts(tx, recording.id)
             .await?
@@ -229,7 +232,7 @@ async fn outdone(
 pub(in crate::flow::transcription) async fn outdoes(
     ledger: &Ledger,
     recording: &Recording,
-    lease: &transcripts::Lease,
+    lease: &LeasedTranscript,
 ) -> Result<bool, ledger::Error> {
     outdone(&mut ledger.read().await?, recording, lease).await
 }

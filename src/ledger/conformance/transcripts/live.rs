@@ -2,7 +2,7 @@
 
 use super::{
     super::{World, at},
-    account, call, event, gt, lease, of_one_call, piece,
+    account, any_due, call, event, gt, lease, of_one_call, piece,
 };
 use crate::{
     ledger::{
@@ -33,19 +33,19 @@ async fn an_end_stands_and_silence_begins_anew_with_each_event(world: &World) {
     hear(&mut tx, Some(5), None, 200).await;
     hear(&mut tx, Some(6), None, 300).await;
     hear(&mut tx, Some(4), None, 300).await;
-    assert!(!transcripts::any_due(&mut tx, at(299)).await.unwrap());
+    assert!(!any_due(&mut tx, at(299)).await);
     hear(&mut tx, None, Some(50), 60).await;
     // A piece that was overtaken by the end, and the end once more.
     hear(&mut tx, None, None, 400).await;
     hear(&mut tx, None, Some(51), 500).await;
     let [ours] = lease(&mut tx, 60, 100).await.try_into().unwrap();
     assert_eq!(
-        (ours.origin.clone(), ours.call.clone(), ours.began_at),
+        (ours.origin().clone(), ours.call.clone(), ours.began_at),
         (Origin::RealTime(gt(1)), Some(call(1)), Some(at(4)))
     );
     // It does not move a lease.
     hear(&mut tx, None, None, 10).await;
-    assert!(!transcripts::any_due(&mut tx, at(99)).await.unwrap());
+    assert!(!any_due(&mut tx, at(99)).await);
 }
 
 async fn a_transcription_that_is_over_takes_no_more(world: &World) {
