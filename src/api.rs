@@ -245,7 +245,7 @@ async fn in_time(flow: Flow, patience: Duration, request: Request, next: Next) -
         if only_reads {
             Ok(next.run(request).await)
         } else {
-            flow.to_its_end(next.run(request)).await
+            flow.running.to_its_end(next.run(request)).await
         }
     };
     match tokio::time::timeout(patience, answered).await {

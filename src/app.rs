@@ -12,13 +12,10 @@ mod supervise;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-pub use init::{Initialised, init};
-pub use serve::{Service, serve};
-
 use crate::{
     config::{Config, Faults},
     custody::{self, Custody},
-    flow::{self, Flow, Parts, Streams},
+    flow::{self, Flow, Parts},
     ledger::{self, Ledger, accept},
     model::time::Clock,
     policy::Rules,
@@ -26,6 +23,8 @@ use crate::{
     twilio,
     vault::{self, Vault},
 };
+pub use init::{Initialised, init};
+pub use serve::{Service, serve};
 
 /// Why the service cannot start, or a command cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -200,7 +199,7 @@ impl App {
         let vault = self.unlock_to_read().await?;
         let rules = self.rules()?;
         let (flow, _) = self.flow_over(vault, rules).await?;
-        flow.begin_clock().await?;
+        flow.clock.begin().await?;
         Ok(flow)
     }
 
@@ -216,7 +215,7 @@ impl App {
             None => self.rules()?,
         };
         let (flow, _) = self.flow_over(vault, rules).await?;
-        flow.begin_clock().await?;
+        flow.clock.begin().await?;
         Ok(flow)
     }
 
@@ -227,7 +226,7 @@ impl App {
     /// As its parts say.
     pub async fn flow(&mut self) -> Result<(Flow, accept::Committer), Error> {
         let (flow, committer) = self.flow_about_the_clock().await?;
-        flow.begin_clock().await?;
+        flow.clock.begin().await?;
         Ok((flow, committer))
     }
 
@@ -268,20 +267,13 @@ impl App {
             ledger: self.ledger.clone(),
             store: self.store.clone(),
             rulebook,
-            accounts: twilio::Current::new(accounts),
+            accounts,
             client,
             acceptor,
             clock: self.clock.clone(),
-            clock_guard: flow::ClockGuard::default(),
             settings: self.config.work.clone(),
-            streams: Streams::default(),
             epochs: self.config.epoch.clone(),
             snapshot_every: self.config.recovery.snapshot_every(),
-            bell: tokio::sync::Notify::new(),
-            journal_bell: tokio::sync::Notify::new(),
-            epoch_bell: tokio::sync::Notify::new(),
-            liveness: flow::Liveness::default(),
-            running: tokio_util::task::TaskTracker::new(),
         });
         Ok((flow, committer))
     }

@@ -2,10 +2,16 @@
 //!
 //! Owns the order of steps: what is looked up, what is decided, what is done. Refuses to know HTTP,
 //! SQL and key material; it asks `policy`, `vault` and `ledger`.
+//!
+//! One type for each use case, which holds what it needs and nothing else. They stand in an order:
+//! a later one may hold an earlier one, and none reaches back. [`Flow`] is all of them beside each
+//! other, put together in one place.
 
 mod access;
 mod accounts;
 mod asking;
+mod assembly;
+mod bells;
 mod catalogue;
 mod clock;
 mod consent;
@@ -17,79 +23,99 @@ mod facts;
 mod guard;
 mod ingest;
 mod liveness;
+mod patience;
 mod playback;
 mod policies;
+mod queue;
 mod reclassification;
 mod reconcile;
+mod refusal;
 mod retry;
 mod shield;
 mod status;
 mod streams;
 mod transcription;
+mod twilio_access;
+mod units;
 mod upkeep;
 mod work;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 pub use access::{
-    ListedPrincipal, ListedToken, Minted, NewToken, RevokedTokens, list as list_tokens,
+    Access, ListedPrincipal, ListedToken, Minted, NewToken, RevokedTokens, list as list_tokens,
     list_principals, mint as mint_token, revoke as revoke_token, revoke_all as revoke_tokens_of,
 };
-pub use accounts::{AccountFinding, AccountStatus, AccountVerdict, Reloaded};
+pub use accounts::{AccountFinding, AccountReview, AccountStatus, AccountVerdict, Reloaded};
 pub use asking::Asking;
-pub use catalogue::{AuditPage, Details, Page, Source};
-pub use clock::{ClockGuard, ClockStatus};
-pub use consent::correction::Correction;
+pub use catalogue::{AuditPage, Catalogue, Details, Page, Source};
+pub use clock::{ClockStatus, TrustedClock};
 pub use consent::{
-    About, Faults, FieldFault, Format, Imported, Instruction, MAX_FILE, MAX_STATEMENTS,
-    NewStatement, Over, Recorded, StatementPage, Then,
+    About, ConsentRegister, Faults, FieldFault, Format, Imported, Instruction, MAX_FILE,
+    MAX_STATEMENTS, NewStatement, Over, Recorded, StatementPage, Then,
+    call::CallConsent,
+    correction::{Correction, Corrections},
+    message::MessageConsent,
+    parties::PartyRegister,
 };
-pub use erasure::hold::{Holds, Lifted, NewHold};
-pub use erasure::quarantine::{QuarantineSwept, Settled};
-pub use erasure::retention::{Conflict, KeptGroup, RetentionReport, RetentionSweep, SweptGroup};
-pub use erasure::revocation::{Continued, Outcomes, RevocationStatus, Would};
-pub use erasure::shred::SayCount;
+pub use erasure::{
+    hold::{Holds, LegalHolds, Lifted, NewHold},
+    quarantine::{Quarantine, QuarantineSwept, Settled},
+    retention::{
+        Conflict, KeptGroup, RetentionEnforcement, RetentionReport, RetentionSweep, SweptGroup,
+    },
+    revocation::{Continued, Outcomes, RevocationStatus, Revocations, Would},
+    shredding::{Shredding, units::SayCount},
+};
 pub use error::Error;
+pub use export::Exports;
 #[cfg(test)]
 pub(crate) use guard::Staged;
 pub use guard::{Guarded, StreamGuard};
+pub use ingest::Ingest;
 pub use liveness::{Liveness, Task};
-pub use playback::watch::Watch;
-pub use playback::{Ended, Given, Heard};
-pub use policies::approval::{Request, Requests, list as list_approvals};
-pub use policies::why::{Why, WhyReason};
+pub use patience::Settings;
+pub use playback::{Given, Heard, Playback, reading::Form, watch::Watch};
 pub use policies::{
-    Published, Publishing, Version, in_force, oddities, publish, put_in_force, rulebook,
+    Policies, Published, Publishing, Version,
+    approval::{Approvals, Request, Requests, list as list_approvals},
+    in_force, oddities, publish, put_in_force, rulebook,
+    why::{Why, WhyReason},
 };
-pub use reconcile::backfill::{AccountBackfilled, BackfillPlan, Backfilling};
-pub use reconcile::{AccountReconciled, Reconciling};
-pub use shield::Panicked;
-pub use status::{SourceStatus, Status};
-pub use streams::Streams;
-pub use transcription::filing::Form;
-pub use upkeep::custody::change_passphrase;
-pub use upkeep::drill::{DrillOptions, Held};
-pub use upkeep::epoch::{EpochSettings, EpochStatus, Rotated};
-pub use upkeep::recovery::{JournalStatus, RecoverySettings};
-pub use upkeep::sweep::Swept;
-pub use work::Settings;
+pub use reclassification::Reclassification;
+pub use reconcile::{
+    AccountReconciled, Reconciliation, Reconciling,
+    backfill::{AccountBackfilled, BackfillPlan, Backfilling, Backfills},
+};
+pub use shield::{Panicked, Shield};
+pub use status::{
+    Monitoring, Status,
+    dead_work::{DeadWork, SourceStatus},
+    health::Health,
+};
+pub use streams::{Ended, Streams};
+pub use transcription::{filing::TranscriptFiling, told::TranscriptNews};
+pub use twilio_access::TwilioAccess;
+pub use upkeep::{
+    custody::change_passphrase,
+    drill::{DrillOptions, Drills, Held},
+    epoch::{EpochSettings, EpochStatus, EpochTurning, Rotated},
+    litter::{Litter, Swept},
+    recovery::{JournalStatus, RecoverySettings, RecoveryUpkeep},
+    sweep::Sweeper,
+};
+pub use work::Worker;
 
 use crate::{
-    evidence::NewEntry,
-    keyring,
-    ledger::{self, Ledger, Unit, accept::Acceptor},
+    ledger::{Ledger, accept::Acceptor},
     model::time::Clock,
     policy::Rulebook,
     store::Store,
-    twilio::{Accounts, Client, Current},
-    vault::{self, Vault},
+    twilio::{Accounts, Client},
+    vault::Vault,
 };
 
-/// What every story needs. Clones share it.
-#[derive(Clone)]
-pub struct Flow(Arc<Parts>);
-
-/// The parts a [`Flow`] is put together from.
+/// What the stories are put together from.
 pub struct Parts {
     /// Where keys are used.
     pub vault: Vault,
@@ -100,89 +126,98 @@ pub struct Parts {
     /// What is allowed.
     pub rulebook: Rulebook,
     /// Whose callbacks are believed.
-    pub accounts: Current,
+    pub accounts: Accounts,
     /// How media is fetched.
     pub client: Client,
     /// The way in for announcements.
     pub acceptor: Acceptor,
     /// What time it is.
     pub clock: Clock,
-    /// What of it was believed so far.
-    pub clock_guard: ClockGuard,
     /// How work is paced.
     pub settings: Settings,
-    /// Running streams.
-    pub streams: Streams,
     /// When the epoch turns.
     pub epochs: EpochSettings,
     /// Time between two snapshots.
-    pub snapshot_every: std::time::Duration,
-    /// Rung when there is new work.
-    pub bell: tokio::sync::Notify,
-    /// Rung when something wants to be in the journal.
-    pub journal_bell: tokio::sync::Notify,
-    /// Rung when a shred may want a turn at once.
-    pub epoch_bell: tokio::sync::Notify,
+    pub snapshot_every: Duration,
+}
+
+/// All use cases of a vault beside each other. Clones share them.
+#[derive(Clone)]
+pub struct Flow {
+    /// What they stand on: where keys are used.
+    pub vault: Vault,
+    /// What they stand on: the rules in force.
+    pub rulebook: Arc<Rulebook>,
+    /// What they stand on: how Twilio is reached, and whose callbacks are believed.
+    pub twilio: Arc<TwilioAccess>,
+    /// Whether the clock is believed.
+    pub clock: Arc<TrustedClock>,
     /// Which tasks of this process live.
     pub liveness: Liveness,
     /// What runs to its end, whoever waits for it.
-    pub running: tokio_util::task::TaskTracker,
-}
-
-impl Flow {
-    /// Puts the parts together.
-    pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
-    }
-
-    /// The rules in force.
-    pub fn rulebook(&self) -> &Rulebook {
-        &self.0.rulebook
-    }
-
-    /// The accounts whose callbacks are believed, as they are now.
-    pub fn accounts(&self) -> Arc<Accounts> {
-        self.0.accounts.get()
-    }
-
-    /// The vault.
-    pub fn vault(&self) -> &Vault {
-        &self.0.vault
-    }
-
-    /// Writes an entry down by itself.
-    async fn note(&self, entry: impl Fn() -> NewEntry + Send + Sync) -> Result<(), Error> {
-        let noted = self.0.ledger.unit("flow.note", async |mut unit| {
-            unit.audit(entry());
-            Ok::<_, ledger::Error>(())
-        });
-        Ok(noted.await?)
-    }
-
-    /// Does a unit of work that reads or seals with keys: the epoch is held in it, and it is done
-    /// again if the epoch has turned meanwhile.
-    async fn unit_with_keys<T, F, Fut>(&self, name: &'static str, work: F) -> Result<T, Error>
-    where
-        F: Fn(Unit) -> Fut + Send + Sync,
-        Fut: Future<Output = Result<T, Error>> + Send,
-        T: Send,
-    {
-        loop {
-            let held = self.0.vault.epoch();
-            let done = self.0.ledger.unit(name, async |mut unit| {
-                self.0.vault.hold_epoch(&mut unit).await?;
-                work(unit).await
-            });
-            match done.await {
-                Err(Error::Vault(vault::Error::Keyring(keyring::Error::OtherEpoch(_))))
-                    if self.0.vault.follow_from(held).await? => {}
-                done => return done,
-            }
-        }
-    }
-
-    /// The present.
-    pub fn now(&self) -> crate::model::time::Timestamp {
-        self.0.clock.now()
-    }
+    pub running: Shield,
+    /// Who somebody is, and what they may do.
+    pub access: Arc<Access>,
+    /// Accounts that change, and how they are set up.
+    pub accounts: Arc<AccountReview>,
+    /// What must go.
+    pub shredding: Arc<Shredding>,
+    /// What was taken back.
+    pub revocations: Arc<Revocations>,
+    /// What must stay.
+    pub holds: Arc<LegalHolds>,
+    /// What waits for a consent.
+    pub quarantine: Arc<Quarantine>,
+    /// What is kept no longer.
+    pub retention: Arc<RetentionEnforcement>,
+    /// What goes to another tier.
+    pub reclassification: Arc<Reclassification>,
+    /// What people said.
+    pub consents: Arc<ConsentRegister>,
+    /// Who took part.
+    pub parties: Arc<PartyRegister>,
+    /// Consent that is asked for in a call.
+    pub calls: Arc<CallConsent>,
+    /// Consent that is told in a message.
+    pub messages: Arc<MessageConsent>,
+    /// What is put right.
+    pub corrections: Arc<Corrections>,
+    /// What the source tells of recordings.
+    pub ingest: Arc<Ingest>,
+    /// Transcripts that are handed in.
+    pub transcripts: Arc<TranscriptFiling>,
+    /// What the source tells of transcripts.
+    pub transcript_news: Arc<TranscriptNews>,
+    /// Work that is due.
+    pub worker: Arc<Worker>,
+    /// The source's lists against the vault.
+    pub reconciliation: Arc<Reconciliation>,
+    /// Whole accounts, from before the vault came.
+    pub backfills: Arc<Backfills>,
+    /// Turns of the epoch.
+    pub epochs: Arc<EpochTurning>,
+    /// Snapshots and journal.
+    pub recovery: Arc<RecoveryUpkeep>,
+    /// Drills.
+    pub drills: Arc<Drills>,
+    /// What nobody owns.
+    pub litter: Arc<Litter>,
+    /// The hourly sweep.
+    pub sweeper: Arc<Sweeper>,
+    /// Versions of the policy.
+    pub policies: Arc<Policies>,
+    /// Two persons: one asks, another agrees.
+    pub approvals: Arc<Approvals>,
+    /// Grants, and what is heard under them.
+    pub playback: Arc<Playback>,
+    /// Archives of everything about one person.
+    pub exports: Arc<Exports>,
+    /// What is known of recordings.
+    pub catalogue: Arc<Catalogue>,
+    /// Whether the vault can work now.
+    pub health: Arc<Health>,
+    /// Work that does not get done.
+    pub dead_work: Arc<DeadWork>,
+    /// How the vault stands.
+    pub monitoring: Arc<Monitoring>,
 }

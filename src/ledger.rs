@@ -17,6 +17,7 @@ pub mod audit;
 pub mod budgets;
 pub mod chain;
 pub mod clock;
+mod closed;
 #[cfg(test)]
 mod conformance;
 pub mod consents;
@@ -57,8 +58,8 @@ pub mod utterances;
 pub mod waiting;
 pub mod work;
 
+pub use closed::{Closed, ClosedFor};
 pub use error::Error;
-pub use gate::{Closed, ClosedFor};
 pub use lease::Term;
 pub use news::News;
 pub use open::{AsLedgerError, Ledger, Settings};

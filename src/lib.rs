@@ -8,7 +8,7 @@
 //! work       → twilio::media stream → vault::deposit: seal → store → key entry + row + entry   one transaction, last
 //! listening  → api token → Principal → Facts (consents, holds, approval, budget) → policy::decide → Grant → entry → vault::open → bytes
 //! consent    → flow::consent → statement + entry, recordings released or put in quarantine    one transaction
-//! revocation → flow::revocation → what it reaches, now and later: fence + key entry gone + entry + receipt   one transaction for some hundreds
+//! revocation → flow::erasure → what it reaches, now and later: fence + key entry gone + entry + receipt   one transaction for some hundreds
 //!            → epoch turns → bytes removed → receipt closed
 //! ```
 //!

@@ -4,6 +4,7 @@
 //! A binary of its own, because every other test in the same process would leave words of its own
 //! behind. What is looked for is kept masked, so that the test does not find itself. Where the
 //! system does not let a process read its own memory, the test says so and proves nothing.
+
 #![cfg(test)]
 #![cfg(target_os = "linux")]
 
@@ -144,9 +145,9 @@ fn announcement(flow: &Flow, conversation: &Conversation) -> Announcement {
     let Conversation::Call(call) = conversation.clone() else {
         panic!("a call")
     };
-    let rules = flow.rulebook().current();
+    let rules = flow.rulebook.current();
     Announcement {
-        id: source_ref.recording_id(flow.vault().id()),
+        id: source_ref.recording_id(flow.vault.id()),
         source_ref,
         call: Some(call),
         conference: None,
@@ -173,7 +174,7 @@ async fn record_key(app: &App, flow: &Flow, recording: &Recording) -> Key {
         .custody
         .open(
             RootName {
-                vault: flow.vault().id(),
+                vault: flow.vault.id(),
                 epoch: row.epoch,
             },
             &row.root_sealed,
@@ -189,7 +190,7 @@ async fn record_key(app: &App, flow: &Flow, recording: &Recording) -> Key {
         .unwrap()
         .unwrap();
     let path = keys::path(&mut tx, entry.place.page).await.unwrap();
-    tree::walk(path, &root, flow.vault().id())
+    tree::walk(path, &root, flow.vault.id())
         .unwrap()
         .page
         .key(entry.place.slot)
@@ -242,7 +243,7 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
         .await
         .unwrap();
     let (flow, committer) = app.flow().await.unwrap();
-    let vault = flow.vault();
+    let vault = &flow.vault;
     let call: Conversation = "CA00000000000000000000000000000001".parse().unwrap();
 
     // Something waits, and goes through a turn.
@@ -389,13 +390,14 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
     vault.snapshot().await.unwrap();
 
     // Shredded, and turned.
-    flow.shred(
-        &Permit::of_operator(action::Shred),
-        recording.id,
-        &"test".parse().unwrap(),
-    )
-    .await
-    .unwrap();
+    flow.shredding
+        .shred(
+            &Permit::of_operator(action::Shred),
+            recording.id,
+            &"test".parse().unwrap(),
+        )
+        .await
+        .unwrap();
     vault.turn(Initiator::Operator).await.unwrap().unwrap();
     drop(flow);
     app.ledger.close().await;

@@ -13,6 +13,8 @@ mod config;
 mod imports;
 #[path = "tidy/lexer.rs"]
 mod lexer;
+#[path = "tidy/siblings.rs"]
+mod siblings;
 #[path = "tidy/units.rs"]
 mod units;
 #[path = "tidy/words.rs"]
@@ -108,6 +110,11 @@ fn a_module_imports_only_modules_above_it() {
             .flat_map(|code| imports::upward(code, &modules))
             .collect(),
     );
+}
+
+#[test]
+fn imports_inside_a_room_run_one_way() {
+    assert_none(siblings::tangled(&program(), &siblings::NOT_YET));
 }
 
 #[test]

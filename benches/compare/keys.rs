@@ -279,6 +279,7 @@ impl Place {
         let memory = Memory::begin()?;
         let begun = Instant::now();
         let done = flow
+            .revocations
             .revoke(
                 &permit,
                 Target::Subject(subject),
@@ -321,19 +322,12 @@ impl Place {
             store: self.store()?,
             rulebook: cast::rulebook(),
             client: twilio::Client::new(&accounts)?,
-            accounts: recvault::twilio::Current::new(accounts),
+            accounts,
             acceptor,
             clock: Clock::System,
             settings: flow::Settings::default(),
-            streams: flow::Streams::default(),
             epochs: flow::EpochSettings::default(),
             snapshot_every: Duration::from_secs(24 * 3600),
-            bell: tokio::sync::Notify::new(),
-            journal_bell: tokio::sync::Notify::new(),
-            epoch_bell: tokio::sync::Notify::new(),
-            liveness: flow::Liveness::default(),
-            running: tokio_util::task::TaskTracker::new(),
-            clock_guard: flow::ClockGuard::default(),
         }))
     }
 

@@ -4,10 +4,11 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api, Problem,
+    Api,
     catalogue::{cursor, parse_cursor},
     gate::{Bearer, Document, Id, Params},
     network::Network,
+    problem::Problem,
 };
 use crate::{
     flow::{Asking, Request},
@@ -114,7 +115,7 @@ pub(super) async fn request(
         network,
         ..Asking::new(purpose, Some(justification.as_str()))
     };
-    let (row, is_new) = api.flow.ask_for_approval(&principal, id, &asking).await?;
+    let (row, is_new) = api.flow.approvals.ask(&principal, id, &asking).await?;
     let status = if is_new {
         StatusCode::CREATED
     } else {
@@ -138,7 +139,8 @@ pub(super) async fn list(
     let after = params.cursor.as_deref().map(parse_cursor).transpose()?;
     let page = api
         .flow
-        .approvals(&principal, params.state, after, limit)
+        .approvals
+        .list(&principal, params.state, after, limit)
         .await?;
     let items = page.items.into_iter().map(WaitingBody::from).collect();
     Ok(Json(ApprovalsBody {
@@ -159,7 +161,8 @@ pub(super) async fn decide(
 ) -> Result<Json<ApprovalBody>, Problem> {
     Ok(Json(
         api.flow
-            .decide_approval(&principal, id, verdict.approve)
+            .approvals
+            .decide(&principal, id, verdict.approve)
             .await?
             .into(),
     ))

@@ -4,8 +4,9 @@ use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api, Problem,
+    Api,
     gate::{Bearer, Params},
+    problem::Problem,
 };
 use crate::{evidence::Entry, policy::action};
 
@@ -45,6 +46,7 @@ pub(super) async fn list(
     }
     let page = api
         .flow
+        .catalogue
         .audit(&permit, params.after.unwrap_or(0), limit)
         .await?;
     Ok(Json(AuditBody {

@@ -7,9 +7,10 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL}
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api, Problem,
+    Api,
     gate::{Bearer, Id, Params},
     holds::HoldBody,
+    problem::Problem,
 };
 use crate::{
     flow::{Details, Source},
@@ -166,7 +167,7 @@ pub(super) async fn list(
         after,
         ..Filter::default()
     };
-    let page = api.flow.list(&permit, filter, limit).await?;
+    let page = api.flow.catalogue.list(&permit, filter, limit).await?;
     let items = page.items.into_iter().map(RecordingBody::from).collect();
     Ok(Json(ListBody {
         items,
@@ -183,7 +184,7 @@ pub(super) async fn show(
     Id(id): Id<RecordingId>,
 ) -> Result<Json<DetailsBody>, Problem> {
     let permit = bearer.permit(&api, action::Catalogue, Some(id)).await?;
-    Ok(Json(api.flow.show(&permit, id).await?.into()))
+    Ok(Json(api.flow.catalogue.show(&permit, id).await?.into()))
 }
 
 /// A cursor is opaque to callers: the place of the last item, in base64url.

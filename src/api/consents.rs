@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Api, Problem,
+    Api,
     catalogue::{cursor, parse_cursor},
     gate::{Bearer, Document, Params},
+    problem::Problem,
 };
 use crate::{
     flow::{NewStatement, StatementPage},
@@ -149,7 +150,7 @@ pub(super) async fn record(
     {
         bearer.permit(&api, action::Revoke, None).await?;
     }
-    let recorded = api.flow.record_consents(&permit, statements).await?;
+    let recorded = api.flow.consents.record(&permit, statements).await?;
     let released = recorded.settled.released;
     let quarantined = recorded.settled.quarantined;
     Ok((
@@ -219,7 +220,8 @@ async fn page(
     let after = after.map(parse_cursor).transpose()?;
     Ok(Json(
         api.flow
-            .consents_of(&permit, &subject, after, limit)
+            .consents
+            .of(&permit, &subject, after, limit)
             .await?
             .into(),
     ))

@@ -7,10 +7,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    Api, Problem,
+    Api,
     catalogue::RecordingBody,
     gate::{Bearer, Document, Id},
     parties,
+    problem::Problem,
 };
 use crate::{
     flow::Correction,
@@ -57,6 +58,10 @@ pub(super) async fn correct(
         parties: parties.unwrap_or_default(),
     };
     Ok(Json(
-        api.flow.correct(&permit, id, &correction).await?.into(),
+        api.flow
+            .corrections
+            .correct(&permit, id, &correction)
+            .await?
+            .into(),
     ))
 }

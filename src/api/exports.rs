@@ -5,10 +5,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    Api, Problem,
+    Api,
     gate::{Bearer, Document},
     media::guarded,
     network::Network,
+    problem::Problem,
 };
 use crate::{
     flow::Asking,
@@ -62,7 +63,11 @@ pub(super) async fn create(
         network,
         ..Asking::new(purpose, justification.as_ref().map(Justification::as_str))
     };
-    let archive = api.flow.export(&principal, &address, &asking).await?;
+    let archive = api
+        .flow
+        .exports
+        .person(&principal, &address, &asking)
+        .await?;
     let response = Response::builder().header(header::CONTENT_TYPE, "application/x-tar");
     guarded(
         response.header(

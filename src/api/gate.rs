@@ -10,7 +10,7 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{Api, Problem, limits::Client, network::Network};
+use super::{Api, limits::Client, network::Network, problem::Problem};
 use crate::{
     model::{access::Principal, id::RecordingId},
     policy::{Permit, PermitAction},
@@ -28,7 +28,7 @@ impl FromRequestParts<Api> for Bearer {
         let token = bearer_token(&parts.headers)
             .ok_or_else(|| api.limits.failed(client, Problem::unauthorized()))?;
         api.limits.try_credential(client, token)?;
-        match api.flow.authenticate(token).await? {
+        match api.flow.access.authenticate(token).await? {
             Some(principal) => {
                 api.limits.proved(token);
                 Ok(Self(principal))
@@ -57,7 +57,7 @@ impl Bearer {
         action: A,
         recording: Option<RecordingId>,
     ) -> Result<Permit<A>, Problem> {
-        Ok(api.flow.permit(&self.0, action, recording).await?)
+        Ok(api.flow.access.permit(&self.0, action, recording).await?)
     }
 }
 

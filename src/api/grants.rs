@@ -4,9 +4,10 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api, Problem,
+    Api,
     gate::{Bearer, Document, Id},
     network::Network,
+    problem::Problem,
 };
 use crate::{
     flow::{Asking, Given},
@@ -100,7 +101,7 @@ pub(super) async fn create(
         grant,
         token,
         artefacts,
-    } = api.flow.grant(&principal, id, &asking).await?;
+    } = api.flow.playback.grant(&principal, id, &asking).await?;
     let url = |artefact, file: &str| {
         artefacts.contains(&artefact).then(|| {
             api.public

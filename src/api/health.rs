@@ -2,7 +2,7 @@
 
 use axum::{extract::State, http::StatusCode};
 
-use super::{Api, Problem};
+use super::{Api, problem::Problem};
 use crate::flow::Task;
 
 /// The process runs.
@@ -15,15 +15,16 @@ pub(super) async fn alive() -> StatusCode {
 /// so requests can be served now.
 #[utoipa::path(get, path = "/readyz", tag = "operators", responses((status = 200), (status = 503, body = Problem)))]
 pub(super) async fn ready(State(api): State<Api>) -> Result<StatusCode, Problem> {
-    api.flow.probe().await.map_err(|error| {
+    api.flow.health.probe().await.map_err(|error| {
         tracing::warn!(%error, "not ready");
         api.flow
+            .health
             .refusal()
             .map_or_else(Problem::unavailable, Problem::closed)
     })?;
     let dead: Vec<&str> = api
         .flow
-        .liveness()
+        .liveness
         .dead()
         .into_iter()
         .map(Task::as_str)

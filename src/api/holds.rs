@@ -9,8 +9,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL}
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api, Problem,
+    Api,
     gate::{Bearer, Document, Params},
+    problem::Problem,
 };
 use crate::{
     evidence::ShredReason,
@@ -119,7 +120,8 @@ pub(super) async fn place(
     } = request;
     let placed = api
         .flow
-        .place_hold(
+        .holds
+        .place(
             &permit,
             id,
             &NewHold {
@@ -144,7 +146,7 @@ pub(super) async fn lift(
     Named(id, name): Named,
 ) -> Result<Json<LiftedBody>, Problem> {
     let permit = bearer.permit(&api, action::Hold, Some(id)).await?;
-    let lifted = api.flow.lift_hold(&permit, id, &name, false).await?;
+    let lifted = api.flow.holds.lift(&permit, id, &name, false).await?;
     Ok(Json(LiftedBody {
         hold: lifted.hold.into(),
         holds_left: lifted.left,
@@ -208,7 +210,7 @@ pub(super) async fn list(
         after,
         ..HoldFilter::default()
     };
-    let page = api.flow.holds(&permit, filter, limit).await?;
+    let page = api.flow.holds.list(&permit, filter, limit).await?;
     let item = |(hold, revoked_at): (HoldRow, _)| HeldBody {
         recording_id: hold.recording,
         revoked_at,

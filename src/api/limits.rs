@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use self::buckets::Buckets;
 pub(crate) use self::shares::{Share, Shares};
-use super::{Api, Problem, network::Network};
+use super::{Api, network::Network, problem::Problem};
 
 /// `[server.limits]`: what one client may ask for, and how long it may take.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]

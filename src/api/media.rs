@@ -11,9 +11,10 @@ use axum::{
 use futures_util::{Stream, stream};
 
 use super::{
-    Api, Problem,
+    Api,
     gate::Id,
     network::Network,
+    problem::Problem,
     range::{Wanted, wanted},
 };
 use crate::{
@@ -32,7 +33,11 @@ pub(super) async fn audio(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let heard = api.flow.redeem(&token, network, Artefact::Audio).await?;
+    let heard = api
+        .flow
+        .playback
+        .redeem(&token, network, Artefact::Audio)
+        .await?;
     let len = heard.playable.len();
     let etag = format!("\"{}\"", heard.playable.etag());
     let wanted = wanted(range_header(&headers, &etag), len);
@@ -61,7 +66,7 @@ pub(super) async fn audio(
         Method::HEAD => response
             .body(Body::empty())
             .map_err(|_| Problem::internal()),
-        _ => guarded(response, api.flow.listen(&heard, range).await?),
+        _ => guarded(response, api.flow.playback.listen(&heard, range).await?),
     }
 }
 
@@ -101,7 +106,7 @@ pub(super) async fn parties(
     Id(token): Id<String>,
     method: Method,
 ) -> Result<Response, Problem> {
-    let shown = api.flow.redeem_parties(&token, network).await?;
+    let shown = api.flow.playback.redeem_parties(&token, network).await?;
     let response = Response::builder().header(header::CONTENT_TYPE, "application/json");
     let response = response.header(
         header::CONTENT_DISPOSITION,
@@ -109,7 +114,7 @@ pub(super) async fn parties(
     );
     match method {
         Method::HEAD => unopened(response),
-        _ => guarded(response, api.flow.show_parties(&shown).await?),
+        _ => guarded(response, api.flow.playback.show_parties(&shown).await?),
     }
 }
 
@@ -145,6 +150,7 @@ async fn transcript(
 ) -> Result<Response, Problem> {
     let heard = api
         .flow
+        .playback
         .redeem(token, network, Artefact::Transcript)
         .await?;
     let (content_type, disposition) = match form {
@@ -159,7 +165,7 @@ async fn transcript(
         .header(header::CONTENT_DISPOSITION, disposition);
     match *method {
         Method::HEAD => unopened(response),
-        _ => guarded(response, api.flow.read(&heard, form).await?),
+        _ => guarded(response, api.flow.playback.read(&heard, form).await?),
     }
 }
 

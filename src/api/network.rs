@@ -16,7 +16,7 @@ use axum::{
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::{Api, Problem};
+use super::{Api, problem::Problem};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 

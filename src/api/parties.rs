@@ -7,8 +7,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    Api, Problem,
+    Api,
     gate::{Bearer, Document, Id},
+    problem::Problem,
 };
 use crate::{
     model::{
@@ -113,7 +114,9 @@ async fn show(
     conversation: Conversation,
 ) -> Result<Json<PartiesBody>, Problem> {
     let permit = bearer.permit(api, action::Consent, None).await?;
-    Ok(Json(api.flow.parties(&permit, &conversation).await?.into()))
+    Ok(Json(
+        api.flow.parties.of(&permit, &conversation).await?.into(),
+    ))
 }
 
 async fn name(
@@ -126,7 +129,8 @@ async fn name(
     let named = read(request).map_err(Problem::bad_request)?;
     Ok(Json(
         api.flow
-            .name_parties(&permit, &conversation, &named)
+            .parties
+            .name(&permit, &conversation, &named)
             .await?
             .into(),
     ))

@@ -12,8 +12,9 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    Api, Problem, documents,
+    Api, documents,
     gate::{Id, Params},
+    problem::Problem,
 };
 use crate::{flow::Published, model::text::PolicyVersion, policy::Rules};
 
@@ -57,14 +58,14 @@ pub(super) async fn show(
     headers: HeaderMap,
     Params(params): Params<FormParams>,
 ) -> Response {
-    written(&api, api.flow.rulebook().current(), &headers, &params)
+    written(&api, api.flow.rulebook.current(), &headers, &params)
 }
 
 /// Every version that was published, the newest first.
 #[utoipa::path(get, path = "/v1/policies", tag = "policy", responses((status = 200)))]
 pub(super) async fn list(State(api): State<Api>) -> Result<Json<PoliciesBody>, Problem> {
     Ok(Json(PoliciesBody {
-        items: api.flow.policies().await?,
+        items: api.flow.policies.all().await?,
     }))
 }
 
@@ -77,7 +78,7 @@ pub(super) async fn version(
     headers: HeaderMap,
     Params(params): Params<FormParams>,
 ) -> Result<Response, Problem> {
-    let (_, rules) = api.flow.policy(version.as_str()).await?;
+    let (_, rules) = api.flow.policies.find(version.as_str()).await?;
     Ok(written(&api, &rules, &headers, &params))
 }
 
@@ -89,7 +90,7 @@ pub(super) async fn statement(
     State(api): State<Api>,
     Id(version): Id<PolicyVersion>,
 ) -> Result<Response, Problem> {
-    let jws = api.flow.policy_statement(version.as_str()).await?;
+    let jws = api.flow.policies.statement(version.as_str()).await?;
     Ok(([(header::CONTENT_TYPE, "application/jose")], jws).into_response())
 }
 

@@ -10,7 +10,7 @@ use axum::{
     response::{Html, IntoResponse as _, Response},
 };
 
-use super::{Api, Problem, gate::Id};
+use super::{Api, gate::Id, problem::Problem};
 use crate::{
     flow::Published,
     model::{
@@ -280,9 +280,9 @@ fn sentence(text: &str) -> String {
 /// they are kept, which rights there are, and how soon a deletion reaches older backups.
 #[utoipa::path(get, path = "/privacy", tag = "policy", responses((status = 200, body = String, content_type = "text/html")))]
 pub(super) async fn show(State(api): State<Api>) -> Result<Response, Problem> {
-    let status = api.flow.epoch_status().await?;
-    let versions = api.flow.policies().await?;
-    let rules = api.flow.rulebook().current();
+    let status = api.flow.epochs.status().await?;
+    let versions = api.flow.policies.all().await?;
+    let rules = api.flow.rulebook.current();
     rendered(&Page::of(
         rules,
         Standing::Current,
@@ -299,9 +299,9 @@ pub(super) async fn version(
     State(api): State<Api>,
     Id(version): Id<PolicyVersion>,
 ) -> Result<Response, Problem> {
-    let (published, rules) = api.flow.policy(version.as_str()).await?;
-    let status = api.flow.epoch_status().await?;
-    let versions = api.flow.policies().await?;
+    let (published, rules) = api.flow.policies.find(version.as_str()).await?;
+    let status = api.flow.epochs.status().await?;
+    let versions = api.flow.policies.all().await?;
     let standing = match (published.current, published.in_force_at) {
         (true, _) => Standing::Current,
         (false, Some(_)) => Standing::Earlier,

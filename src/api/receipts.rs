@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Api, Problem, gate::Id};
+use super::{Api, gate::Id, problem::Problem};
 use crate::{evidence::KeySet, model::id::ReceiptId};
 
 /// A receipt: a JWS in compact form (RFC 7515), signed with a key of `/.well-known/jwks.json`.
@@ -17,12 +17,12 @@ pub(super) async fn show(
     State(api): State<Api>,
     Id(id): Id<ReceiptId>,
 ) -> Result<Response, Problem> {
-    let jws = api.flow.receipt(id).await?;
+    let jws = api.flow.shredding.receipt(id).await?;
     Ok(([(header::CONTENT_TYPE, "application/jose")], jws).into_response())
 }
 
 /// The public keys of receipts, as a JWK set (RFC 7517).
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "receipts", responses((status = 200)))]
 pub(super) async fn jwks(State(api): State<Api>) -> Json<KeySet> {
-    Json(api.flow.vault().keys())
+    Json(api.flow.vault.keys())
 }

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 
-use super::{Api, Problem, gate::Bearer};
+use super::{Api, gate::Bearer, problem::Problem};
 use crate::{flow::RetentionReport, policy::action};
 
 /// What is kept of each tier and policy version, when it is due and by which clause, what is held,
@@ -14,5 +14,5 @@ pub(super) async fn show(
     bearer: Bearer,
 ) -> Result<Json<RetentionReport>, Problem> {
     let permit = bearer.permit(&api, action::Catalogue, None).await?;
-    Ok(Json(api.flow.retention(&permit).await?))
+    Ok(Json(api.flow.retention.report(&permit).await?))
 }

@@ -11,8 +11,9 @@ use axum::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api, Problem,
+    Api,
     gate::{Bearer, Document, Id, Params},
+    problem::Problem,
 };
 use crate::{
     evidence::ShredReason,
@@ -124,7 +125,7 @@ pub(super) async fn create(
         .permit(&api, action::Revoke, request.recording)
         .await?;
     let target = match (request.subject, request.recording, request.account) {
-        (Some(address), None, None) => Target::Subject(api.flow.vault().subject(&address)),
+        (Some(address), None, None) => Target::Subject(api.flow.vault.subject(&address)),
         (None, Some(recording), None) => Target::Recording(recording),
         (None, None, Some(account)) => Target::Account(account),
         _ => {
@@ -135,10 +136,11 @@ pub(super) async fn create(
     };
     let begun = api
         .flow
-        .begin_revocation(&permit, target, request.purposes, &request.reason)
+        .revocations
+        .begin(&permit, target, request.purposes, &request.reason)
         .await?;
-    api.flow.go_on_for(begun.id, PATIENCE).await?;
-    let status = api.flow.revocation(&permit, begun.id).await?;
+    api.flow.revocations.go_on_for(begun.id, PATIENCE).await?;
+    let status = api.flow.revocations.status(&permit, begun.id).await?;
     let code = if status.revocation.is_done {
         StatusCode::OK
     } else {
@@ -171,7 +173,7 @@ pub(super) async fn show(
     Params(params): Params<OutcomeParams>,
 ) -> Result<Json<RevocationBody>, Problem> {
     let permit = bearer.permit(&api, action::Revoke, None).await?;
-    let mut body = RevocationBody::from(api.flow.revocation(&permit, id).await?);
+    let mut body = RevocationBody::from(api.flow.revocations.status(&permit, id).await?);
     if params.limit.is_some() || params.cursor.is_some() {
         let limit = params.limit.unwrap_or(100);
         if !(1..=1000).contains(&limit) {
@@ -179,7 +181,8 @@ pub(super) async fn show(
         }
         let page = api
             .flow
-            .revocation_outcomes(&permit, id, params.cursor, limit)
+            .revocations
+            .outcomes(&permit, id, params.cursor, limit)
             .await?;
         (body.outcomes, body.next_cursor) = (Some(page.items), page.next);
     }

@@ -4,8 +4,9 @@ use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api, Problem,
+    Api,
     gate::{Bearer, Document, Id},
+    problem::Problem,
 };
 use crate::{
     evidence::ShredReason,
@@ -48,7 +49,11 @@ pub(super) async fn shred(
     Document(request): Document<ShredRequest>,
 ) -> Result<Json<ShreddedBody>, Problem> {
     let permit = bearer.permit(&api, action::Shred, Some(id)).await?;
-    let shredded = api.flow.shred(&permit, id, &request.reason).await?;
+    let shredded = api
+        .flow
+        .shredding
+        .shred(&permit, id, &request.reason)
+        .await?;
     Ok(Json(ShreddedBody {
         recording_id: shredded.recording,
         receipt_id: shredded.receipt,

@@ -7,8 +7,9 @@ use axum::{
 };
 
 use super::{
-    Api, Problem,
+    Api,
     gate::{Bearer, Id, larger_than},
+    problem::Problem,
 };
 use crate::{
     model::{
@@ -42,7 +43,11 @@ pub(super) async fn file(
     })?;
     let transcript =
         Transcript::parse(&json).map_err(|fault| Problem::bad_request(fault.to_string()))?;
-    let is_new = api.flow.file_transcript(&permit, id, transcript).await?;
+    let is_new = api
+        .flow
+        .transcripts
+        .file_new(&permit, id, transcript)
+        .await?;
     Ok(if is_new {
         StatusCode::CREATED
     } else {

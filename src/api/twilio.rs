@@ -7,7 +7,7 @@ pub(super) mod transcripts;
 use axum::{Router, extract::State, http::StatusCode, routing::post};
 
 use self::signed::Signed;
-use super::{Api, Problem};
+use super::{Api, problem::Problem};
 use crate::twilio::{CallbackParties, RecordingCallback};
 
 /// Everything that Twilio calls, below its prefix.
@@ -43,6 +43,7 @@ pub(super) async fn recording_posted(
     let callback = RecordingCallback::parse(&verified)
         .map_err(|fault| Problem::bad_request(fault.to_string()))?;
     api.flow
+        .ingest
         .accept(callback, CallbackParties::parse(&verified))
         .await?;
     Ok(StatusCode::NO_CONTENT)

@@ -52,7 +52,7 @@ impl Service {
             .resolve(&config.base)
             .map_err(|faults| settings(&faults))?;
         keys::open_tokens(&mut accounts)?;
-        Ok(self.flow.put_accounts(accounts).await?)
+        Ok(self.flow.accounts.put(accounts).await?)
     }
 
     /// Stops gracefully: no new connections, running answers and work get their grace, everything
@@ -70,7 +70,10 @@ impl Service {
         stop.cancel();
         tracing::info!("stopping");
         tasks.ended().await;
-        if tokio::time::timeout(grace, flow.idle()).await.is_err() {
+        if tokio::time::timeout(grace, flow.running.idle())
+            .await
+            .is_err()
+        {
             tracing::warn!("requests that were still running are cut off");
         }
         // The queue of callbacks ends when the last holder of its other end is gone, and this is
@@ -109,12 +112,12 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
         )),
     };
     let (flow, committer) = app.flow().await?;
-    flow.probe().await?;
+    flow.health.probe().await?;
     app.store.rehearse().await?;
     // Only the service puts a policy in force; other commands read the file and change nothing.
-    flow::put_in_force(flow.vault(), flow.rulebook().current()).await?;
+    flow::put_in_force(&flow.vault, flow.rulebook.current()).await?;
     // Before anybody can listen.
-    let watch = flow.watch().await?;
+    let watch = flow.playback.watch().await?;
 
     let stop = CancellationToken::new();
     let grace = app.grace();
@@ -126,7 +129,7 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
         "connections at once"
     );
     // It ends when its queue does, which is after all others have.
-    let mut committing = Tasks::until(stop.clone(), flow.liveness().clone());
+    let mut committing = Tasks::until(stop.clone(), flow.liveness.clone());
     let committer = Arc::new(committer);
     let clock = app.clock.clone();
     committing.keep(Task::Callbacks, move || {
@@ -134,7 +137,7 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
         let clock = clock.clone();
         async move { committer.run(|| clock.now()).await }
     });
-    let mut tasks = Tasks::until(stop.clone(), flow.liveness().clone());
+    let mut tasks = Tasks::until(stop.clone(), flow.liveness.clone());
     let mut keep =
         |task: Task, run: fn(Flow, CancellationToken, Duration) -> BoxFuture<'static, ()>| {
             let flow = flow.clone();
@@ -142,23 +145,25 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
             tasks.keep(task, move || run(flow.clone(), stop.clone(), grace));
         };
     keep(Task::Work, |flow, stop, grace| {
-        flow.work(stop, grace).boxed()
+        flow.worker.work(stop, grace).boxed()
     });
-    keep(Task::Sweep, |flow, stop, _| flow.sweep_hourly(stop).boxed());
+    keep(Task::Sweep, |flow, stop, _| {
+        flow.sweeper.hourly(stop).boxed()
+    });
     keep(Task::Memory, |flow, stop, _| {
-        flow.watch_memory(stop).boxed()
+        flow.recovery.watch_memory(stop).boxed()
     });
     keep(Task::Recovery, |flow, stop, _| {
-        flow.watch_recovery(stop).boxed()
+        flow.recovery.watch(stop).boxed()
     });
     keep(Task::Epochs, |flow, stop, _| {
-        flow.watch_epochs(stop).boxed()
+        flow.epochs.watch(stop).boxed()
     });
     keep(Task::Revocations, |flow, stop, _| {
-        flow.watch_released(stop).boxed()
+        flow.revocations.watch_released(stop).boxed()
     });
     keep(Task::Reconciliation, |flow, stop, _| {
-        flow.watch_sources(stop).boxed()
+        flow.reconciliation.watch(stop).boxed()
     });
     tasks.keep(Task::Tombstones, {
         let flow = flow.clone();
@@ -187,7 +192,7 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
         address
     });
     let metrics_address = metrics.map_or_else(|| "none".to_owned(), |address| address.to_string());
-    tracing::info!(%address, metrics = metrics_address, ledger = app.ledger.kind(), store = app.store.name(), vault = %flow.vault().id(), "serving");
+    tracing::info!(%address, metrics = metrics_address, ledger = app.ledger.kind(), store = app.store.name(), vault = %flow.vault.id(), "serving");
     Ok(Service {
         address,
         metrics,
@@ -212,7 +217,7 @@ async fn watch_tombstones(
     let begun = first.lock().unwrap_or_else(PoisonError::into_inner).take();
     let watch = match begun {
         Some(watch) => Ok(watch),
-        None => flow.watch().await,
+        None => flow.playback.watch().await,
     };
     match watch {
         Ok(watch) => watch.run(stop, grace).await,
@@ -259,11 +264,11 @@ fn counting() -> Result<PrometheusHandle, Error> {
 /// `/metrics` on a listener of its own, so that it cannot leak to the public one.
 async fn show_metrics(State((handle, flow)): State<(PrometheusHandle, Flow)>) -> String {
     metrics::counter!("recvault_log_lines_lost_total").absolute(telemetry::lost());
-    for (task, is_alive) in flow.liveness().all() {
+    for (task, is_alive) in flow.liveness.all() {
         metrics::gauge!("recvault_task_alive", "task" => task.as_str())
             .set(f64::from(u8::from(is_alive)));
     }
-    if let Err(error) = flow.measure().await {
+    if let Err(error) = flow.monitoring.measure().await {
         tracing::warn!(%error, "gauges cannot be read");
     }
     handle.run_upkeep();

@@ -32,7 +32,7 @@ impl Audit {
         let mut next = Some(after);
         let mut left = limit.unwrap_or(u64::MAX);
         while let Some(after) = next.filter(|_| left > 0) {
-            let page = flow.audit(&permit, after, 1000).await?;
+            let page = flow.catalogue.audit(&permit, after, 1000).await?;
             for entry in page
                 .items
                 .iter()

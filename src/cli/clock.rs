@@ -30,14 +30,14 @@ impl Clock {
         let (flow, _committer) = app.flow_about_the_clock().await?;
         let permit = Permit::of_operator(action::Keys);
         let (status, end) = match self {
-            Self::Status => (flow.clock_status().await?, ""),
+            Self::Status => (flow.clock.status().await?, ""),
             Self::Accept { dry_run: true } => (
-                flow.accept_clock(&permit, true).await?,
+                flow.clock.accept(&permit, true).await?,
                 "\nWould accept the time of this machine: what is due by it is destroyed with the next sweep. `recvault retention sweep --dry-run` says what. \
                  Nothing was done.\n",
             ),
             Self::Accept { dry_run: false } => (
-                flow.accept_clock(&permit, false).await?,
+                flow.clock.accept(&permit, false).await?,
                 "\nAccepted the time of this machine.\n",
             ),
         };

@@ -105,7 +105,8 @@ impl Consent {
                 let bytes = read(&file)?;
                 let format = format.map_or_else(|| by_ending(&file), Ok)?;
                 let imported = flow
-                    .import_consents(&permit, format, &bytes, dry_run)
+                    .consents
+                    .import(&permit, format, &bytes, dry_run)
                     .await?;
                 out.facts(&serde_json::json!({ "dry_run": dry_run, "imported": imported }), || {
                     let all = imported.statements;
@@ -127,7 +128,7 @@ impl Consent {
                 let mut all = Vec::new();
                 let mut after = None;
                 loop {
-                    let page = flow.consents_of(&permit, &subject, after, 1000).await?;
+                    let page = flow.consents.of(&permit, &subject, after, 1000).await?;
                     all.extend(page.items);
                     after = page.next;
                     if after.is_none() {
@@ -139,7 +140,7 @@ impl Consent {
             }
             Self::Record(one) => {
                 let told = one.read()?;
-                let recorded = flow.record_consents(&permit, vec![told]).await?;
+                let recorded = flow.consents.record(&permit, vec![told]).await?;
                 let id = recorded.ids.first();
                 let fresh = recorded.fresh == 1;
                 out.facts(

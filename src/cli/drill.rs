@@ -54,7 +54,8 @@ impl Drill {
         };
         let say = |line: &str| out::progress("drill", line);
         let held = flow
-            .drill(&Permit::of_operator(action::Keys), options, &say)
+            .drills
+            .hold(&Permit::of_operator(action::Keys), options, &say)
             .await?;
         out.facts(&held, || told(&held))?;
         Ok(if held.holds() {

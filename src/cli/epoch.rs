@@ -43,7 +43,7 @@ impl Epoch {
             Self::Release { dry_run: false } => app.flow_to_release().await?,
             Self::Turn { dry_run: false } => app.flow().await?.0,
         };
-        let status = flow.epoch_status().await?;
+        let status = flow.epochs.status().await?;
         match self {
             Self::Status => out.facts(&status, || {
                 let oldest = status.oldest_waiting.map(|at| format!(", the oldest since {at}")).unwrap_or_default();
@@ -62,8 +62,8 @@ impl Epoch {
             })?,
             Self::Release { dry_run } => {
                 let released = match dry_run {
-                    true => flow.turning().await?,
-                    false => flow.release_turn(&Permit::of_operator(action::Keys)).await?,
+                    true => flow.epochs.turning().await?,
+                    false => flow.epochs.release(&Permit::of_operator(action::Keys)).await?,
                 };
                 out.facts(&released, || match (&released, dry_run) {
                     (None, _) => "Nobody holds the turn.\n".to_owned(),
@@ -86,10 +86,10 @@ impl Epoch {
                     )
                 })?;
             }
-            Self::Turn { dry_run: false } => match flow.turn(&Permit::of_operator(action::Keys)).await? {
+            Self::Turn { dry_run: false } => match flow.epochs.turn(&Permit::of_operator(action::Keys)).await? {
                 Some(turned) => out.facts(&turned, || told(&turned))?,
                 None => {
-                    let held = flow.turning().await?.map(|held| format!(": {held}")).unwrap_or_default();
+                    let held = flow.epochs.turning().await?.map(|held| format!(": {held}")).unwrap_or_default();
                     return Err(format!("another process turns the epoch right now{held}; `recvault epoch release` takes the turn away from it").into());
                 }
             },
@@ -118,7 +118,7 @@ pub(super) async fn rotate(
         app.flow().await?.0
     };
     let known = |tier: &Tier| {
-        flow.rulebook()
+        flow.rulebook
             .current()
             .document()
             .tiers
@@ -129,6 +129,7 @@ pub(super) async fn rotate(
         return Err(format!("`--tier {unknown}`: the policy has no such tier").into());
     }
     let rotated = flow
+        .epochs
         .rotate(&Permit::of_operator(action::Keys), tier.as_ref(), dry_run)
         .await?;
     out.facts(&rotated, || match &rotated.turned {
@@ -159,6 +160,7 @@ pub(super) async fn move_to(
         app.flow().await?.0
     };
     let moved = flow
+        .reclassification
         .move_to(&Permit::of_operator(action::Keys), id, &tier, dry_run)
         .await;
     let (recording, moves) = moved.map_err(|error| match error {

@@ -109,7 +109,8 @@ async fn place(
     // All of them before the first is touched: a wrong id among many must not leave the others half
     // done.
     for id in &wanted.recordings {
-        flow.show(&Permit::of_operator(action::Catalogue), *id)
+        flow.catalogue
+            .show(&Permit::of_operator(action::Catalogue), *id)
             .await
             .map_err(|error| named(*id, error))?;
     }
@@ -132,7 +133,8 @@ async fn place(
     let mut text = String::new();
     for id in recordings {
         let placed = flow
-            .place_hold(permit, id, &hold)
+            .holds
+            .place(permit, id, &hold)
             .await
             .map_err(|error| named(id, error))?;
         text += &format!(
@@ -153,7 +155,8 @@ async fn lift(
     out: Out,
 ) -> Result<(), Failure> {
     for id in ids {
-        flow.lift_hold(permit, *id, name, true)
+        flow.holds
+            .lift(permit, *id, name, true)
             .await
             .map_err(|error| match error {
                 flow::Error::NotFound => format!("there is no hold `{name}` on a recording `{id}`"),
@@ -163,7 +166,7 @@ async fn lift(
     let mut facts = Vec::new();
     let mut text = String::new();
     for id in ids {
-        let lifted = flow.lift_hold(permit, *id, name, dry_run).await?;
+        let lifted = flow.holds.lift(permit, *id, name, dry_run).await?;
         facts.push(json!({
             "recording_id": id, "name": name, "lifted": lifted.is_new, "lifted_at": lifted.hold.lifted_at, "holds_left": lifted.left,
             "receipt_id": lifted.receipt, "would_lift": dry_run && lifted.hold.lifted_at.is_none(), "would_shred": dry_run && lifted.shreds,
@@ -196,7 +199,7 @@ async fn list(
 ) -> Result<(), Failure> {
     let mut all = Vec::new();
     loop {
-        let page = flow.holds(permit, filter.clone(), 1000).await?;
+        let page = flow.holds.list(permit, filter.clone(), 1000).await?;
         all.extend(page.items);
         filter.after = page.next;
         if filter.after.is_none() {

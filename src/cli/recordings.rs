@@ -29,7 +29,7 @@ pub(super) async fn shred(
     // done.
     let mut recordings = Vec::with_capacity(ids.len());
     for id in &ids {
-        let found = flow.shreddable(&permit, *id).await;
+        let found = flow.shredding.shreddable(&permit, *id).await;
         recordings.push(found.map_err(|error| match error {
             flow::Error::NotFound => format!("there is no recording `{id}`"),
             other => other.to_string(),
@@ -43,6 +43,7 @@ pub(super) async fn shred(
         } in &recordings
         {
             let details = flow
+                .catalogue
                 .show(&Permit::of_operator(action::Catalogue), *id)
                 .await?;
             let bytes: u64 = details
@@ -71,7 +72,7 @@ pub(super) async fn shred(
             };
         }
     } else {
-        for shredded in flow.shred_all(&permit, &ids, &reason).await? {
+        for shredded in flow.shredding.shred_all(&permit, &ids, &reason).await? {
             let Shredded {
                 recording: id,
                 receipt,
@@ -96,7 +97,7 @@ pub(super) async fn retry(
     out: Out,
 ) -> Result<ExitCode, Failure> {
     let (flow, _committer) = app.flow().await?;
-    let revived = flow.retry(recording).await?;
+    let revived = flow.dead_work.retry(recording).await?;
     out.facts(&serde_json::json!({ "revived": revived }), || {
         format!("{revived} pieces of work are due again.\n")
     })?;
@@ -112,7 +113,7 @@ pub(super) async fn sweep(
     let (flow, _committer) = app.flow().await?;
     let age = Duration::from_secs(u64::from(hours) * 3600);
     if dry_run {
-        let objects = flow.litter(age).await?;
+        let objects = flow.litter.list(age).await?;
         out.facts(
             &serde_json::json!({ "dry_run": true, "would_remove": objects }),
             || {
@@ -126,9 +127,9 @@ pub(super) async fn sweep(
         return Ok(ExitCode::SUCCESS);
     }
     // What is kept no longer goes by `retention sweep`, which can say beforehand what it would do.
-    let litter = flow.sweep_litter(age).await?;
+    let litter = flow.litter.sweep(age).await?;
     let swept = flow::Swept {
-        unconsented: flow.sweep_quarantine().await?.shredded,
+        unconsented: flow.quarantine.sweep().await?.shredded,
         ..litter
     };
     out.facts(&swept, || {
@@ -142,7 +143,7 @@ pub(super) async fn sweep(
 
 pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> {
     let flow = app.flow_to_read().await?;
-    let status = flow.status().await?;
+    let status = flow.monitoring.status().await?;
     out.facts(&status, || {
         let mut text = String::from("recordings\n");
         for (state, count) in &status.recordings {

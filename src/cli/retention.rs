@@ -33,12 +33,13 @@ impl Retention {
         match self {
             Self::Report => {
                 let report = flow
-                    .retention(&Permit::of_operator(action::Catalogue))
+                    .retention
+                    .report(&Permit::of_operator(action::Catalogue))
                     .await?;
                 out.facts(&report, || reported(&report))?;
             }
             Self::Sweep { dry_run } => {
-                let swept = flow.sweep_retention(dry_run).await?;
+                let swept = flow.retention.sweep(dry_run).await?;
                 out.facts(&swept, || told(&swept))?;
             }
         }

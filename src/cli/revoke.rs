@@ -64,7 +64,7 @@ impl Revoke {
             self.target.recording,
             self.target.account,
         ) {
-            (Some(address), ..) => Target::Subject(flow.vault().subject(&address)),
+            (Some(address), ..) => Target::Subject(flow.vault.subject(&address)),
             (_, Some(recording), _) => Target::Recording(recording),
             (.., Some(account)) => Target::Account(account),
             _ => return Err("name one of `--subject`, `--recording` and `--account`".into()),
@@ -77,6 +77,7 @@ impl Revoke {
             (_, other) => other.to_string(),
         };
         let would = flow
+            .revocations
             .would_revoke(&permit, target.clone(), purposes.clone(), &self.reason)
             .await
             .map_err(missing)?;
@@ -101,6 +102,7 @@ impl Revoke {
             would.shred + would.shredded_before + would.close + would.hold,
         );
         let status = flow
+            .revocations
             .revoke(&permit, target, purposes, &self.reason, &|done| {
                 progress.add(done)
             })
@@ -110,7 +112,7 @@ impl Revoke {
         let mut outcomes = Vec::new();
         let mut after = None;
         loop {
-            let page = flow.revocation_outcomes(&permit, id, after, 1000).await?;
+            let page = flow.revocations.outcomes(&permit, id, after, 1000).await?;
             outcomes.extend(page.items);
             after = page.next;
             if after.is_none() {

@@ -16,6 +16,7 @@ use crate::{
 pub(super) async fn show(mut app: App, id: RecordingId, out: Out) -> Result<ExitCode, Failure> {
     let flow = app.flow_to_read().await?;
     let details = flow
+        .catalogue
         .show(&Permit::of_operator(action::Catalogue), id)
         .await
         .map_err(|error| match error {

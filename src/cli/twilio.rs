@@ -89,6 +89,7 @@ impl Reconcile {
             dry_run,
         } = self;
         let all = flow
+            .reconciliation
             .reconcile(&Reconciling {
                 account,
                 since,
@@ -114,7 +115,8 @@ impl Backfill {
             hold_back,
         } = self;
         let plan = flow
-            .plan_backfill(&Backfilling {
+            .backfills
+            .plan(&Backfilling {
                 account,
                 since,
                 until,
@@ -124,7 +126,7 @@ impl Backfill {
             })
             .await?;
         let progress = Progress::of("days listed", plan.days());
-        let all = flow.backfill(&plan, &|days| progress.add(days)).await;
+        let all = flow.backfills.run(&plan, &|days| progress.add(days)).await;
         progress.end();
         let all = all?;
         out.facts(

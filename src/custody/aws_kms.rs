@@ -22,9 +22,11 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 
 use self::service::{NAME, Service, Wrapped};
 use super::{
-    AwsKms, Broken, Change, Custody, Error, Item, Meaning, RootName, Slot,
+    Broken, Custody, Error, Item, Meaning, RootName,
     file::{SealedRoot, SlotFile},
     place::Place,
+    settings::AwsKms,
+    slot::{Change, Slot},
     wrap,
 };
 use crate::secret::Key;

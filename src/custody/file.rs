@@ -11,7 +11,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Owner, RootName, Slot};
+use super::{
+    Error, RootName,
+    slot::{Owner, Slot},
+};
 use crate::model::id::VaultId;
 
 const FORMAT: &str = "recvault/custody/2";

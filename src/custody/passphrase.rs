@@ -26,8 +26,12 @@ use self::{
     seal::{Root, Stretched},
 };
 use super::{
-    Broken, Change, Custody, Error, Item, Meaning, RootName, Settings, Slot, file::SlotFile,
-    place::Place, wrap,
+    Broken, Custody, Error, Item, Meaning, RootName,
+    file::SlotFile,
+    place::Place,
+    settings::Settings,
+    slot::{Change, Slot},
+    wrap,
 };
 use crate::secret::{Key, SecretText};
 use futures_util::{FutureExt as _, future::BoxFuture};

@@ -45,7 +45,11 @@ use self::{
     objects::{Found, Keys},
     token::{NAME, Place},
 };
-use super::{Broken, Change, Custody, Error, Item, Meaning, Pkcs11, Role, RootName, Slot, lock};
+use super::{
+    Broken, Custody, Error, Item, Meaning, Role, RootName, lock,
+    settings::Pkcs11,
+    slot::{Change, Slot},
+};
 use crate::{model::crash, secret::Key};
 
 /// A token, in one session for the life of the process.

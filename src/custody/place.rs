@@ -31,9 +31,10 @@ use zeroize::Zeroizing;
 
 use self::walk::Seen;
 use super::{
-    Change, Error, Item, Role, Slot, fault,
+    Error, Item, Role, fault,
     file::{self, Contained},
     lock,
+    slot::{Change, Slot},
 };
 use crate::model::crash;
 

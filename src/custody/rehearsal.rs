@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 
-use super::{Broken, Change, Custody, Error, Item, Meaning, Owner, RootName, Slot};
+use super::{
+    Broken, Custody, Error, Item, Meaning, RootName,
+    slot::{Change, Owner, Slot},
+};
 use crate::secret::Key;
 
 struct Rehearsal(Arc<dyn Custody>);

@@ -159,7 +159,12 @@ impl World {
 
     /// Compares Twilio's list with the vault. How many recordings were not known.
     pub(super) async fn compare_with_twilio(&self) -> Result<u64, Failure> {
-        let compared = self.service.flow.reconcile(&Reconciling::default()).await?;
+        let compared = self
+            .service
+            .flow
+            .reconciliation
+            .reconcile(&Reconciling::default())
+            .await?;
         Ok(compared.iter().map(|account| account.found.announced).sum())
     }
 
@@ -247,7 +252,7 @@ impl World {
 
     /// Copies database, snapshots and journal as they are now.
     pub(super) async fn keep_old_copies(&self) -> Result<Old, Failure> {
-        self.service.flow.journal().await?;
+        self.service.flow.recovery.journal().await?;
         let kept = self.folder.join("kept");
         for folder in ["snapshots", "journal"] {
             fs::create_dir_all(kept.join(folder))?;
@@ -273,6 +278,7 @@ impl World {
             if self
                 .service
                 .flow
+                .epochs
                 .turn(&Permit::of_operator(action::Keys))
                 .await?
                 .is_some()
@@ -281,7 +287,7 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let status = self.service.flow.epoch_status().await?;
+        let status = self.service.flow.epochs.status().await?;
         Ok(status.waiting == 0 && status.finished)
     }
 
@@ -295,7 +301,8 @@ impl World {
         Ok(self
             .service
             .flow
-            .drill(&Permit::of_operator(action::Keys), options, &|_| {})
+            .drills
+            .hold(&Permit::of_operator(action::Keys), options, &|_| {})
             .await?)
     }
 

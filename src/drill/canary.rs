@@ -12,7 +12,11 @@ use bytes::Bytes;
 use futures_util::{future::try_join_all, stream};
 use rand::{Rng as _, RngExt as _};
 
-use super::{Old, Sandbox, Say, forget::forget, sandbox::fault};
+use super::{
+    Old, Say,
+    forget::forget,
+    sandbox::{Sandbox, fault},
+};
 use crate::{
     custody,
     evidence::{NewEntry, drill::Canary},

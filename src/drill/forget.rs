@@ -5,10 +5,11 @@ use std::{collections::BTreeSet, sync::Arc};
 use aws_lc_rs::digest;
 
 use super::{
-    Old, Sandbox, Say,
+    Old, Say,
     attacker::{Attacker, Looked},
     census::Census,
     old::{self, Found},
+    sandbox::Sandbox,
 };
 use crate::{
     evidence::drill::{Canary, Forgetting},

@@ -13,7 +13,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Old, Sandbox, sandbox::fault};
+use super::{
+    Old,
+    sandbox::{Sandbox, fault},
+};
 use crate::{
     ledger::{self, Ledger},
     store::{self, RecoveryKind, RecoveryName, Store},

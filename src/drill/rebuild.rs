@@ -9,7 +9,7 @@ use std::{path::Path, time::Instant};
 
 use rand::seq::IteratorRandom as _;
 
-use super::{Recovered, Sandbox, Say, census::Census};
+use super::{Recovered, Say, census::Census, sandbox::Sandbox};
 use crate::{
     evidence::drill::Recovery,
     ledger::{self, Ledger, keys, recordings, shreds},

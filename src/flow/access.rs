@@ -5,10 +5,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
-use super::{Error, Flow};
+use super::{error::Error, units::note};
 use crate::{
     evidence::NewEntry,
     ledger::{
@@ -27,7 +28,7 @@ use crate::{
         text::{LabelValue, PrincipalSubject, TokenLabel},
         time::{Clock, Timestamp},
     },
-    policy::{self, Permit, PermitAction},
+    policy::{self, Permit, PermitAction, Rulebook},
     secret::{Token, TokenKind},
 };
 
@@ -320,7 +321,22 @@ pub async fn revoke_all(
     })
 }
 
-impl Flow {
+/// Who somebody is, and what they may do besides listening.
+pub struct Access {
+    ledger: Ledger,
+    rulebook: Arc<Rulebook>,
+    clock: Clock,
+}
+
+impl Access {
+    pub(in crate::flow) fn new(ledger: Ledger, rulebook: Arc<Rulebook>, clock: Clock) -> Self {
+        Self {
+            ledger,
+            rulebook,
+            clock,
+        }
+    }
+
     /// Who shows this bearer token; `None` for one that is not, or no longer, valid.
     ///
     /// # Errors
@@ -330,9 +346,9 @@ impl Flow {
             return Ok(None);
         };
         Ok(tokens::authenticate(
-            &mut self.0.ledger.read().await?,
+            &mut self.ledger.read().await?,
             token.hash().as_str(),
-            self.now(),
+            self.clock.now(),
         )
         .await?)
     }
@@ -349,13 +365,15 @@ impl Flow {
         action: A,
         recording: Option<RecordingId>,
     ) -> Result<Permit<A>, Error> {
-        let now = self.now();
-        let denial = match policy::permit(principal, action, &self.0.rulebook, now) {
+        let now = self.clock.now();
+        let denial = match policy::permit(principal, action, &self.rulebook, now) {
             Ok(permit) => return Ok(permit),
             Err(denial) => denial,
         };
-        self.note(|| NewEntry::action_denied(now, principal, A::ACTION, recording, &denial))
-            .await?;
+        note(&self.ledger, || {
+            NewEntry::action_denied(now, principal, A::ACTION, recording, &denial)
+        })
+        .await?;
         Err(if denial.is_hidden() {
             Error::NotFound
         } else {

@@ -5,13 +5,18 @@
 
 mod examine;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 pub use self::examine::{AccountFinding, Verdict as AccountVerdict};
-use super::{Error, Flow};
+use super::{error::Error, twilio_access::TwilioAccess, units::note};
 use crate::{
     evidence::NewEntry,
-    model::{reconciled::Reconciled, sid::AccountSid, time::Timestamp},
+    ledger::Ledger,
+    model::{
+        reconciled::Reconciled,
+        sid::AccountSid,
+        time::{Clock, Timestamp},
+    },
     twilio::Accounts,
 };
 
@@ -39,45 +44,60 @@ pub struct AccountStatus {
     pub fault: Option<String>,
 }
 
-impl Flow {
+/// The accounts, seen to and changed while the service runs.
+pub struct AccountReview {
+    ledger: Ledger,
+    clock: Clock,
+    twilio: Arc<TwilioAccess>,
+}
+
+impl AccountReview {
+    pub(in crate::flow) fn new(ledger: Ledger, clock: Clock, twilio: Arc<TwilioAccess>) -> Self {
+        Self {
+            ledger,
+            clock,
+            twilio,
+        }
+    }
+
     /// Puts other accounts in the place of the present ones. Work that runs ends with those it
     /// began with.
     ///
     /// # Errors
     /// The ledger's; then the former accounts stay.
-    pub async fn put_accounts(&self, accounts: Accounts) -> Result<Reloaded, Error> {
+    pub async fn put(&self, accounts: Accounts) -> Result<Reloaded, Error> {
         let sids = |accounts: &Accounts| {
             accounts
                 .iter()
                 .map(|account| account.sid().clone())
                 .collect::<BTreeSet<_>>()
         };
-        let before = sids(&self.accounts());
+        let before = sids(&self.twilio.accounts());
         let after = sids(&accounts);
         let reloaded = Reloaded {
             added: after.difference(&before).cloned().collect(),
             removed: before.difference(&after).cloned().collect(),
             accounts: after.len(),
         };
-        let now = self.now();
-        self.note(|| {
+        let now = self.clock.now();
+        note(&self.ledger, || {
             NewEntry::accounts_reloaded(now, &reloaded.added, &reloaded.removed, reloaded.accounts)
         })
         .await?;
-        self.0.accounts.put(accounts);
+        self.twilio.put(accounts);
         Ok(reloaded)
     }
 
     /// How the comparisons with Twilio's lists stand, by account.
-    pub(super) async fn account_status(&self) -> Result<Vec<AccountStatus>, Error> {
-        let rows = crate::ledger::reconciliations::all(&mut self.0.ledger.read().await?).await?;
+    pub(super) async fn status(&self) -> Result<Vec<AccountStatus>, Error> {
+        let rows = crate::ledger::reconciliations::all(&mut self.ledger.read().await?).await?;
         let status = |row: crate::ledger::reconciliations::ReconciliationRow| AccountStatus {
             account: row.account,
             done_at: row.done_at,
             found: row.found.and_then(|text| serde_json::from_str(&text).ok()),
             fault: row.fault,
         };
-        let accounts = self.accounts();
+        let accounts = self.twilio.accounts();
         // What is not configured any more is not compared any more.
         Ok(rows
             .into_iter()

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use super::{
-    Error,
+    error::Error,
     facts::{Known, known, known_all},
 };
 use crate::{

@@ -1,10 +1,10 @@
 //! The catalogue and the audit log, for those who may read them.
 
-use super::{Error, Flow};
+use super::{error::Error, refusal::shred_of};
 use crate::{
     evidence::Entry,
     ledger::{
-        audit,
+        Ledger, audit,
         holds::{self, HoldRow},
         recordings::{self, Filter, SealedArtefact},
         sources,
@@ -58,7 +58,16 @@ pub struct AuditPage {
     pub next: Option<i64>,
 }
 
-impl Flow {
+/// What is known of recordings, and what was done.
+pub struct Catalogue {
+    ledger: Ledger,
+}
+
+impl Catalogue {
+    pub(in crate::flow) fn new(ledger: Ledger) -> Self {
+        Self { ledger }
+    }
+
     /// Lists recordings of the accounts that the permit covers. `limit` is 1 to 1000.
     ///
     /// # Errors
@@ -71,7 +80,7 @@ impl Flow {
     ) -> Result<Page, Error> {
         filter.accounts = permit.accounts().clone();
         let mut items = recordings::list(
-            &mut self.0.ledger.read().await?,
+            &mut self.ledger.read().await?,
             &filter,
             i64::from(limit) + 1,
         )
@@ -94,16 +103,13 @@ impl Flow {
         permit: &Permit<action::Catalogue>,
         id: RecordingId,
     ) -> Result<Details, Error> {
-        let mut tx = self.0.ledger.read().await?;
+        let mut tx = self.ledger.read().await?;
         let recording = recordings::find(&mut tx, id)
             .await?
             .filter(|recording| permit.covers(&recording.account))
             .ok_or(Error::NotFound)?;
         let artefacts = recordings::artefacts(&mut tx, id).await?;
-        let receipt = self
-            .shred_of(&mut tx, id)
-            .await?
-            .map(|(_, receipt)| receipt);
+        let receipt = shred_of(&mut tx, id).await?.map(|(_, receipt)| receipt);
         let holds = holds::standing(&mut tx, &[id]).await?;
         let copies = sources::of(&mut tx, id).await?;
         let state = SourceState::of(
@@ -130,7 +136,7 @@ impl Flow {
         after: i64,
         limit: u16,
     ) -> Result<AuditPage, Error> {
-        let mut tx = self.0.ledger.read().await?;
+        let mut tx = self.ledger.read().await?;
         let many = i64::from(limit) + 1;
         let mut items = match permit.accounts() {
             all if all.is_empty() => audit::after(&mut tx, after, many).await?,

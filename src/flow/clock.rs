@@ -19,11 +19,11 @@ use std::{
     time::Duration,
 };
 
-use super::{Error, Flow};
+use super::error::Error;
 use crate::{
     evidence::NewEntry,
-    ledger::{self, Tx, clock},
-    model::time::Timestamp,
+    ledger::{self, Ledger, Tx, clock},
+    model::time::{Clock, Timestamp},
     policy::{Permit, action},
 };
 
@@ -42,9 +42,13 @@ impl Believed {
     }
 }
 
-/// What this process has believed so far.
-#[derive(Debug, Default)]
-pub struct ClockGuard(Mutex<Option<Anchor>>);
+/// The clock, and whether it is believed.
+pub struct TrustedClock {
+    ledger: Ledger,
+    clock: Clock,
+    /// What this process has believed so far.
+    anchored: Mutex<Option<Anchor>>,
+}
 
 /// A time that was believed, and the steady clock at that moment.
 #[derive(Clone, Copy, Debug)]
@@ -72,13 +76,27 @@ pub struct ClockStatus {
     accepted: i64,
 }
 
-impl Flow {
+impl TrustedClock {
+    /// A clock of which nothing was believed yet in this process.
+    pub(super) fn new(ledger: Ledger, clock: Clock) -> Self {
+        Self {
+            ledger,
+            clock,
+            anchored: Mutex::new(None),
+        }
+    }
+
+    /// The present, believed or not.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// How the clock stands.
     ///
     /// # Errors
     /// The ledger's.
-    pub async fn clock_status(&self) -> Result<ClockStatus, Error> {
-        let status = self.clock_in(&mut self.0.ledger.read().await?).await?;
+    pub async fn status(&self) -> Result<ClockStatus, Error> {
+        let status = self.read(&mut self.ledger.read().await?).await?;
         metrics::gauge!("recvault_clock_refused").set(if status.refused.is_some() {
             1.0
         } else {
@@ -91,8 +109,8 @@ impl Flow {
     ///
     /// # Errors
     /// The ledger's.
-    pub async fn begin_clock(&self) -> Result<(), Error> {
-        let status = self.clock_status().await?;
+    pub async fn begin(&self) -> Result<(), Error> {
+        let status = self.status().await?;
         match &status.refused {
             None => self.anchor(&status),
             Some(why) => tracing::error!(%why, "nothing is destroyed by date"),
@@ -105,7 +123,7 @@ impl Flow {
     /// # Errors
     /// [`Error::Conflict`] if the clock is not believed; the ledger's.
     pub(super) async fn believed(&self) -> Result<Believed, Error> {
-        let status = self.clock_status().await?;
+        let status = self.status().await?;
         if let Some(why) = status.refused {
             tracing::error!(%why, "nothing is destroyed by date");
             return Err(Error::Conflict(why));
@@ -115,7 +133,7 @@ impl Flow {
             .believed
             .is_none_or(|believed| status.now.since(believed) >= NOTED)
         {
-            let noted = self.0.ledger.unit("clock.believed", async |mut unit| {
+            let noted = self.ledger.unit("clock.believed", async |mut unit| {
                 unit.without_entry("a clock that runs is no act");
                 clock::believe(&mut unit, status.now).await?;
                 Ok::<_, ledger::Error>(())
@@ -130,12 +148,12 @@ impl Flow {
     /// # Errors
     /// [`Error::Conflict`] if the database's time
     /// is another; the ledger's.
-    pub async fn accept_clock(
+    pub async fn accept(
         &self,
         permit: &Permit<action::Keys>,
         dry_run: bool,
     ) -> Result<ClockStatus, Error> {
-        let status = self.clock_status().await?;
+        let status = self.status().await?;
         if apart(status.now, status.database) > FAR {
             return Err(Error::Conflict(format!(
                 "this machine says {} and the database {}: set the clock that is wrong, then accept",
@@ -146,21 +164,21 @@ impl Flow {
             return Ok(status);
         }
         let actor = permit.initiator();
-        let accepted = self.0.ledger.unit("clock.accept_clock", async |mut unit| {
+        let accepted = self.ledger.unit("clock.accept_clock", async |mut unit| {
             let now = self.now();
             clock::accept(&mut unit, now).await?;
             unit.audit(NewEntry::clock_accepted(now, actor, status.believed));
             Ok::<_, ledger::Error>(())
         });
         accepted.await?;
-        self.begin_clock().await?;
-        self.clock_status().await
+        self.begin().await?;
+        self.status().await
     }
 
-    async fn clock_in(&self, tx: &mut Tx) -> Result<ClockStatus, Error> {
+    async fn read(&self, tx: &mut Tx) -> Result<ClockStatus, Error> {
         let reading = clock::find(tx).await?;
         let now = self.now();
-        let steady = self.0.clock.steady();
+        let steady = self.clock.steady();
         let database = tx.now().await?;
         let newest_entry = clock::newest_entry(tx).await?;
         let believed = match reading {
@@ -168,12 +186,7 @@ impl Flow {
             None => clock::last_known(tx).await?,
         };
         let accepted = reading.map_or(0, |reading| reading.accepted);
-        let anchor = *self
-            .0
-            .clock_guard
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let anchor = *self.anchored.lock().unwrap_or_else(PoisonError::into_inner);
         let anchor = anchor.filter(|anchor| anchor.accepted == accepted);
         let expected =
             anchor.map(|anchor| anchor.believed.after(steady.saturating_sub(anchor.steady)));
@@ -191,16 +204,11 @@ impl Flow {
     /// Keeps what was believed first since the operator's last word: a clock that runs too fast
     /// gets away from it.
     fn anchor(&self, status: &ClockStatus) {
-        let mut anchor = self
-            .0
-            .clock_guard
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut anchor = self.anchored.lock().unwrap_or_else(PoisonError::into_inner);
         if anchor.is_none_or(|anchor| anchor.accepted != status.accepted) {
             *anchor = Some(Anchor {
                 believed: status.now,
-                steady: self.0.clock.steady(),
+                steady: self.clock.steady(),
                 accepted: status.accepted,
             });
         }

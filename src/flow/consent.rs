@@ -5,33 +5,33 @@
 //! decision. INVARIANT: an address is turned into a keyed hash before anything is looked up or
 //! written, and is kept only sealed.
 
-mod call;
+pub(super) mod call;
 pub(super) mod correction;
+pub(super) mod effects;
 mod fields;
 mod import;
-mod message;
-mod parties;
+pub(super) mod message;
+pub(super) mod parties;
 mod seats;
 mod statement;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use aws_lc_rs::digest;
 use serde_json::json;
 
-pub use call::{Instruction, Over, Then};
-pub use import::{Faults, Format, MAX_FILE, MAX_STATEMENTS};
-pub use statement::{About, FieldFault, NewStatement};
-
+use self::effects::Effects;
 use super::{
-    Error, Flow,
+    bells::Bells,
     erasure::quarantine::{News, Settled},
+    error::Error,
 };
 use crate::{
     evidence::NewEntry,
     ledger::{
+        Ledger,
         consents::{self, ConsentRow},
         marks::Marked,
         quarantine::{self, Bearing},
@@ -42,10 +42,14 @@ use crate::{
         name::LegName,
         subject::{Address, Conversation},
         text::Reference,
-        time::Timestamp,
+        time::{Clock, Timestamp},
     },
-    policy::{Permit, action},
+    policy::{Permit, Rulebook, action},
+    vault::Vault,
 };
+pub use call::{Instruction, Over, Then};
+pub use import::{Faults, Format, MAX_FILE, MAX_STATEMENTS};
+pub use statement::{About, FieldFault, NewStatement};
 
 /// Statements that stand.
 #[derive(Clone, Debug)]
@@ -78,7 +82,35 @@ pub struct StatementPage {
     pub next: Option<(Timestamp, ConsentId)>,
 }
 
-impl Flow {
+/// What people said, and what follows from it.
+pub struct ConsentRegister {
+    vault: Vault,
+    ledger: Ledger,
+    rulebook: Arc<Rulebook>,
+    clock: Clock,
+    bells: Bells,
+    effects: Effects,
+}
+
+impl ConsentRegister {
+    pub(in crate::flow) fn new(
+        vault: Vault,
+        ledger: Ledger,
+        rulebook: Arc<Rulebook>,
+        clock: Clock,
+        bells: Bells,
+        effects: Effects,
+    ) -> Self {
+        Self {
+            vault,
+            ledger,
+            rulebook,
+            clock,
+            bells,
+            effects,
+        }
+    }
+
     /// Records statements of consent: all of them, or none. What was told before is recognised.
     ///
     /// A statement without a time is of now, and of the policy that is in force now unless it names
@@ -87,7 +119,7 @@ impl Flow {
     /// # Errors
     /// [`Error::NotFound`] for a permit that does not cover a recording of
     /// a conversation that is named; [`Error::Invalid`] with every fault.
-    pub async fn record_consents(
+    pub async fn record(
         &self,
         permit: &Permit<action::Consent>,
         statements: Vec<NewStatement>,
@@ -95,7 +127,7 @@ impl Flow {
         let mut faults = Faults::of("statement");
         for (number, statement) in (1..).zip(&statements) {
             statement
-                .check(&self.0.rulebook, self.now(), false)
+                .check(&self.rulebook, self.clock.now(), false)
                 .into_iter()
                 .for_each(|fault| faults.add(number, fault));
         }
@@ -109,8 +141,8 @@ impl Flow {
     /// recorded. Taking it in again changes nothing.
     ///
     /// # Errors
-    /// As [`Self::record_consents`]; each fault names its line.
-    pub async fn import_consents(
+    /// As [`Self::record`]; each fault names its line.
+    pub async fn import(
         &self,
         permit: &Permit<action::Consent>,
         format: Format,
@@ -120,7 +152,7 @@ impl Flow {
         let (told, mut faults) = import::parse(format, bytes);
         for (line, statement) in &told {
             statement
-                .check(&self.0.rulebook, self.now(), true)
+                .check(&self.rulebook, self.clock.now(), true)
                 .into_iter()
                 .for_each(|fault| faults.add(*line, fault));
         }
@@ -130,13 +162,13 @@ impl Flow {
         let statements: Vec<NewStatement> =
             told.into_iter().map(|(_, statement)| statement).collect();
         if dry_run {
-            let now = self.now();
+            let now = self.clock.now();
             let ids: BTreeSet<ConsentId> = statements
                 .iter()
                 .map(|told| self.id_of(told, &self.whom(told), now))
                 .collect();
             let ids: Vec<ConsentId> = ids.into_iter().collect();
-            let known = consents::known(&mut self.0.ledger.read().await?, &ids).await?;
+            let known = consents::known(&mut self.ledger.read().await?, &ids).await?;
             return Ok(Imported {
                 statements: statements.len(),
                 fresh: ids.len() - known.len(),
@@ -161,7 +193,7 @@ impl Flow {
     /// # Errors
     /// [`Error::Invalid`] for one that does not
     /// cover every account.
-    pub async fn consents_of(
+    pub async fn of(
         &self,
         permit: &Permit<action::Consent>,
         address: &Address,
@@ -169,9 +201,9 @@ impl Flow {
         limit: u16,
     ) -> Result<StatementPage, Error> {
         everywhere(permit)?;
-        let subject = self.0.vault.subject(address);
+        let subject = self.vault.subject(address);
         let mut items = consents::page(
-            &mut self.0.ledger.read().await?,
+            &mut self.ledger.read().await?,
             subject,
             after,
             i64::from(limit) + 1,
@@ -197,7 +229,7 @@ impl Flow {
         {
             everywhere(permit)?;
         }
-        let now = self.now();
+        let now = self.clock.now();
         let rows: Vec<ConsentRow> = told
             .iter()
             .map(|told| self.row(permit, told, now))
@@ -217,7 +249,7 @@ impl Flow {
             narrows,
         };
         let conversations: Vec<Conversation> = conversations.into_iter().collect();
-        let unit = self.0.ledger.unit("consent.enter", async |mut unit| {
+        let unit = self.ledger.unit("consent.enter", async |mut unit| {
             covers(&mut unit, permit, &conversations).await?;
             let fresh = consents::insert_new(&mut unit, &rows).await?;
             let mut told = fresh.clone();
@@ -235,12 +267,16 @@ impl Flow {
                 .filter(|said| said.answer == Answer::Withdrawn)
                 .collect();
             let (withdrawals, begun) = self
+                .effects
+                .revocations
                 .begin_withdrawals(&mut unit, permit.initiator(), &withdrawn, now)
                 .await?;
             // Also for statements that were known: whoever tells them again may have been
             // interrupted.
             let (changes, next) = self
-                .settle(&mut unit, &news, self.first_step(), now)
+                .effects
+                .quarantine
+                .settle(&mut unit, &news, self.effects.quarantine.first_step(), now)
                 .await?;
             let settled = Settled::of(&changes);
             entries.extend(changes);
@@ -252,13 +288,16 @@ impl Flow {
             Ok::<_, Error>((fresh.len(), settled, next, begun))
         });
         let (fresh, mut settled, next, begun) = unit.await?;
-        self.settle_rest(&news, next, &mut settled).await?;
-        self.0.journal_bell.notify_one();
-        self.continue_for_a_while(&begun).await;
+        self.effects
+            .quarantine
+            .settle_rest(&news, next, &mut settled)
+            .await?;
+        self.bells.journal.notify_one();
+        self.effects.revocations.continue_for_a_while(&begun).await;
         if narrows {
             // A no counts as told only when it is in the store, too: a vault that is rebuilt from
             // there must know of it.
-            self.0.vault.make_durable().await?;
+            self.vault.make_durable().await?;
         }
         Ok(Recorded {
             ids: rows.iter().map(|row| row.statement.id).collect(),
@@ -281,7 +320,7 @@ impl Flow {
         };
         let evidence = match (address, &told.evidence) {
             (None, None) => Vec::new(),
-            (address, evidence) => self.0.vault.seal_evidence(
+            (address, evidence) => self.vault.seal_evidence(
                 id,
                 &json!({ "address": address, "evidence": evidence }).to_string(),
             ),
@@ -308,7 +347,7 @@ impl Flow {
 
     fn whom(&self, told: &NewStatement) -> Whom {
         match &told.about {
-            About::Person(address) => Whom::Subject(self.0.vault.subject(address)),
+            About::Person(address) => Whom::Subject(self.vault.subject(address)),
             About::Place(conversation, leg) => Whom::Leg(conversation.clone(), leg.clone()),
         }
     }
@@ -319,7 +358,7 @@ impl Flow {
         let happens_now = told.at.is_none() && told.method != Method::Import;
         told.policy_version
             .clone()
-            .or_else(|| happens_now.then(|| self.0.rulebook.current().version().to_owned()))
+            .or_else(|| happens_now.then(|| self.rulebook.current().version().to_owned()))
     }
 
     /// The id that comes of what was told, so that the same told twice is one statement.
@@ -333,8 +372,8 @@ impl Flow {
             ),
         };
         if let Some(once) = &told.once {
-            let vault = self.0.vault.id();
-            return self.0.vault.statement_id(&[
+            let vault = self.vault.id();
+            return self.vault.statement_id(&[
                 vault.as_bytes(),
                 b"once",
                 once.as_bytes(),
@@ -346,7 +385,7 @@ impl Flow {
             .iter()
             .map(|purpose| purpose.as_str())
             .collect();
-        let vault = self.0.vault.id();
+        let vault = self.vault.id();
         let at = told.at.unwrap_or(now).as_millis().to_be_bytes();
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let [version, disclosure] =
@@ -356,7 +395,7 @@ impl Flow {
             .as_ref()
             .map(Reference::as_str)
             .unwrap_or_default();
-        self.0.vault.statement_id(&[
+        self.vault.statement_id(&[
             vault.as_bytes(),
             kind.as_bytes(),
             whose.as_bytes(),

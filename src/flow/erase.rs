@@ -12,11 +12,16 @@ mod copies;
 mod settle;
 mod trouble;
 
+use std::sync::Arc;
+
 use self::{copies::Copies, trouble::Trouble};
-use super::{Error, Flow, retry::Setback};
+use super::{
+    bells::Bells, clock::TrustedClock, error::Error, patience::Settings, queue::drop_work,
+    retry::Setback, twilio_access::TwilioAccess,
+};
 use crate::{
     evidence::Removal,
-    ledger::{self, recordings, work::Lease},
+    ledger::{self, Ledger, recordings, work::Lease},
     model::{
         artefact::Artefact,
         id::RecordingId,
@@ -24,10 +29,38 @@ use crate::{
     },
     store,
     twilio::{Account, DeleteSource},
-    vault,
+    vault::{self, Vault},
 };
 
-impl Flow {
+/// Deletes what the source keeps.
+pub(in crate::flow) struct SourceDeletion {
+    vault: Vault,
+    ledger: Ledger,
+    clock: Arc<TrustedClock>,
+    settings: Settings,
+    twilio: Arc<TwilioAccess>,
+    bells: Bells,
+}
+
+impl SourceDeletion {
+    pub(in crate::flow) fn new(
+        vault: Vault,
+        ledger: Ledger,
+        clock: Arc<TrustedClock>,
+        settings: Settings,
+        twilio: Arc<TwilioAccess>,
+        bells: Bells,
+    ) -> Self {
+        Self {
+            vault,
+            ledger,
+            clock,
+            settings,
+            twilio,
+            bells,
+        }
+    }
+
     /// Deletes what the source keeps of a recording.
     pub(super) async fn erase(&self, lease: &Lease<RecordingId>) -> Result<(), Setback> {
         self.erase_copies(lease)
@@ -37,11 +70,11 @@ impl Flow {
 
     async fn erase_copies(&self, lease: &Lease<RecordingId>) -> Result<(), Trouble> {
         let Some(recording) =
-            recordings::find(&mut self.0.ledger.read().await?, lease.subject).await?
+            recordings::find(&mut self.ledger.read().await?, lease.subject).await?
         else {
-            return Ok(self.drop_work(lease).await?);
+            return Ok(drop_work(&self.ledger, lease).await?);
         };
-        let accounts = self.accounts();
+        let accounts = self.twilio.accounts();
         let Some(account) = accounts
             .get(&recording.account)
             .filter(|account| is_to_be_deleted(account, &recording))
@@ -70,7 +103,7 @@ impl Flow {
             }
             settled => {
                 settled?;
-                self.0.journal_bell.notify_one();
+                self.bells.journal.notify_one();
                 Ok(())
             }
         }
@@ -82,12 +115,12 @@ impl Flow {
         account: &Account,
         recording: &Recording,
     ) -> Result<(), Trouble> {
-        match self.believed().await {
+        match self.clock.believed().await {
             // It is deleted on its day, and only a wrong clock may have reached that.
             Err(Error::Conflict(why)) => return Err(Trouble::Stuck(why)),
             believed => believed?,
         };
-        let sealed = recordings::artefacts(&mut self.0.ledger.read().await?, recording.id).await?;
+        let sealed = recordings::artefacts(&mut self.ledger.read().await?, recording.id).await?;
         let has_words = sealed
             .iter()
             .any(|sealed| sealed.artefact == Artefact::Transcript);
@@ -95,13 +128,13 @@ impl Flow {
             .sealed_at
             .unwrap_or(recording.announced_at)
             .after(account.await_transcript());
-        if !has_words && awaited_until > self.now() {
+        if !has_words && awaited_until > self.clock.now() {
             return Err(Trouble::Until(
                 awaited_until,
                 "its transcript is waited for",
             ));
         }
-        match self.0.vault.read_back(recording).await {
+        match self.vault.read_back(recording).await {
             Ok(()) => Ok(()),
             Err(
                 error @ (vault::Error::Altered

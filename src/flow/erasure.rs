@@ -7,4 +7,4 @@ pub(super) mod hold;
 pub(super) mod quarantine;
 pub(super) mod retention;
 pub(super) mod revocation;
-pub(super) mod shred;
+pub(super) mod shredding;

@@ -10,19 +10,24 @@ mod archive;
 mod listening;
 mod tar;
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::Stream;
 use serde::Serialize;
 
 use super::{
-    Ended, Error, Flow, Guarded,
     asking::{Asking, Circumstances},
+    error::Error,
+    guard::Guarded,
+    playback::Playback,
+    refusal::{refuse_request, shred_of},
+    streams::{Ended, Streams},
+    units::note,
 };
 use crate::{
     evidence::NewEntry,
-    ledger::{self, exports, recordings},
+    ledger::{self, Ledger, exports, recordings},
     model::{
         access::{Principal, Ticket},
         id::{ReceiptId, RecordingId, SubjectId},
@@ -30,9 +35,10 @@ use crate::{
         name::Purpose,
         recording::{Recording, State},
         subject::Address,
-        time::Timestamp,
+        time::{Clock, Timestamp},
     },
-    policy::{self, Decision, Denial, Reason, action, decide},
+    policy::{self, Decision, Denial, Reason, Rulebook, action, decide},
+    vault::Vault,
 };
 
 /// Recordings looked up, and refusals written down, at a time.
@@ -130,7 +136,36 @@ impl Plan {
     }
 }
 
-impl Flow {
+/// Archives of everything about one person.
+#[derive(Clone)]
+pub struct Exports {
+    vault: Vault,
+    ledger: Ledger,
+    rulebook: Arc<Rulebook>,
+    clock: Clock,
+    streams: Streams,
+    playback: Arc<Playback>,
+}
+
+impl Exports {
+    pub(in crate::flow) fn new(
+        vault: Vault,
+        ledger: Ledger,
+        rulebook: Arc<Rulebook>,
+        clock: Clock,
+        streams: Streams,
+        playback: Arc<Playback>,
+    ) -> Self {
+        Self {
+            vault,
+            ledger,
+            rulebook,
+            clock,
+            streams,
+            playback,
+        }
+    }
+
     /// Everything about the person with this address, as a stream of a tar archive (POSIX ustar)
     /// that is put together while it is read. It breaks off where what was allowed when it began is
     /// no more, as when a recording in it is shredded.
@@ -139,23 +174,30 @@ impl Flow {
     /// [`Error::Denied`] or [`Error::NotFound`] for who may not state the purpose at all.
     /// Recordings that may not be opened are no error: the manifest names them, as far as their
     /// existence may be known.
-    pub async fn export(
+    pub async fn person(
         &self,
         principal: &Principal,
         address: &Address,
         asking: &Asking<'_>,
     ) -> Result<Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>>, Error> {
-        let now = self.now();
+        let now = self.clock.now();
         if let Err(denial) = policy::may_state(
             principal,
             &asking.purpose,
             asking.justification,
-            &self.0.rulebook,
+            &self.rulebook,
             now,
         ) {
-            return Err(self.refuse_request(principal, "export", denial).await?);
+            return Err(refuse_request(
+                &self.ledger,
+                self.clock.now(),
+                principal,
+                "export",
+                denial,
+            )
+            .await?);
         }
-        let rulebook = &self.0.rulebook;
+        let rulebook = &self.rulebook;
         let consents = policy::permit(principal, action::Consent, rulebook, now);
         let listening = policy::permit(principal, action::Audit, rulebook, now);
         let mut no_consents = consents
@@ -166,7 +208,7 @@ impl Flow {
             (!principal.accounts.is_empty()).then(|| Why::of(Reason::AccountUnknownToPrincipal)),
         );
         let mut plan = Plan {
-            subject: self.0.vault.subject(address),
+            subject: self.vault.subject(address),
             principal: principal.clone(),
             purpose: asking.purpose.clone(),
             justification: asking.justification.map(str::to_owned),
@@ -182,7 +224,7 @@ impl Flow {
         };
         let mut after = None;
         loop {
-            let mut tx = self.0.ledger.read().await?;
+            let mut tx = self.ledger.read().await?;
             let page = exports::recordings(&mut tx, plan.subject, after, PAGE as i64).await?;
             drop(tx);
             after = page.last().copied();
@@ -203,16 +245,16 @@ impl Flow {
                 left_out,
             )
         };
-        self.note(entry).await?;
+        note(&self.ledger, entry).await?;
         Ok(archive::stream(self.clone(), plan))
     }
 
     /// Decides about some of the recordings, and writes refusals down. What is allowed is written
     /// down when its turn comes, because only then it is opened.
     async fn decide_page(&self, plan: &mut Plan, ids: &[RecordingId]) -> Result<(), Error> {
-        let now = self.now();
+        let now = self.clock.now();
         let mut refused = Vec::new();
-        let mut tx = self.0.ledger.read().await?;
+        let mut tx = self.ledger.read().await?;
         let mut found: Vec<Recording> = recordings::find_all(&mut tx, ids).await?;
         found.sort_by_key(|recording| recording.id);
         let mut circumstances =
@@ -226,7 +268,7 @@ impl Flow {
             circumstances.openings_today = circumstances.openings_today.saturating_add(before);
             let asking = plan.asking();
             let facts = circumstances.asked(&plan.principal, &recording, &asking);
-            let denial = match decide(&facts, &self.0.rulebook, now) {
+            let denial = match decide(&facts, &self.rulebook, now) {
                 Decision::Allow(_) => None,
                 Decision::Deny(denial) => {
                     refused.push(
@@ -242,7 +284,7 @@ impl Flow {
                 None => plan.included.push(Included::of(&recording)),
                 Some(denial) => {
                     let fence = match recording.state {
-                        State::Shredded => self.shred_of(&mut tx, recording.id).await?,
+                        State::Shredded => shred_of(&mut tx, recording.id).await?,
                         _ => None,
                     };
                     let (shredded_at, receipt_id) = fence.unzip();
@@ -260,10 +302,22 @@ impl Flow {
         if refused.is_empty() {
             return Ok(());
         }
-        let noted = self.0.ledger.unit("export.decide_page", async |mut unit| {
+        let noted = self.ledger.unit("export.decide_page", async |mut unit| {
             unit.audit_all(refused.iter().cloned());
             Ok::<_, ledger::Error>(())
         });
         Ok(noted.await?)
+    }
+}
+
+/// How a story's error ends a stream.
+fn ended(error: Error) -> Ended {
+    match error {
+        Error::Shredded { .. } | Error::NotFound => Ended::Shredded,
+        Error::Denied(_) => Ended::Refused,
+        other => {
+            tracing::error!(error = %other, "an archive broke off");
+            Ended::Broken
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Error;
+use super::error::Error;
 use crate::{
     ledger::{Tx, consents, holds},
     model::{id::RecordingId, name::Purpose, recording::Recording},

@@ -14,7 +14,7 @@ use std::{
 use futures_util::{Stream, StreamExt as _, stream::FuturesUnordered};
 use tokio::sync::Notify;
 
-use super::{playback::Ended, streams::Registered};
+use super::streams::{Ended, Registered};
 use crate::model::time::{Clock, Timestamp};
 
 /// Says when the bytes of one stream must not go any further. Clones share it.

@@ -11,8 +11,6 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::Flow;
-
 /// A long-lived task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Task {
@@ -151,18 +149,6 @@ impl Liveness {
 
     fn tasks(&self) -> MutexGuard<'_, BTreeMap<Task, Pulse>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Flow {
-    /// Which tasks of this process live.
-    pub fn liveness(&self) -> &Liveness {
-        &self.0.liveness
-    }
-
-    /// A sign of life.
-    pub(super) fn beat(&self, task: Task) {
-        self.0.liveness.beat(task);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Playback: a purpose is stated, a grant given, and each opening decided again.
 
 pub(super) mod details;
+pub(super) mod reading;
 pub(super) mod watch;
 
 use std::{net::IpAddr, ops::Range, sync::Arc};
@@ -9,15 +10,18 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 
 use super::{
-    Error, Flow,
     asking::{Asking, Circumstances},
+    bells::Bells,
+    error::Error,
     guard::{Guarded, StreamGuard},
-    streams::Registered,
+    liveness::Liveness,
+    refusal::refuse,
+    streams::{Ended, Registered, Streams},
 };
 use crate::{
     evidence::NewEntry,
     ledger::{
-        self,
+        self, Ledger,
         grants::{self, GrantRow},
         recordings, tokens,
     },
@@ -25,11 +29,12 @@ use crate::{
         access::Principal,
         artefact::Artefact,
         id::{GrantId, RecordingId},
-        recording::{Recording, State},
+        recording::Recording,
+        time::Clock,
     },
-    policy::{self, Decision, Denial, Facts, Grant, decide},
+    policy::{self, Decision, Facts, Grant, Rulebook, decide},
     secret::{Token, TokenKind},
-    vault::{self, Listening, Playable},
+    vault::{self, Listening, Playable, Vault},
 };
 
 /// A grant that was given; the only time its token is seen.
@@ -71,7 +76,38 @@ pub(super) struct Redeemed {
 /// only that they were given.
 const GIVEN_BEFORE: &str = "given with the request";
 
-impl Flow {
+/// Grants, and what is heard and read under them.
+pub struct Playback {
+    vault: Vault,
+    ledger: Ledger,
+    rulebook: Arc<Rulebook>,
+    clock: Clock,
+    streams: Streams,
+    liveness: Liveness,
+    bells: Bells,
+}
+
+impl Playback {
+    pub(in crate::flow) fn new(
+        vault: Vault,
+        ledger: Ledger,
+        rulebook: Arc<Rulebook>,
+        clock: Clock,
+        streams: Streams,
+        liveness: Liveness,
+        bells: Bells,
+    ) -> Self {
+        Self {
+            vault,
+            ledger,
+            rulebook,
+            clock,
+            streams,
+            liveness,
+            bells,
+        }
+    }
+
     /// Decides a request to listen, writes the decision down, and gives a grant if it is allowed.
     ///
     /// # Errors
@@ -82,8 +118,8 @@ impl Flow {
         id: RecordingId,
         asking: &Asking<'_>,
     ) -> Result<Given, Error> {
-        let now = self.now();
-        let mut tx = self.0.ledger.read().await?;
+        let now = self.clock.now();
+        let mut tx = self.ledger.read().await?;
         let recording = recordings::find(&mut tx, id)
             .await?
             .ok_or(Error::NotFound)?;
@@ -91,9 +127,11 @@ impl Flow {
             Circumstances::gather(&mut tx, principal, &recording, &asking.purpose, now).await?;
         drop(tx);
         let facts = circumstances.asked(principal, &recording, asking);
-        match decide(&facts, &self.0.rulebook, now) {
+        match decide(&facts, &self.rulebook, now) {
             Decision::Allow(grant) => self.give(&facts, grant).await,
-            Decision::Deny(denial) => Err(self.refuse(&facts, None, denial).await?),
+            Decision::Deny(denial) => {
+                Err(refuse(&self.ledger, self.clock.now(), &facts, None, denial).await?)
+            }
         }
     }
 
@@ -102,7 +140,7 @@ impl Flow {
     pub(super) async fn give(&self, facts: &Facts<'_>, grant: Grant) -> Result<Given, Error> {
         let token = Token::random(TokenKind::Grant, &mut rand::rng());
         let grant_id = GrantId::random(&mut rand::rng());
-        let now = self.now();
+        let now = self.clock.now();
         let is_broken = grant.is_break_glass();
         let row = GrantRow {
             id: grant_id,
@@ -122,8 +160,7 @@ impl Flow {
             is_broken.then(|| NewEntry::glass_broken(now, &grant, grant_id).with_request(facts));
         let entries: Vec<NewEntry> = [allowed].into_iter().chain(broken).collect();
         let hash = token.hash();
-        self.0
-            .ledger
+        self.ledger
             .unit("playback.give", async |mut unit| {
                 grants::insert(&mut unit, &row, hash.as_str()).await?;
                 unit.audit_all(entries.iter().cloned());
@@ -164,7 +201,7 @@ impl Flow {
             recording,
             registered,
         } = self.redeemed(token, network).await?;
-        let playable = self.0.vault.playable(&grant, wanted).await?;
+        let playable = self.vault.playable(&grant, wanted).await?;
         Ok(Heard {
             id,
             grant,
@@ -187,12 +224,12 @@ impl Flow {
         let hash = Token::parse(TokenKind::Grant, token)
             .ok_or(Error::NotFound)?
             .hash();
-        let now = self.now();
-        let mut tx = self.0.ledger.read().await?;
+        let now = self.clock.now();
+        let mut tx = self.ledger.read().await?;
         let row = grants::find(&mut tx, hash.as_str())
             .await?
             .ok_or(Error::NotFound)?;
-        let registered = Arc::new(self.0.streams.register(row.recording));
+        let registered = Arc::new(self.streams.register(row.recording));
         // A revoked or expired bearer token takes its grants with it.
         let principal = tokens::living(&mut tx, row.token, now)
             .await?
@@ -215,10 +252,12 @@ impl Flow {
             until: Some(row.expires_at),
             ..circumstances.facts(&principal, &recording, row.purpose.clone())
         };
-        let grant = match decide(&facts, &self.0.rulebook, now) {
+        let grant = match decide(&facts, &self.rulebook, now) {
             Decision::Allow(grant) => grant,
             Decision::Deny(denial) => {
-                return Err(self.refuse(&facts, Some(row.id), denial).await?);
+                return Err(
+                    refuse(&self.ledger, self.clock.now(), &facts, Some(row.id), denial).await?,
+                );
             }
         };
         Ok(Redeemed {
@@ -253,7 +292,6 @@ impl Flow {
     /// Opens a byte range: plaintext that must not leave the house but through [`Self::guarded`].
     pub(super) async fn open(&self, heard: &Heard, range: Range<u64>) -> Result<Listening, Error> {
         let bytes = match self
-            .0
             .vault
             .open(&heard.grant, heard.id, &heard.playable, range)
             .await
@@ -284,7 +322,7 @@ impl Flow {
     {
         let guard = StreamGuard::of(
             Arc::clone(registered),
-            self.0.clock.clone(),
+            self.clock.clone(),
             grant.expires_at(),
         );
         let state = (bytes, guard.clone(), false);
@@ -325,78 +363,13 @@ impl Flow {
             justification,
             ..Facts::new(principal, recording, grant.purpose().clone())
         };
-        self.refuse(
+        refuse(
+            &self.ledger,
+            self.clock.now(),
             &facts,
             Some(id),
-            policy::over_budget(grant.purpose(), &self.0.rulebook),
+            policy::over_budget(grant.purpose(), &self.rulebook),
         )
         .await
     }
-
-    /// Writes a refusal down and turns it into what the asker may know.
-    pub(super) async fn refuse(
-        &self,
-        facts: &Facts<'_>,
-        grant: Option<GrantId>,
-        denial: Denial,
-    ) -> Result<Error, Error> {
-        let now = self.now();
-        self.note(|| NewEntry::decision_denied(now, facts, grant, &denial).with_request(facts))
-            .await?;
-        if denial.is_hidden() {
-            return Ok(Error::NotFound);
-        }
-        if facts.recording.state == State::Shredded {
-            return self.shredded(facts.recording.id).await;
-        }
-        Ok(Error::Denied(denial))
-    }
-
-    /// The same for what is about no single recording.
-    pub(super) async fn refuse_request(
-        &self,
-        principal: &Principal,
-        what: &'static str,
-        denial: Denial,
-    ) -> Result<Error, Error> {
-        let now = self.now();
-        self.note(|| NewEntry::request_denied(now, principal.initiator(), what, &denial))
-            .await?;
-        Ok(if denial.is_hidden() {
-            Error::NotFound
-        } else {
-            Error::Denied(denial)
-        })
-    }
-
-    /// That a recording is shredded, with its receipt.
-    pub(super) async fn shredded(&self, id: RecordingId) -> Result<Error, Error> {
-        let fence = self.shred_of(&mut self.0.ledger.read().await?, id).await?;
-        Ok(
-            fence.map_or(Error::NotFound, |(at, receipt)| Error::Shredded {
-                at,
-                receipt,
-            }),
-        )
-    }
-}
-
-/// Why a stream ended before its last byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Ended {
-    /// The recording was shredded.
-    #[error("the recording was shredded")]
-    Shredded,
-    /// The grant ended.
-    #[error("the grant ended")]
-    GrantOver,
-    /// What was allowed when it began is not allowed any more.
-    #[error("this is not allowed any more")]
-    Refused,
-    /// The ledger could not be asked for too long.
-    #[error("the ledger cannot be asked whether this is still allowed")]
-    Unsure,
-    /// The object is not what was sealed, or the store failed.
-    #[error("the stream broke off")]
-    Broken,
 }

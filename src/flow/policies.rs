@@ -7,9 +7,9 @@ pub(super) mod diff;
 mod publishing;
 pub(super) mod why;
 
-use std::ops::Deref;
+use std::{ops::Deref, sync::Arc};
 
-use super::{Error, Flow};
+use super::error::Error;
 use crate::{
     evidence::Publication,
     ledger::{
@@ -216,13 +216,35 @@ pub(super) fn parsed_again(rules: &Rules) -> Result<Rules, Error> {
     parse(rules.version(), rules.text())
 }
 
-impl Flow {
+/// The versions of the policy, and what they say.
+pub struct Policies {
+    vault: Vault,
+    ledger: Ledger,
+    rulebook: Arc<Rulebook>,
+    clock: Clock,
+}
+
+impl Policies {
+    pub(in crate::flow) fn new(
+        vault: Vault,
+        ledger: Ledger,
+        rulebook: Arc<Rulebook>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            vault,
+            ledger,
+            rulebook,
+            clock,
+        }
+    }
+
     /// Every version that was published, the newest first.
     ///
     /// # Errors
     /// The ledger's; [`Error::Policy`] for a row whose file does not load.
-    pub async fn policies(&self) -> Result<Vec<Published>, Error> {
-        let rows = policies::all(&mut self.0.ledger.read().await?).await?;
+    pub async fn all(&self) -> Result<Vec<Published>, Error> {
+        let rows = policies::all(&mut self.ledger.read().await?).await?;
         rows.iter().rev().map(|row| self.published(row)).collect()
     }
 
@@ -230,11 +252,11 @@ impl Flow {
     ///
     /// # Errors
     /// [`Error::NotFound`]; the ledger's.
-    pub async fn policy(&self, version: &str) -> Result<(Published, Version<'_>), Error> {
-        let row = policies::find(&mut self.0.ledger.read().await?, version)
+    pub async fn find(&self, version: &str) -> Result<(Published, Version<'_>), Error> {
+        let row = policies::find(&mut self.ledger.read().await?, version)
             .await?
             .ok_or(Error::NotFound)?;
-        let rules = match self.0.rulebook.find(&row.digest) {
+        let rules = match self.rulebook.find(&row.digest) {
             Some(rules) => Version::Held(rules),
             None => Version::Read(Box::new(parsed(&row)?)),
         };
@@ -245,8 +267,8 @@ impl Flow {
     ///
     /// # Errors
     /// [`Error::NotFound`], also for a version from before versions were signed.
-    pub async fn policy_statement(&self, version: &str) -> Result<String, Error> {
-        let row = policies::find(&mut self.0.ledger.read().await?, version).await?;
+    pub async fn statement(&self, version: &str) -> Result<String, Error> {
+        let row = policies::find(&mut self.ledger.read().await?, version).await?;
         row.and_then(|row| row.jws).ok_or(Error::NotFound)
     }
 
@@ -256,8 +278,8 @@ impl Flow {
         let statement = row
             .jws
             .as_deref()
-            .and_then(|jws| Publication::verify(jws, &self.0.vault.keys()).ok());
-        let held = self.0.rulebook.find(&row.digest);
+            .and_then(|jws| Publication::verify(jws, &self.vault.keys()).ok());
+        let held = self.rulebook.find(&row.digest);
         let effective = match (&statement, held) {
             (Some(statement), _) => statement.effective(),
             (None, Some(rules)) => rules.document().effective,
@@ -272,7 +294,7 @@ impl Flow {
             effective,
             published_at: published_at.unwrap_or(effective),
             in_force_at: row.in_force_at,
-            current: row.digest == self.0.rulebook.current().digest(),
+            current: row.digest == self.rulebook.current().digest(),
         })
     }
 }

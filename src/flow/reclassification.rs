@@ -5,23 +5,49 @@
 
 mod tier;
 
-use super::{Error, Flow};
+use std::sync::Arc;
+
+use super::{error::Error, units::journal_or_warn};
 use crate::{
     evidence::NewEntry,
-    ledger::{self, recordings},
+    ledger::{self, Ledger, recordings},
     model::{
         id::RecordingId,
         name::Tier,
         recording::{Recording, State},
         subject::{Address, Conversation},
+        time::Clock,
     },
-    vault,
+    policy::Rulebook,
+    vault::{self, Vault},
 };
 
 /// How often it is tried again when somebody else moved the recording meanwhile.
 const TRIES: usize = 4;
 
-impl Flow {
+/// Recordings go to other tiers.
+pub struct Reclassification {
+    vault: Vault,
+    ledger: Ledger,
+    rulebook: Arc<Rulebook>,
+    clock: Clock,
+}
+
+impl Reclassification {
+    pub(in crate::flow) fn new(
+        vault: Vault,
+        ledger: Ledger,
+        rulebook: Arc<Rulebook>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            vault,
+            ledger,
+            rulebook,
+            clock,
+        }
+    }
+
     /// Puts the recordings of a conversation into the tiers to which they belong now that its
     /// parties are named: rules for a number count from now on. To be called after the parties were
     /// committed. Repeating it is harmless.
@@ -32,11 +58,11 @@ impl Flow {
         &self,
         conversation: &Conversation,
     ) -> Result<(), Error> {
-        if !self.0.rulebook.current().knows_numbers() {
+        if !self.rulebook.current().knows_numbers() {
             return Ok(());
         }
         let recordings =
-            recordings::of_conversation(&mut self.0.ledger.read().await?, conversation).await?;
+            recordings::of_conversation(&mut self.ledger.read().await?, conversation).await?;
         for recording in recordings
             .iter()
             .filter(|recording| recording.state != State::Shredded)
@@ -48,16 +74,16 @@ impl Flow {
 
     /// The same for one recording. Whether it went to another tier.
     pub(super) async fn reclassify_by_parties(&self, recording: &Recording) -> Result<bool, Error> {
-        let rules = self.0.rulebook.current();
+        let rules = self.rulebook.current();
         let Some(conversation) = recording.conversation().filter(|_| rules.knows_numbers()) else {
             return Ok(false);
         };
         let parties =
-            recordings::subjects_in(&mut self.0.ledger.read().await?, &conversation).await?;
+            recordings::subjects_in(&mut self.ledger.read().await?, &conversation).await?;
         let to = |recording: &Recording| {
             rules
                 .reclassify(recording, |number| {
-                    parties.contains(&self.0.vault.subject(number))
+                    parties.contains(&self.vault.subject(number))
                 })
                 .cloned()
         };
@@ -72,7 +98,7 @@ impl Flow {
         recording: &Recording,
         lines: &[Address],
     ) -> Result<bool, Error> {
-        let rules = self.0.rulebook.current();
+        let rules = self.rulebook.current();
         if lines.is_empty() || !rules.knows_numbers() {
             return Ok(false);
         }
@@ -97,7 +123,7 @@ impl Flow {
         because: &[&'static str],
     ) -> Result<bool, Error> {
         for tries in 1.. {
-            let recording = recordings::find(&mut self.0.ledger.read().await?, id)
+            let recording = recordings::find(&mut self.ledger.read().await?, id)
                 .await?
                 .ok_or(Error::NotFound)?;
             let Some(tier) = to(&recording)
@@ -105,12 +131,12 @@ impl Flow {
             else {
                 return Ok(false);
             };
-            let vault = &self.0.vault;
+            let vault = &self.vault;
             let moved = vault.unit("reclassification.raise", async |mut unit| {
                 let from = &recording.tier;
                 vault.relocate(&mut unit, &recording, &tier).await?;
                 unit.audit(NewEntry::recording_reclassified(
-                    self.now(),
+                    self.clock.now(),
                     id,
                     from,
                     &tier,
@@ -123,7 +149,7 @@ impl Flow {
                 Err(vault::Error::Ledger(ledger::Error::Stale(_))) if tries < TRIES => {}
                 moved => {
                     moved?;
-                    self.journal_or_warn(false).await;
+                    journal_or_warn(&self.vault, false).await;
                     return Ok(true);
                 }
             }

@@ -29,20 +29,20 @@ pub(super) use self::{
     compare::{Comparison, Found},
     list::{Lister, Patience, Window},
 };
-use super::{Error, Flow};
+use super::{bells::Bells, error::Error, ingest::Ingest, twilio_access::TwilioAccess};
 use crate::{
     evidence::NewEntry,
-    ledger::{self, heard, reconciliations},
+    ledger::{self, Ledger, heard, reconciliations},
     model::{
         actor::Initiator,
         id::RecordingId,
         reconciled::Reconciled,
         recording::Recording,
         sid::{AccountSid, RecordingSid},
-        time::Timestamp,
+        time::{Clock, Timestamp},
     },
     twilio::{Account, Accounts, RestError},
-    vault,
+    vault::{self, Vault},
 };
 
 /// Accounts compared at once.
@@ -103,16 +103,44 @@ pub(super) enum Broken {
     TakenOver,
 }
 
-impl Flow {
+/// Compares Twilio's lists with the vault.
+pub struct Reconciliation {
+    vault: Vault,
+    ledger: Ledger,
+    clock: Clock,
+    twilio: Arc<TwilioAccess>,
+    bells: Bells,
+    ingest: Arc<Ingest>,
+}
+
+impl Reconciliation {
+    pub(in crate::flow) fn new(
+        vault: Vault,
+        ledger: Ledger,
+        clock: Clock,
+        twilio: Arc<TwilioAccess>,
+        bells: Bells,
+        ingest: Arc<Ingest>,
+    ) -> Self {
+        Self {
+            vault,
+            ledger,
+            clock,
+            twilio,
+            bells,
+            ingest,
+        }
+    }
+
     /// Compares now, each account by itself: the fault of one stops no other.
     ///
     /// # Errors
     /// [`Error::Invalid`] for an account that is not configured; nothing was compared then.
     pub async fn reconcile(&self, wanted: &Reconciling) -> Result<Vec<AccountReconciled>, Error> {
-        let accounts = self.accounts();
+        let accounts = self.twilio.accounts();
         let since = wanted
             .since
-            .unwrap_or_else(|| self.now().before(accounts.reconcile().look_back()));
+            .unwrap_or_else(|| self.clock.now().before(accounts.reconcile().look_back()));
         let chosen = chosen(&accounts, wanted.account.as_ref())?;
         let each: Vec<_> = chosen
             .into_iter()
@@ -123,12 +151,12 @@ impl Flow {
 
     /// Compares each account when it is due, until `stop`. Of many processes one compares an
     /// account at a time; an account whose list is long keeps no other waiting for its next turn.
-    pub async fn watch_sources(self, stop: CancellationToken) {
+    pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
         let slots = Semaphore::new(AT_ONCE);
         let mut running = FuturesUnordered::new();
         let mut busy: HashSet<AccountSid> = HashSet::new();
         loop {
-            let accounts = self.accounts();
+            let accounts = self.twilio.accounts();
             if let Some(every) = accounts.reconcile().every() {
                 for sid in accounts
                     .iter()
@@ -179,9 +207,9 @@ impl Flow {
         every: Duration,
         look_back: Duration,
     ) -> Result<(), Error> {
-        let now = self.now();
+        let now = self.clock.now();
         // Asking for the turn costs a write; looking does not.
-        let rows = reconciliations::all(&mut self.0.ledger.read().await?).await?;
+        let rows = reconciliations::all(&mut self.ledger.read().await?).await?;
         if rows
             .iter()
             .any(|row| row.account == *account.sid() && row.tried_at >= now.before(every))
@@ -268,8 +296,8 @@ impl Flow {
     /// Walks Twilio's list, and then looks for what it does not hold.
     async fn walk(&self, comparison: &mut Comparison<'_>, since: Timestamp) -> Result<(), Broken> {
         let account = comparison.account;
-        let now = self.now();
-        let mut reader = self.0.ledger.read().await.map_err(Error::from)?;
+        let now = self.clock.now();
+        let mut reader = self.ledger.read().await.map_err(Error::from)?;
         let waiting = heard::waiting(
             &mut reader,
             account.sid(),
@@ -282,7 +310,7 @@ impl Flow {
         drop(reader);
         let mut waiting: Vec<Recording> = waiting.map_err(Error::from)?;
         let mut list = Lister::of(
-            &self.0.client,
+            &self.twilio.client,
             account,
             Window {
                 since,
@@ -314,7 +342,7 @@ impl Flow {
         let mut patience = Patience::default();
         loop {
             match self
-                .0
+                .twilio
                 .client
                 .recording(comparison.account, &recording.source_sid, true)
                 .await
@@ -339,14 +367,13 @@ impl Flow {
         actor: Initiator,
         found: &Reconciled,
     ) -> Result<(), Error> {
-        let now = self.now();
+        let now = self.clock.now();
         let text =
             serde_json::to_string(found).map_err(|error| Error::Invalid(error.to_string()))?;
         let before = self.reconciled_last(turn.account()).await?;
         let is_news =
             found.changes() > 0 || found.ghosts != before.ghosts || actor == Initiator::Operator;
         let ended = self
-            .0
             .ledger
             .unit("reconcile.note_reconciled", async |mut unit| {
                 turn.done(&mut unit, now, &text).await?;
@@ -367,7 +394,7 @@ impl Flow {
     }
 
     async fn reconciled_last(&self, account: &AccountSid) -> Result<Reconciled, Error> {
-        let rows = reconciliations::all(&mut self.0.ledger.read().await?).await?;
+        let rows = reconciliations::all(&mut self.ledger.read().await?).await?;
         let found = rows
             .into_iter()
             .find(|row| row.account == *account)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 
-use super::{Error, ingest::FetchFailure, work::Settings};
+use super::{error::Error, ingest::failure::FetchFailure, patience::Settings};
 use crate::{
     ledger::{
         self,

@@ -5,13 +5,19 @@
 //! left between its commit and its journal. Refuses to know what runs. The service waits for all of
 //! them when it stops.
 
-use super::Flow;
+use tokio_util::task::TaskTracker;
 
 /// What ran has panicked. The log says where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Panicked;
 
-impl Flow {
+/// The tasks that run to their end.
+#[derive(Clone, Debug, Default)]
+pub struct Shield {
+    running: TaskTracker,
+}
+
+impl Shield {
     /// Runs `work` to its end, also when the answer is not waited for.
     ///
     /// # Errors
@@ -20,12 +26,12 @@ impl Flow {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Panicked> {
-        self.0.running.spawn(work).await.map_err(|_| Panicked)
+        self.running.spawn(work).await.map_err(|_| Panicked)
     }
 
     /// Waits until everything that runs has ended. To be called when no request comes in any more.
     pub async fn idle(&self) {
-        self.0.running.close();
-        self.0.running.wait().await;
+        self.running.close();
+        self.running.wait().await;
     }
 }

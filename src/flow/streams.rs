@@ -26,7 +26,6 @@ use std::{
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::playback::Ended;
 use crate::model::id::RecordingId;
 
 /// How long an answer of the ledger is good for. Everything has stopped so long after a fence,
@@ -35,6 +34,26 @@ const LEASE: Duration = Duration::from_secs(4);
 
 /// How long bytes may leave without another answer: three looks of the watch.
 const FRESH: Duration = Duration::from_millis(1500);
+
+/// Why a stream ended before its last byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Ended {
+    /// The recording was shredded.
+    #[error("the recording was shredded")]
+    Shredded,
+    /// The grant ended.
+    #[error("the grant ended")]
+    GrantOver,
+    /// What was allowed when it began is not allowed any more.
+    #[error("this is not allowed any more")]
+    Refused,
+    /// The ledger could not be asked for too long.
+    #[error("the ledger cannot be asked whether this is still allowed")]
+    Unsure,
+    /// The object is not what was sealed, or the store failed.
+    #[error("the stream broke off")]
+    Broken,
+}
 
 /// The register. Clones share it.
 #[derive(Clone, Default)]

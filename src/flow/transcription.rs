@@ -2,7 +2,7 @@
 //!
 //! Owns how patiently each is waited for, and what becomes of it in the end; the loop of work does
 //! the rest. What each kind says and how it is put together is below. Refuses to know how a transcript
-//! is sealed: [`Flow::file`] is the only way in.
+//! is sealed: [`TranscriptFiling::file`] is the only way in.
 //!
 //! INVARIANT: what was said is fetched only when its recording is sealed and has no better
 //! transcript; nothing that is waited for holds a word of it, except pieces of a running call,
@@ -11,31 +11,39 @@
 pub(super) mod filing;
 mod intelligence;
 mod legs;
-mod look;
+pub(super) mod look;
 mod place;
-mod rank;
 mod real_time;
 mod record;
-mod told;
+pub(super) mod source;
+mod text;
+pub(super) mod told;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use self::{
+    filing::{TranscriptFiling, rank::Arrived},
+    source::TranscriptSource,
+};
 use super::{
-    Error, Flow,
-    retry::{AsSetback, Doubt, Setback, UNKNOWN_ACCOUNT},
-    transcription::rank::Arrived,
-    work::{Failed, Settings},
+    bells::Bells,
+    error::Error,
+    queue::{WorkQueue, given_back},
+    retry::{Doubt, RetryDecision, Setback, UNKNOWN_ACCOUNT},
 };
 use crate::{
     evidence::NewEntry,
     ledger::{
-        self, Unit, sources,
+        self, Ledger, Unit,
         transcripts::{self, LeasedTranscript, TranscriptId},
         utterances,
         work::{self, Lease, WorkKind},
     },
     model::{
-        id::RecordingId, origin::Origin, recording::Recording, time::Timestamp,
+        id::RecordingId,
+        origin::Origin,
+        recording::Recording,
+        time::{Clock, Timestamp},
         transcript::Transcript,
     },
     policy::{Permit, action},
@@ -102,7 +110,7 @@ enum Settled {
 
 impl Stop {
     /// What it means for the work, unless that is over with it.
-    fn judged(self, settings: &Settings) -> Result<Setback, Settled> {
+    fn judged(self) -> Result<Setback, Settled> {
         Ok(match self {
             Self::Wait { why, most } => Setback::Doubtful(Doubt {
                 names_wait: true,
@@ -111,7 +119,7 @@ impl Stop {
             Self::After(pause, why) => Setback::Pause(Some(pause), why),
             Self::Rest(error) => Setback::of_rest(&error, QUEUED),
             Self::Dead(why) => Setback::Hopeless(why),
-            Self::Ours(error) => error.into_setback(settings),
+            Self::Ours(error) => Setback::of_ours(&error),
             Self::Shredded(id) => return Err(Settled::Shredded(id)),
             Self::Outdone => return Err(Settled::Outdone),
             Self::Over => return Err(Settled::Over),
@@ -119,34 +127,66 @@ impl Stop {
     }
 }
 
-impl Flow {
-    /// Files a transcript, or says what becomes of it.
-    pub(super) async fn attempt_transcript(
-        &self,
-        lease: Lease<TranscriptId>,
-    ) -> Result<(), Failed> {
-        let settings = &self.0.settings;
-        let ours = |error: Error| Failed::from(error.into_setback(settings));
+/// Does the work on transcripts that are due.
+pub(in crate::flow) struct Transcription {
+    ledger: Ledger,
+    clock: Clock,
+    bells: Bells,
+    queue: Arc<WorkQueue>,
+    source: Arc<TranscriptSource>,
+    filing: Arc<TranscriptFiling>,
+}
+
+impl Transcription {
+    pub(in crate::flow) fn new(
+        ledger: Ledger,
+        clock: Clock,
+        bells: Bells,
+        queue: Arc<WorkQueue>,
+        source: Arc<TranscriptSource>,
+        filing: Arc<TranscriptFiling>,
+    ) -> Self {
+        Self {
+            ledger,
+            clock,
+            bells,
+            queue,
+            source,
+            filing,
+        }
+    }
+
+    /// Files a transcript, or gives the work on it back with what was found out.
+    ///
+    /// # Errors
+    /// What kept it from being looked at; the work is to be given back.
+    pub(in crate::flow) async fn attempt(&self, lease: Lease<TranscriptId>) -> Result<(), Setback> {
+        let ours = |error: Error| Setback::of_ours(&error);
         let found = async {
-            let mut looking = self.0.ledger.read().await?;
+            let mut looking = self.ledger.read().await?;
             transcripts::leased(&mut looking, lease.clone()).await
         };
         let Some(mut transcript) = found.await.map_err(|error| ours(error.into()))? else {
-            return self.drop_work(&lease).await.map_err(ours);
+            return self.queue.drop_work(&lease).await.map_err(ours);
         };
         let Err(stop) = self.file_leased(&mut transcript).await else {
             return Ok(());
         };
-        let settled = match stop.judged(settings) {
-            Ok(setback) => return Err(Failed::of(transcript, setback)),
+        let settled = match stop.judged() {
+            Ok(setback) => {
+                self.give_back(&transcript, &setback).await;
+                return Ok(());
+            }
             Err(settled) => settled,
         };
-        let settled = self.settle_transcript(&transcript, settled).await;
-        settled.map_err(|error| Failed::of(transcript, error.into_setback(settings)))
+        if let Err(error) = self.settle(&transcript, settled).await {
+            self.give_back(&transcript, &Setback::of_ours(&error)).await;
+        }
+        Ok(())
     }
 
     async fn file_leased(&self, lease: &mut LeasedTranscript) -> Result<(), Stop> {
-        let accounts = self.accounts();
+        let accounts = self.source.twilio.accounts();
         let account = accounts
             .get(lease.account())
             .ok_or_else(|| Stop::Dead(UNKNOWN_ACCOUNT.to_owned()))?;
@@ -156,11 +196,20 @@ impl Flow {
             pieces,
         } = match lease.origin().clone() {
             Origin::Intelligence(sid) => {
-                self.of_intelligence(lease, &accounts, account, &sid)
+                self.source
+                    .of_intelligence(lease, &accounts, account, &sid)
                     .await?
             }
-            Origin::Record(sid) => self.of_record(lease, &accounts, account, &sid).await?,
-            Origin::RealTime(sid) => self.of_real_time(lease, &accounts, account, &sid).await?,
+            Origin::Record(sid) => {
+                self.source
+                    .of_record(lease, &accounts, account, &sid)
+                    .await?
+            }
+            Origin::RealTime(sid) => {
+                self.source
+                    .of_real_time(lease, &accounts, account, &sid)
+                    .await?
+            }
         };
         let arrived = Arrived {
             lease,
@@ -168,6 +217,7 @@ impl Flow {
             erases: account.delete_source() == DeleteSource::AfterSealing,
         };
         match self
+            .filing
             .file(
                 &Permit::of_vault(action::Transcribe),
                 Some(arrived),
@@ -187,30 +237,12 @@ impl Flow {
         }
     }
 
-    /// The source has no transcript of this id: not any more, if the vault deleted it there with
-    /// its recording; otherwise perhaps not yet.
-    async fn missing(&self, sid: &str) -> Result<Stop, Stop> {
-        let is_deleted = sources::is_deleted(&mut self.0.ledger.read().await?, sid).await?;
-        Ok(if is_deleted {
-            Stop::Over
-        } else {
-            Stop::Wait {
-                why: "twilio has no such transcript".to_owned(),
-                most: QUEUED,
-            }
-        })
-    }
-
     /// What the ledger knows of a transcript that is not filed, and not tried again.
-    async fn settle_transcript(
-        &self,
-        ours: &LeasedTranscript,
-        settled: Settled,
-    ) -> Result<(), Error> {
+    async fn settle(&self, ours: &LeasedTranscript, settled: Settled) -> Result<(), Error> {
         let name = "transcription.settle";
-        let done = self.0.ledger.unit(name, async |mut unit| {
+        let done = self.ledger.unit(name, async |mut unit| {
             unit.without_entry("a transcript that is passed over is no act");
-            let now = self.now();
+            let now = self.clock.now();
             match settled {
                 Settled::Over => transcripts::remove(&mut unit, ours).await?,
                 Settled::Outdone | Settled::Shredded(_) => {
@@ -228,7 +260,7 @@ impl Flow {
         });
         done.await?;
         if let Settled::Shredded(_) = settled {
-            self.0.bell.notify_one();
+            self.bells.work.notify_one();
         }
         Ok(())
     }
@@ -240,21 +272,37 @@ impl Flow {
         ours: &LeasedTranscript,
         now: Timestamp,
     ) -> Result<(), ledger::Error> {
-        let accounts = self.accounts();
+        let accounts = self.source.twilio.accounts();
         let at_once = accounts
             .get(ours.account())
             .is_some_and(|account| account.delete_source() == DeleteSource::AfterSealing);
         match ours.source.as_ref().filter(|_| at_once) {
             Some(source) => {
-                let ids = [self.recording_of(ours, source)];
+                let ids = [self.source.recording_of(ours, source)];
                 work::enqueue(unit, WorkKind::DeleteAtSource, &ids, now).await
             }
             None => Ok(()),
         }
     }
 
+    /// Gives the work on a transcript back, with what was found out about it.
+    async fn give_back(&self, ours: &LeasedTranscript, setback: &Setback) {
+        let (decision, why) = self.queue.decided(&ours.lease, setback).await;
+        let now = self.clock.now();
+        let name = "transcription.put_back";
+        let put_back = self.ledger.unit(name, async |mut unit| match decision {
+            RetryDecision::Lost => Ok(()),
+            RetryDecision::Again { after } => {
+                unit.without_entry("work that is put off is no act");
+                transcripts::postpone(&mut unit, ours, now.after(after), &why).await
+            }
+            RetryDecision::Bury => self.bury(&mut unit, ours, &why, now).await,
+        });
+        given_back(&ours.lease, put_back.await);
+    }
+
     /// Gives a transcript up, with every word of it.
-    pub(super) async fn bury_transcript(
+    async fn bury(
         &self,
         unit: &mut Unit,
         ours: &LeasedTranscript,
@@ -265,7 +313,7 @@ impl Flow {
         unit.count("recvault_transcripts_dead_total", 1);
         self.drop_pieces(unit, ours).await?;
         let source = ours.source.as_ref();
-        let id = source.map(|source| self.recording_of(ours, source));
+        let id = source.map(|source| self.source.recording_of(ours, source));
         let attempts = ours.lease.attempts;
         let entry = NewEntry::transcript_dead(now, ours.origin(), attempts, id);
         unit.audit(entry);

@@ -8,7 +8,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::{
-    Error, Ledger,
+    error::Error,
+    open::Ledger,
     tx::Arg,
     work::{self, WorkKind},
 };

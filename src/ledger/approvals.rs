@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use super::{
-    Error,
+    error::Error,
     row::Row,
     tx::{Arg, Tx, set},
 };

@@ -2,7 +2,7 @@
 //! two openings share the last one.
 
 use super::{
-    Error,
+    error::Error,
     tx::{Arg, Tx},
 };
 use crate::model::{id::PrincipalId, name::Purpose, time::Timestamp};

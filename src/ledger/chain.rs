@@ -7,7 +7,7 @@
 //! Owns these columns of `turner`. Refuses to know what is in a piece.
 
 use super::{
-    Error,
+    error::Error,
     tx::{Arg, Tx},
 };
 

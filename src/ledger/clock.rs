@@ -5,7 +5,7 @@
 //! rebuilt vault goes by what its log knew before.
 
 use super::{
-    Error,
+    error::Error,
     tx::{Arg, Tx},
 };
 use crate::model::time::Timestamp;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Error, parties,
+    error::Error,
+    parties,
     row::Row,
     tx::{Arg, Tx, set},
 };

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Error,
+    error::Error,
     tx::{Arg, Tx, set},
 };
 use crate::model::{id::RecordingId, subject::Conversation, time::Timestamp};

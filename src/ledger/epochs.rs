@@ -4,7 +4,8 @@
 use std::fmt;
 
 use super::{
-    Error, Term,
+    error::Error,
+    lease::Term,
     news::{self, Word},
     row::Row,
     tx::{Arg, Tx},

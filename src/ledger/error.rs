@@ -1,6 +1,6 @@
 //! What can go wrong with a database, by what the caller can do about it.
 
-use super::gate::Closed;
+use super::closed::Closed;
 
 /// A ledger error. The text is for the operator's log; it never holds a row's content.
 #[derive(Debug, thiserror::Error)]

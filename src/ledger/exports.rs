@@ -1,7 +1,7 @@
 //! What is known about one person, for an export: the recordings that they took part in.
 
 use super::{
-    Error,
+    error::Error,
     tx::{Arg, Tx},
 };
 use crate::model::id::{RecordingId, SubjectId};

@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 use serde::Serialize;
 
 use super::{
-    Error,
+    error::Error,
     tx::{Arg, Tx},
 };
 use crate::model::time::Timestamp;

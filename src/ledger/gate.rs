@@ -15,7 +15,7 @@
 //!   call, so that nothing is answered "done" which no name leads to.
 
 use std::{
-    fmt, io,
+    io,
     path::Path,
     sync::{
         Arc, OnceLock, PoisonError, RwLock,
@@ -24,7 +24,8 @@ use std::{
 };
 
 use super::{
-    Error,
+    closed::{Closed, ClosedFor},
+    error::Error,
     file::{Files, Found},
 };
 
@@ -39,32 +40,6 @@ struct Shared {
     seen: AtomicI64,
     /// The files of a SQLite database.
     files: OnceLock<Files>,
-}
-
-/// Why nothing is written to a ledger any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Closed {
-    /// What kind of reason it is.
-    pub because: ClosedFor,
-    /// The reason and the way out, for the operator.
-    why: Arc<str>,
-}
-
-/// What kind of reason keeps every writer out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClosedFor {
-    /// The database has forgotten what the vault did.
-    Forgetful,
-    /// The database's file was replaced, moved away or removed while it was open.
-    Displaced,
-    /// Another database has the roots.
-    TakenOver,
-}
-
-impl fmt::Display for Closed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.why)
-    }
 }
 
 #[derive(Clone, Default)]

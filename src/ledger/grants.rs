@@ -1,7 +1,7 @@
 //! Grants given. A row is a claim; the policy decides again at each opening.
 
 use super::{
-    Error,
+    error::Error,
     tx::{Arg, Tx},
 };
 use crate::model::{

@@ -2,7 +2,7 @@
 //! without a callback.
 
 use super::{
-    Error,
+    error::Error,
     recordings::{COLUMNS, recording},
     row::Row,
     tx::{Arg, Tx},

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Error,
+    error::Error,
     news::{self, Word},
     row::Row,
     tx::{Arg, Tx, set},

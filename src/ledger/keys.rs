@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use self::read::{key_entry, page_row};
 use super::{
-    Error, Term,
+    error::Error,
+    lease::Term,
     tx::{Arg, BINDS, Tx, set},
 };
 use crate::{

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use super::{Error, Tx};
+use super::{error::Error, tx::Tx};
 use crate::model::time::Timestamp;
 
 /// So much beyond twice its length a lease may end and still be believed: clocks are set back a

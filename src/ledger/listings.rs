@@ -1,7 +1,7 @@
 //! How far an existing account was listed, so that a long listing goes on where it stopped.
 
 use super::{
-    Error,
+    error::Error,
     tx::{Arg, Tx},
 };
 use crate::model::{sid::AccountSid, time::Timestamp};

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, fmt::Display};
 
 use super::{
-    Error,
+    error::Error,
     tx::{Arg, Tx, set as document},
 };
 use crate::model::time::Timestamp;

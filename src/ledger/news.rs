@@ -11,7 +11,7 @@ use std::{convert::Infallible, time::Duration};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
 use super::{
-    Error,
+    error::Error,
     tx::{Arg, Tx},
 };
 

@@ -16,7 +16,16 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{Closed, ClosedFor, Error, News, Tx, audit, gate::Gate, image, keys, schema};
+use super::{
+    audit,
+    closed::{Closed, ClosedFor},
+    error::Error,
+    gate::Gate,
+    image, keys,
+    news::News,
+    schema,
+    tx::Tx,
+};
 use crate::{evidence::Position, model::time::Clock};
 
 /// `[ledger]`: which database.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Error,
+    error::Error,
     tx::{Arg, Tx, set},
 };
 use crate::model::{

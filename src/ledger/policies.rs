@@ -1,7 +1,7 @@
 //! Policy files that were published or in force here, byte for byte.
 
 use super::{
-    Error,
+    error::Error,
     row::Row,
     tx::{Arg, Tx},
 };

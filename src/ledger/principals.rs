@@ -1,7 +1,7 @@
 //! Persons and services that act. Rows are never removed: the audit log names them by their id.
 
 use super::{
-    Error,
+    error::Error,
     row::Row,
     tx::{Arg, Tx},
 };

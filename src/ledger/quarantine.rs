@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt::Display};
 
 use super::{
-    Error,
+    error::Error,
     recordings::{COLUMNS, recording},
     tx::{Arg, Tx, set},
 };

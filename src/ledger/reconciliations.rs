@@ -5,7 +5,8 @@
 //! page; that two compare at once changes nothing, so a person who asks takes the turn over.
 
 use super::{
-    Error, Term,
+    error::Error,
+    lease::Term,
     row::Row,
     tx::{Arg, Tx},
     work::{self, Lease, WorkKind},

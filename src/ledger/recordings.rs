@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Error,
+    error::Error,
     row::Row,
     tx::{Arg, Tx, set},
 };

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Error,
+    error::Error,
     recordings::{COLUMNS, recording},
     tx::{Arg, Tx, set},
 };

@@ -15,7 +15,8 @@ pub use self::reach::{
     receipts, settle, tell,
 };
 use super::{
-    Error, Term,
+    error::Error,
+    lease::Term,
     row::Row,
     tx::{Arg, Tx},
     work::{self, Lease, WorkKind},

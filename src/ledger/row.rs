@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::de::DeserializeOwned;
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
 
-use super::Error;
+use super::error::Error;
 use crate::model::time::Timestamp;
 
 /// One row.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 pub use self::follow_up::{ShredBatch, follow_up};
 use super::{
-    Error,
+    error::Error,
     news::{self, Word},
     tx::{Arg, BINDS, Tx, set},
 };

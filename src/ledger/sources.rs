@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Error,
+    error::Error,
     row::Row,
     tx::{Arg, Tx, set},
 };

@@ -15,7 +15,7 @@
 use std::{fmt, str::FromStr};
 
 use super::{
-    Error,
+    error::Error,
     recordings::{COLUMNS, recording},
     row::Row,
     tx::{Arg, Tx, set},

@@ -16,7 +16,7 @@ use sqlx::{
 };
 
 use self::statement::{changes, storable};
-use super::{Error, gate::Gate, row::Row};
+use super::{error::Error, gate::Gate, row::Row};
 use crate::model::time::{Clock, Timestamp};
 
 /// A value for a placeholder.

@@ -21,8 +21,11 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    AsLedgerError, Error, Ledger, Tx, audit,
+    audit,
+    error::Error,
     marks::{self, Marked},
+    open::{AsLedgerError, Ledger},
+    tx::Tx,
 };
 use crate::{evidence::NewEntry, model::time::Timestamp};
 

@@ -2,7 +2,7 @@
 //! sealed; the number of a piece is not.
 
 use super::{
-    Error,
+    error::Error,
     tx::{Arg, BINDS, Tx},
 };
 use crate::model::{

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Error,
+    error::Error,
     row::Row,
     tx::{Arg, BINDS, Tx, set},
 };

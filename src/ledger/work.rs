@@ -15,7 +15,7 @@ pub use self::{
     },
 };
 use super::{
-    Error,
+    error::Error,
     row::Row,
     tx::{Arg, Tx, set},
 };
@@ -67,7 +67,7 @@ pub async fn revive(
 }
 
 /// Asks for work for each of these, due then; asking twice is asking once, and dead work becomes due.
-pub async fn enqueue<K: Display>(
+pub async fn enqueue<K: Display + Sync>(
     tx: &mut Tx,
     kind: WorkKind,
     subjects: &[K],
@@ -77,7 +77,7 @@ pub async fn enqueue<K: Display>(
 }
 
 /// The same, asked for at `now` and due at another time.
-pub async fn enqueue_at<K: Display>(
+pub async fn enqueue_at<K: Display + Sync>(
     tx: &mut Tx,
     kind: WorkKind,
     subjects: &[K],
@@ -130,7 +130,7 @@ pub async fn standing(
 
 /// Asks for work for each of these as if it were new, due at once: who is at it already
 /// has lost it, because what it is to do has changed.
-pub async fn begin_anew<K: Display>(
+pub async fn begin_anew<K: Display + Sync>(
     tx: &mut Tx,
     kind: WorkKind,
     subjects: &[K],
@@ -154,7 +154,7 @@ pub async fn begin_anew<K: Display>(
 }
 
 /// Makes work that waits due at once; what is leased, or not there, stays as it is.
-pub async fn hasten<K: Display>(
+pub async fn hasten<K: Display + Sync>(
     tx: &mut Tx,
     kind: WorkKind,
     subjects: &[K],
@@ -176,7 +176,11 @@ pub async fn hasten<K: Display>(
 }
 
 /// Whether there is work of this kind for something, due or dead.
-pub async fn is_asked<K: Display>(tx: &mut Tx, kind: WorkKind, subject: K) -> Result<bool, Error> {
+pub async fn is_asked<K: Display + Sync>(
+    tx: &mut Tx,
+    kind: WorkKind,
+    subject: K,
+) -> Result<bool, Error> {
     const SQL: &str =
         "/* work.is_asked */ SELECT COUNT(*) FROM work WHERE kind = $1 AND subject = $2";
     Ok(tx
@@ -189,7 +193,11 @@ pub async fn is_asked<K: Display>(tx: &mut Tx, kind: WorkKind, subject: K) -> Re
 }
 
 /// Takes the work for these away from whoever holds it.
-pub async fn cancel<K: Display>(tx: &mut Tx, kind: WorkKind, subjects: &[K]) -> Result<(), Error> {
+pub async fn cancel<K: Display + Sync>(
+    tx: &mut Tx,
+    kind: WorkKind,
+    subjects: &[K],
+) -> Result<(), Error> {
     const SQL: &str = "/* work.cancel */ DELETE FROM work WHERE kind = $1 AND subject IN (SELECT key FROM json_each($2))";
     tx.execute(SQL, &[Arg::Text(kind.as_str()), Arg::Text(&set(subjects))])
         .await

@@ -7,7 +7,7 @@ use std::{error::Error as _, io};
 
 use object_store::client::{HttpError, HttpErrorKind};
 
-use super::Name;
+use super::name::Name;
 
 /// Why a store did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -14,7 +14,11 @@ use std::{
 use futures_util::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use object_store::local::LocalFileSystem;
 
-use super::{Error, Found, Name, RecoveryKind, name::OBJECTS};
+use super::{
+    Found,
+    error::Error,
+    name::{Name, OBJECTS, RecoveryKind},
+};
 use crate::model::time::Timestamp;
 
 /// The folder that holds `objects/` and its like.

@@ -9,7 +9,7 @@ use object_store::path::Path;
 use serde::Deserialize;
 use url::Url;
 
-use super::Error;
+use super::error::Error;
 use crate::secret::SecretText;
 
 /// Where sealed objects are kept.

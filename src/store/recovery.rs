@@ -9,7 +9,12 @@ use std::ops::Range;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 
-use super::{Error, Kind, Name, RecoveryKind, RecoveryName, Store, Writer};
+use super::{
+    Kind, Store,
+    error::Error,
+    name::{Name, RecoveryKind, RecoveryName},
+    writer::Writer,
+};
 
 impl Store {
     /// Begins a recovery file. Its id is random, so a second writer of the same name is a mistake,

@@ -6,7 +6,7 @@
 use futures_util::TryStreamExt as _;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload, path::Path};
 
-use super::{Error, PROBE, Store};
+use super::{PROBE, Store, error::Error};
 use crate::model::id::ObjectId;
 
 const CREATE: &str = "write an object only if it is not there (s3:PutObject with If-None-Match; the server must support it)";

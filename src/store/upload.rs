@@ -17,7 +17,11 @@ use object_store::{
     path::Path,
 };
 
-use super::{Error, Kind, Name, RecoveryName, Store};
+use super::{
+    Kind, Store,
+    error::Error,
+    name::{Name, RecoveryName},
+};
 use crate::model::{id::ObjectId, time::Timestamp};
 
 /// A marker holds one upload id and maybe a name of some eighty bytes; the longest upload ids in

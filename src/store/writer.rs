@@ -11,7 +11,7 @@ use bytes::Bytes;
 use object_store::{ObjectStore, PutMode, PutPayload, multipart::PartId};
 use tokio::task::JoinSet;
 
-use super::{Error, Name, Store, upload::Upload};
+use super::{Store, error::Error, name::Name, upload::Upload};
 
 /// Bytes of every part but the last.
 const PART: usize = 8 * 1024 * 1024;

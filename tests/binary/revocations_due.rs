@@ -89,14 +89,15 @@ async fn begin(world: &World, ids: &[RecordingId]) {
     let (flow, _committer) = app.flow().await.unwrap();
     let permit = Permit::of_operator(action::Revoke);
     for id in ids {
-        flow.begin_revocation(
-            &permit,
-            Target::Recording(*id),
-            BTreeSet::new(),
-            &"subject-request".parse().unwrap(),
-        )
-        .await
-        .unwrap();
+        flow.revocations
+            .begin(
+                &permit,
+                Target::Recording(*id),
+                BTreeSet::new(),
+                &"subject-request".parse().unwrap(),
+            )
+            .await
+            .unwrap();
     }
 }
 

@@ -136,7 +136,7 @@ impl World {
         .await
         .unwrap();
         let (flow, _committer) = app.flow().await.unwrap();
-        flow.sweep(Duration::ZERO).await.unwrap()
+        flow.sweeper.sweep(Duration::ZERO).await.unwrap()
     }
 
     /// From the next start on, a shred asks for a turn at once.

@@ -42,7 +42,7 @@ async fn restricted(vault: &TestVault) -> Recorded {
             .status,
         204
     );
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     recorded
 }
 

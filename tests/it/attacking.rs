@@ -83,7 +83,7 @@ impl Scene {
             } else {
                 &self.vault.process
             };
-            process.flow.work_off().await.unwrap();
+            process.flow.worker.work_off().await.unwrap();
             let fingerprint = self.vault.key_entry(recorded.id).await.unwrap().fingerprint;
             self.living.push(Held {
                 recorded,
@@ -111,6 +111,7 @@ impl Scene {
             self.vault
                 .process
                 .flow
+                .reclassification
                 .move_to(&keys(), id, &tier.parse().unwrap(), false)
                 .await
                 .unwrap()
@@ -189,8 +190,8 @@ async fn nothing_unrecoverable_is_reached(mut scene: Scene) {
     scene.seal(3, true).await;
     scene.move_to(8, "sensitive").await;
     scene.move_to(9, "restricted").await;
-    scene.vault.process.flow.vault().snapshot().await.unwrap();
-    scene.vault.process.flow.journal().await.unwrap();
+    scene.vault.process.flow.vault.snapshot().await.unwrap();
+    scene.vault.process.flow.recovery.journal().await.unwrap();
     scene.copy().await;
 
     // Several batches: two neighbours; one of the other's leaf; one that has moved; one that came
@@ -200,7 +201,7 @@ async fn nothing_unrecoverable_is_reached(mut scene: Scene) {
     scene.shred(8).await;
     scene.shred(6).await;
     scene.seal(1, true).await;
-    scene.vault.process.flow.journal().await.unwrap();
+    scene.vault.process.flow.recovery.journal().await.unwrap();
     scene.copy().await;
     let last = scene.living.len() - 1;
     scene.shred(last).await;
@@ -219,7 +220,7 @@ async fn nothing_unrecoverable_is_reached(mut scene: Scene) {
     }
     let flow = scene.vault.process.flow.clone();
     let store = scene.store.clone();
-    let turn = async move { flow.turn(&keys()).await.unwrap().unwrap() };
+    let turn = async move { flow.epochs.turn(&keys()).await.unwrap().unwrap() };
     let watch = async {
         for ask in [Ask::Stage, Ask::Seal] {
             custody.reached().await;
@@ -255,7 +256,14 @@ async fn nothing_unrecoverable_is_reached(mut scene: Scene) {
     scene.move_to(0, "sensitive").await;
     scene.shred(0).await;
     scene.attack().await;
-    let turned = scene.other.flow.turn(&keys()).await.unwrap().unwrap();
+    let turned = scene
+        .other
+        .flow
+        .epochs
+        .turn(&keys())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((turned.epoch, turned.covered), (3, 2));
     expected = vec![ReceiptState::Closed; 8];
     expected.push(ReceiptState::Unrecoverable);
@@ -268,7 +276,7 @@ async fn nothing_unrecoverable_is_reached(mut scene: Scene) {
             .plays_in(&scene.vault.process, &held.recorded)
             .await;
     }
-    scene.vault.process.flow.work_off().await.unwrap();
+    scene.vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(scene.states().await, vec![ReceiptState::Closed; 9]);
 }
 
@@ -311,7 +319,14 @@ async fn an_attempt_leaves_nothing(mut scene: Scene) {
     // Root page key and pages of the attempt may stand in a write-ahead log, although it was never
     // committed.
     scene.vault.ground().refuse_rows_of("epochs").await;
-    scene.vault.process.flow.turn(&keys()).await.unwrap_err();
+    scene
+        .vault
+        .process
+        .flow
+        .epochs
+        .turn(&keys())
+        .await
+        .unwrap_err();
     scene.vault.ground().take_rows_of("epochs").await;
     let attempted = scene.custody.sealed();
     assert_eq!(attempted.len(), 1, "{attempted:?}");
@@ -321,6 +336,7 @@ async fn an_attempt_leaves_nothing(mut scene: Scene) {
         .vault
         .process
         .flow
+        .epochs
         .turn(&keys())
         .await
         .unwrap()
@@ -348,19 +364,21 @@ async fn a_process_that_slept_through_the_turn_leaves_nothing_to_reach(database:
         .vault
         .process
         .flow
+        .epochs
         .turn(&keys())
         .await
         .unwrap()
         .unwrap();
     scene.seal(2, true).await;
-    scene.other.flow.vault().journal().await.unwrap();
-    scene.other.flow.vault().snapshot().await.unwrap();
+    scene.other.flow.vault.journal().await.unwrap();
+    scene.other.flow.vault.snapshot().await.unwrap();
     scene.shred(2).await;
     scene.attack().await;
     scene
         .vault
         .process
         .flow
+        .epochs
         .turn(&keys())
         .await
         .unwrap()

@@ -35,7 +35,7 @@ async fn a_life_is_written_down_in_order(database: Database) {
         .reasons();
     vault.asks("reviewer").get("/v1/audit").await.reasons();
     vault.shred(recorded.id).await;
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     flow::revoke_token(
         &vault.process.ledger,
         &vault.clock,
@@ -131,7 +131,7 @@ async fn the_log_cannot_be_written_and_nothing_happens(database: Database) {
     refused.problem(500, "internal");
     assert!(refused.text().len() < 400);
     vault.shred(recorded.id).await.problem(500, "internal");
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(
         (
             vault.state(waiting.id).await,
@@ -166,12 +166,15 @@ async fn the_log_cannot_be_written_and_nothing_happens(database: Database) {
     assert_eq!(vault.objects().await.len(), 3);
     let day = Duration::from_secs(24 * 3600);
     assert_eq!(
-        vault.process.flow.sweep(day).await.unwrap().orphans,
+        vault.process.flow.sweeper.sweep(day).await.unwrap().orphans,
         0,
         "it might be one that is just being entered"
     );
     vault.clock.advance(day);
-    assert_eq!(vault.process.flow.sweep(day).await.unwrap().orphans, 1);
+    assert_eq!(
+        vault.process.flow.sweeper.sweep(day).await.unwrap().orphans,
+        1
+    );
     vault.plays(&waiting).await;
     vault.plays(&recorded).await;
 }
@@ -262,7 +265,7 @@ async fn an_auditor_of_one_account_reads_of_that_account_only(database: Database
     vault.plays(&vault.sealed().await).await;
     let others = vault.record_for(&vault.other_account, Bytes::from_static(conversation::WAV));
     assert_eq!(vault.tell(&others, "completed").await.status, 204);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     // The stranger has every role, for the other account: nothing of the first one, and nothing of
     // tokens and policies.
     let read = vault.asks("stranger").get("/v1/audit").await.json();

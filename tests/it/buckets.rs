@@ -61,7 +61,7 @@ pub(crate) fn put(s3: &S3Server, name: &str) {
 
 async fn told_of(vault: &TestVault, recorded: &Recorded) {
     assert_eq!(vault.tell(recorded, "completed").await.status, 204);
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
 }
 
 async fn is_set_aside(vault: &TestVault, recorded: &Recorded, why: &str) -> String {
@@ -155,7 +155,7 @@ async fn an_address_that_no_bucket_covers_is_never_asked() {
             "the host alone: {told}"
         );
         assert_eq!(vault.shred(recorded.id).await.status, 200);
-        vault.process.flow.work_off().await.unwrap();
+        vault.process.flow.worker.work_off().await.unwrap();
     }
     assert_eq!(vault.stand_in.requests_elsewhere(), 0);
 }

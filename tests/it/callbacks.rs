@@ -65,12 +65,16 @@ async fn twilio_repeats_itself_in_any_order_and_nothing_changes(database: Databa
             (&json!("announced"), &json!("completed")),
             "{order:?}"
         );
-        assert_eq!(vault.process.flow.work_off().await.unwrap(), 1, "{order:?}");
+        assert_eq!(
+            vault.process.flow.worker.work_off().await.unwrap(),
+            1,
+            "{order:?}"
+        );
         for status in order {
             assert_eq!(vault.tell(&recorded, status).await.status, 204);
         }
         assert_eq!(
-            vault.process.flow.work_off().await.unwrap(),
+            vault.process.flow.worker.work_off().await.unwrap(),
             0,
             "a sealed recording is not fetched again"
         );
@@ -133,7 +137,7 @@ async fn the_database_refuses_rows_and_nothing_is_half_written(database: Databas
     assert!(!vault.has_row(recorded.id).await);
     vault.ground().take_rows_of("work").await;
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
     vault.plays(&recorded).await;
 }
 
@@ -196,7 +200,7 @@ async fn twilio_gets_instead_of_posting() {
             .status,
         204
     );
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     vault.plays(&recorded).await;
 }
 
@@ -315,7 +319,7 @@ async fn what_twilio_adds_later_does_no_harm() {
     // What an earlier callback could not say, a later one adds.
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
     assert_eq!(vault.details(recorded.id).await["duration_s"], 27);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     vault.plays(&recorded).await;
 }
 
@@ -358,7 +362,7 @@ async fn a_label_that_no_label_may_be_costs_no_callback(database: Database) {
         }
     });
     assert_eq!(join_all(told).await, [204; 24]);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     for (number, recorded) in recorded.iter().enumerate() {
         let details = vault.details(recorded.id).await;
         let labels = if number % 4 == 0 {

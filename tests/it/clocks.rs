@@ -28,6 +28,7 @@ async fn state(vault: &TestVault, id: RecordingId) -> String {
     vault
         .process
         .flow
+        .catalogue
         .show(&Permit::of_operator(action::Catalogue), id)
         .await
         .unwrap()
@@ -42,7 +43,12 @@ fn operator() -> Permit<action::Keys> {
 
 /// Sweeps; whether the clock was believed.
 async fn sweeps(process: &Process) -> bool {
-    match process.flow.sweep(Duration::from_secs(24 * 3600)).await {
+    match process
+        .flow
+        .sweeper
+        .sweep(Duration::from_secs(24 * 3600))
+        .await
+    {
         Ok(_) => true,
         Err(Error::Conflict(why)) => {
             assert!(why.contains("recvault clock accept"), "{why}");
@@ -53,7 +59,7 @@ async fn sweeps(process: &Process) -> bool {
 }
 
 async fn refused(process: &Process) -> Option<String> {
-    let ClockStatus { refused, .. } = process.flow.clock_status().await.unwrap();
+    let ClockStatus { refused, .. } = process.flow.clock.status().await.unwrap();
     refused
 }
 
@@ -67,12 +73,12 @@ async fn a_clock_that_jumps_shreds_nothing_until_it_is_accepted(database: Databa
     for process in [&vault.process, &restarted] {
         assert!(!sweeps(process).await);
         assert!(
-            process.flow.sweep_litter(Duration::ZERO).await.is_err()
-                && process.flow.sweep_quarantine().await.is_err()
+            process.flow.litter.sweep(Duration::ZERO).await.is_err()
+                && process.flow.quarantine.sweep().await.is_err()
         );
-        assert!(process.flow.sweep_retention(false).await.is_err());
+        assert!(process.flow.retention.sweep(false).await.is_err());
         assert!(
-            process.flow.sweep_retention(true).await.is_ok(),
+            process.flow.retention.sweep(true).await.is_ok(),
             "what would be done may be asked"
         );
     }
@@ -83,13 +89,14 @@ async fn a_clock_that_jumps_shreds_nothing_until_it_is_accepted(database: Databa
         ),
         ("sealed", 2)
     );
-    let status = vault.process.flow.status().await.unwrap();
+    let status = vault.process.flow.monitoring.status().await.unwrap();
     assert!(status.clock.refused.is_some());
 
     // What people ask for goes on: a shred, and the turn after it.
     vault
         .process
         .flow
+        .shredding
         .shred(
             &Permit::of_operator(action::Shred),
             other.id,
@@ -97,11 +104,12 @@ async fn a_clock_that_jumps_shreds_nothing_until_it_is_accepted(database: Databa
         )
         .await
         .unwrap();
-    assert!(restarted.flow.turn(&keys()).await.unwrap().is_some());
+    assert!(restarted.flow.epochs.turn(&keys()).await.unwrap().is_some());
 
     let looked = restarted
         .flow
-        .accept_clock(&operator(), true)
+        .clock
+        .accept(&operator(), true)
         .await
         .unwrap();
     assert!(
@@ -112,7 +120,8 @@ async fn a_clock_that_jumps_shreds_nothing_until_it_is_accepted(database: Databa
     assert_eq!(
         restarted
             .flow
-            .accept_clock(&operator(), false)
+            .clock
+            .accept(&operator(), false)
             .await
             .unwrap()
             .refused,
@@ -164,7 +173,8 @@ async fn a_clock_that_is_set_back_destroys_nothing_and_is_told(database: Databas
     vault
         .process
         .flow
-        .accept_clock(&operator(), false)
+        .clock
+        .accept(&operator(), false)
         .await
         .unwrap();
     assert!(sweeps(&vault.process).await && sweeps(&restarted).await);
@@ -182,12 +192,18 @@ async fn copies_at_the_source_wait_for_a_clock_that_is_right(database: Database)
     .await;
     let recorded = vault.sealed().await;
     vault.clock.set_ahead(31 * DAY);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert!(
         vault.stand_in.kept(&recorded.sid).content(),
         "its day is reached by a wrong clock only"
     );
-    let stuck = vault.process.flow.stuck_deletions().await.unwrap();
+    let stuck = vault
+        .process
+        .flow
+        .dead_work
+        .stuck_deletions()
+        .await
+        .unwrap();
     assert!(
         stuck[0]
             .last_error
@@ -216,23 +232,36 @@ async fn nothing_waits_for_the_time_of_a_clock_that_was_ahead(database: Database
         .run(&format!(
             "INSERT INTO work (kind, subject, state, due_at, holder, token, attempts, enqueued_at)
              VALUES ('epoch-turn', '{}', 'due', {until}, 'hld_{}', 7, 1, 0)",
-            vault.process.flow.vault().id(),
+            vault.process.flow.vault.id(),
             "0".repeat(32)
         ))
         .await;
     assert!(
-        vault.process.flow.turn(&keys()).await.unwrap().is_some(),
+        vault
+            .process
+            .flow
+            .epochs
+            .turn(&keys())
+            .await
+            .unwrap()
+            .is_some(),
         "the turn is nobody's"
     );
-    vault.process.flow.sweep_litter(DAY).await.unwrap();
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.litter.sweep(DAY).await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(vault.state(recorded.id).await, "sealed");
 }
 
 async fn an_operator_takes_the_turn_away(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     assert_eq!(
-        vault.process.flow.release_turn(&operator()).await.unwrap(),
+        vault
+            .process
+            .flow
+            .epochs
+            .release(&operator())
+            .await
+            .unwrap(),
         None
     );
     let until = vault.clock.now().after(Duration::from_secs(50)).as_millis();
@@ -241,19 +270,43 @@ async fn an_operator_takes_the_turn_away(database: Database) {
         .run(&format!(
             "INSERT INTO work (kind, subject, state, due_at, holder, token, attempts, enqueued_at)
              VALUES ('epoch-turn', '{}', 'due', {until}, 'hld_{}', 7, 1, 0)",
-            vault.process.flow.vault().id(),
+            vault.process.flow.vault.id(),
             "0".repeat(32)
         ))
         .await;
-    assert!(vault.process.flow.turn(&keys()).await.unwrap().is_none());
-    let held = vault.process.flow.turning().await.unwrap().unwrap();
+    assert!(
+        vault
+            .process
+            .flow
+            .epochs
+            .turn(&keys())
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let held = vault.process.flow.epochs.turning().await.unwrap().unwrap();
     assert_eq!((held.fencing_token, held.until.as_millis()), (7, until));
     assert_eq!(
-        vault.process.flow.release_turn(&operator()).await.unwrap(),
+        vault
+            .process
+            .flow
+            .epochs
+            .release(&operator())
+            .await
+            .unwrap(),
         Some(held)
     );
     assert_eq!(vault.count("turn.released").await, 1);
-    assert!(vault.process.flow.turn(&keys()).await.unwrap().is_some());
+    assert!(
+        vault
+            .process
+            .flow
+            .epochs
+            .turn(&keys())
+            .await
+            .unwrap()
+            .is_some()
+    );
 }
 
 on_both_databases!(

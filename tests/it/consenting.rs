@@ -95,7 +95,7 @@ async fn seal(vault: &TestVault, recorded: &Recorded) {
             .status,
         204
     );
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(vault.state(recorded.id).await, "sealed");
 }
 
@@ -134,7 +134,17 @@ async fn a_recording_waits_until_the_last_party_has_consented(database: Database
         "in one unit"
     );
     vault.clock.advance(8 * DAY);
-    assert_eq!(vault.process.flow.sweep(DAY).await.unwrap().unconsented, 0);
+    assert_eq!(
+        vault
+            .process
+            .flow
+            .sweeper
+            .sweep(DAY)
+            .await
+            .unwrap()
+            .unconsented,
+        0
+    );
     vault.plays(&recorded).await;
 }
 
@@ -240,14 +250,25 @@ async fn what_waits_in_vain_is_shredded(database: Database) {
         vault
             .process
             .flow
-            .sweep_quarantine()
+            .quarantine
+            .sweep()
             .await
             .unwrap()
             .shredded,
         0
     );
     vault.clock.advance(Duration::from_millis(1));
-    assert_eq!(vault.process.flow.sweep(DAY).await.unwrap().unconsented, 2);
+    assert_eq!(
+        vault
+            .process
+            .flow
+            .sweeper
+            .sweep(DAY)
+            .await
+            .unwrap()
+            .unconsented,
+        2
+    );
     for (recorded, state) in [
         (&in_vain, "shredded"),
         (&silent, "shredded"),
@@ -270,7 +291,7 @@ async fn what_waits_in_vain_is_shredded(database: Database) {
         (&json!("vault"), &json!("no-consent"))
     );
     assert_eq!(
-        vault.process.flow.sweep_quarantine().await.unwrap(),
+        vault.process.flow.quarantine.sweep().await.unwrap(),
         Default::default(),
         "nothing is left to do"
     );
@@ -302,7 +323,7 @@ async fn evidence_that_was_overlooked_counts_at_the_end(database: Database) {
             recorded.id
         ))
         .await;
-    let swept = vault.process.flow.sweep_quarantine().await.unwrap();
+    let swept = vault.process.flow.quarantine.sweep().await.unwrap();
     assert_eq!((swept.released, swept.shredded), (1, 0));
     assert!(!waits(&vault, recorded.id).await);
 }

@@ -79,10 +79,25 @@ async fn a_thousand_clients_of_one_address_that_never_read_keep_nobody_out() {
         begun.elapsed()
     );
     until("some of them are served", async || {
-        vault.process.flow.status().await.unwrap().streams > 0
+        vault
+            .process
+            .flow
+            .monitoring
+            .status()
+            .await
+            .unwrap()
+            .streams
+            > 0
     })
     .await;
-    let streams = vault.process.flow.status().await.unwrap().streams;
+    let streams = vault
+        .process
+        .flow
+        .monitoring
+        .status()
+        .await
+        .unwrap()
+        .streams;
     assert!(
         streams <= 16,
         "{streams} of 64 connections are one client's"
@@ -108,7 +123,15 @@ async fn clients_that_never_read_are_cut_off_and_others_get_in() {
     let answer = first(asks_from("127.0.0.20", at, HEALTH).await.unwrap()).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     until("all of them are cut off", async || {
-        vault.process.flow.status().await.unwrap().streams == 0
+        vault
+            .process
+            .flow
+            .monitoring
+            .status()
+            .await
+            .unwrap()
+            .streams
+            == 0
     })
     .await;
     drop(crowd);
@@ -160,7 +183,15 @@ async fn one_client_behind_a_proxy_has_its_share_of_the_requests() {
         asks_from("127.0.0.1", vault.process.address(), &request).await,
     ];
     until("both listen", async || {
-        vault.process.flow.status().await.unwrap().streams == 2
+        vault
+            .process
+            .flow
+            .monitoring
+            .status()
+            .await
+            .unwrap()
+            .streams
+            == 2
     })
     .await;
     let crowded = from("2001:db8::2").await;

@@ -40,7 +40,7 @@ async fn is_noticed(take: impl FnOnce(&Path), put_back: impl FnOnce(&Path)) {
     let answer = vault.anybody().get("/readyz").await;
     answer.problem(503, "database-displaced");
     let flow = vault.process.flow.clone();
-    let refused = flow.vault().recall().await.unwrap_err().to_string();
+    let refused = flow.vault.recall().await.unwrap_err().to_string();
     assert!(
         refused.contains("vault.db")
             && refused.contains("replaced or removed")
@@ -127,13 +127,13 @@ async fn a_database_that_is_removed_is_noticed_without_anybody_writing() {
         matches!(begun.await, Err(ledger::Error::Closed(_))),
         "also what had begun"
     );
-    let refused = flow.vault().recall().await.unwrap_err().to_string();
+    let refused = flow.vault.recall().await.unwrap_err().to_string();
     assert!(refused.contains("replaced or removed"), "{refused}");
     assert!(
         !vault.folder().join("vault.db").exists(),
         "no reader makes an empty one"
     );
-    assert_eq!(flow.refusal(), Some(ClosedFor::Displaced));
+    assert_eq!(flow.health.refusal(), Some(ClosedFor::Displaced));
     let token = NewToken::new("another".parse().unwrap(), Duration::from_secs(3600));
     let refused = flow::mint_token(&vault.process.ledger, &vault.clock, token)
         .await
@@ -161,7 +161,7 @@ async fn the_former_database_says_that_another_has_taken_over(database: Database
         vault.state(recorded.id).await == "sealed"
     })
     .await;
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
     vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
@@ -171,7 +171,7 @@ async fn the_former_database_says_that_another_has_taken_over(database: Database
         vault.anybody().get("/readyz").await.status == 503
     })
     .await;
-    vault.process.flow.vault().check_owner().await.unwrap_err();
+    vault.process.flow.vault.check_owner().await.unwrap_err();
     vault
         .anybody()
         .get("/readyz")

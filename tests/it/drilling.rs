@@ -27,7 +27,12 @@ async fn held_by(process: &Process, vault: &TestVault, old: Old) -> Held {
         sandbox: Some(sandbox.path().to_owned()),
         sample: 100,
     };
-    let held = process.flow.drill(&keys(), options, &|_| {}).await.unwrap();
+    let held = process
+        .flow
+        .drills
+        .hold(&keys(), options, &|_| {})
+        .await
+        .unwrap();
     let published = vault
         .anybody()
         .get("/.well-known/jwks.json")
@@ -117,13 +122,14 @@ async fn lived(database: Database) -> Lived {
         vault.sealed().await,
         vault.sealed().await,
     ];
-    vault.process.flow.journal().await.unwrap();
-    vault.process.flow.vault().snapshot().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
+    vault.process.flow.vault.snapshot().await.unwrap();
     let first = keep(&vault, "first").await;
     for id in [moves.id, dies_moved.id] {
         vault
             .process
             .flow
+            .reclassification
             .move_to(&keys(), id, &"sensitive".parse().unwrap(), false)
             .await
             .unwrap();
@@ -131,7 +137,14 @@ async fn lived(database: Database) -> Lived {
     vault.shred(dies.id).await;
     let second = keep(&vault, "second").await;
     vault.shred(dies_moved.id).await;
-    vault.process.flow.turn(&keys()).await.unwrap().unwrap();
+    vault
+        .process
+        .flow
+        .epochs
+        .turn(&keys())
+        .await
+        .unwrap()
+        .unwrap();
     Lived {
         vault,
         living,
@@ -222,7 +235,14 @@ async fn a_vault_with_a_life_behind_it_forgets_and_recovers(database: Database) 
     );
 
     // After the next turn, what waited is out of reach, too.
-    vault.process.flow.turn(&keys()).await.unwrap().unwrap();
+    vault
+        .process
+        .flow
+        .epochs
+        .turn(&keys())
+        .await
+        .unwrap()
+        .unwrap();
     let later = self::held(&vault, old(&[&kept[0], &kept[1], &third])).await;
     assert!(later.holds(), "{:?}", later.failures);
     assert_eq!(
@@ -237,7 +257,7 @@ async fn a_vault_with_a_life_behind_it_forgets_and_recovers(database: Database) 
 async fn who_has_no_old_copy_is_shown_that_the_attack_is_not_blind(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     vault.sealed().await;
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     let held = held(&vault, Old::default()).await;
     assert!(held.holds(), "{:?}", held.failures);
     let Some(Canary {
@@ -263,9 +283,16 @@ async fn a_drill_takes_what_happens_meanwhile_for_what_it_is(database: Database)
     let happens = async {
         for _ in 0..2 {
             let recorded = vault.sealed().await;
-            vault.process.flow.vault().snapshot().await.unwrap();
+            vault.process.flow.vault.snapshot().await.unwrap();
             vault.shred(recorded.id).await;
-            vault.process.flow.turn(&keys()).await.unwrap().unwrap();
+            vault
+                .process
+                .flow
+                .epochs
+                .turn(&keys())
+                .await
+                .unwrap()
+                .unwrap();
         }
         vault.shred(living.id).await;
     };

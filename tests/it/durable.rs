@@ -20,7 +20,7 @@ async fn over(store: &FaultyStore, database: Database) -> TestVault {
     .by_hand()
     .await;
     // `init` made its snapshot in the configured store.
-    vault.process.flow.vault().snapshot().await.unwrap();
+    vault.process.flow.vault.snapshot().await.unwrap();
     vault
 }
 
@@ -56,7 +56,7 @@ async fn a_shred_is_told_when_a_restore_would_find_it(database: Database) {
     let store = FaultyStore::new();
     let vault = over(&store, database).await;
     let recorded = vault.sealed().await;
-    vault.process.flow.vault().snapshot().await.unwrap();
+    vault.process.flow.vault.snapshot().await.unwrap();
     store.plan(Op::Put, [Plan::Fail]);
     vault
         .shred(recorded.id)
@@ -94,7 +94,7 @@ async fn a_shred_is_told_when_a_restore_would_find_it(database: Database) {
         .await
         .problem(503, "not-durable-yet");
     // It completes by itself, as the service does it every two seconds.
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     assert_eq!(vault.shred(recorded.id).await.status, 200);
     assert_eq!(
         vault
@@ -119,7 +119,7 @@ async fn a_revocation_goes_to_its_end_without_the_store_and_is_told_with_it(data
         vault.sealed().await,
         vault.sealed().await,
     ];
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     store.plan(Op::Put, [Plan::Fail]);
     let body = json!({ "account": vault.account, "reason": "contract-ended" });
     vault
@@ -134,7 +134,7 @@ async fn a_revocation_goes_to_its_end_without_the_store_and_is_told_with_it(data
             "all of them are shredded, not only the first page"
         );
     }
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     let answer = vault
         .asks("privacy-officer")
         .post("/v1/revocations", body)
@@ -149,7 +149,7 @@ async fn a_hold_is_placed_and_lifted_when_a_restore_would_know_of_it(database: D
     let store = FaultyStore::new();
     let vault = over(&store, database).await;
     let recorded = vault.sealed().await;
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     let path = format!("/v1/recordings/{}/holds/case-7", recorded.id);
     let hold = json!({ "purpose": "legal-request", "reason": "lawsuit", "authority": "Landgericht Berlin, 12 O 345/26", "review_at": "2099-01-01T00:00:00Z" });
     store.plan(Op::Put, [Plan::Fail]);
@@ -178,7 +178,7 @@ async fn a_withdrawal_is_told_when_a_restore_would_know_of_it(database: Database
     let store = FaultyStore::new();
     let vault = over(&store, database).await;
     vault.sealed().await;
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     let said = json!({ "subject": "+15550100", "answer": "declined", "method": "letter" });
     store.plan(Op::Put, [Plan::Fail]);
     vault
@@ -197,7 +197,7 @@ async fn a_sweep_shreds_everything_that_is_due_before_it_fails_for_the_store(dat
     let store = FaultyStore::new();
     let vault = over(&store, database).await;
     let all = [vault.sealed().await, vault.sealed().await];
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     vault
         .clock
         .advance(std::time::Duration::from_secs(366 * 86_400));
@@ -205,7 +205,8 @@ async fn a_sweep_shreds_everything_that_is_due_before_it_fails_for_the_store(dat
     let refused = vault
         .process
         .flow
-        .sweep_retention(false)
+        .retention
+        .sweep(false)
         .await
         .unwrap_err()
         .to_string();
@@ -215,6 +216,7 @@ async fn a_sweep_shreds_everything_that_is_due_before_it_fails_for_the_store(dat
         let told = vault
             .process
             .flow
+            .catalogue
             .show(&Permit::of_operator(action::Catalogue), recorded.id)
             .await
             .map(drop)
@@ -226,7 +228,8 @@ async fn a_sweep_shreds_everything_that_is_due_before_it_fails_for_the_store(dat
         vault
             .process
             .flow
-            .sweep_retention(false)
+            .retention
+            .sweep(false)
             .await
             .unwrap()
             .shredded,

@@ -172,7 +172,7 @@ async fn a_reviewer_hears_in_the_clear_what_was_encrypted_with_the_teams_key(dat
         let recorded = record(&vault, &keys, conversation::WAV, spelling);
         vault.stand_in.spell_callback(&recorded.sid, spelling);
         assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
-        assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+        assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
         vault.plays(&recorded).await;
     }
     assert_eq!(
@@ -220,7 +220,7 @@ async fn a_callback_whose_details_are_missing_or_cannot_be_read_loses_nothing() 
     ] {
         let recorded = conversation(&vault, &keys);
         tell(&vault, &recorded, details.as_deref()).await;
-        assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+        assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
         vault.plays(&recorded).await;
     }
     assert_eq!(
@@ -239,7 +239,7 @@ async fn details_that_nobody_can_rely_on_are_refused_and_somebody_must_look() {
     told["encryption_cek"] = json!(STANDARD.encode([1; 256]));
     vault.stand_in.say_encryption_details(&recorded.sid, told);
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
     is_set_aside(
         &vault,
         &recorded,
@@ -254,7 +254,7 @@ async fn what_is_no_sound_and_no_encrypted_one_either_is_set_aside() {
     let vault = keys.recipe().by_hand().await;
     let recorded = vault.announced().await;
     vault.stand_in.fail(&recorded.sid, Fault::NotRiff);
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
     is_set_aside(
         &vault,
         &recorded,
@@ -279,7 +279,7 @@ async fn metadata_that_cannot_be_had_now_is_asked_for_later() {
         vault
             .stand_in
             .fail_call(Call::RecordingFetch, wrong.clone());
-        assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+        assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
         assert_eq!(
             (vault.dead().await, vault.state(recorded.id).await.as_str()),
             (None, "announced"),
@@ -296,7 +296,7 @@ async fn the_team_forgot_the_private_key_and_gives_it_later() {
     let vault = keys.recipe().by_hand().await;
     let recorded = conversation(&vault, &keys);
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
     is_set_aside(
         &vault,
         &recorded,
@@ -316,8 +316,16 @@ async fn the_team_forgot_the_private_key_and_gives_it_later() {
     let config = fs::read_to_string(&vault.made.config).unwrap();
     fs::write(&vault.made.config, config + &keys.lines).unwrap();
     let process = vault.another_process().await;
-    assert_eq!(process.flow.retry(Some(recorded.id)).await.unwrap(), 1);
-    assert_eq!(process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(
+        process
+            .flow
+            .dead_work
+            .retry(Some(recorded.id))
+            .await
+            .unwrap(),
+        1
+    );
+    assert_eq!(process.flow.worker.work_off().await.unwrap(), 1);
     vault.plays(&recorded).await;
 }
 
@@ -327,7 +335,7 @@ async fn the_team_gave_another_private_key() {
     let vault = keys.recipe().by_hand().await;
     let recorded = conversation(&vault, &keys);
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
     is_set_aside(
         &vault,
         &recorded,
@@ -362,7 +370,7 @@ async fn what_is_encrypted_is_stored_in_the_teams_bucket() {
         format!("{folder}one"),
     );
     tell(&vault, &recorded, Some(&told)).await;
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
     vault.plays(&recorded).await;
 }
 
@@ -382,7 +390,7 @@ async fn twilio_could_not_encrypt_and_the_recording_says_why() {
         204
     );
     assert_eq!(
-        vault.process.flow.work_off().await.unwrap(),
+        vault.process.flow.worker.work_off().await.unwrap(),
         0,
         "there is nothing to fetch"
     );

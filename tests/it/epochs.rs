@@ -50,7 +50,7 @@ async fn a_turn_makes_shreds_unrecoverable_and_leaves_the_living_alone(database:
         receipt(&vault, &shredded).await.state(),
         ReceiptState::Fenced
     );
-    let status = vault.process.flow.epoch_status().await.unwrap();
+    let status = vault.process.flow.epochs.status().await.unwrap();
     assert_eq!(
         (
             status.epoch,
@@ -61,7 +61,14 @@ async fn a_turn_makes_shreds_unrecoverable_and_leaves_the_living_alone(database:
         (1, 1, 1, true)
     );
 
-    let turned = vault.process.flow.turn(&keys()).await.unwrap().unwrap();
+    let turned = vault
+        .process
+        .flow
+        .epochs
+        .turn(&keys())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((turned.epoch, turned.covered), (2, 1));
     let after = receipt(&vault, &shredded).await;
     assert_eq!(
@@ -72,13 +79,13 @@ async fn a_turn_makes_shreds_unrecoverable_and_leaves_the_living_alone(database:
         after.unrecoverable_since(),
         Some(turned.unrecoverable_since)
     );
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(
         receipt(&vault, &shredded).await.state(),
         ReceiptState::Closed
     );
 
-    let status = vault.process.flow.epoch_status().await.unwrap();
+    let status = vault.process.flow.epochs.status().await.unwrap();
     assert_eq!(
         (
             status.epoch,
@@ -98,7 +105,7 @@ async fn a_turn_makes_shreds_unrecoverable_and_leaves_the_living_alone(database:
         .problem(410, "shredded");
     // The next recordings come in under the new root, and another process sees it at once.
     let other = vault.another_process().await;
-    assert_eq!(other.flow.vault().epoch(), 2);
+    assert_eq!(other.flow.vault.epoch(), 2);
     let late = vault.sealed().await;
     vault.plays(&late).await;
 }

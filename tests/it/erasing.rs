@@ -76,12 +76,12 @@ fn is_gone(kept: &Kept) -> bool {
 }
 
 async fn work_off(vault: &TestVault) {
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
 }
 
 /// The reasons for which deletions are in vain.
 async fn stuck(vault: &TestVault) -> Vec<String> {
-    let status = vault.process.flow.status().await.unwrap();
+    let status = vault.process.flow.monitoring.status().await.unwrap();
     status
         .source
         .stuck
@@ -107,12 +107,19 @@ async fn a_shred_deletes_everything_at_twilio_and_the_receipt_closes(database: D
         Some(Removal::Pending)
     );
     assert_eq!(source(&vault, &recorded).await["state"], "pending");
-    let status = vault.process.flow.status().await.unwrap();
+    let status = vault.process.flow.monitoring.status().await.unwrap();
     assert_eq!(
         (status.source.pending, status.source.oldest),
         (1, Some(vault.clock.now()))
     );
-    vault.process.flow.turn(&keys()).await.unwrap().unwrap();
+    vault
+        .process
+        .flow
+        .epochs
+        .turn(&keys())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(
         receipt(&vault, &shredded).await.state(),
         ReceiptState::Unrecoverable
@@ -167,7 +174,18 @@ async fn a_shred_deletes_everything_at_twilio_and_the_receipt_closes(database: D
         vault.stand_in.kept(&other.sid).content(),
         "what is not shredded is left alone"
     );
-    assert_eq!(vault.process.flow.status().await.unwrap().source.pending, 0);
+    assert_eq!(
+        vault
+            .process
+            .flow
+            .monitoring
+            .status()
+            .await
+            .unwrap()
+            .source
+            .pending,
+        0
+    );
 }
 
 async fn a_recording_that_was_never_sealed_waits_for_its_source_too(database: Database) {
@@ -210,7 +228,7 @@ async fn removing_and_erasing_come_in_any_order(database: Database) {
     ] {
         let recorded = vault.sealed().await;
         let shredded = vault.shred(recorded.id).await;
-        vault.process.flow.turn(&keys()).await.unwrap();
+        vault.process.flow.epochs.turn(&keys()).await.unwrap();
         vault
             .ground()
             .run(&format!(
@@ -245,8 +263,11 @@ async fn two_processes_delete_the_same_thing_once(database: Database) {
         words_of(&vault, &recorded);
         shredded.push((vault.shred(recorded.id).await, recorded));
     }
-    vault.process.flow.turn(&keys()).await.unwrap();
-    let (one, another) = futures_util::join!(vault.process.flow.work_off(), other.flow.work_off());
+    vault.process.flow.epochs.turn(&keys()).await.unwrap();
+    let (one, another) = futures_util::join!(
+        vault.process.flow.worker.work_off(),
+        other.flow.worker.work_off()
+    );
     assert_eq!(
         one.unwrap() + another.unwrap(),
         16,
@@ -269,7 +290,7 @@ async fn a_rebuilt_vault_goes_on_deleting_at_twilio(database: Database) {
     let shredded = vault.sealed().await;
     let sealed = vault.sealed().await;
     let answer = vault.shred(shredded.id).await;
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     // The database is lost, and with it all work: only the journal knows of these two.
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
     let plan = recvault::vault::plan(&app.parts(), Default::default())
@@ -280,7 +301,7 @@ async fn a_rebuilt_vault_goes_on_deleting_at_twilio(database: Database) {
         .unwrap();
     let process = vault.process_over(app).await;
     vault.clock.advance(Duration::from_secs(25 * 3600));
-    process.flow.work_off().await.unwrap();
+    process.flow.worker.work_off().await.unwrap();
     for recorded in [&shredded, &sealed] {
         assert!(
             is_gone(&vault.stand_in.kept(&recorded.sid)),
@@ -297,7 +318,7 @@ async fn a_rebuilt_vault_goes_on_deleting_at_twilio(database: Database) {
         .await
         .text();
     assert!(matches!(
-        Receipt::verify(&text, &process.flow.vault().keys())
+        Receipt::verify(&text, &process.flow.vault.keys())
             .unwrap()
             .source(),
         Some(Removal::Removed(_))
@@ -324,7 +345,7 @@ async fn an_account_that_deletes_nothing_has_receipts_that_promise_nothing() {
     let recorded = vault.sealed().await;
     words_of(&vault, &recorded);
     let shredded = vault.shred(recorded.id).await;
-    vault.process.flow.turn(&keys()).await.unwrap();
+    vault.process.flow.epochs.turn(&keys()).await.unwrap();
     work_off(&vault).await;
     let closed = receipt(&vault, &shredded).await;
     assert_eq!(

@@ -37,7 +37,7 @@ async fn recorded_in(vault: &TestVault, tier: &str, wav: Bytes) -> Recorded {
             .status,
         204
     );
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     recorded
 }
 
@@ -173,7 +173,7 @@ async fn a_person_gets_everything_about_them_and_nothing_else(database: Database
     assert_eq!(manifest["recordings"], json!(of_calls));
     assert_eq!(
         manifest["policy_digest"],
-        vault.process.flow.rulebook().current().digest()
+        vault.process.flow.rulebook.current().digest()
     );
     assert_eq!(
         (&manifest["purpose"], &manifest["ticket"]),
@@ -389,7 +389,7 @@ async fn an_archive_breaks_off_when_a_recording_in_it_is_shredded() {
     }
     let flow = &vault.process.flow;
     until("the recording is being read", || async {
-        flow.status().await.unwrap().streams == 1
+        flow.monitoring.status().await.unwrap().streams == 1
     })
     .await;
     assert_eq!(vault.shred(recorded.id).await.status, 200);
@@ -402,7 +402,7 @@ async fn an_archive_breaks_off_when_a_recording_in_it_is_shredded() {
     };
     assert!(broken && read < recorded.wav.len(), "{read}");
     until("nobody reads any more", || async {
-        flow.status().await.unwrap().streams == 0
+        flow.monitoring.status().await.unwrap().streams == 0
     })
     .await;
 }
@@ -436,7 +436,7 @@ async fn a_reader_who_leaves_stops_the_archive() {
     .await;
     drop(archive);
     until("nobody reads any more", || async {
-        flow.status().await.unwrap().streams == 0
+        flow.monitoring.status().await.unwrap().streams == 0
     })
     .await;
     assert_eq!(

@@ -20,7 +20,7 @@ const LOOPBACK_LISTED: &str = "media_redirect_hosts = [\"127.0.0.1\"]";
 async fn meets(vault: &TestVault, fault: Fault) -> Recorded {
     let recorded = vault.announced().await;
     vault.stand_in.fail(&recorded.sid, fault);
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
     vault.holds_nothing_of(recorded.id).await;
     recorded
 }
@@ -50,10 +50,16 @@ async fn is_set_aside(vault: &TestVault, fault: Fault, why: &str) {
         "{fault:?}: what is set aside is left alone"
     );
     assert_eq!(
-        vault.process.flow.retry(Some(recorded.id)).await.unwrap(),
+        vault
+            .process
+            .flow
+            .dead_work
+            .retry(Some(recorded.id))
+            .await
+            .unwrap(),
         1
     );
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
     vault.plays(&recorded).await;
     let entries = vault.entries().await;
     let of_it = entries
@@ -110,7 +116,7 @@ async fn empty(vault: &TestVault) {
             200
         );
     }
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(vault.objects().await, []);
 }
 
@@ -146,12 +152,12 @@ async fn the_media_is_late_for_minutes_and_then_there() {
         .fail(&recorded.sid, Fault::NotYet { times: 8 });
     let mut waited = 0;
     for _ in 0..8 {
-        assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+        assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
         let due = vault.due_in_ms(recorded.id).await.unwrap();
         assert!((1_000..=64_000).contains(&due), "{due}");
         vault.clock.advance(Duration::from_millis(due as u64 - 1));
         assert_eq!(
-            vault.process.flow.work_off().await.unwrap(),
+            vault.process.flow.worker.work_off().await.unwrap(),
             0,
             "not a moment too early"
         );
@@ -162,7 +168,7 @@ async fn the_media_is_late_for_minutes_and_then_there() {
         (90_000..1_800_000).contains(&waited),
         "eight pauses that double to a minute: {waited} ms"
     );
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
     vault.plays(&recorded).await;
 }
 
@@ -171,12 +177,12 @@ async fn the_media_never_comes_and_is_given_up_after_the_time_set_for_it() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.announced().await;
     vault.stand_in.remove_recording(&recorded.sid);
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
     vault.clock.advance(Duration::from_secs(1799));
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
     assert_eq!(vault.dead().await, None);
     vault.clock.advance(Duration::from_secs(100));
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
     let (_, why) = vault.dead().await.unwrap();
     assert!(
         why.contains("no media for the recording yet (404)"),
@@ -196,7 +202,7 @@ async fn a_server_that_keeps_failing_is_given_up_only_after_many_attempts_and_a_
     vault
         .stand_in
         .fail(&recorded.sid, Fault::ServerError { times: 100 });
-    let mut attempts = vault.process.flow.work_off().await.unwrap();
+    let mut attempts = vault.process.flow.worker.work_off().await.unwrap();
     while vault.dead().await.is_none() {
         attempts += vault.later().await;
     }
@@ -237,14 +243,14 @@ async fn the_server_asks_for_patience_and_gets_it() {
         );
         let requests = vault.stand_in.media_requests();
         vault.clock.advance(Duration::from_millis(given as u64 - 1));
-        assert_eq!(vault.process.flow.work_off().await.unwrap(), 0);
+        assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 0);
         assert_eq!(
             vault.stand_in.media_requests(),
             requests,
             "nobody asked before the time"
         );
         vault.clock.advance(Duration::from_millis(1));
-        assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+        assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
         vault.plays(&recorded).await;
         empty(&vault).await;
     }
@@ -266,7 +272,7 @@ async fn a_slow_server_is_waited_for_and_a_silent_one_is_not() {
             every: Duration::from_millis(50),
         },
     );
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
     vault.plays(&recorded).await;
     empty(&vault).await;
     passes(
@@ -313,7 +319,7 @@ async fn a_redirect_to_a_listed_host_is_followed_without_the_credential() {
             url: format!("{}/bucket/x?sig=1", storage.base_url()),
         },
     );
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     vault.plays(&recorded).await;
     assert_eq!(
         (storage.requests(), storage.saw_authorization()),
@@ -335,7 +341,7 @@ async fn the_credential_is_wrong_until_somebody_corrects_it() {
     .by_hand()
     .await;
     let recorded = vault.announced().await;
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     vault.holds_nothing_of(recorded.id).await;
     let (_, why) = vault.dead().await.unwrap();
     assert!(
@@ -348,8 +354,8 @@ async fn the_credential_is_wrong_until_somebody_corrects_it() {
 
     std::fs::write(vault.folder().join("secrets/0"), &vault.auth_token).unwrap();
     let corrected = vault.another_process().await;
-    assert_eq!(corrected.flow.retry(None).await.unwrap(), 1);
-    assert_eq!(corrected.flow.work_off().await.unwrap(), 1);
+    assert_eq!(corrected.flow.dead_work.retry(None).await.unwrap(), 1);
+    assert_eq!(corrected.flow.worker.work_off().await.unwrap(), 1);
     vault.plays(&recorded).await;
 }
 
@@ -370,7 +376,7 @@ async fn a_recording_with_one_channel_is_asked_for_as_such() {
             204
         );
         let before = vault.stand_in.media_requests();
-        vault.process.flow.work_off().await.unwrap();
+        vault.process.flow.worker.work_off().await.unwrap();
         assert_eq!(vault.stand_in.media_requests() - before, requests);
         vault.plays(&recorded).await;
     }

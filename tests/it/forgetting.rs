@@ -39,7 +39,7 @@ async fn app_over(vault: &TestVault, ledger: Ledger) -> App {
 async fn an_old_copy_takes_no_token_and_turns_nothing(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.sealed().await;
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     let (_copy, copied) = vault.ground().copy(vault.folder()).await;
     assert_eq!(vault.shred(recorded.id).await.status, 200);
     let mut app = app_over(&vault, copied).await;
@@ -65,19 +65,25 @@ async fn an_old_copy_takes_no_token_and_turns_nothing(database: Database) {
     let reading = app.flow_to_read().await.unwrap();
     assert!(
         reading
+            .epochs
             .turn(&keys())
             .await
             .unwrap_err()
             .to_string()
             .contains("has forgotten")
     );
-    assert!(reading.refusal() == Some(ClosedFor::Forgetful));
-    assert_eq!(reading.status().await.unwrap().epoch.epoch, 1, "it is read");
+    assert!(reading.health.refusal() == Some(ClosedFor::Forgetful));
+    assert_eq!(
+        reading.monitoring.status().await.unwrap().epoch.epoch,
+        1,
+        "it is read"
+    );
     // The one that remembers goes on.
     assert_eq!(
         vault
             .process
             .flow
+            .epochs
             .turn(&keys())
             .await
             .unwrap()
@@ -90,7 +96,7 @@ async fn an_old_copy_takes_no_token_and_turns_nothing(database: Database) {
 async fn a_copy_that_went_on_by_itself_is_refused_by_what_stands_at_a_number(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.sealed().await;
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     let (copy, copied) = vault.ground().copy(vault.folder()).await;
     assert_eq!(vault.shred(recorded.id).await.status, 200);
     // Twenty entries of its own: by number it is newer than the store.
@@ -146,14 +152,15 @@ async fn a_replica_that_lagged_takes_over_and_nothing_opens_any_more(database: D
     );
     let flow = &vault.process.flow;
     assert!(
-        flow.turn(&keys())
+        flow.epochs
+            .turn(&keys())
             .await
             .unwrap_err()
             .to_string()
             .contains("has forgotten")
     );
-    assert!(flow.vault().snapshot().await.is_err());
-    assert!(flow.sweep(Duration::ZERO).await.is_err());
+    assert!(flow.vault.snapshot().await.is_err());
+    assert!(flow.sweeper.sweep(Duration::ZERO).await.is_err());
     assert!(vault.metrics().await.contains("recvault_ledger_refused 1"));
     assert_eq!(
         vault
@@ -170,12 +177,12 @@ async fn a_replica_is_noticed_without_anybody_writing(database: Database) {
     let recorded = vault.sealed().await;
     vault.ground().keep().await;
     assert_eq!(vault.shred(recorded.id).await.status, 200);
-    vault.process.flow.vault().recall().await.unwrap();
+    vault.process.flow.vault.recall().await.unwrap();
     vault.ground().go_back().await;
     let refused = vault
         .process
         .flow
-        .vault()
+        .vault
         .recall()
         .await
         .unwrap_err()
@@ -193,14 +200,14 @@ async fn a_replica_is_noticed_without_anybody_writing(database: Database) {
 async fn a_file_that_was_replaced_under_a_service_is_noticed_by_the_journal() {
     let vault = Recipe::default().by_hand().await;
     vault.sealed().await;
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     let (_copy, copied) = vault.ground().copy(vault.folder()).await;
     copied.close().await;
     let flow = vault.process.flow.clone();
     flow::mint_token(&vault.process.ledger, &vault.clock, token())
         .await
         .unwrap();
-    flow.vault().recall().await.unwrap();
+    flow.vault.recall().await.unwrap();
     let copies = fs::read_dir(vault.folder())
         .unwrap()
         .map(|entry| entry.unwrap().path());
@@ -218,7 +225,7 @@ async fn a_file_that_was_replaced_under_a_service_is_noticed_by_the_journal() {
     for beside in ["vault.db-wal", "vault.db-shm"] {
         let _ = fs::remove_file(vault.folder().join(beside));
     }
-    let refused = tokio::time::timeout(Duration::from_secs(30), flow.journal())
+    let refused = tokio::time::timeout(Duration::from_secs(30), flow.recovery.journal())
         .await
         .expect("it does not go round for ever");
     assert!(
@@ -227,7 +234,7 @@ async fn a_file_that_was_replaced_under_a_service_is_noticed_by_the_journal() {
             .to_string()
             .contains("replaced or removed")
     );
-    assert_eq!(flow.refusal(), Some(ClosedFor::Displaced));
+    assert_eq!(flow.health.refusal(), Some(ClosedFor::Displaced));
 }
 
 /// The vault's configuration with another database.
@@ -259,7 +266,7 @@ async fn on_another_database(
 async fn a_lost_database_is_no_reason_to_make_a_new_vault(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.sealed().await;
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     let roots = async || {
         let custody = recvault::custody::open(
             Config::read(&vault.made.config).unwrap().custody,
@@ -325,7 +332,7 @@ async fn a_sweep_over_a_ledger_that_is_behind_removes_nothing(database: Database
     let vault = Recipe::on(database).by_hand().await;
     vault.ground().keep().await;
     vault.sealed().await;
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     let before = vault.objects().await;
     vault.ground().go_back().await;
     // A process that has never seen what the store has.
@@ -346,12 +353,21 @@ async fn a_sweep_over_a_ledger_that_is_behind_removes_nothing(database: Database
     let refused = vault
         .process
         .flow
-        .sweep_litter(Duration::ZERO)
+        .litter
+        .sweep(Duration::ZERO)
         .await
         .unwrap_err()
         .to_string();
     assert!(refused.contains("has forgotten"), "{refused}");
-    assert!(vault.process.flow.litter(Duration::ZERO).await.is_err());
+    assert!(
+        vault
+            .process
+            .flow
+            .litter
+            .list(Duration::ZERO)
+            .await
+            .is_err()
+    );
     assert_eq!(vault.objects().await, before);
 }
 

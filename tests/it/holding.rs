@@ -91,6 +91,7 @@ async fn a_held_recording_is_not_shredded(database: Database) {
     let refused = vault
         .process
         .flow
+        .shredding
         .shred_all(&permit, &[free.id, held.id], &reason)
         .await
         .unwrap_err()
@@ -243,7 +244,7 @@ async fn what_is_revoked_under_a_hold_is_closed_and_goes_with_the_last_one(datab
         Vec::<Value>::new()
     );
     // The receipt for the whole says so, too.
-    vault.process.flow.continue_revocations().await.unwrap();
+    vault.process.flow.revocations.continue_all().await.unwrap();
     let path = format!("/v1/revocations/{}", body["id"].as_str().unwrap());
     let body = vault.asks("privacy-officer").get(&path).await.json();
     assert_eq!(
@@ -264,7 +265,7 @@ async fn an_announced_recording_is_kept_for_its_hold_and_arrives_closed(database
     vault.held(held.id, "lawsuit-7").await;
     let body = vault.revoked(json!({ "recording": held.id })).await;
     assert_eq!(body["held"], json!([held.id]));
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     let shown = vault.details(held.id).await;
     assert_eq!(
         (&shown["state"], &shown["revoked_at"]),
@@ -288,9 +289,27 @@ async fn what_a_hold_released_is_found_again(database: Database) {
     assert_eq!(lifted.await.unwrap(), Some(0));
     assert_eq!(vault.state(held.id).await, "sealed");
     let other = vault.another_process().await;
-    assert_eq!(other.flow.continue_revocations().await.unwrap().released, 1);
+    assert_eq!(
+        other
+            .flow
+            .revocations
+            .continue_all()
+            .await
+            .unwrap()
+            .released,
+        1
+    );
     assert_eq!(vault.state(held.id).await, "shredded");
-    assert_eq!(other.flow.continue_revocations().await.unwrap().released, 0);
+    assert_eq!(
+        other
+            .flow
+            .revocations
+            .continue_all()
+            .await
+            .unwrap()
+            .released,
+        0
+    );
 }
 
 /// A hold and a shred at the same moment: one of them is first, and it is never both.
@@ -303,10 +322,15 @@ async fn a_hold_comes_wholly_before_a_shred_or_wholly_after(database: Database) 
         let recorded = vault.sealed().await;
         let placing = vault.place(recorded.id, "lawsuit-7", vault.demand());
         let (placed, shredded) = if round % 2 == 0 {
-            tokio::join!(placing, other.flow.shred(&permit, recorded.id, &reason))
+            tokio::join!(
+                placing,
+                other.flow.shredding.shred(&permit, recorded.id, &reason)
+            )
         } else {
-            let (shredded, placed) =
-                tokio::join!(other.flow.shred(&permit, recorded.id, &reason), placing);
+            let (shredded, placed) = tokio::join!(
+                other.flow.shredding.shred(&permit, recorded.id, &reason),
+                placing
+            );
             (placed, shredded)
         };
         match (placed.status, shredded) {
@@ -324,10 +348,10 @@ async fn a_hold_comes_wholly_before_a_shred_or_wholly_after(database: Database) 
 async fn a_rebuilt_vault_knows_of_holds_and_revocations(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let [held, gone] = [vault.sealed().await, vault.sealed().await];
-    vault.process.flow.vault().snapshot().await.unwrap();
+    vault.process.flow.vault.snapshot().await.unwrap();
     vault.held(held.id, "lawsuit-7").await;
     let body = vault.revoked(json!({ "account": vault.account })).await;
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
 
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
@@ -369,7 +393,7 @@ async fn a_rebuilt_vault_knows_of_holds_and_revocations(database: Database) {
     .await
     .json();
     assert!(lifted["receipt_id"].is_string(), "{lifted}");
-    process.flow.continue_revocations().await.unwrap();
+    process.flow.revocations.continue_all().await.unwrap();
     let whole = officer
         .get(&format!("/v1/revocations/{}", body["id"].as_str().unwrap()))
         .await

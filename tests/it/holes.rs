@@ -25,7 +25,7 @@ fn pieces(vault: &TestVault) -> Vec<PathBuf> {
 /// Writes what changed, and gives the piece that has it.
 async fn journaled(vault: &TestVault) -> PathBuf {
     let before = pieces(vault);
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     let mut new: Vec<PathBuf> = pieces(vault)
         .into_iter()
         .filter(|piece| !before.contains(piece))
@@ -49,6 +49,7 @@ async fn with_a_shred_between(database: Database) -> (TestVault, [Recorded; 2], 
     vault
         .process
         .flow
+        .reclassification
         .move_to(
             &crate::epochs::keys(),
             lives.id,
@@ -57,7 +58,7 @@ async fn with_a_shred_between(database: Database) -> (TestVault, [Recorded; 2], 
         )
         .await
         .unwrap();
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     (vault, [dies, lives], shred)
 }
 
@@ -125,7 +126,7 @@ async fn a_missing_piece_is_named_and_accepted_only_by_name(database: Database) 
     // It is what was lost, and that is said from then on.
     vault.plays_in(&process, &dies).await;
     vault.plays_in(&process, &lives).await;
-    let status = process.flow.status().await.unwrap();
+    let status = process.flow.monitoring.status().await.unwrap();
     assert_eq!(
         status
             .journal
@@ -137,6 +138,7 @@ async fn a_missing_piece_is_named_and_accepted_only_by_name(database: Database) 
     );
     let log = process
         .flow
+        .catalogue
         .audit(&Permit::of_operator(action::Audit), 0, 1000)
         .await
         .unwrap();
@@ -154,7 +156,18 @@ async fn a_missing_piece_is_named_and_accepted_only_by_name(database: Database) 
     let plan = planned(&app, Vec::new()).await;
     assert_eq!(plan.gaps, []);
     let again = restored(&vault, app, &plan).await;
-    assert_eq!(again.flow.status().await.unwrap().journal.gaps.len(), 1);
+    assert_eq!(
+        again
+            .flow
+            .monitoring
+            .status()
+            .await
+            .unwrap()
+            .journal
+            .gaps
+            .len(),
+        1
+    );
 }
 
 async fn app_again(vault: &TestVault, database: Database) -> (App, impl Sized) {
@@ -179,14 +192,7 @@ async fn a_piece_that_does_not_open_is_one_that_is_missing(database: Database) {
 
 async fn a_snapshot_that_is_spoilt_in_its_middle_is_passed_over(database: Database) {
     let (vault, _, _) = with_a_shred_between(database).await;
-    let newest = vault
-        .process
-        .flow
-        .vault()
-        .snapshot()
-        .await
-        .unwrap()
-        .snapshot;
+    let newest = vault.process.flow.vault.snapshot().await.unwrap().snapshot;
     let path = vault.folder().join("objects").join(newest.to_string());
     let mut bytes = fs::read(&path).unwrap();
     // Behind the header and before the final segment, if there is room between them; else anywhere
@@ -209,18 +215,11 @@ async fn a_snapshot_that_does_not_open_leads_to_the_one_before_without_a_hole(da
         vault.sealed().await,
         vault.sealed().await,
     ];
-    vault.process.flow.vault().snapshot().await.unwrap();
+    vault.process.flow.vault.snapshot().await.unwrap();
     vault.shred(first.id).await;
-    let newest = vault
-        .process
-        .flow
-        .vault()
-        .snapshot()
-        .await
-        .unwrap()
-        .snapshot;
+    let newest = vault.process.flow.vault.snapshot().await.unwrap().snapshot;
     vault.shred(second.id).await;
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     fs::write(
         vault.folder().join("objects").join(newest.to_string()),
         b"rotten",
@@ -285,7 +284,10 @@ async fn two_processes_write_one_chain(database: Database) {
     let other = vault.another_process().await;
     for round in 0..8 {
         let recorded = vault.sealed().await;
-        let (one, two) = tokio::join!(vault.process.flow.journal(), other.flow.journal());
+        let (one, two) = tokio::join!(
+            vault.process.flow.recovery.journal(),
+            other.flow.recovery.journal()
+        );
         one.unwrap();
         two.unwrap();
         if round % 2 == 0 {
@@ -310,12 +312,12 @@ async fn snapshots_made_at_once_leave_the_newest_and_lose_none(database: Databas
     let other = vault.another_process().await;
     for round in 0..8 {
         let (one, two) = tokio::join!(
-            vault.process.flow.vault().snapshot(),
-            other.flow.vault().snapshot()
+            vault.process.flow.vault.snapshot(),
+            other.flow.vault.snapshot()
         );
         let one = one.unwrap();
         let two = two.unwrap();
-        let kept = vault.process.flow.vault().snapshots().await.unwrap();
+        let kept = vault.process.flow.vault.snapshots().await.unwrap();
         let verified = kept
             .iter()
             .find(|kept| kept.verified)
@@ -327,7 +329,7 @@ async fn snapshots_made_at_once_leave_the_newest_and_lose_none(database: Databas
         vault
             .process
             .flow
-            .vault()
+            .vault
             .verify_snapshot(verified.snapshot)
             .await
             .unwrap();

@@ -25,7 +25,7 @@ async fn sealed_in(vault: &TestVault, tier: &str) -> Recorded {
         )
         .await;
     assert_eq!(answer.status, 204);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     recorded
 }
 
@@ -34,6 +34,7 @@ async fn state(vault: &TestVault, id: RecordingId) -> String {
     let details = vault
         .process
         .flow
+        .catalogue
         .show(&Permit::of_operator(action::Catalogue), id)
         .await
         .unwrap();
@@ -64,6 +65,7 @@ async fn until_age(vault: &TestVault, id: RecordingId, age: Duration) -> Duratio
     let details = vault
         .process
         .flow
+        .catalogue
         .show(&Permit::of_operator(action::Catalogue), id)
         .await
         .unwrap();
@@ -82,9 +84,9 @@ async fn what_is_kept_long_enough_is_shredded_to_the_millisecond(database: Datab
     vault
         .clock
         .advance(until_age(&vault, sensitive.id, 180 * DAY).await - Duration::from_millis(1));
-    assert_eq!(flow.sweep_retention(false).await.unwrap().shredded, 0);
+    assert_eq!(flow.retention.sweep(false).await.unwrap().shredded, 0);
     vault.clock.advance(Duration::from_millis(1));
-    let dry = flow.sweep_retention(true).await.unwrap();
+    let dry = flow.retention.sweep(true).await.unwrap();
     assert_eq!(
         (dry.shredded, dry.groups.len(), dry.groups[0].tier.as_str()),
         (1, 1, "sensitive")
@@ -97,7 +99,11 @@ async fn what_is_kept_long_enough_is_shredded_to_the_millisecond(database: Datab
     );
     // As the hourly sweep does it.
     assert_eq!(
-        flow.sweep(Duration::from_secs(3600)).await.unwrap().retired,
+        flow.sweeper
+            .sweep(Duration::from_secs(3600))
+            .await
+            .unwrap()
+            .retired,
         1
     );
     assert_eq!(
@@ -108,7 +114,7 @@ async fn what_is_kept_long_enough_is_shredded_to_the_millisecond(database: Datab
         ("shredded".into(), "sealed".into())
     );
     assert_eq!(
-        flow.sweep_retention(false).await.unwrap().shredded,
+        flow.retention.sweep(false).await.unwrap().shredded,
         0,
         "once is enough"
     );
@@ -123,7 +129,7 @@ async fn what_is_kept_long_enough_is_shredded_to_the_millisecond(database: Datab
     );
     assert_eq!(fenced["recording"], json!(sensitive.id));
     // Its bytes go, too, and the receipt says so.
-    flow.work_off().await.unwrap();
+    flow.worker.work_off().await.unwrap();
     assert_eq!(vault.artefacts(sensitive.id).await, []);
     assert_eq!(vault.artefacts(standard.id).await.len(), 1);
 }
@@ -138,7 +144,8 @@ async fn what_was_never_fetched_goes_as_well(database: Database) {
         vault
             .process
             .flow
-            .sweep_retention(false)
+            .retention
+            .sweep(false)
             .await
             .unwrap()
             .shredded,
@@ -147,7 +154,7 @@ async fn what_was_never_fetched_goes_as_well(database: Database) {
     for id in [announced.id, absent.id] {
         assert_eq!(state(&vault, id).await, "shredded");
     }
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(
         vault.objects().await,
         [],
@@ -162,7 +169,7 @@ async fn a_hold_keeps_what_is_due_until_it_is_lifted(database: Database) {
     hold(&vault, held.id, "lawsuit-7").await;
     let flow = &vault.process.flow;
     vault.clock.advance(366 * DAY);
-    let swept = flow.sweep_retention(false).await.unwrap();
+    let swept = flow.retention.sweep(false).await.unwrap();
     assert_eq!(swept.shredded, 1);
     let [conflict] = swept.conflicts.try_into().unwrap();
     assert_eq!(
@@ -174,7 +181,8 @@ async fn a_hold_keeps_what_is_due_until_it_is_lifted(database: Database) {
         ("sealed".into(), "shredded".into())
     );
     let report = flow
-        .retention(&Permit::of_operator(action::Catalogue))
+        .retention
+        .report(&Permit::of_operator(action::Catalogue))
         .await
         .unwrap();
     assert_eq!(
@@ -186,7 +194,7 @@ async fn a_hold_keeps_what_is_due_until_it_is_lifted(database: Database) {
         (1, 1, 1)
     );
     lift(&vault, held.id).await;
-    let swept = flow.sweep_retention(false).await.unwrap();
+    let swept = flow.retention.sweep(false).await.unwrap();
     assert_eq!((swept.shredded, swept.conflicts.len()), (1, 0));
     assert_eq!(state(&vault, held.id).await, "shredded");
 }
@@ -211,16 +219,16 @@ async fn a_later_version_keeps_shorter_at_once_and_never_longer(database: Databa
     vault
         .clock
         .advance(until_age(&vault, recorded.id, 100 * DAY).await);
-    assert_eq!(longer.flow.sweep_retention(true).await.unwrap().shredded, 0);
+    assert_eq!(longer.flow.retention.sweep(true).await.unwrap().shredded, 0);
     later(100);
     let shorter = vault.another_process().await;
-    let due = shorter.flow.sweep_retention(true).await.unwrap();
+    let due = shorter.flow.retention.sweep(true).await.unwrap();
     assert_eq!(
         (due.shredded, due.groups[0].clause.as_str()),
         (1, "`retention` of the tier, version 100")
     );
     vault.clock.advance(265 * DAY);
-    let due = longer.flow.sweep_retention(true).await.unwrap();
+    let due = longer.flow.retention.sweep(true).await.unwrap();
     assert_eq!(
         (due.shredded, due.groups[0].clause.as_str()),
         (1, "`retention` of the tier, version 1")
@@ -306,7 +314,8 @@ async fn a_whole_leaf_page_goes_with_one_write(database: Database) {
         vault
             .process
             .flow
-            .sweep_retention(false)
+            .retention
+            .sweep(false)
             .await
             .unwrap()
             .shredded,
@@ -339,7 +348,8 @@ async fn what_no_version_limits_is_kept() {
         vault
             .process
             .flow
-            .sweep_retention(false)
+            .retention
+            .sweep(false)
             .await
             .unwrap()
             .shredded,
@@ -348,7 +358,8 @@ async fn what_no_version_limits_is_kept() {
     let report = vault
         .process
         .flow
-        .retention(&Permit::of_operator(action::Catalogue))
+        .retention
+        .report(&Permit::of_operator(action::Catalogue))
         .await
         .unwrap();
     assert_eq!(
@@ -375,12 +386,12 @@ async fn a_policy_that_is_not_in_force_yet_shreds_nothing() {
     let process = vault.another_process().await;
     vault.clock.advance(10 * DAY - Duration::from_millis(1));
     assert_eq!(
-        process.flow.sweep_retention(true).await.unwrap().shredded,
+        process.flow.retention.sweep(true).await.unwrap().shredded,
         0
     );
     vault.clock.advance(Duration::from_millis(1));
     assert_eq!(
-        process.flow.sweep_retention(false).await.unwrap().shredded,
+        process.flow.retention.sweep(false).await.unwrap().shredded,
         1
     );
     assert_eq!(state(&vault, recorded.id).await, "shredded");

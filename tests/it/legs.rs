@@ -35,15 +35,15 @@ async fn join(vault: &TestVault, id: RecordingId, leg: Leg) -> Result<(), vault:
     let side = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"one side"))]);
     let stored = process
         .flow
-        .vault()
+        .vault
         .store_media(&recording, leg, "audio/wav", side)
         .await
         .unwrap();
-    let joined = process.flow.vault().unit("test.join", async |mut unit| {
+    let joined = process.flow.vault.unit("test.join", async |mut unit| {
         let options = DepositOptions::default();
         process
             .flow
-            .vault()
+            .vault
             .enter(&mut unit, &recording, &stored, &options)
             .await
             .map(drop)
@@ -103,7 +103,7 @@ async fn a_shred_destroys_the_key_of_every_leg(database: Database) {
 
     // The bytes of both sides go.
     assert_eq!(vault.objects().await.len(), 4);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(vault.objects().await.len(), 2);
     let joined = join(&vault, dies.id, Leg::Callee).await;
     assert!(joined.is_err(), "a dead recording gets no further leg");
@@ -114,12 +114,12 @@ async fn every_leg_is_journaled_restored_and_forgotten(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     // In the snapshot, and shredded after it.
     let [lives, dies] = [with_two_legs(&vault).await, with_two_legs(&vault).await];
-    vault.process.flow.vault().snapshot().await.unwrap();
+    vault.process.flow.vault.snapshot().await.unwrap();
     let doomed = named(&vault.process, dies.id).await;
     vault.shred(dies.id).await;
     // In the journal only.
     let late = with_two_legs(&vault).await;
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
 
     let (_, process, _ground) = rebuilt(&vault, database).await;
     for living in [&lives, &late] {
@@ -138,7 +138,8 @@ async fn every_leg_goes_to_another_tier(database: Database) {
     let before = named(&vault.process, moved.id).await;
     let to = "sensitive".parse().unwrap();
     let flow = &vault.process.flow;
-    flow.move_to(&keys_permit(), moved.id, &to, false)
+    flow.reclassification
+        .move_to(&keys_permit(), moved.id, &to, false)
         .await
         .unwrap();
 
@@ -150,9 +151,15 @@ async fn every_leg_goes_to_another_tier(database: Database) {
 async fn every_leg_is_read_back_and_drilled(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let [lives, dies] = [with_two_legs(&vault).await, with_two_legs(&vault).await];
-    vault.process.flow.vault().snapshot().await.unwrap();
+    vault.process.flow.vault.snapshot().await.unwrap();
     vault.shred(dies.id).await;
-    vault.process.flow.turn(&keys_permit()).await.unwrap();
+    vault
+        .process
+        .flow
+        .epochs
+        .turn(&keys_permit())
+        .await
+        .unwrap();
     let held = crate::drilling::held(&vault, recvault::drill::Old::default()).await;
     let recovery = &held.drill.recovery;
     assert_eq!((recovery.living, recovery.sample_authentic), (2, 2));
@@ -164,7 +171,7 @@ async fn every_leg_is_read_back_and_drilled(database: Database) {
         .await
         .unwrap()
         .unwrap();
-    let reads = async || vault.process.flow.vault().read_back(&recording).await;
+    let reads = async || vault.process.flow.vault.read_back(&recording).await;
     reads().await.unwrap();
     let legs = vault.artefacts(lives.id).await;
     let side = legs
@@ -195,7 +202,7 @@ async fn a_recording_says_that_it_is_of_a_call(database: Database) {
     );
 
     // The kind travels, and a row of a kind that nobody knows is no recording.
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     let (_, process, _ground) = rebuilt(&vault, database).await;
     vault.plays_in(&process, &recorded).await;
     vault

@@ -58,7 +58,7 @@ async fn sealed_in(vault: &TestVault, tier: &str) -> Recorded {
         )
         .await;
     assert_eq!(answer.status, 204);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     recorded
 }
 
@@ -120,7 +120,7 @@ async fn everybody_asks_for_everything_and_gets_what_the_policy_says(database: D
                         );
                         assert_eq!(
                             grant["policy_digest"].as_str(),
-                            Some(vault.process.flow.rulebook().current().digest())
+                            Some(vault.process.flow.rulebook.current().digest())
                         );
                     } else {
                         assert_eq!(answer.reasons(), expected, "{case}");
@@ -182,7 +182,7 @@ async fn a_stranger_cannot_tell_what_is_there(database: Database) {
     // What is the stranger's own is not hidden.
     let own = vault.record_for(&vault.other_account, theirs.wav);
     assert_eq!(vault.tell(&own, "completed").await.status, 204);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(
         ask(&vault, "stranger", own.id, "quality-review", None)
             .await
@@ -223,6 +223,7 @@ async fn a_grant_ends_and_with_it_the_sound(database: Database) {
         vault
             .process
             .flow
+            .sweeper
             .sweep(Duration::from_secs(3600))
             .await
             .unwrap()
@@ -464,7 +465,7 @@ async fn a_later_policy_narrows_at_once_and_never_widens() {
             .status,
         204
     );
-    process.flow.work_off().await.unwrap();
+    process.flow.worker.work_off().await.unwrap();
     assert_eq!(
         agent
             .post(&format!("/v1/recordings/{}/grants", new.id), body)

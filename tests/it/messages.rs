@@ -119,7 +119,7 @@ async fn a_person_withdraws_by_message_and_what_rested_on_it_is_gone(database: D
     let recorded = vault.record();
     vault.took_part(&recorded, "caller", ANNA).await;
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     let path = vault.audio(recorded.id).await;
     let replied = vault.writes(ANNA, " Stop recording! ", None).await;
     assert_eq!(
@@ -172,7 +172,7 @@ async fn who_is_known_by_no_recording_is_told_so(database: Database) {
     vault.took_part(&recorded, "caller", "+525512345678").await;
     vault.agrees("+525512345678").await;
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     let replied = vault
         .writes("whatsapp:+5215512345678", "stop recording", None)
         .await

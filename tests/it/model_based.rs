@@ -125,7 +125,7 @@ impl Life {
             ..Recipe::on(database)
         };
         let vault = recipe.by_hand().await;
-        vault.process.flow.vault().journal().await.unwrap();
+        vault.process.flow.vault.journal().await.unwrap();
         let attacker = Attacker::of(vault.made.vault);
         let rng = StdRng::seed_from_u64(seed);
         Self {
@@ -158,11 +158,11 @@ impl Life {
             Step::ShredAgain => self.shred(false).await,
             Step::Move => self.relocate().await,
             Step::Turn => {
-                let turned = self.vault.process.flow.turn(&keys()).await.unwrap();
+                let turned = self.vault.process.flow.epochs.turn(&keys()).await.unwrap();
                 assert!(turned.is_some(), "nobody else turns");
                 self.is_stored().await;
                 // The receipts that it signed are not in the snapshot that it made.
-                self.vault.process.flow.vault().journal().await.unwrap();
+                self.vault.process.flow.vault.journal().await.unwrap();
                 self.look().await;
             }
             Step::TurnBreaksOff => {
@@ -174,7 +174,13 @@ impl Life {
                 };
                 let is_written = op == Op::Get || matches!(plan, Plan::Lose);
                 self.store.plan(op, [plan]);
-                self.vault.process.flow.turn(&keys()).await.unwrap_err();
+                self.vault
+                    .process
+                    .flow
+                    .epochs
+                    .turn(&keys())
+                    .await
+                    .unwrap_err();
                 assert!(self.store.is_through());
                 // It broke off at its snapshot, which may be in the store all the same.
                 if is_written {
@@ -182,11 +188,11 @@ impl Life {
                 }
             }
             Step::Snapshot => {
-                self.vault.process.flow.vault().snapshot().await.unwrap();
+                self.vault.process.flow.vault.snapshot().await.unwrap();
                 self.everything_is_stored().await;
             }
             Step::Journal => {
-                self.vault.process.flow.vault().journal().await.unwrap();
+                self.vault.process.flow.vault.journal().await.unwrap();
             }
             Step::RemoveBytes => {
                 self.vault.later().await;
@@ -251,6 +257,7 @@ impl Life {
             .vault
             .process
             .flow
+            .reclassification
             .move_to(&keys(), id, &to, false)
             .await
             .unwrap();
@@ -264,7 +271,8 @@ impl Life {
             .vault
             .process
             .flow
-            .journal_status()
+            .recovery
+            .status()
             .await
             .unwrap()
             .waiting
@@ -395,6 +403,7 @@ impl Life {
         self.vault
             .process
             .flow
+            .epochs
             .turn(&keys())
             .await
             .unwrap()

@@ -183,6 +183,7 @@ impl<'a> Lot<'a> {
             .vault
             .process
             .flow
+            .reconciliation
             .reconcile(&Reconciling::default())
             .await
             .unwrap();
@@ -194,7 +195,7 @@ impl<'a> Lot<'a> {
     }
 
     async fn work(&self) {
-        self.vault.process.flow.work_off().await.unwrap();
+        self.vault.process.flow.worker.work_off().await.unwrap();
     }
 
     async fn play(&mut self, steps: &[Step]) {

@@ -56,7 +56,7 @@ impl TestVault {
     /// Twilio tells that it is complete, and what is due is done.
     pub(crate) async fn told(&self, recorded: &Recorded) {
         assert_eq!(self.tell(recorded, "completed").await.status, 204);
-        self.process.flow.work_off().await.unwrap();
+        self.process.flow.worker.work_off().await.unwrap();
     }
 
     /// The parties of the recording's call, without numbers, as anybody with the right to consent
@@ -323,7 +323,7 @@ async fn who_has_revoked_is_recognised_in_a_call_that_arrives_late(database: Dat
     let theirs = vault.spoke(ANNA, "client:agent");
     let other = vault.spoke("+49 30 23125-012", "client:agent");
     vault.told(&theirs).await;
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     assert_eq!(
         (
             vault.state(theirs.id).await.as_str(),
@@ -448,7 +448,7 @@ async fn a_callback_tells_who_called(database: Database) {
         Some(2),
         "before it is fetched"
     );
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     let shown = [
         party("callee", None, Some("client:agent"), None),
         party("caller", Some(1), Some(ANNA_E164), None),

@@ -40,7 +40,7 @@ async fn restricted(vault: &TestVault) -> Recorded {
     let path = "/twilio/recordings?tier=restricted";
     let told = vault.post_callback(&vault.account, path, &params).await;
     assert_eq!(told.status, 204);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     recorded
 }
 
@@ -248,10 +248,10 @@ async fn who_came_after_the_snapshot_is_the_same_person_in_a_rebuilt_vault(datab
     let recorded = restricted(&vault).await;
     let desk = minted(&vault, "anna", "privacy-officer").await;
     let asked = asks(&bearer(&vault, &desk), "approvals", recorded.id, PURPOSE).await;
-    vault.process.flow.vault().snapshot().await.unwrap();
+    vault.process.flow.vault.snapshot().await.unwrap();
     let phone = minted(&vault, "anna", "privacy-officer").await;
     let other = minted(&vault, "berta", "privacy-officer").await;
-    assert!(vault.process.flow.journal().await.unwrap() > 0);
+    assert!(vault.process.flow.recovery.journal().await.unwrap() > 0);
     let (_, process, _ground) = crate::restoring::rebuilt(&vault, database).await;
     let of = |token: &Minted| process.api.clone().bearing(token.token.expose());
     approves(&of(&phone), &asked.json())

@@ -71,7 +71,7 @@ async fn listed(anybody: &Caller) -> Vec<Value> {
 
 async fn anybody_checks_that_the_first_version_was_published(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    let digest = vault.process.flow.rulebook().current().digest().to_owned();
+    let digest = vault.process.flow.rulebook.current().digest().to_owned();
     let [first] = listed(vault.anybody()).await.try_into().unwrap();
     assert_eq!(
         (&first["version"], &first["digest"], &first["current"]),
@@ -251,7 +251,7 @@ async fn a_program_reads_the_policy_as_data() {
         let data = answer.json();
         assert_eq!(
             data["digest"],
-            json!(vault.process.flow.rulebook().current().digest())
+            json!(vault.process.flow.rulebook.current().digest())
         );
         assert_eq!(
             data["purposes"][2]["basis"]["dpv"],

@@ -37,6 +37,7 @@ impl TestVault {
         };
         self.process
             .flow
+            .reconciliation
             .reconcile(&wanted)
             .await
             .unwrap()
@@ -52,8 +53,8 @@ impl TestVault {
 
     /// Does all work that is due, and says how many recordings there are of each state.
     async fn works_off(&self) -> Vec<(String, i64)> {
-        self.process.flow.work_off().await.unwrap();
-        let status = self.process.flow.status().await.unwrap();
+        self.process.flow.worker.work_off().await.unwrap();
+        let status = self.process.flow.monitoring.status().await.unwrap();
         status
             .recordings
             .into_iter()
@@ -89,7 +90,8 @@ impl TestVault {
         let config = Config::read(&self.made.config).unwrap();
         self.process
             .flow
-            .put_accounts(config.twilio.resolve(&config.base).unwrap())
+            .accounts
+            .put(config.twilio.resolve(&config.base).unwrap())
             .await
             .unwrap();
     }
@@ -210,7 +212,7 @@ async fn a_callback_that_came_and_one_that_was_lost(database: Database) {
     vault.plays(&told).await;
     // The callback comes after all, and changes nothing.
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 0);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 0);
 }
 
 async fn what_is_shredded_or_should_be_gone_is_asked_to_be_deleted(database: Database) {
@@ -218,7 +220,7 @@ async fn what_is_shredded_or_should_be_gone_is_asked_to_be_deleted(database: Dat
     let shredded = vault.sealed().await;
     let sealed = vault.sealed().await;
     assert_eq!(vault.shred(shredded.id).await.status, 200);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     // Whatever became of it at Twilio: it is there (again), and no work waits.
     vault
         .stand_in
@@ -289,7 +291,7 @@ async fn what_nobody_can_have_is_told_and_not_changed(database: Database) {
         assert_eq!(vault.state(ghost.id).await, "announced");
     }
     assert!(!vault.has_row(lately.id).await);
-    let status = vault.process.flow.status().await.unwrap();
+    let status = vault.process.flow.monitoring.status().await.unwrap();
     assert_eq!(
         status
             .accounts
@@ -383,7 +385,7 @@ async fn a_fetch_that_was_given_up_is_taken_up_again() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.announced().await;
     vault.stand_in.fail(&recorded.sid, Fault::XmlErrorBody);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert!(vault.dead().await.is_some());
     assert_eq!(
         vault.finds().await,

@@ -64,17 +64,18 @@ async fn snapshot_and_journal_rebuild_everything(database: Database) {
         vault.sealed().await,
     ];
     vault.shred(dead.id).await;
-    vault.process.flow.vault().snapshot().await.unwrap();
+    vault.process.flow.vault.snapshot().await.unwrap();
     vault.shred(dies.id).await;
     vault
         .process
         .flow
+        .reclassification
         .move_to(&keys(), moves.id, &"sensitive".parse().unwrap(), false)
         .await
         .unwrap();
     // In the journal only: one that lives, one that is shredded.
     let [late, late_dead] = [vault.sealed().await, vault.sealed().await];
-    assert!(vault.process.flow.journal().await.unwrap() > 0);
+    assert!(vault.process.flow.recovery.journal().await.unwrap() > 0);
     vault.shred(late_dead.id).await;
     let before = vault.entries().await;
 
@@ -107,6 +108,7 @@ async fn snapshot_and_journal_rebuild_everything(database: Database) {
         // The log is whole up to the shred, and numbers that were given once are not given again.
         let log = process
             .flow
+            .catalogue
             .audit(
                 &recvault::policy::Permit::of_operator(recvault::policy::action::Audit),
                 0,
@@ -132,7 +134,14 @@ async fn snapshot_and_journal_rebuild_everything(database: Database) {
         // The rebuilt vault turns, and goes on; only the last of the two, for they share custody.
         if other == Database::Sqlite {
             assert_eq!(
-                process.flow.turn(&keys()).await.unwrap().unwrap().covered,
+                process
+                    .flow
+                    .epochs
+                    .turn(&keys())
+                    .await
+                    .unwrap()
+                    .unwrap()
+                    .covered,
                 3
             );
             vault.plays_in(&process, &lives).await;
@@ -143,8 +152,8 @@ async fn snapshot_and_journal_rebuild_everything(database: Database) {
 async fn a_ledger_from_before_a_shred_is_not_served(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.sealed().await;
-    vault.process.flow.journal().await.unwrap();
-    vault.process.flow.vault().check_memory().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
+    vault.process.flow.vault.check_memory().await.unwrap();
     let (_copy, copied) = vault.ground().copy(vault.folder()).await;
     vault.shred(recorded.id).await;
     let mut app = App::open(
@@ -158,7 +167,14 @@ async fn a_ledger_from_before_a_shred_is_not_served(database: Database) {
     assert!(refused.contains("has forgotten"), "{refused}");
 
     // After a turn the same copy does not even unlock.
-    vault.process.flow.turn(&keys()).await.unwrap().unwrap();
+    vault
+        .process
+        .flow
+        .epochs
+        .turn(&keys())
+        .await
+        .unwrap()
+        .unwrap();
     let refused = app
         .unlock()
         .await
@@ -171,17 +187,17 @@ async fn a_ledger_from_before_a_shred_is_not_served(database: Database) {
 async fn a_snapshot_older_than_the_root_is_refused(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     vault.sealed().await;
-    let old = vault
-        .process
-        .flow
-        .vault()
-        .snapshot()
-        .await
-        .unwrap()
-        .snapshot;
+    let old = vault.process.flow.vault.snapshot().await.unwrap().snapshot;
     let kept = vault.folder().join("objects").join(old.to_string());
     let copy = fs::read(&kept).unwrap();
-    vault.process.flow.turn(&keys()).await.unwrap().unwrap();
+    vault
+        .process
+        .flow
+        .epochs
+        .turn(&keys())
+        .await
+        .unwrap()
+        .unwrap();
     assert!(!kept.exists(), "the turn removed it");
     fs::write(&kept, copy).unwrap();
     let (app, _ground) = on_an_empty_database(&vault, database).await;
@@ -260,14 +276,14 @@ impl Kept {
 async fn a_ledger_lost_after_a_turn_that_was_refused_brings_nothing_back(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let [lives, dies] = [vault.sealed().await, vault.sealed().await];
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     let key = vault.key_entry(dies.id).await.unwrap().fingerprint;
     // A store whose snapshots cannot be listed is found out before a root is made.
     let [snapshots, away] =
         ["snapshots", "away"].map(|name| vault.folder().join("objects").join(name));
     fs::rename(&snapshots, &away).unwrap();
     fs::write(&snapshots, "in the way").unwrap();
-    vault.process.flow.turn(&keys()).await.unwrap_err();
+    vault.process.flow.epochs.turn(&keys()).await.unwrap_err();
     fs::remove_file(&snapshots).unwrap();
     fs::rename(&away, &snapshots).unwrap();
     let mut kept = Kept::default();
@@ -298,7 +314,7 @@ async fn a_ledger_lost_after_a_turn_that_was_refused_brings_nothing_back(databas
         kept.reach(&vault, custody.as_ref()).await.contains(&key),
         "until the turn an old copy gives it"
     );
-    let turned = process.flow.turn(&keys()).await.unwrap().unwrap();
+    let turned = process.flow.epochs.turn(&keys()).await.unwrap().unwrap();
     assert_eq!(
         (turned.epoch, turned.covered),
         (2, 1),
@@ -316,7 +332,7 @@ async fn a_ledger_lost_after_a_turn_that_was_refused_brings_nothing_back(databas
 async fn what_only_the_lost_ledger_held_is_out_of_reach_after_the_next_turn(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     vault.sealed().await;
-    vault.process.flow.vault().snapshot().await.unwrap();
+    vault.process.flow.vault.snapshot().await.unwrap();
     // Sealed and shredded after the snapshot: the rebuilt ledger never knew of its page's older
     // versions.
     let dies = vault.sealed().await;
@@ -334,7 +350,14 @@ async fn what_only_the_lost_ledger_held_is_out_of_reach_after_the_next_turn(data
     kept.copy(&process.ledger).await;
     assert!(kept.reach(&vault, custody.as_ref()).await.contains(&key));
     assert_eq!(
-        process.flow.turn(&keys()).await.unwrap().unwrap().covered,
+        process
+            .flow
+            .epochs
+            .turn(&keys())
+            .await
+            .unwrap()
+            .unwrap()
+            .covered,
         1
     );
     kept.copy(&process.ledger).await;
@@ -344,7 +367,7 @@ async fn what_only_the_lost_ledger_held_is_out_of_reach_after_the_next_turn(data
 async fn a_rebuilt_vault_settles_before_it_lets_anything_in(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     vault.sealed().await;
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     let (app, _ground) = on_an_empty_database(&vault, database).await;
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
     vault::restore(app.parts(), &plan, vault::Claim::TakeOver)

@@ -33,13 +33,14 @@ async fn stocked(vault: &TestVault) -> Vec<Recorded> {
         all.push(recorded);
     }
     assert_eq!(
-        vault.process.flow.work_off().await.unwrap(),
+        vault.process.flow.worker.work_off().await.unwrap(),
         usize::from(COUNT)
     );
     for recorded in all.iter().skip(2).step_by(7) {
         vault
             .process
             .flow
+            .reclassification
             .move_to(
                 &epochs::keys(),
                 recorded.id,
@@ -114,6 +115,7 @@ async fn what_is_left(vault: &TestVault, shredded: &Shredded) -> String {
     let page = vault
         .process
         .flow
+        .catalogue
         .audit(
             &Permit::of_operator(action::Audit),
             claims.audit_seq() - 1,
@@ -183,6 +185,7 @@ async fn many_shreds_leave_what_single_ones_do(database: Database) {
             vault
                 .process
                 .flow
+                .shredding
                 .shred(&permit, id, &reason)
                 .await
                 .unwrap(),
@@ -196,6 +199,7 @@ async fn many_shreds_leave_what_single_ones_do(database: Database) {
     let shredded = vault
         .process
         .flow
+        .shredding
         .shred_all(&permit, &named, &reason)
         .await
         .unwrap();
@@ -232,7 +236,7 @@ async fn many_shreds_leave_what_single_ones_do(database: Database) {
         Some(gone.len().try_into().unwrap())
     );
     assert_eq!(
-        vault.process.flow.journal_status().await.unwrap().waiting,
+        vault.process.flow.recovery.status().await.unwrap().waiting,
         0,
         "a shred that is told is in the journal"
     );
@@ -240,6 +244,7 @@ async fn many_shreds_leave_what_single_ones_do(database: Database) {
     let again = vault
         .process
         .flow
+        .shredding
         .shred_all(&permit, &gone, &reason)
         .await
         .unwrap();
@@ -252,6 +257,7 @@ async fn many_shreds_leave_what_single_ones_do(database: Database) {
     let turned = vault
         .process
         .flow
+        .epochs
         .turn(&epochs::keys())
         .await
         .unwrap()
@@ -270,6 +276,7 @@ async fn nothing_is_shredded_if_one_is_not_there(database: Database) {
     let refused = vault
         .process
         .flow
+        .shredding
         .shred_all(&permit, &ids, &"operator".parse().unwrap())
         .await;
     assert_eq!(refused.unwrap_err().to_string(), "not found");
@@ -277,6 +284,7 @@ async fn nothing_is_shredded_if_one_is_not_there(database: Database) {
         vault
             .process
             .flow
+            .shredding
             .shred_all(&permit, &[], &"operator".parse().unwrap())
             .await
             .unwrap()
@@ -301,7 +309,7 @@ async fn two_who_let_go_at_once_give_the_same_receipts(database: Database) {
         (&vault.process.flow, &all[..250]),
         (&other.flow, &backwards[..]),
     ]
-    .map(|(flow, ids)| flow.shred_all(&permit, ids, &reason));
+    .map(|(flow, ids)| flow.shredding.shred_all(&permit, ids, &reason));
     let (first, second) = tokio::join!(first, second);
     let first: BTreeMap<_, _> = first
         .unwrap()

@@ -129,7 +129,7 @@ async fn the_folder_of_the_store_is_gone_and_the_service_is_not_ready() {
         .await
         .problem(503, "unavailable");
     let waiting = vault.announced().await;
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
     assert_eq!(vault.state(waiting.id).await, "announced");
     fs::remove_dir_all(&here).unwrap();
     fs::rename(&away, &here).unwrap();
@@ -307,11 +307,7 @@ async fn the_service_is_not_ready_while_one_of_its_tasks_is_dead() {
         Some(1.0),
         "{metrics}"
     );
-    vault
-        .process
-        .flow
-        .liveness()
-        .lost(recvault::flow::Task::Work);
+    vault.process.flow.liveness.lost(recvault::flow::Task::Work);
     let problem = vault
         .anybody()
         .get("/readyz")
@@ -324,7 +320,7 @@ async fn the_service_is_not_ready_while_one_of_its_tasks_is_dead() {
     vault
         .process
         .flow
-        .liveness()
+        .liveness
         .begun(recvault::flow::Task::Work);
     assert_eq!(vault.anybody().get("/readyz").await.status, 200);
 }

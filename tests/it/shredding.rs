@@ -110,7 +110,14 @@ async fn a_recording_is_shredded_and_a_receipt_proves_it(database: Database) {
 
     // Step two: older copies of the key store are useless; the bytes are still there.
     vault.clock.advance(Duration::from_secs(3600));
-    let turned = vault.process.flow.turn(&keys()).await.unwrap().unwrap();
+    let turned = vault
+        .process
+        .flow
+        .epochs
+        .turn(&keys())
+        .await
+        .unwrap()
+        .unwrap();
     let covered = receipt(&vault, &id).await;
     assert_eq!(
         (covered.state(), covered.older_backups()),
@@ -131,7 +138,7 @@ async fn a_recording_is_shredded_and_a_receipt_proves_it(database: Database) {
 
     // Then the bytes, here and at the source.
     vault.clock.advance(Duration::from_secs(5));
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 2);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 2);
     assert_eq!(
         (vault.objects().await, vault.artefacts(recorded.id).await),
         (vec![], vec![])
@@ -199,7 +206,7 @@ async fn shredding_again_and_at_the_same_time_is_shredding_once(database: Databa
         );
     }
     assert_eq!(vault.count("shred.fenced").await, 1);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     vault.clock.advance(Duration::from_secs(60));
     let later = vault.shred(recorded.id).await.json();
     assert_eq!(
@@ -219,14 +226,14 @@ async fn shredding_again_and_at_the_same_time_is_shredding_once(database: Databa
     // Both processes are asked to turn, one after the other: the receipt says the first turn's,
     // whatever comes later.
     for process in [&other, &vault.process] {
-        process.flow.turn(&keys()).await.unwrap().unwrap();
+        process.flow.epochs.turn(&keys()).await.unwrap().unwrap();
         let closed = receipt(&vault, later["receipt_id"].as_str().unwrap()).await;
         assert_eq!(
             (closed.state(), closed.epoch(), closed.copies()),
             (ReceiptState::Closed, Some(2), kept.copies())
         );
     }
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 0);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 0);
     assert_eq!(vault.count("shred.bytes-removed").await, 1);
 }
 
@@ -281,7 +288,7 @@ async fn a_recording_is_shredded_while_it_is_fetched(database: Database) {
         host.open();
         answer
     };
-    let (worked, answer) = tokio::join!(vault.process.flow.work_off(), shredding);
+    let (worked, answer) = tokio::join!(vault.process.flow.worker.work_off(), shredding);
     assert_eq!(
         worked.unwrap(),
         3,
@@ -397,14 +404,21 @@ async fn the_store_is_down_and_the_bytes_are_removed_when_it_is_back() {
     .await;
     let recorded = vault.sealed().await;
     let id = receipt_id(&vault.shred(recorded.id).await);
-    vault.process.flow.turn(&keys()).await.unwrap().unwrap();
+    vault
+        .process
+        .flow
+        .epochs
+        .turn(&keys())
+        .await
+        .unwrap()
+        .unwrap();
     store.plan(Op::Delete, [Plan::Fail; 30]);
     for _ in 0..30 {
         assert!(
             vault.later().await > 0,
             "it is tried again and again, however often it failed"
         );
-        let status = vault.process.flow.status().await.unwrap();
+        let status = vault.process.flow.monitoring.status().await.unwrap();
         let waiting: Vec<_> = status
             .work
             .iter()
@@ -435,12 +449,19 @@ async fn the_object_is_gone_already_and_the_receipt_closes() {
     let [artefact] = vault.artefacts(recorded.id).await.try_into().unwrap();
     vault.process.store.delete(artefact.object).await.unwrap();
     let id = receipt_id(&vault.shred(recorded.id).await);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(
         receipt(&vault, &id).await.state(),
         ReceiptState::Fenced,
         "an older copy of the key store has its key"
     );
-    vault.process.flow.turn(&keys()).await.unwrap().unwrap();
+    vault
+        .process
+        .flow
+        .epochs
+        .turn(&keys())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(receipt(&vault, &id).await.state(), ReceiptState::Closed);
 }

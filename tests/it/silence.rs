@@ -121,7 +121,17 @@ async fn a_listener_in_real_time_hears_a_second_at_most_after_the_shred_was_answ
     );
     assert_eq!(vault.shred(recorded.id).await.status, 200);
     falls_silent(&mut stream).await;
-    assert_eq!(vault.process.flow.status().await.unwrap().streams, 0);
+    assert_eq!(
+        vault
+            .process
+            .flow
+            .monitoring
+            .status()
+            .await
+            .unwrap()
+            .streams,
+        0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,7 +45,7 @@ async fn a_write_fails_and_is_done_again() {
         store.plan(op, plans.iter().copied());
         let before = vault.objects().await.len();
         assert_eq!(
-            vault.process.flow.work_off().await.unwrap(),
+            vault.process.flow.worker.work_off().await.unwrap(),
             1,
             "{op:?} {plans:?}"
         );
@@ -78,6 +78,7 @@ async fn a_write_fails_and_is_done_again() {
         vault
             .process
             .flow
+            .sweeper
             .sweep(Duration::from_secs(3600))
             .await
             .unwrap()
@@ -93,6 +94,7 @@ async fn a_write_fails_and_is_done_again() {
         vault
             .process
             .flow
+            .sweeper
             .sweep(Duration::ZERO)
             .await
             .unwrap()
@@ -107,14 +109,14 @@ async fn the_store_fails_for_days_and_the_recording_waits() {
     let vault = over(&store).await;
     let recorded = vault.announced().await;
     store.plan(Op::Put, [Plan::Fail; 40]);
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
     for _ in 1..40 {
         vault.clock.advance(Duration::from_secs(3600));
-        assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+        assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
         assert_eq!(vault.dead().await, None);
     }
     vault.clock.advance(Duration::from_secs(3600));
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
     vault.plays(&recorded).await;
 }
 
@@ -126,7 +128,7 @@ async fn slow_writes_are_waited_for() {
     for op in [Op::Begin, Op::Part, Op::Complete] {
         store.plan(op, [Plan::Slow(Duration::from_millis(100)); 3]);
     }
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
     vault.plays(&recorded).await;
 }
 

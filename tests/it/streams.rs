@@ -74,12 +74,14 @@ async fn listening(
     let heard = vault
         .process
         .flow
+        .playback
         .redeem(path.split('/').nth(3).unwrap(), None, Artefact::Audio)
         .await
         .unwrap();
     vault
         .process
         .flow
+        .playback
         .listen(&heard, 0..heard.playable.len())
         .await
         .unwrap()
@@ -96,7 +98,7 @@ async fn listeners_are_cut_off_when_their_recording_is_shredded(database: Databa
         Listener::begin(&vault, &path).await,
     ];
     let mut unconcerned = Listener::begin(&vault, &vault.audio(other.id).await).await;
-    assert_eq!(vault.process.flow.status().await.unwrap().streams, 3);
+    assert_eq!(running(&vault).await, 3);
     assert_eq!(vault.shred(recorded.id).await.status, 200);
     for listener in &mut listeners {
         listener.is_cut_off(&recorded).await;
@@ -140,7 +142,7 @@ async fn listeners_are_cut_off_when_another_process_shreds_by(clock: Clock, data
     assert_eq!(shredded.status, 200, "{shredded:?}");
     let since = Instant::now();
     until("the watch has seen the fence", async || {
-        vault.process.flow.status().await.unwrap().streams == 0
+        running(&vault).await == 0
     })
     .await;
     assert!(
@@ -225,6 +227,12 @@ on_both_databases!(
     listeners_are_cut_off_when_the_ledger_cannot_be_asked,
 );
 
+/// How many streams run.
+async fn running(vault: &TestVault) -> usize {
+    let status = vault.process.flow.monitoring.status().await;
+    status.unwrap().streams
+}
+
 #[tokio::test]
 async fn what_still_runs_while_the_service_stops_is_silenced_too() {
     let (vault, recorded) = served(Database::Sqlite).await;
@@ -281,7 +289,7 @@ async fn who_was_not_asked_about_for_too_long_is_not_heard_before_there_was_a_lo
     let shredded = vault.sealed().await;
     let path = vault.audio(recorded.id).await;
     let mut before = listening(&vault, &path).await;
-    let mut watch = vault.process.flow.watch().await.unwrap();
+    let mut watch = vault.process.flow.playback.watch().await.unwrap();
     let broken_off = before
         .next()
         .await
@@ -347,7 +355,7 @@ async fn a_piece_that_was_in_hand_when_the_process_was_stopped_is_not_released_a
     .by_hand()
     .await;
     let recorded = vault.sealed().await;
-    let _watch = vault.process.flow.watch().await.unwrap();
+    let _watch = vault.process.flow.playback.watch().await.unwrap();
     let mut pieces = listening(&vault, &vault.audio(recorded.id).await).await;
     store.plan(Op::Get, [Plan::Gate]);
     let mut tasks = tokio::task::JoinSet::new();
@@ -370,7 +378,7 @@ async fn a_listener_is_cut_off_when_the_grant_ends() {
     let mut listener = Listener::begin(&vault, &vault.audio(recorded.id).await).await;
     vault.clock.advance(Duration::from_secs(3600));
     listener.is_cut_off(&recorded).await;
-    assert_eq!(vault.process.flow.status().await.unwrap().streams, 0);
+    assert_eq!(running(&vault).await, 0);
 }
 
 #[tokio::test]
@@ -415,12 +423,9 @@ async fn a_listener_who_leaves_is_forgotten() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.sealed_wav(long()).await;
     let listener = Listener::begin(&vault, &vault.audio(recorded.id).await).await;
-    assert_eq!(vault.process.flow.status().await.unwrap().streams, 1);
+    assert_eq!(running(&vault).await, 1);
     drop(listener);
-    until("the stream is over", async || {
-        vault.process.flow.status().await.unwrap().streams == 0
-    })
-    .await;
+    until("the stream is over", async || running(&vault).await == 0).await;
 }
 
 /// The narrow place: the key is in hand, no byte has left yet, and the shred comes in between.

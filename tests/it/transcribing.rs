@@ -69,7 +69,7 @@ pub(crate) async fn transcribed(vault: &TestVault, of: &RecordingSid, said: &str
 }
 
 pub(crate) async fn work(vault: &TestVault) {
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
 }
 
 /// What somebody with a grant reads, if there is anything.
@@ -97,7 +97,7 @@ pub(crate) async fn words(vault: &TestVault, id: RecordingId) -> Vec<String> {
 
 /// The transcripts that were given up: the id of each, and why.
 pub(crate) async fn dead(vault: &TestVault) -> Vec<(String, String)> {
-    let status = vault.process.flow.status().await.unwrap();
+    let status = vault.process.flow.monitoring.status().await.unwrap();
     status
         .dead
         .into_iter()

@@ -24,6 +24,7 @@ fn receipt_id(answer: &Answer) -> String {
 async fn turn(process: &Process) -> Option<u64> {
     process
         .flow
+        .epochs
         .turn(&keys())
         .await
         .unwrap()
@@ -85,7 +86,7 @@ async fn everybody_goes_on_while_two_processes_turn(database: Database) {
         let mut sealed = Vec::new();
         for _ in 0..4 {
             let recorded = vault.announced().await;
-            process.flow.work_off().await.unwrap();
+            process.flow.worker.work_off().await.unwrap();
             sealed.push(recorded);
         }
         sealed
@@ -148,7 +149,7 @@ async fn of_two_that_turn_at_once_one_stands_back(database: Database) {
         custody.reached().await;
         let none = turn(&other).await;
         assert!(
-            !other.flow.keep_epochs().await.unwrap(),
+            !other.flow.epochs.keep().await.unwrap(),
             "nor does the schedule get in between"
         );
         custody.open();
@@ -182,7 +183,7 @@ async fn a_turner_whose_lease_was_taken_over_does_nothing_more(database: Databas
         custody.open();
         turned
     };
-    let (slept, turned) = tokio::join!(vault.process.flow.turn(&permit), overtake);
+    let (slept, turned) = tokio::join!(vault.process.flow.epochs.turn(&permit), overtake);
     assert!(slept.is_err(), "{slept:?}");
     assert_eq!(
         (turned, began(&vault).await, roots(&vault).await),
@@ -207,7 +208,7 @@ async fn a_turner_whose_lease_was_taken_over_does_nothing_more(database: Databas
         store.open();
         (turned, made)
     };
-    let (slept, (turned, made)) = tokio::join!(vault.process.flow.turn(&permit), overtake);
+    let (slept, (turned, made)) = tokio::join!(vault.process.flow.epochs.turn(&permit), overtake);
     assert!(slept.is_err(), "{slept:?}");
     assert_eq!(
         (turned, began(&vault).await, roots(&vault).await),
@@ -243,10 +244,10 @@ async fn a_turner_whose_lease_was_taken_away_notes_no_destruction(database: Data
     custody.plan(Ask::Destroy, [Plan::Gate]);
     let take_away = async {
         custody.reached().await;
-        assert!(other.flow.release_turn(&permit).await.unwrap().is_some());
+        assert!(other.flow.epochs.release(&permit).await.unwrap().is_some());
         custody.open();
     };
-    let (slept, ()) = tokio::join!(vault.process.flow.turn(&permit), take_away);
+    let (slept, ()) = tokio::join!(vault.process.flow.epochs.turn(&permit), take_away);
     assert!(slept.is_err(), "{slept:?}");
     let noted = async || {
         epochs::current(&mut vault.process.ledger.read().await.unwrap())
@@ -284,7 +285,7 @@ async fn a_process_that_slept_across_turns_goes_on(database: Database) {
         assert_eq!(turn(&vault.process).await, Some(expected));
     }
     assert_eq!(
-        sleeper.flow.vault().epoch(),
+        sleeper.flow.vault.epoch(),
         1,
         "it holds the key of a root that is no more"
     );
@@ -303,11 +304,11 @@ async fn a_process_that_slept_across_turns_goes_on(database: Database) {
     let receipt = receipt_id(&answer);
     assert_eq!(turn(&vault.process).await, Some(5));
     let late = vault.announced().await;
-    sleeper.flow.work_off().await.unwrap();
+    sleeper.flow.worker.work_off().await.unwrap();
     vault.plays(&late).await;
     assert_eq!(receipt_of(&vault, &receipt).await.epoch(), Some(5));
     assert_eq!(
-        (sleeper.flow.vault().epoch(), turn(&sleeper).await),
+        (sleeper.flow.vault.epoch(), turn(&sleeper).await),
         (5, Some(6))
     );
 }
@@ -317,7 +318,13 @@ async fn survives(vault: &TestVault, when: &str, destroyed: bool) {
     let (lives, dies): (Recorded, Recorded) = (vault.sealed().await, vault.sealed().await);
     let receipt = receipt_id(&vault.shred(dies.id).await);
     let before = roots(vault).await;
-    vault.process.flow.turn(&keys()).await.expect_err(when);
+    vault
+        .process
+        .flow
+        .epochs
+        .turn(&keys())
+        .await
+        .expect_err(when);
     let after = roots(vault).await;
     assert!(
         after.len() <= 2 && (destroyed || after[0] == before[0]),
@@ -382,7 +389,7 @@ async fn the_store_fails_and_no_root_is_destroyed(database: Database) {
         let receipt = receipt_id(&vault.shred(dies.id).await);
         let before = roots(&vault).await;
         store.plan(op, [plan]);
-        vault.process.flow.turn(&keys()).await.unwrap_err();
+        vault.process.flow.epochs.turn(&keys()).await.unwrap_err();
         assert!(store.is_through());
         let after = roots(&vault).await;
         assert!(
@@ -395,7 +402,7 @@ async fn the_store_fails_and_no_root_is_destroyed(database: Database) {
         );
         vault.plays(&lives).await;
         assert!(
-            vault.process.flow.keep_epochs().await.unwrap(),
+            vault.process.flow.epochs.keep().await.unwrap(),
             "the schedule completes it"
         );
         assert_eq!(

@@ -389,12 +389,14 @@ async fn a_transcript_dies_with_its_recording(database: Database) {
         let heard = vault
             .process
             .flow
+            .playback
             .redeem(&token_of(grant), None, Artefact::Transcript)
             .await
             .unwrap();
         vault
             .process
             .flow
+            .playback
             .read(&heard, Form::Json)
             .await
             .unwrap()
@@ -425,7 +427,7 @@ async fn a_transcript_dies_with_its_recording(database: Database) {
     )
     .await
     .problem(410, "shredded");
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(
         (
             vault.objects().await.len(),

@@ -55,7 +55,15 @@ impl TestVault {
     }
 
     async fn turns(&self) {
-        assert!(self.process.flow.turn(&keys()).await.unwrap().is_some());
+        assert!(
+            self.process
+                .flow
+                .epochs
+                .turn(&keys())
+                .await
+                .unwrap()
+                .is_some()
+        );
     }
 }
 
@@ -178,7 +186,7 @@ async fn an_old_copy_and_the_present_root_give_neither_number_nor_word(database:
     let pieces = vault
         .process
         .flow
-        .vault()
+        .vault
         .utterances(&piece.account, &piece.transcription)
         .await;
     assert!(pieces.is_err(), "a word came back");
@@ -208,7 +216,7 @@ async fn what_still_waits_is_there_after_turns_that_another_process_made(databas
     vault.two_wait(&recorded).await;
     vault.words_wait(&recorded).await;
     for _ in 0..2 {
-        assert!(other.flow.turn(&keys()).await.unwrap().is_some());
+        assert!(other.flow.epochs.turn(&keys()).await.unwrap().is_some());
     }
     // This process has not heard of it, and lets more wait.
     vault.two_wait(&later).await;
@@ -224,7 +232,7 @@ async fn what_still_waits_is_there_after_turns_that_another_process_made(databas
     let pieces = vault
         .process
         .flow
-        .vault()
+        .vault
         .utterances(&piece.account, &piece.transcription)
         .await
         .unwrap();
@@ -246,14 +254,14 @@ async fn what_waits_is_there_in_a_vault_rebuilt_from_two_epochs(database: Databa
     }
     .by_hand()
     .await;
-    vault.process.flow.vault().snapshot().await.unwrap();
+    vault.process.flow.vault.snapshot().await.unwrap();
     let [before, between] = [vault.record(), vault.record()];
     vault.two_wait(&before).await;
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     store.plan(Op::Put, [Plan::Fail]);
-    assert!(vault.process.flow.turn(&keys()).await.is_err());
+    assert!(vault.process.flow.epochs.turn(&keys()).await.is_err());
     vault.two_wait(&between).await;
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
 
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
     let plan = recvault::vault::plan(&app.parts(), Default::default())
@@ -309,7 +317,7 @@ async fn what_is_told_while_epochs_end_is_not_lost(database: Database) {
     };
     let turns = async {
         for _ in 0..3 {
-            assert!(other.flow.turn(&keys()).await.unwrap().is_some());
+            assert!(other.flow.epochs.turn(&keys()).await.unwrap().is_some());
         }
     };
     tokio::join!(told, turns);
@@ -317,7 +325,7 @@ async fn what_is_told_while_epochs_end_is_not_lost(database: Database) {
     let opened = vault
         .process
         .flow
-        .vault()
+        .vault
         .utterances(&pieces[0].account, &pieces[0].transcription)
         .await
         .unwrap();

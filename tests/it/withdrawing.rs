@@ -135,7 +135,7 @@ impl TestVault {
                 .status,
             204
         );
-        self.process.flow.work_off().await.unwrap();
+        self.process.flow.worker.work_off().await.unwrap();
         assert_eq!(self.state(recorded.id).await, "sealed");
         recorded
     }
@@ -183,7 +183,7 @@ async fn a_person_withdraws_and_gets_proof_of_everything(database: Database) {
         "for every conversation of theirs"
     );
     assert_eq!(
-        vault.process.flow.journal_status().await.unwrap().waiting,
+        vault.process.flow.recovery.status().await.unwrap().waiting,
         0,
         "what is told is in the journal"
     );
@@ -192,7 +192,7 @@ async fn a_person_withdraws_and_gets_proof_of_everything(database: Database) {
     let subject = vault
         .process
         .flow
-        .vault()
+        .vault
         .subject(&ANNA.parse().unwrap())
         .to_string();
     let log: String = vault.entries().await.iter().map(Value::to_string).collect();
@@ -248,7 +248,7 @@ async fn an_officer_revokes_one_recording_and_an_account(database: Database) {
     let [one, other] = [vault.sealed().await, vault.sealed().await];
     let foreign = vault.record_for(&vault.other_account, one.wav.clone());
     assert_eq!(vault.tell(&foreign, "completed").await.status, 204);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     let body = vault.revoked(json!({ "recording": one.id })).await;
     assert_eq!(vault.proven(&body).await, [one.id].into());
     vault.plays(&other).await;
@@ -311,7 +311,7 @@ async fn who_may_know_one_account_revokes_in_that_one_only(database: Database) {
         vault.record_for(&vault.other_account, own.wav.clone()),
     ];
     assert_eq!(vault.tell(&own, "completed").await.status, 204);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     for recorded in [&own, &foreign, &late] {
         vault.took_part(recorded, "caller", ANNA).await;
     }
@@ -335,7 +335,7 @@ async fn who_may_know_one_account_revokes_in_that_one_only(database: Database) {
     let later = vault.announced().await;
     vault.took_part(&later, "caller", ANNA).await;
     assert_eq!(vault.tell(&late, "completed").await.status, 204);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     vault.plays(&foreign).await;
     vault.plays(&later).await;
     assert_eq!(vault.state(late.id).await, "shredded");
@@ -368,7 +368,8 @@ async fn another_process_goes_on(database: Database) {
         let reason = &reason;
         let target = Target::Recording(recorded.id);
         async move {
-            flow.begin_revocation(permit, target, BTreeSet::new(), reason)
+            flow.revocations
+                .begin(permit, target, BTreeSet::new(), reason)
                 .await
                 .unwrap()
         }
@@ -379,15 +380,27 @@ async fn another_process_goes_on(database: Database) {
     vault
         .process
         .flow
+        .revocations
         .go_on_for(left.id, Duration::ZERO)
         .await
         .unwrap();
     let other = vault.another_process().await;
-    let status = other.flow.revocation(&permit, left.id).await.unwrap();
+    let status = other
+        .flow
+        .revocations
+        .status(&permit, left.id)
+        .await
+        .unwrap();
     if !status.revocation.is_done {
         assert_eq!(status.pending, 1);
         assert_eq!(
-            other.flow.continue_revocations().await.unwrap().revocations,
+            other
+                .flow
+                .revocations
+                .continue_all()
+                .await
+                .unwrap()
+                .revocations,
             1,
             "the one that was given back"
         );
@@ -395,7 +408,8 @@ async fn another_process_goes_on(database: Database) {
     assert!(
         !other
             .flow
-            .revocation(&permit, died.id)
+            .revocations
+            .status(&permit, died.id)
             .await
             .unwrap()
             .revocation
@@ -404,12 +418,12 @@ async fn another_process_goes_on(database: Database) {
     );
     vault.clock.advance(Duration::from_secs(61));
     let (first, second) = tokio::join!(
-        vault.process.flow.continue_revocations(),
-        other.flow.continue_revocations()
+        vault.process.flow.revocations.continue_all(),
+        other.flow.revocations.continue_all()
     );
     assert_eq!(first.unwrap().revocations + second.unwrap().revocations, 1);
     for id in [died.id, left.id] {
-        let status = other.flow.revocation(&permit, id).await.unwrap();
+        let status = other.flow.revocations.status(&permit, id).await.unwrap();
         assert!(status.revocation.is_done);
         assert_eq!(
             (status.counts.shredded, status.shredded[0].recording),

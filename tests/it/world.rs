@@ -2,7 +2,7 @@
 //! for every role.
 //!
 //! Owns how a world is put together. There are two kinds of process: one *by hand*, with real HTTP
-//! on loopback but without workers, where `flow.work_off()` does the work when the test says so;
+//! on loopback but without workers, where `flow.worker.work_off()` does the work when the test says so;
 //! and one that is *served*, as `recvault serve` does it.
 //!
 //! INVARIANT: nothing is shared between worlds but the machine; what a world made is gone when it
@@ -301,7 +301,7 @@ impl TestVault {
     pub(crate) async fn sealed_wav(&self, wav: Bytes) -> Recorded {
         let recorded = self.record_wav(wav);
         assert_eq!(self.tell(&recorded, "completed").await.status, 204);
-        self.process.flow.work_off().await.unwrap();
+        self.process.flow.worker.work_off().await.unwrap();
         assert_eq!(self.state(recorded.id).await, "sealed");
         recorded
     }
@@ -339,7 +339,7 @@ impl TestVault {
         if answer.status == 503 && answer.json()["type"] == "urn:recvault:problem:not-durable-yet" {
             // Of a shred nothing is said before a restore would find it; where nobody works, nobody
             // writes the journal.
-            self.process.flow.journal().await.unwrap();
+            self.process.flow.recovery.journal().await.unwrap();
             answer = self.asks("auditor").get(&path).await;
         }
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -354,7 +354,7 @@ impl TestVault {
     /// Moves the manual clock far enough for any postponed work to be due, and does it.
     pub(crate) async fn later(&self) -> usize {
         self.clock.advance(Duration::from_secs(1000));
-        self.process.flow.work_off().await.unwrap()
+        self.process.flow.worker.work_off().await.unwrap()
     }
 }
 

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use super::{Api, Problem, Signed};
+use super::{Api, Problem, signed::Signed};
 use crate::{
     flow::{Instruction, Over, Then},
     policy::{Rules, Spoken},
@@ -74,12 +74,12 @@ pub(in crate::api) async fn message_got(
 async fn call(api: &Api, verified: &Verified) -> Result<Response, Problem> {
     let request =
         VoiceRequest::parse(verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
-    let accounts = api.flow.accounts();
+    let accounts = api.flow.twilio.accounts();
     let secret = accounts
         .get(&request.account)
         .and_then(Account::callback_secret);
-    let links = Links::new(&api.public, secret, api.flow.rulebook().current(), &request);
-    let said = match api.flow.instruct(&request, &links.recordings()).await {
+    let links = Links::new(&api.public, secret, api.flow.rulebook.current(), &request);
+    let said = match api.flow.calls.instruct(&request, &links.recordings()).await {
         Instruction::Ask {
             spoken,
             patience_s,
@@ -94,7 +94,7 @@ async fn call(api: &Api, verified: &Verified) -> Result<Response, Problem> {
 async fn message(api: &Api, verified: &Verified) -> Result<Response, Problem> {
     let message = IncomingMessage::parse(verified)
         .map_err(|fault| Problem::bad_request(fault.to_string()))?;
-    let reply = api.flow.take_message(&message).await?;
+    let reply = api.flow.messages.take(&message).await?;
     Ok(xml(
         &twiml::Response::default().with_any(reply.map(Verb::Message))
     ))
@@ -140,7 +140,7 @@ fn go_on(api: &Api, links: &Links, over: Over<'_>) -> twiml::Response {
         .language
         .zip(over.says)
         .map(|(spoken, text)| Verb::Say(say(spoken, text)));
-    let accounts = api.flow.accounts();
+    let accounts = api.flow.twilio.accounts();
     let last = match (over.then, accounts.connect()) {
         (Then::Join, _) => None,
         (Then::Connect { .. }, Some(Connect::Url(url))) => Some(Verb::Redirect(url.to_string())),

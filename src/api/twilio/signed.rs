@@ -14,7 +14,7 @@ use axum::{
 use subtle::ConstantTimeEq as _;
 
 use crate::{
-    api::{Api, Problem, limits::Client, network::Network},
+    api::{Api, limits::Client, network::Network, problem::Problem},
     twilio::{
         Account, Delivery, Rejection, SIGNATURE_HEADER, SIGNATURE_SETTINGS_HEADER, SignedRequest,
         signature::Verified, verify,
@@ -96,7 +96,7 @@ fn verified(
         metrics::counter!("recvault_callbacks_refused_total").increment(1);
         tracing::warn!(%why, "a callback was refused");
     };
-    let accounts = api.flow.accounts();
+    let accounts = api.flow.twilio.accounts();
     let verified = verify(&accounts, &api.public, request).map_err(|rejection| {
         refuse(&rejection);
         match rejection {

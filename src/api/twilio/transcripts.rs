@@ -2,9 +2,9 @@
 
 use axum::{extract::State, http::StatusCode};
 
-use super::Signed;
+use super::signed::Signed;
 use crate::{
-    api::{Api, Problem},
+    api::{Api, problem::Problem},
     twilio::{IntelligenceEvent, RealTimeEvent, TranscriptionCallback, signature::Verified},
 };
 
@@ -35,7 +35,7 @@ async fn intelligence(api: &Api, verified: &Verified) -> Result<StatusCode, Prob
     let event = IntelligenceEvent::parse(verified)
         .map_err(|fault| Problem::bad_request(fault.to_string()))?;
     if let Some(event) = event {
-        api.flow.told_of_transcript(event).await?;
+        api.flow.transcript_news.told_of_transcript(event).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -55,7 +55,10 @@ pub(in crate::api) async fn transcription_posted(
     }
     let callback = TranscriptionCallback::parse(&verified)
         .map_err(|fault| Problem::bad_request(fault.to_string()))?;
-    api.flow.told_of_transcription(callback).await?;
+    api.flow
+        .transcript_news
+        .told_of_transcription(callback)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -70,6 +73,6 @@ pub(in crate::api) async fn real_time_posted(
 ) -> Result<StatusCode, Problem> {
     let event =
         RealTimeEvent::parse(&verified).map_err(|fault| Problem::bad_request(fault.to_string()))?;
-    api.flow.told_in_real_time(event).await?;
+    api.flow.transcript_news.told_in_real_time(event).await?;
     Ok(StatusCode::NO_CONTENT)
 }

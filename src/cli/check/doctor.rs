@@ -48,9 +48,9 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
             opened(&app, &mut findings).await;
             match app.flow_to_read().await {
                 Ok(flow) => {
-                    findings.find("vault", "ok", format!("{} unlocks", flow.vault().id()));
+                    findings.find("vault", "ok", format!("{} unlocks", flow.vault.id()));
                     memory(&flow, &mut findings).await;
-                    match flow.clock_status().await {
+                    match flow.clock.status().await {
                         Ok(status) => match status.refused {
                             Some(why) => findings.find(
                                 "clock",
@@ -63,7 +63,7 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
                         },
                         Err(error) => findings.find("clock", "broken", error.to_string()),
                     }
-                    for stuck in flow.stuck_deletions().await.unwrap_or_default() {
+                    for stuck in flow.dead_work.stuck_deletions().await.unwrap_or_default() {
                         let why = stuck.last_error.as_deref().unwrap_or("?");
                         findings.find(
                             "source",
@@ -97,7 +97,7 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
 
 /// Whether the database remembers what the vault has done.
 async fn memory(flow: &Flow, findings: &mut Findings) {
-    match flow.vault().check_memory().await {
+    match flow.vault.check_memory().await {
         Ok(()) => findings.find(
             "ledger",
             "ok",
@@ -105,7 +105,7 @@ async fn memory(flow: &Flow, findings: &mut Findings) {
         ),
         Err(error) => findings.find("ledger", "broken", error.to_string()),
     }
-    match flow.vault().unreadable_files() {
+    match flow.vault.unreadable_files() {
         0 => {}
         count => findings.find(
             "recovery",
@@ -114,7 +114,8 @@ async fn memory(flow: &Flow, findings: &mut Findings) {
         ),
     }
     for (gap, at) in flow
-        .journal_status()
+        .recovery
+        .status()
         .await
         .map(|status| status.gaps)
         .unwrap_or_default()
@@ -297,7 +298,7 @@ async fn accounts(flow: &Flow, public: &str, findings: &mut Findings) {
         Ok(public) => public,
         Err(error) => return findings.find("server.public_url", "broken", format!("{error}")),
     };
-    match flow.examine_accounts(&public).await {
+    match flow.accounts.examine(&public).await {
         Ok(found) => {
             for one in found {
                 let verdict = match one.verdict {

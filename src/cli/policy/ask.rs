@@ -25,7 +25,7 @@ pub(super) async fn why_not(
     out: Out,
 ) -> Result<ExitCode, Failure> {
     let flow = app.flow_as_served().await?;
-    let why = flow.why_not(recording, token, asking).await?;
+    let why = flow.policies.why_not(recording, token, asking).await?;
     out.facts(&why, || told(&why))?;
     Ok(if why.allowed {
         ExitCode::SUCCESS
@@ -77,7 +77,7 @@ pub(super) async fn diff(mut app: App, new: &Path, out: Out) -> Result<ExitCode,
             out::progress("diff", &format!("{counted} recordings"));
         }
     };
-    let diff = flow.policy_diff(new, &say).await?;
+    let diff = flow.policies.diff(new, &say).await?;
     out.facts(&diff, || compared(&diff))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -9,7 +9,7 @@ use std::{fmt, str::FromStr};
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
-use super::Entry;
+use super::entry::Entry;
 
 /// The SHA-256 of an entry's number, time, actor, event, recording and details, each preceded by
 /// its length.

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::hkdf;
 
-use super::RootKey;
+use super::tree::RootKey;
 use crate::{
     model::{
         artefact::{Artefact, Leg},

@@ -13,7 +13,7 @@ use aes_gcm::{
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::Error;
+use super::page::Error;
 use crate::{
     model::id::VaultId,
     secret::{Key, SecretBuffer},

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::{
-    MAX_JUSTIFICATION,
+    decide::MAX_JUSTIFICATION,
     document::Approval,
     reason::{Denial, Grounds, Reason},
     rules::{Rulebook, Rules, has_any},

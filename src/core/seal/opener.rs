@@ -16,7 +16,11 @@ use fast_floe::{
 
 use zeroize::Zeroize as _;
 
-use super::{Bound, Error, Layout, Span};
+use super::{
+    Error,
+    context::Bound,
+    span::{Layout, Span},
+};
 use crate::secret::Key;
 
 /// One sealed object, ready to be opened in any order.

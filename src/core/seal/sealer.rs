@@ -13,7 +13,7 @@ use fast_floe::low_level::{
 };
 use zeroize::Zeroizing;
 
-use super::{Bound, Error, SegmentLength};
+use super::{Error, context::Bound, segment::SegmentLength};
 use crate::secret::Key;
 
 /// How many segments FLOE allows in one AES-256-GCM message (FLOE.md, "Parameters":

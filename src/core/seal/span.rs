@@ -10,7 +10,7 @@ use fast_floe::{
     low_level::{MessageLayout, SegmentLayout},
 };
 
-use super::{Error, SegmentLength};
+use super::{Error, segment::SegmentLength};
 
 /// The shape of a sealed object, as its length says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use super::{super::AwsKms, Kms};
+use super::{super::settings::AwsKms, Kms};
 use crate::{needs, secret::SecretText};
 
 /// A running server; it ends with this value.

@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
-use super::super::{AwsKms, Error, RootName};
+use super::super::{Error, RootName, settings::AwsKms};
 use crate::secret::{Key, SecretText};
 
 pub(super) const NAME: &str = "AWS KMS";

@@ -16,8 +16,9 @@ use zeroize::Zeroizing;
 use super::KIND;
 use crate::{
     custody::{
-        Error, Slot,
+        Error,
         file::{Kdf, SealedRoot, SlotFile},
+        slot::Slot,
     },
     secret::{Key, SecretText},
 };

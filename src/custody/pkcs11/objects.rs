@@ -14,7 +14,11 @@ use zeroize::Zeroizing;
 
 use super::token::{NAME, is_gone, is_wrong_tag, told};
 use crate::{
-    custody::{Error, Item, Owner, Role, RootName, Slot, wrap},
+    custody::{
+        Error, Item, Role, RootName,
+        slot::{Owner, Slot},
+        wrap,
+    },
     model::id::VaultId,
     secret::Key,
 };

@@ -18,7 +18,7 @@ use cryptoki::{
     types::AuthPin,
 };
 
-use super::super::{Error, Pkcs11};
+use super::super::{Error, settings::Pkcs11};
 use crate::secret::SecretText;
 
 pub(super) const NAME: &str = "PKCS #11 token";

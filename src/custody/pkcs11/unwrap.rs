@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 
 use super::token::{self, Place};
 use crate::{
-    custody::{Error, Pkcs11},
+    custody::{Error, settings::Pkcs11},
     secret::Key,
     twilio::encryption::{TokenKey, UnwrapError, UnwrapKey, oaep},
 };

@@ -12,7 +12,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Problem, Wrong};
+use super::{behaviour::Problem, wrong::Wrong};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 

@@ -2,8 +2,8 @@
 //! order, twice, or never.
 
 use super::{
-    SignedCallback, StandIn, State, World,
-    callback::{params, signed},
+    StandIn, State, World,
+    callback::{SignedCallback, params, signed},
     new_sid,
 };
 use crate::{

@@ -7,7 +7,8 @@
 use serde_json::json;
 
 use super::{
-    CallFacts, StandIn,
+    StandIn,
+    calls::CallFacts,
     hours::{iso8601, rfc2822},
     new_sid,
     recording::call_of,

@@ -14,8 +14,9 @@ use futures_util::{Stream, StreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Fault, World,
+    World,
     answer::{Refused, cut, stated},
+    fault::Fault,
     recording::Held,
     rest::Asked,
 };

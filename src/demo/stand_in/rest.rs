@@ -13,13 +13,14 @@ use axum::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Call, World, Wrong, account, add_ons,
+    World, account, add_ons,
     answer::{self, Answer, Refused},
     calls, conferences, media, numbers,
     page::Params,
     recording_update, recordings,
     route::{Ask, route},
     sentences, spoil, transcriptions, transcripts,
+    wrong::{Call, Wrong},
 };
 use crate::model::sid::AccountSid;
 

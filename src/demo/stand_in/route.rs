@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 
-use super::Call;
+use super::wrong::Call;
 
 /// What a request is for.
 pub(super) struct Ask {

@@ -4,7 +4,7 @@
 use rand::RngExt as _;
 use serde_json::{Map, Value, json};
 
-use super::{Endless, World, answer::Answer, rest::Asked};
+use super::{World, answer::Answer, behaviour::Endless, rest::Asked};
 
 /// What is never `null`: what something is known by, and what a page is made of.
 const SPARED: [&str; 2] = ["sid", "uri"];

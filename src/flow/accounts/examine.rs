@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 
+use super::AccountReview;
 use crate::{
-    flow::{Error, Flow},
+    flow::error::Error,
     ledger::heard::{self, HeardCount},
     model::{recording::Heard, sid::AccountSid, time::Timestamp},
     twilio::{Account, Accounts, PublicUrl, RestError, rest::Listing},
@@ -46,16 +47,16 @@ pub struct AccountFinding {
     pub why: String,
 }
 
-impl Flow {
+impl AccountReview {
     /// Looks at every account, and asks Twilio about it.
     ///
     /// # Errors
     /// The ledger's.
-    pub async fn examine_accounts(&self, public: &PublicUrl) -> Result<Vec<AccountFinding>, Error> {
-        let accounts = self.accounts();
+    pub async fn examine(&self, public: &PublicUrl) -> Result<Vec<AccountFinding>, Error> {
+        let accounts = self.twilio.accounts();
         let each: Vec<_> = accounts
             .iter()
-            .map(|account| self.examine(&accounts, account, public))
+            .map(|account| self.examine_one(&accounts, account, public))
             .collect();
         let found: Vec<Result<_, Error>> = stream::iter(each).buffered(AT_ONCE).collect().await;
         Ok(found
@@ -66,14 +67,14 @@ impl Flow {
             .collect())
     }
 
-    async fn examine(
+    async fn examine_one(
         &self,
         accounts: &Accounts,
         account: &Account,
         public: &PublicUrl,
     ) -> Result<Vec<AccountFinding>, Error> {
         let mut found = Vec::new();
-        let since = self.now().before(accounts.reconcile().look_back());
+        let since = self.clock.now().before(accounts.reconcile().look_back());
         let asked = self.ask(accounts, account, public, since, &mut found);
         if tokio::time::timeout(PATIENCE, asked).await.is_err() {
             found.push(finding(
@@ -83,7 +84,7 @@ impl Flow {
                 format!("Twilio did not answer within {} s", PATIENCE.as_secs()),
             ));
         }
-        let counts = heard::counts(&mut self.0.ledger.read().await?, account.sid(), since).await?;
+        let counts = heard::counts(&mut self.ledger.read().await?, account.sid(), since).await?;
         found.push(callbacks(account, &counts));
         Ok(found)
     }
@@ -96,7 +97,7 @@ impl Flow {
         since: Timestamp,
         found: &mut Vec<AccountFinding>,
     ) {
-        let client = &self.0.client;
+        let client = &self.twilio.client;
         let listing = Listing {
             since,
             until: None,
@@ -155,7 +156,7 @@ impl Flow {
         public: &PublicUrl,
         found: &mut Vec<AccountFinding>,
     ) {
-        let client = &self.0.client;
+        let client = &self.twilio.client;
         if account.parent().is_none()
             && let Ok(subaccounts) = client.subaccounts(account).await
         {

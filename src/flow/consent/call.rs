@@ -17,21 +17,26 @@
 
 mod answer;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use self::answer::{Given, understand};
-use super::{About, NewStatement};
+use super::{
+    ConsentRegister,
+    parties::PartyRegister,
+    statement::{About, NewStatement},
+};
 use crate::{
-    flow::{Error, Flow},
-    ledger::{consents, parties},
+    flow::{error::Error, twilio_access::TwilioAccess},
+    ledger::{Ledger, consents, parties},
     model::{
         consent::{Answer, RECORDING},
         name::LegName,
         sid::CallSid,
         subject::{Address, Conversation},
         text::Reference,
+        time::Clock,
     },
-    policy::{Basis, Consents, Permit, Rules, Spoken, Understood, VoiceConsent, action},
+    policy::{Basis, Consents, Permit, Rulebook, Rules, Spoken, Understood, VoiceConsent, action},
     twilio::{
         Connect, RestError, VoiceRequest,
         voice::{CALLEE, CALLER, POLICY_DIGITS},
@@ -89,15 +94,43 @@ pub enum Then {
     HangUp,
 }
 
-impl Flow {
+/// Asks for consent in a call.
+pub struct CallConsent {
+    ledger: Ledger,
+    rulebook: Arc<Rulebook>,
+    clock: Clock,
+    twilio: Arc<TwilioAccess>,
+    consents: Arc<ConsentRegister>,
+    parties: Arc<PartyRegister>,
+}
+
+impl CallConsent {
+    pub(in crate::flow) fn new(
+        ledger: Ledger,
+        rulebook: Arc<Rulebook>,
+        clock: Clock,
+        twilio: Arc<TwilioAccess>,
+        consents: Arc<ConsentRegister>,
+        parties: Arc<PartyRegister>,
+    ) -> Self {
+        Self {
+            ledger,
+            rulebook,
+            clock,
+            twilio,
+            consents,
+            parties,
+        }
+    }
+
     /// What a call is told next. `callback` is where Twilio tells what becomes of a recording that
     /// begins here.
     ///
     /// Never an error: a call must not end because the vault cannot write something down. Then it
     /// is not recorded.
     pub async fn instruct<'a>(&'a self, request: &VoiceRequest, callback: &str) -> Instruction<'a> {
-        let rules = self.0.rulebook.current();
-        let accounts = self.accounts();
+        let rules = self.rulebook.current();
+        let accounts = self.twilio.accounts();
         let then = match accounts.connect() {
             _ if request.is_whisper => Then::Join,
             Some(_) => Then::Connect { asks: None },
@@ -109,7 +142,7 @@ impl Flow {
             .consent
             .voice
             .as_ref()
-            .filter(|_| rules.is_in_force(self.now()));
+            .filter(|_| rules.is_in_force(self.clock.now()));
         let asked =
             asked.and_then(|voice| Some((voice, voice.spoken(request.step.language.as_deref())?)));
         let Some((voice, spoken)) = asked else {
@@ -250,14 +283,14 @@ impl Flow {
 
     /// Whether Twilio says that the call that dialled is being recorded now.
     async fn is_recorded(&self, request: &VoiceRequest) -> bool {
-        let accounts = self.accounts();
+        let accounts = self.twilio.accounts();
         let call = request.conversation();
         let Some(account) = accounts.get(&request.account) else {
             return false;
         };
         match tokio::time::timeout(
             START_PATIENCE,
-            self.0.client.recordings_of_call(account, call),
+            self.twilio.client.recordings_of_call(account, call),
         )
         .await
         {
@@ -287,13 +320,13 @@ impl Flow {
                 return false;
             }
         }
-        let accounts = self.accounts();
+        let accounts = self.twilio.accounts();
         let Some(account) = accounts.get(&request.account) else {
             return false;
         };
         match tokio::time::timeout(
             START_PATIENCE,
-            self.0.client.start_recording(account, call, callback),
+            self.twilio.client.start_recording(account, call, callback),
         )
         .await
         {
@@ -316,7 +349,7 @@ impl Flow {
     /// Whether everybody who is known in this call consents to being recorded from now on.
     async fn all_agree(&self, call: &CallSid) -> Result<bool, Error> {
         let conversation = [Conversation::Call(call.clone())];
-        let mut tx = self.0.ledger.read().await?;
+        let mut tx = self.ledger.read().await?;
         let parties = parties::of(&mut tx, &conversation)
             .await?
             .into_values()
@@ -329,7 +362,7 @@ impl Flow {
             parties,
             statements,
         }
-        .cover_from_now(call, &recording, self.now()))
+        .cover_from_now(call, &recording, self.clock.now()))
     }
 
     /// Names somebody who takes part. Who was named there before stays: it is the place that
@@ -342,7 +375,8 @@ impl Flow {
     ) -> Result<(), Error> {
         let conversation = Conversation::Call(request.conversation().clone());
         match self
-            .name_parties(
+            .parties
+            .name(
                 &Permit::of_vault(action::Consent),
                 &conversation,
                 &[(leg, address)],
@@ -357,7 +391,8 @@ impl Flow {
     /// Records a statement. Whether it was not known before.
     async fn record(&self, told: NewStatement) -> Result<bool, Error> {
         let recorded = self
-            .record_consents(&Permit::of_vault(action::Consent), vec![told])
+            .consents
+            .record(&Permit::of_vault(action::Consent), vec![told])
             .await?;
         Ok(recorded.fresh > 0)
     }

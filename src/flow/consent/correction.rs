@@ -1,16 +1,24 @@
 //! Correction: what the catalogue says of a recording, and who took part in it, is put right
 //! (Article 16 GDPR). The sound is never changed.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use crate::flow::{
-    Error, Flow,
-    erasure::quarantine::{News, Settled},
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
+
+use super::effects::Effects;
 use crate::{
     evidence::NewEntry,
+    flow::{
+        bells::Bells,
+        erasure::quarantine::{News, Settled},
+        error::Error,
+        refusal::shredded,
+        units::unit_with_keys,
+    },
     ledger::{
-        self, Tx, details, marks::Marked, parties, quarantine::Bearing, recordings, revocations,
+        self, Ledger, Tx, details, marks::Marked, parties, quarantine::Bearing, recordings,
+        revocations,
     },
     model::{
         details::Found,
@@ -19,10 +27,10 @@ use crate::{
         recording::{Recording, State},
         subject::{Address, Conversation},
         text::LabelValue,
-        time::Timestamp,
+        time::{Clock, Timestamp},
     },
-    policy::{Permit, action},
-    vault::{self, Keeping},
+    policy::{Permit, Rulebook, action},
+    vault::{self, Keeping, Vault},
 };
 
 /// What is to be put right.
@@ -35,7 +43,35 @@ pub struct Correction {
     pub parties: Vec<(LegName, Option<Address>)>,
 }
 
-impl Flow {
+/// Puts right what the catalogue says.
+pub struct Corrections {
+    vault: Vault,
+    ledger: Ledger,
+    rulebook: Arc<Rulebook>,
+    clock: Clock,
+    bells: Bells,
+    effects: Effects,
+}
+
+impl Corrections {
+    pub(in crate::flow) fn new(
+        vault: Vault,
+        ledger: Ledger,
+        rulebook: Arc<Rulebook>,
+        clock: Clock,
+        bells: Bells,
+        effects: Effects,
+    ) -> Self {
+        Self {
+            vault,
+            ledger,
+            rulebook,
+            clock,
+            bells,
+            effects,
+        }
+    }
+
     /// Corrects what is said of a recording, and writes down which fields, never their values. To
     /// say what is so already changes nothing. Other parties have other consents: quarantine begins
     /// or ends as theirs ask for it.
@@ -50,14 +86,14 @@ impl Flow {
         correction: &Correction,
     ) -> Result<Recording, Error> {
         self.check(correction)?;
-        let mut tx = self.0.ledger.read().await?;
+        let mut tx = self.ledger.read().await?;
         let recording = recordings::find(&mut tx, id).await?;
         let recording = recording
             .filter(|recording| permit.covers(&recording.account))
             .ok_or(Error::NotFound)?;
         if recording.state == State::Shredded {
             drop(tx);
-            return Err(self.shredded(id).await?);
+            return Err(shredded(&self.ledger, id).await?);
         }
         let conversation = if correction.parties.is_empty() {
             None
@@ -65,81 +101,93 @@ impl Flow {
             Some(named(&mut tx, &recording).await?)
         };
         drop(tx);
-        let now = self.now();
+        let now = self.clock.now();
         let news = News {
             bearing: Bearing::of(conversation.iter(), []),
             actor: permit.initiator(),
             narrows: true,
         };
-        let corrected = self.unit_with_keys("correction.correct", async |mut unit| {
-            let labels = recordings::change_labels(&mut unit, id, &correction.labels).await?;
-            let mut fields: Vec<String> = labels
-                .iter()
-                .map(|label| format!("labels.{label}"))
-                .collect();
-            if !fields.is_empty() {
-                unit.mark(Marked::Recording, &[id], now);
-            }
-            let mut entries = Vec::new();
-            let mut next = None;
-            let mut again = Vec::new();
-            if let Some(conversation) = &conversation {
-                details::lock(&mut unit, conversation).await?;
-                let moved = self
-                    .move_parties(&mut unit, conversation, &correction.parties, now)
-                    .await?;
-                if !moved.is_empty() {
-                    let told = correction
-                        .parties
-                        .iter()
-                        .filter(|(leg, _)| moved.contains(leg));
-                    let told = told.map(|(leg, address)| Found {
-                        address: address.clone(),
-                        ..Found::at(leg.clone())
-                    });
-                    self.0
-                        .vault
-                        .keep_details(
-                            &mut unit,
-                            conversation,
-                            &told.collect::<Vec<_>>(),
-                            Keeping::Corrects,
-                            now,
-                        )
-                        .await?;
-                    again = revocations::reach_again(&mut unit, conversation, now).await?;
-                    unit.mark(Marked::Conversation, &[conversation], now);
-                    (entries, next) = self
-                        .settle(&mut unit, &news, self.first_step(), now)
-                        .await?;
+        let corrected = unit_with_keys(
+            &self.ledger,
+            &self.vault,
+            "correction.correct",
+            async |mut unit| {
+                let labels = recordings::change_labels(&mut unit, id, &correction.labels).await?;
+                let mut fields: Vec<String> = labels
+                    .iter()
+                    .map(|label| format!("labels.{label}"))
+                    .collect();
+                if !fields.is_empty() {
+                    unit.mark(Marked::Recording, &[id], now);
                 }
-                fields.extend(moved.iter().map(|leg| format!("parties.{leg}")));
-            }
-            if !fields.is_empty() {
-                entries.insert(
-                    0,
-                    NewEntry::recording_corrected(now, permit.initiator(), id, &fields),
-                );
-            }
-            let settled = Settled::of(&entries);
-            unit.audit_all(entries);
-            Ok((settled, next, again))
-        });
+                let mut entries = Vec::new();
+                let mut next = None;
+                let mut again = Vec::new();
+                if let Some(conversation) = &conversation {
+                    details::lock(&mut unit, conversation).await?;
+                    let moved = self
+                        .move_parties(&mut unit, conversation, &correction.parties, now)
+                        .await?;
+                    if !moved.is_empty() {
+                        let told = correction
+                            .parties
+                            .iter()
+                            .filter(|(leg, _)| moved.contains(leg));
+                        let told = told.map(|(leg, address)| Found {
+                            address: address.clone(),
+                            ..Found::at(leg.clone())
+                        });
+                        self.vault
+                            .keep_details(
+                                &mut unit,
+                                conversation,
+                                &told.collect::<Vec<_>>(),
+                                Keeping::Corrects,
+                                now,
+                            )
+                            .await?;
+                        again = revocations::reach_again(&mut unit, conversation, now).await?;
+                        unit.mark(Marked::Conversation, &[conversation], now);
+                        (entries, next) = self
+                            .effects
+                            .quarantine
+                            .settle(&mut unit, &news, self.effects.quarantine.first_step(), now)
+                            .await?;
+                    }
+                    fields.extend(moved.iter().map(|leg| format!("parties.{leg}")));
+                }
+                if !fields.is_empty() {
+                    entries.insert(
+                        0,
+                        NewEntry::recording_corrected(now, permit.initiator(), id, &fields),
+                    );
+                }
+                let settled = Settled::of(&entries);
+                unit.audit_all(entries);
+                Ok((settled, next, again))
+            },
+        );
         let (mut settled, next, again) = match corrected.await {
             Ok(done) => done,
             // It was shredded between the look and the unit.
             Err(Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_)))) => {
-                return Err(self.shredded(id).await?);
+                return Err(shredded(&self.ledger, id).await?);
             }
             Err(other) => return Err(other),
         };
-        self.settle_rest(&news, next, &mut settled).await?;
+        self.effects
+            .quarantine
+            .settle_rest(&news, next, &mut settled)
+            .await?;
         if let Some(conversation) = &conversation {
-            self.reclassify_conversation(conversation).await?;
+            self.effects
+                .reclassification
+                .reclassify_conversation(conversation)
+                .await?;
         }
-        self.continue_for_a_while(&again).await;
-        self.0.journal_bell.notify_one();
-        recordings::find(&mut self.0.ledger.read().await?, id)
+        self.effects.revocations.continue_for_a_while(&again).await;
+        self.bells.journal.notify_one();
+        recordings::find(&mut self.ledger.read().await?, id)
             .await?
             .ok_or(Error::NotFound)
     }
@@ -162,9 +210,7 @@ impl Flow {
             .collect();
         let mut moved = BTreeSet::new();
         for (leg, address) in corrected {
-            let subject = address
-                .as_ref()
-                .map(|address| self.0.vault.subject(address));
+            let subject = address.as_ref().map(|address| self.vault.subject(address));
             match known.get(leg) {
                 None => {
                     return Err(Error::Invalid(format!(
@@ -187,7 +233,7 @@ impl Flow {
                 "nothing to correct: name at least one of `labels` and `parties`".into(),
             ));
         }
-        let declared = &self.0.rulebook.current().document().collection.labels;
+        let declared = &self.rulebook.current().document().collection.labels;
         for label in correction.labels.keys() {
             if !declared.contains(label) {
                 return Err(Error::Invalid(format!(

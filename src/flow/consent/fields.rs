@@ -6,7 +6,9 @@
 
 use std::collections::BTreeSet;
 
-use super::statement::{About, FieldFault, NewStatement};
+use serde_json::Value;
+
+use super::statement::{About, Faulty, FieldFault, NewStatement};
 use crate::model::{
     name::{LegName, Purpose},
     subject::{Conversation, InvalidAddress},
@@ -215,21 +217,66 @@ impl Fields {
     }
 }
 
-/// Faults as they are found.
-#[derive(Default)]
-pub(super) struct Faulty(pub(super) Vec<FieldFault>);
-
-impl Faulty {
-    /// Adds a fault and gives nothing, for who has nothing to give.
-    fn add<T>(&mut self, field: &'static str, why: impl Into<String>) -> Option<T> {
-        self.note(field, why);
-        None
+impl NewStatement {
+    /// Reads a JSON object with the fields `subject`, or `call` or `conference` with or without
+    /// `leg`; `purposes` (an array), `answer`, `method`, `evidence`, `disclosure` or
+    /// `disclosure_sha256`, `policy_version`, `at`.
+    ///
+    /// # Errors
+    /// Every fault, each with its field. None repeats what stood there.
+    pub fn from_json(value: &Value) -> Result<Self, Vec<FieldFault>> {
+        let whole = |why: &str| {
+            vec![FieldFault {
+                field: "",
+                why: why.to_owned(),
+            }]
+        };
+        let Value::Object(members) = value else {
+            return Err(whole("expected a JSON object"));
+        };
+        let mut fields = Fields::default();
+        let mut faults = Faulty::default();
+        for (name, value) in members {
+            let Some(at) = FIELDS.iter().position(|known| *known == name) else {
+                faults.0.extend(whole(&format!(
+                    "it has a member that is none of `{}`",
+                    FIELDS.join("`, `")
+                )));
+                continue;
+            };
+            let field = FIELDS.get(at).copied().unwrap_or_default();
+            match value {
+                Value::Null => {}
+                Value::String(_) if field == "purposes" => {
+                    faults.note(field, "expected an array of names")
+                }
+                Value::String(text) => fields.set(at, text),
+                Value::Array(items) if field == "purposes" => {
+                    match items.iter().map(purpose).collect::<Option<Vec<_>>>() {
+                        Some(names) => fields.set(at, &names.join(";")),
+                        None => faults.note(field, "expected an array of names of purposes"),
+                    }
+                }
+                _ => faults.note(field, "expected a text"),
+            }
+        }
+        match fields.read() {
+            Ok(statement) if faults.0.is_empty() => Ok(statement),
+            Ok(_) => Err(faults.0),
+            Err(more) => {
+                // A field whose form is wrong is not missing, too.
+                let told: BTreeSet<&str> = faults.0.iter().map(|fault| fault.field).collect();
+                faults
+                    .0
+                    .extend(more.into_iter().filter(|fault| !told.contains(fault.field)));
+                Err(faults.0)
+            }
+        }
     }
+}
 
-    pub(super) fn note(&mut self, field: &'static str, why: impl Into<String>) {
-        self.0.push(FieldFault {
-            field,
-            why: why.into(),
-        });
-    }
+/// The name of a purpose, as one that cannot be taken for several.
+fn purpose(item: &Value) -> Option<&str> {
+    item.as_str()
+        .filter(|name| !name.trim().is_empty() && !name.contains(';'))
 }

@@ -3,22 +3,54 @@
 //! Owns what follows from one. Refuses to keep a word of it. INVARIANT: a message that no rule is
 //! for changes nothing; one that is delivered again changes nothing more.
 
-use super::{About, NewStatement};
+use std::sync::Arc;
+
+use super::{
+    ConsentRegister,
+    statement::{About, NewStatement},
+};
 use crate::{
-    flow::{Error, Flow},
-    ledger::parties,
+    flow::error::Error,
+    ledger::{Ledger, parties},
     model::{
         consent::{Answer, Method},
         text::Reference,
+        time::Clock,
     },
-    policy::{Permit, action},
+    policy::{Permit, Rulebook, action},
     twilio::IncomingMessage,
+    vault::Vault,
 };
 
 /// Follows the reply to somebody who is a party of no conversation that is known here.
 const NOTHING_FOUND: &str = " No recording with this number was found. If you were called on another number, write from that one.";
 
-impl Flow {
+/// Hears what people say of consent in messages.
+pub struct MessageConsent {
+    vault: Vault,
+    ledger: Ledger,
+    rulebook: Arc<Rulebook>,
+    clock: Clock,
+    consents: Arc<ConsentRegister>,
+}
+
+impl MessageConsent {
+    pub(in crate::flow) fn new(
+        vault: Vault,
+        ledger: Ledger,
+        rulebook: Arc<Rulebook>,
+        clock: Clock,
+        consents: Arc<ConsentRegister>,
+    ) -> Self {
+        Self {
+            vault,
+            ledger,
+            rulebook,
+            clock,
+            consents,
+        }
+    }
+
     /// Takes in a message: what it says is durable when this returns. The reply, if there is one.
     ///
     /// No reply where Twilio says that it took the message for an opt-out or the like: it answers
@@ -26,8 +58,8 @@ impl Flow {
     ///
     /// # Errors
     /// The ledger's: what the message says is not recorded.
-    pub async fn take_message(&self, message: &IncomingMessage) -> Result<Option<String>, Error> {
-        let rules = self.0.rulebook.current();
+    pub async fn take(&self, message: &IncomingMessage) -> Result<Option<String>, Error> {
+        let rules = self.rulebook.current();
         let rule = rules
             .document()
             .consent
@@ -36,7 +68,8 @@ impl Flow {
             return Ok(None);
         };
         // Before its day a policy allows nothing; a no counts whenever it is said.
-        let counts = |answer: &Answer| *answer != Answer::Given || rules.is_in_force(self.now());
+        let counts =
+            |answer: &Answer| *answer != Answer::Given || rules.is_in_force(self.clock.now());
         let mut reply = rule.reply.clone().filter(|_| message.keyword.is_none());
         if let Some(answer) = rule.answer.filter(counts) {
             let told = NewStatement {
@@ -54,7 +87,8 @@ impl Flow {
                     message.sid.as_str()
                 )),
             };
-            self.record_consents(&Permit::of_vault(action::Consent), vec![told])
+            self.consents
+                .record(&Permit::of_vault(action::Consent), vec![told])
                 .await?;
             metrics::counter!("recvault_consent_messages_total", "answer" => answer.as_str())
                 .increment(1);
@@ -62,7 +96,7 @@ impl Flow {
         let lets_go = matches!(rule.answer, Some(Answer::Withdrawn | Answer::Declined));
         if let (Some(reply), true) = (&mut reply, lets_go) {
             let is_known =
-                parties::is_anybody(&mut self.0.ledger.read().await?, self.0.vault.subject(from))
+                parties::is_anybody(&mut self.ledger.read().await?, self.vault.subject(from))
                     .await?;
             if !is_known {
                 // A reply that says what becomes of recordings would be believed by somebody who is

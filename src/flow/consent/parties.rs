@@ -6,15 +6,17 @@
 
 use std::collections::BTreeSet;
 
-use super::{covers, seats::seated};
+use super::{covers, effects::Effects, seats::seated};
 use crate::{
     evidence::NewEntry,
     flow::{
-        Error, Flow,
+        bells::Bells,
         erasure::quarantine::{News, Settled, Step},
+        error::Error,
+        units::unit_with_keys,
     },
     ledger::{
-        Unit, details,
+        Ledger, Unit, details,
         marks::Marked,
         parties::{self, Naming},
         quarantine::Bearing,
@@ -26,9 +28,10 @@ use crate::{
         id::RevocationId,
         name::LegName,
         subject::{Address, Conversation, Party},
+        time::Clock,
     },
     policy::{Permit, action},
-    vault::Keeping,
+    vault::{Keeping, Vault},
 };
 
 /// The most parties that one request names. A conference at Twilio has at most 250 participants.
@@ -53,7 +56,32 @@ pub(in crate::flow) struct Seated {
     pub(in crate::flow) taken: usize,
 }
 
-impl Flow {
+/// Who took part in conversations.
+pub struct PartyRegister {
+    vault: Vault,
+    ledger: Ledger,
+    clock: Clock,
+    bells: Bells,
+    effects: Effects,
+}
+
+impl PartyRegister {
+    pub(in crate::flow) fn new(
+        vault: Vault,
+        ledger: Ledger,
+        clock: Clock,
+        bells: Bells,
+        effects: Effects,
+    ) -> Self {
+        Self {
+            vault,
+            ledger,
+            clock,
+            bells,
+            effects,
+        }
+    }
+
     /// Names parties of a conversation. Naming the same again changes nothing; who was not known
     /// before may be named, who is known stays who they are. All who are named by now.
     ///
@@ -61,7 +89,7 @@ impl Flow {
     /// [`Error::NotFound`] for a permit that does not cover a recording of
     /// this conversation; [`Error::Invalid`]; [`Error::Conflict`] if somebody else was named at one
     /// of these places.
-    pub async fn name_parties(
+    pub async fn name(
         &self,
         permit: &Permit<action::Consent>,
         conversation: &Conversation,
@@ -86,10 +114,10 @@ impl Flow {
             ..Found::at(leg.clone())
         };
         let told: Vec<Found> = named.iter().map(told).collect();
-        self.name(By::Application(permit), conversation, &told, Keeping::Waits)
+        self.seat(By::Application(permit), conversation, &told, Keeping::Waits)
             .await?;
         let all = parties::of(
-            &mut self.0.ledger.read().await?,
+            &mut self.ledger.read().await?,
             std::slice::from_ref(conversation),
         )
         .await?;
@@ -109,7 +137,7 @@ impl Flow {
         keeping: Keeping,
     ) -> Result<Seated, Error> {
         let found = found.get(..MAX_PARTIES).unwrap_or(found);
-        let seated = self.name(By::Vault, conversation, found, keeping).await?;
+        let seated = self.seat(By::Vault, conversation, found, keeping).await?;
         if seated.taken > 0 {
             tracing::warn!(
                 %conversation, taken = seated.taken,
@@ -120,7 +148,7 @@ impl Flow {
     }
 
     /// The one way in.
-    async fn name(
+    async fn seat(
         &self,
         by: By<'_>,
         conversation: &Conversation,
@@ -137,20 +165,30 @@ impl Flow {
             actor,
             narrows: true,
         };
-        let (seated, mut settled, next, again) = self
-            .unit_with_keys("parties.name_parties", async |mut unit| {
+        let (seated, mut settled, next, again) = unit_with_keys(
+            &self.ledger,
+            &self.vault,
+            "parties.name_parties",
+            async |mut unit| {
                 self.name_in_a_unit(&mut unit, by, conversation, told, keeping, &news)
                     .await
-            })
+            },
+        )
+        .await?;
+        self.bells.journal.notify_one();
+        self.effects
+            .quarantine
+            .settle_rest(&news, next, &mut settled)
             .await?;
-        self.0.journal_bell.notify_one();
-        self.settle_rest(&news, next, &mut settled).await?;
-        self.reclassify_conversation(conversation).await?;
+        self.effects
+            .reclassification
+            .reclassify_conversation(conversation)
+            .await?;
         match by {
-            By::Application(_) => self.continue_for_a_while(&again).await,
+            By::Application(_) => self.effects.revocations.continue_for_a_while(&again).await,
             // In the middle of the source's request, or of a fetch: whoever is revoked, it is not
             // for those to work on it.
-            By::Vault => self.0.bell.notify_one(),
+            By::Vault => self.bells.work.notify_one(),
         }
         Ok(seated)
     }
@@ -164,7 +202,7 @@ impl Flow {
         keeping: Keeping,
         news: &News,
     ) -> Result<(Seated, Settled, Option<Step>, Vec<RevocationId>), Error> {
-        let now = self.now();
+        let now = self.clock.now();
         details::lock(unit, conversation).await?;
         let (told, taken) = match by {
             By::Application(permit) => {
@@ -176,7 +214,7 @@ impl Flow {
                     .await?
                     .remove(conversation)
                     .unwrap_or_default();
-                seated(&known, told, |address| self.0.vault.subject(address))
+                seated(&known, told, |address| self.vault.subject(address))
             }
         };
         let party = |found: &Found| Party {
@@ -184,7 +222,7 @@ impl Flow {
             subject: found
                 .address
                 .as_ref()
-                .map(|address| self.0.vault.subject(address)),
+                .map(|address| self.vault.subject(address)),
             channel: found.channel,
         };
         let named: Vec<Party> = told.iter().map(party).collect();
@@ -199,7 +237,6 @@ impl Flow {
             }
         };
         let kept = self
-            .0
             .vault
             .keep_details(unit, conversation, &told, keeping, now)
             .await?;
@@ -208,7 +245,11 @@ impl Flow {
         let mut again = Vec::new();
         if changed > 0 || kept {
             again = revocations::reach_again(unit, conversation, now).await?;
-            let (mut entries, step) = self.settle(unit, news, self.first_step(), now).await?;
+            let (mut entries, step) = self
+                .effects
+                .quarantine
+                .settle(unit, news, self.effects.quarantine.first_step(), now)
+                .await?;
             (settled, next) = (Settled::of(&entries), step);
             let known = named.iter().filter(|party| party.subject.is_some()).count();
             entries.insert(
@@ -235,13 +276,13 @@ impl Flow {
     /// Who takes part in a conversation, as far as it was told.
     ///
     /// # Errors
-    /// As [`Self::name_parties`].
-    pub async fn parties(
+    /// As [`Self::name`].
+    pub async fn of(
         &self,
         permit: &Permit<action::Consent>,
         conversation: &Conversation,
     ) -> Result<Vec<Party>, Error> {
-        let mut tx = self.0.ledger.read().await?;
+        let mut tx = self.ledger.read().await?;
         covers(&mut tx, permit, std::slice::from_ref(conversation)).await?;
         Ok(parties::of(&mut tx, std::slice::from_ref(conversation))
             .await?

@@ -19,7 +19,7 @@ use std::{
 };
 
 use self::delete::object_name;
-use super::{super::Flow, Trouble};
+use super::{SourceDeletion, trouble::Trouble};
 use crate::{
     ledger::sources,
     model::{
@@ -36,7 +36,7 @@ type Name = (CopyKind, String);
 
 /// One attempt, and what it has come to so far.
 pub(super) struct Copies<'a> {
-    flow: &'a Flow,
+    deletion: &'a SourceDeletion,
     account: &'a Account,
     recording: &'a Recording,
     known: BTreeMap<Name, SourceCopy>,
@@ -90,17 +90,17 @@ enum Found {
 
 impl<'a> Copies<'a> {
     pub(super) async fn of(
-        flow: &'a Flow,
+        deletion: &'a SourceDeletion,
         account: &'a Account,
         recording: &'a Recording,
     ) -> Result<Self, Trouble> {
-        let known = sources::of(&mut flow.0.ledger.read().await?, recording.id).await?;
+        let known = sources::of(&mut deletion.ledger.read().await?, recording.id).await?;
         let known = known
             .into_iter()
             .map(|copy| ((copy.kind, copy.sid.clone()), copy))
             .collect();
         Ok(Self {
-            flow,
+            deletion,
             account,
             recording,
             known,
@@ -132,7 +132,8 @@ impl<'a> Copies<'a> {
             .known
             .values()
             .any(|copy| copy.state != CopyState::Confirmed);
-        (!is_left && self.unlisted.is_empty()).then(|| gone.unwrap_or_else(|| self.flow.now()))
+        (!is_left && self.unlisted.is_empty())
+            .then(|| gone.unwrap_or_else(|| self.deletion.clock.now()))
     }
 
     /// Deletes everything that can be deleted. When this returns well, every copy is settled.
@@ -179,8 +180,8 @@ impl<'a> Copies<'a> {
             return Ok(Found::Settled);
         }
         let resource = match self
-            .flow
-            .0
+            .deletion
+            .twilio
             .client
             .recording(self.account, &self.recording.source_sid, true)
             .await
@@ -207,7 +208,7 @@ impl<'a> Copies<'a> {
     async fn enter(&mut self, found: &Found, listed: &BTreeSet<Name>) -> Result<(), Trouble> {
         let mut names: Vec<Name> = listed.iter().cloned().collect();
         let told = sources::told(
-            &mut self.flow.0.ledger.read().await?,
+            &mut self.deletion.ledger.read().await?,
             &self.recording.account,
             &self.recording.source_sid,
         )
@@ -226,7 +227,7 @@ impl<'a> Copies<'a> {
         if let Found::Complete(resource) = found {
             names.extend(resource.elsewhere(self.account).map(object_name));
         }
-        let now = self.flow.now();
+        let now = self.deletion.clock.now();
         let mut new = Vec::new();
         for (kind, sid) in names {
             if !self.known.contains_key(&(kind, sid.clone())) {
@@ -236,7 +237,7 @@ impl<'a> Copies<'a> {
                 new.push(copy);
             }
         }
-        Ok(self.flow.note_source(self.recording.id, &new).await?)
+        Ok(self.deletion.note_source(self.recording.id, &new).await?)
     }
 
     /// Whether something of what is to be deleted is still to be fetched.
@@ -244,7 +245,7 @@ impl<'a> Copies<'a> {
         let sids: BTreeSet<String> = self.words().map(|(_, sid)| sid.clone()).collect();
         let account = &self.recording.account;
         let sid = &self.recording.source_sid;
-        Ok(sources::awaits(&mut self.flow.0.ledger.read().await?, account, sid, &sids).await?)
+        Ok(sources::awaits(&mut self.deletion.ledger.read().await?, account, sid, &sids).await?)
     }
 
     /// The answer to a deletion, where "there is no such thing" is as good as done, if it can be
@@ -266,11 +267,19 @@ impl<'a> Copies<'a> {
         }
         let (opened, what) = match product {
             Product::Voice => (
-                self.flow.0.client.opens_recordings(self.account).await,
+                self.deletion
+                    .twilio
+                    .client
+                    .opens_recordings(self.account)
+                    .await,
                 "recordings",
             ),
             Product::Intelligence => (
-                self.flow.0.client.opens_transcripts(self.account).await,
+                self.deletion
+                    .twilio
+                    .client
+                    .opens_transcripts(self.account)
+                    .await,
                 "Conversational Intelligence transcripts",
             ),
         };
@@ -307,7 +316,7 @@ impl<'a> Copies<'a> {
     }
 
     fn mark_deleted(&mut self, name: &Name) {
-        let now = self.flow.now();
+        let now = self.deletion.clock.now();
         self.set(name, |copy| {
             copy.state = CopyState::Deleted;
             if copy.deleted_at.is_none() {
@@ -317,7 +326,7 @@ impl<'a> Copies<'a> {
     }
 
     fn mark_confirmed(&mut self, name: &Name, kept_for: Option<Duration>) {
-        let now = self.flow.now();
+        let now = self.deletion.clock.now();
         self.set(name, |copy| {
             copy.state = CopyState::Confirmed;
             copy.confirmed_at = Some(now);

@@ -3,9 +3,10 @@
 //!
 //! Owns the units of work in which that becomes true. Refuses to know how copies are deleted.
 
+use super::SourceDeletion;
 use crate::{
     evidence::{HeldCopy, NewEntry, Removal},
-    flow::{Error, Flow},
+    flow::error::Error,
     ledger::{
         self, Unit,
         marks::Marked,
@@ -20,7 +21,7 @@ use crate::{
     },
 };
 
-impl Flow {
+impl SourceDeletion {
     /// Enters copies that were found, or what became of them so far.
     ///
     /// # Errors
@@ -33,8 +34,8 @@ impl Flow {
         if copies.is_empty() {
             return Ok(());
         }
-        let unit = self.0.vault.unit("source.note_source", async |mut unit| {
-            let now = self.now();
+        let unit = self.vault.unit("source.note_source", async |mut unit| {
+            let now = self.clock.now();
             let entry = enter(&mut unit, id, copies, now).await?;
             unit.mark(Marked::Recording, &[id], now);
             tell(&mut unit, entry);
@@ -57,9 +58,9 @@ impl Flow {
         source: Removal,
     ) -> Result<(), Error> {
         let id = lease.subject;
-        let vault = &self.0.vault;
+        let vault = &self.vault;
         let unit = vault.unit("source.source_settled", async |mut unit| {
-            let now = self.now();
+            let now = self.clock.now();
             work::finish(&mut unit, lease).await?;
             let entry = enter(&mut unit, id, copies, now).await?;
             let fence = shreds::find_fence(&mut unit, id).await?;
@@ -82,8 +83,8 @@ impl Flow {
     /// # Errors
     /// The ledger's.
     pub(super) async fn note_stopped(&self, id: RecordingId) -> Result<(), Error> {
-        let unit = self.0.vault.unit("source.note_stopped", async |mut unit| {
-            unit.audit(NewEntry::source_stopped(self.now(), id));
+        let unit = self.vault.unit("source.note_stopped", async |mut unit| {
+            unit.audit(NewEntry::source_stopped(self.clock.now(), id));
             Ok(())
         });
         unit.await

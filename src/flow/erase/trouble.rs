@@ -3,12 +3,13 @@
 //! Owns patience with the source. INVARIANT: no trouble ends the work. A copy that cannot be
 //! deleted is tried again and again, and is shown.
 
-use super::super::{
-    Error, Flow,
-    retry::{AsSetback, Setback},
-    work::Settings,
-};
+use super::SourceDeletion;
 use crate::{
+    flow::{
+        error::Error,
+        patience::Settings,
+        retry::{AsSetback, Setback},
+    },
     ledger::{self, work::Lease},
     model::{id::RecordingId, time::Timestamp},
     twilio::RestError,
@@ -72,10 +73,10 @@ impl AsSetback for Trouble {
     }
 }
 
-impl Flow {
+impl SourceDeletion {
     /// What a trouble means for the work; when it takes long, that is said loudly.
     pub(super) fn bear(&self, lease: &Lease<RecordingId>, trouble: Trouble) -> Setback {
-        let settings = &self.0.settings;
+        let settings = &self.settings;
         let setback = trouble.into_setback(settings);
         let is_long = lease.attempts >= settings.attempts.into();
         let is_loud = match &setback {

@@ -1,11 +1,17 @@
 //! Holds: what somebody demands to be kept is not shredded, whoever else wants it gone, until the
 //! last of them is lifted.
 
-use crate::flow::{Error, Flow};
+use std::sync::Arc;
+
+use super::revocation::Revocations;
 use crate::{
     evidence::{NewEntry, ShredReason},
+    flow::{
+        error::Error,
+        refusal::{shred_of, shredded},
+    },
     ledger::{
-        self,
+        self, Ledger,
         holds::{self, HoldFilter, HoldRow},
         marks::Marked,
         recordings,
@@ -15,9 +21,10 @@ use crate::{
         id::{ReceiptId, RecordingId},
         name::{HoldName, Purpose},
         recording::{Recording, State},
-        time::Timestamp,
+        time::{Clock, Timestamp},
     },
-    policy::{Permit, action},
+    policy::{Permit, Rulebook, action},
+    vault::Vault,
 };
 
 /// A hold to be placed.
@@ -59,14 +66,39 @@ pub struct Holds {
     pub next: Option<(Timestamp, RecordingId, HoldName)>,
 }
 
-impl Flow {
+/// Holds are placed, lifted and listed.
+pub struct LegalHolds {
+    vault: Vault,
+    ledger: Ledger,
+    rulebook: Arc<Rulebook>,
+    clock: Clock,
+    revocations: Arc<Revocations>,
+}
+
+impl LegalHolds {
+    pub(in crate::flow) fn new(
+        vault: Vault,
+        ledger: Ledger,
+        rulebook: Arc<Rulebook>,
+        clock: Clock,
+        revocations: Arc<Revocations>,
+    ) -> Self {
+        Self {
+            vault,
+            ledger,
+            rulebook,
+            clock,
+            revocations,
+        }
+    }
+
     /// Places a hold, or changes what one of that name says. Repeating it changes nothing.
     ///
     /// # Errors
     /// [`Error::NotFound`], also for a recording that the permit does not cover;
     /// [`Error::Shredded`]; [`Error::Invalid`] for a purpose that the policy does not have, or a
     /// review that is over.
-    pub async fn place_hold(
+    pub async fn place(
         &self,
         permit: &Permit<action::Hold>,
         id: RecordingId,
@@ -74,10 +106,9 @@ impl Flow {
     ) -> Result<HoldRow, Error> {
         let recording = self.holdable(permit, id).await?;
         if recording.state == State::Shredded {
-            return Err(self.shredded(id).await?);
+            return Err(shredded(&self.ledger, id).await?);
         }
         if !self
-            .0
             .rulebook
             .current()
             .document()
@@ -90,7 +121,7 @@ impl Flow {
                 new.purpose
             )));
         }
-        let now = self.now();
+        let now = self.clock.now();
         let hold = HoldRow {
             recording: id,
             name: new.name.clone(),
@@ -102,7 +133,7 @@ impl Flow {
             placed_by: permit.actor(),
             lifted_at: None,
         };
-        let placed = self.0.ledger.unit("hold.place_hold", async |mut unit| {
+        let placed = self.ledger.unit("hold.place_hold", async |mut unit| {
             if holds::place(&mut unit, &hold).await? {
                 if hold.review_at <= now {
                     return Err(Error::Invalid(
@@ -129,13 +160,13 @@ impl Flow {
         });
         match placed.await {
             Err(Error::Vault(crate::vault::Error::Ledger(ledger::Error::Stale(_)))) => {
-                return Err(self.shredded(id).await?);
+                return Err(shredded(&self.ledger, id).await?);
             }
             placed => placed?,
         }
         // Who is told that a hold stands can rely on it after a loss of the ledger, too.
-        self.0.vault.make_durable().await?;
-        holds::find(&mut self.0.ledger.read().await?, id, &new.name)
+        self.vault.make_durable().await?;
+        holds::find(&mut self.ledger.read().await?, id, &new.name)
             .await?
             .ok_or(Error::NotFound)
     }
@@ -146,7 +177,7 @@ impl Flow {
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such hold, or the permit does not cover its recording.
-    pub async fn lift_hold(
+    pub async fn lift(
         &self,
         permit: &Permit<action::Hold>,
         id: RecordingId,
@@ -154,17 +185,17 @@ impl Flow {
         dry_run: bool,
     ) -> Result<Lifted, Error> {
         let recording = self.holdable(permit, id).await?;
-        let hold = holds::find(&mut self.0.ledger.read().await?, id, name)
+        let hold = holds::find(&mut self.ledger.read().await?, id, name)
             .await?
             .ok_or(Error::NotFound)?;
         let stands = hold.lifted_at.is_none();
-        let now = self.now();
+        let now = self.clock.now();
         if dry_run || !stands {
             let left = recording.holds - i64::from(stands);
             let shreds = left == 0 && recording.revoked_at.is_some();
             let shredded = recording.state == State::Shredded;
             if !dry_run {
-                self.0.vault.make_durable().await?;
+                self.vault.make_durable().await?;
             }
             let receipt = if shredded {
                 self.receipt_of(id).await?
@@ -179,7 +210,7 @@ impl Flow {
                 receipt,
             });
         }
-        let lifted = self.0.ledger.unit("hold.lift_hold", async |mut unit| {
+        let lifted = self.ledger.unit("hold.lift_hold", async |mut unit| {
             let left = holds::lift(&mut unit, id, name, now).await?;
             if let Some(left) = left {
                 unit.mark(Marked::Recording, &[id], now);
@@ -196,20 +227,17 @@ impl Flow {
         let lifted = lifted.await?;
         // What is released is also taken up by the service, should this be interrupted.
         if lifted == Some(0) {
-            self.shred_released().await?;
+            self.revocations.shred_released().await?;
         }
-        self.0.vault.make_durable().await?;
-        let mut tx = self.0.ledger.read().await?;
+        self.vault.make_durable().await?;
+        let mut tx = self.ledger.read().await?;
         let hold = holds::find(&mut tx, id, name)
             .await?
             .ok_or(Error::NotFound)?;
         let left = recordings::find(&mut tx, id)
             .await?
             .map_or(0, |recording| recording.holds);
-        let receipt = self
-            .shred_of(&mut tx, id)
-            .await?
-            .map(|(_, receipt)| receipt);
+        let receipt = shred_of(&mut tx, id).await?.map(|(_, receipt)| receipt);
         Ok(Lifted {
             hold,
             is_new: lifted.is_some(),
@@ -224,7 +252,7 @@ impl Flow {
     ///
     /// # Errors
     /// The ledger's.
-    pub async fn holds(
+    pub async fn list(
         &self,
         permit: &Permit<action::Hold>,
         mut filter: HoldFilter,
@@ -232,7 +260,7 @@ impl Flow {
     ) -> Result<Holds, Error> {
         filter.accounts = permit.accounts().clone();
         let mut items = holds::list(
-            &mut self.0.ledger.read().await?,
+            &mut self.ledger.read().await?,
             &filter,
             i64::from(limit) + 1,
         )
@@ -251,15 +279,14 @@ impl Flow {
         permit: &Permit<action::Hold>,
         id: RecordingId,
     ) -> Result<Recording, Error> {
-        let found = recordings::find(&mut self.0.ledger.read().await?, id).await?;
+        let found = recordings::find(&mut self.ledger.read().await?, id).await?;
         found
             .filter(|recording| permit.covers(&recording.account))
             .ok_or(Error::NotFound)
     }
 
     async fn receipt_of(&self, id: RecordingId) -> Result<Option<ReceiptId>, Error> {
-        Ok(self
-            .shred_of(&mut self.0.ledger.read().await?, id)
+        Ok(shred_of(&mut self.ledger.read().await?, id)
             .await?
             .map(|(_, receipt)| receipt))
     }

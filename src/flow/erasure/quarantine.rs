@@ -5,16 +5,19 @@
 //! says that. INVARIANT: a mark on a row opens nothing. Each decision looks at the statements
 //! themselves; the mark says when a recording is shredded.
 
-use crate::flow::{Error, Flow, erasure::shred::Undurable};
+use std::sync::Arc;
+
+use super::shredding::Shredding;
 use crate::{
     evidence::{NewEntry, ShredReason},
+    flow::{clock::TrustedClock, erasure::shredding::units::Undurable, error::Error},
     ledger::{
-        Unit, consents,
+        Ledger, Unit, consents,
         marks::Marked,
         quarantine::{self, Bearing},
     },
     model::{actor::Initiator, id::RecordingId, recording::Recording, time::Timestamp},
-    policy::{self, Permit, action},
+    policy::{self, Permit, Rulebook, action},
 };
 
 /// Recordings looked at in one unit of work.
@@ -55,10 +58,32 @@ pub struct QuarantineSwept {
     pub shredded: u64,
 }
 
-impl Flow {
+/// Recordings that wait for a consent.
+pub struct Quarantine {
+    ledger: Ledger,
+    rulebook: Arc<Rulebook>,
+    clock: Arc<TrustedClock>,
+    shredding: Arc<Shredding>,
+}
+
+impl Quarantine {
+    pub(in crate::flow) fn new(
+        ledger: Ledger,
+        rulebook: Arc<Rulebook>,
+        clock: Arc<TrustedClock>,
+        shredding: Arc<Shredding>,
+    ) -> Self {
+        Self {
+            ledger,
+            rulebook,
+            clock,
+            shredding,
+        }
+    }
+
     /// Where to begin; `None` if no version of the policy knows a quarantine.
     pub(in crate::flow) fn first_step(&self) -> Option<Step> {
-        (!policy::quarantining(&self.0.rulebook).is_empty()).then_some(Step::Waiting(None))
+        (!policy::quarantining(&self.rulebook).is_empty()).then_some(Step::Waiting(None))
     }
 
     /// Looks at up to [`PAGE`] recordings on which the news bear, within the unit that brings them.
@@ -83,7 +108,7 @@ impl Flow {
                     quarantine::waiting(unit, &news.bearing, after, room).await?
                 }
                 Step::Released(after) => {
-                    let policies = policy::quarantining(&self.0.rulebook);
+                    let policies = policy::quarantining(&self.rulebook);
                     quarantine::released(unit, &news.bearing, &policies, after, room).await?
                 }
             };
@@ -111,11 +136,10 @@ impl Flow {
     ) -> Result<(), Error> {
         while let Some(present) = step {
             let unit = self
-                .0
                 .ledger
                 .unit("quarantine.settle_rest", async |mut unit| {
                     let (entries, next) = self
-                        .settle(&mut unit, news, Some(present), self.now())
+                        .settle(&mut unit, news, Some(present), self.clock.now())
                         .await?;
                     let settled = Settled::of(&entries);
                     unit.audit_all(entries);
@@ -143,10 +167,8 @@ impl Flow {
         let mut changed = Vec::new();
         let mut entries = Vec::new();
         for recording in recordings {
-            let (id, Some(period)) = (
-                recording.id,
-                policy::quarantine(recording, &self.0.rulebook),
-            ) else {
+            let (id, Some(period)) = (recording.id, policy::quarantine(recording, &self.rulebook))
+            else {
                 continue;
             };
             let covered = known
@@ -177,25 +199,24 @@ impl Flow {
     /// # Errors
     /// [`Error::Conflict`] if the clock is not believed; the ledger's. What was shredded stays so,
     /// and the next sweep goes on.
-    pub async fn sweep_quarantine(&self) -> Result<QuarantineSwept, Error> {
+    pub async fn sweep(&self) -> Result<QuarantineSwept, Error> {
         let permit = Permit::of_vault(action::Shred);
         let reason: ShredReason = "no-consent".parse().expect("it is a code");
         let mut swept = QuarantineSwept::default();
         let mut after = None;
         let mut all = Undurable::nothing();
         loop {
-            let now = self.believed().await?.at();
-            let page = quarantine::due(&mut self.0.ledger.read().await?, now, after, PAGE).await?;
+            let now = self.clock.believed().await?.at();
+            let page = quarantine::due(&mut self.ledger.read().await?, now, after, PAGE).await?;
             let Some(last) = page.last() else {
-                swept.shredded = self.tell(all).await?.shredded.len() as u64;
+                swept.shredded = self.shredding.tell(all).await?.shredded.len() as u64;
                 return Ok(swept);
             };
             after = Some(last.id);
             let unit = self
-                .0
                 .ledger
                 .unit("quarantine.sweep_quarantine", async |mut unit| {
-                    let now = self.now();
+                    let now = self.clock.now();
                     let entries = self
                         .settle_all(&mut unit, &page, Initiator::Vault, now)
                         .await?;
@@ -207,14 +228,14 @@ impl Flow {
             swept.released += released.len() as u64;
             // Of a recording whose policy is not at hand, nobody knows what it needs.
             let known =
-                |recording: &&Recording| policy::quarantine(recording, &self.0.rulebook).is_some();
+                |recording: &&Recording| policy::quarantine(recording, &self.rulebook).is_some();
             let due = page
                 .iter()
                 .filter(known)
                 .filter(|recording| !released.contains(&recording.id));
             let due: Vec<Recording> = due.cloned().collect();
             if !due.is_empty() {
-                all = all.and(self.shred_unheld(&permit, &due, &reason).await?);
+                all = all.and(self.shredding.shred_unheld(&permit, &due, &reason).await?);
             }
         }
     }

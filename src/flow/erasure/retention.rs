@@ -4,12 +4,16 @@
 //! recording, again, after the ledger found it. A recording that a hold keeps is left as it is and
 //! listed as a conflict: the first sweep after the hold is lifted shreds it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use crate::flow::{Error, Flow, erasure::shred::Undurable};
+use super::shredding::Shredding;
 use crate::{
     evidence::ShredReason,
-    ledger::retention::{self, Group, Held},
+    flow::{clock::TrustedClock, erasure::shredding::units::Undurable, error::Error},
+    ledger::{
+        Ledger,
+        retention::{self, Group, Held},
+    },
     model::{
         id::RecordingId,
         name::{HoldName, Tier},
@@ -18,7 +22,7 @@ use crate::{
         time::Timestamp,
     },
     policy::{
-        Permit, action,
+        Permit, Rulebook, action,
         retention::{Limit, due_by, limits},
     },
     vault::{Cause, OnHold},
@@ -108,24 +112,46 @@ pub struct KeptGroup {
     pub clause: Option<String>,
 }
 
-impl Flow {
+/// What is kept no longer goes.
+pub struct RetentionEnforcement {
+    ledger: Ledger,
+    rulebook: Arc<Rulebook>,
+    clock: Arc<TrustedClock>,
+    shredding: Arc<Shredding>,
+}
+
+impl RetentionEnforcement {
+    pub(in crate::flow) fn new(
+        ledger: Ledger,
+        rulebook: Arc<Rulebook>,
+        clock: Arc<TrustedClock>,
+        shredding: Arc<Shredding>,
+    ) -> Self {
+        Self {
+            ledger,
+            rulebook,
+            clock,
+            shredding,
+        }
+    }
+
     /// Shreds everything that is kept no longer, in batches; a hold keeps what it keeps. What was
     /// shredded stays so if it is cut short.
     ///
     /// # Errors
     /// [`Error::Conflict`] if the clock is not believed; the ledger's or the vault's.
-    pub async fn sweep_retention(&self, dry_run: bool) -> Result<RetentionSweep, Error> {
+    pub async fn sweep(&self, dry_run: bool) -> Result<RetentionSweep, Error> {
         let now = if dry_run {
-            self.now()
+            self.clock.now()
         } else {
-            self.believed().await?.at()
+            self.clock.believed().await?.at()
         };
         let everybody = BTreeSet::new();
         let mut swept = RetentionSweep {
             dry_run,
             ..RetentionSweep::default()
         };
-        let groups = retention::groups(&mut self.0.ledger.read().await?, &everybody).await?;
+        let groups = retention::groups(&mut self.ledger.read().await?, &everybody).await?;
         let mut all = Vec::new();
         for group in &groups {
             let Some((until, limit)) = self.reach(group, now) else {
@@ -141,6 +167,7 @@ impl Flow {
         // them.
         for (group, limit, (due, shredded)) in all {
             let shredded = self
+                .shredding
                 .tell(shredded)
                 .await?
                 .shredded
@@ -169,13 +196,13 @@ impl Flow {
     ///
     /// # Errors
     /// The ledger's.
-    pub async fn retention(
+    pub async fn report(
         &self,
         permit: &Permit<action::Catalogue>,
     ) -> Result<RetentionReport, Error> {
-        let now = self.now();
+        let now = self.clock.now();
         let accounts = permit.accounts();
-        let mut tx = self.0.ledger.read().await?;
+        let mut tx = self.ledger.read().await?;
         let groups = retention::groups(&mut tx, accounts).await?;
         let kept = retention::kept(&mut tx, accounts).await?;
         let holds = retention::holds(&mut tx, accounts).await?;
@@ -194,14 +221,13 @@ impl Flow {
     }
 
     fn kept_group(&self, group: &Group) -> KeptGroup {
-        let ends = limits(&group.tier, &group.policy_digest, &self.0.rulebook)
+        let ends = limits(&group.tier, &group.policy_digest, &self.rulebook)
             .into_iter()
             .map(|limit| (limit.end(group.oldest), limit));
         let first = ends.min_by_key(|(end, _)| *end);
         KeptGroup {
             tier: group.tier.clone(),
             policy_version: self
-                .0
                 .rulebook
                 .find(&group.policy_digest)
                 .map(|rules| rules.version().to_owned()),
@@ -216,7 +242,7 @@ impl Flow {
     /// Until when something of the group must have been collected to be due now; `None` if nothing
     /// of it is.
     fn reach(&self, group: &Group, now: Timestamp) -> Option<(Timestamp, Limit)> {
-        let limits = limits(&group.tier, &group.policy_digest, &self.0.rulebook).into_iter();
+        let limits = limits(&group.tier, &group.policy_digest, &self.rulebook).into_iter();
         let reach = limits
             .filter_map(|limit| Some((limit.due_until(now)?, limit)))
             .max_by_key(|(until, _)| *until);
@@ -240,7 +266,7 @@ impl Flow {
         let mut all = Undurable::nothing();
         loop {
             let found = retention::collected_until(
-                &mut self.0.ledger.read().await?,
+                &mut self.ledger.read().await?,
                 group,
                 until,
                 false,
@@ -263,13 +289,15 @@ impl Flow {
             // A hold that was placed since they were found keeps its recording; the next sweep
             // leaves it out.
             let cause = Cause::permitted(&permit, &reason);
-            let done = self.shred_in_units(&due, cause, OnHold::Keep, &|_| {});
+            let done = self
+                .shredding
+                .shred_in_units(&due, cause, OnHold::Keep, &|_| {});
             all = all.and(done.await);
         }
     }
 
     fn is_due(&self, recording: &Recording, now: Timestamp) -> bool {
-        due_by(recording, &self.0.rulebook).is_some_and(|(due, _)| due <= now)
+        due_by(recording, &self.rulebook).is_some_and(|(due, _)| due <= now)
     }
 
     /// What a hold keeps although it is due, or was revoked.
@@ -279,7 +307,7 @@ impl Flow {
         accounts: &BTreeSet<AccountSid>,
         now: Timestamp,
     ) -> Result<Vec<Conflict>, Error> {
-        let mut tx = self.0.ledger.read().await?;
+        let mut tx = self.ledger.read().await?;
         let revoked = retention::revoked(&mut tx, accounts, CONFLICTS).await?;
         let mut found: Vec<(RecordingId, Timestamp, String)> = Vec::new();
         found.extend(revoked.iter().filter_map(|recording| {
@@ -297,7 +325,7 @@ impl Flow {
             let due = held
                 .filter(|recording| recording.revoked_at.is_none())
                 .filter_map(|recording| {
-                    let (due, limit) = due_by(recording, &self.0.rulebook)?;
+                    let (due, limit) = due_by(recording, &self.rulebook)?;
                     (due <= now).then(|| (recording.id, due, limit.to_string()))
                 });
             found.extend(due);

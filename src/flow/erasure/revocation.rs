@@ -1,4 +1,7 @@
-//! Revocation: a recording is let go of for good.
+//! Revocation: what somebody may take back, they take back, for what is there and for what comes.
+//!
+//! Owns a revocation from its beginning to its statement: what it reaches, how it goes on through any
+//! interruption, and what is said of it. Refuses to shred; it asks for it.
 
 mod begin;
 pub(in crate::flow) mod close;
@@ -6,188 +9,58 @@ mod late;
 mod show;
 mod work;
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use self::{
     begin::Would,
     show::{Outcomes, RevocationStatus},
     work::Continued,
 };
-use crate::flow::{Error, Flow, erasure::shred::Undurable};
+use super::shredding::Shredding;
 use crate::{
-    evidence::ShredReason,
-    ledger::{
-        Tx, holds, recordings, shreds,
-        work::{Lease, finish},
-    },
-    model::{
-        id::{ReceiptId, RecordingId},
-        name::HoldName,
-        recording::{Recording, State},
-        time::Timestamp,
-    },
-    policy::{Permit, action},
-    vault::{self, Cause, OnHold, Shredded},
+    flow::{bells::Bells, liveness::Liveness, queue::WorkQueue},
+    ledger::Ledger,
+    model::time::Clock,
+    policy::Rulebook,
+    vault::Vault,
 };
 
-/// Recordings looked up by one query.
-const LOOKED_UP: usize = 2000;
-
-/// That something is not told yet, because a restore would not know of it.
-fn waits() -> Error {
-    vault::Error::NotDurable("it waits to be written there".into()).into()
+/// Revocations, from their beginning to their statement.
+pub struct Revocations {
+    vault: Vault,
+    ledger: Ledger,
+    rulebook: Arc<Rulebook>,
+    clock: Clock,
+    liveness: Liveness,
+    bells: Bells,
+    queue: Arc<WorkQueue>,
+    shredding: Arc<Shredding>,
 }
 
-impl Flow {
-    /// Shreds a recording and silences whoever is hearing it. Repeating it is harmless.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], also for a recording that the permit does not cover; [`Error::Held`].
-    pub async fn shred(
-        &self,
-        permit: &Permit<action::Shred>,
-        id: RecordingId,
-        reason: &ShredReason,
-    ) -> Result<Shredded, Error> {
-        self.shred_all(permit, &[id], reason)
-            .await?
-            .pop()
-            .ok_or(Error::NotFound)
-    }
-
-    /// Shreds recordings, as [`Self::shred`] each of them, however many; they come back in their
-    /// order, each once. An interruption leaves some of them shredded, and to repeat it is to go
-    /// on.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] if one of them is not there or not covered by the permit,
-    /// [`Error::Held`] if a hold keeps one; then none is shredded. Only where a hold is placed at
-    /// this very moment, the others are. [`vault::Error::NotDurable`] inside while the store cannot
-    /// be written: then they are shredded, and a restore would not know of it yet.
-    pub async fn shred_all(
-        &self,
-        permit: &Permit<action::Shred>,
-        ids: &[RecordingId],
-        reason: &ShredReason,
-    ) -> Result<Vec<Shredded>, Error> {
-        let recordings = self.all_shreddable(permit, ids).await?;
-        let done = self.shred_unheld(permit, &recordings, reason).await?;
-        let done = self.tell(done).await?;
-        if done.held.is_empty() {
-            Ok(done.shredded)
-        } else {
-            Err(self.held(&done.held).await?)
+impl Revocations {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is something else, and is named where it is given"
+    )]
+    pub(in crate::flow) fn new(
+        vault: Vault,
+        ledger: Ledger,
+        rulebook: Arc<Rulebook>,
+        clock: Clock,
+        liveness: Liveness,
+        bells: Bells,
+        queue: Arc<WorkQueue>,
+        shredding: Arc<Shredding>,
+    ) -> Self {
+        Self {
+            vault,
+            ledger,
+            rulebook,
+            clock,
+            liveness,
+            bells,
+            queue,
+            shredding,
         }
-    }
-
-    /// Shreds recordings that no hold keeps, for who tells of them later: [`Self::tell`].
-    ///
-    /// # Errors
-    /// [`Error::Held`] if a hold keeps one; then none is shredded.
-    pub(in crate::flow) async fn shred_unheld(
-        &self,
-        permit: &Permit<action::Shred>,
-        recordings: &[Recording],
-        reason: &ShredReason,
-    ) -> Result<Undurable, Error> {
-        let kept = recordings
-            .iter()
-            .filter(|recording| recording.holds > 0 && recording.state != State::Shredded);
-        let kept: Vec<RecordingId> = kept.map(|recording| recording.id).collect();
-        if !kept.is_empty() {
-            return Err(self.held(&kept).await?);
-        }
-        let cause = Cause::permitted(permit, reason);
-        Ok(self
-            .shred_in_units(recordings, cause, OnHold::Keep, &|_| {})
-            .await)
-    }
-
-    /// When a recording was shredded, and its receipt, for an answer.
-    ///
-    /// # Errors
-    /// [`vault::Error::NotDurable`] inside while the store does not know of it; the ledger's.
-    pub(in crate::flow) async fn shred_of(
-        &self,
-        tx: &mut Tx,
-        id: RecordingId,
-    ) -> Result<Option<(Timestamp, ReceiptId)>, Error> {
-        if shreds::is_undurable(tx, id).await? {
-            return Err(waits());
-        }
-        Ok(shreds::find_fence(tx, id).await?)
-    }
-
-    /// The error that names the holds which keep these recordings.
-    async fn held(&self, ids: &[RecordingId]) -> Result<Error, Error> {
-        let mut held: BTreeMap<RecordingId, Vec<HoldName>> =
-            ids.iter().map(|id| (*id, Vec::new())).collect();
-        let standing = holds::standing(&mut self.0.ledger.read().await?, ids).await?;
-        for hold in standing {
-            held.entry(hold.recording).or_default().push(hold.name);
-        }
-        Ok(Error::Held(held.into_iter().collect()))
-    }
-
-    async fn all_shreddable(
-        &self,
-        permit: &Permit<action::Shred>,
-        ids: &[RecordingId],
-    ) -> Result<Vec<Recording>, Error> {
-        let mut found = BTreeMap::new();
-        let mut tx = self.0.ledger.read().await?;
-        for ids in ids.chunks(LOOKED_UP) {
-            let recordings = recordings::find_all(&mut tx, ids).await?.into_iter();
-            found.extend(
-                recordings
-                    .filter(|recording| permit.covers(&recording.account))
-                    .map(|recording| (recording.id, recording)),
-            );
-        }
-        ids.iter()
-            .map(|id| found.get(id).cloned().ok_or(Error::NotFound))
-            .collect()
-    }
-
-    /// The recording that a shred would destroy; for `--dry-run`.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], also for a recording that the permit does not cover.
-    pub async fn shreddable(
-        &self,
-        permit: &Permit<action::Shred>,
-        id: RecordingId,
-    ) -> Result<Recording, Error> {
-        self.all_shreddable(permit, &[id])
-            .await?
-            .pop()
-            .ok_or(Error::NotFound)
-    }
-
-    /// A receipt in its signed form; anybody who knows its id may have it.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`]; [`vault::Error::NotDurable`] inside while a restore would not know of
-    /// the shred.
-    pub async fn receipt(&self, id: ReceiptId) -> Result<String, Error> {
-        let mut tx = self.0.ledger.read().await?;
-        if shreds::is_receipt_undurable(&mut tx, id).await? {
-            return Err(waits());
-        }
-        shreds::find_receipt(&mut tx, id)
-            .await?
-            .ok_or(Error::NotFound)
-    }
-
-    /// Removes the bytes of a shredded recording.
-    pub(in crate::flow) async fn remove(&self, lease: &Lease<RecordingId>) -> Result<(), Error> {
-        let vault = &self.0.vault;
-        let deleted = vault.delete_ciphertext(lease.subject).await?;
-        vault
-            .unit("shred.close", async |mut unit| {
-                finish(&mut unit, lease).await?;
-                Ok(vault.close_ciphertext(&mut unit, &deleted).await?)
-            })
-            .await
     }
 }

@@ -11,11 +11,18 @@ use futures_util::{Stream, StreamExt as _};
 use serde_json::{Value, json};
 
 use super::{
-    Plan, listening,
+    Exports, Plan, ended, listening,
     tar::{self, Out},
 };
 use crate::{
-    flow::{Ended, Error, Flow, Form, Given, Guarded, Heard, asking::Circumstances},
+    flow::{
+        asking::Circumstances,
+        error::Error,
+        guard::Guarded,
+        playback::{Given, Heard, reading::Form},
+        refusal::refuse,
+        streams::Ended,
+    },
     ledger::{consents, recordings},
     model::{
         artefact::Artefact,
@@ -33,43 +40,31 @@ const PAGE: i64 = 200;
 
 /// The archive of a plan.
 pub(super) fn stream(
-    flow: Flow,
+    exports: Exports,
     plan: Plan,
 ) -> Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send> {
-    tar::stream(plan.made_at, move |out| write(flow, plan, out))
+    tar::stream(plan.made_at, move |out| write(exports, plan, out))
 }
 
-/// How a story's error ends a stream.
-pub(super) fn ended(error: Error) -> Ended {
-    match error {
-        Error::Shredded { .. } | Error::NotFound => Ended::Shredded,
-        Error::Denied(_) => Ended::Refused,
-        other => {
-            tracing::error!(error = %other, "an archive broke off");
-            Ended::Broken
-        }
-    }
-}
-
-async fn write(flow: Flow, plan: Plan, mut out: Out) -> Result<(), Ended> {
-    out.whole("manifest.json", pretty(&manifest(&flow, &plan)))
+async fn write(exports: Exports, plan: Plan, mut out: Out) -> Result<(), Ended> {
+    out.whole("manifest.json", pretty(&manifest(&exports, &plan)))
         .await?;
     if plan.no_consents.is_empty() {
-        let consents = statements(&flow, &plan).await.map_err(ended)?;
+        let consents = statements(&exports, &plan).await.map_err(ended)?;
         out.whole("consents.json", pretty(&consents)).await?;
     }
     for included in &plan.included {
-        recording(&flow, &plan, included.id, &mut out).await?;
+        recording(&exports, &plan, included.id, &mut out).await?;
     }
     if plan.no_listening.is_empty() {
-        listening::write(&flow, &plan, &mut out).await?;
+        listening::write(&exports, &plan, &mut out).await?;
     }
     out.end().await
 }
 
 /// What is in the archive and what is not, and why.
-fn manifest(flow: &Flow, plan: &Plan) -> Value {
-    let rules = flow.rulebook().current();
+fn manifest(exports: &Exports, plan: &Plan) -> Value {
+    let rules = exports.rulebook.current();
     let missing = [
         ("consents.json", &plan.no_consents),
         ("listening.json", &plan.no_listening),
@@ -79,7 +74,7 @@ fn manifest(flow: &Flow, plan: &Plan) -> Value {
         .filter(|(_, why)| !why.is_empty())
         .map(|(file, why)| json!({ "file": file, "reasons": why }));
     json!({
-        "vault": flow.vault().id(),
+        "vault": exports.vault.id(),
         "subject": plan.subject,
         "made_at": plan.made_at,
         "requested_by": plan.principal.id,
@@ -95,12 +90,12 @@ fn manifest(flow: &Flow, plan: &Plan) -> Value {
 }
 
 /// Every statement about the person, with the evidence for it.
-async fn statements(flow: &Flow, plan: &Plan) -> Result<Value, Error> {
+async fn statements(exports: &Exports, plan: &Plan) -> Result<Value, Error> {
     let mut found = Vec::new();
     let mut after = None;
     loop {
         let page =
-            consents::page(&mut flow.0.ledger.read().await?, plan.subject, after, PAGE).await?;
+            consents::page(&mut exports.ledger.read().await?, plan.subject, after, PAGE).await?;
         let is_last = page.len() < usize::try_from(PAGE).unwrap_or_default();
         after = page
             .last()
@@ -122,7 +117,7 @@ async fn statements(flow: &Flow, plan: &Plan) -> Result<Value, Error> {
         let evidence = match sealed.evidence.as_slice() {
             [] => Value::Null,
             sealed => {
-                let text = flow.0.vault.open_evidence(said.id, sealed)?;
+                let text = exports.vault.open_evidence(said.id, sealed)?;
                 serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text.as_str()))
             }
         };
@@ -136,13 +131,18 @@ async fn statements(flow: &Flow, plan: &Plan) -> Result<Value, Error> {
 }
 
 /// One recording: decided again, and given a grant of its own.
-async fn recording(flow: &Flow, plan: &Plan, id: RecordingId, out: &mut Out) -> Result<(), Ended> {
+async fn recording(
+    exports: &Exports,
+    plan: &Plan,
+    id: RecordingId,
+    out: &mut Out,
+) -> Result<(), Ended> {
     // Before it is decided: see `streams`.
-    let registered = Arc::new(flow.0.streams.register(id));
-    let (given, recording) = decided(flow, plan, id).await.map_err(ended)?;
+    let registered = Arc::new(exports.streams.register(id));
+    let (given, recording) = decided(exports, plan, id).await.map_err(ended)?;
     out.under(
         Arc::clone(&registered),
-        flow.0.clock.clone(),
+        exports.clock.clone(),
         given.grant.expires_at(),
     );
     let mut playables = Vec::new();
@@ -154,7 +154,7 @@ async fn recording(flow: &Flow, plan: &Plan, id: RecordingId, out: &mut Out) -> 
         .into_iter()
         .filter(|artefact| *artefact != Artefact::Parties)
     {
-        match flow.0.vault.playable(&given.grant, artefact).await {
+        match exports.vault.playable(&given.grant, artefact).await {
             Ok(playable) => playables.push(playable),
             // Of some formats no part can be cut out, and the whole is not given.
             Err(vault::Error::NoWindow) => continue,
@@ -174,13 +174,14 @@ async fn recording(flow: &Flow, plan: &Plan, id: RecordingId, out: &mut Out) -> 
     )
     .await?;
     if has_parties {
-        let parties = flow
+        let parties = exports
+            .playback
             .parties_under(given.id, &given.grant, &plan.principal, &recording)
             .await
             .map_err(ended)?;
         out.whole(
             &format!("{folder}/parties.json"),
-            own(&flow.0.vault, plan, &parties).map_err(ended)?,
+            own(&exports.vault, plan, &parties).map_err(ended)?,
         )
         .await?;
     }
@@ -198,8 +199,8 @@ async fn recording(flow: &Flow, plan: &Plan, id: RecordingId, out: &mut Out) -> 
     };
     loop {
         match heard.playable.artefact() {
-            Artefact::Audio => sound(flow, &heard, &format!("{folder}/audio.wav"), out).await?,
-            Artefact::Transcript => words(flow, &heard, &folder, out).await?,
+            Artefact::Audio => sound(exports, &heard, &format!("{folder}/audio.wav"), out).await?,
+            Artefact::Transcript => words(exports, &heard, &folder, out).await?,
             Artefact::Parties | Artefact::Media(_) => {}
         }
         match playables.next() {
@@ -209,10 +210,16 @@ async fn recording(flow: &Flow, plan: &Plan, id: RecordingId, out: &mut Out) -> 
     }
 }
 
-async fn sound(flow: &Flow, heard: &Heard, path: &str, out: &mut Out) -> Result<(), Ended> {
+async fn sound(exports: &Exports, heard: &Heard, path: &str, out: &mut Out) -> Result<(), Ended> {
     let len = heard.playable.len();
     let mut file = out.file(path, len).await?;
-    let mut pieces = Box::pin(flow.listen(heard, 0..len).await.map_err(ended)?);
+    let mut pieces = Box::pin(
+        exports
+            .playback
+            .listen(heard, 0..len)
+            .await
+            .map_err(ended)?,
+    );
     while let Some(piece) = pieces.next().await {
         file.write(piece?).await?;
     }
@@ -221,12 +228,12 @@ async fn sound(flow: &Flow, heard: &Heard, path: &str, out: &mut Out) -> Result<
 
 /// A transcript is in memory as a whole, here as wherever it is read: what is hidden in it may be
 /// anywhere.
-async fn words(flow: &Flow, heard: &Heard, folder: &str, out: &mut Out) -> Result<(), Ended> {
+async fn words(exports: &Exports, heard: &Heard, folder: &str, out: &mut Out) -> Result<(), Ended> {
     for (form, name) in [
         (Form::Json, "transcript.json"),
         (Form::Vtt, "transcript.vtt"),
     ] {
-        let mut pieces = Box::pin(flow.read(heard, form).await.map_err(ended)?);
+        let mut pieces = Box::pin(exports.playback.read(heard, form).await.map_err(ended)?);
         let mut text = Vec::new();
         while let Some(piece) = pieces.next().await {
             text.extend_from_slice(&piece?);
@@ -236,10 +243,14 @@ async fn words(flow: &Flow, heard: &Heard, folder: &str, out: &mut Out) -> Resul
     Ok(())
 }
 
-async fn decided(flow: &Flow, plan: &Plan, id: RecordingId) -> Result<(Given, Recording), Error> {
-    let now = flow.now();
+async fn decided(
+    exports: &Exports,
+    plan: &Plan,
+    id: RecordingId,
+) -> Result<(Given, Recording), Error> {
+    let now = exports.clock.now();
     let asking = plan.asking();
-    let mut tx = flow.0.ledger.read().await?;
+    let mut tx = exports.ledger.read().await?;
     let recording = recordings::find(&mut tx, id)
         .await?
         .ok_or(Error::NotFound)?;
@@ -247,9 +258,11 @@ async fn decided(flow: &Flow, plan: &Plan, id: RecordingId) -> Result<(Given, Re
         Circumstances::gather(&mut tx, &plan.principal, &recording, &plan.purpose, now).await?;
     drop(tx);
     let facts = circumstances.asked(&plan.principal, &recording, &asking);
-    let given = match decide(&facts, &flow.0.rulebook, now) {
-        Decision::Allow(grant) => flow.give(&facts, grant).await?,
-        Decision::Deny(denial) => return Err(flow.refuse(&facts, None, denial).await?),
+    let given = match decide(&facts, &exports.rulebook, now) {
+        Decision::Allow(grant) => exports.playback.give(&facts, grant).await?,
+        Decision::Deny(denial) => {
+            return Err(refuse(&exports.ledger, now, &facts, None, denial).await?);
+        }
     };
     Ok((given, recording))
 }

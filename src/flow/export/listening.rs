@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Ended, Flow, Plan, tar::Out};
+use super::{Exports, Plan, ended, tar::Out};
 use crate::{
     evidence::{Entry, Event},
-    flow::Error,
+    flow::{error::Error, streams::Ended},
     ledger::audit,
     model::id::RecordingId,
 };
@@ -34,31 +34,31 @@ const EVENTS: [Event; 8] = [
 ];
 
 /// Writes the document, with everything that is in the log by now.
-pub(super) async fn write(flow: &Flow, plan: &Plan, out: &mut Out) -> Result<(), Ended> {
+pub(super) async fn write(exports: &Exports, plan: &Plan, out: &mut Out) -> Result<(), Ended> {
     let recordings = plan.recordings();
-    let to = head(flow).await.map_err(super::archive::ended)?;
+    let to = head(exports).await.map_err(ended)?;
     let mut len = (HEAD.len() + TAIL.len()) as u64;
-    let mut log = Log::new(flow, plan, &recordings, to);
-    while let Some(piece) = log.next().await.map_err(super::archive::ended)? {
+    let mut log = Log::new(exports, plan, &recordings, to);
+    while let Some(piece) = log.next().await.map_err(ended)? {
         len += piece.len() as u64;
     }
     let mut file = out.file("listening.json", len).await?;
     file.write(Bytes::from_static(HEAD)).await?;
-    let mut log = Log::new(flow, plan, &recordings, to);
-    while let Some(piece) = log.next().await.map_err(super::archive::ended)? {
+    let mut log = Log::new(exports, plan, &recordings, to);
+    while let Some(piece) = log.next().await.map_err(ended)? {
         file.write(piece.into()).await?;
     }
     file.write(Bytes::from_static(TAIL)).await?;
     file.end().await
 }
 
-async fn head(flow: &Flow) -> Result<i64, Error> {
-    Ok(audit::head(&mut flow.0.ledger.read().await?).await?)
+async fn head(exports: &Exports) -> Result<i64, Error> {
+    Ok(audit::head(&mut exports.ledger.read().await?).await?)
 }
 
 /// One way through the log.
 struct Log<'a> {
-    flow: &'a Flow,
+    exports: &'a Exports,
     plan: &'a Plan,
     recordings: &'a [RecordingId],
     seq: i64,
@@ -70,9 +70,9 @@ struct Log<'a> {
 }
 
 impl<'a> Log<'a> {
-    fn new(flow: &'a Flow, plan: &'a Plan, recordings: &'a [RecordingId], to: i64) -> Self {
+    fn new(exports: &'a Exports, plan: &'a Plan, recordings: &'a [RecordingId], to: i64) -> Self {
         Self {
-            flow,
+            exports,
             plan,
             recordings,
             seq: 0,
@@ -88,7 +88,7 @@ impl<'a> Log<'a> {
             return Ok(None);
         }
         let end = self.to.min(self.seq + WINDOW);
-        let mut tx = self.flow.0.ledger.read().await?;
+        let mut tx = self.exports.ledger.read().await?;
         let found =
             audit::about(&mut tx, self.recordings, self.plan.subject, (self.seq, end)).await?;
         drop(tx);

@@ -11,11 +11,10 @@ use futures_util::{Stream, stream};
 use tar::{EntryType, Header};
 use tokio::sync::mpsc;
 
-use super::Ended;
 use crate::{
     flow::{
         guard::{Guarded, StreamGuard},
-        streams::Registered,
+        streams::{Ended, Registered},
     },
     model::time::{Clock, Timestamp},
 };

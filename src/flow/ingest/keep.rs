@@ -6,16 +6,20 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
-use crate::flow::{Error, Flow};
 use crate::{
+    flow::{
+        erasure::{revocation::Revocations, shredding::Shredding},
+        error::Error,
+    },
     model::{id::RecordingId, recording::Recording, wave::Meter},
-    policy::{NotKept, Permit, action},
+    policy::{NotKept, Permit, Rulebook, action},
     twilio::FetchError,
 };
 
@@ -28,15 +32,32 @@ pub(in crate::flow) enum Broken {
     NotKept(NotKept),
 }
 
-impl Flow {
-    /// Whether a recording is to be let go of before anything of it is fetched. A hold keeps it,
-    /// whatever it is.
-    pub(in crate::flow) fn lets_go_unheard(&self, recording: &Recording) -> Option<NotKept> {
-        if recording.holds > 0 {
-            None
-        } else {
-            self.0.rulebook.lets_go_unheard(recording)
+/// Says what is not to be kept, and lets go of it.
+pub(in crate::flow) struct Admission {
+    rulebook: Arc<Rulebook>,
+    revocations: Arc<Revocations>,
+    shredding: Arc<Shredding>,
+}
+
+impl Admission {
+    pub(in crate::flow) fn new(
+        rulebook: Arc<Rulebook>,
+        revocations: Arc<Revocations>,
+        shredding: Arc<Shredding>,
+    ) -> Self {
+        Self {
+            rulebook,
+            revocations,
+            shredding,
         }
+    }
+
+    /// Whether a revocation lets go of a recording before it is fetched, and shreds it then.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub(super) async fn is_revoked(&self, recording: &Recording) -> Result<bool, Error> {
+        self.revocations.is_revoked(recording).await
     }
 
     /// Shreds what is not to be kept.
@@ -46,6 +67,7 @@ impl Flow {
             .parse()
             .expect("the codes of the house are codes");
         let shredded = self
+            .shredding
             .shred_all(&Permit::of_vault(action::Shred), &[id], &reason)
             .await?;
         let fresh = shredded.iter().filter(|shredded| shredded.is_new).count();
@@ -61,9 +83,9 @@ impl Flow {
         S: Stream<Item = Result<Bytes, FetchError>> + Unpin,
     {
         let meter = (recording.holds == 0)
-            .then(|| Meter::new(self.0.rulebook.quiet(recording).unwrap_or_default()));
+            .then(|| Meter::new(self.rulebook.quiet(recording).unwrap_or_default()));
         Measured {
-            flow: self.clone(),
+            rulebook: Arc::clone(&self.rulebook),
             recording: recording.clone(),
             sound,
             meter,
@@ -71,9 +93,22 @@ impl Flow {
     }
 }
 
+/// Whether a recording is to be let go of before anything of it is fetched. A hold keeps it,
+/// whatever it is.
+pub(in crate::flow) fn lets_go_unheard(
+    rulebook: &Rulebook,
+    recording: &Recording,
+) -> Option<NotKept> {
+    if recording.holds > 0 {
+        None
+    } else {
+        rulebook.lets_go_unheard(recording)
+    }
+}
+
 /// A sound that is measured while it passes by.
 pub(in crate::flow) struct Measured<S> {
-    flow: Flow,
+    rulebook: Arc<Rulebook>,
     recording: Recording,
     sound: S,
     /// `None` once it has said what it has to say, or if nothing is asked of it.
@@ -95,8 +130,8 @@ impl<S: Stream<Item = Result<Bytes, FetchError>> + Unpin> Stream for Measured<S>
             Some(Err(error)) => Some(Err(Broken::Off(error))),
             None => {
                 let measured = this.meter.take().and_then(|meter| meter.finish());
-                let why = measured
-                    .and_then(|measured| this.flow.0.rulebook.lets_go(&this.recording, &measured));
+                let why =
+                    measured.and_then(|measured| this.rulebook.lets_go(&this.recording, &measured));
                 why.map(|why| Err(Broken::NotKept(why)))
             }
         })

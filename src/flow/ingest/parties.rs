@@ -5,12 +5,15 @@
 //! answers mean: `twilio` says that. INVARIANT: who took part is never a reason to lose a
 //! recording. What cannot be found out in time is sealed without.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::FetchFailure;
+use super::{failure::FetchFailure, keep::lets_go_unheard};
 use crate::{
-    flow::{Error, Flow},
-    ledger::{details, parties, waiting, work::Lease},
+    flow::{
+        consent::parties::PartyRegister, error::Error, reclassification::Reclassification,
+        twilio_access::TwilioAccess,
+    },
+    ledger::{Ledger, details, parties, recordings, waiting, work::Lease},
     model::{
         details::Found,
         id::RecordingId,
@@ -18,6 +21,7 @@ use crate::{
         recording::{Recording, State},
         subject::{Address, Conversation, Party},
     },
+    policy::Rulebook,
     twilio::{
         Account, CallbackParties, RestError,
         parties::{of_call, of_conference, of_ended_conference},
@@ -51,7 +55,54 @@ pub(super) struct Known {
     pub(super) parties: Vec<Found>,
 }
 
-impl Flow {
+/// Asks the source who took part.
+pub(in crate::flow) struct PartyLookup {
+    ledger: Ledger,
+    rulebook: Arc<Rulebook>,
+    twilio: Arc<TwilioAccess>,
+    parties: Arc<PartyRegister>,
+    reclassification: Arc<Reclassification>,
+}
+
+impl PartyLookup {
+    pub(in crate::flow) fn new(
+        ledger: Ledger,
+        rulebook: Arc<Rulebook>,
+        twilio: Arc<TwilioAccess>,
+        parties: Arc<PartyRegister>,
+        reclassification: Arc<Reclassification>,
+    ) -> Self {
+        Self {
+            ledger,
+            rulebook,
+            twilio,
+            parties,
+            reclassification,
+        }
+    }
+
+    /// The recording, if it waits to be fetched; in the tier to which it belongs by now, should its
+    /// parties be known already.
+    async fn announced(&self, id: RecordingId) -> Result<Option<Recording>, Error> {
+        let find =
+            async || Ok::<_, Error>(recordings::find(&mut self.ledger.read().await?, id).await?);
+        let Some(recording) = find()
+            .await?
+            .filter(|recording| recording.state == State::Announced)
+        else {
+            return Ok(None);
+        };
+        if self
+            .reclassification
+            .reclassify_by_parties(&recording)
+            .await?
+        {
+            find().await
+        } else {
+            Ok(Some(recording))
+        }
+    }
+
     /// The recording of a fetch, if it waits for it; its parties are known as well as may be.
     pub(super) async fn known(
         &self,
@@ -61,7 +112,7 @@ impl Flow {
         let Some(recording) = announced().await.map_err(FetchFailure::Ours)? else {
             return Ok(None);
         };
-        if self.lets_go_unheard(&recording).is_some() {
+        if lets_go_unheard(&self.rulebook, &recording).is_some() {
             // Of what is not kept nobody has to know who took part.
             return Ok(Some(Known {
                 recording,
@@ -107,7 +158,7 @@ impl Flow {
         let Some(conversation) = recording.conversation() else {
             return Ok(LookedUp::NotAsked);
         };
-        let accounts = self.accounts();
+        let accounts = self.twilio.accounts();
         let account = accounts
             .get(&recording.account)
             .filter(|account| account.looks_up_parties());
@@ -125,7 +176,9 @@ impl Flow {
                 return Ok(LookedUp::Unknown);
             }
         };
-        self.reclassify_by_lines(recording, &lines).await?;
+        self.reclassification
+            .reclassify_by_lines(recording, &lines)
+            .await?;
         if found.is_empty() {
             return Ok(LookedUp::Unknown);
         }
@@ -134,24 +187,12 @@ impl Flow {
         } else {
             Keeping::Carried
         };
-        let seated = self.name_found(&conversation, &found, keeping).await?;
+        let seated = self
+            .parties
+            .name_found(&conversation, &found, keeping)
+            .await?;
         metrics::counter!("recvault_parties_looked_up_total").increment(1);
         Ok(LookedUp::Named(seated.parties))
-    }
-
-    /// Who is on which channel of a recording, as far as it is known.
-    ///
-    /// # Errors
-    /// The ledger's.
-    pub(in crate::flow) async fn legs_by_channel(
-        &self,
-        recording: &Recording,
-    ) -> Result<BTreeMap<u8, LegName>, Error> {
-        let (_, parties) = named(&mut self.0.ledger.read().await?, recording).await?;
-        Ok(parties
-            .into_iter()
-            .filter_map(|party| Some((party.channel?, party.leg)))
-            .collect())
     }
 
     /// Names whom a callback tells of; if that cannot be done now, they are looked up before the
@@ -164,7 +205,9 @@ impl Flow {
         else {
             return;
         };
-        let named = self.name_found(&conversation, &parties, Keeping::Waits);
+        let named = self
+            .parties
+            .name_found(&conversation, &parties, Keeping::Waits);
         let failed = match tokio::time::timeout(IN_TIME, named).await {
             Ok(Ok(_)) => return,
             Ok(Err(error)) => error.to_string(),
@@ -179,8 +222,8 @@ impl Flow {
         recording: &Recording,
         conversation: &Conversation,
     ) -> Result<bool, Error> {
-        let mut tx = self.0.ledger.read().await?;
-        if recording.state == State::Announced && self.0.rulebook.current().knows_numbers() {
+        let mut tx = self.ledger.read().await?;
+        if recording.state == State::Announced && self.rulebook.current().knows_numbers() {
             // The lines of a call are nobody's place in it, and are kept nowhere.
             return Ok(true);
         }
@@ -214,7 +257,7 @@ impl Flow {
         account: &Account,
         recording: &Recording,
     ) -> Result<(Vec<Found>, Vec<Address>), RestError> {
-        let client = &self.0.client;
+        let client = &self.twilio.client;
         let Some(conference) = &recording.conference else {
             let Some(sid) = &recording.call else {
                 return Ok(Default::default());
@@ -284,4 +327,19 @@ async fn named(
         .and_then(|first| known.remove(first))
         .unwrap_or_default();
     Ok((first, parties))
+}
+
+/// Who is on which channel of a recording, as far as it is known.
+///
+/// # Errors
+/// The ledger's.
+pub(in crate::flow) async fn legs_by_channel(
+    ledger: &Ledger,
+    recording: &Recording,
+) -> Result<BTreeMap<u8, LegName>, Error> {
+    let (_, parties) = named(&mut ledger.read().await?, recording).await?;
+    Ok(parties
+        .into_iter()
+        .filter_map(|party| Some((party.channel?, party.leg)))
+        .collect())
 }

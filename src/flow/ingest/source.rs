@@ -7,11 +7,10 @@
 
 use std::time::Duration;
 
-use super::super::Flow;
 use crate::{
     model::{encryption::Encryption, recording::Recording},
     twilio::{
-        Account, Accounts, FetchError, RestError, encryption,
+        Account, Accounts, Client, FetchError, RestError, encryption,
         media::{Body, Decryptor, Hiccup, Media, Refusal},
         rest::RecordingResource,
     },
@@ -21,89 +20,85 @@ use crate::{
 /// attempt.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-impl Flow {
-    /// The sound of a recording in the clear; it is known to be sound by its first bytes.
-    pub(super) async fn sound(
-        &self,
-        accounts: &Accounts,
-        account: &Account,
-        recording: &Recording,
-    ) -> Result<Body, FetchError> {
-        const NOT_RIFF: FetchError = FetchError::Refused {
-            cause: Refusal::NotRiff,
-        };
-        if let Some(told) = &recording.encryption {
-            return self.decrypted(accounts, account, recording, told).await;
-        }
-        match self.media(account, recording).await?.body.begun().await {
-            // Encrypted, perhaps, and the callback did not say so, or not so that it could be read.
-            Err(error) if error == NOT_RIFF => {}
-            begun => return begun,
-        }
-        let resource = match self.metadata(account, recording).await {
-            Err(RestError::NotFound) => return Err(NOT_RIFF),
-            told => told.map_err(refused)?,
-        };
-        let told =
-            encryption::from_value(&resource.encryption_details).map_err(Refusal::Details)?;
-        self.decrypted(accounts, account, recording, &told.ok_or(NOT_RIFF)?)
-            .await
+/// The sound of a recording in the clear; it is known to be sound by its first bytes.
+pub(super) async fn sound(
+    client: &Client,
+    accounts: &Accounts,
+    account: &Account,
+    recording: &Recording,
+) -> Result<Body, FetchError> {
+    const NOT_RIFF: FetchError = FetchError::Refused {
+        cause: Refusal::NotRiff,
+    };
+    if let Some(told) = &recording.encryption {
+        return decrypted(client, accounts, account, recording, told).await;
     }
+    match media(client, account, recording).await?.body.begun().await {
+        // Encrypted, perhaps, and the callback did not say so, or not so that it could be read.
+        Err(error) if error == NOT_RIFF => {}
+        begun => return begun,
+    }
+    let resource = match metadata(client, account, recording).await {
+        Err(RestError::NotFound) => return Err(NOT_RIFF),
+        told => told.map_err(refused)?,
+    };
+    let told = encryption::from_value(&resource.encryption_details).map_err(Refusal::Details)?;
+    decrypted(client, accounts, account, recording, &told.ok_or(NOT_RIFF)?).await
+}
 
-    async fn decrypted(
-        &self,
-        accounts: &Accounts,
-        account: &Account,
-        recording: &Recording,
-        told: &Encryption,
-    ) -> Result<Body, FetchError> {
-        // Before anything is fetched: without the key it would be of no use.
-        let decryptor = decryptor(accounts, told).await?;
-        self.media(account, recording)
-            .await?
-            .body
-            .decrypted(decryptor)
-            .begun()
-            .await
-    }
+async fn decrypted(
+    client: &Client,
+    accounts: &Accounts,
+    account: &Account,
+    recording: &Recording,
+    told: &Encryption,
+) -> Result<Body, FetchError> {
+    // Before anything is fetched: without the key it would be of no use.
+    let decryptor = decryptor(accounts, told).await?;
+    media(client, account, recording)
+        .await?
+        .body
+        .decrypted(decryptor)
+        .begun()
+        .await
+}
 
-    /// From Twilio, or from where Twilio stored it.
-    async fn media(&self, account: &Account, recording: &Recording) -> Result<Media, FetchError> {
-        match self
-            .0
-            .client
-            .media(account, &recording.source_sid, recording.channels)
-            .await
-        {
-            Err(FetchError::NotYet) => {}
-            answer => return answer,
-        }
-        // Not there yet, not any more, or elsewhere.
-        let place = match self.metadata(account, recording).await {
-            Ok(resource) => resource.media_url,
-            Err(RestError::NotFound) => None,
-            Err(error) => return Err(refused(error)),
-        };
-        let Some(place) = place else {
-            return Err(FetchError::NotYet);
-        };
-        self.0
-            .client
-            .elsewhere(account, &place)
-            .await?
-            .ok_or(FetchError::NotYet)
+/// From Twilio, or from where Twilio stored it.
+async fn media(
+    client: &Client,
+    account: &Account,
+    recording: &Recording,
+) -> Result<Media, FetchError> {
+    match client
+        .media(account, &recording.source_sid, recording.channels)
+        .await
+    {
+        Err(FetchError::NotYet) => {}
+        answer => return answer,
     }
+    // Not there yet, not any more, or elsewhere.
+    let place = match metadata(client, account, recording).await {
+        Ok(resource) => resource.media_url,
+        Err(RestError::NotFound) => None,
+        Err(error) => return Err(refused(error)),
+    };
+    let Some(place) = place else {
+        return Err(FetchError::NotYet);
+    };
+    client
+        .elsewhere(account, &place)
+        .await?
+        .ok_or(FetchError::NotYet)
+}
 
-    async fn metadata(
-        &self,
-        account: &Account,
-        recording: &Recording,
-    ) -> Result<RecordingResource, RestError> {
-        self.0
-            .client
-            .recording(account, &recording.source_sid, false)
-            .await
-    }
+async fn metadata(
+    client: &Client,
+    account: &Account,
+    recording: &Recording,
+) -> Result<RecordingResource, RestError> {
+    client
+        .recording(account, &recording.source_sid, false)
+        .await
 }
 
 /// What decrypts it, on a thread where it may take its time.

@@ -9,11 +9,9 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use zeroize::Zeroizing;
 
-use crate::flow::{
-    Error, Flow, Guarded,
-    playback::{Ended, Redeemed},
-};
+use super::{Playback, Redeemed};
 use crate::{
+    flow::{error::Error, guard::Guarded, streams::Ended},
     ledger::details,
     model::{access::Principal, artefact::Artefact, id::GrantId, recording::Recording},
     policy::Grant,
@@ -25,7 +23,7 @@ pub struct Shown {
     redeemed: Redeemed,
 }
 
-impl Flow {
+impl Playback {
     /// Takes a grant token back in for who took part, as [`Self::redeem`] does for an artefact.
     /// Nothing is opened yet.
     ///
@@ -40,7 +38,7 @@ impl Flow {
         let redeemed = self.redeemed(token, network).await?;
         let gives = redeemed.grant.view().gives(Artefact::Parties);
         if !gives
-            || !details::is_there(&mut self.0.ledger.read().await?, redeemed.grant.recording())
+            || !details::is_there(&mut self.ledger.read().await?, redeemed.grant.recording())
                 .await?
         {
             return Err(Error::NotFound);
@@ -81,7 +79,7 @@ impl Flow {
         principal: &Principal,
         recording: &Recording,
     ) -> Result<Zeroizing<String>, Error> {
-        match self.0.vault.open_details(grant, id).await {
+        match self.vault.open_details(grant, id).await {
             Ok(text) => Ok(text),
             Err(vault::Error::Gone) => Err(Error::NotFound),
             Err(vault::Error::BudgetSpent) => {

@@ -11,13 +11,21 @@
 //! one at which the watch began, since streams from before the beginning are not covered by it; and
 //! no look passes over a number, because fences become visible in the order of their numbers.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::flow::{Error, Flow, Task};
-use crate::ledger::{self, audit, news::Word, shreds};
+use super::Playback;
+use crate::{
+    flow::{
+        bells::Bells,
+        error::Error,
+        liveness::{Liveness, Task},
+        streams::Streams,
+    },
+    ledger::{self, Ledger, audit, news::Word, shreds},
+};
 
 /// How often is looked while streams run, bell or no bell.
 const PACE: Duration = Duration::from_millis(500);
@@ -30,23 +38,29 @@ const AT_ONCE: i64 = 10_000;
 /// A watch that has begun: streams end from now on unless it is run.
 #[must_use = "streams end after seconds if nobody looks for fences"]
 pub struct Watch {
-    flow: Flow,
+    ledger: Ledger,
+    streams: Streams,
+    liveness: Liveness,
+    bells: Bells,
     seen: i64,
 }
 
-impl Flow {
+impl Playback {
     /// Begins to watch. What is already heard is not covered by it and ends: begin before anybody
     /// can listen.
     ///
     /// # Errors
     /// The ledger's; then nothing has begun.
     pub async fn watch(&self) -> Result<Watch, Error> {
-        let seen = audit::head(&mut self.0.ledger.read().await?).await?;
+        let seen = audit::head(&mut self.ledger.read().await?).await?;
         // In this order: a stream that is covered reads its key after this, so it has heard of
         // everything up to `seen`.
-        self.0.streams.watched();
+        self.streams.watched();
         Ok(Watch {
-            flow: self.clone(),
+            ledger: self.ledger.clone(),
+            streams: self.streams.clone(),
+            liveness: self.liveness.clone(),
+            bells: self.bells.clone(),
             seen,
         })
     }
@@ -56,9 +70,8 @@ impl Watch {
     /// Looks until `stop`, and then until the last stream is over, for `grace` at most.
     pub async fn run(mut self, stop: CancellationToken, grace: Duration) {
         let bell = Notify::new();
-        let news = self.flow.0.ledger.news();
-        let flow = self.flow.clone();
-        let epochs = &flow.0.epoch_bell;
+        let news = self.ledger.news();
+        let epochs = Arc::clone(&self.bells.epochs);
         let ring = |word| match word {
             Word::Fence => bell.notify_one(),
             Word::Epoch => epochs.notify_one(),
@@ -78,8 +91,8 @@ impl Watch {
         });
         let mut is_sure = true;
         loop {
-            self.flow.beat(Task::Tombstones);
-            if self.flow.0.streams.count() > 0 {
+            self.liveness.beat(Task::Tombstones);
+            if self.streams.count() > 0 {
                 let looked = self.look().await;
                 match &looked {
                     Ok(()) if !is_sure => tracing::info!("fences are watched again"),
@@ -112,19 +125,23 @@ impl Watch {
     }
 
     async fn ask(&mut self) -> Result<(), Error> {
-        let Watch { flow, seen } = self;
+        let Watch {
+            ledger,
+            streams,
+            seen,
+            ..
+        } = self;
         // A ledger that has forgotten something does not say what was fenced.
-        flow.0.ledger.stands()?;
+        ledger.stands()?;
         loop {
             let asked = Instant::now();
-            let fences =
-                shreds::fenced_after(&mut flow.0.ledger.read().await?, *seen, AT_ONCE).await?;
+            let fences = shreds::fenced_after(&mut ledger.read().await?, *seen, AT_ONCE).await?;
             for (seq, recording) in &fences {
-                flow.0.streams.silence(*recording);
+                streams.silence(*recording);
                 *seen = *seq;
             }
             if i64::try_from(fences.len()).is_ok_and(|found| found < AT_ONCE) {
-                flow.0.streams.renew(asked);
+                streams.renew(asked);
                 return Ok(());
             }
         }

@@ -1,16 +1,18 @@
 //! Two persons: one asks, another agrees. An approval holds for one principal, one recording and
 //! one purpose, and for a time.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use zeroize::Zeroizing;
 
-use crate::flow::{
-    Error, Flow,
-    asking::{Asking, Circumstances},
-};
 use crate::{
     evidence::NewEntry,
+    flow::{
+        asking::{Asking, Circumstances},
+        error::Error,
+        refusal::{refuse, refuse_request, shredded},
+        units::note,
+    },
     ledger::{
         Ledger,
         approvals::{self, ApprovalRow, Filter, Stage},
@@ -22,9 +24,10 @@ use crate::{
         id::{ApprovalId, RecordingId},
         name::Tier,
         recording::State,
-        time::Timestamp,
+        time::{Clock, Timestamp},
     },
-    policy::{self, Decision, Denial, Facts, Reason, decide},
+    policy::{self, Decision, Denial, Facts, Reason, Rulebook, decide},
+    vault::Vault,
 };
 
 /// A request as who may approve it sees it.
@@ -63,21 +66,43 @@ pub async fn list(
     Ok(approvals::list(&mut ledger.read().await?, &filter, i64::from(i32::MAX)).await?)
 }
 
-impl Flow {
+/// Requests for approval, and what is decided of them.
+pub struct Approvals {
+    vault: Vault,
+    ledger: Ledger,
+    rulebook: Arc<Rulebook>,
+    clock: Clock,
+}
+
+impl Approvals {
+    pub(in crate::flow) fn new(
+        vault: Vault,
+        ledger: Ledger,
+        rulebook: Arc<Rulebook>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            vault,
+            ledger,
+            rulebook,
+            clock,
+        }
+    }
+
     /// Asks that a second person approve what would be allowed but for that. A request that waits
     /// already is given back as it is; whether this one is new.
     ///
     /// # Errors
-    /// As [`Flow::grant`] where anything else speaks against it; [`Error::Invalid`] where nothing
+    /// As [`Playback::grant`](crate::flow::playback::Playback::grant) where anything else speaks against it; [`Error::Invalid`] where nothing
     /// does, or no reason is given.
-    pub async fn ask_for_approval(
+    pub async fn ask(
         &self,
         principal: &Principal,
         id: RecordingId,
         asking: &Asking<'_>,
     ) -> Result<(ApprovalRow, bool), Error> {
-        let now = self.now();
-        let mut tx = self.0.ledger.read().await?;
+        let now = self.clock.now();
+        let mut tx = self.ledger.read().await?;
         let recording = recordings::find(&mut tx, id)
             .await?
             .ok_or(Error::NotFound)?;
@@ -91,9 +116,11 @@ impl Flow {
             break_glass: false,
             ..circumstances.asked(principal, &recording, asking)
         };
-        match decide(&facts, &self.0.rulebook, now) {
+        match decide(&facts, &self.rulebook, now) {
             Decision::Deny(denial) if is_only_unapproved(&denial) => {}
-            Decision::Deny(denial) => return Err(self.refuse(&facts, None, denial).await?),
+            Decision::Deny(denial) => {
+                return Err(refuse(&self.ledger, self.clock.now(), &facts, None, denial).await?);
+            }
             Decision::Allow(_) => {
                 return Err(Error::Invalid(
                     "no approval is needed for this now: ask for a grant".into(),
@@ -107,7 +134,7 @@ impl Flow {
         let justification = justification.ok_or_else(|| {
             Error::Invalid("`justification`: say why, for who is to approve it".into())
         })?;
-        let lifetime = policy::approval_lifetime(&recording, &self.0.rulebook).unwrap_or_default();
+        let lifetime = policy::approval_lifetime(&recording, &self.rulebook).unwrap_or_default();
         let request = ApprovalRow {
             id: ApprovalId::random(&mut rand::rng()),
             recording: id,
@@ -120,7 +147,7 @@ impl Flow {
             decided_at: None,
             decided_by: None,
         };
-        let vault = &self.0.vault;
+        let vault = &self.vault;
         let by = principal.initiator();
         let filed = vault.unit("approval.file_approval", async |mut unit| {
             let sealed = vault
@@ -150,17 +177,26 @@ impl Flow {
     ///
     /// # Errors
     /// [`Error::Denied`] or [`Error::NotFound`] for whose roles approve nothing.
-    pub async fn approvals(
+    pub async fn list(
         &self,
         principal: &Principal,
         stage: Option<Stage>,
         after: Option<(Timestamp, ApprovalId)>,
         limit: u16,
     ) -> Result<Requests, Error> {
-        let now = self.now();
-        let tiers = match policy::approvable(principal, &self.0.rulebook, now) {
+        let now = self.clock.now();
+        let tiers = match policy::approvable(principal, &self.rulebook, now) {
             Ok(tiers) => tiers,
-            Err(denial) => return Err(self.refuse_request(principal, "approve", denial).await?),
+            Err(denial) => {
+                return Err(refuse_request(
+                    &self.ledger,
+                    self.clock.now(),
+                    principal,
+                    "approve",
+                    denial,
+                )
+                .await?);
+            }
         };
         let living_at = living_at(stage, now);
         let accounts = principal.accounts.clone();
@@ -171,7 +207,7 @@ impl Flow {
             tiers: Some(tiers),
             after,
         };
-        let mut tx = self.0.ledger.read().await?;
+        let mut tx = self.ledger.read().await?;
         let mut found = approvals::list(&mut tx, &filter, i64::from(limit) + 1).await?;
         let more = found.len() > usize::from(limit);
         found.truncate(limit.into());
@@ -186,7 +222,7 @@ impl Flow {
             .map(|recording| {
                 (
                     recording.id,
-                    policy::may_approve(principal, &recording, &self.0.rulebook, now).is_ok(),
+                    policy::may_approve(principal, &recording, &self.rulebook, now).is_ok(),
                 )
             })
             .collect();
@@ -214,7 +250,7 @@ impl Flow {
         if rows.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let vault = &self.0.vault;
+        let vault = &self.vault;
         let unit = vault.unit("approval.justifications", async |mut unit| {
             let reader = reader.initiator();
             Ok::<_, Error>(vault.justifications(&mut unit, reader, rows).await?)
@@ -228,21 +264,21 @@ impl Flow {
     /// # Errors
     /// [`Error::OwnRequest`]; [`Error::Denied`] where none of their roles may approve it;
     /// [`Error::Conflict`] for a request that is over or refused.
-    pub async fn decide_approval(
+    pub async fn decide(
         &self,
         principal: &Principal,
         id: ApprovalId,
         approve: bool,
     ) -> Result<ApprovalRow, Error> {
-        let now = self.now();
-        let mut tx = self.0.ledger.read().await?;
+        let now = self.clock.now();
+        let mut tx = self.ledger.read().await?;
         let row = approvals::find(&mut tx, id).await?.ok_or(Error::NotFound)?;
         let recording = recordings::find(&mut tx, row.recording)
             .await?
             .ok_or(Error::NotFound)?;
         drop(tx);
-        if let Err(denial) = policy::may_approve(principal, &recording, &self.0.rulebook, now) {
-            self.note(|| {
+        if let Err(denial) = policy::may_approve(principal, &recording, &self.rulebook, now) {
+            note(&self.ledger, || {
                 NewEntry::approval_denied(
                     now,
                     principal.initiator(),
@@ -259,14 +295,14 @@ impl Flow {
             });
         }
         if row.requested_by == principal.id {
-            self.note(|| {
+            note(&self.ledger, || {
                 NewEntry::approval_denied(now, principal.initiator(), row.recording, id, None)
             })
             .await?;
             return Err(Error::OwnRequest);
         }
         if recording.state == State::Shredded {
-            return Err(self.shredded(recording.id).await?);
+            return Err(shredded(&self.ledger, recording.id).await?);
         }
         let to = match (row.stage, approve) {
             (Stage::Refused, false) => return Ok(row),
@@ -284,7 +320,7 @@ impl Flow {
             (Stage::Requested, true) => Stage::Approved,
             (Stage::Requested | Stage::Approved, false) => Stage::Refused,
         };
-        let lifetime = policy::approval_lifetime(&recording, &self.0.rulebook).unwrap_or_default();
+        let lifetime = policy::approval_lifetime(&recording, &self.rulebook).unwrap_or_default();
         let expires_at = if approve {
             now.after(lifetime)
         } else {
@@ -297,8 +333,7 @@ impl Flow {
             decided_by: Some(principal.id),
             ..row.clone()
         };
-        self.0
-            .ledger
+        self.ledger
             .unit("approval.decide_approval", async |mut unit| {
                 approvals::decide(
                     &mut unit,

@@ -3,11 +3,9 @@
 //! Owns the reading of the catalogue, page by page. Refuses to count: `policy` does. Nothing is
 //! written.
 
-use crate::flow::{
-    Error, Flow, facts,
-    policies::{parsed_again, rulebook_beside},
-};
+use super::{Policies, parsed_again, rulebook_beside};
 use crate::{
+    flow::{error::Error, facts},
     ledger::recordings::{self, Filter},
     policy::{Comparison, Diff, Rules},
 };
@@ -15,20 +13,20 @@ use crate::{
 /// Recordings read at a time.
 const PAGE: i64 = 1000;
 
-impl Flow {
+impl Policies {
     /// Compares the version in force with another, over every recording. `say` hears now and then
     /// how many were counted.
     ///
     /// # Errors
     /// [`Error::Policy`] if an earlier version does not load; the ledger's.
-    pub async fn policy_diff(&self, new: Rules, say: &(dyn Fn(u64) + Sync)) -> Result<Diff, Error> {
-        let present = parsed_again(self.0.rulebook.current())?;
-        let to = rulebook_beside(&self.0.ledger, new, Some(present)).await?;
-        let mut comparison = Comparison::new(&self.0.rulebook, &to, self.now());
+    pub async fn diff(&self, new: Rules, say: &(dyn Fn(u64) + Sync)) -> Result<Diff, Error> {
+        let present = parsed_again(self.rulebook.current())?;
+        let to = rulebook_beside(&self.ledger, new, Some(present)).await?;
+        let mut comparison = Comparison::new(&self.rulebook, &to, self.clock.now());
         let mut filter = Filter::default();
         let mut counted = 0;
         loop {
-            let mut tx = self.0.ledger.read().await?;
+            let mut tx = self.ledger.read().await?;
             let page = recordings::list(&mut tx, &filter, PAGE).await?;
             let known = facts::known_all(&mut tx, &page).await?;
             drop(tx);

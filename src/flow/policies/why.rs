@@ -3,11 +3,12 @@
 //!
 //! Owns the telling. Nothing is opened and no grant is made, so nothing is written down.
 
-use crate::flow::{
-    Error, Flow,
-    asking::{Asking, Circumstances},
-};
+use super::Policies;
 use crate::{
+    flow::{
+        asking::{Asking, Circumstances},
+        error::Error,
+    },
     ledger::{recordings, tokens},
     model::{
         id::{PrincipalId, RecordingId, TokenId},
@@ -61,7 +62,7 @@ pub struct WhyReason {
     pub way_out: String,
 }
 
-impl Flow {
+impl Policies {
     /// Decides as for a grant, and tells what was decided by which clause and what would change it.
     ///
     /// # Errors
@@ -72,8 +73,8 @@ impl Flow {
         token: TokenId,
         asking: &Asking<'_>,
     ) -> Result<Why, Error> {
-        let now = self.now();
-        let mut tx = self.0.ledger.read().await?;
+        let now = self.clock.now();
+        let mut tx = self.ledger.read().await?;
         let missing = || Error::Invalid(format!("there is no recording `{id}`"));
         let recording = recordings::find(&mut tx, id).await?.ok_or_else(missing)?;
         let missing = || {
@@ -88,8 +89,8 @@ impl Flow {
             Circumstances::gather(&mut tx, &principal, &recording, &asking.purpose, now).await?;
         drop(tx);
         let facts = circumstances.asked(&principal, &recording, asking);
-        let rules = self.0.rulebook.current();
-        let decision = decide(&facts, &self.0.rulebook, now);
+        let rules = self.rulebook.current();
+        let decision = decide(&facts, &self.rulebook, now);
         let (grant, denial) = match &decision {
             Decision::Allow(grant) => (Some(grant), None),
             Decision::Deny(denial) => (None, Some(denial)),
@@ -106,7 +107,7 @@ impl Flow {
                     .as_deref()
                     .unwrap_or(rules.version())
                     .to_owned(),
-                way_out: way_out(refusal, &facts, &self.0.rulebook),
+                way_out: way_out(refusal, &facts, &self.rulebook),
             });
         Ok(Why {
             recording_id: id,

@@ -1,14 +1,15 @@
 //! A recording goes to another tier.
 
-use crate::flow::{Error, Flow};
+use super::Reclassification;
 use crate::{
     evidence::NewEntry,
+    flow::{error::Error, units::journal_or_warn},
     ledger::recordings,
     model::{id::RecordingId, name::Tier, recording::Recording},
     policy::{Permit, action},
 };
 
-impl Flow {
+impl Reclassification {
     /// Moves a recording to a tier of the policy; with `dry_run` only says what would be moved.
     /// Whether anything was, or would be.
     ///
@@ -22,7 +23,6 @@ impl Flow {
         dry_run: bool,
     ) -> Result<(Recording, bool), Error> {
         if !self
-            .0
             .rulebook
             .current()
             .document()
@@ -32,21 +32,27 @@ impl Flow {
         {
             return Err(Error::Invalid(format!("the policy has no tier `{to}`")));
         }
-        let recording = recordings::find(&mut self.0.ledger.read().await?, id)
+        let recording = recordings::find(&mut self.ledger.read().await?, id)
             .await?
             .ok_or(Error::NotFound)?;
         let moves = recording.tier != *to;
         if moves && !dry_run {
-            let vault = &self.0.vault;
+            let vault = &self.vault;
             let unit = vault.unit("tier.relocate", async |mut unit| {
                 let by = permit.initiator();
                 let from = &recording.tier;
                 vault.relocate(&mut unit, &recording, to).await?;
-                unit.audit(NewEntry::recording_moved(self.now(), by, id, from, to));
+                unit.audit(NewEntry::recording_moved(
+                    self.clock.now(),
+                    by,
+                    id,
+                    from,
+                    to,
+                ));
                 Ok::<_, Error>(())
             });
             unit.await?;
-            self.journal_or_warn(false).await;
+            journal_or_warn(&self.vault, false).await;
         }
         Ok((recording, moves))
     }

@@ -8,20 +8,26 @@
 //! INVARIANT: a day counts as listed only when everything in it was made durable; a day that was
 //! listed is not listed again by the same listing.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use crate::flow::{
-    Error, Flow,
-    reconcile::{Broken, Comparison, Lister, Window, chosen},
+use super::{
+    Broken, Reconciliation, chosen,
+    compare::Comparison,
+    list::{Lister, Window},
 };
 use crate::{
     evidence::NewEntry,
+    flow::{error::Error, twilio_access::TwilioAccess},
     ledger::{
-        self,
+        self, Ledger,
         listings::{self, ListingRow},
         work::{self, WorkKind},
     },
-    model::{crash, sid::AccountSid, time::Timestamp},
+    model::{
+        crash,
+        sid::AccountSid,
+        time::{Clock, Timestamp},
+    },
     twilio::Account,
 };
 
@@ -93,14 +99,36 @@ pub struct AccountBackfilled {
     pub fault: Option<String>,
 }
 
-impl Flow {
+/// Lists whole accounts.
+pub struct Backfills {
+    ledger: Ledger,
+    clock: Clock,
+    twilio: Arc<TwilioAccess>,
+    reconciliation: Arc<Reconciliation>,
+}
+
+impl Backfills {
+    pub(in crate::flow) fn new(
+        ledger: Ledger,
+        clock: Clock,
+        twilio: Arc<TwilioAccess>,
+        reconciliation: Arc<Reconciliation>,
+    ) -> Self {
+        Self {
+            ledger,
+            clock,
+            twilio,
+            reconciliation,
+        }
+    }
+
     /// Looks where each listing begins, or goes on.
     ///
     /// # Errors
     /// [`Error::Invalid`] for an account that is not configured or a time that makes no sense.
-    pub async fn plan_backfill(&self, wanted: &Backfilling) -> Result<BackfillPlan, Error> {
-        let accounts = self.accounts();
-        let now = self.now();
+    pub async fn plan(&self, wanted: &Backfilling) -> Result<BackfillPlan, Error> {
+        let accounts = self.twilio.accounts();
+        let now = self.clock.now();
         let until = wanted.until.map_or(now, |until| until.min(now));
         if wanted.since >= until {
             return Err(Error::Invalid(format!(
@@ -120,7 +148,7 @@ impl Flow {
                 listed: 0,
                 announced: 0,
             };
-            let former = listings::find(&mut self.0.ledger.read().await?, account.sid()).await?;
+            let former = listings::find(&mut self.ledger.read().await?, account.sid()).await?;
             let former =
                 former.filter(|row| row.since == since && !wanted.restart && !wanted.dry_run);
             listings.push(match former {
@@ -143,18 +171,19 @@ impl Flow {
     ///
     /// # Errors
     /// None for an account's fault: it is told with the account.
-    pub async fn backfill(
+    pub async fn run(
         &self,
         plan: &BackfillPlan,
         say: &(dyn Fn(usize) + Sync),
     ) -> Result<Vec<AccountBackfilled>, Error> {
-        let accounts = self.accounts();
+        let accounts = self.twilio.accounts();
         let mut all = Vec::new();
         for row in &plan.listings {
             let Some(account) = accounts.get(&row.account) else {
                 continue;
             };
-            let mut comparison = Comparison::of(self, account, true).dry(plan.dry_run);
+            let mut comparison =
+                Comparison::of(&self.reconciliation, account, true).dry(plan.dry_run);
             let mut present = row.clone();
             let outcome = self
                 .list_days(&mut comparison, &mut present, plan.hold_back, say)
@@ -191,7 +220,7 @@ impl Flow {
             }
             let before = comparison.found.counts;
             let mut list = Lister::of(
-                &self.0.client,
+                &self.twilio.client,
                 account,
                 Window {
                     since,
@@ -225,7 +254,7 @@ impl Flow {
     /// else.
     async fn wait_for_fetches(&self, most: u64) -> Result<(), Error> {
         loop {
-            let backlog = work::backlog(&mut self.0.ledger.read().await?).await?;
+            let backlog = work::backlog(&mut self.ledger.read().await?).await?;
             let waiting = backlog
                 .iter()
                 .find(|work| work.kind == WorkKind::FetchMedia.as_str() && work.state == "due")
@@ -239,26 +268,23 @@ impl Flow {
 
     /// A day is listed; with the last one, so is the account.
     async fn note_listed(&self, row: &ListingRow) -> Result<(), Error> {
-        let now = self.now();
-        let noted = self
-            .0
-            .ledger
-            .unit("backfill.note_listed", async |mut unit| {
-                listings::put(&mut unit, row, now).await?;
-                if row.done_until >= row.until {
-                    unit.audit(NewEntry::backfill_done(
-                        now,
-                        &row.account,
-                        row.since,
-                        row.until,
-                        row.listed,
-                        row.announced,
-                    ));
-                } else {
-                    unit.without_entry("how far the listing came");
-                }
-                Ok::<_, ledger::Error>(())
-            });
+        let now = self.clock.now();
+        let noted = self.ledger.unit("backfill.note_listed", async |mut unit| {
+            listings::put(&mut unit, row, now).await?;
+            if row.done_until >= row.until {
+                unit.audit(NewEntry::backfill_done(
+                    now,
+                    &row.account,
+                    row.since,
+                    row.until,
+                    row.listed,
+                    row.announced,
+                ));
+            } else {
+                unit.without_entry("how far the listing came");
+            }
+            Ok::<_, ledger::Error>(())
+        });
         Ok(noted.await?)
     }
 }

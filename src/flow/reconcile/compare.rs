@@ -5,11 +5,11 @@ use std::collections::{BTreeSet, HashMap};
 use futures_util::future::try_join_all;
 
 use super::{
-    Broken,
+    Broken, Reconciliation,
     step::{Known, Step, Terms, step},
 };
 use crate::{
-    flow::{Error, Flow},
+    flow::error::Error,
     ledger::{
         self, recordings,
         work::{self, WorkKind},
@@ -31,7 +31,7 @@ const TRUNK: &str = "Trunking";
 
 /// A comparison that runs.
 pub(in crate::flow) struct Comparison<'a> {
-    flow: &'a Flow,
+    reconciliation: &'a Reconciliation,
     pub(in crate::flow) account: &'a Account,
     /// Whether a person asks.
     by_hand: bool,
@@ -60,9 +60,13 @@ struct Plan {
 }
 
 impl<'a> Comparison<'a> {
-    pub(in crate::flow) fn of(flow: &'a Flow, account: &'a Account, by_hand: bool) -> Self {
+    pub(in crate::flow) fn of(
+        reconciliation: &'a Reconciliation,
+        account: &'a Account,
+        by_hand: bool,
+    ) -> Self {
         Self {
-            flow,
+            reconciliation,
             account,
             by_hand,
             dry_run: false,
@@ -85,30 +89,30 @@ impl<'a> Comparison<'a> {
         if self.dry_run {
             return Ok(());
         }
-        let flow = self.flow;
+        let reconciliation = self.reconciliation;
         for batch in plan.tell.chunks(BATCH) {
-            try_join_all(
-                batch
-                    .iter()
-                    .map(|told| flow.announce(told.clone(), Heard::Reconcile)),
-            )
+            try_join_all(batch.iter().map(|told| {
+                reconciliation
+                    .ingest
+                    .announce(told.clone(), Heard::Reconcile)
+            }))
             .await?;
         }
         if !plan.fetch.is_empty() || !plan.erase.is_empty() {
-            enqueue(flow, &plan, flow.now()).await?;
-            flow.0.bell.notify_one();
+            enqueue(reconciliation, &plan, reconciliation.clock.now()).await?;
+            reconciliation.bells.work.notify_one();
         }
         Ok(())
     }
 
     async fn plan(&mut self, page: &[RecordingResource]) -> Result<Plan, Error> {
-        let flow = self.flow;
-        let vault = flow.0.vault.id();
+        let reconciliation = self.reconciliation;
+        let vault = reconciliation.vault.id();
         let id = |listed: &RecordingResource| {
             SourceRef::of_call(self.account.sid(), &listed.sid).recording_id(vault)
         };
         let ids: Vec<RecordingId> = page.iter().map(id).collect();
-        let mut tx = flow.0.ledger.read().await?;
+        let mut tx = reconciliation.ledger.read().await?;
         // Before the recordings: work that ends in between leaves a recording that needs none.
         let fetch = work::standing(&mut tx, WorkKind::FetchMedia, &ids).await?;
         let erase = work::standing(&mut tx, WorkKind::DeleteAtSource, &ids).await?;
@@ -122,7 +126,7 @@ impl<'a> Comparison<'a> {
             delete_source: self.account.delete_source(),
             await_transcript: self.account.await_transcript(),
             by_hand: self.by_hand,
-            now: flow.now(),
+            now: reconciliation.clock.now(),
         };
         let mut plan = Plan::default();
         for (listed, id) in page.iter().zip(ids) {
@@ -187,12 +191,18 @@ impl Found {
 /// 8 kHz of 16 bit: 128 kbit/s a channel, as Twilio's WAV is.
 const BYTES_PER_CHANNEL_SECOND: u64 = 16_000;
 
-async fn enqueue(flow: &Flow, plan: &Plan, now: Timestamp) -> Result<(), Error> {
-    let enqueued = flow.0.ledger.unit("compare.enqueue", async |mut unit| {
-        unit.without_entry("what is to be done is told when it is done");
-        work::enqueue(&mut unit, WorkKind::FetchMedia, &plan.fetch, now).await?;
-        work::enqueue(&mut unit, WorkKind::DeleteAtSource, &plan.erase, now).await?;
-        Ok::<_, ledger::Error>(())
-    });
+async fn enqueue(
+    reconciliation: &Reconciliation,
+    plan: &Plan,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let enqueued = reconciliation
+        .ledger
+        .unit("compare.enqueue", async |mut unit| {
+            unit.without_entry("what is to be done is told when it is done");
+            work::enqueue(&mut unit, WorkKind::FetchMedia, &plan.fetch, now).await?;
+            work::enqueue(&mut unit, WorkKind::DeleteAtSource, &plan.erase, now).await?;
+            Ok::<_, ledger::Error>(())
+        });
     Ok(enqueued.await?)
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::Broken;
+use super::{Broken, Reconciliation};
 use crate::{
-    flow::{Error, Flow},
+    flow::error::Error,
     ledger::{
         self, Term, Tx, reconciliations,
         work::{self, Lease},
@@ -17,37 +17,46 @@ const LEASE: Duration = Duration::from_secs(60);
 
 /// The turn for an account, while its lease lasts.
 pub(super) struct Turn<'a> {
-    flow: &'a Flow,
+    reconciliation: &'a Reconciliation,
     lease: Lease<AccountSid>,
 }
 
 impl<'a> Turn<'a> {
     /// Takes it, unless somebody has it or the account was compared since then.
     pub(super) async fn take(
-        flow: &'a Flow,
+        reconciliation: &'a Reconciliation,
         account: &AccountSid,
         unless_since: Timestamp,
     ) -> Result<Option<Self>, Error> {
         let holder = HolderId::random(&mut rand::rng());
-        let taken = flow.0.ledger.unit("turn.take", async |mut unit| {
+        let taken = reconciliation.ledger.unit("turn.take", async |mut unit| {
             unit.without_entry("whose the comparison is");
             let term = Term::begin(&mut unit, LEASE).await?;
             reconciliations::take(&mut unit, account, holder, term, unless_since).await
         });
         let lease = taken.await?;
-        Ok(lease.map(|lease| Self { flow, lease }))
+        Ok(lease.map(|lease| Self {
+            reconciliation,
+            lease,
+        }))
     }
 
     /// Takes it from whoever has it: they stop, and what they did is as good.
-    pub(super) async fn seize(flow: &'a Flow, account: &AccountSid) -> Result<Self, Error> {
+    pub(super) async fn seize(
+        reconciliation: &'a Reconciliation,
+        account: &AccountSid,
+    ) -> Result<Self, Error> {
         let holder = HolderId::random(&mut rand::rng());
-        let seized = flow.0.ledger.unit("turn.seize", async |mut unit| {
+        let seized = reconciliation.ledger.unit("turn.seize", async |mut unit| {
             unit.without_entry("whose the comparison is");
             let term = Term::begin(&mut unit, LEASE).await?;
             reconciliations::seize(&mut unit, account, holder, term).await
         });
         let lease = seized.await?;
-        Ok(Self { flow, lease })
+        Ok(Self {
+            reconciliation,
+            lease,
+        })
     }
 
     pub(super) fn account(&self) -> &AccountSid {
@@ -58,11 +67,14 @@ impl<'a> Turn<'a> {
     pub(super) async fn keep(&self) -> Broken {
         loop {
             tokio::time::sleep(LEASE / 3).await;
-            let kept = self.flow.0.ledger.unit("turn.keep", async |mut unit| {
-                unit.without_entry("whose the comparison is");
-                let term = Term::begin(&mut unit, LEASE).await?;
-                work::extend(&mut unit, &self.lease, term).await
-            });
+            let kept = self
+                .reconciliation
+                .ledger
+                .unit("turn.keep", async |mut unit| {
+                    unit.without_entry("whose the comparison is");
+                    let term = Term::begin(&mut unit, LEASE).await?;
+                    work::extend(&mut unit, &self.lease, term).await
+                });
             match kept.await {
                 Err(ledger::Error::Stale(_)) => return Broken::TakenOver,
                 Err(error) => tracing::warn!(%error, "the lease of a comparison is not extended"),
@@ -83,11 +95,14 @@ impl<'a> Turn<'a> {
 
     /// It did not.
     pub(super) async fn failed(&self, why: &str) -> Result<(), Error> {
-        let left = self.flow.0.ledger.unit("turn.failed", async |mut unit| {
-            unit.without_entry("whose the comparison is");
-            let now = self.flow.now();
-            reconciliations::leave(&mut unit, &self.lease, now, Err(why)).await
-        });
+        let left = self
+            .reconciliation
+            .ledger
+            .unit("turn.failed", async |mut unit| {
+                unit.without_entry("whose the comparison is");
+                let now = self.reconciliation.clock.now();
+                reconciliations::leave(&mut unit, &self.lease, now, Err(why)).await
+            });
         Ok(left.await?)
     }
 }

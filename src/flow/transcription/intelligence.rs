@@ -1,16 +1,21 @@
 //! Transcripts of Conversational Intelligence: fetched with all their sentences, and brought into
 //! the house's form.
 
-use super::{Flow, Found, QUEUED, Stop, legs::Legs, place::standing, real_time::best};
+use super::{
+    Found, QUEUED, Stop,
+    filing::rank::outdoes,
+    legs::Legs,
+    place::standing,
+    real_time::best,
+    source::TranscriptSource,
+    text::{cut, language},
+};
 use crate::{
     ledger::transcripts::LeasedTranscript,
     model::{
         recording::Recording,
         sid::{CallSid, RecordingSid, TranscriptSid},
-        text::is_prose,
-        transcript::{
-            MAX_CHARS, MAX_MS, MAX_WORD_CHARS, MAX_WORDS, Said, Sentence, Transcript, Word,
-        },
+        transcript::{MAX_CHARS, MAX_MS, MAX_WORD_CHARS, MAX_WORDS, Sentence, Transcript, Word},
     },
     twilio::{Account, Accounts, RestError, SentenceResource, rest::TranscriptResource},
 };
@@ -18,7 +23,7 @@ use crate::{
 /// What wrote it down.
 const SOURCE: &str = "twilio-intelligence";
 
-impl Flow {
+impl TranscriptSource {
     pub(super) async fn of_intelligence(
         &self,
         lease: &mut LeasedTranscript,
@@ -26,22 +31,21 @@ impl Flow {
         account: &Account,
         sid: &TranscriptSid,
     ) -> Result<Found, Stop> {
-        let told = match self.0.client.transcript(account, sid).await {
+        let told = match self.twilio.client.transcript(account, sid).await {
             // The webhook may be ahead of what can be read.
             Err(RestError::NotFound) => return Err(self.missing(sid.as_str()).await?),
             told => told?,
         };
         is_ready(&told)?;
         let (recording, shift_ms) = self.source_of(lease, accounts, account, &told).await?;
-        if self
-            .outdoes(&recording, lease)
+        if outdoes(&self.ledger, &recording, lease)
             .await
             .map_err(super::Error::from)?
         {
             return Err(Stop::Outdone);
         }
         let sentences = self
-            .0
+            .twilio
             .client
             .sentences(account, sid, accounts.fetch_redacted())
             .await?;
@@ -132,17 +136,6 @@ fn is_ready(told: &TranscriptResource) -> Result<(), Stop> {
     }
 }
 
-/// A language tag, or that it is not known (BCP 47: `und`).
-pub(super) fn language(told: Option<String>) -> String {
-    let is_tag = |tag: &String| {
-        matches!(tag.len(), 2..=35)
-            && tag.split('-').all(|part| {
-                matches!(part.len(), 1..=8) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
-            })
-    };
-    told.filter(is_tag).unwrap_or_else(|| "und".to_owned())
-}
-
 /// Sentences in the house's form. Times that are not told are those of what was told before; ends
 /// are not before beginnings; words that are too many or too long are cut.
 pub(super) fn sentences_of(
@@ -178,15 +171,4 @@ pub(super) fn sentences_of(
             }
         })
         .collect()
-}
-
-/// The beginning of what was said, without characters that no transcript may hold.
-pub(super) fn cut(said: &Said, most: usize) -> Said {
-    Said::new(
-        said.expose()
-            .chars()
-            .filter(|c| is_prose(*c))
-            .take(most)
-            .collect(),
-    )
 }

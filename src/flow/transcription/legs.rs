@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Error, Flow};
+use super::source::TranscriptSource;
 use crate::{
+    flow::{error::Error, ingest::parties::legs_by_channel},
     model::{name::LegName, recording::Recording},
     twilio::transcription::Track,
 };
@@ -49,10 +50,10 @@ fn named(text: &str) -> LegName {
         .expect("lower-case letters, digits and `-`, and a letter first")
 }
 
-impl Flow {
+impl TranscriptSource {
     /// Who is heard on which channel of a recording.
     pub(super) async fn legs(&self, recording: &Recording) -> Result<Legs, Error> {
-        let by_channel = self.legs_by_channel(recording).await?;
+        let by_channel = legs_by_channel(&self.ledger, recording).await?;
         let is_mixed = recording.channels == Some(1) && by_channel.len() > 1;
         Ok(Legs {
             by_channel,

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::Flow;
+use super::source::TranscriptSource;
 use crate::{
-    flow::retry::{AsSetback, Setback},
+    flow::{queue::drop_work, retry::Setback},
     ledger::{
         recordings,
         transcripts::{self, TranscriptId},
@@ -16,25 +16,14 @@ use crate::{
         origin::Origin,
         recording::{Recording, State},
         sid::RecordingSid,
-        time::Timestamp,
     },
     twilio::{Account, RestError, rest::List},
 };
 
-/// When the vault looks first: a short recording is transcribed by then.
-const SOON: Duration = Duration::from_secs(600);
 /// When it looks last, after the recording was sealed.
 const LATE: Duration = Duration::from_secs(6 * 3600);
 
-impl Flow {
-    /// When to look for transcripts of a recording that is sealed now; `None` if the account does
-    /// not want that.
-    pub(in crate::flow) fn look_at(&self, account: &Account) -> Option<Timestamp> {
-        account
-            .fetches_transcripts()
-            .then(|| self.now().after(SOON))
-    }
-
+impl TranscriptSource {
     /// Enters every transcript that the source has of a recording and the vault does not know, so
     /// that it is fetched and filed. How many.
     ///
@@ -44,7 +33,7 @@ impl Flow {
         &self,
         recording: &Recording,
     ) -> Result<usize, LookError> {
-        let accounts = self.accounts();
+        let accounts = self.twilio.accounts();
         let account = accounts
             .get(&recording.account)
             .filter(|account| account.fetches_transcripts());
@@ -63,8 +52,9 @@ impl Flow {
         let is_bad = |status: &str| matches!(status, "failed" | "canceled" | "error");
         // Two products: where one refuses, what the other has made is found all the same.
         let by_intelligence =
-            none_if_not_there(self.0.client.transcripts_of(account, source).await);
-        let by_record = none_if_not_there(self.0.client.transcriptions_of(account, source).await);
+            none_if_not_there(self.twilio.client.transcripts_of(account, source).await);
+        let by_record =
+            none_if_not_there(self.twilio.client.transcriptions_of(account, source).await);
         for transcript in by_intelligence
             .iter()
             .flatten()
@@ -83,9 +73,9 @@ impl Flow {
         if made.is_empty() {
             return refused.map_or(Ok(0), |error| Err(error.into()));
         }
-        let entered = self.0.ledger.unit("look.find_made", async |mut unit| {
+        let entered = self.ledger.unit("look.find_made", async |mut unit| {
             unit.without_entry("what is found waits until it is filed");
-            let now = self.now();
+            let now = self.clock.now();
             let mut new = 0;
             for origin in &made {
                 let id = TranscriptId {
@@ -102,10 +92,8 @@ impl Flow {
 
     /// Looks once. It is over when the last look was, or nothing can be seen.
     pub(in crate::flow) async fn poll(&self, lease: &Lease<RecordingId>) -> Result<(), Setback> {
-        let settings = &self.0.settings;
         let found = async {
-            let recording =
-                recordings::find(&mut self.0.ledger.read().await?, lease.subject).await?;
+            let recording = recordings::find(&mut self.ledger.read().await?, lease.subject).await?;
             match recording.filter(|recording| recording.state == State::Sealed) {
                 Some(recording) if self.polls(&recording) => {
                     self.find_transcripts(&recording).await?;
@@ -114,10 +102,10 @@ impl Flow {
                 _ => Ok::<_, LookError>(false),
             }
         };
-        let age = self.now().since(lease.enqueued_at);
+        let age = self.clock.now().since(lease.enqueued_at);
         match found.await {
             Ok(true) if age < LATE => {
-                let next = self.now().after(LATE - age);
+                let next = self.clock.now().after(LATE - age);
                 return Err(Setback::Until(
                     next,
                     "it is looked for once more".to_owned(),
@@ -132,14 +120,15 @@ impl Flow {
             Err(LookError::Rest(error)) => {
                 tracing::warn!(recording = %lease.subject, why = %error, "transcripts of a recording cannot be looked for");
             }
-            Err(LookError::Ours(error)) => return Err(error.into_setback(settings)),
+            Err(LookError::Ours(error)) => return Err(Setback::of_ours(&error)),
         }
-        let dropped = self.drop_work(lease).await;
-        dropped.map_err(|error| error.into_setback(settings))
+        let dropped = drop_work(&self.ledger, lease).await;
+        dropped.map_err(|error| Setback::of_ours(&error))
     }
 
     fn polls(&self, recording: &Recording) -> bool {
-        self.accounts()
+        self.twilio
+            .accounts()
             .get(&recording.account)
             .is_some_and(Account::fetches_transcripts)
     }

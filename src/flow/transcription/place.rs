@@ -1,6 +1,6 @@
 //! A transcript finds its place: the recording that it is of, in whatever order the two arrive.
 
-use super::{Flow, Stop, wait};
+use super::{Stop, source::TranscriptSource, wait};
 use crate::{
     ledger::{
         recordings,
@@ -15,7 +15,7 @@ use crate::{
     twilio::{Account, Accounts, RestError},
 };
 
-impl Flow {
+impl TranscriptSource {
     /// The sealed recording of this id at the source. One that the vault does not know is asked for
     /// there and announced; of another account there is none.
     pub(super) async fn place(
@@ -27,12 +27,13 @@ impl Flow {
     ) -> Result<Recording, Stop> {
         lease.source = Some(source.clone());
         let id = self.recording_of(lease, source);
-        let Some(recording) = recordings::find(&mut self.0.ledger.read().await?, id).await? else {
+        let Some(recording) = recordings::find(&mut self.ledger.read().await?, id).await? else {
             return Err(
-                match self.0.client.recording(account, source, false).await {
+                match self.twilio.client.recording(account, source, false).await {
                     // Its callback may have been lost, and may still come.
                     Ok(resource) if resource.status != "deleted" => {
-                        self.announce(resource.told(account.sid()), Heard::Transcript)
+                        self.ingest
+                            .announce(resource.told(account.sid()), Heard::Transcript)
                             .await?;
                         wait(accounts, "its recording was not known; it is announced now")
                     }
@@ -55,12 +56,11 @@ impl Flow {
         call: &CallSid,
     ) -> Result<Vec<Recording>, Stop> {
         let known =
-            transcripts::recordings_of(&mut self.0.ledger.read().await?, account.sid(), call)
-                .await?;
+            transcripts::recordings_of(&mut self.ledger.read().await?, account.sid(), call).await?;
         if !known.is_empty() {
             return Ok(known);
         }
-        let found = match self.0.client.recordings_of_call(account, call).await {
+        let found = match self.twilio.client.recordings_of_call(account, call).await {
             Ok(found) => found,
             Err(RestError::NotFound) => Vec::new(),
             Err(error) => return Err(error.into()),
@@ -76,7 +76,8 @@ impl Flow {
             ));
         }
         for resource in found {
-            self.announce(resource.told(account.sid()), Heard::Transcript)
+            self.ingest
+                .announce(resource.told(account.sid()), Heard::Transcript)
                 .await?;
         }
         Err(wait(
@@ -90,7 +91,7 @@ impl Flow {
         lease: &LeasedTranscript,
         source: &RecordingSid,
     ) -> RecordingId {
-        SourceRef::of_call(lease.account(), source).recording_id(self.0.vault.id())
+        SourceRef::of_call(lease.account(), source).recording_id(self.vault.id())
     }
 }
 

@@ -10,7 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use zeroize::Zeroizing;
 
-use super::{Flow, Found, Stop, intelligence::language, legs::Legs, place::standing, wait};
+use super::{
+    Found, Stop, filing::rank::outdoes, legs::Legs, place::standing, source::TranscriptSource,
+    text::language, wait,
+};
 use crate::{
     ledger::{transcripts::LeasedTranscript, utterances::Utterance},
     model::{
@@ -69,7 +72,7 @@ pub(super) fn kept(piece: Piece, at: Timestamp) -> Zeroizing<String> {
     text.into_text().expect("JSON is UTF-8")
 }
 
-impl Flow {
+impl TranscriptSource {
     pub(super) async fn of_real_time(
         &self,
         lease: &mut LeasedTranscript,
@@ -95,8 +98,7 @@ impl Flow {
         })?;
         lease.source = Some(recording.source_sid.clone());
         let recording = standing(recording, accounts)?;
-        if self
-            .outdoes(&recording, lease)
+        if outdoes(&self.ledger, &recording, lease)
             .await
             .map_err(super::Error::from)?
         {
@@ -129,7 +131,6 @@ impl Flow {
     ) -> Result<(Vec<Utterance>, Vec<Heard>), Stop> {
         let broken = || Stop::Dead("a piece of it cannot be read".to_owned());
         let pieces = self
-            .0
             .vault
             .utterances(account.sid(), sid)
             .await

@@ -1,8 +1,10 @@
 //! Transcriptions of `<Record transcribe="true">`: one text, from the beginning to the end.
 
 use super::{
-    Flow, Found, QUEUED, Stop,
-    intelligence::{cut, language},
+    Found, QUEUED, Stop,
+    filing::rank::outdoes,
+    source::TranscriptSource,
+    text::{cut, language},
 };
 use crate::{
     ledger::transcripts::LeasedTranscript,
@@ -18,7 +20,7 @@ const SOURCE: &str = "twilio-record";
 /// The only language there is for it.
 const LANGUAGE: &str = "en-US";
 
-impl Flow {
+impl TranscriptSource {
     pub(super) async fn of_record(
         &self,
         lease: &mut LeasedTranscript,
@@ -26,7 +28,7 @@ impl Flow {
         account: &Account,
         sid: &TranscriptionSid,
     ) -> Result<Found, Stop> {
-        let told = match self.0.client.transcription(account, sid).await {
+        let told = match self.twilio.client.transcription(account, sid).await {
             Err(RestError::NotFound) => return Err(self.missing(sid.as_str()).await?),
             told => told?,
         };
@@ -50,8 +52,7 @@ impl Flow {
             Stop::Dead("twilio does not say of which recording the transcription is".to_owned())
         })?;
         let recording = self.place(lease, accounts, account, &source).await?;
-        if self
-            .outdoes(&recording, lease)
+        if outdoes(&self.ledger, &recording, lease)
             .await
             .map_err(super::Error::from)?
         {

@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 
 use super::{
-    intelligence::{language, sentences_of},
+    intelligence::sentences_of,
     legs::Legs,
     real_time::{Heard, assembled, best, lost},
+    text::language,
 };
 use crate::{
     ledger::utterances::Utterance,

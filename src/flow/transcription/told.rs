@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
-use super::{Error, Flow, real_time};
+use super::real_time;
 use crate::{
+    flow::{error::Error, units::unit_with_keys},
     ledger::{
-        self,
+        self, Ledger,
         transcripts::{self, Event, TranscriptId},
     },
     model::{
         origin::Origin,
         sid::{AccountSid, RecordingSid},
+        time::Clock,
     },
     twilio::{IntelligenceEvent, RealTimeEvent, TranscriptionCallback, transcription::What},
-    vault::PieceOf,
+    vault::{PieceOf, Vault},
 };
 
 /// After its end, for so long pieces of a transcription are waited for that were overtaken by it.
@@ -21,7 +23,22 @@ const SETTLES: Duration = Duration::from_secs(60);
 /// After such a silence a transcription is over, although nobody said so.
 const SILENCE: Duration = Duration::from_secs(2 * 3600);
 
-impl Flow {
+/// Hears what the source tells of transcripts.
+pub struct TranscriptNews {
+    vault: Vault,
+    ledger: Ledger,
+    clock: Clock,
+}
+
+impl TranscriptNews {
+    pub(in crate::flow) fn new(vault: Vault, ledger: Ledger, clock: Clock) -> Self {
+        Self {
+            vault,
+            ledger,
+            clock,
+        }
+    }
+
     /// Makes durable that a transcript of Conversational Intelligence can be fetched. Telling it
     /// again changes nothing.
     ///
@@ -59,9 +76,9 @@ impl Flow {
         origin: &Origin,
         source: Option<&RecordingSid>,
     ) -> Result<(), Error> {
-        let told = self.0.ledger.unit("told.told", async |mut unit| {
+        let told = self.ledger.unit("told.told", async |mut unit| {
             unit.without_entry("what Twilio tells waits until it is filed");
-            let now = self.now();
+            let now = self.clock.now();
             let id = TranscriptId {
                 account: account.clone(),
                 origin: origin.clone(),
@@ -87,7 +104,7 @@ impl Flow {
             sequence,
             what,
         } = event;
-        let now = self.now();
+        let now = self.clock.now();
         let at = at.unwrap_or(now);
         let began_at = matches!(what, What::Started).then_some(at);
         let ended_at = matches!(what, What::Stopped).then_some(at);
@@ -119,23 +136,33 @@ impl Flow {
             began_at,
             ended_at,
         };
-        let vault = &self.0.vault;
-        self.unit_with_keys("told.told_in_real_time", async |mut unit| {
-            unit.without_entry("what Twilio tells waits until it is filed");
-            let takes = transcripts::hear(&mut unit, &event, due_at, now).await?;
-            if let Some((of, text)) = utterance.as_ref().filter(|_| takes) {
-                vault
-                    .keep_utterance(&mut unit, *of, text.as_ref().map(|text| text.as_str()), now)
-                    .await?;
-            }
-            unit.count_as(
-                "recvault_utterances_total",
-                "fate",
-                if takes { "kept" } else { "late" },
-                1,
-            );
-            Ok(())
-        })
+        let vault = &self.vault;
+        unit_with_keys(
+            &self.ledger,
+            &self.vault,
+            "told.told_in_real_time",
+            async |mut unit| {
+                unit.without_entry("what Twilio tells waits until it is filed");
+                let takes = transcripts::hear(&mut unit, &event, due_at, now).await?;
+                if let Some((of, text)) = utterance.as_ref().filter(|_| takes) {
+                    vault
+                        .keep_utterance(
+                            &mut unit,
+                            *of,
+                            text.as_ref().map(|text| text.as_str()),
+                            now,
+                        )
+                        .await?;
+                }
+                unit.count_as(
+                    "recvault_utterances_total",
+                    "fate",
+                    if takes { "kept" } else { "late" },
+                    1,
+                );
+                Ok(())
+            },
+        )
         .await
     }
 }

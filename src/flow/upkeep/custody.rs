@@ -3,9 +3,9 @@
 //! Owns what is said when it cannot be done now. Refuses to know root files; the vault orders what
 //! is written down and what is done.
 
-use crate::flow::Error;
 use crate::{
     custody::{RootName, passphrase::RootFile},
+    flow::error::Error,
     secret::SecretText,
     vault::Vault,
 };

@@ -7,12 +7,15 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::flow::{Error, Flow};
+use super::epoch::EpochSettings;
 use crate::{
     drill::{self, Looked, Old, Sandbox, Say},
     evidence::{self, NewEntry},
-    model::id::RecordingId,
+    flow::{error::Error, units::note},
+    ledger::Ledger,
+    model::{id::RecordingId, time::Clock},
     policy::{Permit, action},
+    vault::Vault,
 };
 
 /// What a drill is held with.
@@ -51,37 +54,59 @@ impl Held {
     }
 }
 
-impl Flow {
+/// Holds drills.
+pub struct Drills {
+    vault: Vault,
+    ledger: Ledger,
+    clock: Clock,
+    epochs: EpochSettings,
+}
+
+impl Drills {
+    pub(in crate::flow) fn new(
+        vault: Vault,
+        ledger: Ledger,
+        clock: Clock,
+        epochs: EpochSettings,
+    ) -> Self {
+        Self {
+            vault,
+            ledger,
+            clock,
+            epochs,
+        }
+    }
+
     /// Holds a drill. Beyond its audit entry, nothing of the vault is changed.
     ///
     /// # Errors
     /// Whatever keeps the drill from being held.
     /// One that was held and failed is no error.
-    pub async fn drill(
+    pub async fn hold(
         &self,
         permit: &Permit<action::Keys>,
         options: DrillOptions,
         say: Say<'_>,
     ) -> Result<Held, Error> {
-        let vault = &self.0.vault;
+        let vault = &self.vault;
         let sandbox = Sandbox::make(options.sandbox.as_deref())?;
         let forgot = drill::forgetting(vault, &options.old, &sandbox, say).await?;
         let recovered = drill::recovery(vault, options.sample.max(1), &sandbox, say).await?;
         drop(sandbox);
         vault.follow_epoch().await?;
         let mut recovery = recovered.recovery;
-        recovery.horizon_s = self.0.epochs.turn_every().as_secs();
+        recovery.horizon_s = self.epochs.turn_every().as_secs();
         let drill = evidence::Drill {
             vault: vault.id(),
             epoch: vault.epoch(),
-            at: self.now(),
+            at: self.clock.now(),
             program: concat!("recvault ", env!("CARGO_PKG_VERSION")).to_owned(),
             custody: vault.custody_kind().to_owned(),
             forgetting: forgot.forgetting,
             recovery,
         };
         let evidence = vault.sign_drill(&drill);
-        self.note(|| {
+        note(&self.ledger, || {
             NewEntry::drill_held(
                 drill.at,
                 permit.initiator(),

@@ -3,21 +3,30 @@
 //! Owns the schedule: a turn coalesces every shred since the one before; a tier of the policy may
 //! ask for one at once. Refuses to know how a turn is done; the vault does.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::flow::{Error, Flow, Task};
 use crate::{
     evidence::NewEntry,
+    flow::{
+        bells::Bells,
+        error::Error,
+        liveness::{Liveness, Task},
+    },
     ledger::{
+        Ledger,
         epochs::{self, Holding},
         keys, shreds,
     },
-    model::{actor::Initiator, name::Tier, time::Timestamp},
-    policy::{Permit, action},
-    vault::Turned,
+    model::{
+        actor::Initiator,
+        name::Tier,
+        time::{Clock, Timestamp},
+    },
+    policy::{Permit, Rulebook, action},
+    vault::{Turned, Vault},
 };
 
 /// `[epoch]`: how long a shredded recording may stay within reach of an old copy of the key store.
@@ -81,20 +90,51 @@ pub struct Rotated {
     pub turned: Option<Turned>,
 }
 
-impl Flow {
+/// Turns the epoch when it is due, or when somebody asks.
+pub struct EpochTurning {
+    vault: Vault,
+    ledger: Ledger,
+    rulebook: Arc<Rulebook>,
+    clock: Clock,
+    settings: EpochSettings,
+    liveness: Liveness,
+    bells: Bells,
+}
+
+impl EpochTurning {
+    pub(in crate::flow) fn new(
+        vault: Vault,
+        ledger: Ledger,
+        rulebook: Arc<Rulebook>,
+        clock: Clock,
+        settings: EpochSettings,
+        liveness: Liveness,
+        bells: Bells,
+    ) -> Self {
+        Self {
+            vault,
+            ledger,
+            rulebook,
+            clock,
+            settings,
+            liveness,
+            bells,
+        }
+    }
+
     /// How the epochs stand now.
     ///
     /// # Errors
     /// The ledger's.
-    pub async fn epoch_status(&self) -> Result<EpochStatus, Error> {
-        let now = self.now();
-        let mut tx = self.0.ledger.read().await?;
+    pub async fn status(&self) -> Result<EpochStatus, Error> {
+        let now = self.clock.now();
+        let mut tx = self.ledger.read().await?;
         let current = epochs::current(&mut tx)
             .await?
             .ok_or(crate::vault::Error::NoVault)?;
         let (waiting, oldest) = shreds::waiting(&mut tx).await?;
         let stale_pages = keys::count_stale(&mut tx).await?;
-        let every = self.0.epochs.turn_every();
+        let every = self.settings.turn_every();
         let is_due = waiting > 0 || stale_pages > 0 || current.finished_at.is_none();
         Ok(EpochStatus {
             epoch: current.epoch,
@@ -124,7 +164,7 @@ impl Flow {
     /// # Errors
     /// The ledger's.
     pub async fn turning(&self) -> Result<Option<Holding>, Error> {
-        Ok(epochs::turning(&mut self.0.ledger.read().await?).await?)
+        Ok(epochs::turning(&mut self.ledger.read().await?).await?)
     }
 
     /// Takes the turn away from whoever has it: what they still do does not count, and anybody may
@@ -132,13 +172,10 @@ impl Flow {
     ///
     /// # Errors
     /// The ledger's.
-    pub async fn release_turn(
-        &self,
-        permit: &Permit<action::Keys>,
-    ) -> Result<Option<Holding>, Error> {
+    pub async fn release(&self, permit: &Permit<action::Keys>) -> Result<Option<Holding>, Error> {
         let actor = permit.initiator();
-        let released = self.0.ledger.unit("epoch.release_turn", async |mut unit| {
-            let now = self.now();
+        let released = self.ledger.unit("epoch.release_turn", async |mut unit| {
+            let now = self.clock.now();
             let released = epochs::release_turn(&mut unit).await?;
             if let Some(Holding { holder, until, .. }) = &released {
                 unit.audit(NewEntry::turn_released(now, actor, holder, *until));
@@ -149,7 +186,7 @@ impl Flow {
     }
 
     async fn turn_as(&self, actor: Initiator) -> Result<Option<Turned>, Error> {
-        let turned = self.0.vault.turn(actor).await?;
+        let turned = self.vault.turn(actor).await?;
         if let Some(turned) = &turned {
             tracing::info!(
                 epoch = turned.epoch,
@@ -164,7 +201,7 @@ impl Flow {
     /// Renews the keys of a tier's pages, or of all, and turns. No byte of sound is read.
     ///
     /// # Errors
-    /// As [`Flow::turn`].
+    /// As [`Self::turn`].
     pub async fn rotate(
         &self,
         permit: &Permit<action::Keys>,
@@ -173,7 +210,7 @@ impl Flow {
     ) -> Result<Rotated, Error> {
         if dry_run {
             let pages =
-                keys::count_pages(&mut self.0.ledger.read().await?, tier.map(Tier::as_str)).await?;
+                keys::count_pages(&mut self.ledger.read().await?, tier.map(Tier::as_str)).await?;
             return Ok(Rotated {
                 pages,
                 turned: None,
@@ -187,8 +224,8 @@ impl Flow {
     }
 
     async fn mark_stale(&self, actor: Initiator, tier: Option<&Tier>) -> Result<u64, Error> {
-        let now = self.now();
-        let marked = self.0.ledger.unit("epoch.mark_stale", async |mut unit| {
+        let now = self.clock.now();
+        let marked = self.ledger.unit("epoch.mark_stale", async |mut unit| {
             let pages = keys::mark_stale(&mut unit, tier.map(Tier::as_str)).await?;
             if tier.is_none() {
                 epochs::note_rotated(&mut unit, now).await?;
@@ -203,11 +240,11 @@ impl Flow {
     ///
     /// # Errors
     /// Of custody, store or ledger; it stays due.
-    pub async fn keep_epochs(&self) -> Result<bool, Error> {
-        self.0.vault.follow_epoch().await?;
-        let mut done = self.0.vault.complete_turn().await?.is_some();
-        let now = self.now();
-        let mut tx = self.0.ledger.read().await?;
+    pub async fn keep(&self) -> Result<bool, Error> {
+        self.vault.follow_epoch().await?;
+        let mut done = self.vault.complete_turn().await?.is_some();
+        let now = self.clock.now();
+        let mut tx = self.ledger.read().await?;
         let current = epochs::current(&mut tx)
             .await?
             .ok_or(crate::vault::Error::NoVault)?;
@@ -215,12 +252,12 @@ impl Flow {
             .await?
             .unwrap_or(current.began_at);
         drop(tx);
-        let rotate_every = Duration::from_secs(u64::from(self.0.epochs.rotate_every_d) * 24 * 3600);
+        let rotate_every = Duration::from_secs(u64::from(self.settings.rotate_every_d) * 24 * 3600);
         if !rotate_every.is_zero() && now.since(rotated_at) >= rotate_every {
             self.mark_stale(Initiator::Vault, None).await?;
             return Ok(self.turn_as(Initiator::Vault).await?.is_some() || done);
         }
-        let status = self.epoch_status().await?;
+        let status = self.status().await?;
         let is_due = status.next_turn_at.is_some_and(|at| at <= now);
         if is_due || self.is_wanted_at_once().await? {
             done |= self.turn_as(Initiator::Vault).await?.is_some();
@@ -230,25 +267,25 @@ impl Flow {
 
     /// Whether a shred waits whose tier asks for a turn at once.
     async fn is_wanted_at_once(&self) -> Result<bool, Error> {
-        let tiers = self.0.rulebook.current().turned_at_once();
+        let tiers = self.rulebook.current().turned_at_once();
         if tiers.is_empty() {
             return Ok(false);
         }
-        Ok(shreds::any_uncovered_of(&mut self.0.ledger.read().await?, &tiers).await?)
+        Ok(shreds::any_uncovered_of(&mut self.ledger.read().await?, &tiers).await?)
     }
 
     /// Keeps the epochs until `stop`: looks again when a shred or another process's turn rings, and
     /// every few seconds.
-    pub async fn watch_epochs(self, stop: CancellationToken) {
+    pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            self.beat(Task::Epochs);
-            if let Err(error) = self.keep_epochs().await {
+            self.liveness.beat(Task::Epochs);
+            if let Err(error) = self.keep().await {
                 tracing::warn!(%error, "the epoch is not turned");
                 metrics::counter!("recvault_turn_failures_total").increment(1);
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.0.epoch_bell.notified() => {}
+                () = self.bells.epochs.notified() => {}
                 () = tokio::time::sleep(Duration::from_secs(5)) => {}
             }
         }

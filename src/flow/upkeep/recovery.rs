@@ -2,20 +2,26 @@
 //!
 //! Owns when snapshots are taken and the journal is written. Refuses to know what is in them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::flow::{Error, Flow, Task};
 use crate::{
+    flow::{
+        bells::Bells,
+        error::Error,
+        liveness::{Liveness, Task},
+        units::journal_or_warn,
+    },
     ledger::{
-        epochs,
+        Ledger, epochs,
         gaps::{self, Gap},
         marks,
     },
-    model::time::Timestamp,
+    model::time::{Clock, Timestamp},
     store,
+    vault::Vault,
 };
 
 /// `[recovery]`: snapshots and journal.
@@ -60,19 +66,47 @@ pub struct JournalStatus {
     pub unreadable: usize,
 }
 
-impl Flow {
+/// Keeps the store so that it rebuilds the vault.
+pub struct RecoveryUpkeep {
+    vault: Vault,
+    ledger: Ledger,
+    clock: Clock,
+    snapshot_every: Duration,
+    liveness: Liveness,
+    bells: Bells,
+}
+
+impl RecoveryUpkeep {
+    pub(in crate::flow) fn new(
+        vault: Vault,
+        ledger: Ledger,
+        clock: Clock,
+        snapshot_every: Duration,
+        liveness: Liveness,
+        bells: Bells,
+    ) -> Self {
+        Self {
+            vault,
+            ledger,
+            clock,
+            snapshot_every,
+            liveness,
+            bells,
+        }
+    }
+
     /// How far the store is behind.
     ///
     /// # Errors
     /// The ledger's.
-    pub async fn journal_status(&self) -> Result<JournalStatus, Error> {
-        let mut tx = self.0.ledger.read().await?;
+    pub async fn status(&self) -> Result<JournalStatus, Error> {
+        let mut tx = self.ledger.read().await?;
         let (waiting, oldest_waiting) = marks::waiting(&mut tx).await?;
         Ok(JournalStatus {
             waiting,
             oldest_waiting,
             gaps: gaps::all(&mut tx).await?,
-            unreadable: self.0.vault.unreadable_files(),
+            unreadable: self.vault.unreadable_files(),
         })
     }
 
@@ -81,21 +115,7 @@ impl Flow {
     /// # Errors
     /// The store's or the ledger's; it stays to be written.
     pub async fn journal(&self) -> Result<u64, Error> {
-        Ok(self.0.vault.journal_all().await?)
-    }
-
-    /// The same, for who has something to tell first and must not fail for it: what is not written
-    /// now is written soon.
-    pub(in crate::flow) async fn journal_or_warn(&self, entries_too: bool) {
-        let written = if entries_too {
-            self.0.vault.journal_all().await
-        } else {
-            self.0.vault.journal().await
-        };
-        if let Err(error) = written {
-            tracing::warn!(%error, "the journal is not written");
-            metrics::counter!("recvault_journal_failures_total").increment(1);
-        }
+        Ok(self.vault.journal_all().await?)
     }
 
     /// Takes a snapshot if there is none of this epoch, or it is older than the schedule says.
@@ -103,7 +123,7 @@ impl Flow {
     /// # Errors
     /// The store's, custody's or the ledger's; the next try begins anew.
     pub async fn keep_snapshots(&self) -> Result<bool, Error> {
-        let current = epochs::current(&mut self.0.ledger.read().await?)
+        let current = epochs::current(&mut self.ledger.read().await?)
             .await?
             .ok_or(crate::vault::Error::NoVault)?;
         let is_due = match current.snapshot {
@@ -111,10 +131,12 @@ impl Flow {
             _ if current.finished_at.is_none() => false,
             None => true,
             // One from the future was made by a clock that was wrong.
-            Some((_, at)) => self.now().since(at) >= self.0.snapshot_every || at > self.now(),
+            Some((_, at)) => {
+                self.clock.now().since(at) >= self.snapshot_every || at > self.clock.now()
+            }
         };
         if is_due {
-            let checked = self.0.vault.snapshot().await?;
+            let checked = self.vault.snapshot().await?;
             tracing::info!(snapshot = %checked.snapshot, rows = checked.rows, "a snapshot is verified");
         }
         Ok(is_due)
@@ -123,15 +145,15 @@ impl Flow {
     /// Asks the ledger again and again whether it still has what this process has seen of it, until
     /// `stop`: a database that was replaced by an older copy, or a replica that lagged and was
     /// promoted, is written to no more.
-    pub async fn watch_memory(self, stop: CancellationToken) {
+    pub async fn watch_memory(self: Arc<Self>, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            self.beat(Task::Memory);
+            self.liveness.beat(Task::Memory);
             // What is refused is logged where it is found; whatever else goes wrong says nothing
             // about the ledger's memory or the owner of the roots.
-            if let Err(error) = self.0.vault.recall().await {
+            if let Err(error) = self.vault.recall().await {
                 tracing::debug!(%error, "the ledger's memory is not known to be whole");
             }
-            if let Err(error) = self.0.vault.check_owner().await {
+            if let Err(error) = self.vault.check_owner().await {
                 tracing::debug!(%error, "custody is not known to be this database's");
             }
             tokio::select! {
@@ -143,7 +165,7 @@ impl Flow {
 
     /// Writes the journal as soon as something changes, and snapshots when they are due, until
     /// `stop`; then once more.
-    pub async fn watch_recovery(self, stop: CancellationToken) {
+    pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
         while !stop.is_cancelled() {
             if let Err(error) = self.keep_snapshots().await {
                 tracing::warn!(%error, "no snapshot is taken");
@@ -152,17 +174,17 @@ impl Flow {
             let next_look = tokio::time::sleep(Duration::from_secs(60));
             tokio::pin!(next_look);
             loop {
-                self.beat(Task::Recovery);
-                self.journal_or_warn(false).await;
+                self.liveness.beat(Task::Recovery);
+                journal_or_warn(&self.vault, false).await;
                 tokio::select! {
                     () = stop.cancelled() => break,
                     () = &mut next_look => break,
-                    () = self.0.journal_bell.notified() => {}
+                    () = self.bells.journal.notified() => {}
                     // What other processes and the command line changed, and what was only heard.
-                    () = tokio::time::sleep(Duration::from_secs(2)) => self.journal_or_warn(true).await,
+                    () = tokio::time::sleep(Duration::from_secs(2)) => journal_or_warn(&self.vault, true).await,
                 }
             }
         }
-        self.journal_or_warn(true).await;
+        journal_or_warn(&self.vault, true).await;
     }
 }

@@ -3,107 +3,76 @@
 //! that found no recording; recordings for which no consent arrived, and those that are kept no
 //! longer.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use futures_util::TryStreamExt as _;
+use tokio_util::sync::CancellationToken;
 
-use crate::flow::{Error, Flow};
-use crate::{
-    ledger::{self, budgets, grants, marks::Marked, recordings, utterances, waiting},
-    model::id::ObjectId,
+use super::litter::{Litter, Swept};
+use crate::flow::{
+    erasure::{quarantine::Quarantine, retention::RetentionEnforcement},
+    error::Error,
+    patience::Settings,
 };
 
-/// What a sweep removed, or shredded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Swept {
-    /// Finished objects that no recording owns.
-    pub orphans: u64,
-    /// Uploads that were never finished.
-    pub uploads: u64,
-    /// Grants that ended.
-    pub grants: u64,
-    /// Recordings that were shredded because their retention ended.
-    pub retired: u64,
-    /// Recordings shredded because no evidence of consent arrived in time.
-    pub unconsented: u64,
+/// Sweeps, by the hour or when somebody asks.
+pub struct Sweeper {
+    settings: Settings,
+    litter: Arc<Litter>,
+    quarantine: Arc<Quarantine>,
+    retention: Arc<RetentionEnforcement>,
 }
 
-/// Ended grants are forgotten after this; until then an answer can still say that they ended.
-const GRANTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+impl Sweeper {
+    pub(in crate::flow) fn new(
+        settings: Settings,
+        litter: Arc<Litter>,
+        quarantine: Arc<Quarantine>,
+        retention: Arc<RetentionEnforcement>,
+    ) -> Self {
+        Self {
+            settings,
+            litter,
+            quarantine,
+            retention,
+        }
+    }
 
-/// Addresses of parties wait for so long for a recording of their conversation.
-const WAITING_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
-
-impl Flow {
-    /// Sweeps litter that is older than `age`, as [`Self::sweep_litter`]; shreds recordings for
+    /// Sweeps litter that is older than `age`, as [`Litter::sweep`]; shreds recordings for
     /// which no consent arrived, and those that are kept no longer.
     ///
     /// # Errors
     /// [`Error::Conflict`] if the clock is not believed; the store's or the ledger's. What was
     /// removed stays removed.
     pub async fn sweep(&self, age: Duration) -> Result<Swept, Error> {
-        let litter = self.sweep_litter(age).await?;
-        let unconsented = self.sweep_quarantine().await?.shredded;
+        let litter = self.litter.sweep(age).await?;
+        let unconsented = self.quarantine.sweep().await?.shredded;
         Ok(Swept {
             unconsented,
-            retired: self.sweep_retention(false).await?.shredded,
+            retired: self.retention.sweep(false).await?.shredded,
             ..litter
         })
     }
 
-    /// The objects that [`Self::sweep_litter`] would remove now.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn litter(&self, age: Duration) -> Result<Vec<ObjectId>, Error> {
-        self.0.vault.check_before_destroying().await?;
-        self.0.vault.check_alone().await?;
-        let mut found = Vec::new();
-        let mut objects = std::pin::pin!(self.0.store.list(self.now().before(age)));
-        while let Some(listed) = objects.try_next().await? {
-            if !recordings::has_object(&mut self.0.ledger.read().await?, listed.id).await? {
-                found.push(listed.id);
+    /// Sweeps once an hour.
+    pub async fn hourly(self: Arc<Self>, stop: CancellationToken) {
+        let age = Duration::from_secs(u64::from(self.settings.orphans_h.max(1)) * 3600);
+        while !stop.is_cancelled() {
+            match self.sweep(age).await {
+                Ok(Swept {
+                    orphans,
+                    uploads,
+                    grants,
+                    unconsented,
+                    retired,
+                }) => {
+                    tracing::info!(orphans, uploads, grants, unconsented, retired, "swept");
+                }
+                Err(error) => tracing::warn!(%error, "the sweep was cut short"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(Duration::from_secs(3600)) => {}
             }
         }
-        Ok(found)
-    }
-
-    /// Makes due what a wrong clock put off, and sweeps what is older than `age` and nobody's. It
-    /// must be much longer than any deposit takes from its last byte to its commit: a younger
-    /// object may be one whose recording is just being entered.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] if the clock is not believed; [`crate::vault::Error::ForgetfulLedger`]
-    /// and [`crate::vault::Error::NothingToCompare`] inside, and then nothing is removed; the
-    /// store's or the ledger's, and what was removed stays removed.
-    pub async fn sweep_litter(&self, age: Duration) -> Result<Swept, Error> {
-        self.free_strays().await?;
-        let now = self.believed().await?.at();
-        // A ledger that has forgotten recordings would take what lives for litter.
-        self.0.vault.check_before_destroying().await?;
-        self.0.vault.check_alone().await?;
-        let mut swept = Swept {
-            uploads: self.0.store.sweep_uploads(now.before(age)).await?,
-            ..Swept::default()
-        };
-        let mut objects = std::pin::pin!(self.0.store.list(now.before(age)));
-        while let Some(listed) = objects.try_next().await? {
-            if !recordings::has_object(&mut self.0.ledger.read().await?, listed.id).await? {
-                self.0.vault.recall().await?;
-                self.0.store.delete(listed.id).await?;
-                swept.orphans += 1;
-            }
-        }
-        let cleaned = self.0.ledger.unit("sweep.sweep_litter", async |mut unit| {
-            unit.without_entry("what is over is cleared away");
-            let grants = grants::remove_ended(&mut unit, now.before(GRANTS_KEPT)).await?;
-            budgets::remove_past(&mut unit, now).await?;
-            let cleared = waiting::clear_older(&mut unit, now.before(WAITING_KEPT)).await?;
-            unit.mark(Marked::Conversation, &cleared, now);
-            utterances::sweep(&mut unit, now.before(self.accounts().transcripts_wait())).await?;
-            Ok::<_, ledger::Error>(grants)
-        });
-        swept.grants = cleaned.await?;
-        Ok(swept)
     }
 }

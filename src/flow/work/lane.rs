@@ -2,7 +2,7 @@
 //!
 //! INVARIANT: each kind belongs to one lane at most, and each lane has places of its own.
 
-use super::Settings;
+use crate::flow::patience::Settings;
 use crate::ledger::work::WorkKind;
 
 /// Work that is done side by side, and waits for nobody else's places.

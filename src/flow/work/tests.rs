@@ -1,6 +1,7 @@
 //! Lanes, and what a panic costs.
 
 use super::*;
+use crate::flow::retry::{self, RetryDecision};
 
 #[test]
 fn each_kind_that_is_queued_has_one_lane() {
@@ -32,7 +33,7 @@ fn a_lane_has_a_place_even_where_little_is_done_at_once() {
 #[tokio::test]
 async fn a_panic_costs_one_attempt_of_one_piece_of_work() {
     let failed = caught(async { panic!("for the test") }).await.err();
-    let setback = failed.expect("it was not done").setback;
+    let setback = failed.expect("it was not done");
     assert!(matches!(setback, Setback::Passing(_)), "{setback:?}");
     let lease = Lease::of_test(
         WorkKind::FetchMedia,

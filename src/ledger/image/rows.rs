@@ -6,11 +6,11 @@
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 
 use super::{
-    Image, Table, Value,
-    table::{Column, Kind},
+    Image, Value,
+    table::{Column, Kind, Table},
 };
 use crate::ledger::{
-    Error,
+    error::Error,
     row::Row,
     tx::{Arg, BINDS, Tx, placeholders, set},
 };

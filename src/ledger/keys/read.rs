@@ -1,7 +1,7 @@
 //! Pages and entries of the key tree, read from rows and from row images.
 
 use super::{
-    super::{Error, image::Image, row::Row},
+    super::{error::Error, image::Image, row::Row},
     KeyEntry,
 };
 use crate::keyring::{PageRow, Place};

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{COLUMNS, Revocation, reopen, revocation};
 use crate::{
     ledger::{
-        Error,
+        error::Error,
         news::{self, Word},
         tx::{Arg, Tx, set},
         work::{self, WorkKind},

@@ -5,7 +5,9 @@
 
 use crate::{
     ledger::{
-        Error, Tx, revocations, transcripts,
+        error::Error,
+        revocations, transcripts,
+        tx::Tx,
         work::{self, WorkKind},
     },
     model::{

@@ -198,7 +198,7 @@ pub async fn lease(
 }
 
 /// Takes one piece of work that is asked for, if nobody has it and it is due.
-pub async fn take<K: Display + Clone + Send + Sync>(
+pub async fn take<K: Display + Clone + Sync>(
     tx: &mut Tx,
     kind: WorkKind,
     subject: &K,
@@ -214,7 +214,7 @@ pub async fn take<K: Display + Clone + Send + Sync>(
 }
 
 /// Takes one piece of work, whether it was asked for or not, unless somebody has it.
-pub async fn claim<K: Display + Clone + Send + Sync>(
+pub async fn claim<K: Display + Clone + Sync>(
     tx: &mut Tx,
     kind: WorkKind,
     subject: &K,
@@ -229,7 +229,7 @@ pub async fn claim<K: Display + Clone + Send + Sync>(
 }
 
 /// Takes one piece of work, whether it was asked for or not, from whoever has it.
-pub async fn seize<K: Display + Clone + Send + Sync>(
+pub async fn seize<K: Display + Clone + Sync>(
     tx: &mut Tx,
     kind: WorkKind,
     subject: &K,
@@ -252,7 +252,7 @@ fn claiming(name: &str, unless: &str) -> String {
     )
 }
 
-async fn one<K: Display + Clone + Send + Sync>(
+async fn one<K: Display + Clone + Sync>(
     tx: &mut Tx,
     sql: &str,
     kind: WorkKind,

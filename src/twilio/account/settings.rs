@@ -14,9 +14,14 @@ use std::{
 
 use self::network::{base_url, redirect_host, timeout};
 use super::{
-    Account, Accounts, BucketSettings, ConsentSettings, EncryptionKeySettings, Pace,
-    ReconcileSettings, Remote, SharedKeySettings, TranscriptSettings, buckets, encryption_keys,
-    parents, shared_keys,
+    Account, Accounts, Pace, Remote,
+    buckets::{self, BucketSettings},
+    connect::ConsentSettings,
+    encryption_keys::{self, EncryptionKeySettings},
+    parents,
+    reconcile::ReconcileSettings,
+    shared_keys::{self, SharedKeySettings},
+    transcripts::TranscriptSettings,
 };
 use crate::{model::sid::AccountSid, secret::SecretText};
 

@@ -11,7 +11,7 @@ use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDe
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
-use super::{UnwrapError, UnwrapKey};
+use super::keys::{UnwrapError, UnwrapKey};
 use crate::secret::Key;
 
 /// Bits of an RSA key that is taken.

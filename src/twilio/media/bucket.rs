@@ -22,8 +22,8 @@ use super::{Client, FetchError, Hiccup, Media, Refusal, body::Body};
 use crate::{
     secret::SecretText,
     twilio::{
-        RestError,
         account::{Account, Pace},
+        rest::RestError,
     },
 };
 

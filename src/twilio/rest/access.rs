@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::{Account, Client, Pages, RestError, Root, TranscriptResource};
+use super::{Account, Client, RestError, Root, page::Pages, transcripts::TranscriptResource};
 
 impl Client {
     /// `Ok` if the account's recordings can be read with its credential.

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::{Account, Client, List, RestError, lenient::text};
+use super::{Account, Client, RestError, lenient::text, page::List};
 use crate::model::sid::{AddOnResultSid, RecordingSid};
 
 /// The result of an add-on, without what it says.

@@ -6,15 +6,16 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    Account, Client, Pages, RestError,
+    Account, Client, RestError,
     lenient::{number, readable, rfc2822, text},
+    page::Pages,
 };
 use crate::{
     model::{
         sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
         time::Timestamp,
     },
-    twilio::{RecordingCallback, encryption},
+    twilio::{callback::RecordingCallback, encryption},
 };
 
 /// A recording as Twilio's list and its metadata tell of it. Fields that only describe it are

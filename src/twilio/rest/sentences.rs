@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Account, Client, List, RestError, Root, lenient::list};
+use super::{Account, Client, RestError, Root, lenient::list, page::List};
 use crate::{
     model::{sid::TranscriptSid, transcript::Said},
     twilio::transcription::confidence,

@@ -4,8 +4,9 @@
 use serde::Deserialize;
 
 use super::{
-    Account, Client, List, RestError,
+    Account, Client, RestError,
     lenient::{number, or_default, readable, text},
+    page::List,
 };
 use crate::model::{
     sid::{RecordingSid, TranscriptionSid},

@@ -4,8 +4,10 @@
 use serde::Deserialize;
 
 use super::{
-    Account, Client, List, RecordingResource, RestError, Root,
+    Account, Client, RestError, Root,
     lenient::{or_default, readable, rfc3339, text},
+    page::List,
+    recordings::RecordingResource,
 };
 use crate::model::{
     sid::{AccountSid, CallSid, RecordingSid, TranscriptSid},

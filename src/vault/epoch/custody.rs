@@ -7,7 +7,7 @@
 //! INVARIANT: a root is left out only after the newest restorable snapshot in the store was
 //! verified with a root that stays.
 
-use super::Turner;
+use super::turner::Turner;
 use crate::{
     custody::{self, Change, Restorable, Role, RootName, Slot, passphrase::RootFile},
     evidence::{NewEntry, Position},

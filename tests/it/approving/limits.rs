@@ -38,7 +38,14 @@ async fn in_an_emergency_an_officer_breaks_the_glass_and_everybody_hears_of_it(d
     assert_eq!(
         (
             vault.count("glass.broken").await,
-            vault.process.flow.status().await.unwrap().broken_glass
+            vault
+                .process
+                .flow
+                .monitoring
+                .status()
+                .await
+                .unwrap()
+                .broken_glass
         ),
         (0, 0)
     );
@@ -74,7 +81,17 @@ async fn in_an_emergency_an_officer_breaks_the_glass_and_everybody_hears_of_it(d
         ),
         (&json!(true), &details["grant"])
     );
-    assert_eq!(vault.process.flow.status().await.unwrap().broken_glass, 1);
+    assert_eq!(
+        vault
+            .process
+            .flow
+            .monitoring
+            .status()
+            .await
+            .unwrap()
+            .broken_glass,
+        1
+    );
     // Where nothing has to be broken, nothing is.
     let standard = vault.sealed().await;
     let plain = asks_to_listen(
@@ -86,7 +103,17 @@ async fn in_an_emergency_an_officer_breaks_the_glass_and_everybody_hears_of_it(d
     .await;
     assert_eq!((plain.status, vault.count("glass.broken").await), (201, 1));
     vault.clock.advance(Duration::from_secs(7 * 24 * 3600 + 1));
-    assert_eq!(vault.process.flow.status().await.unwrap().broken_glass, 0);
+    assert_eq!(
+        vault
+            .process
+            .flow
+            .monitoring
+            .status()
+            .await
+            .unwrap()
+            .broken_glass,
+        0
+    );
 }
 
 fn with_budget(of: u32) -> String {
@@ -162,7 +189,12 @@ async fn twenty_ask_at_once_and_five_open(database: Database) {
         &asks_to_listen(&agent, recorded.id, "follow-up", json!({})).await,
     );
     assert_eq!(vault.anybody().get(&next).await.status, 200);
-    let day = vault.process.flow.sweep(Duration::from_secs(3600)).await;
+    let day = vault
+        .process
+        .flow
+        .sweeper
+        .sweep(Duration::from_secs(3600))
+        .await;
     day.unwrap();
     assert_eq!(vault.anybody().get(&next).await.status, 200);
 }

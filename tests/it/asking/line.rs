@@ -200,7 +200,7 @@ pub(super) async fn sealed(vault: &TestVault, sid: &RecordingSid) -> RecordingId
             .status,
         204
     );
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     let id = RecordingId::of_source(vault.made.vault, vault.account.as_str(), sid.as_str());
     assert_eq!(vault.state(id).await, "sealed");
     id
@@ -215,11 +215,12 @@ pub(super) async fn evidence(vault: &TestVault, number: &str) -> Vec<String> {
     let permit = Permit::of_operator(action::Consent);
     let flow = &vault.process.flow;
     let page = flow
-        .consents_of(&permit, &number.parse().unwrap(), None, 100)
+        .consents
+        .of(&permit, &number.parse().unwrap(), None, 100)
         .await
         .unwrap();
     let open = |row: &ConsentRow| {
-        flow.vault()
+        flow.vault
             .open_evidence(row.statement.id, &row.evidence)
             .unwrap()
             .as_str()

@@ -138,7 +138,7 @@ async fn a_subaccount_tells_of_its_own_recordings() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.record_for(&vault.other_account, vault.record().wav);
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(
         vault.details(recorded.id).await["account_sid"],
         json!(vault.other_account)
@@ -156,7 +156,7 @@ async fn twilio_signs_the_public_address_whatever_a_proxy_makes_of_it() {
     .by_hand()
     .await;
     let recorded = vault.announced().await;
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     vault.plays(&recorded).await;
     let answer = vault.grant("reviewer", recorded.id, "quality-review").await;
     assert!(

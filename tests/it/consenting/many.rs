@@ -126,7 +126,8 @@ async fn a_file_is_taken_in_whole_or_not_at_all(database: Database) {
         vault
             .process
             .flow
-            .import_consents(&consent(), Format::Csv, text.as_bytes(), dry_run)
+            .consents
+            .import(&consent(), Format::Csv, text.as_bytes(), dry_run)
             .await
     };
 
@@ -180,7 +181,8 @@ async fn a_file_is_taken_in_whole_or_not_at_all(database: Database) {
     let listed = vault
         .process
         .flow
-        .consents_of(&consent(), &Address::parse(CALLER).unwrap(), None, 10)
+        .consents
+        .of(&consent(), &Address::parse(CALLER).unwrap(), None, 10)
         .await
         .unwrap();
     assert_eq!(listed.items.len(), 1);
@@ -191,7 +193,7 @@ async fn a_file_is_taken_in_whole_or_not_at_all(database: Database) {
     let opened = vault
         .process
         .flow
-        .vault()
+        .vault
         .open_evidence(listed.items[0].statement.id, &listed.items[0].evidence)
         .unwrap();
     assert_eq!(

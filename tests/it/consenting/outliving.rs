@@ -24,12 +24,12 @@ async fn what_was_said_outlives_the_database(database: Database) {
     both_are_named(&vault, &early).await;
     says(&vault, CALLER, "given").await;
     seal(&vault, &early).await;
-    vault.process.flow.vault().snapshot().await.unwrap();
+    vault.process.flow.vault.snapshot().await.unwrap();
     // In the journal only.
     says(&vault, CALLEE, "given").await;
     both_are_named(&vault, &late).await;
     seal(&vault, &late).await;
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     says(&vault, CALLER, "declined").await;
 
     for other in Database::given() {
@@ -85,11 +85,12 @@ async fn nothing_personal_is_left_in_the_ledger_or_the_store(database: Database)
     vault
         .process
         .flow
-        .import_consents(&consent(), Format::Csv, file.as_bytes(), false)
+        .consents
+        .import(&consent(), Format::Csv, file.as_bytes(), false)
         .await
         .unwrap();
-    vault.process.flow.journal().await.unwrap();
-    vault.process.flow.vault().snapshot().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
+    vault.process.flow.vault.snapshot().await.unwrap();
     vault.audio(recorded.id).await;
     let mut places = vec![vault.ground().all_rows().await.into_bytes()];
     places.extend(

@@ -16,11 +16,18 @@ use crate::{
 async fn a_root_that_was_not_destroyed_is_found_out(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let [dies, _lives] = [vault.sealed().await, vault.sealed().await];
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     let kept = keep(&vault, "first").await;
     let root = fs::read(vault.folder().join("custody/root")).unwrap();
     vault.shred(dies.id).await;
-    vault.process.flow.turn(&keys()).await.unwrap().unwrap();
+    vault
+        .process
+        .flow
+        .epochs
+        .turn(&keys())
+        .await
+        .unwrap()
+        .unwrap();
     assert!(held(&vault, old(&[&kept])).await.holds());
 
     // From a backup that should not have been, under a running service: none starts beside it.
@@ -91,7 +98,7 @@ async fn what_the_store_has_lost_is_missed(database: Database) {
     assert!(recovery.waiting >= 1 && recovery.oldest_waiting.is_some());
 
     // A living recording whose piece of the journal is gone.
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     remove_journal(&vault, &[]);
     let gap = held_by(&runs, &vault, old(&[&kept[0]])).await;
     assert!(gap.drill.forgets() && !gap.drill.recovers());
@@ -106,7 +113,7 @@ async fn what_the_store_has_lost_is_missed(database: Database) {
     );
 
     // A fence whose piece is gone.
-    vault.process.flow.vault().snapshot().await.unwrap();
+    vault.process.flow.vault.snapshot().await.unwrap();
     let before = files_below(&vault.folder().join("objects/journal"));
     vault.shred(living.id).await;
     remove_journal(&vault, &before);

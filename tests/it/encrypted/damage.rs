@@ -69,19 +69,25 @@ async fn a_file_that_was_altered_or_cut_at_twilio_leaves_nothing() {
         vault
             .stand_in
             .replace_media(&recorded.sid, change(&whole).into());
-        assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+        assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
         is_set_aside(&vault, &recorded, why).await;
 
         // Twilio mends it, and somebody says so.
         vault.stand_in.replace_media(&recorded.sid, whole);
         assert_eq!(
-            vault.process.flow.retry(Some(recorded.id)).await.unwrap(),
+            vault
+                .process
+                .flow
+                .dead_work
+                .retry(Some(recorded.id))
+                .await
+                .unwrap(),
             1
         );
-        assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+        assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
         assert_eq!(vault.state(recorded.id).await, "sealed");
         assert_eq!(vault.shred(recorded.id).await.status, 200);
-        vault.process.flow.work_off().await.unwrap();
+        vault.process.flow.worker.work_off().await.unwrap();
     }
 }
 
@@ -103,7 +109,7 @@ async fn a_connection_that_breaks_is_another_thing_and_passes() {
         let recorded = conversation(&vault, &keys);
         assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
         vault.stand_in.fail(&recorded.sid, fault.clone());
-        assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+        assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
         assert_eq!(
             (vault.dead().await, vault.state(recorded.id).await.as_str()),
             (None, "announced"),

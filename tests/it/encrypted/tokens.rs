@@ -58,7 +58,7 @@ async fn the_private_key_is_in_a_token_and_what_it_opens_is_heard() {
     let vault = keys.recipe().by_hand().await;
     let recorded = conversation(&vault, &keys);
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
     vault.plays(&recorded).await;
 }
 
@@ -70,7 +70,7 @@ async fn the_private_key_in_the_token_is_another_one() {
     let vault = keys.recipe().by_hand().await;
     let recorded = conversation(&vault, &keys);
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
     is_set_aside(&vault, &recorded, "does not open its content key").await;
 }
 
@@ -88,7 +88,7 @@ public_key_sid = \"{}\"\npkcs11 = {{ module = \"/no/such.so\", token = \"t\", ke
     let vault = keys.recipe().by_hand().await;
     let recorded = conversation(&vault, &keys);
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 1);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
     assert_eq!(vault.dead().await, None);
     vault.holds_nothing_of(recorded.id).await;
     let due = vault.due_in_ms(recorded.id).await.unwrap();

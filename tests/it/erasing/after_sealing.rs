@@ -61,7 +61,7 @@ async fn twilios_copies_go_after_the_vault_has_read_its_own_back(database: Datab
     );
     vault.clock.advance(Duration::from_secs(20 * 24 * 3600));
     let shredded = vault.shred(recorded.id).await;
-    vault.process.flow.turn(&keys()).await.unwrap();
+    vault.process.flow.epochs.turn(&keys()).await.unwrap();
     work_off(&vault).await;
     let closed = receipt(&vault, &shredded).await;
     let Some(Removal::Removed(at)) = closed.source() else {
@@ -95,7 +95,7 @@ async fn a_shred_while_the_source_waits_for_its_day_does_not_wait(database: Data
     .await;
     let recorded = sealed(&vault).await;
     let shredded = vault.shred(recorded.id).await;
-    vault.process.flow.turn(&keys()).await.unwrap();
+    vault.process.flow.epochs.turn(&keys()).await.unwrap();
     work_off(&vault).await;
     assert!(is_gone(&vault.stand_in.kept(&recorded.sid)));
     assert_eq!(
@@ -232,7 +232,8 @@ async fn they_go_when_the_transcript_is_in_and_not_before_its_deadline() {
     vault
         .process
         .flow
-        .file_transcript(&Permit::of_operator(action::Transcribe), told.id, text)
+        .transcripts
+        .file_new(&Permit::of_operator(action::Transcribe), told.id, text)
         .await
         .unwrap();
     work_off(&vault).await;

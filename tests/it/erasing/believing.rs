@@ -19,7 +19,7 @@ async fn not_found_to_a_wrong_credential_is_no_deletion() {
     let recorded = vault.sealed().await;
     words_of(&vault, &recorded);
     let shredded = vault.shred(recorded.id).await;
-    vault.process.flow.turn(&keys()).await.unwrap();
+    vault.process.flow.epochs.turn(&keys()).await.unwrap();
     for denied in [
         Wrong::Unauthorised,
         Wrong::Forbidden,
@@ -195,7 +195,13 @@ async fn a_token_that_is_not_valid_any_more_deletes_nothing_and_is_told_loudly()
     work_off(&vault).await;
     assert!(vault.stand_in.kept(&recorded.sid).media);
     assert_eq!(
-        vault.process.flow.retry(Some(recorded.id)).await.unwrap(),
+        vault
+            .process
+            .flow
+            .dead_work
+            .retry(Some(recorded.id))
+            .await
+            .unwrap(),
         1
     );
     work_off(&vault).await;

@@ -76,7 +76,7 @@ async fn every_request_fails_in_every_way_and_in_the_end_everything_is_deleted(d
             );
         }
     }
-    vault.process.flow.turn(&keys()).await.unwrap();
+    vault.process.flow.epochs.turn(&keys()).await.unwrap();
     vault.later().await;
     assert_eq!(
         vault
@@ -94,7 +94,7 @@ async fn a_recording_that_cannot_be_deleted_is_tried_for_ever_and_shown() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.sealed().await;
     let shredded = vault.shred(recorded.id).await;
-    vault.process.flow.turn(&keys()).await.unwrap();
+    vault.process.flow.epochs.turn(&keys()).await.unwrap();
     for _ in 0..30 {
         vault.stand_in.fail_call(
             Call::RecordingDelete,

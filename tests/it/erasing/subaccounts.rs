@@ -51,7 +51,14 @@ async fn transcripts_of_a_subaccount_are_filed_and_deleted_with_its_own_credenti
     );
     vault.stand_in.add_transcript(&sub, words());
     let shredded = vault.shred(recorded.id).await;
-    vault.process.flow.turn(&keys()).await.unwrap().unwrap();
+    vault
+        .process
+        .flow
+        .epochs
+        .turn(&keys())
+        .await
+        .unwrap()
+        .unwrap();
     work_off(&vault).await;
     assert!(
         is_gone(&vault.stand_in.kept(&recorded.sid)),

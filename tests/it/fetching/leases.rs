@@ -29,16 +29,16 @@ async fn another_worker_takes_over_and_only_one_seals(database: Database) {
         host.reached().await;
         vault.clock.advance(Duration::from_secs(59));
         assert_eq!(
-            other.flow.work_off().await.unwrap(),
+            other.flow.worker.work_off().await.unwrap(),
             0,
             "the lease is not over yet"
         );
         vault.clock.advance(Duration::from_secs(1));
-        assert_eq!(other.flow.work_off().await.unwrap(), 1);
+        assert_eq!(other.flow.worker.work_off().await.unwrap(), 1);
         assert_eq!(vault.state(recorded.id).await, "sealed");
         host.open();
     };
-    let (first, ()) = tokio::join!(vault.process.flow.work_off(), overtake);
+    let (first, ()) = tokio::join!(vault.process.flow.worker.work_off(), overtake);
     assert_eq!(first.unwrap(), 1);
     assert_eq!(vault.count("recording.sealed").await, 1);
     let [artefact] = vault.artefacts(recorded.id).await.try_into().unwrap();
@@ -47,7 +47,18 @@ async fn another_worker_takes_over_and_only_one_seals(database: Database) {
         [artefact.object],
         "the ciphertext of the first is gone"
     );
-    assert_eq!(vault.process.flow.status().await.unwrap().work.len(), 0);
+    assert_eq!(
+        vault
+            .process
+            .flow
+            .monitoring
+            .status()
+            .await
+            .unwrap()
+            .work
+            .len(),
+        0
+    );
     vault.plays(&recorded).await;
 }
 
@@ -75,13 +86,13 @@ async fn a_worker_whose_lease_is_over_does_not_seal_even_if_it_is_the_first_to_f
     }
     let first_is_done = Notify::new();
     let first = async {
-        vault.process.flow.work_off().await.unwrap();
+        vault.process.flow.worker.work_off().await.unwrap();
         first_is_done.notify_one();
     };
     let second = async {
         slow.reached().await;
         vault.clock.advance(Duration::from_secs(60));
-        other.flow.work_off().await.unwrap();
+        other.flow.worker.work_off().await.unwrap();
     };
     let order = async {
         slower.reached().await;
@@ -130,14 +141,20 @@ async fn a_worker_that_lost_its_lease_stops_in_the_middle_and_leaves_nothing() {
     let overtake = async {
         host.reached().await;
         vault.clock.advance(Duration::from_secs(5));
-        assert_eq!(other.flow.work_off().await.unwrap(), 1);
+        assert_eq!(other.flow.worker.work_off().await.unwrap(), 1);
     };
     // The gate is never opened: the first ends because it finds that the work is not its own any
     // more.
-    let (first, ()) = tokio::join!(vault.process.flow.work_off(), overtake);
+    let (first, ()) = tokio::join!(vault.process.flow.worker.work_off(), overtake);
     assert_eq!(first.unwrap(), 1);
     vault.clock.advance(Duration::from_secs(3600));
-    vault.process.flow.sweep(Duration::ZERO).await.unwrap();
+    vault
+        .process
+        .flow
+        .sweeper
+        .sweep(Duration::ZERO)
+        .await
+        .unwrap();
     let [artefact] = vault.artefacts(recorded.id).await.try_into().unwrap();
     assert_eq!(vault.objects().await, [artefact.object]);
     assert_eq!(

@@ -25,7 +25,7 @@ fn plant(
 async fn strange_names_decide_nothing(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.sealed().await;
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     let snapshots = vault.folder().join("objects/snapshots");
     let real = fs::read(
         fs::read_dir(&snapshots)
@@ -45,15 +45,25 @@ async fn strange_names_decide_nothing(database: Database) {
     // A new process starts, and knows how many it passed over.
     let process = vault.another_process().await;
     assert_eq!(
-        process.flow.vault().unreadable_files(),
+        process.flow.vault.unreadable_files(),
         6,
         "those of another epoch are not even tried"
     );
     vault.plays_in(&process, &recorded).await;
-    process.flow.vault().snapshot().await.unwrap();
-    process.flow.vault().snapshot().await.unwrap();
-    process.flow.sweep(Duration::ZERO).await.unwrap();
-    assert_eq!(process.flow.turn(&keys()).await.unwrap().unwrap().epoch, 2);
+    process.flow.vault.snapshot().await.unwrap();
+    process.flow.vault.snapshot().await.unwrap();
+    process.flow.sweeper.sweep(Duration::ZERO).await.unwrap();
+    assert_eq!(
+        process
+            .flow
+            .epochs
+            .turn(&keys())
+            .await
+            .unwrap()
+            .unwrap()
+            .epoch,
+        2
+    );
     // Nor do they keep a restore from what is true.
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
@@ -66,7 +76,7 @@ async fn strange_names_decide_nothing(database: Database) {
 async fn a_flood_of_names_is_bounded_work_and_lets_nothing_be_destroyed(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     vault.sealed().await;
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     let (_copy, copied) = vault.ground().copy(vault.folder()).await;
     let gone = vault.sealed().await;
     assert_eq!(vault.shred(gone.id).await.status, 200);
@@ -81,7 +91,7 @@ async fn a_flood_of_names_is_bounded_work_and_lets_nothing_be_destroyed(database
     }
     // Whoever writes was compared with the newest that opens, however many do not.
     let process = vault.another_process().await;
-    assert_eq!(process.flow.vault().unreadable_files(), 100);
+    assert_eq!(process.flow.vault.unreadable_files(), 100);
     let refused = app_over(&vault, copied)
         .await
         .unlock()
@@ -107,7 +117,8 @@ async fn a_flood_of_names_is_bounded_work_and_lets_nothing_be_destroyed(database
     }
     let refused = process
         .flow
-        .sweep_litter(Duration::ZERO)
+        .litter
+        .sweep(Duration::ZERO)
         .await
         .unwrap_err()
         .to_string();
@@ -115,14 +126,14 @@ async fn a_flood_of_names_is_bounded_work_and_lets_nothing_be_destroyed(database
         refused.contains("nothing is destroyed") && refused.contains("files do not"),
         "{refused}"
     );
-    process.flow.sweep_litter(Duration::ZERO).await.unwrap();
+    process.flow.litter.sweep(Duration::ZERO).await.unwrap();
 }
 
 /// A disk that is not mounted, or a path that was mistyped, looks like an empty store.
 async fn a_store_that_has_forgotten_takes_no_writer(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.sealed().await;
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     let there = vault.folder().join("objects");
     let away = vault.folder().join("objects.away");
     fs::rename(&there, &away).unwrap();
@@ -178,7 +189,7 @@ async fn two_vaults_in_one_store_sweep_nothing(database: Database) {
     let one = Recipe::on(database).by_hand().await;
     let two = Recipe::on(database).by_hand().await;
     one.sealed().await;
-    one.process.flow.journal().await.unwrap();
+    one.process.flow.recovery.journal().await.unwrap();
     for kind in ["snapshots", "journal"] {
         for file in fs::read_dir(one.folder().join("objects").join(kind)).unwrap() {
             let file = file.unwrap();
@@ -196,7 +207,8 @@ async fn two_vaults_in_one_store_sweep_nothing(database: Database) {
     let refused = two
         .process
         .flow
-        .sweep_litter(Duration::ZERO)
+        .litter
+        .sweep(Duration::ZERO)
         .await
         .unwrap_err()
         .to_string();

@@ -112,10 +112,11 @@ async fn whom_the_application_names_after_is_sealed_at_once(database: Database) 
     vault
         .process
         .flow
+        .reclassification
         .move_to(&keys(), recorded.id, &"sensitive".parse().unwrap(), false)
         .await
         .unwrap();
-    other.flow.turn(&keys()).await.unwrap();
+    other.flow.epochs.turn(&keys()).await.unwrap();
     let body = json!({ "parties": [{ "leg": "coach", "number": "client:coach" }] });
     assert_eq!(
         vault
@@ -176,7 +177,7 @@ async fn a_correction_changes_what_is_shown(database: Database) {
             [agent.clone(), party("caller", Some(1), address, None)]
         );
     }
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(
         vault.shown(&waits).await,
         [both()[0].clone(), party("customer", None, None, None)]
@@ -204,7 +205,7 @@ async fn a_shred_leaves_nobody(database: Database) {
         ),
         (Some(0), 0)
     );
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     let rows = vault.ground().all_rows().await;
     for text in [&ANNA_E164[1..], &BERND_E164[1..], "quuxington"] {
         assert!(!rows.contains(text), "{text}");
@@ -227,10 +228,10 @@ async fn who_waits_for_a_week_is_forgotten(database: Database) {
     vault.both_named(&recorded).await;
     let hour = std::time::Duration::from_secs(3600);
     vault.clock.advance(7 * 24 * hour);
-    vault.process.flow.sweep_litter(24 * hour).await.unwrap();
+    vault.process.flow.litter.sweep(24 * hour).await.unwrap();
     assert_eq!(vault.waiting().await, 2);
     vault.clock.advance(hour);
-    vault.process.flow.sweep_litter(24 * hour).await.unwrap();
+    vault.process.flow.litter.sweep(24 * hour).await.unwrap();
     assert_eq!(vault.waiting().await, 0);
     // They are recognised all the same, and nobody can be shown.
     vault.told(&recorded).await;
@@ -253,11 +254,11 @@ async fn a_rebuilt_vault_knows_who_took_part(database: Database) {
     let gone = vault.spoke(ANNA, BERND);
     vault.told(&snapshot).await;
     vault.told(&gone).await;
-    vault.process.flow.vault().snapshot().await.unwrap();
+    vault.process.flow.vault.snapshot().await.unwrap();
     let late = vault.spoke(BERND, ANNA);
     vault.told(&late).await;
     vault.shred(gone.id).await;
-    vault.process.flow.journal().await.unwrap();
+    vault.process.flow.recovery.journal().await.unwrap();
     let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
     let plan = recvault::vault::plan(&app.parts(), Default::default())
         .await

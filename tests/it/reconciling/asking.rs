@@ -15,15 +15,15 @@ async fn two_operators_compare_at_once_and_it_is_as_if_one_had(database: Databas
     let recorded: Vec<Recorded> = (0..40).map(|_| vault.record()).collect();
     let shredded = vault.sealed().await;
     assert_eq!(vault.shred(shredded.id).await.status, 200);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     vault
         .stand_in
         .add_recording(&vault.account, shredded.sid.clone(), shredded.wav.clone());
     let other = vault.another_process().await;
     let wanted = Reconciling::default();
     let (mine, theirs) = tokio::join!(
-        vault.process.flow.reconcile(&wanted),
-        other.flow.reconcile(&wanted)
+        vault.process.flow.reconciliation.reconcile(&wanted),
+        other.flow.reconciliation.reconcile(&wanted)
     );
     for one in mine.unwrap().iter().chain(&theirs.unwrap()) {
         // Whoever loses the turn says so; what they did stands.
@@ -51,7 +51,7 @@ async fn two_operators_compare_at_once_and_it_is_as_if_one_had(database: Databas
         (work("fetch").await, work("delete-at-source").await),
         (Some(40), Some(1))
     );
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     for recorded in &recorded {
         assert_eq!(vault.state(recorded.id).await, "sealed");
     }
@@ -66,7 +66,7 @@ async fn the_operator_asks_what_would_be_done_and_nothing_is() {
     let unknown = vault.record();
     let shredded = vault.sealed().await;
     assert_eq!(vault.shred(shredded.id).await.status, 200);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     vault
         .stand_in
         .add_recording(&vault.account, shredded.sid.clone(), shredded.wav.clone());
@@ -100,9 +100,9 @@ async fn a_running_service_finds_by_itself_what_nobody_told() {
     vault.clock.advance(Duration::from_secs(61));
     let stop = tokio_util::sync::CancellationToken::new();
     let other = vault.another_process().await;
-    let watching = other.flow.clone().watch_sources(stop.clone());
+    let watching = other.flow.reconciliation.clone().watch(stop.clone());
     let found = until("both are sealed", async || {
-        let status = vault.process.flow.status().await.unwrap();
+        let status = vault.process.flow.monitoring.status().await.unwrap();
         status
             .recordings
             .iter()

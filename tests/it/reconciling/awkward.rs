@@ -28,6 +28,7 @@ async fn an_account_whose_list_never_ends_stops_no_other() {
         let all = vault
             .process
             .flow
+            .reconciliation
             .reconcile(&Reconciling::default())
             .await
             .unwrap();

@@ -32,7 +32,7 @@ impl TestVault {
             account: Some(self.account.clone()),
             ..wanted
         };
-        let plan = self.process.flow.plan_backfill(&wanted).await.unwrap();
+        let plan = self.process.flow.backfills.plan(&wanted).await.unwrap();
         let told = AtomicUsize::new(0);
         let say = |days: usize| {
             told.fetch_add(days, Ordering::SeqCst);
@@ -40,7 +40,8 @@ impl TestVault {
         let done = self
             .process
             .flow
-            .backfill(&plan, &say)
+            .backfills
+            .run(&plan, &say)
             .await
             .unwrap()
             .remove(0);
@@ -154,7 +155,8 @@ async fn a_listing_breaks_off_and_goes_on_where_it_was() {
     let plan = vault
         .process
         .flow
-        .plan_backfill(&since(begin))
+        .backfills
+        .plan(&since(begin))
         .await
         .unwrap();
     // Two accounts with eleven days each; the first one breaks off after three.
@@ -166,7 +168,7 @@ async fn a_listing_breaks_off_and_goes_on_where_it_was() {
                 .fail_call(Call::RecordingList, Wrong::WrongShape);
         }
     };
-    let all = vault.process.flow.backfill(&plan, &say).await.unwrap();
+    let all = vault.process.flow.backfills.run(&plan, &say).await.unwrap();
     assert_eq!(
         all.iter()
             .map(|one| one.fault.is_some())
@@ -220,7 +222,7 @@ async fn a_listing_holds_back_until_the_rest_is_fetched() {
     );
     let fetching = async {
         until("everything is sealed", async || {
-            vault.process.flow.work_off().await.unwrap();
+            vault.process.flow.worker.work_off().await.unwrap();
             vault
                 .ground()
                 .integer("SELECT COUNT(*) FROM recordings WHERE state = 'sealed'")
@@ -249,7 +251,7 @@ async fn what_makes_no_sense_is_refused_before_anything_is_asked() {
         },
     ] {
         assert!(
-            vault.process.flow.plan_backfill(&wanted).await.is_err(),
+            vault.process.flow.backfills.plan(&wanted).await.is_err(),
             "{wanted:?}"
         );
     }

@@ -137,6 +137,7 @@ async fn what_does_not_pass_is_said_and_harms_nothing() {
         let source = vault
             .process
             .flow
+            .monitoring
             .status()
             .await
             .unwrap()
@@ -202,6 +203,7 @@ async fn the_fault_of_one_account_stops_no_other() {
     let all = vault
         .process
         .flow
+        .reconciliation
         .reconcile(&Reconciling::default())
         .await
         .unwrap();
@@ -226,6 +228,7 @@ async fn the_fault_of_one_account_stops_no_other() {
         vault
             .process
             .flow
+            .reconciliation
             .reconcile(&unknown)
             .await
             .unwrap_err()

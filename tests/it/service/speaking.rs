@@ -282,6 +282,7 @@ async fn anybody_reads_on_the_privacy_page_how_soon_old_backups_forget() {
     vault
         .process
         .flow
+        .epochs
         .turn(&Permit::of_operator(action::Keys))
         .await
         .unwrap();

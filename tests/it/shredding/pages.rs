@@ -20,7 +20,7 @@ async fn neighbours_on_the_same_page_are_left_alone(database: Database) {
         assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
         all.push(recorded);
     }
-    assert_eq!(vault.process.flow.work_off().await.unwrap(), 130);
+    assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 130);
     let shredded = [0, 5, 127, 128, 129];
     for at in shredded {
         assert_eq!(vault.shred(all[at].id).await.status, 200);
@@ -75,6 +75,7 @@ async fn the_key_page_is_rewritten_and_rows_from_before_do_not_help(database: Da
     let heard = vault
         .process
         .flow
+        .playback
         .redeem(
             vault.audio(recorded.id).await.split('/').nth(3).unwrap(),
             None,
@@ -92,6 +93,7 @@ async fn the_key_page_is_rewritten_and_rows_from_before_do_not_help(database: Da
     let refused = vault
         .process
         .flow
+        .playback
         .listen(&heard, 0..1)
         .await
         .err()
@@ -108,7 +110,13 @@ async fn the_key_page_is_rewritten_and_rows_from_before_do_not_help(database: Da
     ] {
         vault.ground().run(restored).await;
         assert!(
-            vault.process.flow.listen(&heard, 0..1).await.is_err(),
+            vault
+                .process
+                .flow
+                .playback
+                .listen(&heard, 0..1)
+                .await
+                .is_err(),
             "{restored}"
         );
     }

@@ -71,7 +71,7 @@ async fn what_twilio_cannot_give_is_given_up_with_a_reason_and_revived(database:
     vault
         .stand_in
         .set_transcript_status(&failed.sid, "completed");
-    vault.process.flow.retry(None).await.unwrap();
+    vault.process.flow.dead_work.retry(None).await.unwrap();
     work(&vault).await;
     assert_eq!(
         (words(&vault, recorded.id).await, dead(&vault).await.len()),

@@ -125,7 +125,7 @@ async fn a_transcript_of_nothing_is_given_up_after_two_days(database: Database) 
     vault
         .stand_in
         .add_recording(&vault.account, missing.sid.clone(), missing.wav.clone());
-    vault.process.flow.retry(None).await.unwrap();
+    vault.process.flow.dead_work.retry(None).await.unwrap();
     work(&vault).await;
     vault.later().await;
     assert_eq!(words(&vault, missing.id).await, ["Hello."]);

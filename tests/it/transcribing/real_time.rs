@@ -324,6 +324,7 @@ async fn words_that_find_no_recording_are_deleted_after_two_days(database: Datab
     vault
         .process
         .flow
+        .sweeper
         .sweep(Duration::from_secs(3600))
         .await
         .unwrap();

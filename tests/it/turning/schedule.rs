@@ -30,25 +30,26 @@ async fn the_schedule_turns_when_something_has_waited_half_the_time(database: Da
         vault.sealed().await,
     ];
     vault.clock.advance(10 * hour);
-    assert!(!flow.keep_epochs().await.unwrap(), "nothing waits");
+    assert!(!flow.epochs.keep().await.unwrap(), "nothing waits");
     vault.shred(dies.id).await;
     vault.clock.advance(2 * hour - Duration::from_millis(1));
-    assert!(!flow.keep_epochs().await.unwrap());
-    let status = flow.epoch_status().await.unwrap();
+    assert!(!flow.epochs.keep().await.unwrap());
+    let status = flow.epochs.status().await.unwrap();
     assert_eq!(
         (status.waiting, status.horizon_s, status.horizon_now_s),
         (1, 4 * 3600, 2 * 3600 - 1)
     );
     vault.clock.advance(Duration::from_millis(1));
-    assert!(flow.keep_epochs().await.unwrap());
+    assert!(flow.epochs.keep().await.unwrap());
     assert_eq!(began(&vault).await, [1, 2]);
     vault.clock.advance(10 * hour);
-    assert!(!flow.keep_epochs().await.unwrap(), "nothing waits any more");
+    assert!(!flow.epochs.keep().await.unwrap(), "nothing waits any more");
     // A moved key waits, too: older copies of its old page hold it.
-    flow.move_to(&keys(), moves.id, &"sensitive".parse().unwrap(), false)
+    flow.reclassification
+        .move_to(&keys(), moves.id, &"sensitive".parse().unwrap(), false)
         .await
         .unwrap();
-    assert!(flow.keep_epochs().await.unwrap());
+    assert!(flow.epochs.keep().await.unwrap());
     assert_eq!(began(&vault).await, [1, 2, 3]);
     vault.plays(&lives).await;
 }
@@ -67,16 +68,17 @@ async fn a_tier_that_forgets_immediately_does_not_wait(database: Database) {
     .await;
     let flow = &vault.process.flow;
     let [at_once, scheduled] = [vault.sealed().await, vault.sealed().await];
-    flow.move_to(&keys(), scheduled.id, &"sensitive".parse().unwrap(), false)
+    flow.reclassification
+        .move_to(&keys(), scheduled.id, &"sensitive".parse().unwrap(), false)
         .await
         .unwrap();
     turn(&vault.process).await.unwrap();
     vault.shred(scheduled.id).await;
-    assert!(!flow.keep_epochs().await.unwrap());
+    assert!(!flow.epochs.keep().await.unwrap());
     let receipt = receipt_id(&vault.shred(at_once.id).await);
-    assert!(flow.keep_epochs().await.unwrap());
+    assert!(flow.epochs.keep().await.unwrap());
     assert_eq!(receipt_of(&vault, &receipt).await.epoch(), Some(3));
-    assert!(!flow.keep_epochs().await.unwrap());
+    assert!(!flow.epochs.keep().await.unwrap());
 }
 
 async fn a_rotation_renews_a_tier_or_all_and_reads_no_sound(database: Database) {
@@ -96,6 +98,7 @@ async fn a_rotation_renews_a_tier_or_all_and_reads_no_sound(database: Database) 
     vault
         .process
         .flow
+        .reclassification
         .move_to(&keys(), all[1].id, &tier, false)
         .await
         .unwrap();
@@ -111,6 +114,7 @@ async fn a_rotation_renews_a_tier_or_all_and_reads_no_sound(database: Database) 
     let dry = vault
         .process
         .flow
+        .epochs
         .rotate(&keys(), Some(&tier), true)
         .await
         .unwrap();
@@ -118,6 +122,7 @@ async fn a_rotation_renews_a_tier_or_all_and_reads_no_sound(database: Database) 
     let rotated = vault
         .process
         .flow
+        .epochs
         .rotate(&keys(), Some(&tier), false)
         .await
         .unwrap();
@@ -140,6 +145,7 @@ async fn a_rotation_renews_a_tier_or_all_and_reads_no_sound(database: Database) 
     let rotated = vault
         .process
         .flow
+        .epochs
         .rotate(&keys(), None, false)
         .await
         .unwrap();

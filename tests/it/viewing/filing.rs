@@ -198,6 +198,7 @@ async fn what_was_said_raises_the_tier_and_never_lowers_it(database: Database) {
     let log = vault
         .process
         .flow
+        .catalogue
         .audit(&Permit::of_operator(action::Audit), 0, 1000)
         .await
         .unwrap();
@@ -239,7 +240,7 @@ async fn a_transcript_that_is_on_its_way_when_its_recording_is_shredded_leaves_n
         shredding
     );
     late.problem(410, "shredded");
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(
         (
             vault.key_entry(recorded.id).await,
@@ -280,12 +281,13 @@ async fn a_recording_that_is_moved_while_it_is_fetched_has_its_key_where_it_belo
         vault
             .process
             .flow
+            .reclassification
             .move_to(&Permit::of_operator(action::Keys), recorded.id, &to, false)
             .await
             .unwrap();
         host.open();
     };
-    let (done, ()) = tokio::join!(vault.process.flow.work_off(), moving);
+    let (done, ()) = tokio::join!(vault.process.flow.worker.work_off(), moving);
     assert_eq!(
         (done.unwrap(), vault.state(recorded.id).await.as_str()),
         (1, "sealed")
@@ -316,7 +318,7 @@ async fn a_line_is_known_by_its_number_once_its_parties_are_named(database: Data
         let subject = vault
             .process
             .flow
-            .vault()
+            .vault
             .subject(&number.parse::<Address>().unwrap());
         let call = vault.details(recorded.id).await["call_sid"]
             .as_str()
@@ -337,7 +339,7 @@ async fn a_line_is_known_by_its_number_once_its_parties_are_named(database: Data
         "standard",
         "an announcement names nobody"
     );
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(
         [
             tier(&vault, on_it.id).await,

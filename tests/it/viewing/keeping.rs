@@ -38,8 +38,7 @@ async fn is_not_kept(vault: &TestVault, recorded: &Recorded, reason: &str) {
             details["receipt_id"].as_str().unwrap()
         ))
         .await;
-    let receipt =
-        Receipt::verify(receipt.text().trim(), &vault.process.flow.vault().keys()).unwrap();
+    let receipt = Receipt::verify(receipt.text().trim(), &vault.process.flow.vault.keys()).unwrap();
     assert_eq!(receipt.reason().as_str(), reason);
     let fence = vault
         .entries()
@@ -54,7 +53,7 @@ async fn is_not_kept(vault: &TestVault, recorded: &Recorded, reason: &str) {
     let requests = vault.stand_in.media_requests();
     let refused = vault.count("recording.refused").await;
     assert_eq!(vault.tell(recorded, "completed").await.status, 204);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(
         (
             vault.stand_in.media_requests(),
@@ -73,7 +72,15 @@ async fn is_not_kept(vault: &TestVault, recorded: &Recorded, reason: &str) {
     assert_eq!(
         (
             vault.objects().await,
-            vault.process.flow.status().await.unwrap().work.len()
+            vault
+                .process
+                .flow
+                .monitoring
+                .status()
+                .await
+                .unwrap()
+                .work
+                .len()
         ),
         (Vec::new(), 0)
     );
@@ -90,14 +97,14 @@ async fn tell_without_length(vault: &TestVault, recorded: &Recorded) {
             .status,
         204
     );
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
 }
 
 async fn what_is_told_to_be_too_short_is_not_even_fetched(database: Database) {
     let vault = vault_on(database, |policy| policy).await;
     let recorded = vault.record_wav(conversation::repeat_to(2, Channels::Dual).into());
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(vault.stand_in.media_requests(), 0);
     is_not_kept(&vault, &recorded, "too-short").await;
 }
@@ -127,7 +134,7 @@ async fn silence_is_not_kept(database: Database) {
     }
     let recorded = vault.record_wav(wav.clone().into());
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     is_not_kept(&vault, &recorded, "silent").await;
     assert_eq!(
         vault
@@ -167,7 +174,7 @@ async fn what_no_purpose_opens_is_not_even_fetched(database: Database) {
             .status,
         204
     );
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(vault.stand_in.media_requests(), 0);
     is_not_kept(&vault, &recorded, "no-purpose").await;
     vault.plays(&vault.sealed().await).await;

@@ -21,7 +21,7 @@ async fn what_waits_to_be_fetched_is_never_fetched(database: Database) {
     vault.took_part(&waits, "caller", ANNA).await;
     let body = vault.revoked(json!({ "subject": ANNA })).await;
     assert_eq!(vault.proven(&body).await, [waits.id].into());
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(
         (vault.state(waits.id).await, vault.objects().await.len()),
         ("shredded".to_owned(), 0)
@@ -51,7 +51,7 @@ async fn what_is_being_fetched_is_not_kept(database: Database) {
         host.open();
         body
     };
-    let (worked, body) = tokio::join!(vault.process.flow.work_off(), revoking);
+    let (worked, body) = tokio::join!(vault.process.flow.worker.work_off(), revoking);
     worked.unwrap();
     assert_eq!(vault.proven(&body).await, [fetched.id].into());
     assert_eq!(
@@ -100,6 +100,7 @@ async fn whoever_listens_is_cut_off_when_consent_is_withdrawn(database: Database
     let heard = vault
         .process
         .flow
+        .playback
         .redeem(&token, None, Artefact::Audio)
         .await
         .unwrap();
@@ -107,6 +108,7 @@ async fn whoever_listens_is_cut_off_when_consent_is_withdrawn(database: Database
         vault
             .process
             .flow
+            .playback
             .listen(&heard, 0..heard.playable.len())
             .await
             .unwrap(),
@@ -121,7 +123,15 @@ async fn whoever_listens_is_cut_off_when_consent_is_withdrawn(database: Database
     assert_eq!(officer.post("/v1/consents", said).await.status, 201);
     let since = Instant::now();
     until("the watch has seen it", async || {
-        vault.process.flow.status().await.unwrap().streams == 0
+        vault
+            .process
+            .flow
+            .monitoring
+            .status()
+            .await
+            .unwrap()
+            .streams
+            == 0
     })
     .await;
     assert!(
@@ -138,6 +148,7 @@ async fn whoever_listens_is_cut_off_when_consent_is_withdrawn(database: Database
         vault
             .process
             .flow
+            .playback
             .redeem(&token, None, Artefact::Audio)
             .await
             .is_err()
@@ -150,14 +161,14 @@ async fn what_arrives_later_is_not_kept(database: Database) {
     assert_eq!(vault.whole(&body).await.shredded, 0);
     // It was recorded before, and Twilio tells of it only now.
     let late = vault.announced().await;
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(
         (vault.state(late.id).await, vault.objects().await.len()),
         ("shredded".to_owned(), 0)
     );
     assert_eq!(vault.count("recording.sealed").await, 0);
     assert_eq!(vault.dead().await, None);
-    vault.process.flow.continue_revocations().await.unwrap();
+    vault.process.flow.revocations.continue_all().await.unwrap();
     let body = vault.revocation(&body["id"]).await;
     assert_eq!(vault.proven(&body).await, [late.id].into());
     assert_eq!(
@@ -170,7 +181,7 @@ async fn what_arrives_later_is_not_kept(database: Database) {
     vault.clock.advance(Duration::from_secs(1));
     let after = vault.sealed_now().await;
     vault.plays(&after).await;
-    vault.process.flow.continue_revocations().await.unwrap();
+    vault.process.flow.revocations.continue_all().await.unwrap();
     vault.plays(&after).await;
 }
 
@@ -179,7 +190,7 @@ async fn a_party_that_is_named_later_is_reached_all_the_same(database: Database)
     let [named_later, other] = [vault.sealed().await, vault.sealed().await];
     let body = vault.revoked(json!({ "subject": ANNA })).await;
     vault.took_part(&other, "caller", BERND).await;
-    vault.process.flow.continue_revocations().await.unwrap();
+    vault.process.flow.revocations.continue_all().await.unwrap();
     vault.plays(&named_later).await;
     vault.took_part(&named_later, "caller", ANNA).await;
     // By that request already: nothing is left for the service.
@@ -187,7 +198,8 @@ async fn a_party_that_is_named_later_is_reached_all_the_same(database: Database)
         vault
             .process
             .flow
-            .continue_revocations()
+            .revocations
+            .continue_all()
             .await
             .unwrap()
             .revocations,
@@ -205,7 +217,8 @@ async fn a_party_that_is_named_later_is_reached_all_the_same(database: Database)
         vault
             .process
             .flow
-            .continue_revocations()
+            .revocations
+            .continue_all()
             .await
             .unwrap()
             .revocations,

@@ -35,9 +35,9 @@ async fn a_single_purpose_is_closed(database: Database) {
     );
     // What arrives later is kept, and closed too.
     assert_eq!(vault.tell(&late, "completed").await.status, 204);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     vault.plays(&late).await;
-    vault.process.flow.continue_revocations().await.unwrap();
+    vault.process.flow.revocations.continue_all().await.unwrap();
     assert_eq!(vault.revocation(&body["id"]).await["counts"]["closed"], 2);
     assert_eq!(
         vault.statements().await,
@@ -88,7 +88,7 @@ async fn what_no_purpose_can_open_any_more_is_not_kept(database: Database) {
         .await;
     assert_eq!(vault.proven(&body).await, [recorded.id].into());
     assert_eq!(vault.tell(&late, "completed").await.status, 204);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(
         (
             vault.state(late.id).await.as_str(),

@@ -83,7 +83,7 @@ async fn who_says_no_longer_has_revoked(database: Database) {
     }
     assert_eq!(vault.state(in_call.id).await, "shredded");
     assert_eq!(vault.tell(&late, "completed").await.status, 204);
-    vault.process.flow.work_off().await.unwrap();
+    vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(
         (
             vault.state(late.id).await,

@@ -166,6 +166,7 @@ impl TestVault {
         let page = self
             .process
             .flow
+            .catalogue
             .audit(&Permit::of_operator(action::Audit), 0, 1000)
             .await
             .unwrap();
@@ -177,7 +178,7 @@ impl TestVault {
 
     /// The first piece of work that was given up: for which recording, and why.
     pub(crate) async fn dead(&self) -> Option<(String, String)> {
-        let status = self.process.flow.status().await.unwrap();
+        let status = self.process.flow.monitoring.status().await.unwrap();
         status
             .dead
             .into_iter()

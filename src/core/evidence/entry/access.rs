@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{NewEntry, reasons};
 use crate::{
-    evidence::Event,
+    evidence::event::Event,
     model::{
         actor::Initiator,
         id::{ApprovalId, GrantId, PrincipalId, RecordingId, SubjectId},

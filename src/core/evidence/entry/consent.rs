@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::NewEntry;
 use crate::{
-    evidence::Event,
+    evidence::event::Event,
     model::{
         actor::Initiator,
         consent::{Statement, Whom},

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{InvalidTranscript, Sentence, Transcript};
+use super::{Sentence, Transcript, read::InvalidTranscript};
 
 /// Who spoke, as far as that is known.
 type Leg = Option<String>;

@@ -17,9 +17,9 @@ use toml::de::DeTable;
 
 use self::{condition::Condition, consent::Declared};
 use super::{
-    Actions, Approval, Basis, Controller, Document, Fault, Forgotten, MAX_BYTES,
-    MAX_GRANT_LIFETIME, Processor, TierRule,
-    fault::{Faults, quote},
+    Actions, Approval, Basis, Controller, Document, Forgotten, MAX_BYTES, MAX_GRANT_LIFETIME,
+    Processor, TierRule,
+    fault::{Fault, Faults, quote},
     walk::{At, Section},
 };
 use crate::model::{

@@ -3,8 +3,9 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{super::Trouble, Copies, Found, Name, Product};
+use super::{Copies, Found, Name, Product};
 use crate::{
+    flow::erase::trouble::Trouble,
     model::{
         crash,
         source::{CopyKind, CopyState, SourceCopy},
@@ -22,7 +23,7 @@ impl Copies<'_> {
     /// Ends a recording that is still being made. What it comes to can be deleted once it is
     /// complete; the source tells of that.
     pub(super) async fn stop(&self, resource: &RecordingResource) -> Result<(), Trouble> {
-        let client = &self.flow.0.client;
+        let client = &self.deletion.twilio.client;
         let account = self.account;
         let recording = self.recording;
         let conference = recording
@@ -49,7 +50,7 @@ impl Copies<'_> {
         };
         match stopped {
             Ok(_) => {
-                self.flow.note_stopped(recording.id).await?;
+                self.deletion.note_stopped(recording.id).await?;
                 Err(Trouble::NotYet(
                     "the recording was stopped, and is not complete yet",
                 ))
@@ -119,7 +120,7 @@ impl Copies<'_> {
 
     async fn delete_word(&self, (kind, sid): &Name) -> Result<(), RestError> {
         const NO_SID: RestError = RestError::Shape("an id of it is not one");
-        let client = &self.flow.0.client;
+        let client = &self.deletion.twilio.client;
         let account = self.account;
         match kind {
             CopyKind::Transcription => {
@@ -157,8 +158,8 @@ impl Copies<'_> {
             return Ok(());
         }
         match self
-            .flow
-            .0
+            .deletion
+            .twilio
             .client
             .delete_object(self.account, address)
             .await
@@ -175,8 +176,8 @@ impl Copies<'_> {
         crash::point("erase.deleted");
         // The bucket is asked again, and has to say that there is no such object.
         match self
-            .flow
-            .0
+            .deletion
+            .twilio
             .client
             .delete_object(self.account, address)
             .await
@@ -195,7 +196,7 @@ impl Copies<'_> {
 
     pub(super) async fn delete_recording(&mut self, found: &Found) -> Result<(), Trouble> {
         let name = self.own_name();
-        let now = self.flow.now();
+        let now = self.deletion.clock.now();
         match found {
             Found::Settled => return Ok(()),
             Found::Gone => {
@@ -214,8 +215,8 @@ impl Copies<'_> {
             Found::Absent | Found::Running(_) | Found::Unfinished | Found::Complete(_) => {}
         }
         let answer = self
-            .flow
-            .0
+            .deletion
+            .twilio
             .client
             .delete_recording(self.account, &self.recording.source_sid)
             .await;

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{super::Trouble, Copies, Name, Product};
+use super::{Copies, Name, Product};
 use crate::{
+    flow::erase::trouble::Trouble,
     ledger::recordings,
     model::{
         id::RecordingId, media::SourceRef, recording::State, sid::CallSid, source::CopyKind,
@@ -22,7 +23,7 @@ impl Copies<'_> {
     /// What was made of the recording, by everything that makes words. Without `below` only what is
     /// not listed below the recording, which is gone.
     pub(super) async fn list(&mut self, below: bool) -> Result<BTreeSet<Name>, Trouble> {
-        let client = &self.flow.0.client;
+        let client = &self.deletion.twilio.client;
         let account = self.account;
         let sid = &self.recording.source_sid;
         let mut listed = BTreeSet::new();
@@ -87,7 +88,7 @@ impl Copies<'_> {
             return Ok(false);
         };
         let all = recordings::of_conversation(
-            &mut self.flow.0.ledger.read().await?,
+            &mut self.deletion.ledger.read().await?,
             &Conversation::Call(call),
         )
         .await?;
@@ -98,12 +99,17 @@ impl Copies<'_> {
 
     /// Whether the source has a recording of the call that the vault was not told of yet.
     async fn has_unknown_recordings(&self, call: &CallSid) -> Result<bool, Trouble> {
-        let flow = self.flow;
-        let found = match flow.0.client.recordings_of_call(self.account, call).await {
+        let deletion = self.deletion;
+        let found = match deletion
+            .twilio
+            .client
+            .recordings_of_call(self.account, call)
+            .await
+        {
             Err(RestError::NotFound) => Vec::new(),
             found => found?,
         };
-        let vault = flow.0.vault.id();
+        let vault = deletion.vault.id();
         let account = self.account.sid();
         let there: BTreeSet<RecordingId> = found
             .iter()
@@ -111,7 +117,7 @@ impl Copies<'_> {
             .map(|other| SourceRef::of_call(account, &other.sid).recording_id(vault))
             .collect();
         let there: Vec<RecordingId> = there.into_iter().collect();
-        let known = recordings::find_all(&mut flow.0.ledger.read().await?, &there).await?;
+        let known = recordings::find_all(&mut deletion.ledger.read().await?, &there).await?;
         Ok(known.len() < there.len())
     }
 
@@ -121,7 +127,13 @@ impl Copies<'_> {
         let (CopyKind::Transcript, true, Ok(sid)) = (kind, self.shares_call, sid.parse()) else {
             return Ok(false);
         };
-        match self.flow.0.client.transcript(self.account, &sid).await {
+        match self
+            .deletion
+            .twilio
+            .client
+            .transcript(self.account, &sid)
+            .await
+        {
             Ok(told) => Ok(told
                 .channel
                 .media_properties

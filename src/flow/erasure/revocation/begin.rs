@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{close::withdrawal, work::AT_ONCE};
+use super::{Revocations, close::withdrawal, work::AT_ONCE};
 use crate::{
     evidence::{NewEntry, ShredReason},
-    flow::{Error, Flow},
+    flow::error::Error,
     ledger::{
         self, Unit, consents,
         marks::Marked,
@@ -38,7 +38,7 @@ pub struct Would {
     pub hold: u64,
 }
 
-impl Flow {
+impl Revocations {
     /// Begins a revocation. When this returns it is in the ledger, with the withdrawal of consent
     /// that it is, and goes on by itself where the service runs; [`Self::go_on`] does it now. To
     /// revoke again is harmless: it covers what was collected since, too.
@@ -49,7 +49,7 @@ impl Flow {
     /// # Errors
     /// [`Error::NotFound`] for a recording or an account that the permit does not cover;
     /// [`Error::Invalid`] for a purpose to which there is no consent that could be withdrawn.
-    pub async fn begin_revocation(
+    pub async fn begin(
         &self,
         permit: &Permit<action::Revoke>,
         target: Target,
@@ -57,11 +57,10 @@ impl Flow {
         reason: &ShredReason,
     ) -> Result<Revocation, Error> {
         let revocation = self.revocation_of(permit, target, purposes, reason).await?;
-        self.0
-            .ledger
+        self.ledger
             .unit("begin.begin_revocation", async |mut unit| {
                 let now = revocation.revoked_at;
-                let until = self.term(&mut unit).await?.until();
+                let until = self.queue.term(&mut unit).await?.until();
                 revocations::insert(&mut unit, &revocation, until).await?;
                 unit.mark(Marked::Revocation, &[revocation.id], now);
                 if let Some(said) = withdrawal(&revocation) {
@@ -89,7 +88,7 @@ impl Flow {
     }
 
     /// Begins the revocations that follow from withdrawals, in the unit that records these; their
-    /// entries are to be appended last. They wait for [`Self::continue_revocations`].
+    /// entries are to be appended last. They wait for [`Self::continue_all`].
     ///
     /// # Errors
     /// The ledger's.
@@ -147,7 +146,7 @@ impl Flow {
     /// everything of a person gone, whatever it rests on, revokes without naming purposes.
     fn ended_by(&self, said: &Statement) -> Option<BTreeSet<Purpose>> {
         let (book, recording): (_, Purpose) =
-            (&self.0.rulebook, RECORDING.parse().expect("it is a name"));
+            (&self.rulebook, RECORDING.parse().expect("it is a name"));
         if said.is_about(&recording) && book.records_with_consent() {
             return Some(BTreeSet::new());
         }
@@ -162,7 +161,7 @@ impl Flow {
     /// What a revocation would do if it began now; nothing is done.
     ///
     /// # Errors
-    /// As [`Self::begin_revocation`].
+    /// As [`Self::begin`].
     pub async fn would_revoke(
         &self,
         permit: &Permit<action::Revoke>,
@@ -174,13 +173,9 @@ impl Flow {
         let mut would = Would::default();
         let mut cursor = None;
         loop {
-            let ids = revocations::reached(
-                &mut self.0.ledger.read().await?,
-                &revocation,
-                cursor,
-                AT_ONCE,
-            )
-            .await?;
+            let ids =
+                revocations::reached(&mut self.ledger.read().await?, &revocation, cursor, AT_ONCE)
+                    .await?;
             let Some(last) = ids.last() else {
                 return Ok(would);
             };
@@ -208,19 +203,19 @@ impl Flow {
             .iter()
             .filter(|purpose| purpose.as_str() != RECORDING)
         {
-            if !self.0.rulebook.has_purpose(purpose) {
+            if !self.rulebook.has_purpose(purpose) {
                 return Err(Error::Invalid(format!(
                     "`purposes`: the policy has no purpose `{purpose}`"
                 )));
             }
-            if !self.0.rulebook.rests_on_consent(purpose) {
+            if !self.rulebook.rests_on_consent(purpose) {
                 let why = "does not rest on consent, so that there is none to withdraw; to let go of the recordings, revoke without naming purposes";
                 return Err(Error::Invalid(format!("`purposes`: `{purpose}` {why}")));
             }
         }
         match &target {
             Target::Recording(id) => {
-                let found = recordings::find(&mut self.0.ledger.read().await?, *id).await?;
+                let found = recordings::find(&mut self.ledger.read().await?, *id).await?;
                 found
                     .filter(|recording| permit.covers(&recording.account))
                     .ok_or(Error::NotFound)?;
@@ -237,7 +232,7 @@ impl Flow {
             accounts: permit.accounts().clone(),
             reason: reason.clone(),
             actor: permit.actor(),
-            revoked_at: self.now(),
+            revoked_at: self.clock.now(),
             is_done: false,
             cursor: None,
             jws: None,
@@ -255,8 +250,8 @@ impl Flow {
         const LOOKED_UP: usize = 2000;
         let mut gone = Vec::new();
         let mut stay = Vec::new();
-        let now = self.now();
-        let mut tx = self.0.ledger.read().await?;
+        let now = self.clock.now();
+        let mut tx = self.ledger.read().await?;
         for ids in ids.chunks(LOOKED_UP) {
             let found = recordings::find_all(&mut tx, ids).await?;
             let mut closed = if revocation.is_whole() {
@@ -269,7 +264,7 @@ impl Flow {
                 closed.extend(revocation.purposes.iter().cloned());
                 let goes = revocation.is_whole()
                     || recording.state == State::Shredded
-                    || !self.0.rulebook.opens_without(&recording, &closed, now);
+                    || !self.rulebook.opens_without(&recording, &closed, now);
                 if goes {
                     gone.push(recording)
                 } else {

@@ -6,12 +6,13 @@
 
 use std::collections::BTreeSet;
 
+use super::Revocations;
 use crate::{
     evidence::{
         NewEntry,
         revocation::{Reach, RevocationReceipt, RevocationState, digest_of},
     },
-    flow::{Error, Flow, erasure::shred::SayCount},
+    flow::{erasure::shredding::units::SayCount, error::Error},
     ledger::{
         self, Tx, Unit,
         consents::{self, ConsentRow},
@@ -34,7 +35,7 @@ use crate::{
 /// Recordings closed in one unit.
 const UNIT: usize = 500;
 
-impl Flow {
+impl Revocations {
     /// Closes what a revocation reaches to the purposes that it names.
     ///
     /// # Errors
@@ -46,8 +47,8 @@ impl Flow {
         say: SayCount<'_>,
     ) -> Result<(), Error> {
         for some in recordings.chunks(UNIT) {
-            let unit = self.0.vault.unit("revoke.close_to", async |mut unit| {
-                let now = self.now();
+            let unit = self.vault.unit("revoke.close_to", async |mut unit| {
+                let now = self.clock.now();
                 closing(&mut unit, revocation, some, now).await?;
                 Ok::<_, vault::Error>(())
             });

@@ -2,21 +2,22 @@
 //! named later is found by the revocation itself, which the unit that names them makes run again:
 //! [`revocations::reach_again`].)
 
+use super::Revocations;
 use crate::{
-    flow::{Error, Flow},
+    flow::error::Error,
     ledger::revocations::{self, Revocation},
     model::recording::Recording,
     vault::{Cause, OnHold},
 };
 
-impl Flow {
+impl Revocations {
     /// Lets go of a recording that a revocation covers as a whole, or that it leaves no purpose
     /// for, and says whether one did. To be asked before anything of it is fetched.
     ///
     /// # Errors
     /// The ledger's.
     pub(in crate::flow) async fn is_revoked(&self, recording: &Recording) -> Result<bool, Error> {
-        let covering = revocations::covering(&mut self.0.ledger.read().await?, recording).await?;
+        let covering = revocations::covering(&mut self.ledger.read().await?, recording).await?;
         let mut all = covering.iter();
         let whole = loop {
             let Some(revocation) = all.next() else {
@@ -29,6 +30,7 @@ impl Flow {
         let cause = Cause::revoked(whole);
         let only = std::slice::from_ref(recording);
         let done = self
+            .shredding
             .shred_in_units(only, cause, OnHold::Close, &|_| {})
             .await;
         // Nobody is told of it here. What a hold keeps is fetched and closed.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::Revocations;
 use crate::{
     evidence::ShredReason,
-    flow::{Error, Flow, erasure::shred::SayCount},
+    flow::{erasure::shredding::units::SayCount, error::Error, refusal::waits},
     ledger::{
         revocations::{self, Counts, Reached, Revocation},
         shreds,
@@ -43,12 +44,12 @@ pub struct Outcomes {
 /// Recordings that are named with a status.
 const NAMED: i64 = 1000;
 
-impl Flow {
+impl Revocations {
     /// Revokes, and returns when everything that it reaches has an outcome. `say` is told how many,
     /// again and again.
     ///
     /// # Errors
-    /// As [`Self::begin_revocation`] and [`Self::go_on`].
+    /// As [`Self::begin`] and [`Self::go_on`].
     pub async fn revoke(
         &self,
         permit: &Permit<action::Revoke>,
@@ -57,11 +58,9 @@ impl Flow {
         reason: &ShredReason,
         say: SayCount<'_>,
     ) -> Result<RevocationStatus, Error> {
-        let revocation = self
-            .begin_revocation(permit, target, purposes, reason)
-            .await?;
+        let revocation = self.begin(permit, target, purposes, reason).await?;
         self.go_on(revocation.id, say).await?;
-        self.revocation(permit, revocation.id).await
+        self.status(permit, revocation.id).await
     }
 
     /// How a revocation stands.
@@ -70,15 +69,15 @@ impl Flow {
     /// [`Error::NotFound`], also for one that reaches further than the permit.
     /// [`crate::vault::Error::NotDurable`] inside for one that is done, while a restore would not
     /// know of all of it.
-    pub async fn revocation(
+    pub async fn status(
         &self,
         permit: &Permit<action::Revoke>,
         id: RevocationId,
     ) -> Result<RevocationStatus, Error> {
         let revocation = self.visible(permit, id).await?;
-        let mut tx = self.0.ledger.read().await?;
+        let mut tx = self.ledger.read().await?;
         if revocation.is_done && shreds::undurable_of(&mut tx, id).await? > 0 {
-            return Err(super::waits());
+            return Err(waits());
         }
         let counts = revocations::count(&mut tx, id).await?;
         let pending = if revocation.is_done {
@@ -103,8 +102,8 @@ impl Flow {
     /// 1000.
     ///
     /// # Errors
-    /// As [`Self::revocation`].
-    pub async fn revocation_outcomes(
+    /// As [`Self::status`].
+    pub async fn outcomes(
         &self,
         permit: &Permit<action::Revoke>,
         id: RevocationId,
@@ -112,7 +111,7 @@ impl Flow {
         limit: u16,
     ) -> Result<Outcomes, Error> {
         self.visible(permit, id).await?;
-        let mut tx = self.0.ledger.read().await?;
+        let mut tx = self.ledger.read().await?;
         let mut items =
             revocations::outcomes(&mut tx, id, None, after, i64::from(limit) + 1).await?;
         let more = items.len() > usize::from(limit);
@@ -126,7 +125,7 @@ impl Flow {
         permit: &Permit<action::Revoke>,
         id: RevocationId,
     ) -> Result<Revocation, Error> {
-        let found = revocations::find(&mut self.0.ledger.read().await?, id).await?;
+        let found = revocations::find(&mut self.ledger.read().await?, id).await?;
         let within = |revocation: &Revocation| {
             permit.accounts().is_empty()
                 || !revocation.accounts.is_empty()

@@ -4,18 +4,19 @@
 //! INVARIANT: who works on one has it by a lease, and moves its cursor only under it and from where it
 //! found it. Two who do the same at once do it once.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::close::receipt_of;
+use super::{Revocations, close::receipt_of};
 use crate::{
     evidence::{NewEntry, ShredReason},
     flow::{
-        Error, Flow, Task,
-        erasure::shred::{SayCount, Undurable},
-        retry::{AsSetback, Setback},
+        erasure::shredding::units::{SayCount, Undurable},
+        error::Error,
+        liveness::Task,
+        retry::Setback,
     },
     ledger::{
         self, holds,
@@ -49,7 +50,7 @@ pub struct Continued {
     pub revocations: u64,
 }
 
-impl Flow {
+impl Revocations {
     /// Works on a revocation until it is done, whoever else has it: they find it taken over.
     ///
     /// # Errors
@@ -68,7 +69,7 @@ impl Flow {
         }
         // Once, behind everything: a store that is away keeps nothing from being shredded, only
         // from being told.
-        Ok(self.0.vault.make_durable().await?)
+        Ok(self.vault.make_durable().await?)
     }
 
     /// Works on a revocation for so long at most, and leaves the rest to whoever comes next.
@@ -78,7 +79,7 @@ impl Flow {
     pub async fn go_on_for(&self, id: RevocationId, patience: Duration) -> Result<(), Error> {
         match self.seize_revocation(id).await? {
             Some(lease) => self.go_on_under_for(&lease, patience).await,
-            None => Ok(self.0.vault.make_durable().await?),
+            None => Ok(self.vault.make_durable().await?),
         }
     }
 
@@ -92,13 +93,13 @@ impl Flow {
             Ok(_) => {}
             Err(_) => self.release_revocation(lease).await?,
         }
-        Ok(self.0.vault.make_durable().await?)
+        Ok(self.vault.make_durable().await?)
     }
 
     /// Anybody may go on with it at once.
     async fn release_revocation(&self, lease: &Lease<RevocationId>) -> Result<(), Error> {
         let name = "revocation.release";
-        let released = self.0.ledger.unit(name, async |mut unit| {
+        let released = self.ledger.unit(name, async |mut unit| {
             unit.without_entry("whose the work is");
             let now = unit.now().await?;
             work::release(&mut unit, lease, now).await
@@ -108,7 +109,7 @@ impl Flow {
             Err(ledger::Error::Stale(_)) => {}
             released => released?,
         }
-        self.0.bell.notify_one();
+        self.bells.work.notify_one();
         Ok(())
     }
 
@@ -123,7 +124,7 @@ impl Flow {
     ) -> Result<(), Error> {
         tokio::select! {
             done = self.pages_under(lease, say) => done,
-            () = self.keep(lease) => Err(ledger::Error::Stale("the revocation was taken over").into()),
+            () = self.queue.keep(lease) => Err(ledger::Error::Stale("the revocation was taken over").into()),
         }
     }
 
@@ -134,12 +135,12 @@ impl Flow {
     ) -> Result<(), Error> {
         let id = lease.subject;
         loop {
-            let found = revocations::find(&mut self.0.ledger.read().await?, id).await?;
+            let found = revocations::find(&mut self.ledger.read().await?, id).await?;
             let Some(revocation) = found.filter(|revocation| !revocation.is_done) else {
-                return self.drop_work(lease).await;
+                return self.queue.drop_work(lease).await;
             };
             let cursor = revocation.cursor;
-            let mut looking = self.0.ledger.read().await?;
+            let mut looking = self.ledger.read().await?;
             let ids = revocations::reached(&mut looking, &revocation, cursor, AT_ONCE).await?;
             drop(looking);
             let Some(last) = ids.last() else {
@@ -149,9 +150,9 @@ impl Flow {
                 continue;
             };
             self.deal_with(&revocation, &ids, say).await?;
-            let advanced = self.0.ledger.unit("revocation.go_on", async |mut unit| {
+            let advanced = self.ledger.unit("revocation.go_on", async |mut unit| {
                 unit.without_entry("how far the work came");
-                let term = self.term(&mut unit).await?;
+                let term = self.queue.term(&mut unit).await?;
                 // Where the cursor moved meanwhile, the next look finds what is left.
                 revocations::advance(&mut unit, lease, cursor, *last, term).await
             });
@@ -160,18 +161,18 @@ impl Flow {
     }
 
     /// A revocation from the queue.
-    pub(in crate::flow) async fn attempt_revocation(
+    pub(in crate::flow) async fn attempt(
         &self,
         lease: &Lease<RevocationId>,
     ) -> Result<(), Setback> {
         let worked = async {
             self.pages_under(lease, &|_| {}).await?;
-            Ok::<_, Error>(self.0.vault.make_durable().await?)
+            Ok::<_, Error>(self.vault.make_durable().await?)
         };
         worked.await.map_err(|error| {
             tracing::warn!(%error, revocation = %lease.subject, "a revocation does not go on");
             metrics::counter!("recvault_revocation_failures_total").increment(1);
-            error.into_setback(&self.0.settings)
+            Setback::of_ours(&error)
         })
     }
 
@@ -180,7 +181,7 @@ impl Flow {
     ///
     /// # Errors
     /// The ledger's; what was done stays, and the rest waits.
-    pub async fn continue_revocations(&self) -> Result<Continued, Error> {
+    pub async fn continue_all(&self) -> Result<Continued, Error> {
         let mut continued = Continued::default();
         let mut failed = None;
         match self.shred_released().await {
@@ -188,7 +189,7 @@ impl Flow {
             Err(error) => failed = Some(error),
         }
         for _ in 0..TAKEN_UP {
-            let Some(lease) = self.lease_revocation().await? else {
+            let Some(lease) = self.queue.lease_one(WorkKind::Revocation).await? else {
                 break;
             };
             // One that cannot go on, and a store that is away, are no reason for the others to
@@ -197,27 +198,24 @@ impl Flow {
                 Ok(()) => continued.revocations += 1,
                 Err(error) => {
                     let setback = Setback::of_ours(&error);
-                    self.give_back(&lease, None, &setback).await;
+                    self.queue.give_back(&lease, &setback).await;
                     failed = failed.or(Some(error));
                 }
             }
         }
         if continued.revocations > 0 {
-            self.0.vault.make_durable().await?;
+            self.vault.make_durable().await?;
         }
         failed.map_or(Ok(continued), Err)
     }
 
     /// Takes a revocation that nobody has, this one.
-    async fn take_revocation(
-        &self,
-        id: RevocationId,
-    ) -> Result<Option<Lease<RevocationId>>, Error> {
+    async fn take(&self, id: RevocationId) -> Result<Option<Lease<RevocationId>>, Error> {
         let holder = HolderId::random(&mut rand::rng());
         let name = "revocation.take_revocation";
-        let taken = self.0.ledger.unit(name, async |mut unit| {
+        let taken = self.ledger.unit(name, async |mut unit| {
             unit.without_entry("whose the work is");
-            let term = self.term(&mut unit).await?;
+            let term = self.queue.term(&mut unit).await?;
             work::take(&mut unit, WorkKind::Revocation, &id, holder, term).await
         });
         Ok(taken.await?)
@@ -228,14 +226,14 @@ impl Flow {
         &self,
         id: RevocationId,
     ) -> Result<Option<Lease<RevocationId>>, Error> {
-        let found = revocations::find(&mut self.0.ledger.read().await?, id).await?;
+        let found = revocations::find(&mut self.ledger.read().await?, id).await?;
         if found.is_none_or(|revocation| revocation.is_done) {
             return Ok(None);
         }
         let holder = HolderId::random(&mut rand::rng());
-        let seized = self.0.ledger.unit("revocation.seize", async |mut unit| {
+        let seized = self.ledger.unit("revocation.seize", async |mut unit| {
             unit.without_entry("whose the work is");
-            let term = self.term(&mut unit).await?;
+            let term = self.queue.term(&mut unit).await?;
             work::seize(&mut unit, WorkKind::Revocation, &id, holder, term).await
         });
         Ok(Some(seized.await?))
@@ -251,7 +249,7 @@ impl Flow {
                 break;
             }
             let done = async {
-                match self.take_revocation(*id).await? {
+                match self.take(*id).await? {
                     Some(lease) => self.go_on_under_for(&lease, left).await,
                     None => Ok(()),
                 }
@@ -260,13 +258,13 @@ impl Flow {
                 tracing::warn!(%error, revocation = %id, "a revocation does not go on");
             }
         }
-        self.0.bell.notify_one();
+        self.bells.work.notify_one();
     }
 
     /// Shreds what holds have released, again and again until `stop`.
-    pub async fn watch_released(self, stop: CancellationToken) {
+    pub async fn watch_released(self: Arc<Self>, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            self.beat(Task::Revocations);
+            self.liveness.beat(Task::Revocations);
             let shredded = tokio::select! {
                 () = stop.cancelled() => return,
                 shredded = self.shred_released() => shredded,
@@ -285,7 +283,7 @@ impl Flow {
     /// Shreds what is closed and what no hold keeps any more; how many.
     pub(in crate::flow) async fn shred_released(&self) -> Result<u64, Error> {
         let mut by_reason: BTreeMap<String, (ShredReason, Vec<RecordingId>)> = BTreeMap::new();
-        let released = holds::released(&mut self.0.ledger.read().await?, TAKEN_UP).await?;
+        let released = holds::released(&mut self.ledger.read().await?, TAKEN_UP).await?;
         for (id, reason) in released {
             by_reason
                 .entry(reason.to_string())
@@ -298,17 +296,20 @@ impl Flow {
         }
         let mut all = Undurable::nothing();
         for (reason, ids) in by_reason.into_values() {
-            let recordings = recordings::find_all(&mut self.0.ledger.read().await?, &ids).await?;
+            let recordings = recordings::find_all(&mut self.ledger.read().await?, &ids).await?;
             let permit = Permit::of_vault(action::Shred);
             let cause = Cause::permitted(&permit, &reason);
             let released: Vec<_> = recordings
                 .into_iter()
                 .filter(|recording| recording.revoked_at.is_some())
                 .collect();
-            let done = self.shred_in_units(&released, cause, OnHold::Close, &|_| {});
+            let done = self
+                .shredding
+                .shred_in_units(&released, cause, OnHold::Close, &|_| {});
             all = all.and(done.await);
         }
         Ok(self
+            .shredding
             .tell(all)
             .await?
             .shredded
@@ -325,14 +326,13 @@ impl Flow {
     ) -> Result<(), Error> {
         let (gone, stay) = self.split(revocation, ids).await?;
         let cause = Cause::revoked(revocation);
-        self.shred_in_units(&gone, cause, OnHold::Close, say)
+        self.shredding
+            .shred_in_units(&gone, cause, OnHold::Close, say)
             .await
             .kept()?;
         let closed = self.close_to(revocation, &stay, say).await;
         // All of them: who hears one for another purpose may come again.
-        for recording in &stay {
-            self.0.streams.silence(recording.id);
-        }
+        self.shredding.silence(&stay);
         closed
     }
 
@@ -343,15 +343,15 @@ impl Flow {
         lease: &Lease<RevocationId>,
     ) -> Result<bool, Error> {
         let id = revocation.id;
-        let now = self.now();
-        let finished = self.0.ledger.unit("work.finish", async |mut unit| {
+        let now = self.clock.now();
+        let finished = self.ledger.unit("work.finish", async |mut unit| {
             if !revocations::lock(&mut unit, id, revocation.cursor).await? {
                 unit.abandon();
                 return Ok::<_, ledger::Error>(false);
             }
             let counts = revocations::count(&mut unit, id).await?;
             let receipts = revocations::receipts(&mut unit, id).await?;
-            let vault = &self.0.vault;
+            let vault = &self.vault;
             let receipt = receipt_of(vault.id(), revocation, counts, &receipts, now);
             let jws = vault.sign_revocation(&receipt);
             revocations::finish(&mut unit, lease, &jws, now).await?;

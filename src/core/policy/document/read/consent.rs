@@ -2,7 +2,8 @@
 
 use super::{
     super::{
-        ConsentRules, Cue, MessageRule, Processor, PurposeRule, Spoken, VoiceConsent,
+        Processor, PurposeRule,
+        consent::{ConsentRules, Cue, MessageRule, Spoken, VoiceConsent},
         fault::quote,
         walk::{At, Section},
     },

@@ -4,7 +4,7 @@
 
 use toml::de::DeTable;
 
-use super::super::{Document, MessageRule, PurposeRule, TierRule, fault::Faults};
+use super::super::{Document, PurposeRule, TierRule, consent::MessageRule, fault::Faults};
 
 /// The words by which people opt out of messages at Twilio, unless that is set otherwise there.
 const OPT_OUTS: [&str; 8] = [

@@ -7,10 +7,10 @@
 //! Owns that order, and what the queue of transcripts knows afterwards. Refuses to know how a
 //! transcript is sealed.
 
+use super::TranscriptFiling;
 use crate::{
-    flow::Flow,
     ledger::{
-        self, Tx,
+        self, Ledger, Tx,
         recordings::{self, SealedArtefact},
         transcripts::{self, LeasedTranscript},
         utterances,
@@ -53,19 +53,7 @@ pub(in crate::flow) enum Filed {
 /// The transcript in real time that a recording has by now, and when the vault heard of it.
 type InRealTime = (SealedArtefact, Timestamp);
 
-impl Flow {
-    /// Whether a recording keeps the transcript that it has, whatever comes of this one.
-    ///
-    /// # Errors
-    /// The ledger's.
-    pub(super) async fn outdoes(
-        &self,
-        recording: &Recording,
-        lease: &LeasedTranscript,
-    ) -> Result<bool, ledger::Error> {
-        outdone(&mut self.0.ledger.read().await?, recording, lease).await
-    }
-
+impl TranscriptFiling {
     /// Seals what was said in a recording that is sealed already. One that the application brings
     /// always takes the older one's place.
     ///
@@ -79,19 +67,19 @@ impl Flow {
         recording: &Recording,
         transcript: &Transcript,
     ) -> Result<Filed, vault::Error> {
-        let vault = &self.0.vault;
+        let vault = &self.vault;
         let in_real_time = arrived
             .map(|arrived| arrived.lease)
             .filter(|lease| is_of_real_time(lease));
         let earlier = match in_real_time {
-            Some(_) => filed_in_real_time(&mut self.0.ledger.read().await?, recording).await?,
+            Some(_) => filed_in_real_time(&mut self.ledger.read().await?, recording).await?,
             None => None,
         };
         let stored = self
             .stored(in_real_time, recording, earlier.as_ref(), transcript)
             .await?;
         let entered = vault.unit("transcript.seal_transcript", async |mut unit| {
-            let now = self.now();
+            let now = self.clock.now();
             // First, because it locks the row: a shred that runs at the same time comes wholly
             // before or wholly after.
             recordings::lock_sealed(&mut unit, recording.id).await?;
@@ -148,7 +136,7 @@ impl Flow {
         earlier: Option<&InRealTime>,
         transcript: &Transcript,
     ) -> Result<StoredText, vault::Error> {
-        let vault = &self.0.vault;
+        let vault = &self.vault;
         let (Some(lease), Some((sealed, told_at))) = (in_real_time, earlier) else {
             return vault
                 .store_transcript(recording.id, CONTENT_TYPE, &transcript.to_json())
@@ -235,4 +223,16 @@ async fn outdone(
             .iter()
             .any(|sealed| sealed.artefact == Artefact::Transcript),
     })
+}
+
+/// Whether a recording keeps the transcript that it has, whatever comes of this one.
+///
+/// # Errors
+/// The ledger's.
+pub(in crate::flow::transcription) async fn outdoes(
+    ledger: &Ledger,
+    recording: &Recording,
+    lease: &LeasedTranscript,
+) -> Result<bool, ledger::Error> {
+    outdone(&mut ledger.read().await?, recording, lease).await
 }

@@ -10,9 +10,10 @@ use std::pin::pin;
 use bytes::Bytes;
 use futures_util::Stream;
 
+use super::Fetching;
 use crate::{
     evidence::NewEntry,
-    flow::{Flow, erasure::revocation::close::close_arriving},
+    flow::erasure::revocation::close::close_arriving,
     ledger::{
         self, Unit, consents, quarantine, recordings,
         work::{self, Lease, WorkKind},
@@ -34,7 +35,7 @@ pub(super) struct Afterwards {
     pub(super) look_at: Option<Timestamp>,
 }
 
-impl Flow {
+impl Fetching {
     /// Seals `body` as the audio of `recording`, whose fetching is held by `lease`.
     ///
     /// A recording that comes with an end of its quarantine is in quarantine from the moment in
@@ -56,7 +57,7 @@ impl Flow {
         afterwards: Afterwards,
         body: impl Stream<Item = Result<Bytes, E>> + Send,
     ) -> Result<(), DepositError<E>> {
-        let vault = &self.0.vault;
+        let vault = &self.vault;
         let stored = vault
             .store_media(recording, Leg::All, content_type, pin!(body))
             .await?;
@@ -92,7 +93,7 @@ impl Flow {
         recording: &Recording,
         afterwards: Afterwards,
     ) -> Result<(), vault::Error> {
-        let now = self.now();
+        let now = self.clock.now();
         if let Some(at) = afterwards.erase_at {
             work::enqueue(unit, WorkKind::DeleteAtSource, &[recording.id], at).await?;
         }

@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
+use super::Shredding;
 use crate::{
-    flow::{Error, Flow},
+    flow::error::Error,
     ledger::keys,
     model::{crash, id::RecordingId, recording::Recording},
     vault::{self, Cause, OnHold, ShredOutcome},
@@ -23,7 +24,7 @@ const LOOKED_UP: usize = 2000;
 pub type SayCount<'a> = &'a (dyn Fn(usize) + Send + Sync);
 
 /// What was shredded here, and is not known to be in the store. Nobody is told of it before it is:
-/// [`Flow::tell`] gives it out.
+/// [`Shredding::tell`] gives it out.
 #[derive(Debug)]
 #[must_use = "a shred is told to nobody before a restore would find it"]
 pub(in crate::flow) struct Undurable(Result<ShredOutcome, vault::Error>);
@@ -55,7 +56,7 @@ impl Undurable {
     }
 }
 
-impl Flow {
+impl Shredding {
     /// Shreds recordings, some hundreds in each unit of work, silences whoever hears one of them,
     /// and wakes who has to do with shreds. Those that are shredded come back in the order in which
     /// they were named, each once.
@@ -72,12 +73,10 @@ impl Flow {
         let done = self.do_units(recordings, cause, on_hold, say).await;
         // All of them, also where it failed: which are fenced by now is not known, and who hears
         // one that is not may come again.
-        for recording in recordings {
-            self.0.streams.silence(recording.id);
-        }
-        self.0.bell.notify_one();
-        self.0.journal_bell.notify_one();
-        self.0.epoch_bell.notify_one();
+        self.silence(recordings);
+        self.bells.work.notify_one();
+        self.bells.journal.notify_one();
+        self.bells.epochs.notify_one();
         Undurable(done)
     }
 
@@ -90,7 +89,7 @@ impl Flow {
     pub(in crate::flow) async fn tell(&self, done: Undurable) -> Result<ShredOutcome, Error> {
         // Also where it failed: which of them are fenced by now is not known, and those are to be
         // found by a restore.
-        self.0.vault.make_durable().await?;
+        self.vault.make_durable().await?;
         Ok(done.0?)
     }
 
@@ -101,7 +100,7 @@ impl Flow {
         on_hold: OnHold,
         say: SayCount<'_>,
     ) -> Result<ShredOutcome, vault::Error> {
-        let vault = &self.0.vault;
+        let vault = &self.vault;
         let mut all = ShredOutcome::default();
         let mut shredded = BTreeMap::new();
         for batch in self.by_leaf(recordings).await?.chunks(UNIT) {
@@ -141,7 +140,7 @@ impl Flow {
     ) -> Result<Vec<&'a Recording>, vault::Error> {
         let mut leaves = BTreeMap::new();
         if recordings.len() > UNIT {
-            let mut tx = self.0.ledger.read().await?;
+            let mut tx = self.ledger.read().await?;
             for some in recordings.chunks(LOOKED_UP) {
                 let ids: Vec<RecordingId> = some.iter().map(|recording| recording.id).collect();
                 let entries = keys::find_entries(&mut tx, &ids).await?;

@@ -1,0 +1,385 @@
+//! The use cases of a vault, put together.
+//!
+//! Owns who gets what: each use case is given what it needs and nothing else, in an order in which
+//! none reaches back. Refuses to do anything itself.
+
+use std::sync::Arc;
+
+use super::{
+    Flow, Parts,
+    access::Access,
+    accounts::AccountReview,
+    bells::Bells,
+    catalogue::Catalogue,
+    clock::TrustedClock,
+    consent::{
+        ConsentRegister, call::CallConsent, correction::Corrections, effects::Effects,
+        message::MessageConsent, parties::PartyRegister,
+    },
+    erase::SourceDeletion,
+    erasure::{
+        hold::LegalHolds, quarantine::Quarantine, retention::RetentionEnforcement,
+        revocation::Revocations, shredding::Shredding,
+    },
+    export::Exports,
+    ingest::{Ingest, fetching::Fetching, keep::Admission, parties::PartyLookup},
+    liveness::Liveness,
+    playback::Playback,
+    policies::{Policies, approval::Approvals},
+    queue::WorkQueue,
+    reclassification::Reclassification,
+    reconcile::{Reconciliation, backfill::Backfills},
+    shield::Shield,
+    status::{Monitoring, dead_work::DeadWork, health::Health},
+    streams::Streams,
+    transcription::{
+        Transcription, filing::TranscriptFiling, source::TranscriptSource, told::TranscriptNews,
+    },
+    twilio_access::TwilioAccess,
+    upkeep::{
+        drill::Drills, epoch::EpochTurning, litter::Litter, recovery::RecoveryUpkeep,
+        sweep::Sweeper,
+    },
+    work::{Performers, Worker},
+};
+
+impl Flow {
+    /// Puts them together, each with what it needs.
+    pub fn new(parts: Parts) -> Self {
+        let Parts {
+            vault,
+            ledger,
+            store,
+            rulebook,
+            accounts,
+            client,
+            acceptor,
+            clock,
+            settings,
+            epochs: epoch_settings,
+            snapshot_every,
+        } = parts;
+        let rulebook = Arc::new(rulebook);
+        let twilio = Arc::new(TwilioAccess::new(accounts, client));
+        let trusted = Arc::new(TrustedClock::new(ledger.clone(), clock.clone()));
+        let bells = Bells::default();
+        let streams = Streams::default();
+        let liveness = Liveness::default();
+        let access = Arc::new(Access::new(
+            ledger.clone(),
+            Arc::clone(&rulebook),
+            clock.clone(),
+        ));
+        let accounts = Arc::new(AccountReview::new(
+            ledger.clone(),
+            clock.clone(),
+            Arc::clone(&twilio),
+        ));
+        let shredding = Arc::new(Shredding::new(
+            vault.clone(),
+            ledger.clone(),
+            streams.clone(),
+            bells.clone(),
+        ));
+        let queue = Arc::new(WorkQueue::new(
+            ledger.clone(),
+            Arc::clone(&trusted),
+            settings.clone(),
+        ));
+        let revocations = Arc::new(Revocations::new(
+            vault.clone(),
+            ledger.clone(),
+            Arc::clone(&rulebook),
+            clock.clone(),
+            liveness.clone(),
+            bells.clone(),
+            Arc::clone(&queue),
+            Arc::clone(&shredding),
+        ));
+        let holds = Arc::new(LegalHolds::new(
+            vault.clone(),
+            ledger.clone(),
+            Arc::clone(&rulebook),
+            clock.clone(),
+            Arc::clone(&revocations),
+        ));
+        let quarantine = Arc::new(Quarantine::new(
+            ledger.clone(),
+            Arc::clone(&rulebook),
+            Arc::clone(&trusted),
+            Arc::clone(&shredding),
+        ));
+        let retention = Arc::new(RetentionEnforcement::new(
+            ledger.clone(),
+            Arc::clone(&rulebook),
+            Arc::clone(&trusted),
+            Arc::clone(&shredding),
+        ));
+        let reclassification = Arc::new(Reclassification::new(
+            vault.clone(),
+            ledger.clone(),
+            Arc::clone(&rulebook),
+            clock.clone(),
+        ));
+        let effects = Effects::new(
+            Arc::clone(&quarantine),
+            Arc::clone(&revocations),
+            Arc::clone(&reclassification),
+        );
+        let consents = Arc::new(ConsentRegister::new(
+            vault.clone(),
+            ledger.clone(),
+            Arc::clone(&rulebook),
+            clock.clone(),
+            bells.clone(),
+            effects.clone(),
+        ));
+        let parties = Arc::new(PartyRegister::new(
+            vault.clone(),
+            ledger.clone(),
+            clock.clone(),
+            bells.clone(),
+            effects.clone(),
+        ));
+        let calls = Arc::new(CallConsent::new(
+            ledger.clone(),
+            Arc::clone(&rulebook),
+            clock.clone(),
+            Arc::clone(&twilio),
+            Arc::clone(&consents),
+            Arc::clone(&parties),
+        ));
+        let messages = Arc::new(MessageConsent::new(
+            vault.clone(),
+            ledger.clone(),
+            Arc::clone(&rulebook),
+            clock.clone(),
+            Arc::clone(&consents),
+        ));
+        let corrections = Arc::new(Corrections::new(
+            vault.clone(),
+            ledger.clone(),
+            Arc::clone(&rulebook),
+            clock.clone(),
+            bells.clone(),
+            effects.clone(),
+        ));
+        let lookup = Arc::new(PartyLookup::new(
+            ledger.clone(),
+            Arc::clone(&rulebook),
+            Arc::clone(&twilio),
+            Arc::clone(&parties),
+            Arc::clone(&reclassification),
+        ));
+        let admission = Admission::new(
+            Arc::clone(&rulebook),
+            Arc::clone(&revocations),
+            Arc::clone(&shredding),
+        );
+        let ingest = Arc::new(Ingest::new(
+            vault.clone(),
+            Arc::clone(&rulebook),
+            acceptor.clone(),
+            bells.clone(),
+            Arc::clone(&lookup),
+        ));
+        let fetching = Fetching::new(
+            vault.clone(),
+            Arc::clone(&rulebook),
+            clock.clone(),
+            Arc::clone(&twilio),
+            bells.clone(),
+            Arc::clone(&lookup),
+            admission,
+        );
+        let transcripts = Arc::new(TranscriptFiling::new(
+            vault.clone(),
+            ledger.clone(),
+            Arc::clone(&rulebook),
+            clock.clone(),
+            bells.clone(),
+            Arc::clone(&reclassification),
+        ));
+        let transcript_news = Arc::new(TranscriptNews::new(
+            vault.clone(),
+            ledger.clone(),
+            clock.clone(),
+        ));
+        let transcript_source = Arc::new(TranscriptSource::new(
+            vault.clone(),
+            ledger.clone(),
+            clock.clone(),
+            Arc::clone(&twilio),
+            Arc::clone(&ingest),
+        ));
+        let transcription = Transcription::new(
+            ledger.clone(),
+            clock.clone(),
+            bells.clone(),
+            Arc::clone(&queue),
+            Arc::clone(&transcript_source),
+            Arc::clone(&transcripts),
+        );
+        let deletion = SourceDeletion::new(
+            vault.clone(),
+            ledger.clone(),
+            Arc::clone(&trusted),
+            settings.clone(),
+            Arc::clone(&twilio),
+            bells.clone(),
+        );
+        let performers = Performers {
+            fetching,
+            deletion,
+            shredding: Arc::clone(&shredding),
+            transcription,
+            transcript_source: Arc::clone(&transcript_source),
+            revocations: Arc::clone(&revocations),
+        };
+        let worker = Arc::new(Worker::new(
+            settings.clone(),
+            liveness.clone(),
+            bells.clone(),
+            Arc::clone(&queue),
+            performers,
+        ));
+        let reconciliation = Arc::new(Reconciliation::new(
+            vault.clone(),
+            ledger.clone(),
+            clock.clone(),
+            Arc::clone(&twilio),
+            bells.clone(),
+            Arc::clone(&ingest),
+        ));
+        let backfills = Arc::new(Backfills::new(
+            ledger.clone(),
+            clock.clone(),
+            Arc::clone(&twilio),
+            Arc::clone(&reconciliation),
+        ));
+        let epochs = Arc::new(EpochTurning::new(
+            vault.clone(),
+            ledger.clone(),
+            Arc::clone(&rulebook),
+            clock.clone(),
+            epoch_settings.clone(),
+            liveness.clone(),
+            bells.clone(),
+        ));
+        let recovery = Arc::new(RecoveryUpkeep::new(
+            vault.clone(),
+            ledger.clone(),
+            clock.clone(),
+            snapshot_every,
+            liveness.clone(),
+            bells.clone(),
+        ));
+        let drills = Arc::new(Drills::new(
+            vault.clone(),
+            ledger.clone(),
+            clock.clone(),
+            epoch_settings.clone(),
+        ));
+        let litter = Arc::new(Litter::new(
+            vault.clone(),
+            ledger.clone(),
+            store.clone(),
+            Arc::clone(&trusted),
+            Arc::clone(&twilio),
+            Arc::clone(&queue),
+        ));
+        let sweeper = Arc::new(Sweeper::new(
+            settings.clone(),
+            Arc::clone(&litter),
+            Arc::clone(&quarantine),
+            Arc::clone(&retention),
+        ));
+        let policies = Arc::new(Policies::new(
+            vault.clone(),
+            ledger.clone(),
+            Arc::clone(&rulebook),
+            clock.clone(),
+        ));
+        let approvals = Arc::new(Approvals::new(
+            vault.clone(),
+            ledger.clone(),
+            Arc::clone(&rulebook),
+            clock.clone(),
+        ));
+        let playback = Arc::new(Playback::new(
+            vault.clone(),
+            ledger.clone(),
+            Arc::clone(&rulebook),
+            clock.clone(),
+            streams.clone(),
+            liveness.clone(),
+            bells.clone(),
+        ));
+        let exports = Arc::new(Exports::new(
+            vault.clone(),
+            ledger.clone(),
+            Arc::clone(&rulebook),
+            clock.clone(),
+            streams.clone(),
+            Arc::clone(&playback),
+        ));
+        let catalogue = Arc::new(Catalogue::new(ledger.clone()));
+        let health = Arc::new(Health::new(vault.clone(), ledger.clone(), store.clone()));
+        let dead_work = Arc::new(DeadWork::new(
+            ledger.clone(),
+            clock.clone(),
+            settings.clone(),
+            bells.clone(),
+        ));
+        let monitoring = Arc::new(Monitoring::new(
+            ledger.clone(),
+            Arc::clone(&trusted),
+            streams.clone(),
+            Arc::clone(&health),
+            Arc::clone(&dead_work),
+            Arc::clone(&epochs),
+            Arc::clone(&recovery),
+            Arc::clone(&accounts),
+        ));
+        Self {
+            vault,
+            rulebook,
+            twilio,
+            clock: trusted,
+            liveness,
+            running: Shield::default(),
+            access,
+            accounts,
+            shredding,
+            revocations,
+            holds,
+            quarantine,
+            retention,
+            reclassification,
+            consents,
+            parties,
+            calls,
+            messages,
+            corrections,
+            ingest,
+            transcripts,
+            transcript_news,
+            worker,
+            reconciliation,
+            backfills,
+            epochs,
+            recovery,
+            drills,
+            litter,
+            sweeper,
+            policies,
+            approvals,
+            playback,
+            exports,
+            catalogue,
+            health,
+            dead_work,
+            monitoring,
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! A recording is fetched, sealed and stored.
+//!
+//! Owns the order: whether it is kept at all, who took part, its sound, its place in the vault.
+//! Refuses to know how sound is got (`source`) and how it is sealed; the vault does.
+
+mod deposit;
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::StreamExt as _;
+
+use self::deposit::Afterwards;
+use super::{
+    failure::FetchFailure,
+    keep::{Admission, Broken, lets_go_unheard},
+    parties::{Known, PartyLookup},
+    source::sound,
+};
+use crate::{
+    flow::{bells::Bells, twilio_access::TwilioAccess},
+    ledger::work::Lease,
+    model::{
+        crash,
+        id::RecordingId,
+        time::{Clock, Timestamp},
+    },
+    policy::{self, Rulebook},
+    twilio::{Account, DeleteSource},
+    vault::{self, DepositError, DepositOptions, Vault},
+};
+
+/// How a fetch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::flow) enum Fetched {
+    /// The recording is sealed.
+    Sealed,
+    /// There is nothing to fetch any more.
+    Nothing,
+    /// The recording is not to be kept, and was shredded; its work went with that.
+    LetGo,
+}
+
+/// Fetches and seals.
+pub(in crate::flow) struct Fetching {
+    vault: Vault,
+    rulebook: Arc<Rulebook>,
+    clock: Clock,
+    twilio: Arc<TwilioAccess>,
+    bells: Bells,
+    lookup: Arc<PartyLookup>,
+    admission: Admission,
+}
+
+impl Fetching {
+    pub(in crate::flow) fn new(
+        vault: Vault,
+        rulebook: Arc<Rulebook>,
+        clock: Clock,
+        twilio: Arc<TwilioAccess>,
+        bells: Bells,
+        lookup: Arc<PartyLookup>,
+        admission: Admission,
+    ) -> Self {
+        Self {
+            vault,
+            rulebook,
+            clock,
+            twilio,
+            bells,
+            lookup,
+            admission,
+        }
+    }
+
+    /// Fetches and seals what a lease is for.
+    pub(in crate::flow) async fn fetch(
+        &self,
+        lease: &Lease<RecordingId>,
+    ) -> Result<Fetched, FetchFailure> {
+        crash::point("fetch.leased");
+        let Some(Known {
+            mut recording,
+            parties,
+        }) = self.lookup.known(lease).await?
+        else {
+            return Ok(Fetched::Nothing);
+        };
+        if self
+            .admission
+            .is_revoked(&recording)
+            .await
+            .map_err(FetchFailure::Ours)?
+        {
+            return Ok(Fetched::LetGo);
+        }
+        if let Some(why) = lets_go_unheard(&self.rulebook, &recording) {
+            self.admission
+                .let_go(recording.id, why)
+                .await
+                .map_err(FetchFailure::Ours)?;
+            return Ok(Fetched::LetGo);
+        }
+        recording.quarantine_ends = policy::quarantine(&recording, &self.rulebook)
+            .map(|period| self.clock.now().after(period));
+        let accounts = self.twilio.accounts();
+        let account = accounts
+            .get(&recording.account)
+            .ok_or(FetchFailure::UnknownAccount)?;
+        let sound = sound(&self.twilio.client, &accounts, account, &recording)
+            .await
+            .map_err(FetchFailure::Source)?;
+        let promised = sound.promised();
+        let body = sound.inspect(|chunk| {
+            if let Ok(chunk) = chunk {
+                metrics::counter!("recvault_fetched_bytes_total").increment(chunk.len() as u64);
+            }
+        });
+        let body = self.admission.measured(&recording, body);
+        let erase_at = (account.delete_source() == DeleteSource::AfterSealing)
+            .then(|| self.clock.now().after(account.await_transcript()));
+        let options = DepositOptions {
+            parties: &parties,
+            promised: Some(&promised),
+        };
+        let afterwards = Afterwards {
+            erase_at,
+            look_at: look_at(account, self.clock.now()),
+        };
+        let deposited = self
+            .deposit(lease, &recording, CONTENT_TYPE, options, afterwards, body)
+            .await;
+        match deposited {
+            Ok(_) => {}
+            Err(DepositError::Source(Broken::Off(error))) => {
+                return Err(FetchFailure::Source(error));
+            }
+            Err(DepositError::Source(Broken::NotKept(why))) => {
+                self.admission
+                    .let_go(recording.id, why)
+                    .await
+                    .map_err(FetchFailure::Ours)?;
+                return Ok(Fetched::LetGo);
+            }
+            // Revoked while it was fetched: what was stored is gone again.
+            Err(DepositError::Vault(vault::Error::Gone))
+                if self
+                    .admission
+                    .is_revoked(&recording)
+                    .await
+                    .map_err(FetchFailure::Ours)? =>
+            {
+                return Ok(Fetched::LetGo);
+            }
+            Err(DepositError::Vault(error)) => return Err(FetchFailure::Ours(error.into())),
+        };
+        self.bells.journal.notify_one();
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a lag in seconds needs no more than 52 bits"
+        )]
+        metrics::histogram!("recvault_ingest_lag_seconds")
+            .record(self.clock.now().since(lease.enqueued_at).as_millis() as f64 / 1000.0);
+        Ok(Fetched::Sealed)
+    }
+}
+
+/// When to look for transcripts of a recording that is sealed now; `None` if the account does
+/// not want that.
+fn look_at(account: &Account, now: Timestamp) -> Option<Timestamp> {
+    account.fetches_transcripts().then(|| now.after(SOON))
+}
+
+/// When the vault looks first: a short recording is transcribed by then.
+const SOON: Duration = Duration::from_secs(600);
+
+/// RIFF WAVE (RFC 2361); the fetch checked that it is one.
+const CONTENT_TYPE: &str = "audio/wav";

@@ -1,0 +1,236 @@
+//! The queue of work: leasing, keeping and giving back, whatever the work is about.
+//!
+//! Owns how long a lease lasts and what becomes of work that was not done. When something is tried
+//! again is judged in `retry.rs`. Refuses to know who does the work, and in which lane.
+
+use std::{fmt::Display, str::FromStr, sync::Arc, time::Duration};
+
+use super::{
+    clock::TrustedClock,
+    error::Error,
+    patience::Settings,
+    retry::{self, RetryDecision, Setback},
+};
+use crate::{
+    evidence::NewEntry,
+    ledger::{
+        self, Ledger, Term, Tx, Unit,
+        work::{self, Lease, WorkKind},
+    },
+    model::id::{HolderId, RecordingId},
+};
+
+/// No lease and no pause is longer than this, unless the settings say so.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Leases work, keeps it, and gives back what was not done.
+pub(in crate::flow) struct WorkQueue {
+    ledger: Ledger,
+    clock: Arc<TrustedClock>,
+    settings: Settings,
+}
+
+impl WorkQueue {
+    pub(in crate::flow) fn new(
+        ledger: Ledger,
+        clock: Arc<TrustedClock>,
+        settings: Settings,
+    ) -> Self {
+        Self {
+            ledger,
+            clock,
+            settings,
+        }
+    }
+
+    /// Leases up to `limit` pieces of due work of these kinds.
+    pub(super) async fn lease(
+        &self,
+        kinds: &[WorkKind],
+        limit: usize,
+    ) -> Result<Vec<Lease<String>>, Error> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let holder = HolderId::random(&mut rand::rng());
+        let mut looking = self.ledger.read().await?;
+        // Asking costs a write; looking does not.
+        let term = self.term(&mut looking).await?;
+        let due = work::due(&mut looking, kinds, term).await?;
+        drop(looking);
+        if due.is_empty() {
+            return Ok(Vec::new());
+        }
+        let leased = self.ledger.unit("work.lease", async |mut unit| {
+            unit.without_entry("whose the work is");
+            let term = self.term(&mut unit).await?;
+            work::lease(&mut unit, kinds, holder, term, limit).await
+        });
+        Ok(leased.await?)
+    }
+
+    /// Leases the piece that is due for longest, if one is.
+    pub(super) async fn lease_one<K>(&self, kind: WorkKind) -> Result<Option<Lease<K>>, Error>
+    where
+        K: FromStr,
+    {
+        let leases = self.lease(&[kind], 1).await?;
+        let lease = leases.into_iter().next();
+        Ok(lease.map(|lease| lease.parsed()).transpose()?)
+    }
+
+    /// The longest that anything honest lasts here.
+    fn longest(&self) -> Duration {
+        self.settings
+            .lease_length()
+            .max(LONGEST)
+            .max(Duration::from_secs(self.settings.max_backoff_s.into()))
+    }
+
+    /// A term of a lease on work that begins now.
+    pub(super) async fn term(&self, tx: &mut Tx) -> Result<Term, ledger::Error> {
+        let term = Term::begin(tx, self.settings.lease_length()).await?;
+        Ok(term.believing(self.longest()))
+    }
+
+    /// Makes due what a clock that was ahead, and is not any more, has put off for longer than
+    /// anything honest lasts.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub(super) async fn free_strays(&self) -> Result<(), Error> {
+        let freed = self.ledger.unit("work.free_strays", async |mut unit| {
+            unit.without_entry("when work is due");
+            let term = Term::begin(&mut unit, self.longest()).await?;
+            work::free_strays(&mut unit, term).await
+        });
+        let freed = freed.await?;
+        if freed > 0 {
+            tracing::warn!(
+                freed,
+                "a clock that was ahead had put work off; it is due now"
+            );
+        }
+        Ok(())
+    }
+
+    /// Extends the lease again and again; returns when it is lost.
+    pub(super) async fn keep<K: Display + Sync>(&self, lease: &Lease<K>) {
+        let third = self.settings.lease_length() / 3;
+        loop {
+            tokio::time::sleep(third).await;
+            let extended = self.ledger.unit("work.keep", async |mut unit| {
+                unit.without_entry("whose the work is");
+                let term = self.term(&mut unit).await?;
+                work::extend(&mut unit, lease, term).await
+            });
+            if let Err(ledger::Error::Stale(_)) = extended.await {
+                return;
+            }
+        }
+    }
+
+    /// There is nothing to do.
+    pub(super) async fn drop_work<K: Display + Sync>(&self, lease: &Lease<K>) -> Result<(), Error> {
+        drop_work(&self.ledger, lease).await
+    }
+
+    /// What follows from a setback, and the reason that stands in the row.
+    pub(super) async fn decided<K: Display + Sync>(
+        &self,
+        lease: &Lease<K>,
+        setback: &Setback,
+    ) -> (RetryDecision, String) {
+        let decision = self.judged(lease, setback).await;
+        let why = setback.reason(decision);
+        let kind = lease.kind.as_str();
+        let subject = lease.subject.to_string();
+        let attempt = lease.attempts;
+        if retry::is_usual(lease.kind, setback) {
+            tracing::info!(kind, subject, attempt, ?decision, why, "work was not done");
+        } else {
+            tracing::warn!(kind, subject, attempt, ?decision, why, "work was not done");
+        }
+        (decision, why)
+    }
+
+    /// What is given up because it is late is given up by a clock that is believed only.
+    async fn judged<K: Sync>(&self, lease: &Lease<K>, setback: &Setback) -> RetryDecision {
+        let settings = &self.settings;
+        let decision = retry::decide(settings, lease, self.clock.now(), setback);
+        if retry::rests_on_the_clock(decision, setback) && self.clock.believed().await.is_err() {
+            return retry::without_clock(settings, lease);
+        }
+        decision
+    }
+
+    /// Gives work back that was not done.
+    pub(super) async fn give_back<K: Display + Sync>(&self, lease: &Lease<K>, setback: &Setback) {
+        let (decision, why) = self.decided(lease, setback).await;
+        let now = self.clock.now();
+        let put_back = self
+            .ledger
+            .unit("work.put_back", async |mut unit| match decision {
+                RetryDecision::Lost => Ok(()),
+                RetryDecision::Again { after } => {
+                    unit.without_entry("work that is put off is no act");
+                    work::postpone(&mut unit, lease, now.after(after), &why).await
+                }
+                RetryDecision::Bury => self.bury(&mut unit, lease, &why).await,
+            });
+        given_back(lease, put_back.await);
+    }
+
+    async fn bury<K: Display + Sync>(
+        &self,
+        unit: &mut Unit,
+        lease: &Lease<K>,
+        why: &str,
+    ) -> Result<(), ledger::Error> {
+        work::bury(unit, lease, why).await?;
+        let kind = lease.kind.as_str();
+        // Only work about a recording is ever set aside without more.
+        let recording: RecordingId = lease
+            .subject
+            .to_string()
+            .parse()
+            .map_err(|_| ledger::Error::Stale("this work is about no recording"))?;
+        unit.audit(NewEntry::work_dead(
+            self.clock.now(),
+            kind,
+            lease.attempts,
+            recording,
+        ));
+        unit.count("recvault_work_dead_total", 1);
+        Ok(())
+    }
+}
+
+/// Says so if work cannot be given back; the lease runs out by itself. That it was done all the
+/// same, or that somebody else has it, is no trouble.
+pub(super) fn given_back<K: Display>(lease: &Lease<K>, put_back: Result<(), ledger::Error>) {
+    if let Err(error) = put_back
+        && !matches!(error, ledger::Error::Stale(_))
+    {
+        let kind = lease.kind.as_str();
+        let subject = lease.subject.to_string();
+        tracing::warn!(kind, subject, %error, "work cannot be given back");
+    }
+}
+
+/// There is nothing to do.
+pub(super) async fn drop_work<K: Display + Sync>(
+    ledger: &Ledger,
+    lease: &Lease<K>,
+) -> Result<(), Error> {
+    let dropped = ledger.unit("work.drop_work", async |mut unit| {
+        unit.without_entry("there is nothing to do");
+        work::finish(&mut unit, lease).await
+    });
+    match dropped.await {
+        // A shred took the work away; that is as good.
+        Err(ledger::Error::Stale(_)) => Ok(()),
+        finished => Ok(finished?),
+    }
+}

@@ -1,0 +1,114 @@
+//! Work that does not get done: what is shown of it, and how it is begun again.
+//!
+//! Owns what counts as stuck. Refuses to do the work.
+
+use crate::{
+    evidence::NewEntry,
+    flow::{bells::Bells, error::Error, patience::Settings, retry::STUCK},
+    ledger::{
+        self, Ledger, Tx, recordings, transcripts,
+        work::{self, Backlog, Dead, WorkKind},
+    },
+    model::{
+        actor::Initiator,
+        id::RecordingId,
+        time::{Clock, Timestamp},
+    },
+};
+
+/// How the deletion of the source's copies stands.
+#[derive(Debug, serde::Serialize)]
+pub struct SourceStatus {
+    /// Recordings whose copies at the source are to be deleted, now or on their day.
+    pub pending: i64,
+    /// Since when the oldest of them waits, if one waits already.
+    pub oldest: Option<Timestamp>,
+    /// Those that could not be deleted, with the reason: refused by the source, or tried again and
+    /// again. Oldest first, up to 20.
+    pub stuck: Vec<Dead>,
+}
+
+/// What does not get done, and is begun again.
+pub struct DeadWork {
+    ledger: Ledger,
+    clock: Clock,
+    settings: Settings,
+    bells: Bells,
+}
+
+impl DeadWork {
+    pub(in crate::flow) fn new(
+        ledger: Ledger,
+        clock: Clock,
+        settings: Settings,
+        bells: Bells,
+    ) -> Self {
+        Self {
+            ledger,
+            clock,
+            settings,
+            bells,
+        }
+    }
+
+    /// Deletions at the source that are in vain so far.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn stuck_deletions(&self) -> Result<Vec<Dead>, Error> {
+        let attempts = self.settings.attempts.into();
+        Ok(work::stuck_deletions(&mut self.ledger.read().await?, attempts, STUCK, 20).await?)
+    }
+
+    pub(super) async fn source_status(
+        &self,
+        tx: &mut Tx,
+        backlog: &[Backlog],
+    ) -> Result<SourceStatus, Error> {
+        let erasures = || {
+            backlog
+                .iter()
+                .filter(|work| work.kind == WorkKind::DeleteAtSource.as_str())
+        };
+        let oldest = erasures()
+            .map(|work| Timestamp::from_millis(work.oldest_at))
+            .min()
+            .filter(|oldest| *oldest <= self.clock.now());
+        let stuck = work::stuck_deletions(tx, self.settings.attempts.into(), STUCK, 20).await?;
+        Ok(SourceStatus {
+            pending: erasures().map(|work| work.count).sum(),
+            oldest,
+            stuck,
+        })
+    }
+
+    /// Makes dead work due again, transcripts that were given up, and deletions at the source that
+    /// rest after they failed; for one recording or for all. How many pieces.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn retry(&self, recording: Option<RecordingId>) -> Result<u64, Error> {
+        let retried = self.ledger.unit("status.retry", async |mut unit| {
+            let mut revived = work::revive(&mut unit, recording, self.clock.now()).await?;
+            let of = match recording {
+                Some(id) => recordings::find(&mut unit, id).await?,
+                None => None,
+            };
+            if recording.is_none() || of.is_some() {
+                revived += transcripts::revive(&mut unit, of.as_ref(), self.clock.now()).await?;
+            }
+            if revived > 0 {
+                unit.audit(NewEntry::work_retried(
+                    self.clock.now(),
+                    Initiator::Operator,
+                    recording,
+                    revived,
+                ));
+            }
+            Ok::<_, ledger::Error>(revived)
+        });
+        let revived = retried.await?;
+        self.bells.work.notify_one();
+        Ok(revived)
+    }
+}

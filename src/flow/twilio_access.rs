@@ -1,0 +1,35 @@
+//! How the stories reach Twilio: the accounts of this moment, and the client that asks for them.
+//!
+//! Owns that both are one handle. Refuses to know what is asked.
+
+use std::sync::Arc;
+
+use crate::twilio::{Accounts, Client, Current};
+
+/// The accounts as they are now, and who asks in their name.
+#[derive(Debug)]
+pub struct TwilioAccess {
+    current: Current,
+    /// How Twilio is asked.
+    pub(super) client: Client,
+}
+
+impl TwilioAccess {
+    /// These accounts, until others take their place.
+    pub fn new(accounts: Accounts, client: Client) -> Self {
+        Self {
+            current: Current::new(accounts),
+            client,
+        }
+    }
+
+    /// The accounts of this moment, whose callbacks are believed; who holds them keeps them.
+    pub fn accounts(&self) -> Arc<Accounts> {
+        self.current.get()
+    }
+
+    /// Puts others in their place.
+    pub(super) fn put(&self, accounts: Accounts) {
+        self.current.put(accounts);
+    }
+}

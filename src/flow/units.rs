@@ -1,0 +1,64 @@
+//! How the stories write: an entry by itself, a unit that reads or seals with keys, the journal.
+//!
+//! Owns nothing but these three ways. Refuses to know what is written.
+
+use super::error::Error;
+use crate::{
+    evidence::NewEntry,
+    keyring,
+    ledger::{self, Ledger, Unit},
+    vault::{self, Vault},
+};
+
+/// Writes an entry down by itself.
+pub(super) async fn note(
+    ledger: &Ledger,
+    entry: impl Fn() -> NewEntry + Send + Sync,
+) -> Result<(), Error> {
+    let noted = ledger.unit("flow.note", async |mut unit| {
+        unit.audit(entry());
+        Ok::<_, ledger::Error>(())
+    });
+    Ok(noted.await?)
+}
+
+/// Does a unit of work that reads or seals with keys: the epoch is held in it, and it is done
+/// again if the epoch has turned meanwhile.
+pub(super) async fn unit_with_keys<T, F, Fut>(
+    ledger: &Ledger,
+    vault: &Vault,
+    name: &'static str,
+    work: F,
+) -> Result<T, Error>
+where
+    F: Fn(Unit) -> Fut + Send + Sync,
+    Fut: Future<Output = Result<T, Error>> + Send,
+    T: Send,
+{
+    loop {
+        let held = vault.epoch();
+        let done = ledger.unit(name, async |mut unit| {
+            vault.hold_epoch(&mut unit).await?;
+            work(unit).await
+        });
+        match done.await {
+            Err(Error::Vault(vault::Error::Keyring(keyring::Error::OtherEpoch(_))))
+                if vault.follow_from(held).await? => {}
+            done => return done,
+        }
+    }
+}
+
+/// The same, for who has something to tell first and must not fail for it: what is not written
+/// now is written soon.
+pub(super) async fn journal_or_warn(vault: &Vault, entries_too: bool) {
+    let written = if entries_too {
+        vault.journal_all().await
+    } else {
+        vault.journal().await
+    };
+    if let Err(error) = written {
+        tracing::warn!(%error, "the journal is not written");
+        metrics::counter!("recvault_journal_failures_total").increment(1);
+    }
+}
