@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 
-use super::{error::Error, ingest::failure::FetchFailure, patience::Settings};
+use super::{error::Error, patience::Settings};
 use crate::{
     ledger::{
         self,
         work::{Lease, WorkKind},
     },
     model::time::Timestamp,
-    twilio::{FetchError, RestError},
+    twilio::RestError,
     vault,
 };
 
@@ -144,39 +144,6 @@ impl Setback {
 impl AsSetback for Error {
     fn into_setback(self, _: &Settings) -> Setback {
         Setback::of_ours(&self)
-    }
-}
-
-impl AsSetback for FetchFailure {
-    fn into_setback(self, settings: &Settings) -> Setback {
-        let error = match self {
-            Self::UnknownAccount => return Setback::Hopeless(UNKNOWN_ACCOUNT.to_owned()),
-            Self::Ours(error) => return error.into_setback(settings),
-            Self::Parties(error) => {
-                let why = format!("who took part cannot be looked up now: {error}");
-                return match error {
-                    RestError::Throttled {
-                        retry_after: Some(pause),
-                    } => Setback::Pause(Some(pause), why),
-                    _ => Setback::Passing(why),
-                };
-            }
-            Self::Source(error) => error,
-        };
-        let why = error.to_string();
-        let most = Duration::from_secs(settings.not_yet_s.into());
-        match error {
-            FetchError::NotYet | FetchError::NotYetElsewhere { .. } => Setback::Doubtful(Doubt {
-                steady_after: 6,
-                ..Doubt::of(why, most)
-            }),
-            FetchError::Transient { .. } => Setback::Doubtful(Doubt {
-                attempts: settings.attempts.into(),
-                ..Doubt::of(why, most)
-            }),
-            FetchError::Throttled { retry_after } => Setback::Pause(retry_after, why),
-            FetchError::Refused { .. } => Setback::Hopeless(why),
-        }
     }
 }
 

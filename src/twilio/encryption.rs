@@ -30,5 +30,7 @@ pub use self::{
 
 #[cfg(test)]
 mod tests;
+#[cfg(all(test, feature = "pkcs11"))]
+pub(crate) use self::tests::wrap;
 #[cfg(test)]
-pub(crate) use self::tests::{Pair, encrypted, pem, wrap};
+pub(crate) use self::tests::{Pair, encrypted, pem};

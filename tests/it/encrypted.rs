@@ -2,6 +2,7 @@
 //! and without it nothing of them is kept.
 
 mod damage;
+#[cfg(feature = "pkcs11")]
 mod tokens;
 
 use std::{fmt::Write as _, fs, path::PathBuf, sync::LazyLock};

@@ -1,9 +1,16 @@
 //! Why a recording was not fetched.
 //!
-//! Owns whose trouble it is. Refuses to know what follows from it.
+//! Owns whose trouble it is, and for how long it is believed to pass. Refuses to know when the fetch
+//! is tried again.
+
+use std::time::Duration;
 
 use crate::{
-    flow::error::Error,
+    flow::{
+        error::Error,
+        patience::Settings,
+        retry::{AsSetback, Doubt, Setback, UNKNOWN_ACCOUNT},
+    },
     twilio::{FetchError, RestError},
 };
 
@@ -18,4 +25,37 @@ pub(in crate::flow) enum FetchFailure {
     UnknownAccount,
     /// We could not.
     Ours(Error),
+}
+
+impl AsSetback for FetchFailure {
+    fn into_setback(self, settings: &Settings) -> Setback {
+        let error = match self {
+            Self::UnknownAccount => return Setback::Hopeless(UNKNOWN_ACCOUNT.to_owned()),
+            Self::Ours(error) => return error.into_setback(settings),
+            Self::Parties(error) => {
+                let why = format!("who took part cannot be looked up now: {error}");
+                return match error {
+                    RestError::Throttled {
+                        retry_after: Some(pause),
+                    } => Setback::Pause(Some(pause), why),
+                    _ => Setback::Passing(why),
+                };
+            }
+            Self::Source(error) => error,
+        };
+        let why = error.to_string();
+        let most = Duration::from_secs(settings.not_yet_s.into());
+        match error {
+            FetchError::NotYet | FetchError::NotYetElsewhere { .. } => Setback::Doubtful(Doubt {
+                steady_after: 6,
+                ..Doubt::of(why, most)
+            }),
+            FetchError::Transient { .. } => Setback::Doubtful(Doubt {
+                attempts: settings.attempts.into(),
+                ..Doubt::of(why, most)
+            }),
+            FetchError::Throttled { retry_after } => Setback::Pause(retry_after, why),
+            FetchError::Refused { .. } => Setback::Hopeless(why),
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What follows from each setback, by kind, attempts and time.
 
 use super::*;
+use crate::{flow::ingest::failure::FetchFailure, twilio::FetchError};
 
 #[test]
 fn pauses_double_and_stop_growing() {

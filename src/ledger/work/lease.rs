@@ -16,10 +16,11 @@ use std::{
     str::FromStr,
 };
 
-use super::WorkKind;
+use super::kind::WorkKind;
 use crate::{
     ledger::{
-        Error, Term,
+        error::Error,
+        lease::Term,
         row::Row,
         tx::{Arg, Tx},
     },

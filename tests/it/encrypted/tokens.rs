@@ -6,7 +6,6 @@ use super::{Keys, PAIRS, conversation, is_set_aside};
 use crate::{needs, world::digits};
 
 /// Puts the private half of one of the [`PAIRS`] into a token of its own, as an operator does.
-#[cfg(feature = "pkcs11")]
 fn in_a_token(pair: usize) -> Keys {
     let [module, configuration] = ["RECVAULT_TEST_SOFTHSM", "SOFTHSM2_CONF"].map(needs::required);
     let mut keys = Keys::none();
@@ -50,7 +49,6 @@ fn in_a_token(pair: usize) -> Keys {
     keys
 }
 
-#[cfg(feature = "pkcs11")]
 #[tokio::test]
 #[ignore = "needs SoftHSM: run `tests/run`"]
 async fn the_private_key_is_in_a_token_and_what_it_opens_is_heard() {
@@ -62,7 +60,6 @@ async fn the_private_key_is_in_a_token_and_what_it_opens_is_heard() {
     vault.plays(&recorded).await;
 }
 
-#[cfg(feature = "pkcs11")]
 #[tokio::test]
 #[ignore = "needs SoftHSM: run `tests/run`"]
 async fn the_private_key_in_the_token_is_another_one() {
