@@ -137,14 +137,13 @@ impl Ground {
     /// Puts every row back that was kept, below the processes that run: as a replica that lagged
     /// and takes over.
     pub(crate) async fn go_back(&self) {
-        let back = self
-            .tables()
-            .await
-            .iter()
-            .map(|name| {
-                format!("DELETE FROM {name}; INSERT INTO {name} SELECT * FROM kept_{name};")
-            })
-            .collect::<String>();
+        let mut back = String::new();
+        for name in self.tables().await {
+            let columns = self.written_columns(&name).await;
+            back.push_str(&format!(
+                "DELETE FROM {name}; INSERT INTO {name} ({columns}) SELECT {columns} FROM kept_{name};"
+            ));
+        }
         if self.is_postgres() {
             return self
                 .run(&format!(
@@ -170,6 +169,27 @@ impl Ground {
             "PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE; {dropped} {back} {made} COMMIT"
         ))
         .await;
+    }
+
+    /// The columns of a table that are written, and not computed from others.
+    async fn written_columns(&self, table: &str) -> String {
+        // SQLite's `table_info` leaves computed columns out.
+        let sql = if self.is_postgres() {
+            "SELECT column_name::text FROM information_schema.columns
+             WHERE table_schema = current_schema() AND table_name = $1 AND is_generated = 'NEVER'"
+        } else {
+            "SELECT name FROM pragma_table_info($1)"
+        };
+        let columns: Vec<String> = if self.is_postgres() {
+            let mut connection = PgConnection::connect(&self.url).await.unwrap();
+            let found = sqlx::query_scalar(sql).bind(table);
+            found.fetch_all(&mut connection).await.unwrap()
+        } else {
+            let found = sqlx::query_scalar(sql).bind(table);
+            found.fetch_all(&mut self.sqlite().await).await.unwrap()
+        };
+        assert!(!columns.is_empty(), "{table} has columns");
+        columns.join(", ")
     }
 
     /// Runs statements behind the vault's back.
