@@ -7,7 +7,7 @@ use recvault::{
         access::Principal,
         id::{PrincipalId, RecordingId, TokenId, VaultId},
         media::MediaKind,
-        recording::{Heard, Recording, State},
+        recording::{DiscoveredBy, Recording, RecordingState},
         time::Timestamp,
     },
     policy::{Rulebook, Rules},
@@ -46,7 +46,7 @@ pub(crate) fn recording(rules: &Rules, now: Timestamp) -> Recording {
     Recording {
         id: RecordingId::of_source(VaultId::random(&mut rand::rng()), ACCOUNT, source_sid),
         kind: MediaKind::CallAudio,
-        state: State::Sealed,
+        state: RecordingState::Sealed,
         account: ACCOUNT.parse().expect("it is an account SID"),
         source_sid: source_sid.parse().expect("it is a recording SID"),
         call: None,
@@ -68,7 +68,7 @@ pub(crate) fn recording(rules: &Rules, now: Timestamp) -> Recording {
         holds: 0,
         revoked_at: None,
         quarantine_ends: None,
-        heard_by: Heard::Callback,
+        heard_by: DiscoveredBy::Callback,
         encryption: None,
     }
 }

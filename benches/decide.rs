@@ -15,7 +15,7 @@ use recvault::{
         subject::Party,
         time::{Clock, Timestamp},
     },
-    policy::{Consents, Decision, Facts, Rulebook, Rules, action, decide, permit},
+    policy::{Consents, Decision, DecisionFacts, Rulebook, Rules, action, decide, permit},
 };
 
 /// The shipped policy in force, and the digest of an earlier version that some recordings are
@@ -89,10 +89,10 @@ fn decisions(c: &mut Criterion) {
     let auditor = cast::principal(&["auditor"]);
     let seller = working_for(cast::principal(&["reviewer"]), &["sales", "service"]);
     let consents = consents(now);
-    let facts = |principal, recording, purpose: &str, justification| Facts {
+    let facts = |principal, recording, purpose: &str, justification| DecisionFacts {
         justification,
         consents: &consents,
-        ..Facts::new(
+        ..DecisionFacts::new(
             principal,
             recording,
             purpose.parse().expect("it is the name of a purpose"),

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, error::Error, path::Path, sync::Arc};
 
 use recvault::{
     custody::{self, Custody, RootName},
+    db::{self, Db, Tx, epochs, keys},
     evidence::ShredReason,
     keyring::{FAN_OUT, LEAF, LEVELS, PageRow, RootKey, fingerprint, tree},
-    ledger::{self, Ledger, Tx, epochs, keys},
     model::{
         id::{HolderId, ObjectId, PageId, RecordingId, VaultId},
         recording::Recording,
@@ -31,7 +31,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 /// A vault that holds something.
 pub(crate) struct Filled {
-    pub(crate) ledger: Ledger,
+    pub(crate) db: Db,
     pub(crate) vault: Vault,
     /// Every recording, oldest first.
     pub(crate) ids: Vec<RecordingId>,
@@ -76,7 +76,7 @@ pub(crate) struct Ground<'a> {
 
 /// Custody of the root in a folder.
 pub(crate) fn custody(folder: &Path) -> Result<Arc<dyn Custody>, Failure> {
-    let settings = custody::Settings {
+    let settings = custody::CustodySettings {
         passphrase: Some(SecretText::new("bench".into())),
         ..Default::default()
     };
@@ -92,8 +92,8 @@ struct Root {
 /// Makes a vault with `count` sealed recordings, announced one a second until now.
 pub(crate) async fn fill(ground: Ground<'_>, count: usize) -> Result<Filled, Failure> {
     let Ground { url, folder, store } = ground;
-    let ledger = Ledger::open(
-        &ledger::Settings {
+    let db = Db::open(
+        &db::DatabaseSettings {
             url: url.clone(),
             ..Default::default()
         },
@@ -102,8 +102,8 @@ pub(crate) async fn fill(ground: Ground<'_>, count: usize) -> Result<Filled, Fai
     .await?;
     let clock = Clock::System;
     let custody = custody(folder)?;
-    let id = Vault::create(&ledger, custody.as_ref(), &clock).await?;
-    let epoch = epochs::current(&mut ledger.read().await?)
+    let id = Vault::create(&db, custody.as_ref(), &clock).await?;
+    let epoch = epochs::current(&mut db.read().await?)
         .await?
         .ok_or("a vault has an epoch")?;
     let key = custody
@@ -124,12 +124,12 @@ pub(crate) async fn fill(ground: Ground<'_>, count: usize) -> Result<Filled, Fai
     };
 
     // Filled behind the vault's back, so nothing is compared.
-    ledger.prove(&[]).await?;
-    let grown = ledger.unit("grown", async |mut unit| {
+    db.prove(&[]).await?;
+    let grown = db.unit("grown", async |mut unit| {
         unit.without_entry("a bench");
         grow(&mut unit, &root, count)
             .await
-            .map_err(|error| ledger::Error::Statement(error.to_string()))
+            .map_err(|error| db::Error::Statement(error.to_string()))
     });
     let slots = grown.await?;
     let mut rows = Rows::connect(&url, folder).await?;
@@ -164,15 +164,15 @@ pub(crate) async fn fill(ground: Ground<'_>, count: usize) -> Result<Filled, Fai
     }
     rows.close().await?;
 
-    let vault = Vault::unlock(vault::Parts {
-        ledger: ledger.clone(),
+    let vault = Vault::unlock(vault::VaultParts {
+        db: db.clone(),
         store: store.clone(),
         recovery: store,
         custody,
         clock,
     })
     .await?;
-    Ok(Filled { ledger, vault, ids })
+    Ok(Filled { db, vault, ids })
 }
 
 /// One recording with its key entry and its artefact.
@@ -237,7 +237,7 @@ impl Grove<'_> {
         let mut left = count;
         while left > 0 {
             let opened = tree::walk(path.clone(), &self.root.key, vault)?;
-            let (above, mut child) = tree::hang(opened, TIER, level - 1, vault, rng)?;
+            let (above, mut child) = tree::attach(opened, TIER, level - 1, vault, rng)?;
             path.pop();
             path.push(above);
             let keys = left.min(each);
@@ -271,7 +271,7 @@ enum Rows {
     Postgres(PgConnection),
 }
 
-/// The ledger's own `json_each`, in both databases, gives one row for each member.
+/// The database's own `json_each`, in both databases, gives one row for each member.
 const INSERT: [&str; 3] = [
     "INSERT INTO recordings (id, kind, state, account, source_sid, source_status, source_rank, duration_s, channels, tier, policy_version,
        policy_digest, announced_at, sealed_at, collected_at)

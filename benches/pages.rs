@@ -1,11 +1,11 @@
 //! Pages of the key tree: what each look-up, deposit and shred pays for its keys, without the
-//! ledger's rows.
+//! database's rows.
 
 use std::{hint::black_box, time::Duration};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use recvault::{
-    keyring::{LEAF, LEVELS, Page, PageRow, RootKey, tree},
+    keyring::{KeyPage, LEAF, LEVELS, PageRow, RootKey, tree},
     model::id::VaultId,
     secret::Key,
 };
@@ -31,7 +31,7 @@ impl Grown {
         for level in (LEAF..LEVELS).rev() {
             let above = tree::walk(path.clone(), &root_key, vault).expect("the path is whole");
             let (upper, below) =
-                tree::hang(above, "standard", level, vault, rng).expect("a new page has room");
+                tree::attach(above, "standard", level, vault, rng).expect("a new page has room");
             path.pop();
             path.extend([upper, below.seal(vault, rng)]);
         }
@@ -51,7 +51,7 @@ impl Grown {
         grown
     }
 
-    fn walk(&self, path: Vec<PageRow>) -> tree::Opened {
+    fn walk(&self, path: Vec<PageRow>) -> tree::OpenedPage {
         tree::walk(path, &self.root_key, self.vault).expect("the path is whole")
     }
 }
@@ -63,16 +63,16 @@ fn pages(c: &mut Criterion) {
     let mut group = c.benchmark_group("pages");
 
     let key = Key::random(rng);
-    let alone = Page::empty("standard", LEAF, None, 1, rng).seal(&key, vault, rng);
+    let alone = KeyPage::empty("standard", LEAF, None, 1, rng).seal(&key, vault, rng);
     group.bench_function("open one", |b| {
         b.iter_batched(
             || alone.clone(),
-            |row| black_box(Page::open(row, &key, vault).expect("authentic")),
+            |row| black_box(KeyPage::open(row, &key, vault).expect("authentic")),
             BatchSize::SmallInput,
         );
     });
     group.bench_function("seal one", |b| {
-        let open = || Page::open(alone.clone(), &key, vault).expect("authentic");
+        let open = || KeyPage::open(alone.clone(), &key, vault).expect("authentic");
         b.iter_batched(
             open,
             |page| black_box(page.seal(&key, vault, &mut rand::rng())),

@@ -1,5 +1,5 @@
 //! Sealing and opening by size, in memory: what the format and the cipher cost without store and
-//! ledger.
+//! database.
 
 use std::{hint::black_box, num::NonZeroUsize, ops::Range, time::Duration};
 

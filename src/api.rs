@@ -59,7 +59,7 @@ const MAX_STATEMENTS: usize = 1024 * 1024;
 /// `[server]`: where we listen and how the world calls us.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Settings {
+pub struct ServerSettings {
     /// Address and port of the service. TLS is a proxy's task.
     pub listen: String,
     /// Address and port of `/metrics`; empty: none.
@@ -77,7 +77,7 @@ pub struct Settings {
     pub limits: LimitSettings,
 }
 
-impl Default for Settings {
+impl Default for ServerSettings {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:8080".into(),
@@ -91,7 +91,7 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
+impl ServerSettings {
     /// The proxies whose word is believed, as a connection shows them; see `network`.
     pub(crate) fn proxies(&self) -> Arc<[network::TrustedProxies]> {
         self.trusted_proxies.iter().copied().collect()
@@ -109,7 +109,12 @@ pub struct Api {
 }
 
 /// The whole HTTP surface on one page; `connections` is how many there are at once.
-pub fn router(flow: Flow, public: PublicUrl, settings: &Settings, connections: usize) -> Router {
+pub fn router(
+    flow: Flow,
+    public: PublicUrl,
+    settings: &ServerSettings,
+    connections: usize,
+) -> Router {
     let no_store = SetResponseHeaderLayer::if_not_present(
         header::CACHE_CONTROL,
         HeaderValue::from_static("no-store"),

@@ -1,4 +1,4 @@
-//! The only place that chooses backends: a configuration becomes a ledger, a store, an unlocked
+//! The only place that chooses backends: a configuration becomes a database, a store, an unlocked
 //! vault, and a running service.
 //!
 //! Owns the order of starting and stopping, and every long-lived task. Refuses to know what the
@@ -13,10 +13,10 @@ mod supervise;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use crate::{
-    config::{Config, Faults},
+    config::{Config, ConfigFaults},
     custody::{self, Custody},
+    db::{self, Db, accept},
     flow::{self, Flow, Parts},
-    ledger::{self, Ledger, accept},
     model::time::Clock,
     policy::Rules,
     store::{self, Store},
@@ -24,14 +24,14 @@ use crate::{
     vault::{self, Vault},
 };
 pub use init::{Initialised, init};
-pub use serve::{Service, serve};
+pub use serve::{RunningService, serve};
 
 /// Why the service cannot start, or a command cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The configuration.
     #[error(transparent)]
-    Config(#[from] Faults),
+    Config(#[from] ConfigFaults),
     /// Several settings at once, each in a line.
     #[error("the configuration has faults:\n  {0}")]
     Settings(String),
@@ -40,7 +40,7 @@ pub enum Error {
     Custody(#[from] custody::Error),
     /// The database.
     #[error(transparent)]
-    Ledger(#[from] ledger::Error),
+    Db(#[from] db::Error),
     /// The store.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -82,7 +82,7 @@ pub struct App {
     /// The configuration.
     pub config: Config,
     /// The database.
-    pub ledger: Ledger,
+    pub db: Db,
     /// The objects.
     pub store: Store,
     /// Where snapshots and journal are; the same store unless `[recovery]` names another.
@@ -94,7 +94,7 @@ pub struct App {
 }
 
 impl App {
-    /// Opens ledger and stores. A store's folder that is not there is not made.
+    /// Opens database and stores. A store's folder that is not there is not made.
     ///
     /// # Errors
     /// As they say.
@@ -128,12 +128,12 @@ impl App {
             Some(settings) => opened(settings, new != NewStores::None)?,
             None => store.clone(),
         };
-        let ledger = Ledger::open(&config.ledger, &config.base)
+        let db = Db::open(&config.database, &config.base)
             .await?
             .timed_by(&clock);
         Ok(Self {
             config,
-            ledger,
+            db,
             store,
             recovery,
             custody,
@@ -149,7 +149,7 @@ impl App {
         read_rules(&self.config.base.join(&self.config.policy.file))
     }
 
-    /// Unlocks the vault for whoever writes: its ledger was compared with the store, and this
+    /// Unlocks the vault for whoever writes: its database was compared with the store, and this
     /// process may write to it from now on.
     ///
     /// # Errors
@@ -167,7 +167,7 @@ impl App {
         Ok(Vault::unlock_over_a_new_store(self.parts()).await?)
     }
 
-    /// Unlocks the vault for reading. Whatever would write to the ledger is refused. A ledger that
+    /// Unlocks the vault for reading. Whatever would write to the database is refused. A database that
     /// has forgotten something is read, with a warning.
     ///
     /// # Errors
@@ -175,15 +175,15 @@ impl App {
     pub async fn unlock_to_read(&self) -> Result<Vault, Error> {
         let vault = Vault::unlock_to_read(self.parts()).await?;
         if let Err(error) = vault.check_memory().await {
-            tracing::error!(%error, "what is read here may be out of date: the ledger is not known to remember everything");
+            tracing::error!(%error, "what is read here may be out of date: the database is not known to remember everything");
         }
         Ok(vault)
     }
 
     /// What the vault is unlocked with, or rebuilt from.
-    pub fn parts(&self) -> vault::Parts {
-        vault::Parts {
-            ledger: self.ledger.clone(),
+    pub fn parts(&self) -> vault::VaultParts {
+        vault::VaultParts {
+            db: self.db.clone(),
             store: self.store.clone(),
             recovery: self.recovery.clone(),
             custody: Arc::clone(&self.custody),
@@ -210,7 +210,7 @@ impl App {
     /// As its parts say.
     pub async fn flow_as_served(&mut self) -> Result<Flow, Error> {
         let vault = self.unlock_to_read().await?;
-        let rules = match flow::in_force(&self.ledger).await? {
+        let rules = match flow::in_force(&self.db).await? {
             Some(rules) => rules,
             None => self.rules()?,
         };
@@ -259,12 +259,12 @@ impl App {
         let accounts = std::mem::take(&mut self.config.twilio).resolve(&self.config.base);
         let mut accounts = accounts.map_err(|faults| settings(&faults))?;
         keys::open_tokens(&mut accounts)?;
-        let client = twilio::Client::new(&accounts)?;
-        let rulebook = flow::rulebook(&self.ledger, rules).await?;
-        let (acceptor, committer) = accept::channel(self.ledger.clone());
+        let client = twilio::TwilioClient::new(&accounts)?;
+        let rulebook = flow::rulebook(&self.db, rules).await?;
+        let (acceptor, committer) = accept::channel(self.db.clone());
         let flow = Flow::new(Parts {
             vault,
-            ledger: self.ledger.clone(),
+            db: self.db.clone(),
             store: self.store.clone(),
             rulebook,
             accounts,
@@ -284,7 +284,7 @@ impl App {
 }
 
 /// Faults of the settings, in a line each.
-fn settings(faults: &[twilio::account::Fault]) -> Error {
+fn settings(faults: &[twilio::account::SettingFault]) -> Error {
     Error::Settings(
         faults
             .iter()

@@ -81,16 +81,16 @@ enum Command {
     Serve,
     /// Make, list and revoke bearer tokens.
     #[command(subcommand)]
-    Token(token::Token),
+    Token(token::TokenCommand),
     /// List principals: the persons and services whose credentials the tokens are.
     #[command(subcommand)]
-    Principal(principal::Principal),
+    Principal(principal::PrincipalCommand),
     /// Check, publish and explain the privacy policy, and ask what it would answer.
     #[command(subcommand)]
-    Policy(policy::Policy),
+    Policy(policy::PolicyCommand),
     /// Say what is kept and why, and shred what is kept no longer.
     #[command(subcommand)]
-    Retention(retention::Retention),
+    Retention(retention::RetentionCommand),
     /// Shred recordings for good, and print their receipts.
     Shred {
         /// The recordings, one or many. After an interruption the same command goes on.
@@ -105,13 +105,13 @@ enum Command {
     },
     /// Record and list statements of consent.
     #[command(subcommand)]
-    Consent(consent::Consent),
+    Consent(consent::ConsentCommand),
     /// Revoke: what is reached, now and later, is shredded, or closed to single purposes. After an
     /// interruption it goes on by itself where the service runs.
     Revoke(revoke::Revoke),
     /// Place, lift and list holds, which stop shredding.
     #[command(subcommand)]
-    Hold(hold::Hold),
+    Hold(hold::HoldCommand),
     /// Put a recording into another tier; its key moves, its ciphertext does not.
     Move {
         /// The recording.
@@ -125,10 +125,10 @@ enum Command {
     },
     /// Replace the root key, so that old backups open nothing that is shredded.
     #[command(subcommand)]
-    Epoch(epoch::Epoch),
+    Epoch(epoch::EpochCommand),
     /// Say whether the clock is believed, and accept its time after a jump.
     #[command(subcommand)]
-    Clock(clock::Clock),
+    Clock(clock::ClockCommand),
     /// Renew the keys of one tier, or of all, and turn the epoch. No recording is read.
     Rotate {
         /// Only this tier.
@@ -138,12 +138,12 @@ enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Make, try and restore snapshots of the ledger.
+    /// Make, try and restore snapshots of the database.
     #[command(subcommand)]
-    Snapshot(snapshot::Snapshot),
+    Snapshot(snapshot::SnapshotCommand),
     /// Rehearse: what is shredded opens from no old copy, and what lives can be rebuilt. Exit code
     /// 1 if either fails.
-    Drill(drill::Drill),
+    Drill(drill::DrillArgs),
     /// Show what Twilio keeps of a recording, what of it is deleted there, and until when words
     /// about it are kept.
     Sources {
@@ -167,19 +167,19 @@ enum Command {
     },
     /// Look after requests for the approval of a second person.
     #[command(subcommand)]
-    Approval(approval::Approval),
+    Approval(approval::ApprovalCommand),
     /// Look for what Twilio has and the vault has not.
     #[command(subcommand)]
-    Twilio(twilio::Twilio),
+    Twilio(twilio::TwilioCommand),
     /// Read the audit log.
     #[command(subcommand)]
-    Audit(audit::Audit),
+    Audit(audit::AuditCommand),
     /// Check receipts.
     #[command(subcommand)]
-    Receipt(check::Receipt),
+    Receipt(check::ReceiptCommand),
     /// Look after the root key's home.
     #[command(subcommand)]
-    Custody(custody::Custody),
+    Custody(custody::CustodyCommand),
     /// Say how the vault stands.
     Status,
     /// Check the configuration and everything it names, and say what is weak.
@@ -338,7 +338,7 @@ async fn serve(config: Config) -> Result<ExitCode, Failure> {
 }
 
 /// Reads the accounts again; a fault leaves everything as it was.
-async fn reload(service: &app::Service) {
+async fn reload(service: &app::RunningService) {
     let list = |sids: &[AccountSid]| {
         sids.iter()
             .map(AccountSid::as_str)

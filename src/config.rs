@@ -14,9 +14,9 @@ use std::{
 use serde::de::DeserializeOwned;
 use toml::Table;
 
-pub use faults::{Fault, Faults};
+pub use faults::{ConfigFault, ConfigFaults};
 
-use crate::{api, custody, flow, ledger, store, telemetry, twilio};
+use crate::{api, custody, db, flow, store, telemetry, twilio};
 
 /// Variables `RECVAULT__SECTION__KEY` override the file.
 const PREFIX: &str = "RECVAULT__";
@@ -29,12 +29,12 @@ pub const SHIPPED_POLICY: &str = include_str!("../config/privacy-policy.toml");
 /// `[policy]`: which policy is in force.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Policy {
+pub struct PolicySettings {
     /// The policy file, relative to the configuration file.
     pub file: PathBuf,
 }
 
-impl Default for Policy {
+impl Default for PolicySettings {
     fn default() -> Self {
         Self {
             file: "privacy-policy.toml".into(),
@@ -50,25 +50,25 @@ pub struct Config {
     /// The folder of the configuration file; relative paths start here.
     pub base: PathBuf,
     /// `[server]`.
-    pub server: api::Settings,
-    /// `[ledger]`.
-    pub ledger: ledger::Settings,
+    pub server: api::ServerSettings,
+    /// `[database]`.
+    pub database: db::DatabaseSettings,
     /// `[store]`.
-    pub store: store::Settings,
+    pub store: store::StoreSettings,
     /// `[custody]`.
-    pub custody: custody::Settings,
+    pub custody: custody::CustodySettings,
     /// `[policy]`.
-    pub policy: Policy,
+    pub policy: PolicySettings,
     /// `[epoch]`.
     pub epoch: flow::EpochSettings,
     /// `[recovery]`.
     pub recovery: flow::RecoverySettings,
     /// `[twilio]`.
-    pub twilio: twilio::account::Settings,
+    pub twilio: twilio::account::TwilioSettings,
     /// `[work]`.
-    pub work: flow::Settings,
+    pub work: flow::WorkSettings,
     /// `[telemetry]`.
-    pub telemetry: telemetry::Settings,
+    pub telemetry: telemetry::TelemetrySettings,
     /// The layered values, for [`Config::shown`].
     merged: Table,
 }
@@ -78,10 +78,10 @@ impl Config {
     ///
     /// # Errors
     /// Every fault found, each with its place.
-    pub fn read(file: &Path) -> Result<Self, Faults> {
+    pub fn read(file: &Path) -> Result<Self, ConfigFaults> {
         let name = file.display().to_string();
         let text = fs::read_to_string(file).map_err(|error| {
-            Faults::one(&name, format!("cannot be read: {error}; `recvault init` makes a vault folder, `--config` names another file"))
+            ConfigFaults::one(&name, format!("cannot be read: {error}; `recvault init` makes a vault folder, `--config` names another file"))
         })?;
         let base = file
             .parent()
@@ -103,8 +103,8 @@ impl Config {
         text: &str,
         base: &Path,
         variables: Vec<(String, String)>,
-    ) -> Result<Self, Faults> {
-        let mut faults = Faults::of(name, text);
+    ) -> Result<Self, ConfigFaults> {
+        let mut faults = ConfigFaults::of(name, text);
         let mut merged = match text.parse::<Table>() {
             Ok(table) => table,
             Err(error) => {
@@ -120,7 +120,7 @@ impl Config {
             file: None,
             base: base.to_owned(),
             server: section(&mut merged, "server", &mut faults),
-            ledger: section(&mut merged, "ledger", &mut faults),
+            database: section(&mut merged, "database", &mut faults),
             store: section(&mut merged, "store", &mut faults),
             custody: section(&mut merged, "custody", &mut faults),
             policy: section(&mut merged, "policy", &mut faults),
@@ -168,7 +168,7 @@ fn environment() -> Vec<(String, String)> {
 fn section<T: DeserializeOwned + Default>(
     merged: &mut Table,
     name: &str,
-    faults: &mut Faults,
+    faults: &mut ConfigFaults,
 ) -> T {
     let Some(mut value) = merged.remove(name) else {
         return T::default();

@@ -1,11 +1,11 @@
 //! The root key's home.
 //!
 //! Owns how the root key of an epoch rests, and what its destruction means there. Refuses to know
-//! pages, recordings and the ledger: it seals one small key, the root page's, under the root of an
+//! pages, recordings and the database: it seals one small key, the root page's, under the root of an
 //! epoch, and forgets a root for good when told to.
 //!
 //! ```text
-//! root key (here, in an effaceable place outside every backup) ─seals─▶ root page's key (32 bytes; its sealed form is in the ledger)
+//! root key (here, in an effaceable place outside every backup) ─seals─▶ root page's key (32 bytes; its sealed form is in the database)
 //! ```
 //! The level between root key and root page lets a root stay inside a token or a cloud service for
 //! its whole life.
@@ -38,7 +38,7 @@ use std::{io, path::Path, sync::Arc, time::Duration};
 use futures_util::{FutureExt as _, future::BoxFuture};
 
 pub use rehearsal::rehearsal;
-pub use settings::{AwsKms, Kind, Pkcs11, Settings};
+pub use settings::{AwsKms, CustodyKind, CustodySettings, Pkcs11};
 pub use slot::{Change, Owner, Restorable, Slot};
 
 use self::passphrase::RootFile;
@@ -104,7 +104,10 @@ pub trait Custody: Send + Sync {
     ///
     /// # Errors
     /// The place cannot be asked. What does not open is no error.
-    fn attack<'a>(&'a self, sealed: &'a [Vec<u8>]) -> BoxFuture<'a, Result<Vec<Broken>, Error>>;
+    fn attack<'a>(
+        &'a self,
+        sealed: &'a [Vec<u8>],
+    ) -> BoxFuture<'a, Result<Vec<OpenedSecret>, Error>>;
 
     /// The roots in force, oldest first.
     ///
@@ -150,7 +153,7 @@ pub enum Role {
 
 /// A sealed key that a root in the place opened.
 #[derive(Debug)]
-pub struct Broken {
+pub struct OpenedSecret {
     /// Which of those that were given.
     pub at: usize,
     /// The epoch of the root.
@@ -265,13 +268,13 @@ pub enum Error {
 ///
 /// # Errors
 /// [`Error::Setting`].
-pub fn open(settings: Settings, base: &Path) -> Result<Arc<dyn Custody>, Error> {
+pub fn open(settings: CustodySettings, base: &Path) -> Result<Arc<dyn Custody>, Error> {
     match settings.kind {
-        Kind::Passphrase => Ok(Arc::new(RootFile::new(settings, base))),
+        CustodyKind::Passphrase => Ok(Arc::new(RootFile::new(settings, base))),
         #[cfg(feature = "pkcs11")]
-        Kind::Pkcs11 => Ok(Arc::new(pkcs11::Token::new(settings.pkcs11, base)?)),
+        CustodyKind::Pkcs11 => Ok(Arc::new(pkcs11::Pkcs11Token::new(settings.pkcs11, base)?)),
         #[cfg(feature = "aws-kms")]
-        Kind::AwsKms => Ok(Arc::new(aws_kms::Kms::new(settings.aws_kms, base)?)),
+        CustodyKind::AwsKms => Ok(Arc::new(aws_kms::Kms::new(settings.aws_kms, base)?)),
         #[cfg(not(all(feature = "pkcs11", feature = "aws-kms")))]
         left_out => {
             let why = format!(
@@ -287,9 +290,9 @@ pub fn open(settings: Settings, base: &Path) -> Result<Arc<dyn Custody>, Error> 
 ///
 /// # Errors
 /// [`Error::Setting`] for every other kind.
-pub fn root_file(settings: Settings, base: &Path) -> Result<RootFile, Error> {
+pub fn root_file(settings: CustodySettings, base: &Path) -> Result<RootFile, Error> {
     match settings.kind {
-        Kind::Passphrase => Ok(RootFile::new(settings, base)),
+        CustodyKind::Passphrase => Ok(RootFile::new(settings, base)),
         other => Err(Error::Setting {
             key: "kind",
             why: format!("custody by `{}` has no passphrase", other.as_str()),

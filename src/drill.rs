@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! forgetting   every old copy there is, and the vault's present root → the closure over all of it reaches nothing that is shredded
-//! recovery     an empty database, the store and custody             → a vault that knows every fence and opens what lives
+//! recovery     an empty database, the store and custody             → a vault that knows every tombstone and opens what lives
 //! ```
-//! Owns both halves. Refuses to change anything of the living vault: it reads the ledger, the
+//! Owns both halves. Refuses to change anything of the living vault: it reads the database, the
 //! recovery store and the objects, asks custody, and writes into its sandbox only, ciphertext and
 //! sealed pages. It takes what a service that runs meanwhile may do (shred, turn, remove old files)
 //! for what it is. What it may see of a vault is `Vault::rehearsal`, and nothing else.
@@ -31,7 +31,7 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Old {
     /// Databases: `postgres://…`, `sqlite:PATH`, or the path of a SQLite file.
-    pub ledgers: Vec<String>,
+    pub dbs: Vec<String>,
     /// Folders that snapshots and pieces of the journal are in, at any depth and under any names.
     pub stores: Vec<PathBuf>,
     /// Single snapshots or pieces of the journal.
@@ -41,12 +41,12 @@ pub struct Old {
 impl Old {
     /// Whether none was given.
     pub fn is_empty(&self) -> bool {
-        self.ledgers.is_empty() && self.stores.is_empty() && self.files.is_empty()
+        self.dbs.is_empty() && self.stores.is_empty() && self.files.is_empty()
     }
 }
 
 /// Where a drill says how far it is.
-pub type Say<'a> = &'a (dyn Fn(&str) + Send + Sync);
+pub type DrillProgress<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
 /// The first half, as it came out.
 #[derive(Clone, Debug)]
@@ -74,13 +74,13 @@ pub struct Recovered {
 /// copies of a small vault of its own.
 ///
 /// # Errors
-/// Of the live ledger, the recovery store, custody or the sandbox. What is wrong with an old copy
+/// Of the live database, the recovery store, custody or the sandbox. What is wrong with an old copy
 /// is part of the result.
 pub async fn forgetting(
     vault: &Vault,
     old: &Old,
     sandbox: &Sandbox,
-    say: Say<'_>,
+    say: DrillProgress<'_>,
 ) -> Result<Forgot, Error> {
     let live = vault.rehearsal();
     let attack = forget::forget(live, old, None, sandbox, say).await?;
@@ -115,12 +115,12 @@ pub async fn forgetting(
 /// recordings in it. Times are the caller's to add.
 ///
 /// # Errors
-/// Of the live ledger or the sandbox. A vault that cannot be rebuilt is part of the result.
+/// Of the live database or the sandbox. A vault that cannot be rebuilt is part of the result.
 pub async fn recovery(
     vault: &Vault,
     sample: usize,
     sandbox: &Sandbox,
-    say: Say<'_>,
+    say: DrillProgress<'_>,
 ) -> Result<Recovered, Error> {
     rebuild::rebuild(vault.rehearsal(), sample, sandbox, say).await
 }

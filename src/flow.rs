@@ -1,7 +1,7 @@
 //! Stories a person could tell. Every write begins here.
 //!
 //! Owns the order of steps: what is looked up, what is decided, what is done. Refuses to know HTTP,
-//! SQL and key material; it asks `policy`, `vault` and `ledger`.
+//! SQL and key material; it asks `policy`, `vault` and `database`.
 //!
 //! One type for each use case, which holds what it needs and nothing else. They stand in an order:
 //! a later one may hold an earlier one, and none reaches back. [`Flow`] is all of them beside each
@@ -48,11 +48,11 @@ pub use access::{
 };
 pub use accounts::{AccountFinding, AccountReview, AccountStatus, AccountVerdict, Reloaded};
 pub use asking::Asking;
-pub use catalogue::{AuditPage, Catalogue, Details, Page, Source};
+pub use catalogue::{AuditPage, Catalogue, RecordingDetails, RecordingPage, SourceStanding};
 pub use clock::{ClockStatus, TrustedClock};
 pub use consent::{
-    About, ConsentRegister, Faults, FieldFault, Format, Imported, Instruction, MAX_FILE,
-    MAX_STATEMENTS, NewStatement, Over, Recorded, StatementPage, Then,
+    About, ConsentRegister, FieldFault, ImportFormat, Imported, Instruction, MAX_FILE,
+    MAX_STATEMENTS, NewStatement, Over, Recorded, StatementFaults, StatementPage, Then,
     call::CallConsent,
     correction::{Correction, Corrections},
     message::MessageConsent,
@@ -74,11 +74,11 @@ pub(crate) use guard::Staged;
 pub use guard::{Guarded, StreamGuard};
 pub use ingest::Ingest;
 pub use liveness::{Liveness, Task};
-pub use patience::Settings;
-pub use playback::{Given, Heard, Playback, reading::Form, watch::Watch};
+pub use patience::WorkSettings;
+pub use playback::{IssuedGrant, Playback, PlaybackSession, reading::Form, watch::Watch};
 pub use policies::{
     Policies, Published, Publishing, Version,
-    approval::{Approvals, Request, Requests, list as list_approvals},
+    approval::{Approvals, PendingApproval, Requests, list as list_approvals},
     in_force, oddities, publish, put_in_force, rulebook,
     why::{Why, WhyReason},
 };
@@ -98,7 +98,7 @@ pub use transcription::{filing::TranscriptFiling, told::TranscriptNews};
 pub use twilio_access::TwilioAccess;
 pub use upkeep::{
     custody::change_passphrase,
-    drill::{DrillOptions, Drills, Held},
+    drill::{CompletedDrill, DrillOptions, Drills},
     epoch::{EpochSettings, EpochStatus, EpochTurning, Rotated},
     litter::{Litter, Swept},
     recovery::{JournalStatus, RecoverySettings, RecoveryUpkeep},
@@ -107,11 +107,11 @@ pub use upkeep::{
 pub use work::Worker;
 
 use crate::{
-    ledger::{Ledger, accept::Acceptor},
+    db::{Db, accept::Acceptor},
     model::time::Clock,
     policy::Rulebook,
     store::Store,
-    twilio::{Accounts, Client},
+    twilio::{Accounts, TwilioClient},
     vault::Vault,
 };
 
@@ -120,7 +120,7 @@ pub struct Parts {
     /// Where keys are used.
     pub vault: Vault,
     /// What is known.
-    pub ledger: Ledger,
+    pub db: Db,
     /// Where ciphertext is.
     pub store: Store,
     /// What is allowed.
@@ -128,13 +128,13 @@ pub struct Parts {
     /// Whose callbacks are believed.
     pub accounts: Accounts,
     /// How media is fetched.
-    pub client: Client,
+    pub client: TwilioClient,
     /// The way in for announcements.
     pub acceptor: Acceptor,
     /// What time it is.
     pub clock: Clock,
     /// How work is paced.
-    pub settings: Settings,
+    pub settings: WorkSettings,
     /// When the epoch turns.
     pub epochs: EpochSettings,
     /// Time between two snapshots.

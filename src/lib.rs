@@ -8,7 +8,7 @@
 //! work       → twilio::media stream → vault::deposit: seal → store → key entry + row + entry   one transaction, last
 //! listening  → api token → Principal → Facts (consents, holds, approval, budget) → policy::decide → Grant → entry → vault::open → bytes
 //! consent    → flow::consent → statement + entry, recordings released or put in quarantine    one transaction
-//! revocation → flow::erasure → what it reaches, now and later: fence + key entry gone + entry + receipt   one transaction for some hundreds
+//! revocation → flow::erasure → what it reaches, now and later: tombstone + key entry gone + entry + receipt   one transaction for some hundreds
 //!            → epoch turns → bytes removed → receipt closed
 //! ```
 //!
@@ -24,7 +24,7 @@ pub use recvault_core::{evidence, keyring, model, policy, seal, secret};
 
 pub mod store;
 
-pub mod ledger;
+pub mod db;
 
 pub mod twilio;
 

@@ -23,15 +23,15 @@ use std::{fmt, ops::Range, path::Path as FilePath, sync::Arc};
 use bytes::Bytes;
 pub use error::Error;
 use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
-pub use name::{InvalidName, Name, RecoveryKind, RecoveryName};
+pub use name::{InvalidObjectName, Name, RecoveryKind, RecoveryName};
 use object_store::{
     ObjectStore, ObjectStoreExt, PutPayload, aws::AmazonS3, local::LocalFileSystem,
     memory::InMemory,
 };
-pub use place::Settings;
+pub use place::StoreSettings;
 pub use writer::Writer;
 
-use self::{folder::Folder, name::OBJECTS, path::Paths, place::Place};
+use self::{folder::Folder, name::OBJECTS, path::Paths, place::StoreLocation};
 use crate::model::{id::ObjectId, time::Timestamp};
 
 /// Ranges closer than this are fetched as one: cheaper than a second request, and not much more
@@ -80,7 +80,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NoFolder`]; [`Error::Setting`] naming the key at fault.
-    pub fn open(settings: &Settings, base: &FilePath) -> Result<Self, Error> {
+    pub fn open(settings: &StoreSettings, base: &FilePath) -> Result<Self, Error> {
         Self::of(settings, base, Folder::open)
     }
 
@@ -88,22 +88,22 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Setting`] naming the key at fault.
-    pub fn make(settings: &Settings, base: &FilePath) -> Result<Self, Error> {
+    pub fn make(settings: &StoreSettings, base: &FilePath) -> Result<Self, Error> {
         Self::of(settings, base, Folder::make)
     }
 
     fn of(
-        settings: &Settings,
+        settings: &StoreSettings,
         base: &FilePath,
         folder: fn(&FilePath) -> Result<(Folder, LocalFileSystem), Error>,
     ) -> Result<Self, Error> {
         Ok(match settings.place(base)? {
-            Place::Memory => Self {
+            StoreLocation::Memory => Self {
                 inner: Arc::new(InMemory::new()),
                 kind: Kind::Memory,
                 paths: Paths::default(),
             },
-            Place::Folder(root) => {
+            StoreLocation::Folder(root) => {
                 let (folder, inner) = folder(&root)?;
                 Self {
                     inner: Arc::new(inner),
@@ -111,7 +111,7 @@ impl Store {
                     paths: Paths::default(),
                 }
             }
-            Place::S3 { bucket, prefix } => {
+            StoreLocation::S3 { bucket, prefix } => {
                 let s3 = Arc::new(s3::client(settings, &bucket, base)?);
                 Self {
                     inner: s3.clone(),

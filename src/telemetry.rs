@@ -13,9 +13,9 @@ use tracing_subscriber::EnvFilter;
 /// `[telemetry]`: how the service talks of itself.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Settings {
+pub struct TelemetrySettings {
     /// The form of log lines.
-    pub format: Format,
+    pub format: LogFormat,
     /// The least level that is logged, or a filter of `tracing`.
     pub level: String,
 }
@@ -23,7 +23,7 @@ pub struct Settings {
 /// The form of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Format {
+pub enum LogFormat {
     /// For people.
     #[default]
     Text,
@@ -31,10 +31,10 @@ pub enum Format {
     Json,
 }
 
-impl Default for Settings {
+impl Default for TelemetrySettings {
     fn default() -> Self {
         Self {
-            format: Format::Text,
+            format: LogFormat::Text,
             level: "info".into(),
         }
     }
@@ -44,7 +44,7 @@ impl Default for Settings {
 ///
 /// # Errors
 /// A text that names the fault of `telemetry.level`.
-pub fn log(settings: &Settings) -> Result<(), String> {
+pub fn log(settings: &TelemetrySettings) -> Result<(), String> {
     // What PostgreSQL notices (a table that is there already) is asked for by name; a directive
     // that comes later takes the place of this one.
     let level = format!("sqlx::postgres::notice=warn,{}", settings.level);
@@ -57,8 +57,8 @@ pub fn log(settings: &Settings) -> Result<(), String> {
         .log_internal_errors(false)
         .with_writer(lines);
     let begun = match settings.format {
-        Format::Text => builder.with_ansi(false).try_init(),
-        Format::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => builder.with_ansi(false).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     // Another subscriber of the same process, as in tests, is as good.
     drop(begun);
@@ -127,11 +127,11 @@ const COUNTERS: &[(&str, &str)] = &[
     ("recvault_openings_total", "Byte ranges opened."),
     (
         "recvault_shreds_total",
-        "Recordings whose shred is durable in the ledger and in the store.",
+        "Recordings whose shred is durable in the database and in the store.",
     ),
     (
-        "recvault_ledger_refused_total",
-        "Times the ledger was found to have forgotten something.",
+        "recvault_database_refused_total",
+        "Times the database was found to have forgotten something.",
     ),
     (
         "recvault_recovery_files_unreadable_total",
@@ -192,8 +192,8 @@ const GAUGES: &[(&str, &str)] = &[
     ),
     ("recvault_streams", "Streams running now."),
     (
-        "recvault_ledger_refused",
-        "1 while nothing is written because the ledger has forgotten something.",
+        "recvault_database_refused",
+        "1 while nothing is written because the database has forgotten something.",
     ),
     (
         "recvault_restore_gaps",

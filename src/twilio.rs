@@ -1,7 +1,7 @@
 //! Twilio: accounts, signatures, callbacks, media, who took part.
 //!
 //! Owns everything that is true because Twilio says so: how a request is signed, what a callback
-//! may hold, how media is fetched and what can go wrong on the way. Refuses to know the ledger, the
+//! may hold, how media is fetched and what can go wrong on the way. Refuses to know the database, the
 //! vault and the policy: it hands over plain values and streams.
 //!
 //! INVARIANT: a callback is parsed only out of [`signature::Verified`], and credentials are sent
@@ -24,17 +24,17 @@ pub mod transcription;
 pub mod twiml;
 pub mod voice;
 
-pub use account::{Account, Accounts, Connect, Current, DeleteSource, Reconcile};
+pub use account::{Account, Accounts, Connect, Current, DeleteSource, ReconcilePlan};
 pub use callback::RecordingCallback;
-pub use media::{Client, ClientError, FetchError};
+pub use media::{ClientError, FetchError, TwilioClient};
 pub use message::IncomingMessage;
 pub use params::CallbackError;
 pub use parties::CallbackParties;
 pub use public_url::PublicUrl;
 pub use rest::{RecordingResource, RestError, SentenceResource};
 pub use signature::{
-    Delivery, HEADER as SIGNATURE_HEADER, Rejection, Request as SignedRequest,
-    SETTINGS_HEADER as SIGNATURE_SETTINGS_HEADER, verify,
+    Delivery, HEADER as SIGNATURE_HEADER, Rejection, SETTINGS_HEADER as SIGNATURE_SETTINGS_HEADER,
+    SignedRequest, verify,
 };
 pub use transcription::{IntelligenceEvent, RealTimeEvent, TranscriptionCallback};
 pub use voice::VoiceRequest;

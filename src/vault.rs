@@ -4,7 +4,7 @@
 //! the queue, which of two transcripts is better, who consented, or why somebody asks: it wants a
 //! [`Grant`](crate::policy::Grant) or a [`Permit`](crate::policy::Permit) and asks no further.
 //!
-//! What writes takes the [`Unit`](crate::ledger::Unit) of whoever decides ([`Vault::unit`] begins
+//! What writes takes the [`Unit`](crate::db::Unit) of whoever decides ([`Vault::unit`] begins
 //! one), so that everything else which becomes true with it stands in the same unit. Only these
 //! open units of their own:
 //! - `Vault::create`, `restore`, `ownership`: the acts that make a vault and say whose it is.
@@ -54,21 +54,21 @@ pub use details::Keeping;
 pub use epoch::Turned;
 pub use error::{AsVaultError, Error};
 pub use memory::check_unused;
-pub use open::{Listening, Playable};
+pub use open::{PlayableArtefact, PlaybackStream};
 pub use ownership::Claim;
 pub(crate) use rehearsal::{OpenedFile, Opens, Rehearsal, Retained, RetainedFile};
 pub use restore::{Choice, Plan, Restored, plan, restore, unfinished};
 pub use shred::{Cause, DeletedCiphertext, OnHold, ShredOutcome, Shredded};
-pub use snapshot::{Checked, Kept};
+pub use snapshot::{Checked, StoredSnapshot};
 pub use text::StoredText;
 pub use waiting::PieceOf;
 
-use self::{memory::Memory, ownership::Ownership, root::Root};
+use self::{memory::SeenPositions, ownership::Ownership, root::CurrentRoot};
 use crate::{
     custody::{self, Change, Custody, Owner, RootName},
+    db::{self, Db, epochs, keys as rows},
     evidence::{KeySet, NewEntry, Signer},
     keyring::{self, RootKey, tree},
-    ledger::{self, Ledger, epochs, keys as rows},
     model::{
         id::{DatabaseId, HolderId, VaultId},
         time::{Clock, Timestamp},
@@ -84,18 +84,18 @@ pub struct Vault(Arc<Inner>);
 struct Inner {
     id: VaultId,
     custody: Arc<dyn Custody>,
-    root: Root,
+    root: CurrentRoot,
     ownership: Ownership,
     signer: Signer,
     /// What the signing key is made of, and what people are recognised by.
     seed: Key,
     subject_key: Key,
-    ledger: Ledger,
+    db: Db,
     store: Store,
     /// Where snapshots and journal are; mostly the same store.
     recovery: Store,
-    /// What this process has seen of the ledger and of the store.
-    memory: Memory,
+    /// What this process has seen of the database and of the store.
+    memory: SeenPositions,
     /// Held while the journal is written.
     journaling: tokio::sync::Mutex<()>,
     clock: Clock,
@@ -104,9 +104,9 @@ struct Inner {
 }
 
 /// What a vault is unlocked with.
-pub struct Parts {
+pub struct VaultParts {
     /// What is known.
-    pub ledger: Ledger,
+    pub db: Db,
     /// Where ciphertext is.
     pub store: Store,
     /// Where snapshots and journal are; mostly the same store.
@@ -119,7 +119,12 @@ pub struct Parts {
 
 impl Inner {
     /// What a process holds of this vault in this database, whose root it has.
-    fn of(parts: Parts, (id, database): (VaultId, DatabaseId), root: Root, seed: Key) -> Self {
+    fn of(
+        parts: VaultParts,
+        (id, database): (VaultId, DatabaseId),
+        root: CurrentRoot,
+        seed: Key,
+    ) -> Self {
         Self {
             id,
             custody: parts.custody,
@@ -128,10 +133,10 @@ impl Inner {
             signer: Signer::from_seed(&seed),
             subject_key: keyring::subject_key(&seed),
             seed,
-            ledger: parts.ledger,
+            db: parts.db,
             store: parts.store,
             recovery: parts.recovery,
-            memory: Memory::default(),
+            memory: SeenPositions::default(),
             journaling: tokio::sync::Mutex::default(),
             clock: parts.clock,
             filler: HolderId::random(&mut rand::rng()),
@@ -140,26 +145,22 @@ impl Inner {
 }
 
 impl Vault {
-    /// Plants a new vault's key tree in an empty ledger, under a new root in an empty place of
+    /// Plants a new vault's key tree in an empty database, under a new root in an empty place of
     /// custody. An interrupted attempt is gone on from, and of two at once one makes the vault.
     ///
     /// # Errors
-    /// [`Error::VaultExists`] if the ledger has one already; [`Error::CustodyTaken`] if custody has
+    /// [`Error::VaultExists`] if the database has one already; [`Error::CustodyTaken`] if custody has
     /// the roots of another one.
-    pub async fn create(
-        ledger: &Ledger,
-        custody: &dyn Custody,
-        clock: &Clock,
-    ) -> Result<VaultId, Error> {
-        let existing = rows::vault_id(&mut ledger.read().await?).await?;
+    pub async fn create(db: &Db, custody: &dyn Custody, clock: &Clock) -> Result<VaultId, Error> {
+        let existing = rows::vault_id(&mut db.read().await?).await?;
         if let Some(id) = existing {
             return Err(Error::VaultExists(id));
         }
         let now = clock.now();
         let vault = VaultId::random(&mut rand::rng());
         let database = DatabaseId::random(&mut rand::rng());
-        let (vault, database) = match intend(ledger, vault, database, now).await {
-            Err(ledger::Error::NotEmpty(table)) => return Err(why_not_empty(ledger, table).await),
+        let (vault, database) = match intend(db, vault, database, now).await {
+            Err(db::Error::NotEmpty(table)) => return Err(why_not_empty(db, table).await),
             intended => intended?,
         };
         let root = RootName { vault, epoch: 1 };
@@ -181,14 +182,14 @@ impl Vault {
         let filler = HolderId::random(&mut rand::rng());
         let service = tree::walk(pages.to_vec(), &root_key, root.vault)?;
         let signer = Signer::from_seed(&service.page.key(0)?);
-        let created = ledger.first_unit("vault.create", async |mut unit| {
+        let created = db.first_unit("vault.create", async |mut unit| {
             match epochs::insert(&mut unit, root.epoch, &sealed, now).await {
-                // Another `init` of the same ledger was faster.
-                Err(ledger::Error::Conflict) => return Err(Error::VaultExists(vault)),
+                // Another `init` of the same database was faster.
+                Err(db::Error::Conflict) => return Err(Error::VaultExists(vault)),
                 begun => begun?,
             }
             rows::insert_vault(&mut unit, root.vault, database, now).await?;
-            ledger::clock::believe(&mut unit, now).await?;
+            db::clock::believe(&mut unit, now).await?;
             epochs::note_destroyed(&mut unit, root.epoch, now).await?;
             epochs::finish(&mut unit, root.epoch, now).await?;
             for page in &pages {
@@ -198,19 +199,17 @@ impl Vault {
             Ok(root.vault)
         });
         match created.await {
-            Err(Error::Ledger(ledger::Error::NotEmpty(table))) => {
-                Err(why_not_empty(ledger, table).await)
-            }
+            Err(Error::Db(db::Error::NotEmpty(table))) => Err(why_not_empty(db, table).await),
             created => created,
         }
     }
 
-    /// Unlocks a vault, and lets this process write to its ledger: it is compared with the store
+    /// Unlocks a vault, and lets this process write to its database: it is compared with the store
     /// first. The one way in for whoever writes.
     ///
     /// # Errors
-    /// [`Error::ForgetfulLedger`]; the store's; as [`Self::unlock_to_read`].
-    pub async fn unlock(parts: Parts) -> Result<Self, Error> {
+    /// [`Error::ForgetfulDatabase`]; the store's; as [`Self::unlock_to_read`].
+    pub async fn unlock(parts: VaultParts) -> Result<Self, Error> {
         let vault = Self::unlock_to_read(parts).await?;
         vault.admit_writers().await?;
         Ok(vault)
@@ -220,31 +219,31 @@ impl Vault {
     ///
     /// # Errors
     /// As [`Self::unlock`], but for [`Error::ForgetfulStore`].
-    pub async fn unlock_over_a_new_store(parts: Parts) -> Result<Self, Error> {
+    pub async fn unlock_over_a_new_store(parts: VaultParts) -> Result<Self, Error> {
         let vault = Self::unlock_to_read(parts).await?;
         vault.admit_writers_over_a_new_store().await?;
         Ok(vault)
     }
 
-    /// Unlocks a vault for reading: proves that custody and ledger belong together by walking to
-    /// the signing key, and nothing more. Whatever would write is refused by the ledger.
+    /// Unlocks a vault for reading: proves that custody and database belong together by walking to
+    /// the signing key, and nothing more. Whatever would write is refused by the database.
     ///
     /// # Errors
-    /// [`Error::NoVault`], [`Error::LostLedger`], [`Error::OtherVault`], [`Error::OldLedger`],
+    /// [`Error::NoVault`], [`Error::LostDatabase`], [`Error::OtherVault`], [`Error::OldDatabase`],
     /// [`Error::Keyring`] when the root is not this tree's.
-    pub async fn unlock_to_read(parts: Parts) -> Result<Self, Error> {
-        let ledger = &parts.ledger;
+    pub async fn unlock_to_read(parts: VaultParts) -> Result<Self, Error> {
+        let db = &parts.db;
         let custody = parts.custody.as_ref();
-        let Some(id) = rows::vault_id(&mut ledger.read().await?).await? else {
+        let Some(id) = rows::vault_id(&mut db.read().await?).await? else {
             return Err(memory::why_no_vault(&parts.store, &parts.recovery, custody).await);
         };
-        let database = rows::database_id(&mut ledger.read().await?)
+        let database = rows::database_id(&mut db.read().await?)
             .await?
             .ok_or(Error::NoVault)?;
         let mut tries = 1;
         let (root, seed) = loop {
-            let root = Root::unlock(custody, ledger, id, database).await?;
-            let opened = seed(&mut ledger.read().await?, &root.key(), id).await;
+            let root = CurrentRoot::unlock(custody, db, id, database).await?;
+            let opened = seed(&mut db.read().await?, &root.key(), id).await;
             match opened {
                 // Another process has turned since the root was fetched.
                 Err(Error::Keyring(keyring::Error::OtherEpoch(_))) if tries < 3 => tries += 1,
@@ -289,30 +288,30 @@ impl Inner {
 
 /// The unit that makes the vault.
 async fn intend(
-    ledger: &Ledger,
+    db: &Db,
     vault: VaultId,
     database: DatabaseId,
     now: Timestamp,
-) -> Result<(VaultId, DatabaseId), ledger::Error> {
+) -> Result<(VaultId, DatabaseId), db::Error> {
     loop {
-        let intended = ledger.first_unit("vault.intend", async |mut unit| {
+        let intended = db.first_unit("vault.intend", async |mut unit| {
             unit.without_entry("there is no vault yet");
             rows::intend(&mut unit, vault, database, now).await
         });
         match intended.await {
-            // Another `init` of the same ledger is under way; what it intends is there now.
-            Err(ledger::Error::Conflict) => tokio::task::yield_now().await,
+            // Another `init` of the same database is under way; what it intends is there now.
+            Err(db::Error::Conflict) => tokio::task::yield_now().await,
             done => return done,
         }
     }
 }
 
-/// Why no vault is made in a ledger that has rows: mostly it holds one.
-async fn why_not_empty(ledger: &Ledger, table: String) -> Error {
-    let found = async { rows::vault_id(&mut ledger.read().await?).await };
+/// Why no vault is made in a database that has rows: mostly it holds one.
+async fn why_not_empty(db: &Db, table: String) -> Error {
+    let found = async { rows::vault_id(&mut db.read().await?).await };
     match found.await {
         Ok(Some(id)) => Error::VaultExists(id),
-        Ok(None) => ledger::Error::NotEmpty(table).into(),
+        Ok(None) => db::Error::NotEmpty(table).into(),
         Err(error) => error.into(),
     }
 }
@@ -338,7 +337,7 @@ async fn first_root(custody: &dyn Custody, owner: Owner) -> Result<(), Error> {
 }
 
 /// The seed of the signing key, from the vault's own page.
-async fn seed(tx: &mut ledger::Tx, root: &RootKey, vault: VaultId) -> Result<Key, Error> {
+async fn seed(tx: &mut db::Tx, root: &RootKey, vault: VaultId) -> Result<Key, Error> {
     let page = rows::service_page(tx).await?.ok_or(Error::NoVault)?;
     let service = tree::walk(rows::path(tx, page).await?, root, vault)?;
     Ok(service.page.key(0)?)

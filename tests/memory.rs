@@ -22,21 +22,21 @@ use recvault::{
     app::{self, App},
     config::Config,
     custody::RootName,
-    flow::Flow,
-    keyring::{self, RootKey, tree},
-    ledger::{
+    db::{
         Term,
         accept::Announcement,
         epochs, keys, recordings,
         work::{self, WorkKind},
     },
+    flow::Flow,
+    keyring::{self, RootKey, tree},
     model::{
         actor::Initiator,
         artefact::{Artefact, Leg},
-        details::Found,
+        details::Participant,
         id::{HolderId, RecordingId},
         media::SourceRef,
-        recording::{Heard, Recording},
+        recording::{DiscoveredBy, Recording},
         subject::{Address, Conversation},
         time::Clock,
         transcript::{Said, Sentence, Transcript},
@@ -161,14 +161,14 @@ fn announcement(flow: &Flow, conversation: &Conversation) -> Announcement {
         policy_digest: rules.digest().to_owned(),
         started_at: None,
         labels: Default::default(),
-        heard_by: Heard::Callback,
+        heard_by: DiscoveredBy::Callback,
         encryption: None,
     }
 }
 
 /// The record key, as somebody with the root finds it.
 async fn record_key(app: &App, flow: &Flow, recording: &Recording) -> Key {
-    let mut tx = app.ledger.read().await.unwrap();
+    let mut tx = app.db.read().await.unwrap();
     let row = epochs::current(&mut tx).await.unwrap().unwrap();
     let key = app
         .custody
@@ -249,9 +249,9 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
     // Something waits, and goes through a turn.
     let told = || {
         let text = Zeroizing::new(number.text());
-        vec![Found {
+        vec![Participant {
             address: Some(Address::parse(&text).unwrap()),
-            ..Found::at("caller".parse().unwrap())
+            ..Participant::at("caller".parse().unwrap())
         }]
     };
     let transcription = "GT00000000000000000000000000000001".parse().unwrap();
@@ -263,7 +263,7 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
         sequence: 1,
     };
     let text = Zeroizing::new(words.text());
-    let named = app.ledger.unit("named", async |mut unit| {
+    let named = app.db.unit("named", async |mut unit| {
         unit.without_entry("a test");
         vault.hold_epoch(&mut unit).await.unwrap();
         let party = recvault::model::subject::Party {
@@ -274,7 +274,7 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
                 .map(|address| vault.subject(address)),
             channel: None,
         };
-        recvault::ledger::parties::name(&mut unit, &call, &[party], app.clock.now())
+        recvault::db::parties::name(&mut unit, &call, &[party], app.clock.now())
             .await
             .unwrap();
         assert!(
@@ -287,7 +287,7 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
             .keep_utterance(&mut unit, piece, Some(&text), app.clock.now())
             .await
             .unwrap();
-        Ok::<_, recvault::ledger::Error>(())
+        Ok::<_, recvault::db::Error>(())
     });
     named.await.unwrap();
     vault.turn(Initiator::Operator).await.unwrap().unwrap();
@@ -301,21 +301,21 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
 
     // Announced, deposited, transcribed, opened, journaled, in a snapshot.
     let announced = announcement(&flow, &call);
-    let (acceptor, committing) = recvault::ledger::accept::channel(app.ledger.clone());
+    let (acceptor, committing) = recvault::db::accept::channel(app.db.clone());
     tokio::join!(committing.run(|| Clock::System.now()), async {
         acceptor.accept(announced).await.unwrap();
         drop(acceptor);
     });
     drop(committer);
     let holder = HolderId::random(&mut rand::rng());
-    let leased = app.ledger.unit("leased", async |mut unit| {
+    let leased = app.db.unit("leased", async |mut unit| {
         unit.without_entry("a test");
         let term = Term::begin(&mut unit, Duration::from_secs(60)).await?;
         work::lease(&mut unit, &[WorkKind::FetchMedia], holder, term, 1).await
     });
     let [lease] = leased.await.unwrap().try_into().unwrap();
     let lease = lease.parsed::<RecordingId>().unwrap();
-    let recording = recordings::find(&mut app.ledger.read().await.unwrap(), lease.subject)
+    let recording = recordings::find(&mut app.db.read().await.unwrap(), lease.subject)
         .await
         .unwrap()
         .unwrap();
@@ -347,7 +347,7 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
     });
     entered.await.unwrap();
     drop(stored);
-    let recording = recordings::find(&mut app.ledger.read().await.unwrap(), recording.id)
+    let recording = recordings::find(&mut app.db.read().await.unwrap(), recording.id)
         .await
         .unwrap()
         .unwrap();
@@ -400,6 +400,6 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
         .unwrap();
     vault.turn(Initiator::Operator).await.unwrap().unwrap();
     drop(flow);
-    app.ledger.close().await;
+    app.db.close().await;
     (key, artefact)
 }

@@ -7,6 +7,8 @@
 
 #![cfg(test)]
 
+#[path = "tidy/architecture.rs"]
+mod architecture;
 #[path = "tidy/config.rs"]
 mod config;
 #[path = "tidy/imports.rs"]
@@ -15,6 +17,8 @@ mod imports;
 mod lexer;
 #[path = "tidy/siblings.rs"]
 mod siblings;
+#[path = "tidy/types.rs"]
+mod types;
 #[path = "tidy/units.rs"]
 mod units;
 #[path = "tidy/words.rs"]
@@ -183,7 +187,7 @@ fn a_root_is_given_up_only_where_a_snapshot_was_verified() {
 }
 
 #[test]
-fn a_ledger_becomes_writable_in_one_place() {
+fn a_database_becomes_writable_in_one_place() {
     assert_none(program().iter().flat_map(words::proofs).collect());
 }
 
@@ -193,7 +197,21 @@ fn who_tells_the_audit_log_nothing_is_on_the_list() {
 }
 
 #[test]
-fn sql_is_only_in_the_ledger() {
+fn one_name_is_one_type() {
+    assert_none(types::repeated(&program()));
+}
+
+#[test]
+fn the_walks_are_those_of_the_code() {
+    let document = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    assert!(document.contains("\n### "), "it has walks");
+    assert_none(architecture::faults(&document, |path| {
+        root().join(path).exists()
+    }));
+}
+
+#[test]
+fn sql_is_only_in_the_database() {
     assert_none(program().iter().flat_map(words::sql).collect());
 }
 
@@ -253,14 +271,14 @@ fn the_program_is_found_and_its_tests_are_left_out() {
     for there in [
         "src/lib.rs",
         "src/main.rs",
-        "src/ledger/accept.rs",
+        "src/db/accept.rs",
         "src/core/model/id.rs",
     ] {
         assert!(paths.iter().any(|path| path == there), "{there}");
     }
     for not_there in [
-        "src/ledger/conformance.rs",
-        "src/ledger/conformance/work.rs",
+        "src/db/conformance.rs",
+        "src/db/conformance/work.rs",
         "src/core/seal/tests.rs",
         "src/core/seal/tests/attacks.rs",
     ] {

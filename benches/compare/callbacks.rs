@@ -16,7 +16,7 @@ use recvault::{
         conversation::{self, Channels},
         stand_in::{StandIn, StandInAccount},
     },
-    model::recording::State,
+    model::recording::RecordingState,
 };
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -60,9 +60,9 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
             String::from_utf8_lossy(&output.stderr)
         )
     })?;
-    let ledger = home.ledger().await?;
-    let present = count(&ledger, State::Announced).await?;
-    ledger.close().await;
+    let db = home.db().await?;
+    let present = count(&db, RecordingState::Announced).await?;
+    db.close().await;
     service.stop()?;
     drop(silent);
     clear(&folder)?;

@@ -7,7 +7,7 @@ use std::{
 
 use recvault::{
     model::time::Clock,
-    policy::{Decision, Facts, decide},
+    policy::{Decision, DecisionFacts, decide},
 };
 
 use super::{
@@ -25,7 +25,7 @@ pub(crate) fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     let recording = cast::recording(book.current(), now);
     let reviewer = cast::principal(&["reviewer"]);
     let purpose = "quality-review".parse()?;
-    let facts = Facts::new(&reviewer, &recording, purpose);
+    let facts = DecisionFacts::new(&reviewer, &recording, purpose);
     if !matches!(decide(&facts, &book, now), Decision::Allow(_)) {
         return Err("the shipped policy lets a reviewer listen for quality review".into());
     }

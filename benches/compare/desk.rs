@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::Stream;
 use recvault::{
-    ledger::{
-        Ledger, Term,
+    db::{
+        Db, Term,
         accept::{self, Acceptor, Announcement},
         recordings,
         work::{self, Lease, WorkKind},
@@ -16,7 +16,7 @@ use recvault::{
         artefact::Leg,
         id::{HolderId, RecordingId},
         media::SourceRef,
-        recording::{Heard, Recording},
+        recording::{DiscoveredBy, Recording},
         time::Clock,
     },
     policy::Rules,
@@ -27,7 +27,7 @@ use super::{Failure, cast, service::Home};
 
 /// A vault that takes deposits.
 pub(crate) struct Desk {
-    ledger: Ledger,
+    db: Db,
     vault: Vault,
     rules: Rules,
     acceptor: Acceptor,
@@ -37,22 +37,22 @@ impl Desk {
     pub(crate) async fn open(home: &Home) -> Result<Self, Failure> {
         let app = home.app().await?;
         Ok(Self::over(
-            app.ledger.clone(),
+            app.db.clone(),
             app.unlock().await?,
             app.rules()?,
         ))
     }
 
     /// Over a vault that is open already.
-    pub(crate) fn over(ledger: Ledger, vault: Vault, rules: Rules) -> Self {
-        let (acceptor, committer) = accept::channel(ledger.clone());
+    pub(crate) fn over(db: Db, vault: Vault, rules: Rules) -> Self {
+        let (acceptor, committer) = accept::channel(db.clone());
         #[expect(
             clippy::disallowed_methods,
             reason = "the committer ends with the desk"
         )]
         tokio::spawn(async move { committer.run(|| Clock::System.now()).await });
         Self {
-            ledger,
+            db,
             vault,
             rules,
             acceptor,
@@ -89,7 +89,7 @@ impl Desk {
     /// Ends it, so that a service may take the folder over.
     pub(crate) async fn close(self) {
         drop(self.acceptor);
-        self.ledger.close().await;
+        self.db.close().await;
     }
 
     async fn due(&self) -> Result<(Lease<RecordingId>, Recording), Failure> {
@@ -111,22 +111,22 @@ impl Desk {
                 policy_digest: recording.policy_digest,
                 started_at: None,
                 labels: Default::default(),
-                heard_by: Heard::Callback,
+                heard_by: DiscoveredBy::Callback,
                 encryption: None,
             })
             .await?;
         let holder = HolderId::random(&mut rand::rng());
-        let leased = self.ledger.unit("leased", async |mut unit| {
+        let leased = self.db.unit("leased", async |mut unit| {
             unit.without_entry("a bench");
             let term = Term::begin(&mut unit, Duration::from_secs(600)).await?;
             work::lease(&mut unit, &[WorkKind::FetchMedia], holder, term, 1).await
         });
         let lease = leased.await?.pop().ok_or("no work is due")?;
         let lease = lease.parsed::<RecordingId>()?;
-        let found = recordings::find(&mut self.ledger.read().await?, lease.subject).await?;
+        let found = recordings::find(&mut self.db.read().await?, lease.subject).await?;
         Ok((
             lease,
-            found.ok_or("an announced recording is in the ledger")?,
+            found.ok_or("an announced recording is in the database")?,
         ))
     }
 }

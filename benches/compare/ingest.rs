@@ -1,5 +1,5 @@
 //! One-minute recordings end to end: callback, fetch from a stand-in on loopback, seal, folder
-//! store, ledger; beside `rclone` that copies the same files as they are.
+//! store, database; beside `rclone` that copies the same files as they are.
 
 use std::time::{Duration, Instant};
 
@@ -7,12 +7,12 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use rand::RngExt as _;
 use recvault::{
+    db::Db,
     demo::{
         conversation::{self, Channels},
         stand_in::{StandIn, StandInAccount},
     },
-    ledger::Ledger,
-    model::{recording::State, sid::RecordingSid},
+    model::{recording::RecordingState, sid::RecordingSid},
 };
 
 use super::{
@@ -46,12 +46,12 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     for at_once in [None, Some(16)] {
         let home = Home::make(folder.join(format!("vault-{at_once:?}"))).await?;
         let service = home.serve(&source.stand_in.base_url(), at_once).await?;
-        let ledger = home.ledger().await?;
+        let db = home.db().await?;
         let mut ours = Vec::new();
         let mut theirs = Vec::new();
         for round in 0..rounds {
             warm(&folder, content)?;
-            ours.push(source.ingest(&service, &ledger, recordings).await?);
+            ours.push(source.ingest(&service, &db, recordings).await?);
             if let Some(rclone) = &rclone {
                 warm(&folder, content)?;
                 theirs.push(rclone.copy(
@@ -61,7 +61,7 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
                 )?);
             }
         }
-        ledger.close().await;
+        db.close().await;
         service.stop()?;
         let ours = median(&mut ours);
         let theirs = median(&mut theirs);
@@ -112,10 +112,10 @@ impl Source {
     pub(crate) async fn ingest(
         &self,
         service: &Service,
-        ledger: &Ledger,
+        db: &Db,
         recordings: u16,
     ) -> Result<Duration, Failure> {
-        let before = count(ledger, State::Sealed).await?;
+        let before = count(db, RecordingState::Sealed).await?;
         let account = Home::account()?;
         let sids =
             (0..recordings).map(|_| format!("RE{:032x}", rand::rng().random::<u128>()).parse());
@@ -137,7 +137,7 @@ impl Source {
         if statuses.iter().any(|status| *status != 204) {
             return Err("a callback was not accepted".into());
         }
-        while count(ledger, State::Sealed).await? - before < u64::from(recordings) {
+        while count(db, RecordingState::Sealed).await? - before < u64::from(recordings) {
             if begun.elapsed() > Duration::from_secs(120) {
                 return Err("recordings were not sealed within two minutes".into());
             }

@@ -17,8 +17,8 @@ use bytes::Bytes;
 use futures_util::stream;
 use rand::seq::SliceRandom as _;
 use recvault::{
+    db::{self, Db, accept, recordings},
     flow::{self, Flow},
-    ledger::{self, Ledger, accept, recordings},
     model::{
         actor::Initiator,
         artefact::Artefact,
@@ -28,7 +28,7 @@ use recvault::{
         subject::Address,
         time::Clock,
     },
-    policy::{Decision, Facts, Permit, Rules, action, decide},
+    policy::{Decision, DecisionFacts, Permit, Rules, action, decide},
     store::{self, Store},
     twilio,
     vault::{self, Turned},
@@ -152,7 +152,7 @@ impl Place {
         let (single, rest) = order.split_at(SINGLE.min(count / 4));
         let many = rest.get(..MANY.min(rest.len() / 2)).unwrap_or_default();
 
-        let desk = Desk::over(vault.ledger.clone(), vault.vault.clone(), rules()?);
+        let desk = Desk::over(vault.db.clone(), vault.vault.clone(), rules()?);
         let deposited = self.deposits(&vault, desk, single.len()).await?;
         table.add(vec![
             deposited.1,
@@ -162,7 +162,7 @@ impl Place {
         table.add(self.revocation(&vault, &url, many).await?)?;
         table.add(self.turn(&vault, many.len()).await?)?;
         table.add(self.snapshot(&vault).await?)?;
-        vault.ledger.close().await;
+        vault.db.close().await;
         drop(vault);
         for url in targets {
             table.add(vec![self.restore(url).await?])?;
@@ -172,7 +172,7 @@ impl Place {
 
     fn store(&self) -> Result<Store, Failure> {
         Ok(Store::open(
-            &store::Settings {
+            &store::StoreSettings {
                 url: "folder:objects".into(),
                 ..Default::default()
             },
@@ -219,7 +219,7 @@ impl Place {
         let principal = cast::principal(&["reviewer"]);
         let mut took = Vec::new();
         for recording in found(vault, ids).await? {
-            let facts = Facts::new(&principal, &recording, "quality-review".parse()?);
+            let facts = DecisionFacts::new(&principal, &recording, "quality-review".parse()?);
             let Decision::Allow(grant) = decide(&facts, &book, Clock::System.now()) else {
                 return Err("the reviewer may listen".into());
             };
@@ -312,20 +312,20 @@ impl Place {
 
     /// The stories over a vault, without a service around them.
     fn flow(&self, vault: &Filled) -> Result<Flow, Failure> {
-        let accounts = twilio::account::Settings::default()
+        let accounts = twilio::account::TwilioSettings::default()
             .resolve(&self.folder)
             .map_err(|_| "no account is no fault")?;
-        let (acceptor, _) = accept::channel(vault.ledger.clone());
+        let (acceptor, _) = accept::channel(vault.db.clone());
         Ok(Flow::new(flow::Parts {
             vault: vault.vault.clone(),
-            ledger: vault.ledger.clone(),
+            db: vault.db.clone(),
             store: self.store()?,
             rulebook: cast::rulebook(),
-            client: twilio::Client::new(&accounts)?,
+            client: twilio::TwilioClient::new(&accounts)?,
             accounts,
             acceptor,
             clock: Clock::System,
-            settings: flow::Settings::default(),
+            settings: flow::WorkSettings::default(),
             epochs: flow::EpochSettings::default(),
             snapshot_every: Duration::from_secs(24 * 3600),
         }))
@@ -405,18 +405,18 @@ impl Place {
     }
 
     async fn restore(&self, url: String) -> Result<Row, Failure> {
-        let ledger = Ledger::open(
-            &ledger::Settings {
+        let db = Db::open(
+            &db::DatabaseSettings {
                 url,
                 ..Default::default()
             },
             &self.folder,
         )
         .await?;
-        let kind = ledger.kind();
+        let kind = db.kind();
         let custody = filled::custody(&self.folder)?;
-        let parts = vault::Parts {
-            ledger: ledger.clone(),
+        let parts = vault::VaultParts {
+            db: db.clone(),
             store: self.store()?,
             recovery: self.store()?,
             custody,
@@ -427,7 +427,7 @@ impl Place {
         let begun = Instant::now();
         let restored = vault::restore(parts, &plan, vault::Claim::Rehearse).await?;
         let took = begun.elapsed();
-        ledger.close().await;
+        db.close().await;
         let ours = format!(
             "{}, {:.0} rows/s; {}",
             time(took),
@@ -447,7 +447,7 @@ impl Place {
 async fn found(vault: &Filled, ids: &[RecordingId]) -> Result<Vec<Recording>, Failure> {
     let mut all = Vec::with_capacity(ids.len());
     for ids in ids.chunks(1000) {
-        all.extend(recordings::find_all(&mut vault.ledger.read().await?, ids).await?);
+        all.extend(recordings::find_all(&mut vault.db.read().await?, ids).await?);
     }
     if all.len() == ids.len() {
         Ok(all)

@@ -8,8 +8,8 @@ use std::{
 
 use rand::RngExt as _;
 use recvault::{
-    ledger::recordings::{self, Filter},
-    model::recording::State,
+    db::recordings::{self, RecordingFilter},
+    model::recording::RecordingState,
     store::{self, Store},
 };
 
@@ -43,8 +43,8 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     for _ in 0..shreds {
         shredded.extend(shred(&large).await?);
     }
-    small.ledger.close().await;
-    large.ledger.close().await;
+    small.db.close().await;
+    large.db.close().await;
     clear(&folder)?;
 
     let page = median(&mut pages);
@@ -73,7 +73,7 @@ async fn vault(folder: &Path, count: usize) -> Result<Filled, Failure> {
     let folder = folder.join(count.to_string());
     std::fs::create_dir(&folder)?;
     let store = Store::open(
-        &store::Settings {
+        &store::StoreSettings {
             url: "memory:".into(),
             ..Default::default()
         },
@@ -100,15 +100,15 @@ async fn page(filled: &Filled, share: f64) -> Result<Duration, Failure> {
     )]
     let at = filled.ids.len() - 1 - (filled.ids.len() as f64 * share) as usize;
     let id = *filled.ids.get(at).ok_or("the vault is empty")?;
-    let start = recordings::find(&mut filled.ledger.read().await?, id)
+    let start = recordings::find(&mut filled.db.read().await?, id)
         .await?
         .ok_or("the recording is in the vault")?;
-    let filter = Filter {
+    let filter = RecordingFilter {
         after: Some((start.announced_at, start.id)),
-        ..Filter::default()
+        ..RecordingFilter::default()
     };
     let begun = Instant::now();
-    let items = recordings::list(&mut filled.ledger.read().await?, &filter, PAGE).await?;
+    let items = recordings::list(&mut filled.db.read().await?, &filter, PAGE).await?;
     let took = begun.elapsed();
     if items.len() == usize::try_from(PAGE)? {
         Ok(took)
@@ -123,12 +123,12 @@ async fn shred(filled: &Filled) -> Result<Option<Duration>, Failure> {
         .ids
         .get(rand::rng().random_range(0..filled.ids.len()))
         .ok_or("the vault is empty")?;
-    let recording = recordings::find(&mut filled.ledger.read().await?, id)
+    let recording = recordings::find(&mut filled.db.read().await?, id)
         .await?
         .ok_or("the recording is in the vault")?;
     let reason = "subject-request".parse()?;
     let begun = Instant::now();
-    if recording.state == State::Shredded {
+    if recording.state == RecordingState::Shredded {
         return Ok(None);
     }
     filled.shred(&recording, &reason).await?;

@@ -35,10 +35,10 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     tokio::time::sleep(Duration::from_millis(500)).await;
     let idle = service.memory("VmRSS")?;
     service.forget_peak()?;
-    let ledger = home.ledger().await?;
-    source.ingest(&service, &ledger, STREAMS).await?;
+    let db = home.db().await?;
+    source.ingest(&service, &db, STREAMS).await?;
     let peak = service.memory("VmHWM")?;
-    ledger.close().await;
+    db.close().await;
     service.stop()?;
     clear(&folder)?;
 

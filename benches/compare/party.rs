@@ -13,7 +13,7 @@ const SQL: [&str; 2] = [
     "INSERT INTO parties (conversation, leg, subject, named_at) SELECT 'CA' || substr(key, 5), 'caller', $2, 0 FROM json_each($1) AS named",
 ];
 
-/// Names a person as a party of the calls of these recordings, in the ledger of this URL; `base` is
+/// Names a person as a party of the calls of these recordings, in the database of this URL; `base` is
 /// the folder of one that is a file.
 pub(crate) async fn name(
     url: &str,

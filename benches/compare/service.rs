@@ -10,8 +10,8 @@ use std::{
 use recvault::{
     app::{self, App},
     config::Config,
-    ledger::{self, Ledger, recordings},
-    model::{recording::State, sid::AccountSid, time::Clock},
+    db::{self, Db, recordings},
+    model::{recording::RecordingState, sid::AccountSid, time::Clock},
 };
 
 use super::{Failure, cast, peers};
@@ -90,19 +90,19 @@ impl Home {
         Ok(Service { port, running })
     }
 
-    /// A reader's view of the ledger, beside the running service.
-    pub(crate) async fn ledger(&self) -> Result<Ledger, Failure> {
-        let settings = ledger::Settings {
+    /// A reader's view of the database, beside the running service.
+    pub(crate) async fn db(&self) -> Result<Db, Failure> {
+        let settings = db::DatabaseSettings {
             connections: 1,
             ..Default::default()
         };
-        Ok(Ledger::open(&settings, &self.folder).await?)
+        Ok(Db::open(&settings, &self.folder).await?)
     }
 }
 
 /// How many recordings are in a state.
-pub(crate) async fn count(ledger: &Ledger, state: State) -> Result<u64, Failure> {
-    let counts = recordings::count_by_state(&mut ledger.read().await?).await?;
+pub(crate) async fn count(db: &Db, state: RecordingState) -> Result<u64, Failure> {
+    let counts = recordings::count_by_state(&mut db.read().await?).await?;
     let count = counts
         .iter()
         .find(|(other, _)| *other == state)

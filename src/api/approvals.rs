@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     Api,
     catalogue::{cursor, parse_cursor},
-    gate::{Bearer, Document, Id, Params},
+    gate::{Bearer, Id, JsonBody, QueryParams},
     network::Network,
     problem::Problem,
 };
 use crate::{
-    flow::{Asking, Request},
-    ledger::approvals::{ApprovalRow, Stage},
+    db::approvals::{ApprovalRow, Stage},
+    flow::{Asking, PendingApproval},
     model::{
         access::Ticket,
         id::{ApprovalId, PrincipalId, RecordingId},
@@ -88,7 +88,7 @@ pub(super) struct ApprovalsParams {
 /// A decision.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Verdict {
+pub(super) struct ApprovalVerdict {
     /// Whether it is approved. `false` also takes an approval back.
     approve: bool,
 }
@@ -103,7 +103,7 @@ pub(super) async fn request(
     Bearer(principal): Bearer,
     Network(network): Network,
     Id(id): Id<RecordingId>,
-    Document(request): Document<ApprovalRequest>,
+    JsonBody(request): JsonBody<ApprovalRequest>,
 ) -> Result<(StatusCode, Json<ApprovalBody>), Problem> {
     let ApprovalRequest {
         purpose,
@@ -130,7 +130,7 @@ pub(super) async fn request(
 pub(super) async fn list(
     State(api): State<Api>,
     Bearer(principal): Bearer,
-    Params(params): Params<ApprovalsParams>,
+    QueryParams(params): QueryParams<ApprovalsParams>,
 ) -> Result<Json<ApprovalsBody>, Problem> {
     let limit = params.limit.unwrap_or(100);
     if !(1..=1000).contains(&limit) {
@@ -150,14 +150,14 @@ pub(super) async fn list(
 }
 
 /// Decides on somebody else's request. To say the same again changes nothing.
-#[utoipa::path(post, path = "/v1/approvals/{id}", tag = "approvals", params(("id" = String, Path)), security(("bearer" = [])), request_body = Verdict,
+#[utoipa::path(post, path = "/v1/approvals/{id}", tag = "approvals", params(("id" = String, Path)), security(("bearer" = [])), request_body = ApprovalVerdict,
     responses((status = 200, body = ApprovalBody), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 409, body = Problem), (status = 410, body = Problem)))]
 pub(super) async fn decide(
     State(api): State<Api>,
     Bearer(principal): Bearer,
     Id(id): Id<ApprovalId>,
-    Document(verdict): Document<Verdict>,
+    JsonBody(verdict): JsonBody<ApprovalVerdict>,
 ) -> Result<Json<ApprovalBody>, Problem> {
     Ok(Json(
         api.flow
@@ -184,8 +184,8 @@ impl From<ApprovalRow> for ApprovalBody {
     }
 }
 
-impl From<Request> for WaitingBody {
-    fn from(request: Request) -> Self {
+impl From<PendingApproval> for WaitingBody {
+    fn from(request: PendingApproval) -> Self {
         let justification = request.justification.map(|text| text.to_string());
         Self {
             approval: request.row.into(),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Api,
-    gate::{Bearer, Params},
+    gate::{Bearer, QueryParams},
     problem::Problem,
 };
 use crate::{evidence::Entry, policy::action};
@@ -37,7 +37,7 @@ pub(super) struct AuditBody {
 pub(super) async fn list(
     State(api): State<Api>,
     bearer: Bearer,
-    Params(params): Params<AuditParams>,
+    QueryParams(params): QueryParams<AuditParams>,
 ) -> Result<Json<AuditBody>, Problem> {
     let permit = bearer.permit(&api, action::Audit, None).await?;
     let limit = params.limit.unwrap_or(100);

@@ -8,18 +8,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Api,
-    gate::{Bearer, Id, Params},
+    gate::{Bearer, Id, QueryParams},
     holds::HoldBody,
     problem::Problem,
 };
 use crate::{
-    flow::{Details, Source},
-    ledger::recordings::Filter,
+    db::recordings::RecordingFilter,
+    flow::{RecordingDetails, SourceStanding},
     model::{
         id::{ReceiptId, RecordingId},
         media::MediaKind,
         name::{Label, Tier},
-        recording::{Recording, State as Life},
+        recording::{Recording, RecordingState as Life},
         source::SourceCopy,
         time::Timestamp,
     },
@@ -30,7 +30,7 @@ use crate::{
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct ListParams {
+pub(super) struct RecordingListParams {
     /// Only in this state.
     state: Option<Life>,
     /// Only of this tier.
@@ -146,12 +146,12 @@ pub(super) struct ArtefactBody {
 }
 
 /// Lists recordings, newest first.
-#[utoipa::path(get, path = "/v1/recordings", tag = "recordings", params(ListParams), security(("bearer" = [])),
+#[utoipa::path(get, path = "/v1/recordings", tag = "recordings", params(RecordingListParams), security(("bearer" = [])),
     responses((status = 200, body = ListBody), (status = 400, body = Problem), (status = 401, body = Problem)))]
 pub(super) async fn list(
     State(api): State<Api>,
     bearer: Bearer,
-    Params(params): Params<ListParams>,
+    QueryParams(params): QueryParams<RecordingListParams>,
 ) -> Result<Json<ListBody>, Problem> {
     let permit = bearer.permit(&api, action::Catalogue, None).await?;
     let limit = params.limit.unwrap_or(100);
@@ -159,13 +159,13 @@ pub(super) async fn list(
         return Err(Problem::bad_request("`limit` must be 1 to 1000"));
     }
     let after = params.cursor.as_deref().map(parse_cursor).transpose()?;
-    let filter = Filter {
+    let filter = RecordingFilter {
         state: params.state,
         tier: params.tier,
         since: params.since,
         until: params.until,
         after,
-        ..Filter::default()
+        ..RecordingFilter::default()
     };
     let page = api.flow.catalogue.list(&permit, filter, limit).await?;
     let items = page.items.into_iter().map(RecordingBody::from).collect();
@@ -235,8 +235,8 @@ impl From<Recording> for RecordingBody {
     }
 }
 
-impl From<Details> for DetailsBody {
-    fn from(details: Details) -> Self {
+impl From<RecordingDetails> for DetailsBody {
+    fn from(details: RecordingDetails) -> Self {
         let artefacts = details.artefacts.into_iter().map(|sealed| ArtefactBody {
             artefact: sealed.artefact.word(),
             content_type: sealed.content_type,
@@ -255,8 +255,8 @@ impl From<Details> for DetailsBody {
     }
 }
 
-impl From<Source> for SourceBody {
-    fn from(source: Source) -> Self {
+impl From<SourceStanding> for SourceBody {
+    fn from(source: SourceStanding) -> Self {
         let copy = |copy: SourceCopy| CopyBody {
             kind: copy.kind.as_str(),
             sid: copy.sid,

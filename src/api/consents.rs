@@ -10,12 +10,12 @@ use serde_json::Value;
 use super::{
     Api,
     catalogue::{cursor, parse_cursor},
-    gate::{Bearer, Document, Params},
+    gate::{Bearer, JsonBody, QueryParams},
     problem::Problem,
 };
 use crate::{
+    db::consents::ConsentRow,
     flow::{NewStatement, StatementPage},
-    ledger::consents::ConsentRow,
     model::{
         actor::Actor,
         consent::{Answer, Method, Whom},
@@ -79,7 +79,7 @@ pub(super) struct RecordedBody {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct ListParams {
+pub(super) struct ConsentListParams {
     /// A number or address. A query string is written down by proxies: `POST /v1/consents/search`
     /// is not.
     subject: String,
@@ -140,7 +140,7 @@ pub(super) struct StatementBody {
 pub(super) async fn record(
     State(api): State<Api>,
     bearer: Bearer,
-    Document(request): Document<Value>,
+    JsonBody(request): JsonBody<Value>,
 ) -> Result<(StatusCode, Json<RecordedBody>), Problem> {
     let permit = bearer.permit(&api, action::Consent, None).await?;
     let statements = read(&request).map_err(Problem::bad_request)?;
@@ -166,12 +166,12 @@ pub(super) async fn record(
 
 /// Lists what somebody said, oldest first; also what was said at places in conversations that were
 /// theirs.
-#[utoipa::path(get, path = "/v1/consents", tag = "consent", params(ListParams), security(("bearer" = [])),
+#[utoipa::path(get, path = "/v1/consents", tag = "consent", params(ConsentListParams), security(("bearer" = [])),
     responses((status = 200, body = StatementsBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn list(
     State(api): State<Api>,
     bearer: Bearer,
-    Params(params): Params<ListParams>,
+    QueryParams(params): QueryParams<ConsentListParams>,
 ) -> Result<Json<StatementsBody>, Problem> {
     page(
         &api,
@@ -189,7 +189,7 @@ pub(super) async fn list(
 pub(super) async fn search(
     State(api): State<Api>,
     bearer: Bearer,
-    Document(request): Document<Value>,
+    JsonBody(request): JsonBody<Value>,
 ) -> Result<Json<StatementsBody>, Problem> {
     let text = |name: &str| request.get(name).and_then(Value::as_str);
     let limit = request.get("limit").map(|limit| {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     Api,
     catalogue::RecordingBody,
-    gate::{Bearer, Document, Id},
+    gate::{Bearer, Id, JsonBody},
     parties,
     problem::Problem,
 };
@@ -44,7 +44,7 @@ pub(super) async fn correct(
     State(api): State<Api>,
     bearer: Bearer,
     Id(id): Id<RecordingId>,
-    Document(request): Document<CorrectionRequest>,
+    JsonBody(request): JsonBody<CorrectionRequest>,
 ) -> Result<Json<RecordingBody>, Problem> {
     let permit = bearer.permit(&api, action::Correct, Some(id)).await?;
     let parties = request

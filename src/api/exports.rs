@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     Api,
-    gate::{Bearer, Document},
+    gate::{Bearer, JsonBody},
     media::guarded,
     network::Network,
     problem::Problem,
@@ -47,7 +47,7 @@ pub(super) async fn create(
     State(api): State<Api>,
     Bearer(principal): Bearer,
     Network(network): Network,
-    Document(request): Document<ExportRequest>,
+    JsonBody(request): JsonBody<ExportRequest>,
 ) -> Result<Response, Problem> {
     let ExportRequest {
         subject,

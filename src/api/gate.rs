@@ -10,7 +10,7 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{Api, limits::Client, network::Network, problem::Problem};
+use super::{Api, limits::ClientAddress, network::Network, problem::Problem};
 use crate::{
     model::{access::Principal, id::RecordingId},
     policy::{Permit, PermitAction},
@@ -24,7 +24,7 @@ impl FromRequestParts<Api> for Bearer {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let Network(network) = Network::from_request_parts(parts, api).await?;
-        let client = Client::at(network);
+        let client = ClientAddress::at(network);
         let token = bearer_token(&parts.headers)
             .ok_or_else(|| api.limits.failed(client, Problem::unauthorized()))?;
         api.limits.try_credential(client, token)?;
@@ -76,9 +76,9 @@ impl<T: std::str::FromStr + Send> FromRequestParts<Api> for Id<T> {
 }
 
 /// A query string; faults name the field.
-pub(super) struct Params<T>(pub(super) T);
+pub(super) struct QueryParams<T>(pub(super) T);
 
-impl<T: DeserializeOwned> FromRequestParts<Api> for Params<T> {
+impl<T: DeserializeOwned> FromRequestParts<Api> for QueryParams<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
@@ -90,9 +90,9 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for Params<T> {
 }
 
 /// A JSON body; faults name the field.
-pub(super) struct Document<T>(pub(super) T);
+pub(super) struct JsonBody<T>(pub(super) T);
 
-impl<T: DeserializeOwned> FromRequest<Api> for Document<T> {
+impl<T: DeserializeOwned> FromRequest<Api> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {

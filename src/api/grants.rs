@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Api,
-    gate::{Bearer, Document, Id},
+    gate::{Bearer, Id, JsonBody},
     network::Network,
     problem::Problem,
 };
 use crate::{
-    flow::{Asking, Given},
+    flow::{Asking, IssuedGrant},
     model::{
         access::Ticket,
         artefact::Artefact,
@@ -82,7 +82,7 @@ pub(super) async fn create(
     Bearer(principal): Bearer,
     Network(network): Network,
     Id(id): Id<RecordingId>,
-    Document(request): Document<GrantRequest>,
+    JsonBody(request): JsonBody<GrantRequest>,
 ) -> Result<(StatusCode, Json<GrantBody>), Problem> {
     let GrantRequest {
         purpose,
@@ -96,7 +96,7 @@ pub(super) async fn create(
         network,
         ..Asking::new(purpose, justification.as_ref().map(Justification::as_str))
     };
-    let Given {
+    let IssuedGrant {
         id,
         grant,
         token,

@@ -11,7 +11,7 @@ pub(super) async fn alive() -> StatusCode {
     StatusCode::OK
 }
 
-/// Ledger and store answer, the ledger has forgotten nothing, and every task of the service lives,
+/// Database and store answer, the database has forgotten nothing, and every task of the service lives,
 /// so requests can be served now.
 #[utoipa::path(get, path = "/readyz", tag = "operators", responses((status = 200), (status = 503, body = Problem)))]
 pub(super) async fn ready(State(api): State<Api>) -> Result<StatusCode, Problem> {

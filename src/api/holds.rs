@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Api,
-    gate::{Bearer, Document, Params},
+    gate::{Bearer, JsonBody, QueryParams},
     problem::Problem,
 };
 use crate::{
+    db::holds::{HoldFilter, HoldRow},
     evidence::ShredReason,
     flow::NewHold,
-    ledger::holds::{HoldFilter, HoldRow},
     model::{
         hold::Authority,
         id::{ReceiptId, RecordingId},
@@ -109,7 +109,7 @@ pub(super) async fn place(
     State(api): State<Api>,
     bearer: Bearer,
     Named(id, name): Named,
-    Document(request): Document<HoldRequest>,
+    JsonBody(request): JsonBody<HoldRequest>,
 ) -> Result<Json<HoldBody>, Problem> {
     let permit = bearer.permit(&api, action::Hold, Some(id)).await?;
     let HoldRequest {
@@ -196,7 +196,7 @@ pub(super) struct HeldBody {
 pub(super) async fn list(
     State(api): State<Api>,
     bearer: Bearer,
-    Params(params): Params<HoldParams>,
+    QueryParams(params): QueryParams<HoldParams>,
 ) -> Result<Json<HoldsBody>, Problem> {
     let permit = bearer.permit(&api, action::Hold, None).await?;
     let limit = params.limit.unwrap_or(100);

@@ -72,9 +72,9 @@ impl LimitSettings {
 /// Who counts as one: an IPv4 address, or a network of IPv6, of which one customer has at least 64
 /// bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Client(Option<IpAddr>);
+pub(crate) struct ClientAddress(Option<IpAddr>);
 
-impl Client {
+impl ClientAddress {
     /// Who calls from this address; all whose address cannot be told are one.
     pub(crate) fn at(address: Option<IpAddr>) -> Self {
         Self(address.map(|address| match address.to_canonical() {
@@ -116,7 +116,11 @@ impl Limits {
 
     /// Lets a credential try. One that was good a moment ago spends of its own; any other may come
     /// as long as few from there have failed.
-    pub(super) fn try_credential(&self, client: Client, credential: &str) -> Result<(), Problem> {
+    pub(super) fn try_credential(
+        &self,
+        client: ClientAddress,
+        credential: &str,
+    ) -> Result<(), Problem> {
         let now = self.began.elapsed();
         if self.credentials.knows(&credential) {
             return self
@@ -138,7 +142,7 @@ impl Limits {
     }
 
     /// A credential, or a signature, was not good: the problem to answer with.
-    pub(super) fn failed(&self, client: Client, problem: Problem) -> Problem {
+    pub(super) fn failed(&self, client: ClientAddress, problem: Problem) -> Problem {
         match self.failures.take(&client, self.began.elapsed()) {
             Ok(()) => problem,
             Err(wait) => Problem::limited("failures", wait),
@@ -154,7 +158,7 @@ pub(super) async fn anonymous(
     next: Next,
 ) -> Result<Response, Problem> {
     let limits = &api.limits;
-    let client = Client::at(network);
+    let client = ClientAddress::at(network);
     limits
         .anonymous
         .take(&client, limits.began.elapsed())
@@ -172,13 +176,15 @@ pub(super) async fn granted(
 ) -> Result<Response, Problem> {
     // What is no text is no token.
     let Ok(path) = path else {
-        return Err(api.limits.failed(Client::at(network), Problem::not_found()));
+        return Err(api
+            .limits
+            .failed(ClientAddress::at(network), Problem::not_found()));
     };
     let token = path
         .iter()
         .find(|(name, _)| *name == "token")
         .map_or("", |(_, token)| token);
-    let client = Client::at(network);
+    let client = ClientAddress::at(network);
     api.limits.try_credential(client, token)?;
     let response = next.run(request).await;
     match response.status() {
@@ -213,7 +219,7 @@ pub(super) async fn shared(
     let share = api
         .limits
         .requests
-        .enter(Client::at(network.0))
+        .enter(ClientAddress::at(network.0))
         .ok_or_else(Problem::crowded)?;
     Ok(share.until_the_end_of(next.run(request).await))
 }
@@ -224,12 +230,12 @@ mod tests {
 
     #[test]
     fn one_client_is_an_address_or_a_network_of_64_bits() {
-        let client = |address: &str| Client::at(Some(address.parse().unwrap()));
+        let client = |address: &str| ClientAddress::at(Some(address.parse().unwrap()));
         assert_eq!(client("2001:db8:1:2::1"), client("2001:db8:1:2:ffff::9"));
         assert_ne!(client("2001:db8:1:2::1"), client("2001:db8:1:3::1"));
         assert_ne!(client("192.0.2.1"), client("192.0.2.2"));
         assert_eq!(client("::ffff:192.0.2.1"), client("192.0.2.1"));
-        assert_ne!(Client::at(None), client("::"));
+        assert_ne!(ClientAddress::at(None), client("::"));
     }
 
     #[test]
@@ -241,8 +247,8 @@ mod tests {
             },
             100,
         );
-        let here = Client::at(Some([192, 0, 2, 1].into()));
-        let elsewhere = Client::at(Some([192, 0, 2, 2].into()));
+        let here = ClientAddress::at(Some([192, 0, 2, 1].into()));
+        let elsewhere = ClientAddress::at(Some([192, 0, 2, 2].into()));
         limits.try_credential(here, "good").unwrap();
         limits.proved("good");
         for _ in 0..3 {
@@ -264,7 +270,7 @@ mod tests {
             },
             100,
         );
-        let here = Client::at(None);
+        let here = ClientAddress::at(None);
         limits.proved("busy");
         let passed = (0..100)
             .filter(|_| limits.try_credential(here, "busy").is_ok())

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     Api,
-    gate::{Bearer, Document, Id},
+    gate::{Bearer, Id, JsonBody},
     problem::Problem,
 };
 use crate::{
@@ -78,7 +78,7 @@ pub(super) async fn name_of_call(
     State(api): State<Api>,
     bearer: Bearer,
     Id(sid): Id<CallSid>,
-    Document(request): Document<Value>,
+    JsonBody(request): JsonBody<Value>,
 ) -> Result<Json<PartiesBody>, Problem> {
     name(&api, &bearer, Conversation::Call(sid), &request).await
 }
@@ -103,7 +103,7 @@ pub(super) async fn name_of_conference(
     State(api): State<Api>,
     bearer: Bearer,
     Id(sid): Id<ConferenceSid>,
-    Document(request): Document<Value>,
+    JsonBody(request): JsonBody<Value>,
 ) -> Result<Json<PartiesBody>, Problem> {
     name(&api, &bearer, Conversation::Conference(sid), &request).await
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::{
     Api, documents,
-    gate::{Id, Params},
+    gate::{Id, QueryParams},
     problem::Problem,
 };
 use crate::{flow::Published, model::text::PolicyVersion, policy::Rules};
@@ -56,7 +56,7 @@ pub(super) struct PoliciesBody {
 pub(super) async fn show(
     State(api): State<Api>,
     headers: HeaderMap,
-    Params(params): Params<FormParams>,
+    QueryParams(params): QueryParams<FormParams>,
 ) -> Response {
     written(&api, api.flow.rulebook.current(), &headers, &params)
 }
@@ -76,7 +76,7 @@ pub(super) async fn version(
     State(api): State<Api>,
     Id(version): Id<PolicyVersion>,
     headers: HeaderMap,
-    Params(params): Params<FormParams>,
+    QueryParams(params): QueryParams<FormParams>,
 ) -> Result<Response, Problem> {
     let (_, rules) = api.flow.policies.find(version.as_str()).await?;
     Ok(written(&api, &rules, &headers, &params))

@@ -12,14 +12,14 @@ use axum::{
 use serde::Serialize;
 
 use crate::{
+    db::{self, ClosedFor},
     flow,
-    ledger::{self, ClosedFor},
     model::{
         id::{ReceiptId, RecordingId},
         name::HoldName,
         time::Timestamp,
     },
-    policy::Refusal,
+    policy::PolicyRefusal,
     vault,
 };
 
@@ -276,11 +276,9 @@ impl From<flow::Error> for Problem {
                 )
             }
             flow::Error::Invalid(detail) => Self::bad_request(detail),
-            flow::Error::Vault(vault::Error::Ledger(ledger::Error::Unstorable)) => {
-                Self::bad_request(
-                    "A text of the request holds the character U+0000, which cannot be kept: leave it out.",
-                )
-            }
+            flow::Error::Vault(vault::Error::Db(db::Error::Unstorable)) => Self::bad_request(
+                "A text of the request holds the character U+0000, which cannot be kept: leave it out.",
+            ),
             flow::Error::Conflict(detail) => Self::new(
                 StatusCode::CONFLICT,
                 "urn:recvault:problem:conflict",
@@ -331,7 +329,7 @@ impl From<flow::Error> for Problem {
             flow::Error::Denied(denial) => {
                 let detail = "The privacy policy does not allow this; `reasons` says why.";
                 let reasons = denial.refusals().iter();
-                let reason = |refusal: &Refusal| ProblemReason {
+                let reason = |refusal: &PolicyRefusal| ProblemReason {
                     code: refusal.reason.code(),
                     clause: refusal.clause.to_string(),
                     text: refusal.sentence(),
@@ -351,17 +349,17 @@ impl From<flow::Error> for Problem {
                 tracing::warn!(cause, "something is done and not durable yet");
                 Self::not_durable_yet()
             }
-            flow::Error::Vault(vault::Error::Ledger(ledger::Error::Closed(closed))) => {
+            flow::Error::Vault(vault::Error::Db(db::Error::Closed(closed))) => {
                 Self::closed(closed.because)
             }
             flow::Error::Vault(
-                vault::Error::ForgetfulLedger { .. } | vault::Error::BehindCustody { .. },
+                vault::Error::ForgetfulDatabase { .. } | vault::Error::BehindCustody { .. },
             ) => Self::closed(ClosedFor::Forgetful),
             flow::Error::Vault(vault::Error::NotOwner { .. }) => Self::closed(ClosedFor::TakenOver),
-            flow::Error::Vault(vault::Error::Ledger(
-                error @ (ledger::Error::Unavailable(_) | ledger::Error::Conflict),
+            flow::Error::Vault(vault::Error::Db(
+                error @ (db::Error::Unavailable(_) | db::Error::Conflict),
             )) => {
-                tracing::error!(%error, "the ledger is not available");
+                tracing::error!(%error, "the database is not available");
                 Self::unavailable()
             }
             flow::Error::Vault(error @ (vault::Error::Custody(_) | vault::Error::NoSlot(_))) => {

@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Api,
-    gate::{Bearer, Document, Id, Params},
+    gate::{Bearer, Id, JsonBody, QueryParams},
     problem::Problem,
 };
 use crate::{
+    db::revocations::{Counts, ReachedRecording},
     evidence::ShredReason,
     flow::RevocationStatus,
-    ledger::revocations::{Counts, Reached},
     model::{
         id::{ReceiptId, RecordingId, RevocationId},
         name::Purpose,
@@ -74,7 +74,7 @@ pub(super) struct RevocationBody {
     receipt: Option<String>,
     /// What became of each recording, where a page of it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    outcomes: Option<Vec<Reached>>,
+    outcomes: Option<Vec<ReachedRecording>>,
     /// Give it as `cursor` for the next page of outcomes.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<RecordingId>,
@@ -119,7 +119,7 @@ impl From<RevocationStatus> for RevocationBody {
 pub(super) async fn create(
     State(api): State<Api>,
     bearer: Bearer,
-    Document(request): Document<RevocationRequest>,
+    JsonBody(request): JsonBody<RevocationRequest>,
 ) -> Result<Response, Problem> {
     let permit = bearer
         .permit(&api, action::Revoke, request.recording)
@@ -170,7 +170,7 @@ pub(super) async fn show(
     State(api): State<Api>,
     bearer: Bearer,
     Id(id): Id<RevocationId>,
-    Params(params): Params<OutcomeParams>,
+    QueryParams(params): QueryParams<OutcomeParams>,
 ) -> Result<Json<RevocationBody>, Problem> {
     let permit = bearer.permit(&api, action::Revoke, None).await?;
     let mut body = RevocationBody::from(api.flow.revocations.status(&permit, id).await?);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Api,
-    gate::{Bearer, Document, Id},
+    gate::{Bearer, Id, JsonBody},
     problem::Problem,
 };
 use crate::{
@@ -46,7 +46,7 @@ pub(super) async fn shred(
     State(api): State<Api>,
     bearer: Bearer,
     Id(id): Id<RecordingId>,
-    Document(request): Document<ShredRequest>,
+    JsonBody(request): JsonBody<ShredRequest>,
 ) -> Result<Json<ShreddedBody>, Problem> {
     let permit = bearer.permit(&api, action::Shred, Some(id)).await?;
     let shredded = api
@@ -57,7 +57,7 @@ pub(super) async fn shred(
     Ok(Json(ShreddedBody {
         recording_id: shredded.recording,
         receipt_id: shredded.receipt,
-        shredded_at: shredded.fenced_at,
+        shredded_at: shredded.tombstoned_at,
         receipt_url: api
             .public
             .join(&format!("/v1/receipts/{}", shredded.receipt)),

@@ -42,7 +42,7 @@ const ADMIN_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 /// never replaced, nor one whose database is lost.
 ///
 /// # Errors
-/// [`vault::Error::VaultExists`] or [`vault::Error::LostLedger`] inside, or what could not be made.
+/// [`vault::Error::VaultExists`] or [`vault::Error::LostDatabase`] inside, or what could not be made.
 pub async fn init(folder: &Path, clock: Clock) -> Result<Initialised, Error> {
     let io = |what: &Path| {
         let what = format!("`{}`", what.display());
@@ -62,12 +62,12 @@ pub async fn init(folder: &Path, clock: Clock) -> Result<Initialised, Error> {
     let chosen = choose_passphrase(&config.custody, folder)?;
     let app = App::open_with(config, clock, NewStores::All).await?;
     let rules = app.rules()?;
-    if app.ledger.is_new().await? {
+    if app.db.is_new().await? {
         vault::check_unused(&app.store, &app.recovery).await?;
     }
     // Before there is a vault that could not keep anything.
     app.store.rehearse().await?;
-    let vault = Vault::create(&app.ledger, app.custody.as_ref(), &app.clock).await?;
+    let vault = Vault::create(&app.db, app.custody.as_ref(), &app.clock).await?;
     let roles = rules
         .document()
         .roles
@@ -82,13 +82,13 @@ pub async fn init(folder: &Path, clock: Clock) -> Result<Initialised, Error> {
         ..flow::NewToken::new(label, ADMIN_LIFETIME)
     };
     let unlocked = app.unlock().await?;
-    let admin = flow::mint_token(&app.ledger, &app.clock, wanted).await?;
+    let admin = flow::mint_token(&app.db, &app.clock, wanted).await?;
     flow::put_in_force(&unlocked, &rules).await?;
     // From the first moment on the store and custody alone can rebuild the vault.
     unlocked.snapshot().await?;
     // Another `init` may have chosen the same store meanwhile.
     unlocked.check_alone().await?;
-    app.ledger.close().await;
+    app.db.close().await;
     Ok(Initialised {
         vault,
         config: file,
@@ -99,8 +99,12 @@ pub async fn init(folder: &Path, clock: Clock) -> Result<Initialised, Error> {
 }
 
 /// Writes a random passphrase into the configured file, unless one is given already.
-fn choose_passphrase(custody: &custody::Settings, folder: &Path) -> Result<Option<PathBuf>, Error> {
-    let is_wanted = custody.kind == custody::Kind::Passphrase && custody.passphrase.is_none();
+fn choose_passphrase(
+    custody: &custody::CustodySettings,
+    folder: &Path,
+) -> Result<Option<PathBuf>, Error> {
+    let is_wanted =
+        custody.kind == custody::CustodyKind::Passphrase && custody.passphrase.is_none();
     let Some(file) = custody.passphrase_file.as_deref().filter(|_| is_wanted) else {
         return Ok(None);
     };

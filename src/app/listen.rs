@@ -23,11 +23,11 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower::util::ServiceExt as _;
 
-use self::wire::{Line, Wire};
+use self::wire::{Wire, WireState};
 use super::Error;
 use crate::api::{
     self,
-    limits::{Client, Share, Shares},
+    limits::{ClientAddress, Share, Shares},
 };
 
 /// Connections open at once, at most.
@@ -60,7 +60,7 @@ pub(super) struct Bounds {
 
 impl Bounds {
     /// What the settings ask for, as far as the process may have files for it.
-    pub(super) fn of(settings: &api::Settings) -> Self {
+    pub(super) fn of(settings: &api::ServerSettings) -> Self {
         let limits = &settings.limits;
         let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let fit = usize::try_from(files.saturating_sub(OTHER_FILES) / FILES_EACH)
@@ -98,7 +98,7 @@ impl Bounds {
             return Ok(None);
         }
         self.shares
-            .enter(Client::at(Some(peer)))
+            .enter(ClientAddress::at(Some(peer)))
             .map(Some)
             .ok_or(Crowded)
     }
@@ -185,7 +185,7 @@ pub(super) async fn serve(
         };
         // A player's seek is a small request: it must not wait for more.
         let _ = socket.set_nodelay(true);
-        let line = Arc::new(Line::default());
+        let line = Arc::new(WireState::default());
         let wire = Wire::new(socket, Arc::clone(&line), bounds.patience);
         let router = router.clone();
         let pace = bounds.pace;

@@ -17,14 +17,14 @@ use super::{App, Error, keys, listen, settings, supervise::Tasks};
 use crate::{
     api,
     config::Config,
+    db::Db,
     flow::{self, Flow, Reloaded, Task, Watch},
-    ledger::Ledger,
     telemetry,
     twilio::PublicUrl,
 };
 
 /// A service that has started.
-pub struct Service {
+pub struct RunningService {
     /// Where it listens.
     pub address: SocketAddr,
     /// Where metrics are, if anywhere.
@@ -36,10 +36,10 @@ pub struct Service {
     tasks: Tasks,
     committing: Tasks,
     grace: Duration,
-    ledger: Ledger,
+    db: Db,
 }
 
-impl Service {
+impl RunningService {
     /// Reads the accounts again, with every secret file, and puts them in the place of the present
     /// ones. Nothing else of the configuration is taken over; that takes a start.
     ///
@@ -64,7 +64,7 @@ impl Service {
             tasks,
             committing,
             grace,
-            ledger,
+            db,
             ..
         } = self;
         stop.cancel();
@@ -85,7 +85,7 @@ impl Service {
         {
             tracing::warn!("somebody still holds the queue of callbacks");
         }
-        ledger.close().await;
+        db.close().await;
         tracing::info!("stopped");
     }
 }
@@ -94,7 +94,7 @@ impl Service {
 ///
 /// # Errors
 /// Whatever keeps it from serving; nothing runs then.
-pub async fn serve(mut app: App) -> Result<Service, Error> {
+pub async fn serve(mut app: App) -> Result<RunningService, Error> {
     let settings = app.config.server.clone();
     let (listener, address) = listen::bind(&settings.listen, "server.listen").await?;
     // For a port that the system chose, the public address follows it.
@@ -192,8 +192,8 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
         address
     });
     let metrics_address = metrics.map_or_else(|| "none".to_owned(), |address| address.to_string());
-    tracing::info!(%address, metrics = metrics_address, ledger = app.ledger.kind(), store = app.store.name(), vault = %flow.vault.id(), "serving");
-    Ok(Service {
+    tracing::info!(%address, metrics = metrics_address, db = app.db.kind(), store = app.store.name(), vault = %flow.vault.id(), "serving");
+    Ok(RunningService {
         address,
         metrics,
         flow,
@@ -202,7 +202,7 @@ pub async fn serve(mut app: App) -> Result<Service, Error> {
         tasks,
         committing,
         grace,
-        ledger: app.ledger,
+        db: app.db,
     })
 }
 

@@ -4,9 +4,10 @@
 //! that a new command must say which it is.
 
 use super::{
-    Command, approval::Approval, audit::Audit, clock::Clock, consent::Consent, custody::Custody,
-    epoch::Epoch, hold::Hold, policy::Policy, principal::Principal, retention::Retention,
-    revoke::Revoke, snapshot::Snapshot, token::Token, twilio::Twilio,
+    Command, approval::ApprovalCommand, audit::AuditCommand, clock::ClockCommand,
+    consent::ConsentCommand, custody::CustodyCommand, epoch::EpochCommand, hold::HoldCommand,
+    policy::PolicyCommand, principal::PrincipalCommand, retention::RetentionCommand,
+    revoke::Revoke, snapshot::SnapshotCommand, token::TokenCommand, twilio::TwilioCommand,
 };
 
 impl Command {
@@ -20,44 +21,46 @@ impl Command {
             | Self::Move { dry_run, .. }
             | Self::Rotate { dry_run, .. }
             | Self::Sweep { dry_run, .. } => !dry_run,
-            Self::Token(Token::Create { .. } | Token::Revoke { .. }) => true,
-            Self::Policy(Policy::Publish { dry_run, .. }) => !dry_run,
-            Self::Retention(Retention::Sweep { dry_run }) => !dry_run,
-            Self::Consent(Consent::Import { dry_run, .. }) => !dry_run,
-            Self::Consent(Consent::Record(_)) | Self::Hold(Hold::Place(_)) => true,
-            Self::Hold(Hold::Lift { dry_run, .. }) => !dry_run,
+            Self::Token(TokenCommand::Create { .. } | TokenCommand::Revoke { .. }) => true,
+            Self::Policy(PolicyCommand::Publish { dry_run, .. }) => !dry_run,
+            Self::Retention(RetentionCommand::Sweep { dry_run }) => !dry_run,
+            Self::Consent(ConsentCommand::Import { dry_run, .. }) => !dry_run,
+            Self::Consent(ConsentCommand::Record(_)) | Self::Hold(HoldCommand::Place(_)) => true,
+            Self::Hold(HoldCommand::Lift { dry_run, .. }) => !dry_run,
             Self::Revoke(Revoke { dry_run, .. }) => !dry_run,
-            Self::Epoch(Epoch::Release { dry_run } | Epoch::Turn { dry_run }) => !dry_run,
-            Self::Clock(Clock::Accept { dry_run }) => !dry_run,
-            Self::Snapshot(Snapshot::Create { .. }) => true,
-            Self::Snapshot(Snapshot::Restore { dry_run, .. }) => !dry_run,
-            Self::Twilio(Twilio::Reconcile(reconcile)) => !reconcile.dry_run,
-            Self::Twilio(Twilio::Backfill(backfill)) => !backfill.dry_run,
-            Self::Custody(Custody::ChangePassphrase { dry_run, .. }) => !dry_run,
+            Self::Epoch(EpochCommand::Release { dry_run } | EpochCommand::Turn { dry_run }) => {
+                !dry_run
+            }
+            Self::Clock(ClockCommand::Accept { dry_run }) => !dry_run,
+            Self::Snapshot(SnapshotCommand::Create { .. }) => true,
+            Self::Snapshot(SnapshotCommand::Restore { dry_run, .. }) => !dry_run,
+            Self::Twilio(TwilioCommand::Reconcile(reconcile)) => !reconcile.dry_run,
+            Self::Twilio(TwilioCommand::Backfill(backfill)) => !backfill.dry_run,
+            Self::Custody(CustodyCommand::ChangePassphrase { dry_run, .. }) => !dry_run,
             #[cfg(feature = "demo")]
             Self::Demo(_) => false,
             // They say how something is, and have failed where they cannot.
             Self::Serve
-            | Self::Token(Token::List)
-            | Self::Principal(Principal::List)
+            | Self::Token(TokenCommand::List)
+            | Self::Principal(PrincipalCommand::List)
             | Self::Policy(
-                Policy::Check { .. }
-                | Policy::Explain { .. }
-                | Policy::Cedar { .. }
-                | Policy::WhyNot { .. }
-                | Policy::Diff { .. }
-                | Policy::Test { .. },
+                PolicyCommand::Check { .. }
+                | PolicyCommand::Explain { .. }
+                | PolicyCommand::Cedar { .. }
+                | PolicyCommand::WhyNot { .. }
+                | PolicyCommand::Diff { .. }
+                | PolicyCommand::Test { .. },
             )
-            | Self::Retention(Retention::Report)
-            | Self::Consent(Consent::List { .. })
-            | Self::Hold(Hold::List { .. })
-            | Self::Epoch(Epoch::Status)
-            | Self::Clock(Clock::Status)
-            | Self::Snapshot(Snapshot::List | Snapshot::Verify { .. })
+            | Self::Retention(RetentionCommand::Report)
+            | Self::Consent(ConsentCommand::List { .. })
+            | Self::Hold(HoldCommand::List { .. })
+            | Self::Epoch(EpochCommand::Status)
+            | Self::Clock(ClockCommand::Status)
+            | Self::Snapshot(SnapshotCommand::List | SnapshotCommand::Verify { .. })
             | Self::Drill(_)
             | Self::Sources { .. }
-            | Self::Approval(Approval::List { .. })
-            | Self::Audit(Audit::List { .. })
+            | Self::Approval(ApprovalCommand::List { .. })
+            | Self::Audit(AuditCommand::List { .. })
             | Self::Receipt(_)
             | Self::Status
             | Self::Doctor

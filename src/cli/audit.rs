@@ -12,7 +12,7 @@ use crate::{
 
 /// Read the audit log.
 #[derive(Subcommand)]
-pub(super) enum Audit {
+pub(super) enum AuditCommand {
     /// Print entries, oldest first; with `--json` one object a line.
     List {
         /// Only entries with a higher number.
@@ -24,7 +24,7 @@ pub(super) enum Audit {
     },
 }
 
-impl Audit {
+impl AuditCommand {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
         let Self::List { after, limit } = self;
         let flow = app.flow_to_read().await?;

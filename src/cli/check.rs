@@ -19,7 +19,7 @@ use crate::{
 
 /// Check receipts.
 #[derive(Subcommand)]
-pub(super) enum Receipt {
+pub(super) enum ReceiptCommand {
     /// Check a receipt offline, of a shred or of a whole revocation; exit code 1 if it does not
     /// hold.
     Verify {
@@ -32,7 +32,7 @@ pub(super) enum Receipt {
     },
 }
 
-impl Receipt {
+impl ReceiptCommand {
     pub(super) async fn perform(self, config: &Path, out: Out) -> Result<ExitCode, Failure> {
         let Self::Verify { file, keys } = self;
         let keys: KeySet = match keys {
@@ -52,7 +52,7 @@ impl Receipt {
         let state = receipt.state();
         let facts = serde_json::json!({
             "verified": true, "receipt_id": id, "recording_id": recording, "vault": receipt.vault(), "state": state,
-            "reason": receipt.reason(), "fenced_at": receipt.fenced_at(), "copies": receipt.copies(),
+            "reason": receipt.reason(), "tombstoned_at": receipt.tombstoned_at(), "copies": receipt.copies(),
             "older_backups": receipt.older_backups(), "source": receipt.source().map(evidence::Removal::source_text),
         });
         let source = receipt
@@ -63,7 +63,7 @@ impl Receipt {
             format!(
                 "The receipt holds: recording {recording} of vault {} was shredded at {} ({}). It is {}.\n{}\n{source}",
                 receipt.vault(),
-                receipt.fenced_at(),
+                receipt.tombstoned_at(),
                 receipt.reason(),
                 state.as_str(),
                 receipt.older_backups().text()

@@ -13,7 +13,7 @@ use crate::{
 
 /// The clock by which recordings are destroyed on their day.
 #[derive(Subcommand)]
-pub(super) enum Clock {
+pub(super) enum ClockCommand {
     /// Say what this machine, the database and the audit log know of the time, and whether it is
     /// believed. Exit code 1 if it is not.
     Status,
@@ -25,7 +25,7 @@ pub(super) enum Clock {
     },
 }
 
-impl Clock {
+impl ClockCommand {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
         let (flow, _committer) = app.flow_about_the_clock().await?;
         let permit = Permit::of_operator(action::Keys);

@@ -13,8 +13,8 @@ use clap::{Args, Subcommand};
 use super::{Failure, out::Out};
 use crate::{
     app::App,
-    flow::{About, Format, MAX_FILE, NewStatement},
-    ledger::consents::ConsentRow,
+    db::consents::ConsentRow,
+    flow::{About, ImportFormat, MAX_FILE, NewStatement},
     model::{
         consent::{Answer, Method, Whom},
         name::{LegName, Purpose},
@@ -27,7 +27,7 @@ use crate::{
 
 /// Record and list statements of consent.
 #[derive(Subcommand)]
-pub(super) enum Consent {
+pub(super) enum ConsentCommand {
     /// Take in a file of statements: all of it, or nothing. Taking it in again changes nothing.
     ///
     /// Columns or members: subject (a number) or call or conference (a SID) with or without leg;
@@ -39,7 +39,7 @@ pub(super) enum Consent {
         file: PathBuf,
         /// `csv` (with a header row) or `jsonl`. Without it, the file's ending says so.
         #[arg(long)]
-        format: Option<Format>,
+        format: Option<ImportFormat>,
         /// Only say what would be recorded.
         #[arg(long)]
         dry_run: bool,
@@ -89,7 +89,7 @@ pub(super) struct One {
     at: Option<Timestamp>,
 }
 
-impl Consent {
+impl ConsentCommand {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
         let flow = match self {
             Self::List { .. } | Self::Import { dry_run: true, .. } => app.flow_to_read().await?,
@@ -206,10 +206,10 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-fn by_ending(file: &Path) -> Result<Format, Failure> {
+fn by_ending(file: &Path) -> Result<ImportFormat, Failure> {
     match file.extension().and_then(|ending| ending.to_str()) {
-        Some("csv") => Ok(Format::Csv),
-        Some("jsonl" | "ndjson") => Ok(Format::Jsonl),
+        Some("csv") => Ok(ImportFormat::Csv),
+        Some("jsonl" | "ndjson") => Ok(ImportFormat::Jsonl),
         _ => Err("the file's ending is neither `.csv` nor `.jsonl`: say `--format`".into()),
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 
 /// Look after the root key's home.
 #[derive(Subcommand)]
-pub(super) enum Custody {
+pub(super) enum CustodyCommand {
     /// Seal the root file under another passphrase. The new one must then be where the
     /// configuration says.
     ChangePassphrase {
@@ -29,7 +29,7 @@ pub(super) enum Custody {
     },
 }
 
-impl Custody {
+impl CustodyCommand {
     pub(super) async fn perform(self, config: &Path, out: Out) -> Result<ExitCode, Failure> {
         let Self::ChangePassphrase {
             new_passphrase_file,
@@ -75,7 +75,7 @@ impl Custody {
                 )
             }
         })?;
-        app.ledger.close().await;
+        app.db.close().await;
         Ok(ExitCode::SUCCESS)
     }
 }

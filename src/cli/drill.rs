@@ -12,17 +12,17 @@ use crate::{
     app::App,
     drill::Old,
     evidence::drill::{Forgetting, Recovery},
-    flow::{DrillOptions, Held},
+    flow::{CompletedDrill, DrillOptions},
     policy::{Permit, action},
 };
 
 /// What a drill is held with.
 #[derive(Args)]
-pub(super) struct Drill {
+pub(super) struct DrillArgs {
     /// An old copy of the database: `postgres://…`, or the path of a SQLite file, which is copied
     /// before it is opened. May be given again.
     #[arg(long, value_name = "URL_OR_PATH")]
-    old_ledger: Vec<String>,
+    old_database: Vec<String>,
     /// A folder with old snapshots and pieces of the journal, at any depth and under any names. May
     /// be given again.
     #[arg(long, value_name = "FOLDER")]
@@ -39,11 +39,11 @@ pub(super) struct Drill {
     sample: u32,
 }
 
-impl Drill {
+impl DrillArgs {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
         let (flow, _committer) = app.flow().await?;
         let old = Old {
-            ledgers: self.old_ledger,
+            dbs: self.old_database,
             stores: self.old_store,
             files: self.old_file,
         };
@@ -66,7 +66,7 @@ impl Drill {
     }
 }
 
-fn told(held: &Held) -> String {
+fn told(held: &CompletedDrill) -> String {
     let drill = &held.drill;
     let verdict = |holds| if holds { "holds" } else { "FAILS" };
     let mut text = format!(
@@ -137,7 +137,7 @@ fn recovery(half: &Recovery) -> String {
         .unwrap_or_default();
     format!(
         "  rebuilt from    {snapshot} and {} pieces of the journal, in {} ms\n\
-         \x20 fences          {} of {} missing\n\
+         \x20 tombstones          {} of {} missing\n\
          \x20 gap             {} of {} living recordings{since}; {} changes waited for the journal{oldest}\n\
          \x20 living          {} tried, {} keys found, {} ciphertexts authentic\n\
          \x20 shredded        {} tried, {} opened\n\
@@ -145,8 +145,8 @@ fn recovery(half: &Recovery) -> String {
          \x20 horizon         {} s between a shred and its turn, at most\n",
         half.pieces,
         half.recovery_time_ms,
-        half.fences_missing,
-        half.fences,
+        half.tombstones_missing,
+        half.tombstones,
         half.gap,
         half.living,
         half.waiting,

@@ -15,7 +15,7 @@ use crate::{
 
 /// The life of the root key.
 #[derive(Subcommand)]
-pub(super) enum Epoch {
+pub(super) enum EpochCommand {
     /// Say how far shreds have come: what an older copy of the key store would still open, and
     /// until when.
     Status,
@@ -34,7 +34,7 @@ pub(super) enum Epoch {
     },
 }
 
-impl Epoch {
+impl EpochCommand {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
         let flow = match self {
             Self::Status | Self::Turn { dry_run: true } | Self::Release { dry_run: true } => {

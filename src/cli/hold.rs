@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::{Failure, out::Out};
 use crate::{
     app::App,
+    db::holds::{HoldFilter, HoldRow},
     evidence::ShredReason,
     flow::{self, Flow, NewHold},
-    ledger::holds::{HoldFilter, HoldRow},
     model::{
         hold::Authority,
         id::RecordingId,
@@ -22,10 +22,10 @@ use crate::{
 
 /// Stops on shredding.
 #[derive(Subcommand)]
-pub(super) enum Hold {
+pub(super) enum HoldCommand {
     /// Place a hold on recordings, or change what one of that name says. Placing the same again
     /// changes nothing.
-    Place(Place),
+    Place(PlaceHold),
     /// Lift a hold. A recording that was revoked meanwhile is shredded when its last hold is
     /// lifted.
     Lift {
@@ -52,7 +52,7 @@ pub(super) enum Hold {
 
 /// What a hold says.
 #[derive(Args)]
-pub(super) struct Place {
+pub(super) struct PlaceHold {
     /// The recordings, one or many.
     #[arg(required = true, value_name = "RECORDING")]
     recordings: Vec<RecordingId>,
@@ -73,7 +73,7 @@ pub(super) struct Place {
     review_at: Timestamp,
 }
 
-impl Hold {
+impl HoldCommand {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
         let flow = match self {
             Self::List { .. } | Self::Lift { dry_run: true, .. } => app.flow_to_read().await?,
@@ -103,7 +103,7 @@ impl Hold {
 async fn place(
     flow: &Flow,
     permit: &Permit<action::Hold>,
-    wanted: Place,
+    wanted: PlaceHold,
     out: Out,
 ) -> Result<(), Failure> {
     // All of them before the first is touched: a wrong id among many must not leave the others half
@@ -114,7 +114,7 @@ async fn place(
             .await
             .map_err(|error| named(*id, error))?;
     }
-    let Place {
+    let PlaceHold {
         recordings,
         name,
         purpose,

@@ -25,7 +25,7 @@ use crate::{
 
 /// Check, publish and explain the privacy policy, and ask what it would answer.
 #[derive(Subcommand)]
-pub(super) enum Policy {
+pub(super) enum PolicyCommand {
     /// Check a policy file and print its digest.
     Check {
         /// The file; the configured one if not given.
@@ -88,7 +88,7 @@ pub(super) enum Policy {
     },
 }
 
-impl Policy {
+impl PolicyCommand {
     pub(super) async fn perform(self, config: &Path, out: Out) -> Result<ExitCode, Failure> {
         match self {
             Self::Check { file } => check(&named(file, config)?, out),
@@ -158,7 +158,7 @@ async fn publish(app: App, file: &Path, dry_run: bool, out: Out) -> Result<ExitC
     } else {
         app.unlock().await?
     };
-    let done = flow::publish(&app.ledger, &vault, &rules, dry_run).await?;
+    let done = flow::publish(&app.db, &vault, &rules, dry_run).await?;
     out.facts(&done, || {
         let version = &done.version;
         let digest = &done.digest;

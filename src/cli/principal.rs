@@ -9,16 +9,16 @@ use crate::{app::App, flow};
 
 /// List principals.
 #[derive(Subcommand)]
-pub(super) enum Principal {
+pub(super) enum PrincipalCommand {
     /// List persons and services, and how many tokens of theirs still work.
     List,
 }
 
-impl Principal {
+impl PrincipalCommand {
     pub(super) async fn perform(self, app: App, out: Out) -> Result<ExitCode, Failure> {
         let Self::List = self;
         app.unlock_to_read().await?;
-        let principals = flow::list_principals(&app.ledger, &app.clock).await?;
+        let principals = flow::list_principals(&app.db, &app.clock).await?;
         out.facts(&principals, || principals.iter().map(line).collect())?;
         Ok(ExitCode::SUCCESS)
     }

@@ -77,7 +77,7 @@ pub(super) async fn shred(
                 recording: id,
                 receipt,
                 jws,
-                fenced_at: at,
+                tombstoned_at: at,
                 ..
             } = shredded;
             facts.push(serde_json::json!({ "recording_id": id, "receipt_id": receipt, "shredded_at": at, "receipt": jws }));

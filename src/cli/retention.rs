@@ -13,7 +13,7 @@ use crate::{
 
 /// Say what is kept and why, and shred what is kept no longer.
 #[derive(Subcommand)]
-pub(super) enum Retention {
+pub(super) enum RetentionCommand {
     /// Say what is kept of each tier and policy version, when it is due, and what a hold keeps.
     Report,
     /// Shred what is kept no longer. The service does it every hour.
@@ -24,7 +24,7 @@ pub(super) enum Retention {
     },
 }
 
-impl Retention {
+impl RetentionCommand {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
         let flow = match self {
             Self::Report | Self::Sweep { dry_run: true } => app.flow_to_read().await?,

@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     app::App,
+    db::revocations::ReachedRecording,
     evidence::ShredReason,
     flow::{self, RevocationStatus, Would},
-    ledger::revocations::Reached,
     model::{
         id::RecordingId, name::Purpose, revocation::Target, sid::AccountSid, subject::Address,
     },
@@ -124,7 +124,7 @@ impl Revoke {
     }
 }
 
-fn told(status: &RevocationStatus, outcomes: &[Reached], out: Out) -> Result<(), Failure> {
+fn told(status: &RevocationStatus, outcomes: &[ReachedRecording], out: Out) -> Result<(), Failure> {
     let RevocationStatus {
         revocation,
         counts,

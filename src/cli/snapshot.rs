@@ -7,15 +7,15 @@ use clap::Subcommand;
 use super::{Failure, out::Out};
 use crate::{
     app::{App, NewStores},
-    ledger::gaps::Gap,
+    db::gaps::Gap,
     model::id::VaultId,
     store::RecoveryName,
     vault::{self, Checked, Choice, Claim, Plan},
 };
 
-/// Restorable copies of the ledger in the store.
+/// Restorable copies of the database in the store.
 #[derive(Subcommand)]
-pub(super) enum Snapshot {
+pub(super) enum SnapshotCommand {
     /// Write a snapshot, open it again and try it.
     Create {
         /// The store is new: it holds nothing of what was written before, because another one was
@@ -30,7 +30,7 @@ pub(super) enum Snapshot {
         /// Its name, as `list` shows it. Without it: the newest.
         snapshot: Option<RecoveryName>,
     },
-    /// Rebuild the vault in an empty database from a snapshot and the journal. Every fence is in
+    /// Rebuild the vault in an empty database from a snapshot and the journal. Every tombstone is in
     /// place before anything can be served.
     Restore {
         /// The snapshot, as `list` shows it. Without it: the newest whose root is in custody.
@@ -51,7 +51,7 @@ pub(super) enum Snapshot {
     },
 }
 
-impl Snapshot {
+impl SnapshotCommand {
     /// Whether a folder is to be made for what it writes.
     pub(super) fn new_stores(&self) -> NewStores {
         if let Self::Create { new_store: true } = self {
@@ -110,7 +110,7 @@ impl Snapshot {
                 accept_gap,
                 dry_run,
             } => {
-                if let Some(vault) = vault::unfinished(&app.ledger).await? {
+                if let Some(vault) = vault::unfinished(&app.db).await? {
                     return go_on(&app, vault, dry_run, out).await;
                 }
                 let not_before = app.custody.read().await?.and_then(|slot| slot.owner().seen);
@@ -141,14 +141,14 @@ impl Snapshot {
                 out.facts(&restored, || {
                     let gaps: String = restored.gaps.iter().map(|gap| format!("Audit entries {gap} are missing, as accepted.\n")).collect();
                     gaps + &format!(
-                        "Restored vault {} in epoch {}: {} rows of {}, {} states of {} pieces of the journal, {} fences. Everything up to {} is there.\n",
+                        "Restored vault {} in epoch {}: {} rows of {}, {} states of {} pieces of the journal, {} tombstones. Everything up to {} is there.\n",
                         restored.vault,
                         restored.epoch,
                         restored.rows,
                         restored.snapshot,
                         restored.states,
                         restored.pieces,
-                        restored.fences,
+                        restored.tombstones,
                         restored.recovery_point
                     )
                 })?;

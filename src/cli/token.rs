@@ -23,7 +23,7 @@ use crate::{
 
 /// Make, list and revoke bearer tokens.
 #[derive(Subcommand)]
-pub(super) enum Token {
+pub(super) enum TokenCommand {
     /// Make a token; it is shown only once.
     Create {
         /// Your own name for it; names a system rather than a person.
@@ -66,7 +66,7 @@ pub(super) enum Token {
     },
 }
 
-impl Token {
+impl TokenCommand {
     pub(super) async fn perform(self, app: App, out: Out) -> Result<ExitCode, Failure> {
         match self {
             Self::Create {
@@ -109,7 +109,7 @@ impl Token {
                     attributes: of_label,
                     lifetime,
                 };
-                let made = flow::mint_token(&app.ledger, &app.clock, wanted).await?;
+                let made = flow::mint_token(&app.db, &app.clock, wanted).await?;
                 let id = made.row.id;
                 let until = made.row.expires_at;
                 let token = made.token.expose();
@@ -127,7 +127,7 @@ impl Token {
             }
             Self::List => {
                 app.unlock_to_read().await?;
-                let tokens = flow::list_tokens(&app.ledger).await?;
+                let tokens = flow::list_tokens(&app.db).await?;
                 let now = app.clock.now();
                 out.facts(&tokens, || {
                     let line = |listed: &flow::ListedToken| {
@@ -157,7 +157,7 @@ impl Token {
                 ..
             } => {
                 app.unlock().await?;
-                let revoked = flow::revoke_tokens_of(&app.ledger, &app.clock, &name)
+                let revoked = flow::revoke_tokens_of(&app.db, &app.clock, &name)
                     .await
                     .map_err(|error| match error {
                         flow::Error::NotFound => {
@@ -175,7 +175,7 @@ impl Token {
             Self::Revoke { id, .. } => {
                 let id = id.ok_or("name a token, or `--principal`")?;
                 app.unlock().await?;
-                let at = flow::revoke_token(&app.ledger, &app.clock, id)
+                let at = flow::revoke_token(&app.db, &app.clock, id)
                     .await
                     .map_err(|error| match error {
                         flow::Error::NotFound => {

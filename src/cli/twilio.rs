@@ -16,10 +16,10 @@ use crate::{
 
 /// Look for what Twilio has and the vault has not.
 #[derive(Subcommand)]
-pub(super) enum Twilio {
+pub(super) enum TwilioCommand {
     /// Compare Twilio's list with the vault now. The service does it by itself, as
     /// `[twilio.reconcile]` says. Exit code 1 if an account could not be compared.
-    Reconcile(Reconcile),
+    Reconcile(ReconcileArgs),
     /// List a whole existing account, day by day, and make everything known that the vault has not;
     /// the service fetches it. After an interruption the same command goes on. Exit code 1 if an
     /// account could not be listed.
@@ -28,7 +28,7 @@ pub(super) enum Twilio {
 
 /// What to compare.
 #[derive(Args)]
-pub(super) struct Reconcile {
+pub(super) struct ReconcileArgs {
     /// Only this account.
     #[arg(long, value_name = "SID")]
     account: Option<AccountSid>,
@@ -65,7 +65,7 @@ pub(super) struct Backfill {
     hold_back: Option<u64>,
 }
 
-impl Twilio {
+impl TwilioCommand {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
         let (flow, committer) = app.flow().await?;
         let clock = app.clock.clone();
@@ -81,7 +81,7 @@ impl Twilio {
     }
 }
 
-impl Reconcile {
+impl ReconcileArgs {
     async fn perform(self, flow: &Flow, out: Out) -> Result<ExitCode, Failure> {
         let Self {
             account,

@@ -8,7 +8,7 @@ use super::print::SECRET;
 
 /// One fault: `recvault.toml:12: …` or `RECVAULT__WORK__LEASE_S: …`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct ConfigFault {
     /// File and line, or the variable.
     pub place: String,
     /// What is wrong and the way out.
@@ -17,16 +17,16 @@ pub struct Fault {
 
 /// All faults of a configuration.
 #[derive(Clone, Debug)]
-pub struct Faults {
+pub struct ConfigFaults {
     file: String,
     lines: Vec<String>,
     variables: Vec<String>,
-    list: Vec<Fault>,
+    list: Vec<ConfigFault>,
 }
 
-impl std::error::Error for Faults {}
+impl std::error::Error for ConfigFaults {}
 
-impl fmt::Display for Faults {
+impl fmt::Display for ConfigFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the configuration has faults:")?;
         for fault in &self.list {
@@ -36,10 +36,10 @@ impl fmt::Display for Faults {
     }
 }
 
-impl Faults {
+impl ConfigFaults {
     /// A single fault of a whole file.
     pub fn one(file: &str, reason: String) -> Self {
-        let list = vec![Fault {
+        let list = vec![ConfigFault {
             place: file.to_owned(),
             reason,
         }];
@@ -52,7 +52,7 @@ impl Faults {
     }
 
     /// The faults, in the order found.
-    pub fn list(&self) -> &[Fault] {
+    pub fn list(&self) -> &[ConfigFault] {
         &self.list
     }
 
@@ -77,7 +77,7 @@ impl Faults {
         });
         let start = error.span().map_or(0, |span| span.start);
         let line = before.take_while(|end| *end <= start).count() + 1;
-        self.list.push(Fault {
+        self.list.push(ConfigFault {
             place: format!("{}:{line}", self.file),
             reason: error.message().to_owned(),
         });
@@ -95,7 +95,7 @@ impl Faults {
             None => format!("{}:{}", self.file, self.line_of(section, key)),
         };
         let name = key.map_or_else(|| section.to_owned(), |key| format!("{section}.{key}"));
-        self.list.push(Fault {
+        self.list.push(ConfigFault {
             place,
             reason: format!("`{name}`: {reason}"),
         });
@@ -179,7 +179,7 @@ impl Faults {
 
     /// A variable that fits nowhere.
     fn variable(&mut self, name: &str, reason: &str) {
-        self.list.push(Fault {
+        self.list.push(ConfigFault {
             place: format!("{}{name}", super::PREFIX),
             reason: reason.to_owned(),
         });

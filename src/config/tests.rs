@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn layered(text: &str, variables: &[(&str, &str)]) -> Result<Config, Faults> {
+fn layered(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigFaults> {
     let variables = variables
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
@@ -24,7 +24,7 @@ fn the_shipped_file_is_the_default() {
     let shipped = layered(SHIPPED, &[]).unwrap();
     let default = layered("", &[]).unwrap();
     assert_eq!(shipped.server.listen, default.server.listen);
-    assert_eq!(shipped.ledger.url, default.ledger.url);
+    assert_eq!(shipped.database.url, default.database.url);
     assert_eq!(shipped.store.url, default.store.url);
     assert_eq!(shipped.custody.root_file, default.custody.root_file);
     assert_eq!(shipped.custody.kind, default.custody.kind);
@@ -59,7 +59,7 @@ fn a_number_in_a_text_key_stays_text() {
 #[test]
 fn all_faults_are_told_together_with_their_lines() {
     let text = "[server]\nlisten = \"127.0.0.1:1\"\nlissten = 1\n\n[work]\nconcurrency = \"many\"\nlease_s = 3\nattemps = 4\n\n[sotre]\nurl = 1\n";
-    let found = faults(text, &[("LEDGER__URRL", "x"), ("X", "y")]);
+    let found = faults(text, &[("DATABASE__URRL", "x"), ("X", "y")]);
     assert!(
         found
             .iter()
@@ -87,7 +87,7 @@ fn all_faults_are_told_together_with_their_lines() {
     assert!(
         found
             .iter()
-            .any(|f| f.starts_with("RECVAULT__LEDGER__URRL: `ledger.urrl`: unknown field")),
+            .any(|f| f.starts_with("RECVAULT__DATABASE__URRL: `database.urrl`: unknown field")),
         "{found:#?}"
     );
     assert!(
@@ -196,7 +196,7 @@ fn a_file_that_is_not_toml_names_the_line() {
 fn printing_shows_no_secret() {
     let text = format!(
         "[custody]\npassphrase = \"hunter2\"\n[custody.pkcs11]\npin = \"hunter7\"\n\
-         [custody.aws_kms]\nsecret_access_key = \"hunter8\"\n[store]\nsecret_access_key = \"hunter3\"\n[ledger]\nurl = \"postgres://u:hunter4@h/d\"\n\
+         [custody.aws_kms]\nsecret_access_key = \"hunter8\"\n[store]\nsecret_access_key = \"hunter3\"\n[database]\nurl = \"postgres://u:hunter4@h/d\"\n\
          [[twilio.accounts]]\nsid = \"AC{}\"\nauth_tokens = [\"hunter5\"]\napi_key_sid = \"SK\"\napi_key_secret = \"hunter6\"\n",
         "0".repeat(32)
     );
@@ -217,7 +217,7 @@ proptest::proptest! {
 
     #[test]
     fn any_value_of_a_known_key_loads_or_is_refused(key in "listen|concurrency|url|accounts|file|level|root_file", value in ".{0,40}") {
-        for section in ["server", "ledger", "store", "custody", "policy", "twilio", "work", "telemetry"] {
+        for section in ["server", "database", "store", "custody", "policy", "twilio", "work", "telemetry"] {
             let _ = layered(&format!("[{section}]\n{key} = {value}\n"), &[]);
         }
     }

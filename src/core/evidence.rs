@@ -2,7 +2,7 @@
 //!
 //! Owns the entries of the audit log, the signed receipts of shreds, the signed statements of
 //! published policies and the signed evidence of drills, with their verification. Refuses to do
-//! I/O: the ledger keeps entries and gives them their numbers. INVARIANT: ids, names, codes and
+//! I/O: the database keeps entries and gives them their numbers. INVARIANT: ids, names, codes and
 //! digests only; never personal data, never text that somebody typed freely.
 
 pub mod drill;
@@ -17,9 +17,9 @@ mod shred_reason;
 mod signing;
 
 pub use self::{
-    drill::Drill,
-    entry::{Details, Entry, InvalidDetails, NewEntry},
-    event::{Event, UnknownEvent},
+    drill::DrillReport,
+    entry::{Entry, EntryDetails, InvalidDetails, NewEntry},
+    event::{AuditEvent, UnknownEvent},
     position::{EntryDigest, InvalidDigest, Position},
     publication::Publication,
     receipt::{HeldCopy, Receipt, ReceiptState, Removal, ShredFacts},

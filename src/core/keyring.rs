@@ -19,5 +19,5 @@ pub use label::{
     subject_key, utterance_key, waiting_key,
 };
 pub use note::{open_note, seal_note};
-pub use page::{Error, FAN_OUT, Page, PageRow, Place};
+pub use page::{Error, FAN_OUT, KeyPage, PageRow, PageSlot};
 pub use tree::{LEAF, LEVELS, RootKey, SERVICE};

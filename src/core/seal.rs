@@ -18,7 +18,7 @@ mod span;
 
 pub use context::{Bound, Context, RecoveryContext};
 pub use opener::Opener;
-pub use sealer::{Sealed, Sealer};
+pub use sealer::{SealedLength, Sealer};
 pub use segment::SegmentLength;
 pub use span::{Layout, Span, Spans};
 

@@ -20,11 +20,11 @@ use std::path::Path;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use futures_util::{FutureExt as _, future::BoxFuture};
 
-use self::service::{NAME, Service, Wrapped};
+use self::service::{KmsClient, NAME, Wrapped};
 use super::{
-    Broken, Custody, Error, Item, Meaning, RootName,
+    Custody, Error, Item, Meaning, OpenedSecret, RootName,
     file::{SealedRoot, SlotFile},
-    place::Place,
+    place::CustodyFolder,
     settings::AwsKms,
     slot::{Change, Slot},
     wrap,
@@ -35,8 +35,8 @@ const KIND: &str = "aws-kms";
 
 /// A slot file with wrapped roots, and the service that unwraps them.
 pub(super) struct Kms {
-    place: Place,
-    service: Service,
+    place: CustodyFolder,
+    service: KmsClient,
 }
 
 impl Kms {
@@ -46,8 +46,8 @@ impl Kms {
     /// [`Error::Setting`].
     pub(super) fn new(settings: AwsKms, base: &Path) -> Result<Self, Error> {
         Ok(Self {
-            place: Place::at(base.join(&settings.slot_file)),
-            service: Service::new(settings, base)?,
+            place: CustodyFolder::at(base.join(&settings.slot_file)),
+            service: KmsClient::new(settings, base)?,
         })
     }
 
@@ -172,13 +172,16 @@ impl Custody for Kms {
         super::blocking(NAME, move || place.contents()).boxed()
     }
 
-    fn attack<'a>(&'a self, sealed: &'a [Vec<u8>]) -> BoxFuture<'a, Result<Vec<Broken>, Error>> {
+    fn attack<'a>(
+        &'a self,
+        sealed: &'a [Vec<u8>],
+    ) -> BoxFuture<'a, Result<Vec<OpenedSecret>, Error>> {
         async move {
             let mut broken = Vec::new();
             for (name, root_key) in self.reachable().await? {
                 let opened = |(at, sealed): (usize, &Vec<u8>)| {
                     let key = wrap::open(&root_key, name, sealed).ok()?;
-                    Some(Broken {
+                    Some(OpenedSecret {
                         at,
                         epoch: name.epoch,
                         key,

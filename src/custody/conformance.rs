@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use super::{Broken, Change, Custody, Error, Owner, Restorable, Role, RootName, Slot};
+use super::{Change, Custody, Error, OpenedSecret, Owner, Restorable, Role, RootName, Slot};
 use crate::{
     model::id::{DatabaseId, VaultId},
     secret::Key,
@@ -115,7 +115,7 @@ async fn turn(custody: &dyn Custody, other: &dyn Custody, slot: &Slot) -> (Slot,
         .await
         .unwrap()
         .into_iter()
-        .map(|Broken { at, epoch, .. }| (at, epoch))
+        .map(|OpenedSecret { at, epoch, .. }| (at, epoch))
         .collect();
     broken.sort_unstable();
     assert_eq!(broken, [(0, 1), (1, 2)]);

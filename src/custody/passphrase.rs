@@ -22,14 +22,14 @@ use std::{
 };
 
 use self::{
-    memory::Memory,
-    seal::{Root, Stretched},
+    memory::StretchedPassphrase,
+    seal::{EpochRoot, Stretched},
 };
 use super::{
-    Broken, Custody, Error, Item, Meaning, RootName,
+    Custody, Error, Item, Meaning, OpenedSecret, RootName,
     file::SlotFile,
-    place::Place,
-    settings::Settings,
+    place::CustodyFolder,
+    settings::CustodySettings,
     slot::{Change, Slot},
     wrap,
 };
@@ -41,10 +41,10 @@ const KIND: &str = "passphrase";
 /// A slot file and where its passphrase comes from. The passphrase is read anew for each use, so
 /// that it can be changed under a running service; nothing of a root is kept between uses.
 pub struct RootFile {
-    place: Place,
+    place: CustodyFolder,
     // Read where a thread may hang: its file may be on a file system that does not answer.
     passphrase: Arc<Passphrase>,
-    memory: Arc<Memory>,
+    memory: Arc<StretchedPassphrase>,
 }
 
 /// Where the passphrase is.
@@ -56,14 +56,14 @@ enum Passphrase {
 
 impl RootFile {
     /// As the settings say; relative paths begin at `base`.
-    pub fn new(settings: Settings, base: &Path) -> Self {
+    pub fn new(settings: CustodySettings, base: &Path) -> Self {
         let passphrase = match (settings.passphrase, settings.passphrase_file) {
             (Some(passphrase), _) => Passphrase::Given(passphrase),
             (None, Some(file)) => Passphrase::File(base.join(file)),
             (None, None) => Passphrase::Nowhere,
         };
         Self {
-            place: Place::at(base.join(settings.root_file)),
+            place: CustodyFolder::at(base.join(settings.root_file)),
             passphrase: Arc::new(passphrase),
             memory: Arc::default(),
         }
@@ -195,7 +195,10 @@ impl Custody for RootFile {
         blocking(move || place.contents()).boxed()
     }
 
-    fn attack<'a>(&'a self, sealed: &'a [Vec<u8>]) -> BoxFuture<'a, Result<Vec<Broken>, Error>> {
+    fn attack<'a>(
+        &'a self,
+        sealed: &'a [Vec<u8>],
+    ) -> BoxFuture<'a, Result<Vec<OpenedSecret>, Error>> {
         let sealed = sealed.to_vec();
         let place = self.place.clone();
         let passphrase = Arc::clone(&self.passphrase);
@@ -218,7 +221,7 @@ impl Custody for RootFile {
                     };
                     let opened = |(at, sealed): (usize, &Vec<u8>)| {
                         let key = wrap::open(root_key, name, sealed).ok()?;
-                        Some(Broken {
+                        Some(OpenedSecret {
                             at,
                             epoch: *epoch,
                             key,
@@ -262,10 +265,10 @@ fn slot_of(content: &[u8]) -> Result<Slot, Error> {
 /// Every root in a slot file; the stretched passphrase, under which the next one can be sealed,
 /// too.
 fn open_all(
-    memory: &Memory,
+    memory: &StretchedPassphrase,
     content: &[u8],
     passphrase: &SecretText,
-) -> Result<(Arc<Stretched>, Vec<Root>), Error> {
+) -> Result<(Arc<Stretched>, Vec<EpochRoot>), Error> {
     let file = SlotFile::read(KIND, content)?;
     let stretched = memory.stretch(
         file.kdf

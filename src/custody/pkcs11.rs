@@ -42,23 +42,23 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 
 pub(super) use self::unwrap::Unwrapper;
 use self::{
-    objects::{Found, Keys},
-    token::{NAME, Place},
+    objects::{Keys, TokenContents},
+    token::{NAME, TokenAddress},
 };
 use super::{
-    Broken, Custody, Error, Item, Meaning, Role, RootName, lock,
+    Custody, Error, Item, Meaning, OpenedSecret, Role, RootName, lock,
     settings::Pkcs11,
     slot::{Change, Slot},
 };
 use crate::{model::crash, secret::Key};
 
 /// A token, in one session for the life of the process.
-pub(super) struct Token {
-    place: Arc<Place>,
+pub(super) struct Pkcs11Token {
+    place: Arc<TokenAddress>,
     lock: PathBuf,
 }
 
-impl Token {
+impl Pkcs11Token {
     /// As the settings say; relative paths begin at `base`.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ impl Token {
             });
         }
         Ok(Self {
-            place: Arc::new(Place::new(settings, base)?),
+            place: Arc::new(TokenAddress::new(settings, base)?),
             lock,
         })
     }
@@ -87,7 +87,7 @@ impl Token {
     }
 }
 
-impl Custody for Token {
+impl Custody for Pkcs11Token {
     fn kind(&self) -> &'static str {
         "pkcs11"
     }
@@ -103,7 +103,8 @@ impl Custody for Token {
     }
 
     fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>> {
-        self.with(|session| Found::look(session)?.slot()).boxed()
+        self.with(|session| TokenContents::look(session)?.slot())
+            .boxed()
     }
 
     fn swap<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Slot, Error>> {
@@ -134,17 +135,21 @@ impl Custody for Token {
     }
 
     fn contents(&self) -> BoxFuture<'_, Result<Vec<Item>, Error>> {
-        self.with(|session| Found::look(session)?.items()).boxed()
+        self.with(|session| TokenContents::look(session)?.items())
+            .boxed()
     }
 
-    fn attack<'a>(&'a self, sealed: &'a [Vec<u8>]) -> BoxFuture<'a, Result<Vec<Broken>, Error>> {
+    fn attack<'a>(
+        &'a self,
+        sealed: &'a [Vec<u8>],
+    ) -> BoxFuture<'a, Result<Vec<OpenedSecret>, Error>> {
         let sealed = sealed.to_vec();
         self.with(move |session| {
             let mut broken = Vec::new();
-            for object in Found::look(session)?.keys.all() {
+            for object in TokenContents::look(session)?.keys.all() {
                 for (at, sealed) in sealed.iter().enumerate() {
                     match objects::open(session, object.handle, object.name, sealed) {
-                        Ok(key) => broken.push(Broken {
+                        Ok(key) => broken.push(OpenedSecret {
                             at,
                             epoch: object.name.epoch,
                             key,
@@ -162,7 +167,7 @@ impl Custody for Token {
 
 /// The key object of a root that the slot names.
 fn in_force(session: &Session, root: RootName) -> Result<cryptoki::object::ObjectHandle, Error> {
-    let found = Found::look(session)?;
+    let found = TokenContents::look(session)?;
     let is_named = found.slot()?.is_some_and(|slot| slot.has(root));
     found
         .keys
@@ -177,7 +182,7 @@ fn in_force(session: &Session, root: RootName) -> Result<cryptoki::object::Objec
 /// after it.
 fn swap(session: &Session, change: &Change) -> Result<Slot, Error> {
     let next = change.next();
-    let before = Found::look(session)?;
+    let before = TokenContents::look(session)?;
     before.refuse_foreign(next.owner().vault)?;
     if before.slot()?.as_ref() != Some(next) {
         change.applies_to(before.slot()?.as_ref())?;
@@ -207,7 +212,7 @@ fn swap(session: &Session, change: &Change) -> Result<Slot, Error> {
     }
     clear(session, next)?;
     crash::point("custody.removed");
-    let after = Found::look(session)?;
+    let after = TokenContents::look(session)?;
     let is_exact = after.items()?.iter().all(|item| item.role == Role::Slot)
         && after.slots.len() == 1
         && next
@@ -230,7 +235,7 @@ fn swap(session: &Session, change: &Change) -> Result<Slot, Error> {
 /// Destroys what is no part of this slot, which is in force: keys first, so that a slot never
 /// promises less than there is.
 fn clear(session: &Session, slot: &Slot) -> Result<(), Error> {
-    let found = Found::look(session)?;
+    let found = TokenContents::look(session)?;
     for name in found.keys.names() {
         let spare = usize::from(slot.has(name));
         for object in found.keys.of(name).iter().skip(spare) {

@@ -43,12 +43,12 @@ const MAX: u64 = 64 * 1024;
 
 /// The folder around one slot file.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct CustodyFolder {
     slot: PathBuf,
 }
 
 /// A file in the folder that has to do with custody.
-pub(super) struct Found {
+pub(super) struct CustodyFile {
     path: PathBuf,
     role: Role,
     contained: Option<Contained>,
@@ -56,7 +56,7 @@ pub(super) struct Found {
     pub(super) content: Zeroizing<Vec<u8>>,
 }
 
-impl Place {
+impl CustodyFolder {
     pub(super) fn at(slot: PathBuf) -> Self {
         Self { slot }
     }
@@ -68,11 +68,11 @@ impl Place {
 
     /// Everything in the folder that has to do with custody.
     pub(super) fn contents(&self) -> Result<Vec<Item>, Error> {
-        Ok(self.scan()?.iter().map(Found::item).collect())
+        Ok(self.scan()?.iter().map(CustodyFile::item).collect())
     }
 
     /// The same with what is in it.
-    pub(super) fn scan(&self) -> Result<Vec<Found>, Error> {
+    pub(super) fn scan(&self) -> Result<Vec<CustodyFile>, Error> {
         let mut found = Vec::new();
         for Seen { path, is_readable } in walk::below(self.folder(), MAX)? {
             if path == self.beside("lock") {
@@ -91,7 +91,7 @@ impl Place {
             } else {
                 Role::Unexamined
             };
-            found.push(Found {
+            found.push(CustodyFile {
                 path,
                 role,
                 contained,
@@ -104,7 +104,7 @@ impl Place {
     }
 
     /// Says what each file is.
-    fn judge(&self, all: &mut [Found]) {
+    fn judge(&self, all: &mut [CustodyFile]) {
         let slot = all.iter().find(|found| found.path == self.slot);
         let vault = slot
             .and_then(|slot| slot.contained.as_ref())
@@ -177,7 +177,7 @@ impl Place {
             .map_err(|cause| fault(&self.slot, cause))?;
         self.clear()?;
         // "Destroyed" is said only after this look.
-        let judged: Vec<Found> = self
+        let judged: Vec<CustodyFile> = self
             .scan()?
             .into_iter()
             .filter(|found| found.role != Role::Unexamined)
@@ -264,7 +264,7 @@ impl Place {
     }
 }
 
-impl Found {
+impl CustodyFile {
     fn item(&self) -> Item {
         let roots = self
             .contained

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::{FutureExt as _, future::BoxFuture};
 
 use super::{
-    Broken, Custody, Error, Item, Meaning, RootName,
+    Custody, Error, Item, Meaning, OpenedSecret, RootName,
     slot::{Change, Owner, Slot},
 };
 use crate::secret::Key;
@@ -61,7 +61,10 @@ impl Custody for Rehearsal {
         self.0.contents()
     }
 
-    fn attack<'a>(&'a self, sealed: &'a [Vec<u8>]) -> BoxFuture<'a, Result<Vec<Broken>, Error>> {
+    fn attack<'a>(
+        &'a self,
+        sealed: &'a [Vec<u8>],
+    ) -> BoxFuture<'a, Result<Vec<OpenedSecret>, Error>> {
         self.0.attack(sealed)
     }
 }

@@ -13,7 +13,7 @@ use crate::secret::SecretText;
 /// The kinds of custody.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum CustodyKind {
     /// A file sealed under a passphrase.
     #[default]
     Passphrase,
@@ -23,7 +23,7 @@ pub enum Kind {
     AwsKms,
 }
 
-impl Kind {
+impl CustodyKind {
     /// The word in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -37,9 +37,9 @@ impl Kind {
 /// `[custody]`: where the root key rests.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Settings {
+pub struct CustodySettings {
     /// Which kind.
-    pub kind: Kind,
+    pub kind: CustodyKind,
     /// The root file, relative to the configuration file.
     pub root_file: String,
     /// A file that holds the passphrase, relative to the configuration file.
@@ -52,10 +52,10 @@ pub struct Settings {
     pub aws_kms: AwsKms,
 }
 
-impl Default for Settings {
+impl Default for CustodySettings {
     fn default() -> Self {
         Self {
-            kind: Kind::Passphrase,
+            kind: CustodyKind::Passphrase,
             root_file: "custody/root".into(),
             passphrase_file: Some("custody/passphrase".into()),
             passphrase: None,

@@ -81,7 +81,7 @@ pub fn chunks(seconds: u32, channels: Channels) -> impl Iterator<Item = Bytes> +
 
 /// What Twilio would say of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub struct ConversationFacts {
     /// As the file says.
     pub channels: u16,
     /// Length at [`SAMPLE_RATE`], rounded to the nearest second.
@@ -89,11 +89,11 @@ pub struct Facts {
 }
 
 /// The facts of a 16-bit PCM WAV file; `None` if it is not one.
-pub fn facts(wav: &[u8]) -> Option<Facts> {
+pub fn facts(wav: &[u8]) -> Option<ConversationFacts> {
     let (channels, samples) = parse(wav)?;
     let second = u64::from(SAMPLE_RATE) * u64::from(SAMPLE_BITS / 8) * u64::from(channels);
     let seconds = (samples.len() as u64 + second / 2).checked_div(second)?;
-    Some(Facts { channels, seconds })
+    Some(ConversationFacts { channels, seconds })
 }
 
 /// A mono file in which each sample is the mean of the two channels; `None` unless `wav` is 16-bit
@@ -183,7 +183,7 @@ mod tests {
         );
         assert_eq!(
             facts(WAV),
-            Some(Facts {
+            Some(ConversationFacts {
                 channels: 2,
                 seconds: u64::from(SECONDS)
             })

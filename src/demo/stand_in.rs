@@ -4,7 +4,7 @@
 //! resources around a recording, signed callbacks, and everything that can go wrong with them, on
 //! demand. Refuses to know the vault: it talks HTTP on a loopback port and nothing else.
 //!
-//! INVARIANT: what it does without a [`Fault`] or a [`Wrong`] is what Twilio documents, and where
+//! INVARIANT: what it does without a [`MediaFault`] or a [`RequestFault`] is what Twilio documents, and where
 //! Twilio documents nothing, what [`Behaviour`] says; it stops when it is dropped.
 
 mod account;
@@ -48,25 +48,25 @@ use std::{
 pub use self::{
     account::StandInAccount,
     add_ons::AddOnFacts,
-    behaviour::{Behaviour, Endless, MediaRedirect, Problem, RateLimit},
+    behaviour::{Behaviour, Endless, MediaRedirect, RateLimit, TwilioProblem},
     callback::{SignedCallback, SignedGet, SignedJson},
     calls::CallFacts,
     conferences::{ConferenceFacts, ParticipantFacts},
     delivery::PendingCallback,
     encrypted::Spelling,
     events::{GatherAnswer, RealTime},
-    fault::Fault,
+    fault::MediaFault,
     foreign::ForeignHost,
     numbers::NumberFacts,
-    recording::{Kept, RecordingFacts},
+    recording::{RecordingFacts, RemainingCopies},
     sentences::{SentenceFacts, WordFacts},
     transcriptions::TranscriptionFacts,
     transcripts::{TranscriptFacts, TranscriptParticipant},
-    wrong::{Call, Wrong},
+    wrong::{Call, RequestFault},
 };
 use self::{
-    delivery::Subscription, fault::Faults, hours::Hours, recording::Held, server::Server,
-    storage::Storage, wrong::Wrongs,
+    delivery::Subscription, fault::PendingFaults, hours::Hours, recording::HeldRecording,
+    server::Server, storage::Storage, wrong::Wrongs,
 };
 use crate::{
     model::{
@@ -74,7 +74,7 @@ use crate::{
         time::{Clock, Timestamp},
     },
     secret::SecretText,
-    twilio::account::{AccountSettings, Settings},
+    twilio::account::{AccountSettings, TwilioSettings},
 };
 
 /// A running stand-in.
@@ -106,7 +106,7 @@ impl StandIn {
     }
 
     /// Settings for a service that talks to this stand-in, with every account.
-    pub fn settings(&self) -> Settings {
+    pub fn settings(&self) -> TwilioSettings {
         let account = |account: &StandInAccount| {
             let mut settings = AccountSettings::new(
                 account.sid.clone(),
@@ -120,27 +120,27 @@ impl StandIn {
         };
         let accounts = self.world.accounts().iter().map(account).collect();
         // Every base that the service asks is this one port.
-        Settings {
+        TwilioSettings {
             api_base: self.base_url(),
             intelligence_base: self.base_url(),
             accounts,
-            ..Settings::default()
+            ..TwilioSettings::default()
         }
     }
 
     /// Lets the next request for this recording's media fail. Faults queue up and are met in order.
-    pub fn fail(&self, sid: &RecordingSid, fault: Fault) {
+    pub fn fail(&self, sid: &RecordingSid, fault: MediaFault) {
         self.world.faults().add(Some(sid.clone()), fault);
     }
 
     /// Lets the next request for any media fail that meets no fault of its own recording.
-    pub fn fail_any(&self, fault: Fault) {
+    pub fn fail_any(&self, fault: MediaFault) {
         self.world.faults().add(None, fault);
     }
 
     /// Lets the next request of this kind go wrong. What goes wrong queues up per kind and is met
     /// in order, after authentication.
-    pub fn fail_call(&self, call: Call, wrong: Wrong) {
+    pub fn fail_call(&self, call: Call, wrong: RequestFault) {
         self.world.wrongs().add(call, wrong);
     }
 
@@ -181,7 +181,7 @@ struct World {
     hours: Hours,
     storage: Storage,
     state: Mutex<State>,
-    faults: Mutex<Faults>,
+    faults: Mutex<PendingFaults>,
     wrongs: Mutex<Wrongs>,
     media_requests: AtomicU64,
     unauthorised: AtomicU64,
@@ -191,7 +191,7 @@ struct World {
 #[derive(Default)]
 struct State {
     behaviour: Behaviour,
-    recordings: HashMap<RecordingSid, Held>,
+    recordings: HashMap<RecordingSid, HeldRecording>,
     calls: BTreeMap<CallSid, Owned<CallFacts>>,
     conferences: BTreeMap<ConferenceSid, Owned<ConferenceFacts>>,
     participants: Vec<(ConferenceSid, ParticipantFacts)>,
@@ -241,7 +241,7 @@ impl World {
         lock(&self.state)
     }
 
-    fn faults(&self) -> MutexGuard<'_, Faults> {
+    fn faults(&self) -> MutexGuard<'_, PendingFaults> {
         lock(&self.faults)
     }
 

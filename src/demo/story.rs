@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{conversation, world::World};
 use crate::{
-    evidence::{Drill, KeySet, Receipt},
+    evidence::{DrillReport, KeySet, Receipt},
     model::id::RecordingId,
 };
 
@@ -201,7 +201,7 @@ impl<'w> Story<'w> {
             "shredded",
             begun,
             status == 200 && !receipt.is_empty(),
-            "The customer withdraws: fence, key, entry and receipt at once.",
+            "The customer withdraws: tombstone, key, entry and receipt at once.",
         )?;
 
         let begun = Instant::now();
@@ -246,7 +246,7 @@ impl<'w> Story<'w> {
             "decision.denied",
             "decision.allowed",
             "opening.started",
-            "shred.fenced",
+            "shred.tombstoned",
             "shred.bytes-removed",
             "epoch.turned",
             "root.destroyed",
@@ -261,7 +261,7 @@ impl<'w> Story<'w> {
 
         let begun = Instant::now();
         let held = world.drill(old).await?;
-        let drill = Drill::verify(&held.evidence, &self.keys().await?)?;
+        let drill = DrillReport::verify(&held.evidence, &self.keys().await?)?;
         let forgetting = &drill.forgetting;
         let recovery = &drill.recovery;
         let bites = forgetting.shredded > 0 && forgetting.living > 0 && recovery.sampled > 0;

@@ -15,10 +15,10 @@ use super::{
     stand_in::{CallFacts, SentenceFacts, StandIn, StandInAccount, TranscriptFacts},
 };
 use crate::{
-    app::{self, App, Service},
+    app::{self, App, RunningService},
     config::Config,
     drill::Old,
-    flow::{DrillOptions, Held, Reconciling},
+    flow::{CompletedDrill, DrillOptions, Reconciling},
     model::{
         id::{RecordingId, VaultId},
         media::SourceRef,
@@ -32,7 +32,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 /// Everything that runs.
 pub(super) struct World {
-    service: Service,
+    service: RunningService,
     stand_in: StandIn,
     http: reqwest::Client,
     account: AccountSid,
@@ -261,11 +261,11 @@ impl World {
                 fs::copy(entry.path(), kept.join(folder).join(entry.file_name()))?;
             }
         }
-        let ledger = kept.join("vault.db");
+        let db = kept.join("vault.db");
         fs::copy(self.folder.join("vault.db-wal"), kept.join("vault.db-wal"))?;
-        fs::copy(self.folder.join("vault.db"), &ledger)?;
+        fs::copy(self.folder.join("vault.db"), &db)?;
         Ok(Old {
-            ledgers: vec![ledger.display().to_string()],
+            dbs: vec![db.display().to_string()],
             stores: vec![kept],
             files: Vec::new(),
         })
@@ -292,7 +292,7 @@ impl World {
     }
 
     /// Holds a drill with old copies, under the running service.
-    pub(super) async fn drill(&self, old: Old) -> Result<Held, Failure> {
+    pub(super) async fn drill(&self, old: Old) -> Result<CompletedDrill, Failure> {
         let options = DrillOptions {
             old,
             sandbox: None,

@@ -18,10 +18,10 @@ use std::{
 use aws_lc_rs::digest::{self, SHA256};
 use serde::Serialize;
 
-use super::{census::each, old::Source};
+use super::{census::each, old::OldCopySource};
 use crate::{
+    db::{Tx, image::Image, image::Table, keys},
     keyring::{PageRow, RootKey, reach},
-    ledger::{Tx, image::Image, image::Table, keys},
     seal,
     store::{self, RecoveryName, Store},
     vault::{Error, OpenedFile, Rehearsal, Retained, RetainedFile},
@@ -32,7 +32,7 @@ use crate::{
 pub struct Looked {
     /// As it was given, or as the store names it.
     pub name: String,
-    /// `live-ledger`, `live-snapshot`, `live-journal`, `ledger`, `ledger-without-wal`, `snapshot`
+    /// `live-database`, `live-snapshot`, `live-journal`, `database`, `database-without-wal`, `snapshot`
     /// or `journal`.
     pub kind: &'static str,
     /// Versions of key pages in it.
@@ -65,7 +65,7 @@ pub(super) struct Attacker<'a> {
 }
 
 /// What the attacker reached.
-pub(super) struct Reached {
+pub(super) struct AttackerGain {
     /// Public names of record keys.
     pub(super) keys: BTreeSet<String>,
     /// Versions of pages that were tried.
@@ -115,24 +115,24 @@ impl<'a> Attacker<'a> {
     ///
     /// # Errors
     /// Why it cannot be read.
-    pub(super) async fn take(&mut self, copy: usize, source: &Source) -> Result<(), Error> {
+    pub(super) async fn take(&mut self, copy: usize, source: &OldCopySource) -> Result<(), Error> {
         match source {
-            Source::Ledger(ledger) => self.take_rows(copy, &mut ledger.snapshot().await?).await,
-            Source::File(store, name) => self.take_file(copy, store, *name).await,
+            OldCopySource::Db(db) => self.take_rows(copy, &mut db.snapshot().await?).await,
+            OldCopySource::File(store, name) => self.take_file(copy, store, *name).await,
         }
     }
 
-    /// Takes pages and sealed root page keys of a ledger.
+    /// Takes pages and sealed root page keys of a database.
     ///
     /// # Errors
-    /// [`Error::NoVault`], [`Error::OtherVault`]; the ledger's.
+    /// [`Error::NoVault`], [`Error::OtherVault`]; the database's.
     pub(super) async fn take_rows(&mut self, copy: usize, tx: &mut Tx) -> Result<(), Error> {
         let ours = self.vault.id();
         let theirs = keys::vault_id(tx).await?.ok_or(Error::NoVault)?;
         if ours != theirs {
             return Err(Error::OtherVault {
                 root: ours,
-                ledger: theirs,
+                db: theirs,
             });
         }
         each(tx, Table::Epochs, |row| self.take_row(copy, &row)).await?;
@@ -178,7 +178,7 @@ impl<'a> Attacker<'a> {
     ///
     /// # Errors
     /// Custody's, where it cannot be asked; the store's, where the live one does not answer.
-    pub(super) async fn attack(&mut self) -> Result<Reached, Error> {
+    pub(super) async fn attack(&mut self) -> Result<AttackerGain, Error> {
         loop {
             self.ask_custody().await?;
             if !self.open_files().await? {
@@ -190,7 +190,7 @@ impl<'a> Attacker<'a> {
         for looked in self
             .looked
             .iter_mut()
-            .filter(|looked| looked.kind.contains("ledger"))
+            .filter(|looked| looked.kind.contains("database"))
         {
             looked.opened = false;
         }
@@ -212,7 +212,7 @@ impl<'a> Attacker<'a> {
         }
         let mut keys = found.record_keys;
         keys.extend(self.journaled.iter().cloned());
-        Ok(Reached {
+        Ok(AttackerGain {
             keys,
             tried: found.tried,
             opened: found.opened,

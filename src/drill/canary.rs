@@ -13,32 +13,32 @@ use futures_util::{future::try_join_all, stream};
 use rand::{Rng as _, RngExt as _};
 
 use super::{
-    Old, Say,
+    DrillProgress, Old,
     forget::forget,
     sandbox::{Sandbox, fault},
 };
 use crate::{
     custody,
-    evidence::{NewEntry, drill::Canary},
-    ledger::{
-        self, Ledger, Term,
+    db::{
+        self, Db, Term,
         accept::{self, Announcement},
         recordings,
         work::{self, WorkKind},
     },
+    evidence::{NewEntry, drill::Canary},
     model::{
         actor::Initiator,
         artefact::Leg,
         id::{HolderId, RecordingId},
         media::SourceRef,
         name::Tier,
-        recording::{Heard, Recording},
+        recording::{DiscoveredBy, Recording},
         time::Clock,
     },
     policy::{Permit, action},
     secret::SecretText,
     store::{self, Store},
-    vault::{Cause, DepositError, DepositOptions, Error, OnHold, Parts, Vault},
+    vault::{Cause, DepositError, DepositOptions, Error, OnHold, Vault, VaultParts},
 };
 
 /// Canaries in all.
@@ -52,11 +52,11 @@ const LEASE: Duration = Duration::from_secs(600);
 pub(super) async fn fly(
     clock: &Clock,
     sandbox: &Sandbox,
-    say: Say<'_>,
+    say: DrillProgress<'_>,
 ) -> Result<(Canary, Vec<String>), Error> {
     let home = sandbox.room("canary")?;
-    let (vault, ledger) = plant(&home, clock).await?;
-    let canaries = deposit(&vault, &ledger, clock).await?;
+    let (vault, db) = plant(&home, clock).await?;
+    let canaries = deposit(&vault, &db, clock).await?;
     vault.snapshot().await?;
     let mut old = Old::default();
     keep(&home, sandbox, &mut old)?;
@@ -105,21 +105,21 @@ pub(super) async fn fly(
             canary.shredded
         ));
     }
-    ledger.close().await;
+    db.close().await;
     Ok((canary, failures))
 }
 
 /// A new vault in this folder.
-async fn plant(home: &Path, clock: &Clock) -> Result<(Vault, Ledger), Error> {
+async fn plant(home: &Path, clock: &Clock) -> Result<(Vault, Db), Error> {
     let mut passphrase = [0; 32];
     rand::rng().fill_bytes(&mut passphrase);
-    let settings = custody::Settings {
+    let settings = custody::CustodySettings {
         passphrase: Some(SecretText::new(hex::encode(passphrase))),
         ..Default::default()
     };
     let custody = custody::open(settings, home)?;
-    let ledger = Ledger::open(
-        &ledger::Settings {
+    let db = Db::open(
+        &db::DatabaseSettings {
             url: "sqlite:vault.db".into(),
             connections: 2,
         },
@@ -128,29 +128,29 @@ async fn plant(home: &Path, clock: &Clock) -> Result<(Vault, Ledger), Error> {
     .await?
     .timed_by(clock);
     let store = Store::make(
-        &store::Settings {
+        &store::StoreSettings {
             url: "folder:objects".into(),
             ..Default::default()
         },
         home,
     )?;
-    Vault::create(&ledger, custody.as_ref(), clock).await?;
-    let parts = Parts {
-        ledger: ledger.clone(),
+    Vault::create(&db, custody.as_ref(), clock).await?;
+    let parts = VaultParts {
+        db: db.clone(),
         store: store.clone(),
         recovery: store,
         custody,
         clock: clock.clone(),
     };
-    Ok((Vault::unlock(parts).await?, ledger))
+    Ok((Vault::unlock(parts).await?, db))
 }
 
 /// Announces canaries and deposits them, the way every recording goes.
-async fn deposit(vault: &Vault, ledger: &Ledger, clock: &Clock) -> Result<Vec<Recording>, Error> {
+async fn deposit(vault: &Vault, db: &Db, clock: &Clock) -> Result<Vec<Recording>, Error> {
     let announced: Vec<Announcement> = (0..CANARIES)
         .map(|number| announcement(vault, number))
         .collect();
-    let (acceptor, committer) = accept::channel(ledger.clone());
+    let (acceptor, committer) = accept::channel(db.clone());
     let announcing = async {
         let done = try_join_all(
             announced
@@ -163,7 +163,7 @@ async fn deposit(vault: &Vault, ledger: &Ledger, clock: &Clock) -> Result<Vec<Re
     };
     tokio::join!(committer.run(|| clock.now()), announcing).1?;
     let holder = HolderId::random(&mut rand::rng());
-    let leased = ledger.unit("canary.deposit", async |mut unit| {
+    let leased = db.unit("canary.deposit", async |mut unit| {
         unit.without_entry("whose the work is");
         let term = Term::begin(&mut unit, LEASE).await?;
         work::lease(
@@ -179,7 +179,7 @@ async fn deposit(vault: &Vault, ledger: &Ledger, clock: &Clock) -> Result<Vec<Re
     let mut canaries = Vec::with_capacity(leases.len());
     for lease in leases {
         let lease = lease.parsed::<RecordingId>()?;
-        let canary = recordings::find(&mut ledger.read().await?, lease.subject)
+        let canary = recordings::find(&mut db.read().await?, lease.subject)
             .await?
             .ok_or(Error::Gone)?;
         let mut noise = vec![0; rand::rng().random_range(1..2000)];
@@ -240,7 +240,7 @@ fn announcement(vault: &Vault, number: usize) -> Announcement {
     let source_ref = SourceRef::parse(account, &source).expect("it has the form of one");
     Announcement {
         labels: std::collections::BTreeMap::new(),
-        heard_by: Heard::Callback,
+        heard_by: DiscoveredBy::Callback,
         encryption: None,
         id: source_ref.recording_id(vault.id()),
         source_ref,
@@ -283,8 +283,7 @@ fn keep(home: &Path, sandbox: &Sandbox, old: &mut Old) -> Result<(), Error> {
             fs::copy(entry.path(), to.join(entry.file_name())).map_err(fault(&from))?;
         }
     }
-    old.ledgers
-        .push(room.join("vault.db").display().to_string());
+    old.dbs.push(room.join("vault.db").display().to_string());
     old.stores.push(room);
     Ok(())
 }

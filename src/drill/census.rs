@@ -1,13 +1,13 @@
-//! Who is in a ledger: what is shredded, what waits, what lives, in one view of it.
+//! Who is in a database: what is shredded, what waits, what lives, in one view of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    ledger::{
+    db::{
         Tx,
         image::{self, Image, Table},
         keys,
-        marks::{self, Marked},
+        outbox::{self, OutboxKind},
     },
     model::{artefact::Leg, id::RecordingId, time::Timestamp},
     vault::Error,
@@ -16,11 +16,11 @@ use crate::{
 /// Rows read at a time.
 const ROWS: i64 = 4096;
 
-/// A count of a ledger's recordings.
+/// A count of a database's recordings.
 #[derive(Debug, Default)]
 pub(super) struct Census {
-    /// Every fence, with the public name of the key that was destroyed, if there was one.
-    pub(super) fences: BTreeMap<(RecordingId, Leg), Option<String>>,
+    /// Every tombstone, with the public name of the key that was destroyed, if there was one.
+    pub(super) tombstones: BTreeMap<(RecordingId, Leg), Option<String>>,
     /// Those of them that a finished turn covers.
     covered: BTreeSet<RecordingId>,
     /// Every key entry, with the key's public name.
@@ -34,12 +34,12 @@ pub(super) struct Census {
 }
 
 impl Census {
-    /// Counts. `tx` should see one state of the ledger throughout.
+    /// Counts. `tx` should see one state of the database throughout.
     pub(super) async fn of(tx: &mut Tx) -> Result<Self, Error> {
         let mut census = Self::default();
-        each(tx, Table::Fences, |row| {
+        each(tx, Table::Tombstones, |row| {
             census
-                .fences
+                .tombstones
                 .insert(leg(&row)?, row.text("fingerprint").map(str::to_owned));
             Ok(())
         })
@@ -58,12 +58,12 @@ impl Census {
             Ok(())
         })
         .await?;
-        let marks = marks::next(tx, i64::MAX)
+        let marks = outbox::next(tx, i64::MAX)
             .await?
             .into_iter()
-            .filter(|mark| mark.kind == Marked::Recording);
+            .filter(|mark| mark.kind == OutboxKind::Recording);
         census.marked = marks.filter_map(|mark| mark.id.parse().ok()).collect();
-        let (waiting, oldest) = marks::waiting(tx).await?;
+        let (waiting, oldest) = outbox::waiting(tx).await?;
         (census.waiting, census.oldest_waiting) = (waiting.unsigned_abs(), oldest);
         Ok(census)
     }
@@ -71,18 +71,18 @@ impl Census {
     /// Destroyed keys that a finished turn covers (or, with false, that wait for one), by public
     /// name.
     pub(super) fn shredded(&self, covered: bool) -> impl Iterator<Item = (&str, RecordingId)> {
-        let fences = self
-            .fences
+        let tombstones = self
+            .tombstones
             .iter()
             .filter(move |((id, _), _)| self.covered.contains(id) == covered);
-        fences.filter_map(|((id, _), fingerprint)| Some((fingerprint.as_deref()?, *id)))
+        tombstones.filter_map(|((id, _), fingerprint)| Some((fingerprint.as_deref()?, *id)))
     }
 
-    /// Whether any leg of a recording is fenced: then none of them opens.
-    pub(super) fn is_fenced(&self, id: RecordingId) -> bool {
+    /// Whether any leg of a recording is tombstoned: then none of them opens.
+    pub(super) fn is_tombstoned(&self, id: RecordingId) -> bool {
         Leg::EVERY
             .iter()
-            .any(|leg| self.fences.contains_key(&(id, *leg)))
+            .any(|leg| self.tombstones.contains_key(&(id, *leg)))
     }
 }
 
@@ -108,7 +108,7 @@ pub(super) async fn each(
 fn leg(row: &Image) -> Result<(RecordingId, Leg), Error> {
     let id = recording(row)?;
     let leg = row.text("leg").and_then(|leg| leg.parse().ok());
-    let inconsistent = || crate::ledger::Error::Inconsistent {
+    let inconsistent = || crate::db::Error::Inconsistent {
         table: row.table().name(),
         column: "leg",
         id: id.to_string(),
@@ -118,7 +118,7 @@ fn leg(row: &Image) -> Result<(RecordingId, Leg), Error> {
 
 fn recording(row: &Image) -> Result<RecordingId, Error> {
     let id = row.text("recording_id").unwrap_or_default();
-    let inconsistent = || crate::ledger::Error::Inconsistent {
+    let inconsistent = || crate::db::Error::Inconsistent {
         table: row.table().name(),
         column: "recording_id",
         id: id.to_owned(),

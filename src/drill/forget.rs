@@ -5,10 +5,10 @@ use std::{collections::BTreeSet, sync::Arc};
 use aws_lc_rs::digest;
 
 use super::{
-    Old, Say,
+    DrillProgress, Old,
     attacker::{Attacker, Looked},
     census::Census,
-    old::{self, Found},
+    old::{self, OldCopy},
     sandbox::Sandbox,
 };
 use crate::{
@@ -46,13 +46,13 @@ pub(super) struct Attack {
 /// one.
 ///
 /// # Errors
-/// Of ledger, recovery store, custody or sandbox.
+/// Of database, recovery store, custody or sandbox.
 pub(super) async fn forget(
     vault: Rehearsal<'_>,
     old: &Old,
     kept: Option<Arc<RootKey>>,
     sandbox: &Sandbox,
-    say: Say<'_>,
+    say: DrillProgress<'_>,
 ) -> Result<Attack, Error> {
     let found = old::find(old, sandbox).await?;
     let mut tries = 1;
@@ -62,8 +62,8 @@ pub(super) async fn forget(
         let turned = !vault.is_present(epoch).await?;
         if !turned || tries == TRIES {
             for found in &found {
-                if let Ok(old::Source::Ledger(ledger)) = &found.source {
-                    ledger.close().await;
+                if let Ok(old::OldCopySource::Db(db)) = &found.source {
+                    db.close().await;
                 }
             }
             return attack;
@@ -75,14 +75,14 @@ pub(super) async fn forget(
 
 async fn attempt(
     vault: Rehearsal<'_>,
-    found: &[Found],
+    found: &[OldCopy],
     kept: Option<Arc<RootKey>>,
-    say: Say<'_>,
+    say: DrillProgress<'_>,
 ) -> Result<Attack, Error> {
-    say("reading the live ledger");
+    say("reading the live database");
     let mut attacker = Attacker::of(vault);
-    let mut tx = vault.ledger().snapshot().await?;
-    let live = attacker.look("the live ledger", "live-ledger");
+    let mut tx = vault.db().snapshot().await?;
+    let live = attacker.look("the live database", "live-database");
     attacker.take_rows(live, &mut tx).await?;
     let census = Census::of(&mut tx).await?;
     drop(tx);
@@ -162,7 +162,7 @@ async fn take_live_files(attacker: &mut Attacker<'_>, vault: Rehearsal<'_>) -> R
     Ok(())
 }
 
-async fn take_old(attacker: &mut Attacker<'_>, found: &Found) {
+async fn take_old(attacker: &mut Attacker<'_>, found: &OldCopy) {
     let copy = attacker.look(&found.name, found.kind);
     let taken = match &found.source {
         Ok(source) => attacker
@@ -170,7 +170,7 @@ async fn take_old(attacker: &mut Attacker<'_>, found: &Found) {
             .await
             .map_err(|error| match error {
                 Error::NoVault => "no vault is in it".to_owned(),
-                Error::OtherVault { ledger, .. } => format!("it is of another vault, {ledger}"),
+                Error::OtherVault { db, .. } => format!("it is of another vault, {db}"),
                 other => other.to_string(),
             }),
         Err(why) => Err(why.clone()),

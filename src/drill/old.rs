@@ -18,31 +18,31 @@ use super::{
     sandbox::{Sandbox, fault},
 };
 use crate::{
-    ledger::{self, Ledger},
+    db::{self, Db},
     store::{self, RecoveryKind, RecoveryName, Store},
     vault::{Error, RetainedFile},
 };
 
 /// What an old copy is read through.
-pub(super) enum Source {
-    Ledger(Ledger),
+pub(super) enum OldCopySource {
+    Db(Db),
     File(Store, RecoveryName),
 }
 
 /// An old copy that was found.
-pub(super) struct Found {
+pub(super) struct OldCopy {
     /// As it was given, for people.
     pub(super) name: String,
     /// What it is, in a word.
     pub(super) kind: &'static str,
     /// The way to it, or why there is none.
-    pub(super) source: Result<Source, String>,
+    pub(super) source: Result<OldCopySource, String>,
     /// Whether it may be empty or broken without harm: the same copy is read in another form, too.
     pub(super) is_spare: bool,
 }
 
-impl Found {
-    fn new(name: String, kind: &'static str, source: Result<Source, String>) -> Self {
+impl OldCopy {
+    fn new(name: String, kind: &'static str, source: Result<OldCopySource, String>) -> Self {
         Self {
             name,
             kind,
@@ -56,19 +56,19 @@ impl Found {
 ///
 /// # Errors
 /// The sandbox's only.
-pub(super) async fn find(old: &Old, sandbox: &Sandbox) -> Result<Vec<Found>, Error> {
+pub(super) async fn find(old: &Old, sandbox: &Sandbox) -> Result<Vec<OldCopy>, Error> {
     let mut found = Vec::new();
-    for url in &old.ledgers {
+    for url in &old.dbs {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            let settings = ledger::Settings {
+            let settings = db::DatabaseSettings {
                 url: url.clone(),
                 connections: 2,
             };
-            let opened = Ledger::open(&settings, Path::new("/"))
+            let opened = Db::open(&settings, Path::new("/"))
                 .await
-                .map(Source::Ledger)
+                .map(OldCopySource::Db)
                 .map_err(|error| error.to_string());
-            found.push(Found::new(without_password(url), "ledger", opened));
+            found.push(OldCopy::new(without_password(url), "database", opened));
         } else {
             let path = url.strip_prefix("sqlite:").unwrap_or(url);
             found.extend(sqlite(Path::new(path), sandbox).await?);
@@ -78,7 +78,7 @@ pub(super) async fn find(old: &Old, sandbox: &Sandbox) -> Result<Vec<Found>, Err
         let before = found.len();
         let mut files = Vec::new();
         if let Err(cause) = walk(folder, &mut files) {
-            found.push(Found::new(
+            found.push(OldCopy::new(
                 folder.display().to_string(),
                 "store",
                 Err(cause.to_string()),
@@ -90,7 +90,11 @@ pub(super) async fn find(old: &Old, sandbox: &Sandbox) -> Result<Vec<Found>, Err
         }
         if found.len() == before {
             let why = "no snapshot and no piece of the journal is in it".to_owned();
-            found.push(Found::new(folder.display().to_string(), "store", Err(why)));
+            found.push(OldCopy::new(
+                folder.display().to_string(),
+                "store",
+                Err(why),
+            ));
         }
     }
     for path in &old.files {
@@ -100,7 +104,7 @@ pub(super) async fn find(old: &Old, sandbox: &Sandbox) -> Result<Vec<Found>, Err
 }
 
 /// A SQLite file: as it is with its write-ahead log, and as it is without.
-async fn sqlite(path: &Path, sandbox: &Sandbox) -> Result<Vec<Found>, Error> {
+async fn sqlite(path: &Path, sandbox: &Sandbox) -> Result<Vec<OldCopy>, Error> {
     let log = path.with_file_name(wal_name(path));
     let has_log = fs::metadata(&log).is_ok_and(|log| log.len() > 0);
     let mut found = Vec::new();
@@ -108,7 +112,7 @@ async fn sqlite(path: &Path, sandbox: &Sandbox) -> Result<Vec<Found>, Error> {
         .into_iter()
         .filter(|with_log| *with_log || has_log)
     {
-        let room = sandbox.room("ledger")?;
+        let room = sandbox.room("database")?;
         let opened = match copy(
             path,
             has_log.then_some(log.as_path()).filter(|_| with_log),
@@ -116,24 +120,24 @@ async fn sqlite(path: &Path, sandbox: &Sandbox) -> Result<Vec<Found>, Error> {
         ) {
             Err(cause) => Err(cause.to_string()),
             Ok(()) => {
-                let settings = ledger::Settings {
+                let settings = db::DatabaseSettings {
                     url: "sqlite:vault.db".into(),
                     connections: 1,
                 };
-                Ledger::open(&settings, &room)
+                Db::open(&settings, &room)
                     .await
-                    .map(Source::Ledger)
+                    .map(OldCopySource::Db)
                     .map_err(|error| error.to_string())
             }
         };
         let kind = if with_log {
-            "ledger"
+            "database"
         } else {
-            "ledger-without-wal"
+            "database-without-wal"
         };
-        found.push(Found {
+        found.push(OldCopy {
             is_spare: !with_log,
-            ..Found::new(path.display().to_string(), kind, opened)
+            ..OldCopy::new(path.display().to_string(), kind, opened)
         });
     }
     Ok(found)
@@ -157,7 +161,7 @@ fn copy(path: &Path, log: Option<&Path>, room: &Path) -> io::Result<()> {
 }
 
 /// A recovery file; `None` if it is none and need not be one.
-fn file(path: &Path, may_be_other: bool, sandbox: &Sandbox) -> Result<Option<Found>, Error> {
+fn file(path: &Path, may_be_other: bool, sandbox: &Sandbox) -> Result<Option<OldCopy>, Error> {
     let shown = path.display().to_string();
     // An upload that was not finished: no whole file, never listed. It was sealed like the whole
     // one beside it.
@@ -166,11 +170,11 @@ fn file(path: &Path, may_be_other: bool, sandbox: &Sandbox) -> Result<Option<Fou
     }
     let name = match front(path) {
         Ok(front) => RetainedFile::name_of(&front),
-        Err(cause) => return Ok(Some(Found::new(shown, "file", Err(cause.to_string())))),
+        Err(cause) => return Ok(Some(OldCopy::new(shown, "file", Err(cause.to_string())))),
     };
     let Some(name) = name else {
         let why = "it does not begin as a snapshot or a piece of the journal does".to_owned();
-        return Ok((!may_be_other).then(|| Found::new(shown, "file", Err(why))));
+        return Ok((!may_be_other).then(|| OldCopy::new(shown, "file", Err(why))));
     };
     let kind = match name.kind {
         RecoveryKind::Snapshot => "snapshot",
@@ -182,14 +186,14 @@ fn file(path: &Path, may_be_other: bool, sandbox: &Sandbox) -> Result<Option<Fou
     fs::create_dir_all(folder).map_err(fault(folder))?;
     let target = fs::canonicalize(path).map_err(fault(path))?;
     symlink(target, &link).map_err(fault(&link))?;
-    let settings = store::Settings {
+    let settings = store::StoreSettings {
         url: "folder:.".into(),
-        ..store::Settings::default()
+        ..store::StoreSettings::default()
     };
     let source = Store::open(&settings, &room)
-        .map(|store| Source::File(store, name))
+        .map(|store| OldCopySource::File(store, name))
         .map_err(|error| error.to_string());
-    Ok(Some(Found::new(shown, kind, source)))
+    Ok(Some(OldCopy::new(shown, kind, source)))
 }
 
 /// Whether a store's writer had this file under its hands.

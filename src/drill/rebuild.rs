@@ -1,7 +1,7 @@
 //! The rebuilding of the vault from the store and custody alone, and what is tried in the rebuilt
 //! one.
 //!
-//! Owns what is compared. The live ledger is counted first, so that everything in it is in the
+//! Owns what is compared. The live database is counted first, so that everything in it is in the
 //! store or waits to be; what is shredded while the drill runs is let go of here, too. No plaintext
 //! is kept: what is opened of a recording is authenticated and dropped.
 
@@ -9,10 +9,10 @@ use std::{path::Path, time::Instant};
 
 use rand::seq::IteratorRandom as _;
 
-use super::{Recovered, Say, census::Census, sandbox::Sandbox};
+use super::{DrillProgress, Recovered, census::Census, sandbox::Sandbox};
 use crate::{
+    db::{self, Db, keys, recordings, shreds},
     evidence::drill::Recovery,
-    ledger::{self, Ledger, keys, recordings, shreds},
     model::{artefact::Leg, id::RecordingId},
     store,
     vault::{self, Claim, Error, Opens, Rehearsal, Restored, Vault},
@@ -28,11 +28,11 @@ pub(super) async fn rebuild(
     live: Rehearsal<'_>,
     sample: usize,
     sandbox: &Sandbox,
-    say: Say<'_>,
+    say: DrillProgress<'_>,
 ) -> Result<Recovered, Error> {
-    let census = Census::of(&mut live.ledger().snapshot().await?).await?;
+    let census = Census::of(&mut live.db().snapshot().await?).await?;
     let mut recovery = Recovery {
-        fences: census.fences.len() as u64,
+        tombstones: census.tombstones.len() as u64,
         living: census.living.len() as u64,
         waiting: census.waiting,
         oldest_waiting: census.oldest_waiting,
@@ -66,15 +66,15 @@ pub(super) async fn rebuild(
     let Comparison {
         recovery, failures, ..
     } = comparison;
-    rebuilt.rehearsal().ledger().close().await;
+    rebuilt.rehearsal().db().close().await;
     Ok(Recovered { recovery, failures })
 }
 
-/// Restores into an empty ledger, and unlocks what came of it.
+/// Restores into an empty database, and unlocks what came of it.
 async fn restore(
     live: Rehearsal<'_>,
     sandbox: &Sandbox,
-    say: Say<'_>,
+    say: DrillProgress<'_>,
     recovery: &mut Recovery,
 ) -> Result<(Restored, Vault), Error> {
     let mut tries = 1;
@@ -102,17 +102,17 @@ async fn restore(
 async fn restore_into(
     live: Rehearsal<'_>,
     room: &Path,
-    say: Say<'_>,
+    say: DrillProgress<'_>,
 ) -> Result<(Restored, Vault), Error> {
-    let ledger = Ledger::open(
-        &ledger::Settings {
+    let db = Db::open(
+        &db::DatabaseSettings {
             url: "sqlite:vault.db".into(),
             connections: 2,
         },
         room,
     )
     .await?;
-    let parts = || live.parts(ledger.clone());
+    let parts = || live.parts(db.clone());
     let plan = vault::plan(&parts(), vault::Choice::default()).await?;
     say(&format!(
         "rebuilding from {} and {} pieces of the journal",
@@ -141,9 +141,9 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    async fn compare(&mut self, sample: usize, say: Say<'_>) -> Result<(), Error> {
-        let rebuilt = Census::of(&mut self.rebuilt.ledger().snapshot().await?).await?;
-        self.fences(&rebuilt);
+    async fn compare(&mut self, sample: usize, say: DrillProgress<'_>) -> Result<(), Error> {
+        let rebuilt = Census::of(&mut self.rebuilt.db().snapshot().await?).await?;
+        self.tombstones(&rebuilt);
         self.gap(&rebuilt).await?;
 
         let living = self
@@ -170,15 +170,16 @@ impl Comparison<'_> {
             }
         }
         self.fail(
-            "living recordings do not open through the rebuilt ledger",
+            "living recordings do not open through the rebuilt database",
             failed,
         );
 
-        // Of a fence that is not in the journal yet, the rebuilt ledger cannot know.
-        let behind = |id: RecordingId| self.census.marked.contains(&id) && !rebuilt.is_fenced(id);
+        // Of a tombstone that is not in the journal yet, the rebuilt database cannot know.
+        let behind =
+            |id: RecordingId| self.census.marked.contains(&id) && !rebuilt.is_tombstoned(id);
         let shredded = self
             .census
-            .fences
+            .tombstones
             .iter()
             .filter(|((id, _), key)| key.is_some() && !behind(*id))
             .map(|(leg, _)| *leg);
@@ -193,19 +194,19 @@ impl Comparison<'_> {
         }
         self.recovery.shredded_opened = opened.len() as u64;
         self.fail(
-            "shredded recordings have a key in the rebuilt ledger",
+            "shredded recordings have a key in the rebuilt database",
             opened,
         );
         Ok(())
     }
 
-    /// Every fence of the live ledger must stand in the rebuilt one.
-    fn fences(&mut self, rebuilt: &Census) {
+    /// Every tombstone of the live database must stand in the rebuilt one.
+    fn tombstones(&mut self, rebuilt: &Census) {
         let missing: Vec<RecordingId> = self
             .census
-            .fences
+            .tombstones
             .keys()
-            .filter(|leg| !rebuilt.fences.contains_key(leg))
+            .filter(|leg| !rebuilt.tombstones.contains_key(leg))
             .map(|(id, _)| *id)
             .collect();
         let lost: Vec<String> = missing
@@ -213,12 +214,12 @@ impl Comparison<'_> {
             .filter(|id| !self.census.marked.contains(id))
             .map(ToString::to_string)
             .collect();
-        self.recovery.fences_missing = missing.len() as u64;
-        self.recovery.fences_behind = (missing.len() - lost.len()) as u64;
-        self.fail("fences are not in the rebuilt ledger", lost);
+        self.recovery.tombstones_missing = missing.len() as u64;
+        self.recovery.tombstones_behind = (missing.len() - lost.len()) as u64;
+        self.fail("tombstones are not in the rebuilt database", lost);
     }
 
-    /// Every key of the live ledger must be in the rebuilt one, unless it is not in the journal
+    /// Every key of the live database must be in the rebuilt one, unless it is not in the journal
     /// yet.
     async fn gap(&mut self, rebuilt: &Census) -> Result<(), Error> {
         let mut lost = Vec::new();
@@ -227,8 +228,8 @@ impl Comparison<'_> {
             if rebuilt.living.get(leg) == Some(key) {
                 continue;
             }
-            let mut tx = self.live.ledger().read().await?;
-            if rebuilt.is_fenced(*id) && shreds::find_fence(&mut tx, *id).await?.is_some() {
+            let mut tx = self.live.db().read().await?;
+            if rebuilt.is_tombstoned(*id) && shreds::find_tombstone(&mut tx, *id).await?.is_some() {
                 // Shredded since the count.
                 self.recovery.living -= 1;
                 continue;
@@ -247,20 +248,20 @@ impl Comparison<'_> {
                 lost.push(id.to_string());
             }
         }
-        self.fail("living recordings are not in the rebuilt ledger", lost);
+        self.fail("living recordings are not in the rebuilt database", lost);
         Ok(())
     }
 
-    /// The key through the rebuilt ledger; the ciphertext as the live catalogue names it.
+    /// The key through the rebuilt database; the ciphertext as the live catalogue names it.
     async fn try_living(&self, id: RecordingId, leg: Leg) -> Result<Tried, Error> {
-        let objects = recordings::artefacts(&mut self.live.ledger().read().await?, id).await?;
+        let objects = recordings::artefacts(&mut self.live.db().read().await?, id).await?;
         let tried = match self.rebuilt.opens(id, leg, &objects).await? {
             Opens::Nothing(why) => Tried::Nothing(why),
             Opens::KeyOnly(why) => Tried::KeyOnly(why),
             Opens::Whole => Tried::Whole,
         };
         if !matches!(tried, Tried::Whole)
-            && keys::find_entry(&mut self.live.ledger().read().await?, id, leg)
+            && keys::find_entry(&mut self.live.db().read().await?, id, leg)
                 .await?
                 .is_none()
         {

@@ -100,8 +100,8 @@ mod tests {
     fn a_sandbox_is_its_owners_alone_and_leaves_nothing() {
         let sandbox = Sandbox::make(None).unwrap();
         let path = sandbox.path.clone();
-        let room = sandbox.room("ledger").unwrap();
-        assert!(room != sandbox.room("ledger").unwrap() && room.starts_with(&path));
+        let room = sandbox.room("database").unwrap();
+        assert!(room != sandbox.room("database").unwrap() && room.starts_with(&path));
         for folder in [&path, &room] {
             assert_eq!(
                 fs::metadata(folder).unwrap().permissions().mode() & 0o777,

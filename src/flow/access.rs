@@ -11,14 +11,14 @@ use std::{
 
 use super::{error::Error, units::note};
 use crate::{
-    evidence::NewEntry,
-    ledger::{
-        Ledger,
-        marks::Marked,
+    db::{
+        Db,
+        outbox::OutboxKind,
         principals::{self, LOCAL, PrincipalRow},
         tokens::{self, TokenRow},
         tx::Tx,
     },
+    evidence::NewEntry,
     model::{
         access::{Principal, PrincipalKind},
         actor::Initiator,
@@ -34,7 +34,7 @@ use crate::{
 
 /// A new token; the only time its secret is seen.
 pub struct Minted {
-    /// What the ledger knows of it.
+    /// What the database knows of it.
     pub row: TokenRow,
     /// Whose it is.
     pub principal: PrincipalRow,
@@ -82,8 +82,8 @@ impl NewToken {
 /// Makes a bearer token, and its principal if there is none of that name yet.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a principal who cannot be named so, or is of another kind; the ledger's.
-pub async fn mint(ledger: &Ledger, clock: &Clock, wanted: NewToken) -> Result<Minted, Error> {
+/// [`Error::Invalid`] for a principal who cannot be named so, or is of another kind; the database's.
+pub async fn mint(db: &Db, clock: &Clock, wanted: NewToken) -> Result<Minted, Error> {
     let now = clock.now();
     let token = Token::random(TokenKind::Bearer, &mut rand::rng());
     let hash = token.hash();
@@ -97,7 +97,7 @@ pub async fn mint(ledger: &Ledger, clock: &Clock, wanted: NewToken) -> Result<Mi
             (label.clone(), values)
         })
         .collect();
-    let (row, principal) = ledger
+    let (row, principal) = db
         .unit("tokens.mint", async |mut unit| {
             let principal = principal_of(&mut unit, &wanted, (new_principal, id), now).await?;
             let row = TokenRow {
@@ -112,7 +112,7 @@ pub async fn mint(ledger: &Ledger, clock: &Clock, wanted: NewToken) -> Result<Mi
                 revoked_at: None,
             };
             tokens::insert(&mut unit, &row, hash.as_str()).await?;
-            unit.mark(Marked::Token, &[row.id], now);
+            unit.to_journal(OutboxKind::Token, &[row.id], now);
             let created = NewEntry::token_created(
                 now,
                 Initiator::Operator,
@@ -203,9 +203,9 @@ pub struct ListedToken {
 /// All tokens, without their secrets, oldest first.
 ///
 /// # Errors
-/// The ledger's.
-pub async fn list(ledger: &Ledger) -> Result<Vec<ListedToken>, Error> {
-    let mut tx = ledger.read().await?;
+/// The database's.
+pub async fn list(db: &Db) -> Result<Vec<ListedToken>, Error> {
+    let mut tx = db.read().await?;
     let tokens = tokens::list(&mut tx).await?;
     let principals: BTreeMap<PrincipalId, PrincipalRow> = principals::list(&mut tx)
         .await?
@@ -236,13 +236,10 @@ pub struct ListedPrincipal {
 /// All principals, oldest first.
 ///
 /// # Errors
-/// The ledger's.
-pub async fn list_principals(
-    ledger: &Ledger,
-    clock: &Clock,
-) -> Result<Vec<ListedPrincipal>, Error> {
+/// The database's.
+pub async fn list_principals(db: &Db, clock: &Clock) -> Result<Vec<ListedPrincipal>, Error> {
     let now = clock.now();
-    let mut tx = ledger.read().await?;
+    let mut tx = db.read().await?;
     let tokens = tokens::list(&mut tx).await?;
     let principals = principals::list(&mut tx).await?;
     drop(tx);
@@ -261,18 +258,17 @@ pub async fn list_principals(
 ///
 /// # Errors
 /// [`Error::NotFound`] if there is no such living token.
-pub async fn revoke(ledger: &Ledger, clock: &Clock, id: TokenId) -> Result<Timestamp, Error> {
+pub async fn revoke(db: &Db, clock: &Clock, id: TokenId) -> Result<Timestamp, Error> {
     let now = clock.now();
-    ledger
-        .unit("tokens.revoke", async |mut unit| {
-            let principal = tokens::revoke(&mut unit, id, now).await?;
-            let principal = principal.ok_or(Error::NotFound)?;
-            unit.mark(Marked::Token, &[id], now);
-            let revoked = NewEntry::token_revoked(now, Initiator::Operator, id, principal);
-            unit.audit(revoked);
-            Ok::<_, Error>(())
-        })
-        .await?;
+    db.unit("tokens.revoke", async |mut unit| {
+        let principal = tokens::revoke(&mut unit, id, now).await?;
+        let principal = principal.ok_or(Error::NotFound)?;
+        unit.to_journal(OutboxKind::Token, &[id], now);
+        let revoked = NewEntry::token_revoked(now, Initiator::Operator, id, principal);
+        unit.audit(revoked);
+        Ok::<_, Error>(())
+    })
+    .await?;
     Ok(now)
 }
 
@@ -293,19 +289,19 @@ pub struct RevokedTokens {
 /// [`Error::Invalid`] if there is no such principal; [`Error::NotFound`] if no token of theirs is
 /// left to revoke.
 pub async fn revoke_all(
-    ledger: &Ledger,
+    db: &Db,
     clock: &Clock,
     name: &PrincipalSubject,
 ) -> Result<RevokedTokens, Error> {
     let now = clock.now();
-    let (principal, tokens) = ledger
+    let (principal, tokens) = db
         .unit("tokens.revoke_all", async |mut unit| {
             let principal = named(&mut unit, name).await?;
             let tokens = tokens::revoke_all(&mut unit, principal.id, now).await?;
             if tokens.is_empty() {
                 return Err(Error::NotFound);
             }
-            unit.mark(Marked::Token, &tokens, now);
+            unit.to_journal(OutboxKind::Token, &tokens, now);
             let entries: Vec<NewEntry> = tokens
                 .iter()
                 .map(|id| NewEntry::token_revoked(now, Initiator::Operator, *id, principal.id))
@@ -323,15 +319,15 @@ pub async fn revoke_all(
 
 /// Who somebody is, and what they may do besides listening.
 pub struct Access {
-    ledger: Ledger,
+    db: Db,
     rulebook: Arc<Rulebook>,
     clock: Clock,
 }
 
 impl Access {
-    pub(in crate::flow) fn new(ledger: Ledger, rulebook: Arc<Rulebook>, clock: Clock) -> Self {
+    pub(in crate::flow) fn new(db: Db, rulebook: Arc<Rulebook>, clock: Clock) -> Self {
         Self {
-            ledger,
+            db,
             rulebook,
             clock,
         }
@@ -340,13 +336,13 @@ impl Access {
     /// Who shows this bearer token; `None` for one that is not, or no longer, valid.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub async fn authenticate(&self, shown: &str) -> Result<Option<Principal>, Error> {
         let Some(token) = Token::parse(TokenKind::Bearer, shown) else {
             return Ok(None);
         };
         Ok(tokens::authenticate(
-            &mut self.ledger.read().await?,
+            &mut self.db.read().await?,
             token.hash().as_str(),
             self.clock.now(),
         )
@@ -370,7 +366,7 @@ impl Access {
             Ok(permit) => return Ok(permit),
             Err(denial) => denial,
         };
-        note(&self.ledger, || {
+        note(&self.db, || {
             NewEntry::action_denied(now, principal, A::ACTION, recording, &denial)
         })
         .await?;

@@ -7,11 +7,11 @@ mod examine;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-pub use self::examine::{AccountFinding, Verdict as AccountVerdict};
+pub use self::examine::{AccountFinding, AccountVerdict};
 use super::{error::Error, twilio_access::TwilioAccess, units::note};
 use crate::{
+    db::Db,
     evidence::NewEntry,
-    ledger::Ledger,
     model::{
         reconciled::Reconciled,
         sid::AccountSid,
@@ -46,25 +46,21 @@ pub struct AccountStatus {
 
 /// The accounts, seen to and changed while the service runs.
 pub struct AccountReview {
-    ledger: Ledger,
+    db: Db,
     clock: Clock,
     twilio: Arc<TwilioAccess>,
 }
 
 impl AccountReview {
-    pub(in crate::flow) fn new(ledger: Ledger, clock: Clock, twilio: Arc<TwilioAccess>) -> Self {
-        Self {
-            ledger,
-            clock,
-            twilio,
-        }
+    pub(in crate::flow) fn new(db: Db, clock: Clock, twilio: Arc<TwilioAccess>) -> Self {
+        Self { db, clock, twilio }
     }
 
     /// Puts other accounts in the place of the present ones. Work that runs ends with those it
     /// began with.
     ///
     /// # Errors
-    /// The ledger's; then the former accounts stay.
+    /// The database's; then the former accounts stay.
     pub async fn put(&self, accounts: Accounts) -> Result<Reloaded, Error> {
         let sids = |accounts: &Accounts| {
             accounts
@@ -80,7 +76,7 @@ impl AccountReview {
             accounts: after.len(),
         };
         let now = self.clock.now();
-        note(&self.ledger, || {
+        note(&self.db, || {
             NewEntry::accounts_reloaded(now, &reloaded.added, &reloaded.removed, reloaded.accounts)
         })
         .await?;
@@ -90,8 +86,8 @@ impl AccountReview {
 
     /// How the comparisons with Twilio's lists stand, by account.
     pub(super) async fn status(&self) -> Result<Vec<AccountStatus>, Error> {
-        let rows = crate::ledger::reconciliations::all(&mut self.ledger.read().await?).await?;
-        let status = |row: crate::ledger::reconciliations::ReconciliationRow| AccountStatus {
+        let rows = crate::db::reconciliations::all(&mut self.db.read().await?).await?;
+        let status = |row: crate::db::reconciliations::ReconciliationRow| AccountStatus {
             account: row.account,
             done_at: row.done_at,
             found: row.found.and_then(|text| serde_json::from_str(&text).ok()),

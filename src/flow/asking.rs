@@ -1,4 +1,4 @@
-//! What somebody says with a request to listen, and what the ledger knows when they do: together
+//! What somebody says with a request to listen, and what the database knows when they do: together
 //! they are the facts of a decision.
 //!
 //! Owns the gathering. Refuses to decide.
@@ -7,10 +7,10 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use super::{
     error::Error,
-    facts::{Known, known, known_all},
+    facts::{KnownFacts, known, known_all},
 };
 use crate::{
-    ledger::{Tx, approvals, budgets},
+    db::{Tx, approvals, budgets},
     model::{
         access::{Principal, Ticket},
         id::RecordingId,
@@ -18,7 +18,7 @@ use crate::{
         recording::Recording,
         time::Timestamp,
     },
-    policy::Facts,
+    policy::DecisionFacts,
 };
 
 /// What somebody says.
@@ -49,9 +49,9 @@ impl<'a> Asking<'a> {
     }
 }
 
-/// What the ledger knows that bears on one request.
+/// What the database knows that bears on one request.
 pub(super) struct Circumstances {
-    known: Known,
+    known: KnownFacts,
     approved_until: Option<Timestamp>,
     /// How many recordings the principal has opened for the purpose today.
     pub(super) openings_today: u32,
@@ -105,13 +105,13 @@ impl Circumstances {
         principal: &'a Principal,
         recording: &'a Recording,
         purpose: Purpose,
-    ) -> Facts<'a> {
-        Facts {
+    ) -> DecisionFacts<'a> {
+        DecisionFacts {
             consents: &self.known.consents,
             holds: &self.known.holds,
             approved_until: self.approved_until,
             openings_today: self.openings_today,
-            ..Facts::new(principal, recording, purpose)
+            ..DecisionFacts::new(principal, recording, purpose)
         }
     }
 
@@ -121,8 +121,8 @@ impl Circumstances {
         principal: &'a Principal,
         recording: &'a Recording,
         asking: &'a Asking<'_>,
-    ) -> Facts<'a> {
-        Facts {
+    ) -> DecisionFacts<'a> {
+        DecisionFacts {
             justification: asking.justification,
             ticket: asking.ticket.as_ref(),
             network: asking.network,

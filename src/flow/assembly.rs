@@ -48,7 +48,7 @@ impl Flow {
     pub fn new(parts: Parts) -> Self {
         let Parts {
             vault,
-            ledger,
+            db,
             store,
             rulebook,
             accounts,
@@ -61,34 +61,34 @@ impl Flow {
         } = parts;
         let rulebook = Arc::new(rulebook);
         let twilio = Arc::new(TwilioAccess::new(accounts, client));
-        let trusted = Arc::new(TrustedClock::new(ledger.clone(), clock.clone()));
+        let trusted = Arc::new(TrustedClock::new(db.clone(), clock.clone()));
         let bells = Bells::default();
         let streams = Streams::default();
         let liveness = Liveness::default();
         let access = Arc::new(Access::new(
-            ledger.clone(),
+            db.clone(),
             Arc::clone(&rulebook),
             clock.clone(),
         ));
         let accounts = Arc::new(AccountReview::new(
-            ledger.clone(),
+            db.clone(),
             clock.clone(),
             Arc::clone(&twilio),
         ));
         let shredding = Arc::new(Shredding::new(
             vault.clone(),
-            ledger.clone(),
+            db.clone(),
             streams.clone(),
             bells.clone(),
         ));
         let queue = Arc::new(WorkQueue::new(
-            ledger.clone(),
+            db.clone(),
             Arc::clone(&trusted),
             settings.clone(),
         ));
         let revocations = Arc::new(Revocations::new(
             vault.clone(),
-            ledger.clone(),
+            db.clone(),
             Arc::clone(&rulebook),
             clock.clone(),
             liveness.clone(),
@@ -98,26 +98,26 @@ impl Flow {
         ));
         let holds = Arc::new(LegalHolds::new(
             vault.clone(),
-            ledger.clone(),
+            db.clone(),
             Arc::clone(&rulebook),
             clock.clone(),
             Arc::clone(&revocations),
         ));
         let quarantine = Arc::new(Quarantine::new(
-            ledger.clone(),
+            db.clone(),
             Arc::clone(&rulebook),
             Arc::clone(&trusted),
             Arc::clone(&shredding),
         ));
         let retention = Arc::new(RetentionEnforcement::new(
-            ledger.clone(),
+            db.clone(),
             Arc::clone(&rulebook),
             Arc::clone(&trusted),
             Arc::clone(&shredding),
         ));
         let reclassification = Arc::new(Reclassification::new(
             vault.clone(),
-            ledger.clone(),
+            db.clone(),
             Arc::clone(&rulebook),
             clock.clone(),
         ));
@@ -128,7 +128,7 @@ impl Flow {
         );
         let consents = Arc::new(ConsentRegister::new(
             vault.clone(),
-            ledger.clone(),
+            db.clone(),
             Arc::clone(&rulebook),
             clock.clone(),
             bells.clone(),
@@ -136,13 +136,13 @@ impl Flow {
         ));
         let parties = Arc::new(PartyRegister::new(
             vault.clone(),
-            ledger.clone(),
+            db.clone(),
             clock.clone(),
             bells.clone(),
             effects.clone(),
         ));
         let calls = Arc::new(CallConsent::new(
-            ledger.clone(),
+            db.clone(),
             Arc::clone(&rulebook),
             clock.clone(),
             Arc::clone(&twilio),
@@ -151,21 +151,21 @@ impl Flow {
         ));
         let messages = Arc::new(MessageConsent::new(
             vault.clone(),
-            ledger.clone(),
+            db.clone(),
             Arc::clone(&rulebook),
             clock.clone(),
             Arc::clone(&consents),
         ));
         let corrections = Arc::new(Corrections::new(
             vault.clone(),
-            ledger.clone(),
+            db.clone(),
             Arc::clone(&rulebook),
             clock.clone(),
             bells.clone(),
             effects.clone(),
         ));
         let lookup = Arc::new(PartyLookup::new(
-            ledger.clone(),
+            db.clone(),
             Arc::clone(&rulebook),
             Arc::clone(&twilio),
             Arc::clone(&parties),
@@ -194,7 +194,7 @@ impl Flow {
         );
         let transcripts = Arc::new(TranscriptFiling::new(
             vault.clone(),
-            ledger.clone(),
+            db.clone(),
             Arc::clone(&rulebook),
             clock.clone(),
             bells.clone(),
@@ -202,18 +202,18 @@ impl Flow {
         ));
         let transcript_news = Arc::new(TranscriptNews::new(
             vault.clone(),
-            ledger.clone(),
+            db.clone(),
             clock.clone(),
         ));
         let transcript_source = Arc::new(TranscriptSource::new(
             vault.clone(),
-            ledger.clone(),
+            db.clone(),
             clock.clone(),
             Arc::clone(&twilio),
             Arc::clone(&ingest),
         ));
         let transcription = Transcription::new(
-            ledger.clone(),
+            db.clone(),
             clock.clone(),
             bells.clone(),
             Arc::clone(&queue),
@@ -222,7 +222,7 @@ impl Flow {
         );
         let deletion = SourceDeletion::new(
             vault.clone(),
-            ledger.clone(),
+            db.clone(),
             Arc::clone(&trusted),
             settings.clone(),
             Arc::clone(&twilio),
@@ -245,21 +245,21 @@ impl Flow {
         ));
         let reconciliation = Arc::new(Reconciliation::new(
             vault.clone(),
-            ledger.clone(),
+            db.clone(),
             clock.clone(),
             Arc::clone(&twilio),
             bells.clone(),
             Arc::clone(&ingest),
         ));
         let backfills = Arc::new(Backfills::new(
-            ledger.clone(),
+            db.clone(),
             clock.clone(),
             Arc::clone(&twilio),
             Arc::clone(&reconciliation),
         ));
         let epochs = Arc::new(EpochTurning::new(
             vault.clone(),
-            ledger.clone(),
+            db.clone(),
             Arc::clone(&rulebook),
             clock.clone(),
             epoch_settings.clone(),
@@ -268,7 +268,7 @@ impl Flow {
         ));
         let recovery = Arc::new(RecoveryUpkeep::new(
             vault.clone(),
-            ledger.clone(),
+            db.clone(),
             clock.clone(),
             snapshot_every,
             liveness.clone(),
@@ -276,13 +276,13 @@ impl Flow {
         ));
         let drills = Arc::new(Drills::new(
             vault.clone(),
-            ledger.clone(),
+            db.clone(),
             clock.clone(),
             epoch_settings.clone(),
         ));
         let litter = Arc::new(Litter::new(
             vault.clone(),
-            ledger.clone(),
+            db.clone(),
             store.clone(),
             Arc::clone(&trusted),
             Arc::clone(&twilio),
@@ -296,19 +296,19 @@ impl Flow {
         ));
         let policies = Arc::new(Policies::new(
             vault.clone(),
-            ledger.clone(),
+            db.clone(),
             Arc::clone(&rulebook),
             clock.clone(),
         ));
         let approvals = Arc::new(Approvals::new(
             vault.clone(),
-            ledger.clone(),
+            db.clone(),
             Arc::clone(&rulebook),
             clock.clone(),
         ));
         let playback = Arc::new(Playback::new(
             vault.clone(),
-            ledger.clone(),
+            db.clone(),
             Arc::clone(&rulebook),
             clock.clone(),
             streams.clone(),
@@ -317,22 +317,22 @@ impl Flow {
         ));
         let exports = Arc::new(Exports::new(
             vault.clone(),
-            ledger.clone(),
+            db.clone(),
             Arc::clone(&rulebook),
             clock.clone(),
             streams.clone(),
             Arc::clone(&playback),
         ));
-        let catalogue = Arc::new(Catalogue::new(ledger.clone()));
-        let health = Arc::new(Health::new(vault.clone(), ledger.clone(), store.clone()));
+        let catalogue = Arc::new(Catalogue::new(db.clone()));
+        let health = Arc::new(Health::new(vault.clone(), db.clone(), store.clone()));
         let dead_work = Arc::new(DeadWork::new(
-            ledger.clone(),
+            db.clone(),
             clock.clone(),
             settings.clone(),
             bells.clone(),
         ));
         let monitoring = Arc::new(Monitoring::new(
-            ledger.clone(),
+            db.clone(),
             Arc::clone(&trusted),
             streams.clone(),
             Arc::clone(&health),

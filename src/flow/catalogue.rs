@@ -2,14 +2,14 @@
 
 use super::{error::Error, refusal::shred_of};
 use crate::{
-    evidence::Entry,
-    ledger::{
-        Ledger, audit,
+    db::{
+        Db, audit,
         holds::{self, HoldRow},
-        recordings::{self, Filter, SealedArtefact},
+        recordings::{self, RecordingFilter, SealedArtefact},
         sources,
         work::{self, WorkKind},
     },
+    evidence::Entry,
     model::{
         id::{ReceiptId, RecordingId},
         recording::Recording,
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A page of the catalogue.
-pub struct Page {
+pub struct RecordingPage {
     /// The recordings, newest announced first.
     pub items: Vec<Recording>,
     /// Where the next page begins, if there is more.
@@ -28,7 +28,7 @@ pub struct Page {
 }
 
 /// One recording with what hangs on it.
-pub struct Details {
+pub struct RecordingDetails {
     /// The recording.
     pub recording: Recording,
     /// Its sealed objects.
@@ -38,12 +38,12 @@ pub struct Details {
     /// Its receipt, after a shred.
     pub receipt: Option<ReceiptId>,
     /// What the source keeps of it, as far as the vault has dealt with that.
-    pub source: Source,
+    pub source: SourceStanding,
 }
 
 /// The source's copies of a recording.
 #[derive(Debug, serde::Serialize)]
-pub struct Source {
+pub struct SourceStanding {
     /// How they stand, in one word.
     pub state: SourceState,
     /// Those that were found when they were to be deleted.
@@ -60,38 +60,34 @@ pub struct AuditPage {
 
 /// What is known of recordings, and what was done.
 pub struct Catalogue {
-    ledger: Ledger,
+    db: Db,
 }
 
 impl Catalogue {
-    pub(in crate::flow) fn new(ledger: Ledger) -> Self {
-        Self { ledger }
+    pub(in crate::flow) fn new(db: Db) -> Self {
+        Self { db }
     }
 
     /// Lists recordings of the accounts that the permit covers. `limit` is 1 to 1000.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub async fn list(
         &self,
         permit: &Permit<action::Catalogue>,
-        mut filter: Filter,
+        mut filter: RecordingFilter,
         limit: u16,
-    ) -> Result<Page, Error> {
+    ) -> Result<RecordingPage, Error> {
         filter.accounts = permit.accounts().clone();
-        let mut items = recordings::list(
-            &mut self.ledger.read().await?,
-            &filter,
-            i64::from(limit) + 1,
-        )
-        .await?;
+        let mut items =
+            recordings::list(&mut self.db.read().await?, &filter, i64::from(limit) + 1).await?;
         let more = items.len() > usize::from(limit);
         items.truncate(limit.into());
         let next = items
             .last()
             .filter(|_| more)
             .map(|last| (last.announced_at, last.id));
-        Ok(Page { items, next })
+        Ok(RecordingPage { items, next })
     }
 
     /// One recording.
@@ -102,8 +98,8 @@ impl Catalogue {
         &self,
         permit: &Permit<action::Catalogue>,
         id: RecordingId,
-    ) -> Result<Details, Error> {
-        let mut tx = self.ledger.read().await?;
+    ) -> Result<RecordingDetails, Error> {
+        let mut tx = self.db.read().await?;
         let recording = recordings::find(&mut tx, id)
             .await?
             .filter(|recording| permit.covers(&recording.account))
@@ -116,12 +112,12 @@ impl Catalogue {
             &copies,
             work::is_asked(&mut tx, WorkKind::DeleteAtSource, id).await?,
         );
-        Ok(Details {
+        Ok(RecordingDetails {
             recording,
             artefacts,
             holds,
             receipt,
-            source: Source { state, copies },
+            source: SourceStanding { state, copies },
         })
     }
 
@@ -129,14 +125,14 @@ impl Catalogue {
     /// `limit` is 1 to 1000.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub async fn audit(
         &self,
         permit: &Permit<action::Audit>,
         after: i64,
         limit: u16,
     ) -> Result<AuditPage, Error> {
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         let many = i64::from(limit) + 1;
         let mut items = match permit.accounts() {
             all if all.is_empty() => audit::after(&mut tx, after, many).await?,

@@ -21,8 +21,8 @@ use std::{
 
 use super::error::Error;
 use crate::{
+    db::{self, Db, Tx, clock},
     evidence::NewEntry,
-    ledger::{self, Ledger, Tx, clock},
     model::time::{Clock, Timestamp},
     policy::{Permit, action},
 };
@@ -44,7 +44,7 @@ impl Believed {
 
 /// The clock, and whether it is believed.
 pub struct TrustedClock {
-    ledger: Ledger,
+    db: Db,
     clock: Clock,
     /// What this process has believed so far.
     anchored: Mutex<Option<Anchor>>,
@@ -78,9 +78,9 @@ pub struct ClockStatus {
 
 impl TrustedClock {
     /// A clock of which nothing was believed yet in this process.
-    pub(super) fn new(ledger: Ledger, clock: Clock) -> Self {
+    pub(super) fn new(db: Db, clock: Clock) -> Self {
         Self {
-            ledger,
+            db,
             clock,
             anchored: Mutex::new(None),
         }
@@ -94,9 +94,9 @@ impl TrustedClock {
     /// How the clock stands.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub async fn status(&self) -> Result<ClockStatus, Error> {
-        let status = self.read(&mut self.ledger.read().await?).await?;
+        let status = self.read(&mut self.db.read().await?).await?;
         metrics::gauge!("recvault_clock_refused").set(if status.refused.is_some() {
             1.0
         } else {
@@ -108,7 +108,7 @@ impl TrustedClock {
     /// Compares the clock when the process starts, so that what passes from now on is known.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub async fn begin(&self) -> Result<(), Error> {
         let status = self.status().await?;
         match &status.refused {
@@ -121,7 +121,7 @@ impl TrustedClock {
     /// The present, if something may be destroyed by it.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if the clock is not believed; the ledger's.
+    /// [`Error::Conflict`] if the clock is not believed; the database's.
     pub(super) async fn believed(&self) -> Result<Believed, Error> {
         let status = self.status().await?;
         if let Some(why) = status.refused {
@@ -133,10 +133,10 @@ impl TrustedClock {
             .believed
             .is_none_or(|believed| status.now.since(believed) >= NOTED)
         {
-            let noted = self.ledger.unit("clock.believed", async |mut unit| {
+            let noted = self.db.unit("clock.believed", async |mut unit| {
                 unit.without_entry("a clock that runs is no act");
                 clock::believe(&mut unit, status.now).await?;
-                Ok::<_, ledger::Error>(())
+                Ok::<_, db::Error>(())
             });
             noted.await?;
         }
@@ -147,7 +147,7 @@ impl TrustedClock {
     ///
     /// # Errors
     /// [`Error::Conflict`] if the database's time
-    /// is another; the ledger's.
+    /// is another; the database's.
     pub async fn accept(
         &self,
         permit: &Permit<action::Keys>,
@@ -164,11 +164,11 @@ impl TrustedClock {
             return Ok(status);
         }
         let actor = permit.initiator();
-        let accepted = self.ledger.unit("clock.accept_clock", async |mut unit| {
+        let accepted = self.db.unit("clock.accept_clock", async |mut unit| {
             let now = self.now();
             clock::accept(&mut unit, now).await?;
             unit.audit(NewEntry::clock_accepted(now, actor, status.believed));
-            Ok::<_, ledger::Error>(())
+            Ok::<_, db::Error>(())
         });
         accepted.await?;
         self.begin().await?;

@@ -11,8 +11,8 @@ pub(super) mod effects;
 mod fields;
 mod import;
 pub(super) mod message;
+mod participants;
 pub(super) mod parties;
-mod seats;
 mod statement;
 #[cfg(test)]
 mod tests;
@@ -25,17 +25,17 @@ use serde_json::json;
 use self::effects::Effects;
 use super::{
     bells::Bells,
-    erasure::quarantine::{News, Settled},
+    erasure::quarantine::{ConsentChange, Settled},
     error::Error,
 };
 use crate::{
-    evidence::NewEntry,
-    ledger::{
-        Ledger,
+    db::{
+        Db,
         consents::{self, ConsentRow},
-        marks::Marked,
+        outbox::OutboxKind,
         quarantine::{self, Bearing},
     },
+    evidence::NewEntry,
     model::{
         consent::{Answer, Method, Statement, Whom},
         id::{ConsentId, SubjectId},
@@ -48,7 +48,7 @@ use crate::{
     vault::Vault,
 };
 pub use call::{Instruction, Over, Then};
-pub use import::{Faults, Format, MAX_FILE, MAX_STATEMENTS};
+pub use import::{ImportFormat, MAX_FILE, MAX_STATEMENTS, StatementFaults};
 pub use statement::{About, FieldFault, NewStatement};
 
 /// Statements that stand.
@@ -85,7 +85,7 @@ pub struct StatementPage {
 /// What people said, and what follows from it.
 pub struct ConsentRegister {
     vault: Vault,
-    ledger: Ledger,
+    db: Db,
     rulebook: Arc<Rulebook>,
     clock: Clock,
     bells: Bells,
@@ -95,7 +95,7 @@ pub struct ConsentRegister {
 impl ConsentRegister {
     pub(in crate::flow) fn new(
         vault: Vault,
-        ledger: Ledger,
+        db: Db,
         rulebook: Arc<Rulebook>,
         clock: Clock,
         bells: Bells,
@@ -103,7 +103,7 @@ impl ConsentRegister {
     ) -> Self {
         Self {
             vault,
-            ledger,
+            db,
             rulebook,
             clock,
             bells,
@@ -124,7 +124,7 @@ impl ConsentRegister {
         permit: &Permit<action::Consent>,
         statements: Vec<NewStatement>,
     ) -> Result<Recorded, Error> {
-        let mut faults = Faults::of("statement");
+        let mut faults = StatementFaults::of("statement");
         for (number, statement) in (1..).zip(&statements) {
             statement
                 .check(&self.rulebook, self.clock.now(), false)
@@ -145,7 +145,7 @@ impl ConsentRegister {
     pub async fn import(
         &self,
         permit: &Permit<action::Consent>,
-        format: Format,
+        format: ImportFormat,
         bytes: &[u8],
         dry_run: bool,
     ) -> Result<Imported, Error> {
@@ -168,7 +168,7 @@ impl ConsentRegister {
                 .map(|told| self.id_of(told, &self.whom(told), now))
                 .collect();
             let ids: Vec<ConsentId> = ids.into_iter().collect();
-            let known = consents::known(&mut self.ledger.read().await?, &ids).await?;
+            let known = consents::known(&mut self.db.read().await?, &ids).await?;
             return Ok(Imported {
                 statements: statements.len(),
                 fresh: ids.len() - known.len(),
@@ -203,7 +203,7 @@ impl ConsentRegister {
         everywhere(permit)?;
         let subject = self.vault.subject(address);
         let mut items = consents::page(
-            &mut self.ledger.read().await?,
+            &mut self.db.read().await?,
             subject,
             after,
             i64::from(limit) + 1,
@@ -243,13 +243,13 @@ impl ConsentRegister {
             }
         }
         let narrows = rows.iter().any(|row| row.statement.answer != Answer::Given);
-        let news = News {
+        let news = ConsentChange {
             bearing: Bearing::of(&conversations, &subjects),
             actor: permit.initiator(),
             narrows,
         };
         let conversations: Vec<Conversation> = conversations.into_iter().collect();
-        let unit = self.ledger.unit("consent.enter", async |mut unit| {
+        let unit = self.db.unit("consent.enter", async |mut unit| {
             covers(&mut unit, permit, &conversations).await?;
             let fresh = consents::insert_new(&mut unit, &rows).await?;
             let mut told = fresh.clone();
@@ -282,7 +282,7 @@ impl ConsentRegister {
             entries.extend(changes);
             entries.extend(withdrawals);
             if !entries.is_empty() {
-                unit.mark(Marked::Consent, &fresh.iter().collect::<Vec<_>>(), now);
+                unit.to_journal(OutboxKind::Consent, &fresh.iter().collect::<Vec<_>>(), now);
                 unit.audit_all(entries);
             }
             Ok::<_, Error>((fresh.len(), settled, next, begun))
@@ -429,7 +429,7 @@ fn everywhere(permit: &Permit<action::Consent>) -> Result<(), Error> {
 /// Whether the permit covers what is known of these conversations: of one that nobody has recorded
 /// yet, nobody's account is known.
 async fn covers(
-    tx: &mut crate::ledger::Tx,
+    tx: &mut crate::db::Tx,
     permit: &Permit<action::Consent>,
     conversations: &[Conversation],
 ) -> Result<(), Error> {

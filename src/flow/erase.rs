@@ -16,16 +16,16 @@ use std::sync::Arc;
 
 use self::{copies::Copies, trouble::Trouble};
 use super::{
-    bells::Bells, clock::TrustedClock, error::Error, patience::Settings, queue::drop_work,
+    bells::Bells, clock::TrustedClock, error::Error, patience::WorkSettings, queue::drop_work,
     retry::Setback, twilio_access::TwilioAccess,
 };
 use crate::{
+    db::{self, Db, recordings, work::Lease},
     evidence::Removal,
-    ledger::{self, Ledger, recordings, work::Lease},
     model::{
         artefact::Artefact,
         id::RecordingId,
-        recording::{Recording, State},
+        recording::{Recording, RecordingState},
     },
     store,
     twilio::{Account, DeleteSource},
@@ -35,9 +35,9 @@ use crate::{
 /// Deletes what the source keeps.
 pub(in crate::flow) struct SourceDeletion {
     vault: Vault,
-    ledger: Ledger,
+    db: Db,
     clock: Arc<TrustedClock>,
-    settings: Settings,
+    settings: WorkSettings,
     twilio: Arc<TwilioAccess>,
     bells: Bells,
 }
@@ -45,15 +45,15 @@ pub(in crate::flow) struct SourceDeletion {
 impl SourceDeletion {
     pub(in crate::flow) fn new(
         vault: Vault,
-        ledger: Ledger,
+        db: Db,
         clock: Arc<TrustedClock>,
-        settings: Settings,
+        settings: WorkSettings,
         twilio: Arc<TwilioAccess>,
         bells: Bells,
     ) -> Self {
         Self {
             vault,
-            ledger,
+            db,
             clock,
             settings,
             twilio,
@@ -69,10 +69,9 @@ impl SourceDeletion {
     }
 
     async fn erase_copies(&self, lease: &Lease<RecordingId>) -> Result<(), Trouble> {
-        let Some(recording) =
-            recordings::find(&mut self.ledger.read().await?, lease.subject).await?
+        let Some(recording) = recordings::find(&mut self.db.read().await?, lease.subject).await?
         else {
-            return Ok(drop_work(&self.ledger, lease).await?);
+            return Ok(drop_work(&self.db, lease).await?);
         };
         let accounts = self.twilio.accounts();
         let Some(account) = accounts
@@ -83,7 +82,7 @@ impl SourceDeletion {
             // that it does not know.
             return Ok(self.source_settled(lease, &[], Removal::Unknown).await?);
         };
-        if recording.state == State::Sealed {
+        if recording.state == RecordingState::Sealed {
             self.may_rely_on_its_own(account, &recording).await?;
         }
         let mut copies = Copies::of(self, account, &recording).await?;
@@ -97,7 +96,7 @@ impl SourceDeletion {
         match self.source_settled(lease, &changed, source).await {
             // A shred came between and has asked for the same anew; what was deleted by now is
             // deleted all the same.
-            Err(error @ Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_)))) => {
+            Err(error @ Error::Vault(vault::Error::Db(db::Error::Stale(_)))) => {
                 self.note_source(recording.id, &changed).await?;
                 Err(error.into())
             }
@@ -120,7 +119,7 @@ impl SourceDeletion {
             Err(Error::Conflict(why)) => return Err(Trouble::Stuck(why)),
             believed => believed?,
         };
-        let sealed = recordings::artefacts(&mut self.ledger.read().await?, recording.id).await?;
+        let sealed = recordings::artefacts(&mut self.db.read().await?, recording.id).await?;
         let has_words = sealed
             .iter()
             .any(|sealed| sealed.artefact == Artefact::Transcript);
@@ -155,7 +154,9 @@ impl SourceDeletion {
 fn is_to_be_deleted(account: &Account, recording: &Recording) -> bool {
     match (account.delete_source(), recording.state) {
         (DeleteSource::Never, _) => false,
-        (_, State::Shredded) | (DeleteSource::AfterSealing, State::Sealed) => true,
+        (_, RecordingState::Shredded) | (DeleteSource::AfterSealing, RecordingState::Sealed) => {
+            true
+        }
         _ => false,
     }
 }

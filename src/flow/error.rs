@@ -1,7 +1,7 @@
 //! Why a story ended badly, by what the caller can do about it.
 
 use crate::{
-    ledger,
+    db,
     model::{
         id::{ReceiptId, RecordingId},
         name::HoldName,
@@ -23,7 +23,7 @@ pub enum Error {
     /// The recording is shredded.
     #[error("the recording was shredded at {at}, receipt {receipt}")]
     Shredded {
-        /// When it was fenced.
+        /// When it was tombstoned.
         at: Timestamp,
         /// Its receipt.
         receipt: ReceiptId,
@@ -44,7 +44,7 @@ pub enum Error {
     /// The policy cannot be put in force.
     #[error("{0}")]
     Policy(String),
-    /// The vault, the ledger or the store cannot do it now.
+    /// The vault, the database or the store cannot do it now.
     #[error(transparent)]
     Vault(#[from] vault::Error),
 }
@@ -61,8 +61,8 @@ fn held(recordings: &[(RecordingId, Vec<HoldName>)]) -> String {
     )
 }
 
-impl From<ledger::Error> for Error {
-    fn from(error: ledger::Error) -> Self {
+impl From<db::Error> for Error {
+    fn from(error: db::Error) -> Self {
         Self::Vault(error.into())
     }
 }
@@ -82,10 +82,10 @@ impl vault::AsVaultError for Error {
     }
 }
 
-impl ledger::AsLedgerError for Error {
-    fn as_ledger_error(&self) -> Option<&ledger::Error> {
+impl db::AsDatabaseError for Error {
+    fn as_database_error(&self) -> Option<&db::Error> {
         match self {
-            Self::Vault(error) => error.as_ledger_error(),
+            Self::Vault(error) => error.as_database_error(),
             _ => None,
         }
     }

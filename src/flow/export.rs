@@ -26,14 +26,14 @@ use super::{
     units::note,
 };
 use crate::{
+    db::{self, Db, exports, recordings},
     evidence::NewEntry,
-    ledger::{self, Ledger, exports, recordings},
     model::{
         access::{Principal, Ticket},
         id::{ReceiptId, RecordingId, SubjectId},
         media::MediaKind,
         name::Purpose,
-        recording::{Recording, State},
+        recording::{Recording, RecordingState},
         subject::Address,
         time::{Clock, Timestamp},
     },
@@ -140,7 +140,7 @@ impl Plan {
 #[derive(Clone)]
 pub struct Exports {
     vault: Vault,
-    ledger: Ledger,
+    db: Db,
     rulebook: Arc<Rulebook>,
     clock: Clock,
     streams: Streams,
@@ -150,7 +150,7 @@ pub struct Exports {
 impl Exports {
     pub(in crate::flow) fn new(
         vault: Vault,
-        ledger: Ledger,
+        db: Db,
         rulebook: Arc<Rulebook>,
         clock: Clock,
         streams: Streams,
@@ -158,7 +158,7 @@ impl Exports {
     ) -> Self {
         Self {
             vault,
-            ledger,
+            db,
             rulebook,
             clock,
             streams,
@@ -188,14 +188,9 @@ impl Exports {
             &self.rulebook,
             now,
         ) {
-            return Err(refuse_request(
-                &self.ledger,
-                self.clock.now(),
-                principal,
-                "export",
-                denial,
-            )
-            .await?);
+            return Err(
+                refuse_request(&self.db, self.clock.now(), principal, "export", denial).await?,
+            );
         }
         let rulebook = &self.rulebook;
         let consents = policy::permit(principal, action::Consent, rulebook, now);
@@ -224,7 +219,7 @@ impl Exports {
         };
         let mut after = None;
         loop {
-            let mut tx = self.ledger.read().await?;
+            let mut tx = self.db.read().await?;
             let page = exports::recordings(&mut tx, plan.subject, after, PAGE as i64).await?;
             drop(tx);
             after = page.last().copied();
@@ -245,7 +240,7 @@ impl Exports {
                 left_out,
             )
         };
-        note(&self.ledger, entry).await?;
+        note(&self.db, entry).await?;
         Ok(archive::stream(self.clone(), plan))
     }
 
@@ -254,7 +249,7 @@ impl Exports {
     async fn decide_page(&self, plan: &mut Plan, ids: &[RecordingId]) -> Result<(), Error> {
         let now = self.clock.now();
         let mut refused = Vec::new();
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         let mut found: Vec<Recording> = recordings::find_all(&mut tx, ids).await?;
         found.sort_by_key(|recording| recording.id);
         let mut circumstances =
@@ -283,11 +278,11 @@ impl Exports {
             match denial {
                 None => plan.included.push(Included::of(&recording)),
                 Some(denial) => {
-                    let fence = match recording.state {
-                        State::Shredded => shred_of(&mut tx, recording.id).await?,
+                    let tombstone = match recording.state {
+                        RecordingState::Shredded => shred_of(&mut tx, recording.id).await?,
                         _ => None,
                     };
-                    let (shredded_at, receipt_id) = fence.unzip();
+                    let (shredded_at, receipt_id) = tombstone.unzip();
                     plan.left_out.push(LeftOut {
                         recording_id: recording.id,
                         kind: recording.kind,
@@ -302,9 +297,9 @@ impl Exports {
         if refused.is_empty() {
             return Ok(());
         }
-        let noted = self.ledger.unit("export.decide_page", async |mut unit| {
+        let noted = self.db.unit("export.decide_page", async |mut unit| {
             unit.audit_all(refused.iter().cloned());
-            Ok::<_, ledger::Error>(())
+            Ok::<_, db::Error>(())
         });
         Ok(noted.await?)
     }

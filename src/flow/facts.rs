@@ -1,4 +1,4 @@
-//! What the ledger knows that bears on a decision: parties, what they said, and holds.
+//! What the database knows that bears on a decision: parties, what they said, and holds.
 //!
 //! Owns the gathering. Refuses to know what follows from it: `policy` says that. INVARIANT: for a
 //! recording of which nothing is known, the answer says nothing that could speak for opening it.
@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 
 use super::error::Error;
 use crate::{
-    ledger::{Tx, consents, holds},
+    db::{Tx, consents, holds},
     model::{id::RecordingId, name::Purpose, recording::Recording},
     policy::Consents,
 };
 
 /// What is known of one recording besides its row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Known {
+pub(super) struct KnownFacts {
     /// Its parties, and every statement that may bear on them.
     pub(super) consents: Consents,
     /// The purposes of the holds that stand.
@@ -24,8 +24,8 @@ pub(super) struct Known {
 /// What is known of a recording now.
 ///
 /// # Errors
-/// The ledger's; then nothing may be decided.
-pub(super) async fn known(tx: &mut Tx, recording: &Recording) -> Result<Known, Error> {
+/// The database's; then nothing may be decided.
+pub(super) async fn known(tx: &mut Tx, recording: &Recording) -> Result<KnownFacts, Error> {
     Ok(known_all(tx, std::slice::from_ref(recording))
         .await?
         .remove(&recording.id)
@@ -40,7 +40,7 @@ pub(super) async fn known(tx: &mut Tx, recording: &Recording) -> Result<Known, E
 pub(super) async fn known_all(
     tx: &mut Tx,
     recordings: &[Recording],
-) -> Result<BTreeMap<RecordingId, Known>, Error> {
+) -> Result<BTreeMap<RecordingId, KnownFacts>, Error> {
     let consents = consents::gather(tx, recordings).await?;
     let held: Vec<RecordingId> = recordings
         .iter()
@@ -55,7 +55,7 @@ pub(super) async fn known_all(
     let known = |(id, consents)| {
         (
             id,
-            Known {
+            KnownFacts {
                 consents,
                 holds: holds.remove(&id).unwrap_or_default(),
             },

@@ -116,7 +116,7 @@ impl StreamGuard {
         }
     }
 
-    /// Whether bytes may leave before the ledger is asked again.
+    /// Whether bytes may leave before the database is asked again.
     pub fn is_fresh(&self) -> bool {
         self.lock()
             .iter()
@@ -184,7 +184,7 @@ pub(crate) struct Staged {
 
 #[cfg(test)]
 impl Staged {
-    /// The stream with its guard, of a grant that does not end. The ledger was asked so long ago.
+    /// The stream with its guard, of a grant that does not end. The database was asked so long ago.
     pub(crate) fn begin(asked_ago: std::time::Duration) -> (Self, StreamGuard) {
         let streams = super::Streams::default();
         streams.watched();
@@ -202,7 +202,7 @@ impl Staged {
         self.streams.silence(self.recording);
     }
 
-    /// The ledger is asked now, and knows of no shred.
+    /// The database is asked now, and knows of no shred.
     pub(crate) fn look(&self) {
         self.streams.renew(tokio::time::Instant::now());
     }

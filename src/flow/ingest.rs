@@ -11,8 +11,8 @@ use std::sync::Arc;
 use self::parties::PartyLookup;
 use super::{bells::Bells, error::Error};
 use crate::{
-    ledger::accept::{Acceptor, Announcement},
-    model::{media::SourceRef, recording::Heard},
+    db::accept::{Acceptor, Announcement},
+    model::{media::SourceRef, recording::DiscoveredBy},
     policy::{self, Rulebook},
     twilio::{CallbackParties, RecordingCallback},
     vault::Vault,
@@ -49,7 +49,7 @@ impl Ingest {
     /// fetch knows them; if they cannot be named now, they are looked up later.
     ///
     /// # Errors
-    /// [`crate::ledger::Error::Unavailable`] inside: it is not durable, and the source should send
+    /// [`crate::db::Error::Unavailable`] inside: it is not durable, and the source should send
     /// it again.
     pub async fn accept(
         &self,
@@ -57,7 +57,7 @@ impl Ingest {
         parties: Option<CallbackParties>,
     ) -> Result<(), Error> {
         self.lookup.name_told(parties).await;
-        self.announce(callback, Heard::Callback).await?;
+        self.announce(callback, DiscoveredBy::Callback).await?;
         Ok(())
     }
 
@@ -69,10 +69,10 @@ impl Ingest {
     pub(super) async fn announce(
         &self,
         callback: RecordingCallback,
-        heard_by: Heard,
+        heard_by: DiscoveredBy,
     ) -> Result<(), Error> {
         let rules = self.rulebook.current();
-        let tier = rules.classify(&policy::Announcement {
+        let tier = rules.classify(&policy::ClassificationFacts {
             account: &callback.account,
             source: callback.source.as_deref(),
             conference: callback.conference.is_some(),

@@ -22,7 +22,7 @@ pub enum Task {
     Tombstones,
     /// Sweeps once an hour.
     Sweep,
-    /// Sees that the ledger has forgotten nothing.
+    /// Sees that the database has forgotten nothing.
     Memory,
     /// Writes the journal and snapshots.
     Recovery,

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// `[work]`: how many pieces of work at once, and how patient.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Settings {
+pub struct WorkSettings {
     /// Recordings fetched at once, 1 to 256. Each takes up to 20 MiB of memory. A quarter as many
     /// are deleted at the source beside them.
     pub concurrency: u16,
@@ -24,7 +24,7 @@ pub struct Settings {
     pub orphans_h: u32,
 }
 
-impl Default for Settings {
+impl Default for WorkSettings {
     fn default() -> Self {
         Self {
             concurrency: 8,
@@ -37,7 +37,7 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
+impl WorkSettings {
     /// For how long work belongs to whoever took it.
     pub(super) fn lease_length(&self) -> Duration {
         Duration::from_secs(self.lease_s.max(5).into())

@@ -19,12 +19,12 @@ use super::{
     streams::{Ended, Registered, Streams},
 };
 use crate::{
-    evidence::NewEntry,
-    ledger::{
-        self, Ledger,
+    db::{
+        self, Db,
         grants::{self, GrantRow},
         recordings, tokens,
     },
+    evidence::NewEntry,
     model::{
         access::Principal,
         artefact::Artefact,
@@ -32,13 +32,13 @@ use crate::{
         recording::Recording,
         time::Clock,
     },
-    policy::{self, Decision, Facts, Grant, Rulebook, decide},
+    policy::{self, Decision, DecisionFacts, Grant, Rulebook, decide},
     secret::{Token, TokenKind},
-    vault::{self, Listening, Playable, Vault},
+    vault::{self, PlayableArtefact, PlaybackStream, Vault},
 };
 
 /// A grant that was given; the only time its token is seen.
-pub struct Given {
+pub struct IssuedGrant {
     /// The grant's id.
     pub id: GrantId,
     /// The grant.
@@ -50,14 +50,14 @@ pub struct Given {
 }
 
 /// A grant that still holds, with what may be heard under it.
-pub struct Heard {
+pub struct PlaybackSession {
     pub(super) id: GrantId,
     pub(super) grant: Grant,
     /// By whom, and of what: for the refusal that may still come.
     pub(super) principal: Principal,
     pub(super) recording: Recording,
     /// What may be heard.
-    pub playable: Playable,
+    pub playable: PlayableArtefact,
     /// Its place among the running streams, taken before the facts were gathered: what is withdrawn
     /// after that ends it.
     pub(super) registered: Arc<Registered>,
@@ -79,7 +79,7 @@ const GIVEN_BEFORE: &str = "given with the request";
 /// Grants, and what is heard and read under them.
 pub struct Playback {
     vault: Vault,
-    ledger: Ledger,
+    db: Db,
     rulebook: Arc<Rulebook>,
     clock: Clock,
     streams: Streams,
@@ -90,7 +90,7 @@ pub struct Playback {
 impl Playback {
     pub(in crate::flow) fn new(
         vault: Vault,
-        ledger: Ledger,
+        db: Db,
         rulebook: Arc<Rulebook>,
         clock: Clock,
         streams: Streams,
@@ -99,7 +99,7 @@ impl Playback {
     ) -> Self {
         Self {
             vault,
-            ledger,
+            db,
             rulebook,
             clock,
             streams,
@@ -117,9 +117,9 @@ impl Playback {
         principal: &Principal,
         id: RecordingId,
         asking: &Asking<'_>,
-    ) -> Result<Given, Error> {
+    ) -> Result<IssuedGrant, Error> {
         let now = self.clock.now();
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         let recording = recordings::find(&mut tx, id)
             .await?
             .ok_or(Error::NotFound)?;
@@ -130,14 +130,18 @@ impl Playback {
         match decide(&facts, &self.rulebook, now) {
             Decision::Allow(grant) => self.give(&facts, grant).await,
             Decision::Deny(denial) => {
-                Err(refuse(&self.ledger, self.clock.now(), &facts, None, denial).await?)
+                Err(refuse(&self.db, self.clock.now(), &facts, None, denial).await?)
             }
         }
     }
 
     /// Keeps a grant and writes the decision down; an alarm, if the approval that the tier asks for
     /// is done without.
-    pub(super) async fn give(&self, facts: &Facts<'_>, grant: Grant) -> Result<Given, Error> {
+    pub(super) async fn give(
+        &self,
+        facts: &DecisionFacts<'_>,
+        grant: Grant,
+    ) -> Result<IssuedGrant, Error> {
         let token = Token::random(TokenKind::Grant, &mut rand::rng());
         let grant_id = GrantId::random(&mut rand::rng());
         let now = self.clock.now();
@@ -160,11 +164,11 @@ impl Playback {
             is_broken.then(|| NewEntry::glass_broken(now, &grant, grant_id).with_request(facts));
         let entries: Vec<NewEntry> = [allowed].into_iter().chain(broken).collect();
         let hash = token.hash();
-        self.ledger
+        self.db
             .unit("playback.give", async |mut unit| {
                 grants::insert(&mut unit, &row, hash.as_str()).await?;
                 unit.audit_all(entries.iter().cloned());
-                Ok::<_, ledger::Error>(())
+                Ok::<_, db::Error>(())
             })
             .await?;
         if is_broken {
@@ -174,7 +178,7 @@ impl Playback {
             );
         }
         let artefacts = self.given_by(&grant).await?;
-        Ok(Given {
+        Ok(IssuedGrant {
             id: grant_id,
             grant,
             token,
@@ -193,7 +197,7 @@ impl Playback {
         token: &str,
         network: Option<IpAddr>,
         wanted: Artefact,
-    ) -> Result<Heard, Error> {
+    ) -> Result<PlaybackSession, Error> {
         let Redeemed {
             id,
             grant,
@@ -202,7 +206,7 @@ impl Playback {
             registered,
         } = self.redeemed(token, network).await?;
         let playable = self.vault.playable(&grant, wanted).await?;
-        Ok(Heard {
+        Ok(PlaybackSession {
             id,
             grant,
             playable,
@@ -225,7 +229,7 @@ impl Playback {
             .ok_or(Error::NotFound)?
             .hash();
         let now = self.clock.now();
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         let row = grants::find(&mut tx, hash.as_str())
             .await?
             .ok_or(Error::NotFound)?;
@@ -244,7 +248,7 @@ impl Playback {
             // It is one of those that were counted, and counts no more.
             circumstances.openings_today = 0;
         }
-        let facts = Facts {
+        let facts = DecisionFacts {
             justification: row.justified.then_some(GIVEN_BEFORE),
             ticket: row.ticket.as_ref(),
             network,
@@ -256,7 +260,7 @@ impl Playback {
             Decision::Allow(grant) => grant,
             Decision::Deny(denial) => {
                 return Err(
-                    refuse(&self.ledger, self.clock.now(), &facts, Some(row.id), denial).await?,
+                    refuse(&self.db, self.clock.now(), &facts, Some(row.id), denial).await?,
                 );
             }
         };
@@ -278,7 +282,7 @@ impl Playback {
     /// beside it spent the day's budget; the vault's.
     pub async fn listen(
         &self,
-        heard: &Heard,
+        heard: &PlaybackSession,
         range: Range<u64>,
     ) -> Result<Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>>, Error> {
         // A text may have to be changed before it is shown: only `read` gives it out.
@@ -290,7 +294,11 @@ impl Playback {
     }
 
     /// Opens a byte range: plaintext that must not leave the house but through [`Self::guarded`].
-    pub(super) async fn open(&self, heard: &Heard, range: Range<u64>) -> Result<Listening, Error> {
+    pub(super) async fn open(
+        &self,
+        heard: &PlaybackSession,
+        range: Range<u64>,
+    ) -> Result<PlaybackStream, Error> {
         let bytes = match self
             .vault
             .open(&heard.grant, heard.id, &heard.playable, range)
@@ -359,12 +367,12 @@ impl Playback {
         recording: &Recording,
     ) -> Result<Error, Error> {
         let justification = grant.is_justified().then_some(GIVEN_BEFORE);
-        let facts = Facts {
+        let facts = DecisionFacts {
             justification,
-            ..Facts::new(principal, recording, grant.purpose().clone())
+            ..DecisionFacts::new(principal, recording, grant.purpose().clone())
         };
         refuse(
-            &self.ledger,
+            &self.db,
             self.clock.now(),
             &facts,
             Some(id),

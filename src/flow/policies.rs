@@ -11,11 +11,11 @@ use std::{ops::Deref, sync::Arc};
 
 use super::error::Error;
 use crate::{
-    evidence::Publication,
-    ledger::{
-        self, Ledger,
+    db::{
+        self, Db,
         policies::{self, PolicyRow},
     },
+    evidence::Publication,
     model::{
         actor::Initiator,
         time::{Clock, Timestamp},
@@ -93,12 +93,12 @@ pub async fn put_in_force(vault: &Vault, rules: &Rules) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Policy`] if another file was published under this version.
 pub async fn publish(
-    ledger: &Ledger,
+    db: &Db,
     vault: &Vault,
     rules: &Rules,
     dry_run: bool,
 ) -> Result<Publishing, Error> {
-    let known = policies::find(&mut ledger.read().await?, rules.version()).await?;
+    let known = policies::find(&mut db.read().await?, rules.version()).await?;
     if known
         .as_ref()
         .is_some_and(|known| known.digest != rules.digest())
@@ -113,7 +113,7 @@ pub async fn publish(
             .await
             .map_err(refused)?
     };
-    let kept = policies::find(&mut ledger.read().await?, rules.version()).await?;
+    let kept = policies::find(&mut db.read().await?, rules.version()).await?;
     Ok(Publishing {
         version: rules.version().to_owned(),
         digest: rules.digest().to_owned(),
@@ -127,9 +127,9 @@ pub async fn publish(
 /// the first.
 ///
 /// # Errors
-/// [`Error::Policy`] if this program does not understand it; the ledger's.
-pub async fn in_force(ledger: &Ledger) -> Result<Option<Rules>, Error> {
-    let all = policies::all(&mut ledger.read().await?).await?;
+/// [`Error::Policy`] if this program does not understand it; the database's.
+pub async fn in_force(db: &Db) -> Result<Option<Rules>, Error> {
+    let all = policies::all(&mut db.read().await?).await?;
     let Some(row) = all.into_iter().rfind(|row| row.in_force_at.is_some()) else {
         return Ok(None);
     };
@@ -148,15 +148,15 @@ pub async fn in_force(ledger: &Ledger) -> Result<Option<Rules>, Error> {
 /// What is odd about the file that is configured, compared with what was published; for `doctor`.
 ///
 /// # Errors
-/// The ledger's.
-pub async fn oddities(ledger: &Ledger, rules: &Rules, clock: &Clock) -> Result<Vec<String>, Error> {
+/// The database's.
+pub async fn oddities(db: &Db, rules: &Rules, clock: &Clock) -> Result<Vec<String>, Error> {
     let now = clock.now();
     let effective = rules.document().effective;
     let mut odd = Vec::new();
     if effective > now {
         odd.push(format!("version {} is in force from {effective} on: until then every request to listen is refused", rules.version()));
     }
-    let published = policies::all(&mut ledger.read().await?).await?;
+    let published = policies::all(&mut db.read().await?).await?;
     for row in published {
         if row.digest == rules.digest() {
             continue;
@@ -183,17 +183,17 @@ pub async fn oddities(ledger: &Ledger, rules: &Rules, clock: &Clock) -> Result<V
 ///
 /// # Errors
 /// [`Error::Policy`] if an earlier version does not load any more.
-pub async fn rulebook(ledger: &Ledger, rules: Rules) -> Result<Rulebook, Error> {
-    rulebook_beside(ledger, rules, None).await
+pub async fn rulebook(db: &Db, rules: Rules) -> Result<Rulebook, Error> {
+    rulebook_beside(db, rules, None).await
 }
 
 /// The same, with one more among the earlier versions.
 pub(super) async fn rulebook_beside(
-    ledger: &Ledger,
+    db: &Db,
     rules: Rules,
     also: Option<Rules>,
 ) -> Result<Rulebook, Error> {
-    let all = policies::all(&mut ledger.read().await?).await?;
+    let all = policies::all(&mut db.read().await?).await?;
     let earlier = all
         .into_iter()
         .filter(|policy| policy.digest != rules.digest())
@@ -219,7 +219,7 @@ pub(super) fn parsed_again(rules: &Rules) -> Result<Rules, Error> {
 /// The versions of the policy, and what they say.
 pub struct Policies {
     vault: Vault,
-    ledger: Ledger,
+    db: Db,
     rulebook: Arc<Rulebook>,
     clock: Clock,
 }
@@ -227,13 +227,13 @@ pub struct Policies {
 impl Policies {
     pub(in crate::flow) fn new(
         vault: Vault,
-        ledger: Ledger,
+        db: Db,
         rulebook: Arc<Rulebook>,
         clock: Clock,
     ) -> Self {
         Self {
             vault,
-            ledger,
+            db,
             rulebook,
             clock,
         }
@@ -242,18 +242,18 @@ impl Policies {
     /// Every version that was published, the newest first.
     ///
     /// # Errors
-    /// The ledger's; [`Error::Policy`] for a row whose file does not load.
+    /// The database's; [`Error::Policy`] for a row whose file does not load.
     pub async fn all(&self) -> Result<Vec<Published>, Error> {
-        let rows = policies::all(&mut self.ledger.read().await?).await?;
+        let rows = policies::all(&mut self.db.read().await?).await?;
         rows.iter().rev().map(|row| self.published(row)).collect()
     }
 
     /// One version: what is listed of it, and its rules.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; the ledger's.
+    /// [`Error::NotFound`]; the database's.
     pub async fn find(&self, version: &str) -> Result<(Published, Version<'_>), Error> {
-        let row = policies::find(&mut self.ledger.read().await?, version)
+        let row = policies::find(&mut self.db.read().await?, version)
             .await?
             .ok_or(Error::NotFound)?;
         let rules = match self.rulebook.find(&row.digest) {
@@ -268,7 +268,7 @@ impl Policies {
     /// # Errors
     /// [`Error::NotFound`], also for a version from before versions were signed.
     pub async fn statement(&self, version: &str) -> Result<String, Error> {
-        let row = policies::find(&mut self.ledger.read().await?, version).await?;
+        let row = policies::find(&mut self.db.read().await?, version).await?;
         row.and_then(|row| row.jws).ok_or(Error::NotFound)
     }
 
@@ -324,7 +324,7 @@ fn changed(rules: &Rules) -> Error {
 
 fn refused(error: vault::Error) -> Error {
     match error {
-        vault::Error::Ledger(ledger::Error::Stale(why)) => Error::Policy(why.into()),
+        vault::Error::Db(db::Error::Stale(why)) => Error::Policy(why.into()),
         other => other.into(),
     }
 }

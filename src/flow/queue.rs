@@ -8,15 +8,15 @@ use std::{fmt::Display, str::FromStr, sync::Arc, time::Duration};
 use super::{
     clock::TrustedClock,
     error::Error,
-    patience::Settings,
+    patience::WorkSettings,
     retry::{self, RetryDecision, Setback},
 };
 use crate::{
-    evidence::NewEntry,
-    ledger::{
-        self, Ledger, Term, Tx, Unit,
+    db::{
+        self, Db, Term, Tx, Unit,
         work::{self, Lease, WorkKind},
     },
+    evidence::NewEntry,
     model::id::{HolderId, RecordingId},
 };
 
@@ -25,19 +25,15 @@ const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Leases work, keeps it, and gives back what was not done.
 pub(in crate::flow) struct WorkQueue {
-    ledger: Ledger,
+    db: Db,
     clock: Arc<TrustedClock>,
-    settings: Settings,
+    settings: WorkSettings,
 }
 
 impl WorkQueue {
-    pub(in crate::flow) fn new(
-        ledger: Ledger,
-        clock: Arc<TrustedClock>,
-        settings: Settings,
-    ) -> Self {
+    pub(in crate::flow) fn new(db: Db, clock: Arc<TrustedClock>, settings: WorkSettings) -> Self {
         Self {
-            ledger,
+            db,
             clock,
             settings,
         }
@@ -54,7 +50,7 @@ impl WorkQueue {
         }
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let holder = HolderId::random(&mut rand::rng());
-        let mut looking = self.ledger.read().await?;
+        let mut looking = self.db.read().await?;
         // Asking costs a write; looking does not.
         let term = self.term(&mut looking).await?;
         let due = work::due(&mut looking, kinds, term).await?;
@@ -62,7 +58,7 @@ impl WorkQueue {
         if due.is_empty() {
             return Ok(Vec::new());
         }
-        let leased = self.ledger.unit("work.lease", async |mut unit| {
+        let leased = self.db.unit("work.lease", async |mut unit| {
             unit.without_entry("whose the work is");
             let term = self.term(&mut unit).await?;
             work::lease(&mut unit, kinds, holder, term, limit).await
@@ -89,7 +85,7 @@ impl WorkQueue {
     }
 
     /// A term of a lease on work that begins now.
-    pub(super) async fn term(&self, tx: &mut Tx) -> Result<Term, ledger::Error> {
+    pub(super) async fn term(&self, tx: &mut Tx) -> Result<Term, db::Error> {
         let term = Term::begin(tx, self.settings.lease_length()).await?;
         Ok(term.believing(self.longest()))
     }
@@ -98,9 +94,9 @@ impl WorkQueue {
     /// anything honest lasts.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub(super) async fn free_strays(&self) -> Result<(), Error> {
-        let freed = self.ledger.unit("work.free_strays", async |mut unit| {
+        let freed = self.db.unit("work.free_strays", async |mut unit| {
             unit.without_entry("when work is due");
             let term = Term::begin(&mut unit, self.longest()).await?;
             work::free_strays(&mut unit, term).await
@@ -120,12 +116,12 @@ impl WorkQueue {
         let third = self.settings.lease_length() / 3;
         loop {
             tokio::time::sleep(third).await;
-            let extended = self.ledger.unit("work.keep", async |mut unit| {
+            let extended = self.db.unit("work.keep", async |mut unit| {
                 unit.without_entry("whose the work is");
                 let term = self.term(&mut unit).await?;
                 work::extend(&mut unit, lease, term).await
             });
-            if let Err(ledger::Error::Stale(_)) = extended.await {
+            if let Err(db::Error::Stale(_)) = extended.await {
                 return;
             }
         }
@@ -133,7 +129,7 @@ impl WorkQueue {
 
     /// There is nothing to do.
     pub(super) async fn drop_work<K: Display + Sync>(&self, lease: &Lease<K>) -> Result<(), Error> {
-        drop_work(&self.ledger, lease).await
+        drop_work(&self.db, lease).await
     }
 
     /// What follows from a setback, and the reason that stands in the row.
@@ -170,7 +166,7 @@ impl WorkQueue {
         let (decision, why) = self.decided(lease, setback).await;
         let now = self.clock.now();
         let put_back = self
-            .ledger
+            .db
             .unit("work.put_back", async |mut unit| match decision {
                 RetryDecision::Lost => Ok(()),
                 RetryDecision::Again { after } => {
@@ -187,7 +183,7 @@ impl WorkQueue {
         unit: &mut Unit,
         lease: &Lease<K>,
         why: &str,
-    ) -> Result<(), ledger::Error> {
+    ) -> Result<(), db::Error> {
         work::bury(unit, lease, why).await?;
         let kind = lease.kind.as_str();
         // Only work about a recording is ever set aside without more.
@@ -195,7 +191,7 @@ impl WorkQueue {
             .subject
             .to_string()
             .parse()
-            .map_err(|_| ledger::Error::Stale("this work is about no recording"))?;
+            .map_err(|_| db::Error::Stale("this work is about no recording"))?;
         unit.audit(NewEntry::work_dead(
             self.clock.now(),
             kind,
@@ -209,9 +205,9 @@ impl WorkQueue {
 
 /// Says so if work cannot be given back; the lease runs out by itself. That it was done all the
 /// same, or that somebody else has it, is no trouble.
-pub(super) fn given_back<K: Display>(lease: &Lease<K>, put_back: Result<(), ledger::Error>) {
+pub(super) fn given_back<K: Display>(lease: &Lease<K>, put_back: Result<(), db::Error>) {
     if let Err(error) = put_back
-        && !matches!(error, ledger::Error::Stale(_))
+        && !matches!(error, db::Error::Stale(_))
     {
         let kind = lease.kind.as_str();
         let subject = lease.subject.to_string();
@@ -220,17 +216,14 @@ pub(super) fn given_back<K: Display>(lease: &Lease<K>, put_back: Result<(), ledg
 }
 
 /// There is nothing to do.
-pub(super) async fn drop_work<K: Display + Sync>(
-    ledger: &Ledger,
-    lease: &Lease<K>,
-) -> Result<(), Error> {
-    let dropped = ledger.unit("work.drop_work", async |mut unit| {
+pub(super) async fn drop_work<K: Display + Sync>(db: &Db, lease: &Lease<K>) -> Result<(), Error> {
+    let dropped = db.unit("work.drop_work", async |mut unit| {
         unit.without_entry("there is nothing to do");
         work::finish(&mut unit, lease).await
     });
     match dropped.await {
         // A shred took the work away; that is as good.
-        Err(ledger::Error::Stale(_)) => Ok(()),
+        Err(db::Error::Stale(_)) => Ok(()),
         finished => Ok(finished?),
     }
 }

@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use super::{error::Error, units::journal_or_warn};
 use crate::{
+    db::{self, Db, recordings},
     evidence::NewEntry,
-    ledger::{self, Ledger, recordings},
     model::{
         id::RecordingId,
         name::Tier,
-        recording::{Recording, State},
+        recording::{Recording, RecordingState},
         subject::{Address, Conversation},
         time::Clock,
     },
@@ -28,7 +28,7 @@ const TRIES: usize = 4;
 /// Recordings go to other tiers.
 pub struct Reclassification {
     vault: Vault,
-    ledger: Ledger,
+    db: Db,
     rulebook: Arc<Rulebook>,
     clock: Clock,
 }
@@ -36,13 +36,13 @@ pub struct Reclassification {
 impl Reclassification {
     pub(in crate::flow) fn new(
         vault: Vault,
-        ledger: Ledger,
+        db: Db,
         rulebook: Arc<Rulebook>,
         clock: Clock,
     ) -> Self {
         Self {
             vault,
-            ledger,
+            db,
             rulebook,
             clock,
         }
@@ -53,7 +53,7 @@ impl Reclassification {
     /// committed. Repeating it is harmless.
     ///
     /// # Errors
-    /// The ledger's; what was raised stays raised.
+    /// The database's; what was raised stays raised.
     pub(super) async fn reclassify_conversation(
         &self,
         conversation: &Conversation,
@@ -62,10 +62,10 @@ impl Reclassification {
             return Ok(());
         }
         let recordings =
-            recordings::of_conversation(&mut self.ledger.read().await?, conversation).await?;
+            recordings::of_conversation(&mut self.db.read().await?, conversation).await?;
         for recording in recordings
             .iter()
-            .filter(|recording| recording.state != State::Shredded)
+            .filter(|recording| recording.state != RecordingState::Shredded)
         {
             self.reclassify_by_parties(recording).await?;
         }
@@ -78,8 +78,7 @@ impl Reclassification {
         let Some(conversation) = recording.conversation().filter(|_| rules.knows_numbers()) else {
             return Ok(false);
         };
-        let parties =
-            recordings::subjects_in(&mut self.ledger.read().await?, &conversation).await?;
+        let parties = recordings::subjects_in(&mut self.db.read().await?, &conversation).await?;
         let to = |recording: &Recording| {
             rules
                 .reclassify(recording, |number| {
@@ -123,12 +122,12 @@ impl Reclassification {
         because: &[&'static str],
     ) -> Result<bool, Error> {
         for tries in 1.. {
-            let recording = recordings::find(&mut self.ledger.read().await?, id)
+            let recording = recordings::find(&mut self.db.read().await?, id)
                 .await?
                 .ok_or(Error::NotFound)?;
-            let Some(tier) = to(&recording)
-                .filter(|tier| recording.state != State::Shredded && *tier != recording.tier)
-            else {
+            let Some(tier) = to(&recording).filter(|tier| {
+                recording.state != RecordingState::Shredded && *tier != recording.tier
+            }) else {
                 return Ok(false);
             };
             let vault = &self.vault;
@@ -146,7 +145,7 @@ impl Reclassification {
             });
             match moved.await {
                 // Another tier by now, or shredded: looked at again.
-                Err(vault::Error::Ledger(ledger::Error::Stale(_))) if tries < TRIES => {}
+                Err(vault::Error::Db(db::Error::Stale(_))) if tries < TRIES => {}
                 moved => {
                     moved?;
                     journal_or_warn(&self.vault, false).await;

@@ -26,13 +26,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::turn::Turn;
 pub(super) use self::{
-    compare::{Comparison, Found},
-    list::{Lister, Patience, Window},
+    compare::{Comparison, ReconcileFindings},
+    list::{ListWindow, Lister, Patience},
 };
 use super::{bells::Bells, error::Error, ingest::Ingest, twilio_access::TwilioAccess};
 use crate::{
+    db::{self, Db, heard, reconciliations},
     evidence::NewEntry,
-    ledger::{self, Ledger, heard, reconciliations},
     model::{
         actor::Initiator,
         id::RecordingId,
@@ -91,7 +91,7 @@ pub struct AccountReconciled {
 
 /// Why a comparison did not come to its end.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Broken {
+pub(super) enum ReconcileFailure {
     /// Twilio could not or would not.
     #[error(transparent)]
     Source(#[from] RestError),
@@ -106,7 +106,7 @@ pub(super) enum Broken {
 /// Compares Twilio's lists with the vault.
 pub struct Reconciliation {
     vault: Vault,
-    ledger: Ledger,
+    db: Db,
     clock: Clock,
     twilio: Arc<TwilioAccess>,
     bells: Bells,
@@ -116,7 +116,7 @@ pub struct Reconciliation {
 impl Reconciliation {
     pub(in crate::flow) fn new(
         vault: Vault,
-        ledger: Ledger,
+        db: Db,
         clock: Clock,
         twilio: Arc<TwilioAccess>,
         bells: Bells,
@@ -124,7 +124,7 @@ impl Reconciliation {
     ) -> Self {
         Self {
             vault,
-            ledger,
+            db,
             clock,
             twilio,
             bells,
@@ -209,7 +209,7 @@ impl Reconciliation {
     ) -> Result<(), Error> {
         let now = self.clock.now();
         // Asking for the turn costs a write; looking does not.
-        let rows = reconciliations::all(&mut self.ledger.read().await?).await?;
+        let rows = reconciliations::all(&mut self.db.read().await?).await?;
         if rows
             .iter()
             .any(|row| row.account == *account.sid() && row.tried_at >= now.before(every))
@@ -240,7 +240,12 @@ impl Reconciliation {
                 self.reconcile_in_turn(account, since, &turn, Initiator::Operator)
                     .await
             }
-            Err(error) => told(account, since, &Found::default(), Some(&error.into())),
+            Err(error) => told(
+                account,
+                since,
+                &ReconcileFindings::default(),
+                Some(&error.into()),
+            ),
         }
     }
 
@@ -262,11 +267,11 @@ impl Reconciliation {
                 self.note_reconciled(turn, since, actor, &found.counts)
                     .await
             }
-            Err(Broken::TakenOver) => Ok(()),
+            Err(ReconcileFailure::TakenOver) => Ok(()),
             Err(broken) => turn.failed(&broken.to_string()).await,
         };
         let outcome = outcome.and(left.map_err(|error| match error {
-            Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_))) => Broken::TakenOver,
+            Error::Vault(vault::Error::Db(db::Error::Stale(_))) => ReconcileFailure::TakenOver,
             other => other.into(),
         }));
         count(&found.counts);
@@ -282,7 +287,7 @@ impl Reconciliation {
             Ok(()) => {
                 tracing::info!(account = %account.sid(), listed, announced, advanced, erased, ghosts, "reconciled")
             }
-            Err(Broken::TakenOver) => {
+            Err(ReconcileFailure::TakenOver) => {
                 tracing::info!(account = %account.sid(), "another process reconciles")
             }
             Err(broken) => {
@@ -294,10 +299,14 @@ impl Reconciliation {
     }
 
     /// Walks Twilio's list, and then looks for what it does not hold.
-    async fn walk(&self, comparison: &mut Comparison<'_>, since: Timestamp) -> Result<(), Broken> {
+    async fn walk(
+        &self,
+        comparison: &mut Comparison<'_>,
+        since: Timestamp,
+    ) -> Result<(), ReconcileFailure> {
         let account = comparison.account;
         let now = self.clock.now();
-        let mut reader = self.ledger.read().await.map_err(Error::from)?;
+        let mut reader = self.db.read().await.map_err(Error::from)?;
         let waiting = heard::waiting(
             &mut reader,
             account.sid(),
@@ -312,7 +321,7 @@ impl Reconciliation {
         let mut list = Lister::of(
             &self.twilio.client,
             account,
-            Window {
+            ListWindow {
                 since,
                 until: None,
                 with_deleted: true,
@@ -338,7 +347,7 @@ impl Reconciliation {
         &self,
         comparison: &mut Comparison<'_>,
         recording: &Recording,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), ReconcileFailure> {
         let mut patience = Patience::default();
         loop {
             match self
@@ -373,28 +382,26 @@ impl Reconciliation {
         let before = self.reconciled_last(turn.account()).await?;
         let is_news =
             found.changes() > 0 || found.ghosts != before.ghosts || actor == Initiator::Operator;
-        let ended = self
-            .ledger
-            .unit("reconcile.note_reconciled", async |mut unit| {
-                turn.done(&mut unit, now, &text).await?;
-                if is_news {
-                    unit.audit(NewEntry::reconcile_done(
-                        now,
-                        actor,
-                        turn.account(),
-                        since,
-                        found,
-                    ));
-                } else {
-                    unit.without_entry("a comparison that found nothing new is no news");
-                }
-                Ok::<_, ledger::Error>(())
-            });
+        let ended = self.db.unit("reconcile.note_reconciled", async |mut unit| {
+            turn.done(&mut unit, now, &text).await?;
+            if is_news {
+                unit.audit(NewEntry::reconcile_done(
+                    now,
+                    actor,
+                    turn.account(),
+                    since,
+                    found,
+                ));
+            } else {
+                unit.without_entry("a comparison that found nothing new is no news");
+            }
+            Ok::<_, db::Error>(())
+        });
         Ok(ended.await?)
     }
 
     async fn reconciled_last(&self, account: &AccountSid) -> Result<Reconciled, Error> {
-        let rows = reconciliations::all(&mut self.ledger.read().await?).await?;
+        let rows = reconciliations::all(&mut self.db.read().await?).await?;
         let found = rows
             .into_iter()
             .find(|row| row.account == *account)
@@ -424,8 +431,8 @@ pub(super) fn chosen<'a>(
 fn told(
     account: &Account,
     since: Timestamp,
-    found: &Found,
-    broken: Option<&Broken>,
+    found: &ReconcileFindings,
+    broken: Option<&ReconcileFailure>,
 ) -> AccountReconciled {
     AccountReconciled {
         account: account.sid().clone(),

@@ -4,48 +4,48 @@
 
 use super::{error::Error, units::note};
 use crate::{
+    db::{Db, Tx, shreds},
     evidence::NewEntry,
-    ledger::{Ledger, Tx, shreds},
     model::{
         access::Principal,
         id::{GrantId, ReceiptId, RecordingId},
-        recording::State,
+        recording::RecordingState,
         time::Timestamp,
     },
-    policy::{Denial, Facts},
+    policy::{DecisionFacts, Denial},
     vault,
 };
 
 /// Writes a refusal down and turns it into what the asker may know.
 pub(super) async fn refuse(
-    ledger: &Ledger,
+    db: &Db,
     now: Timestamp,
-    facts: &Facts<'_>,
+    facts: &DecisionFacts<'_>,
     grant: Option<GrantId>,
     denial: Denial,
 ) -> Result<Error, Error> {
-    note(ledger, || {
+    note(db, || {
         NewEntry::decision_denied(now, facts, grant, &denial).with_request(facts)
     })
     .await?;
     if denial.is_hidden() {
         return Ok(Error::NotFound);
     }
-    if facts.recording.state == State::Shredded {
-        return shredded(ledger, facts.recording.id).await;
+    if facts.recording.state == RecordingState::Shredded {
+        return shredded(db, facts.recording.id).await;
     }
     Ok(Error::Denied(denial))
 }
 
 /// The same for what is about no single recording.
 pub(super) async fn refuse_request(
-    ledger: &Ledger,
+    db: &Db,
     now: Timestamp,
     principal: &Principal,
     what: &'static str,
     denial: Denial,
 ) -> Result<Error, Error> {
-    note(ledger, || {
+    note(db, || {
         NewEntry::request_denied(now, principal.initiator(), what, &denial)
     })
     .await?;
@@ -57,10 +57,10 @@ pub(super) async fn refuse_request(
 }
 
 /// That a recording is shredded, with its receipt.
-pub(super) async fn shredded(ledger: &Ledger, id: RecordingId) -> Result<Error, Error> {
-    let fence = shred_of(&mut ledger.read().await?, id).await?;
+pub(super) async fn shredded(db: &Db, id: RecordingId) -> Result<Error, Error> {
+    let tombstone = shred_of(&mut db.read().await?, id).await?;
     Ok(
-        fence.map_or(Error::NotFound, |(at, receipt)| Error::Shredded {
+        tombstone.map_or(Error::NotFound, |(at, receipt)| Error::Shredded {
             at,
             receipt,
         }),
@@ -70,7 +70,7 @@ pub(super) async fn shredded(ledger: &Ledger, id: RecordingId) -> Result<Error, 
 /// When a recording was shredded, and its receipt, for an answer.
 ///
 /// # Errors
-/// [`vault::Error::NotDurable`] inside while the store does not know of it; the ledger's.
+/// [`vault::Error::NotDurable`] inside while the store does not know of it; the database's.
 pub(in crate::flow) async fn shred_of(
     tx: &mut Tx,
     id: RecordingId,
@@ -78,7 +78,7 @@ pub(in crate::flow) async fn shred_of(
     if shreds::is_undurable(tx, id).await? {
         return Err(waits());
     }
-    Ok(shreds::find_fence(tx, id).await?)
+    Ok(shreds::find_tombstone(tx, id).await?)
 }
 
 /// That something is not told yet, because a restore would not know of it.

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 
-use super::{error::Error, patience::Settings};
+use super::{error::Error, patience::WorkSettings};
 use crate::{
-    ledger::{
+    db::{
         self,
         work::{Lease, WorkKind},
     },
@@ -87,7 +87,7 @@ impl Doubt {
 /// An error that keeps work from being done.
 pub(super) trait AsSetback {
     /// What it means for the work, under these settings.
-    fn into_setback(self, settings: &Settings) -> Setback;
+    fn into_setback(self, settings: &WorkSettings) -> Setback;
 }
 
 impl Setback {
@@ -107,7 +107,7 @@ impl Setback {
     pub(super) fn of_ours(error: &Error) -> Self {
         let why = error.to_string();
         match error {
-            Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_))) => Self::Lost(why),
+            Error::Vault(vault::Error::Db(db::Error::Stale(_))) => Self::Lost(why),
             _ => Self::Passing(why),
         }
     }
@@ -142,7 +142,7 @@ impl Setback {
 }
 
 impl AsSetback for Error {
-    fn into_setback(self, _: &Settings) -> Setback {
+    fn into_setback(self, _: &WorkSettings) -> Setback {
         Setback::of_ours(&self)
     }
 }
@@ -153,7 +153,7 @@ pub(super) const UNKNOWN_ACCOUNT: &str =
 
 /// What follows from a setback, at `now`. INVARIANT: a kind that may not be buried is not.
 pub(super) fn decide<K>(
-    settings: &Settings,
+    settings: &WorkSettings,
     lease: &Lease<K>,
     now: Timestamp,
     setback: &Setback,
@@ -206,7 +206,7 @@ pub(super) fn rests_on_the_clock(decision: RetryDecision, setback: &Setback) -> 
 }
 
 /// The same setback for somebody whose clock is not believed: nothing is given up by its time.
-pub(super) fn without_clock<K>(settings: &Settings, lease: &Lease<K>) -> RetryDecision {
+pub(super) fn without_clock<K>(settings: &WorkSettings, lease: &Lease<K>) -> RetryDecision {
     RetryDecision::Again {
         after: jittered(backoff(lease.attempts, settings.max_backoff_s)),
     }

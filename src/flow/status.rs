@@ -20,18 +20,18 @@ use super::{
     },
 };
 use crate::{
-    ledger::{
-        Ledger, audit, recordings,
+    db::{
+        Db, audit, recordings,
         work::{self, Backlog, Dead, WorkKind},
     },
-    model::recording::State,
+    model::recording::RecordingState,
 };
 
 /// How the vault stands.
 #[derive(Debug, serde::Serialize)]
 pub struct Status {
     /// Recordings in each state.
-    pub recordings: Vec<(State, i64)>,
+    pub recordings: Vec<(RecordingState, i64)>,
     /// Work by kind and state.
     pub work: Vec<Backlog>,
     /// The oldest dead work, up to 20 pieces.
@@ -59,7 +59,7 @@ const EMERGENCIES: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Counts how the vault stands.
 pub struct Monitoring {
-    ledger: Ledger,
+    db: Db,
     clock: Arc<TrustedClock>,
     streams: Streams,
     health: Arc<Health>,
@@ -75,7 +75,7 @@ impl Monitoring {
         reason = "it needs all of them, and names each"
     )]
     pub(in crate::flow) fn new(
-        ledger: Ledger,
+        db: Db,
         clock: Arc<TrustedClock>,
         streams: Streams,
         health: Arc<Health>,
@@ -85,7 +85,7 @@ impl Monitoring {
         accounts: Arc<AccountReview>,
     ) -> Self {
         Self {
-            ledger,
+            db,
             clock,
             streams,
             health,
@@ -99,9 +99,9 @@ impl Monitoring {
     /// How the vault stands now.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub async fn status(&self) -> Result<Status, Error> {
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         let (recordings, work, dead) = (
             recordings::count_by_state(&mut tx).await?,
             work::backlog(&mut tx).await?,
@@ -129,13 +129,13 @@ impl Monitoring {
     /// Sets the gauges of the metrics listener.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     #[expect(
         clippy::cast_precision_loss,
         reason = "gauges are floating point, and counts stay below 2^52"
     )]
     pub async fn measure(&self) -> Result<(), Error> {
-        let backlog = work::backlog(&mut self.ledger.read().await?).await?;
+        let backlog = work::backlog(&mut self.db.read().await?).await?;
         let now = self.clock.now().as_millis();
         let counted = WorkKind::ALL
             .into_iter()
@@ -162,10 +162,10 @@ impl Monitoring {
         metrics::gauge!("recvault_oldest_recoverable_shred_seconds")
             .set(epoch.horizon_now_s as f64);
         metrics::gauge!("recvault_recoverable_shreds").set(epoch.waiting as f64);
-        metrics::gauge!("recvault_ledger_refused")
+        metrics::gauge!("recvault_database_refused")
             .set(f64::from(u8::from(self.health.refusal().is_some())));
         metrics::gauge!("recvault_restore_gaps").set(journal.gaps.len() as f64);
-        metrics::gauge!("recvault_unjournaled").set(journal.waiting as f64);
+        metrics::gauge!("recvault_outbox_rows").set(journal.waiting as f64);
         let age = epoch
             .snapshot
             .map_or(0, |(_, at)| self.clock.now().since(at).as_secs());

@@ -5,12 +5,12 @@
 //! decision. Those of other processes are found by the watch.
 //!
 //! Where a watch was begun, a stream goes on only under a lease: until [`LEASE`] after the moment
-//! at which the ledger was last asked. Its own key look-up counts as the first asking, each look of
+//! at which the database was last asked. Its own key look-up counts as the first asking, each look of
 //! the watch as another. So a stream falls silent when the database is gone, when the watch is
 //! stuck, and when the process itself was stopped and wakes too late, without anybody telling it.
 //!
 //! Long before that, bytes are held back: none leave the house later than [`FRESH`] after such a
-//! moment. A busy ledger makes the sound pause, and a process that was stopped for a while asks
+//! moment. A busy database makes the sound pause, and a process that was stopped for a while asks
 //! before it goes on.
 //!
 //! Without a watch there is no lease: a process that nobody but tests and the command line uses,
@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::id::RecordingId;
 
-/// How long an answer of the ledger is good for. Everything has stopped so long after a fence,
+/// How long an answer of the database is good for. Everything has stopped so long after a tombstone,
 /// whatever breaks: 1 s less than was promised.
 const LEASE: Duration = Duration::from_secs(4);
 
@@ -47,8 +47,8 @@ pub enum Ended {
     /// What was allowed when it began is not allowed any more.
     #[error("this is not allowed any more")]
     Refused,
-    /// The ledger could not be asked for too long.
-    #[error("the ledger cannot be asked whether this is still allowed")]
+    /// The database could not be asked for too long.
+    #[error("the database cannot be asked whether this is still allowed")]
     Unsure,
     /// The object is not what was sealed, or the store failed.
     #[error("the stream broke off")]
@@ -62,7 +62,7 @@ pub struct Streams(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     register: Mutex<Register>,
-    /// The ledger was asked again.
+    /// The database was asked again.
     renewed: Notify,
 }
 
@@ -71,7 +71,7 @@ struct Register {
     entries: HashMap<RecordingId, Entry>,
     /// How many watches were begun; the last one counts.
     watches: u32,
-    /// The last moment of which is known that every fence before it was seen.
+    /// The last moment of which is known that every tombstone before it was seen.
     asked: Option<Instant>,
 }
 
@@ -132,7 +132,7 @@ impl Streams {
         }
     }
 
-    /// A watch begins. It knows nothing of fences before now, so that no stream that was entered
+    /// A watch begins. It knows nothing of tombstones before now, so that no stream that was entered
     /// earlier may go on.
     pub(super) fn watched(&self) {
         let mut register = self.lock();
@@ -140,7 +140,7 @@ impl Streams {
         register.asked = None;
     }
 
-    /// The ledger was asked at this moment, and every fence from before it was handed to
+    /// The database was asked at this moment, and every tombstone from before it was handed to
     /// [`Streams::silence`].
     pub(super) fn renew(&self, asked: Instant) {
         let mut register = self.lock();
@@ -208,7 +208,7 @@ impl Registered {
         }
     }
 
-    /// Whether bytes may leave before the ledger is asked again.
+    /// Whether bytes may leave before the database is asked again.
     pub(super) fn is_fresh(&self) -> bool {
         self.is_fresh_at(Instant::now())
     }

@@ -32,13 +32,13 @@ use super::{
     retry::{Doubt, RetryDecision, Setback, UNKNOWN_ACCOUNT},
 };
 use crate::{
-    evidence::NewEntry,
-    ledger::{
-        self, Ledger, Unit,
+    db::{
+        self, Db, Unit,
         transcripts::{self, LeasedTranscript, TranscriptId},
         utterances,
         work::{self, Lease, WorkKind},
     },
+    evidence::NewEntry,
     model::{
         id::RecordingId,
         origin::Origin,
@@ -75,7 +75,7 @@ enum Stop {
     /// The recording is shredded: nothing of it is ever filed, and the source's copy is to go.
     Shredded(RecordingId),
     /// The recording keeps the transcript that it has.
-    Outdone,
+    Superseded,
     /// There is nothing in it, or nothing more to do.
     Over,
     /// We could not, or somebody else has it by now.
@@ -88,8 +88,8 @@ impl From<Error> for Stop {
     }
 }
 
-impl From<ledger::Error> for Stop {
-    fn from(error: ledger::Error) -> Self {
+impl From<db::Error> for Stop {
+    fn from(error: db::Error) -> Self {
         Self::Ours(error.into())
     }
 }
@@ -104,7 +104,7 @@ impl From<RestError> for Stop {
 #[derive(Debug)]
 enum Settled {
     Shredded(RecordingId),
-    Outdone,
+    Superseded,
     Over,
 }
 
@@ -121,7 +121,7 @@ impl Stop {
             Self::Dead(why) => Setback::Hopeless(why),
             Self::Ours(error) => Setback::of_ours(&error),
             Self::Shredded(id) => return Err(Settled::Shredded(id)),
-            Self::Outdone => return Err(Settled::Outdone),
+            Self::Superseded => return Err(Settled::Superseded),
             Self::Over => return Err(Settled::Over),
         })
     }
@@ -129,7 +129,7 @@ impl Stop {
 
 /// Does the work on transcripts that are due.
 pub(in crate::flow) struct Transcription {
-    ledger: Ledger,
+    db: Db,
     clock: Clock,
     bells: Bells,
     queue: Arc<WorkQueue>,
@@ -139,7 +139,7 @@ pub(in crate::flow) struct Transcription {
 
 impl Transcription {
     pub(in crate::flow) fn new(
-        ledger: Ledger,
+        db: Db,
         clock: Clock,
         bells: Bells,
         queue: Arc<WorkQueue>,
@@ -147,7 +147,7 @@ impl Transcription {
         filing: Arc<TranscriptFiling>,
     ) -> Self {
         Self {
-            ledger,
+            db,
             clock,
             bells,
             queue,
@@ -163,7 +163,7 @@ impl Transcription {
     pub(in crate::flow) async fn attempt(&self, lease: Lease<TranscriptId>) -> Result<(), Setback> {
         let ours = |error: Error| Setback::of_ours(&error);
         let found = async {
-            let mut looking = self.ledger.read().await?;
+            let mut looking = self.db.read().await?;
             transcripts::leased(&mut looking, lease.clone()).await
         };
         let Some(mut transcript) = found.await.map_err(|error| ours(error.into()))? else {
@@ -237,21 +237,21 @@ impl Transcription {
         }
     }
 
-    /// What the ledger knows of a transcript that is not filed, and not tried again.
+    /// What the database knows of a transcript that is not filed, and not tried again.
     async fn settle(&self, ours: &LeasedTranscript, settled: Settled) -> Result<(), Error> {
         let name = "transcription.settle";
-        let done = self.ledger.unit(name, async |mut unit| {
+        let done = self.db.unit(name, async |mut unit| {
             unit.without_entry("a transcript that is passed over is no act");
             let now = self.clock.now();
             match settled {
                 Settled::Over => transcripts::remove(&mut unit, ours).await?,
-                Settled::Outdone | Settled::Shredded(_) => {
+                Settled::Superseded | Settled::Shredded(_) => {
                     transcripts::pass(&mut unit, ours).await?;
                 }
             }
             self.drop_pieces(&mut unit, ours).await?;
             match settled {
-                Settled::Outdone => self.erase_outdone(&mut unit, ours, now).await,
+                Settled::Superseded => self.erase_superseded(&mut unit, ours, now).await,
                 Settled::Shredded(id) => {
                     work::begin_anew(&mut unit, WorkKind::DeleteAtSource, &[id], now).await
                 }
@@ -266,12 +266,12 @@ impl Transcription {
     }
 
     /// Nobody needs a transcript any more that its recording has a better one than, here or there.
-    async fn erase_outdone(
+    async fn erase_superseded(
         &self,
         unit: &mut Unit,
         ours: &LeasedTranscript,
         now: Timestamp,
-    ) -> Result<(), ledger::Error> {
+    ) -> Result<(), db::Error> {
         let accounts = self.source.twilio.accounts();
         let at_once = accounts
             .get(ours.account())
@@ -290,7 +290,7 @@ impl Transcription {
         let (decision, why) = self.queue.decided(&ours.lease, setback).await;
         let now = self.clock.now();
         let name = "transcription.put_back";
-        let put_back = self.ledger.unit(name, async |mut unit| match decision {
+        let put_back = self.db.unit(name, async |mut unit| match decision {
             RetryDecision::Lost => Ok(()),
             RetryDecision::Again { after } => {
                 unit.without_entry("work that is put off is no act");
@@ -308,7 +308,7 @@ impl Transcription {
         ours: &LeasedTranscript,
         why: &str,
         now: Timestamp,
-    ) -> Result<(), ledger::Error> {
+    ) -> Result<(), db::Error> {
         transcripts::bury(unit, ours, why).await?;
         unit.count("recvault_transcripts_dead_total", 1);
         self.drop_pieces(unit, ours).await?;
@@ -321,11 +321,7 @@ impl Transcription {
     }
 
     /// What was said and will not be filed is deleted.
-    async fn drop_pieces(
-        &self,
-        tx: &mut ledger::Tx,
-        ours: &LeasedTranscript,
-    ) -> Result<(), ledger::Error> {
+    async fn drop_pieces(&self, tx: &mut db::Tx, ours: &LeasedTranscript) -> Result<(), db::Error> {
         if let Origin::RealTime(transcription) = ours.origin() {
             utterances::remove(tx, ours.account(), transcription).await?;
         }

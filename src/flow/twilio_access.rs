@@ -4,19 +4,19 @@
 
 use std::sync::Arc;
 
-use crate::twilio::{Accounts, Client, Current};
+use crate::twilio::{Accounts, Current, TwilioClient};
 
 /// The accounts as they are now, and who asks in their name.
 #[derive(Debug)]
 pub struct TwilioAccess {
     current: Current,
     /// How Twilio is asked.
-    pub(super) client: Client,
+    pub(super) client: TwilioClient,
 }
 
 impl TwilioAccess {
     /// These accounts, until others take their place.
-    pub fn new(accounts: Accounts, client: Client) -> Self {
+    pub fn new(accounts: Accounts, client: TwilioClient) -> Self {
         Self {
             current: Current::new(accounts),
             client,

@@ -4,20 +4,17 @@
 
 use super::error::Error;
 use crate::{
+    db::{self, Db, Unit},
     evidence::NewEntry,
     keyring,
-    ledger::{self, Ledger, Unit},
     vault::{self, Vault},
 };
 
 /// Writes an entry down by itself.
-pub(super) async fn note(
-    ledger: &Ledger,
-    entry: impl Fn() -> NewEntry + Send + Sync,
-) -> Result<(), Error> {
-    let noted = ledger.unit("flow.note", async |mut unit| {
+pub(super) async fn note(db: &Db, entry: impl Fn() -> NewEntry + Send + Sync) -> Result<(), Error> {
+    let noted = db.unit("flow.note", async |mut unit| {
         unit.audit(entry());
-        Ok::<_, ledger::Error>(())
+        Ok::<_, db::Error>(())
     });
     Ok(noted.await?)
 }
@@ -25,7 +22,7 @@ pub(super) async fn note(
 /// Does a unit of work that reads or seals with keys: the epoch is held in it, and it is done
 /// again if the epoch has turned meanwhile.
 pub(super) async fn unit_with_keys<T, F, Fut>(
-    ledger: &Ledger,
+    db: &Db,
     vault: &Vault,
     name: &'static str,
     work: F,
@@ -37,7 +34,7 @@ where
 {
     loop {
         let held = vault.epoch();
-        let done = ledger.unit(name, async |mut unit| {
+        let done = db.unit(name, async |mut unit| {
             vault.hold_epoch(&mut unit).await?;
             work(unit).await
         });

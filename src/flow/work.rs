@@ -26,13 +26,13 @@ use super::{
     error::Error,
     ingest::fetching::{Fetched, Fetching},
     liveness::{Liveness, Task},
-    patience::Settings,
+    patience::WorkSettings,
     queue::WorkQueue,
     retry::{AsSetback as _, Setback},
     transcription::{Transcription, source::TranscriptSource},
 };
 use crate::{
-    ledger::work::{Lease, WorkKind},
+    db::work::{Lease, WorkKind},
     model::id::RecordingId,
 };
 
@@ -54,7 +54,7 @@ pub(super) struct Performers {
 
 /// Takes due work and has it done.
 pub struct Worker {
-    settings: Settings,
+    settings: WorkSettings,
     liveness: Liveness,
     bells: Bells,
     queue: Arc<WorkQueue>,
@@ -63,7 +63,7 @@ pub struct Worker {
 
 impl Worker {
     pub(in crate::flow) fn new(
-        settings: Settings,
+        settings: WorkSettings,
         liveness: Liveness,
         bells: Bells,
         queue: Arc<WorkQueue>,
@@ -125,7 +125,7 @@ impl Worker {
     /// counted; revocations are left to [`Revocations::continue_all`].
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub async fn work_off(&self) -> Result<usize, Error> {
         let mut done = 0;
         loop {
@@ -154,7 +154,7 @@ impl Worker {
     /// attempts that took.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub async fn transcribe_off(&self) -> Result<usize, Error> {
         let mut done = 0;
         loop {

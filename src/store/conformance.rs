@@ -12,7 +12,7 @@ use object_store::{ObjectStoreExt, memory::InMemory, path::Path};
 use tempfile::TempDir;
 
 use self::s3_server::S3Server;
-use super::{Error, Listed, Settings, Store, Writer};
+use super::{Error, Listed, Store, StoreSettings, Writer};
 use crate::{
     model::{
         id::ObjectId,
@@ -32,7 +32,7 @@ pub(super) struct World {
 
 pub(super) fn folder() -> World {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::make(&Settings::default(), folder.path()).unwrap();
+    let store = Store::make(&StoreSettings::default(), folder.path()).unwrap();
     World {
         store,
         folder,
@@ -43,9 +43,9 @@ pub(super) fn folder() -> World {
 pub(super) fn memory() -> World {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::make(
-        &Settings {
+        &StoreSettings {
             url: "memory:".into(),
-            ..Settings::default()
+            ..StoreSettings::default()
         },
         folder.path(),
     )
@@ -76,13 +76,13 @@ pub(super) fn s3() -> World {
     }
 }
 
-pub(super) fn s3_settings(server: &S3Server) -> Settings {
-    Settings {
+pub(super) fn s3_settings(server: &S3Server) -> StoreSettings {
+    StoreSettings {
         url: format!("s3://{}/team/a", server.bucket),
         endpoint: Some(server.endpoint.clone()),
         access_key_id: Some(server.access_key.into()),
         secret_access_key: Some(SecretText::new(server.secret_key.into())),
-        ..Settings::default()
+        ..StoreSettings::default()
     }
 }
 

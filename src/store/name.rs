@@ -54,7 +54,7 @@ pub struct RecoveryName {
 #[error(
     "`{text}` is not the name of a recovery file: expected `snapshots/` or `journal/`, <epoch>-<number>-<32 hex digits>, and `.floe`"
 )]
-pub struct InvalidName {
+pub struct InvalidObjectName {
     text: String,
 }
 
@@ -166,12 +166,12 @@ impl fmt::Display for RecoveryName {
 }
 
 impl FromStr for RecoveryName {
-    type Err = InvalidName;
+    type Err = InvalidObjectName;
 
-    fn from_str(text: &str) -> Result<Self, InvalidName> {
+    fn from_str(text: &str) -> Result<Self, InvalidObjectName> {
         match Name::parse(text) {
             Some(Name::Recovery(name)) => Ok(name),
-            _ => Err(InvalidName {
+            _ => Err(InvalidObjectName {
                 text: text.chars().take(128).collect(),
             }),
         }

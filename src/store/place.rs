@@ -15,7 +15,7 @@ use crate::secret::SecretText;
 /// Where sealed objects are kept.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Settings {
+pub struct StoreSettings {
     /// `folder:./objects` (relative to the configuration file), `file:///srv/objects`,
     /// `s3://bucket/prefix`, or `memory:`.
     pub url: String,
@@ -39,7 +39,7 @@ pub struct Settings {
     pub allow_http: bool,
 }
 
-impl Default for Settings {
+impl Default for StoreSettings {
     fn default() -> Self {
         Self {
             url: "folder:./objects".into(),
@@ -57,7 +57,7 @@ impl Default for Settings {
 
 /// What `url` names.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum StoreLocation {
     /// An absolute path, or one relative to the working directory if `base` was.
     Folder(PathBuf),
     Memory,
@@ -67,19 +67,19 @@ pub(super) enum Place {
     },
 }
 
-impl Settings {
-    pub(super) fn place(&self, base: &FilePath) -> Result<Place, Error> {
+impl StoreSettings {
+    pub(super) fn place(&self, base: &FilePath) -> Result<StoreLocation, Error> {
         const EXPECTED: &str =
             "expected `folder:<path>`, `file:///<path>`, `s3://<bucket>/<prefix>` or `memory:`";
         let fault = || Error::setting("url", EXPECTED);
         let (scheme, rest) = self.url.split_once(':').ok_or_else(fault)?;
         match scheme {
-            "memory" if rest.is_empty() => Ok(Place::Memory),
-            "folder" if !rest.is_empty() => Ok(Place::Folder(base.join(rest))),
+            "memory" if rest.is_empty() => Ok(StoreLocation::Memory),
+            "folder" if !rest.is_empty() => Ok(StoreLocation::Folder(base.join(rest))),
             "file" => Url::parse(&self.url)
                 .ok()
                 .and_then(|url| url.to_file_path().ok())
-                .map(Place::Folder)
+                .map(StoreLocation::Folder)
                 .ok_or_else(fault),
             "s3" => bucket_and_prefix(rest.strip_prefix("//").ok_or_else(fault)?),
             _ => Err(fault()),
@@ -164,7 +164,7 @@ impl Settings {
     }
 }
 
-fn bucket_and_prefix(rest: &str) -> Result<Place, Error> {
+fn bucket_and_prefix(rest: &str) -> Result<StoreLocation, Error> {
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     let fits = (3..=63).contains(&bucket.len())
         && bucket.starts_with(|first: char| first.is_ascii_alphanumeric())
@@ -180,7 +180,7 @@ fn bucket_and_prefix(rest: &str) -> Result<Place, Error> {
     let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
     match Path::parse(prefix) {
         // `Path` quietly drops a slash at either end, and the prefix would not be what was written.
-        Ok(path) if path.as_ref() == prefix => Ok(Place::S3 {
+        Ok(path) if path.as_ref() == prefix => Ok(StoreLocation::S3 {
             bucket: bucket.to_owned(),
             prefix: path,
         }),
@@ -214,10 +214,10 @@ fn read(base: &FilePath, file: &FilePath, key: &'static str) -> Result<String, E
 mod tests {
     use super::*;
 
-    fn at(url: &str) -> Settings {
-        Settings {
+    fn at(url: &str) -> StoreSettings {
+        StoreSettings {
             url: url.into(),
-            ..Settings::default()
+            ..StoreSettings::default()
         }
     }
 
@@ -233,19 +233,19 @@ mod tests {
         let base = FilePath::new("/etc/recvault");
         assert_eq!(
             at("folder:./objects").place(base),
-            Ok(Place::Folder("/etc/recvault/./objects".into()))
+            Ok(StoreLocation::Folder("/etc/recvault/./objects".into()))
         );
         assert_eq!(
             at("folder:/srv/o").place(base),
-            Ok(Place::Folder("/srv/o".into()))
+            Ok(StoreLocation::Folder("/srv/o".into()))
         );
         assert_eq!(
             at("file:///srv/my%20o").place(base),
-            Ok(Place::Folder("/srv/my o".into()))
+            Ok(StoreLocation::Folder("/srv/my o".into()))
         );
-        assert_eq!(at("memory:").place(base), Ok(Place::Memory));
+        assert_eq!(at("memory:").place(base), Ok(StoreLocation::Memory));
         let s3 = |prefix: &str| {
-            Ok(Place::S3 {
+            Ok(StoreLocation::S3 {
                 bucket: "calls".into(),
                 prefix: Path::from(prefix),
             })
@@ -284,11 +284,11 @@ mod tests {
     #[test]
     fn endpoints() {
         let with = |endpoint: &str, path_style, allow_http| {
-            let settings = Settings {
+            let settings = StoreSettings {
                 endpoint: Some(endpoint.into()),
                 path_style,
                 allow_http,
-                ..Settings::default()
+                ..StoreSettings::default()
             };
             settings
                 .endpoint("calls")
@@ -326,11 +326,11 @@ mod tests {
     fn credentials_come_in_pairs_and_the_secret_once() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("secret"), "\u{feff}hunter2\n").unwrap();
-        let with = |id: Option<&str>, secret: Option<&str>, file: Option<&str>| Settings {
+        let with = |id: Option<&str>, secret: Option<&str>, file: Option<&str>| StoreSettings {
             access_key_id: id.map(Into::into),
             secret_access_key: secret.map(|secret| SecretText::new(secret.into())),
             secret_access_key_file: file.map(Into::into),
-            ..Settings::default()
+            ..StoreSettings::default()
         };
         let settings = with(Some("AKID"), None, Some("secret"));
         let (id, secret) = settings.credentials(folder.path()).unwrap().unwrap();
@@ -362,10 +362,10 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_refused() {
-        assert!(toml::from_str::<Settings>("url = 'memory:'").is_ok());
-        assert!(toml::from_str::<Settings>("").is_ok());
+        assert!(toml::from_str::<StoreSettings>("url = 'memory:'").is_ok());
+        assert!(toml::from_str::<StoreSettings>("").is_ok());
         assert!(
-            toml::from_str::<Settings>("bucket = 'calls'")
+            toml::from_str::<StoreSettings>("bucket = 'calls'")
                 .unwrap_err()
                 .to_string()
                 .contains("bucket")

@@ -11,7 +11,7 @@ use object_store::{
     aws::{AmazonS3, AmazonS3Builder},
 };
 
-use super::{error::Error, place::Settings};
+use super::{error::Error, place::StoreSettings};
 
 /// One request may take this long; 8 MiB need 0.6 Mbit/s then.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
@@ -21,7 +21,11 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 const RETRIES: usize = 4;
 const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
 
-pub(super) fn client(settings: &Settings, bucket: &str, base: &Path) -> Result<AmazonS3, Error> {
+pub(super) fn client(
+    settings: &StoreSettings,
+    bucket: &str,
+    base: &Path,
+) -> Result<AmazonS3, Error> {
     let endpoint = settings.endpoint(bucket)?;
     let allow_http = endpoint.as_ref().is_some_and(|url| url.scheme() == "http");
     let mut options = ClientOptions::new()

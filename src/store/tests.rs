@@ -10,7 +10,7 @@ use futures_util::future::poll_immediate;
 use object_store::ObjectStoreExt;
 
 use super::{
-    Error, Name, Settings, Store,
+    Error, Name, Store, StoreSettings,
     conformance::{
         World, an_hour_ago, content, folder, id, in_an_hour, list, put, s3, s3_settings,
     },
@@ -136,7 +136,7 @@ async fn links_are_not_followed_out_of_the_folder() {
     let other = tempfile::tempdir().unwrap();
     std::fs::create_dir(other.path().join("objects")).unwrap();
     std::os::unix::fs::symlink(&objects, other.path().join("objects/objects")).unwrap();
-    let error = Store::open(&Settings::default(), other.path()).unwrap_err();
+    let error = Store::open(&StoreSettings::default(), other.path()).unwrap_err();
     assert!(
         matches!(error, Error::Setting { key: "url", .. }),
         "{error}"
@@ -148,8 +148,8 @@ async fn a_folder_that_cannot_be_made_is_a_fault_of_the_url() {
     let base = tempfile::tempdir().unwrap();
     std::fs::write(base.path().join("objects"), "a file").unwrap();
     for error in [
-        Store::open(&Settings::default(), base.path()),
-        Store::make(&Settings::default(), base.path()),
+        Store::open(&StoreSettings::default(), base.path()),
+        Store::make(&StoreSettings::default(), base.path()),
     ]
     .map(Result::unwrap_err)
     {
@@ -166,7 +166,7 @@ async fn a_folder_that_cannot_be_made_is_a_fault_of_the_url() {
 #[tokio::test]
 async fn a_folder_that_is_not_there_is_made_only_on_purpose() {
     let base = tempfile::tempdir().unwrap();
-    let error = Store::open(&Settings::default(), base.path()).unwrap_err();
+    let error = Store::open(&StoreSettings::default(), base.path()).unwrap_err();
     assert!(
         matches!(&error, Error::NoFolder { path } if path.ends_with("objects")),
         "{error}"
@@ -176,14 +176,14 @@ async fn a_folder_that_is_not_there_is_made_only_on_purpose() {
         "{error}"
     );
     assert!(!base.path().join("objects").exists());
-    Store::make(&Settings::default(), base.path()).unwrap();
-    Store::open(&Settings::default(), base.path()).unwrap();
+    Store::make(&StoreSettings::default(), base.path()).unwrap();
+    Store::open(&StoreSettings::default(), base.path()).unwrap();
 }
 
 #[tokio::test]
 async fn wrong_credentials_are_refused_and_not_shown() {
     let world = s3();
-    let settings = Settings {
+    let settings = StoreSettings {
         secret_access_key: Some(SecretText::new("a wrong secret".into())),
         ..s3_settings(world.server.as_ref().unwrap())
     };
@@ -206,7 +206,7 @@ async fn wrong_credentials_are_refused_and_not_shown() {
 #[tokio::test]
 async fn a_bucket_that_is_not_there_is_unavailable() {
     let world = s3();
-    let settings = Settings {
+    let settings = StoreSettings {
         url: "s3://nowhere".into(),
         ..s3_settings(world.server.as_ref().unwrap())
     };
@@ -243,10 +243,10 @@ async fn a_server_that_is_down_is_unavailable() {
 #[tokio::test]
 async fn a_certificate_file_without_a_certificate_is_a_clear_fault() {
     let base = tempfile::tempdir().unwrap();
-    let settings = Settings {
+    let settings = StoreSettings {
         url: "s3://calls".into(),
         ca_file: Some("ca.pem".into()),
-        ..Settings::default()
+        ..StoreSettings::default()
     };
     let absent = Store::open(&settings, base.path()).unwrap_err();
     assert!(

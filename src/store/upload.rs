@@ -31,7 +31,7 @@ const MAX_MARKER: u64 = 4096;
 /// An upload that has begun.
 pub(super) enum Upload {
     /// One whose id we know and have marked.
-    Marked {
+    OutboxKind {
         api: Arc<dyn MultipartStore>,
         path: Path,
         id: MultipartId,
@@ -81,7 +81,7 @@ impl Upload {
             let _aborted = s3.abort_multipart(&path, &id).await;
             return Err(fault(error));
         }
-        Ok(Self::Marked {
+        Ok(Self::OutboxKind {
             api: s3.clone(),
             path,
             id,
@@ -94,7 +94,7 @@ impl Upload {
     /// The next part, in order. Nothing is sent until it is polled.
     pub(super) fn part(&mut self, payload: PutPayload) -> Part {
         match self {
-            Self::Marked {
+            Self::OutboxKind {
                 api,
                 path,
                 id,
@@ -117,14 +117,14 @@ impl Upload {
 
     /// Notes what a part came to. Parts land in the order in which they were sent.
     pub(super) fn landed(&mut self, part: Option<PartId>) {
-        if let (Self::Marked { landed, .. }, Some(part)) = (self, part) {
+        if let (Self::OutboxKind { landed, .. }, Some(part)) = (self, part) {
             landed.push(part);
         }
     }
 
     pub(super) async fn complete(self, store: &Store) -> object_store::Result<()> {
         match self {
-            Self::Marked {
+            Self::OutboxKind {
                 api,
                 path,
                 id,
@@ -144,7 +144,7 @@ impl Upload {
 
     pub(super) async fn abort(self, store: &Store) -> Result<(), Error> {
         match self {
-            Self::Marked {
+            Self::OutboxKind {
                 api,
                 path,
                 id,

@@ -25,8 +25,8 @@ pub use self::{
     buckets::BucketSettings,
     connect::{Connect, ConsentSettings},
     encryption_keys::EncryptionKeySettings,
-    reconcile::{Reconcile, ReconcileSettings},
-    settings::{AccountSettings, DeleteSource, Fault, Settings},
+    reconcile::{ReconcilePlan, ReconcileSettings},
+    settings::{AccountSettings, DeleteSource, SettingFault, TwilioSettings},
     shared_keys::{Algorithm, SharedKeySettings},
     transcripts::TranscriptSettings,
 };
@@ -40,7 +40,7 @@ pub struct Accounts {
     connect: Option<Connect>,
     pub(super) pace: Pace,
     transcripts: TranscriptSettings,
-    reconcile: Reconcile,
+    reconcile: ReconcilePlan,
     encryption_keys: EncryptionKeys,
 }
 
@@ -81,7 +81,7 @@ impl Accounts {
     }
 
     /// How Twilio's lists are compared with the vault.
-    pub fn reconcile(&self) -> &Reconcile {
+    pub fn reconcile(&self) -> &ReconcilePlan {
         &self.reconcile
     }
 }

@@ -12,7 +12,7 @@
 
 use super::{
     encryption,
-    params::{CallbackError, Params},
+    params::{CallbackError, VerifiedParams},
     signature::{ACCOUNT_SID, BODY_DIGEST, Verified},
 };
 use crate::model::{
@@ -55,7 +55,7 @@ pub struct RecordingCallback {
 impl RecordingCallback {
     /// Reads a verified request. Unknown parameters are ignored: Twilio may add some at any time.
     pub fn parse(verified: &Verified) -> Result<Self, CallbackError> {
-        let params = Params::of(verified);
+        let params = VerifiedParams::of(verified);
         let account = ACCOUNT_SID;
         let status = "RecordingStatus";
         params.required::<AccountSid>(account, "`AC` and 32 hex digits")?;

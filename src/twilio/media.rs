@@ -25,10 +25,10 @@ use reqwest::{
     redirect::Policy,
 };
 
-pub(super) use self::bucket::{Bucket, Place};
+pub(super) use self::bucket::{Bucket, BucketAddress};
 pub use self::{
     body::Body,
-    decrypt::{Decryptor, Wrong},
+    decrypt::{DecryptError, Decryptor},
     redirect::MAX_REDIRECTS,
 };
 use super::{
@@ -40,7 +40,7 @@ use crate::model::sid::RecordingSid;
 
 /// A client for the REST interface. Cheap to share; keeps connections open between requests.
 #[derive(Debug)]
-pub struct Client {
+pub struct TwilioClient {
     pub(super) http: reqwest::Client,
     pub(super) turns: Turns,
 }
@@ -89,7 +89,7 @@ pub enum FetchError {
     #[error("the fetch is refused: {cause}")]
     Refused {
         /// Why.
-        cause: Refusal,
+        cause: FetchRefusal,
     },
 }
 
@@ -138,7 +138,7 @@ pub enum Hiccup {
 
 /// A failure that needs a person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum FetchRefusal {
     /// 401 or 403.
     #[error(
         "the server does not accept the account's credential ({0}); check `api_key_sid` and its secret, or the first auth token"
@@ -239,13 +239,13 @@ impl From<Hiccup> for FetchError {
     }
 }
 
-impl From<Refusal> for FetchError {
-    fn from(cause: Refusal) -> Self {
+impl From<FetchRefusal> for FetchError {
+    fn from(cause: FetchRefusal) -> Self {
         Self::Refused { cause }
     }
 }
 
-impl Client {
+impl TwilioClient {
     /// A client with the settings' time-outs. Redirects are followed by hand; proxies in the
     /// environment are ignored, because only configuration may decide whom credentials pass.
     pub fn new(accounts: &Accounts) -> Result<Self, ClientError> {
@@ -276,7 +276,7 @@ impl Client {
         channels: Option<i64>,
     ) -> Result<Media, FetchError> {
         const BAD_REQUEST: FetchError = FetchError::Refused {
-            cause: Refusal::Status(400),
+            cause: FetchRefusal::Status(400),
         };
         if channels == Some(1) {
             return self.fetch(account, recording, 1).await;
@@ -314,7 +314,7 @@ impl Client {
                     .and_then(|value| value.to_str().ok()),
             )?;
         }
-        Err(Refusal::TooManyRedirects.into())
+        Err(FetchRefusal::TooManyRedirects.into())
     }
 
     async fn hop(&self, account: &Account, path: &str, url: &Url) -> Result<Response, FetchError> {
@@ -341,12 +341,12 @@ fn media(response: Response) -> Result<Media, FetchError> {
             });
         }
         status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-            return Err(Refusal::Credential(status.as_u16()).into());
+            return Err(FetchRefusal::Credential(status.as_u16()).into());
         }
         status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
             return Err(Hiccup::Status(status.as_u16()).into());
         }
-        status => return Err(Refusal::Status(status.as_u16()).into()),
+        status => return Err(FetchRefusal::Status(status.as_u16()).into()),
     }
     let kind = response
         .headers()
@@ -360,7 +360,7 @@ fn media(response: Response) -> Result<Media, FetchError> {
         .trim()
         .to_ascii_lowercase();
     if !is_sound(&kind) {
-        return Err(Refusal::ContentType {
+        return Err(FetchRefusal::ContentType {
             found: kind.chars().take(64).collect(),
         }
         .into());

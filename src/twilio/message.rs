@@ -8,7 +8,7 @@
 use std::{fmt, str::FromStr};
 
 use super::{
-    params::{CallbackError, Params},
+    params::{CallbackError, VerifiedParams},
     signature::Verified,
 };
 use crate::model::{consent::OptOut, sid::AccountSid, subject::Address};
@@ -65,7 +65,7 @@ impl MessageSid {
 impl IncomingMessage {
     /// Reads a verified request.
     pub fn parse(verified: &Verified) -> Result<Self, CallbackError> {
-        let params = Params::of(verified);
+        let params = VerifiedParams::of(verified);
         // The older names say the same.
         let sid = ["MessageSid", "SmsMessageSid", "SmsSid"]
             .into_iter()

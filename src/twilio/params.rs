@@ -34,9 +34,9 @@ pub enum CallbackError {
 }
 
 /// The parameters of a verified request, asked for by name.
-pub(super) struct Params<'a>(&'a [(String, String)]);
+pub(super) struct VerifiedParams<'a>(&'a [(String, String)]);
 
-impl<'a> Params<'a> {
+impl<'a> VerifiedParams<'a> {
     pub(super) fn of(verified: &'a Verified) -> Self {
         Self(verified.params())
     }

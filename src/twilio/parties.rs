@@ -13,12 +13,12 @@
 //! place of somebody whom nobody knows.
 
 use super::{
-    params::Params,
+    params::VerifiedParams,
     rest::{CallResource, ParticipantResource},
     signature::Verified,
 };
 use crate::model::{
-    details::Found,
+    details::Participant,
     name::LegName,
     sid::CallSid,
     subject::{Address, Conversation},
@@ -52,7 +52,11 @@ const PARTS: [&str; 16] = [
 
 /// Who took part in a call that was recorded, and in the legs that it dialled. `source` is what
 /// made the recording, as Twilio says it.
-pub fn of_call(call: &CallResource, children: &[CallResource], source: Option<&str>) -> Vec<Found> {
+pub fn of_call(
+    call: &CallResource,
+    children: &[CallResource],
+    source: Option<&str>,
+) -> Vec<Participant> {
     let Some(side) = Side::of(call).filter(|_| source != Some(TRUNK)) else {
         // A trunk has no legs: one call says who both are. Which of them is on which channel is
         // nowhere written.
@@ -76,7 +80,7 @@ pub fn of_call(call: &CallResource, children: &[CallResource], source: Option<&s
         };
         person(&leg, channel, child.to.as_deref())
     };
-    let caller = Found {
+    let caller = Participant {
         leg: leg("caller"),
         ..side.person(call)
     };
@@ -86,7 +90,9 @@ pub fn of_call(call: &CallResource, children: &[CallResource], source: Option<&s
 }
 
 /// Who is in a conference, each with their call where it could be found, in any order.
-pub fn of_conference(participants: &[(ParticipantResource, Option<CallResource>)]) -> Vec<Found> {
+pub fn of_conference(
+    participants: &[(ParticipantResource, Option<CallResource>)],
+) -> Vec<Participant> {
     let came = |(participant, call): &(ParticipantResource, Option<CallResource>)| {
         (
             participant.date_created,
@@ -103,7 +109,7 @@ pub fn of_conference(participants: &[(ParticipantResource, Option<CallResource>)
         [first, second, ..] => came(first) < came(second) && came(first).0.is_some(),
         _ => true,
     };
-    let mut found: Vec<Found> = Vec::with_capacity(participants.len());
+    let mut found: Vec<Participant> = Vec::with_capacity(participants.len());
     for (number, (participant, call)) in (1..).zip(&participants) {
         let channel = match (first_is_known, number) {
             (true, 1) => Some(1),
@@ -113,7 +119,7 @@ pub fn of_conference(participants: &[(ParticipantResource, Option<CallResource>)
         let told = call.as_ref().map(|call| {
             (
                 address_of(call),
-                call.caller_name.as_deref().and_then(Found::name),
+                call.caller_name.as_deref().and_then(Participant::name),
             )
         });
         let (address, name) = told.unwrap_or_default();
@@ -122,9 +128,9 @@ pub fn of_conference(participants: &[(ParticipantResource, Option<CallResource>)
         let name = if part.is_some() {
             name
         } else {
-            Found::name(label).or(name)
+            Participant::name(label).or(name)
         };
-        found.push(Found {
+        found.push(Participant {
             leg: part.unwrap_or_else(|| leg(&format!("participant-{number}"))),
             channel,
             address,
@@ -136,14 +142,14 @@ pub fn of_conference(participants: &[(ParticipantResource, Option<CallResource>)
 
 /// Who was in a conference that has ended: Twilio has forgotten them, except for the call that the
 /// recording names, if any. There were others.
-pub fn of_ended_conference(call: &CallResource) -> Vec<Found> {
-    let known = Found {
+pub fn of_ended_conference(call: &CallResource) -> Vec<Participant> {
+    let known = Participant {
         leg: leg("participant-1"),
         channel: None,
         address: address_of(call),
         name: name_of(call),
     };
-    vec![known, Found::at(leg("participant-2"))]
+    vec![known, Participant::at(leg("participant-2"))]
 }
 
 /// Who took part in a call, as a callback tells it that has the parameters of a call in it, or our
@@ -153,7 +159,7 @@ pub struct CallbackParties {
     /// The call.
     pub conversation: Conversation,
     /// Who; at least one of whom something is known.
-    pub parties: Vec<Found>,
+    pub parties: Vec<Participant>,
 }
 
 impl CallbackParties {
@@ -166,7 +172,7 @@ impl CallbackParties {
     /// numbers has `POST /v1/calls/{sid}/parties` for it. Of a conference's callback nothing is
     /// read, because it speaks of one leg only.
     pub fn parse(verified: &Verified) -> Option<Self> {
-        let params = Params::of(verified);
+        let params = VerifiedParams::of(verified);
         if params.one("ConferenceSid") != Ok(None) {
             return None;
         }
@@ -183,8 +189,8 @@ impl CallbackParties {
                 let name = params
                     .readable("CallerName")
                     .filter(|_| side == Side::Calling)
-                    .and_then(Found::name);
-                Some(Found {
+                    .and_then(Participant::name);
+                Some(Participant {
                     name,
                     ..person(side.leg(), Some(1), text)
                 })
@@ -204,13 +210,13 @@ impl CallbackParties {
             let address = Address::parse(text)
                 .ok()
                 .filter(|address| !address.expose().starts_with('+'))?;
-            Some(Found {
+            Some(Participant {
                 address: Some(address),
-                ..Found::at(leg(side))
+                ..Participant::at(leg(side))
             })
         });
         // Our own words first; who is in one place already is not put in another's.
-        let mut parties: Vec<Found> = own.collect();
+        let mut parties: Vec<Participant> = own.collect();
         parties.extend(told.filter(|told| {
             parties
                 .iter()
@@ -225,9 +231,9 @@ impl CallbackParties {
             } else {
                 "caller"
             };
-            parties.push(Found {
+            parties.push(Participant {
                 channel: only.channel.map(|_| 2),
-                ..Found::at(leg(other))
+                ..Participant::at(leg(other))
             });
         }
         (!parties.is_empty()).then_some(Self {
@@ -267,9 +273,9 @@ impl Side {
         }
     }
 
-    fn person(self, call: &CallResource) -> Found {
+    fn person(self, call: &CallResource) -> Participant {
         match self {
-            Self::Calling => Found {
+            Self::Calling => Participant {
                 name: name_of(call),
                 ..person(self.leg(), Some(1), call.from.as_deref())
             },
@@ -278,14 +284,14 @@ impl Side {
     }
 
     /// Of a call that dialled nobody; with the other side, if there may be one.
-    fn alone(self, call: &CallResource, with_another: bool) -> Vec<Found> {
+    fn alone(self, call: &CallResource, with_another: bool) -> Vec<Participant> {
         let other = match self {
             Self::Calling => Self::Called,
             Self::Called => Self::Calling,
         };
-        let another = with_another.then(|| Found {
+        let another = with_another.then(|| Participant {
             channel: Some(2),
-            ..Found::at(leg(other.leg()))
+            ..Participant::at(leg(other.leg()))
         });
         std::iter::once(self.person(call)).chain(another).collect()
     }
@@ -312,14 +318,14 @@ fn name_of(call: &CallResource) -> Option<String> {
     call.caller_name
         .as_deref()
         .filter(|_| Side::of(call) == Some(Side::Calling))
-        .and_then(Found::name)
+        .and_then(Participant::name)
 }
 
-fn person(side: &str, channel: Option<u8>, text: Option<&str>) -> Found {
-    Found {
+fn person(side: &str, channel: Option<u8>, text: Option<&str>) -> Participant {
+    Participant {
         channel,
         address: address(text),
-        ..Found::at(leg(side))
+        ..Participant::at(leg(side))
     }
 }
 

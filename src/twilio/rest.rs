@@ -39,7 +39,7 @@ pub use self::{
     accounts::{AccountResource, IncomingNumber},
     add_ons::AddOnResource,
     calls::{CallResource, ParticipantResource},
-    page::{List, Page, Pages},
+    page::{List, ListPage, Pages},
     recordings::{Listing, RecordingResource},
     sentences::{SentenceResource, WordResource},
     transcriptions::TranscriptionResource,
@@ -47,7 +47,7 @@ pub use self::{
 };
 use super::{
     account::Account,
-    media::{self, Client, Hiccup},
+    media::{self, Hiccup, TwilioClient},
 };
 use crate::secret::SecretBuffer;
 
@@ -96,7 +96,7 @@ impl RestError {
 
 /// Which of an account's interfaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Root {
+pub(super) enum RestApi {
     /// `api.twilio.com`, version 2010-04-01.
     Api,
     /// `intelligence.twilio.com`, version 2.
@@ -106,7 +106,7 @@ pub(super) enum Root {
 /// An address below one of the roots; which root it is says with whose credential it is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ApiUrl {
-    root: Root,
+    root: RestApi,
     url: Url,
 }
 
@@ -120,10 +120,10 @@ impl ApiUrl {
 
 impl Account {
     /// The address of something: `path` begins with a slash and is made of constants and ids only.
-    pub(super) fn url(&self, root: Root, path: &str) -> ApiUrl {
+    pub(super) fn url(&self, root: RestApi, path: &str) -> ApiUrl {
         let mut url = match root {
-            Root::Api => self.remote.api_base.clone(),
-            Root::Intelligence => self.remote.intelligence_base.clone(),
+            RestApi::Api => self.remote.api_base.clone(),
+            RestApi::Intelligence => self.remote.intelligence_base.clone(),
         };
         url.set_path(path);
         ApiUrl { root, url }
@@ -133,13 +133,13 @@ impl Account {
     /// `/Recordings.json`.
     pub(super) fn own_url(&self, rest: &str) -> ApiUrl {
         self.url(
-            Root::Api,
+            RestApi::Api,
             &format!("/2010-04-01/Accounts/{}{rest}", self.sid()),
         )
     }
 }
 
-impl Client {
+impl TwilioClient {
     /// GET.
     pub(super) async fn get<T: DeserializeOwned>(
         &self,
@@ -175,8 +175,8 @@ impl Client {
     ) -> Result<SecretBuffer, RestError> {
         self.turns.wait().await;
         let (user, password) = match url.root {
-            Root::Api => account.credential(),
-            Root::Intelligence => account.own_credential(),
+            RestApi::Api => account.credential(),
+            RestApi::Intelligence => account.own_credential(),
         };
         let mut request = self
             .http

@@ -40,7 +40,7 @@ const NEWER_ACCOUNT_SID: &str = "account_sid";
 
 /// A request as it arrived, nothing decoded.
 #[derive(Clone, Copy)]
-pub struct Request<'a> {
+pub struct SignedRequest<'a> {
     /// Path and query exactly as in the request line.
     pub path_and_query: &'a str,
     /// The value of [`HEADER`], if there is exactly one.
@@ -191,7 +191,7 @@ impl fmt::Debug for Verified {
 pub fn verify(
     accounts: &Accounts,
     public: &PublicUrl,
-    request: &Request<'_>,
+    request: &SignedRequest<'_>,
 ) -> Result<Verified, Rejection> {
     let raw_query = request
         .path_and_query

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::{
-    account::{AccountSettings, Settings},
-    signature::{self, Delivery, Request, Verified},
+    account::{AccountSettings, TwilioSettings},
+    signature::{self, Delivery, SignedRequest, Verified},
 };
 use crate::secret::SecretText;
 
@@ -19,11 +19,11 @@ fn token() -> SecretText {
     SecretText::new("12345".into())
 }
 
-fn verify(request: &Request<'_>) -> Verified {
+fn verify(request: &SignedRequest<'_>) -> Verified {
     let account = AccountSettings::new(sid("AC", "0").parse().unwrap(), vec![token()]);
-    let accounts = Settings {
+    let accounts = TwilioSettings {
         accounts: vec![account],
-        ..Settings::default()
+        ..TwilioSettings::default()
     }
     .resolve(Path::new("/"))
     .unwrap();
@@ -40,7 +40,7 @@ pub(super) fn post_form(path: &str, params: &[(String, String)]) -> Verified {
         content_type: Some("application/x-www-form-urlencoded"),
         bytes: body.as_bytes(),
     };
-    verify(&Request {
+    verify(&SignedRequest {
         path_and_query: path,
         signature: Some(&signature),
         settings: None,
@@ -51,7 +51,7 @@ pub(super) fn post_form(path: &str, params: &[(String, String)]) -> Verified {
 /// The same by GET.
 pub(super) fn get(path: &str) -> Verified {
     let signature = signature::sign(&token(), &format!("{PUBLIC}{path}"), &[]);
-    verify(&Request {
+    verify(&SignedRequest {
         path_and_query: path,
         signature: Some(&signature),
         settings: None,

@@ -18,7 +18,7 @@ pub enum Verb {
     /// Says something and listens.
     Gather(Gather),
     /// Says something.
-    Say(Say),
+    Say(TwimlSay),
     /// Goes on with another document.
     Redirect(String),
     /// Begins to record the call, and goes on at once.
@@ -35,7 +35,7 @@ pub enum Verb {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gather {
     /// What is said; it is always heard to its end before anything counts.
-    pub say: Say,
+    pub say: TwimlSay,
     /// Where the answer is sent, by POST.
     pub action: String,
     /// Seconds of silence after which it is over.
@@ -46,7 +46,7 @@ pub struct Gather {
 
 /// `<Say>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Say {
+pub struct TwimlSay {
     /// The text.
     pub text: String,
     /// BCP 47.
@@ -183,7 +183,7 @@ impl Gather {
     }
 }
 
-impl Say {
+impl TwimlSay {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         around(
             f,

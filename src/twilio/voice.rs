@@ -10,7 +10,7 @@
 use std::fmt;
 
 use super::{
-    params::{CallbackError, Params},
+    params::{CallbackError, VerifiedParams},
     signature::Verified,
 };
 use crate::model::{
@@ -48,7 +48,7 @@ pub struct VoiceRequest {
     /// How sure it was, 0 to 1.
     pub confidence: Option<f64>,
     /// Where in the conversation this is.
-    pub step: Step,
+    pub step: VoiceStep,
     /// What else our own URL carries, in order. In a GET, Twilio's own parameters are among it:
     /// whoever hands it on takes what they know.
     pub query: Vec<(String, String)>,
@@ -56,7 +56,7 @@ pub struct VoiceRequest {
 
 /// What our own URL carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct VoiceStep {
     /// Whether this brings an answer. Otherwise it asks to be asked, whatever keys it brings:
     /// Twilio sends those again when it is sent on.
     pub answers: bool,
@@ -70,7 +70,7 @@ pub struct Step {
     pub waits_for_both: bool,
 }
 
-/// The parameters that [`Step`] and the place are read from.
+/// The parameters that [`VoiceStep`] and the place are read from.
 const OURS: [&str; 6] = ["step", "attempt", "language", "policy", "leg", "record"];
 
 /// How much of the policy's digest the URL carries.
@@ -80,8 +80,8 @@ impl VoiceRequest {
     /// Reads a verified request. What our own URL should carry and does not is as in a first
     /// request.
     pub fn parse(verified: &Verified) -> Result<Self, CallbackError> {
-        let params = Params::of(verified);
-        let own = Params::of_query(verified);
+        let params = VerifiedParams::of(verified);
+        let own = VerifiedParams::of_query(verified);
         let leg: Option<LegName> = own.optional(
             "leg",
             "the name of a place in a conversation, like `callee`",
@@ -107,7 +107,7 @@ impl VoiceRequest {
             confidence: params
                 .readable("Confidence")
                 .and_then(|text| text.parse().ok()),
-            step: Step {
+            step: VoiceStep {
                 answers: own.readable("step") == Some("answer"),
                 attempt: own
                     .readable("attempt")

@@ -10,9 +10,9 @@ use zeroize::Zeroizing;
 
 use super::{Vault, error::Error};
 use crate::{
+    db::{Tx, Unit, approvals::ApprovalRow},
     evidence::NewEntry,
     keyring::{note_key, open_note, seal_note},
-    ledger::{Tx, Unit, approvals::ApprovalRow},
     model::{
         actor::Initiator,
         artefact::Leg,
@@ -24,7 +24,7 @@ impl Vault {
     /// Seals the justification of a request.
     ///
     /// # Errors
-    /// [`Error::Gone`] if the recording is shredded; the ledger's.
+    /// [`Error::Gone`] if the recording is shredded; the database's.
     pub async fn seal_justification(
         &self,
         tx: &mut Tx,
@@ -41,7 +41,7 @@ impl Vault {
     /// reader is told in the unit, before whose commit they go nowhere.
     ///
     /// # Errors
-    /// The ledger's; [`Error::Keyring`] if one is not what was sealed.
+    /// The database's; [`Error::Keyring`] if one is not what was sealed.
     pub async fn justifications(
         &self,
         unit: &mut Unit,

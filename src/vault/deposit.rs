@@ -11,17 +11,17 @@ use futures_util::{Stream, StreamExt as _};
 
 use super::{Vault, digest::Digest, error::Error};
 use crate::{
-    evidence::NewEntry,
-    keyring,
-    ledger::{
+    db::{
         Unit,
-        marks::Marked,
+        outbox::OutboxKind,
         recordings::{self, SealedArtefact},
     },
+    evidence::NewEntry,
+    keyring,
     model::{
         artefact::Leg,
         crash,
-        details::Found,
+        details::Participant,
         id::{ObjectId, RecordingId},
         recording::Recording,
     },
@@ -42,7 +42,7 @@ const ROOM: usize = PART + 2 * SEGMENT.sealed() as usize;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DepositOptions<'a> {
     /// Who took part, as far as whoever brings them knows and nobody else has kept it.
-    pub parties: &'a [Found],
+    pub parties: &'a [Participant],
     /// How long the header says that the sound is, where that is longer than it is; known when its
     /// last byte came. It is told in the audit log.
     pub promised: Option<&'a OnceLock<u64>>,
@@ -174,8 +174,8 @@ impl Vault {
     /// sealed.
     ///
     /// # Errors
-    /// [`Stale`](crate::ledger::Error::Stale) inside when the recording does not wait for it any
-    /// more, or not yet; [`Error::Gone`] for what is of another one; the ledger's.
+    /// [`Stale`](crate::db::Error::Stale) inside when the recording does not wait for it any
+    /// more, or not yet; [`Error::Gone`] for what is of another one; the database's.
     pub async fn enter(
         &self,
         unit: &mut Unit,
@@ -214,7 +214,7 @@ impl Vault {
                 .take_over(unit, &recording, key, options.parties, now)
                 .await?;
         }
-        unit.mark(Marked::Recording, &[recording.id], now);
+        unit.to_journal(OutboxKind::Recording, &[recording.id], now);
         let sealed = NewEntry::recording_sealed(now, &recording, leg, artefact.sealed_len, sha256);
         unit.audit(match options.promised.and_then(OnceLock::get) {
             Some(promised) => sealed.promising(artefact.plain_len, *promised),

@@ -17,12 +17,12 @@ use super::{
     waiting::{Present, Waits},
 };
 use crate::{
+    db::{Tx, Unit, budgets, details, grants, outbox::OutboxKind, parties, waiting},
     evidence::NewEntry,
     keyring::{self, details_key, open_note, seal_note},
-    ledger::{Tx, Unit, budgets, details, grants, marks::Marked, parties, waiting},
     model::{
         artefact::{Artefact, Leg},
-        details::{Details, Found},
+        details::{Participant, Participants},
         id::{GrantId, RecordingId},
         name::LegName,
         recording::Recording,
@@ -50,7 +50,7 @@ impl Vault {
     /// or another. Whether it has: then a unit that failed for that is to be run again.
     ///
     /// # Errors
-    /// Those of custody and ledger.
+    /// Those of custody and database.
     pub async fn follow_from(&self, held: u64) -> Result<bool, Error> {
         self.0.follow().await?;
         Ok(self.epoch() != held)
@@ -61,13 +61,13 @@ impl Vault {
     /// place where somebody else is named, nothing is kept.
     ///
     /// # Errors
-    /// The ledger's; [`Error::Keyring`] if what is there is not what was sealed, or
+    /// The database's; [`Error::Keyring`] if what is there is not what was sealed, or
     /// [`Self::follow_from`] is to be called.
     pub async fn keep_details(
         &self,
         unit: &mut Unit,
         conversation: &Conversation,
-        told: &[Found],
+        told: &[Participant],
         keeping: Keeping,
         now: Timestamp,
     ) -> Result<bool, Error> {
@@ -109,12 +109,12 @@ impl Vault {
             changed.push(id);
         }
         if !changed.is_empty() {
-            unit.mark(Marked::Recording, &changed, now);
+            unit.to_journal(OutboxKind::Recording, &changed, now);
         }
         Ok(!changed.is_empty())
     }
 
-    /// Who took part in a recording, in the form of [`Details::to_json`]. When this returns, the
+    /// Who took part in a recording, in the form of [`Participants::to_json`]. When this returns, the
     /// entry that it is shown is durable; the first opening of a grant counts against its budget.
     ///
     /// # Errors
@@ -175,7 +175,7 @@ impl Inner {
         unit: &mut Unit,
         recording: &Recording,
         key: &Key,
-        along: &[Found],
+        along: &[Participant],
         now: Timestamp,
     ) -> Result<(), Error> {
         let both: Vec<Conversation> = recording.conversations().collect();
@@ -190,7 +190,7 @@ impl Inner {
             return Ok(());
         };
         let parties = named.remove(&conversation).unwrap_or_default();
-        let mut known = Details::default();
+        let mut known = Participants::default();
         let mut waits = waiting::find(unit, std::slice::from_ref(&conversation)).await?;
         for (leg, sealed) in waits.remove(&conversation).unwrap_or_default() {
             known.complete(
@@ -233,7 +233,7 @@ impl Inner {
         }
         let cleared = waiting::clear(unit, &[conversation]).await?;
         if !cleared.is_empty() {
-            unit.mark(Marked::Conversation, &cleared, now);
+            unit.to_journal(OutboxKind::Conversation, &cleared, now);
         }
         Ok(())
     }
@@ -244,7 +244,7 @@ impl Inner {
         tx: &mut Tx,
         present: &Present,
         conversation: &Conversation,
-        told: &[Found],
+        told: &[Participant],
         parties: &[Party],
         keeping: Keeping,
     ) -> Result<bool, Error> {
@@ -291,12 +291,12 @@ impl Inner {
         conversation: &Conversation,
         leg: &LegName,
         sealed: &[u8],
-    ) -> Result<Details, Error> {
+    ) -> Result<Participants, Error> {
         let text = self.open_waiting(Waits::Party(conversation, leg), sealed)?;
-        Details::parse(&text).ok_or(Error::BrokenDetails)
+        Participants::parse(&text).ok_or(Error::BrokenDetails)
     }
 
-    fn sealed(&self, id: RecordingId, key: &Key, details: &Details) -> Vec<u8> {
+    fn sealed(&self, id: RecordingId, key: &Key, details: &Participants) -> Vec<u8> {
         seal_note(
             &details_key(key, id),
             self.id,
@@ -305,20 +305,25 @@ impl Inner {
         )
     }
 
-    fn open_sealed(&self, id: RecordingId, key: &Key, sealed: &[u8]) -> Result<Details, Error> {
+    fn open_sealed(
+        &self,
+        id: RecordingId,
+        key: &Key,
+        sealed: &[u8],
+    ) -> Result<Participants, Error> {
         let text = open_note(&details_key(key, id), self.id, sealed)?;
-        Details::parse(&text).ok_or(Error::BrokenDetails)
+        Participants::parse(&text).ok_or(Error::BrokenDetails)
     }
 }
 
 /// What can be read of it: rows that somebody tampered with are no reason not to seal a recording.
-fn readable(opened: Result<Details, Error>) -> Result<Details, Error> {
+fn readable(opened: Result<Participants, Error>) -> Result<Participants, Error> {
     match opened {
         Err(Error::BrokenDetails | Error::Keyring(keyring::Error::NotAuthentic)) => {
             tracing::error!(
-                "what the ledger has of who took part in a conversation is not what was sealed, and is left behind"
+                "what the database has of who took part in a conversation is not what was sealed, and is left behind"
             );
-            Ok(Details::default())
+            Ok(Participants::default())
         }
         opened => opened,
     }

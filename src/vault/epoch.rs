@@ -24,15 +24,15 @@ use std::collections::BTreeSet;
 use self::turner::Turner;
 use super::{Inner, Vault, error::Error, snapshot::Checked};
 use crate::{
-    evidence::{NewEntry, Receipt},
-    keyring::{self, LEAF, PageRow, RootKey, tree},
-    ledger::{
+    db::{
         Tx, Unit, chain,
         epochs::{self, EpochRow},
         keys as rows,
-        marks::Marked,
+        outbox::OutboxKind,
         shreds::{self, NextReceipt},
     },
+    evidence::{NewEntry, Receipt},
+    keyring::{self, LEAF, PageRow, RootKey, tree},
     model::{actor::Initiator, crash, id::PageId, time::Timestamp},
     secret::Key,
 };
@@ -66,7 +66,7 @@ impl Vault {
     /// while another process is at it.
     ///
     /// # Errors
-    /// Of custody, store or ledger; what is done stays done, and the next call goes on from there.
+    /// Of custody, store or database; what is done stays done, and the next call goes on from there.
     pub async fn turn(&self, actor: Initiator) -> Result<Option<Turned>, Error> {
         self.check_before_destroying().await?;
         self.as_turner(async |turner| {
@@ -87,7 +87,7 @@ impl Vault {
     /// # Errors
     /// As [`Self::turn`].
     pub async fn complete_turn(&self) -> Result<Option<Turned>, Error> {
-        if epochs::current(&mut self.0.ledger.read().await?)
+        if epochs::current(&mut self.0.db.read().await?)
             .await?
             .is_none_or(|current| current.finished_at.is_some())
         {
@@ -115,11 +115,11 @@ impl Vault {
     /// [`Error::TurnHeld`]; as [`Self::turn`].
     pub async fn settle(&self) -> Result<(), Error> {
         self.settle_custody().await?;
-        while !epochs::is_settled(&mut self.0.ledger.read().await?).await? {
+        while !epochs::is_settled(&mut self.0.db.read().await?).await? {
             tracing::info!("the vault was rebuilt: a snapshot of it is made and verified first");
             if self.complete_turn().await?.is_none() {
                 // It may have come to its end since.
-                let held = epochs::turning(&mut self.0.ledger.read().await?).await?;
+                let held = epochs::turning(&mut self.0.db.read().await?).await?;
                 if let Some(held) = held {
                     return Err(Error::TurnHeld(held));
                 }
@@ -133,7 +133,7 @@ impl Vault {
     /// database's. Cheap when nothing has changed.
     ///
     /// # Errors
-    /// The ledger's or custody's; as [`Vault::check_owner`].
+    /// The database's or custody's; as [`Vault::check_owner`].
     pub async fn follow_epoch(&self) -> Result<(), Error> {
         self.check_owner().await?;
         self.0.follow().await
@@ -163,8 +163,8 @@ impl Turner<'_> {
         let mut work = Work::begin(vault.clock.now());
         let name = self.stage().await?;
         crash::point("turn.staged");
-        work.pages = self.climb().await?;
-        crash::point("turn.climbed");
+        work.pages = self.rekey().await?;
+        crash::point("turn.rekeyed");
         let next = RootKey {
             epoch: name.epoch,
             key: Key::random(&mut rand::rng()),
@@ -186,7 +186,7 @@ impl Turner<'_> {
 
     /// Renews stale pages level by level until few are left, so that the unit that ends the epoch
     /// is short.
-    async fn climb(&self) -> Result<u64, Error> {
+    async fn rekey(&self) -> Result<u64, Error> {
         let mut pages = 0;
         for level in LEAF..tree::ROOT_LEVEL {
             loop {
@@ -197,7 +197,7 @@ impl Turner<'_> {
                         Ok(renewed)
                     })
                     .await?;
-                crash::point("turn.climbing");
+                crash::point("turn.rekeying");
                 pages += renewed;
                 if renewed < PAGES.unsigned_abs() {
                     break;
@@ -215,7 +215,7 @@ impl Turner<'_> {
         next: &RootKey,
         sealed: &[u8],
         actor: Initiator,
-        climbed: u64,
+        rekeyed: u64,
     ) -> Result<(u64, u64), Error> {
         let vault = self.vault;
         let alone = vault.alone(unit).await?;
@@ -241,7 +241,7 @@ impl Turner<'_> {
             now,
             actor,
             next.epoch,
-            climbed + pages,
+            rekeyed + pages,
             covered,
         ));
         crash::point("turn.before_commit");
@@ -381,7 +381,7 @@ impl Turner<'_> {
                     }
                     shreds::replace_receipts(&mut unit, &next).await?;
                     // A vault that is rebuilt says no less than this one did.
-                    unit.mark(Marked::Recording, &recordings, vault.clock.now());
+                    unit.to_journal(OutboxKind::Recording, &recordings, vault.clock.now());
                     Ok(covered.len())
                 })
                 .await?;

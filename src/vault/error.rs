@@ -3,7 +3,7 @@
 //! Owns the words. Refuses to know who asked.
 
 use crate::{
-    custody, keyring, ledger,
+    custody, db, keyring,
     model::id::{DatabaseId, RecordingId, VaultId},
     seal, store,
 };
@@ -11,9 +11,9 @@ use crate::{
 /// Why the vault could not do something.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The ledger could not.
+    /// The database could not.
     #[error(transparent)]
-    Ledger(#[from] ledger::Error),
+    Db(#[from] db::Error),
     /// The store could not.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -26,37 +26,37 @@ pub enum Error {
     /// The root key cannot be had.
     #[error(transparent)]
     Custody(#[from] custody::Error),
-    /// Custody and the ledger belong to different vaults.
+    /// Custody and the database belong to different vaults.
     #[error(
-        "custody holds the root of vault {root} and the ledger belongs to vault {ledger}: check `[custody]` and `ledger.url`"
+        "custody holds the root of vault {root} and the database belongs to vault {db}: check `[custody]` and `database.url`"
     )]
     OtherVault {
         /// The vault whose root is in custody.
         root: VaultId,
-        /// The ledger's vault.
-        ledger: VaultId,
+        /// The database's vault.
+        db: VaultId,
     },
-    /// The ledger is a copy from before a turn: the root it needs was destroyed.
+    /// The database is a copy from before a turn: the root it needs was destroyed.
     #[error(
-        "the ledger is of epoch {ledger} and custody holds the root of epoch {custody}: this ledger is an old copy, which nothing opens any \
+        "the database is of epoch {db} and custody holds the root of epoch {custody}: this database is an old copy, which nothing opens any \
          more; `recvault snapshot restore` rebuilds the vault from the store"
     )]
-    OldLedger {
-        /// The ledger's epoch.
-        ledger: u64,
+    OldDatabase {
+        /// The database's epoch.
+        db: u64,
         /// The newest in custody.
         custody: u64,
     },
-    /// The ledger has not what is known of it elsewhere: it was put back from an old copy, or went
+    /// The database has not what is known of it elsewhere: it was put back from an old copy, or went
     /// its own way, and has forgotten what happened.
     #[error(
-        "the ledger ends with audit entry {ledger} and has not the entry {known} that is known of it: it is an old copy, or a replica that lagged, \
+        "the database ends with audit entry {db} and has not the entry {known} that is known of it: it is an old copy, or a replica that lagged, \
          and has forgotten what happened since, shreds among it. Nothing is written and nothing opens. Bring back the newer database, or run \
          `recvault snapshot restore` into an empty one, which rebuilds the vault as it was last"
     )]
-    ForgetfulLedger {
-        /// The ledger's last entry.
-        ledger: i64,
+    ForgetfulDatabase {
+        /// The database's last entry.
+        db: i64,
         /// The entry that it should have.
         known: i64,
     },
@@ -104,14 +104,14 @@ pub enum Error {
         /// The one that is there.
         found: u64,
     },
-    /// The ledger lacks an entry that it had when it last changed custody.
+    /// The database lacks an entry that it had when it last changed custody.
     #[error(
-        "the ledger ends with audit entry {ledger} and lacks entry {custody}, which it had when it last changed custody: this ledger is an old copy; \
+        "the database ends with audit entry {db} and lacks entry {custody}, which it had when it last changed custody: this database is an old copy; \
          `recvault snapshot restore --take-over` into an empty database rebuilds the vault as it was last"
     )]
     BehindCustody {
-        /// The ledger's last entry.
-        ledger: i64,
+        /// The database's last entry.
+        db: i64,
         /// The one that custody knows of.
         custody: i64,
     },
@@ -120,10 +120,10 @@ pub enum Error {
         "the rebuilding of this vault is not finished, and a process has the turn that finishes it: {0}. If that process is dead, wait so long and run this \
          command again, or run `recvault epoch release` before, which takes the turn away from it at once"
     )]
-    TurnHeld(ledger::epochs::Holding),
+    TurnHeld(db::epochs::Holding),
     /// The newest snapshot needs a root that a turn would destroy.
     #[error(
-        "the newest snapshot `{snapshot}` needs the root of epoch {epoch}, which this turn would destroy: this ledger is not the one that the store \
+        "the newest snapshot `{snapshot}` needs the root of epoch {epoch}, which this turn would destroy: this database is not the one that the store \
          knows; `recvault snapshot restore --take-over` into an empty database rebuilds the vault as it was last"
     )]
     NewerSnapshot {
@@ -134,29 +134,29 @@ pub enum Error {
     },
     /// `init` found roots in custody.
     #[error(
-        "custody holds the roots of vault {0}, and the ledger holds no vault: `recvault init` never replaces one. If the database was lost, \
+        "custody holds the roots of vault {0}, and the database holds no vault: `recvault init` never replaces one. If the database was lost, \
          `recvault snapshot restore --take-over` rebuilds the vault; for another vault, name another place in `[custody]`"
     )]
     CustodyTaken(VaultId),
     /// Before something is destroyed the store must say what it knows, and it says nothing that
     /// opens.
     #[error(
-        "nothing is destroyed: the ledger cannot be compared with the store, which has no snapshot or journal that opens ({unreadable} files do not). Check \
+        "nothing is destroyed: the database cannot be compared with the store, which has no snapshot or journal that opens ({unreadable} files do not). Check \
          `store.url` and `[recovery]`, and remove what does not belong into `snapshots/` and `journal/`"
     )]
     NothingToCompare {
         /// Files that do not open.
         unreadable: usize,
     },
-    /// The store knows less than the ledger: it is another one, or an older copy of the right one.
+    /// The store knows less than the database: it is another one, or an older copy of the right one.
     #[error(
-        "the store ends with audit entry {store}, and entry {ledger} was written there: `store.url` or `[recovery]` names another store, its disk is not \
+        "the store ends with audit entry {store}, and entry {db} was written there: `store.url` or `[recovery]` names another store, its disk is not \
          mounted, or it was put back from an older copy. Bring back the right one. Nothing is written or destroyed before. If it is lost, or the store is \
          meant to be new, `recvault snapshot create --new-store` gives it what it needs"
     )]
     ForgetfulStore {
-        /// The newest entry that the ledger knows to be in the store.
-        ledger: i64,
+        /// The newest entry that the database knows to be in the store.
+        db: i64,
         /// The store's newest.
         store: i64,
     },
@@ -171,7 +171,7 @@ pub enum Error {
         /// Whose it says it is.
         vault: VaultId,
     },
-    /// What was done stands in the ledger and is not in the store yet.
+    /// What was done stands in the database and is not in the store yet.
     #[error(
         "done, but not durable yet: it has taken effect here and nothing that was shredded opens any more, but the store does not know of it, so that a \
          restore would not. It completes by itself when the store can be written; ask again to be sure ({0})"
@@ -187,13 +187,13 @@ pub enum Error {
     #[error(
         "`--accept-gap {0}`: the journal has no such gap; without the option the gaps are named"
     )]
-    NoSuchGap(ledger::gaps::Gap),
-    /// The ledger is empty and the store is not.
+    NoSuchGap(db::gaps::Gap),
+    /// The database is empty and the store is not.
     #[error(
-        "the ledger holds no vault, but there is one: {0}. The database was lost, or `ledger.url` names another one. `recvault snapshot restore --take-over` \
+        "the database holds no vault, but there is one: {0}. The database was lost, or `database.url` names another one. `recvault snapshot restore --take-over` \
          rebuilds the vault in an empty database; a new vault needs a store and a custody of its own"
     )]
-    LostLedger(String),
+    LostDatabase(String),
     /// A recovery file is not what it should be.
     #[error("`{name}` in the store: {why}")]
     RecoveryFile {
@@ -215,15 +215,15 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
-    /// The ledger has no vault in it.
+    /// The database has no vault in it.
     #[error(
-        "the ledger holds no vault: `recvault init` makes a new one. If there was one and its database is lost, `recvault snapshot restore --take-over` rebuilds \
+        "the database holds no vault: `recvault init` makes a new one. If there was one and its database is lost, `recvault snapshot restore --take-over` rebuilds \
          it from the store"
     )]
     NoVault,
-    /// The ledger has a vault in it already.
+    /// The database has a vault in it already.
     #[error(
-        "the ledger holds vault {0} already: `recvault init` makes a new vault and never replaces one. If the first `recvault init` was broken off \
+        "the database holds vault {0} already: `recvault init` makes a new vault and never replaces one. If the first `recvault init` was broken off \
          before it showed a token, `recvault snapshot create` and `recvault token create` do what is left"
     )]
     VaultExists(VaultId),
@@ -258,10 +258,10 @@ pub enum Error {
     NoWindow,
 }
 
-impl ledger::AsLedgerError for Error {
-    fn as_ledger_error(&self) -> Option<&ledger::Error> {
+impl db::AsDatabaseError for Error {
+    fn as_database_error(&self) -> Option<&db::Error> {
         match self {
-            Self::Ledger(error) => Some(error),
+            Self::Db(error) => Some(error),
             _ => None,
         }
     }

@@ -1,13 +1,13 @@
 //! The journal: between two snapshots, what changed is written to the store beside them.
 //!
 //! A piece holds the audit entries since the piece before, and the *present* state of every
-//! recording that is marked: its rows, its key while it lives, its fence once it is dead; and of
+//! recording that is marked: its rows, its key while it lives, its tombstone once it is dead; and of
 //! tokens, policies, conversations, statements of consent and revocations their rows. So pieces may
 //! be written twice, by several processes, and in any order of marks: of two states of a recording
 //! the one in the piece with the higher number counts.
 //!
 //! Pieces are a chain: each names the one before it, and only one of those that name the same
-//! predecessor becomes the newest (`ledger::chain`). So a piece that is missing is noticed by
+//! predecessor becomes the newest (`db::chain`). So a piece that is missing is noticed by
 //! whoever reads the next one.
 //!
 //! Owns what a piece holds. INVARIANT: a mark is taken away only after a piece with the state that
@@ -22,16 +22,16 @@ use zeroize::Zeroizing;
 use super::{
     Inner, Vault,
     error::Error,
-    recovery::{Header, Link, Standing, Writing},
+    recovery::{ChainPosition, Header, Link, Writing},
     snapshot::{self, Rows},
 };
 use crate::{
-    keyring,
-    ledger::{
+    db::{
         self, Tx, Unit, audit, chain, epochs,
         image::{self, Image, Table},
-        marks::{self, Mark, Marked},
+        outbox::{self, OutboxKind, OutboxMark},
     },
+    keyring,
     model::{
         artefact::Leg,
         crash,
@@ -52,7 +52,7 @@ const RECORDING: [Table; 9] = [
     Table::Artefacts,
     Table::Details,
     Table::Sources,
-    Table::Fences,
+    Table::Tombstones,
     Table::Receipts,
     Table::Holds,
     Table::Approvals,
@@ -73,7 +73,7 @@ struct KeyLine<'a> {
 }
 
 /// What a line of a piece says.
-pub(super) enum Line {
+pub(super) enum JournalLine {
     /// A row.
     Row(Image),
     /// A living key of the recording whose row came before.
@@ -86,7 +86,7 @@ impl Vault {
     /// Writes everything that is marked to the journal. How many states. Cheap when nothing is.
     ///
     /// # Errors
-    /// Of store or ledger; what is not written stays marked.
+    /// Of store or database; what is not written stays marked.
     pub async fn journal(&self) -> Result<u64, Error> {
         self.write_journal(false).await
     }
@@ -106,10 +106,10 @@ impl Vault {
         let mut written = 0;
         let mut is_idle = false;
         loop {
-            let mut tx = vault.ledger.read().await?;
-            let is_behind = marks::waiting(&mut tx).await?.0 > 0
+            let mut tx = vault.db.read().await?;
+            let is_behind = outbox::waiting(&mut tx).await?.0 > 0
                 || entries_too
-                    && audit::head(&mut tx).await? > marks::journaled_to(&mut tx).await?;
+                    && audit::head(&mut tx).await? > outbox::journaled_to(&mut tx).await?;
             drop(tx);
             if !is_behind {
                 return Ok(written);
@@ -125,7 +125,7 @@ impl Vault {
                 // Another process was there first; twice, and the two looks are not at the same
                 // database.
                 if is_idle {
-                    return Err(ledger::Error::Unavailable(
+                    return Err(db::Error::Unavailable(
                         "what waits for the journal is not found".into(),
                     )
                     .into());
@@ -154,13 +154,13 @@ impl Vault {
 struct Written {
     name: RecoveryName,
     /// The marks whose states are in it.
-    marks: Vec<Mark>,
+    marks: Vec<OutboxMark>,
     /// The number up to which it, and those before it, have audit entries.
     entries_to: i64,
     /// Whether it, and those before it, have every change up to this number.
     is_whole: bool,
-    before: Option<chain::Piece>,
-    piece: chain::Piece,
+    before: Option<chain::JournalPiece>,
+    piece: chain::JournalPiece,
 }
 
 impl Inner {
@@ -181,8 +181,8 @@ impl Inner {
             unit.abandon();
             return Ok(false);
         }
-        marks::clear(unit, &written.marks).await?;
-        marks::note_journaled(unit, written.entries_to).await?;
+        outbox::clear(unit, &written.marks).await?;
+        outbox::note_journaled(unit, written.entries_to).await?;
         if written.is_whole {
             chain::note_durable(unit, written.entries_to).await?;
         }
@@ -191,12 +191,12 @@ impl Inner {
 
     /// Writes one piece; `None` if there is nothing to write.
     async fn write_piece(&self) -> Result<Option<Written>, Error> {
-        let mut tx = self.ledger.snapshot().await?;
+        let mut tx = self.db.snapshot().await?;
         self.recall_in(&mut tx).await?;
         let epoch = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
-        let marks = marks::next(&mut tx, PIECE).await?;
+        let marks = outbox::next(&mut tx, PIECE).await?;
         let root = self.root.key();
-        let since = marks::journaled_to(&mut tx).await?;
+        let since = outbox::journaled_to(&mut tx).await?;
         if epoch.epoch != root.epoch {
             return Err(keyring::Error::OtherEpoch(epoch.epoch).into());
         }
@@ -214,7 +214,7 @@ impl Inner {
             id,
         };
         let number = before.as_ref().map_or(0, |before| before.number) + 1;
-        let standing = Standing {
+        let standing = ChainPosition {
             entry,
             since,
             chain: number,
@@ -227,7 +227,7 @@ impl Inner {
             self.clock.now(),
             standing,
         );
-        let piece = chain::Piece {
+        let piece = chain::JournalPiece {
             number,
             name: name.to_string(),
             digest: header.digest(),
@@ -235,7 +235,7 @@ impl Inner {
         let mut file = Writing::begin(&self.recovery, name, &header, &root).await?;
         let rows = self.states(&mut tx, since, &marks, &mut file).await?;
         drop(tx);
-        file.line(|out| snapshot::mark(out, &snapshot::Mark::End(rows)))
+        file.line(|out| snapshot::mark(out, &snapshot::SnapshotMark::End(rows)))
             .await?;
         file.finish().await?;
         let is_whole = i64::try_from(marks.len()).is_ok_and(|states| states < PIECE);
@@ -255,12 +255,17 @@ impl Inner {
         &self,
         tx: &mut Tx,
         since: i64,
-        marks: &[Mark],
+        marks: &[OutboxMark],
         file: &mut Writing,
     ) -> Result<u64, Error> {
         let mut rows = 0;
-        file.line(|out| snapshot::mark(out, &snapshot::Mark::Table(Table::Audit.name().into())))
-            .await?;
+        file.line(|out| {
+            snapshot::mark(
+                out,
+                &snapshot::SnapshotMark::Table(Table::Audit.name().into()),
+            )
+        })
+        .await?;
         let mut last = Image::before_audit(since);
         loop {
             let entries = image::chunk(tx, Table::Audit, Some(&last), ENTRIES).await?;
@@ -273,15 +278,15 @@ impl Inner {
                 None => break,
             }
         }
-        for kind in Marked::ALL {
+        for kind in OutboxKind::ALL {
             let tables: &[Table] = match kind {
-                Marked::Recording => &RECORDING,
+                OutboxKind::Recording => &RECORDING,
                 // Whose it is comes before it, in the same piece: a row refers to the other.
-                Marked::Token => &[Table::Principals, Table::Tokens],
-                Marked::Policy => &[Table::Policies],
-                Marked::Conversation => &[Table::Parties],
-                Marked::Consent => &[Table::Consents],
-                Marked::Revocation => &[Table::Revocations],
+                OutboxKind::Token => &[Table::Principals, Table::Tokens],
+                OutboxKind::Policy => &[Table::Policies],
+                OutboxKind::Conversation => &[Table::Parties],
+                OutboxKind::Consent => &[Table::Consents],
+                OutboxKind::Revocation => &[Table::Revocations],
             };
             let ids: Vec<&str> = marks
                 .iter()
@@ -296,7 +301,7 @@ impl Inner {
                     };
                     if !images.is_empty() {
                         file.line(|out| {
-                            snapshot::mark(out, &snapshot::Mark::Table(table.name().into()))
+                            snapshot::mark(out, &snapshot::SnapshotMark::Table(table.name().into()))
                         })
                         .await?;
                     }
@@ -305,7 +310,7 @@ impl Inner {
                     }
                     rows += images.len() as u64;
                 }
-                if kind == Marked::Recording {
+                if kind == OutboxKind::Recording {
                     self.key_lines(tx, ids, file).await?;
                 }
             }
@@ -338,7 +343,7 @@ impl Inner {
 }
 
 /// Reads a line of a piece.
-pub(super) fn parse(rows: &mut Rows, line: &[u8]) -> Result<Line, &'static str> {
+pub(super) fn parse(rows: &mut Rows, line: &[u8]) -> Result<JournalLine, &'static str> {
     if line.starts_with(br#"{"recording":"#) {
         const FAULT: &str = "a key of it is not one";
         let line: KeyLine<'_> = serde_json::from_slice(line).map_err(|_| FAULT)?;
@@ -346,13 +351,15 @@ pub(super) fn parse(rows: &mut Rows, line: &[u8]) -> Result<Line, &'static str> 
             .decode(line.key)
             .map(Zeroizing::new)
             .map_err(|_| FAULT)?;
-        return Ok(Line::Key(
+        return Ok(JournalLine::Key(
             line.recording,
             line.leg,
             Key::from_slice(&bytes).ok_or(FAULT)?,
         ));
     }
-    Ok(rows.next(line)?.map_or(Line::Nothing, Line::Row))
+    Ok(rows
+        .next(line)?
+        .map_or(JournalLine::Nothing, JournalLine::Row))
 }
 
 /// The principals whose credentials these tokens are.

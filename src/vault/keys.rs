@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Inner, error::Error};
 use crate::{
-    keyring::{self, LEAF, LEVELS, PageRow, Place, fingerprint, tree},
-    ledger::{
+    db::{
         Term, Tx,
         keys::{self as rows, KeyEntries, KeyEntry},
         shreds,
     },
+    keyring::{self, LEAF, LEVELS, PageRow, PageSlot, fingerprint, tree},
     model::{
         artefact::Leg,
         id::{PageId, RecordingId},
@@ -115,15 +115,15 @@ impl Inner {
                 let slot = leaf.page.push(key)?;
                 let leaf = leaf.seal(self.id, &mut rand::rng());
                 rows::replace_page(tx, &leaf).await?;
-                Place { page, slot }
+                PageSlot { page, slot }
             }
             None => {
-                let mut leaf = self.grow(tx, tier.as_str(), until).await?;
+                let mut leaf = self.add_leaf(tx, tier.as_str(), until).await?;
                 let page = leaf.page.id();
                 let slot = leaf.page.push(key)?;
                 let leaf = leaf.seal(self.id, &mut rand::rng());
                 rows::insert_page(tx, &leaf, self.filler, until).await?;
-                Place { page, slot }
+                PageSlot { page, slot }
             }
         };
         Ok(rows::insert_entry(tx, id, leg, &KeyEntry { place, fingerprint }).await?)
@@ -176,7 +176,12 @@ impl Inner {
 
     /// A new leaf, hung under the lowest page of the tier that has room (the root page, for a
     /// tier's first), with the branches between.
-    async fn grow(&self, tx: &mut Tx, tier: &str, until: Timestamp) -> Result<tree::Opened, Error> {
+    async fn add_leaf(
+        &self,
+        tx: &mut Tx,
+        tier: &str,
+        until: Timestamp,
+    ) -> Result<tree::OpenedPage, Error> {
         let vault = self.id;
         let mut found = None;
         for level in LEAF + 1..LEVELS {
@@ -198,7 +203,7 @@ impl Inner {
         let mut is_new = false;
         while level > LEAF {
             level -= 1;
-            let (above, below) = tree::hang(opened, tier, level, vault, &mut rand::rng())?;
+            let (above, below) = tree::attach(opened, tier, level, vault, &mut rand::rng())?;
             if is_new {
                 rows::insert_page(tx, &above, self.filler, until).await?;
             } else {

@@ -1,19 +1,19 @@
-//! Memory: whether the ledger knows what this vault has done, or has forgotten some of it.
+//! Memory: whether the database knows what this vault has done, or has forgotten some of it.
 //!
 //! ```text
 //! store    → the newest file that opens with a root in custody → the position of the newest audit entry that it knows
 //! process  → the newest position that it has seen
-//! ledger   → has an entry at that position, and the same one? then it may be written to; otherwise never again by this process
+//! database   → has an entry at that position, and the same one? then it may be written to; otherwise never again by this process
 //! ```
-//! Owns the comparison, and is the only way by which a ledger becomes writable. Refuses to know why
-//! a ledger is old: put back from a copy, a replica that lagged and was promoted, a second database
+//! Owns the comparison, and is the only way by which a database becomes writable. Refuses to know why
+//! a database is old: put back from a copy, a replica that lagged and was promoted, a second database
 //! of the same vault.
 //!
 //! INVARIANTS
 //! - A name in the store decides nothing. It says in which order files are tried; what counts is
 //!   inside one that opens.
 //! - What nobody could open is passed over, with a warning, and is not tried again by this process.
-//! - A ledger that has forgotten is closed before anybody is told of it.
+//! - A database that has forgotten is closed before anybody is told of it.
 
 use std::{
     collections::BTreeSet,
@@ -25,12 +25,12 @@ use futures_util::TryStreamExt as _;
 use super::{
     Inner, Vault,
     error::Error,
-    recovery::{Front, Header, Reading, Roots},
+    recovery::{Front, Header, RecoveryFile, Roots},
 };
 use crate::{
     custody::{self, Custody},
+    db::{ClosedFor, Tx, audit, chain, epochs},
     evidence::Position,
-    ledger::{ClosedFor, Tx, audit, chain, epochs},
     model::time::Timestamp,
     store::{self, RecoveryKind, RecoveryName, Store},
 };
@@ -42,9 +42,9 @@ const TRIES: usize = 64;
 /// Comparisons that may be needed before a process writes.
 const ROUNDS: usize = 16;
 
-/// What a process remembers of the ledger and of the store.
+/// What a process remembers of the database and of the store.
 #[derive(Default)]
-pub(super) struct Memory {
+pub(super) struct SeenPositions {
     /// The newest position that it has seen.
     newest: Mutex<Option<Position>>,
     /// Files that do not open.
@@ -53,7 +53,7 @@ pub(super) struct Memory {
     ours: Mutex<BTreeSet<RecoveryName>>,
 }
 
-impl Memory {
+impl SeenPositions {
     fn strange(&self) -> MutexGuard<'_, BTreeSet<RecoveryName>> {
         self.strange.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,7 +82,7 @@ struct Head {
     is_sure: bool,
 }
 
-/// What came of comparing the ledger with the store.
+/// What came of comparing the database with the store.
 struct Compared {
     /// The position that both have.
     agreed: Option<Position>,
@@ -93,11 +93,11 @@ struct Compared {
 }
 
 impl Vault {
-    /// Compares the ledger with the store, and lets this process write to it.
+    /// Compares the database with the store, and lets this process write to it.
     ///
     /// # Errors
-    /// [`Error::ForgetfulLedger`], [`Error::ForgetfulStore`], [`Error::NothingToCompare`]; the
-    /// store's, custody's or the ledger's.
+    /// [`Error::ForgetfulDatabase`], [`Error::ForgetfulStore`], [`Error::NothingToCompare`]; the
+    /// store's, custody's or the database's.
     pub async fn admit_writers(&self) -> Result<(), Error> {
         self.admit(false).await
     }
@@ -130,14 +130,14 @@ impl Vault {
                 unreadable: vault.memory.strange().len(),
             });
         }
-        if !vault.ledger.prove(agreed.as_slice()).await? {
+        if !vault.db.prove(agreed.as_slice()).await? {
             let known = agreed.map_or(0, |agreed| agreed.seq);
             return Err(vault.forget(known).await);
         }
         vault.recall().await
     }
 
-    /// Compares the ledger with the store. A ledger that has forgotten something is written to no
+    /// Compares the database with the store. A database that has forgotten something is written to no
     /// more.
     ///
     /// # Errors
@@ -146,11 +146,11 @@ impl Vault {
         self.0.compared(false).await.map(|_| ())
     }
 
-    /// Compares the ledger with what this process has seen of it. Cheap; as [`Self::check_memory`]
+    /// Compares the database with what this process has seen of it. Cheap; as [`Self::check_memory`]
     /// otherwise.
     ///
     /// # Errors
-    /// [`Error::ForgetfulLedger`]; the ledger's.
+    /// [`Error::ForgetfulDatabase`]; the database's.
     pub async fn recall(&self) -> Result<(), Error> {
         self.0.recall().await
     }
@@ -203,8 +203,8 @@ impl Vault {
 impl Inner {
     /// See [`Vault::recall`].
     pub(super) async fn recall(&self) -> Result<(), Error> {
-        self.ledger.stands()?;
-        let mut tx = self.ledger.read().await?;
+        self.db.stands()?;
+        let mut tx = self.db.read().await?;
         self.recall_in(&mut tx).await
     }
 
@@ -232,7 +232,7 @@ impl Inner {
             is_something,
             ..
         } = self.compared(false).await?;
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         let current = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
         let expects = current.snapshot.is_some() || chain::newest(&mut tx).await?.is_some();
         drop(tx);
@@ -244,11 +244,11 @@ impl Inner {
         Ok(())
     }
 
-    /// Compares the ledger with the store's newest file that opens: neither may have forgotten what
+    /// Compares the database with the store's newest file that opens: neither may have forgotten what
     /// the other knows.
     async fn compared(&self, is_new_store: bool) -> Result<Compared, Error> {
         // Before the store is asked: what it holds by then it holds until there is something newer.
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         let durable = if epochs::is_settled(&mut tx).await? {
             audit::durable_position(&mut tx).await?
         } else {
@@ -261,7 +261,7 @@ impl Inner {
             !is_new_store && is_sure && found.is_none_or(|found| found < durable.seq)
         }) {
             return Err(Error::ForgetfulStore {
-                ledger: durable.seq,
+                db: durable.seq,
                 store: found.unwrap_or(0),
             });
         }
@@ -272,7 +272,7 @@ impl Inner {
                 is_sure,
             });
         };
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         if audit::has(&mut tx, &position).await? {
             return Ok(Compared {
                 agreed: Some(position),
@@ -293,18 +293,17 @@ impl Inner {
         Err(self.forget(position.seq).await)
     }
 
-    /// Closes the ledger: it does not have what is known at this number.
+    /// Closes the database: it does not have what is known at this number.
     async fn forget(&self, known: i64) -> Error {
-        let ends = async { audit::newest(&mut self.ledger.read().await?).await };
+        let ends = async { audit::newest(&mut self.db.read().await?).await };
         let ends = ends.await.unwrap_or(0);
         self.close(ends, known)
     }
 
-    /// The same for a ledger that ends with entry `ledger`.
-    fn close(&self, ledger: i64, known: i64) -> Error {
-        let error = Error::ForgetfulLedger { ledger, known };
-        self.ledger
-            .close_gate(ClosedFor::Forgetful, &error.to_string());
+    /// The same for a database that ends with entry `database`.
+    fn close(&self, db: i64, known: i64) -> Error {
+        let error = Error::ForgetfulDatabase { db, known };
+        self.db.close_gate(ClosedFor::Forgetful, &error.to_string());
         error
     }
 
@@ -394,7 +393,7 @@ impl Inner {
         name: RecoveryName,
         roots: &mut Roots,
     ) -> Result<Header, Error> {
-        let file = Reading::open(&self.recovery, name, self.custody.as_ref(), roots).await?;
+        let file = RecoveryFile::open(&self.recovery, name, self.custody.as_ref(), roots).await?;
         if file.header.vault == self.id {
             Ok(file.header)
         } else {
@@ -409,12 +408,12 @@ impl Inner {
 /// Whether a new vault may be made over these stores: they hold nothing of one.
 ///
 /// # Errors
-/// [`Error::LostLedger`], which says what they hold; the stores'.
+/// [`Error::LostDatabase`], which says what they hold; the stores'.
 pub async fn check_unused(store: &Store, recovery: &Store) -> Result<(), Error> {
     for kind in RecoveryKind::ALL {
         let files = recovery.list_recovery(kind).await?;
         if let Some((newest, _)) = files.last() {
-            return Err(Error::LostLedger(format!(
+            return Err(Error::LostDatabase(format!(
                 "{} recovery files, the last of them `{newest}`",
                 files.len()
             )));
@@ -422,7 +421,7 @@ pub async fn check_unused(store: &Store, recovery: &Store) -> Result<(), Error> 
     }
     let mut objects = std::pin::pin!(store.list(Timestamp::from_millis(i64::MAX)));
     match objects.try_next().await? {
-        Some(object) => Err(Error::LostLedger(format!(
+        Some(object) => Err(Error::LostDatabase(format!(
             "sealed objects, `{}` among them",
             object.id
         ))),
@@ -430,10 +429,10 @@ pub async fn check_unused(store: &Store, recovery: &Store) -> Result<(), Error> 
     }
 }
 
-/// Why a ledger without a vault cannot be used.
+/// Why a database without a vault cannot be used.
 pub(super) async fn why_no_vault(store: &Store, recovery: &Store, custody: &dyn Custody) -> Error {
     match custody.read().await {
-        Ok(Some(slot)) => Error::LostLedger(format!(
+        Ok(Some(slot)) => Error::LostDatabase(format!(
             "custody has the roots of vault {}",
             slot.owner().vault
         )),

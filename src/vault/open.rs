@@ -8,15 +8,15 @@ use futures_util::{Stream, StreamExt as _, stream};
 use super::{
     Inner, Vault,
     error::Error,
-    window::{Cut, Window},
+    window::{AudioWindow, Cut},
 };
 use crate::{
-    evidence::NewEntry,
-    keyring,
-    ledger::{
+    db::{
         Unit, budgets, grants,
         recordings::{self, SealedArtefact},
     },
+    evidence::NewEntry,
+    keyring,
     model::{
         artefact::{Artefact, Leg},
         id::{GrantId, ObjectId, RecordingId},
@@ -34,15 +34,15 @@ const AHEAD: usize = 2;
 
 /// An artefact that can be opened: what a player needs to know before it asks for bytes.
 #[derive(Clone, Debug)]
-pub struct Playable {
+pub struct PlayableArtefact {
     sealed: SealedArtefact,
     recording: RecordingId,
     view: View,
     /// If only a part of the sound is given: that part.
-    window: Option<Window>,
+    window: Option<AudioWindow>,
 }
 
-impl Playable {
+impl PlayableArtefact {
     /// What it is.
     pub fn artefact(&self) -> Artefact {
         self.sealed.artefact
@@ -52,7 +52,7 @@ impl Playable {
     pub fn len(&self) -> u64 {
         self.window
             .as_ref()
-            .map_or(self.sealed.plain_len, Window::len)
+            .map_or(self.sealed.plain_len, AudioWindow::len)
     }
 
     /// Whether there is nothing to hear.
@@ -81,7 +81,7 @@ impl Playable {
 }
 
 /// A stream of authenticated plaintext.
-pub type Listening = std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
+pub type PlaybackStream = std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 
 impl Vault {
     /// What of this artefact there is to open under a grant. Gives nothing out; to know where a
@@ -90,13 +90,17 @@ impl Vault {
     /// # Errors
     /// [`Error::Gone`] if the grant does not give it, or nothing of it is sealed;
     /// [`Error::NoWindow`].
-    pub async fn playable(&self, grant: &Grant, wanted: Artefact) -> Result<Playable, Error> {
+    pub async fn playable(
+        &self,
+        grant: &Grant,
+        wanted: Artefact,
+    ) -> Result<PlayableArtefact, Error> {
         let recording = grant.recording();
         let view = grant.view();
         if !view.gives(wanted) {
             return Err(Error::Gone);
         }
-        let sealed = recordings::artefacts(&mut self.0.ledger.read().await?, recording).await?;
+        let sealed = recordings::artefacts(&mut self.0.db.read().await?, recording).await?;
         let sealed = sealed
             .into_iter()
             // Grants name no leg: what they give is of all sides together.
@@ -108,7 +112,7 @@ impl Vault {
             }
             View::Audio | View::Transcript | View::RedactedTranscript => None,
         };
-        Ok(Playable {
+        Ok(PlayableArtefact {
             sealed,
             recording,
             view,
@@ -123,15 +127,15 @@ impl Vault {
     /// The first opening of a grant counts against its budget.
     ///
     /// # Errors
-    /// [`Error::Gone`] after a fence; [`Error::BudgetSpent`]; [`Error::Seal`] when the object is
+    /// [`Error::Gone`] after a tombstone; [`Error::BudgetSpent`]; [`Error::Seal`] when the object is
     /// not what was sealed.
     pub async fn open(
         &self,
         grant: &Grant,
         id: GrantId,
-        playable: &Playable,
+        playable: &PlayableArtefact,
         range: Range<u64>,
-    ) -> Result<Listening, Error> {
+    ) -> Result<PlaybackStream, Error> {
         let vault = &*self.0;
         if playable.recording != grant.recording() || playable.view != grant.view() {
             return Err(Error::Gone);
@@ -208,12 +212,12 @@ impl Vault {
         sealed: &SealedArtefact,
         from_s: u32,
         to_s: u32,
-    ) -> Result<Window, Error> {
+    ) -> Result<AudioWindow, Error> {
         let vault = &*self.0;
         let (segment, layout) = layout(sealed)?;
         let (key, ends) = tokio::try_join!(
             vault.with_root(async || vault
-                .record_key(&mut vault.ledger.read().await?, recording, sealed.leg)
+                .record_key(&mut vault.db.read().await?, recording, sealed.leg)
                 .await),
             vault.ends(sealed.object, &layout)
         )?;
@@ -230,10 +234,10 @@ impl Vault {
                 .for_each(|piece| head.extend_from_slice(piece));
         }
         let wave = Wave::read(&head).map_err(|_| Error::NoWindow)?;
-        Ok(Window::of(&wave, from_s, to_s, sealed.plain_len))
+        Ok(AudioWindow::of(&wave, from_s, to_s, sealed.plain_len))
     }
 
-    /// The unit of work that writes the entry and reads the key, in one view of the ledger. No
+    /// The unit of work that writes the entry and reads the key, in one view of the database. No
     /// audit, no access.
     async fn release_key(
         &self,

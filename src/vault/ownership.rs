@@ -15,8 +15,8 @@ use std::sync::{
 use super::{Inner, Vault, error::Error};
 use crate::{
     custody::{Change, Custody, Owner, Slot},
+    db::{self, ClosedFor, Tx, audit},
     evidence::{NewEntry, Position},
-    ledger::{self, ClosedFor, Tx, audit},
     model::id::{DatabaseId, VaultId},
 };
 
@@ -33,7 +33,7 @@ pub(super) struct Ownership {
 
 /// What is asked of custody, and can be wrong by itself.
 #[derive(Clone, Copy)]
-pub(super) enum Asked {
+pub(super) enum CustodyCheck {
     /// Whose the slot is.
     Slot,
     /// The key of the present epoch.
@@ -99,7 +99,7 @@ impl Ownership {
         }
     }
 
-    fn note<T>(&self, asked: Asked, done: &Result<T, Error>) {
+    fn note<T>(&self, asked: CustodyCheck, done: &Result<T, Error>) {
         let trouble = done.as_ref().err().map(ToString::to_string);
         let mut troubles = self
             .troubles
@@ -107,8 +107,8 @@ impl Ownership {
             .unwrap_or_else(PoisonError::into_inner);
         let was_in_trouble = troubles.any().is_some();
         let noted = match asked {
-            Asked::Slot => &mut troubles.slot,
-            Asked::Key => &mut troubles.key,
+            CustodyCheck::Slot => &mut troubles.slot,
+            CustodyCheck::Key => &mut troubles.key,
         };
         let before = std::mem::replace(noted, trouble);
         match &*noted {
@@ -133,12 +133,12 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::NotOwner`], [`Error::NoSlot`], [`Error::OldSlot`], [`Error::BehindCustody`];
-    /// custody's and the ledger's.
+    /// custody's and the database's.
     pub async fn check_owner(&self) -> Result<(), Error> {
         let vault = &*self.0;
         vault.ownership.hold(vault.id)?;
         let found = vault.look().await;
-        vault.note_custody(Asked::Slot, &found);
+        vault.note_custody(CustodyCheck::Slot, &found);
         let because = match &found {
             Err(Error::NotOwner { owner, .. }) => {
                 vault.let_go(*owner).await;
@@ -147,9 +147,9 @@ impl Vault {
             Err(Error::BehindCustody { .. }) => ClosedFor::Forgetful,
             _ => return found,
         };
-        // Nothing is written any more: the ledger's gate is the one place that every writer passes.
+        // Nothing is written any more: the database's gate is the one place that every writer passes.
         if let Err(error) = &found {
-            vault.ledger.close_gate(because, &error.to_string());
+            vault.db.close_gate(because, &error.to_string());
         }
         found
     }
@@ -170,7 +170,7 @@ impl Inner {
     /// The slot, which is this database's.
     ///
     /// # Errors
-    /// As [`Vault::check_owner`], but for what the ledger has forgotten.
+    /// As [`Vault::check_owner`], but for what the database has forgotten.
     pub(super) async fn own_slot(&self) -> Result<Slot, Error> {
         self.ownership.hold(self.id)?;
         let slot = own(self.custody.read().await?, self.id, self.ownership.database)?;
@@ -194,21 +194,21 @@ impl Inner {
             .fetch_max(slot.generation(), Ordering::SeqCst);
     }
 
-    pub(super) fn note_custody<T>(&self, asked: Asked, done: &Result<T, Error>) {
+    pub(super) fn note_custody<T>(&self, asked: CustodyCheck, done: &Result<T, Error>) {
         self.ownership.note(asked, done);
     }
 
     async fn look(&self) -> Result<(), Error> {
         let slot = self.own_slot().await?;
-        remembers(&mut self.ledger.read().await?, &slot).await
+        remembers(&mut self.db.read().await?, &slot).await
     }
 
     /// Another database has taken over. The entry is for whoever looks here for the reason; it is
     /// in no journal.
     async fn let_go(&self, to: DatabaseId) {
-        let told = self.ledger.unit("ownership.let_go", async |mut unit| {
+        let told = self.db.unit("ownership.let_go", async |mut unit| {
             unit.audit(NewEntry::custody_lost(self.clock.now(), to));
-            Ok::<_, ledger::Error>(())
+            Ok::<_, db::Error>(())
         });
         if let Err(error) = told.await {
             tracing::warn!(%error, "the log does not tell that custody is lost");
@@ -227,7 +227,7 @@ pub(super) fn own(slot: Option<Slot>, vault: VaultId, database: DatabaseId) -> R
     if owner.vault != vault {
         return Err(Error::OtherVault {
             root: owner.vault,
-            ledger: vault,
+            db: vault,
         });
     }
     match owner.database {
@@ -240,14 +240,14 @@ pub(super) fn own(slot: Option<Slot>, vault: VaultId, database: DatabaseId) -> R
     }
 }
 
-/// Whether the ledger still has the entry that it had when it last changed custody.
+/// Whether the database still has the entry that it had when it last changed custody.
 ///
 /// # Errors
 /// [`Error::BehindCustody`].
 pub(super) async fn remembers(tx: &mut Tx, slot: &Slot) -> Result<(), Error> {
     match slot.owner().seen {
         Some(seen) if !audit::has(tx, &seen).await? => Err(Error::BehindCustody {
-            ledger: audit::newest(tx).await?,
+            db: audit::newest(tx).await?,
             custody: seen.seq,
         }),
         _ => Ok(()),
@@ -298,13 +298,13 @@ mod tests {
         let vault = VaultId::random(rng);
         let failed = || Err::<(), _>(Error::NoSlot(vault));
         let stands = || ownership.troubles.read().unwrap().any().is_some();
-        ownership.note(Asked::Key, &failed());
-        ownership.note(Asked::Slot, &Ok(()));
+        ownership.note(CustodyCheck::Key, &failed());
+        ownership.note(CustodyCheck::Slot, &Ok(()));
         assert!(stands(), "the key was not asked for again");
-        ownership.note(Asked::Slot, &failed());
-        ownership.note(Asked::Key, &Ok(()));
+        ownership.note(CustodyCheck::Slot, &failed());
+        ownership.note(CustodyCheck::Key, &Ok(()));
         assert!(stands(), "the slot was not looked at again");
-        ownership.note(Asked::Slot, &Ok(()));
+        ownership.note(CustodyCheck::Slot, &Ok(()));
         assert!(!stands());
     }
 }

@@ -13,7 +13,7 @@ use zeroize::Zeroize as _;
 
 use super::{Vault, digest::Digest, error::Error, open::layout};
 use crate::{
-    ledger::recordings::{self, SealedArtefact},
+    db::recordings::{self, SealedArtefact},
     model::{
         artefact::{Artefact, Leg},
         id::RecordingId,
@@ -40,12 +40,12 @@ impl Vault {
         let keys = vault
             .with_root(async || {
                 vault
-                    .keys_of_every_leg(&mut vault.ledger.read().await?, &[id])
+                    .keys_of_every_leg(&mut vault.db.read().await?, &[id])
                     .await
             })
             .await?;
         let keys: BTreeMap<Leg, Key> = keys.into_iter().map(|(_, leg, key)| (leg, key)).collect();
-        let sealed = recordings::artefacts(&mut vault.ledger.read().await?, id).await?;
+        let sealed = recordings::artefacts(&mut vault.db.read().await?, id).await?;
         if !sealed
             .iter()
             .any(|sealed| sealed.artefact == Artefact::Audio)

@@ -19,15 +19,15 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::{
-    read::{Front, Reading},
+    read::{Front, RecoveryFile},
     write::Writing,
 };
 use super::error::Error;
 use crate::{
     custody::{Custody, RootName},
+    db::{self, chain},
     evidence::Position,
     keyring::RootKey,
-    ledger::{self, chain},
     model::{
         id::{ObjectId, VaultId},
         time::Timestamp,
@@ -58,7 +58,7 @@ pub(super) struct Header {
     /// Its audit entries follow this number without a gap; 0 in a snapshot, which has all.
     pub(super) since: i64,
     /// Its place in the journal's chain, from 1; of a snapshot: the place of the newest piece that
-    /// its ledger knew of, 0 for none.
+    /// its database knew of, 0 for none.
     pub(super) chain: i64,
     /// The piece before it; of a snapshot: that newest piece.
     pub(super) previous: Option<Link>,
@@ -75,9 +75,9 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// To a piece that the ledger knows.
-    pub(super) fn to(piece: &chain::Piece) -> Result<Self, Error> {
-        let inconsistent = |_| ledger::Error::Inconsistent {
+    /// To a piece that the database knows.
+    pub(super) fn to(piece: &chain::JournalPiece) -> Result<Self, Error> {
+        let inconsistent = |_| db::Error::Inconsistent {
             table: "turner",
             column: "chain_name",
             id: "1".into(),
@@ -91,7 +91,7 @@ impl Link {
 
 /// Where a file stands in the audit log and in the journal's chain.
 #[derive(Clone, Debug)]
-pub(super) struct Standing {
+pub(super) struct ChainPosition {
     /// The newest audit entry that it knows of.
     pub(super) entry: Position,
     /// See [`Header::since`].
@@ -116,9 +116,9 @@ impl Header {
         vault: VaultId,
         root_sealed: &[u8],
         at: Timestamp,
-        standing: Standing,
+        standing: ChainPosition,
     ) -> Self {
-        let Standing {
+        let ChainPosition {
             entry,
             since,
             chain,

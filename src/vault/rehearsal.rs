@@ -1,22 +1,22 @@
 //! The window through which a drill looks into a vault.
 //!
-//! Owns what a rehearsal may see: the ledger and the stores to read, what custody tells, retained
+//! Owns what a rehearsal may see: the database and the stores to read, what custody tells, retained
 //! recovery files and whether a recording opens. Refuses to hand out a record key or anything that
 //! was said; the present root's key goes to a drill only for copies of a vault of its own.
 
 use std::{num::NonZeroUsize, sync::Arc};
 
 use super::{
-    Parts, Vault,
+    Vault, VaultParts,
     error::Error,
-    journal::{self, Line},
-    recovery::{Front, Header, MAX_HEADER, Reading},
+    journal::{self, JournalLine},
+    recovery::{Front, Header, MAX_HEADER, RecoveryFile},
     snapshot::Rows,
 };
 use crate::{
-    custody::{self, Broken, Item, Slot},
+    custody::{self, Item, OpenedSecret, Slot},
+    db::{Db, epochs, image::Image, recordings::SealedArtefact},
     keyring::{RootKey, fingerprint},
-    ledger::{Ledger, epochs, image::Image, recordings::SealedArtefact},
     model::{
         artefact::Leg,
         id::{RecordingId, VaultId},
@@ -54,8 +54,8 @@ impl<'a> Rehearsal<'a> {
     }
 
     /// What is known.
-    pub(crate) fn ledger(self) -> &'a Ledger {
-        &self.0.0.ledger
+    pub(crate) fn db(self) -> &'a Db {
+        &self.0.0.db
     }
 
     /// Where snapshots and journal are.
@@ -77,7 +77,7 @@ impl<'a> Rehearsal<'a> {
     /// one is to be asked with [`Self::is_present`].
     ///
     /// # Errors
-    /// Those of custody and ledger.
+    /// Those of custody and database.
     pub(crate) async fn follow(self) -> Result<u64, Error> {
         self.0.0.follow().await?;
         Ok(self.0.epoch())
@@ -86,9 +86,9 @@ impl<'a> Rehearsal<'a> {
     /// Whether this epoch has not ended.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub(crate) async fn is_present(self, epoch: u64) -> Result<bool, Error> {
-        let current = epochs::current(&mut self.ledger().read().await?).await?;
+        let current = epochs::current(&mut self.db().read().await?).await?;
         Ok(current.is_some_and(|current| current.epoch == epoch))
     }
 
@@ -117,15 +117,18 @@ impl<'a> Rehearsal<'a> {
     ///
     /// # Errors
     /// Custody's.
-    pub(crate) async fn attack_custody(self, sealed: &[Vec<u8>]) -> Result<Vec<Broken>, Error> {
+    pub(crate) async fn attack_custody(
+        self,
+        sealed: &[Vec<u8>],
+    ) -> Result<Vec<OpenedSecret>, Error> {
         Ok(self.0.0.custody.attack(sealed).await?)
     }
 
-    /// What this vault is rebuilt from, into an empty ledger: custody changes only in memory.
-    pub(crate) fn parts(self, ledger: Ledger) -> Parts {
+    /// What this vault is rebuilt from, into an empty database: custody changes only in memory.
+    pub(crate) fn parts(self, db: Db) -> VaultParts {
         let vault = &*self.0.0;
-        Parts {
-            ledger,
+        VaultParts {
+            db,
             store: vault.store.clone(),
             recovery: vault.recovery.clone(),
             custody: custody::rehearsal(vault.custody.clone()),
@@ -136,7 +139,7 @@ impl<'a> Rehearsal<'a> {
     /// Whether a leg of a recording has a key that opens.
     ///
     /// # Errors
-    /// The ledger's, where it cannot be asked.
+    /// The database's, where it cannot be asked.
     pub(crate) async fn has_key(self, id: RecordingId, leg: Leg) -> Result<bool, Error> {
         Ok(self.key(id, leg).await?.is_ok())
     }
@@ -145,7 +148,7 @@ impl<'a> Rehearsal<'a> {
     /// header, final and first segment of those of these objects that are its.
     ///
     /// # Errors
-    /// The ledger's, where it cannot be asked.
+    /// The database's, where it cannot be asked.
     pub(crate) async fn opens(
         self,
         id: RecordingId,
@@ -169,7 +172,7 @@ impl<'a> Rehearsal<'a> {
     }
 
     async fn key(self, id: RecordingId, leg: Leg) -> Result<Result<Key, Error>, Error> {
-        let mut tx = self.ledger().read().await?;
+        let mut tx = self.db().read().await?;
         Ok(self.0.0.record_key(&mut tx, id, leg).await)
     }
 
@@ -245,7 +248,7 @@ impl RetainedFile {
 /// A recovery file whose header, first and final segment are authentic.
 pub(crate) struct OpenedFile {
     name: RecoveryName,
-    file: Reading,
+    file: RecoveryFile,
 }
 
 impl OpenedFile {
@@ -265,9 +268,9 @@ impl OpenedFile {
         let mut rows = Rows::default();
         while let Some(line) = self.file.line().await? {
             match journal::parse(&mut rows, line).map_err(fault)? {
-                Line::Nothing => {}
-                Line::Row(row) => take(Retained::Row(row))?,
-                Line::Key(_, _, key) => take(Retained::Key(fingerprint(&key)))?,
+                JournalLine::Nothing => {}
+                JournalLine::Row(row) => take(Retained::Row(row))?,
+                JournalLine::Key(_, _, key) => take(Retained::Key(fingerprint(&key)))?,
             }
         }
         rows.end().map(drop).map_err(fault)

@@ -1,12 +1,12 @@
-//! Restore: the store and custody alone rebuild the vault in an empty ledger.
+//! Restore: the store and custody alone rebuild the vault in an empty database.
 //!
 //! ```text
 //! newest snapshot that opens with a root in custody → every row
-//!   → journal pieces behind it, in order and without a hole: rows, keys into the tree, fences (which win, whatever came before)
+//!   → journal pieces behind it, in order and without a hole: rows, keys into the tree, tombstones (which win, whatever came before)
 //!   → every page stale, the epoch unsettled, the audit log goes on above every number that was ever given
 //! ```
 //! Owns this order. All of it is one unit of work: a restore that is interrupted leaves an empty
-//! ledger, and what serves has every fence. INVARIANT: a key whose fingerprint stands in a fence is
+//! database, and what serves has every tombstone. INVARIANT: a key whose fingerprint stands in a tombstone is
 //! not taken in, from wherever it comes.
 
 mod plan;
@@ -15,40 +15,40 @@ use std::sync::Arc;
 
 pub use self::plan::{Choice, Plan, plan};
 use super::{
-    Inner, Parts,
+    Inner, VaultParts,
     error::Error,
-    journal::{self, Line},
+    journal::{self, JournalLine},
     ownership,
     ownership::Claim,
-    recovery::{Header, Reading, Roots},
-    root::Root,
+    recovery::{Header, RecoveryFile, Roots},
+    root::CurrentRoot,
     seed,
     snapshot::Rows,
 };
 use crate::{
     custody::Custody,
-    evidence::{NewEntry, Receipt, Removal},
-    keyring::fingerprint,
-    ledger::{
-        Ledger, Tx, audit, chain, details, epochs,
+    db::{
+        Db, Tx, audit, chain, details, epochs,
         gaps::{self, Gap},
         image::{self, Image, Table},
         keys::{self as rows, KeyEntries},
-        marks, recordings, revocations, shreds,
+        outbox, recordings, revocations, shreds,
         work::{self, WorkKind},
     },
+    evidence::{NewEntry, Receipt, Removal},
+    keyring::fingerprint,
     model::{
         artefact::Leg,
         crash,
         id::{DatabaseId, RecordingId, VaultId},
-        recording::State,
+        recording::RecordingState,
         time::Timestamp,
     },
     secret::Key,
     store::{RecoveryName, Store},
 };
 
-/// The audit log of a rebuilt ledger goes on at the next multiple of this.
+/// The audit log of a rebuilt database goes on at the next multiple of this.
 const LIVES: i64 = 1_000_000;
 
 /// The tables each of whose rows is one state in a piece of the journal.
@@ -84,21 +84,21 @@ pub struct Restored {
     pub states: u64,
     /// When the last of these was written: what came later is lost.
     pub recovery_point: Timestamp,
-    /// Fences that stand in the ledger now.
-    pub fences: i64,
+    /// Tombstones that stand in the database now.
+    pub tombstones: i64,
     /// What was missing in the journal, and accepted.
     pub gaps: Vec<Gap>,
     /// Files that did not open and were passed over.
     pub unreadable: u64,
 }
 
-/// The vault of a ledger that was rebuilt and is not settled: the restore was interrupted after its
+/// The vault of a database that was rebuilt and is not settled: the restore was interrupted after its
 /// one unit, and only has to be gone on with.
 ///
 /// # Errors
-/// The ledger's.
-pub async fn unfinished(ledger: &Ledger) -> Result<Option<VaultId>, Error> {
-    let mut tx = ledger.read().await?;
+/// The database's.
+pub async fn unfinished(db: &Db) -> Result<Option<VaultId>, Error> {
+    let mut tx = db.read().await?;
     let vault = rows::vault_id(&mut tx).await?;
     Ok(if vault.is_some() && !epochs::is_settled(&mut tx).await? {
         vault
@@ -107,12 +107,12 @@ pub async fn unfinished(ledger: &Ledger) -> Result<Option<VaultId>, Error> {
     })
 }
 
-/// Rebuilds the vault in the empty ledger of `parts`, and takes custody for it as `claim` says.
+/// Rebuilds the vault in the empty database of `parts`, and takes custody for it as `claim` says.
 ///
 /// # Errors
-/// [`ledger::Error::NotEmpty`] inside; [`Error::TakeOver`]; [`Error::Gaps`]; or why the plan cannot
-/// be followed. The ledger is empty then as before.
-pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored, Error> {
+/// [`db::Error::NotEmpty`] inside; [`Error::TakeOver`]; [`Error::Gaps`]; or why the plan cannot
+/// be followed. The database is empty then as before.
+pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Restored, Error> {
     let recovery = parts.recovery.clone();
     let custody = Arc::clone(&parts.custody);
     let mut roots = Roots::default();
@@ -123,12 +123,12 @@ pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored
         .ok_or_else(|| Error::NoSnapshot("none".into()))?;
     ownership::may_take(&slot, claim)?;
     let newest = slot.newest();
-    let file = Reading::open(&recovery, name, custody.as_ref(), &mut roots).await?;
+    let file = RecoveryFile::open(&recovery, name, custody.as_ref(), &mut roots).await?;
     let header = file.header.clone();
     let root = Arc::clone(&file.root);
     let journal = checked(plan, &header, &recovery, custody.as_ref(), &mut roots).await?;
-    // The one unit that lasts as long as the store takes: nobody else has this ledger yet.
-    let empty = parts.ledger.clone();
+    // The one unit that lasts as long as the store takes: nobody else has this database yet.
+    let empty = parts.db.clone();
     let restored = empty
         .first_unit("restore.restore", async |mut unit| {
             image::defer_references(&mut unit).await?;
@@ -144,7 +144,7 @@ pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored
             rows::set_database_id(&mut unit, database).await?;
             let seed = seed(&mut unit, &root, header.vault).await?;
             let now = parts.clock.now();
-            let inner = Inner::of(parts, (header.vault, database), Root::of(root), seed);
+            let inner = Inner::of(parts, (header.vault, database), CurrentRoot::of(root), seed);
 
             let mut restored = Restored {
                 vault: header.vault,
@@ -155,14 +155,14 @@ pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored
                 pieces: 0,
                 states: 0,
                 recovery_point: header.at,
-                fences: 0,
+                tombstones: 0,
                 gaps: plan.gaps.clone(),
                 unreadable: plan.unreadable,
             };
             let mut numbered_to = header.seq;
             for (piece, expected) in &journal {
                 let file =
-                    Reading::open(&inner.recovery, *piece, inner.custody.as_ref(), &mut roots)
+                    RecoveryFile::open(&inner.recovery, *piece, inner.custody.as_ref(), &mut roots)
                         .await?;
                 if file.header != *expected {
                     return Err(Error::RecoveryFile {
@@ -175,13 +175,13 @@ pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored
                 restored.states += inner.replay(&mut unit, file, *piece, now).await?;
                 restored.pieces += 1;
             }
-            restored.fences = image::count(&mut unit, Table::Fences).await?;
-            // What the lost ledger did after the snapshot is not known: any of its pages may have held a
+            restored.tombstones = image::count(&mut unit, Table::Tombstones).await?;
+            // What the lost database did after the snapshot is not known: any of its pages may have held a
             // key that is dead by now.
             rows::mark_stale(&mut unit, None).await?;
             shreds::uncover(&mut unit).await?;
             epochs::unsettle(&mut unit, header.epoch, newest).await?;
-            // A process of the lost ledger that is still at work numbers what it writes to the store below
+            // A process of the lost database that is still at work numbers what it writes to the store below
             // the next million.
             let numbered_to = plan
                 .choice
@@ -190,7 +190,7 @@ pub async fn restore(parts: Parts, plan: &Plan, claim: Claim) -> Result<Restored
             let rebuilt_to = (numbered_to / LIVES + 1) * LIVES;
             audit::advance_head(&mut unit, rebuilt_to).await?;
             let known_to = audit::newest(&mut unit).await?;
-            marks::note_journaled(&mut unit, known_to).await?;
+            outbox::note_journaled(&mut unit, known_to).await?;
             chain::rebuild(
                 &mut unit,
                 newest_piece(&header, &journal).as_ref(),
@@ -246,7 +246,9 @@ async fn checked(
     for name in &plan.journal {
         pieces.push((
             *name,
-            Reading::open(recovery, *name, custody, roots).await?.header,
+            RecoveryFile::open(recovery, *name, custody, roots)
+                .await?
+                .header,
         ));
     }
     let (pieces, gaps) = plan::behind(
@@ -262,16 +264,19 @@ async fn checked(
     Ok(pieces)
 }
 
-/// The piece behind which the rebuilt ledger's own chain goes on.
-fn newest_piece(snapshot: &Header, journal: &[(RecoveryName, Header)]) -> Option<chain::Piece> {
+/// The piece behind which the rebuilt database's own chain goes on.
+fn newest_piece(
+    snapshot: &Header,
+    journal: &[(RecoveryName, Header)],
+) -> Option<chain::JournalPiece> {
     let last = journal.iter().max_by_key(|(_, piece)| piece.chain);
     match (last, &snapshot.previous) {
-        (Some((name, piece)), _) => Some(chain::Piece {
+        (Some((name, piece)), _) => Some(chain::JournalPiece {
             number: piece.chain,
             name: name.to_string(),
             digest: piece.digest(),
         }),
-        (None, Some(link)) => Some(chain::Piece {
+        (None, Some(link)) => Some(chain::JournalPiece {
             number: snapshot.chain,
             name: link.name.to_string(),
             digest: link.sha256.clone(),
@@ -281,7 +286,7 @@ fn newest_piece(snapshot: &Header, journal: &[(RecoveryName, Header)]) -> Option
 }
 
 /// Enters every row of a snapshot.
-async fn load(tx: &mut Tx, mut file: Reading, name: RecoveryName) -> Result<u64, Error> {
+async fn load(tx: &mut Tx, mut file: RecoveryFile, name: RecoveryName) -> Result<u64, Error> {
     let fault = |why| Error::RecoveryFile {
         name: name.to_string(),
         why,
@@ -323,7 +328,7 @@ impl Inner {
     async fn replay(
         &self,
         tx: &mut Tx,
-        mut file: Reading,
+        mut file: RecoveryFile,
         name: RecoveryName,
         now: Timestamp,
     ) -> Result<u64, Error> {
@@ -336,13 +341,13 @@ impl Inner {
         let root = Arc::clone(&file.root);
         while let Some(line) = file.line().await? {
             match journal::parse(&mut rows, line).map_err(fault)? {
-                Line::Nothing => {}
-                Line::Row(row) => {
+                JournalLine::Nothing => {}
+                JournalLine::Row(row) => {
                     states += u64::from(STATES.contains(&row.table()));
                     let row = self.brought_home(row, &root);
                     self.take_row(tx, row, now).await?;
                 }
-                Line::Key(id, leg, key) => self.take_key(tx, id, leg, &key).await?,
+                JournalLine::Key(id, leg, key) => self.take_key(tx, id, leg, &key).await?,
             }
         }
         rows.end().map_err(fault)?;
@@ -353,13 +358,13 @@ impl Inner {
         let table = row.table();
         let subject: Option<RecordingId> = match table {
             Table::Recordings => row.text("id").and_then(|id| id.parse().ok()),
-            Table::Fences | Table::Receipts => {
+            Table::Tombstones | Table::Receipts => {
                 row.text("recording_id").and_then(|id| id.parse().ok())
             }
             _ => None,
         };
-        let is_sealed =
-            table == Table::Recordings && row.text("state") == Some(State::Sealed.as_str());
+        let is_sealed = table == Table::Recordings
+            && row.text("state") == Some(RecordingState::Sealed.as_str());
         let is_pending =
             table == Table::Receipts && self.awaits_source(row.text("jws").unwrap_or_default());
         image::upsert(tx, table, std::slice::from_ref(&row)).await?;
@@ -379,8 +384,8 @@ impl Inner {
                 work::begin_anew(tx, WorkKind::DeleteAtSource, &[id], now).await?
             }
             (Table::Revocations, _) => self.resume_revocation(tx, &row, now).await?,
-            (Table::Fences, Some(id)) => {
-                self.destroy_fenced(tx, id).await?;
+            (Table::Tombstones, Some(id)) => {
+                self.destroy_tombstoned(tx, id).await?;
                 // What is catalogued of a shredded recording is still to be removed.
                 if !recordings::artefacts(tx, id).await?.is_empty() {
                     work::enqueue(tx, WorkKind::DeleteCiphertext, &[id], now).await?;
@@ -410,10 +415,10 @@ impl Inner {
             .is_ok_and(|receipt| receipt.source() == Some(Removal::Pending))
     }
 
-    /// A fence that was taken in kills the keys that the snapshot, or an earlier piece, still had:
+    /// A tombstone that was taken in kills the keys that the snapshot, or an earlier piece, still had:
     /// those of every leg, because no shred leaves one.
-    async fn destroy_fenced(&self, tx: &mut Tx, id: RecordingId) -> Result<(), Error> {
-        let entries = rows::entries_behind_fence(tx, id).await?;
+    async fn destroy_tombstoned(&self, tx: &mut Tx, id: RecordingId) -> Result<(), Error> {
+        let entries = rows::entries_behind_tombstone(tx, id).await?;
         self.destroy_entries(tx, &entries).await
     }
 
@@ -426,7 +431,9 @@ impl Inner {
         key: &Key,
     ) -> Result<(), Error> {
         let public = fingerprint(key);
-        if shreds::is_destroyed(tx, &public).await? || shreds::find_fence(tx, id).await?.is_some() {
+        if shreds::is_destroyed(tx, &public).await?
+            || shreds::find_tombstone(tx, id).await?.is_some()
+        {
             return Ok(());
         }
         let recording = recordings::find(tx, id).await?.ok_or(Error::Gone)?;

@@ -12,32 +12,32 @@ use super::{
     Inner, Vault,
     error::AsVaultError,
     error::Error,
-    ownership::{self, Asked},
+    ownership::{self, CustodyCheck},
 };
 use crate::{
     custody::{self, Custody, RootName},
+    db::{self, AsDatabaseError, Db, Tx, Unit, epochs, keys as rows},
     keyring::{self, RootKey, tree},
-    ledger::{self, AsLedgerError, Ledger, Tx, Unit, epochs, keys as rows},
     model::id::{DatabaseId, PageId, VaultId},
 };
 
 /// The key of the present epoch's root page.
-pub(super) struct Root(RwLock<Arc<RootKey>>);
+pub(super) struct CurrentRoot(RwLock<Arc<RootKey>>);
 
-impl Root {
+impl CurrentRoot {
     /// Fetches it, if custody is this database's.
     ///
     /// # Errors
     /// [`Error::NotOwner`]; why custody does not open it.
     pub(super) async fn unlock(
         custody: &dyn Custody,
-        ledger: &Ledger,
+        db: &Db,
         vault: VaultId,
         database: DatabaseId,
     ) -> Result<Self, Error> {
         let slot = ownership::own(custody.read().await?, vault, database)?;
-        let root = Self::of(Arc::new(fetch(custody, ledger, vault).await?));
-        ownership::remembers(&mut ledger.read().await?, &slot).await?;
+        let root = Self::of(Arc::new(fetch(custody, db, vault).await?));
+        ownership::remembers(&mut db.read().await?, &slot).await?;
         Ok(root)
     }
 
@@ -61,18 +61,16 @@ impl Vault {
     /// present root if the epoch has turned meanwhile.
     ///
     /// # Errors
-    /// The closure's; as [`Ledger::unit`]; [`Error::NotOwner`], or why custody does not give the
+    /// The closure's; as [`Db::unit`]; [`Error::NotOwner`], or why custody does not give the
     /// key.
     pub async fn unit<T, E, F, Fut>(&self, name: &'static str, work: F) -> Result<T, E>
     where
         F: Fn(Unit) -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, E>> + Send,
-        E: From<ledger::Error> + AsLedgerError + From<Error> + AsVaultError + Send,
+        E: From<db::Error> + AsDatabaseError + From<Error> + AsVaultError + Send,
         T: Send,
     {
-        self.0
-            .until_present(|| self.0.ledger.unit(name, &work))
-            .await
+        self.0.until_present(|| self.0.db.unit(name, &work)).await
     }
 }
 
@@ -80,14 +78,14 @@ impl Inner {
     /// Does a unit of work on the tree, as [`Vault::unit`].
     ///
     /// # Errors
-    /// As [`Ledger::unit`], and [`Self::with_root`].
+    /// As [`Db::unit`], and [`Self::with_root`].
     pub(super) async fn unit<T, F, Fut>(&self, name: &'static str, work: F) -> Result<T, Error>
     where
         F: Fn(Unit) -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, Error>> + Send,
         T: Send,
     {
-        self.with_root(|| self.ledger.unit(name, &work)).await
+        self.with_root(|| self.db.unit(name, &work)).await
     }
 
     /// Does what needs the present root's key; again, if the epoch has turned meanwhile.
@@ -129,24 +127,24 @@ impl Inner {
     /// Drops the key of an epoch that is over, and fetches the present one's. Cheap when nothing
     /// has changed.
     pub(super) async fn follow(&self) -> Result<(), Error> {
-        let current = epochs::current(&mut self.ledger.read().await?)
+        let current = epochs::current(&mut self.db.read().await?)
             .await?
             .ok_or(Error::NoVault)?;
         if current.epoch == self.root.key().epoch {
             // Whoever else asked for it may have been later, and in vain.
-            self.note_custody(Asked::Key, &Ok(()));
+            self.note_custody(CustodyCheck::Key, &Ok(()));
             return Ok(());
         }
         self.own_slot().await?;
-        let fetched = fetch(self.custody.as_ref(), &self.ledger, self.id).await;
-        self.note_custody(Asked::Key, &fetched);
+        let fetched = fetch(self.custody.as_ref(), &self.db, self.id).await;
+        self.note_custody(CustodyCheck::Key, &fetched);
         self.root.set(fetched?);
         tracing::info!(epoch = current.epoch, "the epoch has turned");
         Ok(())
     }
 
     /// Opens a page through the rows above it, as they are in this unit.
-    pub(super) async fn walk(&self, tx: &mut Tx, page: PageId) -> Result<tree::Opened, Error> {
+    pub(super) async fn walk(&self, tx: &mut Tx, page: PageId) -> Result<tree::OpenedPage, Error> {
         self.ownership.hold(self.id)?;
         let path = rows::path(tx, page).await?;
         Ok(tree::walk(path, &self.root.key(), self.id)?)
@@ -160,7 +158,7 @@ impl Inner {
         &self,
         tx: &mut Tx,
         pages: &BTreeSet<PageId>,
-    ) -> Result<BTreeMap<PageId, tree::Opened>, Error> {
+    ) -> Result<BTreeMap<PageId, tree::OpenedPage>, Error> {
         if pages.is_empty() {
             return Ok(BTreeMap::new());
         }
@@ -170,7 +168,7 @@ impl Inner {
         self.ownership.hold(self.id)?;
         let rows = rows::paths(tx, pages).await?;
         let root = self.root.key();
-        let mut opened: BTreeMap<PageId, tree::Opened> = BTreeMap::new();
+        let mut opened: BTreeMap<PageId, tree::OpenedPage> = BTreeMap::new();
         // Upper levels come first.
         for row in rows {
             let id = row.id;
@@ -194,9 +192,9 @@ impl Inner {
 }
 
 /// Asks custody for the present epoch's key; again if the epoch turns meanwhile.
-async fn fetch(custody: &dyn Custody, ledger: &Ledger, vault: VaultId) -> Result<RootKey, Error> {
+async fn fetch(custody: &dyn Custody, db: &Db, vault: VaultId) -> Result<RootKey, Error> {
     let current = async || -> Result<epochs::EpochRow, Error> {
-        epochs::current(&mut ledger.read().await?)
+        epochs::current(&mut db.read().await?)
             .await?
             .ok_or(Error::NoVault)
     };
@@ -223,7 +221,7 @@ async fn fetch(custody: &dyn Custody, ledger: &Ledger, vault: VaultId) -> Result
     }
 }
 
-/// Why custody has no root for a ledger: it is another vault's, or the ledger is older than the
+/// Why custody has no root for a database: it is another vault's, or the database is older than the
 /// root.
 async fn explain(custody: &dyn Custody, wanted: RootName, refused: custody::Error) -> Error {
     if !matches!(refused, custody::Error::NoRoot(_)) {
@@ -233,10 +231,10 @@ async fn explain(custody: &dyn Custody, wanted: RootName, refused: custody::Erro
         Ok(roots) => match roots.last() {
             Some(found) if found.vault != wanted.vault => Error::OtherVault {
                 root: found.vault,
-                ledger: wanted.vault,
+                db: wanted.vault,
             },
-            Some(found) if found.epoch > wanted.epoch => Error::OldLedger {
-                ledger: wanted.epoch,
+            Some(found) if found.epoch > wanted.epoch => Error::OldDatabase {
+                db: wanted.epoch,
                 custody: found.epoch,
             },
             _ => refused.into(),

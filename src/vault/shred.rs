@@ -1,11 +1,11 @@
-//! Shredding, step one: fence, destroyed key, entry and receipt in one unit of work; then the
+//! Shredding, step one: tombstone, destroyed key, entry and receipt in one unit of work; then the
 //! bytes.
 //!
 //! Owns the one function that destroys keys for good, and what a new receipt says. Refuses to know
 //! why recordings go and how many there are: it is given a [`Cause`], and a batch for the unit that
 //! it is lent.
 //!
-//! What step one does not reach: a copy of the ledger from before it, together with the root key of
+//! What step one does not reach: a copy of the database from before it, together with the root key of
 //! the same epoch, still opens the recording. The receipt says so until the epoch has turned (see
 //! `epoch`).
 
@@ -13,20 +13,20 @@ use std::collections::BTreeSet;
 
 use super::{Vault, error::Error};
 use crate::{
-    evidence::{HeldCopy, NewEntry, Receipt, Removal, ShredFacts, ShredReason},
-    ledger::{
+    db::{
         self, Tx, Unit, details, holds,
-        marks::Marked,
+        outbox::OutboxKind,
         recordings,
         revocations::Revocation,
-        shreds::{self, NewFence, NewReceipt, NextReceipt, ShredBatch},
+        shreds::{self, NewReceipt, NewTombstone, NextReceipt, ShredBatch},
         waiting,
     },
+    evidence::{HeldCopy, NewEntry, Receipt, Removal, ShredFacts, ShredReason},
     model::{
         actor::Initiator,
         crash,
         id::{ReceiptId, RecordingId, RevocationId},
-        recording::{Recording, State},
+        recording::{Recording, RecordingState},
         time::Timestamp,
     },
     policy::{Permit, action},
@@ -41,8 +41,8 @@ pub struct Shredded {
     pub receipt: ReceiptId,
     /// The receipt in its signed form.
     pub jws: String,
-    /// When it was fenced.
-    pub fenced_at: Timestamp,
+    /// When it was tombstoned.
+    pub tombstoned_at: Timestamp,
     /// Whether this call did it; false when it was done before.
     pub is_new: bool,
 }
@@ -90,7 +90,7 @@ impl<'a> Cause<'a> {
         }
     }
 
-    /// A revocation reaches them, and is told what came of each. One that stands in the ledger is
+    /// A revocation reaches them, and is told what came of each. One that stands in the database is
     /// leave enough, because only who had a permit entered it.
     pub fn revoked(revocation: &'a Revocation) -> Self {
         Self {
@@ -124,7 +124,7 @@ pub struct DeletedCiphertext {
 }
 
 impl Vault {
-    /// Shreds recordings: when the unit has committed, no key of them exists in the ledger and
+    /// Shreds recordings: when the unit has committed, no key of them exists in the database and
     /// nothing of them opens. Shredding twice is shredding once: those that were shredded before
     /// come back with their receipts.
     ///
@@ -133,7 +133,7 @@ impl Vault {
     /// unit: recordings, pages, the rest, and the head of the audit log last.
     ///
     /// # Errors
-    /// [`Error::Gone`] for a recording that is not there; the ledger's; [`Error::Keyring`] if the
+    /// [`Error::Gone`] for a recording that is not there; the database's; [`Error::Keyring`] if the
     /// epoch has turned, which [`Self::unit`] deals with.
     pub async fn shred(
         &self,
@@ -165,7 +165,7 @@ impl Vault {
         details::remove(unit, &ids).await?;
         let cleared = waiting::clear_of(unit, &ids).await?;
         if !cleared.is_empty() {
-            unit.mark(Marked::Conversation, &cleared, now);
+            unit.to_journal(OutboxKind::Conversation, &cleared, now);
         }
         let earlier: Vec<RecordingId> = done
             .shredded
@@ -180,10 +180,10 @@ impl Vault {
         };
         shreds::follow_up(unit, batch, now).await?;
         if cause.revocation.is_some() {
-            unit.mark(Marked::Recording, &all, now);
+            unit.to_journal(OutboxKind::Recording, &all, now);
         } else {
             let changed: Vec<RecordingId> = ids.iter().chain(&closed).copied().collect();
-            unit.mark(Marked::Recording, &changed, now);
+            unit.to_journal(OutboxKind::Recording, &changed, now);
         }
 
         let named: Vec<ReceiptId> = ids
@@ -191,7 +191,7 @@ impl Vault {
             .map(|_| ReceiptId::random(&mut rand::rng()))
             .collect();
         let shredding = |(id, receipt): (&RecordingId, &ReceiptId)| {
-            NewEntry::shred_fenced(now, cause.actor, *id, *receipt, cause.reason)
+            NewEntry::shred_tombstoned(now, cause.actor, *id, *receipt, cause.reason)
         };
         let closing = |id: &RecordingId| {
             NewEntry::recording_revoked(now, cause.actor, *id, cause.revocation, cause.reason, None)
@@ -203,13 +203,13 @@ impl Vault {
             .chain(closed.iter().map(closing))
             .collect();
         let first = unit.audit_now(entries).await?;
-        let mut fences = Vec::with_capacity(ids.len());
+        let mut tombstones = Vec::with_capacity(ids.len());
         let mut receipts = Vec::with_capacity(ids.len());
         for ((recording, receipt), seq) in fresh.into_iter().zip(named).zip(first..) {
             let id = recording.id;
             let destroyed = destroyed.remove(&id).unwrap_or_default();
             let had_key = !destroyed.is_empty();
-            fences.push(NewFence {
+            tombstones.push(NewTombstone {
                 recording: id,
                 receipt,
                 seq,
@@ -220,7 +220,7 @@ impl Vault {
                 receipt,
                 recording,
                 reason: cause.reason.clone(),
-                fenced_at: now,
+                tombstoned_at: now,
                 audit_seq: seq,
             };
             let claims = Receipt::of(facts, copies(had_key, now), now);
@@ -236,12 +236,12 @@ impl Vault {
                 recording: id,
                 receipt,
                 jws,
-                fenced_at: now,
+                tombstoned_at: now,
                 is_new: true,
             });
         }
-        if !fences.is_empty() {
-            shreds::insert_fences(unit, &fences, now).await?;
+        if !tombstones.is_empty() {
+            shreds::insert_tombstones(unit, &tombstones, now).await?;
             shreds::insert_receipts(unit, &receipts, now).await?;
         }
         crash::point("shred.before_commit");
@@ -251,13 +251,13 @@ impl Vault {
     /// Deletes the ciphertext of a shredded recording. May be run again after any interruption.
     ///
     /// # Errors
-    /// [`Error::Gone`] for a recording that is not shredded; the store's or the ledger's.
+    /// [`Error::Gone`] for a recording that is not shredded; the store's or the database's.
     pub async fn delete_ciphertext(&self, id: RecordingId) -> Result<DeletedCiphertext, Error> {
         let vault = &*self.0;
-        let (_, receipt) = shreds::find_fence(&mut vault.ledger.read().await?, id)
+        let (_, receipt) = shreds::find_tombstone(&mut vault.db.read().await?, id)
             .await?
             .ok_or(Error::Gone)?;
-        let artefacts = recordings::artefacts(&mut vault.ledger.read().await?, id).await?;
+        let artefacts = recordings::artefacts(&mut vault.db.read().await?, id).await?;
         for artefact in &artefacts {
             vault.store.delete(artefact.object).await?;
         }
@@ -271,7 +271,7 @@ impl Vault {
     /// The receipt says that the ciphertext is deleted, and nothing names it any more.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub async fn close_ciphertext(
         &self,
         unit: &mut Unit,
@@ -283,7 +283,7 @@ impl Vault {
         recordings::remove_artefacts(unit, id).await?;
         let ciphertext = HeldCopy::Ciphertext(Removal::Removed(now));
         self.settle_receipt(unit, receipt, ciphertext).await?;
-        unit.mark(Marked::Recording, &[id], now);
+        unit.to_journal(OutboxKind::Recording, &[id], now);
         unit.audit(NewEntry::shred_bytes_removed(now, id, receipt));
         crash::point("remove.before_done");
         Ok(())
@@ -293,7 +293,7 @@ impl Vault {
     /// what it said before. One that says of a source that it is removed goes on saying so.
     ///
     /// # Errors
-    /// [`Error::Gone`] if there is no such receipt; the ledger's.
+    /// [`Error::Gone`] if there is no such receipt; the database's.
     pub async fn settle_receipt(
         &self,
         unit: &mut Unit,
@@ -325,7 +325,7 @@ impl Vault {
     /// Sees to it that the store knows everything that this process has done so far.
     ///
     /// # Errors
-    /// [`Error::NotDurable`] while the store cannot be written; the ledger's.
+    /// [`Error::NotDurable`] while the store cannot be written; the database's.
     pub async fn make_durable(&self) -> Result<(), Error> {
         match self.journal().await {
             Ok(_) => Ok(()),
@@ -342,34 +342,37 @@ async fn earlier(tx: &mut Tx, recordings: &[&Recording]) -> Result<ShredOutcome,
         return Ok(ShredOutcome::default());
     }
     let ids: Vec<RecordingId> = recordings.iter().map(|recording| recording.id).collect();
-    let found = shreds::find_fences(tx, &ids).await?;
-    let shredded = |(recording, fenced_at, receipt, jws)| Shredded {
+    let found = shreds::find_tombstones(tx, &ids).await?;
+    let shredded = |(recording, tombstoned_at, receipt, jws)| Shredded {
         recording,
         receipt,
         jws,
-        fenced_at,
+        tombstoned_at,
         is_new: false,
     };
     let shredded: Vec<Shredded> = found.into_iter().map(shredded).collect();
-    let fenced: BTreeSet<RecordingId> =
+    let tombstoned: BTreeSet<RecordingId> =
         shredded.iter().map(|shredded| shredded.recording).collect();
-    let left: Vec<RecordingId> = ids.into_iter().filter(|id| !fenced.contains(id)).collect();
+    let left: Vec<RecordingId> = ids
+        .into_iter()
+        .filter(|id| !tombstoned.contains(id))
+        .collect();
     let found = if left.is_empty() {
         Vec::new()
     } else {
         recordings::find_all(tx, &left).await?
     };
-    // There is no such recording, or it lost its fence.
+    // There is no such recording, or it lost its tombstone.
     if found.len() != left.len()
         || found
             .iter()
-            .any(|recording| recording.state == State::Shredded)
+            .any(|recording| recording.state == RecordingState::Shredded)
     {
         return Err(Error::Gone);
     }
     // The last hold was lifted between two statements.
     if found.iter().any(|recording| recording.holds == 0) {
-        return Err(ledger::Error::Conflict.into());
+        return Err(db::Error::Conflict.into());
     }
     Ok(ShredOutcome {
         shredded,
@@ -380,10 +383,10 @@ async fn earlier(tx: &mut Tx, recordings: &[&Recording]) -> Result<ShredOutcome,
 
 /// What a new receipt says: the key is destroyed, and everything else is still to be removed, here
 /// and at the source.
-fn copies(had_key: bool, fenced_at: Timestamp) -> Vec<HeldCopy> {
+fn copies(had_key: bool, tombstoned_at: Timestamp) -> Vec<HeldCopy> {
     let held = [
         HeldCopy::KeyEntry {
-            destroyed_at: fenced_at,
+            destroyed_at: tombstoned_at,
         },
         HeldCopy::Ciphertext(Removal::Pending),
     ];

@@ -6,7 +6,7 @@
 
 use super::Vault;
 use crate::{
-    evidence::{Drill, Publication, revocation::RevocationReceipt},
+    evidence::{DrillReport, Publication, revocation::RevocationReceipt},
     model::time::Timestamp,
     policy::Rules,
 };
@@ -23,7 +23,7 @@ impl Vault {
     }
 
     /// Signs the evidence of a drill.
-    pub fn sign_drill(&self, drill: &Drill) -> String {
+    pub fn sign_drill(&self, drill: &DrillReport) -> String {
         drill.sign(&self.0.signer)
     }
 }

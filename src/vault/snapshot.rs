@@ -1,8 +1,8 @@
-//! Snapshots: the whole ledger in one recovery file, on either database and for either database.
+//! Snapshots: the whole database in one recovery file, on either database and for either database.
 //!
 //! ```text
 //! {"table":"recordings"}      what the rows that follow are of
-//! ["rec_…","sealed",…]        a row, as `ledger::image` writes it
+//! ["rec_…","sealed",…]        a row, as `db::image` writes it
 //! {"end":1234}                how many rows there were
 //! ```
 //! Owns what a snapshot holds and what makes it count as verified: every line authentic and
@@ -17,20 +17,20 @@ use self::sample::Sample;
 use super::{
     Inner, Vault,
     error::Error,
-    recovery::{Header, Link, Reading, Roots, Standing, Writing},
+    recovery::{ChainPosition, Header, Link, RecoveryFile, Roots, Writing},
 };
 use crate::{
-    evidence::NewEntry,
-    ledger::{
+    db::{
         audit, chain, epochs,
         image::{self, Image, Table},
     },
+    evidence::NewEntry,
     model::{id::ObjectId, time::Timestamp},
     secret::SecretBuffer,
     store::{self, RecoveryKind, RecoveryName},
 };
 
-/// Rows read from the ledger at a time; as many as SQLite reads ahead.
+/// Rows read from the database at a time; as many as SQLite reads ahead.
 const ROWS: i64 = 2048;
 /// Living keys that a verification tries.
 const SAMPLE: usize = 64;
@@ -38,7 +38,7 @@ const SAMPLE: usize = 64;
 /// A line that is not a row.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
-pub(super) enum Mark {
+pub(super) enum SnapshotMark {
     /// The rows that follow are of this table.
     Table(String),
     /// The end, and how many rows there were.
@@ -64,7 +64,7 @@ pub struct Checked {
 
 /// A snapshot in the store.
 #[derive(Clone, Debug, Serialize)]
-pub struct Kept {
+pub struct StoredSnapshot {
     /// Its name in the store.
     pub snapshot: RecoveryName,
     /// Bytes.
@@ -78,7 +78,7 @@ impl Vault {
     /// except the one before.
     ///
     /// # Errors
-    /// Of store, custody or ledger; a snapshot that does not hold is not noted.
+    /// Of store, custody or database; a snapshot that does not hold is not noted.
     pub async fn snapshot(&self) -> Result<Checked, Error> {
         let vault = &*self.0;
         vault.follow().await?;
@@ -124,9 +124,9 @@ impl Vault {
     /// The snapshots in the store, oldest first.
     ///
     /// # Errors
-    /// The store's or the ledger's.
-    pub async fn snapshots(&self) -> Result<Vec<Kept>, Error> {
-        let noted = epochs::current(&mut self.0.ledger.read().await?)
+    /// The store's or the database's.
+    pub async fn snapshots(&self) -> Result<Vec<StoredSnapshot>, Error> {
+        let noted = epochs::current(&mut self.0.db.read().await?)
             .await?
             .and_then(|current| current.snapshot);
         let noted = noted.map(|(name, _)| name);
@@ -137,7 +137,7 @@ impl Vault {
             .await?;
         let kept = |(snapshot, size): (RecoveryName, u64)| {
             let verified = noted.as_deref() == Some(&snapshot.to_string());
-            Kept {
+            StoredSnapshot {
                 snapshot,
                 size,
                 verified,
@@ -150,7 +150,7 @@ impl Vault {
 impl Inner {
     /// The snapshot that is noted, if it is newer than this one, which is gone.
     async fn newer_than(&self, written: RecoveryName) -> Result<Checked, Error> {
-        let current = epochs::current(&mut self.ledger.read().await?).await?;
+        let current = epochs::current(&mut self.db.read().await?).await?;
         let noted = current
             .and_then(|current| current.snapshot)
             .and_then(|(name, _)| name.parse::<RecoveryName>().ok());
@@ -163,10 +163,10 @@ impl Inner {
         }
     }
 
-    /// Writes the ledger as it is now; again, if the epoch turns before the first row is read.
+    /// Writes the database as it is now; again, if the epoch turns before the first row is read.
     pub(super) async fn write_snapshot(&self) -> Result<RecoveryName, Error> {
         loop {
-            let mut tx = self.ledger.snapshot().await?;
+            let mut tx = self.db.snapshot().await?;
             self.recall_in(&mut tx).await?;
             let epoch = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
             let root = self.root.key();
@@ -192,7 +192,7 @@ impl Inner {
                 self.id,
                 &epoch.root_sealed,
                 self.clock.now(),
-                Standing {
+                ChainPosition {
                     entry,
                     since: 0,
                     chain,
@@ -202,7 +202,7 @@ impl Inner {
             let mut file = Writing::begin(&self.recovery, name, &header, &root).await?;
             let mut rows = 0;
             for table in Table::ALL {
-                file.line(|out| mark(out, &Mark::Table(table.name().into())))
+                file.line(|out| mark(out, &SnapshotMark::Table(table.name().into())))
                     .await?;
                 let mut chunk = image::chunk(&mut tx, table, None, ROWS).await?;
                 loop {
@@ -226,7 +226,7 @@ impl Inner {
                     }
                 }
             }
-            file.line(|out| mark(out, &Mark::End(rows))).await?;
+            file.line(|out| mark(out, &SnapshotMark::End(rows))).await?;
             file.finish().await?;
             return Ok(name);
         }
@@ -234,7 +234,7 @@ impl Inner {
 
     /// See [`Vault::verify_snapshot`].
     pub(super) async fn verify_snapshot(&self, name: RecoveryName) -> Result<Checked, Error> {
-        let file = Reading::open(
+        let file = RecoveryFile::open(
             &self.recovery,
             name,
             self.custody.as_ref(),
@@ -315,7 +315,7 @@ async fn lines(file: &mut Writing, rows: &[Image]) -> Result<(), Error> {
 /// Gives every row of a snapshot to `each`, in order, and checks that none is missing. How many
 /// there were.
 pub(super) async fn read(
-    mut file: Reading,
+    mut file: RecoveryFile,
     name: RecoveryName,
     mut each: impl FnMut(Image) -> Result<(), Error> + Send,
 ) -> Result<u64, Error> {
@@ -356,13 +356,13 @@ impl Rows {
                 .map_err(|_| "a row of it is not one");
         }
         match serde_json::from_slice(line).map_err(|_| "a line of it is neither row nor mark")? {
-            Mark::Table(name) => {
+            SnapshotMark::Table(name) => {
                 self.table = Some(
                     Table::from_name(&name)
                         .ok_or("it has a table that this version does not know")?,
                 )
             }
-            Mark::End(rows) => self.ended = Some(rows),
+            SnapshotMark::End(rows) => self.ended = Some(rows),
         }
         Ok(None)
     }
@@ -377,7 +377,7 @@ impl Rows {
     }
 }
 
-pub(super) fn mark(out: &mut SecretBuffer, mark: &Mark) {
+pub(super) fn mark(out: &mut SecretBuffer, mark: &SnapshotMark) {
     serde_json::to_writer(out, mark)
         .expect("a word and a number have a JSON form, and a buffer takes all of it");
 }

@@ -8,13 +8,13 @@ use bytes::{Bytes, BytesMut};
 
 use super::{Vault, digest::Digest, error::Error};
 use crate::{
-    evidence::NewEntry,
-    keyring,
-    ledger::{
+    db::{
         Unit,
-        marks::Marked,
+        outbox::OutboxKind,
         recordings::{self, SealedArtefact},
     },
+    evidence::NewEntry,
+    keyring,
     model::{
         actor::Initiator,
         artefact::{Artefact, Leg},
@@ -80,7 +80,7 @@ impl Vault {
     /// earlier one.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub async fn enter_transcript(
         &self,
         unit: &mut Unit,
@@ -91,7 +91,7 @@ impl Vault {
         let id = stored.recording;
         let row = &stored.row;
         let older = recordings::replace_artefact(unit, id, row).await?;
-        unit.mark(Marked::Recording, &[id], now);
+        unit.to_journal(OutboxKind::Recording, &[id], now);
         let sealed = NewEntry::transcript_sealed(now, by, id, row.sealed_len, &stored.sha256);
         unit.audit(sealed);
         Ok(older)
@@ -113,7 +113,7 @@ impl Vault {
         vault
             .with_root(async || {
                 vault
-                    .record_key(&mut vault.ledger.read().await?, recording, Leg::All)
+                    .record_key(&mut vault.db.read().await?, recording, Leg::All)
                     .await
             })
             .await

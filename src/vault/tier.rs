@@ -6,7 +6,7 @@
 
 use super::{Vault, error::Error};
 use crate::{
-    ledger::{Unit, marks::Marked, recordings},
+    db::{Unit, outbox::OutboxKind, recordings},
     model::{name::Tier, recording::Recording},
 };
 
@@ -16,7 +16,7 @@ impl Vault {
     /// wholly after.
     ///
     /// # Errors
-    /// [`ledger::Error::Stale`](crate::ledger::Error::Stale) inside if it was shredded or moved
+    /// [`db::Error::Stale`](crate::db::Error::Stale) inside if it was shredded or moved
     /// meanwhile.
     pub async fn relocate(
         &self,
@@ -37,7 +37,7 @@ impl Vault {
             vault.place_key(unit, id, *leg, to, key).await?;
         }
 
-        unit.mark(Marked::Recording, &[id], vault.clock.now());
+        unit.to_journal(OutboxKind::Recording, &[id], vault.clock.now());
         Ok(())
     }
 }

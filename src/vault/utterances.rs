@@ -12,7 +12,7 @@ use super::{
     waiting::{PieceOf, Waits},
 };
 use crate::{
-    ledger::{
+    db::{
         Tx,
         utterances::{self, Utterance},
     },
@@ -28,7 +28,7 @@ impl Vault {
     /// is new.
     ///
     /// # Errors
-    /// The ledger's; [`Error::Keyring`] if [`Self::follow_from`] is to be called.
+    /// The database's; [`Error::Keyring`] if [`Self::follow_from`] is to be called.
     pub async fn keep_utterance(
         &self,
         tx: &mut Tx,
@@ -54,7 +54,7 @@ impl Vault {
     /// words.
     ///
     /// # Errors
-    /// The ledger's; [`Error::Keyring`] if one of them is not what was sealed for its place.
+    /// The database's; [`Error::Keyring`] if one of them is not what was sealed for its place.
     pub async fn utterances(
         &self,
         account: &AccountSid,
@@ -65,7 +65,7 @@ impl Vault {
             .with_root(async || {
                 // One query sees all of them as they are under one root.
                 let rows =
-                    utterances::of(&mut vault.ledger.read().await?, account, transcription).await?;
+                    utterances::of(&mut vault.db.read().await?, account, transcription).await?;
                 let opened = rows.into_iter().map(|row| {
                     let of = PieceOf {
                         account,

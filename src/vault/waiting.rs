@@ -19,12 +19,12 @@ use zeroize::Zeroizing;
 
 use super::{Inner, Vault, error::Error};
 use crate::{
-    keyring::{self, RootKey},
-    ledger::{
+    db::{
         Tx, epochs,
         image::{Image, Table},
         utterances, waiting,
     },
+    keyring::{self, RootKey},
     model::{
         id::VaultId,
         name::LegName,
@@ -109,7 +109,7 @@ impl Vault {
     /// such a unit locks.
     ///
     /// # Errors
-    /// The ledger's; [`Error::Keyring`] if [`Self::follow_from`] is to be called.
+    /// The database's; [`Error::Keyring`] if [`Self::follow_from`] is to be called.
     pub async fn hold_epoch(&self, tx: &mut Tx) -> Result<(), Error> {
         self.0.present(tx).await.map(drop)
     }
@@ -119,7 +119,7 @@ impl Inner {
     /// The present epoch's root, until the unit ends.
     ///
     /// # Errors
-    /// The ledger's; [`keyring::Error::OtherEpoch`] inside if this process has not followed yet.
+    /// The database's; [`keyring::Error::OtherEpoch`] inside if this process has not followed yet.
     pub(super) async fn present(&self, tx: &mut Tx) -> Result<Present, Error> {
         let current = epochs::hold(tx).await?;
         let root = self.root.key();

@@ -11,7 +11,7 @@ use crate::model::wave::Wave;
 
 /// A file that holds a part of another's sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Window {
+pub(super) struct AudioWindow {
     head: Bytes,
     /// In the file that is sealed.
     sound: Range<u64>,
@@ -30,7 +30,7 @@ pub(super) struct Cut {
     pub(super) after: Bytes,
 }
 
-impl Window {
+impl AudioWindow {
     /// The seconds from `from_s` to `to_s` of a file of `file_len` bytes.
     pub(super) fn of(wave: &Wave, from_s: u32, to_s: u32, file_len: u64) -> Self {
         let sound = wave.between(from_s, to_s, file_len);
@@ -98,11 +98,11 @@ mod tests {
         .concat()
     }
 
-    fn window(file: &[u8], from_s: u32, to_s: u32) -> Window {
-        Window::of(&Wave::read(file).unwrap(), from_s, to_s, file.len() as u64)
+    fn window(file: &[u8], from_s: u32, to_s: u32) -> AudioWindow {
+        AudioWindow::of(&Wave::read(file).unwrap(), from_s, to_s, file.len() as u64)
     }
 
-    fn served(window: &Window, file: &[u8], range: Range<u64>) -> Vec<u8> {
+    fn served(window: &AudioWindow, file: &[u8], range: Range<u64>) -> Vec<u8> {
         let Cut {
             before,
             sound,

@@ -103,7 +103,7 @@ impl Entry {
                 "nobody shredded {}",
                 self.id
             ),
-            // Between the decision and the key the fence came down, or the process is going away.
+            // Between the decision and the key the tombstone came down, or the process is going away.
             other => assert!(matches!(other, 404 | 503), "{other}"),
         }
         Ok(())

@@ -8,7 +8,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use recvault::demo::stand_in::Fault;
+use recvault::demo::stand_in::MediaFault;
 
 use crate::{
     client::{Client, eventually},
@@ -66,7 +66,7 @@ async fn seals_whatever_becomes_of_its_log(log: impl Into<Stdio>, level: &str) {
     let (missing, _) = world.record(sound(0, 1));
     world
         .stand_in
-        .fail(&missing, Fault::ServerError { times: 1000 });
+        .fail(&missing, MediaFault::ServerError { times: 1000 });
     assert_eq!(world.announce(&client, &missing).await.unwrap(), 204);
     for mark in 1..6 {
         world.sealed(&client, sound(mark, 1)).await;

@@ -114,7 +114,7 @@ fn all_faults_of_a_configuration_are_told_with_their_places() {
     let folder = tempfile::tempdir().unwrap();
     let bad = "[server]\nlissten = \"127.0.0.1:1\"\n\n[work]\nconcurrency = \"many\"\n\n[sotre]\nurl = \"memory:\"\n";
     fs::write(folder.path().join("recvault.toml"), bad).unwrap();
-    let variables = [("RECVAULT__LEDGER__URRL", "sqlite:x")];
+    let variables = [("RECVAULT__DATABASE__URRL", "sqlite:x")];
     for command in [
         &["config", "print"][..],
         &["status"],
@@ -127,7 +127,7 @@ fn all_faults_of_a_configuration_are_told_with_their_places() {
             "recvault.toml:2: `server.lissten`",
             "recvault.toml:5: `work.concurrency`",
             "recvault.toml:7: `sotre`",
-            "RECVAULT__LEDGER__URRL: `ledger.urrl`",
+            "RECVAULT__DATABASE__URRL: `database.urrl`",
         ] {
             assert!(
                 why.contains(fault),
@@ -163,7 +163,7 @@ async fn doctor_says_what_is_well_weak_and_broken() {
         "{findings}"
     );
     assert!(verdicts(&findings, "broken").is_empty(), "{findings}");
-    for what in ["ledger", "store", "policy", "vault", "twilio.accounts"] {
+    for what in ["database", "store", "policy", "vault", "twilio.accounts"] {
         assert!(
             verdicts(&findings, "ok").iter().any(|ok| ok == what),
             "{what}: {findings}"

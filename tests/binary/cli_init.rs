@@ -104,7 +104,7 @@ fn a_second_init_refuses_and_changes_nothing() {
 #[test]
 fn init_uses_the_files_that_are_there() {
     let world = tempfile::tempdir().unwrap();
-    let config = "[ledger]\nurl = \"sqlite:of-my-own.db\"\n[custody]\nroot_file = \"keys/root\"\npassphrase_file = \"pass\"\n";
+    let config = "[database]\nurl = \"sqlite:of-my-own.db\"\n[custody]\nroot_file = \"keys/root\"\npassphrase_file = \"pass\"\n";
     fs::write(world.path().join("recvault.toml"), config).unwrap();
     fs::write(world.path().join("pass"), "correct horse battery staple\n").unwrap();
     let policy =
@@ -164,12 +164,12 @@ fn init_with_a_faulty_config_makes_nothing() {
     let world = tempfile::tempdir().unwrap();
     fs::write(
         world.path().join("recvault.toml"),
-        "[ledger]\nurll = \"sqlite:x.db\"\n",
+        "[database]\nurll = \"sqlite:x.db\"\n",
     )
     .unwrap();
     let why = run_in(world.path(), &["init", "."], &[]).refused();
     assert!(
-        why.contains("recvault.toml:2: `ledger.urll`: unknown field"),
+        why.contains("recvault.toml:2: `database.urll`: unknown field"),
         "{why}"
     );
     assert_eq!(files(world.path()).len(), 1);

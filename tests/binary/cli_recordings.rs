@@ -254,7 +254,7 @@ async fn the_audit_log_is_told_line_by_line() {
             "recording.sealed",
             "decision.allowed",
             "opening.started",
-            "shred.fenced"
+            "shred.tombstoned"
         ]),
         "{of_it:?}"
     );
@@ -282,7 +282,7 @@ async fn dead_work_is_shown_and_comes_back_to_life() {
     let (sid, id) = world.record(sound(1, 1));
     world
         .stand_in
-        .fail(&sid, recvault::demo::stand_in::Fault::NotRiff);
+        .fail(&sid, recvault::demo::stand_in::MediaFault::NotRiff);
     assert_eq!(world.announce(&service.client, &sid).await.unwrap(), 204);
     let dead = eventually(async || {
         world.run(&["status", "--json"]).json()["dead"]

@@ -87,7 +87,7 @@ async fn a_wrong_passphrase_opens_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_ledger_of_another_vault_is_not_opened() {
+async fn the_database_of_another_vault_is_not_opened() {
     let world = World::sqlite().await;
     let other = World::sqlite().await;
     fs::copy(other.path("vault.db"), world.path("vault.db")).unwrap();
@@ -97,13 +97,13 @@ async fn the_ledger_of_another_vault_is_not_opened() {
         "{why}"
     );
     assert!(
-        why.contains("`[custody]`") && why.contains("`ledger.url`"),
+        why.contains("`[custody]`") && why.contains("`database.url`"),
         "{why}"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_empty_ledger_beside_a_root_file_is_not_filled() {
+async fn an_empty_database_beside_a_root_file_is_not_filled() {
     let world = World::sqlite().await;
     fs::remove_file(world.path("vault.db")).unwrap();
     let why = world.run(&["serve"]).refused();

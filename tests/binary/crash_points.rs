@@ -105,7 +105,7 @@ async fn dies_and_comes_back(kind: Kind, point: &str) {
         &late[0],
     );
     if point.starts_with("erase") {
-        // The ledger knew of the copy before anything happened to it, and learns what happened from
+        // The database knew of the copy before anything happened to it, and learns what happened from
         // Twilio when it asks again.
         let sources = format!(
             "SELECT state FROM sources WHERE recording_id = '{}'",
@@ -178,7 +178,7 @@ fn expect_what_the_point_leaves(
             assert!(
                 litter.0 == 0
                     && litter.1 > 0
-                    && found.states.values().all(|state| state != "fenced"),
+                    && found.states.values().all(|state| state != "tombstoned"),
                 "{found:?}"
             )
         }
@@ -199,19 +199,19 @@ fn expect_what_the_point_leaves(
         ),
         "shred.after_commit" => assert_eq!(
             (state(condemned), litter),
-            (Some("fenced"), (0, 0, 0)),
+            (Some("tombstoned"), (0, 0, 0)),
             "{found:?}"
         ),
         "erase.listed" | "erase.deleted" | "erase.before_done" => {
             assert_eq!(
                 (state(condemned), litter.0, litter.1),
-                (Some("fenced"), 0, 0),
+                (Some("tombstoned"), 0, 0),
                 "{found:?}"
             )
         }
         "remove.after_delete" | "remove.before_done" => assert_eq!(
             (state(condemned), litter),
-            (Some("fenced"), (0, 0, 1)),
+            (Some("tombstoned"), (0, 0, 1)),
             "{found:?}"
         ),
         _ => panic!("nobody said what {point} leaves"),

@@ -21,8 +21,8 @@ mod turns {
     points! {
         dies_while_it_turns:
         dies_with_the_next_root_staged at "turn.staged";
-        dies_between_two_pages at "turn.climbing";
-        dies_with_all_pages_renewed at "turn.climbed";
+        dies_between_two_pages at "turn.rekeying";
+        dies_with_all_pages_renewed at "turn.rekeyed";
         dies_with_a_turn_that_is_not_committed at "turn.before_commit";
         dies_when_the_next_root_is_in_force at "turn.after_commit";
         dies_with_a_snapshot_that_nobody_checked at "turn.snapshot_written";
@@ -105,7 +105,8 @@ impl Life {
         }
         let states: Vec<String> = self.shredded.iter().take(2).map(state).collect();
         assert!(
-            states == ["closed", "unrecoverable"] || (!closed && states == ["fenced", "fenced"]),
+            states == ["closed", "unrecoverable"]
+                || (!closed && states == ["tombstoned", "tombstoned"]),
             "{states:?}"
         );
 
@@ -311,7 +312,7 @@ async fn dies_while_it_changes_custody(kind: Kind, point: &str) {
         life.holds(&world, false).await;
         let states = world.database.texts("SELECT state FROM receipts").await;
         assert!(
-            states.iter().all(|state| state == "fenced") || times == "#2",
+            states.iter().all(|state| state == "tombstoned") || times == "#2",
             "nothing is called unrecoverable: {states:?}"
         );
         the_lease_runs_out(&world).await;
@@ -365,7 +366,7 @@ async fn dies_while_it_changes_custody(kind: Kind, point: &str) {
 /// Whether no turn is under way and no shred waits for one.
 async fn is_finished(world: &World) -> bool {
     let open = "SELECT CAST((SELECT COUNT(*) FROM epochs WHERE finished_at IS NULL AND epoch = (SELECT MAX(epoch) FROM epochs))
-                + (SELECT COUNT(*) FROM receipts WHERE state = 'fenced') AS TEXT)";
+                + (SELECT COUNT(*) FROM receipts WHERE state = 'tombstoned') AS TEXT)";
     world.database.texts(open).await == ["0"]
 }
 
@@ -395,7 +396,7 @@ async fn dies_while_it_writes_to_the_store(kind: Kind, point: &str) {
     } else {
         // A shred that is durable and in the journal, and of which nobody was told.
         let id = life.living[1].id.to_string();
-        let waiting = async || world.database.texts("SELECT id FROM unjournaled").await;
+        let waiting = async || world.database.texts("SELECT id FROM outbox").await;
         assert!(!waiting().await.contains(&id));
         let ended = world.run_until(point, &["shred", &id, "--reason", "subject-request"]);
         assert_eq!(
@@ -425,7 +426,7 @@ async fn dies_while_it_writes_to_the_store(kind: Kind, point: &str) {
     life.goes_on(&world).await;
 }
 
-/// A database that is made from the store alone has every fence and every living key, whatever was
+/// A database that is made from the store alone has every tombstone and every living key, whatever was
 /// written twice.
 async fn the_rebuilt_vault_knows(world: &World, life: &Life) {
     let text = fs::read_to_string(world.path("recvault.toml")).unwrap();
@@ -467,11 +468,11 @@ async fn the_rebuilt_vault_knows(world: &World, life: &Life) {
             .map(|e| e.id.to_string())
             .collect::<Vec<_>>()
     );
-    let fences = elsewhere.texts("SELECT recording_id FROM fences").await;
+    let tombstones = elsewhere.texts("SELECT recording_id FROM tombstones").await;
     assert!(
         life.shredded
             .iter()
-            .all(|gone| fences.contains(&gone.id.to_string())),
-        "{fences:?}"
+            .all(|gone| tombstones.contains(&gone.id.to_string())),
+        "{tombstones:?}"
     );
 }

@@ -1,4 +1,4 @@
-//! The ledger of one test, looked at from outside: its own SQLite file or its own PostgreSQL
+//! The database of one test, looked at from outside: its own SQLite file or its own PostgreSQL
 //! database, which goes with the test.
 
 use std::path::{Path, PathBuf};
@@ -9,14 +9,14 @@ use sqlx::{
 
 use crate::needs;
 
-/// Which database the ledger of a test is in.
+/// Which database the database of a test is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Sqlite,
     Postgres,
 }
 
-/// A ledger's database.
+/// A database.
 pub(crate) enum Database {
     /// A file in the vault folder.
     Sqlite(PathBuf),

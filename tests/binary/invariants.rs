@@ -23,8 +23,8 @@ const RECORDINGS: &str = "
       || '|' || (SELECT COUNT(*) FROM key_entries k WHERE k.recording_id = r.id)
       || '|' || (SELECT COUNT(*) FROM artefacts a WHERE a.recording_id = r.id)
       || '|' || COALESCE((SELECT MAX(a.object_id || ':' || a.sealed_len) FROM artefacts a WHERE a.recording_id = r.id), '')
-      || '|' || (SELECT COUNT(*) FROM fences f WHERE f.recording_id = r.id)
-      || '|' || (SELECT COUNT(f.fingerprint) FROM fences f WHERE f.recording_id = r.id)
+      || '|' || (SELECT COUNT(*) FROM tombstones f WHERE f.recording_id = r.id)
+      || '|' || (SELECT COUNT(f.fingerprint) FROM tombstones f WHERE f.recording_id = r.id)
       || '|' || COALESCE((SELECT MAX(c.state) FROM receipts c WHERE c.recording_id = r.id), '')
       || '|' || COALESCE((SELECT MAX(c.epoch) FROM receipts c WHERE c.recording_id = r.id), -1)
       || '|' || (SELECT COUNT(e.previous_destroyed_at) FROM epochs e JOIN receipts c ON c.epoch = e.epoch WHERE c.recording_id = r.id)
@@ -33,7 +33,7 @@ const RECORDINGS: &str = "
       || '|' || (SELECT COUNT(*) FROM work w WHERE w.recording_id = r.id AND w.kind = 'delete-ciphertext')
       || '|' || (SELECT COUNT(*) FROM work w WHERE w.recording_id = r.id AND w.kind = 'delete-at-source')
       || '|' || (SELECT COUNT(*) FROM audit e WHERE e.recording_id = r.id AND e.event = 'recording.sealed')
-      || '|' || (SELECT COUNT(*) FROM audit e WHERE e.recording_id = r.id AND e.event = 'shred.fenced')
+      || '|' || (SELECT COUNT(*) FROM audit e WHERE e.recording_id = r.id AND e.event = 'shred.tombstoned')
       || '|' || (SELECT COUNT(*) FROM audit e WHERE e.recording_id = r.id AND e.event = 'shred.bytes-removed')
     FROM recordings r ORDER BY r.id";
 
@@ -41,7 +41,7 @@ const RECORDINGS: &str = "
 const AUDIT: &str = "
     SELECT COUNT(*) || '|' || COALESCE(MAX(seq), 0) || '|' || COALESCE(MIN(seq), 1) || '|' || (SELECT seq FROM audit_head) FROM audit";
 
-/// Where a ledger was rebuilt, its numbers go on far above those that may have been given before.
+/// Where a database was rebuilt, its numbers go on far above those that may have been given before.
 const REBUILDINGS: &str = "SELECT event FROM audit WHERE event = 'vault.restored'";
 
 /// Checks a vault that no process serves.
@@ -64,7 +64,7 @@ pub(crate) async fn check(world: &World) -> Found {
             keys,
             artefacts,
             object,
-            fences,
+            tombstones,
             fingerprints,
             receipt,
             rest @ ..,
@@ -91,7 +91,14 @@ pub(crate) async fn check(world: &World) -> Found {
                 "an object has the length that is catalogued: {row}"
             );
         }
-        let shred = (fences, fingerprints, receipt, removes, fencings, removals);
+        let shred = (
+            tombstones,
+            fingerprints,
+            receipt,
+            removes,
+            fencings,
+            removals,
+        );
         match state {
             "announced" => {
                 assert_eq!(
@@ -130,11 +137,11 @@ pub(crate) async fn check(world: &World) -> Found {
                     "a shredded recording has no key and is not fetched: {row}"
                 );
                 assert_eq!(
-                    (fences, fingerprints, fencings),
+                    (tombstones, fingerprints, fencings),
                     ("1", sealings, "1"),
-                    "fence and log agree: {row}"
+                    "tombstone and log agree: {row}"
                 );
-                // A rebuilt ledger may not know that the bytes are removed, and removes them once
+                // A rebuilt database may not know that the bytes are removed, and removes them once
                 // more.
                 let is_again = is_rebuilt && matches!((removes, removals), ("1", "1") | ("0", "2"));
                 assert!(
@@ -147,14 +154,14 @@ pub(crate) async fn check(world: &World) -> Found {
                     ("0", "closed") => {
                         assert_eq!((epoch, artefacts), ("0", "0"), "there was no key: {row}")
                     }
-                    ("0", "fenced") => assert_eq!(
+                    ("0", "tombstoned") => assert_eq!(
                         (epoch, artefacts, erases),
                         ("0", "0", "1"),
                         "there was no key: {row}"
                     ),
-                    ("1", "fenced") => assert_eq!(
+                    ("1", "tombstoned") => assert_eq!(
                         finished, "0",
-                        "a turn that is done left nothing fenced: {row}"
+                        "a turn that is done left nothing tombstoned: {row}"
                     ),
                     ("1", "unrecoverable") => {
                         assert!(

@@ -3,7 +3,7 @@
 
 use std::{fs, time::Duration};
 
-use recvault::demo::stand_in::Fault;
+use recvault::demo::stand_in::MediaFault;
 use rustix::process::Signal;
 
 use crate::{
@@ -22,7 +22,7 @@ async fn sigterm_lets_everything_accepted_end_well() {
         // Under way when the signal comes, and done within the grace.
         world.stand_in.fail(
             &sid,
-            Fault::SlowBody {
+            MediaFault::SlowBody {
                 bytes: 8000,
                 every: Duration::from_millis(100),
             },

@@ -23,7 +23,7 @@ use crate::{
 /// Bytes of one second: 8 kHz, 16 bit, two channels.
 const SECOND: usize = 32_000;
 /// What the listener's own buffer takes. So much may still come out of a socket on a slow machine;
-/// in the time until the service has asked the ledger, four times as much would be heard.
+/// in the time until the service has asked the database, four times as much would be heard.
 const WINDOW: u32 = 4096;
 
 async fn listener(service: &Service, path: &str) -> TcpStream {

@@ -4,7 +4,7 @@
 use std::{fs, time::Duration};
 
 use recvault::{
-    demo::stand_in::{Call, NumberFacts, RecordingFacts, StandInAccount, Wrong},
+    demo::stand_in::{Call, NumberFacts, RecordingFacts, RequestFault, StandInAccount},
     model::{id::RecordingId, sid::AccountSid, time::Clock},
 };
 use rustix::process::Signal;
@@ -102,7 +102,7 @@ async fn an_account_that_cannot_be_compared_is_told_in_the_exit_code() {
     let world = World::sqlite().await;
     world
         .stand_in
-        .fail_call(Call::RecordingList, Wrong::Unauthorised);
+        .fail_call(Call::RecordingList, RequestFault::Unauthorised);
     let ended = world.run(&["twilio", "reconcile", "--json"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
     let facts: Value = serde_json::from_str(&ended.stdout).unwrap();
@@ -390,13 +390,13 @@ async fn doctor_says_that_twilio_cannot_be_reached_and_checks_the_rest() {
     };
     world
         .stand_in
-        .fail_call(Call::RecordingList, Wrong::Unauthorised);
+        .fail_call(Call::RecordingList, RequestFault::Unauthorised);
     assert!(reachable(&world.run(&["doctor", "--json"])).contains("api_key_sid"));
     // Silence is waited for as long as the settings say.
     world.configure("read_idle_timeout_ms = 30000", "read_idle_timeout_ms = 500");
     world
         .stand_in
-        .fail_call(Call::RecordingList, Wrong::Silence);
+        .fail_call(Call::RecordingList, RequestFault::Silence);
     assert!(reachable(&world.run(&["doctor", "--json"])).contains("read_idle_timeout_ms"));
     let base = world.stand_in.base_url();
     let file = world.path("recvault.toml");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt as _, stream};
 use recvault::demo::{
     conversation::{self, Channels},
-    stand_in::Fault,
+    stand_in::MediaFault,
 };
 use rustix::process::Signal;
 
@@ -188,7 +188,7 @@ async fn a_service_that_slept_through_a_shred_wakes_up_silent() {
     assert!(
         eventually(async || world
             .database
-            .texts("SELECT id FROM unjournaled")
+            .texts("SELECT id FROM outbox")
             .await
             .is_empty())
         .await
@@ -200,10 +200,10 @@ async fn a_service_that_slept_through_a_shred_wakes_up_silent() {
     // What was in the buffers of the connection comes now, and nothing is left in them.
     assert!(drain(&mut response, &mut heard, Duration::from_millis(500)).await);
     assert!(heard < wav.len() / 2, "{heard} bytes were under way");
-    // It wakes too late to go on unasked, and cannot ask: whoever looks for fences has to wait.
+    // It wakes too late to go on unasked, and cannot ask: whoever looks for tombstones has to wait.
     let lock = world
         .database
-        .holding("LOCK TABLE fences IN ACCESS EXCLUSIVE MODE")
+        .holding("LOCK TABLE tombstones IN ACCESS EXCLUSIVE MODE")
         .await;
     tokio::time::sleep(Duration::from_millis(4200).saturating_sub(slept.elapsed())).await;
     let before = heard;
@@ -234,14 +234,14 @@ async fn a_service_that_slept_does_not_seal_what_another_has_taken_over() {
     // lose.
     world.stand_in.fail(
         &sid,
-        Fault::SlowBody {
+        MediaFault::SlowBody {
             bytes: 50_000,
             every: Duration::from_millis(50),
         },
     );
     world.stand_in.fail(
         &sid,
-        Fault::SlowBody {
+        MediaFault::SlowBody {
             bytes: 50_000,
             every: Duration::from_millis(200),
         },

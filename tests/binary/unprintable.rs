@@ -47,7 +47,7 @@ async fn what_is_done_is_told_by_the_exit_code_where_it_cannot_be_printed() {
     assert_eq!(
         world
             .database
-            .texts("SELECT CAST(COUNT(*) AS TEXT) FROM fences")
+            .texts("SELECT CAST(COUNT(*) AS TEXT) FROM tombstones")
             .await,
         ["1"],
         "and it was done"
@@ -100,7 +100,7 @@ async fn a_command_does_not_repeat_what_the_database_notices() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ledger_without_a_vault_names_both_ways_out() {
+async fn a_database_without_a_vault_names_both_ways_out() {
     let world = World::sqlite().await;
     let elsewhere = tempfile::tempdir().unwrap();
     std::fs::copy(

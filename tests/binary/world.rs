@@ -315,7 +315,7 @@ impl World {
 
 /// The shipped configuration with ports that the system chooses, the stand-in as Twilio, and leases
 /// as short as they can be: who takes over from a dead process waits for them.
-fn configured(ledger: &str, api_base: &str, account: &AccountSid) -> String {
+fn configured(db: &str, api_base: &str, account: &AccountSid) -> String {
     let mut text = SHIPPED.to_owned();
     for (from, to) in [
         ("listen = \"127.0.0.1:8080\"", "listen = \"127.0.0.1:0\""),
@@ -337,7 +337,7 @@ fn configured(ledger: &str, api_base: &str, account: &AccountSid) -> String {
         ),
         // Who took part is asked for each recording, and the shipped pace is for Twilio's sake.
         ("requests_per_s = 100", "requests_per_s = 1000"),
-        ("url = \"sqlite:vault.db\"", &format!("url = \"{ledger}\"")),
+        ("url = \"sqlite:vault.db\"", &format!("url = \"{db}\"")),
         ("lease_s = 60", "lease_s = 5"),
         ("grace_s = 10", "grace_s = 3"),
         // Most stories are about what was told.

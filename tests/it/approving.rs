@@ -22,7 +22,7 @@ async fn another(vault: &TestVault, role: &str) -> Caller {
             Duration::from_secs(30 * 24 * 3600),
         )
     };
-    let minted = flow::mint_token(&vault.process.ledger, &vault.clock, wanted)
+    let minted = flow::mint_token(&vault.process.db, &vault.clock, wanted)
         .await
         .unwrap();
     vault.process.api.clone().bearing(minted.token.expose())

@@ -298,7 +298,7 @@ async fn an_answer_counts_for_the_text_that_was_said(database: Database) {
     assert_eq!(line.presses(&again, "1").await.verbs()[0], "Start");
 }
 
-async fn the_ledger_is_away_and_the_call_goes_on_unrecorded(database: Database) {
+async fn the_database_is_away_and_the_call_goes_on_unrecorded(database: Database) {
     let vault = answering(database).await;
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
@@ -341,7 +341,7 @@ on_both_databases!(
     whoever_says_nothing_has_said_nothing,
     an_answer_that_comes_again_is_the_same_answer,
     an_answer_counts_for_the_text_that_was_said,
-    the_ledger_is_away_and_the_call_goes_on_unrecorded,
+    the_database_is_away_and_the_call_goes_on_unrecorded,
     somebody_who_withholds_their_number_can_agree,
 );
 

@@ -6,8 +6,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use bytes::Bytes;
 use recvault::{
     custody::Custody,
+    db::{Db, epochs},
     evidence::receipt::ReceiptState,
-    ledger::{Ledger, epochs},
     store::{RecoveryKind, Store},
 };
 
@@ -122,7 +122,7 @@ impl Scene {
 
     async fn copy(&mut self) {
         self.attacker
-            .copy(&self.vault.process.ledger, &self.store)
+            .copy(&self.vault.process.db, &self.store)
             .await;
         self.attacker.overhear(self.custody.sealed());
     }
@@ -135,7 +135,7 @@ impl Scene {
         states
     }
 
-    /// Breaks in. What is reached must not be unrecoverable, what is fenced must be in reach (or
+    /// Breaks in. What is reached must not be unrecoverable, what is tombstoned must be in reach (or
     /// this proves nothing), and from the live rows alone every living key is.
     async fn attack(&mut self) -> BTreeSet<String> {
         self.copy().await;
@@ -144,15 +144,14 @@ impl Scene {
             let is_reached = reached.contains(&held.fingerprint);
             assert_eq!(
                 is_reached,
-                state == ReceiptState::Fenced,
+                state == ReceiptState::Tombstoned,
                 "{} is {}",
                 held.recorded.id,
                 state.as_str()
             );
         }
         let mut live = Attacker::of(self.vault.made.vault);
-        live.copy(&self.vault.process.ledger, &FaultyStore::new())
-            .await;
+        live.copy(&self.vault.process.db, &FaultyStore::new()).await;
         let live = live.reaches(self.real.as_ref()).await;
         assert_eq!(
             live,
@@ -166,8 +165,8 @@ impl Scene {
     }
 }
 
-async fn number(ledger: &Ledger) -> u64 {
-    epochs::current(&mut ledger.read().await.unwrap())
+async fn number(db: &Db) -> u64 {
+    epochs::current(&mut db.read().await.unwrap())
         .await
         .unwrap()
         .unwrap()
@@ -208,7 +207,7 @@ async fn nothing_unrecoverable_is_reached(mut scene: Scene) {
     let reached = scene.attack().await;
     assert_eq!(
         (scene.states().await, reached.len()),
-        (vec![ReceiptState::Fenced; 5], 14),
+        (vec![ReceiptState::Tombstoned; 5], 14),
         "until the turn everything is in reach"
     );
 
@@ -246,7 +245,7 @@ async fn nothing_unrecoverable_is_reached(mut scene: Scene) {
     assert_eq!((turned.epoch, turned.covered), (2, 7));
     // The bytes were removed beside the turn.
     let mut expected = vec![ReceiptState::Closed; 7];
-    expected.push(ReceiptState::Fenced);
+    expected.push(ReceiptState::Tombstoned);
     assert_eq!(scene.states().await, expected);
     scene.attack().await;
     nothing_older_is_in_the_store(&scene).await;
@@ -283,7 +282,7 @@ async fn nothing_unrecoverable_is_reached(mut scene: Scene) {
 /// After a turn the store holds no snapshot and no piece of the journal of an epoch before.
 async fn nothing_older_is_in_the_store(scene: &Scene) {
     let store = Store::over(Arc::new(scene.store.clone()));
-    let epoch = number(&scene.vault.process.ledger).await;
+    let epoch = number(&scene.vault.process.db).await;
     let mut names = Vec::new();
     for kind in [RecoveryKind::Snapshot, RecoveryKind::Journal] {
         names.extend(

@@ -37,7 +37,7 @@ async fn a_life_is_written_down_in_order(database: Database) {
     vault.shred(recorded.id).await;
     vault.process.flow.worker.work_off().await.unwrap();
     flow::revoke_token(
-        &vault.process.ledger,
+        &vault.process.db,
         &vault.clock,
         vault.minted("agent").row.id,
     )
@@ -68,7 +68,7 @@ async fn a_life_is_written_down_in_order(database: Database) {
         (&actor("reviewer"), "decision.denied", id.clone()),
         (&actor("agent"), "decision.denied", id.clone()),
         (&actor("reviewer"), "decision.denied", Value::Null),
-        (&actor("privacy-officer"), "shred.fenced", id.clone()),
+        (&actor("privacy-officer"), "shred.tombstoned", id.clone()),
         (&vaults, "shred.bytes-removed", id.clone()),
         (&vaults, "source.deleted", id),
         (&operators, "token.revoked", Value::Null),
@@ -142,7 +142,7 @@ async fn the_log_cannot_be_written_and_nothing_happens(database: Database) {
     assert_eq!(vault.state(recorded.id).await, "sealed");
     assert!(
         flow::revoke_token(
-            &vault.process.ledger,
+            &vault.process.db,
             &vault.clock,
             vault.minted("agent").row.id
         )
@@ -286,11 +286,11 @@ async fn the_log_only_grows_whoever_is_connected() {
     for sql in [
         "DELETE FROM audit",
         "UPDATE audit SET actor = 'vault'",
-        "DELETE FROM fences",
+        "DELETE FROM tombstones",
     ] {
         let mut connection = vault.ground().sqlite().await;
         let done = sqlx::raw_sql(sql).execute(&mut connection).await;
-        assert!(done.is_err() || sql.ends_with("fences"), "{sql}");
+        assert!(done.is_err() || sql.ends_with("tombstones"), "{sql}");
     }
     assert_eq!(vault.entries().await, before);
 }

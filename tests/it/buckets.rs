@@ -11,7 +11,7 @@ use bytes::Bytes;
 use recvault::{
     demo::{conversation, stand_in::Call},
     model::{id::RecordingId, sid::RecordingSid},
-    twilio::{Client, RestError, account::Settings},
+    twilio::{RestError, TwilioClient, account::TwilioSettings},
 };
 use tokio::{net::TcpListener, task::JoinSet};
 
@@ -248,11 +248,11 @@ async fn an_object_is_deleted_once_and_only_where_a_bucket_is_configured() {
         configured(&s3.endpoint, &s3, s3.secret_key).replace("[[twilio.buckets]]", "[[buckets]]"),
         digits()
     );
-    let accounts = toml::from_str::<Settings>(&toml)
+    let accounts = toml::from_str::<TwilioSettings>(&toml)
         .unwrap()
         .resolve(std::path::Path::new("/"))
         .unwrap();
-    let client = Client::new(&accounts).unwrap();
+    let client = TwilioClient::new(&accounts).unwrap();
     let account = accounts.iter().next().unwrap();
     put(&s3, "one.wav");
     put(&s3, "two.wav");

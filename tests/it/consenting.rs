@@ -280,14 +280,14 @@ async fn what_waits_in_vain_is_shredded(database: Database) {
             "a hold keeps the third"
         );
     }
-    let fenced = vault
+    let tombstoned = vault
         .entries()
         .await
         .into_iter()
-        .rfind(|entry| entry["event"] == "shred.fenced")
+        .rfind(|entry| entry["event"] == "shred.tombstoned")
         .unwrap();
     assert_eq!(
-        (&fenced["actor"], &fenced["details"]["reason"]),
+        (&tombstoned["actor"], &tombstoned["details"]["reason"]),
         (&json!("vault"), &json!("no-consent"))
     );
     assert_eq!(

@@ -8,8 +8,8 @@ use std::{
 };
 
 use recvault::{
+    db::{self, ClosedFor},
     flow::{self, NewToken},
-    ledger::{self, ClosedFor},
     vault,
 };
 
@@ -53,7 +53,7 @@ async fn is_noticed(take: impl FnOnce(&Path), put_back: impl FnOnce(&Path)) {
         .get("/readyz")
         .await
         .problem(503, "database-displaced");
-    vault.process.ledger.close().await;
+    vault.process.db.close().await;
     vault
         .opens()
         .await
@@ -119,12 +119,12 @@ async fn a_write_ahead_log_that_is_removed_is_noticed() {
 async fn a_database_that_is_removed_is_noticed_without_anybody_writing() {
     let vault = Recipe::default().by_hand().await;
     let flow = &vault.process.flow;
-    let begun = vault.process.ledger.unit("begun", async |_| {
+    let begun = vault.process.db.unit("begun", async |_| {
         fs::remove_file(vault.folder().join("vault.db")).unwrap();
         Ok(())
     });
     assert!(
-        matches!(begun.await, Err(ledger::Error::Closed(_))),
+        matches!(begun.await, Err(db::Error::Closed(_))),
         "also what had begun"
     );
     let refused = flow.vault.recall().await.unwrap_err().to_string();
@@ -135,7 +135,7 @@ async fn a_database_that_is_removed_is_noticed_without_anybody_writing() {
     );
     assert_eq!(flow.health.refusal(), Some(ClosedFor::Displaced));
     let token = NewToken::new("another".parse().unwrap(), Duration::from_secs(3600));
-    let refused = flow::mint_token(&vault.process.ledger, &vault.clock, token)
+    let refused = flow::mint_token(&vault.process.db, &vault.clock, token)
         .await
         .map(drop)
         .unwrap_err()
@@ -146,11 +146,11 @@ async fn a_database_that_is_removed_is_noticed_without_anybody_writing() {
 /// The last connection that closes removes what is beside the database; that is no reason to refuse
 /// the next.
 #[tokio::test]
-async fn a_ledger_that_was_closed_is_not_displaced() {
+async fn a_database_that_was_closed_is_not_displaced() {
     let vault = Recipe::default().by_hand().await;
-    vault.process.ledger.close().await;
+    vault.process.db.close().await;
     assert!(!vault.folder().join("vault.db-wal").exists());
-    vault.process.ledger.stands().unwrap();
+    vault.process.db.stands().unwrap();
 }
 
 async fn the_former_database_says_that_another_has_taken_over(database: Database) {
@@ -162,7 +162,7 @@ async fn the_former_database_says_that_another_has_taken_over(database: Database
     })
     .await;
     vault.process.flow.recovery.journal().await.unwrap();
-    let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
+    let (app, _ground) = vault.app_on_an_empty_database(database).await;
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
     vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
         .await

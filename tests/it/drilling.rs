@@ -6,8 +6,8 @@ use std::{fs, path::PathBuf};
 
 use recvault::{
     drill::Old,
-    evidence::{Drill, drill::Canary},
-    flow::{DrillOptions, Held},
+    evidence::{DrillReport, drill::Canary},
+    flow::{CompletedDrill, DrillOptions},
 };
 
 use crate::{
@@ -16,11 +16,11 @@ use crate::{
 };
 
 /// Holds a drill with these old copies; the evidence must verify, and say what is said beside it.
-pub(crate) async fn held(vault: &TestVault, old: Old) -> Held {
+pub(crate) async fn held(vault: &TestVault, old: Old) -> CompletedDrill {
     held_by(&vault.another_process().await, vault, old).await
 }
 
-async fn held_by(process: &Process, vault: &TestVault, old: Old) -> Held {
+async fn held_by(process: &Process, vault: &TestVault, old: Old) -> CompletedDrill {
     let sandbox = tempfile::tempdir().unwrap();
     let options = DrillOptions {
         old,
@@ -41,7 +41,7 @@ async fn held_by(process: &Process, vault: &TestVault, old: Old) -> Held {
         .parse()
         .unwrap();
     assert_eq!(
-        Drill::verify(&held.evidence, &published),
+        DrillReport::verify(&held.evidence, &published),
         Ok(held.drill.clone())
     );
     let printed = serde_json::to_value(&held).unwrap();
@@ -59,7 +59,7 @@ async fn held_by(process: &Process, vault: &TestVault, old: Old) -> Held {
 /// Copies of the database and of what the store has for a recovery, as somebody keeps them who
 /// forgets to delete them.
 struct Kept {
-    ledger: String,
+    db: String,
     store: PathBuf,
     _ground: Box<dyn std::any::Any + Send + Sync>,
 }
@@ -74,7 +74,7 @@ async fn keep(vault: &TestVault, name: &str) -> Kept {
             fs::copy(&file, folder.join(kind).join(name)).unwrap();
         }
     }
-    let (ledger, ground): (String, Box<dyn std::any::Any + Send + Sync>) =
+    let (db, ground): (String, Box<dyn std::any::Any + Send + Sync>) =
         if vault.ground().is_postgres() {
             let (ground, copied) = vault.ground().copy(vault.folder()).await;
             copied.close().await;
@@ -92,7 +92,7 @@ async fn keep(vault: &TestVault, name: &str) -> Kept {
             )
         };
     Kept {
-        ledger,
+        db,
         store: folder,
         _ground: ground,
     }
@@ -100,7 +100,7 @@ async fn keep(vault: &TestVault, name: &str) -> Kept {
 
 fn old(kept: &[&Kept]) -> Old {
     Old {
-        ledgers: kept.iter().map(|kept| kept.ledger.clone()).collect(),
+        dbs: kept.iter().map(|kept| kept.db.clone()).collect(),
         stores: kept.iter().map(|kept| kept.store.clone()).collect(),
         files: Vec::new(),
     }
@@ -190,14 +190,14 @@ async fn a_vault_with_a_life_behind_it_forgets_and_recovers(database: Database) 
         assert!(
             held.artefacts
                 .iter()
-                .any(|looked| looked.kind == "ledger-without-wal")
+                .any(|looked| looked.kind == "database-without-wal")
         );
     }
     let recovery = &held.drill.recovery;
     assert_eq!(
         (
-            recovery.fences,
-            recovery.fences_missing,
+            recovery.tombstones,
+            recovery.tombstones_missing,
             recovery.living,
             recovery.gap
         ),

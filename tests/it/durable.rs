@@ -40,13 +40,13 @@ async fn lift(vault: &TestVault, path: &str) -> Answer {
 
 /// Whether a vault that is rebuilt from the store knows that a recording is shredded.
 async fn is_known_to_a_restore(vault: &TestVault, database: Database, id: RecordingId) -> bool {
-    let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
+    let (app, _ground) = vault.app_on_an_empty_database(database).await;
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
     vault::restore(app.parts(), &plan, vault::Claim::Rehearse)
         .await
         .unwrap();
-    let mut tx = app.ledger.read().await.unwrap();
-    recvault::ledger::shreds::find_fence(&mut tx, id)
+    let mut tx = app.db.read().await.unwrap();
+    recvault::db::shreds::find_tombstone(&mut tx, id)
         .await
         .unwrap()
         .is_some()
@@ -67,8 +67,8 @@ async fn a_shred_is_told_when_a_restore_would_find_it(database: Database) {
     assert_eq!(vault.key_entry(recorded.id).await, None);
     assert!(!is_known_to_a_restore(&vault, database, recorded.id).await);
     // And nobody is told of it, in no way.
-    let (_, receipt) = recvault::ledger::shreds::find_fence(
-        &mut vault.process.ledger.read().await.unwrap(),
+    let (_, receipt) = recvault::db::shreds::find_tombstone(
+        &mut vault.process.db.read().await.unwrap(),
         recorded.id,
     )
     .await

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use recvault::{
     demo::{
         conversation,
-        stand_in::{Call, Fault, Spelling, Wrong},
+        stand_in::{Call, MediaFault, RequestFault, Spelling},
     },
     model::{id::RecordingId, sid::RecordingSid},
 };
@@ -254,7 +254,7 @@ async fn what_is_no_sound_and_no_encrypted_one_either_is_set_aside() {
     let keys = Keys::with(0);
     let vault = keys.recipe().by_hand().await;
     let recorded = vault.announced().await;
-    vault.stand_in.fail(&recorded.sid, Fault::NotRiff);
+    vault.stand_in.fail(&recorded.sid, MediaFault::NotRiff);
     assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
     is_set_aside(
         &vault,
@@ -269,11 +269,11 @@ async fn metadata_that_cannot_be_had_now_is_asked_for_later() {
     let keys = Keys::with(0);
     let vault = keys.recipe().by_hand().await;
     for wrong in [
-        Wrong::ServerError,
-        Wrong::TooMany {
+        RequestFault::ServerError,
+        RequestFault::TooMany {
             retry_after: Some(3),
         },
-        Wrong::CutBody,
+        RequestFault::CutBody,
     ] {
         let recorded = conversation(&vault, &keys);
         tell(&vault, &recorded, None).await;

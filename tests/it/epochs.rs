@@ -48,7 +48,7 @@ async fn a_turn_makes_shreds_unrecoverable_and_leaves_the_living_alone(database:
     let shredded = vault.shred(all[0].id).await;
     assert_eq!(
         receipt(&vault, &shredded).await.state(),
-        ReceiptState::Fenced
+        ReceiptState::Tombstoned
     );
     let status = vault.process.flow.epochs.status().await.unwrap();
     assert_eq!(

@@ -11,7 +11,7 @@ mod subaccounts;
 use std::time::Duration;
 
 use recvault::{
-    demo::stand_in::{AddOnFacts, Call, Kept, TranscriptFacts, TranscriptionFacts},
+    demo::stand_in::{AddOnFacts, Call, RemainingCopies, TranscriptFacts, TranscriptionFacts},
     evidence::{Receipt, Removal, receipt::ReceiptState},
     model::sid::CallSid,
 };
@@ -71,7 +71,7 @@ async fn source(vault: &TestVault, recorded: &Recorded) -> Value {
 }
 
 /// What everything that could hold a word or a sound of it is gone for Twilio.
-fn is_gone(kept: &Kept) -> bool {
+fn is_gone(kept: &RemainingCopies) -> bool {
     !kept.content() && kept.status.as_deref() == Some("deleted")
 }
 
@@ -199,7 +199,7 @@ async fn a_recording_that_was_never_sealed_waits_for_its_source_too(database: Da
         let before = receipt(&vault, &shredded).await;
         assert_eq!(
             (before.state(), before.source()),
-            (ReceiptState::Fenced, Some(Removal::Pending))
+            (ReceiptState::Tombstoned, Some(Removal::Pending))
         );
         work_off(&vault).await;
         assert_eq!(
@@ -292,7 +292,7 @@ async fn a_rebuilt_vault_goes_on_deleting_at_twilio(database: Database) {
     let answer = vault.shred(shredded.id).await;
     vault.process.flow.recovery.journal().await.unwrap();
     // The database is lost, and with it all work: only the journal knows of these two.
-    let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
+    let (app, _ground) = vault.app_on_an_empty_database(database).await;
     let plan = recvault::vault::plan(&app.parts(), Default::default())
         .await
         .unwrap();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use recvault::demo::{
     conversation,
-    stand_in::{Fault, ForeignHost},
+    stand_in::{ForeignHost, MediaFault},
 };
 use serde_json::json;
 
@@ -17,7 +17,7 @@ use crate::world::{Database, Recipe, Recorded, TestVault};
 const LOOPBACK_LISTED: &str = "media_redirect_hosts = [\"127.0.0.1\"]";
 
 /// One attempt, which meets this fault and leaves nothing.
-async fn meets(vault: &TestVault, fault: Fault) -> Recorded {
+async fn meets(vault: &TestVault, fault: MediaFault) -> Recorded {
     let recorded = vault.announced().await;
     vault.stand_in.fail(&recorded.sid, fault);
     assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
@@ -26,7 +26,7 @@ async fn meets(vault: &TestVault, fault: Fault) -> Recorded {
 }
 
 /// A fault that may pass is met, and the vault comes back by itself.
-async fn passes(vault: &TestVault, fault: Fault) {
+async fn passes(vault: &TestVault, fault: MediaFault) {
     let recorded = meets(vault, fault.clone()).await;
     let due = vault.due_in_ms(recorded.id).await.unwrap();
     assert!(
@@ -39,7 +39,7 @@ async fn passes(vault: &TestVault, fault: Fault) {
 }
 
 /// A fault that does not pass is met, somebody sees it, and revives the work.
-async fn is_set_aside(vault: &TestVault, fault: Fault, why: &str) {
+async fn is_set_aside(vault: &TestVault, fault: MediaFault, why: &str) {
     let recorded = meets(vault, fault.clone()).await;
     let (id, last_error) = vault.dead().await.expect("it is set aside");
     assert_eq!(id, recorded.id.to_string());
@@ -80,18 +80,18 @@ async fn is_set_aside(vault: &TestVault, fault: Fault, why: &str) {
 async fn the_server_stumbles_and_the_vault_comes_back(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     for fault in [
-        Fault::NotYet { times: 1 },
-        Fault::TooMany { retry_after: None },
-        Fault::ServerError { times: 1 },
-        Fault::CutBody { at: 0 },
-        Fault::CutBody { at: 11 },
-        Fault::CutBody { at: 12 },
-        Fault::CutBody { at: 500_000 },
-        Fault::CutBody {
+        MediaFault::NotYet { times: 1 },
+        MediaFault::TooMany { retry_after: None },
+        MediaFault::ServerError { times: 1 },
+        MediaFault::CutBody { at: 0 },
+        MediaFault::CutBody { at: 11 },
+        MediaFault::CutBody { at: 12 },
+        MediaFault::CutBody { at: 500_000 },
+        MediaFault::CutBody {
             at: conversation::WAV.len() - 1,
         },
-        Fault::WrongLength { claim: 0 },
-        Fault::WrongLength {
+        MediaFault::WrongLength { claim: 0 },
+        MediaFault::WrongLength {
             claim: conversation::WAV.len() as u64 + 1,
         },
     ] {
@@ -127,16 +127,16 @@ async fn the_answer_is_no_sound_and_somebody_must_look() {
     let vault = Recipe::default().by_hand().await;
     for (fault, why) in [
         (
-            Fault::XmlErrorBody,
+            MediaFault::XmlErrorBody,
             "the content type is `application/xml`, not audio",
         ),
         (
-            Fault::WrongContentType {
+            MediaFault::WrongContentType {
                 value: "text/html; charset=utf-8".into(),
             },
             "the content type is `text/html`, not audio",
         ),
-        (Fault::NotRiff, "does not begin as a RIFF/WAVE file"),
+        (MediaFault::NotRiff, "does not begin as a RIFF/WAVE file"),
     ] {
         is_set_aside(&vault, fault, why).await;
         empty(&vault).await;
@@ -149,7 +149,7 @@ async fn the_media_is_late_for_minutes_and_then_there() {
     let recorded = vault.announced().await;
     vault
         .stand_in
-        .fail(&recorded.sid, Fault::NotYet { times: 8 });
+        .fail(&recorded.sid, MediaFault::NotYet { times: 8 });
     let mut waited = 0;
     for _ in 0..8 {
         assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
@@ -201,7 +201,7 @@ async fn a_server_that_keeps_failing_is_given_up_only_after_many_attempts_and_a_
     let recorded = vault.announced().await;
     vault
         .stand_in
-        .fail(&recorded.sid, Fault::ServerError { times: 100 });
+        .fail(&recorded.sid, MediaFault::ServerError { times: 100 });
     let mut attempts = vault.process.flow.worker.work_off().await.unwrap();
     while vault.dead().await.is_none() {
         attempts += vault.later().await;
@@ -231,7 +231,7 @@ async fn the_server_asks_for_patience_and_gets_it() {
     ] {
         let recorded = meets(
             &vault,
-            Fault::TooMany {
+            MediaFault::TooMany {
                 retry_after: Some(asked),
             },
         )
@@ -267,7 +267,7 @@ async fn a_slow_server_is_waited_for_and_a_silent_one_is_not() {
     let recorded = vault.announced().await;
     vault.stand_in.fail(
         &recorded.sid,
-        Fault::SlowBody {
+        MediaFault::SlowBody {
             bytes: 200_000,
             every: Duration::from_millis(50),
         },
@@ -277,7 +277,7 @@ async fn a_slow_server_is_waited_for_and_a_silent_one_is_not() {
     empty(&vault).await;
     passes(
         &vault,
-        Fault::SlowBody {
+        MediaFault::SlowBody {
             bytes: 200_000,
             every: Duration::from_secs(30),
         },
@@ -294,7 +294,7 @@ async fn a_redirect_to_a_stranger_is_refused_and_the_stranger_sees_nothing() {
     let url = format!("{}/collect", stranger.base_url());
     is_set_aside(
         &vault,
-        Fault::RedirectTo { url },
+        MediaFault::RedirectTo { url },
         "redirected to `127.0.0.1`",
     )
     .await;
@@ -315,7 +315,7 @@ async fn a_redirect_to_a_listed_host_is_followed_without_the_credential() {
     let recorded = vault.announced().await;
     vault.stand_in.fail(
         &recorded.sid,
-        Fault::RedirectTo {
+        MediaFault::RedirectTo {
             url: format!("{}/bucket/x?sig=1", storage.base_url()),
         },
     );

@@ -7,8 +7,8 @@ use std::{fs, time::Duration};
 use recvault::{
     app::{self, App},
     config::Config,
+    db::{self, ClosedFor, Db},
     flow::{self, NewToken},
-    ledger::{self, ClosedFor, Ledger},
     model::id::ObjectId,
     store::{RecoveryKind, RecoveryName},
     vault,
@@ -24,15 +24,15 @@ fn token() -> NewToken {
     NewToken::new("another".parse().unwrap(), Duration::from_secs(3600))
 }
 
-/// What a command would open over this ledger.
-async fn app_over(vault: &TestVault, ledger: Ledger) -> App {
+/// What a command would open over this database.
+async fn app_over(vault: &TestVault, db: Db) -> App {
     let mut app = App::open(
         Config::read(&vault.made.config).unwrap(),
         vault.clock.clone(),
     )
     .await
     .unwrap();
-    app.ledger = ledger;
+    app.db = db;
     app
 }
 
@@ -44,7 +44,7 @@ async fn an_old_copy_takes_no_token_and_turns_nothing(database: Database) {
     assert_eq!(vault.shred(recorded.id).await.status, 200);
     let mut app = app_over(&vault, copied).await;
     // Before anything was compared it is read only.
-    let refused = flow::mint_token(&app.ledger, &app.clock, token())
+    let refused = flow::mint_token(&app.db, &app.clock, token())
         .await
         .map(drop)
         .unwrap_err()
@@ -56,7 +56,7 @@ async fn an_old_copy_takes_no_token_and_turns_nothing(database: Database) {
         "{refused}"
     );
     // Whoever goes on nevertheless writes nothing.
-    let refused = flow::mint_token(&app.ledger, &app.clock, token())
+    let refused = flow::mint_token(&app.db, &app.clock, token())
         .await
         .map(drop)
         .unwrap_err()
@@ -161,7 +161,12 @@ async fn a_replica_that_lagged_takes_over_and_nothing_opens_any_more(database: D
     );
     assert!(flow.vault.snapshot().await.is_err());
     assert!(flow.sweeper.sweep(Duration::ZERO).await.is_err());
-    assert!(vault.metrics().await.contains("recvault_ledger_refused 1"));
+    assert!(
+        vault
+            .metrics()
+            .await
+            .contains("recvault_database_refused 1")
+    );
     assert_eq!(
         vault
             .ground()
@@ -204,7 +209,7 @@ async fn a_file_that_was_replaced_under_a_service_is_noticed_by_the_journal() {
     let (_copy, copied) = vault.ground().copy(vault.folder()).await;
     copied.close().await;
     let flow = vault.process.flow.clone();
-    flow::mint_token(&vault.process.ledger, &vault.clock, token())
+    flow::mint_token(&vault.process.db, &vault.clock, token())
         .await
         .unwrap();
     flow.vault.recall().await.unwrap();
@@ -250,12 +255,12 @@ async fn on_another_database(
     } else {
         format!("sqlite:{}/vault.db", folder.path().display())
     };
-    let (before, after) = text.split_once("[ledger]\nurl = \"").unwrap();
+    let (before, after) = text.split_once("[database]\nurl = \"").unwrap();
     let (_, after) = after.split_once('"').unwrap();
     fs::write(
         &vault.made.config,
         format!(
-            "{before}[ledger]\nurl = \"{url}{}",
+            "{before}[database]\nurl = \"{url}{}",
             format_args!("\"{after}")
         ),
     )
@@ -328,7 +333,7 @@ async fn a_lost_database_is_no_reason_to_make_a_new_vault(database: Database) {
     vault.plays_in(&process, &recorded).await;
 }
 
-async fn a_sweep_over_a_ledger_that_is_behind_removes_nothing(database: Database) {
+async fn a_sweep_over_a_database_that_is_behind_removes_nothing(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     vault.ground().keep().await;
     vault.sealed().await;
@@ -377,7 +382,7 @@ on_both_databases!(
     a_replica_that_lagged_takes_over_and_nothing_opens_any_more,
     a_replica_is_noticed_without_anybody_writing,
     a_lost_database_is_no_reason_to_make_a_new_vault,
-    a_sweep_over_a_ledger_that_is_behind_removes_nothing,
+    a_sweep_over_a_database_that_is_behind_removes_nothing,
 );
 
 /// Whoever made a vault may not be told that there is one, where the tables only look empty.
@@ -386,17 +391,17 @@ async fn a_database_with_a_row_anywhere_is_not_empty() {
     let vault = Recipe::default().by_hand().await;
     for row in [
         "INSERT INTO budgets (principal_id, purpose, day, used) VALUES ('prn_1', 'training', 1, 1)",
-        "INSERT INTO unjournaled (kind, id, mark, since) VALUES ('token', 'tok_1', 1, 1)",
+        "INSERT INTO outbox (kind, id, mark, since) VALUES ('token', 'tok_1', 1, 1)",
         "UPDATE audit_head SET seq = 7",
     ] {
-        let (app, ground) = vault.app_on_an_empty_ledger(Database::Sqlite).await;
+        let (app, ground) = vault.app_on_an_empty_database(Database::Sqlite).await;
         ground.1.run(row).await;
         let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
         let refused = vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
             .await
             .unwrap_err();
         assert!(
-            matches!(refused, vault::Error::Ledger(ledger::Error::NotEmpty(_))),
+            matches!(refused, vault::Error::Db(db::Error::NotEmpty(_))),
             "{row}: {refused}"
         );
     }

@@ -5,11 +5,11 @@ mod listing;
 use std::time::Duration;
 
 use recvault::{
+    db::holds,
     evidence::{
         Receipt,
         revocation::{RevocationReceipt, RevocationState},
     },
-    ledger::holds,
     model::{id::RecordingId, time::Timestamp},
     policy::{Permit, action},
     vault,
@@ -104,7 +104,7 @@ async fn a_held_recording_is_not_shredded(database: Database) {
     vault.plays(&free).await;
     assert_eq!(
         (
-            vault.count("shred.fenced").await,
+            vault.count("shred.tombstoned").await,
             vault.count("recording.revoked").await
         ),
         (0, 0)
@@ -229,14 +229,14 @@ async fn what_is_revoked_under_a_hold_is_closed_and_goes_with_the_last_one(datab
         (receipt.recording(), receipt.reason().as_str()),
         (held.id, "subject-request")
     );
-    let fenced = vault
+    let tombstoned = vault
         .entries()
         .await
         .into_iter()
-        .rfind(|entry| entry["event"] == "shred.fenced")
+        .rfind(|entry| entry["event"] == "shred.tombstoned")
         .unwrap();
     assert_eq!(
-        (&fenced["recording"], &fenced["actor"]),
+        (&tombstoned["recording"], &tombstoned["actor"]),
         (&json!(held.id), &json!("vault"))
     );
     assert_eq!(
@@ -281,7 +281,7 @@ async fn what_a_hold_released_is_found_again(database: Database) {
     let held = vault.sealed().await;
     vault.held(held.id, "lawsuit-7").await;
     vault.revoked(json!({ "recording": held.id })).await;
-    let lifted = vault.process.ledger.unit("lifted", async |mut unit| {
+    let lifted = vault.process.db.unit("lifted", async |mut unit| {
         unit.without_entry("a test");
         let name = "lawsuit-7".parse().unwrap();
         holds::lift(&mut unit, held.id, &name, vault.clock.now()).await
@@ -353,7 +353,7 @@ async fn a_rebuilt_vault_knows_of_holds_and_revocations(database: Database) {
     let body = vault.revoked(json!({ "account": vault.account })).await;
     vault.process.flow.recovery.journal().await.unwrap();
 
-    let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
+    let (app, _ground) = vault.app_on_an_empty_database(database).await;
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
     vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
         .await

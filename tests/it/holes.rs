@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 
 use recvault::{
     app::App,
-    ledger::gaps::Gap,
+    db::gaps::Gap,
     policy::{Permit, action},
     vault::{self, Choice, Plan},
 };
@@ -84,7 +84,7 @@ async fn restored(vault: &TestVault, app: App, plan: &Plan) -> Process {
 async fn a_missing_piece_is_named_and_accepted_only_by_name(database: Database) {
     let (vault, [dies, lives], shred) = with_a_shred_between(database).await;
     fs::remove_file(&shred).unwrap();
-    let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
+    let (app, _ground) = vault.app_on_an_empty_database(database).await;
     let plan = planned(&app, Vec::new()).await;
     let [gap] = plan.gaps[..] else {
         panic!("{plan:?}")
@@ -152,7 +152,7 @@ async fn a_missing_piece_is_named_and_accepted_only_by_name(database: Database) 
         format!(r#"{{"first":{},"last":{}}}"#, gap.first, gap.last)
     );
     // Also after the next loss.
-    let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
+    let (app, _ground) = vault.app_on_an_empty_database(database).await;
     let plan = planned(&app, Vec::new()).await;
     assert_eq!(plan.gaps, []);
     let again = restored(&vault, app, &plan).await;
@@ -171,7 +171,7 @@ async fn a_missing_piece_is_named_and_accepted_only_by_name(database: Database) 
 }
 
 async fn app_again(vault: &TestVault, database: Database) -> (App, impl Sized) {
-    vault.app_on_an_empty_ledger(database).await
+    vault.app_on_an_empty_database(database).await
 }
 
 async fn a_piece_that_does_not_open_is_one_that_is_missing(database: Database) {
@@ -179,7 +179,7 @@ async fn a_piece_that_does_not_open_is_one_that_is_missing(database: Database) {
     let mut bytes = fs::read(&shred).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&shred, bytes).unwrap();
-    let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
+    let (app, _ground) = vault.app_on_an_empty_database(database).await;
     let plan = planned(&app, Vec::new()).await;
     assert_eq!((plan.gaps.len(), plan.unreadable), (1, 1));
     assert!(
@@ -200,7 +200,7 @@ async fn a_snapshot_that_is_spoilt_in_its_middle_is_passed_over(database: Databa
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&path, bytes).unwrap();
-    let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
+    let (app, _ground) = vault.app_on_an_empty_database(database).await;
     let plan = planned(&app, Vec::new()).await;
     assert!(
         plan.snapshot < newest && plan.gaps.is_empty() && plan.unreadable == 1,
@@ -225,7 +225,7 @@ async fn a_snapshot_that_does_not_open_leads_to_the_one_before_without_a_hole(da
         b"rotten",
     )
     .unwrap();
-    let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
+    let (app, _ground) = vault.app_on_an_empty_database(database).await;
     let plan = planned(&app, Vec::new()).await;
     assert!(
         plan.snapshot < newest && plan.gaps.is_empty() && plan.unreadable == 1,
@@ -248,12 +248,12 @@ async fn a_snapshot_that_does_not_open_leads_to_the_one_before_without_a_hole(da
 
 async fn an_end_that_is_missing_is_missed_by_who_knows_of_it(database: Database) {
     let (vault, _, _) = with_a_shred_between(database).await;
-    let known = recvault::ledger::audit::position(&mut vault.process.ledger.read().await.unwrap())
+    let known = recvault::db::audit::position(&mut vault.process.db.read().await.unwrap())
         .await
         .unwrap()
         .unwrap();
     fs::remove_file(pieces(&vault).last().unwrap()).unwrap();
-    let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
+    let (app, _ground) = vault.app_on_an_empty_database(database).await;
     assert_eq!(
         planned(&app, Vec::new()).await.gaps,
         [],
@@ -294,14 +294,14 @@ async fn two_processes_write_one_chain(database: Database) {
             assert_eq!(vault.shred(recorded.id).await.status, 200);
         }
     }
-    let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
+    let (app, _ground) = vault.app_on_an_empty_database(database).await;
     let plan = planned(&app, Vec::new()).await;
     assert_eq!((plan.gaps.len(), plan.unreadable), (0, 0), "{plan:?}");
     assert_eq!(
         vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
             .await
             .unwrap()
-            .fences,
+            .tombstones,
         4
     );
 }
@@ -338,18 +338,18 @@ async fn snapshots_made_at_once_leave_the_newest_and_lose_none(database: Databas
 
 async fn a_restore_that_was_interrupted_before_it_settled_is_gone_on_with(database: Database) {
     let (vault, [_, lives], _) = with_a_shred_between(database).await;
-    let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
-    assert_eq!(vault::unfinished(&app.ledger).await.unwrap(), None);
+    let (app, _ground) = vault.app_on_an_empty_database(database).await;
+    assert_eq!(vault::unfinished(&app.db).await.unwrap(), None);
     let plan = planned(&app, Vec::new()).await;
     vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
         .await
         .unwrap();
     assert_eq!(
-        vault::unfinished(&app.ledger).await.unwrap(),
+        vault::unfinished(&app.db).await.unwrap(),
         Some(vault.made.vault)
     );
     app.unlock().await.unwrap().settle().await.unwrap();
-    assert_eq!(vault::unfinished(&app.ledger).await.unwrap(), None);
+    assert_eq!(vault::unfinished(&app.db).await.unwrap(), None);
     let process = vault.process_over(app).await;
     vault.plays_in(&process, &lives).await;
 }

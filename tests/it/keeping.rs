@@ -119,15 +119,15 @@ async fn what_is_kept_long_enough_is_shredded_to_the_millisecond(database: Datab
         "once is enough"
     );
     let entries = vault.entries().await;
-    let fenced = entries
+    let tombstoned = entries
         .iter()
-        .find(|entry| entry["event"] == "shred.fenced")
+        .find(|entry| entry["event"] == "shred.tombstoned")
         .unwrap();
     assert_eq!(
-        (&fenced["actor"], &fenced["details"]["reason"]),
+        (&tombstoned["actor"], &tombstoned["details"]["reason"]),
         (&json!("vault"), &json!("retention"))
     );
-    assert_eq!(fenced["recording"], json!(sensitive.id));
+    assert_eq!(tombstoned["recording"], json!(sensitive.id));
     // Its bytes go, too, and the receipt says so.
     flow.worker.work_off().await.unwrap();
     assert_eq!(vault.artefacts(sensitive.id).await, []);

@@ -10,9 +10,9 @@ use std::{
 };
 
 use recvault::{
-    demo::stand_in::{Fault, SentenceFacts, TranscriptFacts, TranscriptionFacts},
+    db::keys,
+    demo::stand_in::{MediaFault, SentenceFacts, TranscriptFacts, TranscriptionFacts},
     keyring::tree,
-    ledger::keys,
     model::time::Clock,
     secret::{SecretText, TokenKind},
     twilio::signature,
@@ -194,7 +194,7 @@ async fn tell_what_was_said(vault: &TestVault, recorded: &Recorded) {
         vault.artefacts(recorded.id).await.len() == 2
     })
     .await;
-    // A call that goes on, so that its words wait in the ledger.
+    // A call that goes on, so that its words wait in the database.
     let mut rt = vault
         .stand_in
         .real_time(&vault.account, &format!("CA{}", digits()).parse().unwrap());
@@ -225,7 +225,7 @@ async fn tell_what_was_said(vault: &TestVault, recorded: &Recorded) {
 async fn search_for_keys(vault: &TestVault, search: &mut Search) {
     let root = vault.root().await;
     search.key("root key", root.key.expose());
-    let mut tx = vault.process.ledger.read().await.unwrap();
+    let mut tx = vault.process.db.read().await.unwrap();
     let mut found = 0;
     for row in keys::all_pages(&mut tx).await.unwrap() {
         let page = tree::walk(
@@ -260,7 +260,7 @@ async fn a_story_leaves_nothing_readable(recipe: Recipe) {
     tell_everything(&vault, &kept, Method::POST).await;
     vault
         .stand_in
-        .fail(&shredded.sid, Fault::CutBody { at: 300_000 });
+        .fail(&shredded.sid, MediaFault::CutBody { at: 300_000 });
     tell_everything(&vault, &shredded, Method::GET).await;
     for recorded in [&kept, &shredded] {
         until("it is sealed", async || {

@@ -6,8 +6,8 @@ use std::{collections::BTreeSet, convert::Infallible};
 use bytes::Bytes;
 use futures_util::stream;
 use recvault::{
+    db::{keys, recordings},
     keyring::reach::reach,
-    ledger::{keys, recordings},
     model::{artefact::Leg, id::RecordingId},
     vault::{self, DepositOptions},
 };
@@ -28,7 +28,7 @@ async fn with_two_legs(vault: &TestVault) -> Recorded {
 /// Seals one side of a recording beside what is there.
 async fn join(vault: &TestVault, id: RecordingId, leg: Leg) -> Result<(), vault::Error> {
     let process = &vault.process;
-    let recording = recordings::find(&mut process.ledger.read().await.unwrap(), id)
+    let recording = recordings::find(&mut process.db.read().await.unwrap(), id)
         .await
         .unwrap()
         .unwrap();
@@ -53,7 +53,7 @@ async fn join(vault: &TestVault, id: RecordingId, leg: Leg) -> Result<(), vault:
 
 /// The public names of the keys that the legs of a recording have, as the rows say it.
 async fn named(process: &Process, id: RecordingId) -> BTreeSet<String> {
-    let mut tx = process.ledger.read().await.unwrap();
+    let mut tx = process.db.read().await.unwrap();
     let entries = keys::find_entries(&mut tx, &[id]).await.unwrap();
     entries
         .into_values()
@@ -64,7 +64,7 @@ async fn named(process: &Process, id: RecordingId) -> BTreeSet<String> {
 /// The public names of all keys that are in the pages, whatever the rows say.
 async fn in_the_tree(vault: &TestVault, process: &Process) -> BTreeSet<String> {
     let root = vault.root_of(process).await;
-    let mut tx = process.ledger.read().await.unwrap();
+    let mut tx = process.db.read().await.unwrap();
     let pages = keys::all_pages(&mut tx).await.unwrap();
     reach(&[&root], pages, vault.made.vault).record_keys
 }
@@ -87,7 +87,7 @@ async fn a_shred_destroys_the_key_of_every_leg(database: Database) {
     assert!(left.is_disjoint(&doomed) && left.is_superset(&living));
 
     // A tombstone for each leg, each with the name of its own key, and one receipt.
-    let of = |what: &str| format!("SELECT COUNT(DISTINCT {what}) FROM fences");
+    let of = |what: &str| format!("SELECT COUNT(DISTINCT {what}) FROM tombstones");
     for (what, count) in [
         ("leg", 2),
         ("fingerprint", 2),
@@ -163,11 +163,11 @@ async fn every_leg_is_read_back_and_drilled(database: Database) {
     let held = crate::drilling::held(&vault, recvault::drill::Old::default()).await;
     let recovery = &held.drill.recovery;
     assert_eq!((recovery.living, recovery.sample_authentic), (2, 2));
-    assert_eq!((recovery.fences, recovery.shredded_sampled), (2, 2));
+    assert_eq!((recovery.tombstones, recovery.shredded_sampled), (2, 2));
     assert!(held.drill.forgets() && held.drill.recovers());
 
     // One side is altered: neither a reading back nor a drill passes over it.
-    let recording = recordings::find(&mut vault.process.ledger.read().await.unwrap(), lives.id)
+    let recording = recordings::find(&mut vault.process.db.read().await.unwrap(), lives.id)
         .await
         .unwrap()
         .unwrap();
@@ -209,7 +209,7 @@ async fn a_recording_says_that_it_is_of_a_call(database: Database) {
         .ground()
         .run("UPDATE recordings SET kind = 'fax'")
         .await;
-    let mut tx = vault.process.ledger.read().await.unwrap();
+    let mut tx = vault.process.db.read().await.unwrap();
     let found = recordings::find(&mut tx, recorded.id).await;
     assert!(found.unwrap_err().to_string().contains("kind"));
 }

@@ -242,7 +242,7 @@ async fn a_revoked_token_takes_its_grants_with_it(database: Database) {
         .await
         .json();
     let token = vault.minted("reviewer").row.id;
-    flow::revoke_token(&vault.process.ledger, &vault.clock, token)
+    flow::revoke_token(&vault.process.db, &vault.clock, token)
         .await
         .unwrap();
     vault.anybody().get(&path).await.problem(404, "not-found");

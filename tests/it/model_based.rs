@@ -240,7 +240,7 @@ impl Life {
         let known = self.known.get_mut(&id).unwrap();
         let (before, _) = known
             .shredded
-            .get_or_insert((receipt.clone(), ReceiptState::Fenced));
+            .get_or_insert((receipt.clone(), ReceiptState::Tombstoned));
         assert_eq!(
             *before, receipt,
             "a recording has one receipt, whatever was lost"
@@ -303,7 +303,7 @@ impl Life {
     /// The database is gone. What the store knows comes back; what it does not know may be lost.
     async fn lose(&mut self) {
         self.copy().await;
-        let (app, ground) = self.vault.app_on_an_empty_ledger(self.database).await;
+        let (app, ground) = self.vault.app_on_an_empty_database(self.database).await;
         let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
         let restored = vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
             .await
@@ -332,12 +332,12 @@ impl Life {
                 self.known.remove(&id);
             }
         }
-        let fences = self
+        let tombstones = self
             .known
             .values()
             .filter(|known| known.shredded.is_some())
             .count();
-        assert_eq!(restored.fences, i64::try_from(fences).unwrap());
+        assert_eq!(restored.tombstones, i64::try_from(tombstones).unwrap());
         // The rebuilding ended with a snapshot of everything.
         self.look().await;
         self.is_stored().await;
@@ -345,7 +345,7 @@ impl Life {
 
     async fn copy(&mut self) {
         self.attacker
-            .copy(&self.vault.process.ledger, &self.store)
+            .copy(&self.vault.process.db, &self.store)
             .await;
     }
 
@@ -354,8 +354,7 @@ impl Life {
         self.copy().await;
         self.look().await;
         let mut live = Attacker::of(self.vault.made.vault);
-        live.copy(&self.vault.process.ledger, &FaultyStore::new())
-            .await;
+        live.copy(&self.vault.process.db, &FaultyStore::new()).await;
         let live = live.reaches(&self.custody).await;
         let expected = self
             .known
@@ -372,7 +371,7 @@ impl Life {
             match &known.shredded {
                 Some((_, state)) => {
                     assert!(
-                        *state == ReceiptState::Fenced || !reached.contains(&known.fingerprint),
+                        *state == ReceiptState::Tombstoned || !reached.contains(&known.fingerprint),
                         "{id} is {state:?} and in reach"
                     );
                     assert_eq!(self.vault.key_entry(*id).await, None);
@@ -426,7 +425,7 @@ impl Life {
 
 fn rank(state: ReceiptState) -> u8 {
     match state {
-        ReceiptState::Fenced => 0,
+        ReceiptState::Tombstoned => 0,
         ReceiptState::Unrecoverable => 1,
         ReceiptState::Closed => 2,
     }

@@ -5,7 +5,9 @@ mod keeping;
 
 use recvault::{
     config::SHIPPED_POLICY,
-    demo::stand_in::{Call, CallFacts, ConferenceFacts, ParticipantFacts, RecordingFacts, Wrong},
+    demo::stand_in::{
+        Call, CallFacts, ConferenceFacts, ParticipantFacts, RecordingFacts, RequestFault,
+    },
     model::{
         sid::{CallSid, ConferenceSid},
         time::Timestamp,
@@ -265,9 +267,9 @@ async fn what_twilio_does_not_know_is_sealed_without(database: Database) {
     // It has no such call, says no, says something else: at once.
     for wrong in [
         None,
-        Some(Wrong::Forbidden),
-        Some(Wrong::WrongShape),
-        Some(Wrong::NotJson),
+        Some(RequestFault::Forbidden),
+        Some(RequestFault::WrongShape),
+        Some(RequestFault::NotJson),
     ] {
         let recorded = vault.record();
         wrong
@@ -278,7 +280,11 @@ async fn what_twilio_does_not_know_is_sealed_without(database: Database) {
         assert_eq!((&grant["parties_url"], answer.status), (&Value::Null, 404));
     }
     // It stumbles: three attempts, and not at once.
-    for wrong in [Wrong::ServerError, Wrong::Silence, Wrong::CutBody] {
+    for wrong in [
+        RequestFault::ServerError,
+        RequestFault::Silence,
+        RequestFault::CutBody,
+    ] {
         let recorded = vault.spoke(ANNA, "client:agent");
         (0..3).for_each(|_| vault.stand_in.fail_call(Call::CallFetch, wrong.clone()));
         let fetched = vault.stand_in.media_requests();
@@ -307,7 +313,7 @@ async fn what_twilio_does_not_know_is_sealed_without(database: Database) {
     let recorded = vault.spoke(ANNA, "client:agent");
     vault.stand_in.fail_call(
         Call::CallList,
-        Wrong::TooMany {
+        RequestFault::TooMany {
             retry_after: Some(77),
         },
     );

@@ -25,7 +25,7 @@ async fn minted(vault: &TestVault, person: &str, role: &str) -> Minted {
             Duration::from_secs(30 * 24 * 3600),
         )
     };
-    flow::mint_token(&vault.process.ledger, &vault.clock, wanted)
+    flow::mint_token(&vault.process.db, &vault.clock, wanted)
         .await
         .unwrap()
 }
@@ -164,14 +164,14 @@ async fn a_revoked_token_ends_only_its_own_grants(database: Database) {
         }
         statuses
     };
-    let ledger = &vault.process.ledger;
-    flow::revoke_token(ledger, &vault.clock, tokens[0].row.id)
+    let db = &vault.process.db;
+    flow::revoke_token(db, &vault.clock, tokens[0].row.id)
         .await
         .unwrap();
     assert_eq!(statuses().await, [404, 200, 200, 200]);
     // All of a person at once.
     let anna = "anna".parse().unwrap();
-    let revoked = flow::revoke_tokens_of(ledger, &vault.clock, &anna)
+    let revoked = flow::revoke_tokens_of(db, &vault.clock, &anna)
         .await
         .unwrap();
     assert_eq!(revoked.principal, tokens[0].principal);
@@ -182,7 +182,7 @@ async fn a_revoked_token_ends_only_its_own_grants(database: Database) {
         .await
         .problem(401, "unauthorized");
     assert!(matches!(
-        flow::revoke_tokens_of(ledger, &vault.clock, &anna).await,
+        flow::revoke_tokens_of(db, &vault.clock, &anna).await,
         Err(flow::Error::NotFound)
     ));
     let told = entries(&vault, "token.revoked").await;
@@ -214,7 +214,7 @@ async fn the_log_names_the_principal_and_the_credential(database: Database) {
         ("approval.decided", &other),
         ("decision.allowed", &phone),
         ("opening.started", &phone),
-        ("shred.fenced", &desk),
+        ("shred.tombstoned", &desk),
     ] {
         let told = entries(&vault, event).await;
         assert_eq!(told.len(), 1, "{event}");
@@ -274,12 +274,9 @@ async fn a_name_is_one_kind_of_principal_and_an_id_names_nobody_new(database: Da
             kind,
             ..flow::NewToken::new("x".parse().unwrap(), Duration::from_secs(60))
         };
-        flow::mint_token(&vault.process.ledger, &vault.clock, wanted).await
+        flow::mint_token(&vault.process.db, &vault.clock, wanted).await
     };
-    let tokens = flow::list_tokens(&vault.process.ledger)
-        .await
-        .unwrap()
-        .len();
+    let tokens = flow::list_tokens(&vault.process.db).await.unwrap().len();
     let refused = mint("anna", Some(PrincipalKind::Service)).await;
     let refused = refused.map(drop).unwrap_err().to_string();
     assert!(refused.contains("`anna` is a person"), "{refused}");
@@ -287,7 +284,7 @@ async fn a_name_is_one_kind_of_principal_and_an_id_names_nobody_new(database: Da
         let refused = mint(nobody, None).await.map(drop).unwrap_err().to_string();
         assert!(refused.contains("recvault principal list"), "{refused}");
     }
-    let listed = flow::list_tokens(&vault.process.ledger).await.unwrap();
+    let listed = flow::list_tokens(&vault.process.db).await.unwrap();
     assert_eq!(listed.len(), tokens, "what was refused left nothing");
     // By name, by id, and by the token whose own principal it is.
     let by_name = mint("anna", None).await.unwrap();

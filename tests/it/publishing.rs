@@ -50,7 +50,7 @@ async fn publish(
 ) -> Result<flow::Publishing, flow::Error> {
     let app = app(vault).await;
     let rules = Rules::parse("new", policy).unwrap();
-    flow::publish(&app.ledger, &app.unlock().await.unwrap(), &rules, dry_run).await
+    flow::publish(&app.db, &app.unlock().await.unwrap(), &rules, dry_run).await
 }
 
 async fn keys(anybody: &Caller) -> KeySet {
@@ -325,7 +325,7 @@ async fn doctor_hears_of_a_version_that_is_not_in_force_yet_and_of_one_that_come
     let vault = shipped(Database::Sqlite).by_hand().await;
     let app = app(&vault).await;
     let oddities = async |policy: &str| {
-        flow::oddities(&app.ledger, &Rules::parse("p", policy).unwrap(), &app.clock)
+        flow::oddities(&app.db, &Rules::parse("p", policy).unwrap(), &app.clock)
             .await
             .unwrap()
     };

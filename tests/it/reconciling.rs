@@ -14,7 +14,7 @@ use recvault::{
     config::Config,
     demo::{
         conversation,
-        stand_in::{Fault, RecordingFacts},
+        stand_in::{MediaFault, RecordingFacts},
     },
     flow::{AccountReconciled, Reconciling},
     model::{actor::Initiator, id::RecordingId, reconciled::Reconciled, sid::AccountSid},
@@ -105,7 +105,7 @@ impl TestVault {
             "audit",
             "listings",
             "reconciliations",
-            "unjournaled",
+            "outbox",
         ] {
             counts.push(
                 self.ground()
@@ -384,7 +384,7 @@ async fn what_still_runs_is_left_until_it_is_over() {
 async fn a_fetch_that_was_given_up_is_taken_up_again() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.announced().await;
-    vault.stand_in.fail(&recorded.sid, Fault::XmlErrorBody);
+    vault.stand_in.fail(&recorded.sid, MediaFault::XmlErrorBody);
     vault.process.flow.worker.work_off().await.unwrap();
     assert!(vault.dead().await.is_some());
     assert_eq!(

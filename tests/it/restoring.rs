@@ -6,8 +6,8 @@ use recvault::{
     app::App,
     config::Config,
     custody::{self, Custody},
+    db::{self, Db, epochs, keys as pages},
     keyring::{PageRow, reach::reach},
-    ledger::{self, Ledger, epochs, keys as pages},
     vault::{self, Choice, Restored},
 };
 
@@ -41,8 +41,8 @@ async fn on_an_empty_database(
     )
     .await
     .unwrap();
-    app.ledger = Ledger::open(
-        &recvault::ledger::Settings {
+    app.db = Db::open(
+        &recvault::db::DatabaseSettings {
             url: ground.url.clone(),
             connections: 4,
         },
@@ -82,7 +82,7 @@ async fn snapshot_and_journal_rebuild_everything(database: Database) {
     for other in Database::given() {
         let (restored, process, _ground) = rebuilt(&vault, other).await;
         assert_eq!(
-            (restored.epoch, restored.fences, restored.vault),
+            (restored.epoch, restored.tombstones, restored.vault),
             (1, 3, vault.made.vault)
         );
         for living in [&lives, &moves, &late] {
@@ -149,7 +149,7 @@ async fn snapshot_and_journal_rebuild_everything(database: Database) {
     }
 }
 
-async fn a_ledger_from_before_a_shred_is_not_served(database: Database) {
+async fn a_database_from_before_a_shred_is_not_served(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.sealed().await;
     vault.process.flow.recovery.journal().await.unwrap();
@@ -162,7 +162,7 @@ async fn a_ledger_from_before_a_shred_is_not_served(database: Database) {
     )
     .await
     .unwrap();
-    app.ledger = copied;
+    app.db = copied;
     let refused = app.flow().await.map(drop).unwrap_err().to_string();
     assert!(refused.contains("has forgotten"), "{refused}");
 
@@ -232,7 +232,7 @@ async fn a_snapshot_older_than_the_root_is_refused(database: Database) {
     assert!(
         matches!(
             vault::restore(app.parts(), &newest, vault::Claim::TakeOver).await,
-            Err(vault::Error::Ledger(ledger::Error::NotEmpty(_)))
+            Err(vault::Error::Db(db::Error::NotEmpty(_)))
         ),
         "never over a vault"
     );
@@ -247,8 +247,8 @@ struct Kept {
 }
 
 impl Kept {
-    async fn copy(&mut self, ledger: &Ledger) {
-        let mut tx = ledger.read().await.unwrap();
+    async fn copy(&mut self, db: &Db) {
+        let mut tx = db.read().await.unwrap();
         self.pages.extend(pages::all_pages(&mut tx).await.unwrap());
         let epochs = epochs::newest(&mut tx, 100).await.unwrap();
         self.sealed
@@ -273,7 +273,7 @@ impl Kept {
 
 /// Losses in the middle of a turn are among the random lives of `model_based`, and the crash points
 /// of the executable.
-async fn a_ledger_lost_after_a_turn_that_was_refused_brings_nothing_back(database: Database) {
+async fn a_database_lost_after_a_turn_that_was_refused_brings_nothing_back(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let [lives, dies] = [vault.sealed().await, vault.sealed().await];
     vault.process.flow.recovery.journal().await.unwrap();
@@ -287,12 +287,12 @@ async fn a_ledger_lost_after_a_turn_that_was_refused_brings_nothing_back(databas
     fs::remove_file(&snapshots).unwrap();
     fs::rename(&away, &snapshots).unwrap();
     let mut kept = Kept::default();
-    kept.copy(&vault.process.ledger).await;
+    kept.copy(&vault.process.db).await;
 
-    // That ledger is lost; the one rebuilt is of the epoch before, and shreds.
+    // That database is lost; the one rebuilt is of the epoch before, and shreds.
     let (restored, process, _ground) = rebuilt(&vault, database).await;
     assert_eq!(restored.epoch, 1);
-    kept.copy(&process.ledger).await;
+    kept.copy(&process.db).await;
     let officer = process
         .api
         .clone()
@@ -304,7 +304,7 @@ async fn a_ledger_lost_after_a_turn_that_was_refused_brings_nothing_back(databas
         )
         .await;
     assert_eq!(shred.status, 200, "{shred:?}");
-    kept.copy(&process.ledger).await;
+    kept.copy(&process.db).await;
     let custody = custody::open(
         Config::read(&vault.made.config).unwrap().custody,
         vault.folder(),
@@ -320,7 +320,7 @@ async fn a_ledger_lost_after_a_turn_that_was_refused_brings_nothing_back(databas
         (2, 1),
         "no number was given to the turn that was refused"
     );
-    kept.copy(&process.ledger).await;
+    kept.copy(&process.db).await;
     let reached = kept.reach(&vault, custody.as_ref()).await;
     assert!(
         !reached.contains(&key)
@@ -329,25 +329,25 @@ async fn a_ledger_lost_after_a_turn_that_was_refused_brings_nothing_back(databas
     vault.plays_in(&process, &lives).await;
 }
 
-async fn what_only_the_lost_ledger_held_is_out_of_reach_after_the_next_turn(database: Database) {
+async fn what_only_the_lost_database_held_is_out_of_reach_after_the_next_turn(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     vault.sealed().await;
     vault.process.flow.vault.snapshot().await.unwrap();
-    // Sealed and shredded after the snapshot: the rebuilt ledger never knew of its page's older
+    // Sealed and shredded after the snapshot: the rebuilt database never knew of its page's older
     // versions.
     let dies = vault.sealed().await;
     let key = vault.key_entry(dies.id).await.unwrap().fingerprint;
     let mut kept = Kept::default();
-    kept.copy(&vault.process.ledger).await;
+    kept.copy(&vault.process.db).await;
     assert_eq!(vault.shred(dies.id).await.status, 200);
     let (restored, process, _ground) = rebuilt(&vault, database).await;
-    assert_eq!(restored.fences, 1);
+    assert_eq!(restored.tombstones, 1);
     let custody = custody::open(
         Config::read(&vault.made.config).unwrap().custody,
         vault.folder(),
     )
     .unwrap();
-    kept.copy(&process.ledger).await;
+    kept.copy(&process.db).await;
     assert!(kept.reach(&vault, custody.as_ref()).await.contains(&key));
     assert_eq!(
         process
@@ -360,7 +360,7 @@ async fn what_only_the_lost_ledger_held_is_out_of_reach_after_the_next_turn(data
             .covered,
         1
     );
-    kept.copy(&process.ledger).await;
+    kept.copy(&process.db).await;
     assert!(!kept.reach(&vault, custody.as_ref()).await.contains(&key));
 }
 
@@ -374,7 +374,7 @@ async fn a_rebuilt_vault_settles_before_it_lets_anything_in(database: Database) 
         .await
         .unwrap();
     let is_settled = async || {
-        epochs::is_settled(&mut app.ledger.read().await.unwrap())
+        epochs::is_settled(&mut app.db.read().await.unwrap())
             .await
             .unwrap()
     };
@@ -393,9 +393,9 @@ async fn a_rebuilt_vault_settles_before_it_lets_anything_in(database: Database) 
 
 on_both_databases!(
     snapshot_and_journal_rebuild_everything,
-    a_ledger_from_before_a_shred_is_not_served,
+    a_database_from_before_a_shred_is_not_served,
     a_snapshot_older_than_the_root_is_refused,
-    a_ledger_lost_after_a_turn_that_was_refused_brings_nothing_back,
-    what_only_the_lost_ledger_held_is_out_of_reach_after_the_next_turn,
+    a_database_lost_after_a_turn_that_was_refused_brings_nothing_back,
+    what_only_the_lost_database_held_is_out_of_reach_after_the_next_turn,
     a_rebuilt_vault_settles_before_it_lets_anything_in,
 );

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use recvault::{
-    evidence::{HeldCopy, Receipt, Removal},
-    ledger::{
+    db::{
         image::{self, Image, Table},
         keys,
     },
+    evidence::{HeldCopy, Receipt, Removal},
     model::id::{PageId, RecordingId},
     policy::{Permit, action},
     vault::Shredded,
@@ -55,7 +55,7 @@ async fn stocked(vault: &TestVault) -> Vec<Recorded> {
 
 async fn rows(vault: &TestVault, table: Table, id: RecordingId) -> Vec<Image> {
     image::find(
-        &mut vault.process.ledger.read().await.unwrap(),
+        &mut vault.process.db.read().await.unwrap(),
         table,
         &id.to_string(),
     )
@@ -67,10 +67,10 @@ async fn rows(vault: &TestVault, table: Table, id: RecordingId) -> Vec<Image> {
 /// its audit entry say the same.
 async fn what_is_left(vault: &TestVault, shredded: &Shredded) -> String {
     let id = shredded.recording;
-    let [recording, fence, receipt] = [Table::Recordings, Table::Fences, Table::Receipts]
+    let [recording, tombstone, receipt] = [Table::Recordings, Table::Tombstones, Table::Receipts]
         .map(async |table| rows(vault, table, id).await.remove(0));
     let recording = recording.await;
-    let fence = fence.await;
+    let tombstone = tombstone.await;
     let receipt = receipt.await;
     let [erase, work] = rows(vault, Table::Work, id).await.try_into().unwrap();
     assert!(rows(vault, Table::KeyEntries, id).await.is_empty());
@@ -82,10 +82,10 @@ async fn what_is_left(vault: &TestVault, shredded: &Shredded) -> String {
         .parse()
         .unwrap();
     let claims = Receipt::verify(&shredded.jws, &keys).unwrap();
-    let at = shredded.fenced_at;
+    let at = shredded.tombstoned_at;
     assert_eq!(receipt.text("jws"), Some(shredded.jws.as_str()));
     assert_eq!(
-        (receipt.text("id"), fence.text("receipt_id")),
+        (receipt.text("id"), tombstone.text("receipt_id")),
         (
             Some(&*shredded.receipt.to_string()),
             Some(&*shredded.receipt.to_string())
@@ -95,14 +95,14 @@ async fn what_is_left(vault: &TestVault, shredded: &Shredded) -> String {
         (
             claims.recording(),
             claims.id(),
-            claims.fenced_at(),
-            fence.int("seq")
+            claims.tombstoned_at(),
+            tombstone.int("seq")
         ),
         (id, shredded.receipt, at, Some(claims.audit_seq()))
     );
     let times = [
         recording.int("shredded_at"),
-        fence.int("fenced_at"),
+        tombstone.int("tombstoned_at"),
         receipt.int("issued_at"),
         work.int("due_at"),
         work.int("enqueued_at"),
@@ -136,7 +136,7 @@ async fn what_is_left(vault: &TestVault, shredded: &Shredded) -> String {
             HeldCopy::Source(Removal::Pending)
         ]
     );
-    assert_eq!(fence.text("fingerprint").map(str::len), Some(64));
+    assert_eq!(tombstone.text("fingerprint").map(str::len), Some(64));
     format!(
         "{:?} {:?} {:?} {:?} {} {} {} {}",
         recording.text("state"),
@@ -161,7 +161,7 @@ async fn what_is_left(vault: &TestVault, shredded: &Shredded) -> String {
 }
 
 async fn generations(vault: &TestVault) -> BTreeMap<PageId, i64> {
-    let pages = keys::all_pages(&mut vault.process.ledger.read().await.unwrap())
+    let pages = keys::all_pages(&mut vault.process.db.read().await.unwrap())
         .await
         .unwrap();
     pages
@@ -222,8 +222,8 @@ async fn many_shreds_leave_what_single_ones_do(database: Database) {
         assert_eq!(shredded.is_new, earlier.is_none());
         if let Some(earlier) = earlier {
             assert_eq!(
-                (earlier.receipt, &earlier.jws, earlier.fenced_at),
-                (shredded.receipt, &shredded.jws, shredded.fenced_at)
+                (earlier.receipt, &earlier.jws, earlier.tombstoned_at),
+                (shredded.receipt, &shredded.jws, shredded.tombstoned_at)
             );
         }
         left.entry(what_is_left(&vault, shredded).await)
@@ -232,7 +232,7 @@ async fn many_shreds_leave_what_single_ones_do(database: Database) {
     }
     assert_eq!(left.len(), 1, "{:#?}", left.keys());
     assert_eq!(
-        vault.count_of("shred.fenced").await,
+        vault.count_of("shred.tombstoned").await,
         Some(gone.len().try_into().unwrap())
     );
     assert_eq!(
@@ -324,7 +324,7 @@ async fn two_who_let_go_at_once_give_the_same_receipts(database: Database) {
             );
         }
     }
-    assert_eq!(vault.count_of("shred.fenced").await, Some(COUNT.into()));
+    assert_eq!(vault.count_of("shred.tombstoned").await, Some(COUNT.into()));
 }
 
 on_both_databases!(

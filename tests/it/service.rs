@@ -140,7 +140,7 @@ async fn the_folder_of_the_store_is_gone_and_the_service_is_not_ready() {
 }
 
 #[tokio::test]
-async fn the_ledger_is_out_of_reach_and_the_service_is_not_ready() {
+async fn the_database_is_out_of_reach_and_the_service_is_not_ready() {
     for database in Database::given() {
         let vault = Recipe::on(database).by_hand().await;
         assert_eq!(vault.anybody().get("/readyz").await.status, 200);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use recvault::{
-    demo::{conversation, stand_in::Fault},
+    demo::{conversation, stand_in::MediaFault},
     evidence::{
         HeldCopy, KeySet, Receipt, Removal,
         receipt::{OlderBackups, ReceiptState},
@@ -63,25 +63,32 @@ async fn a_recording_is_shredded_and_a_receipt_proves_it(database: Database) {
     );
 
     // Step one: the key is gone, the bytes are not, and the receipt says so.
-    let fenced = receipt(&vault, &id).await;
+    let tombstoned = receipt(&vault, &id).await;
     assert_eq!(
-        (fenced.state(), fenced.recording(), fenced.vault()),
-        (ReceiptState::Fenced, recorded.id, vault.made.vault)
+        (
+            tombstoned.state(),
+            tombstoned.recording(),
+            tombstoned.vault()
+        ),
+        (ReceiptState::Tombstoned, recorded.id, vault.made.vault)
     );
     assert!(
-        fenced.is_of(&vault.account, &recorded.sid)
-            && fenced.reason().as_str() == "subject-request"
+        tombstoned.is_of(&vault.account, &recorded.sid)
+            && tombstoned.reason().as_str() == "subject-request"
     );
     assert_eq!(
-        (fenced.policy_digest(), json!(fenced.fenced_at())),
+        (
+            tombstoned.policy_digest(),
+            json!(tombstoned.tombstoned_at())
+        ),
         (digest.as_str(), body["shredded_at"].clone())
     );
     let destroyed = HeldCopy::KeyEntry {
-        destroyed_at: fenced.fenced_at(),
+        destroyed_at: tombstoned.tombstoned_at(),
     };
     let source = HeldCopy::Source(Removal::Pending);
     assert_eq!(
-        fenced.copies(),
+        tombstoned.copies(),
         [destroyed, HeldCopy::Ciphertext(Removal::Pending), source]
     );
     assert_eq!(vault.objects().await.len(), 1);
@@ -130,10 +137,10 @@ async fn a_recording_is_shredded_and_a_receipt_proves_it(database: Database) {
     assert_eq!(
         (
             covered.copies(),
-            covered.fenced_at(),
+            covered.tombstoned_at(),
             vault.objects().await.len()
         ),
-        (fenced.copies(), fenced.fenced_at(), 1)
+        (tombstoned.copies(), tombstoned.tombstoned_at(), 1)
     );
 
     // Then the bytes, here and at the source.
@@ -154,8 +161,8 @@ async fn a_recording_is_shredded_and_a_receipt_proves_it(database: Database) {
         )
     );
     assert_eq!(
-        (closed.fenced_at(), closed.audit_seq()),
-        (fenced.fenced_at(), fenced.audit_seq())
+        (closed.tombstoned_at(), closed.audit_seq()),
+        (tombstoned.tombstoned_at(), tombstoned.audit_seq())
     );
     let told = vault
         .entries()
@@ -165,7 +172,7 @@ async fn a_recording_is_shredded_and_a_receipt_proves_it(database: Database) {
         .unwrap();
     assert_eq!(
         (&told["event"], &told["details"]["receipt"]),
-        (&json!("shred.fenced"), &json!(id))
+        (&json!("shred.tombstoned"), &json!(id))
     );
     let details = vault.details(recorded.id).await;
     assert_eq!(
@@ -205,7 +212,7 @@ async fn shredding_again_and_at_the_same_time_is_shredding_once(database: Databa
             "{answer:?}"
         );
     }
-    assert_eq!(vault.count("shred.fenced").await, 1);
+    assert_eq!(vault.count("shred.tombstoned").await, 1);
     vault.process.flow.worker.work_off().await.unwrap();
     vault.clock.advance(Duration::from_secs(60));
     let later = vault.shred(recorded.id).await.json();
@@ -216,7 +223,7 @@ async fn shredding_again_and_at_the_same_time_is_shredding_once(database: Databa
     let kept = receipt(&vault, later["receipt_id"].as_str().unwrap()).await;
     assert_eq!(
         (kept.state(), kept.reason().as_str()),
-        (ReceiptState::Fenced, "retention"),
+        (ReceiptState::Tombstoned, "retention"),
         "the first reason stands"
     );
     assert!(
@@ -278,7 +285,7 @@ async fn a_recording_is_shredded_while_it_is_fetched(database: Database) {
     let recorded = vault.announced().await;
     vault.stand_in.fail(
         &recorded.sid,
-        Fault::RedirectTo {
+        MediaFault::RedirectTo {
             url: host.url.clone(),
         },
     );
@@ -452,7 +459,7 @@ async fn the_object_is_gone_already_and_the_receipt_closes() {
     vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(
         receipt(&vault, &id).await.state(),
-        ReceiptState::Fenced,
+        ReceiptState::Tombstoned,
         "an older copy of the key store has its key"
     );
     vault

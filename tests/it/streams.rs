@@ -14,7 +14,7 @@ use reqwest::{Method, Response};
 
 use crate::world::{Database, FaultyStore, Op, Plan, Recipe, Recorded, TestVault, until};
 
-/// How long a stream goes on when the ledger cannot be asked.
+/// How long a stream goes on when the database cannot be asked.
 const LEASE: Duration = Duration::from_secs(4);
 
 /// Much longer than what the buffers between two ends of a loopback connection hold.
@@ -141,7 +141,7 @@ async fn listeners_are_cut_off_when_another_process_shreds_by(clock: Clock, data
         .await;
     assert_eq!(shredded.status, 200, "{shredded:?}");
     let since = Instant::now();
-    until("the watch has seen the fence", async || {
+    until("the watch has seen the tombstone", async || {
         running(&vault).await == 0
     })
     .await;
@@ -169,7 +169,7 @@ async fn listeners_are_cut_off_even_if_the_clock_of_that_process_is_hours_behind
     listeners_are_cut_off_when_another_process_shreds_by(behind, database).await;
 }
 
-async fn listeners_are_cut_off_when_the_ledger_cannot_be_asked(database: Database) {
+async fn listeners_are_cut_off_when_the_database_cannot_be_asked(database: Database) {
     let (vault, recorded) = served(database).await;
     let path = vault.audio(recorded.id).await;
     let mut pieces = listening(&vault, &path).await;
@@ -179,7 +179,7 @@ async fn listeners_are_cut_off_when_the_ledger_cannot_be_asked(database: Databas
     } else {
         vault
             .ground()
-            .run("ALTER TABLE fences RENAME TO fences_away")
+            .run("ALTER TABLE tombstones RENAME TO tombstones_away")
             .await;
     }
     let since = Instant::now();
@@ -196,7 +196,7 @@ async fn listeners_are_cut_off_when_the_ledger_cannot_be_asked(database: Databas
     };
     assert_eq!(
         ended.to_string(),
-        "the ledger cannot be asked whether this is still allowed"
+        "the database cannot be asked whether this is still allowed"
     );
     assert!(pieces.next().await.is_none());
 
@@ -205,10 +205,10 @@ async fn listeners_are_cut_off_when_the_ledger_cannot_be_asked(database: Databas
     } else {
         vault
             .ground()
-            .run("ALTER TABLE fences_away RENAME TO fences")
+            .run("ALTER TABLE tombstones_away RENAME TO tombstones")
             .await;
     }
-    until("the ledger is back", async || {
+    until("the database is back", async || {
         vault.anybody().get("/readyz").await.status == 200
     })
     .await;
@@ -224,7 +224,7 @@ on_both_databases!(
     listeners_are_cut_off_when_their_recording_is_shredded,
     listeners_are_cut_off_when_another_process_shreds,
     listeners_are_cut_off_even_if_the_clock_of_that_process_is_hours_behind,
-    listeners_are_cut_off_when_the_ledger_cannot_be_asked,
+    listeners_are_cut_off_when_the_database_cannot_be_asked,
 );
 
 /// How many streams run.
@@ -267,7 +267,7 @@ async fn what_still_runs_while_the_service_stops_is_silenced_too() {
 }
 
 #[tokio::test]
-async fn a_stream_lasts_longer_than_one_lease_as_long_as_the_ledger_is_asked() {
+async fn a_stream_lasts_longer_than_one_lease_as_long_as_the_database_is_asked() {
     let (vault, recorded) = served(Database::Sqlite).await;
     let mut pieces = listening(&vault, &vault.audio(recorded.id).await).await;
     let since = Instant::now();

@@ -1,4 +1,4 @@
-//! Somebody changes what is in the store or in the ledger: no false sound ever leaves the vault.
+//! Somebody changes what is in the store or in the database: no false sound ever leaves the vault.
 
 use std::{fs, path::PathBuf};
 
@@ -179,7 +179,7 @@ async fn objects_are_swapped_in_the_store() {
 }
 
 #[tokio::test]
-async fn rows_are_swapped_in_the_ledger() {
+async fn rows_are_swapped_in_the_database() {
     let vault = Recipe::default().by_hand().await;
     let first = vault.sealed().await;
     let second = vault.sealed().await;

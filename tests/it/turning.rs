@@ -5,7 +5,7 @@ mod schedule;
 
 use std::time::Duration;
 
-use recvault::{evidence::receipt::ReceiptState, ledger::epochs};
+use recvault::{db::epochs, evidence::receipt::ReceiptState};
 use serde_json::json;
 
 use crate::{
@@ -46,7 +46,7 @@ async fn roots(vault: &TestVault) -> Vec<u64> {
 /// The epochs there were, oldest first: each began after the one before it, and all but perhaps the
 /// last are done.
 async fn began(vault: &TestVault) -> Vec<u64> {
-    let mut rows = epochs::newest(&mut vault.process.ledger.read().await.unwrap(), 1000)
+    let mut rows = epochs::newest(&mut vault.process.db.read().await.unwrap(), 1000)
         .await
         .unwrap();
     rows.reverse();
@@ -227,7 +227,7 @@ async fn a_turner_whose_lease_was_taken_over_does_nothing_more(database: Databas
     );
 }
 
-/// The one moment at which nothing else than the lease stands between a turner and the ledger: the
+/// The one moment at which nothing else than the lease stands between a turner and the database: the
 /// root is destroyed, and not yet said to be.
 async fn a_turner_whose_lease_was_taken_away_notes_no_destruction(database: Database) {
     let custody = FaultyCustody::new();
@@ -250,7 +250,7 @@ async fn a_turner_whose_lease_was_taken_away_notes_no_destruction(database: Data
     let (slept, ()) = tokio::join!(vault.process.flow.epochs.turn(&permit), take_away);
     assert!(slept.is_err(), "{slept:?}");
     let noted = async || {
-        epochs::current(&mut vault.process.ledger.read().await.unwrap())
+        epochs::current(&mut vault.process.db.read().await.unwrap())
             .await
             .unwrap()
             .unwrap()
@@ -265,7 +265,7 @@ async fn a_turner_whose_lease_was_taken_away_notes_no_destruction(database: Data
     );
     assert_eq!(
         receipt_of(&vault, &receipt).await.state(),
-        ReceiptState::Fenced
+        ReceiptState::Tombstoned
     );
 
     // Whoever comes next finds the root destroyed, and says so.
@@ -332,7 +332,7 @@ async fn survives(vault: &TestVault, when: &str, destroyed: bool) {
     );
     assert_eq!(
         receipt_of(vault, &receipt).await.state(),
-        ReceiptState::Fenced,
+        ReceiptState::Tombstoned,
         "{when}"
     );
     vault
@@ -398,7 +398,7 @@ async fn the_store_fails_and_no_root_is_destroyed(database: Database) {
         );
         assert_eq!(
             receipt_of(&vault, &receipt).await.state(),
-            ReceiptState::Fenced
+            ReceiptState::Tombstoned
         );
         vault.plays(&lives).await;
         assert!(

@@ -2,12 +2,12 @@
 //! copy and the present root give neither.
 
 use recvault::{
-    keyring::{self, RootKey},
-    ledger::{
-        Ledger, keys as rows,
-        utterances::{self, Waiting},
+    db::{
+        Db, keys as rows,
+        utterances::{self, WaitingUtterance},
         waiting,
     },
+    keyring::{self, RootKey},
     model::{name::LegName, subject::Conversation},
     secret::Key,
 };
@@ -70,12 +70,12 @@ impl TestVault {
 /// What waits in a copy of the database.
 struct Copied {
     parties: Vec<((Conversation, LegName), Vec<u8>)>,
-    pieces: Vec<Waiting>,
+    pieces: Vec<WaitingUtterance>,
 }
 
 impl Copied {
-    async fn of(ledger: &Ledger) -> Self {
-        let mut tx = ledger.read().await.unwrap();
+    async fn of(db: &Db) -> Self {
+        let mut tx = db.read().await.unwrap();
         let parties = waiting::chunk(&mut tx, None, 100).await.unwrap();
         Self {
             parties,
@@ -105,7 +105,7 @@ impl Copied {
             attempt(&keyring::waiting_key(root, conversation, leg), sealed);
             attempt(&keyring::waiting_key(&seed, conversation, leg), sealed);
         }
-        for Waiting {
+        for WaitingUtterance {
             account,
             transcription,
             utterance,
@@ -128,7 +128,7 @@ impl Copied {
 
 /// The vault's seed, as whoever has the present root and the present rows finds it.
 async fn seed(vault: &TestVault, root: &RootKey) -> Key {
-    let mut tx = vault.process.ledger.read().await.unwrap();
+    let mut tx = vault.process.db.read().await.unwrap();
     let page = rows::service_page(&mut tx).await.unwrap().unwrap();
     let path = rows::path(&mut tx, page).await.unwrap();
     keyring::tree::walk(path, root, vault.made.vault)
@@ -148,7 +148,7 @@ async fn an_old_copy_and_the_present_root_give_neither_number_nor_word(database:
     let recorded = vault.record();
     vault.two_wait(&recorded).await;
     vault.words_wait(&recorded).await;
-    let copied = Copied::of(&vault.process.ledger).await;
+    let copied = Copied::of(&vault.process.db).await;
     let root = vault.root().await;
     let opened = copied.opened(&vault, &root, &seed(&vault, &root).await);
     assert_eq!(
@@ -168,7 +168,7 @@ async fn an_old_copy_and_the_present_root_give_neither_number_nor_word(database:
 
     // Nor does the vault itself, with the old rows back in their places.
     let [piece] = copied.pieces.try_into().unwrap();
-    let put_back = vault.process.ledger.unit("put_back", async |mut unit| {
+    let put_back = vault.process.db.unit("put_back", async |mut unit| {
         unit.without_entry("a test");
         for ((conversation, leg), sealed) in &copied.parties {
             waiting::put(&mut unit, conversation, leg, sealed).await?;
@@ -224,7 +224,7 @@ async fn what_still_waits_is_there_after_turns_that_another_process_made(databas
         vault.told(recorded).await;
         assert_eq!(vault.shown(recorded).await, both());
     }
-    let [piece] = Copied::of(&vault.process.ledger)
+    let [piece] = Copied::of(&vault.process.db)
         .await
         .pieces
         .try_into()
@@ -263,7 +263,7 @@ async fn what_waits_is_there_in_a_vault_rebuilt_from_two_epochs(database: Databa
     vault.two_wait(&between).await;
     vault.process.flow.recovery.journal().await.unwrap();
 
-    let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
+    let (app, _ground) = vault.app_on_an_empty_database(database).await;
     let plan = recvault::vault::plan(&app.parts(), Default::default())
         .await
         .unwrap();
@@ -281,7 +281,7 @@ async fn what_waits_is_there_in_a_vault_rebuilt_from_two_epochs(database: Databa
         (1, vec![1, 2])
     );
     let process = vault.process_over(app).await;
-    let waits = Copied::of(&process.ledger).await;
+    let waits = Copied::of(&process.db).await;
     let root = RootKey {
         epoch: 1,
         key: vault.root_of(&process).await,
@@ -321,7 +321,7 @@ async fn what_is_told_while_epochs_end_is_not_lost(database: Database) {
         }
     };
     tokio::join!(told, turns);
-    let pieces = Copied::of(&vault.process.ledger).await.pieces;
+    let pieces = Copied::of(&vault.process.db).await.pieces;
     let opened = vault
         .process
         .flow

@@ -217,7 +217,7 @@ async fn a_person_withdraws_and_gets_proof_of_everything(database: Database) {
     // Once more is harmless, and gives the same receipts.
     let again = vault.revoked(json!({ "subject": "+4930901820" })).await;
     assert_eq!(again["receipts"], body["receipts"]);
-    assert_eq!(vault.count("shred.fenced").await, 2);
+    assert_eq!(vault.count("shred.tombstoned").await, 2);
     vault.plays(&other).await;
     let page = vault
         .asks("privacy-officer")
@@ -430,7 +430,7 @@ async fn another_process_goes_on(database: Database) {
             (1, recorded.id)
         );
     }
-    assert_eq!(vault.count("shred.fenced").await, 1);
+    assert_eq!(vault.count("shred.tombstoned").await, 1);
 }
 
 on_both_databases!(

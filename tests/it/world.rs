@@ -32,12 +32,12 @@ use bytes::Bytes;
 use recvault::{
     app::{App, Initialised},
     config::Config,
+    db::{self, Db},
     demo::{
         conversation,
         stand_in::{StandIn, StandInAccount},
     },
     flow::{self, Minted},
-    ledger::{self, Ledger},
     model::{
         id::RecordingId,
         name::Role,
@@ -133,9 +133,7 @@ impl TestVault {
             };
             tokens.insert(
                 name,
-                flow::mint_token(&process.ledger, clock, wanted)
-                    .await
-                    .unwrap(),
+                flow::mint_token(&process.db, clock, wanted).await.unwrap(),
             );
         }
         tokens
@@ -154,9 +152,9 @@ impl TestVault {
         self.recipe.by_hand_over(self.recipe.adapted(app)).await
     }
 
-    /// What a process would open, over an empty ledger of this kind; it lasts as long as what comes
+    /// What a process would open, over an empty database of this kind; it lasts as long as what comes
     /// with it.
-    pub(crate) async fn app_on_an_empty_ledger(
+    pub(crate) async fn app_on_an_empty_database(
         &self,
         database: Database,
     ) -> (App, (TempDir, Ground)) {
@@ -165,18 +163,18 @@ impl TestVault {
         (self.app_on(folder.path(), &ground).await, (folder, ground))
     }
 
-    /// What a process would open, over a ledger that is elsewhere.
+    /// What a process would open, over a database that is elsewhere.
     pub(crate) async fn app_on(&self, folder: &Path, ground: &Ground) -> App {
         let mut app = App::open(Config::read(&self.made.config).unwrap(), self.clock.clone())
             .await
             .unwrap();
         // One: a story that holds a session while it asks for another would wait for itself, here
         // and in every other test.
-        let settings = ledger::Settings {
+        let settings = db::DatabaseSettings {
             url: ground.url.clone(),
             connections: 1,
         };
-        app.ledger = Ledger::open(&settings, folder)
+        app.db = Db::open(&settings, folder)
             .await
             .unwrap()
             .timed_by(&self.clock);

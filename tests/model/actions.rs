@@ -26,10 +26,10 @@ impl State {
     /// All that can happen, in a fixed order.
     pub(crate) fn enabled(&self, scope: &Scope) -> Vec<Action> {
         let mut actions = Vec::new();
-        if let Some(ledger) = &self.ledger {
-            let rows = &ledger.rows;
+        if let Some(db) = &self.db {
+            let rows = &db.rows;
             for recording in (0..scope.recordings).filter(|_| !rows.restored) {
-                match (has(rows.fences, recording), rows.slots[recording]) {
+                match (has(rows.tombstones, recording), rows.slots[recording]) {
                     (true, _) => {}
                     (false, None) => actions.push(Action::Deposit(recording)),
                     (false, Some(_)) => {
@@ -42,12 +42,12 @@ impl State {
                     }
                 }
             }
-            if rows.unjournaled != 0 && self.flush.is_none() && !rows.restored {
+            if rows.outbox != 0 && self.flush.is_none() && !rows.restored {
                 actions.push(Action::ReadMarks);
             }
             let is_due = !rows.settled || !rows.finished || rows.next <= scope.epochs;
             let may_take = |who: usize| {
-                ledger.holder.is_none_or(|holder| holder == who)
+                db.holder.is_none_or(|holder| holder == who)
                     || self.spent.takeovers < scope.takeovers
             };
             actions.extend(
@@ -92,7 +92,7 @@ impl State {
             Action::ReadMarks => state.read_marks(),
             Action::WritePieces => state.write_pieces(flaw),
             Action::Begin(who) => state.begin(who, flaw),
-            Action::Climb(who) => state.climb(who, flaw),
+            Action::Climb(who) => state.rekey(who, flaw),
             Action::Step(who) => state.step(who, flaw),
             Action::CrashTurner(who) => {
                 state.turners[who] = Turner::IDLE;
@@ -112,10 +112,7 @@ impl State {
     /// the lease.
     pub(crate) fn told(&self, action: Action) -> String {
         let who = |who: usize| {
-            let has_lease = self
-                .ledger
-                .as_ref()
-                .is_some_and(|ledger| ledger.holder == Some(who));
+            let has_lease = self.db.as_ref().is_some_and(|db| db.holder == Some(who));
             if has_lease {
                 "the turner"
             } else {
@@ -132,9 +129,9 @@ impl State {
             }
             Action::Begin(turner)
                 if self
-                    .ledger
+                    .db
                     .as_ref()
-                    .is_some_and(|ledger| ledger.holder.is_some_and(|holder| holder != turner)) =>
+                    .is_some_and(|db| db.holder.is_some_and(|holder| holder != turner)) =>
             {
                 "another turner takes over the lease".into()
             }
@@ -143,9 +140,9 @@ impl State {
             Action::Step(turner) => format!("{} {}", who(turner), self.turners[turner].told()),
             Action::CrashTurner(turner) => format!("{} crashes", who(turner)),
             Action::CrashFlush => "the flush crashes".into(),
-            Action::Lose => "the ledger is lost".into(),
+            Action::Lose => "the database is lost".into(),
             Action::Restore(leaf) => {
-                format!("the ledger is rebuilt, what the journal gives in page {leaf}")
+                format!("the database is rebuilt, what the journal gives in page {leaf}")
             }
         }
     }

@@ -24,7 +24,7 @@ pub(crate) enum Flaw {
     ShredNotStale,
     /// A shred is acknowledged when its transaction commits.
     AcknowledgedUnflushed,
-    /// A shred is acknowledged when its piece is stored, though the ledger that it was read from
+    /// A shred is acknowledged when its piece is stored, though the database that it was read from
     /// may be lost.
     AcknowledgedUnasked,
     /// A flush clears each mark it read, whatever came since.
@@ -44,20 +44,20 @@ pub(crate) enum Flaw {
     SwapNotCompared,
     /// The next root is added beside one that an earlier try left.
     StagesBesideAnother,
-    /// A rebuilding ignores the journal's fences.
-    RestoreIgnoresFences,
+    /// A rebuilding ignores the journal's tombstones.
+    RestoreIgnoresTombstones,
     /// A rebuilding keeps the marks of the snapshot: pages renewed or filled since are not stale.
     RestoreKeepsMarks,
-    /// A rebuilding believes the snapshot about which fenced receipts a turn has covered.
+    /// A rebuilding believes the snapshot about which tombstoned receipts a turn has covered.
     RestoreKeepsCovers,
-    /// A rebuilding prefers the snapshot of the highest epoch, also to that of a ledger rebuilt
+    /// A rebuilding prefers the snapshot of the highest epoch, also to that of a database rebuilt
     /// later.
     RestoreForgetsLives,
     /// A rebuilding leaves a staged root in custody, and the next turn uses it.
     RestoreKeepsTheStagedRoot,
     /// A rebuilding has newer roots destroyed and then gives their number to the next one.
     RestoreReusesNumbers,
-    /// A rebuilt ledger takes things in before a snapshot of it is verified and newer roots are
+    /// A rebuilt database takes things in before a snapshot of it is verified and newer roots are
     /// destroyed.
     RestoreOpensEarly,
 }

@@ -10,15 +10,15 @@ pub(crate) enum Invariant {
     /// A. What a receipt called unrecoverable cannot be had from everything that was ever stored
     /// and all of custody as it is.
     Unrecoverable,
-    /// B. What is fenced does not open; an acknowledged fence stands, also in what would be
+    /// B. What is tombstoned does not open; an acknowledged tombstone stands, also in what would be
     /// rebuilt.
-    Fenced,
-    /// C. A snapshot opens, and what was ever flushed and never shredded is in the ledger and in
+    Tombstoned,
+    /// C. A snapshot opens, and what was ever flushed and never shredded is in the database and in
     /// what would be rebuilt.
     Rebuildable,
     /// D. Custody has at most two roots.
     TwoRoots,
-    /// E. A root in custody opens the ledger.
+    /// E. A root in custody opens the database.
     Opens,
     /// F. When a turn is finished, no receipt that it or an earlier one covers still waits.
     Completed,
@@ -38,13 +38,13 @@ impl State {
             return Some(Invariant::TwoRoots);
         }
         let kept = told.kept & !told.shredded;
-        if let Some(ledger) = &self.ledger {
-            let rows = &ledger.rows;
-            if !ledger.opens {
+        if let Some(db) = &self.db {
+            let rows = &db.rows;
+            if !db.opens {
                 return Some(Invariant::Opens);
             }
-            if rows.fences & self.open_now() != 0 || told.fenced & !rows.fences != 0 {
-                return Some(Invariant::Fenced);
+            if rows.tombstones & self.open_now() != 0 || told.tombstoned & !rows.tombstones != 0 {
+                return Some(Invariant::Tombstoned);
             }
             if kept & !self.open_now() != 0 {
                 return Some(Invariant::Rebuildable);
@@ -60,8 +60,8 @@ impl State {
         let Some((rows, _)) = self.rebuilt(LEAVES[0], flaw) else {
             return Some(Invariant::Rebuildable);
         };
-        if told.fenced & !rows.fences != 0 {
-            return Some(Invariant::Fenced);
+        if told.tombstoned & !rows.tombstones != 0 {
+            return Some(Invariant::Tombstoned);
         }
         let is_there = |recording: usize| rows.slots[recording].is_some();
         recordings()

@@ -1,4 +1,4 @@
-//! What the attacker can derive: every version of everything that was ever in the ledger or in the
+//! What the attacker can derive: every version of everything that was ever in the database or in the
 //! store, as edges between keys.
 //!
 //! Owns the closure. An edge says that somewhere the one key lies sealed under the other; edges are

@@ -1,5 +1,5 @@
 //! The epoch turn as an executable model: every reachable state of a small vault is visited, with a
-//! pause, a crash or the loss of the ledger after every step, and in each one the promises are
+//! pause, a crash or the loss of the database after every step, and in each one the promises are
 //! checked.
 //!
 //! It owns no line of the program and uses none: what is checked here is the protocol, not the
@@ -8,7 +8,7 @@
 //! comes again has the same bit, though another key: when it is shredded, both must die. Abstracted
 //! away: the bytes, tiers, legs, cached keys, clocks (a lease can have run out at any time), torn
 //! writes (objects and transactions are whole or absent), the audit log but for its length, an
-//! attacker who saw a root key before it was destroyed, and two ledgers of one vault that live at
+//! attacker who saw a root key before it was destroyed, and two databases of one vault that live at
 //! the same time (custody names its owner, and a take-over counts here as one more change of the
 //! slot).
 //!
@@ -30,12 +30,12 @@
 //! - Every page becomes stale: old copies of a page, from after the snapshot and under the same
 //!   key, may hold keys that this page does not.
 //! - The next epoch is numbered above every root in custody, and the staged root, which may have
-//!   sealed pages of the lost ledger, dies unused.
+//!   sealed pages of the lost database, dies unused.
 //! - Receipts that are not completed are covered anew.
-//! - Before anything is taken in, a snapshot of the rebuilt ledger is verified, then every other
+//! - Before anything is taken in, a snapshot of the rebuilt database is verified, then every other
 //!   root is destroyed.
 //!
-//! A snapshot says how often its ledger had been rebuilt, and that counts before its epoch; numbers
+//! A snapshot says how often its database had been rebuilt, and that counts before its epoch; numbers
 //! of epochs are not given twice. Both were needed while a turner that slept could destroy what it
 //! had once found; since a swap compares, they are a second line.
 //!

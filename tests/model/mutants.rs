@@ -28,11 +28,11 @@ fn table() -> Vec<(Flaw, Invariant, Scope)> {
         (CoversLast, Unrecoverable, turn()),
         (MoveNotStale, Unrecoverable, Scope { moves: 1, ..turn() }),
         (ShredNotStale, Unrecoverable, turn()),
-        (AcknowledgedUnflushed, Fenced, turn()),
-        (AcknowledgedUnasked, Fenced, lost()),
-        (FlushForgetsChanges, Fenced, turn()),
+        (AcknowledgedUnflushed, Tombstoned, turn()),
+        (AcknowledgedUnasked, Tombstoned, lost()),
+        (FlushForgetsChanges, Tombstoned, turn()),
         (FlushSealsUnderALaterKey, Unrecoverable, turn()),
-        (PiecesCarryNoKey, Fenced, turn()),
+        (PiecesCarryNoKey, Tombstoned, turn()),
         (
             LeaseNotAsked,
             Opens,
@@ -74,7 +74,7 @@ fn table() -> Vec<(Flaw, Invariant, Scope)> {
                 ..turn()
             },
         ),
-        (RestoreIgnoresFences, Fenced, turn()),
+        (RestoreIgnoresTombstones, Tombstoned, turn()),
         (
             RestoreKeepsMarks,
             Unrecoverable,
@@ -131,7 +131,7 @@ fn some_flaws_are_harmless_since_custody_compares() {
             },
         ),
         (Flaw::RestoreReusesNumbers, lost()),
-        // And custody keeps exactly one root before a rebuilt ledger stages its next.
+        // And custody keeps exactly one root before a rebuilt database stages its next.
         (
             Flaw::RestoreKeepsTheStagedRoot,
             Scope {

@@ -9,39 +9,39 @@ use super::{
 impl State {
     pub(crate) fn deposit(&mut self, recording: Recording) {
         let leaf = LEAVES[recording % 2];
-        let Some(ledger) = &mut self.ledger else {
+        let Some(db) = &mut self.db else {
             return;
         };
-        let rows = &mut ledger.rows;
+        let rows = &mut db.rows;
         rows.slots[recording] = Some(leaf);
-        rows.unjournaled |= 1 << recording;
+        rows.outbox |= 1 << recording;
         rows.audit += 1;
         self.knowledge.seal_record(recording, rows.keys[leaf]);
     }
 
     pub(crate) fn shred(&mut self, recording: Recording, flaw: Option<Flaw>) {
-        let Some(ledger) = &mut self.ledger else {
+        let Some(db) = &mut self.db else {
             return;
         };
-        let rows = &mut ledger.rows;
-        rows.fences |= 1 << recording;
-        rows.unjournaled |= 1 << recording;
+        let rows = &mut db.rows;
+        rows.tombstones |= 1 << recording;
+        rows.outbox |= 1 << recording;
         rows.audit += 1;
         if let Some(leaf) = rows.slots[recording].take() {
             rows.stale[leaf] |= flaw != Some(Flaw::ShredNotStale);
         }
         self.told.shredded |= 1 << recording;
         if flaw == Some(Flaw::AcknowledgedUnflushed) {
-            self.told.fenced |= 1 << recording;
+            self.told.tombstoned |= 1 << recording;
         }
     }
 
     /// To the other leaf.
     pub(crate) fn relocate(&mut self, recording: Recording, flaw: Option<Flaw>) {
-        let Some(ledger) = &mut self.ledger else {
+        let Some(db) = &mut self.db else {
             return;
         };
-        let rows = &mut ledger.rows;
+        let rows = &mut db.rows;
         let Some(from) = rows.slots[recording] else {
             return;
         };
@@ -54,10 +54,10 @@ impl State {
 
     /// Gives a page a new key. Its parent is rewritten under the key it has, and so becomes stale.
     pub(crate) fn renew(&mut self, page: usize, flaw: Option<Flaw>) {
-        let Some(ledger) = &mut self.ledger else {
+        let Some(db) = &mut self.db else {
             return;
         };
-        let rows = &mut ledger.rows;
+        let rows = &mut db.rows;
         let key = self.knowledge.fresh();
         rows.keys[page] = key;
         rows.stale[page] = false;
@@ -83,7 +83,7 @@ impl State {
 
     /// The stale page that is renewed next: leaves before the branch.
     pub(crate) fn lowest_stale(&self) -> Option<usize> {
-        let rows = &self.ledger.as_ref()?.rows;
+        let rows = &self.db.as_ref()?.rows;
         LEAVES
             .into_iter()
             .chain([BRANCH])
@@ -92,19 +92,19 @@ impl State {
 
     /// The recordings that can be opened now.
     pub(crate) fn open_now(&self) -> Set {
-        let Some(ledger) = &self.ledger else { return 0 };
-        let slots = ledger.rows.slots;
+        let Some(db) = &self.db else { return 0 };
+        let slots = db.rows.slots;
         (0..slots.len())
             .filter(|&recording| slots[recording].is_some())
             .fold(0, |set, recording| set | 1 << recording)
     }
 
-    /// Fenced, and in no turn's account yet.
+    /// Tombstoned, and in no turn's account yet.
     pub(crate) fn uncovered(&self) -> Set {
-        let Some(ledger) = &self.ledger else { return 0 };
-        let rows = &ledger.rows;
+        let Some(db) = &self.db else { return 0 };
+        let rows = &db.rows;
         (0..rows.covered.len())
-            .filter(|&recording| has(rows.fences, recording) && rows.covered[recording] == 0)
+            .filter(|&recording| has(rows.tombstones, recording) && rows.covered[recording] == 0)
             .fold(0, |set, recording| set | 1 << recording)
     }
 }

@@ -1,39 +1,39 @@
-//! The journal, and the rebuilding of a lost ledger from it and the newest snapshot that custody's
+//! The journal, and the rebuilding of a lost database from it and the newest snapshot that custody's
 //! roots open.
 
 use super::{
     flaws::Flaw,
-    state::{BRANCH, Epoch, Flush, LEAVES, Ledger, RECORDINGS, ROOT, Rows, State, has},
+    state::{BRANCH, Db, Epoch, Flush, LEAVES, RECORDINGS, ROOT, Rows, State, has},
 };
 
 impl State {
     /// Reads the marked recordings and the key they will be sealed under, at once.
     pub(crate) fn read_marks(&mut self) {
-        let Some(ledger) = &self.ledger else { return };
-        let rows = &ledger.rows;
-        let fences = rows.unjournaled & rows.fences;
+        let Some(db) = &self.db else { return };
+        let rows = &db.rows;
+        let tombstones = rows.outbox & rows.tombstones;
         self.flush = Some(Flush {
-            root: if ledger.opens { rows.root } else { 0 },
+            root: if db.opens { rows.root } else { 0 },
             key: rows.keys[ROOT],
             audit: rows.audit,
-            keys: rows.unjournaled & self.open_now() & !fences,
-            fences,
+            keys: rows.outbox & self.open_now() & !tombstones,
+            tombstones,
             losses: self.spent.losses,
         });
     }
 
-    /// Stores what was read; then clears the marks in the ledger it was read from, where they still
+    /// Stores what was read; then clears the marks in the database it was read from, where they still
     /// say the same.
     pub(crate) fn write_pieces(&mut self, flaw: Option<Flaw>) {
         let Some(mut flush) = self.flush.take() else {
             return;
         };
-        if let Some(ledger) = self
-            .ledger
+        if let Some(db) = self
+            .db
             .as_ref()
             .filter(|_| flaw == Some(Flaw::FlushSealsUnderALaterKey))
         {
-            (flush.root, flush.key) = (ledger.rows.root, ledger.rows.keys[ROOT]);
+            (flush.root, flush.key) = (db.rows.root, db.rows.keys[ROOT]);
         }
         for recording in 0..RECORDINGS {
             if has(flush.keys, recording) {
@@ -44,36 +44,36 @@ impl State {
             if flush.root != 0 && has(flush.keys, recording) {
                 piece.key = piece.key.max(flush.audit);
             }
-            if flush.root != 0 && has(flush.fences, recording) {
-                piece.fence = piece.fence.max(flush.audit);
+            if flush.root != 0 && has(flush.tombstones, recording) {
+                piece.tombstone = piece.tombstone.max(flush.audit);
             }
         }
         if flaw == Some(Flaw::AcknowledgedUnasked) {
-            self.told.fenced |= flush.fences;
+            self.told.tombstoned |= flush.tombstones;
         }
         let losses = self.spent.losses;
-        let Some(ledger) = self.ledger.as_mut().filter(|_| flush.losses == losses) else {
+        let Some(db) = self.db.as_mut().filter(|_| flush.losses == losses) else {
             return;
         };
-        let rows = &mut ledger.rows;
+        let rows = &mut db.rows;
         let forgets = flaw == Some(Flaw::FlushForgetsChanges);
         let kept = if forgets {
             flush.keys
         } else {
-            flush.keys & !rows.fences
+            flush.keys & !rows.tombstones
         };
-        rows.unjournaled &= !(kept | flush.fences);
+        rows.outbox &= !(kept | flush.tombstones);
         self.told.kept |= kept;
-        self.told.fenced |= if forgets {
-            (kept | flush.fences) & rows.fences
+        self.told.tombstoned |= if forgets {
+            (kept | flush.tombstones) & rows.tombstones
         } else {
-            flush.fences
+            flush.tombstones
         };
     }
 
     /// The database is gone.
     pub(crate) fn lose(&mut self) {
-        self.ledger = None;
+        self.db = None;
         self.spent.losses += 1;
     }
 
@@ -89,7 +89,7 @@ impl State {
             .clone();
         let since = rows.audit;
         let mut placed = Vec::new();
-        let mut fences = 0;
+        let mut tombstones = 0;
         for (pieces, snapshot) in self.journal.iter().zip(&self.snapshots) {
             if flaw == Some(Flaw::PiecesCarryNoKey) && snapshot.is_none() {
                 continue;
@@ -97,22 +97,22 @@ impl State {
             for (recording, piece) in pieces.iter().enumerate() {
                 if piece.key > since
                     && rows.slots[recording].is_none()
-                    && !has(rows.fences, recording)
+                    && !has(rows.tombstones, recording)
                 {
                     rows.slots[recording] = Some(leaf);
                     placed.push(recording);
                 }
-                if piece.fence > since {
-                    fences |= 1 << recording;
+                if piece.tombstone > since {
+                    tombstones |= 1 << recording;
                 }
-                rows.audit = rows.audit.max(piece.key).max(piece.fence);
+                rows.audit = rows.audit.max(piece.key).max(piece.tombstone);
             }
         }
-        if flaw != Some(Flaw::RestoreIgnoresFences) {
-            rows.fences |= fences;
+        if flaw != Some(Flaw::RestoreIgnoresTombstones) {
+            rows.tombstones |= tombstones;
         }
-        placed.retain(|&recording| !has(rows.fences, recording));
-        for recording in (0..RECORDINGS).filter(|&recording| has(rows.fences, recording)) {
+        placed.retain(|&recording| !has(rows.tombstones, recording));
+        for recording in (0..RECORDINGS).filter(|&recording| has(rows.tombstones, recording)) {
             if let Some(leaf) = rows.slots[recording].take() {
                 rows.stale[leaf] = true;
             }
@@ -148,12 +148,12 @@ impl State {
         for recording in placed {
             self.knowledge.seal_record(recording, rows.keys[leaf]);
         }
-        self.ledger = Some(Ledger {
+        self.db = Some(Db {
             rows,
             opens: true,
             holder: None,
         });
-        // The rebuilt ledger takes custody over: whoever turned the lost one swaps nothing any
+        // The rebuilt database takes custody over: whoever turned the lost one swaps nothing any
         // more.
         self.changed(flaw);
     }

@@ -50,7 +50,7 @@ fn holds(scope: &Scope) {
     );
     assert!(
         found.recovered > 0 || scope.losses == 0 || scope.epochs < 3,
-        "no rebuilt ledger ever turned"
+        "no rebuilt database ever turned"
     );
 }
 
@@ -84,7 +84,7 @@ fn a_turner_is_paused_for_any_time_and_a_process_crashes() {
 }
 
 #[test]
-fn the_ledger_is_lost_at_any_time_and_a_recording_is_shredded_at_any_time() {
+fn the_database_is_lost_at_any_time_and_a_recording_is_shredded_at_any_time() {
     holds(&Scope {
         epochs: 3,
         shreds: 0b10,
@@ -94,7 +94,7 @@ fn the_ledger_is_lost_at_any_time_and_a_recording_is_shredded_at_any_time() {
 }
 
 #[test]
-fn the_ledger_is_lost_while_a_turner_is_paused() {
+fn the_database_is_lost_while_a_turner_is_paused() {
     holds(&Scope {
         epochs: 3,
         shreds: 0,
@@ -105,7 +105,7 @@ fn the_ledger_is_lost_while_a_turner_is_paused() {
 }
 
 #[test]
-fn the_ledger_is_lost_while_recordings_come() {
+fn the_database_is_lost_while_recordings_come() {
     holds(&Scope {
         recordings: 3,
         shreds: 0,
@@ -115,7 +115,7 @@ fn the_ledger_is_lost_while_recordings_come() {
 }
 
 #[test]
-fn the_ledger_is_lost_again_before_all_is_as_it_was() {
+fn the_database_is_lost_again_before_all_is_as_it_was() {
     holds(&Scope {
         recordings: 1,
         epochs: 3,

@@ -14,7 +14,7 @@ pub(crate) struct Found {
     pub(crate) states: usize,
     /// Those in which some receipt says `unrecoverable`.
     pub(crate) completed: usize,
-    /// Those in which a rebuilt ledger has finished a turn since.
+    /// Those in which a rebuilt database has finished a turn since.
     pub(crate) recovered: usize,
     pub(crate) violation: Option<Violation>,
 }
@@ -49,9 +49,9 @@ pub(crate) fn search(scope: &Scope, flaw: Option<Flaw>) -> Found {
         found.completed += usize::from(state.told.unrecoverable != 0);
         let recovered = state.spent.losses > 0
             && state
-                .ledger
+                .db
                 .as_ref()
-                .is_some_and(|ledger| ledger.rows.finished && ledger.rows.epoch > 1);
+                .is_some_and(|db| db.rows.finished && db.rows.epoch > 1);
         found.recovered += usize::from(recovered);
         for action in state.enabled(scope) {
             let next = Rc::new(state.after(action, flaw));

@@ -1,4 +1,4 @@
-//! The state of a small vault: custody, ledger, store, who turns, who flushes, and what was
+//! The state of a small vault: custody, database, store, who turns, who flushes, and what was
 //! promised to whom.
 //!
 //! Owns the shape and the normal form. Refuses to know what may happen next. Two states that nobody
@@ -30,7 +30,7 @@ pub(crate) const ROOT: usize = 0;
 pub(crate) const BRANCH: usize = 1;
 pub(crate) const LEAVES: [usize; 2] = [2, 3];
 
-/// What the ledger holds, and a snapshot of it too.
+/// What the database holds, and a snapshot of it too.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Rows {
     pub(crate) epoch: Epoch,
@@ -45,25 +45,25 @@ pub(crate) struct Rows {
     pub(crate) stale: [bool; 4],
     /// By recording: the leaf page that holds its key.
     pub(crate) slots: [Option<usize>; RECORDINGS],
-    pub(crate) fences: Set,
+    pub(crate) tombstones: Set,
     /// By recording: the epoch whose turn covers its receipt; 0 is none.
     pub(crate) covered: [Epoch; RECORDINGS],
     /// Receipts that say so.
     pub(crate) unrecoverable: Set,
-    pub(crate) unjournaled: Set,
+    pub(crate) outbox: Set,
     /// Every root but the present one is destroyed.
     pub(crate) settled: bool,
     pub(crate) finished: bool,
     /// Rebuilt from the store and not settled since: nothing is taken in.
     pub(crate) restored: bool,
-    /// How often the ledger was rebuilt.
+    /// How often the database was rebuilt.
     pub(crate) life: u8,
     /// The length of the audit log.
     pub(crate) audit: u8,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Ledger {
+pub(crate) struct Db {
     pub(crate) rows: Rows,
     /// The root key that seals the root page's key is in custody: that one, not a later one of the
     /// same number.
@@ -73,11 +73,11 @@ pub(crate) struct Ledger {
 }
 
 /// What the journal has of one recording, sealed in one epoch: the number of the newest piece with
-/// its key, and with its fence; 0 is none.
+/// its key, and with its tombstone; 0 is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Piece {
     pub(crate) key: u8,
-    pub(crate) fence: u8,
+    pub(crate) tombstone: u8,
 }
 
 /// What a turner does next.
@@ -122,7 +122,7 @@ impl Turner {
     };
 }
 
-/// Marked recordings, read and not written yet.
+/// OutboxKind recordings, read and not written yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Flush {
     /// The root that opens it; 0 when there is none any more.
@@ -130,18 +130,18 @@ pub(crate) struct Flush {
     pub(crate) key: Key,
     pub(crate) audit: u8,
     pub(crate) keys: Set,
-    pub(crate) fences: Set,
-    /// The losses before the ledger that it was read from.
+    pub(crate) tombstones: Set,
+    /// The losses before the database that it was read from.
     pub(crate) losses: u8,
 }
 
-/// What the world was told, whatever becomes of the ledger.
+/// What the world was told, whatever becomes of the database.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Told {
     /// Deposits that are in the store.
     pub(crate) kept: Set,
     /// Shreds that were acknowledged.
-    pub(crate) fenced: Set,
+    pub(crate) tombstoned: Set,
     /// Receipts that said `unrecoverable`.
     pub(crate) unrecoverable: Set,
     /// Recordings that anybody ever shredded, acknowledged or not.
@@ -161,7 +161,7 @@ pub(crate) struct Spent {
 pub(crate) struct State {
     /// By epoch: whether its root is there.
     pub(crate) custody: [bool; EPOCHS],
-    pub(crate) ledger: Option<Ledger>,
+    pub(crate) db: Option<Db>,
     /// By epoch, those that some root opens. Of one epoch the newest is enough.
     pub(crate) snapshots: [Option<Box<Rows>>; EPOCHS],
     /// By epoch, those that some root opens, and recording.
@@ -191,10 +191,10 @@ impl State {
             keys,
             stale: [false; 4],
             slots: [Some(LEAVES[0]), None, None],
-            fences: 0,
+            tombstones: 0,
             covered: [0; RECORDINGS],
             unrecoverable: 0,
-            unjournaled: 0,
+            outbox: 0,
             settled: true,
             finished: true,
             restored: false,
@@ -203,7 +203,7 @@ impl State {
         };
         let mut state = State {
             custody: [false; EPOCHS],
-            ledger: Some(Ledger {
+            db: Some(Db {
                 rows: rows.clone(),
                 opens: true,
                 holder: None,
@@ -264,8 +264,8 @@ impl State {
         for snapshot in &mut self.snapshots {
             snapshot.take_if(|rows| rows.root == epoch);
         }
-        if let Some(ledger) = &mut self.ledger {
-            ledger.opens &= ledger.rows.root != epoch;
+        if let Some(db) = &mut self.db {
+            db.opens &= db.rows.root != epoch;
         }
         for turner in &mut self.turners {
             turner.staged &= turner.next != epoch;
@@ -279,7 +279,7 @@ impl State {
     }
 
     /// Leaves out pieces that no rebuilding will use: older than every snapshot, or a key where
-    /// there is a fence.
+    /// there is a tombstone.
     fn without_old_pieces(&mut self) {
         let stored = self.snapshots.iter().flatten().map(|rows| rows.audit);
         let read = self.turners.iter().filter_map(|turner| match &turner.step {
@@ -288,10 +288,10 @@ impl State {
         });
         let oldest = stored.chain(read).min().unwrap_or(0);
         for piece in self.journal.iter_mut().flatten() {
-            if piece.fence <= oldest {
-                piece.fence = 0;
+            if piece.tombstone <= oldest {
+                piece.tombstone = 0;
             }
-            if piece.key <= oldest || piece.key <= piece.fence {
+            if piece.key <= oldest || piece.key <= piece.tombstone {
                 piece.key = 0;
             }
         }
@@ -302,11 +302,7 @@ impl State {
         self.without_old_pieces();
         if self.turners[0] > self.turners[1] {
             self.turners.swap(0, 1);
-            if let Some(holder) = self
-                .ledger
-                .as_mut()
-                .and_then(|ledger| ledger.holder.as_mut())
-            {
+            if let Some(holder) = self.db.as_mut().and_then(|db| db.holder.as_mut()) {
                 *holder = 1 - *holder;
             }
         }
@@ -328,7 +324,7 @@ impl State {
 
     /// All places where the number of a page's key stands.
     fn named(&mut self) -> Vec<&mut Key> {
-        let ledger = self.ledger.iter_mut().map(|ledger| &mut ledger.rows);
+        let db = self.db.iter_mut().map(|db| &mut db.rows);
         let stored = self.snapshots.iter_mut().flatten().map(|rows| &mut **rows);
         let read = self
             .turners
@@ -337,10 +333,7 @@ impl State {
                 Step::Write(Some(rows)) => Some(&mut **rows),
                 _ => None,
             });
-        let pages = ledger
-            .chain(stored)
-            .chain(read)
-            .flat_map(|rows| &mut rows.keys);
+        let pages = db.chain(stored).chain(read).flat_map(|rows| &mut rows.keys);
         pages
             .chain(self.flush.iter_mut().map(|flush| &mut flush.key))
             .collect()

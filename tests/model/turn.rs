@@ -1,6 +1,6 @@
 //! The turner: what it does at each step, and what it finds when it begins.
 //!
-//! INVARIANT: what it does to the ledger asks for the lease in the same transaction. What it does
+//! INVARIANT: what it does to the database asks for the lease in the same transaction. What it does
 //! to custody is a swap: it names the slot that was read when the lease was last asked, and is
 //! refused if that was changed since. What it does to the store may come arbitrarily late.
 
@@ -12,14 +12,14 @@ use super::{
 impl State {
     /// Takes the lease and reads from the rows where to go on.
     pub(crate) fn begin(&mut self, who: usize, flaw: Option<Flaw>) {
-        let Some(ledger) = &mut self.ledger else {
+        let Some(db) = &mut self.db else {
             return;
         };
-        if ledger.holder.is_some_and(|holder| holder != who) {
+        if db.holder.is_some_and(|holder| holder != who) {
             self.spent.takeovers += 1;
         }
-        ledger.holder = Some(who);
-        let rows = &ledger.rows;
+        db.holder = Some(who);
+        let rows = &db.rows;
         let step = match (rows.settled, rows.finished) {
             (true, false) if flaw != Some(Flaw::ForgetsItsReceipts) => Step::Complete,
             (true, _) => Step::Stage,
@@ -71,10 +71,10 @@ impl State {
                 }
             }
             Step::Read => Step::Write(
-                self.ledger
+                self.db
                     .as_ref()
-                    .filter(|ledger| ledger.opens)
-                    .map(|ledger| Box::new(ledger.rows.clone())),
+                    .filter(|db| db.opens)
+                    .map(|db| Box::new(db.rows.clone())),
             ),
             Step::Write(read) => {
                 self.store(read);
@@ -113,8 +113,8 @@ impl State {
                 self.snapshots[..older].fill(None);
                 self.journal[..older].fill(Default::default());
                 self.write(|rows| rows.finished = true);
-                if let Some(ledger) = &mut self.ledger {
-                    ledger.holder = None;
+                if let Some(db) = &mut self.db {
+                    db.holder = None;
                 }
                 Step::Idle
             }
@@ -133,7 +133,7 @@ impl State {
     }
 
     /// One stale page gets a new key.
-    pub(crate) fn climb(&mut self, who: usize, flaw: Option<Flaw>) {
+    pub(crate) fn rekey(&mut self, who: usize, flaw: Option<Flaw>) {
         match self.lowest_stale() {
             Some(page) if self.may_write(who, flaw) => self.renew(page, flaw),
             _ => self.turners[who] = Turner::IDLE,
@@ -141,14 +141,14 @@ impl State {
     }
 
     fn may_write(&self, who: usize, flaw: Option<Flaw>) -> bool {
-        self.ledger
+        self.db
             .as_ref()
-            .is_some_and(|ledger| ledger.holder == Some(who) || flaw == Some(Flaw::LeaseNotAsked))
+            .is_some_and(|db| db.holder == Some(who) || flaw == Some(Flaw::LeaseNotAsked))
     }
 
     fn write(&mut self, change: impl FnOnce(&mut super::state::Rows)) {
-        if let Some(ledger) = &mut self.ledger {
-            change(&mut ledger.rows);
+        if let Some(db) = &mut self.db {
+            change(&mut db.rows);
         }
     }
 
@@ -192,10 +192,7 @@ impl State {
         match flaw {
             Some(Flaw::DestroyedBeforeTheCommit) => self.destroy(epoch),
             Some(Flaw::CoversLast) => {
-                let stale = self
-                    .ledger
-                    .as_ref()
-                    .map_or([false; 4], |ledger| ledger.rows.stale);
+                let stale = self.db.as_ref().map_or([false; 4], |db| db.rows.stale);
                 return Step::Commit(
                     (0..4)
                         .filter(|&page| stale[page])
@@ -233,15 +230,15 @@ impl State {
             self.renew(ROOT, flaw);
         }
         let staged = self.turners[who].staged;
-        let Some(ledger) = &mut self.ledger else {
+        let Some(db) = &mut self.db else {
             return;
         };
-        let rows = &mut ledger.rows;
+        let rows = &mut db.rows;
         if flaw != Some(Flaw::RootKept) {
             rows.root = next;
-            ledger.opens = staged;
+            db.opens = staged;
         }
-        if ledger.opens {
+        if db.opens {
             self.knowledge.seal_root_page(rows.keys[ROOT], rows.root);
         }
         for recording in (0..rows.covered.len()).filter(|&recording| has(covers, recording)) {
@@ -252,9 +249,7 @@ impl State {
     }
 
     fn is_stale(&self, page: usize) -> bool {
-        self.ledger
-            .as_ref()
-            .is_some_and(|ledger| ledger.rows.stale[page])
+        self.db.as_ref().is_some_and(|db| db.rows.stale[page])
     }
 
     /// Into the store, unless a newer one of its epoch is there.
@@ -270,10 +265,10 @@ impl State {
     }
 
     fn complete(&mut self, epoch: Epoch, flaw: Option<Flaw>) {
-        let Some(ledger) = &mut self.ledger else {
+        let Some(db) = &mut self.db else {
             return;
         };
-        let rows = &mut ledger.rows;
+        let rows = &mut db.rows;
         for recording in 0..rows.covered.len() {
             let by = rows.covered[recording];
             let is_due =

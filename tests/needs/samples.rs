@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::{
     id::RecordingId,
     media::MediaKind,
-    recording::{Heard, Recording, State},
+    recording::{DiscoveredBy, Recording, RecordingState},
     time::Timestamp,
 };
 
@@ -36,7 +36,7 @@ pub(crate) fn recording(at: Timestamp) -> Recording {
     Recording {
         id: RecordingId::random(&mut rand::rng()),
         kind: MediaKind::CallAudio,
-        state: State::Sealed,
+        state: RecordingState::Sealed,
         account: format!("AC{}", "0".repeat(32)).parse().unwrap(),
         source_sid: format!("RE{}", "1".repeat(32)).parse().unwrap(),
         call: None,
@@ -58,7 +58,7 @@ pub(crate) fn recording(at: Timestamp) -> Recording {
         holds: 0,
         revoked_at: None,
         quarantine_ends: None,
-        heard_by: Heard::Callback,
+        heard_by: DiscoveredBy::Callback,
         encryption: None,
     }
 }

@@ -89,7 +89,7 @@ fn the_list_is_read_from_lib() {
 
 #[test]
 fn imports_from_below_are_found() {
-    let modules = ["secret", "model", "ledger", "flow"].map(str::to_owned);
+    let modules = ["secret", "model", "db", "flow"].map(str::to_owned);
     let read =
         |path: &str, text: &str| upward(&super::lexer::read(path, text).without_tests(), &modules);
     for bad in [
@@ -100,27 +100,27 @@ fn imports_from_below_are_found() {
         "use crate :: flow;",
         "macro_rules! m { () => { $crate::flow::b() } }",
     ] {
-        let faults = read("src/ledger/accept.rs", bad);
+        let faults = read("src/db/accept.rs", bad);
         assert_eq!(faults.len(), 1, "{bad}");
         assert!(
-            faults[0].starts_with("src/ledger/accept.rs:1: `ledger` imports `flow`"),
+            faults[0].starts_with("src/db/accept.rs:1: `db` imports `flow`"),
             "{faults:?}"
         );
     }
-    assert!(read("src/ledger.rs", "\n\nuse crate::flow::Flow;")[0].starts_with("src/ledger.rs:3:"));
+    assert!(read("src/db.rs", "\n\nuse crate::flow::Flow;")[0].starts_with("src/db.rs:3:"));
     for good in [
-        "use crate::{model::{flow, id}, ledger::x, secret};",
+        "use crate::{model::{flow, id}, db::x, secret};",
         "use crate::model::flow;",
         "// crate::flow::x\n/// [`crate::flow`]\nfn a() { \"crate::flow\" }",
         "use my_crate::flow; use crate::flows;",
         "#[cfg(test)]\nmod tests { use crate::flow::Flow; }",
     ] {
         assert_eq!(
-            read("src/ledger/accept.rs", good),
+            read("src/db/accept.rs", good),
             Vec::<String>::new(),
             "{good}"
         );
     }
-    assert!(read("src/flow/work.rs", "use crate::{ledger, flow};").is_empty());
+    assert!(read("src/flow/work.rs", "use crate::{database, flow};").is_empty());
     assert!(read("src/main.rs", "use recvault::flow;").is_empty());
 }

@@ -360,7 +360,7 @@ fn a_way_that_leads_back_is_found() {
 #[test]
 fn what_a_sibling_declares_is_not_imported_through_the_head() {
     let faults = |text: &str| {
-        let head = "mod a; mod b;\npub use self::a::{A, deep::B as C};\npub(super) use a::f;\nuse crate::ledger::Tx;\npub struct Own;";
+        let head = "mod a; mod b;\npub use self::a::{A, deep::B as C};\npub(super) use a::f;\nuse crate::db::Tx;\npub struct Own;";
         let files = [
             ("src/flow.rs", head),
             ("src/flow/a.rs", ""),
@@ -375,7 +375,7 @@ fn what_a_sibling_declares_is_not_imported_through_the_head() {
     for bad in [
         "use super::A;",
         "use crate::flow::A;",
-        "use crate::{flow::{A, a::X}, ledger};",
+        "use crate::{flow::{A, a::X}, database};",
         "fn x() { super::f() }",
         "use super::C;",
     ] {

@@ -58,14 +58,14 @@ pub(super) fn input_or_output(code: &Code) -> Vec<String> {
 
 /// Tasks, started where nobody stops them, or restarts them when they end.
 pub(super) fn tasks(code: &Code) -> Vec<String> {
-    // `ledger/tx.rs`: a commit that was begun runs to its end.
+    // `db/tx.rs`: a commit that was begun runs to its end.
     if is_in(
         code,
         &[
             "src/app/supervise",
             "src/app/listen",
             "src/flow",
-            "src/ledger/tx",
+            "src/db/tx",
             "src/store/writer",
             "src/demo",
         ],
@@ -83,7 +83,7 @@ pub(super) fn tasks(code: &Code) -> Vec<String> {
 /// of `for`, `match`, `if let` and `while let` after the block, and a pool of four connections is
 /// empty when four of them wait in it for another.
 pub(super) fn sessions(code: &Code) -> Vec<String> {
-    let hits = ["ledger.read()", "ledger.snapshot()"]
+    let hits = ["database.read()", "database.snapshot()"]
         .into_iter()
         .flat_map(|call| code.words(call).map(move |at| (call, at)));
     let held = hits.filter(|(call, at)| {
@@ -147,31 +147,28 @@ pub(super) fn restorables(code: &Code) -> Vec<String> {
     )
 }
 
-/// A ledger that is let write, or kept from it, anywhere but where its memory is compared; and one
+/// A database that is let write, or kept from it, anywhere but where its memory is compared; and one
 /// that counts as empty, anywhere but where a vault is made or rebuilt.
 pub(super) fn proofs(code: &Code) -> Vec<String> {
     let mut faults = Vec::new();
-    if !is_in(
-        code,
-        &["src/ledger", "src/vault/memory", "src/vault/ownership"],
-    ) {
+    if !is_in(code, &["src/db", "src/vault/memory", "src/vault/ownership"]) {
         faults.extend(found(
             code,
             &["prove", "close_gate"],
-            "a ledger becomes writable by `Vault::unlock` only",
+            "a database becomes writable by `Vault::unlock` only",
         ));
     }
-    if !is_in(code, &["src/ledger", "src/vault"]) {
+    if !is_in(code, &["src/db", "src/vault"]) {
         faults.extend(found(
             code,
             &["first_unit"],
-            "an empty ledger is filled by `Vault::create` and `vault::restore` only",
+            "an empty database is filled by `Vault::create` and `vault::restore` only",
         ));
     }
     faults
 }
 
-/// SQL in texts, outside the ledger.
+/// SQL in texts, outside the database.
 pub(super) fn sql(code: &Code) -> Vec<String> {
     /// Words that, in this order, make a statement.
     const STATEMENTS: &[&[&str]] = &[
@@ -185,7 +182,7 @@ pub(super) fn sql(code: &Code) -> Vec<String> {
         &["DROP", "TABLE"],
         &["PRAGMA"],
     ];
-    if is_in(code, &["src/ledger"]) {
+    if is_in(code, &["src/db"]) {
         return Vec::new();
     }
     let is_sql = |text: &str| {
@@ -203,7 +200,7 @@ pub(super) fn sql(code: &Code) -> Vec<String> {
     texts
         .map(|(line, _)| {
             format!(
-                "{}:{line}: a query outside the ledger; make it a function there",
+                "{}:{line}: a query outside the database; make it a function there",
                 code.path
             )
         })
@@ -322,7 +319,7 @@ mod tests {
                 "src/app/supervise.rs",
                 "src/app/listen.rs",
                 "src/flow/work.rs",
-                "src/ledger/tx.rs",
+                "src/db/tx.rs",
                 "src/store/writer.rs",
                 "src/demo/world.rs",
             ] {
@@ -342,51 +339,51 @@ mod tests {
     #[test]
     fn sessions_in_the_head_of_a_block_are_found() {
         for bad in [
-            "for id in due(&mut self.0.ledger.read().await?, 1).await? { a(); }",
-            "match find(&mut ledger.read().await?).await? { _ => {} }",
-            "let tried = match key(&mut self.0.ledger.read().await?).await { a => b };",
-            "if let Some(id) = id(&mut ledger.read().await?).await? { a(); }",
-            "while let Some(id) = id(&mut ledger.snapshot().await?).await? { a(); }",
-            "a();\nif x && let Some(id) = id(&mut ledger.read().await?).await? { a(); }",
+            "for id in due(&mut self.0.database.read().await?, 1).await? { a(); }",
+            "match find(&mut database.read().await?).await? { _ => {} }",
+            "let tried = match key(&mut self.0.database.read().await?).await { a => b };",
+            "if let Some(id) = id(&mut database.read().await?).await? { a(); }",
+            "while let Some(id) = id(&mut database.snapshot().await?).await? { a(); }",
+            "a();\nif x && let Some(id) = id(&mut database.read().await?).await? { a(); }",
         ] {
             assert_eq!(faults(sessions, "src/flow/a.rs", bad), 1, "{bad}");
         }
         for good in [
-            "let due = due(&mut ledger.read().await?).await?; for id in due { a(); }",
-            "if !is(&mut ledger.read().await?).await? { a(); }",
-            "while !is(&mut ledger.read().await?).await? { a(); }",
-            "let Some(id) = find(&mut ledger.read().await?).await? else { return };",
-            "let mut tx = ledger.read().await?; match x { _ => {} }",
-            "f(async || find(&mut ledger.read().await?).await, { 1 });",
+            "let due = due(&mut database.read().await?).await?; for id in due { a(); }",
+            "if !is(&mut database.read().await?).await? { a(); }",
+            "while !is(&mut database.read().await?).await? { a(); }",
+            "let Some(id) = find(&mut database.read().await?).await? else { return };",
+            "let mut tx = database.read().await?; match x { _ => {} }",
+            "f(async || find(&mut database.read().await?).await, { 1 });",
         ] {
             assert_eq!(faults(sessions, "src/flow/a.rs", good), 0, "{good}");
         }
     }
 
     #[test]
-    fn another_way_into_the_ledger_is_found() {
+    fn another_way_into_the_database_is_found() {
         for bad in [
-            "app.ledger.prove(&[]).await?",
-            "ledger.close_gate(x)",
-            "ledger . first_unit(x)",
+            "app.database.prove(&[]).await?",
+            "database.close_gate(x)",
+            "database . first_unit(x)",
         ] {
             assert_eq!(faults(proofs, "src/cli/token.rs", bad), 1, "{bad}");
-            assert_eq!(faults(proofs, "src/ledger/open.rs", bad), 0, "{bad}");
+            assert_eq!(faults(proofs, "src/db/open.rs", bad), 0, "{bad}");
         }
         assert_eq!(
             faults(
                 proofs,
                 "src/vault/memory.rs",
-                "ledger.prove(x); ledger.close_gate(y)"
+                "database.prove(x); database.close_gate(y)"
             ),
             0
         );
         assert_eq!(
-            faults(proofs, "src/vault/restore.rs", "ledger.first_unit(x)"),
+            faults(proofs, "src/vault/restore.rs", "database.first_unit(x)"),
             0
         );
         assert_eq!(
-            faults(proofs, "src/drill/canary.rs", "ledger.first_unit(x)"),
+            faults(proofs, "src/drill/canary.rs", "database.first_unit(x)"),
             1
         );
         assert_eq!(
@@ -409,7 +406,7 @@ mod tests {
             "\"PRAGMA x\"",
         ] {
             assert_eq!(faults(sql, "src/vault.rs", bad), 1, "{bad}");
-            assert_eq!(faults(sql, "src/ledger/work.rs", bad), 0, "{bad}");
+            assert_eq!(faults(sql, "src/db/work.rs", bad), 0, "{bad}");
         }
         for good in [
             "\"UPDATE\"",

@@ -15,19 +15,19 @@ use axum::{
 };
 use hyper::body::{Frame, SizeHint};
 
-use super::Client;
+use super::ClientAddress;
 
 /// What each client has open. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Shares {
     most: usize,
-    open: Arc<Mutex<HashMap<Client, usize>>>,
+    open: Arc<Mutex<HashMap<ClientAddress, usize>>>,
 }
 
 /// One of what a client has open; dropped, it is given back.
 pub(crate) struct Share {
     shares: Shares,
-    client: Client,
+    client: ClientAddress,
 }
 
 impl Shares {
@@ -40,7 +40,7 @@ impl Shares {
     }
 
     /// One more for this client, unless it has its share.
-    pub(crate) fn enter(&self, client: Client) -> Option<Share> {
+    pub(crate) fn enter(&self, client: ClientAddress) -> Option<Share> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(client).or_default();
         if *count >= self.most {
@@ -111,8 +111,8 @@ mod tests {
     #[test]
     fn each_has_its_share_and_who_has_nothing_open_is_forgotten() {
         let shares = Shares::new(2);
-        let one = Client::at(Some([192, 0, 2, 1].into()));
-        let other = Client::at(None);
+        let one = ClientAddress::at(Some([192, 0, 2, 1].into()));
+        let other = ClientAddress::at(None);
         let held = [shares.enter(one).unwrap(), shares.enter(one).unwrap()];
         assert!(shares.enter(one).is_none());
         let another = shares.enter(other).unwrap();

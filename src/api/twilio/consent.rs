@@ -17,7 +17,7 @@ use crate::{
     twilio::{
         Account, Connect, IncomingMessage, PublicUrl, VoiceRequest,
         signature::Verified,
-        twiml::{self, Dial, Gather, Say, StartRecording, Verb},
+        twiml::{self, Dial, Gather, StartRecording, TwimlSay, Verb},
     },
 };
 
@@ -159,8 +159,8 @@ fn go_on(api: &Api, links: &Links, over: Over<'_>) -> twiml::Response {
         .with_any(last)
 }
 
-fn say(spoken: &Spoken, text: &str) -> Say {
-    Say {
+fn say(spoken: &Spoken, text: &str) -> TwimlSay {
+    TwimlSay {
         text: text.to_owned(),
         language: spoken.language.clone(),
         voice: spoken.voice.clone(),
@@ -241,7 +241,7 @@ impl Links {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::twilio::voice::Step;
+    use crate::twilio::voice::VoiceStep;
 
     fn request(is_whisper: bool) -> VoiceRequest {
         VoiceRequest {
@@ -254,7 +254,7 @@ mod tests {
             digits: Some("1".into()),
             speech: None,
             confidence: None,
-            step: Step {
+            step: VoiceStep {
                 answers: true,
                 attempt: 1,
                 language: None,

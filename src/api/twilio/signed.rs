@@ -14,7 +14,7 @@ use axum::{
 use subtle::ConstantTimeEq as _;
 
 use crate::{
-    api::{Api, limits::Client, network::Network, problem::Problem},
+    api::{Api, limits::ClientAddress, network::Network, problem::Problem},
     twilio::{
         Account, Delivery, Rejection, SIGNATURE_HEADER, SIGNATURE_SETTINGS_HEADER, SignedRequest,
         signature::Verified, verify,
@@ -66,7 +66,7 @@ impl FromRequest<Api> for Signed {
         // Whoever does not sign may come too often; what is signed never does.
         verified(api, &request, carried)
             .map(Self)
-            .map_err(|problem| api.limits.failed(Client::at(network), problem))
+            .map_err(|problem| api.limits.failed(ClientAddress::at(network), problem))
     }
 }
 

@@ -46,7 +46,7 @@ const NOT_SENT: u32 = 16 * 1024;
 /// The socket of a connection.
 pub(super) struct Wire {
     stream: TcpStream,
-    line: Arc<Line>,
+    line: Arc<WireState>,
     is_narrow: bool,
     /// How long the other end may take nothing.
     patience: Duration,
@@ -56,7 +56,7 @@ pub(super) struct Wire {
 
 /// What a wire and the bodies that it carries know together.
 #[derive(Default)]
-pub(super) struct Line(Mutex<Vec<Held>>);
+pub(super) struct WireState(Mutex<Vec<Held>>);
 
 /// A stream whose bytes may be on the wire.
 struct Held {
@@ -68,7 +68,7 @@ struct Held {
     is_whole: Arc<AtomicBool>,
 }
 
-impl Line {
+impl WireState {
     fn lock(&self) -> MutexGuard<'_, Vec<Held>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -125,7 +125,7 @@ impl Line {
             })
     }
 
-    /// Ready when the ledger was asked lately.
+    /// Ready when the database was asked lately.
     fn poll_fresh(&self, context: &mut Context<'_>) -> Poll<()> {
         for held in self.lock().iter_mut() {
             while !held.guard.is_fresh() {
@@ -152,7 +152,7 @@ impl Line {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, line: Arc<Line>, patience: Duration) -> Self {
+    pub(super) fn new(stream: TcpStream, line: Arc<WireState>, patience: Duration) -> Self {
         // On every connection: a socket that takes megabytes at once would seem to take nothing for
         // a minute.
         #[cfg(target_os = "linux")]
@@ -288,7 +288,7 @@ struct Carried {
     rest: Bytes,
     /// Bytes that are still to come, where that is known: `hyper` does not ask for the end then.
     left: Option<u64>,
-    line: Arc<Line>,
+    line: Arc<WireState>,
     is_whole: Arc<AtomicBool>,
     pace: Option<Pace>,
 }

@@ -6,7 +6,7 @@ use super::{Failure, Out, private_keys};
 use crate::{
     app::App,
     config::Config,
-    custody::{Kind, Role},
+    custody::{CustodyKind, Role},
     flow::{self, AccountVerdict, Flow},
     model::time::Clock,
     twilio::PublicUrl,
@@ -43,7 +43,7 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
     let public = config.server.public_url.clone();
     settings(&config, &mut findings);
     match App::open(config, Clock::System).await {
-        Err(error) => findings.find("custody, ledger and store", "broken", error.to_string()),
+        Err(error) => findings.find("custody, database and store", "broken", error.to_string()),
         Ok(mut app) => {
             opened(&app, &mut findings).await;
             match app.flow_to_read().await {
@@ -99,11 +99,11 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
 async fn memory(flow: &Flow, findings: &mut Findings) {
     match flow.vault.check_memory().await {
         Ok(()) => findings.find(
-            "ledger",
+            "database",
             "ok",
             "it has the newest audit entry that the store knows of",
         ),
-        Err(error) => findings.find("ledger", "broken", error.to_string()),
+        Err(error) => findings.find("database", "broken", error.to_string()),
     }
     match flow.vault.unreadable_files() {
         0 => {}
@@ -142,19 +142,19 @@ fn settings(config: &Config, findings: &mut Findings) {
         let why = "empty, though a proxy ends TLS: all its clients count as one, with one share of the connections and one rate";
         findings.find("server.trusted_proxies", "weak", why);
     }
-    if config.ledger.url.starts_with("postgres")
+    if config.database.url.starts_with("postgres")
         && !["sslmode=verify-full", "@127.", "@localhost", "@[::1]"]
             .iter()
-            .any(|part| config.ledger.url.contains(part))
+            .any(|part| config.database.url.contains(part))
     {
         findings.find(
-            "ledger.url",
+            "database.url",
             "weak",
             "the server's certificate is not checked: add `?sslmode=verify-full`",
         );
     }
     let custody = &config.custody;
-    let is_file = custody.kind == Kind::Passphrase && custody.passphrase.is_none();
+    let is_file = custody.kind == CustodyKind::Passphrase && custody.passphrase.is_none();
     if let Some(passphrase) = custody.passphrase_file.as_deref().filter(|_| is_file) {
         let root = config.base.join(&custody.root_file);
         let passphrase = config.base.join(passphrase);
@@ -200,12 +200,9 @@ async fn opened(app: &App, findings: &mut Findings) {
     findings.find("custody", "ok", why);
     place(app, findings).await;
     findings.find(
-        "ledger",
+        "database",
         "ok",
-        format!(
-            "{} opens with a schema this program knows",
-            app.ledger.kind()
-        ),
+        format!("{} opens with a schema this program knows", app.db.kind()),
     );
     match app.store.rehearse().await {
         Ok(()) => findings.find(
@@ -225,7 +222,7 @@ async fn opened(app: &App, findings: &mut Findings) {
                 let why = "the policy asks for consent in calls, and neither `connect_url` nor `connect_to` says where they go on: they end";
                 findings.find("twilio.consent", "weak", why);
             }
-            for odd in flow::oddities(&app.ledger, &rules, &app.clock)
+            for odd in flow::oddities(&app.db, &rules, &app.clock)
                 .await
                 .unwrap_or_default()
             {

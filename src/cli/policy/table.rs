@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::ExitCode};
 use crate::{
     cli::{Failure, out::Out},
     model::time::Clock,
-    policy::{Cases, Outcome, Rulebook, Rules},
+    policy::{CaseOutcome, Cases, Rulebook, Rules},
 };
 
 pub(super) fn test(rules: &Rules, file: &Path, out: Out) -> Result<ExitCode, Failure> {
@@ -17,7 +17,7 @@ pub(super) fn test(rules: &Rules, file: &Path, out: Out) -> Result<ExitCode, Fai
         [],
     );
     let outcomes = cases.decide(&rulebook, Clock::System.now());
-    let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.holds).collect();
+    let failed: Vec<&CaseOutcome> = outcomes.iter().filter(|outcome| !outcome.holds).collect();
     let facts = serde_json::json!({ "version": rules.version(), "digest": rules.digest(), "cases": cases.len(), "failed": failed });
     out.facts(&facts, || {
         let mut text = String::new();

@@ -23,7 +23,7 @@ const TYP: &str = "recvault-drill+jwt";
 
 /// A drill that was held.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Drill {
+pub struct DrillReport {
     /// The vault.
     pub vault: VaultId,
     /// The epoch it was in.
@@ -57,7 +57,7 @@ pub enum Error {
     Verdict,
 }
 
-impl Drill {
+impl DrillReport {
     /// Whether nothing that is shredded was reached, and everything that lives was.
     pub fn forgets(&self) -> bool {
         self.forgetting.holds()
@@ -123,7 +123,7 @@ impl Drill {
 }
 
 /// The claims, verdicts included.
-impl serde::Serialize for Drill {
+impl serde::Serialize for DrillReport {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.claims().serialize(serializer)
     }

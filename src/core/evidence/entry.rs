@@ -9,16 +9,18 @@
 mod access;
 mod accounts;
 mod consent;
+mod details;
 mod letting_go;
 mod source;
 mod transcripts;
 mod vault;
 
-use std::{fmt, ops::Range, str::FromStr};
+use std::ops::Range;
 
 use serde_json::{Map, Value, json};
 
-use super::{event::Event, shred_reason::ShredReason, signing::Signer};
+pub use self::details::{EntryDetails, InvalidDetails};
+use super::{event::AuditEvent, shred_reason::ShredReason, signing::Signer};
 use crate::{
     model::{
         access::Principal,
@@ -29,44 +31,8 @@ use crate::{
         recording::Recording,
         time::Timestamp,
     },
-    policy::{Action, Denial, Facts, Grant, Reason, Refusal, Rules},
+    policy::{Action, DecisionFacts, Denial, Grant, PolicyRefusal, Reason, Rules},
 };
-
-/// What else belongs to an event: a flat JSON object of ids, names, codes, numbers and digests.
-/// Text form: compact JSON.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(transparent)]
-pub struct Details(Map<String, Value>);
-
-impl Details {
-    /// One value, for those who read the log.
-    pub fn get(&self, key: &str) -> Option<&Value> {
-        self.0.get(key)
-    }
-}
-
-impl fmt::Display for Details {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = serde_json::to_string(&self.0).map_err(|_| fmt::Error)?;
-        f.write_str(&text)
-    }
-}
-
-/// The text is no JSON object.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the details of an audit entry are not a JSON object")]
-pub struct InvalidDetails;
-
-/// For reading back what was written; a new entry cannot be made of it.
-impl FromStr for Details {
-    type Err = InvalidDetails;
-
-    fn from_str(text: &str) -> Result<Self, InvalidDetails> {
-        serde_json::from_str(text)
-            .map(Self)
-            .map_err(|_| InvalidDetails)
-    }
-}
 
 /// One line of the audit log, as it is read back.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -78,22 +44,22 @@ pub struct Entry {
     /// Who.
     pub actor: Actor,
     /// What.
-    pub event: Event,
+    pub event: AuditEvent,
     /// On which recording, where it was one.
     pub recording: Option<RecordingId>,
     /// What else belongs to it.
-    pub details: Details,
+    pub details: EntryDetails,
 }
 
-/// A line that has no number yet. It must be in the ledger before its effect leaves the process.
+/// A line that has no number yet. It must be in the database before its effect leaves the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "an event that is not written down did not happen"]
 pub struct NewEntry {
     at: Timestamp,
     actor: Actor,
-    event: Event,
+    event: AuditEvent,
     recording: Option<RecordingId>,
-    details: Details,
+    details: EntryDetails,
 }
 
 impl NewEntry {
@@ -102,7 +68,7 @@ impl NewEntry {
         Self::new(
             at,
             Initiator::Operator,
-            Event::VaultCreated,
+            AuditEvent::VaultCreated,
             None,
             json!({ "vault": vault, "signing_key": signer.key_id() }),
         )
@@ -111,14 +77,14 @@ impl NewEntry {
     /// From now on decisions are taken by these rules.
     pub fn policy_in_force(at: Timestamp, by: Initiator, rules: &Rules) -> Self {
         let details = json!({ "version": rules.version(), "policy_digest": rules.digest() });
-        Self::new(at, by, Event::PolicyInForce, None, details)
+        Self::new(at, by, AuditEvent::PolicyInForce, None, details)
     }
 
     /// These rules were signed and published.
     pub fn policy_published(at: Timestamp, by: Initiator, rules: &Rules) -> Self {
         let effective = rules.document().effective;
         let details = json!({ "version": rules.version(), "policy_digest": rules.digest(), "effective": effective });
-        Self::new(at, by, Event::PolicyPublished, None, details)
+        Self::new(at, by, AuditEvent::PolicyPublished, None, details)
     }
 
     /// The recording, or a further leg of it, is sealed: length in bytes and SHA-256 of its
@@ -141,7 +107,7 @@ impl NewEntry {
         Self::new(
             at,
             Initiator::Vault,
-            Event::RecordingSealed,
+            AuditEvent::RecordingSealed,
             Some(recording.id),
             details,
         )
@@ -163,7 +129,7 @@ impl NewEntry {
         Self::new(
             at,
             Initiator::Vault,
-            Event::RecordingRefused,
+            AuditEvent::RecordingRefused,
             Some(recording),
             json!({}),
         )
@@ -184,7 +150,7 @@ impl NewEntry {
         Self::new(
             at,
             grant.initiator(),
-            Event::DecisionAllowed,
+            AuditEvent::DecisionAllowed,
             Some(grant.recording()),
             details,
         )
@@ -193,7 +159,7 @@ impl NewEntry {
     /// The decision refused; `grant` where an earlier grant was to be used again.
     pub fn decision_denied(
         at: Timestamp,
-        facts: &Facts<'_>,
+        facts: &DecisionFacts<'_>,
         grant: Option<GrantId>,
         denial: &Denial,
     ) -> Self {
@@ -213,7 +179,7 @@ impl NewEntry {
         Self::new(
             at,
             facts.principal.initiator(),
-            Event::DecisionDenied,
+            AuditEvent::DecisionDenied,
             Some(facts.recording.id),
             Value::Object(details),
         )
@@ -232,7 +198,7 @@ impl NewEntry {
         Self::new(
             at,
             principal.initiator(),
-            Event::DecisionDenied,
+            AuditEvent::DecisionDenied,
             recording,
             Value::Object(details),
         )
@@ -251,14 +217,14 @@ impl NewEntry {
         Self::new(
             at,
             grant.initiator(),
-            Event::OpeningStarted,
+            AuditEvent::OpeningStarted,
             Some(grant.recording()),
             details,
         )
     }
 
     /// The recording's key is destroyed; a receipt with this id tells of it.
-    pub fn shred_fenced(
+    pub fn shred_tombstoned(
         at: Timestamp,
         by: Initiator,
         recording: RecordingId,
@@ -268,7 +234,7 @@ impl NewEntry {
         Self::new(
             at,
             by,
-            Event::ShredFenced,
+            AuditEvent::ShredTombstoned,
             Some(recording),
             json!({ "receipt": receipt, "reason": reason }),
         )
@@ -279,7 +245,7 @@ impl NewEntry {
         Self::new(
             at,
             Initiator::Vault,
-            Event::ShredBytesRemoved,
+            AuditEvent::ShredBytesRemoved,
             Some(recording),
             json!({ "receipt": receipt }),
         )
@@ -293,7 +259,7 @@ impl NewEntry {
         expires_at: Option<Timestamp>,
     ) -> Self {
         let details = json!({ "token": principal.credential, "principal": principal.id, "roles": principal.roles, "accounts": principal.accounts, "expires_at": expires_at });
-        Self::new(at, by, Event::TokenCreated, None, details)
+        Self::new(at, by, AuditEvent::TokenCreated, None, details)
     }
 
     /// A token of this principal was revoked.
@@ -306,7 +272,7 @@ impl NewEntry {
         Self::new(
             at,
             by,
-            Event::TokenRevoked,
+            AuditEvent::TokenRevoked,
             None,
             json!({ "token": token, "principal": principal }),
         )
@@ -322,7 +288,7 @@ impl NewEntry {
         Self::new(
             at,
             Initiator::Vault,
-            Event::WorkDead,
+            AuditEvent::WorkDead,
             Some(recording),
             json!({ "kind": kind, "attempts": attempts }),
         )
@@ -338,7 +304,7 @@ impl NewEntry {
         Self::new(
             at,
             by,
-            Event::WorkRetried,
+            AuditEvent::WorkRetried,
             recording,
             json!({ "pieces": pieces }),
         )
@@ -355,7 +321,7 @@ impl NewEntry {
         Self::new(
             at,
             by,
-            Event::RecordingMoved,
+            AuditEvent::RecordingMoved,
             Some(recording),
             json!({ "from": from, "to": to }),
         )
@@ -374,7 +340,7 @@ impl NewEntry {
         Self::new(
             at,
             Initiator::Vault,
-            Event::RecordingReclassified,
+            AuditEvent::RecordingReclassified,
             Some(recording),
             details,
         )
@@ -390,7 +356,13 @@ impl NewEntry {
         ciphertext_sha256: &[u8; 32],
     ) -> Self {
         let details = json!({ "sealed_len": sealed_len, "ciphertext_sha256": hex::encode(ciphertext_sha256) });
-        Self::new(at, by, Event::TranscriptSealed, Some(recording), details)
+        Self::new(
+            at,
+            by,
+            AuditEvent::TranscriptSealed,
+            Some(recording),
+            details,
+        )
     }
 
     /// When.
@@ -404,7 +376,7 @@ impl NewEntry {
     }
 
     /// What.
-    pub fn event(&self) -> Event {
+    pub fn event(&self) -> AuditEvent {
         self.event
     }
 
@@ -414,7 +386,7 @@ impl NewEntry {
     }
 
     /// What else belongs to it.
-    pub fn details(&self) -> &Details {
+    pub fn details(&self) -> &EntryDetails {
         &self.details
     }
 
@@ -440,7 +412,7 @@ impl NewEntry {
     fn new(
         at: Timestamp,
         by: Initiator,
-        event: Event,
+        event: AuditEvent,
         recording: Option<RecordingId>,
         details: Value,
     ) -> Self {
@@ -456,7 +428,7 @@ impl NewEntry {
             actor: by.actor(),
             event,
             recording,
-            details: Details(details),
+            details: EntryDetails(details),
         }
     }
 }
@@ -470,7 +442,7 @@ fn reasons(denial: &Denial) -> Map<String, Value> {
         .refusals()
         .iter()
         .partition(|refusal| refusal.pinned.is_some());
-    let mut add = |refusals: &[&Refusal], reasons: &str, clauses: &str| {
+    let mut add = |refusals: &[&PolicyRefusal], reasons: &str, clauses: &str| {
         details.insert(
             reasons.into(),
             refusals

@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 
 /// What happened. The names are stable: they are in the log for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Event {
+pub enum AuditEvent {
     /// The vault came into being.
     VaultCreated,
     /// A version of the policy took effect.
@@ -23,7 +23,7 @@ pub enum Event {
     /// Plaintext is about to leave the vault.
     OpeningStarted,
     /// A recording's key was destroyed.
-    ShredFenced,
+    ShredTombstoned,
     /// A shredded recording's ciphertext is gone from the store.
     ShredBytesRemoved,
     /// Copies that the source kept of a recording are deleted there.
@@ -50,7 +50,7 @@ pub enum Event {
     KeysRotated,
     /// A recording's key went to another tier.
     RecordingMoved,
-    /// The ledger was rebuilt from a snapshot and the journal.
+    /// The database was rebuilt from a snapshot and the journal.
     VaultRestored,
     /// A rebuilding went on without a part of the journal, because somebody said so.
     RestoreGapAccepted,
@@ -111,7 +111,7 @@ pub enum Event {
     AccountsReloaded,
 }
 
-impl Event {
+impl AuditEvent {
     /// Every event.
     pub const ALL: [Self; 50] = [
         Self::VaultCreated,
@@ -121,7 +121,7 @@ impl Event {
         Self::DecisionAllowed,
         Self::DecisionDenied,
         Self::OpeningStarted,
-        Self::ShredFenced,
+        Self::ShredTombstoned,
         Self::ShredBytesRemoved,
         Self::SourceDeleted,
         Self::SourceStopped,
@@ -176,7 +176,7 @@ impl Event {
             Self::DecisionAllowed => "decision.allowed",
             Self::DecisionDenied => "decision.denied",
             Self::OpeningStarted => "opening.started",
-            Self::ShredFenced => "shred.fenced",
+            Self::ShredTombstoned => "shred.tombstoned",
             Self::ShredBytesRemoved => "shred.bytes-removed",
             Self::SourceDeleted => "source.deleted",
             Self::SourceStopped => "source.stopped",
@@ -223,13 +223,13 @@ impl Event {
     }
 }
 
-impl fmt::Display for Event {
+impl fmt::Display for AuditEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl serde::Serialize for Event {
+impl serde::Serialize for AuditEvent {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
@@ -240,7 +240,7 @@ impl serde::Serialize for Event {
 #[error("not the name of an audit event, like `recording.sealed`")]
 pub struct UnknownEvent;
 
-impl FromStr for Event {
+impl FromStr for AuditEvent {
     type Err = UnknownEvent;
 
     fn from_str(text: &str) -> Result<Self, UnknownEvent> {
@@ -258,11 +258,11 @@ mod tests {
     #[test]
     fn every_event_has_its_own_name() {
         let names: std::collections::BTreeSet<_> =
-            Event::ALL.iter().map(|event| event.as_str()).collect();
-        assert_eq!(names.len(), Event::ALL.len());
-        for event in Event::ALL {
+            AuditEvent::ALL.iter().map(|event| event.as_str()).collect();
+        assert_eq!(names.len(), AuditEvent::ALL.len());
+        for event in AuditEvent::ALL {
             assert_eq!(event.as_str().parse(), Ok(event));
         }
-        assert_eq!("recording.Sealed".parse::<Event>(), Err(UnknownEvent));
+        assert_eq!("recording.Sealed".parse::<AuditEvent>(), Err(UnknownEvent));
     }
 }

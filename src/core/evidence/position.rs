@@ -105,7 +105,7 @@ impl<'de> Deserialize<'de> for EntryDigest {
 mod tests {
     use super::*;
     use crate::{
-        evidence::Event,
+        evidence::AuditEvent,
         model::{
             actor::{Actor, Initiator},
             id::RecordingId,
@@ -120,7 +120,7 @@ mod tests {
             seq: 7,
             at: Timestamp::from_millis(1_000),
             actor: Actor::Vault,
-            event: Event::RootDestroyed,
+            event: AuditEvent::RootDestroyed,
             recording: None,
             details: "{}".parse().unwrap(),
         };
@@ -137,7 +137,7 @@ mod tests {
                 ..entry()
             },
             Entry {
-                event: Event::RootCondemned,
+                event: AuditEvent::RootCondemned,
                 ..entry()
             },
             Entry {

@@ -38,8 +38,8 @@ pub struct ShredFacts<'a> {
     pub recording: &'a Recording,
     /// Why.
     pub reason: ShredReason,
-    /// When the fence was written and the key destroyed.
-    pub fenced_at: Timestamp,
+    /// When the tombstone was written and the key destroyed.
+    pub tombstoned_at: Timestamp,
     /// The number of the audit entry that tells of it.
     pub audit_seq: i64,
 }
@@ -50,7 +50,7 @@ pub struct ShredFacts<'a> {
 pub enum ReceiptState {
     /// The live key is destroyed: nothing opens any more. An older copy of the key store, together
     /// with the root of its epoch, still would.
-    Fenced,
+    Tombstoned,
     /// The root of that epoch is destroyed, so no older copy of the key store opens it either. Some
     /// dead copy is still to be removed.
     Unrecoverable,
@@ -62,14 +62,14 @@ impl ReceiptState {
     /// The word used in rows and JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Fenced => "fenced",
+            Self::Tombstoned => "tombstoned",
             Self::Unrecoverable => "unrecoverable",
             Self::Closed => "closed",
         }
     }
 }
 
-/// What the shred does to backups of the ledger that are older than it.
+/// What the shred does to backups of the database that are older than it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OlderBackups {
@@ -86,11 +86,11 @@ impl OlderBackups {
     pub const fn text(self) -> &'static str {
         match self {
             Self::NotCovered => {
-                "The live key is destroyed. Until the epoch turns, a backup of the ledger that is older than this shred still holds the key: \
+                "The live key is destroyed. Until the epoch turns, a backup of the database that is older than this shred still holds the key: \
                  whoever has such a backup, the root key of the vault and a copy of the ciphertext can open it."
             }
             Self::Covered => {
-                "The key is destroyed, and so is the root key that older backups of the ledger need: none of them opens the recording any more."
+                "The key is destroyed, and so is the root key that older backups of the database need: none of them opens the recording any more."
             }
             Self::NoKey => {
                 "Nothing of the recording was ever sealed, so there is no key that a backup could hold."
@@ -107,7 +107,7 @@ pub struct Receipt {
     recording: RecordingId,
     source_digest: String,
     reason: ShredReason,
-    fenced_at: Timestamp,
+    tombstoned_at: Timestamp,
     policy_digest: String,
     audit_seq: i64,
     copies: Vec<HeldCopy>,
@@ -131,8 +131,8 @@ pub enum Error {
     #[error("`older_backups`, `unrecoverable_since` and `epoch` do not go together")]
     OlderBackups,
     /// It was issued before the shred that it tells of.
-    #[error("`iat` is before `fenced_at`")]
-    IssuedBeforeFence,
+    #[error("`iat` is before `tombstoned_at`")]
+    IssuedBeforeTombstone,
 }
 
 impl Receipt {
@@ -146,7 +146,7 @@ impl Receipt {
             recording: recording.id,
             source_digest: source_digest(shred.vault, &recording.account, &recording.source_sid),
             reason: shred.reason,
-            fenced_at: shred.fenced_at,
+            tombstoned_at: shred.tombstoned_at,
             policy_digest: recording.policy_digest.clone(),
             audit_seq: shred.audit_seq,
             copies,
@@ -189,7 +189,7 @@ impl Receipt {
             recording: self.recording,
             source_digest: self.source_digest.clone(),
             reason: self.reason.clone(),
-            fenced_at: self.fenced_at,
+            tombstoned_at: self.tombstoned_at,
             policy_digest: self.policy_digest.clone(),
             audit_seq: self.audit_seq,
             state: self.state(),
@@ -218,7 +218,7 @@ impl Receipt {
             recording: claims.recording,
             source_digest: claims.source_digest,
             reason: claims.reason,
-            fenced_at: claims.fenced_at,
+            tombstoned_at: claims.tombstoned_at,
             policy_digest: claims.policy_digest,
             audit_seq: claims.audit_seq,
             copies: claims.copies,
@@ -233,17 +233,17 @@ impl Receipt {
             || claims.older_backups != receipt.older_backups()
             || receipt
                 .unrecoverable
-                .is_some_and(|(at, _)| at < receipt.fenced_at)
+                .is_some_and(|(at, _)| at < receipt.tombstoned_at)
         {
             return Err(Error::OlderBackups);
         }
-        if receipt.issued_at < whole_seconds(receipt.fenced_at) {
-            return Err(Error::IssuedBeforeFence);
+        if receipt.issued_at < whole_seconds(receipt.tombstoned_at) {
+            return Err(Error::IssuedBeforeTombstone);
         }
         Ok(receipt)
     }
 
-    /// Fenced until older copies of the key store are useless; closed when no copy waits to be
+    /// Tombstoned until older copies of the key store are useless; closed when no copy waits to be
     /// removed and the vault knows of all of its own.
     pub fn state(&self) -> ReceiptState {
         let left = |copy: &HeldCopy| {
@@ -254,9 +254,9 @@ impl Receipt {
             )
         };
         match (self.older_backups(), self.copies.iter().any(left)) {
-            (OlderBackups::NotCovered, _) => ReceiptState::Fenced,
+            (OlderBackups::NotCovered, _) => ReceiptState::Tombstoned,
             (OlderBackups::Covered, true) => ReceiptState::Unrecoverable,
-            (OlderBackups::NoKey, true) => ReceiptState::Fenced,
+            (OlderBackups::NoKey, true) => ReceiptState::Tombstoned,
             (_, false) => ReceiptState::Closed,
         }
     }
@@ -287,8 +287,8 @@ impl Receipt {
     }
 
     /// From when on nothing opened it.
-    pub fn fenced_at(&self) -> Timestamp {
-        self.fenced_at
+    pub fn tombstoned_at(&self) -> Timestamp {
+        self.tombstoned_at
     }
 
     /// SHA-256 of the policy under which it had been collected, lower-case hex.
@@ -380,7 +380,7 @@ struct Claims {
     recording: RecordingId,
     source_digest: String,
     reason: ShredReason,
-    fenced_at: Timestamp,
+    tombstoned_at: Timestamp,
     policy_digest: String,
     audit_seq: i64,
     state: ReceiptState,

@@ -27,7 +27,7 @@ const TYP: &str = "recvault-revocation+jwt";
 /// What was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Reach {
+pub enum RevocationReach {
     /// The recordings of a person.
     Subject,
     /// One recording.
@@ -63,7 +63,7 @@ pub struct RevocationReceipt {
     #[serde(rename = "iat")]
     pub issued_at_s: i64,
     /// What was reached.
-    pub reach: Reach,
+    pub reach: RevocationReach,
     /// Whether it was limited to some accounts, by the limits of who revoked.
     pub limited: bool,
     /// The purposes that were revoked; empty means all.
@@ -169,7 +169,7 @@ mod tests {
             vault: VaultId::random(&mut rand::rng()),
             id: RevocationId::random(&mut rand::rng()),
             issued_at_s: 1_800_000_000,
-            reach: Reach::Subject,
+            reach: RevocationReach::Subject,
             limited: false,
             purposes: ["training".parse().unwrap()].into(),
             reason: "subject-request".parse().unwrap(),

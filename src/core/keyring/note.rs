@@ -1,4 +1,4 @@
-//! Short texts at rest in the ledger: evidence of consent, justifications.
+//! Short texts at rest in the database: evidence of consent, justifications.
 //!
 //! ```text
 //! sealed = nonce (12) ‖ AES-256-GCM(note key, nonce, text, associated data "recvault/note/1" ‖ vault id) ‖ tag (16)

@@ -47,7 +47,7 @@ pub enum Error {
     OtherEpoch(u64),
 }
 
-/// A page as the ledger keeps it. Ciphertext and plain bookkeeping; safe to print.
+/// A page as the database keeps it. Ciphertext and plain bookkeeping; safe to print.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageRow {
     /// Its id.
@@ -56,11 +56,11 @@ pub struct PageRow {
     pub tier: String,
     /// Distance from the leaves; the root page stands above all.
     pub level: u8,
-    /// How often it was written; part of the associated data, and the ledger's guard against two
+    /// How often it was written; part of the associated data, and the database's guard against two
     /// writers.
     pub generation: i64,
     /// The page that holds this page's key, and where. The root page has none.
-    pub parent: Option<Place>,
+    pub parent: Option<PageSlot>,
     /// Slots handed out so far, 0 to 128.
     pub used: u8,
     /// The epoch in which this page's key was made; of the root page, the epoch whose root opens
@@ -75,7 +75,7 @@ pub struct PageRow {
 
 /// A slot on a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct PageSlot {
     /// The page.
     pub page: PageId,
     /// The slot, 0 to 127.
@@ -83,17 +83,17 @@ pub struct Place {
 }
 
 /// An opened page.
-pub struct Page {
+pub struct KeyPage {
     row: PageRow,
     slots: SecretBuffer,
 }
 
-impl Page {
+impl KeyPage {
     /// A new empty page that belongs at `parent`; not yet sealed.
     pub fn empty(
         tier: &str,
         level: u8,
-        parent: Option<Place>,
+        parent: Option<PageSlot>,
         epoch: u64,
         rng: &mut dyn CryptoRng,
     ) -> Self {
@@ -274,7 +274,7 @@ mod tests {
         let page_key = Key::random(rng);
         let vault = VaultId::random(rng);
         let child = Key::random(rng);
-        let mut page = Page::empty("standard", 0, None, 1, rng);
+        let mut page = KeyPage::empty("standard", 0, None, 1, rng);
         assert_eq!(page.push(&child), Ok(0));
         (page.seal(&page_key, vault, rng), page_key, vault, child)
     }
@@ -283,7 +283,7 @@ mod tests {
     fn a_page_opens_with_its_key_in_its_place() {
         let (row, key, vault, child) = sealed_page();
         assert_eq!(row.sealed.len(), 12 + 4096 + 16);
-        let page = Page::open(row, &key, vault).unwrap();
+        let page = KeyPage::open(row, &key, vault).unwrap();
         assert_eq!(page.key(0), Ok(child));
         assert_eq!(page.key(1), Err(Error::Gone));
         assert_eq!(page.key(128), Err(Error::Gone));
@@ -313,16 +313,16 @@ mod tests {
         ];
         for row in moved {
             assert_eq!(
-                Page::open(row, &key, vault).err(),
+                KeyPage::open(row, &key, vault).err(),
                 Some(Error::NotAuthentic)
             );
         }
         assert_eq!(
-            Page::open(row.clone(), &key, VaultId::random(rng)).err(),
+            KeyPage::open(row.clone(), &key, VaultId::random(rng)).err(),
             Some(Error::NotAuthentic)
         );
         assert_eq!(
-            Page::open(row, &Key::random(rng), vault).err(),
+            KeyPage::open(row, &Key::random(rng), vault).err(),
             Some(Error::NotAuthentic)
         );
     }
@@ -333,12 +333,12 @@ mod tests {
         for at in 0..row.sealed.len() {
             let mut altered = row.clone();
             altered.sealed[at] ^= 1;
-            assert!(Page::open(altered, &key, vault).is_err(), "byte {at}");
+            assert!(KeyPage::open(altered, &key, vault).is_err(), "byte {at}");
         }
         for len in [0, 11, 12, 27, 28, row.sealed.len() - 1] {
             let mut cut = row.clone();
             cut.sealed.truncate(len);
-            assert!(Page::open(cut, &key, vault).is_err(), "length {len}");
+            assert!(KeyPage::open(cut, &key, vault).is_err(), "length {len}");
         }
     }
 
@@ -346,13 +346,13 @@ mod tests {
     fn a_destroyed_slot_is_gone_and_stays_spent() {
         let (row, key, vault, _) = sealed_page();
         let rng = &mut rand::rng();
-        let mut page = Page::open(row, &key, vault).unwrap();
+        let mut page = KeyPage::open(row, &key, vault).unwrap();
         assert!(!page.row.stale);
         page.destroy(0).unwrap();
         assert!(page.row.stale, "older copies still hold it");
         assert_eq!(page.destroy(0), Err(Error::Gone));
         assert_eq!(page.push(&Key::random(rng)), Ok(1));
-        let page = Page::open(page.seal(&key, vault, rng), &key, vault).unwrap();
+        let page = KeyPage::open(page.seal(&key, vault, rng), &key, vault).unwrap();
         assert_eq!(page.key(0), Err(Error::Gone));
         assert!(page.key(1).is_ok());
     }
@@ -362,14 +362,14 @@ mod tests {
         fn any_bytes_are_refused_and_never_panic(sealed in proptest::collection::vec(proptest::num::u8::ANY, 0..5000), used in 0u8.., level in 0u8..) {
             let rng = &mut rand::rng();
             let row = PageRow { id: PageId::random(rng), tier: "standard".into(), level, generation: 1, parent: None, used, epoch: 1, stale: false, sealed };
-            proptest::prop_assert!(Page::open(row, &Key::random(rng), VaultId::random(rng)).is_err());
+            proptest::prop_assert!(KeyPage::open(row, &Key::random(rng), VaultId::random(rng)).is_err());
         }
     }
 
     #[test]
     fn a_page_takes_128_keys_and_no_more() {
         let rng = &mut rand::rng();
-        let mut page = Page::empty("standard", 0, None, 1, rng);
+        let mut page = KeyPage::empty("standard", 0, None, 1, rng);
         for slot in 0..128 {
             assert_eq!(page.push(&Key::random(rng)), Ok(slot));
         }

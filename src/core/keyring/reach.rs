@@ -9,14 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     label::fingerprint,
-    page::{Page, PageRow},
+    page::{KeyPage, PageRow},
     tree::{ROOT_LEVEL, SERVICE},
 };
 use crate::{model::id::VaultId, secret::Key};
 
 /// What was reached.
 #[derive(Debug, Default)]
-pub struct Reach {
+pub struct KeyReach {
     /// Fingerprints of the record keys.
     pub record_keys: BTreeSet<String>,
     /// Versions of pages that were tried.
@@ -28,15 +28,15 @@ pub struct Reach {
 }
 
 /// Opens what opens. `versions` may hold the same page many times, in any order.
-pub fn reach(roots: &[&Key], versions: impl AsRef<[PageRow]>, vault: VaultId) -> Reach {
+pub fn reach(roots: &[&Key], versions: impl AsRef<[PageRow]>, vault: VaultId) -> KeyReach {
     let versions = versions.as_ref();
     let mut levels: BTreeMap<u8, Vec<(usize, &PageRow)>> = BTreeMap::new();
     for (at, version) in versions.iter().enumerate() {
         levels.entry(version.level).or_default().push((at, version));
     }
-    let mut found = Reach {
+    let mut found = KeyReach {
         which: vec![false; versions.len()],
-        ..Reach::default()
+        ..KeyReach::default()
     };
     // Keys by the place that held them, of all versions of that place's page that opened.
     let mut held: BTreeMap<([u8; 16], u8), Vec<Key>> = BTreeMap::new();
@@ -55,7 +55,7 @@ pub fn reach(roots: &[&Key], versions: impl AsRef<[PageRow]>, vault: VaultId) ->
             let is_leaf = level == 0 && version.tier != SERVICE;
             let Some(page) = keys
                 .iter()
-                .find_map(|key| Page::open(version.clone(), key, vault).ok())
+                .find_map(|key| KeyPage::open(version.clone(), key, vault).ok())
             else {
                 continue;
             };
@@ -88,18 +88,18 @@ pub fn reach(roots: &[&Key], versions: impl AsRef<[PageRow]>, vault: VaultId) ->
 mod tests {
     use super::*;
     use crate::keyring::{
-        Place, RootKey,
-        tree::{LEAF, LEVELS, hang, plant, walk},
+        PageSlot, RootKey,
+        tree::{LEAF, LEVELS, attach, plant, walk},
     };
 
     /// Two leaves with a record key each, below one path, and the rows root first.
-    fn grown(root: &RootKey, vault: VaultId) -> (Vec<PageRow>, Vec<Place>, Vec<String>) {
+    fn grown(root: &RootKey, vault: VaultId) -> (Vec<PageRow>, Vec<PageSlot>, Vec<String>) {
         let rng = &mut rand::rng();
         let [mut above, service] = plant(root, vault, rng).unwrap();
         let mut path: Vec<PageRow> = Vec::new();
         for level in (LEAF + 1..LEVELS).rev() {
             let opened = walk([path.as_slice(), &[above]].concat(), root, vault).unwrap();
-            let (upper, below) = hang(opened, "standard", level, vault, rng).unwrap();
+            let (upper, below) = attach(opened, "standard", level, vault, rng).unwrap();
             path.push(upper);
             above = below.seal(vault, rng);
         }
@@ -108,7 +108,7 @@ mod tests {
         let mut places = Vec::new();
         let mut keys = Vec::new();
         for _ in 0..2 {
-            let (upper, mut leaf) = hang(
+            let (upper, mut leaf) = attach(
                 walk(path.clone(), root, vault).unwrap(),
                 "standard",
                 LEAF,
@@ -118,7 +118,7 @@ mod tests {
             .unwrap();
             *path.last_mut().unwrap() = upper;
             let key = Key::random(rng);
-            places.push(Place {
+            places.push(PageSlot {
                 page: leaf.page.id(),
                 slot: leaf.page.push(&key).unwrap(),
             });

@@ -9,7 +9,7 @@
 
 use rand::CryptoRng;
 
-use super::page::{Error, Page, PageRow, Place};
+use super::page::{Error, KeyPage, PageRow, PageSlot};
 use crate::{model::id::VaultId, secret::Key};
 
 /// Level of the leaf pages.
@@ -34,14 +34,14 @@ pub struct RootKey {
 }
 
 /// An opened page together with the key that seals it, so that it can be changed and sealed again.
-pub struct Opened {
+pub struct OpenedPage {
     /// The page.
-    pub page: Page,
+    pub page: KeyPage,
     key: Key,
     epoch: u64,
 }
 
-impl Opened {
+impl OpenedPage {
     /// Opens a child page, by its key here.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Opened {
             .ok_or(Error::BrokenPath)?;
         let key = self.page.key(place.slot)?;
         Ok(Self {
-            page: Page::open(child, &key, vault)?,
+            page: KeyPage::open(child, &key, vault)?,
             key,
             epoch: self.epoch,
         })
@@ -75,7 +75,7 @@ impl Opened {
     /// is stale from now on: its older copies still hold the child's old key.
     ///
     /// # Errors
-    /// [`Error::BrokenPath`] if it is not a child of this page; otherwise as [`Page::open`].
+    /// [`Error::BrokenPath`] if it is not a child of this page; otherwise as [`KeyPage::open`].
     pub fn renew(
         &mut self,
         child: PageRow,
@@ -86,7 +86,7 @@ impl Opened {
             .parent
             .filter(|place| place.page == self.page.id())
             .ok_or(Error::BrokenPath)?;
-        let child = Page::open(child, &self.page.key(place.slot)?, vault)?;
+        let child = KeyPage::open(child, &self.page.key(place.slot)?, vault)?;
         let key = Key::random(rng);
         self.page.replace(place.slot, &key)?;
         Ok(child.renewed(self.epoch).seal(&key, vault, rng))
@@ -99,13 +99,13 @@ pub fn plant(
     vault: VaultId,
     rng: &mut dyn CryptoRng,
 ) -> Result<[PageRow; 2], Error> {
-    let page = Page::empty(ROOT, ROOT_LEVEL, None, root.epoch, rng);
-    let root = Opened {
+    let page = KeyPage::empty(ROOT, ROOT_LEVEL, None, root.epoch, rng);
+    let root = OpenedPage {
         page,
         key: root.key.duplicate(),
         epoch: root.epoch,
     };
-    let (root, mut service) = hang(root, SERVICE, LEAF, vault, rng)?;
+    let (root, mut service) = attach(root, SERVICE, LEAF, vault, rng)?;
     service.page.push(&Key::random(rng))?;
     Ok([root, service.seal(vault, rng)])
 }
@@ -116,7 +116,7 @@ pub fn plant(
 /// [`Error::OtherEpoch`] if the root page is sealed under another epoch's key;
 /// [`Error::BrokenPath`] unless each row's parent is the row before it; [`Error::NotAuthentic`] and
 /// [`Error::Gone`] as the pages say.
-pub fn walk(path: Vec<PageRow>, root: &RootKey, vault: VaultId) -> Result<Opened, Error> {
+pub fn walk(path: Vec<PageRow>, root: &RootKey, vault: VaultId) -> Result<OpenedPage, Error> {
     let mut path = path.into_iter();
     let top = open_root(path.next().ok_or(Error::BrokenPath)?, root, vault)?;
     path.try_fold(top, |above, row| above.open(row, vault))
@@ -127,15 +127,15 @@ pub fn walk(path: Vec<PageRow>, root: &RootKey, vault: VaultId) -> Result<Opened
 /// # Errors
 /// [`Error::OtherEpoch`] if it is sealed under another epoch's key; [`Error::BrokenPath`] if it is
 /// not the root page; [`Error::NotAuthentic`].
-pub fn open_root(row: PageRow, root: &RootKey, vault: VaultId) -> Result<Opened, Error> {
+pub fn open_root(row: PageRow, root: &RootKey, vault: VaultId) -> Result<OpenedPage, Error> {
     match row.parent {
         None if row.epoch == root.epoch => {}
         None => return Err(Error::OtherEpoch(row.epoch)),
         Some(_) => return Err(Error::BrokenPath),
     }
     let key = root.key.duplicate();
-    Ok(Opened {
-        page: Page::open(row, &key, vault)?,
+    Ok(OpenedPage {
+        page: KeyPage::open(row, &key, vault)?,
         key,
         epoch: root.epoch,
     })
@@ -146,21 +146,21 @@ pub fn open_root(row: PageRow, root: &RootKey, vault: VaultId) -> Result<Opened,
 ///
 /// # Errors
 /// [`Error::Full`] if `above` has no free slot.
-pub fn hang(
-    mut above: Opened,
+pub fn attach(
+    mut above: OpenedPage,
     tier: &str,
     level: u8,
     vault: VaultId,
     rng: &mut dyn CryptoRng,
-) -> Result<(PageRow, Opened), Error> {
+) -> Result<(PageRow, OpenedPage), Error> {
     let key = Key::random(rng);
     let slot = above.page.push(&key)?;
-    let place = Place {
+    let place = PageSlot {
         page: above.page.id(),
         slot,
     };
-    let below = Opened {
-        page: Page::empty(tier, level, Some(place), above.epoch, rng),
+    let below = OpenedPage {
+        page: KeyPage::empty(tier, level, Some(place), above.epoch, rng),
         key,
         epoch: above.epoch,
     };
@@ -175,7 +175,7 @@ mod tests {
         vault: VaultId,
         root_key: RootKey,
         path: Vec<PageRow>,
-        place: Place,
+        place: PageSlot,
         record_key: Key,
     }
 
@@ -193,7 +193,7 @@ mod tests {
             let mut rows = path.clone();
             rows.push(above);
             let opened = walk(rows, &root_key, vault).unwrap();
-            let (upper, below) = hang(opened, "standard", level, vault, rng).unwrap();
+            let (upper, below) = attach(opened, "standard", level, vault, rng).unwrap();
             path.push(upper);
             above = below.seal(vault, rng);
         }
@@ -202,7 +202,7 @@ mod tests {
         let mut leaf = walk(rows, &root_key, vault).unwrap();
         let record_key = Key::random(rng);
         let slot = leaf.page.push(&record_key).unwrap();
-        let place = Place {
+        let place = PageSlot {
             page: leaf.page.id(),
             slot,
         };

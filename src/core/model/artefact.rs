@@ -12,7 +12,7 @@ pub enum Artefact {
     Audio,
     /// What was said, as text in the house's own form.
     Transcript,
-    /// Who took part, with address and name. It is no object in the store: the ledger has it
+    /// Who took part, with address and name. It is no object in the store: the database has it
     /// (`details`).
     Parties,
     /// A file as the source gave it: a picture of a message, a track or a composition. A recording

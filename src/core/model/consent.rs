@@ -114,7 +114,7 @@ pub enum Whom {
     Leg(Conversation, Option<LegName>),
 }
 
-/// One statement, as the ledger keeps it. Statements are never changed: a later one may say
+/// One statement, as the database keeps it. Statements are never changed: a later one may say
 /// otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {

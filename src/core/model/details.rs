@@ -21,7 +21,7 @@ pub const MAX_NAME: usize = 128;
 
 /// One participant, as somebody told of them.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Found {
+pub struct Participant {
     /// Their place in the conversation.
     pub leg: LegName,
     /// The channel of a recording with two on which they are heard, 1 or 2; `None`: not known, or
@@ -29,11 +29,11 @@ pub struct Found {
     pub channel: Option<u8>,
     /// How they are reached; `None` for somebody whom nobody knows.
     pub address: Option<Address>,
-    /// What they are called, 1 to [`MAX_NAME`] characters, as [`Found::name`] leaves it.
+    /// What they are called, 1 to [`MAX_NAME`] characters, as [`Participant::name`] leaves it.
     pub name: Option<String>,
 }
 
-impl Found {
+impl Participant {
     /// Somebody at this place, of whom nothing else is known.
     pub fn at(leg: LegName) -> Self {
         Self {
@@ -63,7 +63,7 @@ impl Found {
     }
 }
 
-impl fmt::Debug for Found {
+impl fmt::Debug for Participant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Found")
             .field("leg", &self.leg)
@@ -74,7 +74,7 @@ impl fmt::Debug for Found {
 
 /// Everybody who took part, in the order of their places.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Details(Vec<Found>);
+pub struct Participants(Vec<Participant>);
 
 /// How it is written: the form of this interface, which is sealed as it is shown.
 #[derive(Serialize, Deserialize)]
@@ -95,20 +95,20 @@ struct WrittenParty<'a> {
     name: Option<std::borrow::Cow<'a, str>>,
 }
 
-impl Details {
+impl Participants {
     /// Everybody, in the order of their places.
-    pub fn iter(&self) -> impl Iterator<Item = &Found> {
+    pub fn iter(&self) -> impl Iterator<Item = &Participant> {
         self.0.iter()
     }
 
     /// Whether anything is known that only a seal may hold.
     pub fn is_personal(&self) -> bool {
-        self.0.iter().any(Found::is_personal)
+        self.0.iter().any(Participant::is_personal)
     }
 
     /// Takes in what somebody else told: new places, and what was not known of those that are
     /// there. Who is known stays who they are.
-    pub fn complete(&mut self, told: impl IntoIterator<Item = Found>) {
+    pub fn complete(&mut self, told: impl IntoIterator<Item = Participant>) {
         for told in told {
             match self.0.binary_search_by(|known| known.leg.cmp(&told.leg)) {
                 Err(place) => self.0.insert(place, told),
@@ -131,7 +131,7 @@ impl Details {
 
     /// Puts others in these places: their address, and no name but the one that comes with it.
     /// Channels stay.
-    pub fn correct(&mut self, told: impl IntoIterator<Item = Found>) {
+    pub fn correct(&mut self, told: impl IntoIterator<Item = Participant>) {
         for told in told {
             if let Ok(place) = self.0.binary_search_by(|known| known.leg.cmp(&told.leg))
                 && let Some(known) = self.0.get_mut(place)
@@ -164,7 +164,7 @@ impl Details {
             } else {
                 (None, None)
             };
-            Found {
+            Participant {
                 leg: party.leg.clone(),
                 channel,
                 address,
@@ -177,7 +177,7 @@ impl Details {
     /// The text that is sealed and shown:
     /// `{"parties": [{"leg", "channel", "address", "name"}, …]}`.
     pub fn to_json(&self) -> Zeroizing<String> {
-        fn party(found: &Found) -> WrittenParty<'_> {
+        fn party(found: &Participant) -> WrittenParty<'_> {
             WrittenParty {
                 leg: found.leg.as_str().into(),
                 channel: found.channel,
@@ -210,19 +210,19 @@ impl Details {
                 Some(channel) if !matches!(channel, 1 | 2) => return None,
                 channel => channel,
             };
-            details.complete([Found {
+            details.complete([Participant {
                 leg,
                 channel,
                 address,
-                name: party.name.and_then(|name| Found::name(&name)),
+                name: party.name.and_then(|name| Participant::name(&name)),
             }]);
         }
         Some(details)
     }
 }
 
-impl FromIterator<Found> for Details {
-    fn from_iter<I: IntoIterator<Item = Found>>(told: I) -> Self {
+impl FromIterator<Participant> for Participants {
+    fn from_iter<I: IntoIterator<Item = Participant>>(told: I) -> Self {
         let mut details = Self::default();
         details.complete(told);
         details
@@ -244,9 +244,9 @@ mod tests {
         channel: Option<u8>,
         address: Option<&str>,
         called: Option<&str>,
-    ) -> Found {
+    ) -> Participant {
         let address = address.map(|text| Address::parse(text).unwrap());
-        Found {
+        Participant {
             leg: leg(name),
             channel,
             address,
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn one_account_completes_another_and_replaces_nobody() {
-        let mut details: Details = [
+        let mut details: Participants = [
             found("caller", None, Some("+493012345678"), None),
             found("callee", None, None, None),
         ]
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_correction_puts_somebody_else_in_a_place_and_takes_their_name_along() {
-        let mut details: Details = [found(
+        let mut details: Participants = [found(
             "caller",
             Some(1),
             Some("+493012345678"),
@@ -322,7 +322,7 @@ mod tests {
             subject,
             channel,
         };
-        let details: Details = [
+        let details: Participants = [
             found("callee", None, Some("client:agent"), Some("Anna")),
             found("caller", Some(1), Some("+493012345678"), None),
             found("guest", None, None, Some("Carla")),
@@ -357,7 +357,7 @@ mod tests {
 
     #[test]
     fn it_reads_what_it_wrote_and_prints_nobody() {
-        let details: Details = [
+        let details: Participants = [
             found("caller", Some(1), Some("+493012345678"), Some("Anna \"Q\"")),
             found("callee", None, None, None),
         ]
@@ -372,7 +372,7 @@ mod tests {
                 r#"{{"parties":[{{"leg":"callee","channel":null,"address":null,"name":null}},{caller}]}}"#
             )
         );
-        assert_eq!(Details::parse(&text).as_ref(), Some(&details));
+        assert_eq!(Participants::parse(&text).as_ref(), Some(&details));
         let printed = format!("{details:?}");
         assert!(
             !printed.contains("Anna") && !printed.contains("4930"),
@@ -384,16 +384,19 @@ mod tests {
             r#"{"parties":[{"leg":"Caller"}]}"#,
             r#"{"parties":[{"leg":"caller","channel":3}]}"#,
         ] {
-            assert_eq!(Details::parse(bad), None, "{bad}");
+            assert_eq!(Participants::parse(bad), None, "{bad}");
         }
     }
 
     #[test]
     fn a_name_is_short_and_plain() {
-        assert_eq!(Found::name("  Anna\u{7} B.\n"), Some("Anna B.".into()));
-        assert_eq!(Found::name(" \r\n"), None);
         assert_eq!(
-            Found::name(&"ä".repeat(500)).unwrap().chars().count(),
+            Participant::name("  Anna\u{7} B.\n"),
+            Some("Anna B.".into())
+        );
+        assert_eq!(Participant::name(" \r\n"), None);
+        assert_eq!(
+            Participant::name(&"ä".repeat(500)).unwrap().chars().count(),
             MAX_NAME
         );
     }
@@ -401,9 +404,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_details_or_none(text in ".{0,200}", name in ".{0,200}") {
-            let _ = Details::parse(&text);
-            let details: Details = [Found { name: Found::name(&name), ..Found::at(leg("caller")) }].into_iter().collect();
-            prop_assert_eq!(Details::parse(&details.to_json()), Some(details));
+            let _ = Participants::parse(&text);
+            let details: Participants = [Participant { name: Participant::name(&name), ..Participant::at(leg("caller")) }].into_iter().collect();
+            prop_assert_eq!(Participants::parse(&details.to_json()), Some(details));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::text::Line;
+use super::text::TextLine;
 
 /// Who demands a hold: a court and its file number, a department; 1 to 200 characters in one line.
 /// Never a person.
@@ -11,7 +11,7 @@ use super::text::Line;
 )]
 #[serde(transparent)]
 #[schema(value_type = String)]
-pub struct Authority(Line<1, 200>);
+pub struct Authority(TextLine<1, 200>);
 
 /// The text names no authority.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +37,7 @@ impl FromStr for Authority {
     type Err = InvalidAuthority;
 
     fn from_str(text: &str) -> Result<Self, InvalidAuthority> {
-        let line: Line<1, 200> = text.trim().parse().map_err(|_| InvalidAuthority)?;
+        let line: TextLine<1, 200> = text.trim().parse().map_err(|_| InvalidAuthority)?;
         if line.as_str().contains(char::is_alphanumeric) {
             Ok(Self(line))
         } else {

@@ -68,7 +68,7 @@ macro_rules! id {
     };
 }
 
-id!(/** One vault: one ledger, one key tree. */ VaultId, "vlt_", "a vault id");
+id!(/** One vault: one database, one key tree. */ VaultId, "vlt_", "a vault id");
 id!(/** One database that holds a vault. A rebuilt vault is in another database; a copy of a database has the id of its original. */ DatabaseId, "dbi_", "a database id");
 id!(/** One recording with all that is derived from it. */ RecordingId, "rec_", "a recording id");
 id!(/** One sealed object in the store. Random, so that a path tells nothing. */ ObjectId, "obj_", "an object id");

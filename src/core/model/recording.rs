@@ -35,7 +35,7 @@ use super::{
     utoipa::ToSchema,
 )]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum RecordingState {
     /// The source told of it; nothing is held yet.
     Announced,
     /// The source says there is no file: too short, or silent.
@@ -44,11 +44,11 @@ pub enum State {
     Failed,
     /// Ciphertext is in the store and its key in the tree.
     Sealed,
-    /// Fenced: the key is gone and never comes back.
+    /// Tombstoned: the key is gone and never comes back.
     Shredded,
 }
 
-impl State {
+impl RecordingState {
     /// The word used in rows and JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -61,7 +61,7 @@ impl State {
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for RecordingState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -72,7 +72,7 @@ impl fmt::Display for State {
 #[error("expected one of `announced`, `absent`, `failed`, `sealed`, `shredded`")]
 pub struct UnknownState;
 
-impl FromStr for State {
+impl FromStr for RecordingState {
     type Err = UnknownState;
 
     fn from_str(text: &str) -> Result<Self, UnknownState> {
@@ -97,7 +97,7 @@ pub struct Recording {
     /// What it is of. It never changes.
     pub kind: MediaKind,
     /// Where it stands.
-    pub state: State,
+    pub state: RecordingState,
     /// The account or subaccount it was made under.
     pub account: AccountSid,
     /// The source's id of it.
@@ -128,7 +128,7 @@ pub struct Recording {
     pub announced_at: Timestamp,
     /// When it was sealed.
     pub sealed_at: Option<Timestamp>,
-    /// When it was fenced.
+    /// When it was tombstoned.
     pub shredded_at: Option<Timestamp>,
     /// When it was collected: when it began, as far as the source says so, and never later than the
     /// vault heard of it. Time-limits count from here.
@@ -143,7 +143,7 @@ pub struct Recording {
     /// When it is shredded unless evidence of consent arrives; `None` if it is in no quarantine.
     pub quarantine_ends: Option<Timestamp>,
     /// How the vault heard of it first.
-    pub heard_by: Heard,
+    pub heard_by: DiscoveredBy,
     /// How the source encrypted it with the customer's key, as far as it said so; `None` once it is
     /// sealed or shredded.
     pub encryption: Option<Encryption>,
@@ -152,7 +152,7 @@ pub struct Recording {
 /// How the vault heard of a recording first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Heard {
+pub enum DiscoveredBy {
     /// The source called.
     Callback,
     /// It was in the source's list, and no call had come.
@@ -161,7 +161,7 @@ pub enum Heard {
     Transcript,
 }
 
-impl Heard {
+impl DiscoveredBy {
     /// The word used in rows and JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -177,7 +177,7 @@ impl Heard {
 #[error("expected one of `callback`, `reconcile`, `transcript`")]
 pub struct UnknownHeard;
 
-impl FromStr for Heard {
+impl FromStr for DiscoveredBy {
     type Err = UnknownHeard;
 
     fn from_str(text: &str) -> Result<Self, UnknownHeard> {

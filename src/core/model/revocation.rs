@@ -1,6 +1,6 @@
 //! Revocations: whom they reach, and what becomes of each recording.
 //!
-//! Owns the words. Refuses to know what is covered when: the ledger and the flows say that.
+//! Owns the words. Refuses to know what is covered when: the database and the flows say that.
 
 use std::{fmt, str::FromStr};
 
@@ -71,7 +71,7 @@ impl Target {
     utoipa::ToSchema,
 )]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub enum RevocationOutcome {
     /// It is shredded, by this revocation or before it.
     Shredded,
     /// A hold keeps it: it is closed to everything but the hold's own purpose, and shredded when
@@ -81,7 +81,7 @@ pub enum Outcome {
     Closed,
 }
 
-impl Outcome {
+impl RevocationOutcome {
     /// The word used in rows and JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -92,7 +92,7 @@ impl Outcome {
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for RevocationOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -103,7 +103,7 @@ impl fmt::Display for Outcome {
 #[error("expected one of `shredded`, `held`, `closed`")]
 pub struct UnknownOutcome;
 
-impl FromStr for Outcome {
+impl FromStr for RevocationOutcome {
     type Err = UnknownOutcome;
 
     fn from_str(text: &str) -> Result<Self, UnknownOutcome> {
@@ -137,9 +137,13 @@ mod tests {
             assert_eq!(Target::parse("call", &target.id()), None);
         }
         assert_eq!(Target::parse("subject", &recording.to_string()), None);
-        for outcome in [Outcome::Shredded, Outcome::Held, Outcome::Closed] {
+        for outcome in [
+            RevocationOutcome::Shredded,
+            RevocationOutcome::Held,
+            RevocationOutcome::Closed,
+        ] {
             assert_eq!(outcome.to_string().parse(), Ok(outcome));
         }
-        assert_eq!("kept".parse::<Outcome>(), Err(UnknownOutcome));
+        assert_eq!("kept".parse::<RevocationOutcome>(), Err(UnknownOutcome));
     }
 }

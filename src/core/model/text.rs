@@ -15,21 +15,21 @@ use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 /// One line of text, of `MIN` to `MAX` characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(transparent)]
-pub struct Line<const MIN: usize, const MAX: usize>(String);
+pub struct TextLine<const MIN: usize, const MAX: usize>(String);
 
 /// The value of a label.
-pub type LabelValue = Line<1, 64>;
+pub type LabelValue = TextLine<1, 64>;
 /// What an operator calls a token.
-pub type TokenLabel = Line<1, 200>;
+pub type TokenLabel = TextLine<1, 200>;
 /// What an issuer calls a principal: for issuer `local`, the name given at the command line.
-pub type PrincipalSubject = Line<1, 255>;
+pub type PrincipalSubject = TextLine<1, 255>;
 /// Who vouches for a principal: `local`, or the address of an OIDC issuer.
-pub type PrincipalIssuer = Line<1, 255>;
+pub type PrincipalIssuer = TextLine<1, 255>;
 /// A reference to the evidence of a statement.
-pub type Reference = Line<1, 1000>;
+pub type Reference = TextLine<1, 1000>;
 /// Why somebody asks for something, as they sent it: whether there is something in it, and whether
 /// it is too long, is for the policy to say.
-pub type Justification = Line<0, 8192>;
+pub type Justification = TextLine<0, 8192>;
 
 /// Why a text is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,7 +45,7 @@ pub enum InvalidText {
     Direction(usize),
 }
 
-impl<const MIN: usize, const MAX: usize> Line<MIN, MAX> {
+impl<const MIN: usize, const MAX: usize> TextLine<MIN, MAX> {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -66,7 +66,7 @@ impl<const MIN: usize, const MAX: usize> Line<MIN, MAX> {
     }
 }
 
-impl<const MIN: usize, const MAX: usize> FromStr for Line<MIN, MAX> {
+impl<const MIN: usize, const MAX: usize> FromStr for TextLine<MIN, MAX> {
     type Err = InvalidText;
 
     fn from_str(text: &str) -> Result<Self, InvalidText> {
@@ -90,19 +90,19 @@ impl<const MIN: usize, const MAX: usize> FromStr for Line<MIN, MAX> {
     }
 }
 
-impl<const MIN: usize, const MAX: usize> fmt::Display for Line<MIN, MAX> {
+impl<const MIN: usize, const MAX: usize> fmt::Display for TextLine<MIN, MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl<const MIN: usize, const MAX: usize> From<Line<MIN, MAX>> for String {
-    fn from(line: Line<MIN, MAX>) -> Self {
+impl<const MIN: usize, const MAX: usize> From<TextLine<MIN, MAX>> for String {
+    fn from(line: TextLine<MIN, MAX>) -> Self {
         line.0
     }
 }
 
-impl<'de, const MIN: usize, const MAX: usize> serde::Deserialize<'de> for Line<MIN, MAX> {
+impl<'de, const MIN: usize, const MAX: usize> serde::Deserialize<'de> for TextLine<MIN, MAX> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <Cow<'de, str>>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
@@ -174,7 +174,7 @@ mod tests {
 
     use super::*;
 
-    type Short = Line<1, 8>;
+    type Short = TextLine<1, 8>;
 
     #[test]
     fn a_line_is_composed_bounded_and_plain() {
@@ -206,7 +206,7 @@ mod tests {
             );
         }
         assert_eq!(
-            "".parse::<Line<0, 8>>().map(String::from),
+            "".parse::<TextLine<0, 8>>().map(String::from),
             Ok(String::new())
         );
     }
@@ -238,8 +238,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_taken_is_taken_again_as_it_is(text in any::<String>()) {
-            for line in [text.parse::<Line<0, 40>>(), Line::cut(&text)].into_iter().flatten() {
-                prop_assert_eq!(line.as_str().parse::<Line<0, 40>>(), Ok(line.clone()));
+            for line in [text.parse::<TextLine<0, 40>>(), TextLine::cut(&text)].into_iter().flatten() {
+                prop_assert_eq!(line.as_str().parse::<TextLine<0, 40>>(), Ok(line.clone()));
                 prop_assert!(!line.as_str().chars().any(|c| fault(c).is_some()));
                 prop_assert!(line.as_str().chars().count() <= 40);
             }

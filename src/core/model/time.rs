@@ -30,7 +30,7 @@ use std::{
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// From milliseconds since the epoch, as the ledger keeps them.
+    /// From milliseconds since the epoch, as the database keeps them.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }

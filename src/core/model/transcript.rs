@@ -57,7 +57,7 @@ impl fmt::Debug for Said {
 /// One word and when it was said.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Word {
+pub struct SpokenWord {
     /// The word; at most [`MAX_WORD_CHARS`] characters.
     pub text: Said,
     /// Milliseconds from the beginning of the recording.
@@ -85,7 +85,7 @@ pub struct Sentence {
     pub confidence: Option<f32>,
     /// The same word by word, where the listener gives it; at most [`MAX_WORDS`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub words: Vec<Word>,
+    pub words: Vec<SpokenWord>,
 }
 
 /// A whole transcript.
@@ -184,7 +184,7 @@ impl Transcript {
             let words = words
                 .into_iter()
                 .zip(&sentence.words)
-                .map(|(text, word)| Word { text, ..*word });
+                .map(|(text, word)| SpokenWord { text, ..*word });
             Sentence {
                 leg: sentence.leg.clone(),
                 text,

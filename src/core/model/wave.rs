@@ -12,7 +12,7 @@ mod tests;
 
 use std::ops::Range;
 
-pub use meter::{Measured, Meter};
+pub use meter::{AudioMeasurement, Meter};
 
 /// How much of a file is looked at to find its head; where more stands before the sound, the file
 /// is not read.
@@ -50,7 +50,7 @@ pub struct Wave {
 
 /// Why a head cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
+pub enum UnreadableWave {
     /// It goes on behind what was given.
     #[error("the head of the file is longer than what there is of it")]
     Short,
@@ -64,8 +64,8 @@ impl Wave {
     /// `fmt ` and the beginning of the sound are among them.
     ///
     /// # Errors
-    /// [`Unreadable::Short`] if more bytes may help.
-    pub fn read(head: &[u8]) -> Result<Self, Unreadable> {
+    /// [`UnreadableWave::Short`] if more bytes may help.
+    pub fn read(head: &[u8]) -> Result<Self, UnreadableWave> {
         let riff =
             tagged(head, b"RIFF").or_else(|error| tagged(head, b"RF64").map_err(|_| error))?;
         let (riff_len, rest) = number(riff)?;
@@ -76,24 +76,26 @@ impl Wave {
         // RF64 (EBU Tech 3306): the length of the sound in 64 bits.
         let mut long = None;
         loop {
-            let chunk = head.get(at..).ok_or(Unreadable::Short)?;
-            let (id, rest) = chunk.split_first_chunk::<4>().ok_or(Unreadable::Short)?;
+            let chunk = head.get(at..).ok_or(UnreadableWave::Short)?;
+            let (id, rest) = chunk
+                .split_first_chunk::<4>()
+                .ok_or(UnreadableWave::Short)?;
             let (length, rest) = number(rest)?;
-            let body = at.checked_add(8).ok_or(Unreadable::Format)?;
+            let body = at.checked_add(8).ok_or(UnreadableWave::Format)?;
             match id {
                 b"fmt " if format.is_none() => {
                     let length = usize::try_from(length)
                         .ok()
                         .filter(|length| (16..=64).contains(length))
-                        .ok_or(Unreadable::Format)?;
-                    format = Some(rest.get(..length).ok_or(Unreadable::Short)?);
+                        .ok_or(UnreadableWave::Format)?;
+                    format = Some(rest.get(..length).ok_or(UnreadableWave::Short)?);
                 }
                 b"ds64" if head.starts_with(b"RF64") => {
                     let bytes = rest
                         .get(8..)
-                        .ok_or(Unreadable::Short)?
+                        .ok_or(UnreadableWave::Short)?
                         .first_chunk::<8>()
-                        .ok_or(Unreadable::Short)?;
+                        .ok_or(UnreadableWave::Short)?;
                     long = Some(u64::from_le_bytes(*bytes));
                 }
                 b"data" if sound.is_none() => {
@@ -113,36 +115,36 @@ impl Wave {
             // nothing behind it.
             let padded = u64::from(length) + u64::from(length % 2);
             if sound.is_some_and(|(_, length)| length.is_none()) {
-                return Err(Unreadable::Format);
+                return Err(UnreadableWave::Format);
             }
             at = usize::try_from(padded)
                 .ok()
                 .and_then(|padded| body.checked_add(padded))
-                .ok_or(Unreadable::Format)?;
+                .ok_or(UnreadableWave::Format)?;
         }
     }
 
-    fn of_format(format: &[u8], start: u64, length: Option<u64>) -> Result<Self, Unreadable> {
+    fn of_format(format: &[u8], start: u64, length: Option<u64>) -> Result<Self, UnreadableWave> {
         let short = |at: usize| {
             format
                 .get(at..)
                 .and_then(|rest| rest.first_chunk::<2>())
                 .map(|two| u16::from_le_bytes(*two))
         };
-        let read = |at| short(at).ok_or(Unreadable::Format);
+        let read = |at| short(at).ok_or(UnreadableWave::Format);
         let mut tag = read(0)?;
         let channels = read(2)?;
         let block = u32::from(read(12)?);
         let bits = read(14)?;
         let rate = format
             .get(4..)
-            .ok_or(Unreadable::Format)
+            .ok_or(UnreadableWave::Format)
             .and_then(number)?
             .0;
         if tag == EXTENSIBLE {
             // The real tag begins an id; the rest of it says that it is one.
             if format.get(26..40) != Some(&OF_TAG) {
-                return Err(Unreadable::Format);
+                return Err(UnreadableWave::Format);
             }
             tag = read(24)?;
         }
@@ -150,14 +152,14 @@ impl Wave {
             (1, 8 | 16 | 24 | 32) => Encoding::Pcm(bits),
             (7, 8) => Encoding::MuLaw,
             (6, 8) => Encoding::ALaw,
-            _ => return Err(Unreadable::Format),
+            _ => return Err(UnreadableWave::Format),
         };
         // A block that is larger than its samples would have a moment where nobody looks for it.
         if !(1..=64).contains(&channels)
             || rate == 0
             || block != u32::from(channels) * u32::from(bits / 8)
         {
-            return Err(Unreadable::Format);
+            return Err(UnreadableWave::Format);
         }
         Ok(Self {
             encoding,
@@ -234,16 +236,20 @@ fn known(length: u32, riff_len: u32, body: usize) -> Option<u64> {
     }
 }
 
-fn tagged<'a>(bytes: &'a [u8], tag: &[u8; 4]) -> Result<&'a [u8], Unreadable> {
-    let (found, rest) = bytes.split_first_chunk::<4>().ok_or(Unreadable::Short)?;
+fn tagged<'a>(bytes: &'a [u8], tag: &[u8; 4]) -> Result<&'a [u8], UnreadableWave> {
+    let (found, rest) = bytes
+        .split_first_chunk::<4>()
+        .ok_or(UnreadableWave::Short)?;
     if found == tag {
         Ok(rest)
     } else {
-        Err(Unreadable::Format)
+        Err(UnreadableWave::Format)
     }
 }
 
-fn number(bytes: &[u8]) -> Result<(u32, &[u8]), Unreadable> {
-    let (number, rest) = bytes.split_first_chunk::<4>().ok_or(Unreadable::Short)?;
+fn number(bytes: &[u8]) -> Result<(u32, &[u8]), UnreadableWave> {
+    let (number, rest) = bytes
+        .split_first_chunk::<4>()
+        .ok_or(UnreadableWave::Short)?;
     Ok((u32::from_le_bytes(*number), rest))
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{
     decide::MAX_JUSTIFICATION,
-    document::Approval,
+    document::ApprovalRule,
     reason::{Denial, Grounds, Reason},
     rules::{Rulebook, Rules, has_any},
 };
@@ -203,7 +203,7 @@ fn versions<'a>(recording: &Recording, rulebook: &'a Rulebook) -> impl Iterator<
 fn asked_for<'a>(
     recording: &Recording,
     rulebook: &'a Rulebook,
-) -> impl Iterator<Item = &'a Approval> {
+) -> impl Iterator<Item = &'a ApprovalRule> {
     let tier = recording.tier.clone();
     versions(recording, rulebook).filter_map(move |rules| rules.tier(&tier)?.approval.as_ref())
 }
@@ -212,7 +212,7 @@ fn asked_for<'a>(
 mod tests {
     use super::*;
     use crate::{
-        model::recording::State,
+        model::recording::RecordingState,
         policy::cast::{self, NOW},
     };
 
@@ -246,7 +246,7 @@ mod tests {
         } else {
             pinned
         };
-        cast::recording(State::Sealed, tier, digest)
+        cast::recording(RecordingState::Sealed, tier, digest)
     }
 
     #[test]

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     consent::Consents,
     decide::{Decision, decide},
-    facts::Facts,
+    facts::DecisionFacts,
     reason::Reason,
     rules::Rulebook,
 };
@@ -26,7 +26,7 @@ use crate::model::{
     id::{ConsentId, PrincipalId, RecordingId, TokenId},
     media::MediaKind,
     name::{Label, LegName, Purpose, Role, Tier},
-    recording::{Heard, Recording, State},
+    recording::{DiscoveredBy, Recording, RecordingState},
     sid::{AccountSid, CallSid, RecordingSid},
     subject::{Conversation, Party},
     time::Timestamp,
@@ -60,7 +60,7 @@ struct Case {
     foreign_account: bool,
     tier: Tier,
     #[serde(default = "sealed")]
-    state: State,
+    state: RecordingState,
     #[serde(default)]
     labels: BTreeMap<Label, String>,
     #[serde(default)]
@@ -104,13 +104,13 @@ enum Expect {
     Reasons(Vec<String>),
 }
 
-fn sealed() -> State {
-    State::Sealed
+fn sealed() -> RecordingState {
+    RecordingState::Sealed
 }
 
 /// What came of one case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Outcome {
+pub struct CaseOutcome {
     /// The case.
     pub name: String,
     /// Whether it came out as expected.
@@ -178,7 +178,7 @@ impl Cases {
 
     /// Decides every case by the rules in force, as of `now`, or of the day on which they take
     /// effect if that comes later.
-    pub fn decide(&self, rulebook: &Rulebook, now: Timestamp) -> Vec<Outcome> {
+    pub fn decide(&self, rulebook: &Rulebook, now: Timestamp) -> Vec<CaseOutcome> {
         let now = now.max(rulebook.current().document().effective);
         self.0
             .iter()
@@ -188,12 +188,12 @@ impl Cases {
 }
 
 impl Case {
-    fn decide(&self, rulebook: &Rulebook, now: Timestamp) -> Outcome {
+    fn decide(&self, rulebook: &Rulebook, now: Timestamp) -> CaseOutcome {
         let recording = self.recording(rulebook, now);
         let principal = self.principal();
         let consents = self.consents(&recording, now);
         let holds: Vec<Purpose> = self.hold.iter().cloned().collect();
-        let facts = Facts {
+        let facts = DecisionFacts {
             justification: self.justification.as_deref(),
             ticket: self.ticket.as_ref(),
             network: self.network,
@@ -202,7 +202,7 @@ impl Case {
             approved_until: self.approval.then(|| now.after(DAY)),
             break_glass: self.break_glass,
             openings_today: self.openings_today,
-            ..Facts::new(&principal, &recording, self.purpose.clone())
+            ..DecisionFacts::new(&principal, &recording, self.purpose.clone())
         };
         let (found, view) = match decide(&facts, rulebook, now) {
             Decision::Allow(grant) => (
@@ -231,7 +231,7 @@ impl Case {
                 .chain(view.map(|view| format!("view {view}")))
                 .collect()
         };
-        Outcome {
+        CaseOutcome {
             name: self.name.clone(),
             holds,
             expected: told(expected, wanted),
@@ -274,14 +274,14 @@ impl Case {
             policy_digest: rulebook.current().digest().to_owned(),
             started_at: None,
             announced_at: collected_at,
-            sealed_at: (self.state == State::Sealed).then_some(collected_at),
-            shredded_at: (self.state == State::Shredded).then_some(now),
+            sealed_at: (self.state == RecordingState::Sealed).then_some(collected_at),
+            shredded_at: (self.state == RecordingState::Shredded).then_some(now),
             collected_at,
             labels: self.labels.clone(),
             holds: self.hold.is_some().into(),
             revoked_at: self.revoked.then_some(now),
             quarantine_ends: None,
-            heard_by: Heard::Callback,
+            heard_by: DiscoveredBy::Callback,
             encryption: None,
         }
     }

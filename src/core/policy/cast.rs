@@ -6,7 +6,7 @@ use crate::model::{
     access::Principal,
     consent::{Answer, Method, Statement, Whom},
     id::{ConsentId, PrincipalId, SubjectId, TokenId},
-    recording::{Recording, State},
+    recording::{Recording, RecordingState},
     subject::{Conversation, Party},
     time::Timestamp,
 };
@@ -48,7 +48,7 @@ pub(super) fn with_labels(mut principal: Principal, labels: &[(&str, &[&str])]) 
 }
 
 /// A recording of a call, with this tier, pinned to this version.
-pub(super) fn recording(state: State, tier: &str, policy_digest: &str) -> Recording {
+pub(super) fn recording(state: RecordingState, tier: &str, policy_digest: &str) -> Recording {
     Recording {
         state,
         call: Some(format!("CA{}", "0".repeat(32)).parse().unwrap()),

@@ -32,7 +32,7 @@ pub(super) use self::{
     when::Conditions,
 };
 use super::{
-    document::Document,
+    document::PolicyDocument,
     reason::{Grounds, Reason},
 };
 use crate::model::name::Purpose;
@@ -72,7 +72,7 @@ impl Compiled {
     ///
     /// # Errors
     /// Why it cannot be compiled. A document that was read can: its conditions were checked.
-    pub(super) fn of(document: &Document) -> Result<Self, Vec<String>> {
+    pub(super) fn of(document: &PolicyDocument) -> Result<Self, Vec<String>> {
         let vocabulary = Vocabulary::of(document);
         let (text, schema) = (text::text(document), schema::text(&vocabulary));
         let policies: PolicySet = text

@@ -16,7 +16,7 @@ use crate::model::{
 
 /// What the source tells of a new recording, as far as classification may look at it.
 #[derive(Clone, Copy, Debug)]
-pub struct Announcement<'a> {
+pub struct ClassificationFacts<'a> {
     /// The account or subaccount it was made under.
     pub account: &'a AccountSid,
     /// `RecordingSource` (`DialVerb`, …), where the source named one.
@@ -62,7 +62,7 @@ pub(super) fn label_value(
 
 impl Classification {
     /// Whether every condition holds. One for a number does not: an announcement names nobody.
-    pub fn matches(&self, announcement: &Announcement<'_>) -> bool {
+    pub fn matches(&self, announcement: &ClassificationFacts<'_>) -> bool {
         self.number.is_none()
             && self.label.as_ref().is_none_or(|(label, wanted)| {
                 label_value(announcement.parameters, label) == Some(Ok(wanted.clone()))
@@ -154,7 +154,7 @@ mod tests {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect();
-            let announcement = Announcement {
+            let announcement = ClassificationFacts {
                 account: &account,
                 source: None,
                 conference: false,
@@ -236,7 +236,7 @@ mod tests {
         }
         // At the announcement nobody is known.
         let account = format!("AC{}", "0".repeat(32)).parse().unwrap();
-        let announcement = Announcement {
+        let announcement = ClassificationFacts {
             account: &account,
             source: None,
             conference: false,

@@ -29,7 +29,7 @@ use super::document::{ContentRule, Pattern};
 
 /// Something that a rule finds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct ContentMatch {
     /// Where, in bytes of the text; on boundaries of characters.
     pub range: Range<usize>,
     /// Which rule, counted from 0.
@@ -49,7 +49,7 @@ impl Pattern {
 }
 
 /// Everything that the rules find, in the order of the text. Places may overlap.
-pub fn find(text: &str, rules: &[ContentRule]) -> Vec<Found> {
+pub fn find(text: &str, rules: &[ContentRule]) -> Vec<ContentMatch> {
     if rules.is_empty() {
         return Vec::new();
     }
@@ -62,14 +62,14 @@ pub fn find(text: &str, rules: &[ContentRule]) -> Vec<Found> {
             Pattern::Iban => account::find(&tokens),
             Pattern::Words(words) => words::find(&tokens, words),
         };
-        found.extend(ranges.into_iter().map(|range| Found { range, rule }));
+        found.extend(ranges.into_iter().map(|range| ContentMatch { range, rule }));
     }
     found.sort_by_key(|found| (found.range.start, found.range.end, found.rule));
     found
 }
 
 /// The text with a `█` for every character of what was found: as many characters as before.
-pub fn redact(text: &str, found: &[Found]) -> String {
+pub fn redact(text: &str, found: &[ContentMatch]) -> String {
     let mut ranges: Vec<Range<usize>> = found.iter().map(|found| found.range.clone()).collect();
     ranges.sort_by_key(|range| range.start);
     hide(text, ranges.into_iter())

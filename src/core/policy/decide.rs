@@ -11,11 +11,11 @@ mod grant;
 #[cfg(test)]
 mod tests;
 
-use self::grant::Terms;
+use self::grant::GrantTerms;
 pub use self::grant::{Grant, View};
 use super::{
     cedar::{Question, UNASKABLE, Unaskable},
-    facts::Facts,
+    facts::DecisionFacts,
     reason::{Denial, Grounds, Reason},
     rules::{Rulebook, Rules},
 };
@@ -38,7 +38,7 @@ pub enum Decision {
 }
 
 /// Decides by the current rules and by those to which the recording is pinned: both must allow.
-pub fn decide(facts: &Facts<'_>, rulebook: &Rulebook, now: Timestamp) -> Decision {
+pub fn decide(facts: &DecisionFacts<'_>, rulebook: &Rulebook, now: Timestamp) -> Decision {
     let rules = rulebook.current();
     let pinned = rulebook.find(&facts.recording.policy_digest);
     let earlier = pinned.filter(|pinned| pinned.digest() != rules.digest());
@@ -97,11 +97,11 @@ pub fn decide(facts: &Facts<'_>, rulebook: &Rulebook, now: Timestamp) -> Decisio
 /// On what terms all these versions allow: what each of them gives, until the first end that one of
 /// them sets.
 fn terms(
-    facts: &Facts<'_>,
+    facts: &DecisionFacts<'_>,
     binding: &[&Rules],
     clause: std::sync::Arc<str>,
     now: Timestamp,
-) -> Option<Terms> {
+) -> Option<GrantTerms> {
     let approved = facts.approved_until.filter(|until| *until > now);
     let mut ends: Vec<Timestamp> = facts.until.into_iter().collect();
     let mut view = View::Audio;
@@ -123,7 +123,7 @@ fn terms(
             broke_glass |= approved.is_none();
         }
     }
-    Some(Terms {
+    Some(GrantTerms {
         clause,
         view,
         broke_glass,
@@ -135,6 +135,6 @@ fn terms(
 /// Whether the principal may not know that the recording exists: it is of a foreign account, or no
 /// role of theirs has to do with recordings at all. Whether the policy is in force does not matter
 /// here: its date is published.
-fn is_hidden(facts: &Facts<'_>, rules: &Rules) -> bool {
+fn is_hidden(facts: &DecisionFacts<'_>, rules: &Rules) -> bool {
     !facts.principal.knows(&facts.recording.account) || !rules.shows_recordings_to(facts.principal)
 }

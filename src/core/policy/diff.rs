@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::{
     consent::Consents,
     decide::{Decision, decide},
-    facts::Facts,
+    facts::DecisionFacts,
     retention::due,
     rules::{Rulebook, Rules},
 };
@@ -26,7 +26,7 @@ use crate::model::{
     consent::RECORDING,
     id::{PrincipalId, TokenId},
     name::{Label, Purpose, Role, Tier},
-    recording::{Recording, State},
+    recording::{Recording, RecordingState},
     sid::AccountSid,
     time::Timestamp,
 };
@@ -71,7 +71,7 @@ pub struct Tally {
 /// `cedar::Question` puts, and what pins.
 #[derive(PartialEq, Eq, Hash)]
 struct Likeness {
-    state: State,
+    state: RecordingState,
     tier: Tier,
     policy_digest: String,
     account: AccountSid,
@@ -96,7 +96,7 @@ struct Particulars {
 }
 
 /// Counts recordings one after another.
-pub struct Comparison<'a> {
+pub struct PolicyComparison<'a> {
     from: &'a Rulebook,
     to: &'a Rulebook,
     at: Timestamp,
@@ -118,7 +118,7 @@ struct Asked {
 /// What everybody writes who is counted for.
 const JUSTIFICATION: &str = "policy diff";
 
-impl<'a> Comparison<'a> {
+impl<'a> PolicyComparison<'a> {
     /// Compares the version in force of `from` with that of `to`, as of `now`.
     pub fn new(from: &'a Rulebook, to: &'a Rulebook, now: Timestamp) -> Self {
         let at = now.max(to.current().document().effective);
@@ -183,7 +183,7 @@ impl<'a> Comparison<'a> {
 
     /// Counts one recording, with what is known of it. Shredded ones do not count.
     pub fn count(&mut self, recording: &Recording, consents: &Consents, holds: &[Purpose]) {
-        if recording.state == State::Shredded {
+        if recording.state == RecordingState::Shredded {
             return;
         }
         self.counted.recordings += 1;
@@ -331,13 +331,13 @@ impl Asked {
             ..fitting.clone()
         };
         let asks = |principal: &Principal| {
-            let facts = Facts {
+            let facts = DecisionFacts {
                 justification: Some(JUSTIFICATION),
                 ticket: Some(ticket),
                 consents,
                 holds,
                 approved_until: Some(at.after(Duration::from_secs(86_400))),
-                ..Facts::new(principal, recording, self.name.clone())
+                ..DecisionFacts::new(principal, recording, self.name.clone())
             };
             matches!(decide(&facts, rulebook, at), Decision::Allow(_))
         };

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 pub use self::{
     consent::{ConsentRules, Cue, MessageRule, Spoken, VoiceConsent},
-    fault::Fault,
+    fault::PolicyFault,
 };
 use super::{classify::Classification, decide::View};
 use crate::model::{
@@ -31,7 +31,7 @@ pub const MAX_GRANT_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One privacy policy, as the file states it. Lists keep the order of the file.
 #[derive(Debug)]
-pub struct Document {
+pub struct PolicyDocument {
     /// The operator's name for this version; 1 to 64 of ASCII letters, digits, `.`, `-` and `_`.
     pub version: String,
     /// From when on it is in force.
@@ -221,12 +221,12 @@ pub struct TierRule {
     /// own.
     pub retention: Option<Duration>,
     /// Who else must agree to each opening.
-    pub approval: Option<Approval>,
+    pub approval: Option<ApprovalRule>,
 }
 
 /// The agreement of a second person.
 #[derive(Debug)]
-pub struct Approval {
+pub struct ApprovalRule {
     /// The roles of whom it can come.
     pub roles: Vec<Role>,
     /// How long an approval holds, and how long a request waits for one.

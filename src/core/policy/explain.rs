@@ -29,7 +29,7 @@ pub struct Explanation {
     /// Who may state it.
     pub roles: Vec<SaidRole>,
     /// What it opens.
-    pub tiers: Vec<Opened>,
+    pub tiers: Vec<OpenedTier>,
     /// What of a recording it gives, as a word.
     pub view: &'static str,
     /// The same in words.
@@ -76,7 +76,7 @@ pub struct SaidRole {
 
 /// A tier that a purpose opens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Opened {
+pub struct OpenedTier {
     /// Its name.
     pub tier: Tier,
     /// How long one grant opens a recording, in seconds.
@@ -132,10 +132,10 @@ impl Rules {
         }
     }
 
-    fn opened(&self, purpose: &PurposeRule, tier: &TierRule) -> Opened {
+    fn opened(&self, purpose: &PurposeRule, tier: &TierRule) -> OpenedTier {
         let kept = self.limit(&tier.name).map(|limit| limit.period);
         let openable = [purpose.retention, kept].into_iter().flatten().min();
-        Opened {
+        OpenedTier {
             tier: tier.name.clone(),
             grant_lifetime_s: tier.grant_lifetime.as_secs(),
             openable_for_s: openable.as_ref().map(Duration::as_secs),

@@ -15,7 +15,7 @@ use crate::model::{
 
 /// Everything that a decision looks at besides the rules and the time.
 #[derive(Clone, Debug)]
-pub struct Facts<'a> {
+pub struct DecisionFacts<'a> {
     /// Who asks.
     pub principal: &'a Principal,
     /// What they want to hear, as the catalogue knows it now.
@@ -44,7 +44,7 @@ pub struct Facts<'a> {
     pub until: Option<Timestamp>,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> DecisionFacts<'a> {
     /// The bare request: nothing that could speak for it is known.
     pub fn new(principal: &'a Principal, recording: &'a Recording, purpose: Purpose) -> Self {
         Self {

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::rules::{Rulebook, Rules};
-use crate::model::{recording::Recording, wave::Measured};
+use crate::model::{recording::Recording, wave::AudioMeasurement};
 
 /// Why a recording is not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Rulebook {
     }
 
     /// Whether it is to be let go of now that it was measured.
-    pub fn lets_go(&self, recording: &Recording, measured: &Measured) -> Option<NotKept> {
+    pub fn lets_go(&self, recording: &Recording, measured: &AudioMeasurement) -> Option<NotKept> {
         if self.is_too_short(recording, Duration::from_millis(measured.length_ms)) {
             return Some(NotKept::TooShort);
         }
@@ -104,7 +104,7 @@ impl Rulebook {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::model::{recording::State, time::Timestamp};
+    use crate::model::{recording::RecordingState, time::Timestamp};
 
     const SHIPPED: &str = include_str!("../../../config/privacy-policy.toml");
 
@@ -116,7 +116,7 @@ pub(super) mod tests {
         let zeros = "0".repeat(32);
         Recording {
             id: format!("rec_{zeros}").parse().unwrap(),
-            state: State::Announced,
+            state: RecordingState::Announced,
             account: format!("AC{zeros}").parse().unwrap(),
             source_sid: format!("RE{zeros}").parse().unwrap(),
             duration_s,
@@ -153,7 +153,7 @@ pub(super) mod tests {
         let heard = |length_ms, peak| {
             book.lets_go(
                 &recording(book.current(), None, "standard"),
-                &Measured { length_ms, peak },
+                &AudioMeasurement { length_ms, peak },
             )
         };
         assert_eq!(heard(1999, Some(9999)), Some(NotKept::TooShort));
@@ -177,7 +177,7 @@ pub(super) mod tests {
         assert_eq!(
             book.lets_go(
                 &recording,
-                &Measured {
+                &AudioMeasurement {
                     length_ms: 0,
                     peak: Some(0)
                 }

@@ -14,7 +14,7 @@ use super::{
     classify::Classification,
     decide::View,
     document::{
-        Approval, Basis, ConsentRules, Cue, MessageRule, Pattern, PurposeRule, Spoken, TierRule,
+        ApprovalRule, Basis, ConsentRules, Cue, MessageRule, Pattern, PurposeRule, Spoken, TierRule,
     },
     rules::Rules,
 };
@@ -134,7 +134,7 @@ fn message(rule: &MessageRule) -> Value {
     json!({ "words": rule.words, "opt_out": rule.opt_out, "answer": rule.answer, "purposes": rule.purposes, "reply": rule.reply })
 }
 
-fn approval(approval: &Approval) -> Value {
+fn approval(approval: &ApprovalRule) -> Value {
     json!({ "roles": approval.roles, "lifetime_s": approval.lifetime.as_secs(), "break_glass": approval.break_glass })
 }
 

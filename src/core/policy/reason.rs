@@ -157,7 +157,7 @@ impl fmt::Display for Reason {
 
 /// One reason of a refusal, and which version of the policy gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct PolicyRefusal {
     /// Why.
     pub reason: Reason,
     /// The clause that decided: a key of the policy file (`purposes/training/when`,
@@ -169,7 +169,7 @@ pub struct Refusal {
     pub pinned: Option<Arc<str>>,
 }
 
-impl Refusal {
+impl PolicyRefusal {
     /// The whole sentence for people.
     pub fn sentence(&self) -> String {
         match &self.pinned {
@@ -187,7 +187,7 @@ impl Refusal {
 /// A refusal, with every reason for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
-    refusals: Vec<Refusal>,
+    refusals: Vec<PolicyRefusal>,
     hidden: bool,
     policy_digest: Arc<str>,
 }
@@ -201,13 +201,13 @@ impl Denial {
         hidden: bool,
         policy_digest: Arc<str>,
     ) -> Self {
-        let own = current.iter().map(|(reason, clause)| Refusal {
+        let own = current.iter().map(|(reason, clause)| PolicyRefusal {
             reason,
             clause,
             pinned: None,
         });
         let only_pinned = pinned.iter().filter(|(reason, _)| !current.names(*reason));
-        let only_pinned = only_pinned.map(|(reason, clause)| Refusal {
+        let only_pinned = only_pinned.map(|(reason, clause)| PolicyRefusal {
             reason,
             clause,
             pinned: pinned_version.clone(),
@@ -220,7 +220,7 @@ impl Denial {
     }
 
     /// Every reason.
-    pub fn refusals(&self) -> &[Refusal] {
+    pub fn refusals(&self) -> &[PolicyRefusal] {
         &self.refusals
     }
 

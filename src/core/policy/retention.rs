@@ -129,7 +129,7 @@ pub fn due_by(recording: &Recording, rulebook: &Rulebook) -> Option<(Timestamp, 
 mod tests {
     use super::*;
     use crate::{
-        model::recording::State,
+        model::recording::RecordingState,
         policy::cast::{self, COLLECTED},
     };
 
@@ -158,7 +158,7 @@ mod tests {
     }
 
     fn recording(tier: &str, pinned: &str) -> Recording {
-        cast::recording(State::Sealed, tier, pinned)
+        cast::recording(RecordingState::Sealed, tier, pinned)
     }
 
     #[test]

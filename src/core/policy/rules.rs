@@ -10,8 +10,8 @@ use aws_lc_rs::digest;
 
 use super::{
     cedar::Compiled,
-    classify::{Announcement, label_value},
-    document::{Document, Fault, Forgotten, PurposeRule, TierRule},
+    classify::{ClassificationFacts, label_value},
+    document::{Forgotten, PolicyDocument, PolicyFault, PurposeRule, TierRule},
     permit::action::Action,
 };
 use crate::model::{
@@ -26,9 +26,9 @@ use crate::model::{
 /// One version of the privacy policy, ready to decide by.
 #[derive(Debug)]
 pub struct Rules {
-    document: Document,
+    document: PolicyDocument,
     compiled: Compiled,
-    warnings: Vec<Fault>,
+    warnings: Vec<PolicyFault>,
     text: Box<str>,
     version: Arc<str>,
     digest: Arc<str>,
@@ -39,12 +39,12 @@ impl Rules {
     ///
     /// # Errors
     /// Every fault of the text with its line. A policy with a fault never loads.
-    pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Fault>> {
-        let (document, warnings) = Document::read(file, text)?;
+    pub fn parse(file: &str, text: &str) -> Result<Self, Vec<PolicyFault>> {
+        let (document, warnings) = PolicyDocument::read(file, text)?;
         // Whatever a document that was read holds can be compiled. Should that ever be wrong, the
         // policy does not load.
         let compiled = Compiled::of(&document).map_err(|reasons| {
-            let fault = |reason| Fault {
+            let fault = |reason| PolicyFault {
                 file: file.into(),
                 line: 1,
                 reason: format!("the policy cannot be compiled: {reason}"),
@@ -63,7 +63,7 @@ impl Rules {
     }
 
     /// What the file states, for the privacy page and the policy as data.
-    pub fn document(&self) -> &Document {
+    pub fn document(&self) -> &PolicyDocument {
         &self.document
     }
 
@@ -80,7 +80,7 @@ impl Rules {
     }
 
     /// What is odd but not wrong: a tier that nothing opens, a purpose that nobody may state.
-    pub fn warnings(&self) -> &[Fault] {
+    pub fn warnings(&self) -> &[PolicyFault] {
         &self.warnings
     }
 
@@ -100,7 +100,7 @@ impl Rules {
     }
 
     /// The tier of a new recording: of the first classification rule that matches, or the default.
-    pub fn classify(&self, announcement: &Announcement<'_>) -> &Tier {
+    pub fn classify(&self, announcement: &ClassificationFacts<'_>) -> &Tier {
         let rule = self
             .document
             .classification
@@ -345,7 +345,7 @@ mod tests {
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect();
             rules
-                .classify(&Announcement {
+                .classify(&ClassificationFacts {
                     account: &account,
                     source: None,
                     conference,
@@ -380,7 +380,7 @@ mod tests {
         let tier = |account: &str, source, conference| {
             let account = account.parse().unwrap();
             rules
-                .classify(&Announcement {
+                .classify(&ClassificationFacts {
                     account: &account,
                     source,
                     conference,

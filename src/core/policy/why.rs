@@ -4,18 +4,18 @@
 //! to promise: where several reasons speak against a request, each needs its own way out.
 
 use super::{
-    facts::Facts,
-    reason::{Reason, Refusal},
+    facts::DecisionFacts,
+    reason::{PolicyRefusal, Reason},
     rules::{Rulebook, Rules},
     words,
 };
 use crate::model::{
     name::{Purpose, Role},
-    recording::State,
+    recording::RecordingState,
 };
 
 /// What would have to change, for who operates the vault: it names roles, accounts and conditions.
-pub fn way_out(refusal: &Refusal, facts: &Facts<'_>, rulebook: &Rulebook) -> String {
+pub fn way_out(refusal: &PolicyRefusal, facts: &DecisionFacts<'_>, rulebook: &Rulebook) -> String {
     let current = rulebook.current();
     let pinned = rulebook
         .find(&facts.recording.policy_digest)
@@ -30,7 +30,7 @@ pub fn way_out(refusal: &Refusal, facts: &Facts<'_>, rulebook: &Rulebook) -> Str
     }
 }
 
-fn change(reason: Reason, facts: &Facts<'_>, rules: &Rules) -> String {
+fn change(reason: Reason, facts: &DecisionFacts<'_>, rules: &Rules) -> String {
     let recording = facts.recording;
     let purpose = rules.purpose(&facts.purpose);
     let tier = rules.tier(&recording.tier);
@@ -47,7 +47,7 @@ fn change(reason: Reason, facts: &Facts<'_>, rules: &Rules) -> String {
         Reason::AccountUnknownToPrincipal => {
             format!("a token whose accounts include {}", recording.account)
         }
-        Reason::RecordingNotSealed if recording.state == State::Announced => {
+        Reason::RecordingNotSealed if recording.state == RecordingState::Announced => {
             "wait until it is fetched; `recvault status` shows the work".to_owned()
         }
         Reason::RecordingNotSealed => "nothing: the source has no file of it".to_owned(),
@@ -141,7 +141,7 @@ fn named(roles: &[Role]) -> String {
 }
 
 /// Who would have to say yes, without naming anybody.
-fn parties(facts: &Facts<'_>) -> String {
+fn parties(facts: &DecisionFacts<'_>) -> String {
     match facts.consents.parties.len() {
         0 => "everybody in the conversation, of whom nobody is named yet".to_owned(),
         1 => "the one party that is named".to_owned(),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     fn recording(tier: &str, book: &Rulebook) -> Recording {
-        cast::recording(State::Sealed, tier, book.current().digest())
+        cast::recording(RecordingState::Sealed, tier, book.current().digest())
     }
 
     #[test]
@@ -178,7 +178,7 @@ mod tests {
         let book = book();
         let agent = principal(&["agent"]);
         let recording = recording("restricted", &book);
-        let facts = Facts::new(&agent, &recording, "training".parse().unwrap());
+        let facts = DecisionFacts::new(&agent, &recording, "training".parse().unwrap());
         let Decision::Deny(denial) = decide(&facts, &book, NOW) else {
             panic!("allowed")
         };
@@ -204,7 +204,7 @@ mod tests {
         let book = book();
         let agent = principal(&["agent"]);
         let recording = recording("standard", &book);
-        let facts = Facts::new(&agent, &recording, "training".parse().unwrap());
+        let facts = DecisionFacts::new(&agent, &recording, "training".parse().unwrap());
         for reason in Reason::ALL {
             assert!(
                 !change(reason, &facts, book.current()).is_empty(),
@@ -215,7 +215,7 @@ mod tests {
         assert!(
             change(Reason::ConsentMissing, &facts, book.current()).contains("nobody is named yet")
         );
-        let quality = Facts::new(&agent, &recording, "quality-review".parse().unwrap());
+        let quality = DecisionFacts::new(&agent, &recording, "quality-review".parse().unwrap());
         assert!(
             change(Reason::ConditionNotMet, &quality, book.current())
                 .contains("principal has queue")
@@ -228,11 +228,11 @@ mod tests {
         let (book, version): (_, Arc<str>) = (book(), "0".into());
         let agent = principal(&["agent"]);
         let recording = recording("standard", &book);
-        let facts = Facts::new(&agent, &recording, "training".parse().unwrap());
+        let facts = DecisionFacts::new(&agent, &recording, "training".parse().unwrap());
         let Decision::Deny(denial) = decide(&facts, &book, NOW) else {
             panic!("allowed")
         };
-        let refusal = Refusal {
+        let refusal = PolicyRefusal {
             pinned: Some(version),
             ..denial.refusals()[0].clone()
         };

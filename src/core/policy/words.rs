@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{
     decide::View,
-    document::{Document, Pattern},
+    document::{Pattern, PolicyDocument},
 };
 use crate::model::{name::Role, time::Timestamp};
 
@@ -99,7 +99,7 @@ pub fn listed<T: AsRef<str>>(items: &[T], conjunction: &str) -> String {
     }
 }
 
-impl Document {
+impl PolicyDocument {
     /// What a role is, in the words of the file; the name itself where the file has none.
     pub fn role_text<'a>(&'a self, role: &'a Role) -> &'a str {
         self.roles

@@ -22,7 +22,7 @@ const MAX_SEGMENTS: u64 = 1 << 40;
 
 /// What became of one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sealed {
+pub struct SealedLength {
     /// Bytes of plaintext.
     pub plain_len: u64,
     /// Bytes of ciphertext, header included.
@@ -101,7 +101,7 @@ impl Sealer {
     ///
     /// # Errors
     /// As [`Self::push`]; nothing that was appended so far is an object then.
-    pub fn finish(mut self, out: &mut BytesMut) -> Result<Sealed, Error> {
+    pub fn finish(mut self, out: &mut BytesMut) -> Result<SealedLength, Error> {
         self.begin(out);
         let length = self.plain_len + self.held.len() as u64;
         let last = self
@@ -110,7 +110,7 @@ impl Sealer {
             .plaintext_layout(length)?
             .final_segment();
         self.seal(last, &[], out)?;
-        Ok(Sealed {
+        Ok(SealedLength {
             plain_len: self.plain_len,
             sealed_len: self.sealed_len,
         })

@@ -43,7 +43,7 @@ fn content(len: usize) -> Vec<u8> {
         .collect()
 }
 
-fn seal_in(segment: SegmentLength, plain: &[u8], step: usize) -> (Vec<u8>, Sealed) {
+fn seal_in(segment: SegmentLength, plain: &[u8], step: usize) -> (Vec<u8>, SealedLength) {
     let mut sealer = Sealer::new(&key(), &context(), segment).unwrap();
     let mut out = BytesMut::new();
     for part in plain.chunks(step) {

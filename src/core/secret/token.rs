@@ -1,4 +1,4 @@
-//! Tokens: what a bearer shows, and what the ledger keeps. Two types, so that the first cannot be
+//! Tokens: what a bearer shows, and what the database keeps. Two types, so that the first cannot be
 //! stored.
 
 use aws_lc_rs::digest;
@@ -56,7 +56,7 @@ impl Token {
         self.0.expose()
     }
 
-    /// The form that the ledger keeps: SHA-256, lower-case hex. Unsalted, because 256 random bits
+    /// The form that the database keeps: SHA-256, lower-case hex. Unsalted, because 256 random bits
     /// cannot be guessed.
     pub fn hash(&self) -> TokenHash {
         TokenHash(hex::encode(digest::digest(
@@ -66,7 +66,7 @@ impl Token {
     }
 }
 
-/// A token as the ledger keeps it.
+/// A token as the database keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenHash(String);
 

@@ -33,7 +33,7 @@ const TIMEOUTS: [Duration; 3] = [
 ];
 
 /// KMS, reached when it is first asked.
-pub(super) struct Service {
+pub(super) struct KmsClient {
     key_id: String,
     region: Region,
     endpoint: Option<String>,
@@ -49,7 +49,7 @@ pub(super) struct Wrapped {
     pub(super) ciphertext: Vec<u8>,
 }
 
-impl Service {
+impl KmsClient {
     pub(super) fn new(settings: AwsKms, base: &Path) -> Result<Self, Error> {
         let credentials = credentials(&settings, base)?;
         for (key, value) in [
@@ -278,7 +278,7 @@ mod tests {
 
     /// The key that is refused.
     fn fault(settings: AwsKms) -> &'static str {
-        match Service::new(settings, Path::new("/nowhere")) {
+        match KmsClient::new(settings, Path::new("/nowhere")) {
             Err(Error::Setting { key, .. }) => key,
             Err(other) => panic!("{other}"),
             Ok(_) => "none",

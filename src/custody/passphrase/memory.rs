@@ -18,9 +18,9 @@ const KEPT: Duration = Duration::from_secs(10);
 
 /// The last stretched passphrase.
 #[derive(Default)]
-pub(super) struct Memory(Mutex<Option<(Instant, Arc<Stretched>)>>);
+pub(super) struct StretchedPassphrase(Mutex<Option<(Instant, Arc<Stretched>)>>);
 
-impl Memory {
+impl StretchedPassphrase {
     /// What this passphrase gives under these parameters: remembered, or stretched now.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ mod tests {
         SecretText::new(text.into())
     }
 
-    fn is_kept(memory: &Memory, kdf: &Kdf, passphrase: &str) -> bool {
+    fn is_kept(memory: &StretchedPassphrase, kdf: &Kdf, passphrase: &str) -> bool {
         let before = memory.last();
         let stretched = memory.stretch(kdf, &secret(passphrase)).unwrap();
         before.is_some_and(|before| Arc::ptr_eq(&before, &stretched))
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn only_the_same_passphrase_under_the_same_parameters_is_remembered_and_only_for_a_while() {
-        let memory = Memory::default();
+        let memory = StretchedPassphrase::default();
         let rng = &mut rand::rng();
         let kdf = memory
             .keep(Stretched::anew(secret("a"), rng).unwrap())

@@ -29,7 +29,7 @@ const FLOOR: (u32, u32, u32) = (65_536, 3, 1);
 const CEILING_KIB: u32 = 4 * 1024 * 1024;
 
 /// A root key with its epoch.
-pub(super) type Root = (u64, Key);
+pub(super) type EpochRoot = (u64, Key);
 
 /// A passphrase, stretched with one salt.
 pub(super) struct Stretched {
@@ -83,10 +83,15 @@ impl Stretched {
     }
 
     /// The slot file of `slot` with these roots.
-    pub(super) fn seal(&self, slot: &Slot, roots: &[Root], rng: &mut dyn CryptoRng) -> SlotFile {
+    pub(super) fn seal(
+        &self,
+        slot: &Slot,
+        roots: &[EpochRoot],
+        rng: &mut dyn CryptoRng,
+    ) -> SlotFile {
         let mut file = SlotFile::of(KIND, slot);
         file.kdf = Some(self.kdf.clone());
-        let sealed = |(epoch, key): &Root, rng: &mut dyn CryptoRng| {
+        let sealed = |(epoch, key): &EpochRoot, rng: &mut dyn CryptoRng| {
             let mut nonce = [0; 12];
             rng.fill_bytes(&mut nonce);
             let payload = Payload {
@@ -113,7 +118,7 @@ impl Stretched {
     ///
     /// # Errors
     /// [`Error::NotAuthentic`], [`Error::Format`].
-    pub(super) fn open(&self, file: &SlotFile) -> Result<Vec<Root>, Error> {
+    pub(super) fn open(&self, file: &SlotFile) -> Result<Vec<EpochRoot>, Error> {
         let epochs: Vec<u64> = file.roots.iter().map(|root| root.epoch).collect();
         let open = |root: &SealedRoot| {
             let aad = associated_data(file, &self.kdf, &epochs, root.epoch);

@@ -33,9 +33,9 @@ impl World {
     }
 
     fn with(&self, passphrase: &str) -> RootFile {
-        let settings = Settings {
+        let settings = CustodySettings {
             passphrase: Some(SecretText::new(passphrase.into())),
-            ..Settings::default()
+            ..CustodySettings::default()
         };
         RootFile::new(settings, self.folder.path())
     }
@@ -154,7 +154,7 @@ async fn an_attacker_tries_every_file_in_the_folder() {
         std::fs::write(world.file(name), &old).unwrap();
         let broken = custody.attack(&sealed).await.unwrap();
         assert!(
-            matches!(broken.as_slice(), [Broken { at: 0, epoch: 1, key: found }] if *found == key),
+            matches!(broken.as_slice(), [OpenedSecret { at: 0, epoch: 1, key: found }] if *found == key),
             "{name}: {broken:?}"
         );
         std::fs::remove_file(world.file(name)).unwrap();
@@ -165,7 +165,7 @@ async fn an_attacker_tries_every_file_in_the_folder() {
 async fn the_passphrase_is_read_from_its_file_each_time() {
     let world = World::new();
     let file = world.file("passphrase");
-    let custody = RootFile::new(Settings::default(), world.folder.path());
+    let custody = RootFile::new(CustodySettings::default(), world.folder.path());
     let first = Change::first(world.owner);
     let missing = custody.swap(&first).await.unwrap_err().to_string();
     assert!(missing.contains("custody/passphrase"), "{missing}");
@@ -193,9 +193,9 @@ fn a_passphrase_file_that_hangs_holds_up_nobody_else() {
             .unwrap()
             .success()
     );
-    let settings = Settings {
+    let settings = CustodySettings {
         passphrase_file: Some(pipe.display().to_string()),
-        ..Settings::default()
+        ..CustodySettings::default()
     };
     let custody = RootFile::new(settings, world.folder.path());
     std::thread::spawn(move || {

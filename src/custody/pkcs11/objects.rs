@@ -65,13 +65,13 @@ impl Keys {
 }
 
 /// What is in a token.
-pub(super) struct Found {
+pub(super) struct TokenContents {
     /// Slot objects, the oldest generation first.
     pub(super) slots: Vec<(ObjectHandle, Slot)>,
     pub(super) keys: Keys,
 }
 
-impl Found {
+impl TokenContents {
     pub(super) fn look(session: &Session) -> Result<Self, Error> {
         let mut slots = Vec::new();
         for handle in find(session, ObjectClass::DATA, SLOT)? {

@@ -88,8 +88,8 @@ impl World {
         }
     }
 
-    fn custody(&self) -> Token {
-        Token::new(self.settings(PIN), Path::new("/")).unwrap()
+    fn custody(&self) -> Pkcs11Token {
+        Pkcs11Token::new(self.settings(PIN), Path::new("/")).unwrap()
     }
 }
 
@@ -142,7 +142,7 @@ async fn a_root_never_leaves_the_token() {
 async fn many_at_once_make_one_slot() {
     let world = World::new();
     let first = Change::first(world.owner);
-    let others: Vec<Token> = (0..6).map(|_| world.custody()).collect();
+    let others: Vec<Pkcs11Token> = (0..6).map(|_| world.custody()).collect();
     let made = futures_util::future::join_all(others.iter().map(|other| other.swap(&first))).await;
     // The very same change may be made twice: it is found done.
     assert!(
@@ -338,7 +338,7 @@ async fn a_process_logs_in_once() {
     let world = World::new();
     let custody = world.custody();
     let slot = custody.swap(&Change::first(world.owner)).await.unwrap();
-    let session = |custody: &Token| {
+    let session = |custody: &Pkcs11Token| {
         let place = Arc::clone(&custody.place);
         tokio::task::spawn_blocking(move || {
             place
@@ -363,7 +363,7 @@ async fn a_process_logs_in_once() {
 #[ignore = "needs SoftHSM: run `tests/run`"]
 async fn a_wrong_pin_is_tried_once() {
     let world = World::new();
-    let wrong = Token::new(world.settings("0000"), Path::new("/")).unwrap();
+    let wrong = Pkcs11Token::new(world.settings("0000"), Path::new("/")).unwrap();
     let told = [
         wrong.roots().await.unwrap_err().to_string(),
         wrong.roots().await.unwrap_err().to_string(),
@@ -383,7 +383,7 @@ async fn what_is_not_there_is_named() {
         token: "no such".into(),
         ..world.settings(PIN)
     };
-    let told = Token::new(absent, Path::new("/"))
+    let told = Pkcs11Token::new(absent, Path::new("/"))
         .unwrap()
         .roots()
         .await
@@ -394,7 +394,7 @@ async fn what_is_not_there_is_named() {
         module: "/no/such.so".into(),
         ..world.settings(PIN)
     };
-    let told = Token::new(absent, Path::new("/"))
+    let told = Pkcs11Token::new(absent, Path::new("/"))
         .unwrap()
         .roots()
         .await
@@ -406,7 +406,7 @@ async fn what_is_not_there_is_named() {
         pin_file: Some("no/such".into()),
         ..world.settings(PIN)
     };
-    let told = Token::new(absent, Path::new("/"))
+    let told = Pkcs11Token::new(absent, Path::new("/"))
         .unwrap()
         .roots()
         .await
@@ -426,7 +426,7 @@ fn settings_that_do_not_name_a_token_are_refused() {
         pin: Some(SecretText::new("1".into())),
         ..Pkcs11::default()
     };
-    let fault = |settings| match Token::new(settings, Path::new("/")) {
+    let fault = |settings| match Pkcs11Token::new(settings, Path::new("/")) {
         Err(Error::Setting { key, .. }) => key,
         _ => "none",
     };

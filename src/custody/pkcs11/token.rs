@@ -64,7 +64,7 @@ fn pause() {
 }
 
 /// Where the token is and how to log in.
-pub(super) struct Place {
+pub(super) struct TokenAddress {
     module: PathBuf,
     token: String,
     pin: Pin,
@@ -83,7 +83,7 @@ enum Pin {
     File(PathBuf),
 }
 
-impl Place {
+impl TokenAddress {
     pub(super) fn new(settings: Pkcs11, base: &Path) -> Result<Self, Error> {
         let fault = |key, why: &str| {
             Err(Error::Setting {

@@ -22,7 +22,7 @@ use cryptoki::{
 };
 use zeroize::Zeroizing;
 
-use super::token::{self, Place};
+use super::token::{self, TokenAddress};
 use crate::{
     custody::{Error, settings::Pkcs11},
     secret::Key,
@@ -31,7 +31,7 @@ use crate::{
 
 /// A key in a token. The session is kept for the life of the process.
 pub(in crate::custody) struct Unwrapper {
-    place: Place,
+    place: TokenAddress,
     label: String,
 }
 
@@ -44,7 +44,7 @@ impl Unwrapper {
             ..Pkcs11::default()
         };
         // Its paths are whole by now.
-        let place = Place::new(settings, std::path::Path::new(""))?;
+        let place = TokenAddress::new(settings, std::path::Path::new(""))?;
         Ok(Self {
             place,
             label: key.key_label.clone(),

@@ -10,14 +10,14 @@ use crate::{
 
 struct World {
     folder: tempfile::TempDir,
-    place: Place,
+    place: CustodyFolder,
     owner: Owner,
 }
 
 impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::at(folder.path().join("root"));
+        let place = CustodyFolder::at(folder.path().join("root"));
         Self {
             folder,
             place,
@@ -333,7 +333,7 @@ fn a_place_that_is_not_there_is_made_only_for_the_first_slot() {
     let (slot, _) = turning(&world);
     let there = world.path("custody");
     let away = world.path("away");
-    let place = Place::at(there.join("root"));
+    let place = CustodyFolder::at(there.join("root"));
     let change = Change::owned_by(&slot, world.owner);
     assert!(
         place

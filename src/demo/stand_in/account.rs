@@ -8,7 +8,7 @@ use super::{
     StandIn, World,
     answer::{Answer, Refused},
     hours::rfc2822,
-    page::{self, Params},
+    page::{self, FormPairs},
 };
 use crate::model::sid::AccountSid;
 
@@ -129,7 +129,7 @@ pub(super) fn list(
     world: &World,
     caller: &AccountSid,
     path: &str,
-    query: &Params,
+    query: &FormPairs,
 ) -> Result<Answer, Refused> {
     let accounts: Vec<StandInAccount> = world.accounts().clone();
     let status = query.get("Status");

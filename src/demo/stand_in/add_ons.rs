@@ -8,7 +8,7 @@ use super::{
     hours::rfc2822,
     new_sid, page,
     recordings::newest_first,
-    rest::Asked,
+    rest::AuthenticatedRequest,
     route::Below,
     transcriptions::above,
 };
@@ -51,7 +51,7 @@ impl StandIn {
 }
 
 /// `GET …/Recordings/{RE}/AddOnResults.json`.
-pub(super) fn list(world: &World, asked: &Asked) -> Result<Answer, Refused> {
+pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
     let state = world.state();
     above(world, &state, asked)?;
     let of = state.add_ons.values().filter(|owned| is_its(owned, asked));
@@ -68,7 +68,7 @@ pub(super) fn list(world: &World, asked: &Asked) -> Result<Answer, Refused> {
 }
 
 /// `GET …/AddOnResults/{XR}.json`.
-pub(super) fn fetch(world: &World, asked: &Asked) -> Result<Answer, Refused> {
+pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
     let state = world.state();
     above(world, &state, asked)?;
     let owned = state
@@ -81,7 +81,7 @@ pub(super) fn fetch(world: &World, asked: &Asked) -> Result<Answer, Refused> {
 }
 
 /// `DELETE …/AddOnResults/{XR}.json`.
-pub(super) fn delete(world: &World, asked: &Asked) -> Result<Answer, Refused> {
+pub(super) fn delete(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
     let mut state = world.state();
     above(world, &state, asked)?;
     if !state
@@ -95,7 +95,7 @@ pub(super) fn delete(world: &World, asked: &Asked) -> Result<Answer, Refused> {
     Ok(Answer::Empty)
 }
 
-fn is_its(owned: &Owned<AddOnFacts>, asked: &Asked) -> bool {
+fn is_its(owned: &Owned<AddOnFacts>, asked: &AuthenticatedRequest) -> bool {
     owned.account == asked.account
         && asked.ask.below == Below::Recording(owned.facts.recording.to_string())
 }

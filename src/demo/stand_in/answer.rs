@@ -12,7 +12,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{behaviour::Problem, wrong::Wrong};
+use super::{behaviour::TwilioProblem, wrong::RequestFault};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -64,7 +64,7 @@ impl Refused {
         }
     }
 
-    pub(super) fn of(problem: &Problem, message: &str) -> Self {
+    pub(super) fn of(problem: &TwilioProblem, message: &str) -> Self {
         Self::new(problem.status, problem.code, message)
     }
 
@@ -152,48 +152,48 @@ impl Refused {
 
 /// What a request meets that is to go wrong: an error, or another answer.
 pub(super) fn wrong(
-    wrong: &Wrong,
+    wrong: &RequestFault,
     elsewhere: &str,
     stop: &CancellationToken,
 ) -> Result<Response, Refused> {
     Err(match wrong {
-        Wrong::NotFound => Refused::not_found(),
-        Wrong::Unauthorised => Refused::unauthorised(),
-        Wrong::Forbidden => Refused::not_active(),
-        Wrong::TooMany { retry_after } => Refused::too_many(*retry_after),
-        Wrong::Refused { status, code } => Refused::new(*status, *code, "Refused"),
-        Wrong::ServerError
-        | Wrong::DoneThenServerError
-        | Wrong::Silence
-        | Wrong::DoneThenSilence => Refused::server_error(),
-        Wrong::CutBody => {
+        RequestFault::NotFound => Refused::not_found(),
+        RequestFault::Unauthorised => Refused::unauthorised(),
+        RequestFault::Forbidden => Refused::not_active(),
+        RequestFault::TooMany { retry_after } => Refused::too_many(*retry_after),
+        RequestFault::Refused { status, code } => Refused::new(*status, *code, "Refused"),
+        RequestFault::ServerError
+        | RequestFault::DoneThenServerError
+        | RequestFault::Silence
+        | RequestFault::DoneThenSilence => Refused::server_error(),
+        RequestFault::CutBody => {
             return Ok(stated(
                 JSON,
                 4096,
                 Body::from_stream(cut(Bytes::from_static(b"{\"sid\": \"RE"))),
             ));
         }
-        Wrong::NotJson => {
+        RequestFault::NotJson => {
             return Ok((
                 [(header::CONTENT_TYPE, "text/html")],
                 "<html><body>Be right back</body></html>",
             )
                 .into_response());
         }
-        Wrong::HugeBody => {
+        RequestFault::HugeBody => {
             return Ok((
                 [(header::CONTENT_TYPE, JSON)],
                 Body::from_stream(huge(stop.clone())),
             )
                 .into_response());
         }
-        Wrong::WrongShape => {
+        RequestFault::WrongShape => {
             return Ok(Answer::ok(
                 json!({ "sid": [1, 2], "page": "first", "recordings": { "a": null } }),
             )
             .into_response());
         }
-        Wrong::RedirectAway => {
+        RequestFault::RedirectAway => {
             return Ok((
                 StatusCode::TEMPORARY_REDIRECT,
                 [(header::LOCATION, elsewhere.to_owned())],

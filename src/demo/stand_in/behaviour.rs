@@ -7,7 +7,7 @@ use crate::model::sid::AccountSid;
 
 /// An error as the interface gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct TwilioProblem {
     /// HTTP status.
     pub status: u16,
     /// Twilio's code.
@@ -46,7 +46,7 @@ pub enum Endless {
 pub struct Behaviour {
     /// The answer to the deletion of a recording that is not completed. Twilio documents only that
     /// it is refused.
-    pub undeletable: Problem,
+    pub undeletable: TwilioProblem,
     /// Whether a recording that is `absent` can be deleted as well. The page names only
     /// `completed`.
     pub absent_can_be_deleted: bool,
@@ -65,7 +65,7 @@ pub struct Behaviour {
     /// How long the metadata of a deleted recording is kept.
     pub metadata_kept: Duration,
     /// The answer when a recording is to be changed that runs no more.
-    pub unchangeable: Problem,
+    pub unchangeable: TwilioProblem,
     /// Whether a recording that is stopped is completed at once, instead of when the test says so.
     pub stop_completes: bool,
     /// Whether a completed conference still lists its participants. Twilio lists them only while it
@@ -100,7 +100,7 @@ pub struct Behaviour {
 impl Default for Behaviour {
     fn default() -> Self {
         Self {
-            undeletable: Problem {
+            undeletable: TwilioProblem {
                 status: 400,
                 code: 20009,
             },
@@ -111,7 +111,7 @@ impl Default for Behaviour {
             second_deletion_is_fine: false,
             deleted_lists_subresources: false,
             metadata_kept: Duration::from_hours(40 * 24),
-            unchangeable: Problem {
+            unchangeable: TwilioProblem {
                 status: 400,
                 code: 21220,
             },

@@ -7,7 +7,7 @@ use url::{Url, form_urlencoded};
 use super::{
     StandIn, State, World,
     hours::rfc2822,
-    recording::{Held, call_of},
+    recording::{HeldRecording, call_of},
 };
 use crate::{
     model::sid::{AccountSid, RecordingSid},
@@ -216,7 +216,7 @@ pub(super) fn params(
         .collect()
 }
 
-fn owner(world: &World, held: Option<&Held>) -> AccountSid {
+fn owner(world: &World, held: Option<&HeldRecording>) -> AccountSid {
     let first = || {
         world
             .accounts()

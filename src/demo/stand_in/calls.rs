@@ -8,7 +8,7 @@ use super::{
     hours::rfc2822,
     page,
     recordings::{is, newest_first},
-    rest::Asked,
+    rest::AuthenticatedRequest,
 };
 use crate::model::{
     sid::{AccountSid, CallSid},
@@ -91,7 +91,7 @@ impl StandIn {
 }
 
 /// `GET …/Calls/{CA}.json`.
-pub(super) fn fetch(world: &World, asked: &Asked) -> Result<Answer, Refused> {
+pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
     let sid: CallSid = asked.ask.sid.parse().map_err(|_| Refused::not_found())?;
     let state = world.state();
     let owned = state
@@ -104,7 +104,7 @@ pub(super) fn fetch(world: &World, asked: &Asked) -> Result<Answer, Refused> {
 }
 
 /// `GET …/Calls.json` with `ParentCallSid`, `From`, `To`, `Status`.
-pub(super) fn list(world: &World, asked: &Asked) -> Result<Answer, Refused> {
+pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
     let state = world.state();
     let wanted = |name: &str, found: Option<String>| is(asked.query.get(name), found);
     let items = state

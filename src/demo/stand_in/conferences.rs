@@ -7,7 +7,7 @@ use super::{
     answer::{Answer, Refused},
     hours::rfc2822,
     page,
-    rest::Asked,
+    rest::AuthenticatedRequest,
     route::Below,
 };
 use crate::model::sid::{AccountSid, CallSid, ConferenceSid};
@@ -93,7 +93,7 @@ impl StandIn {
 }
 
 /// `GET …/Conferences/{CF}.json`.
-pub(super) fn fetch(world: &World, asked: &Asked) -> Result<Answer, Refused> {
+pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
     let sid: ConferenceSid = asked.ask.sid.parse().map_err(|_| Refused::not_found())?;
     let state = world.state();
     let owned = state
@@ -106,7 +106,7 @@ pub(super) fn fetch(world: &World, asked: &Asked) -> Result<Answer, Refused> {
 }
 
 /// `GET …/Conferences/{CF}/Participants.json`.
-pub(super) fn participants(world: &World, asked: &Asked) -> Result<Answer, Refused> {
+pub(super) fn participants(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
     let Below::Conference(sid) = &asked.ask.below else {
         return Err(Refused::not_found());
     };

@@ -34,7 +34,7 @@ pub enum Spelling {
 
 /// How a recording is encrypted.
 #[derive(Clone, Debug)]
-pub(super) struct Encryption {
+pub(super) struct EncryptionFacts {
     public_key_sid: String,
     cek: String,
     iv: String,
@@ -44,7 +44,7 @@ pub(super) struct Encryption {
     instead: Option<Value>,
 }
 
-impl Encryption {
+impl EncryptionFacts {
     /// `encryption_details` of the REST resource.
     pub(super) fn in_metadata(&self) -> Value {
         self.spelled(self.metadata)
@@ -100,7 +100,7 @@ impl StandIn {
         let facts = RecordingFacts::new(&sid, Bytes::copy_from_slice(wav));
         let mut held = recording::held(&self.world, account, facts);
         held.facts.media = Some(media);
-        held.encryption = Some(Encryption {
+        held.encryption = Some(EncryptionFacts {
             public_key_sid: public_key_sid.to_owned(),
             cek: STANDARD.encode(cek),
             iv: STANDARD.encode(iv),
@@ -122,7 +122,7 @@ impl StandIn {
         self.with_encryption(sid, |encryption| encryption.instead = Some(details));
     }
 
-    fn with_encryption(&self, sid: &RecordingSid, change: impl FnOnce(&mut Encryption)) {
+    fn with_encryption(&self, sid: &RecordingSid, change: impl FnOnce(&mut EncryptionFacts)) {
         if let Some(encryption) = self
             .world
             .state()

@@ -9,7 +9,7 @@ use crate::model::sid::RecordingSid;
 
 /// One way for a media request to fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum MediaFault {
     /// 404 with Twilio's XML error: the media follows its callback late.
     NotYet {
         /// How many requests meet it.
@@ -60,32 +60,33 @@ pub enum Fault {
 
 /// Faults that wait to be met.
 #[derive(Default)]
-pub(super) struct Faults {
-    queues: HashMap<Option<RecordingSid>, VecDeque<Fault>>,
+pub(super) struct PendingFaults {
+    queues: HashMap<Option<RecordingSid>, VecDeque<MediaFault>>,
 }
 
-impl Faults {
+impl PendingFaults {
     /// Queues a fault for one recording, or for whichever comes first.
-    pub(super) fn add(&mut self, recording: Option<RecordingSid>, fault: Fault) {
+    pub(super) fn add(&mut self, recording: Option<RecordingSid>, fault: MediaFault) {
         self.queues.entry(recording).or_default().push_back(fault);
     }
 
     /// The fault that this request meets: the recording's own first.
-    pub(super) fn next(&mut self, recording: &RecordingSid) -> Option<Fault> {
+    pub(super) fn next(&mut self, recording: &RecordingSid) -> Option<MediaFault> {
         self.pop(&Some(recording.clone()))
             .or_else(|| self.pop(&None))
     }
 
-    fn pop(&mut self, whose: &Option<RecordingSid>) -> Option<Fault> {
+    fn pop(&mut self, whose: &Option<RecordingSid>) -> Option<MediaFault> {
         let queue = self.queues.get_mut(whose)?;
         loop {
             match queue.front_mut()? {
-                Fault::NotYet { times: 0 } | Fault::ServerError { times: 0 } => {
+                MediaFault::NotYet { times: 0 } | MediaFault::ServerError { times: 0 } => {
                     drop(queue.pop_front())
                 }
-                fault @ (Fault::NotYet { .. } | Fault::ServerError { .. }) => {
+                fault @ (MediaFault::NotYet { .. } | MediaFault::ServerError { .. }) => {
                     let met = fault.clone();
-                    if let Fault::NotYet { times } | Fault::ServerError { times } = fault {
+                    if let MediaFault::NotYet { times } | MediaFault::ServerError { times } = fault
+                    {
                         *times -= 1;
                     }
                     return Some(met);

@@ -16,9 +16,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     World,
     answer::{Refused, cut, stated},
-    fault::Fault,
-    recording::Held,
-    rest::Asked,
+    fault::MediaFault,
+    recording::HeldRecording,
+    rest::AuthenticatedRequest,
 };
 use crate::{demo::conversation, model::sid::RecordingSid};
 
@@ -26,7 +26,7 @@ const WAV_TYPE: HeaderValue = HeaderValue::from_static("audio/x-wav");
 
 pub(super) fn answer(
     world: &World,
-    asked: &Asked,
+    asked: &AuthenticatedRequest,
     stop: CancellationToken,
 ) -> Result<Response, Refused> {
     let (name, suffix) = asked
@@ -38,7 +38,7 @@ pub(super) fn answer(
     let now = world.hours.now();
     let state = world.state();
     let behaviour = &state.behaviour;
-    let is_there = |held: &&Held| {
+    let is_there = |held: &&HeldRecording| {
         held.facts.status == "completed" && now >= held.updated.after(behaviour.media_delay)
     };
     let held = state
@@ -87,21 +87,21 @@ pub(super) fn answer(
 }
 
 /// Faults that need no media to be met.
-fn before_the_media(fault: Option<&Fault>) -> Option<Result<Response, Refused>> {
+fn before_the_media(fault: Option<&MediaFault>) -> Option<Result<Response, Refused>> {
     Some(match fault? {
-        Fault::NotYet { .. } => Err(Refused::not_found()),
-        Fault::ServerError { .. } => Err(Refused::server_error()),
-        Fault::TooMany { retry_after } => Err(Refused::too_many(*retry_after)),
-        Fault::RedirectTo { url } => {
+        MediaFault::NotYet { .. } => Err(Refused::not_found()),
+        MediaFault::ServerError { .. } => Err(Refused::server_error()),
+        MediaFault::TooMany { retry_after } => Err(Refused::too_many(*retry_after)),
+        MediaFault::RedirectTo { url } => {
             Ok((StatusCode::FOUND, [(header::LOCATION, url.clone())]).into_response())
         }
-        Fault::XmlErrorBody => Ok(Refused::not_found().xml_as(StatusCode::OK)),
+        MediaFault::XmlErrorBody => Ok(Refused::not_found().xml_as(StatusCode::OK)),
         _ => return None,
     })
 }
 
 /// The file, with as many channels as were asked for. What is encrypted cannot be mixed.
-fn wav(held: Held, channels: Option<u16>) -> Result<Bytes, Refused> {
+fn wav(held: HeldRecording, channels: Option<u16>) -> Result<Bytes, Refused> {
     let media = held.facts.media.ok_or_else(Refused::not_found)?;
     match (channels, held.sound.channels) {
         (None | Some(1), 1) | (None | Some(2), 2) => Ok(media),
@@ -116,28 +116,28 @@ fn wav(held: Held, channels: Option<u16>) -> Result<Bytes, Refused> {
     }
 }
 
-fn sent(wav: Bytes, fault: Option<Fault>, stop: CancellationToken) -> Response {
+fn sent(wav: Bytes, fault: Option<MediaFault>, stop: CancellationToken) -> Response {
     let length = wav.len() as u64;
     match fault {
-        Some(Fault::SlowBody { bytes, every }) => stated(
+        Some(MediaFault::SlowBody { bytes, every }) => stated(
             WAV_TYPE,
             length,
             Body::from_stream(slowly(wav, bytes, every, stop)),
         ),
-        Some(Fault::CutBody { at }) => stated(
+        Some(MediaFault::CutBody { at }) => stated(
             WAV_TYPE,
             length,
             Body::from_stream(cut(wav.slice(..at.min(wav.len())))),
         ),
-        Some(Fault::WrongLength { claim }) => stated(
+        Some(MediaFault::WrongLength { claim }) => stated(
             WAV_TYPE,
             claim,
             Body::from_stream(stream::iter([Ok::<_, Infallible>(wav)])),
         ),
-        Some(Fault::WrongContentType { value }) => {
+        Some(MediaFault::WrongContentType { value }) => {
             ([(header::CONTENT_TYPE, value)], wav).into_response()
         }
-        Some(Fault::NotRiff) => (
+        Some(MediaFault::NotRiff) => (
             [(header::CONTENT_TYPE, WAV_TYPE)],
             wav.iter().map(|byte| byte ^ 0x5a).collect::<Vec<_>>(),
         )

@@ -8,7 +8,7 @@ use super::{
     hours::rfc2822,
     new_sid, page,
     recordings::{is, newest_first},
-    rest::Asked,
+    rest::AuthenticatedRequest,
 };
 use crate::model::sid::AccountSid;
 
@@ -52,7 +52,7 @@ impl StandIn {
 }
 
 /// `GET …/IncomingPhoneNumbers.json`.
-pub(super) fn list(world: &World, asked: &Asked) -> Result<Answer, Refused> {
+pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
     let state = world.state();
     let of = state
         .numbers

@@ -14,9 +14,9 @@ const DEFAULT_SIZE: usize = 50;
 const MAX_SIZE: usize = 1000;
 
 /// Names and values of a query or a form, in order.
-pub(super) struct Params(Vec<(String, String)>);
+pub(super) struct FormPairs(Vec<(String, String)>);
 
-impl Params {
+impl FormPairs {
     pub(super) fn parse(encoded: &[u8]) -> Self {
         Self(form_urlencoded::parse(encoded).into_owned().collect())
     }
@@ -49,7 +49,11 @@ struct Page<T> {
 }
 
 /// Cuts a page out of all items, each with its place in the order.
-fn cut<T>(mut all: Vec<(String, T)>, query: &Params, max_size: usize) -> Result<Page<T>, Refused> {
+fn cut<T>(
+    mut all: Vec<(String, T)>,
+    query: &FormPairs,
+    max_size: usize,
+) -> Result<Page<T>, Refused> {
     let number = |name: &'static str| {
         query
             .get(name)
@@ -120,7 +124,7 @@ fn in_order<T>((a, _): &(String, T), (b, _): &(String, T)) -> std::cmp::Ordering
 }
 
 /// A page's address: the filters of the request with other page parameters.
-fn address(path: &str, query: &Params, size: usize, page: usize, token: Option<&str>) -> String {
+fn address(path: &str, query: &FormPairs, size: usize, page: usize, token: Option<&str>) -> String {
     let mut encoded = form_urlencoded::Serializer::new(String::new());
     for (name, value) in query
         .pairs()
@@ -143,7 +147,7 @@ pub(super) fn of_2010<T>(
     items: Vec<(String, T)>,
     key: &str,
     path: &str,
-    query: &Params,
+    query: &FormPairs,
     resource: impl Fn(&T) -> Value,
 ) -> Result<Answer, Refused> {
     let page = cut(items, query, MAX_SIZE)?;
@@ -189,7 +193,7 @@ pub(super) fn of_v2<T>(
     items: Vec<(String, T)>,
     key: &str,
     url: &str,
-    query: &Params,
+    query: &FormPairs,
     max_size: usize,
     resource: impl Fn(&T) -> Value,
 ) -> Result<Answer, Refused> {
@@ -224,7 +228,7 @@ mod tests {
             .iter()
             .map(|item| ((*item).to_owned(), (*item).to_owned()))
             .collect();
-        let page = cut(all, &Params::parse(query.as_bytes()), MAX_SIZE)
+        let page = cut(all, &FormPairs::parse(query.as_bytes()), MAX_SIZE)
             .unwrap_or_else(|refused| panic!("{refused:?}"));
         (page.items, page.next, page.previous)
     }
@@ -279,9 +283,9 @@ mod tests {
         #[test]
         fn any_query_gives_a_page_or_an_error(query in "[PageSizeTokn=&%0-9A-F-]{0,40}", token in ".{0,8}") {
             let items = || vec![("a".to_owned(), 1), ("b".to_owned(), 2)];
-            let _ = cut(items(), &Params::parse(query.as_bytes()), MAX_SIZE);
+            let _ = cut(items(), &FormPairs::parse(query.as_bytes()), MAX_SIZE);
             let query = form_urlencoded::Serializer::new(String::new()).append_pair("PageToken", &token).finish();
-            let _ = of_2010(items(), "items", "/", &Params::parse(query.as_bytes()), |item| json!(item));
+            let _ = of_2010(items(), "items", "/", &FormPairs::parse(query.as_bytes()), |item| json!(item));
         }
     }
 
@@ -298,7 +302,7 @@ mod tests {
             assert!(
                 cut(
                     vec![(String::new(), ())],
-                    &Params::parse(bad.as_bytes()),
+                    &FormPairs::parse(bad.as_bytes()),
                     MAX_SIZE
                 )
                 .is_err(),

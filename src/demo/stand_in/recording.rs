@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::{StandIn, State, World, delivery::Subscription, encrypted::Encryption};
+use super::{StandIn, State, World, delivery::Subscription, encrypted::EncryptionFacts};
 use crate::{
-    demo::conversation::{self, Facts, WAV},
+    demo::conversation::{self, ConversationFacts, WAV},
     model::{
         sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
         time::Timestamp,
@@ -77,14 +77,14 @@ impl RecordingFacts {
 
 /// A recording here.
 #[derive(Clone)]
-pub(super) struct Held {
+pub(super) struct HeldRecording {
     pub(super) account: AccountSid,
     pub(super) facts: RecordingFacts,
-    pub(super) sound: Facts,
+    pub(super) sound: ConversationFacts,
     pub(super) created: Timestamp,
     pub(super) updated: Timestamp,
     pub(super) deleted: Option<Timestamp>,
-    pub(super) encryption: Option<Encryption>,
+    pub(super) encryption: Option<EncryptionFacts>,
     /// Whom the request that began it wants to be told.
     pub(super) callback: Option<Subscription>,
     pub(super) started_with: Vec<(String, String)>,
@@ -92,7 +92,7 @@ pub(super) struct Held {
 
 /// What the stand-in still has of a recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Kept {
+pub struct RemainingCopies {
     /// Its status, if it is still known.
     pub status: Option<String>,
     /// Whether its file is here.
@@ -107,7 +107,7 @@ pub struct Kept {
     pub transcripts: Vec<String>,
 }
 
-impl Kept {
+impl RemainingCopies {
     /// Whether anything is left of what was said, in sound or in words.
     pub fn content(&self) -> bool {
         self.media
@@ -224,7 +224,7 @@ impl StandIn {
     }
 
     /// What is still here of a recording.
-    pub fn kept(&self, sid: &RecordingSid) -> Kept {
+    pub fn kept(&self, sid: &RecordingSid) -> RemainingCopies {
         let now = self.world.hours.now();
         let state = self.world.state();
         let held = state.recording(sid, now);
@@ -236,7 +236,7 @@ impl StandIn {
                     .to_string(),
             ),
         ];
-        Kept {
+        RemainingCopies {
             status: held.map(|held| held.facts.status.clone()),
             media: held.is_some_and(|held| held.facts.media.is_some()),
             metadata_until: held
@@ -263,13 +263,13 @@ fn keys<T>(
 
 impl State {
     /// A recording, unless its metadata has expired.
-    pub(super) fn recording(&self, sid: &RecordingSid, now: Timestamp) -> Option<&Held> {
+    pub(super) fn recording(&self, sid: &RecordingSid, now: Timestamp) -> Option<&HeldRecording> {
         self.recordings
             .get(sid)
             .filter(|held| !self.has_expired(held, now))
     }
 
-    pub(super) fn has_expired(&self, held: &Held, now: Timestamp) -> bool {
+    pub(super) fn has_expired(&self, held: &HeldRecording, now: Timestamp) -> bool {
         held.deleted
             .is_some_and(|at| now > at.after(self.behaviour.metadata_kept))
     }
@@ -298,16 +298,16 @@ impl World {
     }
 }
 
-pub(super) fn held(world: &World, account: &AccountSid, facts: RecordingFacts) -> Held {
+pub(super) fn held(world: &World, account: &AccountSid, facts: RecordingFacts) -> HeldRecording {
     let created = facts.created.unwrap_or_else(|| world.hours.lately());
     let sound = facts.media.as_ref().map_or(
-        Facts {
+        ConversationFacts {
             channels: facts.channels,
             seconds: 0,
         },
         |media| sound(Some(media)),
     );
-    Held {
+    HeldRecording {
         account: account.clone(),
         facts,
         sound,
@@ -320,10 +320,10 @@ pub(super) fn held(world: &World, account: &AccountSid, facts: RecordingFacts) -
     }
 }
 
-fn sound(media: Option<&Bytes>) -> Facts {
+fn sound(media: Option<&Bytes>) -> ConversationFacts {
     media
         .and_then(|media| conversation::facts(media))
-        .unwrap_or(Facts {
+        .unwrap_or(ConversationFacts {
             channels: 1,
             seconds: 0,
         })

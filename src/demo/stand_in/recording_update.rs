@@ -5,9 +5,9 @@ use super::{
     answer::{Answer, Refused},
     delivery::Subscription,
     new_sid,
-    recording::{self, Held, RecordingFacts},
+    recording::{self, HeldRecording, RecordingFacts},
     recordings::{is_below, resource},
-    rest::Asked,
+    rest::AuthenticatedRequest,
     route::Below,
 };
 use crate::model::sid::{CallSid, RecordingSid};
@@ -17,10 +17,10 @@ const CURRENT: &str = "Twilio.CURRENT";
 
 /// `POST …/Calls/{CA}/Recordings/{RE}.json`, and of a conference: `Status` is `stopped`, `paused`
 /// or `in-progress`.
-pub(super) fn update(world: &World, asked: &Asked) -> Result<Answer, Refused> {
+pub(super) fn update(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
     let mut state = world.state();
     let behaviour = state.behaviour.clone();
-    let is_its = |held: &Held| {
+    let is_its = |held: &HeldRecording| {
         held.account == asked.account && held.deleted.is_none() && is_below(held, &asked.ask.below)
     };
     let sid: RecordingSid = if asked.ask.sid == CURRENT {
@@ -69,7 +69,7 @@ pub(super) fn update(world: &World, asked: &Asked) -> Result<Answer, Refused> {
     Ok(Answer::ok(resource(&sid, held, &asked.ask.below)))
 }
 
-fn runs(held: &Held) -> bool {
+fn runs(held: &HeldRecording) -> bool {
     matches!(held.facts.status.as_str(), "in-progress" | "paused")
 }
 
@@ -78,7 +78,7 @@ fn runs(held: &Held) -> bool {
 const EVENTS: [&str; 3] = ["in-progress", "completed", "absent"];
 
 /// `POST …/Calls/{CA}/Recordings.json`: begins a recording of a call that is in progress.
-pub(super) fn start(world: &World, asked: &Asked) -> Result<Answer, Refused> {
+pub(super) fn start(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
     let Below::Call(call) = &asked.ask.below else {
         return Err(Refused::not_found());
     };

@@ -7,15 +7,15 @@ use super::{
     World,
     answer::{Answer, Refused},
     hours::{filter_time, rfc2822},
-    page::{self, Params},
-    recording::Held,
-    rest::Asked,
+    page::{self, FormPairs},
+    recording::HeldRecording,
+    rest::AuthenticatedRequest,
     route::Below,
 };
 use crate::model::{sid::RecordingSid, time::Timestamp};
 
 /// `GET …/Recordings.json`, newest first.
-pub(super) fn list(world: &World, asked: &Asked) -> Result<Answer, Refused> {
+pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
     let born = Born::parse(&asked.query)?;
     let deleted_too = asked.query.flag("IncludeSoftDeleted").unwrap_or_default();
     let now = world.hours.now();
@@ -52,7 +52,7 @@ pub(super) fn list(world: &World, asked: &Asked) -> Result<Answer, Refused> {
 }
 
 /// `GET …/Recordings/{RE}.json`.
-pub(super) fn fetch(world: &World, asked: &Asked) -> Result<Answer, Refused> {
+pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
     let now = world.hours.now();
     let state = world.state();
     let sid: RecordingSid = asked.ask.sid.parse().map_err(|_| Refused::not_found())?;
@@ -68,7 +68,7 @@ pub(super) fn fetch(world: &World, asked: &Asked) -> Result<Answer, Refused> {
 }
 
 /// `DELETE …/Recordings/{RE}.json`.
-pub(super) fn delete(world: &World, asked: &Asked) -> Result<Answer, Refused> {
+pub(super) fn delete(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
     let now = world.hours.now();
     let mut state = world.state();
     let behaviour = state.behaviour.clone();
@@ -111,7 +111,7 @@ pub(super) fn delete(world: &World, asked: &Asked) -> Result<Answer, Refused> {
 
 /// The metadata resource, field by field. Below a call or a conference it has its track, and
 /// neither a media URL nor subresources.
-pub(super) fn resource(sid: &RecordingSid, held: &Held, below: &Below) -> Value {
+pub(super) fn resource(sid: &RecordingSid, held: &HeldRecording, below: &Below) -> Value {
     let account = format!("/2010-04-01/Accounts/{}", held.account);
     let uri = match below {
         Below::Call(call) => format!("{account}/Calls/{call}/Recordings/{sid}"),
@@ -161,7 +161,7 @@ pub(super) fn resource(sid: &RecordingSid, held: &Held, below: &Below) -> Value 
     resource
 }
 
-pub(super) fn is_below(held: &Held, below: &Below) -> bool {
+pub(super) fn is_below(held: &HeldRecording, below: &Below) -> bool {
     match below {
         Below::Call(call) => held
             .facts
@@ -195,7 +195,7 @@ struct Born {
 }
 
 impl Born {
-    fn parse(query: &Params) -> Result<Self, Refused> {
+    fn parse(query: &FormPairs) -> Result<Self, Refused> {
         let time = |name: &'static str| {
             query
                 .get(name)

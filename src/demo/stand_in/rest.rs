@@ -16,11 +16,11 @@ use super::{
     World, account, add_ons,
     answer::{self, Answer, Refused},
     calls, conferences, media, numbers,
-    page::Params,
+    page::FormPairs,
     recording_update, recordings,
     route::{Ask, route},
     sentences, spoil, transcriptions, transcripts,
-    wrong::{Call, Wrong},
+    wrong::{Call, RequestFault},
 };
 use crate::model::sid::AccountSid;
 
@@ -34,13 +34,13 @@ struct Twilio {
 }
 
 /// A request whose sender is known.
-pub(super) struct Asked {
+pub(super) struct AuthenticatedRequest {
     pub(super) ask: Ask,
     /// Whose things are asked for.
     pub(super) account: AccountSid,
     pub(super) path: String,
-    pub(super) query: Params,
-    pub(super) form: Params,
+    pub(super) query: FormPairs,
+    pub(super) form: FormPairs,
     /// `http://<host>` that was asked.
     pub(super) origin: String,
 }
@@ -76,16 +76,16 @@ async fn answer(State(twilio): State<Twilio>, request: Request) -> Response {
     }
     let wrong = world.wrongs().next(call);
     let form = match axum::body::to_bytes(body, MAX_FORM).await {
-        Ok(form) => Params::parse(&form),
+        Ok(form) => FormPairs::parse(&form),
         Err(_) => return failed(Refused::new(413, 20413, "The body is too large")),
     };
-    let query = Params::parse(head.uri.query().unwrap_or_default().as_bytes());
+    let query = FormPairs::parse(head.uri.query().unwrap_or_default().as_bytes());
     let host = head
         .headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok())
         .unwrap_or_default();
-    let asked = Asked {
+    let asked = AuthenticatedRequest {
         ask,
         account,
         path: head.uri.path().to_owned(),
@@ -95,13 +95,13 @@ async fn answer(State(twilio): State<Twilio>, request: Request) -> Response {
     };
     match wrong {
         None => perform(world, &asked, twilio.stop).unwrap_or_else(failed),
-        Some(Wrong::Silence) => silence(&twilio.stop).await,
-        Some(Wrong::DoneThenSilence) => {
+        Some(RequestFault::Silence) => silence(&twilio.stop).await,
+        Some(RequestFault::DoneThenSilence) => {
             drop(perform(world, &asked, twilio.stop.clone()));
             silence(&twilio.stop).await
         }
         Some(wrong) => {
-            if wrong == Wrong::DoneThenServerError {
+            if wrong == RequestFault::DoneThenServerError {
                 drop(perform(world, &asked, twilio.stop.clone()));
             }
             answer::wrong(&wrong, &world.storage.nowhere(), &twilio.stop).unwrap_or_else(failed)
@@ -181,7 +181,11 @@ async fn silence(stop: &CancellationToken) -> Response {
     StatusCode::SERVICE_UNAVAILABLE.into_response()
 }
 
-fn perform(world: &World, asked: &Asked, stop: CancellationToken) -> Result<Response, Refused> {
+fn perform(
+    world: &World,
+    asked: &AuthenticatedRequest,
+    stop: CancellationToken,
+) -> Result<Response, Refused> {
     let answer = match asked.ask.call {
         Call::Media => return media::answer(world, asked, stop),
         Call::Account => account::one(world, &asked.account),

@@ -4,13 +4,13 @@
 use rand::RngExt as _;
 use serde_json::{Map, Value, json};
 
-use super::{World, answer::Answer, behaviour::Endless, rest::Asked};
+use super::{World, answer::Answer, behaviour::Endless, rest::AuthenticatedRequest};
 
 /// What is never `null`: what something is known by, and what a page is made of.
 const SPARED: [&str; 2] = ["sid", "uri"];
 
 /// The answer as [`super::Behaviour`] wants it.
-pub(super) fn spoilt(world: &World, asked: &Asked, answer: Answer) -> Answer {
+pub(super) fn spoilt(world: &World, asked: &AuthenticatedRequest, answer: Answer) -> Answer {
     let Answer::Json(status, mut document) = answer else {
         return answer;
     };
@@ -64,7 +64,7 @@ fn leave_out(document: &mut Value, per_cent: u8) {
     }
 }
 
-fn lead_on(page: &mut Map<String, Value>, endless: Endless, asked: &Asked) {
+fn lead_on(page: &mut Map<String, Value>, endless: Endless, asked: &AuthenticatedRequest) {
     let number = match endless {
         Endless::Circle => 1,
         Endless::Empty => {

@@ -23,8 +23,8 @@ use crate::{
     twilio::{
         account::Accounts,
         callback::RecordingCallback,
-        media::{Client, FetchError, Hiccup, Refusal},
-        signature::{self, Delivery, Request},
+        media::{FetchError, FetchRefusal, Hiccup, TwilioClient},
+        signature::{self, Delivery, SignedRequest},
     },
 };
 
@@ -34,7 +34,7 @@ const KEY_SECRET: &str = "key-secret";
 struct Story {
     twilio: StandIn,
     accounts: Accounts,
-    client: Client,
+    client: TwilioClient,
     account: AccountSid,
     recording: RecordingSid,
 }
@@ -54,7 +54,7 @@ impl Story {
         Self::with(|_| {}).await
     }
 
-    async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+    async fn with(change: impl FnOnce(&mut TwilioSettings)) -> Self {
         let account = account_sid();
         let api_key = Some((format!("SK{}", "a".repeat(32)), KEY_SECRET.to_owned()));
         let twilio = StandIn::start(vec![StandInAccount {
@@ -68,7 +68,7 @@ impl Story {
         let mut settings = twilio.settings();
         change(&mut settings);
         let accounts = settings.resolve(Path::new("/")).unwrap();
-        let client = Client::new(&accounts).unwrap();
+        let client = TwilioClient::new(&accounts).unwrap();
         Self {
             twilio,
             accounts,
@@ -78,7 +78,7 @@ impl Story {
         }
     }
 
-    fn fail(&self, fault: Fault) -> &Self {
+    fn fail(&self, fault: MediaFault) -> &Self {
         self.twilio.fail(&self.recording, fault);
         self
     }
@@ -157,14 +157,14 @@ async fn a_wrong_credential_is_refused() {
         settings.accounts[0].api_key_secret = Some(SecretText::new("other".into()))
     })
     .await;
-    assert_eq!(story.failure().await, Refusal::Credential(401).into());
+    assert_eq!(story.failure().await, FetchRefusal::Credential(401).into());
     assert_eq!(story.twilio.unauthorised_requests(), 1);
 }
 
 #[tokio::test]
 async fn a_recording_that_is_not_there_is_not_there_yet() {
     let story = Story::begin().await;
-    story.fail(Fault::NotYet { times: 2 });
+    story.fail(MediaFault::NotYet { times: 2 });
     assert_eq!(story.failure().await, FetchError::NotYet);
     assert_eq!(story.failure().await, FetchError::NotYet);
     assert!(story.fetch(None).await.is_ok());
@@ -176,10 +176,10 @@ async fn a_recording_that_is_not_there_is_not_there_yet() {
 async fn throttling_says_when_to_come_back() {
     let story = Story::begin().await;
     story
-        .fail(Fault::TooMany {
+        .fail(MediaFault::TooMany {
             retry_after: Some(7),
         })
-        .fail(Fault::TooMany { retry_after: None });
+        .fail(MediaFault::TooMany { retry_after: None });
     assert_eq!(
         story.failure().await,
         FetchError::Throttled {
@@ -196,7 +196,7 @@ async fn throttling_says_when_to_come_back() {
 #[tokio::test]
 async fn a_server_error_is_transient() {
     let story = Story::begin().await;
-    story.fail(Fault::ServerError { times: 1 });
+    story.fail(MediaFault::ServerError { times: 1 });
     assert_eq!(story.failure().await, Hiccup::Status(500).into());
     assert!(story.fetch(None).await.is_ok());
 }
@@ -210,12 +210,12 @@ async fn nobody_listening_is_transient() {
 #[tokio::test]
 async fn a_slow_body_comes_whole_and_a_silent_one_is_given_up() {
     let story = Story::with(|settings| settings.read_idle_timeout_ms = 200).await;
-    story.fail(Fault::SlowBody {
+    story.fail(MediaFault::SlowBody {
         bytes: WAV.len() / 4,
         every: Duration::from_millis(1),
     });
     assert!(story.fetch(None).await.unwrap() == WAV);
-    story.fail(Fault::SlowBody {
+    story.fail(MediaFault::SlowBody {
         bytes: WAV.len() / 2,
         every: Duration::from_secs(3600),
     });
@@ -226,11 +226,11 @@ async fn a_slow_body_comes_whole_and_a_silent_one_is_given_up() {
 async fn a_cut_body_is_an_error_wherever_it_is_cut() {
     let story = Story::begin().await;
     for at in [0, 1, 11, 12, 44, WAV.len() / 2, WAV.len() - 1] {
-        story.fail(Fault::CutBody { at });
+        story.fail(MediaFault::CutBody { at });
         let error = story.failure().await;
         assert!(is_broken(&error), "{at}: {error:?}");
     }
-    story.fail(Fault::CutBody { at: 100_000 });
+    story.fail(MediaFault::CutBody { at: 100_000 });
     let account = story.accounts.get(&story.account).unwrap();
     let mut body = story
         .client
@@ -247,13 +247,13 @@ async fn a_cut_body_is_an_error_wherever_it_is_cut() {
 #[tokio::test]
 async fn the_length_that_http_says_decides_whether_a_body_is_whole() {
     let story = Story::begin().await;
-    story.fail(Fault::WrongLength {
+    story.fail(MediaFault::WrongLength {
         claim: WAV.len() as u64 + 1,
     });
     assert!(is_broken(&story.failure().await));
     for claim in [WAV.len() - 1, WAV.len() / 2] {
         // HTTP says that these bytes are all; that the file's header promises more is a remark.
-        story.fail(Fault::WrongLength {
+        story.fail(MediaFault::WrongLength {
             claim: claim as u64,
         });
         assert!(story.fetch(Some(2)).await.unwrap() == WAV[..claim]);
@@ -264,13 +264,13 @@ async fn the_length_that_http_says_decides_whether_a_body_is_whole() {
 async fn an_error_document_is_not_sound() {
     let story = Story::begin().await;
     story
-        .fail(Fault::XmlErrorBody)
-        .fail(Fault::WrongContentType {
+        .fail(MediaFault::XmlErrorBody)
+        .fail(MediaFault::WrongContentType {
             value: "text/html; charset=utf-8".into(),
         })
-        .fail(Fault::NotRiff);
+        .fail(MediaFault::NotRiff);
     let content_type = |found: &str| {
-        Refusal::ContentType {
+        FetchRefusal::ContentType {
             found: found.into(),
         }
         .into()
@@ -278,9 +278,9 @@ async fn an_error_document_is_not_sound() {
     assert_eq!(story.failure().await, content_type("application/xml"));
     assert_eq!(story.failure().await, content_type("text/html"));
     let error = story.failure().await;
-    assert_eq!(error, Refusal::NotRiff.into());
+    assert_eq!(error, FetchRefusal::NotRiff.into());
     assert!(error.to_string().contains("customer key"));
-    story.fail(Fault::WrongContentType {
+    story.fail(MediaFault::WrongContentType {
         value: "Audio/Wav".into(),
     });
     assert!(story.fetch(None).await.is_ok());
@@ -290,10 +290,10 @@ async fn an_error_document_is_not_sound() {
 async fn no_failure_shows_a_credential() {
     let story = Story::begin().await;
     for fault in [
-        Fault::NotYet { times: 1 },
-        Fault::ServerError { times: 1 },
-        Fault::CutBody { at: 5 },
-        Fault::NotRiff,
+        MediaFault::NotYet { times: 1 },
+        MediaFault::ServerError { times: 1 },
+        MediaFault::CutBody { at: 5 },
+        MediaFault::NotRiff,
     ] {
         let text = { story.fail(fault).failure().await };
         let text = format!("{text} {text:?} {:?}", story.client);
@@ -306,17 +306,17 @@ async fn no_failure_shows_a_credential() {
 #[tokio::test]
 async fn faults_of_a_recording_come_before_faults_of_any() {
     let story = Story::begin().await;
-    story.twilio.fail_any(Fault::NotRiff);
+    story.twilio.fail_any(MediaFault::NotRiff);
     story
-        .fail(Fault::NotYet { times: 0 })
-        .fail(Fault::XmlErrorBody);
+        .fail(MediaFault::NotYet { times: 0 })
+        .fail(MediaFault::XmlErrorBody);
     assert!(matches!(
         story.failure().await,
         FetchError::Refused {
-            cause: Refusal::ContentType { .. }
+            cause: FetchRefusal::ContentType { .. }
         }
     ));
-    assert_eq!(story.failure().await, Refusal::NotRiff.into());
+    assert_eq!(story.failure().await, FetchRefusal::NotRiff.into());
     assert!(story.fetch(None).await.is_ok());
 }
 
@@ -381,7 +381,7 @@ async fn its_callbacks_verify_and_parse() {
     ] {
         let params = story.twilio.callback_params(&story.recording, "completed");
         let signed = story.twilio.callback(&story.account, configured, &params);
-        let request = Request {
+        let request = SignedRequest {
             path_and_query: "/twilio/recordings?tag=a",
             signature: Some(&signed.signature),
             settings: None,
@@ -435,7 +435,7 @@ async fn a_posted_callback_arrives_signed() {
         content_type: text("content-type"),
         bytes: &body,
     };
-    let request = Request {
+    let request = SignedRequest {
         path_and_query: &uri,
         signature: text(signature::HEADER),
         settings: None,

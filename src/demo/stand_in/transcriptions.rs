@@ -8,7 +8,7 @@ use super::{
     hours::rfc2822,
     page,
     recordings::newest_first,
-    rest::Asked,
+    rest::AuthenticatedRequest,
     route::Below,
 };
 use crate::model::sid::{AccountSid, RecordingSid};
@@ -50,7 +50,7 @@ impl StandIn {
 }
 
 /// `GET …/Transcriptions.json`, of the account or of a recording.
-pub(super) fn list(world: &World, asked: &Asked) -> Result<Answer, Refused> {
+pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
     let state = world.state();
     above(world, &state, asked)?;
     let of = state
@@ -70,7 +70,7 @@ pub(super) fn list(world: &World, asked: &Asked) -> Result<Answer, Refused> {
 }
 
 /// `GET …/Transcriptions/{TR}.json`.
-pub(super) fn fetch(world: &World, asked: &Asked) -> Result<Answer, Refused> {
+pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
     let state = world.state();
     above(world, &state, asked)?;
     let owned = state
@@ -83,7 +83,7 @@ pub(super) fn fetch(world: &World, asked: &Asked) -> Result<Answer, Refused> {
 }
 
 /// `DELETE …/Transcriptions/{TR}.json`.
-pub(super) fn delete(world: &World, asked: &Asked) -> Result<Answer, Refused> {
+pub(super) fn delete(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
     let mut state = world.state();
     above(world, &state, asked)?;
     if !state
@@ -98,7 +98,11 @@ pub(super) fn delete(world: &World, asked: &Asked) -> Result<Answer, Refused> {
 }
 
 /// The recording that subresources are asked of is there.
-pub(super) fn above(world: &World, state: &State, asked: &Asked) -> Result<(), Refused> {
+pub(super) fn above(
+    world: &World,
+    state: &State,
+    asked: &AuthenticatedRequest,
+) -> Result<(), Refused> {
     let Below::Recording(sid) = &asked.ask.below else {
         return Ok(());
     };
@@ -115,7 +119,7 @@ pub(super) fn above(world: &World, state: &State, asked: &Asked) -> Result<(), R
     }
 }
 
-fn is_its(owned: &Owned<TranscriptionFacts>, asked: &Asked) -> bool {
+fn is_its(owned: &Owned<TranscriptionFacts>, asked: &AuthenticatedRequest) -> bool {
     owned.account == asked.account
         && match &asked.ask.below {
             Below::Recording(sid) => owned.facts.recording.as_str() == sid,

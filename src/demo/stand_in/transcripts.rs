@@ -9,7 +9,7 @@ use super::{
     hours::{filter_time, iso8601},
     new_sid, page,
     recordings::{is, newest_first},
-    rest::Asked,
+    rest::AuthenticatedRequest,
     sentences::SentenceFacts,
 };
 use crate::model::{
@@ -133,7 +133,7 @@ impl World {
 }
 
 /// What absolute links begin with.
-pub(super) fn origin(state: &State, asked: &Asked) -> String {
+pub(super) fn origin(state: &State, asked: &AuthenticatedRequest) -> String {
     state
         .behaviour
         .intelligence_links
@@ -145,7 +145,7 @@ pub(super) fn origin(state: &State, asked: &Asked) -> String {
 /// since the path names none.
 pub(super) fn find<'a>(
     state: &'a State,
-    asked: &Asked,
+    asked: &AuthenticatedRequest,
 ) -> Result<&'a Owned<TranscriptFacts>, Refused> {
     state
         .transcripts
@@ -155,7 +155,7 @@ pub(super) fn find<'a>(
 }
 
 /// `GET /v2/Transcripts`, newest first.
-pub(super) fn list(world: &World, asked: &Asked) -> Result<Answer, Refused> {
+pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
     let state = world.state();
     let query = &asked.query;
     let time = |name: &'static str| {
@@ -202,7 +202,7 @@ pub(super) fn list(world: &World, asked: &Asked) -> Result<Answer, Refused> {
 }
 
 /// `GET /v2/Transcripts/{GT}`.
-pub(super) fn fetch(world: &World, asked: &Asked) -> Result<Answer, Refused> {
+pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
     let state = world.state();
     Ok(Answer::ok(resource(
         find(&state, asked)?,
@@ -211,7 +211,7 @@ pub(super) fn fetch(world: &World, asked: &Asked) -> Result<Answer, Refused> {
 }
 
 /// `DELETE /v2/Transcripts/{GT}`.
-pub(super) fn delete(world: &World, asked: &Asked) -> Result<Answer, Refused> {
+pub(super) fn delete(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
     let mut state = world.state();
     find(&state, asked)?;
     state.transcripts.remove(&asked.ask.sid);

@@ -84,7 +84,7 @@ impl Call {
 
 /// A way for a request to go wrong. Unless it says otherwise, nothing else happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wrong {
+pub enum RequestFault {
     /// 404, code 20404.
     NotFound,
     /// 401, code 20003.
@@ -124,7 +124,7 @@ pub enum Wrong {
     DoneThenSilence,
 }
 
-impl Wrong {
+impl RequestFault {
     /// One of each way.
     pub fn all() -> Vec<Self> {
         vec![
@@ -155,17 +155,17 @@ impl Wrong {
 /// What waits to go wrong, and what was asked.
 #[derive(Default)]
 pub(super) struct Wrongs {
-    queues: HashMap<Call, VecDeque<Wrong>>,
+    queues: HashMap<Call, VecDeque<RequestFault>>,
     asked: HashMap<Call, u64>,
 }
 
 impl Wrongs {
-    pub(super) fn add(&mut self, call: Call, wrong: Wrong) {
+    pub(super) fn add(&mut self, call: Call, wrong: RequestFault) {
         self.queues.entry(call).or_default().push_back(wrong);
     }
 
     /// What this request meets.
-    pub(super) fn next(&mut self, call: Call) -> Option<Wrong> {
+    pub(super) fn next(&mut self, call: Call) -> Option<RequestFault> {
         self.queues.get_mut(&call)?.pop_front()
     }
 

@@ -9,9 +9,9 @@ use futures_util::{StreamExt as _, stream};
 
 use super::AccountReview;
 use crate::{
+    db::heard::{self, HeardCount},
     flow::error::Error,
-    ledger::heard::{self, HeardCount},
-    model::{recording::Heard, sid::AccountSid, time::Timestamp},
+    model::{recording::DiscoveredBy, sid::AccountSid, time::Timestamp},
     twilio::{Account, Accounts, PublicUrl, RestError, rest::Listing},
 };
 
@@ -25,7 +25,7 @@ const LATE: i64 = 20;
 /// How good it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub enum AccountVerdict {
     /// As it should be.
     Ok,
     /// It works, and could be better.
@@ -42,7 +42,7 @@ pub struct AccountFinding {
     /// What was looked at: `reachable`, `media`, `callbacks`, `subaccounts`, `numbers`.
     pub what: &'static str,
     /// How good it is.
-    pub verdict: Verdict,
+    pub verdict: AccountVerdict,
     /// Why, and the way out.
     pub why: String,
 }
@@ -51,7 +51,7 @@ impl AccountReview {
     /// Looks at every account, and asks Twilio about it.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub async fn examine(&self, public: &PublicUrl) -> Result<Vec<AccountFinding>, Error> {
         let accounts = self.twilio.accounts();
         let each: Vec<_> = accounts
@@ -80,11 +80,11 @@ impl AccountReview {
             found.push(finding(
                 account,
                 "reachable",
-                Verdict::Broken,
+                AccountVerdict::Broken,
                 format!("Twilio did not answer within {} s", PATIENCE.as_secs()),
             ));
         }
-        let counts = heard::counts(&mut self.ledger.read().await?, account.sid(), since).await?;
+        let counts = heard::counts(&mut self.db.read().await?, account.sid(), since).await?;
         found.push(callbacks(account, &counts));
         Ok(found)
     }
@@ -117,12 +117,12 @@ impl AccountReview {
         };
         found.push(match client.account(account).await {
             Ok(resource) if resource.status == "active" => {
-                finding(account, "reachable", Verdict::Ok, "Twilio answers, and the account is active".into())
+                finding(account, "reachable", AccountVerdict::Ok, "Twilio answers, and the account is active".into())
             }
-            Ok(_) => finding(account, "reachable", Verdict::Weak, "Twilio answers, and the account is not active".into()),
+            Ok(_) => finding(account, "reachable", AccountVerdict::Weak, "Twilio answers, and the account is not active".into()),
             Err(RestError::Refused { status: 401 | 403, .. }) if account.asks_with_a_key() => {
                 let why = "Twilio lists its recordings; its API key is a standard one, which may not read the account itself";
-                finding(account, "reachable", Verdict::Ok, why.into())
+                finding(account, "reachable", AccountVerdict::Ok, why.into())
             }
             Err(error) => unreachable(account, &error),
         });
@@ -133,14 +133,14 @@ impl AccountReview {
             None => finding(
                 account,
                 "media",
-                Verdict::Ok,
+                AccountVerdict::Ok,
                 "there is no recording yet with which it could be tried whether strangers are turned away".into(),
             ),
             Some(recording) => match client.media_is_protected(account, &recording.sid).await {
-                Ok(true) => finding(account, "media", Verdict::Ok, "a stranger who asks for a recording is turned away".into()),
-                Ok(false) => finding(account, "media", Verdict::Weak, OPEN.into()),
+                Ok(true) => finding(account, "media", AccountVerdict::Ok, "a stranger who asks for a recording is turned away".into()),
+                Ok(false) => finding(account, "media", AccountVerdict::Weak, OPEN.into()),
                 Err(error) => {
-                    finding(account, "media", Verdict::Weak, format!("it cannot be told whether strangers are turned away: {error}"))
+                    finding(account, "media", AccountVerdict::Weak, format!("it cannot be told whether strangers are turned away: {error}"))
                 }
             },
         });
@@ -168,7 +168,7 @@ impl AccountReview {
                     "`{}` belongs to it and is not in `twilio.accounts`: its callbacks are refused, and its recordings not found",
                     sub.sid
                 );
-                found.push(finding(account, "subaccounts", Verdict::Weak, why));
+                found.push(finding(account, "subaccounts", AccountVerdict::Weak, why));
             }
         }
         let Ok(numbers) = client.incoming_numbers(account).await else {
@@ -191,7 +191,7 @@ impl AccountReview {
                 numbers.len(),
                 ours.join(", ")
             );
-            found.push(finding(account, "numbers", Verdict::Ok, why));
+            found.push(finding(account, "numbers", AccountVerdict::Ok, why));
         }
     }
 }
@@ -199,7 +199,12 @@ impl AccountReview {
 const OPEN: &str = "whoever knows the address of a recording can hear it: switch on \"Enforce HTTP Auth on Media URLs\" in the console under Voice, \
                     Settings, General";
 
-fn finding(account: &Account, what: &'static str, verdict: Verdict, why: String) -> AccountFinding {
+fn finding(
+    account: &Account,
+    what: &'static str,
+    verdict: AccountVerdict,
+    why: String,
+) -> AccountFinding {
     AccountFinding {
         account: account.sid().clone(),
         what,
@@ -219,24 +224,24 @@ fn unreachable(account: &Account, error: &RestError) -> AccountFinding {
         }
         error => format!("{error}; check `api_base`, and that the machine may reach it"),
     };
-    finding(account, "reachable", Verdict::Broken, why)
+    finding(account, "reachable", AccountVerdict::Broken, why)
 }
 
 /// Twilio publishes nowhere which callbacks are subscribed, so what came is judged.
 fn callbacks(account: &Account, counts: &[HeardCount]) -> AccountFinding {
-    let sum = |statuses: &[&str], heard_by: Heard| -> i64 {
+    let sum = |statuses: &[&str], heard_by: DiscoveredBy| -> i64 {
         let of = counts.iter().filter(|count| {
             count.heard_by == heard_by && statuses.contains(&count.source_status.as_str())
         });
         of.map(|count| count.count).sum()
     };
-    let told = sum(&["completed"], Heard::Callback);
-    let missed = sum(&["completed"], Heard::Reconcile);
-    let empty_told = sum(&["absent", "failed"], Heard::Callback);
-    let empty_missed = sum(&["absent", "failed"], Heard::Reconcile);
+    let told = sum(&["completed"], DiscoveredBy::Callback);
+    let missed = sum(&["completed"], DiscoveredBy::Reconcile);
+    let empty_told = sum(&["absent", "failed"], DiscoveredBy::Callback);
+    let empty_missed = sum(&["absent", "failed"], DiscoveredBy::Reconcile);
     let (verdict, why) = if told == 0 && missed > 0 {
         (
-            Verdict::Weak,
+            AccountVerdict::Weak,
             format!(
                 "no callback came for {missed} completed recordings: set recordingStatusCallback to {URL}"
             ),
@@ -244,7 +249,7 @@ fn callbacks(account: &Account, counts: &[HeardCount]) -> AccountFinding {
     } else if missed.saturating_mul(LATE) > told + missed {
         let all = told + missed;
         (
-            Verdict::Weak,
+            AccountVerdict::Weak,
             format!(
                 "no callback came for {missed} of {all} completed recordings: callbacks get lost; let Twilio repeat them, with {URL}"
             ),
@@ -253,16 +258,16 @@ fn callbacks(account: &Account, counts: &[HeardCount]) -> AccountFinding {
         let why = format!(
             "no callback came for {empty_missed} recordings without a file: set recordingStatusCallbackEvent=\"in-progress completed absent\""
         );
-        (Verdict::Weak, why)
+        (AccountVerdict::Weak, why)
     } else if told + missed + empty_told == 0 {
         (
-            Verdict::Ok,
+            AccountVerdict::Ok,
             "nothing was recorded lately by which it could be told whether callbacks come"
                 .to_owned(),
         )
     } else {
         (
-            Verdict::Ok,
+            AccountVerdict::Ok,
             format!(
                 "callbacks came for {told} of {} completed recordings and {empty_told} without a file",
                 told + missed
@@ -279,17 +284,17 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::twilio::account::{AccountSettings, Settings};
+    use crate::twilio::account::{AccountSettings, TwilioSettings};
 
-    fn judged(counts: &[(&str, Heard, i64)]) -> (Verdict, String) {
+    fn judged(counts: &[(&str, DiscoveredBy, i64)]) -> (AccountVerdict, String) {
         let sid: AccountSid = format!("AC{}", "0".repeat(32)).parse().unwrap();
         let accounts = vec![AccountSettings::new(
             sid.clone(),
             vec![crate::secret::SecretText::new("t".into())],
         )];
-        let accounts = Settings {
+        let accounts = TwilioSettings {
             accounts,
-            ..Settings::default()
+            ..TwilioSettings::default()
         }
         .resolve(Path::new("/"))
         .unwrap();
@@ -307,26 +312,28 @@ mod tests {
 
     #[test]
     fn callbacks_are_judged_by_what_came() {
-        use Heard::{Callback, Reconcile};
-        assert_eq!(judged(&[]).0, Verdict::Ok);
+        use DiscoveredBy::{Callback, Reconcile};
+        assert_eq!(judged(&[]).0, AccountVerdict::Ok);
         assert_eq!(
             judged(&[("completed", Callback, 19), ("completed", Reconcile, 1)]).0,
-            Verdict::Ok,
+            AccountVerdict::Ok,
             "one was late"
         );
         let (verdict, why) = judged(&[("completed", Callback, 17), ("completed", Reconcile, 1)]);
         assert!(
-            verdict == Verdict::Weak && why.contains("1 of 18") && why.contains("#rc=5&rp=all"),
+            verdict == AccountVerdict::Weak
+                && why.contains("1 of 18")
+                && why.contains("#rc=5&rp=all"),
             "{why}"
         );
         let (verdict, why) = judged(&[("completed", Reconcile, 3)]);
         assert!(
-            verdict == Verdict::Weak && why.contains("no callback came for 3 completed"),
+            verdict == AccountVerdict::Weak && why.contains("no callback came for 3 completed"),
             "{why}"
         );
         let (verdict, why) = judged(&[("completed", Callback, 3), ("absent", Reconcile, 2)]);
         assert!(
-            verdict == Verdict::Weak && why.contains("\"in-progress completed absent\""),
+            verdict == AccountVerdict::Weak && why.contains("\"in-progress completed absent\""),
             "{why}"
         );
         assert_eq!(
@@ -336,7 +343,7 @@ mod tests {
                 ("failed", Callback, 1)
             ])
             .0,
-            Verdict::Ok
+            AccountVerdict::Ok
         );
     }
 }

@@ -5,7 +5,7 @@
 //! Refuses to know TwiML and URLs.
 //!
 //! INVARIANTS
-//! - A recording begins only after a yes that is in the ledger. Whatever fails on our side, the
+//! - A recording begins only after a yes that is in the database. Whatever fails on our side, the
 //!   call goes on and is not recorded.
 //! - "This call is recorded" is said when its recording has begun, and not while somebody is still
 //!   to be asked.
@@ -19,15 +19,15 @@ mod answer;
 
 use std::{sync::Arc, time::Duration};
 
-use self::answer::{Given, understand};
+use self::answer::{GivenAnswer, understand};
 use super::{
     ConsentRegister,
     parties::PartyRegister,
     statement::{About, NewStatement},
 };
 use crate::{
+    db::{Db, consents, parties},
     flow::{error::Error, twilio_access::TwilioAccess},
-    ledger::{Ledger, consents, parties},
     model::{
         consent::{Answer, RECORDING},
         name::LegName,
@@ -96,7 +96,7 @@ pub enum Then {
 
 /// Asks for consent in a call.
 pub struct CallConsent {
-    ledger: Ledger,
+    db: Db,
     rulebook: Arc<Rulebook>,
     clock: Clock,
     twilio: Arc<TwilioAccess>,
@@ -106,7 +106,7 @@ pub struct CallConsent {
 
 impl CallConsent {
     pub(in crate::flow) fn new(
-        ledger: Ledger,
+        db: Db,
         rulebook: Arc<Rulebook>,
         clock: Clock,
         twilio: Arc<TwilioAccess>,
@@ -114,7 +114,7 @@ impl CallConsent {
         parties: Arc<PartyRegister>,
     ) -> Self {
         Self {
-            ledger,
+            db,
             rulebook,
             clock,
             twilio,
@@ -212,7 +212,7 @@ impl CallConsent {
         request: &VoiceRequest,
         voice: &VoiceConsent,
         spoken: &Spoken,
-        given: Given,
+        given: GivenAnswer,
         connect: Option<&Connect>,
     ) -> Result<bool, Error> {
         self.name_people(request, connect).await?;
@@ -349,7 +349,7 @@ impl CallConsent {
     /// Whether everybody who is known in this call consents to being recorded from now on.
     async fn all_agree(&self, call: &CallSid) -> Result<bool, Error> {
         let conversation = [Conversation::Call(call.clone())];
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         let parties = parties::of(&mut tx, &conversation)
             .await?
             .into_values()
@@ -403,7 +403,7 @@ impl CallConsent {
         voice: &VoiceConsent,
         spoken: &Spoken,
         answer: Answer,
-        given: Given,
+        given: GivenAnswer,
     ) -> NewStatement {
         let VoiceRequest {
             account,

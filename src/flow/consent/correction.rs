@@ -8,23 +8,23 @@ use std::{
 
 use super::effects::Effects;
 use crate::{
+    db::{
+        self, Db, Tx, details, outbox::OutboxKind, parties, quarantine::Bearing, recordings,
+        revocations,
+    },
     evidence::NewEntry,
     flow::{
         bells::Bells,
-        erasure::quarantine::{News, Settled},
+        erasure::quarantine::{ConsentChange, Settled},
         error::Error,
         refusal::shredded,
         units::unit_with_keys,
     },
-    ledger::{
-        self, Ledger, Tx, details, marks::Marked, parties, quarantine::Bearing, recordings,
-        revocations,
-    },
     model::{
-        details::Found,
+        details::Participant,
         id::{RecordingId, SubjectId},
         name::{Label, LegName},
-        recording::{Recording, State},
+        recording::{Recording, RecordingState},
         subject::{Address, Conversation},
         text::LabelValue,
         time::{Clock, Timestamp},
@@ -46,7 +46,7 @@ pub struct Correction {
 /// Puts right what the catalogue says.
 pub struct Corrections {
     vault: Vault,
-    ledger: Ledger,
+    db: Db,
     rulebook: Arc<Rulebook>,
     clock: Clock,
     bells: Bells,
@@ -56,7 +56,7 @@ pub struct Corrections {
 impl Corrections {
     pub(in crate::flow) fn new(
         vault: Vault,
-        ledger: Ledger,
+        db: Db,
         rulebook: Arc<Rulebook>,
         clock: Clock,
         bells: Bells,
@@ -64,7 +64,7 @@ impl Corrections {
     ) -> Self {
         Self {
             vault,
-            ledger,
+            db,
             rulebook,
             clock,
             bells,
@@ -86,14 +86,14 @@ impl Corrections {
         correction: &Correction,
     ) -> Result<Recording, Error> {
         self.check(correction)?;
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         let recording = recordings::find(&mut tx, id).await?;
         let recording = recording
             .filter(|recording| permit.covers(&recording.account))
             .ok_or(Error::NotFound)?;
-        if recording.state == State::Shredded {
+        if recording.state == RecordingState::Shredded {
             drop(tx);
-            return Err(shredded(&self.ledger, id).await?);
+            return Err(shredded(&self.db, id).await?);
         }
         let conversation = if correction.parties.is_empty() {
             None
@@ -102,13 +102,13 @@ impl Corrections {
         };
         drop(tx);
         let now = self.clock.now();
-        let news = News {
+        let news = ConsentChange {
             bearing: Bearing::of(conversation.iter(), []),
             actor: permit.initiator(),
             narrows: true,
         };
         let corrected = unit_with_keys(
-            &self.ledger,
+            &self.db,
             &self.vault,
             "correction.correct",
             async |mut unit| {
@@ -118,7 +118,7 @@ impl Corrections {
                     .map(|label| format!("labels.{label}"))
                     .collect();
                 if !fields.is_empty() {
-                    unit.mark(Marked::Recording, &[id], now);
+                    unit.to_journal(OutboxKind::Recording, &[id], now);
                 }
                 let mut entries = Vec::new();
                 let mut next = None;
@@ -133,9 +133,9 @@ impl Corrections {
                             .parties
                             .iter()
                             .filter(|(leg, _)| moved.contains(leg));
-                        let told = told.map(|(leg, address)| Found {
+                        let told = told.map(|(leg, address)| Participant {
                             address: address.clone(),
-                            ..Found::at(leg.clone())
+                            ..Participant::at(leg.clone())
                         });
                         self.vault
                             .keep_details(
@@ -147,7 +147,7 @@ impl Corrections {
                             )
                             .await?;
                         again = revocations::reach_again(&mut unit, conversation, now).await?;
-                        unit.mark(Marked::Conversation, &[conversation], now);
+                        unit.to_journal(OutboxKind::Conversation, &[conversation], now);
                         (entries, next) = self
                             .effects
                             .quarantine
@@ -170,8 +170,8 @@ impl Corrections {
         let (mut settled, next, again) = match corrected.await {
             Ok(done) => done,
             // It was shredded between the look and the unit.
-            Err(Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_)))) => {
-                return Err(shredded(&self.ledger, id).await?);
+            Err(Error::Vault(vault::Error::Db(db::Error::Stale(_)))) => {
+                return Err(shredded(&self.db, id).await?);
             }
             Err(other) => return Err(other),
         };
@@ -187,7 +187,7 @@ impl Corrections {
         }
         self.effects.revocations.continue_for_a_while(&again).await;
         self.bells.journal.notify_one();
-        recordings::find(&mut self.ledger.read().await?, id)
+        recordings::find(&mut self.db.read().await?, id)
             .await?
             .ok_or(Error::NotFound)
     }

@@ -22,7 +22,7 @@ const SHOWN: usize = 100;
 
 /// The form of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum ImportFormat {
     /// Comma-separated values (RFC 4180) with a header row; `;` between several purposes.
     /// Semicolons and tabs separate columns, too.
     Csv,
@@ -30,7 +30,7 @@ pub enum Format {
     Jsonl,
 }
 
-impl FromStr for Format {
+impl FromStr for ImportFormat {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -45,13 +45,13 @@ impl FromStr for Format {
 /// What is wrong with a file, or with a request for several: the first hundred faults, and how many
 /// there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Faults {
+pub struct StatementFaults {
     unit: &'static str,
     shown: Vec<(u64, FieldFault)>,
     count: usize,
 }
 
-impl Faults {
+impl StatementFaults {
     /// None yet; `unit` is what is counted: lines or items.
     pub(super) fn of(unit: &'static str) -> Self {
         Self {
@@ -92,7 +92,7 @@ impl Faults {
     }
 }
 
-impl fmt::Display for Faults {
+impl fmt::Display for StatementFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} faults; nothing was recorded", self.count)?;
         for (place, fault) in &self.shown {
@@ -107,9 +107,12 @@ impl fmt::Display for Faults {
 
 /// Reads a whole file: each statement with the number of its line, counted from 1, and whatever
 /// faults there are.
-pub(super) fn parse(format: Format, bytes: &[u8]) -> (Vec<(u64, NewStatement)>, Faults) {
+pub(super) fn parse(
+    format: ImportFormat,
+    bytes: &[u8],
+) -> (Vec<(u64, NewStatement)>, StatementFaults) {
     let mut statements = Vec::new();
-    let mut faults = Faults::of("line");
+    let mut faults = StatementFaults::of("line");
     if bytes.len() > MAX_FILE {
         faults.whole(
             1,
@@ -121,8 +124,8 @@ pub(super) fn parse(format: Format, bytes: &[u8]) -> (Vec<(u64, NewStatement)>, 
         return (statements, faults);
     }
     match format {
-        Format::Csv => csv(bytes, &mut statements, &mut faults),
-        Format::Jsonl => jsonl(bytes, &mut statements, &mut faults),
+        ImportFormat::Csv => csv(bytes, &mut statements, &mut faults),
+        ImportFormat::Jsonl => jsonl(bytes, &mut statements, &mut faults),
     }
     if statements.len() > MAX_STATEMENTS {
         faults.whole(
@@ -133,7 +136,7 @@ pub(super) fn parse(format: Format, bytes: &[u8]) -> (Vec<(u64, NewStatement)>, 
     (statements, faults)
 }
 
-fn csv(bytes: &[u8], statements: &mut Vec<(u64, NewStatement)>, faults: &mut Faults) {
+fn csv(bytes: &[u8], statements: &mut Vec<(u64, NewStatement)>, faults: &mut StatementFaults) {
     let rows = spreadsheet::text(bytes).and_then(|text| spreadsheet::rows(&text));
     let rows = match rows {
         Ok(rows) => rows,
@@ -186,7 +189,7 @@ fn as_text(text: &str) -> &str {
 }
 
 /// The fields that the columns hold.
-fn columns(header: &[String], faults: &mut Faults) -> Option<Vec<usize>> {
+fn columns(header: &[String], faults: &mut StatementFaults) -> Option<Vec<usize>> {
     let mut columns = Vec::new();
     for (number, name) in header.iter().enumerate() {
         let name = name.trim();
@@ -216,7 +219,7 @@ fn columns(header: &[String], faults: &mut Faults) -> Option<Vec<usize>> {
     (faults.count() == 0).then_some(columns)
 }
 
-fn jsonl(bytes: &[u8], statements: &mut Vec<(u64, NewStatement)>, faults: &mut Faults) {
+fn jsonl(bytes: &[u8], statements: &mut Vec<(u64, NewStatement)>, faults: &mut StatementFaults) {
     let text = match spreadsheet::text(bytes) {
         Ok(text) => text,
         Err((line, why)) => return faults.whole(line, why),
@@ -240,7 +243,7 @@ fn take(
     line: u64,
     read: Result<NewStatement, Vec<FieldFault>>,
     statements: &mut Vec<(u64, NewStatement)>,
-    faults: &mut Faults,
+    faults: &mut StatementFaults,
 ) {
     match read {
         Ok(statement) => statements.push((line, statement)),

@@ -10,8 +10,8 @@ use super::{
     statement::{About, NewStatement},
 };
 use crate::{
+    db::{Db, parties},
     flow::error::Error,
-    ledger::{Ledger, parties},
     model::{
         consent::{Answer, Method},
         text::Reference,
@@ -28,7 +28,7 @@ const NOTHING_FOUND: &str = " No recording with this number was found. If you we
 /// Hears what people say of consent in messages.
 pub struct MessageConsent {
     vault: Vault,
-    ledger: Ledger,
+    db: Db,
     rulebook: Arc<Rulebook>,
     clock: Clock,
     consents: Arc<ConsentRegister>,
@@ -37,14 +37,14 @@ pub struct MessageConsent {
 impl MessageConsent {
     pub(in crate::flow) fn new(
         vault: Vault,
-        ledger: Ledger,
+        db: Db,
         rulebook: Arc<Rulebook>,
         clock: Clock,
         consents: Arc<ConsentRegister>,
     ) -> Self {
         Self {
             vault,
-            ledger,
+            db,
             rulebook,
             clock,
             consents,
@@ -57,7 +57,7 @@ impl MessageConsent {
     /// itself, and nothing else gets through.
     ///
     /// # Errors
-    /// The ledger's: what the message says is not recorded.
+    /// The database's: what the message says is not recorded.
     pub async fn take(&self, message: &IncomingMessage) -> Result<Option<String>, Error> {
         let rules = self.rulebook.current();
         let rule = rules
@@ -96,8 +96,7 @@ impl MessageConsent {
         let lets_go = matches!(rule.answer, Some(Answer::Withdrawn | Answer::Declined));
         if let (Some(reply), true) = (&mut reply, lets_go) {
             let is_known =
-                parties::is_anybody(&mut self.ledger.read().await?, self.vault.subject(from))
-                    .await?;
+                parties::is_anybody(&mut self.db.read().await?, self.vault.subject(from)).await?;
             if !is_known {
                 // A reply that says what becomes of recordings would be believed by somebody who is
                 // known here by another number.

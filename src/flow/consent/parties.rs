@@ -6,25 +6,25 @@
 
 use std::collections::BTreeSet;
 
-use super::{covers, effects::Effects, seats::seated};
+use super::{covers, effects::Effects, participants::match_participants};
 use crate::{
-    evidence::NewEntry,
-    flow::{
-        bells::Bells,
-        erasure::quarantine::{News, Settled, Step},
-        error::Error,
-        units::unit_with_keys,
-    },
-    ledger::{
-        Ledger, Unit, details,
-        marks::Marked,
+    db::{
+        Db, Unit, details,
+        outbox::OutboxKind,
         parties::{self, Naming},
         quarantine::Bearing,
         revocations,
     },
+    evidence::NewEntry,
+    flow::{
+        bells::Bells,
+        erasure::quarantine::{ConsentChange, QuarantineProgress, Settled},
+        error::Error,
+        units::unit_with_keys,
+    },
     model::{
         actor::Initiator,
-        details::Found,
+        details::Participant,
         id::RevocationId,
         name::LegName,
         subject::{Address, Conversation, Party},
@@ -49,9 +49,9 @@ enum By<'a> {
 
 /// What came of naming parties in the vault's own name.
 #[derive(Clone, Debug)]
-pub(in crate::flow) struct Seated {
+pub(in crate::flow) struct MatchedParticipants {
     /// Those who have a place now, with it.
-    pub(in crate::flow) parties: Vec<Found>,
+    pub(in crate::flow) parties: Vec<Participant>,
     /// How many have none because somebody else is there.
     pub(in crate::flow) taken: usize,
 }
@@ -59,7 +59,7 @@ pub(in crate::flow) struct Seated {
 /// Who took part in conversations.
 pub struct PartyRegister {
     vault: Vault,
-    ledger: Ledger,
+    db: Db,
     clock: Clock,
     bells: Bells,
     effects: Effects,
@@ -68,14 +68,14 @@ pub struct PartyRegister {
 impl PartyRegister {
     pub(in crate::flow) fn new(
         vault: Vault,
-        ledger: Ledger,
+        db: Db,
         clock: Clock,
         bells: Bells,
         effects: Effects,
     ) -> Self {
         Self {
             vault,
-            ledger,
+            db,
             clock,
             bells,
             effects,
@@ -109,15 +109,15 @@ impl PartyRegister {
         {
             return Err(Error::Invalid("`parties`: a `leg` is there twice".into()));
         }
-        let told = |(leg, address): &(LegName, Option<Address>)| Found {
+        let told = |(leg, address): &(LegName, Option<Address>)| Participant {
             address: address.clone(),
-            ..Found::at(leg.clone())
+            ..Participant::at(leg.clone())
         };
-        let told: Vec<Found> = named.iter().map(told).collect();
-        self.seat(By::Application(permit), conversation, &told, Keeping::Waits)
+        let told: Vec<Participant> = named.iter().map(told).collect();
+        self.match_participants(By::Application(permit), conversation, &told, Keeping::Waits)
             .await?;
         let all = parties::of(
-            &mut self.ledger.read().await?,
+            &mut self.db.read().await?,
             std::slice::from_ref(conversation),
         )
         .await?;
@@ -129,44 +129,46 @@ impl PartyRegister {
     /// once.
     ///
     /// # Errors
-    /// The ledger's; then nobody was named.
+    /// The database's; then nobody was named.
     pub(in crate::flow) async fn name_found(
         &self,
         conversation: &Conversation,
-        found: &[Found],
+        found: &[Participant],
         keeping: Keeping,
-    ) -> Result<Seated, Error> {
+    ) -> Result<MatchedParticipants, Error> {
         let found = found.get(..MAX_PARTIES).unwrap_or(found);
-        let seated = self.seat(By::Vault, conversation, found, keeping).await?;
-        if seated.taken > 0 {
+        let matched = self
+            .match_participants(By::Vault, conversation, found, keeping)
+            .await?;
+        if matched.taken > 0 {
             tracing::warn!(
-                %conversation, taken = seated.taken,
+                %conversation, taken = matched.taken,
                 "the source names others than were named before; who was named stays, and is changed by a correction only"
             );
         }
-        Ok(seated)
+        Ok(matched)
     }
 
     /// The one way in.
-    async fn seat(
+    async fn match_participants(
         &self,
         by: By<'_>,
         conversation: &Conversation,
-        told: &[Found],
+        told: &[Participant],
         keeping: Keeping,
-    ) -> Result<Seated, Error> {
+    ) -> Result<MatchedParticipants, Error> {
         let actor = match by {
             By::Application(permit) => permit.initiator(),
             By::Vault => Initiator::Vault,
         };
         // Somebody new in a conversation may not have consented.
-        let news = News {
+        let news = ConsentChange {
             bearing: Bearing::of([conversation], []),
             actor,
             narrows: true,
         };
-        let (seated, mut settled, next, again) = unit_with_keys(
-            &self.ledger,
+        let (matched, mut settled, next, again) = unit_with_keys(
+            &self.db,
             &self.vault,
             "parties.name_parties",
             async |mut unit| {
@@ -190,7 +192,7 @@ impl PartyRegister {
             // for those to work on it.
             By::Vault => self.bells.work.notify_one(),
         }
-        Ok(seated)
+        Ok(matched)
     }
 
     async fn name_in_a_unit(
@@ -198,10 +200,18 @@ impl PartyRegister {
         unit: &mut Unit,
         by: By<'_>,
         conversation: &Conversation,
-        told: &[Found],
+        told: &[Participant],
         keeping: Keeping,
-        news: &News,
-    ) -> Result<(Seated, Settled, Option<Step>, Vec<RevocationId>), Error> {
+        news: &ConsentChange,
+    ) -> Result<
+        (
+            MatchedParticipants,
+            Settled,
+            Option<QuarantineProgress>,
+            Vec<RevocationId>,
+        ),
+        Error,
+    > {
         let now = self.clock.now();
         details::lock(unit, conversation).await?;
         let (told, taken) = match by {
@@ -214,10 +224,10 @@ impl PartyRegister {
                     .await?
                     .remove(conversation)
                     .unwrap_or_default();
-                seated(&known, told, |address| self.vault.subject(address))
+                match_participants(&known, told, |address| self.vault.subject(address))
             }
         };
-        let party = |found: &Found| Party {
+        let party = |found: &Participant| Party {
             leg: found.leg.clone(),
             subject: found
                 .address
@@ -256,14 +266,14 @@ impl PartyRegister {
                 0,
                 NewEntry::parties_named(now, news.actor, conversation, named.len(), known),
             );
-            unit.mark(Marked::Conversation, &[conversation], now);
+            unit.to_journal(OutboxKind::Conversation, &[conversation], now);
             unit.audit_all(entries);
         }
         if taken > 0 {
             unit.count("recvault_parties_taken_total", taken as u64);
         }
         Ok((
-            Seated {
+            MatchedParticipants {
                 parties: told,
                 taken,
             },
@@ -282,7 +292,7 @@ impl PartyRegister {
         permit: &Permit<action::Consent>,
         conversation: &Conversation,
     ) -> Result<Vec<Party>, Error> {
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         covers(&mut tx, permit, std::slice::from_ref(conversation)).await?;
         Ok(parties::of(&mut tx, std::slice::from_ref(conversation))
             .await?

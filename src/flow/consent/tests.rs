@@ -5,9 +5,9 @@ mod spreadsheets;
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{
-    About, Format, NewStatement,
+    About, ImportFormat, NewStatement,
     fields::FIELDS,
-    import::{Faults, MAX_STATEMENTS, parse},
+    import::{MAX_STATEMENTS, StatementFaults, parse},
 };
 use crate::{
     model::{
@@ -22,17 +22,17 @@ use crate::{
 const HEADER: &str = "subject,call,leg,purposes,answer,method,evidence,at\n";
 const NUMBER: &str = "+493087654321";
 
-fn csv(rows: &str) -> Result<Vec<(u64, NewStatement)>, Faults> {
-    let (told, faults) = parse(Format::Csv, format!("{HEADER}{rows}").as_bytes());
+fn csv(rows: &str) -> Result<Vec<(u64, NewStatement)>, StatementFaults> {
+    let (told, faults) = parse(ImportFormat::Csv, format!("{HEADER}{rows}").as_bytes());
     faults.none().map(|()| told)
 }
 
-fn jsonl(lines: &str) -> Result<Vec<(u64, NewStatement)>, Faults> {
-    let (told, faults) = parse(Format::Jsonl, lines.as_bytes());
+fn jsonl(lines: &str) -> Result<Vec<(u64, NewStatement)>, StatementFaults> {
+    let (told, faults) = parse(ImportFormat::Jsonl, lines.as_bytes());
     faults.none().map(|()| told)
 }
 
-fn places(faults: &Faults) -> Vec<(u64, &'static str)> {
+fn places(faults: &StatementFaults) -> Vec<(u64, &'static str)> {
     faults
         .shown()
         .iter()
@@ -327,7 +327,7 @@ fn piece() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..400)) {
-        for format in [Format::Csv, Format::Jsonl] {
+        for format in [ImportFormat::Csv, ImportFormat::Jsonl] {
             let _ = parse(format, &bytes);
             let _ = parse(format, &[HEADER.as_bytes(), &bytes].concat());
         }
@@ -336,7 +336,7 @@ proptest! {
     #[test]
     fn any_pieces_are_read_or_refused_and_no_number_is_repeated(pieces in vec(piece(), 0..60)) {
         let text = pieces.concat();
-        for (format, text) in [(Format::Csv, text.clone()), (Format::Csv, format!("{HEADER}{text}")), (Format::Jsonl, text)] {
+        for (format, text) in [(ImportFormat::Csv, text.clone()), (ImportFormat::Csv, format!("{HEADER}{text}")), (ImportFormat::Jsonl, text)] {
             let (told, faults) = parse(format, text.as_bytes());
             let printed = format!("{told:?}{faults}");
             prop_assert!(!printed.contains("87654321"), "{}", printed);
@@ -358,7 +358,7 @@ proptest! {
         let line = serde_json::json!({
             "at": at, "evidence": evidence, "method": method, "answer": answer, "purposes": purposes, "subject": subject,
         });
-        let ((one, no_faults), (other, none_either)) = (parse(Format::Csv, &file), parse(Format::Jsonl, line.to_string().as_bytes()));
+        let ((one, no_faults), (other, none_either)) = (parse(ImportFormat::Csv, &file), parse(ImportFormat::Jsonl, line.to_string().as_bytes()));
         prop_assert_eq!((no_faults.count(), none_either.count()), (0, 0), "{}{}", no_faults, none_either);
         prop_assert_eq!(&one[0].1, &other[0].1);
         prop_assert_eq!(one[0].1.at, Some(Timestamp::from_millis(seconds * 1000)));

@@ -21,10 +21,10 @@ use std::{
 use self::delete::object_name;
 use super::{SourceDeletion, trouble::Trouble};
 use crate::{
-    ledger::sources,
+    db::sources,
     model::{
         crash,
-        recording::{Recording, State},
+        recording::{Recording, RecordingState},
         source::{CopyKind, CopyState, SourceCopy},
         time::Timestamp,
     },
@@ -94,7 +94,7 @@ impl<'a> Copies<'a> {
         account: &'a Account,
         recording: &'a Recording,
     ) -> Result<Self, Trouble> {
-        let known = sources::of(&mut deletion.ledger.read().await?, recording.id).await?;
+        let known = sources::of(&mut deletion.db.read().await?, recording.id).await?;
         let known = known
             .into_iter()
             .map(|copy| ((copy.kind, copy.sid.clone()), copy))
@@ -138,7 +138,7 @@ impl<'a> Copies<'a> {
 
     /// Deletes everything that can be deleted. When this returns well, every copy is settled.
     pub(super) async fn delete(&mut self) -> Result<(), Trouble> {
-        let is_shredded = self.recording.state == State::Shredded;
+        let is_shredded = self.recording.state == RecordingState::Shredded;
         let found = self.look().await?;
         self.shares_call = self.shares_its_call().await?;
         let listed = self.list(found.may_have_words()).await?;
@@ -203,12 +203,12 @@ impl<'a> Copies<'a> {
         })
     }
 
-    /// Enters what is there, before anything is deleted: whatever dies then, the ledger knows what
+    /// Enters what is there, before anything is deleted: whatever dies then, the database knows what
     /// was to be deleted.
     async fn enter(&mut self, found: &Found, listed: &BTreeSet<Name>) -> Result<(), Trouble> {
         let mut names: Vec<Name> = listed.iter().cloned().collect();
         let told = sources::told(
-            &mut self.deletion.ledger.read().await?,
+            &mut self.deletion.db.read().await?,
             &self.recording.account,
             &self.recording.source_sid,
         )
@@ -245,7 +245,7 @@ impl<'a> Copies<'a> {
         let sids: BTreeSet<String> = self.words().map(|(_, sid)| sid.clone()).collect();
         let account = &self.recording.account;
         let sid = &self.recording.source_sid;
-        Ok(sources::awaits(&mut self.deletion.ledger.read().await?, account, sid, &sids).await?)
+        Ok(sources::awaits(&mut self.deletion.db.read().await?, account, sid, &sids).await?)
     }
 
     /// The answer to a deletion, where "there is no such thing" is as good as done, if it can be

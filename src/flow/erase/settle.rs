@@ -5,14 +5,14 @@
 
 use super::SourceDeletion;
 use crate::{
-    evidence::{HeldCopy, NewEntry, Removal},
-    flow::error::Error,
-    ledger::{
+    db::{
         self, Unit,
-        marks::Marked,
+        outbox::OutboxKind,
         shreds, sources,
         work::{self, Lease},
     },
+    evidence::{HeldCopy, NewEntry, Removal},
+    flow::error::Error,
     model::{
         crash,
         id::RecordingId,
@@ -25,7 +25,7 @@ impl SourceDeletion {
     /// Enters copies that were found, or what became of them so far.
     ///
     /// # Errors
-    /// The ledger's; then nothing is entered.
+    /// The database's; then nothing is entered.
     pub(super) async fn note_source(
         &self,
         id: RecordingId,
@@ -37,7 +37,7 @@ impl SourceDeletion {
         let unit = self.vault.unit("source.note_source", async |mut unit| {
             let now = self.clock.now();
             let entry = enter(&mut unit, id, copies, now).await?;
-            unit.mark(Marked::Recording, &[id], now);
+            unit.to_journal(OutboxKind::Recording, &[id], now);
             tell(&mut unit, entry);
             Ok(())
         });
@@ -49,7 +49,7 @@ impl SourceDeletion {
     /// removed stays as it is.
     ///
     /// # Errors
-    /// [`ledger::Error::Stale`] inside if the work was taken away, as a shred does that comes
+    /// [`db::Error::Stale`] inside if the work was taken away, as a shred does that comes
     /// between: then nothing is entered.
     pub(super) async fn source_settled(
         &self,
@@ -63,13 +63,13 @@ impl SourceDeletion {
             let now = self.clock.now();
             work::finish(&mut unit, lease).await?;
             let entry = enter(&mut unit, id, copies, now).await?;
-            let fence = shreds::find_fence(&mut unit, id).await?;
-            if let Some((_, receipt)) = fence {
+            let tombstone = shreds::find_tombstone(&mut unit, id).await?;
+            if let Some((_, receipt)) = tombstone {
                 let source = HeldCopy::Source(source);
                 vault.settle_receipt(&mut unit, receipt, source).await?;
             }
-            if fence.is_some() || !copies.is_empty() {
-                unit.mark(Marked::Recording, &[id], now);
+            if tombstone.is_some() || !copies.is_empty() {
+                unit.to_journal(OutboxKind::Recording, &[id], now);
             }
             tell(&mut unit, entry);
             crash::point("erase.before_done");
@@ -81,7 +81,7 @@ impl SourceDeletion {
     /// Says that a recording was stopped that was still being made.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub(super) async fn note_stopped(&self, id: RecordingId) -> Result<(), Error> {
         let unit = self.vault.unit("source.note_stopped", async |mut unit| {
             unit.audit(NewEntry::source_stopped(self.clock.now(), id));
@@ -105,7 +105,7 @@ async fn enter(
     id: RecordingId,
     copies: &[SourceCopy],
     now: Timestamp,
-) -> Result<Option<NewEntry>, ledger::Error> {
+) -> Result<Option<NewEntry>, db::Error> {
     if copies.is_empty() {
         return Ok(None);
     }

@@ -5,12 +5,12 @@
 
 use super::SourceDeletion;
 use crate::{
+    db::{self, work::Lease},
     flow::{
         error::Error,
-        patience::Settings,
+        patience::WorkSettings,
         retry::{AsSetback, Setback},
     },
-    ledger::{self, work::Lease},
     model::{id::RecordingId, time::Timestamp},
     twilio::RestError,
     vault,
@@ -52,14 +52,14 @@ impl From<vault::Error> for Trouble {
     }
 }
 
-impl From<ledger::Error> for Trouble {
-    fn from(error: ledger::Error) -> Self {
+impl From<db::Error> for Trouble {
+    fn from(error: db::Error) -> Self {
         Self::Ours(error.into())
     }
 }
 
 impl AsSetback for Trouble {
-    fn into_setback(self, settings: &Settings) -> Setback {
+    fn into_setback(self, settings: &WorkSettings) -> Setback {
         match self {
             Self::Ours(error) => error.into_setback(settings),
             Self::Until(at, why) => Setback::Until(at, why.to_owned()),

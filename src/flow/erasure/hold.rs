@@ -5,22 +5,22 @@ use std::sync::Arc;
 
 use super::revocation::Revocations;
 use crate::{
+    db::{
+        self, Db,
+        holds::{self, HoldFilter, HoldRow},
+        outbox::OutboxKind,
+        recordings,
+    },
     evidence::{NewEntry, ShredReason},
     flow::{
         error::Error,
         refusal::{shred_of, shredded},
     },
-    ledger::{
-        self, Ledger,
-        holds::{self, HoldFilter, HoldRow},
-        marks::Marked,
-        recordings,
-    },
     model::{
         hold::Authority,
         id::{ReceiptId, RecordingId},
         name::{HoldName, Purpose},
-        recording::{Recording, State},
+        recording::{Recording, RecordingState},
         time::{Clock, Timestamp},
     },
     policy::{Permit, Rulebook, action},
@@ -69,7 +69,7 @@ pub struct Holds {
 /// Holds are placed, lifted and listed.
 pub struct LegalHolds {
     vault: Vault,
-    ledger: Ledger,
+    db: Db,
     rulebook: Arc<Rulebook>,
     clock: Clock,
     revocations: Arc<Revocations>,
@@ -78,14 +78,14 @@ pub struct LegalHolds {
 impl LegalHolds {
     pub(in crate::flow) fn new(
         vault: Vault,
-        ledger: Ledger,
+        db: Db,
         rulebook: Arc<Rulebook>,
         clock: Clock,
         revocations: Arc<Revocations>,
     ) -> Self {
         Self {
             vault,
-            ledger,
+            db,
             rulebook,
             clock,
             revocations,
@@ -105,8 +105,8 @@ impl LegalHolds {
         new: &NewHold,
     ) -> Result<HoldRow, Error> {
         let recording = self.holdable(permit, id).await?;
-        if recording.state == State::Shredded {
-            return Err(shredded(&self.ledger, id).await?);
+        if recording.state == RecordingState::Shredded {
+            return Err(shredded(&self.db, id).await?);
         }
         if !self
             .rulebook
@@ -133,7 +133,7 @@ impl LegalHolds {
             placed_by: permit.actor(),
             lifted_at: None,
         };
-        let placed = self.ledger.unit("hold.place_hold", async |mut unit| {
+        let placed = self.db.unit("hold.place_hold", async |mut unit| {
             if holds::place(&mut unit, &hold).await? {
                 if hold.review_at <= now {
                     return Err(Error::Invalid(
@@ -141,7 +141,7 @@ impl LegalHolds {
                             .into(),
                     ));
                 }
-                unit.mark(Marked::Recording, &[id], now);
+                unit.to_journal(OutboxKind::Recording, &[id], now);
                 let name = &hold.name;
                 let purpose = &hold.purpose;
                 let reason = &hold.reason;
@@ -159,14 +159,14 @@ impl LegalHolds {
             Ok(())
         });
         match placed.await {
-            Err(Error::Vault(crate::vault::Error::Ledger(ledger::Error::Stale(_)))) => {
-                return Err(shredded(&self.ledger, id).await?);
+            Err(Error::Vault(crate::vault::Error::Db(db::Error::Stale(_)))) => {
+                return Err(shredded(&self.db, id).await?);
             }
             placed => placed?,
         }
-        // Who is told that a hold stands can rely on it after a loss of the ledger, too.
+        // Who is told that a hold stands can rely on it after a loss of the database, too.
         self.vault.make_durable().await?;
-        holds::find(&mut self.ledger.read().await?, id, &new.name)
+        holds::find(&mut self.db.read().await?, id, &new.name)
             .await?
             .ok_or(Error::NotFound)
     }
@@ -185,7 +185,7 @@ impl LegalHolds {
         dry_run: bool,
     ) -> Result<Lifted, Error> {
         let recording = self.holdable(permit, id).await?;
-        let hold = holds::find(&mut self.ledger.read().await?, id, name)
+        let hold = holds::find(&mut self.db.read().await?, id, name)
             .await?
             .ok_or(Error::NotFound)?;
         let stands = hold.lifted_at.is_none();
@@ -193,7 +193,7 @@ impl LegalHolds {
         if dry_run || !stands {
             let left = recording.holds - i64::from(stands);
             let shreds = left == 0 && recording.revoked_at.is_some();
-            let shredded = recording.state == State::Shredded;
+            let shredded = recording.state == RecordingState::Shredded;
             if !dry_run {
                 self.vault.make_durable().await?;
             }
@@ -210,10 +210,10 @@ impl LegalHolds {
                 receipt,
             });
         }
-        let lifted = self.ledger.unit("hold.lift_hold", async |mut unit| {
+        let lifted = self.db.unit("hold.lift_hold", async |mut unit| {
             let left = holds::lift(&mut unit, id, name, now).await?;
             if let Some(left) = left {
-                unit.mark(Marked::Recording, &[id], now);
+                unit.to_journal(OutboxKind::Recording, &[id], now);
                 unit.audit(NewEntry::hold_lifted(
                     now,
                     permit.initiator(),
@@ -230,7 +230,7 @@ impl LegalHolds {
             self.revocations.shred_released().await?;
         }
         self.vault.make_durable().await?;
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         let hold = holds::find(&mut tx, id, name)
             .await?
             .ok_or(Error::NotFound)?;
@@ -251,7 +251,7 @@ impl LegalHolds {
     /// accounts that the permit covers. `limit` is 1 to 1000.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub async fn list(
         &self,
         permit: &Permit<action::Hold>,
@@ -259,12 +259,8 @@ impl LegalHolds {
         limit: u16,
     ) -> Result<Holds, Error> {
         filter.accounts = permit.accounts().clone();
-        let mut items = holds::list(
-            &mut self.ledger.read().await?,
-            &filter,
-            i64::from(limit) + 1,
-        )
-        .await?;
+        let mut items =
+            holds::list(&mut self.db.read().await?, &filter, i64::from(limit) + 1).await?;
         let more = items.len() > usize::from(limit);
         items.truncate(limit.into());
         let next = items
@@ -279,14 +275,14 @@ impl LegalHolds {
         permit: &Permit<action::Hold>,
         id: RecordingId,
     ) -> Result<Recording, Error> {
-        let found = recordings::find(&mut self.ledger.read().await?, id).await?;
+        let found = recordings::find(&mut self.db.read().await?, id).await?;
         found
             .filter(|recording| permit.covers(&recording.account))
             .ok_or(Error::NotFound)
     }
 
     async fn receipt_of(&self, id: RecordingId) -> Result<Option<ReceiptId>, Error> {
-        Ok(shred_of(&mut self.ledger.read().await?, id)
+        Ok(shred_of(&mut self.db.read().await?, id)
             .await?
             .map(|(_, receipt)| receipt))
     }

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use super::shredding::Shredding;
 use crate::{
-    evidence::{NewEntry, ShredReason},
-    flow::{clock::TrustedClock, erasure::shredding::units::Undurable, error::Error},
-    ledger::{
-        Ledger, Unit, consents,
-        marks::Marked,
+    db::{
+        Db, Unit, consents,
+        outbox::OutboxKind,
         quarantine::{self, Bearing},
     },
+    evidence::{NewEntry, ShredReason},
+    flow::{clock::TrustedClock, erasure::shredding::units::Undurable, error::Error},
     model::{actor::Initiator, id::RecordingId, recording::Recording, time::Timestamp},
     policy::{self, Permit, Rulebook, action},
 };
@@ -25,7 +25,7 @@ const PAGE: i64 = 200;
 
 /// How far the recordings on which something new bears were looked at.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::flow) enum Step {
+pub(in crate::flow) enum QuarantineProgress {
     /// Those in quarantine, after this one.
     Waiting(Option<RecordingId>),
     /// Those that are in none, after this one.
@@ -43,7 +43,7 @@ pub struct Settled {
 
 /// What new evidence bears on, who brought it, and whether it may say no.
 #[derive(Clone, Debug)]
-pub(in crate::flow) struct News {
+pub(in crate::flow) struct ConsentChange {
     pub(in crate::flow) bearing: Bearing,
     pub(in crate::flow) actor: Initiator,
     pub(in crate::flow) narrows: bool,
@@ -60,7 +60,7 @@ pub struct QuarantineSwept {
 
 /// Recordings that wait for a consent.
 pub struct Quarantine {
-    ledger: Ledger,
+    db: Db,
     rulebook: Arc<Rulebook>,
     clock: Arc<TrustedClock>,
     shredding: Arc<Shredding>,
@@ -68,13 +68,13 @@ pub struct Quarantine {
 
 impl Quarantine {
     pub(in crate::flow) fn new(
-        ledger: Ledger,
+        db: Db,
         rulebook: Arc<Rulebook>,
         clock: Arc<TrustedClock>,
         shredding: Arc<Shredding>,
     ) -> Self {
         Self {
-            ledger,
+            db,
             rulebook,
             clock,
             shredding,
@@ -82,8 +82,9 @@ impl Quarantine {
     }
 
     /// Where to begin; `None` if no version of the policy knows a quarantine.
-    pub(in crate::flow) fn first_step(&self) -> Option<Step> {
-        (!policy::quarantining(&self.rulebook).is_empty()).then_some(Step::Waiting(None))
+    pub(in crate::flow) fn first_step(&self) -> Option<QuarantineProgress> {
+        (!policy::quarantining(&self.rulebook).is_empty())
+            .then_some(QuarantineProgress::Waiting(None))
     }
 
     /// Looks at up to [`PAGE`] recordings on which the news bear, within the unit that brings them.
@@ -91,23 +92,23 @@ impl Quarantine {
     pub(in crate::flow) async fn settle(
         &self,
         unit: &mut Unit,
-        news: &News,
-        mut step: Option<Step>,
+        news: &ConsentChange,
+        mut step: Option<QuarantineProgress>,
         now: Timestamp,
-    ) -> Result<(Vec<NewEntry>, Option<Step>), Error> {
+    ) -> Result<(Vec<NewEntry>, Option<QuarantineProgress>), Error> {
         let mut entries = Vec::new();
         let mut room = PAGE;
-        if let Some(Step::Waiting(None)) = step {
+        if let Some(QuarantineProgress::Waiting(None)) = step {
             quarantine::wait_for_sealing(unit, &news.bearing).await?;
         }
         while let Some(present) = step
             && room > 0
         {
             let page = match present {
-                Step::Waiting(after) => {
+                QuarantineProgress::Waiting(after) => {
                     quarantine::waiting(unit, &news.bearing, after, room).await?
                 }
-                Step::Released(after) => {
+                QuarantineProgress::Released(after) => {
                     let policies = policy::quarantining(&self.rulebook);
                     quarantine::released(unit, &news.bearing, &policies, after, room).await?
                 }
@@ -116,10 +117,16 @@ impl Quarantine {
             let seen = i64::try_from(page.len()).unwrap_or(i64::MAX);
             let last = page.last().map(|recording| recording.id);
             step = match present {
-                Step::Waiting(_) if seen == room => Some(Step::Waiting(last)),
-                Step::Waiting(_) if news.narrows => Some(Step::Released(None)),
-                Step::Released(_) if seen == room => Some(Step::Released(last)),
-                Step::Waiting(_) | Step::Released(_) => None,
+                QuarantineProgress::Waiting(_) if seen == room => {
+                    Some(QuarantineProgress::Waiting(last))
+                }
+                QuarantineProgress::Waiting(_) if news.narrows => {
+                    Some(QuarantineProgress::Released(None))
+                }
+                QuarantineProgress::Released(_) if seen == room => {
+                    Some(QuarantineProgress::Released(last))
+                }
+                QuarantineProgress::Waiting(_) | QuarantineProgress::Released(_) => None,
             };
             room -= seen;
         }
@@ -130,21 +137,19 @@ impl Quarantine {
     /// interruption leaves marks that are behind, never anything open that should be closed.
     pub(in crate::flow) async fn settle_rest(
         &self,
-        news: &News,
-        mut step: Option<Step>,
+        news: &ConsentChange,
+        mut step: Option<QuarantineProgress>,
         settled: &mut Settled,
     ) -> Result<(), Error> {
         while let Some(present) = step {
-            let unit = self
-                .ledger
-                .unit("quarantine.settle_rest", async |mut unit| {
-                    let (entries, next) = self
-                        .settle(&mut unit, news, Some(present), self.clock.now())
-                        .await?;
-                    let settled = Settled::of(&entries);
-                    unit.audit_all(entries);
-                    Ok::<_, Error>((settled, next))
-                });
+            let unit = self.db.unit("quarantine.settle_rest", async |mut unit| {
+                let (entries, next) = self
+                    .settle(&mut unit, news, Some(present), self.clock.now())
+                    .await?;
+                let settled = Settled::of(&entries);
+                unit.audit_all(entries);
+                Ok::<_, Error>((settled, next))
+            });
             let (more, next) = unit.await?;
             settled.add(more);
             step = next;
@@ -189,7 +194,7 @@ impl Quarantine {
                 _ => {}
             }
         }
-        unit.mark(Marked::Recording, &changed, now);
+        unit.to_journal(OutboxKind::Recording, &changed, now);
         Ok(entries)
     }
 
@@ -197,7 +202,7 @@ impl Quarantine {
     /// evidence is there, and shreds the others. What a hold keeps waits for its end.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if the clock is not believed; the ledger's. What was shredded stays so,
+    /// [`Error::Conflict`] if the clock is not believed; the database's. What was shredded stays so,
     /// and the next sweep goes on.
     pub async fn sweep(&self) -> Result<QuarantineSwept, Error> {
         let permit = Permit::of_vault(action::Shred);
@@ -207,14 +212,14 @@ impl Quarantine {
         let mut all = Undurable::nothing();
         loop {
             let now = self.clock.believed().await?.at();
-            let page = quarantine::due(&mut self.ledger.read().await?, now, after, PAGE).await?;
+            let page = quarantine::due(&mut self.db.read().await?, now, after, PAGE).await?;
             let Some(last) = page.last() else {
                 swept.shredded = self.shredding.tell(all).await?.shredded.len() as u64;
                 return Ok(swept);
             };
             after = Some(last.id);
             let unit = self
-                .ledger
+                .db
                 .unit("quarantine.sweep_quarantine", async |mut unit| {
                     let now = self.clock.now();
                     let entries = self
@@ -243,7 +248,7 @@ impl Quarantine {
 
 impl Settled {
     pub(in crate::flow) fn of(entries: &[NewEntry]) -> Self {
-        use crate::evidence::Event;
+        use crate::evidence::AuditEvent;
         let count = |event| {
             entries
                 .iter()
@@ -251,8 +256,8 @@ impl Settled {
                 .count() as u64
         };
         Self {
-            released: count(Event::RecordingReleased),
-            quarantined: count(Event::RecordingQuarantined),
+            released: count(AuditEvent::RecordingReleased),
+            quarantined: count(AuditEvent::RecordingQuarantined),
         }
     }
 

@@ -1,19 +1,19 @@
 //! Retention: what is kept and why, and the sweep that shreds what is kept no longer.
 //!
 //! Owns pace and report. Refuses to decide what is due; `policy::retention` says that of each
-//! recording, again, after the ledger found it. A recording that a hold keeps is left as it is and
+//! recording, again, after the database found it. A recording that a hold keeps is left as it is and
 //! listed as a conflict: the first sweep after the hold is lifted shreds it.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::shredding::Shredding;
 use crate::{
+    db::{
+        Db,
+        retention::{self, Group, HoldGroup},
+    },
     evidence::ShredReason,
     flow::{clock::TrustedClock, erasure::shredding::units::Undurable, error::Error},
-    ledger::{
-        Ledger,
-        retention::{self, Group, Held},
-    },
     model::{
         id::RecordingId,
         name::{HoldName, Tier},
@@ -88,7 +88,7 @@ pub struct RetentionReport {
     /// Those of them that were revoked, and are shredded when the hold ends.
     pub revoked_but_held: i64,
     /// The holds by name.
-    pub holds: Vec<Held>,
+    pub holds: Vec<HoldGroup>,
     /// What should be gone and is held; a thousand at most.
     pub conflicts: Vec<Conflict>,
 }
@@ -114,7 +114,7 @@ pub struct KeptGroup {
 
 /// What is kept no longer goes.
 pub struct RetentionEnforcement {
-    ledger: Ledger,
+    db: Db,
     rulebook: Arc<Rulebook>,
     clock: Arc<TrustedClock>,
     shredding: Arc<Shredding>,
@@ -122,13 +122,13 @@ pub struct RetentionEnforcement {
 
 impl RetentionEnforcement {
     pub(in crate::flow) fn new(
-        ledger: Ledger,
+        db: Db,
         rulebook: Arc<Rulebook>,
         clock: Arc<TrustedClock>,
         shredding: Arc<Shredding>,
     ) -> Self {
         Self {
-            ledger,
+            db,
             rulebook,
             clock,
             shredding,
@@ -139,7 +139,7 @@ impl RetentionEnforcement {
     /// shredded stays so if it is cut short.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if the clock is not believed; the ledger's or the vault's.
+    /// [`Error::Conflict`] if the clock is not believed; the database's or the vault's.
     pub async fn sweep(&self, dry_run: bool) -> Result<RetentionSweep, Error> {
         let now = if dry_run {
             self.clock.now()
@@ -151,7 +151,7 @@ impl RetentionEnforcement {
             dry_run,
             ..RetentionSweep::default()
         };
-        let groups = retention::groups(&mut self.ledger.read().await?, &everybody).await?;
+        let groups = retention::groups(&mut self.db.read().await?, &everybody).await?;
         let mut all = Vec::new();
         for group in &groups {
             let Some((until, limit)) = self.reach(group, now) else {
@@ -195,14 +195,14 @@ impl RetentionEnforcement {
     /// What is kept and why, of the accounts that the permit covers.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub async fn report(
         &self,
         permit: &Permit<action::Catalogue>,
     ) -> Result<RetentionReport, Error> {
         let now = self.clock.now();
         let accounts = permit.accounts();
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         let groups = retention::groups(&mut tx, accounts).await?;
         let kept = retention::kept(&mut tx, accounts).await?;
         let holds = retention::holds(&mut tx, accounts).await?;
@@ -266,7 +266,7 @@ impl RetentionEnforcement {
         let mut all = Undurable::nothing();
         loop {
             let found = retention::collected_until(
-                &mut self.ledger.read().await?,
+                &mut self.db.read().await?,
                 group,
                 until,
                 false,
@@ -307,7 +307,7 @@ impl RetentionEnforcement {
         accounts: &BTreeSet<AccountSid>,
         now: Timestamp,
     ) -> Result<Vec<Conflict>, Error> {
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         let revoked = retention::revoked(&mut tx, accounts, CONFLICTS).await?;
         let mut found: Vec<(RecordingId, Timestamp, String)> = Vec::new();
         found.extend(revoked.iter().filter_map(|recording| {

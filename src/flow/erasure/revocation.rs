@@ -18,8 +18,8 @@ pub use self::{
 };
 use super::shredding::Shredding;
 use crate::{
+    db::Db,
     flow::{bells::Bells, liveness::Liveness, queue::WorkQueue},
-    ledger::Ledger,
     model::time::Clock,
     policy::Rulebook,
     vault::Vault,
@@ -28,7 +28,7 @@ use crate::{
 /// Revocations, from their beginning to their statement.
 pub struct Revocations {
     vault: Vault,
-    ledger: Ledger,
+    db: Db,
     rulebook: Arc<Rulebook>,
     clock: Clock,
     liveness: Liveness,
@@ -44,7 +44,7 @@ impl Revocations {
     )]
     pub(in crate::flow) fn new(
         vault: Vault,
-        ledger: Ledger,
+        db: Db,
         rulebook: Arc<Rulebook>,
         clock: Clock,
         liveness: Liveness,
@@ -54,7 +54,7 @@ impl Revocations {
     ) -> Self {
         Self {
             vault,
-            ledger,
+            db,
             rulebook,
             clock,
             liveness,

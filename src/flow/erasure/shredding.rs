@@ -9,16 +9,16 @@ use std::collections::BTreeMap;
 
 use self::units::Undurable;
 use crate::{
-    evidence::ShredReason,
-    flow::{bells::Bells, error::Error, refusal::waits, streams::Streams},
-    ledger::{
-        Ledger, holds, recordings, shreds,
+    db::{
+        Db, holds, recordings, shreds,
         work::{Lease, finish},
     },
+    evidence::ShredReason,
+    flow::{bells::Bells, error::Error, refusal::waits, streams::Streams},
     model::{
         id::{ReceiptId, RecordingId},
         name::HoldName,
-        recording::{Recording, State},
+        recording::{Recording, RecordingState},
     },
     policy::{Permit, action},
     vault::{Cause, OnHold, Shredded, Vault},
@@ -30,21 +30,16 @@ const LOOKED_UP: usize = 2000;
 /// Shreds, and silences whoever hears what is shredded.
 pub struct Shredding {
     vault: Vault,
-    ledger: Ledger,
+    db: Db,
     streams: Streams,
     bells: Bells,
 }
 
 impl Shredding {
-    pub(in crate::flow) fn new(
-        vault: Vault,
-        ledger: Ledger,
-        streams: Streams,
-        bells: Bells,
-    ) -> Self {
+    pub(in crate::flow) fn new(vault: Vault, db: Db, streams: Streams, bells: Bells) -> Self {
         Self {
             vault,
-            ledger,
+            db,
             streams,
             bells,
         }
@@ -103,7 +98,7 @@ impl Shredding {
     ) -> Result<Undurable, Error> {
         let kept = recordings
             .iter()
-            .filter(|recording| recording.holds > 0 && recording.state != State::Shredded);
+            .filter(|recording| recording.holds > 0 && recording.state != RecordingState::Shredded);
         let kept: Vec<RecordingId> = kept.map(|recording| recording.id).collect();
         if !kept.is_empty() {
             return Err(self.held(&kept).await?);
@@ -125,7 +120,7 @@ impl Shredding {
     async fn held(&self, ids: &[RecordingId]) -> Result<Error, Error> {
         let mut held: BTreeMap<RecordingId, Vec<HoldName>> =
             ids.iter().map(|id| (*id, Vec::new())).collect();
-        let standing = holds::standing(&mut self.ledger.read().await?, ids).await?;
+        let standing = holds::standing(&mut self.db.read().await?, ids).await?;
         for hold in standing {
             held.entry(hold.recording).or_default().push(hold.name);
         }
@@ -138,7 +133,7 @@ impl Shredding {
         ids: &[RecordingId],
     ) -> Result<Vec<Recording>, Error> {
         let mut found = BTreeMap::new();
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         for ids in ids.chunks(LOOKED_UP) {
             let recordings = recordings::find_all(&mut tx, ids).await?.into_iter();
             found.extend(
@@ -173,7 +168,7 @@ impl Shredding {
     /// [`Error::NotFound`]; [`vault::Error::NotDurable`] inside while a restore would not know of
     /// the shred.
     pub async fn receipt(&self, id: ReceiptId) -> Result<String, Error> {
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         if shreds::is_receipt_undurable(&mut tx, id).await? {
             return Err(waits());
         }

@@ -12,22 +12,22 @@ use serde_json::{Value, json};
 
 use super::{
     Exports, Plan, ended, listening,
-    tar::{self, Out},
+    tar::{self, TarSink},
 };
 use crate::{
+    db::{consents, recordings},
     flow::{
         asking::Circumstances,
         error::Error,
         guard::Guarded,
-        playback::{Given, Heard, reading::Form},
+        playback::{IssuedGrant, PlaybackSession, reading::Form},
         refusal::refuse,
         streams::Ended,
     },
-    ledger::{consents, recordings},
     model::{
         artefact::Artefact,
         consent::Whom,
-        details::{Details, Found},
+        details::{Participant, Participants},
         id::RecordingId,
         recording::Recording,
     },
@@ -46,7 +46,7 @@ pub(super) fn stream(
     tar::stream(plan.made_at, move |out| write(exports, plan, out))
 }
 
-async fn write(exports: Exports, plan: Plan, mut out: Out) -> Result<(), Ended> {
+async fn write(exports: Exports, plan: Plan, mut out: TarSink) -> Result<(), Ended> {
     out.whole("manifest.json", pretty(&manifest(&exports, &plan)))
         .await?;
     if plan.no_consents.is_empty() {
@@ -94,8 +94,7 @@ async fn statements(exports: &Exports, plan: &Plan) -> Result<Value, Error> {
     let mut found = Vec::new();
     let mut after = None;
     loop {
-        let page =
-            consents::page(&mut exports.ledger.read().await?, plan.subject, after, PAGE).await?;
+        let page = consents::page(&mut exports.db.read().await?, plan.subject, after, PAGE).await?;
         let is_last = page.len() < usize::try_from(PAGE).unwrap_or_default();
         after = page
             .last()
@@ -135,7 +134,7 @@ async fn recording(
     exports: &Exports,
     plan: &Plan,
     id: RecordingId,
-    out: &mut Out,
+    out: &mut TarSink,
 ) -> Result<(), Ended> {
     // Before it is decided: see `streams`.
     let registered = Arc::new(exports.streams.register(id));
@@ -189,7 +188,7 @@ async fn recording(
     let Some(playable) = playables.next() else {
         return Ok(());
     };
-    let mut heard = Heard {
+    let mut heard = PlaybackSession {
         id: given.id,
         grant: given.grant,
         principal: plan.principal.clone(),
@@ -210,7 +209,12 @@ async fn recording(
     }
 }
 
-async fn sound(exports: &Exports, heard: &Heard, path: &str, out: &mut Out) -> Result<(), Ended> {
+async fn sound(
+    exports: &Exports,
+    heard: &PlaybackSession,
+    path: &str,
+    out: &mut TarSink,
+) -> Result<(), Ended> {
     let len = heard.playable.len();
     let mut file = out.file(path, len).await?;
     let mut pieces = Box::pin(
@@ -228,7 +232,12 @@ async fn sound(exports: &Exports, heard: &Heard, path: &str, out: &mut Out) -> R
 
 /// A transcript is in memory as a whole, here as wherever it is read: what is hidden in it may be
 /// anywhere.
-async fn words(exports: &Exports, heard: &Heard, folder: &str, out: &mut Out) -> Result<(), Ended> {
+async fn words(
+    exports: &Exports,
+    heard: &PlaybackSession,
+    folder: &str,
+    out: &mut TarSink,
+) -> Result<(), Ended> {
     for (form, name) in [
         (Form::Json, "transcript.json"),
         (Form::Vtt, "transcript.vtt"),
@@ -247,10 +256,10 @@ async fn decided(
     exports: &Exports,
     plan: &Plan,
     id: RecordingId,
-) -> Result<(Given, Recording), Error> {
+) -> Result<(IssuedGrant, Recording), Error> {
     let now = exports.clock.now();
     let asking = plan.asking();
-    let mut tx = exports.ledger.read().await?;
+    let mut tx = exports.db.read().await?;
     let recording = recordings::find(&mut tx, id)
         .await?
         .ok_or(Error::NotFound)?;
@@ -261,7 +270,7 @@ async fn decided(
     let given = match decide(&facts, &exports.rulebook, now) {
         Decision::Allow(grant) => exports.playback.give(&facts, grant).await?,
         Decision::Deny(denial) => {
-            return Err(refuse(&exports.ledger, now, &facts, None, denial).await?);
+            return Err(refuse(&exports.db, now, &facts, None, denial).await?);
         }
     };
     Ok((given, recording))
@@ -270,8 +279,8 @@ async fn decided(
 /// Who took part, as far as it is the person's own to know: of the others their places, and not how
 /// they are reached (Article 15(4) GDPR).
 fn own(vault: &vault::Vault, plan: &Plan, parties: &str) -> Result<Vec<u8>, Error> {
-    let parties = Details::parse(parties).ok_or(vault::Error::BrokenDetails)?;
-    let own = |found: &Found| {
+    let parties = Participants::parse(parties).ok_or(vault::Error::BrokenDetails)?;
+    let own = |found: &Participant| {
         let is_own = found
             .address
             .as_ref()
@@ -279,16 +288,16 @@ fn own(vault: &vault::Vault, plan: &Plan, parties: &str) -> Result<Vec<u8>, Erro
         if is_own {
             found.clone()
         } else {
-            Found {
+            Participant {
                 channel: found.channel,
-                ..Found::at(found.leg.clone())
+                ..Participant::at(found.leg.clone())
             }
         }
     };
     Ok(parties
         .iter()
         .map(own)
-        .collect::<Details>()
+        .collect::<Participants>()
         .to_json()
         .as_bytes()
         .to_vec())

@@ -8,11 +8,11 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Exports, Plan, ended, tar::Out};
+use super::{Exports, Plan, ended, tar::TarSink};
 use crate::{
-    evidence::{Entry, Event},
+    db::audit,
+    evidence::{AuditEvent, Entry},
     flow::{error::Error, streams::Ended},
-    ledger::audit,
     model::id::RecordingId,
 };
 
@@ -22,19 +22,19 @@ const HEAD: &[u8] = b"{\"entries\":[\n";
 const TAIL: &[u8] = b"\n]}\n";
 
 /// The events that tell of access.
-const EVENTS: [Event; 8] = [
-    Event::DecisionAllowed,
-    Event::DecisionDenied,
-    Event::OpeningStarted,
-    Event::GlassBroken,
-    Event::ApprovalRequested,
-    Event::ApprovalShown,
-    Event::ApprovalDecided,
-    Event::SubjectExported,
+const EVENTS: [AuditEvent; 8] = [
+    AuditEvent::DecisionAllowed,
+    AuditEvent::DecisionDenied,
+    AuditEvent::OpeningStarted,
+    AuditEvent::GlassBroken,
+    AuditEvent::ApprovalRequested,
+    AuditEvent::ApprovalShown,
+    AuditEvent::ApprovalDecided,
+    AuditEvent::SubjectExported,
 ];
 
 /// Writes the document, with everything that is in the log by now.
-pub(super) async fn write(exports: &Exports, plan: &Plan, out: &mut Out) -> Result<(), Ended> {
+pub(super) async fn write(exports: &Exports, plan: &Plan, out: &mut TarSink) -> Result<(), Ended> {
     let recordings = plan.recordings();
     let to = head(exports).await.map_err(ended)?;
     let mut len = (HEAD.len() + TAIL.len()) as u64;
@@ -53,7 +53,7 @@ pub(super) async fn write(exports: &Exports, plan: &Plan, out: &mut Out) -> Resu
 }
 
 async fn head(exports: &Exports) -> Result<i64, Error> {
-    Ok(audit::head(&mut exports.ledger.read().await?).await?)
+    Ok(audit::head(&mut exports.db.read().await?).await?)
 }
 
 /// One way through the log.
@@ -88,7 +88,7 @@ impl<'a> Log<'a> {
             return Ok(None);
         }
         let end = self.to.min(self.seq + WINDOW);
-        let mut tx = self.exports.ledger.read().await?;
+        let mut tx = self.exports.db.read().await?;
         let found =
             audit::about(&mut tx, self.recordings, self.plan.subject, (self.seq, end)).await?;
         drop(tx);
@@ -116,7 +116,9 @@ impl<'a> Log<'a> {
             .and_then(Value::as_str)
             .map(str::to_owned);
         let own = entry.details.get("purpose").cloned();
-        if let (Event::DecisionAllowed, Some(grant), Some(purpose)) = (entry.event, &grant, &own) {
+        if let (AuditEvent::DecisionAllowed, Some(grant), Some(purpose)) =
+            (entry.event, &grant, &own)
+        {
             self.purposes.insert(grant.clone(), purpose.clone());
         }
         let purpose = own.or_else(|| self.purposes.get(&grant?).cloned());

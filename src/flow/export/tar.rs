@@ -23,7 +23,7 @@ use crate::{
 const BLOCK: usize = 512;
 
 /// Where an archive is written to.
-pub(super) struct Out {
+pub(super) struct TarSink {
     pieces: mpsc::Sender<Bytes>,
     at: Timestamp,
     guard: StreamGuard,
@@ -37,12 +37,12 @@ pub(super) fn stream<W, F>(
     write: W,
 ) -> Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send>
 where
-    W: FnOnce(Out) -> F,
+    W: FnOnce(TarSink) -> F,
     F: Future<Output = Result<(), Ended>> + Send + 'static,
 {
     let (sender, mut pieces) = mpsc::channel(1);
     let guard = StreamGuard::of_nothing();
-    let mut writing: Option<Pin<Box<F>>> = Some(Box::pin(write(Out {
+    let mut writing: Option<Pin<Box<F>>> = Some(Box::pin(write(TarSink {
         pieces: sender,
         at,
         guard: guard.clone(),
@@ -66,7 +66,7 @@ where
     Guarded::new(pieces, guard)
 }
 
-impl Out {
+impl TarSink {
     /// What follows is of this recording. Nothing more leaves once it must not, nor if that is so
     /// of one whose bytes may still be on their way.
     pub(super) fn under(&self, registered: Arc<Registered>, clock: Clock, ends: Timestamp) {
@@ -117,7 +117,7 @@ impl Out {
 /// A file that is being written.
 #[must_use = "a file that is not ended is not padded"]
 pub(super) struct File<'a> {
-    out: &'a mut Out,
+    out: &'a mut TarSink,
     len: u64,
     left: u64,
 }

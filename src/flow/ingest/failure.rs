@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::{
     flow::{
         error::Error,
-        patience::Settings,
+        patience::WorkSettings,
         retry::{AsSetback, Doubt, Setback, UNKNOWN_ACCOUNT},
     },
     twilio::{FetchError, RestError},
@@ -28,7 +28,7 @@ pub(in crate::flow) enum FetchFailure {
 }
 
 impl AsSetback for FetchFailure {
-    fn into_setback(self, settings: &Settings) -> Setback {
+    fn into_setback(self, settings: &WorkSettings) -> Setback {
         let error = match self {
             Self::UnknownAccount => return Setback::Hopeless(UNKNOWN_ACCOUNT.to_owned()),
             Self::Ours(error) => return error.into_setback(settings),

@@ -12,13 +12,13 @@ use futures_util::StreamExt as _;
 use self::deposit::Afterwards;
 use super::{
     failure::FetchFailure,
-    keep::{Admission, Broken, lets_go_unheard},
-    parties::{Known, PartyLookup},
+    keep::{Admission, AudioFailure, lets_go_unheard},
+    parties::{FetchTarget, PartyLookup},
     source::sound,
 };
 use crate::{
+    db::work::Lease,
     flow::{bells::Bells, twilio_access::TwilioAccess},
-    ledger::work::Lease,
     model::{
         crash,
         id::RecordingId,
@@ -78,7 +78,7 @@ impl Fetching {
         lease: &Lease<RecordingId>,
     ) -> Result<Fetched, FetchFailure> {
         crash::point("fetch.leased");
-        let Some(Known {
+        let Some(FetchTarget {
             mut recording,
             parties,
         }) = self.lookup.known(lease).await?
@@ -131,10 +131,10 @@ impl Fetching {
             .await;
         match deposited {
             Ok(_) => {}
-            Err(DepositError::Source(Broken::Off(error))) => {
+            Err(DepositError::Source(AudioFailure::Off(error))) => {
                 return Err(FetchFailure::Source(error));
             }
-            Err(DepositError::Source(Broken::NotKept(why))) => {
+            Err(DepositError::Source(AudioFailure::NotKept(why))) => {
                 self.admission
                     .let_go(recording.id, why)
                     .await

@@ -25,7 +25,7 @@ use crate::{
 
 /// Why a sound did not come to its end.
 #[derive(Debug)]
-pub(in crate::flow) enum Broken {
+pub(in crate::flow) enum AudioFailure {
     /// The source broke off.
     Off(FetchError),
     /// It is whole, and is not to be kept.
@@ -55,7 +55,7 @@ impl Admission {
     /// Whether a revocation lets go of a recording before it is fetched, and shreds it then.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub(super) async fn is_revoked(&self, recording: &Recording) -> Result<bool, Error> {
         self.revocations.is_revoked(recording).await
     }
@@ -78,13 +78,13 @@ impl Admission {
 
     /// The sound as it comes; if it turns out that it is not to be kept, it ends with that instead
     /// of its end.
-    pub(in crate::flow) fn measured<S>(&self, recording: &Recording, sound: S) -> Measured<S>
+    pub(in crate::flow) fn measured<S>(&self, recording: &Recording, sound: S) -> MeasuredAudio<S>
     where
         S: Stream<Item = Result<Bytes, FetchError>> + Unpin,
     {
         let meter = (recording.holds == 0)
             .then(|| Meter::new(self.rulebook.quiet(recording).unwrap_or_default()));
-        Measured {
+        MeasuredAudio {
             rulebook: Arc::clone(&self.rulebook),
             recording: recording.clone(),
             sound,
@@ -107,7 +107,7 @@ pub(in crate::flow) fn lets_go_unheard(
 }
 
 /// A sound that is measured while it passes by.
-pub(in crate::flow) struct Measured<S> {
+pub(in crate::flow) struct MeasuredAudio<S> {
     rulebook: Arc<Rulebook>,
     recording: Recording,
     sound: S,
@@ -115,8 +115,8 @@ pub(in crate::flow) struct Measured<S> {
     meter: Option<Meter>,
 }
 
-impl<S: Stream<Item = Result<Bytes, FetchError>> + Unpin> Stream for Measured<S> {
-    type Item = Result<Bytes, Broken>;
+impl<S: Stream<Item = Result<Bytes, FetchError>> + Unpin> Stream for MeasuredAudio<S> {
+    type Item = Result<Bytes, AudioFailure>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
@@ -127,12 +127,12 @@ impl<S: Stream<Item = Result<Bytes, FetchError>> + Unpin> Stream for Measured<S>
                 }
                 Some(Ok(chunk))
             }
-            Some(Err(error)) => Some(Err(Broken::Off(error))),
+            Some(Err(error)) => Some(Err(AudioFailure::Off(error))),
             None => {
                 let measured = this.meter.take().and_then(|meter| meter.finish());
                 let why =
                     measured.and_then(|measured| this.rulebook.lets_go(&this.recording, &measured));
-                why.map(|why| Err(Broken::NotKept(why)))
+                why.map(|why| Err(AudioFailure::NotKept(why)))
             }
         })
     }

@@ -9,16 +9,16 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{failure::FetchFailure, keep::lets_go_unheard};
 use crate::{
+    db::{Db, details, parties, recordings, waiting, work::Lease},
     flow::{
         consent::parties::PartyRegister, error::Error, reclassification::Reclassification,
         twilio_access::TwilioAccess,
     },
-    ledger::{Ledger, details, parties, recordings, waiting, work::Lease},
     model::{
-        details::Found,
+        details::Participant,
         id::RecordingId,
         name::LegName,
-        recording::{Recording, State},
+        recording::{Recording, RecordingState},
         subject::{Address, Conversation, Party},
     },
     policy::Rulebook,
@@ -41,7 +41,7 @@ pub(in crate::flow) enum LookedUp {
     /// It was not asked: the account wants none of it, or everything is known.
     NotAsked,
     /// It said, and they are named: with their places.
-    Named(Vec<Found>),
+    Named(Vec<Participant>),
     /// It does not know, or does not say.
     Unknown,
     /// It could not say now.
@@ -49,15 +49,15 @@ pub(in crate::flow) enum LookedUp {
 }
 
 /// A recording that is to be fetched.
-pub(super) struct Known {
+pub(super) struct FetchTarget {
     pub(super) recording: Recording,
     /// Who took part, as far as it was found out now and is kept nowhere yet.
-    pub(super) parties: Vec<Found>,
+    pub(super) parties: Vec<Participant>,
 }
 
 /// Asks the source who took part.
 pub(in crate::flow) struct PartyLookup {
-    ledger: Ledger,
+    db: Db,
     rulebook: Arc<Rulebook>,
     twilio: Arc<TwilioAccess>,
     parties: Arc<PartyRegister>,
@@ -66,14 +66,14 @@ pub(in crate::flow) struct PartyLookup {
 
 impl PartyLookup {
     pub(in crate::flow) fn new(
-        ledger: Ledger,
+        db: Db,
         rulebook: Arc<Rulebook>,
         twilio: Arc<TwilioAccess>,
         parties: Arc<PartyRegister>,
         reclassification: Arc<Reclassification>,
     ) -> Self {
         Self {
-            ledger,
+            db,
             rulebook,
             twilio,
             parties,
@@ -84,11 +84,10 @@ impl PartyLookup {
     /// The recording, if it waits to be fetched; in the tier to which it belongs by now, should its
     /// parties be known already.
     async fn announced(&self, id: RecordingId) -> Result<Option<Recording>, Error> {
-        let find =
-            async || Ok::<_, Error>(recordings::find(&mut self.ledger.read().await?, id).await?);
+        let find = async || Ok::<_, Error>(recordings::find(&mut self.db.read().await?, id).await?);
         let Some(recording) = find()
             .await?
-            .filter(|recording| recording.state == State::Announced)
+            .filter(|recording| recording.state == RecordingState::Announced)
         else {
             return Ok(None);
         };
@@ -107,14 +106,14 @@ impl PartyLookup {
     pub(super) async fn known(
         &self,
         lease: &Lease<RecordingId>,
-    ) -> Result<Option<Known>, FetchFailure> {
+    ) -> Result<Option<FetchTarget>, FetchFailure> {
         let announced = || self.announced(lease.subject);
         let Some(recording) = announced().await.map_err(FetchFailure::Ours)? else {
             return Ok(None);
         };
         if lets_go_unheard(&self.rulebook, &recording).is_some() {
             // Of what is not kept nobody has to know who took part.
-            return Ok(Some(Known {
+            return Ok(Some(FetchTarget {
                 recording,
                 parties: Vec::new(),
             }));
@@ -125,7 +124,7 @@ impl PartyLookup {
             .map_err(FetchFailure::Ours)?
         {
             LookedUp::NotAsked => {
-                return Ok(Some(Known {
+                return Ok(Some(FetchTarget {
                     recording,
                     parties: Vec::new(),
                 }));
@@ -141,7 +140,7 @@ impl PartyLookup {
         };
         // To name somebody can let go of it, or put it into another tier.
         let recording = announced().await.map_err(FetchFailure::Ours)?;
-        Ok(recording.map(|recording| Known { recording, parties }))
+        Ok(recording.map(|recording| FetchTarget { recording, parties }))
     }
 
     /// Asks the source who took part in a recording, if that is wanted and not known, and names
@@ -150,7 +149,7 @@ impl PartyLookup {
     /// revocation, which lets go of the recording at once.
     ///
     /// # Errors
-    /// The ledger's. That the source cannot be asked is no error: see [`LookedUp::Later`].
+    /// The database's. That the source cannot be asked is no error: see [`LookedUp::Later`].
     pub(in crate::flow) async fn look_up_parties(
         &self,
         recording: &Recording,
@@ -182,17 +181,17 @@ impl PartyLookup {
         if found.is_empty() {
             return Ok(LookedUp::Unknown);
         }
-        let keeping = if recording.state == State::Sealed {
+        let keeping = if recording.state == RecordingState::Sealed {
             Keeping::Waits
         } else {
             Keeping::Carried
         };
-        let seated = self
+        let matched = self
             .parties
             .name_found(&conversation, &found, keeping)
             .await?;
         metrics::counter!("recvault_parties_looked_up_total").increment(1);
-        Ok(LookedUp::Named(seated.parties))
+        Ok(LookedUp::Named(matched.parties))
     }
 
     /// Names whom a callback tells of; if that cannot be done now, they are looked up before the
@@ -222,8 +221,8 @@ impl PartyLookup {
         recording: &Recording,
         conversation: &Conversation,
     ) -> Result<bool, Error> {
-        let mut tx = self.ledger.read().await?;
-        if recording.state == State::Announced && self.rulebook.current().knows_numbers() {
+        let mut tx = self.db.read().await?;
+        if recording.state == RecordingState::Announced && self.rulebook.current().knows_numbers() {
             // The lines of a call are nobody's place in it, and are kept nowhere.
             return Ok(true);
         }
@@ -235,7 +234,7 @@ impl PartyLookup {
         if recording.channels == Some(2) && parties.iter().all(|party| party.channel.is_none()) {
             return Ok(true);
         }
-        if recording.state == State::Sealed {
+        if recording.state == RecordingState::Sealed {
             return Ok(!details::is_there(&mut tx, recording.id).await?);
         }
         let waits = waiting::find(&mut tx, std::slice::from_ref(&conversation)).await?;
@@ -256,7 +255,7 @@ impl PartyLookup {
         &self,
         account: &Account,
         recording: &Recording,
-    ) -> Result<(Vec<Found>, Vec<Address>), RestError> {
+    ) -> Result<(Vec<Participant>, Vec<Address>), RestError> {
         let client = &self.twilio.client;
         let Some(conference) = &recording.conference else {
             let Some(sid) = &recording.call else {
@@ -314,7 +313,7 @@ fn lines<'a>(calls: impl IntoIterator<Item = &'a CallResource>) -> Vec<Address> 
 /// The parties that count for a recording, and in which conversation: those of its conference, if
 /// any are named there, and otherwise those of its call.
 async fn named(
-    tx: &mut crate::ledger::Tx,
+    tx: &mut crate::db::Tx,
     recording: &Recording,
 ) -> Result<(Option<Conversation>, Vec<Party>), Error> {
     let both: Vec<Conversation> = recording.conversations().collect();
@@ -332,12 +331,12 @@ async fn named(
 /// Who is on which channel of a recording, as far as it is known.
 ///
 /// # Errors
-/// The ledger's.
+/// The database's.
 pub(in crate::flow) async fn legs_by_channel(
-    ledger: &Ledger,
+    db: &Db,
     recording: &Recording,
 ) -> Result<BTreeMap<u8, LegName>, Error> {
-    let (_, parties) = named(&mut ledger.read().await?, recording).await?;
+    let (_, parties) = named(&mut db.read().await?, recording).await?;
     Ok(parties
         .into_iter()
         .filter_map(|party| Some((party.channel?, party.leg)))

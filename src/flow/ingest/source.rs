@@ -10,8 +10,8 @@ use std::time::Duration;
 use crate::{
     model::{encryption::Encryption, recording::Recording},
     twilio::{
-        Account, Accounts, Client, FetchError, RestError, encryption,
-        media::{Body, Decryptor, Hiccup, Media, Refusal},
+        Account, Accounts, FetchError, RestError, TwilioClient, encryption,
+        media::{Body, Decryptor, FetchRefusal, Hiccup, Media},
         rest::RecordingResource,
     },
 };
@@ -22,13 +22,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The sound of a recording in the clear; it is known to be sound by its first bytes.
 pub(super) async fn sound(
-    client: &Client,
+    client: &TwilioClient,
     accounts: &Accounts,
     account: &Account,
     recording: &Recording,
 ) -> Result<Body, FetchError> {
     const NOT_RIFF: FetchError = FetchError::Refused {
-        cause: Refusal::NotRiff,
+        cause: FetchRefusal::NotRiff,
     };
     if let Some(told) = &recording.encryption {
         return decrypted(client, accounts, account, recording, told).await;
@@ -42,12 +42,13 @@ pub(super) async fn sound(
         Err(RestError::NotFound) => return Err(NOT_RIFF),
         told => told.map_err(refused)?,
     };
-    let told = encryption::from_value(&resource.encryption_details).map_err(Refusal::Details)?;
+    let told =
+        encryption::from_value(&resource.encryption_details).map_err(FetchRefusal::Details)?;
     decrypted(client, accounts, account, recording, &told.ok_or(NOT_RIFF)?).await
 }
 
 async fn decrypted(
-    client: &Client,
+    client: &TwilioClient,
     accounts: &Accounts,
     account: &Account,
     recording: &Recording,
@@ -65,7 +66,7 @@ async fn decrypted(
 
 /// From Twilio, or from where Twilio stored it.
 async fn media(
-    client: &Client,
+    client: &TwilioClient,
     account: &Account,
     recording: &Recording,
 ) -> Result<Media, FetchError> {
@@ -92,7 +93,7 @@ async fn media(
 }
 
 async fn metadata(
-    client: &Client,
+    client: &TwilioClient,
     account: &Account,
     recording: &Recording,
 ) -> Result<RecordingResource, RestError> {
@@ -107,7 +108,7 @@ async fn decryptor(accounts: &Accounts, told: &Encryption) -> Result<Decryptor, 
     let key = accounts
         .encryption_keys()
         .find(&sid)
-        .ok_or_else(|| Refusal::NoKey { sid: sid.clone() })?;
+        .ok_or_else(|| FetchRefusal::NoKey { sid: sid.clone() })?;
     let told = told.clone();
     let opening = tokio::task::spawn_blocking(move || encryption::decryptor(&told, &*key));
     let late = |why: &str| Hiccup::PrivateKey {
@@ -130,8 +131,8 @@ fn refused(error: RestError) -> FetchError {
         RestError::Refused {
             status: status @ (401 | 403),
             ..
-        } => Refusal::Credential(status).into(),
-        RestError::Refused { status, .. } => Refusal::Status(status).into(),
-        RestError::Shape(what) => Refusal::Metadata(what).into(),
+        } => FetchRefusal::Credential(status).into(),
+        RestError::Refused { status, .. } => FetchRefusal::Status(status).into(),
+        RestError::Shape(what) => FetchRefusal::Metadata(what).into(),
     }
 }

@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 use super::{Playback, Redeemed};
 use crate::{
+    db::details,
     flow::{error::Error, guard::Guarded, streams::Ended},
-    ledger::details,
     model::{access::Principal, artefact::Artefact, id::GrantId, recording::Recording},
     policy::Grant,
     vault,
@@ -38,8 +38,7 @@ impl Playback {
         let redeemed = self.redeemed(token, network).await?;
         let gives = redeemed.grant.view().gives(Artefact::Parties);
         if !gives
-            || !details::is_there(&mut self.ledger.read().await?, redeemed.grant.recording())
-                .await?
+            || !details::is_there(&mut self.db.read().await?, redeemed.grant.recording()).await?
         {
             return Err(Error::NotFound);
         }
@@ -47,7 +46,7 @@ impl Playback {
     }
 
     /// Opens who took part: the JSON of
-    /// [`Details::to_json`](crate::model::details::Details::to_json). It is in the audit log when
+    /// [`Details::to_json`](crate::model::details::Participants::to_json). It is in the audit log when
     /// this returns.
     ///
     /// # Errors

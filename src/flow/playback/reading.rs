@@ -8,10 +8,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 
-use super::{Heard, Playback};
+use super::{Playback, PlaybackSession};
 use crate::{
+    db::{details, recordings},
     flow::{error::Error, guard::Guarded, streams::Ended},
-    ledger::{details, recordings},
     model::{artefact::Artefact, recording::Recording, transcript::Transcript},
     policy::{Grant, Rulebook, View, content},
     secret::SecretBuffer,
@@ -38,13 +38,13 @@ impl Playback {
     /// [`Error::NotFound`] if it was shredded meanwhile, or `heard` is no transcript; the vault's.
     pub async fn read(
         &self,
-        heard: &Heard,
+        heard: &PlaybackSession,
         form: Form,
     ) -> Result<Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>>, Error> {
         if heard.playable.artefact() != Artefact::Transcript {
             return Err(Error::NotFound);
         }
-        let recording = recordings::find(&mut self.ledger.read().await?, heard.grant.recording())
+        let recording = recordings::find(&mut self.db.read().await?, heard.grant.recording())
             .await?
             .ok_or(Error::NotFound)?;
         let mut pieces = self.open(heard, 0..heard.playable.len()).await?;
@@ -74,7 +74,7 @@ impl Playback {
 
     /// The artefacts that there are under a grant now.
     pub(in crate::flow) async fn given_by(&self, grant: &Grant) -> Result<Vec<Artefact>, Error> {
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         let sealed = recordings::artefacts(&mut tx, grant.recording()).await?;
         let parties = details::is_there(&mut tx, grant.recording())
             .await?

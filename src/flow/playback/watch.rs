@@ -1,15 +1,15 @@
-//! The watch: asks the ledger again and again what any process has fenced, or closed, and silences
+//! The watch: asks the database again and again what any process has tombstoned, or closed, and silences
 //! it here.
 //!
-//! Owns the pace, and the number up to which every fence was seen. A shred by another process is
+//! Owns the pace, and the number up to which every tombstone was seen. A shred by another process is
 //! heard of at once where the database rings, and otherwise found at the next look. Each look that
 //! succeeds lets the streams go on a little longer (see `streams`); a look that fails does nothing,
-//! and that is enough to end them. While nobody listens the ledger is not asked.
+//! and that is enough to end them. While nobody listens the database is not asked.
 //!
-//! INVARIANT: a fence is missed by no stream. A stream registers, then reads its key. A fence that
+//! INVARIANT: a tombstone is missed by no stream. A stream registers, then reads its key. A tombstone that
 //! committed before that is found by the key look-up. One that commits later has a number above the
 //! one at which the watch began, since streams from before the beginning are not covered by it; and
-//! no look passes over a number, because fences become visible in the order of their numbers.
+//! no look passes over a number, because tombstones become visible in the order of their numbers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,13 +18,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::Playback;
 use crate::{
+    db::{self, Db, audit, news::ChangeNotice, shreds},
     flow::{
         bells::Bells,
         error::Error,
         liveness::{Liveness, Task},
         streams::Streams,
     },
-    ledger::{self, Ledger, audit, news::Word, shreds},
 };
 
 /// How often is looked while streams run, bell or no bell.
@@ -32,13 +32,13 @@ const PACE: Duration = Duration::from_millis(500);
 /// A look that takes longer has failed. So long that a busy database is forgiven, so short that
 /// there is another look before streams end.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Fences read at a time.
+/// Tombstones read at a time.
 const AT_ONCE: i64 = 10_000;
 
 /// A watch that has begun: streams end from now on unless it is run.
-#[must_use = "streams end after seconds if nobody looks for fences"]
+#[must_use = "streams end after seconds if nobody looks for tombstones"]
 pub struct Watch {
-    ledger: Ledger,
+    db: Db,
     streams: Streams,
     liveness: Liveness,
     bells: Bells,
@@ -50,14 +50,14 @@ impl Playback {
     /// can listen.
     ///
     /// # Errors
-    /// The ledger's; then nothing has begun.
+    /// The database's; then nothing has begun.
     pub async fn watch(&self) -> Result<Watch, Error> {
-        let seen = audit::head(&mut self.ledger.read().await?).await?;
+        let seen = audit::head(&mut self.db.read().await?).await?;
         // In this order: a stream that is covered reads its key after this, so it has heard of
         // everything up to `seen`.
         self.streams.watched();
         Ok(Watch {
-            ledger: self.ledger.clone(),
+            db: self.db.clone(),
             streams: self.streams.clone(),
             liveness: self.liveness.clone(),
             bells: self.bells.clone(),
@@ -70,11 +70,11 @@ impl Watch {
     /// Looks until `stop`, and then until the last stream is over, for `grace` at most.
     pub async fn run(mut self, stop: CancellationToken, grace: Duration) {
         let bell = Notify::new();
-        let news = self.ledger.news();
+        let news = self.db.news();
         let epochs = Arc::clone(&self.bells.epochs);
         let ring = |word| match word {
-            Word::Fence => bell.notify_one(),
-            Word::Epoch => epochs.notify_one(),
+            ChangeNotice::Tombstone => bell.notify_one(),
+            ChangeNotice::Epoch => epochs.notify_one(),
         };
         // Side by side, so that neither waits for the other: the news may be without a connection
         // while the looks succeed.
@@ -95,8 +95,8 @@ impl Watch {
             if self.streams.count() > 0 {
                 let looked = self.look().await;
                 match &looked {
-                    Ok(()) if !is_sure => tracing::info!("fences are watched again"),
-                    Err(error) if is_sure => tracing::warn!(%error, "fences cannot be watched"),
+                    Ok(()) if !is_sure => tracing::info!("tombstones are watched again"),
+                    Err(error) if is_sure => tracing::warn!(%error, "tombstones cannot be watched"),
                     _ => {}
                 }
                 is_sure = looked.is_ok();
@@ -112,13 +112,13 @@ impl Watch {
         }
     }
 
-    /// Looks once: ends the streams of everything that was fenced since the last look, and lets the
+    /// Looks once: ends the streams of everything that was tombstoned since the last look, and lets the
     /// others go on.
     ///
     /// # Errors
-    /// The ledger's; then no stream may go on any longer than before.
+    /// The database's; then no stream may go on any longer than before.
     pub async fn look(&mut self) -> Result<(), Error> {
-        let silent = || ledger::Error::Unavailable("it does not answer in time".into());
+        let silent = || db::Error::Unavailable("it does not answer in time".into());
         tokio::time::timeout(PATIENCE, self.ask())
             .await
             .map_err(|_| silent())?
@@ -126,21 +126,19 @@ impl Watch {
 
     async fn ask(&mut self) -> Result<(), Error> {
         let Watch {
-            ledger,
-            streams,
-            seen,
-            ..
+            db, streams, seen, ..
         } = self;
-        // A ledger that has forgotten something does not say what was fenced.
-        ledger.stands()?;
+        // A database that has forgotten something does not say what was tombstoned.
+        db.stands()?;
         loop {
             let asked = Instant::now();
-            let fences = shreds::fenced_after(&mut ledger.read().await?, *seen, AT_ONCE).await?;
-            for (seq, recording) in &fences {
+            let tombstones =
+                shreds::tombstoned_after(&mut db.read().await?, *seen, AT_ONCE).await?;
+            for (seq, recording) in &tombstones {
                 streams.silence(*recording);
                 *seen = *seq;
             }
-            if i64::try_from(fences.len()).is_ok_and(|found| found < AT_ONCE) {
+            if i64::try_from(tombstones.len()).is_ok_and(|found| found < AT_ONCE) {
                 streams.renew(asked);
                 return Ok(());
             }

@@ -6,6 +6,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use zeroize::Zeroizing;
 
 use crate::{
+    db::{
+        Db,
+        approvals::{self, ApprovalFilter, ApprovalRow, Stage},
+        outbox::OutboxKind,
+        recordings,
+    },
     evidence::NewEntry,
     flow::{
         asking::{Asking, Circumstances},
@@ -13,26 +19,20 @@ use crate::{
         refusal::{refuse, refuse_request, shredded},
         units::note,
     },
-    ledger::{
-        Ledger,
-        approvals::{self, ApprovalRow, Filter, Stage},
-        marks::Marked,
-        recordings,
-    },
     model::{
         access::Principal,
         id::{ApprovalId, RecordingId},
         name::Tier,
-        recording::State,
+        recording::RecordingState,
         time::{Clock, Timestamp},
     },
-    policy::{self, Decision, Denial, Facts, Reason, Rulebook, decide},
+    policy::{self, Decision, DecisionFacts, Denial, Reason, Rulebook, decide},
     vault::Vault,
 };
 
 /// A request as who may approve it sees it.
-pub struct Request {
-    /// What the ledger knows of it.
+pub struct PendingApproval {
+    /// What the database knows of it.
     pub row: ApprovalRow,
     /// The recording's tier.
     pub tier: Tier,
@@ -43,7 +43,7 @@ pub struct Request {
 /// A page of requests.
 pub struct Requests {
     /// Oldest first.
-    pub items: Vec<Request>,
+    pub items: Vec<PendingApproval>,
     /// Where the next page begins, if there is more.
     pub next: Option<(Timestamp, ApprovalId)>,
 }
@@ -52,24 +52,24 @@ pub struct Requests {
 /// that wait, only the ones that count still.
 ///
 /// # Errors
-/// The ledger's.
+/// The database's.
 pub async fn list(
-    ledger: &Ledger,
+    db: &Db,
     stage: Option<Stage>,
     now: Timestamp,
 ) -> Result<Vec<(ApprovalRow, Tier)>, Error> {
-    let filter = Filter {
+    let filter = ApprovalFilter {
         stage,
         living_at: living_at(stage, now),
-        ..Filter::default()
+        ..ApprovalFilter::default()
     };
-    Ok(approvals::list(&mut ledger.read().await?, &filter, i64::from(i32::MAX)).await?)
+    Ok(approvals::list(&mut db.read().await?, &filter, i64::from(i32::MAX)).await?)
 }
 
 /// Requests for approval, and what is decided of them.
 pub struct Approvals {
     vault: Vault,
-    ledger: Ledger,
+    db: Db,
     rulebook: Arc<Rulebook>,
     clock: Clock,
 }
@@ -77,13 +77,13 @@ pub struct Approvals {
 impl Approvals {
     pub(in crate::flow) fn new(
         vault: Vault,
-        ledger: Ledger,
+        db: Db,
         rulebook: Arc<Rulebook>,
         clock: Clock,
     ) -> Self {
         Self {
             vault,
-            ledger,
+            db,
             rulebook,
             clock,
         }
@@ -102,7 +102,7 @@ impl Approvals {
         asking: &Asking<'_>,
     ) -> Result<(ApprovalRow, bool), Error> {
         let now = self.clock.now();
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         let recording = recordings::find(&mut tx, id)
             .await?
             .ok_or(Error::NotFound)?;
@@ -112,14 +112,14 @@ impl Approvals {
             approvals::find_waiting(&mut tx, id, principal.id, &asking.purpose, now).await?;
         drop(tx);
         // Who wants to do without an approval does not ask for one.
-        let facts = Facts {
+        let facts = DecisionFacts {
             break_glass: false,
             ..circumstances.asked(principal, &recording, asking)
         };
         match decide(&facts, &self.rulebook, now) {
             Decision::Deny(denial) if is_only_unapproved(&denial) => {}
             Decision::Deny(denial) => {
-                return Err(refuse(&self.ledger, self.clock.now(), &facts, None, denial).await?);
+                return Err(refuse(&self.db, self.clock.now(), &facts, None, denial).await?);
             }
             Decision::Allow(_) => {
                 return Err(Error::Invalid(
@@ -158,7 +158,7 @@ impl Approvals {
                 ..request.clone()
             };
             approvals::insert(&mut unit, &row).await?;
-            unit.mark(Marked::Recording, &[row.recording], row.requested_at);
+            unit.to_journal(OutboxKind::Recording, &[row.recording], row.requested_at);
             unit.audit(NewEntry::approval_requested(
                 row.requested_at,
                 by,
@@ -189,7 +189,7 @@ impl Approvals {
             Ok(tiers) => tiers,
             Err(denial) => {
                 return Err(refuse_request(
-                    &self.ledger,
+                    &self.db,
                     self.clock.now(),
                     principal,
                     "approve",
@@ -200,14 +200,14 @@ impl Approvals {
         };
         let living_at = living_at(stage, now);
         let accounts = principal.accounts.clone();
-        let filter = Filter {
+        let filter = ApprovalFilter {
             stage,
             living_at,
             accounts,
             tiers: Some(tiers),
             after,
         };
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         let mut found = approvals::list(&mut tx, &filter, i64::from(limit) + 1).await?;
         let more = found.len() > usize::from(limit);
         found.truncate(limit.into());
@@ -232,7 +232,7 @@ impl Approvals {
         let mut opened = self.justifications(principal, &rows).await?;
         let items = rows.into_iter().zip(tiers);
         let items = items
-            .map(|(row, tier)| Request {
+            .map(|(row, tier)| PendingApproval {
                 justification: opened.remove(&row.id),
                 row,
                 tier,
@@ -271,14 +271,14 @@ impl Approvals {
         approve: bool,
     ) -> Result<ApprovalRow, Error> {
         let now = self.clock.now();
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         let row = approvals::find(&mut tx, id).await?.ok_or(Error::NotFound)?;
         let recording = recordings::find(&mut tx, row.recording)
             .await?
             .ok_or(Error::NotFound)?;
         drop(tx);
         if let Err(denial) = policy::may_approve(principal, &recording, &self.rulebook, now) {
-            note(&self.ledger, || {
+            note(&self.db, || {
                 NewEntry::approval_denied(
                     now,
                     principal.initiator(),
@@ -295,14 +295,14 @@ impl Approvals {
             });
         }
         if row.requested_by == principal.id {
-            note(&self.ledger, || {
+            note(&self.db, || {
                 NewEntry::approval_denied(now, principal.initiator(), row.recording, id, None)
             })
             .await?;
             return Err(Error::OwnRequest);
         }
-        if recording.state == State::Shredded {
-            return Err(shredded(&self.ledger, recording.id).await?);
+        if recording.state == RecordingState::Shredded {
+            return Err(shredded(&self.db, recording.id).await?);
         }
         let to = match (row.stage, approve) {
             (Stage::Refused, false) => return Ok(row),
@@ -333,7 +333,7 @@ impl Approvals {
             decided_by: Some(principal.id),
             ..row.clone()
         };
-        self.ledger
+        self.db
             .unit("approval.decide_approval", async |mut unit| {
                 approvals::decide(
                     &mut unit,
@@ -344,7 +344,7 @@ impl Approvals {
                     now,
                 )
                 .await?;
-                unit.mark(Marked::Recording, &[row.recording], now);
+                unit.to_journal(OutboxKind::Recording, &[row.recording], now);
                 let which = (id, row.requested_by);
                 unit.audit(NewEntry::approval_decided(
                     now,
@@ -358,7 +358,7 @@ impl Approvals {
             })
             .await
             .map_err(|error| match error {
-                crate::ledger::Error::Stale(_) => {
+                crate::db::Error::Stale(_) => {
                     Error::Conflict("somebody else has just decided on it; look again".into())
                 }
                 other => other.into(),

@@ -5,9 +5,9 @@
 
 use super::{Policies, parsed_again, rulebook_beside};
 use crate::{
+    db::recordings::{self, RecordingFilter},
     flow::{error::Error, facts},
-    ledger::recordings::{self, Filter},
-    policy::{Comparison, Diff, Rules},
+    policy::{Diff, PolicyComparison, Rules},
 };
 
 /// Recordings read at a time.
@@ -18,15 +18,15 @@ impl Policies {
     /// how many were counted.
     ///
     /// # Errors
-    /// [`Error::Policy`] if an earlier version does not load; the ledger's.
+    /// [`Error::Policy`] if an earlier version does not load; the database's.
     pub async fn diff(&self, new: Rules, say: &(dyn Fn(u64) + Sync)) -> Result<Diff, Error> {
         let present = parsed_again(self.rulebook.current())?;
-        let to = rulebook_beside(&self.ledger, new, Some(present)).await?;
-        let mut comparison = Comparison::new(&self.rulebook, &to, self.clock.now());
-        let mut filter = Filter::default();
+        let to = rulebook_beside(&self.db, new, Some(present)).await?;
+        let mut comparison = PolicyComparison::new(&self.rulebook, &to, self.clock.now());
+        let mut filter = RecordingFilter::default();
         let mut counted = 0;
         loop {
-            let mut tx = self.ledger.read().await?;
+            let mut tx = self.db.read().await?;
             let page = recordings::list(&mut tx, &filter, PAGE).await?;
             let known = facts::known_all(&mut tx, &page).await?;
             drop(tx);
@@ -34,7 +34,7 @@ impl Policies {
                 return Ok(comparison.finish());
             };
             filter.after = Some((last.announced_at, last.id));
-            let nothing = facts::Known::default();
+            let nothing = facts::KnownFacts::default();
             for recording in &page {
                 let known = known.get(&recording.id).unwrap_or(&nothing);
                 comparison.count(recording, &known.consents, &known.holds);

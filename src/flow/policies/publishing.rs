@@ -5,8 +5,8 @@
 //! nothing.
 
 use crate::{
+    db::{outbox::OutboxKind, policies},
     evidence::NewEntry,
-    ledger::{marks::Marked, policies},
     model::actor::Initiator,
     policy::Rules,
     vault::{self, Vault},
@@ -16,8 +16,8 @@ use crate::{
 /// Whether it was not published before.
 ///
 /// # Errors
-/// [`Stale`](crate::ledger::Error::Stale) inside if the version was published with another file;
-/// the ledger's.
+/// [`Stale`](crate::db::Error::Stale) inside if the version was published with another file;
+/// the database's.
 pub(super) async fn write(
     vault: &Vault,
     actor: Initiator,
@@ -33,7 +33,7 @@ pub(super) async fn write(
             policies::publish(&mut unit, digest, version, rules.text(), &statement).await?;
         let began = in_force && policies::put_in_force(&mut unit, digest, now).await?;
         if published || began {
-            unit.mark(Marked::Policy, &[digest], now);
+            unit.to_journal(OutboxKind::Policy, &[digest], now);
         }
         if published {
             unit.audit(NewEntry::policy_published(now, actor, rules));

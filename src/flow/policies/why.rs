@@ -5,11 +5,11 @@
 
 use super::Policies;
 use crate::{
+    db::{recordings, tokens},
     flow::{
         asking::{Asking, Circumstances},
         error::Error,
     },
-    ledger::{recordings, tokens},
     model::{
         id::{PrincipalId, RecordingId, TokenId},
         name::Purpose,
@@ -66,7 +66,7 @@ impl Policies {
     /// Decides as for a grant, and tells what was decided by which clause and what would change it.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is no such recording or no such living token; the ledger's.
+    /// [`Error::Invalid`] if there is no such recording or no such living token; the database's.
     pub async fn why_not(
         &self,
         id: RecordingId,
@@ -74,7 +74,7 @@ impl Policies {
         asking: &Asking<'_>,
     ) -> Result<Why, Error> {
         let now = self.clock.now();
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         let missing = || Error::Invalid(format!("there is no recording `{id}`"));
         let recording = recordings::find(&mut tx, id).await?.ok_or_else(missing)?;
         let missing = || {

@@ -2,9 +2,9 @@
 
 use super::Reclassification;
 use crate::{
+    db::recordings,
     evidence::NewEntry,
     flow::{error::Error, units::journal_or_warn},
-    ledger::recordings,
     model::{id::RecordingId, name::Tier, recording::Recording},
     policy::{Permit, action},
 };
@@ -32,7 +32,7 @@ impl Reclassification {
         {
             return Err(Error::Invalid(format!("the policy has no tier `{to}`")));
         }
-        let recording = recordings::find(&mut self.ledger.read().await?, id)
+        let recording = recordings::find(&mut self.db.read().await?, id)
             .await?
             .ok_or(Error::NotFound)?;
         let moves = recording.tier != *to;

@@ -11,18 +11,18 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Broken, Reconciliation, chosen,
+    ReconcileFailure, Reconciliation, chosen,
     compare::Comparison,
-    list::{Lister, Window},
+    list::{ListWindow, Lister},
 };
 use crate::{
-    evidence::NewEntry,
-    flow::{error::Error, twilio_access::TwilioAccess},
-    ledger::{
-        self, Ledger,
+    db::{
+        self, Db,
         listings::{self, ListingRow},
         work::{self, WorkKind},
     },
+    evidence::NewEntry,
+    flow::{error::Error, twilio_access::TwilioAccess},
     model::{
         crash,
         sid::AccountSid,
@@ -101,7 +101,7 @@ pub struct AccountBackfilled {
 
 /// Lists whole accounts.
 pub struct Backfills {
-    ledger: Ledger,
+    db: Db,
     clock: Clock,
     twilio: Arc<TwilioAccess>,
     reconciliation: Arc<Reconciliation>,
@@ -109,13 +109,13 @@ pub struct Backfills {
 
 impl Backfills {
     pub(in crate::flow) fn new(
-        ledger: Ledger,
+        db: Db,
         clock: Clock,
         twilio: Arc<TwilioAccess>,
         reconciliation: Arc<Reconciliation>,
     ) -> Self {
         Self {
-            ledger,
+            db,
             clock,
             twilio,
             reconciliation,
@@ -148,7 +148,7 @@ impl Backfills {
                 listed: 0,
                 announced: 0,
             };
-            let former = listings::find(&mut self.ledger.read().await?, account.sid()).await?;
+            let former = listings::find(&mut self.db.read().await?, account.sid()).await?;
             let former =
                 former.filter(|row| row.since == since && !wanted.restart && !wanted.dry_run);
             listings.push(match former {
@@ -212,7 +212,7 @@ impl Backfills {
         row: &mut ListingRow,
         hold_back: Option<u64>,
         say: &(dyn Fn(usize) + Sync),
-    ) -> Result<(), Broken> {
+    ) -> Result<(), ReconcileFailure> {
         let account: &Account = comparison.account;
         for (since, until) in days(row.done_until, row.until) {
             if let Some(most) = hold_back.filter(|_| !comparison.is_dry()) {
@@ -222,7 +222,7 @@ impl Backfills {
             let mut list = Lister::of(
                 &self.twilio.client,
                 account,
-                Window {
+                ListWindow {
                     since,
                     until: Some(until),
                     with_deleted: false,
@@ -254,7 +254,7 @@ impl Backfills {
     /// else.
     async fn wait_for_fetches(&self, most: u64) -> Result<(), Error> {
         loop {
-            let backlog = work::backlog(&mut self.ledger.read().await?).await?;
+            let backlog = work::backlog(&mut self.db.read().await?).await?;
             let waiting = backlog
                 .iter()
                 .find(|work| work.kind == WorkKind::FetchMedia.as_str() && work.state == "due")
@@ -269,7 +269,7 @@ impl Backfills {
     /// A day is listed; with the last one, so is the account.
     async fn note_listed(&self, row: &ListingRow) -> Result<(), Error> {
         let now = self.clock.now();
-        let noted = self.ledger.unit("backfill.note_listed", async |mut unit| {
+        let noted = self.db.unit("backfill.note_listed", async |mut unit| {
             listings::put(&mut unit, row, now).await?;
             if row.done_until >= row.until {
                 unit.audit(NewEntry::backfill_done(
@@ -283,7 +283,7 @@ impl Backfills {
             } else {
                 unit.without_entry("how far the listing came");
             }
-            Ok::<_, ledger::Error>(())
+            Ok::<_, db::Error>(())
         });
         Ok(noted.await?)
     }

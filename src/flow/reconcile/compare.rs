@@ -5,20 +5,20 @@ use std::collections::{BTreeSet, HashMap};
 use futures_util::future::try_join_all;
 
 use super::{
-    Broken, Reconciliation,
-    step::{Known, Step, Terms, step},
+    ReconcileFailure, Reconciliation,
+    step::{ReconcileAction, ReconcileTerms, VaultRecord, step},
 };
 use crate::{
-    flow::error::Error,
-    ledger::{
+    db::{
         self, recordings,
         work::{self, WorkKind},
     },
+    flow::error::Error,
     model::{
         id::RecordingId,
         media::SourceRef,
         reconciled::Reconciled,
-        recording::{Heard, Recording},
+        recording::{DiscoveredBy, Recording},
         time::Timestamp,
     },
     twilio::{Account, RecordingCallback, rest::RecordingResource},
@@ -37,12 +37,12 @@ pub(in crate::flow) struct Comparison<'a> {
     by_hand: bool,
     /// Whether nothing is to be changed.
     dry_run: bool,
-    pub(in crate::flow) found: Found,
+    pub(in crate::flow) found: ReconcileFindings,
 }
 
 /// What was found so far.
 #[derive(Debug, Default)]
-pub(in crate::flow) struct Found {
+pub(in crate::flow) struct ReconcileFindings {
     pub(in crate::flow) counts: Reconciled,
     pub(in crate::flow) ghosts: BTreeSet<RecordingId>,
     /// Seconds of sound that are to be fetched because of it, as far as Twilio says so.
@@ -70,7 +70,7 @@ impl<'a> Comparison<'a> {
             account,
             by_hand,
             dry_run: false,
-            found: Found::default(),
+            found: ReconcileFindings::default(),
         }
     }
 
@@ -84,7 +84,10 @@ impl<'a> Comparison<'a> {
     }
 
     /// Compares some recordings, and does what they need.
-    pub(in crate::flow) async fn page(&mut self, page: &[RecordingResource]) -> Result<(), Broken> {
+    pub(in crate::flow) async fn page(
+        &mut self,
+        page: &[RecordingResource],
+    ) -> Result<(), ReconcileFailure> {
         let plan = self.plan(page).await?;
         if self.dry_run {
             return Ok(());
@@ -94,7 +97,7 @@ impl<'a> Comparison<'a> {
             try_join_all(batch.iter().map(|told| {
                 reconciliation
                     .ingest
-                    .announce(told.clone(), Heard::Reconcile)
+                    .announce(told.clone(), DiscoveredBy::Reconcile)
             }))
             .await?;
         }
@@ -112,7 +115,7 @@ impl<'a> Comparison<'a> {
             SourceRef::of_call(self.account.sid(), &listed.sid).recording_id(vault)
         };
         let ids: Vec<RecordingId> = page.iter().map(id).collect();
-        let mut tx = reconciliation.ledger.read().await?;
+        let mut tx = reconciliation.db.read().await?;
         // Before the recordings: work that ends in between leaves a recording that needs none.
         let fetch = work::standing(&mut tx, WorkKind::FetchMedia, &ids).await?;
         let erase = work::standing(&mut tx, WorkKind::DeleteAtSource, &ids).await?;
@@ -122,7 +125,7 @@ impl<'a> Comparison<'a> {
             .iter()
             .map(|recording| (recording.id, recording))
             .collect();
-        let terms = Terms {
+        let terms = ReconcileTerms {
             delete_source: self.account.delete_source(),
             await_transcript: self.account.await_transcript(),
             by_hand: self.by_hand,
@@ -130,7 +133,7 @@ impl<'a> Comparison<'a> {
         };
         let mut plan = Plan::default();
         for (listed, id) in page.iter().zip(ids) {
-            let known = Known {
+            let known = VaultRecord {
                 recording: known.get(&id).copied(),
                 fetch: fetch.get(&id).copied(),
                 erase: erase.get(&id).copied(),
@@ -138,29 +141,31 @@ impl<'a> Comparison<'a> {
             let step = step(listed, known, terms);
             self.found.note(listed, id, step);
             match step {
-                Step::Nothing | Step::Ghost => {}
-                Step::Announce | Step::Advance => plan.tell.push(listed.told(self.account.sid())),
-                Step::Fetch => plan.fetch.push(id),
-                Step::Erase => plan.erase.push(id),
+                ReconcileAction::Nothing | ReconcileAction::Ghost => {}
+                ReconcileAction::Announce | ReconcileAction::Advance => {
+                    plan.tell.push(listed.told(self.account.sid()))
+                }
+                ReconcileAction::Fetch => plan.fetch.push(id),
+                ReconcileAction::Erase => plan.erase.push(id),
             }
         }
         Ok(plan)
     }
 }
 
-impl Found {
-    fn note(&mut self, listed: &RecordingResource, id: RecordingId, step: Step) {
+impl ReconcileFindings {
+    fn note(&mut self, listed: &RecordingResource, id: RecordingId, step: ReconcileAction) {
         let counts = &mut self.counts;
         counts.listed += 1;
         match step {
-            Step::Nothing => return,
-            Step::Announce => counts.announced += 1,
-            Step::Advance | Step::Fetch => counts.advanced += 1,
-            Step::Erase => counts.erased += 1,
-            Step::Ghost => return self.ghost(id),
+            ReconcileAction::Nothing => return,
+            ReconcileAction::Announce => counts.announced += 1,
+            ReconcileAction::Advance | ReconcileAction::Fetch => counts.advanced += 1,
+            ReconcileAction::Erase => counts.erased += 1,
+            ReconcileAction::Ghost => return self.ghost(id),
         }
         let is_told_of = listed.source.as_deref() != Some(TRUNK);
-        if matches!(step, Step::Announce | Step::Advance) && is_told_of {
+        if matches!(step, ReconcileAction::Announce | ReconcileAction::Advance) && is_told_of {
             let not_told = if listed.status == "completed" {
                 &mut counts.completed_not_told
             } else {
@@ -168,8 +173,10 @@ impl Found {
             };
             *not_told += 1;
         }
-        if matches!(step, Step::Announce | Step::Advance | Step::Fetch)
-            && listed.status == "completed"
+        if matches!(
+            step,
+            ReconcileAction::Announce | ReconcileAction::Advance | ReconcileAction::Fetch
+        ) && listed.status == "completed"
         {
             let positive =
                 |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
@@ -196,13 +203,11 @@ async fn enqueue(
     plan: &Plan,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let enqueued = reconciliation
-        .ledger
-        .unit("compare.enqueue", async |mut unit| {
-            unit.without_entry("what is to be done is told when it is done");
-            work::enqueue(&mut unit, WorkKind::FetchMedia, &plan.fetch, now).await?;
-            work::enqueue(&mut unit, WorkKind::DeleteAtSource, &plan.erase, now).await?;
-            Ok::<_, ledger::Error>(())
-        });
+    let enqueued = reconciliation.db.unit("compare.enqueue", async |mut unit| {
+        unit.without_entry("what is to be done is told when it is done");
+        work::enqueue(&mut unit, WorkKind::FetchMedia, &plan.fetch, now).await?;
+        work::enqueue(&mut unit, WorkKind::DeleteAtSource, &plan.erase, now).await?;
+        Ok::<_, db::Error>(())
+    });
     Ok(enqueued.await?)
 }

@@ -12,7 +12,7 @@ use crate::{
     flow::retry::doubled,
     model::{sid::RecordingSid, time::Timestamp},
     twilio::{
-        Account, Client, RestError,
+        Account, RestError, TwilioClient,
         rest::{Listing, Pages, RecordingResource},
     },
 };
@@ -32,7 +32,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
 /// Of which time.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::flow) struct Window {
+pub(in crate::flow) struct ListWindow {
     /// Created then or later.
     pub(in crate::flow) since: Timestamp,
     /// Created before then.
@@ -41,8 +41,8 @@ pub(in crate::flow) struct Window {
     pub(in crate::flow) with_deleted: bool,
 }
 
-impl Window {
-    fn pages(self, client: &Client, account: &Account) -> Pages<RecordingResource> {
+impl ListWindow {
+    fn pages(self, client: &TwilioClient, account: &Account) -> Pages<RecordingResource> {
         let Self {
             since,
             until,
@@ -62,9 +62,9 @@ impl Window {
 
 /// A walk through a list.
 pub(in crate::flow) struct Lister<'a> {
-    client: &'a Client,
+    client: &'a TwilioClient,
     account: &'a Account,
-    window: Window,
+    window: ListWindow,
     pages: Pages<RecordingResource>,
     /// Whether a page was handed out since the list was begun.
     is_behind: bool,
@@ -73,7 +73,11 @@ pub(in crate::flow) struct Lister<'a> {
 }
 
 impl<'a> Lister<'a> {
-    pub(in crate::flow) fn of(client: &'a Client, account: &'a Account, window: Window) -> Self {
+    pub(in crate::flow) fn of(
+        client: &'a TwilioClient,
+        account: &'a Account,
+        window: ListWindow,
+    ) -> Self {
         let pages = window.pages(client, account);
         Self {
             client,

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    ledger::work::Standing,
+    db::work::Standing,
     model::{
-        recording::{Recording, State},
+        recording::{Recording, RecordingState},
         time::Timestamp,
     },
     twilio::{DeleteSource, rest::RecordingResource},
@@ -17,7 +17,7 @@ const DEAD_FOR: Duration = Duration::from_secs(6 * 3600);
 
 /// What the vault has of a recording.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Known<'a> {
+pub(super) struct VaultRecord<'a> {
     /// The catalogue's row.
     pub(super) recording: Option<&'a Recording>,
     /// The work to fetch it.
@@ -28,7 +28,7 @@ pub(super) struct Known<'a> {
 
 /// How Twilio's copies of the account are dealt with, and who asks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
+pub(super) struct ReconcileTerms {
     pub(super) delete_source: DeleteSource,
     /// How long after sealing a transcript is waited for.
     pub(super) await_transcript: Duration,
@@ -39,7 +39,7 @@ pub(super) struct Terms {
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum ReconcileAction {
     /// Nothing.
     Nothing,
     /// Make it known.
@@ -55,59 +55,64 @@ pub(super) enum Step {
 }
 
 /// What a listed recording needs.
-pub(super) fn step(listed: &RecordingResource, known: Known<'_>, terms: Terms) -> Step {
+pub(super) fn step(
+    listed: &RecordingResource,
+    known: VaultRecord<'_>,
+    terms: ReconcileTerms,
+) -> ReconcileAction {
     let status = listed.status.as_str();
     let may_begin = |work: Option<Standing>| may_begin(work, terms);
     let Some(recording) = known.recording else {
         return match status {
-            "completed" | "absent" => Step::Announce,
-            "deleted" => Step::Ghost,
+            "completed" | "absent" => ReconcileAction::Announce,
+            "deleted" => ReconcileAction::Ghost,
             // It still runs. Its callback is to come when it is over; if none comes, a later
             // comparison finds it, and knows that none came.
-            _ => Step::Nothing,
+            _ => ReconcileAction::Nothing,
         };
     };
     match (recording.state, status) {
-        (State::Announced, "deleted") => Step::Ghost,
-        (State::Announced, "completed") if recording.source_status == "completed" => {
+        (RecordingState::Announced, "deleted") => ReconcileAction::Ghost,
+        (RecordingState::Announced, "completed") if recording.source_status == "completed" => {
             if may_begin(known.fetch) {
-                Step::Fetch
+                ReconcileAction::Fetch
             } else {
-                Step::Nothing
+                ReconcileAction::Nothing
             }
         }
-        (State::Announced | State::Absent | State::Failed, "completed")
-            if recording.source_status != "completed" =>
-        {
-            Step::Advance
+        (
+            RecordingState::Announced | RecordingState::Absent | RecordingState::Failed,
+            "completed",
+        ) if recording.source_status != "completed" => ReconcileAction::Advance,
+        (RecordingState::Announced, "absent") if recording.source_status != "completed" => {
+            ReconcileAction::Advance
         }
-        (State::Announced, "absent") if recording.source_status != "completed" => Step::Advance,
-        (State::Sealed, "completed") => {
+        (RecordingState::Sealed, "completed") => {
             let is_over = recording
                 .sealed_at
                 .is_some_and(|at| at.after(terms.await_transcript) <= terms.now);
             let due = terms.delete_source == DeleteSource::AfterSealing && is_over;
             if due && may_begin(known.erase) {
-                Step::Erase
+                ReconcileAction::Erase
             } else {
-                Step::Nothing
+                ReconcileAction::Nothing
             }
         }
-        (State::Shredded, status)
+        (RecordingState::Shredded, status)
             if status != "deleted" && terms.delete_source != DeleteSource::Never =>
         {
             if may_begin(known.erase) {
-                Step::Erase
+                ReconcileAction::Erase
             } else {
-                Step::Nothing
+                ReconcileAction::Nothing
             }
         }
-        _ => Step::Nothing,
+        _ => ReconcileAction::Nothing,
     }
 }
 
 /// Whether work is to be asked for: there is none, or it is dead for long enough.
-fn may_begin(work: Option<Standing>, terms: Terms) -> bool {
+fn may_begin(work: Option<Standing>, terms: ReconcileTerms) -> bool {
     work.is_none_or(|work| work.dead && (terms.by_hand || work.due_at.after(DEAD_FOR) <= terms.now))
 }
 
@@ -124,8 +129,8 @@ mod tests {
         serde_json::from_value(json).unwrap()
     }
 
-    fn terms(delete_source: DeleteSource) -> Terms {
-        Terms {
+    fn terms(delete_source: DeleteSource) -> ReconcileTerms {
+        ReconcileTerms {
             delete_source,
             await_transcript: Duration::from_secs(3600),
             by_hand: false,
@@ -133,7 +138,7 @@ mod tests {
         }
     }
 
-    fn known(state: State, source_status: &str) -> Recording {
+    fn known(state: RecordingState, source_status: &str) -> Recording {
         let long_ago = NOW.before(Duration::from_secs(7200));
         Recording {
             state,
@@ -142,13 +147,13 @@ mod tests {
         }
     }
 
-    fn needs(status: &str, state: State, told: &str) -> Step {
+    fn needs(status: &str, state: RecordingState, told: &str) -> ReconcileAction {
         let recording = known(state, told);
         step(
             &listed(status),
-            Known {
+            VaultRecord {
                 recording: Some(&recording),
-                ..Known::default()
+                ..VaultRecord::default()
             },
             terms(DeleteSource::AfterShredding),
         )
@@ -159,43 +164,117 @@ mod tests {
         let unknown = |status: &str| {
             step(
                 &listed(status),
-                Known::default(),
+                VaultRecord::default(),
                 terms(DeleteSource::AfterShredding),
             )
         };
         assert_eq!(
             ["completed", "absent", "deleted"].map(unknown),
-            [Step::Announce, Step::Announce, Step::Ghost]
+            [
+                ReconcileAction::Announce,
+                ReconcileAction::Announce,
+                ReconcileAction::Ghost
+            ]
         );
         assert_eq!(
             ["in-progress", "paused", "stopped", "processing", "new-word"].map(unknown),
-            [Step::Nothing; 5]
+            [ReconcileAction::Nothing; 5]
         );
     }
 
     #[test]
     fn what_is_known_only_goes_forwards() {
         for (status, state, told, expected) in [
-            ("completed", State::Announced, "in-progress", Step::Advance),
-            ("absent", State::Announced, "in-progress", Step::Advance),
-            ("completed", State::Absent, "absent", Step::Advance),
-            ("completed", State::Failed, "failed", Step::Advance),
+            (
+                "completed",
+                RecordingState::Announced,
+                "in-progress",
+                ReconcileAction::Advance,
+            ),
+            (
+                "absent",
+                RecordingState::Announced,
+                "in-progress",
+                ReconcileAction::Advance,
+            ),
+            (
+                "completed",
+                RecordingState::Absent,
+                "absent",
+                ReconcileAction::Advance,
+            ),
+            (
+                "completed",
+                RecordingState::Failed,
+                "failed",
+                ReconcileAction::Advance,
+            ),
             (
                 "in-progress",
-                State::Announced,
+                RecordingState::Announced,
                 "in-progress",
-                Step::Nothing,
+                ReconcileAction::Nothing,
             ),
-            ("absent", State::Announced, "completed", Step::Nothing),
-            ("absent", State::Absent, "absent", Step::Nothing),
-            ("completed", State::Failed, "completed", Step::Nothing),
-            ("in-progress", State::Announced, "completed", Step::Nothing),
-            ("deleted", State::Announced, "completed", Step::Ghost),
-            ("deleted", State::Announced, "in-progress", Step::Ghost),
-            ("deleted", State::Sealed, "completed", Step::Nothing),
-            ("deleted", State::Shredded, "completed", Step::Nothing),
-            ("deleted", State::Absent, "absent", Step::Nothing),
-            ("in-progress", State::Sealed, "completed", Step::Nothing),
+            (
+                "absent",
+                RecordingState::Announced,
+                "completed",
+                ReconcileAction::Nothing,
+            ),
+            (
+                "absent",
+                RecordingState::Absent,
+                "absent",
+                ReconcileAction::Nothing,
+            ),
+            (
+                "completed",
+                RecordingState::Failed,
+                "completed",
+                ReconcileAction::Nothing,
+            ),
+            (
+                "in-progress",
+                RecordingState::Announced,
+                "completed",
+                ReconcileAction::Nothing,
+            ),
+            (
+                "deleted",
+                RecordingState::Announced,
+                "completed",
+                ReconcileAction::Ghost,
+            ),
+            (
+                "deleted",
+                RecordingState::Announced,
+                "in-progress",
+                ReconcileAction::Ghost,
+            ),
+            (
+                "deleted",
+                RecordingState::Sealed,
+                "completed",
+                ReconcileAction::Nothing,
+            ),
+            (
+                "deleted",
+                RecordingState::Shredded,
+                "completed",
+                ReconcileAction::Nothing,
+            ),
+            (
+                "deleted",
+                RecordingState::Absent,
+                "absent",
+                ReconcileAction::Nothing,
+            ),
+            (
+                "in-progress",
+                RecordingState::Sealed,
+                "completed",
+                ReconcileAction::Nothing,
+            ),
         ] {
             assert_eq!(
                 needs(status, state, told),
@@ -207,9 +286,9 @@ mod tests {
 
     #[test]
     fn a_fetch_is_asked_for_where_there_is_none_or_none_any_more() {
-        let recording = known(State::Announced, "completed");
+        let recording = known(RecordingState::Announced, "completed");
         let with = |fetch: Option<Standing>, by_hand: bool| {
-            let known = Known {
+            let known = VaultRecord {
                 recording: Some(&recording),
                 fetch,
                 erase: None,
@@ -217,7 +296,7 @@ mod tests {
             step(
                 &listed("completed"),
                 known,
-                Terms {
+                ReconcileTerms {
                     by_hand,
                     ..terms(DeleteSource::Never)
                 },
@@ -229,7 +308,7 @@ mod tests {
                 due_at: NOW.before(Duration::from_secs(hours * 3600)),
             })
         };
-        assert_eq!(with(None, false), Step::Fetch);
+        assert_eq!(with(None, false), ReconcileAction::Fetch);
         assert_eq!(
             with(
                 Some(Standing {
@@ -238,7 +317,7 @@ mod tests {
                 }),
                 true
             ),
-            Step::Nothing,
+            ReconcileAction::Nothing,
             "it waits, or runs"
         );
         assert_eq!(
@@ -247,18 +326,22 @@ mod tests {
                 with(dead(6), false),
                 with(dead(0), true)
             ],
-            [Step::Nothing, Step::Fetch, Step::Fetch]
+            [
+                ReconcileAction::Nothing,
+                ReconcileAction::Fetch,
+                ReconcileAction::Fetch
+            ]
         );
     }
 
     #[test]
     fn copies_at_the_source_go_when_the_account_says_so() {
-        let sealed = known(State::Sealed, "completed");
-        let shredded = known(State::Shredded, "completed");
+        let sealed = known(RecordingState::Sealed, "completed");
+        let shredded = known(RecordingState::Shredded, "completed");
         let with = |recording, status: &str, source, erase| {
             step(
                 &listed(status),
-                Known {
+                VaultRecord {
                     recording: Some(recording),
                     fetch: None,
                     erase,
@@ -271,15 +354,23 @@ mod tests {
         let sealing = DeleteSource::AfterSealing;
         assert_eq!(
             [never, shredding, sealing].map(|source| with(&sealed, "completed", source, None)),
-            [Step::Nothing, Step::Nothing, Step::Erase]
+            [
+                ReconcileAction::Nothing,
+                ReconcileAction::Nothing,
+                ReconcileAction::Erase
+            ]
         );
         assert_eq!(
             [never, shredding, sealing].map(|source| with(&shredded, "completed", source, None)),
-            [Step::Nothing, Step::Erase, Step::Erase]
+            [
+                ReconcileAction::Nothing,
+                ReconcileAction::Erase,
+                ReconcileAction::Erase
+            ]
         );
         assert_eq!(
             with(&shredded, "in-progress", shredding, None),
-            Step::Erase,
+            ReconcileAction::Erase,
             "the work stops it first"
         );
         let waits = Some(Standing {
@@ -291,15 +382,15 @@ mod tests {
                 with(&sealed, "completed", sealing, waits),
                 with(&shredded, "completed", sealing, waits)
             ],
-            [Step::Nothing; 2]
+            [ReconcileAction::Nothing; 2]
         );
         let lately = Recording {
             sealed_at: Some(NOW.before(Duration::from_secs(3599))),
-            ..known(State::Sealed, "completed")
+            ..known(RecordingState::Sealed, "completed")
         };
         assert_eq!(
             with(&lately, "completed", sealing, None),
-            Step::Nothing,
+            ReconcileAction::Nothing,
             "its transcript is waited for"
         );
     }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Broken, Reconciliation};
+use super::{ReconcileFailure, Reconciliation};
 use crate::{
-    flow::error::Error,
-    ledger::{
+    db::{
         self, Term, Tx, reconciliations,
         work::{self, Lease},
     },
+    flow::error::Error,
     model::{id::HolderId, sid::AccountSid, time::Timestamp},
 };
 
@@ -29,7 +29,7 @@ impl<'a> Turn<'a> {
         unless_since: Timestamp,
     ) -> Result<Option<Self>, Error> {
         let holder = HolderId::random(&mut rand::rng());
-        let taken = reconciliation.ledger.unit("turn.take", async |mut unit| {
+        let taken = reconciliation.db.unit("turn.take", async |mut unit| {
             unit.without_entry("whose the comparison is");
             let term = Term::begin(&mut unit, LEASE).await?;
             reconciliations::take(&mut unit, account, holder, term, unless_since).await
@@ -47,7 +47,7 @@ impl<'a> Turn<'a> {
         account: &AccountSid,
     ) -> Result<Self, Error> {
         let holder = HolderId::random(&mut rand::rng());
-        let seized = reconciliation.ledger.unit("turn.seize", async |mut unit| {
+        let seized = reconciliation.db.unit("turn.seize", async |mut unit| {
             unit.without_entry("whose the comparison is");
             let term = Term::begin(&mut unit, LEASE).await?;
             reconciliations::seize(&mut unit, account, holder, term).await
@@ -64,19 +64,16 @@ impl<'a> Turn<'a> {
     }
 
     /// Keeps the lease; returns when it is lost.
-    pub(super) async fn keep(&self) -> Broken {
+    pub(super) async fn keep(&self) -> ReconcileFailure {
         loop {
             tokio::time::sleep(LEASE / 3).await;
-            let kept = self
-                .reconciliation
-                .ledger
-                .unit("turn.keep", async |mut unit| {
-                    unit.without_entry("whose the comparison is");
-                    let term = Term::begin(&mut unit, LEASE).await?;
-                    work::extend(&mut unit, &self.lease, term).await
-                });
+            let kept = self.reconciliation.db.unit("turn.keep", async |mut unit| {
+                unit.without_entry("whose the comparison is");
+                let term = Term::begin(&mut unit, LEASE).await?;
+                work::extend(&mut unit, &self.lease, term).await
+            });
             match kept.await {
-                Err(ledger::Error::Stale(_)) => return Broken::TakenOver,
+                Err(db::Error::Stale(_)) => return ReconcileFailure::TakenOver,
                 Err(error) => tracing::warn!(%error, "the lease of a comparison is not extended"),
                 Ok(()) => {}
             }
@@ -89,7 +86,7 @@ impl<'a> Turn<'a> {
         tx: &mut Tx,
         now: Timestamp,
         found: &str,
-    ) -> Result<(), ledger::Error> {
+    ) -> Result<(), db::Error> {
         reconciliations::leave(tx, &self.lease, now, Ok(found)).await
     }
 
@@ -97,7 +94,7 @@ impl<'a> Turn<'a> {
     pub(super) async fn failed(&self, why: &str) -> Result<(), Error> {
         let left = self
             .reconciliation
-            .ledger
+            .db
             .unit("turn.failed", async |mut unit| {
                 unit.without_entry("whose the comparison is");
                 let now = self.reconciliation.clock.now();

@@ -23,7 +23,7 @@ fn lease(kind: WorkKind, attempts: i64, waited_s: u64) -> Lease<String> {
 }
 
 fn decided(lease: &Lease<String>, setback: &Setback) -> RetryDecision {
-    decide(&Settings::default(), lease, NOW, setback)
+    decide(&WorkSettings::default(), lease, NOW, setback)
 }
 
 /// How many seconds it rests at least and at most.
@@ -36,7 +36,7 @@ fn rests(lease: &Lease<String>, setback: &Setback, from_s: u64, to_s: u64) {
 }
 
 fn fetch_failed(error: FetchError) -> Setback {
-    FetchFailure::Source(error).into_setback(&Settings::default())
+    FetchFailure::Source(error).into_setback(&WorkSettings::default())
 }
 
 #[test]
@@ -110,8 +110,8 @@ fn a_pause_that_is_asked_for_is_kept() {
 
 #[test]
 fn a_lost_lease_decides_nothing() {
-    let error = Error::Vault(vault::Error::Ledger(ledger::Error::Stale("lost")));
-    let setback = error.into_setback(&Settings::default());
+    let error = Error::Vault(vault::Error::Db(db::Error::Stale("lost")));
+    let setback = error.into_setback(&WorkSettings::default());
     let ours = lease(WorkKind::FetchMedia, 99, 1_000_000);
     assert_eq!(decided(&ours, &setback), RetryDecision::Lost);
 }

@@ -3,12 +3,12 @@
 //! Owns what counts as stuck. Refuses to do the work.
 
 use crate::{
-    evidence::NewEntry,
-    flow::{bells::Bells, error::Error, patience::Settings, retry::STUCK},
-    ledger::{
-        self, Ledger, Tx, recordings, transcripts,
+    db::{
+        self, Db, Tx, recordings, transcripts,
         work::{self, Backlog, Dead, WorkKind},
     },
+    evidence::NewEntry,
+    flow::{bells::Bells, error::Error, patience::WorkSettings, retry::STUCK},
     model::{
         actor::Initiator,
         id::RecordingId,
@@ -30,21 +30,16 @@ pub struct SourceStatus {
 
 /// What does not get done, and is begun again.
 pub struct DeadWork {
-    ledger: Ledger,
+    db: Db,
     clock: Clock,
-    settings: Settings,
+    settings: WorkSettings,
     bells: Bells,
 }
 
 impl DeadWork {
-    pub(in crate::flow) fn new(
-        ledger: Ledger,
-        clock: Clock,
-        settings: Settings,
-        bells: Bells,
-    ) -> Self {
+    pub(in crate::flow) fn new(db: Db, clock: Clock, settings: WorkSettings, bells: Bells) -> Self {
         Self {
-            ledger,
+            db,
             clock,
             settings,
             bells,
@@ -54,10 +49,10 @@ impl DeadWork {
     /// Deletions at the source that are in vain so far.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub async fn stuck_deletions(&self) -> Result<Vec<Dead>, Error> {
         let attempts = self.settings.attempts.into();
-        Ok(work::stuck_deletions(&mut self.ledger.read().await?, attempts, STUCK, 20).await?)
+        Ok(work::stuck_deletions(&mut self.db.read().await?, attempts, STUCK, 20).await?)
     }
 
     pub(super) async fn source_status(
@@ -86,9 +81,9 @@ impl DeadWork {
     /// rest after they failed; for one recording or for all. How many pieces.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub async fn retry(&self, recording: Option<RecordingId>) -> Result<u64, Error> {
-        let retried = self.ledger.unit("status.retry", async |mut unit| {
+        let retried = self.db.unit("status.retry", async |mut unit| {
             let mut revived = work::revive(&mut unit, recording, self.clock.now()).await?;
             let of = match recording {
                 Some(id) => recordings::find(&mut unit, id).await?,
@@ -105,7 +100,7 @@ impl DeadWork {
                     revived,
                 ));
             }
-            Ok::<_, ledger::Error>(revived)
+            Ok::<_, db::Error>(revived)
         });
         let revived = retried.await?;
         self.bells.work.notify_one();

@@ -3,34 +3,30 @@
 //! Owns the asking. Refuses to mend anything.
 
 use crate::{
+    db::{ClosedFor, Db},
     flow::error::Error,
-    ledger::{ClosedFor, Ledger},
     store::Store,
     vault::{self, Vault},
 };
 
-/// Whether ledger, store and custody answer.
+/// Whether database, store and custody answer.
 pub struct Health {
     vault: Vault,
-    ledger: Ledger,
+    db: Db,
     store: Store,
 }
 
 impl Health {
-    pub(in crate::flow) fn new(vault: Vault, ledger: Ledger, store: Store) -> Self {
-        Self {
-            vault,
-            ledger,
-            store,
-        }
+    pub(in crate::flow) fn new(vault: Vault, db: Db, store: Store) -> Self {
+        Self { vault, db, store }
     }
 
-    /// Whether ledger and store answer, and custody did when it was last asked.
+    /// Whether database and store answer, and custody did when it was last asked.
     ///
     /// # Errors
     /// Whatever keeps one of them from answering.
     pub async fn probe(&self) -> Result<(), Error> {
-        self.ledger.probe().await?;
+        self.db.probe().await?;
         self.store.probe().await?;
         match self.vault.custody_trouble() {
             None => Ok(()),
@@ -40,7 +36,7 @@ impl Health {
 
     /// Why nothing is written and nothing opens, if that is so: what kind of reason it is.
     pub fn refusal(&self) -> Option<ClosedFor> {
-        self.ledger.refusal().map(|closed| closed.because)
+        self.db.refusal().map(|closed| closed.because)
     }
 
     /// Why custody does not serve this database, if it does not.

@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use self::rank::{Arrived, Filed};
 use crate::{
+    db::{Db, recordings},
     flow::{bells::Bells, error::Error, reclassification::Reclassification, refusal::shredded},
-    ledger::{Ledger, recordings},
     model::{
         id::RecordingId,
         name::Tier,
-        recording::{Recording, State},
+        recording::{Recording, RecordingState},
         time::Clock,
         transcript::Transcript,
     },
@@ -26,7 +26,7 @@ use crate::{
 /// The only way in for transcripts.
 pub struct TranscriptFiling {
     vault: Vault,
-    ledger: Ledger,
+    db: Db,
     rulebook: Arc<Rulebook>,
     clock: Clock,
     bells: Bells,
@@ -36,7 +36,7 @@ pub struct TranscriptFiling {
 impl TranscriptFiling {
     pub(in crate::flow) fn new(
         vault: Vault,
-        ledger: Ledger,
+        db: Db,
         rulebook: Arc<Rulebook>,
         clock: Clock,
         bells: Bells,
@@ -44,7 +44,7 @@ impl TranscriptFiling {
     ) -> Self {
         Self {
             vault,
-            ledger,
+            db,
             rulebook,
             clock,
             bells,
@@ -64,13 +64,13 @@ impl TranscriptFiling {
         id: RecordingId,
         transcript: Transcript,
     ) -> Result<bool, Error> {
-        let recording = recordings::find(&mut self.ledger.read().await?, id).await?;
+        let recording = recordings::find(&mut self.db.read().await?, id).await?;
         let recording = recording
             .filter(|recording| permit.covers(&recording.account))
             .ok_or(Error::NotFound)?;
         match recording.state {
-            State::Sealed => {}
-            State::Shredded => return Err(shredded(&self.ledger, id).await?),
+            RecordingState::Sealed => {}
+            RecordingState::Shredded => return Err(shredded(&self.db, id).await?),
             other => {
                 return Err(Error::Conflict(format!(
                     "the recording is `{other}`: a transcript can be filed once it is `sealed`"
@@ -119,7 +119,7 @@ impl TranscriptFiling {
                 self.bells.journal.notify_one();
                 Ok(filed)
             }
-            Err(vault::Error::Gone) => Err(shredded(&self.ledger, id).await?),
+            Err(vault::Error::Gone) => Err(shredded(&self.db, id).await?),
             Err(other) => Err(other.into()),
         }
     }

@@ -3,7 +3,7 @@
 
 use super::{
     Found, QUEUED, Stop,
-    filing::rank::outdoes,
+    filing::rank::supersedes,
     legs::Legs,
     place::standing,
     real_time::best,
@@ -11,11 +11,13 @@ use super::{
     text::{cut, language},
 };
 use crate::{
-    ledger::transcripts::LeasedTranscript,
+    db::transcripts::LeasedTranscript,
     model::{
         recording::Recording,
         sid::{CallSid, RecordingSid, TranscriptSid},
-        transcript::{MAX_CHARS, MAX_MS, MAX_WORD_CHARS, MAX_WORDS, Sentence, Transcript, Word},
+        transcript::{
+            MAX_CHARS, MAX_MS, MAX_WORD_CHARS, MAX_WORDS, Sentence, SpokenWord, Transcript,
+        },
     },
     twilio::{Account, Accounts, RestError, SentenceResource, rest::TranscriptResource},
 };
@@ -38,11 +40,11 @@ impl TranscriptSource {
         };
         is_ready(&told)?;
         let (recording, shift_ms) = self.source_of(lease, accounts, account, &told).await?;
-        if outdoes(&self.ledger, &recording, lease)
+        if supersedes(&self.db, &recording, lease)
             .await
             .map_err(super::Error::from)?
         {
-            return Err(Stop::Outdone);
+            return Err(Stop::Superseded);
         }
         let sentences = self
             .twilio
@@ -155,7 +157,7 @@ pub(super) fn sentences_of(
                 let start_ms = word.start_ms.map_or(word_before, moved);
                 let end_ms = word.end_ms.map_or(start_ms, moved).max(start_ms);
                 word_before = end_ms;
-                Word {
+                SpokenWord {
                     text: cut(&word.word, MAX_WORD_CHARS),
                     start_ms,
                     end_ms,

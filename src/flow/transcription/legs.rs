@@ -53,7 +53,7 @@ fn named(text: &str) -> LegName {
 impl TranscriptSource {
     /// Who is heard on which channel of a recording.
     pub(super) async fn legs(&self, recording: &Recording) -> Result<Legs, Error> {
-        let by_channel = legs_by_channel(&self.ledger, recording).await?;
+        let by_channel = legs_by_channel(&self.db, recording).await?;
         let is_mixed = recording.channels == Some(1) && by_channel.len() > 1;
         Ok(Legs {
             by_channel,

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use super::source::TranscriptSource;
 use crate::{
-    flow::{queue::drop_work, retry::Setback},
-    ledger::{
+    db::{
         recordings,
         transcripts::{self, TranscriptId},
         work::Lease,
     },
+    flow::{queue::drop_work, retry::Setback},
     model::{
         id::RecordingId,
         origin::Origin,
-        recording::{Recording, State},
+        recording::{Recording, RecordingState},
         sid::RecordingSid,
     },
     twilio::{Account, RestError, rest::List},
@@ -73,7 +73,7 @@ impl TranscriptSource {
         if made.is_empty() {
             return refused.map_or(Ok(0), |error| Err(error.into()));
         }
-        let entered = self.ledger.unit("look.find_made", async |mut unit| {
+        let entered = self.db.unit("look.find_made", async |mut unit| {
             unit.without_entry("what is found waits until it is filed");
             let now = self.clock.now();
             let mut new = 0;
@@ -84,7 +84,7 @@ impl TranscriptSource {
                 };
                 new += usize::from(transcripts::find(&mut unit, &id, source, now).await?);
             }
-            Ok::<_, crate::ledger::Error>(new)
+            Ok::<_, crate::db::Error>(new)
         });
         let entered = entered.await.map_err(super::Error::from)?;
         refused.map_or(Ok(entered), |error| Err(error.into()))
@@ -93,8 +93,8 @@ impl TranscriptSource {
     /// Looks once. It is over when the last look was, or nothing can be seen.
     pub(in crate::flow) async fn poll(&self, lease: &Lease<RecordingId>) -> Result<(), Setback> {
         let found = async {
-            let recording = recordings::find(&mut self.ledger.read().await?, lease.subject).await?;
-            match recording.filter(|recording| recording.state == State::Sealed) {
+            let recording = recordings::find(&mut self.db.read().await?, lease.subject).await?;
+            match recording.filter(|recording| recording.state == RecordingState::Sealed) {
                 Some(recording) if self.polls(&recording) => {
                     self.find_transcripts(&recording).await?;
                     Ok(true)
@@ -122,7 +122,7 @@ impl TranscriptSource {
             }
             Err(LookError::Ours(error)) => return Err(Setback::of_ours(&error)),
         }
-        let dropped = drop_work(&self.ledger, lease).await;
+        let dropped = drop_work(&self.db, lease).await;
         dropped.map_err(|error| Setback::of_ours(&error))
     }
 
@@ -145,8 +145,8 @@ pub(in crate::flow) enum LookError {
     Ours(#[from] super::Error),
 }
 
-impl From<crate::ledger::Error> for LookError {
-    fn from(error: crate::ledger::Error) -> Self {
+impl From<crate::db::Error> for LookError {
+    fn from(error: crate::db::Error) -> Self {
         Self::Ours(error.into())
     }
 }

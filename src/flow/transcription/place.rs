@@ -2,14 +2,14 @@
 
 use super::{Stop, source::TranscriptSource, wait};
 use crate::{
-    ledger::{
+    db::{
         recordings,
         transcripts::{self, LeasedTranscript},
     },
     model::{
         id::RecordingId,
         media::SourceRef,
-        recording::{Heard, Recording, State},
+        recording::{DiscoveredBy, Recording, RecordingState},
         sid::{CallSid, RecordingSid},
     },
     twilio::{Account, Accounts, RestError},
@@ -27,13 +27,13 @@ impl TranscriptSource {
     ) -> Result<Recording, Stop> {
         lease.source = Some(source.clone());
         let id = self.recording_of(lease, source);
-        let Some(recording) = recordings::find(&mut self.ledger.read().await?, id).await? else {
+        let Some(recording) = recordings::find(&mut self.db.read().await?, id).await? else {
             return Err(
                 match self.twilio.client.recording(account, source, false).await {
                     // Its callback may have been lost, and may still come.
                     Ok(resource) if resource.status != "deleted" => {
                         self.ingest
-                            .announce(resource.told(account.sid()), Heard::Transcript)
+                            .announce(resource.told(account.sid()), DiscoveredBy::Transcript)
                             .await?;
                         wait(accounts, "its recording was not known; it is announced now")
                     }
@@ -56,7 +56,7 @@ impl TranscriptSource {
         call: &CallSid,
     ) -> Result<Vec<Recording>, Stop> {
         let known =
-            transcripts::recordings_of(&mut self.ledger.read().await?, account.sid(), call).await?;
+            transcripts::recordings_of(&mut self.db.read().await?, account.sid(), call).await?;
         if !known.is_empty() {
             return Ok(known);
         }
@@ -77,7 +77,7 @@ impl TranscriptSource {
         }
         for resource in found {
             self.ingest
-                .announce(resource.told(account.sid()), Heard::Transcript)
+                .announce(resource.told(account.sid()), DiscoveredBy::Transcript)
                 .await?;
         }
         Err(wait(
@@ -98,12 +98,12 @@ impl TranscriptSource {
 /// The recording, if a transcript can be filed with it now.
 pub(super) fn standing(recording: Recording, accounts: &Accounts) -> Result<Recording, Stop> {
     match recording.state {
-        State::Sealed => Ok(recording),
-        State::Announced => Err(wait(accounts, "its recording is not sealed yet")),
-        State::Absent | State::Failed => Err(Stop::Dead(format!(
+        RecordingState::Sealed => Ok(recording),
+        RecordingState::Announced => Err(wait(accounts, "its recording is not sealed yet")),
+        RecordingState::Absent | RecordingState::Failed => Err(Stop::Dead(format!(
             "its recording is `{}`",
             recording.state
         ))),
-        State::Shredded => Err(Stop::Shredded(recording.id)),
+        RecordingState::Shredded => Err(Stop::Shredded(recording.id)),
     }
 }

@@ -11,13 +11,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
 use super::{
-    Found, Stop, filing::rank::outdoes, legs::Legs, place::standing, source::TranscriptSource,
+    Found, Stop, filing::rank::supersedes, legs::Legs, place::standing, source::TranscriptSource,
     text::language, wait,
 };
 use crate::{
-    ledger::{transcripts::LeasedTranscript, utterances::Utterance},
+    db::{transcripts::LeasedTranscript, utterances::Utterance},
     model::{
-        recording::{Recording, State},
+        recording::{Recording, RecordingState},
         sid::TranscriptSid,
         time::Timestamp,
         transcript::{MAX_MS, Said, Sentence, Transcript},
@@ -25,7 +25,7 @@ use crate::{
     secret::SecretBuffer,
     twilio::{
         Account, Accounts,
-        transcription::{Piece, Track},
+        transcription::{SpokenPiece, Track},
     },
 };
 
@@ -52,7 +52,7 @@ struct Kept {
 
 /// A piece that was heard.
 #[derive(Clone, Debug)]
-pub(super) struct Heard {
+pub(super) struct HeardUtterance {
     pub(super) track: Track,
     pub(super) at: Timestamp,
     pub(super) said: Said,
@@ -61,7 +61,7 @@ pub(super) struct Heard {
 }
 
 /// The text that is sealed for a piece.
-pub(super) fn kept(piece: Piece, at: Timestamp) -> Zeroizing<String> {
+pub(super) fn kept(piece: SpokenPiece, at: Timestamp) -> Zeroizing<String> {
     let kept = Kept {
         at: at.as_millis(),
         text: piece.said,
@@ -98,11 +98,11 @@ impl TranscriptSource {
         })?;
         lease.source = Some(recording.source_sid.clone());
         let recording = standing(recording, accounts)?;
-        if outdoes(&self.ledger, &recording, lease)
+        if supersedes(&self.db, &recording, lease)
             .await
             .map_err(super::Error::from)?
         {
-            return Err(Stop::Outdone);
+            return Err(Stop::Superseded);
         }
         let began = recording.started_at.or(lease.began_at).unwrap_or(span.0);
         let spoken = language(heard.iter().find_map(|heard| heard.language.clone()));
@@ -128,7 +128,7 @@ impl TranscriptSource {
         &self,
         account: &Account,
         sid: &TranscriptSid,
-    ) -> Result<(Vec<Utterance>, Vec<Heard>), Stop> {
+    ) -> Result<(Vec<Utterance>, Vec<HeardUtterance>), Stop> {
         let broken = || Stop::Dead("a piece of it cannot be read".to_owned());
         let pieces = self
             .vault
@@ -146,7 +146,7 @@ impl TranscriptSource {
                     language,
                 } = serde_json::from_str(&text).map_err(|_| broken())?;
                 let track = Track::parse(&row.track).ok_or_else(broken)?;
-                heard.push(Heard {
+                heard.push(HeardUtterance {
                     track,
                     at: Timestamp::from_millis(at),
                     said: text,
@@ -189,9 +189,12 @@ pub(super) fn best(all: Vec<Recording>, said: Option<(Timestamp, Timestamp)>) ->
             .saturating_sub(first.as_millis().max(start));
         (together >= 0).then(|| together.saturating_add(1))
     };
-    let candidates = all
-        .into_iter()
-        .filter(|recording| !matches!(recording.state, State::Absent | State::Failed));
+    let candidates = all.into_iter().filter(|recording| {
+        !matches!(
+            recording.state,
+            RecordingState::Absent | RecordingState::Failed
+        )
+    });
     let mut scored: Vec<(i64, Recording)> = candidates
         .filter_map(|recording| Some((covered(&recording)?, recording)))
         .collect();
@@ -207,7 +210,7 @@ pub(super) fn best(all: Vec<Recording>, said: Option<(Timestamp, Timestamp)>) ->
 
 /// Sentences out of pieces that stand by track and number.
 pub(super) fn assembled(
-    heard: &[Heard],
+    heard: &[HeardUtterance],
     began: Timestamp,
     length_ms: Option<u64>,
     legs: &Legs,

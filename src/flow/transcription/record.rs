@@ -2,12 +2,12 @@
 
 use super::{
     Found, QUEUED, Stop,
-    filing::rank::outdoes,
+    filing::rank::supersedes,
     source::TranscriptSource,
     text::{cut, language},
 };
 use crate::{
-    ledger::transcripts::LeasedTranscript,
+    db::transcripts::LeasedTranscript,
     model::{
         sid::TranscriptionSid,
         transcript::{MAX_CHARS, MAX_MS, Sentence, Transcript},
@@ -52,11 +52,11 @@ impl TranscriptSource {
             Stop::Dead("twilio does not say of which recording the transcription is".to_owned())
         })?;
         let recording = self.place(lease, accounts, account, &source).await?;
-        if outdoes(&self.ledger, &recording, lease)
+        if supersedes(&self.db, &recording, lease)
             .await
             .map_err(super::Error::from)?
         {
-            return Err(Stop::Outdone);
+            return Err(Stop::Superseded);
         }
         let seconds = recording
             .duration_s

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::{QUEUED, Stop};
 use crate::{
+    db::{Db, sources},
     flow::{ingest::Ingest, twilio_access::TwilioAccess},
-    ledger::{Ledger, sources},
     model::time::Clock,
     vault::Vault,
 };
@@ -15,7 +15,7 @@ use crate::{
 /// Finds transcripts at the source, and the recordings that they are of.
 pub(in crate::flow) struct TranscriptSource {
     pub(super) vault: Vault,
-    pub(super) ledger: Ledger,
+    pub(super) db: Db,
     pub(super) clock: Clock,
     pub(super) twilio: Arc<TwilioAccess>,
     pub(super) ingest: Arc<Ingest>,
@@ -24,14 +24,14 @@ pub(in crate::flow) struct TranscriptSource {
 impl TranscriptSource {
     pub(in crate::flow) fn new(
         vault: Vault,
-        ledger: Ledger,
+        db: Db,
         clock: Clock,
         twilio: Arc<TwilioAccess>,
         ingest: Arc<Ingest>,
     ) -> Self {
         Self {
             vault,
-            ledger,
+            db,
             clock,
             twilio,
             ingest,
@@ -41,7 +41,7 @@ impl TranscriptSource {
     /// The source has no transcript of this id: not any more, if the vault deleted it there with
     /// its recording; otherwise perhaps not yet.
     pub(super) async fn missing(&self, sid: &str) -> Result<Stop, Stop> {
-        let is_deleted = sources::is_deleted(&mut self.ledger.read().await?, sid).await?;
+        let is_deleted = sources::is_deleted(&mut self.db.read().await?, sid).await?;
         Ok(if is_deleted {
             Stop::Over
         } else {

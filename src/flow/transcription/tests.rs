@@ -5,13 +5,13 @@ use proptest::prelude::*;
 use super::{
     intelligence::sentences_of,
     legs::Legs,
-    real_time::{Heard, assembled, best, lost},
+    real_time::{HeardUtterance, assembled, best, lost},
     text::language,
 };
 use crate::{
-    ledger::utterances::Utterance,
+    db::utterances::Utterance,
     model::{
-        recording::{Recording, State},
+        recording::{Recording, RecordingState},
         text::is_prose,
         time::Timestamp,
         transcript::{MAX_MS, Said, Sentence, Transcript},
@@ -25,8 +25,8 @@ fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(BEGAN.as_millis() + millis)
 }
 
-fn heard(track: Track, millis: i64, text: &str) -> Heard {
-    Heard {
+fn heard(track: Track, millis: i64, text: &str) -> HeardUtterance {
+    HeardUtterance {
         track,
         at: at(millis),
         said: Said::new(text.into()),
@@ -143,7 +143,7 @@ fn what_was_numbered_and_never_came_is_counted() {
     }
 }
 
-fn recording(started: Option<i64>, seconds: i64, state: State) -> Recording {
+fn recording(started: Option<i64>, seconds: i64, state: RecordingState) -> Recording {
     Recording {
         started_at: started.map(at),
         duration_s: Some(seconds),
@@ -158,8 +158,8 @@ fn of_several_recordings_of_a_call_the_one_that_covers_most_is_meant() {
     let pick = |all: &[Recording], span| {
         best(all.to_vec(), span).map(|found| all.iter().position(|one| one.id == found.id).unwrap())
     };
-    let first = recording(Some(0), 30, State::Sealed);
-    let second = recording(Some(60_000), 30, State::Announced);
+    let first = recording(Some(0), 30, RecordingState::Sealed);
+    let second = recording(Some(60_000), 30, RecordingState::Announced);
     let both = [first.clone(), second.clone()];
     assert_eq!(pick(&both, said(2_000, 25_000)), Some(0));
     assert_eq!(pick(&both, said(61_000, 80_000)), Some(1));
@@ -172,16 +172,16 @@ fn of_several_recordings_of_a_call_the_one_that_covers_most_is_meant() {
     assert_eq!(pick(&[], said(0, 1)), None);
     // A shredded one that covers it is meant all the same; one without sound is not.
     let gone = Recording {
-        state: State::Shredded,
+        state: RecordingState::Shredded,
         ..first.clone()
     };
     assert_eq!(pick(&[gone, second.clone()], said(2_000, 25_000)), Some(0));
     let absent = Recording {
-        state: State::Absent,
+        state: RecordingState::Absent,
         ..first.clone()
     };
     assert_eq!(pick(&[absent, second], said(2_000, 25_000)), None);
-    let unknown = recording(None, 30, State::Sealed);
+    let unknown = recording(None, 30, RecordingState::Sealed);
     assert_eq!(
         pick(&[unknown.clone(), first], said(2_000, 25_000)),
         Some(1)
@@ -283,9 +283,9 @@ proptest! {
     ) {
         pieces.sort_by_key(|(inbound, _, _)| !inbound);
         let track = |inbound: bool| if inbound { Track::Inbound } else { Track::Outbound };
-        let heard: Vec<Heard> = pieces
+        let heard: Vec<HeardUtterance> = pieces
             .into_iter()
-            .map(|(inbound, at, text)| Heard { at: Timestamp::from_millis(at), ..heard(track(inbound), 0, &text) })
+            .map(|(inbound, at, text)| HeardUtterance { at: Timestamp::from_millis(at), ..heard(track(inbound), 0, &text) })
             .collect();
         let sentences = assembled(&heard, Timestamp::from_millis(began), length, &Legs::default());
         prop_assert!(sentences.iter().all(|said| said.end_ms <= length.unwrap_or(MAX_MS)));

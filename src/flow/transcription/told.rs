@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::real_time;
 use crate::{
-    flow::{error::Error, units::unit_with_keys},
-    ledger::{
-        self, Ledger,
-        transcripts::{self, Event, TranscriptId},
+    db::{
+        self, Db,
+        transcripts::{self, TranscriptId, TranscriptionEvent},
     },
+    flow::{error::Error, units::unit_with_keys},
     model::{
         origin::Origin,
         sid::{AccountSid, RecordingSid},
@@ -26,24 +26,20 @@ const SILENCE: Duration = Duration::from_secs(2 * 3600);
 /// Hears what the source tells of transcripts.
 pub struct TranscriptNews {
     vault: Vault,
-    ledger: Ledger,
+    db: Db,
     clock: Clock,
 }
 
 impl TranscriptNews {
-    pub(in crate::flow) fn new(vault: Vault, ledger: Ledger, clock: Clock) -> Self {
-        Self {
-            vault,
-            ledger,
-            clock,
-        }
+    pub(in crate::flow) fn new(vault: Vault, db: Db, clock: Clock) -> Self {
+        Self { vault, db, clock }
     }
 
     /// Makes durable that a transcript of Conversational Intelligence can be fetched. Telling it
     /// again changes nothing.
     ///
     /// # Errors
-    /// [`Unavailable`](crate::ledger::Error::Unavailable) inside: it is not durable, and the source
+    /// [`Unavailable`](crate::db::Error::Unavailable) inside: it is not durable, and the source
     /// should tell it again.
     pub async fn told_of_transcript(&self, event: IntelligenceEvent) -> Result<(), Error> {
         self.told(
@@ -76,7 +72,7 @@ impl TranscriptNews {
         origin: &Origin,
         source: Option<&RecordingSid>,
     ) -> Result<(), Error> {
-        let told = self.ledger.unit("told.told", async |mut unit| {
+        let told = self.db.unit("told.told", async |mut unit| {
             unit.without_entry("what Twilio tells waits until it is filed");
             let now = self.clock.now();
             let id = TranscriptId {
@@ -85,7 +81,7 @@ impl TranscriptNews {
             };
             transcripts::tell(&mut unit, &id, source, now, now).await?;
             unit.count_as("recvault_transcripts_told_total", "kind", origin.kind(), 1);
-            Ok::<_, ledger::Error>(())
+            Ok::<_, db::Error>(())
         });
         Ok(told.await?)
     }
@@ -129,7 +125,7 @@ impl TranscriptNews {
                 text,
             )
         });
-        let event = Event {
+        let event = TranscriptionEvent {
             account: &account,
             transcription: &transcription,
             call: &call,
@@ -138,7 +134,7 @@ impl TranscriptNews {
         };
         let vault = &self.vault;
         unit_with_keys(
-            &self.ledger,
+            &self.db,
             &self.vault,
             "told.told_in_real_time",
             async |mut unit| {

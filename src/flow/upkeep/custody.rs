@@ -14,7 +14,7 @@ use crate::{
 ///
 /// # Errors
 /// [`Error::Conflict`] while another process turns; the roots do not open with the passphrase so
-/// far; the ledger's; custody's.
+/// far; the database's; custody's.
 pub async fn change_passphrase(
     vault: &Vault,
     file: &RootFile,

@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use super::epoch::EpochSettings;
 use crate::{
-    drill::{self, Looked, Old, Sandbox, Say},
+    db::Db,
+    drill::{self, DrillProgress, Looked, Old, Sandbox},
     evidence::{self, NewEntry},
     flow::{error::Error, units::note},
-    ledger::Ledger,
     model::{id::RecordingId, time::Clock},
     policy::{Permit, action},
     vault::Vault,
@@ -33,10 +33,10 @@ pub struct DrillOptions {
 
 /// A drill that was held.
 #[derive(Clone, Debug, Serialize)]
-pub struct Held {
+pub struct CompletedDrill {
     /// What is signed.
     #[serde(flatten)]
-    pub drill: evidence::Drill,
+    pub drill: evidence::DrillReport,
     /// Everything that was looked at; its digest is signed.
     pub artefacts: Vec<Looked>,
     /// Shredded recordings that were reached.
@@ -47,7 +47,7 @@ pub struct Held {
     pub evidence: String,
 }
 
-impl Held {
+impl CompletedDrill {
     /// Whether both halves went as they must.
     pub fn holds(&self) -> bool {
         self.drill.forgets() && self.drill.recovers()
@@ -57,21 +57,16 @@ impl Held {
 /// Holds drills.
 pub struct Drills {
     vault: Vault,
-    ledger: Ledger,
+    db: Db,
     clock: Clock,
     epochs: EpochSettings,
 }
 
 impl Drills {
-    pub(in crate::flow) fn new(
-        vault: Vault,
-        ledger: Ledger,
-        clock: Clock,
-        epochs: EpochSettings,
-    ) -> Self {
+    pub(in crate::flow) fn new(vault: Vault, db: Db, clock: Clock, epochs: EpochSettings) -> Self {
         Self {
             vault,
-            ledger,
+            db,
             clock,
             epochs,
         }
@@ -86,8 +81,8 @@ impl Drills {
         &self,
         permit: &Permit<action::Keys>,
         options: DrillOptions,
-        say: Say<'_>,
-    ) -> Result<Held, Error> {
+        say: DrillProgress<'_>,
+    ) -> Result<CompletedDrill, Error> {
         let vault = &self.vault;
         let sandbox = Sandbox::make(options.sandbox.as_deref())?;
         let forgot = drill::forgetting(vault, &options.old, &sandbox, say).await?;
@@ -96,7 +91,7 @@ impl Drills {
         vault.follow_epoch().await?;
         let mut recovery = recovered.recovery;
         recovery.horizon_s = self.epochs.turn_every().as_secs();
-        let drill = evidence::Drill {
+        let drill = evidence::DrillReport {
             vault: vault.id(),
             epoch: vault.epoch(),
             at: self.clock.now(),
@@ -106,7 +101,7 @@ impl Drills {
             recovery,
         };
         let evidence = vault.sign_drill(&drill);
-        note(&self.ledger, || {
+        note(&self.db, || {
             NewEntry::drill_held(
                 drill.at,
                 permit.initiator(),
@@ -120,7 +115,7 @@ impl Drills {
             .into_iter()
             .chain(recovered.failures)
             .collect();
-        Ok(Held {
+        Ok(CompletedDrill {
             drill,
             artefacts: forgot.artefacts,
             reached: forgot.reached,

@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    db::{
+        Db,
+        epochs::{self, Holding},
+        keys, shreds,
+    },
     evidence::NewEntry,
     flow::{
         bells::Bells,
         error::Error,
         liveness::{Liveness, Task},
-    },
-    ledger::{
-        Ledger,
-        epochs::{self, Holding},
-        keys, shreds,
     },
     model::{
         actor::Initiator,
@@ -66,7 +66,7 @@ pub struct EpochStatus {
     pub finished: bool,
     /// Shreds that an older copy of the key store, together with its epoch's root, still opens.
     pub waiting: i64,
-    /// When the oldest of them was fenced.
+    /// When the oldest of them was tombstoned.
     pub oldest_waiting: Option<Timestamp>,
     /// Pages that get a new key in the next turn.
     pub stale_pages: i64,
@@ -93,7 +93,7 @@ pub struct Rotated {
 /// Turns the epoch when it is due, or when somebody asks.
 pub struct EpochTurning {
     vault: Vault,
-    ledger: Ledger,
+    db: Db,
     rulebook: Arc<Rulebook>,
     clock: Clock,
     settings: EpochSettings,
@@ -104,7 +104,7 @@ pub struct EpochTurning {
 impl EpochTurning {
     pub(in crate::flow) fn new(
         vault: Vault,
-        ledger: Ledger,
+        db: Db,
         rulebook: Arc<Rulebook>,
         clock: Clock,
         settings: EpochSettings,
@@ -113,7 +113,7 @@ impl EpochTurning {
     ) -> Self {
         Self {
             vault,
-            ledger,
+            db,
             rulebook,
             clock,
             settings,
@@ -125,10 +125,10 @@ impl EpochTurning {
     /// How the epochs stand now.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub async fn status(&self) -> Result<EpochStatus, Error> {
         let now = self.clock.now();
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         let current = epochs::current(&mut tx)
             .await?
             .ok_or(crate::vault::Error::NoVault)?;
@@ -153,7 +153,7 @@ impl EpochTurning {
     /// Turns the epoch now. `None` while another process does.
     ///
     /// # Errors
-    /// Custody's, the store's or the ledger's.
+    /// Custody's, the store's or the database's.
     /// The next try goes on from where it ended.
     pub async fn turn(&self, permit: &Permit<action::Keys>) -> Result<Option<Turned>, Error> {
         self.turn_as(permit.initiator()).await
@@ -162,25 +162,25 @@ impl EpochTurning {
     /// Who turns, and until when if nothing more is heard of them; `None` if nobody does.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub async fn turning(&self) -> Result<Option<Holding>, Error> {
-        Ok(epochs::turning(&mut self.ledger.read().await?).await?)
+        Ok(epochs::turning(&mut self.db.read().await?).await?)
     }
 
     /// Takes the turn away from whoever has it: what they still do does not count, and anybody may
     /// turn at once. Whose it was.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub async fn release(&self, permit: &Permit<action::Keys>) -> Result<Option<Holding>, Error> {
         let actor = permit.initiator();
-        let released = self.ledger.unit("epoch.release_turn", async |mut unit| {
+        let released = self.db.unit("epoch.release_turn", async |mut unit| {
             let now = self.clock.now();
             let released = epochs::release_turn(&mut unit).await?;
             if let Some(Holding { holder, until, .. }) = &released {
                 unit.audit(NewEntry::turn_released(now, actor, holder, *until));
             }
-            Ok::<_, crate::ledger::Error>(released)
+            Ok::<_, crate::db::Error>(released)
         });
         Ok(released.await?)
     }
@@ -210,7 +210,7 @@ impl EpochTurning {
     ) -> Result<Rotated, Error> {
         if dry_run {
             let pages =
-                keys::count_pages(&mut self.ledger.read().await?, tier.map(Tier::as_str)).await?;
+                keys::count_pages(&mut self.db.read().await?, tier.map(Tier::as_str)).await?;
             return Ok(Rotated {
                 pages,
                 turned: None,
@@ -225,13 +225,13 @@ impl EpochTurning {
 
     async fn mark_stale(&self, actor: Initiator, tier: Option<&Tier>) -> Result<u64, Error> {
         let now = self.clock.now();
-        let marked = self.ledger.unit("epoch.mark_stale", async |mut unit| {
+        let marked = self.db.unit("epoch.mark_stale", async |mut unit| {
             let pages = keys::mark_stale(&mut unit, tier.map(Tier::as_str)).await?;
             if tier.is_none() {
                 epochs::note_rotated(&mut unit, now).await?;
             }
             unit.audit(NewEntry::keys_rotated(now, actor, tier, pages));
-            Ok::<_, crate::ledger::Error>(pages)
+            Ok::<_, crate::db::Error>(pages)
         });
         Ok(marked.await?)
     }
@@ -239,12 +239,12 @@ impl EpochTurning {
     /// Does what is due: completes an interrupted turn, rotates, turns. Whether anything was done.
     ///
     /// # Errors
-    /// Of custody, store or ledger; it stays due.
+    /// Of custody, store or database; it stays due.
     pub async fn keep(&self) -> Result<bool, Error> {
         self.vault.follow_epoch().await?;
         let mut done = self.vault.complete_turn().await?.is_some();
         let now = self.clock.now();
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         let current = epochs::current(&mut tx)
             .await?
             .ok_or(crate::vault::Error::NoVault)?;
@@ -271,7 +271,7 @@ impl EpochTurning {
         if tiers.is_empty() {
             return Ok(false);
         }
-        Ok(shreds::any_uncovered_of(&mut self.ledger.read().await?, &tiers).await?)
+        Ok(shreds::any_uncovered_of(&mut self.db.read().await?, &tiers).await?)
     }
 
     /// Keeps the epochs until `stop`: looks again when a shred or another process's turn rings, and

@@ -1,6 +1,6 @@
 //! Litter: what nobody owns, and what is over, is cleared away.
 //!
-//! Owns what counts as litter. Refuses to touch what a ledger that has forgotten something would only
+//! Owns what counts as litter. Refuses to touch what a database that has forgotten something would only
 //! take for it.
 
 use std::{sync::Arc, time::Duration};
@@ -8,8 +8,8 @@ use std::{sync::Arc, time::Duration};
 use futures_util::TryStreamExt as _;
 
 use crate::{
+    db::{self, Db, budgets, grants, outbox::OutboxKind, recordings, utterances, waiting},
     flow::{clock::TrustedClock, error::Error, queue::WorkQueue, twilio_access::TwilioAccess},
-    ledger::{self, Ledger, budgets, grants, marks::Marked, recordings, utterances, waiting},
     model::id::ObjectId,
     store::Store,
     vault::Vault,
@@ -39,7 +39,7 @@ pub struct Swept {
 /// Clears away what nobody owns.
 pub struct Litter {
     vault: Vault,
-    ledger: Ledger,
+    db: Db,
     store: Store,
     clock: Arc<TrustedClock>,
     twilio: Arc<TwilioAccess>,
@@ -49,7 +49,7 @@ pub struct Litter {
 impl Litter {
     pub(in crate::flow) fn new(
         vault: Vault,
-        ledger: Ledger,
+        db: Db,
         store: Store,
         clock: Arc<TrustedClock>,
         twilio: Arc<TwilioAccess>,
@@ -57,7 +57,7 @@ impl Litter {
     ) -> Self {
         Self {
             vault,
-            ledger,
+            db,
             store,
             clock,
             twilio,
@@ -75,7 +75,7 @@ impl Litter {
         let mut found = Vec::new();
         let mut objects = std::pin::pin!(self.store.list(self.clock.now().before(age)));
         while let Some(listed) = objects.try_next().await? {
-            if !recordings::has_object(&mut self.ledger.read().await?, listed.id).await? {
+            if !recordings::has_object(&mut self.db.read().await?, listed.id).await? {
                 found.push(listed.id);
             }
         }
@@ -87,13 +87,13 @@ impl Litter {
     /// object may be one whose recording is just being entered.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if the clock is not believed; [`crate::vault::Error::ForgetfulLedger`]
+    /// [`Error::Conflict`] if the clock is not believed; [`crate::vault::Error::ForgetfulDatabase`]
     /// and [`crate::vault::Error::NothingToCompare`] inside, and then nothing is removed; the
-    /// store's or the ledger's, and what was removed stays removed.
+    /// store's or the database's, and what was removed stays removed.
     pub async fn sweep(&self, age: Duration) -> Result<Swept, Error> {
         self.queue.free_strays().await?;
         let now = self.clock.believed().await?.at();
-        // A ledger that has forgotten recordings would take what lives for litter.
+        // A database that has forgotten recordings would take what lives for litter.
         self.vault.check_before_destroying().await?;
         self.vault.check_alone().await?;
         let mut swept = Swept {
@@ -102,24 +102,24 @@ impl Litter {
         };
         let mut objects = std::pin::pin!(self.store.list(now.before(age)));
         while let Some(listed) = objects.try_next().await? {
-            if !recordings::has_object(&mut self.ledger.read().await?, listed.id).await? {
+            if !recordings::has_object(&mut self.db.read().await?, listed.id).await? {
                 self.vault.recall().await?;
                 self.store.delete(listed.id).await?;
                 swept.orphans += 1;
             }
         }
-        let cleaned = self.ledger.unit("sweep.sweep_litter", async |mut unit| {
+        let cleaned = self.db.unit("sweep.sweep_litter", async |mut unit| {
             unit.without_entry("what is over is cleared away");
             let grants = grants::remove_ended(&mut unit, now.before(GRANTS_KEPT)).await?;
             budgets::remove_past(&mut unit, now).await?;
             let cleared = waiting::clear_older(&mut unit, now.before(WAITING_KEPT)).await?;
-            unit.mark(Marked::Conversation, &cleared, now);
+            unit.to_journal(OutboxKind::Conversation, &cleared, now);
             utterances::sweep(
                 &mut unit,
                 now.before(self.twilio.accounts().transcripts_wait()),
             )
             .await?;
-            Ok::<_, ledger::Error>(grants)
+            Ok::<_, db::Error>(grants)
         });
         swept.grants = cleaned.await?;
         Ok(swept)

@@ -8,16 +8,16 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    db::{
+        Db, epochs,
+        gaps::{self, Gap},
+        outbox,
+    },
     flow::{
         bells::Bells,
         error::Error,
         liveness::{Liveness, Task},
         units::journal_or_warn,
-    },
-    ledger::{
-        Ledger, epochs,
-        gaps::{self, Gap},
-        marks,
     },
     model::time::{Clock, Timestamp},
     store,
@@ -31,7 +31,7 @@ pub struct RecoverySettings {
     /// Hours between two snapshots, 1 to 720. Each turn of the epoch makes one, too.
     pub snapshot_every_h: u32,
     /// Another store for snapshots and journal than the one for recordings.
-    pub store: Option<store::Settings>,
+    pub store: Option<store::StoreSettings>,
 }
 
 impl Default for RecoverySettings {
@@ -50,13 +50,13 @@ impl RecoverySettings {
     }
 }
 
-/// How often a process asks the ledger whether it still knows what it knew.
+/// How often a process asks the database whether it still knows what it knew.
 const MEMORY_PACE: Duration = Duration::from_secs(2);
 
-/// How far the store is behind the ledger.
+/// How far the store is behind the database.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct JournalStatus {
-    /// States that are not in the journal yet: what a loss of the ledger would lose now.
+    /// States that are not in the journal yet: what a loss of the database would lose now.
     pub waiting: i64,
     /// Since when the oldest.
     pub oldest_waiting: Option<Timestamp>,
@@ -69,7 +69,7 @@ pub struct JournalStatus {
 /// Keeps the store so that it rebuilds the vault.
 pub struct RecoveryUpkeep {
     vault: Vault,
-    ledger: Ledger,
+    db: Db,
     clock: Clock,
     snapshot_every: Duration,
     liveness: Liveness,
@@ -79,7 +79,7 @@ pub struct RecoveryUpkeep {
 impl RecoveryUpkeep {
     pub(in crate::flow) fn new(
         vault: Vault,
-        ledger: Ledger,
+        db: Db,
         clock: Clock,
         snapshot_every: Duration,
         liveness: Liveness,
@@ -87,7 +87,7 @@ impl RecoveryUpkeep {
     ) -> Self {
         Self {
             vault,
-            ledger,
+            db,
             clock,
             snapshot_every,
             liveness,
@@ -98,10 +98,10 @@ impl RecoveryUpkeep {
     /// How far the store is behind.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub async fn status(&self) -> Result<JournalStatus, Error> {
-        let mut tx = self.ledger.read().await?;
-        let (waiting, oldest_waiting) = marks::waiting(&mut tx).await?;
+        let mut tx = self.db.read().await?;
+        let (waiting, oldest_waiting) = outbox::waiting(&mut tx).await?;
         Ok(JournalStatus {
             waiting,
             oldest_waiting,
@@ -113,7 +113,7 @@ impl RecoveryUpkeep {
     /// Writes what changed to the journal. How many states.
     ///
     /// # Errors
-    /// The store's or the ledger's; it stays to be written.
+    /// The store's or the database's; it stays to be written.
     pub async fn journal(&self) -> Result<u64, Error> {
         Ok(self.vault.journal_all().await?)
     }
@@ -121,9 +121,9 @@ impl RecoveryUpkeep {
     /// Takes a snapshot if there is none of this epoch, or it is older than the schedule says.
     ///
     /// # Errors
-    /// The store's, custody's or the ledger's; the next try begins anew.
+    /// The store's, custody's or the database's; the next try begins anew.
     pub async fn keep_snapshots(&self) -> Result<bool, Error> {
-        let current = epochs::current(&mut self.ledger.read().await?)
+        let current = epochs::current(&mut self.db.read().await?)
             .await?
             .ok_or(crate::vault::Error::NoVault)?;
         let is_due = match current.snapshot {
@@ -142,16 +142,16 @@ impl RecoveryUpkeep {
         Ok(is_due)
     }
 
-    /// Asks the ledger again and again whether it still has what this process has seen of it, until
+    /// Asks the database again and again whether it still has what this process has seen of it, until
     /// `stop`: a database that was replaced by an older copy, or a replica that lagged and was
     /// promoted, is written to no more.
     pub async fn watch_memory(self: Arc<Self>, stop: CancellationToken) {
         while !stop.is_cancelled() {
             self.liveness.beat(Task::Memory);
             // What is refused is logged where it is found; whatever else goes wrong says nothing
-            // about the ledger's memory or the owner of the roots.
+            // about the database's memory or the owner of the roots.
             if let Err(error) = self.vault.recall().await {
-                tracing::debug!(%error, "the ledger's memory is not known to be whole");
+                tracing::debug!(%error, "the database's memory is not known to be whole");
             }
             if let Err(error) = self.vault.check_owner().await {
                 tracing::debug!(%error, "custody is not known to be this database's");

@@ -11,12 +11,12 @@ use super::litter::{Litter, Swept};
 use crate::flow::{
     erasure::{quarantine::Quarantine, retention::RetentionEnforcement},
     error::Error,
-    patience::Settings,
+    patience::WorkSettings,
 };
 
 /// Sweeps, by the hour or when somebody asks.
 pub struct Sweeper {
-    settings: Settings,
+    settings: WorkSettings,
     litter: Arc<Litter>,
     quarantine: Arc<Quarantine>,
     retention: Arc<RetentionEnforcement>,
@@ -24,7 +24,7 @@ pub struct Sweeper {
 
 impl Sweeper {
     pub(in crate::flow) fn new(
-        settings: Settings,
+        settings: WorkSettings,
         litter: Arc<Litter>,
         quarantine: Arc<Quarantine>,
         retention: Arc<RetentionEnforcement>,
@@ -41,7 +41,7 @@ impl Sweeper {
     /// which no consent arrived, and those that are kept no longer.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if the clock is not believed; the store's or the ledger's. What was
+    /// [`Error::Conflict`] if the clock is not believed; the store's or the database's. What was
     /// removed stays removed.
     pub async fn sweep(&self, age: Duration) -> Result<Swept, Error> {
         let litter = self.litter.sweep(age).await?;

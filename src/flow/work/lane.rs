@@ -2,8 +2,8 @@
 //!
 //! INVARIANT: each kind belongs to one lane at most, and each lane has places of its own.
 
-use crate::flow::patience::Settings;
-use crate::ledger::work::WorkKind;
+use crate::db::work::WorkKind;
+use crate::flow::patience::WorkSettings;
 
 /// Work that is done side by side, and waits for nobody else's places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Lane {
     }
 
     /// How many pieces of work at once.
-    pub(super) fn places(self, settings: &Settings) -> usize {
+    pub(super) fn places(self, settings: &WorkSettings) -> usize {
         let concurrency = usize::from(settings.concurrency.clamp(1, 256));
         match self {
             Self::Media => concurrency,

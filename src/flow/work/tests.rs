@@ -18,9 +18,9 @@ fn each_kind_that_is_queued_has_one_lane() {
 #[test]
 fn a_lane_has_a_place_even_where_little_is_done_at_once() {
     let places = |concurrency| {
-        let settings = Settings {
+        let settings = WorkSettings {
             concurrency,
-            ..Settings::default()
+            ..WorkSettings::default()
         };
         Lane::ALL.map(|lane| lane.places(&settings))
     };
@@ -43,7 +43,7 @@ async fn a_panic_costs_one_attempt_of_one_piece_of_work() {
     );
     let now = crate::model::time::Timestamp::from_millis(i64::MAX);
     assert!(matches!(
-        retry::decide(&Settings::default(), &lease, now, &setback),
+        retry::decide(&WorkSettings::default(), &lease, now, &setback),
         RetryDecision::Again { .. }
     ));
 }

@@ -10,7 +10,7 @@ use super::{PART, killed_while_writing, names};
 use crate::store::{
     Error, RecoveryKind,
     RecoveryKind::{Journal, Snapshot},
-    RecoveryName, Settings, Store,
+    RecoveryName, Store, StoreSettings,
     conformance::{
         World, an_hour_ago, content, folder, id, in_an_hour, put,
         recovery::{name, put_recovery},
@@ -233,7 +233,7 @@ async fn links_are_not_followed() {
         std::fs::create_dir(base.path().join("objects")).unwrap();
         std::os::unix::fs::symlink(elsewhere.path(), base.path().join("objects").join(kind))
             .unwrap();
-        let error = Store::open(&Settings::default(), base.path()).unwrap_err();
+        let error = Store::open(&StoreSettings::default(), base.path()).unwrap_err();
         assert!(
             matches!(error, Error::Setting { key: "url", .. }),
             "{error}"

@@ -10,11 +10,11 @@ use url::Url;
 
 use super::{
     Pace, is_confidential,
-    settings::{Faults, one_secret},
+    settings::{SettingFaults, one_secret},
 };
 use crate::{
     secret::SecretText,
-    twilio::media::{Bucket, Place},
+    twilio::media::{Bucket, BucketAddress},
 };
 
 /// `[[twilio.buckets]]`.
@@ -48,7 +48,7 @@ pub(super) fn resolve(
     settings: Vec<BucketSettings>,
     pace: &Pace,
     base: &Path,
-    faults: &mut Faults,
+    faults: &mut SettingFaults,
 ) -> Vec<Bucket> {
     let mut buckets: Vec<Bucket> = Vec::with_capacity(settings.len());
     for (at, settings) in settings.into_iter().enumerate() {
@@ -95,7 +95,11 @@ pub(super) fn resolve(
     buckets
 }
 
-fn place(settings: &BucketSettings, key: &str, faults: &mut Faults) -> Option<Place> {
+fn place(
+    settings: &BucketSettings,
+    key: &str,
+    faults: &mut SettingFaults,
+) -> Option<BucketAddress> {
     const PREFIX: &str = "expected an address that ends with `/`, such as `https://bucket.s3.eu-west-1.amazonaws.com/recordings/`";
     let prefix = Url::parse(&settings.url_prefix)
         .ok()
@@ -155,7 +159,7 @@ fn is_bare(url: &Url) -> bool {
 
 /// Reads which bucket an address means
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html>).
-fn bucket(prefix: &Url, endpoint: Option<Url>) -> Option<Place> {
+fn bucket(prefix: &Url, endpoint: Option<Url>) -> Option<BucketAddress> {
     let host = prefix.host_str()?;
     let is_amazons = [".amazonaws.com", ".amazonaws.com.cn"]
         .iter()
@@ -177,7 +181,7 @@ fn bucket(prefix: &Url, endpoint: Option<Url>) -> Option<Place> {
             .flatten()
     });
     if let Some(name) = named.filter(|name| !name.is_empty()) {
-        return Some(Place {
+        return Some(BucketAddress {
             bucket: name.to_owned(),
             root: "/".into(),
             prefix: prefix.clone(),
@@ -194,7 +198,7 @@ fn bucket(prefix: &Url, endpoint: Option<Url>) -> Option<Place> {
         && name
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
-    is_well.then(|| Place {
+    is_well.then(|| BucketAddress {
         bucket: name.to_owned(),
         root: format!("/{name}/"),
         prefix: prefix.clone(),

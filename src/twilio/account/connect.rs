@@ -4,7 +4,7 @@
 
 use url::Url;
 
-use super::{is_confidential, settings::Faults};
+use super::{is_confidential, settings::SettingFaults};
 use crate::{model::subject::Address, twilio::twiml::Endpoint};
 
 /// `[twilio.consent]`.
@@ -42,7 +42,7 @@ impl ConsentSettings {
         self.connect_url.is_some() || self.connect_to.is_some()
     }
 
-    pub(super) fn resolve(self, faults: &mut Faults) -> Option<Connect> {
+    pub(super) fn resolve(self, faults: &mut SettingFaults) -> Option<Connect> {
         if self.ask_callee.is_some() && self.connect_to.is_none() {
             faults.add(
                 "twilio.consent.ask_callee",
@@ -108,7 +108,7 @@ mod tests {
 
     fn resolved(toml: &str) -> Result<Option<Connect>, Vec<String>> {
         let settings: ConsentSettings = toml::from_str(toml).unwrap();
-        let mut faults = Faults::default();
+        let mut faults = SettingFaults::default();
         let connect = settings.resolve(&mut faults);
         if faults.0.is_empty() {
             Ok(connect)

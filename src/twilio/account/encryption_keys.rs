@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use super::settings::Faults;
+use super::settings::SettingFaults;
 use crate::{
     secret::SecretText,
     twilio::encryption::{
@@ -45,7 +45,7 @@ impl EncryptionKeySettings {
 pub(super) fn resolve(
     settings: Vec<EncryptionKeySettings>,
     base: &Path,
-    faults: &mut Faults,
+    faults: &mut SettingFaults,
 ) -> EncryptionKeys {
     let mut keys: Vec<EncryptionKey> = Vec::with_capacity(settings.len());
     for (at, settings) in settings.into_iter().enumerate() {
@@ -105,7 +105,7 @@ fn read(file: &Path) -> Result<PrivateKey, String> {
     PrivateKey::from_pem(text.expose()).map_err(|problem| format!("`{}` {problem}", file.display()))
 }
 
-fn in_token(token: TokenKey, place: &str, base: &Path, faults: &mut Faults) -> TokenKey {
+fn in_token(token: TokenKey, place: &str, base: &Path, faults: &mut SettingFaults) -> TokenKey {
     for (name, is_empty, problem) in [
         (
             "module",

@@ -24,14 +24,17 @@ impl Default for ReconcileSettings {
 
 /// How Twilio's lists are compared with the vault; every part checked.
 #[derive(Clone, Debug)]
-pub struct Reconcile {
+pub struct ReconcilePlan {
     every: Option<Duration>,
     look_back: Duration,
 }
 
 impl ReconcileSettings {
     /// Checks them; what is out of range is told with its key.
-    pub(super) fn resolve(&self, mut fault: impl FnMut(&'static str, &'static str)) -> Reconcile {
+    pub(super) fn resolve(
+        &self,
+        mut fault: impl FnMut(&'static str, &'static str),
+    ) -> ReconcilePlan {
         if self.every_m > 1440 {
             fault("twilio.reconcile.every_m", "expected 0 to 1440 minutes");
         }
@@ -42,14 +45,14 @@ impl ReconcileSettings {
             );
         }
         let every = (self.every_m > 0).then(|| Duration::from_secs(u64::from(self.every_m) * 60));
-        Reconcile {
+        ReconcilePlan {
             every,
             look_back: Duration::from_secs(u64::from(self.look_back_h) * 3600),
         }
     }
 }
 
-impl Reconcile {
+impl ReconcilePlan {
     /// The time between two comparisons; `None`: only by hand.
     pub fn every(&self) -> Option<Duration> {
         self.every

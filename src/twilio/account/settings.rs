@@ -28,7 +28,7 @@ use crate::{model::sid::AccountSid, secret::SecretText};
 /// `[twilio]`.
 #[derive(Debug, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Settings {
+pub struct TwilioSettings {
     /// Root of the REST interface; another region or edge has another host. Plain http only to this
     /// machine.
     pub api_base: String,
@@ -57,7 +57,7 @@ pub struct Settings {
     pub buckets: Vec<BucketSettings>,
 }
 
-impl Default for Settings {
+impl Default for TwilioSettings {
     fn default() -> Self {
         Self {
             api_base: "https://api.twilio.com".into(),
@@ -185,18 +185,18 @@ impl AccountSettings {
 /// One thing that is wrong with the settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{key}`: {problem}")]
-pub struct Fault {
+pub struct SettingFault {
     /// The full name of the key, such as `twilio.accounts[0].sid`.
     pub key: String,
     /// What is wrong and the way out; never a secret.
     pub problem: String,
 }
 
-impl Settings {
+impl TwilioSettings {
     /// Reads the secret files, relative to `base`, and checks everything. Every fault is reported,
     /// not only the first.
-    pub fn resolve(self, base: &Path) -> Result<Accounts, Vec<Fault>> {
-        let mut faults = Faults(Vec::new());
+    pub fn resolve(self, base: &Path) -> Result<Accounts, Vec<SettingFault>> {
+        let mut faults = SettingFaults(Vec::new());
         let remote = Remote {
             api_base: base_url("twilio.api_base", &self.api_base, &mut faults),
             intelligence_base: base_url(
@@ -274,15 +274,15 @@ impl Settings {
 }
 
 #[derive(Default)]
-pub(super) struct Faults(pub(super) Vec<Fault>);
+pub(super) struct SettingFaults(pub(super) Vec<SettingFault>);
 
-impl Faults {
+impl SettingFaults {
     pub(super) fn count(&self) -> usize {
         self.0.len()
     }
 
     pub(super) fn add(&mut self, key: impl Into<String>, problem: impl fmt::Display) {
-        self.0.push(Fault {
+        self.0.push(SettingFault {
             key: key.into(),
             problem: problem.to_string(),
         });
@@ -294,7 +294,7 @@ fn account(
     remote: &Remote,
     key: &str,
     base: &Path,
-    faults: &mut Faults,
+    faults: &mut SettingFaults,
 ) -> Account {
     let mut auth_tokens = Vec::new();
     let before = faults.0.len();
@@ -416,7 +416,7 @@ pub(super) fn one_secret(
     key: &str,
     name: &str,
     base: &Path,
-    faults: &mut Faults,
+    faults: &mut SettingFaults,
 ) -> Option<Option<SecretText>> {
     match (given, file) {
         (Some(_), Some(_)) => {
@@ -439,7 +439,7 @@ fn is_path_secret(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
-fn read(base: &Path, file: &Path, key: String, faults: &mut Faults) -> Option<SecretText> {
+fn read(base: &Path, file: &Path, key: String, faults: &mut SettingFaults) -> Option<SecretText> {
     match SecretText::read(&base.join(file)) {
         Ok(secret) => filled(secret, key, faults),
         Err(problem) => {
@@ -449,7 +449,7 @@ fn read(base: &Path, file: &Path, key: String, faults: &mut Faults) -> Option<Se
     }
 }
 
-fn filled(secret: SecretText, key: String, faults: &mut Faults) -> Option<SecretText> {
+fn filled(secret: SecretText, key: String, faults: &mut SettingFaults) -> Option<SecretText> {
     if secret.expose().is_empty() {
         // An empty key would let anybody sign.
         faults.add(key, "the secret is empty");

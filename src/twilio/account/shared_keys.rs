@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::settings::{Faults, one_secret};
+use super::settings::{SettingFaults, one_secret};
 use crate::secret::SecretText;
 
 /// One key, as the settings give it.
@@ -50,7 +50,7 @@ pub(super) fn resolve(
     settings: Vec<SharedKeySettings>,
     account: &str,
     base: &Path,
-    faults: &mut Faults,
+    faults: &mut SettingFaults,
 ) -> Vec<SharedKey> {
     let mut keys: Vec<SharedKey> = Vec::new();
     for (at, key) in settings.into_iter().enumerate() {

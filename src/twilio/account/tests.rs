@@ -14,11 +14,11 @@ fn secret(text: &str) -> SecretText {
     SecretText::new(text.into())
 }
 
-fn settings(toml: &str) -> Settings {
+fn settings(toml: &str) -> TwilioSettings {
     toml::from_str(toml).unwrap()
 }
 
-fn faults(settings: Settings, base: &Path) -> Vec<String> {
+fn faults(settings: TwilioSettings, base: &Path) -> Vec<String> {
     settings
         .resolve(base)
         .unwrap_err()
@@ -41,7 +41,7 @@ fn an_unknown_key_is_refused() {
         &format!("[[accounts]]\nsid = '{}'\nauth_token = 'x'", sid('0')),
     ] {
         assert!(
-            toml::from_str::<Settings>(toml)
+            toml::from_str::<TwilioSettings>(toml)
                 .unwrap_err()
                 .to_string()
                 .contains("unknown field"),
@@ -169,9 +169,9 @@ fn every_fault_is_reported_with_its_key() {
 
 #[test]
 fn the_interface_is_reached_over_tls_or_on_this_machine() {
-    let with_base = |api_base: &str| Settings {
+    let with_base = |api_base: &str| TwilioSettings {
         api_base: api_base.into(),
-        ..Settings::default()
+        ..TwilioSettings::default()
     };
     for good in [
         "https://api.dublin.ie1.twilio.com",
@@ -207,9 +207,9 @@ fn no_secret_is_printed() {
     let mut account = AccountSettings::new(sid('1'), vec![secret("hunter2")]);
     account.api_key_sid = Some(format!("SK{}", "0".repeat(32)));
     account.api_key_secret = Some(secret("hunter3"));
-    let settings = Settings {
+    let settings = TwilioSettings {
         accounts: vec![account],
-        ..Settings::default()
+        ..TwilioSettings::default()
     };
     assert!(!format!("{settings:?}").contains("hunter"));
     assert!(!format!("{:?}", settings.resolve(Path::new("/")).unwrap()).contains("hunter"));

@@ -10,7 +10,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use crate::{
     model::encryption::Encryption,
     secret::Key,
-    twilio::media::{Decryptor, FetchError, Hiccup, Refusal},
+    twilio::media::{Decryptor, FetchError, FetchRefusal, Hiccup},
 };
 
 /// A private key, wherever it rests.
@@ -99,17 +99,17 @@ impl EncryptionKeys {
 /// place cannot be asked.
 pub fn decryptor(told: &Encryption, key: &dyn UnwrapKey) -> Result<Decryptor, FetchError> {
     let sid = || told.public_key_sid.clone();
-    // What came from the ledger was checked when it was read; if it cannot be read now, it
+    // What came from the database was checked when it was read; if it cannot be read now, it
     // opens nothing.
     let wrapped = STANDARD.decode(&told.wrapped_key);
     let nonce = STANDARD.decode(&told.nonce);
     let nonce = nonce.ok().and_then(|nonce| nonce.try_into().ok());
     let (Ok(wrapped), Some(nonce)) = (wrapped, nonce) else {
-        return Err(Refusal::WrongKey { sid: sid() }.into());
+        return Err(FetchRefusal::WrongKey { sid: sid() }.into());
     };
     match key.unwrap(&wrapped) {
         Ok(key) => Ok(Decryptor::new(&key, &nonce)),
-        Err(UnwrapError::Rejected) => Err(Refusal::WrongKey { sid: sid() }.into()),
+        Err(UnwrapError::Rejected) => Err(FetchRefusal::WrongKey { sid: sid() }.into()),
         Err(UnwrapError::Place(why)) => Err(Hiccup::PrivateKey { sid: sid(), why }.into()),
     }
 }

@@ -104,13 +104,13 @@ fn what_was_wrapped_and_encrypted_comes_out() {
 fn a_wrong_key_says_so_and_a_place_that_cannot_be_asked_passes() {
     use crate::twilio::{
         FetchError,
-        media::{Hiccup, Refusal},
+        media::{FetchRefusal, Hiccup},
     };
     let pair = Pair::new();
     let other = PrivateKey::from_pem(&Pair::new().pem()).unwrap();
     let sid = format!("CR{}", "0".repeat(32));
     let told = decryptor(&details(&pair.wrap(&[7; 32]), &[9; 12]), &other).unwrap_err();
-    assert_eq!(told, Refusal::WrongKey { sid: sid.clone() }.into());
+    assert_eq!(told, FetchRefusal::WrongKey { sid: sid.clone() }.into());
     // A key of another length is no content key.
     let own = PrivateKey::from_pem(&pair.pem()).unwrap();
     for length in [0, 16, 31, 33] {

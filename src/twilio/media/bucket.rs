@@ -18,7 +18,7 @@ use object_store::{
 };
 use reqwest::Url;
 
-use super::{Client, FetchError, Hiccup, Media, Refusal, body::Body};
+use super::{FetchError, FetchRefusal, Hiccup, Media, TwilioClient, body::Body};
 use crate::{
     secret::SecretText,
     twilio::{
@@ -32,7 +32,7 @@ const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Which bucket, and what its addresses look like.
 #[derive(Debug)]
-pub(in crate::twilio) struct Place {
+pub(in crate::twilio) struct BucketAddress {
     /// The bucket's name.
     pub(in crate::twilio) bucket: String,
     /// Where the bucket begins in the path of an address: `/`, or `/name/` if the name is in the
@@ -46,14 +46,14 @@ pub(in crate::twilio) struct Place {
 
 /// A bucket that recordings may be fetched from.
 pub(in crate::twilio) struct Bucket {
-    place: Place,
+    place: BucketAddress,
     store: AmazonS3,
 }
 
 impl Bucket {
     /// Makes no connection.
     pub(in crate::twilio) fn new(
-        place: Place,
+        place: BucketAddress,
         region: &str,
         access_key_id: &str,
         secret: &SecretText,
@@ -177,12 +177,12 @@ impl Account {
     }
 }
 
-impl Client {
+impl TwilioClient {
     /// Begins to fetch a recording that Twilio stored elsewhere, from where its metadata says.
     /// `None` if that is Twilio itself, or nothing that can be read.
     ///
     /// # Errors
-    /// [`Refusal::ForeignMedia`] if no bucket covers the address; otherwise as [`Client::media`].
+    /// [`FetchRefusal::ForeignMedia`] if no bucket covers the address; otherwise as [`TwilioClient::media`].
     pub async fn elsewhere(
         &self,
         account: &Account,
@@ -196,7 +196,7 @@ impl Client {
             return if account.is_twilios(&address) {
                 Ok(None)
             } else {
-                Err(Refusal::ForeignMedia { host }.into())
+                Err(FetchRefusal::ForeignMedia { host }.into())
             };
         };
         let got = bucket.store.get(&path).await.map_err(|error| match error {
@@ -205,7 +205,7 @@ impl Client {
             }
             object_store::Error::PermissionDenied { .. }
             | object_store::Error::Unauthenticated { .. } => {
-                Refusal::BucketCredential { host: host.clone() }.into()
+                FetchRefusal::BucketCredential { host: host.clone() }.into()
             }
             _ => Hiccup::Bucket { host: host.clone() }.into(),
         })?;

@@ -14,8 +14,8 @@ use std::sync::{Arc, OnceLock};
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    FetchError, Hiccup, Refusal,
-    decrypt::{Decryptor, TAG, Wrong},
+    FetchError, FetchRefusal, Hiccup,
+    decrypt::{DecryptError, Decryptor, TAG},
 };
 
 /// `RIFF`, a length, `WAVE`.
@@ -84,7 +84,7 @@ impl Check {
             .into());
         }
         let plain = match &mut self.decryptor {
-            Some(decryptor) => decryptor.push(&chunk).map_err(|_| Refusal::TooLong)?,
+            Some(decryptor) => decryptor.push(&chunk).map_err(|_| FetchRefusal::TooLong)?,
             None => chunk,
         };
         self.see(plain)
@@ -129,22 +129,22 @@ impl Check {
 
     fn no_sound(&self) -> FetchError {
         if self.is_encrypted {
-            Refusal::Garbled.into()
+            FetchRefusal::Garbled.into()
         } else {
-            Refusal::NotRiff.into()
+            FetchRefusal::NotRiff.into()
         }
     }
 
     /// What to say of an encrypted file whose tag is wrong: where its own header promises more, it
     /// was cut.
-    fn not_authentic(&self, wrong: Wrong) -> FetchError {
+    fn not_authentic(&self, wrong: DecryptError) -> FetchError {
         // The last bytes of it were not given out.
         let sound = self.received.saturating_sub(TAG as u64);
         match (wrong, self.riff.length) {
-            (Wrong::TooLong, _) => Refusal::TooLong.into(),
-            (Wrong::Tag, Some(expected)) if sound < expected => self.short(sound, expected),
-            (Wrong::Tag, None) => self.short(sound, LEAST),
-            (Wrong::Tag, _) => Refusal::Tag.into(),
+            (DecryptError::TooLong, _) => FetchRefusal::TooLong.into(),
+            (DecryptError::Tag, Some(expected)) if sound < expected => self.short(sound, expected),
+            (DecryptError::Tag, None) => self.short(sound, LEAST),
+            (DecryptError::Tag, _) => FetchRefusal::Tag.into(),
         }
     }
 
@@ -153,7 +153,7 @@ impl Check {
     /// connection may have broken without HTTP noticing.
     fn short(&self, received: u64, expected: u64) -> FetchError {
         if self.is_encrypted && self.content_length.is_some() {
-            Refusal::Cut { received, expected }.into()
+            FetchRefusal::Cut { received, expected }.into()
         } else {
             Hiccup::Length { received, expected }.into()
         }
@@ -318,7 +318,7 @@ mod tests {
             for at in [1, 5, 200] {
                 assert_eq!(
                     run(file, &[at], None),
-                    Err(Refusal::NotRiff.into()),
+                    Err(FetchRefusal::NotRiff.into()),
                     "{at} {file:?}"
                 );
             }
@@ -371,16 +371,16 @@ mod tests {
         // other way round.
         assert_eq!(
             run_encrypted(&plain, &[16], None),
-            Err(Refusal::Garbled.into())
+            Err(FetchRefusal::Garbled.into())
         );
-        assert_eq!(run(&file, &[16], None), Err(Refusal::NotRiff.into()));
+        assert_eq!(run(&file, &[16], None), Err(FetchRefusal::NotRiff.into()));
         assert_eq!(
             run_encrypted(
                 &encrypted(&KEY, &NONCE, b"<?xml version='1.0'?>"),
                 &[16],
                 None
             ),
-            Err(Refusal::Garbled.into())
+            Err(FetchRefusal::Garbled.into())
         );
     }
 
@@ -391,9 +391,9 @@ mod tests {
         altered[60] ^= 1;
         assert_eq!(
             run_encrypted(&altered, &[16], Some(116)),
-            Err(Refusal::Tag.into())
+            Err(FetchRefusal::Tag.into())
         );
-        let cut = |received, expected| Err(Refusal::Cut { received, expected }.into());
+        let cut = |received, expected| Err(FetchRefusal::Cut { received, expected }.into());
         for at in 0..116_usize {
             // Too short for the header, of which no byte was given out yet, or for what it
             // promises.

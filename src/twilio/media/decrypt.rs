@@ -47,7 +47,7 @@ pub struct Decryptor {
 
 /// Why there is no plaintext.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Wrong {
+pub enum DecryptError {
     /// Cut, altered, or encrypted otherwise.
     #[error("the tag is wrong")]
     Tag,
@@ -80,8 +80,8 @@ impl Decryptor {
     /// may be the tag.
     ///
     /// # Errors
-    /// [`Wrong::TooLong`].
-    pub fn push(&mut self, piece: &[u8]) -> Result<Bytes, Wrong> {
+    /// [`DecryptError::TooLong`].
+    pub fn push(&mut self, piece: &[u8]) -> Result<Bytes, DecryptError> {
         let ready = (self.held.len() + piece.len()).saturating_sub(TAG) / BLOCK * BLOCK;
         if ready == 0 {
             self.held.extend_from_slice(piece);
@@ -105,9 +105,9 @@ impl Decryptor {
     /// The last bytes of the plaintext, fewer than 16, if all of it was authentic.
     ///
     /// # Errors
-    /// [`Wrong`]: everything that came out is worthless.
-    pub fn finish(mut self) -> Result<Bytes, Wrong> {
-        let rest = self.held.len().checked_sub(TAG).ok_or(Wrong::Tag)?;
+    /// [`DecryptError`]: everything that came out is worthless.
+    pub fn finish(mut self) -> Result<Bytes, DecryptError> {
+        let rest = self.held.len().checked_sub(TAG).ok_or(DecryptError::Tag)?;
         let rest = self.held.split_to(rest);
         let tag = self.held.split();
         let mut out = BytesMut::zeroed(rest.len() + BLOCK);
@@ -124,19 +124,19 @@ impl Decryptor {
         if bool::from(computed.as_slice().ct_eq(&tag)) {
             Ok(out.freeze())
         } else {
-            Err(Wrong::Tag)
+            Err(DecryptError::Tag)
         }
     }
 
     /// Hashes ciphertext and decrypts it to the beginning of `out`, which has room for one block
     /// more. Only the last piece is no whole number of blocks.
-    fn decrypt(&mut self, ciphertext: &[u8], out: &mut [u8]) -> Result<(), Wrong> {
+    fn decrypt(&mut self, ciphertext: &[u8], out: &mut [u8]) -> Result<(), DecryptError> {
         if ciphertext.is_empty() {
             return Ok(());
         }
         self.done += ciphertext.len() as u64;
         if self.done > MAX_LEN {
-            return Err(Wrong::TooLong);
+            return Err(DecryptError::TooLong);
         }
         let (blocks, _) = Block::slice_as_chunks(ciphertext);
         self.ghash.update(blocks);

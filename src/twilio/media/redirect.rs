@@ -5,7 +5,7 @@
 
 use reqwest::{StatusCode, Url};
 
-use super::Refusal;
+use super::FetchRefusal;
 use crate::twilio::account::{Remote, is_confidential};
 
 /// Hops after the first request.
@@ -17,19 +17,23 @@ pub(super) fn is_redirect(status: StatusCode) -> bool {
 }
 
 /// The next URL: confidential, without a user of its own, on the interface or on a listed host.
-pub(super) fn target(remote: &Remote, from: &Url, location: Option<&str>) -> Result<Url, Refusal> {
+pub(super) fn target(
+    remote: &Remote,
+    from: &Url,
+    location: Option<&str>,
+) -> Result<Url, FetchRefusal> {
     let to = location
         .and_then(|text| from.join(text).ok())
-        .ok_or(Refusal::Location)?;
-    let host = to.host_str().ok_or(Refusal::Location)?;
+        .ok_or(FetchRefusal::Location)?;
+    let host = to.host_str().ok_or(FetchRefusal::Location)?;
     // A user in the URL would become an Authorization header that we did not choose.
     if !to.username().is_empty() || to.password().is_some() {
-        return Err(Refusal::Location);
+        return Err(FetchRefusal::Location);
     }
     let listed =
         is_interface(remote, &to) || remote.redirect_hosts.iter().any(|allowed| allowed == host);
     if !listed || !is_confidential(&to) {
-        return Err(Refusal::ForeignHost {
+        return Err(FetchRefusal::ForeignHost {
             host: host.to_owned(),
         });
     }
@@ -66,7 +70,7 @@ mod tests {
         }
     }
 
-    fn lead(location: &str) -> Result<String, Refusal> {
+    fn lead(location: &str) -> Result<String, FetchRefusal> {
         let remote = remote("https://api.twilio.com");
         let from = remote
             .api_base
@@ -98,7 +102,7 @@ mod tests {
 
     #[test]
     fn everything_else_is_not() {
-        let foreign = |host: &str| Err(Refusal::ForeignHost { host: host.into() });
+        let foreign = |host: &str| Err(FetchRefusal::ForeignHost { host: host.into() });
         assert_eq!(lead("https://evil.example/"), foreign("evil.example"));
         assert_eq!(
             lead("https://cdn.example.com.evil.example/"),
@@ -120,18 +124,18 @@ mod tests {
         );
         assert_eq!(
             lead("https://user:pass@cdn.example.com/x"),
-            Err(Refusal::Location)
+            Err(FetchRefusal::Location)
         );
         assert_eq!(
             lead("https://user@api.twilio.com/x"),
-            Err(Refusal::Location)
+            Err(FetchRefusal::Location)
         );
-        assert_eq!(lead("file:///etc/passwd"), Err(Refusal::Location));
-        assert_eq!(lead("https://"), Err(Refusal::Location));
+        assert_eq!(lead("file:///etc/passwd"), Err(FetchRefusal::Location));
+        assert_eq!(lead("https://"), Err(FetchRefusal::Location));
         let remote = remote("https://api.twilio.com");
         assert_eq!(
             target(&remote, &remote.api_base, None),
-            Err(Refusal::Location)
+            Err(FetchRefusal::Location)
         );
     }
 

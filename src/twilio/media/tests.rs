@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     model::sid::AccountSid,
     secret::SecretText,
-    twilio::account::{AccountSettings, Settings},
+    twilio::account::{AccountSettings, TwilioSettings},
 };
 
 #[test]
@@ -84,15 +84,15 @@ async fn a_cut_that_http_does_not_notice_is_noticed() {
     };
     let sid: AccountSid = format!("AC{}", "0".repeat(32)).parse().unwrap();
     let account = AccountSettings::new(sid.clone(), vec![SecretText::new("t".into())]);
-    let accounts = Settings {
+    let accounts = TwilioSettings {
         api_base: base,
         accounts: vec![account],
-        ..Settings::default()
+        ..TwilioSettings::default()
     }
     .resolve(Path::new("/"))
     .unwrap();
     let fetch = async {
-        let client = Client::new(&accounts).unwrap();
+        let client = TwilioClient::new(&accounts).unwrap();
         let recording = format!("RE{}", "0".repeat(32)).parse().unwrap();
         let media = client
             .media(accounts.get(&sid).unwrap(), &recording, Some(2))

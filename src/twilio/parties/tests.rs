@@ -9,8 +9,8 @@ use super::*;
 use crate::{
     secret::SecretText,
     twilio::{
-        account::{AccountSettings, Settings},
-        signature::{self, Delivery, Request},
+        account::{AccountSettings, TwilioSettings},
+        signature::{self, Delivery, SignedRequest},
     },
 };
 
@@ -35,8 +35,8 @@ fn participant(call: u32, label: Option<&str>, second: u32) -> ParticipantResour
 }
 
 /// Places, channels, addresses and names, as text.
-fn told(found: &[Found]) -> Vec<String> {
-    let text = |found: &Found| {
+fn told(found: &[Participant]) -> Vec<String> {
+    let text = |found: &Participant| {
         let channel = found
             .channel
             .map_or("-".into(), |channel| channel.to_string());
@@ -258,9 +258,9 @@ fn callback(query: &str, params: &[(&str, &str)]) -> Option<CallbackParties> {
         sid("AC", 0).parse().unwrap(),
         vec![SecretText::new("12345".into())],
     );
-    let accounts = Settings {
+    let accounts = TwilioSettings {
         accounts: vec![account],
-        ..Settings::default()
+        ..TwilioSettings::default()
     }
     .resolve(Path::new("/"))
     .unwrap();
@@ -282,7 +282,7 @@ fn callback(query: &str, params: &[(&str, &str)]) -> Option<CallbackParties> {
         content_type: Some("application/x-www-form-urlencoded"),
         bytes: body.as_bytes(),
     };
-    let request = Request {
+    let request = SignedRequest {
         path_and_query: &path,
         signature: Some(&signature),
         settings: None,

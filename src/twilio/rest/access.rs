@@ -5,9 +5,11 @@
 
 use serde_json::Value;
 
-use super::{Account, Client, RestError, Root, page::Pages, transcripts::TranscriptResource};
+use super::{
+    Account, RestApi, RestError, TwilioClient, page::Pages, transcripts::TranscriptResource,
+};
 
-impl Client {
+impl TwilioClient {
     /// `Ok` if the account's recordings can be read with its credential.
     ///
     /// It asks for the list itself and not for the Accounts resource, which a standard API key does
@@ -24,7 +26,7 @@ impl Client {
     /// credential.
     pub async fn opens_transcripts(&self, account: &Account) -> Result<(), RestError> {
         let list = account
-            .url(Root::Intelligence, "/v2/Transcripts")
+            .url(RestApi::Intelligence, "/v2/Transcripts")
             .with("PageSize", "1");
         let page = Pages::<TranscriptResource>::new(list, "transcripts")
             .next(self, account)

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{
-    Account, Client, RestError, Root,
+    Account, RestApi, RestError, TwilioClient,
     lenient::{readable, text},
 };
 use crate::model::sid::AccountSid;
@@ -32,7 +32,7 @@ pub struct IncomingNumber {
     pub voice_url: Option<String>,
 }
 
-impl Client {
+impl TwilioClient {
     /// The account itself. A standard API key may not read it, though it may everything else.
     pub async fn account(&self, account: &Account) -> Result<AccountResource, RestError> {
         let resource: AccountResource = self.get(account, account.own_url(".json")).await?;
@@ -46,7 +46,7 @@ impl Client {
     /// them.
     pub async fn subaccounts(&self, account: &Account) -> Result<Vec<AccountResource>, RestError> {
         let url = account
-            .url(Root::Api, "/2010-04-01/Accounts.json")
+            .url(RestApi::Api, "/2010-04-01/Accounts.json")
             .with("PageSize", "1000");
         let all: Vec<AccountResource> = self.all(account, url, "accounts").await?.items;
         // Of which account it is, is not always told; nobody else's are listed.
@@ -89,7 +89,7 @@ mod tests {
     use crate::{
         model::sid::RecordingSid,
         secret::SecretText,
-        twilio::account::{AccountSettings, Accounts, Settings},
+        twilio::account::{AccountSettings, Accounts, TwilioSettings},
     };
 
     fn sid(digit: char) -> AccountSid {
@@ -99,7 +99,7 @@ mod tests {
     }
 
     /// An interface that answers so, and an account that asks it.
-    async fn asking(routes: Router) -> (Client, Accounts, JoinSet<()>) {
+    async fn asking(routes: Router) -> (TwilioClient, Accounts, JoinSet<()>) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let api_base = format!("http://{}", listener.local_addr().unwrap());
         let mut serving = JoinSet::new();
@@ -108,15 +108,15 @@ mod tests {
             sid('1'),
             vec![SecretText::new("token".into())],
         )];
-        let accounts = Settings {
+        let accounts = TwilioSettings {
             api_base,
             accounts,
             requests_per_s: 1000,
-            ..Settings::default()
+            ..TwilioSettings::default()
         }
         .resolve(Path::new("/"))
         .unwrap();
-        (Client::new(&accounts).unwrap(), accounts, serving)
+        (TwilioClient::new(&accounts).unwrap(), accounts, serving)
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::{Account, Client, RestError, lenient::text, page::List};
+use super::{Account, RestError, TwilioClient, lenient::text, page::List};
 use crate::model::sid::{AddOnResultSid, RecordingSid};
 
 /// The result of an add-on, without what it says.
@@ -16,7 +16,7 @@ pub struct AddOnResource {
     pub status: String,
 }
 
-impl Client {
+impl TwilioClient {
     /// Every add-on result of a recording.
     pub async fn add_ons_of(
         &self,

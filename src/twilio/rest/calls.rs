@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::{
-    Account, Client, RestError,
+    Account, RestError, TwilioClient,
     lenient::{number, readable, rfc2822},
 };
 use crate::model::{
@@ -84,7 +84,7 @@ impl fmt::Debug for ParticipantResource {
     }
 }
 
-impl Client {
+impl TwilioClient {
     /// A call, or one leg of one.
     pub async fn call(&self, account: &Account, sid: &CallSid) -> Result<CallResource, RestError> {
         let call: CallResource = self

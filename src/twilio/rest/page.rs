@@ -12,7 +12,7 @@ use reqwest::Url;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Account, ApiUrl, Client, RestError, Root};
+use super::{Account, ApiUrl, RestApi, RestError, TwilioClient};
 
 /// Pages of one list, at most: of recordings, five million.
 const MOST_PAGES: usize = 10_000;
@@ -29,7 +29,7 @@ const ENDLESS: RestError = RestError::Shape("the list does not end");
 
 /// Some of a list.
 #[derive(Debug)]
-pub struct Page<T> {
+pub struct ListPage<T> {
     /// In the order in which the other side told them.
     pub items: Vec<T>,
     /// How many more there are that cannot be read.
@@ -83,9 +83,9 @@ impl<T: DeserializeOwned> Pages<T> {
     /// everything before that was handed out.
     pub async fn next(
         &mut self,
-        client: &Client,
+        client: &TwilioClient,
         account: &Account,
-    ) -> Result<Option<Page<T>>, RestError> {
+    ) -> Result<Option<ListPage<T>>, RestError> {
         let Some(url) = self.next.clone()? else {
             return Ok(None);
         };
@@ -118,7 +118,7 @@ impl<T: DeserializeOwned> Pages<T> {
     }
 }
 
-impl Client {
+impl TwilioClient {
     /// All of a list that is known to be short.
     pub(super) async fn all<T: DeserializeOwned>(
         &self,
@@ -151,7 +151,7 @@ fn key(url: &Url) -> String {
 pub(super) fn page<T: DeserializeOwned>(
     envelope: &mut Value,
     items: &'static str,
-) -> Result<Page<T>, RestError> {
+) -> Result<ListPage<T>, RestError> {
     let Some(Value::Array(told)) = envelope.get_mut(items).map(Value::take) else {
         return Err(NO_LIST);
     };
@@ -160,7 +160,7 @@ pub(super) fn page<T: DeserializeOwned>(
         .into_iter()
         .filter_map(|item| serde_json::from_value(item).ok())
         .collect();
-    Ok(Page {
+    Ok(ListPage {
         unreadable: count - items.len(),
         items,
     })
@@ -170,8 +170,8 @@ pub(super) fn page<T: DeserializeOwned>(
 /// Conversational Intelligence `meta.next_page_url`, which is absolute.
 pub(super) fn next(envelope: &Value, from: &ApiUrl) -> Result<Option<ApiUrl>, RestError> {
     let told = match from.root {
-        Root::Api => envelope.get("next_page_uri"),
-        Root::Intelligence => envelope
+        RestApi::Api => envelope.get("next_page_uri"),
+        RestApi::Intelligence => envelope
             .get("meta")
             .filter(|meta| meta.is_object())
             .ok_or(NO_LIST)?
@@ -184,8 +184,8 @@ pub(super) fn next(envelope: &Value, from: &ApiUrl) -> Result<Option<ApiUrl>, Re
         Some(_) => return Err(UNREADABLE),
     };
     let url = match from.root {
-        Root::Api => from.url.join(told).map_err(|_| UNREADABLE)?,
-        Root::Intelligence => {
+        RestApi::Api => from.url.join(told).map_err(|_| UNREADABLE)?,
+        RestApi::Intelligence => {
             // A server behind another host or scheme names itself; what counts is path and query.
             let told = Url::parse(told).map_err(|_| UNREADABLE)?;
             let mut url = from.url.clone();

@@ -7,13 +7,13 @@
 
 use reqwest::StatusCode;
 
-use super::{Account, Client, RestError};
+use super::{Account, RestError, TwilioClient};
 use crate::{
     model::sid::RecordingSid,
     twilio::media::{self, Hiccup},
 };
 
-impl Client {
+impl TwilioClient {
     /// Whether a stranger is turned away from a recording's sound. Nothing of the sound is read.
     ///
     /// # Errors

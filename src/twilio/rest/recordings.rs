@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    Account, Client, RestError,
+    Account, RestError, TwilioClient,
     lenient::{number, readable, rfc2822, text},
     page::Pages,
 };
@@ -128,7 +128,7 @@ impl RecordingResource {
     }
 }
 
-impl Client {
+impl TwilioClient {
     /// A recording's metadata. `with_deleted`: also of one that was deleted in the last 40 days;
     /// its status is then `deleted`.
     pub async fn recording(
@@ -219,7 +219,7 @@ mod tests {
     use super::*;
     use crate::{
         secret::SecretText,
-        twilio::account::{AccountSettings, Accounts, Settings},
+        twilio::account::{AccountSettings, Accounts, TwilioSettings},
     };
 
     fn accounts(api_base: &str) -> Accounts {
@@ -227,10 +227,10 @@ mod tests {
             format!("AC{}", "0".repeat(32)).parse().unwrap(),
             vec![SecretText::new("token".into())],
         );
-        Settings {
+        TwilioSettings {
             api_base: api_base.into(),
             accounts: vec![account],
-            ..Settings::default()
+            ..TwilioSettings::default()
         }
         .resolve(Path::new("."))
         .unwrap()

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Account, Client, RestError, Root, lenient::list, page::List};
+use super::{Account, RestApi, RestError, TwilioClient, lenient::list, page::List};
 use crate::{
     model::{sid::TranscriptSid, transcript::Said},
     twilio::transcription::confidence,
@@ -51,7 +51,7 @@ pub struct WordResource {
     pub end_ms: Option<u64>,
 }
 
-impl Client {
+impl TwilioClient {
     /// Every sentence of a transcript with its words, in Twilio's order. `redacted`: as its service
     /// hides what is sensitive, where that is on; otherwise as it was said.
     pub async fn sentences(
@@ -62,7 +62,7 @@ impl Client {
     ) -> Result<List<SentenceResource>, RestError> {
         let url = account
             .url(
-                Root::Intelligence,
+                RestApi::Intelligence,
                 &format!("/v2/Transcripts/{sid}/Sentences"),
             )
             .with("PageSize", "1000")

@@ -1,10 +1,10 @@
 //! Beginning to record a call that goes on
 //! (<https://www.twilio.com/docs/voice/api/recording#create-a-recording-resource>).
 
-use super::{Account, Client, RestError};
+use super::{Account, RestError, TwilioClient};
 use crate::{model::sid::CallSid, twilio::twiml::RECORDING_EVENTS};
 
-impl Client {
+impl TwilioClient {
     /// Begins to record both sides of a call, each on its own channel; `callback` is told what
     /// becomes of it. Not harmless twice: that makes two recordings.
     pub async fn start_recording(

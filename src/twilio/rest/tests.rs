@@ -20,7 +20,7 @@ use super::*;
 use crate::{
     model::sid::{AccountSid, RecordingSid},
     secret::SecretText,
-    twilio::account::{AccountSettings, Accounts, Settings},
+    twilio::account::{AccountSettings, Accounts, TwilioSettings},
 };
 
 pub(super) struct Told {
@@ -35,7 +35,7 @@ type Request = (String, Option<String>);
 /// A server that answers in order, and remembers what it was asked.
 pub(super) struct Other {
     accounts: Accounts,
-    pub(super) client: Client,
+    pub(super) client: TwilioClient,
     asked: Arc<Mutex<Vec<Request>>>,
     answers: Arc<Mutex<VecDeque<Told>>>,
 }
@@ -91,15 +91,15 @@ impl Other {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
-        let settings = Settings {
+        let settings = TwilioSettings {
             api_base: base.clone(),
             intelligence_base: base,
             requests_per_s: 1000,
             accounts,
-            ..Settings::default()
+            ..TwilioSettings::default()
         };
         let accounts = settings.resolve(Path::new("/")).unwrap();
-        let client = Client::new(&accounts).unwrap();
+        let client = TwilioClient::new(&accounts).unwrap();
         Self {
             accounts,
             client,
@@ -349,7 +349,7 @@ proptest! {
     #[test]
     fn a_page_of_any_form_is_read_or_refused(mut envelope in arbitrary_json(), next in proptest::option::of(".{0,80}")) {
         let from: Url = "https://api.twilio.com/2010-04-01/x.json?Page=0".parse().unwrap();
-        for root in [Root::Api, Root::Intelligence] {
+        for root in [RestApi::Api, RestApi::Intelligence] {
             let from = ApiUrl { root, url: from.clone() };
             let _ = page::page::<Value>(&mut envelope, "recordings");
             let told = json!({ "next_page_uri": next, "meta": { "next_page_url": next } });

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::{
-    Account, Client, RestError,
+    Account, RestError, TwilioClient,
     lenient::{number, or_default, readable, text},
     page::List,
 };
@@ -32,7 +32,7 @@ pub struct TranscriptionResource {
     pub transcription_text: Option<Said>,
 }
 
-impl Client {
+impl TwilioClient {
     /// Every transcription of a recording.
     pub async fn transcriptions_of(
         &self,

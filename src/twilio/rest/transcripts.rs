@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::{
-    Account, Client, RestError, Root,
+    Account, RestApi, RestError, TwilioClient,
     lenient::{or_default, readable, rfc3339, text},
     page::List,
     recordings::RecordingResource,
@@ -67,7 +67,7 @@ impl TranscriptResource {
     }
 }
 
-impl Client {
+impl TwilioClient {
     /// Every transcript of a recording, whoever asked for it: a service may transcribe each
     /// recording of the account by itself.
     pub async fn transcripts_of(
@@ -93,7 +93,7 @@ impl Client {
         source: &str,
     ) -> Result<List<TranscriptResource>, RestError> {
         let url = account
-            .url(Root::Intelligence, "/v2/Transcripts")
+            .url(RestApi::Intelligence, "/v2/Transcripts")
             .with("SourceSid", source)
             .with("PageSize", "100");
         let found: List<TranscriptResource> = self.all(account, url, "transcripts").await?;
@@ -118,7 +118,7 @@ impl Client {
         let found: TranscriptResource = self
             .get(
                 account,
-                account.url(Root::Intelligence, &format!("/v2/Transcripts/{sid}")),
+                account.url(RestApi::Intelligence, &format!("/v2/Transcripts/{sid}")),
             )
             .await?;
         if found.sid == *sid && found.is_of(account) {
@@ -153,7 +153,7 @@ impl Client {
     ) -> Result<(), RestError> {
         self.delete(
             account,
-            account.url(Root::Intelligence, &format!("/v2/Transcripts/{sid}")),
+            account.url(RestApi::Intelligence, &format!("/v2/Transcripts/{sid}")),
         )
         .await
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     model::sid::{AccountSid, TranscriptSid},
     twilio::{
-        params::{CallbackError, Params},
+        params::{CallbackError, VerifiedParams},
         signature::Verified,
     },
 };
@@ -31,7 +31,10 @@ impl IntelligenceEvent {
     /// Whether a verified request looks like this webhook, and like no callback of the older
     /// interface.
     pub fn is_one(verified: &Verified) -> bool {
-        verified.json().is_some() || Params::of(verified).readable("event_type").is_some()
+        verified.json().is_some()
+            || VerifiedParams::of(verified)
+                .readable("event_type")
+                .is_some()
     }
 
     /// Reads a verified request; `None` is an event of another kind, with which there is nothing to
@@ -40,7 +43,7 @@ impl IntelligenceEvent {
     /// # Errors
     /// [`CallbackError`] names the parameter.
     pub fn parse(verified: &Verified) -> Result<Option<Self>, CallbackError> {
-        let params = Params::of(verified);
+        let params = VerifiedParams::of(verified);
         let read = |field: &'static str| match verified.json() {
             Some(json) => member(json, field),
             None => params.one(field),

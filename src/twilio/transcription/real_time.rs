@@ -13,7 +13,7 @@ use crate::{
         transcript::{self, Said},
     },
     twilio::{
-        params::{CallbackError, Params},
+        params::{CallbackError, VerifiedParams},
         signature::Verified,
     },
 };
@@ -42,7 +42,7 @@ pub enum What {
     /// It began.
     Started,
     /// Somebody said something.
-    Said(Piece),
+    Said(SpokenPiece),
     /// A guess at what is being said; it will be said again.
     Guessed(Track),
     /// It ended.
@@ -55,7 +55,7 @@ pub enum What {
 
 /// Something that somebody said.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Piece {
+pub struct SpokenPiece {
     /// On which side.
     pub track: Track,
     /// The words; at most [`transcript::MAX_CHARS`] characters, the rest is cut.
@@ -98,7 +98,7 @@ impl RealTimeEvent {
     /// # Errors
     /// [`CallbackError`] names the parameter, and never what was said.
     pub fn parse(verified: &Verified) -> Result<Self, CallbackError> {
-        let params = Params::of(verified);
+        let params = VerifiedParams::of(verified);
         let event = params
             .one("TranscriptionEvent")?
             .ok_or(CallbackError::Missing {
@@ -133,7 +133,7 @@ impl RealTimeEvent {
     }
 }
 
-fn content(params: &Params<'_>) -> Result<What, CallbackError> {
+fn content(params: &VerifiedParams<'_>) -> Result<What, CallbackError> {
     const DATA: &str = "TranscriptionData";
     let track = params
         .one("Track")?
@@ -171,7 +171,7 @@ fn content(params: &Params<'_>) -> Result<What, CallbackError> {
     let language = params
         .readable("LanguageCode")
         .filter(|language| language.len() <= 35);
-    Ok(What::Said(Piece {
+    Ok(What::Said(SpokenPiece {
         track,
         said: Said::new(said),
         confidence: told.confidence.and_then(confidence),

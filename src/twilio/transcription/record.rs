@@ -7,7 +7,7 @@
 use crate::{
     model::sid::{AccountSid, RecordingSid, TranscriptionSid},
     twilio::{
-        params::{CallbackError, Params},
+        params::{CallbackError, VerifiedParams},
         signature::Verified,
     },
 };
@@ -29,7 +29,7 @@ impl TranscriptionCallback {
     /// # Errors
     /// [`CallbackError`] names the parameter.
     pub fn parse(verified: &Verified) -> Result<Self, CallbackError> {
-        let params = Params::of(verified);
+        let params = VerifiedParams::of(verified);
         Ok(Self {
             account: verified.account().clone(),
             transcription: params.required("TranscriptionSid", "`TR` and 32 hex digits")?,

@@ -11,8 +11,8 @@ use crate::{
     secret::SecretText,
     twilio::{
         CallbackError, Rejection,
-        account::{AccountSettings, Settings},
-        signature::{self, Delivery, Request, Verified},
+        account::{AccountSettings, TwilioSettings},
+        signature::{self, Delivery, SignedRequest, Verified},
     },
 };
 
@@ -27,7 +27,7 @@ fn token() -> SecretText {
     SecretText::new("12345".into())
 }
 
-fn verify(request: &Request<'_>) -> Result<Verified, Rejection> {
+fn verify(request: &SignedRequest<'_>) -> Result<Verified, Rejection> {
     let account = |digit: &str, token: SecretText| {
         AccountSettings::new(sid("AC", digit).parse().unwrap(), vec![token])
     };
@@ -35,9 +35,9 @@ fn verify(request: &Request<'_>) -> Result<Verified, Rejection> {
         account("0", token()),
         account("9", SecretText::new("another".into())),
     ];
-    let accounts = Settings {
+    let accounts = TwilioSettings {
         accounts,
-        ..Settings::default()
+        ..TwilioSettings::default()
     }
     .resolve(Path::new("/"))
     .unwrap();
@@ -64,7 +64,7 @@ fn form(params: &[(String, String)]) -> Verified {
         content_type: Some(FORM),
         bytes: body.as_bytes(),
     };
-    verify(&Request {
+    verify(&SignedRequest {
         path_and_query: "/t",
         signature: Some(&signature),
         settings: None,
@@ -84,7 +84,7 @@ fn json(body: &str) -> Verified {
         content_type: Some("application/json"),
         bytes: body.as_bytes(),
     };
-    verify(&Request {
+    verify(&SignedRequest {
         path_and_query: &path,
         signature: Some(&signature),
         settings: None,
@@ -134,7 +134,7 @@ fn a_transcript_is_told_of_in_three_forms() {
     );
     let path = format!("/t?{}", encoded(&available()));
     let signature = signature::sign(&token(), &format!("{PUBLIC}{path}"), &[]);
-    let got = verify(&Request {
+    let got = verify(&SignedRequest {
         path_and_query: &path,
         signature: Some(&signature),
         settings: None,
@@ -166,7 +166,7 @@ fn the_account_of_a_transcript_is_the_one_that_signed() {
         bytes: body.as_bytes(),
     };
     assert!(
-        verify(&Request {
+        verify(&SignedRequest {
             path_and_query: "/t",
             signature: Some(&signature),
             settings: None,

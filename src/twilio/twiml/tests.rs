@@ -5,8 +5,8 @@ use roxmltree::Document;
 
 use super::*;
 
-fn say(text: &str) -> Say {
-    Say {
+fn say(text: &str) -> TwimlSay {
+    TwimlSay {
         text: text.into(),
         language: "en-US".into(),
         voice: Some("Polly.Joanna-Neural".into()),

@@ -40,7 +40,7 @@ fn a_call_comes_in() {
     );
     assert_eq!(request.address, "+493023125001".parse().ok());
     assert_eq!(request.conversation(), &request.call);
-    let step = Step {
+    let step = VoiceStep {
         answers: false,
         attempt: 1,
         language: None,
@@ -131,7 +131,7 @@ fn an_answer_comes_with_what_our_own_url_carries() {
     let policy = Some("0123456789abcdef".into());
     assert_eq!(
         request.step,
-        Step {
+        VoiceStep {
             answers: true,
             attempt: 2,
             language,

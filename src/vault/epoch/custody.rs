@@ -10,8 +10,8 @@
 use super::turner::Turner;
 use crate::{
     custody::{self, Change, Restorable, Role, RootName, Slot, passphrase::RootFile},
+    db::{audit, epochs},
     evidence::{NewEntry, Position},
-    ledger::{audit, epochs},
     model::crash,
     secret::SecretText,
     vault::{Vault, error::Error, snapshot::Checked},
@@ -23,7 +23,7 @@ impl Vault {
     /// custody.
     ///
     /// # Errors
-    /// The roots do not open with the passphrase so far, and nothing is written down; the ledger's;
+    /// The roots do not open with the passphrase so far, and nothing is written down; the database's;
     /// custody's.
     pub async fn change_passphrase(
         &self,
@@ -94,7 +94,7 @@ impl crate::vault::Inner {
 
 impl Turner<'_> {
     /// Makes the next root. One that an earlier try left staged is destroyed and its number not
-    /// used again: a ledger that was lost since may have used it.
+    /// used again: a database that was lost since may have used it.
     pub(super) async fn stage(&self) -> Result<RootName, Error> {
         let vault = self.vault;
         let mut slot = vault.own_slot().await?;

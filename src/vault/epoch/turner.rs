@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::{
-    ledger::{
+    db::{
         self, Term, Unit,
         epochs::{self, EpochRow},
         work::{self, Lease},
@@ -52,7 +52,7 @@ impl Vault {
 impl Turner<'_> {
     /// The present epoch.
     pub(super) async fn current(&self) -> Result<EpochRow, Error> {
-        epochs::current(&mut self.vault.ledger.read().await?)
+        epochs::current(&mut self.vault.db.read().await?)
             .await?
             .ok_or(Error::NoVault)
     }
@@ -60,7 +60,7 @@ impl Turner<'_> {
     /// Does a unit of work that stands only while the turn is ours.
     ///
     /// # Errors
-    /// [`ledger::Error::Stale`] inside when it is not any more; as [`Inner::unit`].
+    /// [`db::Error::Stale`] inside when it is not any more; as [`Inner::unit`].
     pub(super) async fn unit<T, F, Fut>(&self, name: &'static str, work: F) -> Result<T, Error>
     where
         F: Fn(Unit) -> Fut + Send + Sync,
@@ -75,7 +75,7 @@ impl Turner<'_> {
             .await
     }
 
-    async fn extend(&self, unit: &mut Unit) -> Result<(), ledger::Error> {
+    async fn extend(&self, unit: &mut Unit) -> Result<(), db::Error> {
         let term = Term::begin(unit, LEASE).await?;
         work::extend(unit, &self.lease, term).await
     }
@@ -84,12 +84,12 @@ impl Turner<'_> {
     async fn keep(&self) -> Error {
         loop {
             tokio::time::sleep(LEASE / 3).await;
-            let kept = self.vault.ledger.unit("turner.keep", async |mut unit| {
+            let kept = self.vault.db.unit("turner.keep", async |mut unit| {
                 unit.without_entry("the lease of the turn is kept");
                 self.extend(&mut unit).await
             });
             match kept.await {
-                Err(lost @ ledger::Error::Stale(_)) => return lost.into(),
+                Err(lost @ db::Error::Stale(_)) => return lost.into(),
                 Err(error) => tracing::warn!(%error, "the turn's lease is not extended"),
                 Ok(()) => {}
             }
@@ -97,13 +97,13 @@ impl Turner<'_> {
     }
 
     async fn leave(&self) -> Result<(), Error> {
-        let left = self.vault.ledger.unit("turner.leave", async |mut unit| {
+        let left = self.vault.db.unit("turner.leave", async |mut unit| {
             unit.without_entry("whose the turn is");
             work::finish(&mut unit, &self.lease).await
         });
         match left.await {
             // It is somebody else's by now, or nobody's.
-            Err(ledger::Error::Stale(_)) => Ok(()),
+            Err(db::Error::Stale(_)) => Ok(()),
             left => Ok(left?),
         }
     }

@@ -52,7 +52,7 @@ impl Front {
     ///
     /// # Errors
     /// [`Error::Seal`] if this is not the key, or the file was altered or cut.
-    pub(in crate::vault) async fn open(&self, root: Arc<RootKey>) -> Result<Reading, Error> {
+    pub(in crate::vault) async fn open(&self, root: Arc<RootKey>) -> Result<RecoveryFile, Error> {
         let store = self.store.clone();
         let name = self.name;
         let body = self.line.len() as u64;
@@ -72,7 +72,7 @@ impl Front {
         )?;
         let spans = layout.spans(0..layout.plain_len(), STRIDE)?;
         let buffer = SecretBuffer::with_capacity(4 * 1024 * 1024);
-        Ok(Reading {
+        Ok(RecoveryFile {
             header: self.header.clone(),
             root,
             store,
@@ -87,7 +87,7 @@ impl Front {
 }
 
 /// A recovery file whose header, first and final segment are authentic.
-pub(in crate::vault) struct Reading {
+pub(in crate::vault) struct RecoveryFile {
     /// Its header.
     pub(in crate::vault) header: Header,
     /// The root page's key of its epoch.
@@ -101,7 +101,7 @@ pub(in crate::vault) struct Reading {
     at: usize,
 }
 
-impl Reading {
+impl RecoveryFile {
     /// Opens the file of this name.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    custody::{self, Change, Owner, Restorable, Settings},
+    custody::{self, Change, CustodySettings, Owner, Restorable},
     secret::{Key, SecretText},
     store::Store,
 };
@@ -19,12 +19,12 @@ struct World {
 /// A file of 30,000 lines, some of them long.
 async fn written() -> World {
     let folder = tempfile::tempdir().unwrap();
-    let settings = crate::store::Settings {
+    let settings = crate::store::StoreSettings {
         url: "folder:objects".into(),
         ..Default::default()
     };
     let store = Store::make(&settings, folder.path()).unwrap();
-    let settings = Settings {
+    let settings = CustodySettings {
         passphrase: Some(SecretText::new("a".into())),
         ..Default::default()
     };
@@ -63,7 +63,7 @@ async fn written() -> World {
         seq: 17,
         digest: "0a".repeat(32).parse().unwrap(),
     };
-    let standing = Standing {
+    let standing = ChainPosition {
         entry,
         since: 0,
         chain: 0,
@@ -108,7 +108,7 @@ impl World {
 
     /// Every line, or the first error.
     async fn read(&self) -> Result<Vec<String>, Error> {
-        let mut reading = Reading::open(
+        let mut reading = RecoveryFile::open(
             &self.store,
             self.name,
             self.custody.as_ref(),

@@ -13,14 +13,14 @@
 use std::collections::BTreeSet;
 
 use crate::{
+    db::gaps::Gap,
     evidence::Position,
-    ledger::gaps::Gap,
     store::{self, RecoveryKind, RecoveryName},
     vault::{
-        Parts,
+        VaultParts,
         error::Error,
         memory::is_strange,
-        recovery::{Header, Link, Reading, Roots},
+        recovery::{Header, Link, RecoveryFile, Roots},
     },
 };
 
@@ -88,7 +88,7 @@ impl Plan {
 ///
 /// # Errors
 /// [`Error::NoSnapshot`]; why a wanted snapshot does not open; the store's or custody's.
-pub async fn plan(parts: &Parts, choice: Choice) -> Result<Plan, Error> {
+pub async fn plan(parts: &VaultParts, choice: Choice) -> Result<Plan, Error> {
     let mut looks = 1;
     loop {
         let plan = look(parts, &choice).await?;
@@ -99,7 +99,7 @@ pub async fn plan(parts: &Parts, choice: Choice) -> Result<Plan, Error> {
     }
 }
 
-async fn look(parts: &Parts, choice: &Choice) -> Result<Plan, Error> {
+async fn look(parts: &VaultParts, choice: &Choice) -> Result<Plan, Error> {
     let mut found = Files {
         parts,
         roots: Roots::default(),
@@ -168,7 +168,7 @@ async fn look(parts: &Parts, choice: &Choice) -> Result<Plan, Error> {
 
 /// Opens files, and counts those that do not.
 struct Files<'a> {
-    parts: &'a Parts,
+    parts: &'a VaultParts,
     roots: Roots,
     unreadable: u64,
 }
@@ -187,7 +187,7 @@ impl Files<'_> {
     }
 
     async fn whole(&mut self, name: RecoveryName) -> Result<Header, Error> {
-        let mut file = Reading::open(
+        let mut file = RecoveryFile::open(
             &self.parts.recovery,
             name,
             self.parts.custody.as_ref(),

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::RngExt as _;
 
 use crate::{
+    db::{image::Image, image::Table, keys},
     evidence::Signer,
-    keyring::{self, PageRow, Place, RootKey, SERVICE, fingerprint, tree},
-    ledger::{image::Image, image::Table, keys},
+    keyring::{self, PageRow, PageSlot, RootKey, SERVICE, fingerprint, tree},
     model::id::{PageId, VaultId},
     vault::error::Error,
 };
@@ -90,7 +90,7 @@ impl Sample {
             return Err(Error::WrongKey);
         }
         for entry in &self.entries {
-            let Place { page, slot } = entry.place;
+            let PageSlot { page, slot } = entry.place;
             let key = tree::walk(self.path(page), root, vault)?.page.key(slot)?;
             if fingerprint(&key) != entry.fingerprint {
                 return Err(Error::WrongKey);

@@ -28,9 +28,9 @@ async fn dies_while_it_restores(kind: Kind, point: &str) {
     assert_eq!(late.announce(&world, &service.client).await.unwrap(), 204);
     service.client.until(late.id, "sealed").await;
     service.process.stop().await;
-    let fences = world
+    let tombstones = world
         .database
-        .texts("SELECT CAST(COUNT(*) AS TEXT) FROM fences")
+        .texts("SELECT CAST(COUNT(*) AS TEXT) FROM tombstones")
         .await;
 
     // The database is lost.
@@ -94,14 +94,14 @@ async fn dies_while_it_restores(kind: Kind, point: &str) {
     if is_committed {
         assert_eq!(restored["settled"], true);
     } else {
-        assert_eq!(vec![restored["fences"].to_string()], fences);
+        assert_eq!(vec![restored["tombstones"].to_string()], tombstones);
     }
     assert_eq!(
         world
             .database
-            .texts("SELECT CAST(COUNT(*) AS TEXT) FROM fences")
+            .texts("SELECT CAST(COUNT(*) AS TEXT) FROM tombstones")
             .await,
-        fences
+        tombstones
     );
     let refused = world.run(&["snapshot", "restore", "--take-over"]).refused();
     assert!(refused.contains("not empty"), "{refused}");

@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use recvault::{
+    db::consents::ConsentRow,
     demo::{
         conversation::WAV,
         stand_in::{CallFacts, GatherAnswer, RecordingFacts},
     },
-    ledger::consents::ConsentRow,
     model::{
         id::RecordingId,
         sid::{CallSid, RecordingSid},

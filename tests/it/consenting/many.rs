@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use recvault::{flow::Format, model::subject::Address};
+use recvault::{flow::ImportFormat, model::subject::Address};
 use serde_json::{Value, json};
 
 use super::{CALLEE, CALLER, DAY, both_are_named, consent, officer, seal, strict, waits};
@@ -127,7 +127,7 @@ async fn a_file_is_taken_in_whole_or_not_at_all(database: Database) {
             .process
             .flow
             .consents
-            .import(&consent(), Format::Csv, text.as_bytes(), dry_run)
+            .import(&consent(), ImportFormat::Csv, text.as_bytes(), dry_run)
             .await
     };
 

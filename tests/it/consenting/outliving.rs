@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use recvault::{flow::Format, vault};
+use recvault::{flow::ImportFormat, vault};
 use serde_json::json;
 
 use super::{CALLEE, CALLER, both_are_named, call_of, consent, says, seal, strict};
@@ -10,7 +10,7 @@ use crate::world::{Database, Process, TestVault, files_below};
 
 /// A new process over an empty database, rebuilt from the store.
 async fn rebuilt(vault: &TestVault, database: Database) -> (Process, impl Sized) {
-    let (app, ground) = vault.app_on_an_empty_ledger(database).await;
+    let (app, ground) = vault.app_on_an_empty_database(database).await;
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
     vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
         .await
@@ -73,7 +73,7 @@ async fn what_was_said_outlives_the_database(database: Database) {
     }
 }
 
-async fn nothing_personal_is_left_in_the_ledger_or_the_store(database: Database) {
+async fn nothing_personal_is_left_in_the_database_or_the_store(database: Database) {
     let vault = strict(database).await;
     let recorded = vault.record();
     both_are_named(&vault, &recorded).await;
@@ -86,7 +86,7 @@ async fn nothing_personal_is_left_in_the_ledger_or_the_store(database: Database)
         .process
         .flow
         .consents
-        .import(&consent(), Format::Csv, file.as_bytes(), false)
+        .import(&consent(), ImportFormat::Csv, file.as_bytes(), false)
         .await
         .unwrap();
     vault.process.flow.recovery.journal().await.unwrap();
@@ -115,5 +115,5 @@ async fn nothing_personal_is_left_in_the_ledger_or_the_store(database: Database)
 
 on_both_databases!(
     what_was_said_outlives_the_database,
-    nothing_personal_is_left_in_the_ledger_or_the_store,
+    nothing_personal_is_left_in_the_database_or_the_store,
 );

@@ -33,15 +33,15 @@ async fn a_root_that_was_not_destroyed_is_found_out(database: Database) {
     // From a backup that should not have been, under a running service: none starts beside it.
     let process = vault.another_process().await;
     fs::write(vault.folder().join("custody/root.bak"), root).unwrap();
-    let by_ledger = Old {
-        ledgers: vec![kept.ledger.clone()],
+    let by_database = Old {
+        dbs: vec![kept.db.clone()],
         ..Old::default()
     };
     let by_store = Old {
         stores: vec![kept.store.clone()],
         ..Old::default()
     };
-    for old in [by_ledger, by_store] {
+    for old in [by_database, by_store] {
         let held = held_by(&process, &vault, old).await;
         assert!(!held.drill.forgets() && held.drill.recovers());
         assert_eq!(
@@ -112,29 +112,29 @@ async fn what_the_store_has_lost_is_missed(database: Database) {
         gap.failures
     );
 
-    // A fence whose piece is gone.
+    // A tombstone whose piece is gone.
     vault.process.flow.vault.snapshot().await.unwrap();
     let before = files_below(&vault.folder().join("objects/journal"));
     vault.shred(living.id).await;
     remove_journal(&vault, &before);
-    let fence = held_by(&runs, &vault, old(&[&kept[0]])).await;
-    assert!(!fence.drill.recovers());
-    let recovery = &fence.drill.recovery;
+    let tombstone = held_by(&runs, &vault, old(&[&kept[0]])).await;
+    assert!(!tombstone.drill.recovers());
+    let recovery = &tombstone.drill.recovery;
     assert_eq!(
         (
-            recovery.fences_missing,
-            recovery.fences_behind,
+            recovery.tombstones_missing,
+            recovery.tombstones_behind,
             recovery.shredded_opened
         ),
         (1, 0, 1)
     );
     assert!(
-        fence
+        tombstone
             .failures
             .iter()
             .all(|failure| failure.contains(&living.id.to_string())),
         "{:?}",
-        fence.failures
+        tombstone.failures
     );
 
     // Everything is gone.
@@ -209,7 +209,7 @@ async fn what_cannot_be_read_is_named_and_not_passed_over() {
     let live = files_below(&vault.folder().join("objects/snapshots")).remove(0);
     fs::write(at("cut"), &fs::read(live).unwrap()[..2000]).unwrap();
     let bad = Old {
-        ledgers: vec![
+        dbs: vec![
             text(&at("noise")),
             text(&at("nowhere.db")),
             text(&at("empty.db")),
@@ -271,6 +271,6 @@ async fn what_cannot_be_read_is_named_and_not_passed_over() {
     assert!(
         held.artefacts
             .iter()
-            .any(|looked| looked.kind == "ledger" && looked.page_versions > 0)
+            .any(|looked| looked.kind == "database" && looked.page_versions > 0)
     );
 }

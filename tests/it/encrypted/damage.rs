@@ -1,6 +1,6 @@
 //! What was altered or cut on the way, and a connection that breaks.
 
-use recvault::demo::stand_in::{Fault, Spelling};
+use recvault::demo::stand_in::{MediaFault, Spelling};
 
 use super::{Keys, conversation, is_set_aside, record};
 
@@ -97,14 +97,14 @@ async fn a_connection_that_breaks_is_another_thing_and_passes() {
     let vault = keys.recipe().by_hand().await;
     let length = conversation::WAV.len() + 16;
     for fault in [
-        Fault::CutBody { at: 0 },
-        Fault::CutBody { at: 500_000 },
-        Fault::CutBody { at: length - 1 },
-        Fault::WrongLength {
+        MediaFault::CutBody { at: 0 },
+        MediaFault::CutBody { at: 500_000 },
+        MediaFault::CutBody { at: length - 1 },
+        MediaFault::WrongLength {
             claim: length as u64 + 1,
         },
-        Fault::ServerError { times: 1 },
-        Fault::NotYet { times: 1 },
+        MediaFault::ServerError { times: 1 },
+        MediaFault::NotYet { times: 1 },
     ] {
         let recorded = conversation(&vault, &keys);
         assert_eq!(vault.tell(&recorded, "completed").await.status, 204);

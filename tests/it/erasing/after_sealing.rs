@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use recvault::{
-    demo::stand_in::{Call, TranscriptFacts, Wrong},
+    demo::stand_in::{Call, RequestFault, TranscriptFacts},
     evidence::{Removal, receipt::ReceiptState},
     model::{sid::RecordingSid, transcript::Transcript},
     policy::{Permit, action},
@@ -342,7 +342,7 @@ async fn a_source_that_fails_after_sealing_is_tried_again() {
     let recorded = sealed(&vault).await;
     vault
         .stand_in
-        .fail_call(Call::RecordingDelete, Wrong::ServerError);
+        .fail_call(Call::RecordingDelete, RequestFault::ServerError);
     a_day_later(&vault).await;
     assert!(vault.stand_in.kept(&recorded.sid).media);
     assert_eq!(source(&vault, &recorded).await["state"], "pending");
@@ -352,7 +352,7 @@ async fn a_source_that_fails_after_sealing_is_tried_again() {
     let other = sealed(&vault).await;
     vault
         .stand_in
-        .fail_call(Call::RecordingDelete, Wrong::ServerError);
+        .fail_call(Call::RecordingDelete, RequestFault::ServerError);
     a_day_later(&vault).await;
     let file = file_of(&vault, &other).await;
     fs::write(&file, b"gone").unwrap();

@@ -1,7 +1,7 @@
 //! Twilio says that there is no such thing: whether that is believed.
 
 use recvault::{
-    demo::stand_in::{AddOnFacts, Call, TranscriptionFacts, Wrong},
+    demo::stand_in::{AddOnFacts, Call, RequestFault, TranscriptionFacts},
     evidence::{Removal, receipt::ReceiptState},
 };
 use serde_json::json;
@@ -21,14 +21,14 @@ async fn not_found_to_a_wrong_credential_is_no_deletion() {
     let shredded = vault.shred(recorded.id).await;
     vault.process.flow.epochs.turn(&keys()).await.unwrap();
     for denied in [
-        Wrong::Unauthorised,
-        Wrong::Forbidden,
-        Wrong::NotFound,
-        Wrong::ServerError,
+        RequestFault::Unauthorised,
+        RequestFault::Forbidden,
+        RequestFault::NotFound,
+        RequestFault::ServerError,
     ] {
         vault
             .stand_in
-            .fail_call(Call::RecordingFetch, Wrong::NotFound);
+            .fail_call(Call::RecordingFetch, RequestFault::NotFound);
         vault
             .stand_in
             .fail_call(Call::RecordingList, denied.clone());
@@ -44,7 +44,7 @@ async fn not_found_to_a_wrong_credential_is_no_deletion() {
             "{denied:?}"
         );
         assert!(vault.stand_in.kept(&recorded.sid).media, "{denied:?}");
-        if denied != Wrong::ServerError {
+        if denied != RequestFault::ServerError {
             assert!(
                 stuck(&vault).await[0].starts_with("stuck: the credential does not open"),
                 "{denied:?}: {:?}",
@@ -82,10 +82,10 @@ async fn a_deletion_that_is_answered_not_found_is_believed_only_by_an_open_accou
         Call::AddOnDelete,
         Call::RecordingDelete,
     ] {
-        vault.stand_in.fail_call(call, Wrong::NotFound);
+        vault.stand_in.fail_call(call, RequestFault::NotFound);
         vault
             .stand_in
-            .fail_call(Call::RecordingList, Wrong::Unauthorised);
+            .fail_call(Call::RecordingList, RequestFault::Unauthorised);
         vault.later().await;
         assert!(
             vault.stand_in.kept(&recorded.sid).media,
@@ -114,7 +114,7 @@ async fn a_transcript_that_is_not_found_is_believed_only_by_an_open_product() {
     for _ in 0..3 {
         vault.stand_in.fail_call(
             Call::TranscriptList,
-            Wrong::Refused {
+            RequestFault::Refused {
                 status: 403,
                 code: 20403,
             },
@@ -122,7 +122,7 @@ async fn a_transcript_that_is_not_found_is_believed_only_by_an_open_product() {
     }
     vault
         .stand_in
-        .fail_call(Call::TranscriptDelete, Wrong::NotFound);
+        .fail_call(Call::TranscriptDelete, RequestFault::NotFound);
     work_off(&vault).await;
     assert_eq!(
         receipt(&vault, &shredded).await.source(),
@@ -158,7 +158,7 @@ async fn a_transcript_that_was_taken_and_that_nobody_lists_is_not_said_to_be_gon
     for _ in 0..9 {
         vault.stand_in.fail_call(
             Call::TranscriptList,
-            Wrong::Refused {
+            RequestFault::Refused {
                 status: 410,
                 code: 20410,
             },
@@ -231,9 +231,9 @@ async fn what_was_deleted_long_ago_by_somebody_else_counts_as_deleted() {
 async fn what_intelligence_refuses_to_list_is_not_known_to_be_gone_and_a_key_without_permission_says_nothing()
  {
     let vault = Recipe::default().by_hand().await;
-    let refused = |status, code| Wrong::Refused { status, code };
+    let refused = |status, code| RequestFault::Refused { status, code };
     for none in [
-        Wrong::NotFound,
+        RequestFault::NotFound,
         refused(403, 20403),
         refused(400, 20001),
         refused(404, 20404),
@@ -260,7 +260,7 @@ async fn what_intelligence_refuses_to_list_is_not_known_to_be_gone_and_a_key_wit
     let shredded = vault.shred(recorded.id).await;
     vault.stand_in.fail_call(
         Call::TranscriptList,
-        Wrong::Refused {
+        RequestFault::Refused {
             status: 403,
             code: 70051,
         },

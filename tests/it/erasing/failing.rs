@@ -2,7 +2,7 @@
 //! end everything is.
 
 use recvault::{
-    demo::stand_in::{Behaviour, Call, Wrong},
+    demo::stand_in::{Behaviour, Call, RequestFault},
     evidence::{Removal, receipt::ReceiptState},
 };
 
@@ -23,18 +23,18 @@ const CALLS: [Call; 8] = [
     Call::RecordingDelete,
 ];
 
-fn every_wrong() -> [Wrong; 8] {
+fn every_wrong() -> [RequestFault; 8] {
     [
-        Wrong::ServerError,
-        Wrong::DoneThenServerError,
-        Wrong::TooMany {
+        RequestFault::ServerError,
+        RequestFault::DoneThenServerError,
+        RequestFault::TooMany {
             retry_after: Some(7),
         },
-        Wrong::TooMany { retry_after: None },
-        Wrong::CutBody,
-        Wrong::NotJson,
-        Wrong::WrongShape,
-        Wrong::Refused {
+        RequestFault::TooMany { retry_after: None },
+        RequestFault::CutBody,
+        RequestFault::NotJson,
+        RequestFault::WrongShape,
+        RequestFault::Refused {
             status: 400,
             code: 20001,
         },
@@ -54,7 +54,8 @@ async fn every_request_fails_in_every_way_and_in_the_end_everything_is_deleted(d
             let kept = vault.stand_in.kept(&recorded.sid);
             let said = receipt(&vault, &shredded).await.source().unwrap();
             // Whatever Twilio answered: the receipt says that it is gone only if it is.
-            let is_product = call == Call::TranscriptList && matches!(wrong, Wrong::Refused { .. });
+            let is_product =
+                call == Call::TranscriptList && matches!(wrong, RequestFault::Refused { .. });
             assert!(
                 !matches!(said, Removal::Removed(_)) || is_gone(&kept) || is_product,
                 "{case}: {kept:?}"
@@ -98,7 +99,7 @@ async fn a_recording_that_cannot_be_deleted_is_tried_for_ever_and_shown() {
     for _ in 0..30 {
         vault.stand_in.fail_call(
             Call::RecordingDelete,
-            Wrong::Refused {
+            RequestFault::Refused {
                 status: 409,
                 code: 20009,
             },
@@ -134,7 +135,7 @@ async fn what_stumbles_often_is_shown_after_so_many_attempts() {
     for attempt in 1..=4 {
         vault
             .stand_in
-            .fail_call(Call::RecordingFetch, Wrong::ServerError);
+            .fail_call(Call::RecordingFetch, RequestFault::ServerError);
         vault.later().await;
         assert_eq!(
             stuck(&vault).await.len(),
@@ -152,7 +153,7 @@ async fn a_deletion_that_does_not_come_true_is_asked_for_again() {
     // Twilio says yes and does nothing.
     vault
         .stand_in
-        .fail_call(Call::RecordingDelete, Wrong::NotJson);
+        .fail_call(Call::RecordingDelete, RequestFault::NotJson);
     work_off(&vault).await;
     assert_eq!(
         receipt(&vault, &shredded).await.source(),

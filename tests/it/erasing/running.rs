@@ -1,7 +1,7 @@
 //! Somebody revokes while the call lasts: the recording is stopped, waited for, and deleted.
 
 use recvault::{
-    demo::stand_in::{Call, RecordingFacts, Wrong},
+    demo::stand_in::{Call, RecordingFacts, RequestFault},
     evidence::{Removal, receipt::ReceiptState},
 };
 
@@ -89,8 +89,8 @@ async fn nobody_tells_that_it_is_complete_and_it_is_deleted_all_the_same() {
 async fn the_call_is_over_before_it_can_be_stopped() {
     let vault = Recipe::default().by_hand().await;
     for over in [
-        Wrong::NotFound,
-        Wrong::Refused {
+        RequestFault::NotFound,
+        RequestFault::Refused {
             status: 400,
             code: 21220,
         },

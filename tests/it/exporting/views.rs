@@ -111,7 +111,7 @@ async fn what_a_second_person_approved_is_in_it(database: Database) {
         roles: vec!["privacy-officer".parse().unwrap()],
         ..flow::NewToken::new("second".parse().unwrap(), Duration::from_secs(3600))
     };
-    let second = flow::mint_token(&vault.process.ledger, &vault.clock, wanted)
+    let second = flow::mint_token(&vault.process.db, &vault.clock, wanted)
         .await
         .unwrap();
     let second = vault.process.api.clone().bearing(second.token.expose());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use recvault::demo::{conversation, stand_in::Fault};
+use recvault::demo::{conversation, stand_in::MediaFault};
 use tokio::sync::Notify;
 
 use super::LOOPBACK_LISTED;
@@ -21,7 +21,7 @@ async fn another_worker_takes_over_and_only_one_seals(database: Database) {
     let recorded = vault.announced().await;
     vault.stand_in.fail(
         &recorded.sid,
-        Fault::RedirectTo {
+        MediaFault::RedirectTo {
             url: host.url.clone(),
         },
     );
@@ -79,7 +79,7 @@ async fn a_worker_whose_lease_is_over_does_not_seal_even_if_it_is_the_first_to_f
     for host in [&slow, &slower] {
         vault.stand_in.fail(
             &recorded.sid,
-            Fault::RedirectTo {
+            MediaFault::RedirectTo {
                 url: host.url.clone(),
             },
         );
@@ -134,7 +134,7 @@ async fn a_worker_that_lost_its_lease_stops_in_the_middle_and_leaves_nothing() {
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
     vault.stand_in.fail(
         &recorded.sid,
-        Fault::RedirectTo {
+        MediaFault::RedirectTo {
             url: host.url.clone(),
         },
     );

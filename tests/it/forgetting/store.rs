@@ -65,7 +65,7 @@ async fn strange_names_decide_nothing(database: Database) {
         2
     );
     // Nor do they keep a restore from what is true.
-    let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
+    let (app, _ground) = vault.app_on_an_empty_database(database).await;
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
     assert_eq!((plan.snapshot.epoch, plan.gaps.len()), (2, 0));
     vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
@@ -164,7 +164,7 @@ async fn a_store_that_has_forgotten_takes_no_writer(database: Database) {
         refused.contains("not mounted") && refused.contains("--new-store"),
         "{refused}"
     );
-    let refused = flow::mint_token(&app.ledger, &app.clock, token())
+    let refused = flow::mint_token(&app.db, &app.clock, token())
         .await
         .map(drop)
         .unwrap_err()

@@ -259,7 +259,7 @@ async fn a_rebuilt_vault_knows_who_took_part(database: Database) {
     vault.told(&late).await;
     vault.shred(gone.id).await;
     vault.process.flow.recovery.journal().await.unwrap();
-    let (app, _ground) = vault.app_on_an_empty_ledger(database).await;
+    let (app, _ground) = vault.app_on_an_empty_database(database).await;
     let plan = recvault::vault::plan(&app.parts(), Default::default())
         .await
         .unwrap();
@@ -288,9 +288,9 @@ async fn a_rebuilt_vault_knows_who_took_part(database: Database) {
             party("caller", Some(1), Some(caller), None)
         );
     }
-    let mut tx = process.ledger.read().await.unwrap();
+    let mut tx = process.db.read().await.unwrap();
     assert_eq!(
-        recvault::ledger::details::find(&mut tx, &[snapshot.id, late.id, gone.id])
+        recvault::db::details::find(&mut tx, &[snapshot.id, late.id, gone.id])
             .await
             .unwrap()
             .len(),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use recvault::{
-    demo::stand_in::{Call, RecordingFacts, Wrong},
+    demo::stand_in::{Call, RecordingFacts, RequestFault},
     flow::{AccountBackfilled, Backfilling},
     model::time::Timestamp,
 };
@@ -165,7 +165,7 @@ async fn a_listing_breaks_off_and_goes_on_where_it_was() {
         if told.fetch_add(days, Ordering::SeqCst) + days == 3 {
             vault
                 .stand_in
-                .fail_call(Call::RecordingList, Wrong::WrongShape);
+                .fail_call(Call::RecordingList, RequestFault::WrongShape);
         }
     };
     let all = vault.process.flow.backfills.run(&plan, &say).await.unwrap();

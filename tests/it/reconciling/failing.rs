@@ -7,7 +7,7 @@ use bytes::Bytes;
 use recvault::{
     demo::{
         conversation,
-        stand_in::{Call, RateLimit, Wrong},
+        stand_in::{Call, RateLimit, RequestFault},
     },
     flow::Reconciling,
     model::reconciled::Reconciled,
@@ -37,7 +37,7 @@ impl TestVault {
     /// that there is time for it.
     async fn reconcile_with_a_broken_second_page(
         &self,
-        wrong: Wrong,
+        wrong: RequestFault,
     ) -> recvault::flow::AccountReconciled {
         let before = self.stand_in.requests(Call::RecordingList);
         let (done, ()) = tokio::join!(self.reconcile(), async {
@@ -69,13 +69,13 @@ async fn the_list_goes_over_many_pages() {
 #[tokio::test]
 async fn what_passes_is_waited_for() {
     for wrong in [
-        Wrong::TooMany {
+        RequestFault::TooMany {
             retry_after: Some(1),
         },
-        Wrong::TooMany { retry_after: None },
-        Wrong::ServerError,
-        Wrong::CutBody,
-        Wrong::Silence,
+        RequestFault::TooMany { retry_after: None },
+        RequestFault::ServerError,
+        RequestFault::CutBody,
+        RequestFault::Silence,
     ] {
         let vault = Recipe {
             twilio: "read_idle_timeout_ms = 500",
@@ -88,7 +88,7 @@ async fn what_passes_is_waited_for() {
         let begun = std::time::Instant::now();
         assert_eq!(vault.finds().await.announced, 1, "{wrong:?}");
         if wrong
-            == (Wrong::TooMany {
+            == (RequestFault::TooMany {
                 retry_after: Some(1),
             })
         {
@@ -103,19 +103,19 @@ async fn what_passes_is_waited_for() {
 
 #[tokio::test]
 async fn what_does_not_pass_is_said_and_harms_nothing() {
-    let again = |wrong: Wrong| vec![wrong; 10];
+    let again = |wrong: RequestFault| vec![wrong; 10];
     for (wrongs, said) in [
-        (vec![Wrong::WrongShape], "not in its envelope"),
-        (vec![Wrong::NotJson], "not of the documented form"),
-        (vec![Wrong::Unauthorised], "refused with 401"),
-        (vec![Wrong::NotFound], "no such thing"),
+        (vec![RequestFault::WrongShape], "not in its envelope"),
+        (vec![RequestFault::NotJson], "not of the documented form"),
+        (vec![RequestFault::Unauthorised], "refused with 401"),
+        (vec![RequestFault::NotFound], "no such thing"),
         (
-            vec![Wrong::TooMany {
+            vec![RequestFault::TooMany {
                 retry_after: Some(600),
             }],
             "fewer requests",
         ),
-        (again(Wrong::ServerError), "answered 500"),
+        (again(RequestFault::ServerError), "answered 500"),
     ] {
         let vault = Recipe::default().by_hand().await;
         vault.record();
@@ -158,7 +158,7 @@ async fn paging_breaks_off_and_what_was_found_stays_found() {
     .await;
     vault.record_many();
     let done = vault
-        .reconcile_with_a_broken_second_page(Wrong::WrongShape)
+        .reconcile_with_a_broken_second_page(RequestFault::WrongShape)
         .await;
     assert!(
         done.fault.is_some() && done.found.announced == 500,
@@ -168,12 +168,12 @@ async fn paging_breaks_off_and_what_was_found_stays_found() {
     // A cut page is asked for again, and a place that Twilio has forgotten begins the list again:
     // nothing is announced twice, or counted twice.
     for wrong in [
-        Wrong::CutBody,
-        Wrong::Refused {
+        RequestFault::CutBody,
+        RequestFault::Refused {
             status: 400,
             code: 20006,
         },
-        Wrong::NotFound,
+        RequestFault::NotFound,
     ] {
         let done = vault
             .reconcile_with_a_broken_second_page(wrong.clone())

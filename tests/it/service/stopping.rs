@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use recvault::demo::{conversation, stand_in::Fault};
+use recvault::demo::{conversation, stand_in::MediaFault};
 use reqwest::Method;
 
 use super::served_on;
@@ -27,7 +27,7 @@ async fn the_service_stops_and_running_work_comes_to_its_end(database: Database)
     let recorded = vault.record();
     vault.stand_in.fail(
         &recorded.sid,
-        Fault::RedirectTo {
+        MediaFault::RedirectTo {
             url: host.url.clone(),
         },
     );

@@ -1,8 +1,8 @@
 //! What becomes of the key page, and of its other keys.
 
 use recvault::{
-    keyring::{Page, RootKey, tree},
-    ledger::keys as rows,
+    db::keys as rows,
+    keyring::{KeyPage, RootKey, tree},
     model::artefact::Artefact,
     secret::Key,
 };
@@ -41,9 +41,9 @@ async fn neighbours_on_the_same_page_are_left_alone(database: Database) {
 
 /// Whether any page of the key tree holds a key.
 async fn is_in_the_tree(vault: &TestVault, root: &RootKey, key: &Key) -> bool {
-    let mut tx = vault.process.ledger.read().await.unwrap();
+    let mut tx = vault.process.db.read().await.unwrap();
     for row in rows::all_pages(&mut tx).await.unwrap() {
-        let page: Page = tree::walk(
+        let page: KeyPage = tree::walk(
             rows::path(&mut tx, row.id).await.unwrap(),
             root,
             vault.made.vault,
@@ -63,7 +63,7 @@ async fn the_key_page_is_rewritten_and_rows_from_before_do_not_help(database: Da
     let root = vault.root().await;
     let entry = vault.key_entry(recorded.id).await.unwrap();
     let leaf = {
-        let mut tx = vault.process.ledger.read().await.unwrap();
+        let mut tx = vault.process.db.read().await.unwrap();
         rows::path(&mut tx, entry.place.page).await.unwrap()
     };
     let key = tree::walk(leaf, &root, vault.made.vault)
@@ -100,7 +100,7 @@ async fn the_key_page_is_rewritten_and_rows_from_before_do_not_help(database: Da
         .expect("nothing opens");
     assert_eq!(refused.to_string(), "not found");
 
-    // Somebody puts the rows back: the entry, then the page with the key, then the state. The fence
+    // Somebody puts the rows back: the entry, then the page with the key, then the state. The tombstone
     // stands before all of them.
     for restored in [
         "INSERT INTO key_entries SELECT * FROM kept_entries",

@@ -1,6 +1,6 @@
 //! Twilio cannot give a transcript, is slow, or leaves something out.
 
-use recvault::demo::stand_in::{Call, TranscriptFacts, TranscriptionFacts, Wrong};
+use recvault::demo::stand_in::{Call, RequestFault, TranscriptFacts, TranscriptionFacts};
 
 use super::{dead, gt, made, reads, told, transcribed, words, work};
 use crate::{
@@ -93,12 +93,12 @@ async fn twilio_is_slow_and_stumbles_and_the_vault_comes_back(database: Database
         .stand_in
         .set_transcript_status(&facts.sid, "completed");
     for wrong in [
-        Wrong::ServerError,
-        Wrong::TooMany {
+        RequestFault::ServerError,
+        RequestFault::TooMany {
             retry_after: Some(30),
         },
-        Wrong::CutBody,
-        Wrong::NotFound,
+        RequestFault::CutBody,
+        RequestFault::NotFound,
     ] {
         vault
             .stand_in
@@ -108,7 +108,7 @@ async fn twilio_is_slow_and_stumbles_and_the_vault_comes_back(database: Database
     }
     vault
         .stand_in
-        .fail_call(Call::TranscriptSentences, Wrong::ServerError);
+        .fail_call(Call::TranscriptSentences, RequestFault::ServerError);
     vault.later().await;
     assert_eq!(
         (reads(&vault, recorded.id).await, dead(&vault).await),
@@ -121,7 +121,7 @@ async fn twilio_is_slow_and_stumbles_and_the_vault_comes_back(database: Database
     told(&vault, &refused.sid).await;
     vault
         .stand_in
-        .fail_call(Call::TranscriptFetch, Wrong::Forbidden);
+        .fail_call(Call::TranscriptFetch, RequestFault::Forbidden);
     work(&vault).await;
     let [(_, why)] = dead(&vault).await.try_into().unwrap();
     assert!(why.contains("403"), "{why}");

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use recvault::{
     config::SHIPPED_POLICY,
+    db::keys as pages,
     keyring::{PageRow, SERVICE, tree::ROOT},
-    ledger::keys as pages,
     model::id::PageId,
 };
 
@@ -104,7 +104,7 @@ async fn a_rotation_renews_a_tier_or_all_and_reads_no_sound(database: Database) 
         .unwrap();
     turn(&vault.process).await.unwrap();
     let rows = async || -> BTreeMap<PageId, PageRow> {
-        let rows = pages::all_pages(&mut vault.process.ledger.read().await.unwrap())
+        let rows = pages::all_pages(&mut vault.process.db.read().await.unwrap())
             .await
             .unwrap();
         rows.into_iter().map(|row| (row.id, row)).collect()

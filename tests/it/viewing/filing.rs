@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use recvault::{
-    demo::{conversation, stand_in::Fault},
+    demo::{conversation, stand_in::MediaFault},
     model::{id::RecordingId, subject::Address},
     policy::{Permit, action},
 };
@@ -271,7 +271,7 @@ async fn a_recording_that_is_moved_while_it_is_fetched_has_its_key_where_it_belo
     let recorded = vault.announced().await;
     vault.stand_in.fail(
         &recorded.sid,
-        Fault::RedirectTo {
+        MediaFault::RedirectTo {
             url: host.url.clone(),
         },
     );

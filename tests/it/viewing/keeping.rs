@@ -40,14 +40,14 @@ async fn is_not_kept(vault: &TestVault, recorded: &Recorded, reason: &str) {
         .await;
     let receipt = Receipt::verify(receipt.text().trim(), &vault.process.flow.vault.keys()).unwrap();
     assert_eq!(receipt.reason().as_str(), reason);
-    let fence = vault
+    let tombstone = vault
         .entries()
         .await
         .into_iter()
-        .rfind(|entry| entry["event"] == "shred.fenced")
+        .rfind(|entry| entry["event"] == "shred.tombstoned")
         .unwrap();
     assert_eq!(
-        (&fence["actor"], &fence["details"]["reason"]),
+        (&tombstone["actor"], &tombstone["details"]["reason"]),
         (&"vault".into(), &reason.into())
     );
     let requests = vault.stand_in.media_requests();

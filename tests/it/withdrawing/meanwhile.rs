@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use recvault::{
     demo::{
         conversation::{Channels, WAV, repeat_to},
-        stand_in::Fault,
+        stand_in::MediaFault,
     },
     model::{artefact::Artefact, time::Clock},
 };
@@ -41,7 +41,7 @@ async fn what_is_being_fetched_is_not_kept(database: Database) {
     vault.took_part(&fetched, "caller", ANNA).await;
     vault.stand_in.fail(
         &fetched.sid,
-        Fault::RedirectTo {
+        MediaFault::RedirectTo {
             url: host.url.clone(),
         },
     );

@@ -14,12 +14,12 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use recvault::{
     custody::{Custody, RootName},
-    keyring::{PageRow, RootKey, fingerprint, reach::reach, recovery_key},
-    ledger::{
-        Ledger, epochs,
+    db::{
+        Db, epochs,
         image::{Image, Table},
         keys,
     },
+    keyring::{PageRow, RootKey, fingerprint, reach::reach, recovery_key},
     model::id::{PageId, VaultId},
     seal::{Layout, Opener, RecoveryContext, SegmentLength},
     secret::Key,
@@ -47,8 +47,8 @@ impl Attacker {
     }
 
     /// Copies every row of the key store and every recovery file there is now.
-    pub(crate) async fn copy(&mut self, ledger: &Ledger, store: &FaultyStore) {
-        let mut tx = ledger.read().await.unwrap();
+    pub(crate) async fn copy(&mut self, db: &Db, store: &FaultyStore) {
+        let mut tx = db.read().await.unwrap();
         for page in keys::all_pages(&mut tx).await.unwrap() {
             self.keep(page);
         }

@@ -5,8 +5,8 @@ use std::{
     thread,
 };
 
-use recvault::ledger::{
-    Ledger, Settings, audit,
+use recvault::db::{
+    DatabaseSettings, Db, audit,
     image::{self, Table},
 };
 use sqlx::{
@@ -28,7 +28,7 @@ pub(crate) enum Database {
 
 /// A database that is gone when this is dropped.
 pub(crate) struct Ground {
-    /// For `ledger.url`.
+    /// For `database.url`.
     pub(crate) url: String,
     file: PathBuf,
     /// Server and name of a database to drop.
@@ -67,7 +67,7 @@ impl Database {
 
 impl Ground {
     /// A copy of every row there is now, in a database of the same kind, as a backup would hold it.
-    pub(crate) async fn copy(&self, base: &Path) -> (Self, Ledger) {
+    pub(crate) async fn copy(&self, base: &Path) -> (Self, Db) {
         let database = if self.is_postgres() {
             Database::Postgres
         } else {
@@ -77,8 +77,8 @@ impl Ground {
         std::fs::create_dir(&folder).unwrap();
         let copy = database.ground(&folder).await;
         let opened = async |url: &str, base: &Path| {
-            Ledger::open(
-                &Settings {
+            Db::open(
+                &DatabaseSettings {
                     url: url.to_owned(),
                     connections: 2,
                 },

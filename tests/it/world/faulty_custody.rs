@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use recvault::{
-    custody::{Broken, Change, Custody, Error, Item, Meaning, RootName, Slot},
+    custody::{Change, Custody, Error, Item, Meaning, OpenedSecret, RootName, Slot},
     secret::Key,
 };
 use tokio::sync::Semaphore;
@@ -83,7 +83,7 @@ impl FaultyCustody {
         self.0.open.add_permits(1);
     }
 
-    /// Everything that was ever sealed, whether or not it came to stand in a ledger.
+    /// Everything that was ever sealed, whether or not it came to stand in a database.
     pub(crate) fn sealed(&self) -> Vec<(RootName, Vec<u8>)> {
         self.0.sealed.lock().unwrap().clone()
     }
@@ -171,7 +171,10 @@ impl Custody for Before {
         self.real.contents()
     }
 
-    fn attack<'a>(&'a self, sealed: &'a [Vec<u8>]) -> BoxFuture<'a, Result<Vec<Broken>, Error>> {
+    fn attack<'a>(
+        &'a self,
+        sealed: &'a [Vec<u8>],
+    ) -> BoxFuture<'a, Result<Vec<OpenedSecret>, Error>> {
         self.real.attack(sealed)
     }
 }

@@ -97,10 +97,10 @@ async fn token(library: &str, configuration: &str) -> String {
             pin: Some(SecretText::new(PIN.into())),
             ..Default::default()
         };
-        let settings = custody::Settings {
-            kind: custody::Kind::Pkcs11,
+        let settings = custody::CustodySettings {
+            kind: custody::CustodyKind::Pkcs11,
             pkcs11,
-            ..custody::Settings::default()
+            ..custody::CustodySettings::default()
         };
         let first = custody::open(settings, Path::new("/")).unwrap();
         assert_eq!(first.roots().await.unwrap(), []);

@@ -15,7 +15,7 @@ use aes_gcm::{
 };
 use futures_util::{FutureExt as _, future::BoxFuture};
 use recvault::{
-    custody::{Broken, Change, Custody, Error, Item, Meaning, Role, RootName, Slot},
+    custody::{Change, Custody, Error, Item, Meaning, OpenedSecret, Role, RootName, Slot},
     secret::Key,
 };
 
@@ -127,13 +127,16 @@ impl Custody for MemoryCustody {
         .boxed()
     }
 
-    fn attack<'a>(&'a self, sealed: &'a [Vec<u8>]) -> BoxFuture<'a, Result<Vec<Broken>, Error>> {
+    fn attack<'a>(
+        &'a self,
+        sealed: &'a [Vec<u8>],
+    ) -> BoxFuture<'a, Result<Vec<OpenedSecret>, Error>> {
         async move {
             let mut broken = Vec::new();
             for root in self.roots().await? {
                 let cipher = self.cipher(root)?;
                 let opened = |(at, sealed): (usize, &Vec<u8>)| {
-                    Some(Broken {
+                    Some(OpenedSecret {
                         at,
                         epoch: root.epoch,
                         key: unseal(&cipher, root, sealed).ok()?,

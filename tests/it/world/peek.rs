@@ -7,12 +7,12 @@ use recvault::{
     app::App,
     config::Config,
     custody::{Custody, RootName},
-    keyring::RootKey,
-    ledger::{
+    db::{
         epochs,
         keys::{self, KeyEntry},
         recordings::{self, SealedArtefact},
     },
+    keyring::RootKey,
     model::{
         artefact::Leg,
         id::{ObjectId, RecordingId},
@@ -31,7 +31,7 @@ impl TestVault {
         let app = App::open(Config::read(&self.made.config).unwrap(), self.clock.clone())
             .await
             .unwrap();
-        let row = epochs::current(&mut self.process.ledger.read().await.unwrap())
+        let row = epochs::current(&mut self.process.db.read().await.unwrap())
             .await
             .unwrap()
             .unwrap();
@@ -48,7 +48,7 @@ impl TestVault {
     /// The root page's key in force in the database of another process, opened as the vault opens
     /// it.
     pub(crate) async fn root_of(&self, process: &super::Process) -> Key {
-        let row = epochs::current(&mut process.ledger.read().await.unwrap())
+        let row = epochs::current(&mut process.db.read().await.unwrap())
             .await
             .unwrap()
             .unwrap();
@@ -73,20 +73,20 @@ impl TestVault {
 
     /// Whether the catalogue has a row of it.
     pub(crate) async fn has_row(&self, id: RecordingId) -> bool {
-        recordings::find(&mut self.process.ledger.read().await.unwrap(), id)
+        recordings::find(&mut self.process.db.read().await.unwrap(), id)
             .await
             .unwrap()
             .is_some()
     }
 
     pub(crate) async fn key_entry(&self, id: RecordingId) -> Option<KeyEntry> {
-        keys::find_entry(&mut self.process.ledger.read().await.unwrap(), id, Leg::All)
+        keys::find_entry(&mut self.process.db.read().await.unwrap(), id, Leg::All)
             .await
             .unwrap()
     }
 
     pub(crate) async fn artefacts(&self, id: RecordingId) -> Vec<SealedArtefact> {
-        recordings::artefacts(&mut self.process.ledger.read().await.unwrap(), id)
+        recordings::artefacts(&mut self.process.db.read().await.unwrap(), id)
             .await
             .unwrap()
     }

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use recvault::{
     api,
-    app::{self, App, Service},
+    app::{self, App, RunningService},
+    db::Db,
     flow::Flow,
-    ledger::Ledger,
     store::Store,
 };
 use tokio::{net::TcpListener, task::JoinSet};
@@ -16,14 +16,14 @@ use super::Caller;
 /// A running process. Dropped, it is as good as killed.
 pub(crate) struct Process {
     pub(crate) flow: Flow,
-    pub(crate) ledger: Ledger,
+    pub(crate) db: Db,
     pub(crate) store: Store,
     /// Its HTTP, in nobody's name.
     pub(crate) api: Caller,
     /// Where its metrics are, if it is served.
     pub(crate) metrics: Option<SocketAddr>,
     public: String,
-    service: Option<Service>,
+    service: Option<RunningService>,
     _tasks: JoinSet<()>,
 }
 
@@ -45,11 +45,11 @@ impl Process {
         );
         let router = router.into_make_service_with_connect_info::<SocketAddr>();
         tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let ledger = app.ledger;
+        let db = app.db;
         let store = app.store;
         Self {
             flow,
-            ledger,
+            db,
             store,
             api: Caller::at(address),
             metrics: None,
@@ -61,7 +61,7 @@ impl Process {
 
     /// Everything, as `recvault serve` runs it.
     pub(super) async fn served(app: App) -> Self {
-        let ledger = app.ledger.clone();
+        let db = app.db.clone();
         let store = app.store.clone();
         let public = app.config.server.public_url.clone();
         let service = app::serve(app).await.unwrap();
@@ -71,7 +71,7 @@ impl Process {
         let public = public.replace(":0", &format!(":{}", address.port()));
         Self {
             flow,
-            ledger,
+            db,
             store,
             api: Caller::at(address),
             metrics,

@@ -207,7 +207,7 @@ impl Recipe {
             .await
             .unwrap(),
         );
-        let vault = Vault::create(&app.ledger, app.custody.as_ref(), &app.clock)
+        let vault = Vault::create(&app.db, app.custody.as_ref(), &app.clock)
             .await
             .unwrap();
         let unlocked = app.unlock().await.unwrap();
@@ -215,9 +215,7 @@ impl Recipe {
             .await
             .unwrap();
         let wanted = flow::NewToken::new("admin".parse().unwrap(), Duration::from_secs(3600));
-        let admin = flow::mint_token(&app.ledger, &app.clock, wanted)
-            .await
-            .unwrap();
+        let admin = flow::mint_token(&app.db, &app.clock, wanted).await.unwrap();
         unlocked.snapshot().await.unwrap();
         Initialised {
             vault,
@@ -263,7 +261,7 @@ impl Recipe {
 
     fn config(
         &self,
-        ledger: &str,
+        db: &str,
         s3: Option<&S3Server>,
         api_base: &str,
         accounts: &[&AccountSid; 2],
@@ -289,7 +287,7 @@ impl Recipe {
         };
         format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nmetrics_listen = \"127.0.0.1:0\"\npublic_url = \"{public}\"\n{}\n{limits}\n\
-             [ledger]\nurl = \"{ledger}\"\n[store]\n{store}\n\
+             [database]\nurl = \"{db}\"\n[store]\n{store}\n\
              [twilio]\napi_base = \"{api_base}\"\nintelligence_base = \"{api_base}\"\nrequests_per_s = {}\n{}\n[twilio.reconcile]\nevery_m = {}\n\
              [[twilio.accounts]]\nsid = \"{account}\"\nauth_token_files = [{}]\n{}\n\
              [[twilio.accounts]]\nsid = \"{other}\"\nauth_token_files = [\"secrets/other\"]\n\

@@ -14,7 +14,7 @@ async fn carrying(guard: StreamGuard) -> (Wire, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (accepted, other) = tokio::join!(listener.accept(), TcpStream::connect(address));
-    let line = Arc::new(Line::default());
+    let line = Arc::new(WireState::default());
     let mut response = Response::new(Body::from("what is still to come"));
     response.extensions_mut().insert(guard);
     // Its body is dropped, and its guard stays.
@@ -40,7 +40,7 @@ async fn after_a_shred_nothing_is_written_and_the_other_end_is_reset() {
 }
 
 #[tokio::test]
-async fn bytes_wait_on_the_wire_while_the_ledger_is_not_asked() {
+async fn bytes_wait_on_the_wire_while_the_database_is_not_asked() {
     let (staged, guard) = Staged::begin(Duration::from_millis(1600));
     let (mut wire, _other) = carrying(guard).await;
     let mut write = Box::pin(wire.write(b"later"));

@@ -16,7 +16,7 @@ fn keys() -> KeySet {
     KeySet::new([signer().verifying_key().clone()])
 }
 
-fn drill() -> Drill {
+fn drill() -> DrillReport {
     let canary = Canary {
         artefacts: 8,
         page_versions: 40,
@@ -27,7 +27,7 @@ fn drill() -> Drill {
         shredded_reached_with_old_root: 13,
         closure_bites: true,
     };
-    Drill {
+    DrillReport {
         vault: VaultId::random(&mut rand::rng()),
         epoch: 4,
         at: AT,
@@ -52,7 +52,7 @@ fn drill() -> Drill {
         recovery: Recovery {
             restored: true,
             snapshot: Some("snapshots/x".into()),
-            fences: 3,
+            tombstones: 3,
             living: 4,
             sampled: 4,
             sample_keys: 4,
@@ -65,10 +65,10 @@ fn drill() -> Drill {
 }
 
 /// The claims, changed by the test and signed again by the vault.
-fn signed_with(change: impl FnOnce(&mut Value)) -> Result<Drill, Error> {
+fn signed_with(change: impl FnOnce(&mut Value)) -> Result<DrillReport, Error> {
     let mut claims = serde_json::to_value(drill()).unwrap();
     change(&mut claims);
-    Drill::verify(
+    DrillReport::verify(
         &jws::sign(&signer(), TYP, claims.to_string().as_bytes()),
         &keys(),
     )
@@ -79,7 +79,7 @@ fn evidence_reads_back_as_it_was_signed() {
     let drill = drill();
     assert!(drill.forgets() && drill.recovers());
     let text = drill.sign(&signer());
-    assert_eq!(Drill::verify(&text, &keys()), Ok(drill));
+    assert_eq!(DrillReport::verify(&text, &keys()), Ok(drill));
     assert!(text.len() < jws::MAX_LEN / 8);
     let claims = serde_json::to_value(self::drill()).unwrap();
     assert_eq!(
@@ -112,17 +112,20 @@ fn each_way_to_fail_makes_its_half_fail() {
         let mut failed = drill();
         change(&mut failed.forgetting);
         assert!(!failed.forgets() && failed.recovers());
-        assert_eq!(Drill::verify(&failed.sign(&signer()), &keys()), Ok(failed));
+        assert_eq!(
+            DrillReport::verify(&failed.sign(&signer()), &keys()),
+            Ok(failed)
+        );
     }
     let recovery: [fn(&mut Recovery); 6] = [
-        |half| half.fences_missing = 1,
+        |half| half.tombstones_missing = 1,
         |half| half.gap = 1,
         |half| half.sample_authentic = 3,
         |half| (half.sample_keys, half.sample_authentic) = (3, 3),
         |half| half.shredded_opened = 1,
         |half| {
             *half = Recovery {
-                fences: 3,
+                tombstones: 3,
                 living: 4,
                 ..Recovery::default()
             }
@@ -132,7 +135,10 @@ fn each_way_to_fail_makes_its_half_fail() {
         let mut failed = drill();
         change(&mut failed.recovery);
         assert!(failed.forgets() && !failed.recovers());
-        assert_eq!(Drill::verify(&failed.sign(&signer()), &keys()), Ok(failed));
+        assert_eq!(
+            DrillReport::verify(&failed.sign(&signer()), &keys()),
+            Ok(failed)
+        );
     }
 }
 
@@ -140,8 +146,8 @@ fn each_way_to_fail_makes_its_half_fail() {
 fn what_waits_for_turn_or_journal_is_no_failure() {
     let mut behind = drill();
     (
-        behind.recovery.fences_missing,
-        behind.recovery.fences_behind,
+        behind.recovery.tombstones_missing,
+        behind.recovery.tombstones_behind,
     ) = (1, 1);
     (behind.recovery.gap, behind.recovery.gap_behind) = (2, 2);
     assert!(behind.recovers());
@@ -169,7 +175,7 @@ fn verdicts_and_numbers_that_do_not_agree_are_refused_even_if_signed() {
         ("forgetting", "artefacts_sha256", json!("x")),
         ("recovery", "restored", json!(false)),
         ("recovery", "sampled", json!(0)),
-        ("recovery", "fences_behind", json!(1)),
+        ("recovery", "tombstones_behind", json!(1)),
     ] {
         let refused = signed_with(|claims| claims[half][member] = value.clone());
         assert_eq!(
@@ -203,12 +209,12 @@ fn a_receipt_is_no_drill_and_a_stranger_signs_none() {
         serde_json::to_string(&drill()).unwrap().as_bytes(),
     );
     assert_eq!(
-        Drill::verify(&text, &keys()),
+        DrillReport::verify(&text, &keys()),
         Err(Error::Jws(jws::Error::Type))
     );
     let stranger = Signer::from_seed(&Key::take(&mut [8; 32]));
     assert_eq!(
-        Drill::verify(&drill().sign(&stranger), &keys()),
+        DrillReport::verify(&drill().sign(&stranger), &keys()),
         Err(Error::Jws(jws::Error::UnknownKey))
     );
 }
@@ -216,12 +222,12 @@ fn a_receipt_is_no_drill_and_a_stranger_signs_none() {
 proptest! {
     #[test]
     fn any_text_is_refused(text in ".{0,300}|[A-Za-z0-9_.-]{0,300}") {
-        prop_assert!(Drill::verify(&text, &keys()).is_err());
+        prop_assert!(DrillReport::verify(&text, &keys()).is_err());
     }
 
     #[test]
     fn any_signed_bytes_are_refused_and_never_panic(payload in prop::collection::vec(any::<u8>(), 0..300)) {
-        prop_assert!(Drill::verify(&jws::sign(&signer(), TYP, &payload), &keys()).is_err());
+        prop_assert!(DrillReport::verify(&jws::sign(&signer(), TYP, &payload), &keys()).is_err());
     }
 
     #[test]
@@ -229,7 +235,7 @@ proptest! {
         let mut payload = serde_json::to_vec(&drill()).unwrap();
         let at = at % payload.len();
         payload[at] = byte;
-        let read = Drill::verify(&jws::sign(&signer(), TYP, &payload), &keys());
+        let read = DrillReport::verify(&jws::sign(&signer(), TYP, &payload), &keys());
         prop_assert!(read.is_err() || read.is_ok_and(|drill| drill.forgetting.is_possible() && drill.recovery.is_possible()));
     }
 }

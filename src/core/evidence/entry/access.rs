@@ -5,20 +5,20 @@ use serde_json::{Value, json};
 
 use super::{NewEntry, reasons};
 use crate::{
-    evidence::event::Event,
+    evidence::event::AuditEvent,
     model::{
         actor::Initiator,
         id::{ApprovalId, GrantId, PrincipalId, RecordingId, SubjectId},
         name::Purpose,
         time::Timestamp,
     },
-    policy::{Denial, Facts, Grant},
+    policy::{DecisionFacts, Denial, Grant},
 };
 
 impl NewEntry {
     /// The same entry with the ticket that was named with the request, and whether it asked to do
     /// without approval, where either is so.
-    pub fn with_request(mut self, facts: &Facts<'_>) -> Self {
+    pub fn with_request(mut self, facts: &DecisionFacts<'_>) -> Self {
         if let Some(ticket) = facts.ticket {
             self.details
                 .0
@@ -40,7 +40,13 @@ impl NewEntry {
         expires_at: Timestamp,
     ) -> Self {
         let details = json!({ "approval": approval, "purpose": purpose, "expires_at": expires_at });
-        Self::new(at, by, Event::ApprovalRequested, Some(recording), details)
+        Self::new(
+            at,
+            by,
+            AuditEvent::ApprovalRequested,
+            Some(recording),
+            details,
+        )
     }
 
     /// Why somebody asks is about to be shown to who may approve.
@@ -53,7 +59,7 @@ impl NewEntry {
         Self::new(
             at,
             to,
-            Event::ApprovalShown,
+            AuditEvent::ApprovalShown,
             Some(recording),
             json!({ "approval": approval }),
         )
@@ -70,7 +76,13 @@ impl NewEntry {
     ) -> Self {
         let expires_at = approved.then_some(expires_at);
         let details = json!({ "approval": approval, "requested_by": requested_by, "approved": approved, "expires_at": expires_at });
-        Self::new(at, by, Event::ApprovalDecided, Some(recording), details)
+        Self::new(
+            at,
+            by,
+            AuditEvent::ApprovalDecided,
+            Some(recording),
+            details,
+        )
     }
 
     /// Somebody wanted to decide on a request and may not; without a denial, because it is their
@@ -91,7 +103,7 @@ impl NewEntry {
         Self::new(
             at,
             by,
-            Event::DecisionDenied,
+            AuditEvent::DecisionDenied,
             Some(recording),
             Value::Object(details),
         )
@@ -103,7 +115,7 @@ impl NewEntry {
         Self::new(
             at,
             grant.initiator(),
-            Event::GlassBroken,
+            AuditEvent::GlassBroken,
             Some(grant.recording()),
             details,
         )
@@ -120,7 +132,7 @@ impl NewEntry {
         left_out: usize,
     ) -> Self {
         let details = json!({ "subject": subject, "purpose": purpose, "recordings": recordings, "left_out": left_out });
-        Self::new(at, by, Event::SubjectExported, None, details)
+        Self::new(at, by, AuditEvent::SubjectExported, None, details)
     }
 
     /// Something about no single recording was refused. `what` is one of the house's own words.
@@ -132,7 +144,13 @@ impl NewEntry {
     ) -> Self {
         let mut details = reasons(denial);
         details.insert("action".into(), json!(what));
-        Self::new(at, by, Event::DecisionDenied, None, Value::Object(details))
+        Self::new(
+            at,
+            by,
+            AuditEvent::DecisionDenied,
+            None,
+            Value::Object(details),
+        )
     }
 
     /// What the catalogue says of a recording was corrected: the names of the fields, of the house
@@ -146,7 +164,7 @@ impl NewEntry {
         Self::new(
             at,
             by,
-            Event::RecordingCorrected,
+            AuditEvent::RecordingCorrected,
             Some(recording),
             json!({ "fields": fields }),
         )
@@ -166,9 +184,9 @@ mod tests {
         let (principal, facts_of) = someone();
         let ticket = "CASE-7".parse().unwrap();
         let entry = || NewEntry::recording_refused(AT, recording);
-        let bare = Facts::new(&principal, &facts_of, "training".parse().unwrap());
+        let bare = DecisionFacts::new(&principal, &facts_of, "training".parse().unwrap());
         assert_eq!(entry().with_request(&bare), entry());
-        let full = Facts {
+        let full = DecisionFacts {
             ticket: Some(&ticket),
             break_glass: true,
             ..bare

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::NewEntry;
 use crate::{
-    evidence::event::Event,
+    evidence::event::AuditEvent,
     model::{actor::Initiator, reconciled::Reconciled, sid::AccountSid, time::Timestamp},
 };
 
@@ -22,7 +22,7 @@ impl NewEntry {
             "erased": found.erased, "ghosts": found.ghosts, "absent_not_told": found.absent_not_told,
             "completed_not_told": found.completed_not_told,
         });
-        Self::new(at, by, Event::ReconcileDone, None, details)
+        Self::new(at, by, AuditEvent::ReconcileDone, None, details)
     }
 
     /// An existing account was listed to its end.
@@ -35,7 +35,13 @@ impl NewEntry {
         announced: i64,
     ) -> Self {
         let details = json!({ "account": account, "since": since, "until": until, "listed": listed, "announced": announced });
-        Self::new(at, Initiator::Operator, Event::BackfillDone, None, details)
+        Self::new(
+            at,
+            Initiator::Operator,
+            AuditEvent::BackfillDone,
+            None,
+            details,
+        )
     }
 
     /// The accounts were read again: these are new, these are gone, and so many there are now.
@@ -50,7 +56,7 @@ impl NewEntry {
         Self::new(
             at,
             Initiator::Operator,
-            Event::AccountsReloaded,
+            AuditEvent::AccountsReloaded,
             None,
             details,
         )

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::NewEntry;
 use crate::{
-    evidence::event::Event,
+    evidence::event::AuditEvent,
     model::{
         actor::Initiator,
         consent::{Statement, Whom},
@@ -26,7 +26,7 @@ impl NewEntry {
         known: usize,
     ) -> Self {
         let details = json!({ "conversation": conversation, "parties": parties, "known": known });
-        Self::new(at, by, Event::PartiesNamed, None, details)
+        Self::new(at, by, AuditEvent::PartiesNamed, None, details)
     }
 
     /// A statement of consent was recorded. Who it is about is a keyed hash, or the source's id of
@@ -42,7 +42,7 @@ impl NewEntry {
             Whom::Subject(subject) => details["subject"] = json!(subject),
             Whom::Leg(conversation, _) => details["conversation"] = json!(conversation),
         }
-        Self::new(at, by, Event::ConsentRecorded, None, details)
+        Self::new(at, by, AuditEvent::ConsentRecorded, None, details)
     }
 
     /// The recording has not the evidence of consent that it needs, and is shredded at this time
@@ -56,7 +56,7 @@ impl NewEntry {
         Self::new(
             at,
             by,
-            Event::RecordingQuarantined,
+            AuditEvent::RecordingQuarantined,
             Some(recording),
             json!({ "ends": ends }),
         )
@@ -64,7 +64,13 @@ impl NewEntry {
 
     /// The evidence that the recording needed has arrived.
     pub fn recording_released(at: Timestamp, by: Initiator, recording: RecordingId) -> Self {
-        Self::new(at, by, Event::RecordingReleased, Some(recording), json!({}))
+        Self::new(
+            at,
+            by,
+            AuditEvent::RecordingReleased,
+            Some(recording),
+            json!({}),
+        )
     }
 }
 
@@ -104,7 +110,7 @@ mod tests {
         let entry = NewEntry::consent_recorded(AT, Initiator::Operator, &said);
         assert_eq!(
             (entry.event(), entry.recording()),
-            (Event::ConsentRecorded, None)
+            (AuditEvent::ConsentRecorded, None)
         );
         let expected = json!({ "consent": id, "answer": "given", "method": "letter", "purposes": ["training"], "subject": subject });
         assert_eq!(details(&entry), expected);

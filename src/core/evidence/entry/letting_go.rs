@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::NewEntry;
 use crate::{
-    evidence::{event::Event, shred_reason::ShredReason},
+    evidence::{event::AuditEvent, shred_reason::ShredReason},
     model::{
         actor::Initiator,
         id::{RecordingId, RevocationId},
@@ -27,7 +27,7 @@ impl NewEntry {
     ) -> Self {
         let details =
             json!({ "hold": name, "purpose": purpose, "reason": reason, "review_at": review_at });
-        Self::new(at, by, Event::HoldPlaced, Some(recording), details)
+        Self::new(at, by, AuditEvent::HoldPlaced, Some(recording), details)
     }
 
     /// A hold was lifted; so many still stand.
@@ -41,7 +41,7 @@ impl NewEntry {
         Self::new(
             at,
             by,
-            Event::HoldLifted,
+            AuditEvent::HoldLifted,
             Some(recording),
             json!({ "hold": name, "holds_left": left }),
         )
@@ -67,7 +67,7 @@ impl NewEntry {
         Self::new(
             at,
             by,
-            Event::RecordingRevoked,
+            AuditEvent::RecordingRevoked,
             Some(recording),
             details.into(),
         )
@@ -84,7 +84,7 @@ impl NewEntry {
         reason: &ShredReason,
     ) -> Self {
         let details = json!({ "revocation": revocation, "reach": reach, "purposes": purposes, "reason": reason });
-        Self::new(at, by, Event::RevocationBegun, None, details)
+        Self::new(at, by, AuditEvent::RevocationBegun, None, details)
     }
 
     /// Everything that a revocation reaches has an outcome: so many are shredded, so many kept by
@@ -97,6 +97,12 @@ impl NewEntry {
         closed: u64,
     ) -> Self {
         let details = json!({ "revocation": revocation, "shredded": shredded, "held": held, "closed": closed });
-        Self::new(at, Initiator::Vault, Event::RevocationDone, None, details)
+        Self::new(
+            at,
+            Initiator::Vault,
+            AuditEvent::RevocationDone,
+            None,
+            details,
+        )
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::NewEntry;
 use crate::{
-    evidence::event::Event,
+    evidence::event::AuditEvent,
     model::{
         actor::Initiator,
         id::RecordingId,
@@ -57,7 +57,7 @@ impl NewEntry {
         Self::new(
             at,
             Initiator::Vault,
-            Event::SourceDeleted,
+            AuditEvent::SourceDeleted,
             Some(recording),
             Value::Object(details),
         )
@@ -68,7 +68,7 @@ impl NewEntry {
         Self::new(
             at,
             Initiator::Vault,
-            Event::SourceStopped,
+            AuditEvent::SourceStopped,
             Some(recording),
             json!({}),
         )

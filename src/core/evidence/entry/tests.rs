@@ -35,10 +35,14 @@ fn rulebook() -> Rulebook {
     Rulebook::new(Rules::parse("p", SHIPPED).unwrap(), [])
 }
 
-fn facts<'a>(principal: &'a Principal, recording: &'a Recording, purpose: &str) -> Facts<'a> {
-    Facts {
+fn facts<'a>(
+    principal: &'a Principal,
+    recording: &'a Recording,
+    purpose: &str,
+) -> DecisionFacts<'a> {
+    DecisionFacts {
         justification: Some(SECRET),
-        ..Facts::new(principal, recording, purpose.parse::<Purpose>().unwrap())
+        ..DecisionFacts::new(principal, recording, purpose.parse::<Purpose>().unwrap())
     }
 }
 
@@ -51,7 +55,7 @@ fn an_allowed_decision_and_its_opening_name_the_grant() {
     let rulebook = rulebook();
     let principal = principal("privacy-officer");
     let recording = recording(&rulebook, "restricted");
-    let facts = Facts {
+    let facts = DecisionFacts {
         approved_until: Some(AT.after(std::time::Duration::from_secs(3600))),
         ..facts(&principal, &recording, "legal-request")
     };
@@ -62,7 +66,11 @@ fn an_allowed_decision_and_its_opening_name_the_grant() {
     let allowed = NewEntry::decision_allowed(AT, &grant, id);
     assert_eq!(
         (allowed.at(), allowed.actor(), allowed.event()),
-        (AT, Actor::Principal(principal.id), Event::DecisionAllowed)
+        (
+            AT,
+            Actor::Principal(principal.id),
+            AuditEvent::DecisionAllowed
+        )
     );
     assert_eq!(allowed.recording(), Some(recording.id));
     assert_eq!(
@@ -222,8 +230,8 @@ fn every_other_event_has_its_details() {
             json!({}),
         ),
         (
-            NewEntry::shred_fenced(AT, reviewer.initiator(), recording.id, receipt, &reason),
-            "shred.fenced",
+            NewEntry::shred_tombstoned(AT, reviewer.initiator(), recording.id, receipt, &reason),
+            "shred.tombstoned",
             json!({ "receipt": receipt, "reason": "subject-request", "credential": reviewer.credential }),
         ),
         (
@@ -284,7 +292,7 @@ fn an_entry_reads_as_json() {
         })
     );
     for bad in ["", "[]", "{", "null", "{} {}"] {
-        assert_eq!(bad.parse::<Details>(), Err(InvalidDetails), "{bad}");
+        assert_eq!(bad.parse::<EntryDetails>(), Err(InvalidDetails), "{bad}");
     }
 }
 
@@ -305,7 +313,7 @@ fn a_reclassification_names_kinds_of_rules_and_a_transcript_its_ciphertext() {
         (moved.actor(), moved.event(), moved.recording()),
         (
             Actor::Vault,
-            Event::RecordingReclassified,
+            AuditEvent::RecordingReclassified,
             Some(recording.id)
         )
     );
@@ -320,7 +328,7 @@ fn a_reclassification_names_kinds_of_rules_and_a_transcript_its_ciphertext() {
         (sealed.actor(), sealed.event(), sealed.recording()),
         (
             Actor::Principal(officer.id),
-            Event::TranscriptSealed,
+            AuditEvent::TranscriptSealed,
             Some(recording.id)
         )
     );

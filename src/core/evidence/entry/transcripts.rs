@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::NewEntry;
 use crate::{
-    evidence::event::Event,
+    evidence::event::AuditEvent,
     model::{actor::Initiator, id::RecordingId, origin::Origin, time::Timestamp},
 };
 
@@ -18,6 +18,12 @@ impl NewEntry {
         recording: Option<RecordingId>,
     ) -> Self {
         let details = json!({ "kind": "transcript", "made_by": origin.kind(), "sid": origin.sid(), "attempts": attempts });
-        Self::new(at, Initiator::Vault, Event::WorkDead, recording, details)
+        Self::new(
+            at,
+            Initiator::Vault,
+            AuditEvent::WorkDead,
+            recording,
+            details,
+        )
     }
 }

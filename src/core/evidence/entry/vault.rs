@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{super::event::Event, NewEntry};
+use super::{super::event::AuditEvent, NewEntry};
 use crate::model::{actor::Initiator, id::DatabaseId, name::Tier, time::Timestamp};
 
 impl NewEntry {
@@ -18,7 +18,7 @@ impl NewEntry {
         Self::new(
             at,
             by,
-            Event::EpochTurned,
+            AuditEvent::EpochTurned,
             None,
             json!({ "epoch": epoch, "pages": pages, "covered": covered }),
         )
@@ -30,7 +30,7 @@ impl NewEntry {
         Self::new(
             at,
             Initiator::Vault,
-            Event::SnapshotVerified,
+            AuditEvent::SnapshotVerified,
             None,
             json!({ "snapshot": snapshot, "keys": keys }),
         )
@@ -41,7 +41,7 @@ impl NewEntry {
         Self::new(
             at,
             Initiator::Vault,
-            Event::RootCondemned,
+            AuditEvent::RootCondemned,
             None,
             json!({ "kept_epoch": kept }),
         )
@@ -52,7 +52,7 @@ impl NewEntry {
         Self::new(
             at,
             Initiator::Vault,
-            Event::RootDestroyed,
+            AuditEvent::RootDestroyed,
             None,
             json!({ "kept_epoch": kept }),
         )
@@ -63,17 +63,23 @@ impl NewEntry {
         Self::new(
             at,
             by,
-            Event::KeysRotated,
+            AuditEvent::KeysRotated,
             None,
             json!({ "tier": tier, "pages": pages }),
         )
     }
 
-    /// The ledger was rebuilt. Entries between the two numbers were lost with the old one, if there
+    /// The database was rebuilt. Entries between the two numbers were lost with the old one, if there
     /// were any.
     pub fn vault_restored(at: Timestamp, snapshot: &str, known_to: i64, numbered_to: i64) -> Self {
         let details = json!({ "snapshot": snapshot, "entries_known_to": known_to, "entries_numbered_to": numbered_to });
-        Self::new(at, Initiator::Operator, Event::VaultRestored, None, details)
+        Self::new(
+            at,
+            Initiator::Operator,
+            AuditEvent::VaultRestored,
+            None,
+            details,
+        )
     }
 
     /// A rebuilding goes on although the store has lost something of the entries from `first` to
@@ -82,7 +88,7 @@ impl NewEntry {
         Self::new(
             at,
             Initiator::Operator,
-            Event::RestoreGapAccepted,
+            AuditEvent::RestoreGapAccepted,
             None,
             json!({ "first": first, "last": last }),
         )
@@ -93,7 +99,7 @@ impl NewEntry {
         Self::new(
             at,
             by,
-            Event::ClockAccepted,
+            AuditEvent::ClockAccepted,
             None,
             json!({ "believed_before": before }),
         )
@@ -104,7 +110,7 @@ impl NewEntry {
         Self::new(
             at,
             by,
-            Event::TurnReleased,
+            AuditEvent::TurnReleased,
             None,
             json!({ "holder": holder, "until": until }),
         )
@@ -115,7 +121,7 @@ impl NewEntry {
         Self::new(
             at,
             Initiator::Operator,
-            Event::CustodyChanged,
+            AuditEvent::CustodyChanged,
             None,
             json!({ "epochs": epochs }),
         )
@@ -124,7 +130,13 @@ impl NewEntry {
     /// This database took custody over; from whom, if anybody had it.
     pub fn custody_taken(at: Timestamp, from: Option<DatabaseId>, to: DatabaseId) -> Self {
         let details = json!({ "from": from.map(|from| from.to_string()), "to": to.to_string() });
-        Self::new(at, Initiator::Operator, Event::CustodyTaken, None, details)
+        Self::new(
+            at,
+            Initiator::Operator,
+            AuditEvent::CustodyTaken,
+            None,
+            details,
+        )
     }
 
     /// Another database took custody over: this one opens and writes nothing any more.
@@ -132,7 +144,7 @@ impl NewEntry {
         Self::new(
             at,
             Initiator::Vault,
-            Event::CustodyLost,
+            AuditEvent::CustodyLost,
             None,
             json!({ "to": to.to_string() }),
         )
@@ -143,7 +155,7 @@ impl NewEntry {
         Self::new(
             at,
             by,
-            Event::DrillHeld,
+            AuditEvent::DrillHeld,
             None,
             json!({ "recovers": recovers, "forgets": forgets }),
         )

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    model::recording::{Recording, State},
+    model::recording::{Recording, RecordingState},
     secret::Key,
 };
 
@@ -23,7 +23,7 @@ fn keys() -> KeySet {
 
 fn recording() -> Recording {
     Recording {
-        state: State::Shredded,
+        state: RecordingState::Shredded,
         duration_s: Some(60),
         channels: Some(1),
         policy_digest: "0".repeat(64),
@@ -38,7 +38,7 @@ fn receipt(copies: Vec<HeldCopy>) -> Receipt {
         receipt: ReceiptId::random(&mut rand::rng()),
         recording: &recording(),
         reason: "subject-request".parse().unwrap(),
-        fenced_at: FENCED,
+        tombstoned_at: FENCED,
         audit_seq: 17,
     };
     Receipt::of(shred, copies, ISSUED)
@@ -93,10 +93,10 @@ fn another_library_accepts_the_receipt_by_the_published_keys() {
             "recording": receipt.recording(),
             "source_digest": receipt.source_digest,
             "reason": "subject-request",
-            "fenced_at": "2027-01-15T08:00:00.250Z",
+            "tombstoned_at": "2027-01-15T08:00:00.250Z",
             "policy_digest": "0".repeat(64),
             "audit_seq": 17,
-            "state": "fenced",
+            "state": "tombstoned",
             "copies": [
                 { "copy": "key-entry", "state": "destroyed", "at": "2027-01-15T08:00:00.250Z" },
                 { "copy": "ciphertext", "state": "pending" },
@@ -133,7 +133,7 @@ fn a_receipt_reads_back_as_it_was_signed() {
 
 #[test]
 fn a_receipt_is_closed_only_when_no_copy_and_no_older_backup_is_left() {
-    use ReceiptState::{Closed, Fenced, Unrecoverable};
+    use ReceiptState::{Closed, Tombstoned, Unrecoverable};
     let key = HeldCopy::KeyEntry {
         destroyed_at: FENCED,
     };
@@ -143,26 +143,26 @@ fn a_receipt_is_closed_only_when_no_copy_and_no_older_backup_is_left() {
     let cases = [
         (vec![], Closed, Closed),
         (vec![HeldCopy::Source(unknown)], Closed, Closed),
-        (vec![HeldCopy::Source(pending)], Fenced, Fenced),
-        (vec![key], Fenced, Closed),
+        (vec![HeldCopy::Source(pending)], Tombstoned, Tombstoned),
+        (vec![key], Tombstoned, Closed),
         (
             vec![key, HeldCopy::Ciphertext(pending)],
-            Fenced,
+            Tombstoned,
             Unrecoverable,
         ),
         (
             vec![key, HeldCopy::Ciphertext(unknown)],
-            Fenced,
+            Tombstoned,
             Unrecoverable,
         ),
-        (vec![key, HeldCopy::Ciphertext(removed)], Fenced, Closed),
+        (vec![key, HeldCopy::Ciphertext(removed)], Tombstoned, Closed),
         (
             vec![
                 key,
                 HeldCopy::Ciphertext(removed),
                 HeldCopy::Source(pending),
             ],
-            Fenced,
+            Tombstoned,
             Unrecoverable,
         ),
         (
@@ -171,7 +171,7 @@ fn a_receipt_is_closed_only_when_no_copy_and_no_older_backup_is_left() {
                 HeldCopy::Ciphertext(removed),
                 HeldCopy::Source(unknown),
             ],
-            Fenced,
+            Tombstoned,
             Closed,
         ),
         (
@@ -180,7 +180,7 @@ fn a_receipt_is_closed_only_when_no_copy_and_no_older_backup_is_left() {
                 HeldCopy::Ciphertext(removed),
                 HeldCopy::Ciphertext(pending),
             ],
-            Fenced,
+            Tombstoned,
             Unrecoverable,
         ),
     ];
@@ -245,7 +245,7 @@ fn a_receipt_is_reissued_under_its_id() {
         .settled(HeldCopy::Ciphertext(Removal::Removed(later)), later);
     assert_eq!(
         (second.id(), second.audit_seq(), second.state()),
-        (first.id(), 17, ReceiptState::Fenced)
+        (first.id(), 17, ReceiptState::Tombstoned)
     );
     assert!(second.issued_at() > first.issued_at());
     assert_eq!(
@@ -285,13 +285,13 @@ fn each_copy_is_settled_by_itself_in_any_order() {
     let never_sealed = receipt(vec![HeldCopy::Source(Removal::Pending)]);
     assert_eq!(
         (never_sealed.state(), never_sealed.source()),
-        (ReceiptState::Fenced, Some(Removal::Pending))
+        (ReceiptState::Tombstoned, Some(Removal::Pending))
     );
     let removed = never_sealed.settled(ciphertext, ISSUED);
     assert_eq!(
         (removed.state(), removed.copies()),
         (
-            ReceiptState::Fenced,
+            ReceiptState::Tombstoned,
             &[HeldCopy::Source(Removal::Pending)][..]
         )
     );
@@ -361,7 +361,7 @@ fn claims_that_do_not_agree_are_refused_even_if_signed() {
             &signed_with(|claims| claims["iat"] = json!(1_799_999_999)),
             &keys()
         ),
-        Err(Error::IssuedBeforeFence)
+        Err(Error::IssuedBeforeTombstone)
     );
     let refused = |change: fn(&mut Value)| {
         let error = Receipt::verify(&signed_with(change), &keys()).unwrap_err();
@@ -433,7 +433,7 @@ fn altered_claims_without_the_key_are_refused() {
     let payload = String::from_utf8(URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
     for (from, to) in [
         ("17", "18"),
-        ("fenced\"", "closed\""),
+        ("tombstoned\"", "closed\""),
         ("subject-request", "retention"),
         ("08:00:00.250", "09:00:00.250"),
         ("rec_", "rec_0"),

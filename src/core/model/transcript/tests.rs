@@ -176,7 +176,7 @@ fn bounds_hold_to_the_character() {
     assert!(
         made(vec![sentence(""); MAX_SENTENCES]) && !made(vec![sentence(""); MAX_SENTENCES + 1])
     );
-    let word = |length| Word {
+    let word = |length| SpokenWord {
         text: Said::new("x".repeat(length)),
         start_ms: 0,
         end_ms: 0,

@@ -3,7 +3,7 @@
 //! Owns how long it was and whether it was ever louder than a bound. Keeps nothing of it but the
 //! head of the file. What it cannot read, it does not measure.
 
-use super::{Encoding, MAX_HEAD, Unreadable, Wave};
+use super::{Encoding, MAX_HEAD, UnreadableWave, Wave};
 
 /// A measurement that goes on.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ enum State {
 
 /// What was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Measured {
+pub struct AudioMeasurement {
     /// How long it was, in whole milliseconds: what is shorter than a bound by one sample is below
     /// it.
     pub length_ms: u64,
@@ -72,7 +72,7 @@ impl Meter {
                         self.listen(0, &seen);
                         self.listen(seen.len() as u64, more);
                     }
-                    Err(Unreadable::Short) if self.head.len() < MAX_HEAD => {}
+                    Err(UnreadableWave::Short) if self.head.len() < MAX_HEAD => {}
                     Err(_) => {
                         self.head = Vec::new();
                         self.state = State::Unknown;
@@ -83,13 +83,13 @@ impl Meter {
     }
 
     /// What came to pass; `None` if the file was of no format that can be measured.
-    pub fn finish(&self) -> Option<Measured> {
+    pub fn finish(&self) -> Option<AudioMeasurement> {
         let State::Known(wave) = &self.state else {
             return None;
         };
         let sound = wave.sound(self.passed);
         let length_ms = (sound.end - sound.start).saturating_mul(1000) / wave.per_second();
-        Some(Measured {
+        Some(AudioMeasurement {
             length_ms,
             peak: (wave.encoding == Encoding::Pcm(16)).then_some(self.peak),
         })

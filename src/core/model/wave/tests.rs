@@ -166,10 +166,10 @@ fn extensible_formats_are_those_they_extend() {
     let wave = Wave::read(&wav(1)).unwrap();
     assert_eq!(wave.encoding, Encoding::Pcm(16));
     assert_eq!(Wave::read(&wave.head(4)).unwrap().head(4), wave.head(4));
-    assert_eq!(Wave::read(&wav(3)), Err(Unreadable::Format));
+    assert_eq!(Wave::read(&wav(3)), Err(UnreadableWave::Format));
     let mut foreign = wav(1);
     foreign[20 + 30] ^= 1;
-    assert_eq!(Wave::read(&foreign), Err(Unreadable::Format));
+    assert_eq!(Wave::read(&foreign), Err(UnreadableWave::Format));
 }
 
 #[test]
@@ -192,11 +192,11 @@ fn formats_without_a_place_for_each_moment_are_refused() {
         vec![1; 15],
         vec![1; 65],
     ] {
-        assert_eq!(with(bad.clone()), Err(Unreadable::Format), "{bad:?}");
+        assert_eq!(with(bad.clone()), Err(UnreadableWave::Format), "{bad:?}");
     }
     assert!(with(format(6, 2, 8000, 8)).is_ok() && with(format(1, 64, 8000, 24)).is_ok());
     for no_wav in [&b"RIFX\0\0\0\0WAVE"[..], b"RIFF\0\0\0\0AVI "] {
-        assert_eq!(Wave::read(no_wav), Err(Unreadable::Format));
+        assert_eq!(Wave::read(no_wav), Err(UnreadableWave::Format));
     }
 }
 
@@ -209,7 +209,7 @@ fn half_a_head_asks_for_more() {
     ]);
     let sound = usize::try_from(Wave::read(&wav).unwrap().start).unwrap();
     for at in 0..sound {
-        assert_eq!(Wave::read(&wav[..at]), Err(Unreadable::Short), "{at}");
+        assert_eq!(Wave::read(&wav[..at]), Err(UnreadableWave::Short), "{at}");
     }
     assert!(Wave::read(&wav[..sound]).is_ok());
 }
@@ -233,7 +233,7 @@ fn seconds_have_their_place() {
     assert_eq!(wave.between(u32::MAX - 1, u32::MAX, len), 444..444);
 }
 
-fn measured(wav: &[u8], bound: u16, step: usize) -> Option<Measured> {
+fn measured(wav: &[u8], bound: u16, step: usize) -> Option<AudioMeasurement> {
     let mut meter = Meter::new(bound);
     wav.chunks(step).for_each(|chunk| meter.push(chunk));
     meter.finish()
@@ -251,7 +251,7 @@ fn length_and_loudness_do_not_depend_on_the_pieces() {
     for step in [1, 2, 3, 7, 43, 45, 1000, 100_000] {
         assert_eq!(
             measured(&wav, 300, step),
-            Some(Measured {
+            Some(AudioMeasurement {
                 length_ms: 1000,
                 peak: Some(300)
             }),
@@ -268,7 +268,7 @@ fn length_and_loudness_do_not_depend_on_the_pieces() {
     ]);
     assert_eq!(
         measured(&loud, u16::MAX, 5),
-        Some(Measured {
+        Some(AudioMeasurement {
             length_ms: 0,
             peak: Some(32_768)
         })
@@ -307,7 +307,7 @@ fn what_cannot_be_read_is_not_measured() {
     ]);
     assert_eq!(
         measured(&law, 16, 9),
-        Some(Measured {
+        Some(AudioMeasurement {
             length_ms: 1000,
             peak: None
         })

@@ -12,7 +12,7 @@ use cedar_policy::{Context, Entity, EntityId, EntityTypeName, EntityUid, Restric
 
 use crate::{
     model::{consent::RECORDING, name::Purpose, time::Timestamp},
-    policy::{decide::MAX_JUSTIFICATION, facts::Facts},
+    policy::{decide::MAX_JUSTIFICATION, facts::DecisionFacts},
 };
 
 /// One request, for every version of the policy.
@@ -27,7 +27,10 @@ pub(in crate::policy) struct Unaskable;
 
 impl Question {
     /// Puts the facts as they are now.
-    pub(in crate::policy) fn of(facts: &Facts<'_>, now: Timestamp) -> Result<Self, Unaskable> {
+    pub(in crate::policy) fn of(
+        facts: &DecisionFacts<'_>,
+        now: Timestamp,
+    ) -> Result<Self, Unaskable> {
         Ok(Self {
             principal: principal(facts)?,
             resource: resource(facts)?,
@@ -36,7 +39,7 @@ impl Question {
     }
 }
 
-fn principal(facts: &Facts<'_>) -> Result<Entity, Unaskable> {
+fn principal(facts: &DecisionFacts<'_>) -> Result<Entity, Unaskable> {
     let principal = facts.principal;
     let accounts = principal
         .accounts
@@ -72,7 +75,7 @@ fn principal(facts: &Facts<'_>) -> Result<Entity, Unaskable> {
     .map_err(|_| Unaskable)
 }
 
-fn resource(facts: &Facts<'_>) -> Result<Entity, Unaskable> {
+fn resource(facts: &DecisionFacts<'_>) -> Result<Entity, Unaskable> {
     let recording = facts.recording;
     let mut attributes = HashMap::with_capacity(10 + recording.labels.len());
     let mut add = |name: &str, value| attributes.insert(name.to_owned(), value);
@@ -108,7 +111,7 @@ fn resource(facts: &Facts<'_>) -> Result<Entity, Unaskable> {
     .map_err(|_| Unaskable)
 }
 
-fn context(facts: &Facts<'_>, now: Timestamp) -> Result<Context, Unaskable> {
+fn context(facts: &DecisionFacts<'_>, now: Timestamp) -> Result<Context, Unaskable> {
     let written = facts
         .justification
         .map_or(0, |text| text.chars().take(MAX_JUSTIFICATION + 1).count());

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use crate::{
     model::name::{Label, Purpose, Role, Tier},
-    policy::document::{Basis, Document},
+    policy::document::{Basis, PolicyDocument},
 };
 
 /// Everything that a policy declares by name.
@@ -25,7 +25,7 @@ pub(in crate::policy) struct Vocabulary<'d> {
 }
 
 impl<'d> Vocabulary<'d> {
-    pub(super) fn of(document: &'d Document) -> Self {
+    pub(super) fn of(document: &'d PolicyDocument) -> Self {
         let purposes = document.purposes.iter();
         Self {
             roles: document.roles.iter().map(|(role, _)| role).collect(),

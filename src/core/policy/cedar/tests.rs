@@ -12,11 +12,11 @@ use super::*;
 use crate::{
     model::{
         access::{Principal, Ticket},
-        recording::{Recording, State},
+        recording::{Recording, RecordingState},
         time::Timestamp,
     },
     policy::{
-        Decision, Facts, MAX_JUSTIFICATION, Rulebook, Rules,
+        Decision, DecisionFacts, MAX_JUSTIFICATION, Rulebook, Rules,
         cast::{principal, recording},
         decide,
     },
@@ -72,7 +72,11 @@ fn holds(
     let rulebook = Rulebook::new(with_condition(when).unwrap(), []);
     let mut recording = Recording {
         collected_at: now,
-        ..recording(State::Sealed, "standard", rulebook.current().digest())
+        ..recording(
+            RecordingState::Sealed,
+            "standard",
+            rulebook.current().digest(),
+        )
     };
     recording.labels = labels
         .iter()
@@ -83,11 +87,11 @@ fn holds(
         ticket,
         justification,
     } = asked;
-    let facts = Facts {
+    let facts = DecisionFacts {
         network,
         ticket,
         justification,
-        ..Facts::new(principal, &recording, "quality-review".parse().unwrap())
+        ..DecisionFacts::new(principal, &recording, "quality-review".parse().unwrap())
     };
     match decide(&facts, &rulebook, now) {
         Decision::Allow(_) => true,

@@ -7,7 +7,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use crate::policy::{
-    document::{Document, PurposeRule, TierRule},
+    document::{PolicyDocument, PurposeRule, TierRule},
     reason::Reason,
 };
 
@@ -16,7 +16,7 @@ pub(super) const FIXED: &str = include_str!("../fixed.cedar");
 
 /// All rules of one version as text, for Cedar and for people. What is enforced is parsed from
 /// this.
-pub(super) fn text(document: &Document) -> String {
+pub(super) fn text(document: &PolicyDocument) -> String {
     let mut text = format!(
         "{FIXED}\n// The rules that version `{}` of the policy file makes.\n\n",
         document.version
@@ -78,7 +78,7 @@ fn approval(tier: &TierRule) -> Option<String> {
     ))
 }
 
-fn of_purpose(document: &Document, purpose: &PurposeRule) -> Vec<String> {
+fn of_purpose(document: &PolicyDocument, purpose: &PurposeRule) -> Vec<String> {
     let name = purpose.name.as_str();
     let clause = |key: &str| format!("purposes/{name}/{key}");
     let roles: Vec<String> = purpose
@@ -151,7 +151,7 @@ fn of_purpose(document: &Document, purpose: &PurposeRule) -> Vec<String> {
         ));
     }
     if let Some(budget) = purpose.budget {
-        // At the opening of an earlier grant the ledger counts, in one statement with the opening
+        // At the opening of an earlier grant the database counts, in one statement with the opening
         // itself.
         let spent =
             format!("when {{ !(context has until) && context.openings_today >= {budget} }}");

@@ -7,7 +7,7 @@ use crate::{
     model::{
         consent::Method,
         id::{ConsentId, SubjectId},
-        recording::State,
+        recording::RecordingState,
     },
     policy::cast::{COLLECTED, NOW, days, in_call, party, recording, said, subject},
 };
@@ -37,7 +37,7 @@ fn covers(parties: Vec<Party>, statements: Vec<Statement>) -> bool {
         statements,
     };
     consents.cover(
-        &recording(State::Sealed, "standard", ""),
+        &recording(RecordingState::Sealed, "standard", ""),
         &"training".parse().unwrap(),
         NOW,
     )
@@ -291,7 +291,7 @@ fn a_leg_of_a_conference_does_not_speak_for_the_others() {
         format!("CF{}", "0".repeat(32)).parse().unwrap();
     let recording = Recording {
         conference: Some(conference.clone()),
-        ..recording(State::Sealed, "standard", "")
+        ..recording(RecordingState::Sealed, "standard", "")
     };
     let in_conference = |leg: Option<&str>| {
         Whom::Leg(
@@ -330,7 +330,7 @@ fn a_leg_of_a_conference_does_not_speak_for_the_others() {
 
 #[test]
 fn renewed_consent_is_of_everybody_under_that_version_and_after_the_recording() {
-    let recording = recording(State::Sealed, "standard", "");
+    let recording = recording(RecordingState::Sealed, "standard", "");
     let renewed = |statements| {
         Consents {
             parties: both(),
@@ -438,7 +438,7 @@ fn any_parties() -> impl Strategy<Value = Vec<Party>> {
 proptest! {
     #[test]
     fn any_yes_never_takes_anything_away(parties in any_parties(), before in proptest::collection::vec(any_statement(), 0..6), more in any_statement()) {
-        let recording = recording(State::Sealed, "standard", "");
+        let recording = recording(RecordingState::Sealed, "standard", "");
         let purpose = "training".parse().unwrap();
         let less = Consents { parties, statements: before };
         let mut more_said = less.clone();
@@ -449,7 +449,7 @@ proptest! {
 
     #[test]
     fn any_no_never_gives_anything(parties in any_parties(), before in proptest::collection::vec(any_statement(), 0..6), more in any_statement(), withdrawn in any::<bool>()) {
-        let recording = recording(State::Sealed, "standard", "");
+        let recording = recording(RecordingState::Sealed, "standard", "");
         let purpose = "training".parse().unwrap();
         let less = Consents { parties, statements: before };
         let mut more_said = less.clone();
@@ -459,7 +459,7 @@ proptest! {
 
     #[test]
     fn any_order_of_statements_says_the_same(parties in any_parties(), said in proptest::collection::vec(any_statement(), 0..6)) {
-        let recording = recording(State::Sealed, "standard", "");
+        let recording = recording(RecordingState::Sealed, "standard", "");
         let purpose = "training".parse().unwrap();
         let forth = Consents { parties: parties.clone(), statements: said.clone() };
         let back = Consents { parties: parties.into_iter().rev().collect(), statements: said.into_iter().rev().collect() };
@@ -470,7 +470,7 @@ proptest! {
     #[test]
     fn any_party_more_never_gives_consent(parties in any_parties(), said in proptest::collection::vec(any_statement(), 0..6)) {
         prop_assume!(!parties.is_empty());
-        let recording = recording(State::Sealed, "standard", "");
+        let recording = recording(RecordingState::Sealed, "standard", "");
         let purpose = "training".parse().unwrap();
         let fewer = Consents { parties, statements: said };
         let mut more = fewer.clone();

@@ -7,7 +7,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::transcript::{Said, Sentence, Transcript, Word};
+use crate::model::transcript::{Said, Sentence, SpokenWord, Transcript};
 
 fn rule(pattern: Pattern) -> ContentRule {
     ContentRule {
@@ -233,7 +233,7 @@ fn words_are_found_whole_and_in_any_case() {
 }
 
 fn transcript(sentences: &[(&str, &str, &[&str])]) -> Transcript {
-    let word = |text: &&str| Word {
+    let word = |text: &&str| SpokenWord {
         text: Said::new((*text).to_owned()),
         start_ms: 0,
         end_ms: 1,

@@ -13,7 +13,7 @@ use crate::model::folding::Folded;
 
 /// A word or a run of digits.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Token {
+pub(super) struct ContentToken {
     start: usize,
     end: usize,
     /// Whether the next token may belong to the same number: only spaces, punctuation and the like
@@ -47,7 +47,7 @@ impl Kind {
 #[derive(Debug)]
 pub(super) struct Tokens {
     text: Folded,
-    all: Vec<Token>,
+    all: Vec<ContentToken>,
     /// The digits of all tokens that may be a part of a number, one behind the other: every run
     /// that begins with any of them reads them once more.
     digits: Vec<u8>,
@@ -84,12 +84,12 @@ impl Tokens {
         self.all.len()
     }
 
-    pub(super) fn get(&self, at: usize) -> Option<&Token> {
+    pub(super) fn get(&self, at: usize) -> Option<&ContentToken> {
         self.all.get(at)
     }
 
     /// The token, folded.
-    pub(super) fn word(&self, token: &Token) -> &str {
+    pub(super) fn word(&self, token: &ContentToken) -> &str {
         self.text
             .text()
             .get(token.start..token.end)
@@ -106,7 +106,7 @@ impl Tokens {
 
     /// The letters and digits that a token stands for: itself, or the digits that it is the word
     /// for.
-    pub(super) fn symbols(&self, token: &Token) -> impl Iterator<Item = char> {
+    pub(super) fn symbols(&self, token: &ContentToken) -> impl Iterator<Item = char> {
         symbols(self.text.text(), token)
     }
 
@@ -180,7 +180,7 @@ impl Runs {
 /// count.
 const GROUP: usize = 3;
 
-fn symbols(text: &str, token: &Token) -> impl Iterator<Item = char> {
+fn symbols(text: &str, token: &ContentToken) -> impl Iterator<Item = char> {
     let (spoken, own) = match token.kind {
         Kind::Word | Kind::Number => ("", text.get(token.start..token.end).unwrap_or_default()),
         Kind::Spoken(numeral) => (numeral.digits(), ""),
@@ -192,8 +192,8 @@ fn symbols(text: &str, token: &Token) -> impl Iterator<Item = char> {
     (0..token.times).flat_map(move |_| once.clone())
 }
 
-fn cut(text: &str) -> Vec<Token> {
-    let mut all: Vec<Token> = Vec::new();
+fn cut(text: &str) -> Vec<ContentToken> {
+    let mut all: Vec<ContentToken> = Vec::new();
     let mut chars = text.char_indices().peekable();
     while let Some((start, first)) = chars.next() {
         if !is_word(first) {
@@ -231,7 +231,7 @@ fn cut(text: &str) -> Vec<Token> {
                 _ => {}
             }
         }
-        all.push(Token {
+        all.push(ContentToken {
             start,
             end,
             goes_on: false,

@@ -9,7 +9,7 @@ use std::{
     ops::Range,
 };
 
-use super::{Found, HIDDEN, find, hide};
+use super::{ContentMatch, HIDDEN, find, hide};
 use crate::{
     model::transcript::{Said, Sentence, Transcript},
     policy::document::ContentRule,
@@ -143,9 +143,9 @@ fn hidden(
 }
 
 /// The places without overlaps, in order.
-fn merged(found: &[Found]) -> Vec<Range<usize>> {
+fn merged(found: &[ContentMatch]) -> Vec<Range<usize>> {
     let mut merged: Vec<Range<usize>> = Vec::new();
-    for Found { range, .. } in found {
+    for ContentMatch { range, .. } in found {
         match merged.last_mut() {
             Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
             _ => merged.push(range.clone()),

@@ -15,7 +15,7 @@ use crate::{
         name::{Purpose, Tier},
         time::Timestamp,
     },
-    policy::{facts::Facts, rules::Rules},
+    policy::{facts::DecisionFacts, rules::Rules},
 };
 
 /// Proof of a decision. It can be had from a decision only:
@@ -69,7 +69,7 @@ pub struct Grant {
 
 /// What the decision came to, besides what was asked.
 #[derive(Debug)]
-pub(super) struct Terms {
+pub(super) struct GrantTerms {
     pub(super) clause: Arc<str>,
     pub(super) view: View,
     pub(super) broke_glass: bool,
@@ -79,7 +79,7 @@ pub(super) struct Terms {
 
 impl Grant {
     /// Only for the decision, and only when nothing speaks against it.
-    pub(super) fn new(facts: &Facts<'_>, rules: &Rules, terms: Terms) -> Self {
+    pub(super) fn new(facts: &DecisionFacts<'_>, rules: &Rules, terms: GrantTerms) -> Self {
         Self {
             recording: facts.recording.id,
             principal: facts.principal.id,

@@ -14,7 +14,7 @@ use crate::{
         artefact::Artefact,
         consent::{Answer, Statement, Whom},
         name::Purpose,
-        recording::{Recording, State},
+        recording::{Recording, RecordingState},
     },
     policy::{
         Action, Consents, Permit, action,
@@ -27,12 +27,12 @@ use crate::{
 };
 
 const SHIPPED: &str = include_str!("../../../../config/privacy-policy.toml");
-const STATES: [State; 5] = [
-    State::Announced,
-    State::Absent,
-    State::Failed,
-    State::Sealed,
-    State::Shredded,
+const STATES: [RecordingState; 5] = [
+    RecordingState::Announced,
+    RecordingState::Absent,
+    RecordingState::Failed,
+    RecordingState::Sealed,
+    RecordingState::Shredded,
 ];
 
 fn shipped() -> Rulebook {
@@ -72,12 +72,12 @@ fn everything_granted<'a>(
     recording: &'a Recording,
     consents: &'a Consents,
     purpose: &str,
-) -> Facts<'a> {
-    Facts {
+) -> DecisionFacts<'a> {
+    DecisionFacts {
         justification: Some("call 17"),
         consents,
         approved_until: Some(NOW.after(hours(8))),
-        ..Facts::new(principal, recording, purpose.parse().unwrap())
+        ..DecisionFacts::new(principal, recording, purpose.parse().unwrap())
     }
 }
 
@@ -95,7 +95,11 @@ fn an_empty_policy_denies_everything() {
     let text = "version = \"0\"\neffective = 2026-01-01\ndefault_tier = \"standard\"\n[controller]\nname = \"C\"\ncontact = \"c\"\n[roles]\n\
                 [[tiers]]\nname = \"standard\"\ndescription = \"T\"\ngrant_lifetime = \"24h\"\n[actions]\ncatalogue = []\nshred = []\naudit = []\n";
     let rulebook = Rulebook::new(Rules::parse("empty", text).unwrap(), []);
-    let recording = recording(State::Sealed, "standard", rulebook.current().digest());
+    let recording = recording(
+        RecordingState::Sealed,
+        "standard",
+        rulebook.current().digest(),
+    );
     let officer = principal(&["privacy-officer", "reviewer"]);
     let consents = willing();
     for purpose in ["training", "legal-request", "unknown"] {
@@ -114,10 +118,14 @@ fn a_policy_allows_from_its_effective_instant_on() {
     let rulebook = Rulebook::new(Rules::parse("future", &future).unwrap(), []);
     let effective = Timestamp::parse_rfc3339("2099-01-01T00:00:00Z").unwrap();
     let officer = principal(&["privacy-officer"]);
-    let recording = recording(State::Sealed, "standard", rulebook.current().digest());
-    let facts = Facts {
+    let recording = recording(
+        RecordingState::Sealed,
+        "standard",
+        rulebook.current().digest(),
+    );
+    let facts = DecisionFacts {
         justification: Some("call 17"),
-        ..Facts::new(&officer, &recording, "legal-request".parse().unwrap())
+        ..DecisionFacts::new(&officer, &recording, "legal-request".parse().unwrap())
     };
     let before = effective.before(Duration::from_millis(1));
     assert_eq!(
@@ -142,14 +150,14 @@ fn every_reason_comes_at_once_and_in_order() {
     let recording = Recording {
         collected_at: days(-1000),
         revoked_at: Some(NOW),
-        ..recording(State::Shredded, "restricted", "0000")
+        ..recording(RecordingState::Shredded, "restricted", "0000")
     };
     let blank = " ".repeat(MAX_JUSTIFICATION + 1);
     let worst = |purpose: &str| {
-        let facts = Facts {
+        let facts = DecisionFacts {
             justification: Some(&blank),
             openings_today: 1000,
-            ..Facts::new(&stranger, &recording, purpose.parse().unwrap())
+            ..DecisionFacts::new(&stranger, &recording, purpose.parse().unwrap())
         };
         told(&denied(decide(&facts, &rulebook, NOW)))
     };
@@ -200,8 +208,11 @@ fn everything_shipped_is_of_use() {
         for tier in &purpose.tiers {
             for role in &purpose.roles {
                 let principal = principal(&[role.as_str()]);
-                let recording =
-                    recording(State::Sealed, tier.as_str(), rulebook.current().digest());
+                let recording = recording(
+                    RecordingState::Sealed,
+                    tier.as_str(),
+                    rulebook.current().digest(),
+                );
                 let grant = allowed(decide(
                     &everything_granted(&principal, &recording, &consents, purpose.name.as_str()),
                     &rulebook,

@@ -20,7 +20,7 @@ fn shipped() -> Rules {
     Rules::parse("old", SHIPPED).unwrap()
 }
 
-fn recording(tier: &str, days: u64, state: State) -> Recording {
+fn recording(tier: &str, days: u64, state: RecordingState) -> Recording {
     let collected_at = NOW.before(Duration::from_secs(days * 86_400));
     Recording {
         collected_at,
@@ -31,7 +31,7 @@ fn recording(tier: &str, days: u64, state: State) -> Recording {
 fn diff(new: Rules, recordings: &[Recording]) -> Diff {
     let from = Rulebook::new(shipped(), []);
     let to = Rulebook::new(new, [shipped()]);
-    let mut comparison = Comparison::new(&from, &to, NOW);
+    let mut comparison = PolicyComparison::new(&from, &to, NOW);
     for recording in recordings {
         comparison.count(recording, &Consents::NONE, &[]);
     }
@@ -51,9 +51,9 @@ fn tally(diff: &Diff, purpose: &str) -> (u64, u64, u64, u64) {
 fn a_purpose_that_opens_less_loses_what_it_opened() {
     let narrower = changed("name = \"quality-review\"", "name = \"quality-check\"");
     let all = [
-        recording("standard", 1, State::Sealed),
-        recording("sensitive", 1, State::Sealed),
-        recording("restricted", 1, State::Sealed),
+        recording("standard", 1, RecordingState::Sealed),
+        recording("sensitive", 1, RecordingState::Sealed),
+        recording("restricted", 1, RecordingState::Sealed),
     ];
     let diff = diff(narrower, &all);
     assert_eq!(diff.recordings, 3);
@@ -70,7 +70,7 @@ fn a_version_that_opens_more_gains_nothing_of_what_is_pinned() {
     let wider = changed(tiers, &tiers.replace("]", ", \"sensitive\"]"));
     assert_eq!(
         tally(
-            &diff(wider, &[recording("sensitive", 1, State::Sealed)]),
+            &diff(wider, &[recording("sensitive", 1, RecordingState::Sealed)]),
             "follow-up"
         ),
         (0, 0, 0, 0)
@@ -80,8 +80,8 @@ fn a_version_that_opens_more_gains_nothing_of_what_is_pinned() {
 #[test]
 fn what_is_shredded_does_not_count_and_what_is_not_sealed_opens_for_nothing() {
     let all = [
-        recording("standard", 1, State::Shredded),
-        recording("standard", 1, State::Announced),
+        recording("standard", 1, RecordingState::Shredded),
+        recording("standard", 1, RecordingState::Announced),
     ];
     let diff = diff(changed("budget = 200", "budget = 100"), &all);
     assert_eq!(
@@ -93,7 +93,8 @@ fn what_is_shredded_does_not_count_and_what_is_not_sealed_opens_for_nothing() {
 #[test]
 fn a_shorter_retention_tells_how_much_is_due_at_once() {
     let shorter = changed("retention = \"365d\"", "retention = \"30d\"");
-    let all = [1, 29, 30, 31, 364, 366].map(|days| recording("standard", days, State::Sealed));
+    let all =
+        [1, 29, 30, 31, 364, 366].map(|days| recording("standard", days, RecordingState::Sealed));
     let diff = diff(shorter, &all);
     assert_eq!((diff.due_now, diff.due_then), (1, 4));
 }
@@ -102,7 +103,7 @@ fn a_shorter_retention_tells_how_much_is_due_at_once() {
 fn a_version_of_the_future_is_asked_on_its_first_day() {
     let later = changed("effective = 2026-01-01", "effective = 2099-01-01");
     let at = later.document().effective;
-    let diff = diff(later, &[recording("standard", 0, State::Sealed)]);
+    let diff = diff(later, &[recording("standard", 0, RecordingState::Sealed)]);
     assert_eq!((diff.at, diff.due_then), (at, 1));
 }
 
@@ -110,10 +111,10 @@ fn a_version_of_the_future_is_asked_on_its_first_day() {
 fn answers_are_kept_and_asked_for_again_where_they_must() {
     let from = Rulebook::new(shipped(), []);
     let to = Rulebook::new(changed("budget = 200", "budget = 100"), [shipped()]);
-    let mut comparison = Comparison::new(&from, &to, NOW);
+    let mut comparison = PolicyComparison::new(&from, &to, NOW);
     for days in [1, 2, 3, 200] {
         comparison.count(
-            &recording("standard", days, State::Sealed),
+            &recording("standard", days, RecordingState::Sealed),
             &Consents::NONE,
             &[],
         );
@@ -129,8 +130,8 @@ fn what_somebody_consented_to_is_counted_as_open() {
         changed("basis = \"contract\"", "basis = \"consent\""),
         [shipped()],
     );
-    let mut comparison = Comparison::new(&from, &to, NOW);
-    let all = [1, 2, 3].map(|days| recording("standard", days, State::Sealed));
+    let mut comparison = PolicyComparison::new(&from, &to, NOW);
+    let all = [1, 2, 3].map(|days| recording("standard", days, RecordingState::Sealed));
     let yes = Consents {
         parties: Vec::new(),
         statements: vec![said(Answer::Given, in_call(None), &["follow-up"], NOW)],

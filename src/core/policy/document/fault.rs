@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// One fault in a policy file: `privacy-policy.toml:12: unknown key …`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}: {reason}")]
-pub struct Fault {
+pub struct PolicyFault {
     /// The file as the caller named it.
     pub file: Arc<str>,
     /// Line in the file, the first is 1.
@@ -19,14 +19,14 @@ pub struct Fault {
 }
 
 /// Collects faults while a file is read, so that all can be told together.
-pub(super) struct Faults {
+pub(super) struct PolicyFaults {
     file: Arc<str>,
     /// Byte offset at which each line starts.
     starts: Vec<usize>,
-    list: Vec<Fault>,
+    list: Vec<PolicyFault>,
 }
 
-impl Faults {
+impl PolicyFaults {
     pub(super) fn new(file: &str, text: &str) -> Self {
         let starts = std::iter::once(0)
             .chain(
@@ -54,7 +54,7 @@ impl Faults {
             .chars()
             .map(|c| if c.is_control() { '\u{fffd}' } else { c })
             .collect();
-        self.list.push(Fault {
+        self.list.push(PolicyFault {
             file: Arc::clone(&self.file),
             line,
             reason,
@@ -70,7 +70,7 @@ impl Faults {
     }
 
     /// All faults in the order of their lines.
-    pub(super) fn into_list(mut self) -> Vec<Fault> {
+    pub(super) fn into_list(mut self) -> Vec<PolicyFault> {
         self.list.sort_by_key(|fault| fault.line);
         self.list
     }

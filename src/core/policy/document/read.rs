@@ -17,9 +17,9 @@ use toml::de::DeTable;
 
 use self::{condition::Condition, consent::Declared};
 use super::{
-    Actions, Approval, Basis, Controller, Document, Forgotten, MAX_BYTES, MAX_GRANT_LIFETIME,
-    Processor, TierRule,
-    fault::{Fault, Faults, quote},
+    Actions, ApprovalRule, Basis, Controller, Forgotten, MAX_BYTES, MAX_GRANT_LIFETIME,
+    PolicyDocument, Processor, TierRule,
+    fault::{PolicyFault, PolicyFaults, quote},
     walk::{At, Section},
 };
 use crate::model::{
@@ -27,14 +27,14 @@ use crate::model::{
     time::Timestamp,
 };
 
-impl Document {
+impl PolicyDocument {
     /// Reads the text of a policy file; `file` is how faults name it. Gives the document and what
     /// is odd but not wrong in it.
     ///
     /// # Errors
     /// Every fault of the text, in the order of the lines.
-    pub fn read(file: &str, text: &str) -> Result<(Self, Vec<Fault>), Vec<Fault>> {
-        let mut faults = Faults::new(file, text);
+    pub fn read(file: &str, text: &str) -> Result<(Self, Vec<PolicyFault>), Vec<PolicyFault>> {
+        let mut faults = PolicyFaults::new(file, text);
         if text.len() > MAX_BYTES {
             faults.add(
                 1,
@@ -57,7 +57,7 @@ impl Document {
         if !faults.is_empty() {
             return Err(faults.into_list());
         }
-        let mut warnings = Faults::new(file, text);
+        let mut warnings = PolicyFaults::new(file, text);
         let reader = Reader {
             faults: &mut faults,
             warnings: &mut warnings,
@@ -78,8 +78,8 @@ impl Document {
 
 /// What has been declared so far, and what was wrong with it.
 struct Reader<'f> {
-    faults: &'f mut Faults,
-    warnings: &'f mut Faults,
+    faults: &'f mut PolicyFaults,
+    warnings: &'f mut PolicyFaults,
     roles: Vec<Role>,
     tiers: Vec<Tier>,
     /// `None` where the list has a fault: then nobody knows what a condition may look at.
@@ -89,7 +89,7 @@ struct Reader<'f> {
 
 impl Reader<'_> {
     /// Declarations first, then what refers to them.
-    fn document(mut self, table: &DeTable<'_>) -> Option<Document> {
+    fn document(mut self, table: &DeTable<'_>) -> Option<PolicyDocument> {
         let mut file = Section::new(table, "the policy file", 1);
         let version = file
             .text("version", self.faults)
@@ -144,7 +144,7 @@ impl Reader<'_> {
             .section("actions", self.faults)
             .and_then(|section| self.actions(section));
         file.finish(self.faults);
-        Some(Document {
+        Some(PolicyDocument {
             version: version?,
             effective: effective?,
             controller: controller?,
@@ -268,14 +268,14 @@ impl Reader<'_> {
         })
     }
 
-    fn approval(&mut self, mut section: Section<'_, '_>) -> Option<Approval> {
+    fn approval(&mut self, mut section: Section<'_, '_>) -> Option<ApprovalRule> {
         let roles = self.known_roles(&mut section, "roles");
         let lifetime = self.period(&mut section, "lifetime");
         let break_glass = section.given("break_glass", |section| {
             self.known_roles(section, "break_glass")
         });
         section.finish(self.faults);
-        Some(Approval {
+        Some(ApprovalRule {
             roles: roles?,
             lifetime: lifetime?,
             break_glass: break_glass?.unwrap_or_default(),

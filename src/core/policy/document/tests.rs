@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{ConsentRules, Document, MAX_BYTES};
+use super::{ConsentRules, MAX_BYTES, PolicyDocument};
 use crate::{model::time::Timestamp, policy::Rules};
 
 const SHIPPED: &str = include_str!("../../../../config/privacy-policy.toml");
 
 fn faults(text: &str) -> Vec<String> {
-    Document::read("p.toml", text)
+    PolicyDocument::read("p.toml", text)
         .expect_err("it has faults")
         .iter()
         .map(ToString::to_string)
@@ -40,7 +40,7 @@ fn assert_told(text: &str, marker: &str, said: &str, case: &str) {
 
 #[test]
 fn the_shipped_policy_loads_without_a_warning() {
-    let (document, warnings) = Document::read("privacy-policy.toml", SHIPPED).unwrap();
+    let (document, warnings) = PolicyDocument::read("privacy-policy.toml", SHIPPED).unwrap();
     assert_eq!(warnings, []);
     assert_eq!(document.version, "1");
     assert_eq!(
@@ -422,7 +422,7 @@ fn text_of_the_file_is_quoted_without_control_characters() {
 #[test]
 fn size_is_bounded() {
     let padded = |bytes: usize| format!("{SHIPPED}#{}", "x".repeat(bytes - SHIPPED.len() - 1));
-    assert!(Document::read("p.toml", &padded(MAX_BYTES)).is_ok());
+    assert!(PolicyDocument::read("p.toml", &padded(MAX_BYTES)).is_ok());
     assert!(
         faults(&padded(MAX_BYTES + 1))
             .first()
@@ -438,7 +438,7 @@ fn an_empty_file_is_no_policy() {
 proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "\\PC{0,400}|[\\[\\]{}=\",.a-z0-9\n#'-]{0,400}") {
-        if let Err(faults) = Document::read("p.toml", &text) {
+        if let Err(faults) = PolicyDocument::read("p.toml", &text) {
             prop_assert!(!faults.is_empty());
             let lines = text.matches('\n').count() + 1;
             prop_assert!(faults.iter().all(|fault| (1..=lines).contains(&fault.line)), "{faults:?}");

@@ -12,7 +12,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::fault::{Faults, quote};
+use super::fault::{PolicyFaults, quote};
 
 /// A value with the line it stands on.
 #[derive(Debug)]
@@ -56,7 +56,11 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// Text that is not blank.
-    pub(super) fn text(&mut self, key: &'static str, faults: &mut Faults) -> Option<At<&'t str>> {
+    pub(super) fn text(
+        &mut self,
+        key: &'static str,
+        faults: &mut PolicyFaults,
+    ) -> Option<At<&'t str>> {
         self.required(key, "text in quotes", faults, DeValue::as_str)
             .and_then(|text| {
                 let blank = text.value.trim().is_empty();
@@ -71,7 +75,7 @@ impl<'t, 'i> Section<'t, 'i> {
     pub(super) fn parsed<T: FromStr<Err: fmt::Display>>(
         &mut self,
         key: &'static str,
-        faults: &mut Faults,
+        faults: &mut PolicyFaults,
     ) -> Option<At<T>> {
         let text = self.required(key, "text in quotes", faults, DeValue::as_str)?;
         match text.value.parse() {
@@ -90,7 +94,7 @@ impl<'t, 'i> Section<'t, 'i> {
     pub(super) fn list<T: FromStr<Err: fmt::Display>>(
         &mut self,
         key: &'static str,
-        faults: &mut Faults,
+        faults: &mut PolicyFaults,
     ) -> Option<At<Vec<At<T>>>> {
         let list = self.required(
             key,
@@ -117,12 +121,20 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// `true` or `false`.
-    pub(super) fn flag(&mut self, key: &'static str, faults: &mut Faults) -> Option<At<bool>> {
+    pub(super) fn flag(
+        &mut self,
+        key: &'static str,
+        faults: &mut PolicyFaults,
+    ) -> Option<At<bool>> {
         self.required(key, "true or false", faults, DeValue::as_bool)
     }
 
     /// A whole number.
-    pub(super) fn number(&mut self, key: &'static str, faults: &mut Faults) -> Option<At<i64>> {
+    pub(super) fn number(
+        &mut self,
+        key: &'static str,
+        faults: &mut PolicyFaults,
+    ) -> Option<At<i64>> {
         self.required(key, "a whole number", faults, |value| {
             let number = value.as_integer()?;
             i64::from_str_radix(number.as_str(), number.radix()).ok()
@@ -130,7 +142,11 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// A date or a time, in quotes or bare, as it is written in RFC 3339.
-    pub(super) fn date(&mut self, key: &'static str, faults: &mut Faults) -> Option<At<String>> {
+    pub(super) fn date(
+        &mut self,
+        key: &'static str,
+        faults: &mut PolicyFaults,
+    ) -> Option<At<String>> {
         self.required(key, "a date, like 2026-01-31", faults, |value| {
             value
                 .as_datetime()
@@ -143,7 +159,7 @@ impl<'t, 'i> Section<'t, 'i> {
     pub(super) fn section(
         &mut self,
         key: &'static str,
-        faults: &mut Faults,
+        faults: &mut PolicyFaults,
     ) -> Option<Section<'t, 'i>> {
         let table = self.required(key, "a table", faults, DeValue::as_table)?;
         Some(Section::new(table.value, format!("`[{key}]`"), table.line))
@@ -153,7 +169,7 @@ impl<'t, 'i> Section<'t, 'i> {
     pub(super) fn sections(
         &mut self,
         key: &'static str,
-        faults: &mut Faults,
+        faults: &mut PolicyFaults,
     ) -> Vec<Section<'t, 'i>> {
         let what = format!("`[[{key}]]`");
         if !self.has(key) {
@@ -183,7 +199,7 @@ impl<'t, 'i> Section<'t, 'i> {
 
     /// Every key with the text it holds, in the order of the file, for tables whose keys are names
     /// of the operator's.
-    pub(super) fn texts(&self, faults: &mut Faults) -> Vec<(At<&'t str>, &'t str)> {
+    pub(super) fn texts(&self, faults: &mut PolicyFaults) -> Vec<(At<&'t str>, &'t str)> {
         let mut entries: Vec<_> = self.table.iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
         let mut texts = Vec::new();
@@ -202,7 +218,7 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// Ends the walk: tells every key that was not asked for.
-    pub(super) fn finish(self, faults: &mut Faults) {
+    pub(super) fn finish(self, faults: &mut PolicyFaults) {
         for key in self.table.keys() {
             let name: &str = key.get_ref();
             if !self.asked.contains(&name) {
@@ -231,7 +247,7 @@ impl<'t, 'i> Section<'t, 'i> {
         &mut self,
         key: &'static str,
         kind: &str,
-        faults: &mut Faults,
+        faults: &mut PolicyFaults,
         take: impl FnOnce(&'t DeValue<'i>) -> Option<T>,
     ) -> Option<At<T>> {
         let Some(found) = self.has(key).then(|| self.table.get(key)).flatten() else {

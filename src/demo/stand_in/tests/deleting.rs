@@ -78,7 +78,7 @@ async fn a_deleted_recording_leaves_its_metadata_for_forty_days() {
             .await
             .is_empty()
     );
-    assert_eq!(asking.twilio.kept(&recording), Kept::default());
+    assert_eq!(asking.twilio.kept(&recording), RemainingCopies::default());
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn only_a_completed_recording_can_be_deleted() {
         assert_eq!((status, &error["code"]), (400, &20009.into()));
     }
     asking.twilio.behave(|behaviour| {
-        behaviour.undeletable = Problem {
+        behaviour.undeletable = TwilioProblem {
             status: 409,
             code: 20409,
         };

@@ -237,7 +237,7 @@ async fn all_media_leads_to_storage_which_wants_no_second_credential() {
     let mut settings = asking.twilio.settings();
     settings.media_redirect_hosts = vec!["127.0.0.1".into()];
     let accounts = settings.resolve(Path::new("/")).unwrap();
-    let media = Client::new(&accounts)
+    let media = TwilioClient::new(&accounts)
         .unwrap()
         .media(accounts.get(&asking.account).unwrap(), &recording, None)
         .await

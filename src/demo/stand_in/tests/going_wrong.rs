@@ -8,20 +8,20 @@ async fn every_wrong_answer_is_what_it_says_and_only_once() {
     let recording = asking.record('1', Duration::ZERO);
     let own = format!("Recordings/{recording}.json");
     for (wrong, status, code) in [
-        (Wrong::NotFound, 404, 20404),
-        (Wrong::Unauthorised, 401, 20003),
-        (Wrong::Forbidden, 403, 20005),
-        (Wrong::TooMany { retry_after: None }, 429, 20429),
+        (RequestFault::NotFound, 404, 20404),
+        (RequestFault::Unauthorised, 401, 20003),
+        (RequestFault::Forbidden, 403, 20005),
+        (RequestFault::TooMany { retry_after: None }, 429, 20429),
         (
-            Wrong::TooMany {
+            RequestFault::TooMany {
                 retry_after: Some(7),
             },
             429,
             20429,
         ),
-        (Wrong::ServerError, 500, 20500),
+        (RequestFault::ServerError, 500, 20500),
         (
-            Wrong::Refused {
+            RequestFault::Refused {
                 status: 408,
                 code: 20408,
             },
@@ -37,7 +37,7 @@ async fn every_wrong_answer_is_what_it_says_and_only_once() {
         assert_eq!(
             retry_after.is_some(),
             wrong
-                == Wrong::TooMany {
+                == RequestFault::TooMany {
                     retry_after: Some(7)
                 }
         );
@@ -64,18 +64,18 @@ async fn every_wrong_answer_is_what_it_says_and_only_once() {
 async fn answers_that_are_no_answers() {
     let asking = Asking::begin().await;
     let queue = |wrong| asking.twilio.fail_call(Call::RecordingList, wrong);
-    queue(Wrong::CutBody);
+    queue(RequestFault::CutBody);
     let response = asking.send("GET", "Recordings.json", &[]).await;
     assert_eq!(
         (response.status().as_u16(), response.bytes().await.is_err()),
         (200, true)
     );
-    queue(Wrong::NotJson);
+    queue(RequestFault::NotJson);
     let response = asking.send("GET", "Recordings.json", &[]).await;
     assert_eq!(response.headers()["content-type"], "text/html");
-    queue(Wrong::WrongShape);
+    queue(RequestFault::WrongShape);
     assert!(asking.get("Recordings.json").await["recordings"].is_object());
-    queue(Wrong::RedirectAway);
+    queue(RequestFault::RedirectAway);
     let response = asking.send("GET", "Recordings.json", &[]).await;
     assert_eq!(response.status().as_u16(), 307);
     assert!(
@@ -84,7 +84,7 @@ async fn answers_that_are_no_answers() {
             .unwrap()
             .starts_with(&asking.twilio.base_url())
     );
-    queue(Wrong::HugeBody);
+    queue(RequestFault::HugeBody);
     let mut response = asking.send("GET", "Recordings.json", &[]).await;
     let mut received = 0;
     while let Some(chunk) = response.chunk().await.unwrap() {
@@ -102,9 +102,9 @@ async fn silence_may_follow_a_deed() {
         .build()
         .unwrap();
     for (digit, wrong, done) in [
-        ('1', Wrong::Silence, false),
-        ('2', Wrong::DoneThenSilence, true),
-        ('3', Wrong::DoneThenServerError, true),
+        ('1', RequestFault::Silence, false),
+        ('2', RequestFault::DoneThenSilence, true),
+        ('3', RequestFault::DoneThenServerError, true),
     ] {
         let recording = asking.record(digit, Duration::ZERO);
         asking
@@ -118,12 +118,12 @@ async fn silence_may_follow_a_deed() {
             .await;
         match answer {
             Err(error) => assert!(
-                error.is_timeout() && wrong != Wrong::DoneThenServerError,
+                error.is_timeout() && wrong != RequestFault::DoneThenServerError,
                 "{error:?}"
             ),
             Ok(response) => assert_eq!(
                 (response.status().as_u16(), wrong),
-                (500, Wrong::DoneThenServerError)
+                (500, RequestFault::DoneThenServerError)
             ),
         }
         assert_eq!(
@@ -139,7 +139,7 @@ async fn media_goes_wrong_in_xml() {
     let recording = asking.record('1', Duration::ZERO);
     asking.twilio.fail_call(
         Call::Media,
-        Wrong::TooMany {
+        RequestFault::TooMany {
             retry_after: Some(1),
         },
     );
@@ -314,7 +314,7 @@ async fn each_request_can_go_wrong() {
     for (call, method, path) in PLACES {
         asking.twilio.fail_call(
             *call,
-            Wrong::Refused {
+            RequestFault::Refused {
                 status: 418,
                 code: 1,
             },
@@ -329,8 +329,8 @@ async fn each_request_can_go_wrong() {
         );
         assert_ne!(asking.status(method, path).await, 418, "{call:?}");
     }
-    let ways = Wrong::all().len();
-    let told: std::collections::BTreeSet<String> = Wrong::all()
+    let ways = RequestFault::all().len();
+    let told: std::collections::BTreeSet<String> = RequestFault::all()
         .iter()
         .map(|wrong| format!("{wrong:?}"))
         .collect();

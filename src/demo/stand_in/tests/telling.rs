@@ -106,7 +106,7 @@ async fn a_pending_callback_can_be_posted_twice_and_is_signed() {
             content_type: text("content-type"),
             bytes: &body,
         };
-        let request = Request {
+        let request = SignedRequest {
             path_and_query: &uri,
             signature: text(signature::HEADER),
             settings: None,

@@ -11,7 +11,7 @@ use crate::{
 const SPEECH: usize = 200;
 
 /// An answer with what is known of how it was given.
-pub(super) struct Given {
+pub(super) struct GivenAnswer {
     pub(super) method: Method,
     pub(super) evidence: String,
 }
@@ -22,13 +22,13 @@ pub(super) fn understand(
     request: &VoiceRequest,
     voice: &VoiceConsent,
     spoken: &Spoken,
-) -> (Understood, Given) {
+) -> (Understood, GivenAnswer) {
     match (&request.digits, &request.speech) {
         (Some(digits), _) => {
             let key = digits.chars().next().unwrap_or_default();
             (
                 spoken.reads(digits),
-                Given {
+                GivenAnswer {
                     method: Method::Keypad,
                     evidence: format!("key {key}"),
                 },
@@ -45,7 +45,7 @@ pub(super) fn understand(
             );
             (
                 voice.hears(spoken, speech, request.confidence),
-                Given {
+                GivenAnswer {
                     method: Method::Speech,
                     evidence,
                 },
@@ -53,7 +53,7 @@ pub(super) fn understand(
         }
         (None, None) => (
             Understood::Unclear,
-            Given {
+            GivenAnswer {
                 method: Method::Keypad,
                 evidence: String::new(),
             },

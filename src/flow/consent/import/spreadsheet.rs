@@ -13,10 +13,10 @@ use crate::model::{consent::Answer, time::Timestamp};
 
 /// Something that makes the file unreadable: the line, counted from 1, and why. It never repeats
 /// what stands there.
-pub(super) type Unreadable = (u64, String);
+pub(super) type UnreadableSheet = (u64, String);
 
 /// The file as UTF-8 without a byte order mark; spreadsheet programs also write UTF-16.
-pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, Unreadable> {
+pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, UnreadableSheet> {
     let wide = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
         let (units, odd) = rest.as_chunks::<2>();
         let text = String::from_utf16(&units.iter().map(|two| unit(*two)).collect::<Vec<_>>())
@@ -54,7 +54,7 @@ pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, Unreadable> {
 
 /// Every row with the number of its line, the row of names first. Rows in which nothing stands are
 /// left out, and empty columns at the end.
-pub(super) fn rows(text: &str) -> Result<Vec<(u64, Vec<String>)>, Unreadable> {
+pub(super) fn rows(text: &str) -> Result<Vec<(u64, Vec<String>)>, UnreadableSheet> {
     let (text, skipped, separator) = separated(text);
     quotes(text, separator).map_err(|(line, why)| (line + skipped, why))?;
     let mut reader = ReaderBuilder::new()
@@ -128,7 +128,7 @@ fn breaks(text: &str) -> u64 {
 }
 
 /// Whether quotes are as RFC 4180 says, and hide no row.
-fn quotes(text: &str, separator: u8) -> Result<(), Unreadable> {
+fn quotes(text: &str, separator: u8) -> Result<(), UnreadableSheet> {
     let bytes = text.as_bytes();
     let mut at = 0;
     let mut line = 1;

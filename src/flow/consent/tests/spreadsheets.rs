@@ -1,13 +1,13 @@
-//! What programs write that make such files: quotes, marks, separators, headers.
+//! What programs write that make such files: quotes, outbox, separators, headers.
 
 use super::{
-    super::{Format, import::parse},
+    super::{ImportFormat, import::parse},
     NUMBER,
 };
 
 /// The fault that a file is refused with.
 fn refused_whole(text: &str) -> (u64, String) {
-    let (told, faults) = parse(Format::Csv, text.as_bytes());
+    let (told, faults) = parse(ImportFormat::Csv, text.as_bytes());
     let shown = faults.shown().to_vec();
     assert!(told.is_empty() && shown.len() == 1, "{shown:?} {text}");
     (shown[0].0, shown[0].1.why.clone())
@@ -61,7 +61,7 @@ fn no_row_vanishes_in_a_quote() {
         }
     }
     let told = parse(
-        Format::Csv,
+        ImportFormat::Csv,
         (NAMES.to_owned() + &row("\"Form 12, of \"\"May\"\", signed\"") + &withdrawn("5\" disk"))
             .as_bytes(),
     );
@@ -86,7 +86,7 @@ fn what_spreadsheet_programs_write_is_read() {
     let plain = format!(
         "subject,answer,method,at,purposes\n{NUMBER},given,letter,2026-01-31T15:04:05Z,recording;training\n"
     );
-    let (told, faults) = parse(Format::Csv, plain.as_bytes());
+    let (told, faults) = parse(ImportFormat::Csv, plain.as_bytes());
     assert_eq!((told.len(), faults.count()), (1, 0));
     let utf16 = |text: &str, unit: fn(u16) -> [u8; 2]| {
         std::iter::once(0xfeff)
@@ -125,7 +125,7 @@ fn what_spreadsheet_programs_write_is_read() {
         (plain.replace('\n', "\r").into_bytes(), 2),
         (plain.replacen('\n', "\n\n\n", 1).into_bytes(), 4),
     ] {
-        let (found, faults) = parse(Format::Csv, &bytes);
+        let (found, faults) = parse(ImportFormat::Csv, &bytes);
         assert_eq!(
             faults.count(),
             0,
@@ -151,7 +151,7 @@ fn what_spreadsheet_programs_write_is_read() {
         (latin, 2),
         (utf16(&plain, u16::to_le_bytes)[..99].to_vec(), 1),
     ] {
-        let (_, faults) = parse(Format::Csv, &bytes);
+        let (_, faults) = parse(ImportFormat::Csv, &bytes);
         assert!(
             faults.count() == 1
                 && faults.shown()[0].0 == line
@@ -164,7 +164,7 @@ fn what_spreadsheet_programs_write_is_read() {
 #[test]
 fn a_file_without_its_header_is_refused_and_not_repeated() {
     let refused = |text: &str| {
-        let (told, faults) = parse(Format::Csv, text.as_bytes());
+        let (told, faults) = parse(ImportFormat::Csv, text.as_bytes());
         assert!(told.is_empty());
         faults.none().unwrap_err().to_string()
     };
@@ -189,7 +189,7 @@ fn an_editors_mark_at_the_beginning_is_no_fault() {
         "{{\"subject\": \"{NUMBER}\", \"answer\": \"given\", \"method\": \"sms\", \"at\": \"2026-01-31T15:04:05Z\"}}"
     );
     let row = format!("subject,answer,method,at\n{NUMBER},given,sms,2026-01-31T15:04:05Z");
-    for (format, text) in [(Format::Jsonl, line), (Format::Csv, row)] {
+    for (format, text) in [(ImportFormat::Jsonl, line), (ImportFormat::Csv, row)] {
         let (told, faults) = parse(
             format,
             [b"\xef\xbb\xbf", text.as_bytes()].concat().as_slice(),

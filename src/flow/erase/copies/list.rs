@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 
 use super::{Copies, Name, Product};
 use crate::{
+    db::recordings,
     flow::erase::trouble::Trouble,
-    ledger::recordings,
     model::{
-        id::RecordingId, media::SourceRef, recording::State, sid::CallSid, source::CopyKind,
-        subject::Conversation,
+        id::RecordingId, media::SourceRef, recording::RecordingState, sid::CallSid,
+        source::CopyKind, subject::Conversation,
     },
     twilio::{
         RestError,
@@ -88,12 +88,16 @@ impl Copies<'_> {
             return Ok(false);
         };
         let all = recordings::of_conversation(
-            &mut self.deletion.ledger.read().await?,
+            &mut self.deletion.db.read().await?,
             &Conversation::Call(call),
         )
         .await?;
         Ok(all.iter().any(|other| {
-            other.id != self.recording.id && matches!(other.state, State::Sealed | State::Announced)
+            other.id != self.recording.id
+                && matches!(
+                    other.state,
+                    RecordingState::Sealed | RecordingState::Announced
+                )
         }))
     }
 
@@ -117,7 +121,7 @@ impl Copies<'_> {
             .map(|other| SourceRef::of_call(account, &other.sid).recording_id(vault))
             .collect();
         let there: Vec<RecordingId> = there.into_iter().collect();
-        let known = recordings::find_all(&mut deletion.ledger.read().await?, &there).await?;
+        let known = recordings::find_all(&mut deletion.db.read().await?, &there).await?;
         Ok(known.len() < there.len())
     }
 

@@ -5,20 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Revocations, close::withdrawal, work::AT_ONCE};
 use crate::{
-    evidence::{NewEntry, ShredReason},
-    flow::error::Error,
-    ledger::{
+    db::{
         self, Unit, consents,
-        marks::Marked,
+        outbox::OutboxKind,
         recordings,
         revocations::{self, Revocation},
     },
+    evidence::{NewEntry, ShredReason},
+    flow::error::Error,
     model::{
         actor::Initiator,
         consent::{RECORDING, Statement, Whom},
         id::{ConsentId, RecordingId, RevocationId},
         name::Purpose,
-        recording::{Recording, State},
+        recording::{Recording, RecordingState},
         revocation::Target,
         time::Timestamp,
     },
@@ -39,7 +39,7 @@ pub struct Would {
 }
 
 impl Revocations {
-    /// Begins a revocation. When this returns it is in the ledger, with the withdrawal of consent
+    /// Begins a revocation. When this returns it is in the database, with the withdrawal of consent
     /// that it is, and goes on by itself where the service runs; [`Self::go_on`] does it now. To
     /// revoke again is harmless: it covers what was collected since, too.
     ///
@@ -57,18 +57,18 @@ impl Revocations {
         reason: &ShredReason,
     ) -> Result<Revocation, Error> {
         let revocation = self.revocation_of(permit, target, purposes, reason).await?;
-        self.ledger
+        self.db
             .unit("begin.begin_revocation", async |mut unit| {
                 let now = revocation.revoked_at;
                 let until = self.queue.term(&mut unit).await?.until();
                 revocations::insert(&mut unit, &revocation, until).await?;
-                unit.mark(Marked::Revocation, &[revocation.id], now);
+                unit.to_journal(OutboxKind::Revocation, &[revocation.id], now);
                 if let Some(said) = withdrawal(&revocation) {
                     let said: Vec<ConsentId> = consents::insert_new(&mut unit, &[said])
                         .await?
                         .into_iter()
                         .collect();
-                    unit.mark(Marked::Consent, &said, now);
+                    unit.to_journal(OutboxKind::Consent, &said, now);
                 }
                 let id = revocation.id;
                 let reach = revocation.target.kind();
@@ -81,7 +81,7 @@ impl Revocations {
                     reason,
                 );
                 unit.audit(begun);
-                Ok::<_, ledger::Error>(())
+                Ok::<_, db::Error>(())
             })
             .await?;
         Ok(revocation)
@@ -91,7 +91,7 @@ impl Revocations {
     /// entries are to be appended last. They wait for [`Self::continue_all`].
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub(in crate::flow) async fn begin_withdrawals(
         &self,
         unit: &mut Unit,
@@ -137,7 +137,7 @@ impl Revocations {
             revocations::insert(unit, &revocation, due_at).await?;
             begun.push(id);
         }
-        unit.mark(Marked::Revocation, &begun, now);
+        unit.to_journal(OutboxKind::Revocation, &begun, now);
         Ok((entries, begun))
     }
 
@@ -174,7 +174,7 @@ impl Revocations {
         let mut cursor = None;
         loop {
             let ids =
-                revocations::reached(&mut self.ledger.read().await?, &revocation, cursor, AT_ONCE)
+                revocations::reached(&mut self.db.read().await?, &revocation, cursor, AT_ONCE)
                     .await?;
             let Some(last) = ids.last() else {
                 return Ok(would);
@@ -184,7 +184,7 @@ impl Revocations {
             would.close += stay.len() as u64;
             for recording in gone {
                 match recording {
-                    _ if recording.state == State::Shredded => would.shredded_before += 1,
+                    _ if recording.state == RecordingState::Shredded => would.shredded_before += 1,
                     _ if recording.holds > 0 => would.hold += 1,
                     _ => would.shred += 1,
                 }
@@ -215,7 +215,7 @@ impl Revocations {
         }
         match &target {
             Target::Recording(id) => {
-                let found = recordings::find(&mut self.ledger.read().await?, *id).await?;
+                let found = recordings::find(&mut self.db.read().await?, *id).await?;
                 found
                     .filter(|recording| permit.covers(&recording.account))
                     .ok_or(Error::NotFound)?;
@@ -251,7 +251,7 @@ impl Revocations {
         let mut gone = Vec::new();
         let mut stay = Vec::new();
         let now = self.clock.now();
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         for ids in ids.chunks(LOOKED_UP) {
             let found = recordings::find_all(&mut tx, ids).await?;
             let mut closed = if revocation.is_whole() {
@@ -263,7 +263,7 @@ impl Revocations {
                 let mut closed = closed.remove(&recording.id).unwrap_or_default();
                 closed.extend(revocation.purposes.iter().cloned());
                 let goes = revocation.is_whole()
-                    || recording.state == State::Shredded
+                    || recording.state == RecordingState::Shredded
                     || !self.rulebook.opens_without(&recording, &closed, now);
                 if goes {
                     gone.push(recording)

@@ -8,24 +8,24 @@ use std::collections::BTreeSet;
 
 use super::Revocations;
 use crate::{
-    evidence::{
-        NewEntry,
-        revocation::{Reach, RevocationReceipt, RevocationState, digest_of},
-    },
-    flow::{erasure::shredding::units::SayCount, error::Error},
-    ledger::{
+    db::{
         self, Tx, Unit,
         consents::{self, ConsentRow},
         holds,
-        marks::Marked,
+        outbox::OutboxKind,
         revocations::{self, Counts, Revocation},
     },
+    evidence::{
+        NewEntry,
+        revocation::{RevocationReach, RevocationReceipt, RevocationState, digest_of},
+    },
+    flow::{erasure::shredding::units::SayCount, error::Error},
     model::{
         actor::Initiator,
         consent::{Answer, Method, Statement, Whom},
         id::{ConsentId, ReceiptId, RecordingId, VaultId},
         recording::Recording,
-        revocation::{Outcome, Target},
+        revocation::{RevocationOutcome, Target},
         subject::Conversation,
         time::Timestamp,
     },
@@ -39,7 +39,7 @@ impl Revocations {
     /// Closes what a revocation reaches to the purposes that it names.
     ///
     /// # Errors
-    /// The ledger's; what was committed by then stays, and to call this again is to go on.
+    /// The database's; what was committed by then stays, and to call this again is to go on.
     pub(super) async fn close_to(
         &self,
         revocation: &Revocation,
@@ -72,10 +72,10 @@ pub(super) fn receipt_of(
         id: revocation.id,
         issued_at_s: now.as_millis().div_euclid(1000),
         reach: match revocation.target {
-            Target::Subject(_) => Reach::Subject,
-            Target::Recording(_) => Reach::Recording,
-            Target::Account(_) => Reach::Account,
-            Target::Conversation(_) => Reach::Conversation,
+            Target::Subject(_) => RevocationReach::Subject,
+            Target::Recording(_) => RevocationReach::Recording,
+            Target::Account(_) => RevocationReach::Account,
+            Target::Conversation(_) => RevocationReach::Conversation,
         },
         limited: !revocation.accounts.is_empty(),
         purposes: revocation.purposes.clone(),
@@ -105,8 +105,13 @@ pub(in crate::flow) async fn close_arriving(
                 .await?
                 .is_empty()
             {
-                revocations::enter(unit, revocation.id, &[(recording.id, Outcome::Held)], now)
-                    .await?;
+                revocations::enter(
+                    unit,
+                    revocation.id,
+                    &[(recording.id, RevocationOutcome::Held)],
+                    now,
+                )
+                .await?;
                 let by = Initiator::Recorded(revocation.actor);
                 let id = Some(revocation.id);
                 let reason = &revocation.reason;
@@ -138,9 +143,12 @@ async fn closing(
     revocation: &Revocation,
     recordings: &[Recording],
     now: Timestamp,
-) -> Result<(), ledger::Error> {
+) -> Result<(), db::Error> {
     let ids: Vec<RecordingId> = recordings.iter().map(|recording| recording.id).collect();
-    let outcomes: Vec<_> = ids.iter().map(|id| (*id, Outcome::Closed)).collect();
+    let outcomes: Vec<_> = ids
+        .iter()
+        .map(|id| (*id, RevocationOutcome::Closed))
+        .collect();
     if revocations::enter(unit, revocation.id, &outcomes, now).await? == 0 {
         unit.without_entry("a recording that is closed already is no news");
         return Ok(());
@@ -151,10 +159,10 @@ async fn closing(
             .await?
             .into_iter()
             .collect();
-        unit.mark(Marked::Consent, &entered, now);
+        unit.to_journal(OutboxKind::Consent, &entered, now);
     }
     revocations::tell(unit).await?;
-    unit.mark(Marked::Recording, &ids, now);
+    unit.to_journal(OutboxKind::Recording, &ids, now);
     let id = Some(revocation.id);
     let reason = &revocation.reason;
     let purposes = Some(&revocation.purposes);
@@ -188,7 +196,7 @@ async fn statements(
     revocation: &Revocation,
     recordings: &[Recording],
     now: Timestamp,
-) -> Result<Vec<ConsentRow>, ledger::Error> {
+) -> Result<Vec<ConsentRow>, db::Error> {
     // Said already, by the person or at their place in the conversation.
     if withdrawal(revocation).is_some() || matches!(revocation.target, Target::Conversation(_)) {
         return Ok(Vec::new());

@@ -4,8 +4,8 @@
 
 use super::Revocations;
 use crate::{
+    db::revocations::{self, Revocation},
     flow::error::Error,
-    ledger::revocations::{self, Revocation},
     model::recording::Recording,
     vault::{Cause, OnHold},
 };
@@ -15,9 +15,9 @@ impl Revocations {
     /// for, and says whether one did. To be asked before anything of it is fetched.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The database's.
     pub(in crate::flow) async fn is_revoked(&self, recording: &Recording) -> Result<bool, Error> {
-        let covering = revocations::covering(&mut self.ledger.read().await?, recording).await?;
+        let covering = revocations::covering(&mut self.db.read().await?, recording).await?;
         let mut all = covering.iter();
         let whole = loop {
             let Some(revocation) = all.next() else {

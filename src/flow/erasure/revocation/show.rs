@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use super::Revocations;
 use crate::{
-    evidence::ShredReason,
-    flow::{erasure::shredding::units::SayCount, error::Error, refusal::waits},
-    ledger::{
-        revocations::{self, Counts, Reached, Revocation},
+    db::{
+        revocations::{self, Counts, ReachedRecording, Revocation},
         shreds,
     },
+    evidence::ShredReason,
+    flow::{erasure::shredding::units::SayCount, error::Error, refusal::waits},
     model::{
         id::{RecordingId, RevocationId},
         name::Purpose,
-        revocation::{Outcome, Target},
+        revocation::{RevocationOutcome, Target},
     },
     policy::{Permit, action},
 };
@@ -28,7 +28,7 @@ pub struct RevocationStatus {
     /// So many are still to be dealt with.
     pub pending: u64,
     /// The first that are shredded, 1000 at most, in the order of their ids.
-    pub shredded: Vec<Reached>,
+    pub shredded: Vec<ReachedRecording>,
     /// The first that holds keep, 1000 at most.
     pub held: Vec<RecordingId>,
 }
@@ -36,7 +36,7 @@ pub struct RevocationStatus {
 /// A page of what became of each recording.
 pub struct Outcomes {
     /// In the order of recordings' ids.
-    pub items: Vec<Reached>,
+    pub items: Vec<ReachedRecording>,
     /// The recording after which the next page begins, if there is more.
     pub next: Option<RecordingId>,
 }
@@ -75,7 +75,7 @@ impl Revocations {
         id: RevocationId,
     ) -> Result<RevocationStatus, Error> {
         let revocation = self.visible(permit, id).await?;
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         if revocation.is_done && shreds::undurable_of(&mut tx, id).await? > 0 {
             return Err(waits());
         }
@@ -86,8 +86,10 @@ impl Revocations {
             revocations::pending(&mut tx, &revocation).await?
         };
         let shredded =
-            revocations::outcomes(&mut tx, id, Some(Outcome::Shredded), None, NAMED).await?;
-        let held = revocations::outcomes(&mut tx, id, Some(Outcome::Held), None, NAMED).await?;
+            revocations::outcomes(&mut tx, id, Some(RevocationOutcome::Shredded), None, NAMED)
+                .await?;
+        let held =
+            revocations::outcomes(&mut tx, id, Some(RevocationOutcome::Held), None, NAMED).await?;
         let held = held.into_iter().map(|reached| reached.recording).collect();
         Ok(RevocationStatus {
             revocation,
@@ -111,7 +113,7 @@ impl Revocations {
         limit: u16,
     ) -> Result<Outcomes, Error> {
         self.visible(permit, id).await?;
-        let mut tx = self.ledger.read().await?;
+        let mut tx = self.db.read().await?;
         let mut items =
             revocations::outcomes(&mut tx, id, None, after, i64::from(limit) + 1).await?;
         let more = items.len() > usize::from(limit);
@@ -125,7 +127,7 @@ impl Revocations {
         permit: &Permit<action::Revoke>,
         id: RevocationId,
     ) -> Result<Revocation, Error> {
-        let found = revocations::find(&mut self.ledger.read().await?, id).await?;
+        let found = revocations::find(&mut self.db.read().await?, id).await?;
         let within = |revocation: &Revocation| {
             permit.accounts().is_empty()
                 || !revocation.accounts.is_empty()

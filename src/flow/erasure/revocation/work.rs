@@ -11,19 +11,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Revocations, close::receipt_of};
 use crate::{
+    db::{
+        self, holds,
+        outbox::OutboxKind,
+        recordings,
+        revocations::{self, Revocation},
+        work::{self, Lease, WorkKind},
+    },
     evidence::{NewEntry, ShredReason},
     flow::{
         erasure::shredding::units::{SayCount, Undurable},
         error::Error,
         liveness::Task,
         retry::Setback,
-    },
-    ledger::{
-        self, holds,
-        marks::Marked,
-        recordings,
-        revocations::{self, Revocation},
-        work::{self, Lease, WorkKind},
     },
     model::id::{HolderId, RecordingId, RevocationId},
     policy::{Permit, action},
@@ -54,7 +54,7 @@ impl Revocations {
     /// Works on a revocation until it is done, whoever else has it: they find it taken over.
     ///
     /// # Errors
-    /// The ledger's; what was done stays, and it goes on later. [`vault::Error::NotDurable`] inside if
+    /// The database's; what was done stays, and it goes on later. [`vault::Error::NotDurable`] inside if
     /// all is done and the store cannot be written.
     pub async fn go_on(&self, id: RevocationId, say: SayCount<'_>) -> Result<(), Error> {
         while let Some(lease) = self.seize_revocation(id).await? {
@@ -99,14 +99,14 @@ impl Revocations {
     /// Anybody may go on with it at once.
     async fn release_revocation(&self, lease: &Lease<RevocationId>) -> Result<(), Error> {
         let name = "revocation.release";
-        let released = self.ledger.unit(name, async |mut unit| {
+        let released = self.db.unit(name, async |mut unit| {
             unit.without_entry("whose the work is");
             let now = unit.now().await?;
             work::release(&mut unit, lease, now).await
         });
         match released.await {
             // Somebody goes on with it already, or it was done at the last moment.
-            Err(ledger::Error::Stale(_)) => {}
+            Err(db::Error::Stale(_)) => {}
             released => released?,
         }
         self.bells.work.notify_one();
@@ -116,7 +116,7 @@ impl Revocations {
     /// Works on a revocation until it is done, page by page, as long as the lease is ours.
     ///
     /// # Errors
-    /// [`ledger::Error::Stale`] inside if it was lost; the ledger's.
+    /// [`db::Error::Stale`] inside if it was lost; the database's.
     async fn go_on_under(
         &self,
         lease: &Lease<RevocationId>,
@@ -124,7 +124,7 @@ impl Revocations {
     ) -> Result<(), Error> {
         tokio::select! {
             done = self.pages_under(lease, say) => done,
-            () = self.queue.keep(lease) => Err(ledger::Error::Stale("the revocation was taken over").into()),
+            () = self.queue.keep(lease) => Err(db::Error::Stale("the revocation was taken over").into()),
         }
     }
 
@@ -135,12 +135,12 @@ impl Revocations {
     ) -> Result<(), Error> {
         let id = lease.subject;
         loop {
-            let found = revocations::find(&mut self.ledger.read().await?, id).await?;
+            let found = revocations::find(&mut self.db.read().await?, id).await?;
             let Some(revocation) = found.filter(|revocation| !revocation.is_done) else {
                 return self.queue.drop_work(lease).await;
             };
             let cursor = revocation.cursor;
-            let mut looking = self.ledger.read().await?;
+            let mut looking = self.db.read().await?;
             let ids = revocations::reached(&mut looking, &revocation, cursor, AT_ONCE).await?;
             drop(looking);
             let Some(last) = ids.last() else {
@@ -150,7 +150,7 @@ impl Revocations {
                 continue;
             };
             self.deal_with(&revocation, &ids, say).await?;
-            let advanced = self.ledger.unit("revocation.go_on", async |mut unit| {
+            let advanced = self.db.unit("revocation.go_on", async |mut unit| {
                 unit.without_entry("how far the work came");
                 let term = self.queue.term(&mut unit).await?;
                 // Where the cursor moved meanwhile, the next look finds what is left.
@@ -180,7 +180,7 @@ impl Revocations {
     /// work on.
     ///
     /// # Errors
-    /// The ledger's; what was done stays, and the rest waits.
+    /// The database's; what was done stays, and the rest waits.
     pub async fn continue_all(&self) -> Result<Continued, Error> {
         let mut continued = Continued::default();
         let mut failed = None;
@@ -213,7 +213,7 @@ impl Revocations {
     async fn take(&self, id: RevocationId) -> Result<Option<Lease<RevocationId>>, Error> {
         let holder = HolderId::random(&mut rand::rng());
         let name = "revocation.take_revocation";
-        let taken = self.ledger.unit(name, async |mut unit| {
+        let taken = self.db.unit(name, async |mut unit| {
             unit.without_entry("whose the work is");
             let term = self.queue.term(&mut unit).await?;
             work::take(&mut unit, WorkKind::Revocation, &id, holder, term).await
@@ -226,12 +226,12 @@ impl Revocations {
         &self,
         id: RevocationId,
     ) -> Result<Option<Lease<RevocationId>>, Error> {
-        let found = revocations::find(&mut self.ledger.read().await?, id).await?;
+        let found = revocations::find(&mut self.db.read().await?, id).await?;
         if found.is_none_or(|revocation| revocation.is_done) {
             return Ok(None);
         }
         let holder = HolderId::random(&mut rand::rng());
-        let seized = self.ledger.unit("revocation.seize", async |mut unit| {
+        let seized = self.db.unit("revocation.seize", async |mut unit| {
             unit.without_entry("whose the work is");
             let term = self.queue.term(&mut unit).await?;
             work::seize(&mut unit, WorkKind::Revocation, &id, holder, term).await
@@ -283,7 +283,7 @@ impl Revocations {
     /// Shreds what is closed and what no hold keeps any more; how many.
     pub(in crate::flow) async fn shred_released(&self) -> Result<u64, Error> {
         let mut by_reason: BTreeMap<String, (ShredReason, Vec<RecordingId>)> = BTreeMap::new();
-        let released = holds::released(&mut self.ledger.read().await?, TAKEN_UP).await?;
+        let released = holds::released(&mut self.db.read().await?, TAKEN_UP).await?;
         for (id, reason) in released {
             by_reason
                 .entry(reason.to_string())
@@ -296,7 +296,7 @@ impl Revocations {
         }
         let mut all = Undurable::nothing();
         for (reason, ids) in by_reason.into_values() {
-            let recordings = recordings::find_all(&mut self.ledger.read().await?, &ids).await?;
+            let recordings = recordings::find_all(&mut self.db.read().await?, &ids).await?;
             let permit = Permit::of_vault(action::Shred);
             let cause = Cause::permitted(&permit, &reason);
             let released: Vec<_> = recordings
@@ -344,10 +344,10 @@ impl Revocations {
     ) -> Result<bool, Error> {
         let id = revocation.id;
         let now = self.clock.now();
-        let finished = self.ledger.unit("work.finish", async |mut unit| {
+        let finished = self.db.unit("work.finish", async |mut unit| {
             if !revocations::lock(&mut unit, id, revocation.cursor).await? {
                 unit.abandon();
-                return Ok::<_, ledger::Error>(false);
+                return Ok::<_, db::Error>(false);
             }
             let counts = revocations::count(&mut unit, id).await?;
             let receipts = revocations::receipts(&mut unit, id).await?;
@@ -355,7 +355,7 @@ impl Revocations {
             let receipt = receipt_of(vault.id(), revocation, counts, &receipts, now);
             let jws = vault.sign_revocation(&receipt);
             revocations::finish(&mut unit, lease, &jws, now).await?;
-            unit.mark(Marked::Revocation, &[id], now);
+            unit.to_journal(OutboxKind::Revocation, &[id], now);
             unit.audit(NewEntry::revocation_done(
                 now,
                 id,
@@ -371,8 +371,5 @@ impl Revocations {
 
 /// Whether somebody else has the work now.
 fn is_lost(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Vault(vault::Error::Ledger(ledger::Error::Stale(_)))
-    )
+    matches!(error, Error::Vault(vault::Error::Db(db::Error::Stale(_))))
 }

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use super::Shredding;
 use crate::{
+    db::keys,
     flow::error::Error,
-    ledger::keys,
     model::{crash, id::RecordingId, recording::Recording},
     vault::{self, Cause, OnHold, ShredOutcome},
 };
@@ -71,7 +71,7 @@ impl Shredding {
         say: SayCount<'_>,
     ) -> Undurable {
         let done = self.do_units(recordings, cause, on_hold, say).await;
-        // All of them, also where it failed: which are fenced by now is not known, and who hears
+        // All of them, also where it failed: which are tombstoned by now is not known, and who hears
         // one that is not may come again.
         self.silence(recordings);
         self.bells.work.notify_one();
@@ -87,7 +87,7 @@ impl Shredding {
     /// [`vault::Error::NotDurable`] inside while the store cannot be written: it is shredded
     /// nevertheless, and becomes durable by itself; what failed before.
     pub(in crate::flow) async fn tell(&self, done: Undurable) -> Result<ShredOutcome, Error> {
-        // Also where it failed: which of them are fenced by now is not known, and those are to be
+        // Also where it failed: which of them are tombstoned by now is not known, and those are to be
         // found by a restore.
         self.vault.make_durable().await?;
         Ok(done.0?)
@@ -104,7 +104,7 @@ impl Shredding {
         let mut all = ShredOutcome::default();
         let mut shredded = BTreeMap::new();
         for batch in self.by_leaf(recordings).await?.chunks(UNIT) {
-            let unit = vault.unit("shred.fence", async |mut unit| {
+            let unit = vault.unit("shred.tombstone", async |mut unit| {
                 let done = vault.shred(&mut unit, batch, cause, on_hold).await?;
                 if !done.is_news {
                     match cause.is_revocation() {
@@ -140,7 +140,7 @@ impl Shredding {
     ) -> Result<Vec<&'a Recording>, vault::Error> {
         let mut leaves = BTreeMap::new();
         if recordings.len() > UNIT {
-            let mut tx = self.ledger.read().await?;
+            let mut tx = self.db.read().await?;
             for some in recordings.chunks(LOOKED_UP) {
                 let ids: Vec<RecordingId> = some.iter().map(|recording| recording.id).collect();
                 let entries = keys::find_entries(&mut tx, &ids).await?;

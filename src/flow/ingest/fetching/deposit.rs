@@ -12,12 +12,12 @@ use futures_util::Stream;
 
 use super::Fetching;
 use crate::{
-    evidence::NewEntry,
-    flow::erasure::revocation::close::close_arriving,
-    ledger::{
+    db::{
         self, Unit, consents, quarantine, recordings,
         work::{self, Lease, WorkKind},
     },
+    evidence::NewEntry,
+    flow::erasure::revocation::close::close_arriving,
     model::{
         actor::Initiator, artefact::Leg, crash, id::RecordingId, recording::Recording,
         time::Timestamp,
@@ -39,13 +39,13 @@ impl Fetching {
     /// Seals `body` as the audio of `recording`, whose fetching is held by `lease`.
     ///
     /// A recording that comes with an end of its quarantine is in quarantine from the moment in
-    /// which it is sealed, unless the ledger knows by then that every party consented to being
+    /// which it is sealed, unless the database knows by then that every party consented to being
     /// recorded.
     ///
     /// If anything fails, the recording stays announced and nothing of it can be opened.
     ///
     /// # Errors
-    /// [`DepositError::Source`] with the stream's own error; [`ledger::Error::Stale`] inside when
+    /// [`DepositError::Source`] with the stream's own error; [`db::Error::Stale`] inside when
     /// the lease was lost or the recording was shredded meanwhile; [`vault::Error::Gone`] when a
     /// revocation that came meanwhile leaves nothing of it.
     pub(super) async fn deposit<E: Send>(
@@ -72,10 +72,10 @@ impl Fetching {
         let entered = entered.await;
         if let Err(error) = entered {
             // Removed at once only when the transaction certainly did not commit; otherwise the
-            // orphan sweep asks the ledger first.
+            // orphan sweep asks the database first.
             if matches!(
                 error,
-                vault::Error::Ledger(ledger::Error::Stale(_)) | vault::Error::Gone
+                vault::Error::Db(db::Error::Stale(_)) | vault::Error::Gone
             ) {
                 vault.discard(stored).await;
             }

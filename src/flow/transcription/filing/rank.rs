@@ -9,8 +9,8 @@
 
 use super::TranscriptFiling;
 use crate::{
-    ledger::{
-        self, Ledger, Tx,
+    db::{
+        self, Db, Tx,
         recordings::{self, SealedArtefact},
         transcripts::{self, LeasedTranscript},
         utterances,
@@ -47,7 +47,7 @@ pub(in crate::flow) enum Filed {
     /// It has taken the place of an older one.
     InPlace,
     /// The recording keeps the one that it has.
-    Outdone,
+    Superseded,
 }
 
 /// The transcript in real time that a recording has by now, and when the vault heard of it.
@@ -72,7 +72,7 @@ impl TranscriptFiling {
             .map(|arrived| arrived.lease)
             .filter(|lease| is_of_real_time(lease));
         let earlier = match in_real_time {
-            Some(_) => filed_in_real_time(&mut self.ledger.read().await?, recording).await?,
+            Some(_) => filed_in_real_time(&mut self.db.read().await?, recording).await?,
             None => None,
         };
         let stored = self
@@ -92,13 +92,11 @@ impl TranscriptFiling {
                 if filed.map(|(filed, _)| filed.object)
                     != earlier.as_ref().map(|(earlier, _)| earlier.object)
                 {
-                    return Err(
-                        ledger::Error::Stale("another transcript was filed meanwhile").into(),
-                    );
+                    return Err(db::Error::Stale("another transcript was filed meanwhile").into());
                 }
             }
             if !settle(&mut unit, arrived, recording).await? {
-                unit.without_entry("a transcript that another outdoes is not filed");
+                unit.without_entry("a transcript that another supersedes is not filed");
                 return Ok(None);
             }
             let by = permit.initiator();
@@ -116,10 +114,10 @@ impl TranscriptFiling {
             Ok(Some(None)) => Ok(Filed::First),
             Ok(None) => {
                 vault.discard_text(stored).await;
-                Ok(Filed::Outdone)
+                Ok(Filed::Superseded)
             }
             // Removed at once only when the transaction certainly did not commit.
-            Err(vault::Error::Ledger(ledger::Error::Stale(_))) => {
+            Err(vault::Error::Db(db::Error::Stale(_))) => {
                 vault.discard_text(stored).await;
                 Err(vault::Error::Gone)
             }
@@ -165,13 +163,13 @@ async fn settle(
     tx: &mut Tx,
     arrived: Option<Arrived<'_>>,
     recording: &Recording,
-) -> Result<bool, ledger::Error> {
+) -> Result<bool, db::Error> {
     let Some(Arrived { lease, pieces, .. }) = arrived else {
-        transcripts::outdo(tx, recording).await?;
+        transcripts::mark_superseded(tx, recording).await?;
         return Ok(true);
     };
-    let is_outdone = outdone(tx, recording, lease).await?;
-    if is_outdone {
+    let is_superseded = superseded(tx, recording, lease).await?;
+    if is_superseded {
         transcripts::pass(tx, lease).await?;
     } else {
         transcripts::file(tx, lease, recording).await?;
@@ -179,11 +177,11 @@ async fn settle(
     if let Origin::RealTime(transcription) = lease.origin() {
         // After the transcription's row was locked: no piece comes in between.
         let gone = utterances::remove(tx, lease.account(), transcription).await?;
-        if gone != pieces && !is_outdone {
-            return Err(ledger::Error::Stale("more was said meanwhile"));
+        if gone != pieces && !is_superseded {
+            return Err(db::Error::Stale("more was said meanwhile"));
         }
     }
-    Ok(!is_outdone)
+    Ok(!is_superseded)
 }
 
 fn is_of_real_time(lease: &LeasedTranscript) -> bool {
@@ -195,7 +193,7 @@ fn is_of_real_time(lease: &LeasedTranscript) -> bool {
 async fn filed_in_real_time(
     tx: &mut Tx,
     recording: &Recording,
-) -> Result<Option<InRealTime>, ledger::Error> {
+) -> Result<Option<InRealTime>, db::Error> {
     let Some((Origin::RealTime(_), told_at)) = transcripts::filed(tx, recording).await? else {
         return Ok(None);
     };
@@ -206,11 +204,11 @@ async fn filed_in_real_time(
         .map(|sealed| (sealed, told_at)))
 }
 
-async fn outdone(
+async fn superseded(
     tx: &mut Tx,
     recording: &Recording,
     lease: &LeasedTranscript,
-) -> Result<bool, ledger::Error> {
+) -> Result<bool, db::Error> {
     Ok(match transcripts::filed(tx, recording).await? {
         // They are put together.
         Some((Origin::RealTime(_), _)) if is_of_real_time(lease) => false,
@@ -228,11 +226,11 @@ async fn outdone(
 /// Whether a recording keeps the transcript that it has, whatever comes of this one.
 ///
 /// # Errors
-/// The ledger's.
-pub(in crate::flow::transcription) async fn outdoes(
-    ledger: &Ledger,
+/// The database's.
+pub(in crate::flow::transcription) async fn supersedes(
+    db: &Db,
     recording: &Recording,
     lease: &LeasedTranscript,
-) -> Result<bool, ledger::Error> {
-    outdone(&mut ledger.read().await?, recording, lease).await
+) -> Result<bool, db::Error> {
+    superseded(&mut db.read().await?, recording, lease).await
 }

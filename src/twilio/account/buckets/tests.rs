@@ -1,7 +1,7 @@
 //! Settings of buckets: what an address means, and each fault with its key.
 
 use super::*;
-use crate::twilio::account::Settings;
+use crate::twilio::account::TwilioSettings;
 
 fn read(prefix: &str, endpoint: Option<&str>) -> Option<(String, String, Option<String>)> {
     let place = bucket(
@@ -89,7 +89,7 @@ fn the_bucket_is_read_from_host_or_path() {
 
 fn faults(lines: &str) -> Vec<String> {
     let toml = format!("[[buckets]]\n{lines}");
-    match toml::from_str::<Settings>(&toml)
+    match toml::from_str::<TwilioSettings>(&toml)
         .unwrap()
         .resolve(Path::new("/"))
     {
@@ -188,7 +188,7 @@ fn each_fault_names_its_key() {
 fn no_secret_is_shown() {
     let toml = "[[buckets]]\nurl_prefix = 'https://calls.s3.amazonaws.com/'\nregion = 'r'\naccess_key_id = 'AKID'\nsecret_access_key = 'hunter2'\n\
                 [[accounts]]\nsid = 'AC00000000000000000000000000000000'\nauth_tokens = ['t']";
-    let accounts = toml::from_str::<Settings>(toml)
+    let accounts = toml::from_str::<TwilioSettings>(toml)
         .unwrap()
         .resolve(Path::new("/"))
         .unwrap();

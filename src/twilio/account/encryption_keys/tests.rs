@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     secret::Key,
     twilio::{
-        account::{Accounts, Fault, Settings},
+        account::{Accounts, SettingFault, TwilioSettings},
         encryption::{Pair, UnwrapError},
     },
 };
@@ -15,8 +15,10 @@ fn sid(digit: char) -> String {
     format!("CR{}", String::from(digit).repeat(32))
 }
 
-fn resolve(toml: &str, base: &Path) -> Result<Accounts, Vec<Fault>> {
-    toml::from_str::<Settings>(toml).unwrap().resolve(base)
+fn resolve(toml: &str, base: &Path) -> Result<Accounts, Vec<SettingFault>> {
+    toml::from_str::<TwilioSettings>(toml)
+        .unwrap()
+        .resolve(base)
 }
 
 #[test]

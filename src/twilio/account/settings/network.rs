@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::{super::is_confidential, Faults};
+use super::{super::is_confidential, SettingFaults};
 
-pub(super) fn base_url(key: &str, text: &str, faults: &mut Faults) -> Url {
+pub(super) fn base_url(key: &str, text: &str, faults: &mut SettingFaults) -> Url {
     let parsed = Url::parse(text).ok().filter(|url| {
         is_confidential(url)
             && url.username().is_empty()
@@ -22,7 +22,7 @@ pub(super) fn base_url(key: &str, text: &str, faults: &mut Faults) -> Url {
     })
 }
 
-pub(super) fn redirect_host(text: &str, at: usize, faults: &mut Faults) -> Option<String> {
+pub(super) fn redirect_host(text: &str, at: usize, faults: &mut SettingFaults) -> Option<String> {
     match Host::parse(text) {
         Ok(host) => Some(host.to_string()),
         Err(_) => {
@@ -35,7 +35,7 @@ pub(super) fn redirect_host(text: &str, at: usize, faults: &mut Faults) -> Optio
     }
 }
 
-pub(super) fn timeout(key: &str, millis: u64, faults: &mut Faults) -> Duration {
+pub(super) fn timeout(key: &str, millis: u64, faults: &mut SettingFaults) -> Duration {
     if !matches!(millis, 1..=3_600_000) {
         faults.add(key, "expected 1 to 3600000 milliseconds");
     }

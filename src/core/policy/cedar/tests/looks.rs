@@ -7,11 +7,11 @@ use crate::{
     model::{
         access::Principal,
         media::MediaKind,
-        recording::{Recording, State},
+        recording::{Recording, RecordingState},
         time::Timestamp,
     },
     policy::{
-        Decision, Facts, Rulebook, Rules,
+        Decision, DecisionFacts, Rulebook, Rules,
         cast::{NOW, principal, recording, with_labels},
         decide,
     },
@@ -100,12 +100,16 @@ fn conditions_look_at_the_time() {
         let rulebook = Rulebook::new(with_condition(fresh).unwrap(), []);
         let recording = Recording {
             collected_at: NOW.before(Duration::from_secs(age)),
-            ..recording(State::Sealed, "standard", rulebook.current().digest())
+            ..recording(
+                RecordingState::Sealed,
+                "standard",
+                rulebook.current().digest(),
+            )
         };
         let reviewer = reviewer();
         matches!(
             decide(
-                &Facts::new(&reviewer, &recording, "quality-review".parse().unwrap()),
+                &DecisionFacts::new(&reviewer, &recording, "quality-review".parse().unwrap()),
                 &rulebook,
                 NOW
             ),
@@ -124,9 +128,13 @@ fn conditions_look_at_the_kind() {
         let recording = Recording {
             kind: *kind,
             collected_at: NOW,
-            ..recording(State::Sealed, "standard", rulebook.current().digest())
+            ..recording(
+                RecordingState::Sealed,
+                "standard",
+                rulebook.current().digest(),
+            )
         };
-        let facts = Facts::new(&reviewer, &recording, "quality-review".parse().unwrap());
+        let facts = DecisionFacts::new(&reviewer, &recording, "quality-review".parse().unwrap());
         let allows = matches!(decide(&facts, &rulebook, NOW), Decision::Allow(_));
         assert_eq!(allows, *kind == MediaKind::CallAudio, "{kind}");
     }
@@ -198,11 +206,15 @@ fn a_condition_that_cannot_be_evaluated_refuses() {
     let rulebook = Rulebook::new(with_condition(overflow).unwrap(), []);
     let long = Recording {
         duration_s: Some(60),
-        ..recording(State::Sealed, "standard", rulebook.current().digest())
+        ..recording(
+            RecordingState::Sealed,
+            "standard",
+            rulebook.current().digest(),
+        )
     };
     let reviewer = reviewer();
     let Decision::Deny(denial) = decide(
-        &Facts::new(&reviewer, &long, "quality-review".parse().unwrap()),
+        &DecisionFacts::new(&reviewer, &long, "quality-review".parse().unwrap()),
         &rulebook,
         NOW,
     ) else {
@@ -223,7 +235,7 @@ fn a_condition_that_cannot_be_evaluated_refuses() {
         ..long
     };
     let Decision::Deny(denial) = decide(
-        &Facts::new(&reviewer, &long, "quality-review".parse().unwrap()),
+        &DecisionFacts::new(&reviewer, &long, "quality-review".parse().unwrap()),
         &negated,
         NOW,
     ) else {
@@ -236,14 +248,18 @@ fn a_condition_that_cannot_be_evaluated_refuses() {
 fn a_fact_that_cannot_be_put_refuses() {
     let rulebook = Rulebook::new(Rules::parse("p", SHIPPED).unwrap(), []);
     let reviewer = reviewer();
-    let sealed = recording(State::Sealed, "standard", rulebook.current().digest());
+    let sealed = recording(
+        RecordingState::Sealed,
+        "standard",
+        rulebook.current().digest(),
+    );
     for at in [i64::MIN, i64::MAX, -400_000_000_000_000] {
         let odd = Recording {
             collected_at: Timestamp::from_millis(at),
             ..sealed.clone()
         };
         let decision = decide(
-            &Facts::new(&reviewer, &odd, "quality-review".parse().unwrap()),
+            &DecisionFacts::new(&reviewer, &odd, "quality-review".parse().unwrap()),
             &rulebook,
             NOW,
         );
@@ -268,12 +284,16 @@ fn a_label_that_means_something_else_here_stands_in_for_nothing() {
     stranger
         .accounts
         .insert(format!("AC{}", "1".repeat(32)).parse().unwrap());
-    let mut sealed = recording(State::Shredded, "standard", rulebook.current().digest());
+    let mut sealed = recording(
+        RecordingState::Shredded,
+        "standard",
+        rulebook.current().digest(),
+    );
     sealed
         .labels
         .insert("state".parse().unwrap(), "sealed".into());
     let Decision::Deny(denial) = decide(
-        &Facts::new(&stranger, &sealed, "quality-review".parse().unwrap()),
+        &DecisionFacts::new(&stranger, &sealed, "quality-review".parse().unwrap()),
         &rulebook,
         NOW,
     ) else {

@@ -14,7 +14,7 @@ struct World {
     queue: Option<&'static str>,
     tier: &'static str,
     purpose: &'static str,
-    state: State,
+    state: RecordingState,
     revoked: bool,
     holds: Vec<Purpose>,
     consents: Consents,
@@ -64,13 +64,13 @@ impl World {
             self.queue
                 .map(|queue| ("queue".parse().unwrap(), queue.to_owned())),
         );
-        let facts = Facts {
+        let facts = DecisionFacts {
             justification: self.justified.then_some("call 17"),
             consents: &self.consents,
             holds: &self.holds,
             approved_until: self.approved.then_some(days(1)),
             break_glass: self.break_glass,
-            ..Facts::new(&principal, &recording, self.purpose.parse().unwrap())
+            ..DecisionFacts::new(&principal, &recording, self.purpose.parse().unwrap())
         };
         decide(&facts, book, NOW)
     }
@@ -138,7 +138,8 @@ fn world() -> impl Strategy<Value = World> {
     ));
     let queue = proptest::option::of(proptest::sample::select(vec!["sales", "service"]));
     let tier = proptest::sample::select(vec!["standard", "standard", "sensitive", "restricted"]);
-    let state = prop_oneof![9 => Just(State::Sealed), 1 => proptest::sample::select(&STATES[..])];
+    let state =
+        prop_oneof![9 => Just(RecordingState::Sealed), 1 => proptest::sample::select(&STATES[..])];
     let holds = proptest::sample::subsequence(PURPOSES.to_vec(), 0..=7);
     let request = (
         roles,

@@ -115,7 +115,7 @@ const MINDS: [Said; 9] = [
 
 #[derive(Clone, Copy, Debug)]
 struct Case {
-    state: State,
+    state: RecordingState,
     tier: &'static str,
     roles: &'static [&'static str],
     purpose: &'static str,

@@ -3,7 +3,11 @@
 use super::*;
 
 fn restricted(rulebook: &Rulebook) -> Recording {
-    recording(State::Sealed, "restricted", rulebook.current().digest())
+    recording(
+        RecordingState::Sealed,
+        "restricted",
+        rulebook.current().digest(),
+    )
 }
 
 fn seconds(seconds: u64) -> Duration {
@@ -14,10 +18,14 @@ fn seconds(seconds: u64) -> Duration {
 fn a_grant_names_what_was_decided() {
     let rulebook = shipped();
     let reviewer = principal(&["reviewer"]);
-    let recording = recording(State::Sealed, "standard", rulebook.current().digest());
-    let facts = Facts {
+    let recording = recording(
+        RecordingState::Sealed,
+        "standard",
+        rulebook.current().digest(),
+    );
+    let facts = DecisionFacts {
         justification: Some("call 17"),
-        ..Facts::new(&reviewer, &recording, "follow-up".parse().unwrap())
+        ..DecisionFacts::new(&reviewer, &recording, "follow-up".parse().unwrap())
     };
     let grant = allowed(decide(&facts, &rulebook, NOW));
     assert_eq!(
@@ -50,14 +58,14 @@ fn a_grant_ends_with_whatever_ends_first() {
     let consents = Consents::NONE;
     let recording = restricted(&rulebook);
     let facts = everything_granted(&officer, &recording, &consents, "dispute-resolution");
-    let end = |facts: Facts<'_>| allowed(decide(&facts, &rulebook, NOW)).expires_at();
+    let end = |facts: DecisionFacts<'_>| allowed(decide(&facts, &rulebook, NOW)).expires_at();
     assert_eq!(
         end(facts.clone()),
         NOW.after(seconds(300)),
         "the tier's lifetime"
     );
     assert_eq!(
-        end(Facts {
+        end(DecisionFacts {
             approved_until: Some(NOW.after(seconds(9))),
             ..facts.clone()
         }),
@@ -65,7 +73,7 @@ fn a_grant_ends_with_whatever_ends_first() {
         "the approval's end"
     );
     assert_eq!(
-        end(Facts {
+        end(DecisionFacts {
             until: Some(NOW.after(seconds(7))),
             ..facts.clone()
         }),
@@ -73,7 +81,7 @@ fn a_grant_ends_with_whatever_ends_first() {
         "the earlier grant's end"
     );
     assert_eq!(
-        end(Facts {
+        end(DecisionFacts {
             until: Some(NOW.after(hours(7))),
             ..facts
         }),
@@ -88,10 +96,14 @@ fn a_purpose_opens_nothing_that_is_too_old_for_it() {
     let decided = |age| {
         let aged = Recording {
             collected_at: NOW.before(age),
-            ..recording(State::Sealed, "standard", rulebook.current().digest())
+            ..recording(
+                RecordingState::Sealed,
+                "standard",
+                rulebook.current().digest(),
+            )
         };
         decide(
-            &Facts::new(&reviewer, &aged, "quality-review".parse().unwrap()),
+            &DecisionFacts::new(&reviewer, &aged, "quality-review".parse().unwrap()),
             &rulebook,
             NOW,
         )
@@ -117,18 +129,18 @@ fn glass_is_broken_by_those_who_may_with_a_reason_and_only_where_it_is_in_the_wa
     let rulebook = shipped();
     let officer = principal(&["privacy-officer"]);
     let shut = restricted(&rulebook);
-    let asked = Facts {
+    let asked = DecisionFacts {
         justification: Some("fire"),
-        ..Facts::new(&officer, &shut, "legal-request".parse().unwrap())
+        ..DecisionFacts::new(&officer, &shut, "legal-request".parse().unwrap())
     };
-    let glass = Facts {
+    let glass = DecisionFacts {
         break_glass: true,
         ..asked.clone()
     };
     let missing = ["approval-missing tiers/restricted/approval"];
     assert_eq!(told(&denied(decide(&asked, &rulebook, NOW))), missing);
     assert!(allowed(decide(&glass, &rulebook, NOW)).is_break_glass());
-    let approved = Facts {
+    let approved = DecisionFacts {
         approved_until: Some(NOW.after(seconds(60))),
         ..glass.clone()
     };
@@ -136,7 +148,7 @@ fn glass_is_broken_by_those_who_may_with_a_reason_and_only_where_it_is_in_the_wa
         !allowed(decide(&approved, &rulebook, NOW)).is_break_glass(),
         "somebody else has approved"
     );
-    let ended = Facts {
+    let ended = DecisionFacts {
         approved_until: Some(NOW),
         ..glass.clone()
     };
@@ -144,10 +156,14 @@ fn glass_is_broken_by_those_who_may_with_a_reason_and_only_where_it_is_in_the_wa
         allowed(decide(&ended, &rulebook, NOW)).is_break_glass(),
         "the approval has ended"
     );
-    let standard = recording(State::Sealed, "standard", rulebook.current().digest());
+    let standard = recording(
+        RecordingState::Sealed,
+        "standard",
+        rulebook.current().digest(),
+    );
     assert!(
         !allowed(decide(
-            &Facts {
+            &DecisionFacts {
                 recording: &standard,
                 ..glass.clone()
             },
@@ -160,7 +176,7 @@ fn glass_is_broken_by_those_who_may_with_a_reason_and_only_where_it_is_in_the_wa
 
     for justification in [None, Some(" ... ")] {
         let denial = denied(decide(
-            &Facts {
+            &DecisionFacts {
                 justification,
                 ..glass.clone()
             },
@@ -180,7 +196,7 @@ fn glass_is_broken_by_those_who_may_with_a_reason_and_only_where_it_is_in_the_wa
     let shut = restricted(&rulebook);
     assert_eq!(
         told(&denied(decide(
-            &Facts {
+            &DecisionFacts {
                 recording: &shut,
                 ..glass
             },
@@ -195,11 +211,15 @@ fn glass_is_broken_by_those_who_may_with_a_reason_and_only_where_it_is_in_the_wa
 fn a_budget_counts_new_grants_only() {
     let rulebook = shipped();
     let reviewer = principal(&["reviewer"]);
-    let recording = recording(State::Sealed, "standard", rulebook.current().digest());
-    let facts = |openings_today, until| Facts {
+    let recording = recording(
+        RecordingState::Sealed,
+        "standard",
+        rulebook.current().digest(),
+    );
+    let facts = |openings_today, until| DecisionFacts {
         openings_today,
         until,
-        ..Facts::new(&reviewer, &recording, "quality-review".parse().unwrap())
+        ..DecisionFacts::new(&reviewer, &recording, "quality-review".parse().unwrap())
     };
     allowed(decide(&facts(499, None), &rulebook, NOW));
     assert_eq!(
@@ -226,9 +246,9 @@ fn a_narrower_version_denies_whether_it_is_the_newer_or_the_pinned_one() {
     };
     let reviewer = principal(&["reviewer"]);
     let by = |rulebook: &Rulebook, pin: &Rules| {
-        let recording = recording(State::Sealed, "standard", pin.digest());
+        let recording = recording(RecordingState::Sealed, "standard", pin.digest());
         decide(
-            &Facts::new(&reviewer, &recording, "quality-review".parse().unwrap()),
+            &DecisionFacts::new(&reviewer, &recording, "quality-review".parse().unwrap()),
             rulebook,
             NOW,
         )
@@ -288,7 +308,7 @@ fn renewed_consent_widens_but_a_recording_that_may_not_be_kept_stays_shut() {
     let digest = old.digest().to_owned();
     let book = Rulebook::new(Rules::parse("new", SHIPPED).unwrap(), [old]);
     let reviewer = principal(&["reviewer"]);
-    let recording = recording(State::Sealed, "standard", &digest);
+    let recording = recording(RecordingState::Sealed, "standard", &digest);
     let decided = |purposes: &[&str]| {
         let renewal = Statement {
             policy_version: Some("1".into()),
@@ -298,9 +318,9 @@ fn renewed_consent_widens_but_a_recording_that_may_not_be_kept_stays_shut() {
             parties: vec![party("caller", Some(subject(1)))],
             statements: vec![renewal],
         };
-        let facts = Facts {
+        let facts = DecisionFacts {
             consents: &consents,
-            ..Facts::new(&reviewer, &recording, "quality-review".parse().unwrap())
+            ..DecisionFacts::new(&reviewer, &recording, "quality-review".parse().unwrap())
         };
         decide(&facts, &book, NOW)
     };

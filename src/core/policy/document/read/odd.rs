@@ -4,7 +4,9 @@
 
 use toml::de::DeTable;
 
-use super::super::{Document, PurposeRule, TierRule, consent::MessageRule, fault::Faults};
+use super::super::{
+    PolicyDocument, PurposeRule, TierRule, consent::MessageRule, fault::PolicyFaults,
+};
 
 /// The words by which people opt out of messages at Twilio, unless that is set otherwise there.
 const OPT_OUTS: [&str; 8] = [
@@ -18,10 +20,10 @@ const OPT_OUTS: [&str; 8] = [
     "optout",
 ];
 
-impl Document {
+impl PolicyDocument {
     /// Tells what is odd in a document without faults.
-    pub(super) fn warn(&self, table: &DeTable<'_>, warnings: &mut Faults) {
-        let line = |warnings: &Faults, key: &str, index: usize| {
+    pub(super) fn warn(&self, table: &DeTable<'_>, warnings: &mut PolicyFaults) {
+        let line = |warnings: &PolicyFaults, key: &str, index: usize| {
             let entries = table.get(key).and_then(|list| list.get_ref().as_array());
             entries
                 .and_then(|list| list.get(index))

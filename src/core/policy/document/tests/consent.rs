@@ -5,7 +5,7 @@ use crate::model::consent::{Answer, OptOut};
 use crate::samples::asking;
 
 fn read(text: &str) -> ConsentRules {
-    Document::read("p.toml", text)
+    PolicyDocument::read("p.toml", text)
         .unwrap_or_else(|faults| panic!("{faults:#?}"))
         .0
         .consent
@@ -20,7 +20,7 @@ fn a_file_that_asks_for_nothing_asks_for_nothing() {
 #[test]
 fn the_example_in_the_shipped_file_loads_as_it_is() {
     let (document, warnings) =
-        Document::read("p.toml", &asking()).unwrap_or_else(|faults| panic!("{faults:#?}"));
+        PolicyDocument::read("p.toml", &asking()).unwrap_or_else(|faults| panic!("{faults:#?}"));
     assert_eq!(warnings, []);
     let voice = document.consent.voice.unwrap();
     assert_eq!(
@@ -276,7 +276,7 @@ fn every_fault_of_the_questions_is_told_with_its_line() {
             // A reply alone is no fault, even beside an opt-out; the warning says that it does not
             // get through.
             assert!(
-                Document::read("p.toml", &text.replacen("purposes = []", "", 1)).is_ok(),
+                PolicyDocument::read("p.toml", &text.replacen("purposes = []", "", 1)).is_ok(),
                 "{from}"
             );
             continue;
@@ -288,7 +288,7 @@ fn every_fault_of_the_questions_is_told_with_its_line() {
 #[test]
 fn a_reply_to_an_opt_out_is_odd() {
     let text = asking().replacen("words = [\"stop recording\"", "words = [\"Stop.\"", 1);
-    let (_, warnings) = Document::read("p.toml", &text).unwrap();
+    let (_, warnings) = PolicyDocument::read("p.toml", &text).unwrap();
     let [odd] = &warnings[..] else {
         panic!("{warnings:?}")
     };
@@ -343,7 +343,7 @@ proptest! {
         let start = text.find("[consent.voice]").unwrap();
         let at = start + at % (text.len() - start);
         if let (Some(head), Some(tail)) = (text.get(..at), text.get((at + cut).min(text.len())..))
-            && let Err(faults) = Document::read("p.toml", &format!("{head}{put}{tail}"))
+            && let Err(faults) = PolicyDocument::read("p.toml", &format!("{head}{put}{tail}"))
         {
             prop_assert!(!faults.is_empty());
         }

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::{
-    super::{Basis, Document},
+    super::{Basis, PolicyDocument},
     SHIPPED, assert_told,
 };
 use crate::policy::View;
 
 #[test]
 fn what_the_new_keys_hold_is_read() {
-    let (document, _) = Document::read("p.toml", SHIPPED).unwrap();
+    let (document, _) = PolicyDocument::read("p.toml", SHIPPED).unwrap();
     let collection = &document.collection;
     assert_eq!(
         (collection.basis, collection.quarantine),

@@ -1,13 +1,13 @@
 //! What can hardly be meant is a warning.
 
-use super::{super::Document, SHIPPED};
+use super::{super::PolicyDocument, SHIPPED};
 use crate::model::time::Timestamp;
 
 #[test]
 fn what_can_hardly_be_meant_is_a_warning() {
     let odd = |from: &str, to: &str| {
         assert!(SHIPPED.contains(from), "the shipped file has `{from}`");
-        let (_, warnings) = Document::read("p.toml", &SHIPPED.replacen(from, to, 1)).unwrap();
+        let (_, warnings) = PolicyDocument::read("p.toml", &SHIPPED.replacen(from, to, 1)).unwrap();
         warnings
             .iter()
             .map(|warning| warning.reason.clone())
@@ -33,7 +33,7 @@ fn a_policy_that_opens_nothing_loads_with_warnings() {
                 [[tiers]]\nname = \"t\"\ndescription = \"T\"\ngrant_lifetime = \"24h\"\n\
                 [[purposes]]\nname = \"p\"\ntext = \"P\"\ndpv = \"https://w3id.org/dpv#Purpose\"\ntiers = [\"t\"]\nroles = []\njustification = false\n\
                 [actions]\ncatalogue = []\nshred = []\naudit = []\n";
-    let (document, warnings) = Document::read("p.toml", text).unwrap();
+    let (document, warnings) = PolicyDocument::read("p.toml", text).unwrap();
     assert_eq!(
         Some(document.effective),
         Timestamp::parse_rfc3339("2025-12-31T22:00:00Z")

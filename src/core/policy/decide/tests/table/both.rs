@@ -69,7 +69,7 @@ impl World {
             Hold::This => vec!["anything".parse().unwrap(), own.clone()],
             Hold::Other => vec!["anything".parse().unwrap()],
         };
-        let facts = Facts {
+        let facts = DecisionFacts {
             justification: match case.justification {
                 Written::Nothing => Some(" .\u{200b}\t"),
                 Written::Something => Some("call 17"),
@@ -85,7 +85,7 @@ impl World {
             break_glass: case.approval == Approved::Glass,
             openings_today: case.openings,
             until: case.until.map(after),
-            ..Facts::new(&principal, &recording, own)
+            ..DecisionFacts::new(&principal, &recording, own)
         };
         decide(&facts, &self.books[current], NOW)
     }
@@ -109,12 +109,12 @@ impl World {
             "fixed/account",
         );
         tell(
-            case.state == State::Shredded,
+            case.state == RecordingState::Shredded,
             "recording-shredded",
             "fixed/state",
         );
         tell(
-            ![State::Shredded, State::Sealed].contains(&case.state),
+            ![RecordingState::Shredded, RecordingState::Sealed].contains(&case.state),
             "recording-not-sealed",
             "fixed/state",
         );

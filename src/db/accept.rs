@@ -1,0 +1,298 @@
+//! Announcements: what callbacks say, made durable many at a time.
+//!
+//! Group commit: while one transaction is being written, the callbacks that arrive queue up and
+//! share the next one. Each caller is answered only after the commit that holds its announcement.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use super::{
+    error::Error,
+    open::Db,
+    tx::Arg,
+    work::{self, WorkKind},
+};
+use crate::{
+    evidence::NewEntry,
+    model::{
+        crash,
+        encryption::Encryption,
+        id::RecordingId,
+        media::SourceRef,
+        name::{Label, Tier},
+        recording::DiscoveredBy,
+        sid::{CallSid, ConferenceSid},
+        text::LabelValue,
+        time::Timestamp,
+    },
+};
+
+/// Most announcements in one transaction.
+const BATCH: usize = 256;
+/// Most announcements that may wait; beyond it the caller is told to come again.
+const QUEUE: usize = 4096;
+
+/// What a source said of a recording. No personal data.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Announcement {
+    /// Our id of it.
+    pub id: RecordingId,
+    /// What the source calls it, and so what it is of.
+    #[serde(flatten)]
+    pub source_ref: SourceRef,
+    /// The call, where told.
+    #[serde(rename = "call_sid")]
+    pub call: Option<CallSid>,
+    /// The conference, where told.
+    #[serde(rename = "conference_sid")]
+    pub conference: Option<ConferenceSid>,
+    /// How it came about, where told.
+    pub source: Option<String>,
+    /// The source's status word.
+    pub source_status: String,
+    /// The source's error code, where told.
+    pub error_code: Option<i64>,
+    /// Whole seconds, where told.
+    pub duration_s: Option<i64>,
+    /// 1 or 2, where told.
+    pub channels: Option<i64>,
+    /// The tier that classification chose.
+    pub tier: Tier,
+    /// The policy in force.
+    pub policy_version: String,
+    /// Its digest.
+    pub policy_digest: String,
+    /// When the recording began, in milliseconds, where told.
+    pub started_at: Option<i64>,
+    /// Values by label of the policy.
+    pub labels: BTreeMap<Label, LabelValue>,
+    /// How the vault heard of it.
+    pub heard_by: DiscoveredBy,
+    /// How the source encrypted it with the customer's key, where told.
+    pub encryption: Option<Encryption>,
+}
+
+/// What a status word means for the recording: how much it knows, and the state it leads to.
+fn rank(status: &str) -> (i64, &'static str) {
+    match status {
+        "completed" => (2, "announced"),
+        "absent" => (1, "absent"),
+        "failed" => (1, "failed"),
+        // `in-progress`, and words that are not known yet.
+        _ => (0, "announced"),
+    }
+}
+
+const ANNOUNCE: &str = "/* accept.announce */
+INSERT INTO recordings (id, kind, state, account, source_sid, call_sid, conference_sid, source, source_status, source_rank, error_code,
+  duration_s, channels, tier, policy_version, policy_digest, started_at, announced_at, collected_at, labels, heard_by, encryption)
+SELECT value->>'id', value->>'kind', value->>'state', value->>'account', value->>'source_sid', value->>'call_sid', value->>'conference_sid',
+  value->>'source', value->>'source_status', CAST(value->>'rank' AS BIGINT), CAST(value->>'error_code' AS BIGINT),
+  CAST(value->>'duration_s' AS BIGINT), CAST(value->>'channels' AS BIGINT), value->>'tier', value->>'policy_version',
+  value->>'policy_digest', CAST(value->>'started_at' AS BIGINT), $2,
+  CASE WHEN CAST(value->>'started_at' AS BIGINT) < $2 THEN CAST(value->>'started_at' AS BIGINT) ELSE $2 END, value->>'labels',
+  value->>'heard_by', value->>'encryption'
+FROM json_each($1) AS announced WHERE true
+ON CONFLICT (id) DO UPDATE SET
+  state = CASE WHEN recordings.state = 'sealed' OR excluded.source_rank <= recordings.source_rank
+    THEN recordings.state ELSE excluded.state END,
+  source_status = CASE WHEN excluded.source_rank > recordings.source_rank THEN excluded.source_status ELSE recordings.source_status END,
+  error_code = CASE WHEN excluded.source_rank > recordings.source_rank THEN excluded.error_code ELSE recordings.error_code END,
+  source_rank = CASE WHEN excluded.source_rank > recordings.source_rank THEN excluded.source_rank ELSE recordings.source_rank END,
+  call_sid = COALESCE(recordings.call_sid, excluded.call_sid),
+  conference_sid = COALESCE(recordings.conference_sid, excluded.conference_sid),
+  source = COALESCE(recordings.source, excluded.source),
+  duration_s = COALESCE(recordings.duration_s, excluded.duration_s),
+  channels = COALESCE(recordings.channels, excluded.channels),
+  started_at = COALESCE(recordings.started_at, excluded.started_at),
+  collected_at = CASE WHEN excluded.started_at < recordings.collected_at THEN excluded.started_at ELSE recordings.collected_at END,
+  labels = CASE WHEN recordings.labels = '{}' THEN excluded.labels ELSE recordings.labels END,
+  encryption = CASE WHEN recordings.state = 'announced' THEN COALESCE(recordings.encryption, excluded.encryption) END
+WHERE recordings.state <> 'shredded'";
+
+/// After [`ANNOUNCE`], which has locked the rows.
+const REFUSED: &str = "/* accept.refused */
+SELECT recordings.id FROM json_each($1) AS announced JOIN recordings ON recordings.id = announced.key WHERE recordings.state = 'shredded'";
+
+const ENQUEUE: &str = "/* accept.enqueue */
+INSERT INTO work (kind, subject, state, due_at, attempts, enqueued_at)
+SELECT 'fetch', value->>'id', 'due', $2, 0, $2 FROM json_each($1) AS announced
+WHERE value->>'rank' = '2' AND EXISTS (SELECT 1 FROM recordings WHERE id = value->>'id' AND state = 'announced')
+ON CONFLICT (kind, subject) DO NOTHING";
+
+/// The way in: clones share one queue.
+#[derive(Clone)]
+pub struct Acceptor(mpsc::Sender<Waiting>);
+
+struct Waiting {
+    announcement: Announcement,
+    answer: oneshot::Sender<Result<(), Error>>,
+}
+
+/// The other end of the queue; [`Committer::run`] is the task that empties it.
+pub struct Committer {
+    db: Db,
+    // Behind a lock, so that the task can be started again when it has panicked.
+    queue: Mutex<mpsc::Receiver<Waiting>>,
+}
+
+/// Makes the two ends of the queue.
+pub fn channel(db: Db) -> (Acceptor, Committer) {
+    let (sender, queue) = mpsc::channel(QUEUE);
+    (
+        Acceptor(sender),
+        Committer {
+            db,
+            queue: Mutex::new(queue),
+        },
+    )
+}
+
+impl Acceptor {
+    /// Returns when the announcement is durable. Repeats and any order are fine: what is known only
+    /// grows.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: it is not durable; the source should send it again.
+    pub async fn accept(&self, announcement: Announcement) -> Result<(), Error> {
+        let (answer, answered) = oneshot::channel();
+        self.0
+            .try_send(Waiting {
+                announcement,
+                answer,
+            })
+            .map_err(|_| Error::Unavailable("too many callbacks are waiting".into()))?;
+        answered
+            .await
+            .unwrap_or_else(|_| Err(Error::Unavailable("the service is stopping".into())))
+    }
+}
+
+impl Committer {
+    /// Commits batches until every [`Acceptor`] is gone and the queue is empty. To run it again
+    /// goes on where it was left; who was in the batch that was left is told to come again.
+    pub async fn run(&self, now: impl Fn() -> Timestamp + Send + Sync) {
+        let mut queue = self.queue.lock().await;
+        loop {
+            let mut batch = Vec::with_capacity(BATCH);
+            if queue.recv_many(&mut batch, BATCH).await == 0 {
+                return;
+            }
+            self.settle(batch, &now).await;
+        }
+    }
+
+    /// Commits a batch and answers each of its members. Where the batch fails and one of them may
+    /// be why, its halves are tried by themselves: a bad announcement fails alone, after as many
+    /// tries more as its place takes to be found.
+    async fn settle(&self, batch: Vec<Waiting>, now: &(impl Fn() -> Timestamp + Sync)) {
+        let mut batches = vec![batch];
+        while let Some(mut batch) = batches.pop() {
+            match self.commit(&batch, now()).await {
+                Ok(()) => answer(batch, || Ok(())),
+                Err(error) if batch.len() > 1 && error.may_be_the_content() => {
+                    let half = batch.split_off(batch.len() / 2);
+                    batches.extend([half, batch]);
+                }
+                Err(Error::Unstorable) => answer(batch, || Err(Error::Unstorable)),
+                Err(error) => answer(batch, || Err(Error::Unavailable(error.to_string()))),
+            }
+        }
+    }
+
+    async fn commit(&self, batch: &[Waiting], now: Timestamp) -> Result<(), Error> {
+        let document = document(batch.iter().map(|waiting| &waiting.announcement));
+        self.db
+            .unit("accept.commit", async |mut unit| {
+                unit.without_entry("what is announced is told when it is sealed");
+                let args = [Arg::Text(&document), Arg::Int(now.as_millis())];
+                unit.execute(ANNOUNCE, &args).await?;
+                unit.execute(ENQUEUE, &args).await?;
+                let refused = unit.fetch_all(REFUSED, &args[..1]).await?;
+                let refused = refused
+                    .iter()
+                    .map(|row| row.parse("recordings", "id", "id"))
+                    .collect::<Result<Vec<RecordingId>, Error>>()?;
+                if !refused.is_empty() {
+                    // What the source still tells of may still be there, or can be deleted only now
+                    // that it is complete.
+                    work::begin_anew(&mut unit, WorkKind::DeleteAtSource, &refused, now).await?;
+                    unit.audit_all(
+                        refused
+                            .iter()
+                            .map(|id| NewEntry::recording_refused(now, *id)),
+                    );
+                }
+                let told = batch
+                    .iter()
+                    .filter(|waiting| waiting.announcement.heard_by == DiscoveredBy::Callback)
+                    .count();
+                unit.count("recvault_callbacks_accepted_total", told as u64);
+                crash::point("accept.before_commit");
+                Ok::<_, Error>(())
+            })
+            .await?;
+        crash::point("accept.after_commit");
+        Ok(())
+    }
+}
+
+/// One JSON object with a member for each recording. Several announcements of one recording become
+/// one, by the same rules by which `ANNOUNCE` adds an announcement to a row: which of them share a
+/// transaction makes no difference.
+fn document<'a>(announcements: impl Iterator<Item = &'a Announcement>) -> String {
+    #[derive(serde::Serialize)]
+    struct Ranked<'a> {
+        #[serde(flatten)]
+        announcement: Cow<'a, Announcement>,
+        // Text, because `->>` gives an integer on one database and text on the other.
+        rank: String,
+        state: &'static str,
+    }
+    let mut told: BTreeMap<RecordingId, Cow<'_, Announcement>> = BTreeMap::new();
+    for announcement in announcements {
+        told.entry(announcement.id)
+            .and_modify(|known| add(known.to_mut(), announcement))
+            .or_insert(Cow::Borrowed(announcement));
+    }
+    let ranked = told.into_iter().map(|(id, announcement)| {
+        let (rank, state) = rank(&announcement.source_status);
+        (
+            id,
+            Ranked {
+                announcement,
+                rank: rank.to_string(),
+                state,
+            },
+        )
+    });
+    serde_json::to_string(&ranked.collect::<BTreeMap<_, _>>())
+        .expect("ids and plain values always have a JSON form")
+}
+
+/// A caller that is gone will hear it from the source's next attempt.
+fn answer(batch: Vec<Waiting>, result: impl Fn() -> Result<(), Error>) {
+    for waiting in batch {
+        let _ = waiting.answer.send(result());
+    }
+}
+
+/// Adds what a later announcement says: a status of a higher rank, and facts that were not known.
+/// Tier and policy are the first one's.
+fn add(known: &mut Announcement, later: &Announcement) {
+    if rank(&later.source_status).0 > rank(&known.source_status).0 {
+        known.source_status.clone_from(&later.source_status);
+        known.error_code = later.error_code;
+    }
+    known.call = known.call.take().or_else(|| later.call.clone());
+    known.conference = known.conference.take().or_else(|| later.conference.clone());
+    known.source = known.source.take().or_else(|| later.source.clone());
+    known.duration_s = known.duration_s.or(later.duration_s);
+    known.channels = known.channels.or(later.channels);
+    known.started_at = known.started_at.or(later.started_at);
+    known.encryption = known.encryption.take().or_else(|| later.encryption.clone());
+    if known.labels.is_empty() {
+        known.labels.clone_from(&later.labels);
+    }
+}

@@ -1,0 +1,293 @@
+//! Requests for the approval of a second person. Rows are never removed: what a justification says
+//! dies with the recording's key.
+
+use std::{collections::BTreeSet, fmt, str::FromStr};
+
+use super::{
+    error::Error,
+    row::Row,
+    tx::{Arg, Tx, set},
+};
+use crate::model::{
+    id::{ApprovalId, PrincipalId, RecordingId},
+    name::{Purpose, Tier},
+    sid::AccountSid,
+    time::Timestamp,
+};
+
+/// How far a request has come.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Nobody has decided yet.
+    Requested,
+    /// Somebody else agreed.
+    Approved,
+    /// Somebody else refused, or took an approval back.
+    Refused,
+}
+
+impl Stage {
+    /// The word used in rows and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Approved => "approved",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text names no stage.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected one of `requested`, `approved`, `refused`")]
+pub struct UnknownStage;
+
+impl FromStr for Stage {
+    type Err = UnknownStage;
+
+    fn from_str(text: &str) -> Result<Self, UnknownStage> {
+        [Self::Requested, Self::Approved, Self::Refused]
+            .into_iter()
+            .find(|stage| stage.as_str() == text)
+            .ok_or(UnknownStage)
+    }
+}
+
+/// A request, as the database keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApprovalRow {
+    /// Its id.
+    pub id: ApprovalId,
+    /// For which recording.
+    pub recording: RecordingId,
+    /// Who asks.
+    pub requested_by: PrincipalId,
+    /// For what.
+    pub purpose: Purpose,
+    /// Why, in their words; sealed.
+    pub justification: Vec<u8>,
+    /// How far it has come.
+    pub stage: Stage,
+    /// When it was made.
+    pub requested_at: Timestamp,
+    /// From this instant on it counts no more: the request, and once approved, the approval.
+    pub expires_at: Timestamp,
+    /// When somebody decided.
+    pub decided_at: Option<Timestamp>,
+    /// Who.
+    pub decided_by: Option<PrincipalId>,
+}
+
+/// Which requests to list.
+#[derive(Clone, Debug, Default)]
+pub struct ApprovalFilter {
+    /// Only at this stage.
+    pub stage: Option<Stage>,
+    /// Only those that count still.
+    pub living_at: Option<Timestamp>,
+    /// Only for recordings of these accounts; empty means all.
+    pub accounts: BTreeSet<AccountSid>,
+    /// Only for recordings of these tiers; `None` means all.
+    pub tiers: Option<Vec<Tier>>,
+    /// Only those that come after this one in the listing, oldest first.
+    pub after: Option<(Timestamp, ApprovalId)>,
+}
+
+const COLUMNS: &str = "approvals.id, approvals.recording_id, approvals.principal_id, approvals.purpose, approvals.justification, \
+                       approvals.state, approvals.requested_at, approvals.expires_at, approvals.decided_at, approvals.decided_by";
+
+/// Enters a request.
+pub async fn insert(tx: &mut Tx, row: &ApprovalRow) -> Result<(), Error> {
+    const SQL: &str = "/* approvals.insert */
+        INSERT INTO approvals (id, recording_id, principal_id, purpose, justification, state, requested_at, expires_at, decided_at, decided_by)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    let decided_by = row.decided_by.map(|id| id.to_string());
+    let args = [
+        Arg::Text(&row.id.to_string()),
+        Arg::Text(&row.recording.to_string()),
+        Arg::Text(&row.requested_by.to_string()),
+        Arg::Text(row.purpose.as_str()),
+        Arg::Bytes(&row.justification),
+        Arg::Text(row.stage.as_str()),
+        Arg::Int(row.requested_at.as_millis()),
+        Arg::Int(row.expires_at.as_millis()),
+        Arg::MaybeInt(row.decided_at.map(Timestamp::as_millis)),
+        Arg::MaybeText(decided_by.as_deref()),
+    ];
+    tx.execute(SQL, &args).await.map(|_| ())
+}
+
+/// One request.
+pub async fn find(tx: &mut Tx, id: ApprovalId) -> Result<Option<ApprovalRow>, Error> {
+    let sql = format!("/* approvals.find */ SELECT {COLUMNS} FROM approvals WHERE id = $1");
+    tx.fetch_first(&sql, &[Arg::Text(&id.to_string())])
+        .await?
+        .map(|row| approval(&row))
+        .transpose()
+}
+
+/// The newest request of this principal for this recording and purpose that still waits for a
+/// decision.
+pub async fn find_waiting(
+    tx: &mut Tx,
+    recording: RecordingId,
+    principal: PrincipalId,
+    purpose: &Purpose,
+    now: Timestamp,
+) -> Result<Option<ApprovalRow>, Error> {
+    let sql = format!(
+        "/* approvals.find_waiting */ SELECT {COLUMNS} FROM approvals
+         WHERE recording_id = $1 AND principal_id = $2 AND purpose = $3 AND state = 'requested' AND expires_at > $4
+         ORDER BY requested_at DESC, id LIMIT 1"
+    );
+    let recording = recording.to_string();
+    let principal = principal.to_string();
+    let args = [
+        Arg::Text(&recording),
+        Arg::Text(&principal),
+        Arg::Text(purpose.as_str()),
+        Arg::Int(now.as_millis()),
+    ];
+    tx.fetch_first(&sql, &args)
+        .await?
+        .map(|row| approval(&row))
+        .transpose()
+}
+
+/// Until when somebody else has approved that this principal opens this recording for this purpose;
+/// `None` if nobody has, or it is over.
+pub async fn approved_until(
+    tx: &mut Tx,
+    recording: RecordingId,
+    principal: PrincipalId,
+    purpose: &Purpose,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Error> {
+    const SQL: &str = "/* approvals.approved_until */
+        SELECT MAX(expires_at) AS until FROM approvals
+        WHERE recording_id = $1 AND principal_id = $2 AND purpose = $3 AND state = 'approved' AND expires_at > $4";
+    let recording = recording.to_string();
+    let principal = principal.to_string();
+    let args = [
+        Arg::Text(&recording),
+        Arg::Text(&principal),
+        Arg::Text(purpose.as_str()),
+        Arg::Int(now.as_millis()),
+    ];
+    tx.fetch_first(SQL, &args)
+        .await?
+        .map_or(Ok(None), |row| row.maybe_time("until"))
+}
+
+/// Requests for recordings that are there to be opened, oldest first.
+pub async fn list(
+    tx: &mut Tx,
+    filter: &ApprovalFilter,
+    limit: i64,
+) -> Result<Vec<(ApprovalRow, Tier)>, Error> {
+    let accounts = set(&filter.accounts);
+    let tiers = filter.tiers.as_ref().map(set);
+    let after = filter
+        .after
+        .map(|(at, id)| (at.as_millis(), id.to_string()));
+    let mut sql = format!(
+        "/* approvals.list */ SELECT {COLUMNS}, recordings.tier FROM approvals JOIN recordings ON recordings.id = approvals.recording_id
+         WHERE recordings.state = 'sealed'"
+    );
+    let mut clauses: Vec<(&str, Arg<'_>)> = Vec::new();
+    if let Some(stage) = filter.stage {
+        clauses.push((" AND approvals.state = $?", Arg::Text(stage.as_str())));
+    }
+    if let Some(now) = filter.living_at {
+        clauses.push((" AND approvals.expires_at > $?", Arg::Int(now.as_millis())));
+    }
+    if !filter.accounts.is_empty() {
+        clauses.push((
+            " AND recordings.account IN (SELECT key FROM json_each($?))",
+            Arg::Text(&accounts),
+        ));
+    }
+    if let Some(tiers) = &tiers {
+        clauses.push((
+            " AND recordings.tier IN (SELECT key FROM json_each($?))",
+            Arg::Text(tiers),
+        ));
+    }
+    if let Some((at, id)) = &after {
+        clauses.push((" AND (approvals.requested_at > $?", Arg::Int(*at)));
+        clauses.push((" OR approvals.requested_at = $?", Arg::Int(*at)));
+        clauses.push((" AND approvals.id > $?)", Arg::Text(id)));
+    }
+    clauses.push((
+        " ORDER BY approvals.requested_at, approvals.id LIMIT $?",
+        Arg::Int(limit),
+    ));
+    // Only constant clauses are put together, and every value is bound.
+    for (at, (text, _)) in clauses.iter().enumerate() {
+        sql.push_str(&text.replace("$?", &format!("${}", at + 1)));
+    }
+    let args: Vec<Arg<'_>> = clauses.iter().map(|(_, arg)| *arg).collect();
+    let rows = tx.fetch_all(&sql, &args).await?;
+    rows.iter()
+        .map(|row| Ok((approval(row)?, row.parse("recordings", "tier", "id")?)))
+        .collect()
+}
+
+/// A request goes from one stage to another, while it counts still; locks its row for the rest of
+/// the unit.
+///
+/// # Errors
+/// [`Error::Stale`] if it is at another stage by now, or over.
+pub async fn decide(
+    tx: &mut Tx,
+    id: ApprovalId,
+    (from, to): (Stage, Stage),
+    by: PrincipalId,
+    expires_at: Timestamp,
+    now: Timestamp,
+) -> Result<(), Error> {
+    const SQL: &str = "/* approvals.decide */
+        UPDATE approvals SET state = $3, decided_by = $4, decided_at = $5, expires_at = $6
+        WHERE id = $1 AND state = $2 AND expires_at > $5";
+    let id = id.to_string();
+    let by = by.to_string();
+    let args = [
+        Arg::Text(&id),
+        Arg::Text(from.as_str()),
+        Arg::Text(to.as_str()),
+        Arg::Text(&by),
+        Arg::Int(now.as_millis()),
+        Arg::Int(expires_at.as_millis()),
+    ];
+    tx.execute_one(
+        SQL,
+        &args,
+        "the request for approval was decided meanwhile, or is over",
+    )
+    .await
+}
+
+fn approval(row: &Row) -> Result<ApprovalRow, Error> {
+    const T: &str = "approvals";
+    Ok(ApprovalRow {
+        id: row.parse(T, "id", "id")?,
+        recording: row.parse(T, "recording_id", "id")?,
+        requested_by: row.parse(T, "principal_id", "id")?,
+        purpose: row.parse(T, "purpose", "id")?,
+        justification: row.bytes("justification")?,
+        stage: row.parse(T, "state", "id")?,
+        requested_at: row.time("requested_at")?,
+        expires_at: row.time("expires_at")?,
+        decided_at: row.maybe_time("decided_at")?,
+        decided_by: row.maybe_parse(T, "decided_by", "id")?,
+    })
+}

@@ -1,0 +1,299 @@
+//! Epochs of the root key, and who turns from one to the next: whoever leases the work of the kind
+//! [`WorkKind::EpochTurn`].
+
+use std::fmt;
+
+use super::{
+    error::Error,
+    lease::Term,
+    news::{self, ChangeNotice},
+    row::Row,
+    tx::{Arg, Tx},
+    work::{self, Lease, WorkKind},
+};
+use crate::model::{
+    id::{HolderId, VaultId},
+    time::Timestamp,
+};
+
+/// The life of one root key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpochRow {
+    /// Its number, from 1.
+    pub epoch: u64,
+    /// The root page's key, sealed by custody.
+    pub root_sealed: Vec<u8>,
+    /// When the turn's transaction committed.
+    pub began_at: Timestamp,
+    /// The newest verified snapshot of this epoch: its name in the store, and when it was verified.
+    pub snapshot: Option<(String, Timestamp)>,
+    /// When custody had destroyed the root before; `None` while the turn is not done.
+    pub previous_destroyed_at: Option<Timestamp>,
+    /// When the turn had nothing left to do.
+    pub finished_at: Option<Timestamp>,
+}
+
+const COLUMNS: &str =
+    "epoch, root_sealed, began_at, snapshot, snapshot_at, previous_destroyed_at, finished_at";
+
+/// The present epoch; `None` before `recvault init`.
+pub async fn current(tx: &mut Tx) -> Result<Option<EpochRow>, Error> {
+    let sql =
+        format!("/* epochs.current */ SELECT {COLUMNS} FROM epochs ORDER BY epoch DESC LIMIT 1");
+    tx.fetch_first(&sql, &[])
+        .await?
+        .map(|row| epoch(&row))
+        .transpose()
+}
+
+/// The newest epochs, newest first.
+pub async fn newest(tx: &mut Tx, limit: i64) -> Result<Vec<EpochRow>, Error> {
+    let sql =
+        format!("/* epochs.newest */ SELECT {COLUMNS} FROM epochs ORDER BY epoch DESC LIMIT $1");
+    tx.fetch_all(&sql, &[Arg::Int(limit)])
+        .await?
+        .iter()
+        .map(epoch)
+        .collect()
+}
+
+/// Begins an epoch.
+///
+/// # Errors
+/// [`Error::Conflict`] if another process began it.
+pub async fn insert(
+    tx: &mut Tx,
+    number: u64,
+    root_sealed: &[u8],
+    now: Timestamp,
+) -> Result<(), Error> {
+    const SQL: &str = "/* epochs.insert */
+        INSERT INTO epochs (epoch, root_sealed, began_at) VALUES ($1, $2, $3) ON CONFLICT (epoch) DO NOTHING";
+    match tx
+        .execute(
+            SQL,
+            &[
+                int(number),
+                Arg::Bytes(root_sealed),
+                Arg::Int(now.as_millis()),
+            ],
+        )
+        .await?
+    {
+        1 => news::tell(tx, ChangeNotice::Epoch).await,
+        _ => Err(Error::Conflict),
+    }
+}
+
+/// Notes a snapshot of this epoch that was verified, unless a newer one is noted: of two that are
+/// made at once, the newer one counts.
+pub async fn note_snapshot(
+    tx: &mut Tx,
+    number: u64,
+    name: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    const SQL: &str = "/* epochs.note_snapshot */
+        UPDATE epochs SET snapshot = $2, snapshot_at = $3 WHERE epoch = $1 AND COALESCE(snapshot, '') < $2";
+    const KNOWN: &str = "/* epochs.known */ SELECT COUNT(*) FROM epochs WHERE epoch = $1";
+    if tx
+        .execute(
+            SQL,
+            &[int(number), Arg::Text(name), Arg::Int(now.as_millis())],
+        )
+        .await?
+        == 0
+        && tx.fetch_int(KNOWN, &[int(number)]).await? == 0
+    {
+        return Err(Error::Stale(NO_EPOCH));
+    }
+    Ok(())
+}
+
+/// Notes that custody destroyed the root before this epoch's. The keys that it sealed are forgotten
+/// here, too.
+pub async fn note_destroyed(tx: &mut Tx, number: u64, now: Timestamp) -> Result<(), Error> {
+    const NOTE: &str =
+        "/* epochs.note_destroyed */ UPDATE epochs SET previous_destroyed_at = $2 WHERE epoch = $1";
+    tx.execute_one(NOTE, &[int(number), Arg::Int(now.as_millis())], NO_EPOCH)
+        .await?;
+    const FORGET: &str = "/* epochs.forget */ UPDATE epochs SET root_sealed = $2 WHERE epoch < $1";
+    tx.execute(FORGET, &[int(number), Arg::Bytes(&[])])
+        .await
+        .map(|_| ())
+}
+
+/// Notes that nothing of the turn is left to do.
+pub async fn finish(tx: &mut Tx, number: u64, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* epochs.finish */ UPDATE epochs SET finished_at = $2 WHERE epoch = $1";
+    tx.execute_one(SQL, &[int(number), Arg::Int(now.as_millis())], NO_EPOCH)
+        .await?;
+    tx.execute(
+        "/* epochs.settle */ UPDATE turner SET settled = 1, rebuilt_to = 0 WHERE one = 1",
+        &[],
+    )
+    .await
+    .map(|_| ())
+}
+
+/// The present epoch's number, which no turn changes before the unit ends. Many may hold it at a
+/// time.
+///
+/// # Errors
+/// [`Error::Stale`] before `recvault init`.
+pub async fn hold(tx: &mut Tx) -> Result<u64, Error> {
+    const HOLD: &str = "/* epochs.hold */ SELECT pg_advisory_xact_lock_shared(hashtext('recvault.epoch'), hashtext(current_schema()))";
+    const SQL: &str = "/* epochs.held */ SELECT epoch FROM epochs ORDER BY epoch DESC LIMIT 1";
+    // SQLite has one writer at a time.
+    if tx.is_postgres() {
+        tx.execute(HOLD, &[]).await?;
+    }
+    Ok(tx.fetch_int(SQL, &[]).await?.unsigned_abs())
+}
+
+/// Waits until nobody holds the present epoch, and lets nobody hold it before the unit ends.
+pub async fn hold_alone(tx: &mut Tx) -> Result<(), Error> {
+    const SQL: &str = "/* epochs.hold_alone */ SELECT pg_advisory_xact_lock(hashtext('recvault.epoch'), hashtext(current_schema()))";
+    if tx.is_postgres() {
+        tx.execute(SQL, &[]).await?;
+    }
+    Ok(())
+}
+
+/// Who turns the epoch, and until when if nothing more is heard of them.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Holding {
+    /// Who.
+    pub holder: String,
+    /// Until when, by the database's time.
+    pub until: Timestamp,
+    /// How many seconds that is from now, by the same.
+    pub left_s: u64,
+    /// The fencing token of its lease, which grows with each taking.
+    pub fencing_token: i64,
+}
+
+impl fmt::Display for Holding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} has it until {}, {} s from now by the database's clock, unless it goes on",
+            self.holder, self.until, self.left_s
+        )
+    }
+}
+
+/// Who has the turn, whether or not their lease has run out.
+pub async fn turning(tx: &mut Tx) -> Result<Option<Holding>, Error> {
+    const SQL: &str = "/* epochs.turning */ SELECT holder, due_at, token FROM work WHERE kind = 'epoch-turn' AND holder IS NOT NULL";
+    let Some(row) = tx.fetch_first(SQL, &[]).await? else {
+        return Ok(None);
+    };
+    let until = row.time("due_at")?;
+    // Rounded up: who waits for so long has waited long enough.
+    let left_s = until
+        .since(tx.now().await?)
+        .as_millis()
+        .div_ceil(1000)
+        .try_into()
+        .unwrap_or(u64::MAX);
+    Ok(Some(Holding {
+        holder: row.text("holder")?,
+        until,
+        left_s,
+        fencing_token: row.int("token")?,
+    }))
+}
+
+/// Takes the turn of a vault for a term; `None` while somebody else has it. Every unit of the turn
+/// keeps the lease, and the last one ends it.
+pub async fn take_turn(
+    tx: &mut Tx,
+    vault: VaultId,
+    holder: HolderId,
+    term: Term,
+) -> Result<Option<Lease<VaultId>>, Error> {
+    work::claim(tx, WorkKind::EpochTurn, &vault, holder, term).await
+}
+
+/// Takes the turn away from whoever has it, and gives it to nobody: what they do from now on does
+/// not count. Whose it was.
+pub async fn release_turn(tx: &mut Tx) -> Result<Option<Holding>, Error> {
+    const SQL: &str = "/* epochs.release_turn */ DELETE FROM work WHERE kind = 'epoch-turn'";
+    let holding = turning(tx).await?;
+    if holding.is_some() {
+        tx.execute(SQL, &[]).await?;
+    }
+    Ok(holding)
+}
+
+/// Gives the next epoch number: above the present one, above `known`, and above every number that
+/// was given here before.
+pub async fn next_number(tx: &mut Tx, known: u64) -> Result<u64, Error> {
+    const SQL: &str = "/* epochs.next_number */
+        UPDATE turner SET numbered_to = 1 + (SELECT MAX(n) FROM (SELECT MAX(epoch) AS n FROM epochs UNION ALL SELECT $1 UNION ALL
+          SELECT numbered_to FROM turner) AS numbers) WHERE one = 1 RETURNING numbered_to";
+    Ok(tx.fetch_int(SQL, &[int(known)]).await?.unsigned_abs())
+}
+
+/// A database that was rebuilt: its epoch counts as one whose turn is not done, and nothing is let in
+/// before it is. `known` is the newest root in custody; its number is not given again.
+pub async fn unsettle(tx: &mut Tx, number: u64, known: u64) -> Result<(), Error> {
+    const EPOCH: &str = "/* epochs.unsettle */
+        UPDATE epochs SET snapshot = NULL, snapshot_at = NULL, previous_destroyed_at = NULL, finished_at = NULL WHERE epoch = $1";
+    tx.execute_one(EPOCH, &[int(number)], NO_EPOCH).await?;
+    const TURNER: &str =
+        "/* epochs.unsettled */ UPDATE turner SET settled = 0, numbered_to = $1 WHERE one = 1";
+    tx.execute(TURNER, &[int(known)]).await.map(|_| ())
+}
+
+/// Whether nothing is left to do after a rebuilding.
+pub async fn is_settled(tx: &mut Tx) -> Result<bool, Error> {
+    Ok(tx
+        .fetch_int(
+            "/* epochs.is_settled */ SELECT settled FROM turner WHERE one = 1",
+            &[],
+        )
+        .await?
+        == 1)
+}
+
+/// When the keys of all pages were last asked to be renewed.
+pub async fn rotated_at(tx: &mut Tx) -> Result<Option<Timestamp>, Error> {
+    let row = tx
+        .fetch_first(
+            "/* epochs.rotated_at */ SELECT rotated_at FROM turner WHERE one = 1",
+            &[],
+        )
+        .await?;
+    Ok(row
+        .map(|row| row.maybe_time("rotated_at"))
+        .transpose()?
+        .flatten())
+}
+
+/// Notes that the keys of all pages are to be renewed.
+pub async fn note_rotated(tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* epochs.note_rotated */ UPDATE turner SET rotated_at = $1 WHERE one = 1";
+    tx.execute(SQL, &[Arg::Int(now.as_millis())])
+        .await
+        .map(|_| ())
+}
+
+fn epoch(row: &Row) -> Result<EpochRow, Error> {
+    let snapshot_at = row.maybe_time("snapshot_at")?;
+    Ok(EpochRow {
+        epoch: row.number("epochs", "epoch", "epoch")?,
+        root_sealed: row.bytes("root_sealed")?,
+        began_at: row.time("began_at")?,
+        snapshot: row.maybe_text("snapshot")?.zip(snapshot_at),
+        previous_destroyed_at: row.maybe_time("previous_destroyed_at")?,
+        finished_at: row.maybe_time("finished_at")?,
+    })
+}
+
+fn int(epoch: u64) -> Arg<'static> {
+    Arg::Int(epoch.try_into().unwrap_or(i64::MAX))
+}
+
+const NO_EPOCH: &str = "the epoch is not there";

@@ -1,0 +1,216 @@
+//! The gate of a database: whether this process may write to it.
+//!
+//! A database that was put back from an old copy, or a replica that lagged and was promoted, has
+//! forgotten what happened since, shreds among it. So a database that was just opened is read and not
+//! written. It is written once it was proven to remember what is known of it elsewhere, and from
+//! the moment on which it is found to have forgotten, never again by this process.
+//!
+//! Owns the three states, why the third was reached, and the newest number that this process saw
+//! committed. Refuses to know what a proof is made of: [`Db::prove`](super::Database::prove)
+//! compares positions, and `vault::memory` knows where they come from.
+//!
+//! INVARIANTS
+//! - What is closed stays closed; the way out is a new start, which asks for a new proof.
+//! - Whoever asks whether it is closed has the files of a SQLite database compared in the same
+//!   call, so that nothing is answered "done" which no name leads to.
+
+use std::{
+    io,
+    path::Path,
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use super::{
+    closed::{Closed, ClosedFor},
+    error::Error,
+    file::{FileIdentity, Files},
+};
+
+/// Whether a database may be written to. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Gate(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: RwLock<State>,
+    /// The highest number of an audit entry that this process committed.
+    seen: AtomicI64,
+    /// The files of a SQLite database.
+    files: OnceLock<Files>,
+}
+
+#[derive(Clone, Default)]
+enum State {
+    /// Read only: not compared with anything yet.
+    #[default]
+    Unproven,
+    /// Written.
+    Proven,
+    /// Never written again by this process.
+    Closed(Closed),
+}
+
+impl Gate {
+    fn state(&self) -> State {
+        self.0
+            .state
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Whether a unit of work may begin.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        self.stands()?;
+        match self.state() {
+            State::Proven => Ok(()),
+            State::Unproven => Err(Error::Unproven),
+            State::Closed(why) => Err(Error::Closed(why)),
+        }
+    }
+
+    /// A connection that writes to this file was opened. From the first one on the file is
+    /// compared.
+    pub(super) fn writer_opened(&self, database: &Path) -> io::Result<()> {
+        let files = match self.0.files.get() {
+            Some(files) => files,
+            None => {
+                let seen = Files::of(database)?;
+                self.0.files.get_or_init(|| seen)
+            }
+        };
+        files.writer_opened()
+    }
+
+    /// The connection that writes is about to be closed.
+    pub(super) fn writer_closes(&self) {
+        if let Some(files) = self.0.files.get() {
+            files.writer_closes();
+        }
+    }
+
+    /// Whether what was done may be committed, or what was read believed: nothing is known against
+    /// it.
+    ///
+    /// # Errors
+    /// [`Error::Closed`]; [`Error::Unavailable`] if the system does not say what has become of the
+    /// database's file.
+    pub(super) fn stands(&self) -> Result<(), Error> {
+        if let Some(closed) = self.closed() {
+            return Err(Error::Closed(closed));
+        }
+        match self.0.files.get().map_or(FileIdentity::Same, Files::look) {
+            FileIdentity::Same => Ok(()),
+            FileIdentity::Unknown(kind) => Err(Error::Unavailable(format!(
+                "its file cannot be looked at: {kind}"
+            ))),
+            FileIdentity::Other(path) => {
+                let path = path.display();
+                self.close(
+                    ClosedFor::Displaced,
+                    &format!(
+                        "`{path}` was replaced or removed under the running process: what would be written now is lost with the process. Stop the service, put \
+                         the file back with what is beside it, and start again"
+                    ),
+                );
+                self.stands()
+            }
+        }
+    }
+
+    /// Why it is closed, if it is. Also if that is found just now.
+    pub(super) fn refusal(&self) -> Option<Closed> {
+        let _ = self.stands();
+        self.closed()
+    }
+
+    fn closed(&self) -> Option<Closed> {
+        match self.state() {
+            State::Closed(why) => Some(why),
+            State::Unproven | State::Proven => None,
+        }
+    }
+
+    /// Lets writers in, unless it was closed.
+    pub(super) fn open(&self) -> Result<(), Error> {
+        let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
+        if let State::Unproven = *state {
+            *state = State::Proven;
+        }
+        drop(state);
+        self.check()
+    }
+
+    /// Keeps every writer out from now on, and says so once. Whether this call did it.
+    pub(super) fn close(&self, because: ClosedFor, why: &str) -> bool {
+        let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
+        let is_new = !matches!(*state, State::Closed(_));
+        if is_new {
+            *state = State::Closed(Closed {
+                because,
+                why: why.into(),
+            });
+            tracing::error!(why, "from now on nothing is written and nothing opens");
+            metrics::counter!("recvault_database_refused_total").increment(1);
+        }
+        is_new
+    }
+
+    /// Whether an entry may get this number. The log's head is held by the unit that asks, so
+    /// everything that was ever committed is counted in it: a number that this process has seen
+    /// committed cannot be given again, except by a database that has forgotten it.
+    pub(super) fn follows(&self, first: i64) -> Result<(), Error> {
+        let seen = self.0.seen.load(Ordering::Acquire);
+        if first > seen {
+            return Ok(());
+        }
+        self.close(
+            ClosedFor::Forgetful,
+            &format!(
+                "the database gave number {first} to a new audit entry, and this process has seen entry {seen} committed: the database was \
+                 replaced by an older copy and has forgotten what happened since. Stop the service and bring back the newer database, or run `recvault snapshot restore` into an empty one"
+            ),
+        );
+        self.check()
+    }
+
+    /// Remembers that entries up to this number were committed.
+    pub(super) fn committed(&self, last: i64) {
+        self.0.seen.fetch_max(last, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gate_is_read_only_until_it_is_opened_and_stays_closed_for_ever() {
+        let gate = Gate::default();
+        assert!(matches!(gate.check(), Err(Error::Unproven)));
+        gate.open().unwrap();
+        gate.check().unwrap();
+        assert!(
+            gate.close(ClosedFor::Forgetful, "old") && !gate.close(ClosedFor::TakenOver, "older")
+        );
+        assert!(matches!(gate.open(), Err(Error::Closed(closed)) if closed.to_string() == "old"));
+        assert_eq!(
+            gate.refusal().map(|closed| closed.because),
+            Some(ClosedFor::Forgetful)
+        );
+    }
+
+    #[test]
+    fn a_number_that_was_committed_once_closes_the_gate_when_it_is_given_again() {
+        let gate = Gate::default();
+        gate.open().unwrap();
+        gate.follows(1).unwrap();
+        gate.committed(9);
+        gate.follows(10).unwrap();
+        assert!(matches!(gate.follows(9), Err(Error::Closed(_))));
+        assert!(matches!(gate.follows(10), Err(Error::Closed(_))) || gate.check().is_err());
+    }
+}

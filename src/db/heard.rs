@@ -1,0 +1,85 @@
+//! What was heard of an account's recordings, and how: what waits for its sound, and what came
+//! without a callback.
+
+use super::{
+    error::Error,
+    recordings::{COLUMNS, recording},
+    row::Row,
+    tx::{Arg, Tx},
+};
+use crate::model::{
+    recording::{DiscoveredBy, Recording},
+    sid::AccountSid,
+    time::Timestamp,
+};
+
+/// Recordings of an account that the source's list since `since` must hold, if the source has them:
+/// announced and not sealed, begun after then, and heard of before `before`. Of one whose beginning
+/// is not known, `longest` lies between that and when it was heard of, at most.
+pub async fn waiting(
+    tx: &mut Tx,
+    account: &AccountSid,
+    since: Timestamp,
+    before: Timestamp,
+    longest: std::time::Duration,
+    limit: i64,
+) -> Result<Vec<Recording>, Error> {
+    let sql = format!(
+        "/* heard.waiting */ SELECT {COLUMNS} FROM recordings
+        WHERE state = 'announced' AND account = $1 AND announced_at < $2
+          AND (started_at >= $3 OR (started_at IS NULL AND announced_at >= $4))
+        ORDER BY announced_at LIMIT $5"
+    );
+    let args = [
+        Arg::Text(account.as_str()),
+        Arg::Int(before.as_millis()),
+        Arg::Int(since.as_millis()),
+        Arg::Int(since.after(longest).as_millis()),
+        Arg::Int(limit),
+    ];
+    tx.fetch_all(&sql, &args)
+        .await?
+        .iter()
+        .map(recording)
+        .collect()
+}
+
+/// How many recordings of a status were heard of first in one way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeardCount {
+    /// `completed`, `absent`, `failed`, or another word of the source.
+    pub source_status: String,
+    /// How.
+    pub heard_by: DiscoveredBy,
+    /// How many.
+    pub count: i64,
+}
+
+/// How the vault heard first of an account's recordings that began since then, those of SIP trunks
+/// left out: nobody calls for them.
+pub async fn counts(
+    tx: &mut Tx,
+    account: &AccountSid,
+    since: Timestamp,
+) -> Result<Vec<HeardCount>, Error> {
+    const SQL: &str = "/* heard.counts */
+        SELECT source_status, heard_by, COUNT(*) AS n FROM recordings
+        WHERE account = $1 AND announced_at >= $2 AND collected_at >= $2 AND (source IS NULL OR source <> 'Trunking')
+        GROUP BY source_status, heard_by ORDER BY source_status, heard_by";
+    let read = |row: &Row| {
+        let heard_by = row.parse("recordings", "heard_by", "source_status")?;
+        Ok(HeardCount {
+            source_status: row.text("source_status")?,
+            heard_by,
+            count: row.int("n")?,
+        })
+    };
+    tx.fetch_all(
+        SQL,
+        &[Arg::Text(account.as_str()), Arg::Int(since.as_millis())],
+    )
+    .await?
+    .iter()
+    .map(read)
+    .collect()
+}

@@ -1,0 +1,314 @@
+//! Stops on shredding.
+//!
+//! INVARIANT: `recordings.holds` is the number of rows of the recording that are not lifted.
+//! Whoever changes one changes the other, and locks the recording's row first: a shred that runs at
+//! the same time comes wholly before or wholly after.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    error::Error,
+    news::{self, ChangeNotice},
+    row::Row,
+    tx::{Arg, Tx, set},
+};
+use crate::{
+    evidence::ShredReason,
+    model::{
+        actor::Actor,
+        hold::Authority,
+        id::RecordingId,
+        name::{HoldName, Purpose},
+        sid::AccountSid,
+        time::Timestamp,
+    },
+};
+
+/// A hold, standing or lifted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldRow {
+    /// The recording that it keeps.
+    pub recording: RecordingId,
+    /// Its name; a recording has at most one of each.
+    pub name: HoldName,
+    /// The purpose that stays open under it when everything else is closed.
+    pub purpose: Purpose,
+    /// Why, as a code.
+    pub reason: ShredReason,
+    /// Who demands it.
+    pub authority: Authority,
+    /// When somebody must look whether it is still needed.
+    pub review_at: Timestamp,
+    /// When it was placed, or last changed.
+    pub placed_at: Timestamp,
+    /// By whom.
+    pub placed_by: Actor,
+    /// When it was lifted; `None` while it stands.
+    pub lifted_at: Option<Timestamp>,
+}
+
+impl HoldRow {
+    /// Whether both say the same, whoever said it when.
+    fn says_as(&self, other: &Self) -> bool {
+        self.purpose == other.purpose
+            && self.reason == other.reason
+            && self.authority == other.authority
+            && self.review_at == other.review_at
+    }
+}
+
+/// Which holds to list.
+#[derive(Clone, Debug, Default)]
+pub struct HoldFilter {
+    /// Only on recordings of these accounts; empty means all.
+    pub accounts: BTreeSet<AccountSid>,
+    /// Only those that keep a recording which would be shredded without them.
+    pub conflicts: bool,
+    /// Only those that must be looked at before this time.
+    pub review_before: Option<Timestamp>,
+    /// Only those that come after this one in the listing: by review, recording and name.
+    pub after: Option<(Timestamp, RecordingId, HoldName)>,
+}
+
+const COLUMNS: &str = "holds.recording_id, holds.name, holds.purpose, holds.reason, holds.authority, holds.review_at, holds.placed_at, \
+                       holds.placed_by, holds.lifted_at";
+
+/// The purposes of the holds that stand, of each of these recordings that has one.
+pub async fn purposes(
+    tx: &mut Tx,
+    ids: &[RecordingId],
+) -> Result<BTreeMap<RecordingId, Vec<Purpose>>, Error> {
+    const SQL: &str = "/* holds.purposes */
+        SELECT recording_id, purpose FROM holds
+        WHERE recording_id IN (SELECT key FROM json_each($1)) AND lifted_at IS NULL ORDER BY recording_id, name";
+    let mut purposes: BTreeMap<RecordingId, Vec<Purpose>> = BTreeMap::new();
+    for row in tx.fetch_all(SQL, &[Arg::Text(&set(ids))]).await? {
+        let id = row.parse("holds", "recording_id", "recording_id")?;
+        purposes
+            .entry(id)
+            .or_default()
+            .push(row.parse("holds", "purpose", "recording_id")?);
+    }
+    Ok(purposes)
+}
+
+/// Places a hold, or changes what it says; locks the recording's row. Whether anything changed: to
+/// place the same again changes nothing.
+///
+/// # Errors
+/// [`Error::Stale`] if the recording is shredded, or not there.
+pub async fn place(tx: &mut Tx, hold: &HoldRow) -> Result<bool, Error> {
+    const PLACE: &str = "/* holds.place */
+        INSERT INTO holds (recording_id, name, purpose, reason, authority, review_at, placed_at, placed_by)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        ON CONFLICT (recording_id, name) DO UPDATE SET purpose = excluded.purpose, reason = excluded.reason, authority = excluded.authority,
+          review_at = excluded.review_at, placed_at = excluded.placed_at, placed_by = excluded.placed_by, lifted_at = NULL";
+    lock(tx, hold.recording).await?;
+    let before = find(tx, hold.recording, &hold.name)
+        .await?
+        .filter(|before| before.lifted_at.is_none());
+    if before.as_ref().is_some_and(|before| before.says_as(hold)) {
+        return Ok(false);
+    }
+    let recording = hold.recording.to_string();
+    let placed_by = hold.placed_by.to_string();
+    let args = [
+        Arg::Text(&recording),
+        Arg::Text(hold.name.as_str()),
+        Arg::Text(hold.purpose.as_str()),
+        Arg::Text(hold.reason.as_str()),
+        Arg::Text(hold.authority.as_str()),
+        Arg::Int(hold.review_at.as_millis()),
+        Arg::Int(hold.placed_at.as_millis()),
+        Arg::Text(&placed_by),
+    ];
+    tx.execute_one(PLACE, &args, "the hold was not placed")
+        .await?;
+    if before.is_none() {
+        count(tx, hold.recording, 1).await?;
+    }
+    Ok(true)
+}
+
+/// Lifts a hold; locks the recording's row. How many stand after it; `None` if there was none of
+/// that name to lift.
+///
+/// # Errors
+/// [`Error::Stale`] if the recording is not there, or shredded.
+pub async fn lift(
+    tx: &mut Tx,
+    id: RecordingId,
+    name: &HoldName,
+    now: Timestamp,
+) -> Result<Option<i64>, Error> {
+    const LIFT: &str = "/* holds.lift */ UPDATE holds SET lifted_at = $3 WHERE recording_id = $1 AND name = $2 AND lifted_at IS NULL";
+    const LEFT: &str = "/* holds.left */ SELECT holds FROM recordings WHERE id = $1";
+    lock(tx, id).await?;
+    let recording = id.to_string();
+    if tx
+        .execute(
+            LIFT,
+            &[
+                Arg::Text(&recording),
+                Arg::Text(name.as_str()),
+                Arg::Int(now.as_millis()),
+            ],
+        )
+        .await?
+        == 0
+    {
+        return Ok(None);
+    }
+    count(tx, id, -1).await?;
+    tx.fetch_int(LEFT, &[Arg::Text(&recording)]).await.map(Some)
+}
+
+async fn lock(tx: &mut Tx, id: RecordingId) -> Result<(), Error> {
+    const SQL: &str = "/* holds.lock */ UPDATE recordings SET holds = holds WHERE id = $1 AND state <> 'shredded'";
+    tx.lock_one(
+        SQL,
+        &[Arg::Text(&id.to_string())],
+        "the recording is shredded",
+    )
+    .await
+}
+
+async fn count(tx: &mut Tx, id: RecordingId, by: i64) -> Result<(), Error> {
+    const SQL: &str = "/* holds.count */ UPDATE recordings SET holds = holds + $2 WHERE id = $1 AND state <> 'shredded'";
+    tx.execute_one(
+        SQL,
+        &[Arg::Text(&id.to_string()), Arg::Int(by)],
+        "the recording is shredded",
+    )
+    .await
+}
+
+/// One hold, standing or lifted.
+pub async fn find(tx: &mut Tx, id: RecordingId, name: &HoldName) -> Result<Option<HoldRow>, Error> {
+    let sql = format!(
+        "/* holds.find */ SELECT {COLUMNS} FROM holds WHERE recording_id = $1 AND name = $2"
+    );
+    tx.fetch_first(
+        &sql,
+        &[Arg::Text(&id.to_string()), Arg::Text(name.as_str())],
+    )
+    .await?
+    .map(|row| hold(&row))
+    .transpose()
+}
+
+/// The holds that stand on these recordings, by name.
+pub async fn standing(tx: &mut Tx, ids: &[RecordingId]) -> Result<Vec<HoldRow>, Error> {
+    let sql = format!(
+        "/* holds.standing */ SELECT {COLUMNS} FROM holds
+        WHERE recording_id IN (SELECT key FROM json_each($1)) AND lifted_at IS NULL ORDER BY recording_id, name"
+    );
+    tx.fetch_all(&sql, &[Arg::Text(&set(ids))])
+        .await?
+        .iter()
+        .map(hold)
+        .collect()
+}
+
+/// A page of the holds that stand: those first that must be looked at first. With each, since when
+/// its recording is revoked.
+pub async fn list(
+    tx: &mut Tx,
+    filter: &HoldFilter,
+    limit: i64,
+) -> Result<Vec<(HoldRow, Option<Timestamp>)>, Error> {
+    let sql = format!(
+        "/* holds.list */ SELECT {COLUMNS}, recordings.revoked_at FROM holds JOIN recordings ON recordings.id = holds.recording_id
+        WHERE holds.lifted_at IS NULL AND ($1 = '{{}}' OR recordings.account IN (SELECT key FROM json_each($1)))
+          AND ($2 = 0 OR recordings.revoked_at IS NOT NULL) AND holds.review_at < $3
+          AND (holds.review_at, holds.recording_id, holds.name) > ($4, $5, $6)
+        ORDER BY holds.review_at, holds.recording_id, holds.name LIMIT $7"
+    );
+    let accounts = set(&filter.accounts);
+    let end = filter.review_before.map_or(i64::MAX, Timestamp::as_millis);
+    let after = filter
+        .after
+        .as_ref()
+        .map(|(at, id, name)| (at.as_millis(), id.to_string(), name.as_str()));
+    let (at, id, name) = after.as_ref().map_or((i64::MIN, "", ""), |(at, id, name)| {
+        (*at, id.as_str(), *name)
+    });
+    let conflicts = Arg::Int(i64::from(filter.conflicts));
+    let args = [
+        Arg::Text(&accounts),
+        conflicts,
+        Arg::Int(end),
+        Arg::Int(at),
+        Arg::Text(id),
+        Arg::Text(name),
+        Arg::Int(limit),
+    ];
+    let rows = tx.fetch_all(&sql, &args).await?;
+    rows.iter()
+        .map(|row| Ok((hold(row)?, row.maybe_time("revoked_at")?)))
+        .collect()
+}
+
+/// Recordings that a hold keeps are closed: they are shredded when the last hold ends, for this
+/// reason. Which of them were not closed before. The commit rings in every process that follows the
+/// [`news`], so that running streams end.
+pub async fn close(
+    tx: &mut Tx,
+    ids: &[RecordingId],
+    reason: &ShredReason,
+    now: Timestamp,
+) -> Result<BTreeSet<RecordingId>, Error> {
+    const SQL: &str = "/* holds.close */
+        UPDATE recordings SET revoked_at = $2, revoked_reason = $3
+        WHERE id IN (SELECT key FROM json_each($1)) AND holds > 0 AND revoked_at IS NULL AND state <> 'shredded' RETURNING id";
+    if ids.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let rows = tx
+        .fetch_all(
+            SQL,
+            &[
+                Arg::Text(&set(ids)),
+                Arg::Int(now.as_millis()),
+                Arg::Text(reason.as_str()),
+            ],
+        )
+        .await?;
+    news::tell(tx, ChangeNotice::Tombstone).await?;
+    rows.iter()
+        .map(|row| row.parse("recordings", "id", "id"))
+        .collect()
+}
+
+/// Recordings that are closed and that no hold keeps any more, each with the reason for which it is
+/// to be shredded.
+pub async fn released(tx: &mut Tx, limit: i64) -> Result<Vec<(RecordingId, ShredReason)>, Error> {
+    const SQL: &str = "/* holds.released */
+        SELECT id, revoked_reason FROM recordings
+        WHERE revoked_at IS NOT NULL AND holds = 0 AND state <> 'shredded' ORDER BY revoked_at, id LIMIT $1";
+    let rows = tx.fetch_all(SQL, &[Arg::Int(limit)]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                row.parse("recordings", "id", "id")?,
+                row.parse("recordings", "revoked_reason", "id")?,
+            ))
+        })
+        .collect()
+}
+
+fn hold(row: &Row) -> Result<HoldRow, Error> {
+    const T: &str = "holds";
+    const KEY: &str = "recording_id";
+    Ok(HoldRow {
+        recording: row.parse(T, KEY, KEY)?,
+        name: row.parse(T, "name", KEY)?,
+        purpose: row.parse(T, "purpose", KEY)?,
+        reason: row.parse(T, "reason", KEY)?,
+        authority: row.parse(T, "authority", KEY)?,
+        review_at: row.time("review_at")?,
+        placed_at: row.time("placed_at")?,
+        placed_by: row.parse(T, "placed_by", KEY)?,
+        lifted_at: row.maybe_time("lifted_at")?,
+    })
+}

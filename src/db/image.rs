@@ -1,0 +1,280 @@
+//! Rows as values that travel: out of one database, over a line of JSON, into another of either
+//! kind.
+//!
+//! Owns the form of a line and which tables travel. Refuses to know what a snapshot or a journal
+//! is, and what a row means. A line is one compact JSON array with a value for each column, in
+//! order: text as string, integers as numbers, bytes as string in base64, null.
+//!
+//! INVARIANT: an image has as many values as its table has columns, and each is what its column can
+//! hold.
+
+mod rows;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{
+    Deserialize as _,
+    de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor},
+    ser::{Serialize, Serializer},
+};
+
+pub use rows::{chunk, count, defer_references, find, find_all, first_row, insert, upsert};
+pub(super) use table::ColumnKind;
+pub use table::Table;
+
+/// The values of one row.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Image {
+    table: Table,
+    values: Vec<Value>,
+}
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Value {
+    Null,
+    Text(String),
+    Int(i64),
+    Bytes(Vec<u8>),
+}
+
+/// What is not an image. The text never holds a row's content.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum InvalidImage {
+    /// Not one JSON array with a value for each column.
+    #[error(
+        "not a row of table `{0}`: expected one JSON array with a value for each of its columns"
+    )]
+    Row(&'static str),
+    /// A value that its column cannot hold, or a column that the table does not have.
+    #[error("not a row of table `{table}`: column `{column}` cannot hold that")]
+    Column {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
+}
+
+impl Image {
+    /// The image of a row of this table that a line holds. Space around the values is as good as
+    /// none.
+    ///
+    /// # Errors
+    /// [`InvalidImage`] for every other sequence of bytes.
+    pub fn parse(table: Table, line: &[u8]) -> Result<Self, InvalidImage> {
+        let mut at = None;
+        let mut json = serde_json::Deserializer::from_slice(line);
+        let read = json
+            .deserialize_seq(Values { table, at: &mut at })
+            .and_then(|values| json.end().map(|()| values));
+        match (read, at) {
+            (Ok(values), _) => Ok(Self { table, values }),
+            (Err(error), Some(column)) if error.is_data() => Err(InvalidImage::Column {
+                table: table.name(),
+                column,
+            }),
+            (Err(_), _) => Err(InvalidImage::Row(table.name())),
+        }
+    }
+
+    /// Appends the line, without a line end.
+    pub fn to_json(&self, out: impl std::io::Write) {
+        serde_json::to_writer(out, self)
+            .expect("texts, numbers and nulls have a JSON form, and a buffer takes all of it");
+    }
+
+    /// What comes right before the audit entries with higher numbers than this, for [`chunk`] to
+    /// begin after.
+    pub fn before_audit(seq: i64) -> Self {
+        let [none, nothing] = [Value::Null, Value::Text(String::new())];
+        let values = vec![
+            Value::Int(seq),
+            Value::Int(0),
+            nothing.clone(),
+            nothing.clone(),
+            none,
+            nothing,
+        ];
+        Self {
+            table: Table::Audit,
+            values,
+        }
+    }
+
+    /// The table of the row.
+    pub fn table(&self) -> Table {
+        self.table
+    }
+
+    /// The text in a column; `None` for null, and where the table has no such column of text.
+    pub fn text(&self, column: &str) -> Option<&str> {
+        match self.value(column)? {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The integer in a column; `None` for null, and where the table has no such column of
+    /// integers.
+    pub fn int(&self, column: &str) -> Option<i64> {
+        match self.value(column)? {
+            Value::Int(int) => Some(*int),
+            _ => None,
+        }
+    }
+
+    /// The bytes in a column; `None` where the table has no such column of bytes.
+    pub fn bytes(&self, column: &str) -> Option<&[u8]> {
+        match self.value(column)? {
+            Value::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The same row with these bytes in a column of bytes; unchanged where the table has no such
+    /// column.
+    #[must_use]
+    pub fn with_bytes(mut self, column: &str, bytes: Vec<u8>) -> Self {
+        let mut places = self.table.columns().iter().zip(&mut self.values);
+        if let Some((_, place @ Value::Bytes(_))) = places.find(|(known, _)| known.name == column) {
+            *place = Value::Bytes(bytes);
+        }
+        self
+    }
+
+    fn value(&self, column: &str) -> Option<&Value> {
+        self.table
+            .columns()
+            .iter()
+            .zip(&self.values)
+            .find_map(|(known, value)| (known.name == column).then_some(value))
+    }
+}
+
+/// Rows that were tampered with, for tests.
+#[cfg(test)]
+impl Image {
+    /// The same row with this text, or null, in a column.
+    ///
+    /// # Errors
+    /// [`InvalidImage::Column`] if the table has no such column that can hold it.
+    pub(super) fn with_text(
+        self,
+        column: &'static str,
+        text: Option<&str>,
+    ) -> Result<Self, InvalidImage> {
+        self.with(
+            column,
+            &[ColumnKind::Text, ColumnKind::MaybeText],
+            text.map(|text| Value::Text(text.to_owned())),
+        )
+    }
+
+    /// The same row with this integer, or null, in a column.
+    ///
+    /// # Errors
+    /// [`InvalidImage::Column`] if the table has no such column that can hold it.
+    pub(super) fn with_int(
+        self,
+        column: &'static str,
+        int: Option<i64>,
+    ) -> Result<Self, InvalidImage> {
+        self.with(
+            column,
+            &[ColumnKind::Int, ColumnKind::MaybeInt],
+            int.map(Value::Int),
+        )
+    }
+
+    fn with(
+        mut self,
+        column: &'static str,
+        kinds: &[ColumnKind],
+        value: Option<Value>,
+    ) -> Result<Self, InvalidImage> {
+        let refuse = InvalidImage::Column {
+            table: self.table.name(),
+            column,
+        };
+        let at = self
+            .table
+            .columns()
+            .iter()
+            .position(|known| known.name == column && kinds.contains(&known.kind))
+            .ok_or(refuse)?;
+        let is_nullable = matches!(
+            self.table.columns().get(at).map(|column| column.kind),
+            Some(ColumnKind::MaybeText | ColumnKind::MaybeInt)
+        );
+        match (value, self.values.get_mut(at)) {
+            (Some(value), Some(place)) => *place = value,
+            (None, Some(place)) if is_nullable => *place = Value::Null,
+            _ => return Err(refuse),
+        }
+        Ok(self)
+    }
+}
+
+impl Serialize for Image {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(&self.values)
+    }
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Int(int) => serializer.serialize_i64(*int),
+            Self::Bytes(bytes) => serializer.serialize_str(&STANDARD.encode(bytes)),
+        }
+    }
+}
+
+/// Reads the array; `at` is the column of the value that is being read, for the error.
+struct Values<'a> {
+    table: Table,
+    at: &'a mut Option<&'static str>,
+}
+
+impl<'de> Visitor<'de> for Values<'_> {
+    type Value = Vec<Value>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an array with a value for each column")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+        let columns = self.table.columns();
+        let mut values = Vec::with_capacity(columns.len());
+        for column in columns {
+            *self.at = Some(column.name);
+            let value = array.next_element_seed(column.kind)?;
+            *self.at = None;
+            values.push(value.ok_or_else(|| A::Error::invalid_length(values.len(), &self))?);
+        }
+        // What follows the last column is an error of the parser's: it expects the array's end.
+        Ok(values)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for ColumnKind {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<Value, D::Error> {
+        Ok(match self {
+            Self::Text => Value::Text(String::deserialize(value)?),
+            Self::MaybeText => Option::deserialize(value)?.map_or(Value::Null, Value::Text),
+            Self::Int => Value::Int(i64::deserialize(value)?),
+            Self::MaybeInt => Option::deserialize(value)?.map_or(Value::Null, Value::Int),
+            Self::Bytes => Value::Bytes(
+                STANDARD
+                    .decode(String::deserialize(value)?)
+                    .map_err(D::Error::custom)?,
+            ),
+        })
+    }
+}

@@ -1,0 +1,336 @@
+//! Images out of a database and into one.
+//!
+//! Owns the SQL texts; each is put together from the names in `table.rs` and nothing else, and
+//! every value is bound.
+
+use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
+
+use super::{
+    Image, Value,
+    table::{Column, ColumnKind, Table},
+};
+use crate::db::{
+    error::Error,
+    row::Row,
+    tx::{Arg, BINDS, Tx, placeholders, set},
+};
+
+/// The next rows after a given one, or the first ones: pages by level and id, leaves first; the
+/// others by primary key. Fewer than `limit` only at the end.
+///
+/// # Errors
+/// [`Error::Inconsistent`] for a row that holds what its column cannot; [`Error::Statement`] if
+/// `after` is of another table.
+pub async fn chunk(
+    tx: &mut Tx,
+    table: Table,
+    after: Option<&Image>,
+    limit: i64,
+) -> Result<Vec<Image>, Error> {
+    belongs(table, after)?;
+    if table == Table::Pages {
+        return pages(tx, after, limit).await;
+    }
+    let key = table.key();
+    let order = names(key.iter());
+    let mut args: Vec<Arg<'_>> = after
+        .into_iter()
+        .flat_map(|after| after.args().take(key.len()))
+        .collect();
+    args.push(Arg::Int(limit));
+    let travels = table.travels();
+    let place = match after {
+        Some(_) => format!(
+            "WHERE {travels} AND ({order}) > {}",
+            placeholders(1, key.len())
+        ),
+        None => format!("WHERE {travels}"),
+    };
+    rows(
+        tx,
+        "image.chunk",
+        table,
+        &format!("{place} ORDER BY {order} LIMIT ${}", args.len()),
+        &args,
+    )
+    .await
+}
+
+/// No index has level and id; but a level has one in the order of the ids, and there are five of
+/// them.
+async fn pages(tx: &mut Tx, after: Option<&Image>, limit: i64) -> Result<Vec<Image>, Error> {
+    const NEXT: &str =
+        "/* image.next_level */ SELECT COALESCE(MIN(level), -1) FROM pages WHERE level > $1";
+    const LEVEL: &str = "WHERE level = $1 AND id > $2 ORDER BY id LIMIT $3";
+    let mut found = Vec::new();
+    let (mut level, mut id) = match after {
+        Some(after) => (
+            after.int("level").unwrap_or(-1),
+            after.text("id").unwrap_or_default(),
+        ),
+        None => (tx.fetch_int(NEXT, &[Arg::Int(-1)]).await?, ""),
+    };
+    let mut room = limit;
+    while level >= 0 && room > 0 {
+        let of_level = rows(
+            tx,
+            "image.chunk",
+            Table::Pages,
+            LEVEL,
+            &[Arg::Int(level), Arg::Text(id), Arg::Int(room)],
+        )
+        .await?;
+        room -= i64::try_from(of_level.len()).unwrap_or(room);
+        found.extend(of_level);
+        if room > 0 {
+            (level, id) = (tx.fetch_int(NEXT, &[Arg::Int(level)]).await?, "");
+        }
+    }
+    Ok(found)
+}
+
+/// The rows of one recording, token, policy (by digest) or page.
+///
+/// # Errors
+/// [`Error::Inconsistent`] as for [`chunk`]; [`Error::Statement`] for a table whose rows are
+/// nobody's: vault, epochs, audit.
+pub async fn find(tx: &mut Tx, table: Table, subject: &str) -> Result<Vec<Image>, Error> {
+    find_all(tx, table, &[subject]).await
+}
+
+/// The rows of these recordings, tokens, policies (by digest) or pages.
+///
+/// # Errors
+/// As [`find`].
+pub async fn find_all(tx: &mut Tx, table: Table, subjects: &[&str]) -> Result<Vec<Image>, Error> {
+    let column = table.subject().ok_or_else(|| {
+        Error::Statement(format!(
+            "no column of table `{}` to find rows by",
+            table.name()
+        ))
+    })?;
+    let order = names(table.key().iter());
+    let subjects = set(subjects);
+    let travels = table.travels();
+    let clauses =
+        format!("WHERE {travels} AND {column} IN (SELECT key FROM json_each($1)) ORDER BY {order}");
+    rows(tx, "image.find", table, &clauses, &[Arg::Text(&subjects)]).await
+}
+
+/// Enters new rows.
+///
+/// # Errors
+/// [`Error::Conflict`] (PostgreSQL) or [`Error::Statement`] (SQLite) if one is there already;
+/// [`Error::Statement`] if what it refers to is not (unless [`defer_references`]), or an image is
+/// of another table. The unit of work is then lost.
+pub async fn insert(tx: &mut Tx, table: Table, images: &[Image]) -> Result<(), Error> {
+    write(tx, "image.insert", table, images, |values| {
+        format!("VALUES {values}")
+    })
+    .await
+}
+
+/// Enters rows, or puts them in the place of those with the same primary key. No key may be twice
+/// among them. Tombstones and entries of the audit log that are there already stay as they are.
+///
+/// # Errors
+/// As for [`insert`], for what is unique beside the primary key.
+pub async fn upsert(tx: &mut Tx, table: Table, images: &[Image]) -> Result<(), Error> {
+    let (key, others) = table.columns().split_at(table.key().len());
+    if table.only_grows() {
+        // Not by `ON CONFLICT` alone: SQLite asks the triggers first, and they refuse a second row.
+        // `column1` is the first of `VALUES`.
+        let name = table.name();
+        let same: Vec<String> = key
+            .iter()
+            .enumerate()
+            .map(|(at, column)| format!("{name}.{} = new.column{}", column.name, at + 1))
+            .collect();
+        let same = same.join(" AND ");
+        let is_new = format!("NOT EXISTS (SELECT 1 FROM {name} WHERE {same})");
+        return write(tx, "image.upsert", table, images, |values| {
+            format!("SELECT * FROM (VALUES {values}) AS new WHERE {is_new} ON CONFLICT DO NOTHING")
+        })
+        .await;
+    }
+    let replacing: Vec<String> = others
+        .iter()
+        .map(|column| format!("{name} = excluded.{name}", name = column.name))
+        .collect();
+    let ending = format!(
+        "ON CONFLICT ({}) DO UPDATE SET {}",
+        names(key.iter()),
+        replacing.join(", ")
+    );
+    write(tx, "image.upsert", table, images, |values| {
+        format!("VALUES {values} {ending}")
+    })
+    .await
+}
+
+/// A table of the database that has a row, whichever tables it has; `None` if it is as its
+/// migrations left it.
+pub async fn first_row(tx: &mut Tx) -> Result<Option<String>, Error> {
+    const SQLITE: &str = "/* image.tables */ SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'";
+    const POSTGRES: &str = "/* image.tables */
+        SELECT CAST(table_name AS TEXT) AS name FROM information_schema.tables
+        WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'";
+    // What migrations leave in a database: rows that count, and stand at their beginning.
+    const BEGUN: [(&str, &str); 3] = [
+        ("audit_head", "seq > 0"),
+        (
+            "turner",
+            "journaled_to > 0 OR numbered_to > 0 OR chained > 0 OR settled = 0",
+        ),
+        // An `init` that was interrupted, or is under way, has made nothing yet.
+        ("intended", "1 = 0"),
+    ];
+    let tables = tx
+        .fetch_all(if tx.is_postgres() { POSTGRES } else { SQLITE }, &[])
+        .await?;
+    let names = tables
+        .iter()
+        .map(|row| row.text("name"))
+        .collect::<Result<Vec<_>, _>>()?;
+    for name in names.into_iter().filter(|name| name != "_sqlx_migrations") {
+        let counted = BEGUN
+            .iter()
+            .find(|(begun, _)| *begun == name)
+            .map_or("1 = 1", |(_, condition)| condition);
+        let sql = format!(
+            "/* image.first_row */ SELECT COUNT(*) FROM (SELECT 1 FROM \"{name}\" WHERE {counted} LIMIT 1) AS one"
+        );
+        if tx.fetch_int(&sql, &[]).await? > 0 {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
+/// From now to the end of the unit of work, key entries may refer to pages that are not there yet;
+/// whether they are is asked by the commit, which then fails with [`Error::Statement`]. The unit
+/// may also last as long as it must, and SQLite is given memory for it.
+pub async fn defer_references(tx: &mut Tx) -> Result<(), Error> {
+    tx.defer_references().await
+}
+
+/// How many rows of a table travel.
+pub async fn count(tx: &mut Tx, table: Table) -> Result<i64, Error> {
+    let name = table.name();
+    let travels = table.travels();
+    let sql = format!("/* image.count */ SELECT COUNT(*) FROM {name} WHERE {travels}");
+    tx.fetch_int(&sql, &[]).await
+}
+
+async fn rows(
+    tx: &mut Tx,
+    query: &str,
+    table: Table,
+    clauses: &str,
+    args: &[Arg<'_>],
+) -> Result<Vec<Image>, Error> {
+    let sql = format!(
+        "/* {query} */ SELECT {} FROM {} {clauses}",
+        names(table.columns().iter()),
+        table.name()
+    );
+    tx.fetch_all(&sql, args)
+        .await?
+        .iter()
+        .map(|row| image(table, row))
+        .collect()
+}
+
+async fn write(
+    tx: &mut Tx,
+    query: &str,
+    table: Table,
+    images: &[Image],
+    source: impl Fn(&str) -> String,
+) -> Result<(), Error> {
+    belongs(table, images)?;
+    let width = table.columns().len();
+    for images in images.chunks(BINDS / width) {
+        let places = tx.values(images.len(), width);
+        let name = table.name();
+        let columns = names(table.columns().iter());
+        let sql = format!(
+            "/* {query} */ INSERT INTO {name} ({columns}) {}",
+            source(&places)
+        );
+        let args: Vec<Arg<'_>> = images.iter().flat_map(Image::args).collect();
+        tx.execute(&sql, &args).await?;
+    }
+    Ok(())
+}
+
+fn belongs<'a>(table: Table, images: impl IntoIterator<Item = &'a Image>) -> Result<(), Error> {
+    match images.into_iter().find(|image| image.table != table) {
+        None => Ok(()),
+        Some(other) => Err(Error::Statement(format!(
+            "a row of table `{}` is none of table `{}`",
+            other.table.name(),
+            table.name()
+        ))),
+    }
+}
+
+fn names<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
+    columns
+        .map(|column| column.name)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+impl Image {
+    fn args(&self) -> impl Iterator<Item = Arg<'_>> {
+        self.table
+            .columns()
+            .iter()
+            .zip(&self.values)
+            .map(|(column, value)| match (value, column.kind) {
+                (Value::Text(text), _) => Arg::Text(text),
+                (Value::Int(int), _) => Arg::Int(*int),
+                (Value::Bytes(bytes), _) => Arg::Bytes(bytes),
+                // PostgreSQL wants to know of which type the null is.
+                (Value::Null, ColumnKind::Int | ColumnKind::MaybeInt) => Arg::MaybeInt(None),
+                (Value::Null, _) => Arg::MaybeText(None),
+            })
+    }
+}
+
+fn image(table: Table, row: &Row) -> Result<Image, Error> {
+    let read = |(at, column): (usize, &Column)| {
+        let value = match column.kind {
+            ColumnKind::Text => get(row, at)?.map(Value::Text),
+            ColumnKind::MaybeText => Some(get(row, at)?.map_or(Value::Null, Value::Text)),
+            ColumnKind::Int => get(row, at)?.map(Value::Int),
+            ColumnKind::MaybeInt => Some(get(row, at)?.map_or(Value::Null, Value::Int)),
+            ColumnKind::Bytes => get(row, at)?.map(Value::Bytes),
+        };
+        value.ok_or(sqlx::Error::RowNotFound)
+    };
+    let inconsistent = |column: &Column| {
+        row.inconsistent(
+            table.name(),
+            column.name,
+            table.key().first().map_or("", |key| key.name),
+        )
+    };
+    let columns = table.columns().iter().enumerate();
+    let values = columns
+        .map(|(at, column)| read((at, column)).map_err(|_| inconsistent(column)))
+        .collect::<Result<_, Error>>()?;
+    Ok(Image { table, values })
+}
+
+/// By number, because names would be looked up for each value of each row.
+fn get<T>(row: &Row, at: usize) -> Result<Option<T>, sqlx::Error>
+where
+    T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
+{
+    match row {
+        Row::Sqlite(row) => row.try_get(at),
+        Row::Postgres(row) => row.try_get(at),
+    }
+}

@@ -1,0 +1,482 @@
+//! Pages of the key tree and the entries that point into them.
+
+mod read;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::read::{key_entry, page_row};
+use super::{
+    error::Error,
+    lease::Term,
+    tx::{Arg, BINDS, Tx, set},
+};
+use crate::{
+    keyring::{LEAF, PageRow, PageSlot, tree},
+    model::{
+        artefact::Leg,
+        id::{DatabaseId, HolderId, PageId, RecordingId, VaultId},
+        time::Timestamp,
+    },
+};
+
+pub use self::read::{entry_of, page_of};
+
+/// Where a recording's key is, and the key's public name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyEntry {
+    /// Page and slot.
+    pub place: PageSlot,
+    /// See [`crate::keyring::fingerprint`].
+    pub fingerprint: String,
+}
+
+/// The entries of every leg of some recordings.
+pub type KeyEntries = BTreeMap<(RecordingId, Leg), KeyEntry>;
+
+/// The vault this database belongs to; `None` before `recvault init`.
+pub async fn vault_id(tx: &mut Tx) -> Result<Option<VaultId>, Error> {
+    tx.fetch_first("/* keys.vault_id */ SELECT id FROM vault", &[])
+        .await?
+        .map(|row| row.parse("vault", "id", "id"))
+        .transpose()
+}
+
+/// Makes this database the vault's.
+pub async fn insert_vault(
+    tx: &mut Tx,
+    id: VaultId,
+    database: DatabaseId,
+    now: Timestamp,
+) -> Result<(), Error> {
+    const SQL: &str = "/* keys.insert_vault */ INSERT INTO vault (id, created_at, database_id) VALUES ($1, $2, $3)";
+    tx.execute(
+        SQL,
+        &[
+            Arg::Text(&id.to_string()),
+            Arg::Int(now.as_millis()),
+            Arg::Text(&database.to_string()),
+        ],
+    )
+    .await
+    .map(|_| ())
+}
+
+/// The ids under which a vault is to be made in this empty database: these, or those of whoever began
+/// before. They are kept before custody is asked, so that an `init` that goes on after an
+/// interruption knows its own root there.
+pub async fn intend(
+    tx: &mut Tx,
+    id: VaultId,
+    database: DatabaseId,
+    now: Timestamp,
+) -> Result<(VaultId, DatabaseId), Error> {
+    const INTEND: &str = "/* keys.intend */
+        INSERT INTO intended (one, id, database_id, created_at) VALUES (1, $1, $2, $3) ON CONFLICT (one) DO NOTHING";
+    tx.execute(
+        INTEND,
+        &[
+            Arg::Text(&id.to_string()),
+            Arg::Text(&database.to_string()),
+            Arg::Int(now.as_millis()),
+        ],
+    )
+    .await?;
+    let row = tx
+        .fetch_first(
+            "/* keys.intended */ SELECT id, database_id FROM intended WHERE one = 1",
+            &[],
+        )
+        .await?;
+    let row = row.ok_or(Error::Conflict)?;
+    Ok((
+        row.parse("intended", "id", "one")?,
+        row.parse("intended", "database_id", "one")?,
+    ))
+}
+
+/// Which database this is; `None` before it holds a vault, and in one from before databases had
+/// ids.
+pub async fn database_id(tx: &mut Tx) -> Result<Option<DatabaseId>, Error> {
+    let row = tx
+        .fetch_first(
+            "/* keys.database_id */ SELECT database_id FROM vault WHERE database_id <> ''",
+            &[],
+        )
+        .await?;
+    row.map(|row| row.parse("vault", "database_id", "database_id"))
+        .transpose()
+}
+
+/// Makes this a database of its own, after its rows came from another.
+pub async fn set_database_id(tx: &mut Tx, database: DatabaseId) -> Result<(), Error> {
+    const SQL: &str = "/* keys.set_database_id */ UPDATE vault SET database_id = $1";
+    tx.execute(SQL, &[Arg::Text(&database.to_string())])
+        .await
+        .map(|_| ())
+}
+
+/// The rows from the root page down to `page`, in one query.
+///
+/// # Errors
+/// [`Error::Stale`] if there is no such page.
+pub async fn path(tx: &mut Tx, page: PageId) -> Result<Vec<PageRow>, Error> {
+    const SQL: &str = "/* keys.path */
+        WITH RECURSIVE path (id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed) AS (
+          SELECT id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed FROM pages WHERE id = $1
+          UNION ALL
+          SELECT p.id, p.tier, p.level, p.generation, p.parent, p.parent_slot, p.used, p.epoch, p.stale, p.sealed FROM pages p JOIN path ON p.id = path.parent)
+        SELECT id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed FROM path ORDER BY level DESC";
+    let rows = tx.fetch_all(SQL, &[Arg::Text(&page.to_string())]).await?;
+    if rows.is_empty() {
+        return Err(Error::Stale("a key page is missing"));
+    }
+    rows.iter().map(page_row).collect()
+}
+
+/// The rows of all these pages and of every page above them, each once, upper levels first, in one
+/// query.
+pub async fn paths(tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<Vec<PageRow>, Error> {
+    const SQL: &str = "/* keys.paths */
+        WITH RECURSIVE path (id, parent) AS (
+          SELECT id, parent FROM pages WHERE id IN (SELECT key FROM json_each($1))
+          UNION
+          SELECT p.id, p.parent FROM pages p JOIN path ON p.id = path.parent)
+        SELECT id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed FROM pages
+        WHERE id IN (SELECT id FROM path) ORDER BY level DESC";
+    tx.fetch_all(SQL, &[Arg::Text(&set(pages))])
+        .await?
+        .iter()
+        .map(page_row)
+        .collect()
+}
+
+/// The rows of these pages, in no order.
+pub async fn pages(tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<Vec<PageRow>, Error> {
+    const SQL: &str = "/* keys.pages */
+        SELECT id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed FROM pages
+        WHERE id IN (SELECT key FROM json_each($1))";
+    tx.fetch_all(SQL, &[Arg::Text(&set(pages))])
+        .await?
+        .iter()
+        .map(page_row)
+        .collect()
+}
+
+/// Locks pages for the rest of the unit, in the order of their ids. Called before the pages are
+/// read, it lets writers that meet wait for each other; without it all but one of them would have
+/// to run again. On SQLite a unit of work has no other writer beside it.
+pub async fn lock(tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<(), Error> {
+    const SQL: &str = "/* keys.lock */
+        SELECT id FROM pages WHERE id IN (SELECT key FROM json_each($1)) ORDER BY id FOR NO KEY UPDATE";
+    if tx.is_postgres() {
+        tx.execute(SQL, &[Arg::Text(&set(pages))]).await?;
+    }
+    Ok(())
+}
+
+/// The one root page.
+pub async fn root_page(tx: &mut Tx) -> Result<Option<PageId>, Error> {
+    const SQL: &str = "/* keys.root_page */ SELECT id FROM pages WHERE tier = $1 AND level = $2";
+    let row = tx
+        .fetch_first(
+            SQL,
+            &[Arg::Text(tree::ROOT), Arg::Int(tree::ROOT_LEVEL.into())],
+        )
+        .await?;
+    row.map(|row| row.parse("pages", "id", "id")).transpose()
+}
+
+/// The vault's own leaf page.
+pub async fn service_page(tx: &mut Tx) -> Result<Option<PageId>, Error> {
+    page_with_room(tx, tree::SERVICE, LEAF).await
+}
+
+/// A page of this tier and level that has a free slot. (Leaves that hold record keys: see
+/// [`claim_leaf`].)
+pub async fn page_with_room(tx: &mut Tx, tier: &str, level: u8) -> Result<Option<PageId>, Error> {
+    const SQL: &str = "/* keys.page_with_room */ SELECT id FROM pages WHERE tier = $1 AND level = $2 AND used < 128 ORDER BY used DESC LIMIT 1";
+    let row = tx
+        .fetch_first(SQL, &[Arg::Text(tier), Arg::Int(level.into())])
+        .await?;
+    row.map(|row| row.parse("pages", "id", "id")).transpose()
+}
+
+/// A leaf page with a free slot that `filler` holds or may take: each process fills leaves of its
+/// own, so that writers do not meet.
+///
+/// The conditions stand twice, because PostgreSQL, when it had to wait for the chosen row, asks
+/// only the outer ones again.
+pub async fn claim_leaf(
+    tx: &mut Tx,
+    tier: &str,
+    filler: HolderId,
+    term: Term,
+) -> Result<Option<PageId>, Error> {
+    let Term { now, until, .. } = term;
+    const SQL: &str = "/* keys.claim_leaf */
+        UPDATE pages SET filler = $2, filler_until = $4
+        WHERE id = (SELECT id FROM pages WHERE tier = $1 AND level = 0 AND used < 128 AND (filler = $2 OR filler_until < $3)
+                    ORDER BY filler = $2 DESC, used DESC LIMIT 1)
+          AND used < 128 AND (filler = $2 OR filler_until < $3)
+        RETURNING id";
+    let args = [
+        Arg::Text(tier),
+        Arg::Text(&filler.to_string()),
+        Arg::Int(now.as_millis()),
+        Arg::Int(until.as_millis()),
+    ];
+    tx.fetch_first(SQL, &args)
+        .await?
+        .map(|row| row.parse("pages", "id", "id"))
+        .transpose()
+}
+
+/// Enters a new page; a leaf belongs to `filler` until `until`.
+pub async fn insert_page(
+    tx: &mut Tx,
+    page: &PageRow,
+    filler: HolderId,
+    until: Timestamp,
+) -> Result<(), Error> {
+    const SQL: &str = "/* keys.insert_page */
+        INSERT INTO pages (id, tier, level, generation, parent, parent_slot, used, filler, filler_until, epoch, stale, sealed)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    let parent = page.parent.map(|place| place.page.to_string());
+    let args = [
+        Arg::Text(&page.id.to_string()),
+        Arg::Text(&page.tier),
+        Arg::Int(page.level.into()),
+        Arg::Int(page.generation),
+        Arg::MaybeText(parent.as_deref()),
+        Arg::MaybeInt(page.parent.map(|place| place.slot.into())),
+        Arg::Int(page.used.into()),
+        Arg::Text(&filler.to_string()),
+        Arg::Int(until.as_millis()),
+        Arg::Int(page.epoch.try_into().unwrap_or(i64::MAX)),
+        Arg::Int(page.stale.into()),
+        Arg::Bytes(&page.sealed),
+    ];
+    tx.execute(SQL, &args).await.map(|_| ())
+}
+
+/// Replaces a page by its next generation. A page that was stale stays so.
+///
+/// # Errors
+/// [`Error::Conflict`] if another writer replaced it since it was read.
+pub async fn replace_page(tx: &mut Tx, page: &PageRow) -> Result<(), Error> {
+    replace_pages(tx, std::slice::from_ref(page)).await
+}
+
+/// As [`replace_page`], for pages that are all different.
+///
+/// # Errors
+/// As [`replace_page`].
+pub async fn replace_pages(tx: &mut Tx, pages: &[PageRow]) -> Result<(), Error> {
+    replace(
+        tx,
+        "keys.replace_pages",
+        "CASE WHEN new.column5 = 1 THEN 1 ELSE pages.stale END",
+        pages,
+    )
+    .await
+}
+
+/// Replaces pages by their next generations, which are sealed under new keys: they are not stale
+/// any more.
+///
+/// # Errors
+/// As [`replace_page`].
+pub async fn renew_pages(tx: &mut Tx, pages: &[PageRow]) -> Result<(), Error> {
+    replace(tx, "keys.renew_pages", "new.column5", pages).await
+}
+
+async fn replace(tx: &mut Tx, query: &str, stale: &str, pages: &[PageRow]) -> Result<(), Error> {
+    const WIDTH: usize = 6;
+    for pages in pages.chunks(BINDS / WIDTH) {
+        // `column1` is the first of `VALUES` on both databases.
+        let sql = format!(
+            "/* {query} */ UPDATE pages
+             SET generation = new.column2, used = new.column3, epoch = new.column4, stale = {stale}, sealed = new.column6
+             FROM (VALUES {}) AS new WHERE pages.id = new.column1 AND pages.generation = new.column2 - 1",
+            tx.values(pages.len(), WIDTH)
+        );
+        let ids: Vec<String> = pages.iter().map(|page| page.id.to_string()).collect();
+        let args: Vec<Arg<'_>> = pages
+            .iter()
+            .zip(&ids)
+            .flat_map(|(page, id)| {
+                let epoch = Arg::Int(page.epoch.try_into().unwrap_or(i64::MAX));
+                let used = Arg::Int(page.used.into());
+                let stale = Arg::Int(page.stale.into());
+                [
+                    Arg::Text(id),
+                    Arg::Int(page.generation),
+                    used,
+                    epoch,
+                    stale,
+                    Arg::Bytes(&page.sealed),
+                ]
+            })
+            .collect();
+        if tx.execute(&sql, &args).await? != pages.len() as u64 {
+            return Err(Error::Conflict);
+        }
+    }
+    Ok(())
+}
+
+/// Enters where a recording's key is.
+pub async fn insert_entry(
+    tx: &mut Tx,
+    id: RecordingId,
+    leg: Leg,
+    entry: &KeyEntry,
+) -> Result<(), Error> {
+    const SQL: &str = "/* keys.insert_entry */
+        INSERT INTO key_entries (recording_id, leg, page_id, slot, fingerprint) VALUES ($1, $2, $3, $4, $5)";
+    let args = [
+        Arg::Text(&id.to_string()),
+        Arg::Text(leg.as_str()),
+        Arg::Text(&entry.place.page.to_string()),
+        Arg::Int(entry.place.slot.into()),
+        Arg::Text(&entry.fingerprint),
+    ];
+    tx.execute(SQL, &args).await.map(|_| ())
+}
+
+/// Where a living recording's key is. A tombstoned recording has none, whatever is left in the tables.
+pub async fn find_entry(tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<Option<KeyEntry>, Error> {
+    const SQL: &str = "/* keys.find_entry */
+        SELECT recording_id, page_id, slot, fingerprint FROM key_entries
+        WHERE recording_id = $1 AND leg = $2 AND NOT EXISTS (SELECT 1 FROM tombstones WHERE tombstones.recording_id = key_entries.recording_id)";
+    let args = [Arg::Text(&id.to_string()), Arg::Text(leg.as_str())];
+    let row = tx.fetch_first(SQL, &args).await?;
+    row.map(|row| key_entry(&row)).transpose()
+}
+
+/// Where the keys of every leg of these recordings are, as far as they have any; of tombstoned ones as
+/// [`find_entry`].
+pub async fn find_entries(tx: &mut Tx, ids: &[RecordingId]) -> Result<KeyEntries, Error> {
+    const SQL: &str = "/* keys.find_entries */
+        SELECT recording_id, leg, page_id, slot, fingerprint FROM key_entries
+        WHERE recording_id IN (SELECT key FROM json_each($1))
+          AND NOT EXISTS (SELECT 1 FROM tombstones WHERE tombstones.recording_id = key_entries.recording_id)";
+    entries(tx, SQL, &set(ids)).await
+}
+
+/// Where the keys of a tombstoned recording still are, while a database is rebuilt from what was written
+/// before the tombstone.
+pub async fn entries_behind_tombstone(tx: &mut Tx, id: RecordingId) -> Result<KeyEntries, Error> {
+    const SQL: &str = "/* keys.entries_behind_tombstone */
+        SELECT recording_id, leg, page_id, slot, fingerprint FROM key_entries WHERE recording_id = $1";
+    entries(tx, SQL, &id.to_string()).await
+}
+
+async fn entries(tx: &mut Tx, sql: &str, ids: &str) -> Result<KeyEntries, Error> {
+    const T: &str = "key_entries";
+    let rows = tx.fetch_all(sql, &[Arg::Text(ids)]).await?;
+    rows.iter()
+        .map(|row| {
+            let id = row.parse(T, "recording_id", "recording_id")?;
+            let leg = row.parse(T, "leg", "recording_id")?;
+            Ok(((id, leg), key_entry(row)?))
+        })
+        .collect()
+}
+
+/// The tier whose keys a page holds.
+pub async fn tier_of(tx: &mut Tx, page: PageId) -> Result<String, Error> {
+    const SQL: &str = "/* keys.tier_of */ SELECT tier FROM pages WHERE id = $1";
+    let row = tx.fetch_first(SQL, &[Arg::Text(&page.to_string())]).await?;
+    row.ok_or(Error::Stale("a key page is missing"))?
+        .text("tier")
+}
+
+/// Forgets where the keys of these legs were.
+///
+/// # Errors
+/// [`Error::Stale`] if one of them has no entry.
+pub async fn remove_entries(tx: &mut Tx, legs: &BTreeSet<(RecordingId, Leg)>) -> Result<(), Error> {
+    const SQL: &str = "/* keys.remove_entries */ DELETE FROM key_entries WHERE recording_id IN (SELECT key FROM json_each($1)) AND leg = $2";
+    for leg in Leg::EVERY {
+        let of_leg = legs.iter().filter(|(_, of)| of == leg);
+        let ids: Vec<RecordingId> = of_leg.map(|(id, _)| *id).collect();
+        if ids.is_empty() {
+            continue;
+        }
+        let removed = tx
+            .execute(SQL, &[Arg::Text(&set(&ids)), Arg::Text(leg.as_str())])
+            .await?;
+        if removed != ids.len() as u64 {
+            return Err(Error::Stale("the key entry is gone already"));
+        }
+    }
+    Ok(())
+}
+
+/// Up to `limit` pages of a level that want a new key, with their parents, children of one parent
+/// together.
+pub async fn stale_pages(
+    tx: &mut Tx,
+    level: u8,
+    limit: i64,
+) -> Result<Vec<(PageId, Option<PageId>)>, Error> {
+    const SQL: &str = "/* keys.stale_pages */ SELECT id, parent FROM pages WHERE level = $1 AND stale = 1 ORDER BY parent, id LIMIT $2";
+    let rows = tx
+        .fetch_all(SQL, &[Arg::Int(level.into()), Arg::Int(limit)])
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                row.parse("pages", "id", "id")?,
+                row.maybe_parse("pages", "parent", "id")?,
+            ))
+        })
+        .collect()
+}
+
+/// How many pages want a new key.
+pub async fn count_stale(tx: &mut Tx) -> Result<i64, Error> {
+    tx.fetch_int(
+        "/* keys.count_stale */ SELECT COUNT(*) FROM pages WHERE stale = 1",
+        &[],
+    )
+    .await
+}
+
+/// How many pages a tier has, or all tiers together.
+pub async fn count_pages(tx: &mut Tx, tier: Option<&str>) -> Result<u64, Error> {
+    const SQL: &str = "/* keys.count_pages */ SELECT COUNT(*) FROM pages WHERE (tier = $1 OR $1 = '*') AND level < $2";
+    let count = tx
+        .fetch_int(
+            SQL,
+            &[
+                Arg::Text(tier.unwrap_or("*")),
+                Arg::Int(tree::ROOT_LEVEL.into()),
+            ],
+        )
+        .await?;
+    Ok(count.unsigned_abs())
+}
+
+/// Marks the pages of a tier, or of all, for a new key in the next turn. How many. The vault's own
+/// page is among all.
+pub async fn mark_stale(tx: &mut Tx, tier: Option<&str>) -> Result<u64, Error> {
+    const SQL: &str = "/* keys.mark_stale */
+        UPDATE pages SET stale = 1 WHERE (tier = $1 OR $1 = '*') AND level < $2 AND stale = 0";
+    tx.execute(
+        SQL,
+        &[
+            Arg::Text(tier.unwrap_or("*")),
+            Arg::Int(tree::ROOT_LEVEL.into()),
+        ],
+    )
+    .await
+}
+
+/// All pages, root page first, for those who check the whole tree.
+pub async fn all_pages(tx: &mut Tx) -> Result<Vec<PageRow>, Error> {
+    const SQL: &str = "/* keys.all_pages */
+        SELECT id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed FROM pages ORDER BY level DESC, id";
+    tx.fetch_all(SQL, &[]).await?.iter().map(page_row).collect()
+}

@@ -1,0 +1,452 @@
+//! Opening a database, and beginning sessions with it.
+
+use std::{
+    path::Path,
+    str::FromStr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use sqlx::{
+    Connection, Database, PgPool, Pool, Postgres, Sqlite, SqliteConnection, SqlitePool,
+    error::DatabaseError,
+    migrate::MigrateError,
+    pool::PoolOptions,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{
+    audit,
+    closed::{Closed, ClosedFor},
+    error::Error,
+    gate::Gate,
+    image, keys,
+    news::ChangeFeed,
+    schema,
+    tx::Tx,
+};
+use crate::{evidence::Position, model::time::Clock};
+
+/// `[database]`: which database.
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatabaseSettings {
+    /// `sqlite:PATH` (relative to the configuration file) or `postgres://…`.
+    pub url: String,
+    /// Connections for readers (SQLite) or in all (PostgreSQL), 1 to 64.
+    pub connections: u32,
+}
+
+impl Default for DatabaseSettings {
+    fn default() -> Self {
+        Self {
+            url: "sqlite:vault.db".into(),
+            connections: 4,
+        }
+    }
+}
+
+/// A database of the vault. Clones share its connections.
+///
+/// A database that was just opened is read and not written, until [`Db::prove`].
+#[derive(Clone)]
+pub struct Db {
+    pools: Pools,
+    gate: Gate,
+    /// Tells the time in the database's place; for tests.
+    clock: Option<Clock>,
+}
+
+#[derive(Clone)]
+enum Pools {
+    Sqlite {
+        readers: SqlitePool,
+        writer: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
+impl Db {
+    /// Opens the database and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`Error::Url`] for a URL of another kind, [`Error::Schema`] when the database was written by
+    /// a newer or foreign program, [`Error::Unavailable`] when it cannot be reached.
+    pub async fn open(settings: &DatabaseSettings, base: &Path) -> Result<Self, Error> {
+        let connections = settings.connections.clamp(1, 64);
+        if let Some(path) = settings.url.strip_prefix("sqlite:") {
+            let path = base.join(path.trim_start_matches("//"));
+            let options = SqliteConnectOptions::new()
+                .filename(&path)
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .foreign_keys(true)
+                .busy_timeout(Duration::from_secs(5))
+                .pragma("secure_delete", "on")
+                .pragma("trusted_schema", "off");
+            let gate = Gate::default();
+            // Open for as long as the database is: the files beside the database are compared
+            // meanwhile.
+            let writer = SqlitePoolOptions::new()
+                .max_connections(1)
+                .acquire_timeout(ACQUIRE)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .after_connect({
+                    let gate = gate.clone();
+                    let path = Arc::<Path>::from(path);
+                    move |connection, _| {
+                        Box::pin(opened(connection, gate.clone(), Arc::clone(&path)))
+                    }
+                })
+                .after_release({
+                    let gate = gate.clone();
+                    move |connection, _| Box::pin(is_reusable(connection, gate.clone()))
+                });
+            let writer = connect_when_free(
+                writer,
+                options
+                    .clone()
+                    .pragma("cache_size", WRITER_CACHE)
+                    .pragma("wal_autocheckpoint", CHECKPOINT),
+            )
+            .await?;
+            // Under the write lock, because SQLite has no other by which two processes that find an
+            // empty file would take turns.
+            let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+            migrate(schema::sqlite().run(&mut *tx).await)?;
+            tx.commit().await?;
+            // From here on a database that is not there is a fault: an empty one in its place would
+            // be somebody else's.
+            let options = options.create_if_missing(false);
+            writer.set_connect_options(
+                writer
+                    .connect_options()
+                    .as_ref()
+                    .clone()
+                    .create_if_missing(false),
+            );
+            let options = options.pragma("query_only", "on");
+            let readers = SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ACQUIRE)
+                .connect_lazy_with(options);
+            return Ok(Self {
+                pools: Pools::Sqlite { readers, writer },
+                gate,
+                clock: None,
+            });
+        }
+        if settings.url.starts_with("postgres://") || settings.url.starts_with("postgresql://") {
+            let options = PgConnectOptions::from_str(&settings.url)
+                .map_err(|_| Error::Url("not a PostgreSQL URL".into()))?;
+            let options = options.application_name("recvault").options(TIMEOUTS);
+            let pool = PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ACQUIRE)
+                .connect_with(options)
+                .await?;
+            migrate(schema::postgres().run(&pool).await)?;
+            return Ok(Self {
+                pools: Pools::Postgres(pool),
+                gate: Gate::default(),
+                clock: None,
+            });
+        }
+        Err(Error::Url(
+            "expected `sqlite:PATH` or `postgres://…`".into(),
+        ))
+    }
+
+    /// The same database, whose own time is this clock's if only a hand moves it: where a test
+    /// moves the clock, the database's moves with it.
+    #[must_use]
+    pub fn timed_by(self, clock: &Clock) -> Self {
+        let clock = (!matches!(clock, Clock::System)).then(|| clock.clone());
+        Self { clock, ..self }
+    }
+
+    /// `sqlite` or `postgres`, for people.
+    pub fn kind(&self) -> &'static str {
+        match self.pools {
+            Pools::Sqlite { .. } => "sqlite",
+            Pools::Postgres(_) => "postgres",
+        }
+    }
+
+    /// Lets this process write, if the log has every one of these positions, which are known of it
+    /// elsewhere. Whether it has. Who calls this knows where they come from: `vault::memory`, and
+    /// nobody else.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if the database was found to have forgotten something before; the
+    /// database's.
+    pub async fn prove(&self, known: &[Position]) -> Result<bool, Error> {
+        let mut tx = self.read().await?;
+        for position in known {
+            if !audit::has(&mut tx, position).await? {
+                return Ok(false);
+            }
+        }
+        self.gate.open()?;
+        Ok(true)
+    }
+
+    /// Keeps this process from writing from now on. Whether it was let in before.
+    pub fn close_gate(&self, because: ClosedFor, why: &str) -> bool {
+        self.gate.close(because, why)
+    }
+
+    /// Why nothing is written any more, if that is so.
+    pub fn refusal(&self) -> Option<Closed> {
+        self.gate.refusal()
+    }
+
+    /// Whether nothing is known against what it says: it has forgotten nothing, and its file is
+    /// where it was opened.
+    ///
+    /// # Errors
+    /// [`Error::Closed`]; [`Error::Unavailable`] if the system does not say what has become of the
+    /// file.
+    pub fn stands(&self) -> Result<(), Error> {
+        self.gate.stands()
+    }
+
+    /// Whether it holds no vault yet.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn is_new(&self) -> Result<bool, Error> {
+        Ok(keys::vault_id(&mut self.read().await?).await?.is_none())
+    }
+
+    /// Begins a unit of work.
+    ///
+    /// # Errors
+    /// [`Error::Unproven`] before [`Self::prove`], [`Error::Closed`] after the database was found to
+    /// have forgotten something; the database's.
+    pub(super) async fn begin(&self) -> Result<Tx, Error> {
+        self.gate.check()?;
+        self.begin_unit().await
+    }
+
+    /// Begins the first unit of work of a database, in which nothing can have been forgotten.
+    ///
+    /// # Errors
+    /// [`Error::NotEmpty`] if a table has a row; the database's.
+    pub(super) async fn begin_empty(&self) -> Result<Tx, Error> {
+        let mut tx = self.begin_unit().await?;
+        match image::first_row(&mut tx).await? {
+            None => Ok(tx),
+            Some(table) => Err(Error::NotEmpty(table)),
+        }
+    }
+
+    async fn begin_unit(&self) -> Result<Tx, Error> {
+        let tx = match &self.pools {
+            // Taking the write lock at once: an upgrade from reading to writing could not wait.
+            Pools::Sqlite { writer, .. } => Tx::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+            Pools::Postgres(pool) => Tx::postgres(pool.begin().await?),
+        };
+        Ok(tx.behind(&self.gate).timed_by(self.clock.as_ref()))
+    }
+
+    /// A session for reading, each query by itself.
+    pub async fn read(&self) -> Result<Tx, Error> {
+        let tx = match &self.pools {
+            Pools::Sqlite { readers, .. } => Tx::sqlite_reader(readers.acquire().await?),
+            Pools::Postgres(pool) => Tx::postgres_reader(pool.acquire().await?),
+        };
+        Ok(tx.timed_by(self.clock.as_ref()))
+    }
+
+    /// A session for reading in which all queries see the database as it is now, whatever is written
+    /// meanwhile; it keeps nobody from writing. It has a connection of its own, which ends with it,
+    /// so that a long one takes none from the others. While it lasts, SQLite's write-ahead log
+    /// cannot be folded back, and PostgreSQL keeps the rows that it may still read.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the database is closed or takes no further connection.
+    pub async fn snapshot(&self) -> Result<Tx, Error> {
+        const REPEATABLE: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        // What a session sees is settled by its first query. On PostgreSQL this one also lets it
+        // rest for long between two others.
+        const SQLITE: &str = "/* open.snapshot */ SELECT seq FROM audit_head";
+        const POSTGRES: &str =
+            "/* open.snapshot */ SELECT set_config(name, '0', true) FROM pg_settings
+            WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')";
+        let (mut tx, first) = match &self.pools {
+            Pools::Sqlite { readers, .. } if !readers.is_closed() => {
+                let options = readers
+                    .connect_options()
+                    .as_ref()
+                    .clone()
+                    .row_buffer_size(ROWS);
+                (Tx::sqlite(alone::<Sqlite>(options).begin().await?), SQLITE)
+            }
+            Pools::Postgres(pool) if !pool.is_closed() => {
+                let options = pool.connect_options().as_ref().clone();
+                (
+                    Tx::postgres(alone::<Postgres>(options).begin_with(REPEATABLE).await?),
+                    POSTGRES,
+                )
+            }
+            Pools::Sqlite { .. } | Pools::Postgres(_) => return Err(sqlx::Error::PoolClosed.into()),
+        };
+        tx.execute(first, &[]).await?;
+        Ok(tx.timed_by(self.clock.as_ref()))
+    }
+
+    /// What other processes tell, on a connection of its own.
+    pub fn news(&self) -> ChangeFeed {
+        match &self.pools {
+            Pools::Sqlite { .. } => ChangeFeed::silent(),
+            Pools::Postgres(pool) => ChangeFeed::of(&pool.connect_options()),
+        }
+    }
+
+    /// Whether the database answers, and may be written to.
+    ///
+    /// # Errors
+    /// Whatever keeps it from answering; [`Error::Closed`].
+    pub async fn probe(&self) -> Result<(), Error> {
+        self.stands()?;
+        self.read()
+            .await?
+            .fetch_int("SELECT seq FROM audit_head", &[])
+            .await
+            .map(|_| ())
+    }
+
+    /// Closes the connections after running statements are done; SQLite folds its write-ahead log
+    /// back.
+    pub async fn close(&self) {
+        self.gate.writer_closes();
+        match &self.pools {
+            Pools::Sqlite { readers, writer } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// Connects as soon as no other process holds the file for itself. SQLite waits for locks by its
+/// busy timeout, but not for the one under which a new file gets its write-ahead log, nor for the
+/// one under which a log is recovered.
+async fn connect_when_free(
+    pool: SqlitePoolOptions,
+    options: SqliteConnectOptions,
+) -> Result<SqlitePool, sqlx::Error> {
+    let patience = Instant::now() + ACQUIRE;
+    loop {
+        match pool.clone().connect_with(options.clone()).await {
+            Err(error) if is_busy(&error) && Instant::now() < patience => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            connected => return connected,
+        }
+    }
+}
+
+/// Whether SQLite says that another connection holds the file (SQLITE_BUSY, with whatever it adds in
+/// the upper bits).
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.and_then(|code| code.parse::<u32>().ok())
+        .is_some_and(|code| code & 0xff == 5)
+}
+
+/// Whether a writer may be used again. On a full disk SQLite ends the transaction by itself; the
+/// driver's rollback then finds none, and the driver believes for ever that one is open. Such a
+/// connection is closed, for it would take no further unit of work.
+async fn is_reusable(connection: &mut SqliteConnection, gate: Gate) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // The rollback of a session that was dropped may be on its way; the answer to this comes
+        // after it.
+        connection.ping().await?;
+    }
+    let is_reusable = !connection.is_in_transaction();
+    if !is_reusable {
+        gate.writer_closes();
+    }
+    Ok(is_reusable)
+}
+
+/// Remembers the files of a writer that was opened just now.
+async fn opened(
+    connection: &mut SqliteConnection,
+    gate: Gate,
+    database: Arc<Path>,
+) -> Result<(), sqlx::Error> {
+    // The first query is what makes the write-ahead log and its index.
+    sqlx::query("/* open.opened */ SELECT COUNT(*) FROM sqlite_master")
+        .execute(&mut *connection)
+        .await?;
+    Ok(gate.writer_opened(&database)?)
+}
+
+/// One connection, which is closed when its session is dropped: properly, after the rollback, as
+/// only a pool can.
+fn alone<D: Database>(options: <D::Connection as Connection>::Options) -> Pool<D> {
+    let pool = PoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE)
+        .idle_timeout(None)
+        .max_lifetime(None);
+    pool.after_release(|_, _| Box::pin(async { Ok(false) }))
+        .connect_lazy_with(options)
+}
+
+/// What PostgreSQL does not wait for. A process that is stopped in the middle of a unit must not
+/// keep the audit log's head from all others.
+const TIMEOUTS: [(&str, &str); 3] = [
+    ("statement_timeout", "30s"),
+    ("lock_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "8s"),
+];
+
+/// Memory of SQLite's one writer: 8 MiB, as a negative number of KiB. A unit that shreds hundreds
+/// of recordings writes all over the file.
+const WRITER_CACHE: &str = "-8192";
+/// Pages in SQLite's write-ahead log, 16 MiB, after which a commit folds them back: a page that was
+/// written many times by then goes back once.
+const CHECKPOINT: &str = "4096";
+
+/// Rows that SQLite may read ahead of a snapshot's reader: all that are asked for at a time, so
+/// that it never waits for it.
+const ROWS: usize = 2048;
+
+/// How long a caller waits for a connection before the database counts as not available.
+const ACQUIRE: Duration = Duration::from_secs(10);
+
+/// An error that may have come from the database.
+pub trait AsDatabaseError {
+    /// The database's error in it.
+    fn as_database_error(&self) -> Option<&Error>;
+}
+
+impl AsDatabaseError for Error {
+    fn as_database_error(&self) -> Option<&Error> {
+        Some(self)
+    }
+}
+
+fn migrate(result: Result<(), MigrateError>) -> Result<(), Error> {
+    result.map_err(|error| match error {
+        MigrateError::VersionMissing(version) => Error::Schema(format!(
+            "the database has schema {version}, which this program does not know: it was written by a newer recvault; use that version or newer"
+        )),
+        MigrateError::VersionMismatch(version) => {
+            Error::Schema(format!("schema {version} of the database is not this program's: the database belongs to something else"))
+        }
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => match Error::from(error) {
+            Error::Unavailable(cause) => Error::Unavailable(cause),
+            other => Error::Schema(format!("the database cannot be given this program's schema: {other}")),
+        },
+        other => Error::Schema(other.to_string()),
+    })
+}

@@ -1,0 +1,156 @@
+//! Marks on what has changed since it was last written to the journal in the store.
+//!
+//! A mark is set in the same unit as the change, and taken away only if nothing changed again while
+//! the journal was written.
+
+use std::{collections::BTreeMap, fmt::Display};
+
+use super::{
+    error::Error,
+    tx::{Arg, Tx, set as document},
+};
+use crate::model::time::Timestamp;
+
+/// What can be marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OutboxKind {
+    /// A recording with its artefacts, key, tombstone, receipt, holds and approvals.
+    Recording,
+    /// A bearer token.
+    Token,
+    /// A policy file.
+    Policy,
+    /// A conversation with its parties.
+    Conversation,
+    /// A statement of consent.
+    Consent,
+    /// A revocation.
+    Revocation,
+}
+
+impl OutboxKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::Recording,
+        Self::Token,
+        Self::Policy,
+        Self::Conversation,
+        Self::Consent,
+        Self::Revocation,
+    ];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Recording => "recording",
+            Self::Token => "token",
+            Self::Policy => "policy",
+            Self::Conversation => "conversation",
+            Self::Consent => "consent",
+            Self::Revocation => "revocation",
+        }
+    }
+}
+
+/// One mark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxMark {
+    /// What changed.
+    pub kind: OutboxKind,
+    /// Its id; of a policy, its digest.
+    pub id: String,
+    mark: i64,
+}
+
+/// Marks that these have changed. See [`super::Unit::to_journal`].
+pub(super) async fn set<T: Display>(
+    tx: &mut Tx,
+    kind: OutboxKind,
+    ids: impl IntoIterator<Item = T>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    const SQL: &str = "/* outbox.set */
+        INSERT INTO outbox (kind, id, mark, since) SELECT $1, key, 1, $3 FROM json_each($2) AS changed WHERE true
+        ON CONFLICT (kind, id) DO UPDATE SET mark = outbox.mark + 1";
+    tx.execute(
+        SQL,
+        &[
+            Arg::Text(kind.as_str()),
+            Arg::Text(&document(ids)),
+            Arg::Int(now.as_millis()),
+        ],
+    )
+    .await
+    .map(|_| ())
+}
+
+/// Up to `limit` outbox, in no order.
+pub async fn next(tx: &mut Tx, limit: i64) -> Result<Vec<OutboxMark>, Error> {
+    const SQL: &str = "/* outbox.next */ SELECT kind, id, mark FROM outbox LIMIT $1";
+    tx.fetch_all(SQL, &[Arg::Int(limit)])
+        .await?
+        .iter()
+        .map(|row| {
+            let word = row.text("kind")?;
+            let kind = OutboxKind::ALL
+                .into_iter()
+                .find(|kind| kind.as_str() == word);
+            let kind = kind.ok_or_else(|| row.inconsistent("outbox", "kind", "id"))?;
+            Ok(OutboxMark {
+                kind,
+                id: row.text("id")?,
+                mark: row.int("mark")?,
+            })
+        })
+        .collect()
+}
+
+/// Takes marks away, except where something changed again since they were read.
+pub async fn clear(tx: &mut Tx, marks: &[OutboxMark]) -> Result<(), Error> {
+    const SQL: &str = "/* outbox.clear */
+        DELETE FROM outbox WHERE kind = $1
+          AND (id, mark) IN (SELECT key, CAST(value->>'mark' AS BIGINT) FROM json_each($2) AS written)";
+    for kind in OutboxKind::ALL {
+        // An object for each, because `->>` is what both databases have; and its member is text,
+        // see `accept`.
+        let of_kind = marks.iter().filter(|mark| mark.kind == kind);
+        let of_kind: BTreeMap<&str, _> = of_kind
+            .map(|mark| {
+                (
+                    mark.id.as_str(),
+                    serde_json::json!({ "mark": mark.mark.to_string() }),
+                )
+            })
+            .collect();
+        if !of_kind.is_empty() {
+            let written = serde_json::to_string(&of_kind).expect("texts have a JSON form");
+            tx.execute(SQL, &[Arg::Text(kind.as_str()), Arg::Text(&written)])
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Up to which number audit entries were written to the journal.
+pub async fn journaled_to(tx: &mut Tx) -> Result<i64, Error> {
+    tx.fetch_int(
+        "/* outbox.journaled_to */ SELECT journaled_to FROM turner WHERE one = 1",
+        &[],
+    )
+    .await
+}
+
+/// Notes that audit entries up to `seq` are in the journal.
+pub async fn note_journaled(tx: &mut Tx, seq: i64) -> Result<(), Error> {
+    const SQL: &str = "/* outbox.note_journaled */ UPDATE turner SET journaled_to = $1 WHERE one = 1 AND journaled_to < $1";
+    tx.execute(SQL, &[Arg::Int(seq)]).await.map(|_| ())
+}
+
+/// How many marks there are, and since when the oldest.
+pub async fn waiting(tx: &mut Tx) -> Result<(i64, Option<Timestamp>), Error> {
+    const SQL: &str = "/* outbox.waiting */ SELECT COUNT(*) AS n, MIN(since) AS oldest FROM outbox";
+    let row = tx
+        .fetch_first(SQL, &[])
+        .await?
+        .ok_or(Error::Stale("the query gave no row"))?;
+    Ok((row.int("n")?, row.maybe_time("oldest")?))
+}

@@ -1,0 +1,374 @@
+//! What revocations reach, and what came of it.
+//!
+//! Owns the one text that says which recordings a target is about. A person is reached in every
+//! conversation in which they have a place, whether the recording is of the call or of the
+//! conference.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{COLUMNS, Revocation, reopen, revocation};
+use crate::{
+    db::{
+        error::Error,
+        news::{self, ChangeNotice},
+        tx::{Arg, Tx, set},
+        work::{self, WorkKind},
+    },
+    model::{
+        id::{ReceiptId, RecordingId, RevocationId, SubjectId},
+        name::{LegName, Purpose},
+        recording::Recording,
+        revocation::{RevocationOutcome, Target},
+        subject::Conversation,
+        time::Timestamp,
+    },
+};
+
+/// How many recordings had each outcome.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
+pub struct Counts {
+    /// They are shredded.
+    pub shredded: u64,
+    /// Holds keep them.
+    pub held: u64,
+    /// They are closed to the purposes that were revoked.
+    pub closed: u64,
+}
+
+/// A recording that a revocation reached.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct ReachedRecording {
+    /// The recording.
+    pub recording: RecordingId,
+    /// What became of it.
+    pub outcome: RevocationOutcome,
+    /// The receipt of its shred.
+    pub receipt: Option<ReceiptId>,
+}
+
+/// `$1` is the target. An account's recordings are met by their ids: sorting all of a large account
+/// for each page would cost more, so the planner must not use the index on accounts.
+fn about(target: &Target) -> &'static str {
+    match target {
+        Target::Subject(_) => {
+            "SELECT recordings.id FROM parties JOIN recordings ON recordings.call_sid = parties.conversation WHERE parties.subject = $1
+             UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.conference_sid = parties.conversation
+             WHERE parties.subject = $1"
+        }
+        Target::Recording(_) => "SELECT id FROM recordings WHERE id = $1",
+        Target::Conversation(_) => {
+            "SELECT id FROM recordings WHERE call_sid = $1 UNION SELECT id FROM recordings WHERE conference_sid = $1"
+        }
+        Target::Account(_) => "SELECT id FROM recordings WHERE account || '' = $1",
+    }
+}
+
+/// The condition on `recordings` under which a revocation still has to deal with one; `$2` is its
+/// time, `$3` the cursor, `$4` the accounts and `$5` its id.
+const LEFT: &str = "recordings.collected_at <= $2 AND recordings.id > $3
+      AND ($4 = '{}' OR recordings.account IN (SELECT key FROM json_each($4)))
+      AND NOT EXISTS (SELECT 1 FROM revoked WHERE revoked.recording_id = recordings.id AND revoked.revocation_id = $5)";
+
+fn left(target: &Target) -> String {
+    match target {
+        // One pass over the recordings themselves, page by page.
+        Target::Account(_) => format!("FROM recordings WHERE account || '' = $1 AND {LEFT}"),
+        _ => format!(
+            "FROM ({}) AS about JOIN recordings ON recordings.id = about.id WHERE {LEFT}",
+            about(target)
+        ),
+    }
+}
+
+/// Recordings that a revocation reaches and that have no outcome yet, behind the cursor, in the
+/// order of their ids.
+pub async fn reached(
+    tx: &mut Tx,
+    revocation: &Revocation,
+    cursor: Option<RecordingId>,
+    limit: i64,
+) -> Result<Vec<RecordingId>, Error> {
+    let sql = format!(
+        "/* revocations.reached */ SELECT recordings.id {} ORDER BY recordings.id LIMIT $6",
+        left(&revocation.target)
+    );
+    let texts = Texts::of(revocation, cursor);
+    let args = [texts.args(revocation).as_slice(), &[Arg::Int(limit)]].concat();
+    tx.fetch_all(&sql, &args)
+        .await?
+        .iter()
+        .map(|row| row.parse("recordings", "id", "id"))
+        .collect()
+}
+
+/// How many they are, wherever the cursor stands.
+pub async fn pending(tx: &mut Tx, revocation: &Revocation) -> Result<u64, Error> {
+    let sql = format!(
+        "/* revocations.pending */ SELECT COUNT(*) {}",
+        left(&revocation.target)
+    );
+    let texts = Texts::of(revocation, None);
+    Ok(tx
+        .fetch_int(&sql, &texts.args(revocation))
+        .await?
+        .unsigned_abs())
+}
+
+struct Texts {
+    target: String,
+    cursor: String,
+    accounts: String,
+    id: String,
+}
+
+impl Texts {
+    fn of(revocation: &Revocation, cursor: Option<RecordingId>) -> Self {
+        let cursor = cursor.map(|id| id.to_string()).unwrap_or_default();
+        Self {
+            target: revocation.target.id(),
+            cursor,
+            accounts: set(&revocation.accounts),
+            id: revocation.id.to_string(),
+        }
+    }
+
+    fn args(&self, revocation: &Revocation) -> [Arg<'_>; 5] {
+        let at = Arg::Int(revocation.revoked_at.as_millis());
+        [
+            Arg::Text(&self.target),
+            at,
+            Arg::Text(&self.cursor),
+            Arg::Text(&self.accounts),
+            Arg::Text(&self.id),
+        ]
+    }
+}
+
+/// Every revocation that covers a recording, the earliest first.
+pub async fn covering(tx: &mut Tx, recording: &Recording) -> Result<Vec<Revocation>, Error> {
+    let sql = format!(
+        "/* revocations.covering */ SELECT {COLUMNS} FROM revocations
+        WHERE revoked_at >= $1 AND target IN (SELECT key FROM json_each($2)
+            UNION SELECT subject FROM parties WHERE subject IS NOT NULL AND conversation IN (SELECT key FROM json_each($3)))
+        ORDER BY revoked_at, id"
+    );
+    let call = recording.call.as_ref().map(ToString::to_string);
+    let conversations: Vec<String> = call
+        .into_iter()
+        .chain(recording.conference.as_ref().map(ToString::to_string))
+        .collect();
+    let own = set([recording.id.to_string(), recording.account.to_string()]
+        .iter()
+        .chain(&conversations));
+    let conversations = set(&conversations);
+    let args = [
+        Arg::Int(recording.collected_at.as_millis()),
+        Arg::Text(&own),
+        Arg::Text(&conversations),
+    ];
+    let mut all = tx
+        .fetch_all(&sql, &args)
+        .await?
+        .iter()
+        .map(revocation)
+        .collect::<Result<Vec<_>, _>>()?;
+    all.retain(|revocation| revocation.covers(recording));
+    Ok(all)
+}
+
+/// A person was named as a party of a conversation: revocations of theirs that cover a recording of
+/// it run again from the beginning. Whether there are any. In the unit that names the party, so
+/// that nothing is forgotten in between.
+pub async fn reach_again(
+    tx: &mut Tx,
+    conversation: &Conversation,
+    now: Timestamp,
+) -> Result<Vec<RevocationId>, Error> {
+    const SQL: &str = "/* revocations.reach_again */
+        UPDATE revocations SET state = 'running', cursor = NULL
+        WHERE reach = 'subject' AND target IN (SELECT subject FROM parties WHERE conversation = $1 AND subject IS NOT NULL)
+          AND EXISTS (SELECT 1 FROM recordings WHERE (call_sid = $1 OR conference_sid = $1) AND collected_at <= revocations.revoked_at
+            AND NOT EXISTS (SELECT 1 FROM revoked WHERE revoked.recording_id = recordings.id AND revoked.revocation_id = revocations.id))
+        RETURNING id";
+    let rows = tx
+        .fetch_all(SQL, &[Arg::Text(conversation.as_str())])
+        .await?;
+    let ids: Vec<RevocationId> = rows
+        .iter()
+        .map(|row| row.parse("revocations", "id", "id"))
+        .collect::<Result<_, _>>()?;
+    work::enqueue(tx, WorkKind::Revocation, &ids, now).await?;
+    Ok(ids)
+}
+
+/// The places that a person has in these conversations.
+pub async fn legs(
+    tx: &mut Tx,
+    subject: SubjectId,
+    conversations: &[Conversation],
+) -> Result<Vec<(Conversation, LegName)>, Error> {
+    const SQL: &str = "/* revocations.legs */
+        SELECT conversation, leg FROM parties WHERE subject = $1 AND conversation IN (SELECT key FROM json_each($2)) ORDER BY conversation, leg";
+    let rows = tx
+        .fetch_all(
+            SQL,
+            &[
+                Arg::Text(&subject.to_string()),
+                Arg::Text(&set(conversations)),
+            ],
+        )
+        .await?;
+    let id = "conversation";
+    let leg = "leg";
+    rows.iter()
+        .map(|row| {
+            Ok((
+                row.parse("parties", id, id)?,
+                row.parse("parties", leg, id)?,
+            ))
+        })
+        .collect()
+}
+
+/// Enters outcomes, those that are not entered yet; if there are any, a revocation that was done
+/// runs again. How many.
+pub async fn enter(
+    tx: &mut Tx,
+    id: RevocationId,
+    outcomes: &[(RecordingId, RevocationOutcome)],
+    now: Timestamp,
+) -> Result<u64, Error> {
+    const SQL: &str = "/* revocations.enter */
+        INSERT INTO revoked (recording_id, revocation_id, outcome) SELECT key, $1, value->>'outcome' FROM json_each($2) AS reached
+        WHERE true ON CONFLICT (recording_id, revocation_id) DO NOTHING";
+    let document: BTreeMap<String, _> = outcomes
+        .iter()
+        .map(|(recording, outcome)| {
+            (
+                recording.to_string(),
+                serde_json::json!({ "outcome": outcome.as_str() }),
+            )
+        })
+        .collect();
+    let document = serde_json::to_string(&document).expect("texts have a JSON form");
+    let entered = tx
+        .execute(SQL, &[Arg::Text(&id.to_string()), Arg::Text(&document)])
+        .await?;
+    if entered > 0 {
+        reopen(tx, &[id].into(), now).await?;
+    }
+    Ok(entered)
+}
+
+/// Recordings are closed to some purposes: the commit rings in every process that follows the
+/// [`news`], so that running streams end.
+pub async fn tell(tx: &mut Tx) -> Result<(), Error> {
+    news::tell(tx, ChangeNotice::Tombstone).await
+}
+
+/// What was held is shredded now: revocations that are told so run again, for a receipt that says
+/// it.
+pub async fn settle(tx: &mut Tx, shredded: &[RecordingId], now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* revocations.settle */
+        UPDATE revoked SET outcome = 'shredded' WHERE recording_id IN (SELECT key FROM json_each($1)) AND outcome = 'held' RETURNING revocation_id";
+    let rows = tx.fetch_all(SQL, &[Arg::Text(&set(shredded))]).await?;
+    let ids = rows
+        .iter()
+        .map(|row| row.parse("revoked", "revocation_id", "revocation_id"))
+        .collect::<Result<BTreeSet<_>, _>>()?;
+    reopen(tx, &ids, now).await
+}
+
+/// The purposes to which these recordings are closed by revocations.
+pub async fn closed(
+    tx: &mut Tx,
+    ids: &[RecordingId],
+) -> Result<BTreeMap<RecordingId, BTreeSet<Purpose>>, Error> {
+    const SQL: &str = "/* revocations.closed */
+        SELECT revoked.recording_id, revocations.purposes FROM revoked JOIN revocations ON revocations.id = revoked.revocation_id
+        WHERE revoked.outcome = 'closed' AND revoked.recording_id IN (SELECT key FROM json_each($1))";
+    let mut closed: BTreeMap<RecordingId, BTreeSet<Purpose>> = BTreeMap::new();
+    for row in tx.fetch_all(SQL, &[Arg::Text(&set(ids))]).await? {
+        let id = row.parse("revoked", "recording_id", "recording_id")?;
+        closed
+            .entry(id)
+            .or_default()
+            .extend(row.json::<BTreeSet<Purpose>>("revocations", "purposes", "recording_id")?);
+    }
+    Ok(closed)
+}
+
+/// How many recordings had each outcome.
+pub async fn count(tx: &mut Tx, id: RevocationId) -> Result<Counts, Error> {
+    const SQL: &str = "/* revocations.count */ SELECT outcome, COUNT(*) AS n FROM revoked WHERE revocation_id = $1 GROUP BY outcome";
+    let mut counts = Counts::default();
+    for row in tx.fetch_all(SQL, &[Arg::Text(&id.to_string())]).await? {
+        let n = row.number("revoked", "n", "outcome")?;
+        match row.parse("revoked", "outcome", "outcome")? {
+            RevocationOutcome::Shredded => counts.shredded = n,
+            RevocationOutcome::Held => counts.held = n,
+            RevocationOutcome::Closed => counts.closed = n,
+        }
+    }
+    Ok(counts)
+}
+
+/// The receipts of everything that a revocation shredded, or found shredded, in no order.
+pub async fn receipts(tx: &mut Tx, id: RevocationId) -> Result<Vec<ReceiptId>, Error> {
+    const SQL: &str = "/* revocations.receipts */
+        SELECT DISTINCT tombstones.receipt_id FROM revoked JOIN tombstones ON tombstones.recording_id = revoked.recording_id
+        WHERE revoked.revocation_id = $1 AND revoked.outcome = 'shredded'";
+    let rows = tx.fetch_all(SQL, &[Arg::Text(&id.to_string())]).await?;
+    rows.iter()
+        .map(|row| row.parse("tombstones", "receipt_id", "receipt_id"))
+        .collect()
+}
+
+/// A page of outcomes, in the order of recordings' ids, behind `after`; all of them, or only one
+/// kind.
+pub async fn outcomes(
+    tx: &mut Tx,
+    id: RevocationId,
+    only: Option<RevocationOutcome>,
+    after: Option<RecordingId>,
+    limit: i64,
+) -> Result<Vec<ReachedRecording>, Error> {
+    const SQL: &str = "/* revocations.outcomes */
+        SELECT revoked.recording_id, revoked.outcome,
+          (SELECT MIN(receipt_id) FROM tombstones WHERE tombstones.recording_id = revoked.recording_id) AS receipt_id
+        FROM revoked WHERE revoked.revocation_id = $1 AND ($2 = '' OR revoked.outcome = $2) AND revoked.recording_id > $3
+        ORDER BY revoked.recording_id LIMIT $4";
+    let after = after.map(|id| id.to_string()).unwrap_or_default();
+    let only = only.map_or("", RevocationOutcome::as_str);
+    let rows = tx
+        .fetch_all(
+            SQL,
+            &[
+                Arg::Text(&id.to_string()),
+                Arg::Text(only),
+                Arg::Text(&after),
+                Arg::Int(limit),
+            ],
+        )
+        .await?;
+    let key = "recording_id";
+    rows.iter()
+        .map(|row| {
+            Ok(ReachedRecording {
+                recording: row.parse("revoked", key, key)?,
+                outcome: row.parse("revoked", "outcome", key)?,
+                receipt: row.maybe_parse("tombstones", "receipt_id", key)?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,524 @@
+-- The database's tables, for both databases. Types are PostgreSQL's; SQLite calls BIGINT INTEGER and
+-- BYTEA BLOB (db/schema.rs). Ids are text, times are integer milliseconds UTC. Nothing here is
+-- personal data in the clear. What only one database understands is in the file of its name.
+
+-- The one vault this database belongs to.
+CREATE TABLE vault (
+  id TEXT PRIMARY KEY,           -- vlt_…; part of every associated data; immutable
+  created_at BIGINT NOT NULL,    -- immutable
+  -- dbi_…: random, given when the vault is made or rebuilt here. Custody names the database that
+  -- owns its roots by it. A copy of the database has it too.
+  database_id TEXT NOT NULL DEFAULT ''
+);
+
+-- Policy files that were in force here, so that a pinned recording can always be judged by its own.
+CREATE TABLE policies (
+  digest TEXT PRIMARY KEY,       -- SHA-256 of the file, lower-case hex; immutable
+  version TEXT NOT NULL UNIQUE,  -- as the file names itself; the same version is never another file
+  source TEXT NOT NULL,          -- the file, byte for byte
+  in_force_at BIGINT NOT NULL,   -- when a process first ran with it
+  -- Signed statement that this version was published, and when. In a row with in_force_at 0 no
+  -- process ran with it yet.
+  jws TEXT
+);
+
+-- The catalogue: one row a recording, for ever; a shredded one keeps its row so that it is
+-- recognised when announced again.
+CREATE TABLE recordings (
+  id TEXT PRIMARY KEY,           -- rec_…, derived from vault, account and source id; immutable
+  -- what it is of: call | message | chat-message | video-track | video-composition; immutable
+  kind TEXT NOT NULL,
+  state TEXT NOT NULL,           -- announced | absent | failed | sealed | shredded
+  account TEXT NOT NULL,         -- AC…; immutable
+  source_sid TEXT NOT NULL,      -- RE…; immutable
+  call_sid TEXT,                 -- CA…, where told
+  conference_sid TEXT,           -- CF…, where told
+  source TEXT,                   -- recordingSource as told, an open set
+  source_status TEXT NOT NULL,   -- recordingStatus as last told, by rank
+  -- 0 in-progress or unknown, 1 absent or failed, 2 completed; never falls
+  source_rank BIGINT NOT NULL,
+  error_code BIGINT,             -- errorCode as told; 16101 too short, 16102 silent
+  duration_s BIGINT,             -- whole seconds, as told
+  channels BIGINT,               -- 1 or 2, as told
+  tier TEXT NOT NULL,            -- chosen by classification when first announced
+  policy_version TEXT NOT NULL,  -- policy in force at collection; immutable
+  policy_digest TEXT NOT NULL,   -- its digest; immutable
+  started_at BIGINT,             -- recordingStartTime, where told
+  announced_at BIGINT NOT NULL,  -- when the vault first heard of it; immutable
+  sealed_at BIGINT,              -- when ciphertext and key entry were both there
+  shredded_at BIGINT,            -- when it was tombstoned
+  -- When it was collected: started_at, but never later than announced_at. Retention and consent
+  -- count from here; immutable.
+  collected_at BIGINT NOT NULL DEFAULT 0,
+  -- values by label of the policy, a JSON object of texts; never personal data
+  labels TEXT NOT NULL DEFAULT '{}',
+  -- holds that stand now; a recording is shredded only while there is none
+  holds BIGINT NOT NULL DEFAULT 0,
+  -- when it would have been shredded, had there been no hold, and the reason code; null otherwise
+  revoked_at BIGINT,
+  revoked_reason TEXT,
+  -- when a sealed recording without the evidence of consent that its policy asks for is shredded;
+  -- null if it has it
+  quarantine_ends BIGINT,
+  -- how the vault heard of it first: callback | reconcile | transcript; immutable
+  heard_by TEXT NOT NULL DEFAULT 'callback',
+  -- How the source encrypted it with the customer's key, a JSON object (model/encryption.rs); null:
+  -- not at all, or not known. Without the private key it opens nothing. Goes when the recording is
+  -- sealed or shredded.
+  encryption TEXT
+);
+CREATE INDEX recordings_by_time ON recordings (announced_at, id);
+CREATE INDEX recordings_by_state ON recordings (state, announced_at, id);
+CREATE INDEX recordings_by_tier ON recordings (tier, announced_at, id);
+CREATE INDEX recordings_by_account ON recordings (account, announced_at, id);
+CREATE INDEX recordings_by_retention ON recordings (tier, policy_digest, collected_at)
+  WHERE state <> 'shredded';
+CREATE INDEX recordings_by_call ON recordings (call_sid) WHERE call_sid IS NOT NULL;
+CREATE INDEX recordings_by_conference ON recordings (conference_sid)
+  WHERE conference_sid IS NOT NULL;
+CREATE INDEX recordings_quarantined ON recordings (quarantine_ends)
+  WHERE quarantine_ends IS NOT NULL;
+CREATE INDEX recordings_revoked ON recordings (revoked_at, id)
+  WHERE revoked_at IS NOT NULL AND state <> 'shredded';
+
+-- Pages of the key tree (keyring/page.rs). The sealed bytes are useless without the root key.
+CREATE TABLE pages (
+  id TEXT PRIMARY KEY,           -- pag_…; immutable
+  -- tier whose keys it holds; ~root and ~service are the vault's own; immutable
+  tier TEXT NOT NULL,
+  level BIGINT NOT NULL,         -- 0 leaf … 3 top branch, 4 root page; immutable
+  -- grows by one with each writing; the guard against a second writer
+  generation BIGINT NOT NULL,
+  parent TEXT,                   -- page that holds this page's key
+  parent_slot BIGINT,            -- and on which slot
+  used BIGINT NOT NULL,          -- slots handed out, 0 to 128; never falls
+  filler TEXT,                   -- process that is filling this leaf
+  filler_until BIGINT,           -- until when nobody else may
+  sealed BYTEA NOT NULL,         -- nonce, ciphertext, tag: 4124 bytes
+  -- epoch in which the key of this page was made; of the root page: the epoch whose root key opens
+  -- it
+  epoch BIGINT NOT NULL DEFAULT 1,
+  -- 1 if an older copy of this page holds a key that must die: the page gets a new key in the next
+  -- turn
+  stale BIGINT NOT NULL DEFAULT 0
+);
+CREATE INDEX pages_to_fill ON pages (tier, level, used);
+CREATE INDEX pages_stale ON pages (level, parent, id) WHERE stale = 1;
+CREATE INDEX pages_by_parent ON pages (parent);
+
+-- Where the record key of a recording's leg is. The row goes with the key.
+CREATE TABLE key_entries (
+  recording_id TEXT NOT NULL REFERENCES recordings (id),
+  leg TEXT NOT NULL,             -- all | caller | callee
+  page_id TEXT NOT NULL REFERENCES pages (id),
+  slot BIGINT NOT NULL,          -- 0 to 127
+  fingerprint TEXT NOT NULL,     -- public name of the key; a substituted key does not match it
+  PRIMARY KEY (recording_id, leg)
+);
+
+-- Sealed objects in the store.
+CREATE TABLE artefacts (
+  recording_id TEXT NOT NULL REFERENCES recordings (id),
+  leg TEXT NOT NULL,             -- whose side it is, and with whose key it is sealed
+  artefact TEXT NOT NULL,        -- audio | transcript | media/0 … media/255
+  object_id TEXT NOT NULL UNIQUE, -- obj_…: the object's name in the store
+  plain_len BIGINT NOT NULL,     -- bytes
+  sealed_len BIGINT NOT NULL,    -- bytes
+  sealed_sha256 TEXT NOT NULL,   -- of the ciphertext, lower-case hex
+  segment BIGINT NOT NULL,       -- sealed segment length, 65536 or 16384
+  content_type TEXT NOT NULL,
+  PRIMARY KEY (recording_id, leg, artefact)
+);
+
+-- The durable mark that a recording's keys are dead, one row for each leg that had a key, and one
+-- for `all` where none had. While a recording has any, none of its legs opens. Rows are never
+-- changed or removed.
+CREATE TABLE tombstones (
+  recording_id TEXT NOT NULL REFERENCES recordings (id),
+  leg TEXT NOT NULL,             -- as in key_entries
+  tombstoned_at BIGINT NOT NULL,
+  receipt_id TEXT NOT NULL,      -- rcp_…; the same for all legs of a shred
+  fingerprint TEXT,              -- of the destroyed key; null if none ever was
+  -- the number of the audit entry of the tombstone: grows in commit order, whatever the clocks say
+  seq BIGINT,
+  PRIMARY KEY (recording_id, leg)
+);
+CREATE INDEX tombstones_by_time ON tombstones (tombstoned_at);
+CREATE INDEX tombstones_by_seq ON tombstones (seq);
+
+-- Proof of each shred.
+CREATE TABLE receipts (
+  id TEXT PRIMARY KEY,           -- rcp_…
+  recording_id TEXT NOT NULL UNIQUE REFERENCES recordings (id),
+  state TEXT NOT NULL,           -- tombstoned | unrecoverable | closed
+  jws TEXT NOT NULL,             -- signed, compact form; replaced when the state moves on
+  issued_at BIGINT NOT NULL,
+  -- The epoch whose turn made older copies of the key store useless for this recording; null until
+  -- one has. 0: there never was a key.
+  epoch BIGINT
+);
+CREATE INDEX receipts_uncovered ON receipts (issued_at) WHERE epoch IS NULL;
+CREATE INDEX receipts_tombstoned ON receipts (epoch, id) WHERE state = 'tombstoned';
+
+-- The one queue: whatever is to be done later, by whichever process leases it. A lease is due_at in
+-- the future with a holder beside it. Of the kinds that are about a recording, and of revocations,
+-- rows travel; the others are found again.
+CREATE TABLE work (
+  -- fetch | delete-ciphertext | delete-at-source | transcript | transcript-poll | revocation |
+  -- comparison | epoch-turn
+  kind TEXT NOT NULL,
+  -- what it is about: rec_…; of a transcript its account, product and SID with slashes between; of a
+  -- revocation rvk_…; of a comparison AC…; of the epoch's turn vlt_…
+  subject TEXT NOT NULL,
+  state TEXT NOT NULL,           -- due | dead
+  due_at BIGINT NOT NULL,        -- not before then; for leased work, when the lease ends
+  holder TEXT,                   -- hld_… of the lease
+  -- fencing token: grows with each lease taken, from the database's clock in milliseconds; what is
+  -- done under a lease counts only while holder and token are the lease's own
+  token BIGINT NOT NULL DEFAULT 0,
+  attempts BIGINT NOT NULL,      -- leases taken so far
+  last_error TEXT,               -- why the last attempt failed; never personal data
+  enqueued_at BIGINT NOT NULL,
+  -- the recording, of the kinds that are about one
+  recording_id TEXT GENERATED ALWAYS AS (
+    CASE WHEN kind IN ('fetch', 'delete-ciphertext', 'delete-at-source', 'transcript-poll') THEN subject END
+  ) STORED REFERENCES recordings (id),
+  PRIMARY KEY (kind, subject)
+);
+CREATE INDEX work_due ON work (kind, due_at) WHERE state = 'due';
+CREATE INDEX work_held ON work (kind, due_at) WHERE holder IS NOT NULL;
+CREATE INDEX work_dead ON work (enqueued_at) WHERE state = 'dead';
+
+-- Persons and services that act. Rows are never removed: the audit log names them by their id.
+CREATE TABLE principals (
+  id TEXT PRIMARY KEY,           -- prn_…
+  kind TEXT NOT NULL,            -- person | service
+  -- who vouches for the subject: local for those named at the command line, else an OIDC issuer
+  issuer TEXT NOT NULL,
+  subject TEXT NOT NULL,         -- what the issuer calls them
+  label TEXT NOT NULL,           -- what lists show; the operator's own name for them
+  created_at BIGINT NOT NULL,
+  UNIQUE (issuer, subject)
+);
+
+-- Bearer tokens, as hashes.
+CREATE TABLE tokens (
+  id TEXT PRIMARY KEY,           -- tok_…
+  hash TEXT NOT NULL UNIQUE,     -- SHA-256 of the token's 256 random bits, lower-case hex
+  label TEXT NOT NULL,           -- operator's own name for it
+  roles TEXT NOT NULL,           -- JSON array
+  accounts TEXT NOT NULL,        -- JSON array of AC…; empty: all
+  created_at BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL,
+  revoked_at BIGINT,
+  -- values by label of the policy, a JSON object of arrays of texts
+  attributes TEXT NOT NULL DEFAULT '{}',
+  principal_id TEXT NOT NULL REFERENCES principals (id) -- whose credential it is
+);
+CREATE INDEX tokens_by_principal ON tokens (principal_id);
+
+-- Grants given. A row is a claim, not a right: each opening is decided again.
+CREATE TABLE grants (
+  id TEXT PRIMARY KEY,           -- grt_…
+  hash TEXT NOT NULL UNIQUE,     -- SHA-256 of the grant token, lower-case hex
+  recording_id TEXT NOT NULL REFERENCES recordings (id),
+  token_id TEXT NOT NULL REFERENCES tokens (id),
+  purpose TEXT NOT NULL,
+  justified BIGINT NOT NULL,     -- 1 if a justification was given with the request
+  policy_digest TEXT NOT NULL,
+  issued_at BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL,
+  ticket TEXT,
+  break_glass BIGINT NOT NULL DEFAULT 0,
+  opened_at BIGINT               -- when it was first used: an opening counts once for each grant
+);
+
+-- The audit log. Rows are never changed or removed; ids only.
+CREATE TABLE audit (
+  seq BIGINT PRIMARY KEY,        -- grows in commit order by 1; after a rebuilding by more, to the next multiple of 1,000,000
+  at BIGINT NOT NULL,
+  actor TEXT NOT NULL,           -- prn_… | operator:<user> | vault
+  event TEXT NOT NULL,
+  recording_id TEXT,
+  details TEXT NOT NULL          -- JSON object
+);
+-- Recordings that were closed without a tombstone: every process looks for them while it streams.
+CREATE INDEX audit_revoked ON audit (seq) WHERE event = 'recording.revoked';
+-- For counting emergencies without reading the log.
+CREATE INDEX audit_broken_glass ON audit (at) WHERE event = 'glass.broken';
+
+-- The number of the last entry; locked by whoever writes the next.
+CREATE TABLE audit_head (
+  one BIGINT PRIMARY KEY CHECK (one = 1),
+  seq BIGINT NOT NULL
+);
+INSERT INTO audit_head (one, seq) VALUES (1, 0);
+
+-- One row for each life of a root key; the highest one is the present. Older rows stay and hold no
+-- key.
+CREATE TABLE epochs (
+  epoch BIGINT PRIMARY KEY,      -- 1, 2, 3 …
+  -- key of the root page, sealed by custody under this epoch's root key; empty once that root is
+  -- destroyed
+  root_sealed BYTEA NOT NULL,
+  began_at BIGINT NOT NULL,      -- when the turn's transaction committed; immutable
+  -- the newest snapshot of this epoch that was verified: its name in the store
+  snapshot TEXT,
+  snapshot_at BIGINT,            -- when it was verified
+  -- when custody had destroyed the root before this one; null while a turn is not done
+  previous_destroyed_at BIGINT,
+  finished_at BIGINT             -- when receipts were completed and older snapshots removed
+);
+
+-- What is remembered from turn to turn. Who turns is in the queue of work.
+CREATE TABLE turner (
+  one BIGINT PRIMARY KEY CHECK (one = 1),
+  -- up to which number audit entries are in the journal, or in a snapshot
+  journaled_to BIGINT NOT NULL DEFAULT 0,
+  -- highest epoch number that was ever given here; none is given twice
+  numbered_to BIGINT NOT NULL DEFAULT 0,
+  -- 0 from a rebuilding until a snapshot of what was rebuilt is verified and all other roots are
+  -- destroyed
+  settled BIGINT NOT NULL DEFAULT 1,
+  rotated_at BIGINT,             -- when all keys of pages were last renewed by a rotation
+  chained BIGINT NOT NULL DEFAULT 0, -- pieces in the journal's chain so far; 0 before the first
+  -- the newest piece of the chain: its name in the store; null before the first
+  chain_name TEXT,
+  -- SHA-256 of that piece's header, as lower-case hex; null before the first
+  chain_digest TEXT,
+  -- everything that happened up to this number of the audit log is in the store: a shred up to it
+  -- is one that a rebuilding finds
+  durable_to BIGINT NOT NULL DEFAULT 0,
+  -- After a rebuilding, until it is settled: what the store holds of numbers up to this was seen by
+  -- it. 0 otherwise.
+  rebuilt_to BIGINT NOT NULL DEFAULT 0
+);
+INSERT INTO turner (one) VALUES (1);
+
+-- What has changed since it was last written to the journal in the store.
+CREATE TABLE outbox (
+  kind TEXT NOT NULL,            -- db/outbox.rs has the list
+  id TEXT NOT NULL,              -- rec_…, tok_…, or a policy's digest
+  -- grows with each change, so that a change during a writing is not forgotten
+  mark BIGINT NOT NULL,
+  since BIGINT NOT NULL,         -- when it first changed
+  PRIMARY KEY (kind, id)
+);
+
+-- Who took part in a conversation. A conversation without a row has one party that nobody knows.
+CREATE TABLE parties (
+  conversation TEXT NOT NULL,    -- CA… or CF…
+  leg TEXT NOT NULL,             -- place in it, as the application calls it
+  subject TEXT,                  -- sub_…, a keyed hash of the address; null: not known
+  named_at BIGINT NOT NULL,
+  -- which channel of a recording with two this party is heard on, 1 or 2; null: not known
+  channel BIGINT,
+  -- address and name, sealed under the vault's own key, until recordings of the conversation keep
+  -- them under theirs; empty: nothing waits
+  sealed BYTEA NOT NULL DEFAULT '',
+  PRIMARY KEY (conversation, leg)
+);
+CREATE INDEX parties_by_subject ON parties (subject) WHERE subject IS NOT NULL;
+CREATE INDEX parties_waiting ON parties (named_at) WHERE length(sealed) > 0;
+
+-- Statements of consent. Rows are never changed or removed: a later one may say otherwise.
+CREATE TABLE consents (
+  id TEXT PRIMARY KEY,           -- cns_…
+  subject TEXT,                  -- sub_…: about a person in every conversation; or null and
+  conversation TEXT,             -- CA… or CF…: about who took part in it,
+  leg TEXT,                      -- at this place; null: all of them
+  purposes TEXT NOT NULL,        -- JSON array of purposes; empty: all
+  answer TEXT NOT NULL,          -- given | declined | withdrawn
+  -- contract | announcement | speech | keypad | sms | web-form | letter | import
+  method TEXT NOT NULL,
+  disclosure TEXT,               -- SHA-256 of the text that was disclosed, lower-case hex
+  policy_version TEXT,           -- the version it was said under
+  -- sealed: address and reference to the evidence; empty if there is neither
+  evidence BYTEA NOT NULL,
+  said_at BIGINT NOT NULL,
+  recorded_at BIGINT NOT NULL,
+  recorded_by TEXT NOT NULL      -- actor
+);
+CREATE INDEX consents_by_subject ON consents (subject, recorded_at) WHERE subject IS NOT NULL;
+CREATE INDEX consents_by_conversation ON consents (conversation) WHERE conversation IS NOT NULL;
+
+-- Stops on shredding. A row stays when the hold is lifted.
+CREATE TABLE holds (
+  recording_id TEXT NOT NULL REFERENCES recordings (id),
+  name TEXT NOT NULL,
+  -- the purpose that stays open under it when everything else is closed
+  purpose TEXT NOT NULL,
+  reason TEXT NOT NULL,          -- a code
+  -- who demands it, such as a court and its file number; never a person
+  authority TEXT NOT NULL,
+  review_at BIGINT NOT NULL,     -- when somebody must look whether it is still needed
+  placed_at BIGINT NOT NULL,
+  placed_by TEXT NOT NULL,       -- actor
+  lifted_at BIGINT,              -- null while it stands
+  PRIMARY KEY (recording_id, name)
+);
+CREATE INDEX holds_by_review ON holds (review_at) WHERE lifted_at IS NULL;
+
+-- Revocations, however many recordings they reach. They reach what arrives later, too.
+CREATE TABLE revocations (
+  id TEXT PRIMARY KEY,           -- rvk_…
+  reach TEXT NOT NULL,           -- subject | recording | account | conversation
+  target TEXT NOT NULL,          -- sub_…, rec_…, AC…, CA… or CF…
+  purposes TEXT NOT NULL,        -- JSON array; empty: everything, and what is reached is shredded
+  -- JSON array: only recordings of these accounts are reached; empty: of all
+  accounts TEXT NOT NULL,
+  reason TEXT NOT NULL,          -- a code
+  actor TEXT NOT NULL,
+  revoked_at BIGINT NOT NULL,    -- it covers what was collected until then
+  -- running (then it has work in the queue) | done
+  state TEXT NOT NULL,
+  -- last recording that was dealt with, in the order of ids; for going on
+  cursor TEXT,
+  jws TEXT,                      -- signed receipt for the whole, once done
+  finished_at BIGINT
+);
+CREATE INDEX revocations_by_target ON revocations (target, revoked_at);
+
+-- What a revocation did to each recording that it reaches.
+CREATE TABLE revoked (
+  recording_id TEXT NOT NULL REFERENCES recordings (id),
+  revocation_id TEXT NOT NULL,
+  outcome TEXT NOT NULL,         -- shredded | held | closed
+  PRIMARY KEY (recording_id, revocation_id)
+);
+CREATE INDEX revoked_by_revocation ON revoked (revocation_id, outcome);
+
+-- Requests for the approval of a second person.
+CREATE TABLE approvals (
+  id TEXT PRIMARY KEY,           -- apr_…
+  recording_id TEXT NOT NULL REFERENCES recordings (id),
+  principal_id TEXT NOT NULL,    -- who asks
+  purpose TEXT NOT NULL,
+  justification BYTEA NOT NULL,  -- sealed under a key that dies with the recording's
+  state TEXT NOT NULL,           -- requested | approved | refused
+  requested_at BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL,    -- of the request; once approved, of the approval
+  decided_at BIGINT,
+  decided_by TEXT                -- prn_… of somebody else
+);
+CREATE INDEX approvals_by_request ON approvals (recording_id, principal_id, purpose);
+CREATE INDEX approvals_waiting ON approvals (requested_at) WHERE state = 'requested';
+
+-- Openings per principal, purpose and day.
+CREATE TABLE budgets (
+  principal_id TEXT NOT NULL,
+  purpose TEXT NOT NULL,
+  day BIGINT NOT NULL,           -- days since 1970-01-01 UTC
+  used BIGINT NOT NULL,
+  PRIMARY KEY (principal_id, purpose, day)
+);
+
+-- Who took part in a recording, in the clear for who may know: sealed under a key that is derived
+-- from the record key. The row goes with the key.
+CREATE TABLE details (
+  recording_id TEXT PRIMARY KEY REFERENCES recordings (id),
+  sealed BYTEA NOT NULL,
+  sealed_at BIGINT NOT NULL      -- when it was written last
+);
+
+-- Copies of a recording that the source keeps, and what became of them: the evidence of their
+-- deletion.
+CREATE TABLE sources (
+  recording_id TEXT NOT NULL REFERENCES recordings (id),
+  kind TEXT NOT NULL,            -- recording | transcription | add-on | transcript | object
+  sid TEXT NOT NULL,             -- the source's id: RE…, TR…, XR…, GT…; of an object its digest
+  state TEXT NOT NULL,           -- there | deleted | confirmed | left
+  found_at BIGINT NOT NULL,      -- when the vault saw it first
+  -- when the source took the deletion, or said that it has no such thing
+  deleted_at BIGINT,
+  confirmed_at BIGINT,           -- when the source said that it is deleted
+  -- until when the source keeps words about it (metadata), as far as it publishes that
+  left_until BIGINT,
+  PRIMARY KEY (recording_id, kind, sid)
+);
+CREATE INDEX sources_by_sid ON sources (sid);
+
+-- Transcripts that the source made: those that wait to be filed, and which one is. Found again at
+-- the source, so they do not travel.
+CREATE TABLE transcripts (
+  account TEXT NOT NULL,         -- AC…
+  sid TEXT NOT NULL,             -- GT… or TR…
+  kind TEXT NOT NULL,            -- intelligence | record | real-time
+  source_sid TEXT,               -- RE…, where known
+  call_sid TEXT,                 -- CA…, where known
+  -- waiting (then it has work in the queue) | filed (it is the one that the recording has) | passed
+  -- (it is not to be filed)
+  state TEXT NOT NULL,
+  -- when the vault heard of it first, or heard of it again when its work was dead
+  told_at BIGINT NOT NULL,
+  began_at BIGINT,               -- of real time: when it began, as the source says
+  ended_at BIGINT,               -- of real time: when it ended, as the source says
+  PRIMARY KEY (account, sid, kind)
+);
+CREATE INDEX transcripts_by_source ON transcripts (source_sid) WHERE source_sid IS NOT NULL;
+CREATE INDEX transcripts_by_call ON transcripts (call_sid) WHERE call_sid IS NOT NULL;
+
+-- What was said in a running call, piece by piece, until it is one transcript. They do not travel.
+CREATE TABLE utterances (
+  account TEXT NOT NULL,
+  transcription_sid TEXT NOT NULL, -- GT…
+  -- inbound_track | outbound_track | '' (what belongs to no track: beginning and end)
+  track TEXT NOT NULL,
+  sequence BIGINT NOT NULL,      -- sequenceId
+  -- sealed under the vault's own key, bound to the four above; empty: no words (a guess, the
+  -- beginning, the end)
+  sealed BYTEA NOT NULL,
+  told_at BIGINT NOT NULL,
+  PRIMARY KEY (account, transcription_sid, track, sequence)
+);
+
+-- How far an existing account was listed, so that a long listing goes on where it stopped. It does
+-- not travel.
+CREATE TABLE listings (
+  account TEXT PRIMARY KEY,
+  since BIGINT NOT NULL,         -- the listing covers what was created from then on
+  until BIGINT NOT NULL,         -- and before then
+  done_until BIGINT NOT NULL,    -- so far everything created before then was seen
+  listed BIGINT NOT NULL,        -- recordings seen
+  announced BIGINT NOT NULL,     -- of them, new to the vault
+  updated_at BIGINT NOT NULL
+);
+
+-- When each account was compared with the source, and what came of it. It does not travel: the next
+-- comparison makes it anew.
+CREATE TABLE reconciliations (
+  account TEXT PRIMARY KEY,
+  tried_at BIGINT NOT NULL,      -- when the last comparison began
+  done_at BIGINT,                -- when the last one ended that came to its end
+  found TEXT,                    -- what that one found, a JSON object of counts (flow/reconcile.rs)
+  -- why the last one did not come to its end; null: it did. Never personal data
+  fault TEXT
+);
+
+-- At most one row: the ids of a vault that `recvault init` began to make. It is written before
+-- custody is asked, so that an interrupted `init` knows its own root there, and two at once make
+-- one vault. Travels in no snapshot.
+CREATE TABLE intended (
+  one BIGINT PRIMARY KEY CHECK (one = 1),
+  id TEXT NOT NULL,              -- vlt_…; the vault's id when it is made
+  database_id TEXT NOT NULL,     -- dbi_…; this database's id when it is made
+  created_at BIGINT NOT NULL     -- when it was begun
+);
+
+-- What a rebuilding could not find in the store and somebody accepted to go without. Rows are never
+-- removed.
+CREATE TABLE gaps (
+  first BIGINT NOT NULL,         -- number of the first audit entry that may be missing
+  last BIGINT NOT NULL,          -- number of the last one
+  accepted_at BIGINT NOT NULL,   -- when the rebuilding went on without them
+  PRIMARY KEY (first, last)
+);
+
+-- The last time that was believed. Scheduled destruction stops where the clock is far from it.
+CREATE TABLE clock (
+  one BIGINT PRIMARY KEY CHECK (one = 1),
+  -- the newest time that a process read from its clock and believed; never later than the clock of
+  -- that moment
+  read_at BIGINT NOT NULL,
+  accepted BIGINT NOT NULL DEFAULT 0 -- how often an operator accepted another time
+);

@@ -1,0 +1,342 @@
+//! Tombstones and receipts.
+
+mod follow_up;
+
+use std::collections::BTreeMap;
+
+pub use self::follow_up::{ShredBatch, follow_up};
+use super::{
+    error::Error,
+    news::{self, ChangeNotice},
+    tx::{Arg, BINDS, Tx, set},
+};
+use crate::model::{
+    artefact::Leg,
+    id::{ReceiptId, RecordingId, RevocationId},
+    name::Tier,
+    time::Timestamp,
+};
+
+/// A tombstone that is set.
+#[derive(Clone, Debug)]
+pub struct NewTombstone {
+    /// The recording.
+    pub recording: RecordingId,
+    /// The receipt of the shred.
+    pub receipt: ReceiptId,
+    /// The number of its audit entry.
+    pub seq: i64,
+    /// The public names of the keys that were destroyed, by leg; empty if there never was one.
+    pub destroyed: BTreeMap<Leg, String>,
+}
+
+/// A receipt that is filed.
+#[derive(Clone, Debug)]
+pub struct NewReceipt {
+    /// Its id.
+    pub id: ReceiptId,
+    /// The recording.
+    pub recording: RecordingId,
+    /// What it says of how far the shred is.
+    pub state: &'static str,
+    /// Its signed form.
+    pub jws: String,
+    /// Whether a key was destroyed, which a turn of the epoch must cover.
+    pub had_key: bool,
+}
+
+/// The next state of a receipt.
+#[derive(Clone, Debug)]
+pub struct NextReceipt<'a> {
+    /// Its id.
+    pub id: ReceiptId,
+    /// What it says of how far the shred is.
+    pub state: &'static str,
+    /// Its signed form.
+    pub jws: String,
+    /// Its signed form until now.
+    pub before: &'a str,
+}
+
+/// Sets tombstones: from the commit on, nothing of these recordings opens, here or in any other
+/// process. The audit entries that they number must have been appended in the same unit of work:
+/// because that holds the log's head until the commit, tombstones become visible in the order of their
+/// numbers. The commit rings in every process that follows the [`news`].
+pub async fn insert_tombstones(
+    tx: &mut Tx,
+    tombstones: &[NewTombstone],
+    now: Timestamp,
+) -> Result<(), Error> {
+    const SQL: &str = "/* shreds.insert_tombstones */ INSERT INTO tombstones (recording_id, leg, tombstoned_at, receipt_id, fingerprint, seq)";
+    let ids: Vec<_> = tombstones
+        .iter()
+        .map(|tombstone| {
+            (
+                tombstone.recording.to_string(),
+                tombstone.receipt.to_string(),
+            )
+        })
+        .collect();
+    let mut args: Vec<Arg<'_>> = Vec::with_capacity(tombstones.len() * 6);
+    for (tombstone, (recording, receipt)) in tombstones.iter().zip(&ids) {
+        for (leg, fingerprint) in tombstone.legs() {
+            args.extend([
+                Arg::Text(recording),
+                Arg::Text(leg.as_str()),
+                Arg::Int(now.as_millis()),
+                Arg::Text(receipt),
+                Arg::MaybeText(fingerprint),
+                Arg::Int(tombstone.seq),
+            ]);
+        }
+    }
+    tx.insert_all(SQL, 6, &args).await?;
+    news::tell(tx, ChangeNotice::Tombstone).await
+}
+
+impl NewTombstone {
+    /// The legs that get a row, with the public names of their keys. A recording that never had a
+    /// key is tombstoned all the same.
+    fn legs(&self) -> impl Iterator<Item = (Leg, Option<&str>)> {
+        let destroyed = self.destroyed.iter();
+        let without = self.destroyed.is_empty().then_some((Leg::All, None));
+        destroyed
+            .map(|(leg, fingerprint)| (*leg, Some(fingerprint.as_str())))
+            .chain(without)
+    }
+}
+
+/// Tombstones after a number, and recordings that were closed without one, in the order in which it
+/// happened, with their numbers: what every process must stop streaming. Who has seen all up to a
+/// number misses none by asking from there on. A recording with several legs may come several
+/// times, always with the same number.
+pub async fn tombstoned_after(
+    tx: &mut Tx,
+    seq: i64,
+    limit: i64,
+) -> Result<Vec<(i64, RecordingId)>, Error> {
+    const SQL: &str = "/* shreds.tombstoned_after */
+        SELECT seq, recording_id FROM tombstones WHERE seq > $1
+        UNION ALL SELECT seq, recording_id FROM audit WHERE seq > $1 AND event = 'recording.revoked'
+        ORDER BY seq LIMIT $2";
+    let rows = tx.fetch_all(SQL, &[Arg::Int(seq), Arg::Int(limit)]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                row.int("seq")?,
+                row.parse("tombstones", "recording_id", "recording_id")?,
+            ))
+        })
+        .collect()
+}
+
+/// The tombstone of a recording: when it was set, and the receipt.
+pub async fn find_tombstone(
+    tx: &mut Tx,
+    id: RecordingId,
+) -> Result<Option<(Timestamp, ReceiptId)>, Error> {
+    const SQL: &str = "/* shreds.find_tombstone */
+        SELECT recording_id, tombstoned_at, receipt_id FROM tombstones WHERE recording_id = $1 ORDER BY leg LIMIT 1";
+    let row = tx.fetch_first(SQL, &[Arg::Text(&id.to_string())]).await?;
+    row.map(|row| {
+        Ok((
+            row.time("tombstoned_at")?,
+            row.parse("tombstones", "receipt_id", "recording_id")?,
+        ))
+    })
+    .transpose()
+}
+
+/// Whether the store does not know of this recording's tombstone yet.
+pub async fn is_undurable(tx: &mut Tx, id: RecordingId) -> Result<bool, Error> {
+    const SQL: &str = "/* shreds.is_undurable */
+        SELECT COUNT(*) FROM tombstones WHERE recording_id = $1 AND seq > (SELECT durable_to FROM turner WHERE one = 1)";
+    Ok(tx.fetch_int(SQL, &[Arg::Text(&id.to_string())]).await? > 0)
+}
+
+/// Whether the store does not know yet of the shred for which this receipt was signed.
+pub async fn is_receipt_undurable(tx: &mut Tx, id: ReceiptId) -> Result<bool, Error> {
+    const SQL: &str = "/* shreds.is_receipt_undurable */
+        SELECT COUNT(*) FROM tombstones WHERE receipt_id = $1 AND seq > (SELECT durable_to FROM turner WHERE one = 1)";
+    Ok(tx.fetch_int(SQL, &[Arg::Text(&id.to_string())]).await? > 0)
+}
+
+/// How many shreds of a revocation the store does not know of yet.
+pub async fn undurable_of(tx: &mut Tx, id: RevocationId) -> Result<i64, Error> {
+    const SQL: &str = "/* shreds.undurable_of */
+        SELECT COUNT(DISTINCT tombstones.recording_id) FROM tombstones JOIN revoked ON revoked.recording_id = tombstones.recording_id
+        WHERE revoked.revocation_id = $1 AND tombstones.seq > (SELECT durable_to FROM turner WHERE one = 1)";
+    tx.fetch_int(SQL, &[Arg::Text(&id.to_string())]).await
+}
+
+/// Whether a key of this public name was ever destroyed: such a key is not accepted again.
+pub async fn is_destroyed(tx: &mut Tx, fingerprint: &str) -> Result<bool, Error> {
+    const SQL: &str =
+        "/* shreds.is_destroyed */ SELECT COUNT(*) FROM tombstones WHERE fingerprint = $1";
+    Ok(tx.fetch_int(SQL, &[Arg::Text(fingerprint)]).await? > 0)
+}
+
+/// The tombstones and receipts that stand for these recordings: recording, when it was tombstoned, receipt,
+/// and the receipt's signed form.
+pub async fn find_tombstones(
+    tx: &mut Tx,
+    ids: &[RecordingId],
+) -> Result<Vec<(RecordingId, Timestamp, ReceiptId, String)>, Error> {
+    const SQL: &str = "/* shreds.find_tombstones */
+        SELECT DISTINCT tombstones.recording_id, tombstones.tombstoned_at, tombstones.receipt_id, receipts.jws
+        FROM tombstones JOIN receipts ON receipts.id = tombstones.receipt_id WHERE tombstones.recording_id IN (SELECT key FROM json_each($1))";
+    let id = "recording_id";
+    let receipt = "receipt_id";
+    let rows = tx.fetch_all(SQL, &[Arg::Text(&set(ids))]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                row.parse("tombstones", id, id)?,
+                row.time("tombstoned_at")?,
+                row.parse("tombstones", receipt, id)?,
+                row.text("jws")?,
+            ))
+        })
+        .collect()
+}
+
+/// Files receipts.
+pub async fn insert_receipts(
+    tx: &mut Tx,
+    receipts: &[NewReceipt],
+    now: Timestamp,
+) -> Result<(), Error> {
+    const SQL: &str = "/* shreds.insert_receipts */ INSERT INTO receipts (id, recording_id, state, jws, issued_at, epoch)";
+    let ids: Vec<_> = receipts
+        .iter()
+        .map(|receipt| (receipt.id.to_string(), receipt.recording.to_string()))
+        .collect();
+    let args: Vec<Arg<'_>> = receipts
+        .iter()
+        .zip(&ids)
+        .flat_map(|(receipt, (id, recording))| {
+            let state = Arg::Text(receipt.state);
+            let jws = Arg::Text(&receipt.jws);
+            let epoch = Arg::MaybeInt((!receipt.had_key).then_some(0));
+            [
+                Arg::Text(id),
+                Arg::Text(recording),
+                state,
+                jws,
+                Arg::Int(now.as_millis()),
+                epoch,
+            ]
+        })
+        .collect();
+    tx.insert_all(SQL, 6, &args).await.map(|_| ())
+}
+
+/// Replaces receipts, which are all different, by their next states.
+///
+/// # Errors
+/// [`Error::Conflict`] if one of them is not `before` any more.
+pub async fn replace_receipts(tx: &mut Tx, receipts: &[NextReceipt<'_>]) -> Result<(), Error> {
+    const WIDTH: usize = 4;
+    for receipts in receipts.chunks(BINDS / WIDTH) {
+        // `column1` is the first of `VALUES` on both databases.
+        let sql = format!(
+            "/* shreds.replace_receipts */ UPDATE receipts SET state = new.column2, jws = new.column3
+             FROM (VALUES {}) AS new WHERE receipts.id = new.column1 AND receipts.jws = new.column4",
+            tx.values(receipts.len(), WIDTH)
+        );
+        let ids: Vec<String> = receipts
+            .iter()
+            .map(|receipt| receipt.id.to_string())
+            .collect();
+        let next = receipts.iter().zip(&ids);
+        let args = next.flat_map(|(next, id)| {
+            [
+                Arg::Text(id),
+                Arg::Text(next.state),
+                Arg::Text(&next.jws),
+                Arg::Text(next.before),
+            ]
+        });
+        let args: Vec<Arg<'_>> = args.collect();
+        if tx.execute(&sql, &args).await? != receipts.len() as u64 {
+            return Err(Error::Conflict);
+        }
+    }
+    Ok(())
+}
+
+/// The turn to `epoch` covers every receipt that no turn covers yet. How many.
+pub async fn cover(tx: &mut Tx, epoch: u64) -> Result<u64, Error> {
+    const SQL: &str = "/* shreds.cover */ UPDATE receipts SET epoch = $1 WHERE epoch IS NULL";
+    tx.execute(SQL, &[Arg::Int(epoch.try_into().unwrap_or(i64::MAX))])
+        .await
+}
+
+/// Takes back what a turn covered and did not complete: in a database that was rebuilt, keys may have
+/// come to lie on other pages since. How many.
+pub async fn uncover(tx: &mut Tx) -> Result<u64, Error> {
+    const SQL: &str = "/* shreds.uncover */ UPDATE receipts SET epoch = NULL WHERE state = 'tombstoned' AND epoch > 0";
+    tx.execute(SQL, &[]).await
+}
+
+/// Receipts that a turn up to `epoch` covers and that do not say so yet, in their signed form.
+pub async fn covered(
+    tx: &mut Tx,
+    epoch: u64,
+    limit: i64,
+) -> Result<Vec<(ReceiptId, String)>, Error> {
+    const SQL: &str = "/* shreds.covered */
+        SELECT id, jws FROM receipts WHERE state = 'tombstoned' AND epoch BETWEEN 1 AND $1 ORDER BY epoch, id LIMIT $2";
+    let rows = tx
+        .fetch_all(
+            SQL,
+            &[
+                Arg::Int(epoch.try_into().unwrap_or(i64::MAX)),
+                Arg::Int(limit),
+            ],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.parse("receipts", "id", "id")?, row.text("jws")?)))
+        .collect()
+}
+
+/// Whether a shred that no turn covers yet is of a recording of one of these tiers.
+pub async fn any_uncovered_of(tx: &mut Tx, tiers: &[&Tier]) -> Result<bool, Error> {
+    const SQL: &str = "/* shreds.any_uncovered_of */
+        SELECT receipts.id FROM receipts JOIN recordings ON recordings.id = receipts.recording_id
+        WHERE receipts.epoch IS NULL AND recordings.tier IN (SELECT key FROM json_each($1)) LIMIT 1";
+    let tiers: serde_json::Map<_, _> = tiers
+        .iter()
+        .map(|tier| (tier.to_string(), true.into()))
+        .collect();
+    Ok(tx
+        .fetch_first(
+            SQL,
+            &[Arg::Text(&serde_json::Value::Object(tiers).to_string())],
+        )
+        .await?
+        .is_some())
+}
+
+/// Shreds of keys that an older copy of the key store may still open: how many, and when the oldest
+/// was tombstoned.
+pub async fn waiting(tx: &mut Tx) -> Result<(i64, Option<Timestamp>), Error> {
+    const SQL: &str = "/* shreds.waiting */
+        SELECT COUNT(DISTINCT receipts.id) AS n, MIN(tombstones.tombstoned_at) AS oldest FROM receipts JOIN tombstones ON tombstones.recording_id = receipts.recording_id
+        WHERE receipts.state = 'tombstoned' AND (receipts.epoch IS NULL OR receipts.epoch > 0)";
+    let row = tx
+        .fetch_first(SQL, &[])
+        .await?
+        .ok_or(Error::Stale("the query gave no row"))?;
+    Ok((row.int("n")?, row.maybe_time("oldest")?))
+}
+
+/// A receipt in its signed form.
+pub async fn find_receipt(tx: &mut Tx, id: ReceiptId) -> Result<Option<String>, Error> {
+    const SQL: &str = "/* shreds.find_receipt */ SELECT jws FROM receipts WHERE id = $1";
+    tx.fetch_first(SQL, &[Arg::Text(&id.to_string())])
+        .await?
+        .map(|row| row.text("jws"))
+        .transpose()
+}

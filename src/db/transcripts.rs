@@ -1,0 +1,471 @@
+//! Transcripts of the source: those that wait, and which one each recording has.
+//!
+//! ```text
+//! waiting ──▶ filed     it is the one that the recording has
+//!     └─────▶ passed    the recording has a better one, or one of the application's own, or is shredded
+//! ```
+//! One that waits has work in the queue, of the kind [`WorkKind::FetchTranscript`], due or dead; one
+//! that does not has none. INVARIANT: whoever changes both changes the transcript first, so that two
+//! units do not lock them in two orders.
+//!
+//! INVARIANT: a recording has at most one row that is `filed`, and it has one if its transcript
+//! came from the source and was filed since the database was made or restored. No row holds a word of
+//! what was said.
+
+use std::{fmt, str::FromStr};
+
+use super::{
+    error::Error,
+    recordings::{COLUMNS, recording},
+    row::Row,
+    tx::{Arg, Tx, set},
+    utterances,
+    work::{self, Lease, WorkKind},
+};
+use crate::model::{
+    id::RecordingId,
+    origin::Origin,
+    recording::Recording,
+    sid::{AccountSid, CallSid, RecordingSid, TranscriptSid},
+    time::Timestamp,
+};
+
+/// A transcript as the queue names it: whose, made by which product, and its SID there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TranscriptId {
+    /// The account that told of it.
+    pub account: AccountSid,
+    /// What it is.
+    pub origin: Origin,
+}
+
+impl fmt::Display for TranscriptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { account, origin } = self;
+        write!(f, "{account}/{}/{}", origin.kind(), origin.sid())
+    }
+}
+
+/// Why a text names no transcript.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a transcript: expected its account, product and SID with slashes between")]
+pub struct InvalidTranscriptId;
+
+impl FromStr for TranscriptId {
+    type Err = InvalidTranscriptId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTranscriptId> {
+        let mut parts = text.splitn(3, '/');
+        let mut next = || parts.next().ok_or(InvalidTranscriptId);
+        let account = next()?.parse().map_err(|_| InvalidTranscriptId)?;
+        let origin = Origin::parse(next()?, next()?).ok_or(InvalidTranscriptId)?;
+        Ok(Self { account, origin })
+    }
+}
+
+/// A transcript that is ours to file until the lease ends.
+#[derive(Clone, Debug)]
+pub struct LeasedTranscript {
+    /// The lease.
+    pub lease: Lease<TranscriptId>,
+    /// The recording that it is of, where known. What is found out stands in the row when the lease
+    /// is given back.
+    pub source: Option<RecordingSid>,
+    /// The call, where known.
+    pub call: Option<CallSid>,
+    /// Of real time: when it began, as the source says.
+    pub began_at: Option<Timestamp>,
+    /// When the vault heard of it, or was asked to try again.
+    pub told_at: Timestamp,
+}
+
+impl LeasedTranscript {
+    /// The account that told of it.
+    pub fn account(&self) -> &AccountSid {
+        &self.lease.subject.account
+    }
+
+    /// What it is.
+    pub fn origin(&self) -> &Origin {
+        &self.lease.subject.origin
+    }
+}
+
+/// What an event of real time tells of its transcription, besides words.
+#[derive(Clone, Copy, Debug)]
+pub struct TranscriptionEvent<'a> {
+    /// The account.
+    pub account: &'a AccountSid,
+    /// The transcription.
+    pub transcription: &'a TranscriptSid,
+    /// The call.
+    pub call: &'a CallSid,
+    /// When it began, if this is its beginning.
+    pub began_at: Option<Timestamp>,
+    /// When it ended, if this is its end.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// Tells of a transcript, due then. Telling again changes nothing, unless it was given up: then it
+/// is due again.
+pub async fn tell(
+    tx: &mut Tx,
+    id: &TranscriptId,
+    source: Option<&RecordingSid>,
+    due_at: Timestamp,
+    now: Timestamp,
+) -> Result<(), Error> {
+    const SQL: &str = "/* transcripts.tell */
+        INSERT INTO transcripts (account, sid, kind, source_sid, state, told_at) VALUES ($1, $2, $3, $4, 'waiting', $5)
+        ON CONFLICT (account, sid, kind) DO UPDATE SET told_at = CASE
+          WHEN EXISTS (SELECT 1 FROM work WHERE work.kind = 'transcript' AND subject = $6 AND work.state = 'dead') THEN excluded.told_at
+          ELSE transcripts.told_at END
+        WHERE transcripts.state = 'waiting'";
+    const AGAIN: &str = "/* transcripts.tell_again */
+        INSERT INTO work (kind, subject, state, due_at, attempts, enqueued_at) VALUES ('transcript', $1, 'due', $2, 0, $3)
+        ON CONFLICT (kind, subject) DO UPDATE SET
+          state = 'due', due_at = excluded.due_at, attempts = 0, enqueued_at = excluded.enqueued_at
+        WHERE work.state = 'dead'";
+    let subject = id.to_string();
+    let args = [
+        Arg::Text(id.account.as_str()),
+        Arg::Text(id.origin.sid()),
+        Arg::Text(id.origin.kind()),
+        Arg::MaybeText(source.map(RecordingSid::as_str)),
+        Arg::Int(now.as_millis()),
+        Arg::Text(&subject),
+    ];
+    if tx.execute(SQL, &args).await? == 0 {
+        return Ok(());
+    }
+    let args = [
+        Arg::Text(&subject),
+        Arg::Int(due_at.as_millis()),
+        Arg::Int(now.as_millis()),
+    ];
+    tx.execute(AGAIN, &args).await.map(|_| ())
+}
+
+/// Enters a transcript of a recording that nobody told of, due at once, unless it is known: then
+/// nothing changes. Whether it is new.
+pub async fn find(
+    tx: &mut Tx,
+    id: &TranscriptId,
+    source: &RecordingSid,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    const SQL: &str = "/* transcripts.find */
+        INSERT INTO transcripts (account, sid, kind, source_sid, state, told_at) VALUES ($1, $2, $3, $4, 'waiting', $5)
+        ON CONFLICT (account, sid, kind) DO NOTHING";
+    let args = [
+        Arg::Text(id.account.as_str()),
+        Arg::Text(id.origin.sid()),
+        Arg::Text(id.origin.kind()),
+        Arg::Text(source.as_str()),
+        Arg::Int(now.as_millis()),
+    ];
+    let is_new = tx.execute(SQL, &args).await? == 1;
+    if is_new {
+        work::enqueue(tx, WorkKind::FetchTranscript, &[id], now).await?;
+    }
+    Ok(is_new)
+}
+
+/// An event of real time: its transcription is known, and due then unless its end was told before.
+/// Locks its row for the rest of the unit. Whether it still takes words; one that is filed or given
+/// up does not.
+pub async fn hear(
+    tx: &mut Tx,
+    event: &TranscriptionEvent<'_>,
+    due_at: Timestamp,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    const HEAR: &str = "/* transcripts.hear */
+        INSERT INTO transcripts (account, sid, kind, call_sid, state, told_at, began_at)
+        VALUES ($1, $2, 'real-time', $3, 'waiting', $4, $5)
+        ON CONFLICT (account, sid, kind) DO UPDATE SET
+          began_at = CASE WHEN transcripts.began_at IS NULL OR excluded.began_at < transcripts.began_at THEN excluded.began_at
+            ELSE transcripts.began_at END
+        WHERE transcripts.state = 'waiting'";
+    const DUE: &str = "/* transcripts.due */
+        INSERT INTO work (kind, subject, state, due_at, attempts, enqueued_at) VALUES ('transcript', $3, 'due', $4, 0, $5)
+        ON CONFLICT (kind, subject) DO UPDATE SET due_at = CASE
+          WHEN work.holder IS NULL AND EXISTS (SELECT 1 FROM transcripts AS heard
+            WHERE heard.account = $1 AND heard.sid = $2 AND heard.kind = 'real-time' AND heard.ended_at IS NULL) THEN excluded.due_at
+          ELSE work.due_at END
+        WHERE work.state = 'due'";
+    const END: &str = "/* transcripts.end */
+        UPDATE transcripts SET ended_at = $3 WHERE account = $1 AND sid = $2 AND kind = 'real-time' AND ended_at IS NULL";
+    let account = Arg::Text(event.account.as_str());
+    let sid = Arg::Text(event.transcription.as_str());
+    let now = Arg::Int(now.as_millis());
+    let args = [
+        account,
+        sid,
+        Arg::Text(event.call.as_str()),
+        now,
+        Arg::MaybeInt(event.began_at.map(Timestamp::as_millis)),
+    ];
+    if tx.execute(HEAR, &args).await? == 0 {
+        return Ok(false);
+    }
+    let subject = TranscriptId {
+        account: event.account.clone(),
+        origin: Origin::RealTime(event.transcription.clone()),
+    }
+    .to_string();
+    let args = [
+        account,
+        sid,
+        Arg::Text(&subject),
+        Arg::Int(due_at.as_millis()),
+        now,
+    ];
+    let takes = tx.execute(DUE, &args).await? == 1;
+    if let Some(ended) = event.ended_at.filter(|_| takes) {
+        let args = [account, sid, Arg::Int(ended.as_millis())];
+        tx.execute(END, &args).await?;
+    }
+    Ok(takes)
+}
+
+/// What is known of a transcript that was leased; `None` if it does not wait any more.
+pub async fn leased(
+    tx: &mut Tx,
+    lease: Lease<TranscriptId>,
+) -> Result<Option<LeasedTranscript>, Error> {
+    const SQL: &str = "/* transcripts.leased */
+        SELECT sid, source_sid, call_sid, told_at, began_at FROM transcripts
+        WHERE account = $1 AND sid = $2 AND kind = $3 AND state = 'waiting'";
+    let Some(row) = tx.fetch_first(SQL, &named(&lease)).await? else {
+        return Ok(None);
+    };
+    Ok(Some(LeasedTranscript {
+        source: row.maybe_parse(T, "source_sid", "sid")?,
+        call: row.maybe_parse(T, "call_sid", "sid")?,
+        began_at: row.maybe_time("began_at")?,
+        told_at: row.time("told_at")?,
+        lease,
+    }))
+}
+
+/// Gives a transcript back, due again at `due_at`, with the reason why it could not be filed.
+///
+/// # Errors
+/// [`Error::Stale`] if somebody else has it now; so of all that take a lease.
+pub async fn postpone(
+    tx: &mut Tx,
+    ours: &LeasedTranscript,
+    due_at: Timestamp,
+    why: &str,
+) -> Result<(), Error> {
+    note(tx, ours, "waiting").await?;
+    work::postpone(tx, &ours.lease, due_at, why).await
+}
+
+/// Gives a transcript up until somebody says `recvault retry`, or the source tells of it again.
+pub async fn bury(tx: &mut Tx, ours: &LeasedTranscript, why: &str) -> Result<(), Error> {
+    note(tx, ours, "waiting").await?;
+    work::bury(tx, &ours.lease, why).await
+}
+
+/// It is not to be filed: its recording keeps another one, or is shredded.
+pub async fn pass(tx: &mut Tx, ours: &LeasedTranscript) -> Result<(), Error> {
+    note(tx, ours, "passed").await?;
+    work::finish(tx, &ours.lease).await
+}
+
+/// It is the one that the recording has, in the place of another one of the source's.
+pub async fn file(
+    tx: &mut Tx,
+    ours: &LeasedTranscript,
+    recording: &Recording,
+) -> Result<(), Error> {
+    mark_superseded(tx, recording).await?;
+    let filed = LeasedTranscript {
+        source: Some(recording.source_sid.clone()),
+        ..ours.clone()
+    };
+    note(tx, &filed, "filed").await?;
+    work::finish(tx, &ours.lease).await
+}
+
+/// Notes what became of a transcript that is ours, and what was found out about it.
+async fn note(tx: &mut Tx, ours: &LeasedTranscript, state: &str) -> Result<(), Error> {
+    let sql = format!(
+        "/* transcripts.note */ UPDATE transcripts SET state = $7, source_sid = COALESCE($8, source_sid) WHERE {OURS}"
+    );
+    let source = ours.source.as_ref().map(RecordingSid::as_str);
+    let more = [Arg::Text(state), Arg::MaybeText(source)];
+    touch(tx, &sql, ours, &more).await
+}
+
+/// A transcript whose work is ours, as a condition. It locks the transcript before the work.
+const OURS: &str = "account = $1 AND sid = $2 AND kind = $3 AND state = 'waiting' AND EXISTS
+    (SELECT 1 FROM work WHERE work.kind = 'transcript' AND subject = $4 AND holder = $5 AND token = $6)";
+
+async fn touch(
+    tx: &mut Tx,
+    sql: &str,
+    ours: &LeasedTranscript,
+    more: &[Arg<'_>],
+) -> Result<(), Error> {
+    let subject = ours.lease.subject.to_string();
+    let holder = ours.lease.holder().to_string();
+    let held = [
+        Arg::Text(&subject),
+        Arg::Text(&holder),
+        Arg::Int(ours.lease.token()),
+    ];
+    let named = named(&ours.lease);
+    let args = [named.as_slice(), &held, more].concat();
+    // One that is not ours is told by its lease.
+    tx.execute(sql, &args).await.map(|_| ())
+}
+
+/// The recording has a transcript that is none of the source's.
+pub async fn mark_superseded(tx: &mut Tx, recording: &Recording) -> Result<(), Error> {
+    const SQL: &str = "/* transcripts.outdo */
+        UPDATE transcripts SET state = 'passed' WHERE source_sid = $1 AND account = $2 AND state = 'filed'";
+    tx.execute(
+        SQL,
+        &[
+            Arg::Text(recording.source_sid.as_str()),
+            Arg::Text(recording.account.as_str()),
+        ],
+    )
+    .await
+    .map(|_| ())
+}
+
+/// Forgets a transcript that is not to be filed.
+pub async fn remove(tx: &mut Tx, ours: &LeasedTranscript) -> Result<(), Error> {
+    let sql = format!("/* transcripts.remove */ DELETE FROM transcripts WHERE {OURS}");
+    touch(tx, &sql, ours, &[]).await?;
+    work::finish(tx, &ours.lease).await
+}
+
+/// The transcript of the source that a recording has, and when the vault heard of it.
+pub async fn filed(
+    tx: &mut Tx,
+    recording: &Recording,
+) -> Result<Option<(Origin, Timestamp)>, Error> {
+    const SQL: &str = "/* transcripts.filed */
+        SELECT sid, kind, told_at FROM transcripts WHERE source_sid = $1 AND account = $2 AND state = 'filed'";
+    let row = tx
+        .fetch_first(
+            SQL,
+            &[
+                Arg::Text(recording.source_sid.as_str()),
+                Arg::Text(recording.account.as_str()),
+            ],
+        )
+        .await?;
+    row.map(|row| Ok((origin(&row)?, row.time("told_at")?)))
+        .transpose()
+}
+
+/// The recordings of a call, in no order. One of a conference that the call is in is among them
+/// only if the source named the call, too.
+pub async fn recordings_of(
+    tx: &mut Tx,
+    account: &AccountSid,
+    call: &CallSid,
+) -> Result<Vec<Recording>, Error> {
+    let sql = format!(
+        "/* transcripts.recordings_of */ SELECT {COLUMNS} FROM recordings WHERE call_sid = $1 AND account = $2"
+    );
+    tx.fetch_all(
+        &sql,
+        &[Arg::Text(call.as_str()), Arg::Text(account.as_str())],
+    )
+    .await?
+    .iter()
+    .map(recording)
+    .collect()
+}
+
+/// Recordings are let go of: no transcript of them is filed any more, and transcriptions of their
+/// calls that wait go with every word. The ids of what the source made stay, because it is to be
+/// deleted there. What is filed for another recording of the same call stays.
+pub async fn forget(tx: &mut Tx, recordings: &[RecordingId]) -> Result<(), Error> {
+    // By the source's ids alone, which are nobody else's: with the account beside them SQLite would
+    // look through all rows of the account.
+    const CALLS: &str = "/* transcripts.forget_calls */
+        DELETE FROM transcripts WHERE state <> 'filed' AND kind = 'real-time' AND call_sid IN
+          (SELECT call_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1)))
+        RETURNING account, sid, kind";
+    const SOURCES: &str = "/* transcripts.forget */
+        UPDATE transcripts SET state = 'passed' WHERE source_sid IN
+          (SELECT source_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1)))
+        RETURNING account, sid, kind";
+    let recordings = set(recordings);
+    let mut gone = Vec::new();
+    // The transcription before its words, as whoever hears one: so that neither waits for the
+    // other.
+    for row in tx.fetch_all(CALLS, &[Arg::Text(&recordings)]).await? {
+        let (id, sid) = (transcript(&row)?, row.parse(T, "sid", "sid")?);
+        utterances::remove(tx, &id.account, &sid).await?;
+        gone.push(id);
+    }
+    for row in tx.fetch_all(SOURCES, &[Arg::Text(&recordings)]).await? {
+        gone.push(transcript(&row)?);
+    }
+    work::cancel(tx, WorkKind::FetchTranscript, &gone).await
+}
+
+/// Makes transcripts that were given up due again, of one recording and its call or of all; their
+/// patience begins anew. How many.
+pub async fn revive(
+    tx: &mut Tx,
+    recording: Option<&Recording>,
+    now: Timestamp,
+) -> Result<u64, Error> {
+    const TELL: &str = "/* transcripts.revive */
+        UPDATE transcripts SET told_at = $1
+        WHERE state = 'waiting' AND ($2 = '*' OR (account = $3 AND (source_sid = $2 OR call_sid = $4)))
+          AND EXISTS (SELECT 1 FROM work WHERE work.kind = 'transcript' AND work.state = 'dead'
+            AND work.subject = transcripts.account || '/' || transcripts.kind || '/' || transcripts.sid)
+        RETURNING account, sid, kind";
+    const WORK: &str = "/* transcripts.revive_work */
+        UPDATE work SET state = 'due', due_at = $1, attempts = 0, enqueued_at = $1
+        WHERE kind = 'transcript' AND subject IN (SELECT key FROM json_each($2)) AND state = 'dead'";
+    let source = recording.map_or("*", |recording| recording.source_sid.as_str());
+    let account = recording.map_or("*", |recording| recording.account.as_str());
+    let call = recording
+        .and_then(|recording| recording.call.as_ref())
+        .map(CallSid::as_str);
+    let now = Arg::Int(now.as_millis());
+    let args = [
+        now,
+        Arg::Text(source),
+        Arg::Text(account),
+        Arg::MaybeText(call),
+    ];
+    let rows = tx.fetch_all(TELL, &args).await?;
+    let told = rows.iter().map(transcript).collect::<Result<Vec<_>, _>>()?;
+    tx.execute(WORK, &[now, Arg::Text(&set(&told))]).await
+}
+
+fn named(lease: &Lease<TranscriptId>) -> [Arg<'_>; 3] {
+    let TranscriptId { account, origin } = &lease.subject;
+    [
+        Arg::Text(account.as_str()),
+        Arg::Text(origin.sid()),
+        Arg::Text(origin.kind()),
+    ]
+}
+
+fn transcript(row: &Row) -> Result<TranscriptId, Error> {
+    Ok(TranscriptId {
+        account: row.parse(T, "account", "sid")?,
+        origin: origin(row)?,
+    })
+}
+
+fn origin(row: &Row) -> Result<Origin, Error> {
+    Origin::parse(&row.text("kind")?, &row.text("sid")?)
+        .ok_or_else(|| row.inconsistent(T, "kind", "sid"))
+}
+
+const T: &str = "transcripts";

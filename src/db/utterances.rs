@@ -1,0 +1,183 @@
+//! What was said in running calls, piece by piece, until it is one transcript. Every word is
+//! sealed; the number of a piece is not.
+
+use super::{
+    error::Error,
+    tx::{Arg, BINDS, Tx},
+};
+use crate::model::{
+    sid::{AccountSid, TranscriptSid},
+    time::Timestamp,
+};
+
+/// A piece.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Utterance {
+    /// `inbound_track`, `outbound_track`, or nothing for what belongs to no track.
+    pub track: String,
+    /// The source's number of it.
+    pub sequence: i64,
+    /// What was said, sealed; empty if the event held no words.
+    pub sealed: Vec<u8>,
+}
+
+/// Keeps a piece; the same number of the same track is kept once. Whether it is new.
+pub async fn insert(
+    tx: &mut Tx,
+    account: &AccountSid,
+    transcription: &TranscriptSid,
+    utterance: &Utterance,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    const SQL: &str = "/* utterances.insert */
+        INSERT INTO utterances (account, transcription_sid, track, sequence, sealed, told_at) VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (account, transcription_sid, track, sequence) DO NOTHING";
+    let args = [
+        Arg::Text(account.as_str()),
+        Arg::Text(transcription.as_str()),
+        Arg::Text(&utterance.track),
+        Arg::Int(utterance.sequence),
+        Arg::Bytes(&utterance.sealed),
+        Arg::Int(now.as_millis()),
+    ];
+    Ok(tx.execute(SQL, &args).await? == 1)
+}
+
+/// The pieces of a transcription, by track and number.
+pub async fn of(
+    tx: &mut Tx,
+    account: &AccountSid,
+    transcription: &TranscriptSid,
+) -> Result<Vec<Utterance>, Error> {
+    const SQL: &str = "/* utterances.of */
+        SELECT track, sequence, sealed FROM utterances WHERE account = $1 AND transcription_sid = $2 ORDER BY track, sequence";
+    let rows = tx
+        .fetch_all(
+            SQL,
+            &[
+                Arg::Text(account.as_str()),
+                Arg::Text(transcription.as_str()),
+            ],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Utterance {
+                track: row.text("track")?,
+                sequence: row.int("sequence")?,
+                sealed: row.bytes("sealed")?,
+            })
+        })
+        .collect()
+}
+
+/// A piece with words, and where it belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingUtterance {
+    /// The account.
+    pub account: AccountSid,
+    /// The transcription.
+    pub transcription: TranscriptSid,
+    /// The piece.
+    pub utterance: Utterance,
+}
+
+/// The next pieces with words, after a given one or from the beginning, in order.
+pub async fn chunk(
+    tx: &mut Tx,
+    after: Option<&WaitingUtterance>,
+    limit: i64,
+) -> Result<Vec<WaitingUtterance>, Error> {
+    const SQL: &str = "/* utterances.chunk */
+        SELECT account, transcription_sid, track, sequence, sealed FROM utterances
+        WHERE length(sealed) > 0 AND (account, transcription_sid, track, sequence) > ($1, $2, $3, $4)
+        ORDER BY account, transcription_sid, track, sequence LIMIT $5";
+    const T: &str = "utterances";
+    let (account, transcription, track, sequence) = after.map_or(("", "", "", i64::MIN), |after| {
+        (
+            after.account.as_str(),
+            after.transcription.as_str(),
+            after.utterance.track.as_str(),
+            after.utterance.sequence,
+        )
+    });
+    let args = [
+        Arg::Text(account),
+        Arg::Text(transcription),
+        Arg::Text(track),
+        Arg::Int(sequence),
+        Arg::Int(limit),
+    ];
+    let rows = tx.fetch_all(SQL, &args).await?;
+    rows.iter()
+        .map(|row| {
+            let utterance = Utterance {
+                track: row.text("track")?,
+                sequence: row.int("sequence")?,
+                sealed: row.bytes("sealed")?,
+            };
+            let account = row.parse(T, "account", "transcription_sid")?;
+            Ok(WaitingUtterance {
+                account,
+                transcription: row.parse(T, "transcription_sid", "transcription_sid")?,
+                utterance,
+            })
+        })
+        .collect()
+}
+
+/// Puts what is sealed in these in the place of what is in their rows, where they are still there.
+pub async fn replace(tx: &mut Tx, rows: &[WaitingUtterance]) -> Result<(), Error> {
+    const WIDTH: usize = 5;
+    for rows in rows.chunks(BINDS / WIDTH) {
+        let sql = format!(
+            "/* utterances.replace */ UPDATE utterances SET sealed = new.column5 FROM (VALUES {}) AS new
+             WHERE account = new.column1 AND transcription_sid = new.column2 AND track = new.column3 AND sequence = new.column4",
+            tx.values(rows.len(), WIDTH)
+        );
+        let args: Vec<Arg<'_>> = rows
+            .iter()
+            .flat_map(|row| {
+                let account = Arg::Text(row.account.as_str());
+                let transcription = Arg::Text(row.transcription.as_str());
+                let Utterance {
+                    track,
+                    sequence,
+                    sealed,
+                } = &row.utterance;
+                [
+                    account,
+                    transcription,
+                    Arg::Text(track),
+                    Arg::Int(*sequence),
+                    Arg::Bytes(sealed),
+                ]
+            })
+            .collect();
+        tx.execute(&sql, &args).await?;
+    }
+    Ok(())
+}
+
+/// Forgets the pieces of a transcription. How many there were.
+pub async fn remove(
+    tx: &mut Tx,
+    account: &AccountSid,
+    transcription: &TranscriptSid,
+) -> Result<u64, Error> {
+    const SQL: &str = "/* utterances.remove */ DELETE FROM utterances WHERE account = $1 AND transcription_sid = $2";
+    tx.execute(
+        SQL,
+        &[
+            Arg::Text(account.as_str()),
+            Arg::Text(transcription.as_str()),
+        ],
+    )
+    .await
+}
+
+/// Forgets pieces that came before then and were never filed. How many.
+pub async fn sweep(tx: &mut Tx, before: Timestamp) -> Result<u64, Error> {
+    const SQL: &str = "/* utterances.sweep */ DELETE FROM utterances WHERE told_at < $1";
+    tx.execute(SQL, &[Arg::Int(before.as_millis())]).await
+}

@@ -1,0 +1,166 @@
+//! What was told of parties before a recording of their conversation was sealed, and waits for one.
+//!
+//! Owns these columns of `parties`. INVARIANT: what waits is sealed, and is gone when a recording
+//! has taken it over, when one is shredded, or when it has waited for too long.
+
+use std::collections::BTreeMap;
+
+use super::{
+    error::Error,
+    row::Row,
+    tx::{Arg, BINDS, Tx, set},
+};
+use crate::model::{id::RecordingId, name::LegName, subject::Conversation, time::Timestamp};
+
+/// What waits in each of these conversations, by place.
+pub async fn find(
+    tx: &mut Tx,
+    conversations: &[Conversation],
+) -> Result<BTreeMap<Conversation, BTreeMap<LegName, Vec<u8>>>, Error> {
+    const SQL: &str = "/* waiting.find */
+        SELECT conversation, leg, sealed FROM parties
+        WHERE conversation IN (SELECT key FROM json_each($1)) AND length(sealed) > 0";
+    const T: &str = "parties";
+    let mut waiting: BTreeMap<Conversation, BTreeMap<LegName, Vec<u8>>> = BTreeMap::new();
+    for row in tx.fetch_all(SQL, &[Arg::Text(&set(conversations))]).await? {
+        let (conversation, leg) = (
+            row.parse(T, "conversation", "conversation")?,
+            row.parse(T, "leg", "conversation")?,
+        );
+        waiting
+            .entry(conversation)
+            .or_default()
+            .insert(leg, row.bytes("sealed")?);
+    }
+    Ok(waiting)
+}
+
+/// Lets something wait at a place that was named; nothing, if it is empty.
+///
+/// # Errors
+/// [`Error::Stale`] if the conversation has no such place.
+pub async fn put(
+    tx: &mut Tx,
+    conversation: &Conversation,
+    leg: &LegName,
+    sealed: &[u8],
+) -> Result<(), Error> {
+    const SQL: &str =
+        "/* waiting.put */ UPDATE parties SET sealed = $3 WHERE conversation = $1 AND leg = $2";
+    let args = [
+        Arg::Text(conversation.as_str()),
+        Arg::Text(leg.as_str()),
+        Arg::Bytes(sealed),
+    ];
+    tx.execute_one(SQL, &args, "the conversation has no party at this place")
+        .await
+}
+
+/// A place at which something waits.
+pub type PendingItem = ((Conversation, LegName), Vec<u8>);
+
+/// The next places at which something waits, after a given one or from the beginning, in order.
+pub async fn chunk(
+    tx: &mut Tx,
+    after: Option<&(Conversation, LegName)>,
+    limit: i64,
+) -> Result<Vec<PendingItem>, Error> {
+    const SQL: &str = "/* waiting.chunk */
+        SELECT conversation, leg, sealed FROM parties
+        WHERE length(sealed) > 0 AND (conversation, leg) > ($1, $2) ORDER BY conversation, leg LIMIT $3";
+    const T: &str = "parties";
+    let (conversation, leg) = after.map_or(("", ""), |(conversation, leg)| {
+        (conversation.as_str(), leg.as_str())
+    });
+    let rows = tx
+        .fetch_all(
+            SQL,
+            &[Arg::Text(conversation), Arg::Text(leg), Arg::Int(limit)],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let place = (
+                row.parse(T, "conversation", "conversation")?,
+                row.parse(T, "leg", "conversation")?,
+            );
+            Ok((place, row.bytes("sealed")?))
+        })
+        .collect()
+}
+
+/// Puts these in the place of what waits there, where something does.
+pub async fn replace(tx: &mut Tx, rows: &[PendingItem]) -> Result<(), Error> {
+    const WIDTH: usize = 3;
+    for rows in rows.chunks(BINDS / WIDTH) {
+        let sql = format!(
+            "/* waiting.replace */ UPDATE parties SET sealed = new.column3 FROM (VALUES {}) AS new
+             WHERE parties.conversation = new.column1 AND parties.leg = new.column2 AND length(parties.sealed) > 0",
+            tx.values(rows.len(), WIDTH)
+        );
+        let args: Vec<Arg<'_>> = rows
+            .iter()
+            .flat_map(|((conversation, leg), sealed)| {
+                [
+                    Arg::Text(conversation.as_str()),
+                    Arg::Text(leg.as_str()),
+                    Arg::Bytes(sealed),
+                ]
+            })
+            .collect();
+        tx.execute(&sql, &args).await?;
+    }
+    Ok(())
+}
+
+/// Takes away what waits in these conversations; those in which anything did.
+pub async fn clear(
+    tx: &mut Tx,
+    conversations: &[Conversation],
+) -> Result<Vec<Conversation>, Error> {
+    const SQL: &str = "/* waiting.clear */
+        UPDATE parties SET sealed = $2
+        WHERE conversation IN (SELECT key FROM json_each($1)) AND length(sealed) > 0 RETURNING conversation";
+    distinct(
+        &tx.fetch_all(SQL, &[Arg::Text(&set(conversations)), Arg::Bytes(&[])])
+            .await?,
+    )
+}
+
+/// Takes away what waits for these recordings, in their calls and conferences; the conversations in
+/// which anything did.
+pub async fn clear_of(tx: &mut Tx, ids: &[RecordingId]) -> Result<Vec<Conversation>, Error> {
+    const SQL: &str = "/* waiting.clear_of */
+        UPDATE parties SET sealed = $2
+        WHERE conversation IN (
+            SELECT call_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1))
+            UNION SELECT conference_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1)))
+          AND length(sealed) > 0 RETURNING conversation";
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    distinct(
+        &tx.fetch_all(SQL, &[Arg::Text(&set(ids)), Arg::Bytes(&[])])
+            .await?,
+    )
+}
+
+/// Takes away what waits since before this; the conversations.
+pub async fn clear_older(tx: &mut Tx, before: Timestamp) -> Result<Vec<Conversation>, Error> {
+    const SQL: &str = "/* waiting.clear_older */
+        UPDATE parties SET sealed = $2 WHERE named_at < $1 AND length(sealed) > 0 RETURNING conversation";
+    distinct(
+        &tx.fetch_all(SQL, &[Arg::Int(before.as_millis()), Arg::Bytes(&[])])
+            .await?,
+    )
+}
+
+fn distinct(rows: &[Row]) -> Result<Vec<Conversation>, Error> {
+    let mut all: Vec<Conversation> = rows
+        .iter()
+        .map(|row| row.parse("parties", "conversation", "conversation"))
+        .collect::<Result<_, _>>()?;
+    all.sort_unstable();
+    all.dedup();
+    Ok(all)
+}

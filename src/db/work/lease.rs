@@ -1,0 +1,364 @@
+//! Leases on work: taken, kept, given back.
+//!
+//! Owns the only statements that take, keep or end a lease. A lease is the row's `due_at` pushed into
+//! the future, the holder's id and a fencing token beside it. A worker that dies or sleeps loses it
+//! by doing nothing; what it then tries to commit finds another holder, another token, or no row.
+//!
+//! INVARIANTS
+//! - A token grows with each lease taken for a row. It comes from the database's clock, so that it
+//!   also grows where the row was finished and made anew.
+//! - Whatever is done under a lease is committed in one unit with [`finish`], [`extend`],
+//!   [`postpone`], [`release`] or [`bury`], each of which fails with [`Error::Stale`] when the lease
+//!   is somebody else's by then.
+
+use std::{
+    fmt::{Display, Write as _},
+    str::FromStr,
+};
+
+use super::kind::WorkKind;
+use crate::{
+    db::{
+        error::Error,
+        lease::Term,
+        row::Row,
+        tx::{Arg, Tx},
+    },
+    model::{id::HolderId, time::Timestamp},
+};
+
+/// A piece of work that is ours until the lease ends; `K` is what it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease<K> {
+    /// What is to be done.
+    pub kind: WorkKind,
+    /// What it is about.
+    pub subject: K,
+    /// Leases taken for this work so far, this one included.
+    pub attempts: i64,
+    /// When it was first asked for.
+    pub enqueued_at: Timestamp,
+    /// When the lease ends unless it is extended.
+    pub until: Timestamp,
+    holder: HolderId,
+    token: i64,
+}
+
+impl<K> Lease<K> {
+    /// In whose name it was taken.
+    pub const fn holder(&self) -> HolderId {
+        self.holder
+    }
+
+    /// Its fencing token.
+    pub const fn token(&self) -> i64 {
+        self.token
+    }
+
+    fn of(
+        row: &Row,
+        kind: WorkKind,
+        subject: K,
+        holder: HolderId,
+        term: Term,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            kind,
+            subject,
+            attempts: row.int("attempts")?,
+            enqueued_at: row.time("enqueued_at")?,
+            until: term.until,
+            holder,
+            token: row.int("token")?,
+        })
+    }
+}
+
+#[cfg(test)]
+impl<K> Lease<K> {
+    /// A lease that no row knows.
+    pub fn of_test(kind: WorkKind, subject: K, attempts: i64, enqueued_at: Timestamp) -> Self {
+        Self {
+            kind,
+            subject,
+            attempts,
+            enqueued_at,
+            until: enqueued_at,
+            holder: HolderId::random(&mut rand::rng()),
+            token: 1,
+        }
+    }
+}
+
+impl Lease<String> {
+    /// The same lease, with its subject read.
+    ///
+    /// # Errors
+    /// [`Error::Inconsistent`] if the subject is none of this type.
+    pub fn parsed<K: FromStr>(&self) -> Result<Lease<K>, Error> {
+        let subject = self.subject.parse().map_err(|_| Error::Inconsistent {
+            table: "work",
+            column: "subject",
+            id: self.subject.clone(),
+        })?;
+        Ok(Lease {
+            kind: self.kind,
+            subject,
+            attempts: self.attempts,
+            enqueued_at: self.enqueued_at,
+            until: self.until,
+            holder: self.holder,
+            token: self.token,
+        })
+    }
+}
+
+/// What is due at `$1`, and what a clock that was ahead leased beyond `$2`, as a condition on a row.
+const FREE: &str = "state = 'due' AND (due_at <= $1 OR holder IS NOT NULL AND due_at > $2)";
+
+/// A union of `row` for what is due and for strayed leases of each kind, at most `limit` of each.
+/// Kind by kind, so that the index on kind and time gives them in order, however many there are.
+fn free_of(kinds: &[WorkKind], row: &str, order: &str, limit: &str) -> String {
+    let mut union = String::new();
+    for kind in kinds {
+        let kind = kind.as_str();
+        for free in ["due_at <= $1", "holder IS NOT NULL AND due_at > $2"] {
+            if !union.is_empty() {
+                union += " UNION ALL ";
+            }
+            let _ = write!(
+                union,
+                "SELECT * FROM (SELECT {row} FROM work WHERE kind = '{kind}' AND state = 'due' AND {free} {order} LIMIT {limit}) AS free"
+            );
+        }
+    }
+    union
+}
+
+/// Which of these kinds have work that can be leased. To look costs no write.
+pub async fn due(tx: &mut Tx, kinds: &[WorkKind], term: Term) -> Result<Vec<WorkKind>, Error> {
+    if kinds.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!("/* work.due */ {}", free_of(kinds, "kind", "", "1"));
+    let rows = tx.fetch_all(&sql, &bounds(term)).await?;
+    let mut due = rows
+        .iter()
+        .map(|row| {
+            let kind = row.text("kind")?;
+            WorkKind::parse(&kind).ok_or_else(|| row.inconsistent("work", "kind", "kind"))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    due.sort_unstable();
+    due.dedup();
+    Ok(due)
+}
+
+fn bounds(term: Term) -> [Arg<'static>; 2] {
+    [
+        Arg::Int(term.now.as_millis()),
+        Arg::Int(term.beyond.as_millis()),
+    ]
+}
+
+/// Takes up to `limit` pieces of work of these kinds that are due, the oldest first, for a term.
+pub async fn lease(
+    tx: &mut Tx,
+    kinds: &[WorkKind],
+    holder: HolderId,
+    term: Term,
+    limit: i64,
+) -> Result<Vec<Lease<String>>, Error> {
+    if kinds.is_empty() {
+        return Ok(Vec::new());
+    }
+    let free = free_of(kinds, "kind, subject, due_at", "ORDER BY due_at", "$5");
+    let sql = format!(
+        "/* work.lease */ UPDATE work SET due_at = $3, holder = $4, attempts = attempts + 1,
+          token = CASE WHEN token >= $1 THEN token + 1 ELSE $1 END
+        WHERE (kind, subject) IN (SELECT kind, subject FROM ({free}) AS chosen ORDER BY due_at LIMIT $5) AND {FREE}
+        RETURNING kind, subject, token, attempts, enqueued_at"
+    );
+    let name = holder.to_string();
+    let [now, beyond] = bounds(term);
+    let args = [
+        now,
+        beyond,
+        Arg::Int(term.until.as_millis()),
+        Arg::Text(&name),
+        Arg::Int(limit),
+    ];
+    let rows = tx.fetch_all(&sql, &args).await?;
+    rows.iter()
+        .map(|row| {
+            let kind = WorkKind::parse(&row.text("kind")?)
+                .ok_or_else(|| row.inconsistent("work", "kind", "subject"))?;
+            Lease::of(row, kind, row.text("subject")?, holder, term)
+        })
+        .collect()
+}
+
+/// Takes one piece of work that is asked for, if nobody has it and it is due.
+pub async fn take<K: Display + Clone + Sync>(
+    tx: &mut Tx,
+    kind: WorkKind,
+    subject: &K,
+    holder: HolderId,
+    term: Term,
+) -> Result<Option<Lease<K>>, Error> {
+    let sql = format!(
+        "/* work.take */ UPDATE work SET due_at = $3, holder = $4, attempts = attempts + 1,
+          token = CASE WHEN token >= $1 THEN token + 1 ELSE $1 END
+        WHERE kind = $5 AND subject = $6 AND {FREE} RETURNING token, attempts, enqueued_at"
+    );
+    one(tx, &sql, kind, subject, holder, term).await
+}
+
+/// Takes one piece of work, whether it was asked for or not, unless somebody has it.
+pub async fn claim<K: Display + Clone + Sync>(
+    tx: &mut Tx,
+    kind: WorkKind,
+    subject: &K,
+    holder: HolderId,
+    term: Term,
+) -> Result<Option<Lease<K>>, Error> {
+    let sql = claiming(
+        "work.claim",
+        "WHERE work.due_at <= $1 OR work.due_at > $2 OR work.holder = $4",
+    );
+    one(tx, &sql, kind, subject, holder, term).await
+}
+
+/// Takes one piece of work, whether it was asked for or not, from whoever has it.
+pub async fn seize<K: Display + Clone + Sync>(
+    tx: &mut Tx,
+    kind: WorkKind,
+    subject: &K,
+    holder: HolderId,
+    term: Term,
+) -> Result<Lease<K>, Error> {
+    let sql = claiming("work.seize", "WHERE CAST($2 AS BIGINT) IS NOT NULL");
+    let seized = one(tx, &sql, kind, subject, holder, term).await?;
+    seized.ok_or(Error::Stale(LOST))
+}
+
+fn claiming(name: &str, unless: &str) -> String {
+    format!(
+        "/* {name} */ INSERT INTO work (kind, subject, state, due_at, holder, token, attempts, enqueued_at)
+        VALUES ($5, $6, 'due', $3, $4, $1, 1, $1)
+        ON CONFLICT (kind, subject) DO UPDATE SET
+          state = 'due', due_at = excluded.due_at, holder = excluded.holder, attempts = work.attempts + 1,
+          token = CASE WHEN work.token >= excluded.token THEN work.token + 1 ELSE excluded.token END
+        {unless} RETURNING token, attempts, enqueued_at"
+    )
+}
+
+async fn one<K: Display + Clone + Sync>(
+    tx: &mut Tx,
+    sql: &str,
+    kind: WorkKind,
+    subject: &K,
+    holder: HolderId,
+    term: Term,
+) -> Result<Option<Lease<K>>, Error> {
+    let name = holder.to_string();
+    let about = subject.to_string();
+    let [now, beyond] = bounds(term);
+    let args = [
+        now,
+        beyond,
+        Arg::Int(term.until.as_millis()),
+        Arg::Text(&name),
+        Arg::Text(kind.as_str()),
+        Arg::Text(&about),
+    ];
+    let row = tx.fetch_first(sql, &args).await?;
+    row.map(|row| Lease::of(&row, kind, subject.clone(), holder, term))
+        .transpose()
+}
+
+/// Keeps a lease for longer.
+///
+/// # Errors
+/// [`Error::Stale`] if somebody else has it now, or nobody; so of all that take a lease.
+pub async fn extend<K: Display + Sync>(
+    tx: &mut Tx,
+    lease: &Lease<K>,
+    term: Term,
+) -> Result<(), Error> {
+    const SQL: &str = "/* work.extend */
+        UPDATE work SET due_at = $5 WHERE kind = $1 AND subject = $2 AND holder = $3 AND token = $4 AND state = 'due'";
+    under(tx, SQL, lease, &[Arg::Int(term.until.as_millis())]).await
+}
+
+/// The work is done; in the same unit as what it did. Nothing of a unit may stand whose lease was
+/// lost.
+pub async fn finish<K: Display + Sync>(tx: &mut Tx, lease: &Lease<K>) -> Result<(), Error> {
+    const SQL: &str = "/* work.finish */ DELETE FROM work WHERE kind = $1 AND subject = $2 AND holder = $3 AND token = $4";
+    under(tx, SQL, lease, &[]).await
+}
+
+/// Gives the work back, due again at `due_at`, with the reason why it could not be done.
+pub async fn postpone<K: Display + Sync>(
+    tx: &mut Tx,
+    lease: &Lease<K>,
+    due_at: Timestamp,
+    why: &str,
+) -> Result<(), Error> {
+    const SQL: &str = "/* work.postpone */
+        UPDATE work SET due_at = $5, holder = NULL, last_error = $6 WHERE kind = $1 AND subject = $2 AND holder = $3 AND token = $4";
+    let args = [Arg::Int(due_at.as_millis()), Arg::Text(why)];
+    under(tx, SQL, lease, &args).await
+}
+
+/// Gives the work back, due again at `due_at`; nothing went wrong.
+pub async fn release<K: Display + Sync>(
+    tx: &mut Tx,
+    lease: &Lease<K>,
+    due_at: Timestamp,
+) -> Result<(), Error> {
+    const SQL: &str = "/* work.release */
+        UPDATE work SET due_at = $5, holder = NULL WHERE kind = $1 AND subject = $2 AND holder = $3 AND token = $4";
+    under(tx, SQL, lease, &[Arg::Int(due_at.as_millis())]).await
+}
+
+/// Sets the work aside until somebody says `recvault retry`.
+pub async fn bury<K: Display + Sync>(
+    tx: &mut Tx,
+    lease: &Lease<K>,
+    why: &str,
+) -> Result<(), Error> {
+    const SQL: &str = "/* work.bury */
+        UPDATE work SET state = 'dead', holder = NULL, last_error = $5 WHERE kind = $1 AND subject = $2 AND holder = $3 AND token = $4";
+    under(tx, SQL, lease, &[Arg::Text(why)]).await
+}
+
+async fn under<K: Display + Sync>(
+    tx: &mut Tx,
+    sql: &str,
+    lease: &Lease<K>,
+    more: &[Arg<'_>],
+) -> Result<(), Error> {
+    let subject = lease.subject.to_string();
+    let holder = lease.holder.to_string();
+    let own = [
+        Arg::Text(lease.kind.as_str()),
+        Arg::Text(&subject),
+        Arg::Text(&holder),
+        Arg::Int(lease.token),
+    ];
+    tx.execute_one(sql, &[own.as_slice(), more].concat(), LOST)
+        .await
+}
+
+/// Makes due what no honest clock put so far off: leases that end later than any could, and work
+/// that does not wait for a day of its own. A clock that was ahead, and is not any more, left them
+/// behind. How many pieces.
+pub async fn free_strays(tx: &mut Tx, term: Term) -> Result<u64, Error> {
+    const SQL: &str = "/* work.free_strays */
+        UPDATE work SET due_at = $1, holder = NULL
+        WHERE state = 'due' AND due_at > $2 AND (holder IS NOT NULL OR kind IN ('fetch', 'delete-ciphertext', 'revocation'))";
+    tx.execute(SQL, &bounds(term)).await
+}
+
+const LOST: &str = "the lease was lost to another worker";
