@@ -191,8 +191,7 @@ impl Inner {
 
     /// Writes one piece; `None` if there is nothing to write.
     async fn write_piece(&self) -> Result<Option<Written>, Error> {
-        let mut tx = self.db.snapshot().await?;
-        self.recall_in(&mut tx).await?;
+        let mut tx = self.snapshot_session().await?;
         let epoch = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
         let marks = outbox::next(&mut tx, PIECE).await?;
         let root = self.root.key();

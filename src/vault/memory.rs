@@ -204,14 +204,23 @@ impl Inner {
     /// See [`Vault::recall`].
     pub(super) async fn recall(&self) -> Result<(), Error> {
         self.db.stands()?;
+        let known = *self.memory.newest();
         let mut tx = self.db.read().await?;
-        self.recall_in(&mut tx).await
+        self.recall_in(&mut tx, known).await
     }
 
-    /// The same for what this very session sees: one that was opened after the database was
-    /// replaced sees another than those from before.
-    pub(super) async fn recall_in(&self, tx: &mut Tx) -> Result<(), Error> {
+    /// A session that sees the database as it is now, compared with what this process has seen: one
+    /// that is opened after the database was replaced sees another than those from before.
+    pub(super) async fn snapshot_session(&self) -> Result<Tx, Error> {
+        // Before the session is opened: what others of this process see from then on, it does not.
         let known = *self.memory.newest();
+        let mut tx = self.db.snapshot().await?;
+        self.recall_in(&mut tx, known).await?;
+        Ok(tx)
+    }
+
+    /// Compares what a session sees with a position that was known before it began.
+    async fn recall_in(&self, tx: &mut Tx, known: Option<Position>) -> Result<(), Error> {
         if let Some(known) = known
             && !audit::has(tx, &known).await?
         {

@@ -166,8 +166,7 @@ impl Inner {
     /// Writes the database as it is now; again, if the epoch turns before the first row is read.
     pub(super) async fn write_snapshot(&self) -> Result<RecoveryName, Error> {
         loop {
-            let mut tx = self.db.snapshot().await?;
-            self.recall_in(&mut tx).await?;
+            let mut tx = self.snapshot_session().await?;
             let epoch = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
             let root = self.root.key();
             if root.epoch != epoch.epoch {

@@ -376,11 +376,38 @@ async fn a_sweep_over_a_database_that_is_behind_removes_nothing(database: Databa
     assert_eq!(vault.objects().await, before);
 }
 
+/// A session that began before others of this process saw more is not older than the vault.
+async fn what_others_see_meanwhile_is_no_loss(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let flow = &vault.process.flow;
+    let writes = async {
+        for _ in 0..150 {
+            flow::mint_token(&vault.process.db, &vault.clock, token())
+                .await
+                .unwrap();
+            flow.vault.recall().await.unwrap();
+        }
+    };
+    let recalls = async || {
+        for _ in 0..600 {
+            flow.vault.recall().await.unwrap();
+        }
+    };
+    let journals = async {
+        for _ in 0..150 {
+            flow.vault.journal_all().await.unwrap();
+        }
+    };
+    tokio::join!(writes, recalls(), recalls(), journals);
+    assert!(flow.health.refusal().is_none());
+}
+
 on_both_databases!(
     an_old_copy_takes_no_token_and_turns_nothing,
     a_copy_that_went_on_by_itself_is_refused_by_what_stands_at_a_number,
     a_replica_that_lagged_takes_over_and_nothing_opens_any_more,
     a_replica_is_noticed_without_anybody_writing,
+    what_others_see_meanwhile_is_no_loss,
     a_lost_database_is_no_reason_to_make_a_new_vault,
     a_sweep_over_a_database_that_is_behind_removes_nothing,
 );
