@@ -125,7 +125,11 @@ async fn links_are_not_followed_out_of_the_folder() {
     put(&world.store, inside, content(10)).await.unwrap();
     let objects = world.folder.path().join("objects/objects");
     let elsewhere = tempfile::tempdir().unwrap();
-    let stranger = hex::encode(id().as_bytes());
+    // In a folder that is not there yet: the first two digits are another's.
+    let stranger = std::iter::repeat_with(id)
+        .find(|other| other.as_bytes()[0] != inside.as_bytes()[0])
+        .unwrap();
+    let stranger = hex::encode(stranger.as_bytes());
     std::fs::write(elsewhere.path().join(format!("{stranger}.floe")), "x").unwrap();
     std::fs::write(elsewhere.path().join(format!("{stranger}.floe#1")), "x").unwrap();
     std::os::unix::fs::symlink(elsewhere.path(), objects.join(&stranger[..2])).unwrap();

@@ -298,10 +298,7 @@ async fn dead_work_is_shown_and_comes_back_to_life() {
     );
     let status = world.run(&["status", "--json"]).json();
     assert_eq!(
-        (
-            &status["dead"][0]["recording_id"],
-            &status["dead"][0]["kind"]
-        ),
+        (&status["dead"][0]["subject"], &status["dead"][0]["kind"]),
         (&id.to_string().into(), &"fetch".into()),
         "{status}"
     );
