@@ -145,6 +145,8 @@ CREATE TABLE tombstones (
 );
 CREATE INDEX tombstones_by_time ON tombstones (tombstoned_at);
 CREATE INDEX tombstones_by_seq ON tombstones (seq);
+-- For refusing a key that is dead, whenever one is entered.
+CREATE INDEX tombstones_by_fingerprint ON tombstones (fingerprint);
 
 -- Proof of each shred.
 CREATE TABLE receipts (
