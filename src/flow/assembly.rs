@@ -211,6 +211,7 @@ impl Flow {
             clock.clone(),
             Arc::clone(&twilio),
             Arc::clone(&ingest),
+            Arc::clone(&queue),
         ));
         let transcription = Transcription::new(
             db.clone(),
@@ -227,6 +228,7 @@ impl Flow {
             settings.clone(),
             Arc::clone(&twilio),
             bells.clone(),
+            Arc::clone(&queue),
         );
         let performers = Performers {
             fetching,

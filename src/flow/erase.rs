@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use self::{copies::Copies, trouble::Trouble};
 use super::{
-    bells::Bells, clock::TrustedClock, error::Error, patience::WorkSettings, queue::drop_work,
+    bells::Bells, clock::TrustedClock, error::Error, patience::WorkSettings, queue::WorkQueue,
     retry::Setback, twilio_access::TwilioAccess,
 };
 use crate::{
@@ -40,6 +40,7 @@ pub(in crate::flow) struct SourceDeletion {
     settings: WorkSettings,
     twilio: Arc<TwilioAccess>,
     bells: Bells,
+    queue: Arc<WorkQueue>,
 }
 
 impl SourceDeletion {
@@ -50,6 +51,7 @@ impl SourceDeletion {
         settings: WorkSettings,
         twilio: Arc<TwilioAccess>,
         bells: Bells,
+        queue: Arc<WorkQueue>,
     ) -> Self {
         Self {
             vault,
@@ -58,6 +60,7 @@ impl SourceDeletion {
             settings,
             twilio,
             bells,
+            queue,
         }
     }
 
@@ -71,7 +74,7 @@ impl SourceDeletion {
     async fn erase_copies(&self, lease: &Lease<RecordingId>) -> Result<(), Trouble> {
         let Some(recording) = recordings::find(&mut self.db.read().await?, lease.subject).await?
         else {
-            return Ok(drop_work(&self.db, lease).await?);
+            return Ok(self.queue.drop_work(lease).await?);
         };
         let accounts = self.twilio.accounts();
         let Some(account) = accounts

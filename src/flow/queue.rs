@@ -39,25 +39,33 @@ impl WorkQueue {
         }
     }
 
-    /// Leases up to `limit` pieces of due work of these kinds.
+    /// Which of these kinds have work that can be leased. To look costs no write.
+    pub(super) async fn due(&self, kinds: &[WorkKind]) -> Result<Vec<WorkKind>, Error> {
+        let mut looking = self.db.read().await?;
+        let term = self.term(&mut looking).await?;
+        Ok(work::due(&mut looking, kinds, term).await?)
+    }
+
+    /// Leases up to `limit` pieces of work of these kinds, if any is due.
     pub(super) async fn lease(
         &self,
         kinds: &[WorkKind],
         limit: usize,
     ) -> Result<Vec<Lease<String>>, Error> {
-        if limit == 0 {
+        if self.due(kinds).await?.is_empty() {
             return Ok(Vec::new());
         }
+        self.lease_due(kinds, limit).await
+    }
+
+    /// Leases up to `limit` pieces of work of these kinds; costs a write.
+    pub(super) async fn lease_due(
+        &self,
+        kinds: &[WorkKind],
+        limit: usize,
+    ) -> Result<Vec<Lease<String>>, Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let holder = HolderId::random(&mut rand::rng());
-        let mut looking = self.db.read().await?;
-        // Asking costs a write; looking does not.
-        let term = self.term(&mut looking).await?;
-        let due = work::due(&mut looking, kinds, term).await?;
-        drop(looking);
-        if due.is_empty() {
-            return Ok(Vec::new());
-        }
         let leased = self.db.unit("work.lease", async |mut unit| {
             unit.without_entry("whose the work is");
             let term = self.term(&mut unit).await?;
@@ -129,7 +137,15 @@ impl WorkQueue {
 
     /// There is nothing to do.
     pub(super) async fn drop_work<K: Display + Sync>(&self, lease: &Lease<K>) -> Result<(), Error> {
-        drop_work(&self.db, lease).await
+        let dropped = self.db.unit("work.drop_work", async |mut unit| {
+            unit.without_entry("there is nothing to do");
+            work::finish(&mut unit, lease).await
+        });
+        match dropped.await {
+            // A shred took the work away; that is as good.
+            Err(db::Error::Stale(_)) => Ok(()),
+            finished => Ok(finished?),
+        }
     }
 
     /// What follows from a setback, and the reason that stands in the row.
@@ -212,18 +228,5 @@ pub(super) fn given_back<K: Display>(lease: &Lease<K>, put_back: Result<(), db::
         let kind = lease.kind.as_str();
         let subject = lease.subject.to_string();
         tracing::warn!(kind, subject, %error, "work cannot be given back");
-    }
-}
-
-/// There is nothing to do.
-pub(super) async fn drop_work<K: Display + Sync>(db: &Db, lease: &Lease<K>) -> Result<(), Error> {
-    let dropped = db.unit("work.drop_work", async |mut unit| {
-        unit.without_entry("there is nothing to do");
-        work::finish(&mut unit, lease).await
-    });
-    match dropped.await {
-        // A shred took the work away; that is as good.
-        Err(db::Error::Stale(_)) => Ok(()),
-        finished => Ok(finished?),
     }
 }

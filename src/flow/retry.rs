@@ -84,12 +84,6 @@ impl Doubt {
     }
 }
 
-/// An error that keeps work from being done.
-pub(super) trait AsSetback {
-    /// What it means for the work, under these settings.
-    fn into_setback(self, settings: &WorkSettings) -> Setback;
-}
-
 impl Setback {
     /// A trouble of the source's that passes or does not; how long it is believed is the caller's.
     pub(super) fn of_rest(error: &RestError, most: Duration) -> Self {
@@ -138,12 +132,6 @@ impl Setback {
             }
             _ => self.why().to_owned(),
         }
-    }
-}
-
-impl AsSetback for Error {
-    fn into_setback(self, _: &WorkSettings) -> Setback {
-        Setback::of_ours(&self)
     }
 }
 

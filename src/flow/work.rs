@@ -28,7 +28,7 @@ use super::{
     liveness::{Liveness, Task},
     patience::WorkSettings,
     queue::WorkQueue,
-    retry::{AsSetback as _, Setback},
+    retry::Setback,
     transcription::{Transcription, source::TranscriptSource},
 };
 use crate::{
@@ -86,11 +86,13 @@ impl Worker {
         let mut running = JoinSet::new();
         while !stop.is_cancelled() {
             self.liveness.beat(Task::Work);
+            let due = self.due(&lanes).await;
             for (lane, places) in &lanes {
-                let leased = self
-                    .queue
-                    .lease(lane.kinds(), places.available_permits())
-                    .await;
+                let free = places.available_permits();
+                if free == 0 || !lane.kinds().iter().any(|kind| due.contains(kind)) {
+                    continue;
+                }
+                let leased = self.queue.lease_due(lane.kinds(), free).await;
                 let leases = leased.unwrap_or_else(|error| {
                     tracing::warn!(?lane, %error, "no work can be leased");
                     Vec::new()
@@ -118,6 +120,19 @@ impl Worker {
         })
         .await;
         running.shutdown().await;
+    }
+
+    /// The kinds of work that are due, of lanes that have a free place: one look for all of them.
+    async fn due(&self, lanes: &[(Lane, Arc<Semaphore>)]) -> Vec<WorkKind> {
+        let kinds: Vec<WorkKind> = lanes
+            .iter()
+            .filter(|(_, places)| places.available_permits() > 0)
+            .flat_map(|(lane, _)| lane.kinds().iter().copied())
+            .collect();
+        self.queue.due(&kinds).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what is due cannot be looked up");
+            Vec::new()
+        })
     }
 
     /// Does all work that is due now, one piece after another, and returns how many pieces; for

@@ -6,11 +6,7 @@
 use super::SourceDeletion;
 use crate::{
     db::{self, work::Lease},
-    flow::{
-        error::Error,
-        patience::WorkSettings,
-        retry::{AsSetback, Setback},
-    },
+    flow::{error::Error, retry::Setback},
     model::{id::RecordingId, time::Timestamp},
     twilio::RestError,
     vault,
@@ -58,17 +54,17 @@ impl From<db::Error> for Trouble {
     }
 }
 
-impl AsSetback for Trouble {
-    fn into_setback(self, settings: &WorkSettings) -> Setback {
-        match self {
-            Self::Ours(error) => error.into_setback(settings),
-            Self::Until(at, why) => Setback::Until(at, why.to_owned()),
-            Self::NotYet(why) => Setback::Passing(why.to_owned()),
-            Self::Source(error @ RestError::Throttled { retry_after }) => {
-                Setback::Pause(retry_after, error.to_string())
+impl From<Trouble> for Setback {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Ours(error) => Self::of_ours(&error),
+            Trouble::Until(at, why) => Self::Until(at, why.to_owned()),
+            Trouble::NotYet(why) => Self::Passing(why.to_owned()),
+            Trouble::Source(error @ RestError::Throttled { retry_after }) => {
+                Self::Pause(retry_after, error.to_string())
             }
-            Self::Source(error) => Setback::Passing(error.to_string()),
-            Self::Stuck(why) => Setback::Stuck(why),
+            Trouble::Source(error) => Self::Passing(error.to_string()),
+            Trouble::Stuck(why) => Self::Stuck(why),
         }
     }
 }
@@ -77,7 +73,7 @@ impl SourceDeletion {
     /// What a trouble means for the work; when it takes long, that is said loudly.
     pub(super) fn bear(&self, lease: &Lease<RecordingId>, trouble: Trouble) -> Setback {
         let settings = &self.settings;
-        let setback = trouble.into_setback(settings);
+        let setback = Setback::from(trouble);
         let is_long = lease.attempts >= settings.attempts.into();
         let is_loud = match &setback {
             Setback::Lost(_) | Setback::Until(..) => false,

@@ -9,7 +9,7 @@ use crate::{
     flow::{
         error::Error,
         patience::WorkSettings,
-        retry::{AsSetback, Doubt, Setback, UNKNOWN_ACCOUNT},
+        retry::{Doubt, Setback, UNKNOWN_ACCOUNT},
     },
     twilio::{FetchError, RestError},
 };
@@ -27,11 +27,12 @@ pub(in crate::flow) enum FetchFailure {
     Ours(Error),
 }
 
-impl AsSetback for FetchFailure {
-    fn into_setback(self, settings: &WorkSettings) -> Setback {
+impl FetchFailure {
+    /// What it means for the work, under these settings.
+    pub(in crate::flow) fn into_setback(self, settings: &WorkSettings) -> Setback {
         let error = match self {
             Self::UnknownAccount => return Setback::Hopeless(UNKNOWN_ACCOUNT.to_owned()),
-            Self::Ours(error) => return error.into_setback(settings),
+            Self::Ours(error) => return Setback::of_ours(&error),
             Self::Parties(error) => {
                 let why = format!("who took part cannot be looked up now: {error}");
                 return match error {

@@ -10,7 +10,7 @@ use crate::{
         transcripts::{self, TranscriptId},
         work::Lease,
     },
-    flow::{queue::drop_work, retry::Setback},
+    flow::retry::Setback,
     model::{
         id::RecordingId,
         origin::Origin,
@@ -122,7 +122,7 @@ impl TranscriptSource {
             }
             Err(LookError::Ours(error)) => return Err(Setback::of_ours(&error)),
         }
-        let dropped = drop_work(&self.db, lease).await;
+        let dropped = self.queue.drop_work(lease).await;
         dropped.map_err(|error| Setback::of_ours(&error))
     }
 

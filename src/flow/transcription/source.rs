@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{QUEUED, Stop};
 use crate::{
     db::{Db, sources},
-    flow::{ingest::Ingest, twilio_access::TwilioAccess},
+    flow::{ingest::Ingest, queue::WorkQueue, twilio_access::TwilioAccess},
     model::time::Clock,
     vault::Vault,
 };
@@ -19,6 +19,7 @@ pub(in crate::flow) struct TranscriptSource {
     pub(super) clock: Clock,
     pub(super) twilio: Arc<TwilioAccess>,
     pub(super) ingest: Arc<Ingest>,
+    pub(super) queue: Arc<WorkQueue>,
 }
 
 impl TranscriptSource {
@@ -28,6 +29,7 @@ impl TranscriptSource {
         clock: Clock,
         twilio: Arc<TwilioAccess>,
         ingest: Arc<Ingest>,
+        queue: Arc<WorkQueue>,
     ) -> Self {
         Self {
             vault,
@@ -35,6 +37,7 @@ impl TranscriptSource {
             clock,
             twilio,
             ingest,
+            queue,
         }
     }
 

@@ -2,8 +2,7 @@
 //!
 //! INVARIANT: each kind belongs to one lane at most, and each lane has places of its own.
 
-use crate::db::work::WorkKind;
-use crate::flow::patience::WorkSettings;
+use crate::{db::work::WorkKind, flow::patience::WorkSettings};
 
 /// Work that is done side by side, and waits for nobody else's places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
