@@ -23,7 +23,7 @@ use crate::{
     twilio,
     vault::{self, Vault},
 };
-pub use init::{Initialised, init};
+pub use init::{InitPlan, Initialised, init};
 pub use serve::{RunningService, serve};
 
 /// Why the service cannot start, or a command cannot run.
@@ -53,6 +53,13 @@ pub enum Error {
     /// TLS for the client.
     #[error(transparent)]
     Client(#[from] twilio::ClientError),
+    /// A new vault was to get settings, and there is a configuration file already.
+    #[error(
+        "`{}` exists, so its settings are used as they are: change them there, and leave out \
+         `--database`, `--store` and what belongs to them",
+        .0.display()
+    )]
+    ConfigExists(std::path::PathBuf),
     /// A file or a socket.
     #[error("{what}: {cause}")]
     Io {

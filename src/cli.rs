@@ -16,6 +16,7 @@ mod custody;
 mod drill;
 mod epoch;
 mod hold;
+mod init;
 mod out;
 mod policy;
 mod principal;
@@ -38,6 +39,7 @@ use crate::{
     telemetry,
 };
 use out::Out;
+use rustix::fs::Mode;
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
@@ -48,14 +50,9 @@ use tokio::{
 #[derive(Parser)]
 #[command(name = "recvault", version, max_term_width = 100)]
 struct Cli {
-    /// The configuration file.
-    #[arg(
-        long,
-        global = true,
-        default_value = "recvault.toml",
-        value_name = "FILE"
-    )]
-    config: PathBuf,
+    /// The configuration file. Without it: `recvault.toml` in this folder.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Print facts as JSON.
     #[arg(long, global = true)]
     json: bool,
@@ -70,11 +67,9 @@ enum Command {
     #[cfg(feature = "demo")]
     Demo(crate::demo::Options),
     /// Make a vault folder: configuration, policy, root key, database and a first token.
-    Init {
-        /// The folder.
-        #[arg(default_value = "vault")]
-        folder: PathBuf,
-    },
+    ///
+    /// Files that are there are used as they are, and a vault that is there is never replaced.
+    Init(init::Init),
     /// Run the service until it is told to stop (SIGTERM or Ctrl-C).
     ///
     /// On SIGHUP it reads the accounts of `[twilio]` and their secret files again.
@@ -192,6 +187,8 @@ enum Command {
 /// Runs a command line and gives its exit code.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
+    // Whatever this process makes is its user's alone: databases, copies, secrets, logs.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     no_core_dumps();
     as_many_files_as_allowed();
     if let Some(point) = config::crash_point() {
@@ -231,11 +228,12 @@ impl Cli {
             json: self.json,
             acts: self.command.acts(),
         };
-        let file = self.config;
+        let named = self.config;
+        let file = named.clone().unwrap_or_else(|| "recvault.toml".into());
         match self.command {
             #[cfg(feature = "demo")]
             Command::Demo(options) => crate::demo::run(options, self.json).await,
-            Command::Init { folder } => init(&folder, out).await,
+            Command::Init(init) => init.perform(named, out).await,
             Command::Serve => serve(Config::read(&file)?).await,
             Command::Token(command) => command.perform(open(&file).await?, out).await,
             Command::Principal(command) => command.perform(open(&file).await?, out).await,
@@ -294,29 +292,6 @@ async fn open_with(file: &std::path::Path, new: NewStores) -> Result<App, Failur
     let config = Config::read(file)?;
     telemetry::log(&config.telemetry)?;
     Ok(App::open_with(config, Clock::System, new).await?)
-}
-
-async fn init(folder: &std::path::Path, out: Out) -> Result<ExitCode, Failure> {
-    let made = app::init(folder, Clock::System).await?;
-    let config = made.config.display().to_string();
-    let token = made.admin.token.expose();
-    out.facts(
-        &serde_json::json!({ "vault": made.vault, "config": config, "token": token, "token_expires_at": made.admin.row.expires_at }),
-        || {
-            let mut text = format!("Made vault {} in {}.\n\n", made.vault, folder.display());
-            if let Some(passphrase) = &made.passphrase {
-                text += &format!(
-                    "A random passphrase is in {}. Move it to a secret store: whoever has it and the root file has the vault.\n",
-                    passphrase.display()
-                );
-            }
-            text + &format!(
-                "First token, with every role, until {}. It is shown only now:\n\n  {token}\n\nNext: recvault --config {config} serve\n",
-                made.admin.row.expires_at
-            )
-        },
-    )?;
-    Ok(ExitCode::SUCCESS)
 }
 
 async fn serve(config: Config) -> Result<ExitCode, Failure> {

@@ -26,6 +26,42 @@ pub const SHIPPED: &str = include_str!("../config/recvault.toml");
 /// The shipped privacy policy; `recvault init` writes it.
 pub const SHIPPED_POLICY: &str = include_str!("../config/privacy-policy.toml");
 
+/// A value for a key that the shipped configuration has, as a text.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// The section, such as `store`.
+    pub section: &'static str,
+    /// The key, such as `url`; in the shipped file it may be in a comment.
+    pub key: &'static str,
+    /// What it is to be.
+    pub value: String,
+}
+
+/// The shipped configuration with other values, in their places and with every explanation.
+pub fn shipped_with(settings: &[Setting]) -> String {
+    let mut section = "";
+    let mut lines = Vec::new();
+    for line in SHIPPED.lines() {
+        if let Some(begun) = line
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
+            section = begun;
+        }
+        let key = line.strip_prefix("# ").unwrap_or(line).split_once(" = ");
+        let changed = settings.iter().find(|setting| {
+            setting.section == section && key.is_some_and(|(key, _)| key == setting.key)
+        });
+        lines.push(match changed {
+            Some(Setting { key, value, .. }) => {
+                format!("{key} = {}", toml::Value::String(value.clone()))
+            }
+            None => line.to_owned(),
+        });
+    }
+    lines.join("\n") + "\n"
+}
+
 /// `[policy]`: which policy is in force.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -143,6 +179,41 @@ impl Config {
         } else {
             Err(faults)
         }
+    }
+
+    /// Files and folders that nobody else needs to read, each with the key that names it: secrets,
+    /// the database, the root key's home, the stores.
+    pub fn private_paths(&self) -> Vec<(String, PathBuf)> {
+        let mut found = Vec::new();
+        print::secret_files(&self.merged, "", &mut found);
+        found.push(("custody.root_file".into(), self.custody.root_file.clone()));
+        if let Some(file) = &self.custody.passphrase_file {
+            found.push(("custody.passphrase_file".into(), file.clone()));
+        }
+        if let Some(file) = self.database.url.strip_prefix("sqlite:") {
+            let file = file.trim_start_matches("//");
+            found.extend(
+                ["", "-wal", "-shm"].map(|end| ("database.url".into(), format!("{file}{end}"))),
+            );
+        }
+        let recovery = self.recovery.store.as_ref();
+        let stores = [
+            ("store.url", Some(&self.store)),
+            ("recovery.store.url", recovery),
+        ];
+        for (key, store) in stores {
+            if let Some(folder) = store.and_then(|store| store.url.strip_prefix("folder:")) {
+                found.push((key.into(), folder.to_owned()));
+            }
+        }
+        let mut paths: Vec<_> = found
+            .into_iter()
+            .map(|(key, path)| (key, self.base.join(path)))
+            .collect();
+        paths.extend(self.file.clone().map(|file| ("--config".to_owned(), file)));
+        paths.sort_unstable();
+        paths.dedup_by(|one, other| one.1 == other.1);
+        paths
     }
 
     /// The layered configuration, secrets redacted.

@@ -238,7 +238,9 @@ fn nothing_of_a_shredded_recording_is_left_in_memory_after_the_turn() {
 
 async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
     let folder = tempfile::tempdir().unwrap();
-    let made = app::init(folder.path(), Clock::System).await.unwrap();
+    let made = app::init(&app::InitPlan::in_folder(folder.path()), Clock::System)
+        .await
+        .unwrap();
     let mut app = App::open(Config::read(&made.config).unwrap(), Clock::System)
         .await
         .unwrap();

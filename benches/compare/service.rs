@@ -34,7 +34,7 @@ pub(crate) struct Service {
 
 impl Home {
     pub(crate) async fn make(folder: PathBuf) -> Result<Self, Failure> {
-        let made = app::init(&folder, Clock::System).await?;
+        let made = app::init(&app::InitPlan::in_folder(&folder), Clock::System).await?;
         Ok(Self {
             folder,
             token: made.admin.token.expose().to_owned(),

@@ -10,7 +10,7 @@ use std::{
 
 use super::{App, Error, NewStores};
 use crate::{
-    config::{Config, SHIPPED, SHIPPED_POLICY},
+    config::{self, Config, SHIPPED_POLICY, Setting},
     custody,
     flow::{self, Minted},
     model::{
@@ -38,24 +38,57 @@ pub struct Initialised {
 /// How long the first token lives.
 const ADMIN_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Makes a vault in `folder`. Files that are there are used as they are; a vault that is there is
-/// never replaced, nor one whose database is lost.
+/// Where a vault is made, and what its configuration says beside what is shipped.
+#[derive(Clone, Debug)]
+pub struct InitPlan {
+    /// The configuration file. Relative paths in it start at its folder.
+    pub config: PathBuf,
+    /// What a new configuration file says instead of the shipped values.
+    pub settings: Vec<Setting>,
+}
+
+impl InitPlan {
+    /// A vault folder with everything as it is shipped.
+    pub fn in_folder(folder: &Path) -> Self {
+        Self {
+            config: folder.join("recvault.toml"),
+            settings: Vec::new(),
+        }
+    }
+}
+
+/// Makes a vault in the folder of its configuration file. Files that are there are used as they are;
+/// a vault that is there is never replaced, nor one whose database is lost.
 ///
 /// # Errors
-/// [`vault::Error::VaultExists`] or [`vault::Error::LostDatabase`] inside, or what could not be made.
-pub async fn init(folder: &Path, clock: Clock) -> Result<Initialised, Error> {
+/// [`Error::ConfigExists`]; [`vault::Error::VaultExists`] or [`vault::Error::LostDatabase`] inside;
+/// or what could not be made.
+pub async fn init(plan: &InitPlan, clock: Clock) -> Result<Initialised, Error> {
     let io = |what: &Path| {
         let what = format!("`{}`", what.display());
         move |cause: io::Error| Error::Io { what, cause }
     };
+    let file = &plan.config;
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let shipped = config::shipped_with(&plan.settings);
+    // The same command after one that failed goes on.
+    let is_other = fs::read_to_string(file).is_ok_and(|there| there != shipped);
+    if is_other && !plan.settings.is_empty() {
+        return Err(Error::ConfigExists(file.clone()));
+    }
+    Config::layered(&file.display().to_string(), &shipped, folder, Vec::new())?;
+
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(folder)
         .map_err(io(folder))?;
-    let file = folder.join("recvault.toml");
-    write_if_missing(&file, SHIPPED, 0o644).map_err(io(&file))?;
-    let config = Config::read(&file)?;
+    // A URL of a database may have a password in it.
+    write_if_missing(file, &shipped, 0o600).map_err(io(file))?;
+    let config = Config::read(file)?;
     let policy = folder.join(&config.policy.file);
     write_if_missing(&policy, SHIPPED_POLICY, 0o644).map_err(io(&policy))?;
 
@@ -91,7 +124,7 @@ pub async fn init(folder: &Path, clock: Clock) -> Result<Initialised, Error> {
     app.db.close().await;
     Ok(Initialised {
         vault,
-        config: file,
+        config: file.clone(),
         passphrase: chosen,
         admin,
         at: app.clock.now(),

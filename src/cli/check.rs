@@ -1,7 +1,7 @@
 //! Commands that check and show: `receipt`, `config`, `doctor`.
 
 pub(super) mod doctor;
-mod private_keys;
+mod private_files;
 
 use std::{
     fs,

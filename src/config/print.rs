@@ -19,6 +19,31 @@ pub(super) fn redacted(table: &Table) -> Table {
     shown
 }
 
+/// The files that hold secrets, with the keys that name them: a key that ends in `_file` or
+/// `_files`, but for a certificate authority's.
+pub(super) fn secret_files(table: &Table, within: &str, found: &mut Vec<(String, String)>) {
+    for (key, value) in table {
+        let name = format!("{within}{key}");
+        let is_of_files = (key.ends_with("_file") || key.ends_with("_files")) && key != "ca_file";
+        match value {
+            Value::Table(inner) => secret_files(inner, &format!("{name}."), found),
+            Value::String(file) if is_of_files => found.push((name, file.clone())),
+            Value::Array(items) => {
+                for item in items {
+                    match item {
+                        Value::Table(inner) => secret_files(inner, &format!("{name}."), found),
+                        Value::String(file) if is_of_files => {
+                            found.push((name.clone(), file.clone()));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 fn hide(table: &mut Table) {
     for (key, value) in table.iter_mut() {
         if SECRET.contains(&key.as_str()) {

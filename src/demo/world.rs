@@ -64,7 +64,7 @@ impl World {
             auth_token.clone(),
         )])
         .await?;
-        let made = app::init(&folder, Clock::System).await?;
+        let made = app::init(&app::InitPlan::in_folder(&folder), Clock::System).await?;
         fs::create_dir_all(folder.join("secrets"))?;
         fs::write(folder.join("secrets/twilio-auth-token"), auth_token)?;
         let text = fs::read_to_string(&made.config)?;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::Path};
 
-use crate::process::run_in;
+use crate::process::{run_in, run_with_open_umask};
 
 /// Every file below a folder with its bytes; the write-ahead log of SQLite comes and goes with who
 /// looks.
@@ -86,6 +86,103 @@ fn init_makes_a_folder_whose_secrets_are_the_owners() {
         &[],
     )
     .done();
+}
+
+#[test]
+fn what_init_makes_is_its_users_alone_whatever_the_umask_and_the_folder() {
+    let world = tempfile::tempdir().unwrap();
+    fs::set_permissions(world.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let folder = world.path().join("calls");
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+    run_with_open_umask(world.path(), &["init", "calls"]).done();
+
+    let mut seen = 0;
+    let mut folders = vec![folder.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            seen += 1;
+            assert_eq!(mode(&path) & 0o077, 0, "{}", path.display());
+            if path.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    assert!(seen > 8, "{seen} files and folders");
+
+    // What others may read, doctor names with the way out; where no folder lets them in, nothing.
+    let doctor = || {
+        let args = ["--config", "calls/recvault.toml", "doctor"];
+        run_with_open_umask(world.path(), &args).stdout
+    };
+    assert!(!doctor().contains("chmod"), "{}", doctor());
+    for name in ["vault.db", "custody/root", "custody/passphrase"] {
+        let file = folder.join(name);
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::set_permissions(folder.join("custody"), fs::Permissions::from_mode(0o755)).unwrap();
+        let said = doctor();
+        let file = file.canonicalize().unwrap();
+        assert!(said.contains("weak"), "{said}");
+        assert!(
+            said.contains(&format!("chmod o-rwx {}", file.display())),
+            "{said}"
+        );
+    }
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(!doctor().contains("chmod"), "{}", doctor());
+}
+
+#[test]
+fn init_makes_a_vault_on_another_database_and_store_in_one_step() {
+    let world = tempfile::tempdir().unwrap();
+    let args = [
+        "init",
+        "calls",
+        "--database",
+        "sqlite:of-calls.db",
+        "--store",
+        "folder:./sealed",
+    ];
+    run_in(world.path(), &args, &[]).done();
+    let folder = world.path().join("calls");
+    assert!(folder.join("of-calls.db").exists() && folder.join("sealed").exists());
+    assert!(!folder.join("vault.db").exists() && !folder.join("objects").exists());
+    run_in(
+        world.path(),
+        &["--config", "calls/recvault.toml", "status"],
+        &[],
+    )
+    .done();
+
+    // A configuration that is there is nobody's to change.
+    let why = run_in(
+        world.path(),
+        &["init", "calls", "--store", "folder:./b"],
+        &[],
+    )
+    .refused();
+    assert!(why.contains("recvault.toml` exists"), "{why}");
+}
+
+#[test]
+fn init_makes_the_configuration_that_is_named() {
+    let world = tempfile::tempdir().unwrap();
+    run_in(world.path(), &["--config", "calls/other.toml", "init"], &[]).done();
+    assert!(world.path().join("calls/other.toml").exists());
+    assert!(world.path().join("calls/vault.db").exists());
+    assert!(!world.path().join("vault").exists());
+    run_in(
+        world.path(),
+        &["--config", "calls/other.toml", "status"],
+        &[],
+    )
+    .done();
+
+    let two = ["--config", "calls/other.toml", "init", "elsewhere"];
+    let why = run_in(world.path(), &two, &[]).refused();
+    assert!(why.contains("is not in the folder `elsewhere`"), "{why}");
+    assert!(!world.path().join("elsewhere").exists());
 }
 
 #[test]

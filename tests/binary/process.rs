@@ -33,21 +33,34 @@ pub(crate) struct Ended {
 
 /// Runs a command line to its end in a folder.
 pub(crate) fn run_in(folder: &Path, args: &[&str], variables: &[(&str, &str)]) -> Ended {
-    let output = recvault()
-        .current_dir(folder)
-        .args(args)
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).expect("what is printed is text");
-    Ended {
-        code: output.status.code(),
-        stdout: text(output.stdout),
-        stderr: text(output.stderr),
-    }
+    let mut command = recvault();
+    command.args(args).envs(variables.iter().copied());
+    Ended::of(command.current_dir(folder))
+}
+
+/// The same under a umask that closes nothing to anybody.
+pub(crate) fn run_with_open_umask(folder: &Path, args: &[&str]) -> Ended {
+    let mut shell = Command::new("/bin/sh");
+    shell.args([
+        "-c",
+        "umask 000; exec \"$0\" \"$@\"",
+        env!("CARGO_BIN_EXE_recvault"),
+    ]);
+    shell.args(args).env_clear().stdin(Stdio::null());
+    Ended::of(shell.current_dir(folder))
 }
 
 impl Ended {
+    fn of(command: &mut Command) -> Self {
+        let output = command.output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).expect("what is printed is text");
+        Self {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
     /// Standard output of a command that must have done what it was asked.
     #[track_caller]
     pub(crate) fn done(self) -> String {

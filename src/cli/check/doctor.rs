@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::ExitCode};
 
-use super::{Failure, Out, private_keys};
+use super::{Failure, Out, private_files};
 use crate::{
     app::App,
     config::Config,
@@ -179,8 +179,17 @@ fn settings(config: &Config, findings: &mut Findings) {
         ),
         count => findings.find("twilio.accounts", "ok", format!("{count} accounts")),
     }
-    for (verdict, why) in private_keys::findings(config) {
-        findings.find("twilio.encryption_keys", verdict, why);
+    for (key, path) in private_files::open_to_others(config) {
+        let path = path.display();
+        let why = format!("every user of this machine may use `{path}`: `chmod o-rwx {path}`");
+        findings.find(key, "weak", why);
+    }
+    if let keys @ 1.. = config.twilio.encryption_keys.len() {
+        let why = format!(
+            "{keys} private keys. Subscribe callbacks to `failed`, too, where recordings begin by \
+             a TwiML or a console setting of yours: a recording that Twilio cannot encrypt ends so"
+        );
+        findings.find("twilio.encryption_keys", "ok", why);
     }
     if config.twilio.reconcile.every_m == 0 {
         let why = "0: a callback that does not come is missed until somebody runs `recvault twilio reconcile`";

@@ -5,7 +5,6 @@
 //! through [`TokenKey`].
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -30,15 +29,6 @@ pub struct EncryptionKeySettings {
     /// The private key in a PKCS #11 token, instead of a file.
     #[serde(default)]
     pub pkcs11: Option<TokenKey>,
-}
-
-impl EncryptionKeySettings {
-    /// The file of the private key, if it is in one that others than its owner and its group may
-    /// read or write.
-    pub fn open_to_all(&self, base: &Path) -> Option<PathBuf> {
-        let file = base.join(self.private_key_file.as_ref()?);
-        is_open_to_all(&file).then_some(file)
-    }
 }
 
 /// All of them; a fault for each thing that is wrong.
@@ -137,17 +127,6 @@ fn in_token(token: TokenKey, place: &str, base: &Path, faults: &mut SettingFault
         pin_file: base.join(&token.pin_file),
         ..token
     }
-}
-
-#[cfg(unix)]
-fn is_open_to_all(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::metadata(file).is_ok_and(|found| found.permissions().mode() & 0o007 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_open_to_all(_file: &Path) -> bool {
-    false
 }
 
 #[cfg(test)]

@@ -148,7 +148,9 @@ impl Recipe {
         );
         self.write(&folder, &config, &auth_token, &other_token);
         let made = match self.memory {
-            None => app::init(folder.path(), self.clock.clone()).await.unwrap(),
+            None => app::init(&app::InitPlan::in_folder(folder.path()), self.clock.clone())
+                .await
+                .unwrap(),
             Some(_) => self.planted(&folder).await,
         };
         let app = App::open(Config::read(&made.config).unwrap(), self.clock.clone())

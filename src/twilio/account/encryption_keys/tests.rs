@@ -141,25 +141,3 @@ fn a_key_in_a_token_opens_nothing_until_the_token_is_opened_by_who_knows_tokens(
     let told = accounts.encryption_keys_mut().open_tokens(|_| Err("no"));
     assert_eq!(told, Err((sid('1'), "no")));
 }
-
-#[cfg(unix)]
-#[test]
-fn a_file_that_everybody_may_read_is_noticed() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("key.pem");
-    fs::write(&file, "x").unwrap();
-    let settings = EncryptionKeySettings {
-        public_key_sid: sid('1'),
-        private_key_file: Some("key.pem".into()),
-        pkcs11: None,
-    };
-    for (mode, is_open) in [(0o600, false), (0o640, false), (0o604, true), (0o644, true)] {
-        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-        assert_eq!(
-            settings.open_to_all(folder.path()),
-            is_open.then(|| file.clone()),
-            "{mode:o}"
-        );
-    }
-}

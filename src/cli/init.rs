@@ -1,0 +1,129 @@
+//! `recvault init`: where a new vault is made, and on which database and store.
+//!
+//! Owns the flags and what is printed of a new vault. Refuses to know how it is made.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Args;
+
+use super::{Failure, out::Out};
+use crate::{
+    app::{self, InitPlan, Initialised},
+    config::Setting,
+    model::time::Clock,
+};
+
+/// The folder that is made when none is named.
+const FOLDER: &str = "vault";
+/// The configuration file in it.
+const FILE: &str = "recvault.toml";
+
+#[derive(Args)]
+pub(super) struct Init {
+    /// The folder. Without it: that of `--config`, or else `vault`.
+    folder: Option<PathBuf>,
+    /// The database instead of a file in the folder: `postgres://user:password@host/database` or
+    /// `sqlite:PATH`.
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// The store for ciphertext instead of a folder in the folder: `s3://bucket/prefix` or
+    /// `folder:PATH`. Credentials for S3 come from the environment of the service, or from
+    /// RECVAULT__STORE__ACCESS_KEY_ID and RECVAULT__STORE__SECRET_ACCESS_KEY.
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+    /// The address of the S3 server, if it is not Amazon's.
+    #[arg(long, value_name = "URL", requires = "store")]
+    store_endpoint: Option<String>,
+    /// The region of the S3 bucket.
+    #[arg(long, value_name = "REGION", requires = "store")]
+    store_region: Option<String>,
+}
+
+impl Init {
+    /// Makes a vault. `named` is the configuration file, if the command line names one.
+    pub(super) async fn perform(
+        self,
+        named: Option<PathBuf>,
+        out: Out,
+    ) -> Result<ExitCode, Failure> {
+        let plan = self.plan(named)?;
+        let made = app::init(&plan, Clock::System).await?;
+        out.facts(
+            &serde_json::json!({
+                "vault": made.vault,
+                "config": made.config.display().to_string(),
+                "token": made.admin.token.expose(),
+                "token_expires_at": made.admin.row.expires_at,
+            }),
+            || told(&made),
+        )?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn plan(self, named: Option<PathBuf>) -> Result<InitPlan, Failure> {
+        let config = match (self.folder, named) {
+            (None, None) => Path::new(FOLDER).join(FILE),
+            (None, Some(file)) => file,
+            (Some(folder), None) => folder.join(FILE),
+            (Some(folder), Some(file)) => {
+                if !is_in(&file, &folder) {
+                    return Err(format!(
+                        "`--config {}` is not in the folder `{}`, and relative paths start at the \
+                         configuration's own folder: leave out one of the two",
+                        file.display(),
+                        folder.display()
+                    )
+                    .into());
+                }
+                file
+            }
+        };
+        let settings = [
+            ("database", "url", self.database),
+            ("store", "url", self.store),
+            ("store", "endpoint", self.store_endpoint),
+            ("store", "region", self.store_region),
+        ];
+        let settings = settings.into_iter().filter_map(|(section, key, value)| {
+            value.map(|value| Setting {
+                section,
+                key,
+                value,
+            })
+        });
+        Ok(InitPlan {
+            config,
+            settings: settings.collect(),
+        })
+    }
+}
+
+/// Whether a file stands in a folder, which need not be there yet.
+fn is_in(file: &Path, folder: &Path) -> bool {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    absolute(file).parent() == Some(absolute(folder).components().as_path())
+}
+
+fn told(made: &Initialised) -> String {
+    let config = made.config.display();
+    let mut text = format!(
+        "Made vault {} with the configuration {config}.\n\n",
+        made.vault
+    );
+    if let Some(passphrase) = &made.passphrase {
+        text += &format!(
+            "A random passphrase is in {}. Move it to a secret store: whoever has it and the root \
+             file has the vault.\n",
+            passphrase.display()
+        );
+    }
+    text + &format!(
+        "First token, with every role, until {}. It is shown only now:\n\n  {}\n\nNext: recvault \
+         --config {config} serve\n",
+        made.admin.row.expires_at,
+        made.admin.token.expose()
+    )
+}
