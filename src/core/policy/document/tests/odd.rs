@@ -20,7 +20,7 @@ fn what_can_hardly_be_meant_is_a_warning() {
             .contains("the `retention` of the purpose `follow-up` is longer")
     );
     assert_eq!(odd("retention = \"90d\"", "retention = \"365d\""), "");
-    let nobody = "# The roles of whom it can come. Nobody approves their own request.\nroles = [\"privacy-officer\"]";
+    let nobody = "# The roles that may approve. Nobody approves their own request.\nroles = [\"privacy-officer\"]";
     assert!(
         odd(nobody, "roles = []")
             .contains("the tier `restricted` asks for an approval that no role may give: it is opened in emergencies only")
