@@ -1,4 +1,4 @@
-//! What `doctor` finds about recordings that are encrypted with your own public key.
+//! Findings of `doctor` about private keys of encrypted recordings.
 
 use crate::config::Config;
 
@@ -12,11 +12,11 @@ pub(super) fn findings(config: &Config) -> Vec<(&'static str, String)> {
     let mut found: Vec<_> = open
         .map(|(sid, file)| {
             let file = file.display();
-            ("weak", format!("everybody on this machine may read the private key of `{sid}`: `chmod 600 {file}`"))
+            ("weak", format!("the private key of `{sid}` is readable by other users of this machine: run `chmod 600 {file}`"))
         })
         .collect();
     if !keys.is_empty() {
-        let why = "private keys. Subscribe callbacks to `failed` as well as `completed` and `absent`: a recording that Twilio cannot encrypt ends so";
+        let why = "private keys. Subscribe callbacks to `failed` as well as `completed` and `absent`: Twilio reports a recording that it cannot encrypt as `failed`";
         found.push(("ok", format!("{} {why}", keys.len())));
     }
     found
