@@ -185,7 +185,7 @@ async fn a_lost_slot_is_an_alarm_and_a_copy_of_it_is_refused_by_name() {
         service
             .process
             .log()
-            .contains("custody holds no root of vault"),
+            .contains("custody holds no root key of vault"),
         "{}",
         service.process.log()
     );
@@ -247,7 +247,12 @@ async fn a_changed_passphrase_is_written_down_and_opens_the_vault() {
     // Neither does somebody without the passphrase so far, nor a new one that is none.
     let passphrase = fs::read(world.path("custody/passphrase")).unwrap();
     fs::write(world.path("custody/passphrase"), "a guess").unwrap();
-    assert!(world.run(&change).refused().contains("wrong passphrase"));
+    assert!(
+        world
+            .run(&change)
+            .refused()
+            .contains("the passphrase is wrong")
+    );
     fs::write(world.path("custody/passphrase"), passphrase).unwrap();
     fs::write(world.path("empty"), "\n").unwrap();
     assert!(
@@ -279,7 +284,7 @@ async fn a_changed_passphrase_is_written_down_and_opens_the_vault() {
         world
             .run(&["status"])
             .refused()
-            .contains("wrong passphrase"),
+            .contains("the passphrase is wrong"),
         "the old one opens nothing"
     );
     fs::rename(world.path("new"), world.path("custody/passphrase")).unwrap();

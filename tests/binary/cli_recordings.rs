@@ -133,7 +133,7 @@ async fn a_shred_leaves_a_receipt_that_anybody_can_check_offline() {
         )
         .done();
         assert!(
-            said.contains("The receipt holds") && said.contains(&id.to_string()),
+            said.contains("The receipt is valid") && said.contains(&id.to_string()),
             "{said}"
         );
     }
@@ -212,7 +212,7 @@ async fn a_shred_of_nothing_is_refused() {
             )
             .refused();
         assert!(
-            why.contains(&format!("there is no recording `{nobody}`")),
+            why.contains(&format!("recording `{nobody}` does not exist")),
             "{why}"
         );
     }

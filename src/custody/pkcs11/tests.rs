@@ -369,7 +369,7 @@ async fn a_wrong_pin_is_tried_once() {
         wrong.roots().await.unwrap_err().to_string(),
     ];
     assert!(
-        told[0].contains("refuses the PIN") && told[1].contains("not tried again"),
+        told[0].contains("refuses the PIN") && told[1].contains("not retried"),
         "{told:?}"
     );
     assert_eq!(world.custody().roots().await.unwrap(), []);

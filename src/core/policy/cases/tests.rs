@@ -62,7 +62,10 @@ fn a_table_with_a_mistake_is_refused_with_its_place() {
         ),
         (case("expect = \"allow\"\nrole = \"agent\""), "role"),
         (case(""), "expect"),
-        (case("expect = \"allow\"").repeat(2), "two of this name"),
+        (
+            case("expect = \"allow\"").repeat(2),
+            "two cases have this name",
+        ),
         ("[[cases]\n".into(), "1"),
         (case("expect = \"allow\"\nticket = \"a b\""), "ticket"),
     ] {

@@ -224,14 +224,14 @@ fn every_fault_of_the_questions_is_told_with_its_line() {
             "answer = \"withdrawn\"",
             "answer = \"given\"",
             "[[consent.messages]]",
-            "say what this yes is to",
+            "name the purposes of this yes",
         ),
         ("answer = \"withdrawn\"\n", "", "[[consent.messages]]", ""),
         (
             "words = [\"recording help\"]",
             "words = [\"Stop, recording\"]",
             "# second",
-            "`stop recording` stands in two `[[messages]]`",
+            "`stop recording` is in two `[[messages]]`",
         ),
         (
             "words = [\"recording help\"]",
@@ -243,13 +243,13 @@ fn every_fault_of_the_questions_is_told_with_its_line() {
             "words = [\"recording help\"]",
             "",
             "# second",
-            "is for no message",
+            "matches no message",
         ),
         (
             "reply = \"Send STOP",
             "replies = \"Send STOP",
             "# second",
-            "does nothing: give it an `answer` or a `reply`",
+            "has no effect: give it an `answer` or a `reply`",
         ),
     ];
     for (from, to, marker, said) in cases {
