@@ -206,7 +206,7 @@ async fn a_lost_slot_is_an_alarm_and_a_copy_of_it_is_refused_by_name() {
         doctor.code == Some(1)
             && doctor
                 .stdout
-                .contains("custody/root.bak is no part of the slot, with the root of epoch 1"),
+                .contains("custody/root.bak is not part of the slot, with the root key of epoch 1"),
         "{doctor:?}"
     );
     fs::remove_file(world.path("custody/root.bak")).unwrap();
@@ -381,7 +381,7 @@ fn a_vault_with_its_root_in_a_token_turns_its_epoch() {
     run(&["epoch", "turn"]).done();
     run(&["status"]).done();
     let doctor = run(&["doctor"]).done();
-    assert!(doctor.contains("ok      custody: pkcs11. Destroying a root: the key object is destroyed inside the token"), "{doctor}");
+    assert!(doctor.contains("ok      custody: pkcs11. Destruction of a root key: the key object is destroyed inside the token"), "{doctor}");
     let printed = run(&["config", "print"]).done();
     assert!(
         printed.contains("pin = \"(secret)\"") && !printed.contains("0042"),

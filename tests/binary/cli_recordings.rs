@@ -332,7 +332,7 @@ async fn dead_work_is_shown_and_comes_back_to_life() {
     );
     assert_eq!(
         world.run(&["retry", &id.to_string()]).done(),
-        "0 pieces of work are due again.\n"
+        "0 work items are due again.\n"
     );
 }
 

@@ -80,7 +80,7 @@ async fn a_wrong_passphrase_opens_nothing() {
     assert!(
         doctor
             .stdout
-            .contains("broken  vault: the root does not open"),
+            .contains("broken  vault: the root key does not open"),
         "{}",
         doctor.stdout
     );

@@ -264,8 +264,8 @@ mod tests {
         }
         let legal = explained("legal-request", SHIPPED).sentences().join("\n");
         for part in [
-            "somebody else must agree (privacy-officer)",
-            "passed on for it to: Courts",
+            "a second person must approve (privacy-officer)",
+            "disclosed for it to: Courts",
             "Tier sensitive: for 180 days",
         ] {
             assert!(legal.contains(part), "{part} in {legal}");

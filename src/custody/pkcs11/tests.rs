@@ -389,7 +389,7 @@ async fn what_is_not_there_is_named() {
         .await
         .unwrap_err()
         .to_string();
-    assert!(told.contains("no token with the label `no such`"), "{told}");
+    assert!(told.contains("no token has the label `no such`"), "{told}");
     let absent = Pkcs11 {
         module: "/no/such.so".into(),
         ..world.settings(PIN)

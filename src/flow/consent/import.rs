@@ -94,7 +94,7 @@ impl StatementFaults {
 
 impl fmt::Display for StatementFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} faults; no statement was recorded", self.count)?;
+        write!(f, "{} faults; nothing was recorded", self.count)?;
         for (place, fault) in &self.shown {
             write!(f, "\n  {} {place}: {fault}", self.unit)?;
         }

@@ -55,7 +55,7 @@ fn a_table_with_a_mistake_is_refused_with_its_place() {
     for (text, said) in [
         (case("expect = \"deny\""), "`deny`"),
         (case("expect = []"), "lists no reason"),
-        (case("expect = [\"role\"]"), "there is no reason `role`"),
+        (case("expect = [\"role\"]"), "`role` is no reason"),
         (
             case("expect = [\"role-not-allowed\"]\nview = \"audio\""),
             "has no `view`",

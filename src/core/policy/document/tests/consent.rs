@@ -146,7 +146,7 @@ fn every_fault_of_the_questions_is_told_with_its_line() {
             "language = \"de-DE\"",
             "language = \"EN-us\"",
             "EN-us",
-            "`language`: `EN-us` is there twice",
+            "`language`: `EN-us` is declared twice",
         ),
         (
             "Twilio carries the call and makes the recording. To agree",
@@ -237,7 +237,7 @@ fn every_fault_of_the_questions_is_told_with_its_line() {
             "words = [\"recording help\"]",
             "opt_out = \"STOP\"",
             "# second",
-            "`opt_out = \"STOP\"` stands in two",
+            "`opt_out = \"STOP\"` is in two",
         ),
         (
             "words = [\"recording help\"]",

@@ -128,7 +128,7 @@ fn every_fault_of_the_new_keys_is_told_with_its_line() {
             "labels = [\"team\"",
             "labels = [\"account\"",
             "[\"account\"",
-            "`labels` names `account`, which conditions know",
+            "`labels` names `account`, which is a built-in attribute",
         ),
         (
             "labels = [\"team\"",
