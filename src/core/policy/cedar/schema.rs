@@ -183,7 +183,7 @@ const CONTEXT: &str = "        now: datetime,
 ";
 
 const ACTIONS: &str =
-    "    // Purposes based on consent, and all purposes where recording itself is.
+    "    // Groups: purposes based on consent; all purposes, where recording is based on consent.
     action \"BasedOnConsent\";
     action \"RecordedWithConsent\";
     // The purposes. `Unknown` stands for every purpose that the policy does not declare.
