@@ -175,8 +175,10 @@ impl App {
     pub async fn unlock_to_read(&self) -> Result<Vault, Error> {
         let vault = Vault::unlock_to_read(self.parts()).await?;
         if let Err(error) = vault.check_memory().await {
-            tracing::error!(%error, "the database could not be compared with the store: results \
-                                     may be out of date");
+            tracing::error!(
+                %error,
+                "the database could not be compared with the store: results may be out of date"
+            );
         }
         Ok(vault)
     }

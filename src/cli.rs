@@ -307,7 +307,8 @@ async fn init(folder: &std::path::Path, out: Out) -> Result<ExitCode, Failure> {
             let mut text = format!("Created vault {} in {}.\n\n", made.vault, folder.display());
             if let Some(passphrase) = &made.passphrase {
                 text += &format!(
-                    "A random passphrase is in {}. Move it to a secret store: anyone who has it and the root file can open the vault.\n",
+                    "A random passphrase is in {}. Move it to a secret store: anyone who has it \
+                     and the root file can open the vault.\n",
                     passphrase.display()
                 );
             }

@@ -25,8 +25,8 @@ pub(super) enum ReceiptCommand {
     Verify {
         /// A file with the signed receipt.
         file: PathBuf,
-        /// A file with the vault's public keys, from `/.well-known/jwks.json`. Without it: the keys of
-        /// the configured vault.
+        /// A file with the vault's public keys, from `/.well-known/jwks.json`. Without it: the keys
+        /// of the configured vault.
         #[arg(long)]
         keys: Option<PathBuf>,
     },
@@ -61,7 +61,8 @@ impl ReceiptCommand {
             .unwrap_or_default();
         out.facts(&facts, || {
             format!(
-                "The receipt is valid: recording {recording} of vault {} was shredded at {} ({}). Its state is {}.\n{}\n{source}",
+                "The receipt is valid: recording {recording} of vault {} was shredded at {} ({}). \
+                 Its state is {}.\n{}\n{source}",
                 receipt.vault(),
                 receipt.tombstoned_at(),
                 receipt.reason(),

@@ -17,8 +17,8 @@ use crate::{
 /// Manages the custody of the root key.
 #[derive(Subcommand)]
 pub(super) enum CustodyCommand {
-    /// Seals the root file under another passphrase. Afterwards, put the new passphrase in the place
-    /// that the configuration names.
+    /// Seals the root file under another passphrase. Afterwards, put the new passphrase in the
+    /// place that the configuration names.
     ChangePassphrase {
         /// A file with the new passphrase; one line break at its end is not part of the passphrase.
         #[arg(long, value_name = "FILE")]

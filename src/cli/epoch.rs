@@ -26,7 +26,8 @@ pub(super) enum EpochCommand {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Replaces the root key now, so that no older copy of the key store opens a shredded recording.
+    /// Replaces the root key now, so that no older copy of the key store opens a shredded
+    /// recording.
     Turn {
         /// Only show what would be done.
         #[arg(long)]
@@ -100,7 +101,8 @@ impl EpochCommand {
 
 fn told(turned: &Turned) -> String {
     format!(
-        "Epoch {} has begun: {} pages have new keys, snapshot {} is verified, the previous root key is destroyed. {} shreds are unrecoverable since {}.\n",
+        "Epoch {} has begun: {} pages have new keys, snapshot {} is verified, the previous root \
+         key is destroyed. {} shreds are unrecoverable since {}.\n",
         turned.epoch, turned.pages, turned.snapshot, turned.covered, turned.unrecoverable_since
     )
 }
@@ -142,7 +144,8 @@ pub(super) async fn rotate(
             rotated.pages
         ),
         None => format!(
-            "{} pages get new keys with the turn that another process has begun, or with the next turn.\n",
+            "{} pages get new keys with the turn that another process has begun, or with the next \
+             turn.\n",
             rotated.pages
         ),
     })?;

@@ -44,7 +44,8 @@ impl Out {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             Err(error) if self.acts => {
                 warn(&format!(
-                    "the command is done, and its result cannot be printed: standard output: {error}"
+                    "the command is done, and its result cannot be printed: standard output: \
+                     {error}"
                 ));
                 Ok(())
             }

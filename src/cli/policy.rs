@@ -31,8 +31,8 @@ pub(super) enum PolicyCommand {
         /// The file. Without it: the configured file.
         file: Option<PathBuf>,
     },
-    /// Signs a version and stores it for everyone to read. It takes effect once it is the configured
-    /// file and the service starts with it.
+    /// Signs a version and stores it for everyone to read. It takes effect once it is the
+    /// configured file and the service starts with it.
     Publish {
         /// The file. Without it: the configured file.
         file: Option<PathBuf>,
@@ -56,8 +56,8 @@ pub(super) enum PolicyCommand {
         /// The file. Without it: the configured file.
         file: Option<PathBuf>,
     },
-    /// Explains whether a principal may open a recording. If not, lists every reason with the change
-    /// that would remove it. Opens nothing. Exit code 1 if the principal may not open it.
+    /// Explains whether a principal may open a recording. If not, lists every reason with the
+    /// change that would remove it. Opens nothing. Exit code 1 if the principal may not open it.
     WhyNot {
         /// The recording.
         recording: RecordingId,
@@ -72,8 +72,8 @@ pub(super) enum PolicyCommand {
         #[arg(long)]
         ticket: Option<Ticket>,
     },
-    /// Compares a new policy file with the current one over the recordings in the vault: per purpose,
-    /// the number that it opens now, would open, gains and loses.
+    /// Compares a new policy file with the current one over the recordings in the vault: per
+    /// purpose, the number that it opens now, would open, gains and loses.
     Diff {
         /// The new file.
         new: PathBuf,

@@ -161,7 +161,8 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
         let journal = &status.journal;
         let oldest = epoch.oldest_waiting.map(|at| format!(", the oldest since {at}")).unwrap_or_default();
         text += &format!(
-            "epoch {} since {}\n  {} shredded recordings that an older copy of the key store still opens{oldest}; deletion horizon {} h\n",
+            "epoch {} since {}\n  {} shredded recordings that an older copy of the key store still \
+             opens{oldest}; deletion horizon {} h\n",
             epoch.epoch,
             epoch.began_at,
             epoch.waiting,
@@ -174,7 +175,8 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
         }
         if journal.unreadable > 0 {
             text += &format!(
-                "  {} files among snapshots and journal do not open and are skipped; the log names them\n",
+                "  {} files among snapshots and journal do not open and are skipped; the log names \
+                 them\n",
                 journal.unreadable
             );
         }

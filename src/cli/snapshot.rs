@@ -18,8 +18,8 @@ use crate::{
 pub(super) enum SnapshotCommand {
     /// Writes a snapshot, opens it again and verifies it.
     Create {
-        /// Confirm that the store is new: it holds no earlier files, because the former store was lost
-        /// or is no longer used.
+        /// Confirm that the store is new: it holds no earlier files, because the former store was
+        /// lost or is no longer used.
         #[arg(long)]
         new_store: bool,
     },
@@ -33,7 +33,8 @@ pub(super) enum SnapshotCommand {
     /// Rebuilds the vault in an empty database from a snapshot and the journal. Every tombstone is
     /// in place before the service can answer.
     Restore {
-        /// The snapshot's name, as `list` shows it. Without it: the newest whose root key is in custody.
+        /// The snapshot's name, as `list` shows it. Without it: the newest whose root key is in
+        /// custody.
         #[arg(long)]
         snapshot: Option<RecoveryName>,
         /// Take the root keys away from the database that owns them. A process that still runs on
@@ -139,9 +140,14 @@ impl SnapshotCommand {
                 let restored = vault::restore(app.parts(), &plan, claim).await?;
                 app.unlock().await?.settle().await?;
                 out.facts(&restored, || {
-                    let gaps: String = restored.gaps.iter().map(|gap| format!("Audit entries {gap} are missing, as accepted.\n")).collect();
+                    let gaps: String = restored
+                        .gaps
+                        .iter()
+                        .map(|gap| format!("Audit entries {gap} are missing, as accepted.\n"))
+                        .collect();
                     gaps + &format!(
-                        "Restored vault {} in epoch {}: {} rows of {}, {} states of {} pieces of the journal, {} tombstones. Everything up to {} is restored.\n",
+                        "Restored vault {} in epoch {}: {} rows of {}, {} states of {} pieces of \
+                         the journal, {} tombstones. Everything up to {} is restored.\n",
                         restored.vault,
                         restored.epoch,
                         restored.rows,

@@ -153,7 +153,8 @@ fn reconciled(one: &AccountReconciled, dry_run: bool) -> String {
     );
     text += &match dry_run {
         true => format!(
-            " Would announce {}, advance {}, and request the deletion of {} at Twilio. Nothing was done.\n",
+            " Would announce {}, advance {}, and request the deletion of {} at Twilio. Nothing was \
+             done.\n",
             found.announced, found.advanced, found.erased
         ),
         false => format!(
@@ -163,7 +164,8 @@ fn reconciled(one: &AccountReconciled, dry_run: bool) -> String {
     };
     if found.completed_not_told + found.absent_not_told > 0 {
         text += &format!(
-            "  no callback came for {} completed recordings and {} without a file; `recvault doctor` names the setting to check\n",
+            "  no callback came for {} completed recordings and {} without a file; `recvault \
+             doctor` names the setting to check\n",
             found.completed_not_told, found.absent_not_told
         );
     }

@@ -114,8 +114,10 @@ impl TrustedClock {
         match &status.refused {
             None => self.anchor(&status),
             Some(why) => {
-                tracing::error!(%why, "the clock is not believed: nothing is destroyed by \
-                 date")
+                tracing::error!(
+                    %why,
+                    "the clock is not believed: nothing is destroyed by date"
+                )
             }
         }
         Ok(())

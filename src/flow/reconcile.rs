@@ -292,8 +292,10 @@ impl Reconciliation {
             }
             Err(broken) => {
                 metrics::counter!("recvault_reconcile_failures_total").increment(1);
-                tracing::warn!(account = %account.sid(), why = %broken, listed, announced, "the \
-                     comparison of an account is incomplete");
+                tracing::warn!(
+                    account = %account.sid(), why = %broken, listed, announced,
+                    "the comparison of an account is incomplete"
+                );
             }
         }
         told(account, since, &found, outcome.as_ref().err())

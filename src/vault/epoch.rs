@@ -300,8 +300,10 @@ impl Turner<'_> {
             match self.vault.verify_snapshot(name).await {
                 Ok(checked) => return Ok(checked),
                 Err(error) => {
-                    tracing::warn!(%name, %error, "the recorded snapshot does not verify: another \
-                         is written")
+                    tracing::warn!(
+                        %name, %error,
+                        "the recorded snapshot does not verify: another is written"
+                    )
                 }
             }
         }

@@ -350,8 +350,10 @@ impl Inner {
                 // Somebody removed it since it was listed.
                 Err(Error::Store(store::Error::NotFound { .. })) => {}
                 Err(error) if is_strange(&error) => {
-                    tracing::warn!(file = %name, %error, "a recovery file does not open and is \
-                         skipped");
+                    tracing::warn!(
+                        file = %name, %error,
+                        "a recovery file does not open and is skipped"
+                    );
                     metrics::counter!("recvault_recovery_files_unreadable_total").increment(1);
                     self.memory.strange().insert(name);
                     failed += 1;

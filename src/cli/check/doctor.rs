@@ -69,7 +69,8 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
                             "source",
                             "broken",
                             format!(
-                                "copies of {} could not be deleted at Twilio: {why}; the deletion is retried",
+                                "copies of {} could not be deleted at Twilio: {why}; the deletion \
+                                 is retried",
                                 stuck.subject
                             ),
                         );
@@ -162,7 +163,8 @@ fn settings(config: &Config, findings: &mut Findings) {
             findings.find(
                 "custody",
                 "weak",
-                "the passphrase is beside the root file: anyone who copies the folder can open the vault; move the passphrase to a secret store",
+                "the passphrase is beside the root file: anyone who copies the folder can open the \
+                 vault; move the passphrase to a secret store",
             );
         }
     }
@@ -243,7 +245,8 @@ async fn place(app: &App, findings: &mut Findings) {
         findings.find(
             "custody place",
             "broken",
-            "it holds no slot: expected before `recvault init`; afterwards it means that the root keys are lost",
+            "it holds no slot: expected before `recvault init`; afterwards it means that the root \
+             keys are lost",
         );
     }
     for item in contents {
@@ -260,21 +263,24 @@ async fn place(app: &App, findings: &mut Findings) {
         match item.role {
             Role::Leftover => {
                 let why = format!(
-                    "{} is left from an interrupted change{roots}: the next turn, or the next start, destroys it",
+                    "{} is left from an interrupted change{roots}: the next turn, or the next \
+                     start, destroys it",
                     item.name
                 );
                 findings.find("custody place", "weak", why);
             }
             Role::Foreign => {
                 let why = format!(
-                    "{} is not part of the slot{roots}: destroy it, or move it elsewhere; until then no turn is possible",
+                    "{} is not part of the slot{roots}: destroy it, or move it elsewhere; until \
+                     then no turn is possible",
                     item.name
                 );
                 findings.find("custody place", "broken", why);
             }
             Role::Unexamined => {
                 let why = format!(
-                    "{} was not examined: it cannot be read, is too large, or is nested too deep; it may contain a copy of an old slot",
+                    "{} was not examined: it cannot be read, is too large, or is nested too deep; \
+                     it may contain a copy of an old slot",
                     item.name
                 );
                 findings.find("custody place", "weak", why);

@@ -49,7 +49,8 @@ fn told(why: &Why) -> String {
     );
     if let Some((view, until)) = why.view.zip(why.until) {
         return format!(
-            "{principal} may, with {token}, open {recording_id} for {purpose}: {view}, until {until} if requested now ({versions}).\n"
+            "{principal} may, with {token}, open {recording_id} for {purpose}: {view}, until \
+             {until} if requested now ({versions}).\n"
         );
     }
     let mut text = format!(

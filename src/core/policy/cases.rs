@@ -143,8 +143,7 @@ impl Cases {
                 }
                 Expect::Reasons(codes) if codes.is_empty() => {
                     return refuse(
-                        "`expect` lists no reason: give `allow`, or the reasons of the \
-                                   refusal"
+                        "`expect` lists no reason: give `allow`, or the reasons of the refusal"
                             .into(),
                     );
                 }

@@ -114,8 +114,7 @@ impl Reason {
             }
             Self::RecordingNotSealed => "The vault does not hold this recording.",
             Self::RecordingShredded => {
-                "This recording was shredded; the vault never opens it \
-                                        again."
+                "This recording was shredded; the vault never opens it again."
             }
             Self::TierUnknown => {
                 "The privacy policy does not know the sensitivity tier of this recording."

@@ -44,8 +44,8 @@ impl Story<'_> {
             }
         }
         let (status, grant) = self.asked(id, &training).await?;
-        let told = "Both parties consent: a grant, for the first five minutes only, as the policy \
-                    sets.";
+        let told =
+            "Both parties consent: a grant, for the first five minutes only, as the policy sets.";
         self.step(
             "consent-given",
             begun,

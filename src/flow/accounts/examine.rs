@@ -142,19 +142,14 @@ impl AccountReview {
                     account,
                     "media",
                     AccountVerdict::Ok,
-                    "an unauthenticated \
-                     request for a recording is refused"
-                        .into(),
+                    "an unauthenticated request for a recording is refused".into(),
                 ),
                 Ok(false) => finding(account, "media", AccountVerdict::Weak, OPEN.into()),
                 Err(error) => finding(
                     account,
                     "media",
                     AccountVerdict::Weak,
-                    format!(
-                        "it is unknown whether \
-                         unauthenticated requests are refused: {error}"
-                    ),
+                    format!("it is unknown whether unauthenticated requests are refused: {error}"),
                 ),
             },
         });

@@ -199,8 +199,11 @@ impl CallConsent {
                     }
                     Err(error) => {
                         count("lost");
-                        tracing::error!(%error, "a yes in a call could not be stored; the call \
-                             continues and is not recorded");
+                        tracing::error!(
+                            %error,
+                            "a yes in a call could not be stored; the call continues and is not \
+                             recorded"
+                        );
                         over(Some(spoken), Some(&spoken.declined), false, then)
                     }
                 }
@@ -300,13 +303,17 @@ impl CallConsent {
                 .iter()
                 .any(|recording| recording.status == "in-progress"),
             Ok(Err(error)) => {
-                tracing::warn!(%error, %call, "the recording state of a call cannot be looked up; \
-                     it is not announced");
+                tracing::warn!(
+                    %error, %call,
+                    "the recording state of a call cannot be looked up; it is not announced"
+                );
                 false
             }
             Err(_) => {
-                tracing::warn!(%call, "the recording state of a call cannot be looked up in time; \
-                                       it is not announced");
+                tracing::warn!(
+                    %call,
+                    "the recording state of a call cannot be looked up in time; it is not announced"
+                );
                 false
             }
         }
@@ -320,8 +327,11 @@ impl CallConsent {
             Ok(true) => {}
             Ok(false) => return false,
             Err(error) => {
-                tracing::error!(%error, %call, "the consent of all parties of a call cannot be \
-                     looked up; the call is not recorded");
+                tracing::error!(
+                    %error, %call,
+                    "the consent of all parties of a call cannot be looked up; the call is not \
+                     recorded"
+                );
                 return false;
             }
         }
@@ -337,18 +347,25 @@ impl CallConsent {
         {
             Ok(Ok(_)) => true,
             Ok(Err(RestError::Transient { cause })) => {
-                tracing::error!(%cause, %call, "it is unknown whether Twilio records a call to \
-                     which all parties consented");
+                tracing::error!(
+                    %cause, %call,
+                    "it is unknown whether Twilio records a call to which all parties consented"
+                );
                 true
             }
             Err(_) => {
-                tracing::error!(%call, "it is unknown whether Twilio records a call to which all \
-                                        parties consented: Twilio did not answer in time");
+                tracing::error!(
+                    %call,
+                    "it is unknown whether Twilio records a call to which all parties consented: \
+                     Twilio did not answer in time"
+                );
                 true
             }
             Ok(Err(error)) => {
-                tracing::error!(%error, %call, "Twilio does not record a call to which all parties \
-                     consented");
+                tracing::error!(
+                    %error, %call,
+                    "Twilio does not record a call to which all parties consented"
+                );
                 false
             }
         }
@@ -480,8 +497,10 @@ enum Undone {
 
 fn heard_or_logged<T>(done: Result<T, Undone>) {
     if let Err(error) = done {
-        tracing::error!(%error, "an answer in a call could not be stored; the call continues and \
-                                 is not recorded");
+        tracing::error!(
+            %error,
+            "an answer in a call could not be stored; the call continues and is not recorded"
+        );
     }
 }
 

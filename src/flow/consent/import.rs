@@ -197,8 +197,7 @@ fn columns(header: &[String], faults: &mut StatementFaults) -> Option<Vec<usize>
             Some(field) if columns.contains(&field) => faults.whole(
                 1,
                 format!(
-                    "column {} repeats \
-                 the name of an earlier column",
+                    "column {} repeats the name of an earlier column",
                     number + 1
                 ),
             ),

@@ -171,8 +171,10 @@ impl PartyLookup {
             Ok(found) => found,
             Err(error) if error.passes() => return Ok(LookedUp::Later(error)),
             Err(error) => {
-                tracing::info!(recording = %recording.id, %error, "Twilio does not list the \
-                     participants of a recording");
+                tracing::info!(
+                    recording = %recording.id, %error,
+                    "Twilio does not list the participants of a recording"
+                );
                 return Ok(LookedUp::Unknown);
             }
         };
@@ -213,8 +215,10 @@ impl PartyLookup {
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the look-up takes too long".to_owned(),
         };
-        tracing::warn!(%conversation, why = failed, "the parties in a callback could not be stored \
-             now");
+        tracing::warn!(
+            %conversation, why = failed,
+            "the parties in a callback could not be stored now"
+        );
     }
 
     /// Whether the source may know more of who took part than the vault does.

@@ -77,8 +77,7 @@ impl Policies {
         let mut tx = self.db.read().await?;
         let missing = || {
             Error::Invalid(format!(
-                "recording `{id}` does not exist; `GET \
-             /v1/recordings` lists the ids"
+                "recording `{id}` does not exist; `GET /v1/recordings` lists the ids"
             ))
         };
         let recording = recordings::find(&mut tx, id).await?.ok_or_else(missing)?;

@@ -31,8 +31,7 @@ impl Reclassification {
             .any(|tier| tier.name == *to)
         {
             return Err(Error::Invalid(format!(
-                "the policy has no tier `{to}`; declare it under \
-                 `[[tiers]]`"
+                "the policy has no tier `{to}`; declare it under `[[tiers]]`"
             )));
         }
         let recording = recordings::find(&mut self.db.read().await?, id)

@@ -102,8 +102,10 @@ impl<T: DeserializeOwned> Pages<T> {
         if page.unreadable > 0 {
             metrics::counter!("recvault_twilio_unreadable_total", "list" => self.items)
                 .increment(u64::try_from(page.unreadable).unwrap_or(u64::MAX));
-            tracing::warn!(account = %account.sid(), list = self.items, items = page.unreadable, "a \
-                 list of Twilio has items that cannot be read");
+            tracing::warn!(
+                account = %account.sid(), list = self.items, items = page.unreadable,
+                "a list of Twilio has items that cannot be read"
+            );
         }
         Ok(Some(page))
     }

@@ -59,18 +59,21 @@ pub(in crate::policy) const RESERVED: [&str; 13] = [
 /// The schema as text, for Cedar and for people.
 pub(super) fn text(vocabulary: &Vocabulary<'_>) -> String {
     let mut text = String::from(
-        "// The attributes for rules of the privacy policy. An attribute with `?` is optional: test it with `has` first.\nnamespace Recvault {\n",
+        "// The attributes for rules of the privacy policy. An attribute with `?` is optional: \
+         test it with `has` first.\nnamespace Recvault {\n",
     );
     let mut add = |line: std::fmt::Arguments<'_>| {
         // Writing to a `String` cannot fail.
         let _ = text.write_fmt(line);
     };
     add(format_args!(
-        "    // The role of a principal: `principal in Recvault::Role::\"…\"`.\n    entity Role{};\n",
+        "    // The role of a principal: `principal in Recvault::Role::\"…\"`.\n    entity \
+         Role{};\n",
         closed(&vocabulary.roles)
     ));
     add(format_args!(
-        "    // The sensitivity of a recording: `resource.tier == Recvault::Tier::\"…\"`.\n    entity Tier{};\n",
+        "    // The sensitivity of a recording: `resource.tier == Recvault::Tier::\"…\"`.\n    \
+         entity Tier{};\n",
         closed(&vocabulary.tiers)
     ));
     add(format_args!(
@@ -86,7 +89,8 @@ pub(super) fn text(vocabulary: &Vocabulary<'_>) -> String {
         add(format_args!("        \"{label}\"?: String,\n"));
     }
     add(format_args!(
-        "    }};\n    // The request, with facts of the vault about it.\n    type Request = {{\n{CONTEXT}    }};\n{ACTIONS}"
+        "    }};\n    // The request, with facts of the vault about it.\n    type Request = \
+         {{\n{CONTEXT}    }};\n{ACTIONS}"
     ));
     let with_consent = if vocabulary.recorded_with_consent {
         "\"RecordedWithConsent\""
@@ -134,14 +138,14 @@ fn closed<T: std::fmt::Display>(names: &[T]) -> String {
 }
 
 const PRINCIPAL: &str =
-    "        // Whether the requester may see the recordings of every account; if not, of these accounts.
+    "        // Whether the requester may see recordings of every account; if not, of these.
         every_account: Bool,
         accounts: Set<String>,
 ";
 
 const RECORDING: &str = "        // The account of the recording.
         account: String,
-        // call, message, chat-message, video-track or video-composition; today only calls are stored.
+        // call, message, chat-message, video-track or video-composition; today always call.
         kind: String,
         // announced, absent, failed, sealed or shredded.
         state: String,

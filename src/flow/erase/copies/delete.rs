@@ -167,8 +167,10 @@ impl Copies<'_> {
             Ok(()) => self.mark_deleted(&name),
             Err(RestError::NotFound) => {}
             Err(error @ RestError::Refused { .. }) => {
-                tracing::error!(recording = %self.recording.id, %error, "audio in a bucket is left \
-                     there: the vault cannot delete it");
+                tracing::error!(
+                    recording = %self.recording.id, %error,
+                    "audio in a bucket is left there: the vault cannot delete it"
+                );
                 self.set(&name, |copy| copy.state = CopyState::Left);
                 return Ok(());
             }

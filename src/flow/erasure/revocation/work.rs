@@ -124,8 +124,7 @@ impl Revocations {
     ) -> Result<(), Error> {
         tokio::select! {
             done = self.pages_under(lease, say) => done,
-            () = self.queue.keep(lease) => Err(db::Error::Stale("another process took the \
-                 revocation over").into()),
+            () = self.queue.keep(lease) => Err(db::Error::Stale("another process took the revocation over").into()),
         }
     }
 
@@ -171,8 +170,10 @@ impl Revocations {
             Ok::<_, Error>(self.vault.make_durable().await?)
         };
         worked.await.map_err(|error| {
-            tracing::warn!(%error, revocation = %lease.subject, "a revocation cannot continue now \
-                 and is retried");
+            tracing::warn!(
+                %error, revocation = %lease.subject,
+                "a revocation cannot continue now and is retried"
+            );
             metrics::counter!("recvault_revocation_failures_total").increment(1);
             Setback::of_ours(&error)
         })
@@ -257,8 +258,10 @@ impl Revocations {
                 }
             };
             if let Err(error) = done.await {
-                tracing::warn!(%error, revocation = %id, "a revocation cannot continue now and is \
-                     retried");
+                tracing::warn!(
+                    %error, revocation = %id,
+                    "a revocation cannot continue now and is retried"
+                );
             }
         }
         self.bells.work.notify_one();

@@ -123,8 +123,7 @@ impl PolicyDocument {
             && retention > longest
         {
             odd.push(format!(
-                "the `retention` of the purpose `{name}` is longer than the retention \
-                              of its tiers"
+                "the `retention` of the purpose `{name}` is longer than the retention of its tiers"
             ));
         }
         odd

@@ -24,8 +24,8 @@ impl Reader<'_> {
                 if name.value.as_str() == RECORDING {
                     self.faults.add(
                         name.line,
-                        "the purpose name `recording` is reserved for `[collection]`: \
-                                     choose another name",
+                        "the purpose name `recording` is reserved for `[collection]`: choose \
+                         another name",
                     );
                     return None;
                 }

@@ -44,7 +44,8 @@ fn a_policy_that_opens_nothing_loads_with_warnings() {
         [
             "p.toml:9: no purpose opens the tier `t`",
             "p.toml:13: the purpose `p` may be stated by no role",
-            "p.toml:13: the purpose `p` has no `basis`: the published policy names no legal basis for it, and no consent is required",
+            "p.toml:13: the purpose `p` has no `basis`: the published policy names no legal basis \
+             for it, and no consent is required",
         ]
     );
 }
