@@ -199,11 +199,7 @@ impl CallConsent {
                     }
                     Err(error) => {
                         count("lost");
-                        tracing::error!(
-                            %error,
-                            "a yes in a call could not be stored; the call continues and is not \
-                             recorded"
-                        );
+                        tracing::error!(%error, "a yes is not stored; the call is not recorded");
                         over(Some(spoken), Some(&spoken.declined), false, then)
                     }
                 }
@@ -303,17 +299,11 @@ impl CallConsent {
                 .iter()
                 .any(|recording| recording.status == "in-progress"),
             Ok(Err(error)) => {
-                tracing::warn!(
-                    %error, %call,
-                    "the recording state of a call cannot be looked up; it is not announced"
-                );
+                tracing::warn!(%error, %call, "recording state unknown; nothing is announced");
                 false
             }
             Err(_) => {
-                tracing::warn!(
-                    %call,
-                    "the recording state of a call cannot be looked up in time; it is not announced"
-                );
+                tracing::warn!(%call, "recording state not known in time; nothing is announced");
                 false
             }
         }
@@ -329,8 +319,7 @@ impl CallConsent {
             Err(error) => {
                 tracing::error!(
                     %error, %call,
-                    "the consent of all parties of a call cannot be looked up; the call is not \
-                     recorded"
+                    "consent of all parties cannot be looked up; the call is not recorded"
                 );
                 return false;
             }
@@ -356,8 +345,7 @@ impl CallConsent {
             Err(_) => {
                 tracing::error!(
                     %call,
-                    "it is unknown whether Twilio records a call to which all parties consented: \
-                     Twilio did not answer in time"
+                    "Twilio did not answer in time: a call with all consents may not be recorded"
                 );
                 true
             }
@@ -497,10 +485,7 @@ enum Undone {
 
 fn heard_or_logged<T>(done: Result<T, Undone>) {
     if let Err(error) = done {
-        tracing::error!(
-            %error,
-            "an answer in a call could not be stored; the call continues and is not recorded"
-        );
+        tracing::error!(%error, "an answer is not stored; the call is not recorded");
     }
 }
 

@@ -140,7 +140,7 @@ impl Fields {
         match (self.get("subject"), self.get("call"), self.get("conference")) {
             (Some(text), None, None) => {
                 if leg.is_some() {
-                    return faults.add("leg", "requires `call` or `conference`; `subject` has none");
+                    return faults.add("leg", "requires `call` or `conference`, not `subject`");
                 }
                 match text.parse() {
                     Ok(address) => Some(About::Person(address)),
