@@ -1,8 +1,8 @@
-//! The root key's home.
+//! Custody of the root key.
 //!
-//! Owns how the root key of an epoch rests, and what its destruction means there. Refuses to know
-//! pages, recordings and the database: it seals one small key, the root page's, under the root of an
-//! epoch, and forgets a root for good when told to.
+//! Owns how the root key of an epoch is stored, and what its destruction means there. Refuses to
+//! know pages, recordings and the database: it seals one small key, the root page's, under the root
+//! of an epoch, and destroys a root when told to.
 //!
 //! ```text
 //! root key (here, in an effaceable place outside every backup) ─seals─▶ root page's key (32 bytes; its sealed form is in the database)

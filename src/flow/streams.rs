@@ -125,7 +125,7 @@ impl Streams {
         registered
     }
 
-    /// Ends every stream of a recording, for good.
+    /// Ends every stream of a recording.
     pub fn silence(&self, recording: RecordingId) {
         if let Some(entry) = self.lock().entries.remove(&recording) {
             entry.silence.cancel();

@@ -15,10 +15,9 @@ pub enum HeldCopy {
         /// When.
         destroyed_at: Timestamp,
     },
-    /// The ciphertext in the vault's store; without its key it is noise.
+    /// The ciphertext in the vault's store; it does not open without its key.
     Ciphertext(Removal),
-    /// Everything that the source keeps of it, sound and words, which never was under the vault's
-    /// keys.
+    /// The source's copies of audio and transcripts, which never were under the vault's keys.
     Source(Removal),
 }
 
