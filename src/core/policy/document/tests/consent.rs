@@ -212,7 +212,7 @@ fn every_fault_of_the_questions_is_told_with_its_line() {
             "opt_out = \"STOP\"",
             "opt_out = \"stop\"",
             "\"stop\"",
-            "`opt_out` in `[[messages]]`: not what Twilio takes a message for",
+            "`opt_out` in `[[messages]]`: not a type of opt-out",
         ),
         (
             "answer = \"withdrawn\"",
