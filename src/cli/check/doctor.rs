@@ -111,7 +111,7 @@ async fn memory(flow: &Flow, findings: &mut Findings) {
         count => findings.find(
             "recovery",
             "weak",
-            format!("{count} files among snapshots and journal do not open: remove them; the log names them"),
+            format!("{count} files among snapshots and journal do not open: examine them; the log names them"),
         ),
     }
     for (gap, at) in flow
