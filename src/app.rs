@@ -182,7 +182,10 @@ impl App {
     pub async fn unlock_to_read(&self) -> Result<Vault, Error> {
         let vault = Vault::unlock_to_read(self.parts()).await?;
         if let Err(error) = vault.check_memory().await {
-            tracing::error!(%error, "what is read here may be out of date: the database is not known to remember everything");
+            tracing::error!(
+                %error,
+                "the database could not be compared with the store: results may be out of date"
+            );
         }
         Ok(vault)
     }
@@ -321,7 +324,7 @@ pub fn read_rules(path: &Path) -> Result<Rules, Error> {
         )
     })?;
     for warning in rules.warnings() {
-        tracing::warn!(%warning, "the policy file is odd");
+        tracing::warn!(%warning, "the policy file has a weakness");
     }
     Ok(rules)
 }

@@ -46,14 +46,14 @@ use tokio::{
 };
 
 /// Keeps recorded communications sealed, opens them only for a stated purpose, and destroys their
-/// keys when they must go.
+/// keys when the recordings must be deleted.
 #[derive(Parser)]
 #[command(name = "recvault", version, max_term_width = 100)]
 struct Cli {
-    /// The configuration file. Without it: `recvault.toml` in this folder.
+    /// The configuration file. The default is `recvault.toml` in the working directory.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print facts as JSON.
+    /// Print the result as JSON.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -62,132 +62,133 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Tell the whole story on this machine: a stand-in for Twilio, a call, a grant, a shred, a
+    /// Runs the whole workflow on this machine: a stand-in for Twilio, a call, a grant, a shred, a
     /// receipt.
     #[cfg(feature = "demo")]
     Demo(crate::demo::Options),
-    /// Make a vault folder: configuration, policy, root key, database and a first token.
+    /// Creates a vault folder: configuration, policy, root key, database and a first token.
     ///
-    /// Files that are there are used as they are, and a vault that is there is never replaced.
+    /// Existing files are used unchanged. An existing vault is never replaced.
     Init(init::Init),
-    /// Run the service until it is told to stop (SIGTERM or Ctrl-C).
+    /// Runs the service until SIGTERM or Ctrl-C.
     ///
-    /// On SIGHUP it reads the accounts of `[twilio]` and their secret files again.
+    /// On SIGHUP it reloads the accounts of `[twilio]` and their secret files.
     Serve,
-    /// Make, list and revoke bearer tokens.
+    /// Creates, lists and revokes bearer tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
-    /// List principals: the persons and services whose credentials the tokens are.
+    /// Lists principals: the persons and services that the tokens belong to.
     #[command(subcommand)]
     Principal(principal::PrincipalCommand),
-    /// Check, publish and explain the privacy policy, and ask what it would answer.
+    /// Checks, publishes and explains the privacy policy, and explains its decisions.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
-    /// Say what is kept and why, and shred what is kept no longer.
+    /// Reports which recordings are kept and why, and shreds recordings whose retention has ended.
     #[command(subcommand)]
     Retention(retention::RetentionCommand),
-    /// Shred recordings for good, and print their receipts.
+    /// Destroys the keys of recordings, and prints their receipts. Older backups may open the
+    /// recordings until the epoch turns.
     Shred {
-        /// The recordings, one or many. After an interruption the same command goes on.
+        /// The recordings, one or many. After an interruption the same command resumes.
         #[arg(required = true, value_name = "RECORDING")]
         recordings: Vec<RecordingId>,
-        /// A short code, such as `subject-request`; it stands in the receipt.
+        /// A short reason code, such as `subject-request`; the receipt contains it.
         #[arg(long)]
         reason: crate::evidence::ShredReason,
-        /// Only say what would be shredded.
+        /// Only show which recordings would be shredded.
         #[arg(long)]
         dry_run: bool,
     },
-    /// Record and list statements of consent.
+    /// Records and lists statements of consent.
     #[command(subcommand)]
     Consent(consent::ConsentCommand),
-    /// Revoke: what is reached, now and later, is shredded, or closed to single purposes. After an
-    /// interruption it goes on by itself where the service runs.
+    /// Revokes consent: present and later recordings are shredded, or closed to single purposes.
+    /// After an interruption the running service resumes the revocation.
     Revoke(revoke::Revoke),
-    /// Place, lift and list holds, which stop shredding.
+    /// Places, lifts and lists holds, which stop shredding.
     #[command(subcommand)]
     Hold(hold::HoldCommand),
-    /// Put a recording into another tier; its key moves, its ciphertext does not.
+    /// Moves a recording to another tier: moves its key, not its ciphertext.
     Move {
         /// The recording.
         recording: RecordingId,
-        /// The tier, as the policy names it.
+        /// The tier's name in the policy.
         #[arg(long)]
         tier: Tier,
-        /// Only say what would be moved.
+        /// Only show what would be moved.
         #[arg(long)]
         dry_run: bool,
     },
-    /// Replace the root key, so that old backups open nothing that is shredded.
+    /// Replaces the root key, so that old backups open no shredded recording.
     #[command(subcommand)]
     Epoch(epoch::EpochCommand),
-    /// Say whether the clock is believed, and accept its time after a jump.
+    /// Shows whether the clock is believed, and accepts its time after a jump.
     #[command(subcommand)]
     Clock(clock::ClockCommand),
-    /// Renew the keys of one tier, or of all, and turn the epoch. No recording is read.
+    /// Renews the keys of one tier, or of all tiers, and turns the epoch. Reads no recording.
     Rotate {
-        /// Only this tier.
+        /// Restrict to this tier.
         #[arg(long)]
         tier: Option<Tier>,
-        /// Only say how many pages would get new keys.
+        /// Only show how many pages would get new keys.
         #[arg(long)]
         dry_run: bool,
     },
-    /// Make, try and restore snapshots of the database.
+    /// Creates, verifies and restores snapshots of the database.
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
-    /// Rehearse: what is shredded opens from no old copy, and what lives can be rebuilt. Exit code
-    /// 1 if either fails.
+    /// Rehearses that no old copy opens a shredded recording, and that every living recording can
+    /// be rebuilt. Exit code 1 if either fails.
     Drill(drill::DrillArgs),
-    /// Show what Twilio keeps of a recording, what of it is deleted there, and until when words
-    /// about it are kept.
+    /// Shows which copies of a recording Twilio still holds, which are deleted, and when the
+    /// metadata expires.
     Sources {
         /// The recording.
         recording: RecordingId,
     },
-    /// Make dead work due again, and deletions at Twilio that rest after they failed.
+    /// Makes dead work due again, and failed deletions at Twilio that wait for a retry.
     Retry {
-        /// Only of this recording.
+        /// Restrict to this recording.
         recording: Option<RecordingId>,
     },
-    /// Remove ciphertext that no recording owns, and uploads that nobody finished; shred what
-    /// waited in vain for consent.
+    /// Removes ciphertext that no recording owns, and unfinished uploads. Shreds recordings whose
+    /// quarantine ended without consent.
     Sweep {
-        /// Only what is older than this many hours.
+        /// Minimum age in hours of an object to remove.
         #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..))]
         older_than_h: u32,
         /// Only list the objects that would be removed.
         #[arg(long)]
         dry_run: bool,
     },
-    /// Look after requests for the approval of a second person.
+    /// Lists requests for the approval of a second person.
     #[command(subcommand)]
     Approval(approval::ApprovalCommand),
-    /// Look for what Twilio has and the vault has not.
+    /// Finds recordings that Twilio has and the vault lacks.
     #[command(subcommand)]
     Twilio(twilio::TwilioCommand),
-    /// Read the audit log.
+    /// Prints the audit log.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
-    /// Check receipts.
+    /// Verifies receipts.
     #[command(subcommand)]
     Receipt(check::ReceiptCommand),
-    /// Look after the root key's home.
+    /// Manages the custody of the root key.
     #[command(subcommand)]
     Custody(custody::CustodyCommand),
-    /// Say how the vault stands.
+    /// Shows the state of the vault.
     Status,
-    /// Check the configuration and everything it names, and say what is weak.
+    /// Checks the configuration and every resource that it names, and reports weaknesses.
     Doctor,
-    /// Show the configuration.
+    /// Shows the configuration.
     #[command(subcommand)]
     Config(check::Show),
 }
 
-/// Runs a command line and gives its exit code.
+/// Runs a command line. Returns its exit code.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    // Whatever this process makes is its user's alone: databases, copies, secrets, logs.
+    // Only this user may read what the process creates: databases, copies, secrets, logs.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     no_core_dumps();
     as_many_files_as_allowed();
@@ -196,7 +197,7 @@ pub fn run() -> ExitCode {
     }
     let runtime = match Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return out::fail(&format!("no threads: {error}")),
+        Err(error) => return out::fail(&format!("worker threads cannot be started: {error}")),
     };
     let done = runtime.block_on(cli.perform());
     telemetry::flush(LAST_LINES);
@@ -208,7 +209,7 @@ pub fn run() -> ExitCode {
     code
 }
 
-/// A thread that hangs in the library of a token must not keep the process alive.
+/// Ends the runtime. A thread that hangs in the library of a token must not keep the process alive.
 fn leave(runtime: Runtime) {
     runtime.shutdown_timeout(HANGING);
 }
@@ -312,7 +313,7 @@ async fn serve(config: Config) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads the accounts again; a fault leaves everything as it was.
+/// Reloads the accounts. On a fault the former accounts stay.
 async fn reload(service: &app::RunningService) {
     let list = |sids: &[AccountSid]| {
         sids.iter()
@@ -335,7 +336,7 @@ async fn reload(service: &app::RunningService) {
             for fault in faults.lines().skip(usize::from(faults.lines().count() > 1)) {
                 tracing::error!(
                     fault = fault.trim(),
-                    "accounts not reloaded; the former ones stay"
+                    "accounts not reloaded; the former accounts stay"
                 );
             }
         }
@@ -354,7 +355,7 @@ fn no_core_dumps() {
     );
     let undumpable = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     if limited.is_err() || undumpable.is_err() {
-        out::warn("core dumps cannot be switched off");
+        out::warn("core dumps cannot be disabled; keys may reach a core file");
     }
 }
 
@@ -373,7 +374,7 @@ fn as_many_files_as_allowed() {
         )
         .is_err()
     {
-        out::warn("the limit on open files cannot be raised");
+        out::warn("the limit on open files cannot be raised; set `LimitNOFILE=` or `ulimit -n`");
     }
 }
 

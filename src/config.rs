@@ -117,7 +117,7 @@ impl Config {
     pub fn read(file: &Path) -> Result<Self, ConfigFaults> {
         let name = file.display().to_string();
         let text = fs::read_to_string(file).map_err(|error| {
-            ConfigFaults::one(&name, format!("cannot be read: {error}; `recvault init` makes a vault folder, `--config` names another file"))
+            ConfigFaults::one(&name, format!("cannot be read: {error}; `recvault init` creates a vault folder, `--config` names another file"))
         })?;
         let base = file
             .parent()
@@ -222,7 +222,7 @@ impl Config {
     }
 }
 
-/// Where a test may kill this process; see `model::crash`. Heard only by debug builds.
+/// Returns where a test may kill this process; see `model::crash`. Only debug builds use it.
 pub fn crash_point() -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "config.rs reads the environment")]
     std::env::var("RECVAULT_CRASH_AT").ok()

@@ -1,8 +1,8 @@
-//! The root key's home.
+//! Custody of the root key.
 //!
-//! Owns how the root key of an epoch rests, and what its destruction means there. Refuses to know
-//! pages, recordings and the database: it seals one small key, the root page's, under the root of an
-//! epoch, and forgets a root for good when told to.
+//! Owns how the root key of an epoch is stored, and what its destruction means there. Refuses to
+//! know pages, recordings and the database: it seals one small key, the root page's, under the root
+//! of an epoch, and destroys a root when told to.
 //!
 //! ```text
 //! root key (here, in an effaceable place outside every backup) ─seals─▶ root page's key (32 bytes; its sealed form is in the database)
@@ -190,19 +190,21 @@ pub enum Error {
     Format(&'static str),
     /// Wrong passphrase or key, or something was altered: which of them cannot be told.
     #[error(
-        "the root does not open: wrong passphrase, or it was altered, or what it should open belongs to another epoch"
+        "the root key does not open: the passphrase is wrong, the root key was altered, or the \
+         data belongs to another epoch"
     )]
     NotAuthentic,
     /// This root does not exist: it was destroyed, or never made.
-    #[error("custody holds no root of epoch {} of vault {}", .0.epoch, .0.vault)]
+    #[error("custody holds no root key of epoch {} of vault {}", .0.epoch, .0.vault)]
     NoRoot(RootName),
     /// A newer root exists: who stages this one has slept through a turn.
-    #[error("custody holds a newer root than that of epoch {}", .0.epoch)]
+    #[error("custody holds a root key newer than that of epoch {}", .0.epoch)]
     Passed(RootName),
     /// The place was changed since it was read.
     #[error(
-        "custody was changed meanwhile (its generation is {found}, expected {expected}): another process turns the epoch, restores the vault or \
-         changes the passphrase; nothing was done here, run the command again"
+        "custody was changed by another process (its generation is {found}, expected {expected}), \
+         which turns the epoch, restores the vault or changes the passphrase; nothing was done \
+         here, run the command again"
     )]
     Moved {
         /// The generation that the change was made from; 0 for an empty place.
@@ -213,8 +215,9 @@ pub enum Error {
     /// Something lies in the place that is no part of the slot, and that this program did not put
     /// there.
     #[error(
-        "`{name}` lies in the place of custody and is no part of its slot: it may hold a root that should be destroyed, or be another vault's. \
-         Look what it is; then destroy it (a copy of a file: overwrite and remove it) or move it elsewhere"
+        "`{name}` is in the place of custody and is not part of its slot: it may hold a root key \
+         that should be destroyed, or belong to another vault. Examine it; then destroy it (a \
+         copy of a file: overwrite and remove it) or move it elsewhere"
     )]
     Foreign {
         /// The file or the object.
@@ -222,7 +225,8 @@ pub enum Error {
     },
     /// The place does not hold what it should after a change.
     #[error(
-        "`{place}` does not hold exactly its slot after a change of custody: run the command again; `recvault doctor` lists what is there"
+        "`{place}` does not hold exactly its slot after a change of custody: run the command \
+         again; `recvault doctor` lists the contents"
     )]
     Inexact {
         /// Which place.
@@ -230,7 +234,8 @@ pub enum Error {
     },
     /// Somebody else keeps the lock of the place.
     #[error(
-        "`{path}` is locked by another process for more than {seconds} s: see what it does, or end it, and run the command again"
+        "`{path}` has been locked by another process for more than {seconds} s: check that \
+         process, or end it, and run the command again"
     )]
     Busy {
         /// The lock file.
@@ -239,11 +244,11 @@ pub enum Error {
         seconds: u64,
     },
     /// A rehearsal never changes custody.
-    #[error("a rehearsal does not change custody")]
+    #[error("a rehearsal cannot change custody")]
     Rehearsal,
     /// There are two other roots already.
     #[error(
-        "custody holds two roots already; finish the turn that is under way (`recvault epoch turn`)"
+        "custody already holds two root keys; finish the turn in progress (`recvault epoch turn`)"
     )]
     TooMany,
     /// The settings of `[custody]` do not name a place that can be used.

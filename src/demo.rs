@@ -22,11 +22,11 @@ use world::World;
 /// How the story is told.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Tell the story once and leave, instead of staying up.
+    /// Run the workflow once and exit, instead of keeping the service running.
     #[arg(long)]
     exit: bool,
-    /// Keep the vault in this folder for inspection; it must not exist or be empty. Without it: a
-    /// folder that is removed at the end.
+    /// Keep the vault in this folder for inspection; the folder must be empty or not exist. Without
+    /// it: a folder that is removed at the end.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }

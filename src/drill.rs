@@ -98,7 +98,7 @@ pub async fn forgetting(
     let mut failures = attack.failures();
     let mut canary = None;
     if old.is_empty() {
-        say("no old copy was given: planting a small vault to copy, shred and turn");
+        say("no old copy was given: creating a small vault to copy, shred and turn");
         let (numbers, more) = canary::fly(live.clock(), sandbox, say).await?;
         failures.extend(more);
         canary = Some(numbers);

@@ -160,9 +160,9 @@ pub struct Flow {
     pub access: Arc<Access>,
     /// Accounts that change, and how they are set up.
     pub accounts: Arc<AccountReview>,
-    /// What must go.
+    /// Recordings that must be shredded.
     pub shredding: Arc<Shredding>,
-    /// What was taken back.
+    /// Revocations of consent.
     pub revocations: Arc<Revocations>,
     /// What must stay.
     pub holds: Arc<LegalHolds>,

@@ -238,7 +238,7 @@ impl Store {
         if back != PROBE {
             return Err(Error::Unavailable {
                 store: self.name(),
-                reason: "it gave back other bytes than were written".into(),
+                reason: "it returned other bytes than were written".into(),
             });
         }
         Ok(())
@@ -354,7 +354,7 @@ impl Store {
     fn short(&self) -> Error {
         Error::Unavailable {
             store: self.name(),
-            reason: "it gave fewer bytes than asked for".into(),
+            reason: "it returned fewer bytes than requested".into(),
         }
     }
 

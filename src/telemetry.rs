@@ -97,7 +97,7 @@ pub fn count() -> Result<PrometheusHandle, BuildError> {
     }
     metrics::describe_histogram!(
         "recvault_ingest_lag_seconds",
-        "From the callback to the sealed recording."
+        "Time from the callback to the sealed recording."
     );
     Ok(handle)
 }
@@ -109,7 +109,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "recvault_callbacks_refused_total",
-        "Callbacks that were not signed or could not be read.",
+        "Callbacks without a valid signature, or unreadable.",
     ),
     (
         "recvault_fetched_bytes_total",
@@ -131,7 +131,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "recvault_database_refused_total",
-        "Times the database was found to have forgotten something.",
+        "Times the database was found to lack audit entries.",
     ),
     (
         "recvault_recovery_files_unreadable_total",
@@ -147,16 +147,16 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "recvault_source_stopped_total",
-        "Shredded recordings that were stopped at the source while they were made.",
+        "Shredded recordings that were stopped at the source during the call.",
     ),
     (
         "recvault_source_stuck_total",
-        "Attempts to delete at the source that failed and wait for somebody, or failed many times.",
+        "Deletions at the source that need an operator, or failed many times.",
     ),
     ("recvault_work_dead_total", "Work set aside as dead."),
     (
         "recvault_labels_left_out_total",
-        "Values of labels that were left out of an announcement because of a character in them.",
+        "Label values left out of an announcement because of an invalid character.",
     ),
     (
         "recvault_log_lines_lost_total",
@@ -164,44 +164,45 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "recvault_task_restarts_total",
-        "Long-lived tasks that ended unexpectedly and were started again, by task.",
+        "Long-lived tasks that ended unexpectedly and were restarted, by task.",
     ),
     (
         "recvault_reconciled_total",
-        "Recordings found by comparing Twilio's lists with the vault, by what became of them.",
+        "Recordings found by comparing Twilio's lists with the vault, by outcome.",
     ),
     (
         "recvault_limited_total",
-        "Requests and connections that were one too many of their client, by what was limited.",
+        "Requests and connections refused by a limit, by limit.",
     ),
     (
         "recvault_connections_cut_total",
-        "Connections that were reset, by why: a stream had to fall silent, or the other end took nothing.",
+        "Connections that were reset, by reason: a stream had to end, or the other end accepted no \
+         bytes.",
     ),
     (
         "recvault_reconcile_failures_total",
-        "Comparisons of an account that did not come to their end.",
+        "Comparisons of an account that were not completed.",
     ),
 ];
 
 const GAUGES: &[(&str, &str)] = &[
-    ("recvault_work", "Pieces of work, by kind and state."),
+    ("recvault_work", "Work items, by kind and state."),
     (
         "recvault_work_oldest_seconds",
-        "Age of the oldest piece of work, by kind and state.",
+        "Age of the oldest work item, by kind and state.",
     ),
     ("recvault_streams", "Streams running now."),
     (
         "recvault_database_refused",
-        "1 while nothing is written because the database has forgotten something.",
+        "1 while the database is not written because it lacks audit entries.",
     ),
     (
         "recvault_restore_gaps",
-        "Gaps in the journal that restores went without.",
+        "Gaps in the journal that restores accepted.",
     ),
     (
         "recvault_task_alive",
-        "1 for a long-lived task that runs and gives signs of life, otherwise 0; by task.",
+        "1 for a long-lived task that is running and reports progress, otherwise 0; by task.",
     ),
     (
         "recvault_clock_refused",
@@ -209,10 +210,10 @@ const GAUGES: &[(&str, &str)] = &[
     ),
     (
         "recvault_ghosts",
-        "Recordings that nobody can have: announced and gone at Twilio.",
+        "Ghosts: recordings that were announced and no longer exist at Twilio.",
     ),
     (
         "recvault_reconcile_age_seconds",
-        "Since the account that waits longest was compared with Twilio's list.",
+        "Time since the longest-waiting account was compared with Twilio's list.",
     ),
 ];

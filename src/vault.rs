@@ -19,7 +19,7 @@
 //!   and no other; each use walks from it through rows just read, so a shred has no cache to be
 //!   forgotten from. What was read under another epoch is read again.
 //! - The audit entry commits before the first byte is released.
-//! - Nothing but `shred` destroys a recording's key for good: a tier change moves it.
+//! - Only `shred` destroys a recording's key: a tier change moves it.
 
 mod approval;
 mod deposit;

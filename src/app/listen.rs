@@ -218,7 +218,7 @@ pub(super) async fn serve(
         .await
         .is_err()
     {
-        tracing::warn!("answers that were still running are cut off");
+        tracing::warn!("running answers are aborted");
         cut.cancel();
     }
 }

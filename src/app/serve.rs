@@ -74,7 +74,7 @@ impl RunningService {
             .await
             .is_err()
         {
-            tracing::warn!("requests that were still running are cut off");
+            tracing::warn!("running requests are aborted");
         }
         // The queue of callbacks ends when the last holder of its other end is gone, and this is
         // one.
@@ -83,7 +83,7 @@ impl RunningService {
             .await
             .is_err()
         {
-            tracing::warn!("somebody still holds the queue of callbacks");
+            tracing::warn!("the queue of callbacks is still in use");
         }
         db.close().await;
         tracing::info!("stopped");
@@ -126,7 +126,7 @@ pub async fn serve(mut app: App) -> Result<RunningService, Error> {
     tracing::info!(
         connections = bounds.connections,
         of_one_address = settings.limits.share_of(bounds.connections),
-        "connections at once"
+        "connection limits"
     );
     // It ends when its queue does, which is after all others have.
     let mut committing = Tasks::until(stop.clone(), flow.liveness.clone());
@@ -269,7 +269,7 @@ async fn show_metrics(State((handle, flow)): State<(PrometheusHandle, Flow)>) ->
             .set(f64::from(u8::from(is_alive)));
     }
     if let Err(error) = flow.monitoring.measure().await {
-        tracing::warn!(%error, "gauges cannot be read");
+        tracing::warn!(%error, "metrics gauges cannot be read");
     }
     handle.run_upkeep();
     handle.render()

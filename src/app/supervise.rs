@@ -112,7 +112,7 @@ async fn supervise<F>(
             task = name,
             panicked = ended.is_err(),
             ?pause,
-            "a task ended unexpectedly and is started again"
+            "a task ended unexpectedly and is restarted"
         );
         tokio::select! {
             () = stop.cancelled() => break,

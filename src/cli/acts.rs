@@ -11,9 +11,9 @@ use super::{
 };
 
 impl Command {
-    /// Whether it has done something by the time it prints. Then the exit code tells that it is
-    /// done, also where standard output takes nothing: whoever believed that it was not would do it
-    /// again, or do without.
+    /// Whether the command has had an effect by the time it prints. Then the exit code reports
+    /// success, even if standard output cannot be written: a caller who took it for a failure would
+    /// repeat the command, or do without it.
     pub(super) fn acts(&self) -> bool {
         match self {
             Self::Init(_) | Self::Retry { .. } => true,

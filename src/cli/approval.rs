@@ -7,13 +7,13 @@ use clap::Subcommand;
 use super::{Failure, out::Out};
 use crate::{app::App, db::approvals::Stage, flow};
 
-/// Look after requests for the approval of a second person.
+/// Lists requests for the approval of a second person.
 #[derive(Subcommand)]
 pub(super) enum ApprovalCommand {
-    /// List requests by their ids. What was said for them only those see who may approve.
+    /// Lists requests by their ids. Only principals who may approve see the justification.
     List {
-        /// Only `requested`, `approved` or `refused`; of those that wait, only the ones that count
-        /// still.
+        /// Restrict to `requested`, `approved` or `refused`; waiting requests only while they are
+        /// valid.
         #[arg(long)]
         state: Option<Stage>,
     },
@@ -42,7 +42,7 @@ impl ApprovalCommand {
                         .map(|by| format!(" by {by}"))
                         .unwrap_or_default();
                     format!(
-                        "{}  {}{decided}  until {}  {} for {} of {tier}, asked by {} at {}\n",
+                        "{}  {}{decided}  until {}  {} for {} of {tier}, requested by {} at {}\n",
                         row.id,
                         row.stage,
                         row.expires_at,

@@ -10,15 +10,15 @@ use crate::{
     policy::{Permit, action},
 };
 
-/// Read the audit log.
+/// Prints the audit log.
 #[derive(Subcommand)]
 pub(super) enum AuditCommand {
-    /// Print entries, oldest first; with `--json` one object a line.
+    /// Prints entries, oldest first; with `--json` one object per line.
     List {
         /// Only entries with a higher number.
         #[arg(long, default_value_t = 0)]
         after: i64,
-        /// At most this many.
+        /// Maximum number of entries.
         #[arg(long)]
         limit: Option<u64>,
     },

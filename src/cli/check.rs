@@ -17,16 +17,16 @@ use crate::{
     evidence::{self, KeySet, RevocationReceipt},
 };
 
-/// Check receipts.
+/// Verifies receipts.
 #[derive(Subcommand)]
 pub(super) enum ReceiptCommand {
-    /// Check a receipt offline, of a shred or of a whole revocation; exit code 1 if it does not
-    /// hold.
+    /// Verifies the receipt of a shred or of a whole revocation offline. Exit code 1 if the receipt
+    /// is invalid.
     Verify {
-        /// A file with the receipt in its signed form.
+        /// A file with the signed receipt.
         file: PathBuf,
-        /// A file with the vault's keys, from `/.well-known/jwks.json`. Without it: the keys of the
-        /// configured vault.
+        /// A file with the vault's public keys, from `/.well-known/jwks.json`. Without it: the keys
+        /// of the configured vault.
         #[arg(long)]
         keys: Option<PathBuf>,
     },
@@ -61,7 +61,8 @@ impl ReceiptCommand {
             .unwrap_or_default();
         out.facts(&facts, || {
             format!(
-                "The receipt holds: recording {recording} of vault {} was shredded at {} ({}). It is {}.\n{}\n{source}",
+                "The receipt is valid: recording {recording} of vault {} was shredded at {} ({}). \
+                 Its state is {}.\n{}\n{source}",
                 receipt.vault(),
                 receipt.tombstoned_at(),
                 receipt.reason(),
@@ -73,7 +74,7 @@ impl ReceiptCommand {
     }
 }
 
-/// The receipt for the whole of a revocation.
+/// Prints the receipt for a whole revocation.
 fn revocation(receipt: &RevocationReceipt, out: Out) -> Result<ExitCode, Failure> {
     #[derive(serde::Serialize)]
     struct Verified<'a> {
@@ -83,7 +84,7 @@ fn revocation(receipt: &RevocationReceipt, out: Out) -> Result<ExitCode, Failure
     }
     out.facts(&Verified { verified: true, receipt }, || {
         format!(
-            "The receipt holds: revocation {} of vault {} covers what was collected until {} ({}). Shredded: {}, kept by holds: {}, closed to single \
+            "The receipt is valid: revocation {} of vault {} covers recordings collected until {} ({}). Shredded: {}, kept by holds: {}, closed to single \
              purposes: {}.\n",
             receipt.id, receipt.vault, receipt.revoked_at, receipt.reason, receipt.shredded, receipt.held, receipt.closed
         )
@@ -95,10 +96,10 @@ fn read(path: &Path) -> Result<String, Failure> {
     fs::read_to_string(path).map_err(|error| format!("`{}`: {error}", path.display()).into())
 }
 
-/// Show the configuration.
+/// Shows the configuration.
 #[derive(Subcommand)]
 pub(super) enum Show {
-    /// Print what file and environment give together, secrets redacted.
+    /// Prints the configuration of file and environment combined, secrets redacted.
     Print,
 }
 

@@ -11,15 +11,15 @@ use crate::{
     policy::{Permit, action},
 };
 
-/// The clock by which recordings are destroyed on their day.
+/// Shows and accepts the clock that decides destruction by date.
 #[derive(Subcommand)]
 pub(super) enum ClockCommand {
-    /// Say what this machine, the database and the audit log know of the time, and whether it is
+    /// Shows the times of this machine, the database and the audit log, and whether the clock is
     /// believed. Exit code 1 if it is not.
     Status,
-    /// Say that the clock of this machine is right: what is destroyed by date goes on.
+    /// Confirms the clock of this machine: destruction by date resumes.
     Accept {
-        /// Only say what would be accepted.
+        /// Only show the time that would be accepted.
         #[arg(long)]
         dry_run: bool,
     },
@@ -33,7 +33,7 @@ impl ClockCommand {
             Self::Status => (flow.clock.status().await?, ""),
             Self::Accept { dry_run: true } => (
                 flow.clock.accept(&permit, true).await?,
-                "\nWould accept the time of this machine: what is due by it is destroyed with the next sweep. `recvault retention sweep --dry-run` says what. \
+                "\nWould accept the time of this machine: the next sweep destroys every recording due by it. `recvault retention sweep --dry-run` lists them. \
                  Nothing was done.\n",
             ),
             Self::Accept { dry_run: false } => (

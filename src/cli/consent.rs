@@ -25,50 +25,49 @@ use crate::{
     policy::{Permit, action},
 };
 
-/// Record and list statements of consent.
+/// Records and lists statements of consent.
 #[derive(Subcommand)]
 pub(super) enum ConsentCommand {
-    /// Take in a file of statements: all of it, or nothing. Taking it in again changes nothing.
+    /// Imports a file of statements: all of them, or none. Repeating the import changes nothing.
     ///
     /// Columns or members: subject (a number) or call or conference (a SID) with or without leg;
-    /// purposes (several with `;` between them in CSV; none: all), answer (given, declined,
-    /// withdrawn), method, evidence, disclosure (the text) or disclosure_sha256, policy_version, at
-    /// (RFC 3339).
+    /// purposes (separated by `;` in CSV; none: all), answer (given, declined, withdrawn), method,
+    /// evidence, disclosure (the text) or disclosure_sha256, policy_version, at (RFC 3339).
     Import {
         /// The file; `-`: standard input.
         file: PathBuf,
-        /// `csv` (with a header row) or `jsonl`. Without it, the file's ending says so.
+        /// `csv` (with a header row) or `jsonl`. Without it, the file's extension decides.
         #[arg(long)]
         format: Option<ImportFormat>,
-        /// Only say what would be recorded.
+        /// Only count the statements that would be recorded.
         #[arg(long)]
         dry_run: bool,
     },
-    /// List what somebody said, oldest first.
+    /// Lists the statements of a person, oldest first.
     List {
-        /// Their number in international form, or an address with `sip:` or `client:`; `-`: the
-        /// first line of standard input, so that it stays out of the shell's history.
+        /// The person's number in international form, or an address with `sip:` or `client:`; `-`:
+        /// the first line of standard input, so that it stays out of the shell's history.
         #[arg(long)]
         subject: String,
     },
-    /// Record one statement.
+    /// Records one statement.
     Record(Box<One>),
 }
 
 /// One statement.
 #[derive(Args)]
 pub(super) struct One {
-    /// About this person: a number in international form, or an address with `sip:` or `client:`;
-    /// `-`: the first line of standard input.
+    /// The person: a number in international form, or an address with `sip:` or `client:`; `-`: the
+    /// first line of standard input.
     #[arg(long, required_unless_present = "conversation", conflicts_with_all = ["conversation", "leg"])]
     subject: Option<String>,
-    /// About who takes part in this call or conference, by its SID.
+    /// The call or conference whose participants the statement is about, by its SID.
     #[arg(long = "call", value_name = "SID", value_parser = Conversation::of_calls)]
     conversation: Option<Conversation>,
-    /// Only about who has this place in it.
+    /// Restrict to the participant in this place of the call or conference.
     #[arg(long)]
     leg: Option<LegName>,
-    /// A purpose of the policy, or `recording`; may be given several times. Without it: all.
+    /// A purpose of the policy, or `recording`; repeatable. Without it: all.
     #[arg(long = "purpose")]
     purposes: Vec<Purpose>,
     /// `given`, `declined` or `withdrawn`.
@@ -77,14 +76,14 @@ pub(super) struct One {
     /// `contract`, `announcement`, `speech`, `keypad`, `sms`, `web-form`, `letter` or `import`.
     #[arg(long)]
     method: Method,
-    /// Where the evidence is; kept sealed.
+    /// The location of the evidence; stored sealed.
     #[arg(long)]
     evidence: Option<Reference>,
-    /// The version of the policy that it was said under. Without it: the one in force, unless
-    /// `--at` is given.
+    /// The policy version in force at the statement. Without it: the current version, unless `--at`
+    /// is given.
     #[arg(long)]
     policy_version: Option<String>,
-    /// When it was said, RFC 3339. Without it: now.
+    /// The time of the statement, RFC 3339. Without it: now.
     #[arg(long, value_parser = time)]
     at: Option<Timestamp>,
 }
@@ -165,7 +164,9 @@ impl One {
         let about = match (self.subject, self.conversation) {
             (Some(subject), _) => About::Person(address(&subject)?),
             (None, Some(conversation)) => About::Place(conversation, self.leg),
-            (None, None) => return Err("give `--subject` or `--call`".into()),
+            (None, None) => {
+                return Err("the statement has no subject: give `--subject` or `--call`".into());
+            }
         };
         Ok(NewStatement {
             about,
@@ -210,7 +211,7 @@ fn by_ending(file: &Path) -> Result<ImportFormat, Failure> {
     match file.extension().and_then(|ending| ending.to_str()) {
         Some("csv") => Ok(ImportFormat::Csv),
         Some("jsonl" | "ndjson") => Ok(ImportFormat::Jsonl),
-        _ => Err("the file's ending is neither `.csv` nor `.jsonl`: say `--format`".into()),
+        _ => Err("the file's extension is neither `.csv` nor `.jsonl`: give `--format`".into()),
     }
 }
 
@@ -235,7 +236,7 @@ fn line(row: &ConsentRow) -> String {
     let said = &row.statement;
     let purposes: Vec<&str> = said.purposes.iter().map(Purpose::as_str).collect();
     let purposes = if purposes.is_empty() {
-        "everything".to_owned()
+        "all purposes".to_owned()
     } else {
         purposes.join(", ")
     };

@@ -14,16 +14,16 @@ use crate::{
     flow,
 };
 
-/// Look after the root key's home.
+/// Manages the custody of the root key.
 #[derive(Subcommand)]
 pub(super) enum CustodyCommand {
-    /// Seal the root file under another passphrase. The new one must then be where the
-    /// configuration says.
+    /// Seals the root file under another passphrase. Afterwards, put the new passphrase in the
+    /// place that the configuration names.
     ChangePassphrase {
-        /// A file that holds the new passphrase; one line break at its end is not part of it.
+        /// A file with the new passphrase; one line break at its end is not part of the passphrase.
         #[arg(long, value_name = "FILE")]
         new_passphrase_file: PathBuf,
-        /// Only try the passphrase so far, and say what would be sealed anew.
+        /// Only test the present passphrase, and list the root keys that would be sealed again.
         #[arg(long)]
         dry_run: bool,
     },
@@ -67,11 +67,11 @@ impl CustodyCommand {
         let facts = serde_json::json!({ "epochs": epochs, "changed": !dry_run, "next": next });
         out.facts(&facts, || {
             if dry_run {
-                format!("The passphrase so far opens the roots of these epochs; they would be sealed under the new one: {listed}.\n")
+                format!("The present passphrase opens the root keys of these epochs; they would be sealed under the new one: {listed}.\n")
             } else {
                 format!(
-                    "The roots of these epochs are sealed under the new passphrase: {listed}.\n\
-                     Now {next}: until then nothing opens, also in a running service.\n"
+                    "The root keys of these epochs are sealed under the new passphrase: {listed}.\n\
+                     Now {next}: until then nothing opens, including in a running service.\n"
                 )
             }
         })?;

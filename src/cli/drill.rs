@@ -16,25 +16,25 @@ use crate::{
     policy::{Permit, action},
 };
 
-/// What a drill is held with.
+/// Copies, sandbox and sample of a drill.
 #[derive(Args)]
 pub(super) struct DrillArgs {
     /// An old copy of the database: `postgres://…`, or the path of a SQLite file, which is copied
-    /// before it is opened. May be given again.
+    /// before it is opened. Repeatable.
     #[arg(long, value_name = "URL_OR_PATH")]
     old_database: Vec<String>,
-    /// A folder with old snapshots and pieces of the journal, at any depth and under any names. May
-    /// be given again.
+    /// A folder with old snapshots and pieces of the journal, at any depth and under any names.
+    /// Repeatable.
     #[arg(long, value_name = "FOLDER")]
     old_store: Vec<PathBuf>,
-    /// An old snapshot or piece of the journal. May be given again.
+    /// An old snapshot or piece of the journal. Repeatable.
     #[arg(long, value_name = "FILE")]
     old_file: Vec<PathBuf>,
-    /// Work in this folder, which must not exist or be empty, and leave it. Without it: one that is
-    /// removed at the end.
+    /// The folder for the work, which must be empty or not exist; it is kept. Without it: a folder
+    /// that is removed at the end.
     #[arg(long, value_name = "FOLDER")]
     sandbox: Option<PathBuf>,
-    /// Living and shredded recordings to try in the rebuilt vault, of each this many at most.
+    /// Maximum number of living, and of shredded, recordings to try in the rebuilt vault.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     sample: u32,
 }

@@ -1,4 +1,4 @@
-//! `recvault epoch`, `rotate` and `move`: keys that are renewed and moved.
+//! `recvault epoch`, `rotate` and `move`: renewing and moving keys.
 
 use std::process::ExitCode;
 
@@ -13,22 +13,23 @@ use crate::{
     vault::Turned,
 };
 
-/// The life of the root key.
+/// Shows and turns the epoch, which is the lifetime of a root key.
 #[derive(Subcommand)]
 pub(super) enum EpochCommand {
-    /// Say how far shreds have come: what an older copy of the key store would still open, and
-    /// until when.
+    /// Shows the shredded recordings that an older copy of the key store still opens, and until
+    /// when.
     Status,
-    /// Take the turn away from a process that holds it and does nothing, such as one that was
-    /// stopped. Whatever it still does does not count.
+    /// Takes the turn away from a process that holds it and makes no progress, such as a stopped
+    /// process. Later steps of that process have no effect.
     Release {
-        /// Only say who holds the turn, and until when.
+        /// Only show the process that holds the turn, and until when.
         #[arg(long)]
         dry_run: bool,
     },
-    /// Replace the root key now, so that no older copy of the key store opens what is shredded.
+    /// Replaces the root key now, so that no older copy of the key store opens a shredded
+    /// recording.
     Turn {
-        /// Only say what would be done.
+        /// Only show what would be done.
         #[arg(long)]
         dry_run: bool,
     },
@@ -47,7 +48,7 @@ impl EpochCommand {
         match self {
             Self::Status => out.facts(&status, || {
                 let oldest = status.oldest_waiting.map(|at| format!(", the oldest since {at}")).unwrap_or_default();
-                let next = status.next_turn_at.map_or_else(|| "nothing waits for one".to_owned(), |at| at.to_string());
+                let next = status.next_turn_at.map_or_else(|| "none: no shred waits".to_owned(), |at| at.to_string());
                 let snapshot = status.snapshot.as_ref().map_or_else(|| "none".to_owned(), |(name, at)| format!("{name}, verified {at}"));
                 let finished = if status.finished { "" } else { "; its turn is not finished" };
                 format!(
@@ -66,11 +67,11 @@ impl EpochCommand {
                     false => flow.epochs.release(&Permit::of_operator(action::Keys)).await?,
                 };
                 out.facts(&released, || match (&released, dry_run) {
-                    (None, _) => "Nobody holds the turn.\n".to_owned(),
+                    (None, _) => "No process holds the turn.\n".to_owned(),
                     (Some(held), true) => {
                         format!("Would take the turn away: {held}. Nothing was done.\n")
                     }
-                    (Some(held), false) => format!("Took the turn from {}, which had it until {}.\n", held.holder, held.until),
+                    (Some(held), false) => format!("Took the turn from {}, which held it until {}.\n", held.holder, held.until),
                 })?;
             }
             Self::Turn { dry_run: true } => {
@@ -80,8 +81,8 @@ impl EpochCommand {
                 let facts = serde_json::json!({ "would_begin_epoch": next, "would_cover": waiting, "stale_pages": pages });
                 out.facts(&facts, || {
                     format!(
-                        "Would begin epoch {next} with a new root: {pages} stale pages and those above them get new keys, a snapshot is written \
-                         and verified, the root of epoch {} is destroyed, and {waiting} shreds become unrecoverable. Nothing was done.\n",
+                        "Would begin epoch {next} with a new root key: {pages} stale pages and the pages above them get new keys, a snapshot is written \
+                         and verified, the root key of epoch {} is destroyed, and {waiting} shreds become unrecoverable. Nothing was done.\n",
                         status.epoch
                     )
                 })?;
@@ -90,7 +91,7 @@ impl EpochCommand {
                 Some(turned) => out.facts(&turned, || told(&turned))?,
                 None => {
                     let held = flow.epochs.turning().await?.map(|held| format!(": {held}")).unwrap_or_default();
-                    return Err(format!("another process turns the epoch right now{held}; `recvault epoch release` takes the turn away from it").into());
+                    return Err(format!("another process is turning the epoch{held}; `recvault epoch release` takes the turn away from it").into());
                 }
             },
         }
@@ -100,12 +101,13 @@ impl EpochCommand {
 
 fn told(turned: &Turned) -> String {
     format!(
-        "Epoch {} has begun: {} pages have new keys, snapshot {} is verified, the root before is destroyed. {} shreds are unrecoverable since {}.\n",
+        "Epoch {} has begun: {} pages have new keys, snapshot {} is verified, the previous root \
+         key is destroyed. {} shreds are unrecoverable since {}.\n",
         turned.epoch, turned.pages, turned.snapshot, turned.covered, turned.unrecoverable_since
     )
 }
 
-/// Renews the keys of a tier, or of all.
+/// Renews the keys of a tier, or of all tiers.
 pub(super) async fn rotate(
     mut app: App,
     tier: Option<Tier>,
@@ -126,7 +128,10 @@ pub(super) async fn rotate(
             .any(|known| known.name == *tier)
     };
     if let Some(unknown) = tier.as_ref().filter(|tier| !known(tier)) {
-        return Err(format!("`--tier {unknown}`: the policy has no such tier").into());
+        return Err(format!(
+            "`--tier {unknown}`: the policy has no such tier; declare it under `[[tiers]]`"
+        )
+        .into());
     }
     let rotated = flow
         .epochs
@@ -139,7 +144,8 @@ pub(super) async fn rotate(
             rotated.pages
         ),
         None => format!(
-            "{} pages get new keys with the turn that another process has begun, or the next.\n",
+            "{} pages get new keys with the turn that another process has begun, or with the next \
+             turn.\n",
             rotated.pages
         ),
     })?;
@@ -164,7 +170,9 @@ pub(super) async fn move_to(
         .move_to(&Permit::of_operator(action::Keys), id, &tier, dry_run)
         .await;
     let (recording, moves) = moved.map_err(|error| match error {
-        flow::Error::NotFound => format!("there is no recording `{id}`"),
+        flow::Error::NotFound => {
+            format!("recording `{id}` does not exist; `GET /v1/recordings` lists the ids")
+        }
         other => other.to_string(),
     })?;
     let facts = serde_json::json!({ "recording_id": id, "from": recording.tier, "to": tier, "moved": moves && !dry_run });

@@ -20,13 +20,13 @@ use crate::{
     policy::{Permit, action},
 };
 
-/// Stops on shredding.
+/// Places, lifts and lists holds, which stop shredding.
 #[derive(Subcommand)]
 pub(super) enum HoldCommand {
-    /// Place a hold on recordings, or change what one of that name says. Placing the same again
-    /// changes nothing.
+    /// Places a hold on recordings, or changes the hold of that name. Repeating the command changes
+    /// nothing.
     Place(PlaceHold),
-    /// Lift a hold. A recording that was revoked meanwhile is shredded when its last hold is
+    /// Lifts a hold. A recording that was revoked meanwhile is shredded when its last hold is
     /// lifted.
     Lift {
         /// The recordings, one or many.
@@ -35,40 +35,40 @@ pub(super) enum HoldCommand {
         /// The hold's name.
         #[arg(long)]
         name: HoldName,
-        /// Only say what would be lifted, and what would be shredded for it.
+        /// Only show which holds would be lifted, and which recordings shredded.
         #[arg(long)]
         dry_run: bool,
     },
-    /// List the holds that stand, those first that must be looked at first.
+    /// Lists the holds in force, earliest review first.
     List {
-        /// Only those that keep a recording which would be shredded without them.
+        /// Only holds on recordings that would be shredded without them.
         #[arg(long)]
         conflicts: bool,
-        /// Only those whose review is due.
+        /// Only holds whose review is due.
         #[arg(long)]
         due: bool,
     },
 }
 
-/// What a hold says.
+/// The content of a hold.
 #[derive(Args)]
 pub(super) struct PlaceHold {
     /// The recordings, one or many.
     #[arg(required = true, value_name = "RECORDING")]
     recordings: Vec<RecordingId>,
-    /// Its name; a recording has at most one of each.
+    /// The hold's name; a recording has at most one hold of each name.
     #[arg(long)]
     name: HoldName,
-    /// The purpose of the policy that stays open under it when everything else is closed.
+    /// The purpose of the policy that the hold keeps open when all others are closed.
     #[arg(long)]
     purpose: Purpose,
-    /// A short code, such as `litigation`.
+    /// A short reason code, such as `litigation`.
     #[arg(long)]
     reason: ShredReason,
-    /// Who demands it, such as a court and its file number; never a person.
+    /// The authority that demands the hold, such as a court with its file number; never a person.
     #[arg(long)]
     authority: Authority,
-    /// When somebody must look whether it is still needed, as `2027-06-30T00:00:00Z`.
+    /// When the need for the hold must be reviewed, as `2027-06-30T00:00:00Z`.
     #[arg(long, value_name = "TIME", value_parser = time)]
     review_at: Timestamp,
 }
@@ -138,7 +138,7 @@ async fn place(
             .await
             .map_err(|error| named(id, error))?;
         text += &format!(
-            "Hold {} keeps {id}; somebody looks again on {}.\n",
+            "Hold {} keeps {id}; review on {}.\n",
             placed.name, placed.review_at
         );
         facts.push(fact(&placed, None));
@@ -159,7 +159,9 @@ async fn lift(
             .lift(permit, *id, name, true)
             .await
             .map_err(|error| match error {
-                flow::Error::NotFound => format!("there is no hold `{name}` on a recording `{id}`"),
+                flow::Error::NotFound => format!(
+                    "recording `{id}` has no hold `{name}`; `recvault hold list` lists the holds"
+                ),
                 other => other.to_string(),
             })?;
     }
@@ -176,16 +178,13 @@ async fn lift(
                 "Would lift hold {name}, and shred {id}, which was revoked. Nothing was done.\n"
             ),
             (None, _) => format!(
-                "Would lift hold {name} of {id}; {} would still stand. Nothing was done.\n",
+                "Would lift hold {name} of {id}; {} would remain. Nothing was done.\n",
                 lifted.left
             ),
             (Some(_), Some(receipt)) => format!(
                 "Hold {name} of {id} is lifted, and the recording is shredded. Receipt {receipt}.\n"
             ),
-            (Some(_), None) => format!(
-                "Hold {name} of {id} is lifted; {} still stand.\n",
-                lifted.left
-            ),
+            (Some(_), None) => format!("Hold {name} of {id} is lifted; {} remain.\n", lifted.left),
         };
     }
     Ok(out.facts(&facts, || text)?)
@@ -238,7 +237,9 @@ fn fact(hold: &HoldRow, revoked_at: Option<Timestamp>) -> Value {
 
 fn named(id: RecordingId, error: flow::Error) -> String {
     match error {
-        flow::Error::NotFound => format!("there is no recording `{id}`"),
+        flow::Error::NotFound => {
+            format!("recording `{id}` does not exist; `GET /v1/recordings` lists the ids")
+        }
         other => other.to_string(),
     }
 }

@@ -23,15 +23,16 @@ const FILE: &str = "recvault.toml";
 
 #[derive(Args)]
 pub(super) struct Init {
-    /// The folder. Without it: that of `--config`, or else `vault`.
+    /// The folder. The default is the folder of `--config`, or else `vault`.
     folder: Option<PathBuf>,
-    /// The database instead of a file in the folder: `postgres://user:password@host/database` or
-    /// `sqlite:PATH`.
+    /// The database: `postgres://user:password@host/database` or `sqlite:PATH`. The default is a
+    /// SQLite file in the folder.
     #[arg(long, value_name = "URL")]
     database: Option<String>,
-    /// The store for ciphertext instead of a folder in the folder: `s3://bucket/prefix` or
-    /// `folder:PATH`. Credentials for S3 come from the environment of the service, or from
-    /// RECVAULT__STORE__ACCESS_KEY_ID and RECVAULT__STORE__SECRET_ACCESS_KEY.
+    /// The store for ciphertext: `s3://bucket/prefix` or `folder:PATH`. The default is a subfolder.
+    ///
+    /// Set the S3 credentials with RECVAULT__STORE__ACCESS_KEY_ID and
+    /// RECVAULT__STORE__SECRET_ACCESS_KEY.
     #[arg(long, value_name = "URL")]
     store: Option<String>,
     /// The address of the S3 server, if it is not Amazon's.
@@ -110,13 +111,13 @@ fn is_in(file: &Path, folder: &Path) -> bool {
 fn told(made: &Initialised) -> String {
     let config = made.config.display();
     let mut text = format!(
-        "Made vault {} with the configuration {config}.\n\n",
+        "Created vault {} with the configuration {config}.\n\n",
         made.vault
     );
     if let Some(passphrase) = &made.passphrase {
         text += &format!(
-            "A random passphrase is in {}. Move it to a secret store: whoever has it and the root \
-             file has the vault.\n",
+            "A random passphrase is in {}. Move it to a secret store: anyone who has it and the root \
+             file can open the vault.\n",
             passphrase.display()
         );
     }

@@ -1,4 +1,4 @@
-//! What is printed, and where.
+//! Output: results to standard output, everything else to standard error.
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -44,7 +44,8 @@ impl Out {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             Err(error) if self.acts => {
                 warn(&format!(
-                    "it is done, and what was done cannot be printed: standard output: {error}"
+                    "the command is done, and its result cannot be printed: standard output: \
+                     {error}"
                 ));
                 Ok(())
             }
@@ -57,23 +58,23 @@ impl Out {
     }
 }
 
-/// Says why a command failed.
+/// Prints why a command failed. Returns the exit code 1.
 pub(super) fn fail(why: &str) -> ExitCode {
     let _ = writeln!(io::stderr(), "recvault: {why}");
     ExitCode::FAILURE
 }
 
-/// Says what is odd.
+/// Prints a warning.
 pub(super) fn warn(what: &str) {
     let _ = writeln!(io::stderr(), "recvault: {what}");
 }
 
-/// Says how far long work is.
+/// Prints a line of progress.
 pub(super) fn progress(work: &str, line: &str) {
     let _ = writeln!(io::stderr(), "{work}: {line}");
 }
 
-/// How far work on many things is: a bar on a terminal, and a plain line for each tenth elsewhere.
+/// Progress of work on many items: a bar on a terminal, and a plain line for each tenth elsewhere.
 /// On standard error, so that facts stay facts.
 pub(super) struct Progress {
     work: &'static str,
@@ -83,7 +84,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Of work on so many things.
+    /// Begins at none of `total` items.
     pub(super) fn of(work: &'static str, total: u64) -> Self {
         let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}").ok();
         let bar = io::stderr()
@@ -104,7 +105,7 @@ impl Progress {
         }
     }
 
-    /// So many more are done.
+    /// Counts `more` items as done.
     pub(super) fn add(&self, more: usize) {
         let more = u64::try_from(more).unwrap_or(u64::MAX);
         let before = self.done.fetch_add(more, Ordering::Relaxed);
@@ -119,7 +120,7 @@ impl Progress {
         }
     }
 
-    /// Nothing more to say.
+    /// Removes the bar.
     pub(super) fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

@@ -1,4 +1,4 @@
-//! `recvault policy`: check, publish and explain the privacy policy, and ask what it would answer.
+//! `recvault policy`: checking, publishing and explaining the privacy policy and its decisions.
 
 mod ask;
 mod table;
@@ -23,65 +23,63 @@ use crate::{
     policy::{Explanation, Rules},
 };
 
-/// Check, publish and explain the privacy policy, and ask what it would answer.
+/// Checks, publishes and explains the privacy policy, and explains its decisions.
 #[derive(Subcommand)]
 pub(super) enum PolicyCommand {
-    /// Check a policy file and print its digest.
+    /// Checks a policy file and prints its digest.
     Check {
-        /// The file; the configured one if not given.
+        /// The file. Without it: the configured file.
         file: Option<PathBuf>,
     },
-    /// Sign a version and keep it for everybody to read. It decides nothing until it is the
+    /// Signs a version and stores it for everyone to read. It takes effect once it is the
     /// configured file and the service starts with it.
     Publish {
-        /// The file; the configured one if not given.
+        /// The file. Without it: the configured file.
         file: Option<PathBuf>,
-        /// Only say what would be published.
+        /// Only show what would be published.
         #[arg(long)]
         dry_run: bool,
     },
-    /// Say in words what each purpose opens: who may, which tiers, on which basis, under which
-    /// conditions, how long.
+    /// Explains each purpose in words: roles, tiers, legal basis, conditions, duration.
     Explain {
-        /// Only this purpose.
+        /// Restrict to this purpose.
         #[arg(long)]
         purpose: Option<Purpose>,
-        /// The file; the configured one if not given.
+        /// The file. Without it: the configured file.
         file: Option<PathBuf>,
     },
-    /// Print the rules that a policy file makes in the syntax of Cedar, for use with Cedar's own
-    /// tools.
+    /// Prints the rules of a policy file in the syntax of Cedar, for Cedar's own tools.
     Cedar {
-        /// Print the schema instead: what rules and conditions may look at.
+        /// Print the schema instead: the attributes for rules and conditions.
         #[arg(long)]
         schema: bool,
-        /// The file; the configured one if not given.
+        /// The file. Without it: the configured file.
         file: Option<PathBuf>,
     },
-    /// Say whether somebody may open a recording and, if not, everything that speaks against it and
-    /// what would have to change. Opens nothing. Exit code 1 if they may not.
+    /// Explains whether a principal may open a recording. If not, lists every reason with the
+    /// change that would remove it. Opens nothing. Exit code 1 if the principal may not open it.
     WhyNot {
         /// The recording.
         recording: RecordingId,
-        /// Who, by one of their credentials: the id of a token, `tok_…`.
+        /// The principal, by the id of one of their tokens, `tok_…`.
         token: TokenId,
-        /// The purpose that they state.
+        /// The purpose of the request.
         purpose: Purpose,
-        /// The reason that they write down.
+        /// The justification of the request.
         #[arg(long, value_name = "TEXT")]
         justification: Option<String>,
-        /// The case in another system that they name.
+        /// The request's ticket: a case in another system.
         #[arg(long)]
         ticket: Option<Ticket>,
     },
-    /// Say what a new policy file would change for the recordings that are in the vault: per
-    /// purpose, how many it opens now, would open, gains and loses.
+    /// Compares a new policy file with the current one over the recordings in the vault: per
+    /// purpose, the number that it opens now, would open, gains and loses.
     Diff {
         /// The new file.
         new: PathBuf,
     },
-    /// Decide a table of cases by the configured policy file, without a vault. Exit code 1 if one
-    /// comes out otherwise than it expects.
+    /// Decides a table of cases by the configured policy file, without a vault. Exit code 1 if a
+    /// case has another result than expected.
     Test {
         /// The table.
         file: PathBuf,
@@ -166,7 +164,7 @@ async fn publish(app: App, file: &Path, dry_run: bool, out: Out) -> Result<ExitC
         match (done.new, dry_run) {
             (true, true) => format!("Would publish version {version}, in force from {effective}, digest {digest}. Nothing was done.\n"),
             (true, false) => format!(
-                "Published version {version}, in force from {effective}, digest {digest}. It decides once it is the configured file and the service \
+                "Published version {version}, in force from {effective}, digest {digest}. It takes effect once it is the configured file and the service \
                  starts with it.\n\n{}\n",
                 done.statement.as_deref().unwrap_or_default()
             ),
@@ -183,7 +181,7 @@ fn explain(rules: &Rules, purpose: Option<&Purpose>, out: Out) -> Result<ExitCod
         said.retain(|said| said.purpose == *wanted);
         if said.is_empty() {
             return Err(format!(
-                "`--purpose {wanted}`: the policy has no such purpose; there are `{}`",
+                "`--purpose {wanted}`: the policy has no such purpose; use one of `{}`",
                 known.join("`, `")
             )
             .into());
@@ -200,7 +198,7 @@ fn explain(rules: &Rules, purpose: Option<&Purpose>, out: Out) -> Result<ExitCod
         };
         let purposes: Vec<String> = said.iter().map(told).collect();
         format!(
-            "Version {}. What is not named here is refused.\n\n{}",
+            "Version {}. Every use that is not listed here is refused.\n\n{}",
             rules.version(),
             purposes.join("\n")
         )

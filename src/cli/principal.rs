@@ -7,10 +7,10 @@ use clap::Subcommand;
 use super::{Failure, out::Out};
 use crate::{app::App, flow};
 
-/// List principals.
+/// Lists principals.
 #[derive(Subcommand)]
 pub(super) enum PrincipalCommand {
-    /// List persons and services, and how many tokens of theirs still work.
+    /// Lists persons and services with their number of valid tokens.
     List,
 }
 

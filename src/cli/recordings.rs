@@ -31,7 +31,9 @@ pub(super) async fn shred(
     for id in &ids {
         let found = flow.shredding.shreddable(&permit, *id).await;
         recordings.push(found.map_err(|error| match error {
-            flow::Error::NotFound => format!("there is no recording `{id}`"),
+            flow::Error::NotFound => {
+                format!("recording `{id}` does not exist; `GET /v1/recordings` lists the ids")
+            }
             other => other.to_string(),
         })?);
     }
@@ -62,7 +64,7 @@ pub(super) async fn shred(
             }));
             text += &match details.receipt {
                 None if !holds.is_empty() => format!(
-                    "Would refuse: {id} is kept by hold {}. Nothing was done.\n",
+                    "Would refuse: {id} is kept by hold {}; lift it first. Nothing was done.\n",
                     holds.join(", ")
                 ),
                 Some(receipt) => format!("{id} is shredded already; its receipt is {receipt}.\n"),
@@ -99,7 +101,7 @@ pub(super) async fn retry(
     let (flow, _committer) = app.flow().await?;
     let revived = flow.dead_work.retry(recording).await?;
     out.facts(&serde_json::json!({ "revived": revived }), || {
-        format!("{revived} pieces of work are due again.\n")
+        format!("{revived} work items are due again.\n")
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -126,7 +128,7 @@ pub(super) async fn sweep(
         )?;
         return Ok(ExitCode::SUCCESS);
     }
-    // What is kept no longer goes by `retention sweep`, which can say beforehand what it would do.
+    // `retention sweep` shreds by retention; it has a dry run.
     let litter = flow.litter.sweep(age).await?;
     let swept = flow::Swept {
         unconsented: flow.quarantine.sweep().await?.shredded,
@@ -150,7 +152,7 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
             text += &format!("  {:<10} {count}\n", state.as_str());
         }
         if let Some(trouble) = &status.custody_trouble {
-            text += &format!("custody\n  TROUBLE: {trouble}\n");
+            text += &format!("custody\n  PROBLEM: {trouble}\n");
         }
         if let Some(why) = &status.clock.refused {
             text += &format!("clock\n  NOT BELIEVED, nothing is destroyed by date: {why}\n");
@@ -159,7 +161,8 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
         let journal = &status.journal;
         let oldest = epoch.oldest_waiting.map(|at| format!(", the oldest since {at}")).unwrap_or_default();
         text += &format!(
-            "epoch {} since {}\n  {} shreds that an older copy of the key store still opens{oldest}; deletion horizon {} h\n",
+            "epoch {} since {}\n  {} shredded recordings that an older copy of the key store still \
+             opens{oldest}; deletion horizon {} h\n",
             epoch.epoch,
             epoch.began_at,
             epoch.waiting,
@@ -172,13 +175,14 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
         }
         if journal.unreadable > 0 {
             text += &format!(
-                "  {} files among snapshots and journal do not open and are passed over; the log names them\n",
+                "  {} files among snapshots and journal do not open and are skipped; the log names \
+                 them\n",
                 journal.unreadable
             );
         }
         if status.broken_glass > 0 {
             text +=
-                &format!("break-glass\n  {} in the last 7 days; `recvault audit list` has them as `glass.broken`\n", status.broken_glass);
+                &format!("break-glass\n  {} in the last 7 days; `recvault audit list` shows them as `glass.broken`\n", status.broken_glass);
         }
         if !status.accounts.is_empty() {
             text += "accounts\n";
@@ -189,16 +193,16 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
                 .found
                 .filter(|found| found.ghosts > 0)
                 .map(|found| format!("; {} ghosts, see `recvault twilio reconcile`", found.ghosts));
-            let fault = account.fault.as_ref().map(|fault| format!("; not to the end since: {fault}"));
+            let fault = account.fault.as_ref().map(|fault| format!("; incomplete since: {fault}"));
             text += &format!("  {} {compared}{}{}\n", account.account, ghosts.unwrap_or_default(), fault.unwrap_or_default());
         }
         if status.source.pending > 0 {
             let oldest = status.source.oldest.map(|at| format!(", the oldest since {at}")).unwrap_or_default();
-            text += &format!("source\n  {} recordings whose copies at the source are to be deleted{oldest}\n", status.source.pending);
+            text += &format!("source\n  {} recordings whose copies at Twilio are still to be deleted{oldest}\n", status.source.pending);
         }
         for stuck in &status.source.stuck {
             let why = stuck.last_error.as_deref().unwrap_or("?");
-            text += &format!("  could not be deleted: {} after {} attempts: {why}\n", stuck.subject, stuck.attempts);
+            text += &format!("  deletion fails: {} after {} attempts: {why}\n", stuck.subject, stuck.attempts);
         }
         text += "work\n";
         for work in &status.work {

@@ -1,4 +1,4 @@
-//! `recvault retention`: what is kept and why, and what is kept no longer.
+//! `recvault retention`: kept recordings with the reason, and recordings that are due.
 
 use std::process::ExitCode;
 
@@ -11,14 +11,14 @@ use crate::{
     policy::{Permit, action},
 };
 
-/// Say what is kept and why, and shred what is kept no longer.
+/// Reports which recordings are kept and why, and shreds recordings whose retention has ended.
 #[derive(Subcommand)]
 pub(super) enum RetentionCommand {
-    /// Say what is kept of each tier and policy version, when it is due, and what a hold keeps.
+    /// Reports the kept recordings by tier and policy version, their due dates, and the holds.
     Report,
-    /// Shred what is kept no longer. The service does it every hour.
+    /// Shreds recordings whose retention has ended. The service does so every hour.
     Sweep {
-        /// Only say what would be shredded.
+        /// Only count the recordings that would be shredded.
         #[arg(long)]
         dry_run: bool,
     },
@@ -48,14 +48,11 @@ impl RetentionCommand {
 }
 
 fn reported(report: &RetentionReport) -> String {
-    let mut text = format!("What is kept, as of {}\n\n", report.at);
+    let mut text = format!("Kept recordings, as of {}\n\n", report.at);
     for group in &report.groups {
-        let version = group
-            .policy_version
-            .as_deref()
-            .unwrap_or("that is not known here");
+        let version = group.policy_version.as_deref().unwrap_or("unknown");
         text += &format!(
-            "tier {}, version {version}: {} recordings, the oldest of {}\n",
+            "tier {}, version {version}: {} recordings, the oldest collected {}\n",
             group.tier, group.recordings, group.oldest_collected_at
         );
         text += &match (group.next_due_at, &group.clause) {
@@ -64,7 +61,7 @@ fn reported(report: &RetentionReport) -> String {
         };
     }
     if report.groups.is_empty() {
-        text += "Nothing.\n";
+        text += "None.\n";
     }
     let ends = report
         .quarantine_ends
@@ -90,7 +87,7 @@ fn told(swept: &RetentionSweep) -> String {
         ("Shredded", "")
     };
     let mut text = format!(
-        "{verb} {} recordings that are kept no longer.{end}\n",
+        "{verb} {} recordings whose retention has ended.{end}\n",
         swept.shredded
     );
     for group in &swept.groups {
@@ -106,7 +103,7 @@ fn conflicts(conflicts: &[Conflict]) -> String {
     let line = |conflict: &Conflict| {
         let holds: Vec<&str> = conflict.holds.iter().map(|hold| hold.as_str()).collect();
         format!(
-            "  {} should be gone since {} ({}), held by {}\n",
+            "  {} was due on {} ({}), held by {}\n",
             conflict.recording_id,
             conflict.since,
             conflict.why,
@@ -116,7 +113,7 @@ fn conflicts(conflicts: &[Conflict]) -> String {
     match conflicts {
         [] => String::new(),
         some => format!(
-            "\nkept by a hold although it should be gone\n{}",
+            "\nkept by a hold beyond the due date\n{}",
             some.iter().map(line).collect::<String>()
         ),
     }

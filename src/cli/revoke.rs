@@ -20,19 +20,19 @@ use crate::{
     policy::{Permit, action},
 };
 
-/// What to revoke.
+/// Target, purposes and reason of a revocation.
 #[derive(Args)]
 pub(super) struct Revoke {
     #[command(flatten)]
     target: What,
-    /// Only this purpose; may be given several times. Without it, or with `recording` among them,
-    /// everything that is reached is shredded.
+    /// Restrict to this purpose; repeatable. Without it, or with `recording` among the purposes,
+    /// every reached recording is shredded.
     #[arg(long = "purpose", value_name = "PURPOSE")]
     purposes: Vec<Purpose>,
-    /// A short code, such as `subject-request`; it stands in the receipts.
+    /// A short reason code, such as `subject-request`; the receipts contain it.
     #[arg(long)]
     reason: ShredReason,
-    /// Only say what would be shredded, closed and held.
+    /// Only count the recordings that would be shredded, closed and held.
     #[arg(long)]
     pub(super) dry_run: bool,
 }
@@ -40,7 +40,7 @@ pub(super) struct Revoke {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct What {
-    /// A person: their number in international form, or a `sip:` or `client:` address.
+    /// A person, by number in international form, or by a `sip:` or `client:` address.
     #[arg(long, value_name = "NUMBER")]
     subject: Option<Address>,
     /// One recording.
@@ -67,12 +67,16 @@ impl Revoke {
             (Some(address), ..) => Target::Subject(flow.vault.subject(&address)),
             (_, Some(recording), _) => Target::Recording(recording),
             (.., Some(account)) => Target::Account(account),
-            _ => return Err("name one of `--subject`, `--recording` and `--account`".into()),
+            _ => {
+                return Err(
+                    "`revoke` has no target: give `--subject`, `--recording` or `--account`".into(),
+                );
+            }
         };
         let purposes: BTreeSet<Purpose> = self.purposes.into_iter().collect();
         let missing = |error: flow::Error| match (&target, error) {
             (Target::Recording(id), flow::Error::NotFound) => {
-                format!("there is no recording `{id}`")
+                format!("recording `{id}` does not exist; `GET /v1/recordings` lists the ids")
             }
             (_, other) => other.to_string(),
         };
@@ -146,9 +150,9 @@ fn told(status: &RevocationStatus, outcomes: &[ReachedRecording], out: Out) -> R
             revocation.id, counts.shredded, counts.closed, counts.held
         );
         for id in held {
-            text += &format!("  {id} is kept by a hold; it is shredded when the last is lifted\n");
+            text += &format!("  {id} is kept by a hold; it is shredded when its last hold is lifted\n");
         }
-        let receipt = revocation.jws.as_deref().map(|jws| format!("Receipt for the whole:\n\n{jws}\n"));
-        text + &receipt.unwrap_or_else(|| "It goes on where the service runs.\n".to_owned())
+        let receipt = revocation.jws.as_deref().map(|jws| format!("Receipt for the whole revocation:\n\n{jws}\n"));
+        text + &receipt.unwrap_or_else(|| "It is not complete yet; the running service completes it.\n".to_owned())
     })?)
 }

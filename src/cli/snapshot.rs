@@ -13,46 +13,47 @@ use crate::{
     vault::{self, Checked, Choice, Claim, Plan},
 };
 
-/// Restorable copies of the database in the store.
+/// Creates, verifies and restores snapshots of the database.
 #[derive(Subcommand)]
 pub(super) enum SnapshotCommand {
-    /// Write a snapshot, open it again and try it.
+    /// Writes a snapshot, opens it again and verifies it.
     Create {
-        /// The store is new: it holds nothing of what was written before, because another one was
-        /// lost or is not used any more.
+        /// Confirm that the store is new: it holds no earlier files, because the former store was
+        /// lost or is no longer used.
         #[arg(long)]
         new_store: bool,
     },
-    /// List the snapshots in the store, oldest first.
+    /// Lists the snapshots in the store, oldest first.
     List,
-    /// Open a snapshot with the root in custody and try it; exit code 1 if it does not hold.
+    /// Opens a snapshot with the root key in custody and verifies it. Exit code 1 if it fails.
     Verify {
-        /// Its name, as `list` shows it. Without it: the newest.
+        /// The snapshot's name, as `list` shows it. Without it: the newest.
         snapshot: Option<RecoveryName>,
     },
-    /// Rebuild the vault in an empty database from a snapshot and the journal. Every tombstone is in
-    /// place before anything can be served.
+    /// Rebuilds the vault in an empty database from a snapshot and the journal. Every tombstone is
+    /// in place before the service can answer.
     Restore {
-        /// The snapshot, as `list` shows it. Without it: the newest whose root is in custody.
+        /// The snapshot's name, as `list` shows it. Without it: the newest whose root key is in
+        /// custody.
         #[arg(long)]
         snapshot: Option<RecoveryName>,
-        /// Take the roots away from the database that has them: whatever still runs on that one
-        /// opens and writes nothing any more.
+        /// Take the root keys away from the database that owns them. A process that still runs on
+        /// that database then opens and writes nothing.
         #[arg(long)]
         take_over: bool,
-        /// Go on without these audit entries, of which something is missing in the store; may be
-        /// given several times. A shred among them is undone. Without it the gaps are named and
-        /// nothing is done.
+        /// Continue without these audit entries, which are incomplete in the store; repeatable. A
+        /// shred among them is undone. Without this option, the command names the gaps and does
+        /// nothing.
         #[arg(long, value_name = "FROM-TO")]
         accept_gap: Vec<Gap>,
-        /// Only say what would be restored.
+        /// Only show what would be restored.
         #[arg(long)]
         dry_run: bool,
     },
 }
 
 impl SnapshotCommand {
-    /// Whether a folder is to be made for what it writes.
+    /// Returns which store folders the command may create.
     pub(super) fn new_stores(&self) -> NewStores {
         if let Self::Create { new_store: true } = self {
             NewStores::OfSnapshots
@@ -99,7 +100,7 @@ impl SnapshotCommand {
                     None => newest().await?,
                 }) else {
                     return Err(
-                        "the store holds no snapshot; `recvault snapshot create` makes one".into(),
+                        "the store holds no snapshot; `recvault snapshot create` writes one".into(),
                     );
                 };
                 show(&vault.verify_snapshot(name).await?, out)?;
@@ -139,9 +140,14 @@ impl SnapshotCommand {
                 let restored = vault::restore(app.parts(), &plan, claim).await?;
                 app.unlock().await?.settle().await?;
                 out.facts(&restored, || {
-                    let gaps: String = restored.gaps.iter().map(|gap| format!("Audit entries {gap} are missing, as accepted.\n")).collect();
+                    let gaps: String = restored
+                        .gaps
+                        .iter()
+                        .map(|gap| format!("Audit entries {gap} are missing, as accepted.\n"))
+                        .collect();
                     gaps + &format!(
-                        "Restored vault {} in epoch {}: {} rows of {}, {} states of {} pieces of the journal, {} tombstones. Everything up to {} is there.\n",
+                        "Restored vault {} in epoch {}: {} rows of {}, {} states of {} pieces of \
+                         the journal, {} tombstones. Everything up to {} is restored.\n",
                         restored.vault,
                         restored.epoch,
                         restored.rows,
@@ -158,14 +164,14 @@ impl SnapshotCommand {
     }
 }
 
-/// Goes on with a restore that was interrupted after everything was in the database.
+/// Completes a restore that was interrupted after everything was in the database.
 async fn go_on(app: &App, vault: VaultId, dry_run: bool, out: Out) -> Result<ExitCode, Failure> {
     if !dry_run {
         app.unlock().await?.settle().await?;
     }
     out.facts(&serde_json::json!({ "vault": vault, "settled": !dry_run }), || match dry_run {
-        true => format!("Would go on with a restore of vault {vault} that was interrupted: everything is in the database. Nothing was done.\n"),
-        false => format!("A restore of vault {vault} that was interrupted is finished: a snapshot of it is verified, and all other roots are destroyed.\n"),
+        true => format!("Would complete an interrupted restore of vault {vault}: everything is in the database. Nothing was done.\n"),
+        false => format!("Completed an interrupted restore of vault {vault}: a snapshot is verified, and all other root keys are destroyed.\n"),
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -182,11 +188,11 @@ fn would(plan: &Plan) -> String {
         } else {
             ""
         };
-        text += &format!("Of audit entries {gap} something is missing in the store{accepted}.\n");
+        text += &format!("Audit entries {gap} are incomplete in the store{accepted}.\n");
     }
     if plan.unreadable > 0 {
         text += &format!(
-            "{} files do not open and would be passed over; the log names them.\n",
+            "{} files do not open and would be skipped; the log names them.\n",
             plan.unreadable
         );
     }
@@ -196,7 +202,7 @@ fn would(plan: &Plan) -> String {
 fn show(checked: &Checked, out: Out) -> Result<(), Failure> {
     Ok(out.facts(checked, || {
         format!(
-            "{} holds: {} rows up to audit entry {}, {} living keys tried.\n",
+            "{} is verified: {} rows up to audit entry {}, {} living keys tried.\n",
             checked.snapshot, checked.rows, checked.seq, checked.keys
         )
     })?)

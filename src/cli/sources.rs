@@ -1,4 +1,4 @@
-//! `sources`: what the source keeps of a recording.
+//! `sources`: the copies of a recording at the source.
 
 use std::process::ExitCode;
 
@@ -20,20 +20,22 @@ pub(super) async fn show(mut app: App, id: RecordingId, out: Out) -> Result<Exit
         .show(&Permit::of_operator(action::Catalogue), id)
         .await
         .map_err(|error| match error {
-            flow::Error::NotFound => format!("there is no recording `{id}`"),
+            flow::Error::NotFound => {
+                format!("recording `{id}` does not exist; `GET /v1/recordings` lists the ids")
+            }
             other => other.to_string(),
         })?;
     let source = details.source;
     out.facts(&source, || {
         let mut text = match source.state {
-            SourceState::Kept => "Kept: nothing of it is deleted at Twilio, or waits to be.\n",
-            SourceState::Pending => "Pending: what Twilio keeps of it is still to be deleted.\n",
+            SourceState::Kept => {
+                "Kept: no copy is deleted at Twilio, and no deletion is pending.\n"
+            }
+            SourceState::Pending => "Pending: copies at Twilio are still to be deleted.\n",
             SourceState::Deleted => {
-                "Deleted: everything that was found at Twilio is gone, and Twilio says so.\n"
+                "Deleted: every copy that was found at Twilio is deleted, and Twilio reports so.\n"
             }
-            SourceState::Left => {
-                "Left: something is kept elsewhere that the vault cannot delete.\n"
-            }
+            SourceState::Left => "Left: the vault cannot delete a copy that is stored elsewhere.\n",
         }
         .to_owned();
         source.copies.iter().for_each(|copy| text += &line(copy));
@@ -53,14 +55,14 @@ fn line(copy: &SourceCopy) -> String {
         left_until,
     } = copy;
     let fate = match (state, deleted_at.or(*confirmed_at)) {
-        (CopyState::There, _) => format!("there since {found_at} at the latest"),
-        (CopyState::Left, _) => "left: delete it where it is kept".to_owned(),
+        (CopyState::There, _) => format!("present since {found_at} or earlier"),
+        (CopyState::Left, _) => "left: delete it where it is stored".to_owned(),
         (CopyState::Deleted, Some(at)) => format!("deleted {at}, not confirmed yet"),
         (_, Some(at)) => format!("deleted {at}, confirmed"),
         (_, None) => state.as_str().to_owned(),
     };
     let words = left_until
-        .map(|at| format!("; Twilio keeps words about it until {at}"))
+        .map(|at| format!("; Twilio keeps its metadata until {at}"))
         .unwrap_or_default();
     format!("  {:<13} {sid}  {fate}{words}\n", kind.as_str())
 }

@@ -21,46 +21,45 @@ use crate::{
     },
 };
 
-/// Make, list and revoke bearer tokens.
+/// Creates, lists and revokes bearer tokens.
 #[derive(Subcommand)]
 pub(super) enum TokenCommand {
-    /// Make a token; it is shown only once.
+    /// Creates a token. The token is shown only once.
     Create {
-        /// Your own name for it; names a system rather than a person.
+        /// Your name for the token; name a system, not a person.
         #[arg(long)]
         label: TokenLabel,
-        /// Whose token it is: the name of a principal, new or not, such as a staff number; or the
-        /// id of one that is there. Give every token of one person the same: nobody approves their
-        /// own request, and a daily budget is a person's. Without it the token is a principal of
+        /// The principal that owns the token: a new or existing name, such as a staff number, or an
+        /// existing id. Use the same principal for all tokens of one person: own requests cannot be
+        /// approved, and daily budgets count per principal. Without it the token is a principal of
         /// its own.
         #[arg(long, value_name = "NAME")]
         principal: Option<PrincipalSubject>,
-        /// What a new principal is, `person` or `service`; `service` if not given.
+        /// The kind of a new principal, `person` or `service`. Without it: `service`.
         #[arg(long)]
         kind: Option<PrincipalKind>,
-        /// A role of the policy; may be given several times.
+        /// A role of the policy; repeatable.
         #[arg(long = "role", required = true)]
         roles: Vec<Role>,
-        /// An account whose recordings the bearer may know of; may be given several times. Without
-        /// it: all.
+        /// An account whose recordings the bearer may see; repeatable. Without it: all accounts.
         #[arg(long = "account")]
         accounts: Vec<AccountSid>,
-        /// What conditions of the policy may look at, as `LABEL=VALUE` with a label that the policy
-        /// declares; may be given several times.
+        /// An attribute for conditions of the policy, as `LABEL=VALUE` with a label that the policy
+        /// declares; repeatable.
         #[arg(long = "attribute", value_name = "LABEL=VALUE", value_parser = attribute)]
         attributes: Vec<(Label, LabelValue)>,
-        /// Days until it expires.
+        /// Days until the token expires.
         #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3650))]
         days: u32,
     },
-    /// List tokens, without their secrets.
+    /// Lists tokens, without their secrets.
     List,
-    /// Revoke a token, or all of a principal; grants given to it stop opening at once.
+    /// Revokes a token, or all tokens of a principal. Their grants stop opening immediately.
     #[command(group = clap::ArgGroup::new("whose").required(true).args(["id", "principal"]))]
     Revoke {
         /// The token's id, `tok_…`.
         id: Option<TokenId>,
-        /// Every token of this principal: their name or id.
+        /// Every token of this principal, by name or id.
         #[arg(long, value_name = "NAME")]
         principal: Option<PrincipalSubject>,
     },
@@ -86,13 +85,13 @@ impl TokenCommand {
                         .iter()
                         .any(|(known, _)| known == *role)
                 }) {
-                    return Err(format!("`--role {unknown}`: the policy has no such role").into());
+                    return Err(format!("`--role {unknown}`: the policy has no such role; declare it under `[roles]`").into());
                 }
                 let labels = &rules.document().collection.labels;
                 if let Some((unknown, _)) =
                     attributes.iter().find(|(label, _)| !labels.contains(label))
                 {
-                    return Err(format!("`--attribute {unknown}=…`: `labels` in `[collection]` of the policy does not declare it").into());
+                    return Err(format!("`--attribute {unknown}=…`: the policy declares no such label; add it to `labels` in `[collection]`").into());
                 }
                 let mut of_label: BTreeMap<Label, BTreeSet<LabelValue>> = BTreeMap::new();
                 for (label, value) in attributes {
@@ -161,7 +160,7 @@ impl TokenCommand {
                     .await
                     .map_err(|error| match error {
                         flow::Error::NotFound => {
-                            format!("principal `{name}` has no token left to revoke")
+                            format!("principal `{name}` has no valid token; `recvault token list` lists the tokens")
                         }
                         other => other.to_string(),
                     })?;
@@ -173,13 +172,13 @@ impl TokenCommand {
                 )?;
             }
             Self::Revoke { id, .. } => {
-                let id = id.ok_or("name a token, or `--principal`")?;
+                let id = id.ok_or("no token is named: give a token id, or `--principal`")?;
                 app.unlock().await?;
                 let at = flow::revoke_token(&app.db, &app.clock, id)
                     .await
                     .map_err(|error| match error {
                         flow::Error::NotFound => {
-                            format!("no living token `{id}`; `recvault token list` lists them")
+                            format!("token `{id}` does not exist or is revoked; `recvault token list` lists the tokens")
                         }
                         other => other.to_string(),
                     })?;

@@ -14,28 +14,28 @@ use crate::{
     model::{sid::AccountSid, time::Timestamp},
 };
 
-/// Look for what Twilio has and the vault has not.
+/// Finds recordings that Twilio has and the vault lacks.
 #[derive(Subcommand)]
 pub(super) enum TwilioCommand {
-    /// Compare Twilio's list with the vault now. The service does it by itself, as
-    /// `[twilio.reconcile]` says. Exit code 1 if an account could not be compared.
+    /// Compares Twilio's list with the vault now. The service does so periodically, as
+    /// `[twilio.reconcile]` sets. Exit code 1 if an account could not be compared.
     Reconcile(ReconcileArgs),
-    /// List a whole existing account, day by day, and make everything known that the vault has not;
-    /// the service fetches it. After an interruption the same command goes on. Exit code 1 if an
-    /// account could not be listed.
+    /// Lists a whole existing account, day by day, and announces every recording that the vault
+    /// lacks; the service fetches them. After an interruption the same command resumes. Exit code 1
+    /// if an account could not be listed.
     Backfill(Backfill),
 }
 
 /// What to compare.
 #[derive(Args)]
 pub(super) struct ReconcileArgs {
-    /// Only this account.
+    /// Restrict to this account.
     #[arg(long, value_name = "SID")]
     account: Option<AccountSid>,
-    /// What Twilio made since this date or time. Without it: as far as `look_back_h` goes.
+    /// Start date or time of the recordings. Without it: `look_back_h` hours ago.
     #[arg(long, value_parser = moment, value_name = "DATE")]
     since: Option<Timestamp>,
-    /// Only say what would be made known and asked for.
+    /// Only show what would be announced and requested.
     #[arg(long)]
     pub(super) dry_run: bool,
 }
@@ -43,24 +43,24 @@ pub(super) struct ReconcileArgs {
 /// What to list.
 #[derive(Args)]
 pub(super) struct Backfill {
-    /// What Twilio made since this date, `2026-01-31`, or RFC 3339 time.
+    /// Start of the recordings: a date, `2026-01-31`, or RFC 3339 time.
     #[arg(long, value_parser = moment, value_name = "DATE")]
     since: Timestamp,
-    /// What it made before then. Without it: before now.
+    /// End of the recordings (excluded). Without it: now.
     #[arg(long, value_parser = moment, value_name = "DATE")]
     until: Option<Timestamp>,
-    /// Only this account.
+    /// Restrict to this account.
     #[arg(long, value_name = "SID")]
     account: Option<AccountSid>,
-    /// Only count recordings, seconds of sound and bytes.
+    /// Only count recordings, seconds of audio and bytes.
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// List what was listed since the same time once more.
+    /// List again the days that were listed since the same start.
     #[arg(long)]
     restart: bool,
-    /// Before each day wait until at most so many recordings wait to be fetched, so that what
-    /// callbacks tell of meanwhile does not stand behind all of them. Something must fetch them:
-    /// keep the service running.
+    /// Before each day, wait until at most this many recordings wait to be fetched, so that
+    /// recordings of new callbacks do not queue behind all of them. Keep the service running: it
+    /// fetches them.
     #[arg(long, value_name = "COUNT")]
     hold_back: Option<u64>,
 }
@@ -69,7 +69,7 @@ impl TwilioCommand {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
         let (flow, committer) = app.flow().await?;
         let clock = app.clock.clone();
-        // What is made known goes through the committer, which ends when the last story is dropped.
+        // Announcements go through the committer, which ends when the last story is dropped.
         let story = async move {
             match self {
                 Self::Reconcile(wanted) => wanted.perform(&flow, out).await,
@@ -153,23 +153,25 @@ fn reconciled(one: &AccountReconciled, dry_run: bool) -> String {
     );
     text += &match dry_run {
         true => format!(
-            " Would make {} known and take {} further, and ask for the deletion of {} at Twilio. Nothing was done.\n",
+            " Would announce {}, advance {}, and request the deletion of {} at Twilio. Nothing was \
+             done.\n",
             found.announced, found.advanced, found.erased
         ),
         false => format!(
-            " Made {} known and took {} further; asked for the deletion of {} at Twilio.\n",
+            " Announced {}, advanced {}, and requested the deletion of {} at Twilio.\n",
             found.announced, found.advanced, found.erased
         ),
     };
     if found.completed_not_told + found.absent_not_told > 0 {
         text += &format!(
-            "  no callback came for {} completed recordings and {} without a file; `recvault doctor` says what to look at\n",
+            "  no callback came for {} completed recordings and {} without a file; `recvault \
+             doctor` names the setting to check\n",
             found.completed_not_told, found.absent_not_told
         );
     }
     if found.ghosts > 0 {
         text += &format!(
-            "  {} that nobody can have: not at Twilio any more, and never sealed here\n",
+            "  {} ghosts: no longer at Twilio, and never sealed here\n",
             found.ghosts
         );
         text += &one
@@ -182,25 +184,31 @@ fn reconciled(one: &AccountReconciled, dry_run: bool) -> String {
 }
 
 fn backfilled(one: &AccountBackfilled, dry_run: bool) -> String {
-    let (verb, end) = if dry_run {
-        ("Would make", " Nothing was done.")
-    } else {
-        ("Made", " The service fetches them.")
+    let counts = match dry_run {
+        true => format!(
+            "Would announce {} and advance {}",
+            one.announced, one.advanced
+        ),
+        false => format!("Announced {} and advanced {}", one.announced, one.advanced),
+    };
+    let end = match dry_run {
+        true => "Nothing was done.",
+        false => "The service fetches them.",
     };
     let mut text = format!(
         "{} from {} until {}: {} listed.",
         one.account, one.went_on_at, one.done_until, one.listed
     );
     text += &format!(
-        " {verb} {} known and {} further: {} s of sound, {} bytes.{end}\n",
-        one.announced, one.advanced, one.seconds, one.bytes
+        " {counts}: {} s of audio, {} bytes. {end}\n",
+        one.seconds, one.bytes
     );
     text + &fault(one.fault.as_deref())
 }
 
 fn fault(fault: Option<&str>) -> String {
     fault
-        .map(|why| format!("  NOT to its end: {why}\n"))
+        .map(|why| format!("  NOT complete: {why}\n"))
         .unwrap_or_default()
 }
 

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and where.
+//! The faults of a configuration, each with its place.
 
 use std::fmt;
 
@@ -144,7 +144,7 @@ impl ConfigFaults {
             _ => {
                 return self.variable(
                     name,
-                    "a variable names a section and a key: `RECVAULT__STORE__URL`",
+                    "a variable must name a section and a key, such as `RECVAULT__STORE__URL`",
                 );
             }
         };
@@ -164,7 +164,7 @@ impl ConfigFaults {
             });
         }
         let Some(entry) = entry else {
-            return self.variable(name, "what it would be in is not a table of keys");
+            return self.variable(name, "its section is a single value, not a table of keys; remove the variable, or make the section a table");
         };
         let is_secret = SECRET.contains(&key.as_str());
         let value = match (value, entry.get(key)) {

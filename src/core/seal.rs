@@ -30,7 +30,7 @@ pub enum Error {
     #[error("the sealed object is not authentic under this key and context")]
     NotAuthentic,
     /// The object, or a piece of it that was handed in, has a length that a whole one cannot have.
-    #[error("the sealed object is cut short or has a false length")]
+    #[error("the sealed object is truncated or has a wrong length")]
     Truncated,
     /// The header names parameters that this vault never writes.
     #[error(

@@ -101,10 +101,14 @@ impl Custody for Kms {
 
     fn meaning(&self) -> Meaning {
         Meaning {
-            destroyed: "the slot file that held the wrapped root is overwritten and removed, and the folder is listed",
-            left: "an old copy of the file opens its epoch for whoever may call Decrypt with the KMS key: keep its folder outside every backup, and \
-                   after each turn deny kms:Decrypt in the key's policy for the earlier values of kms:EncryptionContext:recvault-epoch, or use \
-                   a new KMS key and delete the old one (imported key material can be deleted at once, other keys after 7 days or more)",
+            destroyed: "the slot file that held the wrapped root key is overwritten and removed, \
+                        and the folder is listed",
+            left: "an old copy of the file opens its epoch for anyone who may call Decrypt with \
+                   the KMS key: keep its folder outside every backup, and after each turn deny \
+                   kms:Decrypt in the key's policy for the earlier values of \
+                   kms:EncryptionContext:recvault-epoch, or use a new KMS key and delete the old \
+                   key (imported key material can be deleted immediately, other keys after 7 days \
+                   or more)",
         }
     }
 
@@ -209,7 +213,7 @@ impl WrappedSlot {
         let wrapped = |root: SealedRoot| {
             let ciphertext = BASE64
                 .decode(&root.sealed)
-                .map_err(|_| Error::Format("a wrapped root in it is not base64"))?;
+                .map_err(|_| Error::Format("a wrapped root key in it is not base64"))?;
             let key_id = root.key_id.unwrap_or_default();
             Ok((root.epoch, Wrapped { key_id, ciphertext }))
         };

@@ -96,7 +96,7 @@ impl RootFile {
     /// [`Error::Passphrase`] if the new one is empty.
     pub async fn change_passphrase(&self, change: &Change, new: SecretText) -> Result<Slot, Error> {
         if new.expose().is_empty() {
-            return Err(Error::Passphrase("the new one is empty".into()));
+            return Err(Error::Passphrase("the new passphrase is empty".into()));
         }
         self.replace(change, Some(new)).await
     }
@@ -159,9 +159,11 @@ impl Custody for RootFile {
 
     fn meaning(&self) -> Meaning {
         Meaning {
-            destroyed: "the slot file that held the root is overwritten and removed, and the folder is listed",
-            left: "copies of the file on remapped blocks, in snapshots of the file system or in backups stay usable to whoever also has the \
-                   passphrase: keep its folder outside every backup, and the passphrase elsewhere",
+            destroyed: "the slot file that held the root key is overwritten and removed, and the \
+                        folder is listed",
+            left: "copies of the file on remapped blocks, in snapshots of the file system or in \
+                   backups stay usable for anyone who also has the passphrase: keep its folder \
+                   outside every backup, and the passphrase elsewhere",
         }
     }
 
@@ -243,7 +245,7 @@ impl Passphrase {
             Self::Given(passphrase) => Ok(passphrase.duplicate()),
             Self::File(path) => read_passphrase(path),
             Self::Nowhere => Err(Error::Passphrase(
-                "neither `passphrase` nor `passphrase_file` is set".into(),
+                "neither `passphrase` nor `passphrase_file` is set under `[custody]`".into(),
             )),
         }
     }

@@ -95,10 +95,12 @@ impl Custody for Pkcs11Token {
     fn meaning(&self) -> Meaning {
         Meaning {
             destroyed: "the key object is destroyed inside the token, which it never left, and the token is listed",
-            left: "copies that the token's own tools made of it (backups of the HSM, clones in a cluster, SoftHSM's folder) open that epoch for \
-                   whoever restores them and has the PIN: leave this token out of such backups, or let them end before the deletion horizon \
-                   you promise. Keep a second copy of the token all the same, which follows each turn: a token that breaks takes the vault with it. \
-                   SoftHSM is for trials, not for a vault that must last",
+            left: "copies that the token's own tools made of it (backups of the HSM, clones in a \
+                   cluster, SoftHSM's folder) open that epoch for anyone who restores them and \
+                   has the PIN: exclude this token from such backups, or let the backups expire \
+                   before the published deletion horizon. Still keep a second copy of the token \
+                   that is updated with each turn: if the only token fails, the vault is lost. \
+                   SoftHSM is for trials, not for production",
         }
     }
 

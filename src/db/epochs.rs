@@ -177,7 +177,8 @@ impl fmt::Display for Holding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} has it until {}, {} s from now by the database's clock, unless it goes on",
+            "{} holds it until {}, {} s from now by the database's clock, unless it extends the \
+             lease",
             self.holder, self.until, self.left_s
         )
     }

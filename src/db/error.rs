@@ -18,18 +18,16 @@ pub enum Error {
     )]
     Unproven,
     /// A statement that changes rows ran in a session that only reads; a fault of this program.
-    #[error("a session that reads tried to write: nothing was written")]
+    #[error("a read-only session tried to write: nothing was written")]
     Reading,
     /// A unit of work changed rows and told the audit log nothing; a fault of this program.
-    #[error(
-        "the unit of work `{0}` changed rows and told the audit log nothing: nothing was written"
-    )]
+    #[error("the unit of work `{0}` changed rows without an audit entry: nothing was written")]
     Untold(&'static str),
     /// A unit of work did not end with its closure; a fault of this program.
     #[error("the unit of work `{0}` outlives its closure: nothing was written")]
     Kept(&'static str),
     /// Nothing is written to the database any more.
-    #[error("nothing is written any more: {0}")]
+    #[error("the database is no longer written: {0}")]
     Closed(Closed),
     /// A database that should be empty is not.
     #[error(
@@ -41,7 +39,7 @@ pub enum Error {
     #[error("{0}")]
     Stale(&'static str),
     /// A row that is there cannot be what it is.
-    #[error("table `{table}` column `{column}` row `{id}` holds something impossible")]
+    #[error("table `{table}` column `{column}` row `{id}` has an invalid value")]
     Inconsistent {
         /// The table.
         table: &'static str,
@@ -51,7 +49,7 @@ pub enum Error {
         id: String,
     },
     /// A text that no database takes. Types at the edge keep it out; this is the second wall.
-    #[error("a text holds the character U+0000, which cannot be kept")]
+    #[error("a text contains the character U+0000, which cannot be stored")]
     Unstorable,
     /// The database's schema is not this program's.
     #[error("{0}")]

@@ -105,15 +105,16 @@ impl Gate {
         match self.0.files.get().map_or(FileIdentity::Same, Files::look) {
             FileIdentity::Same => Ok(()),
             FileIdentity::Unknown(kind) => Err(Error::Unavailable(format!(
-                "its file cannot be looked at: {kind}"
+                "its file cannot be examined: {kind}"
             ))),
             FileIdentity::Other(path) => {
                 let path = path.display();
                 self.close(
                     ClosedFor::Displaced,
                     &format!(
-                        "`{path}` was replaced or removed under the running process: what would be written now is lost with the process. Stop the service, put \
-                         the file back with what is beside it, and start again"
+                        "`{path}` was replaced or removed under the running process: further \
+                         writes would be lost with the process. Stop the service, put the file \
+                         and the files beside it back, and start again"
                     ),
                 );
                 self.stands()
@@ -153,7 +154,10 @@ impl Gate {
                 because,
                 why: why.into(),
             });
-            tracing::error!(why, "from now on nothing is written and nothing opens");
+            tracing::error!(
+                why,
+                "from now on the database is not written and no recording opens"
+            );
             metrics::counter!("recvault_database_refused_total").increment(1);
         }
         is_new
@@ -170,8 +174,10 @@ impl Gate {
         self.close(
             ClosedFor::Forgetful,
             &format!(
-                "the database gave number {first} to a new audit entry, and this process has seen entry {seen} committed: the database was \
-                 replaced by an older copy and has forgotten what happened since. Stop the service and bring back the newer database, or run `recvault snapshot restore` into an empty one"
+                "the database gave number {first} to a new audit entry, but this process has seen \
+                 entry {seen} committed: the database was replaced by an older copy and lacks \
+                 later changes. Stop the service and bring back the newer database, or run \
+                 `recvault snapshot restore` into an empty database"
             ),
         );
         self.check()

@@ -72,7 +72,7 @@ impl ChangeFeed {
         };
         loop {
             let Err(error) = listen(&options, &mut hear).await;
-            tracing::debug!(%error, "news is not heard for a moment");
+            tracing::debug!(%error, "notifications are interrupted");
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -100,6 +100,6 @@ async fn listen(
             .for_each(&mut *hear);
     }
     Err(Error::Unavailable(
-        "the connection for news was lost".into(),
+        "the connection for notifications was lost".into(),
     ))
 }

@@ -438,15 +438,21 @@ impl AsDatabaseError for Error {
 fn migrate(result: Result<(), MigrateError>) -> Result<(), Error> {
     result.map_err(|error| match error {
         MigrateError::VersionMissing(version) => Error::Schema(format!(
-            "the database has schema {version}, which this program does not know: it was written by a newer recvault; use that version or newer"
+            "the database has schema {version}, which a newer recvault wrote: use that version or \
+             a newer one"
         )),
-        MigrateError::VersionMismatch(version) => {
-            Error::Schema(format!("schema {version} of the database is not this program's: the database belongs to something else"))
+        MigrateError::VersionMismatch(version) => Error::Schema(format!(
+            "schema {version} of the database differs from this program's: \
+                                   the database belongs to another program"
+        )),
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            match Error::from(error) {
+                Error::Unavailable(cause) => Error::Unavailable(cause),
+                other => Error::Schema(format!(
+                    "the schema cannot be created in the database: {other}"
+                )),
+            }
         }
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => match Error::from(error) {
-            Error::Unavailable(cause) => Error::Unavailable(cause),
-            other => Error::Schema(format!("the database cannot be given this program's schema: {other}")),
-        },
         other => Error::Schema(other.to_string()),
     })
 }

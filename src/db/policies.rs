@@ -63,7 +63,8 @@ pub async fn publish(
             .await?
             == 1),
         _ => Err(Error::Stale(
-            "the policy file was changed without a new `version`: a published version is never another file",
+            "the policy file was changed without a new `version`: a published version never \
+             changes, so give the file a new `version`",
         )),
     }
 }

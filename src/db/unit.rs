@@ -81,7 +81,11 @@ impl Db {
             match done {
                 Err(error) if tries < TRIES && is_conflict(&error) => {
                     tries += 1;
-                    tracing::debug!(unit = name, tries, "a unit of work is done anew");
+                    tracing::debug!(
+                        unit = name,
+                        tries,
+                        "a unit of work is retried after a conflict"
+                    );
                     tokio::task::yield_now().await;
                 }
                 done => return done,

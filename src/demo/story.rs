@@ -53,7 +53,7 @@ impl<'w> Story<'w> {
             self.world.stand_in().base_url()
         ));
         if let Err(error) = self.chapters().await {
-            self.say(&format!("\nThe story broke off: {error}\n"));
+            self.say(&format!("\nThe demo failed: {error}\n"));
         }
     }
 
@@ -87,7 +87,7 @@ impl<'w> Story<'w> {
             "forged-callback-refused",
             begun,
             forged == 403,
-            "A callback that Twilio did not sign is answered 403.",
+            "A callback without Twilio's signature is answered 403.",
         )?;
 
         let begun = Instant::now();
@@ -96,7 +96,7 @@ impl<'w> Story<'w> {
             "callback-accepted",
             begun,
             status == 204,
-            "The signed one is answered 204, after it is on disk.",
+            "The signed callback is answered 204, after it is on disk.",
         )?;
 
         let begun = Instant::now();
@@ -105,7 +105,7 @@ impl<'w> Story<'w> {
             "recording-sealed",
             begun,
             true,
-            "The recording was fetched, sealed, stored, and only then its key entered.",
+            "The recording was fetched, sealed and stored; only then was its key inserted.",
         )?;
 
         let grants = format!("/v1/recordings/{id}/grants");
@@ -129,7 +129,7 @@ impl<'w> Story<'w> {
             "wrong-purpose-denied",
             begun,
             is_denied,
-            "Curiosity is no purpose of the privacy policy: 403, with the reasons.",
+            "Curiosity is not a purpose of the privacy policy: 403, with the reasons.",
         )?;
 
         let begun = Instant::now();
@@ -145,7 +145,7 @@ impl<'w> Story<'w> {
             "purpose-granted",
             begun,
             status == 201 && !audio.is_empty(),
-            "Quality review is one: a grant, with a URL to listen.",
+            "Quality review is a purpose: a grant, with a URL for playback.",
         )?;
 
         let begun = Instant::now();
@@ -155,7 +155,7 @@ impl<'w> Story<'w> {
             "played",
             begun,
             played == conversation::WAV,
-            "What is heard is what was recorded, byte for byte.",
+            "The played audio equals the recorded audio, byte for byte.",
         )?;
 
         let begun = Instant::now();
@@ -201,7 +201,8 @@ impl<'w> Story<'w> {
             "shredded",
             begun,
             status == 200 && !receipt.is_empty(),
-            "The customer withdraws: tombstone, key, entry and receipt at once.",
+            "The customer withdraws: tombstone, destruction of the key, audit entry and receipt in \
+             one transaction.",
         )?;
 
         let begun = Instant::now();
@@ -224,13 +225,15 @@ impl<'w> Story<'w> {
 
         let begun = Instant::now();
         let turned = world.turn().await?;
-        let told = "The epoch turns: new keys around what is dead, a verified snapshot, and only then the old root is destroyed.";
+        let told = "The epoch turns: new keys for pages of destroyed keys, a verified snapshot, \
+                    and only then is the old root key destroyed.";
         self.step("epoch-turned", begun, turned, told)?;
 
         let begun = Instant::now();
         let closed = self.closed_receipt(&receipt).await?;
         self.fact("receipt_verified", json!(closed));
-        let told = "The ciphertext is removed too, and the receipt, unrecoverable and closed, verifies with the published key alone.";
+        let told = "The ciphertext is removed too, and the receipt, unrecoverable and closed, \
+                    verifies with the published key alone.";
         self.step("receipt-verified", begun, closed, told)?;
 
         let begun = Instant::now();
@@ -364,7 +367,7 @@ impl<'w> Story<'w> {
         if ok {
             Ok(())
         } else {
-            Err(format!("step `{name}` did not hold").into())
+            Err(format!("step `{name}` failed").into())
         }
     }
 

@@ -155,7 +155,7 @@ impl<'a> Attacker<'a> {
             .filter(|_| file.vault() == self.vault.id());
         let sealed = sealed.ok_or_else(|| Error::RecoveryFile {
             name: name.to_string(),
-            why: "it is another vault's",
+            why: "it belongs to another vault",
         })?;
         self.sealed.entry(sealed).or_default();
         self.files.push((copy, file));

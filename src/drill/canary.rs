@@ -101,7 +101,8 @@ pub(super) async fn fly(
         .collect();
     if !canary.closure_bites {
         failures.push(format!(
-            "in the small vault: with the old root, the attack reaches only {reached_with_old_root} of {} shredded recordings; it is blind",
+            "in the small vault: with the old root key, the attack reaches only \
+             {reached_with_old_root} of {} shredded recordings, so its result proves nothing",
             canary.shredded
         ));
     }

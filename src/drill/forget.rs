@@ -68,7 +68,7 @@ pub(super) async fn forget(
             }
             return attack;
         }
-        say("the epoch has turned meanwhile: beginning anew");
+        say("the epoch has turned meanwhile: starting again");
         tries += 1;
     }
 }
@@ -96,7 +96,7 @@ async fn attempt(
 
     take_live_files(&mut attacker, vault).await?;
     say(&format!(
-        "looking at {} old copies and {} live ones",
+        "examining {} old copies and {} live copies",
         found.len(),
         attacker.looked.len()
     ));
@@ -169,7 +169,7 @@ async fn take_old(attacker: &mut Attacker<'_>, found: &OldCopy) {
             .take(copy, source)
             .await
             .map_err(|error| match error {
-                Error::NoVault => "no vault is in it".to_owned(),
+                Error::NoVault => "it holds no vault".to_owned(),
                 Error::OtherVault { db, .. } => format!("it is of another vault, {db}"),
                 other => other.to_string(),
             }),

@@ -89,7 +89,7 @@ pub(super) async fn find(old: &Old, sandbox: &Sandbox) -> Result<Vec<OldCopy>, E
             found.extend(file(&path, !is_expected(&path, folder), sandbox)?);
         }
         if found.len() == before {
-            let why = "no snapshot and no piece of the journal is in it".to_owned();
+            let why = "it holds no snapshot and no piece of the journal".to_owned();
             found.push(OldCopy::new(
                 folder.display().to_string(),
                 "store",
@@ -173,7 +173,7 @@ fn file(path: &Path, may_be_other: bool, sandbox: &Sandbox) -> Result<Option<Old
         Err(cause) => return Ok(Some(OldCopy::new(shown, "file", Err(cause.to_string())))),
     };
     let Some(name) = name else {
-        let why = "it does not begin as a snapshot or a piece of the journal does".to_owned();
+        let why = "it has no header of a snapshot or of a piece of the journal".to_owned();
         return Ok((!may_be_other).then(|| OldCopy::new(shown, "file", Err(why))));
     };
     let kind = match name.kind {

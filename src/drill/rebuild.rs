@@ -123,7 +123,7 @@ async fn restore_into(
     if restored.vault != live.id() {
         return Err(Error::RecoveryFile {
             name: plan.snapshot.to_string(),
-            why: "it is another vault's",
+            why: "it belongs to another vault",
         });
     }
     // Only to read: the live vault goes on, and soon the store knows more than what was rebuilt

@@ -46,7 +46,7 @@ impl Sandbox {
             }),
             Some(_) => Err(Error::Sandbox {
                 path: path.display().to_string(),
-                why: "it is not empty; a drill needs a folder of its own".into(),
+                why: "it is not empty; give the drill an empty folder".into(),
             }),
         }
     }

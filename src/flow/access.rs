@@ -160,7 +160,7 @@ async fn principal_of(
     };
     match wanted.kind {
         Some(kind) if kind != principal.kind => Err(Error::Invalid(format!(
-            "principal `{}` is a {}, not a {kind}: leave the kind out, or name another principal",
+            "principal `{}` is a {}, not a {kind}: omit the kind, or name another principal",
             principal.subject, principal.kind
         ))),
         _ => Ok(principal),
@@ -183,7 +183,7 @@ async fn named(tx: &mut Tx, name: &PrincipalSubject) -> Result<PrincipalRow, Err
     };
     found.ok_or_else(|| {
         Error::Invalid(format!(
-            "there is no principal `{name}`; `recvault principal list` lists them"
+            "principal `{name}` does not exist; `recvault principal list` lists the principals"
         ))
     })
 }

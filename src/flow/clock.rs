@@ -113,7 +113,12 @@ impl TrustedClock {
         let status = self.status().await?;
         match &status.refused {
             None => self.anchor(&status),
-            Some(why) => tracing::error!(%why, "nothing is destroyed by date"),
+            Some(why) => {
+                tracing::error!(
+                    %why,
+                    "the clock is not believed: nothing is destroyed by date"
+                )
+            }
         }
         Ok(())
     }
@@ -125,7 +130,7 @@ impl TrustedClock {
     pub(super) async fn believed(&self) -> Result<Believed, Error> {
         let status = self.status().await?;
         if let Some(why) = status.refused {
-            tracing::error!(%why, "nothing is destroyed by date");
+            tracing::error!(%why, "the clock is not believed: nothing is destroyed by date");
             return Err(Error::Conflict(why));
         }
         self.anchor(&status);
@@ -156,7 +161,8 @@ impl TrustedClock {
         let status = self.status().await?;
         if apart(status.now, status.database) > FAR {
             return Err(Error::Conflict(format!(
-                "this machine says {} and the database {}: set the clock that is wrong, then accept",
+                "this machine's clock is {} and the database's {}: correct the wrong clock, then \
+                 run `recvault clock accept`",
                 status.now, status.database
             )));
         }
@@ -224,26 +230,26 @@ fn refusal(
     newest_entry: Option<Timestamp>,
     expected: Option<Timestamp>,
 ) -> Option<String> {
-    let way_out = "if this is the right time, run `recvault clock accept`; otherwise set the clock";
+    let way_out = "if the clock is right, run `recvault clock accept`; otherwise correct it";
     if apart(now, database) > FAR {
         return Some(format!(
-            "the clock says {now} and the database's {database}: set the one that is wrong"
+            "the clock is {now} and the database's {database}: correct the wrong one"
         ));
     }
     match (expected, believed) {
         (Some(expected), _) if apart(now, expected) > FAR => Some(format!(
-            "the clock says {now} and should be at {expected}: {way_out}"
+            "the clock is {now}, expected {expected}: {way_out}"
         )),
         (None, Some(believed)) if apart(now, believed) > FAR => Some(format!(
-            "the clock says {now} and the last time that was believed is {believed}: {way_out}"
+            "the clock is {now}, and the last believed time is {believed}: {way_out}"
         )),
         (_, Some(believed)) if believed.since(now) > FAR => Some(format!(
-            "the clock says {now}, and {believed} was believed before: {way_out}"
+            "the clock is {now}, and the last believed time is {believed}: {way_out}"
         )),
         _ => {
             let later = newest_entry.filter(|newest| newest.since(now) > FAR)?;
             Some(format!(
-                "the clock says {now}, and the newest entry of the audit log is of {later}: {way_out}"
+                "the clock is {now}, and the newest entry of the audit log is of {later}: {way_out}"
             ))
         }
     }

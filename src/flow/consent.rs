@@ -422,7 +422,9 @@ fn everywhere(permit: &Permit<action::Consent>) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::Invalid(
-        "`subject`: a person is the same in every account, and your access does not cover all of them; name `call` and `leg`".into(),
+        "`subject`: a person spans all accounts, and your access does not cover all of them; name \
+         `call` and `leg`"
+            .into(),
     ))
 }
 

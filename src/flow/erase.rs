@@ -133,7 +133,7 @@ impl SourceDeletion {
         if !has_words && awaited_until > self.clock.now() {
             return Err(Trouble::Until(
                 awaited_until,
-                "its transcript is waited for",
+                "the deletion waits for its transcript",
             ));
         }
         match self.vault.read_back(recording).await {
@@ -146,7 +146,7 @@ impl SourceDeletion {
                     store::Error::NotFound { .. } | store::Error::OutOfRange { .. },
                 )),
             ) => Err(Trouble::Stuck(format!(
-                "nothing is deleted, because the vault's own copy does not hold: {error}"
+                "nothing is deleted, because the vault's own copy cannot be verified: {error}"
             ))),
             Err(other) => Err(Error::from(other).into()),
         }

@@ -32,7 +32,7 @@ pub enum Error {
     #[error("{}", held(.0))]
     Held(Vec<(RecordingId, Vec<HoldName>)>),
     /// Nobody decides on their own request.
-    #[error("nobody approves or refuses their own request")]
+    #[error("you cannot approve or refuse your own request; another principal must decide")]
     OwnRequest,
     /// Something that was asked for makes no sense; the text names the field.
     #[error("{0}")]
@@ -56,7 +56,8 @@ fn held(recordings: &[(RecordingId, Vec<HoldName>)]) -> String {
     };
     let each: Vec<String> = recordings.iter().map(each).collect();
     format!(
-        "{}; lift it first, or revoke: what is held is then closed, and shredded when the hold ends",
+        "{}; lift it first, or revoke: held recordings are then closed, and shredded when the hold \
+         ends",
         each.join("; ")
     )
 }

@@ -311,7 +311,7 @@ fn ended(error: Error) -> Ended {
         Error::Shredded { .. } | Error::NotFound => Ended::Shredded,
         Error::Denied(_) => Ended::Refused,
         other => {
-            tracing::error!(error = %other, "an archive broke off");
+            tracing::error!(error = %other, "an archive was not completed");
             Ended::Broken
         }
     }

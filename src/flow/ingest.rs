@@ -81,7 +81,10 @@ impl Ingest {
         let labels = rules.labels(&callback.query);
         for (label, why) in rules.labels_left_out(&callback.query) {
             metrics::counter!("recvault_labels_left_out_total").increment(1);
-            tracing::warn!(recording_sid = %callback.recording_sid, %label, %why, "the value of a label is left out");
+            tracing::warn!(
+                recording_sid = %callback.recording_sid, %label, %why,
+                "a label in a callback is invalid and left out"
+            );
         }
         let is_complete = callback.status == "completed";
         let source_ref = SourceRef::of_call(&callback.account, &callback.recording_sid);

@@ -174,7 +174,7 @@ impl Playback {
         if is_broken {
             tracing::error!(
                 recording = %row.recording, principal = %grant.principal(), token = %row.token, grant = %row.id, purpose = %row.purpose,
-                "break-glass: a recording is opened without the approval that its tier asks for"
+                "break-glass: a recording is opened without the approval that its tier requires"
             );
         }
         let artefacts = self.given_by(&grant).await?;
@@ -345,7 +345,7 @@ impl Playback {
                     None => return None,
                     Some(Ok(piece)) => Ok(piece),
                     Some(Err(error)) => {
-                        tracing::error!(%error, "a stream broke off");
+                        tracing::error!(%error, "a stream was not completed");
                         Err(Ended::Broken)
                     }
                 },

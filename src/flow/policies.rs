@@ -171,7 +171,8 @@ pub async fn oddities(db: &Db, rules: &Rules, clock: &Clock) -> Result<Vec<Strin
             let version = later.version();
             let date = later.document().effective;
             odd.push(format!(
-                "version {version}, which was published, takes effect later ({date}) than version {}, which is configured",
+                "the published version {version} takes effect later ({date}) than the configured \
+                 version {}",
                 rules.version()
             ));
         }
@@ -202,7 +203,7 @@ pub(super) async fn rulebook_beside(
             Rules::parse(&name, &policy.source).map_err(|faults| {
                 let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
                 Error::Policy(format!(
-                    "a version that recordings are pinned to does not load any more: {}",
+                    "a version to which recordings are pinned no longer loads: {}",
                     faults.join("; ")
                 ))
             })
@@ -317,7 +318,8 @@ fn parse(version: &str, text: &str) -> Result<Rules, Error> {
 
 fn changed(rules: &Rules) -> Error {
     Error::Policy(format!(
-        "version {} was published with another file: a published version is never another file, so give this one a new `version`",
+        "version {} was published with another file: a published version never changes, so give \
+         this file a new `version`",
         rules.version()
     ))
 }

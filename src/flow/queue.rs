@@ -113,7 +113,7 @@ impl WorkQueue {
         if freed > 0 {
             tracing::warn!(
                 freed,
-                "a clock that was ahead had put work off; it is due now"
+                "work was postponed by a clock in the future; it is due now"
             );
         }
         Ok(())
@@ -160,9 +160,23 @@ impl WorkQueue {
         let subject = lease.subject.to_string();
         let attempt = lease.attempts;
         if retry::is_usual(lease.kind, setback) {
-            tracing::info!(kind, subject, attempt, ?decision, why, "work was not done");
+            tracing::info!(
+                kind,
+                subject,
+                attempt,
+                ?decision,
+                why,
+                "work was not completed"
+            );
         } else {
-            tracing::warn!(kind, subject, attempt, ?decision, why, "work was not done");
+            tracing::warn!(
+                kind,
+                subject,
+                attempt,
+                ?decision,
+                why,
+                "work was not completed"
+            );
         }
         (decision, why)
     }
@@ -227,6 +241,6 @@ pub(super) fn given_back<K: Display>(lease: &Lease<K>, put_back: Result<(), db::
     {
         let kind = lease.kind.as_str();
         let subject = lease.subject.to_string();
-        tracing::warn!(kind, subject, %error, "work cannot be given back");
+        tracing::warn!(kind, subject, %error, "the lease of work cannot be released");
     }
 }

@@ -99,7 +99,7 @@ pub(super) enum ReconcileFailure {
     #[error(transparent)]
     Ours(#[from] Error),
     /// Another process goes on with it.
-    #[error("another process took over")]
+    #[error("another process took the comparison over")]
     TakenOver,
 }
 
@@ -288,11 +288,14 @@ impl Reconciliation {
                 tracing::info!(account = %account.sid(), listed, announced, advanced, erased, ghosts, "reconciled")
             }
             Err(ReconcileFailure::TakenOver) => {
-                tracing::info!(account = %account.sid(), "another process reconciles")
+                tracing::info!(account = %account.sid(), "another process compares this account")
             }
             Err(broken) => {
                 metrics::counter!("recvault_reconcile_failures_total").increment(1);
-                tracing::warn!(account = %account.sid(), why = %broken, listed, announced, "not reconciled to the end");
+                tracing::warn!(
+                    account = %account.sid(), why = %broken, listed, announced,
+                    "the comparison of an account is incomplete"
+                );
             }
         }
         told(account, since, &found, outcome.as_ref().err())
@@ -421,7 +424,9 @@ pub(super) fn chosen<'a>(
         None => Ok(accounts.iter().collect()),
         Some(sid) => {
             let account = accounts.get(sid).ok_or_else(|| {
-                Error::Invalid(format!("account `{sid}` is not in `twilio.accounts`"))
+                Error::Invalid(format!(
+                    "account `{sid}` is not in `twilio.accounts`; add it"
+                ))
             })?;
             Ok(vec![account])
         }

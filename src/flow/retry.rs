@@ -125,7 +125,7 @@ impl Setback {
             Self::Stuck(why) => format!("{STUCK}{why}"),
             Self::Doubtful(doubt) if doubt.names_wait && decision == RetryDecision::Bury => {
                 format!(
-                    "{}; it was waited for {} h",
+                    "{}; given up after {} h",
                     doubt.why,
                     doubt.most.as_secs() / 3600
                 )

@@ -45,13 +45,13 @@ pub enum Ended {
     #[error("the grant ended")]
     GrantOver,
     /// What was allowed when it began is not allowed any more.
-    #[error("this is not allowed any more")]
+    #[error("the policy no longer allows this")]
     Refused,
     /// The database could not be asked for too long.
     #[error("the database cannot be asked whether this is still allowed")]
     Unsure,
     /// The object is not what was sealed, or the store failed.
-    #[error("the stream broke off")]
+    #[error("the stream was interrupted")]
     Broken,
 }
 
@@ -125,7 +125,7 @@ impl Streams {
         registered
     }
 
-    /// Ends every stream of a recording, for good.
+    /// Ends every stream of a recording.
     pub fn silence(&self, recording: RecordingId) {
         if let Some(entry) = self.lock().entries.remove(&recording) {
             entry.silence.cancel();

@@ -55,7 +55,7 @@ pub(super) async fn journal_or_warn(vault: &Vault, entries_too: bool) {
         vault.journal().await
     };
     if let Err(error) = written {
-        tracing::warn!(%error, "the journal is not written");
+        tracing::warn!(%error, "the journal cannot be written");
         metrics::counter!("recvault_journal_failures_total").increment(1);
     }
 }

@@ -94,7 +94,7 @@ impl Worker {
                 }
                 let leased = self.queue.lease_due(lane.kinds(), free).await;
                 let leases = leased.unwrap_or_else(|error| {
-                    tracing::warn!(?lane, %error, "no work can be leased");
+                    tracing::warn!(?lane, %error, "work cannot be leased");
                     Vec::new()
                 });
                 for lease in leases {
@@ -130,7 +130,7 @@ impl Worker {
             .flat_map(|(lane, _)| lane.kinds().iter().copied())
             .collect();
         self.queue.due(&kinds).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "what is due cannot be looked up");
+            tracing::warn!(%error, "due work cannot be looked up");
             Vec::new()
         })
     }
@@ -229,7 +229,7 @@ impl Worker {
                 Box::pin(async move { performers.revocations.attempt(&typed(lease)?).await })
             }
             WorkKind::Comparison | WorkKind::EpochTurn => Box::pin(async {
-                let why = "no lane has it".to_owned();
+                let why = "no lane processes this kind of work".to_owned();
                 Err(Setback::Lost(why))
             }),
         }
@@ -253,7 +253,7 @@ async fn caught(attempt: impl Future<Output = Result<(), Setback>>) -> Result<()
     let caught = AssertUnwindSafe(attempt).catch_unwind().await;
     caught.unwrap_or_else(|_| {
         Err(Setback::Passing(
-            "it panicked; the log says where".to_owned(),
+            "the work panicked; the log names the place".to_owned(),
         ))
     })
 }

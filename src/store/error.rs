@@ -76,9 +76,11 @@ pub enum Error {
     },
     /// The folder that the configuration names is not there.
     #[error(
-        "the folder `{path}` of the store is not there: its disk is not mounted, or `store.url` or `[recovery]` names another place. Mount it; nothing is made \
-         in its place. If it is meant to be new, `recvault snapshot create --new-store` makes the folder for snapshots; one for sealed objects \
-         alone is made by hand, and those of a new vault by `recvault init`"
+        "the folder `{path}` of the store does not exist: its disk is not mounted, or `store.url` \
+         or `[recovery]` names another place. Mount it; the folder is not created automatically. \
+         If it is intentionally new, `recvault snapshot create --new-store` creates the folder \
+         for snapshots. Create a folder for sealed objects alone by hand; `recvault init` creates \
+         the folders of a new vault"
     )]
     NoFolder {
         /// The folder.
@@ -135,7 +137,7 @@ impl Error {
             }
             Backend::NotFound { .. } => Self::Unavailable {
                 store,
-                reason: "its bucket or folder is not there".into(),
+                reason: "its bucket or folder does not exist".into(),
             },
             other => match (io_kind(&other), http_kind(&other), status(&other)) {
                 (Some(io::ErrorKind::PermissionDenied), ..) | (_, _, Some(401 | 403)) => {
@@ -155,7 +157,7 @@ impl Error {
                 },
                 _ => Self::Unavailable {
                     store,
-                    reason: "it failed without saying why".into(),
+                    reason: "it failed without a reason".into(),
                 },
             },
         }

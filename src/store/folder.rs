@@ -98,7 +98,7 @@ impl Folder {
             meta if (meta.dev(), meta.ino()) == place => Ok(()),
             _ => Err(Error::Unavailable {
                 store: "folder",
-                reason: "its folder is not the one that was opened".into(),
+                reason: "its folder was replaced since it was opened".into(),
             }),
         }
     }

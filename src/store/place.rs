@@ -95,7 +95,7 @@ impl StoreSettings {
         let fault = || {
             Error::setting(
                 "endpoint",
-                "expected `https://host` or `http://host`, with a port if need be and nothing else",
+                "expected `https://host` or `http://host`, with an optional port and nothing else",
             )
         };
         let mut url = Url::parse(text).map_err(|_| fault())?;

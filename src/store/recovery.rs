@@ -70,7 +70,7 @@ impl Store {
         Ok(listed)
     }
 
-    /// Removes a recovery file for good; one that is gone is removed already.
+    /// Removes a recovery file; a file that is not there counts as removed.
     ///
     /// # Errors
     /// A fault of the store; whether the file is gone is not known then.

@@ -67,7 +67,7 @@ impl Store {
         match create().await {
             Err(object_store::Error::AlreadyExists { .. }) => {}
             Err(error) => return Err(Error::of_right(self.name(), CREATE, error)),
-            Ok(_) => return instead(CREATE, "it wrote over an object that was there"),
+            Ok(_) => return instead(CREATE, "it overwrote an existing object"),
         }
         let back = self
             .inner
@@ -84,12 +84,12 @@ impl Store {
             .await
             .map_err(lacks(LIST))?;
         if !listed.iter().any(|meta| meta.location == *small) {
-            return instead(LIST, "an object that was written is not in the list");
+            return instead(LIST, "a written object is not in the list");
         }
         match self.inner.head(missing).await {
             Err(object_store::Error::NotFound { .. }) => {}
             Err(error) => return Err(Error::of_right(self.name(), LIST, error)),
-            Ok(_) => return instead(LIST, "it says that an object is there which nobody wrote"),
+            Ok(_) => return instead(LIST, "it reports an object that was never written"),
         }
         let mut upload = self
             .inner

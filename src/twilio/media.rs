@@ -47,7 +47,7 @@ pub struct TwilioClient {
 
 /// The client cannot be built.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot set up TLS for twilio; are root certificates installed?")]
+#[error("cannot set up TLS for twilio; check that root certificates are installed")]
 pub struct ClientError(#[source] reqwest::Error);
 
 /// A recording's sound, on its way.
@@ -68,7 +68,7 @@ pub enum FetchError {
     #[error("twilio has no media for the recording yet (404)")]
     NotYet,
     /// The same of a bucket: the object that Twilio names is not there.
-    #[error("the object at `{host}` is not there yet (404)")]
+    #[error("the object at `{host}` does not exist yet (404)")]
     NotYetElsewhere {
         /// The host alone.
         host: String,
@@ -103,10 +103,10 @@ pub enum Hiccup {
     #[error("no connection to the server")]
     Connect,
     /// Silence for longer than `twilio.read_idle_timeout_ms`.
-    #[error("nothing arrived for longer than `twilio.read_idle_timeout_ms`")]
+    #[error("no bytes arrived for longer than `twilio.read_idle_timeout_ms`")]
     Silence,
     /// The connection broke.
-    #[error("the connection broke after {received} bytes of sound")]
+    #[error("the connection broke after {received} bytes of audio")]
     Broken {
         /// Bytes of the body until then.
         received: u64,
@@ -121,7 +121,7 @@ pub enum Hiccup {
         expected: u64,
     },
     /// The private key that opens an encrypted recording cannot be asked.
-    #[error("the private key of `{sid}` cannot be asked: {why}")]
+    #[error("the private key of `{sid}` cannot be used: {why}")]
     PrivateKey {
         /// The SID of its public half.
         sid: String,
@@ -129,7 +129,7 @@ pub enum Hiccup {
         why: String,
     },
     /// A bucket's server answered something that is no answer.
-    #[error("the bucket at `{host}` cannot be asked")]
+    #[error("the bucket at `{host}` cannot be reached")]
     Bucket {
         /// The host alone.
         host: String,
@@ -149,7 +149,8 @@ pub enum FetchRefusal {
     Status(u16),
     /// A redirect to a host that is not listed, or without TLS.
     #[error(
-        "redirected to `{host}`; if your media is kept there, add the host to `twilio.media_redirect_hosts`; only https is followed"
+        "redirected to `{host}`; if your media is stored there, add the host to \
+         `twilio.media_redirect_hosts`; only https is followed"
     )]
     ForeignHost {
         /// The host alone.
@@ -169,7 +170,8 @@ pub enum FetchRefusal {
     },
     /// Sound by its type, but not a WAV file.
     #[error(
-        "the body does not begin as a RIFF/WAVE file, and twilio does not say that it is encrypted with a customer key"
+        "the body does not begin as a RIFF/WAVE file, and twilio does not report it as encrypted \
+         with a customer key"
     )]
     NotRiff,
     /// What Twilio says about the encryption cannot be read.
@@ -193,7 +195,8 @@ pub enum FetchRefusal {
     },
     /// Decrypted, and no sound.
     #[error(
-        "what is decrypted is no RIFF/WAVE file: key, nonce and file do not belong together, or the file was altered"
+        "the decrypted file is not a RIFF/WAVE file: key, nonce and file do not belong together, \
+         or the file was altered"
     )]
     Garbled,
     /// Decrypted, and not authentic.
@@ -201,7 +204,8 @@ pub enum FetchRefusal {
     Tag,
     /// An encrypted file that is shorter than its own header says.
     #[error(
-        "the encrypted file is cut: {received} bytes of sound where its header promises {expected}"
+        "the encrypted file is truncated: {received} bytes of audio, but its header states \
+         {expected}"
     )]
     Cut {
         /// Bytes of sound.
@@ -222,7 +226,8 @@ pub enum FetchRefusal {
     },
     /// A bucket does not let us in.
     #[error(
-        "the bucket at `{host}` does not accept its credential; check `access_key_id` and its secret in `twilio.buckets`, and that they may read"
+        "the bucket at `{host}` does not accept its credential; check `access_key_id` and its \
+         secret in `twilio.buckets`, and their read permission"
     )]
     BucketCredential {
         /// The host alone.

@@ -12,7 +12,7 @@ use super::signature::Verified;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CallbackError {
     /// A parameter without which there is nothing to do.
-    #[error("`{field}` is missing; is this URL configured for this kind of callback?")]
+    #[error("`{field}` is missing; check that this URL is configured for this kind of callback")]
     Missing {
         /// Its name.
         field: &'static str,

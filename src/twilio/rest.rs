@@ -59,7 +59,7 @@ pub const MAX_ANSWER: usize = 32 * 1024 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RestError {
     /// There is no such thing (404), or not any more.
-    #[error("twilio has no such thing (404)")]
+    #[error("twilio has no such resource (404)")]
     NotFound,
     /// Ask again after the time given, or back off. Nothing was done.
     #[error("twilio asks for fewer requests (429)")]

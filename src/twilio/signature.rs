@@ -116,7 +116,7 @@ pub enum Forbidden {
     #[error("the account it names has no entry under `twilio.accounts`")]
     UnknownAccount,
     /// A JSON body without its digest in the query, or with another one.
-    #[error("`{BODY_DIGEST}` in its query is not the digest of its body")]
+    #[error("`{BODY_DIGEST}` in its query differs from the digest of its body")]
     BodyDigest,
     /// A shared key that the account has not, or not with this algorithm.
     #[error(
@@ -131,7 +131,8 @@ pub enum Forbidden {
     /// Text of its URL may have become parameters of its body: the signature cannot tell them
     /// apart.
     #[error(
-        "a parameter of its body stands before the account's in the order of the signature and may be a part of its URL; Twilio sends none"
+        "a parameter of its body precedes the account's in the order of the signature and may be a \
+         part of its URL; Twilio sends no such parameter"
     )]
     CutUrl,
     /// No token made this signature over any form of our URL.

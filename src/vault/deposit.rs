@@ -81,7 +81,7 @@ pub struct Deposited {
 #[derive(Debug, thiserror::Error)]
 pub enum DepositError<E> {
     /// The source broke off.
-    #[error("the source broke off")]
+    #[error("the source ended the transfer early")]
     Source(E),
     /// The vault could not.
     #[error(transparent)]

@@ -321,7 +321,7 @@ fn readable(opened: Result<Participants, Error>) -> Result<Participants, Error> 
     match opened {
         Err(Error::BrokenDetails | Error::Keyring(keyring::Error::NotAuthentic)) => {
             tracing::error!(
-                "what the database has of who took part in a conversation is not what was sealed, and is left behind"
+                "participants of a conversation in the database are not authentic, and are dropped"
             );
             Ok(Participants::default())
         }

@@ -116,7 +116,7 @@ impl Vault {
     pub async fn settle(&self) -> Result<(), Error> {
         self.settle_custody().await?;
         while !epochs::is_settled(&mut self.0.db.read().await?).await? {
-            tracing::info!("the vault was rebuilt: a snapshot of it is made and verified first");
+            tracing::info!("the vault was rebuilt: a snapshot is written and verified first");
             if self.complete_turn().await?.is_none() {
                 // It may have come to its end since.
                 let held = epochs::turning(&mut self.0.db.read().await?).await?;
@@ -300,7 +300,10 @@ impl Turner<'_> {
             match self.vault.verify_snapshot(name).await {
                 Ok(checked) => return Ok(checked),
                 Err(error) => {
-                    tracing::warn!(%name, %error, "the noted snapshot does not hold: another one is written")
+                    tracing::warn!(
+                        %name, %error,
+                        "the recorded snapshot does not verify: another is written"
+                    )
                 }
             }
         }

@@ -28,7 +28,8 @@ pub enum Error {
     Custody(#[from] custody::Error),
     /// Custody and the database belong to different vaults.
     #[error(
-        "custody holds the root of vault {root} and the database belongs to vault {db}: check `[custody]` and `database.url`"
+        "custody holds the root key of vault {root}, but the database belongs to vault {db}: check \
+         `[custody]` and `database.url`"
     )]
     OtherVault {
         /// The vault whose root is in custody.
@@ -38,8 +39,9 @@ pub enum Error {
     },
     /// The database is a copy from before a turn: the root it needs was destroyed.
     #[error(
-        "the database is of epoch {db} and custody holds the root of epoch {custody}: this database is an old copy, which nothing opens any \
-         more; `recvault snapshot restore` rebuilds the vault from the store"
+        "the database is of epoch {db}, but custody holds the root key of epoch {custody}: this \
+         database is an old copy, which no key opens any more; `recvault snapshot restore` \
+         rebuilds the vault from the store"
     )]
     OldDatabase {
         /// The database's epoch.
@@ -50,9 +52,10 @@ pub enum Error {
     /// The database has not what is known of it elsewhere: it was put back from an old copy, or went
     /// its own way, and has forgotten what happened.
     #[error(
-        "the database ends with audit entry {db} and has not the entry {known} that is known of it: it is an old copy, or a replica that lagged, \
-         and has forgotten what happened since, shreds among it. Nothing is written and nothing opens. Bring back the newer database, or run \
-         `recvault snapshot restore` into an empty one, which rebuilds the vault as it was last"
+        "the database ends with audit entry {db} and lacks entry {known}: it is an old copy, or a \
+         replica that lagged, and lacks later changes, including shreds. Nothing is written and \
+         nothing opens. Bring back the newer database, or run `recvault snapshot restore` into an \
+         empty database, which rebuilds the latest state of the vault"
     )]
     ForgetfulDatabase {
         /// The database's last entry.
@@ -62,9 +65,10 @@ pub enum Error {
     },
     /// Another database has the roots: it was restored and took over, or this one is a copy.
     #[error(
-        "custody of vault {vault} belongs to database {owner} and this is database {database}: another database was restored and took over, or this \
-         one is a copy; it opens and writes nothing. Go on with the owner; should it be lost, `recvault snapshot restore --take-over` into an \
-         empty database rebuilds the vault"
+        "custody of vault {vault} belongs to database {owner}, and this is database {database}: \
+         another database was restored and took over, or this database is a copy. It opens and \
+         writes nothing. Use the owner; if the owner is lost, `recvault snapshot restore \
+         --take-over` into an empty database rebuilds the vault"
     )]
     NotOwner {
         /// The vault.
@@ -76,8 +80,9 @@ pub enum Error {
     },
     /// A restore would take the roots from another database.
     #[error(
-        "custody of vault {vault} belongs to database {owner}, and a restore takes it over: whatever still runs on that database then opens and \
-         writes nothing any more. If that is what you want, add `--take-over`; to rehearse, run `recvault drill`"
+        "custody of vault {vault} belongs to database {owner}, and a restore takes it over: a \
+         process that still runs on that database then opens and writes nothing. To confirm this, \
+         add `--take-over`; to rehearse, run `recvault drill`"
     )]
     TakeOver {
         /// The vault.
@@ -87,16 +92,18 @@ pub enum Error {
     },
     /// The place of custody is empty.
     #[error(
-        "custody holds no root of vault {0}: the slot is missing, or `[custody]` names another place. Put it back. A service that still runs has the \
-         key in its memory: do not stop it before"
+        "custody holds no root key of vault {0}: the slot is missing, or `[custody]` names another \
+         place. Put the slot back. A service that still runs has the key in memory: do not stop \
+         it before"
     )]
     NoSlot(VaultId),
     /// Custody was in trouble when it was last asked.
-    #[error("custody is in trouble: {0}")]
+    #[error("custody has a problem: {0}")]
     CustodyTrouble(String),
     /// The slot is older than one that this process saw.
     #[error(
-        "the slot in custody is of generation {found}, and this process has seen {known}: an old copy was put back; put the newest one back"
+        "the slot in custody is of generation {found}, and this process has seen generation \
+         {known}: an old copy was put back; put the newest slot back"
     )]
     OldSlot {
         /// The generation that was seen.
@@ -106,8 +113,9 @@ pub enum Error {
     },
     /// The database lacks an entry that it had when it last changed custody.
     #[error(
-        "the database ends with audit entry {db} and lacks entry {custody}, which it had when it last changed custody: this database is an old copy; \
-         `recvault snapshot restore --take-over` into an empty database rebuilds the vault as it was last"
+        "the database ends with audit entry {db} and lacks entry {custody}, which it had when it \
+         last changed custody: this database is an old copy; `recvault snapshot restore \
+         --take-over` into an empty database rebuilds the latest state of the vault"
     )]
     BehindCustody {
         /// The database's last entry.
@@ -117,14 +125,16 @@ pub enum Error {
     },
     /// A rebuilding is not finished, and another process is at it, or died at it.
     #[error(
-        "the rebuilding of this vault is not finished, and a process has the turn that finishes it: {0}. If that process is dead, wait so long and run this \
-         command again, or run `recvault epoch release` before, which takes the turn away from it at once"
+        "the restore of this vault is not finished, and another process holds the turn that \
+         finishes it: {0}. If that process is dead, wait that long and run this command again, or \
+         first run `recvault epoch release`, which takes the turn away immediately"
     )]
     TurnHeld(db::epochs::Holding),
     /// The newest snapshot needs a root that a turn would destroy.
     #[error(
-        "the newest snapshot `{snapshot}` needs the root of epoch {epoch}, which this turn would destroy: this database is not the one that the store \
-         knows; `recvault snapshot restore --take-over` into an empty database rebuilds the vault as it was last"
+        "the newest snapshot `{snapshot}` needs the root key of epoch {epoch}, which this turn \
+         would destroy: this database is not the one that wrote the store; `recvault snapshot \
+         restore --take-over` into an empty database rebuilds the latest state of the vault"
     )]
     NewerSnapshot {
         /// The snapshot.
@@ -134,15 +144,17 @@ pub enum Error {
     },
     /// `init` found roots in custody.
     #[error(
-        "custody holds the roots of vault {0}, and the database holds no vault: `recvault init` never replaces one. If the database was lost, \
-         `recvault snapshot restore --take-over` rebuilds the vault; for another vault, name another place in `[custody]`"
+        "custody holds the root keys of vault {0}, and the database holds no vault: `recvault \
+         init` never replaces a vault. If the database was lost, `recvault snapshot restore \
+         --take-over` rebuilds the vault; for another vault, name another place in `[custody]`"
     )]
     CustodyTaken(VaultId),
     /// Before something is destroyed the store must say what it knows, and it says nothing that
     /// opens.
     #[error(
-        "nothing is destroyed: the database cannot be compared with the store, which has no snapshot or journal that opens ({unreadable} files do not). Check \
-         `store.url` and `[recovery]`, and remove what does not belong into `snapshots/` and `journal/`"
+        "nothing is destroyed: the database cannot be compared with the store, which has no \
+         snapshot or journal that opens ({unreadable} files do not). Check `store.url` and \
+         `[recovery]`, and remove foreign files from `snapshots/` and `journal/`"
     )]
     NothingToCompare {
         /// Files that do not open.
@@ -150,9 +162,11 @@ pub enum Error {
     },
     /// The store knows less than the database: it is another one, or an older copy of the right one.
     #[error(
-        "the store ends with audit entry {store}, and entry {db} was written there: `store.url` or `[recovery]` names another store, its disk is not \
-         mounted, or it was put back from an older copy. Bring back the right one. Nothing is written or destroyed before. If it is lost, or the store is \
-         meant to be new, `recvault snapshot create --new-store` gives it what it needs"
+        "the store ends with audit entry {store}, and entry {db} was written there: `store.url` or \
+         `[recovery]` names another store, its disk is not mounted, or it was restored from an \
+         older copy. Bring back the right store. Until then nothing is written or destroyed. If \
+         it is lost, or is intentionally new, `recvault snapshot create --new-store` writes a \
+         snapshot to it"
     )]
     ForgetfulStore {
         /// The newest entry that the database knows to be in the store.
@@ -162,8 +176,9 @@ pub enum Error {
     },
     /// Another vault's files are in the store.
     #[error(
-        "`{name}` in the store says that it is of vault {vault}: two vaults must not share a store, because one would sweep the other's objects. Give \
-         each a store, or a path in the bucket, of its own; if the file is nobody's, remove it"
+        "`{name}` in the store claims vault {vault}: two vaults must not share a store, because \
+         one would sweep the other's objects. Give each vault its own store, or its own path in \
+         the bucket; if the file belongs to no vault, remove it"
     )]
     SharedStore {
         /// The file.
@@ -173,25 +188,29 @@ pub enum Error {
     },
     /// What was done stands in the database and is not in the store yet.
     #[error(
-        "done, but not durable yet: it has taken effect here and nothing that was shredded opens any more, but the store does not know of it, so that a \
-         restore would not. It completes by itself when the store can be written; ask again to be sure ({0})"
+        "done, but not durable yet: the change has taken effect and no shredded recording opens, \
+         but it is not in the store, so a restore would lack it. It completes by itself when the \
+         store can be written; repeat the request to confirm it ({0})"
     )]
     NotDurable(String),
     /// The journal has a hole that nobody has accepted.
     #[error(
-        "the journal has gaps: of audit entries {0} something is missing in the store, and a shred may be in it. Bring back the missing files, or restore \
-         without them by `--accept-gap FROM-TO` for exactly each of these"
+        "the journal has gaps: audit entries {0} are incomplete in the store, and may include a \
+         shred. Bring back the missing files, or restore without them by `--accept-gap FROM-TO` \
+         for exactly each of these gaps"
     )]
     Gaps(String),
     /// A gap was accepted that is none.
     #[error(
-        "`--accept-gap {0}`: the journal has no such gap; without the option the gaps are named"
+        "`--accept-gap {0}`: the journal has no such gap; run the command without the option to \
+         list the gaps"
     )]
     NoSuchGap(db::gaps::Gap),
     /// The database is empty and the store is not.
     #[error(
-        "the database holds no vault, but there is one: {0}. The database was lost, or `database.url` names another one. `recvault snapshot restore --take-over` \
-         rebuilds the vault in an empty database; a new vault needs a store and a custody of its own"
+        "the database holds no vault, but a vault exists: {0}. The database was lost, or \
+         `database.url` names another database. `recvault snapshot restore --take-over` rebuilds \
+         the vault in an empty database; a new vault needs its own store and custody"
     )]
     LostDatabase(String),
     /// A recovery file is not what it should be.
@@ -204,7 +223,8 @@ pub enum Error {
     },
     /// There is no snapshot that a root in custody opens.
     #[error(
-        "the store holds no snapshot of an epoch whose root is in custody ({0}); a snapshot that is older than the root opens no more"
+        "the store holds no snapshot of an epoch whose root key is in custody ({0}); a snapshot \
+         that is older than the root key no longer opens"
     )]
     NoSnapshot(String),
     /// The folder that a drill works in cannot be used.
@@ -217,43 +237,47 @@ pub enum Error {
     },
     /// The database has no vault in it.
     #[error(
-        "the database holds no vault: `recvault init` makes a new one. If there was one and its database is lost, `recvault snapshot restore --take-over` rebuilds \
-         it from the store"
+        "the database holds no vault: `recvault init` creates one. If there was a vault and its \
+         database is lost, `recvault snapshot restore --take-over` rebuilds it from the store"
     )]
     NoVault,
     /// The database has a vault in it already.
     #[error(
-        "the database holds vault {0} already: `recvault init` makes a new vault and never replaces one. If the first `recvault init` was broken off \
-         before it showed a token, `recvault snapshot create` and `recvault token create` do what is left"
+        "the database already holds vault {0}: `recvault init` creates a new vault and never \
+         replaces one. If the first `recvault init` was interrupted before it showed a token, run \
+         `recvault snapshot create` and `recvault token create` to complete it"
     )]
     VaultExists(VaultId),
     /// A hold keeps the recording.
     #[error("a hold keeps recording {0}; lift it first")]
     Held(RecordingId),
     /// The recording is shredded, or nothing of it is sealed.
-    #[error("nothing of this recording can be opened")]
+    #[error(
+        "this recording has no content that can be opened: it is shredded, or was never sealed"
+    )]
     Gone,
     /// Others who ran beside it have spent what the policy allows this principal for this purpose
     /// today.
-    #[error("the day's budget of openings is spent")]
+    #[error(
+        "the principal's budget of openings for this purpose is spent; it renews at midnight UTC"
+    )]
     BudgetSpent,
     /// The store gives back another object than was sealed.
-    #[error(
-        "what the store gives back is not what was sealed: its length or its SHA-256 is another"
-    )]
+    #[error("the object in the store is not the sealed one: its length or its SHA-256 differs")]
     Altered,
     /// The key found is not the one the catalogue names.
-    #[error("the record key is not the one that sealed this recording")]
+    #[error("the record key is not the key that sealed this recording")]
     WrongKey,
     /// What is sealed as a transcript is none.
-    #[error("what is sealed as a transcript cannot be read")]
+    #[error("the sealed transcript cannot be parsed")]
     BrokenTranscript,
     /// What is sealed of who took part is none.
-    #[error("what is sealed of who took part cannot be read")]
+    #[error("the sealed participants cannot be parsed")]
     BrokenDetails,
     /// The sound is in a form of which no part can be cut out.
     #[error(
-        "the sound of this recording is of a format in which seconds have no fixed place, so that no part of it can be given"
+        "the audio format of this recording has no fixed position for a second, so no part of the \
+         audio can be given; use a purpose without `window`"
     )]
     NoWindow,
 }

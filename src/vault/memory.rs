@@ -350,7 +350,10 @@ impl Inner {
                 // Somebody removed it since it was listed.
                 Err(Error::Store(store::Error::NotFound { .. })) => {}
                 Err(error) if is_strange(&error) => {
-                    tracing::warn!(file = %name, %error, "a recovery file does not open and is passed over");
+                    tracing::warn!(
+                        file = %name, %error,
+                        "a recovery file does not open and is skipped"
+                    );
                     metrics::counter!("recvault_recovery_files_unreadable_total").increment(1);
                     self.memory.strange().insert(name);
                     failed += 1;
@@ -360,7 +363,7 @@ impl Inner {
             if failed == TRIES {
                 tracing::error!(
                     failed,
-                    "recovery files do not open; the newest that does is not looked for any further"
+                    "recovery files do not open; the search for the newest that opens is given up"
                 );
                 return Ok(Head {
                     known: None,

@@ -113,13 +113,13 @@ impl Ownership {
         let before = std::mem::replace(noted, trouble);
         match &*noted {
             Some(error) if before.as_ref() != Some(error) => {
-                tracing::error!(error, "custody is in trouble")
+                tracing::error!(error, "custody has a problem")
             }
             _ => {}
         }
         let is_in_trouble = troubles.any().is_some();
         if was_in_trouble && !is_in_trouble {
-            tracing::info!("custody is in order again");
+            tracing::info!("custody has no problem any more");
         }
         metrics::gauge!("recvault_custody_trouble").set(if is_in_trouble { 1.0 } else { 0.0 });
     }
@@ -211,7 +211,7 @@ impl Inner {
             Ok::<_, db::Error>(())
         });
         if let Err(error) = told.await {
-            tracing::warn!(%error, "the log does not tell that custody is lost");
+            tracing::warn!(%error, "the audit log cannot record that custody is lost");
         }
         let _ = self.ownership.lost_to.set(to);
     }

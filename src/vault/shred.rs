@@ -1,7 +1,7 @@
 //! Shredding, step one: tombstone, destroyed key, entry and receipt in one unit of work; then the
 //! bytes.
 //!
-//! Owns the one function that destroys keys for good, and what a new receipt says. Refuses to know
+//! Owns the one function that destroys keys, and what a new receipt says. Refuses to know
 //! why recordings go and how many there are: it is given a [`Cause`], and a batch for the unit that
 //! it is lent.
 //!

@@ -208,7 +208,10 @@ impl Inner {
         match self.open_waiting(waits, sealed) {
             Ok(text) => Some(waits.seal(next, self.id, &text)),
             Err(error) => {
-                tracing::error!(%error, "something that waits for a recording is not what was sealed, and is left behind");
+                tracing::error!(
+                    %error,
+                    "data that waits for a recording is not authentic, and is dropped"
+                );
                 None
             }
         }

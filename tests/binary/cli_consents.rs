@@ -116,7 +116,7 @@ async fn a_file_with_faults_is_refused_line_by_line() {
         world
             .run(&["consent", "import", &text])
             .refused()
-            .contains("say `--format`")
+            .contains("give `--format`")
     );
     assert!(
         world

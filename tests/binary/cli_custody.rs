@@ -185,7 +185,7 @@ async fn a_lost_slot_is_an_alarm_and_a_copy_of_it_is_refused_by_name() {
         service
             .process
             .log()
-            .contains("custody holds no root of vault"),
+            .contains("custody holds no root key of vault"),
         "{}",
         service.process.log()
     );
@@ -206,7 +206,7 @@ async fn a_lost_slot_is_an_alarm_and_a_copy_of_it_is_refused_by_name() {
         doctor.code == Some(1)
             && doctor
                 .stdout
-                .contains("custody/root.bak is no part of the slot, with the root of epoch 1"),
+                .contains("custody/root.bak is not part of the slot, with the root key of epoch 1"),
         "{doctor:?}"
     );
     fs::remove_file(world.path("custody/root.bak")).unwrap();
@@ -247,7 +247,12 @@ async fn a_changed_passphrase_is_written_down_and_opens_the_vault() {
     // Neither does somebody without the passphrase so far, nor a new one that is none.
     let passphrase = fs::read(world.path("custody/passphrase")).unwrap();
     fs::write(world.path("custody/passphrase"), "a guess").unwrap();
-    assert!(world.run(&change).refused().contains("wrong passphrase"));
+    assert!(
+        world
+            .run(&change)
+            .refused()
+            .contains("the passphrase is wrong")
+    );
     fs::write(world.path("custody/passphrase"), passphrase).unwrap();
     fs::write(world.path("empty"), "\n").unwrap();
     assert!(
@@ -279,7 +284,7 @@ async fn a_changed_passphrase_is_written_down_and_opens_the_vault() {
         world
             .run(&["status"])
             .refused()
-            .contains("wrong passphrase"),
+            .contains("the passphrase is wrong"),
         "the old one opens nothing"
     );
     fs::rename(world.path("new"), world.path("custody/passphrase")).unwrap();
@@ -376,7 +381,7 @@ fn a_vault_with_its_root_in_a_token_turns_its_epoch() {
     run(&["epoch", "turn"]).done();
     run(&["status"]).done();
     let doctor = run(&["doctor"]).done();
-    assert!(doctor.contains("ok      custody: pkcs11. Destroying a root: the key object is destroyed inside the token"), "{doctor}");
+    assert!(doctor.contains("ok      custody: pkcs11. Destruction of a root key: the key object is destroyed inside the token"), "{doctor}");
     let printed = run(&["config", "print"]).done();
     assert!(
         printed.contains("pin = \"(secret)\"") && !printed.contains("0042"),

@@ -207,7 +207,7 @@ async fn the_operator_asks_why_not_and_what_would_change() {
     for part in [
         "may not, with tok_",
         "role-not-allowed (clause purposes/subject-request/roles, version 1)",
-        "What would have to change: a token with the role privacy-officer",
+        "Required change: a token with the role privacy-officer",
         "justification-missing",
     ] {
         assert!(

@@ -71,7 +71,7 @@ async fn tokens_of_one_person_are_made_listed_and_revoked_together() {
     assert_eq!(revoked["principal"], one["principal"]);
     assert_eq!(revoked["tokens"].as_array().unwrap().len(), 2);
     for (args, why) in [
-        (vec!["--principal", "staff 17"], "has no token left"),
+        (vec!["--principal", "staff 17"], "has no valid token"),
         (vec!["--principal", "staff 18"], "no principal `staff 18`"),
     ] {
         let args = [vec!["token", "revoke"], args].concat();

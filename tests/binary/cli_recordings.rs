@@ -133,7 +133,7 @@ async fn a_shred_leaves_a_receipt_that_anybody_can_check_offline() {
         )
         .done();
         assert!(
-            said.contains("The receipt holds") && said.contains(&id.to_string()),
+            said.contains("The receipt is valid") && said.contains(&id.to_string()),
             "{said}"
         );
     }
@@ -212,7 +212,7 @@ async fn a_shred_of_nothing_is_refused() {
             )
             .refused();
         assert!(
-            why.contains(&format!("there is no recording `{nobody}`")),
+            why.contains(&format!("recording `{nobody}` does not exist")),
             "{why}"
         );
     }
@@ -332,7 +332,7 @@ async fn dead_work_is_shown_and_comes_back_to_life() {
     );
     assert_eq!(
         world.run(&["retry", &id.to_string()]).done(),
-        "0 pieces of work are due again.\n"
+        "0 work items are due again.\n"
     );
 }
 

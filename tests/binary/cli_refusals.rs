@@ -70,7 +70,7 @@ async fn a_wrong_passphrase_opens_nothing() {
     ] {
         let why = world.run(command).refused();
         assert!(
-            why.contains("wrong passphrase, or it was altered"),
+            why.contains("the passphrase is wrong, the root key was altered"),
             "{command:?}: {why}"
         );
         assert!(!why.contains("hunter2"), "{why}");
@@ -80,7 +80,7 @@ async fn a_wrong_passphrase_opens_nothing() {
     assert!(
         doctor
             .stdout
-            .contains("broken  vault: the root does not open"),
+            .contains("broken  vault: the root key does not open"),
         "{}",
         doctor.stdout
     );

@@ -153,7 +153,7 @@ async fn what_cannot_be_a_token_is_refused_by_name() {
     let why = world
         .run(&["token", "revoke", "tok_00000000000000000000000000000000"])
         .refused();
-    assert!(why.contains("no living token"), "{why}");
+    assert!(why.contains("does not exist or is revoked"), "{why}");
     assert_eq!(
         world.run(&["token", "list", "--json"]).done(),
         before,

@@ -354,7 +354,7 @@ async fn dies_while_it_changes_custody(kind: Kind, point: &str) {
             world
                 .run(&["status"])
                 .refused()
-                .contains("wrong passphrase")
+                .contains("the passphrase is wrong")
         );
         fs::rename(world.path("new"), world.path("custody/passphrase")).unwrap();
     }

@@ -122,7 +122,7 @@ async fn a_recording_larger_than_the_disk_leaves_nothing_and_waits() {
     service
         .process
         .says("that there is no room", |log| {
-            log.contains("work was not done").then_some(())
+            log.contains("work was not completed").then_some(())
         })
         .await;
     small.announce(&world, &service.client).await.unwrap();

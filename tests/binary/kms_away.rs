@@ -109,7 +109,7 @@ async fn a_turn_elsewhere_while_the_service_cannot_be_asked(way: Way) {
         service.process.log()
     );
     assert!(
-        service.process.log().contains("custody is in trouble"),
+        service.process.log().contains("custody has a problem"),
         "{}",
         service.process.log()
     );
@@ -142,7 +142,10 @@ async fn a_turn_elsewhere_while_the_service_cannot_be_asked(way: Way) {
         service.process.log()
     );
     assert!(
-        service.process.log().contains("custody is in order again"),
+        service
+            .process
+            .log()
+            .contains("custody has no problem any more"),
         "{}",
         service.process.log()
     );

@@ -69,13 +69,17 @@ async fn every_command_refuses_an_old_copy(kind: Kind) {
     for command in WRITERS.iter().cycle().take(2 * WRITERS.len()) {
         let refused = world.run(command).refused();
         assert!(
-            refused.contains("has forgotten") && refused.contains("snapshot restore"),
+            refused.contains("lacks later changes") && refused.contains("snapshot restore"),
             "{command:?}: {refused}"
         );
     }
     let serving = world.launch(None);
     assert!(!serving.end().await.success());
-    assert!(serving.log().contains("has forgotten"), "{}", serving.log());
+    assert!(
+        serving.log().contains("lacks later changes"),
+        "{}",
+        serving.log()
+    );
     // What reads says so, and reads.
     let status = world.run(&["status"]);
     assert!(
@@ -84,7 +88,7 @@ async fn every_command_refuses_an_old_copy(kind: Kind) {
     );
     let doctor = world.run(&["doctor"]);
     assert!(
-        doctor.code == Some(1) && doctor.stdout.contains("has forgotten"),
+        doctor.code == Some(1) && doctor.stdout.contains("lacks later changes"),
         "{doctor:?}"
     );
     assert_eq!(
@@ -131,7 +135,7 @@ async fn a_lost_database_is_rebuilt_and_not_made_anew(kind: Kind) {
     ] {
         let refused = world.run(command).refused();
         assert!(
-            refused.contains("holds no vault, but there is one")
+            refused.contains("holds no vault, but a vault exists")
                 && refused.contains("snapshot restore"),
             "{command:?}: {refused}"
         );

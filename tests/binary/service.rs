@@ -93,7 +93,7 @@ async fn it_is_not_ready_while_the_store_is_away() {
     // A callback needs no store, and waits.
     let (sid, id) = world.record(sound(1, 1));
     assert_eq!(world.announce(&service.client, &sid).await.unwrap(), 204);
-    assert!(eventually(async || service.process.log().contains("work was not done")).await);
+    assert!(eventually(async || service.process.log().contains("work was not completed")).await);
     assert_eq!(
         service.client.state(id).await.unwrap().as_deref(),
         Some("announced")

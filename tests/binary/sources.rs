@@ -217,7 +217,7 @@ async fn accounts_are_read_again_on_sighup_and_nothing_stops() {
     let log = service.process.log();
     assert!(
         log.contains("twilio.accounts[1].auth_token_files[0]")
-            && log.contains("the former ones stay"),
+            && log.contains("the former accounts stay"),
         "{log}"
     );
     assert!(
@@ -308,7 +308,7 @@ async fn doctor_finds_an_account_well_set_up() {
     let findings = world.run(&["doctor", "--json"]).json();
     for (what, says) in [
         ("reachable", "active"),
-        ("media", "turned away"),
+        ("media", "is refused"),
         ("callbacks", "1 of 1"),
         ("numbers", "1 of 1"),
     ] {

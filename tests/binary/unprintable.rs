@@ -40,7 +40,7 @@ async fn what_is_done_is_told_by_the_exit_code_where_it_cannot_be_printed() {
         let (code, said) = on_a_full_disk(&world, act);
         assert_eq!(code, Some(0), "{act:?}: {said}");
         assert!(
-            said.contains("it is done") && said.contains("cannot be printed"),
+            said.contains("the command is done") && said.contains("cannot be printed"),
             "{act:?}: {said}"
         );
     }

@@ -118,7 +118,7 @@ async fn an_object_that_never_comes_is_given_up_by_its_host() {
     is_set_aside(
         &vault,
         &recorded,
-        "the object at `127.0.0.1` is not there yet (404)",
+        "the object at `127.0.0.1` does not exist yet (404)",
     )
     .await;
 }

@@ -44,7 +44,7 @@ async fn is_noticed(take: impl FnOnce(&Path), put_back: impl FnOnce(&Path)) {
     assert!(
         refused.contains("vault.db")
             && refused.contains("replaced or removed")
-            && refused.contains("put the file back"),
+            && refused.contains("put the file and the files beside it back"),
         "{refused}"
     );
     put_back(&vault.folder().join("vault.db"));

@@ -259,7 +259,7 @@ async fn what_is_no_sound_and_no_encrypted_one_either_is_set_aside() {
     is_set_aside(
         &vault,
         &recorded,
-        "and twilio does not say that it is encrypted with a customer key",
+        "and twilio does not report it as encrypted with a customer key",
     )
     .await;
 }

@@ -52,7 +52,7 @@ async fn an_old_copy_takes_no_token_and_turns_nothing(database: Database) {
     assert!(refused.contains("not compared with the store"), "{refused}");
     let refused = app.unlock().await.map(drop).unwrap_err().to_string();
     assert!(
-        refused.contains("has forgotten") && refused.contains("snapshot restore"),
+        refused.contains("lacks later changes") && refused.contains("snapshot restore"),
         "{refused}"
     );
     // Whoever goes on nevertheless writes nothing.
@@ -61,7 +61,10 @@ async fn an_old_copy_takes_no_token_and_turns_nothing(database: Database) {
         .map(drop)
         .unwrap_err()
         .to_string();
-    assert!(refused.contains("nothing is written any more"), "{refused}");
+    assert!(
+        refused.contains("the database is no longer written"),
+        "{refused}"
+    );
     let reading = app.flow_to_read().await.unwrap();
     assert!(
         reading
@@ -70,7 +73,7 @@ async fn an_old_copy_takes_no_token_and_turns_nothing(database: Database) {
             .await
             .unwrap_err()
             .to_string()
-            .contains("has forgotten")
+            .contains("lacks later changes")
     );
     assert!(reading.health.refusal() == Some(ClosedFor::Forgetful));
     assert_eq!(
@@ -110,7 +113,7 @@ async fn a_copy_that_went_on_by_itself_is_refused_by_what_stands_at_a_number(dat
     }
     let mut app = app_over(&vault, copied).await;
     let refused = app.flow().await.map(drop).unwrap_err().to_string();
-    assert!(refused.contains("has forgotten"), "{refused}");
+    assert!(refused.contains("lacks later changes"), "{refused}");
 }
 
 async fn a_replica_that_lagged_takes_over_and_nothing_opens_any_more(database: Database) {
@@ -157,7 +160,7 @@ async fn a_replica_that_lagged_takes_over_and_nothing_opens_any_more(database: D
             .await
             .unwrap_err()
             .to_string()
-            .contains("has forgotten")
+            .contains("lacks later changes")
     );
     assert!(flow.vault.snapshot().await.is_err());
     assert!(flow.sweeper.sweep(Duration::ZERO).await.is_err());
@@ -192,7 +195,7 @@ async fn a_replica_is_noticed_without_anybody_writing(database: Database) {
         .await
         .unwrap_err()
         .to_string();
-    assert!(refused.contains("has forgotten"), "{refused}");
+    assert!(refused.contains("lacks later changes"), "{refused}");
     vault
         .grant("reviewer", recorded.id, "quality-review")
         .await
@@ -282,13 +285,16 @@ async fn a_lost_database_is_no_reason_to_make_a_new_vault(database: Database) {
     };
     let before = (roots().await, vault.objects().await);
     let _ground = on_another_database(&vault, database).await;
-    let refused = app::init(vault.folder(), vault.clock.clone())
-        .await
-        .map(drop)
-        .unwrap_err()
-        .to_string();
+    let refused = app::init(
+        &app::InitPlan::in_folder(vault.folder()),
+        vault.clock.clone(),
+    )
+    .await
+    .map(drop)
+    .unwrap_err()
+    .to_string();
     assert!(
-        refused.contains("holds no vault, but there is one")
+        refused.contains("holds no vault, but a vault exists")
             && refused.contains("snapshot restore"),
         "{refused}"
     );
@@ -299,11 +305,14 @@ async fn a_lost_database_is_no_reason_to_make_a_new_vault(database: Database) {
             vault.folder().join(kind),
         );
     }
-    let refused = app::init(vault.folder(), vault.clock.clone())
-        .await
-        .map(drop)
-        .unwrap_err()
-        .to_string();
+    let refused = app::init(
+        &app::InitPlan::in_folder(vault.folder()),
+        vault.clock.clone(),
+    )
+    .await
+    .map(drop)
+    .unwrap_err()
+    .to_string();
     assert!(refused.contains("sealed objects"), "{refused}");
     for kind in ["snapshots", "journal"] {
         let _ = fs::remove_dir_all(vault.folder().join("objects").join(kind));
@@ -353,7 +362,7 @@ async fn a_sweep_over_a_database_that_is_behind_removes_nothing(database: Databa
             .map(drop)
             .unwrap_err()
             .to_string()
-            .contains("has forgotten")
+            .contains("lacks later changes")
     );
     let refused = vault
         .process
@@ -363,7 +372,7 @@ async fn a_sweep_over_a_database_that_is_behind_removes_nothing(database: Databa
         .await
         .unwrap_err()
         .to_string();
-    assert!(refused.contains("has forgotten"), "{refused}");
+    assert!(refused.contains("lacks later changes"), "{refused}");
     assert!(
         vault
             .process

@@ -225,7 +225,7 @@ async fn stop_is_about_messages_unless_the_policy_says_otherwise(database: Datab
     assert_eq!(
         vault.writes(ANNA, "Arrêt", Some("STOP")).await,
         None,
-        "Twilio answers that itself"
+        "Twilio replies to it itself"
     );
     assert_eq!(vault.said().await, [("withdrawn", 1)].into());
 }

@@ -345,7 +345,7 @@ async fn doctor_hears_of_a_version_that_is_not_in_force_yet_and_of_one_that_come
     publish(&vault, &future, false).await.unwrap();
     let odd = oddities(SHIPPED_POLICY).await;
     assert!(
-        odd.len() == 1 && odd[0].contains("version 3, which was published, takes effect later"),
+        odd.len() == 1 && odd[0].contains("the published version 3 takes effect later"),
         "{odd:?}"
     );
     let odd = oddities(&format!("{SHIPPED_POLICY}\n")).await;

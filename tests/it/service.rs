@@ -185,10 +185,13 @@ async fn an_answer_that_takes_too_long_is_a_problem_too() {
 async fn a_second_vault_is_not_made_and_a_foreign_root_is_not_taken() {
     let vault = Recipe::default().by_hand().await;
     let other = Recipe::default().by_hand().await;
-    let again = recvault::app::init(vault.folder(), Clock::System)
-        .await
-        .err()
-        .expect("the vault is there");
+    let again = recvault::app::init(
+        &recvault::app::InitPlan::in_folder(vault.folder()),
+        Clock::System,
+    )
+    .await
+    .err()
+    .expect("the vault is there");
     assert!(
         again.to_string().contains(&vault.made.vault.to_string()),
         "{again}"

@@ -40,8 +40,8 @@ pub(crate) fn policy() -> String {
     let (before, rest) = policy.split_once("[tiers.approval]").unwrap();
     let (_, after) = rest.split_once("[[classification]]").unwrap();
     format!("{before}[[classification]]{after}").replacen(
-        "# To whom recordings",
-        &format!("{}\n# To whom recordings", views.concat()),
+        "# The recipients of recordings",
+        &format!("{}\n# The recipients of recordings", views.concat()),
         1,
     )
 }

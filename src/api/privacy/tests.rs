@@ -47,7 +47,7 @@ fn everything_that_the_shipped_policy_promises_is_on_the_page() {
         "The legal basis of recording is a legitimate interest",
         "shorter than 1 second is not kept",
         "Teaching the people who answer calls.",
-        "only the first 5 minutes of the sound",
+        "only the first 5 minutes of the audio",
         "Listens to recordings to check and improve the service.",
         "standard: for 90 days after it was made",
         "restricted: for 365 days after it was made; a second person must agree",

@@ -201,7 +201,7 @@ impl Wire {
         Poll::Ready(Err(self.cut(
             "write_timeout",
             io::ErrorKind::TimedOut,
-            "the other end takes nothing",
+            "the other end accepts no bytes",
         )))
     }
 
@@ -209,7 +209,7 @@ impl Wire {
     fn narrow(&mut self) {
         self.is_narrow = true;
         if let Err(error) = socket2::SockRef::from(&self.stream).set_send_buffer_size(SEND_BUFFER) {
-            tracing::warn!(%error, "the buffer of a connection cannot be made small");
+            tracing::warn!(%error, "the buffer of a connection cannot be reduced");
         }
     }
 

@@ -1,4 +1,4 @@
-//! `doctor`: everything that the configuration names, tried.
+//! `doctor`: checks every resource that the configuration names.
 
 use std::{path::Path, process::ExitCode};
 
@@ -21,7 +21,7 @@ struct Finding {
     why: String,
 }
 
-/// What was found so far.
+/// The findings so far.
 #[derive(Default)]
 struct Findings(Vec<Finding>);
 
@@ -69,7 +69,8 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
                             "source",
                             "broken",
                             format!(
-                                "copies of {} could not be deleted at the source: {why}",
+                                "copies of {} could not be deleted at Twilio: {why}; the deletion \
+                                 is retried",
                                 stuck.subject
                             ),
                         );
@@ -95,13 +96,13 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
     })
 }
 
-/// Whether the database remembers what the vault has done.
+/// Whether the database has every audit entry that the store names.
 async fn memory(flow: &Flow, findings: &mut Findings) {
     match flow.vault.check_memory().await {
         Ok(()) => findings.find(
             "database",
             "ok",
-            "it has the newest audit entry that the store knows of",
+            "has the newest audit entry that the store names",
         ),
         Err(error) => findings.find("database", "broken", error.to_string()),
     }
@@ -110,7 +111,7 @@ async fn memory(flow: &Flow, findings: &mut Findings) {
         count => findings.find(
             "recovery",
             "weak",
-            format!("{count} files among snapshots and journal do not open; the log names them"),
+            format!("{count} files among snapshots and journal do not open: examine them; the log names them"),
         ),
     }
     for (gap, at) in flow
@@ -128,18 +129,18 @@ async fn memory(flow: &Flow, findings: &mut Findings) {
     }
 }
 
-/// What the settings alone say.
+/// Findings from the settings alone.
 fn settings(config: &Config, findings: &mut Findings) {
     let public = &config.server.public_url;
     if !public.starts_with("https://") {
         findings.find(
             "server.public_url",
             "weak",
-            format!("`{public}` is not https: callbacks and recordings travel in the clear"),
+            format!("`{public}` is not https: callbacks and recordings are sent unencrypted; put a TLS proxy in front"),
         );
     }
     if public.starts_with("https://") && config.server.trusted_proxies.is_empty() {
-        let why = "empty, though a proxy ends TLS: all its clients count as one, with one share of the connections and one rate";
+        let why = "empty, although a proxy terminates TLS: all its clients count as one, with one share of the connections and one rate; add the proxy";
         findings.find("server.trusted_proxies", "weak", why);
     }
     if config.database.url.starts_with("postgres")
@@ -162,20 +163,21 @@ fn settings(config: &Config, findings: &mut Findings) {
             findings.find(
                 "custody",
                 "weak",
-                "the passphrase lies beside the root file: whoever copies the folder has the vault",
+                "the passphrase is beside the root file: anyone who copies the folder can open the \
+                 vault; move the passphrase to a secret store",
             );
         }
     }
     if config.store.url.starts_with("s3://") {
-        let why = "if the bucket keeps versions, removed ciphertext stays as old versions (without its key); add a lifecycle rule that ends old \
-                   versions and incomplete uploads";
+        let why = "if the bucket keeps versions, removed ciphertext stays as old versions (without its key); add a lifecycle rule that expires \
+                   old versions and aborts incomplete uploads";
         findings.find("store", "weak", why);
     }
     match config.twilio.accounts.len() {
         0 => findings.find(
             "twilio.accounts",
             "weak",
-            "no account is configured: every callback is refused",
+            "no account is configured, so every callback is refused: add `[[twilio.accounts]]`",
         ),
         count => findings.find("twilio.accounts", "ok", format!("{count} accounts")),
     }
@@ -192,16 +194,16 @@ fn settings(config: &Config, findings: &mut Findings) {
         findings.find("twilio.encryption_keys", "ok", why);
     }
     if config.twilio.reconcile.every_m == 0 {
-        let why = "0: a callback that does not come is missed until somebody runs `recvault twilio reconcile`";
+        let why = "0: a recording whose callback does not come is missed until `recvault twilio reconcile` runs";
         findings.find("twilio.reconcile.every_m", "weak", why);
     }
 }
 
-/// What is opened with them.
+/// Findings from the opened custody, database, store and policy.
 async fn opened(app: &App, findings: &mut Findings) {
     let meaning = app.custody.meaning();
     let why = format!(
-        "{}. Destroying a root: {}. Left: {}",
+        "{}. Destruction of a root key: {}. Left to you: {}",
         app.custody.kind(),
         meaning.destroyed,
         meaning.left
@@ -211,14 +213,14 @@ async fn opened(app: &App, findings: &mut Findings) {
     findings.find(
         "database",
         "ok",
-        format!("{} opens with a schema this program knows", app.db.kind()),
+        format!("{} opens, and its schema is supported", app.db.kind()),
     );
     match app.store.rehearse().await {
         Ok(()) => findings.find(
             "store",
             "ok",
             format!(
-                "{} takes, gives, lists and removes objects",
+                "{} writes, reads, lists and removes objects",
                 app.store.name()
             ),
         ),
@@ -228,7 +230,7 @@ async fn opened(app: &App, findings: &mut Findings) {
         Ok(rules) => {
             findings.find("policy", "ok", format!("version {}", rules.version()));
             if rules.document().consent.voice.is_some() && !app.config.twilio.consent.goes_on() {
-                let why = "the policy asks for consent in calls, and neither `connect_url` nor `connect_to` says where they go on: they end";
+                let why = "the policy requests consent in calls, but neither `connect_url` nor `connect_to` is set, so these calls end: set one of them";
                 findings.find("twilio.consent", "weak", why);
             }
             for odd in flow::oddities(&app.db, &rules, &app.clock)
@@ -252,7 +254,8 @@ async fn place(app: &App, findings: &mut Findings) {
         findings.find(
             "custody place",
             "broken",
-            "it holds no slot: before `recvault init` that is right, later the roots are lost",
+            "it holds no slot: expected before `recvault init`; afterwards it means that the root \
+             keys are lost",
         );
     }
     for item in contents {
@@ -264,26 +267,29 @@ async fn place(app: &App, findings: &mut Findings) {
         let roots = if epochs.is_empty() {
             String::new()
         } else {
-            format!(", with the root of epoch {}", epochs.join(" and "))
+            format!(", with the root key of epoch {}", epochs.join(" and "))
         };
         match item.role {
             Role::Leftover => {
                 let why = format!(
-                    "{} was left by an interrupted change{roots}: the next turn, or the next start, destroys it",
+                    "{} is left from an interrupted change{roots}: the next turn, or the next \
+                     start, destroys it",
                     item.name
                 );
                 findings.find("custody place", "weak", why);
             }
             Role::Foreign => {
                 let why = format!(
-                    "{} is no part of the slot{roots}: destroy it, or move it elsewhere; nothing turns before",
+                    "{} is not part of the slot{roots}: destroy it, or move it elsewhere; until \
+                     then no turn is possible",
                     item.name
                 );
                 findings.find("custody place", "broken", why);
             }
             Role::Unexamined => {
                 let why = format!(
-                    "{} was not examined: it cannot be read, is too large, or lies too deep; a copy of an old slot may be in it",
+                    "{} was not examined: it cannot be read, is too large, or is nested too deep; \
+                     it may contain a copy of an old slot",
                     item.name
                 );
                 findings.find("custody place", "weak", why);
@@ -292,12 +298,12 @@ async fn place(app: &App, findings: &mut Findings) {
         }
     }
     if app.custody.kind() == "pkcs11" {
-        let why = "does the token have a second copy that follows each turn? A token that breaks takes the vault with it; SoftHSM is for trials only";
+        let why = "keep a second copy of the token that is updated with each turn: if the only token fails, the vault is lost; SoftHSM is for trials only";
         findings.find("custody place", "weak", why);
     }
 }
 
-/// What Twilio says of the accounts, and what of them was heard here.
+/// Twilio's answers about the accounts, and the callbacks that arrived from them.
 async fn accounts(flow: &Flow, public: &str, findings: &mut Findings) {
     // For a port that the system chooses, any other will do.
     let public: PublicUrl = match public.replace(":0", ":1").parse() {

@@ -49,7 +49,8 @@ fn told(why: &Why) -> String {
     );
     if let Some((view, until)) = why.view.zip(why.until) {
         return format!(
-            "{principal} may, with {token}, open {recording_id} for {purpose}: {view}, until {until} if asked now ({versions}).\n"
+            "{principal} may, with {token}, open {recording_id} for {purpose}: {view}, until \
+             {until} if requested now ({versions}).\n"
         );
     }
     let mut text = format!(
@@ -57,7 +58,7 @@ fn told(why: &Why) -> String {
     );
     for reason in &why.reasons {
         text += &format!(
-            "\n{} (clause {}, version {})\n  {}\n  What would have to change: {}.\n",
+            "\n{} (clause {}, version {})\n  {}\n  Required change: {}.\n",
             reason.code, reason.clause, reason.version, reason.text, reason.way_out
         );
     }
@@ -107,7 +108,7 @@ fn compared(diff: &Diff) -> String {
         );
     }
     text + &format!(
-        "\nDue by retention: {} now, {} at once under the new version.\n",
+        "\nDue by retention: {} now, {} immediately under the new version.\n",
         diff.due_now, diff.due_then
     )
 }

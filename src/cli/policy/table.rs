@@ -13,7 +13,9 @@ pub(super) fn test(rules: &Rules, file: &Path, out: Out) -> Result<ExitCode, Fai
         fs::read_to_string(file).map_err(|error| format!("`{}`: {error}", file.display()))?;
     let cases = Cases::parse(&text).map_err(|error| format!("`{}`: {error}", file.display()))?;
     let rulebook = Rulebook::new(
-        Rules::parse("policy", rules.text()).map_err(|_| "the policy file does not load twice")?,
+        Rules::parse("policy", rules.text()).map_err(
+            |_| "the policy file cannot be parsed a second time; run `recvault policy check`",
+        )?,
         [],
     );
     let outcomes = cases.decide(&rulebook, Clock::System.now());

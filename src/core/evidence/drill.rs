@@ -50,10 +50,10 @@ pub enum Error {
     #[error("the claims are not those of a drill: {0}")]
     Claims(String),
     /// Numbers that cannot be: more was reached than there is.
-    #[error("the numbers of `{0}` cannot be")]
+    #[error("the numbers of `{0}` are impossible")]
     Numbers(&'static str),
     /// A verdict is not the one that follows from the numbers.
-    #[error("`forgets` or `recovers` does not follow from the numbers")]
+    #[error("`forgets` or `recovers` contradicts the numbers")]
     Verdict,
 }
 

@@ -29,7 +29,7 @@ pub enum Error {
     Header,
     /// The header says that it cannot be understood without extensions (RFC 7515, section 4.1.11);
     /// none are.
-    #[error("the header demands extensions (`crit`)")]
+    #[error("the header requires extensions (`crit`), which are not supported")]
     Critical,
     /// `none`, or any algorithm but the one.
     #[error("`alg` of the header is not `EdDSA`")]
@@ -41,7 +41,7 @@ pub enum Error {
     #[error("`kid` of the header names a key that is not in the key set")]
     UnknownKey,
     /// Header or payload were changed, or somebody else signed.
-    #[error("the signature does not fit header and payload")]
+    #[error("the signature does not match header and payload")]
     Signature,
 }
 

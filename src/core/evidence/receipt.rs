@@ -86,8 +86,9 @@ impl OlderBackups {
     pub const fn text(self) -> &'static str {
         match self {
             Self::NotCovered => {
-                "The live key is destroyed. Until the epoch turns, a backup of the database that is older than this shred still holds the key: \
-                 whoever has such a backup, the root key of the vault and a copy of the ciphertext can open it."
+                "The live key is destroyed. Until the epoch turns, a backup of the database that \
+                 is older than this shred still holds the key: anyone who has such a backup, the \
+                 root key of the vault and a copy of the ciphertext can open the recording."
             }
             Self::Covered => {
                 "The key is destroyed, and so is the root key that older backups of the database need: none of them opens the recording any more."
@@ -125,10 +126,10 @@ pub enum Error {
     #[error("the claims are not those of a receipt: {0}")]
     Claims(String),
     /// The stated state is not the one that follows from the copies.
-    #[error("`state` does not follow from `copies`")]
+    #[error("`state` contradicts `copies`")]
     State,
     /// What is said of older backups does not follow from the rest.
-    #[error("`older_backups`, `unrecoverable_since` and `epoch` do not go together")]
+    #[error("`older_backups`, `unrecoverable_since` and `epoch` contradict each other")]
     OlderBackups,
     /// It was issued before the shred that it tells of.
     #[error("`iat` is before `tombstoned_at`")]

@@ -94,7 +94,7 @@ pub enum Error {
     #[error("the claims are not those of a revocation's receipt: {0}")]
     Claims(String),
     /// The stated state is not the one that follows from the counts.
-    #[error("`state` does not follow from `held`")]
+    #[error("`state` contradicts `held`")]
     State,
     /// It was issued before the revocation.
     #[error("`iat` is before `revoked_at`")]

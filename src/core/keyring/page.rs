@@ -34,10 +34,10 @@ pub enum Error {
     #[error("a key page does not open: wrong root key, or the row was altered or moved")]
     NotAuthentic,
     /// The path's rows are not root page, branches and leaf in order.
-    #[error("the key tree is broken: a page's parent is missing or is not its parent")]
+    #[error("the key tree is inconsistent: a page's parent is missing or is another page")]
     BrokenPath,
     /// The slot holds no key: it was never filled, or it was shredded.
-    #[error("the key is gone")]
+    #[error("the key is not in the page: it was destroyed or moved")]
     Gone,
     /// No free slot is left on the page.
     #[error("the page is full")]

@@ -13,7 +13,7 @@ use super::{
     sid::AccountSid,
 };
 
-/// Who a principal is.
+/// The kind of a principal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PrincipalKind {
@@ -94,8 +94,8 @@ impl Principal {
     }
 }
 
-/// The number of a case in another system, as somebody who wants to listen names it: 1 to 64 of
-/// ASCII letters, digits and `-_./#:`.
+/// The number of a case in another system, named in a request: 1 to 64 ASCII letters, digits and
+/// `-_./#:`.
 #[derive(Clone, Debug, PartialEq, Eq, serde_with::DeserializeFromStr, utoipa::ToSchema)]
 #[schema(value_type = String)]
 pub struct Ticket(String);

@@ -59,20 +59,20 @@ pub struct UnknownWord {
 }
 
 words! {
-    /// What was said.
+    /// The answer of a statement.
     Answer, "an answer to a request for consent", {
         /// Yes.
         Given = "given",
         /// No, when asked. A later yes counts again.
         Declined = "declined",
-        /// No longer, for good: what was recorded before is never opened by a later yes.
+        /// No longer: a later yes never opens recordings collected before the withdrawal.
         Withdrawn = "withdrawn",
     }
 }
 
 words! {
-    /// How it was said.
-    Method, "a way to give consent", {
+    /// The method of a statement.
+    Method, "a method of consent", {
         /// In a contract.
         Contract = "contract",
         /// By staying on the line after an announcement.
@@ -87,15 +87,15 @@ words! {
         WebForm = "web-form",
         /// In a letter or an e-mail.
         Letter = "letter",
-        /// As another system knew it.
+        /// In another system, from which it was imported.
         Import = "import",
     }
 }
 
 words! {
-    /// What Twilio took a message for, where it handles opt-outs (Advanced Opt-Out). It is about
-    /// receiving messages, and says nothing about recordings.
-    OptOut, "what Twilio takes a message for", {
+    /// Twilio's classification of a message (Advanced Opt-Out). It is about receiving messages, not
+    /// about recordings.
+    OptOut, "a type of opt-out", {
         /// No more messages.
         Stop = "STOP",
         /// Messages again.

@@ -1,11 +1,11 @@
-//! Who demands that a recording is kept.
+//! The authority that demands a hold.
 
 use std::{fmt, str::FromStr};
 
 use super::text::TextLine;
 
-/// Who demands a hold: a court and its file number, a department; 1 to 200 characters in one line.
-/// Never a person.
+/// The authority that demands a hold: a court with its file number, a department; 1 to 200
+/// characters in one line. Never a person.
 #[derive(
     Clone, Debug, PartialEq, Eq, serde::Serialize, serde_with::DeserializeFromStr, utoipa::ToSchema,
 )]

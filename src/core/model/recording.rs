@@ -36,15 +36,15 @@ use super::{
 )]
 #[serde(rename_all = "lowercase")]
 pub enum RecordingState {
-    /// The source told of it; nothing is held yet.
+    /// The source announced it; nothing is stored yet.
     Announced,
-    /// The source says there is no file: too short, or silent.
+    /// The source has no file: too short, or silent.
     Absent,
     /// The source could not make a file.
     Failed,
     /// Ciphertext is in the store and its key in the tree.
     Sealed,
-    /// Tombstoned: the key is gone and never comes back.
+    /// Tombstoned: the key is destroyed and never accepted again.
     Shredded,
 }
 

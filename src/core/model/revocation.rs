@@ -10,7 +10,7 @@ use super::{
     subject::Conversation,
 };
 
-/// What a revocation reaches.
+/// The target of a revocation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Target {
     /// Every recording in whose conversation this person took part.
@@ -56,7 +56,7 @@ impl Target {
     }
 }
 
-/// What a revocation did to a recording.
+/// The outcome of a revocation for a recording.
 #[derive(
     Clone,
     Copy,

@@ -81,7 +81,7 @@ impl fmt::Display for CopyKind {
 
 /// The text is none of the words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a word for a copy at the source, like `recording` or `confirmed`")]
+#[error("not a kind or state of a copy at the source, such as `recording` or `confirmed`")]
 pub struct InvalidCopy;
 
 impl FromStr for CopyKind {

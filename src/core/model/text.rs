@@ -41,7 +41,7 @@ pub enum InvalidText {
     #[error("must be one line without control characters: character {0} is one")]
     Control(usize),
     /// A character that changes the direction of text.
-    #[error("must not change the direction of text: character {0} does; leave it out")]
+    #[error("must not change the direction of text: character {0} does; remove it")]
     Direction(usize),
 }
 

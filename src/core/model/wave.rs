@@ -52,10 +52,10 @@ pub struct Wave {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnreadableWave {
     /// It goes on behind what was given.
-    #[error("the head of the file is longer than what there is of it")]
+    #[error("the header of the file is longer than the available bytes")]
     Short,
     /// It is no RIFF/WAVE file, or not of a format in which a moment has a fixed place.
-    #[error("not a WAV file with PCM, µ-law or A-law sound")]
+    #[error("not a WAV file with PCM, µ-law or A-law audio")]
     Format,
 }
 

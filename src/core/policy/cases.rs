@@ -133,7 +133,7 @@ impl Cases {
         for case in &file.cases {
             let refuse = |why: String| Err(format!("case `{}`: {why}", case.name));
             if !names.insert(case.name.as_str()) {
-                return refuse("there are two of this name".into());
+                return refuse("two cases have this name".into());
             }
             match &case.expect {
                 Expect::Word(word) if word != ALLOW => {
@@ -142,7 +142,10 @@ impl Cases {
                     ));
                 }
                 Expect::Reasons(codes) if codes.is_empty() => {
-                    return refuse("`expect` lists no reason: say `allow`, or why not".into());
+                    return refuse(
+                        "`expect` lists no reason: give `allow`, or the reasons of the refusal"
+                            .into(),
+                    );
                 }
                 Expect::Reasons(codes) => {
                     let known = |code: &&String| {
@@ -152,12 +155,10 @@ impl Cases {
                     };
                     if let Some(unknown) = codes.iter().find(|code| !known(code)) {
                         let known = Reason::ALL.map(Reason::code).join("`, `");
-                        return refuse(format!(
-                            "there is no reason `{unknown}`; there are `{known}`"
-                        ));
+                        return refuse(format!("`{unknown}` is no reason; use one of `{known}`"));
                     }
                     if case.view.is_some() {
-                        return refuse("a refusal has no `view`".into());
+                        return refuse("a refusal has no `view`; remove it".into());
                     }
                 }
                 Expect::Word(_) => {}

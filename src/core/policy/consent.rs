@@ -3,8 +3,8 @@
 //! Owns the all-party rule. Refuses to know where statements come from.
 //! INVARIANTS
 //! - Nobody is left out: a conversation of which no party is known has one that nobody knows.
-//! - A withdrawal ends consent for everything that was collected until the vault learnt of it, for
-//!   good. A later yes counts for what is collected after.
+//! - A withdrawal ends consent for everything that was collected until the vault learnt of it. A
+//!   later yes counts only for what is collected after.
 //! - One more yes never takes anything away, and the order of statements says nothing.
 //! - In doubt it is no: of a yes and a no of the same moment the no counts, and a no counts from
 //!   the moment it is known, even if it says it is of tomorrow.

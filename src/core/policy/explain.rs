@@ -179,7 +179,7 @@ impl Explanation {
             .as_ref()
             .is_some_and(|basis| basis.code == Basis::Consent.as_str())
         {
-            said.push("Every party of a recording must have consented to it.".into());
+            said.push("Every known party of a recording must have consented to it.".into());
         }
         said.push(format!("It gives {}.", self.view_text));
         for opened in &self.tiers {
@@ -189,10 +189,16 @@ impl Explanation {
                 opened.tier, opened.openable_for
             );
             if !opened.approval.is_empty() {
-                line += &format!("; somebody else must agree ({})", names(&opened.approval));
+                line += &format!(
+                    "; a second person must approve ({})",
+                    names(&opened.approval)
+                );
             }
             if !opened.break_glass.is_empty() {
-                line += &format!(", in an emergency not for {}", names(&opened.break_glass));
+                line += &format!(
+                    ", except in an emergency for {}",
+                    names(&opened.break_glass)
+                );
             }
             said.push(line + ".");
         }
@@ -200,7 +206,7 @@ impl Explanation {
             said.push("It opens no tier.".into());
         }
         if self.justification {
-            said.push("A reason must be written down each time.".into());
+            said.push("Each request needs a written justification.".into());
         }
         said.extend(
             self.condition
@@ -213,7 +219,7 @@ impl Explanation {
         );
         if !self.recipients.is_empty() {
             said.push(format!(
-                "Recordings are passed on for it to: {}.",
+                "Recordings are disclosed for it to: {}.",
                 words::listed(&self.recipients, "and")
             ));
         }
@@ -237,7 +243,7 @@ mod tests {
     #[test]
     fn a_purpose_is_explained_with_what_other_parts_of_the_file_say_of_it() {
         let training = explained("training", SHIPPED);
-        assert_eq!(training.view_text, "only the first 5 minutes of the sound");
+        assert_eq!(training.view_text, "only the first 5 minutes of the audio");
         assert_eq!(
             training.basis.as_ref().map(|basis| basis.code),
             Some("consent")
@@ -249,17 +255,17 @@ mod tests {
         let said = training.sentences().join("\n");
         for part in [
             "reviewer",
-            "Every party",
+            "Every known party",
             "Tier standard: for 180 days",
             "1 hour at a time",
-            "A reason must be written",
+            "Each request needs a written",
         ] {
             assert!(said.contains(part), "{part} in {said}");
         }
         let legal = explained("legal-request", SHIPPED).sentences().join("\n");
         for part in [
-            "somebody else must agree (privacy-officer)",
-            "passed on for it to: Courts",
+            "a second person must approve (privacy-officer)",
+            "disclosed for it to: Courts",
             "Tier sensitive: for 180 days",
         ] {
             assert!(legal.contains(part), "{part} in {legal}");

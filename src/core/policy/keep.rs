@@ -71,8 +71,8 @@ impl Rulebook {
     /// Whether there is a purpose that somebody may state for its tier, in every version that binds
     /// it.
     fn is_of_use(&self, recording: &Recording) -> bool {
-        // A tier that a version does not know opens for nobody; but that may be a slip of the pen,
-        // and letting go is for good.
+        // A tier that a version does not declare opens for nobody; but that may be a typing error,
+        // and a shred cannot be undone.
         if self
             .binding(recording)
             .any(|rules| rules.tier(&recording.tier).is_none())

@@ -107,13 +107,15 @@ impl Reason {
         match self {
             Self::PolicyNotInForce => "The privacy policy is not in force yet.",
             Self::PolicyUnknown => {
-                "The version of the privacy policy under which this was recorded is not at hand."
+                "The version of the privacy policy under which this was recorded is not available."
             }
             Self::AccountUnknownToPrincipal => {
                 "Your access does not cover the account of this recording."
             }
             Self::RecordingNotSealed => "The vault does not hold this recording.",
-            Self::RecordingShredded => "This recording was shredded and can never be opened again.",
+            Self::RecordingShredded => {
+                "This recording was shredded; the vault never opens it again."
+            }
             Self::TierUnknown => {
                 "The privacy policy does not know the sensitivity tier of this recording."
             }
@@ -122,13 +124,13 @@ impl Reason {
                 "This purpose does not open recordings of this sensitivity tier."
             }
             Self::RoleNotAllowed => "None of your roles may do this.",
-            Self::JustificationMissing => "This purpose asks for a written justification.",
+            Self::JustificationMissing => "This purpose requires a written justification.",
             Self::JustificationTooLong => {
                 "The justification is too long: write at most 1000 characters."
             }
-            Self::GrantExpired => "The time for which access was granted is over.",
+            Self::GrantExpired => "The grant has expired.",
             Self::PurposeExpired => {
-                "Recordings of this age may not be opened for this purpose any more."
+                "Recordings of this age may no longer be opened for this purpose."
             }
             Self::ConditionNotMet => {
                 "A condition that the privacy policy sets for this purpose does not hold."
@@ -140,7 +142,7 @@ impl Reason {
             Self::Revoked => {
                 "This recording was revoked; a hold keeps it, for its own purpose only."
             }
-            Self::ApprovalMissing => "Somebody else must approve this first.",
+            Self::ApprovalMissing => "Another person must approve this first.",
             Self::BudgetSpent => {
                 "You have opened as many recordings for this purpose today as the privacy policy allows."
             }
@@ -176,7 +178,8 @@ impl PolicyRefusal {
             None => self.reason.text().to_owned(),
             Some(version) => {
                 format!(
-                    "{} So says version `{version}` of the privacy policy, under which this was recorded.",
+                    "{} This is the decision of version `{version}` of the privacy policy, under \
+                     which this was recorded.",
                     self.reason.text()
                 )
             }

@@ -24,7 +24,8 @@ pub fn way_out(refusal: &PolicyRefusal, facts: &DecisionFacts<'_>, rulebook: &Ru
     match &refusal.pinned {
         None => change,
         Some(version) => format!(
-            "{change}; or every party consents anew, to this purpose under version {}: only version {version}, under which it was recorded, refuses",
+            "{change}; or renewed consent of every party, to this purpose under version {}: only \
+             version {version}, under which it was recorded, refuses",
             current.version()
         ),
     }
@@ -64,7 +65,7 @@ fn change(reason: Reason, facts: &DecisionFacts<'_>, rules: &Rules) -> String {
                 .map(|purpose| purpose.name.as_str())
                 .collect();
             format!(
-                "one of the purposes that there are: {}",
+                "one of the declared purposes: {}",
                 words::listed(&known, "or")
             )
         }
@@ -88,17 +89,17 @@ fn change(reason: Reason, facts: &DecisionFacts<'_>, rules: &Rules) -> String {
             None | Some([]) => format!("nothing: no role may state `{}`", facts.purpose),
             Some(roles) => format!("a token with the role {}", named(roles)),
         },
-        Reason::JustificationMissing => "write down why, with `justification`".to_owned(),
-        Reason::JustificationTooLong => "write down why in at most 1000 characters".to_owned(),
-        Reason::GrantExpired => "ask for a new grant".to_owned(),
+        Reason::JustificationMissing => "give the reason in `justification`".to_owned(),
+        Reason::JustificationTooLong => "give the reason in at most 1000 characters".to_owned(),
+        Reason::GrantExpired => "request a new grant".to_owned(),
         Reason::PurposeExpired => match purpose.and_then(|purpose| purpose.retention) {
             Some(period) => format!(
-                "nothing: `{}` opens recordings for {} after their collection, which was over at {}",
+                "nothing: `{}` opens recordings for {} after their collection, which ended at {}",
                 facts.purpose,
                 words::period(period),
                 recording.collected_at.after(period)
             ),
-            None => "nothing: its time is over".to_owned(),
+            None => "nothing: the retention of the purpose has ended".to_owned(),
         },
         Reason::ConditionNotMet => match purpose.and_then(|purpose| purpose.when.as_deref()) {
             Some(condition) => format!("the condition must hold: {condition}"),
@@ -107,11 +108,12 @@ fn change(reason: Reason, facts: &DecisionFacts<'_>, rules: &Rules) -> String {
         Reason::ConsentMissing => format!("consent to `{}` of {}", facts.purpose, parties(facts)),
         Reason::Quarantined => format!("evidence of consent to `recording` of {}", parties(facts)),
         Reason::Revoked => match facts.holds {
-            [] => "nothing: it is about to be shredded".to_owned(),
+            [] => "nothing: it will be shredded".to_owned(),
             holds => {
                 let purposes: Vec<&str> = holds.iter().map(Purpose::as_str).collect();
                 format!(
-                    "the purpose of a hold on it: {}; it is shredded when the last hold is lifted",
+                    "the purpose of a hold on the recording: {}; it is shredded when the last hold \
+                     is lifted",
                     words::listed(&purposes, "or")
                 )
             }
@@ -121,7 +123,7 @@ fn change(reason: Reason, facts: &DecisionFacts<'_>, rules: &Rules) -> String {
                 .and_then(|tier| tier.approval.as_ref())
                 .map(|approval| named(&approval.roles))
                 .unwrap_or_default();
-            format!("the approval of somebody else with the role {roles}")
+            format!("the approval of another person with the role {roles}")
         }
         Reason::BudgetSpent => match purpose.and_then(|purpose| purpose.budget) {
             Some(budget) => format!(
@@ -143,9 +145,9 @@ fn named(roles: &[Role]) -> String {
 /// Who would have to say yes, without naming anybody.
 fn parties(facts: &DecisionFacts<'_>) -> String {
     match facts.consents.parties.len() {
-        0 => "everybody in the conversation, of whom nobody is named yet".to_owned(),
-        1 => "the one party that is named".to_owned(),
-        many => format!("all {many} parties that are named"),
+        0 => "every party of the conversation; no party is named yet".to_owned(),
+        1 => "the one named party".to_owned(),
+        many => format!("all {many} named parties"),
     }
 }
 
@@ -190,7 +192,7 @@ mod tests {
         for part in [
             "a purpose that opens the tier `restricted`: dispute-resolution, subject-request or legal-request",
             "a token with the role reviewer",
-            "write down why",
+            "give the reason in",
         ] {
             assert!(
                 told.iter().any(|way| way.contains(part)),
@@ -213,7 +215,8 @@ mod tests {
         }
         assert!(change(Reason::PurposeExpired, &facts, book.current()).contains("180 days"));
         assert!(
-            change(Reason::ConsentMissing, &facts, book.current()).contains("nobody is named yet")
+            change(Reason::ConsentMissing, &facts, book.current())
+                .contains("no party is named yet")
         );
         let quality = DecisionFacts::new(&agent, &recording, "quality-review".parse().unwrap());
         assert!(
@@ -238,7 +241,7 @@ mod tests {
         };
         let told = way_out(&refusal, &facts, &book);
         assert!(
-            told.contains("every party consents anew, to this purpose under version 1")
+            told.contains("renewed consent of every party, to this purpose under version 1")
                 && told.contains("only version 0"),
             "{told}"
         );

@@ -33,18 +33,17 @@ pub fn period(length: Duration) -> String {
 /// What of a recording is given, to stand behind "they get".
 pub fn view(view: View) -> String {
     match view {
-        View::Audio => "the sound, and what was said as text".into(),
+        View::Audio => "the audio and the transcript".into(),
         View::Window { from_s: 0, to_s } => format!(
-            "only the first {} of the sound",
+            "only the first {} of the audio",
             period(Duration::from_secs(to_s.into()))
         ),
         View::Window { from_s, to_s } => {
-            format!("only the sound from {} to {}", moment(from_s), moment(to_s))
+            format!("only the audio from {} to {}", moment(from_s), moment(to_s))
         }
-        View::Transcript => "only what was said, as text".into(),
+        View::Transcript => "only the transcript".into(),
         View::RedactedTranscript => {
-            "only what was said, as text, without the sensitive parts that automatic checks find"
-                .into()
+            "only the transcript, without the sensitive parts that automatic checks find".into()
         }
     }
 }
@@ -138,14 +137,14 @@ mod tests {
                 from_s: 0,
                 to_s: 300
             }),
-            "only the first 5 minutes of the sound"
+            "only the first 5 minutes of the audio"
         );
         assert_eq!(
             view(View::Window {
                 from_s: 65,
                 to_s: 3600
             }),
-            "only the sound from 1:05 to 1:00:00"
+            "only the audio from 1:05 to 1:00:00"
         );
         assert!(view(View::RedactedTranscript).contains("without"));
     }

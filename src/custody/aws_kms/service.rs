@@ -212,7 +212,7 @@ fn check_endpoint(text: &str) -> Result<(), Error> {
         Some(("http", Some(Host::Domain(name)))) => name == "localhost",
         _ => false,
     };
-    let why = "expected `https://host`, with a port if need be; plain `http` only to this machine";
+    let why = "expected `https://host`, with an optional port; plain `http` only to this machine";
     if is_fit {
         Ok(())
     } else {
@@ -231,7 +231,7 @@ where
         // A wrong context is an invalid ciphertext, too.
         Some("InvalidCiphertextException" | "IncorrectKeyException") => Error::NotAuthentic,
         Some("NotFoundException") => place(format!(
-            "there is no key `{key_id}`; what it wrapped stays closed ({})",
+            "the key `{key_id}` does not exist; root keys that it wrapped do not open ({})",
             said()
         )),
         Some("DisabledException" | "KMSInvalidStateException") => place(format!(

@@ -109,7 +109,7 @@ mod tests {
                     &secret("a")
                 )
                 .is_err(),
-            "below the floor"
+            "below the minimum"
         );
         if let Some((since, _)) = memory.0.lock().unwrap().as_mut() {
             *since = Instant::now().checked_sub(KEPT).unwrap();

@@ -57,7 +57,7 @@ impl Stretched {
     }
 
     /// As a file says. Takes some 100 ms and the memory that its parameters ask for; parameters
-    /// below the floor are refused, because a weakened file would be an attacker's.
+    /// below the minimum are refused, because a weakened file would be an attacker's.
     pub(super) fn with(kdf: Kdf, passphrase: SecretText) -> Result<Self, Error> {
         Ok(Self {
             cipher: cipher(&kdf, &passphrase)?,
@@ -153,7 +153,7 @@ fn cipher(kdf: &Kdf, passphrase: &SecretText) -> Result<Aes256Gcm, Error> {
     }
     if kdf.memory_kib < FLOOR.0 || kdf.iterations < FLOOR.1 || kdf.parallelism < FLOOR.2 {
         return Err(Error::Format(
-            "its Argon2id parameters are below the floor of 65536 KiB, 3 iterations, 1 lane",
+            "its Argon2id parameters are below the minimum of 65536 KiB, 3 iterations, 1 lane",
         ));
     }
     if kdf.memory_kib > CEILING_KIB || kdf.iterations > 100 {
@@ -170,7 +170,7 @@ fn cipher(kdf: &Kdf, passphrase: &SecretText) -> Result<Aes256Gcm, Error> {
         kdf.parallelism,
         Some(Key::LEN),
     )
-    .map_err(|_| Error::Format("its Argon2id parameters do not go together"))?;
+    .map_err(|_| Error::Format("its Argon2id parameters do not fit together"))?;
     let mut key = Zeroizing::new([0; Key::LEN]);
     Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params)
         .hash_password_into(passphrase.expose().as_bytes(), &salt, key.as_mut_slice())
@@ -265,7 +265,7 @@ mod tests {
                 Err(error) => error.to_string(),
             }
         };
-        assert!(alter("/kdf/memory_kib", 1024.into()).contains("below the floor"));
+        assert!(alter("/kdf/memory_kib", 1024.into()).contains("below the minimum"));
         assert!(alter("/kdf/memory_kib", u32::MAX.into()).contains("above"));
         assert!(alter("/kdf/name", "scrypt".into()).contains("argon2id"));
         assert!(alter("/format", "other".into()).contains("format"));

@@ -318,8 +318,8 @@ fn parse_id(id: &[u8]) -> Result<RootName, Error> {
 fn foreign() -> Error {
     Error::Place {
         place: NAME,
-        why: "an object with a label of this program (`recvault-slot`, `recvault-root`) does not hold what it should; look at it with the token's \
-              tools, and remove or rename it"
+        why: "an object with a label of this program (`recvault-slot`, `recvault-root`) has \
+              unexpected content; examine it with the token's tools, and remove or rename it"
             .into(),
     }
 }

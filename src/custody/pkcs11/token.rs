@@ -46,7 +46,7 @@ pub(super) fn turn() -> Result<MutexGuard<'static, ()>, Error> {
             Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) if begun.elapsed() > PATIENCE => {
                 return Err(place(format!(
-                    "an earlier call does not come back for more than {} s",
+                    "an earlier call has not returned for more than {} s",
                     PATIENCE.as_secs()
                 )));
             }
@@ -112,7 +112,7 @@ impl TokenAddress {
             (None, None) => {
                 return fault(
                     "pkcs11.pin_file",
-                    "set this or `custody.pkcs11.pin`: the roots are private objects",
+                    "set this or `custody.pkcs11.pin`: the root keys are private objects",
                 );
             }
         };
@@ -174,7 +174,7 @@ impl TokenAddress {
         match module.get_mechanism_info(self.slot(&module)?, MechanismType::AES_GCM) {
             Ok(info) if info.encrypt() && info.decrypt() => Ok(()),
             Ok(_) | Err(Refusal::Pkcs11(RvError::MechanismInvalid, _)) => {
-                Err(no_gcm("it is not among its mechanisms"))
+                Err(no_gcm("it is not among the token's mechanisms"))
             }
             Err(error) => Err(told(&error)),
         }
@@ -197,11 +197,11 @@ impl TokenAddress {
         match found.as_slice() {
             [slot] => Ok(*slot),
             [] => Err(place(format!(
-                "there is no token with the label `{}`{silent}",
+                "no token has the label `{}`{silent}",
                 self.token
             ))),
             _ => Err(place(format!(
-                "there are several tokens with the label `{}`",
+                "several tokens have the label `{}`",
                 self.token
             ))),
         }
@@ -224,7 +224,11 @@ impl TokenAddress {
             .as_ref()
             .is_some_and(|refused| refused.expose() == pin.expose())
         {
-            return Err(place("it refused the PIN before; the same PIN is not tried again, so that the token does not lock".into()));
+            return Err(place(
+                "it refused the PIN before; the same PIN is not retried, so that the \
+                              token does not lock"
+                    .into(),
+            ));
         }
         match session.login(UserType::User, Some(&AuthPin::from(pin.expose()))) {
             // The login of another session of this process counts for all.

@@ -375,7 +375,7 @@ async fn a_row_that_cannot_be_names_table_column_and_id(world: &World) {
         };
         assert_eq!(
             error.to_string(),
-            format!("table `{table}` column `{column}` row `{id}` holds something impossible")
+            format!("table `{table}` column `{column}` row `{id}` has an invalid value")
         );
     }
     let danced = work::lease(

@@ -285,7 +285,7 @@ async fn a_foreign_schema_is_refused(world: &World) {
         panic!("{refused:?}")
     };
     assert!(
-        why.contains("schema 1") && why.contains("something else"),
+        why.contains("schema 1") && why.contains("another program"),
         "{why}"
     );
 }

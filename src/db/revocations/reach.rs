@@ -50,7 +50,7 @@ pub struct Counts {
 pub struct ReachedRecording {
     /// The recording.
     pub recording: RecordingId,
-    /// What became of it.
+    /// The outcome of the revocation.
     pub outcome: RevocationOutcome,
     /// The receipt of its shred.
     pub receipt: Option<ReceiptId>,

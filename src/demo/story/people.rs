@@ -26,7 +26,8 @@ impl Story<'_> {
         self.name_parties(id).await?;
         let training = json!({ "purpose": "training", "justification": "a good example" });
         let refused = self.asked(id, &training).await?;
-        let told = "Training rests on consent, and nobody has given it: refused, with the clause of the policy that says so.";
+        let told = "Training requires consent, and no party has given it: refused, with the clause \
+                    of the policy.";
         self.step(
             "consent-missing-refused",
             begun,
@@ -39,11 +40,12 @@ impl Story<'_> {
             let said = json!({ "subject": who, "purposes": ["training"], "answer": "given", "method": method, "evidence": "demo" });
             let (status, _) = world.ask(Method::POST, "/v1/consents", Some(said)).await?;
             if status != 201 {
-                return Err(format!("the statement was answered {status}").into());
+                return Err(format!("the statement got the status {status}").into());
             }
         }
         let (status, grant) = self.asked(id, &training).await?;
-        let told = "Both parties say yes: a grant, and for the first five minutes only, as the policy says.";
+        let told =
+            "Both parties consent: a grant, for the first five minutes only, as the policy sets.";
         self.step(
             "consent-given",
             begun,
@@ -66,7 +68,7 @@ impl Story<'_> {
             "held",
             begun,
             (200..300).contains(&placed) && status == 409,
-            "A court asks to keep it: now nobody can shred it, 409.",
+            "A court requires the recording: under a hold a shred is refused, 409.",
         )?;
 
         let begun = Instant::now();
@@ -84,7 +86,8 @@ impl Story<'_> {
             )
             .await?;
         let is_closed = status == 200 && names(&review.1, "recording-revoked") && court.0 == 201;
-        let told = "The customer revokes everything: the recording is closed to all but the court, and waits for the hold to end.";
+        let told = "The customer revokes all consent: the recording is closed except for the \
+                    court, until the hold ends.";
         self.step("revoked-under-hold", begun, is_closed, told)?;
 
         let begun = Instant::now();
@@ -93,7 +96,8 @@ impl Story<'_> {
         let whole = self
             .receipt_of_the_whole(revocation["id"].as_str().unwrap_or_default())
             .await?;
-        let told = "The hold ends: it is shredded at once, and the signed receipt of the revocation says that nothing of it is left.";
+        let told = "The hold ends: the recording is shredded immediately, and the signed receipt \
+                    of the revocation lists no held recording.";
         self.step("shredded-after-hold", begun, is_shredded && whole, told)
     }
 
@@ -116,7 +120,7 @@ impl Story<'_> {
             .await?
         {
             (200 | 201, _) => Ok(()),
-            (status, _) => Err(format!("the parties were answered {status}").into()),
+            (status, _) => Err(format!("the naming of the parties got the status {status}").into()),
         }
     }
 

@@ -27,7 +27,8 @@ impl Story<'_> {
         let begun = Instant::now();
         let announced = world.compare_with_twilio().await?;
         world.until(id, "sealed").await?;
-        let told = "A callback got lost: Twilio's list is compared with the vault, and the recording is fetched and sealed like any other.";
+        let told = "A callback was lost: Twilio's list is compared with the vault, and the \
+                    recording is fetched and sealed like any other.";
         self.step("lost-callback-found", begun, announced == 1, told)?;
 
         let begun = Instant::now();
@@ -36,7 +37,8 @@ impl Story<'_> {
         let transcript = self.read(&grant["transcript_url"]).await?;
         let said = transcript["sentences"][0]["text"] == SAID
             && transcript["sentences"][0]["leg"] == "caller";
-        let told = "Twilio tells of a transcript: it is fetched, sealed beside the sound, and read under a grant, with who spoke.";
+        let told = "Twilio announces a transcript: it is fetched, sealed beside the audio, and \
+                    read under a grant, with its speakers.";
         self.step("transcript-filed", begun, said, told)?;
 
         let begun = Instant::now();
@@ -48,7 +50,8 @@ impl Story<'_> {
             .filter_map(|party| party["address"].as_str())
             .collect();
         let known = addresses.contains(&CALLER) && addresses.contains(&CALLEE);
-        let told = "Who took part was looked up at Twilio, is sealed with the recording, and is shown under a grant only.";
+        let told = "The participants were looked up at Twilio, are sealed with the recording, and \
+                    are shown only under a grant.";
         self.step("parties-known", begun, known, told)?;
 
         let begun = Instant::now();
@@ -62,7 +65,8 @@ impl Story<'_> {
             .await?;
         let deleted = self.deleted_at_source(id).await?;
         let nothing_left = before && deleted && !world.stand_in().kept(&sid).content();
-        let told = "It is shredded: Twilio's recording and transcript are deleted as well, Twilio says so, and what stays there until when is told.";
+        let told = "It is shredded: Twilio's recording and transcript are deleted as well, Twilio \
+                    confirms it, and the data that stays there is listed with its end.";
         self.step("nothing-left-at-twilio", begun, nothing_left, told)
     }
 

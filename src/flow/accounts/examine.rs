@@ -134,14 +134,23 @@ impl AccountReview {
                 account,
                 "media",
                 AccountVerdict::Ok,
-                "there is no recording yet with which it could be tried whether strangers are turned away".into(),
+                "no recording exists yet to test whether unauthenticated requests are refused"
+                    .into(),
             ),
             Some(recording) => match client.media_is_protected(account, &recording.sid).await {
-                Ok(true) => finding(account, "media", AccountVerdict::Ok, "a stranger who asks for a recording is turned away".into()),
+                Ok(true) => finding(
+                    account,
+                    "media",
+                    AccountVerdict::Ok,
+                    "an unauthenticated request for a recording is refused".into(),
+                ),
                 Ok(false) => finding(account, "media", AccountVerdict::Weak, OPEN.into()),
-                Err(error) => {
-                    finding(account, "media", AccountVerdict::Weak, format!("it cannot be told whether strangers are turned away: {error}"))
-                }
+                Err(error) => finding(
+                    account,
+                    "media",
+                    AccountVerdict::Weak,
+                    format!("it is unknown whether unauthenticated requests are refused: {error}"),
+                ),
             },
         });
         self.ask_about_others(accounts, account, public, found)
@@ -165,7 +174,8 @@ impl AccountReview {
                 .filter(|sub| accounts.get(&sub.sid).is_none())
             {
                 let why = format!(
-                    "`{}` belongs to it and is not in `twilio.accounts`: its callbacks are refused, and its recordings not found",
+                    "its subaccount `{}` is not in `twilio.accounts`: callbacks of the subaccount \
+                     are refused, and its recordings not found; add it",
                     sub.sid
                 );
                 found.push(finding(account, "subaccounts", AccountVerdict::Weak, why));
@@ -186,7 +196,7 @@ impl AccountReview {
             .collect();
         if !ours.is_empty() {
             let why = format!(
-                "{} of {} ask here for consent before they are recorded: {}",
+                "{} of {} numbers ask for consent here before recording: {}",
                 ours.len(),
                 numbers.len(),
                 ours.join(", ")
@@ -196,8 +206,8 @@ impl AccountReview {
     }
 }
 
-const OPEN: &str = "whoever knows the address of a recording can hear it: switch on \"Enforce HTTP Auth on Media URLs\" in the console under Voice, \
-                    Settings, General";
+const OPEN: &str = "anyone who knows the address of a recording can hear it: enable \"Enforce HTTP \
+                    Auth on Media URLs\" in the console under Voice, Settings, General";
 
 fn finding(
     account: &Account,
@@ -222,7 +232,7 @@ fn unreachable(account: &Account, error: &RestError) -> AccountFinding {
                 "{error}; check `api_key_sid` and its secret, or the first auth token, and `parent` of a subaccount"
             )
         }
-        error => format!("{error}; check `api_base`, and that the machine may reach it"),
+        error => format!("{error}; check `api_base`, and that this machine can reach it"),
     };
     finding(account, "reachable", AccountVerdict::Broken, why)
 }
@@ -251,7 +261,8 @@ fn callbacks(account: &Account, counts: &[HeardCount]) -> AccountFinding {
         (
             AccountVerdict::Weak,
             format!(
-                "no callback came for {missed} of {all} completed recordings: callbacks get lost; let Twilio repeat them, with {URL}"
+                "no callback came for {missed} of {all} completed recordings: callbacks get lost; \
+                 make Twilio retry them, with {URL}"
             ),
         )
     } else if empty_told == 0 && empty_missed > 0 {
@@ -262,8 +273,7 @@ fn callbacks(account: &Account, counts: &[HeardCount]) -> AccountFinding {
     } else if told + missed + empty_told == 0 {
         (
             AccountVerdict::Ok,
-            "nothing was recorded lately by which it could be told whether callbacks come"
-                .to_owned(),
+            "no recent recording shows whether callbacks arrive".to_owned(),
         )
     } else {
         (

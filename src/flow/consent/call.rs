@@ -150,7 +150,8 @@ impl CallConsent {
         };
         if then == Then::HangUp {
             tracing::error!(
-                "a call was not asked and ends: neither `twilio.consent.connect_url` nor `twilio.consent.connect_to` is set"
+                "a call was not asked for consent and ends: neither `twilio.consent.connect_url` \
+                 nor `twilio.consent.connect_to` is set"
             );
             return over(Some(spoken), Some(&spoken.declined), false, then);
         }
@@ -198,7 +199,7 @@ impl CallConsent {
                     }
                     Err(error) => {
                         count("lost");
-                        tracing::error!(%error, "a yes was heard in a call and could not be recorded; the call goes on and is not recorded");
+                        tracing::error!(%error, "a yes is not stored; the call is not recorded");
                         over(Some(spoken), Some(&spoken.declined), false, then)
                     }
                 }
@@ -298,11 +299,11 @@ impl CallConsent {
                 .iter()
                 .any(|recording| recording.status == "in-progress"),
             Ok(Err(error)) => {
-                tracing::warn!(%error, %call, "whether a call is recorded cannot be looked up; nothing is said of it");
+                tracing::warn!(%error, %call, "recording state unknown; nothing is announced");
                 false
             }
             Err(_) => {
-                tracing::warn!(%call, "whether a call is recorded cannot be looked up in time; nothing is said of it");
+                tracing::warn!(%call, "recording state not known in time; nothing is announced");
                 false
             }
         }
@@ -316,7 +317,10 @@ impl CallConsent {
             Ok(true) => {}
             Ok(false) => return false,
             Err(error) => {
-                tracing::error!(%error, %call, "whether everybody agreed cannot be looked up; the call is not recorded");
+                tracing::error!(
+                    %error, %call,
+                    "consent of all parties cannot be looked up; the call is not recorded"
+                );
                 return false;
             }
         }
@@ -332,15 +336,24 @@ impl CallConsent {
         {
             Ok(Ok(_)) => true,
             Ok(Err(RestError::Transient { cause })) => {
-                tracing::error!(%cause, %call, "whether Twilio records a call that everybody agreed to is not known");
+                tracing::error!(
+                    %cause, %call,
+                    "it is unknown whether Twilio records a call to which all parties consented"
+                );
                 true
             }
             Err(_) => {
-                tracing::error!(%call, "whether Twilio records a call that everybody agreed to is not known: it did not answer in time");
+                tracing::error!(
+                    %call,
+                    "Twilio did not answer in time: a call with all consents may not be recorded"
+                );
                 true
             }
             Ok(Err(error)) => {
-                tracing::error!(%error, %call, "Twilio does not record a call that everybody agreed to");
+                tracing::error!(
+                    %error, %call,
+                    "Twilio does not record a call to which all parties consented"
+                );
                 false
             }
         }
@@ -472,7 +485,7 @@ enum Undone {
 
 fn heard_or_logged<T>(done: Result<T, Undone>) {
     if let Err(error) = done {
-        tracing::error!(%error, "what was heard in a call could not be recorded; the call goes on and is not recorded");
+        tracing::error!(%error, "an answer is not stored; the call is not recorded");
     }
 }
 

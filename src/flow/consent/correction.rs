@@ -214,7 +214,8 @@ impl Corrections {
             match known.get(leg) {
                 None => {
                     return Err(Error::Invalid(format!(
-                        "`parties`: nobody was named as `{leg}`; name them first, there is nothing to correct"
+                        "`parties`: no party is named `{leg}`; name it first, a correction needs \
+                         an existing party"
                     )));
                 }
                 Some(before) if *before == subject => {}
@@ -237,7 +238,8 @@ impl Corrections {
         for label in correction.labels.keys() {
             if !declared.contains(label) {
                 return Err(Error::Invalid(format!(
-                    "`labels.{label}`: `labels` in `[collection]` of the policy does not declare it"
+                    "`labels.{label}`: the policy declares no such label; add it to `labels` in \
+                     `[collection]`"
                 )));
             }
         }
@@ -249,7 +251,7 @@ impl Corrections {
             .len()
             != correction.parties.len()
         {
-            return Err(Error::Invalid("`parties`: a `leg` is there twice".into()));
+            return Err(Error::Invalid("`parties`: a `leg` is given twice".into()));
         }
         Ok(())
     }
@@ -264,6 +266,10 @@ async fn named(tx: &mut Tx, recording: &Recording) -> Result<Conversation, Error
         .into_iter()
         .find(|conversation| known.contains_key(conversation));
     first.ok_or_else(|| {
-        Error::Invalid("`parties`: nobody was named in the conversation of this recording; there is nothing to correct".into())
+        Error::Invalid(
+            "`parties`: no party of this recording is named; name the parties first, a \
+                        correction needs existing parties"
+                .into(),
+        )
     })
 }

@@ -140,7 +140,7 @@ impl Fields {
         match (self.get("subject"), self.get("call"), self.get("conference")) {
             (Some(text), None, None) => {
                 if leg.is_some() {
-                    return faults.add("leg", "goes with `call` or `conference`; `subject` is a person wherever they are");
+                    return faults.add("leg", "requires `call` or `conference`, not `subject`");
                 }
                 match text.parse() {
                     Ok(address) => Some(About::Person(address)),
@@ -173,7 +173,7 @@ impl Fields {
                 Err(_) => {
                     return faults.add(
                         "purposes",
-                        format!("number {} is not the name of a purpose", at + 1),
+                        format!("item {} is not the name of a purpose", at + 1),
                     );
                 }
             }
@@ -239,7 +239,7 @@ impl NewStatement {
         for (name, value) in members {
             let Some(at) = FIELDS.iter().position(|known| *known == name) else {
                 faults.0.extend(whole(&format!(
-                    "it has a member that is none of `{}`",
+                    "it has an unknown member; use `{}`",
                     FIELDS.join("`, `")
                 )));
                 continue;

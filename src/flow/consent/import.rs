@@ -194,13 +194,20 @@ fn columns(header: &[String], faults: &mut StatementFaults) -> Option<Vec<usize>
     for (number, name) in header.iter().enumerate() {
         let name = name.trim();
         match FIELDS.iter().position(|known| *known == name) {
-            Some(field) if columns.contains(&field) => faults.whole(1, format!("column {} has the name of one before it", number + 1)),
+            Some(field) if columns.contains(&field) => faults.whole(
+                1,
+                format!(
+                    "column {} repeats the name of an earlier column",
+                    number + 1
+                ),
+            ),
             Some(field) => columns.push(field),
             // Where the row of names is missing, this is somebody's number.
             None => faults.whole(
                 1,
                 format!(
-                    "column {} has a name that is none of `{}`; columns are separated by commas, semicolons or tabs",
+                    "column {} has an unknown name; use `{}`, separated by commas, semicolons or \
+                     tabs",
                     number + 1,
                     FIELDS.join("`, `")
                 ),

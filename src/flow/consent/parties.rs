@@ -107,7 +107,7 @@ impl PartyRegister {
             .len()
             != named.len()
         {
-            return Err(Error::Invalid("`parties`: a `leg` is there twice".into()));
+            return Err(Error::Invalid("`parties`: a `leg` is given twice".into()));
         }
         let told = |(leg, address): &(LegName, Option<Address>)| Participant {
             address: address.clone(),
@@ -143,7 +143,8 @@ impl PartyRegister {
         if matched.taken > 0 {
             tracing::warn!(
                 %conversation, taken = matched.taken,
-                "the source names others than were named before; who was named stays, and is changed by a correction only"
+                "Twilio names other parties than before; the earlier parties stay, and only a \
+                 correction changes them"
             );
         }
         Ok(matched)
@@ -241,7 +242,8 @@ impl PartyRegister {
             Naming::Taken(legs) => {
                 let legs: Vec<&str> = legs.iter().map(LegName::as_str).collect();
                 return Err(Error::Conflict(format!(
-                    "somebody else was named before as `{}`; who is known is changed by a correction only",
+                    "another person was named before as `{}`; only a correction changes a known \
+                     party",
                     legs.join("`, `")
                 )));
             }

@@ -128,7 +128,8 @@ impl NewStatement {
                     .map(|rule| rule.name.as_str())
                     .collect();
                 let why = format!(
-                    "number {} in alphabetical order is a purpose that no version of the policy names; the current one names `{RECORDING}`, `{}`",
+                    "item {} in alphabetical order is a purpose that no version of the policy \
+                     declares; the current version declares `{RECORDING}`, `{}`",
                     at + 1,
                     known.join("`, `")
                 );
@@ -138,7 +139,7 @@ impl NewStatement {
         match self.at {
             Some(at) if at > now.after(AHEAD) => faults.note("at", "in the future"),
             None if told_later || self.method == Method::Import => {
-                faults.note("at", "missing: when was it said?")
+                faults.note("at", "missing: give the time of the statement")
             }
             _ => {}
         }

@@ -149,7 +149,7 @@ impl<'a> Copies<'a> {
         }
         match &found {
             Found::Running(resource) if is_shredded => return self.stop(resource).await,
-            Found::Running(_) => return Err(Trouble::NotYet("the recording is still being made")),
+            Found::Running(_) => return Err(Trouble::NotYet("the recording is still in progress")),
             Found::Unfinished => {
                 return Err(Trouble::NotYet("the source has not finished the recording"));
             }

@@ -82,7 +82,10 @@ impl SourceDeletion {
         };
         if is_loud {
             metrics::counter!("recvault_source_stuck_total").increment(1);
-            tracing::error!(recording = %lease.subject, attempts = lease.attempts, ?setback, "copies at the source could not be deleted");
+            tracing::error!(
+                recording = %lease.subject, attempts = lease.attempts, ?setback,
+                "copies at Twilio could not be deleted"
+            );
         }
         setback
     }

@@ -117,7 +117,7 @@ impl LegalHolds {
             .any(|purpose| purpose.name == new.purpose)
         {
             return Err(Error::Invalid(format!(
-                "`purpose`: the policy has no purpose `{}`",
+                "`purpose`: the policy has no purpose `{}`; declare it, or name another",
                 new.purpose
             )));
         }
@@ -137,8 +137,7 @@ impl LegalHolds {
             if holds::place(&mut unit, &hold).await? {
                 if hold.review_at <= now {
                     return Err(Error::Invalid(
-                        "`review_at` has passed; name a day on which somebody will look again"
-                            .into(),
+                        "`review_at` has passed; give a later date for the review".into(),
                     ));
                 }
                 unit.to_journal(OutboxKind::Recording, &[id], now);

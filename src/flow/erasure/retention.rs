@@ -178,7 +178,10 @@ impl RetentionEnforcement {
             if recordings > 0 {
                 let tier = group.tier.clone();
                 let policy_digest = group.policy_digest.clone();
-                tracing::info!(%tier, recordings, dry_run, clause = %limit, "kept no longer");
+                tracing::info!(
+                    %tier, recordings, dry_run, clause = %limit,
+                    "recordings whose retention has ended"
+                );
                 swept.groups.push(SweptGroup {
                     tier,
                     policy_digest,

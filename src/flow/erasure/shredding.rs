@@ -1,4 +1,4 @@
-//! Shredding: a recording is let go of for good, and whoever hears it falls silent.
+//! Shredding: the key of a recording is destroyed, and its running streams end.
 //!
 //! Owns what follows from a shred in this process, and when it may be told. Refuses to decide who is
 //! shredded.

@@ -79,7 +79,7 @@ impl TarSink {
         header.set_entry_type(EntryType::Regular);
         header
             .set_path(path)
-            .map_err(|_| broken("a path does not fit into an archive"))?;
+            .map_err(|_| broken("a path is too long for an archive"))?;
         header.set_size(len);
         header.set_mode(0o600);
         header.set_mtime(u64::try_from(self.at.as_millis() / 1000).unwrap_or(0));
@@ -127,7 +127,7 @@ impl File<'_> {
         self.left = self
             .left
             .checked_sub(piece.len() as u64)
-            .ok_or_else(|| broken("a file is longer than was said"))?;
+            .ok_or_else(|| broken("a file is longer than announced"))?;
         if piece.is_empty() {
             Ok(())
         } else {
@@ -137,7 +137,7 @@ impl File<'_> {
 
     pub(super) async fn end(self) -> Result<(), Ended> {
         if self.left != 0 {
-            return Err(broken("a file is shorter than was said"));
+            return Err(broken("a file is shorter than announced"));
         }
         let over = usize::try_from(self.len % BLOCK as u64).unwrap_or(0);
         match over {
@@ -152,6 +152,6 @@ impl File<'_> {
 }
 
 fn broken(why: &'static str) -> Ended {
-    tracing::error!(why, "an archive broke off");
+    tracing::error!(why, "an archive was not completed");
     Ended::Broken
 }

@@ -34,7 +34,7 @@ impl FetchFailure {
             Self::UnknownAccount => return Setback::Hopeless(UNKNOWN_ACCOUNT.to_owned()),
             Self::Ours(error) => return Setback::of_ours(&error),
             Self::Parties(error) => {
-                let why = format!("who took part cannot be looked up now: {error}");
+                let why = format!("the participants cannot be looked up now: {error}");
                 return match error {
                     RestError::Throttled {
                         retry_after: Some(pause),

@@ -171,7 +171,10 @@ impl PartyLookup {
             Ok(found) => found,
             Err(error) if error.passes() => return Ok(LookedUp::Later(error)),
             Err(error) => {
-                tracing::info!(recording = %recording.id, %error, "the source does not say who took part");
+                tracing::info!(
+                    recording = %recording.id, %error,
+                    "Twilio does not list the participants of a recording"
+                );
                 return Ok(LookedUp::Unknown);
             }
         };
@@ -210,9 +213,12 @@ impl PartyLookup {
         let failed = match tokio::time::timeout(IN_TIME, named).await {
             Ok(Ok(_)) => return,
             Ok(Err(error)) => error.to_string(),
-            Err(_) => "it takes too long".to_owned(),
+            Err(_) => "the look-up takes too long".to_owned(),
         };
-        tracing::warn!(%conversation, why = failed, "whom a callback tells of is not named now");
+        tracing::warn!(
+            %conversation, why = failed,
+            "the parties in a callback could not be stored now"
+        );
     }
 
     /// Whether the source may know more of who took part than the vault does.

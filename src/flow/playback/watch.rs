@@ -118,7 +118,7 @@ impl Watch {
     /// # Errors
     /// The database's; then no stream may go on any longer than before.
     pub async fn look(&mut self) -> Result<(), Error> {
-        let silent = || db::Error::Unavailable("it does not answer in time".into());
+        let silent = || db::Error::Unavailable("the database does not answer in time".into());
         tokio::time::timeout(PATIENCE, self.ask())
             .await
             .map_err(|_| silent())?

@@ -123,7 +123,7 @@ impl Approvals {
             }
             Decision::Allow(_) => {
                 return Err(Error::Invalid(
-                    "no approval is needed for this now: ask for a grant".into(),
+                    "no approval is needed for this now: request a grant".into(),
                 ));
             }
         }
@@ -132,7 +132,9 @@ impl Approvals {
         }
         let justification = asking.justification.filter(|_| facts.is_justified());
         let justification = justification.ok_or_else(|| {
-            Error::Invalid("`justification`: say why, for who is to approve it".into())
+            Error::Invalid(
+                "`justification`: give the reason, for the person who approves it".into(),
+            )
         })?;
         let lifetime = policy::approval_lifetime(&recording, &self.rulebook).unwrap_or_default();
         let request = ApprovalRow {
@@ -308,12 +310,12 @@ impl Approvals {
             (Stage::Refused, false) => return Ok(row),
             (Stage::Refused, true) => {
                 return Err(Error::Conflict(
-                    "the request was refused; the requester may ask again".into(),
+                    "the request was refused; the requester may make a new one".into(),
                 ));
             }
             _ if row.expires_at <= now => {
                 return Err(Error::Conflict(
-                    "the request is over; the requester may ask again".into(),
+                    "the request has expired; the requester may make a new one".into(),
                 ));
             }
             (Stage::Approved, true) => return Ok(row),
@@ -358,9 +360,9 @@ impl Approvals {
             })
             .await
             .map_err(|error| match error {
-                crate::db::Error::Stale(_) => {
-                    Error::Conflict("somebody else has just decided on it; look again".into())
-                }
+                crate::db::Error::Stale(_) => Error::Conflict(
+                    "another person has just decided the request; read it again".into(),
+                ),
                 other => other.into(),
             })?;
         Ok(decided)

@@ -75,11 +75,16 @@ impl Policies {
     ) -> Result<Why, Error> {
         let now = self.clock.now();
         let mut tx = self.db.read().await?;
-        let missing = || Error::Invalid(format!("there is no recording `{id}`"));
+        let missing = || {
+            Error::Invalid(format!(
+                "recording `{id}` does not exist; `GET /v1/recordings` lists the ids"
+            ))
+        };
         let recording = recordings::find(&mut tx, id).await?.ok_or_else(missing)?;
         let missing = || {
             Error::Invalid(format!(
-                "no living token `{token}`; `recvault token list` lists them"
+                "token `{token}` does not exist or is revoked; `recvault token list` lists the \
+                 tokens"
             ))
         };
         let principal = tokens::living(&mut tx, token, now)

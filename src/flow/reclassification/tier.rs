@@ -30,7 +30,9 @@ impl Reclassification {
             .iter()
             .any(|tier| tier.name == *to)
         {
-            return Err(Error::Invalid(format!("the policy has no tier `{to}`")));
+            return Err(Error::Invalid(format!(
+                "the policy has no tier `{to}`; declare it under `[[tiers]]`"
+            )));
         }
         let recording = recordings::find(&mut self.db.read().await?, id)
             .await?

@@ -132,7 +132,7 @@ impl Backfills {
         let until = wanted.until.map_or(now, |until| until.min(now));
         if wanted.since >= until {
             return Err(Error::Invalid(format!(
-                "nothing lies between {} and {until}",
+                "the time from {} until {until} is empty; give a later end",
                 wanted.since
             )));
         }

@@ -391,7 +391,7 @@ mod tests {
         assert_eq!(
             with(&lately, "completed", sealing, None),
             ReconcileAction::Nothing,
-            "its transcript is waited for"
+            "the deletion waits for its transcript"
         );
     }
 }

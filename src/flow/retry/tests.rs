@@ -128,7 +128,7 @@ fn the_reason_says_how_long_something_was_waited_for() {
     assert_eq!(waited.reason(again), "not there");
     assert_eq!(
         waited.reason(RetryDecision::Bury),
-        "not there; it was waited for 2 h"
+        "not there; given up after 2 h"
     );
     assert_eq!(
         Setback::Stuck("refused".into()).reason(again),

@@ -87,7 +87,7 @@ impl TranscriptSource {
             // Kinds that have a SID: it is told another time.
             (None, None | Some("Recording" | "Call"), _) => {
                 return Err(Stop::Wait {
-                    why: "twilio does not say what the transcript was made from".to_owned(),
+                    why: "twilio does not name the source of the transcript".to_owned(),
                     most: QUEUED,
                 });
             }
@@ -112,7 +112,7 @@ impl TranscriptSource {
         }
         // An address of an external recording may tell of people; the kind does not.
         Err(Stop::Dead(
-            "it was made from something that is no recording of this account".to_owned(),
+            "its source is not a recording of this account".to_owned(),
         ))
     }
 }
@@ -120,15 +120,16 @@ impl TranscriptSource {
 fn is_ready(told: &TranscriptResource) -> Result<(), Stop> {
     if told.encryption_credential_sid.is_some() {
         return Err(Stop::Dead(
-            "its sentences are encrypted with a credential of the account's (`encryption_credential_sid`), in a form that is not documented; \
-             file it through `PUT /v1/recordings/{id}/transcript`"
+            "its sentences are encrypted with a credential of the account \
+             (`encryption_credential_sid`), in an undocumented format; file it through `PUT \
+             /v1/recordings/{id}/transcript`"
                 .to_owned(),
         ));
     }
     match told.status.as_str() {
         "completed" => Ok(()),
         word @ ("failed" | "canceled" | "error") => Err(Stop::Dead(format!(
-            "twilio says that the transcript is `{word}`"
+            "twilio reports the transcript as `{word}`"
         ))),
         // `queued`, `in-progress`, `new`, and words that are not known yet.
         _ => Err(Stop::Wait {

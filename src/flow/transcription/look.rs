@@ -118,7 +118,10 @@ impl TranscriptSource {
                 return Err(Setback::of_rest(&error, 4 * LATE));
             }
             Err(LookError::Rest(error)) => {
-                tracing::warn!(recording = %lease.subject, why = %error, "transcripts of a recording cannot be looked for");
+                tracing::warn!(
+                    recording = %lease.subject, why = %error,
+                    "transcripts of a recording cannot be looked up"
+                );
             }
             Err(LookError::Ours(error)) => return Err(Setback::of_ours(&error)),
         }

@@ -35,10 +35,10 @@ impl TranscriptSource {
                         self.ingest
                             .announce(resource.told(account.sid()), DiscoveredBy::Transcript)
                             .await?;
-                        wait(accounts, "its recording was not known; it is announced now")
+                        wait(accounts, "its recording was unknown, and is announced now")
                     }
                     Ok(_) | Err(RestError::NotFound) => {
-                        wait(accounts, "there is no such recording, here or at twilio")
+                        wait(accounts, "its recording does not exist, here or at twilio")
                     }
                     Err(error) => error.into(),
                 },
@@ -82,7 +82,7 @@ impl TranscriptSource {
         }
         Err(wait(
             accounts,
-            "the recordings of its call were not known; they are announced now",
+            "the recordings of its call were unknown, and are announced now",
         ))
     }
 

@@ -88,14 +88,10 @@ impl TranscriptSource {
         let call = lease
             .call
             .clone()
-            .ok_or_else(|| Stop::Dead("its call is not known".to_owned()))?;
+            .ok_or_else(|| Stop::Dead("its call is unknown".to_owned()))?;
         let all = self.of_call(accounts, account, &call).await?;
-        let recording = best(all, Some(span)).ok_or_else(|| {
-            wait(
-                accounts,
-                "no recording of its call was made while it was said",
-            )
-        })?;
+        let recording = best(all, Some(span))
+            .ok_or_else(|| wait(accounts, "no recording of its call covers its time"))?;
         lease.source = Some(recording.source_sid.clone());
         let recording = standing(recording, accounts)?;
         if supersedes(&self.db, &recording, lease)

@@ -36,7 +36,7 @@ impl TranscriptSource {
             "completed" => {}
             "failed" => {
                 return Err(Stop::Dead(
-                    "twilio says that the transcription is `failed`".to_owned(),
+                    "twilio reports the transcription as `failed`".to_owned(),
                 ));
             }
             _ => {
@@ -49,7 +49,7 @@ impl TranscriptSource {
         // What Twilio says when it is asked counts, and not what a callback said.
         let source = told.recording_sid.or_else(|| lease.source.clone());
         let source = source.ok_or_else(|| {
-            Stop::Dead("twilio does not say of which recording the transcription is".to_owned())
+            Stop::Dead("twilio does not name the recording of the transcription".to_owned())
         })?;
         let recording = self.place(lease, accounts, account, &source).await?;
         if supersedes(&self.db, &recording, lease)

@@ -106,7 +106,7 @@ impl TranscriptNews {
         let ended_at = matches!(what, What::Stopped).then_some(at);
         let due_at = now.after(if ended_at.is_some() { SETTLES } else { SILENCE });
         if let What::Failed(code) = what {
-            tracing::warn!(%call, code, "twilio says that a transcription is in trouble");
+            tracing::warn!(%call, code, "Twilio reports a problem with a transcription");
         }
         let utterance = sequence.map(|sequence| {
             let (track, text) = match what {

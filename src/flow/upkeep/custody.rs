@@ -22,8 +22,10 @@ pub async fn change_passphrase(
 ) -> Result<Vec<RootName>, Error> {
     let changed = vault.change_passphrase(file, new).await?;
     changed.ok_or_else(|| {
-        Error::Conflict("the passphrase is not changed: another process turns the epoch; run the command again when it is done. `recvault epoch release --dry-run` says \
-             who has the turn, and for how long"
+        Error::Conflict(
+            "the passphrase is not changed: another process turns the epoch; run the \
+                         command again when that turn is done. `recvault epoch release --dry-run` \
+                         shows which process holds the turn, and until when"
                 .into(),
         )
     })

@@ -192,7 +192,7 @@ impl EpochTurning {
                 epoch = turned.epoch,
                 pages = turned.pages,
                 covered = turned.covered,
-                "the epoch is turned"
+                "the epoch has turned"
             );
         }
         Ok(turned)
@@ -280,7 +280,7 @@ impl EpochTurning {
         while !stop.is_cancelled() {
             self.liveness.beat(Task::Epochs);
             if let Err(error) = self.keep().await {
-                tracing::warn!(%error, "the epoch is not turned");
+                tracing::warn!(%error, "the epoch cannot be turned now and is retried");
                 metrics::counter!("recvault_turn_failures_total").increment(1);
             }
             tokio::select! {

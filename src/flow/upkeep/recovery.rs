@@ -151,10 +151,10 @@ impl RecoveryUpkeep {
             // What is refused is logged where it is found; whatever else goes wrong says nothing
             // about the database's memory or the owner of the roots.
             if let Err(error) = self.vault.recall().await {
-                tracing::debug!(%error, "the database's memory is not known to be whole");
+                tracing::debug!(%error, "the database could not be compared with the store");
             }
             if let Err(error) = self.vault.check_owner().await {
-                tracing::debug!(%error, "custody is not known to be this database's");
+                tracing::debug!(%error, "the owner of custody could not be checked");
             }
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -168,7 +168,7 @@ impl RecoveryUpkeep {
     pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
         while !stop.is_cancelled() {
             if let Err(error) = self.keep_snapshots().await {
-                tracing::warn!(%error, "no snapshot is taken");
+                tracing::warn!(%error, "no snapshot can be written now");
                 metrics::counter!("recvault_snapshot_failures_total").increment(1);
             }
             let next_look = tokio::time::sleep(Duration::from_secs(60));

@@ -67,7 +67,7 @@ impl Sweeper {
                 }) => {
                     tracing::info!(orphans, uploads, grants, unconsented, retired, "swept");
                 }
-                Err(error) => tracing::warn!(%error, "the sweep was cut short"),
+                Err(error) => tracing::warn!(%error, "the sweep is incomplete"),
             }
             tokio::select! {
                 () = stop.cancelled() => {}

@@ -118,7 +118,7 @@ fn place(
             None => {
                 faults.add(
                     format!("{key}.endpoint"),
-                    "expected `https://host`, with a port if need be and nothing else",
+                    "expected `https://host`, with an optional port and nothing else",
                 );
                 return None;
             }

@@ -46,7 +46,7 @@ impl ConsentSettings {
         if self.ask_callee.is_some() && self.connect_to.is_none() {
             faults.add(
                 "twilio.consent.ask_callee",
-                "goes with `connect_to`; whom your own TwiML dials is asked by its `<Number url>`",
+                "needs `connect_to`; your own TwiML asks the callee through its `<Number url>`",
             );
         }
         match (self.connect_url, self.connect_to) {

@@ -16,14 +16,14 @@ pub(super) fn join(accounts: &mut [Account], mut fault: impl FnMut(usize, &'stat
         match accounts.iter().find(|other| other.sid == *parent) {
             None => fault(
                 at,
-                "this account has no entry of its own under `twilio.accounts`",
+                "this account has no entry of its own under `twilio.accounts`; add one",
             ),
             Some(parent) if parent.sid == account.sid => {
-                fault(at, "an account is not its own parent")
+                fault(at, "an account cannot be its own parent")
             }
             Some(parent) if parent.parent.is_some() => fault(
                 at,
-                "this is a subaccount itself; Twilio knows one level of them",
+                "this is itself a subaccount; Twilio has only one level of subaccounts",
             ),
             Some(parent) if account.api_key.is_none() => {
                 let (user, password) = parent.credential();

@@ -375,7 +375,7 @@ fn account(
     {
         faults.add(
             format!("{key}.callback_secret_file"),
-            "expected 16 to 128 letters, digits, `-` and `_`, because it stands in a path",
+            "expected 16 to 128 letters, digits, `-` and `_`, because it is part of a path",
         );
     }
     if settings.await_transcript_h > 720 {

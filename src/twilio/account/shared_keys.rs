@@ -70,7 +70,7 @@ pub(super) fn resolve(
         if keys.iter().any(|earlier| earlier.name == key.name) {
             faults.add(
                 format!("{place}.name"),
-                "listed twice; a key that is rotated has a name of its own",
+                "listed twice; give a rotated key a new name",
             );
         }
         match one_secret(key.secret, key.secret_file, &place, "secret", base, faults) {
@@ -81,7 +81,7 @@ pub(super) fn resolve(
             })),
             None => faults.add(
                 format!("{place}.secret_file"),
-                "name the file that holds the key, and nothing beside it",
+                "name the file that holds the key, and no inline secret",
             ),
         }
     }

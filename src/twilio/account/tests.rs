@@ -304,7 +304,7 @@ fn a_parent_that_does_not_fit_is_told() {
     for (parent, said) in [
         ('9', "no entry of its own"),
         ('3', "its own parent"),
-        ('2', "a subaccount itself"),
+        ('2', "itself a subaccount"),
     ] {
         let found = settings(&with(parent)).resolve(Path::new("/")).unwrap_err();
         assert!(

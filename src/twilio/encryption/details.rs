@@ -33,7 +33,7 @@ const IV: &[&str] = &["iv", "encryption_iv"];
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DetailsError {
     /// Neither an object nor null.
-    #[error("they are no JSON object")]
+    #[error("they are not a JSON object")]
     Shape,
     /// Longer than anything that is meant seriously.
     #[error("they are longer than {MAX_TEXT} bytes")]
@@ -59,7 +59,7 @@ pub enum DetailsError {
         field: &'static str,
     },
     /// Another scheme than the one we know.
-    #[error("`type` is none that is known; `rsa-aes` is")]
+    #[error("`type` is unknown; expected `rsa-aes`")]
     UnknownType,
 }
 

@@ -32,7 +32,8 @@ impl PrivateKey {
                 Some(der) => in_pkcs8(&der),
                 None if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") => {
                     return Err(
-                        "the private key is under a passphrase; decrypt it (`openssl pkey`), and let the file's mode protect it",
+                        "the private key has a passphrase; decrypt it (`openssl pkey`), and \
+                         protect the file by its mode",
                     );
                 }
                 None => {
@@ -43,9 +44,9 @@ impl PrivateKey {
             },
         };
         let key = PrivateDecryptingKey::from_pkcs8(&pkcs8)
-            .map_err(|_| "is no RSA private key of 2048 to 4096 bits")?;
+            .map_err(|_| "is not an RSA private key of 2048 to 4096 bits")?;
         if !BITS.contains(&key.key_size_bits()) {
-            return Err("is no RSA private key of 2048 to 4096 bits");
+            return Err("is not an RSA private key of 2048 to 4096 bits");
         }
         OaepPrivateDecryptingKey::new(key)
             .map(Self)
@@ -80,7 +81,8 @@ fn der(text: &str, label: &str) -> Result<Option<Zeroizing<Vec<u8>>>, &'static s
         .ok_or("ends before the private key does")?;
     if body.contains("ENCRYPTED") {
         return Err(
-            "the private key is under a passphrase; decrypt it (`openssl pkey`), and let the file's mode protect it",
+            "the private key has a passphrase; decrypt it (`openssl pkey`), and protect the file \
+             by its mode",
         );
     }
     let letters: Zeroizing<String> = Zeroizing::new(
@@ -90,7 +92,7 @@ fn der(text: &str, label: &str) -> Result<Option<Zeroizing<Vec<u8>>>, &'static s
     );
     let der = STANDARD
         .decode(letters.as_bytes())
-        .map_err(|_| "the private key in it is no base64")?;
+        .map_err(|_| "the private key in it is not base64")?;
     Ok(Some(Zeroizing::new(der)))
 }
 

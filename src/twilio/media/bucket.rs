@@ -92,9 +92,9 @@ impl Bucket {
         if let Some(endpoint) = &place.endpoint {
             builder = builder.with_endpoint(endpoint.as_str().trim_end_matches('/'));
         }
-        let store = builder
-            .build()
-            .map_err(|_| "a client for it cannot be set up; are root certificates installed?")?;
+        let store = builder.build().map_err(
+            |_| "a client for it cannot be set up; check that root certificates are installed",
+        )?;
         Ok(Self { place, store })
     }
 

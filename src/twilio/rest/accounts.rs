@@ -37,7 +37,7 @@ impl TwilioClient {
     pub async fn account(&self, account: &Account) -> Result<AccountResource, RestError> {
         let resource: AccountResource = self.get(account, account.own_url(".json")).await?;
         if resource.sid != *account.sid() {
-            return Err(RestError::Shape("the account is another one"));
+            return Err(RestError::Shape("the answer is about another account"));
         }
         Ok(resource)
     }

@@ -96,7 +96,7 @@ impl TwilioClient {
                 .as_ref()
                 .is_some_and(|of| of != account.sid())
         {
-            return Err(RestError::Shape("the call is another one"));
+            return Err(RestError::Shape("the answer is about another call"));
         }
         Ok(call)
     }

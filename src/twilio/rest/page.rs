@@ -21,10 +21,11 @@ const MOST_EMPTY: u32 = 50;
 /// Pages of a list that is known to be short, at most.
 const MOST_OF_SHORT: usize = 50;
 
-const NO_LIST: RestError = RestError::Shape("the list is not in its envelope");
+const NO_LIST: RestError = RestError::Shape("the list lacks its documented envelope");
 const UNREADABLE: RestError = RestError::Shape("the next page has no readable address");
-const ELSEWHERE: RestError = RestError::Shape("the next page is elsewhere");
-const CIRCLE: RestError = RestError::Shape("the list leads back to a page that was read");
+const ELSEWHERE: RestError =
+    RestError::Shape("the address of the next page leads to another place");
+const CIRCLE: RestError = RestError::Shape("the list leads back to an earlier page");
 const ENDLESS: RestError = RestError::Shape("the list does not end");
 
 /// Some of a list.
@@ -101,7 +102,10 @@ impl<T: DeserializeOwned> Pages<T> {
         if page.unreadable > 0 {
             metrics::counter!("recvault_twilio_unreadable_total", "list" => self.items)
                 .increment(u64::try_from(page.unreadable).unwrap_or(u64::MAX));
-            tracing::warn!(account = %account.sid(), list = self.items, items = page.unreadable, "Twilio lists items that cannot be read");
+            tracing::warn!(
+                account = %account.sid(), list = self.items, items = page.unreadable,
+                "a list of Twilio has items that cannot be read"
+            );
         }
         Ok(Some(page))
     }

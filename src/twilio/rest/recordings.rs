@@ -143,7 +143,7 @@ impl TwilioClient {
         }
         let resource: RecordingResource = self.get(account, url).await?;
         if resource.sid != *sid || !resource.is_of(account.sid()) {
-            return Err(RestError::Shape("the recording is another one"));
+            return Err(RestError::Shape("the answer is about another recording"));
         }
         Ok(resource)
     }

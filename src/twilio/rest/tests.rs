@@ -222,7 +222,7 @@ async fn metadata_of_another_recording_is_refused() {
         wrong[field] = value.into();
         assert_eq!(
             other.tells(200, wrong.to_string()).failure().await,
-            RestError::Shape("the recording is another one")
+            RestError::Shape("the answer is about another recording")
         );
     }
     other.tells(200, resource().to_string());

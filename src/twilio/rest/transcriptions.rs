@@ -60,7 +60,9 @@ impl TwilioClient {
         if found.sid == *sid {
             Ok(found)
         } else {
-            Err(RestError::Shape("the transcription is another one"))
+            Err(RestError::Shape(
+                "the answer is about another transcription",
+            ))
         }
     }
 

@@ -124,7 +124,7 @@ impl TwilioClient {
         if found.sid == *sid && found.is_of(account) {
             Ok(found)
         } else {
-            Err(RestError::Shape("the transcript is another one"))
+            Err(RestError::Shape("the answer is about another transcript"))
         }
     }
 

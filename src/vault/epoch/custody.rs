@@ -68,7 +68,7 @@ impl Vault {
                     vault.ownership.owner(vault.id, seen),
                 ))
                 .await?;
-            tracing::info!("what an interrupted change of custody left is cleared");
+            tracing::info!("the remains of an interrupted change of custody are removed");
             Ok(())
         });
         settled.await.map(drop)

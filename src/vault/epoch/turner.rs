@@ -43,7 +43,7 @@ impl Vault {
         };
         // A lease that is not given back runs out.
         if let Err(error) = turner.leave().await {
-            tracing::warn!(%error, "the turn is not given back");
+            tracing::warn!(%error, "the lease of the turn is not released");
         }
         done.map(Some)
     }
@@ -90,7 +90,7 @@ impl Turner<'_> {
             });
             match kept.await {
                 Err(lost @ db::Error::Stale(_)) => return lost.into(),
-                Err(error) => tracing::warn!(%error, "the turn's lease is not extended"),
+                Err(error) => tracing::warn!(%error, "the lease of the turn is not extended"),
                 Ok(()) => {}
             }
         }

@@ -204,7 +204,7 @@ impl Files<'_> {
             Ok(header) => Ok(Some(header)),
             Err(Error::Store(store::Error::NotFound { .. })) => Ok(None),
             Err(error) if is_strange(&error) => {
-                tracing::warn!(file = %name, %error, "a recovery file does not open and is passed over");
+                tracing::warn!(file = %name, %error, "a recovery file is unreadable and skipped");
                 self.unreadable += 1;
                 Ok(None)
             }

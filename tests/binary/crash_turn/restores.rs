@@ -67,7 +67,7 @@ async fn dies_while_it_restores(kind: Kind, point: &str) {
     if !is_committed {
         let refused = world.run(&["epoch", "status"]).refused();
         assert!(
-            refused.contains("holds no vault, but there is one"),
+            refused.contains("holds no vault, but a vault exists"),
             "{refused}"
         );
     }

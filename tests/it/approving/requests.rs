@@ -15,7 +15,7 @@ async fn a_ticket_is_named_and_written_down(database: Database) {
         1,
     );
     let policy = policy.replacen(
-        "# The legal basis. With \"consent\", every party must have consented to this purpose.\nbasis = \"contract\"\n",
+        "# The legal basis. With \"consent\", every known party must have consented to this purpose.\nbasis = \"contract\"\n",
         "",
         1,
     );

@@ -48,7 +48,7 @@ async fn a_request_with_a_fault_records_nothing_and_repeats_no_number(database: 
         (with("subject", json!(49_303_125_001_i64)), "`subject`"),
         (with("answer", json!(CALLER)), "`answer`"),
         (with("method", json!("import")), "`at`"),
-        (with(CALLER, json!(1)), "a member that is none of"),
+        (with(CALLER, json!(1)), "an unknown member"),
         (
             with("call", json!(format!("CA{}", "0".repeat(32)))),
             "`subject`",

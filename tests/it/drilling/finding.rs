@@ -230,15 +230,15 @@ async fn what_cannot_be_read_is_named_and_not_passed_over() {
     for (name, why) in [
         ("noise`", "not a database"),
         ("nowhere.db`", "No such file"),
-        ("empty.db`", "no vault is in it"),
+        ("empty.db`", "it holds no vault"),
         ("vault.db`", "another vault"),
         ("postgres://…`", "not a PostgreSQL URL"),
         ("no-store`", "no snapshot"),
         ("nowhere`", "No such file"),
-        ("x.floe`", "does not begin as"),
+        ("x.floe`", "has no header"),
         (".floe`", "another vault"),
-        ("noise`", "does not begin as"),
-        ("cut`", "cut short"),
+        ("noise`", "has no header"),
+        ("cut`", "truncated"),
     ] {
         assert!(
             found

@@ -24,7 +24,7 @@ async fn a_file_that_was_altered_or_cut_at_twilio_leaves_nothing() {
         (
             wav,
             &(|file: &[u8]| altered(file, 3)) as &dyn Fn(&[u8]) -> Vec<u8>,
-            "what is decrypted is no RIFF/WAVE file",
+            "the decrypted file is not a RIFF/WAVE file",
         ),
         (
             wav,
@@ -44,23 +44,23 @@ async fn a_file_that_was_altered_or_cut_at_twilio_leaves_nothing() {
         (
             wav,
             &|file| file[..file.len() - 1].to_vec(),
-            "the encrypted file is cut",
+            "the encrypted file is truncated",
         ),
         (
             wav,
             &|file| file[..file.len() - 16].to_vec(),
-            "the encrypted file is cut",
+            "the encrypted file is truncated",
         ),
         (
             wav,
             &|file| file[..20].to_vec(),
-            "the encrypted file is cut",
+            "the encrypted file is truncated",
         ),
-        (wav, &|_| Vec::new(), "the encrypted file is cut"),
+        (wav, &|_| Vec::new(), "the encrypted file is truncated"),
         (
             wav,
             &|_| wav.to_vec(),
-            "what is decrypted is no RIFF/WAVE file",
+            "the decrypted file is not a RIFF/WAVE file",
         ),
     ] {
         let recorded = record(&vault, &keys, sound, Spelling::Page);

@@ -172,7 +172,7 @@ async fn an_object_that_is_not_what_was_sealed_keeps_everything_at_twilio() {
         let why = stuck(&vault).await;
         assert!(
             why[0].starts_with(
-                "stuck: nothing is deleted, because the vault's own copy does not hold"
+                "stuck: nothing is deleted, because the vault's own copy cannot be verified"
             ),
             "{case}: {why:?}"
         );

@@ -100,7 +100,7 @@ async fn a_flood_of_names_is_bounded_work_and_lets_nothing_be_destroyed(database
         .unwrap_err()
         .to_string();
     assert!(
-        refused.contains("has forgotten"),
+        refused.contains("lacks later changes"),
         "an old copy does not hide behind them: {refused}"
     );
     // As long as a newer file may hide behind them, nothing is destroyed. What was tried once is

@@ -12,11 +12,7 @@ use crate::world::Recipe;
 #[tokio::test]
 async fn an_account_whose_list_never_ends_stops_no_other() {
     for (endless, announced, why) in [
-        (
-            Endless::Circle,
-            1,
-            "the list leads back to a page that was read",
-        ),
+        (Endless::Circle, 1, "the list leads back to an earlier page"),
         (Endless::Empty, 0, "the list does not end"),
     ] {
         let vault = Recipe::default().by_hand().await;

@@ -105,10 +105,13 @@ async fn what_passes_is_waited_for() {
 async fn what_does_not_pass_is_said_and_harms_nothing() {
     let again = |wrong: RequestFault| vec![wrong; 10];
     for (wrongs, said) in [
-        (vec![RequestFault::WrongShape], "not in its envelope"),
+        (
+            vec![RequestFault::WrongShape],
+            "lacks its documented envelope",
+        ),
         (vec![RequestFault::NotJson], "not of the documented form"),
         (vec![RequestFault::Unauthorised], "refused with 401"),
-        (vec![RequestFault::NotFound], "no such thing"),
+        (vec![RequestFault::NotFound], "no such resource"),
         (
             vec![RequestFault::TooMany {
                 retry_after: Some(600),

@@ -41,7 +41,7 @@ async fn what_twilio_cannot_give_is_given_up_with_a_reason_and_revived(database:
         .add_transcript(&vault.account, outside.clone());
     for (facts, why) in [
         (&sealed, "encrypted"),
-        (&outside, "no recording of this account"),
+        (&outside, "not a recording of this account"),
     ] {
         told(&vault, &facts.sid).await;
         work(&vault).await;

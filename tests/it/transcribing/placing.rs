@@ -114,7 +114,7 @@ async fn a_transcript_of_nothing_is_given_up_after_two_days(database: Database) 
         given_up.len() == 2
             && given_up
                 .iter()
-                .all(|(_, why)| why.contains("there is no such recording")),
+                .all(|(_, why)| why.contains("does not exist")),
         "{given_up:?}"
     );
     assert!(

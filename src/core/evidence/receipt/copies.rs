@@ -15,10 +15,9 @@ pub enum HeldCopy {
         /// When.
         destroyed_at: Timestamp,
     },
-    /// The ciphertext in the vault's store; without its key it is noise.
+    /// The ciphertext in the vault's store; it does not open without its key.
     Ciphertext(Removal),
-    /// Everything that the source keeps of it, sound and words, which never was under the vault's
-    /// keys.
+    /// The source's copies of audio and transcripts, which never were under the vault's keys.
     Source(Removal),
 }
 
@@ -45,13 +44,17 @@ impl Removal {
     pub fn source_text(self) -> String {
         match self {
             Self::Removed(at) => format!(
-                "Everything that the vault found of it at the source (Twilio) is deleted since {at}, and the source says so. The source keeps \
-                 words about a deleted recording (its metadata: times, call, duration) for 40 days after its deletion."
+                "Every copy that the vault found at the source (Twilio) is deleted since {at}, as \
+                 the source reports. The source keeps the metadata of a deleted recording (times, \
+                 call, duration) for 40 days after its deletion."
             ),
-            Self::Pending => "What the source (Twilio) keeps of it is still to be deleted; the vault goes on trying.".to_owned(),
+            Self::Pending => "Copies at the source (Twilio) are still to be deleted; the vault \
+                              retries their deletion."
+                .to_owned(),
             Self::Unknown => {
-                "Whether the source (Twilio) still keeps it is not known: this vault does not delete there, or cannot delete all \
-                              of it. This receipt promises nothing about the source's copies."
+                "It is unknown whether the source (Twilio) still has copies: this vault does not \
+                 delete there, or cannot delete all copies. This receipt promises nothing about \
+                 the source's copies."
                     .to_owned()
             }
         }
@@ -121,7 +124,7 @@ impl TryFrom<WireCopy> for HeldCopy {
             (WireState::Unknown, None) => Removal::Unknown,
             _ => {
                 return Err(
-                    "a copy has a state that does not go with `at`, or that only a key entry can have",
+                    "a copy has a state that contradicts `at`, or that only a key entry can have",
                 );
             }
         };

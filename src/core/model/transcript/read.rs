@@ -35,8 +35,10 @@ impl fmt::Display for InvalidTranscript {
             Self::TooLong => write!(f, "a transcript has at most {MAX_BYTES} bytes"),
             Self::Form { line, column } => write!(
                 f,
-                "line {line}, column {column}: not a transcript: give a JSON object with `language`, `source` and `sentences`, each with `text`, \
-                 `start_ms`, `end_ms` and, if known, `leg`, `confidence` and `words`; `lost` where pieces are missing; and nothing else"
+                "line {line}, column {column}: not a transcript: send a JSON object with \
+                 `language`, `source` and `sentences`, each with `text`, `start_ms`, `end_ms` \
+                 and, if known, `leg`, `confidence` and `words`; with `lost` if pieces are \
+                 missing; and with no other member"
             ),
             Self::Value { at, why } => write!(f, "`{at}` {why}"),
         }

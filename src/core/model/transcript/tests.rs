@@ -68,7 +68,7 @@ fn what_is_missing_is_said_and_older_transcripts_miss_nothing() {
     let vtt = String::from_utf8(read.to_vtt().to_vec()).unwrap();
     assert!(
         vtt.starts_with(
-            "WEBVTT\n\nNOTE Incomplete: 3 pieces of what was said never arrived.\n\n00:00"
+            "WEBVTT\n\nNOTE Incomplete: 3 pieces of the transcript never arrived.\n\n00:00"
         ),
         "{vtt}"
     );

@@ -10,7 +10,7 @@ pub(super) fn write(transcript: &Transcript) -> SecretBuffer {
     let mut vtt = Vtt(SecretBuffer::take(b"WEBVTT\n".to_vec()));
     if transcript.lost() > 0 {
         vtt.push_str(&format!(
-            "\nNOTE Incomplete: {} pieces of what was said never arrived.\n",
+            "\nNOTE Incomplete: {} pieces of the transcript never arrived.\n",
             transcript.lost()
         ));
     }

@@ -55,14 +55,17 @@ fn a_table_with_a_mistake_is_refused_with_its_place() {
     for (text, said) in [
         (case("expect = \"deny\""), "`deny`"),
         (case("expect = []"), "lists no reason"),
-        (case("expect = [\"role\"]"), "there is no reason `role`"),
+        (case("expect = [\"role\"]"), "`role` is no reason"),
         (
             case("expect = [\"role-not-allowed\"]\nview = \"audio\""),
             "has no `view`",
         ),
         (case("expect = \"allow\"\nrole = \"agent\""), "role"),
         (case(""), "expect"),
-        (case("expect = \"allow\"").repeat(2), "two of this name"),
+        (
+            case("expect = \"allow\"").repeat(2),
+            "two cases have this name",
+        ),
         ("[[cases]\n".into(), "1"),
         (case("expect = \"allow\"\nticket = \"a b\""), "ticket"),
     ] {

@@ -59,34 +59,38 @@ pub(in crate::policy) const RESERVED: [&str; 13] = [
 /// The schema as text, for Cedar and for people.
 pub(super) fn text(vocabulary: &Vocabulary<'_>) -> String {
     let mut text = String::from(
-        "// What the rules of the privacy policy may look at. What has a `?` may be missing: ask with `has` first.\nnamespace Recvault {\n",
+        "// The attributes for rules of the privacy policy. An attribute with `?` is optional: \
+         test it with `has` first.\nnamespace Recvault {\n",
     );
     let mut add = |line: std::fmt::Arguments<'_>| {
         // Writing to a `String` cannot fail.
         let _ = text.write_fmt(line);
     };
     add(format_args!(
-        "    // What somebody is: `principal in Recvault::Role::\"…\"`.\n    entity Role{};\n",
+        "    // The role of a principal: `principal in Recvault::Role::\"…\"`.\n    entity \
+         Role{};\n",
         closed(&vocabulary.roles)
     ));
     add(format_args!(
-        "    // How sensitive a recording is: `resource.tier == Recvault::Tier::\"…\"`.\n    entity Tier{};\n",
+        "    // The sensitivity of a recording: `resource.tier == Recvault::Tier::\"…\"`.\n    \
+         entity Tier{};\n",
         closed(&vocabulary.tiers)
     ));
     add(format_args!(
-        "    // Who asks.\n    entity Principal in [Role] {{\n{PRINCIPAL}"
+        "    // The requester.\n    entity Principal in [Role] {{\n{PRINCIPAL}"
     ));
     for label in &vocabulary.labels {
         add(format_args!("        \"{label}\"?: Set<String>,\n"));
     }
     add(format_args!(
-        "    }};\n    // What they want to hear.\n    entity Recording {{\n{RECORDING}"
+        "    }};\n    // The requested recording.\n    entity Recording {{\n{RECORDING}"
     ));
     for label in &vocabulary.labels {
         add(format_args!("        \"{label}\"?: String,\n"));
     }
     add(format_args!(
-        "    }};\n    // How they ask, and what the vault knows of it.\n    type Request = {{\n{CONTEXT}    }};\n{ACTIONS}"
+        "    }};\n    // The request, with facts of the vault about it.\n    type Request = \
+         {{\n{CONTEXT}    }};\n{ACTIONS}"
     ));
     let with_consent = if vocabulary.recorded_with_consent {
         "\"RecordedWithConsent\""
@@ -134,58 +138,59 @@ fn closed<T: std::fmt::Display>(names: &[T]) -> String {
 }
 
 const PRINCIPAL: &str =
-    "        // Whether they may know of the recordings of every account; if not, of these.
+    "        // Whether the requester may see recordings of every account; if not, of these.
         every_account: Bool,
         accounts: Set<String>,
 ";
 
-const RECORDING: &str = "        // The account under which it was made.
+const RECORDING: &str = "        // The account of the recording.
         account: String,
-        // call, message, chat-message, video-track or video-composition; today only calls are kept.
+        // call, message, chat-message, video-track or video-composition; today always call.
         kind: String,
         // announced, absent, failed, sealed or shredded.
         state: String,
         tier: Tier,
-        // When it began, as far as that is known.
+        // The time at which it began, as far as known.
         collected_at: datetime,
-        // Whether it would have been shredded, were there no hold.
+        // Whether it would have been shredded without a hold.
         revoked: Bool,
         // Whether it is of a conference.
         conference: Bool,
-        // How it came about, as Twilio says it (DialVerb, …).
+        // Twilio's source of the recording (DialVerb, …).
         source?: String,
-        // Its length in seconds, and how many sides it has, as Twilio says it.
+        // Its length in seconds, and its number of channels, from Twilio.
         duration_s?: Long,
         channels?: Long,
 ";
 
 const CONTEXT: &str = "        now: datetime,
-        // Where they ask from.
+        // The network address of the requester.
         network?: ipaddr,
-        // The case in another system that they name.
+        // The ticket: a case in another system.
         ticket?: String,
-        // Whether they wrote why, and how long that is: 1001 characters stand for more.
+        // Whether there is a justification, and its length: 1001 stands for any greater length.
         justified: Bool,
         justification_length: Long,
         // Whether every party consents to the purpose, and to being recorded.
         consented: Bool,
         recording_consented: Bool,
-        // Whether a hold for this purpose stands.
+        // Whether a hold for this purpose is in force.
         held: Bool,
-        // Until when somebody else has approved this.
+        // The end of an approval by another person.
         approved_until?: datetime,
-        // Whether they want to do without.
+        // Whether the requester asks for break-glass, without approval.
         break_glass: Bool,
-        // How many recordings they have opened for this purpose today.
+        // The number of recordings that the requester opened for this purpose today.
         openings_today: Long,
-        // When a grant that was made earlier ends; missing where a new one is wanted.
+        // The end of an existing grant; missing in a request for a new grant.
         until?: datetime,
 ";
 
-const ACTIONS: &str = "    // Purposes that are based on consent, and those of recordings that are.
+const ACTIONS: &str =
+    "    // Groups: purposes based on consent; all purposes, where recording is based on consent.
     action \"BasedOnConsent\";
     action \"RecordedWithConsent\";
-    // The purposes. `Unknown` stands for every one that the policy does not name.
+    // The purposes. `Unknown` stands for every purpose that the policy does not declare.
 ";
 
 const APPLIES: &str =

@@ -18,7 +18,7 @@ pub(super) const FIXED: &str = include_str!("../fixed.cedar");
 /// this.
 pub(super) fn text(document: &PolicyDocument) -> String {
     let mut text = format!(
-        "{FIXED}\n// The rules that version `{}` of the policy file makes.\n\n",
+        "{FIXED}\n// The rules of version `{}` of the policy file.\n\n",
         document.version
     );
     let mut add = |rule: String| {

@@ -91,7 +91,7 @@ fn way_out(error: &ValidationError) -> String {
     let said = said.strip_prefix("for policy `when`, ").unwrap_or(&said);
     match error {
         ValidationError::UnsafeOptionalAttributeAccess(_) => {
-            format!("{said}: ask first, as in `x has y && …` or `if x has y then … else …`")
+            format!("{said}: test it first, as in `x has y && …` or `if x has y then … else …`")
         }
         _ => said.to_owned(),
     }

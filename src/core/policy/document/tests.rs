@@ -278,7 +278,7 @@ fn every_kind_of_fault_is_told_with_its_line() {
             "[[classification]]\n# A query parameter",
             "[[classification]] # both\nnumber = \"+493012345678\"\n# A query parameter",
             "# both",
-            "`number` and `parameter` cannot stand in one",
+            "`number` and `parameter` cannot be in one",
         ),
         (
             "tier = \"restricted\"\n\n",

@@ -169,7 +169,7 @@ async fn a_value_that_cannot_be_names_table_column_and_id(world: &World) {
         assert_eq!(
             refused,
             format!(
-                "table `{}` column `{column}` row `{id}` holds something impossible",
+                "table `{}` column `{column}` row `{id}` has an invalid value",
                 table.name()
             )
         );

@@ -25,7 +25,8 @@ pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, UnreadableSheet> {
         text.map(Cow::Owned).ok_or_else(|| {
             (
                 1,
-                "the file begins as UTF-16 and is not: save it as CSV in UTF-8".to_owned(),
+                "the file has a UTF-16 byte order mark and is not UTF-16: save it as CSV in UTF-8"
+                    .to_owned(),
             )
         })
     };

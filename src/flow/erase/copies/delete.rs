@@ -44,7 +44,7 @@ impl Copies<'_> {
             }
             (None, None) => {
                 return Err(Trouble::NotYet(
-                    "the recording is still being made, of an unknown call",
+                    "the recording is still in progress, and its call is unknown",
                 ));
             }
         };
@@ -113,13 +113,13 @@ impl Copies<'_> {
             Ok(())
         } else {
             Err(Trouble::NotYet(
-                "the source still lists what it was told to delete",
+                "the source still lists a copy after its deletion",
             ))
         }
     }
 
     async fn delete_word(&self, (kind, sid): &Name) -> Result<(), RestError> {
-        const NO_SID: RestError = RestError::Shape("an id of it is not one");
+        const NO_SID: RestError = RestError::Shape("an id of the copy is malformed");
         let client = &self.deletion.twilio.client;
         let account = self.account;
         match kind {
@@ -167,7 +167,10 @@ impl Copies<'_> {
             Ok(()) => self.mark_deleted(&name),
             Err(RestError::NotFound) => {}
             Err(error @ RestError::Refused { .. }) => {
-                tracing::error!(recording = %self.recording.id, %error, "the sound in a bucket is left there: the vault cannot delete it");
+                tracing::error!(
+                    recording = %self.recording.id, %error,
+                    "audio in a bucket is left there: the vault cannot delete it"
+                );
                 self.set(&name, |copy| copy.state = CopyState::Left);
                 return Ok(());
             }
@@ -188,7 +191,7 @@ impl Copies<'_> {
                 Ok(())
             }
             Ok(()) => Err(Trouble::NotYet(
-                "the bucket still has the object that it was told to delete",
+                "the bucket still has the object after its deletion",
             )),
             Err(other) => Err(other.into()),
         }
@@ -237,7 +240,7 @@ impl Copies<'_> {
             Found::Gone => self.mark_confirmed(&name, None),
             _ => {
                 return Err(Trouble::NotYet(
-                    "the source does not say yet that the recording is deleted",
+                    "the source does not report the recording as deleted yet",
                 ));
             }
         }

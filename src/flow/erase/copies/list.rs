@@ -78,7 +78,10 @@ impl Copies<'_> {
         if is_known {
             self.unlisted.remove(&kind);
         } else if self.unlisted.insert(kind) {
-            tracing::warn!(recording = %self.recording.id, %kind, "Twilio does not list these, so whether all of them are gone is not known");
+            tracing::warn!(
+                recording = %self.recording.id, %kind,
+                "Twilio does not list copies of this kind, so it is unknown whether all are deleted"
+            );
         }
     }
 

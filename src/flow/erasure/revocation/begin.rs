@@ -205,11 +205,12 @@ impl Revocations {
         {
             if !self.rulebook.has_purpose(purpose) {
                 return Err(Error::Invalid(format!(
-                    "`purposes`: the policy has no purpose `{purpose}`"
+                    "`purposes`: the policy has no purpose `{purpose}`; declare it, or name another"
                 )));
             }
             if !self.rulebook.rests_on_consent(purpose) {
-                let why = "does not rest on consent, so that there is none to withdraw; to let go of the recordings, revoke without naming purposes";
+                let why = "does not rest on consent, so no consent can be withdrawn; to delete the \
+                           recordings, revoke without `purposes`";
                 return Err(Error::Invalid(format!("`purposes`: `{purpose}` {why}")));
             }
         }

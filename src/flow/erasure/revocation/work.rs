@@ -124,7 +124,7 @@ impl Revocations {
     ) -> Result<(), Error> {
         tokio::select! {
             done = self.pages_under(lease, say) => done,
-            () = self.queue.keep(lease) => Err(db::Error::Stale("the revocation was taken over").into()),
+            () = self.queue.keep(lease) => Err(db::Error::Stale("another process took the revocation over").into()),
         }
     }
 
@@ -170,7 +170,10 @@ impl Revocations {
             Ok::<_, Error>(self.vault.make_durable().await?)
         };
         worked.await.map_err(|error| {
-            tracing::warn!(%error, revocation = %lease.subject, "a revocation does not go on");
+            tracing::warn!(
+                %error, revocation = %lease.subject,
+                "a revocation cannot continue now and is retried"
+            );
             metrics::counter!("recvault_revocation_failures_total").increment(1);
             Setback::of_ours(&error)
         })
@@ -255,7 +258,10 @@ impl Revocations {
                 }
             };
             if let Err(error) = done.await {
-                tracing::warn!(%error, revocation = %id, "a revocation does not go on");
+                tracing::warn!(
+                    %error, revocation = %id,
+                    "a revocation cannot continue now and is retried"
+                );
             }
         }
         self.bells.work.notify_one();
@@ -270,7 +276,7 @@ impl Revocations {
                 shredded = self.shred_released() => shredded,
             };
             if let Err(error) = shredded {
-                tracing::warn!(%error, "what holds have released is not shredded");
+                tracing::warn!(%error, "recordings released from holds are not shredded yet");
                 metrics::counter!("recvault_revocation_failures_total").increment(1);
             }
             tokio::select! {

@@ -178,7 +178,7 @@ async fn settle(
         // After the transcription's row was locked: no piece comes in between.
         let gone = utterances::remove(tx, lease.account(), transcription).await?;
         if gone != pieces && !is_superseded {
-            return Err(db::Error::Stale("more was said meanwhile"));
+            return Err(db::Error::Stale("more pieces arrived meanwhile"));
         }
     }
     Ok(!is_superseded)

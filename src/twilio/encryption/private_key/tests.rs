@@ -53,30 +53,36 @@ fn what_is_no_rsa_private_key_is_refused_with_the_way_out() {
         (String::new(), "holds no private key"),
         (pem("PUBLIC KEY", &pair.public), "holds no private key"),
         (pem("CERTIFICATE", &pair.public), "holds no private key"),
-        (pem("PRIVATE KEY", &pair.public), "is no RSA private key"),
+        (
+            pem("PRIVATE KEY", &pair.public),
+            "is not an RSA private key",
+        ),
         (
             pem("PRIVATE KEY", &pair.private[..100]),
-            "is no RSA private key",
+            "is not an RSA private key",
         ),
-        (pem("PRIVATE KEY", curve.as_ref()), "is no RSA private key"),
+        (
+            pem("PRIVATE KEY", curve.as_ref()),
+            "is not an RSA private key",
+        ),
         (
             pem("RSA PRIVATE KEY", &pair.private),
-            "is no RSA private key",
+            "is not an RSA private key",
         ),
         (
             pem("ENCRYPTED PRIVATE KEY", &pair.private),
-            "under a passphrase",
+            "has a passphrase",
         ),
         (
             pair.pem()
                 .replace("KEY-----\nM", "KEY-----\nProc-Type: 4,ENCRYPTED\nM"),
-            "under a passphrase",
+            "has a passphrase",
         ),
         (
             cut[..cut.len() - 30].to_owned(),
             "ends before the private key does",
         ),
-        (pair.pem().replace("\nM", "\n*"), "no base64"),
+        (pair.pem().replace("\nM", "\n*"), "not base64"),
     ] {
         let told = PrivateKey::from_pem(&text).unwrap_err();
         assert!(told.contains(why), "{told} for {why}");

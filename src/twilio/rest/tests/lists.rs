@@ -58,13 +58,16 @@ async fn a_list_that_leads_elsewhere_or_nowhere_is_left() {
     );
     let own = format!("{path}?PageSize=100");
     for (next, why) in [
-        ("http://evil.example/x", "the next page is elsewhere"),
+        (
+            "http://evil.example/x",
+            "the address of the next page leads to another place",
+        ),
         (
             "/2010-04-01/Accounts/ACother/Transcriptions.json",
-            "the next page is elsewhere",
+            "the address of the next page leads to another place",
         ),
         ("http://[", "the next page has no readable address"),
-        (own.as_str(), "the list leads back to a page that was read"),
+        (own.as_str(), "the list leads back to an earlier page"),
     ] {
         other.tells(
             200,
@@ -86,7 +89,10 @@ async fn a_list_that_leads_elsewhere_or_nowhere_is_left() {
         .transcriptions_of(other.account(), &recording())
         .await
         .unwrap_err();
-    assert_eq!(none, RestError::Shape("the list is not in its envelope"));
+    assert_eq!(
+        none,
+        RestError::Shape("the list lacks its documented envelope")
+    );
     for page in 0..50 {
         other.tells(
             200,
@@ -185,9 +191,9 @@ async fn only_nothing_is_the_end_of_a_list() {
         (json!({ "next_page_url": 7 }), unreadable),
         (
             json!({ "next_page_url": "https://intelligence.twilio.com/v2/Services?Page=1" }),
-            "the next page is elsewhere",
+            "the address of the next page leads to another place",
         ),
-        (json!(null), "the list is not in its envelope"),
+        (json!(null), "the list lacks its documented envelope"),
     ] {
         other.tells(200, json!({ "transcripts": [], "meta": meta }).to_string());
         let told = other
@@ -241,7 +247,7 @@ async fn a_list_that_goes_round_or_on_for_ever_ends_with_an_error_behind_what_wa
             1
         );
     }
-    let circle = RestError::Shape("the list leads back to a page that was read");
+    let circle = RestError::Shape("the list leads back to an earlier page");
     assert_eq!(
         pages
             .next(&other.client, other.account())

@@ -85,7 +85,7 @@ fn every_fault_of_a_condition_is_told() {
         ),
         (
             "resource has team && principal.team.contains(resource.team)",
-            "ask first, as in `x has y && …`",
+            "test it first, as in `x has y && …`",
         ),
         ("resource.teem == \"x\"", "attribute `teem`"),
         ("context.ticket == \"x\"", "optional attribute `ticket`"),

@@ -317,7 +317,8 @@ fn a_label_that_means_something_else_here_stands_in_for_nothing() {
     assert_eq!(
         told,
         [
-            "`labels` names `tier`, which conditions know as something else: call it otherwise",
+            "`labels` names `tier`, which is a built-in attribute of conditions: choose another \
+             name",
             "`labels` names `team` twice"
         ]
     );

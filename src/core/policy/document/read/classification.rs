@@ -46,7 +46,8 @@ impl Reader<'_> {
         if rule.number.is_some() && rule.parameter.is_some() {
             self.faults.add(
                 line,
-                "`number` and `parameter` cannot stand in one `[[classification]]`: parameters are not known any more when parties are named; use `label`",
+                "`number` and `parameter` cannot be in one `[[classification]]`: parameters are no \
+                 longer known when parties are named; use `label`",
             );
         }
         if !rule.is_conditional() {

@@ -34,8 +34,11 @@ impl Reader<'_> {
             quieter_than: quieter_than?.and_then(|sample| u16::try_from(sample).ok()),
         };
         if collection.basis == Some(Basis::Consent) && collection.quarantine.is_none() {
-            self.faults
-                .add(line, "`quarantine` is missing in `[collection]`: say how long a recording waits for evidence of consent, like `7d`");
+            self.faults.add(
+                line,
+                "`quarantine` is missing in `[collection]`: set how long a recording \
+                            waits for evidence of consent, like `7d`",
+            );
             return None;
         }
         Some(collection)

@@ -27,7 +27,13 @@ impl Reader<'_> {
         for label in list.value {
             let name = label.value.as_str();
             if RESERVED.contains(&name) {
-                self.faults.add(label.line, format!("`labels` names `{name}`, which conditions know as something else: call it otherwise"));
+                self.faults.add(
+                    label.line,
+                    format!(
+                        "`labels` names `{name}`, which is a built-in \
+                     attribute of conditions: choose another name"
+                    ),
+                );
             } else if labels.contains(&label.value) {
                 self.faults
                     .add(label.line, format!("`labels` names `{name}` twice"));

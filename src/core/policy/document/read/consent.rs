@@ -154,8 +154,11 @@ impl Reader<'_> {
                 ),
             );
         } else if yes.words.is_empty() != no.words.is_empty() {
-            self.faults
-                .add(line, "`yes` and `no` in `[[languages]]` need `words` both, or neither: who is asked to speak must be able to refuse");
+            self.faults.add(
+                line,
+                "`yes` and `no` in `[[languages]]` need `words` both, or neither: a \
+                            caller who can agree in words must be able to refuse in words",
+            );
         } else {
             return Some(Spoken {
                 language: language?,
@@ -193,7 +196,7 @@ impl Reader<'_> {
         {
             self.faults.add(
                 text.line,
-                format!("`language`: `{}` is there twice", text.value),
+                format!("`language`: `{}` is declared twice", text.value),
             );
             return None;
         }
@@ -350,32 +353,30 @@ impl Reader<'_> {
         if rule.words.is_empty() && rule.opt_out.is_none() {
             self.faults.add(
                 line,
-                "this `[[messages]]` is for no message: give it `words` or `opt_out`",
+                "this `[[messages]]` matches no message: give it `words` or `opt_out`",
             );
         }
         match rule.answer {
             None if rule.reply.is_none() => self.faults.add(
                 line,
-                "this `[[messages]]` does nothing: give it an `answer` or a `reply`",
+                "this `[[messages]]` has no effect: give it an `answer` or a `reply`",
             ),
             None if !rule.purposes.is_empty() => self
                 .faults
-                .add(line, "`purposes` in `[[messages]]` go with an `answer`"),
+                .add(line, "`purposes` in `[[messages]]` requires an `answer`"),
             // A yes is to something; which that is must not be left to a later version of the file.
             Some(Answer::Given) if rule.purposes.is_empty() => {
                 self.faults.add(
                     line,
-                    "`purposes` is missing in `[[messages]]`: say what this yes is to",
+                    "`purposes` is missing in `[[messages]]`: name the purposes of this yes",
                 );
             }
             _ => {}
         }
         for word in &rule.words {
             if taken.words.contains(word) {
-                self.faults.add(
-                    line,
-                    format!("`{}` stands in two `[[messages]]`", quote(word)),
-                );
+                self.faults
+                    .add(line, format!("`{}` is in two `[[messages]]`", quote(word)));
             }
         }
         taken.words.extend(rule.words.iter().cloned());
@@ -383,7 +384,7 @@ impl Reader<'_> {
             if taken.opt_outs.contains(&opt_out) {
                 self.faults.add(
                     line,
-                    format!("`opt_out = \"{opt_out}\"` stands in two `[[messages]]`"),
+                    format!("`opt_out = \"{opt_out}\"` is in two `[[messages]]`"),
                 );
             }
             taken.opt_outs.push(opt_out);

@@ -61,7 +61,8 @@ impl PolicyDocument {
             rule.reply.is_some() && (only_opt_out || theirs.is_some())
         };
         let replies = self.consent.messages.iter().filter(of_opt_outs).map(|_| {
-            "a `reply` in `[[messages]]` is for a word by which people opt out of messages: Twilio answers that itself, and no reply gets through (error 21610)"
+            "a `reply` in `[[messages]]` belongs to an opt-out word: Twilio replies to it itself, \
+             and delivers no other reply (error 21610)"
                 .to_owned()
         });
         replies.collect()
@@ -81,12 +82,12 @@ impl PolicyDocument {
             && approval.roles.is_empty()
         {
             let rest = if approval.break_glass.is_empty() {
-                "nothing of it is ever opened"
+                "its recordings are never opened"
             } else {
-                "it is opened in emergencies only"
+                "its recordings are opened in emergencies only"
             };
             odd.push(format!(
-                "the tier `{name}` asks for an approval that no role may give: {rest}"
+                "the tier `{name}` requires an approval that no role may give: {rest}"
             ));
         }
         odd
@@ -104,7 +105,10 @@ impl PolicyDocument {
             odd.push(format!("the purpose `{name}` {what}"));
         }
         if purpose.basis.is_none() {
-            odd.push(format!("the purpose `{name}` says no `basis`: people are not told why it is lawful, and no consent is asked for"));
+            odd.push(format!(
+                "the purpose `{name}` has no `basis`: the published policy names no \
+                              legal basis for it, and no consent is required"
+            ));
         }
         let kept = self
             .tiers
@@ -118,7 +122,9 @@ impl PolicyDocument {
         if let (Some(retention), Some(longest)) = (purpose.retention, longest)
             && retention > longest
         {
-            odd.push(format!("the `retention` of the purpose `{name}` is longer than recordings of its tiers are kept"));
+            odd.push(format!(
+                "the `retention` of the purpose `{name}` is longer than the retention of its tiers"
+            ));
         }
         odd
     }

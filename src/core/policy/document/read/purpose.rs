@@ -17,20 +17,28 @@ impl Reader<'_> {
         names: &mut Vec<Purpose>,
     ) -> Option<PurposeRule> {
         let line = section.line;
-        let name = section.parsed::<Purpose>("name", self.faults).and_then(|name| {
-            let fresh = !names.contains(&name.value);
-            if name.value.as_str() == RECORDING {
-                self.faults
-                    .add(name.line, "the purpose `recording` is that of `[collection]`: nobody listens for it, name this one otherwise");
-                return None;
-            }
-            if fresh {
-                names.push(name.value.clone());
-            } else {
-                self.faults.add(name.line, format!("the purpose `{}` is declared twice", name.value));
-            }
-            fresh.then_some(name.value)
-        });
+        let name = section
+            .parsed::<Purpose>("name", self.faults)
+            .and_then(|name| {
+                let fresh = !names.contains(&name.value);
+                if name.value.as_str() == RECORDING {
+                    self.faults.add(
+                        name.line,
+                        "the purpose name `recording` is reserved for `[collection]`: choose \
+                         another name",
+                    );
+                    return None;
+                }
+                if fresh {
+                    names.push(name.value.clone());
+                } else {
+                    self.faults.add(
+                        name.line,
+                        format!("the purpose `{}` is declared twice", name.value),
+                    );
+                }
+                fresh.then_some(name.value)
+            });
         let text = section.text("text", self.faults);
         let dpv = section.text("dpv", self.faults).filter(|dpv| {
             let fits = dpv.value.starts_with("https://w3id.org/dpv")
@@ -77,7 +85,11 @@ impl Reader<'_> {
         let view = view?;
         let window = window?;
         if window.is_some() && !matches!(view, None | Some(View::Audio)) {
-            self.faults.add(line, "`window` in `[[purposes]]` is a part of the sound: it goes with `view = \"audio\"` only");
+            self.faults.add(
+                line,
+                "`window` in `[[purposes]]` is a part of the audio: use it with \
+                                   `view = \"audio\"` only",
+            );
         }
         Some(PurposeRule {
             name: name?,

@@ -146,7 +146,7 @@ fn every_fault_of_the_questions_is_told_with_its_line() {
             "language = \"de-DE\"",
             "language = \"EN-us\"",
             "EN-us",
-            "`language`: `EN-us` is there twice",
+            "`language`: `EN-us` is declared twice",
         ),
         (
             "Twilio carries the call and makes the recording. To agree",
@@ -212,7 +212,7 @@ fn every_fault_of_the_questions_is_told_with_its_line() {
             "opt_out = \"STOP\"",
             "opt_out = \"stop\"",
             "\"stop\"",
-            "`opt_out` in `[[messages]]`: not what Twilio takes a message for",
+            "`opt_out` in `[[messages]]`: not a type of opt-out",
         ),
         (
             "answer = \"withdrawn\"",
@@ -224,32 +224,32 @@ fn every_fault_of_the_questions_is_told_with_its_line() {
             "answer = \"withdrawn\"",
             "answer = \"given\"",
             "[[consent.messages]]",
-            "say what this yes is to",
+            "name the purposes of this yes",
         ),
         ("answer = \"withdrawn\"\n", "", "[[consent.messages]]", ""),
         (
             "words = [\"recording help\"]",
             "words = [\"Stop, recording\"]",
             "# second",
-            "`stop recording` stands in two `[[messages]]`",
+            "`stop recording` is in two `[[messages]]`",
         ),
         (
             "words = [\"recording help\"]",
             "opt_out = \"STOP\"",
             "# second",
-            "`opt_out = \"STOP\"` stands in two",
+            "`opt_out = \"STOP\"` is in two",
         ),
         (
             "words = [\"recording help\"]",
             "",
             "# second",
-            "is for no message",
+            "matches no message",
         ),
         (
             "reply = \"Send STOP",
             "replies = \"Send STOP",
             "# second",
-            "does nothing: give it an `answer` or a `reply`",
+            "has no effect: give it an `answer` or a `reply`",
         ),
     ];
     for (from, to, marker, said) in cases {

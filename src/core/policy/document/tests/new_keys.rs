@@ -128,7 +128,7 @@ fn every_fault_of_the_new_keys_is_told_with_its_line() {
             "labels = [\"team\"",
             "labels = [\"account\"",
             "[\"account\"",
-            "`labels` names `account`, which conditions know",
+            "`labels` names `account`, which is a built-in attribute",
         ),
         (
             "labels = [\"team\"",
@@ -224,7 +224,7 @@ fn every_fault_of_the_new_keys_is_told_with_its_line() {
             "window = { from_s = 0,",
             "view = \"transcript\"\nwindow = { from_s = 0,",
             "[[purposes]] # training",
-            "goes with `view = \"audio\"` only",
+            "use it with `view = \"audio\"` only",
         ),
         (
             "budget = 200",
@@ -254,7 +254,7 @@ fn every_fault_of_the_new_keys_is_told_with_its_line() {
             "name = \"training\"",
             "name = \"recording\"",
             "name = \"recording\"",
-            "the purpose `recording` is that of `[collection]`",
+            "the purpose name `recording` is reserved for `[collection]`",
         ),
         (
             "purposes = [\"legal-request\"]",

@@ -14,16 +14,16 @@ fn what_can_hardly_be_meant_is_a_warning() {
             .collect::<Vec<_>>()
             .join("\n")
     };
-    assert!(odd("basis = \"contract\"", "").contains("the purpose `follow-up` says no `basis`"));
+    assert!(odd("basis = \"contract\"", "").contains("the purpose `follow-up` has no `basis`"));
     assert!(
         odd("retention = \"90d\"", "retention = \"366d\"")
             .contains("the `retention` of the purpose `follow-up` is longer")
     );
     assert_eq!(odd("retention = \"90d\"", "retention = \"365d\""), "");
-    let nobody = "# The roles of whom it can come. Nobody approves their own request.\nroles = [\"privacy-officer\"]";
+    let nobody = "# The roles that may approve. Nobody approves their own request.\nroles = [\"privacy-officer\"]";
     assert!(
         odd(nobody, "roles = []")
-            .contains("the tier `restricted` asks for an approval that no role may give: it is opened in emergencies only")
+            .contains("the tier `restricted` requires an approval that no role may give: its recordings are opened in emergencies only")
     );
 }
 
@@ -44,7 +44,8 @@ fn a_policy_that_opens_nothing_loads_with_warnings() {
         [
             "p.toml:9: no purpose opens the tier `t`",
             "p.toml:13: the purpose `p` may be stated by no role",
-            "p.toml:13: the purpose `p` says no `basis`: people are not told why it is lawful, and no consent is asked for",
+            "p.toml:13: the purpose `p` has no `basis`: the published policy names no legal basis \
+             for it, and no consent is required",
         ]
     );
 }
