@@ -92,7 +92,7 @@ impl TranscriptSource {
         let all = self.of_call(accounts, account, &call).await?;
         let recording = best(all, Some(span))
             .ok_or_else(|| wait(accounts, "no recording of its call covers its time"))?;
-        lease.source = Some(recording.source_sid.clone());
+        lease.source = recording.source_ref.recording_sid().ok();
         let recording = standing(recording, accounts)?;
         if supersedes(&self.db, &recording, lease)
             .await
