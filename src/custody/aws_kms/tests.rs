@@ -139,7 +139,7 @@ async fn a_deleted_key_and_a_service_that_is_down_are_told_apart() {
     assert!(matches!(told, Error::Place { .. }), "{told}");
     assert!(
         told.to_string()
-            .starts_with(&format!("AWS KMS: there is no key `{}`", world.key_id)),
+            .starts_with(&format!("AWS KMS: the key `{}` does not exist", world.key_id)),
         "{told}"
     );
 
