@@ -145,16 +145,13 @@ impl Cases {
                     return refuse("`expect` lists no reason: say `allow`, or why not".into());
                 }
                 Expect::Reasons(codes) => {
-                    let known = |code: &&String| {
-                        Reason::ALL
-                            .iter()
-                            .any(|reason| reason.code() == code.as_str())
-                    };
-                    if let Some(unknown) = codes.iter().find(|code| !known(code)) {
-                        let known = Reason::ALL.map(Reason::code).join("`, `");
-                        return refuse(format!(
-                            "there is no reason `{unknown}`; there are `{known}`"
-                        ));
+                    for code in codes {
+                        if let Err(error) = code.parse::<Reason>() {
+                            let known = error.expected();
+                            return refuse(format!(
+                                "there is no reason `{code}`; there are {known}"
+                            ));
+                        }
                     }
                     if case.view.is_some() {
                         return refuse("a refusal has no `view`".into());

@@ -5,7 +5,7 @@
 //!
 //! INVARIANT: whoever holds a grant got it from [`decide`](super::decide).
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
     model::{
@@ -175,7 +175,10 @@ impl Grant {
 }
 
 /// What of a recording a grant gives. No other address of the grant works.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, strum::Display, strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "kebab-case")]
 pub enum View {
     /// The sound as it was recorded, what was said, and who took part.
     #[default]
@@ -225,18 +228,7 @@ impl View {
     }
 
     /// The word used in answers and in the audit log.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Audio => "audio",
-            Self::Window { .. } => "window",
-            Self::Transcript => "transcript",
-            Self::RedactedTranscript => "redacted-transcript",
-        }
-    }
-}
-
-impl fmt::Display for View {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
