@@ -1,23 +1,20 @@
 //! The policy document: what the operator publishes, as plain values.
 //!
-//! Owns the shapes of `privacy-policy.toml` and their reading. Refuses to know how a decision is
-//! taken. INVARIANT: a document that was read holds no name that it does not also declare, and no
+//! Owns the shapes of `privacy-policy.toml`. Refuses to know how a decision is taken, and how the
+//! file is read: `read` does. INVARIANT: a document that was read holds no name that it does not also declare, and no
 //! name twice.
 
 mod consent;
 mod fault;
-mod read;
-#[cfg(test)]
-mod tests;
-mod walk;
 
 use std::time::Duration;
 
+pub(super) use self::fault::{PolicyFaults, quote};
 pub use self::{
     consent::{ConsentRules, Cue, MessageRule, Spoken, VoiceConsent},
     fault::PolicyFault,
 };
-use super::{classify::Classification, decide::View};
+use super::{classify::Classification, view::View};
 use crate::model::{
     name::{Label, Purpose, Role, Tier},
     time::Timestamp,

@@ -10,17 +10,22 @@ mod condition;
 mod consent;
 mod odd;
 mod purpose;
+#[cfg(test)]
+mod tests;
+mod walk;
 
 use std::{str::FromStr, time::Duration};
 
 use toml::de::DeTable;
 
-use self::{condition::Condition, consent::Declared};
-use super::{
-    Actions, ApprovalRule, Basis, Controller, MAX_BYTES, MAX_GRANT_LIFETIME, PolicyDocument,
-    Processor, TierRule,
-    fault::{PolicyFault, PolicyFaults, quote},
+use self::{
+    condition::Condition,
+    consent::Declared,
     walk::{At, Section},
+};
+use super::document::{
+    Actions, ApprovalRule, Basis, Controller, MAX_BYTES, MAX_GRANT_LIFETIME, PolicyDocument,
+    PolicyFault, PolicyFaults, Processor, TierRule, quote,
 };
 use crate::model::{
     name::{Label, Role, Tier},
