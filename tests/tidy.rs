@@ -9,6 +9,8 @@
 
 #[path = "tidy/architecture.rs"]
 mod architecture;
+#[path = "tidy/closed_sets.rs"]
+mod closed_sets;
 #[path = "tidy/config.rs"]
 mod config;
 #[path = "tidy/imports.rs"]
@@ -194,6 +196,11 @@ fn a_database_becomes_writable_in_one_place() {
 #[test]
 fn who_tells_the_audit_log_nothing_is_on_the_list() {
     assert_none(units::unlisted(&program()));
+}
+
+#[test]
+fn closed_sets_of_words_are_derived() {
+    assert_none(program().iter().flat_map(closed_sets::by_hand).collect());
 }
 
 #[test]

@@ -19,7 +19,7 @@ mod signing;
 pub use self::{
     drill::DrillReport,
     entry::{Entry, EntryDetails, InvalidDetails, NewEntry},
-    event::{AuditEvent, UnknownEvent},
+    event::AuditEvent,
     position::{EntryDigest, InvalidDigest, Position},
     publication::Publication,
     receipt::{HeldCopy, Receipt, ReceiptState, Removal, ShredFacts},

@@ -13,6 +13,7 @@
 //! earlier versions are handed in. INVARIANT: what is published is what is enforced; a grant names
 //! the digest of the file it was decided by. Deny is the default.
 
+pub mod action;
 mod answer;
 mod approval;
 mod cases;
@@ -31,20 +32,23 @@ mod keep;
 mod permit;
 mod published;
 mod quarantine;
+mod read;
 mod reason;
 mod remaining;
 pub mod retention;
 mod rules;
+mod view;
 mod why;
 pub mod words;
 
 pub use self::{
+    action::{Action, PermitAction},
     answer::Understood,
     approval::{approvable, approval_lifetime, may_approve, may_state, over_budget},
     cases::{CaseOutcome, Cases},
     classify::{Classification, ClassificationFacts},
     consent::Consents,
-    decide::{Decision, Grant, MAX_JUSTIFICATION, View, decide},
+    decide::{Decision, Grant, decide},
     diff::{Diff, PolicyComparison, Tally},
     document::{
         Actions, ApprovalRule, Basis, Collection, ConsentRules, ContentRule, Controller, Cue,
@@ -52,15 +56,12 @@ pub use self::{
         Processor, PurposeRule, Recipient, Right, Spoken, TierRule, VoiceConsent,
     },
     explain::{Explanation, OpenedTier, SaidBasis, SaidRole},
-    facts::DecisionFacts,
+    facts::{DecisionFacts, MAX_JUSTIFICATION},
     keep::NotKept,
-    permit::{
-        Permit,
-        action::{self, Action, PermitAction},
-        permit,
-    },
+    permit::{Permit, permit},
     quarantine::{covers_recording, quarantine, quarantining},
     reason::{Denial, PolicyRefusal, Reason},
     rules::{Rulebook, Rules},
+    view::View,
     why::way_out,
 };

@@ -8,16 +8,32 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::secret::SecretText;
+use crate::{
+    model::word::{UnknownWord, unknown},
+    secret::SecretText,
+};
 
 /// The kinds of custody.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    serde_with::DeserializeFromStr,
+)]
+#[strum(serialize_all = "kebab-case")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum CustodyKind {
     /// A file sealed under a passphrase.
     #[default]
     Passphrase,
     /// A key inside a PKCS #11 token.
+    #[strum(to_string = "pkcs11")]
     Pkcs11,
     /// A file wrapped by a key of AWS KMS.
     AwsKms,
@@ -26,11 +42,7 @@ pub enum CustodyKind {
 impl CustodyKind {
     /// The word in the configuration.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Passphrase => "passphrase",
-            Self::Pkcs11 => "pkcs11",
-            Self::AwsKms => "aws-kms",
-        }
+        self.into()
     }
 }
 

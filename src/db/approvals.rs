@@ -1,7 +1,7 @@
 //! Requests for the approval of a second person. Rows are never removed: what a justification says
 //! dies with the recording's key.
 
-use std::{collections::BTreeSet, fmt, str::FromStr};
+use std::collections::BTreeSet;
 
 use super::{
     error::Error,
@@ -13,13 +13,27 @@ use crate::model::{
     name::{Purpose, Tier},
     sid::AccountSid,
     time::Timestamp,
+    word::{UnknownWord, unknown},
 };
 
 /// How far a request has come.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    serde_with::SerializeDisplay,
+    serde_with::DeserializeFromStr,
+    utoipa::ToSchema,
 )]
-#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
+#[schema(rename_all = "lowercase")]
 pub enum Stage {
     /// Nobody has decided yet.
     Requested,
@@ -31,34 +45,8 @@ pub enum Stage {
 
 impl Stage {
     /// The word used in rows and JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Requested => "requested",
-            Self::Approved => "approved",
-            Self::Refused => "refused",
-        }
-    }
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// The text names no stage.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected one of `requested`, `approved`, `refused`")]
-pub struct UnknownStage;
-
-impl FromStr for Stage {
-    type Err = UnknownStage;
-
-    fn from_str(text: &str) -> Result<Self, UnknownStage> {
-        [Self::Requested, Self::Approved, Self::Refused]
-            .into_iter()
-            .find(|stage| stage.as_str() == text)
-            .ok_or(UnknownStage)
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -290,4 +278,16 @@ fn approval(row: &Row) -> Result<ApprovalRow, Error> {
         decided_at: row.maybe_time("decided_at")?,
         decided_by: row.maybe_parse(T, "decided_by", "id")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Stage;
+    use crate::samples::{json_has_the_words, words_are};
+
+    #[test]
+    fn a_stage_has_one_word_everywhere() {
+        words_are::<Stage>("requested approved refused");
+        json_has_the_words::<Stage>();
+    }
 }

@@ -398,7 +398,7 @@ pub async fn tier_of(tx: &mut Tx, page: PageId) -> Result<String, Error> {
 /// [`Error::Stale`] if one of them has no entry.
 pub async fn remove_entries(tx: &mut Tx, legs: &BTreeSet<(RecordingId, Leg)>) -> Result<(), Error> {
     const SQL: &str = "/* keys.remove_entries */ DELETE FROM key_entries WHERE recording_id IN (SELECT key FROM json_each($1)) AND leg = $2";
-    for leg in Leg::EVERY {
+    for leg in Leg::ALL {
         let of_leg = legs.iter().filter(|(_, of)| of == leg);
         let ids: Vec<RecordingId> = of_leg.map(|(id, _)| *id).collect();
         if ids.is_empty() {

@@ -14,6 +14,7 @@ use super::{
     error::Error,
     tx::{Arg, Tx},
 };
+use crate::model::word::{UnknownWord, unknown};
 
 /// Channels belong to a database, and each vault has a database of its own: the name need not tell
 /// vaults apart.
@@ -22,7 +23,11 @@ const CHANNEL: &str = "recvault";
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantArray,
+)]
+#[strum(serialize_all = "lowercase")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum ChangeNotice {
     /// A recording was tombstoned.
     Tombstone,
@@ -31,13 +36,8 @@ pub enum ChangeNotice {
 }
 
 impl ChangeNotice {
-    const ALL: [Self; 2] = [Self::Tombstone, Self::Epoch];
-
     fn as_str(self) -> &'static str {
-        match self {
-            Self::Tombstone => "tombstone",
-            Self::Epoch => "epoch",
-        }
+        self.into()
     }
 }
 
@@ -91,13 +91,11 @@ async fn listen(
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
-    ChangeNotice::ALL.into_iter().for_each(&mut *hear);
+    let all = <ChangeNotice as strum::VariantArray>::VARIANTS;
+    all.iter().copied().for_each(&mut *hear);
     while let Some(told) = listener.try_recv().await? {
         // A word of a newer program is not for this one.
-        ChangeNotice::ALL
-            .into_iter()
-            .filter(|word| word.as_str() == told.payload())
-            .for_each(&mut *hear);
+        told.payload().parse().into_iter().for_each(&mut *hear);
     }
     Err(Error::Unavailable(
         "the connection for notifications was lost".into(),

@@ -9,10 +9,26 @@ use super::{
     error::Error,
     tx::{Arg, Tx, set as document},
 };
-use crate::model::time::Timestamp;
+use crate::model::{
+    time::Timestamp,
+    word::{UnknownWord, unknown},
+};
 
 /// What can be marked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "lowercase")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum OutboxKind {
     /// A recording with its artefacts, key, tombstone, receipt, holds and approvals.
     Recording,
@@ -30,24 +46,10 @@ pub enum OutboxKind {
 
 impl OutboxKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
-        Self::Recording,
-        Self::Token,
-        Self::Policy,
-        Self::Conversation,
-        Self::Consent,
-        Self::Revocation,
-    ];
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Recording => "recording",
-            Self::Token => "token",
-            Self::Policy => "policy",
-            Self::Conversation => "conversation",
-            Self::Consent => "consent",
-            Self::Revocation => "revocation",
-        }
+    fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -90,13 +92,8 @@ pub async fn next(tx: &mut Tx, limit: i64) -> Result<Vec<OutboxMark>, Error> {
         .await?
         .iter()
         .map(|row| {
-            let word = row.text("kind")?;
-            let kind = OutboxKind::ALL
-                .into_iter()
-                .find(|kind| kind.as_str() == word);
-            let kind = kind.ok_or_else(|| row.inconsistent("outbox", "kind", "id"))?;
             Ok(OutboxMark {
-                kind,
+                kind: row.parse("outbox", "kind", "id")?,
                 id: row.text("id")?,
                 mark: row.int("mark")?,
             })
@@ -109,7 +106,7 @@ pub async fn clear(tx: &mut Tx, marks: &[OutboxMark]) -> Result<(), Error> {
     const SQL: &str = "/* outbox.clear */
         DELETE FROM outbox WHERE kind = $1
           AND (id, mark) IN (SELECT key, CAST(value->>'mark' AS BIGINT) FROM json_each($2) AS written)";
-    for kind in OutboxKind::ALL {
+    for kind in OutboxKind::ALL.iter().copied() {
         // An object for each, because `->>` is what both databases have; and its member is text,
         // see `accept`.
         let of_kind = marks.iter().filter(|mark| mark.kind == kind);
@@ -153,4 +150,15 @@ pub async fn waiting(tx: &mut Tx) -> Result<(i64, Option<Timestamp>), Error> {
         .await?
         .ok_or(Error::Stale("the query gave no row"))?;
     Ok((row.int("n")?, row.maybe_time("oldest")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OutboxKind;
+
+    #[test]
+    fn each_kind_has_its_word() {
+        let words = "recording token policy conversation consent revocation";
+        crate::samples::words_are::<OutboxKind>(words);
+    }
 }

@@ -80,7 +80,7 @@ impl Census {
 
     /// Whether any leg of a recording is tombstoned: then none of them opens.
     pub(super) fn is_tombstoned(&self, id: RecordingId) -> bool {
-        Leg::EVERY
+        Leg::ALL
             .iter()
             .any(|leg| self.tombstones.contains_key(&(id, *leg)))
     }

@@ -12,7 +12,8 @@ use std::{
 use tokio::time::Instant;
 
 /// A long-lived task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Task {
     /// Makes announcements durable.
     Callbacks,
@@ -41,19 +42,7 @@ pub enum Task {
 impl Task {
     /// The name, for logs, metrics and problems.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Callbacks => "callbacks",
-            Self::Work => "work",
-            Self::Tombstones => "tombstones",
-            Self::Sweep => "sweep",
-            Self::Memory => "memory",
-            Self::Recovery => "recovery",
-            Self::Epochs => "epochs",
-            Self::Revocations => "revocations",
-            Self::Reconciliation => "reconciliation",
-            Self::Requests => "requests",
-            Self::Metrics => "metrics",
-        }
+        self.into()
     }
 
     /// How long it may give no sign of life: many of its periods, and longer than the longest step

@@ -138,7 +138,8 @@ impl Monitoring {
         let backlog = work::backlog(&mut self.db.read().await?).await?;
         let now = self.clock.now().as_millis();
         let counted = WorkKind::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|kind| *kind != WorkKind::PollTranscripts);
         for kind in counted.map(WorkKind::as_str) {
             for state in ["due", "dead"] {

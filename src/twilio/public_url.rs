@@ -9,6 +9,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::model::word::{UnknownWord, unknown};
+
 /// Scheme, host, optional port and optional path prefix; no user, query or fragment.
 ///
 /// The prefix is for a proxy that strips it: with `https://example.com/vault`, a request that
@@ -22,7 +24,19 @@ pub struct PublicUrl {
     prefix: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "lowercase")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 enum Scheme {
     Http,
     Https,
@@ -78,25 +92,13 @@ impl fmt::Display for PublicUrl {
     }
 }
 
-impl fmt::Display for Scheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        })
-    }
-}
-
 impl FromStr for PublicUrl {
     type Err = InvalidPublicUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidPublicUrl> {
         let (scheme, rest) = text.split_once("://").ok_or(InvalidPublicUrl)?;
-        let scheme = match scheme.to_ascii_lowercase().as_str() {
-            "http" => Scheme::Http,
-            "https" => Scheme::Https,
-            _ => return Err(InvalidPublicUrl),
-        };
+        let scheme = scheme.to_ascii_lowercase().parse();
+        let scheme = scheme.map_err(|_| InvalidPublicUrl)?;
         if rest.contains(|c: char| {
             c.is_whitespace() || c.is_control() || matches!(c, '\\' | '?' | '#')
         }) {

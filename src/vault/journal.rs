@@ -305,7 +305,7 @@ impl Inner {
                 None => break,
             }
         }
-        for kind in OutboxKind::ALL {
+        for kind in OutboxKind::ALL.iter().copied() {
             let tables: &[Table] = match kind {
                 OutboxKind::Recording => &RECORDING,
                 // Whose it is comes before it, in the same piece: a row refers to the other.

@@ -156,6 +156,8 @@ async fn doctor_says_what_is_well_weak_and_broken() {
             .map(|finding| finding["what"].as_str().unwrap().to_owned())
             .collect()
     };
+    let private = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(world.folder.path(), private).unwrap();
     let findings = world.run(&["doctor", "--json"]).json();
     assert_eq!(
         verdicts(&findings, "weak"),

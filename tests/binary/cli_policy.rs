@@ -29,7 +29,7 @@ fn a_purpose_is_explained_in_words_and_as_data() {
     for part in [
         "training\n",
         "your consent",
-        "only the first 5 minutes of the sound",
+        "only the first 5 minutes of the audio",
         "Tier restricted: for 365 days",
         "privacy-officer",
     ] {
@@ -233,7 +233,7 @@ async fn the_operator_asks_why_not_and_what_would_change() {
         world
             .run(&["policy", "why-not", &nothing, &token, "follow-up"])
             .refused()
-            .contains("no recording")
+            .contains("does not exist")
     );
 
     let new = SHIPPED_POLICY

@@ -72,7 +72,10 @@ async fn tokens_of_one_person_are_made_listed_and_revoked_together() {
     assert_eq!(revoked["tokens"].as_array().unwrap().len(), 2);
     for (args, why) in [
         (vec!["--principal", "staff 17"], "has no valid token"),
-        (vec!["--principal", "staff 18"], "no principal `staff 18`"),
+        (
+            vec!["--principal", "staff 18"],
+            "principal `staff 18` does not exist",
+        ),
     ] {
         let args = [vec!["token", "revoke"], args].concat();
         let refused = world.run(&args).refused();

@@ -7,7 +7,44 @@ use crate::model::{
     media::SourceRef,
     recording::{DiscoveredBy, Recording, RecordingState},
     time::Timestamp,
+    word::UnknownWord,
 };
+
+/// The words of a closed set are these, in this order: they are in rows, logs and files of others.
+/// Each comes back as it went, and a text that is none of them is refused with all of them.
+pub(crate) fn words_are<T>(words: &str)
+where
+    T: strum::VariantArray + Copy + PartialEq + std::fmt::Debug,
+    T: Into<&'static str> + std::str::FromStr<Err = UnknownWord>,
+{
+    let all: Vec<&'static str> = T::VARIANTS.iter().map(|word| (*word).into()).collect();
+    assert_eq!(all, words.split(' ').collect::<Vec<_>>());
+    for (text, word) in all.iter().zip(T::VARIANTS) {
+        assert_eq!(text.parse(), Ok(*word));
+        for other in [&text[1..], &format!("{text} "), &format!("x{text}"), ""] {
+            let refused = other.parse::<T>().unwrap_err().to_string();
+            assert!(
+                all.iter()
+                    .all(|word| refused.contains(&format!("`{word}`"))),
+                "{other}: {refused}"
+            );
+        }
+    }
+}
+
+/// The JSON of a set, and the description of it in the interface, have the same words.
+pub(crate) fn json_has_the_words<T>()
+where
+    T: strum::VariantArray + Copy + Into<&'static str> + serde::Serialize + utoipa::PartialSchema,
+{
+    let all: Vec<&'static str> = T::VARIANTS.iter().map(|word| (*word).into()).collect();
+    assert_eq!(
+        serde_json::to_value(T::VARIANTS).unwrap(),
+        serde_json::json!(all)
+    );
+    let schema = serde_json::to_value(T::schema()).unwrap();
+    assert_eq!(schema["enum"], serde_json::json!(all));
+}
 
 /// The shipped file with its example of `[consent]` taken out of the comments.
 pub(crate) fn asking() -> String {

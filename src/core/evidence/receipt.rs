@@ -22,6 +22,7 @@ use crate::model::{
     media::SourceRef,
     recording::Recording,
     time::Timestamp,
+    word::{UnknownWord, unknown},
 };
 
 /// `typ` of a receipt's header (RFC 8725, section 3.11).
@@ -45,8 +46,21 @@ pub struct ShredFacts<'a> {
 }
 
 /// How far a shred has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    serde_with::SerializeDisplay,
+    serde_with::DeserializeFromStr,
+)]
+#[strum(serialize_all = "lowercase")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum ReceiptState {
     /// The live key is destroyed: nothing opens any more. An older copy of the key store, together
     /// with the root of its epoch, still would.
@@ -60,18 +74,27 @@ pub enum ReceiptState {
 
 impl ReceiptState {
     /// The word used in rows and JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Tombstoned => "tombstoned",
-            Self::Unrecoverable => "unrecoverable",
-            Self::Closed => "closed",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
 /// What the shred does to backups of the database that are older than it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    serde_with::SerializeDisplay,
+    serde_with::DeserializeFromStr,
+)]
+#[strum(serialize_all = "kebab-case")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum OlderBackups {
     /// Nothing yet.
     NotCovered,

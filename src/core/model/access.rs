@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     str::FromStr,
 };
 
@@ -11,11 +10,24 @@ use super::{
     id::{PrincipalId, TokenId},
     name::{Label, Role},
     sid::AccountSid,
+    word::{UnknownWord, unknown},
 };
 
 /// The kind of a principal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    serde_with::SerializeDisplay,
+)]
+#[strum(serialize_all = "lowercase")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum PrincipalKind {
     /// A human being.
     Person,
@@ -25,33 +37,8 @@ pub enum PrincipalKind {
 
 impl PrincipalKind {
     /// The word used in rows and JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Person => "person",
-            Self::Service => "service",
-        }
-    }
-}
-
-impl fmt::Display for PrincipalKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// The text names no kind of principal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected `person` or `service`")]
-pub struct UnknownPrincipalKind;
-
-impl FromStr for PrincipalKind {
-    type Err = UnknownPrincipalKind;
-
-    fn from_str(text: &str) -> Result<Self, UnknownPrincipalKind> {
-        [Self::Person, Self::Service]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or(UnknownPrincipalKind)
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
+use super::word::{UnknownWord, unknown};
+
 /// One sealed thing of a recording. (Waveforms join here when they are built.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Artefact {
@@ -85,12 +87,11 @@ impl FromStr for Artefact {
     strum::EnumString,
     strum::IntoStaticStr,
     strum::VariantArray,
-    serde::Serialize,
-    serde::Deserialize,
+    serde_with::SerializeDisplay,
+    serde_with::DeserializeFromStr,
 )]
-#[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
-#[strum(parse_err_ty = UnknownLeg, parse_err_fn = unknown_leg)]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum Leg {
     /// All sides together. Its key also seals what belongs to the recording as a whole: who took
     /// part, its transcript, the justifications of requests for it.
@@ -103,21 +104,12 @@ pub enum Leg {
 
 impl Leg {
     /// Every leg that a recording may have.
-    pub const EVERY: &[Self] = <Self as strum::VariantArray>::VARIANTS;
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// The word used in keys, rows and associated data.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
-}
-
-/// The text names no leg.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a leg: expected `all`, `caller` or `callee`")]
-pub struct UnknownLeg;
-
-fn unknown_leg(_: &str) -> UnknownLeg {
-    UnknownLeg
 }
 
 #[cfg(test)]
@@ -165,12 +157,9 @@ mod tests {
 
     #[test]
     fn a_leg_comes_back_as_it_went_in_rows_and_in_json() {
-        for leg in Leg::EVERY {
-            assert_eq!(leg.as_str().parse(), Ok(*leg));
+        crate::samples::words_are::<Leg>("all caller callee");
+        for leg in Leg::ALL {
             assert_eq!(serde_json::to_value(leg).unwrap(), leg.as_str());
-        }
-        for bad in ["", "All", "both", "all ", "agent"] {
-            assert_eq!(bad.parse::<Leg>(), Err(UnknownLeg), "{bad}");
         }
     }
 }

@@ -2,106 +2,147 @@
 //!
 //! Owns what one statement is. Refuses to know what follows from several: `policy` says that.
 
-use std::{collections::BTreeSet, fmt, str::FromStr};
+use std::collections::BTreeSet;
 
 use super::{
     id::{ConsentId, SubjectId},
     name::{LegName, Purpose},
     subject::Conversation,
     time::Timestamp,
+    word::{UnknownWord, unknown},
 };
 
 /// The purpose under which recording itself stands in statements of consent.
 pub const RECORDING: &str = "recording";
 
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident, $what:literal, { $($(#[$each:meta])* $variant:ident = $word:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
-        pub enum $name {
-            $($(#[$each])* #[serde(rename = $word)] $variant,)+
-        }
-
-        impl $name {
-            /// Every one.
-            pub const ALL: &[Self] = &[$(Self::$variant,)+];
-
-            /// The word used in rows, JSON and files.
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)+
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownWord;
-
-            fn from_str(text: &str) -> Result<Self, UnknownWord> {
-                Self::ALL.iter().copied().find(|each| each.as_str() == text).ok_or(UnknownWord { what: $what, known: &[$($word,)+] })
-            }
-        }
-    };
+/// The answer of a statement.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    serde_with::SerializeDisplay,
+    serde_with::DeserializeFromStr,
+    utoipa::ToSchema,
+)]
+#[strum(serialize_all = "kebab-case")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
+#[schema(rename_all = "kebab-case")]
+pub enum Answer {
+    /// Yes.
+    Given,
+    /// No, when asked. A later yes counts again.
+    Declined,
+    /// No longer: a later yes never opens recordings collected before the withdrawal.
+    Withdrawn,
 }
 
-/// The text is none of the words that are expected in its place.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not {what}: expected one of `{}`", known.join("`, `"))]
-pub struct UnknownWord {
-    what: &'static str,
-    known: &'static [&'static str],
-}
+impl Answer {
+    /// Every one.
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
-words! {
-    /// The answer of a statement.
-    Answer, "an answer to a request for consent", {
-        /// Yes.
-        Given = "given",
-        /// No, when asked. A later yes counts again.
-        Declined = "declined",
-        /// No longer: a later yes never opens recordings collected before the withdrawal.
-        Withdrawn = "withdrawn",
+    /// The word used in rows, JSON and files.
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
-words! {
-    /// The method of a statement.
-    Method, "a method of consent", {
-        /// In a contract.
-        Contract = "contract",
-        /// By staying on the line after an announcement.
-        Announcement = "announcement",
-        /// In spoken words.
-        Speech = "speech",
-        /// By a key of the telephone.
-        Keypad = "keypad",
-        /// By a text message.
-        Sms = "sms",
-        /// On a web page.
-        WebForm = "web-form",
-        /// In a letter or an e-mail.
-        Letter = "letter",
-        /// In another system, from which it was imported.
-        Import = "import",
+/// The method of a statement.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    serde_with::SerializeDisplay,
+    serde_with::DeserializeFromStr,
+    utoipa::ToSchema,
+)]
+#[strum(serialize_all = "kebab-case")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
+#[schema(rename_all = "kebab-case")]
+pub enum Method {
+    /// In a contract.
+    Contract,
+    /// By staying on the line after an announcement.
+    Announcement,
+    /// In spoken words.
+    Speech,
+    /// By a key of the telephone.
+    Keypad,
+    /// By a text message.
+    Sms,
+    /// On a web page.
+    WebForm,
+    /// In a letter or an e-mail.
+    Letter,
+    /// In another system, from which it was imported.
+    Import,
+}
+
+impl Method {
+    /// Every one.
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
+
+    /// The word used in rows, JSON and files.
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
-words! {
-    /// Twilio's classification of a message (Advanced Opt-Out). It is about receiving messages, not
-    /// about recordings.
-    OptOut, "a type of opt-out", {
-        /// No more messages.
-        Stop = "STOP",
-        /// Messages again.
-        Start = "START",
-        /// A question.
-        Help = "HELP",
+/// Twilio's classification of a message (Advanced Opt-Out). It is about receiving messages, not
+/// about recordings.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    serde_with::SerializeDisplay,
+    serde_with::DeserializeFromStr,
+    utoipa::ToSchema,
+)]
+#[strum(serialize_all = "UPPERCASE")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
+#[schema(rename_all = "UPPERCASE")]
+pub enum OptOut {
+    /// No more messages.
+    Stop,
+    /// Messages again.
+    Start,
+    /// A question.
+    Help,
+}
+
+impl OptOut {
+    /// Every one.
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
+
+    /// The word used in rows, JSON and files.
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

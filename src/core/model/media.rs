@@ -8,6 +8,7 @@ use super::{
     artefact::Artefact,
     id::{RecordingId, VaultId},
     sid::{AccountSid, RecordingSid},
+    word::{UnknownWord, unknown},
 };
 
 /// The kind of communication that a recording is of.
@@ -24,17 +25,17 @@ use super::{
     strum::EnumString,
     strum::IntoStaticStr,
     strum::VariantArray,
-    serde::Serialize,
-    serde::Deserialize,
+    serde_with::SerializeDisplay,
+    serde_with::DeserializeFromStr,
     utoipa::ToSchema,
 )]
-#[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
-#[strum(parse_err_ty = UnknownMediaKind, parse_err_fn = unknown_kind)]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
+#[schema(rename_all = "kebab-case")]
 pub enum MediaKind {
     /// The sound of a call or conference.
-    #[serde(rename = "call")]
     #[strum(to_string = "call")]
+    #[schema(rename = "call")]
     CallAudio,
     /// A text or picture message: SMS, MMS, WhatsApp, RCS, or one of a Proxy session.
     Message,
@@ -48,7 +49,7 @@ pub enum MediaKind {
 
 impl MediaKind {
     /// Every kind.
-    pub const EVERY: &[Self] = <Self as strum::VariantArray>::VARIANTS;
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// The word used in rows, JSON, exports and policies.
     pub fn as_str(self) -> &'static str {
@@ -65,15 +66,6 @@ impl MediaKind {
             }
         }
     }
-}
-
-/// The text names no kind of communication.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected one of `call`, `message`, `chat-message`, `video-track`, `video-composition`")]
-pub struct UnknownMediaKind;
-
-fn unknown_kind(_: &str) -> UnknownMediaKind {
-    UnknownMediaKind
 }
 
 /// The source's product that a recording was made with.
@@ -227,28 +219,9 @@ mod tests {
 
     #[test]
     fn every_kind_comes_back_as_it_went_in_rows_and_in_json() {
-        let words = [
-            "call",
-            "message",
-            "chat-message",
-            "video-track",
-            "video-composition",
-        ];
-        assert_eq!(
-            MediaKind::EVERY
-                .iter()
-                .map(|kind| kind.as_str())
-                .collect::<Vec<_>>(),
-            words
-        );
-        for kind in MediaKind::EVERY {
-            assert_eq!(kind.as_str().parse(), Ok(*kind));
-            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
-            assert!(UnknownMediaKind.to_string().contains(&format!("`{kind}`")));
-        }
-        for bad in ["", "Call", "call-audio", "CallAudio", "video"] {
-            assert_eq!(bad.parse::<MediaKind>(), Err(UnknownMediaKind), "{bad}");
-        }
+        let words = "call message chat-message video-track video-composition";
+        crate::samples::words_are::<MediaKind>(words);
+        crate::samples::json_has_the_words::<MediaKind>();
     }
 
     #[test]

@@ -3,7 +3,20 @@
 use super::sid::{TranscriptSid, TranscriptionSid};
 
 /// What the source made, and how.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    strum::IntoStaticStr,
+    strum::EnumDiscriminants,
+)]
+#[strum(serialize_all = "kebab-case")]
+#[strum_discriminants(name(OriginKind), vis(), derive(strum::EnumString))]
+#[strum_discriminants(strum(serialize_all = "kebab-case"))]
 pub enum Origin {
     /// Conversational Intelligence wrote it down afterwards.
     Intelligence(TranscriptSid),
@@ -16,12 +29,8 @@ pub enum Origin {
 
 impl Origin {
     /// The word in rows, logs and metrics.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Intelligence(_) => "intelligence",
-            Self::Record(_) => "record",
-            Self::RealTime(_) => "real-time",
-        }
+    pub fn kind(&self) -> &'static str {
+        self.into()
     }
 
     /// The source's id.
@@ -34,11 +43,10 @@ impl Origin {
 
     /// Reads kind and id.
     pub fn parse(kind: &str, sid: &str) -> Option<Self> {
-        match kind {
-            "intelligence" => sid.parse().ok().map(Self::Intelligence),
-            "record" => sid.parse().ok().map(Self::Record),
-            "real-time" => sid.parse().ok().map(Self::RealTime),
-            _ => None,
+        match kind.parse().ok()? {
+            OriginKind::Intelligence => sid.parse().ok().map(Self::Intelligence),
+            OriginKind::Record => sid.parse().ok().map(Self::Record),
+            OriginKind::RealTime => sid.parse().ok().map(Self::RealTime),
         }
     }
 

@@ -8,7 +8,7 @@
 //! A recording that is `announced`, `absent` or `failed` may be shredded too: then nothing of it
 //! will ever be fetched.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::collections::BTreeMap;
 
 use super::{
     encryption::Encryption,
@@ -18,6 +18,7 @@ use super::{
     sid::{AccountSid, CallSid, ConferenceSid},
     subject::Conversation,
     time::Timestamp,
+    word::{UnknownWord, unknown},
 };
 
 /// Where a recording stands in its life.
@@ -30,11 +31,17 @@ use super::{
     Hash,
     PartialOrd,
     Ord,
-    serde::Serialize,
-    serde::Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    serde_with::SerializeDisplay,
+    serde_with::DeserializeFromStr,
     utoipa::ToSchema,
 )]
-#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
+#[schema(rename_all = "lowercase")]
 pub enum RecordingState {
     /// The source announced it; nothing is stored yet.
     Announced,
@@ -50,42 +57,8 @@ pub enum RecordingState {
 
 impl RecordingState {
     /// The word used in rows and JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Announced => "announced",
-            Self::Absent => "absent",
-            Self::Failed => "failed",
-            Self::Sealed => "sealed",
-            Self::Shredded => "shredded",
-        }
-    }
-}
-
-impl fmt::Display for RecordingState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// The text names no state.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected one of `announced`, `absent`, `failed`, `sealed`, `shredded`")]
-pub struct UnknownState;
-
-impl FromStr for RecordingState {
-    type Err = UnknownState;
-
-    fn from_str(text: &str) -> Result<Self, UnknownState> {
-        [
-            Self::Announced,
-            Self::Absent,
-            Self::Failed,
-            Self::Sealed,
-            Self::Shredded,
-        ]
-        .into_iter()
-        .find(|state| state.as_str() == text)
-        .ok_or(UnknownState)
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -146,8 +119,21 @@ pub struct Recording {
 }
 
 /// How the vault heard of a recording first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    serde_with::SerializeDisplay,
+)]
+#[strum(serialize_all = "lowercase")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum DiscoveredBy {
     /// The source called.
     Callback,
@@ -159,28 +145,8 @@ pub enum DiscoveredBy {
 
 impl DiscoveredBy {
     /// The word used in rows and JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Callback => "callback",
-            Self::Reconcile => "reconcile",
-            Self::Transcript => "transcript",
-        }
-    }
-}
-
-/// The text names no way of hearing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected one of `callback`, `reconcile`, `transcript`")]
-pub struct UnknownHeard;
-
-impl FromStr for DiscoveredBy {
-    type Err = UnknownHeard;
-
-    fn from_str(text: &str) -> Result<Self, UnknownHeard> {
-        [Self::Callback, Self::Reconcile, Self::Transcript]
-            .into_iter()
-            .find(|heard| heard.as_str() == text)
-            .ok_or(UnknownHeard)
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

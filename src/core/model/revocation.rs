@@ -2,16 +2,28 @@
 //!
 //! Owns the words. Refuses to know what is covered when: the database and the flows say that.
 
-use std::{fmt, str::FromStr};
-
 use super::{
     id::{RecordingId, SubjectId},
     sid::AccountSid,
     subject::Conversation,
+    word::{UnknownWord, unknown},
 };
 
 /// The target of a revocation.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    strum::IntoStaticStr,
+    strum::EnumDiscriminants,
+)]
+#[strum(serialize_all = "lowercase")]
+#[strum_discriminants(name(TargetKind), vis(), derive(strum::EnumString))]
+#[strum_discriminants(strum(serialize_all = "lowercase"))]
 pub enum Target {
     /// Every recording in whose conversation this person took part.
     Subject(SubjectId),
@@ -25,13 +37,8 @@ pub enum Target {
 
 impl Target {
     /// The word used in rows and JSON: `subject`, `recording`, `account` or `conversation`.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Subject(_) => "subject",
-            Self::Recording(_) => "recording",
-            Self::Account(_) => "account",
-            Self::Conversation(_) => "conversation",
-        }
+    pub fn kind(&self) -> &'static str {
+        self.into()
     }
 
     /// The id in it, as text.
@@ -46,12 +53,11 @@ impl Target {
 
     /// The target of this kind with this id; `None` for any other text.
     pub fn parse(kind: &str, id: &str) -> Option<Self> {
-        match kind {
-            "subject" => id.parse().ok().map(Self::Subject),
-            "recording" => id.parse().ok().map(Self::Recording),
-            "account" => id.parse().ok().map(Self::Account),
-            "conversation" => id.parse().ok().map(Self::Conversation),
-            _ => None,
+        match kind.parse().ok()? {
+            TargetKind::Subject => id.parse().ok().map(Self::Subject),
+            TargetKind::Recording => id.parse().ok().map(Self::Recording),
+            TargetKind::Account => id.parse().ok().map(Self::Account),
+            TargetKind::Conversation => id.parse().ok().map(Self::Conversation),
         }
     }
 }
@@ -66,11 +72,17 @@ impl Target {
     Hash,
     PartialOrd,
     Ord,
-    serde::Serialize,
-    serde::Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    serde_with::SerializeDisplay,
+    serde_with::DeserializeFromStr,
     utoipa::ToSchema,
 )]
-#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
+#[schema(rename_all = "lowercase")]
 pub enum RevocationOutcome {
     /// It is shredded, by this revocation or before it.
     Shredded,
@@ -83,34 +95,8 @@ pub enum RevocationOutcome {
 
 impl RevocationOutcome {
     /// The word used in rows and JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Shredded => "shredded",
-            Self::Held => "held",
-            Self::Closed => "closed",
-        }
-    }
-}
-
-impl fmt::Display for RevocationOutcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// The text names no outcome.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected one of `shredded`, `held`, `closed`")]
-pub struct UnknownOutcome;
-
-impl FromStr for RevocationOutcome {
-    type Err = UnknownOutcome;
-
-    fn from_str(text: &str) -> Result<Self, UnknownOutcome> {
-        [Self::Shredded, Self::Held, Self::Closed]
-            .into_iter()
-            .find(|outcome| outcome.as_str() == text)
-            .ok_or(UnknownOutcome)
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -137,13 +123,11 @@ mod tests {
             assert_eq!(Target::parse("call", &target.id()), None);
         }
         assert_eq!(Target::parse("subject", &recording.to_string()), None);
-        for outcome in [
-            RevocationOutcome::Shredded,
-            RevocationOutcome::Held,
-            RevocationOutcome::Closed,
-        ] {
-            assert_eq!(outcome.to_string().parse(), Ok(outcome));
-        }
-        assert_eq!("kept".parse::<RevocationOutcome>(), Err(UnknownOutcome));
+    }
+
+    #[test]
+    fn outcomes_have_their_words_everywhere() {
+        crate::samples::words_are::<RevocationOutcome>("shredded held closed");
+        crate::samples::json_has_the_words::<RevocationOutcome>();
     }
 }

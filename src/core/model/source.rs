@@ -3,12 +3,29 @@
 //! Owns the words for copies at the source and for their life. Refuses to know how they are
 //! deleted.
 
-use std::{fmt, str::FromStr};
-
-use super::time::Timestamp;
+use super::{
+    time::Timestamp,
+    word::{UnknownWord, unknown},
+};
 
 /// What a copy is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    serde_with::SerializeDisplay,
+)]
+#[strum(serialize_all = "kebab-case")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum CopyKind {
     /// The recording itself: sound and metadata, `RE…`.
     Recording,
@@ -23,7 +40,21 @@ pub enum CopyKind {
 }
 
 /// How far the deletion of a copy is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    serde_with::SerializeDisplay,
+)]
+#[strum(serialize_all = "lowercase")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum CopyState {
     /// It was seen there.
     There,
@@ -38,83 +69,21 @@ pub enum CopyState {
 
 impl CopyKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [
-        Self::Recording,
-        Self::Transcription,
-        Self::AddOn,
-        Self::Transcript,
-        Self::Object,
-    ];
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// The word in rows, JSON and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Recording => "recording",
-            Self::Transcription => "transcription",
-            Self::AddOn => "add-on",
-            Self::Transcript => "transcript",
-            Self::Object => "object",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
 impl CopyState {
     /// Every state.
-    pub const ALL: [Self; 4] = [Self::There, Self::Deleted, Self::Confirmed, Self::Left];
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// The word in rows and JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::There => "there",
-            Self::Deleted => "deleted",
-            Self::Confirmed => "confirmed",
-            Self::Left => "left",
-        }
-    }
-}
-
-impl fmt::Display for CopyKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// The text is none of the words.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a kind or state of a copy at the source, such as `recording` or `confirmed`")]
-pub struct InvalidCopy;
-
-impl FromStr for CopyKind {
-    type Err = InvalidCopy;
-
-    fn from_str(text: &str) -> Result<Self, InvalidCopy> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or(InvalidCopy)
-    }
-}
-
-impl FromStr for CopyState {
-    type Err = InvalidCopy;
-
-    fn from_str(text: &str) -> Result<Self, InvalidCopy> {
-        Self::ALL
-            .into_iter()
-            .find(|state| state.as_str() == text)
-            .ok_or(InvalidCopy)
-    }
-}
-
-impl serde::Serialize for CopyKind {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl serde::Serialize for CopyState {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -158,8 +127,17 @@ impl SourceCopy {
 }
 
 /// How the source's copies of a recording stand, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    strum::Display,
+    strum::IntoStaticStr,
+    serde_with::SerializeDisplay,
+)]
+#[strum(serialize_all = "lowercase")]
 pub enum SourceState {
     /// Nothing of it is deleted, or is to be.
     Kept,
@@ -184,13 +162,8 @@ impl SourceState {
     }
 
     /// The word in JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Kept => "kept",
-            Self::Pending => "pending",
-            Self::Deleted => "deleted",
-            Self::Left => "left",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -200,14 +173,8 @@ mod tests {
 
     #[test]
     fn words_come_back_as_they_went() {
-        for kind in CopyKind::ALL {
-            assert_eq!(kind.as_str().parse(), Ok(kind));
-        }
-        for state in CopyState::ALL {
-            assert_eq!(state.as_str().parse(), Ok(state));
-        }
-        assert_eq!("Recording".parse::<CopyKind>(), Err(InvalidCopy));
-        assert_eq!("".parse::<CopyState>(), Err(InvalidCopy));
+        crate::samples::words_are::<CopyKind>("recording transcription add-on transcript object");
+        crate::samples::words_are::<CopyState>("there deleted confirmed left");
     }
 
     #[test]

@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use super::{
-    decide::MAX_JUSTIFICATION,
     document::ApprovalRule,
+    facts::MAX_JUSTIFICATION,
     reason::{Denial, Grounds, Reason},
     rules::{Rulebook, Rules, has_any},
 };

@@ -148,14 +148,11 @@ impl Cases {
                     );
                 }
                 Expect::Reasons(codes) => {
-                    let known = |code: &&String| {
-                        Reason::ALL
-                            .iter()
-                            .any(|reason| reason.code() == code.as_str())
-                    };
-                    if let Some(unknown) = codes.iter().find(|code| !known(code)) {
-                        let known = Reason::ALL.map(Reason::code).join("`, `");
-                        return refuse(format!("`{unknown}` is no reason; use one of `{known}`"));
+                    for code in codes {
+                        if let Err(error) = code.parse::<Reason>() {
+                            let known = error.expected();
+                            return refuse(format!("`{code}` is no reason; use one of {known}"));
+                        }
                     }
                     if case.view.is_some() {
                         return refuse("a refusal has no `view`; remove it".into());

@@ -218,8 +218,8 @@ impl Mark {
         let reason = match (policy.effect(), policy.annotation("reason")) {
             (Effect::Permit, None) => None,
             (Effect::Forbid, Some(code)) => {
-                let reason = Reason::ALL.into_iter().find(|reason| reason.code() == code);
-                Some(reason.ok_or_else(|| format!("a rule names no known reason: {policy}"))?)
+                let reason = code.parse();
+                Some(reason.map_err(|_| format!("a rule names no known reason: {policy}"))?)
             }
             _ => {
                 return Err(format!(

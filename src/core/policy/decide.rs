@@ -11,18 +11,16 @@ mod grant;
 #[cfg(test)]
 mod tests;
 
+pub use self::grant::Grant;
 use self::grant::GrantTerms;
-pub use self::grant::{Grant, View};
 use super::{
     cedar::{Question, UNASKABLE, Unaskable},
     facts::DecisionFacts,
     reason::{Denial, Grounds, Reason},
     rules::{Rulebook, Rules},
+    view::View,
 };
 use crate::model::time::Timestamp;
-
-/// The longest justification, in characters. `fixed.cedar` has it too.
-pub const MAX_JUSTIFICATION: usize = 1000;
 
 /// What the earlier version still forbids after every party renewed their consent to the purpose:
 /// whether the recording may be kept is another question.

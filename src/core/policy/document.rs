@@ -1,26 +1,24 @@
 //! The policy document: what the operator publishes, as plain values.
 //!
-//! Owns the shapes of `privacy-policy.toml` and their reading. Refuses to know how a decision is
-//! taken. INVARIANT: a document that was read holds no name that it does not also declare, and no
+//! Owns the shapes of `privacy-policy.toml`. Refuses to know how a decision is taken, and how the
+//! file is read: `read` does. INVARIANT: a document that was read holds no name that it does not also declare, and no
 //! name twice.
 
 mod consent;
 mod fault;
-mod read;
-#[cfg(test)]
-mod tests;
-mod walk;
 
 use std::time::Duration;
 
+pub(super) use self::fault::{PolicyFaults, quote};
 pub use self::{
     consent::{ConsentRules, Cue, MessageRule, Spoken, VoiceConsent},
     fault::PolicyFault,
 };
-use super::{classify::Classification, decide::View};
+use super::{classify::Classification, view::View};
 use crate::model::{
     name::{Label, Purpose, Role, Tier},
     time::Timestamp,
+    word::{UnknownWord, unknown},
 };
 
 /// Bytes beyond which a text is not a policy file.
@@ -102,7 +100,21 @@ pub struct Collection {
 }
 
 /// The legal basis of a purpose (Article 6(1) GDPR).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum Basis {
     /// The consent of every party.
     Consent,
@@ -120,25 +132,11 @@ pub enum Basis {
 
 impl Basis {
     /// Every basis.
-    pub const ALL: [Self; 6] = [
-        Self::Consent,
-        Self::Contract,
-        Self::LegalObligation,
-        Self::VitalInterest,
-        Self::PublicTask,
-        Self::LegitimateInterest,
-    ];
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// The word used in the policy file.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Consent => "consent",
-            Self::Contract => "contract",
-            Self::LegalObligation => "legal-obligation",
-            Self::VitalInterest => "vital-interest",
-            Self::PublicTask => "public-task",
-            Self::LegitimateInterest => "legitimate-interest",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// The term of the W3C Data Privacy Vocabulary (<https://w3id.org/dpv>).
@@ -176,7 +174,8 @@ pub struct ContentRule {
 }
 
 /// Something that can be found in what was said.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Pattern {
     /// The number of a payment card (ISO/IEC 7812, with its check digit).
     CardNumber,
@@ -236,7 +235,19 @@ pub struct ApprovalRule {
 }
 
 /// How soon a shred reaches older copies of the key store.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum Forgotten {
     /// With the next turn of the schedule.
     #[default]

@@ -13,6 +13,9 @@ use crate::model::{
     time::Timestamp,
 };
 
+/// The longest justification, in characters. `fixed.cedar` has it too.
+pub const MAX_JUSTIFICATION: usize = 1000;
+
 /// Everything that a decision looks at besides the rules and the time.
 #[derive(Clone, Debug)]
 pub struct DecisionFacts<'a> {

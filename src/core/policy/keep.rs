@@ -10,7 +10,8 @@ use super::rules::{Rulebook, Rules};
 use crate::model::{recording::Recording, wave::AudioMeasurement};
 
 /// Why a recording is not kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum NotKept {
     /// It is shorter than the policy wants.
     TooShort,
@@ -22,12 +23,8 @@ pub enum NotKept {
 
 impl NotKept {
     /// The reason in receipt and audit log.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::TooShort => "too-short",
-            Self::Silent => "silent",
-            Self::NoPurpose => "no-purpose",
-        }
+    pub fn code(self) -> &'static str {
+        self.into()
     }
 }
 

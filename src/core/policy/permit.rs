@@ -4,13 +4,10 @@
 //! plaintext: that is the decision's. INVARIANT: a permit comes from the rules, or from the machine
 //! itself, and is for one action, which its type names.
 
-pub mod action;
-
 use std::{collections::BTreeSet, marker::PhantomData};
 
-use action::{Action, PermitAction};
-
 use super::{
+    action::{Action, PermitAction},
     reason::{Denial, Grounds, Reason},
     rules::{Rulebook, has_any},
 };

@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 
 use super::{
     classify::Classification,
-    decide::View,
     document::{
         ApprovalRule, Basis, ConsentRules, Cue, MessageRule, Pattern, PurposeRule, Spoken, TierRule,
     },
     rules::Rules,
+    view::View,
 };
 
 impl Rules {

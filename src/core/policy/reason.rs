@@ -6,8 +6,24 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+use crate::model::word::{UnknownWord, unknown};
+
 /// One reason to refuse. Codes are stable: they are in answers, in the audit log and in dashboards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum Reason {
     /// The policy's effective date has not come.
     PolicyNotInForce,
@@ -42,6 +58,7 @@ pub enum Reason {
     /// Recording is based on consent, and a party has not given it.
     Quarantined,
     /// It would be shredded, were there no hold; and the hold is not for this purpose.
+    #[strum(to_string = "recording-revoked")]
     Revoked,
     /// The tier asks for the approval of a second person.
     ApprovalMissing,
@@ -53,53 +70,11 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which they are reported.
-    pub const ALL: [Self; 20] = [
-        Self::PolicyNotInForce,
-        Self::PolicyUnknown,
-        Self::AccountUnknownToPrincipal,
-        Self::RecordingNotSealed,
-        Self::RecordingShredded,
-        Self::TierUnknown,
-        Self::PurposeUnknown,
-        Self::PurposeNotForTier,
-        Self::RoleNotAllowed,
-        Self::JustificationMissing,
-        Self::JustificationTooLong,
-        Self::GrantExpired,
-        Self::PurposeExpired,
-        Self::ConditionNotMet,
-        Self::ConsentMissing,
-        Self::Quarantined,
-        Self::Revoked,
-        Self::ApprovalMissing,
-        Self::BudgetSpent,
-        Self::PolicyFailed,
-    ];
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// The stable code.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::PolicyNotInForce => "policy-not-in-force",
-            Self::PolicyUnknown => "policy-unknown",
-            Self::AccountUnknownToPrincipal => "account-unknown-to-principal",
-            Self::RecordingNotSealed => "recording-not-sealed",
-            Self::RecordingShredded => "recording-shredded",
-            Self::TierUnknown => "tier-unknown",
-            Self::PurposeUnknown => "purpose-unknown",
-            Self::PurposeNotForTier => "purpose-not-for-tier",
-            Self::RoleNotAllowed => "role-not-allowed",
-            Self::JustificationMissing => "justification-missing",
-            Self::JustificationTooLong => "justification-too-long",
-            Self::GrantExpired => "grant-expired",
-            Self::PurposeExpired => "purpose-expired",
-            Self::ConditionNotMet => "condition-not-met",
-            Self::ConsentMissing => "consent-missing",
-            Self::Quarantined => "quarantined",
-            Self::Revoked => "recording-revoked",
-            Self::ApprovalMissing => "approval-missing",
-            Self::BudgetSpent => "budget-spent",
-            Self::PolicyFailed => "policy-failed",
-        }
+    pub fn code(self) -> &'static str {
+        self.into()
     }
 
     /// A sentence for people.
@@ -310,7 +285,7 @@ mod tests {
         let codes: std::collections::BTreeSet<_> =
             Reason::ALL.iter().map(|reason| reason.code()).collect();
         assert_eq!(codes.len(), Reason::ALL.len());
-        for (place, reason) in Reason::ALL.into_iter().enumerate() {
+        for (place, reason) in Reason::ALL.iter().copied().enumerate() {
             assert_eq!(reason as usize, place, "{reason}");
             assert!(
                 reason

@@ -9,10 +9,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use aws_lc_rs::digest;
 
 use super::{
+    action::Action,
     cedar::Compiled,
     classify::{ClassificationFacts, label_value},
     document::{Forgotten, PolicyDocument, PolicyFault, PurposeRule, TierRule},
-    permit::action::Action,
 };
 use crate::model::{
     access::Principal,

@@ -207,7 +207,7 @@ mod tests {
         let agent = principal(&["agent"]);
         let recording = recording("standard", &book);
         let facts = DecisionFacts::new(&agent, &recording, "training".parse().unwrap());
-        for reason in Reason::ALL {
+        for reason in Reason::ALL.iter().copied() {
             assert!(
                 !change(reason, &facts, book.current()).is_empty(),
                 "{reason}"

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::{
-    decide::View,
     document::{Pattern, PolicyDocument},
+    view::View,
 };
 use crate::model::{name::Role, time::Timestamp};
 

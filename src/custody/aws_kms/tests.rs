@@ -138,8 +138,10 @@ async fn a_deleted_key_and_a_service_that_is_down_are_told_apart() {
     let told = custody.open(root, &sealed).await.unwrap_err();
     assert!(matches!(told, Error::Place { .. }), "{told}");
     assert!(
-        told.to_string()
-            .starts_with(&format!("AWS KMS: the key `{}` does not exist", world.key_id)),
+        told.to_string().starts_with(&format!(
+            "AWS KMS: the key `{}` does not exist",
+            world.key_id
+        )),
         "{told}"
     );
 

@@ -100,7 +100,7 @@ async fn what_is_known_of_a_copy_only_grows(world: &World) {
         sources::of(&mut tx, id).await.unwrap(),
         [word.clone(), confirmed.clone()]
     );
-    for state in CopyState::ALL {
+    for state in CopyState::ALL.iter().copied() {
         sources::enter(&mut tx, id, &[copy(CopyKind::Recording, state, "RE1")])
             .await
             .unwrap();

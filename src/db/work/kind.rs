@@ -2,18 +2,37 @@
 //!
 //! Owns the words in the rows. Refuses to know how any of it is done.
 
+use crate::model::word::{UnknownWord, unknown};
+
 /// A kind of work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum WorkKind {
     /// Fetch a recording's media and seal them.
+    #[strum(to_string = "fetch")]
     FetchMedia,
     /// Delete the ciphertext of a shredded recording and close its receipt.
     DeleteCiphertext,
     /// Delete what the source keeps of a recording.
     DeleteAtSource,
     /// Fetch a transcript and file it with its recording.
+    #[strum(to_string = "transcript")]
     FetchTranscript,
     /// Ask the source which transcripts it made of a recording without being asked.
+    #[strum(to_string = "transcript-poll")]
     PollTranscripts,
     /// Go on with a revocation.
     Revocation,
@@ -25,34 +44,11 @@ pub enum WorkKind {
 
 impl WorkKind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::FetchMedia,
-        Self::DeleteCiphertext,
-        Self::DeleteAtSource,
-        Self::FetchTranscript,
-        Self::PollTranscripts,
-        Self::Revocation,
-        Self::Comparison,
-        Self::EpochTurn,
-    ];
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// The word in rows, logs and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::FetchMedia => "fetch",
-            Self::DeleteCiphertext => "delete-ciphertext",
-            Self::DeleteAtSource => "delete-at-source",
-            Self::FetchTranscript => "transcript",
-            Self::PollTranscripts => "transcript-poll",
-            Self::Revocation => "revocation",
-            Self::Comparison => "comparison",
-            Self::EpochTurn => "epoch-turn",
-        }
-    }
-
-    /// The kind of this word.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// Whether work of this kind may be set aside as dead. Whatever was promised to somebody, a
@@ -68,9 +64,8 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_word() {
-        for kind in WorkKind::ALL {
-            assert_eq!(WorkKind::parse(kind.as_str()), Some(kind));
-        }
-        assert_eq!(WorkKind::parse("erase"), None);
+        let words = "fetch delete-ciphertext delete-at-source transcript transcript-poll revocation \
+                     comparison epoch-turn";
+        crate::samples::words_are::<WorkKind>(words);
     }
 }

@@ -144,10 +144,7 @@ pub async fn due(tx: &mut Tx, kinds: &[WorkKind], term: Term) -> Result<Vec<Work
     let rows = tx.fetch_all(&sql, &bounds(term)).await?;
     let mut due = rows
         .iter()
-        .map(|row| {
-            let kind = row.text("kind")?;
-            WorkKind::parse(&kind).ok_or_else(|| row.inconsistent("work", "kind", "kind"))
-        })
+        .map(|row| row.parse("work", "kind", "kind"))
         .collect::<Result<Vec<_>, _>>()?;
     due.sort_unstable();
     due.dedup();
@@ -191,8 +188,7 @@ pub async fn lease(
     let rows = tx.fetch_all(&sql, &args).await?;
     rows.iter()
         .map(|row| {
-            let kind = WorkKind::parse(&row.text("kind")?)
-                .ok_or_else(|| row.inconsistent("work", "kind", "subject"))?;
+            let kind = row.parse("work", "kind", "subject")?;
             Lease::of(row, kind, row.text("subject")?, holder, term)
         })
         .collect()

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     StandIn, World,
-    answer::{Answer, Refused},
+    answer::{Refused, StandInAnswer},
     hours::rfc2822,
     page::{self, FormPairs},
 };
@@ -117,11 +117,11 @@ pub(super) fn may_open(world: &World, caller: &Caller, account: &str) -> bool {
 }
 
 /// `GET /2010-04-01/Accounts/{AC}.json`.
-pub(super) fn one(world: &World, account: &AccountSid) -> Result<Answer, Refused> {
+pub(super) fn one(world: &World, account: &AccountSid) -> Result<StandInAnswer, Refused> {
     let account = world
         .account(account.as_str())
         .ok_or_else(Refused::not_found)?;
-    Ok(Answer::ok(resource(world, &account)))
+    Ok(StandInAnswer::ok(resource(world, &account)))
 }
 
 /// `GET /2010-04-01/Accounts.json`: the account itself and its subaccounts.
@@ -130,7 +130,7 @@ pub(super) fn list(
     caller: &AccountSid,
     path: &str,
     query: &FormPairs,
-) -> Result<Answer, Refused> {
+) -> Result<StandInAnswer, Refused> {
     let accounts: Vec<StandInAccount> = world.accounts().clone();
     let status = query.get("Status");
     let items = accounts

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Owned, StandIn, World,
-    answer::{Answer, Refused},
+    answer::{Refused, StandInAnswer},
     hours::rfc2822,
     new_sid, page,
     recordings::newest_first,
@@ -51,7 +51,7 @@ impl StandIn {
 }
 
 /// `GET …/Recordings/{RE}/AddOnResults.json`.
-pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
+pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<StandInAnswer, Refused> {
     let state = world.state();
     above(world, &state, asked)?;
     let of = state.add_ons.values().filter(|owned| is_its(owned, asked));
@@ -68,7 +68,7 @@ pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<Answer
 }
 
 /// `GET …/AddOnResults/{XR}.json`.
-pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
+pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<StandInAnswer, Refused> {
     let state = world.state();
     above(world, &state, asked)?;
     let owned = state
@@ -76,12 +76,15 @@ pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<Answe
         .get(&asked.ask.sid)
         .filter(|owned| is_its(owned, asked));
     owned
-        .map(|owned| Answer::ok(resource(owned)))
+        .map(|owned| StandInAnswer::ok(resource(owned)))
         .ok_or_else(Refused::not_found)
 }
 
 /// `DELETE …/AddOnResults/{XR}.json`.
-pub(super) fn delete(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
+pub(super) fn delete(
+    world: &World,
+    asked: &AuthenticatedRequest,
+) -> Result<StandInAnswer, Refused> {
     let mut state = world.state();
     above(world, &state, asked)?;
     if !state
@@ -92,7 +95,7 @@ pub(super) fn delete(world: &World, asked: &AuthenticatedRequest) -> Result<Answ
         return Err(Refused::not_found());
     }
     state.add_ons.remove(&asked.ask.sid);
-    Ok(Answer::Empty)
+    Ok(StandInAnswer::Empty)
 }
 
 fn is_its(owned: &Owned<AddOnFacts>, asked: &AuthenticatedRequest) -> bool {

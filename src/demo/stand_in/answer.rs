@@ -17,14 +17,14 @@ use super::{behaviour::TwilioProblem, wrong::RequestFault};
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// What came of a request.
-pub(super) enum Answer {
+pub(super) enum StandInAnswer {
     /// A document.
     Json(StatusCode, Value),
     /// 204.
     Empty,
 }
 
-impl Answer {
+impl StandInAnswer {
     pub(super) fn ok(value: Value) -> Self {
         Self::Json(StatusCode::OK, value)
     }
@@ -34,7 +34,7 @@ impl Answer {
     }
 }
 
-impl IntoResponse for Answer {
+impl IntoResponse for StandInAnswer {
     fn into_response(self) -> Response {
         match self {
             Self::Json(status, value) => {
@@ -188,7 +188,7 @@ pub(super) fn wrong(
                 .into_response());
         }
         RequestFault::WrongShape => {
-            return Ok(Answer::ok(
+            return Ok(StandInAnswer::ok(
                 json!({ "sid": [1, 2], "page": "first", "recordings": { "a": null } }),
             )
             .into_response());

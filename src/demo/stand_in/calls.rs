@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Owned, StandIn, World,
-    answer::{Answer, Refused},
+    answer::{Refused, StandInAnswer},
     hours::rfc2822,
     page,
     recordings::{is, newest_first},
@@ -91,7 +91,7 @@ impl StandIn {
 }
 
 /// `GET …/Calls/{CA}.json`.
-pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
+pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<StandInAnswer, Refused> {
     let sid: CallSid = asked.ask.sid.parse().map_err(|_| Refused::not_found())?;
     let state = world.state();
     let owned = state
@@ -99,12 +99,12 @@ pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<Answe
         .get(&sid)
         .filter(|owned| owned.account == asked.account);
     owned
-        .map(|owned| Answer::ok(resource(owned)))
+        .map(|owned| StandInAnswer::ok(resource(owned)))
         .ok_or_else(Refused::not_found)
 }
 
 /// `GET …/Calls.json` with `ParentCallSid`, `From`, `To`, `Status`.
-pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
+pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<StandInAnswer, Refused> {
     let state = world.state();
     let wanted = |name: &str, found: Option<String>| is(asked.query.get(name), found);
     let items = state

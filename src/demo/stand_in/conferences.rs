@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Owned, StandIn, World,
-    answer::{Answer, Refused},
+    answer::{Refused, StandInAnswer},
     hours::rfc2822,
     page,
     rest::AuthenticatedRequest,
@@ -93,7 +93,7 @@ impl StandIn {
 }
 
 /// `GET …/Conferences/{CF}.json`.
-pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
+pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<StandInAnswer, Refused> {
     let sid: ConferenceSid = asked.ask.sid.parse().map_err(|_| Refused::not_found())?;
     let state = world.state();
     let owned = state
@@ -101,12 +101,15 @@ pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<Answe
         .get(&sid)
         .filter(|owned| owned.account == asked.account);
     owned
-        .map(|owned| Answer::ok(resource(owned)))
+        .map(|owned| StandInAnswer::ok(resource(owned)))
         .ok_or_else(Refused::not_found)
 }
 
 /// `GET …/Conferences/{CF}/Participants.json`.
-pub(super) fn participants(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
+pub(super) fn participants(
+    world: &World,
+    asked: &AuthenticatedRequest,
+) -> Result<StandInAnswer, Refused> {
     let Below::Conference(sid) = &asked.ask.below else {
         return Err(Refused::not_found());
     };

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Owned, StandIn, World,
-    answer::{Answer, Refused},
+    answer::{Refused, StandInAnswer},
     hours::rfc2822,
     new_sid, page,
     recordings::{is, newest_first},
@@ -52,7 +52,7 @@ impl StandIn {
 }
 
 /// `GET …/IncomingPhoneNumbers.json`.
-pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
+pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<StandInAnswer, Refused> {
     let state = world.state();
     let of = state
         .numbers

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
-use super::answer::{Answer, Refused};
+use super::answer::{Refused, StandInAnswer};
 
 const DEFAULT_SIZE: usize = 50;
 /// Above it, sizes are taken to be this.
@@ -149,7 +149,7 @@ pub(super) fn of_2010<T>(
     path: &str,
     query: &FormPairs,
     resource: impl Fn(&T) -> Value,
-) -> Result<Answer, Refused> {
+) -> Result<StandInAnswer, Refused> {
     let page = cut(items, query, MAX_SIZE)?;
     let to = |number: usize, token: Option<&str>| address(path, query, page.size, number, token);
     let start = page.number * page.size;
@@ -185,7 +185,7 @@ pub(super) fn of_2010<T>(
             ),
         ),
     ]);
-    Ok(Answer::ok(Value::Object(document)))
+    Ok(StandInAnswer::ok(Value::Object(document)))
 }
 
 /// A list of a newer interface under `key`; `url` is the absolute address of the list.
@@ -196,7 +196,7 @@ pub(super) fn of_v2<T>(
     query: &FormPairs,
     max_size: usize,
     resource: impl Fn(&T) -> Value,
-) -> Result<Answer, Refused> {
+) -> Result<StandInAnswer, Refused> {
     let page = cut(items, query, max_size)?;
     let to = |number: usize, token: Option<&str>| address(url, query, page.size, number, token);
     let mut document = Map::new();
@@ -211,7 +211,7 @@ pub(super) fn of_v2<T>(
         "previous_page_url": page.previous.as_deref().map(|token| to(page.number.saturating_sub(1), Some(token))),
     });
     document.insert("meta".to_owned(), meta);
-    Ok(Answer::ok(Value::Object(document)))
+    Ok(StandInAnswer::ok(Value::Object(document)))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{
     World,
-    answer::{Answer, Refused},
+    answer::{Refused, StandInAnswer},
     delivery::Subscription,
     new_sid,
     recording::{self, HeldRecording, RecordingFacts},
@@ -17,7 +17,10 @@ const CURRENT: &str = "Twilio.CURRENT";
 
 /// `POST …/Calls/{CA}/Recordings/{RE}.json`, and of a conference: `Status` is `stopped`, `paused`
 /// or `in-progress`.
-pub(super) fn update(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
+pub(super) fn update(
+    world: &World,
+    asked: &AuthenticatedRequest,
+) -> Result<StandInAnswer, Refused> {
     let mut state = world.state();
     let behaviour = state.behaviour.clone();
     let is_its = |held: &HeldRecording| {
@@ -66,7 +69,7 @@ pub(super) fn update(world: &World, asked: &AuthenticatedRequest) -> Result<Answ
         world.complete(&mut state, &sid);
     }
     let held = state.recordings.get(&sid).ok_or_else(Refused::not_found)?;
-    Ok(Answer::ok(resource(&sid, held, &asked.ask.below)))
+    Ok(StandInAnswer::ok(resource(&sid, held, &asked.ask.below)))
 }
 
 fn runs(held: &HeldRecording) -> bool {
@@ -78,7 +81,7 @@ fn runs(held: &HeldRecording) -> bool {
 const EVENTS: [&str; 3] = ["in-progress", "completed", "absent"];
 
 /// `POST …/Calls/{CA}/Recordings.json`: begins a recording of a call that is in progress.
-pub(super) fn start(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
+pub(super) fn start(world: &World, asked: &AuthenticatedRequest) -> Result<StandInAnswer, Refused> {
     let Below::Call(call) = &asked.ask.below else {
         return Err(Refused::not_found());
     };
@@ -139,5 +142,5 @@ pub(super) fn start(world: &World, asked: &AuthenticatedRequest) -> Result<Answe
     let shown = resource(&sid, &held, &asked.ask.below);
     state.recordings.insert(sid.clone(), held);
     world.announce(&mut state, &sid, "in-progress");
-    Ok(Answer::created(shown))
+    Ok(StandInAnswer::created(shown))
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     World,
-    answer::{Answer, Refused},
+    answer::{Refused, StandInAnswer},
     hours::{filter_time, rfc2822},
     page::{self, FormPairs},
     recording::HeldRecording,
@@ -15,7 +15,7 @@ use super::{
 use crate::model::{sid::RecordingSid, time::Timestamp};
 
 /// `GET …/Recordings.json`, newest first.
-pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
+pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<StandInAnswer, Refused> {
     let born = Born::parse(&asked.query)?;
     let deleted_too = asked.query.flag("IncludeSoftDeleted").unwrap_or_default();
     let now = world.hours.now();
@@ -52,7 +52,7 @@ pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<Answer
 }
 
 /// `GET …/Recordings/{RE}.json`.
-pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
+pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<StandInAnswer, Refused> {
     let now = world.hours.now();
     let state = world.state();
     let sid: RecordingSid = asked.ask.sid.parse().map_err(|_| Refused::not_found())?;
@@ -64,11 +64,14 @@ pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<Answe
     let held = held
         .filter(|held| held.deleted.is_none() || shown)
         .ok_or_else(Refused::not_found)?;
-    Ok(Answer::ok(resource(&sid, held, &asked.ask.below)))
+    Ok(StandInAnswer::ok(resource(&sid, held, &asked.ask.below)))
 }
 
 /// `DELETE …/Recordings/{RE}.json`.
-pub(super) fn delete(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
+pub(super) fn delete(
+    world: &World,
+    asked: &AuthenticatedRequest,
+) -> Result<StandInAnswer, Refused> {
     let now = world.hours.now();
     let mut state = world.state();
     let behaviour = state.behaviour.clone();
@@ -83,7 +86,7 @@ pub(super) fn delete(world: &World, asked: &AuthenticatedRequest) -> Result<Answ
     match held.facts.status.as_str() {
         "completed" => {}
         "absent" if behaviour.absent_can_be_deleted => {}
-        "deleted" if behaviour.second_deletion_is_fine => return Ok(Answer::Empty),
+        "deleted" if behaviour.second_deletion_is_fine => return Ok(StandInAnswer::Empty),
         "deleted" => return Err(Refused::not_found()),
         _ => {
             return Err(Refused::of(
@@ -106,7 +109,7 @@ pub(super) fn delete(world: &World, asked: &AuthenticatedRequest) -> Result<Answ
             .add_ons
             .retain(|_, owned| owned.facts.recording != sid);
     }
-    Ok(Answer::Empty)
+    Ok(StandInAnswer::Empty)
 }
 
 /// The metadata resource, field by field. Below a call or a conference it has its track, and

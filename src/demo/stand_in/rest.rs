@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     World, account, add_ons,
-    answer::{self, Answer, Refused},
+    answer::{self, Refused, StandInAnswer},
     calls, conferences, media, numbers,
     page::FormPairs,
     recording_update, recordings,
@@ -211,7 +211,7 @@ fn perform(
         Call::TranscriptSentences => sentences::list(world, asked),
         Call::TranscriptDelete => transcripts::delete(world, asked),
     }?;
-    let mut response = Answer::into_response(spoil::spoilt(world, asked, answer));
+    let mut response = StandInAnswer::into_response(spoil::spoilt(world, asked, answer));
     if matches!(
         asked.ask.call,
         Call::TranscriptList

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     World,
-    answer::{Answer, Refused},
+    answer::{Refused, StandInAnswer},
     page,
     rest::AuthenticatedRequest,
     transcripts::{find, origin},
@@ -72,7 +72,7 @@ fn words(start: &str, end: &str, text: &str) -> Option<Vec<WordFacts>> {
 
 /// `GET /v2/Transcripts/{GT}/Sentences`. Where redaction is on, what was really said comes only if
 /// `Redacted=false` asks for it.
-pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
+pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<StandInAnswer, Refused> {
     let state = world.state();
     let owned = find(&state, asked)?;
     let redacted = owned.facts.redaction && asked.query.flag("Redacted").unwrap_or(true);

@@ -4,14 +4,18 @@
 use rand::RngExt as _;
 use serde_json::{Map, Value, json};
 
-use super::{World, answer::Answer, behaviour::Endless, rest::AuthenticatedRequest};
+use super::{World, answer::StandInAnswer, behaviour::Endless, rest::AuthenticatedRequest};
 
 /// What is never `null`: what something is known by, and what a page is made of.
 const SPARED: [&str; 2] = ["sid", "uri"];
 
 /// The answer as [`super::Behaviour`] wants it.
-pub(super) fn spoilt(world: &World, asked: &AuthenticatedRequest, answer: Answer) -> Answer {
-    let Answer::Json(status, mut document) = answer else {
+pub(super) fn spoilt(
+    world: &World,
+    asked: &AuthenticatedRequest,
+    answer: StandInAnswer,
+) -> StandInAnswer {
+    let StandInAnswer::Json(status, mut document) = answer else {
         return answer;
     };
     let behaviour = world.state().behaviour.clone();
@@ -29,7 +33,7 @@ pub(super) fn spoilt(world: &World, asked: &AuthenticatedRequest, answer: Answer
     ) {
         lead_on(page, endless, asked);
     }
-    Answer::Json(status, document)
+    StandInAnswer::Json(status, document)
 }
 
 /// Puts `null` into texts, objects and lists of what is shown. Whole numbers are never `null`.

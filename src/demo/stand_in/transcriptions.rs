@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Owned, StandIn, State, World,
-    answer::{Answer, Refused},
+    answer::{Refused, StandInAnswer},
     hours::rfc2822,
     page,
     recordings::newest_first,
@@ -50,7 +50,7 @@ impl StandIn {
 }
 
 /// `GET …/Transcriptions.json`, of the account or of a recording.
-pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
+pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<StandInAnswer, Refused> {
     let state = world.state();
     above(world, &state, asked)?;
     let of = state
@@ -70,7 +70,7 @@ pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<Answer
 }
 
 /// `GET …/Transcriptions/{TR}.json`.
-pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
+pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<StandInAnswer, Refused> {
     let state = world.state();
     above(world, &state, asked)?;
     let owned = state
@@ -78,12 +78,15 @@ pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<Answe
         .get(&asked.ask.sid)
         .filter(|owned| is_its(owned, asked));
     owned
-        .map(|owned| Answer::ok(resource(owned)))
+        .map(|owned| StandInAnswer::ok(resource(owned)))
         .ok_or_else(Refused::not_found)
 }
 
 /// `DELETE …/Transcriptions/{TR}.json`.
-pub(super) fn delete(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
+pub(super) fn delete(
+    world: &World,
+    asked: &AuthenticatedRequest,
+) -> Result<StandInAnswer, Refused> {
     let mut state = world.state();
     above(world, &state, asked)?;
     if !state
@@ -94,7 +97,7 @@ pub(super) fn delete(world: &World, asked: &AuthenticatedRequest) -> Result<Answ
         return Err(Refused::not_found());
     }
     state.transcriptions.remove(&asked.ask.sid);
-    Ok(Answer::Empty)
+    Ok(StandInAnswer::Empty)
 }
 
 /// The recording that subresources are asked of is there.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Owned, StandIn, State, World,
-    answer::{Answer, Refused},
+    answer::{Refused, StandInAnswer},
     hours::{filter_time, iso8601},
     new_sid, page,
     recordings::{is, newest_first},
@@ -155,7 +155,7 @@ pub(super) fn find<'a>(
 }
 
 /// `GET /v2/Transcripts`, newest first.
-pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
+pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<StandInAnswer, Refused> {
     let state = world.state();
     let query = &asked.query;
     let time = |name: &'static str| {
@@ -202,20 +202,23 @@ pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<Answer
 }
 
 /// `GET /v2/Transcripts/{GT}`.
-pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
+pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<StandInAnswer, Refused> {
     let state = world.state();
-    Ok(Answer::ok(resource(
+    Ok(StandInAnswer::ok(resource(
         find(&state, asked)?,
         &origin(&state, asked),
     )))
 }
 
 /// `DELETE /v2/Transcripts/{GT}`.
-pub(super) fn delete(world: &World, asked: &AuthenticatedRequest) -> Result<Answer, Refused> {
+pub(super) fn delete(
+    world: &World,
+    asked: &AuthenticatedRequest,
+) -> Result<StandInAnswer, Refused> {
     let mut state = world.state();
     find(&state, asked)?;
     state.transcripts.remove(&asked.ask.sid);
-    Ok(Answer::Empty)
+    Ok(StandInAnswer::Empty)
 }
 
 fn resource(owned: &Owned<TranscriptFacts>, origin: &str) -> Value {

@@ -181,7 +181,7 @@ impl Fields {
         Some(purposes)
     }
 
-    fn needed<T: std::str::FromStr<Err = crate::model::consent::UnknownWord>>(
+    fn needed<T: std::str::FromStr<Err = crate::model::word::UnknownWord>>(
         &self,
         field: &'static str,
         faults: &mut Faulty,

@@ -5,12 +5,13 @@
 
 mod spreadsheet;
 
-use std::{collections::BTreeSet, fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt};
 
 use super::{
     fields::{FIELDS, Fields},
     statement::{FieldFault, NewStatement},
 };
+use crate::model::word::{UnknownWord, unknown};
 
 /// The largest file, in bytes.
 pub const MAX_FILE: usize = 64 * 1024 * 1024;
@@ -21,25 +22,17 @@ pub const MAX_STATEMENTS: usize = 50_000;
 const SHOWN: usize = 100;
 
 /// The form of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantArray,
+)]
+#[strum(serialize_all = "lowercase")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum ImportFormat {
     /// Comma-separated values (RFC 4180) with a header row; `;` between several purposes.
     /// Semicolons and tabs separate columns, too.
     Csv,
     /// A JSON object in each line.
     Jsonl,
-}
-
-impl FromStr for ImportFormat {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "csv" => Ok(Self::Csv),
-            "jsonl" => Ok(Self::Jsonl),
-            _ => Err("expected `csv` or `jsonl`"),
-        }
-    }
 }
 
 /// What is wrong with a file, or with a request for several: the first hundred faults, and how many

@@ -68,7 +68,7 @@ fn a_fetch_is_given_up_when_attempts_and_time_are_used_up_both() {
 
 #[test]
 fn what_was_promised_is_never_set_aside() {
-    for kind in WorkKind::ALL {
+    for kind in WorkKind::ALL.iter().copied() {
         let buried = kind.may_be_buried();
         assert_eq!(
             buried,

@@ -141,7 +141,7 @@ impl TranscriptSource {
                     confidence,
                     language,
                 } = serde_json::from_str(&text).map_err(|_| broken())?;
-                let track = Track::parse(&row.track).ok_or_else(broken)?;
+                let track = row.track.parse().map_err(|_| broken())?;
                 heard.push(HeardUtterance {
                     track,
                     at: Timestamp::from_millis(at),

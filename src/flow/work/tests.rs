@@ -5,7 +5,7 @@ use crate::flow::retry::{self, RetryDecision};
 
 #[test]
 fn each_kind_that_is_queued_has_one_lane() {
-    for kind in WorkKind::ALL {
+    for kind in WorkKind::ALL.iter().copied() {
         let lanes = Lane::ALL
             .into_iter()
             .filter(|lane| lane.kinds().contains(&kind))

@@ -11,6 +11,7 @@ use crate::{
         sid::{AccountSid, CallSid, TranscriptSid},
         time::Timestamp,
         transcript::{self, Said},
+        word::{UnknownWord, unknown},
     },
     twilio::{
         params::{CallbackError, VerifiedParams},
@@ -67,28 +68,32 @@ pub struct SpokenPiece {
 }
 
 /// A side of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum Track {
     /// What comes from who is at the other end of the call: for a call that came in, the caller.
+    #[strum(to_string = "inbound_track")]
     Inbound,
     /// What is played to them.
+    #[strum(to_string = "outbound_track")]
     Outbound,
 }
 
 impl Track {
     /// Twilio's word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Inbound => "inbound_track",
-            Self::Outbound => "outbound_track",
-        }
-    }
-
-    /// Reads Twilio's word.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Inbound, Self::Outbound]
-            .into_iter()
-            .find(|track| track.as_str() == text)
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -139,7 +144,7 @@ fn content(params: &VerifiedParams<'_>) -> Result<What, CallbackError> {
         .one("Track")?
         .ok_or(CallbackError::Missing { field: "Track" })?;
     let expected = "`inbound_track` or `outbound_track`";
-    let track = Track::parse(track).ok_or(CallbackError::Malformed {
+    let track = track.parse().map_err(|_| CallbackError::Malformed {
         field: "Track",
         expected,
     })?;

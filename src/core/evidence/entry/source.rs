@@ -34,7 +34,7 @@ impl NewEntry {
             copy.state == state && known(copy).is_none_or(|known| known.state != state)
         };
         let mut details = Map::new();
-        for kind in CopyKind::ALL {
+        for kind in CopyKind::ALL.iter().copied() {
             let deleted = after
                 .iter()
                 .filter(|copy| copy.kind == kind && copy.deleted_at.is_some());

@@ -305,6 +305,12 @@ fn each_copy_is_settled_by_itself_in_any_order() {
 }
 
 #[test]
+fn a_receipt_says_its_state_in_words_that_stay() {
+    crate::samples::words_are::<ReceiptState>("tombstoned unrecoverable closed");
+    crate::samples::words_are::<OlderBackups>("not-covered covered no-key");
+}
+
+#[test]
 fn a_receipt_does_not_promise_what_it_does_not_know() {
     assert!(Removal::Removed(ISSUED).source_text().contains("40 days"));
     assert!(

@@ -12,7 +12,7 @@ use cedar_policy::{Context, Entity, EntityId, EntityTypeName, EntityUid, Restric
 
 use crate::{
     model::{consent::RECORDING, name::Purpose, time::Timestamp},
-    policy::{decide::MAX_JUSTIFICATION, facts::DecisionFacts},
+    policy::facts::{DecisionFacts, MAX_JUSTIFICATION},
 };
 
 /// One request, for every version of the policy.

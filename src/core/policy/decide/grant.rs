@@ -5,17 +5,16 @@
 //!
 //! INVARIANT: whoever holds a grant got it from [`decide`](super::decide).
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
     model::{
         actor::Initiator,
-        artefact::Artefact,
         id::{PrincipalId, RecordingId, TokenId},
         name::{Purpose, Tier},
         time::Timestamp,
     },
-    policy::{facts::DecisionFacts, rules::Rules},
+    policy::{facts::DecisionFacts, rules::Rules, view::View},
 };
 
 /// Proof of a decision. It can be had from a decision only:
@@ -171,72 +170,5 @@ impl Grant {
     /// From this instant on it opens nothing.
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
-    }
-}
-
-/// What of a recording a grant gives. No other address of the grant works.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum View {
-    /// The sound as it was recorded, what was said, and who took part.
-    #[default]
-    Audio,
-    /// The sound between two moments, and nothing else.
-    Window {
-        /// From this second on.
-        from_s: u32,
-        /// Until before this second; larger than `from_s`.
-        to_s: u32,
-    },
-    /// What was said, and who took part.
-    Transcript,
-    /// What was said, without what the policy's content rules find in it.
-    RedactedTranscript,
-}
-
-impl View {
-    /// What is in both, if anything is. The sound comes with what was said, so that it holds every
-    /// other view.
-    pub(super) fn meet(self, other: Self) -> Option<Self> {
-        match (self, other) {
-            (Self::Audio, view) | (view, Self::Audio) => Some(view),
-            (Self::Window { from_s: a, to_s: b }, Self::Window { from_s: c, to_s: d }) => {
-                let from_s = a.max(c);
-                let to_s = b.min(d);
-                (from_s < to_s).then_some(Self::Window { from_s, to_s })
-            }
-            (Self::Window { .. }, _) | (_, Self::Window { .. }) => None,
-            (Self::Transcript, Self::Transcript) => Some(Self::Transcript),
-            (Self::RedactedTranscript, _) | (_, Self::RedactedTranscript) => {
-                Some(Self::RedactedTranscript)
-            }
-        }
-    }
-
-    /// Whether it gives anything of this artefact.
-    pub const fn gives(self, artefact: Artefact) -> bool {
-        matches!(
-            (self, artefact),
-            (Self::Audio | Self::Window { .. }, Artefact::Audio)
-                | (Self::Audio | Self::Transcript | Self::RedactedTranscript, Artefact::Transcript)
-                // Who gets a part of the sound, or a text from which people were taken out, is not
-                // told who they are.
-                | (Self::Audio | Self::Transcript, Artefact::Parties)
-        )
-    }
-
-    /// The word used in answers and in the audit log.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Audio => "audio",
-            Self::Window { .. } => "window",
-            Self::Transcript => "transcript",
-            Self::RedactedTranscript => "redacted-transcript",
-        }
-    }
-}
-
-impl fmt::Display for View {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

@@ -17,7 +17,7 @@ use crate::{
         recording::{Recording, RecordingState},
     },
     policy::{
-        Action, Consents, Permit, action,
+        Action, Consents, MAX_JUSTIFICATION, Permit, action,
         cast::{
             NOW, days, hours, in_call, party, principal, recording, said, subject, with_labels,
         },

@@ -19,7 +19,7 @@ pub struct PolicyFault {
 }
 
 /// Collects faults while a file is read, so that all can be told together.
-pub(super) struct PolicyFaults {
+pub(in crate::policy) struct PolicyFaults {
     file: Arc<str>,
     /// Byte offset at which each line starts.
     starts: Vec<usize>,
@@ -27,7 +27,7 @@ pub(super) struct PolicyFaults {
 }
 
 impl PolicyFaults {
-    pub(super) fn new(file: &str, text: &str) -> Self {
+    pub(in crate::policy) fn new(file: &str, text: &str) -> Self {
         let starts = std::iter::once(0)
             .chain(
                 text.bytes()
@@ -44,11 +44,11 @@ impl PolicyFaults {
     }
 
     /// The line that holds the byte at `offset`.
-    pub(super) fn line(&self, offset: usize) -> usize {
+    pub(in crate::policy) fn line(&self, offset: usize) -> usize {
         self.starts.partition_point(|start| *start <= offset).max(1)
     }
 
-    pub(super) fn add(&mut self, line: usize, reason: impl Into<String>) {
+    pub(in crate::policy) fn add(&mut self, line: usize, reason: impl Into<String>) {
         let reason = reason
             .into()
             .chars()
@@ -61,23 +61,23 @@ impl PolicyFaults {
         });
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(in crate::policy) fn count(&self) -> usize {
         self.list.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::policy) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
     /// All faults in the order of their lines.
-    pub(super) fn into_list(mut self) -> Vec<PolicyFault> {
+    pub(in crate::policy) fn into_list(mut self) -> Vec<PolicyFault> {
         self.list.sort_by_key(|fault| fault.line);
         self.list
     }
 }
 
 /// As much of a text as a fault quotes.
-pub(super) fn quote(text: &str) -> &str {
+pub(in crate::policy) fn quote(text: &str) -> &str {
     text.char_indices()
         .nth(64)
         .and_then(|(end, _)| text.get(..end))

@@ -11,7 +11,8 @@
 use std::fmt;
 
 /// What is not listening and yet not for everybody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::Display, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Action {
     /// List recordings and see what the catalogue knows of them.
     Catalogue,
@@ -36,24 +37,8 @@ pub enum Action {
 
 impl Action {
     /// The word used in the policy file and in the audit log.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Catalogue => "catalogue",
-            Self::Shred => "shred",
-            Self::Audit => "audit",
-            Self::Consent => "consent",
-            Self::Revoke => "revoke",
-            Self::Hold => "hold",
-            Self::Correct => "correct",
-            Self::Transcribe => "transcribe",
-            Self::Keys => "keys",
-        }
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

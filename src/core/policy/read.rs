@@ -10,21 +10,27 @@ mod condition;
 mod consent;
 mod odd;
 mod purpose;
+#[cfg(test)]
+mod tests;
+mod walk;
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 use toml::de::DeTable;
 
-use self::{condition::Condition, consent::Declared};
-use super::{
-    Actions, ApprovalRule, Basis, Controller, Forgotten, MAX_BYTES, MAX_GRANT_LIFETIME,
-    PolicyDocument, Processor, TierRule,
-    fault::{PolicyFault, PolicyFaults, quote},
+use self::{
+    condition::Condition,
+    consent::Declared,
     walk::{At, Section},
+};
+use super::document::{
+    Actions, ApprovalRule, Basis, Controller, MAX_BYTES, MAX_GRANT_LIFETIME, PolicyDocument,
+    PolicyFault, PolicyFaults, Processor, TierRule, quote,
 };
 use crate::model::{
     name::{Label, Role, Tier},
     time::Timestamp,
+    word::UnknownWord,
 };
 
 impl PolicyDocument {
@@ -250,7 +256,7 @@ impl Reader<'_> {
             .and_then(|text| self.lifetime(&text));
         let forgotten = section.given("forgotten", |section| {
             let text = section.text("forgotten", self.faults)?;
-            self.forgotten(&text)
+            self.word(&text, "forgotten")
         });
         let retention = section.given("retention", |section| self.period(section, "retention"));
         let approval = section.given("approval", |section| {
@@ -284,17 +290,27 @@ impl Reader<'_> {
 
     fn basis(&mut self, section: &mut Section<'_, '_>) -> Option<Basis> {
         let text = section.text("basis", self.faults)?;
-        let basis = Basis::ALL
-            .into_iter()
-            .find(|basis| basis.as_str() == text.value);
-        if basis.is_none() {
-            let known = Basis::ALL.map(Basis::as_str).join("`, `");
-            self.faults.add(
-                text.line,
-                format!("`basis`: `{}` must be one of `{known}`", quote(text.value)),
-            );
+        self.word(&text, "basis")
+    }
+
+    /// One word of a closed set.
+    fn word<T: FromStr<Err = UnknownWord>>(
+        &mut self,
+        text: &At<&str>,
+        key: &'static str,
+    ) -> Option<T> {
+        match text.value.parse() {
+            Ok(word) => Some(word),
+            Err(error) => {
+                let quoted = quote(text.value);
+                let known = error.expected();
+                self.faults.add(
+                    text.line,
+                    format!("`{key}`: `{quoted}` must be one of {known}"),
+                );
+                None
+            }
         }
-        basis
     }
 
     /// A length of time that may be as long as somebody keeps recordings.
@@ -329,23 +345,6 @@ impl Reader<'_> {
             );
         }
         fits.then_some(number.value)
-    }
-
-    fn forgotten(&mut self, text: &At<&str>) -> Option<Forgotten> {
-        match text.value {
-            "scheduled" => Some(Forgotten::Scheduled),
-            "immediately" => Some(Forgotten::Immediately),
-            other => {
-                self.faults.add(
-                    text.line,
-                    format!(
-                        "`forgotten`: `{}` must be `scheduled` or `immediately`",
-                        quote(other)
-                    ),
-                );
-                None
-            }
-        }
     }
 
     fn lifetime(&mut self, text: &At<&str>) -> Option<Duration> {

@@ -4,9 +4,7 @@
 
 use toml::de::DeTable;
 
-use super::super::{
-    PolicyDocument, PurposeRule, TierRule, consent::MessageRule, fault::PolicyFaults,
-};
+use crate::policy::document::{MessageRule, PolicyDocument, PolicyFaults, PurposeRule, TierRule};
 
 /// The words by which people opt out of messages at Twilio, unless that is set otherwise there.
 const OPT_OUTS: [&str; 8] = [

@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use super::{
-    super::{Basis, PolicyDocument},
-    SHIPPED, assert_told,
-};
-use crate::policy::View;
+use super::{SHIPPED, assert_told};
+use crate::policy::{Basis, PolicyDocument, View};
 
 #[test]
 fn what_the_new_keys_hold_is_read() {

@@ -3,10 +3,13 @@
 //! Owns when they are checked: after everything that they may speak of was declared. Refuses to
 //! know the language: `cedar` does.
 
-use super::{super::fault::quote, Reader};
+use super::{Reader, walk::Section};
 use crate::{
     model::name::{Label, Purpose},
-    policy::cedar::{Conditions, RESERVED, Vocabulary},
+    policy::{
+        cedar::{Conditions, RESERVED, Vocabulary},
+        document::quote,
+    },
 };
 
 /// A condition that was read and not yet checked.
@@ -18,7 +21,7 @@ pub(super) struct Condition {
 
 impl Reader<'_> {
     /// Labels, and what they cannot be called.
-    pub(super) fn labels(&mut self, section: &mut super::Section<'_, '_>) -> Option<Vec<Label>> {
+    pub(super) fn labels(&mut self, section: &mut Section<'_, '_>) -> Option<Vec<Label>> {
         // Until the list turns out to be whole.
         self.labels = None;
         let told = self.faults.count();

@@ -212,13 +212,13 @@ fn every_fault_of_the_questions_is_told_with_its_line() {
             "opt_out = \"STOP\"",
             "opt_out = \"stop\"",
             "\"stop\"",
-            "`opt_out` in `[[messages]]`: not a type of opt-out",
+            "`opt_out` in `[[messages]]`: expected one of `STOP`, `START`, `HELP`",
         ),
         (
             "answer = \"withdrawn\"",
             "answer = \"revoked\"",
             "revoked",
-            "`answer` in `[[messages]]`: not an answer",
+            "`answer` in `[[messages]]`: expected one of `given`, `declined`, `withdrawn`",
         ),
         (
             "answer = \"withdrawn\"",

@@ -1,7 +1,8 @@
 //! What can hardly be meant is a warning.
 
-use super::{super::PolicyDocument, SHIPPED};
+use super::SHIPPED;
 use crate::model::time::Timestamp;
+use crate::policy::PolicyDocument;
 
 #[test]
 fn what_can_hardly_be_meant_is_a_warning() {

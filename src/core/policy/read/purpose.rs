@@ -1,13 +1,12 @@
 //! What recordings may be opened for.
 
-use super::{
-    super::{PurposeRule, fault::quote, walk::Section},
-    Reader,
-    condition::Condition,
-};
+use super::{Reader, condition::Condition, walk::Section};
 use crate::{
     model::{consent::RECORDING, name::Purpose},
-    policy::decide::View,
+    policy::{
+        document::{PurposeRule, quote},
+        view::View,
+    },
 };
 
 impl Reader<'_> {

@@ -8,8 +8,13 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{ConsentRules, MAX_BYTES, PolicyDocument};
-use crate::{model::time::Timestamp, policy::Rules};
+use crate::{
+    model::time::Timestamp,
+    policy::{
+        Rules,
+        document::{ConsentRules, MAX_BYTES, PolicyDocument},
+    },
+};
 
 const SHIPPED: &str = include_str!("../../../../config/privacy-policy.toml");
 

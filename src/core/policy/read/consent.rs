@@ -1,20 +1,21 @@
 //! How consent is asked for in calls, and what messages mean.
 
 use super::{
-    super::{
-        Processor, PurposeRule,
-        consent::{ConsentRules, Cue, MessageRule, Spoken, VoiceConsent},
-        fault::quote,
-        walk::{At, Section},
-    },
     Reader,
+    walk::{At, Section},
 };
 use crate::{
     model::{
         consent::{Answer, OptOut, RECORDING},
         name::Purpose,
     },
-    policy::{answer::plain, document::Basis},
+    policy::{
+        answer::plain,
+        document::{
+            Basis, ConsentRules, Cue, MessageRule, Processor, PurposeRule, Spoken, VoiceConsent,
+            quote,
+        },
+    },
 };
 
 /// Characters that Twilio says at once.

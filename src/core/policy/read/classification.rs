@@ -1,6 +1,6 @@
 //! Which recordings belong to which tier.
 
-use super::{super::walk::Section, Reader};
+use super::{Reader, walk::Section};
 use crate::{
     model::{
         name::Label,

@@ -12,7 +12,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::fault::{PolicyFaults, quote};
+use crate::policy::document::{PolicyFaults, quote};
 
 /// A value with the line it stands on.
 #[derive(Debug)]

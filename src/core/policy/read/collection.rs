@@ -1,13 +1,11 @@
 //! How recordings come in and where they go: collection, what a transcript gives away, recipients,
 //! rights.
 
-use super::{
-    super::{
-        Basis, Collection, ContentRule, Pattern, Recipient, Right, fault::quote, walk::Section,
-    },
-    Reader,
+use super::{Reader, walk::Section};
+use crate::{
+    model::name::Purpose,
+    policy::document::{Basis, Collection, ContentRule, Pattern, Recipient, Right, quote},
 };
-use crate::model::name::Purpose;
 
 impl Reader<'_> {
     pub(super) fn collection(&mut self, mut section: Section<'_, '_>) -> Option<Collection> {

@@ -1,0 +1,59 @@
+//! Closed sets of words: enums of which every variant is one word in rows, JSON, files and metrics.
+//!
+//! Owns what is said of a text that is none of the words. The words stand once, where the set is
+//! declared, and `strum` derives writing and reading from there. Refuses to repeat the text: what
+//! came from outside may be somebody's number in the wrong column.
+
+/// The text is none of the words that are expected in its place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected one of {}", self.expected())]
+pub struct UnknownWord {
+    expected: Vec<&'static str>,
+}
+
+impl UnknownWord {
+    /// The words that would have been right, for a sentence of the reader's own.
+    pub fn expected(&self) -> String {
+        format!("`{}`", self.expected.join("`, `"))
+    }
+}
+
+/// What reading a word of the set `T` fails with, for strum's `parse_err_fn`.
+pub fn unknown<T>(_: &str) -> UnknownWord
+where
+    T: strum::VariantArray + Copy + Into<&'static str>,
+{
+    UnknownWord {
+        expected: T::VARIANTS.iter().map(|word| (*word).into()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        model::{
+            access::PrincipalKind,
+            consent::{Answer, Method, OptOut},
+            recording::{DiscoveredBy, RecordingState},
+        },
+        samples::{json_has_the_words, words_are},
+    };
+
+    #[test]
+    fn words_are_as_rows_have_them_and_come_back() {
+        words_are::<RecordingState>("announced absent failed sealed shredded");
+        words_are::<DiscoveredBy>("callback reconcile transcript");
+        words_are::<PrincipalKind>("person service");
+        words_are::<Answer>("given declined withdrawn");
+        words_are::<Method>("contract announcement speech keypad sms web-form letter import");
+        words_are::<OptOut>("STOP START HELP");
+    }
+
+    #[test]
+    fn the_interface_describes_the_words_that_it_gives() {
+        json_has_the_words::<RecordingState>();
+        json_has_the_words::<Answer>();
+        json_has_the_words::<Method>();
+        json_has_the_words::<OptOut>();
+    }
+}
