@@ -54,6 +54,9 @@ pub enum AuditEvent {
     VaultRestored,
     /// A rebuilding went on without a part of the journal, because somebody said so.
     RestoreGapAccepted,
+    /// The entry of this number was lost: it stood in a part of the journal that a rebuilding went on
+    /// without.
+    EntryLost,
     /// The roots in custody are sealed anew, under another passphrase.
     CustodyChanged,
     /// This database took custody over from another.
@@ -113,7 +116,7 @@ pub enum AuditEvent {
 
 impl AuditEvent {
     /// Every event.
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 51] = [
         Self::VaultCreated,
         Self::PolicyInForce,
         Self::RecordingSealed,
@@ -137,6 +140,7 @@ impl AuditEvent {
         Self::RecordingMoved,
         Self::VaultRestored,
         Self::RestoreGapAccepted,
+        Self::EntryLost,
         Self::CustodyChanged,
         Self::CustodyTaken,
         Self::CustodyLost,
@@ -192,6 +196,7 @@ impl AuditEvent {
             Self::RecordingMoved => "recording.moved",
             Self::VaultRestored => "vault.restored",
             Self::RestoreGapAccepted => "restore.gap-accepted",
+            Self::EntryLost => "entry.lost",
             Self::CustodyChanged => "custody.changed",
             Self::CustodyTaken => "custody.taken",
             Self::CustodyLost => "custody.lost",
