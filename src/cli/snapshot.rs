@@ -40,9 +40,10 @@ pub(super) enum SnapshotCommand {
         /// opens and writes nothing any more.
         #[arg(long)]
         take_over: bool,
-        /// Go on without these audit entries, of which something is missing in the store; may be
-        /// given several times. A shred among them is undone. Without it the gaps are named and
-        /// nothing is done.
+        /// Go on without these audit entries, of which something is missing in the store, as the
+        /// restore names them: `FROM-TO`, or `TIMELINE/FROM-TO` of a lost timeline. May be given
+        /// several times. A shred among them is undone. Without it the gaps are named and nothing is
+        /// done.
         #[arg(long, value_name = "FROM-TO")]
         accept_gap: Vec<Gap>,
         /// Only say what would be restored.
@@ -140,7 +141,13 @@ impl SnapshotCommand {
                 app.unlock().await?.settle().await?;
                 out.facts(&restored, || {
                     let gaps: String = restored.gaps.iter().map(|gap| format!("Audit entries {gap} are missing, as accepted.\n")).collect();
-                    gaps + &format!(
+                    let late = restored.late_entries;
+                    let late = if late > 0 {
+                        format!("{late} audit entries that a lost database wrote too late are appended to the log.\n")
+                    } else {
+                        String::new()
+                    };
+                    gaps + &late + &format!(
                         "Restored vault {} in epoch {}: {} rows of {}, {} states of {} pieces of the journal, {} tombstones. Everything up to {} is there.\n",
                         restored.vault,
                         restored.epoch,

@@ -19,7 +19,7 @@ use crate::{
     evidence::{NewEntry, Position},
     model::{
         id::{DatabaseId, VaultId},
-        timeline::Timeline,
+        timeline::{LogPoint, Timeline},
     },
 };
 
@@ -93,6 +93,14 @@ impl Ownership {
                 owner: *owner,
                 database: self.database,
             }),
+        }
+    }
+
+    /// A number that this database's log gives now.
+    pub(super) fn point(&self, seq: i64) -> LogPoint {
+        LogPoint {
+            timeline: self.timeline,
+            seq,
         }
     }
 

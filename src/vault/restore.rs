@@ -128,10 +128,7 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
             let count = load(&mut unit, file, (name, main.shared_with(&header))).await?;
             crash::point("restore.loaded");
             if rows::vault_id(&mut unit).await? != Some(header.vault) {
-                return Err(Error::RecoveryFile {
-                    name: name.to_string(),
-                    why: "it is another vault's",
-                });
+                return Err(fault_in(name)("it is another vault's"));
             }
             let database = DatabaseId::random(&mut rand::rng());
             rows::set_database_id(&mut unit, database).await?;
@@ -158,15 +155,8 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
             let mut lost = Vec::new();
             lost.extend(main.has_lost(&header).then(|| (name, header.clone())));
             for (piece, expected) in &journal {
-                let file =
-                    RecoveryFile::open(&inner.recovery, *piece, inner.custody.as_ref(), &mut roots)
-                        .await?;
-                if file.header != *expected {
-                    return Err(Error::RecoveryFile {
-                        name: piece.to_string(),
-                        why: "it is another file than a moment ago",
-                    });
-                }
+                let files = (&inner.recovery, inner.custody.as_ref(), &mut roots);
+                let file = reopened(files, *piece, expected).await?;
                 restored.recovery_point = restored.recovery_point.max(file.header.at);
                 let numbers = (*piece, main.shared_with(expected));
                 restored.states += inner.replay(&mut unit, file, numbers, now).await?;
@@ -185,16 +175,15 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
             restored.late_entries = known_to - main.to;
             // What a process of the lost database still numbers is of an earlier timeline.
             let path = main.path().clone().forked(timeline, main.to);
-            let path = path.map_err(|_| Error::RecoveryFile {
-                name: name.to_string(),
-                why: "its log ends before the timeline that it is of",
-            })?;
+            let path =
+                path.map_err(|_| fault_in(name)("its log ends before the timeline that it is of"))?;
             timelines::rebuild(&mut unit, &path).await?;
             audit::advance_head(&mut unit, known_to).await?;
             // The next piece has all that this timeline numbers, and so the late entries again.
             outbox::note_journaled(&mut unit, main.to).await?;
             let newest = newest_piece(&header, &journal);
-            chain::rebuild(&mut unit, newest.as_ref(), known_to).await?;
+            // Under their numbers here, the store does not have the late entries yet.
+            chain::rebuild(&mut unit, newest.as_ref(), main.to).await?;
             let mut entries = vec![NewEntry::vault_restored(
                 now,
                 &name.to_string(),
@@ -266,6 +255,20 @@ async fn checked(
     }
     .check()?;
     Ok(pieces)
+}
+
+/// Opens a file whose header was read before.
+async fn reopened(
+    (store, custody, roots): (&Store, &dyn Custody, &mut Roots),
+    name: RecoveryName,
+    expected: &Header,
+) -> Result<RecoveryFile, Error> {
+    let file = RecoveryFile::open(store, name, custody, roots).await?;
+    if file.header == *expected {
+        Ok(file)
+    } else {
+        Err(fault_in(name)("it is another file than a moment ago"))
+    }
 }
 
 /// The piece behind which the rebuilt database's own chain goes on.

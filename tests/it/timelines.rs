@@ -185,6 +185,30 @@ async fn no_timeline_begins_twice(database: Database) {
     assert_eq!(restored.timeline.number(), 3);
 }
 
+/// What a process of the lost database writes between a restore and its first snapshot is newer than
+/// all that the restored database knows of the store, and is no reason to refuse it.
+async fn a_piece_that_comes_while_a_restore_is_not_settled_is_of_a_lost_timeline(
+    database: Database,
+) {
+    let vault = Recipe::on(database).by_hand().await;
+    vault.process.flow.vault.journal_all().await.unwrap();
+    let (app, _ground) = vault.app_on_an_empty_database(database).await;
+    let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
+    vault::restore(app.parts(), &plan, Claim::TakeOver)
+        .await
+        .unwrap();
+    for _ in 0..20 {
+        act(&vault, &vault.process).await;
+    }
+    vault.process.flow.vault.journal_all().await.unwrap();
+    let process = vault.process_over(app).await;
+    process.flow.vault.check_memory().await.unwrap();
+    act(&vault, &process).await;
+    // And the former database does not know the new one's snapshot, whose number is lower.
+    let refused = vault.process.flow.vault.check_memory().await.unwrap_err();
+    assert!(refused.to_string().contains("of timeline 2"), "{refused}");
+}
+
 /// One random life: what is in the store, and all processes that ever wrote to it.
 struct Life {
     vault: TestVault,
@@ -290,5 +314,6 @@ async fn random_lives_number_without_gaps_and_drop_nothing(database: Database) {
 on_both_databases!(
     what_a_lost_database_tells_too_late_is_appended_and_says_so,
     no_timeline_begins_twice,
+    a_piece_that_comes_while_a_restore_is_not_settled_is_of_a_lost_timeline,
     random_lives_number_without_gaps_and_drop_nothing,
 );

@@ -7,13 +7,14 @@ use futures_util::future::join_all;
 use super::{World, at};
 use crate::{
     db::{
-        Error, audit,
+        Error, audit, clock,
         image::{self, Image, Table},
     },
     evidence::{AuditEvent, NewEntry, Position},
     model::{
         actor::Initiator,
         id::{PrincipalId, TokenId},
+        time::Timestamp,
         timeline::{LogPoint, Timeline},
     },
 };
@@ -124,7 +125,7 @@ async fn what_is_missing_is_found_and_filled(world: &World) {
     assert!(!audit::has_told(&mut tx, late).await.unwrap());
     let row = Image::parse(
         Table::Audit,
-        br#"[7,6,"vault","epoch.turned",null,"{}",null,null]"#,
+        br#"[7,8,"vault","epoch.turned",null,"{}",null,null]"#,
     );
     let row = row.unwrap().renumbered(7, Some(late));
     assert_eq!(row.told(), Some(late));
@@ -138,6 +139,20 @@ async fn what_is_missing_is_found_and_filled(world: &World) {
         .map(|entry| entry.seq)
         .collect();
     assert_eq!((lost, entries[6].told), (vec![1, 2, 5], Some(late)));
+    // None of this says when the lost database last knew the time.
+    audit::advance_head(&mut tx, 7).await.unwrap();
+    let restored = NewEntry::vault_restored(at(9), "a", late.timeline.next(), 6, 1);
+    assert_eq!(audit::append(&mut tx, restored).await.unwrap(), 8);
+    let known = clock::last_known(&mut tx).await.unwrap();
+    assert_eq!(known, Some(Timestamp::from_millis(6)));
+    let told = LogPoint { seq: 5, ..late };
+    let row = Image::parse(
+        Table::Audit,
+        br#"[9,5,"vault","epoch.turned",null,"{}",null,null]"#,
+    );
+    let row = row.unwrap().renumbered(5, Some(told));
+    image::upsert(&mut tx, Table::Audit, &[row]).await.unwrap();
+    assert!(!audit::has_told(&mut tx, told).await.unwrap(), "taken");
 }
 
 async fn pages_of_the_log_at_the_edges(world: &World) {
@@ -228,7 +243,7 @@ async fn the_database_itself_keeps_the_log(world: &World) {
     ];
     if world.is_sqlite() {
         attacks.push(
-            "REPLACE INTO audit SELECT seq, 0, 'vault', event, NULL, '{}' FROM audit WHERE seq = 1",
+            "REPLACE INTO audit SELECT seq, 0, 'vault', event, NULL, '{}', NULL, NULL FROM audit WHERE seq = 1",
         );
     } else {
         attacks.push("TRUNCATE audit");

@@ -303,8 +303,8 @@ CREATE TABLE turner (
   chain_name TEXT,
   -- SHA-256 of that piece's header, as lower-case hex; null before the first
   chain_digest TEXT,
-  -- everything that happened up to this number of the audit log is in the store: a shred up to it
-  -- is one that a rebuilding finds
+  -- everything that happened up to this number of the audit log is in the store, under these numbers:
+  -- a shred up to it is one that a rebuilding finds
   durable_to BIGINT NOT NULL DEFAULT 0
 );
 INSERT INTO turner (one) VALUES (1);

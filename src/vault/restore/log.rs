@@ -10,7 +10,7 @@
 //! read in the main log stays that entry's; an entry that was read in a lost timeline is never
 //! dropped, and never there twice.
 
-use super::{JournalLine, Roots, Rows, fault_in, journal};
+use super::{JournalLine, Roots, Rows, fault_in, journal, reopened};
 use crate::{
     custody::Custody,
     db::{
@@ -23,10 +23,7 @@ use crate::{
         timeline::{LogPath, LogPoint},
     },
     store::{RecoveryName, Store},
-    vault::{
-        error::Error,
-        recovery::{Header, RecoveryFile},
-    },
+    vault::{error::Error, recovery::Header},
 };
 
 /// The log that a restore goes on with.
@@ -102,7 +99,7 @@ impl MainLog {
     ) -> Result<i64, Error> {
         let mut last = self.to;
         for (name, header) in files {
-            let mut file = RecoveryFile::open(store, *name, custody, roots).await?;
+            let mut file = reopened((store, custody, &mut *roots), *name, header).await?;
             let shared = self.shared_with(header);
             let mut rows = Rows::default();
             while let Some(line) = file.line().await? {

@@ -168,3 +168,29 @@ pub(super) fn of_main_log(row: Image, shared: i64) -> Option<Image> {
         _ => Some(row),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_lost_timeline_no_number_is_taken_in() {
+        let row = |table, seq: i64| {
+            let line = match table {
+                Table::Audit => {
+                    format!(r#"[{seq},6,"vault","epoch.turned",null,"{{}}",null,null]"#)
+                }
+                _ => format!(r#"["rec_1","all",6,"rcp_1","f",{seq}]"#),
+            };
+            Image::parse(table, line.as_bytes()).unwrap()
+        };
+        for table in [Table::Audit, Table::Tombstones] {
+            let shared = row(table, 30);
+            assert_eq!(of_main_log(shared.clone(), 30), Some(shared));
+        }
+        assert_eq!(of_main_log(row(Table::Audit, 31), 30), None);
+        let tombstone = of_main_log(row(Table::Tombstones, 31), 30).unwrap();
+        assert_eq!(tombstone.int("seq"), None, "a watch would skip behind it");
+        assert_eq!(tombstone.text("fingerprint"), Some("f"));
+    }
+}
