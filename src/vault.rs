@@ -66,12 +66,13 @@ pub use waiting::PieceOf;
 use self::{memory::SeenPositions, ownership::Ownership, root::CurrentRoot};
 use crate::{
     custody::{self, Change, Custody, Owner, RootName},
-    db::{self, Db, epochs, keys as rows},
+    db::{self, Db, epochs, keys as rows, timelines},
     evidence::{KeySet, NewEntry, Signer},
     keyring::{self, RootKey, tree},
     model::{
         id::{DatabaseId, HolderId, VaultId},
         time::{Clock, Timestamp},
+        timeline::Timeline,
     },
     secret::Key,
     store::Store,
@@ -121,7 +122,7 @@ impl Inner {
     /// What a process holds of this vault in this database, whose root it has.
     fn of(
         parts: VaultParts,
-        (id, database): (VaultId, DatabaseId),
+        (id, database, timeline): (VaultId, DatabaseId, Timeline),
         root: CurrentRoot,
         seed: Key,
     ) -> Self {
@@ -129,7 +130,7 @@ impl Inner {
             id,
             custody: parts.custody,
             root,
-            ownership: Ownership::of(database),
+            ownership: Ownership::of(database, timeline),
             signer: Signer::from_seed(&seed),
             subject_key: keyring::subject_key(&seed),
             seed,
@@ -164,15 +165,7 @@ impl Vault {
             intended => intended?,
         };
         let root = RootName { vault, epoch: 1 };
-        first_root(
-            custody,
-            Owner {
-                vault,
-                database: Some(database),
-                seen: None,
-            },
-        )
-        .await?;
+        first_root(custody, Owner::first(vault, Some(database))).await?;
         let root_key = RootKey {
             epoch: root.epoch,
             key: Key::random(&mut rand::rng()),
@@ -250,7 +243,8 @@ impl Vault {
                 opened => break (root, opened?),
             }
         };
-        let inner = Inner::of(parts, (id, database), root, seed);
+        let timeline = timelines::path(&mut db.read().await?).await?.current();
+        let inner = Inner::of(parts, (id, database, timeline), root, seed);
         Ok(Self(Arc::new(inner)))
     }
 

@@ -24,7 +24,8 @@ pub(super) struct AuditParams {
 /// A page of the audit log.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct AuditBody {
-    /// In order, oldest first.
+    /// In order, oldest first; `seq` counts 1, 2, 3 … without gaps, whatever was restored. An entry
+    /// with `told` comes from a lost database, which told it in this `timeline` as this `seq`.
     #[schema(value_type = Vec<Object>)]
     items: Vec<Entry>,
     /// Give it as `after` for the next page; null on the last.

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use super::{Failure, out::Out};
 use crate::{
     app::App,
+    model::timeline::LogPoint,
     policy::{Permit, action},
 };
 
@@ -45,9 +46,18 @@ impl AuditCommand {
                         .recording
                         .map(|id| format!(" {id}"))
                         .unwrap_or_default();
+                    let told = entry.told.map(|told| {
+                        let LogPoint { timeline, seq } = told;
+                        format!(" (told as {seq} in timeline {timeline})")
+                    });
                     out.text(&format!(
-                        "{} {} {} {}{recording} {}\n",
-                        entry.seq, entry.at, entry.actor, entry.event, entry.details
+                        "{} {} {} {}{recording} {}{}\n",
+                        entry.seq,
+                        entry.at,
+                        entry.actor,
+                        entry.event,
+                        entry.details,
+                        told.unwrap_or_default()
                     ))?;
                 }
                 left -= 1;

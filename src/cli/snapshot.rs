@@ -41,9 +41,9 @@ pub(super) enum SnapshotCommand {
         /// that database then opens and writes nothing.
         #[arg(long)]
         take_over: bool,
-        /// Continue without these audit entries, which are incomplete in the store; repeatable. A
-        /// shred among them is undone. Without this option, the command names the gaps and does
-        /// nothing.
+        /// Continue without these audit entries, which are incomplete in the store: `FROM-TO`, or
+        /// `TIMELINE/FROM-TO` for a lost timeline, as the restore names them. Repeatable. A shred
+        /// among them is undone. Without this option, the command names the gaps and does nothing.
         #[arg(long, value_name = "FROM-TO")]
         accept_gap: Vec<Gap>,
         /// Only show what would be restored.
@@ -145,7 +145,14 @@ impl SnapshotCommand {
                         .iter()
                         .map(|gap| format!("Audit entries {gap} are missing, as accepted.\n"))
                         .collect();
-                    gaps + &format!(
+                    let late = match restored.late_entries {
+                        0 => String::new(),
+                        late => format!(
+                            "{late} audit entries that a lost database wrote too late are appended \
+                             to the log.\n"
+                        ),
+                    };
+                    gaps + &late + &format!(
                         "Restored vault {} in epoch {}: {} rows of {}, {} states of {} pieces of \
                          the journal, {} tombstones. Everything up to {} is restored.\n",
                         restored.vault,

@@ -24,6 +24,7 @@ pub mod source;
 pub mod subject;
 pub mod text;
 pub mod time;
+pub mod timeline;
 pub mod transcript;
 pub mod wave;
 pub mod word;

@@ -20,11 +20,7 @@ pub(super) async fn all(custody: &dyn Custody, other: &dyn Custody) {
 
 fn somebody() -> Owner {
     let rng = &mut rand::rng();
-    Owner {
-        vault: VaultId::random(rng),
-        database: Some(DatabaseId::random(rng)),
-        seen: None,
-    }
+    Owner::first(VaultId::random(rng), Some(DatabaseId::random(rng)))
 }
 
 fn name(owner: &Owner, epoch: u64) -> RootName {

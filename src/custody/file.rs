@@ -2,7 +2,7 @@
 //!
 //! ```json
 //! {"format":"recvault/custody/2","kind":"passphrase","generation":3,
-//!  "owner":{"vault":"vlt_…","database":"dbi_…","seen":{"seq":12,"digest":"…"}},
+//!  "owner":{"vault":"vlt_…","database":"dbi_…","timeline":1,"seen":{"timeline":1,"seq":12,"digest":"…"}},
 //!  "kdf":{"name":"argon2id","memory_kib":65536,"iterations":3,"parallelism":1,"salt":"…"},
 //!  "roots":[{"epoch":2,"nonce":"…","sealed":"…"}]}
 //! ```
@@ -146,11 +146,7 @@ mod tests {
 
     #[test]
     fn a_slot_file_is_read_as_it_was_written_and_nothing_else_is() {
-        let owner = Owner {
-            vault: VaultId::random(&mut rand::rng()),
-            database: None,
-            seen: None,
-        };
+        let owner = Owner::first(VaultId::random(&mut rand::rng()), None);
         let slot = Slot::read(owner, 7, vec![3, 9]).unwrap();
         let mut file = SlotFile::of("aws-kms", &slot);
         let root = |epoch| SealedRoot {

@@ -15,7 +15,10 @@ use serde::{Deserialize, Serialize};
 use super::{Error, RootName};
 use crate::{
     evidence::Position,
-    model::id::{DatabaseId, VaultId},
+    model::{
+        id::{DatabaseId, VaultId},
+        timeline::Timeline,
+    },
 };
 
 /// Whose roots these are: one database at a time.
@@ -27,9 +30,24 @@ pub struct Owner {
     /// The database that may use, turn and destroy them. `None`: no database has taken them yet, as
     /// in a place from before slots had owners.
     pub database: Option<DatabaseId>,
+    /// The timeline of that database's log. No restore begins this one or an earlier one again, also
+    /// where the store knows nothing of it.
+    pub timeline: Timeline,
     /// The newest audit entry of that database when it last changed custody. A database without
     /// this entry has forgotten something.
     pub seen: Option<Position>,
+}
+
+impl Owner {
+    /// A database of a vault that was never restored.
+    pub fn first(vault: VaultId, database: Option<DatabaseId>) -> Self {
+        Self {
+            vault,
+            database,
+            timeline: Timeline::FIRST,
+            seen: None,
+        }
+    }
 }
 
 /// What a place of custody holds.
@@ -234,11 +252,7 @@ mod tests {
 
     fn owner() -> Owner {
         let rng = &mut rand::rng();
-        Owner {
-            vault: VaultId::random(rng),
-            database: Some(DatabaseId::random(rng)),
-            seen: None,
-        }
+        Owner::first(VaultId::random(rng), Some(DatabaseId::random(rng)))
     }
 
     #[test]

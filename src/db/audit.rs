@@ -1,7 +1,11 @@
 //! The audit log's rows: appended in the transaction of what they tell, numbered in commit order.
 //!
-//! Numbers grow by 1, but for a rebuilt database, which goes on at the next multiple of 1,000,000:
-//! numbers that the lost one may have given are not given again.
+//! Numbers are 1, 2, 3 … without gaps, whatever was restored. A rebuilt database goes on behind the
+//! log that the store had, in a timeline of its own ([`timelines`](super::timelines)): the lost one
+//! may have given the next numbers, too. What else the store had of a lost timeline is appended, and
+//! says what it was told as.
+//!
+//! INVARIANT: the rows are numbered 1 to the number in `audit_head`.
 
 use std::collections::BTreeSet;
 
@@ -16,6 +20,7 @@ use crate::{
         id::{RecordingId, SubjectId},
         sid::AccountSid,
         time::Timestamp,
+        timeline::LogPoint,
     },
 };
 
@@ -31,12 +36,22 @@ pub(super) async fn append(tx: &mut Tx, entry: NewEntry) -> Result<i64, Error> {
 pub(super) async fn append_all(tx: &mut Tx, entries: &[NewEntry]) -> Result<i64, Error> {
     const NEXT: &str =
         "/* audit.next */ UPDATE audit_head SET seq = seq + $1 WHERE one = 1 RETURNING seq";
-    const APPEND: &str =
-        "/* audit.append */ INSERT INTO audit (seq, at, actor, event, recording_id, details)";
     let count = i64::try_from(entries.len()).unwrap_or(i64::MAX);
     let first = tx.fetch_int(NEXT, &[Arg::Int(count)]).await? - count + 1;
     tx.numbered(first, first + count - 1)?;
-    let texts = |entry: &NewEntry| {
+    let numbered: Vec<(i64, &NewEntry)> = (first..).zip(entries).collect();
+    enter(tx, &numbered).await?;
+    entries
+        .iter()
+        .for_each(|entry| count_event(tx, entry.event()));
+    Ok(first)
+}
+
+/// Enters entries under their numbers.
+async fn enter(tx: &mut Tx, entries: &[(i64, &NewEntry)]) -> Result<(), Error> {
+    const APPEND: &str =
+        "/* audit.append */ INSERT INTO audit (seq, at, actor, event, recording_id, details)";
+    let texts = |(_, entry): &(i64, &NewEntry)| {
         (
             entry.actor().to_string(),
             entry.recording().map(|id| id.to_string()),
@@ -44,11 +59,12 @@ pub(super) async fn append_all(tx: &mut Tx, entries: &[NewEntry]) -> Result<i64,
         )
     };
     let texts: Vec<_> = entries.iter().map(texts).collect();
-    let args: Vec<Arg<'_>> = (first..)
-        .zip(entries.iter().zip(&texts))
-        .flat_map(|(seq, (entry, (actor, recording, details)))| {
+    let args: Vec<Arg<'_>> = entries
+        .iter()
+        .zip(&texts)
+        .flat_map(|((seq, entry), (actor, recording, details))| {
             [
-                Arg::Int(seq),
+                Arg::Int(*seq),
                 Arg::Int(entry.at().as_millis()),
                 Arg::Text(actor),
                 Arg::Text(entry.event().as_str()),
@@ -57,11 +73,7 @@ pub(super) async fn append_all(tx: &mut Tx, entries: &[NewEntry]) -> Result<i64,
             ]
         })
         .collect();
-    tx.insert_all(APPEND, 6, &args).await?;
-    entries
-        .iter()
-        .for_each(|entry| count_event(tx, entry.event()));
-    Ok(first)
+    tx.insert_all(APPEND, 6, &args).await.map(|_| ())
 }
 
 /// What the log tells of is counted where it is told, so that counters and log cannot differ.
@@ -95,28 +107,59 @@ pub async fn head(tx: &mut Tx) -> Result<i64, Error> {
     tx.fetch_int(SQL, &[]).await
 }
 
-/// The number of the newest entry that is there: in a database that was rebuilt, not the one that the
-/// head holds.
-pub async fn newest(tx: &mut Tx) -> Result<i64, Error> {
-    tx.fetch_int(
-        "/* audit.newest */ SELECT COALESCE(MAX(seq), 0) FROM audit",
-        &[],
-    )
-    .await
-}
-
-/// Goes on counting after `seq`, in a database that was rebuilt: numbers that were given once are not
-/// given again.
+/// Goes on counting after `seq`, in a database that was rebuilt.
 pub async fn advance_head(tx: &mut Tx, seq: i64) -> Result<(), Error> {
     const SQL: &str =
         "/* audit.advance_head */ UPDATE audit_head SET seq = $1 WHERE one = 1 AND seq < $1";
     tx.execute(SQL, &[Arg::Int(seq)]).await.map(|_| ())
 }
 
+/// The numbers up to `to` that no entry has, as ranges of the first and the last.
+pub async fn missing(tx: &mut Tx, to: i64) -> Result<Vec<(i64, i64)>, Error> {
+    const COUNT: &str = "/* audit.count */ SELECT COUNT(*) FROM audit WHERE seq BETWEEN 1 AND $1";
+    const SQL: &str = "/* audit.missing */
+        SELECT seq + 1 AS first, next - 1 AS last FROM (SELECT seq, LEAD(seq) OVER (ORDER BY seq) AS next FROM
+          (SELECT seq FROM audit WHERE seq BETWEEN 1 AND $1 UNION ALL SELECT 0 UNION ALL SELECT $1 + 1) AS numbers) AS pairs
+        WHERE next > seq + 1 ORDER BY seq";
+    if tx.fetch_int(COUNT, &[Arg::Int(to)]).await? == to {
+        return Ok(Vec::new());
+    }
+    let rows = tx.fetch_all(SQL, &[Arg::Int(to)]).await?;
+    rows.iter()
+        .map(|row| Ok((row.int("first")?, row.int("last")?)))
+        .collect()
+}
+
+/// Enters, under each number from `first` to `last`, that its entry is lost.
+pub async fn enter_lost(
+    tx: &mut Tx,
+    (first, last): (i64, i64),
+    now: Timestamp,
+) -> Result<(), Error> {
+    const AT_ONCE: i64 = 2048;
+    let lost = NewEntry::entry_lost(now);
+    let mut next = first;
+    while next <= last {
+        let end = last.min(next + AT_ONCE - 1);
+        let entries: Vec<(i64, &NewEntry)> = (next..=end).map(|seq| (seq, &lost)).collect();
+        enter(tx, &entries).await?;
+        next = end + 1;
+    }
+    Ok(())
+}
+
+/// Whether what a lost timeline told under this number is among the late entries.
+pub async fn has_told(tx: &mut Tx, told: LogPoint) -> Result<bool, Error> {
+    const SQL: &str = "/* audit.has_told */
+        SELECT COUNT(*) FROM audit WHERE told_timeline = $1 AND told_seq = $2 AND told_seq IS NOT NULL";
+    let args = [Arg::Int(told.timeline.number()), Arg::Int(told.seq)];
+    Ok(tx.fetch_int(SQL, &args).await? > 0)
+}
+
 /// Entries after a number, in order.
 pub async fn after(tx: &mut Tx, seq: i64, limit: i64) -> Result<Vec<Entry>, Error> {
     const SQL: &str = "/* audit.after */
-        SELECT seq, at, actor, event, recording_id, details FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2";
+        SELECT seq, at, actor, event, recording_id, details, told_timeline, told_seq FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2";
     tx.fetch_all(SQL, &[Arg::Int(seq), Arg::Int(limit)])
         .await?
         .iter()
@@ -133,7 +176,7 @@ pub async fn after_of(
     limit: i64,
 ) -> Result<Vec<Entry>, Error> {
     const SQL: &str = "/* audit.after_of */
-        SELECT seq, at, actor, event, recording_id, details FROM audit
+        SELECT seq, at, actor, event, recording_id, details, told_timeline, told_seq FROM audit
         WHERE seq > $1 AND recording_id IN (SELECT id FROM recordings WHERE account IN (SELECT key FROM json_each($3)))
         ORDER BY seq LIMIT $2";
     let accounts = set(accounts);
@@ -154,7 +197,7 @@ pub async fn about(
     (seq, to): (i64, i64),
 ) -> Result<Vec<Entry>, Error> {
     const SQL: &str = "/* audit.about */
-        SELECT seq, at, actor, event, recording_id, details FROM audit
+        SELECT seq, at, actor, event, recording_id, details, told_timeline, told_seq FROM audit
         WHERE seq > $1 AND seq <= $2
           AND (recording_id IN (SELECT key FROM json_each($3)) OR (event = 'subject.exported' AND details LIKE $4))
         ORDER BY seq";
@@ -175,45 +218,52 @@ pub async fn broken_glass_since(tx: &mut Tx, since: Timestamp) -> Result<i64, Er
     tx.fetch_int(SQL, &[Arg::Int(since.as_millis())]).await
 }
 
-/// The newest entry that is there, as a position; `None` in an empty log.
+/// The newest entry, as a position; `None` in an empty log.
 pub async fn position(tx: &mut Tx) -> Result<Option<Position>, Error> {
-    const SQL: &str = "/* audit.position */ SELECT seq, at, actor, event, recording_id, details FROM audit ORDER BY seq DESC LIMIT 1";
+    const SQL: &str = "/* audit.position */
+        SELECT seq, at, actor, event, recording_id, details, told_timeline, told_seq,
+          (SELECT MAX(timeline) FROM timelines WHERE behind < audit.seq) AS timeline
+        FROM audit ORDER BY seq DESC LIMIT 1";
     let row = tx.fetch_first(SQL, &[]).await?;
-    Ok(row
-        .as_ref()
-        .map(entry)
-        .transpose()?
-        .as_ref()
-        .map(Position::of))
+    row.as_ref().map(positioned).transpose()
 }
 
 /// The newest entry that the store knows of, too, as a position: one that a restore from it finds.
 /// `None` in a log of which it knows nothing.
 pub async fn durable_position(tx: &mut Tx) -> Result<Option<Position>, Error> {
-    const SQL: &str = "/* audit.durable_position */ SELECT seq, at, actor, event, recording_id, details FROM audit
-        WHERE seq <= (SELECT durable_to FROM turner WHERE one = 1) ORDER BY seq DESC LIMIT 1";
+    const SQL: &str = "/* audit.durable_position */
+        SELECT seq, at, actor, event, recording_id, details, told_timeline, told_seq,
+          (SELECT MAX(timeline) FROM timelines WHERE behind < audit.seq) AS timeline
+        FROM audit WHERE seq <= (SELECT durable_to FROM turner WHERE one = 1) ORDER BY seq DESC LIMIT 1";
     let row = tx.fetch_first(SQL, &[]).await?;
-    Ok(row
-        .as_ref()
-        .map(entry)
-        .transpose()?
-        .as_ref()
-        .map(Position::of))
+    row.as_ref().map(positioned).transpose()
 }
 
 /// Whether this log has an entry at this position, and the same one.
 pub async fn has(tx: &mut Tx, position: &Position) -> Result<bool, Error> {
-    const SQL: &str = "/* audit.has */ SELECT seq, at, actor, event, recording_id, details FROM audit WHERE seq = $1";
+    const SQL: &str = "/* audit.has */
+        SELECT seq, at, actor, event, recording_id, details, told_timeline, told_seq,
+          (SELECT MAX(timeline) FROM timelines WHERE behind < audit.seq) AS timeline
+        FROM audit WHERE seq = $1";
     let row = tx.fetch_first(SQL, &[Arg::Int(position.seq)]).await?;
-    Ok(row
-        .as_ref()
-        .map(entry)
-        .transpose()?
-        .is_some_and(|entry| Position::of(&entry) == *position))
+    let found = row.as_ref().map(positioned).transpose()?;
+    Ok(found.as_ref() == Some(position))
+}
+
+fn positioned(row: &Row) -> Result<Position, Error> {
+    let timeline = row.number("timelines", "timeline", "seq")?;
+    Ok(Position::of(timeline, &entry(row)?))
 }
 
 fn entry(row: &Row) -> Result<Entry, Error> {
     const T: &str = "audit";
+    let told = match row.maybe_int("told_seq")? {
+        None => None,
+        Some(seq) => Some(LogPoint {
+            timeline: row.number(T, "told_timeline", "seq")?,
+            seq,
+        }),
+    };
     Ok(Entry {
         seq: row.int("seq")?,
         at: row.time("at")?,
@@ -221,5 +271,6 @@ fn entry(row: &Row) -> Result<Entry, Error> {
         event: row.parse(T, "event", "seq")?,
         recording: row.maybe_parse(T, "recording_id", "seq")?,
         details: row.parse(T, "details", "seq")?,
+        told,
     })
 }

@@ -77,11 +77,10 @@ pub async fn note_durable(tx: &mut Tx, seq: i64) -> Result<u64, Error> {
     Ok(shreds)
 }
 
-/// A database that was rebuilt goes on behind this piece. Everything up to `to` is in the store, and
-/// what else the store holds of numbers up to it was seen by the rebuilding.
+/// A database that was rebuilt goes on behind this piece. Everything up to `to` is in the store.
 pub async fn rebuild(tx: &mut Tx, newest: Option<&JournalPiece>, to: i64) -> Result<(), Error> {
     const SQL: &str =
-        "/* chain.rebuild */ UPDATE turner SET chained = $1, chain_name = $2, chain_digest = $3, durable_to = $4, rebuilt_to = $4
+        "/* chain.rebuild */ UPDATE turner SET chained = $1, chain_name = $2, chain_digest = $3, durable_to = $4
         WHERE one = 1";
     let number = newest.map_or(0, |newest| newest.number);
     let (name, digest) = newest
@@ -98,10 +97,4 @@ pub async fn rebuild(tx: &mut Tx, newest: Option<&JournalPiece>, to: i64) -> Res
     )
     .await
     .map(|_| ())
-}
-
-/// Up to which number an unfinished rebuilding has seen what the store holds; 0 in a database that is
-/// settled.
-pub async fn rebuilt_to(tx: &mut Tx) -> Result<i64, Error> {
-    tx.fetch_int("/* chain.rebuilt_to */ SELECT CASE WHEN settled = 0 THEN rebuilt_to ELSE 0 END FROM turner WHERE one = 1", &[]).await
 }

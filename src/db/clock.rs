@@ -68,10 +68,11 @@ pub async fn newest_entry(tx: &mut Tx) -> Result<Option<Timestamp>, Error> {
 }
 
 /// The time of the newest entry that the vault had before it was rebuilt last; if it never was, of
-/// the newest one.
+/// the newest one. What the rebuilding itself entered says nothing of that.
 pub async fn last_known(tx: &mut Tx) -> Result<Option<Timestamp>, Error> {
     const SQL: &str = "/* clock.last_known */
         SELECT at FROM audit WHERE seq < COALESCE((SELECT MAX(seq) FROM audit WHERE event = 'vault.restored'), $1)
+          AND told_seq IS NULL AND event <> 'entry.lost'
         ORDER BY seq DESC LIMIT 1";
     let row = tx.fetch_first(SQL, &[Arg::Int(i64::MAX)]).await?;
     row.map(|row| row.time("at")).transpose()

@@ -129,7 +129,7 @@ pub async fn finish(tx: &mut Tx, number: u64, now: Timestamp) -> Result<(), Erro
     tx.execute_one(SQL, &[int(number), Arg::Int(now.as_millis())], NO_EPOCH)
         .await?;
     tx.execute(
-        "/* epochs.settle */ UPDATE turner SET settled = 1, rebuilt_to = 0 WHERE one = 1",
+        "/* epochs.settle */ UPDATE turner SET settled = 1 WHERE one = 1",
         &[],
     )
     .await

@@ -10,11 +10,15 @@ use super::{
     error::Error,
     tx::{Arg, Tx},
 };
-use crate::model::time::Timestamp;
+use crate::model::{time::Timestamp, timeline::Timeline};
 
-/// Audit entries, from the first to the last, of which something may be missing: `FROM-TO`.
+/// Audit entries, from the first to the last, of which something may be missing: `FROM-TO`, or
+/// `TIMELINE/FROM-TO` where the numbers are those of a lost timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Gap {
+    /// The lost timeline whose numbers these are; none for the numbers of the rebuilt log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<Timeline>,
     /// The number of the first.
     pub first: i64,
     /// The number of the last.
@@ -24,12 +28,15 @@ pub struct Gap {
 /// Why a text is no gap.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a gap: expected the numbers of two audit entries as `FROM-TO`, as `recvault snapshot restore` names them"
+    "not a gap: expected the numbers of two audit entries as `FROM-TO` or `TIMELINE/FROM-TO`, as `recvault snapshot restore` names them"
 )]
 pub struct InvalidGap;
 
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(timeline) = self.timeline {
+            write!(f, "{timeline}/")?;
+        }
         write!(f, "{}-{}", self.first, self.last)
     }
 }
@@ -44,8 +51,15 @@ impl FromStr for Gap {
                 .filter(|number| *number >= 0)
                 .ok_or(InvalidGap)
         };
-        let (first, last) = text.split_once('-').ok_or(InvalidGap)?;
+        let (timeline, range) = match text.split_once('/') {
+            Some((timeline, range)) => (Some(timeline), range),
+            None => (None, text),
+        };
+        let timeline =
+            timeline.map(|text| Timeline::try_from(number(text)?).map_err(|_| InvalidGap));
+        let (first, last) = range.split_once('-').ok_or(InvalidGap)?;
         let gap = Self {
+            timeline: timeline.transpose()?,
             first: number(first)?,
             last: number(last)?,
         };
@@ -59,10 +73,11 @@ impl FromStr for Gap {
 
 /// Notes that somebody accepted a gap.
 pub async fn insert(tx: &mut Tx, gap: Gap, now: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "/* gaps.insert */ INSERT INTO gaps (first, last, accepted_at) VALUES ($1, $2, $3) ON CONFLICT (first, last) DO NOTHING";
+    const SQL: &str = "/* gaps.insert */ INSERT INTO gaps (timeline, first, last, accepted_at) VALUES ($1, $2, $3, $4) ON CONFLICT (timeline, first, last) DO NOTHING";
     tx.execute(
         SQL,
         &[
+            Arg::Int(gap.timeline.map_or(0, Timeline::number)),
             Arg::Int(gap.first),
             Arg::Int(gap.last),
             Arg::Int(now.as_millis()),
@@ -74,13 +89,16 @@ pub async fn insert(tx: &mut Tx, gap: Gap, now: Timestamp) -> Result<(), Error> 
 
 /// Every gap that was accepted, and when, in order.
 pub async fn all(tx: &mut Tx) -> Result<Vec<(Gap, Timestamp)>, Error> {
-    const SQL: &str =
-        "/* gaps.all */ SELECT first, last, accepted_at FROM gaps ORDER BY first, last";
+    const SQL: &str = "/* gaps.all */ SELECT timeline, first, last, accepted_at FROM gaps ORDER BY timeline, first, last";
     let rows = tx.fetch_all(SQL, &[]).await?;
     rows.iter()
         .map(|row| {
             Ok((
                 Gap {
+                    timeline: match row.int("timeline")? {
+                        0 => None,
+                        _ => Some(row.number("gaps", "timeline", "first")?),
+                    },
                     first: row.int("first")?,
                     last: row.int("last")?,
                 },
@@ -96,9 +114,24 @@ mod tests {
 
     #[test]
     fn a_gap_is_two_numbers_in_order() {
-        assert_eq!("7-9".parse(), Ok(Gap { first: 7, last: 9 }));
-        assert_eq!("7-7".parse::<Gap>().unwrap().to_string(), "7-7");
-        for bad in ["", "7", "9-7", "-7-9", "a-b", "7-", "-", "7-9-11"] {
+        let gap = Gap {
+            timeline: None,
+            first: 7,
+            last: 9,
+        };
+        assert_eq!("7-9".parse(), Ok(gap));
+        let lost = Gap {
+            timeline: Some(Timeline::FIRST.next()),
+            ..gap
+        };
+        assert_eq!("2/7-9".parse(), Ok(lost));
+        for text in ["7-7", "2/7-9"] {
+            assert_eq!(text.parse::<Gap>().unwrap().to_string(), text);
+        }
+        for bad in [
+            "", "7", "9-7", "-7-9", "a-b", "7-", "-", "7-9-11", "0/7-9", "/7-9", "2/", "2/7",
+            "-2/7-9",
+        ] {
             assert_eq!(bad.parse::<Gap>(), Err(InvalidGap), "{bad}");
         }
     }

@@ -24,6 +24,8 @@ pub use rows::{chunk, count, defer_references, find, find_all, first_row, insert
 pub(super) use table::ColumnKind;
 pub use table::Table;
 
+use crate::model::timeline::LogPoint;
+
 /// The values of one row.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Image {
@@ -94,13 +96,42 @@ impl Image {
             Value::Int(0),
             nothing.clone(),
             nothing.clone(),
-            none,
+            none.clone(),
             nothing,
+            none.clone(),
+            none,
         ];
         Self {
             table: Table::Audit,
             values,
         }
+    }
+
+    /// The same audit entry under another number, and what it was told as, if it was told as
+    /// another.
+    #[must_use]
+    pub fn renumbered(self, seq: i64, told: Option<LogPoint>) -> Self {
+        let int = |int: Option<i64>| int.map_or(Value::Null, Value::Int);
+        self.put("seq", Value::Int(seq))
+            .put(
+                "told_timeline",
+                int(told.map(|told| told.timeline.number())),
+            )
+            .put("told_seq", int(told.map(|told| told.seq)))
+    }
+
+    /// What an audit entry was told as, if it was told as another.
+    pub fn told(&self) -> Option<LogPoint> {
+        Some(LogPoint {
+            timeline: self.int("told_timeline")?.try_into().ok()?,
+            seq: self.int("told_seq")?,
+        })
+    }
+
+    /// The same tombstone without a number of this log.
+    #[must_use]
+    pub fn unnumbered(self) -> Self {
+        self.put("seq", Value::Null)
     }
 
     /// The table of the row.
@@ -136,10 +167,17 @@ impl Image {
     /// The same row with these bytes in a column of bytes; unchanged where the table has no such
     /// column.
     #[must_use]
-    pub fn with_bytes(mut self, column: &str, bytes: Vec<u8>) -> Self {
+    pub fn with_bytes(self, column: &str, bytes: Vec<u8>) -> Self {
+        self.put(column, Value::Bytes(bytes))
+    }
+
+    /// The same row with this value in a column that can hold it.
+    fn put(mut self, column: &str, value: Value) -> Self {
         let mut places = self.table.columns().iter().zip(&mut self.values);
-        if let Some((_, place @ Value::Bytes(_))) = places.find(|(known, _)| known.name == column) {
-            *place = Value::Bytes(bytes);
+        if let Some((known, place)) = places.find(|(known, _)| known.name == column)
+            && can_hold(known.kind, &value)
+        {
+            *place = value;
         }
         self
     }
@@ -150,6 +188,15 @@ impl Image {
             .iter()
             .zip(&self.values)
             .find_map(|(known, value)| (known.name == column).then_some(value))
+    }
+}
+
+fn can_hold(kind: ColumnKind, value: &Value) -> bool {
+    match value {
+        Value::Null => matches!(kind, ColumnKind::MaybeText | ColumnKind::MaybeInt),
+        Value::Text(_) => matches!(kind, ColumnKind::Text | ColumnKind::MaybeText),
+        Value::Int(_) => matches!(kind, ColumnKind::Int | ColumnKind::MaybeInt),
+        Value::Bytes(_) => kind == ColumnKind::Bytes,
     }
 }
 

@@ -8,7 +8,10 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::model::id::ObjectId;
+use crate::model::{
+    id::ObjectId,
+    timeline::{LogPoint, Timeline},
+};
 
 /// The folder of the objects, each in a folder of its first two digits.
 pub(super) const OBJECTS: &str = "objects";
@@ -23,8 +26,8 @@ pub enum RecoveryKind {
     Journal,
 }
 
-/// Name of a recovery file. Names sort by kind, epoch and number; texts of one kind sort alike, as
-/// long as epochs have ten digits.
+/// Name of a recovery file. Names sort by kind, epoch, timeline and number; texts of one kind sort
+/// alike, as long as epochs have ten digits.
 #[derive(
     Clone,
     Copy,
@@ -42,6 +45,8 @@ pub struct RecoveryName {
     pub kind: RecoveryKind,
     /// Epoch of the root key.
     pub epoch: u64,
+    /// Timeline of the audit log in which it was written.
+    pub timeline: Timeline,
     /// Number of the last audit entry it knows of; never negative, for such a name would not be
     /// listed.
     pub seq: i64,
@@ -52,7 +57,7 @@ pub struct RecoveryName {
 /// Why a text does not name a recovery file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{text}` is not the name of a recovery file: expected `snapshots/` or `journal/`, <epoch>-<number>-<32 hex digits>, and `.floe`"
+    "`{text}` is not the name of a recovery file: expected `snapshots/` or `journal/`, <epoch>-<timeline>-<number>-<32 hex digits>, and `.floe`"
 )]
 pub struct InvalidObjectName {
     text: String,
@@ -116,14 +121,24 @@ impl Name {
 }
 
 impl RecoveryName {
+    /// Where in the audit log it was written.
+    pub fn point(&self) -> LogPoint {
+        LogPoint {
+            timeline: self.timeline,
+            seq: self.seq,
+        }
+    }
+
     fn of_stem(kind: RecoveryKind, stem: &str) -> Option<Self> {
-        let mut fields = stem.splitn(3, '-');
+        let mut fields = stem.splitn(4, '-');
         let epoch = fields.next()?;
+        let timeline: u32 = fields.next()?.parse().ok()?;
         let seq = fields.next()?;
         let id = fields.next()?;
         Some(Self {
             kind,
             epoch: epoch.parse().ok()?,
+            timeline: timeline.try_into().ok()?,
             seq: seq.parse().ok()?,
             id: parse_digits(id)?,
         })
@@ -156,9 +171,10 @@ impl fmt::Display for RecoveryName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}/{:010}-{:020}-{}{EXTENSION}",
+            "{}/{:010}-{:010}-{:020}-{}{EXTENSION}",
             self.kind.folder(),
             self.epoch,
+            self.timeline.number(),
             self.seq,
             digits(self.id)
         )
@@ -197,6 +213,7 @@ mod tests {
         RecoveryName {
             kind,
             epoch,
+            timeline: Timeline::FIRST,
             seq,
             id: parse_digits(DIGITS).unwrap(),
         }
@@ -207,12 +224,12 @@ mod tests {
         let snapshot = name(RecoveryKind::Snapshot, 2, 1234);
         assert_eq!(
             snapshot.to_string(),
-            format!("snapshots/0000000002-00000000000000001234-{DIGITS}.floe")
+            format!("snapshots/0000000002-0000000001-00000000000000001234-{DIGITS}.floe")
         );
         let largest = name(RecoveryKind::Journal, u64::MAX, i64::MAX);
         assert_eq!(
             largest.to_string(),
-            format!("journal/18446744073709551615-09223372036854775807-{DIGITS}.floe")
+            format!("journal/18446744073709551615-0000000001-09223372036854775807-{DIGITS}.floe")
         );
         for name in [snapshot, largest, name(RecoveryKind::Journal, 0, 0)] {
             assert_eq!(name.to_string().parse(), Ok(name));
@@ -234,7 +251,7 @@ mod tests {
 
     #[test]
     fn only_the_exact_text_of_a_name_parses() {
-        let good = format!("snapshots/0000000002-00000000000000001234-{DIGITS}.floe");
+        let good = format!("snapshots/0000000002-0000000001-00000000000000001234-{DIGITS}.floe");
         assert!(good.parse::<RecoveryName>().is_ok());
         for bad in [
             "".to_owned(),
@@ -248,6 +265,11 @@ mod tests {
             good.replace("0000000002", "-000000002"),
             good.replace("0000000002", "000000000a"),
             good.replace("0000000002", "18446744073709551616"),
+            good.replace("-0000000001-", "-0000000000-"),
+            good.replace("-0000000001-", "-"),
+            good.replace("-0000000001-", "-1-"),
+            good.replace("-0000000001-", "-+000000001-"),
+            good.replace("-0000000001-", "-4294967296-"),
             good.replace("00000000000000001234", "1234"),
             good.replace("00000000000000001234", "+0000000000000001234"),
             good.replace("00000000000000001234", "-0000000000000001234"),
@@ -291,6 +313,10 @@ mod tests {
             name(Snapshot, 2, 0),
             name(Snapshot, 2, 9),
             name(Snapshot, 2, 10),
+            RecoveryName {
+                timeline: Timeline::FIRST.next(),
+                ..name(Snapshot, 2, 9)
+            },
             name(Snapshot, 10, 1),
         ];
         assert!(names.is_sorted());

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! objects/01/0123….floe                                     one sealed object; the two digits keep folders short
-//! snapshots/0000000002-00000000000000001234-0123….floe      the key store at entry 1234, in epoch 2
-//! journal/0000000002-00000000000000001240-4567….floe        what changed until entry 1240
+//! snapshots/0000000002-0000000001-00000000000000001234-0123….floe   the key store at entry 1234, in epoch 2 and timeline 1
+//! journal/0000000002-0000000001-00000000000000001240-4567….floe     what changed until entry 1240
 //! uploads/0123…      a long upload that has begun: its body is the backend's upload id, and on a second line the name of a recovery file
 //! probe              written and read by the readiness probe
 //! ```
@@ -72,7 +72,10 @@ impl Paths {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{RecoveryKind, RecoveryName};
+    use crate::{
+        model::timeline::Timeline,
+        store::{RecoveryKind, RecoveryName},
+    };
 
     #[test]
     fn paths_are_written_down_and_come_back() {
@@ -80,6 +83,7 @@ mod tests {
         let name = RecoveryName {
             kind: RecoveryKind::Snapshot,
             epoch: 2,
+            timeline: Timeline::FIRST,
             seq: 1234,
             id,
         };
@@ -91,7 +95,7 @@ mod tests {
         );
         assert_eq!(
             paths.of(name.into()).as_ref(),
-            "team/a/snapshots/0000000002-00000000000000001234-0123456789abcdef0123456789abcdef.floe"
+            "team/a/snapshots/0000000002-0000000001-00000000000000001234-0123456789abcdef0123456789abcdef.floe"
         );
         assert_eq!(
             paths.upload(id).as_ref(),
@@ -125,8 +129,8 @@ mod tests {
             "objects/README",
             "snapshots/01/0123456789abcdef0123456789abcdef.floe",
             "snapshots/2-1234-0123456789abcdef0123456789abcdef.floe",
-            "snapshots/01/0000000002-00000000000000001234-0123456789abcdef0123456789abcdef.floe",
-            "other/journal/0000000002-00000000000000001234-0123456789abcdef0123456789abcdef.floe",
+            "snapshots/01/0000000002-0000000001-00000000000000001234-0123456789abcdef0123456789abcdef.floe",
+            "other/journal/0000000002-0000000001-00000000000000001234-0123456789abcdef0123456789abcdef.floe",
             "journal",
             "",
         ] {

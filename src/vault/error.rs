@@ -4,7 +4,10 @@
 
 use crate::{
     custody, db, keyring,
-    model::id::{DatabaseId, RecordingId, VaultId},
+    model::{
+        id::{DatabaseId, RecordingId, VaultId},
+        timeline::LogPoint,
+    },
     seal, store,
 };
 
@@ -61,7 +64,7 @@ pub enum Error {
         /// The database's last entry.
         db: i64,
         /// The entry that it should have.
-        known: i64,
+        known: LogPoint,
     },
     /// Another database has the roots: it was restored and took over, or this one is a copy.
     #[error(
@@ -121,7 +124,7 @@ pub enum Error {
         /// The database's last entry.
         db: i64,
         /// The one that custody knows of.
-        custody: i64,
+        custody: LogPoint,
     },
     /// A rebuilding is not finished, and another process is at it, or died at it.
     #[error(
@@ -170,9 +173,9 @@ pub enum Error {
     )]
     ForgetfulStore {
         /// The newest entry that the database knows to be in the store.
-        db: i64,
+        db: LogPoint,
         /// The store's newest.
-        store: i64,
+        store: LogPoint,
     },
     /// Another vault's files are in the store.
     #[error(
@@ -196,8 +199,8 @@ pub enum Error {
     /// The journal has a hole that nobody has accepted.
     #[error(
         "the journal has gaps: audit entries {0} are incomplete in the store, and may include a \
-         shred. Bring back the missing files, or restore without them by `--accept-gap FROM-TO` \
-         for exactly each of these gaps"
+         shred. Bring back the missing files, or restore without them by `--accept-gap` for \
+         exactly each of these gaps"
     )]
     Gaps(String),
     /// A gap was accepted that is none.

@@ -4,7 +4,7 @@
 //! recording that is marked: its rows, its key while it lives, its tombstone once it is dead; and of
 //! tokens, policies, conversations, statements of consent and revocations their rows. So pieces may
 //! be written twice, by several processes, and in any order of marks: of two states of a recording
-//! the one in the piece with the higher number counts.
+//! the one in the piece of the later timeline counts, and within one that with the higher number.
 //!
 //! Pieces are a chain: each names the one before it, and only one of those that name the same
 //! predecessor becomes the newest (`db::chain`). So a piece that is missing is noticed by
@@ -33,6 +33,7 @@ use crate::{
         self, Tx, Unit, audit, chain, epochs,
         image::{self, Image, Table},
         outbox::{self, OutboxKind, OutboxMark},
+        timelines,
     },
     keyring,
     model::{
@@ -233,15 +234,18 @@ impl Inner {
         }
         let before = chain::newest(&mut tx).await?;
         let seq = audit::head(&mut tx).await?;
+        let path = timelines::path(&mut tx).await?;
         let id = ObjectId::random(&mut rand::rng());
         let name = RecoveryName {
             kind: RecoveryKind::Journal,
             epoch: epoch.epoch,
+            timeline: path.current(),
             seq,
             id,
         };
         let number = before.as_ref().map_or(0, |before| before.number) + 1;
         let standing = ChainPosition {
+            path,
             entry,
             since,
             chain: number,

@@ -29,9 +29,12 @@ use super::{
 };
 use crate::{
     custody::{self, Custody},
-    db::{ClosedFor, Tx, audit, chain, epochs},
+    db::{ClosedFor, Tx, audit, chain, epochs, timelines},
     evidence::Position,
-    model::time::Timestamp,
+    model::{
+        time::Timestamp,
+        timeline::{LogPoint, Timeline},
+    },
     store::{self, RecoveryKind, RecoveryName, Store},
 };
 
@@ -41,6 +44,12 @@ const TRIES: usize = 64;
 
 /// Comparisons that may be needed before a process writes.
 const ROUNDS: usize = 16;
+
+/// Before the first entry.
+const NOTHING: LogPoint = LogPoint {
+    timeline: Timeline::FIRST,
+    seq: 0,
+};
 
 /// What a process remembers of the database and of the store.
 #[derive(Default)]
@@ -68,7 +77,7 @@ impl SeenPositions {
 
     fn remember(&self, position: Position) {
         let mut newest = self.newest();
-        if newest.is_none_or(|newest| newest.seq < position.seq) {
+        if newest.is_none_or(|newest| newest.point() < position.point()) {
             *newest = Some(position);
         }
     }
@@ -131,7 +140,7 @@ impl Vault {
             });
         }
         if !vault.db.prove(agreed.as_slice()).await? {
-            let known = agreed.map_or(0, |agreed| agreed.seq);
+            let known = agreed.map_or(NOTHING, |agreed| agreed.point());
             return Err(vault.forget(known).await);
         }
         vault.recall().await
@@ -224,8 +233,8 @@ impl Inner {
         if let Some(known) = known
             && !audit::has(tx, &known).await?
         {
-            let ends = audit::newest(tx).await?;
-            return Err(self.close(ends, known.seq));
+            let ends = audit::head(tx).await?;
+            return Err(self.close(ends, known.point()));
         }
         if let Some(newest) = audit::position(tx).await? {
             self.memory.remember(newest);
@@ -265,13 +274,13 @@ impl Inner {
         };
         drop(tx);
         let Head { known, is_sure } = self.store_head().await?;
-        let found = known.map(|(_, position)| position.seq);
+        let found = known.map(|(_, position)| position.point());
         if let Some(durable) = durable.filter(|durable| {
-            !is_new_store && is_sure && found.is_none_or(|found| found < durable.seq)
+            !is_new_store && is_sure && found.is_none_or(|found| found < durable.point())
         }) {
             return Err(Error::ForgetfulStore {
-                db: durable.seq,
-                store: found.unwrap_or(0),
+                db: durable.point(),
+                store: found.unwrap_or(NOTHING),
             });
         }
         let Some((_, position)) = known else {
@@ -289,9 +298,10 @@ impl Inner {
                 is_sure,
             });
         }
-        // What a rebuilding could not take in, it was told to go without; until it is settled its
-        // own snapshot is not there.
-        if position.seq <= chain::rebuilt_to(&mut tx).await? {
+        // What a rebuilding could not take in of the timelines before its own, it was told to go
+        // without; until it is settled its own snapshot is not there.
+        let own = timelines::path(&mut tx).await?.current();
+        if position.timeline < own && !epochs::is_settled(&mut tx).await? {
             return Ok(Compared {
                 agreed: None,
                 is_something: true,
@@ -299,18 +309,18 @@ impl Inner {
             });
         }
         drop(tx);
-        Err(self.forget(position.seq).await)
+        Err(self.forget(position.point()).await)
     }
 
     /// Closes the database: it does not have what is known at this number.
-    async fn forget(&self, known: i64) -> Error {
-        let ends = async { audit::newest(&mut self.db.read().await?).await };
+    async fn forget(&self, known: LogPoint) -> Error {
+        let ends = async { audit::head(&mut self.db.read().await?).await };
         let ends = ends.await.unwrap_or(0);
         self.close(ends, known)
     }
 
     /// The same for a database that ends with entry `database`.
-    fn close(&self, db: i64, known: i64) -> Error {
+    fn close(&self, db: i64, known: LogPoint) -> Error {
         let error = Error::ForgetfulDatabase { db, known };
         self.db.close_gate(ClosedFor::Forgetful, &error.to_string());
         error
@@ -336,7 +346,7 @@ impl Inner {
             );
         }
         names.retain(|name| epochs.contains(&name.epoch) && !self.memory.strange().contains(name));
-        names.sort_unstable_by_key(|name| std::cmp::Reverse((name.seq, name.epoch, name.kind)));
+        names.sort_unstable_by_key(|name| std::cmp::Reverse((name.point(), name.epoch, name.kind)));
         let mut roots = Roots::default();
         let mut failed = 0;
         for name in names {
@@ -386,7 +396,7 @@ impl Inner {
             .map(|(name, _)| name)
             .filter(|name| slot.roots().contains(&name.epoch))
             .collect();
-        names.sort_unstable_by_key(|name| std::cmp::Reverse((name.seq, name.epoch)));
+        names.sort_unstable_by_key(|name| std::cmp::Reverse((name.point(), name.epoch)));
         let mut roots = Roots::default();
         for name in names {
             match self.authentic(name, &mut roots).await {

@@ -17,13 +17,18 @@ use crate::{
     custody::{Change, Custody, Owner, Slot},
     db::{self, ClosedFor, Tx, audit},
     evidence::{NewEntry, Position},
-    model::id::{DatabaseId, VaultId},
+    model::{
+        id::{DatabaseId, VaultId},
+        timeline::{LogPoint, Timeline},
+    },
 };
 
 /// What this process knows of its custody.
 pub(super) struct Ownership {
     /// The database that this process works on.
     database: DatabaseId,
+    /// The timeline of its log.
+    timeline: Timeline,
     /// The newest generation of the slot that it saw.
     known: AtomicU64,
     /// The database that took over.
@@ -66,9 +71,10 @@ pub enum Claim {
 }
 
 impl Ownership {
-    pub(super) fn of(database: DatabaseId) -> Self {
+    pub(super) fn of(database: DatabaseId, timeline: Timeline) -> Self {
         Self {
             database,
+            timeline,
             known: AtomicU64::new(0),
             lost_to: OnceLock::new(),
             troubles: RwLock::default(),
@@ -90,11 +96,20 @@ impl Ownership {
         }
     }
 
+    /// A number that this database's log gives now.
+    pub(super) fn point(&self, seq: i64) -> LogPoint {
+        LogPoint {
+            timeline: self.timeline,
+            seq,
+        }
+    }
+
     /// The owner as a slot is to name it.
     pub(super) fn owner(&self, vault: VaultId, seen: Option<Position>) -> Owner {
         Owner {
             vault,
             database: Some(self.database),
+            timeline: self.timeline,
             seen,
         }
     }
@@ -247,8 +262,8 @@ pub(super) fn own(slot: Option<Slot>, vault: VaultId, database: DatabaseId) -> R
 pub(super) async fn remembers(tx: &mut Tx, slot: &Slot) -> Result<(), Error> {
     match slot.owner().seen {
         Some(seen) if !audit::has(tx, &seen).await? => Err(Error::BehindCustody {
-            db: audit::newest(tx).await?,
-            custody: seen.seq,
+            db: audit::head(tx).await?,
+            custody: seen.point(),
         }),
         _ => Ok(()),
     }
@@ -294,7 +309,7 @@ mod tests {
     #[test]
     fn a_slot_in_order_does_not_hide_that_nobody_gets_the_key_out_of_it() {
         let rng = &mut rand::rng();
-        let ownership = Ownership::of(DatabaseId::random(rng));
+        let ownership = Ownership::of(DatabaseId::random(rng), Timeline::FIRST);
         let vault = VaultId::random(rng);
         let failed = || Err::<(), _>(Error::NoSlot(vault));
         let stands = || ownership.troubles.read().unwrap().any().is_some();

@@ -1,7 +1,7 @@
 //! Recovery files: what the store keeps so that it and custody alone rebuild the vault.
 //!
 //! ```text
-//! header: one line of JSON in the clear: format, vault, epoch, number of the last audit entry it knows, file id, time, sealed root page key,
+//! header: one line of JSON in the clear: format, vault, epoch, number of the last audit entry it knows, path of its log, file id, time, sealed root page key,
 //!         position of that entry, place in the journal's chain, predecessor
 //! body:   one FLOE message, bound to the header, under HKDF(root page key, file id); lines of JSON
 //! ```
@@ -31,12 +31,13 @@ use crate::{
     model::{
         id::{ObjectId, VaultId},
         time::Timestamp,
+        timeline::{LogPath, LogPoint},
     },
     store::{RecoveryKind, RecoveryName},
 };
 
-/// Bytes within which a header ends.
-pub(super) const MAX_HEADER: usize = 8 * 1024;
+/// Bytes within which a header ends: each restore that the vault went through takes some forty.
+pub(super) const MAX_HEADER: usize = 64 * 1024;
 
 /// The first line of a recovery file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +50,8 @@ pub(super) struct Header {
     pub(super) epoch: u64,
     /// The number of the last audit entry that it knows of.
     pub(super) seq: i64,
+    /// The timelines that its log goes through; it was written in the last.
+    pub(super) path: LogPath,
     file: ObjectId,
     /// When it was written.
     pub(super) at: Timestamp,
@@ -92,6 +95,8 @@ impl Link {
 /// Where a file stands in the audit log and in the journal's chain.
 #[derive(Clone, Debug)]
 pub(super) struct ChainPosition {
+    /// See [`Header::path`].
+    pub(super) path: LogPath,
     /// The newest audit entry that it knows of.
     pub(super) entry: Position,
     /// See [`Header::since`].
@@ -119,6 +124,7 @@ impl Header {
         standing: ChainPosition,
     ) -> Self {
         let ChainPosition {
+            path,
             entry,
             since,
             chain,
@@ -129,6 +135,7 @@ impl Header {
             vault,
             epoch: name.epoch,
             seq: name.seq,
+            path,
             file: name.id,
             at,
             root_sealed: BASE64.encode(root_sealed),
@@ -136,6 +143,14 @@ impl Header {
             since,
             chain,
             previous,
+        }
+    }
+
+    /// Where in the audit log it was written.
+    pub(super) fn point(&self) -> LogPoint {
+        LogPoint {
+            timeline: self.path.current(),
+            seq: self.seq,
         }
     }
 
@@ -163,6 +178,7 @@ impl Header {
         Some(RecoveryName {
             kind,
             epoch: header.epoch,
+            timeline: header.path.current(),
             seq: header.seq,
             id: header.file,
         })
@@ -193,7 +209,7 @@ impl Header {
         if header.format != Self::format_of(name.kind) {
             return Err(fault("its format is not one that this version reads"));
         }
-        if (header.epoch, header.seq, header.file) != (name.epoch, name.seq, name.id)
+        if (header.epoch, header.point(), header.file) != (name.epoch, name.point(), name.id)
             || header.line() != line
         {
             return Err(fault("it is another file than its name says"));

@@ -3,17 +3,21 @@
 //! ```text
 //! newest snapshot that opens with a root in custody → every row
 //!   → journal pieces behind it, in order and without a hole: rows, keys into the tree, tombstones (which win, whatever came before)
-//!   → every page stale, the epoch unsettled, the audit log goes on above every number that was ever given
+//!   → every page stale, the epoch unsettled, the audit log goes on in a new timeline
 //! ```
 //! Owns this order. All of it is one unit of work: a restore that is interrupted leaves an empty
 //! database, and what serves has every tombstone. INVARIANT: a key whose fingerprint stands in a tombstone is
 //! not taken in, from wherever it comes.
 
+mod coverage;
+mod log;
 mod plan;
+mod replay;
 
 use std::sync::Arc;
 
 pub use self::plan::{Choice, Plan, plan};
+use self::{log::MainLog, replay::of_main_log};
 use super::{
     Inner, VaultParts,
     error::Error,
@@ -28,38 +32,20 @@ use super::{
 use crate::{
     custody::Custody,
     db::{
-        Db, Tx, audit, chain, details, epochs,
+        Db, Tx, audit, chain, epochs,
         gaps::{self, Gap},
         image::{self, Image, Table},
-        keys::{self as rows, KeyEntries},
-        outbox, recordings, revocations, shreds,
-        work::{self, WorkKind},
+        keys as rows, outbox, shreds, timelines,
     },
-    evidence::{NewEntry, Receipt, Removal},
-    keyring::fingerprint,
+    evidence::NewEntry,
     model::{
-        artefact::Leg,
         crash,
-        id::{DatabaseId, RecordingId, VaultId},
-        recording::RecordingState,
+        id::{DatabaseId, VaultId},
         time::Timestamp,
+        timeline::{LogPoint, Timeline},
     },
-    secret::Key,
     store::{RecoveryName, Store},
 };
-
-/// The audit log of a rebuilt database goes on at the next multiple of this.
-const LIVES: i64 = 1_000_000;
-
-/// The tables each of whose rows is one state in a piece of the journal.
-const STATES: [Table; 6] = [
-    Table::Recordings,
-    Table::Tokens,
-    Table::Policies,
-    Table::Parties,
-    Table::Consents,
-    Table::Revocations,
-];
 
 /// Rows entered by one statement, or a few.
 const ROWS: usize = 2048;
@@ -84,6 +70,10 @@ pub struct Restored {
     pub states: u64,
     /// When the last of these was written: what came later is lost.
     pub recovery_point: Timestamp,
+    /// The timeline in which the audit log goes on.
+    pub timeline: Timeline,
+    /// Entries of lost timelines that are in the log now.
+    pub late_entries: i64,
     /// Tombstones that stand in the database now.
     pub tombstones: i64,
     /// What was missing in the journal, and accepted.
@@ -127,24 +117,25 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
     let header = file.header.clone();
     let root = Arc::clone(&file.root);
     let journal = checked(plan, &header, &recovery, custody.as_ref(), &mut roots).await?;
+    let known = plan.choice.not_before.map(|known| known.point());
+    let main = MainLog::of(plan::newest(&header, &journal), known);
+    let timeline = next_timeline(&main, slot.owner().timeline, known);
     // The one unit that lasts as long as the store takes: nobody else has this database yet.
     let empty = parts.db.clone();
     let restored = empty
         .first_unit("restore.restore", async |mut unit| {
             image::defer_references(&mut unit).await?;
-            let count = load(&mut unit, file, name).await?;
+            let count = load(&mut unit, file, (name, main.shared_with(&header))).await?;
             crash::point("restore.loaded");
             if rows::vault_id(&mut unit).await? != Some(header.vault) {
-                return Err(Error::RecoveryFile {
-                    name: name.to_string(),
-                    why: "it is another vault's",
-                });
+                return Err(fault_in(name)("it is another vault's"));
             }
             let database = DatabaseId::random(&mut rand::rng());
             rows::set_database_id(&mut unit, database).await?;
             let seed = seed(&mut unit, &root, header.vault).await?;
             let now = parts.clock.now();
-            let inner = Inner::of(parts, (header.vault, database), CurrentRoot::of(root), seed);
+            let ids = (header.vault, database, timeline);
+            let inner = Inner::of(parts, ids, CurrentRoot::of(root), seed);
 
             let mut restored = Restored {
                 vault: header.vault,
@@ -155,24 +146,21 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
                 pieces: 0,
                 states: 0,
                 recovery_point: header.at,
+                timeline,
+                late_entries: 0,
                 tombstones: 0,
                 gaps: plan.gaps.clone(),
                 unreadable: plan.unreadable,
             };
-            let mut numbered_to = header.seq;
+            let mut lost = Vec::new();
+            lost.extend(main.has_lost(&header).then(|| (name, header.clone())));
             for (piece, expected) in &journal {
-                let file =
-                    RecoveryFile::open(&inner.recovery, *piece, inner.custody.as_ref(), &mut roots)
-                        .await?;
-                if file.header != *expected {
-                    return Err(Error::RecoveryFile {
-                        name: piece.to_string(),
-                        why: "it is another file than a moment ago",
-                    });
-                }
+                let files = (&inner.recovery, inner.custody.as_ref(), &mut roots);
+                let file = reopened(files, *piece, expected).await?;
                 restored.recovery_point = restored.recovery_point.max(file.header.at);
-                numbered_to = numbered_to.max(piece.seq);
-                restored.states += inner.replay(&mut unit, file, *piece, now).await?;
+                let numbers = (*piece, main.shared_with(expected));
+                restored.states += inner.replay(&mut unit, file, numbers, now).await?;
+                lost.extend(main.has_lost(expected).then(|| (*piece, expected.clone())));
                 restored.pieces += 1;
             }
             restored.tombstones = image::count(&mut unit, Table::Tombstones).await?;
@@ -181,31 +169,36 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
             rows::mark_stale(&mut unit, None).await?;
             shreds::uncover(&mut unit).await?;
             epochs::unsettle(&mut unit, header.epoch, newest).await?;
-            // A process of the lost database that is still at work numbers what it writes to the store below
-            // the next million.
-            let numbered_to = plan
-                .choice
-                .not_before
-                .map_or(numbered_to, |known| numbered_to.max(known.seq));
-            let rebuilt_to = (numbered_to / LIVES + 1) * LIVES;
-            audit::advance_head(&mut unit, rebuilt_to).await?;
-            let known_to = audit::newest(&mut unit).await?;
-            outbox::note_journaled(&mut unit, known_to).await?;
-            chain::rebuild(
-                &mut unit,
-                newest_piece(&header, &journal).as_ref(),
-                rebuilt_to,
-            )
-            .await?;
+            let files = (&inner.recovery, inner.custody.as_ref(), &mut roots);
+            let known_to = main.take_lost(&mut unit, &lost, files).await?;
+            main.fill(&mut unit, &plan.choice.accept, now).await?;
+            restored.late_entries = known_to - main.to;
+            // What a process of the lost database still numbers is of an earlier timeline.
+            let path = main.path().clone().forked(timeline, main.to);
+            let path =
+                path.map_err(|_| fault_in(name)("its log ends before the timeline that it is of"))?;
+            timelines::rebuild(&mut unit, &path).await?;
+            audit::advance_head(&mut unit, known_to).await?;
+            // The next piece has all that this timeline numbers, and so the late entries again.
+            outbox::note_journaled(&mut unit, main.to).await?;
+            let newest = newest_piece(&header, &journal);
+            // Under their numbers here, the store does not have the late entries yet.
+            chain::rebuild(&mut unit, newest.as_ref(), main.to).await?;
             let mut entries = vec![NewEntry::vault_restored(
                 now,
                 &name.to_string(),
-                known_to,
-                numbered_to,
+                timeline,
+                main.to,
+                restored.late_entries,
             )];
             for gap in &plan.gaps {
                 gaps::insert(&mut unit, *gap, now).await?;
-                entries.push(NewEntry::restore_gap_accepted(now, gap.first, gap.last));
+                entries.push(NewEntry::restore_gap_accepted(
+                    now,
+                    gap.timeline,
+                    gap.first,
+                    gap.last,
+                ));
             }
             if claim != Claim::Rehearse {
                 entries.push(NewEntry::custody_taken(
@@ -254,7 +247,7 @@ async fn checked(
     let (pieces, gaps) = plan::behind(
         snapshot,
         pieces,
-        plan.choice.not_before.map(|known| known.seq),
+        plan.choice.not_before.map(|known| known.point()),
     );
     Plan {
         gaps,
@@ -262,6 +255,20 @@ async fn checked(
     }
     .check()?;
     Ok(pieces)
+}
+
+/// Opens a file whose header was read before.
+async fn reopened(
+    (store, custody, roots): (&Store, &dyn Custody, &mut Roots),
+    name: RecoveryName,
+    expected: &Header,
+) -> Result<RecoveryFile, Error> {
+    let file = RecoveryFile::open(store, name, custody, roots).await?;
+    if file.header == *expected {
+        Ok(file)
+    } else {
+        Err(fault_in(name)("it is another file than a moment ago"))
+    }
 }
 
 /// The piece behind which the rebuilt database's own chain goes on.
@@ -285,12 +292,27 @@ fn newest_piece(
     }
 }
 
-/// Enters every row of a snapshot.
-async fn load(tx: &mut Tx, mut file: RecoveryFile, name: RecoveryName) -> Result<u64, Error> {
-    let fault = |why| Error::RecoveryFile {
+/// Later than every timeline that anybody knows of.
+fn next_timeline(main: &MainLog, of_owner: Timeline, known: Option<LogPoint>) -> Timeline {
+    let known = known.map_or(Timeline::FIRST, |known| known.timeline);
+    main.path().current().max(of_owner).max(known).next()
+}
+
+/// What is wrong with a file, as an error.
+fn fault_in(name: RecoveryName) -> impl Fn(&'static str) -> Error + Copy {
+    move |why| Error::RecoveryFile {
         name: name.to_string(),
         why,
-    };
+    }
+}
+
+/// Enters every row of a snapshot whose numbers are the rebuilt log's up to `shared`.
+async fn load(
+    tx: &mut Tx,
+    mut file: RecoveryFile,
+    (name, shared): (RecoveryName, i64),
+) -> Result<u64, Error> {
+    let fault = fault_in(name);
     let mut rows = Rows::default();
     // The first row of the next table, which ended the batch before.
     let mut first: Option<Image> = None;
@@ -300,6 +322,9 @@ async fn load(tx: &mut Tx, mut file: RecoveryFile, name: RecoveryName) -> Result
             && let Some(line) = file.line().await?
         {
             let Some(row) = rows.next(line).map_err(fault)? else {
+                continue;
+            };
+            let Some(row) = of_main_log(row, shared) else {
                 continue;
             };
             if batch
@@ -321,130 +346,4 @@ async fn load(tx: &mut Tx, mut file: RecoveryFile, name: RecoveryName) -> Result
         present = next?;
     }
     rows.end().map_err(fault)
-}
-
-impl Inner {
-    /// Takes in one piece of the journal. How many states.
-    async fn replay(
-        &self,
-        tx: &mut Tx,
-        mut file: RecoveryFile,
-        name: RecoveryName,
-        now: Timestamp,
-    ) -> Result<u64, Error> {
-        let fault = |why| Error::RecoveryFile {
-            name: name.to_string(),
-            why,
-        };
-        let mut rows = Rows::default();
-        let mut states = 0;
-        let root = Arc::clone(&file.root);
-        while let Some(line) = file.line().await? {
-            match journal::parse(&mut rows, line).map_err(fault)? {
-                JournalLine::Nothing => {}
-                JournalLine::Row(row) => {
-                    states += u64::from(STATES.contains(&row.table()));
-                    let row = self.brought_home(row, &root);
-                    self.take_row(tx, row, now).await?;
-                }
-                JournalLine::Key(id, leg, key) => self.take_key(tx, id, leg, &key).await?,
-            }
-        }
-        rows.end().map_err(fault)?;
-        Ok(states)
-    }
-
-    async fn take_row(&self, tx: &mut Tx, row: Image, now: Timestamp) -> Result<(), Error> {
-        let table = row.table();
-        let subject: Option<RecordingId> = match table {
-            Table::Recordings => row.text("id").and_then(|id| id.parse().ok()),
-            Table::Tombstones | Table::Receipts => {
-                row.text("recording_id").and_then(|id| id.parse().ok())
-            }
-            _ => None,
-        };
-        let is_sealed = table == Table::Recordings
-            && row.text("state") == Some(RecordingState::Sealed.as_str());
-        let is_pending =
-            table == Table::Receipts && self.awaits_source(row.text("jws").unwrap_or_default());
-        image::upsert(tx, table, std::slice::from_ref(&row)).await?;
-        match (table, subject) {
-            // Its artefacts and who took part, if it has any still, follow.
-            (Table::Recordings, Some(id)) => {
-                recordings::remove_artefacts(tx, id).await?;
-                details::remove(tx, &[id]).await?;
-                work::cancel(tx, WorkKind::FetchMedia, &[id]).await?;
-                if is_sealed {
-                    // Which of them are to be deleted at the source, the flow knows when it looks
-                    // at each.
-                    work::enqueue(tx, WorkKind::DeleteAtSource, &[id], now).await?;
-                }
-            }
-            (Table::Receipts, Some(id)) if is_pending => {
-                work::begin_anew(tx, WorkKind::DeleteAtSource, &[id], now).await?
-            }
-            (Table::Revocations, _) => self.resume_revocation(tx, &row, now).await?,
-            (Table::Tombstones, Some(id)) => {
-                self.destroy_tombstoned(tx, id).await?;
-                // What is catalogued of a shredded recording is still to be removed.
-                if !recordings::artefacts(tx, id).await?.is_empty() {
-                    work::enqueue(tx, WorkKind::DeleteCiphertext, &[id], now).await?;
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    async fn resume_revocation(
-        &self,
-        tx: &mut Tx,
-        row: &Image,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        if let Some(id) = row.text("id").and_then(|id| id.parse().ok()) {
-            let runs = row.text("state") == Some("running");
-            revocations::resume(tx, id, runs, now).await?;
-        }
-        Ok(())
-    }
-
-    /// Whether a receipt waits for the source's copies.
-    fn awaits_source(&self, jws: &str) -> bool {
-        Receipt::verify(jws, &self.key_set())
-            .is_ok_and(|receipt| receipt.source() == Some(Removal::Pending))
-    }
-
-    /// A tombstone that was taken in kills the keys that the snapshot, or an earlier piece, still had:
-    /// those of every leg, because no shred leaves one.
-    async fn destroy_tombstoned(&self, tx: &mut Tx, id: RecordingId) -> Result<(), Error> {
-        let entries = rows::entries_behind_tombstone(tx, id).await?;
-        self.destroy_entries(tx, &entries).await
-    }
-
-    /// A key of a living recording: into the tree, unless it is there; never, if it was destroyed.
-    async fn take_key(
-        &self,
-        tx: &mut Tx,
-        id: RecordingId,
-        leg: Leg,
-        key: &Key,
-    ) -> Result<(), Error> {
-        let public = fingerprint(key);
-        if shreds::is_destroyed(tx, &public).await?
-            || shreds::find_tombstone(tx, id).await?.is_some()
-        {
-            return Ok(());
-        }
-        let recording = recordings::find(tx, id).await?.ok_or(Error::Gone)?;
-        if let Some(entry) = rows::find_entry(tx, id, leg).await? {
-            let tier = rows::tier_of(tx, entry.place.page).await?;
-            if entry.fingerprint == public && tier == recording.tier.as_str() {
-                return Ok(());
-            }
-            self.destroy_entries(tx, &KeyEntries::from([((id, leg), entry)]))
-                .await?;
-        }
-        self.place_key(tx, id, leg, &recording.tier, key).await
-    }
 }

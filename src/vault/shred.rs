@@ -221,7 +221,7 @@ impl Vault {
                 recording,
                 reason: cause.reason.clone(),
                 tombstoned_at: now,
-                audit_seq: seq,
+                audit: vault.ownership.point(seq),
             };
             let claims = Receipt::of(facts, copies(had_key, now), now);
             let jws = claims.sign(&vault.signer);

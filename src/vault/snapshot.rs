@@ -23,6 +23,7 @@ use crate::{
     db::{
         audit, chain, epochs,
         image::{self, Image, Table},
+        timelines,
     },
     evidence::NewEntry,
     model::{id::ObjectId, time::Timestamp},
@@ -175,10 +176,12 @@ impl Inner {
                 continue;
             }
             let seq = audit::head(&mut tx).await?;
+            let path = timelines::path(&mut tx).await?;
             let id = ObjectId::random(&mut rand::rng());
             let name = RecoveryName {
                 kind: RecoveryKind::Snapshot,
                 epoch: epoch.epoch,
+                timeline: path.current(),
                 seq,
                 id,
             };
@@ -192,6 +195,7 @@ impl Inner {
                 &epoch.root_sealed,
                 self.clock.now(),
                 ChainPosition {
+                    path,
                     entry,
                     since: 0,
                     chain,
@@ -278,7 +282,7 @@ impl Inner {
         // A piece with the number of the snapshot may hold what changed right after it without an
         // entry.
         for (name, _) in self.recovery.list_recovery(RecoveryKind::Journal).await? {
-            if (name.epoch, name.seq) < (oldest_kept.epoch, oldest_kept.seq) {
+            if (name.epoch, name.point()) < (oldest_kept.epoch, oldest_kept.point()) {
                 self.recovery.delete_recovery(name).await?;
             }
         }
@@ -295,7 +299,7 @@ impl Inner {
         for kind in [RecoveryKind::Snapshot, RecoveryKind::Journal] {
             for (name, _) in self.recovery.list_recovery(kind).await? {
                 // A turn that came between may have begun the next epoch's.
-                if name.epoch != epoch && name.seq <= newest.seq {
+                if name.epoch != epoch && name.point() <= newest.point() {
                     self.recovery.delete_recovery(name).await?;
                 }
             }

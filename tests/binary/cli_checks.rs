@@ -1,7 +1,7 @@
 //! `policy check`, `config print` and `doctor`: what is wrong is told at once, completely, and with
 //! its place.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use recvault::config::{SHIPPED, SHIPPED_POLICY};
 

@@ -117,6 +117,7 @@ async fn a_missing_piece_is_named_and_accepted_only_by_name(database: Database) 
         .to_string();
         assert!(refused.contains("no such gap"), "{refused}");
     }
+    let before = vault.entries().await;
     let process = restored(
         &vault,
         app,
@@ -151,6 +152,17 @@ async fn a_missing_piece_is_named_and_accepted_only_by_name(database: Database) 
         told.details.to_string(),
         format!(r#"{{"first":{},"last":{}}}"#, gap.first, gap.last)
     );
+    // In the log each entry of the gap is one that is lost; all others keep their numbers.
+    let told = log.items.iter().map(|entry| serde_json::to_value(entry));
+    for (seq, (entry, before)) in (1..).zip(told.zip(&before)) {
+        let entry = entry.unwrap();
+        if (gap.first..=gap.last).contains(&seq) {
+            let lost = (&entry["seq"], &entry["event"]);
+            assert_eq!(lost, (&before["seq"], &"entry.lost".into()));
+        } else {
+            assert_eq!(&entry, before);
+        }
+    }
     // Also after the next loss.
     let (app, _ground) = vault.app_on_an_empty_database(database).await;
     let plan = planned(&app, Vec::new()).await;

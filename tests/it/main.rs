@@ -52,6 +52,7 @@ mod sizes;
 mod store_faults;
 mod streams;
 mod tampering;
+mod timelines;
 mod transcribing;
 mod turning;
 mod viewing;

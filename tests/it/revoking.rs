@@ -98,7 +98,7 @@ async fn what_is_left(vault: &TestVault, shredded: &Shredded) -> String {
             claims.tombstoned_at(),
             tombstone.int("seq")
         ),
-        (id, shredded.receipt, at, Some(claims.audit_seq()))
+        (id, shredded.receipt, at, Some(claims.audit().seq))
     );
     let times = [
         recording.int("shredded_at"),
@@ -118,7 +118,7 @@ async fn what_is_left(vault: &TestVault, shredded: &Shredded) -> String {
         .catalogue
         .audit(
             &Permit::of_operator(action::Audit),
-            claims.audit_seq() - 1,
+            claims.audit().seq - 1,
             1,
         )
         .await

@@ -164,14 +164,14 @@ async fn a_recording_is_shredded_and_a_receipt_proves_it(database: Database) {
         )
     );
     assert_eq!(
-        (closed.tombstoned_at(), closed.audit_seq()),
-        (tombstoned.tombstoned_at(), tombstoned.audit_seq())
+        (closed.tombstoned_at(), closed.audit()),
+        (tombstoned.tombstoned_at(), tombstoned.audit())
     );
     let told = vault
         .entries()
         .await
         .into_iter()
-        .find(|entry| entry["seq"] == closed.audit_seq())
+        .find(|entry| entry["seq"] == closed.audit().seq)
         .unwrap();
     assert_eq!(
         (&told["event"], &told["details"]["receipt"]),

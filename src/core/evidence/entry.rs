@@ -30,6 +30,7 @@ use crate::{
         name::Tier,
         recording::Recording,
         time::Timestamp,
+        timeline::LogPoint,
     },
     policy::{Action, DecisionFacts, Denial, Grant, PolicyRefusal, Reason, Rules},
 };
@@ -37,7 +38,7 @@ use crate::{
 /// One line of the audit log, as it is read back.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Entry {
-    /// Its number; each is larger than the one before.
+    /// Its number: 1, 2, 3 … without gaps.
     pub seq: i64,
     /// When.
     pub at: Timestamp,
@@ -49,6 +50,10 @@ pub struct Entry {
     pub recording: Option<RecordingId>,
     /// What else belongs to it.
     pub details: EntryDetails,
+    /// Of an entry of a lost database that a restore found behind the log that it went on with: the
+    /// timeline in which it was told, and its number there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told: Option<LogPoint>,
 }
 
 /// A line that has no number yet. It must be in the database before its effect leaves the process.
@@ -406,6 +411,7 @@ impl NewEntry {
             event,
             recording,
             details,
+            told: None,
         }
     }
 

@@ -90,6 +90,10 @@ pub enum AuditEvent {
     /// A rebuilding went on without a part of the journal, because somebody said so.
     #[strum(to_string = "restore.gap-accepted")]
     RestoreGapAccepted,
+    /// The entry of this number was lost: it stood in a part of the journal that a rebuilding went on
+    /// without.
+    #[strum(to_string = "entry.lost")]
+    EntryLost,
     /// The roots in custody are sealed anew, under another passphrase.
     #[strum(to_string = "custody.changed")]
     CustodyChanged,

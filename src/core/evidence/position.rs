@@ -10,9 +10,10 @@ use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
 use super::entry::Entry;
+use crate::model::timeline::{LogPoint, Timeline};
 
-/// The SHA-256 of an entry's number, time, actor, event, recording and details, each preceded by
-/// its length.
+/// The SHA-256 of an entry's number, time, actor, event, recording, details and, where it was told
+/// in a lost timeline, its number there, each preceded by its length.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct EntryDigest([u8; 32]);
 
@@ -21,10 +22,12 @@ pub struct EntryDigest([u8; 32]);
 #[error("not a digest of an audit entry: expected 64 lower-case hex digits")]
 pub struct InvalidDigest;
 
-/// The number of an audit entry and its digest.
+/// The number of an audit entry, the timeline in which the log has it, and its digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Position {
+    /// The timeline in which its log gave the number.
+    pub timeline: Timeline,
     /// The number of the entry, from 1.
     pub seq: i64,
     /// What stands there.
@@ -32,14 +35,18 @@ pub struct Position {
 }
 
 impl Position {
-    /// The position of an entry.
-    pub fn of(entry: &Entry) -> Self {
+    /// The position of an entry that its log has in this timeline.
+    pub fn of(timeline: Timeline, entry: &Entry) -> Self {
         let recording = entry.recording.map(|id| id.to_string()).unwrap_or_default();
         let actor = entry.actor.to_string();
         let details = entry.details.to_string();
+        let told = entry.told.map(|told| {
+            let timeline = told.timeline.number().to_be_bytes();
+            [timeline, told.seq.to_be_bytes()].concat()
+        });
         let seq = entry.seq.to_be_bytes();
         let at = entry.at.as_millis().to_be_bytes();
-        let fields: [&[u8]; 7] = [
+        let fields: [&[u8]; 8] = [
             b"recvault/audit-entry/1",
             &seq,
             &at,
@@ -47,6 +54,7 @@ impl Position {
             entry.event.as_str().as_bytes(),
             recording.as_bytes(),
             details.as_bytes(),
+            told.as_deref().unwrap_or_default(),
         ];
         let mut context = Context::new(&SHA256);
         for field in fields {
@@ -56,8 +64,17 @@ impl Position {
         let mut digest = [0; 32];
         digest.copy_from_slice(context.finish().as_ref());
         Self {
+            timeline,
             seq: entry.seq,
             digest: EntryDigest(digest),
+        }
+    }
+
+    /// Where it is.
+    pub fn point(&self) -> LogPoint {
+        LogPoint {
+            timeline: self.timeline,
+            seq: self.seq,
         }
     }
 }
@@ -123,9 +140,13 @@ mod tests {
             event: AuditEvent::RootDestroyed,
             recording: None,
             details: "{}".parse().unwrap(),
+            told: None,
         };
-        let known = Position::of(&entry());
-        assert_eq!(known, Position::of(&entry()));
+        let of = |entry: &Entry| Position::of(Timeline::FIRST, entry);
+        let known = of(&entry());
+        assert_eq!(known, of(&entry()));
+        let elsewhere = Position::of(Timeline::FIRST.next(), &entry());
+        assert_ne!(known, elsewhere, "the same number in another timeline");
         let others = [
             Entry { seq: 8, ..entry() },
             Entry {
@@ -148,9 +169,13 @@ mod tests {
                 details: r#"{"epoch":2}"#.parse().unwrap(),
                 ..entry()
             },
+            Entry {
+                told: Some(known.point()),
+                ..entry()
+            },
         ];
         for other in others {
-            assert_ne!(known.digest, Position::of(&other).digest, "{other:?}");
+            assert_ne!(known.digest, of(&other).digest, "{other:?}");
         }
     }
 

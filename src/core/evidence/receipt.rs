@@ -22,6 +22,7 @@ use crate::model::{
     media::SourceRef,
     recording::Recording,
     time::Timestamp,
+    timeline::{LogPoint, Timeline},
     word::{UnknownWord, unknown},
 };
 
@@ -41,8 +42,8 @@ pub struct ShredFacts<'a> {
     pub reason: ShredReason,
     /// When the tombstone was written and the key destroyed.
     pub tombstoned_at: Timestamp,
-    /// The number of the audit entry that tells of it.
-    pub audit_seq: i64,
+    /// Where in the audit log the entry stands that tells of it.
+    pub audit: LogPoint,
 }
 
 /// How far a shred has come.
@@ -133,7 +134,7 @@ pub struct Receipt {
     reason: ShredReason,
     tombstoned_at: Timestamp,
     policy_digest: String,
-    audit_seq: i64,
+    audit: LogPoint,
     copies: Vec<HeldCopy>,
     unrecoverable: Option<(Timestamp, u64)>,
     issued_at: Timestamp,
@@ -172,7 +173,7 @@ impl Receipt {
             reason: shred.reason,
             tombstoned_at: shred.tombstoned_at,
             policy_digest: recording.policy_digest.clone(),
-            audit_seq: shred.audit_seq,
+            audit: shred.audit,
             copies,
             unrecoverable: None,
             issued_at: whole_seconds(issued_at),
@@ -215,7 +216,8 @@ impl Receipt {
             reason: self.reason.clone(),
             tombstoned_at: self.tombstoned_at,
             policy_digest: self.policy_digest.clone(),
-            audit_seq: self.audit_seq,
+            audit_timeline: self.audit.timeline,
+            audit_seq: self.audit.seq,
             state: self.state(),
             copies: self.copies.clone(),
             older_backups: self.older_backups(),
@@ -244,7 +246,10 @@ impl Receipt {
             reason: claims.reason,
             tombstoned_at: claims.tombstoned_at,
             policy_digest: claims.policy_digest,
-            audit_seq: claims.audit_seq,
+            audit: LogPoint {
+                timeline: claims.audit_timeline,
+                seq: claims.audit_seq,
+            },
             copies: claims.copies,
             unrecoverable: claims.unrecoverable_since.zip(claims.epoch),
             issued_at: issued_at.ok_or_else(|| Error::Claims("`iat` is out of range".into()))?,
@@ -320,9 +325,10 @@ impl Receipt {
         &self.policy_digest
     }
 
-    /// The number of the audit entry that tells of it.
-    pub fn audit_seq(&self) -> i64 {
-        self.audit_seq
+    /// Where in the audit log the entry stands that tells of it. A database that was restored later may
+    /// have the number for another entry, in a later timeline.
+    pub fn audit(&self) -> LogPoint {
+        self.audit
     }
 
     /// What became of each copy.
@@ -406,6 +412,7 @@ struct Claims {
     reason: ShredReason,
     tombstoned_at: Timestamp,
     policy_digest: String,
+    audit_timeline: Timeline,
     audit_seq: i64,
     state: ReceiptState,
     copies: Vec<HeldCopy>,

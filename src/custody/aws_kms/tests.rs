@@ -22,11 +22,7 @@ impl World {
         let moto = Moto::start();
         let key_id = moto.make_key().await;
         let rng = &mut rand::rng();
-        let owner = Owner {
-            vault: VaultId::random(rng),
-            database: Some(DatabaseId::random(rng)),
-            seen: None,
-        };
+        let owner = Owner::first(VaultId::random(rng), Some(DatabaseId::random(rng)));
         Self {
             moto,
             folder: tempfile::tempdir().unwrap(),
@@ -197,11 +193,7 @@ async fn a_service_that_never_answers_is_given_up() {
             .patient([300, 400, 600].map(Duration::from_millis)),
         ..custody
     };
-    let owner = Owner {
-        vault: VaultId::random(rng),
-        database: Some(DatabaseId::random(rng)),
-        seen: None,
-    };
+    let owner = Owner::first(VaultId::random(rng), Some(DatabaseId::random(rng)));
     let first = Change::first(owner);
     let told = tokio::time::timeout(Duration::from_secs(20), custody.swap(&first))
         .await

@@ -183,6 +183,7 @@ fn associated_data(file: &SlotFile, kdf: &Kdf, epochs: &[u64], epoch: u64) -> Ve
     let owner = &file.owner;
     let numbers = [
         file.generation,
+        owner.timeline.number().unsigned_abs(),
         kdf.memory_kib.into(),
         kdf.iterations.into(),
         kdf.parallelism.into(),
@@ -196,7 +197,7 @@ fn associated_data(file: &SlotFile, kdf: &Kdf, epochs: &[u64], epoch: u64) -> Ve
         .collect();
     let seen = owner
         .seen
-        .map(|seen| format!("{} {}", seen.seq, seen.digest))
+        .map(|seen| format!("{} {} {}", seen.timeline, seen.seq, seen.digest))
         .unwrap_or_default();
     length_prefixed(&[
         file.format.as_bytes(),
@@ -241,11 +242,7 @@ mod tests {
     #[test]
     fn an_altered_or_weakened_file_is_refused() {
         let rng = &mut rand::rng();
-        let owner = Owner {
-            vault: VaultId::random(rng),
-            database: Some(DatabaseId::random(rng)),
-            seen: None,
-        };
+        let owner = Owner::first(VaultId::random(rng), Some(DatabaseId::random(rng)));
         let slot = Slot::read(owner, 3, vec![1, 2]).unwrap();
         let stretched = Stretched::anew(secret("a"), rng).unwrap();
         let content = stretched

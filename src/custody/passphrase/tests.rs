@@ -17,11 +17,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let rng = &mut rand::rng();
-        let owner = Owner {
-            vault: VaultId::random(rng),
-            database: Some(DatabaseId::random(rng)),
-            seen: None,
-        };
+        let owner = Owner::first(VaultId::random(rng), Some(DatabaseId::random(rng)));
         Self {
             folder: tempfile::tempdir().unwrap(),
             owner,

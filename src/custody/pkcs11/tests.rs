@@ -34,11 +34,7 @@ impl World {
         let [module, configuration] =
             ["RECVAULT_TEST_SOFTHSM", "SOFTHSM2_CONF"].map(needs::required);
         let rng = &mut rand::rng();
-        let owner = Owner {
-            vault: VaultId::random(rng),
-            database: Some(DatabaseId::random(rng)),
-            seen: None,
-        };
+        let owner = Owner::first(VaultId::random(rng), Some(DatabaseId::random(rng)));
         let root = RootName {
             vault: owner.vault,
             epoch: 1,
@@ -274,11 +270,7 @@ async fn as_another_process() {
         return;
     }
     let vault: VaultId = format!("vlt_{label}").parse().unwrap();
-    let owner = Owner {
-        vault,
-        database: None,
-        seen: None,
-    };
+    let owner = Owner::first(vault, None);
     let root = RootName { vault, epoch: 1 };
     let folder = tempfile::tempdir().unwrap();
     let world = World {

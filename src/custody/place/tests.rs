@@ -50,11 +50,7 @@ impl World {
 }
 
 fn owner() -> Owner {
-    Owner {
-        vault: VaultId::random(&mut rand::rng()),
-        database: None,
-        seen: None,
-    }
+    Owner::first(VaultId::random(&mut rand::rng()), None)
 }
 
 /// A slot file whose roots are words.

@@ -6,11 +6,16 @@ use futures_util::future::join_all;
 
 use super::{World, at};
 use crate::{
-    db::{Error, audit},
-    evidence::{NewEntry, Position},
+    db::{
+        Error, audit, clock,
+        image::{self, Image, Table},
+    },
+    evidence::{AuditEvent, NewEntry, Position},
     model::{
         actor::Initiator,
         id::{PrincipalId, TokenId},
+        time::Timestamp,
+        timeline::{LogPoint, Timeline},
     },
 };
 
@@ -18,6 +23,7 @@ every_database!(
     entries_come_back_in_order_as_they_were_written,
     a_position_is_known_by_the_log_that_wrote_it,
     pages_of_the_log_at_the_edges,
+    what_is_missing_is_found_and_filled,
     fifty_at_once_leave_no_gap,
     an_entry_of_a_unit_that_was_dropped_never_was,
     the_database_itself_keeps_the_log,
@@ -74,15 +80,79 @@ async fn a_position_is_known_by_the_log_that_wrote_it(world: &World) {
     append(world, entry(2)).await;
     let mut tx = world.db.read().await.unwrap();
     let newest = audit::position(&mut tx).await.unwrap().unwrap();
-    assert_eq!(newest, Position::of(&entry(2).numbered(2)));
+    let timeline = Timeline::FIRST;
+    assert_eq!(newest, Position::of(timeline, &entry(2).numbered(2)));
     assert!(audit::has(&mut tx, &newest).await.unwrap());
     for other in [
         Position { seq: 1, ..newest },
         Position { seq: 3, ..newest },
-        Position::of(&entry(3).numbered(2)),
+        Position::of(timeline, &entry(3).numbered(2)),
+        Position {
+            timeline: timeline.next(),
+            ..newest
+        },
     ] {
         assert!(!audit::has(&mut tx, &other).await.unwrap(), "{other:?}");
     }
+}
+
+/// As a restore finds the log that lost some of it, and appends what a lost timeline told.
+async fn what_is_missing_is_found_and_filled(world: &World) {
+    let late = LogPoint {
+        timeline: Timeline::FIRST,
+        seq: 7,
+    };
+    let mut tx = world.tx().await;
+    assert_eq!(audit::missing(&mut tx, 0).await.unwrap(), []);
+    assert_eq!(audit::missing(&mut tx, 2).await.unwrap(), [(1, 2)]);
+    for seq in [3, 4, 6] {
+        let line = format!(r#"[{seq},6,"vault","epoch.turned",null,"{{}}",null,null]"#);
+        let row = Image::parse(Table::Audit, line.as_bytes()).unwrap();
+        image::insert(&mut tx, Table::Audit, &[row]).await.unwrap();
+    }
+    for (to, missing) in [
+        (1, vec![(1, 1)]),
+        (4, vec![(1, 2)]),
+        (6, vec![(1, 2), (5, 5)]),
+        (9, vec![(1, 2), (5, 5), (7, 9)]),
+    ] {
+        assert_eq!(audit::missing(&mut tx, to).await.unwrap(), missing, "{to}");
+    }
+    for lost in audit::missing(&mut tx, 6).await.unwrap() {
+        audit::enter_lost(&mut tx, lost, at(9)).await.unwrap();
+    }
+    assert_eq!(audit::missing(&mut tx, 6).await.unwrap(), []);
+    assert!(!audit::has_told(&mut tx, late).await.unwrap());
+    let row = Image::parse(
+        Table::Audit,
+        br#"[7,8,"vault","epoch.turned",null,"{}",null,null]"#,
+    );
+    let row = row.unwrap().renumbered(7, Some(late));
+    assert_eq!(row.told(), Some(late));
+    image::insert(&mut tx, Table::Audit, &[row]).await.unwrap();
+    assert!(audit::has_told(&mut tx, late).await.unwrap());
+    let entries = audit::after(&mut tx, 0, 100).await.unwrap();
+    assert!((1..).zip(&entries).all(|(seq, entry)| entry.seq == seq));
+    let lost: Vec<i64> = entries
+        .iter()
+        .filter(|entry| entry.event == AuditEvent::EntryLost)
+        .map(|entry| entry.seq)
+        .collect();
+    assert_eq!((lost, entries[6].told), (vec![1, 2, 5], Some(late)));
+    // None of this says when the lost database last knew the time.
+    audit::advance_head(&mut tx, 7).await.unwrap();
+    let restored = NewEntry::vault_restored(at(9), "a", late.timeline.next(), 6, 1);
+    assert_eq!(audit::append(&mut tx, restored).await.unwrap(), 8);
+    let known = clock::last_known(&mut tx).await.unwrap();
+    assert_eq!(known, Some(Timestamp::from_millis(6)));
+    let told = LogPoint { seq: 5, ..late };
+    let row = Image::parse(
+        Table::Audit,
+        br#"[9,5,"vault","epoch.turned",null,"{}",null,null]"#,
+    );
+    let row = row.unwrap().renumbered(5, Some(told));
+    image::upsert(&mut tx, Table::Audit, &[row]).await.unwrap();
+    assert!(!audit::has_told(&mut tx, told).await.unwrap(), "taken");
 }
 
 async fn pages_of_the_log_at_the_edges(world: &World) {
@@ -173,7 +243,7 @@ async fn the_database_itself_keeps_the_log(world: &World) {
     ];
     if world.is_sqlite() {
         attacks.push(
-            "REPLACE INTO audit SELECT seq, 0, 'vault', event, NULL, '{}' FROM audit WHERE seq = 1",
+            "REPLACE INTO audit SELECT seq, 0, 'vault', event, NULL, '{}', NULL, NULL FROM audit WHERE seq = 1",
         );
     } else {
         attacks.push("TRUNCATE audit");

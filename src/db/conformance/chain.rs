@@ -10,9 +10,13 @@ use crate::{
         epochs,
         gaps::{self, Gap},
         shreds::{self, NewTombstone},
+        timelines,
     },
-    evidence::NewEntry,
-    model::id::ReceiptId,
+    evidence::{NewEntry, Position},
+    model::{
+        id::ReceiptId,
+        timeline::{LogPath, Timeline},
+    },
 };
 
 every_database!(
@@ -100,25 +104,41 @@ async fn a_rebuilt_database_goes_on_behind_what_it_took_in(world: &World) {
     let mut tx = world.tx().await;
     epochs::insert(&mut tx, 1, &[7; 60], at(1)).await.unwrap();
     epochs::unsettle(&mut tx, 1, 1).await.unwrap();
-    chain::rebuild(&mut tx, Some(&piece(7, "g")), 1_000_000)
+    chain::rebuild(&mut tx, Some(&piece(7, "g")), 40)
         .await
         .unwrap();
     assert_eq!(chain::newest(&mut tx).await.unwrap(), Some(piece(7, "g")));
-    assert_eq!(chain::rebuilt_to(&mut tx).await.unwrap(), 1_000_000);
-    epochs::finish(&mut tx, 1, at(2)).await.unwrap();
-    assert_eq!(
-        chain::rebuilt_to(&mut tx).await.unwrap(),
-        0,
-        "once it is settled, nothing is excused any more"
-    );
+    assert_eq!(timelines::path(&mut tx).await.unwrap(), LogPath::first());
+    let second = Timeline::FIRST.next();
+    let path = LogPath::first().forked(second, 1).unwrap();
+    timelines::rebuild(&mut tx, &path).await.unwrap();
+    assert_eq!(timelines::path(&mut tx).await.unwrap(), path);
+    // What is up to the fork keeps its position, and what is behind has another.
+    for (seq, timeline) in [(1, Timeline::FIRST), (2, second)] {
+        let entry = NewEntry::root_condemned(at(seq), 1);
+        assert_eq!(audit::append(&mut tx, entry.clone()).await.unwrap(), seq);
+        let position = Position::of(timeline, &entry.numbered(seq));
+        assert_eq!(audit::position(&mut tx).await.unwrap(), Some(position));
+        assert!(audit::has(&mut tx, &position).await.unwrap());
+    }
 }
 
 async fn an_accepted_gap_stays(world: &World) {
     let mut tx = world.tx().await;
-    let gap = Gap { first: 7, last: 9 };
+    let gap = Gap {
+        timeline: None,
+        first: 7,
+        last: 9,
+    };
+    let lost = Gap {
+        timeline: Some(Timeline::FIRST),
+        ..gap
+    };
     gaps::insert(&mut tx, gap, at(5)).await.unwrap();
     gaps::insert(&mut tx, gap, at(6)).await.unwrap();
-    assert_eq!(gaps::all(&mut tx).await.unwrap(), [(gap, at(5))]);
+    gaps::insert(&mut tx, lost, at(7)).await.unwrap();
+    let all = gaps::all(&mut tx).await.unwrap();
+    assert_eq!(all, [(gap, at(5)), (lost, at(7))]);
 }
 
 async fn unproven(world: &World) -> Db {
@@ -173,11 +193,11 @@ async fn a_database_without_a_known_entry_is_not_proven(world: &World) {
         .await
         .unwrap()
         .unwrap();
-    let other = crate::evidence::Position {
+    let other = Position {
         digest: "0a".repeat(32).parse().unwrap(),
         ..position
     };
-    let later = crate::evidence::Position {
+    let later = Position {
         seq: position.seq + 1,
         ..position
     };

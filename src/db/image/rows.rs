@@ -176,8 +176,9 @@ pub async fn first_row(tx: &mut Tx) -> Result<Option<String>, Error> {
         SELECT CAST(table_name AS TEXT) AS name FROM information_schema.tables
         WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'";
     // What migrations leave in a database: rows that count, and stand at their beginning.
-    const BEGUN: [(&str, &str); 3] = [
+    const BEGUN: [(&str, &str); 4] = [
         ("audit_head", "seq > 0"),
+        ("timelines", "timeline > 1"),
         (
             "turner",
             "journaled_to > 0 OR numbered_to > 0 OR chained > 0 OR settled = 0",

@@ -3,7 +3,8 @@
 //! Owns these lists and nothing else; a conformance story holds them against what each database
 //! says of itself, so that no column is forgotten. Not among them: what lives for minutes or a day
 //! (grants, budgets, `outbox`, `turner`), what is found again at the source (`transcripts`,
-//! `utterances`, `listings`, `reconciliations`), and the one number of `audit_head`.
+//! `utterances`, `listings`, `reconciliations`), the one number of `audit_head`, and `timelines`,
+//! which each recovery file names in its header.
 
 /// A table whose rows travel. The order is the one in which they are written: what is referred to
 /// comes first, except that key entries come before their pages.
@@ -237,7 +238,16 @@ impl Table {
             Self::Revoked => {
                 const { &[text("recording_id"), text("revocation_id"), text("outcome")] }
             }
-            Self::Gaps => const { &[int("first"), int("last"), int("accepted_at")] },
+            Self::Gaps => {
+                const {
+                    &[
+                        int("timeline"),
+                        int("first"),
+                        int("last"),
+                        int("accepted_at"),
+                    ]
+                }
+            }
             Self::Audit => {
                 const {
                     &[
@@ -247,6 +257,8 @@ impl Table {
                         text("event"),
                         maybe_text("recording_id"),
                         text("details"),
+                        maybe_int("told_timeline"),
+                        maybe_int("told_seq"),
                     ]
                 }
             }
@@ -256,14 +268,13 @@ impl Table {
     /// The columns of the primary key; they are the first ones.
     pub(in crate::db) fn key(self) -> &'static [Column] {
         let width = match self {
-            Self::Artefacts | Self::Sources => 3,
+            Self::Artefacts | Self::Sources | Self::Gaps => 3,
             Self::KeyEntries
             | Self::Tombstones
             | Self::Work
             | Self::Parties
             | Self::Holds
-            | Self::Revoked
-            | Self::Gaps => 2,
+            | Self::Revoked => 2,
             _ => 1,
         };
         self.columns().split_at(width).0
@@ -464,36 +475,25 @@ const PAGES: &[Column] = &[
 ];
 
 const fn text(name: &'static str) -> Column {
-    Column {
-        name,
-        kind: ColumnKind::Text,
-    }
+    column(name, ColumnKind::Text)
 }
 
 const fn maybe_text(name: &'static str) -> Column {
-    Column {
-        name,
-        kind: ColumnKind::MaybeText,
-    }
+    column(name, ColumnKind::MaybeText)
 }
 
 const fn int(name: &'static str) -> Column {
-    Column {
-        name,
-        kind: ColumnKind::Int,
-    }
+    column(name, ColumnKind::Int)
 }
 
 const fn maybe_int(name: &'static str) -> Column {
-    Column {
-        name,
-        kind: ColumnKind::MaybeInt,
-    }
+    column(name, ColumnKind::MaybeInt)
 }
 
 const fn bytes(name: &'static str) -> Column {
-    Column {
-        name,
-        kind: ColumnKind::Bytes,
-    }
+    column(name, ColumnKind::Bytes)
+}
+
+const fn column(name: &'static str, kind: ColumnKind) -> Column {
+    Column { name, kind }
 }

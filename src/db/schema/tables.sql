@@ -139,7 +139,8 @@ CREATE TABLE tombstones (
   tombstoned_at BIGINT NOT NULL,
   receipt_id TEXT NOT NULL,      -- rcp_…; the same for all legs of a shred
   fingerprint TEXT,              -- of the destroyed key; null if none ever was
-  -- the number of the audit entry of the tombstone: grows in commit order, whatever the clocks say
+  -- the number of the audit entry of the tombstone: grows in commit order, whatever the clocks say.
+  -- Null of one that a rebuilding took in from a lost timeline, whose numbers are not this log's.
   seq BIGINT,
   PRIMARY KEY (recording_id, leg)
 );
@@ -237,13 +238,19 @@ CREATE TABLE grants (
 
 -- The audit log. Rows are never changed or removed; ids only.
 CREATE TABLE audit (
-  seq BIGINT PRIMARY KEY,        -- grows in commit order by 1; after a rebuilding by more, to the next multiple of 1,000,000
+  seq BIGINT PRIMARY KEY,        -- 1, 2, 3 … in commit order, without gaps
   at BIGINT NOT NULL,
   actor TEXT NOT NULL,           -- prn_… | operator:<user> | vault
   event TEXT NOT NULL,
   recording_id TEXT,
-  details TEXT NOT NULL          -- JSON object
+  details TEXT NOT NULL,         -- JSON object
+  -- Of an entry that a rebuilding found in the store behind the log that it went on with: the lost
+  -- timeline that told it, and its number there. Null of every other one.
+  told_timeline BIGINT,
+  told_seq BIGINT
 );
+-- What a lost timeline told is taken in once.
+CREATE UNIQUE INDEX audit_told ON audit (told_timeline, told_seq) WHERE told_seq IS NOT NULL;
 -- Recordings that were closed without a tombstone: every process looks for them while it streams.
 CREATE INDEX audit_revoked ON audit (seq) WHERE event = 'recording.revoked';
 -- For counting emergencies without reading the log.
@@ -255,6 +262,14 @@ CREATE TABLE audit_head (
   seq BIGINT NOT NULL
 );
 INSERT INTO audit_head (one, seq) VALUES (1, 0);
+
+-- The timelines that this log goes through: each rebuilding begins one, because the lost database may
+-- have given the next numbers, too. Both columns grow from row to row.
+CREATE TABLE timelines (
+  timeline BIGINT PRIMARY KEY,   -- 1 for a vault that was never rebuilt
+  behind BIGINT NOT NULL         -- the number that its first one follows
+);
+INSERT INTO timelines (timeline, behind) VALUES (1, 0);
 
 -- One row for each life of a root key; the highest one is the present. Older rows stay and hold no
 -- key.
@@ -288,12 +303,9 @@ CREATE TABLE turner (
   chain_name TEXT,
   -- SHA-256 of that piece's header, as lower-case hex; null before the first
   chain_digest TEXT,
-  -- everything that happened up to this number of the audit log is in the store: a shred up to it
-  -- is one that a rebuilding finds
-  durable_to BIGINT NOT NULL DEFAULT 0,
-  -- After a rebuilding, until it is settled: what the store holds of numbers up to this was seen by
-  -- it. 0 otherwise.
-  rebuilt_to BIGINT NOT NULL DEFAULT 0
+  -- everything that happened up to this number of the audit log is in the store, under these numbers:
+  -- a shred up to it is one that a rebuilding finds
+  durable_to BIGINT NOT NULL DEFAULT 0
 );
 INSERT INTO turner (one) VALUES (1);
 
@@ -510,10 +522,11 @@ CREATE TABLE intended (
 -- What a rebuilding could not find in the store and somebody accepted to go without. Rows are never
 -- removed.
 CREATE TABLE gaps (
+  timeline BIGINT NOT NULL,      -- the lost timeline whose numbers these are; 0 for this log's own
   first BIGINT NOT NULL,         -- number of the first audit entry that may be missing
   last BIGINT NOT NULL,          -- number of the last one
   accepted_at BIGINT NOT NULL,   -- when the rebuilding went on without them
-  PRIMARY KEY (first, last)
+  PRIMARY KEY (timeline, first, last)
 );
 
 -- The last time that was believed. Scheduled destruction stops where the clock is far from it.

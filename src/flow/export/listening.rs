@@ -122,9 +122,13 @@ impl<'a> Log<'a> {
             self.purposes.insert(grant.clone(), purpose.clone());
         }
         let purpose = own.or_else(|| self.purposes.get(&grant?).cloned());
-        json!({
+        let mut line = json!({
             "recording_id": entry.recording, "at": entry.at, "who": entry.actor, "what": entry.event, "purpose": purpose, "seq": entry.seq,
             "details": entry.details,
-        })
+        });
+        if let (Some(told), Some(fields)) = (entry.told, line.as_object_mut()) {
+            fields.insert("told".into(), json!(told));
+        }
+        line
     }
 }

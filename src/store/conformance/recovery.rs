@@ -7,7 +7,7 @@ use object_store::{ObjectStoreExt, path::Path};
 
 use super::{PART, content, id, in_an_hour, list, put, write};
 use crate::{
-    model::id::ObjectId,
+    model::{id::ObjectId, timeline::Timeline},
     store::{
         Error, Listed, RecoveryKind,
         RecoveryKind::{Journal, Snapshot},
@@ -19,6 +19,7 @@ pub(in crate::store) fn name(kind: RecoveryKind, epoch: u64, seq: i64) -> Recove
     RecoveryName {
         kind,
         epoch,
+        timeline: Timeline::FIRST,
         seq,
         id: id(),
     }
@@ -75,6 +76,7 @@ async fn they_are_listed_in_order(store: &Store) {
         let name = |epoch, seq, digit| RecoveryName {
             kind,
             epoch,
+            timeline: Timeline::FIRST,
             seq,
             id: digits(digit),
         };
@@ -183,6 +185,10 @@ async fn what_is_not_there_is_not_found(store: &Store) {
             ..there
         },
         RecoveryName { epoch: 2, ..there },
+        RecoveryName {
+            timeline: Timeline::FIRST.next(),
+            ..there
+        },
         RecoveryName { seq: 2, ..there },
         RecoveryName { id: id(), ..there },
     ] {
@@ -294,7 +300,7 @@ async fn foreign_files_are_passed_over_and_kept(store: &Store) {
             .top("journals")
             .join(format!("0000000001-00000000000000000001-{digits}.floe")),
         Path::from(format!(
-            "elsewhere/snapshots/0000000001-00000000000000000001-{digits}.floe"
+            "elsewhere/snapshots/0000000001-0000000001-00000000000000000001-{digits}.floe"
         )),
     ];
     for path in &foreign {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     custody::{self, Change, CustodySettings, Owner, Restorable},
+    model::timeline::Timeline,
     secret::{Key, SecretText},
     store::Store,
 };
@@ -32,11 +33,7 @@ async fn written() -> World {
     let vault = VaultId::random(&mut rand::rng());
     let key = Key::random(&mut rand::rng());
     let first = custody
-        .swap(&Change::first(Owner {
-            vault,
-            database: None,
-            seen: None,
-        }))
+        .swap(&Change::first(Owner::first(vault, None)))
         .await
         .unwrap();
     // As after two turns.
@@ -55,15 +52,18 @@ async fn written() -> World {
     let name = RecoveryName {
         kind: RecoveryKind::Snapshot,
         epoch: 3,
+        timeline: Timeline::FIRST,
         seq: 17,
         id: ObjectId::random(&mut rand::rng()),
     };
     let root = RootKey { epoch: 3, key };
     let entry = Position {
+        timeline: Timeline::FIRST,
         seq: 17,
         digest: "0a".repeat(32).parse().unwrap(),
     };
     let standing = ChainPosition {
+        path: LogPath::first(),
         entry,
         since: 0,
         chain: 0,
@@ -174,21 +174,23 @@ async fn an_altered_a_cut_and_a_renamed_file_are_refused() {
     }
     std::fs::write(world.path(), &whole).unwrap();
     assert!(world.read().await.is_ok());
-    let renamed = World {
-        name: RecoveryName {
-            seq: 18,
-            ..world.name
-        },
-        ..world
-    };
-    std::fs::write(renamed.path(), &whole).unwrap();
-    assert!(matches!(
-        renamed.read().await,
-        Err(Error::RecoveryFile {
-            why: "it is another file than its name says",
-            ..
-        })
-    ));
+    let mut world = world;
+    let name = world.name;
+    let timeline = Timeline::FIRST.next();
+    for other in [
+        RecoveryName { seq: 18, ..name },
+        RecoveryName { timeline, ..name },
+    ] {
+        world.name = other;
+        std::fs::write(world.path(), &whole).unwrap();
+        assert!(matches!(
+            world.read().await,
+            Err(Error::RecoveryFile {
+                why: "it is another file than its name says",
+                ..
+            })
+        ));
+    }
 }
 
 #[tokio::test]
@@ -219,7 +221,7 @@ proptest::proptest! {
     #[test]
     fn any_bytes_are_refused_as_a_header(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
         let id = ObjectId::random(&mut rand::rng());
-        let name = RecoveryName { kind: RecoveryKind::Journal, epoch: 1, seq: 1, id };
+        let name = RecoveryName { kind: RecoveryKind::Journal, epoch: 1, timeline: Timeline::FIRST, seq: 1, id };
         proptest::prop_assert!(Header::read(name, &bytes).is_err());
     }
 }

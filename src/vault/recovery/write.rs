@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::Header;
+use super::{Header, MAX_HEADER};
 use crate::{
     keyring::{self, RootKey},
     model::crash,
@@ -38,6 +38,12 @@ impl Writing {
         root: &RootKey,
     ) -> Result<Self, Error> {
         let line = header.line();
+        if line.len() > MAX_HEADER {
+            return Err(Error::RecoveryFile {
+                name: name.to_string(),
+                why: "its header would be too long: the vault was restored too often",
+            });
+        }
         let key = keyring::recovery_key(root, name.id);
         let sealer = Sealer::new(
             &key,

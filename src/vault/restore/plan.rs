@@ -6,15 +6,18 @@
 //! is a gap if another piece follows it.
 //!
 //! A hole is found twice. Each piece names its predecessor, so one that is missing between two
-//! others is noticed whatever was in it; and each says behind which number its audit entries begin.
+//! others is noticed whatever was in it; and each says behind which number its audit entries begin
+//! ([`coverage`](super::coverage)).
 //! Pieces that are missing at the end nobody follows: only who knows of a position elsewhere
 //! notices (`not_before`).
 
 use std::collections::BTreeSet;
 
+use super::coverage::Coverage;
 use crate::{
     db::gaps::Gap,
     evidence::Position,
+    model::timeline::LogPoint,
     store::{self, RecoveryKind, RecoveryName},
     vault::{
         VaultParts,
@@ -123,8 +126,8 @@ async fn look(parts: &VaultParts, choice: &Choice) -> Result<Plan, Error> {
     };
     let mut snapshots = names(RecoveryKind::Snapshot).await?;
     snapshots.retain(|name| choice.snapshot.is_none_or(|wanted| wanted == *name));
-    // Numbers of the audit log only grow, also over a rebuilding; epochs need not.
-    snapshots.sort_unstable_by_key(|name| std::cmp::Reverse((name.seq, name.epoch)));
+    // A later timeline is a later restore; epochs need not grow over one.
+    snapshots.sort_unstable_by_key(|name| std::cmp::Reverse((name.point(), name.epoch)));
     let mut newest = None;
     for name in snapshots {
         newest = match choice.snapshot {
@@ -148,13 +151,13 @@ async fn look(parts: &VaultParts, choice: &Choice) -> Result<Plan, Error> {
     for name in names(RecoveryKind::Journal).await? {
         // By its name only what would be left out by its header, too: a file that says otherwise
         // does not open.
-        if name.seq >= header.seq
+        if name.point() >= header.point()
             && let Some(piece) = found.header(name).await?
         {
             pieces.push((name, piece));
         }
     }
-    let known = choice.not_before.map(|position| position.seq);
+    let known = choice.not_before.map(|position| position.point());
     let (pieces, gaps) = behind(&header, pieces, known);
     let journal = pieces.iter().map(|(name, _)| *name).collect();
     Ok(Plan {
@@ -218,46 +221,49 @@ impl Files<'_> {
 pub(super) fn behind(
     snapshot: &Header,
     mut pieces: Vec<(RecoveryName, Header)>,
-    not_before: Option<i64>,
+    not_before: Option<LogPoint>,
 ) -> (Vec<(RecoveryName, Header)>, Vec<Gap>) {
+    let begun = snapshot.point();
     pieces.retain(|(_, piece)| {
-        piece.vault == snapshot.vault && piece.chain > snapshot.chain && piece.seq >= snapshot.seq
+        // Places in the chain are told apart within a timeline only: a process that a restore left
+        // behind goes on giving them.
+        let is_later = piece.path.current() > begun.timeline || piece.chain > snapshot.chain;
+        piece.vault == snapshot.vault && is_later && piece.point() >= begun
     });
-    pieces.sort_by_key(|(name, piece)| (piece.seq, piece.chain, *name));
+    pieces.sort_by_key(|(name, piece)| (piece.point(), piece.chain, *name));
     let links: BTreeSet<(RecoveryName, String)> = pieces
         .iter()
         .map(|(name, piece)| (*name, piece.digest()))
         .collect();
-    let mut gaps = BTreeSet::new();
-    let mut covered = snapshot.seq;
-    let mut gap = |first: i64, last: i64| {
-        gaps.insert(Gap {
-            first: first.min(last),
-            last,
-        })
-    };
+    let newest = newest(snapshot, &pieces);
+    let mut coverage = Coverage::of(snapshot, newest.path.clone());
+    // The last piece before a restore is the predecessor of two.
+    let mut named = BTreeSet::new();
     for (_, piece) in &pieces {
         // A predecessor that was put together before the snapshot holds nothing that the snapshot
         // does not.
         let is_missing = |link: &&Link| {
-            piece.chain - 1 > snapshot.chain
-                && link.name.seq >= snapshot.seq
+            (link.name.timeline > begun.timeline || piece.chain - 1 > snapshot.chain)
+                && link.name.point() >= begun
                 && !links.contains(&(link.name, link.sha256.clone()))
         };
-        let missing = piece
-            .previous
-            .as_ref()
-            .filter(is_missing)
-            .map(|link| link.name.seq);
-        if missing.is_some() || piece.since > covered {
-            gap(covered + 1, missing.unwrap_or(piece.since).max(piece.since));
-        }
-        covered = covered.max(piece.seq);
+        let missing = piece.previous.as_ref().filter(is_missing);
+        let missing = missing.filter(|link| named.insert((link.name, &link.sha256)));
+        coverage.add(piece, missing.map(|link| link.name.point()));
     }
-    if let Some(known) = not_before.filter(|known| *known > covered) {
-        gap(covered + 1, known);
+    if let Some(known) = not_before.filter(|known| *known > newest.point()) {
+        coverage.end_before(known);
     }
-    (pieces, gaps.into_iter().collect())
+    let gaps = coverage.gaps();
+    (pieces, gaps)
+}
+
+/// The file that was written last, of these pieces in order and the snapshot: its log is the one that
+/// a restore goes on with.
+pub(super) fn newest<'a>(snapshot: &'a Header, pieces: &'a [(RecoveryName, Header)]) -> &'a Header {
+    let last = pieces.last().map(|(_, piece)| piece);
+    last.filter(|piece| piece.point() > snapshot.point())
+        .unwrap_or(snapshot)
 }
 
 #[cfg(test)]

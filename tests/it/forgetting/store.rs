@@ -1,5 +1,7 @@
 //! A store that has forgotten, or holds what is not the vault's: its names decide nothing.
 
+use recvault::model::timeline::Timeline;
+
 use super::*;
 
 /// Puts bytes under a name that says more than is true.
@@ -13,6 +15,7 @@ fn plant(
     let name = RecoveryName {
         kind,
         epoch,
+        timeline: Timeline::FIRST,
         seq,
         id: ObjectId::random(&mut rand::rng()),
     };

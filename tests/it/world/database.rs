@@ -8,6 +8,7 @@ use std::{
 use recvault::db::{
     DatabaseSettings, Db, audit,
     image::{self, Table},
+    timelines,
 };
 use sqlx::{
     AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection,
@@ -97,6 +98,8 @@ impl Ground {
                 let rows = image::chunk(&mut source, table, None, 1_000_000).await?;
                 image::insert(&mut target, table, &rows).await?;
             }
+            let path = timelines::path(&mut source).await?;
+            timelines::rebuild(&mut target, &path).await?;
             audit::advance_head(&mut target, audit::head(&mut source).await?).await
         });
         copied.await.unwrap();

@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use super::{super::event::AuditEvent, NewEntry};
-use crate::model::{actor::Initiator, id::DatabaseId, name::Tier, time::Timestamp};
+use crate::model::{
+    actor::Initiator, id::DatabaseId, name::Tier, time::Timestamp, timeline::Timeline,
+};
 
 impl NewEntry {
     /// The epoch turned: so many pages have new keys, and so many shreds are out of reach of the
@@ -69,10 +71,21 @@ impl NewEntry {
         )
     }
 
-    /// The database was rebuilt. Entries between the two numbers were lost with the old one, if there
-    /// were any.
-    pub fn vault_restored(at: Timestamp, snapshot: &str, known_to: i64, numbered_to: i64) -> Self {
-        let details = json!({ "snapshot": snapshot, "entries_known_to": known_to, "entries_numbered_to": numbered_to });
+    /// The database was rebuilt, and goes on in a new timeline, behind the log that the store had up
+    /// to the number `known_to`, and behind `late` entries of other timelines that it had.
+    pub fn vault_restored(
+        at: Timestamp,
+        snapshot: &str,
+        timeline: Timeline,
+        known_to: i64,
+        late: i64,
+    ) -> Self {
+        let details = json!({
+            "snapshot": snapshot,
+            "timeline": timeline,
+            "entries_known_to": known_to,
+            "late_entries": late,
+        });
         Self::new(
             at,
             Initiator::Operator,
@@ -83,15 +96,29 @@ impl NewEntry {
     }
 
     /// A rebuilding goes on although the store has lost something of the entries from `first` to
-    /// `last`.
-    pub fn restore_gap_accepted(at: Timestamp, first: i64, last: i64) -> Self {
+    /// `last`, numbers of this log or of a lost timeline.
+    pub fn restore_gap_accepted(
+        at: Timestamp,
+        timeline: Option<Timeline>,
+        first: i64,
+        last: i64,
+    ) -> Self {
+        let details = match timeline {
+            None => json!({ "first": first, "last": last }),
+            Some(timeline) => json!({ "timeline": timeline, "first": first, "last": last }),
+        };
         Self::new(
             at,
             Initiator::Operator,
             AuditEvent::RestoreGapAccepted,
             None,
-            json!({ "first": first, "last": last }),
+            details,
         )
+    }
+
+    /// What stands in the place of an entry that the store has lost.
+    pub fn entry_lost(at: Timestamp) -> Self {
+        Self::new(at, Initiator::Vault, AuditEvent::EntryLost, None, json!({}))
     }
 
     /// An operator said that the clock is right; `before` is what was believed until then.

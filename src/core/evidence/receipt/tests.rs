@@ -42,7 +42,10 @@ fn receipt(copies: Vec<HeldCopy>) -> Receipt {
         recording: &recording(),
         reason: "subject-request".parse().unwrap(),
         tombstoned_at: FENCED,
-        audit_seq: 17,
+        audit: LogPoint {
+            timeline: Timeline::FIRST.next(),
+            seq: 17,
+        },
     };
     Receipt::of(shred, copies, ISSUED)
 }
@@ -98,6 +101,7 @@ fn another_library_accepts_the_receipt_by_the_published_keys() {
             "reason": "subject-request",
             "tombstoned_at": "2027-01-15T08:00:00.250Z",
             "policy_digest": "0".repeat(64),
+            "audit_timeline": 2,
             "audit_seq": 17,
             "state": "tombstoned",
             "copies": [
@@ -247,8 +251,8 @@ fn a_receipt_is_reissued_under_its_id() {
         .clone()
         .settled(HeldCopy::Ciphertext(Removal::Removed(later)), later);
     assert_eq!(
-        (second.id(), second.audit_seq(), second.state()),
-        (first.id(), 17, ReceiptState::Tombstoned)
+        (second.id(), second.audit(), second.state()),
+        (first.id(), first.audit(), ReceiptState::Tombstoned)
     );
     assert!(second.issued_at() > first.issued_at());
     assert_eq!(

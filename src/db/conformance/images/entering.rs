@@ -62,7 +62,10 @@ async fn replacing_leaves_tombstones_and_the_log_alone(world: &World) {
             Table::Tombstones,
             &format!(r#"["{}","all",8,"rcp_4","f4",3]"#, recording_id(4)),
         ),
-        parsed(Table::Audit, r#"[3,8,"vault","work.dead",null,"{}"]"#),
+        parsed(
+            Table::Audit,
+            r#"[3,8,"vault","work.dead",null,"{}",null,null]"#,
+        ),
         parsed(Table::Epochs, r#"[3,"AA==",9,null,null,null,null]"#),
     ];
     for new in new {

@@ -5,6 +5,7 @@ use crate::{
     model::{
         id::{ObjectId, VaultId},
         time::Timestamp,
+        timeline::LogPath,
     },
     vault::recovery::ChainPosition,
 };
@@ -19,9 +20,27 @@ fn file(
     chain: i64,
     previous: Option<&File>,
 ) -> File {
+    file_of(
+        &LogPath::first(),
+        vault,
+        kind,
+        (seq, since, chain),
+        previous,
+    )
+}
+
+/// One whose log goes along a path.
+fn file_of(
+    path: &LogPath,
+    vault: VaultId,
+    kind: RecoveryKind,
+    (seq, since, chain): (i64, i64, i64),
+    previous: Option<&File>,
+) -> File {
     let name = RecoveryName {
         kind,
         epoch: 1,
+        timeline: path.current(),
         seq,
         id: ObjectId::random(&mut rand::rng()),
     };
@@ -30,6 +49,7 @@ fn file(
         sha256: header.digest(),
     });
     let entry = Position {
+        timeline: path.current(),
         seq,
         digest: "0a".repeat(32).parse().unwrap(),
     };
@@ -41,6 +61,7 @@ fn file(
             &[1, 2],
             Timestamp::from_millis(seq),
             ChainPosition {
+                path: path.clone(),
                 entry,
                 since,
                 chain,
@@ -72,6 +93,22 @@ fn chain() -> (File, Vec<File>) {
 }
 
 fn gaps(snapshot: &File, pieces: &[File], not_before: Option<i64>) -> (Vec<i64>, Vec<String>) {
+    let not_before = not_before.map(|seq| point(1, seq));
+    gaps_before(snapshot, pieces, not_before)
+}
+
+fn point(timeline: u32, seq: i64) -> LogPoint {
+    LogPoint {
+        timeline: timeline.try_into().unwrap(),
+        seq,
+    }
+}
+
+fn gaps_before(
+    snapshot: &File,
+    pieces: &[File],
+    not_before: Option<LogPoint>,
+) -> (Vec<i64>, Vec<String>) {
     let mut shuffled = pieces.to_vec();
     shuffled.reverse();
     let (taken, gaps) = behind(&snapshot.1, shuffled, not_before);
@@ -217,4 +254,110 @@ fn a_piece_that_begins_behind_all_that_is_there_is_a_gap_whatever_it_names() {
         gaps(&snapshot, &[&pieces[2..4], &[far]].concat(), None).1,
         ["21-25"]
     );
+}
+
+/// A vault that was restored behind entry 30, from a snapshot at entry 10 and the pieces 1 and 2: of
+/// the lost timeline the pieces 3 and 4 were written later, of the new one its own 3 and 4.
+struct Forked {
+    snapshot: File,
+    pieces: Vec<File>,
+    late: [File; 2],
+    new: [File; 2],
+}
+
+fn path(forks: &[(u32, i64)]) -> LogPath {
+    forks
+        .iter()
+        .fold(LogPath::first(), |path, (timeline, behind)| {
+            path.forked((*timeline).try_into().unwrap(), *behind)
+                .unwrap()
+        })
+}
+
+fn forked() -> Forked {
+    let vault = VaultId::random(&mut rand::rng());
+    let piece = |path: &LogPath, numbers, previous: Option<&File>| {
+        file_of(path, vault, RecoveryKind::Journal, numbers, previous)
+    };
+    let (first, second) = (path(&[]), path(&[(2, 30)]));
+    let one = piece(&first, (20, 10, 1), None);
+    let two = piece(&first, (30, 20, 2), Some(&one));
+    let late = piece(&first, (40, 30, 3), Some(&two));
+    let later = piece(&first, (45, 40, 4), Some(&late));
+    let new = piece(&second, (36, 30, 3), Some(&two));
+    let newer = piece(&second, (38, 36, 4), Some(&new));
+    Forked {
+        snapshot: file_of(&first, vault, RecoveryKind::Snapshot, (10, 0, 0), None),
+        pieces: vec![one, two],
+        late: [late, later],
+        new: [new, newer],
+    }
+}
+
+fn all_of(forked: &Forked) -> Vec<File> {
+    let late = forked.late.iter().chain(&forked.new);
+    forked.pieces.iter().chain(late).cloned().collect()
+}
+
+#[test]
+fn pieces_of_a_lost_timeline_come_before_those_of_the_next_whatever_their_numbers() {
+    let forked = forked();
+    let (taken, gaps) = behind(&forked.snapshot.1, all_of(&forked), None);
+    let points: Vec<(i64, i64)> = taken
+        .iter()
+        .map(|(_, piece)| (piece.path.current().number(), piece.seq))
+        .collect();
+    assert_eq!(
+        points,
+        [(1, 20), (1, 30), (1, 40), (1, 45), (2, 36), (2, 38)]
+    );
+    assert_eq!(gaps, []);
+}
+
+#[test]
+fn a_hole_in_the_main_log_is_not_covered_by_numbers_of_a_lost_timeline() {
+    let forked = forked();
+    let without = |at: usize| {
+        let mut left = all_of(&forked);
+        left.remove(at);
+        gaps(&forked.snapshot, &left, None).1
+    };
+    assert_eq!(without(0), ["11-20"]);
+    assert_eq!(without(1), ["21-30"]);
+    assert_eq!(without(2), ["1/31-40"], "of the lost timeline's numbers");
+    assert_eq!(without(3), [""; 0], "its end is missed by nobody");
+    assert_eq!(without(4), ["31-36"], "the lost timeline has such, too");
+    assert_eq!(without(5), [""; 0]);
+    let mut left = all_of(&forked);
+    left.drain(1..3);
+    let both = gaps(&forked.snapshot, &left, None).1;
+    assert_eq!(both, ["21-30", "1/31-40"], "what both share by one name");
+}
+
+#[test]
+fn the_end_is_missed_along_the_timeline_that_it_is_known_of() {
+    let forked = forked();
+    let all = all_of(&forked);
+    let missed = |known| gaps_before(&forked.snapshot, &all, Some(known)).1;
+    assert_eq!(missed(point(1, 50)), [""; 0], "it was lost by a restore");
+    assert_eq!(missed(point(2, 38)), [""; 0]);
+    assert_eq!(missed(point(2, 41)), ["39-41"]);
+    assert_eq!(missed(point(3, 33)), ["3/33-33"]);
+}
+
+#[test]
+fn a_snapshot_of_a_lost_timeline_hides_no_piece_of_the_next() {
+    let forked = forked();
+    let vault = forked.snapshot.1.vault;
+    let late = Some(&forked.late[1]);
+    let snapshot = file_of(&path(&[]), vault, RecoveryKind::Snapshot, (45, 0, 4), late);
+    let (chain, gaps) = gaps(&snapshot, &all_of(&forked), None);
+    assert_eq!((chain, gaps), (vec![3, 4], vec![]));
+    // And one of the next leaves out what the lost one wrote.
+    let new = Some(&forked.new[0]);
+    let second = path(&[(2, 30)]);
+    let snapshot = file_of(&second, vault, RecoveryKind::Snapshot, (36, 0, 3), new);
+    let (taken, gaps) = behind(&snapshot.1, all_of(&forked), None);
+    assert_eq!((taken.len(), gaps), (1, vec![]));
+    assert_eq!(taken[0].0, forked.new[1].0);
 }

@@ -1,0 +1,110 @@
+//! How far each timeline of the log is in the store, and what is missing.
+//!
+//! Files of several timelines come together when a process of a lost database went on writing, or
+//! when the newest snapshot is spoilt. The log that a restore goes on with, the main one, is that of
+//! the newest timeline. Owns the counting, each timeline along its own path. Refuses to open files.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    db::gaps::Gap,
+    model::timeline::{LogPath, LogPoint, Timeline},
+    vault::recovery::Header,
+};
+
+/// What is there of each timeline.
+pub(super) struct Coverage {
+    main: LogPath,
+    /// Up to which of its numbers each timeline is there, or was missed by name.
+    reached: BTreeMap<Timeline, i64>,
+    gaps: BTreeSet<Gap>,
+}
+
+impl Coverage {
+    /// Begins with a snapshot, which has all that is on its path.
+    pub(super) fn of(snapshot: &Header, main: LogPath) -> Self {
+        let reached = snapshot.path.forks().iter().map(|fork| {
+            let end = snapshot.path.end_of(fork.timeline);
+            (fork.timeline, snapshot.seq.min(end.unwrap_or(fork.behind)))
+        });
+        Self {
+            reached: reached.collect(),
+            main,
+            gaps: BTreeSet::new(),
+        }
+    }
+
+    /// Adds a piece of the journal, whose predecessor may be missing.
+    pub(super) fn add(&mut self, piece: &Header, missing: Option<LogPoint>) {
+        let reached = self.reached_on(&piece.path);
+        let on_path = missing.filter(|missing| piece.path.holds(*missing));
+        if let Some(elsewhere) = missing
+            && on_path.is_none()
+        {
+            self.miss_elsewhere(elsewhere);
+        }
+        if on_path.is_some() || piece.since > reached {
+            let last = on_path.map_or(piece.since, |missing| missing.seq.max(piece.since));
+            self.miss(&piece.path, (reached + 1).min(last), last);
+        }
+        self.reached
+            .insert(piece.path.current(), reached.max(piece.seq));
+    }
+
+    /// Everything was read, and an entry is known of that is later than all of it.
+    pub(super) fn end_before(&mut self, known: LogPoint) {
+        if known.timeline == self.main.current() {
+            let main = self.main.clone();
+            let reached = self.reached_on(&main);
+            self.miss(&main, (reached + 1).min(known.seq), known.seq);
+        } else {
+            self.miss_elsewhere(known);
+        }
+    }
+
+    /// What is missing, in order.
+    pub(super) fn gaps(self) -> Vec<Gap> {
+        self.gaps.into_iter().collect()
+    }
+
+    /// Up to which number a log is there.
+    fn reached_on(&self, path: &LogPath) -> i64 {
+        let mut forks = path.forks().iter().rev();
+        let reached = forks.find_map(|fork| {
+            let reached = *self.reached.get(&fork.timeline)?;
+            Some(reached.min(path.end_of(fork.timeline)?))
+        });
+        reached.unwrap_or(0)
+    }
+
+    /// Of a log, something of these numbers is missing: what it shares with the main one by the main
+    /// one's numbers, the rest by its own.
+    fn miss(&mut self, path: &LogPath, first: i64, last: i64) {
+        let shared = self.main.shared_with(path);
+        if first <= shared {
+            self.gaps.insert(Gap {
+                timeline: None,
+                first,
+                last: last.min(shared),
+            });
+        }
+        if last > shared {
+            self.gaps.insert(Gap {
+                timeline: Some(path.current()),
+                first: first.max(shared + 1),
+                last,
+            });
+        }
+    }
+
+    /// The same of a timeline whose path nobody tells.
+    fn miss_elsewhere(&mut self, known: LogPoint) {
+        let reached = self.reached.get(&known.timeline);
+        let first = reached.map_or(known.seq, |reached| known.seq.min(reached + 1));
+        self.gaps.insert(Gap {
+            timeline: Some(known.timeline),
+            first,
+            last: known.seq,
+        });
+    }
+}

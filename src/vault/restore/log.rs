@@ -1,0 +1,141 @@
+//! The audit log of a rebuilt database: one run of numbers from 1, whatever the store still has.
+//!
+//! ```text
+//! the main log, that of the newest file, under its own numbers
+//!   → in the place of each entry that is lost, an entry that says so: somebody has accepted the gap
+//!   → entries of other timelines, appended, each with what it was told as
+//!   → the new timeline goes on
+//! ```
+//! Owns these numbers. Refuses to know what entries say. INVARIANT: a number that somebody may have
+//! read in the main log stays that entry's; an entry that was read in a lost timeline is never
+//! dropped, and never there twice.
+
+use super::{JournalLine, Roots, Rows, fault_in, journal, reopened};
+use crate::{
+    custody::Custody,
+    db::{
+        Tx, audit,
+        gaps::Gap,
+        image::{self, Image, Table},
+    },
+    model::{
+        time::Timestamp,
+        timeline::{LogPath, LogPoint},
+    },
+    store::{RecoveryName, Store},
+    vault::{error::Error, recovery::Header},
+};
+
+/// The log that a restore goes on with.
+pub(super) struct MainLog {
+    path: LogPath,
+    /// The last of its numbers that is known to have been given.
+    pub(super) to: i64,
+}
+
+impl MainLog {
+    /// That of the newest file, which may be known to have gone on.
+    pub(super) fn of(newest: &Header, not_before: Option<LogPoint>) -> Self {
+        let path = newest.path.clone();
+        let known = not_before.filter(|known| known.timeline == path.current());
+        Self {
+            to: known.map_or(newest.seq, |known| known.seq.max(newest.seq)),
+            path,
+        }
+    }
+
+    /// Its timelines.
+    pub(super) fn path(&self) -> &LogPath {
+        &self.path
+    }
+
+    /// Up to which number it has the same as the log of a file: what the file numbers above this is
+    /// of a lost timeline.
+    pub(super) fn shared_with(&self, file: &Header) -> i64 {
+        self.path.shared_with(&file.path)
+    }
+
+    /// Whether a file has entries of a lost timeline.
+    pub(super) fn has_lost(&self, file: &Header) -> bool {
+        file.seq > self.shared_with(file).max(file.since)
+    }
+
+    /// Says of every entry that is missing that it is lost.
+    ///
+    /// # Errors
+    /// [`Error::Gaps`] if one is missing that nobody has accepted to go without; the database's.
+    pub(super) async fn fill(
+        &self,
+        tx: &mut Tx,
+        accepted: &[Gap],
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        for (first, last) in audit::missing(tx, self.to).await? {
+            let mut next = first;
+            while next <= last {
+                let gap = accepted
+                    .iter()
+                    .filter(|gap| gap.timeline.is_none())
+                    .find(|gap| gap.first <= next && next <= gap.last);
+                next = gap
+                    .ok_or_else(|| Error::Gaps(format!("{next}-{last}")))?
+                    .last
+                    + 1;
+            }
+            audit::enter_lost(tx, (first, last), now).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes in what the files of lost timelines tell, behind number `to`. The number of the last.
+    ///
+    /// # Errors
+    /// The store's, custody's, the database's; [`Error::RecoveryFile`].
+    pub(super) async fn take_lost(
+        &self,
+        tx: &mut Tx,
+        files: &[(RecoveryName, Header)],
+        (store, custody, roots): (&Store, &dyn Custody, &mut Roots),
+    ) -> Result<i64, Error> {
+        let mut last = self.to;
+        for (name, header) in files {
+            let mut file = reopened((store, custody, &mut *roots), *name, header).await?;
+            let shared = self.shared_with(header);
+            let mut rows = Rows::default();
+            while let Some(line) = file.line().await? {
+                let parsed = journal::parse(&mut rows, line).map_err(fault_in(*name))?;
+                if let JournalLine::Row(row) = parsed
+                    && row.table() == Table::Audit
+                    && let Some(seq) = row.int("seq").filter(|seq| *seq > shared)
+                {
+                    let timeline = header.path.timeline_of(seq);
+                    let told = row.told().unwrap_or(LogPoint { timeline, seq });
+                    last += i64::from(self.take_entry(tx, row, told, last + 1).await?);
+                }
+            }
+            rows.end().map_err(fault_in(*name))?;
+        }
+        Ok(last)
+    }
+
+    /// Takes in one entry that was told at this point. Whether it got the number.
+    async fn take_entry(
+        &self,
+        tx: &mut Tx,
+        row: Image,
+        told: LogPoint,
+        number: i64,
+    ) -> Result<bool, Error> {
+        if self.path.holds(told) {
+            let row = row.renumbered(told.seq, None);
+            image::upsert(tx, Table::Audit, &[row]).await?;
+            return Ok(false);
+        }
+        if audit::has_told(tx, told).await? {
+            return Ok(false);
+        }
+        let row = row.renumbered(number, Some(told));
+        image::insert(tx, Table::Audit, &[row]).await?;
+        Ok(true)
+    }
+}

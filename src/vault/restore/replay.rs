@@ -1,0 +1,196 @@
+//! What a piece of the journal brings into a rebuilt database: rows, keys and tombstones.
+//!
+//! Owns what each kind of row means for what is there already. Refuses to know in which order pieces
+//! come. INVARIANT: a key whose fingerprint stands in a tombstone is not taken in.
+
+use std::sync::Arc;
+
+use super::{JournalLine, Rows, fault_in, journal};
+use crate::{
+    db::{
+        Tx, details,
+        image::{self, Image, Table},
+        keys::{self as rows, KeyEntries},
+        recordings, revocations, shreds,
+        work::{self, WorkKind},
+    },
+    evidence::{Receipt, Removal},
+    keyring::fingerprint,
+    model::{artefact::Leg, id::RecordingId, recording::RecordingState, time::Timestamp},
+    secret::Key,
+    store::RecoveryName,
+    vault::{Inner, error::Error, recovery::RecoveryFile},
+};
+
+/// The tables each of whose rows is one state in a piece of the journal.
+const STATES: [Table; 6] = [
+    Table::Recordings,
+    Table::Tokens,
+    Table::Policies,
+    Table::Parties,
+    Table::Consents,
+    Table::Revocations,
+];
+
+impl Inner {
+    /// Takes in one piece of the journal, whose numbers are the rebuilt log's up to `shared`. How many
+    /// states.
+    pub(super) async fn replay(
+        &self,
+        tx: &mut Tx,
+        mut file: RecoveryFile,
+        (name, shared): (RecoveryName, i64),
+        now: Timestamp,
+    ) -> Result<u64, Error> {
+        let fault = fault_in(name);
+        let mut rows = Rows::default();
+        let mut states = 0;
+        let root = Arc::clone(&file.root);
+        while let Some(line) = file.line().await? {
+            match journal::parse(&mut rows, line).map_err(fault)? {
+                JournalLine::Nothing => {}
+                JournalLine::Row(row) => {
+                    states += u64::from(STATES.contains(&row.table()));
+                    if let Some(row) = of_main_log(row, shared) {
+                        let row = self.brought_home(row, &root);
+                        self.take_row(tx, row, now).await?;
+                    }
+                }
+                JournalLine::Key(id, leg, key) => self.take_key(tx, id, leg, &key).await?,
+            }
+        }
+        rows.end().map_err(fault)?;
+        Ok(states)
+    }
+
+    async fn take_row(&self, tx: &mut Tx, row: Image, now: Timestamp) -> Result<(), Error> {
+        let table = row.table();
+        let subject: Option<RecordingId> = match table {
+            Table::Recordings => row.text("id").and_then(|id| id.parse().ok()),
+            Table::Tombstones | Table::Receipts => {
+                row.text("recording_id").and_then(|id| id.parse().ok())
+            }
+            _ => None,
+        };
+        let is_sealed = table == Table::Recordings
+            && row.text("state") == Some(RecordingState::Sealed.as_str());
+        let is_pending =
+            table == Table::Receipts && self.awaits_source(row.text("jws").unwrap_or_default());
+        image::upsert(tx, table, std::slice::from_ref(&row)).await?;
+        match (table, subject) {
+            // Its artefacts and who took part, if it has any still, follow.
+            (Table::Recordings, Some(id)) => {
+                recordings::remove_artefacts(tx, id).await?;
+                details::remove(tx, &[id]).await?;
+                work::cancel(tx, WorkKind::FetchMedia, &[id]).await?;
+                if is_sealed {
+                    // Which of them are to be deleted at the source, the flow knows when it looks
+                    // at each.
+                    work::enqueue(tx, WorkKind::DeleteAtSource, &[id], now).await?;
+                }
+            }
+            (Table::Receipts, Some(id)) if is_pending => {
+                work::begin_anew(tx, WorkKind::DeleteAtSource, &[id], now).await?
+            }
+            (Table::Revocations, _) => self.resume_revocation(tx, &row, now).await?,
+            (Table::Tombstones, Some(id)) => {
+                self.destroy_tombstoned(tx, id).await?;
+                // What is catalogued of a shredded recording is still to be removed.
+                if !recordings::artefacts(tx, id).await?.is_empty() {
+                    work::enqueue(tx, WorkKind::DeleteCiphertext, &[id], now).await?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn resume_revocation(
+        &self,
+        tx: &mut Tx,
+        row: &Image,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        if let Some(id) = row.text("id").and_then(|id| id.parse().ok()) {
+            let runs = row.text("state") == Some("running");
+            revocations::resume(tx, id, runs, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a receipt waits for the source's copies.
+    fn awaits_source(&self, jws: &str) -> bool {
+        Receipt::verify(jws, &self.key_set())
+            .is_ok_and(|receipt| receipt.source() == Some(Removal::Pending))
+    }
+
+    /// A tombstone that was taken in kills the keys that the snapshot, or an earlier piece, still had:
+    /// those of every leg, because no shred leaves one.
+    async fn destroy_tombstoned(&self, tx: &mut Tx, id: RecordingId) -> Result<(), Error> {
+        let entries = rows::entries_behind_tombstone(tx, id).await?;
+        self.destroy_entries(tx, &entries).await
+    }
+
+    /// A key of a living recording: into the tree, unless it is there; never, if it was destroyed.
+    async fn take_key(
+        &self,
+        tx: &mut Tx,
+        id: RecordingId,
+        leg: Leg,
+        key: &Key,
+    ) -> Result<(), Error> {
+        let public = fingerprint(key);
+        if shreds::is_destroyed(tx, &public).await?
+            || shreds::find_tombstone(tx, id).await?.is_some()
+        {
+            return Ok(());
+        }
+        let recording = recordings::find(tx, id).await?.ok_or(Error::Gone)?;
+        if let Some(entry) = rows::find_entry(tx, id, leg).await? {
+            let tier = rows::tier_of(tx, entry.place.page).await?;
+            if entry.fingerprint == public && tier == recording.tier.as_str() {
+                return Ok(());
+            }
+            self.destroy_entries(tx, &KeyEntries::from([((id, leg), entry)]))
+                .await?;
+        }
+        self.place_key(tx, id, leg, &recording.tier, key).await
+    }
+}
+
+/// A row of a file whose numbers are the rebuilt log's up to `shared`; without the entries of a lost
+/// timeline, and without its numbers.
+pub(super) fn of_main_log(row: Image, shared: i64) -> Option<Image> {
+    let is_lost = row.int("seq").is_some_and(|seq| seq > shared);
+    match row.table() {
+        Table::Audit if is_lost => None,
+        Table::Tombstones if is_lost => Some(row.unnumbered()),
+        _ => Some(row),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_lost_timeline_no_number_is_taken_in() {
+        let row = |table, seq: i64| {
+            let line = match table {
+                Table::Audit => {
+                    format!(r#"[{seq},6,"vault","epoch.turned",null,"{{}}",null,null]"#)
+                }
+                _ => format!(r#"["rec_1","all",6,"rcp_1","f",{seq}]"#),
+            };
+            Image::parse(table, line.as_bytes()).unwrap()
+        };
+        for table in [Table::Audit, Table::Tombstones] {
+            let shared = row(table, 30);
+            assert_eq!(of_main_log(shared.clone(), 30), Some(shared));
+        }
+        assert_eq!(of_main_log(row(Table::Audit, 31), 30), None);
+        let tombstone = of_main_log(row(Table::Tombstones, 31), 30).unwrap();
+        assert_eq!(tombstone.int("seq"), None, "a watch would skip behind it");
+        assert_eq!(tombstone.text("fingerprint"), Some("f"));
+    }
+}
