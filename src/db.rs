@@ -50,6 +50,7 @@ pub mod row;
 mod schema;
 pub mod shreds;
 pub mod sources;
+mod table;
 pub mod tokens;
 pub mod transcripts;
 pub mod tx;

@@ -4,11 +4,13 @@
 
 use std::{fmt, str::FromStr};
 
+use const_format::formatcp;
 use serde::Serialize;
 
 use super::{
     error::Error,
-    tx::{Arg, Tx},
+    table::{TableRow as _, table},
+    tx::Tx,
 };
 use crate::model::time::Timestamp;
 
@@ -57,37 +59,48 @@ impl FromStr for Gap {
     }
 }
 
+table! {
+    "gaps" {}
+
+    #[derive(Debug)]
+    pub(super) struct StoredGap {
+        key {
+            first: i64 = "first",
+            last: i64 = "last",
+        }
+        accepted_at: Timestamp = "accepted_at",
+    }
+}
+
 /// Notes that somebody accepted a gap.
 pub async fn insert(tx: &mut Tx, gap: Gap, now: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "/* gaps.insert */ INSERT INTO gaps (first, last, accepted_at) VALUES ($1, $2, $3) ON CONFLICT (first, last) DO NOTHING";
-    tx.execute(
-        SQL,
-        &[
-            Arg::Int(gap.first),
-            Arg::Int(gap.last),
-            Arg::Int(now.as_millis()),
-        ],
-    )
-    .await
-    .map(|_| ())
+    const SQL: &str = formatcp!(
+        "/* gaps.insert */ {} ON CONFLICT (first, last) DO NOTHING",
+        StoredGap::INSERT
+    );
+    let row = StoredGap {
+        first: gap.first,
+        last: gap.last,
+        accepted_at: now,
+    };
+    tx.insert_row(SQL, &row, &[]).await.map(|_| ())
 }
 
 /// Every gap that was accepted, and when, in order.
 pub async fn all(tx: &mut Tx) -> Result<Vec<(Gap, Timestamp)>, Error> {
-    const SQL: &str =
-        "/* gaps.all */ SELECT first, last, accepted_at FROM gaps ORDER BY first, last";
-    let rows = tx.fetch_all(SQL, &[]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok((
-                Gap {
-                    first: row.int("first")?,
-                    last: row.int("last")?,
-                },
-                row.time("accepted_at")?,
-            ))
-        })
-        .collect()
+    const SQL: &str = formatcp!(
+        "/* gaps.all */ SELECT {} FROM gaps ORDER BY first, last",
+        StoredGap::COLUMNS
+    );
+    let rows: Vec<StoredGap> = tx.fetch_rows(SQL, &[]).await?;
+    let accepted = |row: StoredGap| {
+        let gap = Gap {
+            first: row.first,
+            last: row.last,
+        };
+        (gap, row.accepted_at)
+    };
+    Ok(rows.into_iter().map(accepted).collect())
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{COLUMNS, Revocation, reopen, revocation};
+use const_format::formatcp;
+
+use super::{COLUMNS, Revocation, StoredRevocation, reopen};
 use crate::{
     db::{
         error::Error,
@@ -156,7 +158,7 @@ impl Texts {
 
 /// Every revocation that covers a recording, the earliest first.
 pub async fn covering(tx: &mut Tx, recording: &Recording) -> Result<Vec<Revocation>, Error> {
-    let sql = format!(
+    const SQL: &str = formatcp!(
         "/* revocations.covering */ SELECT {COLUMNS} FROM revocations
         WHERE revoked_at >= $1 AND target IN (SELECT key FROM json_each($2)
             UNION SELECT subject FROM parties WHERE subject IS NOT NULL AND conversation IN (SELECT key FROM json_each($3)))
@@ -176,11 +178,10 @@ pub async fn covering(tx: &mut Tx, recording: &Recording) -> Result<Vec<Revocati
         Arg::Text(&own),
         Arg::Text(&conversations),
     ];
-    let mut all = tx
-        .fetch_all(&sql, &args)
-        .await?
-        .iter()
-        .map(revocation)
+    let rows: Vec<StoredRevocation> = tx.fetch_rows(SQL, &args).await?;
+    let mut all = rows
+        .into_iter()
+        .map(Revocation::try_from)
         .collect::<Result<Vec<_>, _>>()?;
     all.retain(|revocation| revocation.covers(recording));
     Ok(all)
