@@ -9,6 +9,8 @@
 
 #[path = "tidy/architecture.rs"]
 mod architecture;
+#[path = "tidy/columns.rs"]
+mod columns;
 #[path = "tidy/config.rs"]
 mod config;
 #[path = "tidy/imports.rs"]
@@ -213,6 +215,11 @@ fn the_walks_are_those_of_the_code() {
 #[test]
 fn sql_is_only_in_the_database() {
     assert_none(program().iter().flat_map(words::sql).collect());
+}
+
+#[test]
+fn columns_are_listed_where_their_table_is_declared() {
+    assert_none(columns::listed(&program()));
 }
 
 fn too_long(source: &Source) -> Option<String> {

@@ -8,6 +8,7 @@
 //! INVARIANT: an image has as many values as its table has columns, and each is what its column can
 //! hold.
 
+mod key_tree;
 mod rows;
 mod table;
 #[cfg(test)]
@@ -20,23 +21,18 @@ use serde::{
     ser::{Serialize, Serializer},
 };
 
-pub use rows::{chunk, count, defer_references, find, find_all, first_row, insert, upsert};
-pub(super) use table::ColumnKind;
-pub use table::Table;
+pub use self::{
+    key_tree::{entry_of, page_of},
+    rows::{chunk, count, defer_references, find, find_all, first_row, insert, upsert},
+    table::Table,
+};
+use super::table::{ColumnKind, Value};
 
 /// The values of one row.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Image {
     table: Table,
-    values: Vec<Value>,
-}
-
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Value {
-    Null,
-    Text(String),
-    Int(i64),
-    Bytes(Vec<u8>),
+    values: Vec<Value<'static>>,
 }
 
 /// What is not an image. The text never holds a row's content.
@@ -88,7 +84,7 @@ impl Image {
     /// What comes right before the audit entries with higher numbers than this, for [`chunk`] to
     /// begin after.
     pub fn before_audit(seq: i64) -> Self {
-        let [none, nothing] = [Value::Null, Value::Text(String::new())];
+        let [none, nothing] = [Value::Null, Value::Text("".into())];
         let values = vec![
             Value::Int(seq),
             Value::Int(0),
@@ -139,12 +135,12 @@ impl Image {
     pub fn with_bytes(mut self, column: &str, bytes: Vec<u8>) -> Self {
         let mut places = self.table.columns().iter().zip(&mut self.values);
         if let Some((_, place @ Value::Bytes(_))) = places.find(|(known, _)| known.name == column) {
-            *place = Value::Bytes(bytes);
+            *place = Value::Bytes(bytes.into());
         }
         self
     }
 
-    fn value(&self, column: &str) -> Option<&Value> {
+    fn value(&self, column: &str) -> Option<&Value<'static>> {
         self.table
             .columns()
             .iter()
@@ -168,7 +164,7 @@ impl Image {
         self.with(
             column,
             &[ColumnKind::Text, ColumnKind::MaybeText],
-            text.map(|text| Value::Text(text.to_owned())),
+            text.map(|text| Value::Text(text.to_owned().into())),
         )
     }
 
@@ -192,7 +188,7 @@ impl Image {
         mut self,
         column: &'static str,
         kinds: &[ColumnKind],
-        value: Option<Value>,
+        value: Option<Value<'static>>,
     ) -> Result<Self, InvalidImage> {
         let refuse = InvalidImage::Column {
             table: self.table.name(),
@@ -223,7 +219,7 @@ impl Serialize for Image {
     }
 }
 
-impl Serialize for Value {
+impl Serialize for Value<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Null => serializer.serialize_unit(),
@@ -241,7 +237,7 @@ struct Values<'a> {
 }
 
 impl<'de> Visitor<'de> for Values<'_> {
-    type Value = Vec<Value>;
+    type Value = Vec<Value<'static>>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("an array with a value for each column")
@@ -262,18 +258,20 @@ impl<'de> Visitor<'de> for Values<'_> {
 }
 
 impl<'de> DeserializeSeed<'de> for ColumnKind {
-    type Value = Value;
+    type Value = Value<'static>;
 
-    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<Value<'static>, D::Error> {
+        let text = |text: String| Value::Text(text.into());
         Ok(match self {
-            Self::Text => Value::Text(String::deserialize(value)?),
-            Self::MaybeText => Option::deserialize(value)?.map_or(Value::Null, Value::Text),
+            Self::Text => text(String::deserialize(value)?),
+            Self::MaybeText => Option::deserialize(value)?.map_or(Value::Null, text),
             Self::Int => Value::Int(i64::deserialize(value)?),
             Self::MaybeInt => Option::deserialize(value)?.map_or(Value::Null, Value::Int),
             Self::Bytes => Value::Bytes(
                 STANDARD
                     .decode(String::deserialize(value)?)
-                    .map_err(D::Error::custom)?,
+                    .map_err(D::Error::custom)?
+                    .into(),
             ),
         })
     }

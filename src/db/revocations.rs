@@ -10,6 +10,7 @@ mod reach;
 
 use std::collections::BTreeSet;
 
+pub(super) use self::reach::StoredOutcome;
 pub use self::reach::{
     Counts, ReachedRecording, closed, count, covering, enter, legs, outcomes, pending, reach_again,
     reached, receipts, settle, tell,

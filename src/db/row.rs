@@ -46,13 +46,6 @@ impl Row {
         })
     }
 
-    pub(super) fn bytes(&self, column: &str) -> Result<Vec<u8>, Error> {
-        Ok(match self {
-            Self::Sqlite(row) => row.try_get(column)?,
-            Self::Postgres(row) => row.try_get(column)?,
-        })
-    }
-
     pub(super) fn time(&self, column: &str) -> Result<Timestamp, Error> {
         self.int(column).map(Timestamp::from_millis)
     }
@@ -96,20 +89,6 @@ impl Row {
         key: &str,
     ) -> Result<T, Error> {
         serde_json::from_str(&self.text(column)?).map_err(|_| self.inconsistent(table, column, key))
-    }
-
-    /// As [`Row::json`] for a column that may be null.
-    pub(super) fn maybe_json<T: DeserializeOwned>(
-        &self,
-        table: &'static str,
-        column: &'static str,
-        key: &str,
-    ) -> Result<Option<T>, Error> {
-        let text = self.maybe_text(column)?;
-        text.map(|text| {
-            serde_json::from_str(&text).map_err(|_| self.inconsistent(table, column, key))
-        })
-        .transpose()
     }
 
     /// An integer column as a smaller or unsigned integer.

@@ -147,7 +147,7 @@ impl Cells<'_> {
         let value = self.source.value(at, T::KIND);
         value
             .and_then(T::read)
-            .ok_or_else(|| self.table.inconsistent_at(at, self.source.key(self.table)))
+            .ok_or_else(|| self.table.wrong(at, self.source.key(self.table)))
     }
 }
 
@@ -176,17 +176,17 @@ impl Declaration {
         }
     }
 
-    /// The error of a row whose column at this place holds what it cannot.
-    pub(super) fn inconsistent_at(&self, at: usize, key: Option<Value<'_>>) -> Error {
-        let id = match key {
-            Some(Value::Text(text)) => text.into_owned(),
-            Some(Value::Int(int)) => int.to_string(),
-            _ => String::new(),
-        };
-        Error::Inconsistent {
-            table: self.name,
-            column: self.columns.get(at).map_or("", |column| column.name),
-            id,
+    /// The error of a row that holds at this place what its column cannot.
+    pub(super) fn inconsistent_at(&self, at: usize, row: &Row) -> Error {
+        self.wrong(at, Source::Row(row).key(self))
+    }
+
+    fn wrong(&self, at: usize, key: Option<Value<'_>>) -> Error {
+        let column = self.columns.get(at).map_or("", |column| column.name);
+        match key {
+            Some(Value::Text(text)) => self.inconsistent(column, text),
+            Some(Value::Int(int)) => self.inconsistent(column, int),
+            _ => self.inconsistent(column, ""),
         }
     }
 }

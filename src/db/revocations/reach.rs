@@ -13,6 +13,7 @@ use crate::{
     db::{
         error::Error,
         news::{self, ChangeNotice},
+        table::{TableRow as _, table},
         tx::{Arg, Tx, set},
         work::{self, WorkKind},
     },
@@ -25,6 +26,19 @@ use crate::{
         time::Timestamp,
     },
 };
+
+table! {
+    "revoked" { subject: Some("recording_id") }
+
+    #[derive(Debug)]
+    pub(in crate::db) struct StoredOutcome {
+        key {
+            recording: RecordingId = "recording_id",
+            revocation: RevocationId = "revocation_id",
+        }
+        outcome: RevocationOutcome = "outcome",
+    }
+}
 
 /// How many recordings had each outcome.
 #[derive(
@@ -249,9 +263,11 @@ pub async fn enter(
     outcomes: &[(RecordingId, RevocationOutcome)],
     now: Timestamp,
 ) -> Result<u64, Error> {
-    const SQL: &str = "/* revocations.enter */
-        INSERT INTO revoked (recording_id, revocation_id, outcome) SELECT key, $1, value->>'outcome' FROM json_each($2) AS reached
-        WHERE true ON CONFLICT (recording_id, revocation_id) DO NOTHING";
+    const SQL: &str = formatcp!(
+        "/* revocations.enter */ {} SELECT key, $1, value->>'outcome' FROM json_each($2) AS reached
+        WHERE true ON CONFLICT (recording_id, revocation_id) DO NOTHING",
+        StoredOutcome::INSERT_INTO
+    );
     let document: BTreeMap<String, _> = outcomes
         .iter()
         .map(|(recording, outcome)| {
