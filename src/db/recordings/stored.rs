@@ -11,10 +11,10 @@ use crate::{
     model::{
         encryption::Encryption,
         id::RecordingId,
-        media::MediaKind,
+        media::{MediaKind, SourceRef},
         name::{Label, Tier},
         recording::{DiscoveredBy, Recording, RecordingState},
-        sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
+        sid::{AccountSid, CallSid, ConferenceSid},
         time::Timestamp,
     },
 };
@@ -30,7 +30,7 @@ table! {
         kind: MediaKind = "kind",
         state: RecordingState = "state",
         account: AccountSid = "account",
-        source_sid: RecordingSid = "source_sid",
+        source_sid: String = "source_sid",
         call: Option<CallSid> = "call_sid",
         conference: Option<ConferenceSid> = "conference_sid",
         source: Option<String> = "source",
@@ -62,17 +62,24 @@ pub(in crate::db) const COLUMNS: &str = StoredRecording::COLUMNS;
 
 /// The recording at the beginning of what a query gave.
 pub(in crate::db) fn recording(row: &Row) -> Result<Recording, Error> {
-    StoredRecording::of(row).map(Recording::from)
+    Recording::try_from(StoredRecording::of(row)?)
 }
 
-impl From<StoredRecording> for Recording {
-    fn from(row: StoredRecording) -> Self {
-        Self {
+impl TryFrom<StoredRecording> for Recording {
+    type Error = Error;
+
+    fn try_from(row: StoredRecording) -> Result<Self, Error> {
+        let inconsistent = |column| StoredRecording::TABLE.inconsistent(column, row.id);
+        let source_ref = SourceRef::parse(row.account, &row.source_sid)
+            .map_err(|_| inconsistent("source_sid"))?;
+        // The row says the kind, too, for whoever asks for one kind: the two must agree.
+        if row.kind != source_ref.kind() {
+            return Err(inconsistent("kind"));
+        }
+        Ok(Self {
             id: row.id,
-            kind: row.kind,
             state: row.state,
-            account: row.account,
-            source_sid: row.source_sid,
+            source_ref,
             call: row.call,
             conference: row.conference,
             source: row.source,
@@ -94,6 +101,6 @@ impl From<StoredRecording> for Recording {
             quarantine_ends: row.quarantine_ends,
             heard_by: row.heard_by,
             encryption: row.encryption,
-        }
+        })
     }
 }
