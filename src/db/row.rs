@@ -4,7 +4,7 @@
 use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
-use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
+use sqlx::{Column as _, Row as _, postgres::PgRow, sqlite::SqliteRow};
 
 use super::error::Error;
 use crate::model::time::Timestamp;
@@ -18,6 +18,14 @@ pub enum Row {
 }
 
 impl Row {
+    /// What the query calls its column at this place.
+    pub(super) fn name(&self, at: usize) -> Option<&str> {
+        match self {
+            Self::Sqlite(row) => row.columns().get(at).map(|column| column.name()),
+            Self::Postgres(row) => row.columns().get(at).map(|column| column.name()),
+        }
+    }
+
     pub(super) fn maybe_text(&self, column: &str) -> Result<Option<String>, Error> {
         Ok(match self {
             Self::Sqlite(row) => row.try_get(column)?,

@@ -24,7 +24,7 @@
 //! once, in `table/value.rs`. INVARIANT: rows are read by position. A query that reads rows of a
 //! table selects its `COLUMNS` first, whatever it selects behind them.
 
-mod value;
+pub(in crate::db) mod value;
 
 use std::fmt::Display;
 
@@ -106,6 +106,11 @@ pub(super) trait TableRow: Sized {
 
     /// The row at the beginning of what a query gave.
     fn of(row: &Row) -> Result<Self, Error> {
+        debug_assert!(
+            Self::TABLE.begins(row),
+            "a query that reads rows of `{}` does not select its columns first",
+            Self::TABLE.name
+        );
         Self::read(&mut Cells {
             table: &Self::TABLE,
             source: Source::Row(row),
@@ -167,6 +172,12 @@ impl<'a> Source<'a> {
 }
 
 impl Declaration {
+    /// Whether the query behind a row selected this table's columns first.
+    fn begins(&self, row: &Row) -> bool {
+        let mut columns = self.columns.iter().enumerate();
+        columns.all(|(at, column)| row.name(at) == Some(column.name))
+    }
+
     /// The error of a row, named by its key, whose columns do not go together: this one is wrong.
     pub(super) fn inconsistent(&self, column: &'static str, key: impl Display) -> Error {
         Error::Inconsistent {

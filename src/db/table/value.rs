@@ -181,6 +181,20 @@ impl ColumnValue for Vec<u8> {
     }
 }
 
+/// Beyond what a column holds, a number is the largest that it does.
+impl ColumnValue for u64 {
+    const KIND: ColumnKind = ColumnKind::Int;
+
+    fn read(value: Value<'_>) -> Option<Self> {
+        i64::read(value)?.try_into().ok()
+    }
+
+    fn write(&self) -> Value<'_> {
+        Value::Int(i64::try_from(*self).unwrap_or(i64::MAX))
+    }
+}
+
+/// Integers that an `i64` holds.
 macro_rules! integers {
     ($($number:ty),+ $(,)?) => {$(
         impl ColumnValue for $number {
@@ -191,7 +205,7 @@ macro_rules! integers {
             }
 
             fn write(&self) -> Value<'_> {
-                Value::Int((*self).try_into().unwrap_or(i64::MAX))
+                Value::Int(i64::from(*self))
             }
         }
     )+};
@@ -200,18 +214,18 @@ macro_rules! integers {
 /// Types that are kept as text; the method that gives it, and `FromStr` reads it.
 macro_rules! texts {
     ($form:ident: $($text:ty),+ $(,)?) => {$(
-        impl $crate::db::table::ColumnValue for $text {
-            const KIND: $crate::db::table::ColumnKind = $crate::db::table::ColumnKind::Text;
+        impl $crate::db::table::value::ColumnValue for $text {
+            const KIND: $crate::db::table::value::ColumnKind = $crate::db::table::value::ColumnKind::Text;
 
-            fn read(value: $crate::db::table::Value<'_>) -> Option<Self> {
+            fn read(value: $crate::db::table::value::Value<'_>) -> Option<Self> {
                 match value {
-                    $crate::db::table::Value::Text(text) => text.parse().ok(),
+                    $crate::db::table::value::Value::Text(text) => text.parse().ok(),
                     _ => None,
                 }
             }
 
-            fn write(&self) -> $crate::db::table::Value<'_> {
-                $crate::db::table::Value::Text(std::borrow::Cow::from(self.$form()))
+            fn write(&self) -> $crate::db::table::value::Value<'_> {
+                $crate::db::table::value::Value::Text(std::borrow::Cow::from(self.$form()))
             }
         }
     )+};
@@ -219,6 +233,7 @@ macro_rules! texts {
 
 pub(in crate::db) use texts;
 
+/// Types that are kept as JSON.
 macro_rules! documents {
     ($($document:ty),+ $(,)?) => {$(
         impl ColumnValue for $document {
@@ -239,7 +254,7 @@ macro_rules! documents {
     )+};
 }
 
-integers!(u8, u32, u64);
+integers!(u8, u32);
 
 texts!(
     to_string: Actor,

@@ -18,6 +18,7 @@ table! {
         travels: "kind IN ('fetch', 'delete-ciphertext', 'delete-at-source', 'revocation')",
     }
 
+    /// What is entered by other than a row names a value for each column, in this order.
     #[derive(Debug)]
     pub(in crate::db) struct StoredWork {
         key {
