@@ -19,16 +19,16 @@ table! {
     #[derive(Debug)]
     pub(in crate::db) struct StoredTranscript {
         key {
-            account: AccountSid = "account",
-            sid: String = "sid",
-            kind: String = "kind",
+            pub(super) account: AccountSid = "account",
+            pub(super) sid: String = "sid",
+            pub(super) kind: String = "kind",
         }
         pub(super) source: Option<RecordingSid> = "source_sid",
         pub(super) call: Option<CallSid> = "call_sid",
-        state: String = "state",
+        pub(super) state: String = "state",
         pub(super) told_at: Timestamp = "told_at",
         pub(super) began_at: Option<Timestamp> = "began_at",
-        ended_at: Option<Timestamp> = "ended_at",
+        pub(super) ended_at: Option<Timestamp> = "ended_at",
     }
 }
 
