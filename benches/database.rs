@@ -324,7 +324,9 @@ impl Desk<'_> {
     async fn token(&self) -> Result<TokenRow, Failure> {
         let principal = cast::principal(&["reviewer"]);
         let now = Clock::System.now();
+        let hash = Token::random(TokenKind::Bearer, &mut rand::rng()).hash();
         let row = TokenRow {
+            hash: hash.as_str().to_owned(),
             attributes: Default::default(),
             id: principal.credential,
             principal: principal.id,
@@ -335,10 +337,9 @@ impl Desk<'_> {
             expires_at: now.after(Duration::from_secs(3600)),
             revoked_at: None,
         };
-        let hash = Token::random(TokenKind::Bearer, &mut rand::rng()).hash();
         let inserted = self.filled.db.unit("inserted", async |mut unit| {
             unit.without_entry("a bench");
-            tokens::insert(&mut unit, &row, hash.as_str()).await
+            tokens::insert(&mut unit, &row).await
         });
         inserted.await?;
         Ok(row)
@@ -358,7 +359,9 @@ impl Desk<'_> {
         let Decision::Allow(grant) = decide(&facts, &book, now) else {
             return Err("the reviewer may listen".into());
         };
+        let hash = Token::random(TokenKind::Grant, &mut rand::rng()).hash();
         let row = GrantRow {
+            hash: hash.as_str().to_owned(),
             ticket: None,
             break_glass: false,
             opened_at: None,
@@ -371,9 +374,8 @@ impl Desk<'_> {
             issued_at: now,
             expires_at: grant.expires_at(),
         };
-        let hash = Token::random(TokenKind::Grant, &mut rand::rng()).hash();
         let granted = self.filled.db.unit("granted", async |mut unit| {
-            grants::insert(&mut unit, &row, hash.as_str()).await?;
+            grants::insert(&mut unit, &row).await?;
             unit.audit(NewEntry::decision_allowed(now, &grant, row.id));
             Ok::<_, recvault::db::Error>(())
         });

@@ -18,6 +18,7 @@ pub(crate) mod limits;
 mod media;
 pub mod network;
 mod openapi;
+mod page;
 mod parties;
 mod policy;
 mod privacy;

@@ -10,6 +10,7 @@
 //!   in the same transaction and last, because that locks the log's head. Only what carries the
 //!   number of an entry comes after it.
 //! - Zero rows where one was expected is an error.
+//! - The columns of a table are listed where it is declared (`table.rs`), and nowhere else.
 
 pub mod accept;
 pub mod approvals;
@@ -50,6 +51,7 @@ pub mod row;
 mod schema;
 pub mod shreds;
 pub mod sources;
+mod table;
 pub mod timelines;
 pub mod tokens;
 pub mod transcripts;

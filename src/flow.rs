@@ -23,6 +23,7 @@ mod facts;
 mod guard;
 mod ingest;
 mod liveness;
+mod page;
 mod patience;
 mod playback;
 mod policies;
@@ -48,23 +49,23 @@ pub use access::{
 };
 pub use accounts::{AccountFinding, AccountReview, AccountStatus, AccountVerdict, Reloaded};
 pub use asking::Asking;
-pub use catalogue::{AuditPage, Catalogue, RecordingDetails, RecordingPage, SourceStanding};
+pub use catalogue::{Catalogue, RecordingDetails, SourceStanding};
 pub use clock::{ClockStatus, TrustedClock};
 pub use consent::{
     About, ConsentRegister, FieldFault, ImportFormat, Imported, Instruction, MAX_FILE,
-    MAX_STATEMENTS, NewStatement, Over, Recorded, StatementFaults, StatementPage, Then,
+    MAX_STATEMENTS, NewStatement, Over, Recorded, StatementFaults, Then,
     call::CallConsent,
     correction::{Correction, Corrections},
     message::MessageConsent,
     parties::PartyRegister,
 };
 pub use erasure::{
-    hold::{Holds, LegalHolds, Lifted, NewHold},
+    hold::{HoldPlace, LegalHolds, Lifted, ListedHold, NewHold},
     quarantine::{Quarantine, QuarantineSwept, Settled},
     retention::{
         Conflict, KeptGroup, RetentionEnforcement, RetentionReport, RetentionSweep, SweptGroup,
     },
-    revocation::{Continued, Outcomes, RevocationStatus, Revocations, Would},
+    revocation::{Continued, RevocationStatus, Revocations, Would},
     shredding::{Shredding, units::SayCount},
 };
 pub use error::Error;
@@ -74,11 +75,12 @@ pub(crate) use guard::Staged;
 pub use guard::{Guarded, StreamGuard};
 pub use ingest::Ingest;
 pub use liveness::{Liveness, Task};
+pub use page::Page;
 pub use patience::WorkSettings;
 pub use playback::{IssuedGrant, Playback, PlaybackSession, reading::Form, watch::Watch};
 pub use policies::{
     Policies, Published, Publishing, Version,
-    approval::{Approvals, PendingApproval, Requests, list as list_approvals},
+    approval::{Approvals, PendingApproval, list as list_approvals},
     in_force, oddities, publish, put_in_force, rulebook,
     why::{Why, WhyReason},
 };

@@ -11,6 +11,8 @@
 mod architecture;
 #[path = "tidy/closed_sets.rs"]
 mod closed_sets;
+#[path = "tidy/columns.rs"]
+mod columns;
 #[path = "tidy/config.rs"]
 mod config;
 #[path = "tidy/imports.rs"]
@@ -220,6 +222,11 @@ fn the_walks_are_those_of_the_code() {
 #[test]
 fn sql_is_only_in_the_database() {
     assert_none(program().iter().flat_map(words::sql).collect());
+}
+
+#[test]
+fn columns_are_listed_where_their_table_is_declared() {
+    assert_none(columns::listed(&program()));
 }
 
 fn too_long(source: &Source) -> Option<String> {

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Api,
-    catalogue::{cursor, parse_cursor},
     gate::{Bearer, Id, JsonBody, QueryParams},
     network::Network,
+    page::{self, PageBody},
     problem::Problem,
 };
 use crate::{
@@ -61,15 +61,6 @@ pub(super) struct WaitingBody {
     tier: String,
     /// Why they ask, in their own words. That it was shown to you is written down.
     justification: Option<String>,
-}
-
-/// A page of requests.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct ApprovalsBody {
-    /// Oldest first.
-    items: Vec<WaitingBody>,
-    /// Give it as `cursor` for the next page; null on the last.
-    next_cursor: Option<String>,
 }
 
 /// Which requests to list.
@@ -126,27 +117,24 @@ pub(super) async fn request(
 
 /// Lists the requests that the bearer may decide on, oldest first.
 #[utoipa::path(get, path = "/v1/approvals", tag = "approvals", params(ApprovalsParams), security(("bearer" = [])),
-    responses((status = 200, body = ApprovalsBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
+    responses((status = 200, body = PageBody<WaitingBody>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn list(
     State(api): State<Api>,
     Bearer(principal): Bearer,
     QueryParams(params): QueryParams<ApprovalsParams>,
-) -> Result<Json<ApprovalsBody>, Problem> {
-    let limit = params.limit.unwrap_or(100);
-    if !(1..=1000).contains(&limit) {
-        return Err(Problem::bad_request("`limit` must be 1 to 1000"));
-    }
-    let after = params.cursor.as_deref().map(parse_cursor).transpose()?;
+) -> Result<Json<PageBody<WaitingBody>>, Problem> {
+    let limit = page::limit(params.limit)?;
+    let after = params
+        .cursor
+        .as_deref()
+        .map(page::parse_cursor)
+        .transpose()?;
     let page = api
         .flow
         .approvals
         .list(&principal, params.state, after, limit)
         .await?;
-    let items = page.items.into_iter().map(WaitingBody::from).collect();
-    Ok(Json(ApprovalsBody {
-        items,
-        next_cursor: page.next.map(|(at, id)| cursor(at, id)),
-    }))
+    Ok(Json(PageBody::of(page, page::cursor)))
 }
 
 /// Decides on somebody else's request. To say the same again changes nothing.

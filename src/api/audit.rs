@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Api,
     gate::{Bearer, QueryParams},
+    page,
     problem::Problem,
 };
 use crate::{evidence::Entry, policy::action};
@@ -17,6 +18,8 @@ use crate::{evidence::Entry, policy::action};
 pub(super) struct AuditParams {
     /// Entries with a higher number than this; 0 if not given.
     after: Option<i64>,
+    /// `next_cursor` of the page before, instead of `after`.
+    cursor: Option<String>,
     /// 1 to 1000; 100 if not given.
     limit: Option<u16>,
 }
@@ -28,8 +31,8 @@ pub(super) struct AuditBody {
     /// with `told` comes from a lost database, which told it in this `timeline` as this `seq`.
     #[schema(value_type = Vec<Object>)]
     items: Vec<Entry>,
-    /// Give it as `after` for the next page; null on the last.
-    next_after: Option<i64>,
+    /// Give it as `cursor` for the next page; null on the last.
+    next_cursor: Option<String>,
 }
 
 /// Reads the audit log, oldest first.
@@ -41,17 +44,17 @@ pub(super) async fn list(
     QueryParams(params): QueryParams<AuditParams>,
 ) -> Result<Json<AuditBody>, Problem> {
     let permit = bearer.permit(&api, action::Audit, None).await?;
-    let limit = params.limit.unwrap_or(100);
-    if !(1..=1000).contains(&limit) {
-        return Err(Problem::bad_request("`limit` must be 1 to 1000"));
-    }
-    let page = api
-        .flow
-        .catalogue
-        .audit(&permit, params.after.unwrap_or(0), limit)
-        .await?;
+    let limit = page::limit(params.limit)?;
+    let after = match (params.cursor, params.after) {
+        (None, after) => after.unwrap_or(0),
+        (Some(cursor), None) => cursor.parse().map_err(|_| page::no_cursor())?,
+        (Some(_), Some(_)) => {
+            return Err(Problem::bad_request("give `cursor` or `after`, not both"));
+        }
+    };
+    let page = api.flow.catalogue.audit(&permit, after, limit).await?;
     Ok(Json(AuditBody {
         items: page.items,
-        next_after: page.next,
+        next_cursor: page.next.map(|last| last.to_string()),
     }))
 }

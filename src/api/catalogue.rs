@@ -3,13 +3,13 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use axum::{Json, extract::State};
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use serde::{Deserialize, Serialize};
 
 use super::{
     Api,
     gate::{Bearer, Id, QueryParams},
     holds::HoldBody,
+    page::{self, PageBody},
     problem::Problem,
 };
 use crate::{
@@ -46,15 +46,6 @@ pub(super) struct RecordingListParams {
     limit: Option<u16>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
-}
-
-/// A page of recordings.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct ListBody {
-    /// Newest announced first.
-    items: Vec<RecordingBody>,
-    /// Give it as `cursor` for the next page; null on the last.
-    next_cursor: Option<String>,
 }
 
 /// A recording as those see it who may not hear it. Never personal data.
@@ -147,18 +138,19 @@ pub(super) struct ArtefactBody {
 
 /// Lists recordings, newest first.
 #[utoipa::path(get, path = "/v1/recordings", tag = "recordings", params(RecordingListParams), security(("bearer" = [])),
-    responses((status = 200, body = ListBody), (status = 400, body = Problem), (status = 401, body = Problem)))]
+    responses((status = 200, body = PageBody<RecordingBody>), (status = 400, body = Problem), (status = 401, body = Problem)))]
 pub(super) async fn list(
     State(api): State<Api>,
     bearer: Bearer,
     QueryParams(params): QueryParams<RecordingListParams>,
-) -> Result<Json<ListBody>, Problem> {
+) -> Result<Json<PageBody<RecordingBody>>, Problem> {
     let permit = bearer.permit(&api, action::Catalogue, None).await?;
-    let limit = params.limit.unwrap_or(100);
-    if !(1..=1000).contains(&limit) {
-        return Err(Problem::bad_request("`limit` must be 1 to 1000"));
-    }
-    let after = params.cursor.as_deref().map(parse_cursor).transpose()?;
+    let limit = page::limit(params.limit)?;
+    let after = params
+        .cursor
+        .as_deref()
+        .map(page::parse_cursor)
+        .transpose()?;
     let filter = RecordingFilter {
         state: params.state,
         tier: params.tier,
@@ -168,11 +160,7 @@ pub(super) async fn list(
         ..RecordingFilter::default()
     };
     let page = api.flow.catalogue.list(&permit, filter, limit).await?;
-    let items = page.items.into_iter().map(RecordingBody::from).collect();
-    Ok(Json(ListBody {
-        items,
-        next_cursor: page.next.map(|(at, id)| cursor(at, id)),
-    }))
+    Ok(Json(PageBody::of(page, page::cursor)))
 }
 
 /// Shows one recording.
@@ -185,25 +173,6 @@ pub(super) async fn show(
 ) -> Result<Json<DetailsBody>, Problem> {
     let permit = bearer.permit(&api, action::Catalogue, Some(id)).await?;
     Ok(Json(api.flow.catalogue.show(&permit, id).await?.into()))
-}
-
-/// A cursor is opaque to callers: the place of the last item, in base64url.
-pub(super) fn cursor(at: Timestamp, id: impl std::fmt::Display) -> String {
-    BASE64URL.encode(format!("{}/{id}", at.as_millis()))
-}
-
-pub(super) fn parse_cursor<T: std::str::FromStr>(text: &str) -> Result<(Timestamp, T), Problem> {
-    let plain = BASE64URL
-        .decode(text)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok());
-    let parsed = plain
-        .as_deref()
-        .and_then(|plain| plain.split_once('/'))
-        .and_then(|(at, id)| Some((at.parse().ok()?, id.parse().ok()?)));
-    let (at, id) = parsed
-        .ok_or_else(|| Problem::bad_request("`cursor` is not a `next_cursor` of this list"))?;
-    Ok((Timestamp::from_millis(at), id))
 }
 
 impl From<Recording> for RecordingBody {
@@ -269,32 +238,6 @@ impl From<SourceStanding> for SourceBody {
         Self {
             state: source.state.as_str(),
             copies: source.copies.into_iter().map(copy).collect(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_comes_back_as_it_went() {
-        let place = (
-            Timestamp::from_millis(1_700_000_000_123),
-            RecordingId::random(&mut rand::rng()),
-        );
-        assert_eq!(parse_cursor(&cursor(place.0, place.1)).ok(), Some(place));
-        proptest::proptest!(|(text in ".{0,80}")| {
-            let _ = parse_cursor::<RecordingId>(&text);
-        });
-        for bad in [
-            "",
-            "AAAA",
-            "%%",
-            &BASE64URL.encode("1/rec_0"),
-            &BASE64URL.encode(format!("x/{}", place.1)),
-        ] {
-            assert!(parse_cursor::<RecordingId>(bad).is_err(), "{bad}");
         }
     }
 }

@@ -9,13 +9,13 @@ use serde_json::Value;
 
 use super::{
     Api,
-    catalogue::{cursor, parse_cursor},
     gate::{Bearer, JsonBody, QueryParams},
+    page::{self, PageBody},
     problem::Problem,
 };
 use crate::{
     db::consents::ConsentRow,
-    flow::{NewStatement, StatementPage},
+    flow::NewStatement,
     model::{
         actor::Actor,
         consent::{Answer, Method, Whom},
@@ -101,15 +101,6 @@ pub(super) struct SearchRequest {
     cursor: Option<String>,
 }
 
-/// A page of statements.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct StatementsBody {
-    /// Oldest first.
-    items: Vec<StatementBody>,
-    /// Give it as `cursor` for the next page; null on the last.
-    next_cursor: Option<String>,
-}
-
 /// A statement, without address and evidence.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct StatementBody {
@@ -167,13 +158,13 @@ pub(super) async fn record(
 /// Lists what somebody said, oldest first; also what was said at places in conversations that were
 /// theirs.
 #[utoipa::path(get, path = "/v1/consents", tag = "consent", params(ConsentListParams), security(("bearer" = [])),
-    responses((status = 200, body = StatementsBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
+    responses((status = 200, body = PageBody<StatementBody>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn list(
     State(api): State<Api>,
     bearer: Bearer,
     QueryParams(params): QueryParams<ConsentListParams>,
-) -> Result<Json<StatementsBody>, Problem> {
-    page(
+) -> Result<Json<PageBody<StatementBody>>, Problem> {
+    statements(
         &api,
         &bearer,
         Some(&params.subject),
@@ -185,12 +176,12 @@ pub(super) async fn list(
 
 /// The same, with the number where no proxy writes it down.
 #[utoipa::path(post, path = "/v1/consents/search", tag = "consent", security(("bearer" = [])), request_body = SearchRequest,
-    responses((status = 200, body = StatementsBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
+    responses((status = 200, body = PageBody<StatementBody>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn search(
     State(api): State<Api>,
     bearer: Bearer,
     JsonBody(request): JsonBody<Value>,
-) -> Result<Json<StatementsBody>, Problem> {
+) -> Result<Json<PageBody<StatementBody>>, Problem> {
     let text = |name: &str| request.get(name).and_then(Value::as_str);
     let limit = request.get("limit").map(|limit| {
         limit
@@ -198,33 +189,25 @@ pub(super) async fn search(
             .and_then(|limit| u16::try_from(limit).ok())
             .unwrap_or(0)
     });
-    page(&api, &bearer, text("subject"), limit, text("cursor")).await
+    statements(&api, &bearer, text("subject"), limit, text("cursor")).await
 }
 
-async fn page(
+async fn statements(
     api: &Api,
     bearer: &Bearer,
     subject: Option<&str>,
     limit: Option<u16>,
     after: Option<&str>,
-) -> Result<Json<StatementsBody>, Problem> {
+) -> Result<Json<PageBody<StatementBody>>, Problem> {
     let permit = bearer.permit(api, action::Consent, None).await?;
-    let limit = limit.unwrap_or(100);
-    if !(1..=1000).contains(&limit) {
-        return Err(Problem::bad_request("`limit` must be 1 to 1000"));
-    }
+    let limit = page::limit(limit)?;
     let subject = subject
         .ok_or("expected a text".to_owned())
         .and_then(|text| Address::parse(text).map_err(|error| error.to_string()));
     let subject = subject.map_err(|why| Problem::bad_request(format!("`subject`: {why}")))?;
-    let after = after.map(parse_cursor).transpose()?;
-    Ok(Json(
-        api.flow
-            .consents
-            .of(&permit, &subject, after, limit)
-            .await?
-            .into(),
-    ))
+    let after = after.map(page::parse_cursor).transpose()?;
+    let statements = api.flow.consents.of(&permit, &subject, after, limit);
+    Ok(Json(PageBody::of(statements.await?, page::cursor)))
 }
 
 /// Reads the statements of a request: every fault, each with the number of its item.
@@ -270,16 +253,6 @@ fn sentences(number: Option<usize>, faults: &[crate::flow::FieldFault]) -> Vec<S
         .iter()
         .map(|fault| format!("{place}{fault}"))
         .collect()
-}
-
-impl From<StatementPage> for StatementsBody {
-    fn from(page: StatementPage) -> Self {
-        let next_cursor = page.next.map(|(at, id)| cursor(at, id));
-        Self {
-            items: page.items.into_iter().map(StatementBody::from).collect(),
-            next_cursor,
-        }
-    }
 }
 
 impl From<ConsentRow> for StatementBody {

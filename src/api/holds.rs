@@ -5,18 +5,18 @@ use axum::{
     extract::{FromRequestParts, Path, State},
     http::request::Parts,
 };
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use serde::{Deserialize, Serialize};
 
 use super::{
     Api,
     gate::{Bearer, JsonBody, QueryParams},
+    page::{self, PageBody},
     problem::Problem,
 };
 use crate::{
     db::holds::{HoldFilter, HoldRow},
     evidence::ShredReason,
-    flow::NewHold,
+    flow::{HoldPlace, ListedHold, NewHold},
     model::{
         hold::Authority,
         id::{ReceiptId, RecordingId},
@@ -171,15 +171,6 @@ pub(super) struct HoldParams {
     cursor: Option<String>,
 }
 
-/// A page of holds.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct HoldsBody {
-    /// Those first that must be looked at first.
-    items: Vec<HeldBody>,
-    /// Give it as `cursor` for the next page; null on the last.
-    next_cursor: Option<String>,
-}
-
 /// A hold with the recording that it keeps.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct HeldBody {
@@ -192,17 +183,14 @@ pub(super) struct HeldBody {
 
 /// Lists the holds that stand.
 #[utoipa::path(get, path = "/v1/holds", tag = "holds", params(HoldParams), security(("bearer" = [])),
-    responses((status = 200, body = HoldsBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
+    responses((status = 200, body = PageBody<HeldBody>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn list(
     State(api): State<Api>,
     bearer: Bearer,
     QueryParams(params): QueryParams<HoldParams>,
-) -> Result<Json<HoldsBody>, Problem> {
+) -> Result<Json<PageBody<HeldBody>>, Problem> {
     let permit = bearer.permit(&api, action::Hold, None).await?;
-    let limit = params.limit.unwrap_or(100);
-    if !(1..=1000).contains(&limit) {
-        return Err(Problem::bad_request("`limit` must be 1 to 1000"));
-    }
+    let limit = page::limit(params.limit)?;
     let after = params.cursor.as_deref().map(parse_cursor).transpose()?;
     let filter = HoldFilter {
         conflicts: params.conflicts,
@@ -211,33 +199,23 @@ pub(super) async fn list(
         ..HoldFilter::default()
     };
     let page = api.flow.holds.list(&permit, filter, limit).await?;
-    let item = |(hold, revoked_at): (HoldRow, _)| HeldBody {
-        recording_id: hold.recording,
-        revoked_at,
-        hold: hold.into(),
-    };
-    let next_cursor = page
-        .next
-        .map(|(at, id, name)| BASE64URL.encode(format!("{}/{id}/{name}", at.as_millis())));
-    Ok(Json(HoldsBody {
-        items: page.items.into_iter().map(item).collect(),
-        next_cursor,
-    }))
+    let cursor = |(at, id, name): HoldPlace| page::cursor((at, format!("{id}/{name}")));
+    Ok(Json(PageBody::of(page, cursor)))
 }
 
-fn parse_cursor(text: &str) -> Result<(Timestamp, RecordingId, HoldName), Problem> {
-    let plain = BASE64URL
-        .decode(text)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok());
-    let parsed = plain.as_deref().and_then(|plain| {
-        let (at, rest) = plain.split_once('/')?;
-        let (id, name) = rest.split_once('/')?;
-        Some((
-            Timestamp::from_millis(at.parse().ok()?),
-            id.parse().ok()?,
-            name.parse().ok()?,
-        ))
-    });
-    parsed.ok_or_else(|| Problem::bad_request("`cursor` is not a `next_cursor` of this list"))
+impl From<ListedHold> for HeldBody {
+    fn from((hold, revoked_at): ListedHold) -> Self {
+        Self {
+            recording_id: hold.recording,
+            revoked_at,
+            hold: hold.into(),
+        }
+    }
+}
+
+fn parse_cursor(text: &str) -> Result<HoldPlace, Problem> {
+    let (at, rest): (_, String) = page::parse_cursor(text)?;
+    rest.split_once('/')
+        .and_then(|(id, name)| Some((at, id.parse().ok()?, name.parse().ok()?)))
+        .ok_or_else(page::no_cursor)
 }

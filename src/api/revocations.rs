@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Api,
     gate::{Bearer, Id, JsonBody, QueryParams},
+    page::{self, PageBody},
     problem::Problem,
 };
 use crate::{
@@ -72,12 +73,9 @@ pub(super) struct RevocationBody {
     held: Vec<RecordingId>,
     /// The signed receipt for the whole, a JWS in compact form; null until it was done.
     receipt: Option<String>,
-    /// What became of each recording, where a page of it was asked for.
+    /// What became of each recording, in the order of their ids, where a page of it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    outcomes: Option<Vec<ReachedRecording>>,
-    /// Give it as `cursor` for the next page of outcomes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<RecordingId>,
+    outcomes: Option<PageBody<ReachedRecording>>,
 }
 
 impl From<RevocationStatus> for RevocationBody {
@@ -106,7 +104,6 @@ impl From<RevocationStatus> for RevocationBody {
             held,
             receipt: revocation.jws.filter(|_| revocation.is_done),
             outcomes: None,
-            next_cursor: None,
         }
     }
 }
@@ -156,7 +153,7 @@ pub(super) async fn create(
 pub(super) struct OutcomeParams {
     /// Outcomes in one page, 1 to 1000; none are shown if neither this nor `cursor` is given.
     limit: Option<u16>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the page of outcomes before.
     #[param(value_type = Option<String>)]
     cursor: Option<RecordingId>,
 }
@@ -175,16 +172,13 @@ pub(super) async fn show(
     let permit = bearer.permit(&api, action::Revoke, None).await?;
     let mut body = RevocationBody::from(api.flow.revocations.status(&permit, id).await?);
     if params.limit.is_some() || params.cursor.is_some() {
-        let limit = params.limit.unwrap_or(100);
-        if !(1..=1000).contains(&limit) {
-            return Err(Problem::bad_request("`limit` must be 1 to 1000"));
-        }
+        let limit = page::limit(params.limit)?;
         let page = api
             .flow
             .revocations
             .outcomes(&permit, id, params.cursor, limit)
             .await?;
-        (body.outcomes, body.next_cursor) = (Some(page.items), page.next);
+        body.outcomes = Some(PageBody::of(page, |last| last.to_string()));
     }
     Ok(Json(body))
 }

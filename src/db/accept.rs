@@ -5,13 +5,15 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use const_format::formatcp;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::{
     error::Error,
     open::Db,
+    table::TableRow as _,
     tx::Arg,
-    work::{self, WorkKind},
+    work::{self, StoredWork, WorkKind},
 };
 use crate::{
     evidence::NewEntry,
@@ -115,11 +117,13 @@ WHERE recordings.state <> 'shredded'";
 const REFUSED: &str = "/* accept.refused */
 SELECT recordings.id FROM json_each($1) AS announced JOIN recordings ON recordings.id = announced.key WHERE recordings.state = 'shredded'";
 
-const ENQUEUE: &str = "/* accept.enqueue */
-INSERT INTO work (kind, subject, state, due_at, attempts, enqueued_at)
-SELECT 'fetch', value->>'id', 'due', $2, 0, $2 FROM json_each($1) AS announced
+const ENQUEUE: &str = formatcp!(
+    "/* accept.enqueue */ {}
+SELECT 'fetch', value->>'id', 'due', $2, NULL, 0, 0, NULL, $2 FROM json_each($1) AS announced
 WHERE value->>'rank' = '2' AND EXISTS (SELECT 1 FROM recordings WHERE id = value->>'id' AND state = 'announced')
-ON CONFLICT (kind, subject) DO NOTHING";
+ON CONFLICT (kind, subject) DO NOTHING",
+    StoredWork::INSERT_INTO
+);
 
 /// The way in: clones share one queue.
 #[derive(Clone)]

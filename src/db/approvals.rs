@@ -3,9 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use const_format::formatcp;
+
 use super::{
     error::Error,
-    row::Row,
+    table::{TableRow as _, table, texts},
     tx::{Arg, Tx, set},
 };
 use crate::model::{
@@ -50,29 +52,37 @@ impl Stage {
     }
 }
 
-/// A request, as the database keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApprovalRow {
-    /// Its id.
-    pub id: ApprovalId,
-    /// For which recording.
-    pub recording: RecordingId,
-    /// Who asks.
-    pub requested_by: PrincipalId,
-    /// For what.
-    pub purpose: Purpose,
-    /// Why, in their words; sealed.
-    pub justification: Vec<u8>,
-    /// How far it has come.
-    pub stage: Stage,
-    /// When it was made.
-    pub requested_at: Timestamp,
-    /// From this instant on it counts no more: the request, and once approved, the approval.
-    pub expires_at: Timestamp,
-    /// When somebody decided.
-    pub decided_at: Option<Timestamp>,
-    /// Who.
-    pub decided_by: Option<PrincipalId>,
+texts!(as_str: Stage);
+
+table! {
+    "approvals" { subject: Some("recording_id") }
+
+    /// A request, as the database keeps it.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct ApprovalRow {
+        key {
+            /// Its id.
+            pub id: ApprovalId = "id",
+        }
+        /// For which recording.
+        pub recording: RecordingId = "recording_id",
+        /// Who asks.
+        pub requested_by: PrincipalId = "principal_id",
+        /// For what.
+        pub purpose: Purpose = "purpose",
+        /// Why, in their words; sealed.
+        pub justification: Vec<u8> = "justification",
+        /// How far it has come.
+        pub stage: Stage = "state",
+        /// When it was made.
+        pub requested_at: Timestamp = "requested_at",
+        /// From this instant on it counts no more: the request, and once approved, the approval.
+        pub expires_at: Timestamp = "expires_at",
+        /// When somebody decided.
+        pub decided_at: Option<Timestamp> = "decided_at",
+        /// Who.
+        pub decided_by: Option<PrincipalId> = "decided_by",
+    }
 }
 
 /// Which requests to list.
@@ -90,37 +100,19 @@ pub struct ApprovalFilter {
     pub after: Option<(Timestamp, ApprovalId)>,
 }
 
-const COLUMNS: &str = "approvals.id, approvals.recording_id, approvals.principal_id, approvals.purpose, approvals.justification, \
-                       approvals.state, approvals.requested_at, approvals.expires_at, approvals.decided_at, approvals.decided_by";
+const COLUMNS: &str = ApprovalRow::COLUMNS;
 
 /// Enters a request.
 pub async fn insert(tx: &mut Tx, row: &ApprovalRow) -> Result<(), Error> {
-    const SQL: &str = "/* approvals.insert */
-        INSERT INTO approvals (id, recording_id, principal_id, purpose, justification, state, requested_at, expires_at, decided_at, decided_by)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-    let decided_by = row.decided_by.map(|id| id.to_string());
-    let args = [
-        Arg::Text(&row.id.to_string()),
-        Arg::Text(&row.recording.to_string()),
-        Arg::Text(&row.requested_by.to_string()),
-        Arg::Text(row.purpose.as_str()),
-        Arg::Bytes(&row.justification),
-        Arg::Text(row.stage.as_str()),
-        Arg::Int(row.requested_at.as_millis()),
-        Arg::Int(row.expires_at.as_millis()),
-        Arg::MaybeInt(row.decided_at.map(Timestamp::as_millis)),
-        Arg::MaybeText(decided_by.as_deref()),
-    ];
-    tx.execute(SQL, &args).await.map(|_| ())
+    const SQL: &str = formatcp!("/* approvals.insert */ {}", ApprovalRow::INSERT);
+    tx.insert_row(SQL, row, &[]).await.map(|_| ())
 }
 
 /// One request.
 pub async fn find(tx: &mut Tx, id: ApprovalId) -> Result<Option<ApprovalRow>, Error> {
-    let sql = format!("/* approvals.find */ SELECT {COLUMNS} FROM approvals WHERE id = $1");
-    tx.fetch_first(&sql, &[Arg::Text(&id.to_string())])
-        .await?
-        .map(|row| approval(&row))
-        .transpose()
+    const SQL: &str =
+        formatcp!("/* approvals.find */ SELECT {COLUMNS} FROM approvals WHERE id = $1");
+    tx.fetch_row(SQL, &[Arg::Text(&id.to_string())]).await
 }
 
 /// The newest request of this principal for this recording and purpose that still waits for a
@@ -132,7 +124,7 @@ pub async fn find_waiting(
     purpose: &Purpose,
     now: Timestamp,
 ) -> Result<Option<ApprovalRow>, Error> {
-    let sql = format!(
+    const SQL: &str = formatcp!(
         "/* approvals.find_waiting */ SELECT {COLUMNS} FROM approvals
          WHERE recording_id = $1 AND principal_id = $2 AND purpose = $3 AND state = 'requested' AND expires_at > $4
          ORDER BY requested_at DESC, id LIMIT 1"
@@ -145,10 +137,7 @@ pub async fn find_waiting(
         Arg::Text(purpose.as_str()),
         Arg::Int(now.as_millis()),
     ];
-    tx.fetch_first(&sql, &args)
-        .await?
-        .map(|row| approval(&row))
-        .transpose()
+    tx.fetch_row(SQL, &args).await
 }
 
 /// Until when somebody else has approved that this principal opens this recording for this purpose;
@@ -176,6 +165,12 @@ pub async fn approved_until(
         .map_or(Ok(None), |row| row.maybe_time("until"))
 }
 
+const LIST: &str = formatcp!(
+    "/* approvals.list */ SELECT {}, recordings.tier FROM approvals JOIN recordings ON recordings.id = approvals.recording_id
+     WHERE recordings.state = 'sealed'",
+    ApprovalRow::QUALIFIED
+);
+
 /// Requests for recordings that are there to be opened, oldest first.
 pub async fn list(
     tx: &mut Tx,
@@ -187,10 +182,7 @@ pub async fn list(
     let after = filter
         .after
         .map(|(at, id)| (at.as_millis(), id.to_string()));
-    let mut sql = format!(
-        "/* approvals.list */ SELECT {COLUMNS}, recordings.tier FROM approvals JOIN recordings ON recordings.id = approvals.recording_id
-         WHERE recordings.state = 'sealed'"
-    );
+    let mut sql = LIST.to_owned();
     let mut clauses: Vec<(&str, Arg<'_>)> = Vec::new();
     if let Some(stage) = filter.stage {
         clauses.push((" AND approvals.state = $?", Arg::Text(stage.as_str())));
@@ -226,7 +218,12 @@ pub async fn list(
     let args: Vec<Arg<'_>> = clauses.iter().map(|(_, arg)| *arg).collect();
     let rows = tx.fetch_all(&sql, &args).await?;
     rows.iter()
-        .map(|row| Ok((approval(row)?, row.parse("recordings", "tier", "id")?)))
+        .map(|row| {
+            Ok((
+                ApprovalRow::of(row)?,
+                row.parse("recordings", "tier", "id")?,
+            ))
+        })
         .collect()
 }
 
@@ -262,22 +259,6 @@ pub async fn decide(
         "the request for approval was decided meanwhile, or is over",
     )
     .await
-}
-
-fn approval(row: &Row) -> Result<ApprovalRow, Error> {
-    const T: &str = "approvals";
-    Ok(ApprovalRow {
-        id: row.parse(T, "id", "id")?,
-        recording: row.parse(T, "recording_id", "id")?,
-        requested_by: row.parse(T, "principal_id", "id")?,
-        purpose: row.parse(T, "purpose", "id")?,
-        justification: row.bytes("justification")?,
-        stage: row.parse(T, "state", "id")?,
-        requested_at: row.time("requested_at")?,
-        expires_at: row.time("expires_at")?,
-        decided_at: row.maybe_time("decided_at")?,
-        decided_by: row.maybe_parse(T, "decided_by", "id")?,
-    })
 }
 
 #[cfg(test)]

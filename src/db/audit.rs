@@ -9,20 +9,82 @@
 
 use std::collections::BTreeSet;
 
+use const_format::formatcp;
+
 use super::{
     error::Error,
     row::Row,
+    table::{TableRow as _, table, texts},
     tx::{Arg, Tx, set},
 };
 use crate::{
-    evidence::{AuditEvent, Entry, NewEntry, Position},
+    evidence::{AuditEvent, Entry, EntryDetails, NewEntry, Position},
     model::{
+        actor::Actor,
         id::{RecordingId, SubjectId},
         sid::AccountSid,
         time::Timestamp,
         timeline::LogPoint,
     },
 };
+
+texts!(as_str: AuditEvent);
+texts!(to_string: EntryDetails);
+
+table! {
+    "audit" { only_grows: true }
+
+    #[derive(Debug)]
+    pub(super) struct StoredEntry {
+        key {
+            seq: i64 = "seq",
+        }
+        at: Timestamp = "at",
+        actor: Actor = "actor",
+        event: AuditEvent = "event",
+        recording: Option<RecordingId> = "recording_id",
+        details: EntryDetails = "details",
+        told_timeline: Option<i64> = "told_timeline",
+        told_seq: Option<i64> = "told_seq",
+    }
+}
+
+impl StoredEntry {
+    /// A new entry under its number.
+    fn new(seq: i64, entry: &NewEntry) -> Self {
+        Self {
+            seq,
+            at: entry.at(),
+            actor: entry.actor().clone(),
+            event: entry.event(),
+            recording: entry.recording(),
+            details: entry.details().clone(),
+            told_timeline: None,
+            told_seq: None,
+        }
+    }
+
+    fn entry(self) -> Result<Entry, Error> {
+        let told = match (self.told_timeline, self.told_seq) {
+            (Some(timeline), Some(seq)) => Some(LogPoint {
+                timeline: timeline
+                    .try_into()
+                    .map_err(|_| Self::TABLE.inconsistent("told_timeline", self.seq))?,
+                seq,
+            }),
+            _ => None,
+        };
+        Ok(Entry {
+            seq: self.seq,
+            at: self.at,
+            actor: self.actor,
+            event: self.event,
+            recording: self.recording,
+            details: self.details,
+            told,
+        })
+    }
+}
 
 /// Appends an entry and returns its number, in the tests of this module's neighbours.
 #[cfg(test)]
@@ -49,31 +111,12 @@ pub(super) async fn append_all(tx: &mut Tx, entries: &[NewEntry]) -> Result<i64,
 
 /// Enters entries under their numbers.
 async fn enter(tx: &mut Tx, entries: &[(i64, &NewEntry)]) -> Result<(), Error> {
-    const APPEND: &str =
-        "/* audit.append */ INSERT INTO audit (seq, at, actor, event, recording_id, details)";
-    let texts = |(_, entry): &(i64, &NewEntry)| {
-        (
-            entry.actor().to_string(),
-            entry.recording().map(|id| id.to_string()),
-            entry.details().to_string(),
-        )
-    };
-    let texts: Vec<_> = entries.iter().map(texts).collect();
-    let args: Vec<Arg<'_>> = entries
+    const APPEND: &str = formatcp!("/* audit.append */ {}", StoredEntry::INSERT_INTO);
+    let rows: Vec<StoredEntry> = entries
         .iter()
-        .zip(&texts)
-        .flat_map(|((seq, entry), (actor, recording, details))| {
-            [
-                Arg::Int(*seq),
-                Arg::Int(entry.at().as_millis()),
-                Arg::Text(actor),
-                Arg::Text(entry.event().as_str()),
-                Arg::MaybeText(recording.as_deref()),
-                Arg::Text(details),
-            ]
-        })
+        .map(|(seq, entry)| StoredEntry::new(*seq, entry))
         .collect();
-    tx.insert_all(APPEND, 6, &args).await.map(|_| ())
+    tx.insert_rows(APPEND, &rows).await.map(|_| ())
 }
 
 /// What the log tells of is counted where it is told, so that counters and log cannot differ.
@@ -158,13 +201,12 @@ pub async fn has_told(tx: &mut Tx, told: LogPoint) -> Result<bool, Error> {
 
 /// Entries after a number, in order.
 pub async fn after(tx: &mut Tx, seq: i64, limit: i64) -> Result<Vec<Entry>, Error> {
-    const SQL: &str = "/* audit.after */
-        SELECT seq, at, actor, event, recording_id, details, told_timeline, told_seq FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2";
-    tx.fetch_all(SQL, &[Arg::Int(seq), Arg::Int(limit)])
-        .await?
-        .iter()
-        .map(entry)
-        .collect()
+    const SQL: &str = formatcp!(
+        "/* audit.after */
+        SELECT {} FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2",
+        StoredEntry::COLUMNS
+    );
+    entries(tx, SQL, &[Arg::Int(seq), Arg::Int(limit)]).await
 }
 
 /// As [`after`], for those who may know of some accounts only: entries about these accounts'
@@ -175,16 +217,16 @@ pub async fn after_of(
     seq: i64,
     limit: i64,
 ) -> Result<Vec<Entry>, Error> {
-    const SQL: &str = "/* audit.after_of */
-        SELECT seq, at, actor, event, recording_id, details, told_timeline, told_seq FROM audit
+    const SQL: &str = formatcp!(
+        "/* audit.after_of */
+        SELECT {} FROM audit
         WHERE seq > $1 AND recording_id IN (SELECT id FROM recordings WHERE account IN (SELECT key FROM json_each($3)))
-        ORDER BY seq LIMIT $2";
+        ORDER BY seq LIMIT $2",
+        StoredEntry::COLUMNS
+    );
     let accounts = set(accounts);
-    tx.fetch_all(SQL, &[Arg::Int(seq), Arg::Int(limit), Arg::Text(&accounts)])
-        .await?
-        .iter()
-        .map(entry)
-        .collect()
+    let args = [Arg::Int(seq), Arg::Int(limit), Arg::Text(&accounts)];
+    entries(tx, SQL, &args).await
 }
 
 /// Entries with numbers above `seq` up to `to` about any of these recordings, and those that tell
@@ -196,11 +238,14 @@ pub async fn about(
     subject: SubjectId,
     (seq, to): (i64, i64),
 ) -> Result<Vec<Entry>, Error> {
-    const SQL: &str = "/* audit.about */
-        SELECT seq, at, actor, event, recording_id, details, told_timeline, told_seq FROM audit
+    const SQL: &str = formatcp!(
+        "/* audit.about */
+        SELECT {} FROM audit
         WHERE seq > $1 AND seq <= $2
           AND (recording_id IN (SELECT key FROM json_each($3)) OR (event = 'subject.exported' AND details LIKE $4))
-        ORDER BY seq";
+        ORDER BY seq",
+        StoredEntry::COLUMNS
+    );
     let recordings = set(recordings);
     let subject = format!("%\"{subject}\"%");
     let args = [
@@ -209,7 +254,7 @@ pub async fn about(
         Arg::Text(&recordings),
         Arg::Text(&subject),
     ];
-    tx.fetch_all(SQL, &args).await?.iter().map(entry).collect()
+    entries(tx, SQL, &args).await
 }
 
 /// How often the approval that a tier asks for was done without since then.
@@ -220,10 +265,13 @@ pub async fn broken_glass_since(tx: &mut Tx, since: Timestamp) -> Result<i64, Er
 
 /// The newest entry, as a position; `None` in an empty log.
 pub async fn position(tx: &mut Tx) -> Result<Option<Position>, Error> {
-    const SQL: &str = "/* audit.position */
-        SELECT seq, at, actor, event, recording_id, details, told_timeline, told_seq,
+    const SQL: &str = formatcp!(
+        "/* audit.position */
+        SELECT {},
           (SELECT MAX(timeline) FROM timelines WHERE behind < audit.seq) AS timeline
-        FROM audit ORDER BY seq DESC LIMIT 1";
+        FROM audit ORDER BY seq DESC LIMIT 1",
+        StoredEntry::COLUMNS
+    );
     let row = tx.fetch_first(SQL, &[]).await?;
     row.as_ref().map(positioned).transpose()
 }
@@ -231,46 +279,39 @@ pub async fn position(tx: &mut Tx) -> Result<Option<Position>, Error> {
 /// The newest entry that the store knows of, too, as a position: one that a restore from it finds.
 /// `None` in a log of which it knows nothing.
 pub async fn durable_position(tx: &mut Tx) -> Result<Option<Position>, Error> {
-    const SQL: &str = "/* audit.durable_position */
-        SELECT seq, at, actor, event, recording_id, details, told_timeline, told_seq,
+    const SQL: &str = formatcp!(
+        "/* audit.durable_position */
+        SELECT {},
           (SELECT MAX(timeline) FROM timelines WHERE behind < audit.seq) AS timeline
-        FROM audit WHERE seq <= (SELECT durable_to FROM turner WHERE one = 1) ORDER BY seq DESC LIMIT 1";
+        FROM audit WHERE seq <= (SELECT durable_to FROM turner WHERE one = 1) ORDER BY seq DESC LIMIT 1",
+        StoredEntry::COLUMNS
+    );
     let row = tx.fetch_first(SQL, &[]).await?;
     row.as_ref().map(positioned).transpose()
 }
 
 /// Whether this log has an entry at this position, and the same one.
 pub async fn has(tx: &mut Tx, position: &Position) -> Result<bool, Error> {
-    const SQL: &str = "/* audit.has */
-        SELECT seq, at, actor, event, recording_id, details, told_timeline, told_seq,
+    const SQL: &str = formatcp!(
+        "/* audit.has */
+        SELECT {},
           (SELECT MAX(timeline) FROM timelines WHERE behind < audit.seq) AS timeline
-        FROM audit WHERE seq = $1";
+        FROM audit WHERE seq = $1",
+        StoredEntry::COLUMNS
+    );
     let row = tx.fetch_first(SQL, &[Arg::Int(position.seq)]).await?;
     let found = row.as_ref().map(positioned).transpose()?;
     Ok(found.as_ref() == Some(position))
 }
 
-fn positioned(row: &Row) -> Result<Position, Error> {
-    let timeline = row.number("timelines", "timeline", "seq")?;
-    Ok(Position::of(timeline, &entry(row)?))
+/// The entries that a query selects.
+async fn entries(tx: &mut Tx, sql: &str, args: &[Arg<'_>]) -> Result<Vec<Entry>, Error> {
+    let rows: Vec<StoredEntry> = tx.fetch_rows(sql, args).await?;
+    rows.into_iter().map(StoredEntry::entry).collect()
 }
 
-fn entry(row: &Row) -> Result<Entry, Error> {
-    const T: &str = "audit";
-    let told = match row.maybe_int("told_seq")? {
-        None => None,
-        Some(seq) => Some(LogPoint {
-            timeline: row.number(T, "told_timeline", "seq")?,
-            seq,
-        }),
-    };
-    Ok(Entry {
-        seq: row.int("seq")?,
-        at: row.time("at")?,
-        actor: row.parse(T, "actor", "seq")?,
-        event: row.parse(T, "event", "seq")?,
-        recording: row.maybe_parse(T, "recording_id", "seq")?,
-        details: row.parse(T, "details", "seq")?,
-        told,
-    })
+/// The position of an entry that a query selects, with its timeline behind it.
+fn positioned(row: &Row) -> Result<Position, Error> {
+    let timeline = row.number("timelines", "timeline", "seq")?;
+    Ok(Position::of(timeline, &StoredEntry::of(row)?.entry()?))
 }

@@ -1,11 +1,28 @@
 //! Openings per principal, purpose and day: counted in the unit that releases the key, so that no
 //! two openings share the last one.
 
+use const_format::formatcp;
+
 use super::{
     error::Error,
+    table::{TableRow as _, table},
     tx::{Arg, Tx},
 };
 use crate::model::{id::PrincipalId, name::Purpose, time::Timestamp};
+
+table! {
+    "budgets" {}
+
+    #[derive(Debug)]
+    pub(super) struct StoredBudget {
+        key {
+            principal: PrincipalId = "principal_id",
+            purpose: Purpose = "purpose",
+            day: i64 = "day",
+        }
+        used: i64 = "used",
+    }
+}
 
 const DAY: i64 = 24 * 3600 * 1000;
 
@@ -43,22 +60,23 @@ pub async fn spend(
     budget: Option<u32>,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    const SQL: &str = "/* budgets.spend */
-        INSERT INTO budgets (principal_id, purpose, day, used) VALUES ($1, $2, $3, 1)
-        ON CONFLICT (principal_id, purpose, day) DO UPDATE SET used = budgets.used + 1 WHERE budgets.used < $4";
+    const SQL: &str = formatcp!(
+        "/* budgets.spend */ {}
+        ON CONFLICT (principal_id, purpose, day) DO UPDATE SET used = budgets.used + 1 WHERE budgets.used < $5",
+        StoredBudget::INSERT
+    );
     // The first of a day meets no row to compare with.
     if budget == Some(0) {
         return Ok(false);
     }
-    let principal = principal.to_string();
     let budget = budget.map_or(i64::MAX, i64::from);
-    let args = [
-        Arg::Text(&principal),
-        Arg::Text(purpose.as_str()),
-        Arg::Int(day(now)),
-        Arg::Int(budget),
-    ];
-    Ok(tx.execute(SQL, &args).await? == 1)
+    let row = StoredBudget {
+        principal,
+        purpose: purpose.clone(),
+        day: day(now),
+        used: 1,
+    };
+    Ok(tx.insert_row(SQL, &row, &[Arg::Int(budget)]).await? == 1)
 }
 
 /// Forgets the days before that of `now`. How many rows.

@@ -4,11 +4,27 @@
 //! Owns the row. Refuses to know what is too far: `flow::clock` says that. It does not travel: a
 //! rebuilt vault goes by what its log knew before.
 
+use const_format::formatcp;
+
 use super::{
     error::Error,
+    table::{TableRow as _, table},
     tx::{Arg, Tx},
 };
 use crate::model::time::Timestamp;
+
+table! {
+    "clock" {}
+
+    #[derive(Debug)]
+    pub(super) struct StoredClock {
+        key {
+            one: i64 = "one",
+        }
+        read_at: Timestamp = "read_at",
+        accepted: i64 = "accepted",
+    }
+}
 
 /// What was believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,39 +37,44 @@ pub struct BelievedTime {
 
 /// The reading, if there is one.
 pub async fn find(tx: &mut Tx) -> Result<Option<BelievedTime>, Error> {
-    let row = tx
-        .fetch_first(
-            "/* clock.find */ SELECT read_at, accepted FROM clock WHERE one = 1",
-            &[],
-        )
-        .await?;
-    row.map(|row| {
-        Ok(BelievedTime {
-            read_at: row.time("read_at")?,
-            accepted: row.int("accepted")?,
-        })
-    })
-    .transpose()
+    const SQL: &str = formatcp!(
+        "/* clock.find */ SELECT {} FROM clock WHERE one = 1",
+        StoredClock::COLUMNS
+    );
+    let row: Option<StoredClock> = tx.fetch_row(SQL, &[]).await?;
+    Ok(row.map(|row| BelievedTime {
+        read_at: row.read_at,
+        accepted: row.accepted,
+    }))
 }
 
 /// Notes a time that was believed; never an earlier one than before.
 pub async fn believe(tx: &mut Tx, at: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "/* clock.believe */
-        INSERT INTO clock (one, read_at) VALUES (1, $1)
-        ON CONFLICT (one) DO UPDATE SET read_at = excluded.read_at WHERE clock.read_at < excluded.read_at";
-    tx.execute(SQL, &[Arg::Int(at.as_millis())])
-        .await
-        .map(|_| ())
+    const SQL: &str = formatcp!(
+        "/* clock.believe */ {}
+        ON CONFLICT (one) DO UPDATE SET read_at = excluded.read_at WHERE clock.read_at < excluded.read_at",
+        StoredClock::INSERT
+    );
+    enter(tx, SQL, at, 0).await
 }
 
 /// An operator says that it is this time, whatever was believed.
 pub async fn accept(tx: &mut Tx, at: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "/* clock.accept */
-        INSERT INTO clock (one, read_at, accepted) VALUES (1, $1, 1)
-        ON CONFLICT (one) DO UPDATE SET read_at = excluded.read_at, accepted = clock.accepted + 1";
-    tx.execute(SQL, &[Arg::Int(at.as_millis())])
-        .await
-        .map(|_| ())
+    const SQL: &str = formatcp!(
+        "/* clock.accept */ {}
+        ON CONFLICT (one) DO UPDATE SET read_at = excluded.read_at, accepted = clock.accepted + 1",
+        StoredClock::INSERT
+    );
+    enter(tx, SQL, at, 1).await
+}
+
+async fn enter(tx: &mut Tx, sql: &str, read_at: Timestamp, accepted: i64) -> Result<(), Error> {
+    let row = StoredClock {
+        one: 1,
+        read_at,
+        accepted,
+    };
+    tx.insert_row(sql, &row, &[]).await.map(|_| ())
 }
 
 /// The time of the newest entry in the audit log.

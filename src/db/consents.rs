@@ -2,18 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use const_format::formatcp;
+
 use super::{
     error::Error,
     parties,
-    row::Row,
+    table::{TableRow, table},
     tx::{Arg, Tx, set},
 };
 use crate::{
     model::{
         actor::Actor,
-        consent::{Statement, Whom},
+        consent::{Answer, Method, Statement, Whom},
         id::{ConsentId, RecordingId, SubjectId},
-        name::LegName,
+        name::{LegName, Purpose},
         recording::Recording,
         subject::{Conversation, Party},
         time::Timestamp,
@@ -35,7 +37,30 @@ pub struct ConsentRow {
 /// Ids looked up by one query.
 const LOOKED_UP: usize = 2000;
 
-const COLUMNS: &str = "id, subject, conversation, leg, purposes, answer, method, disclosure, policy_version, said_at, recorded_at";
+table! {
+    "consents" { subject: Some("id"), only_grows: true }
+
+    #[derive(Debug)]
+    pub(super) struct StoredConsent {
+        key {
+            id: ConsentId = "id",
+        }
+        subject: Option<SubjectId> = "subject",
+        conversation: Option<Conversation> = "conversation",
+        leg: Option<LegName> = "leg",
+        purposes: BTreeSet<Purpose> = "purposes",
+        answer: Answer = "answer",
+        method: Method = "method",
+        disclosure: Option<String> = "disclosure",
+        policy_version: Option<String> = "policy_version",
+        evidence: Vec<u8> = "evidence",
+        said_at: Timestamp = "said_at",
+        recorded_at: Timestamp = "recorded_at",
+        recorded_by: Actor = "recorded_by",
+    }
+}
+
+const COLUMNS: &str = StoredConsent::COLUMNS;
 
 /// Those of these statements that are there.
 pub async fn known(tx: &mut Tx, ids: &[ConsentId]) -> Result<BTreeSet<ConsentId>, Error> {
@@ -56,9 +81,7 @@ pub async fn known(tx: &mut Tx, ids: &[ConsentId]) -> Result<BTreeSet<ConsentId>
 /// [`Error::Conflict`] if somebody else entered one of them meanwhile: the unit is to be repeated,
 /// and will find it.
 pub async fn insert_new(tx: &mut Tx, rows: &[ConsentRow]) -> Result<BTreeSet<ConsentId>, Error> {
-    const SQL: &str = "/* consents.insert */
-        INSERT INTO consents (id, subject, conversation, leg, purposes, answer, method, disclosure, policy_version, evidence, said_at,
-          recorded_at, recorded_by)";
+    const SQL: &str = formatcp!("/* consents.insert */ {}", StoredConsent::INSERT_INTO);
     let ids: Vec<ConsentId> = rows.iter().map(|row| row.statement.id).collect();
     // Not by `ON CONFLICT`: SQLite asks the triggers first, and they refuse a second row.
     let known = known(tx, &ids).await?;
@@ -68,66 +91,64 @@ pub async fn insert_new(tx: &mut Tx, rows: &[ConsentRow]) -> Result<BTreeSet<Con
         .map(|row| (row.statement.id, row))
         .filter(|(id, _)| !known.contains(id))
         .collect();
-    let texts: Vec<_> = fresh.values().map(|row| Texts::of(row)).collect();
-    let args: Vec<Arg<'_>> = fresh
+    let stored: Vec<_> = fresh
         .values()
-        .zip(&texts)
-        .flat_map(|(row, texts)| row.args(texts))
+        .map(|row| StoredConsent::from(*row))
         .collect();
-    tx.insert_all(SQL, 13, &args).await?;
+    tx.insert_rows(SQL, &stored).await?;
     Ok(fresh.into_keys().collect())
 }
 
-/// What is text in a row and not in a statement.
-struct Texts {
-    id: String,
-    subject: Option<String>,
-    purposes: String,
-    recorded_by: String,
-}
-
-impl Texts {
-    fn of(row: &ConsentRow) -> Self {
-        let subject = match &row.statement.whom {
-            Whom::Subject(subject) => Some(subject.to_string()),
-            Whom::Leg(..) => None,
+impl From<&ConsentRow> for StoredConsent {
+    fn from(row: &ConsentRow) -> Self {
+        let said = row.statement.clone();
+        let (subject, conversation, leg) = match said.whom {
+            Whom::Subject(subject) => (Some(subject), None, None),
+            Whom::Leg(conversation, leg) => (None, Some(conversation), leg),
         };
-        let purposes =
-            serde_json::to_string(&row.statement.purposes).expect("names have a JSON form");
         Self {
-            id: row.statement.id.to_string(),
+            id: said.id,
             subject,
-            purposes,
-            recorded_by: row.recorded_by.to_string(),
+            conversation,
+            leg,
+            purposes: said.purposes,
+            answer: said.answer,
+            method: said.method,
+            disclosure: said.disclosure,
+            policy_version: said.policy_version,
+            evidence: row.evidence.clone(),
+            said_at: said.at,
+            recorded_at: said.recorded_at,
+            recorded_by: row.recorded_by.clone(),
         }
     }
 }
 
-impl ConsentRow {
-    fn args<'a>(&'a self, texts: &'a Texts) -> [Arg<'a>; 13] {
-        let said = &self.statement;
-        let (conversation, leg) = match &said.whom {
-            Whom::Subject(_) => (None, None),
-            Whom::Leg(conversation, leg) => (
-                Some(conversation.as_str()),
-                leg.as_ref().map(LegName::as_str),
-            ),
+impl TryFrom<StoredConsent> for ConsentRow {
+    type Error = Error;
+
+    fn try_from(row: StoredConsent) -> Result<Self, Error> {
+        let whom = match (row.subject, row.conversation) {
+            (Some(subject), _) => Whom::Subject(subject),
+            (None, Some(conversation)) => Whom::Leg(conversation, row.leg),
+            (None, None) => return Err(StoredConsent::TABLE.inconsistent("conversation", row.id)),
         };
-        [
-            Arg::Text(&texts.id),
-            Arg::MaybeText(texts.subject.as_deref()),
-            Arg::MaybeText(conversation),
-            Arg::MaybeText(leg),
-            Arg::Text(&texts.purposes),
-            Arg::Text(said.answer.as_str()),
-            Arg::Text(said.method.as_str()),
-            Arg::MaybeText(said.disclosure.as_deref()),
-            Arg::MaybeText(said.policy_version.as_deref()),
-            Arg::Bytes(&self.evidence),
-            Arg::Int(said.at.as_millis()),
-            Arg::Int(said.recorded_at.as_millis()),
-            Arg::Text(&texts.recorded_by),
-        ]
+        let statement = Statement {
+            id: row.id,
+            whom,
+            purposes: row.purposes,
+            answer: row.answer,
+            method: row.method,
+            disclosure: row.disclosure,
+            policy_version: row.policy_version,
+            at: row.said_at,
+            recorded_at: row.recorded_at,
+        };
+        Ok(Self {
+            statement,
+            evidence: row.evidence,
+            recorded_by: row.recorded_by,
+        })
     }
 }
 
@@ -137,20 +158,20 @@ pub async fn find(
     subjects: &[SubjectId],
     conversations: &[Conversation],
 ) -> Result<Vec<Statement>, Error> {
-    if subjects.is_empty() && conversations.is_empty() {
-        return Ok(Vec::new());
-    }
     // Two halves, each by its own index: a statement is about a person or about a conversation.
-    let sql = format!(
+    const SQL: &str = formatcp!(
         "/* consents.find */
         SELECT {COLUMNS} FROM consents WHERE subject IN (SELECT key FROM json_each($1))
         UNION ALL SELECT {COLUMNS} FROM consents WHERE conversation IN (SELECT key FROM json_each($2))"
     );
+    if subjects.is_empty() && conversations.is_empty() {
+        return Ok(Vec::new());
+    }
     let args = [set(subjects), set(conversations)];
-    tx.fetch_all(&sql, &[Arg::Text(&args[0]), Arg::Text(&args[1])])
+    tx.fetch_rows(SQL, &[Arg::Text(&args[0]), Arg::Text(&args[1])])
         .await?
-        .iter()
-        .map(statement)
+        .into_iter()
+        .map(|row: StoredConsent| ConsentRow::try_from(row).map(|row| row.statement))
         .collect()
 }
 
@@ -162,9 +183,9 @@ pub async fn page(
     after: Option<(Timestamp, ConsentId)>,
     limit: i64,
 ) -> Result<Vec<ConsentRow>, Error> {
-    let sql = format!(
+    const SQL: &str = formatcp!(
         "/* consents.page */
-        SELECT {COLUMNS}, evidence, recorded_by FROM consents
+        SELECT {COLUMNS} FROM consents
         WHERE id IN (SELECT id FROM consents WHERE subject = $1
             UNION SELECT consents.id FROM parties JOIN consents ON consents.conversation = parties.conversation
             WHERE parties.subject = $1 AND (consents.leg IS NULL OR consents.leg = parties.leg))
@@ -180,16 +201,8 @@ pub async fn page(
         Arg::Text(&id),
         Arg::Int(limit),
     ];
-    let rows = tx.fetch_all(&sql, &args).await?;
-    let whole = |row: &Row| {
-        let recorded_by = row.parse("consents", "recorded_by", "id")?;
-        Ok(ConsentRow {
-            statement: statement(row)?,
-            evidence: row.bytes("evidence")?,
-            recorded_by,
-        })
-    };
-    rows.iter().map(whole).collect()
+    let rows: Vec<StoredConsent> = tx.fetch_rows(SQL, &args).await?;
+    rows.into_iter().map(ConsentRow::try_from).collect()
 }
 
 /// For each of these recordings its parties, and every statement that may bear on them. The parties
@@ -261,29 +274,4 @@ impl Whose {
             Whom::Leg(conversation, _) => Self::Conversation(conversation.clone()),
         }
     }
-}
-
-fn statement(row: &Row) -> Result<Statement, Error> {
-    const T: &str = "consents";
-    let subject: Option<SubjectId> = row.maybe_parse(T, "subject", "id")?;
-    let whom = match subject {
-        Some(subject) => Whom::Subject(subject),
-        None => {
-            let conversation = row
-                .maybe_parse(T, "conversation", "id")?
-                .ok_or_else(|| row.inconsistent(T, "conversation", "id"))?;
-            Whom::Leg(conversation, row.maybe_parse(T, "leg", "id")?)
-        }
-    };
-    Ok(Statement {
-        id: row.parse(T, "id", "id")?,
-        whom,
-        purposes: row.json(T, "purposes", "id")?,
-        answer: row.parse(T, "answer", "id")?,
-        method: row.parse(T, "method", "id")?,
-        disclosure: row.maybe_text("disclosure")?,
-        policy_version: row.maybe_text("policy_version")?,
-        at: row.time("said_at")?,
-        recorded_at: row.time("recorded_at")?,
-    })
 }

@@ -5,27 +5,42 @@
 
 use std::collections::BTreeMap;
 
+use const_format::{concatcp, formatcp};
+
 use super::{
     error::Error,
+    table::{TableRow as _, table},
     tx::{Arg, Tx, set},
 };
 use crate::model::{id::RecordingId, subject::Conversation, time::Timestamp};
+
+table! {
+    "details" { subject: Some("recording_id") }
+
+    #[derive(Debug)]
+    pub(super) struct StoredDetails {
+        key {
+            recording: RecordingId = "recording_id",
+        }
+        sealed: Vec<u8> = "sealed",
+        sealed_at: Timestamp = "sealed_at",
+    }
+}
 
 /// What is sealed of each of these recordings that has anything.
 pub async fn find(
     tx: &mut Tx,
     ids: &[RecordingId],
 ) -> Result<BTreeMap<RecordingId, Vec<u8>>, Error> {
-    const SQL: &str = "/* details.find */ SELECT recording_id, sealed FROM details WHERE recording_id IN (SELECT key FROM json_each($1))";
-    let rows = tx.fetch_all(SQL, &[Arg::Text(&set(ids))]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok((
-                row.parse("details", "recording_id", "recording_id")?,
-                row.bytes("sealed")?,
-            ))
-        })
-        .collect()
+    const SQL: &str = formatcp!(
+        "/* details.find */ SELECT {} FROM details WHERE recording_id IN (SELECT key FROM json_each($1))",
+        StoredDetails::COLUMNS
+    );
+    let rows: Vec<StoredDetails> = tx.fetch_rows(SQL, &[Arg::Text(&set(ids))]).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.recording, row.sealed))
+        .collect())
 }
 
 /// Whether anything is sealed of this recording.
@@ -36,19 +51,18 @@ pub async fn is_there(tx: &mut Tx, id: RecordingId) -> Result<bool, Error> {
 
 /// Enters what is sealed of a recording, in the place of what was before.
 pub async fn put(tx: &mut Tx, id: RecordingId, sealed: &[u8], now: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "/* details.put */
-        INSERT INTO details (recording_id, sealed, sealed_at) VALUES ($1, $2, $3)
-        ON CONFLICT (recording_id) DO UPDATE SET sealed = excluded.sealed, sealed_at = excluded.sealed_at";
-    tx.execute(
-        SQL,
-        &[
-            Arg::Text(&id.to_string()),
-            Arg::Bytes(sealed),
-            Arg::Int(now.as_millis()),
-        ],
-    )
-    .await
-    .map(|_| ())
+    const SQL: &str = concatcp!(
+        "/* details.put */ ",
+        StoredDetails::INSERT,
+        " ",
+        StoredDetails::OR_REPLACE
+    );
+    let row = StoredDetails {
+        recording: id,
+        sealed: sealed.to_vec(),
+        sealed_at: now,
+    };
+    tx.insert_row(SQL, &row, &[]).await.map(|_| ())
 }
 
 /// Takes away what is sealed of these recordings.

@@ -3,58 +3,65 @@
 
 use std::fmt;
 
+use const_format::formatcp;
+
 use super::{
     error::Error,
     lease::Term,
     news::{self, ChangeNotice},
-    row::Row,
+    table::{TableRow as _, table},
     tx::{Arg, Tx},
-    work::{self, Lease, WorkKind},
+    work::{self, Lease, StoredWork, WorkKind},
 };
 use crate::model::{
     id::{HolderId, VaultId},
     time::Timestamp,
 };
 
-/// The life of one root key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EpochRow {
-    /// Its number, from 1.
-    pub epoch: u64,
-    /// The root page's key, sealed by custody.
-    pub root_sealed: Vec<u8>,
-    /// When the turn's transaction committed.
-    pub began_at: Timestamp,
-    /// The newest verified snapshot of this epoch: its name in the store, and when it was verified.
-    pub snapshot: Option<(String, Timestamp)>,
-    /// When custody had destroyed the root before; `None` while the turn is not done.
-    pub previous_destroyed_at: Option<Timestamp>,
-    /// When the turn had nothing left to do.
-    pub finished_at: Option<Timestamp>,
+table! {
+    "epochs" {}
+
+    /// The life of one root key.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct EpochRow {
+        key {
+            /// Its number, from 1.
+            pub epoch: u64 = "epoch",
+        }
+        /// The root page's key, sealed by custody.
+        pub root_sealed: Vec<u8> = "root_sealed",
+        /// When the turn's transaction committed.
+        pub began_at: Timestamp = "began_at",
+        snapshot: Option<String> = "snapshot",
+        snapshot_at: Option<Timestamp> = "snapshot_at",
+        /// When custody had destroyed the root before; `None` while the turn is not done.
+        pub previous_destroyed_at: Option<Timestamp> = "previous_destroyed_at",
+        /// When the turn had nothing left to do.
+        pub finished_at: Option<Timestamp> = "finished_at",
+    }
 }
 
-const COLUMNS: &str =
-    "epoch, root_sealed, began_at, snapshot, snapshot_at, previous_destroyed_at, finished_at";
+impl EpochRow {
+    /// The newest verified snapshot of this epoch: its name in the store, and when it was verified.
+    pub fn snapshot(&self) -> Option<(String, Timestamp)> {
+        self.snapshot.clone().zip(self.snapshot_at)
+    }
+}
+
+const COLUMNS: &str = EpochRow::COLUMNS;
 
 /// The present epoch; `None` before `recvault init`.
 pub async fn current(tx: &mut Tx) -> Result<Option<EpochRow>, Error> {
-    let sql =
-        format!("/* epochs.current */ SELECT {COLUMNS} FROM epochs ORDER BY epoch DESC LIMIT 1");
-    tx.fetch_first(&sql, &[])
-        .await?
-        .map(|row| epoch(&row))
-        .transpose()
+    const SQL: &str =
+        formatcp!("/* epochs.current */ SELECT {COLUMNS} FROM epochs ORDER BY epoch DESC LIMIT 1");
+    tx.fetch_row(SQL, &[]).await
 }
 
 /// The newest epochs, newest first.
 pub async fn newest(tx: &mut Tx, limit: i64) -> Result<Vec<EpochRow>, Error> {
-    let sql =
-        format!("/* epochs.newest */ SELECT {COLUMNS} FROM epochs ORDER BY epoch DESC LIMIT $1");
-    tx.fetch_all(&sql, &[Arg::Int(limit)])
-        .await?
-        .iter()
-        .map(epoch)
-        .collect()
+    const SQL: &str =
+        formatcp!("/* epochs.newest */ SELECT {COLUMNS} FROM epochs ORDER BY epoch DESC LIMIT $1");
+    tx.fetch_rows(SQL, &[Arg::Int(limit)]).await
 }
 
 /// Begins an epoch.
@@ -67,19 +74,20 @@ pub async fn insert(
     root_sealed: &[u8],
     now: Timestamp,
 ) -> Result<(), Error> {
-    const SQL: &str = "/* epochs.insert */
-        INSERT INTO epochs (epoch, root_sealed, began_at) VALUES ($1, $2, $3) ON CONFLICT (epoch) DO NOTHING";
-    match tx
-        .execute(
-            SQL,
-            &[
-                int(number),
-                Arg::Bytes(root_sealed),
-                Arg::Int(now.as_millis()),
-            ],
-        )
-        .await?
-    {
+    const SQL: &str = formatcp!(
+        "/* epochs.insert */ {} ON CONFLICT (epoch) DO NOTHING",
+        EpochRow::INSERT
+    );
+    let row = EpochRow {
+        epoch: number,
+        root_sealed: root_sealed.to_vec(),
+        began_at: now,
+        snapshot: None,
+        snapshot_at: None,
+        previous_destroyed_at: None,
+        finished_at: None,
+    };
+    match tx.insert_row(SQL, &row, &[]).await? {
         1 => news::tell(tx, ChangeNotice::Epoch).await,
         _ => Err(Error::Conflict),
     }
@@ -186,23 +194,26 @@ impl fmt::Display for Holding {
 
 /// Who has the turn, whether or not their lease has run out.
 pub async fn turning(tx: &mut Tx) -> Result<Option<Holding>, Error> {
-    const SQL: &str = "/* epochs.turning */ SELECT holder, due_at, token FROM work WHERE kind = 'epoch-turn' AND holder IS NOT NULL";
-    let Some(row) = tx.fetch_first(SQL, &[]).await? else {
+    const SQL: &str = formatcp!(
+        "/* epochs.turning */ SELECT {} FROM work WHERE kind = 'epoch-turn' AND holder IS NOT NULL",
+        StoredWork::COLUMNS
+    );
+    let Some(work) = tx.fetch_row::<StoredWork>(SQL, &[]).await? else {
         return Ok(None);
     };
-    let until = row.time("due_at")?;
     // Rounded up: who waits for so long has waited long enough.
-    let left_s = until
+    let left_s = work
+        .due_at
         .since(tx.now().await?)
         .as_millis()
         .div_ceil(1000)
         .try_into()
         .unwrap_or(u64::MAX);
-    Ok(Some(Holding {
-        holder: row.text("holder")?,
-        until,
+    Ok(work.holder.map(|holder| Holding {
+        holder,
+        until: work.due_at,
         left_s,
-        fencing_token: row.int("token")?,
+        fencing_token: work.token,
     }))
 }
 
@@ -279,18 +290,6 @@ pub async fn note_rotated(tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
     tx.execute(SQL, &[Arg::Int(now.as_millis())])
         .await
         .map(|_| ())
-}
-
-fn epoch(row: &Row) -> Result<EpochRow, Error> {
-    let snapshot_at = row.maybe_time("snapshot_at")?;
-    Ok(EpochRow {
-        epoch: row.number("epochs", "epoch", "epoch")?,
-        root_sealed: row.bytes("root_sealed")?,
-        began_at: row.time("began_at")?,
-        snapshot: row.maybe_text("snapshot")?.zip(snapshot_at),
-        previous_destroyed_at: row.maybe_time("previous_destroyed_at")?,
-        finished_at: row.maybe_time("finished_at")?,
-    })
 }
 
 fn int(epoch: u64) -> Arg<'static> {

@@ -4,11 +4,13 @@
 
 use std::{fmt, str::FromStr};
 
+use const_format::formatcp;
 use serde::Serialize;
 
 use super::{
     error::Error,
-    tx::{Arg, Tx},
+    table::{TableRow as _, table},
+    tx::Tx,
 };
 use crate::model::{time::Timestamp, timeline::Timeline};
 
@@ -71,41 +73,58 @@ impl FromStr for Gap {
     }
 }
 
+table! {
+    "gaps" {}
+
+    #[derive(Debug)]
+    pub(super) struct StoredGap {
+        key {
+            timeline: i64 = "timeline",
+            first: i64 = "first",
+            last: i64 = "last",
+        }
+        accepted_at: Timestamp = "accepted_at",
+    }
+}
+
 /// Notes that somebody accepted a gap.
 pub async fn insert(tx: &mut Tx, gap: Gap, now: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "/* gaps.insert */ INSERT INTO gaps (timeline, first, last, accepted_at) VALUES ($1, $2, $3, $4) ON CONFLICT (timeline, first, last) DO NOTHING";
-    tx.execute(
-        SQL,
-        &[
-            Arg::Int(gap.timeline.map_or(0, Timeline::number)),
-            Arg::Int(gap.first),
-            Arg::Int(gap.last),
-            Arg::Int(now.as_millis()),
-        ],
-    )
-    .await
-    .map(|_| ())
+    const SQL: &str = formatcp!(
+        "/* gaps.insert */ {} ON CONFLICT (timeline, first, last) DO NOTHING",
+        StoredGap::INSERT
+    );
+    let row = StoredGap {
+        timeline: gap.timeline.map_or(0, Timeline::number),
+        first: gap.first,
+        last: gap.last,
+        accepted_at: now,
+    };
+    tx.insert_row(SQL, &row, &[]).await.map(|_| ())
 }
 
 /// Every gap that was accepted, and when, in order.
 pub async fn all(tx: &mut Tx) -> Result<Vec<(Gap, Timestamp)>, Error> {
-    const SQL: &str = "/* gaps.all */ SELECT timeline, first, last, accepted_at FROM gaps ORDER BY timeline, first, last";
-    let rows = tx.fetch_all(SQL, &[]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok((
-                Gap {
-                    timeline: match row.int("timeline")? {
-                        0 => None,
-                        _ => Some(row.number("gaps", "timeline", "first")?),
-                    },
-                    first: row.int("first")?,
-                    last: row.int("last")?,
-                },
-                row.time("accepted_at")?,
-            ))
-        })
-        .collect()
+    const SQL: &str = formatcp!(
+        "/* gaps.all */ SELECT {} FROM gaps ORDER BY timeline, first, last",
+        StoredGap::COLUMNS
+    );
+    let rows: Vec<StoredGap> = tx.fetch_rows(SQL, &[]).await?;
+    let accepted = |row: StoredGap| {
+        let timeline = match row.timeline {
+            0 => None,
+            number => Some(
+                Timeline::try_from(number)
+                    .map_err(|_| StoredGap::TABLE.inconsistent("timeline", row.first))?,
+            ),
+        };
+        let gap = Gap {
+            timeline,
+            first: row.first,
+            last: row.last,
+        };
+        Ok((gap, row.accepted_at))
+    };
+    rows.into_iter().map(accepted).collect()
 }
 
 #[cfg(test)]

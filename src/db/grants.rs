@@ -1,7 +1,10 @@
 //! Grants given. A row is a claim; the policy decides again at each opening.
 
+use const_format::formatcp;
+
 use super::{
     error::Error,
+    table::{TableRow as _, table},
     tx::{Arg, Tx},
 };
 use crate::model::{
@@ -11,77 +14,54 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// A grant as it was given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GrantRow {
-    /// Its id.
-    pub id: GrantId,
-    /// For which recording.
-    pub recording: RecordingId,
-    /// To which credential; the grant ends with it.
-    pub token: TokenId,
-    /// For what.
-    pub purpose: Purpose,
-    /// Whether a justification was given.
-    pub justified: bool,
-    /// The ticket that was named with the request.
-    pub ticket: Option<Ticket>,
-    /// Whether the approval that the tier asks for was broken through.
-    pub break_glass: bool,
-    /// Under which policy.
-    pub policy_digest: String,
-    /// When.
-    pub issued_at: Timestamp,
-    /// Until when.
-    pub expires_at: Timestamp,
-    /// When it was first used.
-    pub opened_at: Option<Timestamp>,
+table! {
+    "grants" {}
+
+    /// A grant as it was given.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct GrantRow {
+        key {
+            /// Its id.
+            pub id: GrantId = "id",
+        }
+        /// SHA-256 of its token, lower-case hex.
+        pub hash: String = "hash",
+        /// For which recording.
+        pub recording: RecordingId = "recording_id",
+        /// To which credential; the grant ends with it.
+        pub token: TokenId = "token_id",
+        /// For what.
+        pub purpose: Purpose = "purpose",
+        /// Whether a justification was given.
+        pub justified: bool = "justified",
+        /// Under which policy.
+        pub policy_digest: String = "policy_digest",
+        /// When.
+        pub issued_at: Timestamp = "issued_at",
+        /// Until when.
+        pub expires_at: Timestamp = "expires_at",
+        /// The ticket that was named with the request.
+        pub ticket: Option<Ticket> = "ticket",
+        /// Whether the approval that the tier asks for was broken through.
+        pub break_glass: bool = "break_glass",
+        /// When it was first used.
+        pub opened_at: Option<Timestamp> = "opened_at",
+    }
 }
 
-/// Enters a grant by the hash of its token.
-pub async fn insert(tx: &mut Tx, grant: &GrantRow, hash: &str) -> Result<(), Error> {
-    const SQL: &str = "/* grants.insert */
-        INSERT INTO grants (id, hash, recording_id, token_id, purpose, justified, ticket, break_glass, policy_digest, issued_at, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-    let args = [
-        Arg::Text(&grant.id.to_string()),
-        Arg::Text(hash),
-        Arg::Text(&grant.recording.to_string()),
-        Arg::Text(&grant.token.to_string()),
-        Arg::Text(grant.purpose.as_str()),
-        Arg::Int(grant.justified.into()),
-        Arg::MaybeText(grant.ticket.as_ref().map(Ticket::as_str)),
-        Arg::Int(grant.break_glass.into()),
-        Arg::Text(&grant.policy_digest),
-        Arg::Int(grant.issued_at.as_millis()),
-        Arg::Int(grant.expires_at.as_millis()),
-    ];
-    tx.execute(SQL, &args).await.map(|_| ())
+/// Enters a grant.
+pub async fn insert(tx: &mut Tx, grant: &GrantRow) -> Result<(), Error> {
+    const SQL: &str = formatcp!("/* grants.insert */ {}", GrantRow::INSERT);
+    tx.insert_row(SQL, grant, &[]).await.map(|_| ())
 }
 
 /// The grant behind a grant token, by the token's hash.
 pub async fn find(tx: &mut Tx, hash: &str) -> Result<Option<GrantRow>, Error> {
-    const SQL: &str = "/* grants.find */
-        SELECT id, recording_id, token_id, purpose, justified, ticket, break_glass, policy_digest, issued_at, expires_at, opened_at FROM grants WHERE hash = $1";
-    const T: &str = "grants";
-    tx.fetch_first(SQL, &[Arg::Text(hash)])
-        .await?
-        .map(|row| {
-            Ok(GrantRow {
-                id: row.parse(T, "id", "id")?,
-                recording: row.parse(T, "recording_id", "id")?,
-                token: row.parse(T, "token_id", "id")?,
-                purpose: row.parse(T, "purpose", "id")?,
-                justified: row.int("justified")? == 1,
-                ticket: row.maybe_parse(T, "ticket", "id")?,
-                break_glass: row.int("break_glass")? == 1,
-                policy_digest: row.text("policy_digest")?,
-                issued_at: row.time("issued_at")?,
-                expires_at: row.time("expires_at")?,
-                opened_at: row.maybe_time("opened_at")?,
-            })
-        })
-        .transpose()
+    const SQL: &str = formatcp!(
+        "/* grants.find */ SELECT {} FROM grants WHERE hash = $1",
+        GrantRow::COLUMNS
+    );
+    tx.fetch_row(SQL, &[Arg::Text(hash)]).await
 }
 
 /// A grant is used, at `now`. Whether for the first time; locks its row for the rest of the unit if

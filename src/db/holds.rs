@@ -6,10 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use const_format::{concatcp, formatcp};
+
 use super::{
     error::Error,
     news::{self, ChangeNotice},
-    row::Row,
+    table::{TableRow as _, table},
     tx::{Arg, Tx, set},
 };
 use crate::{
@@ -24,27 +26,33 @@ use crate::{
     },
 };
 
-/// A hold, standing or lifted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HoldRow {
-    /// The recording that it keeps.
-    pub recording: RecordingId,
-    /// Its name; a recording has at most one of each.
-    pub name: HoldName,
-    /// The purpose that stays open under it when everything else is closed.
-    pub purpose: Purpose,
-    /// Why, as a code.
-    pub reason: ShredReason,
-    /// Who demands it.
-    pub authority: Authority,
-    /// When somebody must look whether it is still needed.
-    pub review_at: Timestamp,
-    /// When it was placed, or last changed.
-    pub placed_at: Timestamp,
-    /// By whom.
-    pub placed_by: Actor,
-    /// When it was lifted; `None` while it stands.
-    pub lifted_at: Option<Timestamp>,
+table! {
+    "holds" { subject: Some("recording_id") }
+
+    /// A hold, standing or lifted.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct HoldRow {
+        key {
+            /// The recording that it keeps.
+            pub recording: RecordingId = "recording_id",
+            /// Its name; a recording has at most one of each.
+            pub name: HoldName = "name",
+        }
+        /// The purpose that stays open under it when everything else is closed.
+        pub purpose: Purpose = "purpose",
+        /// Why, as a code.
+        pub reason: ShredReason = "reason",
+        /// Who demands it.
+        pub authority: Authority = "authority",
+        /// When somebody must look whether it is still needed.
+        pub review_at: Timestamp = "review_at",
+        /// When it was placed, or last changed.
+        pub placed_at: Timestamp = "placed_at",
+        /// By whom.
+        pub placed_by: Actor = "placed_by",
+        /// When it was lifted; `None` while it stands.
+        pub lifted_at: Option<Timestamp> = "lifted_at",
+    }
 }
 
 impl HoldRow {
@@ -70,8 +78,7 @@ pub struct HoldFilter {
     pub after: Option<(Timestamp, RecordingId, HoldName)>,
 }
 
-const COLUMNS: &str = "holds.recording_id, holds.name, holds.purpose, holds.reason, holds.authority, holds.review_at, holds.placed_at, \
-                       holds.placed_by, holds.lifted_at";
+const COLUMNS: &str = HoldRow::COLUMNS;
 
 /// The purposes of the holds that stand, of each of these recordings that has one.
 pub async fn purposes(
@@ -98,11 +105,12 @@ pub async fn purposes(
 /// # Errors
 /// [`Error::Stale`] if the recording is shredded, or not there.
 pub async fn place(tx: &mut Tx, hold: &HoldRow) -> Result<bool, Error> {
-    const PLACE: &str = "/* holds.place */
-        INSERT INTO holds (recording_id, name, purpose, reason, authority, review_at, placed_at, placed_by)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-        ON CONFLICT (recording_id, name) DO UPDATE SET purpose = excluded.purpose, reason = excluded.reason, authority = excluded.authority,
-          review_at = excluded.review_at, placed_at = excluded.placed_at, placed_by = excluded.placed_by, lifted_at = NULL";
+    const PLACE: &str = concatcp!(
+        "/* holds.place */ ",
+        HoldRow::INSERT,
+        " ",
+        HoldRow::OR_REPLACE
+    );
     lock(tx, hold.recording).await?;
     let before = find(tx, hold.recording, &hold.name)
         .await?
@@ -110,20 +118,14 @@ pub async fn place(tx: &mut Tx, hold: &HoldRow) -> Result<bool, Error> {
     if before.as_ref().is_some_and(|before| before.says_as(hold)) {
         return Ok(false);
     }
-    let recording = hold.recording.to_string();
-    let placed_by = hold.placed_by.to_string();
-    let args = [
-        Arg::Text(&recording),
-        Arg::Text(hold.name.as_str()),
-        Arg::Text(hold.purpose.as_str()),
-        Arg::Text(hold.reason.as_str()),
-        Arg::Text(hold.authority.as_str()),
-        Arg::Int(hold.review_at.as_millis()),
-        Arg::Int(hold.placed_at.as_millis()),
-        Arg::Text(&placed_by),
-    ];
-    tx.execute_one(PLACE, &args, "the hold was not placed")
-        .await?;
+    // One that was lifted stands again.
+    let standing = HoldRow {
+        lifted_at: None,
+        ..hold.clone()
+    };
+    if tx.insert_row(PLACE, &standing, &[]).await? != 1 {
+        return Err(Error::Stale("the hold was not placed"));
+    }
     if before.is_none() {
         count(tx, hold.recording, 1).await?;
     }
@@ -185,29 +187,20 @@ async fn count(tx: &mut Tx, id: RecordingId, by: i64) -> Result<(), Error> {
 
 /// One hold, standing or lifted.
 pub async fn find(tx: &mut Tx, id: RecordingId, name: &HoldName) -> Result<Option<HoldRow>, Error> {
-    let sql = format!(
+    const SQL: &str = formatcp!(
         "/* holds.find */ SELECT {COLUMNS} FROM holds WHERE recording_id = $1 AND name = $2"
     );
-    tx.fetch_first(
-        &sql,
-        &[Arg::Text(&id.to_string()), Arg::Text(name.as_str())],
-    )
-    .await?
-    .map(|row| hold(&row))
-    .transpose()
+    tx.fetch_row(SQL, &[Arg::Text(&id.to_string()), Arg::Text(name.as_str())])
+        .await
 }
 
 /// The holds that stand on these recordings, by name.
 pub async fn standing(tx: &mut Tx, ids: &[RecordingId]) -> Result<Vec<HoldRow>, Error> {
-    let sql = format!(
+    const SQL: &str = formatcp!(
         "/* holds.standing */ SELECT {COLUMNS} FROM holds
         WHERE recording_id IN (SELECT key FROM json_each($1)) AND lifted_at IS NULL ORDER BY recording_id, name"
     );
-    tx.fetch_all(&sql, &[Arg::Text(&set(ids))])
-        .await?
-        .iter()
-        .map(hold)
-        .collect()
+    tx.fetch_rows(SQL, &[Arg::Text(&set(ids))]).await
 }
 
 /// A page of the holds that stand: those first that must be looked at first. With each, since when
@@ -217,8 +210,9 @@ pub async fn list(
     filter: &HoldFilter,
     limit: i64,
 ) -> Result<Vec<(HoldRow, Option<Timestamp>)>, Error> {
-    let sql = format!(
-        "/* holds.list */ SELECT {COLUMNS}, recordings.revoked_at FROM holds JOIN recordings ON recordings.id = holds.recording_id
+    const QUALIFIED: &str = HoldRow::QUALIFIED;
+    const SQL: &str = formatcp!(
+        "/* holds.list */ SELECT {QUALIFIED}, recordings.revoked_at FROM holds JOIN recordings ON recordings.id = holds.recording_id
         WHERE holds.lifted_at IS NULL AND ($1 = '{{}}' OR recordings.account IN (SELECT key FROM json_each($1)))
           AND ($2 = 0 OR recordings.revoked_at IS NOT NULL) AND holds.review_at < $3
           AND (holds.review_at, holds.recording_id, holds.name) > ($4, $5, $6)
@@ -243,9 +237,9 @@ pub async fn list(
         Arg::Text(name),
         Arg::Int(limit),
     ];
-    let rows = tx.fetch_all(&sql, &args).await?;
+    let rows = tx.fetch_all(SQL, &args).await?;
     rows.iter()
-        .map(|row| Ok((hold(row)?, row.maybe_time("revoked_at")?)))
+        .map(|row| Ok((HoldRow::of(row)?, row.maybe_time("revoked_at")?)))
         .collect()
 }
 
@@ -295,20 +289,4 @@ pub async fn released(tx: &mut Tx, limit: i64) -> Result<Vec<(RecordingId, Shred
             ))
         })
         .collect()
-}
-
-fn hold(row: &Row) -> Result<HoldRow, Error> {
-    const T: &str = "holds";
-    const KEY: &str = "recording_id";
-    Ok(HoldRow {
-        recording: row.parse(T, KEY, KEY)?,
-        name: row.parse(T, "name", KEY)?,
-        purpose: row.parse(T, "purpose", KEY)?,
-        reason: row.parse(T, "reason", KEY)?,
-        authority: row.parse(T, "authority", KEY)?,
-        review_at: row.time("review_at")?,
-        placed_at: row.time("placed_at")?,
-        placed_by: row.parse(T, "placed_by", KEY)?,
-        lifted_at: row.maybe_time("lifted_at")?,
-    })
 }

@@ -8,6 +8,7 @@
 //! INVARIANT: an image has as many values as its table has columns, and each is what its column can
 //! hold.
 
+mod key_tree;
 mod rows;
 mod table;
 #[cfg(test)]
@@ -20,9 +21,12 @@ use serde::{
     ser::{Serialize, Serializer},
 };
 
-pub use rows::{chunk, count, defer_references, find, find_all, first_row, insert, upsert};
-pub(super) use table::ColumnKind;
-pub use table::Table;
+pub use self::{
+    key_tree::{entry_of, page_of},
+    rows::{chunk, count, defer_references, find, find_all, first_row, insert, upsert},
+    table::Table,
+};
+use super::table::{ColumnKind, Value};
 
 use crate::model::timeline::LogPoint;
 
@@ -30,15 +34,7 @@ use crate::model::timeline::LogPoint;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Image {
     table: Table,
-    values: Vec<Value>,
-}
-
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Value {
-    Null,
-    Text(String),
-    Int(i64),
-    Bytes(Vec<u8>),
+    values: Vec<Value<'static>>,
 }
 
 /// What is not an image. The text never holds a row's content.
@@ -90,7 +86,7 @@ impl Image {
     /// What comes right before the audit entries with higher numbers than this, for [`chunk`] to
     /// begin after.
     pub fn before_audit(seq: i64) -> Self {
-        let [none, nothing] = [Value::Null, Value::Text(String::new())];
+        let [none, nothing] = [Value::Null, Value::Text("".into())];
         let values = vec![
             Value::Int(seq),
             Value::Int(0),
@@ -168,11 +164,11 @@ impl Image {
     /// column.
     #[must_use]
     pub fn with_bytes(self, column: &str, bytes: Vec<u8>) -> Self {
-        self.put(column, Value::Bytes(bytes))
+        self.put(column, Value::Bytes(bytes.into()))
     }
 
     /// The same row with this value in a column that can hold it.
-    fn put(mut self, column: &str, value: Value) -> Self {
+    fn put(mut self, column: &str, value: Value<'static>) -> Self {
         let mut places = self.table.columns().iter().zip(&mut self.values);
         if let Some((known, place)) = places.find(|(known, _)| known.name == column)
             && can_hold(known.kind, &value)
@@ -182,7 +178,7 @@ impl Image {
         self
     }
 
-    fn value(&self, column: &str) -> Option<&Value> {
+    fn value(&self, column: &str) -> Option<&Value<'static>> {
         self.table
             .columns()
             .iter()
@@ -191,7 +187,7 @@ impl Image {
     }
 }
 
-fn can_hold(kind: ColumnKind, value: &Value) -> bool {
+fn can_hold(kind: ColumnKind, value: &Value<'_>) -> bool {
     match value {
         Value::Null => matches!(kind, ColumnKind::MaybeText | ColumnKind::MaybeInt),
         Value::Text(_) => matches!(kind, ColumnKind::Text | ColumnKind::MaybeText),
@@ -215,7 +211,7 @@ impl Image {
         self.with(
             column,
             &[ColumnKind::Text, ColumnKind::MaybeText],
-            text.map(|text| Value::Text(text.to_owned())),
+            text.map(|text| Value::Text(text.to_owned().into())),
         )
     }
 
@@ -239,7 +235,7 @@ impl Image {
         mut self,
         column: &'static str,
         kinds: &[ColumnKind],
-        value: Option<Value>,
+        value: Option<Value<'static>>,
     ) -> Result<Self, InvalidImage> {
         let refuse = InvalidImage::Column {
             table: self.table.name(),
@@ -270,7 +266,7 @@ impl Serialize for Image {
     }
 }
 
-impl Serialize for Value {
+impl Serialize for Value<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Null => serializer.serialize_unit(),
@@ -288,7 +284,7 @@ struct Values<'a> {
 }
 
 impl<'de> Visitor<'de> for Values<'_> {
-    type Value = Vec<Value>;
+    type Value = Vec<Value<'static>>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("an array with a value for each column")
@@ -309,18 +305,20 @@ impl<'de> Visitor<'de> for Values<'_> {
 }
 
 impl<'de> DeserializeSeed<'de> for ColumnKind {
-    type Value = Value;
+    type Value = Value<'static>;
 
-    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<Value<'static>, D::Error> {
+        let text = |text: String| Value::Text(text.into());
         Ok(match self {
-            Self::Text => Value::Text(String::deserialize(value)?),
-            Self::MaybeText => Option::deserialize(value)?.map_or(Value::Null, Value::Text),
+            Self::Text => text(String::deserialize(value)?),
+            Self::MaybeText => Option::deserialize(value)?.map_or(Value::Null, text),
             Self::Int => Value::Int(i64::deserialize(value)?),
             Self::MaybeInt => Option::deserialize(value)?.map_or(Value::Null, Value::Int),
             Self::Bytes => Value::Bytes(
                 STANDARD
                     .decode(String::deserialize(value)?)
-                    .map_err(D::Error::custom)?,
+                    .map_err(D::Error::custom)?
+                    .into(),
             ),
         })
     }

@@ -1,13 +1,16 @@
 //! Pages of the key tree and the entries that point into them.
 
-mod read;
+mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::read::{key_entry, page_row};
+use const_format::formatcp;
+
+pub(super) use self::stored::{IntendedVault, StoredKeyEntry, StoredPage, StoredVault};
 use super::{
     error::Error,
     lease::Term,
+    table::TableRow,
     tx::{Arg, BINDS, Tx, set},
 };
 use crate::{
@@ -18,8 +21,6 @@ use crate::{
         time::Timestamp,
     },
 };
-
-pub use self::read::{entry_of, page_of};
 
 /// Where a recording's key is, and the key's public name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,17 +49,13 @@ pub async fn insert_vault(
     database: DatabaseId,
     now: Timestamp,
 ) -> Result<(), Error> {
-    const SQL: &str = "/* keys.insert_vault */ INSERT INTO vault (id, created_at, database_id) VALUES ($1, $2, $3)";
-    tx.execute(
-        SQL,
-        &[
-            Arg::Text(&id.to_string()),
-            Arg::Int(now.as_millis()),
-            Arg::Text(&database.to_string()),
-        ],
-    )
-    .await
-    .map(|_| ())
+    const SQL: &str = formatcp!("/* keys.insert_vault */ {}", StoredVault::INSERT);
+    let row = StoredVault {
+        id,
+        created_at: now,
+        database,
+    };
+    tx.insert_row(SQL, &row, &[]).await.map(|_| ())
 }
 
 /// The ids under which a vault is to be made in this empty database: these, or those of whoever began
@@ -70,28 +67,24 @@ pub async fn intend(
     database: DatabaseId,
     now: Timestamp,
 ) -> Result<(VaultId, DatabaseId), Error> {
-    const INTEND: &str = "/* keys.intend */
-        INSERT INTO intended (one, id, database_id, created_at) VALUES (1, $1, $2, $3) ON CONFLICT (one) DO NOTHING";
-    tx.execute(
-        INTEND,
-        &[
-            Arg::Text(&id.to_string()),
-            Arg::Text(&database.to_string()),
-            Arg::Int(now.as_millis()),
-        ],
-    )
-    .await?;
-    let row = tx
-        .fetch_first(
-            "/* keys.intended */ SELECT id, database_id FROM intended WHERE one = 1",
-            &[],
-        )
-        .await?;
+    const INTEND: &str = formatcp!(
+        "/* keys.intend */ {} ON CONFLICT (one) DO NOTHING",
+        IntendedVault::INSERT
+    );
+    const INTENDED: &str = formatcp!(
+        "/* keys.intended */ SELECT {} FROM intended WHERE one = 1",
+        IntendedVault::COLUMNS
+    );
+    let row = IntendedVault {
+        one: 1,
+        id,
+        database,
+        created_at: now,
+    };
+    tx.insert_row(INTEND, &row, &[]).await?;
+    let row: Option<IntendedVault> = tx.fetch_row(INTENDED, &[]).await?;
     let row = row.ok_or(Error::Conflict)?;
-    Ok((
-        row.parse("intended", "id", "one")?,
-        row.parse("intended", "database_id", "one")?,
-    ))
+    Ok((row.id, row.database))
 }
 
 /// Which database this is; `None` before it holds a vault, and in one from before databases had
@@ -120,46 +113,48 @@ pub async fn set_database_id(tx: &mut Tx, database: DatabaseId) -> Result<(), Er
 /// # Errors
 /// [`Error::Stale`] if there is no such page.
 pub async fn path(tx: &mut Tx, page: PageId) -> Result<Vec<PageRow>, Error> {
-    const SQL: &str = "/* keys.path */
-        WITH RECURSIVE path (id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed) AS (
-          SELECT id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed FROM pages WHERE id = $1
-          UNION ALL
-          SELECT p.id, p.tier, p.level, p.generation, p.parent, p.parent_slot, p.used, p.epoch, p.stale, p.sealed FROM pages p JOIN path ON p.id = path.parent)
-        SELECT id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed FROM path ORDER BY level DESC";
-    let rows = tx.fetch_all(SQL, &[Arg::Text(&page.to_string())]).await?;
+    const SQL: &str = formatcp!(
+        "/* keys.path */
+        WITH RECURSIVE path (id, parent) AS (
+          SELECT id, parent FROM pages WHERE id = $1
+          UNION
+          SELECT p.id, p.parent FROM pages p JOIN path ON p.id = path.parent)
+        SELECT {PAGE} FROM pages WHERE id IN (SELECT id FROM path) ORDER BY level DESC"
+    );
+    let rows = pages_of(tx, SQL, &page.to_string()).await?;
     if rows.is_empty() {
         return Err(Error::Stale("a key page is missing"));
     }
-    rows.iter().map(page_row).collect()
+    Ok(rows)
+}
+
+const PAGE: &str = StoredPage::COLUMNS;
+
+async fn pages_of(tx: &mut Tx, sql: &str, which: &str) -> Result<Vec<PageRow>, Error> {
+    let rows: Vec<StoredPage> = tx.fetch_rows(sql, &[Arg::Text(which)]).await?;
+    rows.into_iter().map(PageRow::try_from).collect()
 }
 
 /// The rows of all these pages and of every page above them, each once, upper levels first, in one
 /// query.
 pub async fn paths(tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<Vec<PageRow>, Error> {
-    const SQL: &str = "/* keys.paths */
+    const SQL: &str = formatcp!(
+        "/* keys.paths */
         WITH RECURSIVE path (id, parent) AS (
           SELECT id, parent FROM pages WHERE id IN (SELECT key FROM json_each($1))
           UNION
           SELECT p.id, p.parent FROM pages p JOIN path ON p.id = path.parent)
-        SELECT id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed FROM pages
-        WHERE id IN (SELECT id FROM path) ORDER BY level DESC";
-    tx.fetch_all(SQL, &[Arg::Text(&set(pages))])
-        .await?
-        .iter()
-        .map(page_row)
-        .collect()
+        SELECT {PAGE} FROM pages WHERE id IN (SELECT id FROM path) ORDER BY level DESC"
+    );
+    pages_of(tx, SQL, &set(pages)).await
 }
 
 /// The rows of these pages, in no order.
 pub async fn pages(tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<Vec<PageRow>, Error> {
-    const SQL: &str = "/* keys.pages */
-        SELECT id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed FROM pages
-        WHERE id IN (SELECT key FROM json_each($1))";
-    tx.fetch_all(SQL, &[Arg::Text(&set(pages))])
-        .await?
-        .iter()
-        .map(page_row)
-        .collect()
+    const SQL: &str = formatcp!(
+        "/* keys.pages */ SELECT {PAGE} FROM pages WHERE id IN (SELECT key FROM json_each($1))"
+    );
+    pages_of(tx, SQL, &set(pages)).await
 }
 
 /// Locks pages for the rest of the unit, in the order of their ids. Called before the pages are
@@ -238,25 +233,9 @@ pub async fn insert_page(
     filler: HolderId,
     until: Timestamp,
 ) -> Result<(), Error> {
-    const SQL: &str = "/* keys.insert_page */
-        INSERT INTO pages (id, tier, level, generation, parent, parent_slot, used, filler, filler_until, epoch, stale, sealed)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
-    let parent = page.parent.map(|place| place.page.to_string());
-    let args = [
-        Arg::Text(&page.id.to_string()),
-        Arg::Text(&page.tier),
-        Arg::Int(page.level.into()),
-        Arg::Int(page.generation),
-        Arg::MaybeText(parent.as_deref()),
-        Arg::MaybeInt(page.parent.map(|place| place.slot.into())),
-        Arg::Int(page.used.into()),
-        Arg::Text(&filler.to_string()),
-        Arg::Int(until.as_millis()),
-        Arg::Int(page.epoch.try_into().unwrap_or(i64::MAX)),
-        Arg::Int(page.stale.into()),
-        Arg::Bytes(&page.sealed),
-    ];
-    tx.execute(SQL, &args).await.map(|_| ())
+    const SQL: &str = formatcp!("/* keys.insert_page */ {}", StoredPage::INSERT);
+    let row = StoredPage::new(page, filler, until);
+    tx.insert_row(SQL, &row, &[]).await.map(|_| ())
 }
 
 /// Replaces a page by its next generation. A page that was stale stays so.
@@ -332,56 +311,56 @@ pub async fn insert_entry(
     leg: Leg,
     entry: &KeyEntry,
 ) -> Result<(), Error> {
-    const SQL: &str = "/* keys.insert_entry */
-        INSERT INTO key_entries (recording_id, leg, page_id, slot, fingerprint) VALUES ($1, $2, $3, $4, $5)";
-    let args = [
-        Arg::Text(&id.to_string()),
-        Arg::Text(leg.as_str()),
-        Arg::Text(&entry.place.page.to_string()),
-        Arg::Int(entry.place.slot.into()),
-        Arg::Text(&entry.fingerprint),
-    ];
-    tx.execute(SQL, &args).await.map(|_| ())
+    const SQL: &str = formatcp!("/* keys.insert_entry */ {}", StoredKeyEntry::INSERT);
+    let row = StoredKeyEntry {
+        recording: id,
+        leg,
+        page: entry.place.page,
+        slot: entry.place.slot,
+        fingerprint: entry.fingerprint.clone(),
+    };
+    tx.insert_row(SQL, &row, &[]).await.map(|_| ())
 }
+
+const ENTRY: &str = StoredKeyEntry::COLUMNS;
 
 /// Where a living recording's key is. A tombstoned recording has none, whatever is left in the tables.
 pub async fn find_entry(tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<Option<KeyEntry>, Error> {
-    const SQL: &str = "/* keys.find_entry */
-        SELECT recording_id, page_id, slot, fingerprint FROM key_entries
-        WHERE recording_id = $1 AND leg = $2 AND NOT EXISTS (SELECT 1 FROM tombstones WHERE tombstones.recording_id = key_entries.recording_id)";
+    const SQL: &str = formatcp!(
+        "/* keys.find_entry */ SELECT {ENTRY} FROM key_entries
+        WHERE recording_id = $1 AND leg = $2 AND NOT EXISTS (SELECT 1 FROM tombstones WHERE tombstones.recording_id = key_entries.recording_id)"
+    );
     let args = [Arg::Text(&id.to_string()), Arg::Text(leg.as_str())];
-    let row = tx.fetch_first(SQL, &args).await?;
-    row.map(|row| key_entry(&row)).transpose()
+    let row: Option<StoredKeyEntry> = tx.fetch_row(SQL, &args).await?;
+    Ok(row.map(KeyEntry::from))
 }
 
 /// Where the keys of every leg of these recordings are, as far as they have any; of tombstoned ones as
 /// [`find_entry`].
 pub async fn find_entries(tx: &mut Tx, ids: &[RecordingId]) -> Result<KeyEntries, Error> {
-    const SQL: &str = "/* keys.find_entries */
-        SELECT recording_id, leg, page_id, slot, fingerprint FROM key_entries
+    const SQL: &str = formatcp!(
+        "/* keys.find_entries */ SELECT {ENTRY} FROM key_entries
         WHERE recording_id IN (SELECT key FROM json_each($1))
-          AND NOT EXISTS (SELECT 1 FROM tombstones WHERE tombstones.recording_id = key_entries.recording_id)";
+          AND NOT EXISTS (SELECT 1 FROM tombstones WHERE tombstones.recording_id = key_entries.recording_id)"
+    );
     entries(tx, SQL, &set(ids)).await
 }
 
 /// Where the keys of a tombstoned recording still are, while a database is rebuilt from what was written
 /// before the tombstone.
 pub async fn entries_behind_tombstone(tx: &mut Tx, id: RecordingId) -> Result<KeyEntries, Error> {
-    const SQL: &str = "/* keys.entries_behind_tombstone */
-        SELECT recording_id, leg, page_id, slot, fingerprint FROM key_entries WHERE recording_id = $1";
+    const SQL: &str = formatcp!(
+        "/* keys.entries_behind_tombstone */ SELECT {ENTRY} FROM key_entries WHERE recording_id = $1"
+    );
     entries(tx, SQL, &id.to_string()).await
 }
 
 async fn entries(tx: &mut Tx, sql: &str, ids: &str) -> Result<KeyEntries, Error> {
-    const T: &str = "key_entries";
-    let rows = tx.fetch_all(sql, &[Arg::Text(ids)]).await?;
-    rows.iter()
-        .map(|row| {
-            let id = row.parse(T, "recording_id", "recording_id")?;
-            let leg = row.parse(T, "leg", "recording_id")?;
-            Ok(((id, leg), key_entry(row)?))
-        })
-        .collect()
+    let rows: Vec<StoredKeyEntry> = tx.fetch_rows(sql, &[Arg::Text(ids)]).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| ((row.recording, row.leg), KeyEntry::from(row)))
+        .collect())
 }
 
 /// The tier whose keys a page holds.
@@ -476,7 +455,8 @@ pub async fn mark_stale(tx: &mut Tx, tier: Option<&str>) -> Result<u64, Error> {
 
 /// All pages, root page first, for those who check the whole tree.
 pub async fn all_pages(tx: &mut Tx) -> Result<Vec<PageRow>, Error> {
-    const SQL: &str = "/* keys.all_pages */
-        SELECT id, tier, level, generation, parent, parent_slot, used, epoch, stale, sealed FROM pages ORDER BY level DESC, id";
-    tx.fetch_all(SQL, &[]).await?.iter().map(page_row).collect()
+    const SQL: &str =
+        formatcp!("/* keys.all_pages */ SELECT {PAGE} FROM pages ORDER BY level DESC, id");
+    let rows: Vec<StoredPage> = tx.fetch_rows(SQL, &[]).await?;
+    rows.into_iter().map(PageRow::try_from).collect()
 }

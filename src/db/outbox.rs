@@ -5,8 +5,11 @@
 
 use std::{collections::BTreeMap, fmt::Display};
 
+use const_format::formatcp;
+
 use super::{
     error::Error,
+    table::{TableRow as _, table},
     tx::{Arg, Tx, set as document},
 };
 use crate::model::{
@@ -53,6 +56,20 @@ impl OutboxKind {
     }
 }
 
+table! {
+    "outbox" {}
+
+    #[derive(Debug)]
+    pub(super) struct StoredMark {
+        key {
+            kind: String = "kind",
+            id: String = "id",
+        }
+        mark: i64 = "mark",
+        since: Timestamp = "since",
+    }
+}
+
 /// One mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxMark {
@@ -70,9 +87,11 @@ pub(super) async fn set<T: Display>(
     ids: impl IntoIterator<Item = T>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    const SQL: &str = "/* outbox.set */
-        INSERT INTO outbox (kind, id, mark, since) SELECT $1, key, 1, $3 FROM json_each($2) AS changed WHERE true
-        ON CONFLICT (kind, id) DO UPDATE SET mark = outbox.mark + 1";
+    const SQL: &str = formatcp!(
+        "/* outbox.set */ {} SELECT $1, key, 1, $3 FROM json_each($2) AS changed WHERE true
+        ON CONFLICT (kind, id) DO UPDATE SET mark = outbox.mark + 1",
+        StoredMark::INSERT_INTO
+    );
     tx.execute(
         SQL,
         &[
@@ -87,18 +106,23 @@ pub(super) async fn set<T: Display>(
 
 /// Up to `limit` outbox, in no order.
 pub async fn next(tx: &mut Tx, limit: i64) -> Result<Vec<OutboxMark>, Error> {
-    const SQL: &str = "/* outbox.next */ SELECT kind, id, mark FROM outbox LIMIT $1";
-    tx.fetch_all(SQL, &[Arg::Int(limit)])
-        .await?
-        .iter()
-        .map(|row| {
-            Ok(OutboxMark {
-                kind: row.parse("outbox", "kind", "id")?,
-                id: row.text("id")?,
-                mark: row.int("mark")?,
-            })
+    const SQL: &str = formatcp!(
+        "/* outbox.next */ SELECT {} FROM outbox LIMIT $1",
+        StoredMark::COLUMNS
+    );
+    let rows: Vec<StoredMark> = tx.fetch_rows(SQL, &[Arg::Int(limit)]).await?;
+    let mark = |row: StoredMark| {
+        let kind = row
+            .kind
+            .parse()
+            .map_err(|_| StoredMark::TABLE.inconsistent("kind", &row.id))?;
+        Ok(OutboxMark {
+            kind,
+            id: row.id,
+            mark: row.mark,
         })
-        .collect()
+    };
+    rows.into_iter().map(mark).collect()
 }
 
 /// Takes marks away, except where something changed again since they were read.

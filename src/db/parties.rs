@@ -4,8 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use const_format::formatcp;
+
 use super::{
     error::Error,
+    table::{TableRow as _, table},
     tx::{Arg, Tx, set},
 };
 use crate::model::{
@@ -14,6 +17,22 @@ use crate::model::{
     subject::{Conversation, Party},
     time::Timestamp,
 };
+
+table! {
+    "parties" { subject: Some("conversation") }
+
+    #[derive(Debug)]
+    pub(super) struct StoredParty {
+        key {
+            pub(super) conversation: Conversation = "conversation",
+            pub(super) leg: LegName = "leg",
+        }
+        subject: Option<SubjectId> = "subject",
+        named_at: Timestamp = "named_at",
+        channel: Option<u8> = "channel",
+        pub(super) sealed: Vec<u8> = "sealed",
+    }
+}
 
 /// What became of names for the parties of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,11 +69,13 @@ pub async fn name(
     parties: &[Party],
     now: Timestamp,
 ) -> Result<Naming, Error> {
-    const SQL: &str = "/* parties.name */
-        INSERT INTO parties (conversation, leg, subject, named_at, channel) VALUES ($1, $2, $3, $4, $5)
+    const SQL: &str = formatcp!(
+        "/* parties.name */ {}
         ON CONFLICT (conversation, leg) DO UPDATE
         SET subject = excluded.subject, named_at = excluded.named_at, channel = COALESCE(parties.channel, excluded.channel)
-        WHERE parties.subject IS NULL AND excluded.subject IS NOT NULL";
+        WHERE parties.subject IS NULL AND excluded.subject IS NOT NULL",
+        StoredParty::INSERT
+    );
     const CHANNEL: &str = "/* parties.note_channel */
         UPDATE parties SET channel = $3 WHERE conversation = $1 AND leg = $2 AND channel IS NULL";
     let known = of(tx, std::slice::from_ref(conversation))
@@ -97,15 +118,15 @@ pub async fn name(
     }
     heard.retain(|leg, _| !fresh.contains_key(leg));
     for (leg, party) in &fresh {
-        let subject = party.subject.map(|subject| subject.to_string());
-        let args = [
-            Arg::Text(conversation.as_str()),
-            Arg::Text(leg.as_str()),
-            Arg::MaybeText(subject.as_deref()),
-            Arg::Int(now.as_millis()),
-            Arg::MaybeInt(party.channel.map(i64::from)),
-        ];
-        if tx.execute(SQL, &args).await? != 1 {
+        let row = StoredParty {
+            conversation: conversation.clone(),
+            leg: leg.clone(),
+            subject: party.subject,
+            named_at: now,
+            channel: party.channel,
+            sealed: Vec::new(),
+        };
+        if tx.insert_row(SQL, &row, &[]).await? != 1 {
             return Err(Error::Conflict);
         }
     }
@@ -151,30 +172,25 @@ pub async fn of(
     tx: &mut Tx,
     conversations: &[Conversation],
 ) -> Result<BTreeMap<Conversation, Vec<Party>>, Error> {
-    const SQL: &str = "/* parties.of */
-        SELECT conversation, leg, subject, channel FROM parties
-        WHERE conversation IN (SELECT key FROM json_each($1)) ORDER BY conversation, leg";
-    const T: &str = "parties";
+    const SQL: &str = formatcp!(
+        "/* parties.of */ SELECT {} FROM parties
+        WHERE conversation IN (SELECT key FROM json_each($1)) ORDER BY conversation, leg",
+        StoredParty::COLUMNS
+    );
     let mut parties: BTreeMap<Conversation, Vec<Party>> = BTreeMap::new();
-    for row in tx.fetch_all(SQL, &[Arg::Text(&set(conversations))]).await? {
-        let channel = row.maybe_int("channel")?.map(|channel| {
-            u8::try_from(channel)
-                .ok()
-                .filter(|channel| matches!(channel, 1 | 2))
-        });
+    let rows: Vec<StoredParty> = tx
+        .fetch_rows(SQL, &[Arg::Text(&set(conversations))])
+        .await?;
+    for row in rows {
+        if !matches!(row.channel, None | Some(1 | 2)) {
+            return Err(StoredParty::TABLE.inconsistent("channel", row.conversation));
+        }
         let party = Party {
-            leg: row.parse(T, "leg", "conversation")?,
-            subject: row.maybe_parse(T, "subject", "conversation")?,
-            channel: channel
-                .map(|channel| {
-                    channel.ok_or_else(|| row.inconsistent(T, "channel", "conversation"))
-                })
-                .transpose()?,
+            leg: row.leg,
+            subject: row.subject,
+            channel: row.channel,
         };
-        parties
-            .entry(row.parse(T, "conversation", "conversation")?)
-            .or_default()
-            .push(party);
+        parties.entry(row.conversation).or_default().push(party);
     }
     Ok(parties)
 }

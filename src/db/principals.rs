@@ -1,8 +1,10 @@
 //! Persons and services that act. Rows are never removed: the audit log names them by their id.
 
+use const_format::formatcp;
+
 use super::{
     error::Error,
-    row::Row,
+    table::{TableRow as _, table},
     tx::{Arg, Tx},
 };
 use crate::model::{
@@ -16,52 +18,48 @@ use crate::model::{
 /// addresses that begin with `https://`.
 pub const LOCAL: &str = "local";
 
-/// A principal, as the operator sees them.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct PrincipalRow {
-    /// Their id.
-    pub id: PrincipalId,
-    /// A person or a service.
-    pub kind: PrincipalKind,
-    /// Who vouches for the subject: [`LOCAL`], else an OIDC issuer.
-    pub issuer: PrincipalIssuer,
-    /// What the issuer calls them; with the issuer, unique.
-    pub subject: PrincipalSubject,
-    /// What lists show.
-    pub label: String,
-    /// When they were first named.
-    pub created_at: Timestamp,
+table! {
+    "principals" { subject: Some("id") }
+
+    /// A principal, as the operator sees them.
+    #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+    pub struct PrincipalRow {
+        key {
+            /// Their id.
+            pub id: PrincipalId = "id",
+        }
+        /// A person or a service.
+        pub kind: PrincipalKind = "kind",
+        /// Who vouches for the subject: [`LOCAL`], else an OIDC issuer.
+        pub issuer: PrincipalIssuer = "issuer",
+        /// What the issuer calls them; with the issuer, unique.
+        pub subject: PrincipalSubject = "subject",
+        /// What lists show.
+        pub label: String = "label",
+        /// When they were first named.
+        pub created_at: Timestamp = "created_at",
+    }
 }
 
-const COLUMNS: &str = "id, kind, issuer, subject, label, created_at";
+const COLUMNS: &str = PrincipalRow::COLUMNS;
 
 /// The principal whom this issuer calls so; entered as given if there is none yet. One statement,
 /// so that two processes that name somebody at the same time name one principal.
 pub async fn find_or_insert(tx: &mut Tx, wanted: &PrincipalRow) -> Result<PrincipalRow, Error> {
-    let sql = format!(
-        "/* principals.find_or_insert */
-        INSERT INTO principals (id, kind, issuer, subject, label, created_at) VALUES ($1, $2, $3, $4, $5, $6)
-        ON CONFLICT (issuer, subject) DO UPDATE SET label = principals.label RETURNING {COLUMNS}"
+    const SQL: &str = formatcp!(
+        "/* principals.find_or_insert */ {}
+        ON CONFLICT (issuer, subject) DO UPDATE SET label = principals.label RETURNING {COLUMNS}",
+        PrincipalRow::INSERT
     );
-    let args = [
-        Arg::Text(&wanted.id.to_string()),
-        Arg::Text(wanted.kind.as_str()),
-        Arg::Text(wanted.issuer.as_str()),
-        Arg::Text(wanted.subject.as_str()),
-        Arg::Text(&wanted.label),
-        Arg::Int(wanted.created_at.as_millis()),
-    ];
-    let row = tx.fetch_first(&sql, &args).await?;
-    principal(&row.ok_or(Error::Stale("the query gave no row"))?)
+    let mut rows = tx.insert_returning(SQL, wanted).await?;
+    rows.pop().ok_or(Error::Stale("the query gave no row"))
 }
 
 /// One principal.
 pub async fn find(tx: &mut Tx, id: PrincipalId) -> Result<Option<PrincipalRow>, Error> {
-    let sql = format!("/* principals.find */ SELECT {COLUMNS} FROM principals WHERE id = $1");
-    tx.fetch_first(&sql, &[Arg::Text(&id.to_string())])
-        .await?
-        .map(|row| principal(&row))
-        .transpose()
+    const SQL: &str =
+        formatcp!("/* principals.find */ SELECT {COLUMNS} FROM principals WHERE id = $1");
+    tx.fetch_row(SQL, &[Arg::Text(&id.to_string())]).await
 }
 
 /// The principal named so at the command line.
@@ -69,35 +67,16 @@ pub async fn find_local(
     tx: &mut Tx,
     subject: &PrincipalSubject,
 ) -> Result<Option<PrincipalRow>, Error> {
-    let sql = format!(
+    const SQL: &str = formatcp!(
         "/* principals.find_local */ SELECT {COLUMNS} FROM principals WHERE issuer = $1 AND subject = $2"
     );
-    let args = [Arg::Text(LOCAL), Arg::Text(subject.as_str())];
-    tx.fetch_first(&sql, &args)
-        .await?
-        .map(|row| principal(&row))
-        .transpose()
+    tx.fetch_row(SQL, &[Arg::Text(LOCAL), Arg::Text(subject.as_str())])
+        .await
 }
 
 /// All of them, oldest first.
 pub async fn list(tx: &mut Tx) -> Result<Vec<PrincipalRow>, Error> {
-    let sql =
-        format!("/* principals.list */ SELECT {COLUMNS} FROM principals ORDER BY created_at, id");
-    tx.fetch_all(&sql, &[])
-        .await?
-        .iter()
-        .map(principal)
-        .collect()
-}
-
-fn principal(row: &Row) -> Result<PrincipalRow, Error> {
-    const T: &str = "principals";
-    Ok(PrincipalRow {
-        id: row.parse(T, "id", "id")?,
-        kind: row.parse(T, "kind", "id")?,
-        issuer: row.parse(T, "issuer", "id")?,
-        subject: row.parse(T, "subject", "id")?,
-        label: row.text("label")?,
-        created_at: row.time("created_at")?,
-    })
+    const SQL: &str =
+        formatcp!("/* principals.list */ SELECT {COLUMNS} FROM principals ORDER BY created_at, id");
+    tx.fetch_rows(SQL, &[]).await
 }

@@ -4,28 +4,49 @@
 //! A turn is a lease on work of the kind [`WorkKind::Comparison`]. Who loses it stops at its next
 //! page; that two compare at once changes nothing, so a person who asks takes the turn over.
 
+use const_format::formatcp;
+
 use super::{
     error::Error,
     lease::Term,
-    row::Row,
+    table::{TableRow as _, table},
     tx::{Arg, Tx},
     work::{self, Lease, WorkKind},
 };
 use crate::model::{id::HolderId, sid::AccountSid, time::Timestamp};
 
-/// How the comparison of an account stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReconciliationRow {
-    /// Whose.
-    pub account: AccountSid,
-    /// When the last comparison began.
-    pub tried_at: Timestamp,
-    /// When the last one ended that came to its end.
-    pub done_at: Option<Timestamp>,
-    /// What that one found: a JSON object of counts.
-    pub found: Option<String>,
-    /// Why the last one did not come to its end.
-    pub fault: Option<String>,
+table! {
+    "reconciliations" {}
+
+    /// How the comparison of an account stands.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct ReconciliationRow {
+        key {
+            /// Whose.
+            pub account: AccountSid = "account",
+        }
+        /// When the last comparison began.
+        pub tried_at: Timestamp = "tried_at",
+        /// When the last one ended that came to its end.
+        pub done_at: Option<Timestamp> = "done_at",
+        /// What that one found: a JSON object of counts.
+        pub found: Option<String> = "found",
+        /// Why the last one did not come to its end.
+        pub fault: Option<String> = "fault",
+    }
+}
+
+impl ReconciliationRow {
+    /// The first comparison of an account.
+    fn first(account: &AccountSid, now: Timestamp) -> Self {
+        Self {
+            account: account.clone(),
+            tried_at: now,
+            done_at: None,
+            found: None,
+            fault: None,
+        }
+    }
 }
 
 /// Takes the turn for an account for a term, if nobody has it and the last comparison began before
@@ -37,20 +58,21 @@ pub async fn take(
     term: Term,
     unless_since: Timestamp,
 ) -> Result<Option<Lease<AccountSid>>, Error> {
-    const SQL: &str = "/* reconciliations.take */
-        INSERT INTO reconciliations (account, tried_at) VALUES ($1, $2)
+    const SQL: &str = formatcp!(
+        "/* reconciliations.take */ {}
         ON CONFLICT (account) DO UPDATE SET tried_at = excluded.tried_at
-        WHERE reconciliations.tried_at < $3 OR reconciliations.tried_at > $4";
+        WHERE reconciliations.tried_at < $6 OR reconciliations.tried_at > $7",
+        ReconciliationRow::INSERT
+    );
     let Some(lease) = work::claim(tx, WorkKind::Comparison, account, holder, term).await? else {
         return Ok(None);
     };
-    let args = [
-        Arg::Text(account.as_str()),
-        Arg::Int(term.now.as_millis()),
+    let row = ReconciliationRow::first(account, term.now);
+    let bounds = [
         Arg::Int(unless_since.as_millis()),
         Arg::Int(term.beyond.as_millis()),
     ];
-    if tx.execute(SQL, &args).await? == 1 {
+    if tx.insert_row(SQL, &row, &bounds).await? == 1 {
         return Ok(Some(lease));
     }
     work::finish(tx, &lease).await?;
@@ -64,12 +86,14 @@ pub async fn seize(
     holder: HolderId,
     term: Term,
 ) -> Result<Lease<AccountSid>, Error> {
-    const SQL: &str = "/* reconciliations.seize */
-        INSERT INTO reconciliations (account, tried_at) VALUES ($1, $2)
-        ON CONFLICT (account) DO UPDATE SET tried_at = excluded.tried_at";
+    const SQL: &str = formatcp!(
+        "/* reconciliations.seize */ {}
+        ON CONFLICT (account) DO UPDATE SET tried_at = excluded.tried_at",
+        ReconciliationRow::INSERT
+    );
     let lease = work::seize(tx, WorkKind::Comparison, account, holder, term).await?;
-    let args = [Arg::Text(account.as_str()), Arg::Int(term.now.as_millis())];
-    tx.execute(SQL, &args).await?;
+    let row = ReconciliationRow::first(account, term.now);
+    tx.insert_row(SQL, &row, &[]).await?;
     Ok(lease)
 }
 
@@ -101,15 +125,9 @@ pub async fn leave(
 
 /// How each account's comparison stands, by account.
 pub async fn all(tx: &mut Tx) -> Result<Vec<ReconciliationRow>, Error> {
-    const SQL: &str = "/* reconciliations.all */ SELECT account, tried_at, done_at, found, fault FROM reconciliations ORDER BY account";
-    let read = |row: &Row| {
-        Ok(ReconciliationRow {
-            account: row.parse("reconciliations", "account", "account")?,
-            tried_at: row.time("tried_at")?,
-            done_at: row.maybe_time("done_at")?,
-            found: row.maybe_text("found")?,
-            fault: row.maybe_text("fault")?,
-        })
-    };
-    tx.fetch_all(SQL, &[]).await?.iter().map(read).collect()
+    const SQL: &str = formatcp!(
+        "/* reconciliations.all */ SELECT {} FROM reconciliations ORDER BY account",
+        ReconciliationRow::COLUMNS
+    );
+    tx.fetch_rows(SQL, &[]).await
 }

@@ -1,16 +1,20 @@
 //! The catalogue: recordings and their artefacts.
 
+mod stored;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use const_format::formatcp;
+
+pub(super) use self::stored::{COLUMNS, StoredRecording, recording};
 use super::{
     error::Error,
-    row::Row,
+    table::{TableRow as _, table},
     tx::{Arg, Tx, set},
 };
 use crate::model::{
     artefact::{Artefact, Leg},
     id::{ObjectId, RecordingId, SubjectId},
-    media::{MediaKind, SourceRef},
     name::{Label, Tier},
     recording::{Recording, RecordingState},
     sid::AccountSid,
@@ -19,25 +23,33 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// A sealed object of a recording, as the catalogue knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SealedArtefact {
-    /// Whose side it is, and with whose key it is sealed.
-    pub leg: Leg,
-    /// What it is.
-    pub artefact: Artefact,
-    /// Its name in the store.
-    pub object: ObjectId,
-    /// Plaintext bytes.
-    pub plain_len: u64,
-    /// Ciphertext bytes.
-    pub sealed_len: u64,
-    /// SHA-256 of the ciphertext, lower-case hex.
-    pub sealed_sha256: String,
-    /// Sealed segment length in bytes.
-    pub segment: u32,
-    /// What a player should be told.
-    pub content_type: String,
+table! {
+    "artefacts" { subject: Some("recording_id") }
+
+    /// A sealed object of a recording, as the catalogue knows it.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct SealedArtefact {
+        key {
+            /// Whose it is.
+            pub recording: RecordingId = "recording_id",
+            /// Whose side it is, and with whose key it is sealed.
+            pub leg: Leg = "leg",
+            /// What it is.
+            pub artefact: Artefact = "artefact",
+        }
+        /// Its name in the store.
+        pub object: ObjectId = "object_id",
+        /// Plaintext bytes.
+        pub plain_len: u64 = "plain_len",
+        /// Ciphertext bytes.
+        pub sealed_len: u64 = "sealed_len",
+        /// SHA-256 of the ciphertext, lower-case hex.
+        pub sealed_sha256: String = "sealed_sha256",
+        /// Sealed segment length in bytes.
+        pub segment: u32 = "segment",
+        /// What a player should be told.
+        pub content_type: String = "content_type",
+    }
 }
 
 /// Which recordings to list.
@@ -56,10 +68,6 @@ pub struct RecordingFilter {
     /// Only those that come after this one in the listing, newest first.
     pub after: Option<(Timestamp, RecordingId)>,
 }
-
-pub(super) const COLUMNS: &str = "id, kind, state, account, source_sid, call_sid, conference_sid, source, source_status, error_code, duration_s, channels, \
-                       tier, policy_version, policy_digest, started_at, announced_at, sealed_at, shredded_at, \
-                       collected_at, labels, holds, revoked_at, quarantine_ends, heard_by, encryption";
 
 /// One recording.
 pub async fn find(tx: &mut Tx, id: RecordingId) -> Result<Option<Recording>, Error> {
@@ -324,39 +332,24 @@ pub async fn change_labels(
 }
 
 /// Enters a sealed object.
-pub async fn insert_artefact(
-    tx: &mut Tx,
-    id: RecordingId,
-    sealed: &SealedArtefact,
-) -> Result<(), Error> {
-    const SQL: &str = "/* recordings.insert_artefact */
-        INSERT INTO artefacts (recording_id, leg, artefact, object_id, plain_len, sealed_len, sealed_sha256, segment, content_type)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    let args = [
-        Arg::Text(&id.to_string()),
-        Arg::Text(sealed.leg.as_str()),
-        Arg::Text(&sealed.artefact.word()),
-        Arg::Text(&sealed.object.to_string()),
-        Arg::Int(sealed.plain_len.try_into().unwrap_or(i64::MAX)),
-        Arg::Int(sealed.sealed_len.try_into().unwrap_or(i64::MAX)),
-        Arg::Text(&sealed.sealed_sha256),
-        Arg::Int(sealed.segment.into()),
-        Arg::Text(&sealed.content_type),
-    ];
-    tx.execute(SQL, &args).await.map(|_| ())
+pub async fn insert_artefact(tx: &mut Tx, sealed: &SealedArtefact) -> Result<(), Error> {
+    const SQL: &str = formatcp!(
+        "/* recordings.insert_artefact */ {}",
+        SealedArtefact::INSERT
+    );
+    tx.insert_row(SQL, sealed, &[]).await.map(|_| ())
 }
 
 /// Enters a sealed object in the place of an older one of the same leg and artefact, if there is one: that one's
 /// name in the store.
 pub async fn replace_artefact(
     tx: &mut Tx,
-    id: RecordingId,
     sealed: &SealedArtefact,
 ) -> Result<Option<ObjectId>, Error> {
     const SQL: &str = "/* recordings.take_artefact */
         DELETE FROM artefacts WHERE recording_id = $1 AND leg = $2 AND artefact = $3 RETURNING recording_id, object_id";
     let args = [
-        Arg::Text(&id.to_string()),
+        Arg::Text(&sealed.recording.to_string()),
         Arg::Text(sealed.leg.as_str()),
         Arg::Text(&sealed.artefact.word()),
     ];
@@ -365,31 +358,17 @@ pub async fn replace_artefact(
         .await?
         .map(|row| row.parse("artefacts", "object_id", "recording_id"))
         .transpose()?;
-    insert_artefact(tx, id, sealed).await?;
+    insert_artefact(tx, sealed).await?;
     Ok(older)
 }
 
 /// The sealed objects of a recording.
 pub async fn artefacts(tx: &mut Tx, id: RecordingId) -> Result<Vec<SealedArtefact>, Error> {
-    const SQL: &str = "/* recordings.artefacts */
-        SELECT recording_id, leg, artefact, object_id, plain_len, sealed_len, sealed_sha256, segment, content_type
-        FROM artefacts WHERE recording_id = $1 ORDER BY leg, artefact";
-    tx.fetch_all(SQL, &[Arg::Text(&id.to_string())])
-        .await?
-        .iter()
-        .map(|row| {
-            Ok(SealedArtefact {
-                leg: row.parse("artefacts", "leg", "recording_id")?,
-                artefact: row.parse("artefacts", "artefact", "recording_id")?,
-                object: row.parse("artefacts", "object_id", "recording_id")?,
-                plain_len: row.number("artefacts", "plain_len", "recording_id")?,
-                sealed_len: row.number("artefacts", "sealed_len", "recording_id")?,
-                sealed_sha256: row.text("sealed_sha256")?,
-                segment: row.number("artefacts", "segment", "recording_id")?,
-                content_type: row.text("content_type")?,
-            })
-        })
-        .collect()
+    const SQL: &str = formatcp!(
+        "/* recordings.artefacts */ SELECT {} FROM artefacts WHERE recording_id = $1 ORDER BY leg, artefact",
+        SealedArtefact::COLUMNS
+    );
+    tx.fetch_rows(SQL, &[Arg::Text(&id.to_string())]).await
 }
 
 /// Forgets the sealed objects of a recording, after their bytes are removed.
@@ -406,50 +385,4 @@ pub async fn has_object(tx: &mut Tx, object: ObjectId) -> Result<bool, Error> {
     const SQL: &str =
         "/* recordings.has_object */ SELECT COUNT(*) FROM artefacts WHERE object_id = $1";
     Ok(tx.fetch_int(SQL, &[Arg::Text(&object.to_string())]).await? > 0)
-}
-
-/// What the source calls it. The row says the kind, too, for whoever asks for one kind: the two
-/// must agree.
-fn source_ref(row: &Row) -> Result<SourceRef, Error> {
-    const T: &str = "recordings";
-    let account = row.parse(T, "account", "id")?;
-    let source_ref = SourceRef::parse(account, &row.text("source_sid")?)
-        .map_err(|_| row.inconsistent(T, "source_sid", "id"))?;
-
-    let kind: MediaKind = row.parse(T, "kind", "id")?;
-    if kind == source_ref.kind() {
-        Ok(source_ref)
-    } else {
-        Err(row.inconsistent(T, "kind", "id"))
-    }
-}
-
-pub(super) fn recording(row: &Row) -> Result<Recording, Error> {
-    const T: &str = "recordings";
-    Ok(Recording {
-        id: row.parse(T, "id", "id")?,
-        state: row.parse(T, "state", "id")?,
-        source_ref: source_ref(row)?,
-        call: row.maybe_parse(T, "call_sid", "id")?,
-        conference: row.maybe_parse(T, "conference_sid", "id")?,
-        source: row.maybe_text("source")?,
-        source_status: row.text("source_status")?,
-        error_code: row.maybe_int("error_code")?,
-        duration_s: row.maybe_int("duration_s")?,
-        channels: row.maybe_int("channels")?,
-        tier: row.parse(T, "tier", "id")?,
-        policy_version: row.text("policy_version")?,
-        policy_digest: row.text("policy_digest")?,
-        started_at: row.maybe_time("started_at")?,
-        announced_at: row.time("announced_at")?,
-        sealed_at: row.maybe_time("sealed_at")?,
-        shredded_at: row.maybe_time("shredded_at")?,
-        collected_at: row.time("collected_at")?,
-        labels: row.json(T, "labels", "id")?,
-        holds: row.int("holds")?,
-        revoked_at: row.maybe_time("revoked_at")?,
-        quarantine_ends: row.maybe_time("quarantine_ends")?,
-        heard_by: row.parse(T, "heard_by", "id")?,
-        encryption: row.maybe_json(T, "encryption", "id")?,
-    })
 }

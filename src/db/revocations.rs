@@ -10,14 +10,17 @@ mod reach;
 
 use std::collections::BTreeSet;
 
+pub(super) use self::reach::StoredOutcome;
 pub use self::reach::{
     Counts, ReachedRecording, closed, count, covering, enter, legs, outcomes, pending, reach_again,
     reached, receipts, settle, tell,
 };
+use const_format::formatcp;
+
 use super::{
     error::Error,
     lease::Term,
-    row::Row,
+    table::{TableRow, table},
     tx::{Arg, Tx},
     work::{self, Lease, WorkKind},
 };
@@ -80,45 +83,99 @@ impl Revocation {
     }
 }
 
-const COLUMNS: &str = "id, reach, target, purposes, accounts, reason, actor, revoked_at, state, cursor, jws, finished_at";
+table! {
+    "revocations" { subject: Some("id") }
+
+    #[derive(Debug)]
+    pub(super) struct StoredRevocation {
+        key {
+            id: RevocationId = "id",
+        }
+        reach: String = "reach",
+        target: String = "target",
+        purposes: BTreeSet<Purpose> = "purposes",
+        accounts: BTreeSet<AccountSid> = "accounts",
+        reason: ShredReason = "reason",
+        actor: Actor = "actor",
+        revoked_at: Timestamp = "revoked_at",
+        state: String = "state",
+        cursor: Option<RecordingId> = "cursor",
+        jws: Option<String> = "jws",
+        finished_at: Option<Timestamp> = "finished_at",
+    }
+}
+
+const COLUMNS: &str = StoredRevocation::COLUMNS;
 
 /// Enters a revocation, and asks for the work on it, due then: whoever begins one goes on with it, and
 /// others do so only after a while.
 pub async fn insert(tx: &mut Tx, revocation: &Revocation, due_at: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "/* revocations.insert */
-        INSERT INTO revocations (id, reach, target, purposes, accounts, reason, actor, revoked_at, state)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'running')";
-    let id = revocation.id.to_string();
-    let target = revocation.target.id();
-    let actor = revocation.actor.to_string();
-    let purposes = list(&revocation.purposes);
-    let accounts = list(&revocation.accounts);
-    let args = [
-        Arg::Text(&id),
-        Arg::Text(revocation.target.kind()),
-        Arg::Text(&target),
-        Arg::Text(&purposes),
-        Arg::Text(&accounts),
-        Arg::Text(revocation.reason.as_str()),
-        Arg::Text(&actor),
-        Arg::Int(revocation.revoked_at.as_millis()),
-    ];
-    tx.execute(SQL, &args).await?;
+    const SQL: &str = formatcp!("/* revocations.insert */ {}", StoredRevocation::INSERT);
+    // Whatever it becomes later, it begins by running.
+    let row = StoredRevocation::from(Revocation {
+        is_done: false,
+        cursor: None,
+        jws: None,
+        finished_at: None,
+        ..revocation.clone()
+    });
+    tx.insert_row(SQL, &row, &[]).await?;
     let asked_at = revocation.revoked_at;
     work::enqueue_at(tx, WorkKind::Revocation, &[revocation.id], due_at, asked_at).await
 }
 
-fn list<T: serde::Serialize>(members: &BTreeSet<T>) -> String {
-    serde_json::to_string(members).expect("names have a JSON form")
+impl From<Revocation> for StoredRevocation {
+    fn from(revocation: Revocation) -> Self {
+        Self {
+            id: revocation.id,
+            reach: revocation.target.kind().to_owned(),
+            target: revocation.target.id(),
+            purposes: revocation.purposes,
+            accounts: revocation.accounts,
+            reason: revocation.reason,
+            actor: revocation.actor,
+            revoked_at: revocation.revoked_at,
+            state: if revocation.is_done {
+                "done"
+            } else {
+                "running"
+            }
+            .to_owned(),
+            cursor: revocation.cursor,
+            jws: revocation.jws,
+            finished_at: revocation.finished_at,
+        }
+    }
+}
+
+impl TryFrom<StoredRevocation> for Revocation {
+    type Error = Error;
+
+    fn try_from(row: StoredRevocation) -> Result<Self, Error> {
+        let inconsistent = |column| StoredRevocation::TABLE.inconsistent(column, row.id);
+        let target = Target::parse(&row.reach, &row.target);
+        Ok(Self {
+            id: row.id,
+            target: target.ok_or_else(|| inconsistent("target"))?,
+            purposes: row.purposes,
+            accounts: row.accounts,
+            reason: row.reason,
+            actor: row.actor,
+            revoked_at: row.revoked_at,
+            is_done: row.state == "done",
+            cursor: row.cursor,
+            jws: row.jws,
+            finished_at: row.finished_at,
+        })
+    }
 }
 
 /// One revocation.
 pub async fn find(tx: &mut Tx, id: RevocationId) -> Result<Option<Revocation>, Error> {
-    let sql = format!("/* revocations.find */ SELECT {COLUMNS} FROM revocations WHERE id = $1");
-    tx.fetch_first(&sql, &[Arg::Text(&id.to_string())])
-        .await?
-        .map(|row| revocation(&row))
-        .transpose()
+    const SQL: &str =
+        formatcp!("/* revocations.find */ SELECT {COLUMNS} FROM revocations WHERE id = $1");
+    let row: Option<StoredRevocation> = tx.fetch_row(SQL, &[Arg::Text(&id.to_string())]).await?;
+    row.map(Revocation::try_from).transpose()
 }
 
 /// Moves the cursor on and keeps the work for a term. Whether it stood where `from` says: if not,
@@ -212,22 +269,4 @@ pub async fn resume(
 
 fn text(cursor: Option<RecordingId>) -> String {
     cursor.map(|id| id.to_string()).unwrap_or_default()
-}
-
-fn revocation(row: &Row) -> Result<Revocation, Error> {
-    const T: &str = "revocations";
-    let target = Target::parse(&row.text("reach")?, &row.text("target")?);
-    Ok(Revocation {
-        id: row.parse(T, "id", "id")?,
-        target: target.ok_or_else(|| row.inconsistent(T, "target", "id"))?,
-        purposes: row.json(T, "purposes", "id")?,
-        accounts: row.json(T, "accounts", "id")?,
-        reason: row.parse(T, "reason", "id")?,
-        actor: row.parse(T, "actor", "id")?,
-        revoked_at: row.time("revoked_at")?,
-        is_done: row.text("state")? == "done",
-        cursor: row.maybe_parse(T, "cursor", "id")?,
-        jws: row.maybe_text("jws")?,
-        finished_at: row.maybe_time("finished_at")?,
-    })
 }

@@ -4,7 +4,7 @@
 use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
-use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
+use sqlx::{Column as _, Row as _, postgres::PgRow, sqlite::SqliteRow};
 
 use super::error::Error;
 use crate::model::time::Timestamp;
@@ -18,6 +18,14 @@ pub enum Row {
 }
 
 impl Row {
+    /// What the query calls its column at this place.
+    pub(super) fn name(&self, at: usize) -> Option<&str> {
+        match self {
+            Self::Sqlite(row) => row.columns().get(at).map(|column| column.name()),
+            Self::Postgres(row) => row.columns().get(at).map(|column| column.name()),
+        }
+    }
+
     pub(super) fn maybe_text(&self, column: &str) -> Result<Option<String>, Error> {
         Ok(match self {
             Self::Sqlite(row) => row.try_get(column)?,
@@ -40,13 +48,6 @@ impl Row {
     }
 
     pub(super) fn int(&self, column: &str) -> Result<i64, Error> {
-        Ok(match self {
-            Self::Sqlite(row) => row.try_get(column)?,
-            Self::Postgres(row) => row.try_get(column)?,
-        })
-    }
-
-    pub(super) fn bytes(&self, column: &str) -> Result<Vec<u8>, Error> {
         Ok(match self {
             Self::Sqlite(row) => row.try_get(column)?,
             Self::Postgres(row) => row.try_get(column)?,
@@ -96,20 +97,6 @@ impl Row {
         key: &str,
     ) -> Result<T, Error> {
         serde_json::from_str(&self.text(column)?).map_err(|_| self.inconsistent(table, column, key))
-    }
-
-    /// As [`Row::json`] for a column that may be null.
-    pub(super) fn maybe_json<T: DeserializeOwned>(
-        &self,
-        table: &'static str,
-        column: &'static str,
-        key: &str,
-    ) -> Result<Option<T>, Error> {
-        let text = self.maybe_text(column)?;
-        text.map(|text| {
-            serde_json::from_str(&text).map_err(|_| self.inconsistent(table, column, key))
-        })
-        .transpose()
     }
 
     /// An integer column as a smaller or unsigned integer.

@@ -4,10 +4,13 @@ mod follow_up;
 
 use std::collections::BTreeMap;
 
+use const_format::formatcp;
+
 pub use self::follow_up::{ShredBatch, follow_up};
 use super::{
     error::Error,
     news::{self, ChangeNotice},
+    table::{TableRow as _, table},
     tx::{Arg, BINDS, Tx, set},
 };
 use crate::model::{
@@ -16,6 +19,38 @@ use crate::model::{
     name::Tier,
     time::Timestamp,
 };
+
+table! {
+    "tombstones" { subject: Some("recording_id"), only_grows: true }
+
+    #[derive(Debug)]
+    pub(super) struct StoredTombstone {
+        key {
+            recording: RecordingId = "recording_id",
+            leg: Leg = "leg",
+        }
+        tombstoned_at: Timestamp = "tombstoned_at",
+        receipt: ReceiptId = "receipt_id",
+        fingerprint: Option<String> = "fingerprint",
+        seq: Option<i64> = "seq",
+    }
+}
+
+table! {
+    "receipts" { subject: Some("recording_id") }
+
+    #[derive(Debug)]
+    pub(super) struct StoredReceipt {
+        key {
+            id: ReceiptId = "id",
+        }
+        recording: RecordingId = "recording_id",
+        state: String = "state",
+        jws: String = "jws",
+        issued_at: Timestamp = "issued_at",
+        epoch: Option<i64> = "epoch",
+    }
+}
 
 /// A tombstone that is set.
 #[derive(Clone, Debug)]
@@ -67,30 +102,25 @@ pub async fn insert_tombstones(
     tombstones: &[NewTombstone],
     now: Timestamp,
 ) -> Result<(), Error> {
-    const SQL: &str = "/* shreds.insert_tombstones */ INSERT INTO tombstones (recording_id, leg, tombstoned_at, receipt_id, fingerprint, seq)";
-    let ids: Vec<_> = tombstones
-        .iter()
-        .map(|tombstone| {
-            (
-                tombstone.recording.to_string(),
-                tombstone.receipt.to_string(),
-            )
-        })
-        .collect();
-    let mut args: Vec<Arg<'_>> = Vec::with_capacity(tombstones.len() * 6);
-    for (tombstone, (recording, receipt)) in tombstones.iter().zip(&ids) {
+    const SQL: &str = formatcp!(
+        "/* shreds.insert_tombstones */ {}",
+        StoredTombstone::INSERT_INTO
+    );
+    let row = |tombstone: &NewTombstone, leg, fingerprint: Option<&str>| StoredTombstone {
+        recording: tombstone.recording,
+        leg,
+        tombstoned_at: now,
+        receipt: tombstone.receipt,
+        fingerprint: fingerprint.map(str::to_owned),
+        seq: Some(tombstone.seq),
+    };
+    let mut rows = Vec::with_capacity(tombstones.len());
+    for tombstone in tombstones {
         for (leg, fingerprint) in tombstone.legs() {
-            args.extend([
-                Arg::Text(recording),
-                Arg::Text(leg.as_str()),
-                Arg::Int(now.as_millis()),
-                Arg::Text(receipt),
-                Arg::MaybeText(fingerprint),
-                Arg::Int(tombstone.seq),
-            ]);
+            rows.push(row(tombstone, leg, fingerprint));
         }
     }
-    tx.insert_all(SQL, 6, &args).await?;
+    tx.insert_rows(SQL, &rows).await?;
     news::tell(tx, ChangeNotice::Tombstone).await
 }
 
@@ -135,16 +165,12 @@ pub async fn find_tombstone(
     tx: &mut Tx,
     id: RecordingId,
 ) -> Result<Option<(Timestamp, ReceiptId)>, Error> {
-    const SQL: &str = "/* shreds.find_tombstone */
-        SELECT recording_id, tombstoned_at, receipt_id FROM tombstones WHERE recording_id = $1 ORDER BY leg LIMIT 1";
-    let row = tx.fetch_first(SQL, &[Arg::Text(&id.to_string())]).await?;
-    row.map(|row| {
-        Ok((
-            row.time("tombstoned_at")?,
-            row.parse("tombstones", "receipt_id", "recording_id")?,
-        ))
-    })
-    .transpose()
+    const SQL: &str = formatcp!(
+        "/* shreds.find_tombstone */ SELECT {} FROM tombstones WHERE recording_id = $1 ORDER BY leg LIMIT 1",
+        StoredTombstone::COLUMNS
+    );
+    let row: Option<StoredTombstone> = tx.fetch_row(SQL, &[Arg::Text(&id.to_string())]).await?;
+    Ok(row.map(|row| (row.tombstoned_at, row.receipt)))
 }
 
 /// Whether the store does not know of this recording's tombstone yet.
@@ -206,29 +232,20 @@ pub async fn insert_receipts(
     receipts: &[NewReceipt],
     now: Timestamp,
 ) -> Result<(), Error> {
-    const SQL: &str = "/* shreds.insert_receipts */ INSERT INTO receipts (id, recording_id, state, jws, issued_at, epoch)";
-    let ids: Vec<_> = receipts
-        .iter()
-        .map(|receipt| (receipt.id.to_string(), receipt.recording.to_string()))
-        .collect();
-    let args: Vec<Arg<'_>> = receipts
-        .iter()
-        .zip(&ids)
-        .flat_map(|(receipt, (id, recording))| {
-            let state = Arg::Text(receipt.state);
-            let jws = Arg::Text(&receipt.jws);
-            let epoch = Arg::MaybeInt((!receipt.had_key).then_some(0));
-            [
-                Arg::Text(id),
-                Arg::Text(recording),
-                state,
-                jws,
-                Arg::Int(now.as_millis()),
-                epoch,
-            ]
-        })
-        .collect();
-    tx.insert_all(SQL, 6, &args).await.map(|_| ())
+    const SQL: &str = formatcp!(
+        "/* shreds.insert_receipts */ {}",
+        StoredReceipt::INSERT_INTO
+    );
+    let row = |receipt: &NewReceipt| StoredReceipt {
+        id: receipt.id,
+        recording: receipt.recording,
+        state: receipt.state.to_owned(),
+        jws: receipt.jws.clone(),
+        issued_at: now,
+        epoch: (!receipt.had_key).then_some(0),
+    };
+    let rows: Vec<_> = receipts.iter().map(row).collect();
+    tx.insert_rows(SQL, &rows).await.map(|_| ())
 }
 
 /// Replaces receipts, which are all different, by their next states.

@@ -6,54 +6,65 @@
 
 use std::collections::BTreeSet;
 
+use const_format::formatcp;
+
 use super::{
     error::Error,
     row::Row,
+    table::{TableRow as _, table},
     tx::{Arg, Tx, set},
 };
 use crate::model::{
     id::RecordingId,
     media::SourceRef,
-    source::{CopyKind, SourceCopy},
+    source::{CopyKind, CopyState, SourceCopy},
+    time::Timestamp,
 };
+
+table! {
+    "sources" { subject: Some("recording_id") }
+
+    #[derive(Debug)]
+    pub(super) struct StoredCopy {
+        key {
+            recording: RecordingId = "recording_id",
+            kind: CopyKind = "kind",
+            sid: String = "sid",
+        }
+        state: CopyState = "state",
+        found_at: Timestamp = "found_at",
+        deleted_at: Option<Timestamp> = "deleted_at",
+        confirmed_at: Option<Timestamp> = "confirmed_at",
+        left_until: Option<Timestamp> = "left_until",
+    }
+}
 
 /// The copies of a recording that were ever found, in the order of kinds and ids.
 pub async fn of(tx: &mut Tx, id: RecordingId) -> Result<Vec<SourceCopy>, Error> {
-    const SQL: &str = "/* sources.of */
-        SELECT recording_id, kind, sid, state, found_at, deleted_at, confirmed_at, left_until
-        FROM sources WHERE recording_id = $1 ORDER BY kind, sid";
-    tx.fetch_all(SQL, &[Arg::Text(&id.to_string())])
-        .await?
-        .iter()
-        .map(copy)
-        .collect()
+    const SQL: &str = formatcp!(
+        "/* sources.of */ SELECT {} FROM sources WHERE recording_id = $1 ORDER BY kind, sid",
+        StoredCopy::COLUMNS
+    );
+    let rows: Vec<StoredCopy> = tx.fetch_rows(SQL, &[Arg::Text(&id.to_string())]).await?;
+    Ok(rows.into_iter().map(SourceCopy::from).collect())
 }
 
 /// Enters copies, or what became of those that are known. What was confirmed stays as it is, and
 /// what is deleted is not there again.
 pub async fn enter(tx: &mut Tx, id: RecordingId, copies: &[SourceCopy]) -> Result<(), Error> {
-    const SQL: &str = "/* sources.enter */
-        INSERT INTO sources (recording_id, kind, sid, state, found_at, deleted_at, confirmed_at, left_until)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    const SQL: &str = formatcp!(
+        "/* sources.enter */ {}
         ON CONFLICT (recording_id, kind, sid) DO UPDATE SET
           state = excluded.state,
           deleted_at = COALESCE(sources.deleted_at, excluded.deleted_at),
           confirmed_at = COALESCE(sources.confirmed_at, excluded.confirmed_at),
           left_until = COALESCE(excluded.left_until, sources.left_until)
-        WHERE sources.state <> 'confirmed' AND excluded.state <> 'there'";
-    let id = id.to_string();
+        WHERE sources.state <> 'confirmed' AND excluded.state <> 'there'",
+        StoredCopy::INSERT
+    );
     for copy in copies {
-        let args = [
-            Arg::Text(&id),
-            Arg::Text(copy.kind.as_str()),
-            Arg::Text(&copy.sid),
-            Arg::Text(copy.state.as_str()),
-            Arg::Int(copy.found_at.as_millis()),
-            Arg::MaybeInt(copy.deleted_at.map(|at| at.as_millis())),
-            Arg::MaybeInt(copy.confirmed_at.map(|at| at.as_millis())),
-            Arg::MaybeInt(copy.left_until.map(|at| at.as_millis())),
-        ];
-        tx.execute(SQL, &args).await?;
+        let row = StoredCopy::of_recording(id, copy);
+        tx.insert_row(SQL, &row, &[]).await?;
     }
     Ok(())
 }
@@ -107,15 +118,31 @@ pub async fn awaits(
     Ok(tx.fetch_int(SQL, &args).await? > 0)
 }
 
-fn copy(row: &Row) -> Result<SourceCopy, Error> {
-    const T: &str = "sources";
-    Ok(SourceCopy {
-        kind: row.parse(T, "kind", "recording_id")?,
-        sid: row.text("sid")?,
-        state: row.parse(T, "state", "recording_id")?,
-        found_at: row.time("found_at")?,
-        deleted_at: row.maybe_time("deleted_at")?,
-        confirmed_at: row.maybe_time("confirmed_at")?,
-        left_until: row.maybe_time("left_until")?,
-    })
+impl StoredCopy {
+    fn of_recording(recording: RecordingId, copy: &SourceCopy) -> Self {
+        Self {
+            recording,
+            kind: copy.kind,
+            sid: copy.sid.clone(),
+            state: copy.state,
+            found_at: copy.found_at,
+            deleted_at: copy.deleted_at,
+            confirmed_at: copy.confirmed_at,
+            left_until: copy.left_until,
+        }
+    }
+}
+
+impl From<StoredCopy> for SourceCopy {
+    fn from(row: StoredCopy) -> Self {
+        Self {
+            kind: row.kind,
+            sid: row.sid,
+            state: row.state,
+            found_at: row.found_at,
+            deleted_at: row.deleted_at,
+            confirmed_at: row.confirmed_at,
+            left_until: row.left_until,
+        }
+    }
 }

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use const_format::formatcp;
+
 use super::{
     error::Error,
-    row::Row,
+    table::{TableRow as _, table},
     tx::{Arg, Tx},
 };
 use crate::model::{
@@ -15,27 +17,36 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// A token as the operator sees it; the token itself is not here.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct TokenRow {
-    /// Its id.
-    pub id: TokenId,
-    /// Whose credential it is.
-    pub principal: PrincipalId,
-    /// The operator's own name for it.
-    pub label: String,
-    /// What its bearer is.
-    pub roles: Vec<Role>,
-    /// Whose recordings its bearer may know; empty: all.
-    pub accounts: Vec<AccountSid>,
-    /// What conditions of the policy may look at.
-    pub attributes: BTreeMap<Label, BTreeSet<String>>,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// From when it is refused.
-    pub expires_at: Timestamp,
-    /// When it was revoked.
-    pub revoked_at: Option<Timestamp>,
+table! {
+    "tokens" { subject: Some("id") }
+
+    /// A token as the operator sees it; the token itself is not here.
+    #[derive(Clone, Debug, serde::Serialize)]
+    pub struct TokenRow {
+        key {
+            /// Its id.
+            pub id: TokenId = "id",
+        }
+        /// SHA-256 of its secret, which nobody is shown.
+        #[serde(skip)]
+        pub hash: String = "hash",
+        /// The operator's own name for it.
+        pub label: String = "label",
+        /// What its bearer is.
+        pub roles: Vec<Role> = "roles",
+        /// Whose recordings its bearer may know; empty: all.
+        pub accounts: Vec<AccountSid> = "accounts",
+        /// When it was made.
+        pub created_at: Timestamp = "created_at",
+        /// From when it is refused.
+        pub expires_at: Timestamp = "expires_at",
+        /// When it was revoked.
+        pub revoked_at: Option<Timestamp> = "revoked_at",
+        /// What conditions of the policy may look at.
+        pub attributes: BTreeMap<Label, BTreeSet<String>> = "attributes",
+        /// Whose credential it is.
+        pub principal: PrincipalId = "principal_id",
+    }
 }
 
 impl TokenRow {
@@ -56,26 +67,12 @@ impl TokenRow {
     }
 }
 
-const COLUMNS: &str =
-    "id, principal_id, label, roles, accounts, attributes, created_at, expires_at, revoked_at";
+const COLUMNS: &str = TokenRow::COLUMNS;
 
-/// Enters a token by the hash of its secret.
-pub async fn insert(tx: &mut Tx, token: &TokenRow, hash: &str) -> Result<(), Error> {
-    const SQL: &str = "/* tokens.insert */
-        INSERT INTO tokens (id, hash, label, roles, accounts, attributes, created_at, expires_at, principal_id)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    let args = [
-        Arg::Text(&token.id.to_string()),
-        Arg::Text(hash),
-        Arg::Text(&token.label),
-        Arg::Text(&json(&token.roles)),
-        Arg::Text(&json(&token.accounts)),
-        Arg::Text(&json(&token.attributes)),
-        Arg::Int(token.created_at.as_millis()),
-        Arg::Int(token.expires_at.as_millis()),
-        Arg::Text(&token.principal.to_string()),
-    ];
-    tx.execute(SQL, &args).await.map(|_| ())
+/// Enters a token.
+pub async fn insert(tx: &mut Tx, token: &TokenRow) -> Result<(), Error> {
+    const SQL: &str = formatcp!("/* tokens.insert */ {}", TokenRow::INSERT);
+    tx.insert_row(SQL, token, &[]).await.map(|_| ())
 }
 
 /// The principal of a living token, by the hash of its secret. The look-up is by a hash of 256
@@ -85,12 +82,9 @@ pub async fn authenticate(
     hash: &str,
     now: Timestamp,
 ) -> Result<Option<Principal>, Error> {
-    let sql = format!("/* tokens.authenticate */ SELECT {COLUMNS} FROM tokens WHERE hash = $1");
-    let row = tx
-        .fetch_first(&sql, &[Arg::Text(hash)])
-        .await?
-        .map(|row| token(&row))
-        .transpose()?;
+    const SQL: &str =
+        formatcp!("/* tokens.authenticate */ SELECT {COLUMNS} FROM tokens WHERE hash = $1");
+    let row: Option<TokenRow> = tx.fetch_row(SQL, &[Arg::Text(hash)]).await?;
     Ok(row
         .filter(|token| token.lives(now))
         .map(|token| token.principal()))
@@ -98,12 +92,8 @@ pub async fn authenticate(
 
 /// The principal behind a token id, if the token still lives.
 pub async fn living(tx: &mut Tx, id: TokenId, now: Timestamp) -> Result<Option<Principal>, Error> {
-    let sql = format!("/* tokens.living */ SELECT {COLUMNS} FROM tokens WHERE id = $1");
-    let row = tx
-        .fetch_first(&sql, &[Arg::Text(&id.to_string())])
-        .await?
-        .map(|row| token(&row))
-        .transpose()?;
+    const SQL: &str = formatcp!("/* tokens.living */ SELECT {COLUMNS} FROM tokens WHERE id = $1");
+    let row: Option<TokenRow> = tx.fetch_row(SQL, &[Arg::Text(&id.to_string())]).await?;
     Ok(row
         .filter(|token| token.lives(now))
         .map(|token| token.principal()))
@@ -111,8 +101,9 @@ pub async fn living(tx: &mut Tx, id: TokenId, now: Timestamp) -> Result<Option<P
 
 /// All tokens, oldest first.
 pub async fn list(tx: &mut Tx) -> Result<Vec<TokenRow>, Error> {
-    let sql = format!("/* tokens.list */ SELECT {COLUMNS} FROM tokens ORDER BY created_at, id");
-    tx.fetch_all(&sql, &[]).await?.iter().map(token).collect()
+    const SQL: &str =
+        formatcp!("/* tokens.list */ SELECT {COLUMNS} FROM tokens ORDER BY created_at, id");
+    tx.fetch_rows(SQL, &[]).await
 }
 
 /// Revokes a token. Whose it was; `None` if there is none, or it already was.
@@ -144,23 +135,4 @@ pub async fn revoke_all(
         .iter()
         .map(|row| row.parse("tokens", "id", "id"))
         .collect()
-}
-
-fn token(row: &Row) -> Result<TokenRow, Error> {
-    const T: &str = "tokens";
-    Ok(TokenRow {
-        id: row.parse(T, "id", "id")?,
-        principal: row.parse(T, "principal_id", "id")?,
-        label: row.text("label")?,
-        roles: row.json(T, "roles", "id")?,
-        accounts: row.json(T, "accounts", "id")?,
-        attributes: row.json(T, "attributes", "id")?,
-        created_at: row.time("created_at")?,
-        expires_at: row.time("expires_at")?,
-        revoked_at: row.maybe_time("revoked_at")?,
-    })
-}
-
-fn json(values: &(impl serde::Serialize + ?Sized)) -> String {
-    serde_json::to_string(values).expect("names and SIDs always have a JSON form")
 }

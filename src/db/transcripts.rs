@@ -12,15 +12,20 @@
 //! came from the source and was filed since the database was made or restored. No row holds a word of
 //! what was said.
 
+mod stored;
+
 use std::{fmt, str::FromStr};
 
+use const_format::formatcp;
+
+pub(super) use self::stored::StoredTranscript;
 use super::{
     error::Error,
-    recordings::{COLUMNS, recording},
-    row::Row,
+    recordings::{self, recording},
+    table::TableRow as _,
     tx::{Arg, Tx, set},
     utterances,
-    work::{self, Lease, WorkKind},
+    work::{self, Lease, StoredWork, WorkKind},
 };
 use crate::model::{
     id::RecordingId,
@@ -29,6 +34,9 @@ use crate::model::{
     sid::{AccountSid, CallSid, RecordingSid, TranscriptSid},
     time::Timestamp,
 };
+
+const COLUMNS: &str = StoredTranscript::COLUMNS;
+const INSERT: &str = StoredTranscript::INSERT;
 
 /// A transcript as the queue names it: whose, made by which product, and its SID there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,27 +123,26 @@ pub async fn tell(
     due_at: Timestamp,
     now: Timestamp,
 ) -> Result<(), Error> {
-    const SQL: &str = "/* transcripts.tell */
-        INSERT INTO transcripts (account, sid, kind, source_sid, state, told_at) VALUES ($1, $2, $3, $4, 'waiting', $5)
+    const SQL: &str = formatcp!(
+        "/* transcripts.tell */ {INSERT}
         ON CONFLICT (account, sid, kind) DO UPDATE SET told_at = CASE
-          WHEN EXISTS (SELECT 1 FROM work WHERE work.kind = 'transcript' AND subject = $6 AND work.state = 'dead') THEN excluded.told_at
+          WHEN EXISTS (SELECT 1 FROM work WHERE work.kind = 'transcript' AND subject = $10 AND work.state = 'dead') THEN excluded.told_at
           ELSE transcripts.told_at END
-        WHERE transcripts.state = 'waiting'";
-    const AGAIN: &str = "/* transcripts.tell_again */
-        INSERT INTO work (kind, subject, state, due_at, attempts, enqueued_at) VALUES ('transcript', $1, 'due', $2, 0, $3)
+        WHERE transcripts.state = 'waiting'"
+    );
+    const AGAIN: &str = formatcp!(
+        "/* transcripts.tell_again */ {} VALUES ('transcript', $1, 'due', $2, NULL, 0, 0, NULL, $3)
         ON CONFLICT (kind, subject) DO UPDATE SET
           state = 'due', due_at = excluded.due_at, attempts = 0, enqueued_at = excluded.enqueued_at
-        WHERE work.state = 'dead'";
+        WHERE work.state = 'dead'",
+        StoredWork::INSERT_INTO
+    );
     let subject = id.to_string();
-    let args = [
-        Arg::Text(id.account.as_str()),
-        Arg::Text(id.origin.sid()),
-        Arg::Text(id.origin.kind()),
-        Arg::MaybeText(source.map(RecordingSid::as_str)),
-        Arg::Int(now.as_millis()),
-        Arg::Text(&subject),
-    ];
-    if tx.execute(SQL, &args).await? == 0 {
+    let row = StoredTranscript {
+        source: source.cloned(),
+        ..StoredTranscript::new(id, now)
+    };
+    if tx.insert_row(SQL, &row, &[Arg::Text(&subject)]).await? == 0 {
         return Ok(());
     }
     let args = [
@@ -154,17 +161,13 @@ pub async fn find(
     source: &RecordingSid,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    const SQL: &str = "/* transcripts.find */
-        INSERT INTO transcripts (account, sid, kind, source_sid, state, told_at) VALUES ($1, $2, $3, $4, 'waiting', $5)
-        ON CONFLICT (account, sid, kind) DO NOTHING";
-    let args = [
-        Arg::Text(id.account.as_str()),
-        Arg::Text(id.origin.sid()),
-        Arg::Text(id.origin.kind()),
-        Arg::Text(source.as_str()),
-        Arg::Int(now.as_millis()),
-    ];
-    let is_new = tx.execute(SQL, &args).await? == 1;
+    const SQL: &str =
+        formatcp!("/* transcripts.find */ {INSERT} ON CONFLICT (account, sid, kind) DO NOTHING");
+    let row = StoredTranscript {
+        source: Some(source.clone()),
+        ..StoredTranscript::new(id, now)
+    };
+    let is_new = tx.insert_row(SQL, &row, &[]).await? == 1;
     if is_new {
         work::enqueue(tx, WorkKind::FetchTranscript, &[id], now).await?;
     }
@@ -180,46 +183,45 @@ pub async fn hear(
     due_at: Timestamp,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    const HEAR: &str = "/* transcripts.hear */
-        INSERT INTO transcripts (account, sid, kind, call_sid, state, told_at, began_at)
-        VALUES ($1, $2, 'real-time', $3, 'waiting', $4, $5)
+    const HEAR: &str = formatcp!(
+        "/* transcripts.hear */ {INSERT}
         ON CONFLICT (account, sid, kind) DO UPDATE SET
           began_at = CASE WHEN transcripts.began_at IS NULL OR excluded.began_at < transcripts.began_at THEN excluded.began_at
             ELSE transcripts.began_at END
-        WHERE transcripts.state = 'waiting'";
-    const DUE: &str = "/* transcripts.due */
-        INSERT INTO work (kind, subject, state, due_at, attempts, enqueued_at) VALUES ('transcript', $3, 'due', $4, 0, $5)
+        WHERE transcripts.state = 'waiting'"
+    );
+    const DUE: &str = formatcp!(
+        "/* transcripts.due */ {} VALUES ('transcript', $3, 'due', $4, NULL, 0, 0, NULL, $5)
         ON CONFLICT (kind, subject) DO UPDATE SET due_at = CASE
           WHEN work.holder IS NULL AND EXISTS (SELECT 1 FROM transcripts AS heard
             WHERE heard.account = $1 AND heard.sid = $2 AND heard.kind = 'real-time' AND heard.ended_at IS NULL) THEN excluded.due_at
           ELSE work.due_at END
-        WHERE work.state = 'due'";
+        WHERE work.state = 'due'",
+        StoredWork::INSERT_INTO
+    );
     const END: &str = "/* transcripts.end */
         UPDATE transcripts SET ended_at = $3 WHERE account = $1 AND sid = $2 AND kind = 'real-time' AND ended_at IS NULL";
     let account = Arg::Text(event.account.as_str());
     let sid = Arg::Text(event.transcription.as_str());
-    let now = Arg::Int(now.as_millis());
-    let args = [
-        account,
-        sid,
-        Arg::Text(event.call.as_str()),
-        now,
-        Arg::MaybeInt(event.began_at.map(Timestamp::as_millis)),
-    ];
-    if tx.execute(HEAR, &args).await? == 0 {
-        return Ok(false);
-    }
-    let subject = TranscriptId {
+    let id = TranscriptId {
         account: event.account.clone(),
         origin: Origin::RealTime(event.transcription.clone()),
+    };
+    let row = StoredTranscript {
+        call: Some(event.call.clone()),
+        began_at: event.began_at,
+        ..StoredTranscript::new(&id, now)
+    };
+    if tx.insert_row(HEAR, &row, &[]).await? == 0 {
+        return Ok(false);
     }
-    .to_string();
+    let subject = id.to_string();
     let args = [
         account,
         sid,
         Arg::Text(&subject),
         Arg::Int(due_at.as_millis()),
-        now,
+        Arg::Int(now.as_millis()),
     ];
     let takes = tx.execute(DUE, &args).await? == 1;
     if let Some(ended) = event.ended_at.filter(|_| takes) {
@@ -234,17 +236,16 @@ pub async fn leased(
     tx: &mut Tx,
     lease: Lease<TranscriptId>,
 ) -> Result<Option<LeasedTranscript>, Error> {
-    const SQL: &str = "/* transcripts.leased */
-        SELECT sid, source_sid, call_sid, told_at, began_at FROM transcripts
-        WHERE account = $1 AND sid = $2 AND kind = $3 AND state = 'waiting'";
-    let Some(row) = tx.fetch_first(SQL, &named(&lease)).await? else {
-        return Ok(None);
-    };
-    Ok(Some(LeasedTranscript {
-        source: row.maybe_parse(T, "source_sid", "sid")?,
-        call: row.maybe_parse(T, "call_sid", "sid")?,
-        began_at: row.maybe_time("began_at")?,
-        told_at: row.time("told_at")?,
+    const SQL: &str = formatcp!(
+        "/* transcripts.leased */ SELECT {COLUMNS} FROM transcripts
+        WHERE account = $1 AND sid = $2 AND kind = $3 AND state = 'waiting'"
+    );
+    let row: Option<StoredTranscript> = tx.fetch_row(SQL, &named(&lease)).await?;
+    Ok(row.map(|row| LeasedTranscript {
+        source: row.source,
+        call: row.call,
+        began_at: row.began_at,
+        told_at: row.told_at,
         lease,
     }))
 }
@@ -350,10 +351,11 @@ pub async fn filed(
     tx: &mut Tx,
     recording: &Recording,
 ) -> Result<Option<(Origin, Timestamp)>, Error> {
-    const SQL: &str = "/* transcripts.filed */
-        SELECT sid, kind, told_at FROM transcripts WHERE source_sid = $1 AND account = $2 AND state = 'filed'";
-    let row = tx
-        .fetch_first(
+    const SQL: &str = formatcp!(
+        "/* transcripts.filed */ SELECT {COLUMNS} FROM transcripts WHERE source_sid = $1 AND account = $2 AND state = 'filed'"
+    );
+    let row: Option<StoredTranscript> = tx
+        .fetch_row(
             SQL,
             &[
                 Arg::Text(recording.source_ref.sid()),
@@ -361,8 +363,7 @@ pub async fn filed(
             ],
         )
         .await?;
-    row.map(|row| Ok((origin(&row)?, row.time("told_at")?)))
-        .transpose()
+    row.map(|row| Ok((row.origin()?, row.told_at))).transpose()
 }
 
 /// The recordings of a call, in no order. One of a conference that the call is in is among them
@@ -373,7 +374,8 @@ pub async fn recordings_of(
     call: &CallSid,
 ) -> Result<Vec<Recording>, Error> {
     let sql = format!(
-        "/* transcripts.recordings_of */ SELECT {COLUMNS} FROM recordings WHERE call_sid = $1 AND account = $2"
+        "/* transcripts.recordings_of */ SELECT {} FROM recordings WHERE call_sid = $1 AND account = $2",
+        recordings::COLUMNS
     );
     tx.fetch_all(
         &sql,
@@ -391,25 +393,32 @@ pub async fn recordings_of(
 pub async fn forget(tx: &mut Tx, recordings: &[RecordingId]) -> Result<(), Error> {
     // By the source's ids alone, which are nobody else's: with the account beside them SQLite would
     // look through all rows of the account.
-    const CALLS: &str = "/* transcripts.forget_calls */
+    const CALLS: &str = formatcp!(
+        "/* transcripts.forget_calls */
         DELETE FROM transcripts WHERE state <> 'filed' AND kind = 'real-time' AND call_sid IN
           (SELECT call_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1)))
-        RETURNING account, sid, kind";
-    const SOURCES: &str = "/* transcripts.forget */
+        RETURNING {COLUMNS}"
+    );
+    const SOURCES: &str = formatcp!(
+        "/* transcripts.forget */
         UPDATE transcripts SET state = 'passed' WHERE source_sid IN
           (SELECT source_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1)))
-        RETURNING account, sid, kind";
+        RETURNING {COLUMNS}"
+    );
     let recordings = set(recordings);
     let mut gone = Vec::new();
     // The transcription before its words, as whoever hears one: so that neither waits for the
     // other.
-    for row in tx.fetch_all(CALLS, &[Arg::Text(&recordings)]).await? {
-        let (id, sid) = (transcript(&row)?, row.parse(T, "sid", "sid")?);
-        utterances::remove(tx, &id.account, &sid).await?;
+    let which = [Arg::Text(&recordings)];
+    for row in tx.fetch_rows::<StoredTranscript>(CALLS, &which).await? {
+        let id = TranscriptId::try_from(row)?;
+        if let Origin::RealTime(transcription) = &id.origin {
+            utterances::remove(tx, &id.account, transcription).await?;
+        }
         gone.push(id);
     }
-    for row in tx.fetch_all(SOURCES, &[Arg::Text(&recordings)]).await? {
-        gone.push(transcript(&row)?);
+    for row in tx.fetch_rows::<StoredTranscript>(SOURCES, &which).await? {
+        gone.push(TranscriptId::try_from(row)?);
     }
     work::cancel(tx, WorkKind::FetchTranscript, &gone).await
 }
@@ -421,12 +430,14 @@ pub async fn revive(
     recording: Option<&Recording>,
     now: Timestamp,
 ) -> Result<u64, Error> {
-    const TELL: &str = "/* transcripts.revive */
+    const TELL: &str = formatcp!(
+        "/* transcripts.revive */
         UPDATE transcripts SET told_at = $1
         WHERE state = 'waiting' AND ($2 = '*' OR (account = $3 AND (source_sid = $2 OR call_sid = $4)))
           AND EXISTS (SELECT 1 FROM work WHERE work.kind = 'transcript' AND work.state = 'dead'
             AND work.subject = transcripts.account || '/' || transcripts.kind || '/' || transcripts.sid)
-        RETURNING account, sid, kind";
+        RETURNING {COLUMNS}"
+    );
     const WORK: &str = "/* transcripts.revive_work */
         UPDATE work SET state = 'due', due_at = $1, attempts = 0, enqueued_at = $1
         WHERE kind = 'transcript' AND subject IN (SELECT key FROM json_each($2)) AND state = 'dead'";
@@ -442,8 +453,11 @@ pub async fn revive(
         Arg::Text(account),
         Arg::MaybeText(call),
     ];
-    let rows = tx.fetch_all(TELL, &args).await?;
-    let told = rows.iter().map(transcript).collect::<Result<Vec<_>, _>>()?;
+    let rows: Vec<StoredTranscript> = tx.fetch_rows(TELL, &args).await?;
+    let told = rows
+        .into_iter()
+        .map(TranscriptId::try_from)
+        .collect::<Result<Vec<_>, _>>()?;
     tx.execute(WORK, &[now, Arg::Text(&set(&told))]).await
 }
 
@@ -455,17 +469,3 @@ fn named(lease: &Lease<TranscriptId>) -> [Arg<'_>; 3] {
         Arg::Text(origin.kind()),
     ]
 }
-
-fn transcript(row: &Row) -> Result<TranscriptId, Error> {
-    Ok(TranscriptId {
-        account: row.parse(T, "account", "sid")?,
-        origin: origin(row)?,
-    })
-}
-
-fn origin(row: &Row) -> Result<Origin, Error> {
-    Origin::parse(&row.text("kind")?, &row.text("sid")?)
-        .ok_or_else(|| row.inconsistent(T, "kind", "sid"))
-}
-
-const T: &str = "transcripts";

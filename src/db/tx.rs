@@ -3,6 +3,7 @@
 //! The enum is closed, so there are no generics to carry around; the queries above it are plain
 //! text with `$1` placeholders.
 
+mod rows;
 mod statement;
 
 use std::{collections::BTreeMap, fmt::Display};

@@ -1,14 +1,35 @@
 //! What was said in running calls, piece by piece, until it is one transcript. Every word is
 //! sealed; the number of a piece is not.
 
+use const_format::formatcp;
+
 use super::{
     error::Error,
+    table::{TableRow as _, table},
     tx::{Arg, BINDS, Tx},
 };
 use crate::model::{
     sid::{AccountSid, TranscriptSid},
     time::Timestamp,
 };
+
+table! {
+    "utterances" {}
+
+    #[derive(Debug)]
+    pub(super) struct StoredUtterance {
+        key {
+            account: AccountSid = "account",
+            transcription: TranscriptSid = "transcription_sid",
+            track: String = "track",
+            sequence: i64 = "sequence",
+        }
+        sealed: Vec<u8> = "sealed",
+        told_at: Timestamp = "told_at",
+    }
+}
+
+const COLUMNS: &str = StoredUtterance::COLUMNS;
 
 /// A piece.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,18 +50,35 @@ pub async fn insert(
     utterance: &Utterance,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    const SQL: &str = "/* utterances.insert */
-        INSERT INTO utterances (account, transcription_sid, track, sequence, sealed, told_at) VALUES ($1, $2, $3, $4, $5, $6)
-        ON CONFLICT (account, transcription_sid, track, sequence) DO NOTHING";
-    let args = [
-        Arg::Text(account.as_str()),
-        Arg::Text(transcription.as_str()),
-        Arg::Text(&utterance.track),
-        Arg::Int(utterance.sequence),
-        Arg::Bytes(&utterance.sealed),
-        Arg::Int(now.as_millis()),
-    ];
-    Ok(tx.execute(SQL, &args).await? == 1)
+    const SQL: &str = formatcp!(
+        "/* utterances.insert */ {}
+        ON CONFLICT (account, transcription_sid, track, sequence) DO NOTHING",
+        StoredUtterance::INSERT
+    );
+    let row = StoredUtterance {
+        account: account.clone(),
+        transcription: transcription.clone(),
+        track: utterance.track.clone(),
+        sequence: utterance.sequence,
+        sealed: utterance.sealed.clone(),
+        told_at: now,
+    };
+    Ok(tx.insert_row(SQL, &row, &[]).await? == 1)
+}
+
+impl From<StoredUtterance> for WaitingUtterance {
+    fn from(row: StoredUtterance) -> Self {
+        let utterance = Utterance {
+            track: row.track,
+            sequence: row.sequence,
+            sealed: row.sealed,
+        };
+        Self {
+            account: row.account,
+            transcription: row.transcription,
+            utterance,
+        }
+    }
 }
 
 /// The pieces of a transcription, by track and number.
@@ -49,26 +87,19 @@ pub async fn of(
     account: &AccountSid,
     transcription: &TranscriptSid,
 ) -> Result<Vec<Utterance>, Error> {
-    const SQL: &str = "/* utterances.of */
-        SELECT track, sequence, sealed FROM utterances WHERE account = $1 AND transcription_sid = $2 ORDER BY track, sequence";
-    let rows = tx
-        .fetch_all(
-            SQL,
-            &[
-                Arg::Text(account.as_str()),
-                Arg::Text(transcription.as_str()),
-            ],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Utterance {
-                track: row.text("track")?,
-                sequence: row.int("sequence")?,
-                sealed: row.bytes("sealed")?,
-            })
-        })
-        .collect()
+    const SQL: &str = formatcp!(
+        "/* utterances.of */ SELECT {COLUMNS} FROM utterances
+        WHERE account = $1 AND transcription_sid = $2 ORDER BY track, sequence"
+    );
+    let args = [
+        Arg::Text(account.as_str()),
+        Arg::Text(transcription.as_str()),
+    ];
+    let rows: Vec<StoredUtterance> = tx.fetch_rows(SQL, &args).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| WaitingUtterance::from(row).utterance)
+        .collect())
 }
 
 /// A piece with words, and where it belongs.
@@ -88,11 +119,11 @@ pub async fn chunk(
     after: Option<&WaitingUtterance>,
     limit: i64,
 ) -> Result<Vec<WaitingUtterance>, Error> {
-    const SQL: &str = "/* utterances.chunk */
-        SELECT account, transcription_sid, track, sequence, sealed FROM utterances
+    const SQL: &str = formatcp!(
+        "/* utterances.chunk */ SELECT {COLUMNS} FROM utterances
         WHERE length(sealed) > 0 AND (account, transcription_sid, track, sequence) > ($1, $2, $3, $4)
-        ORDER BY account, transcription_sid, track, sequence LIMIT $5";
-    const T: &str = "utterances";
+        ORDER BY account, transcription_sid, track, sequence LIMIT $5"
+    );
     let (account, transcription, track, sequence) = after.map_or(("", "", "", i64::MIN), |after| {
         (
             after.account.as_str(),
@@ -108,22 +139,8 @@ pub async fn chunk(
         Arg::Int(sequence),
         Arg::Int(limit),
     ];
-    let rows = tx.fetch_all(SQL, &args).await?;
-    rows.iter()
-        .map(|row| {
-            let utterance = Utterance {
-                track: row.text("track")?,
-                sequence: row.int("sequence")?,
-                sealed: row.bytes("sealed")?,
-            };
-            let account = row.parse(T, "account", "transcription_sid")?;
-            Ok(WaitingUtterance {
-                account,
-                transcription: row.parse(T, "transcription_sid", "transcription_sid")?,
-                utterance,
-            })
-        })
-        .collect()
+    let rows: Vec<StoredUtterance> = tx.fetch_rows(SQL, &args).await?;
+    Ok(rows.into_iter().map(WaitingUtterance::from).collect())
 }
 
 /// Puts what is sealed in these in the place of what is in their rows, where they are still there.

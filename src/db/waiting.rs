@@ -5,9 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use const_format::formatcp;
+
 use super::{
     error::Error,
+    parties::StoredParty,
     row::Row,
+    table::TableRow as _,
     tx::{Arg, BINDS, Tx, set},
 };
 use crate::model::{id::RecordingId, name::LegName, subject::Conversation, time::Timestamp};
@@ -17,20 +21,20 @@ pub async fn find(
     tx: &mut Tx,
     conversations: &[Conversation],
 ) -> Result<BTreeMap<Conversation, BTreeMap<LegName, Vec<u8>>>, Error> {
-    const SQL: &str = "/* waiting.find */
-        SELECT conversation, leg, sealed FROM parties
-        WHERE conversation IN (SELECT key FROM json_each($1)) AND length(sealed) > 0";
-    const T: &str = "parties";
+    const SQL: &str = formatcp!(
+        "/* waiting.find */ SELECT {} FROM parties
+        WHERE conversation IN (SELECT key FROM json_each($1)) AND length(sealed) > 0",
+        StoredParty::COLUMNS
+    );
     let mut waiting: BTreeMap<Conversation, BTreeMap<LegName, Vec<u8>>> = BTreeMap::new();
-    for row in tx.fetch_all(SQL, &[Arg::Text(&set(conversations))]).await? {
-        let (conversation, leg) = (
-            row.parse(T, "conversation", "conversation")?,
-            row.parse(T, "leg", "conversation")?,
-        );
+    let rows: Vec<StoredParty> = tx
+        .fetch_rows(SQL, &[Arg::Text(&set(conversations))])
+        .await?;
+    for row in rows {
         waiting
-            .entry(conversation)
+            .entry(row.conversation)
             .or_default()
-            .insert(leg, row.bytes("sealed")?);
+            .insert(row.leg, row.sealed);
     }
     Ok(waiting)
 }
@@ -65,28 +69,20 @@ pub async fn chunk(
     after: Option<&(Conversation, LegName)>,
     limit: i64,
 ) -> Result<Vec<PendingItem>, Error> {
-    const SQL: &str = "/* waiting.chunk */
-        SELECT conversation, leg, sealed FROM parties
-        WHERE length(sealed) > 0 AND (conversation, leg) > ($1, $2) ORDER BY conversation, leg LIMIT $3";
-    const T: &str = "parties";
+    const SQL: &str = formatcp!(
+        "/* waiting.chunk */ SELECT {} FROM parties
+        WHERE length(sealed) > 0 AND (conversation, leg) > ($1, $2) ORDER BY conversation, leg LIMIT $3",
+        StoredParty::COLUMNS
+    );
     let (conversation, leg) = after.map_or(("", ""), |(conversation, leg)| {
         (conversation.as_str(), leg.as_str())
     });
-    let rows = tx
-        .fetch_all(
-            SQL,
-            &[Arg::Text(conversation), Arg::Text(leg), Arg::Int(limit)],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let place = (
-                row.parse(T, "conversation", "conversation")?,
-                row.parse(T, "leg", "conversation")?,
-            );
-            Ok((place, row.bytes("sealed")?))
-        })
-        .collect()
+    let args = [Arg::Text(conversation), Arg::Text(leg), Arg::Int(limit)];
+    let rows: Vec<StoredParty> = tx.fetch_rows(SQL, &args).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| ((row.conversation, row.leg), row.sealed))
+        .collect())
 }
 
 /// Puts these in the place of what waits there, where something does.

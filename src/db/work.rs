@@ -5,9 +5,13 @@
 
 mod kind;
 mod lease;
+mod stored;
 
 use std::{collections::BTreeMap, fmt::Display};
 
+use const_format::formatcp;
+
+pub(super) use self::stored::StoredWork;
 pub use self::{
     kind::WorkKind,
     lease::{
@@ -17,9 +21,14 @@ pub use self::{
 use super::{
     error::Error,
     row::Row,
+    table::TableRow as _,
     tx::{Arg, Tx, set},
 };
 use crate::model::{id::RecordingId, time::Timestamp};
+
+const COLUMNS: &str = StoredWork::COLUMNS;
+const QUALIFIED: &str = StoredWork::QUALIFIED;
+const INSERT_INTO: &str = StoredWork::INSERT_INTO;
 
 /// Work as the operator sees it.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -84,10 +93,11 @@ pub async fn enqueue_at<K: Display + Sync>(
     due_at: Timestamp,
     now: Timestamp,
 ) -> Result<(), Error> {
-    const SQL: &str = "/* work.enqueue */
-        INSERT INTO work (kind, subject, state, due_at, attempts, enqueued_at)
-        SELECT $1, key, 'due', $3, 0, $4 FROM json_each($2) AS asked WHERE true
-        ON CONFLICT (kind, subject) DO UPDATE SET state = 'due', due_at = excluded.due_at, attempts = 0 WHERE work.state = 'dead'";
+    const SQL: &str = formatcp!(
+        "/* work.enqueue */ {INSERT_INTO}
+        SELECT $1, key, 'due', $3, NULL, 0, 0, NULL, $4 FROM json_each($2) AS asked WHERE true
+        ON CONFLICT (kind, subject) DO UPDATE SET state = 'due', due_at = excluded.due_at, attempts = 0 WHERE work.state = 'dead'"
+    );
     let args = [
         Arg::Text(kind.as_str()),
         Arg::Text(&set(subjects)),
@@ -112,20 +122,19 @@ pub async fn standing(
     kind: WorkKind,
     subjects: &[RecordingId],
 ) -> Result<BTreeMap<RecordingId, Standing>, Error> {
-    const SQL: &str = "/* work.standing */
-        SELECT subject, state, due_at FROM work WHERE kind = $1 AND subject IN (SELECT key FROM json_each($2))";
-    let standing = |row: &Row| {
+    const SQL: &str = formatcp!(
+        "/* work.standing */ SELECT {COLUMNS} FROM work WHERE kind = $1 AND subject IN (SELECT key FROM json_each($2))"
+    );
+    let args = [Arg::Text(kind.as_str()), Arg::Text(&set(subjects))];
+    let rows: Vec<StoredWork> = tx.fetch_rows(SQL, &args).await?;
+    let standing = |row: StoredWork| {
         let standing = Standing {
-            dead: row.text("state")? == "dead",
-            due_at: row.time("due_at")?,
+            dead: row.state == "dead",
+            due_at: row.due_at,
         };
-        Ok((row.parse("work", "subject", "subject")?, standing))
+        Ok((row.subject()?, standing))
     };
-    tx.fetch_all(SQL, &[Arg::Text(kind.as_str()), Arg::Text(&set(subjects))])
-        .await?
-        .iter()
-        .map(standing)
-        .collect()
+    rows.into_iter().map(standing).collect()
 }
 
 /// Asks for work for each of these as if it were new, due at once: who is at it already
@@ -136,11 +145,12 @@ pub async fn begin_anew<K: Display + Sync>(
     subjects: &[K],
     now: Timestamp,
 ) -> Result<(), Error> {
-    const SQL: &str = "/* work.begin_anew */
-        INSERT INTO work (kind, subject, state, due_at, attempts, enqueued_at)
-        SELECT $1, key, 'due', $3, 0, $3 FROM json_each($2) AS asked WHERE true
+    const SQL: &str = formatcp!(
+        "/* work.begin_anew */ {INSERT_INTO}
+        SELECT $1, key, 'due', $3, NULL, 0, 0, NULL, $3 FROM json_each($2) AS asked WHERE true
         ON CONFLICT (kind, subject) DO UPDATE SET
-          state = 'due', due_at = excluded.due_at, holder = NULL, attempts = 0, last_error = NULL, enqueued_at = excluded.enqueued_at";
+          state = 'due', due_at = excluded.due_at, holder = NULL, attempts = 0, last_error = NULL, enqueued_at = excluded.enqueued_at"
+    );
     tx.execute(
         SQL,
         &[
@@ -212,10 +222,11 @@ pub async fn stuck_deletions(
     reason: &str,
     limit: i64,
 ) -> Result<Vec<Dead>, Error> {
-    const SQL: &str = "/* work.stuck_deletions */
-        SELECT kind, subject, recording_id AS recording, attempts, last_error FROM work
+    const SQL: &str = formatcp!(
+        "/* work.stuck_deletions */ SELECT {COLUMNS}, recording_id AS recording FROM work
         WHERE kind = 'delete-at-source' AND last_error IS NOT NULL AND (attempts >= $1 OR SUBSTR(last_error, 1, LENGTH($2)) = $2)
-        ORDER BY enqueued_at LIMIT $3";
+        ORDER BY enqueued_at LIMIT $3"
+    );
     let args = [Arg::Int(attempts), Arg::Text(reason), Arg::Int(limit)];
     tx.fetch_all(SQL, &args)
         .await?
@@ -226,22 +237,24 @@ pub async fn stuck_deletions(
 
 /// Dead work, oldest first. A transcript's subject is taken apart: a SID has 34 characters.
 pub async fn dead(tx: &mut Tx, limit: i64) -> Result<Vec<Dead>, Error> {
-    const SQL: &str = "/* work.dead */
-        SELECT work.kind AS kind, subject, COALESCE(recording_id, source_sid) AS recording, attempts, last_error FROM work
+    const SQL: &str = formatcp!(
+        "/* work.dead */ SELECT {QUALIFIED}, COALESCE(recording_id, source_sid) AS recording FROM work
         LEFT JOIN transcripts ON work.kind = 'transcript' AND account = SUBSTR(subject, 1, 34)
           AND sid = SUBSTR(subject, LENGTH(subject) - 33) AND subject = account || '/' || transcripts.kind || '/' || sid
-        WHERE work.state = 'dead' ORDER BY enqueued_at, subject LIMIT $1";
+        WHERE work.state = 'dead' ORDER BY enqueued_at, subject LIMIT $1"
+    );
     let rows = tx.fetch_all(SQL, &[Arg::Int(limit)]).await?;
     rows.iter().map(dead_row).collect()
 }
 
 fn dead_row(row: &Row) -> Result<Dead, Error> {
+    let work = StoredWork::of(row)?;
     Ok(Dead {
-        kind: row.text("kind")?,
-        subject: row.text("subject")?,
+        kind: work.kind,
+        subject: work.subject,
         recording: row.maybe_text("recording")?,
-        attempts: row.int("attempts")?,
-        last_error: row.maybe_text("last_error")?,
+        attempts: work.attempts,
+        last_error: work.last_error,
     })
 }
 

@@ -20,7 +20,11 @@ use serde::Serialize;
 
 use super::{census::each, old::OldCopySource};
 use crate::{
-    db::{Tx, image::Image, image::Table, keys},
+    db::{
+        Tx,
+        image::{self, Image, Table},
+        keys,
+    },
     keyring::{PageRow, RootKey, reach},
     seal,
     store::{self, RecoveryName, Store},
@@ -307,7 +311,7 @@ impl<'a> Attacker<'a> {
                     self.sealed.entry(sealed.to_vec()).or_default();
                 }
             }
-            Table::Pages => self.take_page(copy, keys::page_of(row)?),
+            Table::Pages => self.take_page(copy, image::page_of(row)?),
             _ => {}
         }
         Ok(())

@@ -6,7 +6,6 @@ use crate::{
     db::{
         Tx,
         image::{self, Image, Table},
-        keys,
         outbox::{self, OutboxKind},
     },
     model::{artefact::Leg, id::RecordingId, time::Timestamp},
@@ -54,7 +53,7 @@ impl Census {
         each(tx, Table::KeyEntries, |row| {
             census
                 .living
-                .insert(leg(&row)?, keys::entry_of(&row)?.fingerprint);
+                .insert(leg(&row)?, image::entry_of(&row)?.fingerprint);
             Ok(())
         })
         .await?;

@@ -102,6 +102,7 @@ pub async fn mint(db: &Db, clock: &Clock, wanted: NewToken) -> Result<Minted, Er
             let principal = principal_of(&mut unit, &wanted, (new_principal, id), now).await?;
             let row = TokenRow {
                 id,
+                hash: hash.as_str().to_owned(),
                 principal: principal.id,
                 label: wanted.label.to_string(),
                 roles: wanted.roles.clone(),
@@ -111,7 +112,7 @@ pub async fn mint(db: &Db, clock: &Clock, wanted: NewToken) -> Result<Minted, Er
                 expires_at: now.after(wanted.lifetime),
                 revoked_at: None,
             };
-            tokens::insert(&mut unit, &row, hash.as_str()).await?;
+            tokens::insert(&mut unit, &row).await?;
             unit.to_journal(OutboxKind::Token, &[row.id], now);
             let created = NewEntry::token_created(
                 now,

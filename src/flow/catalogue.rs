@@ -1,6 +1,10 @@
 //! The catalogue and the audit log, for those who may read them.
 
-use super::{error::Error, refusal::shred_of};
+use super::{
+    error::Error,
+    page::{self, Page},
+    refusal::shred_of,
+};
 use crate::{
     db::{
         Db, audit,
@@ -18,14 +22,6 @@ use crate::{
     },
     policy::{Permit, action},
 };
-
-/// A page of the catalogue.
-pub struct RecordingPage {
-    /// The recordings, newest announced first.
-    pub items: Vec<Recording>,
-    /// Where the next page begins, if there is more.
-    pub next: Option<(Timestamp, RecordingId)>,
-}
 
 /// One recording with what hangs on it.
 pub struct RecordingDetails {
@@ -50,14 +46,6 @@ pub struct SourceStanding {
     pub copies: Vec<SourceCopy>,
 }
 
-/// A page of the audit log.
-pub struct AuditPage {
-    /// The entries in order.
-    pub items: Vec<Entry>,
-    /// The number to ask after for the next page, if there is more.
-    pub next: Option<i64>,
-}
-
 /// What is known of recordings, and what was done.
 pub struct Catalogue {
     db: Db,
@@ -68,7 +56,7 @@ impl Catalogue {
         Self { db }
     }
 
-    /// Lists recordings of the accounts that the permit covers. `limit` is 1 to 1000.
+    /// Lists recordings of the accounts that the permit covers, newest announced first. `limit` is 1 to 1000.
     ///
     /// # Errors
     /// The database's.
@@ -77,17 +65,11 @@ impl Catalogue {
         permit: &Permit<action::Catalogue>,
         mut filter: RecordingFilter,
         limit: u16,
-    ) -> Result<RecordingPage, Error> {
+    ) -> Result<Page<Recording, (Timestamp, RecordingId)>, Error> {
         filter.accounts = permit.accounts().clone();
-        let mut items =
-            recordings::list(&mut self.db.read().await?, &filter, i64::from(limit) + 1).await?;
-        let more = items.len() > usize::from(limit);
-        items.truncate(limit.into());
-        let next = items
-            .last()
-            .filter(|_| more)
-            .map(|last| (last.announced_at, last.id));
-        Ok(RecordingPage { items, next })
+        let mut tx = self.db.read().await?;
+        let rows = recordings::list(&mut tx, &filter, page::rows(limit)).await?;
+        Ok(Page::cut(rows, limit, |last| (last.announced_at, last.id)))
     }
 
     /// One recording.
@@ -131,17 +113,13 @@ impl Catalogue {
         permit: &Permit<action::Audit>,
         after: i64,
         limit: u16,
-    ) -> Result<AuditPage, Error> {
+    ) -> Result<Page<Entry, i64>, Error> {
         let mut tx = self.db.read().await?;
-        let many = i64::from(limit) + 1;
-        let mut items = match permit.accounts() {
+        let many = page::rows(limit);
+        let rows = match permit.accounts() {
             all if all.is_empty() => audit::after(&mut tx, after, many).await?,
             some => audit::after_of(&mut tx, some, after, many).await?,
         };
-        drop(tx);
-        let more = items.len() > usize::from(limit);
-        items.truncate(limit.into());
-        let next = items.last().filter(|_| more).map(|last| last.seq);
-        Ok(AuditPage { items, next })
+        Ok(Page::cut(rows, limit, |last| last.seq))
     }
 }

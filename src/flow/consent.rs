@@ -27,6 +27,7 @@ use super::{
     bells::Bells,
     erasure::quarantine::{ConsentChange, Settled},
     error::Error,
+    page::{self, Page},
 };
 use crate::{
     db::{
@@ -72,14 +73,6 @@ pub struct Imported {
     /// What followed from them.
     #[serde(flatten)]
     pub settled: Settled,
-}
-
-/// A page of statements.
-pub struct StatementPage {
-    /// Oldest first.
-    pub items: Vec<ConsentRow>,
-    /// Where the next page begins, if there is more.
-    pub next: Option<(Timestamp, ConsentId)>,
 }
 
 /// What people said, and what follows from it.
@@ -187,7 +180,7 @@ impl ConsentRegister {
         })
     }
 
-    /// A page of what somebody said, and of what was said at places in conversations that were
+    /// A page of what somebody said, oldest first, and of what was said at places in conversations that were
     /// theirs. `limit` is 1 to 1000.
     ///
     /// # Errors
@@ -199,23 +192,14 @@ impl ConsentRegister {
         address: &Address,
         after: Option<(Timestamp, ConsentId)>,
         limit: u16,
-    ) -> Result<StatementPage, Error> {
+    ) -> Result<Page<ConsentRow, (Timestamp, ConsentId)>, Error> {
         everywhere(permit)?;
         let subject = self.vault.subject(address);
-        let mut items = consents::page(
-            &mut self.db.read().await?,
-            subject,
-            after,
-            i64::from(limit) + 1,
-        )
-        .await?;
-        let more = items.len() > usize::from(limit);
-        items.truncate(limit.into());
-        let next = items
-            .last()
-            .filter(|_| more)
-            .map(|last| (last.statement.recorded_at, last.statement.id));
-        Ok(StatementPage { items, next })
+        let mut tx = self.db.read().await?;
+        let rows = consents::page(&mut tx, subject, after, page::rows(limit)).await?;
+        Ok(Page::cut(rows, limit, |last| {
+            (last.statement.recorded_at, last.statement.id)
+        }))
     }
 
     async fn enter(

@@ -148,6 +148,7 @@ impl Playback {
         let is_broken = grant.is_break_glass();
         let row = GrantRow {
             id: grant_id,
+            hash: token.hash().as_str().to_owned(),
             recording: grant.recording(),
             token: grant.credential(),
             purpose: grant.purpose().clone(),
@@ -163,10 +164,9 @@ impl Playback {
         let broken =
             is_broken.then(|| NewEntry::glass_broken(now, &grant, grant_id).with_request(facts));
         let entries: Vec<NewEntry> = [allowed].into_iter().chain(broken).collect();
-        let hash = token.hash();
         self.db
             .unit("playback.give", async |mut unit| {
-                grants::insert(&mut unit, &row, hash.as_str()).await?;
+                grants::insert(&mut unit, &row).await?;
                 unit.audit_all(entries.iter().cloned());
                 Ok::<_, db::Error>(())
             })

@@ -148,6 +148,7 @@ impl Vault {
         crash::point("deposit.after_store");
 
         let artefact = SealedArtefact {
+            recording: recording.id,
             leg,
             artefact,
             object,
@@ -207,7 +208,7 @@ impl Vault {
         vault
             .place_key(unit, recording.id, leg, &recording.tier, key)
             .await?;
-        recordings::insert_artefact(unit, recording.id, artefact).await?;
+        recordings::insert_artefact(unit, artefact).await?;
         // Who took part is sealed with the key of all sides.
         if leg == Leg::All {
             vault

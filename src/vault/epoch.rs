@@ -255,7 +255,7 @@ impl Turner<'_> {
             u64::try_from(vault.clock.now().since(began).as_millis()).unwrap_or(u64::MAX)
         };
         let snapshot_began = vault.clock.now();
-        let (snapshot, verified) = match row.snapshot {
+        let (snapshot, verified) = match row.snapshot() {
             Some((name, _)) => (name, None),
             None => self
                 .snapshot(row.epoch)

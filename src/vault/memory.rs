@@ -252,7 +252,7 @@ impl Inner {
         } = self.compared(false).await?;
         let mut tx = self.db.read().await?;
         let current = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
-        let expects = current.snapshot.is_some() || chain::newest(&mut tx).await?.is_some();
+        let expects = current.snapshot().is_some() || chain::newest(&mut tx).await?.is_some();
         drop(tx);
         if !is_sure || expects && !is_something {
             return Err(Error::NothingToCompare {

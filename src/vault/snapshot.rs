@@ -107,7 +107,7 @@ impl Vault {
                     &written.to_string(),
                     checked.keys,
                 ));
-                Ok(current.snapshot.map(|(name, _)| name))
+                Ok(current.snapshot().map(|(name, _)| name))
             })
             .await?;
         vault.prune(written, before.as_deref()).await?;
@@ -129,7 +129,7 @@ impl Vault {
     pub async fn snapshots(&self) -> Result<Vec<StoredSnapshot>, Error> {
         let noted = epochs::current(&mut self.0.db.read().await?)
             .await?
-            .and_then(|current| current.snapshot);
+            .and_then(|current| current.snapshot());
         let noted = noted.map(|(name, _)| name);
         let all = self
             .0
@@ -153,7 +153,7 @@ impl Inner {
     async fn newer_than(&self, written: RecoveryName) -> Result<Checked, Error> {
         let current = epochs::current(&mut self.db.read().await?).await?;
         let noted = current
-            .and_then(|current| current.snapshot)
+            .and_then(|current| current.snapshot())
             .and_then(|(name, _)| name.parse::<RecoveryName>().ok());
         match noted.filter(|noted| *noted > written) {
             Some(noted) => self.verify_snapshot(noted).await,

@@ -90,7 +90,7 @@ impl Vault {
         let now = self.0.clock.now();
         let id = stored.recording;
         let row = &stored.row;
-        let older = recordings::replace_artefact(unit, id, row).await?;
+        let older = recordings::replace_artefact(unit, row).await?;
         unit.to_journal(OutboxKind::Recording, &[id], now);
         let sealed = NewEntry::transcript_sealed(now, by, id, row.sealed_len, &stored.sha256);
         unit.audit(sealed);
@@ -145,6 +145,7 @@ impl Vault {
         let sealed = sealer.finish(&mut out)?;
         let sha256 = self.store_whole(object, out.freeze()).await?;
         let row = SealedArtefact {
+            recording,
             leg,
             artefact,
             object,

@@ -192,18 +192,18 @@ async fn the_auditor_reads_the_log_page_by_page() {
     vault.plays(&recorded).await;
     let auditor = vault.asks("auditor");
     let all = vault.entries().await;
-    let mut after = 0;
+    let mut place = "after=0".to_owned();
     let mut read = Vec::new();
     loop {
         let page = auditor
-            .get(&format!("/v1/audit?after={after}&limit=5"))
+            .get(&format!("/v1/audit?{place}&limit=5"))
             .await
             .json();
         let items = page["items"].as_array().unwrap().clone();
         assert!((1..=5).contains(&items.len()));
         read.extend(items);
-        match page["next_after"].as_i64() {
-            Some(next) => after = next,
+        match page["next_cursor"].as_str() {
+            Some(next) => place = format!("cursor={next}"),
             None => break,
         }
     }
@@ -220,15 +220,23 @@ async fn the_auditor_reads_the_log_page_by_page() {
         .await
         .json();
     assert_eq!(
-        exactly["next_after"],
+        exactly["next_cursor"],
         Value::Null,
         "a last page that is full is still the last"
     );
     assert_eq!(
         auditor.get("/v1/audit?after=1000000").await.json(),
-        json!({ "items": [], "next_after": null })
+        json!({ "items": [], "next_cursor": null })
     );
-    for bad in ["limit=0", "limit=1001", "limit=x", "after=x", "before=3"] {
+    for bad in [
+        "limit=0",
+        "limit=1001",
+        "limit=x",
+        "after=x",
+        "cursor=x",
+        "cursor=1&after=1",
+        "before=3",
+    ] {
         auditor
             .get(&format!("/v1/audit?{bad}"))
             .await
@@ -276,7 +284,7 @@ async fn an_auditor_of_one_account_reads_of_that_account_only(database: Database
         .filter(|entry| entry["recording"] == json!(others.id))
         .collect();
     assert_eq!(about.len(), 1);
-    assert_eq!(read, json!({ "items": about, "next_after": null }));
+    assert_eq!(read, json!({ "items": about, "next_cursor": null }));
 }
 
 #[tokio::test]

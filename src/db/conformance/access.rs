@@ -38,6 +38,7 @@ fn token() -> TokenRow {
     TokenRow {
         attributes: [("team".parse().unwrap(), ["north".to_owned()].into())].into(),
         id: token_id(),
+        hash: String::new(),
         principal: PrincipalId::random(&mut rand::rng()),
         label: "billing system".into(),
         roles: vec![parsed("reviewer")],
@@ -48,10 +49,19 @@ fn token() -> TokenRow {
     }
 }
 
+fn with_hash(token: &TokenRow, hash: &str) -> TokenRow {
+    TokenRow {
+        hash: hash.to_owned(),
+        ..token.clone()
+    }
+}
+
 async fn given(world: &World, token: &TokenRow, hash: &str) {
     let mut tx = world.tx().await;
     super::principals::enter(&mut tx, token.principal).await;
-    tokens::insert(&mut tx, token, hash).await.unwrap();
+    tokens::insert(&mut tx, &with_hash(token, hash))
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -168,18 +178,19 @@ async fn a_token_brings_its_roles_and_accounts(world: &World) {
 async fn two_tokens_never_have_one_secret(world: &World) {
     given(world, &token(), "h1").await;
     assert!(
-        tokens::insert(&mut world.tx().await, &token(), "h1")
+        tokens::insert(&mut world.tx().await, &with_hash(&token(), "h1"))
             .await
             .is_err()
     );
 }
 
-fn grant(recording: RecordingId, token: &TokenRow) -> GrantRow {
+fn grant(recording: RecordingId, token: &TokenRow, hash: &str) -> GrantRow {
     GrantRow {
         ticket: Some("CASE-7".parse().unwrap()),
         break_glass: false,
         opened_at: None,
         id: GrantId::random(&mut rand::rng()),
+        hash: hash.to_owned(),
         recording,
         token: token.id,
         purpose: parsed("quality-review"),
@@ -194,14 +205,14 @@ async fn a_grant_comes_back_as_it_was_given(world: &World) {
     let id = world.one_announced().await;
     let token = token();
     given(world, &token, "h1").await;
-    let one = grant(id, &token);
+    let one = grant(id, &token, "g1");
     let other = GrantRow {
         justified: false,
-        ..grant(id, &token)
+        ..grant(id, &token, "g2")
     };
     let mut tx = world.tx().await;
-    grants::insert(&mut tx, &one, "g1").await.unwrap();
-    grants::insert(&mut tx, &other, "g2").await.unwrap();
+    grants::insert(&mut tx, &one).await.unwrap();
+    grants::insert(&mut tx, &other).await.unwrap();
     tx.commit().await.unwrap();
     let mut tx = world.db.read().await.unwrap();
     assert_eq!(grants::find(&mut tx, "g1").await.unwrap(), Some(one));
@@ -209,12 +220,12 @@ async fn a_grant_comes_back_as_it_was_given(world: &World) {
     assert_eq!(grants::find(&mut tx, "g3").await.unwrap(), None);
     drop(tx);
     assert!(
-        grants::insert(&mut world.tx().await, &grant(id, &token), "g1")
+        grants::insert(&mut world.tx().await, &grant(id, &token, "g1"))
             .await
             .is_err(),
         "one secret, one grant"
     );
-    let to_nobody = grants::insert(&mut world.tx().await, &grant(id, &self::token()), "g4").await;
+    let to_nobody = grants::insert(&mut world.tx().await, &grant(id, &self::token(), "g4")).await;
     assert!(
         to_nobody.is_err(),
         "a grant is given to a token that is there"
@@ -231,9 +242,8 @@ async fn ended_grants_are_forgotten(world: &World) {
             &mut tx,
             &GrantRow {
                 expires_at: at(end),
-                ..grant(id, &token)
+                ..grant(id, &token, &format!("g{end}"))
             },
-            &format!("g{end}"),
         )
         .await
         .unwrap();

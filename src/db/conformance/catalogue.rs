@@ -376,8 +376,9 @@ fn object() -> ObjectId {
     ObjectId::random(&mut rand::rng())
 }
 
-fn artefact() -> SealedArtefact {
+fn artefact(recording: RecordingId) -> SealedArtefact {
     SealedArtefact {
+        recording,
         leg: Leg::All,
         artefact: Artefact::Audio,
         object: object(),
@@ -395,13 +396,11 @@ async fn artefacts_come_back_as_they_were(world: &World) {
         plain_len: 0,
         sealed_len: i64::MAX.try_into().unwrap(),
         segment: u32::MAX,
-        ..artefact()
+        ..artefact(ids[1])
     };
-    for (id, sealed) in ids.iter().zip([artefact(), largest]) {
+    for (id, sealed) in ids.iter().zip([artefact(ids[0]), largest]) {
         let mut tx = world.tx().await;
-        recordings::insert_artefact(&mut tx, *id, &sealed)
-            .await
-            .unwrap();
+        recordings::insert_artefact(&mut tx, &sealed).await.unwrap();
         tx.commit().await.unwrap();
         let mut tx = world.tx().await;
         assert_eq!(
@@ -432,18 +431,16 @@ async fn artefacts_come_back_as_they_were(world: &World) {
 
 async fn an_object_belongs_to_one_artefact(world: &World) {
     let ids = world.announced(2).await;
-    let sealed = artefact();
+    let sealed = artefact(ids[0]);
     let mut tx = world.tx().await;
-    recordings::insert_artefact(&mut tx, ids[0], &sealed)
-        .await
-        .unwrap();
+    recordings::insert_artefact(&mut tx, &sealed).await.unwrap();
     tx.commit().await.unwrap();
-    for (id, sealed) in [
-        (ids[1], sealed.clone()),
-        (ids[0], artefact()),
-        (recording_id(9), artefact()),
-    ] {
-        let refused = recordings::insert_artefact(&mut world.tx().await, id, &sealed).await;
+    let taken = SealedArtefact {
+        recording: ids[1],
+        ..sealed
+    };
+    for sealed in [taken, artefact(ids[0]), artefact(recording_id(9))] {
+        let refused = recordings::insert_artefact(&mut world.tx().await, &sealed).await;
         assert!(
             refused.is_err(),
             "the same object twice, a second audio, an unknown recording"

@@ -141,11 +141,12 @@ async fn a_listing_goes_on_where_it_was_and_each_account_has_one(world: &World) 
         done_until: at(done),
         listed,
         announced: listed / 2,
+        updated_at: at(7),
     };
     let mut tx = world.tx().await;
     assert_eq!(listings::find(&mut tx, &account(1)).await.unwrap(), None);
     for each in [row(1, 10, 4), row(2, 20, 6), row(1, 50, 9)] {
-        listings::put(&mut tx, &each, at(7)).await.unwrap();
+        listings::put(&mut tx, &each).await.unwrap();
     }
     assert_eq!(
         listings::find(&mut tx, &account(1)).await.unwrap(),

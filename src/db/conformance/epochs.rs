@@ -59,7 +59,7 @@ async fn an_epoch_begins_once_and_forgets_what_the_ones_before_sealed(world: &Wo
     );
     assert_eq!(
         (
-            current.snapshot,
+            current.snapshot(),
             current.previous_destroyed_at,
             current.finished_at
         ),
@@ -80,7 +80,7 @@ async fn an_epoch_begins_once_and_forgets_what_the_ones_before_sealed(world: &Wo
         .unwrap()
         .try_into()
         .unwrap();
-    assert_eq!(current.snapshot, Some(("snapshots/x".to_owned(), at(3))));
+    assert_eq!(current.snapshot(), Some(("snapshots/x".to_owned(), at(3))));
     assert_eq!(
         (current.previous_destroyed_at, current.finished_at),
         (Some(at(4)), Some(at(5)))
@@ -271,7 +271,7 @@ async fn a_rebuilt_database_is_unsettled_until_its_epoch_is_finished(world: &Wor
         .unwrap();
     assert_eq!(
         (
-            current.snapshot,
+            current.snapshot(),
             current.finished_at,
             current.previous_destroyed_at
         ),

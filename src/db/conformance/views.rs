@@ -9,7 +9,7 @@ use crate::{
     },
     model::{
         artefact::{Artefact, Leg},
-        id::{ObjectId, SubjectId},
+        id::{ObjectId, RecordingId, SubjectId},
         name::Tier,
         subject::Conversation,
     },
@@ -22,8 +22,9 @@ every_database!(
     a_conversation_has_its_own_recordings_and_those_who_are_known,
 );
 
-fn transcript() -> SealedArtefact {
+fn transcript(recording: RecordingId) -> SealedArtefact {
     SealedArtefact {
+        recording,
         leg: Leg::All,
         artefact: Artefact::Transcript,
         object: ObjectId::random(&mut rand::rng()),
@@ -39,22 +40,16 @@ async fn a_newer_transcript_takes_the_place_of_the_older(world: &World) {
     let ids = world.announced(2).await;
     let audio = SealedArtefact {
         artefact: Artefact::Audio,
-        ..transcript()
+        ..transcript(ids[0])
     };
-    let first = transcript();
-    let second = transcript();
-    let other = transcript();
+    let first = transcript(ids[0]);
+    let second = transcript(ids[0]);
+    let other = transcript(ids[1]);
     let mut tx = world.tx().await;
-    recordings::insert_artefact(&mut tx, ids[0], &audio)
-        .await
-        .unwrap();
+    recordings::insert_artefact(&mut tx, &audio).await.unwrap();
     let mut replaced = Vec::new();
-    for (id, sealed) in [(ids[0], &first), (ids[1], &other), (ids[0], &second)] {
-        replaced.push(
-            recordings::replace_artefact(&mut tx, id, sealed)
-                .await
-                .unwrap(),
-        );
+    for sealed in [&first, &other, &second] {
+        replaced.push(recordings::replace_artefact(&mut tx, sealed).await.unwrap());
     }
     tx.commit().await.unwrap();
     assert_eq!(replaced, [None, None, Some(first.object)]);

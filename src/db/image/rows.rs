@@ -3,15 +3,11 @@
 //! Owns the SQL texts; each is put together from the names in `table.rs` and nothing else, and
 //! every value is bound.
 
-use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
-
-use super::{
-    Image, Value,
-    table::{Column, ColumnKind, Table},
-};
+use super::{Image, table::Table};
 use crate::db::{
     error::Error,
     row::Row,
+    table::{Column, cell},
     tx::{Arg, BINDS, Tx, placeholders, set},
 };
 
@@ -38,7 +34,7 @@ pub async fn chunk(
         .flat_map(|after| after.args().take(key.len()))
         .collect();
     args.push(Arg::Int(limit));
-    let travels = table.travels();
+    let travels = table.declaration().travels;
     let place = match after {
         Some(_) => format!(
             "WHERE {travels} AND ({order}) > {}",
@@ -103,7 +99,7 @@ pub async fn find(tx: &mut Tx, table: Table, subject: &str) -> Result<Vec<Image>
 /// # Errors
 /// As [`find`].
 pub async fn find_all(tx: &mut Tx, table: Table, subjects: &[&str]) -> Result<Vec<Image>, Error> {
-    let column = table.subject().ok_or_else(|| {
+    let column = table.declaration().subject.ok_or_else(|| {
         Error::Statement(format!(
             "no column of table `{}` to find rows by",
             table.name()
@@ -111,7 +107,7 @@ pub async fn find_all(tx: &mut Tx, table: Table, subjects: &[&str]) -> Result<Ve
     })?;
     let order = names(table.key().iter());
     let subjects = set(subjects);
-    let travels = table.travels();
+    let travels = table.declaration().travels;
     let clauses =
         format!("WHERE {travels} AND {column} IN (SELECT key FROM json_each($1)) ORDER BY {order}");
     rows(tx, "image.find", table, &clauses, &[Arg::Text(&subjects)]).await
@@ -137,7 +133,7 @@ pub async fn insert(tx: &mut Tx, table: Table, images: &[Image]) -> Result<(), E
 /// As for [`insert`], for what is unique beside the primary key.
 pub async fn upsert(tx: &mut Tx, table: Table, images: &[Image]) -> Result<(), Error> {
     let (key, others) = table.columns().split_at(table.key().len());
-    if table.only_grows() {
+    if table.declaration().only_grows {
         // Not by `ON CONFLICT` alone: SQLite asks the triggers first, and they refuse a second row.
         // `column1` is the first of `VALUES`.
         let name = table.name();
@@ -218,7 +214,7 @@ pub async fn defer_references(tx: &mut Tx) -> Result<(), Error> {
 /// How many rows of a table travel.
 pub async fn count(tx: &mut Tx, table: Table) -> Result<i64, Error> {
     let name = table.name();
-    let travels = table.travels();
+    let travels = table.declaration().travels;
     let sql = format!("/* image.count */ SELECT COUNT(*) FROM {name} WHERE {travels}");
     tx.fetch_int(&sql, &[]).await
 }
@@ -289,49 +285,18 @@ impl Image {
             .columns()
             .iter()
             .zip(&self.values)
-            .map(|(column, value)| match (value, column.kind) {
-                (Value::Text(text), _) => Arg::Text(text),
-                (Value::Int(int), _) => Arg::Int(*int),
-                (Value::Bytes(bytes), _) => Arg::Bytes(bytes),
-                // PostgreSQL wants to know of which type the null is.
-                (Value::Null, ColumnKind::Int | ColumnKind::MaybeInt) => Arg::MaybeInt(None),
-                (Value::Null, _) => Arg::MaybeText(None),
-            })
+            .map(|(column, value)| Arg::of(value, column.kind))
     }
 }
 
 fn image(table: Table, row: &Row) -> Result<Image, Error> {
-    let read = |(at, column): (usize, &Column)| {
-        let value = match column.kind {
-            ColumnKind::Text => get(row, at)?.map(Value::Text),
-            ColumnKind::MaybeText => Some(get(row, at)?.map_or(Value::Null, Value::Text)),
-            ColumnKind::Int => get(row, at)?.map(Value::Int),
-            ColumnKind::MaybeInt => Some(get(row, at)?.map_or(Value::Null, Value::Int)),
-            ColumnKind::Bytes => get(row, at)?.map(Value::Bytes),
-        };
-        value.ok_or(sqlx::Error::RowNotFound)
+    let declared = table.declaration();
+    let value = |(at, column): (usize, &Column)| {
+        cell(row, at, column.kind).ok_or_else(|| declared.inconsistent_at(at, row))
     };
-    let inconsistent = |column: &Column| {
-        row.inconsistent(
-            table.name(),
-            column.name,
-            table.key().first().map_or("", |key| key.name),
-        )
-    };
-    let columns = table.columns().iter().enumerate();
-    let values = columns
-        .map(|(at, column)| read((at, column)).map_err(|_| inconsistent(column)))
-        .collect::<Result<_, Error>>()?;
-    Ok(Image { table, values })
-}
-
-/// By number, because names would be looked up for each value of each row.
-fn get<T>(row: &Row, at: usize) -> Result<Option<T>, sqlx::Error>
-where
-    T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
-{
-    match row {
-        Row::Sqlite(row) => row.try_get(at),
-        Row::Postgres(row) => row.try_get(at),
-    }
+    let values = declared.columns.iter().enumerate().map(value);
+    Ok(Image {
+        table,
+        values: values.collect::<Result<_, Error>>()?,
+    })
 }

@@ -2,7 +2,8 @@
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
-use super::{Image, InvalidImage, Table, Value, table::ColumnKind};
+use super::{Image, InvalidImage, Table};
+use crate::db::table::{ColumnKind, Value};
 
 fn line(image: &Image) -> Vec<u8> {
     let mut line = Vec::new();
@@ -173,15 +174,17 @@ fn tables_are_known_by_name_and_in_order() {
     }
 }
 
-fn value(kind: ColumnKind) -> BoxedStrategy<Value> {
-    let text = any::<String>().prop_map(Value::Text);
+fn value(kind: ColumnKind) -> BoxedStrategy<Value<'static>> {
+    let text = any::<String>().prop_map(|text| Value::Text(text.into()));
     let int = any::<i64>().prop_map(Value::Int);
     match kind {
         ColumnKind::Text => text.boxed(),
         ColumnKind::MaybeText => prop_oneof![text, Just(Value::Null)].boxed(),
         ColumnKind::Int => int.boxed(),
         ColumnKind::MaybeInt => prop_oneof![int, Just(Value::Null)].boxed(),
-        ColumnKind::Bytes => vec(any::<u8>(), 0..80).prop_map(Value::Bytes).boxed(),
+        ColumnKind::Bytes => vec(any::<u8>(), 0..80)
+            .prop_map(|bytes| Value::Bytes(bytes.into()))
+            .boxed(),
     }
 }
 

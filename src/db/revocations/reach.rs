@@ -6,11 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{COLUMNS, Revocation, reopen, revocation};
+use const_format::formatcp;
+
+use super::{COLUMNS, Revocation, StoredRevocation, reopen};
 use crate::{
     db::{
         error::Error,
         news::{self, ChangeNotice},
+        table::{TableRow as _, table},
         tx::{Arg, Tx, set},
         work::{self, WorkKind},
     },
@@ -23,6 +26,19 @@ use crate::{
         time::Timestamp,
     },
 };
+
+table! {
+    "revoked" { subject: Some("recording_id") }
+
+    #[derive(Debug)]
+    pub(in crate::db) struct StoredOutcome {
+        key {
+            recording: RecordingId = "recording_id",
+            revocation: RevocationId = "revocation_id",
+        }
+        outcome: RevocationOutcome = "outcome",
+    }
+}
 
 /// How many recordings had each outcome.
 #[derive(
@@ -156,7 +172,7 @@ impl Texts {
 
 /// Every revocation that covers a recording, the earliest first.
 pub async fn covering(tx: &mut Tx, recording: &Recording) -> Result<Vec<Revocation>, Error> {
-    let sql = format!(
+    const SQL: &str = formatcp!(
         "/* revocations.covering */ SELECT {COLUMNS} FROM revocations
         WHERE revoked_at >= $1 AND target IN (SELECT key FROM json_each($2)
             UNION SELECT subject FROM parties WHERE subject IS NOT NULL AND conversation IN (SELECT key FROM json_each($3)))
@@ -176,11 +192,10 @@ pub async fn covering(tx: &mut Tx, recording: &Recording) -> Result<Vec<Revocati
         Arg::Text(&own),
         Arg::Text(&conversations),
     ];
-    let mut all = tx
-        .fetch_all(&sql, &args)
-        .await?
-        .iter()
-        .map(revocation)
+    let rows: Vec<StoredRevocation> = tx.fetch_rows(SQL, &args).await?;
+    let mut all = rows
+        .into_iter()
+        .map(Revocation::try_from)
         .collect::<Result<Vec<_>, _>>()?;
     all.retain(|revocation| revocation.covers(recording));
     Ok(all)
@@ -248,9 +263,11 @@ pub async fn enter(
     outcomes: &[(RecordingId, RevocationOutcome)],
     now: Timestamp,
 ) -> Result<u64, Error> {
-    const SQL: &str = "/* revocations.enter */
-        INSERT INTO revoked (recording_id, revocation_id, outcome) SELECT key, $1, value->>'outcome' FROM json_each($2) AS reached
-        WHERE true ON CONFLICT (recording_id, revocation_id) DO NOTHING";
+    const SQL: &str = formatcp!(
+        "/* revocations.enter */ {} SELECT key, $1, value->>'outcome' FROM json_each($2) AS reached
+        WHERE true ON CONFLICT (recording_id, revocation_id) DO NOTHING",
+        StoredOutcome::INSERT_INTO
+    );
     let document: BTreeMap<String, _> = outcomes
         .iter()
         .map(|(recording, outcome)| {

@@ -16,9 +16,8 @@ CREATE TABLE policies (
   digest TEXT PRIMARY KEY,       -- SHA-256 of the file, lower-case hex; immutable
   version TEXT NOT NULL UNIQUE,  -- as the file names itself; the same version is never another file
   source TEXT NOT NULL,          -- the file, byte for byte
-  in_force_at BIGINT NOT NULL,   -- when a process first ran with it
-  -- Signed statement that this version was published, and when. In a row with in_force_at 0 no
-  -- process ran with it yet.
+  in_force_at BIGINT,            -- when a process first ran with it; null: none did yet
+  -- Signed statement that this version was published, and when.
   jws TEXT
 );
 

@@ -16,12 +16,12 @@ use std::{
     str::FromStr,
 };
 
-use super::kind::WorkKind;
+use super::{kind::WorkKind, stored::StoredWork};
 use crate::{
     db::{
         error::Error,
         lease::Term,
-        row::Row,
+        table::TableRow as _,
         tx::{Arg, Tx},
     },
     model::{id::HolderId, time::Timestamp},
@@ -55,22 +55,16 @@ impl<K> Lease<K> {
         self.token
     }
 
-    fn of(
-        row: &Row,
-        kind: WorkKind,
-        subject: K,
-        holder: HolderId,
-        term: Term,
-    ) -> Result<Self, Error> {
-        Ok(Self {
+    fn of(row: &StoredWork, kind: WorkKind, subject: K, holder: HolderId, term: Term) -> Self {
+        Self {
             kind,
             subject,
-            attempts: row.int("attempts")?,
-            enqueued_at: row.time("enqueued_at")?,
+            attempts: row.attempts,
+            enqueued_at: row.enqueued_at,
             until: term.until,
             holder,
-            token: row.int("token")?,
-        })
+            token: row.token,
+        }
     }
 }
 
@@ -112,6 +106,9 @@ impl Lease<String> {
         })
     }
 }
+
+const COLUMNS: &str = StoredWork::COLUMNS;
+const INSERT_INTO: &str = StoredWork::INSERT_INTO;
 
 /// What is due at `$1`, and what a clock that was ahead leased beyond `$2`, as a condition on a row.
 const FREE: &str = "state = 'due' AND (due_at <= $1 OR holder IS NOT NULL AND due_at > $2)";
@@ -174,7 +171,7 @@ pub async fn lease(
         "/* work.lease */ UPDATE work SET due_at = $3, holder = $4, attempts = attempts + 1,
           token = CASE WHEN token >= $1 THEN token + 1 ELSE $1 END
         WHERE (kind, subject) IN (SELECT kind, subject FROM ({free}) AS chosen ORDER BY due_at LIMIT $5) AND {FREE}
-        RETURNING kind, subject, token, attempts, enqueued_at"
+        RETURNING {COLUMNS}"
     );
     let name = holder.to_string();
     let [now, beyond] = bounds(term);
@@ -185,11 +182,14 @@ pub async fn lease(
         Arg::Text(&name),
         Arg::Int(limit),
     ];
-    let rows = tx.fetch_all(&sql, &args).await?;
+    let rows: Vec<StoredWork> = tx.fetch_rows(&sql, &args).await?;
     rows.iter()
         .map(|row| {
-            let kind = row.parse("work", "kind", "subject")?;
-            Lease::of(row, kind, row.text("subject")?, holder, term)
+            let kind = row
+                .kind
+                .parse()
+                .map_err(|_| StoredWork::TABLE.inconsistent("kind", &row.subject))?;
+            Ok(Lease::of(row, kind, row.subject.clone(), holder, term))
         })
         .collect()
 }
@@ -205,7 +205,7 @@ pub async fn take<K: Display + Clone + Sync>(
     let sql = format!(
         "/* work.take */ UPDATE work SET due_at = $3, holder = $4, attempts = attempts + 1,
           token = CASE WHEN token >= $1 THEN token + 1 ELSE $1 END
-        WHERE kind = $5 AND subject = $6 AND {FREE} RETURNING token, attempts, enqueued_at"
+        WHERE kind = $5 AND subject = $6 AND {FREE} RETURNING {COLUMNS}"
     );
     one(tx, &sql, kind, subject, holder, term).await
 }
@@ -240,12 +240,11 @@ pub async fn seize<K: Display + Clone + Sync>(
 
 fn claiming(name: &str, unless: &str) -> String {
     format!(
-        "/* {name} */ INSERT INTO work (kind, subject, state, due_at, holder, token, attempts, enqueued_at)
-        VALUES ($5, $6, 'due', $3, $4, $1, 1, $1)
+        "/* {name} */ {INSERT_INTO} VALUES ($5, $6, 'due', $3, $4, $1, 1, NULL, $1)
         ON CONFLICT (kind, subject) DO UPDATE SET
           state = 'due', due_at = excluded.due_at, holder = excluded.holder, attempts = work.attempts + 1,
           token = CASE WHEN work.token >= excluded.token THEN work.token + 1 ELSE excluded.token END
-        {unless} RETURNING token, attempts, enqueued_at"
+        {unless} RETURNING {COLUMNS}"
     )
 }
 
@@ -268,9 +267,8 @@ async fn one<K: Display + Clone + Sync>(
         Arg::Text(kind.as_str()),
         Arg::Text(&about),
     ];
-    let row = tx.fetch_first(sql, &args).await?;
-    row.map(|row| Lease::of(&row, kind, subject.clone(), holder, term))
-        .transpose()
+    let row: Option<StoredWork> = tx.fetch_row(sql, &args).await?;
+    Ok(row.map(|row| Lease::of(&row, kind, subject.clone(), holder, term)))
 }
 
 /// Keeps a lease for longer.

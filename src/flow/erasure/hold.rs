@@ -14,6 +14,7 @@ use crate::{
     evidence::{NewEntry, ShredReason},
     flow::{
         error::Error,
+        page::{self, Page},
         refusal::{shred_of, shredded},
     },
     model::{
@@ -58,13 +59,11 @@ pub struct Lifted {
     pub receipt: Option<ReceiptId>,
 }
 
-/// A page of holds.
-pub struct Holds {
-    /// With each, since when its recording is revoked.
-    pub items: Vec<(HoldRow, Option<Timestamp>)>,
-    /// After which the next page begins, if there is more.
-    pub next: Option<(Timestamp, RecordingId, HoldName)>,
-}
+/// A hold, and since when its recording is revoked.
+pub type ListedHold = (HoldRow, Option<Timestamp>);
+
+/// A place in the list of holds.
+pub type HoldPlace = (Timestamp, RecordingId, HoldName);
 
 /// Holds are placed, lifted and listed.
 pub struct LegalHolds {
@@ -246,7 +245,8 @@ impl LegalHolds {
         })
     }
 
-    /// The holds that stand, those first that must be looked at first; on recordings of the
+    /// The holds that stand, each with the time since when its recording is revoked; those first
+    /// that must be looked at first; on recordings of the
     /// accounts that the permit covers. `limit` is 1 to 1000.
     ///
     /// # Errors
@@ -256,17 +256,13 @@ impl LegalHolds {
         permit: &Permit<action::Hold>,
         mut filter: HoldFilter,
         limit: u16,
-    ) -> Result<Holds, Error> {
+    ) -> Result<Page<ListedHold, HoldPlace>, Error> {
         filter.accounts = permit.accounts().clone();
-        let mut items =
-            holds::list(&mut self.db.read().await?, &filter, i64::from(limit) + 1).await?;
-        let more = items.len() > usize::from(limit);
-        items.truncate(limit.into());
-        let next = items
-            .last()
-            .filter(|_| more)
-            .map(|(last, _)| (last.review_at, last.recording, last.name.clone()));
-        Ok(Holds { items, next })
+        let mut tx = self.db.read().await?;
+        let rows = holds::list(&mut tx, &filter, page::rows(limit)).await?;
+        Ok(Page::cut(rows, limit, |(last, _)| {
+            (last.review_at, last.recording, last.name.clone())
+        }))
     }
 
     async fn holdable(

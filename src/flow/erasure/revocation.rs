@@ -11,11 +11,7 @@ mod work;
 
 use std::sync::Arc;
 
-pub use self::{
-    begin::Would,
-    show::{Outcomes, RevocationStatus},
-    work::Continued,
-};
+pub use self::{begin::Would, show::RevocationStatus, work::Continued};
 use super::shredding::Shredding;
 use crate::{
     db::Db,

@@ -16,6 +16,7 @@ use crate::{
     flow::{
         asking::{Asking, Circumstances},
         error::Error,
+        page::{self, Page},
         refusal::{refuse, refuse_request, shredded},
         units::note,
     },
@@ -38,14 +39,6 @@ pub struct PendingApproval {
     pub tier: Tier,
     /// Why they ask, in their own words; `None` if the recording was shredded meanwhile.
     pub justification: Option<Zeroizing<String>>,
-}
-
-/// A page of requests.
-pub struct Requests {
-    /// Oldest first.
-    pub items: Vec<PendingApproval>,
-    /// Where the next page begins, if there is more.
-    pub next: Option<(Timestamp, ApprovalId)>,
 }
 
 /// All requests at a stage, or at any, without their justifications: for the operator. Of those
@@ -185,7 +178,7 @@ impl Approvals {
         stage: Option<Stage>,
         after: Option<(Timestamp, ApprovalId)>,
         limit: u16,
-    ) -> Result<Requests, Error> {
+    ) -> Result<Page<PendingApproval, (Timestamp, ApprovalId)>, Error> {
         let now = self.clock.now();
         let tiers = match policy::approvable(principal, &self.rulebook, now) {
             Ok(tiers) => tiers,
@@ -210,13 +203,12 @@ impl Approvals {
             after,
         };
         let mut tx = self.db.read().await?;
-        let mut found = approvals::list(&mut tx, &filter, i64::from(limit) + 1).await?;
-        let more = found.len() > usize::from(limit);
-        found.truncate(limit.into());
-        let next = found
-            .last()
-            .filter(|_| more)
-            .map(|(last, _)| (last.requested_at, last.id));
+        let found = approvals::list(&mut tx, &filter, page::rows(limit)).await?;
+        let found = Page::cut(found, limit, |(last, _)| (last.requested_at, last.id));
+        let Page {
+            items: mut found,
+            next,
+        } = found;
         // The version to which a recording is pinned may ask for others.
         let ids: Vec<RecordingId> = found.iter().map(|(row, _)| row.recording).collect();
         let theirs = recordings::find_all(&mut tx, &ids).await?.into_iter();
@@ -240,7 +232,7 @@ impl Approvals {
                 tier,
             })
             .collect();
-        Ok(Requests { items, next })
+        Ok(Page { items, next })
     }
 
     /// The justifications of requests. That they were shown to this reader is written down first.

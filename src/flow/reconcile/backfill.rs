@@ -147,6 +147,7 @@ impl Backfills {
                 done_until: since,
                 listed: 0,
                 announced: 0,
+                updated_at: now,
             };
             let former = listings::find(&mut self.db.read().await?, account.sid()).await?;
             let former =
@@ -269,8 +270,12 @@ impl Backfills {
     /// A day is listed; with the last one, so is the account.
     async fn note_listed(&self, row: &ListingRow) -> Result<(), Error> {
         let now = self.clock.now();
+        let row = ListingRow {
+            updated_at: now,
+            ..row.clone()
+        };
         let noted = self.db.unit("backfill.note_listed", async |mut unit| {
-            listings::put(&mut unit, row, now).await?;
+            listings::put(&mut unit, &row).await?;
             if row.done_until >= row.until {
                 unit.audit(NewEntry::backfill_done(
                     now,

@@ -146,7 +146,7 @@ impl EpochTurning {
             horizon_s: every.as_secs(),
             horizon_now_s: oldest.map_or(0, |oldest| now.since(oldest).as_secs()),
             next_turn_at: is_due.then(|| oldest.unwrap_or(current.began_at).after(every / 2)),
-            snapshot: current.snapshot,
+            snapshot: current.snapshot(),
         })
     }
 

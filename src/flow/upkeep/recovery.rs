@@ -126,7 +126,7 @@ impl RecoveryUpkeep {
         let current = epochs::current(&mut self.db.read().await?)
             .await?
             .ok_or(crate::vault::Error::NoVault)?;
-        let is_due = match current.snapshot {
+        let is_due = match current.snapshot() {
             // A turn under way makes its own.
             _ if current.finished_at.is_none() => false,
             None => true,

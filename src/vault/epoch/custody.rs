@@ -109,9 +109,9 @@ impl Turner<'_> {
             .await?;
         let owner = vault.ownership.owner(vault.id, seen);
         if slot.roots() != [current.epoch] {
-            let noted = current.snapshot.as_ref().map(|(name, _)| name.as_str());
+            let noted = current.snapshot().map(|(name, _)| name);
             let proof = self
-                .restorable(&self.verified(current.epoch, noted).await?)
+                .restorable(&self.verified(current.epoch, noted.as_deref()).await?)
                 .await?;
             slot = self
                 .swap(&Change::keeping_only(&slot, owner, &proof)?)

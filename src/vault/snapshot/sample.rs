@@ -9,7 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::RngExt as _;
 
 use crate::{
-    db::{image::Image, image::Table, keys},
+    db::{
+        image::{self, Image, Table},
+        keys,
+    },
     evidence::Signer,
     keyring::{self, PageRow, PageSlot, RootKey, SERVICE, fingerprint, tree},
     model::id::{PageId, VaultId},
@@ -41,8 +44,8 @@ impl Sample {
     /// Looks at a row.
     pub(super) fn take(&mut self, row: &Image) -> Result<(), Error> {
         match row.table() {
-            Table::KeyEntries => self.entry(keys::entry_of(row)?),
-            Table::Pages => self.page(keys::page_of(row)?),
+            Table::KeyEntries => self.entry(image::entry_of(row)?),
+            Table::Pages => self.page(image::page_of(row)?),
             _ => {}
         }
         Ok(())

@@ -16,7 +16,7 @@ use recvault::{
     custody::{Custody, RootName},
     db::{
         Db, epochs,
-        image::{Image, Table},
+        image::{self, Image, Table},
         keys,
     },
     keyring::{PageRow, RootKey, fingerprint, reach::reach, recovery_key},
@@ -146,7 +146,7 @@ impl Attacker {
             if line[0] == b'[' {
                 let row = Image::parse(table.unwrap(), line).unwrap();
                 match row.table() {
-                    Table::Pages => self.keep(keys::page_of(&row).unwrap()),
+                    Table::Pages => self.keep(image::page_of(&row).unwrap()),
                     Table::Epochs => {
                         let epoch = u64::try_from(row.int("epoch").unwrap()).unwrap();
                         self.root_sealed

@@ -131,6 +131,7 @@ async fn past_days_are_forgotten(world: &World) {
 async fn a_grant_is_opened_for_the_first_time_once(world: &World) {
     let bearer = TokenRow {
         id: TokenId::random(&mut rand::rng()),
+        hash: "h".into(),
         principal: somebody(),
         label: "x".into(),
         roles: Vec::new(),
@@ -143,6 +144,7 @@ async fn a_grant_is_opened_for_the_first_time_once(world: &World) {
     let recording = world.one_announced().await;
     let row = GrantRow {
         id: GrantId::random(&mut rand::rng()),
+        hash: "g".into(),
         recording,
         token: bearer.id,
         purpose: purpose(),
@@ -156,8 +158,8 @@ async fn a_grant_is_opened_for_the_first_time_once(world: &World) {
     };
     let mut tx = world.tx().await;
     super::super::principals::enter(&mut tx, bearer.principal).await;
-    tokens::insert(&mut tx, &bearer, "h").await.unwrap();
-    grants::insert(&mut tx, &row, "g").await.unwrap();
+    tokens::insert(&mut tx, &bearer).await.unwrap();
+    grants::insert(&mut tx, &row).await.unwrap();
     assert!(grants::open(&mut tx, row.id, at(5)).await.unwrap());
     assert!(!grants::open(&mut tx, row.id, at(6)).await.unwrap());
     let nobodys = GrantId::random(&mut rand::rng());

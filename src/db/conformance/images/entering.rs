@@ -6,7 +6,8 @@ use super::{
 };
 use crate::db::{
     Error,
-    image::{self, ColumnKind, Table},
+    image::{self, Table},
+    table::ColumnKind,
 };
 
 every_database!(

@@ -9,7 +9,12 @@ use crate::{
         shreds,
     },
     evidence::ShredReason,
-    flow::{erasure::shredding::units::SayCount, error::Error, refusal::waits},
+    flow::{
+        erasure::shredding::units::SayCount,
+        error::Error,
+        page::{self, Page},
+        refusal::waits,
+    },
     model::{
         id::{RecordingId, RevocationId},
         name::Purpose,
@@ -31,14 +36,6 @@ pub struct RevocationStatus {
     pub shredded: Vec<ReachedRecording>,
     /// The first that holds keep, 1000 at most.
     pub held: Vec<RecordingId>,
-}
-
-/// A page of what became of each recording.
-pub struct Outcomes {
-    /// In the order of recordings' ids.
-    pub items: Vec<ReachedRecording>,
-    /// The recording after which the next page begins, if there is more.
-    pub next: Option<RecordingId>,
 }
 
 /// Recordings that are named with a status.
@@ -100,8 +97,8 @@ impl Revocations {
         })
     }
 
-    /// What became of each recording that a revocation reached, after one of them. `limit` is 1 to
-    /// 1000.
+    /// What became of each recording that a revocation reached, in the order of their ids, after one
+    /// of them. `limit` is 1 to 1000.
     ///
     /// # Errors
     /// As [`Self::status`].
@@ -111,15 +108,12 @@ impl Revocations {
         id: RevocationId,
         after: Option<RecordingId>,
         limit: u16,
-    ) -> Result<Outcomes, Error> {
+    ) -> Result<Page<ReachedRecording, RecordingId>, Error> {
         self.visible(permit, id).await?;
         let mut tx = self.db.read().await?;
-        let mut items =
-            revocations::outcomes(&mut tx, id, None, after, i64::from(limit) + 1).await?;
-        let more = items.len() > usize::from(limit);
-        items.truncate(limit.into());
-        let next = items.last().filter(|_| more).map(|last| last.recording);
-        Ok(Outcomes { items, next })
+        let many = page::rows(limit);
+        let rows = revocations::outcomes(&mut tx, id, None, after, many).await?;
+        Ok(Page::cut(rows, limit, |last| last.recording))
     }
 
     async fn visible(

@@ -1,0 +1,314 @@
+//! Values in columns: what a column holds, and how each of our types is kept in one.
+//!
+//! Owns the form of every type in a row. Refuses to know tables and sessions. A type has one form
+//! in all tables: ids, names and words as text, times and numbers as integers, collections as JSON.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use crate::{
+    evidence::ShredReason,
+    model::{
+        access::{PrincipalKind, Ticket},
+        actor::Actor,
+        artefact::{Artefact, Leg},
+        consent::{Answer, Method},
+        encryption::Encryption,
+        hold::Authority,
+        id::{
+            ApprovalId, ConsentId, DatabaseId, GrantId, HolderId, ObjectId, PageId, PrincipalId,
+            ReceiptId, RecordingId, RevocationId, SubjectId, TokenId, VaultId,
+        },
+        media::MediaKind,
+        name::{HoldName, Label, LegName, Purpose, Role, Tier},
+        recording::{DiscoveredBy, RecordingState},
+        revocation::RevocationOutcome,
+        sid::{AccountSid, CallSid, ConferenceSid, RecordingSid, TranscriptSid},
+        source::{CopyKind, CopyState},
+        subject::Conversation,
+        text::PrincipalSubject,
+        time::Timestamp,
+    },
+};
+
+/// What a column holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::db) enum ColumnKind {
+    Text,
+    MaybeText,
+    Int,
+    MaybeInt,
+    Bytes,
+}
+
+impl ColumnKind {
+    /// The same, or null.
+    const fn or_null(self) -> Self {
+        match self {
+            Self::Text => Self::MaybeText,
+            Self::Int => Self::MaybeInt,
+            _ => panic!("no column may be null twice, or is of bytes or null"),
+        }
+    }
+}
+
+/// A value of a row.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(in crate::db) enum Value<'a> {
+    Null,
+    Text(Cow<'a, str>),
+    Int(i64),
+    Bytes(Cow<'a, [u8]>),
+}
+
+impl Value<'_> {
+    /// The same value, without a copy.
+    pub(in crate::db) fn borrowed(&self) -> Value<'_> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Text(text) => Value::Text(Cow::Borrowed(text)),
+            Self::Int(int) => Value::Int(*int),
+            Self::Bytes(bytes) => Value::Bytes(Cow::Borrowed(bytes)),
+        }
+    }
+}
+
+/// A type whose values are kept in a column.
+#[diagnostic::on_unimplemented(
+    message = "no column holds a `{Self}`",
+    note = "say how it is kept, in `src/db/table/value.rs`"
+)]
+pub(in crate::db) trait ColumnValue: Sized {
+    /// What such a column holds.
+    const KIND: ColumnKind;
+
+    /// The value that a column holds; `None` if it cannot be one.
+    fn read(value: Value<'_>) -> Option<Self>;
+
+    /// What the column is to hold.
+    fn write(&self) -> Value<'_>;
+}
+
+impl<T: ColumnValue> ColumnValue for Option<T> {
+    const KIND: ColumnKind = T::KIND.or_null();
+
+    fn read(value: Value<'_>) -> Option<Self> {
+        match value {
+            Value::Null => Some(None),
+            value => T::read(value).map(Some),
+        }
+    }
+
+    fn write(&self) -> Value<'_> {
+        self.as_ref().map_or(Value::Null, T::write)
+    }
+}
+
+impl ColumnValue for String {
+    const KIND: ColumnKind = ColumnKind::Text;
+
+    fn read(value: Value<'_>) -> Option<Self> {
+        match value {
+            Value::Text(text) => Some(text.into_owned()),
+            _ => None,
+        }
+    }
+
+    fn write(&self) -> Value<'_> {
+        Value::Text(Cow::Borrowed(self))
+    }
+}
+
+impl ColumnValue for i64 {
+    const KIND: ColumnKind = ColumnKind::Int;
+
+    fn read(value: Value<'_>) -> Option<Self> {
+        match value {
+            Value::Int(int) => Some(int),
+            _ => None,
+        }
+    }
+
+    fn write(&self) -> Value<'_> {
+        Value::Int(*self)
+    }
+}
+
+/// 0 or 1.
+impl ColumnValue for bool {
+    const KIND: ColumnKind = ColumnKind::Int;
+
+    fn read(value: Value<'_>) -> Option<Self> {
+        match value {
+            Value::Int(0) => Some(false),
+            Value::Int(1) => Some(true),
+            _ => None,
+        }
+    }
+
+    fn write(&self) -> Value<'_> {
+        Value::Int((*self).into())
+    }
+}
+
+/// Milliseconds.
+impl ColumnValue for Timestamp {
+    const KIND: ColumnKind = ColumnKind::Int;
+
+    fn read(value: Value<'_>) -> Option<Self> {
+        i64::read(value).map(Self::from_millis)
+    }
+
+    fn write(&self) -> Value<'_> {
+        Value::Int(self.as_millis())
+    }
+}
+
+impl ColumnValue for Vec<u8> {
+    const KIND: ColumnKind = ColumnKind::Bytes;
+
+    fn read(value: Value<'_>) -> Option<Self> {
+        match value {
+            Value::Bytes(bytes) => Some(bytes.into_owned()),
+            _ => None,
+        }
+    }
+
+    fn write(&self) -> Value<'_> {
+        Value::Bytes(Cow::Borrowed(self))
+    }
+}
+
+/// Beyond what a column holds, a number is the largest that it does.
+impl ColumnValue for u64 {
+    const KIND: ColumnKind = ColumnKind::Int;
+
+    fn read(value: Value<'_>) -> Option<Self> {
+        i64::read(value)?.try_into().ok()
+    }
+
+    fn write(&self) -> Value<'_> {
+        Value::Int(i64::try_from(*self).unwrap_or(i64::MAX))
+    }
+}
+
+/// Integers that an `i64` holds.
+macro_rules! integers {
+    ($($number:ty),+ $(,)?) => {$(
+        impl ColumnValue for $number {
+            const KIND: ColumnKind = ColumnKind::Int;
+
+            fn read(value: Value<'_>) -> Option<Self> {
+                i64::read(value)?.try_into().ok()
+            }
+
+            fn write(&self) -> Value<'_> {
+                Value::Int(i64::from(*self))
+            }
+        }
+    )+};
+}
+
+/// Types that are kept as text; the method that gives it, and `FromStr` reads it.
+macro_rules! texts {
+    ($form:ident: $($text:ty),+ $(,)?) => {$(
+        impl $crate::db::table::value::ColumnValue for $text {
+            const KIND: $crate::db::table::value::ColumnKind = $crate::db::table::value::ColumnKind::Text;
+
+            fn read(value: $crate::db::table::value::Value<'_>) -> Option<Self> {
+                match value {
+                    $crate::db::table::value::Value::Text(text) => text.parse().ok(),
+                    _ => None,
+                }
+            }
+
+            fn write(&self) -> $crate::db::table::value::Value<'_> {
+                $crate::db::table::value::Value::Text(std::borrow::Cow::from(self.$form()))
+            }
+        }
+    )+};
+}
+
+pub(in crate::db) use texts;
+
+/// Types that are kept as JSON.
+macro_rules! documents {
+    ($($document:ty),+ $(,)?) => {$(
+        impl ColumnValue for $document {
+            const KIND: ColumnKind = ColumnKind::Text;
+
+            fn read(value: Value<'_>) -> Option<Self> {
+                match value {
+                    Value::Text(text) => serde_json::from_str(&text).ok(),
+                    _ => None,
+                }
+            }
+
+            fn write(&self) -> Value<'_> {
+                let document = serde_json::to_string(self).expect("names have a JSON form");
+                Value::Text(Cow::Owned(document))
+            }
+        }
+    )+};
+}
+
+integers!(u8, u32);
+
+texts!(
+    to_string: Actor,
+    ApprovalId,
+    Artefact,
+    ConsentId,
+    DatabaseId,
+    GrantId,
+    HolderId,
+    ObjectId,
+    PageId,
+    PrincipalId,
+    ReceiptId,
+    RecordingId,
+    RevocationId,
+    SubjectId,
+    TokenId,
+    VaultId,
+);
+
+texts!(
+    as_str: AccountSid,
+    Answer,
+    Authority,
+    CallSid,
+    ConferenceSid,
+    Conversation,
+    CopyKind,
+    CopyState,
+    DiscoveredBy,
+    HoldName,
+    LegName,
+    Leg,
+    MediaKind,
+    Method,
+    PrincipalKind,
+    // Issuers, too: they are one type.
+    PrincipalSubject,
+    Purpose,
+    RecordingSid,
+    RecordingState,
+    RevocationOutcome,
+    ShredReason,
+    Ticket,
+    Tier,
+    TranscriptSid,
+);
+
+documents!(
+    BTreeMap<Label, BTreeSet<String>>,
+    BTreeMap<Label, String>,
+    BTreeSet<AccountSid>,
+    BTreeSet<Purpose>,
+    Encryption,
+    Vec<AccountSid>,
+    Vec<Role>,
+);
