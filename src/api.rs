@@ -5,6 +5,7 @@
 
 mod approvals;
 mod audit;
+mod body;
 mod catalogue;
 mod consents;
 mod corrections;

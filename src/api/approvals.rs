@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Api,
+    body::JsonBody,
     catalogue::{cursor, parse_cursor},
-    gate::{Bearer, Id, JsonBody, QueryParams},
+    gate::{Bearer, Id, QueryParams},
     network::Network,
     problem::Problem,
 };

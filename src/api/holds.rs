@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Api,
-    gate::{Bearer, JsonBody, QueryParams},
+    body::JsonBody,
+    gate::{Bearer, QueryParams},
     problem::Problem,
 };
 use crate::{

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 pub use self::reach::{
     Counts, ReachedRecording, closed, count, covering, enter, legs, outcomes, pending, reach_again,
-    reached, receipts, settle, tell,
+    reached, receipts, settle, tell, unvouched,
 };
 use super::{
     error::Error,

@@ -37,7 +37,7 @@ use crate::{
         subject::Address,
         time::{Clock, Timestamp},
     },
-    policy::{self, Decision, Denial, Reason, Rulebook, action, decide},
+    policy::{self, Decision, Denial, Permit, Reason, Rulebook, action, decide},
     vault::Vault,
 };
 
@@ -166,7 +166,7 @@ impl Exports {
         }
     }
 
-    /// Everything about the person with this address, as a stream of a tar archive (POSIX ustar)
+    /// Everything about the person with this address, for who may hand out such archives, as a stream of a tar archive (POSIX ustar)
     /// that is put together while it is read. It breaks off where what was allowed when it began is
     /// no more, as when a recording in it is shredded.
     ///
@@ -176,6 +176,7 @@ impl Exports {
     /// existence may be known.
     pub async fn person(
         &self,
+        permit: &Permit<action::Export>,
         principal: &Principal,
         address: &Address,
         asking: &Asking<'_>,
@@ -233,7 +234,7 @@ impl Exports {
             let left_out = plan.left_out.len();
             NewEntry::subject_exported(
                 now,
-                plan.principal.initiator(),
+                permit.initiator(),
                 plan.subject,
                 &plan.purpose,
                 included,

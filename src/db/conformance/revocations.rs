@@ -1,6 +1,7 @@
 //! Holds, and revocations with what they reach.
 
 mod holds;
+mod vouching;
 
 use std::collections::BTreeSet;
 
@@ -63,7 +64,7 @@ impl World {
 
     async fn named(&self, conversation: &str, leg: &str, subject: SubjectId) {
         self.sql(&[&format!(
-            "INSERT INTO parties (conversation, leg, subject, named_at) VALUES ('{conversation}', '{leg}', '{subject}', 0)"
+            "INSERT INTO parties (conversation, leg, subject, named_at, vouched_for) VALUES ('{conversation}', '{leg}', '{subject}', 0, '*')"
         )])
         .await;
     }

@@ -377,6 +377,7 @@ const PARTIES: &[Column] = &[
     text("leg"),
     maybe_text("subject"),
     int("named_at"),
+    text("vouched_for"),
     maybe_int("channel"),
     bytes("sealed"),
 ];

@@ -313,6 +313,9 @@ CREATE TABLE parties (
   leg TEXT NOT NULL,             -- place in it, as the application calls it
   subject TEXT,                  -- sub_…, a keyed hash of the address; null: not known
   named_at BIGINT NOT NULL,
+  -- the accounts whose recordings revocations from before named_at reach by this place: AC… AC…, or
+  -- * for all; empty: of none, because who named the party may not revoke
+  vouched_for TEXT NOT NULL DEFAULT '',
   -- which channel of a recording with two this party is heard on, 1 or 2; null: not known
   channel BIGINT,
   -- address and name, sealed under the vault's own key, until recordings of the conversation keep
@@ -321,6 +324,8 @@ CREATE TABLE parties (
   PRIMARY KEY (conversation, leg)
 );
 CREATE INDEX parties_by_subject ON parties (subject) WHERE subject IS NOT NULL;
+CREATE INDEX parties_unvouched ON parties (subject)
+  WHERE subject IS NOT NULL AND vouched_for <> '*';
 CREATE INDEX parties_waiting ON parties (named_at) WHERE length(sealed) > 0;
 
 -- Statements of consent. Rows are never changed or removed: a later one may say otherwise.

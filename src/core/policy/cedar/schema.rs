@@ -18,8 +18,8 @@ pub(in crate::policy) struct Vocabulary<'d> {
     pub(in crate::policy) roles: Vec<&'d Role>,
     pub(in crate::policy) tiers: Vec<&'d Tier>,
     pub(in crate::policy) labels: Vec<&'d Label>,
-    /// Each with whether it is based on consent.
-    pub(in crate::policy) purposes: Vec<(&'d Purpose, bool)>,
+    /// Each with whether it is based on consent, and whether holds are placed for it.
+    pub(in crate::policy) purposes: Vec<(&'d Purpose, bool, bool)>,
     /// Whether recording itself is.
     pub(in crate::policy) recorded_with_consent: bool,
 }
@@ -32,7 +32,11 @@ impl<'d> Vocabulary<'d> {
             tiers: document.tiers.iter().map(|tier| &tier.name).collect(),
             labels: document.collection.labels.iter().collect(),
             purposes: purposes
-                .map(|purpose| (&purpose.name, purpose.basis == Some(Basis::Consent)))
+                .map(|purpose| {
+                    let name = &purpose.name;
+                    let is_held_for = document.hold_purposes.contains(name);
+                    (name, purpose.basis == Some(Basis::Consent), is_held_for)
+                })
                 .collect(),
             recorded_with_consent: document.collection.basis == Some(Basis::Consent),
         }
@@ -99,7 +103,7 @@ pub(super) fn text(vocabulary: &Vocabulary<'_>) -> String {
         String::new()
     };
     add(format_args!("    action \"Unknown\"{unknown} {APPLIES};\n"));
-    for (purpose, based_on_consent) in &vocabulary.purposes {
+    for (purpose, based_on_consent, is_held_for) in &vocabulary.purposes {
         let groups: Vec<&str> = [
             if *based_on_consent {
                 "\"BasedOnConsent\""
@@ -107,6 +111,7 @@ pub(super) fn text(vocabulary: &Vocabulary<'_>) -> String {
                 ""
             },
             with_consent,
+            if *is_held_for { "\"HeldFor\"" } else { "" },
         ]
         .into_iter()
         .filter(|group| !group.is_empty())
@@ -185,6 +190,8 @@ const CONTEXT: &str = "        now: datetime,
 const ACTIONS: &str = "    // Purposes that are based on consent, and those of recordings that are.
     action \"BasedOnConsent\";
     action \"RecordedWithConsent\";
+    // Those that holds are placed for.
+    action \"HeldFor\";
     // The purposes. `Unknown` stands for every one that the policy does not name.
 ";
 

@@ -11,7 +11,7 @@
 use std::fmt;
 
 /// What is not listening and yet not for everybody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
     /// List recordings and see what the catalogue knows of them.
     Catalogue,
@@ -29,12 +29,28 @@ pub enum Action {
     Correct,
     /// File transcripts.
     Transcribe,
+    /// Hand out everything about one person.
+    Export,
     /// Turn epochs, renew and move keys. For the operator on the machine only; no role of a policy
     /// reaches it.
     Keys,
 }
 
 impl Action {
+    /// Every action.
+    pub const ALL: [Self; 10] = [
+        Self::Catalogue,
+        Self::Shred,
+        Self::Audit,
+        Self::Consent,
+        Self::Revoke,
+        Self::Hold,
+        Self::Correct,
+        Self::Transcribe,
+        Self::Export,
+        Self::Keys,
+    ];
+
     /// The word used in the policy file and in the audit log.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -46,6 +62,7 @@ impl Action {
             Self::Hold => "hold",
             Self::Correct => "correct",
             Self::Transcribe => "transcribe",
+            Self::Export => "export",
             Self::Keys => "keys",
         }
     }
@@ -83,5 +100,5 @@ macro_rules! markers {
 }
 
 markers!(
-    Catalogue, Shred, Audit, Consent, Revoke, Hold, Correct, Transcribe, Keys
+    Catalogue, Shred, Audit, Consent, Revoke, Hold, Correct, Transcribe, Export, Keys
 );
