@@ -15,6 +15,7 @@ mod consent;
 mod custody;
 mod drill;
 mod epoch;
+mod grant;
 mod hold;
 mod out;
 mod policy;
@@ -168,6 +169,9 @@ enum Command {
     /// Look after requests for the approval of a second person.
     #[command(subcommand)]
     Approval(approval::ApprovalCommand),
+    /// Look after grants to listen.
+    #[command(subcommand)]
+    Grant(grant::GrantCommand),
     /// Look for what Twilio has and the vault has not.
     #[command(subcommand)]
     Twilio(twilio::TwilioCommand),
@@ -275,6 +279,7 @@ impl Cli {
                 dry_run,
             } => recordings::sweep(open(&file).await?, older_than_h, dry_run, out).await,
             Command::Approval(command) => command.perform(open(&file).await?, out).await,
+            Command::Grant(command) => command.perform(open(&file).await?, out).await,
             Command::Twilio(command) => command.perform(open(&file).await?, out).await,
             Command::Audit(command) => command.perform(open(&file).await?, out).await,
             Command::Receipt(command) => command.perform(&file, out).await,

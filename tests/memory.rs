@@ -274,7 +274,11 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
                 .map(|address| vault.subject(address)),
             channel: None,
         };
-        let vouched = parties::Vouched::by(Permit::of_vault(action::Consent).also(action::Revoke).as_ref());
+        let vouched = parties::Vouched::by(
+            Permit::of_vault(action::Consent)
+                .also(action::Revoke)
+                .as_ref(),
+        );
         parties::name(&mut unit, &call, &[party], &vouched, app.clock.now())
             .await
             .unwrap();

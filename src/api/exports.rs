@@ -5,12 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    Api,
-    body::JsonBody,
-    gate::Bearer,
-    media::guarded,
-    network::Network,
-    problem::Problem,
+    Api, body::JsonBody, gate::Bearer, media::guarded, network::Network, problem::Problem,
 };
 use crate::{
     flow::Asking,

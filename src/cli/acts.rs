@@ -16,7 +16,7 @@ impl Command {
     /// again, or do without.
     pub(super) fn acts(&self) -> bool {
         match self {
-            Self::Init { .. } | Self::Retry { .. } => true,
+            Self::Init { .. } | Self::Retry { .. } | Self::Grant(_) => true,
             Self::Shred { dry_run, .. }
             | Self::Move { dry_run, .. }
             | Self::Rotate { dry_run, .. }

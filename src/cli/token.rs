@@ -38,7 +38,9 @@ pub(super) enum TokenCommand {
         /// What a new principal is, `person` or `service`; `service` if not given.
         #[arg(long)]
         kind: Option<PrincipalKind>,
-        /// A role of the policy; may be given several times.
+        /// A role of the policy; may be given several times. What a role may do besides listening is in
+        /// `[actions]` of the policy: `catalogue`, `shred`, `audit`, `consent`, `revoke`, `hold`,
+        /// `correct`, `transcribe`, `export`.
         #[arg(long = "role", required = true)]
         roles: Vec<Role>,
         /// An account whose recordings the bearer may know of; may be given several times. Without

@@ -3,8 +3,9 @@
 //! Numbers grow by 1, but for a rebuilt database, which goes on at the next multiple of 1,000,000:
 //! numbers that the lost one may have given are not given again.
 
-use std::collections::BTreeSet;
+mod of_accounts;
 
+pub use self::of_accounts::after_of;
 use super::{
     error::Error,
     row::Row,
@@ -14,7 +15,6 @@ use crate::{
     evidence::{AuditEvent, Entry, NewEntry, Position},
     model::{
         id::{RecordingId, SubjectId},
-        sid::AccountSid,
         time::Timestamp,
     },
 };
@@ -118,26 +118,6 @@ pub async fn after(tx: &mut Tx, seq: i64, limit: i64) -> Result<Vec<Entry>, Erro
     const SQL: &str = "/* audit.after */
         SELECT seq, at, actor, event, recording_id, details FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2";
     tx.fetch_all(SQL, &[Arg::Int(seq), Arg::Int(limit)])
-        .await?
-        .iter()
-        .map(entry)
-        .collect()
-}
-
-/// As [`after`], for those who may know of some accounts only: entries about these accounts'
-/// recordings. Entries about no recording, of tokens and policies, are not theirs to read.
-pub async fn after_of(
-    tx: &mut Tx,
-    accounts: &BTreeSet<AccountSid>,
-    seq: i64,
-    limit: i64,
-) -> Result<Vec<Entry>, Error> {
-    const SQL: &str = "/* audit.after_of */
-        SELECT seq, at, actor, event, recording_id, details FROM audit
-        WHERE seq > $1 AND recording_id IN (SELECT id FROM recordings WHERE account IN (SELECT key FROM json_each($3)))
-        ORDER BY seq LIMIT $2";
-    let accounts = set(accounts);
-    tx.fetch_all(SQL, &[Arg::Int(seq), Arg::Int(limit), Arg::Text(&accounts)])
         .await?
         .iter()
         .map(entry)

@@ -1,11 +1,18 @@
-//! Openings per principal, purpose and day: counted in the unit that releases the key, so that no
-//! two openings share the last one.
+//! Recordings opened, per principal, purpose and day: counted in the unit that releases the key, so
+//! that no two openings share the last one. A recording counts once a day, whatever grants it is
+//! opened under.
+
+use std::collections::BTreeSet;
 
 use super::{
     error::Error,
-    tx::{Arg, Tx},
+    tx::{Arg, Tx, set},
 };
-use crate::model::{id::PrincipalId, name::Purpose, time::Timestamp};
+use crate::model::{
+    id::{PrincipalId, RecordingId},
+    name::Purpose,
+    time::Timestamp,
+};
 
 const DAY: i64 = 24 * 3600 * 1000;
 
@@ -33,17 +40,48 @@ pub async fn used(
     Ok(u32::try_from(used).unwrap_or(u32::MAX))
 }
 
-/// Counts one opening on the day of `now`, if that leaves no more than `budget` of them; whether it
-/// did. Without a budget it counts all the same: one that comes into force during the day knows of
-/// the morning.
+/// Which of these recordings count already on the day of `now`: to open them again costs nothing.
+pub async fn counted(
+    tx: &mut Tx,
+    principal: PrincipalId,
+    purpose: &Purpose,
+    recordings: &[RecordingId],
+    now: Timestamp,
+) -> Result<BTreeSet<RecordingId>, Error> {
+    const SQL: &str = "/* budgets.counted */
+        SELECT recording_id FROM budgeted
+        WHERE principal_id = $1 AND purpose = $2 AND day = $3 AND recording_id IN (SELECT key FROM json_each($4))";
+    let principal = principal.to_string();
+    let recordings = set(recordings);
+    let args = [
+        Arg::Text(&principal),
+        Arg::Text(purpose.as_str()),
+        Arg::Int(day(now)),
+        Arg::Text(&recordings),
+    ];
+    tx.fetch_all(SQL, &args)
+        .await?
+        .iter()
+        .map(|row| row.parse("budgeted", "recording_id", "recording_id"))
+        .collect()
+}
+
+/// Counts a recording on the day of `now`, if it does not count already and if that leaves no more
+/// than `budget` of them; whether it counts. Without a budget it counts all the same: one that comes
+/// into force during the day knows of the morning.
 pub async fn spend(
     tx: &mut Tx,
     principal: PrincipalId,
     purpose: &Purpose,
+    recording: RecordingId,
     budget: Option<u32>,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    const SQL: &str = "/* budgets.spend */
+    const ENTER: &str = "/* budgets.enter */
+        INSERT INTO budgeted (principal_id, purpose, day, recording_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+    const TAKE_OUT: &str = "/* budgets.take_out */
+        DELETE FROM budgeted WHERE principal_id = $1 AND purpose = $2 AND day = $3 AND recording_id = $4";
+    const SPEND: &str = "/* budgets.spend */
         INSERT INTO budgets (principal_id, purpose, day, used) VALUES ($1, $2, $3, 1)
         ON CONFLICT (principal_id, purpose, day) DO UPDATE SET used = budgets.used + 1 WHERE budgets.used < $4";
     // The first of a day meets no row to compare with.
@@ -51,18 +89,33 @@ pub async fn spend(
         return Ok(false);
     }
     let principal = principal.to_string();
-    let budget = budget.map_or(i64::MAX, i64::from);
-    let args = [
+    let recording = recording.to_string();
+    let entry = [
         Arg::Text(&principal),
         Arg::Text(purpose.as_str()),
         Arg::Int(day(now)),
-        Arg::Int(budget),
+        Arg::Text(&recording),
     ];
-    Ok(tx.execute(SQL, &args).await? == 1)
+    if tx.execute(ENTER, &entry).await? == 0 {
+        return Ok(true);
+    }
+    let budget = budget.map_or(i64::MAX, i64::from);
+    let [principal, purpose, day, _] = entry;
+    if tx
+        .execute(SPEND, &[principal, purpose, day, Arg::Int(budget)])
+        .await?
+        == 1
+    {
+        return Ok(true);
+    }
+    tx.execute(TAKE_OUT, &entry).await?;
+    Ok(false)
 }
 
 /// Forgets the days before that of `now`. How many rows.
 pub async fn remove_past(tx: &mut Tx, now: Timestamp) -> Result<u64, Error> {
     const SQL: &str = "/* budgets.remove_past */ DELETE FROM budgets WHERE day < $1";
+    const WHICH: &str = "/* budgets.remove_past_recordings */ DELETE FROM budgeted WHERE day < $1";
+    tx.execute(WHICH, &[Arg::Int(day(now))]).await?;
     tx.execute(SQL, &[Arg::Int(day(now))]).await
 }

@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// What has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeNotice {
-    /// A recording was tombstoned.
+    /// Something that ends streams, such as a tombstone: see `endings`.
     Tombstone,
     /// The epoch turned.
     Epoch,

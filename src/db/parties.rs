@@ -37,7 +37,8 @@ impl Vouched {
             None => String::new(),
             Some(permit) if permit.accounts().is_empty() => Self::FOR_ALL.into(),
             Some(permit) => {
-                let accounts: Vec<&str> = permit.accounts().iter().map(|sid| sid.as_str()).collect();
+                let accounts: Vec<&str> =
+                    permit.accounts().iter().map(|sid| sid.as_str()).collect();
                 accounts.join(" ")
             }
         })
@@ -164,7 +165,9 @@ pub async fn name(
         )
         .await?;
     }
-    let named = parties.iter().filter(|party| !fresh.contains_key(&party.leg));
+    let named = parties
+        .iter()
+        .filter(|party| !fresh.contains_key(&party.leg));
     let mut confirmed = 0;
     for party in named.filter(|party| party.subject.is_some()) {
         confirmed += usize::from(vouch(tx, conversation, &party.leg, vouched).await?);
@@ -210,7 +213,9 @@ async fn named_at(
     let Some(subject) = subject.filter(|_| vouched.0 != Vouched::FOR_ALL) else {
         return Ok(now);
     };
-    let last = tx.fetch_int(SQL, &[Arg::Text(&subject.to_string())]).await?;
+    let last = tx
+        .fetch_int(SQL, &[Arg::Text(&subject.to_string())])
+        .await?;
     Ok(now.max(Timestamp::from_millis(last.saturating_add(1))))
 }
 

@@ -25,7 +25,7 @@ use serde_json::json;
 use self::effects::Effects;
 use super::{
     bells::Bells,
-    erasure::quarantine::{ConsentChange, Settled},
+    erasure::quarantine::{ConsentChange, Deadline, Settled},
     error::Error,
 };
 use crate::{
@@ -247,6 +247,7 @@ impl ConsentRegister {
             bearing: Bearing::of(&conversations, &subjects),
             actor: permit.initiator(),
             narrows,
+            deadline: Deadline::by(permit),
         };
         let conversations: Vec<Conversation> = conversations.into_iter().collect();
         let revoke = permit.also(action::Revoke);

@@ -56,6 +56,8 @@ struct Plan {
     /// In the order of their ids.
     included: Vec<Included>,
     left_out: Vec<LeftOut>,
+    /// How many of those that are in it do not count against today's budget yet.
+    fresh: u32,
     /// Why statements of consent are not in it; empty if they are.
     no_consents: Vec<Why>,
     /// Why the log is not in it; empty if it is.
@@ -213,6 +215,7 @@ impl Exports {
             made_at: now,
             included: Vec::new(),
             left_out: Vec::new(),
+            fresh: 0,
             no_consents,
             no_listening: listening
                 .err()
@@ -260,8 +263,11 @@ impl Exports {
                 continue;
             };
             // Those before it in the archive will have been opened by then.
-            let before = u32::try_from(plan.included.len()).unwrap_or(u32::MAX);
-            circumstances.openings_today = circumstances.openings_today.saturating_add(before);
+            let is_fresh = !circumstances.is_counted;
+            if is_fresh {
+                circumstances.openings_today =
+                    circumstances.openings_today.saturating_add(plan.fresh);
+            }
             let asking = plan.asking();
             let facts = circumstances.asked(&plan.principal, &recording, &asking);
             let denial = match decide(&facts, &self.rulebook, now) {
@@ -277,7 +283,10 @@ impl Exports {
                 continue;
             }
             match denial {
-                None => plan.included.push(Included::of(&recording)),
+                None => {
+                    plan.fresh = plan.fresh.saturating_add(is_fresh.into());
+                    plan.included.push(Included::of(&recording));
+                }
                 Some(denial) => {
                     let tombstone = match recording.state {
                         RecordingState::Shredded => shred_of(&mut tx, recording.id).await?,

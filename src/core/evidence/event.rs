@@ -20,6 +20,8 @@ pub enum AuditEvent {
     DecisionAllowed,
     /// Somebody may not do what they asked for.
     DecisionDenied,
+    /// A grant was ended before its time.
+    GrantEnded,
     /// Plaintext is about to leave the vault.
     OpeningStarted,
     /// A recording's key was destroyed.
@@ -113,13 +115,14 @@ pub enum AuditEvent {
 
 impl AuditEvent {
     /// Every event.
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 51] = [
         Self::VaultCreated,
         Self::PolicyInForce,
         Self::RecordingSealed,
         Self::RecordingRefused,
         Self::DecisionAllowed,
         Self::DecisionDenied,
+        Self::GrantEnded,
         Self::OpeningStarted,
         Self::ShredTombstoned,
         Self::ShredBytesRemoved,
@@ -175,6 +178,7 @@ impl AuditEvent {
             Self::RecordingRefused => "recording.refused",
             Self::DecisionAllowed => "decision.allowed",
             Self::DecisionDenied => "decision.denied",
+            Self::GrantEnded => "grant.ended",
             Self::OpeningStarted => "opening.started",
             Self::ShredTombstoned => "shred.tombstoned",
             Self::ShredBytesRemoved => "shred.bytes-removed",

@@ -101,10 +101,13 @@ impl Compiled {
                 .map(|(group, _)| question::uid(&question::ACTION, group));
             Slice::new(name, groups.collect(), &policies)
         };
-        let purposes = vocabulary.purposes.iter().map(|(name, based_on_consent, is_held_for)| {
-            let slice = slice(name.as_str(), *based_on_consent, *is_held_for)?;
-            Ok(((*name).clone(), slice))
-        });
+        let purposes = vocabulary
+            .purposes
+            .iter()
+            .map(|(name, based_on_consent, is_held_for)| {
+                let slice = slice(name.as_str(), *based_on_consent, *is_held_for)?;
+                Ok(((*name).clone(), slice))
+            });
         let purposes = purposes
             .collect::<Result<_, String>>()
             .map_err(|error| vec![error])?;

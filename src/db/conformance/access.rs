@@ -179,6 +179,8 @@ fn grant(recording: RecordingId, token: &TokenRow) -> GrantRow {
         ticket: Some("CASE-7".parse().unwrap()),
         break_glass: false,
         opened_at: None,
+        approval: None,
+        ended_at: None,
         id: GrantId::random(&mut rand::rng()),
         recording,
         token: token.id,

@@ -9,8 +9,8 @@ use super::{World, announcement, at, holder, parsed, source_ref};
 use crate::{
     db::{
         Error, Term, Tx, audit,
+        endings::{self, StreamEnding},
         revocations::{self, Revocation},
-        shreds,
         work::{self, Lease, WorkKind},
     },
     evidence::NewEntry,
@@ -472,14 +472,13 @@ async fn what_is_closed_without_a_tombstone_is_told_to_who_streams(world: &World
         .await
         .unwrap();
     tx.commit().await.unwrap();
-    let all = shreds::tombstoned_after(&mut world.tx().await, begin, 9)
+    let all = endings::after(&mut world.tx().await, begin, 9)
         .await
         .unwrap();
-    assert_eq!(all, [(seq, ids[0]), (next, ids[1])]);
+    let shredded = StreamEnding::Shredded;
+    assert_eq!(all, [(seq, shredded(ids[0])), (next, shredded(ids[1]))]);
     assert_eq!(
-        shreds::tombstoned_after(&mut world.tx().await, seq, 9)
-            .await
-            .unwrap(),
+        endings::after(&mut world.tx().await, seq, 9).await.unwrap(),
         all[1..]
     );
 }

@@ -18,7 +18,7 @@ use crate::{
     evidence::NewEntry,
     flow::{
         bells::Bells,
-        erasure::quarantine::{ConsentChange, Settled},
+        erasure::quarantine::{ConsentChange, Deadline, Settled},
         error::Error,
         refusal::shredded,
         units::unit_with_keys,
@@ -111,6 +111,7 @@ impl Corrections {
             bearing: Bearing::of(conversation.iter(), []),
             actor: permit.initiator(),
             narrows: true,
+            deadline: Deadline::by(permit),
         };
         let corrected = unit_with_keys(
             &self.db,
@@ -131,13 +132,7 @@ impl Corrections {
                 if let Some(conversation) = &conversation {
                     details::lock(&mut unit, conversation).await?;
                     let moved = self
-                        .move_parties(
-                            &mut unit,
-                            conversation,
-                            &correction.parties,
-                            &vouched,
-                            now,
-                        )
+                        .move_parties(&mut unit, conversation, &correction.parties, &vouched, now)
                         .await?;
                     if !moved.is_empty() {
                         let told = correction

@@ -234,7 +234,10 @@ fn jsonl(bytes: &[u8], statements: &mut Vec<(u64, NewStatement)>, faults: &mut S
             // Not the error itself: it may say what it found.
             Err(fault) => faults.whole(
                 line,
-                format!("not a JSON object with each name once, from column {} on", fault.error.column()),
+                format!(
+                    "not a JSON object with each name once, from column {} on",
+                    fault.error.column()
+                ),
             ),
         }
     }

@@ -18,7 +18,7 @@ use crate::{
     evidence::NewEntry,
     flow::{
         bells::Bells,
-        erasure::quarantine::{ConsentChange, QuarantineProgress, Settled},
+        erasure::quarantine::{ConsentChange, Deadline, QuarantineProgress, Settled},
         error::Error,
         units::unit_with_keys,
     },
@@ -170,6 +170,10 @@ impl PartyRegister {
             bearing: Bearing::of([conversation], []),
             actor,
             narrows: true,
+            deadline: match by {
+                By::Application(permit) => Deadline::by(permit),
+                By::Vault => Deadline::New,
+            },
         };
         let (matched, mut settled, next, again) = unit_with_keys(
             &self.db,
