@@ -126,6 +126,7 @@ async fn who_may_only_name_lets_go_of_nothing(database: Database) {
     assert_eq!(names(&officer, &named, ANNA).await.status, 200);
     assert_eq!(vault.state(named.id).await, "shredded");
     assert_eq!(unvouched(&vault).await, 3);
+    vault.clock.advance(Duration::from_secs(1));
     let again = vault.revoked(json!({ "subject": ANNA })).await;
     assert_eq!(again["counts"]["shredded"], 4);
     for recorded in [&corrected, &late[0], &late[1]] {

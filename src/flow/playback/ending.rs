@@ -46,7 +46,7 @@ impl Playback {
             .ok_or(Error::NotFound)?;
         recordings::find(&mut tx, grant.recording)
             .await?
-            .filter(|recording| permit.covers(&recording.account))
+            .filter(|recording| permit.covers(recording.account()))
             .ok_or(Error::NotFound)?;
         drop(tx);
         self.end_grant(&grant, permit.initiator()).await
