@@ -73,8 +73,8 @@ impl Deadline {
     }
 }
 
-/// The end of a quarantine that has none: 9999-12-31T23:59:59Z.
-const WITHOUT_END: Timestamp = Timestamp::from_millis(253_402_300_799_000);
+/// The end of a quarantine that has none: 4000-01-01T00:00:00Z.
+const WITHOUT_END: Timestamp = Timestamp::from_millis(64_060_588_800_000);
 
 /// What a sweep of the quarantine did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
