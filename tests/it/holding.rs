@@ -111,7 +111,7 @@ async fn a_held_recording_is_not_shredded(database: Database) {
     );
 
     let officer = vault.asks("privacy-officer");
-    let seen = async |id| officer.get(&format!("/v1/recordings/{id}")).await.json();
+    let seen = async |id: RecordingId| officer.get(&format!("/v1/recordings/{id}")).await.json();
     let shown = seen(held.id).await;
     assert_eq!(
         (&shown["holds"][0]["name"], &shown["holds"][0]["purpose"]),
