@@ -365,6 +365,8 @@ impl Desk<'_> {
             ticket: None,
             break_glass: false,
             opened_at: None,
+            approval: None,
+            ended_at: None,
             id: GrantId::random(&mut rand::rng()),
             recording: id,
             token: token.id,

@@ -5,6 +5,7 @@
 
 mod approvals;
 mod audit;
+mod body;
 mod catalogue;
 mod consents;
 mod corrections;
@@ -39,7 +40,7 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
-    routing::{get, post, put},
+    routing::{delete, get, post, put},
 };
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -157,6 +158,7 @@ pub fn router(
                 .patch(corrections::correct),
         )
         .route("/v1/recordings/{id}/grants", post(grants::create))
+        .route("/v1/grants/{id}", delete(grants::end))
         .route(
             "/v1/recordings/{id}/holds/{name}",
             put(holds::place).delete(holds::lift),

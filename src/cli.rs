@@ -15,6 +15,7 @@ mod consent;
 mod custody;
 mod drill;
 mod epoch;
+mod grant;
 mod hold;
 mod init;
 mod out;
@@ -164,6 +165,9 @@ enum Command {
     /// Lists requests for the approval of a second person.
     #[command(subcommand)]
     Approval(approval::ApprovalCommand),
+    /// Ends grants to listen.
+    #[command(subcommand)]
+    Grant(grant::GrantCommand),
     /// Finds recordings that Twilio has and the vault lacks.
     #[command(subcommand)]
     Twilio(twilio::TwilioCommand),
@@ -274,6 +278,7 @@ impl Cli {
                 dry_run,
             } => recordings::sweep(open(&file).await?, older_than_h, dry_run, out).await,
             Command::Approval(command) => command.perform(open(&file).await?, out).await,
+            Command::Grant(command) => command.perform(open(&file).await?, out).await,
             Command::Twilio(command) => command.perform(open(&file).await?, out).await,
             Command::Audit(command) => command.perform(open(&file).await?, out).await,
             Command::Receipt(command) => command.perform(&file, out).await,

@@ -23,6 +23,7 @@ mod closed;
 mod conformance;
 pub mod consents;
 pub mod details;
+pub mod endings;
 pub mod epochs;
 mod error;
 pub mod exports;

@@ -33,8 +33,8 @@ pub use parties::CallbackParties;
 pub use public_url::PublicUrl;
 pub use rest::{RecordingResource, RestError, SentenceResource};
 pub use signature::{
-    Delivery, HEADER as SIGNATURE_HEADER, Rejection, SETTINGS_HEADER as SIGNATURE_SETTINGS_HEADER,
-    SignedRequest, verify,
+    Delivery, HEADER as SIGNATURE_HEADER, Malformed, Rejection,
+    SETTINGS_HEADER as SIGNATURE_SETTINGS_HEADER, SignedRequest, verify,
 };
 pub use transcription::{IntelligenceEvent, RealTimeEvent, TranscriptionCallback};
 pub use voice::VoiceRequest;

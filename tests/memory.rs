@@ -25,7 +25,7 @@ use recvault::{
     db::{
         Term,
         accept::Announcement,
-        epochs, keys, recordings,
+        epochs, keys, parties, recordings,
         work::{self, WorkKind},
     },
     flow::Flow,
@@ -276,7 +276,12 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
                 .map(|address| vault.subject(address)),
             channel: None,
         };
-        recvault::db::parties::name(&mut unit, &call, &[party], app.clock.now())
+        let vouched = parties::Vouched::by(
+            Permit::of_vault(action::Consent)
+                .also(action::Revoke)
+                .as_ref(),
+        );
+        parties::name(&mut unit, &call, &[party], &vouched, app.clock.now())
             .await
             .unwrap();
         assert!(

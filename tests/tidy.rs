@@ -9,6 +9,8 @@
 
 #[path = "tidy/architecture.rs"]
 mod architecture;
+#[path = "tidy/bodies.rs"]
+mod bodies;
 #[path = "tidy/closed_sets.rs"]
 mod closed_sets;
 #[path = "tidy/columns.rs"]
@@ -99,6 +101,11 @@ fn assert_none(faults: Vec<String>) {
         faults.len(),
         faults.join("\n")
     );
+}
+
+#[test]
+fn a_body_is_read_in_one_place() {
+    assert_none(program().iter().flat_map(bodies::stray).collect());
 }
 
 #[test]

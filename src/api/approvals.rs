@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Api,
-    gate::{Bearer, Id, JsonBody, QueryParams},
+    body::JsonBody,
+    gate::{Bearer, Id, QueryParams},
     network::Network,
     page::{self, PageBody},
     problem::Problem,

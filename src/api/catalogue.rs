@@ -87,8 +87,8 @@ pub(super) struct DetailsBody {
     recording: RecordingBody,
     /// Its sealed objects.
     artefacts: Vec<ArtefactBody>,
-    /// What keeps it from being shredded.
-    holds: Vec<HoldBody>,
+    /// What keeps it from being shredded; null for who may not list holds.
+    holds: Option<Vec<HoldBody>>,
     /// Its receipt, after a shred.
     receipt_id: Option<ReceiptId>,
     /// What Twilio keeps of it.
@@ -214,7 +214,9 @@ impl From<RecordingDetails> for DetailsBody {
             sealed_bytes: sealed.sealed_len,
             sealed_sha256: sealed.sealed_sha256,
         });
-        let holds = details.holds.into_iter().map(HoldBody::from).collect();
+        let holds = details
+            .holds
+            .map(|holds| holds.into_iter().map(HoldBody::from).collect());
         Self {
             recording: details.recording.into(),
             artefacts: artefacts.collect(),

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::{
     Api,
-    gate::{Bearer, JsonBody, QueryParams},
+    body::JsonBody,
+    gate::{Bearer, QueryParams},
     page::{self, PageBody},
     problem::Problem,
 };
@@ -89,12 +90,13 @@ pub(super) struct ConsentListParams {
     cursor: Option<String>,
 }
 
-/// Whose statements; for the description of the interface.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "read by hand, so that no fault repeats a number")]
+/// Whose statements.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct SearchRequest {
     /// A number or address.
-    subject: String,
+    #[schema(value_type = String)]
+    subject: Value,
     /// 1 to 1000; 100 if not given.
     limit: Option<u16>,
     /// `next_cursor` of the page before.
@@ -180,16 +182,12 @@ pub(super) async fn list(
 pub(super) async fn search(
     State(api): State<Api>,
     bearer: Bearer,
-    JsonBody(request): JsonBody<Value>,
+    JsonBody(request): JsonBody<SearchRequest>,
 ) -> Result<Json<PageBody<StatementBody>>, Problem> {
-    let text = |name: &str| request.get(name).and_then(Value::as_str);
-    let limit = request.get("limit").map(|limit| {
-        limit
-            .as_u64()
-            .and_then(|limit| u16::try_from(limit).ok())
-            .unwrap_or(0)
-    });
-    statements(&api, &bearer, text("subject"), limit, text("cursor")).await
+    // Not by `serde`, whose faults repeat what they found: it may be a number without quotes.
+    let subject = request.subject.as_str();
+    let cursor = request.cursor.as_deref();
+    statements(&api, &bearer, subject, request.limit, cursor).await
 }
 
 async fn statements(

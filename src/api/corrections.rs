@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use super::{
     Api,
+    body::JsonBody,
     catalogue::RecordingBody,
-    gate::{Bearer, Id, JsonBody},
+    gate::{Bearer, Id},
     parties,
     problem::Problem,
 };

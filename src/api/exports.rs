@@ -5,11 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    Api,
-    gate::{Bearer, JsonBody},
-    media::guarded,
-    network::Network,
-    problem::Problem,
+    Api, body::JsonBody, gate::Bearer, media::guarded, network::Network, problem::Problem,
 };
 use crate::{
     flow::Asking,
@@ -19,6 +15,7 @@ use crate::{
         subject::{Address, InvalidAddress},
         text::Justification,
     },
+    policy::action,
 };
 
 /// About whom, and why.
@@ -45,10 +42,11 @@ pub(super) struct ExportRequest {
         (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn create(
     State(api): State<Api>,
-    Bearer(principal): Bearer,
+    bearer: Bearer,
     Network(network): Network,
     JsonBody(request): JsonBody<ExportRequest>,
 ) -> Result<Response, Problem> {
+    let permit = bearer.permit(&api, action::Export, None).await?;
     let ExportRequest {
         subject,
         purpose,
@@ -66,7 +64,7 @@ pub(super) async fn create(
     let archive = api
         .flow
         .exports
-        .person(&principal, &address, &asking)
+        .person(&permit, &bearer.0, &address, &asking)
         .await?;
     let response = Response::builder().header(header::CONTENT_TYPE, "application/x-tar");
     guarded(

@@ -1,12 +1,9 @@
-//! The gate: a bearer token becomes a principal, a permit, or a refusal. Also the extractors that
-//! answer with problems.
+//! The gate: a bearer token becomes a principal, a permit, or a refusal. Also the extractors of
+//! paths and queries that answer with problems.
 
 use axum::{
-    extract::{
-        FromRequest, FromRequestParts, Path, Query, Request,
-        rejection::{BytesRejection, JsonRejection, QueryRejection},
-    },
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    extract::{FromRequestParts, Path, Query, rejection::QueryRejection},
+    http::{HeaderMap, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
 
@@ -86,47 +83,5 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for QueryParams<T> {
         query
             .map(|Query(value)| Self(value))
             .map_err(|rejection: QueryRejection| Problem::bad_request(rejection.body_text()))
-    }
-}
-
-/// A JSON body; faults name the field.
-pub(super) struct JsonBody<T>(pub(super) T);
-
-impl<T: DeserializeOwned> FromRequest<Api> for JsonBody<T> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
-        let body = axum::Json::<T>::from_request(request, api).await;
-        body.map(|axum::Json(value)| Self(value)).map_err(
-            |rejection: JsonRejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-                _ => Problem::bad_request(rejection.body_text()),
-            },
-        )
-    }
-}
-
-/// A body over the bound.
-pub(super) fn too_large() -> Problem {
-    larger_than("64 KiB here, and 1 MiB where it holds many statements of consent")
-}
-
-/// A body over another bound.
-pub(super) fn larger_than(most: &str) -> Problem {
-    let detail = format!("A request body has at most {most}.");
-    Problem::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "urn:recvault:problem:too-large",
-        "Body too large",
-        detail,
-    )
-}
-
-impl From<BytesRejection> for Problem {
-    fn from(rejection: BytesRejection) -> Self {
-        match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-            _ => Self::bad_request("the body broke off"),
-        }
     }
 }

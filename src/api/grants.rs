@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Api,
-    gate::{Bearer, Id, JsonBody},
+    body::JsonBody,
+    gate::{Bearer, Id},
     network::Network,
     problem::Problem,
 };
@@ -19,7 +20,7 @@ use crate::{
         text::Justification,
         time::Timestamp,
     },
-    policy::View,
+    policy::{View, action},
 };
 
 /// Why somebody wants to listen.
@@ -125,4 +126,20 @@ pub(super) async fn create(
         waveform_url: None,
     };
     Ok((StatusCode::CREATED, Json(body)))
+}
+
+/// Ends a grant before its time; what is heard under it ends, too. One's own, or anybody's for who
+/// may revoke. To end it again changes nothing.
+#[utoipa::path(delete, path = "/v1/grants/{id}", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
+    responses((status = 204, description = "ended"), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn end(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Id(id): Id<GrantId>,
+) -> Result<StatusCode, Problem> {
+    if !api.flow.playback.end_own(&bearer.0, id).await? {
+        let permit = bearer.permit(&api, action::Revoke, None).await?;
+        api.flow.playback.end(&permit, id).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
 }

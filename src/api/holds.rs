@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Api,
-    gate::{Bearer, JsonBody, QueryParams},
+    body::JsonBody,
+    gate::{Bearer, QueryParams},
     page::{self, PageBody},
     problem::Problem,
 };

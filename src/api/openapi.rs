@@ -32,6 +32,7 @@ use super::documents;
         super::catalogue::show,
         super::shred::shred,
         super::grants::create,
+        super::grants::end,
         super::holds::place,
         super::holds::lift,
         super::holds::list,

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::{
     Api,
-    gate::{Bearer, Id, JsonBody},
+    body::JsonBody,
+    gate::{Bearer, Id},
     problem::Problem,
 };
 use crate::{

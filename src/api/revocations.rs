@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Api,
-    gate::{Bearer, Id, JsonBody, QueryParams},
+    body::JsonBody,
+    gate::{Bearer, Id, QueryParams},
     page::{self, PageBody},
     problem::Problem,
 };

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Api,
-    gate::{Bearer, Id, JsonBody},
+    body::JsonBody,
+    gate::{Bearer, Id},
     problem::Problem,
 };
 use crate::{

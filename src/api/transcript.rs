@@ -1,21 +1,15 @@
 //! Filing transcripts over HTTP.
 
-use axum::{
-    body::Bytes,
-    extract::{State, rejection::BytesRejection},
-    http::StatusCode,
-};
+use axum::{extract::State, http::StatusCode};
 
 use super::{
     Api,
-    gate::{Bearer, Id, larger_than},
+    body::TranscriptBody,
+    gate::{Bearer, Id},
     problem::Problem,
 };
 use crate::{
-    model::{
-        id::RecordingId,
-        transcript::{MAX_BYTES, Transcript},
-    },
+    model::{id::RecordingId, transcript::MAX_BYTES},
     policy::action,
 };
 
@@ -34,15 +28,10 @@ pub(super) async fn file(
     State(api): State<Api>,
     bearer: Bearer,
     Id(id): Id<RecordingId>,
-    body: Result<Bytes, BytesRejection>,
+    body: TranscriptBody,
 ) -> Result<StatusCode, Problem> {
     let permit = bearer.permit(&api, action::Transcribe, Some(id)).await?;
-    let json = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => larger_than("8 MiB"),
-        _ => Problem::bad_request("the body broke off"),
-    })?;
-    let transcript =
-        Transcript::parse(&json).map_err(|fault| Problem::bad_request(fault.to_string()))?;
+    let transcript = body.read()?;
     let is_new = api
         .flow
         .transcripts

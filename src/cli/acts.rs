@@ -16,7 +16,7 @@ impl Command {
     /// repeat the command, or do without it.
     pub(super) fn acts(&self) -> bool {
         match self {
-            Self::Init(_) | Self::Retry { .. } => true,
+            Self::Init(_) | Self::Retry { .. } | Self::Grant(_) => true,
             Self::Shred { dry_run, .. }
             | Self::Move { dry_run, .. }
             | Self::Rotate { dry_run, .. }

@@ -56,6 +56,7 @@ pub(super) async fn shred(
             let holds: Vec<&str> = details
                 .holds
                 .iter()
+                .flatten()
                 .map(|hold| hold.name.as_str())
                 .collect();
             facts.push(serde_json::json!({
@@ -178,6 +179,12 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
                 "  {} files among snapshots and journal do not open and are skipped; the log names \
                  them\n",
                 journal.unreadable
+            );
+        }
+        if status.unvouched > 0 {
+            text += &format!(
+                "revoked, and kept\n  {} recordings of people who revoked and were named later by who may not revoke; `recvault revoke --subject` again, or name them with the action `revoke`\n",
+                status.unvouched
             );
         }
         if status.broken_glass > 0 {

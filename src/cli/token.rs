@@ -38,7 +38,9 @@ pub(super) enum TokenCommand {
         /// The kind of a new principal, `person` or `service`. Without it: `service`.
         #[arg(long)]
         kind: Option<PrincipalKind>,
-        /// A role of the policy; repeatable.
+        /// A role of the policy; repeatable. `[actions]` of the policy lists what a role may do besides
+        /// listening: `catalogue`, `shred`, `audit`, `consent`, `revoke`, `hold`, `correct`,
+        /// `transcribe`, `export`.
         #[arg(long = "role", required = true)]
         roles: Vec<Role>,
         /// An account whose recordings the bearer may see; repeatable. Without it: all accounts.

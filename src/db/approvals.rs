@@ -140,18 +140,19 @@ pub async fn find_waiting(
     tx.fetch_row(SQL, &args).await
 }
 
-/// Until when somebody else has approved that this principal opens this recording for this purpose;
-/// `None` if nobody has, or it is over.
-pub async fn approved_until(
+/// The approval by somebody else that this principal opens this recording for this purpose which
+/// holds longest, and until when; `None` if there is none that holds.
+pub async fn standing(
     tx: &mut Tx,
     recording: RecordingId,
     principal: PrincipalId,
     purpose: &Purpose,
     now: Timestamp,
-) -> Result<Option<Timestamp>, Error> {
-    const SQL: &str = "/* approvals.approved_until */
-        SELECT MAX(expires_at) AS until FROM approvals
-        WHERE recording_id = $1 AND principal_id = $2 AND purpose = $3 AND state = 'approved' AND expires_at > $4";
+) -> Result<Option<(ApprovalId, Timestamp)>, Error> {
+    const SQL: &str = "/* approvals.standing */
+        SELECT id, expires_at FROM approvals
+        WHERE recording_id = $1 AND principal_id = $2 AND purpose = $3 AND state = 'approved' AND expires_at > $4
+        ORDER BY expires_at DESC, id LIMIT 1";
     let recording = recording.to_string();
     let principal = principal.to_string();
     let args = [
@@ -160,9 +161,23 @@ pub async fn approved_until(
         Arg::Text(purpose.as_str()),
         Arg::Int(now.as_millis()),
     ];
-    tx.fetch_first(SQL, &args)
-        .await?
-        .map_or(Ok(None), |row| row.maybe_time("until"))
+    let row = tx.fetch_first(SQL, &args).await?;
+    row.map(|row| Ok((row.parse("approvals", "id", "id")?, row.time("expires_at")?)))
+        .transpose()
+}
+
+/// Locks an approval for the rest of the unit, so that it is not taken back beside it.
+///
+/// # Errors
+/// [`Error::Stale`] if it was taken back.
+pub async fn lock_approved(tx: &mut Tx, id: ApprovalId) -> Result<(), Error> {
+    const SQL: &str = "/* approvals.lock_approved */ UPDATE approvals SET state = 'approved' WHERE id = $1 AND state = 'approved'";
+    tx.lock_one(
+        SQL,
+        &[Arg::Text(&id.to_string())],
+        "the approval was taken back meanwhile",
+    )
+    .await
 }
 
 const LIST: &str = formatcp!(

@@ -7,10 +7,11 @@
 //!
 //! INVARIANT: the rows are numbered 1 to the number in `audit_head`.
 
-use std::collections::BTreeSet;
+mod of_accounts;
 
 use const_format::formatcp;
 
+pub use self::of_accounts::after_of;
 use super::{
     error::Error,
     row::Row,
@@ -22,7 +23,6 @@ use crate::{
     model::{
         actor::Actor,
         id::{RecordingId, SubjectId},
-        sid::AccountSid,
         time::Timestamp,
         timeline::LogPoint,
     },
@@ -207,26 +207,6 @@ pub async fn after(tx: &mut Tx, seq: i64, limit: i64) -> Result<Vec<Entry>, Erro
         StoredEntry::COLUMNS
     );
     entries(tx, SQL, &[Arg::Int(seq), Arg::Int(limit)]).await
-}
-
-/// As [`after`], for those who may know of some accounts only: entries about these accounts'
-/// recordings. Entries about no recording, of tokens and policies, are not theirs to read.
-pub async fn after_of(
-    tx: &mut Tx,
-    accounts: &BTreeSet<AccountSid>,
-    seq: i64,
-    limit: i64,
-) -> Result<Vec<Entry>, Error> {
-    const SQL: &str = formatcp!(
-        "/* audit.after_of */
-        SELECT {} FROM audit
-        WHERE seq > $1 AND recording_id IN (SELECT id FROM recordings WHERE account IN (SELECT key FROM json_each($3)))
-        ORDER BY seq LIMIT $2",
-        StoredEntry::COLUMNS
-    );
-    let accounts = set(accounts);
-    let args = [Arg::Int(seq), Arg::Int(limit), Arg::Text(&accounts)];
-    entries(tx, SQL, &args).await
 }
 
 /// Entries with numbers above `seq` up to `to` about any of these recordings, and those that tell

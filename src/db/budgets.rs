@@ -1,14 +1,21 @@
-//! Openings per principal, purpose and day: counted in the unit that releases the key, so that no
-//! two openings share the last one.
+//! Recordings opened, per principal, purpose and day: counted in the unit that releases the key, so
+//! that no two openings share the last one. A recording counts once a day, whatever grants it is
+//! opened under.
+
+use std::collections::BTreeSet;
 
 use const_format::formatcp;
 
 use super::{
     error::Error,
     table::{TableRow as _, table},
-    tx::{Arg, Tx},
+    tx::{Arg, Tx, set},
 };
-use crate::model::{id::PrincipalId, name::Purpose, time::Timestamp};
+use crate::model::{
+    id::{PrincipalId, RecordingId},
+    name::Purpose,
+    time::Timestamp,
+};
 
 table! {
     "budgets" {}
@@ -31,6 +38,21 @@ fn day(at: Timestamp) -> i64 {
     at.as_millis().div_euclid(DAY)
 }
 
+table! {
+    "budgeted" {}
+
+    /// A recording that counts on a day.
+    #[derive(Debug)]
+    pub(super) struct BudgetedRecording {
+        key {
+            principal: PrincipalId = "principal_id",
+            purpose: Purpose = "purpose",
+            day: i64 = "day",
+            recording: RecordingId = "recording_id",
+        }
+    }
+}
+
 /// How many recordings this principal has opened for this purpose on the day of `now`.
 pub async fn used(
     tx: &mut Tx,
@@ -50,17 +72,50 @@ pub async fn used(
     Ok(u32::try_from(used).unwrap_or(u32::MAX))
 }
 
-/// Counts one opening on the day of `now`, if that leaves no more than `budget` of them; whether it
-/// did. Without a budget it counts all the same: one that comes into force during the day knows of
-/// the morning.
+/// Which of these recordings count already on the day of `now`: to open them again costs nothing.
+pub async fn counted(
+    tx: &mut Tx,
+    principal: PrincipalId,
+    purpose: &Purpose,
+    recordings: &[RecordingId],
+    now: Timestamp,
+) -> Result<BTreeSet<RecordingId>, Error> {
+    const SQL: &str = "/* budgets.counted */
+        SELECT recording_id FROM budgeted
+        WHERE principal_id = $1 AND purpose = $2 AND day = $3 AND recording_id IN (SELECT key FROM json_each($4))";
+    let principal = principal.to_string();
+    let recordings = set(recordings);
+    let args = [
+        Arg::Text(&principal),
+        Arg::Text(purpose.as_str()),
+        Arg::Int(day(now)),
+        Arg::Text(&recordings),
+    ];
+    tx.fetch_all(SQL, &args)
+        .await?
+        .iter()
+        .map(|row| row.parse("budgeted", "recording_id", "recording_id"))
+        .collect()
+}
+
+/// Counts a recording on the day of `now`, if it does not count already and if that leaves no more
+/// than `budget` of them; whether it counts. Without a budget it counts all the same: one that comes
+/// into force during the day knows of the morning.
 pub async fn spend(
     tx: &mut Tx,
     principal: PrincipalId,
     purpose: &Purpose,
+    recording: RecordingId,
     budget: Option<u32>,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    const SQL: &str = formatcp!(
+    const ENTER: &str = formatcp!(
+        "/* budgets.enter */ {} ON CONFLICT DO NOTHING",
+        BudgetedRecording::INSERT
+    );
+    const TAKE_OUT: &str = "/* budgets.take_out */
+        DELETE FROM budgeted WHERE principal_id = $1 AND purpose = $2 AND day = $3 AND recording_id = $4";
+    const SPEND: &str = formatcp!(
         "/* budgets.spend */ {}
         ON CONFLICT (principal_id, purpose, day) DO UPDATE SET used = budgets.used + 1 WHERE budgets.used < $5",
         StoredBudget::INSERT
@@ -69,18 +124,40 @@ pub async fn spend(
     if budget == Some(0) {
         return Ok(false);
     }
-    let budget = budget.map_or(i64::MAX, i64::from);
-    let row = StoredBudget {
+    let day = day(now);
+    let counted = BudgetedRecording {
         principal,
         purpose: purpose.clone(),
-        day: day(now),
+        day,
+        recording,
+    };
+    if tx.insert_row(ENTER, &counted, &[]).await? == 0 {
+        return Ok(true);
+    }
+    let budget = budget.map_or(i64::MAX, i64::from);
+    let spent = StoredBudget {
+        principal,
+        purpose: purpose.clone(),
+        day,
         used: 1,
     };
-    Ok(tx.insert_row(SQL, &row, &[Arg::Int(budget)]).await? == 1)
+    if tx.insert_row(SPEND, &spent, &[Arg::Int(budget)]).await? == 1 {
+        return Ok(true);
+    }
+    let entry = [
+        Arg::Text(&principal.to_string()),
+        Arg::Text(purpose.as_str()),
+        Arg::Int(day),
+        Arg::Text(&recording.to_string()),
+    ];
+    tx.execute(TAKE_OUT, &entry).await?;
+    Ok(false)
 }
 
 /// Forgets the days before that of `now`. How many rows.
 pub async fn remove_past(tx: &mut Tx, now: Timestamp) -> Result<u64, Error> {
     const SQL: &str = "/* budgets.remove_past */ DELETE FROM budgets WHERE day < $1";
+    const WHICH: &str = "/* budgets.remove_past_recordings */ DELETE FROM budgeted WHERE day < $1";
+    tx.execute(WHICH, &[Arg::Int(day(now))]).await?;
     tx.execute(SQL, &[Arg::Int(day(now))]).await
 }

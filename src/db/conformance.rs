@@ -19,18 +19,22 @@ use url::Url;
 use super::{
     DatabaseSettings, Db, Error, Tx,
     accept::{self, Announcement},
+    parties::Vouched,
     recordings,
     shreds::{NewTombstone, NextReceipt, insert_tombstones, replace_receipts},
     tx::Arg,
 };
-use crate::model::{
-    artefact::Leg,
-    id::{HolderId, ReceiptId, RecordingId},
-    media::SourceRef,
-    recording::{DiscoveredBy, Recording},
-    time::Timestamp,
+use crate::{
+    model::{
+        artefact::Leg,
+        id::{HolderId, ReceiptId, RecordingId},
+        media::SourceRef,
+        recording::{DiscoveredBy, Recording},
+        time::Timestamp,
+    },
+    needs,
+    policy::{Permit, action},
 };
-use crate::needs;
 
 /// Tells each story on both databases. A story that panics takes its database with it all the same.
 macro_rules! every_database {
@@ -331,6 +335,11 @@ async fn refile(
 /// Somebody who takes work, or a process.
 fn holder() -> HolderId {
     HolderId::random(&mut rand::rng())
+}
+
+/// What the vault itself vouches for when it names somebody.
+fn vouched() -> Vouched {
+    Vouched::by(Some(&Permit::of_vault(action::Revoke)))
 }
 
 fn recording_id(number: u32) -> RecordingId {

@@ -4,12 +4,13 @@ use const_format::formatcp;
 
 use super::{
     error::Error,
+    news::{self, ChangeNotice},
     table::{TableRow as _, table},
     tx::{Arg, Tx},
 };
 use crate::model::{
     access::Ticket,
-    id::{GrantId, RecordingId, TokenId},
+    id::{ApprovalId, GrantId, RecordingId, TokenId},
     name::Purpose,
     time::Timestamp,
 };
@@ -46,6 +47,10 @@ table! {
         pub break_glass: bool = "break_glass",
         /// When it was first used.
         pub opened_at: Option<Timestamp> = "opened_at",
+        /// The approval on which it rests.
+        pub approval: Option<ApprovalId> = "approval_id",
+        /// When somebody ended it.
+        pub ended_at: Option<Timestamp> = "ended_at",
     }
 }
 
@@ -62,6 +67,42 @@ pub async fn find(tx: &mut Tx, hash: &str) -> Result<Option<GrantRow>, Error> {
         GrantRow::COLUMNS
     );
     tx.fetch_row(SQL, &[Arg::Text(hash)]).await
+}
+
+/// The grant with this id.
+pub async fn find_by_id(tx: &mut Tx, id: GrantId) -> Result<Option<GrantRow>, Error> {
+    const SQL: &str = formatcp!(
+        "/* grants.find_by_id */ SELECT {} FROM grants WHERE id = $1",
+        GrantRow::COLUMNS
+    );
+    tx.fetch_row(SQL, &[Arg::Text(&id.to_string())]).await
+}
+
+/// Ends a grant. Whether it was not ended before. The commit rings in every process that follows
+/// the [`news`], so that running streams end.
+pub async fn end(tx: &mut Tx, id: GrantId, now: Timestamp) -> Result<bool, Error> {
+    const SQL: &str =
+        "/* grants.end */ UPDATE grants SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
+    let args = [Arg::Text(&id.to_string()), Arg::Int(now.as_millis())];
+    let ended = tx.execute(SQL, &args).await? == 1;
+    news::tell(tx, ChangeNotice::Tombstone).await?;
+    Ok(ended)
+}
+
+/// Ends every grant that rests on an approval, as [`end`] does. Which.
+pub async fn end_resting_on(
+    tx: &mut Tx,
+    approval: ApprovalId,
+    now: Timestamp,
+) -> Result<Vec<GrantId>, Error> {
+    const SQL: &str = "/* grants.end_resting_on */
+        UPDATE grants SET ended_at = $2 WHERE approval_id = $1 AND ended_at IS NULL RETURNING id";
+    let args = [Arg::Text(&approval.to_string()), Arg::Int(now.as_millis())];
+    let rows = tx.fetch_all(SQL, &args).await?;
+    news::tell(tx, ChangeNotice::Tombstone).await?;
+    rows.iter()
+        .map(|row| row.parse("grants", "id", "id"))
+        .collect()
 }
 
 /// A grant is used, at `now`. Whether for the first time; locks its row for the rest of the unit if

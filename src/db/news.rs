@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[strum(serialize_all = "lowercase")]
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum ChangeNotice {
-    /// A recording was tombstoned.
+    /// Something that ends streams, such as a tombstone: see `endings`.
     Tombstone,
     /// The epoch turned.
     Epoch,

@@ -1,6 +1,9 @@
 //! Who took part in which conversation.
 //!
-//! INVARIANT: who is known stays who they are; only [`correct`] puts somebody else in their place.
+//! INVARIANTS
+//! - Who is known stays who they are; only [`correct`] puts somebody else in their place.
+//! - Who may not revoke makes no revocation that is there already reach further: each place says
+//!   for which accounts it was [vouched](Vouched) for.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +14,14 @@ use super::{
     table::{TableRow as _, table},
     tx::{Arg, Tx, set},
 };
-use crate::model::{
-    id::SubjectId,
-    name::LegName,
-    subject::{Conversation, Party},
-    time::Timestamp,
+use crate::{
+    model::{
+        id::SubjectId,
+        name::LegName,
+        subject::{Conversation, Party},
+        time::Timestamp,
+    },
+    policy::{Permit, action},
 };
 
 table! {
@@ -29,8 +35,44 @@ table! {
         }
         subject: Option<SubjectId> = "subject",
         named_at: Timestamp = "named_at",
+        vouched_for: String = "vouched_for",
         channel: Option<u8> = "channel",
         pub(super) sealed: Vec<u8> = "sealed",
+    }
+}
+
+/// The recordings of which accounts revocations reach by a naming that came after them. It is made
+/// of leave to revoke; without that, of none: what such a naming would let go of waits for somebody
+/// who has it. A revocation that is begun later reaches every place that is named by then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vouched(String);
+
+impl Vouched {
+    /// Of every account.
+    const FOR_ALL: &str = "*";
+
+    /// What this leave vouches for.
+    pub fn by(revoke: Option<&Permit<action::Revoke>>) -> Self {
+        Self(match revoke {
+            None => String::new(),
+            Some(permit) if permit.accounts().is_empty() => Self::FOR_ALL.into(),
+            Some(permit) => {
+                let accounts: Vec<&str> =
+                    permit.accounts().iter().map(|sid| sid.as_str()).collect();
+                accounts.join(" ")
+            }
+        })
+    }
+
+    /// The text for `vouched_for` after both; `None` if `before` says as much already.
+    fn beyond(&self, before: &str) -> Option<String> {
+        let is_known = |account: &str| before == Self::FOR_ALL || before.contains(account);
+        let new: Vec<&str> = self.0.split(' ').filter(|new| !is_known(new)).collect();
+        match (new.is_empty(), self.0 == Self::FOR_ALL) {
+            (true, _) => None,
+            (false, true) => Some(self.0.clone()),
+            (false, false) => Some(format!("{before} {}", new.join(" ")).trim().to_owned()),
+        }
     }
 }
 
@@ -67,12 +109,14 @@ pub async fn name(
     tx: &mut Tx,
     conversation: &Conversation,
     parties: &[Party],
+    vouched: &Vouched,
     now: Timestamp,
 ) -> Result<Naming, Error> {
     const SQL: &str = formatcp!(
         "/* parties.name */ {}
         ON CONFLICT (conversation, leg) DO UPDATE
-        SET subject = excluded.subject, named_at = excluded.named_at, channel = COALESCE(parties.channel, excluded.channel)
+        SET subject = excluded.subject, named_at = excluded.named_at, channel = COALESCE(parties.channel, excluded.channel),
+          vouched_for = excluded.vouched_for
         WHERE parties.subject IS NULL AND excluded.subject IS NOT NULL",
         StoredParty::INSERT
     );
@@ -122,7 +166,8 @@ pub async fn name(
             conversation: conversation.clone(),
             leg: leg.clone(),
             subject: party.subject,
-            named_at: now,
+            named_at: named_at(tx, party.subject, vouched, now).await?,
+            vouched_for: vouched.0.clone(),
             channel: party.channel,
             sealed: Vec::new(),
         };
@@ -141,7 +186,58 @@ pub async fn name(
         )
         .await?;
     }
-    Ok(Naming::Done(fresh.len() + heard.len()))
+    let named = parties
+        .iter()
+        .filter(|party| !fresh.contains_key(&party.leg));
+    let mut confirmed = 0;
+    for party in named.filter(|party| party.subject.is_some()) {
+        confirmed += usize::from(vouch(tx, conversation, &party.leg, vouched).await?);
+    }
+    Ok(Naming::Done(fresh.len() + heard.len() + confirmed))
+}
+
+/// Somebody who was named at a place before is named there again by who vouches for more. Whether
+/// they do.
+async fn vouch(
+    tx: &mut Tx,
+    conversation: &Conversation,
+    leg: &LegName,
+    vouched: &Vouched,
+) -> Result<bool, Error> {
+    const BEFORE: &str = "/* parties.vouched_before */ SELECT vouched_for FROM parties WHERE conversation = $1 AND leg = $2";
+    const SQL: &str = "/* parties.vouch */ UPDATE parties SET vouched_for = $3 WHERE conversation = $1 AND leg = $2";
+    let place = [Arg::Text(conversation.as_str()), Arg::Text(leg.as_str())];
+    let before = tx
+        .fetch_first(BEFORE, &place)
+        .await?
+        .map(|row| row.text("vouched_for"))
+        .transpose()?;
+    let Some(after) = before.and_then(|before| vouched.beyond(&before)) else {
+        return Ok(false);
+    };
+    let [conversation, leg] = place;
+    Ok(tx
+        .execute(SQL, &[conversation, leg, Arg::Text(&after)])
+        .await?
+        == 1)
+}
+
+/// When somebody counts as named: now, and whatever the clocks of two processes say, after every
+/// revocation of theirs that is there, where nobody vouches for the naming.
+async fn named_at(
+    tx: &mut Tx,
+    subject: Option<SubjectId>,
+    vouched: &Vouched,
+    now: Timestamp,
+) -> Result<Timestamp, Error> {
+    const SQL: &str = "/* parties.revoked_last */ SELECT COALESCE(MAX(revoked_at), 0) FROM revocations WHERE target = $1";
+    let Some(subject) = subject.filter(|_| vouched.0 != Vouched::FOR_ALL) else {
+        return Ok(now);
+    };
+    let last = tx
+        .fetch_int(SQL, &[Arg::Text(&subject.to_string())])
+        .await?;
+    Ok(now.max(Timestamp::from_millis(last.saturating_add(1))))
 }
 
 /// Puts somebody else, or nobody who is known, at a place that was named before.
@@ -153,15 +249,19 @@ pub async fn correct(
     conversation: &Conversation,
     leg: &LegName,
     subject: Option<SubjectId>,
+    vouched: &Vouched,
     now: Timestamp,
 ) -> Result<(), Error> {
-    const SQL: &str = "/* parties.correct */ UPDATE parties SET subject = $3, named_at = $4 WHERE conversation = $1 AND leg = $2";
+    const SQL: &str = "/* parties.correct */
+        UPDATE parties SET subject = $3, named_at = $4, vouched_for = $5 WHERE conversation = $1 AND leg = $2";
+    let named_at = named_at(tx, subject, vouched, now).await?;
     let subject = subject.map(|subject| subject.to_string());
     let args = [
         Arg::Text(conversation.as_str()),
         Arg::Text(leg.as_str()),
         Arg::MaybeText(subject.as_deref()),
-        Arg::Int(now.as_millis()),
+        Arg::Int(named_at.as_millis()),
+        Arg::Text(&vouched.0),
     ];
     tx.execute_one(SQL, &args, "the conversation has no party at this place")
         .await

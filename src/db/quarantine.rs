@@ -55,6 +55,14 @@ pub async fn begin(tx: &mut Tx, id: RecordingId, ends: Timestamp) -> Result<bool
         == 1)
 }
 
+/// The quarantine of a recording ends then.
+pub async fn set_end(tx: &mut Tx, id: RecordingId, ends: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* quarantine.set_end */
+        UPDATE recordings SET quarantine_ends = $2 WHERE id = $1 AND state = 'sealed' AND quarantine_ends IS NOT NULL";
+    let args = [Arg::Text(&id.to_string()), Arg::Int(ends.as_millis())];
+    tx.execute(SQL, &args).await.map(|_| ())
+}
+
 /// Releases a recording. False if it is in no quarantine (any more).
 pub async fn release(tx: &mut Tx, id: RecordingId) -> Result<bool, Error> {
     const SQL: &str = "/* quarantine.release */

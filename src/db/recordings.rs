@@ -9,6 +9,7 @@ use const_format::formatcp;
 pub(super) use self::stored::{COLUMNS, StoredRecording, recording};
 use super::{
     error::Error,
+    news::{self, ChangeNotice},
     table::{TableRow as _, table},
     tx::{Arg, Tx, set},
 };
@@ -280,7 +281,9 @@ pub async fn set_tier(tx: &mut Tx, id: RecordingId, from: &Tier, to: &Tier) -> R
         &args,
         "the recording is shredded, or in another tier by now",
     )
-    .await
+    .await?;
+    // Who hears it may be asked for more by the new one.
+    news::tell(tx, ChangeNotice::Tombstone).await
 }
 
 /// Gives labels new values, or takes them away; locks the recording's row for the rest of the unit

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 pub(super) use self::reach::StoredOutcome;
 pub use self::reach::{
     Counts, ReachedRecording, closed, count, covering, enter, legs, outcomes, pending, reach_again,
-    reached, receipts, settle, tell,
+    reached, receipts, settle, tell, unvouched,
 };
 use const_format::formatcp;
 

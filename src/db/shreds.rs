@@ -136,30 +136,6 @@ impl NewTombstone {
     }
 }
 
-/// Tombstones after a number, and recordings that were closed without one, in the order in which it
-/// happened, with their numbers: what every process must stop streaming. Who has seen all up to a
-/// number misses none by asking from there on. A recording with several legs may come several
-/// times, always with the same number.
-pub async fn tombstoned_after(
-    tx: &mut Tx,
-    seq: i64,
-    limit: i64,
-) -> Result<Vec<(i64, RecordingId)>, Error> {
-    const SQL: &str = "/* shreds.tombstoned_after */
-        SELECT seq, recording_id FROM tombstones WHERE seq > $1
-        UNION ALL SELECT seq, recording_id FROM audit WHERE seq > $1 AND event = 'recording.revoked'
-        ORDER BY seq LIMIT $2";
-    let rows = tx.fetch_all(SQL, &[Arg::Int(seq), Arg::Int(limit)]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok((
-                row.int("seq")?,
-                row.parse("tombstones", "recording_id", "recording_id")?,
-            ))
-        })
-        .collect()
-}
-
 /// The tombstone of a recording: when it was set, and the receipt.
 pub async fn find_tombstone(
     tx: &mut Tx,

@@ -95,7 +95,7 @@ pub(super) trait TableRow: Sized {
     /// `INSERT INTO t (a, b, c) VALUES ($1, $2, $3)`: one row.
     const INSERT: &'static str;
     /// `ON CONFLICT (a) DO UPDATE SET b = excluded.b, c = excluded.c`: in the place of the row that
-    /// is there.
+    /// is there. Of a table that is all key there is nothing to replace: say `DO NOTHING`.
     const OR_REPLACE: &'static str;
 
     /// The row that these cells are of.
@@ -230,9 +230,12 @@ where
     .ok()
 }
 
-/// The list without the comma that it begins with.
+/// The list without the comma that it begins with; of nothing, nothing.
 pub(super) const fn list(commas: &'static str) -> &'static str {
-    commas.split_at(", ".len()).1
+    match commas.is_empty() {
+        true => "",
+        false => commas.split_at(", ".len()).1,
+    }
 }
 
 /// `$1, $2, $3`: so many placeholders.
@@ -262,13 +265,13 @@ macro_rules! table {
             $(
                 $(#[$field_meta:meta])*
                 $field_vis:vis $field:ident: $type:ty = $column:literal
-            ),+ $(,)?
+            ),* $(,)?
         }
     ) => {
         $(#[$meta])*
         $vis struct $row {
             $($(#[$key_meta])* $key_vis $key: $key_type,)+
-            $($(#[$field_meta])* $field_vis $field: $type,)+
+            $($(#[$field_meta])* $field_vis $field: $type,)*
         }
 
         impl $crate::db::table::TableRow for $row {
@@ -276,17 +279,17 @@ macro_rules! table {
                 name: $table,
                 columns: &[
                     $($crate::db::table::Column::of::<$key_type>($key_column),)+
-                    $($crate::db::table::Column::of::<$type>($column),)+
+                    $($crate::db::table::Column::of::<$type>($column),)*
                 ],
                 key: [$($key_column),+].len(),
                 $($option: $said,)*
                 ..$crate::db::table::Declaration::PLAIN
             };
             const COLUMNS: &'static str =
-                $crate::db::table::list(concat!($(", ", $key_column,)+ $(", ", $column),+));
+                $crate::db::table::list(concat!($(", ", $key_column,)+ $(", ", $column),*));
             const QUALIFIED: &'static str = $crate::db::table::list(concat!(
                 $(", ", $table, ".", $key_column,)+
-                $(", ", $table, ".", $column),+
+                $(", ", $table, ".", $column),*
             ));
             const INSERT_INTO: &'static str = const_format::concatcp!(
                 "INSERT INTO ",
@@ -298,14 +301,14 @@ macro_rules! table {
             const INSERT: &'static str = const_format::concatcp!(
                 <$row as $crate::db::table::TableRow>::INSERT_INTO,
                 " VALUES (",
-                $crate::db::table::places([$($key_column,)+ $($column),+].len()),
+                $crate::db::table::places([$($key_column,)+ $($column),*].len()),
                 ")"
             );
             const OR_REPLACE: &'static str = const_format::concatcp!(
                 "ON CONFLICT (",
                 $crate::db::table::list(concat!($(", ", $key_column),+)),
                 ") DO UPDATE SET ",
-                $crate::db::table::list(concat!($(", ", $column, " = excluded.", $column),+))
+                $crate::db::table::list(concat!($(", ", $column, " = excluded.", $column),*))
             );
 
             fn read(
@@ -313,7 +316,7 @@ macro_rules! table {
             ) -> Result<Self, $crate::db::error::Error> {
                 Ok(Self {
                     $($key: cells.next()?,)+
-                    $($field: cells.next()?,)+
+                    $($field: cells.next()?,)*
                 })
             }
 
@@ -321,7 +324,7 @@ macro_rules! table {
                 use $crate::db::table::ColumnValue;
                 vec![
                     $(ColumnValue::write(&self.$key),)+
-                    $(ColumnValue::write(&self.$field),)+
+                    $(ColumnValue::write(&self.$field),)*
                 ]
             }
         }

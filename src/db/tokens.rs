@@ -6,6 +6,7 @@ use const_format::formatcp;
 
 use super::{
     error::Error,
+    news::{self, ChangeNotice},
     table::{TableRow as _, table},
     tx::{Arg, Tx},
 };
@@ -99,6 +100,15 @@ pub async fn living(tx: &mut Tx, id: TokenId, now: Timestamp) -> Result<Option<P
         .map(|token| token.principal()))
 }
 
+/// Whose a token is, or was.
+pub async fn principal_of(tx: &mut Tx, id: TokenId) -> Result<Option<PrincipalId>, Error> {
+    const SQL: &str = "/* tokens.principal_of */ SELECT id, principal_id FROM tokens WHERE id = $1";
+    tx.fetch_first(SQL, &[Arg::Text(&id.to_string())])
+        .await?
+        .map(|row| row.parse("tokens", "principal_id", "id"))
+        .transpose()
+}
+
 /// All tokens, oldest first.
 pub async fn list(tx: &mut Tx) -> Result<Vec<TokenRow>, Error> {
     const SQL: &str =
@@ -106,7 +116,7 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<TokenRow>, Error> {
     tx.fetch_rows(SQL, &[]).await
 }
 
-/// Revokes a token. Whose it was; `None` if there is none, or it already was.
+/// Revokes a token; the commit rings, so that its streams end. Whose it was; `None` if there is none, or it already was.
 pub async fn revoke(
     tx: &mut Tx,
     id: TokenId,
@@ -115,8 +125,9 @@ pub async fn revoke(
     const SQL: &str = "/* tokens.revoke */
         UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING id, principal_id";
     let args = [Arg::Text(&id.to_string()), Arg::Int(now.as_millis())];
-    tx.fetch_first(SQL, &args)
-        .await?
+    let revoked = tx.fetch_first(SQL, &args).await?;
+    news::tell(tx, ChangeNotice::Tombstone).await?;
+    revoked
         .map(|row| row.parse("tokens", "principal_id", "id"))
         .transpose()
 }
@@ -130,8 +141,9 @@ pub async fn revoke_all(
     const SQL: &str = "/* tokens.revoke_all */
         UPDATE tokens SET revoked_at = $2 WHERE principal_id = $1 AND revoked_at IS NULL RETURNING id";
     let args = [Arg::Text(&principal.to_string()), Arg::Int(now.as_millis())];
-    tx.fetch_all(SQL, &args)
-        .await?
+    let revoked = tx.fetch_all(SQL, &args).await?;
+    news::tell(tx, ChangeNotice::Tombstone).await?;
+    revoked
         .iter()
         .map(|row| row.parse("tokens", "id", "id"))
         .collect()

@@ -3,17 +3,20 @@
 //!
 //! Owns the gathering. Refuses to decide.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use super::{
     error::Error,
-    facts::{KnownFacts, known, known_all},
+    facts::{KnownFacts, known_all},
 };
 use crate::{
     db::{Tx, approvals, budgets},
     model::{
         access::{Principal, Ticket},
-        id::RecordingId,
+        id::{ApprovalId, RecordingId},
         name::Purpose,
         recording::Recording,
         time::Timestamp,
@@ -52,9 +55,11 @@ impl<'a> Asking<'a> {
 /// What the database knows that bears on one request.
 pub(super) struct Circumstances {
     known: KnownFacts,
-    approved_until: Option<Timestamp>,
-    /// How many recordings the principal has opened for the purpose today.
+    approved: Option<(ApprovalId, Timestamp)>,
+    /// How many recordings the principal has opened for the purpose today; 0 if this is one of them.
     pub(super) openings_today: u32,
+    /// Whether this is one of them, so that it counts no more.
+    pub(super) is_counted: bool,
 }
 
 impl Circumstances {
@@ -66,12 +71,10 @@ impl Circumstances {
         purpose: &Purpose,
         now: Timestamp,
     ) -> Result<Self, Error> {
-        Ok(Self {
-            known: known(tx, recording).await?,
-            approved_until: approvals::approved_until(tx, recording.id, principal.id, purpose, now)
-                .await?,
-            openings_today: budgets::used(tx, principal.id, purpose, now).await?,
-        })
+        Self::gather_all(tx, principal, std::slice::from_ref(recording), purpose, now)
+            .await?
+            .remove(&recording.id)
+            .ok_or(Error::NotFound)
     }
 
     /// The same for many recordings, each of which has its place in the answer.
@@ -82,17 +85,24 @@ impl Circumstances {
         purpose: &Purpose,
         now: Timestamp,
     ) -> Result<BTreeMap<RecordingId, Self>, Error> {
-        let openings_today = budgets::used(tx, principal.id, purpose, now).await?;
+        let used = budgets::used(tx, principal.id, purpose, now).await?;
+        let ids: Vec<RecordingId> = recordings.iter().map(|recording| recording.id).collect();
+        let counted = if used == 0 {
+            BTreeSet::new()
+        } else {
+            budgets::counted(tx, principal.id, purpose, &ids, now).await?
+        };
         let mut all = BTreeMap::new();
         for (id, known) in known_all(tx, recordings).await? {
-            let approved_until =
-                approvals::approved_until(tx, id, principal.id, purpose, now).await?;
+            let approved = approvals::standing(tx, id, principal.id, purpose, now).await?;
+            let is_counted = counted.contains(&id);
             all.insert(
                 id,
                 Self {
                     known,
-                    approved_until,
-                    openings_today,
+                    approved,
+                    openings_today: if is_counted { 0 } else { used },
+                    is_counted,
                 },
             );
         }
@@ -109,7 +119,8 @@ impl Circumstances {
         DecisionFacts {
             consents: &self.known.consents,
             holds: &self.known.holds,
-            approved_until: self.approved_until,
+            approved_until: self.approved.map(|(_, until)| until),
+            approval: self.approved.map(|(id, _)| id),
             openings_today: self.openings_today,
             ..DecisionFacts::new(principal, recording, purpose)
         }

@@ -307,6 +307,7 @@ impl Flow {
             db.clone(),
             Arc::clone(&rulebook),
             clock.clone(),
+            streams.clone(),
         ));
         let playback = Arc::new(Playback::new(
             vault.clone(),

@@ -29,8 +29,8 @@ pub struct RecordingDetails {
     pub recording: Recording,
     /// Its sealed objects.
     pub artefacts: Vec<SealedArtefact>,
-    /// The holds that stand on it.
-    pub holds: Vec<HoldRow>,
+    /// The holds that stand on it; `None` for who may not list holds.
+    pub holds: Option<Vec<HoldRow>>,
     /// Its receipt, after a shred.
     pub receipt: Option<ReceiptId>,
     /// What the source keeps of it, as far as the vault has dealt with that.
@@ -88,7 +88,10 @@ impl Catalogue {
             .ok_or(Error::NotFound)?;
         let artefacts = recordings::artefacts(&mut tx, id).await?;
         let receipt = shred_of(&mut tx, id).await?.map(|(_, receipt)| receipt);
-        let holds = holds::standing(&mut tx, &[id]).await?;
+        let holds = match permit.also(action::Hold) {
+            Some(_) => Some(holds::standing(&mut tx, &[id]).await?),
+            None => None,
+        };
         let copies = sources::of(&mut tx, id).await?;
         let state = SourceState::of(
             &copies,

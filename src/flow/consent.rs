@@ -25,7 +25,7 @@ use serde_json::json;
 use self::effects::Effects;
 use super::{
     bells::Bells,
-    erasure::quarantine::{ConsentChange, Settled},
+    erasure::quarantine::{ConsentChange, Deadline, Settled},
     error::Error,
     page::{self, Page},
 };
@@ -231,8 +231,10 @@ impl ConsentRegister {
             bearing: Bearing::of(&conversations, &subjects),
             actor: permit.initiator(),
             narrows,
+            deadline: Deadline::by(permit),
         };
         let conversations: Vec<Conversation> = conversations.into_iter().collect();
+        let revoke = permit.also(action::Revoke);
         let unit = self.db.unit("consent.enter", async |mut unit| {
             covers(&mut unit, permit, &conversations).await?;
             let fresh = consents::insert_new(&mut unit, &rows).await?;
@@ -250,11 +252,16 @@ impl ConsentRegister {
                 .into_iter()
                 .filter(|said| said.answer == Answer::Withdrawn)
                 .collect();
-            let (withdrawals, begun) = self
-                .effects
-                .revocations
-                .begin_withdrawals(&mut unit, permit.initiator(), &withdrawn, now)
-                .await?;
+            let (withdrawals, begun) = match (withdrawn.as_slice(), &revoke) {
+                ([], _) => Default::default(),
+                (_, None) => return Err(no_leave_to_withdraw()),
+                (withdrawn, Some(revoke)) => {
+                    let revocations = &self.effects.revocations;
+                    revocations
+                        .begin_withdrawals(&mut unit, revoke, withdrawn, now)
+                        .await?
+                }
+            };
             // Also for statements that were known: whoever tells them again may have been
             // interrupted.
             let (changes, next) = self
@@ -398,6 +405,13 @@ impl ConsentRegister {
 /// The digest by which a statement names the text that was disclosed.
 fn disclosed(text: &str) -> String {
     hex::encode(digest::digest(&digest::SHA256, text.as_bytes()))
+}
+
+/// A withdrawal lets go of recordings.
+fn no_leave_to_withdraw() -> Error {
+    Error::Invalid(
+        "`answer`: a withdrawal lets go of recordings, and your access does not come with the action `revoke`; nothing was recorded".into(),
+    )
 }
 
 /// What is said of a person holds in every account; who may know of some only must not say it.

@@ -37,7 +37,7 @@ use crate::{
         subject::Address,
         time::{Clock, Timestamp},
     },
-    policy::{self, Decision, Denial, Reason, Rulebook, action, decide},
+    policy::{self, Decision, Denial, Permit, Reason, Rulebook, action, decide},
     vault::Vault,
 };
 
@@ -56,6 +56,8 @@ struct Plan {
     /// In the order of their ids.
     included: Vec<Included>,
     left_out: Vec<LeftOut>,
+    /// How many of those that are in it do not count against today's budget yet.
+    fresh: u32,
     /// Why statements of consent are not in it; empty if they are.
     no_consents: Vec<Why>,
     /// Why the log is not in it; empty if it is.
@@ -166,7 +168,7 @@ impl Exports {
         }
     }
 
-    /// Everything about the person with this address, as a stream of a tar archive (POSIX ustar)
+    /// Everything about the person with this address, for who may hand out such archives, as a stream of a tar archive (POSIX ustar)
     /// that is put together while it is read. It breaks off where what was allowed when it began is
     /// no more, as when a recording in it is shredded.
     ///
@@ -176,6 +178,7 @@ impl Exports {
     /// existence may be known.
     pub async fn person(
         &self,
+        permit: &Permit<action::Export>,
         principal: &Principal,
         address: &Address,
         asking: &Asking<'_>,
@@ -212,6 +215,7 @@ impl Exports {
             made_at: now,
             included: Vec::new(),
             left_out: Vec::new(),
+            fresh: 0,
             no_consents,
             no_listening: listening
                 .err()
@@ -233,7 +237,7 @@ impl Exports {
             let left_out = plan.left_out.len();
             NewEntry::subject_exported(
                 now,
-                plan.principal.initiator(),
+                permit.initiator(),
                 plan.subject,
                 &plan.purpose,
                 included,
@@ -259,8 +263,11 @@ impl Exports {
                 continue;
             };
             // Those before it in the archive will have been opened by then.
-            let before = u32::try_from(plan.included.len()).unwrap_or(u32::MAX);
-            circumstances.openings_today = circumstances.openings_today.saturating_add(before);
+            let is_fresh = !circumstances.is_counted;
+            if is_fresh {
+                circumstances.openings_today =
+                    circumstances.openings_today.saturating_add(plan.fresh);
+            }
             let asking = plan.asking();
             let facts = circumstances.asked(&plan.principal, &recording, &asking);
             let denial = match decide(&facts, &self.rulebook, now) {
@@ -276,7 +283,10 @@ impl Exports {
                 continue;
             }
             match denial {
-                None => plan.included.push(Included::of(&recording)),
+                None => {
+                    plan.fresh = plan.fresh.saturating_add(is_fresh.into());
+                    plan.included.push(Included::of(&recording));
+                }
                 Some(denial) => {
                     let tombstone = match recording.state {
                         RecordingState::Shredded => shred_of(&mut tx, recording.id).await?,

@@ -21,22 +21,11 @@ pub(super) struct KnownFacts {
     pub(super) holds: Vec<Purpose>,
 }
 
-/// What is known of a recording now.
-///
-/// # Errors
-/// The database's; then nothing may be decided.
-pub(super) async fn known(tx: &mut Tx, recording: &Recording) -> Result<KnownFacts, Error> {
-    Ok(known_all(tx, std::slice::from_ref(recording))
-        .await?
-        .remove(&recording.id)
-        .unwrap_or_default())
-}
-
 /// What is known of recordings now, with a few queries for all of them. Each has its place in the
 /// answer.
 ///
 /// # Errors
-/// As [`known`].
+/// The database's; then nothing may be decided.
 pub(super) async fn known_all(
     tx: &mut Tx,
     recordings: &[Recording],

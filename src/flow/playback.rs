@@ -1,6 +1,7 @@
 //! Playback: a purpose is stated, a grant given, and each opening decided again.
 
 pub(super) mod details;
+mod ending;
 pub(super) mod reading;
 pub(super) mod watch;
 
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     db::{
-        self, Db,
+        self, Db, approvals,
         grants::{self, GrantRow},
         recordings, tokens,
     },
@@ -30,7 +31,7 @@ use crate::{
         artefact::Artefact,
         id::{GrantId, RecordingId},
         recording::Recording,
-        time::Clock,
+        time::{Clock, Timestamp},
     },
     policy::{self, Decision, DecisionFacts, Grant, Rulebook, decide},
     secret::{Token, TokenKind},
@@ -159,6 +160,8 @@ impl Playback {
             issued_at: now,
             expires_at: grant.expires_at(),
             opened_at: None,
+            approval: grant.approval(),
+            ended_at: None,
         };
         let allowed = NewEntry::decision_allowed(now, &grant, grant_id).with_request(facts);
         let broken =
@@ -166,11 +169,20 @@ impl Playback {
         let entries: Vec<NewEntry> = [allowed].into_iter().chain(broken).collect();
         self.db
             .unit("playback.give", async |mut unit| {
+                if let Some(approval) = row.approval {
+                    approvals::lock_approved(&mut unit, approval).await?;
+                }
                 grants::insert(&mut unit, &row).await?;
                 unit.audit_all(entries.iter().cloned());
                 Ok::<_, db::Error>(())
             })
-            .await?;
+            .await
+            .map_err(|error| match error {
+                db::Error::Stale(_) => {
+                    Error::Conflict("the approval was taken back meanwhile; ask again".into())
+                }
+                other => other.into(),
+            })?;
         if is_broken {
             tracing::error!(
                 recording = %row.recording, principal = %grant.principal(), token = %row.token, grant = %row.id, purpose = %row.purpose,
@@ -229,11 +241,17 @@ impl Playback {
             .ok_or(Error::NotFound)?
             .hash();
         let now = self.clock.now();
+        let found = grants::find(&mut self.db.read().await?, hash.as_str()).await?;
+        let found = found.ok_or(Error::NotFound)?;
+        let registered = Arc::new(self.streams.register(found.recording));
+        registered.by(found.token);
+        registered.under(found.id);
+        // Everything in a view of the database that was taken after the stream was entered: what
+        // ends it and is not in there finds it.
         let mut tx = self.db.read().await?;
         let row = grants::find(&mut tx, hash.as_str())
             .await?
             .ok_or(Error::NotFound)?;
-        let registered = Arc::new(self.streams.register(row.recording));
         // A revoked or expired bearer token takes its grants with it.
         let principal = tokens::living(&mut tx, row.token, now)
             .await?
@@ -253,7 +271,11 @@ impl Playback {
             ticket: row.ticket.as_ref(),
             network,
             break_glass: row.break_glass,
-            until: Some(row.expires_at),
+            // What was ended is over by anybody's clock.
+            until: Some(
+                row.ended_at
+                    .map_or(row.expires_at, |_| Timestamp::from_millis(0)),
+            ),
             ..circumstances.facts(&principal, &recording, row.purpose.clone())
         };
         let grant = match decide(&facts, &self.rulebook, now) {

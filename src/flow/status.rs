@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     db::{
-        Db, audit, recordings,
+        Db, audit, recordings, revocations,
         work::{self, Backlog, Dead, WorkKind},
     },
     model::recording::RecordingState,
@@ -48,6 +48,9 @@ pub struct Status {
     pub source: SourceStatus,
     /// How often, in the last 7 days, somebody did without the approval that a tier asks for.
     pub broken_glass: i64,
+    /// So many recordings of people who revoked are kept until somebody who may revoke vouches for
+    /// the places at which these people were named later.
+    pub unvouched: i64,
     /// How the comparisons with the sources' lists stand, by account.
     pub accounts: Vec<AccountStatus>,
     /// Whether the clock is believed.
@@ -110,6 +113,7 @@ impl Monitoring {
         let source = self.dead_work.source_status(&mut tx, &work).await?;
         let broken_glass =
             audit::broken_glass_since(&mut tx, self.clock.now().before(EMERGENCIES)).await?;
+        let unvouched = revocations::unvouched(&mut tx).await?;
         drop(tx);
         Ok(Status {
             recordings,
@@ -121,6 +125,7 @@ impl Monitoring {
             journal: self.recovery.status().await?,
             source,
             broken_glass,
+            unvouched,
             accounts: self.accounts.status().await?,
             clock: self.clock.status().await?,
         })

@@ -1,8 +1,9 @@
 //! Running streams, so that a shred or a withdrawal silences them.
 //!
-//! A stream is registered *before* it is decided and its key is read. What commits after that finds
-//! it here; a shred that committed before is found by the key look-up, and a withdrawal by the
-//! decision. Those of other processes are found by the watch.
+//! A stream is registered *before* it is decided and its key is read, with its token and, as soon as
+//! there is one, its grant. What commits after that finds it here; a shred that committed before is
+//! found by the key look-up, and whatever else ends it by the decision. Those of other processes are
+//! found by the watch.
 //!
 //! Where a watch was begun, a stream goes on only under a lease: until [`LEASE`] after the moment
 //! at which the database was last asked. Its own key look-up counts as the first asking, each look of
@@ -19,14 +20,17 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::model::id::RecordingId;
+use crate::{
+    db::endings::StreamEnding,
+    model::id::{GrantId, RecordingId, TokenId},
+};
 
 /// How long an answer of the database is good for. Everything has stopped so long after a tombstone,
 /// whatever breaks: 1 s less than was promised.
@@ -68,23 +72,34 @@ struct Shared {
 
 #[derive(Default)]
 struct Register {
-    entries: HashMap<RecordingId, Entry>,
+    entries: HashMap<RecordingId, Vec<Arc<Listener>>>,
     /// How many watches were begun; the last one counts.
     watches: u32,
     /// The last moment of which is known that every tombstone before it was seen.
     asked: Option<Instant>,
 }
 
-struct Entry {
+/// One stream.
+#[derive(Default)]
+struct Listener {
+    token: OnceLock<TokenId>,
+    grant: OnceLock<GrantId>,
     silence: CancellationToken,
-    listeners: usize,
+    why: OnceLock<Ended>,
+}
+
+impl Listener {
+    fn end(&self, why: Ended) {
+        let _ = self.why.set(why);
+        self.silence.cancel();
+    }
 }
 
 /// A place in the register; leaving it is dropping this.
 pub struct Registered {
     streams: Streams,
     recording: RecordingId,
-    silence: CancellationToken,
+    listener: Arc<Listener>,
     /// When it was entered: the key was read later.
     entered: Instant,
     /// Which watch looks after it; 0 for none.
@@ -102,16 +117,13 @@ impl Streams {
     /// Enters a stream that is about to begin.
     pub fn register(&self, recording: RecordingId) -> Registered {
         let mut register = self.lock();
-        let entry = register.entries.entry(recording).or_insert_with(|| Entry {
-            silence: CancellationToken::new(),
-            listeners: 0,
-        });
-        entry.listeners += 1;
-        let silence = entry.silence.clone();
+        let listener = Arc::new(Listener::default());
+        let listeners = register.entries.entry(recording).or_default();
+        listeners.push(Arc::clone(&listener));
         Registered {
             streams: self.clone(),
             recording,
-            silence,
+            listener,
             entered: Instant::now(),
             watch: register.watches,
         }
@@ -127,9 +139,39 @@ impl Streams {
 
     /// Ends every stream of a recording.
     pub fn silence(&self, recording: RecordingId) {
-        if let Some(entry) = self.lock().entries.remove(&recording) {
-            entry.silence.cancel();
+        self.end_recording(recording, Ended::Shredded);
+    }
+
+    /// Ends what a committed unit ends, here or elsewhere.
+    pub(super) fn end(&self, ending: StreamEnding) {
+        match ending {
+            StreamEnding::Shredded(recording) => self.silence(recording),
+            StreamEnding::Moved(recording) => self.end_recording(recording, Ended::Refused),
+            StreamEnding::Grant(id) => {
+                self.end_where(Ended::GrantOver, |listener| {
+                    listener.grant.get() == Some(&id)
+                });
+            }
+            StreamEnding::Token(id) => {
+                self.end_where(Ended::Refused, |listener| listener.token.get() == Some(&id));
+            }
         }
+    }
+
+    fn end_recording(&self, recording: RecordingId, why: Ended) {
+        let listeners = self.lock().entries.remove(&recording);
+        for listener in listeners.unwrap_or_default() {
+            listener.end(why);
+        }
+    }
+
+    fn end_where(&self, why: Ended, ends: impl Fn(&Listener) -> bool) {
+        self.lock().entries.retain(|_, listeners| {
+            for listener in listeners.extract_if(.., |listener| ends(listener)) {
+                listener.end(why);
+            }
+            !listeners.is_empty()
+        });
     }
 
     /// A watch begins. It knows nothing of tombstones before now, so that no stream that was entered
@@ -151,11 +193,7 @@ impl Streams {
 
     /// How many streams are running.
     pub fn count(&self) -> usize {
-        self.lock()
-            .entries
-            .values()
-            .map(|entry| entry.listeners)
-            .sum()
+        self.lock().entries.values().map(Vec::len).sum()
     }
 }
 
@@ -170,6 +208,17 @@ enum Lease {
 }
 
 impl Registered {
+    /// By which token it is heard; its end ends the stream. To be told before it is decided.
+    pub(super) fn by(&self, token: TokenId) {
+        let _ = self.listener.token.set(token);
+    }
+
+    /// Under which grant; the same. To be told before it is decided, or before anybody can know of
+    /// the grant.
+    pub(super) fn under(&self, grant: GrantId) {
+        let _ = self.listener.grant.set(grant);
+    }
+
     /// Why this stream must not release anything more, if so. To be asked when a piece is in hand,
     /// before it is released.
     pub fn has_ended(&self) -> Option<Ended> {
@@ -191,15 +240,15 @@ impl Registered {
                 }
             };
             tokio::select! {
-                () = self.silence.cancelled() => {}
+                () = self.listener.silence.cancelled() => {}
                 () = lapse => {}
             }
         }
     }
 
     fn has_ended_at(&self, now: Instant) -> Option<Ended> {
-        if self.silence.is_cancelled() {
-            return Some(Ended::Shredded);
+        if self.listener.silence.is_cancelled() {
+            return Some(*self.listener.why.get().unwrap_or(&Ended::Refused));
         }
         match self.lease() {
             Lease::None => None,
@@ -250,11 +299,9 @@ impl Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         let mut register = self.streams.lock();
-        if let Some(entry) = register.entries.get_mut(&self.recording)
-            && !self.silence.is_cancelled()
-        {
-            entry.listeners -= 1;
-            if entry.listeners == 0 {
+        if let Some(listeners) = register.entries.get_mut(&self.recording) {
+            listeners.retain(|other| !Arc::ptr_eq(other, &self.listener));
+            if listeners.is_empty() {
                 register.entries.remove(&self.recording);
             }
         }
@@ -289,6 +336,36 @@ mod tests {
         assert_eq!(streams.count(), 1);
         drop(third);
         assert_eq!(streams.count(), 0);
+    }
+
+    #[test]
+    fn the_end_of_a_grant_or_a_token_ends_its_streams_and_no_others() {
+        let rng = &mut rand::rng();
+        let (grants, tokens) = (
+            [GrantId::random(rng), GrantId::random(rng)],
+            [TokenId::random(rng), TokenId::random(rng)],
+        );
+        let streams = Streams::default();
+        let id = recording();
+        let all = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(grant, token)| {
+            let stream = streams.register(id);
+            stream.by(tokens[token]);
+            stream.under(grants[grant]);
+            stream
+        });
+        let bare = streams.register(id);
+        streams.end(StreamEnding::Grant(grants[0]));
+        let ended = || all.each_ref().map(Registered::has_ended);
+        let over = Some(Ended::GrantOver);
+        assert_eq!(ended(), [over, None, over, None]);
+        streams.end(StreamEnding::Token(tokens[1]));
+        assert_eq!(ended(), [over, None, over, Some(Ended::Refused)]);
+        assert_eq!((bare.has_ended(), streams.count()), (None, 2));
+        streams.end(StreamEnding::Moved(id));
+        assert_eq!(
+            (bare.has_ended(), streams.count()),
+            (Some(Ended::Refused), 0)
+        );
     }
 
     #[test]

@@ -20,7 +20,10 @@ use super::{
     form::{self, FormError},
     public_url::PublicUrl,
 };
-use crate::{model::sid::AccountSid, secret::SecretText};
+use crate::{
+    model::{json, sid::AccountSid},
+    secret::SecretText,
+};
 
 /// The header that carries the signature.
 pub const HEADER: &str = "X-Twilio-Signature";
@@ -418,7 +421,7 @@ fn content(
         // A POST without parameters has nothing to describe.
         "" if bytes.is_empty() => Ok((Content::Form(Vec::new()), true)),
         "application/json" => {
-            let value = serde_json::from_slice(bytes).map_err(|_| Malformed::Json)?;
+            let value = json::read(bytes).map_err(|_| Malformed::Json)?;
             Ok((Content::Json(value), digest_fits(query, bytes)))
         }
         _ => Err(Malformed::ContentType),

@@ -145,6 +145,7 @@ impl Vault {
                         &mut unit,
                         grant.principal(),
                         grant.purpose(),
+                        grant.recording(),
                         grant.budget(),
                         now,
                     )

@@ -258,6 +258,7 @@ impl Vault {
                 unit,
                 grant.principal(),
                 grant.purpose(),
+                grant.recording(),
                 grant.budget(),
                 now,
             )

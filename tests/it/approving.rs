@@ -297,7 +297,7 @@ async fn what_is_taken_back_refused_or_over_opens_nothing(database: Database) {
     );
     assert_eq!(
         vault.anybody().get(&open).await.reasons(),
-        ["approval-missing"],
+        ["grant-expired", "approval-missing"],
         "not even what was granted before"
     );
     decides(&second, &asked["id"], true)

@@ -275,15 +275,19 @@ async fn an_auditor_of_one_account_reads_of_that_account_only(database: Database
     assert_eq!(vault.tell(&others, "completed").await.status, 204);
     vault.process.flow.worker.work_off().await.unwrap();
     // The stranger has every role, for the other account: nothing of the first one, and nothing of
-    // tokens and policies.
+    // other tokens and of policies.
     let read = vault.asks("stranger").get("/v1/audit").await.json();
     let about: Vec<Value> = vault
         .entries()
         .await
         .into_iter()
-        .filter(|entry| entry["recording"] == json!(others.id))
+        .filter(|entry| {
+            // Their own token is about that account alone.
+            entry["recording"] == json!(others.id)
+                || entry["details"]["accounts"] == json!([vault.other_account])
+        })
         .collect();
-    assert_eq!(about.len(), 1);
+    assert_eq!(about.len(), 2);
     assert_eq!(read, json!({ "items": about, "next_cursor": null }));
 }
 

@@ -16,6 +16,7 @@ mod approving;
 mod asking;
 mod attacking;
 mod auditing;
+mod authority;
 mod buckets;
 mod callbacks;
 mod clocks;

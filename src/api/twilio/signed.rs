@@ -14,10 +14,10 @@ use axum::{
 use subtle::ConstantTimeEq as _;
 
 use crate::{
-    api::{Api, limits::ClientAddress, network::Network, problem::Problem},
+    api::{Api, body, limits::ClientAddress, network::Network, problem::Problem},
     twilio::{
-        Account, Delivery, Rejection, SIGNATURE_HEADER, SIGNATURE_SETTINGS_HEADER, SignedRequest,
-        signature::Verified, verify,
+        Account, Delivery, Malformed, Rejection, SIGNATURE_HEADER, SIGNATURE_SETTINGS_HEADER,
+        SignedRequest, signature::Verified, verify,
     },
 };
 
@@ -100,6 +100,9 @@ fn verified(
     let verified = verify(&accounts, &api.public, request).map_err(|rejection| {
         refuse(&rejection);
         match rejection {
+            Rejection::Malformed(Malformed::ContentType) => {
+                body::unsupported("application/x-www-form-urlencoded`, or `application/json")
+            }
             Rejection::Malformed(fault) => Problem::bad_request(fault.to_string()),
             Rejection::Forbidden(_) => Problem::bad_signature(),
         }

@@ -39,6 +39,9 @@ pub enum AuditEvent {
     /// Somebody may not do what they asked for.
     #[strum(to_string = "decision.denied")]
     DecisionDenied,
+    /// A grant was ended before its time.
+    #[strum(to_string = "grant.ended")]
+    GrantEnded,
     /// Plaintext is about to leave the vault.
     #[strum(to_string = "opening.started")]
     OpeningStarted,

@@ -11,7 +11,9 @@
 use std::fmt;
 
 /// What is not listening and yet not for everybody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::Display, strum::IntoStaticStr)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::Display, strum::IntoStaticStr,
+)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Action {
     /// List recordings and see what the catalogue knows of them.
@@ -30,12 +32,28 @@ pub enum Action {
     Correct,
     /// File transcripts.
     Transcribe,
+    /// Hand out everything about one person.
+    Export,
     /// Turn epochs, renew and move keys. For the operator on the machine only; no role of a policy
     /// reaches it.
     Keys,
 }
 
 impl Action {
+    /// Every action.
+    pub const ALL: [Self; 10] = [
+        Self::Catalogue,
+        Self::Shred,
+        Self::Audit,
+        Self::Consent,
+        Self::Revoke,
+        Self::Hold,
+        Self::Correct,
+        Self::Transcribe,
+        Self::Export,
+        Self::Keys,
+    ];
+
     /// The word used in the policy file and in the audit log.
     pub fn as_str(self) -> &'static str {
         self.into()
@@ -68,5 +86,5 @@ macro_rules! markers {
 }
 
 markers!(
-    Catalogue, Shred, Audit, Consent, Revoke, Hold, Correct, Transcribe, Keys
+    Catalogue, Shred, Audit, Consent, Revoke, Hold, Correct, Transcribe, Export, Keys
 );

@@ -89,10 +89,11 @@ impl Compiled {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let slice = |name: &str, based_on_consent: bool| {
+        let slice = |name: &str, based_on_consent: bool, is_held_for: bool| {
             let groups = [
                 ("BasedOnConsent", based_on_consent),
                 ("RecordedWithConsent", vocabulary.recorded_with_consent),
+                ("HeldFor", is_held_for),
             ];
             let groups = groups
                 .into_iter()
@@ -100,13 +101,17 @@ impl Compiled {
                 .map(|(group, _)| question::uid(&question::ACTION, group));
             Slice::new(name, groups.collect(), &policies)
         };
-        let purposes = vocabulary.purposes.iter().map(|(name, based_on_consent)| {
-            Ok(((*name).clone(), slice(name.as_str(), *based_on_consent)?))
-        });
+        let purposes = vocabulary
+            .purposes
+            .iter()
+            .map(|(name, based_on_consent, is_held_for)| {
+                let slice = slice(name.as_str(), *based_on_consent, *is_held_for)?;
+                Ok(((*name).clone(), slice))
+            });
         let purposes = purposes
             .collect::<Result<_, String>>()
             .map_err(|error| vec![error])?;
-        let unknown = slice("Unknown", false).map_err(|error| vec![error])?;
+        let unknown = slice("Unknown", false, false).map_err(|error| vec![error])?;
         Ok(Self {
             text,
             schema,

@@ -104,6 +104,7 @@ fn terms(
     let mut ends: Vec<Timestamp> = facts.until.into_iter().collect();
     let mut view = View::Audio;
     let mut broke_glass = false;
+    let mut approval = None;
     let mut budget = None;
     for rules in binding {
         let tier = rules.tier(&facts.recording.tier)?;
@@ -119,12 +120,14 @@ fn terms(
         if tier.approval.is_some() {
             ends.extend(approved);
             broke_glass |= approved.is_none();
+            approval = approved.and(facts.approval);
         }
     }
     Some(GrantTerms {
         clause,
         view,
         broke_glass,
+        approval,
         budget,
         expires_at: ends.into_iter().min()?,
     })

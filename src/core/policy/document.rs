@@ -58,6 +58,9 @@ pub struct PolicyDocument {
     pub rights: Vec<Right>,
     /// Every purpose there is.
     pub purposes: Vec<PurposeRule>,
+    /// The purposes for which holds are placed. What was revoked and is kept by a hold stays open to
+    /// that purpose, if it is one of these, and to nothing else.
+    pub hold_purposes: Vec<Purpose>,
     /// Who may do what is not listening.
     pub actions: Actions,
 }
@@ -304,4 +307,6 @@ pub struct Actions {
     pub correct: Vec<Role>,
     /// File transcripts.
     pub transcribe: Vec<Role>,
+    /// Hand out everything about one person.
+    pub export: Vec<Role>,
 }

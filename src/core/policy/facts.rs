@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use super::consent::Consents;
 use crate::model::{
     access::{Principal, Ticket},
+    id::ApprovalId,
     name::Purpose,
     recording::Recording,
     time::Timestamp,
@@ -38,9 +39,12 @@ pub struct DecisionFacts<'a> {
     /// Until when somebody else has approved that this principal opens this recording for this
     /// purpose.
     pub approved_until: Option<Timestamp>,
+    /// Which approval that is: a grant that needs it rests on it.
+    pub approval: Option<ApprovalId>,
     /// Whether they want to do without the approval that the tier asks for.
     pub break_glass: bool,
-    /// How many recordings they have opened for this purpose today.
+    /// How many recordings they have opened for this purpose today; 0 where this one is among them:
+    /// to open it again costs nothing.
     pub openings_today: u32,
     /// When a grant that was made earlier ends; `None` when a new one is wanted. A stored grant is
     /// only a claim: the same decision is taken again at each opening.
@@ -60,6 +64,7 @@ impl<'a> DecisionFacts<'a> {
             consents: const { &Consents::NONE },
             holds: &[],
             approved_until: None,
+            approval: None,
             break_glass: false,
             openings_today: 0,
             until: None,

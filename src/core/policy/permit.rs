@@ -19,7 +19,8 @@ use crate::model::{
 };
 
 /// Leave to do one kind of thing, and no other: a function that needs it takes the permit for its
-/// own action, so there is nothing left to check when it runs. No permit is turned into another.
+/// own action, so there is nothing left to check when it runs. No permit is turned into another
+/// that the rules did not give to the same initiator at the same time ([`Permit::also`]).
 ///
 /// Only the rules and the machine itself make one:
 ///
@@ -30,6 +31,7 @@ use crate::model::{
 ///     initiator: Initiator::Vault,
 ///     action: PhantomData,
 ///     accounts: Default::default(),
+///     also: Default::default(),
 /// };
 /// ```
 ///
@@ -59,6 +61,7 @@ pub struct Permit<A: PermitAction> {
     initiator: Initiator,
     action: PhantomData<A>,
     accounts: BTreeSet<AccountSid>,
+    also: BTreeSet<Action>,
 }
 
 impl<A: PermitAction> Permit<A> {
@@ -69,6 +72,7 @@ impl<A: PermitAction> Permit<A> {
             initiator: Initiator::Operator,
             action: PhantomData,
             accounts: BTreeSet::new(),
+            also: Action::ALL.into(),
         }
     }
 
@@ -78,7 +82,20 @@ impl<A: PermitAction> Permit<A> {
             initiator: Initiator::Vault,
             action: PhantomData,
             accounts: BTreeSet::new(),
+            also: Action::ALL.into(),
         }
+    }
+
+    /// Leave to do something else, where the rules give it to the same initiator, too; for the same
+    /// accounts. What somebody tells of people can let go of recordings, for one: only who may also
+    /// revoke does that.
+    pub fn also<B: PermitAction>(&self, _: B) -> Option<Permit<B>> {
+        self.also.contains(&B::ACTION).then(|| Permit {
+            initiator: self.initiator,
+            action: PhantomData,
+            accounts: self.accounts.clone(),
+            also: self.also.clone(),
+        })
     }
 
     /// Who may.
@@ -118,6 +135,10 @@ pub fn permit<A: PermitAction>(
         initiator: principal.initiator(),
         action: PhantomData,
         accounts: principal.accounts.clone(),
+        also: Action::ALL
+            .into_iter()
+            .filter(|also| check(principal, *also, rulebook, now).is_ok())
+            .collect(),
     })
 }
 

@@ -49,6 +49,7 @@ impl Rules {
             "purposes": policy.purposes.iter().map(purpose).collect::<Vec<_>>(),
             "recipients": policy.recipients.iter().map(|each| json!({ "name": each.name, "purposes": each.purposes })).collect::<Vec<_>>(),
             "rights": policy.rights.iter().map(|each| json!({ "name": each.name, "how": each.how })).collect::<Vec<_>>(),
+            "hold_purposes": policy.hold_purposes,
             "actions": {
                 "catalogue": policy.actions.catalogue,
                 "shred": policy.actions.shred,
@@ -58,6 +59,7 @@ impl Rules {
                 "hold": policy.actions.hold,
                 "correct": policy.actions.correct,
                 "transcribe": policy.actions.transcribe,
+                "export": policy.actions.export,
             },
         })
     }

@@ -132,6 +132,9 @@ impl Reader<'_> {
             reader.purpose(section, &mut names)
         });
         self.check_conditions(&names);
+        let hold_purposes = file.given("hold_purposes", |file| {
+            self.hold_purposes(file, &names, purposes.as_deref())
+        });
         let consent = file.given("consent", |file| {
             let section = file.section("consent", self.faults)?;
             self.consent(
@@ -165,6 +168,7 @@ impl Reader<'_> {
             recipients: recipients?,
             rights: rights?,
             purposes: purposes?,
+            hold_purposes: hold_purposes?.unwrap_or_default(),
             actions: actions?,
         })
     }
@@ -370,8 +374,15 @@ impl Reader<'_> {
                     .unwrap_or_default(),
             )
         };
-        let [consent, revoke, hold, correct, transcribe] =
-            ["consent", "revoke", "hold", "correct", "transcribe"].map(&mut also);
+        let [consent, revoke, hold, correct, transcribe, export] = [
+            "consent",
+            "revoke",
+            "hold",
+            "correct",
+            "transcribe",
+            "export",
+        ]
+        .map(&mut also);
         section.finish(self.faults);
         Some(Actions {
             catalogue: catalogue?,
@@ -382,6 +393,7 @@ impl Reader<'_> {
             hold: hold?,
             correct: correct?,
             transcribe: transcribe?,
+            export: export?,
         })
     }
 

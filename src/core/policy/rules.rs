@@ -242,6 +242,7 @@ impl Rules {
             Action::Hold => &self.document.actions.hold,
             Action::Correct => &self.document.actions.correct,
             Action::Transcribe => &self.document.actions.transcribe,
+            Action::Export => &self.document.actions.export,
             Action::Keys => &[],
         }
     }
@@ -290,6 +291,21 @@ impl Rulebook {
     /// Every version, the current one first.
     pub fn versions(&self) -> impl Iterator<Item = &Rules> {
         std::iter::once(&self.current).chain(self.earlier.values())
+    }
+
+    /// Whether people were told this version at that time: it had begun, and no other had begun
+    /// after it, unless it is the one that binds everybody now.
+    pub fn was_in_force(&self, version: &str, at: Timestamp) -> bool {
+        let begun = |rules: &&Rules| rules.document.effective <= at;
+        let Some(named) = self.versions().find(|rules| rules.version() == version) else {
+            return false;
+        };
+        let is_current = named.digest == self.current.digest;
+        let mut later = self
+            .versions()
+            .filter(begun)
+            .filter(|rules| rules.document.effective > named.document.effective);
+        begun(&named) && (is_current || later.next().is_none())
     }
 
     /// The version with this digest, current or earlier.
@@ -394,6 +410,35 @@ mod tests {
         assert_eq!(tier(&own, Some("DialVerb"), false), "standard");
         assert_eq!(tier(&own, None, false), "standard");
         assert_eq!(tier(&own, Some("Trunking"), true), "sensitive");
+    }
+
+    #[test]
+    fn a_version_is_in_force_from_its_beginning_to_that_of_the_next() {
+        let of = |version: &str, effective: &str| {
+            let text = SHIPPED
+                .replacen("version = \"1\"", &format!("version = \"{version}\""), 1)
+                .replacen("2026-01-01", effective, 1);
+            Rules::parse("p", &text).unwrap()
+        };
+        let at = |date: &str| Timestamp::parse_rfc3339(&format!("{date}T00:00:00Z")).unwrap();
+        let book = Rulebook::new(
+            of("2", "2026-03-01"),
+            [of("1", "2026-01-01"), of("3", "2026-05-01")],
+        );
+        let in_force = |date: &str| {
+            ["1", "2", "3", "0", ""].map(|version| book.was_in_force(version, at(date)))
+        };
+        for (date, expected) in [
+            ("2025-12-31", [false, false, false, false, false]),
+            ("2026-01-01", [true, false, false, false, false]),
+            ("2026-02-28", [true, false, false, false, false]),
+            ("2026-03-01", [false, true, false, false, false]),
+            ("2026-04-30", [false, true, false, false, false]),
+            // The one that binds now was put in force again.
+            ("2026-05-01", [false, true, true, false, false]),
+        ] {
+            assert_eq!(in_force(date), expected, "{date}");
+        }
     }
 
     #[test]

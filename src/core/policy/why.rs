@@ -107,17 +107,19 @@ fn change(reason: Reason, facts: &DecisionFacts<'_>, rules: &Rules) -> String {
         },
         Reason::ConsentMissing => format!("consent to `{}` of {}", facts.purpose, parties(facts)),
         Reason::Quarantined => format!("evidence of consent to `recording` of {}", parties(facts)),
-        Reason::Revoked => match facts.holds {
-            [] => "nothing: it will be shredded".to_owned(),
-            holds => {
-                let purposes: Vec<&str> = holds.iter().map(Purpose::as_str).collect();
-                format!(
-                    "the purpose of a hold on the recording: {}; it is shredded when the last hold \
-                     is lifted",
-                    words::listed(&purposes, "or")
-                )
-            }
-        },
+        Reason::Revoked if facts.holds.is_empty() => "nothing: it will be shredded".to_owned(),
+        Reason::Revoked => {
+            let held_for = &rules.document().hold_purposes;
+            let purposes = facts.holds.iter().filter(|held| held_for.contains(held));
+            let purposes: Vec<&str> = purposes.map(Purpose::as_str).collect();
+            let first = if purposes.is_empty() {
+                "nothing: no hold on it is for one of the `hold_purposes`".to_owned()
+            } else {
+                let listed = words::listed(&purposes, "or");
+                format!("the purpose of a hold on the recording: {listed}")
+            };
+            format!("{first}; it is shredded when the last hold is lifted")
+        }
         Reason::ApprovalMissing => {
             let roles = tier
                 .and_then(|tier| tier.approval.as_ref())

@@ -189,6 +189,8 @@ fn grant(recording: RecordingId, token: &TokenRow, hash: &str) -> GrantRow {
         ticket: Some("CASE-7".parse().unwrap()),
         break_glass: false,
         opened_at: None,
+        approval: None,
+        ended_at: None,
         id: GrantId::random(&mut rand::rng()),
         hash: hash.to_owned(),
         recording,

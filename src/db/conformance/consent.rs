@@ -4,7 +4,7 @@ mod people;
 
 use std::collections::BTreeSet;
 
-use super::{World, announcement, at, parsed, recording_id};
+use super::{World, announcement, at, parsed, recording_id, vouched};
 use crate::{
     db::{
         accept::Announcement,
@@ -88,7 +88,7 @@ async fn told(world: &World, rows: &[ConsentRow]) -> BTreeSet<ConsentId> {
 
 async fn named(world: &World, conversation: &Conversation, parties: &[Party]) -> Naming {
     let mut tx = world.tx().await;
-    let naming = parties::name(&mut tx, conversation, parties, at(2))
+    let naming = parties::name(&mut tx, conversation, parties, &vouched(), at(2))
         .await
         .unwrap();
     tx.commit().await.unwrap();

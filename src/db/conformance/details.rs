@@ -1,6 +1,6 @@
 //! Who took part: sealed beside recordings, and waiting for them.
 
-use super::{World, announcement, at, recording_id};
+use super::{World, announcement, at, recording_id, vouched};
 use crate::{
     db::{details, parties, recordings, waiting},
     model::{
@@ -41,6 +41,7 @@ async fn named(world: &World, conversation: &Conversation, all: &[(&str, Option<
         &mut tx,
         conversation,
         &all.iter().map(party).collect::<Vec<_>>(),
+        &vouched(),
         at(at_ms),
     )
     .await

@@ -10,8 +10,8 @@ use futures_util::FutureExt as _;
 use super::{World, announcement, at, recording_id};
 use crate::{
     db::{
-        Error, Tx,
-        budgets::StoredBudget,
+        Error, StoredBudget, Tx,
+        budgets::BudgetedRecording,
         clock::StoredClock,
         grants::GrantRow,
         image::{self, Image, Table},
@@ -39,7 +39,8 @@ every_database!(
 );
 
 /// Tables that stay behind: their rows live for minutes, or are found again.
-const STAY: [&Declaration; 9] = [
+const STAY: [&Declaration; 10] = [
+    &BudgetedRecording::TABLE,
     &IntendedVault::TABLE,
     &GrantRow::TABLE,
     &ListingRow::TABLE,
@@ -117,8 +118,8 @@ async fn filled(world: &World) {
         (Table::Tombstones, format!(r#"["{}","all",6,"rcp_3",null,null]"#, recording_id(3))),
         (Table::Receipts, format!(r#"["rcp_2","{two}","tombstoned","a.b.c",6,null]"#)),
         (Table::Receipts, format!(r#"["rcp_3","{}","closed","d.e.f",6,0]"#, recording_id(3))),
-        (Table::Parties, r#"["CA1","callee",null,5,null,""]"#.into()),
-        (Table::Parties, r#"["CA1","caller","sub_1",6,1,"AAEC/w=="]"#.into()),
+        (Table::Parties, r#"["CA1","callee",null,5,"",null,""]"#.into()),
+        (Table::Parties, r#"["CA1","caller","sub_1",6,"*",1,"AAEC/w=="]"#.into()),
         (Table::Parties, r#"["CF1","caller","sub_1",7,2,""]"#.into()),
         (Table::Consents, r#"["cns_1","sub_1",null,null,"[]","given","import",null,null,"",1,2,"operator:root"]"#.into()),
         (Table::Consents, r#"["cns_2",null,"CA1","callee","[\"recording\"]","declined","keypad","d","1","AAEC/w==",3,4,"vault"]"#.into()),

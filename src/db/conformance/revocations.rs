@@ -1,6 +1,7 @@
 //! Holds, and revocations with what they reach.
 
 mod holds;
+mod vouching;
 
 use std::collections::BTreeSet;
 
@@ -8,8 +9,8 @@ use super::{World, announcement, at, holder, parsed, source_ref};
 use crate::{
     db::{
         Error, Term, Tx, audit,
+        endings::{self, StreamEnding},
         revocations::{self, Revocation},
-        shreds,
         work::{self, Lease, WorkKind},
     },
     evidence::NewEntry,
@@ -63,7 +64,7 @@ impl World {
 
     async fn named(&self, conversation: &str, leg: &str, subject: SubjectId) {
         self.sql(&[&format!(
-            "INSERT INTO parties (conversation, leg, subject, named_at) VALUES ('{conversation}', '{leg}', '{subject}', 0)"
+            "INSERT INTO parties (conversation, leg, subject, named_at, vouched_for) VALUES ('{conversation}', '{leg}', '{subject}', 0, '*')"
         )])
         .await;
     }
@@ -471,14 +472,13 @@ async fn what_is_closed_without_a_tombstone_is_told_to_who_streams(world: &World
         .await
         .unwrap();
     tx.commit().await.unwrap();
-    let all = shreds::tombstoned_after(&mut world.tx().await, begin, 9)
+    let all = endings::after(&mut world.tx().await, begin, 9)
         .await
         .unwrap();
-    assert_eq!(all, [(seq, ids[0]), (next, ids[1])]);
+    let shredded = StreamEnding::Shredded;
+    assert_eq!(all, [(seq, shredded(ids[0])), (next, shredded(ids[1]))]);
     assert_eq!(
-        shreds::tombstoned_after(&mut world.tx().await, seq, 9)
-            .await
-            .unwrap(),
+        endings::after(&mut world.tx().await, seq, 9).await.unwrap(),
         all[1..]
     );
 }

@@ -6,6 +6,7 @@ use super::{World, at, recording_id};
 use crate::{
     db::{
         Error, Tx, audit, chain,
+        endings::{self, StreamEnding},
         shreds::{self, NewReceipt, NewTombstone},
     },
     evidence::{NewEntry, ShredReason},
@@ -96,8 +97,9 @@ async fn the_tombstones_of_two_legs_are_one_shred(world: &World) {
         1
     );
     assert_eq!(shreds::waiting(&mut tx).await.unwrap(), (1, Some(at(7))));
-    let seen = shreds::tombstoned_after(&mut tx, 0, 9).await.unwrap();
-    assert!(seen.iter().all(|seen| *seen == (1, ids[0])));
+    let seen = endings::after(&mut tx, 0, 9).await.unwrap();
+    let shredded = StreamEnding::Shredded(ids[0]);
+    assert!(seen.iter().all(|seen| *seen == (1, shredded)));
     assert_eq!(chain::note_durable(&mut tx, 1).await.unwrap(), 1);
     drop(tx);
 
@@ -117,6 +119,7 @@ async fn tombstones_come_back_in_the_order_of_their_numbers(world: &World) {
             .unwrap();
     }
     let all = [(7, ids[3]), (10, ids[1]), (11, ids[2]), (12, ids[0])];
+    let all = all.map(|(seq, id)| (seq, StreamEnding::Shredded(id)));
     for (after, limit, expected) in [
         (0, 9, &all[..]),
         (6, 9, &all[..]),
@@ -127,9 +130,7 @@ async fn tombstones_come_back_in_the_order_of_their_numbers(world: &World) {
         (10, 1, &all[2..3]),
     ] {
         assert_eq!(
-            shreds::tombstoned_after(&mut tx, after, limit)
-                .await
-                .unwrap(),
+            endings::after(&mut tx, after, limit).await.unwrap(),
             expected,
             "after {after}, {limit} at most"
         );
@@ -159,12 +160,15 @@ async fn who_asks_again_and_again_misses_no_tombstone(world: &World) {
         let mut seen = begin;
         let mut found = Vec::new();
         while found.len() < ids.len() {
-            for (seq, id) in shreds::tombstoned_after(&mut third.read().await.unwrap(), seen, 7)
+            for (seq, ending) in endings::after(&mut third.read().await.unwrap(), seen, 7)
                 .await
                 .unwrap()
             {
                 assert!(seq > seen, "{seq} comes after {seen}");
                 seen = seq;
+                let StreamEnding::Shredded(id) = ending else {
+                    panic!("{ending:?}");
+                };
                 found.push(id);
             }
             tokio::task::yield_now().await;

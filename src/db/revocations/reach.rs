@@ -2,7 +2,8 @@
 //!
 //! Owns the one text that says which recordings a target is about. A person is reached in every
 //! conversation in which they have a place, whether the recording is of the call or of the
-//! conference.
+//! conference; by a place that was named after the revocation only where somebody who may revoke
+//! vouched for it ([`Vouched`](crate::db::parties::Vouched)).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,15 +73,30 @@ pub struct ReachedRecording {
     pub receipt: Option<ReceiptId>,
 }
 
-/// `$1` is the target. An account's recordings are met by their ids: sorting all of a large account
+/// Whether a revocation of `revoked_at` reaches a recording by this place of the person: it was
+/// named by then, or somebody who may revoke recordings of the account vouched for it.
+macro_rules! by_place {
+    ($revoked_at:literal) => {
+        concat!(
+            "(parties.vouched_for = '*' OR parties.named_at <= ",
+            $revoked_at,
+            " OR (parties.vouched_for <> '' AND parties.vouched_for LIKE '%' || recordings.account || '%'))"
+        )
+    };
+}
+
+/// `$1` is the target, `$2` the time of the revocation. An account's recordings are met by their ids: sorting all of a large account
 /// for each page would cost more, so the planner must not use the index on accounts.
 fn about(target: &Target) -> &'static str {
     match target {
-        Target::Subject(_) => {
-            "SELECT recordings.id FROM parties JOIN recordings ON recordings.call_sid = parties.conversation WHERE parties.subject = $1
-             UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.conference_sid = parties.conversation
-             WHERE parties.subject = $1"
-        }
+        Target::Subject(_) => concat!(
+            "SELECT recordings.id FROM parties JOIN recordings ON recordings.call_sid = parties.conversation
+             WHERE parties.subject = $1 AND ",
+            by_place!("$2"),
+            " UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.conference_sid = parties.conversation
+             WHERE parties.subject = $1 AND ",
+            by_place!("$2")
+        ),
         Target::Recording(_) => "SELECT id FROM recordings WHERE id = $1",
         Target::Conversation(_) => {
             "SELECT id FROM recordings WHERE call_sid = $1 UNION SELECT id FROM recordings WHERE conference_sid = $1"
@@ -176,7 +192,10 @@ pub async fn covering(tx: &mut Tx, recording: &Recording) -> Result<Vec<Revocati
         "/* revocations.covering */ SELECT {COLUMNS} FROM revocations
         WHERE revoked_at >= $1 AND target IN (SELECT key FROM json_each($2)
             UNION SELECT subject FROM parties WHERE subject IS NOT NULL AND conversation IN (SELECT key FROM json_each($3)))
-        ORDER BY revoked_at, id"
+          AND (reach <> 'subject' OR EXISTS (SELECT 1 FROM parties JOIN recordings ON recordings.id = $4
+            WHERE parties.subject = revocations.target AND parties.conversation IN (SELECT key FROM json_each($3)) AND {}))
+        ORDER BY revoked_at, id",
+        by_place!("revocations.revoked_at")
     );
     let call = recording.call.as_ref().map(ToString::to_string);
     let conversations: Vec<String> = call
@@ -187,10 +206,12 @@ pub async fn covering(tx: &mut Tx, recording: &Recording) -> Result<Vec<Revocati
         .iter()
         .chain(&conversations));
     let conversations = set(&conversations);
+    let id = recording.id.to_string();
     let args = [
         Arg::Int(recording.collected_at.as_millis()),
         Arg::Text(&own),
         Arg::Text(&conversations),
+        Arg::Text(&id),
     ];
     let rows: Vec<StoredRevocation> = tx.fetch_rows(SQL, &args).await?;
     let mut all = rows
@@ -209,12 +230,17 @@ pub async fn reach_again(
     conversation: &Conversation,
     now: Timestamp,
 ) -> Result<Vec<RevocationId>, Error> {
-    const SQL: &str = "/* revocations.reach_again */
+    const SQL: &str = concat!(
+        "/* revocations.reach_again */
         UPDATE revocations SET state = 'running', cursor = NULL
         WHERE reach = 'subject' AND target IN (SELECT subject FROM parties WHERE conversation = $1 AND subject IS NOT NULL)
-          AND EXISTS (SELECT 1 FROM recordings WHERE (call_sid = $1 OR conference_sid = $1) AND collected_at <= revocations.revoked_at
-            AND NOT EXISTS (SELECT 1 FROM revoked WHERE revoked.recording_id = recordings.id AND revoked.revocation_id = revocations.id))
-        RETURNING id";
+          AND EXISTS (SELECT 1 FROM recordings JOIN parties ON parties.conversation = $1 AND parties.subject = revocations.target
+            WHERE (call_sid = $1 OR conference_sid = $1) AND collected_at <= revocations.revoked_at
+              AND NOT EXISTS (SELECT 1 FROM revoked WHERE revoked.recording_id = recordings.id AND revoked.revocation_id = revocations.id)
+              AND ",
+        by_place!("revocations.revoked_at"),
+        ") RETURNING id"
+    );
     let rows = tx
         .fetch_all(SQL, &[Arg::Text(conversation.as_str())])
         .await?;
@@ -224,6 +250,24 @@ pub async fn reach_again(
         .collect::<Result<_, _>>()?;
     work::enqueue(tx, WorkKind::Revocation, &ids, now).await?;
     Ok(ids)
+}
+
+/// How many recordings a revocation would reach if somebody who may revoke vouched for the places
+/// at which its person was named later.
+pub async fn unvouched(tx: &mut Tx) -> Result<i64, Error> {
+    const SQL: &str = concat!(
+        "/* revocations.unvouched */
+        SELECT COUNT(DISTINCT recordings.id) FROM parties
+        JOIN revocations ON revocations.target = parties.subject AND revocations.reach = 'subject'
+        JOIN recordings ON recordings.call_sid = parties.conversation OR recordings.conference_sid = parties.conversation
+        WHERE parties.subject IS NOT NULL AND parties.vouched_for <> '*'
+          AND recordings.state <> 'shredded' AND recordings.collected_at <= revocations.revoked_at
+          AND (revocations.accounts = '[]' OR revocations.accounts LIKE '%' || recordings.account || '%')
+          AND NOT EXISTS (SELECT 1 FROM revoked WHERE revoked.recording_id = recordings.id AND revoked.revocation_id = revocations.id)
+          AND NOT ",
+        by_place!("revocations.revoked_at")
+    );
+    tx.fetch_int(SQL, &[]).await
 }
 
 /// The places that a person has in these conversations.

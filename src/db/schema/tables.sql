@@ -232,8 +232,11 @@ CREATE TABLE grants (
   expires_at BIGINT NOT NULL,
   ticket TEXT,
   break_glass BIGINT NOT NULL DEFAULT 0,
-  opened_at BIGINT               -- when it was first used: an opening counts once for each grant
+  opened_at BIGINT,              -- when it was first used
+  approval_id TEXT,              -- apr_… on which it rests; null: its tier asks for none, or it was done without
+  ended_at BIGINT                -- when somebody ended it; null: it holds until expires_at
 );
+CREATE INDEX grants_by_approval ON grants (approval_id) WHERE approval_id IS NOT NULL;
 
 -- The audit log. Rows are never changed or removed; ids only.
 CREATE TABLE audit (
@@ -250,8 +253,9 @@ CREATE TABLE audit (
 );
 -- What a lost timeline told is taken in once.
 CREATE UNIQUE INDEX audit_told ON audit (told_timeline, told_seq) WHERE told_seq IS NOT NULL;
--- Recordings that were closed without a tombstone: every process looks for them while it streams.
-CREATE INDEX audit_revoked ON audit (seq) WHERE event = 'recording.revoked';
+-- What ends streams and is no tombstone: every process looks for it while it streams.
+CREATE INDEX audit_endings ON audit (seq)
+  WHERE event IN ('recording.revoked', 'recording.moved', 'recording.reclassified', 'grant.ended', 'token.revoked');
 -- For counting emergencies without reading the log.
 CREATE INDEX audit_broken_glass ON audit (at) WHERE event = 'glass.broken';
 
@@ -324,6 +328,9 @@ CREATE TABLE parties (
   leg TEXT NOT NULL,             -- place in it, as the application calls it
   subject TEXT,                  -- sub_…, a keyed hash of the address; null: not known
   named_at BIGINT NOT NULL,
+  -- the accounts whose recordings revocations from before named_at reach by this place: AC… AC…, or
+  -- * for all; empty: of none, because who named the party may not revoke
+  vouched_for TEXT NOT NULL DEFAULT '',
   -- which channel of a recording with two this party is heard on, 1 or 2; null: not known
   channel BIGINT,
   -- address and name, sealed under the vault's own key, until recordings of the conversation keep
@@ -332,6 +339,8 @@ CREATE TABLE parties (
   PRIMARY KEY (conversation, leg)
 );
 CREATE INDEX parties_by_subject ON parties (subject) WHERE subject IS NOT NULL;
+CREATE INDEX parties_unvouched ON parties (subject)
+  WHERE subject IS NOT NULL AND vouched_for <> '*';
 CREATE INDEX parties_waiting ON parties (named_at) WHERE length(sealed) > 0;
 
 -- Statements of consent. Rows are never changed or removed: a later one may say otherwise.
@@ -417,13 +426,22 @@ CREATE TABLE approvals (
 CREATE INDEX approvals_by_request ON approvals (recording_id, principal_id, purpose);
 CREATE INDEX approvals_waiting ON approvals (requested_at) WHERE state = 'requested';
 
--- Openings per principal, purpose and day.
+-- How many recordings a principal opened for a purpose on a day.
 CREATE TABLE budgets (
   principal_id TEXT NOT NULL,
   purpose TEXT NOT NULL,
   day BIGINT NOT NULL,           -- days since 1970-01-01 UTC
   used BIGINT NOT NULL,
   PRIMARY KEY (principal_id, purpose, day)
+);
+
+-- Which: a recording counts once, whatever grants it is opened under.
+CREATE TABLE budgeted (
+  principal_id TEXT NOT NULL,
+  purpose TEXT NOT NULL,
+  day BIGINT NOT NULL,
+  recording_id TEXT NOT NULL,
+  PRIMARY KEY (principal_id, purpose, day, recording_id)
 );
 
 -- Who took part in a recording, in the clear for who may know: sealed under a key that is derived

@@ -9,13 +9,16 @@ use std::{
 use super::effects::Effects;
 use crate::{
     db::{
-        self, Db, Tx, details, outbox::OutboxKind, parties, quarantine::Bearing, recordings,
-        revocations,
+        self, Db, Tx, details,
+        outbox::OutboxKind,
+        parties::{self, Vouched},
+        quarantine::Bearing,
+        recordings, revocations,
     },
     evidence::NewEntry,
     flow::{
         bells::Bells,
-        erasure::quarantine::{ConsentChange, Settled},
+        erasure::quarantine::{ConsentChange, Deadline, Settled},
         error::Error,
         refusal::shredded,
         units::unit_with_keys,
@@ -74,7 +77,8 @@ impl Corrections {
 
     /// Corrects what is said of a recording, and writes down which fields, never their values. To
     /// say what is so already changes nothing. Other parties have other consents: quarantine begins
-    /// or ends as theirs ask for it.
+    /// or ends as theirs ask for it. What they revoked before is let go of as where parties are
+    /// named: [`PartyRegister::name`](super::parties::PartyRegister::name).
     ///
     /// # Errors
     /// [`Error::NotFound`], also for a recording that the permit does not cover;
@@ -102,10 +106,12 @@ impl Corrections {
         };
         drop(tx);
         let now = self.clock.now();
+        let vouched = Vouched::by(permit.also(action::Revoke).as_ref());
         let news = ConsentChange {
             bearing: Bearing::of(conversation.iter(), []),
             actor: permit.initiator(),
             narrows: true,
+            deadline: Deadline::by(permit),
         };
         let corrected = unit_with_keys(
             &self.db,
@@ -126,7 +132,7 @@ impl Corrections {
                 if let Some(conversation) = &conversation {
                     details::lock(&mut unit, conversation).await?;
                     let moved = self
-                        .move_parties(&mut unit, conversation, &correction.parties, now)
+                        .move_parties(&mut unit, conversation, &correction.parties, &vouched, now)
                         .await?;
                     if !moved.is_empty() {
                         let told = correction
@@ -198,6 +204,7 @@ impl Corrections {
         tx: &mut Tx,
         conversation: &Conversation,
         corrected: &[(LegName, Option<Address>)],
+        vouched: &Vouched,
         now: Timestamp,
     ) -> Result<BTreeSet<LegName>, Error> {
         let known = parties::of(tx, std::slice::from_ref(conversation))
@@ -220,7 +227,7 @@ impl Corrections {
                 }
                 Some(before) if *before == subject => {}
                 Some(_) => {
-                    parties::correct(tx, conversation, leg, subject, now).await?;
+                    parties::correct(tx, conversation, leg, subject, vouched, now).await?;
                     moved.insert(leg.clone());
                 }
             }

@@ -11,7 +11,10 @@ use super::{
     fields::{FIELDS, Fields},
     statement::{FieldFault, NewStatement},
 };
-use crate::model::word::{UnknownWord, unknown};
+use crate::model::{
+    json,
+    word::{UnknownWord, unknown},
+};
 
 /// The largest file, in bytes.
 pub const MAX_FILE: usize = 64 * 1024 * 1024;
@@ -228,10 +231,16 @@ fn jsonl(bytes: &[u8], statements: &mut Vec<(u64, NewStatement)>, faults: &mut S
         if text.trim().is_empty() {
             continue;
         }
-        match serde_json::from_str(text) {
+        match json::read(text.as_bytes()) {
             Ok(value) => take(line, NewStatement::from_json(&value), statements, faults),
             // Not the error itself: it may say what it found.
-            Err(error) => faults.whole(line, format!("not JSON from column {} on", error.column())),
+            Err(fault) => faults.whole(
+                line,
+                format!(
+                    "not a JSON object with each name once, from column {} on",
+                    fault.error.column()
+                ),
+            ),
         }
     }
     if statements.is_empty() && faults.count() == 0 {

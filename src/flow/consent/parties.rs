@@ -11,14 +11,14 @@ use crate::{
     db::{
         Db, Unit, details,
         outbox::OutboxKind,
-        parties::{self, Naming},
+        parties::{self, Naming, Vouched},
         quarantine::Bearing,
         revocations,
     },
     evidence::NewEntry,
     flow::{
         bells::Bells,
-        erasure::quarantine::{ConsentChange, QuarantineProgress, Settled},
+        erasure::quarantine::{ConsentChange, Deadline, QuarantineProgress, Settled},
         error::Error,
         units::unit_with_keys,
     },
@@ -84,6 +84,10 @@ impl PartyRegister {
 
     /// Names parties of a conversation. Naming the same again changes nothing; who was not known
     /// before may be named, who is known stays who they are. All who are named by now.
+    ///
+    /// Somebody who revoked before may be among them. Recordings are let go of therefore only where
+    /// the permit comes with leave to revoke; otherwise that waits until somebody who has it names
+    /// them again, or revokes. The answer is the same, so that it tells nobody who has revoked.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a permit that does not cover a recording of
@@ -167,6 +171,10 @@ impl PartyRegister {
             bearing: Bearing::of([conversation], []),
             actor,
             narrows: true,
+            deadline: match by {
+                By::Application(permit) => Deadline::by(permit),
+                By::Vault => Deadline::New,
+            },
         };
         let (matched, mut settled, next, again) = unit_with_keys(
             &self.db,
@@ -215,6 +223,10 @@ impl PartyRegister {
     > {
         let now = self.clock.now();
         details::lock(unit, conversation).await?;
+        let vouched = match by {
+            By::Application(permit) => Vouched::by(permit.also(action::Revoke).as_ref()),
+            By::Vault => Vouched::by(Some(&Permit::of_vault(action::Revoke))),
+        };
         let (told, taken) = match by {
             By::Application(permit) => {
                 covers(unit, permit, std::slice::from_ref(conversation)).await?;
@@ -237,7 +249,7 @@ impl PartyRegister {
             channel: found.channel,
         };
         let named: Vec<Party> = told.iter().map(party).collect();
-        let changed = match parties::name(unit, conversation, &named, now).await? {
+        let changed = match parties::name(unit, conversation, &named, &vouched, now).await? {
             Naming::Done(changed) => changed,
             Naming::Taken(legs) => {
                 let legs: Vec<&str> = legs.iter().map(LegName::as_str).collect();

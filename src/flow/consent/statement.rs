@@ -136,6 +136,13 @@ impl NewStatement {
                 faults.note("purposes", why);
             }
         }
+        let said_at = self.at.unwrap_or(now).min(now);
+        if let Some(version) = &self.policy_version
+            && !rulebook.was_in_force(version, said_at)
+        {
+            let why = "no version of that name was in force when it was said; `GET /v1/policies` lists all; without it, and without `at`, the one in force counts";
+            faults.note("policy_version", why);
+        }
         match self.at {
             Some(at) if at > now.after(AHEAD) => faults.note("at", "in the future"),
             None if told_later || self.method == Method::Import => {

@@ -95,8 +95,8 @@ impl LegalHolds {
     ///
     /// # Errors
     /// [`Error::NotFound`], also for a recording that the permit does not cover;
-    /// [`Error::Shredded`]; [`Error::Invalid`] for a purpose that the policy does not have, or a
-    /// review that is over.
+    /// [`Error::Shredded`]; [`Error::Invalid`] for a purpose that the policy places no
+    /// holds for, or a review that is over.
     pub async fn place(
         &self,
         permit: &Permit<action::Hold>,
@@ -107,17 +107,13 @@ impl LegalHolds {
         if recording.state == RecordingState::Shredded {
             return Err(shredded(&self.db, id).await?);
         }
-        if !self
-            .rulebook
-            .current()
-            .document()
-            .purposes
-            .iter()
-            .any(|purpose| purpose.name == new.purpose)
-        {
+        let held_for = &self.rulebook.current().document().hold_purposes;
+        if !held_for.contains(&new.purpose) {
+            let known: Vec<&str> = held_for.iter().map(Purpose::as_str).collect();
             return Err(Error::Invalid(format!(
-                "`purpose`: the policy has no purpose `{}`; declare it, or name another",
-                new.purpose
+                "`purpose`: the policy places no holds for `{}`; use one of its `hold_purposes`: `{}`",
+                new.purpose,
+                known.join("`, `")
             )));
         }
         let now = self.clock.now();

@@ -17,7 +17,7 @@ use crate::{
     evidence::{NewEntry, ShredReason},
     flow::{clock::TrustedClock, erasure::shredding::units::Undurable, error::Error},
     model::{actor::Initiator, id::RecordingId, recording::Recording, time::Timestamp},
-    policy::{self, Permit, Rulebook, action},
+    policy::{self, Permit, PermitAction, Rulebook, action},
 };
 
 /// Recordings looked at in one unit of work.
@@ -47,7 +47,34 @@ pub(in crate::flow) struct ConsentChange {
     pub(in crate::flow) bearing: Bearing,
     pub(in crate::flow) actor: Initiator,
     pub(in crate::flow) narrows: bool,
+    pub(in crate::flow) deadline: Deadline,
 }
+
+/// Whether recordings are shredded some day because of what is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::flow) enum Deadline {
+    /// Not therefore: who tells may not revoke. What they put in quarantine is closed, and waits
+    /// for evidence, for who may revoke to say the same, or for the end of its retention.
+    None,
+    /// What is put in quarantine now has one.
+    New,
+    /// The same, and what waits without one gets it: it was said by the person, or by somebody who
+    /// may revoke.
+    Confirmed,
+}
+
+impl Deadline {
+    /// What somebody tells with this permit has, once they may also revoke.
+    pub(in crate::flow) fn by<A: PermitAction>(permit: &Permit<A>) -> Self {
+        match permit.also(action::Revoke) {
+            Some(_) => Self::Confirmed,
+            None => Self::None,
+        }
+    }
+}
+
+/// The end of a quarantine that has none: 4000-01-01T00:00:00Z.
+const WITHOUT_END: Timestamp = Timestamp::from_millis(64_060_588_800_000);
 
 /// What a sweep of the quarantine did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,7 +140,8 @@ impl Quarantine {
                     quarantine::released(unit, &news.bearing, &policies, after, room).await?
                 }
             };
-            entries.extend(self.settle_all(unit, &page, news.actor, now).await?);
+            let by = (news.actor, news.deadline);
+            entries.extend(self.settle_all(unit, &page, by, now).await?);
             let seen = i64::try_from(page.len()).unwrap_or(i64::MAX);
             let last = page.last().map(|recording| recording.id);
             step = match present {
@@ -162,7 +190,7 @@ impl Quarantine {
         &self,
         unit: &mut Unit,
         recordings: &[Recording],
-        actor: Initiator,
+        (actor, deadline): (Initiator, Deadline),
         now: Timestamp,
     ) -> Result<Vec<NewEntry>, Error> {
         if recordings.is_empty() {
@@ -184,8 +212,17 @@ impl Quarantine {
                     entries.push(NewEntry::recording_released(now, actor, id));
                     changed.push(id);
                 }
-                (None, false) => {
+                (Some(WITHOUT_END), false) if deadline == Deadline::Confirmed => {
                     let ends = now.after(period);
+                    quarantine::set_end(unit, id, ends).await?;
+                    entries.push(NewEntry::recording_quarantined(now, actor, id, ends));
+                    changed.push(id);
+                }
+                (None, false) => {
+                    let ends = match deadline {
+                        Deadline::None => WITHOUT_END,
+                        Deadline::New | Deadline::Confirmed => now.after(period),
+                    };
                     if quarantine::begin(unit, id, ends).await? {
                         entries.push(NewEntry::recording_quarantined(now, actor, id, ends));
                         changed.push(id);
@@ -223,7 +260,7 @@ impl Quarantine {
                 .unit("quarantine.sweep_quarantine", async |mut unit| {
                     let now = self.clock.now();
                     let entries = self
-                        .settle_all(&mut unit, &page, Initiator::Vault, now)
+                        .settle_all(&mut unit, &page, (Initiator::Vault, Deadline::New), now)
                         .await?;
                     let released: Vec<_> = entries.iter().filter_map(NewEntry::recording).collect();
                     unit.audit_all(entries);

@@ -15,7 +15,7 @@ use super::{
     tar::{self, TarSink},
 };
 use crate::{
-    db::{consents, recordings},
+    db::{consents, recordings, tokens},
     flow::{
         asking::Circumstances,
         error::Error,
@@ -138,7 +138,9 @@ async fn recording(
 ) -> Result<(), Ended> {
     // Before it is decided: see `streams`.
     let registered = Arc::new(exports.streams.register(id));
+    registered.by(plan.principal.credential);
     let (given, recording) = decided(exports, plan, id).await.map_err(ended)?;
+    registered.under(given.id);
     out.under(
         Arc::clone(&registered),
         exports.clock.clone(),
@@ -260,6 +262,10 @@ async fn decided(
     let now = exports.clock.now();
     let asking = plan.asking();
     let mut tx = exports.db.read().await?;
+    // The archive may take long: a token that was revoked meanwhile opens nothing more.
+    tokens::living(&mut tx, plan.principal.credential, now)
+        .await?
+        .ok_or(Error::NotFound)?;
     let recording = recordings::find(&mut tx, id)
         .await?
         .ok_or(Error::NotFound)?;

@@ -1,5 +1,5 @@
-//! The watch: asks the database again and again what any process has tombstoned, or closed, and silences
-//! it here.
+//! The watch: asks the database again and again what any process has tombstoned, closed, moved or
+//! ended, and ends the streams of it here.
 //!
 //! Owns the pace, and the number up to which every tombstone was seen. A shred by another process is
 //! heard of at once where the database rings, and otherwise found at the next look. Each look that
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Playback;
 use crate::{
-    db::{self, Db, audit, news::ChangeNotice, shreds},
+    db::{self, Db, audit, endings, news::ChangeNotice},
     flow::{
         bells::Bells,
         error::Error,
@@ -132,13 +132,12 @@ impl Watch {
         db.stands()?;
         loop {
             let asked = Instant::now();
-            let tombstones =
-                shreds::tombstoned_after(&mut db.read().await?, *seen, AT_ONCE).await?;
-            for (seq, recording) in &tombstones {
-                streams.silence(*recording);
+            let found = endings::after(&mut db.read().await?, *seen, AT_ONCE).await?;
+            for (seq, ending) in &found {
+                streams.end(*ending);
                 *seen = *seq;
             }
-            if i64::try_from(tombstones.len()).is_ok_and(|found| found < AT_ONCE) {
+            if i64::try_from(found.len()).is_ok_and(|found| found < AT_ONCE) {
                 streams.renew(asked);
                 return Ok(());
             }

@@ -9,6 +9,8 @@ use crate::{
     db::{
         Db,
         approvals::{self, ApprovalFilter, ApprovalRow, Stage},
+        endings::StreamEnding,
+        grants,
         outbox::OutboxKind,
         recordings,
     },
@@ -18,6 +20,7 @@ use crate::{
         error::Error,
         page::{self, Page},
         refusal::{refuse, refuse_request, shredded},
+        streams::Streams,
         units::note,
     },
     model::{
@@ -65,6 +68,7 @@ pub struct Approvals {
     db: Db,
     rulebook: Arc<Rulebook>,
     clock: Clock,
+    streams: Streams,
 }
 
 impl Approvals {
@@ -73,12 +77,14 @@ impl Approvals {
         db: Db,
         rulebook: Arc<Rulebook>,
         clock: Clock,
+        streams: Streams,
     ) -> Self {
         Self {
             vault,
             db,
             rulebook,
             clock,
+            streams,
         }
     }
 
@@ -101,8 +107,6 @@ impl Approvals {
             .ok_or(Error::NotFound)?;
         let circumstances =
             Circumstances::gather(&mut tx, principal, &recording, &asking.purpose, now).await?;
-        let waiting =
-            approvals::find_waiting(&mut tx, id, principal.id, &asking.purpose, now).await?;
         drop(tx);
         // Who wants to do without an approval does not ask for one.
         let facts = DecisionFacts {
@@ -119,9 +123,6 @@ impl Approvals {
                     "no approval is needed for this now: request a grant".into(),
                 ));
             }
-        }
-        if let Some(waiting) = waiting {
-            return Ok((waiting, false));
         }
         let justification = asking.justification.filter(|_| facts.is_justified());
         let justification = justification.ok_or_else(|| {
@@ -145,6 +146,16 @@ impl Approvals {
         let vault = &self.vault;
         let by = principal.initiator();
         let filed = vault.unit("approval.file_approval", async |mut unit| {
+            // One after another for a recording, whichever process they come to: of two who ask the
+            // same at once, the second finds what the first filed.
+            recordings::lock_sealed(&mut unit, request.recording).await?;
+            let whose = (request.recording, principal.id);
+            let waiting =
+                approvals::find_waiting(&mut unit, whose.0, whose.1, &request.purpose, now).await?;
+            if let Some(waiting) = waiting {
+                unit.without_entry("it was asked for before");
+                return Ok((waiting, false));
+            }
             let sealed = vault
                 .seal_justification(&mut unit, request.recording, request.id, justification)
                 .await?;
@@ -162,9 +173,9 @@ impl Approvals {
                 &row.purpose,
                 row.expires_at,
             ));
-            Ok::<_, Error>(row)
+            Ok::<_, Error>((row, true))
         });
-        Ok((filed.await?, true))
+        filed.await
     }
 
     /// Requests that this principal may decide on, with what was said for them; that they were
@@ -252,8 +263,8 @@ impl Approvals {
         unit.await
     }
 
-    /// Decides on somebody else's request, or takes an approval back. To say the same again changes
-    /// nothing.
+    /// Decides on somebody else's request, or takes an approval back, which ends every grant that
+    /// rests on it. To say the same again changes nothing.
     ///
     /// # Errors
     /// [`Error::OwnRequest`]; [`Error::Denied`] where none of their roles may approve it;
@@ -327,36 +338,50 @@ impl Approvals {
             decided_by: Some(principal.id),
             ..row.clone()
         };
-        self.db
-            .unit("approval.decide_approval", async |mut unit| {
-                approvals::decide(
-                    &mut unit,
-                    id,
-                    (row.stage, to),
-                    principal.id,
-                    expires_at,
-                    now,
-                )
-                .await?;
-                unit.to_journal(OutboxKind::Recording, &[row.recording], now);
-                let which = (id, row.requested_by);
-                unit.audit(NewEntry::approval_decided(
-                    now,
-                    principal.initiator(),
-                    row.recording,
-                    which,
-                    approve,
-                    expires_at,
-                ));
-                Ok(())
-            })
-            .await
-            .map_err(|error| match error {
-                crate::db::Error::Stale(_) => Error::Conflict(
-                    "another person has just decided the request; read it again".into(),
-                ),
-                other => other.into(),
-            })?;
+        let taken_back = (row.stage, to) == (Stage::Approved, Stage::Refused);
+        let ended =
+            self.db
+                .unit("approval.decide_approval", async |mut unit| {
+                    approvals::decide(
+                        &mut unit,
+                        id,
+                        (row.stage, to),
+                        principal.id,
+                        expires_at,
+                        now,
+                    )
+                    .await?;
+                    unit.to_journal(OutboxKind::Recording, &[row.recording], now);
+                    let which = (id, row.requested_by);
+                    unit.audit(NewEntry::approval_decided(
+                        now,
+                        principal.initiator(),
+                        row.recording,
+                        which,
+                        approve,
+                        expires_at,
+                    ));
+                    let ended = if taken_back {
+                        grants::end_resting_on(&mut unit, id, now).await?
+                    } else {
+                        Vec::new()
+                    };
+                    let by = principal.initiator();
+                    unit.audit_all(ended.iter().map(|grant| {
+                        NewEntry::grant_ended(now, by, row.recording, *grant, Some(id))
+                    }));
+                    Ok(ended)
+                })
+                .await
+                .map_err(|error| match error {
+                    crate::db::Error::Stale(_) => Error::Conflict(
+                        "another person has just decided the request; read it again".into(),
+                    ),
+                    other => other.into(),
+                })?;
+        for grant in ended {
+            self.streams.end(StreamEnding::Grant(grant));
+        }
         Ok(decided)
     }
 }

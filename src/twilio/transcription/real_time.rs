@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     model::{
+        json,
         sid::{AccountSid, CallSid, TranscriptSid},
         time::Timestamp,
         transcript::{self, Said},
@@ -166,7 +167,7 @@ fn content(params: &VerifiedParams<'_>) -> Result<What, CallbackError> {
         field: DATA,
         expected: "a JSON object with `transcript` and `confidence`",
     };
-    let told: Told = serde_json::from_str(told).map_err(|_| malformed)?;
+    let told: Told = json::read(told.as_bytes()).map_err(|_| malformed)?;
     let text = Zeroizing::new(told.transcript);
     let said: String = text
         .chars()

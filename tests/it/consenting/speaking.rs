@@ -123,7 +123,7 @@ async fn what_somebody_said_is_listed_without_who_they_are(database: Database) {
     vault.clock.advance(Duration::from_secs(1));
     let items = json!({ "items": [
         { "call": call_of(&recorded), "leg": "caller", "purposes": ["training"], "answer": "declined", "method": "keypad",
-          "disclosure": "abc", "policy_version": "0.9", "at": "2026-01-01T00:00:00Z" },
+          "disclosure": "abc", "policy_version": "1", "at": "2026-01-01T00:00:00Z" },
         { "subject": CALLEE, "answer": "given", "method": "import", "at": "2026-01-01T00:00:00Z" },
     ]});
     let told = officer(&vault, "/v1/consents", items.clone()).await;
@@ -159,7 +159,7 @@ async fn what_somebody_said_is_listed_without_who_they_are(database: Database) {
     );
     assert_eq!(
         (&item["leg"], &item["answer"], &item["policy_version"]),
-        (&json!("caller"), &json!("declined"), &json!("0.9"))
+        (&json!("caller"), &json!("declined"), &json!("1"))
     );
     assert!(
         item["disclosure_sha256"]

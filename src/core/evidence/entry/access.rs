@@ -30,6 +30,21 @@ impl NewEntry {
         self
     }
 
+    /// A grant was ended before its time: by itself, or with the approval on which it rested.
+    pub fn grant_ended(
+        at: Timestamp,
+        by: Initiator,
+        recording: RecordingId,
+        grant: GrantId,
+        approval: Option<ApprovalId>,
+    ) -> Self {
+        let mut details = json!({ "grant": grant });
+        if let Some(approval) = approval {
+            details["approval"] = json!(approval);
+        }
+        Self::new(at, by, AuditEvent::GrantEnded, Some(recording), details)
+    }
+
     /// Somebody asks that a second person approve.
     pub fn approval_requested(
         at: Timestamp,
@@ -205,6 +220,7 @@ mod tests {
         let by = Initiator::Principal { id, credential };
         let other = PrincipalId::random(rng);
         let approval = ApprovalId::random(rng);
+        let grant = GrantId::random(rng);
         let recording = RecordingId::random(rng);
         let subject = SubjectId::of_hash(&[7; 32]);
         let purpose = "legal-request".parse().unwrap();
@@ -234,6 +250,16 @@ mod tests {
                 NewEntry::approval_denied(AT, by, recording, approval, None),
                 "decision.denied",
                 json!({ "reasons": ["own-request"], "action": "approve", "approval": approval }),
+            ),
+            (
+                NewEntry::grant_ended(AT, by, recording, grant, None),
+                "grant.ended",
+                json!({ "grant": grant }),
+            ),
+            (
+                NewEntry::grant_ended(AT, by, recording, grant, Some(approval)),
+                "grant.ended",
+                json!({ "grant": grant, "approval": approval }),
             ),
             (
                 NewEntry::subject_exported(AT, by, subject, &purpose, 3, 1),

@@ -6,7 +6,7 @@ use super::{
     MAX_BYTES, MAX_CHARS, MAX_LOST, MAX_MS, MAX_SENTENCES, MAX_WORD_CHARS, MAX_WORDS, Said,
     Sentence, Transcript,
 };
-use crate::model::text::is_prose;
+use crate::model::{json, text::is_prose};
 
 /// Why a text is no transcript.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,14 +59,14 @@ struct Form {
     lost: u32,
 }
 
-pub(super) fn parse(json: &[u8]) -> Result<Transcript, InvalidTranscript> {
-    if json.len() > MAX_BYTES {
+pub(super) fn parse(text: &[u8]) -> Result<Transcript, InvalidTranscript> {
+    if text.len() > MAX_BYTES {
         return Err(InvalidTranscript::TooLong);
     }
     // The library's own message may quote a value.
-    let form: Form = serde_json::from_slice(json).map_err(|error| InvalidTranscript::Form {
-        line: error.line(),
-        column: error.column(),
+    let form: Form = json::read(text).map_err(|fault| InvalidTranscript::Form {
+        line: fault.error.line(),
+        column: fault.error.column(),
     })?;
     ensure(
         form.lost <= MAX_LOST,

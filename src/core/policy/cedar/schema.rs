@@ -18,8 +18,8 @@ pub(in crate::policy) struct Vocabulary<'d> {
     pub(in crate::policy) roles: Vec<&'d Role>,
     pub(in crate::policy) tiers: Vec<&'d Tier>,
     pub(in crate::policy) labels: Vec<&'d Label>,
-    /// Each with whether it is based on consent.
-    pub(in crate::policy) purposes: Vec<(&'d Purpose, bool)>,
+    /// Each with whether it is based on consent, and whether holds are placed for it.
+    pub(in crate::policy) purposes: Vec<(&'d Purpose, bool, bool)>,
     /// Whether recording itself is.
     pub(in crate::policy) recorded_with_consent: bool,
 }
@@ -32,7 +32,11 @@ impl<'d> Vocabulary<'d> {
             tiers: document.tiers.iter().map(|tier| &tier.name).collect(),
             labels: document.collection.labels.iter().collect(),
             purposes: purposes
-                .map(|purpose| (&purpose.name, purpose.basis == Some(Basis::Consent)))
+                .map(|purpose| {
+                    let name = &purpose.name;
+                    let is_held_for = document.hold_purposes.contains(name);
+                    (name, purpose.basis == Some(Basis::Consent), is_held_for)
+                })
                 .collect(),
             recorded_with_consent: document.collection.basis == Some(Basis::Consent),
         }
@@ -103,7 +107,7 @@ pub(super) fn text(vocabulary: &Vocabulary<'_>) -> String {
         String::new()
     };
     add(format_args!("    action \"Unknown\"{unknown} {APPLIES};\n"));
-    for (purpose, based_on_consent) in &vocabulary.purposes {
+    for (purpose, based_on_consent, is_held_for) in &vocabulary.purposes {
         let groups: Vec<&str> = [
             if *based_on_consent {
                 "\"BasedOnConsent\""
@@ -111,6 +115,7 @@ pub(super) fn text(vocabulary: &Vocabulary<'_>) -> String {
                 ""
             },
             with_consent,
+            if *is_held_for { "\"HeldFor\"" } else { "" },
         ]
         .into_iter()
         .filter(|group| !group.is_empty())
@@ -190,6 +195,8 @@ const ACTIONS: &str =
     "    // Groups: purposes based on consent; all purposes, where recording is based on consent.
     action \"BasedOnConsent\";
     action \"RecordedWithConsent\";
+    // The purposes for which holds are placed.
+    action \"HeldFor\";
     // The purposes. `Unknown` stands for every purpose that the policy does not declare.
 ";
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::{
     model::{
         actor::Initiator,
-        id::{PrincipalId, RecordingId, TokenId},
+        id::{ApprovalId, PrincipalId, RecordingId, TokenId},
         name::{Purpose, Tier},
         time::Timestamp,
     },
@@ -59,6 +59,7 @@ pub struct Grant {
     tier: Tier,
     view: View,
     broke_glass: bool,
+    approval: Option<ApprovalId>,
     budget: Option<u32>,
     clause: Arc<str>,
     policy_version: Arc<str>,
@@ -72,6 +73,7 @@ pub(super) struct GrantTerms {
     pub(super) clause: Arc<str>,
     pub(super) view: View,
     pub(super) broke_glass: bool,
+    pub(super) approval: Option<ApprovalId>,
     pub(super) budget: Option<u32>,
     pub(super) expires_at: Timestamp,
 }
@@ -88,6 +90,7 @@ impl Grant {
             tier: facts.recording.tier.clone(),
             view: terms.view,
             broke_glass: terms.broke_glass,
+            approval: terms.approval,
             budget: terms.budget,
             clause: terms.clause,
             policy_version: rules.shared_version(),
@@ -143,6 +146,11 @@ impl Grant {
     /// an emergency, which raises an alarm.
     pub fn is_break_glass(&self) -> bool {
         self.broke_glass
+    }
+
+    /// The approval on which it rests, where the tier asks for one: taken back, it ends the grant.
+    pub fn approval(&self) -> Option<ApprovalId> {
+        self.approval
     }
 
     /// How many recordings its principal may open for its purpose on one day (UTC), this one among

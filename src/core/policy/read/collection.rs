@@ -4,7 +4,9 @@
 use super::{Reader, walk::Section};
 use crate::{
     model::name::Purpose,
-    policy::document::{Basis, Collection, ContentRule, Pattern, Recipient, Right, quote},
+    policy::document::{
+        Basis, Collection, ContentRule, Pattern, PurposeRule, Recipient, Right, quote,
+    },
 };
 
 impl Reader<'_> {
@@ -118,6 +120,36 @@ impl Reader<'_> {
             name: name?.value.to_owned(),
             purposes,
         })
+    }
+
+    /// The purposes for which holds are placed. What was revoked cannot rest on consent.
+    pub(super) fn hold_purposes(
+        &mut self,
+        file: &mut Section<'_, '_>,
+        known: &[Purpose],
+        purposes: Option<&[PurposeRule]>,
+    ) -> Option<Vec<Purpose>> {
+        let mut held = Vec::new();
+        for purpose in file.list::<Purpose>("hold_purposes", self.faults)?.value {
+            let rule = purposes
+                .unwrap_or_default()
+                .iter()
+                .find(|rule| rule.name == purpose.value);
+            let fault = if !known.contains(&purpose.value) {
+                "no `[[purposes]]` declares"
+            } else if rule.is_some_and(|rule| rule.basis == Some(Basis::Consent)) {
+                "rests on consent: a hold keeps what was revoked"
+            } else {
+                held.push(purpose.value);
+                continue;
+            };
+            let name = purpose.value;
+            self.faults.add(
+                purpose.line,
+                format!("`hold_purposes` names `{name}`, which {fault}"),
+            );
+        }
+        Some(held)
     }
 
     pub(super) fn right(&mut self, mut section: Section<'_, '_>) -> Option<Right> {

@@ -61,7 +61,10 @@ impl Reader<'_> {
                     roles: self.roles.iter().collect(),
                     tiers: self.tiers.iter().collect(),
                     labels: labels.iter().collect(),
-                    purposes: purposes.iter().map(|purpose| (purpose, false)).collect(),
+                    purposes: purposes
+                        .iter()
+                        .map(|purpose| (purpose, false, false))
+                        .collect(),
                     recorded_with_consent: false,
                 })
             });

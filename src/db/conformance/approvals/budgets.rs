@@ -14,23 +14,59 @@ use crate::{
         grants::{self, GrantRow},
         tokens::{self, TokenRow},
     },
-    model::id::{GrantId, PrincipalId, TokenId},
+    model::id::{GrantId, PrincipalId, RecordingId, TokenId},
 };
 
 every_database!(
     the_last_opening_of_a_budget_is_had_by_one,
     a_budget_is_one_principals_purposes_and_days,
     without_a_budget_openings_are_counted_too,
+    a_recording_counts_once_a_day_however_often_it_is_opened,
     past_days_are_forgotten,
     a_grant_is_opened_for_the_first_time_once,
 );
 
+/// Another recording each time.
 async fn spent(world: &World, principal: PrincipalId, budget: Option<u32>, millis: i64) -> bool {
+    let recording = RecordingId::random(&mut rand::rng());
+    spent_on(world, principal, recording, budget, millis).await
+}
+
+async fn spent_on(
+    world: &World,
+    principal: PrincipalId,
+    recording: RecordingId,
+    budget: Option<u32>,
+    millis: i64,
+) -> bool {
     let spent = world.db.unit("spent", async |mut unit| {
         unit.without_entry("a test");
-        budgets::spend(&mut unit, principal, &purpose(), budget, at(millis)).await
+        let now = at(millis);
+        budgets::spend(&mut unit, principal, &purpose(), recording, budget, now).await
     });
     spent.await.unwrap()
+}
+
+async fn a_recording_counts_once_a_day_however_often_it_is_opened(world: &World) {
+    let one = somebody();
+    let [first, second] = [(); 2].map(|()| RecordingId::random(&mut rand::rng()));
+    let both = join_all((0..8).map(|_| spent_on(world, one, first, Some(1), 0))).await;
+    assert_eq!(both, [true; 8]);
+    assert_eq!(used(world, one, 0).await, 1);
+    for _ in 0..2 {
+        assert!(!spent_on(world, one, second, Some(1), 0).await);
+    }
+    assert!(spent_on(world, one, second, Some(2), 0).await);
+    let ids = [first, second, RecordingId::random(&mut rand::rng())];
+    let counted = async |who, millis| {
+        let mut tx = world.tx().await;
+        budgets::counted(&mut tx, who, &purpose(), &ids, at(millis))
+            .await
+            .unwrap()
+    };
+    assert_eq!(counted(one, 0).await, [first, second].into());
+    assert!(counted(one, DAY).await.is_empty());
+    assert!(counted(somebody(), 0).await.is_empty());
 }
 
 async fn used(world: &World, principal: PrincipalId, millis: i64) -> u32 {
@@ -82,9 +118,16 @@ async fn a_budget_is_one_principals_purposes_and_days(world: &World) {
     );
     let mut tx = world.tx().await;
     assert!(
-        budgets::spend(&mut tx, one, &parsed("training"), Some(1), at(midnight))
-            .await
-            .unwrap()
+        budgets::spend(
+            &mut tx,
+            one,
+            &parsed("training"),
+            RecordingId::random(&mut rand::rng()),
+            Some(1),
+            at(midnight)
+        )
+        .await
+        .unwrap()
     );
     drop(tx);
     assert_eq!(
@@ -155,6 +198,8 @@ async fn a_grant_is_opened_for_the_first_time_once(world: &World) {
         issued_at: at(1),
         expires_at: at(100),
         opened_at: None,
+        approval: None,
+        ended_at: None,
     };
     let mut tx = world.tx().await;
     super::super::principals::enter(&mut tx, bearer.principal).await;

@@ -1,7 +1,7 @@
 //! What an export or a correction asks of the database.
 
 use super::{
-    super::{World, announcement, at, parsed, recording_id},
+    super::{World, announcement, at, parsed, recording_id, vouched},
     purpose, somebody,
 };
 use crate::{
@@ -87,6 +87,7 @@ async fn a_person_is_found_in_every_conversation_of_theirs(world: &World) {
                 subject: Some(subject),
                 channel: None,
             }],
+            &vouched(),
             at(0),
         )
         .await

@@ -1,7 +1,7 @@
 //! Who took part in which conversation.
 
 use super::{
-    super::{World, at, parsed, recording_id},
+    super::{World, at, parsed, recording_id, vouched},
     call, conference, leg, named, party, person, row, sealed, told,
 };
 use crate::{
@@ -75,13 +75,28 @@ async fn a_correction_puts_somebody_else_there(world: &World) {
     named(world, &one, &[party("caller", Some(1))]).await;
     for subject in [Some(2), None] {
         let mut tx = world.tx().await;
-        parties::correct(&mut tx, &one, &leg("caller"), subject.map(person), at(3))
-            .await
-            .unwrap();
+        parties::correct(
+            &mut tx,
+            &one,
+            &leg("caller"),
+            subject.map(person),
+            &vouched(),
+            at(3),
+        )
+        .await
+        .unwrap();
         tx.commit().await.unwrap();
         assert_eq!(parties_of(world, &one).await, [party("caller", subject)]);
     }
-    let nobody = parties::correct(&mut world.tx().await, &one, &leg("callee"), None, at(3)).await;
+    let nobody = parties::correct(
+        &mut world.tx().await,
+        &one,
+        &leg("callee"),
+        None,
+        &vouched(),
+        at(3),
+    )
+    .await;
     assert!(matches!(nobody, Err(Error::Stale(_))));
 }
 

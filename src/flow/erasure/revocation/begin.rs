@@ -14,7 +14,6 @@ use crate::{
     evidence::{NewEntry, ShredReason},
     flow::error::Error,
     model::{
-        actor::Initiator,
         consent::{RECORDING, Statement, Whom},
         id::{ConsentId, RecordingId, RevocationId},
         name::Purpose,
@@ -88,17 +87,19 @@ impl Revocations {
     }
 
     /// Begins the revocations that follow from withdrawals, in the unit that records these; their
-    /// entries are to be appended last. They wait for [`Self::continue_all`].
+    /// entries are to be appended last. They wait for [`Self::continue_all`]. They reach what they
+    /// are about in every account, so that whose permit is limited must have been asked before.
     ///
     /// # Errors
     /// The database's.
     pub(in crate::flow) async fn begin_withdrawals(
         &self,
         unit: &mut Unit,
-        by: Initiator,
+        permit: &Permit<action::Revoke>,
         withdrawals: &[&Statement],
         now: Timestamp,
     ) -> Result<(Vec<NewEntry>, Vec<RevocationId>), Error> {
+        let by = permit.initiator();
         let mut entries = Vec::new();
         let mut begun = Vec::new();
         for said in withdrawals {

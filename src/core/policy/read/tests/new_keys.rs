@@ -260,6 +260,18 @@ fn every_fault_of_the_new_keys_is_told_with_its_line() {
             "`purposes` names `sale`, which no `[[purposes]]` declares",
         ),
         (
+            "hold_purposes = [\"legal-request\", ",
+            "hold_purposes = [\"sale\", ",
+            "hold_purposes = [\"sale\"",
+            "`hold_purposes` names `sale`, which no `[[purposes]]` declares",
+        ),
+        (
+            "hold_purposes = [\"legal-request\", ",
+            "hold_purposes = [\"training\", ",
+            "hold_purposes = [\"training\"",
+            "`hold_purposes` names `training`, which rests on consent",
+        ),
+        (
             "hold = [\"privacy-officer\"]",
             "hold = [\"boss\"]",
             "boss",

@@ -128,11 +128,6 @@ impl World {
             "grant-expired",
             "fixed/grant",
         );
-        tell(
-            case.revoked && case.hold != Hold::This,
-            "recording-revoked",
-            "fixed/hold",
-        );
         tell(pin.is_none(), "policy-unknown", "fixed/pin");
         let earlier = pin.filter(|pin| *pin != current).map(|pin| plans[pin]);
         // Some say yes to the purposes by name, and nobody knows the name of one that there is not.

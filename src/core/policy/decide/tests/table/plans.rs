@@ -106,10 +106,11 @@ impl Plan {
         };
         let basis = |consent| if consent { "consent" } else { "contract" };
         let mut text = format!(
-            "version = \"{}\"\neffective = 2026-01-01\ndefault_tier = \"standard\"\n[controller]\nname = \"C\"\ncontact = \"c\"\n\
+            "version = \"{}\"\neffective = 2026-01-01\ndefault_tier = \"standard\"\nhold_purposes = [\"{}\"]\n[controller]\nname = \"C\"\ncontact = \"c\"\n\
              [roles]\nreviewer = \"R\"\nofficer = \"O\"\nlister = \"L\"\n[collection]\nbasis = \"{}\"\nquarantine = \"7d\"\n\
              [actions]\ncatalogue = [\"lister\"]\nshred = [\"officer\"]\naudit = []\n",
             self.version,
+            self.held_for(),
             basis(self.recorded_with_consent)
         );
         for (name, seconds, glass) in self.tiers {
@@ -219,11 +220,26 @@ impl Plan {
         } else {
             tell(true, "purpose-unknown", "fixed/purpose".into());
         }
-        let kept_for_this = case.revoked && case.hold == Hold::This;
+        let is_held = case.hold == Hold::This && case.purpose == self.held_for();
+        let kept_for_this = case.revoked && is_held;
         let quarantined = self.recorded_with_consent
             && !case.all_say_yes(|said| said.to_recording)
             && !kept_for_this;
         tell(quarantined, "quarantined", "fixed/quarantine".into());
+        tell(
+            case.revoked && !is_held,
+            "recording-revoked",
+            "fixed/hold".into(),
+        );
         told
+    }
+
+    /// The purpose for which holds are placed.
+    fn held_for(&self) -> &'static str {
+        if self.recorded_with_consent {
+            "review"
+        } else {
+            "dispute"
+        }
     }
 }

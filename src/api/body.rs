@@ -1,0 +1,114 @@
+//! Bodies: the one way in which a handler reads what somebody sends.
+//!
+//! Owns which content types are taken, and that JSON means one thing only ([`json`]). Refuses to
+//! know what is asked for. Callbacks have a way of their own, because their signature is of the body
+//! as it came (`twilio::signed`). INVARIANT: nothing else in `api` reads a body; `tests/tidy.rs`
+//! holds that.
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Request, rejection::BytesRejection},
+    http::{HeaderMap, StatusCode, header},
+};
+use serde::de::DeserializeOwned;
+
+use super::{Api, problem::Problem};
+use crate::model::{json, transcript::Transcript};
+
+/// A JSON object; faults name the field.
+pub(super) struct JsonBody<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<Api> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        let bytes = json_bytes(request, api, too_large).await?;
+        json::read(&bytes)
+            .map(Self)
+            .map_err(|fault| Problem::bad_request(format!("the JSON body: {fault}")))
+    }
+}
+
+/// A transcript that is not read yet: first it is asked who may file one.
+pub(super) struct TranscriptBody(Result<Bytes, Problem>);
+
+impl FromRequest<Api> for TranscriptBody {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Self::Rejection> {
+        Ok(Self(
+            json_bytes(request, api, || larger_than("8 MiB")).await,
+        ))
+    }
+}
+
+impl TranscriptBody {
+    /// Reads it.
+    pub(super) fn read(self) -> Result<Transcript, Problem> {
+        Transcript::parse(&self.0?).map_err(|fault| Problem::bad_request(fault.to_string()))
+    }
+}
+
+async fn json_bytes(
+    request: Request,
+    api: &Api,
+    too_large: impl FnOnce() -> Problem,
+) -> Result<Bytes, Problem> {
+    if !is_json(request.headers()) {
+        return Err(unsupported("application/json"));
+    }
+    let bytes = Bytes::from_request(request, api).await;
+    bytes.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+        _ => Problem::bad_request("the body broke off"),
+    })
+}
+
+/// Whether the one content type says JSON: `application/json`, or another type in its syntax
+/// (RFC 6839, section 3.1).
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut all = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(only), None) = (all.next(), all.next()) else {
+        return false;
+    };
+    let kind = only.to_str().unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let kind = kind.to_ascii_lowercase();
+    kind.strip_prefix("application/")
+        .is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
+}
+
+/// A body of another type than what is taken.
+pub(super) fn unsupported(expected: &'static str) -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "urn:recvault:problem:unsupported-media-type",
+        "Another content type is expected",
+        format!("Send the body with one header `Content-Type: {expected}`."),
+    )
+}
+
+/// A body over the bound.
+pub(super) fn too_large() -> Problem {
+    larger_than("64 KiB here, and 1 MiB where it holds many statements of consent")
+}
+
+/// A body over another bound.
+fn larger_than(most: &str) -> Problem {
+    let detail = format!("A request body has at most {most}.");
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "urn:recvault:problem:too-large",
+        "Body too large",
+        detail,
+    )
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+            _ => Self::bad_request("the body broke off"),
+        }
+    }
+}
