@@ -10,8 +10,8 @@ use futures_util::FutureExt as _;
 use super::{World, announcement, at, recording_id};
 use crate::{
     db::{
-        Error, StoredBudget, Tx,
-        budgets::BudgetedRecording,
+        Error, Tx,
+        budgets::{BudgetedRecording, StoredBudget},
         clock::StoredClock,
         grants::GrantRow,
         image::{self, Image, Table},
