@@ -25,14 +25,14 @@ pub(super) struct AuditParams {
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct AuditBody {
     /// In order, oldest first.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(max_items = 1000)]
     items: Vec<Entry>,
     /// Give it as `after` for the next page; null on the last.
     next_after: Option<i64>,
 }
 
 /// Reads the audit log, oldest first.
-#[utoipa::path(get, path = "/v1/audit", tag = "audit", params(AuditParams), security(("bearer" = [])),
+#[utoipa::path(get, path = "/v1/audit", operation_id = "listAuditEntries", tag = "audit", params(AuditParams), security(("bearer" = [])),
     responses((status = 200, body = AuditBody), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn list(
     State(api): State<Api>,

@@ -10,7 +10,12 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{Api, limits::ClientAddress, network::Network, problem::Problem};
+use super::{
+    Api,
+    limits::ClientAddress,
+    network::Network,
+    problem::{Problem, ProblemType},
+};
 use crate::{
     model::{access::Principal, id::RecordingId},
     policy::{Permit, PermitAction},
@@ -114,12 +119,7 @@ pub(super) fn too_large() -> Problem {
 /// A body over another bound.
 pub(super) fn larger_than(most: &str) -> Problem {
     let detail = format!("A request body has at most {most}.");
-    Problem::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "urn:recvault:problem:too-large",
-        "Body too large",
-        detail,
-    )
+    Problem::new(ProblemType::TooLarge, detail)
 }
 
 impl From<BytesRejection> for Problem {

@@ -1,4 +1,12 @@
 //! The description of this interface, made from the handlers themselves (OpenAPI 3.1).
+//!
+//! Owns what it lists. What holds for every operation, `complete` adds; forms that are read by hand
+//! are in `forms`.
+
+mod complete;
+pub(super) mod forms;
+mod sample;
+pub(super) mod words;
 
 use std::sync::LazyLock;
 
@@ -66,6 +74,8 @@ use super::documents;
         super::privacy::version,
         super::health::alive,
         super::health::ready,
+        super::problem::pages::index,
+        super::problem::pages::page,
         show
     ),
     modifiers(&Bearer)
@@ -85,7 +95,7 @@ impl Modify for Bearer {
 }
 
 /// This description.
-#[utoipa::path(get, path = "/openapi.json", tag = "operators", responses((status = 200)))]
+#[utoipa::path(get, path = "/openapi.json", operation_id = "getDescription", tag = "operators", responses((status = 200, body = Object)))]
 pub(super) async fn show(headers: HeaderMap) -> Response {
     let (etag, description) = &*DESCRIPTION;
     let mut response = documents::answer(&headers, "application/json", etag, description.clone());
@@ -99,8 +109,9 @@ pub(super) async fn show(headers: HeaderMap) -> Response {
 /// The description with its entity tag, made once: it takes milliseconds, and anybody may ask for
 /// it.
 static DESCRIPTION: LazyLock<(String, Bytes)> = LazyLock::new(|| {
-    let description =
-        serde_json::to_vec(&Description::openapi()).expect("a description has a JSON form");
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &description);
-    (format!("\"{}\"", hex::encode(digest)), description.into())
+    let mut description =
+        serde_json::to_value(Description::openapi()).expect("a description has a JSON form");
+    complete::complete(&mut description);
+    let description = Bytes::from(description.to_string());
+    (documents::etag(&description), description)
 });

@@ -5,6 +5,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::model::schema;
+
 /// What happened. The names are stable: they are in the log for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AuditEvent {
@@ -109,6 +111,17 @@ pub enum AuditEvent {
     BackfillDone,
     /// The accounts were read again.
     AccountsReloaded,
+}
+
+impl utoipa::ToSchema for AuditEvent {}
+
+impl utoipa::PartialSchema for AuditEvent {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        schema::words(
+            "What happened. The names are stable.",
+            &Self::ALL.map(Self::as_str),
+        )
+    }
 }
 
 impl AuditEvent {
