@@ -44,11 +44,11 @@ pub(super) async fn list(
     if !(1..=1000).contains(&limit) {
         return Err(Problem::bad_request("`limit` must be 1 to 1000"));
     }
-    let page = api
-        .flow
-        .catalogue
-        .audit(&permit, params.after.unwrap_or(0), limit)
-        .await?;
+    let after = params.after.unwrap_or(0);
+    if after < 0 {
+        return Err(Problem::bad_request("`after` must be 0 or more"));
+    }
+    let page = api.flow.catalogue.audit(&permit, after, limit).await?;
     Ok(Json(AuditBody {
         items: page.items,
         next_after: page.next,

@@ -9,7 +9,7 @@ use super::problem::Problem;
 
 /// What the conditions of a reading request leave to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Condition {
+pub(super) enum Precondition {
     /// Answer as if there were none.
     Met,
     /// The asker has it: 304.
@@ -17,7 +17,7 @@ pub(super) enum Condition {
 }
 
 /// Asks the conditions of a GET or HEAD, in the order of section 13.2.2, about what has this tag.
-pub(super) fn asked(headers: &HeaderMap, etag: &str) -> Result<Condition, Problem> {
+pub(super) fn asked(headers: &HeaderMap, etag: &str) -> Result<Precondition, Problem> {
     // By the strong comparison: a weak tag is none of ours.
     if headers.contains_key(header::IF_MATCH)
         && !tags(headers, header::IF_MATCH).any(|tag| tag == "*" || tag == etag)
@@ -28,9 +28,9 @@ pub(super) fn asked(headers: &HeaderMap, etag: &str) -> Result<Condition, Proble
     let is_known = tags(headers, header::IF_NONE_MATCH)
         .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag);
     Ok(if is_known {
-        Condition::Known
+        Precondition::Known
     } else {
-        Condition::Met
+        Precondition::Met
     })
 }
 
@@ -61,14 +61,17 @@ mod tests {
             assert_eq!(
                 asked(&headers, "\"a\"").ok(),
                 Some(if known {
-                    Condition::Known
+                    Precondition::Known
                 } else {
-                    Condition::Met
+                    Precondition::Met
                 }),
                 "{told}"
             );
         }
-        assert_eq!(asked(&HeaderMap::new(), "\"a\"").ok(), Some(Condition::Met));
+        assert_eq!(
+            asked(&HeaderMap::new(), "\"a\"").ok(),
+            Some(Precondition::Met)
+        );
     }
 
     #[test]

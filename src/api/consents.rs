@@ -67,7 +67,7 @@ pub(super) struct StatementRequest {
     )]
     evidence: Option<String>,
     /// The text that was disclosed; its SHA-256 is kept.
-    #[schema(max_length = 8192, examples("This call is recorded."))]
+    #[schema(max_length = 32768, examples("This call is recorded."))]
     disclosure: Option<String>,
     /// The SHA-256 instead.
     #[schema(pattern = "^[0-9a-fA-F]{64}$")]
@@ -222,14 +222,27 @@ pub(super) async fn search(
     bearer: Bearer,
     JsonBody(request): JsonBody<Value>,
 ) -> Result<Json<StatementsBody>, Problem> {
-    let text = |name: &str| request.get(name).and_then(Value::as_str);
-    let limit = request.get("limit").map(|limit| {
+    let members = request.as_object().filter(|members| {
+        let mut names = members.keys();
+        names.all(|name| matches!(name.as_str(), "subject" | "limit" | "cursor"))
+    });
+    let members = members.ok_or_else(|| {
+        Problem::bad_request(
+            "expected an object with `subject`, and maybe `limit` and `cursor`, and nothing else",
+        )
+    })?;
+    let given = |name: &str| members.get(name).filter(|value| !value.is_null());
+    let text = |name: &str| match given(name).map(|value| value.as_str()) {
+        Some(None) => Err(Problem::bad_request(format!("`{name}`: expected a text"))),
+        text => Ok(text.flatten()),
+    };
+    let limit = given("limit").map(|limit| {
         limit
             .as_u64()
             .and_then(|limit| u16::try_from(limit).ok())
             .unwrap_or(0)
     });
-    page(&api, &bearer, text("subject"), limit, text("cursor")).await
+    page(&api, &bearer, text("subject")?, limit, text("cursor")?).await
 }
 
 async fn page(

@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use super::conditions::{self, Condition};
+use super::conditions::{self, Precondition};
 
 /// Documents kept; there are a few for each version of the policy.
 const KEPT: usize = 64;
@@ -54,8 +54,8 @@ pub(super) fn answer(
 ) -> Response {
     let mut response = match conditions::asked(asked, etag) {
         Err(problem) => return problem.into_response(),
-        Ok(Condition::Known) => StatusCode::NOT_MODIFIED.into_response(),
-        Ok(Condition::Met) => ([(header::CONTENT_TYPE, content_type)], document).into_response(),
+        Ok(Precondition::Known) => StatusCode::NOT_MODIFIED.into_response(),
+        Ok(Precondition::Met) => ([(header::CONTENT_TYPE, content_type)], document).into_response(),
     };
     if let Ok(value) = HeaderValue::from_str(etag) {
         response.headers_mut().insert(header::ETAG, value);

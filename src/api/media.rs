@@ -12,7 +12,7 @@ use futures_util::{Stream, stream};
 
 use super::{
     Api,
-    conditions::{self, Condition},
+    conditions::{self, Precondition},
     gate::Id,
     network::Network,
     openapi::forms::TranscriptForm,
@@ -42,7 +42,7 @@ pub(super) async fn audio(
         .await?;
     let len = heard.playable.len();
     let etag = format!("\"{}\"", heard.playable.etag());
-    if conditions::asked(&headers, &etag)? == Condition::Known {
+    if conditions::asked(&headers, &etag)? == Precondition::Known {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
     }
     // A range is a part of what GET sends, and of nothing else (section 14.2).

@@ -50,7 +50,6 @@ pub(super) struct PartyRequest {
 /// Who takes part.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct PartiesBody {
-    #[schema(max_items = 250)]
     parties: Vec<PartyBody>,
 }
 

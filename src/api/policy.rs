@@ -25,6 +25,7 @@ use crate::{flow::Published, model::text::PolicyVersion, policy::Rules};
 pub(super) struct FormParams {
     /// `toml`, `json`, `cedar` or `cedar-schema`; without it, what `Accept` asks for, and the file
     /// if that says nothing.
+    #[param(inline)]
     format: Option<Form>,
 }
 
@@ -52,7 +53,7 @@ pub(super) struct PoliciesBody {
 /// The policy file in force, byte for byte; its SHA-256 is the `policy_digest` of grants. As data
 /// with `Accept: application/json` or `?format=json`.
 #[utoipa::path(get, path = "/v1/policy", operation_id = "getPolicy", tag = "policy", params(FormParams),
-    responses((status = 200, body = String, content_type = "application/toml"), (status = 400, body = Problem)))]
+    responses((status = 200, content((String = "application/toml"), (Object = "application/json"), (String = "text/plain"))), (status = 400, body = Problem)))]
 pub(super) async fn show(
     State(api): State<Api>,
     headers: HeaderMap,
@@ -71,7 +72,7 @@ pub(super) async fn list(State(api): State<Api>) -> Result<Json<PoliciesBody>, P
 
 /// One version of the policy file, in the forms of `/v1/policy`.
 #[utoipa::path(get, path = "/v1/policies/{version}", operation_id = "getPolicyVersion", tag = "policy", params(("version" = String, Path), FormParams),
-    responses((status = 200, body = String, content_type = "application/toml"), (status = 404, body = Problem)))]
+    responses((status = 200, content((String = "application/toml"), (Object = "application/json"), (String = "text/plain"))), (status = 404, body = Problem)))]
 pub(super) async fn version(
     State(api): State<Api>,
     Id(version): Id<PolicyVersion>,

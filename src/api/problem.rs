@@ -14,7 +14,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use self::kind::Meaning;
+use self::kind::ProblemMeaning;
 pub(super) use self::kind::ProblemType;
 use crate::{
     db::{self, ClosedFor},
@@ -90,7 +90,7 @@ pub(super) struct KeptBy {
 
 impl Problem {
     pub(super) fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
-        let Meaning { status, title, .. } = kind.meaning();
+        let ProblemMeaning { status, title, .. } = kind.meaning();
         Self {
             kind,
             title,
@@ -304,7 +304,6 @@ impl Problem {
                 ProblemType::BadRequest,
                 "This is no request of HTTP/1.1: its first line or a header is malformed, or its length is told in two ways.",
             ),
-            StatusCode::URI_TOO_LONG => (ProblemType::UriTooLong, "The address is too long."),
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => (
                 ProblemType::HeadTooLarge,
                 "The request line and the headers are too large.",

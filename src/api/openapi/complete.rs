@@ -9,13 +9,13 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use utoipa::PartialSchema;
 
-use super::sample::{self, Shown};
+use super::sample::{self, Extent};
 use crate::{
     api::problem::{Problem, ProblemType},
     model::{
         id::{ApprovalId, GrantId, ReceiptId, RecordingId, RevocationId},
         name::HoldName,
-        sid::{CallSid, ConferenceSid},
+        sid::{AccountSid, CallSid, ConferenceSid},
     },
 };
 
@@ -71,14 +71,14 @@ pub(super) fn complete(document: &mut Value) {
     document["servers"] =
         json!([{ "url": "/", "description": "The vault that this is read from." }]);
     document["info"]["contact"] =
-        json!({ "name": "Whoever runs this vault; `/privacy` names them", "url": "/privacy" });
+        json!({ "name": "Whoever runs this vault: `/privacy` names them" });
     let tag = |(name, text): &(&str, &str)| json!({ "name": name, "description": text });
     document["tags"] = TAGS.iter().map(tag).collect();
     constrain(&mut document["components"]["schemas"]);
     let schemas = document["components"]["schemas"].clone();
-    for (path, item) in members(&mut document["paths"]) {
-        for (_, operation) in members(item) {
-            let call = Call {
+    for (path, item) in members(document.get_mut("paths")) {
+        for (_, operation) in members(Some(item)) {
+            let call = DescribedCall {
                 path,
                 schemas: &schemas,
             };
@@ -87,8 +87,8 @@ pub(super) fn complete(document: &mut Value) {
     }
 }
 
-fn members(value: &mut Value) -> impl Iterator<Item = (&String, &mut Value)> {
-    value.as_object_mut().into_iter().flatten()
+fn members(value: Option<&mut Value>) -> impl Iterator<Item = (&String, &mut Value)> {
+    value.and_then(Value::as_object_mut).into_iter().flatten()
 }
 
 /// What must be true of several members together.
@@ -103,6 +103,19 @@ fn constrain(schemas: &mut Value) {
     if let Some(schema) = schemas.get_mut("RevocationRequest") {
         schema["not"] = json!({ "anyOf": one_of(["subject", "recording", "account"]) });
         schema["examples"] = json!([{ "subject": "+493012345678", "reason": "subject-request" }]);
+    }
+    for form in ["PartiesRequest", "CorrectionRequest"] {
+        // A place is named once.
+        if let Some(list) = schemas.pointer_mut(&format!("/{form}/properties/parties")) {
+            list["uniqueItems"] = json!(true);
+        }
+    }
+    if let Some(schema) = schemas.get_mut("CorrectionRequest") {
+        let labels =
+            json!({ "required": ["labels"], "properties": { "labels": { "minProperties": 1 } } });
+        let parties = json!({ "required": ["parties"], "properties": { "parties": { "type": "array", "minItems": 1 } } });
+        schema["not"] = json!({ "not": { "anyOf": [labels, parties] } });
+        schema["examples"] = json!([{ "labels": { "queue": "support" } }]);
     }
     if let Some(schema) = schemas.get_mut("StatementRequest") {
         let mut wrong = one_of(["subject", "call", "conference"]);
@@ -121,12 +134,12 @@ fn constrain(schemas: &mut Value) {
 }
 
 /// One operation, and where it is.
-struct Call<'a> {
+struct DescribedCall<'a> {
     path: &'a str,
     schemas: &'a Value,
 }
 
-impl Call<'_> {
+impl DescribedCall<'_> {
     fn complete(&self, operation: &mut Value) {
         let summary = operation["summary"].as_str().unwrap_or_default().to_owned();
         let rest = operation["description"].as_str().unwrap_or_default();
@@ -135,21 +148,21 @@ impl Call<'_> {
         if operation["security"].is_null() {
             operation["security"] = json!([]);
         }
-        let parameters = operation["parameters"].as_array_mut();
+        let parameters = operation
+            .get_mut("parameters")
+            .and_then(Value::as_array_mut);
         for parameter in parameters.into_iter().flatten() {
             self.parameter(parameter);
         }
         self.any_may_give(operation);
-        for (status, answer) in members(&mut operation["responses"]) {
+        for (status, answer) in members(operation.get_mut("responses")) {
             self.answer(status, answer);
         }
-        for (_, content) in members(&mut operation["requestBody"]["content"]) {
-            self.example(content, Shown::Required);
-        }
-        if operation["requestBody"].is_null()
-            && let Some(operation) = operation.as_object_mut()
-        {
-            operation.remove("requestBody");
+        for (kind, content) in members(operation.pointer_mut("/requestBody/content")) {
+            if kind == "application/x-www-form-urlencoded" {
+                content["schema"] = callback();
+            }
+            self.example(content, Extent::Required);
         }
     }
 
@@ -200,17 +213,12 @@ impl Call<'_> {
             answer["headers"][name] =
                 json!({ "description": text, "schema": { "type": "string", "maxLength": 256 } });
         }
-        for (content_type, content) in members(&mut answer["content"]) {
+        for (content_type, content) in members(answer.get_mut("content")) {
             if content_type.starts_with("audio/") || content_type == "application/x-tar" {
                 content["schema"] = json!({ "type": "string", "format": "binary", "contentMediaType": content_type });
             } else {
-                self.example(content, Shown::All);
+                self.example(content, Extent::All);
             }
-        }
-        if answer["content"].is_null()
-            && let Some(answer) = answer.as_object_mut()
-        {
-            answer.remove("content");
         }
     }
 
@@ -234,8 +242,11 @@ impl Call<'_> {
         }
     }
 
-    fn example(&self, content: &mut Value, shown: Shown) {
+    fn example(&self, content: &mut Value, shown: Extent) {
         let schema = &mut content["schema"];
+        if schema.is_null() {
+            *schema = json!({ "type": "string" });
+        }
         if schema["type"] == "string" && schema["maxLength"].is_null() {
             schema["maxLength"] = json!(16 * 1024 * 1024);
         }
@@ -287,8 +298,21 @@ impl Call<'_> {
                 text
             };
         }
-        parameter["example"] = sample::of(&parameter["schema"], self.schemas, Shown::Required);
+        if parameter["example"].is_null() {
+            parameter["example"] = sample::of(&parameter["schema"], self.schemas, Extent::Required);
+        }
     }
+}
+
+/// The form of a callback: Twilio's names, of which the account's is in each.
+fn callback() -> Value {
+    json!({
+        "type": "object",
+        "description": "Parameters as Twilio names them. Those that are not known are no fault.",
+        "required": ["AccountSid"],
+        "properties": { "AccountSid": schema::<AccountSid>() },
+        "additionalProperties": { "type": "string", "maxLength": 65536 },
+    })
 }
 
 fn schema<T: PartialSchema>() -> Value {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 /// How much of an object is shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(super) enum Extent {
     /// What must be there: for requests.
     Required,
     /// Everything: for answers.
@@ -15,7 +15,7 @@ pub(super) enum Shown {
 }
 
 /// A value that fits `schema`, whose references are looked up in `schemas`.
-pub(super) fn of(schema: &Value, schemas: &Value, shown: Shown) -> Value {
+pub(super) fn of(schema: &Value, schemas: &Value, shown: Extent) -> Value {
     if let Some(name) = schema["$ref"].as_str() {
         let name = name.rsplit('/').next().unwrap_or_default();
         return of(&schemas[name], schemas, shown);
@@ -47,7 +47,7 @@ pub(super) fn of(schema: &Value, schemas: &Value, shown: Shown) -> Value {
         "object" => object(schema, schemas, shown),
         "array" => {
             let items = &schema["items"];
-            if shown == Shown::Required && schema["minItems"].is_null() {
+            if shown == Extent::Required && schema["minItems"].is_null() {
                 json!([])
             } else {
                 json!([of(items, schemas, shown)])
@@ -71,7 +71,7 @@ fn kind(schema: &Value) -> &str {
         .unwrap_or_default()
 }
 
-fn object(schema: &Value, schemas: &Value, shown: Shown) -> Value {
+fn object(schema: &Value, schemas: &Value, shown: Extent) -> Value {
     let required: Vec<&str> = schema["required"]
         .as_array()
         .into_iter()
@@ -80,7 +80,7 @@ fn object(schema: &Value, schemas: &Value, shown: Shown) -> Value {
         .collect();
     let mut members = Map::new();
     for (name, member) in schema["properties"].as_object().into_iter().flatten() {
-        if shown == Shown::All || required.contains(&name.as_str()) {
+        if shown == Extent::All || required.contains(&name.as_str()) {
             members.insert(name.clone(), of(member, schemas, shown));
         }
     }
@@ -89,7 +89,7 @@ fn object(schema: &Value, schemas: &Value, shown: Shown) -> Value {
             .get("additionalProperties")
             .filter(|value| value.is_object()),
         schema.get("propertyNames"),
-    ) && shown == Shown::All
+    ) && shown == Extent::All
         && let Value::String(name) = of(name, schemas, shown)
     {
         members.insert(name, of(value, schemas, shown));

@@ -38,11 +38,10 @@ pub(in crate::api) enum ProblemType {
     TooManyRequests,
     Unauthorized,
     Unavailable,
-    UriTooLong,
 }
 
 /// What is said of a kind.
-pub(in crate::api) struct Meaning {
+pub(in crate::api) struct ProblemMeaning {
     pub(in crate::api) status: StatusCode,
     pub(in crate::api) title: &'static str,
     /// What it means, and what to do.
@@ -63,7 +62,7 @@ impl ProblemType {
         format!("/problems/{}", self.name())
     }
 
-    pub(in crate::api) const fn meaning(self) -> Meaning {
+    pub(in crate::api) const fn meaning(self) -> ProblemMeaning {
         let (status, title, text) = match self {
             Self::BadRequest => (
                 StatusCode::BAD_REQUEST,
@@ -207,13 +206,8 @@ impl ProblemType {
                 "Not available",
                 "The database, the store or the root key cannot be reached. Nothing was changed. Try again after `Retry-After`.",
             ),
-            Self::UriTooLong => (
-                StatusCode::URI_TOO_LONG,
-                "Address too long",
-                "The address of the request is longer than an address may be. What is long belongs into a body. The connection is closed.",
-            ),
         };
-        Meaning {
+        ProblemMeaning {
             status,
             title,
             text,
