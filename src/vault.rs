@@ -97,7 +97,7 @@ struct Inner {
     /// What this process has seen of the database and of the store.
     memory: SeenPositions,
     /// Held while the journal is written.
-    journaling: tokio::sync::Mutex<()>,
+    journaling: journal::JournalTurns,
     clock: Clock,
     /// In whose name this process fills leaf pages and turns epochs.
     filler: HolderId,
@@ -137,7 +137,7 @@ impl Inner {
             store: parts.store,
             recovery: parts.recovery,
             memory: SeenPositions::default(),
-            journaling: tokio::sync::Mutex::default(),
+            journaling: journal::JournalTurns::default(),
             clock: parts.clock,
             filler: HolderId::random(&mut rand::rng()),
         }

@@ -13,7 +13,10 @@
 //! Owns what a piece holds. INVARIANT: a mark is taken away only after a piece with the state that
 //! it stands for is durable. A shred is told to its caller after that.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::{Deserialize, Serialize};
@@ -82,8 +85,22 @@ pub(super) enum JournalLine {
     Nothing,
 }
 
+/// Whose turn it is to write a piece, and what the pieces so far have.
+///
+/// Whoever waits for the journal waits for one piece that was begun after they came, not for a time
+/// at which nothing is left to write: while others go on changing things there is none.
+#[derive(Default)]
+pub(super) struct JournalTurns {
+    /// Pieces that this process has begun.
+    begun: AtomicU64,
+    /// The newest of them that stands in the chain and left no change out. Whoever holds this lock
+    /// writes the next one.
+    whole: tokio::sync::Mutex<u64>,
+}
+
 impl Vault {
-    /// Writes everything that is marked to the journal. How many states. Cheap when nothing is.
+    /// Writes everything to the journal that was marked before this call. How many states. Cheap
+    /// when nothing is.
     ///
     /// # Errors
     /// Of store or database; what is not written stays marked.
@@ -101,21 +118,18 @@ impl Vault {
 
     async fn write_journal(&self, entries_too: bool) -> Result<u64, Error> {
         let vault = &*self.0;
-        // One at a time: who waited finds that the one before has written its states, too.
-        let _turn = vault.journaling.lock().await;
+        let before = vault.journaling.begun.load(Ordering::SeqCst);
         let mut written = 0;
         let mut is_idle = false;
         loop {
-            let mut tx = vault.db.read().await?;
-            let is_behind = outbox::waiting(&mut tx).await?.0 > 0
-                || entries_too
-                    && audit::head(&mut tx).await? > outbox::journaled_to(&mut tx).await?;
-            drop(tx);
-            if !is_behind {
+            // A turn for each piece: nobody waits for all the pieces of somebody else.
+            let mut whole = vault.journaling.whole.lock().await;
+            if *whole > before || !vault.is_behind(entries_too).await? {
                 return Ok(written);
             }
             vault.follow().await?;
             vault.recall().await?;
+            let number = vault.journaling.begun.fetch_add(1, Ordering::SeqCst) + 1;
             let piece = match vault.write_piece().await {
                 // It turned between two looks.
                 Err(Error::Keyring(keyring::Error::OtherEpoch(_))) => continue,
@@ -140,11 +154,15 @@ impl Vault {
                     vault.chain(&mut unit, &piece).await
                 })
                 .await?;
-            match chained {
-                true => written += piece.marks.len() as u64,
+            if !chained {
                 // Nothing refers to it. Should it stay, it is one more copy of states that the
                 // winner's successor has, too.
-                false => vault.recovery.delete_recovery(piece.name).await?,
+                vault.recovery.delete_recovery(piece.name).await?;
+                continue;
+            }
+            written += piece.marks.len() as u64;
+            if piece.is_whole {
+                *whole = number;
             }
         }
     }
@@ -164,6 +182,16 @@ struct Written {
 }
 
 impl Inner {
+    /// Whether something waits for the journal; with `entries_too`, also entries of the audit log
+    /// that change nothing.
+    async fn is_behind(&self, entries_too: bool) -> Result<bool, Error> {
+        let mut tx = self.db.read().await?;
+        if outbox::waiting(&mut tx).await?.0 > 0 {
+            return Ok(true);
+        }
+        Ok(entries_too && audit::head(&mut tx).await? > outbox::journaled_to(&mut tx).await?)
+    }
+
     /// The unit in which a piece becomes the newest of the chain, and its marks go. False if
     /// another piece came between, or the root that opens this one is about to go.
     async fn chain(&self, unit: &mut Unit, written: &Written) -> Result<bool, Error> {

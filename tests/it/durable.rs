@@ -111,6 +111,32 @@ async fn a_shred_is_told_when_a_restore_would_find_it(database: Database) {
     assert!(is_known_to_a_restore(&vault, database, recorded.id).await);
 }
 
+async fn a_shred_waits_for_its_own_piece_and_not_for_a_queue_that_never_ends(database: Database) {
+    let store = FaultyStore::new();
+    let vault = over(&store, database).await;
+    let recorded = vault.sealed().await;
+    vault.process.flow.recovery.journal().await.unwrap();
+
+    // At each piece that the journal writes, something else has changed already.
+    const PIECES: usize = 6;
+    store.plan(Op::Put, [Plan::Gate; PIECES]);
+    let mut answer = std::pin::pin!(vault.shred(recorded.id));
+    let mut pieces = 0;
+    let answer = loop {
+        tokio::select! {
+            answer = &mut answer => break answer,
+            () = store.reached() => {
+                pieces += 1;
+                vault.sealed().await;
+                store.open();
+            }
+        }
+    };
+
+    assert_eq!(answer.status, 200);
+    assert!(pieces < PIECES, "the shred waited for {pieces} pieces");
+}
+
 async fn a_revocation_goes_to_its_end_without_the_store_and_is_told_with_it(database: Database) {
     let store = FaultyStore::new();
     let vault = over(&store, database).await;
@@ -239,6 +265,7 @@ async fn a_sweep_shreds_everything_that_is_due_before_it_fails_for_the_store(dat
 }
 
 on_both_databases!(
+    a_shred_waits_for_its_own_piece_and_not_for_a_queue_that_never_ends,
     a_shred_is_told_when_a_restore_would_find_it,
     a_revocation_goes_to_its_end_without_the_store_and_is_told_with_it,
     a_hold_is_placed_and_lifted_when_a_restore_would_know_of_it,
