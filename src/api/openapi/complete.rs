@@ -113,7 +113,7 @@ fn constrain(schemas: &mut Value) {
     if let Some(schema) = schemas.get_mut("CorrectionRequest") {
         let labels =
             json!({ "required": ["labels"], "properties": { "labels": { "minProperties": 1 } } });
-        let parties = json!({ "required": ["parties"], "properties": { "parties": { "type": "array", "minItems": 1 } } });
+        let parties = json!({ "required": ["parties"], "properties": { "parties": { "type": "array", "items": {}, "minItems": 1 } } });
         schema["not"] = json!({ "not": { "anyOf": [labels, parties] } });
         schema["examples"] = json!([{ "labels": { "queue": "support" } }]);
     }
