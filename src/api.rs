@@ -13,6 +13,7 @@ mod corrections;
 pub mod cors;
 mod documents;
 mod exports;
+mod forms;
 mod gate;
 mod grants;
 mod health;
@@ -25,6 +26,7 @@ mod parties;
 mod policy;
 mod privacy;
 mod problem;
+mod problems;
 mod range;
 mod receipts;
 mod retention;
@@ -32,6 +34,7 @@ mod revocations;
 mod shred;
 mod transcript;
 mod twilio;
+mod words;
 
 use std::{sync::Arc, time::Duration};
 
@@ -245,8 +248,8 @@ fn anonymous() -> Router<Api> {
         .route("/privacy/{version}", get(privacy::version))
         .route("/.well-known/jwks.json", get(receipts::jwks))
         .route("/openapi.json", get(openapi::show))
-        .route("/problems", get(problem::pages::index))
-        .route("/problems/{name}", get(problem::pages::page))
+        .route("/problems", get(problems::index))
+        .route("/problems/{name}", get(problems::page))
         // It asks the database and the store.
         .route("/readyz", get(health::ready))
 }

@@ -10,8 +10,8 @@ use super::{
     Api,
     gate::{Bearer, Id, QueryParams},
     holds::HoldBody,
-    openapi::words,
     problem::Problem,
+    words,
 };
 use crate::{
     db::recordings::RecordingFilter,

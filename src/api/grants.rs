@@ -7,8 +7,8 @@ use super::{
     Api,
     gate::{Bearer, Id, JsonBody},
     network::Network,
-    openapi::words,
     problem::Problem,
+    words,
 };
 use crate::{
     flow::{Asking, IssuedGrant},

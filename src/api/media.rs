@@ -13,9 +13,9 @@ use futures_util::{Stream, stream};
 use super::{
     Api,
     conditions::{self, Precondition},
+    forms::TranscriptForm,
     gate::Id,
     network::Network,
-    openapi::forms::TranscriptForm,
     problem::Problem,
     range::{Wanted, wanted},
 };

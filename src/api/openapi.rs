@@ -1,12 +1,9 @@
 //! The description of this interface, made from the handlers themselves (OpenAPI 3.1).
 //!
-//! Owns what it lists. What holds for every operation, `complete` adds; forms that are read by hand
-//! are in `forms`.
+//! Owns what it lists. What holds for every operation, `complete` adds.
 
 mod complete;
-pub(super) mod forms;
 mod sample;
-pub(super) mod words;
 
 use std::sync::LazyLock;
 
@@ -74,8 +71,8 @@ use super::documents;
         super::privacy::version,
         super::health::alive,
         super::health::ready,
-        super::problem::pages::index,
-        super::problem::pages::page,
+        super::problems::index,
+        super::problems::page,
         show
     ),
     modifiers(&Bearer)

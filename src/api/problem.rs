@@ -3,7 +3,6 @@
 //! Causes inside the vault are logged here, once, and never sent, in no build.
 
 mod kind;
-pub(super) mod pages;
 
 use std::{num::NonZeroU16, time::Duration};
 

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     Api,
     gate::{Bearer, Id, JsonBody, QueryParams},
-    openapi::words,
     problem::Problem,
+    words,
 };
 use crate::{
     db::revocations::{Counts, ReachedRecording},

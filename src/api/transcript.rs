@@ -8,8 +8,8 @@ use axum::{
 
 use super::{
     Api,
+    forms::TranscriptForm,
     gate::{Bearer, Id, larger_than},
-    openapi::forms::TranscriptForm,
     problem::Problem,
 };
 use crate::{

@@ -1,3 +1,5 @@
+//! The description as it is served says what it must of every operation.
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;

@@ -8,13 +8,16 @@ use axum::{
     response::Response,
 };
 
-use super::{Problem, ProblemType};
-use crate::api::{documents, gate::Id};
+use super::{
+    documents,
+    gate::Id,
+    problem::{Problem, ProblemType},
+};
 
 /// Every kind of problem, as a page for people.
 #[utoipa::path(get, path = "/problems", operation_id = "listProblemTypes", tag = "operators",
     responses((status = 200, body = String, content_type = "text/html")))]
-pub(in crate::api) async fn index(headers: HeaderMap) -> Response {
+pub(super) async fn index(headers: HeaderMap) -> Response {
     let mut body = String::from("<h1>Kinds of problems</h1>\n<ul>\n");
     for kind in ProblemType::EVERY {
         let meaning = kind.meaning();
@@ -35,7 +38,7 @@ pub(in crate::api) async fn index(headers: HeaderMap) -> Response {
 /// its `type`.
 #[utoipa::path(get, path = "/problems/{name}", operation_id = "getProblemType", tag = "operators", params(("name" = String, Path)),
     responses((status = 200, body = String, content_type = "text/html"), (status = 404, body = Problem)))]
-pub(in crate::api) async fn page(Id(kind): Id<ProblemType>, headers: HeaderMap) -> Response {
+pub(super) async fn page(Id(kind): Id<ProblemType>, headers: HeaderMap) -> Response {
     let meaning = kind.meaning();
     let mut body = String::new();
     let _ = write!(
