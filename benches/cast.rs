@@ -5,8 +5,8 @@ use recvault::{
     config::SHIPPED_POLICY,
     model::{
         access::Principal,
-        id::{PrincipalId, RecordingId, TokenId, VaultId},
-        media::MediaKind,
+        id::{PrincipalId, TokenId, VaultId},
+        media::SourceRef,
         recording::{DiscoveredBy, Recording, RecordingState},
         time::Timestamp,
     },
@@ -42,13 +42,13 @@ pub(crate) fn principal(roles: &[&str]) -> Principal {
 
 /// A sealed recording of everyday calls.
 pub(crate) fn recording(rules: &Rules, now: Timestamp) -> Recording {
-    let source_sid = "RE00000000000000000000000000000000";
+    let account = ACCOUNT.parse().expect("it is an account SID");
+    let source_ref = SourceRef::parse(account, "RE00000000000000000000000000000000")
+        .expect("it is a recording SID");
     Recording {
-        id: RecordingId::of_source(VaultId::random(&mut rand::rng()), ACCOUNT, source_sid),
-        kind: MediaKind::CallAudio,
+        id: source_ref.recording_id(VaultId::random(&mut rand::rng())),
         state: RecordingState::Sealed,
-        account: ACCOUNT.parse().expect("it is an account SID"),
-        source_sid: source_sid.parse().expect("it is a recording SID"),
+        source_ref,
         call: None,
         conference: None,
         source: Some("DialVerb".into()),

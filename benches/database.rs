@@ -249,11 +249,10 @@ impl Desk<'_> {
         let book = cast::rulebook();
         let now = Clock::System.now();
         let announcement = || {
-            let mut recording = cast::recording(book.current(), now);
-            recording.source_sid = format!("RE{:032x}", rand::rng().random::<u128>())
-                .parse()
-                .expect("it is a recording SID");
-            let source_ref = SourceRef::of_call(&recording.account, &recording.source_sid);
+            let recording = cast::recording(book.current(), now);
+            let sid = format!("RE{:032x}", rand::rng().random::<u128>());
+            let source_ref =
+                SourceRef::parse(recording.account().clone(), &sid).expect("it is a recording SID");
             Announcement {
                 labels: Default::default(),
                 heard_by: DiscoveredBy::Callback,

@@ -15,7 +15,6 @@ use recvault::{
     model::{
         artefact::Leg,
         id::{HolderId, RecordingId},
-        media::SourceRef,
         recording::{DiscoveredBy, Recording},
         time::Clock,
     },
@@ -98,7 +97,7 @@ impl Desk {
         self.acceptor
             .accept(Announcement {
                 id: recording.id,
-                source_ref: SourceRef::of_call(&recording.account, &recording.source_sid),
+                source_ref: recording.source_ref.clone(),
                 call: None,
                 conference: None,
                 source: recording.source,

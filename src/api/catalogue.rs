@@ -229,15 +229,16 @@ pub(super) fn parse_cursor<T: std::str::FromStr>(text: &str) -> Result<(Timestam
 
 impl From<Recording> for RecordingBody {
     fn from(recording: Recording) -> Self {
+        let source_ref = recording.source_ref;
         Self {
             id: recording.id,
-            kind: recording.kind,
+            kind: source_ref.kind(),
             state: recording.state,
             tier: recording.tier.to_string(),
             policy_version: recording.policy_version,
             policy_digest: recording.policy_digest,
-            account_sid: recording.account.to_string(),
-            recording_sid: recording.source_sid.to_string(),
+            account_sid: source_ref.account().to_string(),
+            recording_sid: source_ref.sid().to_owned(),
             call_sid: recording.call.map(|sid| sid.to_string()),
             conference_sid: recording.conference.map(|sid| sid.to_string()),
             source: recording.source,

@@ -10,6 +10,7 @@ use super::{
 use crate::model::{
     artefact::{Artefact, Leg},
     id::{ObjectId, RecordingId, SubjectId},
+    media::{MediaKind, SourceRef},
     name::{Label, Tier},
     recording::{Recording, RecordingState},
     sid::AccountSid,
@@ -407,14 +408,28 @@ pub async fn has_object(tx: &mut Tx, object: ObjectId) -> Result<bool, Error> {
     Ok(tx.fetch_int(SQL, &[Arg::Text(&object.to_string())]).await? > 0)
 }
 
+/// What the source calls it. The row says the kind, too, for whoever asks for one kind: the two
+/// must agree.
+fn source_ref(row: &Row) -> Result<SourceRef, Error> {
+    const T: &str = "recordings";
+    let account = row.parse(T, "account", "id")?;
+    let source_ref = SourceRef::parse(account, &row.text("source_sid")?)
+        .map_err(|_| row.inconsistent(T, "source_sid", "id"))?;
+
+    let kind: MediaKind = row.parse(T, "kind", "id")?;
+    if kind == source_ref.kind() {
+        Ok(source_ref)
+    } else {
+        Err(row.inconsistent(T, "kind", "id"))
+    }
+}
+
 pub(super) fn recording(row: &Row) -> Result<Recording, Error> {
     const T: &str = "recordings";
     Ok(Recording {
         id: row.parse(T, "id", "id")?,
-        kind: row.parse(T, "kind", "id")?,
         state: row.parse(T, "state", "id")?,
-        account: row.parse(T, "account", "id")?,
-        source_sid: row.parse(T, "source_sid", "id")?,
+        source_ref: source_ref(row)?,
         call: row.maybe_parse(T, "call_sid", "id")?,
         conference: row.maybe_parse(T, "conference_sid", "id")?,
         source: row.maybe_text("source")?,

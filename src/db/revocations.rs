@@ -76,7 +76,7 @@ impl Revocation {
     /// Whether it covers a recording that its target reaches.
     pub fn covers(&self, recording: &Recording) -> bool {
         recording.collected_at <= self.revoked_at
-            && (self.accounts.is_empty() || self.accounts.contains(&recording.account))
+            && (self.accounts.is_empty() || self.accounts.contains(recording.account()))
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::model::{
     id::RecordingId,
-    sid::{AccountSid, RecordingSid},
+    media::SourceRef,
     source::{CopyKind, SourceCopy},
 };
 
@@ -60,17 +60,16 @@ pub async fn enter(tx: &mut Tx, id: RecordingId, copies: &[SourceCopy]) -> Resul
 
 /// Transcripts that the source told of as made from this recording, whether they are fetched or
 /// not: copies that a list may not show any more.
-pub async fn told(
-    tx: &mut Tx,
-    account: &AccountSid,
-    recording: &RecordingSid,
-) -> Result<BTreeSet<(CopyKind, String)>, Error> {
+pub async fn told(tx: &mut Tx, source: &SourceRef) -> Result<BTreeSet<(CopyKind, String)>, Error> {
     const SQL: &str = "/* sources.told */
         SELECT kind, sid FROM transcripts WHERE account = $1 AND source_sid = $2 AND kind IN ('intelligence', 'record')";
     let rows = tx
         .fetch_all(
             SQL,
-            &[Arg::Text(account.as_str()), Arg::Text(recording.as_str())],
+            &[
+                Arg::Text(source.account().as_str()),
+                Arg::Text(source.sid()),
+            ],
         )
         .await?;
     let told = |row: &Row| {
@@ -93,8 +92,7 @@ pub async fn is_deleted(tx: &mut Tx, sid: &str) -> Result<bool, Error> {
 /// Whether the vault still has to fetch a transcript of this recording, or one of these.
 pub async fn awaits(
     tx: &mut Tx,
-    account: &AccountSid,
-    recording: &RecordingSid,
+    source: &SourceRef,
     sids: &BTreeSet<String>,
 ) -> Result<bool, Error> {
     const SQL: &str = "/* sources.awaits */
@@ -102,8 +100,8 @@ pub async fn awaits(
           AND work.subject = transcripts.account || '/' || transcripts.kind || '/' || transcripts.sid
         WHERE transcripts.account = $1 AND (transcripts.source_sid = $2 OR transcripts.sid IN (SELECT key FROM json_each($3)))";
     let args = [
-        Arg::Text(account.as_str()),
-        Arg::Text(recording.as_str()),
+        Arg::Text(source.account().as_str()),
+        Arg::Text(source.sid()),
         Arg::Text(&set(sids)),
     ];
     Ok(tx.fetch_int(SQL, &args).await? > 0)

@@ -283,7 +283,7 @@ pub async fn file(
 ) -> Result<(), Error> {
     mark_superseded(tx, recording).await?;
     let filed = LeasedTranscript {
-        source: Some(recording.source_sid.clone()),
+        source: recording.source_ref.recording_sid().ok(),
         ..ours.clone()
     };
     note(tx, &filed, "filed").await?;
@@ -330,8 +330,8 @@ pub async fn mark_superseded(tx: &mut Tx, recording: &Recording) -> Result<(), E
     tx.execute(
         SQL,
         &[
-            Arg::Text(recording.source_sid.as_str()),
-            Arg::Text(recording.account.as_str()),
+            Arg::Text(recording.source_ref.sid()),
+            Arg::Text(recording.account().as_str()),
         ],
     )
     .await
@@ -356,8 +356,8 @@ pub async fn filed(
         .fetch_first(
             SQL,
             &[
-                Arg::Text(recording.source_sid.as_str()),
-                Arg::Text(recording.account.as_str()),
+                Arg::Text(recording.source_ref.sid()),
+                Arg::Text(recording.account().as_str()),
             ],
         )
         .await?;
@@ -430,8 +430,8 @@ pub async fn revive(
     const WORK: &str = "/* transcripts.revive_work */
         UPDATE work SET state = 'due', due_at = $1, attempts = 0, enqueued_at = $1
         WHERE kind = 'transcript' AND subject IN (SELECT key FROM json_each($2)) AND state = 'dead'";
-    let source = recording.map_or("*", |recording| recording.source_sid.as_str());
-    let account = recording.map_or("*", |recording| recording.account.as_str());
+    let source = recording.map_or("*", |recording| recording.source_ref.sid());
+    let account = recording.map_or("*", |recording| recording.account().as_str());
     let call = recording
         .and_then(|recording| recording.call.as_ref())
         .map(CallSid::as_str);

@@ -102,7 +102,7 @@ impl Catalogue {
         let mut tx = self.db.read().await?;
         let recording = recordings::find(&mut tx, id)
             .await?
-            .filter(|recording| permit.covers(&recording.account))
+            .filter(|recording| permit.covers(recording.account()))
             .ok_or(Error::NotFound)?;
         let artefacts = recordings::artefacts(&mut tx, id).await?;
         let receipt = shred_of(&mut tx, id).await?.map(|(_, receipt)| receipt);

@@ -78,7 +78,7 @@ impl SourceDeletion {
         };
         let accounts = self.twilio.accounts();
         let Some(account) = accounts
-            .get(&recording.account)
+            .get(recording.account())
             .filter(|account| is_to_be_deleted(account, &recording))
         else {
             // Nothing is deleted there for this account, or it is not ours any more. A receipt says

@@ -73,7 +73,7 @@ impl Included {
     fn of(recording: &Recording) -> Self {
         Self {
             id: recording.id,
-            kind: recording.kind,
+            kind: recording.kind(),
         }
     }
 }
@@ -285,7 +285,7 @@ impl Exports {
                     let (shredded_at, receipt_id) = tombstone.unzip();
                     plan.left_out.push(LeftOut {
                         recording_id: recording.id,
-                        kind: recording.kind,
+                        kind: recording.kind(),
                         reasons: Why::all(&denial),
                         shredded_at,
                         receipt_id,

@@ -12,7 +12,7 @@ use self::parties::PartyLookup;
 use super::{bells::Bells, error::Error};
 use crate::{
     db::accept::{Acceptor, Announcement},
-    model::{media::SourceRef, recording::DiscoveredBy},
+    model::recording::DiscoveredBy,
     policy::{self, Rulebook},
     twilio::{CallbackParties, RecordingCallback},
     vault::Vault,
@@ -73,7 +73,7 @@ impl Ingest {
     ) -> Result<(), Error> {
         let rules = self.rulebook.current();
         let tier = rules.classify(&policy::ClassificationFacts {
-            account: &callback.account,
+            account: callback.source_ref.account(),
             source: callback.source.as_deref(),
             conference: callback.conference.is_some(),
             parameters: &callback.query,
@@ -81,13 +81,12 @@ impl Ingest {
         let labels = rules.labels(&callback.query);
         for (label, why) in rules.labels_left_out(&callback.query) {
             metrics::counter!("recvault_labels_left_out_total").increment(1);
-            tracing::warn!(recording_sid = %callback.recording_sid, %label, %why, "the value of a label is left out");
+            tracing::warn!(recording_sid = callback.source_ref.sid(), %label, %why, "the value of a label is left out");
         }
         let is_complete = callback.status == "completed";
-        let source_ref = SourceRef::of_call(&callback.account, &callback.recording_sid);
         let announcement = Announcement {
-            id: source_ref.recording_id(self.vault.id()),
-            source_ref,
+            id: callback.source_ref.recording_id(self.vault.id()),
+            source_ref: callback.source_ref,
             tier: tier.clone(),
             policy_version: rules.version().to_owned(),
             policy_digest: rules.digest().to_owned(),

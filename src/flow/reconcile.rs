@@ -38,7 +38,7 @@ use crate::{
         id::RecordingId,
         reconciled::Reconciled,
         recording::Recording,
-        sid::{AccountSid, RecordingSid},
+        sid::AccountSid,
         time::{Clock, Timestamp},
     },
     twilio::{Account, Accounts, RestError},
@@ -328,8 +328,8 @@ impl Reconciliation {
             },
         );
         while let Some(page) = list.next().await? {
-            let listed: HashSet<&RecordingSid> = page.iter().map(|listed| &listed.sid).collect();
-            waiting.retain(|recording| !listed.contains(&recording.source_sid));
+            let listed: HashSet<&str> = page.iter().map(|listed| listed.sid.as_str()).collect();
+            waiting.retain(|recording| !listed.contains(recording.source_ref.sid()));
             comparison.page(&page).await?;
         }
         for (number, recording) in waiting.iter().enumerate() {
@@ -348,12 +348,16 @@ impl Reconciliation {
         comparison: &mut Comparison<'_>,
         recording: &Recording,
     ) -> Result<(), ReconcileFailure> {
+        // What is of no call is in no list of recordings, and so not missing there.
+        let Ok(sid) = recording.source_ref.recording_sid() else {
+            return Ok(());
+        };
         let mut patience = Patience::default();
         loop {
             match self
                 .twilio
                 .client
-                .recording(comparison.account, &recording.source_sid, true)
+                .recording(comparison.account, &sid, true)
                 .await
             {
                 Ok(resource) => return comparison.page(std::slice::from_ref(&resource)).await,

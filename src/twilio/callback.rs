@@ -17,6 +17,7 @@ use super::{
 };
 use crate::model::{
     encryption::Encryption,
+    media::SourceRef,
     sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
     time::Timestamp,
 };
@@ -24,10 +25,8 @@ use crate::model::{
 /// What one callback says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingCallback {
-    /// The account or subaccount, which has signed this.
-    pub account: AccountSid,
-    /// The recording.
-    pub recording_sid: RecordingSid,
+    /// The recording; its account or subaccount has signed this.
+    pub source_ref: SourceRef,
     /// The (parent) call; absent for a conference.
     pub call: Option<CallSid>,
     /// The conference.
@@ -68,9 +67,9 @@ impl RecordingCallback {
                 expected: "1 to 32 lower-case letters and `-`",
             });
         }
+        let recording: RecordingSid = params.required("RecordingSid", "`RE` and 32 hex digits")?;
         Ok(Self {
-            account: verified.account().clone(),
-            recording_sid: params.required("RecordingSid", "`RE` and 32 hex digits")?,
+            source_ref: SourceRef::of_call(verified.account(), &recording),
             call: params.optional("CallSid", "`CA` and 32 hex digits")?,
             conference: params.optional("ConferenceSid", "`CF` and 32 hex digits")?,
             status: word.to_owned(),

@@ -144,6 +144,12 @@ pub enum FetchRefusal {
         "the server does not accept the account's credential ({0}); check `api_key_sid` and its secret, or the first auth token"
     )]
     Credential(u16),
+    /// It is of another kind than what is fetched here.
+    #[error("{why}, which is not fetched")]
+    Kind {
+        /// What it is.
+        why: String,
+    },
     /// Any other answer that is not the media.
     #[error("the server answered {0}")]
     Status(u16),

@@ -105,7 +105,7 @@ impl Vault {
         mut body: impl Stream<Item = Result<Bytes, E>> + Send + Unpin,
     ) -> Result<StoredMedia, DepositError<E>> {
         let vault = &*self.0;
-        let artefact = recording.kind.content();
+        let artefact = recording.kind().content();
         let record_key = Key::random(&mut rand::rng());
         let object = ObjectId::random(&mut rand::rng());
         let context = Context {

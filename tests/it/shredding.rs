@@ -11,7 +11,10 @@ use recvault::{
         HeldCopy, KeySet, Receipt, Removal,
         receipt::{OlderBackups, ReceiptState},
     },
-    model::id::{ReceiptId, RecordingId},
+    model::{
+        id::{ReceiptId, RecordingId},
+        media::SourceRef,
+    },
 };
 use serde_json::json;
 
@@ -73,7 +76,7 @@ async fn a_recording_is_shredded_and_a_receipt_proves_it(database: Database) {
         (ReceiptState::Tombstoned, recorded.id, vault.made.vault)
     );
     assert!(
-        tombstoned.is_of(&vault.account, &recorded.sid)
+        tombstoned.is_of(&SourceRef::of_call(&vault.account, &recorded.sid))
             && tombstoned.reason().as_str() == "subject-request"
     );
     assert_eq!(

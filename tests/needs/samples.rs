@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     id::RecordingId,
-    media::MediaKind,
+    media::SourceRef,
     recording::{DiscoveredBy, Recording, RecordingState},
     time::Timestamp,
 };
@@ -33,12 +33,11 @@ pub(crate) fn asking() -> String {
 
 /// A recording: sealed, of a standard tier, with nothing known about it. Everything that happened to it happened then.
 pub(crate) fn recording(at: Timestamp) -> Recording {
+    let account = format!("AC{}", "0".repeat(32)).parse().unwrap();
     Recording {
         id: RecordingId::random(&mut rand::rng()),
-        kind: MediaKind::CallAudio,
         state: RecordingState::Sealed,
-        account: format!("AC{}", "0".repeat(32)).parse().unwrap(),
-        source_sid: format!("RE{}", "1".repeat(32)).parse().unwrap(),
+        source_ref: SourceRef::parse(account, &format!("RE{}", "1".repeat(32))).unwrap(),
         call: None,
         conference: None,
         source: None,

@@ -101,7 +101,7 @@ impl NewEntry {
         ciphertext_sha256: &[u8; 32],
     ) -> Self {
         let details = json!({
-            "kind": recording.kind,
+            "kind": recording.kind(),
             "leg": leg,
             "tier": recording.tier,
             "policy_digest": recording.policy_digest,

@@ -19,8 +19,8 @@ use super::{
 };
 use crate::model::{
     id::{ReceiptId, RecordingId, VaultId},
+    media::SourceRef,
     recording::Recording,
-    sid::{AccountSid, RecordingSid},
     time::Timestamp,
 };
 
@@ -144,7 +144,7 @@ impl Receipt {
             vault: shred.vault,
             id: shred.receipt,
             recording: recording.id,
-            source_digest: source_digest(shred.vault, &recording.account, &recording.source_sid),
+            source_digest: source_digest(shred.vault, &recording.source_ref),
             reason: shred.reason,
             tombstoned_at: shred.tombstoned_at,
             policy_digest: recording.policy_digest.clone(),
@@ -277,8 +277,8 @@ impl Receipt {
     }
 
     /// Whether this is the receipt of the source's recording, for whoever knows its ids.
-    pub fn is_of(&self, account: &AccountSid, source: &RecordingSid) -> bool {
-        self.source_digest == source_digest(self.vault, account, source)
+    pub fn is_of(&self, source: &SourceRef) -> bool {
+        self.source_digest == source_digest(self.vault, source)
     }
 
     /// Why.
@@ -348,13 +348,13 @@ impl Receipt {
 /// Names the source's recording without giving away its ids: SHA-256, lower-case hex, over a label,
 /// the vault id, the account and the recording's SID, each with its length before it. The SID has
 /// 128 random bits, so only who knows it can make the digest.
-pub fn source_digest(vault: VaultId, account: &AccountSid, source: &RecordingSid) -> String {
+pub fn source_digest(vault: VaultId, source: &SourceRef) -> String {
     let mut context = digest::Context::new(&digest::SHA256);
     for field in [
         b"recvault/source-digest/1".as_slice(),
         vault.as_bytes(),
-        account.as_str().as_bytes(),
-        source.as_str().as_bytes(),
+        source.account().as_str().as_bytes(),
+        source.sid().as_bytes(),
     ] {
         context.update(&(field.len() as u64).to_be_bytes());
         context.update(field);

@@ -123,6 +123,14 @@ const SIDS: [(&str, Product, MediaKind); 7] = [
 )]
 pub struct UnknownSource;
 
+/// What a recording is of has no SID of a call's recording.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{sid}` names no recording of a call, but media of kind `{kind}`")]
+pub struct NotACall {
+    sid: String,
+    kind: MediaKind,
+}
+
 /// What a source calls the communication that a recording is of: one of these is one recording,
 /// however often it is announced.
 ///
@@ -188,6 +196,17 @@ impl SourceRef {
     /// The source's id of it.
     pub fn sid(&self) -> &str {
         &self.sid
+    }
+
+    /// The same as the SID of a call's recording, for what the source offers of these alone.
+    ///
+    /// # Errors
+    /// [`NotACall`].
+    pub fn recording_sid(&self) -> Result<RecordingSid, NotACall> {
+        self.sid.parse().map_err(|_| NotACall {
+            sid: self.sid.clone(),
+            kind: self.kind,
+        })
     }
 
     /// Our id of it in a vault.
@@ -264,6 +283,20 @@ mod tests {
             source.recording_id(vault).to_string(),
             "rec_f8c17cc8ac33c6546ab2136cd7265ea7"
         );
+    }
+
+    #[test]
+    fn only_a_recording_of_a_call_is_asked_for_as_one() {
+        for (letters, _, kind) in SIDS {
+            let sid = format!("{letters}{}", "a".repeat(32));
+            let source = SourceRef::parse(account(), &sid).unwrap();
+            let asked = source.recording_sid();
+            assert_eq!(asked.is_ok(), kind == MediaKind::CallAudio, "{letters}");
+            match asked {
+                Ok(asked) => assert_eq!(asked.as_str(), sid),
+                Err(error) => assert!(error.to_string().contains(&format!("`{kind}`"))),
+            }
+        }
     }
 
     proptest! {

@@ -13,9 +13,9 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use super::{
     encryption::Encryption,
     id::RecordingId,
-    media::MediaKind,
+    media::{MediaKind, SourceRef},
     name::{Label, Tier},
-    sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
+    sid::{AccountSid, CallSid, ConferenceSid},
     subject::Conversation,
     time::Timestamp,
 };
@@ -92,16 +92,12 @@ impl FromStr for RecordingState {
 /// A recording as the catalogue knows it. Nothing in it is personal data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recording {
-    /// Our id, derived from vault, account and source id.
+    /// Our id, derived from the vault and from what the source calls it.
     pub id: RecordingId,
-    /// What it is of. It never changes.
-    pub kind: MediaKind,
     /// Where it stands.
     pub state: RecordingState,
-    /// The account or subaccount it was made under.
-    pub account: AccountSid,
-    /// The source's id of it.
-    pub source_sid: RecordingSid,
+    /// What the source calls it, and so what it is of. It never changes.
+    pub source_ref: SourceRef,
     /// The call, where the source named one.
     pub call: Option<CallSid>,
     /// The conference, where the source named one.
@@ -189,6 +185,16 @@ impl FromStr for DiscoveredBy {
 }
 
 impl Recording {
+    /// What it is of.
+    pub fn kind(&self) -> MediaKind {
+        self.source_ref.kind()
+    }
+
+    /// The account or subaccount that it was made under.
+    pub fn account(&self) -> &AccountSid {
+        self.source_ref.account()
+    }
+
     /// Everything that it belongs to, as far as the source told it: the conference before the call,
     /// which is only one leg of it. Of several in which parties are named, those of the first count.
     pub fn conversations(&self) -> impl Iterator<Item = Conversation> + use<> {

@@ -52,7 +52,7 @@ pub fn may_approve(
         "fixed/pin",
     );
     against.add_if(
-        !principal.knows(&recording.account),
+        !principal.knows(recording.account()),
         Reason::AccountUnknownToPrincipal,
         "fixed/account",
     );
@@ -71,7 +71,7 @@ pub fn may_approve(
     if against.is_empty() {
         return Ok(());
     }
-    let hidden = !principal.knows(&recording.account) || !rules.shows_recordings_to(principal);
+    let hidden = !principal.knows(recording.account()) || !rules.shows_recordings_to(principal);
     Err(Denial::new(
         &against,
         &Grounds::default(),

@@ -24,7 +24,7 @@ use crate::model::{
     access::{Principal, Ticket},
     consent::{Answer, Method, Statement, Whom},
     id::{ConsentId, PrincipalId, RecordingId, TokenId},
-    media::MediaKind,
+    media::SourceRef,
     name::{Label, LegName, Purpose, Role, Tier},
     recording::{DiscoveredBy, Recording, RecordingState},
     sid::{AccountSid, CallSid, RecordingSid},
@@ -258,10 +258,11 @@ impl Case {
         let collected_at = now.before(DAY * self.collected_days_ago);
         Recording {
             id: id::<RecordingId>("rec_"),
-            kind: MediaKind::CallAudio,
             state: self.state,
-            account: sid::<AccountSid>("AC", '0'),
-            source_sid: sid::<RecordingSid>("RE", '0'),
+            source_ref: SourceRef::of_call(
+                &sid::<AccountSid>("AC", '0'),
+                &sid::<RecordingSid>("RE", '0'),
+            ),
             call: Some(sid::<CallSid>("CA", '0')),
             conference: None,
             source: None,

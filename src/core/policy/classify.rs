@@ -103,7 +103,7 @@ impl Classification {
             && self
                 .account
                 .as_ref()
-                .is_none_or(|account| *account == recording.account)
+                .is_none_or(|account| *account == *recording.account())
             && self
                 .source
                 .as_deref()

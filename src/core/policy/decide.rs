@@ -136,5 +136,5 @@ fn terms(
 /// role of theirs has to do with recordings at all. Whether the policy is in force does not matter
 /// here: its date is published.
 fn is_hidden(facts: &DecisionFacts<'_>, rules: &Rules) -> bool {
-    !facts.principal.knows(&facts.recording.account) || !rules.shows_recordings_to(facts.principal)
+    !facts.principal.knows(facts.recording.account()) || !rules.shows_recordings_to(facts.principal)
 }

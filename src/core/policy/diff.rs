@@ -257,7 +257,7 @@ impl<'a> PolicyComparison<'a> {
             state: recording.state,
             tier: recording.tier.clone(),
             policy_digest: recording.policy_digest.clone(),
-            account: recording.account.clone(),
+            account: recording.account().clone(),
             labels: recording.labels.clone(),
             held: holds.contains(&asked.name),
             revoked: recording.revoked_at.is_some(),

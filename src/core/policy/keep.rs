@@ -117,8 +117,6 @@ pub(super) mod tests {
         Recording {
             id: format!("rec_{zeros}").parse().unwrap(),
             state: RecordingState::Announced,
-            account: format!("AC{zeros}").parse().unwrap(),
-            source_sid: format!("RE{zeros}").parse().unwrap(),
             duration_s,
             tier: tier.parse().unwrap(),
             policy_version: book.version().into(),

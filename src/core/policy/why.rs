@@ -45,7 +45,7 @@ fn change(reason: Reason, facts: &DecisionFacts<'_>, rules: &Rules) -> String {
             recording.policy_version, recording.policy_digest
         ),
         Reason::AccountUnknownToPrincipal => {
-            format!("a token whose accounts include {}", recording.account)
+            format!("a token whose accounts include {}", recording.account())
         }
         Reason::RecordingNotSealed if recording.state == RecordingState::Announced => {
             "wait until it is fetched; `recvault status` shows the work".to_owned()

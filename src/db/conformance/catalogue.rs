@@ -12,6 +12,7 @@ use crate::{
     model::{
         artefact::{Artefact, Leg},
         id::{ObjectId, RecordingId},
+        media::MediaKind,
         recording::{Recording, RecordingState},
         sid::AccountSid,
         time::Timestamp,
@@ -23,6 +24,7 @@ every_database!(
     pages_at_the_edges,
     what_arrives_while_somebody_pages_moves_nothing,
     what_is_not_there_is_not_found,
+    a_row_whose_kind_is_not_what_its_sid_says_is_refused,
     states_are_counted,
     only_an_announced_recording_becomes_sealed,
     whatever_its_state_a_recording_is_shredded_once,
@@ -163,7 +165,7 @@ async fn every_combination_of_filters_pages_through_exactly_what_it_names(world:
                             && tier.as_ref().is_none_or(|tier| recording.tier == *tier)
                             && since.is_none_or(|since| recording.announced_at >= since)
                             && until.is_none_or(|until| recording.announced_at < until)
-                            && (accounts.is_empty() || accounts.contains(&recording.account))
+                            && (accounts.is_empty() || accounts.contains(recording.account()))
                     };
                     let expected: Vec<&Recording> = all.iter().filter(fits).collect();
                     hits += expected.len();
@@ -228,6 +230,31 @@ async fn what_arrives_while_somebody_pages_moves_nothing(world: &World) {
         found,
         all.iter().map(|recording| recording.id).collect::<Vec<_>>()
     );
+}
+
+async fn a_row_whose_kind_is_not_what_its_sid_says_is_refused(world: &World) {
+    let ids = world.announced(2).await;
+    world
+        .sql(&[
+            &format!("UPDATE recordings SET kind = 'message' WHERE id = '{}'", ids[0]),
+            &format!(
+                "UPDATE recordings SET source_sid = 'SM' || SUBSTR(source_sid, 3), kind = 'message' WHERE id = '{}'",
+                ids[1]
+            ),
+        ])
+        .await;
+    let mut tx = world.tx().await;
+    let refused = recordings::find(&mut tx, ids[0]).await;
+    assert!(
+        matches!(
+            &refused,
+            Err(Error::Inconsistent { table: "recordings", column: "kind", id }) if *id == ids[0].to_string()
+        ),
+        "{refused:?}"
+    );
+    let message = recordings::find(&mut tx, ids[1]).await.unwrap().unwrap();
+    assert_eq!(message.kind(), MediaKind::Message);
+    assert!(message.source_ref.sid().starts_with("SM"));
 }
 
 async fn what_is_not_there_is_not_found(world: &World) {

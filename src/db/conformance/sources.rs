@@ -10,6 +10,7 @@ use crate::{
     },
     model::{
         id::RecordingId,
+        media::SourceRef,
         source::{CopyKind, CopyState, SourceCopy},
         time::Timestamp,
     },
@@ -135,16 +136,13 @@ async fn told(world: &World, sid: &str, kind: &str, source: &str, state: &str) {
 
 async fn transcripts_that_were_told_of_are_copies_too(world: &World) {
     let announced = super::announcement(0, "completed");
-    let account = announced.source_ref.account();
-    let sid = &super::parsed(announced.source_ref.sid());
-    let quoted = format!("'{sid}'");
+    let source = &announced.source_ref;
+    let quoted = format!("'{}'", source.sid());
     told(world, "GT1", "intelligence", &quoted, "filed").await;
     told(world, "TR1", "record", &quoted, "dead").await;
     told(world, "GT2", "real-time", &quoted, "due").await;
     told(world, "GT3", "intelligence", "NULL", "due").await;
-    let found = sources::told(&mut world.tx().await, account, sid)
-        .await
-        .unwrap();
+    let found = sources::told(&mut world.tx().await, source).await.unwrap();
     assert_eq!(
         found,
         BTreeSet::from([
@@ -153,8 +151,9 @@ async fn transcripts_that_were_told_of_are_copies_too(world: &World) {
         ])
     );
     let other = "AC99999999999999999999999999999999".parse().unwrap();
+    let other = SourceRef::parse(other, source.sid()).unwrap();
     assert!(
-        sources::told(&mut world.tx().await, &other, sid)
+        sources::told(&mut world.tx().await, &other)
             .await
             .unwrap()
             .is_empty()
@@ -163,18 +162,24 @@ async fn transcripts_that_were_told_of_are_copies_too(world: &World) {
 
 async fn a_transcript_that_is_due_is_awaited_by_its_recording(world: &World) {
     let announced = super::announcement(0, "completed");
-    let account = announced.source_ref.account();
-    let sid = &super::parsed(announced.source_ref.sid());
+    let source = &announced.source_ref;
     let awaits = async |sids: &[&str]| {
         let sids: BTreeSet<String> = sids.iter().map(|sid| (*sid).to_owned()).collect();
-        sources::awaits(&mut world.tx().await, account, sid, &sids)
+        sources::awaits(&mut world.tx().await, source, &sids)
             .await
             .unwrap()
     };
     assert!(!awaits(&[]).await && !awaits(&["GT1"]).await);
     told(world, "GT1", "intelligence", "NULL", "due").await;
     assert!(!awaits(&[]).await && !awaits(&["GT2"]).await && awaits(&["GT2", "GT1"]).await);
-    told(world, "GT2", "intelligence", &format!("'{sid}'"), "due").await;
+    told(
+        world,
+        "GT2",
+        "intelligence",
+        &format!("'{}'", source.sid()),
+        "due",
+    )
+    .await;
     assert!(awaits(&[]).await);
     world
         .sql(&[

@@ -35,6 +35,10 @@ fn source(number: u32) -> RecordingSid {
     format!("RE{number:032x}").parse().unwrap()
 }
 
+fn sid_of(recording: &Recording) -> RecordingSid {
+    recording.source_ref.recording_sid().unwrap()
+}
+
 fn call(number: u32) -> CallSid {
     format!("CA{number:032x}").parse().unwrap()
 }
@@ -121,7 +125,7 @@ async fn of_one_call(world: &World, numbers: &[u32]) -> Vec<Recording> {
     let mut all = recordings::find_all(&mut world.db.read().await.unwrap(), &ids)
         .await
         .unwrap();
-    all.sort_by(|one, other| one.source_sid.cmp(&other.source_sid));
+    all.sort_by(|one, other| one.source_ref.cmp(&other.source_ref));
     all
 }
 
@@ -331,8 +335,8 @@ async fn letting_go_takes_every_word_and_keeps_what_is_filed_elsewhere(world: &W
             .await
             .unwrap();
     }
-    tell(&mut tx, &record(1), Some(&gone.source_sid), 0).await;
-    tell(&mut tx, &record(2), Some(&kept.source_sid), 0).await;
+    tell(&mut tx, &record(1), Some(&sid_of(&gone)), 0).await;
+    tell(&mut tx, &record(2), Some(&sid_of(&kept)), 0).await;
     let leased = lease(&mut tx, 0, 100).await;
     let ours = leased
         .iter()
@@ -378,8 +382,8 @@ async fn the_dead_are_shown_and_revived(world: &World) {
     let [one, other] = of_one_call(world, &[3, 6]).await.try_into().unwrap();
     let ids = (account(0), gt(1), call(1));
     let mut tx = world.tx().await;
-    tell(&mut tx, &record(1), Some(&one.source_sid), 0).await;
-    tell(&mut tx, &record(2), Some(&other.source_sid), 1).await;
+    tell(&mut tx, &record(1), Some(&sid_of(&one)), 0).await;
+    tell(&mut tx, &record(2), Some(&sid_of(&other)), 1).await;
     tell(&mut tx, &intelligence(3), None, 2).await;
     transcripts::hear(&mut tx, &event(&ids, None, None), at(0), at(3))
         .await
@@ -396,7 +400,7 @@ async fn the_dead_are_shown_and_revived(world: &World) {
     );
     assert_eq!(
         (dead[0].recording.as_deref(), dead[0].last_error.as_deref()),
-        (Some(one.source_sid.as_str()), Some("why"))
+        (Some(one.source_ref.sid()), Some("why"))
     );
     assert_eq!(
         transcripts::revive(&mut tx, Some(&one), at(50))

@@ -167,7 +167,7 @@ pub async fn covering(tx: &mut Tx, recording: &Recording) -> Result<Vec<Revocati
         .into_iter()
         .chain(recording.conference.as_ref().map(ToString::to_string))
         .collect();
-    let own = set([recording.id.to_string(), recording.account.to_string()]
+    let own = set([recording.id.to_string(), recording.account().to_string()]
         .iter()
         .chain(&conversations));
     let conversations = set(&conversations);

@@ -393,7 +393,7 @@ async fn its_callbacks_verify_and_parse() {
         let verified =
             signature::verify(&story.accounts, &public.parse().unwrap(), &request).unwrap();
         let callback = RecordingCallback::parse(&verified).unwrap();
-        assert_eq!(callback.recording_sid, story.recording);
+        assert_eq!(callback.source_ref.sid(), story.recording.as_str());
         assert_eq!(
             (callback.duration_s, callback.channels),
             (Some(27), Some(2))
@@ -456,7 +456,7 @@ async fn a_posted_callback_arrives_signed() {
         ),
         ("absent", Some(16101), None)
     );
-    assert_eq!(callback.account, story.account);
+    assert_eq!(*callback.source_ref.account(), story.account);
 }
 
 #[tokio::test]

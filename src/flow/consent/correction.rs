@@ -89,7 +89,7 @@ impl Corrections {
         let mut tx = self.db.read().await?;
         let recording = recordings::find(&mut tx, id).await?;
         let recording = recording
-            .filter(|recording| permit.covers(&recording.account))
+            .filter(|recording| permit.covers(recording.account()))
             .ok_or(Error::NotFound)?;
         if recording.state == RecordingState::Shredded {
             drop(tx);

@@ -25,6 +25,7 @@ use crate::{
     model::{
         crash,
         recording::{Recording, RecordingState},
+        sid::RecordingSid,
         source::{CopyKind, CopyState, SourceCopy},
         time::Timestamp,
     },
@@ -39,6 +40,8 @@ pub(super) struct Copies<'a> {
     deletion: &'a SourceDeletion,
     account: &'a Account,
     recording: &'a Recording,
+    /// What the source calls the recording.
+    sid: RecordingSid,
     known: BTreeMap<Name, SourceCopy>,
     changed: BTreeSet<Name>,
     /// The products of which the credential has shown in this attempt that it opens the account's
@@ -94,6 +97,8 @@ impl<'a> Copies<'a> {
         account: &'a Account,
         recording: &'a Recording,
     ) -> Result<Self, Trouble> {
+        let sid = recording.source_ref.recording_sid();
+        let sid = sid.map_err(|error| Trouble::Stuck(error.to_string()))?;
         let known = sources::of(&mut deletion.db.read().await?, recording.id).await?;
         let known = known
             .into_iter()
@@ -103,6 +108,7 @@ impl<'a> Copies<'a> {
             deletion,
             account,
             recording,
+            sid,
             known,
             changed: BTreeSet::new(),
             open: BTreeSet::new(),
@@ -183,7 +189,7 @@ impl<'a> Copies<'a> {
             .deletion
             .twilio
             .client
-            .recording(self.account, &self.recording.source_sid, true)
+            .recording(self.account, &self.sid, true)
             .await
         {
             Ok(resource) => Box::new(resource),
@@ -209,8 +215,7 @@ impl<'a> Copies<'a> {
         let mut names: Vec<Name> = listed.iter().cloned().collect();
         let told = sources::told(
             &mut self.deletion.db.read().await?,
-            &self.recording.account,
-            &self.recording.source_sid,
+            &self.recording.source_ref,
         )
         .await?;
         for name in told {
@@ -243,9 +248,8 @@ impl<'a> Copies<'a> {
     /// Whether something of what is to be deleted is still to be fetched.
     async fn awaits_words(&self) -> Result<bool, Trouble> {
         let sids: BTreeSet<String> = self.words().map(|(_, sid)| sid.clone()).collect();
-        let account = &self.recording.account;
-        let sid = &self.recording.source_sid;
-        Ok(sources::awaits(&mut self.deletion.db.read().await?, account, sid, &sids).await?)
+        let source = &self.recording.source_ref;
+        Ok(sources::awaits(&mut self.deletion.db.read().await?, source, &sids).await?)
     }
 
     /// The answer to a deletion, where "there is no such thing" is as good as done, if it can be
@@ -312,7 +316,7 @@ impl<'a> Copies<'a> {
     }
 
     fn own_name(&self) -> Name {
-        (CopyKind::Recording, self.recording.source_sid.to_string())
+        (CopyKind::Recording, self.sid.to_string())
     }
 
     fn mark_deleted(&mut self, name: &Name) {

@@ -277,7 +277,7 @@ impl LegalHolds {
     ) -> Result<Recording, Error> {
         let found = recordings::find(&mut self.db.read().await?, id).await?;
         found
-            .filter(|recording| permit.covers(&recording.account))
+            .filter(|recording| permit.covers(recording.account()))
             .ok_or(Error::NotFound)
     }
 

@@ -330,7 +330,7 @@ impl RetentionEnforcement {
                 retention::collected_until(&mut tx, group, until, true, None, CONFLICTS).await?;
             let held = held
                 .iter()
-                .filter(|recording| accounts.is_empty() || accounts.contains(&recording.account));
+                .filter(|recording| accounts.is_empty() || accounts.contains(recording.account()));
             let due = held
                 .filter(|recording| recording.revoked_at.is_none())
                 .filter_map(|recording| {

@@ -138,7 +138,7 @@ impl Shredding {
             let recordings = recordings::find_all(&mut tx, ids).await?.into_iter();
             found.extend(
                 recordings
-                    .filter(|recording| permit.covers(&recording.account))
+                    .filter(|recording| permit.covers(recording.account()))
                     .map(|recording| (recording.id, recording)),
             );
         }

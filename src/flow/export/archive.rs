@@ -306,8 +306,8 @@ fn own(vault: &vault::Vault, plan: &Plan, parties: &str) -> Result<Vec<u8>, Erro
 /// What the catalogue says of a recording, and which files of it are here.
 fn facts(grant: &Grant, recording: &Recording, files: &[&str]) -> Value {
     json!({
-        "id": recording.id, "kind": recording.kind, "tier": recording.tier, "view": grant.view().as_str(), "files": files,
-        "account_sid": recording.account.to_string(), "recording_sid": recording.source_sid.to_string(),
+        "id": recording.id, "kind": recording.kind(), "tier": recording.tier, "view": grant.view().as_str(), "files": files,
+        "account_sid": recording.account(), "recording_sid": recording.source_ref.sid(),
         "call_sid": recording.call.as_ref().map(ToString::to_string),
         "conference_sid": recording.conference.as_ref().map(ToString::to_string),
         "source": recording.source, "duration_s": recording.duration_s, "channels": recording.channels, "labels": recording.labels,

@@ -104,7 +104,7 @@ impl Fetching {
             .map(|period| self.clock.now().after(period));
         let accounts = self.twilio.accounts();
         let account = accounts
-            .get(&recording.account)
+            .get(recording.account())
             .ok_or(FetchFailure::UnknownAccount)?;
         let sound = sound(&self.twilio.client, &accounts, account, &recording)
             .await

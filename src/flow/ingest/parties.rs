@@ -159,7 +159,7 @@ impl PartyLookup {
         };
         let accounts = self.twilio.accounts();
         let account = accounts
-            .get(&recording.account)
+            .get(recording.account())
             .filter(|account| account.looks_up_parties());
         let Some(account) = account else {
             return Ok(LookedUp::NotAsked);

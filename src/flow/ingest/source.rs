@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::{
-    model::{encryption::Encryption, recording::Recording},
+    model::{encryption::Encryption, recording::Recording, sid::RecordingSid},
     twilio::{
         Account, Accounts, FetchError, RestError, TwilioClient, encryption,
         media::{Body, Decryptor, FetchRefusal, Hiccup, Media},
@@ -30,76 +30,78 @@ pub(super) async fn sound(
     const NOT_RIFF: FetchError = FetchError::Refused {
         cause: FetchRefusal::NotRiff,
     };
+    let place = Place {
+        client,
+        account,
+        sid: recording
+            .source_ref
+            .recording_sid()
+            .map_err(|error| FetchRefusal::Kind {
+                why: error.to_string(),
+            })?,
+        channels: recording.channels,
+    };
     if let Some(told) = &recording.encryption {
-        return decrypted(client, accounts, account, recording, told).await;
+        return decrypted(&place, accounts, told).await;
     }
-    match media(client, account, recording).await?.body.begun().await {
+    match place.media().await?.body.begun().await {
         // Encrypted, perhaps, and the callback did not say so, or not so that it could be read.
         Err(error) if error == NOT_RIFF => {}
         begun => return begun,
     }
-    let resource = match metadata(client, account, recording).await {
+    let resource = match place.metadata().await {
         Err(RestError::NotFound) => return Err(NOT_RIFF),
         told => told.map_err(refused)?,
     };
     let told =
         encryption::from_value(&resource.encryption_details).map_err(FetchRefusal::Details)?;
-    decrypted(client, accounts, account, recording, &told.ok_or(NOT_RIFF)?).await
+    decrypted(&place, accounts, &told.ok_or(NOT_RIFF)?).await
 }
 
 async fn decrypted(
-    client: &TwilioClient,
+    place: &Place<'_>,
     accounts: &Accounts,
-    account: &Account,
-    recording: &Recording,
     told: &Encryption,
 ) -> Result<Body, FetchError> {
     // Before anything is fetched: without the key it would be of no use.
     let decryptor = decryptor(accounts, told).await?;
-    media(client, account, recording)
-        .await?
-        .body
-        .decrypted(decryptor)
-        .begun()
-        .await
+    place.media().await?.body.decrypted(decryptor).begun().await
 }
 
-/// From Twilio, or from where Twilio stored it.
-async fn media(
-    client: &TwilioClient,
-    account: &Account,
-    recording: &Recording,
-) -> Result<Media, FetchError> {
-    match client
-        .media(account, &recording.source_sid, recording.channels)
-        .await
-    {
-        Err(FetchError::NotYet) => {}
-        answer => return answer,
+/// A recording of a call where it is at the source.
+struct Place<'a> {
+    client: &'a TwilioClient,
+    account: &'a Account,
+    sid: RecordingSid,
+    channels: Option<i64>,
+}
+
+impl Place<'_> {
+    /// From Twilio, or from where Twilio stored it.
+    async fn media(&self) -> Result<Media, FetchError> {
+        let answer = self.client.media(self.account, &self.sid, self.channels);
+        match answer.await {
+            Err(FetchError::NotYet) => {}
+            answer => return answer,
+        }
+        // Not there yet, not any more, or elsewhere.
+        let address = match self.metadata().await {
+            Ok(resource) => resource.media_url,
+            Err(RestError::NotFound) => None,
+            Err(error) => return Err(refused(error)),
+        };
+        let Some(address) = address else {
+            return Err(FetchError::NotYet);
+        };
+        self.client
+            .elsewhere(self.account, &address)
+            .await?
+            .ok_or(FetchError::NotYet)
     }
-    // Not there yet, not any more, or elsewhere.
-    let place = match metadata(client, account, recording).await {
-        Ok(resource) => resource.media_url,
-        Err(RestError::NotFound) => None,
-        Err(error) => return Err(refused(error)),
-    };
-    let Some(place) = place else {
-        return Err(FetchError::NotYet);
-    };
-    client
-        .elsewhere(account, &place)
-        .await?
-        .ok_or(FetchError::NotYet)
-}
 
-async fn metadata(
-    client: &TwilioClient,
-    account: &Account,
-    recording: &Recording,
-) -> Result<RecordingResource, RestError> {
-    client
-        .recording(account, &recording.source_sid, false)
-        .await
+    async fn metadata(&self) -> Result<RecordingResource, RestError> {
+        self.client.recording(self.account, &self.sid, false).await
+    }
 }
 
 /// What decrypts it, on a thread where it may take its time.

@@ -66,7 +66,7 @@ impl TranscriptFiling {
     ) -> Result<bool, Error> {
         let recording = recordings::find(&mut self.db.read().await?, id).await?;
         let recording = recording
-            .filter(|recording| permit.covers(&recording.account))
+            .filter(|recording| permit.covers(recording.account()))
             .ok_or(Error::NotFound)?;
         match recording.state {
             RecordingState::Sealed => {}

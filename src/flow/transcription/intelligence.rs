@@ -101,7 +101,7 @@ impl TranscriptSource {
             let began = told.media_start_time;
             let recording = best(all, began.map(|began| (began, began)))
                 .ok_or_else(|| super::wait(accounts, "its call has no recording"))?;
-            lease.source = Some(recording.source_sid.clone());
+            lease.source = recording.source_ref.recording_sid().ok();
             let recording = standing(recording, accounts)?;
             // Its times count from where it began, and those of a transcript from where the
             // recording did.

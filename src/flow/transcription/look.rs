@@ -35,11 +35,12 @@ impl TranscriptSource {
     ) -> Result<usize, LookError> {
         let accounts = self.twilio.accounts();
         let account = accounts
-            .get(&recording.account)
+            .get(recording.account())
             .filter(|account| account.fetches_transcripts());
-        match account {
-            Some(account) => self.find_made(account, &recording.source_sid).await,
-            None => Ok(0),
+        // Both products make them of calls alone.
+        match (account, recording.source_ref.recording_sid()) {
+            (Some(account), Ok(source)) => self.find_made(account, &source).await,
+            _ => Ok(0),
         }
     }
 
@@ -129,7 +130,7 @@ impl TranscriptSource {
     fn polls(&self, recording: &Recording) -> bool {
         self.twilio
             .accounts()
-            .get(&recording.account)
+            .get(recording.account())
             .is_some_and(Account::fetches_transcripts)
     }
 }

@@ -96,7 +96,7 @@ impl TranscriptSource {
                 "no recording of its call was made while it was said",
             )
         })?;
-        lease.source = Some(recording.source_sid.clone());
+        lease.source = recording.source_ref.recording_sid().ok();
         let recording = standing(recording, accounts)?;
         if supersedes(&self.db, &recording, lease)
             .await

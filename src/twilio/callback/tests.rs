@@ -52,8 +52,7 @@ fn a_full_callback_is_read_and_people_are_not() {
     assert_eq!(
         callback,
         RecordingCallback {
-            account: sid("AC", "0").parse().unwrap(),
-            recording_sid: sid("RE", "2").parse().unwrap(),
+            source_ref: SourceRef::parse(sid("AC", "0").parse().unwrap(), &sid("RE", "2")).unwrap(),
             call: Some(sid("CA", "1").parse().unwrap()),
             conference: Some(sid("CF", "3").parse().unwrap()),
             status: "completed".into(),
@@ -226,7 +225,7 @@ fn in_a_get_twilios_own_parameters_are_not_ours() {
             .finish()
     );
     let callback = get(&path).unwrap();
-    assert_eq!(callback.recording_sid.as_str(), sid("RE", "2"));
+    assert_eq!(callback.source_ref.sid(), sid("RE", "2"));
     let names: Vec<_> = callback
         .query
         .iter()

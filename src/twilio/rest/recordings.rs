@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     model::{
+        media::SourceRef,
         sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
         time::Timestamp,
     },
@@ -89,8 +90,7 @@ impl RecordingResource {
         };
         let is_complete = status == "completed";
         RecordingCallback {
-            account: account.clone(),
-            recording_sid: self.sid.clone(),
+            source_ref: SourceRef::of_call(account, &self.sid),
             call: self.call_sid.clone(),
             conference: self.conference_sid.clone(),
             status: status.to_owned(),

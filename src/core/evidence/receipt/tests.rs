@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    model::recording::{Recording, RecordingState},
+    model::{
+        media::SourceRef,
+        recording::{Recording, RecordingState},
+    },
     secret::Key,
 };
 
@@ -316,22 +319,23 @@ fn a_receipt_does_not_promise_what_it_does_not_know() {
 fn only_who_knows_the_source_recognises_it() {
     let receipt = receipt(vec![]);
     let recording = recording();
-    assert!(receipt.is_of(&recording.account, &recording.source_sid));
-    assert!(!receipt.is_of(
-        &recording.account,
-        &format!("RE{}", "2".repeat(32)).parse().unwrap()
-    ));
-    assert!(!receipt.is_of(
-        &format!("AC{}", "1".repeat(32)).parse().unwrap(),
-        &recording.source_sid
-    ));
+    let known = &recording.source_ref;
+    assert!(receipt.is_of(known));
+    let other_sid = format!("RE{}", "2".repeat(32));
+    let other_account = format!("AC{}", "1".repeat(32)).parse().unwrap();
+    for other in [
+        SourceRef::parse(known.account().clone(), &other_sid).unwrap(),
+        SourceRef::parse(other_account, known.sid()).unwrap(),
+    ] {
+        assert!(!receipt.is_of(&other), "{other:?}");
+    }
     let mut expected = Vec::new();
     let vault = receipt.vault();
     for field in [
         b"recvault/source-digest/1",
         &vault.as_bytes()[..],
-        recording.account.as_str().as_bytes(),
-        recording.source_sid.as_str().as_bytes(),
+        known.account().as_str().as_bytes(),
+        known.sid().as_bytes(),
     ] {
         expected.extend((field.len() as u64).to_be_bytes());
         expected.extend(field);

@@ -79,8 +79,8 @@ fn resource(facts: &DecisionFacts<'_>) -> Result<Entity, Unaskable> {
     let recording = facts.recording;
     let mut attributes = HashMap::with_capacity(10 + recording.labels.len());
     let mut add = |name: &str, value| attributes.insert(name.to_owned(), value);
-    add("account", text(recording.account.as_str()));
-    add("kind", text(recording.kind.as_str()));
+    add("account", text(recording.account().as_str()));
+    add("kind", text(recording.kind().as_str()));
     add("state", text(recording.state.as_str()));
     add(
         "tier",

@@ -34,14 +34,10 @@ impl Copies<'_> {
         let stopped = match (conference, call) {
             (Some(conference), _) => {
                 client
-                    .stop_conference_recording(account, conference, &recording.source_sid)
+                    .stop_conference_recording(account, conference, &self.sid)
                     .await
             }
-            (None, Some(call)) => {
-                client
-                    .stop_recording(account, call, &recording.source_sid)
-                    .await
-            }
+            (None, Some(call)) => client.stop_recording(account, call, &self.sid).await,
             (None, None) => {
                 return Err(Trouble::NotYet(
                     "the recording is still being made, of an unknown call",
@@ -130,11 +126,7 @@ impl Copies<'_> {
             }
             CopyKind::AddOn => {
                 client
-                    .delete_add_on(
-                        account,
-                        &self.recording.source_sid,
-                        &sid.parse().map_err(|_| NO_SID)?,
-                    )
+                    .delete_add_on(account, &self.sid, &sid.parse().map_err(|_| NO_SID)?)
                     .await
             }
             CopyKind::Transcript => {
@@ -218,7 +210,7 @@ impl Copies<'_> {
             .deletion
             .twilio
             .client
-            .delete_recording(self.account, &self.recording.source_sid)
+            .delete_recording(self.account, &self.sid)
             .await;
         if matches!(
             (found, &answer),

@@ -25,7 +25,7 @@ impl Copies<'_> {
     pub(super) async fn list(&mut self, below: bool) -> Result<BTreeSet<Name>, Trouble> {
         let client = &self.deletion.twilio.client;
         let account = self.account;
-        let sid = &self.recording.source_sid;
+        let sid = &self.sid.clone();
         let mut listed = BTreeSet::new();
         if below {
             let transcriptions = none_if_missing(client.transcriptions_of(account, sid).await)?;

@@ -217,7 +217,7 @@ impl Revocations {
             Target::Recording(id) => {
                 let found = recordings::find(&mut self.db.read().await?, *id).await?;
                 found
-                    .filter(|recording| permit.covers(&recording.account))
+                    .filter(|recording| permit.covers(recording.account()))
                     .ok_or(Error::NotFound)?;
             }
             Target::Account(account) if !permit.covers(account) => return Err(Error::NotFound),

@@ -6,7 +6,7 @@ use super::{super::*, Asked, PLAINLY, SHIPPED, holds, reviewer, with_condition};
 use crate::{
     model::{
         access::Principal,
-        media::MediaKind,
+        media::{MediaKind, SourceRef},
         recording::{Recording, RecordingState},
         time::Timestamp,
     },
@@ -124,9 +124,11 @@ fn conditions_look_at_the_kind() {
     let calls_only = "resource.kind == \"call\"";
     let rulebook = Rulebook::new(with_condition(calls_only).unwrap(), []);
     let reviewer = reviewer();
-    for kind in MediaKind::EVERY {
+    for letters in ["RE", "SM", "IM", "RT", "CJ"] {
+        let account = format!("AC{}", "0".repeat(32)).parse().unwrap();
+        let sid = format!("{letters}{}", "1".repeat(32));
         let recording = Recording {
-            kind: *kind,
+            source_ref: SourceRef::parse(account, &sid).unwrap(),
             collected_at: NOW,
             ..recording(
                 RecordingState::Sealed,
@@ -136,7 +138,11 @@ fn conditions_look_at_the_kind() {
         };
         let facts = DecisionFacts::new(&reviewer, &recording, "quality-review".parse().unwrap());
         let allows = matches!(decide(&facts, &rulebook, NOW), Decision::Allow(_));
-        assert_eq!(allows, *kind == MediaKind::CallAudio, "{kind}");
+        assert_eq!(
+            allows,
+            recording.kind() == MediaKind::CallAudio,
+            "{letters}"
+        );
     }
     assert!(
         with_condition("resource.kind == 1").is_err(),
