@@ -101,7 +101,7 @@ pub(super) struct ApprovalVerdict {
 #[utoipa::path(post, path = "/v1/recordings/{id}/approvals", operation_id = "requestApproval", tag = "approvals", params(("id" = String, Path)), security(("bearer" = [])),
     request_body = ApprovalRequest,
     responses((status = 201, body = ApprovalBody), (status = 200, body = ApprovalBody), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 404, body = Problem), (status = 410, body = Problem)))]
+        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 410, body = Problem)))]
 pub(super) async fn request(
     State(api): State<Api>,
     Bearer(principal): Bearer,

@@ -210,6 +210,14 @@ async fn fixtures(world: &World, client: &Client) -> Value {
             Some(json!({ "purpose": "quality-review" })),
         )
         .await;
+        let sid = details["call_sid"].as_str().unwrap();
+        let party = json!({ "leg": "caller", "number": "+493076543201" });
+        ask(
+            Method::POST,
+            &format!("/v1/calls/{sid}/parties"),
+            Some(json!({ "parties": [party] })),
+        )
+        .await;
         let url = grant["audio_url"].as_str().unwrap();
         tokens.push(url.rsplit('/').nth(1).unwrap().to_owned());
     }

@@ -280,7 +280,7 @@ impl DescribedCall<'_> {
             "id" if after("/v1/receipts/").is_some() => schema::<ReceiptId>(),
             "id" if after("/v1/grants/").is_some() => schema::<GrantId>(),
             "Range" => {
-                json!({ "type": "string", "pattern": "^bytes=[0-9]{1,15}-$", "examples": ["bytes=0-"] })
+                json!({ "type": "string", "format": "byte-ranges", "description": "As in RFC 9110, section 14; one range. Another form is passed over.", "examples": ["bytes=0-"] })
             }
             "language" => json!({ "type": "string", "maxLength": 35, "examples": ["en-US"] }),
             "leg" => json!({ "type": "string", "enum": ["callee"] }),
@@ -291,11 +291,10 @@ impl DescribedCall<'_> {
         if !known.is_null() {
             parameter["schema"] = known;
         }
-        if parameter["description"].is_null() && is_path {
-            parameter["description"] = if text.is_null() {
-                "As another answer named it.".into()
-            } else {
-                text
+        if parameter["description"].is_null() {
+            parameter["description"] = match text {
+                Value::Null if is_path => "As another answer named it.".into(),
+                text => text,
             };
         }
         if parameter["example"].is_null() {

@@ -122,7 +122,7 @@ impl Approvals {
                 return Err(refuse(&self.db, self.clock.now(), &facts, None, denial).await?);
             }
             Decision::Allow(_) => {
-                return Err(Error::Invalid(
+                return Err(Error::Conflict(
                     "no approval is needed for this now: ask for a grant".into(),
                 ));
             }
