@@ -88,6 +88,7 @@ pub(super) struct RecordedBody {
     #[schema(max_items = 1000)]
     ids: Vec<ConsentId>,
     /// How many of them were not known before.
+    #[schema(maximum = 1000)]
     recorded: usize,
     /// Recordings that were released from quarantine.
     released: u64,

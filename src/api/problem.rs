@@ -40,7 +40,7 @@ pub struct Problem {
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
     /// What happened this time, and the way out.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, max_length = 65536)]
     detail: Box<str>,
     /// Every reason of a refusal.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -71,6 +71,7 @@ pub(super) struct ProblemReason {
     #[schema(max_length = 300, examples("purposes/training/when"))]
     clause: String,
     /// For people.
+    #[schema(max_length = 65536)]
     text: String,
 }
 

@@ -14,7 +14,7 @@ use crate::{
     api::problem::{Problem, ProblemType},
     model::{
         id::{ApprovalId, GrantId, ReceiptId, RecordingId, RevocationId},
-        name::HoldName,
+        name::{HoldName, Label},
         sid::{AccountSid, CallSid, ConferenceSid},
     },
 };
@@ -66,6 +66,9 @@ const TAGGED: &[&str] = &[
     "/problems/{name}",
 ];
 
+/// The form of a place in a list.
+const CURSOR: &str = "^[A-Za-z0-9_-]{1,512}$";
+
 /// Makes a derived description whole.
 pub(super) fn complete(document: &mut Value) {
     document["servers"] =
@@ -93,6 +96,18 @@ fn members(value: Option<&mut Value>) -> impl Iterator<Item = (&String, &mut Val
 
 /// What must be true of several members together.
 fn constrain(schemas: &mut Value) {
+    for (_, schema) in members(Some(&mut *schemas)) {
+        if let Some(cursor) = schema.pointer_mut("/properties/next_cursor")
+            && cursor.get("oneOf").is_none()
+        {
+            cursor["pattern"] = json!(CURSOR);
+        }
+        // A label's value is one line, too.
+        if let Some(labels) = schema.pointer_mut("/properties/labels") {
+            labels["additionalProperties"]["maxLength"] = json!(64);
+            labels["propertyNames"] = schema_of::<Label>();
+        }
+    }
     let given =
         |name: &str| json!({ "required": [name], "properties": { name: { "type": "string" } } });
     let one_of = |names: [&str; 3]| {
@@ -262,7 +277,7 @@ impl DescribedCall<'_> {
             }
             "after" => json!({ "type": "integer", "format": "int64", "minimum": 0, "default": 0 }),
             "cursor" if parameter["schema"]["$ref"].is_null() => {
-                json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,512}$" })
+                json!({ "type": "string", "pattern": CURSOR })
             }
             "token" => {
                 json!({ "type": "string", "pattern": "^rvg_[A-Za-z0-9_-]{43}$", "examples": [format!("rvg_{}", "A".repeat(43))] })
@@ -270,15 +285,15 @@ impl DescribedCall<'_> {
             "version" => {
                 json!({ "type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$", "examples": ["2026-1"] })
             }
-            "sid" if after("/v1/calls/").is_some() => schema::<CallSid>(),
-            "sid" => schema::<ConferenceSid>(),
-            "name" if after("/holds/").is_some() => schema::<HoldName>(),
-            "name" => schema::<NamedProblem>(),
-            "id" if after("/v1/recordings/").is_some() => schema::<RecordingId>(),
-            "id" if after("/v1/revocations/").is_some() => schema::<RevocationId>(),
-            "id" if after("/v1/approvals/").is_some() => schema::<ApprovalId>(),
-            "id" if after("/v1/receipts/").is_some() => schema::<ReceiptId>(),
-            "id" if after("/v1/grants/").is_some() => schema::<GrantId>(),
+            "sid" if after("/v1/calls/").is_some() => schema_of::<CallSid>(),
+            "sid" => schema_of::<ConferenceSid>(),
+            "name" if after("/holds/").is_some() => schema_of::<HoldName>(),
+            "name" => schema_of::<NamedProblem>(),
+            "id" if after("/v1/recordings/").is_some() => schema_of::<RecordingId>(),
+            "id" if after("/v1/revocations/").is_some() => schema_of::<RevocationId>(),
+            "id" if after("/v1/approvals/").is_some() => schema_of::<ApprovalId>(),
+            "id" if after("/v1/receipts/").is_some() => schema_of::<ReceiptId>(),
+            "id" if after("/v1/grants/").is_some() => schema_of::<GrantId>(),
             "Range" => {
                 json!({ "type": "string", "format": "byte-ranges", "description": "As in RFC 9110, section 14; one range. Another form is passed over.", "examples": ["bytes=0-"] })
             }
@@ -309,12 +324,12 @@ fn callback() -> Value {
         "type": "object",
         "description": "Parameters as Twilio names them. Those that are not known are no fault.",
         "required": ["AccountSid"],
-        "properties": { "AccountSid": schema::<AccountSid>() },
+        "properties": { "AccountSid": schema_of::<AccountSid>() },
         "additionalProperties": { "type": "string", "maxLength": 65536 },
     })
 }
 
-fn schema<T: PartialSchema>() -> Value {
+fn schema_of<T: PartialSchema>() -> Value {
     serde_json::to_value(T::schema()).unwrap_or_default()
 }
 

@@ -250,8 +250,11 @@ impl NewStatement {
                 Value::String(_) if field == "purposes" => {
                     faults.note(field, "expected an array of names")
                 }
-                // In a file, an empty cell is a field that is not given; here there is null for that.
-                Value::String(text) if text.trim().is_empty() => {
+                // In a file, an empty cell is a field that is not given; here there is null for
+                // that. What is free text may be empty.
+                Value::String(text)
+                    if text.trim().is_empty() && !matches!(field, "evidence" | "disclosure") =>
+                {
                     faults.note(field, "empty: leave it out")
                 }
                 Value::String(text) => fields.set(at, text),

@@ -134,6 +134,8 @@ async fn an_answer_that_leaves_a_body_unread_closes_the_connection() {
         (post("/v1/revocations", token, 300_000), 413),
         (post("/v1/revocations", "nobody", 300_000), 401),
         (post("/healthz", token, 300_000), 405),
+        // Also where it would have been short.
+        (post("/v1/revocations", "nobody", 300), 401),
     ] {
         let (seen, head, _) = told(at, request.as_bytes()).await;
         assert_eq!(seen, status, "{head}");
