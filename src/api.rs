@@ -7,10 +7,14 @@ mod approvals;
 mod audit;
 mod body;
 mod catalogue;
+mod conditions;
+mod connection;
 mod consents;
 mod corrections;
+pub mod cors;
 mod documents;
 mod exports;
+mod forms;
 mod gate;
 mod grants;
 mod health;
@@ -24,6 +28,7 @@ mod parties;
 mod policy;
 mod privacy;
 mod problem;
+mod problems;
 mod range;
 mod receipts;
 mod retention;
@@ -31,6 +36,7 @@ mod revocations;
 mod shred;
 mod transcript;
 mod twilio;
+mod words;
 
 use std::{sync::Arc, time::Duration};
 
@@ -71,6 +77,8 @@ pub struct ServerSettings {
     /// Addresses and networks of proxies whose `X-Forwarded-For` is believed. Empty: the header is
     /// ignored.
     pub trusted_proxies: Vec<network::TrustedProxies>,
+    /// Origins whose pages in a browser may use the interface. Empty: none but the vault's own.
+    pub cors_origins: Vec<cors::WebOrigin>,
     /// Seconds until an answer must have begun.
     pub request_timeout_s: u64,
     /// Seconds that running streams and work get to end when the service stops.
@@ -86,6 +94,7 @@ impl Default for ServerSettings {
             metrics_listen: "127.0.0.1:9464".into(),
             public_url: "http://127.0.0.1:8080".into(),
             trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
             request_timeout_s: 14,
             grace_s: 10,
             limits: LimitSettings::default(),
@@ -205,6 +214,9 @@ pub fn router(
             no_sniff,
             no_referrer,
             no_frames,
+            middleware::from_fn(connection::hosted),
+            middleware::from_fn(connection::closed_after_unread),
+            tower::util::option_layer(cors::layer(&settings.cors_origins)),
             in_time,
             shared,
             DefaultBodyLimit::max(MAX_BODY),
@@ -239,6 +251,8 @@ fn anonymous() -> Router<Api> {
         .route("/privacy/{version}", get(privacy::version))
         .route("/.well-known/jwks.json", get(receipts::jwks))
         .route("/openapi.json", get(openapi::show))
+        .route("/problems", get(problems::index))
+        .route("/problems/{name}", get(problems::page))
         // It asks the database and the store.
         .route("/readyz", get(health::ready))
 }

@@ -17,7 +17,7 @@ use crate::{
     model::{
         access::Ticket,
         id::{ApprovalId, PrincipalId, RecordingId},
-        name::Purpose,
+        name::{Purpose, Tier},
         text::Justification,
         time::Timestamp,
     },
@@ -31,7 +31,7 @@ pub(super) struct ApprovalRequest {
     purpose: Purpose,
     /// Why, for who is to approve it; at most 1000 characters. It is kept sealed, and dies with the
     /// recording.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, max_length = 1000, pattern = r"^[^\x00-\x1F\x7F-\x9F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]*$", examples("a complaint about this call"))]
     justification: Justification,
     /// The number of a case in another system, where the purpose asks for it.
     ticket: Option<Ticket>,
@@ -42,6 +42,7 @@ pub(super) struct ApprovalRequest {
 pub(super) struct ApprovalBody {
     id: ApprovalId,
     recording_id: RecordingId,
+    #[schema(value_type = Purpose)]
     purpose: String,
     /// Who asks: a principal's id, `prn_…`. Two tokens of one principal are one.
     requested_by: PrincipalId,
@@ -59,8 +60,10 @@ pub(super) struct ApprovalBody {
 pub(super) struct WaitingBody {
     #[serde(flatten)]
     approval: ApprovalBody,
+    #[schema(value_type = Tier)]
     tier: String,
     /// Why they ask, in their own words. That it was shown to you is written down.
+    #[schema(max_length = 8192)]
     justification: Option<String>,
 }
 
@@ -86,10 +89,10 @@ pub(super) struct ApprovalVerdict {
 }
 
 /// Asks that somebody else approve. A request that waits already is given back.
-#[utoipa::path(post, path = "/v1/recordings/{id}/approvals", tag = "approvals", params(("id" = String, Path)), security(("bearer" = [])),
+#[utoipa::path(post, path = "/v1/recordings/{id}/approvals", operation_id = "requestApproval", tag = "approvals", params(("id" = String, Path)), security(("bearer" = [])),
     request_body = ApprovalRequest,
     responses((status = 201, body = ApprovalBody), (status = 200, body = ApprovalBody), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 404, body = Problem), (status = 410, body = Problem)))]
+        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 410, body = Problem)))]
 pub(super) async fn request(
     State(api): State<Api>,
     Bearer(principal): Bearer,
@@ -117,7 +120,7 @@ pub(super) async fn request(
 }
 
 /// Lists the requests that the bearer may decide on, oldest first.
-#[utoipa::path(get, path = "/v1/approvals", tag = "approvals", params(ApprovalsParams), security(("bearer" = [])),
+#[utoipa::path(get, path = "/v1/approvals", operation_id = "listApprovals", tag = "approvals", params(ApprovalsParams), security(("bearer" = [])),
     responses((status = 200, body = PageBody<WaitingBody>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn list(
     State(api): State<Api>,
@@ -139,7 +142,7 @@ pub(super) async fn list(
 }
 
 /// Decides on somebody else's request. To say the same again changes nothing.
-#[utoipa::path(post, path = "/v1/approvals/{id}", tag = "approvals", params(("id" = String, Path)), security(("bearer" = [])), request_body = ApprovalVerdict,
+#[utoipa::path(post, path = "/v1/approvals/{id}", operation_id = "decideApproval", tag = "approvals", params(("id" = String, Path)), security(("bearer" = [])), request_body = ApprovalVerdict,
     responses((status = 200, body = ApprovalBody), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 409, body = Problem), (status = 410, body = Problem)))]
 pub(super) async fn decide(

@@ -1,12 +1,12 @@
 //! The audit log over HTTP.
 
 use axum::{Json, extract::State};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{
     Api,
     gate::{Bearer, QueryParams},
-    page,
+    page::{self, PageBody},
     problem::Problem,
 };
 use crate::{evidence::Entry, policy::action};
@@ -24,25 +24,15 @@ pub(super) struct AuditParams {
     limit: Option<u16>,
 }
 
-/// A page of the audit log.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct AuditBody {
-    /// In order, oldest first; `seq` counts 1, 2, 3 … without gaps, whatever was restored. An entry
-    /// with `told` comes from a lost database, which told it in this `timeline` as this `seq`.
-    #[schema(value_type = Vec<Object>)]
-    items: Vec<Entry>,
-    /// Give it as `cursor` for the next page; null on the last.
-    next_cursor: Option<String>,
-}
-
-/// Reads the audit log, oldest first.
-#[utoipa::path(get, path = "/v1/audit", tag = "audit", params(AuditParams), security(("bearer" = [])),
-    responses((status = 200, body = AuditBody), (status = 401, body = Problem), (status = 403, body = Problem)))]
+/// Reads the audit log, oldest first. `seq` counts 1, 2, 3 … without gaps, whatever was restored. An
+/// entry with `told` comes from a lost database, which wrote it in this `timeline` as this `seq`.
+#[utoipa::path(get, path = "/v1/audit", operation_id = "listAuditEntries", tag = "audit", params(AuditParams), security(("bearer" = [])),
+    responses((status = 200, body = PageBody<Entry>), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn list(
     State(api): State<Api>,
     bearer: Bearer,
     QueryParams(params): QueryParams<AuditParams>,
-) -> Result<Json<AuditBody>, Problem> {
+) -> Result<Json<PageBody<Entry>>, Problem> {
     let permit = bearer.permit(&api, action::Audit, None).await?;
     let limit = page::limit(params.limit)?;
     let after = match (params.cursor, params.after) {
@@ -52,9 +42,9 @@ pub(super) async fn list(
             return Err(Problem::bad_request("give `cursor` or `after`, not both"));
         }
     };
+    if after < 0 {
+        return Err(Problem::bad_request("`after` must be 0 or more"));
+    }
     let page = api.flow.catalogue.audit(&permit, after, limit).await?;
-    Ok(Json(AuditBody {
-        items: page.items,
-        next_cursor: page.next.map(|last| last.to_string()),
-    }))
+    Ok(Json(PageBody::of(page, |last| last.to_string())))
 }

@@ -12,7 +12,10 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{Api, problem::Problem};
+use super::{
+    Api,
+    problem::{Problem, ProblemType},
+};
 use crate::model::{json, transcript::Transcript};
 
 /// A JSON object; faults name the field.
@@ -80,12 +83,8 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// A body of another type than what is taken.
 pub(super) fn unsupported(expected: &'static str) -> Problem {
-    Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "urn:recvault:problem:unsupported-media-type",
-        "Another content type is expected",
-        format!("Send the body with one header `Content-Type: {expected}`."),
-    )
+    let detail = format!("Send the body with one header `Content-Type: {expected}`.");
+    Problem::new(ProblemType::UnsupportedMediaType, detail)
 }
 
 /// A body over the bound.
@@ -96,12 +95,7 @@ pub(super) fn too_large() -> Problem {
 /// A body over another bound.
 fn larger_than(most: &str) -> Problem {
     let detail = format!("A request body has at most {most}.");
-    Problem::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "urn:recvault:problem:too-large",
-        "Body too large",
-        detail,
-    )
+    Problem::new(ProblemType::TooLarge, detail)
 }
 
 impl From<BytesRejection> for Problem {

@@ -11,6 +11,7 @@ use super::{
     holds::HoldBody,
     page::{self, PageBody},
     problem::Problem,
+    words,
 };
 use crate::{
     db::recordings::RecordingFilter,
@@ -20,6 +21,7 @@ use crate::{
         media::MediaKind,
         name::{Label, Tier},
         recording::{Recording, RecordingState as Life},
+        sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
         source::SourceCopy,
         time::Timestamp,
     },
@@ -34,13 +36,10 @@ pub(super) struct RecordingListParams {
     /// Only in this state.
     state: Option<Life>,
     /// Only of this tier.
-    #[param(value_type = Option<String>)]
     tier: Option<Tier>,
     /// Only announced at or after; RFC 3339.
-    #[param(value_type = Option<String>)]
     since: Option<Timestamp>,
     /// Only announced before; RFC 3339.
-    #[param(value_type = Option<String>)]
     until: Option<Timestamp>,
     /// 1 to 1000; 100 if not given.
     limit: Option<u16>,
@@ -55,17 +54,31 @@ pub(super) struct RecordingBody {
     /// What it is of; `call` is the only kind that is brought in today.
     kind: MediaKind,
     state: Life,
+    #[schema(value_type = Tier)]
     tier: String,
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$", examples("2026-1"))]
     policy_version: String,
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     policy_digest: String,
+    #[schema(value_type = AccountSid)]
     account_sid: String,
+    #[schema(value_type = RecordingSid)]
     recording_sid: String,
+    #[schema(value_type = Option<CallSid>)]
     call_sid: Option<String>,
+    #[schema(value_type = Option<ConferenceSid>)]
     conference_sid: Option<String>,
+    /// What recorded it, as the source says.
+    #[schema(max_length = 64, examples("DialVerb"))]
     source: Option<String>,
+    /// What the source said last.
+    #[schema(max_length = 64, examples("completed"))]
     source_status: String,
+    /// Why there is no sound, as the source says.
     error_code: Option<i64>,
+    #[schema(minimum = 0, examples(60))]
     duration_s: Option<i64>,
+    #[schema(minimum = 1, maximum = 255, examples(2))]
     channels: Option<i64>,
     /// Values by label, as the callback or a correction gave them.
     #[schema(value_type = BTreeMap<String, String>)]
@@ -101,6 +114,7 @@ pub(super) struct SourceBody {
     /// `kept`: nothing is deleted there, or is to be. `pending`: to be deleted. `deleted`:
     /// everything that was found is deleted, and the source says so. `left`: everything but what
     /// the vault cannot delete.
+    #[schema(value_type = words::SourceWord)]
     state: &'static str,
     /// Every copy that was found when they were to be deleted.
     copies: Vec<CopyBody>,
@@ -110,11 +124,14 @@ pub(super) struct SourceBody {
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct CopyBody {
     /// `recording`, `transcription`, `add-on`, `transcript` or `object`.
+    #[schema(value_type = words::CopyKindWord)]
     kind: &'static str,
     /// The source's id; of an object, the SHA-256 of its address.
+    #[schema(max_length = 64, examples("RE0123456789abcdef0123456789abcdef"))]
     sid: String,
     /// `there`, `deleted` (the source took the deletion), `confirmed` (it says that it is deleted)
     /// or `left`.
+    #[schema(value_type = words::CopyWord)]
     state: &'static str,
     deleted_at: Option<Timestamp>,
     confirmed_at: Option<Timestamp>,
@@ -126,18 +143,21 @@ pub(super) struct CopyBody {
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct ArtefactBody {
     /// `audio`, `transcript`, or `media/0` to `media/255`.
+    #[schema(pattern = "^(audio|transcript|media/[0-9]{1,3})$", examples("audio"))]
     artefact: Cow<'static, str>,
+    #[schema(max_length = 128, examples("audio/wav"))]
     content_type: String,
     /// Plaintext bytes.
     bytes: u64,
     /// Ciphertext bytes.
     sealed_bytes: u64,
     /// SHA-256 of the ciphertext.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     sealed_sha256: String,
 }
 
 /// Lists recordings, newest first.
-#[utoipa::path(get, path = "/v1/recordings", tag = "recordings", params(RecordingListParams), security(("bearer" = [])),
+#[utoipa::path(get, path = "/v1/recordings", operation_id = "listRecordings", tag = "recordings", params(RecordingListParams), security(("bearer" = [])),
     responses((status = 200, body = PageBody<RecordingBody>), (status = 400, body = Problem), (status = 401, body = Problem)))]
 pub(super) async fn list(
     State(api): State<Api>,
@@ -164,7 +184,7 @@ pub(super) async fn list(
 }
 
 /// Shows one recording.
-#[utoipa::path(get, path = "/v1/recordings/{id}", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
+#[utoipa::path(get, path = "/v1/recordings/{id}", operation_id = "getRecording", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
     responses((status = 200, body = DetailsBody), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn show(
     State(api): State<Api>,

@@ -22,6 +22,7 @@ use crate::{
         consent::{Answer, Method, Whom},
         id::ConsentId,
         name::{LegName, Purpose},
+        sid::{CallSid, ConferenceSid},
         subject::{Address, Conversation},
         time::Timestamp,
     },
@@ -35,31 +36,49 @@ const MAX_ITEMS: usize = 1000;
 /// who took part in a conversation: `call` or `conference`, with the place of one of them in `leg`,
 /// or without for everybody.
 #[derive(utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "read by hand, so that no fault repeats a number")]
 pub(super) struct StatementRequest {
     /// A number in international form, or an address with `sip:` or `client:`. It is kept as a
     /// keyed hash, and sealed.
+    #[schema(
+        pattern = r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240})$",
+        examples("+493012345678")
+    )]
     subject: Option<String>,
     /// A call's SID.
+    #[schema(value_type = Option<CallSid>)]
     call: Option<String>,
     /// A conference's SID.
+    #[schema(value_type = Option<ConferenceSid>)]
     conference: Option<String>,
     /// A place in it, as its parties are named.
+    #[schema(value_type = Option<LegName>)]
     leg: Option<String>,
     /// Purposes of the policy, or `recording`; empty or not given: all.
+    #[schema(value_type = Option<Vec<Purpose>>, max_items = 100)]
     purposes: Option<Vec<String>>,
     answer: Answer,
     method: Method,
     /// Where the evidence is; at most 1000 characters. It is kept sealed.
+    #[schema(
+        max_length = 1000,
+        pattern = r"^[^\x00-\x1F\x7F-\x9F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]*$",
+        examples("letter of 3 May")
+    )]
     evidence: Option<String>,
     /// The text that was disclosed; its SHA-256 is kept.
+    #[schema(max_length = 32768, examples("This call is recorded."))]
     disclosure: Option<String>,
     /// The SHA-256 instead.
+    #[schema(pattern = "^[0-9a-fA-F]{64}$")]
     disclosure_sha256: Option<String>,
     /// The version of the policy that it was said under. Not given: the one in force, if `at` is
     /// not given either.
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$", examples("2026-1"))]
     policy_version: Option<String>,
     /// When it was said, RFC 3339; not given: now. The method `import` needs it.
+    #[schema(value_type = Option<Timestamp>)]
     at: Option<String>,
 }
 
@@ -67,8 +86,10 @@ pub(super) struct StatementRequest {
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct RecordedBody {
     /// Their ids, in their order. The same statement told twice has one.
+    #[schema(max_items = 1000)]
     ids: Vec<ConsentId>,
     /// How many of them were not known before.
+    #[schema(maximum = 1000)]
     recorded: usize,
     /// Recordings that were released from quarantine.
     released: u64,
@@ -83,6 +104,7 @@ pub(super) struct RecordedBody {
 pub(super) struct ConsentListParams {
     /// A number or address. A query string is written down by proxies: `POST /v1/consents/search`
     /// is not.
+    #[param(pattern = r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240})$", example = json!("+493012345678"))]
     subject: String,
     /// 1 to 1000; 100 if not given.
     limit: Option<u16>,
@@ -95,11 +117,17 @@ pub(super) struct ConsentListParams {
 #[serde(deny_unknown_fields)]
 pub(super) struct SearchRequest {
     /// A number or address.
-    #[schema(value_type = String)]
+    #[schema(
+        value_type = String,
+        pattern = r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240})$",
+        examples("+493012345678")
+    )]
     subject: Value,
     /// 1 to 1000; 100 if not given.
+    #[schema(minimum = 1, maximum = 1000, examples(100))]
     limit: Option<u16>,
     /// `next_cursor` of the page before.
+    #[schema(pattern = "^[A-Za-z0-9_-]{1,512}$")]
     cursor: Option<String>,
 }
 
@@ -108,7 +136,7 @@ pub(super) struct SearchRequest {
 pub(super) struct StatementBody {
     id: ConsentId,
     /// The conversation it is about; null if it is about the person in every conversation.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^(CA|CF)[0-9a-fA-F]{32}$", examples("CA0123456789abcdef0123456789abcdef"))]
     conversation: Option<Conversation>,
     /// The place in it; null: everybody in it.
     leg: Option<LegName>,
@@ -116,18 +144,20 @@ pub(super) struct StatementBody {
     purposes: Vec<Purpose>,
     answer: Answer,
     method: Method,
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     disclosure_sha256: Option<String>,
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$", examples("2026-1"))]
     policy_version: Option<String>,
     at: Timestamp,
     recorded_at: Timestamp,
     /// A token's id, `operator` or `vault`.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, max_length = 80, examples("vault"))]
     recorded_by: Actor,
 }
 
 /// Records statements of consent: one, or up to 1000 as `{"items": […]}`; all or none. A withdrawal
 /// also needs leave to revoke.
-#[utoipa::path(post, path = "/v1/consents", tag = "consent", security(("bearer" = [])), request_body = StatementRequest,
+#[utoipa::path(post, path = "/v1/consents", operation_id = "recordConsents", tag = "consent", security(("bearer" = [])), request_body = StatementRequest,
     responses((status = 201, body = RecordedBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 413, body = Problem)))]
 pub(super) async fn record(
@@ -159,7 +189,7 @@ pub(super) async fn record(
 
 /// Lists what somebody said, oldest first; also what was said at places in conversations that were
 /// theirs.
-#[utoipa::path(get, path = "/v1/consents", tag = "consent", params(ConsentListParams), security(("bearer" = [])),
+#[utoipa::path(get, path = "/v1/consents", operation_id = "listConsents", tag = "consent", params(ConsentListParams), security(("bearer" = [])),
     responses((status = 200, body = PageBody<StatementBody>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn list(
     State(api): State<Api>,
@@ -177,7 +207,7 @@ pub(super) async fn list(
 }
 
 /// The same, with the number where no proxy writes it down.
-#[utoipa::path(post, path = "/v1/consents/search", tag = "consent", security(("bearer" = [])), request_body = SearchRequest,
+#[utoipa::path(post, path = "/v1/consents/search", operation_id = "searchConsents", tag = "consent", security(("bearer" = [])), request_body = SearchRequest,
     responses((status = 200, body = PageBody<StatementBody>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn search(
     State(api): State<Api>,

@@ -26,18 +26,18 @@ use crate::{
 pub(super) struct CorrectionRequest {
     /// New values by label, of the labels that the policy declares; 1 to 64 characters, and never
     /// personal data. Null takes a label away; those that are not named stay as they are.
-    #[schema(value_type = BTreeMap<String, Option<String>>)]
+    #[schema(value_type = BTreeMap<Label, Option<String>>, required = false)]
     #[serde(default)]
     labels: BTreeMap<Label, Option<LabelValue>>,
     /// Who really had a place in its conversation, by `leg` and `number` as they are named at
     /// first; without a number: nobody who is known.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Option<Vec<parties::PartyRequest>>, max_items = 250)]
     parties: Option<Value>,
 }
 
 /// Corrects what the catalogue says of a recording. Which fields is written down, their values are
 /// not.
-#[utoipa::path(patch, path = "/v1/recordings/{id}", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
+#[utoipa::path(patch, path = "/v1/recordings/{id}", operation_id = "correctRecording", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
     request_body = CorrectionRequest,
     responses((status = 200, body = RecordingBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 410, body = Problem)))]

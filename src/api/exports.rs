@@ -23,12 +23,12 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(super) struct ExportRequest {
     /// The person's telephone number in international form, or their `sip:` or `client:` address.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240})$", examples("+493012345678"))]
     subject: Value,
     /// A purpose of the privacy policy, such as `subject-request`.
     purpose: Purpose,
     /// The reason in one's own words, where the purpose asks for it; at most 1000 characters.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 1000, pattern = r"^[^\x00-\x1F\x7F-\x9F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]*$", examples("weekly sample"))]
     justification: Option<Justification>,
     /// The number of a case in another system, where the purpose asks for it.
     ticket: Option<Ticket>,
@@ -37,7 +37,7 @@ pub(super) struct ExportRequest {
 /// Hands out everything about a person: a tar archive with a manifest, statements of consent, their
 /// recordings, and who listened and why. It is put together while it is read; an archive that does
 /// not end with its two blocks of zeros broke off.
-#[utoipa::path(post, path = "/v1/exports", tag = "subjects", security(("bearer" = [])), request_body = ExportRequest,
+#[utoipa::path(post, path = "/v1/exports", operation_id = "createExport", tag = "subjects", security(("bearer" = [])), request_body = ExportRequest,
     responses((status = 200, content_type = "application/x-tar"), (status = 400, body = Problem), (status = 401, body = Problem),
         (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn create(

@@ -9,6 +9,7 @@ use super::{
     gate::{Bearer, Id},
     network::Network,
     problem::Problem,
+    words,
 };
 use crate::{
     flow::{Asking, IssuedGrant},
@@ -30,7 +31,7 @@ pub(super) struct GrantRequest {
     /// A purpose of the privacy policy.
     purpose: Purpose,
     /// The reason in one's own words, where the purpose asks for it; at most 1000 characters.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 1000, pattern = r"^[^\x00-\x1F\x7F-\x9F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]*$", examples("weekly sample"))]
     justification: Option<Justification>,
     /// The number of a case in another system, where the purpose asks for it: 1 to 64 of ASCII
     /// letters, digits and `-_./#:`. It stands in the audit log.
@@ -45,23 +46,29 @@ pub(super) struct GrantRequest {
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct GrantBody {
     id: GrantId,
+    #[schema(value_type = Purpose)]
     purpose: String,
     /// SHA-256 of the policy by which it was decided.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     policy_digest: String,
     expires_at: Timestamp,
     /// What may be heard or seen: `audio`, `window`, `transcript` or `redacted-transcript`.
+    #[schema(value_type = words::ViewWord)]
     view: &'static str,
     /// Which seconds of the sound, if only some are given.
     window: Option<WindowBody>,
-    /// Null if the view does not give it.
+    /// The sound. Null if the view does not give it.
+    #[schema(format = "uri")]
     audio_url: Option<String>,
-    /// As JSON; the same address with `.vtt` has it as WebVTT. Null if the view does not give it,
-    /// or there is none.
+    /// What was said, as JSON. Null if the view does not give it, or there is none.
+    #[schema(format = "uri")]
     transcript_url: Option<String>,
+    /// The same as WebVTT, for a player.
+    #[schema(format = "uri")]
+    transcript_vtt_url: Option<String>,
     /// Who took part, as JSON. Null if the view does not give it, or nothing is known.
+    #[schema(format = "uri")]
     parties_url: Option<String>,
-    /// Null if the view does not give it, or there is none.
-    waveform_url: Option<String>,
 }
 
 /// A part of a sound.
@@ -74,7 +81,7 @@ pub(super) struct WindowBody {
 }
 
 /// States a purpose and gets a grant.
-#[utoipa::path(post, path = "/v1/recordings/{id}/grants", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
+#[utoipa::path(post, path = "/v1/recordings/{id}/grants", operation_id = "createGrant", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
     request_body = GrantRequest,
     responses((status = 201, body = GrantBody), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 410, body = Problem)))]
@@ -122,8 +129,8 @@ pub(super) async fn create(
         window,
         audio_url: url(Artefact::Audio, "audio.wav"),
         transcript_url: url(Artefact::Transcript, "transcript.json"),
+        transcript_vtt_url: url(Artefact::Transcript, "transcript.vtt"),
         parties_url: url(Artefact::Parties, "parties.json"),
-        waveform_url: None,
     };
     Ok((StatusCode::CREATED, Json(body)))
 }

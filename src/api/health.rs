@@ -6,14 +6,14 @@ use super::{Api, problem::Problem};
 use crate::flow::Task;
 
 /// The process runs.
-#[utoipa::path(get, path = "/healthz", tag = "operators", responses((status = 200)))]
+#[utoipa::path(get, path = "/healthz", operation_id = "getLiveness", tag = "operators", responses((status = 200)))]
 pub(super) async fn alive() -> StatusCode {
     StatusCode::OK
 }
 
 /// Database and store answer, the database has forgotten nothing, and every task of the service lives,
 /// so requests can be served now.
-#[utoipa::path(get, path = "/readyz", tag = "operators", responses((status = 200), (status = 503, body = Problem)))]
+#[utoipa::path(get, path = "/readyz", operation_id = "getReadiness", tag = "operators", responses((status = 200), (status = 503, body = Problem)))]
 pub(super) async fn ready(State(api): State<Api>) -> Result<StatusCode, Problem> {
     api.flow.health.probe().await.map_err(|error| {
         tracing::warn!(%error, "not ready");

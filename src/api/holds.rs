@@ -66,9 +66,13 @@ pub(super) struct HoldRequest {
 /// A hold.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct HoldBody {
+    #[schema(value_type = HoldName)]
     name: String,
+    #[schema(value_type = Purpose)]
     purpose: String,
+    #[schema(value_type = ShredReason)]
     reason: String,
+    #[schema(value_type = Authority)]
     authority: String,
     review_at: Timestamp,
     placed_at: Timestamp,
@@ -96,13 +100,14 @@ pub(super) struct LiftedBody {
     #[serde(flatten)]
     hold: HoldBody,
     /// How many holds still stand.
+    #[schema(minimum = 0, examples(0))]
     holds_left: i64,
     /// The receipt, where the recording had been revoked and this was the last hold.
     receipt_id: Option<ReceiptId>,
 }
 
 /// Places a hold, or changes what it says. Repeating it changes nothing.
-#[utoipa::path(put, path = "/v1/recordings/{id}/holds/{name}", tag = "holds", params(("id" = String, Path), ("name" = String, Path)),
+#[utoipa::path(put, path = "/v1/recordings/{id}/holds/{name}", operation_id = "placeHold", tag = "holds", params(("id" = String, Path), ("name" = String, Path)),
     security(("bearer" = [])), request_body = HoldRequest,
     responses((status = 200, body = HoldBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 410, body = Problem)))]
@@ -138,7 +143,7 @@ pub(super) async fn place(
 }
 
 /// Lifts a hold. A recording that was revoked meanwhile is shredded when its last hold is lifted.
-#[utoipa::path(delete, path = "/v1/recordings/{id}/holds/{name}", tag = "holds", params(("id" = String, Path), ("name" = String, Path)),
+#[utoipa::path(delete, path = "/v1/recordings/{id}/holds/{name}", operation_id = "liftHold", tag = "holds", params(("id" = String, Path), ("name" = String, Path)),
     security(("bearer" = [])),
     responses((status = 200, body = LiftedBody), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn lift(
@@ -164,7 +169,6 @@ pub(super) struct HoldParams {
     #[serde(default)]
     conflicts: bool,
     /// Only those that must be looked at before this time; RFC 3339.
-    #[param(value_type = Option<String>)]
     review_before: Option<Timestamp>,
     /// 1 to 1000; 100 if not given.
     limit: Option<u16>,
@@ -183,7 +187,7 @@ pub(super) struct HeldBody {
 }
 
 /// Lists the holds that stand.
-#[utoipa::path(get, path = "/v1/holds", tag = "holds", params(HoldParams), security(("bearer" = [])),
+#[utoipa::path(get, path = "/v1/holds", operation_id = "listHolds", tag = "holds", params(HoldParams), security(("bearer" = [])),
     responses((status = 200, body = PageBody<HeldBody>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn list(
     State(api): State<Api>,

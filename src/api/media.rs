@@ -12,6 +12,8 @@ use futures_util::{Stream, stream};
 
 use super::{
     Api,
+    conditions::{self, Precondition},
+    forms::TranscriptForm,
     gate::Id,
     network::Network,
     problem::Problem,
@@ -19,11 +21,11 @@ use super::{
 };
 use crate::{
     flow::{Ended, Form, Guarded},
-    model::artefact::Artefact,
+    model::{artefact::Artefact, name::LegName},
 };
 
 /// The sound under a grant, whole or in part (RFC 9110, section 14). `HEAD` opens nothing.
-#[utoipa::path(get, path = "/v1/media/{token}/audio.wav", tag = "media", params(("token" = String, Path), ("Range" = Option<String>, Header)),
+#[utoipa::path(get, path = "/v1/media/{token}/audio.wav", operation_id = "getAudio", tag = "media", params(("token" = String, Path), ("Range" = Option<String>, Header)),
     responses((status = 200, content_type = "audio/wav"), (status = 206, content_type = "audio/wav"), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 410, body = Problem), (status = 416, body = Problem)))]
 pub(super) async fn audio(
@@ -40,7 +42,12 @@ pub(super) async fn audio(
         .await?;
     let len = heard.playable.len();
     let etag = format!("\"{}\"", heard.playable.etag());
-    let wanted = wanted(range_header(&headers, &etag), len);
+    if conditions::asked(&headers, &etag)? == Precondition::Known {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    }
+    // A range is a part of what GET sends, and of nothing else (section 14.2).
+    let range = range_header(&headers, &etag).filter(|_| method == Method::GET);
+    let wanted = wanted(range, len);
     let (status, range) = match wanted {
         Wanted::Whole => (StatusCode::OK, 0..len),
         Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
@@ -63,16 +70,17 @@ pub(super) async fn audio(
         );
     }
     match method {
-        Method::HEAD => response
-            .body(Body::empty())
-            .map_err(|_| Problem::internal()),
+        Method::HEAD => {
+            api.flow.playback.could_open(&heard).await?;
+            unopened(response)
+        }
         _ => guarded(response, api.flow.playback.listen(&heard, range).await?),
     }
 }
 
 /// What was said under a grant, as JSON. `HEAD` opens nothing.
-#[utoipa::path(get, path = "/v1/media/{token}/transcript.json", tag = "media", params(("token" = String, Path)),
-    responses((status = 200, content_type = "application/json"), (status = 403, body = Problem), (status = 404, body = Problem),
+#[utoipa::path(get, path = "/v1/media/{token}/transcript.json", operation_id = "getTranscript", tag = "media", params(("token" = String, Path)),
+    responses((status = 200, body = TranscriptForm), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 410, body = Problem)))]
 pub(super) async fn transcript_json(
     State(api): State<Api>,
@@ -84,7 +92,7 @@ pub(super) async fn transcript_json(
 }
 
 /// The same as WebVTT.
-#[utoipa::path(get, path = "/v1/media/{token}/transcript.vtt", tag = "media", params(("token" = String, Path)),
+#[utoipa::path(get, path = "/v1/media/{token}/transcript.vtt", operation_id = "getTranscriptVtt", tag = "media", params(("token" = String, Path)),
     responses((status = 200, content_type = "text/vtt"), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 410, body = Problem)))]
 pub(super) async fn transcript_vtt(
@@ -97,7 +105,7 @@ pub(super) async fn transcript_vtt(
 }
 
 /// Who took part, under a grant whose view is `audio` or `transcript`. `HEAD` opens nothing.
-#[utoipa::path(get, path = "/v1/media/{token}/parties.json", tag = "media", params(("token" = String, Path)),
+#[utoipa::path(get, path = "/v1/media/{token}/parties.json", operation_id = "getParties", tag = "media", params(("token" = String, Path)),
     responses((status = 200, body = ShownParties), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 410, body = Problem)))]
 pub(super) async fn parties(
@@ -113,7 +121,10 @@ pub(super) async fn parties(
         "inline; filename=\"parties.json\"",
     );
     match method {
-        Method::HEAD => unopened(response),
+        Method::HEAD => {
+            api.flow.playback.could_show_parties(&shown).await?;
+            unopened(response)
+        }
         _ => guarded(response, api.flow.playback.show_parties(&shown).await?),
     }
 }
@@ -122,6 +133,7 @@ pub(super) async fn parties(
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "it is opened as it was sealed, in this form")]
 pub(super) struct ShownParties {
+    #[schema(max_items = 250)]
     parties: Vec<ShownParty>,
 }
 
@@ -130,14 +142,21 @@ pub(super) struct ShownParties {
 #[expect(dead_code, reason = "it is opened as it was sealed, in this form")]
 pub(super) struct ShownParty {
     /// Their place: `caller`, `callee`, `participant-1`, or as the application calls it.
+    #[schema(value_type = LegName)]
     leg: String,
     /// The channel of a recording with two on which they are heard, 1 or 2; null: not known, or not
     /// on one alone.
+    #[schema(minimum = 1, maximum = 2)]
     channel: Option<u8>,
     /// A number in E.164, or an address with `sip:` or `client:`; null for somebody whom nobody
     /// knows.
+    #[schema(
+        pattern = r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240})$",
+        examples("+493012345678")
+    )]
     address: Option<String>,
     /// What the source says that they are called.
+    #[schema(max_length = 256)]
     name: Option<String>,
 }
 
@@ -164,10 +183,16 @@ async fn transcript(
         .header(header::CONTENT_TYPE, content_type)
         .header(header::CONTENT_DISPOSITION, disposition);
     match *method {
-        Method::HEAD => unopened(response),
+        Method::HEAD => {
+            api.flow.playback.could_open(&heard).await?;
+            unopened(response)
+        }
         _ => guarded(response, api.flow.playback.read(&heard, form).await?),
     }
 }
+
+/// Asks a proxy not to collect the bytes of an answer.
+const UNBUFFERED: (&str, &str) = ("x-accel-buffering", "no");
 
 /// An answer whose bytes may have to be stopped on their way. The connection that carries it finds
 /// the guard in its extensions; a proxy is asked not to collect the bytes.
@@ -176,17 +201,18 @@ where
     S: Stream<Item = Result<Bytes, Ended>> + Send + 'static,
 {
     let response = response
-        .header("x-accel-buffering", "no")
+        .header(UNBUFFERED.0, UNBUFFERED.1)
         .extension(stream.guard());
     response
         .body(Body::from_stream(stream))
         .map_err(|_| Problem::internal())
 }
 
-/// The answer to a `HEAD`. A stream, because an empty body would claim that there are no bytes: how
-/// many there are is not known before it is opened.
+/// The answer to a `HEAD`, of what could be opened. A stream, because an empty body would claim that
+/// there are no bytes: of a text, how many there are is not known before it is opened.
 fn unopened(response: Builder) -> Result<Response, Problem> {
     response
+        .header(UNBUFFERED.0, UNBUFFERED.1)
         .body(Body::from_stream(stream::empty::<Result<Bytes, Ended>>()))
         .map_err(|_| Problem::internal())
 }

@@ -1,4 +1,9 @@
 //! The description of this interface, made from the handlers themselves (OpenAPI 3.1).
+//!
+//! Owns what it lists. What holds for every operation, `complete` adds.
+
+mod complete;
+mod sample;
 
 use std::sync::LazyLock;
 
@@ -67,6 +72,8 @@ use super::documents;
         super::privacy::version,
         super::health::alive,
         super::health::ready,
+        super::problems::index,
+        super::problems::page,
         show
     ),
     modifiers(&Bearer)
@@ -86,7 +93,7 @@ impl Modify for Bearer {
 }
 
 /// This description.
-#[utoipa::path(get, path = "/openapi.json", tag = "operators", responses((status = 200)))]
+#[utoipa::path(get, path = "/openapi.json", operation_id = "getDescription", tag = "operators", responses((status = 200, body = Object)))]
 pub(super) async fn show(headers: HeaderMap) -> Response {
     let (etag, description) = &*DESCRIPTION;
     let mut response = documents::answer(&headers, "application/json", etag, description.clone());
@@ -100,8 +107,9 @@ pub(super) async fn show(headers: HeaderMap) -> Response {
 /// The description with its entity tag, made once: it takes milliseconds, and anybody may ask for
 /// it.
 static DESCRIPTION: LazyLock<(String, Bytes)> = LazyLock::new(|| {
-    let description =
-        serde_json::to_vec(&Description::openapi()).expect("a description has a JSON form");
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &description);
-    (format!("\"{}\"", hex::encode(digest)), description.into())
+    let mut description =
+        serde_json::to_value(Description::openapi()).expect("a description has a JSON form");
+    complete::complete(&mut description);
+    let description = Bytes::from(description.to_string());
+    (documents::etag(&description), description)
 });

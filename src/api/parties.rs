@@ -23,20 +23,28 @@ use crate::{
 
 /// Who takes part; for the description of the interface.
 #[derive(utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "read by hand, so that no fault repeats a number")]
 pub(super) struct PartiesRequest {
     /// 1 to 250.
+    #[schema(min_items = 1, max_items = 250)]
     parties: Vec<PartyRequest>,
 }
 
 /// One participant.
 #[derive(utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "read by hand, so that no fault repeats a number")]
 pub(super) struct PartyRequest {
     /// Their place, as the application calls it: `caller`, `callee`, `channel-1`.
+    #[schema(value_type = LegName)]
     leg: String,
     /// Their number in international form, or an address with `sip:` or `client:`; without it:
     /// somebody who is not known. It is recognised by a keyed hash, and otherwise kept sealed.
+    #[schema(
+        pattern = r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240})$",
+        examples("+493012345678")
+    )]
     number: Option<String>,
 }
 
@@ -55,11 +63,12 @@ pub(super) struct PartyBody {
     /// The channel of a recording with two on which they are heard, 1 or 2; absent: not known, or
     /// not on one alone.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 2)]
     channel: Option<u8>,
 }
 
 /// Says who takes part in a call, as far as it was told.
-#[utoipa::path(get, path = "/v1/calls/{sid}/parties", tag = "consent", params(("sid" = String, Path)), security(("bearer" = [])),
+#[utoipa::path(get, path = "/v1/calls/{sid}/parties", operation_id = "listCallParties", tag = "consent", params(("sid" = String, Path)), security(("bearer" = [])),
     responses((status = 200, body = PartiesBody), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn of_call(
     State(api): State<Api>,
@@ -71,7 +80,7 @@ pub(super) async fn of_call(
 
 /// Names parties of a call, before, while or after it is recorded. Naming the same again changes
 /// nothing.
-#[utoipa::path(post, path = "/v1/calls/{sid}/parties", tag = "consent", params(("sid" = String, Path)), security(("bearer" = [])),
+#[utoipa::path(post, path = "/v1/calls/{sid}/parties", operation_id = "nameCallParties", tag = "consent", params(("sid" = String, Path)), security(("bearer" = [])),
     request_body = PartiesRequest,
     responses((status = 200, body = PartiesBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 409, body = Problem)))]
@@ -85,7 +94,7 @@ pub(super) async fn name_of_call(
 }
 
 /// Says who takes part in a conference, as far as it was told.
-#[utoipa::path(get, path = "/v1/conferences/{sid}/parties", tag = "consent", params(("sid" = String, Path)), security(("bearer" = [])),
+#[utoipa::path(get, path = "/v1/conferences/{sid}/parties", operation_id = "listConferenceParties", tag = "consent", params(("sid" = String, Path)), security(("bearer" = [])),
     responses((status = 200, body = PartiesBody), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn of_conference(
     State(api): State<Api>,
@@ -96,7 +105,7 @@ pub(super) async fn of_conference(
 }
 
 /// Names parties of a conference. Naming the same again changes nothing.
-#[utoipa::path(post, path = "/v1/conferences/{sid}/parties", tag = "consent", params(("sid" = String, Path)), security(("bearer" = [])),
+#[utoipa::path(post, path = "/v1/conferences/{sid}/parties", operation_id = "nameConferenceParties", tag = "consent", params(("sid" = String, Path)), security(("bearer" = [])),
     request_body = PartiesRequest,
     responses((status = 200, body = PartiesBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 409, body = Problem)))]

@@ -25,6 +25,7 @@ use crate::{flow::Published, model::text::PolicyVersion, policy::Rules};
 pub(super) struct FormParams {
     /// `toml`, `json`, `cedar` or `cedar-schema`; without it, what `Accept` asks for, and the file
     /// if that says nothing.
+    #[param(inline)]
     format: Option<Form>,
 }
 
@@ -43,7 +44,7 @@ enum Form {
 }
 
 /// Every version that was published.
-#[derive(serde::Serialize)]
+#[derive(serde::Serialize, utoipa::ToSchema)]
 pub(super) struct PoliciesBody {
     /// Newest first.
     items: Vec<Published>,
@@ -51,8 +52,8 @@ pub(super) struct PoliciesBody {
 
 /// The policy file in force, byte for byte; its SHA-256 is the `policy_digest` of grants. As data
 /// with `Accept: application/json` or `?format=json`.
-#[utoipa::path(get, path = "/v1/policy", tag = "policy", params(FormParams),
-    responses((status = 200, body = String, content_type = "application/toml"), (status = 400, body = Problem)))]
+#[utoipa::path(get, path = "/v1/policy", operation_id = "getPolicy", tag = "policy", params(FormParams),
+    responses((status = 200, content((String = "application/toml"), (Object = "application/json"), (String = "text/plain"))), (status = 400, body = Problem)))]
 pub(super) async fn show(
     State(api): State<Api>,
     headers: HeaderMap,
@@ -62,7 +63,7 @@ pub(super) async fn show(
 }
 
 /// Every version that was published, the newest first.
-#[utoipa::path(get, path = "/v1/policies", tag = "policy", responses((status = 200)))]
+#[utoipa::path(get, path = "/v1/policies", operation_id = "listPolicies", tag = "policy", responses((status = 200, body = PoliciesBody)))]
 pub(super) async fn list(State(api): State<Api>) -> Result<Json<PoliciesBody>, Problem> {
     Ok(Json(PoliciesBody {
         items: api.flow.policies.all().await?,
@@ -70,8 +71,8 @@ pub(super) async fn list(State(api): State<Api>) -> Result<Json<PoliciesBody>, P
 }
 
 /// One version of the policy file, in the forms of `/v1/policy`.
-#[utoipa::path(get, path = "/v1/policies/{version}", tag = "policy", params(("version" = String, Path), FormParams),
-    responses((status = 200, body = String, content_type = "application/toml"), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/v1/policies/{version}", operation_id = "getPolicyVersion", tag = "policy", params(("version" = String, Path), FormParams),
+    responses((status = 200, content((String = "application/toml"), (Object = "application/json"), (String = "text/plain"))), (status = 404, body = Problem)))]
 pub(super) async fn version(
     State(api): State<Api>,
     Id(version): Id<PolicyVersion>,
@@ -84,7 +85,7 @@ pub(super) async fn version(
 
 /// The statement that this vault published a version: a JWS in compact form (RFC 7515), signed with
 /// a key of `/.well-known/jwks.json`.
-#[utoipa::path(get, path = "/v1/policies/{version}/statement", tag = "policy", params(("version" = String, Path)),
+#[utoipa::path(get, path = "/v1/policies/{version}/statement", operation_id = "getPolicyStatement", tag = "policy", params(("version" = String, Path)),
     responses((status = 200, body = String, content_type = "application/jose"), (status = 404, body = Problem)))]
 pub(super) async fn statement(
     State(api): State<Api>,

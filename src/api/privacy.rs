@@ -280,7 +280,7 @@ fn sentence(text: &str) -> String {
 
 /// The privacy policy in force, for people: who answers, what recordings are used for, how long
 /// they are kept, which rights there are, and how soon a deletion reaches older backups.
-#[utoipa::path(get, path = "/privacy", tag = "policy", responses((status = 200, body = String, content_type = "text/html")))]
+#[utoipa::path(get, path = "/privacy", operation_id = "getPrivacyPage", tag = "policy", responses((status = 200, body = String, content_type = "text/html")))]
 pub(super) async fn show(State(api): State<Api>) -> Result<Response, Problem> {
     let status = api.flow.epochs.status().await?;
     let versions = api.flow.policies.all().await?;
@@ -295,7 +295,7 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Response, Problem> {
 }
 
 /// A version of the privacy policy that was published, for people.
-#[utoipa::path(get, path = "/privacy/{version}", tag = "policy", params(("version" = String, Path)),
+#[utoipa::path(get, path = "/privacy/{version}", operation_id = "getPrivacyPageVersion", tag = "policy", params(("version" = String, Path)),
     responses((status = 200, body = String, content_type = "text/html"), (status = 404, body = Problem)))]
 pub(super) async fn version(
     State(api): State<Api>,

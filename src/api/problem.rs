@@ -2,6 +2,8 @@
 //!
 //! Causes inside the vault are logged here, once, and never sent, in no build.
 
+mod kind;
+
 use std::{num::NonZeroU16, time::Duration};
 
 use axum::{
@@ -11,6 +13,8 @@ use axum::{
 };
 use serde::Serialize;
 
+use self::kind::ProblemMeaning;
+pub(super) use self::kind::ProblemType;
 use crate::{
     db::{self, ClosedFor},
     flow,
@@ -28,16 +32,19 @@ use crate::{
 pub struct Problem {
     /// What kind of problem; stable, for programs.
     #[serde(rename = "type")]
-    kind: &'static str,
+    kind: ProblemType,
     /// What kind of problem, for people.
+    #[schema(max_length = 100)]
     title: &'static str,
     /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
     /// What happened this time, and the way out.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, max_length = 65536)]
     detail: Box<str>,
     /// Every reason of a refusal.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
     reasons: Vec<ProblemReason>,
     /// The receipt of a shredded recording.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,10 +65,13 @@ pub struct Problem {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct ProblemReason {
     /// Stable, for programs.
+    #[schema(max_length = 64, examples("purpose-unknown"))]
     code: &'static str,
     /// The clause of the policy that decided, such as `purposes/training/when`; stable.
+    #[schema(max_length = 300, examples("purposes/training/when"))]
     clause: String,
     /// For people.
+    #[schema(max_length = 65536)]
     text: String,
 }
 
@@ -79,12 +89,8 @@ pub(super) struct KeptBy {
 }
 
 impl Problem {
-    pub(super) fn new(
-        status: StatusCode,
-        kind: &'static str,
-        title: &'static str,
-        detail: impl Into<String>,
-    ) -> Self {
+    pub(super) fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
+        let ProblemMeaning { status, title, .. } = kind.meaning();
         Self {
             kind,
             title,
@@ -99,109 +105,71 @@ impl Problem {
     }
 
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "urn:recvault:problem:bad-request",
-            "The request cannot be understood",
-            detail,
-        )
+        Self::new(ProblemType::BadRequest, detail)
     }
 
     pub(super) fn not_found() -> Self {
         let detail = "There is nothing here, or it is not yours to know.";
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "urn:recvault:problem:not-found",
-            "Not found",
-            detail,
-        )
+        Self::new(ProblemType::NotFound, detail)
     }
 
     pub(super) fn unauthorized() -> Self {
         let detail = "Send a valid token as `Authorization: Bearer …`.";
-        Self::new(
-            StatusCode::UNAUTHORIZED,
-            "urn:recvault:problem:unauthorized",
-            "No valid bearer token",
-            detail,
-        )
+        Self::new(ProblemType::Unauthorized, detail)
     }
 
     pub(super) fn bad_signature() -> Self {
         let detail = "The request is not signed by a known account.";
-        Self::new(
-            StatusCode::FORBIDDEN,
-            "urn:recvault:problem:bad-signature",
-            "Not signed",
-            detail,
-        )
+        Self::new(ProblemType::BadSignature, detail)
+    }
+
+    pub(super) fn precondition_failed() -> Self {
+        let detail = "What is here has not the entity tag that `If-Match` names.";
+        Self::new(ProblemType::PreconditionFailed, detail)
     }
 
     pub(super) fn unsatisfiable() -> Self {
         let detail =
             "The range begins behind the last byte; `Content-Range` says how many there are.";
-        Self::new(
-            StatusCode::RANGE_NOT_SATISFIABLE,
-            "urn:recvault:problem:range-not-satisfiable",
-            "Range not satisfiable",
-            detail,
-        )
+        Self::new(ProblemType::RangeNotSatisfiable, detail)
     }
 
     pub(super) fn late() -> Self {
         let detail = "The answer took too long. What was asked for may still be done; asking again does no harm.";
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "urn:recvault:problem:late",
-            "Too late",
-            detail,
-        )
+        Self::new(ProblemType::Late, detail)
     }
 
     pub(super) fn unavailable() -> Self {
         let detail = "The vault cannot do this now; nothing was changed. Try again.";
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "urn:recvault:problem:unavailable",
-            "Not available",
-            detail,
-        )
+        Self::new(ProblemType::Unavailable, detail)
     }
 
     pub(super) fn not_durable_yet() -> Self {
         let detail = "It has taken effect here, and nothing that was shredded opens any more. But it is not in the store yet, so that a vault rebuilt \
                       from there would not know of it. It completes by itself; ask again to be sure.";
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "urn:recvault:problem:not-durable-yet",
-            "Not durable yet",
-            detail,
-        )
+        Self::new(ProblemType::NotDurableYet, detail)
     }
 
     /// Nothing is written to the database any more.
     pub(super) fn closed(because: ClosedFor) -> Self {
-        let (kind, title, detail) = match because {
+        let (kind, detail) = match because {
             ClosedFor::Forgetful => (
-                "urn:recvault:problem:database-out-of-date",
-                "The database is out of date",
+                ProblemType::DatabaseOutOfDate,
                 "The vault's database is older than what the vault has done: it was put back from an old copy, or a replica that lagged took over. \
                  Nothing opens and nothing is written; nothing was changed. The operator's log says more.",
             ),
             ClosedFor::Displaced => (
-                "urn:recvault:problem:database-displaced",
-                "The database was replaced or removed",
+                ProblemType::DatabaseDisplaced,
                 "The file of the vault's database was replaced or removed under the running service. Nothing opens and nothing is written; nothing was \
                  changed. The operator stops the service, puts the file back and starts it again; the log names the file.",
             ),
             ClosedFor::TakenOver => (
-                "urn:recvault:problem:taken-over",
-                "Another database has taken over",
+                ProblemType::TakenOver,
                 "Another database was restored and has taken over this vault; the service on that one answers. Nothing opens and nothing is written here; \
                  nothing was changed. The operator's log names it.",
             ),
         };
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, title, detail)
+        Self::new(kind, detail)
     }
 
     pub(super) fn tasks_dead(tasks: &[&str]) -> Self {
@@ -209,12 +177,7 @@ impl Problem {
             "These tasks of the service do not live: {}. They are started again; the operator's log says why.",
             tasks.join(", ")
         );
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "urn:recvault:problem:tasks-dead",
-            "Tasks do not live",
-            detail,
-        )
+        Self::new(ProblemType::TasksDead, detail)
     }
 
     /// Too many requests of this kind; the next may come after `wait`.
@@ -223,12 +186,7 @@ impl Problem {
         let seconds = u16::try_from(wait.as_secs()).unwrap_or(u16::MAX);
         let retry_after_s = Some(NonZeroU16::MIN.saturating_add(seconds));
         let detail = "This client has sent too many requests, or too many that were not authorised. Send fewer; `Retry-After` says when the next may come.";
-        let problem = Self::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "urn:recvault:problem:too-many-requests",
-            "Too many requests",
-            detail,
-        );
+        let problem = Self::new(ProblemType::TooManyRequests, detail);
         Self {
             retry_after_s,
             ..problem
@@ -241,24 +199,14 @@ impl Problem {
     }
 
     /// One client has its share of the connections.
-    pub(super) fn crowded() -> Self {
+    pub(crate) fn crowded() -> Self {
         let detail = "This client has too many requests open. End some of them first.";
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "urn:recvault:problem:crowded",
-            "Too many open requests",
-            detail,
-        )
+        Self::new(ProblemType::Crowded, detail)
     }
 
     pub(super) fn internal() -> Self {
         let detail = "The vault found something it did not expect; the operator's log has it.";
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "urn:recvault:problem:internal",
-            "Internal error",
-            detail,
-        )
+        Self::new(ProblemType::Internal, detail)
     }
 }
 
@@ -268,42 +216,22 @@ impl From<flow::Error> for Problem {
             flow::Error::NotFound | flow::Error::Vault(vault::Error::Gone) => Self::not_found(),
             flow::Error::OwnRequest => {
                 let detail = "Nobody approves or refuses their own request: somebody else with a role that may approve it must.";
-                Self::new(
-                    StatusCode::FORBIDDEN,
-                    "urn:recvault:problem:own-request",
-                    "Your own request",
-                    detail,
-                )
+                Self::new(ProblemType::OwnRequest, detail)
             }
             flow::Error::Invalid(detail) => Self::bad_request(detail),
             flow::Error::Vault(vault::Error::Db(db::Error::Unstorable)) => Self::bad_request(
                 "A text of the request holds the character U+0000, which cannot be kept: leave it out.",
             ),
-            flow::Error::Conflict(detail) => Self::new(
-                StatusCode::CONFLICT,
-                "urn:recvault:problem:conflict",
-                "Conflict",
-                detail,
-            ),
+            flow::Error::Conflict(detail) => Self::new(ProblemType::Conflict, detail),
             flow::Error::Vault(vault::Error::NoWindow) => {
                 let detail = "Only a part of the sound may be given for this purpose, and the sound is of a format of which no part can be cut out.";
-                Self::new(
-                    StatusCode::CONFLICT,
-                    "urn:recvault:problem:no-window",
-                    "No part can be given",
-                    detail,
-                )
+                Self::new(ProblemType::NoWindow, detail)
             }
             flow::Error::Shredded { at, receipt } => {
                 let detail = format!(
                     "The recording was shredded at {at}. Its receipt is at `/v1/receipts/{receipt}`."
                 );
-                let problem = Self::new(
-                    StatusCode::GONE,
-                    "urn:recvault:problem:shredded",
-                    "Shredded",
-                    detail,
-                );
+                let problem = Self::new(ProblemType::Shredded, detail);
                 Self {
                     receipt_id: Some(receipt),
                     shredded_at: Some(at),
@@ -318,12 +246,7 @@ impl From<flow::Error> for Problem {
                 let holds = Some(Box::new(Kept(kept.collect())));
                 Self {
                     holds,
-                    ..Self::new(
-                        StatusCode::CONFLICT,
-                        "urn:recvault:problem:held",
-                        "Held",
-                        error.to_string(),
-                    )
+                    ..Self::new(ProblemType::Held, error.to_string())
                 }
             }
             flow::Error::Denied(denial) => {
@@ -337,12 +260,7 @@ impl From<flow::Error> for Problem {
                 let reasons = reasons.map(reason).collect();
                 Self {
                     reasons,
-                    ..Self::new(
-                        StatusCode::FORBIDDEN,
-                        "urn:recvault:problem:denied",
-                        "Denied",
-                        detail,
-                    )
+                    ..Self::new(ProblemType::Denied, detail)
                 }
             }
             flow::Error::Vault(vault::Error::NotDurable(cause)) => {
@@ -378,6 +296,35 @@ impl From<flow::Error> for Problem {
     }
 }
 
+impl Problem {
+    /// What is said of a request that cannot be read as HTTP, whose status is that of the reader.
+    pub(crate) fn unreadable(status: StatusCode) -> Option<Self> {
+        let (kind, detail) = match status {
+            StatusCode::BAD_REQUEST => (
+                ProblemType::BadRequest,
+                "This is no request of HTTP/1.1: its first line or a header is malformed, or its length is told in two ways.",
+            ),
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => (
+                ProblemType::HeadTooLarge,
+                "The request line and the headers are too large.",
+            ),
+            _ => return None,
+        };
+        Some(Self::new(kind, detail))
+    }
+
+    /// How one of this kind looks.
+    pub(super) fn example(kind: ProblemType) -> serde_json::Value {
+        let detail = kind.meaning().text.split_inclusive(". ").next();
+        serde_json::to_value(Self::new(kind, detail.unwrap_or_default().trim())).unwrap_or_default()
+    }
+
+    /// Its JSON, for who writes an answer without a router.
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -409,10 +356,5 @@ pub(super) async fn no_such_route() -> Problem {
 /// The route has no such method.
 pub(super) async fn no_such_method() -> Problem {
     let detail = "This address does not take this method; `/openapi.json` lists what it takes.";
-    Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "urn:recvault:problem:method-not-allowed",
-        "Method not allowed",
-        detail,
-    )
+    Problem::new(ProblemType::MethodNotAllowed, detail)
 }

@@ -11,7 +11,7 @@ use super::{Api, gate::Id, problem::Problem};
 use crate::{evidence::KeySet, model::id::ReceiptId};
 
 /// A receipt: a JWS in compact form (RFC 7515), signed with a key of `/.well-known/jwks.json`.
-#[utoipa::path(get, path = "/v1/receipts/{id}", tag = "receipts", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/v1/receipts/{id}", operation_id = "getReceipt", tag = "receipts", params(("id" = String, Path)),
     responses((status = 200, body = String, content_type = "application/jose"), (status = 404, body = Problem)))]
 pub(super) async fn show(
     State(api): State<Api>,
@@ -22,7 +22,7 @@ pub(super) async fn show(
 }
 
 /// The public keys of receipts, as a JWK set (RFC 7517).
-#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "receipts", responses((status = 200)))]
+#[utoipa::path(get, path = "/.well-known/jwks.json", operation_id = "getReceiptKeys", tag = "receipts", responses((status = 200, body = KeySet)))]
 pub(super) async fn jwks(State(api): State<Api>) -> Json<KeySet> {
     Json(api.flow.vault.keys())
 }

@@ -7,8 +7,8 @@ use crate::{flow::RetentionReport, policy::action};
 
 /// What is kept of each tier and policy version, when it is due and by which clause, what is held,
 /// and where a hold keeps what should be gone.
-#[utoipa::path(get, path = "/v1/retention", tag = "recordings", security(("bearer" = [])),
-    responses((status = 200), (status = 401, body = Problem), (status = 403, body = Problem)))]
+#[utoipa::path(get, path = "/v1/retention", operation_id = "getRetention", tag = "recordings", security(("bearer" = [])),
+    responses((status = 200, body = RetentionReport), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn show(
     State(api): State<Api>,
     bearer: Bearer,

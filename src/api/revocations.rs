@@ -16,6 +16,7 @@ use super::{
     gate::{Bearer, Id, QueryParams},
     page::{self, PageBody},
     problem::Problem,
+    words,
 };
 use crate::{
     db::revocations::{Counts, ReachedRecording},
@@ -40,7 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 #[serde(deny_unknown_fields)]
 pub(super) struct RevocationRequest {
     /// A person: the number in international form, or a `sip:` or `client:` address.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240})$", examples("+493012345678"))]
     subject: Option<Address>,
     /// A recording.
     recording: Option<RecordingId>,
@@ -49,7 +50,7 @@ pub(super) struct RevocationRequest {
     /// Only these purposes. Without it, or with `recording` among them, everything that is reached
     /// is shredded.
     #[serde(default)]
-    #[schema(value_type = Vec<String>)]
+    #[schema(value_type = Vec<Purpose>, required = false, max_items = 100)]
     purposes: BTreeSet<Purpose>,
     /// A short code such as `subject-request`; it stands in receipts and the audit log, so it must
     /// not name a person.
@@ -61,6 +62,7 @@ pub(super) struct RevocationRequest {
 pub(super) struct RevocationBody {
     id: RevocationId,
     /// `running` or `done`.
+    #[schema(value_type = words::RevocationWord)]
     state: &'static str,
     revoked_at: Timestamp,
     /// How many recordings had each outcome so far.
@@ -68,11 +70,14 @@ pub(super) struct RevocationBody {
     /// So many are still to be dealt with.
     pending: u64,
     /// The receipts of what is shredded, 1000 at most.
+    #[schema(max_items = 1000)]
     receipts: Vec<ReceiptId>,
     /// Recordings that holds keep, 1000 at most: they are closed, and shredded when the last hold
     /// is lifted.
+    #[schema(max_items = 1000)]
     held: Vec<RecordingId>,
     /// The signed receipt for the whole, a JWS in compact form; null until it was done.
+    #[schema(pattern = r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$")]
     receipt: Option<String>,
     /// What became of each recording, in the order of their ids, where a page of it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,7 +116,7 @@ impl From<RevocationStatus> for RevocationBody {
 
 /// Revokes. Repeating it is harmless. What takes long goes on after the answer, which then has
 /// status 202.
-#[utoipa::path(post, path = "/v1/revocations", tag = "revocations", security(("bearer" = [])), request_body = RevocationRequest,
+#[utoipa::path(post, path = "/v1/revocations", operation_id = "createRevocation", tag = "revocations", security(("bearer" = [])), request_body = RevocationRequest,
     responses((status = 200, body = RevocationBody), (status = 202, body = RevocationBody), (status = 400, body = Problem),
         (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn create(
@@ -160,7 +165,7 @@ pub(super) struct OutcomeParams {
 }
 
 /// Says how a revocation stands, and page by page what became of each recording.
-#[utoipa::path(get, path = "/v1/revocations/{id}", tag = "revocations", params(("id" = String, Path), OutcomeParams),
+#[utoipa::path(get, path = "/v1/revocations/{id}", operation_id = "getRevocation", tag = "revocations", params(("id" = String, Path), OutcomeParams),
     security(("bearer" = [])),
     responses((status = 200, body = RevocationBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem)))]

@@ -34,12 +34,14 @@ pub(super) struct ShreddedBody {
     receipt_id: ReceiptId,
     shredded_at: Timestamp,
     /// The signed receipt, a JWS in compact form (RFC 7515).
+    #[schema(pattern = r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$")]
     receipt: String,
+    #[schema(format = "uri")]
     receipt_url: String,
 }
 
 /// Shreds a recording for good. Repeating it gives the same receipt.
-#[utoipa::path(delete, path = "/v1/recordings/{id}", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
+#[utoipa::path(delete, path = "/v1/recordings/{id}", operation_id = "shredRecording", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
     request_body = ShredRequest,
     responses((status = 200, body = ShreddedBody), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 409, body = Problem, description = "A hold keeps it")))]

@@ -5,6 +5,7 @@ use axum::{extract::State, http::StatusCode};
 use super::{
     Api,
     body::TranscriptBody,
+    forms::TranscriptForm,
     gate::{Bearer, Id},
     problem::Problem,
 };
@@ -18,9 +19,8 @@ pub(super) const MAX_BODY: usize = MAX_BYTES;
 
 /// Files what was said in a sealed recording; an older transcript is replaced. It may make the
 /// recording more sensitive.
-#[utoipa::path(put, path = "/v1/recordings/{id}/transcript", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
-    request_body(content = String, content_type = "application/json",
-        description = "`{\"language\", \"source\", \"sentences\": [{\"leg\"?, \"start_ms\", \"end_ms\", \"text\", \"confidence\"?, \"words\"?}], \"lost\"?}`"),
+#[utoipa::path(put, path = "/v1/recordings/{id}/transcript", operation_id = "fileTranscript", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
+    request_body = TranscriptForm,
     responses((status = 201, description = "filed"), (status = 204, description = "filed in the place of an older one"),
         (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 409, body = Problem), (status = 410, body = Problem), (status = 413, body = Problem)))]

@@ -32,7 +32,7 @@ pub(super) fn routes() -> Router<Api> {
 
 /// Tells of a recording: Twilio's `recordingStatusCallback`. Of an account with a
 /// `callback_secret`, the path is `/twilio/{secret}/recordings`.
-#[utoipa::path(post, path = "/twilio/recordings", tag = "twilio",
+#[utoipa::path(post, path = "/twilio/recordings", operation_id = "tellOfRecording", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 413, body = Problem), (status = 503, body = Problem)))]
@@ -50,7 +50,7 @@ pub(super) async fn recording_posted(
 }
 
 /// The same with everything in the query: `recordingStatusCallbackMethod=GET`.
-#[utoipa::path(get, path = "/twilio/recordings", tag = "twilio",
+#[utoipa::path(get, path = "/twilio/recordings", operation_id = "tellOfRecordingByGet", tag = "twilio",
     responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn recording_got(api: State<Api>, signed: Signed) -> Result<StatusCode, Problem> {
     recording_posted(api, signed).await

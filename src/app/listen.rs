@@ -3,6 +3,7 @@
 //! Owns how many there are at once and how many of them one client may have. Refuses to know what
 //! is said on them; `wire` carries it.
 
+mod unread;
 mod wire;
 
 use std::{
@@ -23,7 +24,10 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower::util::ServiceExt as _;
 
-use self::wire::{Wire, WireState};
+use self::{
+    unread::{Explained, crowded},
+    wire::{Wire, WireState},
+};
 use super::Error;
 use crate::api::{
     self,
@@ -40,10 +44,6 @@ const FILES_EACH: u64 = 2;
 /// A client must send its headers within this time, also the next ones on a connection that it
 /// keeps.
 const HEADERS: Duration = Duration::from_secs(10);
-/// What is said to a client that has its share of the connections. It has not been heard, so that
-/// this may not reach it.
-const CROWDED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-
 /// How many connections there may be, whose, and for how long.
 #[derive(Clone)]
 pub(super) struct Bounds {
@@ -180,13 +180,13 @@ pub(super) async fn serve(
             },
         };
         let Ok(share) = bounds.share(peer.ip()) else {
-            let _ = socket.try_write(CROWDED);
+            let _ = socket.try_write(crowded());
             continue;
         };
         // A player's seek is a small request: it must not wait for more.
         let _ = socket.set_nodelay(true);
         let line = Arc::new(WireState::default());
-        let wire = Wire::new(socket, Arc::clone(&line), bounds.patience);
+        let wire = Explained::over(Wire::new(socket, Arc::clone(&line), bounds.patience));
         let router = router.clone();
         let pace = bounds.pace;
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {

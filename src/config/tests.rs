@@ -187,6 +187,33 @@ fn proxies_are_addresses_and_networks() {
 }
 
 #[test]
+fn origins_of_pages_are_named_one_by_one() {
+    let config = layered(
+        "[server]\ncors_origins = [\"https://dashboard.example.com\", \"http://localhost:3000\"]\n",
+        &[],
+    )
+    .unwrap();
+    assert_eq!(config.server.cors_origins.len(), 2);
+    assert!(
+        layered("", &[]).unwrap().server.cors_origins.is_empty(),
+        "without a word no page of another origin may"
+    );
+    for bad in [
+        "*",
+        "https://*.example.com",
+        "null",
+        "dashboard.example.com",
+        "",
+    ] {
+        let found = faults(&format!("[server]\ncors_origins = [\"{bad}\"]\n"), &[]);
+        assert!(
+            found[0].starts_with("recvault.toml:2: `server.cors_origins`"),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
 fn a_file_that_is_not_toml_names_the_line() {
     let found = faults("[server]\nlisten = \n", &[]);
     assert!(found[0].starts_with("recvault.toml:2: "), "{found:?}");

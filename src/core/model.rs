@@ -20,6 +20,7 @@ pub mod origin;
 pub mod reconciled;
 pub mod recording;
 pub mod revocation;
+pub(crate) mod schema;
 pub mod sid;
 pub mod source;
 pub mod subject;

@@ -43,11 +43,12 @@ pub struct RetentionGroup {
 }
 
 /// Holds of one name.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct HoldGroup {
     /// The name.
     pub name: HoldName,
     /// Recordings that it keeps.
+    #[schema(minimum = 0)]
     pub recordings: i64,
     /// When somebody must look next whether it is still needed.
     pub review_at: Timestamp,

@@ -315,6 +315,17 @@ impl Playback {
         Ok(self.guarded(&heard.registered, &heard.grant, bytes))
     }
 
+    /// Whether what is heard could be opened now. Nothing is opened: it is what a `HEAD` asks.
+    ///
+    /// # Errors
+    /// As [`Self::listen`], but for a budget that others spend meanwhile.
+    pub async fn could_open(&self, heard: &PlaybackSession) -> Result<(), Error> {
+        match self.vault.could_open(&heard.playable).await {
+            Err(vault::Error::Gone) => Err(Error::NotFound),
+            other => Ok(other?),
+        }
+    }
+
     /// Opens a byte range: plaintext that must not leave the house but through [`Self::guarded`].
     pub(super) async fn open(
         &self,

@@ -25,11 +25,13 @@ use crate::{
 };
 
 /// A version that was published, as it is listed.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Published {
     /// The operator's name for it.
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$", examples("2026-1"))]
     pub version: String,
     /// SHA-256 of the file, lower-case hex.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub digest: String,
     /// From when on the file says that it is in force.
     pub effective: Timestamp,

@@ -165,6 +165,25 @@ impl Vault {
             })
             .await
     }
+
+    /// Whether they could be opened now. Gives nothing out, so that it is no opening.
+    ///
+    /// # Errors
+    /// As [`Self::open_details`], but for the budget.
+    pub async fn could_open_details(&self, grant: &Grant) -> Result<(), Error> {
+        let vault = &*self.0;
+        let recording = grant.recording();
+        if !grant.view().gives(Artefact::Parties) {
+            return Err(Error::Gone);
+        }
+        let key = self.readable_key(recording, Leg::All).await?;
+        let sealed = details::find(&mut vault.db.read().await?, &[recording])
+            .await?
+            .remove(&recording)
+            .ok_or(Error::Gone)?;
+        vault.open_sealed(recording, &key, &sealed)?;
+        Ok(())
+    }
 }
 
 impl Inner {

@@ -204,6 +204,39 @@ impl Vault {
         Ok(Box::pin(slices))
     }
 
+    /// Whether it could be opened now: its key is there, and header and final segment are what was
+    /// sealed. Gives nothing out, so that it is no opening.
+    ///
+    /// # Errors
+    /// As [`Self::open`], but for the budget.
+    pub async fn could_open(&self, playable: &PlayableArtefact) -> Result<(), Error> {
+        let vault = &*self.0;
+        let sealed = &playable.sealed;
+        let (_, layout) = layout(sealed)?;
+        let (key, ends) = tokio::try_join!(
+            self.readable_key(playable.recording, sealed.leg),
+            vault.ends(sealed.object, &layout)
+        )?;
+        vault.opener(&key, playable.recording, sealed, layout, ends)?;
+        Ok(())
+    }
+
+    /// The key of a recording, for what gives nothing out.
+    pub(super) async fn readable_key(
+        &self,
+        recording: RecordingId,
+        leg: Leg,
+    ) -> Result<Key, Error> {
+        let vault = &*self.0;
+        vault
+            .with_root(async || {
+                vault
+                    .record_key(&mut vault.db.read().await?, recording, leg)
+                    .await
+            })
+            .await
+    }
+
     /// Where the part of the sound is that a grant gives. What is read for that is given to nobody,
     /// so that it is no opening.
     async fn window(
@@ -216,9 +249,7 @@ impl Vault {
         let vault = &*self.0;
         let (segment, layout) = layout(sealed)?;
         let (key, ends) = tokio::try_join!(
-            vault.with_root(async || vault
-                .record_key(&mut vault.db.read().await?, recording, sealed.leg)
-                .await),
+            self.readable_key(recording, sealed.leg),
             vault.ends(sealed.object, &layout)
         )?;
         let mut opener = vault.opener(&key, recording, sealed, layout, ends)?;

@@ -66,7 +66,7 @@ impl Client {
         let path = format!("/v1/recordings/{id}");
         let (mut status, mut body) = self.ask(Method::GET, &path, None).await?;
         for _ in 0..400 {
-            if body["type"] != "urn:recvault:problem:not-durable-yet" {
+            if body["type"] != "/problems/not-durable-yet" {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(25)).await;

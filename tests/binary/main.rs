@@ -2,7 +2,7 @@
 //!
 //! Every test owns its world: a folder, a database, a stand-in for Twilio, and the processes it
 //! starts. What more it may need is in [`needs`]: a PostgreSQL whose user may make databases, a
-//! Python with the package `twilio` or `phonenumbers`, SoftHSM's library.
+//! Python with the package `twilio` or `phonenumbers`, SoftHSM's library, readers of OpenAPI.
 
 #![cfg(test)]
 
@@ -36,6 +36,7 @@ mod moto;
 mod needs;
 mod numbers;
 mod old_copy;
+mod openapi;
 mod process;
 mod revocations_due;
 mod revoke_many;

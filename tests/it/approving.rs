@@ -365,7 +365,7 @@ async fn approval_is_asked_for_only_where_it_is_all_that_is_missing(database: Da
     let hidden = restricted(&vault).await;
     let problem = asks_for_approval(&vault.asks("reviewer"), standard.id, "quality-review")
         .await
-        .problem(400, "bad-request");
+        .problem(409, "conflict");
     assert!(
         problem["detail"]
             .as_str()

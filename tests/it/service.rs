@@ -1,5 +1,6 @@
 //! The service itself: ready or not, stopping, and how it speaks.
 
+mod http;
 mod speaking;
 mod stopping;
 

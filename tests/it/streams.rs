@@ -479,10 +479,7 @@ async fn a_crowd_listens_while_the_recording_is_shredded_and_nobody_gets_in_afte
             200 => assert!(answer.body == recorded.wav, "it was heard before the shred"),
             404 | 410 => {}
             // Of a shred nothing is said before a restore would find it.
-            503 => assert_eq!(
-                answer.json()["type"],
-                "urn:recvault:problem:not-durable-yet"
-            ),
+            503 => assert_eq!(answer.json()["type"], "/problems/not-durable-yet"),
             other => panic!("{other}"),
         }
     }

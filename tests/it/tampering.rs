@@ -41,7 +41,7 @@ async fn is_refused(vault: &TestVault, recorded: &Recorded, case: &str) {
     let (status, complete, body) = hear(vault, recorded).await;
     let text = String::from_utf8(body).expect("a problem, and no sound");
     assert!(
-        matches!(status, 500 | 503) && complete && text.contains("urn:recvault:problem:"),
+        matches!(status, 500 | 503) && complete && text.contains("/problems/"),
         "{case}: {status} {text}"
     );
     for word in ["tag", "authentic", "segment", "floe", "objects"] {

@@ -141,7 +141,12 @@ async fn each_view_has_its_own_addresses_and_no_other(database: Database) {
             url(text, "transcript.json"),
             "{purpose}"
         );
-        assert_eq!(grant["waveform_url"], Value::Null);
+        assert_eq!(
+            grant["transcript_vtt_url"],
+            url(text, "transcript.vtt"),
+            "{purpose}"
+        );
+        assert_eq!(grant.get("waveform_url"), None);
         for (file, artefact, given) in [
             ("audio.wav", "audio", sound),
             ("transcript.json", "transcript", text),

@@ -334,7 +334,7 @@ impl TestVault {
     pub(crate) async fn details(&self, id: RecordingId) -> Value {
         let path = format!("/v1/recordings/{id}");
         let mut answer = self.asks("auditor").get(&path).await;
-        if answer.status == 503 && answer.json()["type"] == "urn:recvault:problem:not-durable-yet" {
+        if answer.status == 503 && answer.json()["type"] == "/problems/not-durable-yet" {
             // Of a shred nothing is said before a restore would find it; where nobody works, nobody
             // writes the journal.
             self.process.flow.recovery.journal().await.unwrap();

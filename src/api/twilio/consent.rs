@@ -24,7 +24,7 @@ use crate::{
 /// Asks for consent in a call: Twilio requests TwiML here when the call comes in, and after each
 /// answer. `language`, `leg` (`callee` in the URL of `<Number>`) and `record=both` may stand in the
 /// query.
-#[utoipa::path(post, path = "/twilio/consent/voice", tag = "twilio",
+#[utoipa::path(post, path = "/twilio/consent/voice", operation_id = "askInCall", tag = "twilio",
     params(("language" = Option<String>, Query, description = "which of the policy's languages; the first one if not given"),
         ("leg" = Option<String>, Query, description = "the place of who hears it, where it is heard before two calls are joined: `callee`"),
         ("record" = Option<String>, Query, description = "`both`: a recording begins only after who is dialled has agreed as well")),
@@ -38,7 +38,7 @@ pub(in crate::api) async fn voice_posted(
 }
 
 /// The same with everything in the query.
-#[utoipa::path(get, path = "/twilio/consent/voice", tag = "twilio",
+#[utoipa::path(get, path = "/twilio/consent/voice", operation_id = "askInCallByGet", tag = "twilio",
     responses((status = 200, body = String, content_type = "text/xml"), (status = 400, body = Problem), (status = 403, body = Problem)))]
 pub(in crate::api) async fn voice_got(
     State(api): State<Api>,
@@ -49,7 +49,7 @@ pub(in crate::api) async fn voice_got(
 
 /// Takes in a message: what it says about consent, by what the policy says it means, is durable
 /// before the answer.
-#[utoipa::path(post, path = "/twilio/messages", tag = "twilio",
+#[utoipa::path(post, path = "/twilio/messages", operation_id = "tellOfMessage", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, body = String, content_type = "text/xml"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 503, body = Problem)))]
@@ -61,7 +61,7 @@ pub(in crate::api) async fn message_posted(
 }
 
 /// The same with everything in the query.
-#[utoipa::path(get, path = "/twilio/messages", tag = "twilio",
+#[utoipa::path(get, path = "/twilio/messages", operation_id = "tellOfMessageByGet", tag = "twilio",
     responses((status = 200, body = String, content_type = "text/xml"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 503, body = Problem)))]
 pub(in crate::api) async fn message_got(

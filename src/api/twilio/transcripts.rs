@@ -10,7 +10,7 @@ use crate::{
 
 /// Tells that a transcript of Conversational Intelligence can be fetched: the webhook of its
 /// service, a form or signed JSON. Other events are taken and ignored.
-#[utoipa::path(post, path = "/twilio/intelligence", tag = "twilio",
+#[utoipa::path(post, path = "/twilio/intelligence", operation_id = "tellOfTranscript", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable, or nothing to do"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 413, body = Problem), (status = 503, body = Problem)))]
@@ -22,7 +22,7 @@ pub(in crate::api) async fn intelligence_posted(
 }
 
 /// The same with everything in the query: a service whose `webhook_http_method` is GET.
-#[utoipa::path(get, path = "/twilio/intelligence", tag = "twilio",
+#[utoipa::path(get, path = "/twilio/intelligence", operation_id = "tellOfTranscriptByGet", tag = "twilio",
     responses((status = 204, description = "durable, or nothing to do"), (status = 400, body = Problem), (status = 403, body = Problem)))]
 pub(in crate::api) async fn intelligence_got(
     State(api): State<Api>,
@@ -42,7 +42,7 @@ async fn intelligence(api: &Api, verified: &Verified) -> Result<StatusCode, Prob
 
 /// Tells that a recording was transcribed, or could not be: the `transcribeCallback` of `<Record>`.
 /// The webhook of Conversational Intelligence may come here as well.
-#[utoipa::path(post, path = "/twilio/transcriptions", tag = "twilio",
+#[utoipa::path(post, path = "/twilio/transcriptions", operation_id = "tellOfTranscription", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 413, body = Problem), (status = 503, body = Problem)))]
@@ -63,7 +63,7 @@ pub(in crate::api) async fn transcription_posted(
 }
 
 /// Tells what is being said in a call that goes on: the `statusCallbackUrl` of `<Transcription>`.
-#[utoipa::path(post, path = "/twilio/realtime", tag = "twilio",
+#[utoipa::path(post, path = "/twilio/realtime", operation_id = "tellInRealTime", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 413, body = Problem), (status = 503, body = Problem)))]

@@ -36,19 +36,23 @@ use crate::{
 };
 
 /// One line of the audit log, as it is read back.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = AuditEntry)]
 pub struct Entry {
     /// Its number: 1, 2, 3 … without gaps.
+    #[schema(minimum = 1)]
     pub seq: i64,
     /// When.
     pub at: Timestamp,
-    /// Who.
+    /// Who: `prn_…`, `operator:` and the name of an account on the machine, or `vault`.
+    #[schema(value_type = String, max_length = 80, examples("vault"))]
     pub actor: Actor,
     /// What.
     pub event: AuditEvent,
     /// On which recording, where it was one.
     pub recording: Option<RecordingId>,
-    /// What else belongs to it.
+    /// What else belongs to it: ids, names, codes, numbers and digests.
+    #[schema(value_type = Object)]
     pub details: EntryDetails,
     /// Of an entry of a lost database that a restore found behind the log that it went on with: the
     /// timeline in which it was told, and its number there.

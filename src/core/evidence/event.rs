@@ -5,6 +5,8 @@
 
 use crate::model::word::{UnknownWord, unknown};
 
+use crate::model::schema;
+
 /// What happened. The names are stable: they are in the log for ever.
 #[derive(
     Clone,
@@ -179,6 +181,20 @@ pub enum AuditEvent {
     /// The accounts were read again.
     #[strum(to_string = "accounts.reloaded")]
     AccountsReloaded,
+}
+
+impl utoipa::ToSchema for AuditEvent {}
+
+impl utoipa::PartialSchema for AuditEvent {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        schema::words(
+            "What happened. The names are stable.",
+            &Self::ALL
+                .iter()
+                .map(|event| event.as_str())
+                .collect::<Vec<_>>(),
+        )
+    }
 }
 
 impl AuditEvent {

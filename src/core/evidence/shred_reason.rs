@@ -18,7 +18,13 @@ use std::{fmt, str::FromStr};
     utoipa::ToSchema,
 )]
 #[serde(transparent)]
-#[schema(value_type = String)]
+#[schema(
+    value_type = String,
+    min_length = 1,
+    max_length = 64,
+    pattern = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$",
+    examples("subject-request")
+)]
 pub struct ShredReason(String);
 
 /// The text is no code.

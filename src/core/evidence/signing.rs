@@ -145,21 +145,27 @@ impl VerifyingKey {
 }
 
 /// A public key as JSON (RFC 7517, RFC 8037). Members that are not listed here are not looked at.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Jwk {
     /// `OKP`.
+    #[schema(pattern = "^OKP$", examples("OKP"))]
     pub kty: String,
     /// `Ed25519`.
+    #[schema(pattern = "^Ed25519$", examples("Ed25519"))]
     pub crv: String,
     /// The 32 bytes of the key, base64url without padding.
+    #[schema(pattern = "^[A-Za-z0-9_-]{43}$")]
     pub x: String,
     /// The key's id.
+    #[schema(max_length = 64)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kid: Option<String>,
     /// `sig`.
+    #[schema(pattern = "^sig$", examples("sig"))]
     #[serde(rename = "use", skip_serializing_if = "Option::is_none")]
     pub public_use: Option<String>,
     /// `EdDSA`.
+    #[schema(pattern = "^EdDSA$", examples("EdDSA"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alg: Option<String>,
 }
@@ -204,6 +210,21 @@ impl KeySet {
     /// The key with this id.
     pub fn find(&self, key_id: &str) -> Option<&VerifyingKey> {
         self.0.iter().find(|key| key.key_id == key_id)
+    }
+}
+
+impl utoipa::ToSchema for KeySet {}
+
+impl utoipa::PartialSchema for KeySet {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .description(Some("Public keys (RFC 7517)."))
+            .property(
+                "keys",
+                utoipa::openapi::ArrayBuilder::new().items(Jwk::schema()),
+            )
+            .required("keys")
+            .into()
     }
 }
 

@@ -84,7 +84,7 @@ impl Principal {
 /// The number of a case in another system, named in a request: 1 to 64 ASCII letters, digits and
 /// `-_./#:`.
 #[derive(Clone, Debug, PartialEq, Eq, serde_with::DeserializeFromStr, utoipa::ToSchema)]
-#[schema(value_type = String)]
+#[schema(value_type = String, pattern = "^[A-Za-z0-9_./#:-]{1,64}$", examples("CASE-1042"))]
 pub struct Ticket(String);
 
 /// The text is no ticket.

@@ -10,7 +10,7 @@ use super::text::TextLine;
     Clone, Debug, PartialEq, Eq, serde::Serialize, serde_with::DeserializeFromStr, utoipa::ToSchema,
 )]
 #[serde(transparent)]
-#[schema(value_type = String)]
+#[schema(value_type = String, min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1F\x7F-\x9F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]*$", examples("Landgericht Berlin, 12 O 345/26"))]
 pub struct Authority(TextLine<1, 200>);
 
 /// The text names no authority.

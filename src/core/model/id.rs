@@ -18,11 +18,19 @@ pub struct InvalidId {
 }
 
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, $prefix:literal, $what:literal) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde_with::DeserializeFromStr, utoipa::ToSchema, serde_with::SerializeDisplay)]
-        #[schema(value_type = String)]
+    ($(#[doc = $doc:literal])* $name:ident, $prefix:literal, $what:literal) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde_with::DeserializeFromStr, serde_with::SerializeDisplay)]
         pub struct $name([u8; 16]);
+
+        impl utoipa::ToSchema for $name {}
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                let example = concat!($prefix, "0123456789abcdef0123456789abcdef");
+                super::schema::text(concat!($($doc,)*), concat!("^", $prefix, "[0-9a-f]{32}$").into(), example.into())
+            }
+        }
 
         impl $name {
             /// A fresh id; 128 random bits.

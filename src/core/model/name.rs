@@ -13,12 +13,19 @@ pub struct InvalidName {
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $what:literal) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde_with::DeserializeFromStr, utoipa::ToSchema)]
+    ($(#[doc = $doc:literal])* $name:ident, $what:literal, $example:literal) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde_with::DeserializeFromStr)]
         #[serde(transparent)]
-        #[schema(value_type = String)]
         pub struct $name(String);
+
+        impl utoipa::ToSchema for $name {}
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                super::schema::text(concat!($($doc,)*), "^[a-z][a-z0-9_-]{0,63}$".into(), $example.into())
+            }
+        }
 
         impl $name {
             /// The name as text.
@@ -46,12 +53,12 @@ macro_rules! name {
     };
 }
 
-name!(/** A sensitivity tier, as the policy names it: `standard`, `sensitive`, `restricted`. */ Tier, "tier");
-name!(/** Why somebody wants to listen, as the policy names it. */ Purpose, "purpose");
-name!(/** A participant's place in a conversation, as the application calls it: `caller`, `callee`, `channel-1`. */ LegName, "leg");
-name!(/** A stop on shredding, as who places it calls it. */ HoldName, "hold");
-name!(/** A property of recordings and principals that conditions may look at, as the policy declares it: `team`, `queue`. */ Label, "label");
-name!(/** What a principal is, as the policy names it: `reviewer`, `privacy-officer`. */ Role, "role");
+name!(/** A sensitivity tier, as the policy names it: `standard`, `sensitive`, `restricted`. */ Tier, "tier", "standard");
+name!(/** Why somebody wants to listen, as the policy names it. */ Purpose, "purpose", "quality-review");
+name!(/** A participant's place in a conversation, as the application calls it: `caller`, `callee`, `channel-1`. */ LegName, "leg", "caller");
+name!(/** A stop on shredding, as who places it calls it. */ HoldName, "hold", "litigation");
+name!(/** A property of recordings and principals that conditions may look at, as the policy declares it: `team`, `queue`. */ Label, "label", "queue");
+name!(/** What a principal is, as the policy names it: `reviewer`, `privacy-officer`. */ Role, "role", "reviewer");
 
 #[cfg(test)]
 mod tests {

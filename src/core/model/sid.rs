@@ -11,12 +11,20 @@ pub struct InvalidSid {
 }
 
 macro_rules! sid {
-    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde_with::DeserializeFromStr, utoipa::ToSchema)]
+    ($(#[doc = $doc:literal])* $name:ident, $prefix:literal) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde_with::DeserializeFromStr)]
         #[serde(transparent)]
-        #[schema(value_type = String)]
         pub struct $name(String);
+
+        impl utoipa::ToSchema for $name {}
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                let example = concat!($prefix, "0123456789abcdef0123456789abcdef");
+                super::schema::text(concat!($($doc,)*), concat!("^", $prefix, "[0-9a-fA-F]{32}$").into(), example.into())
+            }
+        }
 
         impl $name {
             /// The SID as text; only letters and digits, so it is safe in a URL path.

@@ -26,7 +26,7 @@ use std::{
     serde_with::SerializeDisplay,
     utoipa::ToSchema,
 )]
-#[schema(value_type = String, format = DateTime)]
+#[schema(value_type = String, format = DateTime, examples("2026-01-31T15:04:05.000Z"))]
 pub struct Timestamp(i64);
 
 impl Timestamp {

@@ -78,12 +78,26 @@ impl fmt::Display for Timeline {
 
 /// A number that was given in a timeline. Points are ordered as it was done: every point of a later
 /// timeline comes behind those of the timelines before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct LogPoint {
     /// The timeline.
+    #[schema(value_type = u32, minimum = 1)]
     pub timeline: Timeline,
     /// The number.
+    #[schema(minimum = 1)]
     pub seq: i64,
 }
 

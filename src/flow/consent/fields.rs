@@ -250,6 +250,13 @@ impl NewStatement {
                 Value::String(_) if field == "purposes" => {
                     faults.note(field, "expected an array of names")
                 }
+                // In a file, an empty cell is a field that is not given; here there is null for
+                // that. What is free text may be empty.
+                Value::String(text)
+                    if text.trim().is_empty() && !matches!(field, "evidence" | "disclosure") =>
+                {
+                    faults.note(field, "empty: leave it out")
+                }
                 Value::String(text) => fields.set(at, text),
                 Value::Array(items) if field == "purposes" => {
                     match items.iter().map(purpose).collect::<Option<Vec<_>>>() {

@@ -274,6 +274,17 @@ fn the_policy_and_the_time_have_their_say() {
 }
 
 #[test]
+fn an_empty_text_in_json_is_no_field_that_was_left_out() {
+    for field in ["policy_version", "leg", "at", "disclosure_sha256"] {
+        let told = serde_json::json!({
+            "subject": NUMBER, "answer": "given", "method": "keypad", field: "",
+        });
+        let faults = NewStatement::from_json(&told).unwrap_err();
+        assert_eq!(faults[0].field, field);
+    }
+}
+
+#[test]
 fn a_statement_does_not_print_what_it_holds() {
     let told = csv(&format!(
         "{NUMBER},,,,given,keypad,my secret,2026-01-31T15:04:05Z\n"

@@ -60,55 +60,64 @@ pub struct SweptGroup {
 }
 
 /// Something that should be shredded, and a hold that keeps it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Conflict {
     /// Which recording.
     pub recording_id: RecordingId,
     /// Since when it should be gone.
     pub since: Timestamp,
     /// Why.
+    #[schema(max_length = 400)]
     pub why: String,
     /// The holds.
     pub holds: Vec<HoldName>,
 }
 
 /// What is kept and why.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct RetentionReport {
     /// As of when.
     pub at: Timestamp,
     /// Everything that is not shredded, by tier and version.
     pub groups: Vec<KeptGroup>,
     /// Recordings in quarantine: nothing opens them.
+    #[schema(minimum = 0)]
     pub quarantined: i64,
     /// When the first of them is shredded unless evidence of consent arrives.
     pub quarantine_ends: Option<Timestamp>,
     /// Recordings that a hold keeps.
+    #[schema(minimum = 0)]
     pub held: i64,
     /// Those of them that were revoked, and are shredded when the hold ends.
+    #[schema(minimum = 0)]
     pub revoked_but_held: i64,
     /// The holds by name.
     pub holds: Vec<HoldGroup>,
     /// What should be gone and is held; a thousand at most.
+    #[schema(max_items = 1000)]
     pub conflicts: Vec<Conflict>,
 }
 
 /// What is kept of one tier under one version.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct KeptGroup {
     /// The tier.
     pub tier: Tier,
     /// The version to which they are pinned; `None` if it is not known here.
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$", examples("2026-1"))]
     pub policy_version: Option<String>,
     /// SHA-256 of its file.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub policy_digest: String,
     /// How many.
+    #[schema(minimum = 0)]
     pub recordings: i64,
     /// When the oldest was collected.
     pub oldest_collected_at: Timestamp,
     /// When the oldest is due; `None` if nothing limits them.
     pub next_due_at: Option<Timestamp>,
     /// The clause by which.
+    #[schema(max_length = 200, examples("tiers/standard/keep"))]
     pub clause: Option<String>,
 }
 

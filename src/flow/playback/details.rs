@@ -71,6 +71,17 @@ impl Playback {
         Ok(self.guarded(registered, grant, stream::iter([whole])))
     }
 
+    /// Whether they could be shown now. Nothing is opened: it is what a `HEAD` asks.
+    ///
+    /// # Errors
+    /// As [`Self::show_parties`], but for a budget that others spend meanwhile.
+    pub async fn could_show_parties(&self, shown: &Shown) -> Result<(), Error> {
+        match self.vault.could_open_details(&shown.redeemed.grant).await {
+            Err(vault::Error::Gone) => Err(Error::NotFound),
+            other => Ok(other?),
+        }
+    }
+
     pub(in crate::flow) async fn parties_under(
         &self,
         id: GrantId,

@@ -119,7 +119,7 @@ impl Approvals {
                 return Err(refuse(&self.db, self.clock.now(), &facts, None, denial).await?);
             }
             Decision::Allow(_) => {
-                return Err(Error::Invalid(
+                return Err(Error::Conflict(
                     "no approval is needed for this now: request a grant".into(),
                 ));
             }

@@ -144,10 +144,7 @@ impl Answer {
         let problem = self.json();
         assert_eq!(
             (&problem["status"], &problem["type"]),
-            (
-                &status.into(),
-                &format!("urn:recvault:problem:{kind}").into()
-            )
+            (&status.into(), &format!("/problems/{kind}").into())
         );
         assert!(
             problem["title"].is_string() && problem["detail"].is_string(),

@@ -1,0 +1,95 @@
+//! Conditions of a request about what it knows already (RFC 9110, section 13): `If-Match` and
+//! `If-None-Match`, asked wherever an entity tag is sent.
+//!
+//! INVARIANT: they are asked before anything is opened.
+
+use axum::http::{HeaderMap, HeaderName, header};
+
+use super::problem::Problem;
+
+/// What the conditions of a reading request leave to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Precondition {
+    /// Answer as if there were none.
+    Met,
+    /// The asker has it: 304.
+    Known,
+}
+
+/// Asks the conditions of a GET or HEAD, in the order of section 13.2.2, about what has this tag.
+pub(super) fn asked(headers: &HeaderMap, etag: &str) -> Result<Precondition, Problem> {
+    // By the strong comparison: a weak tag is none of ours.
+    if headers.contains_key(header::IF_MATCH)
+        && !tags(headers, header::IF_MATCH).any(|tag| tag == "*" || tag == etag)
+    {
+        return Err(Problem::precondition_failed());
+    }
+    // By the weak one.
+    let is_known = tags(headers, header::IF_NONE_MATCH)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag);
+    Ok(if is_known {
+        Precondition::Known
+    } else {
+        Precondition::Met
+    })
+}
+
+fn tags(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_it_is_not_sent_it() {
+        for (told, known) in [
+            ("\"a\"", true),
+            ("\"b\"", false),
+            ("\"b\", W/\"a\"", true),
+            ("*", true),
+            ("a", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_NONE_MATCH, told.parse().unwrap());
+            assert_eq!(
+                asked(&headers, "\"a\"").ok(),
+                Some(if known {
+                    Precondition::Known
+                } else {
+                    Precondition::Met
+                }),
+                "{told}"
+            );
+        }
+        assert_eq!(
+            asked(&HeaderMap::new(), "\"a\"").ok(),
+            Some(Precondition::Met)
+        );
+    }
+
+    #[test]
+    fn who_wants_another_one_is_told_so() {
+        for (told, met) in [
+            ("\"a\"", true),
+            ("\"b\"", false),
+            ("\"b\", \"a\"", true),
+            ("*", true),
+            // A weak tag never matches strongly (section 8.8.3.2).
+            ("W/\"a\"", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_MATCH, told.parse().unwrap());
+            // It is asked first.
+            headers.insert(header::IF_NONE_MATCH, "\"c\"".parse().unwrap());
+            assert_eq!(asked(&headers, "\"a\"").is_ok(), met, "{told}");
+        }
+    }
+}

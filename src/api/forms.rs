@@ -1,0 +1,87 @@
+//! Forms that are read by hand, described for `/openapi.json`.
+
+use crate::model::name::LegName;
+
+/// What was said in a recording.
+#[derive(utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Transcript)]
+#[expect(
+    dead_code,
+    reason = "`model::transcript` reads it, so that no fault repeats what was said"
+)]
+pub(in crate::api) struct TranscriptForm {
+    /// A language tag (BCP 47).
+    #[schema(
+        max_length = 35,
+        pattern = "^([A-Za-z0-9]{2,8}|[A-Za-z0-9](-[A-Za-z0-9]{1,8}))(-[A-Za-z0-9]{1,8})*$",
+        examples("en-US")
+    )]
+    language: String,
+    /// What wrote it down.
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$", examples("example-1"))]
+    source: String,
+    /// In the order in which they began.
+    #[schema(max_items = 50000)]
+    sentences: Vec<SentenceForm>,
+    /// How many pieces are known to be missing.
+    #[schema(required = false, maximum = 1000000, examples(0))]
+    lost: u32,
+}
+
+/// Something that one party said in one go.
+#[derive(utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Sentence)]
+#[expect(
+    dead_code,
+    reason = "`model::transcript` reads it, so that no fault repeats what was said"
+)]
+pub(in crate::api) struct SentenceForm {
+    /// Who spoke, where that is known.
+    #[schema(required = false)]
+    leg: Option<LegName>,
+    /// Milliseconds from the beginning of the recording.
+    #[schema(maximum = 604800000, examples(0))]
+    start_ms: u64,
+    /// Milliseconds, not before `start_ms`.
+    #[schema(maximum = 604800000, examples(900))]
+    end_ms: u64,
+    /// What was said.
+    #[schema(
+        max_length = 20000,
+        pattern = r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]*$",
+        examples("Hello.")
+    )]
+    text: String,
+    /// How sure the listener is.
+    #[schema(required = false, minimum = 0, maximum = 1, examples(0.9))]
+    confidence: Option<f32>,
+    /// The same word by word.
+    #[schema(required = false, max_items = 5000)]
+    words: Vec<WordForm>,
+}
+
+/// One word and when it was said.
+#[derive(utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = SpokenWord)]
+#[expect(
+    dead_code,
+    reason = "`model::transcript` reads it, so that no fault repeats what was said"
+)]
+pub(in crate::api) struct WordForm {
+    /// The word.
+    #[schema(
+        max_length = 200,
+        pattern = r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]*$",
+        examples("Hello.")
+    )]
+    text: String,
+    /// Milliseconds from the beginning of the recording.
+    #[schema(maximum = 604800000, examples(0))]
+    start_ms: u64,
+    /// Milliseconds, not before `start_ms`.
+    #[schema(maximum = 604800000, examples(900))]
+    end_ms: u64,
+}

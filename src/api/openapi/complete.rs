@@ -1,0 +1,383 @@
+//! What holds for every operation is said here once, and not beside each handler: the answers that
+//! any may give, the form of problems, the parameters that mean the same everywhere, and an example
+//! of everything.
+//!
+//! Owns what a derivation cannot say. Refuses to know what a handler does. INVARIANT: every answer
+//! with a status of 400 or more is a [`Problem`].
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use utoipa::PartialSchema;
+
+use super::sample::{self, Extent};
+use crate::{
+    api::problem::{Problem, ProblemType},
+    model::{
+        id::{ApprovalId, GrantId, ReceiptId, RecordingId, RevocationId},
+        name::{HoldName, Label},
+        sid::{AccountSid, CallSid, ConferenceSid},
+    },
+};
+
+/// The groups of operations, and whom each is for.
+const TAGS: &[(&str, &str)] = &[
+    (
+        "recordings",
+        "What there is: listed, opened for a purpose, corrected, shredded.",
+    ),
+    (
+        "media",
+        "What a grant opens: sound, words, parties. The address is the credential.",
+    ),
+    ("approvals", "The second person that some purposes ask for."),
+    ("holds", "What must not be shredded yet."),
+    (
+        "revocations",
+        "Everything of a person, a recording or an account is closed or shredded.",
+    ),
+    ("consent", "Who took part, and who agreed to what."),
+    ("subjects", "What a recorded person asks for."),
+    (
+        "receipts",
+        "Proof of what was shredded. Anybody may check it.",
+    ),
+    (
+        "policy",
+        "The privacy policy that decides. Anybody may read it.",
+    ),
+    ("audit", "Who did what."),
+    (
+        "twilio",
+        "What Twilio calls. Each request is signed with an account's auth token.",
+    ),
+    (
+        "operators",
+        "For those who run the service, and this description.",
+    ),
+];
+
+/// Addresses whose answer has an entity tag, so that it may be asked for by condition.
+const TAGGED: &[&str] = &[
+    "/v1/media/{token}/audio.wav",
+    "/v1/policy",
+    "/v1/policies/{version}",
+    "/openapi.json",
+    "/problems",
+    "/problems/{name}",
+];
+
+/// The form of a place in a list.
+const CURSOR: &str = "^[A-Za-z0-9_-]{1,512}$";
+
+/// Makes a derived description whole.
+pub(super) fn complete(document: &mut Value) {
+    document["servers"] =
+        json!([{ "url": "/", "description": "The vault that this is read from." }]);
+    document["info"]["contact"] =
+        json!({ "name": "Whoever runs this vault: `/privacy` names them" });
+    let tag = |(name, text): &(&str, &str)| json!({ "name": name, "description": text });
+    document["tags"] = TAGS.iter().map(tag).collect();
+    constrain(&mut document["components"]["schemas"]);
+    let schemas = document["components"]["schemas"].clone();
+    for (path, item) in members(document.get_mut("paths")) {
+        for (_, operation) in members(Some(item)) {
+            let call = DescribedCall {
+                path,
+                schemas: &schemas,
+            };
+            call.complete(operation);
+        }
+    }
+}
+
+fn members(value: Option<&mut Value>) -> impl Iterator<Item = (&String, &mut Value)> {
+    value.and_then(Value::as_object_mut).into_iter().flatten()
+}
+
+/// What must be true of several members together.
+fn constrain(schemas: &mut Value) {
+    for (_, schema) in members(Some(&mut *schemas)) {
+        if let Some(cursor) = schema.pointer_mut("/properties/next_cursor")
+            && cursor.get("oneOf").is_none()
+        {
+            cursor["pattern"] = json!(CURSOR);
+        }
+        // A label's value is one line, too.
+        if let Some(labels) = schema.pointer_mut("/properties/labels") {
+            labels["additionalProperties"]["maxLength"] = json!(64);
+            labels["propertyNames"] = schema_of::<Label>();
+        }
+    }
+    let given =
+        |name: &str| json!({ "required": [name], "properties": { name: { "type": "string" } } });
+    let one_of = |names: [&str; 3]| {
+        let [a, b, c] = names.map(given);
+        let both = |x: &Value, y: &Value| json!({ "allOf": [x, y] });
+        json!([both(&a, &b), both(&a, &c), both(&b, &c), { "not": { "anyOf": [a, b, c] } }])
+    };
+    if let Some(schema) = schemas.get_mut("RevocationRequest") {
+        schema["not"] = json!({ "anyOf": one_of(["subject", "recording", "account"]) });
+        schema["examples"] = json!([{ "subject": "+493012345678", "reason": "subject-request" }]);
+    }
+    for form in ["PartiesRequest", "CorrectionRequest"] {
+        // A place is named once.
+        if let Some(list) = schemas.pointer_mut(&format!("/{form}/properties/parties")) {
+            list["uniqueItems"] = json!(true);
+        }
+    }
+    if let Some(schema) = schemas.get_mut("CorrectionRequest") {
+        let labels =
+            json!({ "required": ["labels"], "properties": { "labels": { "minProperties": 1 } } });
+        let parties = json!({ "required": ["parties"], "properties": { "parties": { "type": "array", "items": {}, "minItems": 1 } } });
+        schema["not"] = json!({ "not": { "anyOf": [labels, parties] } });
+        schema["examples"] = json!([{ "labels": { "queue": "support" } }]);
+    }
+    if let Some(schema) = schemas.get_mut("StatementRequest") {
+        let mut wrong = one_of(["subject", "call", "conference"]);
+        if let Some(wrong) = wrong.as_array_mut() {
+            let both = |x: &str, y: &str| json!({ "allOf": [given(x), given(y)] });
+            wrong.push(both("subject", "leg"));
+            wrong.push(both("disclosure", "disclosure_sha256"));
+            let imported = json!({ "properties": { "method": { "enum": ["import"] } }, "required": ["method"] });
+            wrong.push(json!({ "allOf": [imported, { "not": given("at") }] }));
+        }
+        schema["not"] = json!({ "anyOf": wrong });
+        schema["examples"] = json!([
+            { "subject": "+493012345678", "answer": "given", "method": "contract", "purposes": ["training"] }
+        ]);
+    }
+}
+
+/// One operation, and where it is.
+struct DescribedCall<'a> {
+    path: &'a str,
+    schemas: &'a Value,
+}
+
+impl DescribedCall<'_> {
+    fn complete(&self, operation: &mut Value) {
+        let summary = operation["summary"].as_str().unwrap_or_default().to_owned();
+        let rest = operation["description"].as_str().unwrap_or_default();
+        operation["description"] = format!("{summary} {rest}").trim().into();
+        operation["summary"] = summary.trim_end_matches('.').into();
+        if operation["security"].is_null() {
+            operation["security"] = json!([]);
+        }
+        let parameters = operation
+            .get_mut("parameters")
+            .and_then(Value::as_array_mut);
+        for parameter in parameters.into_iter().flatten() {
+            self.parameter(parameter);
+        }
+        self.any_may_give(operation);
+        for (status, answer) in members(operation.get_mut("responses")) {
+            self.answer(status, answer);
+        }
+        for (kind, content) in members(operation.pointer_mut("/requestBody/content")) {
+            if kind == "application/x-www-form-urlencoded" {
+                content["schema"] = callback();
+            }
+            self.example(content, Extent::Required);
+        }
+    }
+
+    /// The answers that do not depend on what is asked.
+    fn any_may_give(&self, operation: &mut Value) {
+        let has_bearer = operation["security"][0].is_object();
+        let has_body = operation["requestBody"].is_object();
+        let is_tagged = TAGGED.contains(&self.path);
+        let statuses = [
+            (true, 400),
+            (has_bearer, 401),
+            (has_bearer, 403),
+            (self.path.contains('{'), 404),
+            (has_body, 413),
+            (has_body, 415),
+            (true, 429),
+            (true, 500),
+            (true, 503),
+            (is_tagged, 412),
+            (is_tagged, 304),
+        ];
+        for (_, status) in statuses.into_iter().filter(|(may, _)| *may) {
+            let answer = &mut operation["responses"][status.to_string()];
+            if answer.is_null() {
+                *answer = json!({});
+            }
+        }
+    }
+
+    fn answer(&self, status: &str, answer: &mut Value) {
+        let code: u16 = status.parse().unwrap_or_default();
+        let kind = problem(code, self.path);
+        if answer["description"]
+            .as_str()
+            .unwrap_or_default()
+            .is_empty()
+        {
+            answer["description"] = kind
+                .map_or_else(|| said(code), |kind| kind.meaning().title)
+                .into();
+        }
+        if let Some(kind) = kind {
+            let example: Value = Problem::example(kind);
+            answer["content"] = json!({
+                "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" }, "example": example }
+            });
+        }
+        for (name, text) in self.headers(code) {
+            answer["headers"][name] =
+                json!({ "description": text, "schema": { "type": "string", "maxLength": 256 } });
+        }
+        for (content_type, content) in members(answer.get_mut("content")) {
+            if content_type.starts_with("audio/") || content_type == "application/x-tar" {
+                content["schema"] = json!({ "type": "string", "format": "binary", "contentMediaType": content_type });
+            } else {
+                self.example(content, Extent::All);
+            }
+        }
+    }
+
+    fn headers(&self, code: u16) -> Vec<(&'static str, &'static str)> {
+        let is_sound = self.path.ends_with("/audio.wav");
+        match code {
+            200 | 304 if TAGGED.contains(&self.path) => {
+                vec![("ETag", "For `If-None-Match` and `If-Match`.")]
+            }
+            206 => vec![
+                ("ETag", "For `If-Range`."),
+                (
+                    "Content-Range",
+                    "Which bytes these are, and how many there are.",
+                ),
+            ],
+            401 => vec![("WWW-Authenticate", "`Bearer`.")],
+            416 if is_sound => vec![("Content-Range", "How many bytes there are.")],
+            429 | 503 => vec![("Retry-After", "Seconds until it may be tried again.")],
+            _ => Vec::new(),
+        }
+    }
+
+    fn example(&self, content: &mut Value, shown: Extent) {
+        let schema = &mut content["schema"];
+        if schema.is_null() {
+            *schema = json!({ "type": "string" });
+        }
+        if schema["type"] == "string" && schema["maxLength"].is_null() {
+            schema["maxLength"] = json!(16 * 1024 * 1024);
+        }
+        content["example"] = sample::of(&content["schema"], self.schemas, shown);
+    }
+
+    fn parameter(&self, parameter: &mut Value) {
+        let name = parameter["name"].as_str().unwrap_or_default();
+        let after = |part: &str| self.path.split_once(part).map(|(_, rest)| rest);
+        let known = match name {
+            "limit" => {
+                json!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": 1000, "default": 100 })
+            }
+            "after" => json!({ "type": "integer", "format": "int64", "minimum": 0, "default": 0 }),
+            "cursor" if parameter["schema"]["$ref"].is_null() => {
+                json!({ "type": "string", "pattern": CURSOR })
+            }
+            "token" => {
+                json!({ "type": "string", "pattern": "^rvg_[A-Za-z0-9_-]{43}$", "examples": [format!("rvg_{}", "A".repeat(43))] })
+            }
+            "version" => {
+                json!({ "type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$", "examples": ["2026-1"] })
+            }
+            "sid" if after("/v1/calls/").is_some() => schema_of::<CallSid>(),
+            "sid" => schema_of::<ConferenceSid>(),
+            "name" if after("/holds/").is_some() => schema_of::<HoldName>(),
+            "name" => schema_of::<NamedProblem>(),
+            "id" if after("/v1/recordings/").is_some() => schema_of::<RecordingId>(),
+            "id" if after("/v1/revocations/").is_some() => schema_of::<RevocationId>(),
+            "id" if after("/v1/approvals/").is_some() => schema_of::<ApprovalId>(),
+            "id" if after("/v1/receipts/").is_some() => schema_of::<ReceiptId>(),
+            "id" if after("/v1/grants/").is_some() => schema_of::<GrantId>(),
+            "Range" => {
+                json!({ "type": "string", "format": "byte-ranges", "description": "As in RFC 9110, section 14; one range. Another form is passed over.", "examples": ["bytes=0-"] })
+            }
+            "language" => json!({ "type": "string", "maxLength": 35, "examples": ["en-US"] }),
+            "leg" => json!({ "type": "string", "enum": ["callee"] }),
+            "record" => json!({ "type": "string", "enum": ["both"] }),
+            _ => Value::Null,
+        };
+        let (text, is_path) = (known["description"].clone(), parameter["in"] == "path");
+        if !known.is_null() {
+            parameter["schema"] = known;
+        }
+        if parameter["description"].is_null() {
+            parameter["description"] = match text {
+                Value::Null if is_path => "As another answer named it.".into(),
+                text => text,
+            };
+        }
+        if parameter["example"].is_null() {
+            parameter["example"] = sample::of(&parameter["schema"], self.schemas, Extent::Required);
+        }
+    }
+}
+
+/// The form of a callback: Twilio's names, of which the account's is in each.
+fn callback() -> Value {
+    json!({
+        "type": "object",
+        "description": "Parameters as Twilio names them. Those that are not known are no fault.",
+        "required": ["AccountSid"],
+        "properties": { "AccountSid": schema_of::<AccountSid>() },
+        "additionalProperties": { "type": "string", "maxLength": 65536 },
+    })
+}
+
+fn schema_of<T: PartialSchema>() -> Value {
+    serde_json::to_value(T::schema()).unwrap_or_default()
+}
+
+/// The names of kinds of problems, in a path.
+struct NamedProblem;
+
+impl PartialSchema for NamedProblem {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .description(Some("A kind of problem."))
+            .enum_values(Some(ProblemType::EVERY.iter().map(|kind| kind.name())))
+            .into()
+    }
+}
+
+/// The kind that a status usually means here; nothing is one below 400.
+fn problem(code: u16, path: &str) -> Option<ProblemType> {
+    let usual = match code {
+        403 if path.starts_with("/twilio") => ProblemType::BadSignature,
+        403 => ProblemType::Denied,
+        409 => ProblemType::Conflict,
+        503 => ProblemType::Unavailable,
+        _ => {
+            let status = StatusCode::from_u16(code).ok()?;
+            let of_status = |kind: &&ProblemType| kind.meaning().status == status;
+            ProblemType::EVERY
+                .iter()
+                .copied()
+                .find(|kind| of_status(&kind))?
+        }
+    };
+    Some(usual)
+}
+
+/// What a status says where it is no problem.
+const fn said(code: u16) -> &'static str {
+    match code {
+        200 => "What was asked for.",
+        201 => "It was made.",
+        202 => "It has begun, and goes on by itself.",
+        204 => "It is done, and durable.",
+        206 => "The part that was asked for.",
+        304 => "The asker has it.",
+        _ => "As the status says.",
+    }
+}
+
+#[cfg(test)]
+mod tests;
