@@ -43,10 +43,8 @@ mod tests {
 
     #[test]
     fn the_words_are_those_that_are_said() {
-        assert_eq!(
-            listed::<CopyKindWord>(),
-            CopyKind::ALL.map(CopyKind::as_str)
-        );
+        let kinds = CopyKind::ALL.iter().map(|kind| kind.as_str());
+        assert_eq!(listed::<CopyKindWord>(), kinds.collect::<Vec<_>>());
         let states = [
             CopyState::There,
             CopyState::Deleted,

@@ -55,7 +55,7 @@ impl StoredEntry {
         Self {
             seq,
             at: entry.at(),
-            actor: entry.actor().clone(),
+            actor: entry.actor(),
             event: entry.event(),
             recording: entry.recording(),
             details: entry.details().clone(),

@@ -119,7 +119,7 @@ impl From<&ConsentRow> for StoredConsent {
             evidence: row.evidence.clone(),
             said_at: said.at,
             recorded_at: said.recorded_at,
-            recorded_by: row.recorded_by.clone(),
+            recorded_by: row.recorded_by,
         }
     }
 }

@@ -83,7 +83,7 @@ impl Column {
 }
 
 /// A row of a table that is declared by [`table!`](table).
-pub(super) trait TableRow: Sized {
+pub(super) trait TableRow: Sized + Send + Sync {
     /// The table.
     const TABLE: Declaration;
     /// `a, b, c`: its columns, as a query selects them.

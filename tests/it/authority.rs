@@ -82,7 +82,12 @@ async fn unvouched(vault: &TestVault) -> i64 {
 
 async fn who_may_only_name_lets_go_of_nothing(database: Database) {
     let (vault, desk) = with_a_desk_on(database, SHIPPED_POLICY).await;
-    let limited = somebody(&vault, "privacy-officer", &[vault.other_account.clone()]).await;
+    let limited = somebody(
+        &vault,
+        "privacy-officer",
+        std::slice::from_ref(&vault.other_account),
+    )
+    .await;
     let [named, corrected, other] = [
         vault.sealed().await,
         vault.sealed().await,
@@ -319,7 +324,12 @@ async fn a_grant_is_ended_by_its_bearer_or_by_who_may_revoke(database: Database)
     let other = vault.another_process().await;
     let mut watch = other.flow.playback.watch().await.unwrap();
     let recorded = vault.sealed().await;
-    let stranger = somebody(&vault, "privacy-officer", &[vault.other_account.clone()]).await;
+    let stranger = somebody(
+        &vault,
+        "privacy-officer",
+        std::slice::from_ref(&vault.other_account),
+    )
+    .await;
     let end = async |who: &Caller, grant: &Answer| {
         let path = format!("/v1/grants/{}", grant.json()["id"].as_str().unwrap());
         send(who.request(Method::DELETE, &path)).await
@@ -407,8 +417,13 @@ async fn a_limited_auditor_sees_every_entry_about_their_account(database: Databa
     for account in [&vault.other_account, &vault.account] {
         vault.revoked(json!({ "account": account })).await;
     }
-    somebody(&vault, "auditor", &[vault.account.clone()]).await;
-    let auditor = somebody(&vault, "auditor", &[vault.other_account.clone()]).await;
+    somebody(&vault, "auditor", std::slice::from_ref(&vault.account)).await;
+    let auditor = somebody(
+        &vault,
+        "auditor",
+        std::slice::from_ref(&vault.other_account),
+    )
+    .await;
     let mut seen = Vec::new();
     let mut after = json!(0);
     // In small pages, so that none is lost between two.

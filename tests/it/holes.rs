@@ -153,7 +153,7 @@ async fn a_missing_piece_is_named_and_accepted_only_by_name(database: Database) 
         format!(r#"{{"first":{},"last":{}}}"#, gap.first, gap.last)
     );
     // In the log each entry of the gap is one that is lost; all others keep their numbers.
-    let told = log.items.iter().map(|entry| serde_json::to_value(entry));
+    let told = log.items.iter().map(serde_json::to_value);
     for (seq, (entry, before)) in (1..).zip(told.zip(&before)) {
         let entry = entry.unwrap();
         if (gap.first..=gap.last).contains(&seq) {

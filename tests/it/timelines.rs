@@ -135,7 +135,7 @@ async fn what_a_lost_database_tells_too_late_is_appended_and_says_so(database: D
         .iter()
         .find(|entry| entry.event == AuditEvent::ShredTombstoned)
         .unwrap();
-    let same = &second.entries[(shred.seq - 1) as usize];
+    let same = &second.entries[usize::try_from(shred.seq - 1).unwrap()];
     assert!(shred.seq > known_to && same.event != shred.event);
 
     // The next restore finds both, and no snapshot of the second timeline.
@@ -217,7 +217,7 @@ struct Life {
     vault: TestVault,
     database: Database,
     former: Vec<Process>,
-    grounds: Vec<Box<dyn std::any::Any>>,
+    grounds: Vec<Box<dyn std::any::Any + Send + Sync>>,
     /// What the journal has, by where it was told.
     stored: BTreeMap<LogPoint, String>,
     rng: StdRng,

@@ -143,7 +143,7 @@ async fn limited_to(
     tx: &mut Tx,
     accounts: &BTreeSet<AccountSid>,
     ids: &BTreeSet<RevocationId>,
-    is_theirs: &impl Fn(&Conversation) -> bool,
+    is_theirs: &(impl Fn(&Conversation) -> bool + Sync),
 ) -> Result<BTreeSet<RevocationId>, Error> {
     const SQL: &str = "/* audit.limited_to */
         SELECT id, reach, target, accounts,

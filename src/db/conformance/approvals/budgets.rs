@@ -116,13 +116,14 @@ async fn a_budget_is_one_principals_purposes_and_days(world: &World) {
         ),
         (2, 1, 0)
     );
+    let another = RecordingId::random(&mut rand::rng());
     let mut tx = world.tx().await;
     assert!(
         budgets::spend(
             &mut tx,
             one,
             &parsed("training"),
-            RecordingId::random(&mut rand::rng()),
+            another,
             Some(1),
             at(midnight)
         )
