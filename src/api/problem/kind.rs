@@ -15,6 +15,7 @@ use axum::http::StatusCode;
 pub(in crate::api) enum ProblemType {
     BadRequest,
     BadSignature,
+    CiphertextMissing,
     Conflict,
     Crowded,
     DatabaseDisplaced,
@@ -77,6 +78,12 @@ impl ProblemType {
                 "A callback carries no signature of an account that is configured, or not the secret that the account's callbacks carry in their \
                  path. The operator's log says why. Usually `server.public_url` is not the address that Twilio calls, or the auth token was \
                  changed.",
+            ),
+            Self::CiphertextMissing => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "The sealed object is missing",
+                "The store does not have the sealed object of this recording, though its key lives. Asking again does not help. The operator brings \
+                 the object back from a copy of the store; `recvault status` counts such recordings.",
             ),
             Self::Conflict => (
                 StatusCode::CONFLICT,
