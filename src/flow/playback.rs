@@ -18,10 +18,11 @@ use super::{
     liveness::Liveness,
     refusal::refuse,
     streams::{Ended, Registered, Streams},
+    units::note,
 };
 use crate::{
     db::{
-        self, Db, approvals,
+        self, Db, approvals, audit,
         grants::{self, GrantRow},
         recordings, tokens,
     },
@@ -30,7 +31,7 @@ use crate::{
         access::Principal,
         artefact::Artefact,
         id::{GrantId, RecordingId},
-        recording::Recording,
+        recording::{Recording, RecordingState},
         time::{Clock, Timestamp},
     },
     policy::{self, Decision, DecisionFacts, Grant, Rulebook, decide},
@@ -403,7 +404,10 @@ impl Playback {
             return Ok(Error::NotFound);
         }
         if !audit::is_missing_noted(&mut self.db.read().await?, id).await? {
-            note(&self.db, || NewEntry::ciphertext_missing(self.clock.now(), id)).await?;
+            note(&self.db, || {
+                NewEntry::ciphertext_missing(self.clock.now(), id)
+            })
+            .await?;
         }
         let error = vault::Error::CiphertextMissing(id);
         tracing::error!(recording = %id, %error, "a sealed object is missing in the store");

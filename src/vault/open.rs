@@ -25,6 +25,7 @@ use crate::{
     policy::{Grant, View},
     seal::{Context, Layout, Opener, SegmentLength},
     secret::{Key, SecretBuffer},
+    store,
 };
 
 /// Segments read and opened at a time, after the first: 1 MiB.

@@ -186,7 +186,7 @@ async fn a_hold_is_for_what_the_policy_declares_and_shown_to_who_holds(database:
     assert!(
         refused
             .text()
-            .contains("`hold_purposes` has `legal-request`")
+            .contains("use one of its `hold_purposes` `legal-request`")
     );
     assert_eq!(place("legal-request").await.status, 200);
     let shown = async |who: &str| {
@@ -425,15 +425,15 @@ async fn a_limited_auditor_sees_every_entry_about_their_account(database: Databa
     )
     .await;
     let mut seen = Vec::new();
-    let mut after = json!(0);
+    let mut next = Some("0".to_owned());
     // In small pages, so that none is lost between two.
-    while !after.is_null() {
+    while let Some(cursor) = next {
         let page = auditor
-            .get(&format!("/v1/audit?limit=3&after={after}"))
+            .get(&format!("/v1/audit?limit=3&cursor={cursor}"))
             .await
             .json();
         seen.extend(page["items"].as_array().unwrap().clone());
-        after = page["next_after"].clone();
+        next = page["next_cursor"].as_str().map(str::to_owned);
     }
     let text = json!(seen).to_string();
     for hidden in [

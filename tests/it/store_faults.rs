@@ -133,6 +133,37 @@ async fn slow_writes_are_waited_for() {
 }
 
 #[tokio::test]
+async fn a_sealed_object_that_is_not_there_is_told_as_that_and_counted() {
+    let vault = Recipe::default().by_hand().await;
+    let recorded = vault.sealed().await;
+    let other = vault.sealed().await;
+    let path = vault.audio(recorded.id).await;
+    for sealed in vault.artefacts(recorded.id).await {
+        vault.process.store.delete(sealed.object).await.unwrap();
+    }
+
+    for _ in 0..2 {
+        vault
+            .anybody()
+            .get(&path)
+            .await
+            .problem(500, "ciphertext-missing");
+    }
+    let events = vault.events().await;
+    let told = events.iter().filter(|event| *event == "ciphertext.missing");
+    assert_eq!(told.count(), 1, "once is enough: {events:?}");
+    let status = vault.process.flow.monitoring.status().await.unwrap();
+    assert_eq!(status.missing_ciphertext, 1);
+    vault.plays(&other).await;
+
+    // What was shredded is not missing.
+    assert_eq!(vault.shred(recorded.id).await.status, 200);
+    vault.anybody().get(&path).await.problem(410, "shredded");
+    let status = vault.process.flow.monitoring.status().await.unwrap();
+    assert_eq!(status.missing_ciphertext, 0);
+}
+
+#[tokio::test]
 async fn a_read_fails_and_the_listener_is_told() {
     let store = FaultyStore::new();
     let vault = over(&store).await;
