@@ -93,6 +93,14 @@ pub enum Error {
         /// The database that has the roots.
         owner: DatabaseId,
     },
+    /// The store received a file while a database was rebuilt from it: the former database was
+    /// still written to.
+    #[error(
+        "the store received `{0}` while the database was rebuilt: a process still worked on the \
+         former database. Custody is taken from that database now, so run the same command again, \
+         with `--take-over`"
+    )]
+    StoreMoved(String),
     /// The place of custody is empty.
     #[error(
         "custody holds no root key of vault {0}: the slot is missing, or `[custody]` names another \

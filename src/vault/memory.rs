@@ -300,8 +300,12 @@ impl Inner {
         }
         // What a rebuilding could not take in of the timelines before its own, it was told to go
         // without; until it is settled its own snapshot is not there.
-        let own = timelines::path(&mut tx).await?.current();
-        if position.timeline < own && !epochs::is_settled(&mut tx).await? {
+        let path = timelines::path(&mut tx).await?;
+        let is_earlier = position.timeline < path.current();
+        // A settled database can never have what a lost timeline told too late; over a store that
+        // somebody says is new, its own files need not be there.
+        let is_late = is_new_store && !path.holds(position.point());
+        if is_earlier && (is_late || !epochs::is_settled(&mut tx).await?) {
             return Ok(Compared {
                 agreed: None,
                 is_something: true,

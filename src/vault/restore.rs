@@ -219,6 +219,11 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
             )
             .await?;
             crash::point("restore.taken_over");
+            // A rehearsal takes nothing from anybody, who therefore goes on.
+            if claim != Claim::Rehearse {
+                let custody = inner.custody.as_ref();
+                plan::check_unmoved(plan, &header, &inner.recovery, custody).await?;
+            }
             Ok(restored)
         })
         .await?;
@@ -276,8 +281,8 @@ fn newest_piece(
     snapshot: &Header,
     journal: &[(RecoveryName, Header)],
 ) -> Option<chain::JournalPiece> {
-    let last = journal.iter().max_by_key(|(_, piece)| piece.chain);
-    match (last, &snapshot.previous) {
+    // In order of points and places: places are told apart within a timeline only.
+    match (journal.last(), &snapshot.previous) {
         (Some((name, piece)), _) => Some(chain::JournalPiece {
             number: piece.chain,
             name: name.to_string(),

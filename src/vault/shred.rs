@@ -322,13 +322,18 @@ impl Vault {
         Ok(shreds::replace_receipts(unit, &[next]).await?)
     }
 
-    /// Sees to it that the store knows everything that this process has done so far.
+    /// Sees to it that the store knows everything that this process has done so far, and that a
+    /// restore will ask it: custody is still this database's.
+    ///
+    /// A restore that takes over first takes custody and then looks at the store once more. So what
+    /// was written before that is taken in, and what is written later is confirmed to nobody.
     ///
     /// # Errors
-    /// [`Error::NotDurable`] while the store cannot be written; the database's.
+    /// [`Error::NotDurable`] while the store cannot be written; [`Error::NotOwner`] once another
+    /// database has taken over; custody's and the database's.
     pub async fn make_durable(&self) -> Result<(), Error> {
         match self.journal().await {
-            Ok(_) => Ok(()),
+            Ok(_) => self.check_owner().await,
             Err(Error::Store(error)) => Err(Error::NotDurable(error.to_string())),
             Err(error) => Err(error),
         }

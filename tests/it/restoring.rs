@@ -212,6 +212,7 @@ async fn a_snapshot_older_than_the_root_is_refused(database: Database) {
         gaps: Vec::new(),
         unreadable: 0,
         choice: Choice::default(),
+        listed: Default::default(),
     };
     assert!(matches!(
         vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await,

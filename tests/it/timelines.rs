@@ -100,6 +100,31 @@ fn lose_snapshots(vault: &TestVault) {
     }
 }
 
+async fn what_is_confirmed_during_a_take_over_is_known_to_the_restore(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let dies = vault.sealed().await;
+    vault.process.flow.vault.journal_all().await.unwrap();
+
+    // The plan is made, and loading takes its time: meanwhile the vault is still at work.
+    let (app, _ground) = vault.app_on_an_empty_database(database).await;
+    let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
+    assert_eq!(vault.shred(dies.id).await.status, 200);
+    let refused = vault::restore(app.parts(), &plan, Claim::TakeOver)
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, vault::Error::StoreMoved(_)), "{refused}");
+    drop(app);
+
+    // The same command again takes it in.
+    let (app, _ground) = vault.app_on_an_empty_database(database).await;
+    let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
+    vault::restore(app.parts(), &plan, Claim::TakeOver)
+        .await
+        .unwrap();
+    let found = db::shreds::find_tombstone(&mut app.db.read().await.unwrap(), dies.id).await;
+    assert!(found.unwrap().is_some(), "a confirmed shred is lost");
+}
+
 async fn what_a_lost_database_tells_too_late_is_appended_and_says_so(database: Database) {
     let mut vault = Recipe::on(database).by_hand().await;
     let dies = vault.sealed().await;
@@ -124,7 +149,8 @@ async fn what_a_lost_database_tells_too_late_is_appended_and_says_so(database: D
         .bearing(&officer)
         .delete(&format!("/v1/recordings/{}", dies.id), recording)
         .await;
-    assert_eq!(shredded.status, 200, "{shredded:?}");
+    // It is done, and confirmed to nobody: custody is another database's.
+    shredded.problem(503, "taken-over");
     former.flow.vault.journal_all().await.unwrap();
     let late = Log::of(&former).await.entries;
     vault.sealed().await;
@@ -315,6 +341,7 @@ async fn random_lives_number_without_gaps_and_drop_nothing(database: Database) {
 }
 
 on_both_databases!(
+    what_is_confirmed_during_a_take_over_is_known_to_the_restore,
     what_a_lost_database_tells_too_late_is_appended_and_says_so,
     no_timeline_begins_twice,
     a_piece_that_comes_while_a_restore_is_not_settled_is_of_a_lost_timeline,

@@ -15,10 +15,11 @@ use std::collections::BTreeSet;
 
 use super::coverage::Coverage;
 use crate::{
+    custody::Custody,
     db::gaps::Gap,
     evidence::Position,
     model::timeline::LogPoint,
-    store::{self, RecoveryKind, RecoveryName},
+    store::{self, RecoveryKind, RecoveryName, Store},
     vault::{
         VaultParts,
         error::Error,
@@ -57,6 +58,9 @@ pub struct Plan {
     /// What of the gaps is accepted, and what the journal must reach.
     #[serde(skip)]
     pub choice: Choice,
+    /// Every file that was there.
+    #[serde(skip)]
+    pub listed: BTreeSet<RecoveryName>,
 }
 
 impl Plan {
@@ -102,12 +106,34 @@ pub async fn plan(parts: &VaultParts, choice: Choice) -> Result<Plan, Error> {
     }
 }
 
+/// Checks that nothing came into the store since the plan was made: a process of the former database
+/// was still at work, and told its callers that a restore would know of what it did.
+///
+/// # Errors
+/// [`Error::StoreMoved`]; the store's or custody's.
+pub(super) async fn check_unmoved(
+    plan: &Plan,
+    snapshot: &Header,
+    recovery: &Store,
+    custody: &dyn Custody,
+) -> Result<(), Error> {
+    let mut found = Files::of(recovery, custody);
+    for kind in RecoveryKind::ALL {
+        for (name, _) in recovery.list_recovery(kind).await? {
+            if name.point() >= snapshot.point()
+                && !plan.listed.contains(&name)
+                && let Some(header) = found.header(name).await?
+                && header.vault == snapshot.vault
+            {
+                return Err(Error::StoreMoved(name.to_string()));
+            }
+        }
+    }
+    Ok(())
+}
+
 async fn look(parts: &VaultParts, choice: &Choice) -> Result<Plan, Error> {
-    let mut found = Files {
-        parts,
-        roots: Roots::default(),
-        unreadable: 0,
-    };
+    let mut found = Files::of(&parts.recovery, parts.custody.as_ref());
     let epochs: BTreeSet<u64> = parts
         .custody
         .roots()
@@ -125,6 +151,7 @@ async fn look(parts: &VaultParts, choice: &Choice) -> Result<Plan, Error> {
         Ok(all.filter(|name| epochs.contains(&name.epoch)).collect())
     };
     let mut snapshots = names(RecoveryKind::Snapshot).await?;
+    let mut listed: BTreeSet<RecoveryName> = snapshots.iter().copied().collect();
     snapshots.retain(|name| choice.snapshot.is_none_or(|wanted| wanted == *name));
     // A later timeline is a later restore; epochs need not grow over one.
     snapshots.sort_unstable_by_key(|name| std::cmp::Reverse((name.point(), name.epoch)));
@@ -149,6 +176,7 @@ async fn look(parts: &VaultParts, choice: &Choice) -> Result<Plan, Error> {
     };
     let mut pieces = Vec::new();
     for name in names(RecoveryKind::Journal).await? {
+        listed.insert(name);
         // By its name only what would be left out by its header, too: a file that says otherwise
         // does not open.
         if name.point() >= header.point()
@@ -166,17 +194,28 @@ async fn look(parts: &VaultParts, choice: &Choice) -> Result<Plan, Error> {
         gaps,
         unreadable: found.unreadable,
         choice: choice.clone(),
+        listed,
     })
 }
 
 /// Opens files, and counts those that do not.
 struct Files<'a> {
-    parts: &'a VaultParts,
+    recovery: &'a Store,
+    custody: &'a dyn Custody,
     roots: Roots,
     unreadable: u64,
 }
 
-impl Files<'_> {
+impl<'a> Files<'a> {
+    fn of(recovery: &'a Store, custody: &'a dyn Custody) -> Self {
+        Self {
+            recovery,
+            custody,
+            roots: Roots::default(),
+            unreadable: 0,
+        }
+    }
+
     /// Opens a file to its end: one that is spoilt in the middle is as good as none, and that must
     /// be known before the database is filled.
     async fn open(&mut self, name: RecoveryName) -> Result<Header, Error> {
@@ -190,13 +229,8 @@ impl Files<'_> {
     }
 
     async fn whole(&mut self, name: RecoveryName) -> Result<Header, Error> {
-        let mut file = RecoveryFile::open(
-            &self.parts.recovery,
-            name,
-            self.parts.custody.as_ref(),
-            &mut self.roots,
-        )
-        .await?;
+        let mut file =
+            RecoveryFile::open(self.recovery, name, self.custody, &mut self.roots).await?;
         while file.line().await?.is_some() {}
         Ok(file.header)
     }
