@@ -80,12 +80,12 @@ fn nothing_is_claimed_that_the_file_does_not_say() {
         "Your consent",
         "Who else receives",
         "mailto:",
-        "Others handle",
+        "These processors handle",
     ] {
         assert!(!html.contains(part), "{part} in {html}");
     }
     for part in [
-        "For nothing: no purpose is named",
+        "For nothing: the policy has no purpose",
         "no period is set",
         "not needed",
         "1 January 2026, 12:30 UTC",
