@@ -29,8 +29,8 @@ use crate::{
 pub(super) struct ApprovalRequest {
     /// A purpose of the privacy policy.
     purpose: Purpose,
-    /// The justification for the approving person; at most 1000 characters. It is stored sealed, and
-    /// is destroyed with the recording.
+    /// The justification for the approving person; at most 1000 characters. It is stored sealed,
+    /// and is destroyed with the recording.
     #[schema(value_type = String, max_length = 1000, pattern = r"^[^\x00-\x1F\x7F-\x9F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]*$", examples("a complaint about this call"))]
     justification: Justification,
     /// The number of a case in another system, where the purpose requires one.

@@ -101,8 +101,8 @@ pub(super) struct RecordedBody {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ConsentListParams {
-    /// A number or address. Proxies log query strings; the body of `POST /v1/consents/search` is not
-    /// logged.
+    /// A number or address. Proxies log query strings; the body of `POST /v1/consents/search` is
+    /// not logged.
     #[param(pattern = r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240})$", example = json!("+493012345678"))]
     subject: String,
     /// 1 to 1000; 100 if not given.

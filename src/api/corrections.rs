@@ -24,8 +24,8 @@ use crate::{
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CorrectionRequest {
-    /// New values for labels that the policy declares, 1 to 64 characters, never personal data. Null
-    /// removes a label; labels that are not named stay unchanged.
+    /// New values for labels that the policy declares, 1 to 64 characters, never personal data.
+    /// Null removes a label; labels that are not named stay unchanged.
     #[schema(value_type = BTreeMap<Label, Option<String>>, required = false)]
     #[serde(default)]
     labels: BTreeMap<Label, Option<LabelValue>>,

@@ -36,8 +36,8 @@ pub(super) struct GrantRequest {
     /// The number of a case in another system, where the purpose requires one: 1 to 64 ASCII
     /// letters, digits and `-_./#:`. The audit log contains it.
     ticket: Option<Ticket>,
-    /// Bypass the approval that the recording's tier requires, in an emergency. Only for some roles,
-    /// only with a justification; it raises an alarm.
+    /// Bypass the approval that the recording's tier requires, in an emergency. Only for some
+    /// roles, only with a justification; it raises an alarm.
     #[serde(default)]
     break_glass: bool,
 }

@@ -142,11 +142,12 @@ pub(super) struct ShownParties {
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "it is opened as it was sealed, in this form")]
 pub(super) struct ShownParty {
-    /// The participant's place: `caller`, `callee`, `participant-1`, or as named by the application.
+    /// The participant's place: `caller`, `callee`, `participant-1`, or as named by the
+    /// application.
     #[schema(value_type = LegName)]
     leg: String,
-    /// The channel of a two-channel recording that carries this participant, 1 or 2; null if unknown
-    /// or not exclusive.
+    /// The channel of a two-channel recording that carries this participant, 1 or 2; null if
+    /// unknown or not exclusive.
     #[schema(minimum = 1, maximum = 2)]
     channel: Option<u8>,
     /// A number in E.164, or an address with `sip:` or `client:`; null for an unknown person.

@@ -52,8 +52,8 @@ pub(super) struct RevocationRequest {
     #[serde(default)]
     #[schema(value_type = Vec<Purpose>, required = false, max_items = 100)]
     purposes: BTreeSet<Purpose>,
-    /// A short code such as `subject-request`. Receipts and the audit log contain it, so it must not
-    /// name a person.
+    /// A short code such as `subject-request`. Receipts and the audit log contain it, so it must
+    /// not name a person.
     reason: ShredReason,
 }
 
