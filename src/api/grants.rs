@@ -137,7 +137,7 @@ pub(super) async fn create(
 
 /// Ends a grant early, and every running stream under it. Grants of others require the action
 /// `revoke`. Repeating the request changes nothing.
-#[utoipa::path(delete, path = "/v1/grants/{id}", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
+#[utoipa::path(delete, path = "/v1/grants/{id}", operation_id = "endGrant", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
     responses((status = 204, description = "ended"), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn end(
     State(api): State<Api>,

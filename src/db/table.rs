@@ -411,7 +411,7 @@ mod tests {
             let id = if at == 0 { "" } else { "a" };
             assert_eq!(
                 error,
-                format!("table `things` column `{column}` row `{id}` holds something impossible")
+                format!("table `things` column `{column}` row `{id}` has an invalid value")
             );
         }
         assert!(Thing::of_values(&values[..4]).is_err());

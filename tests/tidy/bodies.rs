@@ -3,8 +3,9 @@
 use super::lexer::Code;
 
 /// Where bodies are read, and what hands requests on unread.
-const READERS: [&str; 3] = [
+const READERS: [&str; 4] = [
     "src/api/body.rs",
+    "src/api/connection.rs",
     "src/api/twilio/signed.rs",
     "src/api/limits.rs",
 ];

@@ -12,6 +12,14 @@ const EXCUSED: &[(&str, &str)] = &[
         "says of each column where in an announcement it comes from",
     ),
     (
+        "audit.limited_to",
+        "what a revocation reaches, and the account of its recording beside it",
+    ),
+    (
+        "endings.after",
+        "what ends a stream: asked by every process while it streams",
+    ),
+    (
         "chain.newest",
         "the one row of `turner` is nowhere read as a whole",
     ),

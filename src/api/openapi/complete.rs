@@ -97,8 +97,29 @@ fn members(value: Option<&mut Value>) -> impl Iterator<Item = (&String, &mut Val
     value.and_then(Value::as_object_mut).into_iter().flatten()
 }
 
+/// A page says of its items what they are called, and not once more what they are like.
+fn refer(schemas: &mut Value) {
+    let Some(schemas) = schemas.as_object_mut() else {
+        return;
+    };
+    let mut items = Vec::new();
+    for (page, schema) in schemas.iter_mut() {
+        let Some(name) = page.strip_prefix("PageBody_") else {
+            continue;
+        };
+        if let Some(item) = schema.pointer_mut("/properties/items/items")
+            && item.get("$ref").is_none()
+        {
+            let reference = json!({ "$ref": format!("#/components/schemas/{name}") });
+            items.push((name.to_owned(), std::mem::replace(item, reference)));
+        }
+    }
+    schemas.extend(items);
+}
+
 /// What must be true of several members together.
 fn constrain(schemas: &mut Value) {
+    refer(schemas);
     for (_, schema) in members(Some(&mut *schemas)) {
         if let Some(cursor) = schema.pointer_mut("/properties/next_cursor")
             && cursor.get("oneOf").is_none()

@@ -107,6 +107,10 @@ mod tests {
         let (_, tail) = rest.split_once("[[rights]]").unwrap();
         format!("{head}[[purposes]]{training}[[rights]]{tail}")
             .replace("version = \"1\"", "version = \"0\"")
+            .replace(
+                "hold_purposes = [\"legal-request\", \"dispute-resolution\"]",
+                "",
+            )
     }
 
     #[test]

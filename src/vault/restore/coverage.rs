@@ -82,14 +82,14 @@ impl Coverage {
     fn miss(&mut self, path: &LogPath, first: i64, last: i64) {
         let shared = self.main.shared_with(path);
         if first <= shared {
-            self.gaps.insert(Gap {
+            self.name(Gap {
                 timeline: None,
                 first,
                 last: last.min(shared),
             });
         }
         if last > shared {
-            self.gaps.insert(Gap {
+            self.name(Gap {
                 timeline: Some(path.current()),
                 first: first.max(shared + 1),
                 last,
@@ -97,11 +97,22 @@ impl Coverage {
         }
     }
 
+    /// Names a gap, unless one that has all of its numbers is named: the last piece before a restore
+    /// is missed by each of its successors.
+    fn name(&mut self, gap: Gap) {
+        let is_named = self.gaps.iter().any(|named| {
+            named.timeline == gap.timeline && named.first <= gap.first && gap.last <= named.last
+        });
+        if !is_named {
+            self.gaps.insert(gap);
+        }
+    }
+
     /// The same of a timeline whose path nobody tells.
     fn miss_elsewhere(&mut self, known: LogPoint) {
         let reached = self.reached.get(&known.timeline);
         let first = reached.map_or(known.seq, |reached| known.seq.min(reached + 1));
-        self.gaps.insert(Gap {
+        self.name(Gap {
             timeline: Some(known.timeline),
             first,
             last: known.seq,

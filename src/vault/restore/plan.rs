@@ -237,8 +237,6 @@ pub(super) fn behind(
         .collect();
     let newest = newest(snapshot, &pieces);
     let mut coverage = Coverage::of(snapshot, newest.path.clone());
-    // The last piece before a restore is the predecessor of two.
-    let mut named = BTreeSet::new();
     for (_, piece) in &pieces {
         // A predecessor that was put together before the snapshot holds nothing that the snapshot
         // does not.
@@ -248,7 +246,6 @@ pub(super) fn behind(
                 && !links.contains(&(link.name, link.sha256.clone()))
         };
         let missing = piece.previous.as_ref().filter(is_missing);
-        let missing = missing.filter(|link| named.insert((link.name, &link.sha256)));
         coverage.add(piece, missing.map(|link| link.name.point()));
     }
     if let Some(known) = not_before.filter(|known| *known > newest.point()) {

@@ -427,7 +427,7 @@ fn claims_that_do_not_agree_are_refused_even_if_signed() {
     .keys()
     .cloned()
     .collect();
-    assert_eq!(names.len(), 12);
+    assert_eq!(names.len(), 13);
     for name in names {
         let text = signed_with(|claims| drop(claims.as_object_mut().unwrap().remove(&name)));
         assert!(

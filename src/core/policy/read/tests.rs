@@ -29,7 +29,7 @@ fn faults(text: &str) -> Vec<String> {
 fn line_of(text: &str, marker: &str) -> usize {
     text.lines()
         .position(|line| line.contains(marker))
-        .expect("the marker is there")
+        .unwrap_or_else(|| panic!("no line has `{marker}`"))
         + 1
 }
 
@@ -380,8 +380,8 @@ fn every_kind_of_fault_is_told_with_its_line() {
             }
             "swallow" => {
                 text = text.replacen(
-                    "[[classification]]\n# More people",
-                    "[[classification]] # swallow\n# More people",
+                    "[[classification]]\n# Conferences",
+                    "[[classification]] # swallow\n# Conferences",
                     1,
                 );
             }

@@ -217,7 +217,7 @@ fn every_fault_of_the_questions_is_told_with_its_line() {
         (
             "answer = \"withdrawn\"",
             "answer = \"revoked\"",
-            "revoked",
+            "answer = \"revoked\"",
             "`answer` in `[[messages]]`: expected one of `given`, `declined`, `withdrawn`",
         ),
         (
