@@ -88,7 +88,9 @@ pub(super) struct ApprovalVerdict {
     approve: bool,
 }
 
-/// Requests the approval of a second person. Returns the existing request if one waits already.
+/// Requests the approval of a second person.
+///
+/// Returns the existing request if one waits already.
 #[utoipa::path(post, path = "/v1/recordings/{id}/approvals", operation_id = "requestApproval", tag = "approvals", params(("id" = String, Path)), security(("bearer" = [])),
     request_body = ApprovalRequest,
     responses((status = 201, body = ApprovalBody), (status = 200, body = ApprovalBody), (status = 400, body = Problem), (status = 401, body = Problem),
@@ -141,7 +143,9 @@ pub(super) async fn list(
     Ok(Json(PageBody::of(page, page::cursor)))
 }
 
-/// Decides the request of another principal. Repeating the decision changes nothing.
+/// Decides the request of another principal.
+///
+/// Repeating the decision changes nothing.
 #[utoipa::path(post, path = "/v1/approvals/{id}", operation_id = "decideApproval", tag = "approvals", params(("id" = String, Path)), security(("bearer" = [])), request_body = ApprovalVerdict,
     responses((status = 200, body = ApprovalBody), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 409, body = Problem), (status = 410, body = Problem)))]

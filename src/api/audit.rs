@@ -24,8 +24,10 @@ pub(super) struct AuditParams {
     limit: Option<u16>,
 }
 
-/// Lists the audit log, oldest first. `seq` counts 1, 2, 3 … without gaps, also across restores. An
-/// entry with `told` comes from a lost database; `told` has its `timeline` and `seq` there.
+/// Lists the audit log, oldest first.
+///
+/// `seq` counts 1, 2, 3 … without gaps, also across restores. An entry with `told` comes from a
+/// lost database; `told` has its `timeline` and `seq` there.
 #[utoipa::path(get, path = "/v1/audit", operation_id = "listAuditEntries", tag = "audit", params(AuditParams), security(("bearer" = [])),
     responses((status = 200, body = PageBody<Entry>), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn list(

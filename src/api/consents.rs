@@ -154,8 +154,9 @@ pub(super) struct StatementBody {
     recorded_by: Actor,
 }
 
-/// Records statements of consent: one, or up to 1000 as `{"items": […]}`; all or none. A withdrawal
-/// also requires the action `revoke`.
+/// Records statements of consent: one, or up to 1000 as `{"items": […]}`; all or none.
+///
+/// A withdrawal also requires the action `revoke`.
 #[utoipa::path(post, path = "/v1/consents", operation_id = "recordConsents", tag = "consent", security(("bearer" = [])), request_body = StatementRequest,
     responses((status = 201, body = RecordedBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 413, body = Problem)))]

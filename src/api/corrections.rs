@@ -35,8 +35,9 @@ pub(super) struct CorrectionRequest {
     parties: Option<Value>,
 }
 
-/// Corrects the catalogue data of a recording. The audit log records the names of the fields, not
-/// their values.
+/// Corrects the catalogue data of a recording.
+///
+/// The audit log records the names of the fields, not their values.
 #[utoipa::path(patch, path = "/v1/recordings/{id}", operation_id = "correctRecording", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
     request_body = CorrectionRequest,
     responses((status = 200, body = RecordingBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),

@@ -35,8 +35,9 @@ pub(super) struct ExportRequest {
 }
 
 /// Exports all data about a person: a tar archive with a manifest, statements of consent,
-/// recordings, and every access with its reason. The archive is created while it is read; without
-/// its final two blocks of zeros it is incomplete.
+/// recordings, and every access with its reason.
+///
+/// The archive is created while it is read; without its final two blocks of zeros it is incomplete.
 #[utoipa::path(post, path = "/v1/exports", operation_id = "createExport", tag = "subjects", security(("bearer" = [])), request_body = ExportRequest,
     responses((status = 200, content_type = "application/x-tar"), (status = 400, body = Problem), (status = 401, body = Problem),
         (status = 403, body = Problem), (status = 404, body = Problem)))]

@@ -135,8 +135,9 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(body)))
 }
 
-/// Ends a grant early, and every running stream under it. Grants of others require the action
-/// `revoke`. Repeating the request changes nothing.
+/// Ends a grant early, and every running stream under it.
+///
+/// Grants of others require the action `revoke`. Repeating the request changes nothing.
 #[utoipa::path(delete, path = "/v1/grants/{id}", operation_id = "endGrant", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
     responses((status = 204, description = "ended"), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn end(

@@ -106,7 +106,9 @@ pub(super) struct LiftedBody {
     receipt_id: Option<ReceiptId>,
 }
 
-/// Places a hold, or changes its content. Repeating the request changes nothing.
+/// Places a hold, or changes its content.
+///
+/// Repeating the request changes nothing.
 #[utoipa::path(put, path = "/v1/recordings/{id}/holds/{name}", operation_id = "placeHold", tag = "holds", params(("id" = String, Path), ("name" = String, Path)),
     security(("bearer" = [])), request_body = HoldRequest,
     responses((status = 200, body = HoldBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
@@ -142,7 +144,9 @@ pub(super) async fn place(
     Ok(Json(placed.into()))
 }
 
-/// Lifts a hold. A recording that was revoked meanwhile is shredded when its last hold is lifted.
+/// Lifts a hold.
+///
+/// A recording that was revoked meanwhile is shredded when its last hold is lifted.
 #[utoipa::path(delete, path = "/v1/recordings/{id}/holds/{name}", operation_id = "liftHold", tag = "holds", params(("id" = String, Path), ("name" = String, Path)),
     security(("bearer" = [])),
     responses((status = 200, body = LiftedBody), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]

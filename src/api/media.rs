@@ -24,7 +24,9 @@ use crate::{
     model::{artefact::Artefact, name::LegName},
 };
 
-/// Returns the audio under a grant, whole or by range (RFC 9110, section 14). `HEAD` opens nothing.
+/// Returns the audio under a grant, whole or by range (RFC 9110, section 14).
+///
+/// `HEAD` opens nothing.
 #[utoipa::path(get, path = "/v1/media/{token}/audio.wav", operation_id = "getAudio", tag = "media", params(("token" = String, Path), ("Range" = Option<String>, Header)),
     responses((status = 200, content_type = "audio/wav"), (status = 206, content_type = "audio/wav"), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 410, body = Problem), (status = 416, body = Problem)))]
@@ -78,7 +80,9 @@ pub(super) async fn audio(
     }
 }
 
-/// Returns the transcript under a grant, as JSON. `HEAD` opens nothing.
+/// Returns the transcript under a grant, as JSON.
+///
+/// `HEAD` opens nothing.
 #[utoipa::path(get, path = "/v1/media/{token}/transcript.json", operation_id = "getTranscript", tag = "media", params(("token" = String, Path)),
     responses((status = 200, body = TranscriptForm), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 410, body = Problem)))]
@@ -104,8 +108,9 @@ pub(super) async fn transcript_vtt(
     transcript(&api, &token, network, &method, Form::Vtt).await
 }
 
-/// Returns the participants, under a grant with the view `audio` or `transcript`. `HEAD` opens
-/// nothing.
+/// Returns the participants, under a grant with the view `audio` or `transcript`.
+///
+/// `HEAD` opens nothing.
 #[utoipa::path(get, path = "/v1/media/{token}/parties.json", operation_id = "getParties", tag = "media", params(("token" = String, Path)),
     responses((status = 200, body = ShownParties), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 410, body = Problem)))]

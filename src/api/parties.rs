@@ -78,8 +78,9 @@ pub(super) async fn of_call(
     show(&api, &bearer, Conversation::Call(sid)).await
 }
 
-/// Names parties of a call, before, during or after its recording. Repeating the request changes
-/// nothing.
+/// Names parties of a call, before, during or after its recording.
+///
+/// Repeating the request changes nothing.
 #[utoipa::path(post, path = "/v1/calls/{sid}/parties", operation_id = "nameCallParties", tag = "consent", params(("sid" = String, Path)), security(("bearer" = [])),
     request_body = PartiesRequest,
     responses((status = 200, body = PartiesBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
@@ -104,7 +105,9 @@ pub(super) async fn of_conference(
     show(&api, &bearer, Conversation::Conference(sid)).await
 }
 
-/// Names parties of a conference. Repeating the request changes nothing.
+/// Names parties of a conference.
+///
+/// Repeating the request changes nothing.
 #[utoipa::path(post, path = "/v1/conferences/{sid}/parties", operation_id = "nameConferenceParties", tag = "consent", params(("sid" = String, Path)), security(("bearer" = [])),
     request_body = PartiesRequest,
     responses((status = 200, body = PartiesBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),

@@ -50,6 +50,7 @@ pub(super) struct PoliciesBody {
 }
 
 /// Returns the policy file in force, byte for byte; its SHA-256 is the `policy_digest` of grants.
+///
 /// `Accept: application/json` or `?format=json` selects JSON.
 #[utoipa::path(get, path = "/v1/policy", operation_id = "getPolicy", tag = "policy", params(FormParams),
     responses((status = 200, content((String = "application/toml"), (Object = "application/json"), (String = "text/plain"))), (status = 400, body = Problem)))]

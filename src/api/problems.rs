@@ -34,7 +34,9 @@ pub(super) async fn index(headers: HeaderMap) -> Response {
     answer(&headers, "Problem types", &body)
 }
 
-/// Explains a problem type and its remedy, as a page. `type` contains the address of this page.
+/// Explains a problem type and its remedy, as a page.
+///
+/// `type` contains the address of this page.
 #[utoipa::path(get, path = "/problems/{name}", operation_id = "getProblemType", tag = "operators", params(("name" = String, Path)),
     responses((status = 200, body = String, content_type = "text/html"), (status = 404, body = Problem)))]
 pub(super) async fn page(Id(kind): Id<ProblemType>, headers: HeaderMap) -> Response {

@@ -114,8 +114,10 @@ impl From<RevocationStatus> for RevocationBody {
     }
 }
 
-/// Revokes consent. Repeating the request is safe. A long revocation continues after the answer,
-/// which then has status 202.
+/// Revokes consent.
+///
+/// Repeating the request is safe. A long revocation continues after the answer, which then has
+/// status 202.
 #[utoipa::path(post, path = "/v1/revocations", operation_id = "createRevocation", tag = "revocations", security(("bearer" = [])), request_body = RevocationRequest,
     responses((status = 200, body = RevocationBody), (status = 202, body = RevocationBody), (status = 400, body = Problem),
         (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]

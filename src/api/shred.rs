@@ -40,7 +40,9 @@ pub(super) struct ShreddedBody {
     receipt_url: String,
 }
 
-/// Destroys the key of a recording. Repeating the request returns the same receipt.
+/// Destroys the key of a recording.
+///
+/// Repeating the request returns the same receipt.
 #[utoipa::path(delete, path = "/v1/recordings/{id}", operation_id = "shredRecording", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
     request_body = ShredRequest,
     responses((status = 200, body = ShreddedBody), (status = 401, body = Problem), (status = 403, body = Problem),

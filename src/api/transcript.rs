@@ -17,8 +17,9 @@ use crate::{
 /// Largest body, bytes.
 pub(super) const MAX_BODY: usize = MAX_BYTES;
 
-/// Files the transcript of a sealed recording, and replaces an older one. Its content can move the
-/// recording to a more sensitive tier.
+/// Files the transcript of a sealed recording, and replaces an older one.
+///
+/// Its content can move the recording to a more sensitive tier.
 #[utoipa::path(put, path = "/v1/recordings/{id}/transcript", operation_id = "fileTranscript", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
     request_body = TranscriptForm,
     responses((status = 201, description = "filed"), (status = 204, description = "filed; it replaces an older transcript"),

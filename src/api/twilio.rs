@@ -30,8 +30,9 @@ pub(super) fn routes() -> Router<Api> {
         .route("/realtime", post(transcripts::real_time_posted))
 }
 
-/// Receives the status of a recording: Twilio's `recordingStatusCallback`. For an account with a
-/// `callback_secret`, the path is `/twilio/{secret}/recordings`.
+/// Receives the status of a recording: Twilio's `recordingStatusCallback`.
+///
+/// For an account with a `callback_secret`, the path is `/twilio/{secret}/recordings`.
 #[utoipa::path(post, path = "/twilio/recordings", operation_id = "tellOfRecording", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem),

@@ -9,7 +9,9 @@ use crate::{
 };
 
 /// Receives the webhook of Conversational Intelligence, a form or signed JSON: a transcript is
-/// available. Other events are accepted and ignored.
+/// available.
+///
+/// Other events are accepted and ignored.
 #[utoipa::path(post, path = "/twilio/intelligence", operation_id = "tellOfTranscript", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable, or nothing to do"), (status = 400, body = Problem), (status = 403, body = Problem),
@@ -40,8 +42,9 @@ async fn intelligence(api: &Api, verified: &Verified) -> Result<StatusCode, Prob
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Receives the result of a transcription: the `transcribeCallback` of `<Record>`. Also accepts the
-/// webhook of Conversational Intelligence.
+/// Receives the result of a transcription: the `transcribeCallback` of `<Record>`.
+///
+/// Also accepts the webhook of Conversational Intelligence.
 #[utoipa::path(post, path = "/twilio/transcriptions", operation_id = "tellOfTranscription", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem),
