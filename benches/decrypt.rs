@@ -6,7 +6,7 @@ use std::{hint::black_box, time::Duration};
 use aes_gcm::{Aes256Gcm, KeyInit as _, aead::AeadInOut as _};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use recvault::{secret::Key, twilio::media::Decryptor};
+use recvault::{secret::Key, twilio::encryption::Decryptor};
 
 const LENGTH: usize = 8 << 20;
 const KEY: [u8; 32] = [7; 32];

@@ -8,11 +8,15 @@
 //! only to the configured interface.
 
 pub mod account;
+mod bucket;
 pub mod callback;
+mod client;
 pub mod encryption;
+mod fetch_error;
 pub mod form;
 pub mod media;
 pub mod message;
+mod pace;
 mod params;
 pub mod parties;
 pub mod public_url;
@@ -26,7 +30,8 @@ pub mod voice;
 
 pub use account::{Account, Accounts, Connect, Current, DeleteSource, ReconcilePlan};
 pub use callback::RecordingCallback;
-pub use media::{ClientError, FetchError, TwilioClient};
+pub use client::{ClientError, TwilioClient};
+pub use fetch_error::{FetchError, FetchRefusal, Hiccup, MAX_REDIRECTS};
 pub use message::IncomingMessage;
 pub use params::CallbackError;
 pub use parties::CallbackParties;

@@ -286,6 +286,9 @@ impl From<flow::Error> for Problem {
                 tracing::error!(%error, "custody is not available");
                 Self::unavailable()
             }
+            flow::Error::Vault(error @ vault::Error::CiphertextMissing(_)) => {
+                Self::new(ProblemType::CiphertextMissing, error.to_string())
+            }
             flow::Error::Vault(vault::Error::Store(error)) => {
                 tracing::error!(%error, "the store is not available");
                 Self::unavailable()

@@ -187,6 +187,12 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
                 status.unvouched
             );
         }
+        if status.missing_ciphertext > 0 {
+            text += &format!(
+                "ciphertext missing\n  {} sealed recordings have no object in the store; `recvault audit list` shows them as `ciphertext.missing`\n",
+                status.missing_ciphertext
+            );
+        }
         if status.broken_glass > 0 {
             text +=
                 &format!("break-glass\n  {} in the last 7 days; `recvault audit list` shows them as `glass.broken`\n", status.broken_glass);

@@ -130,6 +130,7 @@ fn count_event(tx: &mut Tx, event: AuditEvent) {
         AuditEvent::DecisionDenied => {
             tx.count_as("recvault_decisions_total", "outcome", "denied", 1)
         }
+        AuditEvent::CiphertextMissing => tx.count("recvault_ciphertext_missing_total", 1),
         AuditEvent::GlassBroken => tx.count("recvault_break_glass_total", 1),
         AuditEvent::OpeningStarted => tx.count("recvault_openings_total", 1),
         AuditEvent::SubjectExported => tx.count("recvault_exports_total", 1),
@@ -235,6 +236,22 @@ pub async fn about(
         Arg::Text(&subject),
     ];
     entries(tx, SQL, &args).await
+}
+
+/// Whether it was written down that a recording's sealed object is missing.
+pub async fn is_missing_noted(tx: &mut Tx, recording: RecordingId) -> Result<bool, Error> {
+    const SQL: &str = "/* audit.is_missing_noted */
+        SELECT COUNT(*) FROM audit WHERE event = 'ciphertext.missing' AND recording_id = $1";
+    let args = [Arg::Text(&recording.to_string())];
+    Ok(tx.fetch_int(SQL, &args).await? > 0)
+}
+
+/// Sealed recordings whose object was missing when they were to be opened.
+pub async fn missing_ciphertext(tx: &mut Tx) -> Result<i64, Error> {
+    const SQL: &str = "/* audit.missing_ciphertext */
+        SELECT COUNT(DISTINCT audit.recording_id) FROM audit JOIN recordings ON recordings.id = audit.recording_id
+        WHERE audit.event = 'ciphertext.missing' AND recordings.state = 'sealed'";
+    tx.fetch_int(SQL, &[]).await
 }
 
 /// How often the approval that a tier asks for was done without since then.

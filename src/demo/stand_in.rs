@@ -16,6 +16,7 @@ mod calls;
 mod conferences;
 mod delivery;
 mod encrypted;
+mod encryption_facts;
 mod events;
 mod fault;
 mod foreign;
@@ -26,12 +27,15 @@ mod page;
 mod recording;
 mod recording_update;
 mod recordings;
+mod request;
 mod rest;
 mod route;
+mod sentence;
 mod sentences;
 mod server;
 mod spoil;
 mod storage;
+mod subscription;
 mod transcriptions;
 mod transcripts;
 mod wrong;
@@ -53,20 +57,20 @@ pub use self::{
     calls::CallFacts,
     conferences::{ConferenceFacts, ParticipantFacts},
     delivery::PendingCallback,
-    encrypted::Spelling,
+    encryption_facts::Spelling,
     events::{GatherAnswer, RealTime},
     fault::MediaFault,
     foreign::ForeignHost,
     numbers::NumberFacts,
     recording::{RecordingFacts, RemainingCopies},
-    sentences::{SentenceFacts, WordFacts},
+    sentence::{SentenceFacts, WordFacts},
     transcriptions::TranscriptionFacts,
     transcripts::{TranscriptFacts, TranscriptParticipant},
     wrong::{Call, RequestFault},
 };
 use self::{
-    delivery::Subscription, fault::PendingFaults, hours::Hours, recording::HeldRecording,
-    server::Server, storage::Storage, wrong::Wrongs,
+    fault::PendingFaults, hours::Hours, recording::HeldRecording, server::Server, storage::Storage,
+    subscription::Subscription, wrong::Wrongs,
 };
 use crate::{
     model::{

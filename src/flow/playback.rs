@@ -322,6 +322,7 @@ impl Playback {
     pub async fn could_open(&self, heard: &PlaybackSession) -> Result<(), Error> {
         match self.vault.could_open(&heard.playable).await {
             Err(vault::Error::Gone) => Err(Error::NotFound),
+            Err(vault::Error::CiphertextMissing(id)) => Err(self.missing(id).await?),
             other => Ok(other?),
         }
     }
@@ -339,6 +340,7 @@ impl Playback {
         {
             Ok(bytes) => bytes,
             Err(vault::Error::Gone) => return Err(Error::NotFound),
+            Err(vault::Error::CiphertextMissing(id)) => return Err(self.missing(id).await?),
             Err(vault::Error::BudgetSpent) => {
                 return Err(self
                     .over_budget(heard.id, &heard.grant, &heard.principal, &heard.recording)
@@ -392,6 +394,23 @@ impl Playback {
         Guarded::new(pieces, guard)
     }
 
+    /// The error of a recording whose sealed object is not in the store; the log and the metrics tell
+    /// of it once.
+    async fn missing(&self, id: RecordingId) -> Result<Error, Error> {
+        let found = recordings::find(&mut self.db.read().await?, id).await?;
+        // It was shredded since its key was read, and its object removed.
+        if found.is_none_or(|recording| recording.state == RecordingState::Shredded) {
+            return Ok(Error::NotFound);
+        }
+        if !audit::is_missing_noted(&mut self.db.read().await?, id).await? {
+            note(&self.db, || NewEntry::ciphertext_missing(self.clock.now(), id)).await?;
+        }
+        let error = vault::Error::CiphertextMissing(id);
+        tracing::error!(recording = %id, %error, "a sealed object is missing in the store");
+        Ok(error.into())
+    }
+
+    /// The refusal when others have spent a budget.
     pub(super) async fn over_budget(
         &self,
         id: GrantId,

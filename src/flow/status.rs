@@ -46,6 +46,8 @@ pub struct Status {
     pub journal: JournalStatus,
     /// Deletions at the source that are still to be done.
     pub source: SourceStatus,
+    /// Sealed recordings whose object was missing in the store when they were to be opened.
+    pub missing_ciphertext: i64,
     /// How often, in the last 7 days, somebody did without the approval that a tier asks for.
     pub broken_glass: i64,
     /// So many recordings of people who revoked are kept until somebody who may revoke vouches for
@@ -113,6 +115,7 @@ impl Monitoring {
         let source = self.dead_work.source_status(&mut tx, &work).await?;
         let broken_glass =
             audit::broken_glass_since(&mut tx, self.clock.now().before(EMERGENCIES)).await?;
+        let missing_ciphertext = audit::missing_ciphertext(&mut tx).await?;
         let unvouched = revocations::unvouched(&mut tx).await?;
         drop(tx);
         Ok(Status {
@@ -124,6 +127,7 @@ impl Monitoring {
             epoch: self.epochs.status().await?,
             journal: self.recovery.status().await?,
             source,
+            missing_ciphertext,
             broken_glass,
             unvouched,
             accounts: self.accounts.status().await?,

@@ -7,6 +7,7 @@
 mod buckets;
 mod connect;
 mod encryption_keys;
+mod faults;
 mod parents;
 mod reconcile;
 mod settings;
@@ -25,12 +26,13 @@ pub use self::{
     buckets::BucketSettings,
     connect::{Connect, ConsentSettings},
     encryption_keys::EncryptionKeySettings,
+    faults::SettingFault,
     reconcile::{ReconcilePlan, ReconcileSettings},
-    settings::{AccountSettings, DeleteSource, SettingFault, TwilioSettings},
+    settings::{AccountSettings, DeleteSource, TwilioSettings},
     shared_keys::{Algorithm, SharedKeySettings},
     transcripts::TranscriptSettings,
 };
-use super::{encryption::EncryptionKeys, media::Bucket};
+use super::{bucket::Bucket, encryption::EncryptionKeys, pace::Pace};
 use crate::{model::sid::AccountSid, secret::SecretText};
 
 /// Every account, ready for use, and how fast they may be asked.
@@ -193,6 +195,17 @@ impl Account {
     pub fn fetches_transcripts(&self) -> bool {
         self.fetch_transcripts
     }
+
+    /// Whether an address is one of Twilio's own: the interface's host, or Twilio's domain. The
+    /// samples in its documentation have another scheme.
+    pub(super) fn is_twilios(&self, address: &Url) -> bool {
+        let interface = &self.remote.api_base;
+        let is_interface = address.host() == interface.host() && address.port() == interface.port();
+        is_interface
+            || address
+                .host_str()
+                .is_some_and(|host| host == "twilio.com" || host.ends_with(".twilio.com"))
+    }
 }
 
 /// Where an account's interface is; every part checked.
@@ -203,14 +216,6 @@ pub(super) struct Remote {
     pub(super) redirect_hosts: Vec<String>,
     /// Where recordings are that Twilio stored elsewhere; the same for every account.
     pub(super) buckets: Arc<[Bucket]>,
-}
-
-/// How patiently and how fast interfaces are asked.
-#[derive(Clone, Debug)]
-pub(super) struct Pace {
-    pub(super) requests_per_s: u32,
-    pub(super) connect_timeout: Duration,
-    pub(super) read_idle_timeout: Duration,
 }
 
 /// Whether what is sent to this URL stays between the two ends: TLS, or no network at all.

@@ -10,6 +10,8 @@
 //! is about are right or the callback is refused; parameters that only describe it are taken when
 //! they can be read, because a bad duration is no reason to lose a recording.
 
+mod told;
+
 use super::{
     encryption,
     params::{CallbackError, VerifiedParams},
@@ -101,7 +103,7 @@ fn is_status(text: &str) -> bool {
     matches!(text.len(), 1..=32) && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'-'))
 }
 
-pub(super) fn is_source(text: &str) -> bool {
+fn is_source(text: &str) -> bool {
     text.len() <= 64
         && text
             .bytes()

@@ -5,26 +5,29 @@
 //! content key (AES-256, one a recording) ─ RSAES-OAEP, SHA-256, MGF1-SHA-256, no label ─▶ wrapped key     in the details
 //! WAV file ─ AES-256-GCM, nonce of 12 bytes, no associated data ─▶ ciphertext ‖ tag (16 bytes)             the media
 //! ```
-//! Owns how the details are spelled, and the private keys that open content keys. Refuses to know
-//! how the media is got (`media`), and what a token is: a private key inside one comes as an
-//! [`UnwrapKey`] from outside.
+//! Owns how the details are spelled, the private keys that open content keys, and how media is
+//! decrypted. Refuses to know how the media is got (`media`), and what a token is: a private key
+//! inside one comes as an [`UnwrapKey`] from outside.
 //!
 //! INVARIANT: no error holds a value of the details, a key or what a key opened; that a wrapped key
 //! does not open has one error, whatever the reason, because a reason would tell an attacker about
 //! the padding (Manger, CRYPTO 2001).
 
+mod decrypt;
 mod details;
 mod keys;
 pub mod oaep;
 mod private_key;
 
 pub(super) use self::{
+    decrypt::TAG,
     details::is_key_sid,
     keys::{EncryptionKey, Unopened},
 };
 pub use self::{
+    decrypt::{DecryptError, Decryptor},
     details::{DetailsError, from_json, from_value},
-    keys::{EncryptionKeys, TokenKey, UnwrapError, UnwrapKey, decryptor},
+    keys::{EncryptionKeys, TokenKey, UnwrapError, UnwrapKey},
     private_key::PrivateKey,
 };
 

@@ -26,7 +26,6 @@ mod sentences;
 mod start;
 mod transcriptions;
 mod transcripts;
-mod turns;
 
 use std::time::Duration;
 
@@ -34,7 +33,6 @@ use futures_util::StreamExt as _;
 use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
-pub(super) use self::turns::Turns;
 pub use self::{
     accounts::{AccountResource, IncomingNumber},
     add_ons::AddOnResource,
@@ -47,7 +45,8 @@ pub use self::{
 };
 use super::{
     account::Account,
-    media::{self, Hiccup, TwilioClient},
+    client::TwilioClient,
+    fetch_error::{Hiccup, hiccup, retry_after},
 };
 use crate::secret::SecretBuffer;
 
@@ -194,11 +193,11 @@ impl TwilioClient {
                 .body(body);
         }
         let broken = |error: &reqwest::Error| RestError::Transient {
-            cause: media::hiccup(error, 0),
+            cause: hiccup(error, 0),
         };
         let response = request.send().await.map_err(|error| broken(&error))?;
         let status = response.status();
-        let retry_after = media::retry_after(response.headers());
+        let retry_after = retry_after(response.headers());
         let mut body = SecretBuffer::default();
         let mut pieces = response.bytes_stream();
         while let Some(piece) = pieces.next().await {

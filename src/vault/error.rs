@@ -259,6 +259,13 @@ pub enum Error {
         "this recording has no content that can be opened: it is shredded, or was never sealed"
     )]
     Gone,
+    /// The store does not have the sealed object of a recording whose key lives: it is lost, unless
+    /// somebody brings it back.
+    #[error(
+        "the store has no sealed object of recording `{0}`, though its key lives: bring the object \
+         back from a copy of the store"
+    )]
+    CiphertextMissing(RecordingId),
     /// Others who ran beside it have spent what the policy allows this principal for this purpose
     /// today.
     #[error(

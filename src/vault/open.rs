@@ -155,12 +155,15 @@ impl Vault {
         let sealed = &playable.sealed;
         let (segment, layout) = layout(sealed)?;
         // Reading ciphertext releases nothing, so it need not wait for the audit entry.
-        let (key, ends) = tokio::try_join!(
+        let (key, ends) = tokio::join!(
             vault.unit("open.release_key", async |mut unit| {
                 self.release_key(&mut unit, grant, id, sealed, &range).await
             }),
             vault.ends(sealed.object, &layout)
-        )?;
+        );
+        // The key first: after a shred the object is gone, and rightly so.
+        let key = key?;
+        let ends = ends.map_err(|error| missing(error, grant.recording()))?;
         let mut opener = vault.opener(&key, grant.recording(), sealed, layout, ends)?;
 
         // One segment first, so that the first byte does not wait for a megabyte.
@@ -213,10 +216,12 @@ impl Vault {
         let vault = &*self.0;
         let sealed = &playable.sealed;
         let (_, layout) = layout(sealed)?;
-        let (key, ends) = tokio::try_join!(
+        let (key, ends) = tokio::join!(
             self.readable_key(playable.recording, sealed.leg),
             vault.ends(sealed.object, &layout)
-        )?;
+        );
+        let key = key?;
+        let ends = ends.map_err(|error| missing(error, playable.recording))?;
         vault.opener(&key, playable.recording, sealed, layout, ends)?;
         Ok(())
     }
@@ -305,6 +310,14 @@ impl Vault {
             range,
         ));
         Ok(key)
+    }
+}
+
+/// The error of an object that is not there, by the recording that it is of.
+fn missing(error: Error, recording: RecordingId) -> Error {
+    match error {
+        Error::Store(store::Error::NotFound { .. }) => Error::CiphertextMissing(recording),
+        other => other,
     }
 }
 

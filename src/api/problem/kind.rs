@@ -13,6 +13,7 @@ use axum::http::StatusCode;
 pub(in crate::api) enum ProblemType {
     BadRequest,
     BadSignature,
+    CiphertextMissing,
     Conflict,
     Crowded,
     DatabaseDisplaced,
@@ -75,6 +76,12 @@ impl ProblemType {
                 "The callback has no valid signature of a configured account, or its path lacks the callback secret of the account. The \
                  operator's log states the reason. Usually `server.public_url` differs from the address that Twilio calls, or the auth \
                  token was changed.",
+            ),
+            Self::CiphertextMissing => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "The sealed object is missing",
+                "The store does not have the sealed object of this recording, though its key lives. Asking again does not help. The operator brings \
+                 the object back from a copy of the store; `recvault status` counts such recordings.",
             ),
             Self::Conflict => (
                 StatusCode::CONFLICT,

@@ -144,6 +144,17 @@ impl NewEntry {
         )
     }
 
+    /// The store had no sealed object of a recording whose key lives.
+    pub fn ciphertext_missing(at: Timestamp, recording: RecordingId) -> Self {
+        Self::new(
+            at,
+            Initiator::Vault,
+            AuditEvent::CiphertextMissing,
+            Some(recording),
+            json!({}),
+        )
+    }
+
     /// The decision allowed, and its grant is kept under this id.
     pub fn decision_allowed(at: Timestamp, grant: &Grant, id: GrantId) -> Self {
         let details = json!({

@@ -35,6 +35,9 @@ pub enum AuditEvent {
     /// A shredded recording was announced again and not taken.
     #[strum(to_string = "recording.refused")]
     RecordingRefused,
+    /// A sealed object was not in the store when its recording was to be opened.
+    #[strum(to_string = "ciphertext.missing")]
+    CiphertextMissing,
     /// Somebody may listen.
     #[strum(to_string = "decision.allowed")]
     DecisionAllowed,

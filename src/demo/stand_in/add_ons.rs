@@ -8,7 +8,7 @@ use super::{
     hours::rfc2822,
     new_sid, page,
     recordings::newest_first,
-    rest::AuthenticatedRequest,
+    request::AuthenticatedRequest,
     route::Below,
     transcriptions::above,
 };

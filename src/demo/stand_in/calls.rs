@@ -8,7 +8,7 @@ use super::{
     hours::rfc2822,
     page,
     recordings::{is, newest_first},
-    rest::AuthenticatedRequest,
+    request::AuthenticatedRequest,
 };
 use crate::model::{
     sid::{AccountSid, CallSid},

@@ -7,7 +7,7 @@ use super::{
     answer::{Refused, StandInAnswer},
     hours::rfc2822,
     page,
-    rest::AuthenticatedRequest,
+    request::AuthenticatedRequest,
     route::Below,
 };
 use crate::model::sid::{AccountSid, CallSid, ConferenceSid};

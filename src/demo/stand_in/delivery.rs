@@ -1,36 +1,16 @@
-//! Who is told what of recordings: subscriptions, and callbacks that wait to be posted in any
+//! Who is told what of recordings: those who subscribed, by callbacks that wait to be posted in any
 //! order, twice, or never.
 
 use super::{
     StandIn, State, World,
     callback::{SignedCallback, params, signed},
     new_sid,
+    subscription::Subscription,
 };
 use crate::{
     model::sid::{AccountSid, RecordingSid},
     twilio::signature,
 };
-
-/// A callback URL and the statuses it is told.
-#[derive(Clone, Debug)]
-pub(super) struct Subscription {
-    url: String,
-    events: Vec<String>,
-}
-
-impl Subscription {
-    /// `events` are separated by blanks; none means `completed` alone.
-    pub(super) fn new(url: &str, events: &str) -> Self {
-        let mut events: Vec<String> = events.split_whitespace().map(str::to_owned).collect();
-        if events.is_empty() {
-            events.push("completed".to_owned());
-        }
-        Self {
-            url: url.to_owned(),
-            events,
-        }
-    }
-}
 
 /// A recording status callback that waits. It can be posted more than once, as Twilio's retries
 /// are: with the same token.

@@ -18,7 +18,7 @@ use super::{
     answer::{Refused, cut, stated},
     fault::MediaFault,
     recording::HeldRecording,
-    rest::AuthenticatedRequest,
+    request::AuthenticatedRequest,
 };
 use crate::{demo::conversation, model::sid::RecordingSid};
 

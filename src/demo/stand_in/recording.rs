@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{StandIn, State, World, delivery::Subscription, encrypted::EncryptionFacts};
+use super::{StandIn, State, World, encryption_facts::EncryptionFacts, subscription::Subscription};
 use crate::{
     demo::conversation::{self, ConversationFacts, WAV},
     model::{

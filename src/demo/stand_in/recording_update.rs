@@ -3,12 +3,12 @@
 use super::{
     World,
     answer::{Refused, StandInAnswer},
-    delivery::Subscription,
     new_sid,
     recording::{self, HeldRecording, RecordingFacts},
     recordings::{is_below, resource},
-    rest::AuthenticatedRequest,
+    request::AuthenticatedRequest,
     route::Below,
+    subscription::Subscription,
 };
 use crate::model::sid::{CallSid, RecordingSid};
 

@@ -9,7 +9,7 @@ use super::{
     hours::{filter_time, rfc2822},
     page::{self, FormPairs},
     recording::HeldRecording,
-    rest::AuthenticatedRequest,
+    request::AuthenticatedRequest,
     route::Below,
 };
 use crate::model::{sid::RecordingSid, time::Timestamp};

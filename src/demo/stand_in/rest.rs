@@ -18,6 +18,7 @@ use super::{
     calls, conferences, media, numbers,
     page::FormPairs,
     recording_update, recordings,
+    request::AuthenticatedRequest,
     route::{Ask, route},
     sentences, spoil, transcriptions, transcripts,
     wrong::{Call, RequestFault},
@@ -31,18 +32,6 @@ const MAX_FORM: usize = 64 * 1024;
 struct Twilio {
     world: Arc<World>,
     stop: CancellationToken,
-}
-
-/// A request whose sender is known.
-pub(super) struct AuthenticatedRequest {
-    pub(super) ask: Ask,
-    /// Whose things are asked for.
-    pub(super) account: AccountSid,
-    pub(super) path: String,
-    pub(super) query: FormPairs,
-    pub(super) form: FormPairs,
-    /// `http://<host>` that was asked.
-    pub(super) origin: String,
 }
 
 pub(super) fn router(world: Arc<World>, stop: CancellationToken) -> Router {

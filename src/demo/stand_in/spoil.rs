@@ -4,7 +4,7 @@
 use rand::RngExt as _;
 use serde_json::{Map, Value, json};
 
-use super::{World, answer::StandInAnswer, behaviour::Endless, rest::AuthenticatedRequest};
+use super::{World, answer::StandInAnswer, behaviour::Endless, request::AuthenticatedRequest};
 
 /// What is never `null`: what something is known by, and what a page is made of.
 const SPARED: [&str; 2] = ["sid", "uri"];

@@ -21,9 +21,9 @@ use super::*;
 use crate::{
     demo::conversation::{Channels, WAV, mix_to_mono, repeat_to},
     twilio::{
+        FetchError, FetchRefusal, Hiccup, TwilioClient,
         account::Accounts,
         callback::RecordingCallback,
-        media::{FetchError, FetchRefusal, Hiccup, TwilioClient},
         signature::{self, Delivery, SignedRequest},
     },
 };

@@ -8,7 +8,7 @@ use super::{
     hours::rfc2822,
     page,
     recordings::newest_first,
-    rest::AuthenticatedRequest,
+    request::AuthenticatedRequest,
     route::Below,
 };
 use crate::model::sid::{AccountSid, RecordingSid};

@@ -9,8 +9,8 @@ use super::{
     hours::{filter_time, iso8601},
     new_sid, page,
     recordings::{is, newest_first},
-    rest::AuthenticatedRequest,
-    sentences::SentenceFacts,
+    request::AuthenticatedRequest,
+    sentence::SentenceFacts,
 };
 use crate::model::{
     sid::{AccountSid, RecordingSid},

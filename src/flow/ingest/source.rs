@@ -10,8 +10,9 @@ use std::time::Duration;
 use crate::{
     model::{encryption::Encryption, recording::Recording, sid::RecordingSid},
     twilio::{
-        Account, Accounts, FetchError, RestError, TwilioClient, encryption,
-        media::{Body, Decryptor, FetchRefusal, Hiccup, Media},
+        Account, Accounts, FetchError, FetchRefusal, Hiccup, RestError, TwilioClient,
+        encryption::{self, Decryptor},
+        media::{self, Body, Media},
         rest::RecordingResource,
     },
 };
@@ -112,7 +113,7 @@ async fn decryptor(accounts: &Accounts, told: &Encryption) -> Result<Decryptor, 
         .find(&sid)
         .ok_or_else(|| FetchRefusal::NoKey { sid: sid.clone() })?;
     let told = told.clone();
-    let opening = tokio::task::spawn_blocking(move || encryption::decryptor(&told, &*key));
+    let opening = tokio::task::spawn_blocking(move || media::decryptor(&told, &*key));
     let late = |why: &str| Hiccup::PrivateKey {
         sid: sid.clone(),
         why: why.into(),

@@ -172,7 +172,7 @@ impl Patience {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::twilio::media::Hiccup;
+    use crate::twilio::Hiccup;
 
     #[test]
     fn patience_grows_and_ends() {

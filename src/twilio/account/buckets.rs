@@ -9,12 +9,15 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::{
-    Pace, is_confidential,
-    settings::{SettingFaults, one_secret},
+    faults::{SettingFaults, one_secret},
+    is_confidential,
 };
 use crate::{
     secret::SecretText,
-    twilio::media::{Bucket, BucketAddress},
+    twilio::{
+        bucket::{Bucket, BucketAddress},
+        pace::Pace,
+    },
 };
 
 /// `[[twilio.buckets]]`.

@@ -4,7 +4,7 @@
 
 use url::Url;
 
-use super::{is_confidential, settings::SettingFaults};
+use super::{faults::SettingFaults, is_confidential};
 use crate::{model::subject::Address, twilio::twiml::Endpoint};
 
 /// `[twilio.consent]`.

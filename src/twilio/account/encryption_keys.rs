@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use super::settings::SettingFaults;
+use super::faults::SettingFaults;
 use crate::{
     secret::SecretText,
     twilio::encryption::{

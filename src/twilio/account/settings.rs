@@ -6,7 +6,6 @@
 mod network;
 
 use std::{
-    fmt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -14,16 +13,17 @@ use std::{
 
 use self::network::{base_url, redirect_host, timeout};
 use super::{
-    Account, Accounts, Pace, Remote,
+    Account, Accounts, Remote,
     buckets::{self, BucketSettings},
     connect::ConsentSettings,
     encryption_keys::{self, EncryptionKeySettings},
+    faults::{SettingFault, SettingFaults, filled, one_secret, read},
     parents,
     reconcile::ReconcileSettings,
     shared_keys::{self, SharedKeySettings},
     transcripts::TranscriptSettings,
 };
-use crate::{model::sid::AccountSid, secret::SecretText};
+use crate::{model::sid::AccountSid, secret::SecretText, twilio::pace::Pace};
 
 /// `[twilio]`.
 #[derive(Debug, serde::Deserialize)]
@@ -182,16 +182,6 @@ impl AccountSettings {
     }
 }
 
-/// One thing that is wrong with the settings.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{key}`: {problem}")]
-pub struct SettingFault {
-    /// The full name of the key, such as `twilio.accounts[0].sid`.
-    pub key: String,
-    /// What is wrong and the way out; never a secret.
-    pub problem: String,
-}
-
 impl TwilioSettings {
     /// Reads the secret files, relative to `base`, and checks everything. Every fault is reported,
     /// not only the first.
@@ -270,22 +260,6 @@ impl TwilioSettings {
         } else {
             Err(faults.0)
         }
-    }
-}
-
-#[derive(Default)]
-pub(super) struct SettingFaults(pub(super) Vec<SettingFault>);
-
-impl SettingFaults {
-    pub(super) fn count(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(super) fn add(&mut self, key: impl Into<String>, problem: impl fmt::Display) {
-        self.0.push(SettingFault {
-            key: key.into(),
-            problem: problem.to_string(),
-        });
     }
 }
 
@@ -408,61 +382,11 @@ fn account(
     }
 }
 
-/// A secret that is given directly or in a file. The inner `None` stands for one that cannot be
-/// used, with a fault.
-pub(super) fn one_secret(
-    given: Option<SecretText>,
-    file: Option<PathBuf>,
-    key: &str,
-    name: &str,
-    base: &Path,
-    faults: &mut SettingFaults,
-) -> Option<Option<SecretText>> {
-    match (given, file) {
-        (Some(_), Some(_)) => {
-            faults.add(
-                format!("{key}.{name}_file"),
-                format_args!("given beside `{name}`; keep one of them"),
-            );
-            None
-        }
-        (Some(secret), None) => Some(filled(secret, format!("{key}.{name}"), faults)),
-        (None, Some(file)) => Some(read(base, &file, format!("{key}.{name}_file"), faults)),
-        (None, None) => None,
-    }
-}
-
 fn is_path_secret(text: &str) -> bool {
     matches!(text.len(), 16..=128)
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-}
-
-fn read(base: &Path, file: &Path, key: String, faults: &mut SettingFaults) -> Option<SecretText> {
-    match SecretText::read(&base.join(file)) {
-        Ok(secret) => filled(secret, key, faults),
-        Err(problem) => {
-            faults.add(key, problem);
-            None
-        }
-    }
-}
-
-fn filled(secret: SecretText, key: String, faults: &mut SettingFaults) -> Option<SecretText> {
-    if secret.expose().is_empty() {
-        // An empty key would let anybody sign.
-        faults.add(key, "the secret is empty");
-        return None;
-    }
-    if secret.expose().contains(char::is_whitespace) {
-        faults.add(
-            key,
-            "the secret holds blanks or more than one line; keep only the secret itself",
-        );
-        return None;
-    }
-    Some(secret)
 }
 
 fn is_key_sid(text: &str) -> bool {

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::settings::{SettingFaults, one_secret};
+use super::faults::{SettingFaults, one_secret};
 use crate::secret::SecretText;
 
 /// One key, as the settings give it.

@@ -5,13 +5,7 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-
-use crate::{
-    model::encryption::Encryption,
-    secret::Key,
-    twilio::media::{Decryptor, FetchError, FetchRefusal, Hiccup},
-};
+use crate::secret::Key;
 
 /// A private key, wherever it rests.
 pub trait UnwrapKey: Send + Sync + fmt::Debug {
@@ -92,27 +86,6 @@ impl EncryptionKeys {
     }
 }
 
-/// What decrypts media that was encrypted so. May block, as [`UnwrapKey::unwrap`].
-///
-/// # Errors
-/// [`FetchError::Refused`] if the key does not open it, [`FetchError::Transient`] if the key's
-/// place cannot be asked.
-pub fn decryptor(told: &Encryption, key: &dyn UnwrapKey) -> Result<Decryptor, FetchError> {
-    let sid = || told.public_key_sid.clone();
-    // What came from the database was checked when it was read; if it cannot be read now, it
-    // opens nothing.
-    let wrapped = STANDARD.decode(&told.wrapped_key);
-    let nonce = STANDARD.decode(&told.nonce);
-    let nonce = nonce.ok().and_then(|nonce| nonce.try_into().ok());
-    let (Ok(wrapped), Some(nonce)) = (wrapped, nonce) else {
-        return Err(FetchRefusal::WrongKey { sid: sid() }.into());
-    };
-    match key.unwrap(&wrapped) {
-        Ok(key) => Ok(Decryptor::new(&key, &nonce)),
-        Err(UnwrapError::Rejected) => Err(FetchRefusal::WrongKey { sid: sid() }.into()),
-        Err(UnwrapError::Place(why)) => Err(Hiccup::PrivateKey { sid: sid(), why }.into()),
-    }
-}
 /// Stands for a key in a token that nobody opened.
 #[derive(Debug)]
 pub(in crate::twilio) struct Unopened;

@@ -17,7 +17,11 @@ use std::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream::BoxStream};
 
-use super::{FetchError, Hiccup, check::Check, decrypt::Decryptor};
+use super::check::Check;
+use crate::twilio::{
+    encryption::Decryptor,
+    fetch_error::{FetchError, Hiccup},
+};
 
 /// The bytes of a WAV file in order; memory is bounded by one network read.
 pub struct Body {

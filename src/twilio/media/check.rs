@@ -13,9 +13,9 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{
-    FetchError, FetchRefusal, Hiccup,
-    decrypt::{DecryptError, Decryptor, TAG},
+use crate::twilio::{
+    encryption::{DecryptError, Decryptor, TAG},
+    fetch_error::{FetchError, FetchRefusal, Hiccup},
 };
 
 /// `RIFF`, a length, `WAVE`.

@@ -5,11 +5,10 @@
 
 use reqwest::{StatusCode, Url};
 
-use super::FetchRefusal;
-use crate::twilio::account::{Remote, is_confidential};
-
-/// Hops after the first request.
-pub const MAX_REDIRECTS: usize = 3;
+use crate::twilio::{
+    account::{Remote, is_confidential},
+    fetch_error::FetchRefusal,
+};
 
 /// The statuses whose `Location` is followed; for a GET they mean the same.
 pub(super) fn is_redirect(status: StatusCode) -> bool {

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use futures_util::TryStreamExt as _;
-use reqwest::header::HeaderValue;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -15,27 +14,6 @@ use crate::{
     secret::SecretText,
     twilio::account::{AccountSettings, TwilioSettings},
 };
-
-#[test]
-fn retry_after_is_read_in_seconds_and_bounded() {
-    for (text, expected) in [
-        ("0", Some(0)),
-        ("17", Some(17)),
-        (" 5 ", Some(5)),
-        ("999999", Some(3600)),
-        ("-1", None),
-        ("soon", None),
-        ("Fri, 31 Dec 1999 23:59:59 GMT", None),
-    ] {
-        let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
-        assert_eq!(
-            retry_after(&headers),
-            expected.map(Duration::from_secs),
-            "{text}"
-        );
-    }
-    assert_eq!(retry_after(&HeaderMap::new()), None);
-}
 
 #[test]
 fn sound_is_audio_or_unnamed_octets() {

@@ -10,7 +10,7 @@ use reqwest::StatusCode;
 use super::{Account, RestError, TwilioClient};
 use crate::{
     model::sid::RecordingSid,
-    twilio::media::{self, Hiccup},
+    twilio::fetch_error::{Hiccup, hiccup, retry_after},
 };
 
 impl TwilioClient {
@@ -29,7 +29,7 @@ impl TwilioClient {
             .http
             .get(account.own_url(&format!("/Recordings/{sid}.wav")).url);
         let response = request.send().await.map_err(|error| RestError::Transient {
-            cause: media::hiccup(&error, 0),
+            cause: hiccup(&error, 0),
         })?;
         match response.status() {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(true),
@@ -37,7 +37,7 @@ impl TwilioClient {
             status if status.is_success() || status.is_redirection() => Ok(false),
             StatusCode::NOT_FOUND => Err(RestError::NotFound),
             StatusCode::TOO_MANY_REQUESTS => Err(RestError::Throttled {
-                retry_after: media::retry_after(response.headers()),
+                retry_after: retry_after(response.headers()),
             }),
             status if status.is_server_error() => Err(RestError::Transient {
                 cause: Hiccup::Status(status.as_u16()),

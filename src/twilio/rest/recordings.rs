@@ -10,13 +10,9 @@ use super::{
     lenient::{number, readable, rfc2822, text},
     page::Pages,
 };
-use crate::{
-    model::{
-        media::SourceRef,
-        sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
-        time::Timestamp,
-    },
-    twilio::{callback::RecordingCallback, encryption},
+use crate::model::{
+    sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
+    time::Timestamp,
 };
 
 /// A recording as Twilio's list and its metadata tell of it. Fields that only describe it are
@@ -76,40 +72,6 @@ pub struct Listing {
     pub page_size: u16,
     /// Whether those that were deleted in the last 40 days are listed too.
     pub with_deleted: bool,
-}
-
-impl RecordingResource {
-    /// The same as a callback would have told it, so that it makes no difference which of the two
-    /// came. Twilio's words for what is not over yet all mean that it is in progress. Callbacks
-    /// tell length and channels of what is completed only, and that a success has the error code 0.
-    /// `account` is the one that was asked, which is not always told.
-    pub fn told(&self, account: &AccountSid) -> RecordingCallback {
-        let status = match self.status.as_str() {
-            "completed" | "absent" => self.status.as_str(),
-            _ => "in-progress",
-        };
-        let is_complete = status == "completed";
-        RecordingCallback {
-            source_ref: SourceRef::of_call(account, &self.sid),
-            call: self.call_sid.clone(),
-            conference: self.conference_sid.clone(),
-            status: status.to_owned(),
-            duration_s: self.duration.filter(|&seconds| is_complete && seconds >= 0),
-            channels: self
-                .channels
-                .filter(|channels| is_complete && matches!(channels, 1 | 2)),
-            started_at: self.start_time,
-            source: self
-                .source
-                .clone()
-                .filter(|source| super::super::callback::is_source(source)),
-            error_code: self.error_code.or(is_complete.then_some(0)),
-            encryption: encryption::from_value(&self.encryption_details)
-                .ok()
-                .flatten(),
-            query: Vec::new(),
-        }
-    }
 }
 
 impl RecordingResource {
@@ -206,9 +168,6 @@ impl TwilioClient {
             .await
     }
 }
-
-#[cfg(test)]
-mod told;
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{super::*, Story, recording_sid};
 use crate::{
     demo::conversation::WAV,
-    twilio::media::{FetchRefusal, MAX_REDIRECTS},
+    twilio::{FetchRefusal, MAX_REDIRECTS},
 };
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::{super::is_confidential, SettingFaults};
+use crate::twilio::account::{faults::SettingFaults, is_confidential};
 
 pub(super) fn base_url(key: &str, text: &str, faults: &mut SettingFaults) -> Url {
     let parsed = Url::parse(text).ok().filter(|url| {

@@ -1,6 +1,7 @@
 //! A recording's resource is read openly, and told as a callback would tell it.
 
 use proptest::prelude::*;
+use serde_json::Value;
 
 use super::*;
 

@@ -1,4 +1,6 @@
-//! The pace of requests.
+//! The pace of requests: how fast interfaces are asked, and how patiently.
+//!
+//! Owns whose turn it is. Refuses to know what is asked.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -7,15 +9,23 @@ use std::{
 
 use tokio::time::Instant;
 
+/// How patiently and how fast interfaces are asked.
+#[derive(Clone, Debug)]
+pub(super) struct Pace {
+    pub(super) requests_per_s: u32,
+    pub(super) connect_timeout: Duration,
+    pub(super) read_idle_timeout: Duration,
+}
+
 /// Hands out turns, so many a second and none saved up.
 #[derive(Debug)]
-pub(in crate::twilio) struct Turns {
+pub(super) struct Turns {
     every: Duration,
     next: Mutex<Option<Instant>>,
 }
 
 impl Turns {
-    pub(in crate::twilio) fn new(per_second: u32) -> Self {
+    pub(super) fn new(per_second: u32) -> Self {
         Self {
             every: Duration::from_secs(1) / per_second.max(1),
             next: Mutex::new(None),

@@ -29,7 +29,7 @@ use crate::secret::Key;
 
 const BLOCK: usize = 16;
 /// Bytes of the tag at the end.
-pub(super) const TAG: usize = 16;
+pub(in crate::twilio) const TAG: usize = 16;
 /// The most that one key and nonce encrypt: 2³² − 2 blocks, before the counter would come round.
 const MAX_LEN: u64 = ((1 << 32) - 2) * BLOCK as u64;
 

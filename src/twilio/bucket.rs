@@ -1,0 +1,149 @@
+//! A bucket of yours in which Twilio stores recordings instead of keeping them (external S3
+//! storage).
+//!
+//! Owns which addresses mean an object of it, and how it is reached. Refuses to know what is
+//! fetched from it (`media`) and how it is configured (`account`). Makes no connection by itself.
+//!
+//! INVARIANT: an address only chooses a path below the bucket's prefix; requests go to the bucket's
+//! endpoint with the bucket's own credentials, never Twilio's.
+
+use std::{fmt, time::Duration};
+
+use object_store::{
+    BackoffConfig, ClientOptions, RetryConfig,
+    aws::{AmazonS3, AmazonS3Builder},
+    path::Path,
+};
+use url::Url;
+
+use super::pace::Pace;
+use crate::secret::SecretText;
+
+const RETRIES: usize = 2;
+const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Which bucket, and what its addresses look like.
+#[derive(Debug)]
+pub(super) struct BucketAddress {
+    /// The bucket's name.
+    pub(super) bucket: String,
+    /// Where the bucket begins in the path of an address: `/`, or `/name/` if the name is in the
+    /// path.
+    pub(super) root: String,
+    /// What an address begins with; its path ends with `/`.
+    pub(super) prefix: Url,
+    /// Where the bucket is reached with its name in the path; `None`: where Amazon has it.
+    pub(super) endpoint: Option<Url>,
+}
+
+/// A bucket that recordings may be fetched from.
+pub(super) struct Bucket {
+    pub(super) place: BucketAddress,
+    pub(super) store: AmazonS3,
+}
+
+impl Bucket {
+    /// Makes no connection.
+    pub(super) fn new(
+        place: BucketAddress,
+        region: &str,
+        access_key_id: &str,
+        secret: &SecretText,
+        pace: &Pace,
+    ) -> Result<Self, &'static str> {
+        let allow_http = place
+            .endpoint
+            .as_ref()
+            .is_some_and(|endpoint| endpoint.scheme() == "http");
+        // No limit for a whole request: a day of sound takes its time, and only silence is a fault.
+        let options = ClientOptions::new()
+            .with_allow_http(allow_http)
+            .with_timeout_disabled()
+            .with_connect_timeout(pace.connect_timeout)
+            .with_read_timeout(pace.read_idle_timeout);
+        let backoff = BackoffConfig {
+            init_backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(2),
+            base: 2.0,
+        };
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(&place.bucket)
+            .with_region(region)
+            // A name with dots is no host that Amazon's certificate covers.
+            .with_virtual_hosted_style_request(
+                place.endpoint.is_none() && !place.bucket.contains('.'),
+            )
+            .with_client_options(options)
+            .with_retry(RetryConfig {
+                backoff,
+                max_retries: RETRIES,
+                retry_timeout: RETRY_TIMEOUT,
+            })
+            .with_access_key_id(access_key_id)
+            .with_secret_access_key(secret.expose());
+        if let Some(endpoint) = &place.endpoint {
+            builder = builder.with_endpoint(endpoint.as_str().trim_end_matches('/'));
+        }
+        let store = builder.build().map_err(
+            |_| "a client for it cannot be set up; check that root certificates are installed",
+        )?;
+        Ok(Self { place, store })
+    }
+
+    /// The path in this bucket that an address means, if it is one below the prefix.
+    ///
+    /// The parser of URLs has resolved dots by now, also those that are written in hex. Its scheme
+    /// is left alone, because it is never asked.
+    pub(super) fn path(&self, address: &Url) -> Option<Path> {
+        let prefix = &self.place.prefix;
+        let is_anonymous = address.username().is_empty() && address.password().is_none();
+        let is_plain = is_anonymous && address.query().is_none() && address.fragment().is_none();
+        let is_here = matches!(address.scheme(), "https" | "http")
+            && address.host() == prefix.host()
+            && address.port() == prefix.port();
+        let below = address
+            .path()
+            .strip_prefix(prefix.path())
+            .is_some_and(|rest| !rest.is_empty());
+        if !(is_plain && is_here && below) {
+            return None;
+        }
+        let key = address.path().strip_prefix(&self.place.root)?;
+        let parts: Option<Vec<String>> = key.split('/').map(decoded).collect();
+        let key = parts?.join("/");
+        // `Path` quietly drops a slash at either end, and would name another object then.
+        Path::parse(&key).ok().filter(|path| path.as_ref() == key)
+    }
+}
+
+/// Only what may be seen.
+impl fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Bucket")
+            .field(&self.place.prefix.as_str())
+            .finish()
+    }
+}
+
+/// One part of a path, `%` and two hex digits resolved. `None` for what would be another path then.
+fn decoded(part: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let Some((&first, later)) = rest.split_first() {
+        rest = later;
+        bytes.push(match first {
+            b'%' => {
+                let (digits, later) = rest.split_first_chunk::<2>()?;
+                rest = later;
+                hex::decode(digits).ok()?.first().copied()?
+            }
+            other => other,
+        });
+    }
+    let text = String::from_utf8(bytes).ok()?;
+    let is_part = !text.is_empty()
+        && text != "."
+        && text != ".."
+        && !text.contains(|letter: char| letter == '/' || letter.is_control());
+    is_part.then_some(text)
+}

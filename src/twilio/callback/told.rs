@@ -1,0 +1,44 @@
+//! A recording's resource, told as a callback would tell it.
+//!
+//! Owns how the words of the REST interface become those of callbacks. Refuses to ask for the
+//! resource (`rest`).
+
+use super::{RecordingCallback, is_source};
+use crate::{
+    model::{media::SourceRef, sid::AccountSid},
+    twilio::{encryption, rest::RecordingResource},
+};
+
+impl RecordingResource {
+    /// The same as a callback would have told it, so that it makes no difference which of the two
+    /// came. Twilio's words for what is not over yet all mean that it is in progress. Callbacks
+    /// tell length and channels of what is completed only, and that a success has the error code 0.
+    /// `account` is the one that was asked, which is not always told.
+    pub fn told(&self, account: &AccountSid) -> RecordingCallback {
+        let status = match self.status.as_str() {
+            "completed" | "absent" => self.status.as_str(),
+            _ => "in-progress",
+        };
+        let is_complete = status == "completed";
+        RecordingCallback {
+            source_ref: SourceRef::of_call(account, &self.sid),
+            call: self.call_sid.clone(),
+            conference: self.conference_sid.clone(),
+            status: status.to_owned(),
+            duration_s: self.duration.filter(|&seconds| is_complete && seconds >= 0),
+            channels: self
+                .channels
+                .filter(|channels| is_complete && matches!(channels, 1 | 2)),
+            started_at: self.start_time,
+            source: self.source.clone().filter(|source| is_source(source)),
+            error_code: self.error_code.or(is_complete.then_some(0)),
+            encryption: encryption::from_value(&self.encryption_details)
+                .ok()
+                .flatten(),
+            query: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,40 @@
+//! The client with which Twilio's interfaces are asked.
+//!
+//! Owns how connections are made: TLS, time-outs, pace, no proxies, and no redirects by itself.
+//! Refuses to know what is asked: `rest` and `media` teach it that.
+
+use reqwest::redirect::Policy;
+
+use super::{account::Accounts, pace::Turns};
+
+/// A client for the REST interface. Cheap to share; keeps connections open between requests.
+#[derive(Debug)]
+pub struct TwilioClient {
+    pub(super) http: reqwest::Client,
+    pub(super) turns: Turns,
+}
+
+/// The client cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up TLS for twilio; check that root certificates are installed")]
+pub struct ClientError(#[source] reqwest::Error);
+
+impl TwilioClient {
+    /// A client with the settings' time-outs. Redirects are followed by hand; proxies in the
+    /// environment are ignored, because only configuration may decide whom credentials pass.
+    pub fn new(accounts: &Accounts) -> Result<Self, ClientError> {
+        let pace = &accounts.pace;
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("recvault/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .no_proxy()
+            .connect_timeout(pace.connect_timeout)
+            .read_timeout(pace.read_idle_timeout)
+            .build()
+            .map_err(ClientError)?;
+        Ok(Self {
+            http,
+            turns: Turns::new(pace.requests_per_s),
+        })
+    }
+}
