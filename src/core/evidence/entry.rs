@@ -49,7 +49,7 @@ pub struct Entry {
     pub actor: Actor,
     /// The event.
     pub event: AuditEvent,
-    /// On which recording, where it was one.
+    /// The recording, if the event concerns one.
     pub recording: Option<RecordingId>,
     /// Further details: ids, names, codes, numbers and digests.
     #[schema(value_type = Object)]
@@ -400,7 +400,7 @@ impl NewEntry {
         self.event
     }
 
-    /// On which recording, where it was one.
+    /// The recording, if the event concerns one.
     pub fn recording(&self) -> Option<RecordingId> {
         self.recording
     }
