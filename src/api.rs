@@ -1,7 +1,7 @@
-//! HTTP for machines: translation only.
+//! The HTTP interface: translation only.
 //!
-//! Owns the route table, what a request must look like, and how each error reads (RFC 9457).
-//! Refuses to decide anything: a handler extracts, calls one story of `flow`, and converts.
+//! Owns the route table, the form of requests, and the form of errors (RFC 9457). Refuses to
+//! decide: a handler extracts, calls one use case of `flow`, and converts the result.
 
 mod approvals;
 mod audit;
@@ -59,31 +59,31 @@ use crate::{
     twilio::PublicUrl,
 };
 
-/// Largest request body, bytes.
+/// The largest request body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
-/// Largest request body that holds many statements of consent, bytes.
+/// The largest request body with many statements of consent, in bytes.
 const MAX_STATEMENTS: usize = 1024 * 1024;
 
-/// `[server]`: where we listen and how the world calls us.
+/// `[server]`: addresses, proxies and limits of the service.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerSettings {
-    /// Address and port of the service. TLS is a proxy's task.
+    /// Address and port of the service, without TLS, which a proxy provides.
     pub listen: String,
-    /// Address and port of `/metrics`; empty: none.
+    /// Address and port of `/metrics`; empty: no metrics.
     pub metrics_listen: String,
-    /// The address under which Twilio and listeners reach the service through the proxy.
+    /// The public address at which Twilio and listeners reach the service.
     pub public_url: String,
-    /// Addresses and networks of proxies whose `X-Forwarded-For` is believed. Empty: the header is
+    /// Addresses and networks of proxies whose `X-Forwarded-For` is trusted. Empty: the header is
     /// ignored.
     pub trusted_proxies: Vec<network::TrustedProxies>,
-    /// Origins whose pages in a browser may use the interface. Empty: none but the vault's own.
+    /// Origins whose browser pages may use the interface. Empty: only the vault's own pages.
     pub cors_origins: Vec<cors::WebOrigin>,
-    /// Seconds until an answer must have begun.
+    /// Seconds within which an answer must begin.
     pub request_timeout_s: u64,
-    /// Seconds that running streams and work get to end when the service stops.
+    /// Seconds for running streams and work to end when the service stops.
     pub grace_s: u64,
-    /// What one client may ask for.
+    /// The limits for one client.
     pub limits: LimitSettings,
 }
 
@@ -103,13 +103,13 @@ impl Default for ServerSettings {
 }
 
 impl ServerSettings {
-    /// The proxies whose word is believed, as a connection shows them; see `network`.
+    /// Returns the trusted proxies; see `network`.
     pub(crate) fn proxies(&self) -> Arc<[network::TrustedProxies]> {
         self.trusted_proxies.iter().copied().collect()
     }
 }
 
-/// What every handler has at hand.
+/// The shared state of every handler.
 #[derive(Clone)]
 pub struct Api {
     flow: Flow,
@@ -119,7 +119,7 @@ pub struct Api {
     documents: Arc<Documents>,
 }
 
-/// The whole HTTP surface on one page; `connections` is how many there are at once.
+/// Builds the whole route table; `connections` is the number of concurrent connections.
 pub fn router(
     flow: Flow,
     public: PublicUrl,
@@ -158,7 +158,7 @@ pub fn router(
         // Twilio calls these.
         .nest("/twilio", twilio::routes())
         .nest("/twilio/{secret}", twilio::routes())
-        // The team's own applications call these, with a bearer token.
+        // Applications call these, with a bearer token.
         .route("/v1/recordings", get(catalogue::list))
         .route(
             "/v1/recordings/{id}",
@@ -205,7 +205,7 @@ pub fn router(
             api.clone(),
             limits::anonymous,
         )))
-        // Those who restart call this as often as they like.
+        // Process supervisors call this without a limit.
         .route("/healthz", get(health::alive))
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
@@ -224,7 +224,7 @@ pub fn router(
         .with_state(api)
 }
 
-/// Players call these, with a grant's token in the path.
+/// Routes for players, with a grant's token in the path.
 fn granted() -> Router<Api> {
     Router::new()
         .route("/v1/media/{token}/audio.wav", get(media::audio))
@@ -239,7 +239,7 @@ fn granted() -> Router<Api> {
         )
 }
 
-/// Anybody may call these, so often.
+/// Public routes, with a rate limit.
 fn anonymous() -> Router<Api> {
     Router::new()
         .route("/v1/receipts/{id}", get(receipts::show))
@@ -253,15 +253,15 @@ fn anonymous() -> Router<Api> {
         .route("/openapi.json", get(openapi::show))
         .route("/problems", get(problems::index))
         .route("/problems/{name}", get(problems::page))
-        // It asks the database and the store.
+        // It queries the database and the store, so it is limited too.
         .route("/readyz", get(health::ready))
 }
 
-/// An answer must begin within `patience`; how long its body takes is the listener's affair.
-/// Reading is broken off when its time is over or its client is gone; what may change something
+/// Answers within `patience`, or with a problem; the duration of the body is not limited. A read is
+/// cancelled when its time is over or its client disconnects. A request that may change something
 /// runs to its end.
 async fn in_time(flow: Flow, patience: Duration, request: Request, next: Next) -> Response {
-    // Twilio may be told to use GET for what it tells.
+    // Twilio may be configured to send callbacks with GET.
     let only_reads = request.method().is_safe() && !request.uri().path().starts_with("/twilio");
     let answered = async {
         if only_reads {

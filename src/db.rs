@@ -1,16 +1,16 @@
-//! The database: what the vault knows, on SQLite or PostgreSQL.
+//! The database, SQLite or PostgreSQL.
 //!
-//! Owns every SQL text, each once and understood by both databases, and the units of work they run
-//! in. Refuses to know what a key opens, who may listen, or anything of the network.
+//! Owns every SQL text, each written once for both databases, and the units of work that run them.
+//! Refuses to know keys, permissions and the network.
 //!
 //! INVARIANTS
-//! - A unit of work is short and holds no transaction during network I/O; it is repeated when the
-//!   database asks for it.
-//! - Nothing is written but in a [`Unit`]. It commits nothing that it does not tell the audit log,
-//!   in the same transaction and last, because that locks the log's head. Only what carries the
-//!   number of an entry comes after it.
+//! - A unit of work is short and holds no transaction during network I/O; it is retried when the
+//!   database reports a conflict.
+//! - Every write is in a [`Unit`]. A unit has audit entries, or states why it needs none
+//!   ([`Unit::without_entry`]). It writes the entries in the same transaction and last, because
+//!   they lock the log's head. Only rows with the number of an entry follow.
 //! - Zero rows where one was expected is an error.
-//! - The columns of a table are listed where it is declared (`table.rs`), and nowhere else.
+//! - The columns of a table are listed only in its declaration (`table.rs`).
 
 pub mod accept;
 pub mod approvals;

@@ -1,11 +1,11 @@
-//! Stories a person could tell. Every write begins here.
+//! Use cases. Every write begins here.
 //!
-//! Owns the order of steps: what is looked up, what is decided, what is done. Refuses to know HTTP,
-//! SQL and key material; it asks `policy`, `vault` and `database`.
+//! Owns the order of steps: read the facts, decide, act. Refuses to know HTTP, SQL and key
+//! material; it calls `policy`, `vault` and `db`.
 //!
-//! One type for each use case, which holds what it needs and nothing else. They stand in an order:
-//! a later one may hold an earlier one, and none reaches back. [`Flow`] is all of them beside each
-//! other, put together in one place.
+//! Each use case is one type that holds its dependencies and nothing else. The types have an order:
+//! a later one may hold an earlier one, never the reverse. [`Flow`] holds all of them; `assembly`
+//! constructs it.
 
 mod access;
 mod accounts;
@@ -117,109 +117,109 @@ use crate::{
     vault::Vault,
 };
 
-/// What the stories are put together from.
+/// The parts from which the use cases are constructed.
 pub struct Parts {
-    /// Where keys are used.
+    /// The vault, for every use of a key.
     pub vault: Vault,
-    /// What is known.
+    /// The database.
     pub db: Db,
-    /// Where ciphertext is.
+    /// The store of ciphertext.
     pub store: Store,
-    /// What is allowed.
+    /// The rules in force.
     pub rulebook: Rulebook,
-    /// Whose callbacks are believed.
+    /// The configured Twilio accounts.
     pub accounts: Accounts,
-    /// How media is fetched.
+    /// The client for Twilio's REST interface and media.
     pub client: TwilioClient,
-    /// The way in for announcements.
+    /// The group commit of announcements.
     pub acceptor: Acceptor,
-    /// What time it is.
+    /// The clock.
     pub clock: Clock,
-    /// How work is paced.
+    /// The pace and the retries of work.
     pub settings: WorkSettings,
-    /// When the epoch turns.
+    /// The schedule of epoch turns.
     pub epochs: EpochSettings,
-    /// Time between two snapshots.
+    /// The time between two snapshots.
     pub snapshot_every: Duration,
 }
 
-/// All use cases of a vault beside each other. Clones share them.
+/// All use cases of a vault. Clones share them.
 #[derive(Clone)]
 pub struct Flow {
-    /// What they stand on: where keys are used.
+    /// The vault, for every use of a key.
     pub vault: Vault,
-    /// What they stand on: the rules in force.
+    /// The rules in force.
     pub rulebook: Arc<Rulebook>,
-    /// What they stand on: how Twilio is reached, and whose callbacks are believed.
+    /// The configured Twilio accounts and the client for them.
     pub twilio: Arc<TwilioAccess>,
-    /// Whether the clock is believed.
+    /// The clock, with the check whether it is believed.
     pub clock: Arc<TrustedClock>,
-    /// Which tasks of this process live.
+    /// The heartbeats of this process's tasks.
     pub liveness: Liveness,
-    /// What runs to its end, whoever waits for it.
+    /// Runs requests to their end, even if the client disconnects.
     pub running: Shield,
-    /// Who somebody is, and what they may do.
+    /// Authentication and permits.
     pub access: Arc<Access>,
-    /// Accounts that change, and how they are set up.
+    /// Review and reload of the configured Twilio accounts.
     pub accounts: Arc<AccountReview>,
-    /// Recordings that must be shredded.
+    /// Shredding of recordings.
     pub shredding: Arc<Shredding>,
     /// Revocations of consent.
     pub revocations: Arc<Revocations>,
-    /// What must stay.
+    /// Holds, which stop shredding.
     pub holds: Arc<LegalHolds>,
-    /// What waits for a consent.
+    /// Recordings that wait for evidence of consent.
     pub quarantine: Arc<Quarantine>,
-    /// What is kept no longer.
+    /// Shredding by retention.
     pub retention: Arc<RetentionEnforcement>,
-    /// What goes to another tier.
+    /// Moves of recordings to another tier.
     pub reclassification: Arc<Reclassification>,
-    /// What people said.
+    /// Statements of consent.
     pub consents: Arc<ConsentRegister>,
-    /// Who took part.
+    /// Parties of conversations.
     pub parties: Arc<PartyRegister>,
-    /// Consent that is asked for in a call.
+    /// Consent requested in a call.
     pub calls: Arc<CallConsent>,
-    /// Consent that is told in a message.
+    /// Consent stated in a message.
     pub messages: Arc<MessageConsent>,
-    /// What is put right.
+    /// Corrections of catalogue data.
     pub corrections: Arc<Corrections>,
-    /// What the source tells of recordings.
+    /// Recording callbacks of the source.
     pub ingest: Arc<Ingest>,
-    /// Transcripts that are handed in.
+    /// Filing of transcripts.
     pub transcripts: Arc<TranscriptFiling>,
-    /// What the source tells of transcripts.
+    /// Transcript callbacks of the source.
     pub transcript_news: Arc<TranscriptNews>,
-    /// Work that is due.
+    /// The loop that processes due work.
     pub worker: Arc<Worker>,
-    /// The source's lists against the vault.
+    /// Comparison of the source's lists with the vault.
     pub reconciliation: Arc<Reconciliation>,
-    /// Whole accounts, from before the vault came.
+    /// Imports of existing accounts.
     pub backfills: Arc<Backfills>,
     /// Turns of the epoch.
     pub epochs: Arc<EpochTurning>,
     /// Snapshots and journal.
     pub recovery: Arc<RecoveryUpkeep>,
-    /// Drills.
+    /// Rehearsed attacks and restores.
     pub drills: Arc<Drills>,
-    /// What nobody owns.
+    /// Ciphertext that no recording owns.
     pub litter: Arc<Litter>,
     /// The hourly sweep.
     pub sweeper: Arc<Sweeper>,
     /// Versions of the policy.
     pub policies: Arc<Policies>,
-    /// Two persons: one asks, another agrees.
+    /// Approvals by a second person.
     pub approvals: Arc<Approvals>,
-    /// Grants, and what is heard under them.
+    /// Grants and the streams under them.
     pub playback: Arc<Playback>,
-    /// Archives of everything about one person.
+    /// Archives of all data about one person.
     pub exports: Arc<Exports>,
-    /// What is known of recordings.
+    /// Lists and details of recordings, and the audit log.
     pub catalogue: Arc<Catalogue>,
-    /// Whether the vault can work now.
+    /// The check whether the vault can work now.
     pub health: Arc<Health>,
-    /// Work that does not get done.
+    /// Dead work and the deletions that wait for a retry.
     pub dead_work: Arc<DeadWork>,
-    /// How the vault stands.
+    /// Status and metrics.
     pub monitoring: Arc<Monitoring>,
 }

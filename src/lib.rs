@@ -1,23 +1,23 @@
 //! Recvault keeps recorded communications sealed, opens them only for a stated purpose, and
-//! destroys their keys when they must go.
+//! destroys their keys when they must be deleted.
 //!
-//! # The stories
+//! # The main paths
 //!
 //! ```text
 //! callback   → twilio::signature → flow::ingest::accept → row announced + work enqueued        one transaction, then 204
 //! work       → twilio::media stream → vault::deposit: seal → store → key entry + row + entry   one transaction, last
 //! listening  → api token → Principal → Facts (consents, holds, approval, budget) → policy::decide → Grant → entry → vault::open → bytes
 //! consent    → flow::consent → statement + entry, recordings released or put in quarantine    one transaction
-//! revocation → flow::erasure → what it reaches, now and later: tombstone + key entry gone + entry + receipt   one transaction for some hundreds
+//! revocation → flow::erasure → each reached recording, present and later: tombstone + key entry destroyed + entry + receipt   one transaction for some hundreds
 //!            → epoch turns → bytes removed → receipt closed
 //! ```
 //!
-//! # The rooms, in import order
+//! # The modules, in import order
 //!
-//! A module imports only modules above it; `tests/tidy.rs` holds this list and fails on any upward
-//! import. The first six are the pure core, a crate of its own (`src/core`): the compiler holds that
-//! they do no input or output. Every write begins in [`flow`]; every key use is in [`vault`]; every decision is in
-//! [`policy`]; nobody holds a transaction during network I/O: work is held by leases.
+//! A module imports only modules above it; `tests/tidy.rs` enforces this order. The first six
+//! modules are the pure core, a crate of its own (`src/core`): the compiler ensures that they do no
+//! input or output. Every write begins in [`flow`], every key use is in [`vault`], and every
+//! decision is in [`policy`]. No transaction is open during network I/O: work is held by leases.
 
 // The pure core, a crate of its own in `src/core`: its modules come first in the order.
 pub use recvault_core::{evidence, keyring, model, policy, seal, secret};

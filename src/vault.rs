@@ -1,23 +1,24 @@
-//! The one place where key, ciphertext and row meet.
+//! The only module that combines keys, ciphertext and rows.
 //!
 //! Owns every use of a key: depositing, opening, shredding, signing. Refuses to know HTTP, Twilio,
-//! the queue, which of two transcripts is better, who consented, or why somebody asks: it wants a
-//! [`Grant`](crate::policy::Grant) or a [`Permit`](crate::policy::Permit) and asks no further.
+//! the queue, the ranking of transcripts, consent, or the reason of a request. It requires a
+//! [`Grant`](crate::policy::Grant) or a [`Permit`](crate::policy::Permit), which prove the
+//! decision.
 //!
-//! What writes takes the [`Unit`](crate::db::Unit) of whoever decides ([`Vault::unit`] begins
-//! one), so that everything else which becomes true with it stands in the same unit. Only these
-//! open units of their own:
-//! - `Vault::create`, `restore`, `ownership`: the acts that make a vault and say whose it is.
-//! - `epoch`, `snapshot`, `journal`: one act over many units, with the store and custody between
-//!   them.
-//! - `open` and `details` under a grant: nothing that they open leaves the vault before the commit.
+//! A function that writes takes the caller's [`Unit`](crate::db::Unit) ([`Vault::unit`] begins
+//! one), so that all related changes are in the same unit. Only these functions begin units of
+//! their own:
+//! - `Vault::create`, `restore`, `ownership`: they make a vault and record its owner.
+//! - `epoch`, `snapshot`, `journal`: one operation over many units, with calls to the store and to
+//!   custody between them.
+//! - `open` and `details` under a grant: no opened byte leaves the vault before the commit.
 //!
 //! INVARIANTS
 //! - Ciphertext first, key entry last: a recording exists when the transaction with its key entry
 //!   commits.
-//! - Between calls a process keeps the key of the present epoch's root page, the vault's own seed,
-//!   and no other; each use walks from it through rows just read, so a shred has no cache to be
-//!   forgotten from. What was read under another epoch is read again.
+//! - Between calls a process keeps only the key of the present epoch's root page and the vault's
+//!   own seed. Each use walks from there through rows that were just read, so a shred has no cache
+//!   to clear. Rows that were read under another epoch are read again.
 //! - The audit entry commits before the first byte is released.
 //! - Only `shred` destroys a recording's key: a tier change moves it.
 
@@ -88,38 +89,38 @@ struct Inner {
     root: CurrentRoot,
     ownership: Ownership,
     signer: Signer,
-    /// What the signing key is made of, and what people are recognised by.
+    /// The seed of the signing key and of the key that hashes addresses of people.
     seed: Key,
     subject_key: Key,
     db: Db,
     store: Store,
-    /// Where snapshots and journal are; mostly the same store.
+    /// The store of snapshots and journal; usually the same store.
     recovery: Store,
-    /// What this process has seen of the database and of the store.
+    /// The positions of database and store that this process has seen.
     memory: SeenPositions,
     /// Held while the journal is written.
     journaling: journal::JournalTurns,
     clock: Clock,
-    /// In whose name this process fills leaf pages and turns epochs.
+    /// The holder's id under which this process fills leaf pages and turns epochs.
     filler: HolderId,
 }
 
-/// What a vault is unlocked with.
+/// The parts with which a vault is unlocked.
 pub struct VaultParts {
-    /// What is known.
+    /// The database.
     pub db: Db,
-    /// Where ciphertext is.
+    /// The store of ciphertext.
     pub store: Store,
-    /// Where snapshots and journal are; mostly the same store.
+    /// The store of snapshots and journal; usually the same store.
     pub recovery: Store,
-    /// The root key's home.
+    /// The storage of the root key.
     pub custody: Arc<dyn Custody>,
-    /// What time it is.
+    /// The clock.
     pub clock: Clock,
 }
 
 impl Inner {
-    /// What a process holds of this vault in this database, whose root it has.
+    /// Combines the parts with the ids and the keys of an unlocked vault.
     fn of(
         parts: VaultParts,
         (id, database, timeline): (VaultId, DatabaseId, Timeline),
@@ -146,12 +147,12 @@ impl Inner {
 }
 
 impl Vault {
-    /// Plants a new vault's key tree in an empty database, under a new root in an empty place of
-    /// custody. An interrupted attempt is gone on from, and of two at once one makes the vault.
+    /// Creates a vault: a key tree in an empty database, under a new root in an empty place of
+    /// custody. An interrupted attempt is continued; of two concurrent attempts, one creates it.
     ///
     /// # Errors
-    /// [`Error::VaultExists`] if the database has one already; [`Error::CustodyTaken`] if custody has
-    /// the roots of another one.
+    /// [`Error::VaultExists`] if the database has a vault; [`Error::CustodyTaken`] if custody has
+    /// the roots of another vault.
     pub async fn create(db: &Db, custody: &dyn Custody, clock: &Clock) -> Result<VaultId, Error> {
         let existing = rows::vault_id(&mut db.read().await?).await?;
         if let Some(id) = existing {
@@ -197,8 +198,8 @@ impl Vault {
         }
     }
 
-    /// Unlocks a vault, and lets this process write to its database: it is compared with the store
-    /// first. The one way in for whoever writes.
+    /// Unlocks a vault, compares its database with the store, and lets this process write to it.
+    /// The only way to get a vault that writes.
     ///
     /// # Errors
     /// [`Error::ForgetfulDatabase`]; the store's; as [`Self::unlock_to_read`].
@@ -208,7 +209,7 @@ impl Vault {
         Ok(vault)
     }
 
-    /// As [`Self::unlock`], over a store that somebody says is new.
+    /// Unlocks as [`Self::unlock`], over a store that the operator has declared new.
     ///
     /// # Errors
     /// As [`Self::unlock`], but for [`Error::ForgetfulStore`].
@@ -219,7 +220,7 @@ impl Vault {
     }
 
     /// Unlocks a vault for reading: proves that custody and database belong together by walking to
-    /// the signing key, and nothing more. Whatever would write is refused by the database.
+    /// the signing key. The database refuses every write.
     ///
     /// # Errors
     /// [`Error::NoVault`], [`Error::LostDatabase`], [`Error::OtherVault`], [`Error::OldDatabase`],
@@ -248,27 +249,27 @@ impl Vault {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// The vault's id.
+    /// Returns the vault's id.
     pub fn id(&self) -> VaultId {
         self.0.id
     }
 
-    /// The kind of custody.
+    /// Returns the kind of custody.
     pub fn custody_kind(&self) -> &'static str {
         self.0.custody.kind()
     }
 
-    /// What time it is for the vault.
+    /// Returns the present time of the vault's clock.
     pub(crate) fn now(&self) -> Timestamp {
         self.0.clock.now()
     }
 
-    /// The epoch whose root this process holds.
+    /// Returns the epoch whose root this process holds.
     pub fn epoch(&self) -> u64 {
         self.0.root.key().epoch
     }
 
-    /// The public half of the receipt signing key, as a JWK set (RFC 7517).
+    /// Returns the public receipt signing key, as a JWK set (RFC 7517).
     pub fn keys(&self) -> KeySet {
         self.0.key_set()
     }
@@ -280,7 +281,7 @@ impl Inner {
     }
 }
 
-/// The unit that makes the vault.
+/// Records the ids of the vault and of its database, before the root is made.
 async fn intend(
     db: &Db,
     vault: VaultId,
@@ -300,7 +301,7 @@ async fn intend(
     }
 }
 
-/// Why no vault is made in a database that has rows: mostly it holds one.
+/// Returns the error for a database that has rows: usually it has a vault.
 async fn why_not_empty(db: &Db, table: String) -> Error {
     let found = async { rows::vault_id(&mut db.read().await?).await };
     match found.await {
@@ -310,8 +311,8 @@ async fn why_not_empty(db: &Db, table: String) -> Error {
     }
 }
 
-/// Makes the first root in an empty place; one that this very attempt made before, or makes beside
-/// this process, will do.
+/// Makes the first root in an empty place of custody, or accepts the one of the same attempt, which
+/// was interrupted or runs concurrently.
 async fn first_root(custody: &dyn Custody, owner: Owner) -> Result<(), Error> {
     let first = Change::first(owner);
     let found = match custody.read().await? {
@@ -330,7 +331,7 @@ async fn first_root(custody: &dyn Custody, owner: Owner) -> Result<(), Error> {
     }
 }
 
-/// The seed of the signing key, from the vault's own page.
+/// Reads the seed of the signing key from the vault's own page.
 async fn seed(tx: &mut db::Tx, root: &RootKey, vault: VaultId) -> Result<Key, Error> {
     let page = rows::service_page(tx).await?.ok_or(Error::NoVault)?;
     let service = tree::walk(rows::path(tx, page).await?, root, vault)?;

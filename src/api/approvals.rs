@@ -23,17 +23,17 @@ use crate::{
     },
 };
 
-/// For what, and why.
+/// The purpose and the justification of a request for approval.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ApprovalRequest {
     /// A purpose of the privacy policy.
     purpose: Purpose,
-    /// Why, for who is to approve it; at most 1000 characters. It is kept sealed, and dies with the
-    /// recording.
+    /// The justification for the approving person; at most 1000 characters. It is stored sealed,
+    /// and is destroyed with the recording.
     #[schema(value_type = String, max_length = 1000, pattern = r"^[^\x00-\x1F\x7F-\x9F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]*$", examples("a complaint about this call"))]
     justification: Justification,
-    /// The number of a case in another system, where the purpose asks for it.
+    /// The number of a case in another system, where the purpose requires one.
     ticket: Option<Ticket>,
 }
 
@@ -44,25 +44,25 @@ pub(super) struct ApprovalBody {
     recording_id: RecordingId,
     #[schema(value_type = Purpose)]
     purpose: String,
-    /// Who asks: a principal's id, `prn_…`. Two tokens of one principal are one.
+    /// The requesting principal's id, `prn_…`; it is the same for all tokens of one principal.
     requested_by: PrincipalId,
     state: Stage,
     requested_at: Timestamp,
-    /// From then on it counts no more: the request, and once approved, the approval.
+    /// The time at which the request expires, and once approved, the approval.
     expires_at: Timestamp,
     decided_at: Option<Timestamp>,
-    /// Who decided: another principal's id.
+    /// The deciding principal's id, never the requesting one.
     decided_by: Option<PrincipalId>,
 }
 
-/// A request as who may approve it sees it.
+/// A request for approval, with the details for the approving person.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct WaitingBody {
     #[serde(flatten)]
     approval: ApprovalBody,
     #[schema(value_type = Tier)]
     tier: String,
-    /// Why they ask, in their own words. That it was shown to you is written down.
+    /// The requester's justification. The audit log records that it was shown to you.
     #[schema(max_length = 8192)]
     justification: Option<String>,
 }
@@ -72,7 +72,7 @@ pub(super) struct WaitingBody {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ApprovalsParams {
-    /// Only at this stage; of those that wait, only the ones that count still.
+    /// Only requests in this state; of the waiting ones, only those that have not expired.
     state: Option<Stage>,
     /// 1 to 1000; 100 if not given.
     limit: Option<u16>,
@@ -84,11 +84,13 @@ pub(super) struct ApprovalsParams {
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ApprovalVerdict {
-    /// Whether it is approved. `false` also takes an approval back.
+    /// Whether the request is approved. `false` also withdraws an approval.
     approve: bool,
 }
 
-/// Asks that somebody else approve. A request that waits already is given back.
+/// Requests the approval of a second person.
+///
+/// Returns the existing request if one waits already.
 #[utoipa::path(post, path = "/v1/recordings/{id}/approvals", operation_id = "requestApproval", tag = "approvals", params(("id" = String, Path)), security(("bearer" = [])),
     request_body = ApprovalRequest,
     responses((status = 201, body = ApprovalBody), (status = 200, body = ApprovalBody), (status = 400, body = Problem), (status = 401, body = Problem),
@@ -141,7 +143,9 @@ pub(super) async fn list(
     Ok(Json(PageBody::of(page, page::cursor)))
 }
 
-/// Decides on somebody else's request. To say the same again changes nothing.
+/// Decides the request of another principal.
+///
+/// Repeating the decision changes nothing.
 #[utoipa::path(post, path = "/v1/approvals/{id}", operation_id = "decideApproval", tag = "approvals", params(("id" = String, Path)), security(("bearer" = [])), request_body = ApprovalVerdict,
     responses((status = 200, body = ApprovalBody), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 409, body = Problem), (status = 410, body = Problem)))]

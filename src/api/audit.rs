@@ -11,12 +11,12 @@ use super::{
 };
 use crate::{evidence::Entry, policy::action};
 
-/// Which entries.
+/// The requested part of the audit log.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AuditParams {
-    /// Entries with a higher number than this; 0 if not given.
+    /// Only entries with a higher number; 0 if absent.
     after: Option<i64>,
     /// `next_cursor` of the page before, instead of `after`.
     cursor: Option<String>,
@@ -24,8 +24,10 @@ pub(super) struct AuditParams {
     limit: Option<u16>,
 }
 
-/// Reads the audit log, oldest first. `seq` counts 1, 2, 3 … without gaps, whatever was restored. An
-/// entry with `told` comes from a lost database, which wrote it in this `timeline` as this `seq`.
+/// Lists the audit log, oldest first.
+///
+/// `seq` counts 1, 2, 3 … without gaps, also across restores. An entry with `told` comes from a
+/// lost database; `told` has its `timeline` and `seq` there.
 #[utoipa::path(get, path = "/v1/audit", operation_id = "listAuditEntries", tag = "audit", params(AuditParams), security(("bearer" = [])),
     responses((status = 200, body = PageBody<Entry>), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn list(

@@ -1,9 +1,8 @@
-//! Bodies: the one way in which a handler reads what somebody sends.
+//! Request bodies: the only way in which a handler reads a body.
 //!
-//! Owns which content types are taken, and that JSON means one thing only ([`json`]). Refuses to
-//! know what is asked for. Callbacks have a way of their own, because their signature is of the body
-//! as it came (`twilio::signed`). INVARIANT: nothing else in `api` reads a body; `tests/tidy.rs`
-//! holds that.
+//! Owns the accepted content types and the strict reading of JSON ([`json`]). Refuses to know the
+//! meaning of a request. Callbacks are read by `twilio::signed`, because their signature covers the
+//! raw body. INVARIANT: nothing else in `api` reads a body; `tests/tidy.rs` enforces this.
 
 use axum::{
     body::Bytes,
@@ -18,7 +17,7 @@ use super::{
 };
 use crate::model::{json, transcript::Transcript};
 
-/// A JSON object; faults name the field.
+/// A JSON object; errors name the field.
 pub(super) struct JsonBody<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest<Api> for JsonBody<T> {
@@ -32,7 +31,7 @@ impl<T: DeserializeOwned> FromRequest<Api> for JsonBody<T> {
     }
 }
 
-/// A transcript that is not read yet: first it is asked who may file one.
+/// A transcript that is not parsed yet: the permission to file one is checked first.
 pub(super) struct TranscriptBody(Result<Bytes, Problem>);
 
 impl FromRequest<Api> for TranscriptBody {
@@ -81,18 +80,18 @@ fn is_json(headers: &HeaderMap) -> bool {
         .is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
 }
 
-/// A body of another type than what is taken.
+/// Returns the problem of a body with another content type.
 pub(super) fn unsupported(expected: &'static str) -> Problem {
     let detail = format!("Send the body with one header `Content-Type: {expected}`.");
     Problem::new(ProblemType::UnsupportedMediaType, detail)
 }
 
-/// A body over the bound.
+/// Returns the problem of a body over the limit.
 pub(super) fn too_large() -> Problem {
     larger_than("64 KiB here, and 1 MiB where it holds many statements of consent")
 }
 
-/// A body over another bound.
+/// Returns the problem of a body over another limit.
 fn larger_than(most: &str) -> Problem {
     let detail = format!("A request body has at most {most}.");
     Problem::new(ProblemType::TooLarge, detail)

@@ -28,18 +28,18 @@ use crate::{
     policy::action,
 };
 
-/// Which recordings to list.
+/// The filter and page of a list of recordings.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct RecordingListParams {
-    /// Only in this state.
+    /// Only recordings in this state.
     state: Option<Life>,
-    /// Only of this tier.
+    /// Only recordings of this tier.
     tier: Option<Tier>,
-    /// Only announced at or after; RFC 3339.
+    /// Only recordings announced at or after this time; RFC 3339.
     since: Option<Timestamp>,
-    /// Only announced before; RFC 3339.
+    /// Only recordings announced before this time; RFC 3339.
     until: Option<Timestamp>,
     /// 1 to 1000; 100 if not given.
     limit: Option<u16>,
@@ -47,11 +47,11 @@ pub(super) struct RecordingListParams {
     cursor: Option<String>,
 }
 
-/// A recording as those see it who may not hear it. Never personal data.
+/// The catalogue data of a recording, without personal data.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct RecordingBody {
     id: RecordingId,
-    /// What it is of; `call` is the only kind that is brought in today.
+    /// The kind of communication; `call` is the only kind today.
     kind: MediaKind,
     state: Life,
     #[schema(value_type = Tier)]
@@ -68,74 +68,74 @@ pub(super) struct RecordingBody {
     call_sid: Option<String>,
     #[schema(value_type = Option<ConferenceSid>)]
     conference_sid: Option<String>,
-    /// What recorded it, as the source says.
+    /// The recording component, as reported by the source.
     #[schema(max_length = 64, examples("DialVerb"))]
     source: Option<String>,
-    /// What the source said last.
+    /// The last status that the source reported.
     #[schema(max_length = 64, examples("completed"))]
     source_status: String,
-    /// Why there is no sound, as the source says.
+    /// The reason for missing audio, as reported by the source.
     error_code: Option<i64>,
     #[schema(minimum = 0, examples(60))]
     duration_s: Option<i64>,
     #[schema(minimum = 1, maximum = 255, examples(2))]
     channels: Option<i64>,
-    /// Values by label, as the callback or a correction gave them.
+    /// Values by label, from the callback or a correction.
     #[schema(value_type = BTreeMap<String, String>)]
     labels: BTreeMap<Label, String>,
     started_at: Option<Timestamp>,
     announced_at: Timestamp,
     sealed_at: Option<Timestamp>,
     shredded_at: Option<Timestamp>,
-    /// When it is shredded unless evidence of consent arrives; null if it is in no quarantine.
+    /// When the recording is shredded without evidence of consent; null outside quarantine.
     quarantine_ends: Option<Timestamp>,
-    /// Since when it is closed to everything but the holds that keep it.
+    /// Since when it is closed to every purpose except those of its holds; null if it is not.
     revoked_at: Option<Timestamp>,
 }
 
-/// A recording with what hangs on it.
+/// A recording with its objects, holds, receipt and source copies.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct DetailsBody {
     #[serde(flatten)]
     recording: RecordingBody,
     /// Its sealed objects.
     artefacts: Vec<ArtefactBody>,
-    /// What keeps it from being shredded; null for who may not list holds.
+    /// The holds that prevent its shred; null without the action `hold`.
     holds: Option<Vec<HoldBody>>,
     /// Its receipt, after a shred.
     receipt_id: Option<ReceiptId>,
-    /// What Twilio keeps of it.
+    /// The copies that Twilio holds.
     at_source: SourceBody,
 }
 
-/// The copies that the source (Twilio) keeps of a recording.
+/// The copies that the source (Twilio) holds of a recording.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct SourceBody {
-    /// `kept`: nothing is deleted there, or is to be. `pending`: to be deleted. `deleted`:
-    /// everything that was found is deleted, and the source says so. `left`: everything but what
-    /// the vault cannot delete.
+    /// `kept`: no deletion is planned. `pending`: deletion is due. `deleted`: all copies that were
+    /// found are deleted, and the source confirms it. `left`: deleted, except for copies that the
+    /// vault cannot delete.
     #[schema(value_type = words::SourceWord)]
     state: &'static str,
-    /// Every copy that was found when they were to be deleted.
+    /// Every copy that was found at the deletion.
     copies: Vec<CopyBody>,
 }
 
-/// One of them.
+/// A copy at the source.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct CopyBody {
     /// `recording`, `transcription`, `add-on`, `transcript` or `object`.
     #[schema(value_type = words::CopyKindWord)]
     kind: &'static str,
-    /// The source's id; of an object, the SHA-256 of its address.
+    /// The source's id; for an object, the SHA-256 of its address.
     #[schema(max_length = 64, examples("RE0123456789abcdef0123456789abcdef"))]
     sid: String,
-    /// `there`, `deleted` (the source took the deletion), `confirmed` (it says that it is deleted)
-    /// or `left`.
+    /// `there`, `deleted` (the source accepted the deletion), `confirmed` (the source reports the
+    /// copy as deleted) or `left`.
     #[schema(value_type = words::CopyWord)]
     state: &'static str,
     deleted_at: Option<Timestamp>,
     confirmed_at: Option<Timestamp>,
-    /// Until when the source keeps words about it; null if that is not published.
+    /// When the source's metadata of the copy expires; null if the source publishes no period.
     left_until: Option<Timestamp>,
 }
 

@@ -32,14 +32,13 @@ use crate::{
 /// The most statements in one request.
 const MAX_ITEMS: usize = 1000;
 
-/// A statement of consent; for the description of the interface. About a person: `subject`. About
-/// who took part in a conversation: `call` or `conference`, with the place of one of them in `leg`,
-/// or without for everybody.
+/// A statement of consent. About a person: `subject`. About the participants of a conversation:
+/// `call` or `conference`, with `leg` for one participant, without it for all.
 #[derive(utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "read by hand, so that no fault repeats a number")]
 pub(super) struct StatementRequest {
-    /// A number in international form, or an address with `sip:` or `client:`. It is kept as a
+    /// A number in international form, or an address with `sip:` or `client:`. It is stored as a
     /// keyed hash, and sealed.
     #[schema(
         pattern = r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240})$",
@@ -52,48 +51,48 @@ pub(super) struct StatementRequest {
     /// A conference's SID.
     #[schema(value_type = Option<ConferenceSid>)]
     conference: Option<String>,
-    /// A place in it, as its parties are named.
+    /// A participant's place in the conversation, as named in its list of parties.
     #[schema(value_type = Option<LegName>)]
     leg: Option<String>,
-    /// Purposes of the policy, or `recording`; empty or not given: all.
+    /// Purposes of the policy, or `recording`. Empty or absent: all.
     #[schema(value_type = Option<Vec<Purpose>>, max_items = 100)]
     purposes: Option<Vec<String>>,
     answer: Answer,
     method: Method,
-    /// Where the evidence is; at most 1000 characters. It is kept sealed.
+    /// The location of the evidence; at most 1000 characters. It is stored sealed.
     #[schema(
         max_length = 1000,
         pattern = r"^[^\x00-\x1F\x7F-\x9F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]*$",
         examples("letter of 3 May")
     )]
     evidence: Option<String>,
-    /// The text that was disclosed; its SHA-256 is kept.
+    /// The text of the disclosure; its SHA-256 is stored.
     #[schema(max_length = 32768, examples("This call is recorded."))]
     disclosure: Option<String>,
-    /// The SHA-256 instead.
+    /// The SHA-256 of the disclosure, instead of its text.
     #[schema(pattern = "^[0-9a-fA-F]{64}$")]
     disclosure_sha256: Option<String>,
-    /// The version of the policy that it was said under. Not given: the one in force, if `at` is
-    /// not given either.
+    /// The policy version in force at the statement. Absent: the present version, if `at` is absent
+    /// too.
     #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$", examples("2026-1"))]
     policy_version: Option<String>,
-    /// When it was said, RFC 3339; not given: now. The method `import` needs it.
+    /// The time of the statement, RFC 3339. Absent: now. The method `import` requires it.
     #[schema(value_type = Option<Timestamp>)]
     at: Option<String>,
 }
 
-/// Statements that stand.
+/// Recorded statements.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct RecordedBody {
-    /// Their ids, in their order. The same statement told twice has one.
+    /// Their ids, in the order of the request. A repeated statement has one id.
     #[schema(max_items = 1000)]
     ids: Vec<ConsentId>,
-    /// How many of them were not known before.
+    /// The number of statements that are new.
     #[schema(maximum = 1000)]
     recorded: usize,
-    /// Recordings that were released from quarantine.
+    /// The number of recordings released from quarantine.
     released: u64,
-    /// Recordings that were put in quarantine.
+    /// The number of recordings put in quarantine.
     quarantined: u64,
 }
 
@@ -102,8 +101,8 @@ pub(super) struct RecordedBody {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ConsentListParams {
-    /// A number or address. A query string is written down by proxies: `POST /v1/consents/search`
-    /// is not.
+    /// A number or address. Proxies log query strings; the body of `POST /v1/consents/search` is
+    /// not logged.
     #[param(pattern = r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240})$", example = json!("+493012345678"))]
     subject: String,
     /// 1 to 1000; 100 if not given.
@@ -135,12 +134,12 @@ pub(super) struct SearchRequest {
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct StatementBody {
     id: ConsentId,
-    /// The conversation it is about; null if it is about the person in every conversation.
+    /// The conversation of the statement; null if it covers the person in every conversation.
     #[schema(value_type = Option<String>, pattern = "^(CA|CF)[0-9a-fA-F]{32}$", examples("CA0123456789abcdef0123456789abcdef"))]
     conversation: Option<Conversation>,
-    /// The place in it; null: everybody in it.
+    /// The participant's place in the conversation; null: every participant.
     leg: Option<LegName>,
-    /// Empty: all.
+    /// The purposes; empty: all.
     purposes: Vec<Purpose>,
     answer: Answer,
     method: Method,
@@ -155,8 +154,9 @@ pub(super) struct StatementBody {
     recorded_by: Actor,
 }
 
-/// Records statements of consent: one, or up to 1000 as `{"items": […]}`; all or none. A withdrawal
-/// also needs leave to revoke.
+/// Records statements of consent: one, or up to 1000 as `{"items": […]}`; all or none.
+///
+/// A withdrawal also requires the action `revoke`.
 #[utoipa::path(post, path = "/v1/consents", operation_id = "recordConsents", tag = "consent", security(("bearer" = [])), request_body = StatementRequest,
     responses((status = 201, body = RecordedBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 413, body = Problem)))]
@@ -187,8 +187,8 @@ pub(super) async fn record(
     ))
 }
 
-/// Lists what somebody said, oldest first; also what was said at places in conversations that were
-/// theirs.
+/// Lists the statements of a person, oldest first, including those for the person's places in
+/// conversations.
 #[utoipa::path(get, path = "/v1/consents", operation_id = "listConsents", tag = "consent", params(ConsentListParams), security(("bearer" = [])),
     responses((status = 200, body = PageBody<StatementBody>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn list(
@@ -206,7 +206,7 @@ pub(super) async fn list(
     .await
 }
 
-/// The same, with the number where no proxy writes it down.
+/// Lists the statements of a person, with the number in the body, which proxies do not log.
 #[utoipa::path(post, path = "/v1/consents/search", operation_id = "searchConsents", tag = "consent", security(("bearer" = [])), request_body = SearchRequest,
     responses((status = 200, body = PageBody<StatementBody>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn search(

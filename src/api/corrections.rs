@@ -20,23 +20,24 @@ use crate::{
     policy::action,
 };
 
-/// What is to be put right.
+/// The corrected catalogue data of a recording.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CorrectionRequest {
-    /// New values by label, of the labels that the policy declares; 1 to 64 characters, and never
-    /// personal data. Null takes a label away; those that are not named stay as they are.
+    /// New values for labels that the policy declares, 1 to 64 characters, never personal data.
+    /// Null removes a label; labels that are not named stay unchanged.
     #[schema(value_type = BTreeMap<Label, Option<String>>, required = false)]
     #[serde(default)]
     labels: BTreeMap<Label, Option<LabelValue>>,
-    /// Who really had a place in its conversation, by `leg` and `number` as they are named at
-    /// first; without a number: nobody who is known.
+    /// The corrected participants of its conversation, by `leg` and `number`. Without a number: an
+    /// unknown person.
     #[schema(value_type = Option<Vec<parties::PartyRequest>>, max_items = 250)]
     parties: Option<Value>,
 }
 
-/// Corrects what the catalogue says of a recording. Which fields is written down, their values are
-/// not.
+/// Corrects the catalogue data of a recording.
+///
+/// The audit log records the names of the fields, not their values.
 #[utoipa::path(patch, path = "/v1/recordings/{id}", operation_id = "correctRecording", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
     request_body = CorrectionRequest,
     responses((status = 200, body = RecordingBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),

@@ -18,7 +18,7 @@ use crate::{
     policy::action,
 };
 
-/// About whom, and why.
+/// The person and the purpose of an export.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExportRequest {
@@ -27,16 +27,17 @@ pub(super) struct ExportRequest {
     subject: Value,
     /// A purpose of the privacy policy, such as `subject-request`.
     purpose: Purpose,
-    /// The reason in one's own words, where the purpose asks for it; at most 1000 characters.
+    /// The justification, where the purpose requires one; at most 1000 characters.
     #[schema(value_type = Option<String>, max_length = 1000, pattern = r"^[^\x00-\x1F\x7F-\x9F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]*$", examples("weekly sample"))]
     justification: Option<Justification>,
-    /// The number of a case in another system, where the purpose asks for it.
+    /// The number of a case in another system, where the purpose requires one.
     ticket: Option<Ticket>,
 }
 
-/// Hands out everything about a person: a tar archive with a manifest, statements of consent, their
-/// recordings, and who listened and why. It is put together while it is read; an archive that does
-/// not end with its two blocks of zeros broke off.
+/// Exports all data about a person: a tar archive with a manifest, statements of consent,
+/// recordings, and every access with its reason.
+///
+/// The archive is created while it is read; without its final two blocks of zeros it is incomplete.
 #[utoipa::path(post, path = "/v1/exports", operation_id = "createExport", tag = "subjects", security(("bearer" = [])), request_body = ExportRequest,
     responses((status = 200, content_type = "application/x-tar"), (status = 400, body = Problem), (status = 401, body = Problem),
         (status = 403, body = Problem), (status = 404, body = Problem)))]

@@ -2,7 +2,7 @@
 
 use crate::model::name::LegName;
 
-/// What was said in a recording.
+/// The transcript of a recording.
 #[derive(utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Transcript)]
@@ -18,18 +18,18 @@ pub(in crate::api) struct TranscriptForm {
         examples("en-US")
     )]
     language: String,
-    /// What wrote it down.
+    /// The transcribing software.
     #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$", examples("example-1"))]
     source: String,
-    /// In the order in which they began.
+    /// The sentences, in the order of their beginnings.
     #[schema(max_items = 50000)]
     sentences: Vec<SentenceForm>,
-    /// How many pieces are known to be missing.
+    /// The number of parts that are known to be missing.
     #[schema(required = false, maximum = 1000000, examples(0))]
     lost: u32,
 }
 
-/// Something that one party said in one go.
+/// A sentence of one party.
 #[derive(utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Sentence)]
@@ -38,7 +38,7 @@ pub(in crate::api) struct TranscriptForm {
     reason = "`model::transcript` reads it, so that no fault repeats what was said"
 )]
 pub(in crate::api) struct SentenceForm {
-    /// Who spoke, where that is known.
+    /// The speaking party's place, if known.
     #[schema(required = false)]
     leg: Option<LegName>,
     /// Milliseconds from the beginning of the recording.
@@ -47,22 +47,22 @@ pub(in crate::api) struct SentenceForm {
     /// Milliseconds, not before `start_ms`.
     #[schema(maximum = 604800000, examples(900))]
     end_ms: u64,
-    /// What was said.
+    /// The text of the sentence.
     #[schema(
         max_length = 20000,
         pattern = r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]*$",
         examples("Hello.")
     )]
     text: String,
-    /// How sure the listener is.
+    /// The confidence of the transcription.
     #[schema(required = false, minimum = 0, maximum = 1, examples(0.9))]
     confidence: Option<f32>,
-    /// The same word by word.
+    /// The words of the sentence.
     #[schema(required = false, max_items = 5000)]
     words: Vec<WordForm>,
 }
 
-/// One word and when it was said.
+/// A word with its time.
 #[derive(utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = SpokenWord)]

@@ -13,7 +13,7 @@ use crate::{
     policy::{Permit, PermitAction},
 };
 
-/// Somebody with a valid bearer token (RFC 6750, section 2.1: in the header, never in the URL).
+/// A principal with a valid bearer token (RFC 6750, section 2.1: in the header, never in the URL).
 pub(super) struct Bearer(pub(super) Principal);
 
 impl FromRequestParts<Api> for Bearer {
@@ -35,7 +35,7 @@ impl FromRequestParts<Api> for Bearer {
     }
 }
 
-/// The token of the one header that holds it.
+/// Returns the token, if exactly one header has one.
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let mut headers = headers.get_all(header::AUTHORIZATION).iter();
     // Two credentials at once are refused: which of them speaks would be a guess.
@@ -47,7 +47,7 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
 }
 
 impl Bearer {
-    /// Leave to do what is not listening, or the refusal as the bearer may see it.
+    /// Returns the permit for an action, or the refusal in the form that the bearer may see.
     pub(super) async fn permit<A: PermitAction>(
         &self,
         api: &Api,
@@ -58,7 +58,7 @@ impl Bearer {
     }
 }
 
-/// An id from the path; what is not one is not found.
+/// An id from the path; an invalid id is not found.
 pub(super) struct Id<T>(pub(super) T);
 
 impl<T: std::str::FromStr + Send> FromRequestParts<Api> for Id<T> {
@@ -72,7 +72,7 @@ impl<T: std::str::FromStr + Send> FromRequestParts<Api> for Id<T> {
     }
 }
 
-/// A query string; faults name the field.
+/// A query string; errors name the field.
 pub(super) struct QueryParams<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequestParts<Api> for QueryParams<T> {

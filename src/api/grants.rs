@@ -24,63 +24,63 @@ use crate::{
     policy::{View, action},
 };
 
-/// Why somebody wants to listen.
+/// The purpose of a request to listen.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GrantRequest {
     /// A purpose of the privacy policy.
     purpose: Purpose,
-    /// The reason in one's own words, where the purpose asks for it; at most 1000 characters.
+    /// The justification, where the purpose requires one; at most 1000 characters.
     #[schema(value_type = Option<String>, max_length = 1000, pattern = r"^[^\x00-\x1F\x7F-\x9F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]*$", examples("weekly sample"))]
     justification: Option<Justification>,
-    /// The number of a case in another system, where the purpose asks for it: 1 to 64 of ASCII
-    /// letters, digits and `-_./#:`. It stands in the audit log.
+    /// The number of a case in another system, where the purpose requires one: 1 to 64 ASCII
+    /// letters, digits and `-_./#:`. The audit log contains it.
     ticket: Option<Ticket>,
-    /// Do without the approval that the recording's tier asks for, in an emergency. Only for some
+    /// Bypass the approval that the recording's tier requires, in an emergency. Only for some
     /// roles, only with a justification; it raises an alarm.
     #[serde(default)]
     break_glass: bool,
 }
 
-/// A grant. The URLs hold its token: who has them may listen until it ends.
+/// A grant. The URLs contain its token: anyone with a URL may listen until the grant ends.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct GrantBody {
     id: GrantId,
     #[schema(value_type = Purpose)]
     purpose: String,
-    /// SHA-256 of the policy by which it was decided.
+    /// SHA-256 of the deciding policy file.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     policy_digest: String,
     expires_at: Timestamp,
-    /// What may be heard or seen: `audio`, `window`, `transcript` or `redacted-transcript`.
+    /// The view: `audio`, `window`, `transcript` or `redacted-transcript`.
     #[schema(value_type = words::ViewWord)]
     view: &'static str,
-    /// Which seconds of the sound, if only some are given.
+    /// The seconds of the audio, if the view gives only a part.
     window: Option<WindowBody>,
-    /// The sound. Null if the view does not give it.
+    /// The audio. Null if the view does not include it.
     #[schema(format = "uri")]
     audio_url: Option<String>,
-    /// What was said, as JSON. Null if the view does not give it, or there is none.
+    /// The transcript, as JSON. Null if the view does not include it, or there is none.
     #[schema(format = "uri")]
     transcript_url: Option<String>,
-    /// The same as WebVTT, for a player.
+    /// The transcript as WebVTT, for a player.
     #[schema(format = "uri")]
     transcript_vtt_url: Option<String>,
-    /// Who took part, as JSON. Null if the view does not give it, or nothing is known.
+    /// The participants, as JSON. Null if the view does not include them, or none are known.
     #[schema(format = "uri")]
     parties_url: Option<String>,
 }
 
-/// A part of a sound.
+/// A part of the audio.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct WindowBody {
-    /// From this second on.
+    /// The first second, included.
     from_s: u32,
-    /// Until before this second.
+    /// The end, in seconds, excluded.
     to_s: u32,
 }
 
-/// States a purpose and gets a grant.
+/// Requests a grant for a purpose.
 #[utoipa::path(post, path = "/v1/recordings/{id}/grants", operation_id = "createGrant", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
     request_body = GrantRequest,
     responses((status = 201, body = GrantBody), (status = 401, body = Problem), (status = 403, body = Problem),
@@ -135,8 +135,9 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(body)))
 }
 
-/// Ends a grant before its time; what is heard under it ends, too. One's own, or anybody's for who
-/// may revoke. To end it again changes nothing.
+/// Ends a grant early, and every running stream under it.
+///
+/// Grants of others require the action `revoke`. Repeating the request changes nothing.
 #[utoipa::path(delete, path = "/v1/grants/{id}", operation_id = "endGrant", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
     responses((status = 204, description = "ended"), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn end(

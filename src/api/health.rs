@@ -5,14 +5,14 @@ use axum::{extract::State, http::StatusCode};
 use super::{Api, problem::Problem};
 use crate::flow::Task;
 
-/// The process runs.
+/// Reports that the process runs.
 #[utoipa::path(get, path = "/healthz", operation_id = "getLiveness", tag = "operators", responses((status = 200)))]
 pub(super) async fn alive() -> StatusCode {
     StatusCode::OK
 }
 
-/// Database and store answer, the database has forgotten nothing, and every task of the service lives,
-/// so requests can be served now.
+/// Reports whether requests can be served now: the database and the store answer, the database
+/// lacks no change, and every task of the service runs.
 #[utoipa::path(get, path = "/readyz", operation_id = "getReadiness", tag = "operators", responses((status = 200), (status = 503, body = Problem)))]
 pub(super) async fn ready(State(api): State<Api>) -> Result<StatusCode, Problem> {
     api.flow.health.probe().await.map_err(|error| {

@@ -27,7 +27,7 @@ use crate::{
     policy::action,
 };
 
-/// A recording and the name of a hold, from the path; what is not one is not found.
+/// A recording and the name of a hold, from the path; an invalid id is not found.
 pub(super) struct Named(RecordingId, HoldName);
 
 impl FromRequestParts<Api> for Named {
@@ -48,18 +48,18 @@ impl FromRequestParts<Api> for Named {
     }
 }
 
-/// What a hold says.
+/// The content of a hold.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HoldRequest {
-    /// The purpose of the policy that stays open under it when everything else is closed.
+    /// The purpose of the policy that the hold keeps open when all others are closed.
     purpose: Purpose,
     /// A short code such as `litigation`: lower-case letters, digits and `-`, at most 64.
     reason: ShredReason,
-    /// Who demands it, such as a court and its file number: 1 to 200 characters in one line. It
-    /// must not name a person.
+    /// The authority that demands the hold, such as a court with its file number: 1 to 200
+    /// characters in one line. It must not name a person.
     authority: Authority,
-    /// When somebody must look whether it is still needed; RFC 3339.
+    /// When the need for the hold must be reviewed; RFC 3339.
     review_at: Timestamp,
 }
 
@@ -76,7 +76,7 @@ pub(super) struct HoldBody {
     authority: String,
     review_at: Timestamp,
     placed_at: Timestamp,
-    /// Null while it stands.
+    /// Null while the hold is in force.
     lifted_at: Option<Timestamp>,
 }
 
@@ -99,14 +99,16 @@ impl From<HoldRow> for HoldBody {
 pub(super) struct LiftedBody {
     #[serde(flatten)]
     hold: HoldBody,
-    /// How many holds still stand.
+    /// The number of holds that remain in force on the recording.
     #[schema(minimum = 0, examples(0))]
     holds_left: i64,
-    /// The receipt, where the recording had been revoked and this was the last hold.
+    /// The receipt, if the recording was revoked and this was its last hold.
     receipt_id: Option<ReceiptId>,
 }
 
-/// Places a hold, or changes what it says. Repeating it changes nothing.
+/// Places a hold, or changes its content.
+///
+/// Repeating the request changes nothing.
 #[utoipa::path(put, path = "/v1/recordings/{id}/holds/{name}", operation_id = "placeHold", tag = "holds", params(("id" = String, Path), ("name" = String, Path)),
     security(("bearer" = [])), request_body = HoldRequest,
     responses((status = 200, body = HoldBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
@@ -142,7 +144,9 @@ pub(super) async fn place(
     Ok(Json(placed.into()))
 }
 
-/// Lifts a hold. A recording that was revoked meanwhile is shredded when its last hold is lifted.
+/// Lifts a hold.
+///
+/// A recording that was revoked meanwhile is shredded when its last hold is lifted.
 #[utoipa::path(delete, path = "/v1/recordings/{id}/holds/{name}", operation_id = "liftHold", tag = "holds", params(("id" = String, Path), ("name" = String, Path)),
     security(("bearer" = [])),
     responses((status = 200, body = LiftedBody), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -165,10 +169,10 @@ pub(super) async fn lift(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct HoldParams {
-    /// Only those that keep a recording which would be shredded without them.
+    /// Only holds on recordings that would be shredded without them.
     #[serde(default)]
     conflicts: bool,
-    /// Only those that must be looked at before this time; RFC 3339.
+    /// Only holds whose review is due before this time; RFC 3339.
     review_before: Option<Timestamp>,
     /// 1 to 1000; 100 if not given.
     limit: Option<u16>,
@@ -180,13 +184,13 @@ pub(super) struct HoldParams {
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct HeldBody {
     recording_id: RecordingId,
-    /// Since when the recording would be shredded, were there no hold; null if nobody wants that.
+    /// Since when the recording would be shredded without its holds; null if no shred is pending.
     revoked_at: Option<Timestamp>,
     #[serde(flatten)]
     hold: HoldBody,
 }
 
-/// Lists the holds that stand.
+/// Lists the holds in force.
 #[utoipa::path(get, path = "/v1/holds", operation_id = "listHolds", tag = "holds", params(HoldParams), security(("bearer" = [])),
     responses((status = 200, body = PageBody<HeldBody>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn list(

@@ -24,7 +24,9 @@ use crate::{
     model::{artefact::Artefact, name::LegName},
 };
 
-/// The sound under a grant, whole or in part (RFC 9110, section 14). `HEAD` opens nothing.
+/// Returns the audio under a grant, whole or by range (RFC 9110, section 14).
+///
+/// `HEAD` opens nothing.
 #[utoipa::path(get, path = "/v1/media/{token}/audio.wav", operation_id = "getAudio", tag = "media", params(("token" = String, Path), ("Range" = Option<String>, Header)),
     responses((status = 200, content_type = "audio/wav"), (status = 206, content_type = "audio/wav"), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 410, body = Problem), (status = 416, body = Problem)))]
@@ -78,7 +80,9 @@ pub(super) async fn audio(
     }
 }
 
-/// What was said under a grant, as JSON. `HEAD` opens nothing.
+/// Returns the transcript under a grant, as JSON.
+///
+/// `HEAD` opens nothing.
 #[utoipa::path(get, path = "/v1/media/{token}/transcript.json", operation_id = "getTranscript", tag = "media", params(("token" = String, Path)),
     responses((status = 200, body = TranscriptForm), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 410, body = Problem)))]
@@ -91,7 +95,7 @@ pub(super) async fn transcript_json(
     transcript(&api, &token, network, &method, Form::Json).await
 }
 
-/// The same as WebVTT.
+/// Returns the transcript under a grant, as WebVTT.
 #[utoipa::path(get, path = "/v1/media/{token}/transcript.vtt", operation_id = "getTranscriptVtt", tag = "media", params(("token" = String, Path)),
     responses((status = 200, content_type = "text/vtt"), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 410, body = Problem)))]
@@ -104,7 +108,9 @@ pub(super) async fn transcript_vtt(
     transcript(&api, &token, network, &method, Form::Vtt).await
 }
 
-/// Who took part, under a grant whose view is `audio` or `transcript`. `HEAD` opens nothing.
+/// Returns the participants, under a grant with the view `audio` or `transcript`.
+///
+/// `HEAD` opens nothing.
 #[utoipa::path(get, path = "/v1/media/{token}/parties.json", operation_id = "getParties", tag = "media", params(("token" = String, Path)),
     responses((status = 200, body = ShownParties), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 410, body = Problem)))]
@@ -129,7 +135,7 @@ pub(super) async fn parties(
     }
 }
 
-/// Who took part; for the description of the interface.
+/// The participants of the recorded conversation.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "it is opened as it was sealed, in this form")]
 pub(super) struct ShownParties {
@@ -137,25 +143,25 @@ pub(super) struct ShownParties {
     parties: Vec<ShownParty>,
 }
 
-/// One participant, in the clear.
+/// A participant, in plain text.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "it is opened as it was sealed, in this form")]
 pub(super) struct ShownParty {
-    /// Their place: `caller`, `callee`, `participant-1`, or as the application calls it.
+    /// The participant's place: `caller`, `callee`, `participant-1`, or as named by the
+    /// application.
     #[schema(value_type = LegName)]
     leg: String,
-    /// The channel of a recording with two on which they are heard, 1 or 2; null: not known, or not
-    /// on one alone.
+    /// The channel of a two-channel recording that carries this participant, 1 or 2; null if
+    /// unknown or not exclusive.
     #[schema(minimum = 1, maximum = 2)]
     channel: Option<u8>,
-    /// A number in E.164, or an address with `sip:` or `client:`; null for somebody whom nobody
-    /// knows.
+    /// A number in E.164, or an address with `sip:` or `client:`; null for an unknown person.
     #[schema(
         pattern = r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240})$",
         examples("+493012345678")
     )]
     address: Option<String>,
-    /// What the source says that they are called.
+    /// The participant's name as reported by the source.
     #[schema(max_length = 256)]
     name: Option<String>,
 }

@@ -1,6 +1,6 @@
-//! The description of this interface, made from the handlers themselves (OpenAPI 3.1).
+//! The OpenAPI 3.1 description of this interface, generated from the handlers.
 //!
-//! Owns what it lists. What holds for every operation, `complete` adds.
+//! Owns the list of operations. `complete` adds the parts that are common to all operations.
 
 mod complete;
 mod sample;
@@ -92,7 +92,7 @@ impl Modify for Bearer {
     }
 }
 
-/// This description.
+/// Returns this description.
 #[utoipa::path(get, path = "/openapi.json", operation_id = "getDescription", tag = "operators", responses((status = 200, body = Object)))]
 pub(super) async fn show(headers: HeaderMap) -> Response {
     let (etag, description) = &*DESCRIPTION;
@@ -104,7 +104,7 @@ pub(super) async fn show(headers: HeaderMap) -> Response {
     response
 }
 
-/// The description with its entity tag, made once: it takes milliseconds, and anybody may ask for
+/// The description with its entity tag, made once: it takes milliseconds, and anyone may request
 /// it.
 static DESCRIPTION: LazyLock<(String, Bytes)> = LazyLock::new(|| {
     let mut description =

@@ -11,15 +11,15 @@ use crate::{flow::Page, model::time::Timestamp};
 /// A page of a list.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct PageBody<T: utoipa::ToSchema> {
-    /// In the order of the list.
+    /// The items of this page, in the order of the list.
     #[schema(max_items = 1000)]
     items: Vec<T>,
-    /// Give it as `cursor` for the next page; null on the last.
+    /// The `cursor` of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
 impl<T: utoipa::ToSchema> PageBody<T> {
-    /// The answer for a page, whose places this cursor names.
+    /// Returns the answer for a page; `cursor` turns a place into text.
     pub(super) fn of<U: Into<T>, N>(page: Page<U, N>, cursor: impl FnOnce(N) -> String) -> Self {
         Self {
             items: page.items.into_iter().map(U::into).collect(),
@@ -28,7 +28,7 @@ impl<T: utoipa::ToSchema> PageBody<T> {
     }
 }
 
-/// How many items a page may have.
+/// Returns the number of items in a page.
 pub(super) fn limit(wanted: Option<u16>) -> Result<u16, Problem> {
     Some(wanted.unwrap_or(100))
         .filter(|limit| (1..=1000).contains(limit))
@@ -40,7 +40,7 @@ pub(super) fn cursor((at, id): (Timestamp, impl std::fmt::Display)) -> String {
     BASE64URL.encode(format!("{}/{id}", at.as_millis()))
 }
 
-/// The place that a cursor names.
+/// Returns the place that a cursor names.
 pub(super) fn parse_cursor<T: std::str::FromStr>(text: &str) -> Result<(Timestamp, T), Problem> {
     let plain = BASE64URL
         .decode(text)
@@ -54,7 +54,7 @@ pub(super) fn parse_cursor<T: std::str::FromStr>(text: &str) -> Result<(Timestam
     Ok((Timestamp::from_millis(at), id))
 }
 
-/// The answer to what is no cursor of a list.
+/// Returns the answer to an invalid cursor.
 pub(super) fn no_cursor() -> Problem {
     Problem::bad_request("`cursor` is not a `next_cursor` of this list")
 }

@@ -21,7 +21,7 @@ use crate::{
     policy::action,
 };
 
-/// Who takes part; for the description of the interface.
+/// The participants of a conversation.
 #[derive(utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "read by hand, so that no fault repeats a number")]
@@ -36,11 +36,11 @@ pub(super) struct PartiesRequest {
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "read by hand, so that no fault repeats a number")]
 pub(super) struct PartyRequest {
-    /// Their place, as the application calls it: `caller`, `callee`, `channel-1`.
+    /// The participant's place, as named by the application: `caller`, `callee`, `channel-1`.
     #[schema(value_type = LegName)]
     leg: String,
-    /// Their number in international form, or an address with `sip:` or `client:`; without it:
-    /// somebody who is not known. It is recognised by a keyed hash, and otherwise kept sealed.
+    /// The number in international form, or an address with `sip:` or `client:`. Absent: an unknown
+    /// person. It is stored sealed, and matched by a keyed hash.
     #[schema(
         pattern = r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240})$",
         examples("+493012345678")
@@ -48,26 +48,26 @@ pub(super) struct PartyRequest {
     number: Option<String>,
 }
 
-/// Who takes part.
+/// The participants of a conversation, without numbers.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct PartiesBody {
     parties: Vec<PartyBody>,
 }
 
-/// One participant, without their number.
+/// A participant, without the number.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct PartyBody {
     leg: LegName,
-    /// Whether the vault would recognise them elsewhere.
+    /// Whether the number is known, so that the vault matches the person in other conversations.
     known: bool,
-    /// The channel of a recording with two on which they are heard, 1 or 2; absent: not known, or
-    /// not on one alone.
+    /// The channel of a two-channel recording that carries this participant, 1 or 2; absent if
+    /// unknown or not exclusive.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 2)]
     channel: Option<u8>,
 }
 
-/// Says who takes part in a call, as far as it was told.
+/// Lists the known participants of a call.
 #[utoipa::path(get, path = "/v1/calls/{sid}/parties", operation_id = "listCallParties", tag = "consent", params(("sid" = String, Path)), security(("bearer" = [])),
     responses((status = 200, body = PartiesBody), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn of_call(
@@ -78,8 +78,9 @@ pub(super) async fn of_call(
     show(&api, &bearer, Conversation::Call(sid)).await
 }
 
-/// Names parties of a call, before, while or after it is recorded. Naming the same again changes
-/// nothing.
+/// Names parties of a call, before, during or after its recording.
+///
+/// Repeating the request changes nothing.
 #[utoipa::path(post, path = "/v1/calls/{sid}/parties", operation_id = "nameCallParties", tag = "consent", params(("sid" = String, Path)), security(("bearer" = [])),
     request_body = PartiesRequest,
     responses((status = 200, body = PartiesBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
@@ -93,7 +94,7 @@ pub(super) async fn name_of_call(
     name(&api, &bearer, Conversation::Call(sid), &request).await
 }
 
-/// Says who takes part in a conference, as far as it was told.
+/// Lists the known participants of a conference.
 #[utoipa::path(get, path = "/v1/conferences/{sid}/parties", operation_id = "listConferenceParties", tag = "consent", params(("sid" = String, Path)), security(("bearer" = [])),
     responses((status = 200, body = PartiesBody), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn of_conference(
@@ -104,7 +105,9 @@ pub(super) async fn of_conference(
     show(&api, &bearer, Conversation::Conference(sid)).await
 }
 
-/// Names parties of a conference. Naming the same again changes nothing.
+/// Names parties of a conference.
+///
+/// Repeating the request changes nothing.
 #[utoipa::path(post, path = "/v1/conferences/{sid}/parties", operation_id = "nameConferenceParties", tag = "consent", params(("sid" = String, Path)), security(("bearer" = [])),
     request_body = PartiesRequest,
     responses((status = 200, body = PartiesBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),

@@ -18,13 +18,12 @@ use super::{
 };
 use crate::{flow::Published, model::text::PolicyVersion, policy::Rules};
 
-/// In which form a policy is wanted.
+/// The requested form of a policy.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct FormParams {
-    /// `toml`, `json`, `cedar` or `cedar-schema`; without it, what `Accept` asks for, and the file
-    /// if that says nothing.
+    /// `toml`, `json`, `cedar` or `cedar-schema`. Absent: the form in `Accept`, otherwise the file.
     #[param(inline)]
     format: Option<Form>,
 }
@@ -35,23 +34,24 @@ pub(super) struct FormParams {
 enum Form {
     /// The file, byte for byte.
     Toml,
-    /// What the file says, as JSON-LD with the terms of the Data Privacy Vocabulary.
+    /// The content of the file, as JSON-LD with the terms of the Data Privacy Vocabulary.
     Json,
-    /// The rules that the file makes, in the syntax of Cedar.
+    /// The rules of the file, in the syntax of Cedar.
     Cedar,
-    /// What these rules may look at, in the syntax of Cedar.
+    /// The attributes for these rules, in the syntax of Cedar.
     CedarSchema,
 }
 
-/// Every version that was published.
+/// The published versions.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 pub(super) struct PoliciesBody {
     /// Newest first.
     items: Vec<Published>,
 }
 
-/// The policy file in force, byte for byte; its SHA-256 is the `policy_digest` of grants. As data
-/// with `Accept: application/json` or `?format=json`.
+/// Returns the policy file in force, byte for byte; its SHA-256 is the `policy_digest` of grants.
+///
+/// `Accept: application/json` or `?format=json` selects JSON.
 #[utoipa::path(get, path = "/v1/policy", operation_id = "getPolicy", tag = "policy", params(FormParams),
     responses((status = 200, content((String = "application/toml"), (Object = "application/json"), (String = "text/plain"))), (status = 400, body = Problem)))]
 pub(super) async fn show(
@@ -62,7 +62,7 @@ pub(super) async fn show(
     written(&api, api.flow.rulebook.current(), &headers, &params)
 }
 
-/// Every version that was published, the newest first.
+/// Lists the published versions, newest first.
 #[utoipa::path(get, path = "/v1/policies", operation_id = "listPolicies", tag = "policy", responses((status = 200, body = PoliciesBody)))]
 pub(super) async fn list(State(api): State<Api>) -> Result<Json<PoliciesBody>, Problem> {
     Ok(Json(PoliciesBody {
@@ -70,7 +70,7 @@ pub(super) async fn list(State(api): State<Api>) -> Result<Json<PoliciesBody>, P
     }))
 }
 
-/// One version of the policy file, in the forms of `/v1/policy`.
+/// Returns one version of the policy file, in the forms of `/v1/policy`.
 #[utoipa::path(get, path = "/v1/policies/{version}", operation_id = "getPolicyVersion", tag = "policy", params(("version" = String, Path), FormParams),
     responses((status = 200, content((String = "application/toml"), (Object = "application/json"), (String = "text/plain"))), (status = 404, body = Problem)))]
 pub(super) async fn version(
@@ -83,8 +83,8 @@ pub(super) async fn version(
     Ok(written(&api, &rules, &headers, &params))
 }
 
-/// The statement that this vault published a version: a JWS in compact form (RFC 7515), signed with
-/// a key of `/.well-known/jwks.json`.
+/// Returns the signed statement that this vault published a version: a JWS in compact form
+/// (RFC 7515), signed with a key of `/.well-known/jwks.json`.
 #[utoipa::path(get, path = "/v1/policies/{version}/statement", operation_id = "getPolicyStatement", tag = "policy", params(("version" = String, Path)),
     responses((status = 200, body = String, content_type = "application/jose"), (status = 404, body = Problem)))]
 pub(super) async fn statement(
@@ -95,7 +95,7 @@ pub(super) async fn statement(
     Ok(([(header::CONTENT_TYPE, "application/jose")], jws).into_response())
 }
 
-/// The file, unless JSON is asked for by name: a browser and `curl` ask for anything.
+/// Returns the file, unless `Accept` names JSON: browsers and `curl` accept any type.
 fn wanted(headers: &HeaderMap, params: &FormParams) -> Form {
     let accept = headers
         .get(header::ACCEPT)

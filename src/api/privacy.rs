@@ -1,7 +1,7 @@
 //! The privacy policy as a page for people, in force and in every version that was published.
 //!
-//! Owns the page's form; the template lies beside this file. What it says comes from the rules that
-//! decide, and from the schedule by which the epoch turns.
+//! Owns the form of the page; the template is beside this file. The content comes from the deciding
+//! rules, and from the schedule of epoch turns.
 
 use askama::Template;
 use axum::{
@@ -73,13 +73,13 @@ struct SaidTier<'a> {
     approval: String,
 }
 
-/// Something that is looked for in what was said.
+/// A pattern that is searched for in transcripts.
 struct Check<'a> {
     looks_for: String,
     tier: &'a Tier,
 }
 
-/// What is asked in a call.
+/// The question in a call.
 struct SaidAsking<'a> {
     languages: Vec<SaidLanguage<'a>>,
     purposes: String,
@@ -93,7 +93,7 @@ struct SaidLanguage<'a> {
     no: String,
 }
 
-/// What a message means.
+/// The meaning of a message.
 struct SaidMessage {
     words: String,
     meaning: String,
@@ -204,7 +204,7 @@ impl<'a> SaidAsking<'a> {
 }
 
 impl SaidMessage {
-    /// `None` for what only gets a reply.
+    /// Returns `None` for a rule that only sends a reply.
     fn of(rule: &MessageRule) -> Option<Self> {
         let meaning = match rule.answer? {
             Answer::Given => "you agree to",
@@ -214,7 +214,7 @@ impl SaidMessage {
         let mut said: Vec<String> = rule.words.iter().map(|word| format!("“{word}”")).collect();
         said.extend(
             rule.opt_out
-                .map(|opt_out| format!("what Twilio takes for “{opt_out}”")),
+                .map(|opt_out| format!("any message that Twilio classifies as “{opt_out}”")),
         );
         let to = if rule.purposes.is_empty() {
             "everything that rests on it".to_owned()
@@ -256,7 +256,7 @@ fn said_tier<'a>(rules: &'a Rules, name: &Tier) -> Option<SaidTier<'a>> {
         let exception = match approval.break_glass.is_empty() {
             true => "",
             false => {
-                "; in an emergency nobody, but then a reason is written down and an alarm is raised"
+                "; in an emergency nobody, but then a reason is recorded and an alarm is raised"
             }
         };
         format!("{}{exception}", words::listed(&names, "or"))
@@ -264,7 +264,7 @@ fn said_tier<'a>(rules: &'a Rules, name: &Tier) -> Option<SaidTier<'a>> {
     Some(SaidTier {
         name: &tier.name,
         description: &tier.description,
-        kept: kept.unwrap_or_else(|| "no time is set".to_owned()),
+        kept: kept.unwrap_or_else(|| "no period is set".to_owned()),
         approval: approval.unwrap_or_else(|| "not needed".to_owned()),
     })
 }
@@ -278,8 +278,8 @@ fn sentence(text: &str) -> String {
         .unwrap_or_default()
 }
 
-/// The privacy policy in force, for people: who answers, what recordings are used for, how long
-/// they are kept, which rights there are, and how soon a deletion reaches older backups.
+/// Returns the privacy policy in force as a page: the controller, the purposes, the retention, the
+/// rights of recorded people, and how soon a deletion reaches older backups.
 #[utoipa::path(get, path = "/privacy", operation_id = "getPrivacyPage", tag = "policy", responses((status = 200, body = String, content_type = "text/html")))]
 pub(super) async fn show(State(api): State<Api>) -> Result<Response, Problem> {
     let status = api.flow.epochs.status().await?;
@@ -294,7 +294,7 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Response, Problem> {
     ))
 }
 
-/// A version of the privacy policy that was published, for people.
+/// Returns a published version of the privacy policy as a page.
 #[utoipa::path(get, path = "/privacy/{version}", operation_id = "getPrivacyPageVersion", tag = "policy", params(("version" = String, Path)),
     responses((status = 200, body = String, content_type = "text/html"), (status = 404, body = Problem)))]
 pub(super) async fn version(

@@ -1,6 +1,6 @@
 //! Errors as RFC 9457 problem details: the one place where an error becomes an HTTP answer.
 //!
-//! Causes inside the vault are logged here, once, and never sent, in no build.
+//! Logs causes inside the vault once, and never sends them, in any build.
 
 mod kind;
 
@@ -30,16 +30,16 @@ use crate::{
 /// A problem, as `application/problem+json`.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Problem {
-    /// What kind of problem; stable, for programs.
+    /// The problem type; stable, for programs.
     #[serde(rename = "type")]
     kind: ProblemType,
-    /// What kind of problem, for people.
+    /// The name of the problem type, for people.
     #[schema(max_length = 100)]
     title: &'static str,
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What happened this time, and the way out.
+    /// The cause of this occurrence, and the remedy.
     #[schema(value_type = String, max_length = 65536)]
     detail: Box<str>,
     /// Every reason of a refusal.
@@ -49,14 +49,14 @@ pub struct Problem {
     /// The receipt of a shredded recording.
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt_id: Option<ReceiptId>,
-    /// The holds that keep what would be shredded. In a box, because few problems have any.
+    /// The holds that prevent the shred. In a box, because few problems have any.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<KeptBy>>)]
     holds: Option<Box<Kept>>,
-    /// When it was shredded.
+    /// The time of the shred.
     #[serde(skip_serializing_if = "Option::is_none")]
     shredded_at: Option<Timestamp>,
-    /// Seconds until it may be tried again; the header `Retry-After` says it.
+    /// Seconds until a retry is allowed, for the header `Retry-After`.
     #[serde(skip)]
     retry_after_s: Option<NonZeroU16>,
 }
@@ -75,12 +75,12 @@ pub(super) struct ProblemReason {
     text: String,
 }
 
-/// Recordings that are kept.
+/// Recordings that holds keep.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 struct Kept(Vec<KeptBy>);
 
-/// A recording, and what keeps it.
+/// A recording and the holds that keep it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct KeptBy {
     recording_id: RecordingId,
@@ -109,7 +109,7 @@ impl Problem {
     }
 
     pub(super) fn not_found() -> Self {
-        let detail = "There is nothing here, or it is not yours to know.";
+        let detail = "Not found, or you lack permission to see it.";
         Self::new(ProblemType::NotFound, detail)
     }
 
@@ -124,29 +124,30 @@ impl Problem {
     }
 
     pub(super) fn precondition_failed() -> Self {
-        let detail = "What is here has not the entity tag that `If-Match` names.";
+        let detail = "`If-Match` names no present entity tag of this address.";
         Self::new(ProblemType::PreconditionFailed, detail)
     }
 
     pub(super) fn unsatisfiable() -> Self {
         let detail =
-            "The range begins behind the last byte; `Content-Range` says how many there are.";
+            "The range begins after the last byte; `Content-Range` states the number of bytes.";
         Self::new(ProblemType::RangeNotSatisfiable, detail)
     }
 
     pub(super) fn late() -> Self {
-        let detail = "The answer took too long. What was asked for may still be done; asking again does no harm.";
+        let detail =
+            "The answer took too long. The request may still take effect; repeating it is safe.";
         Self::new(ProblemType::Late, detail)
     }
 
     pub(super) fn unavailable() -> Self {
-        let detail = "The vault cannot do this now; nothing was changed. Try again.";
+        let detail = "The vault cannot do this now; nothing was changed. Repeat the request later.";
         Self::new(ProblemType::Unavailable, detail)
     }
 
     pub(super) fn not_durable_yet() -> Self {
-        let detail = "It has taken effect here, and nothing that was shredded opens any more. But it is not in the store yet, so that a vault rebuilt \
-                      from there would not know of it. It completes by itself; ask again to be sure.";
+        let detail = "The request has taken effect: no shredded recording opens any more. The change is not in the store yet, so a vault that is \
+                      restored from the store would lack it. It completes by itself; repeat the request to confirm it.";
         Self::new(ProblemType::NotDurableYet, detail)
     }
 
@@ -155,18 +156,18 @@ impl Problem {
         let (kind, detail) = match because {
             ClosedFor::Forgetful => (
                 ProblemType::DatabaseOutOfDate,
-                "The vault's database is older than what the vault has done: it was put back from an old copy, or a replica that lagged took over. \
-                 Nothing opens and nothing is written; nothing was changed. The operator's log says more.",
+                "The vault's database is missing changes that this vault has made: it was restored from an old copy, or a replica that lagged took \
+                 over. Nothing is opened, nothing is written, and nothing was changed. The operator's log has the details.",
             ),
             ClosedFor::Displaced => (
                 ProblemType::DatabaseDisplaced,
-                "The file of the vault's database was replaced or removed under the running service. Nothing opens and nothing is written; nothing was \
-                 changed. The operator stops the service, puts the file back and starts it again; the log names the file.",
+                "The database file of the vault was replaced or removed under the running service. Nothing is opened, nothing is written, and nothing \
+                 was changed. The operator stops the service, puts the file back, and starts the service again; the log names the file.",
             ),
             ClosedFor::TakenOver => (
                 ProblemType::TakenOver,
-                "Another database was restored and has taken over this vault; the service on that one answers. Nothing opens and nothing is written here; \
-                 nothing was changed. The operator's log names it.",
+                "Another database was restored and has taken over this vault; the service on that database answers. Nothing is opened, nothing is \
+                 written here, and nothing was changed. The operator's log names the other database.",
             ),
         };
         Self::new(kind, detail)
@@ -174,7 +175,7 @@ impl Problem {
 
     pub(super) fn tasks_dead(tasks: &[&str]) -> Self {
         let detail = format!(
-            "These tasks of the service do not live: {}. They are started again; the operator's log says why.",
+            "These tasks of the service are not running: {}. The service restarts them; the operator's log states the reason.",
             tasks.join(", ")
         );
         Self::new(ProblemType::TasksDead, detail)
@@ -185,7 +186,7 @@ impl Problem {
         metrics::counter!("recvault_limited_total", "what" => what).increment(1);
         let seconds = u16::try_from(wait.as_secs()).unwrap_or(u16::MAX);
         let retry_after_s = Some(NonZeroU16::MIN.saturating_add(seconds));
-        let detail = "This client has sent too many requests, or too many that were not authorised. Send fewer; `Retry-After` says when the next may come.";
+        let detail = "This client has sent too many requests, or too many unauthorised ones. Repeat the request after the number of seconds in `Retry-After`.";
         let problem = Self::new(ProblemType::TooManyRequests, detail);
         Self {
             retry_after_s,
@@ -200,12 +201,12 @@ impl Problem {
 
     /// One client has its share of the connections.
     pub(crate) fn crowded() -> Self {
-        let detail = "This client has too many requests open. End some of them first.";
+        let detail = "This client has too many open requests. End some of them first.";
         Self::new(ProblemType::Crowded, detail)
     }
 
     pub(super) fn internal() -> Self {
-        let detail = "The vault found something it did not expect; the operator's log has it.";
+        let detail = "The vault met an unexpected condition; the operator's log states the cause.";
         Self::new(ProblemType::Internal, detail)
     }
 }
@@ -215,16 +216,16 @@ impl From<flow::Error> for Problem {
         match error {
             flow::Error::NotFound | flow::Error::Vault(vault::Error::Gone) => Self::not_found(),
             flow::Error::OwnRequest => {
-                let detail = "Nobody approves or refuses their own request: somebody else with a role that may approve it must.";
+                let detail = "Nobody may approve or refuse their own request: another principal with an approving role must decide.";
                 Self::new(ProblemType::OwnRequest, detail)
             }
             flow::Error::Invalid(detail) => Self::bad_request(detail),
             flow::Error::Vault(vault::Error::Db(db::Error::Unstorable)) => Self::bad_request(
-                "A text of the request holds the character U+0000, which cannot be kept: leave it out.",
+                "A text in the request contains the character U+0000, which cannot be stored: remove it.",
             ),
             flow::Error::Conflict(detail) => Self::new(ProblemType::Conflict, detail),
             flow::Error::Vault(vault::Error::NoWindow) => {
-                let detail = "Only a part of the sound may be given for this purpose, and the sound is of a format of which no part can be cut out.";
+                let detail = "The purpose gives only a part of the audio, and no part can be cut from audio of this format. State a purpose with another view.";
                 Self::new(ProblemType::NoWindow, detail)
             }
             flow::Error::Shredded { at, receipt } => {
@@ -250,7 +251,8 @@ impl From<flow::Error> for Problem {
                 }
             }
             flow::Error::Denied(denial) => {
-                let detail = "The privacy policy does not allow this; `reasons` says why.";
+                let detail =
+                    "The privacy policy does not allow this request; `reasons` lists every reason.";
                 let reasons = denial.refusals().iter();
                 let reason = |refusal: &PolicyRefusal| ProblemReason {
                     code: refusal.reason.code(),
@@ -300,12 +302,12 @@ impl From<flow::Error> for Problem {
 }
 
 impl Problem {
-    /// What is said of a request that cannot be read as HTTP, whose status is that of the reader.
+    /// Returns the problem of a request that cannot be read as HTTP; the reader gives the status.
     pub(crate) fn unreadable(status: StatusCode) -> Option<Self> {
         let (kind, detail) = match status {
             StatusCode::BAD_REQUEST => (
                 ProblemType::BadRequest,
-                "This is no request of HTTP/1.1: its first line or a header is malformed, or its length is told in two ways.",
+                "The request is not valid HTTP/1.1: its first line or a header is malformed, or its length is stated in two ways.",
             ),
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => (
                 ProblemType::HeadTooLarge,
@@ -316,13 +318,13 @@ impl Problem {
         Some(Self::new(kind, detail))
     }
 
-    /// How one of this kind looks.
+    /// Returns an example of this type.
     pub(super) fn example(kind: ProblemType) -> serde_json::Value {
         let detail = kind.meaning().text.split_inclusive(". ").next();
         serde_json::to_value(Self::new(kind, detail.unwrap_or_default().trim())).unwrap_or_default()
     }
 
-    /// Its JSON, for who writes an answer without a router.
+    /// Returns its JSON, for answers without a router.
     pub(crate) fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -351,13 +353,13 @@ impl IntoResponse for Problem {
     }
 }
 
-/// No route has this path.
+/// Answers a path without a route.
 pub(super) async fn no_such_route() -> Problem {
     Problem::not_found()
 }
 
-/// The route has no such method.
+/// Answers a method that the route lacks.
 pub(super) async fn no_such_method() -> Problem {
-    let detail = "This address does not take this method; `/openapi.json` lists what it takes.";
+    let detail = "This address does not accept this method; `Allow` lists the accepted methods.";
     Problem::new(ProblemType::MethodNotAllowed, detail)
 }

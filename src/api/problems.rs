@@ -1,4 +1,4 @@
-//! A page for each kind of problem, at the address that its `type` is, and a list of them.
+//! A page for each problem type, at the address in `type`, and a list of the types.
 
 use std::fmt::Write as _;
 
@@ -14,11 +14,11 @@ use super::{
     problem::{Problem, ProblemType},
 };
 
-/// Every kind of problem, as a page for people.
+/// Lists the problem types, as a page.
 #[utoipa::path(get, path = "/problems", operation_id = "listProblemTypes", tag = "operators",
     responses((status = 200, body = String, content_type = "text/html")))]
 pub(super) async fn index(headers: HeaderMap) -> Response {
-    let mut body = String::from("<h1>Kinds of problems</h1>\n<ul>\n");
+    let mut body = String::from("<h1>Problem types</h1>\n<ul>\n");
     for kind in ProblemType::EVERY {
         let meaning = kind.meaning();
         let line = format!(
@@ -31,11 +31,12 @@ pub(super) async fn index(headers: HeaderMap) -> Response {
         body.push_str(&line);
     }
     body.push_str("</ul>\n");
-    answer(&headers, "Kinds of problems", &body)
+    answer(&headers, "Problem types", &body)
 }
 
-/// What one kind of problem means, and what to do, as a page for people: the address that stands in
-/// its `type`.
+/// Explains a problem type and its remedy, as a page.
+///
+/// `type` contains the address of this page.
 #[utoipa::path(get, path = "/problems/{name}", operation_id = "getProblemType", tag = "operators", params(("name" = String, Path)),
     responses((status = 200, body = String, content_type = "text/html"), (status = 404, body = Problem)))]
 pub(super) async fn page(Id(kind): Id<ProblemType>, headers: HeaderMap) -> Response {
@@ -43,7 +44,7 @@ pub(super) async fn page(Id(kind): Id<ProblemType>, headers: HeaderMap) -> Respo
     let mut body = String::new();
     let _ = write!(
         body,
-        "<h1>{}</h1>\n<p>Status {}. Type <code>{}</code>.</p>\n<p>{}</p>\n<p><a href=\"/problems\">All kinds</a></p>\n",
+        "<h1>{}</h1>\n<p>Status {}. Type <code>{}</code>.</p>\n<p>{}</p>\n<p><a href=\"/problems\">All problem types</a></p>\n",
         meaning.title,
         meaning.status,
         kind.reference(),
@@ -52,7 +53,7 @@ pub(super) async fn page(Id(kind): Id<ProblemType>, headers: HeaderMap) -> Respo
     answer(&headers, meaning.title, &body)
 }
 
-/// The texts are our own; what stands between back quotes is code.
+/// Marks text between back quotes as code. The texts are constants of this crate.
 fn coded(text: &str) -> String {
     text.split('`')
         .enumerate()

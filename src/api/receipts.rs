@@ -10,7 +10,8 @@ use axum::{
 use super::{Api, gate::Id, problem::Problem};
 use crate::{evidence::KeySet, model::id::ReceiptId};
 
-/// A receipt: a JWS in compact form (RFC 7515), signed with a key of `/.well-known/jwks.json`.
+/// Returns a receipt: a JWS in compact form (RFC 7515), signed with a key of
+/// `/.well-known/jwks.json`.
 #[utoipa::path(get, path = "/v1/receipts/{id}", operation_id = "getReceipt", tag = "receipts", params(("id" = String, Path)),
     responses((status = 200, body = String, content_type = "application/jose"), (status = 404, body = Problem)))]
 pub(super) async fn show(
@@ -21,7 +22,7 @@ pub(super) async fn show(
     Ok(([(header::CONTENT_TYPE, "application/jose")], jws).into_response())
 }
 
-/// The public keys of receipts, as a JWK set (RFC 7517).
+/// Returns the public keys of receipts, as a JWK set (RFC 7517).
 #[utoipa::path(get, path = "/.well-known/jwks.json", operation_id = "getReceiptKeys", tag = "receipts", responses((status = 200, body = KeySet)))]
 pub(super) async fn jwks(State(api): State<Api>) -> Json<KeySet> {
     Json(api.flow.vault.keys())

@@ -5,8 +5,8 @@ use axum::{Json, extract::State};
 use super::{Api, gate::Bearer, problem::Problem};
 use crate::{flow::RetentionReport, policy::action};
 
-/// What is kept of each tier and policy version, when it is due and by which clause, what is held,
-/// and where a hold keeps what should be gone.
+/// Reports the kept recordings of each tier and policy version: due dates with the deciding clause,
+/// holds, and conflicts between a hold and a due shred.
 #[utoipa::path(get, path = "/v1/retention", operation_id = "getRetention", tag = "recordings", security(("bearer" = [])),
     responses((status = 200, body = RetentionReport), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn show(

@@ -33,10 +33,10 @@ use crate::{
     policy::action,
 };
 
-/// How long an answer waits for a revocation to be done. Longer ones go on by themselves.
+/// How long an answer waits for the end of a revocation. A longer one continues after the answer.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// What to revoke: exactly one of `subject`, `recording` and `account`.
+/// The target of a revocation: exactly one of `subject`, `recording` and `account`.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RevocationRequest {
@@ -47,17 +47,17 @@ pub(super) struct RevocationRequest {
     recording: Option<RecordingId>,
     /// An account.
     account: Option<AccountSid>,
-    /// Only these purposes. Without it, or with `recording` among them, everything that is reached
-    /// is shredded.
+    /// Only these purposes. Without it, or with `recording` among them, every reached recording is
+    /// shredded.
     #[serde(default)]
     #[schema(value_type = Vec<Purpose>, required = false, max_items = 100)]
     purposes: BTreeSet<Purpose>,
-    /// A short code such as `subject-request`; it stands in receipts and the audit log, so it must
+    /// A short code such as `subject-request`. Receipts and the audit log contain it, so it must
     /// not name a person.
     reason: ShredReason,
 }
 
-/// How a revocation stands.
+/// The state of a revocation.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct RevocationBody {
     id: RevocationId,
@@ -65,21 +65,21 @@ pub(super) struct RevocationBody {
     #[schema(value_type = words::RevocationWord)]
     state: &'static str,
     revoked_at: Timestamp,
-    /// How many recordings had each outcome so far.
+    /// The number of recordings with each outcome so far.
     counts: Counts,
-    /// So many are still to be dealt with.
+    /// The number of recordings without an outcome yet.
     pending: u64,
-    /// The receipts of what is shredded, 1000 at most.
+    /// The receipts of shredded recordings, 1000 at most.
     #[schema(max_items = 1000)]
     receipts: Vec<ReceiptId>,
     /// Recordings that holds keep, 1000 at most: they are closed, and shredded when the last hold
     /// is lifted.
     #[schema(max_items = 1000)]
     held: Vec<RecordingId>,
-    /// The signed receipt for the whole, a JWS in compact form; null until it was done.
+    /// The signed receipt for the whole revocation, a JWS in compact form; null until it is done.
     #[schema(pattern = r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$")]
     receipt: Option<String>,
-    /// What became of each recording, in the order of their ids, where a page of it was asked for.
+    /// The outcome of each recording, in the order of ids, if the request asks for a page.
     #[serde(skip_serializing_if = "Option::is_none")]
     outcomes: Option<PageBody<ReachedRecording>>,
 }
@@ -114,7 +114,9 @@ impl From<RevocationStatus> for RevocationBody {
     }
 }
 
-/// Revokes. Repeating it is harmless. What takes long goes on after the answer, which then has
+/// Revokes consent.
+///
+/// Repeating the request is safe. A long revocation continues after the answer, which then has
 /// status 202.
 #[utoipa::path(post, path = "/v1/revocations", operation_id = "createRevocation", tag = "revocations", security(("bearer" = [])), request_body = RevocationRequest,
     responses((status = 200, body = RevocationBody), (status = 202, body = RevocationBody), (status = 400, body = Problem),
@@ -152,7 +154,7 @@ pub(super) async fn create(
     Ok((code, Json(RevocationBody::from(status))).into_response())
 }
 
-/// Which outcomes to show.
+/// The page of outcomes to show.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -164,7 +166,7 @@ pub(super) struct OutcomeParams {
     cursor: Option<RecordingId>,
 }
 
-/// Says how a revocation stands, and page by page what became of each recording.
+/// Shows the state of a revocation, and page by page the outcome of each recording.
 #[utoipa::path(get, path = "/v1/revocations/{id}", operation_id = "getRevocation", tag = "revocations", params(("id" = String, Path), OutcomeParams),
     security(("bearer" = [])),
     responses((status = 200, body = RevocationBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),

@@ -18,16 +18,16 @@ use crate::{
     policy::action,
 };
 
-/// Why a recording is shredded.
+/// The reason of a shred.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ShredRequest {
-    /// A short code such as `subject-request`: lower-case letters, digits and `-`, at most 64. It
-    /// stands in the receipt and the audit log, so it must not name a person.
+    /// A short code such as `subject-request`: lower-case letters, digits and `-`, at most 64. The
+    /// receipt and the audit log contain it, so it must not name a person.
     reason: ShredReason,
 }
 
-/// A shred that stands.
+/// A completed shred.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct ShreddedBody {
     recording_id: RecordingId,
@@ -40,7 +40,9 @@ pub(super) struct ShreddedBody {
     receipt_url: String,
 }
 
-/// Shreds a recording for good. Repeating it gives the same receipt.
+/// Destroys the key of a recording.
+///
+/// Repeating the request returns the same receipt.
 #[utoipa::path(delete, path = "/v1/recordings/{id}", operation_id = "shredRecording", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
     request_body = ShredRequest,
     responses((status = 200, body = ShreddedBody), (status = 401, body = Problem), (status = 403, body = Problem),

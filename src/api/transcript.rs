@@ -17,11 +17,12 @@ use crate::{
 /// Largest body, bytes.
 pub(super) const MAX_BODY: usize = MAX_BYTES;
 
-/// Files what was said in a sealed recording; an older transcript is replaced. It may make the
-/// recording more sensitive.
+/// Files the transcript of a sealed recording, and replaces an older one.
+///
+/// Its content can move the recording to a more sensitive tier.
 #[utoipa::path(put, path = "/v1/recordings/{id}/transcript", operation_id = "fileTranscript", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
     request_body = TranscriptForm,
-    responses((status = 201, description = "filed"), (status = 204, description = "filed in the place of an older one"),
+    responses((status = 201, description = "filed"), (status = 204, description = "filed; it replaces an older transcript"),
         (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 409, body = Problem), (status = 410, body = Problem), (status = 413, body = Problem)))]
 pub(super) async fn file(

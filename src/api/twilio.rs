@@ -10,7 +10,7 @@ use self::signed::Signed;
 use super::{Api, problem::Problem};
 use crate::twilio::{CallbackParties, RecordingCallback};
 
-/// Everything that Twilio calls, below its prefix.
+/// Returns the routes that Twilio calls, below their prefix.
 pub(super) fn routes() -> Router<Api> {
     Router::new()
         .route("/recordings", post(recording_posted).get(recording_got))
@@ -30,8 +30,9 @@ pub(super) fn routes() -> Router<Api> {
         .route("/realtime", post(transcripts::real_time_posted))
 }
 
-/// Tells of a recording: Twilio's `recordingStatusCallback`. Of an account with a
-/// `callback_secret`, the path is `/twilio/{secret}/recordings`.
+/// Receives the status of a recording: Twilio's `recordingStatusCallback`.
+///
+/// For an account with a `callback_secret`, the path is `/twilio/{secret}/recordings`.
 #[utoipa::path(post, path = "/twilio/recordings", operation_id = "tellOfRecording", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem),
@@ -49,7 +50,7 @@ pub(super) async fn recording_posted(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The same with everything in the query: `recordingStatusCallbackMethod=GET`.
+/// Receives the status of a recording in the query: `recordingStatusCallbackMethod=GET`.
 #[utoipa::path(get, path = "/twilio/recordings", operation_id = "tellOfRecordingByGet", tag = "twilio",
     responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn recording_got(api: State<Api>, signed: Signed) -> Result<StatusCode, Problem> {

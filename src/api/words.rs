@@ -1,6 +1,6 @@
-//! Closed lists of words that stand in answers, as the description of the interface names them.
+//! Closed lists of words in answers, as schemas of the OpenAPI description.
 
-/// A type that is nothing but its schema.
+/// Declares a type that exists only for its schema.
 macro_rules! words {
     ($(#[doc = $doc:literal])* $name:ident, $($word:literal),+) => {
         $(#[doc = $doc])*
@@ -20,11 +20,11 @@ macro_rules! words {
     };
 }
 
-words!(/** What may be heard or seen. */ ViewWord, "audio", "window", "transcript", "redacted-transcript");
-words!(/** Whether everything that a revocation reaches was dealt with. */ RevocationWord, "running", "done");
-words!(/** How the copies at the source stand. */ SourceWord, "kept", "pending", "deleted", "left");
-words!(/** What the source keeps. */ CopyKindWord, "recording", "transcription", "add-on", "transcript", "object");
-words!(/** How far the deletion of a copy is. */ CopyWord, "there", "deleted", "confirmed", "left");
+words!(/** The view of a grant. */ ViewWord, "audio", "window", "transcript", "redacted-transcript");
+words!(/** The state of a revocation. */ RevocationWord, "running", "done");
+words!(/** The state of the copies at the source. */ SourceWord, "kept", "pending", "deleted", "left");
+words!(/** The kind of a copy at the source. */ CopyKindWord, "recording", "transcription", "add-on", "transcript", "object");
+words!(/** The state of the deletion of a copy. */ CopyWord, "there", "deleted", "confirmed", "left");
 
 #[cfg(test)]
 mod tests {

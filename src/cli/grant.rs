@@ -11,10 +11,10 @@ use crate::{
     policy::{Permit, action},
 };
 
-/// Look after grants to listen.
+/// Ends grants to listen.
 #[derive(Subcommand)]
 pub(super) enum GrantCommand {
-    /// End a grant before its time; what is heard under it ends within seconds, in every process.
+    /// Ends a grant early. Its streams end within seconds, in every process.
     End {
         /// The grant's id, `grt_…`.
         id: GrantId,

@@ -1,5 +1,4 @@
-//! The privacy policy: the document that is published, the rules it makes, and every decision by
-//! them.
+//! The privacy policy: the published document, its rules, and every decision by these rules.
 //!
 //! ```text
 //! privacy-policy.toml → document ┐
@@ -9,9 +8,9 @@
 //! principal, action ────────────────────────────────────→ permit(principal, action, rulebook, now) → Permit | every reason against it
 //! ```
 //!
-//! Owns who may hear what and why. Refuses to do I/O or to read a clock: `now` is an argument,
-//! earlier versions are handed in. INVARIANT: what is published is what is enforced; a grant names
-//! the digest of the file it was decided by. Deny is the default.
+//! Owns every decision about access and its reasons. Refuses to do I/O or to read a clock: `now`
+//! and earlier versions are arguments. INVARIANT: the published file is the enforced file; a grant
+//! names the digest of the deciding file. Deny is the default.
 
 pub mod action;
 mod answer;

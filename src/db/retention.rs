@@ -42,15 +42,15 @@ pub struct RetentionGroup {
     pub revoked: i64,
 }
 
-/// Holds of one name.
+/// The holds of one name.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct HoldGroup {
     /// The name.
     pub name: HoldName,
-    /// Recordings that it keeps.
+    /// The number of recordings that it keeps.
     #[schema(minimum = 0)]
     pub recordings: i64,
-    /// When somebody must look next whether it is still needed.
+    /// When the next review of the need is due.
     pub review_at: Timestamp,
 }
 

@@ -1,7 +1,7 @@
-//! The use cases of a vault, put together.
+//! The construction of the use cases.
 //!
-//! Owns who gets what: each use case is given what it needs and nothing else, in an order in which
-//! none reaches back. Refuses to do anything itself.
+//! Owns their dependencies: each use case gets those that it needs and nothing else, in an order
+//! without cycles. Refuses to do anything else.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ use super::{
 };
 
 impl Flow {
-    /// Puts them together, each with what it needs.
+    /// Constructs every use case with its dependencies.
     pub fn new(parts: Parts) -> Self {
         let Parts {
             vault,

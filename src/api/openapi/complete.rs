@@ -23,36 +23,39 @@ use crate::{
 const TAGS: &[(&str, &str)] = &[
     (
         "recordings",
-        "What there is: listed, opened for a purpose, corrected, shredded.",
+        "List, open for a purpose, correct and shred recordings.",
     ),
     (
         "media",
-        "What a grant opens: sound, words, parties. The address is the credential.",
+        "Audio, transcript and participants under a grant. The address is the credential.",
     ),
-    ("approvals", "The second person that some purposes ask for."),
-    ("holds", "What must not be shredded yet."),
+    (
+        "approvals",
+        "Approval by a second person, which some tiers require.",
+    ),
+    ("holds", "Holds, which stop shredding."),
     (
         "revocations",
-        "Everything of a person, a recording or an account is closed or shredded.",
+        "Close or shred all recordings of a person or an account, or one recording.",
     ),
-    ("consent", "Who took part, and who agreed to what."),
-    ("subjects", "What a recorded person asks for."),
     (
-        "receipts",
-        "Proof of what was shredded. Anybody may check it.",
+        "consent",
+        "Participants of conversations and their statements of consent.",
     ),
+    ("subjects", "Requests of recorded people."),
+    ("receipts", "Signed proof of each shred. Public."),
     (
         "policy",
-        "The privacy policy that decides. Anybody may read it.",
+        "The privacy policy in force, and its versions. Public.",
     ),
-    ("audit", "Who did what."),
+    ("audit", "The log of every decision, opening and shred."),
     (
         "twilio",
-        "What Twilio calls. Each request is signed with an account's auth token.",
+        "Addresses that Twilio calls. Each request is signed with an account's auth token.",
     ),
     (
         "operators",
-        "For those who run the service, and this description.",
+        "Health, problem pages and this description, for operators.",
     ),
 ];
 
@@ -72,9 +75,9 @@ const CURSOR: &str = "^[A-Za-z0-9_-]{1,512}$";
 /// Makes a derived description whole.
 pub(super) fn complete(document: &mut Value) {
     document["servers"] =
-        json!([{ "url": "/", "description": "The vault that this is read from." }]);
+        json!([{ "url": "/", "description": "The vault that serves this description." }]);
     document["info"]["contact"] =
-        json!({ "name": "Whoever runs this vault: `/privacy` names them" });
+        json!({ "name": "The controller of this vault, named at `/privacy`" });
     let tag = |(name, text): &(&str, &str)| json!({ "name": name, "description": text });
     document["tags"] = TAGS.iter().map(tag).collect();
     constrain(&mut document["components"]["schemas"]);
@@ -269,12 +272,12 @@ impl DescribedCall<'_> {
                 ("ETag", "For `If-Range`."),
                 (
                     "Content-Range",
-                    "Which bytes these are, and how many there are.",
+                    "The returned range of bytes, and their total number.",
                 ),
             ],
             401 => vec![("WWW-Authenticate", "`Bearer`.")],
-            416 if is_sound => vec![("Content-Range", "How many bytes there are.")],
-            429 | 503 => vec![("Retry-After", "Seconds until it may be tried again.")],
+            416 if is_sound => vec![("Content-Range", "The total number of bytes.")],
+            429 | 503 => vec![("Retry-After", "Seconds until a retry is allowed.")],
             _ => Vec::new(),
         }
     }
@@ -317,7 +320,7 @@ impl DescribedCall<'_> {
             "id" if after("/v1/receipts/").is_some() => schema_of::<ReceiptId>(),
             "id" if after("/v1/grants/").is_some() => schema_of::<GrantId>(),
             "Range" => {
-                json!({ "type": "string", "format": "byte-ranges", "description": "As in RFC 9110, section 14; one range. Another form is passed over.", "examples": ["bytes=0-"] })
+                json!({ "type": "string", "format": "byte-ranges", "description": "One range, as in RFC 9110, section 14. Other forms are ignored.", "examples": ["bytes=0-"] })
             }
             "language" => json!({ "type": "string", "maxLength": 35, "examples": ["en-US"] }),
             "leg" => json!({ "type": "string", "enum": ["callee"] }),
@@ -330,7 +333,7 @@ impl DescribedCall<'_> {
         }
         if parameter["description"].is_null() {
             parameter["description"] = match text {
-                Value::Null if is_path => "As another answer named it.".into(),
+                Value::Null if is_path => "The value from an earlier answer.".into(),
                 text => text,
             };
         }
@@ -344,7 +347,7 @@ impl DescribedCall<'_> {
 fn callback() -> Value {
     json!({
         "type": "object",
-        "description": "Parameters as Twilio names them. Those that are not known are no fault.",
+        "description": "Parameters with Twilio's names. Unknown parameters are ignored.",
         "required": ["AccountSid"],
         "properties": { "AccountSid": schema_of::<AccountSid>() },
         "additionalProperties": { "type": "string", "maxLength": 65536 },
@@ -362,7 +365,7 @@ impl PartialSchema for NamedProblem {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
         utoipa::openapi::ObjectBuilder::new()
             .schema_type(utoipa::openapi::schema::Type::String)
-            .description(Some("A kind of problem."))
+            .description(Some("A problem type."))
             .enum_values(Some(ProblemType::EVERY.iter().map(|kind| kind.name())))
             .into()
     }
@@ -390,13 +393,13 @@ fn problem(code: u16, path: &str) -> Option<ProblemType> {
 /// What a status says where it is no problem.
 const fn said(code: u16) -> &'static str {
     match code {
-        200 => "What was asked for.",
-        201 => "It was made.",
-        202 => "It has begun, and goes on by itself.",
-        204 => "It is done, and durable.",
-        206 => "The part that was asked for.",
-        304 => "The asker has it.",
-        _ => "As the status says.",
+        200 => "The requested representation.",
+        201 => "Created.",
+        202 => "Accepted; the work continues after the answer.",
+        204 => "Done and durable.",
+        206 => "The requested part.",
+        304 => "The client's copy is current.",
+        _ => "See the status.",
     }
 }
 

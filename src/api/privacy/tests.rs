@@ -45,7 +45,7 @@ fn everything_that_the_shipped_policy_promises_is_on_the_page() {
         "Carries the calls and makes the recordings.",
         "This call is recorded. We use the recording to finish what we promise you",
         "The legal basis of recording is a legitimate interest",
-        "shorter than 1 second is not kept",
+        "Recordings shorter than 1 second are discarded",
         "Teaching the people who answer calls.",
         "only the first 5 minutes of the audio",
         "Listens to recordings to check and improve the service.",
@@ -80,13 +80,13 @@ fn nothing_is_claimed_that_the_file_does_not_say() {
         "Your consent",
         "Who else receives",
         "mailto:",
-        "Others handle",
+        "These processors handle",
     ] {
         assert!(!html.contains(part), "{part} in {html}");
     }
     for part in [
-        "For nothing: no purpose is named",
-        "no time is set",
+        "For nothing: the policy has no purpose",
+        "no period is set",
         "not needed",
         "1 January 2026, 12:30 UTC",
     ] {
@@ -111,7 +111,7 @@ fn what_is_asked_and_what_messages_mean_is_on_the_page() {
         "<blockquote lang=\"de-DE\"><p>Wir würden dieses Gespräch gern aufzeichnen",
         "Yes: key 1, or “ja”, “ja bitte” or “einverstanden”. No: key 2, or “nein” or “nein danke”.",
         "A yes covers recording and training.",
-        "<li>“stop recording”, “delete my recordings” or what Twilio takes for “STOP”: you withdraw your consent to everything that rests on it</li>",
+        "<li>“stop recording”, “delete my recordings” or any message that Twilio classifies as “STOP”: you withdraw your consent to everything that rests on it</li>",
     ] {
         assert!(html.contains(part), "{part} is not in {html}");
     }

@@ -21,9 +21,10 @@ use crate::{
     },
 };
 
-/// Asks for consent in a call: Twilio requests TwiML here when the call comes in, and after each
-/// answer. `language`, `leg` (`callee` in the URL of `<Number>`) and `record=both` may stand in the
-/// query.
+/// Requests consent in a call: Twilio fetches TwiML here when the call arrives, and after each
+/// answer.
+///
+/// The query may contain `language`, `leg` (`callee` in the URL of `<Number>`) and `record=both`.
 #[utoipa::path(post, path = "/twilio/consent/voice", operation_id = "askInCall", tag = "twilio",
     params(("language" = Option<String>, Query, description = "which of the policy's languages; the first one if not given"),
         ("leg" = Option<String>, Query, description = "the place of who hears it, where it is heard before two calls are joined: `callee`"),
@@ -47,8 +48,9 @@ pub(in crate::api) async fn voice_got(
     call(&api, &verified).await
 }
 
-/// Takes in a message: what it says about consent, by what the policy says it means, is durable
-/// before the answer.
+/// Receives a message.
+///
+/// A statement of consent, as defined by the policy, is durable before the answer.
 #[utoipa::path(post, path = "/twilio/messages", operation_id = "tellOfMessage", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, body = String, content_type = "text/xml"), (status = 400, body = Problem), (status = 403, body = Problem),

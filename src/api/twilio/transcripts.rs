@@ -8,8 +8,10 @@ use crate::{
     twilio::{IntelligenceEvent, RealTimeEvent, TranscriptionCallback, signature::Verified},
 };
 
-/// Tells that a transcript of Conversational Intelligence can be fetched: the webhook of its
-/// service, a form or signed JSON. Other events are taken and ignored.
+/// Receives the webhook of Conversational Intelligence, a form or signed JSON: a transcript is
+/// available.
+///
+/// Other events are accepted and ignored.
 #[utoipa::path(post, path = "/twilio/intelligence", operation_id = "tellOfTranscript", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable, or nothing to do"), (status = 400, body = Problem), (status = 403, body = Problem),
@@ -21,7 +23,7 @@ pub(in crate::api) async fn intelligence_posted(
     intelligence(&api, &verified).await
 }
 
-/// The same with everything in the query: a service whose `webhook_http_method` is GET.
+/// Receives the same webhook in the query, for a service with `webhook_http_method` GET.
 #[utoipa::path(get, path = "/twilio/intelligence", operation_id = "tellOfTranscriptByGet", tag = "twilio",
     responses((status = 204, description = "durable, or nothing to do"), (status = 400, body = Problem), (status = 403, body = Problem)))]
 pub(in crate::api) async fn intelligence_got(
@@ -40,8 +42,9 @@ async fn intelligence(api: &Api, verified: &Verified) -> Result<StatusCode, Prob
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Tells that a recording was transcribed, or could not be: the `transcribeCallback` of `<Record>`.
-/// The webhook of Conversational Intelligence may come here as well.
+/// Receives the result of a transcription: the `transcribeCallback` of `<Record>`.
+///
+/// Also accepts the webhook of Conversational Intelligence.
 #[utoipa::path(post, path = "/twilio/transcriptions", operation_id = "tellOfTranscription", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem),
@@ -62,7 +65,7 @@ pub(in crate::api) async fn transcription_posted(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Tells what is being said in a call that goes on: the `statusCallbackUrl` of `<Transcription>`.
+/// Receives the transcript of a running call: the `statusCallbackUrl` of `<Transcription>`.
 #[utoipa::path(post, path = "/twilio/realtime", operation_id = "tellInRealTime", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem),

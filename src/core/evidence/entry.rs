@@ -35,27 +35,27 @@ use crate::{
     policy::{Action, DecisionFacts, Denial, Grant, PolicyRefusal, Reason, Rules},
 };
 
-/// One line of the audit log, as it is read back.
+/// An entry of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[schema(as = AuditEntry)]
 pub struct Entry {
     /// Its number: 1, 2, 3 … without gaps.
     #[schema(minimum = 1)]
     pub seq: i64,
-    /// When.
+    /// The time of the event.
     pub at: Timestamp,
-    /// Who: `prn_…`, `operator:` and the name of an account on the machine, or `vault`.
+    /// The actor: `prn_…`, `operator:` and the name of an account on the machine, or `vault`.
     #[schema(value_type = String, max_length = 80, examples("vault"))]
     pub actor: Actor,
-    /// What.
+    /// The event.
     pub event: AuditEvent,
-    /// On which recording, where it was one.
+    /// The recording, if the event concerns one.
     pub recording: Option<RecordingId>,
-    /// What else belongs to it: ids, names, codes, numbers and digests.
+    /// Further details: ids, names, codes, numbers and digests.
     #[schema(value_type = Object)]
     pub details: EntryDetails,
-    /// Of an entry of a lost database that a restore found behind the log that it went on with: the
-    /// timeline in which it was told, and its number there.
+    /// The timeline and the number that this entry had in a lost database. Only on entries that a
+    /// restore found beyond the log that it continued.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub told: Option<LogPoint>,
 }
@@ -400,7 +400,7 @@ impl NewEntry {
         self.event
     }
 
-    /// On which recording, where it was one.
+    /// The recording, if the event concerns one.
     pub fn recording(&self) -> Option<RecordingId> {
         self.recording
     }

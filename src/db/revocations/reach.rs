@@ -54,11 +54,11 @@ table! {
     utoipa::ToSchema,
 )]
 pub struct Counts {
-    /// They are shredded.
+    /// The number of shredded recordings.
     pub shredded: u64,
-    /// Holds keep them.
+    /// The number of recordings that holds keep.
     pub held: u64,
-    /// They are closed to the purposes that were revoked.
+    /// The number of recordings that are closed to the revoked purposes.
     pub closed: u64,
 }
 
