@@ -13,12 +13,13 @@ mod coverage;
 mod log;
 mod merge;
 mod plan;
+mod reconcile;
 mod replay;
 
 use std::sync::Arc;
 
 pub use self::plan::{Choice, Plan, plan};
-use self::{log::MainLog, merge::Merge, replay::of_main_log};
+use self::{log::MainLog, merge::Merge, reconcile::reconcile, replay::of_main_log};
 use super::{
     Inner, VaultParts,
     error::Error,
@@ -167,6 +168,7 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
                 lost.extend(main.has_lost(expected).then(|| (*piece, expected.clone())));
                 restored.pieces += 1;
             }
+            let reconciled = reconcile(&mut unit, now).await?;
             restored.tombstones = image::count(&mut unit, Table::Tombstones).await?;
             // What the lost database did after the snapshot is not known: any of its pages may have held a
             // key that is dead by now.
@@ -195,6 +197,7 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
                 main.to,
                 restored.late_entries,
             )];
+            entries.extend(reconciled);
             for gap in &plan.gaps {
                 gaps::insert(&mut unit, *gap, now).await?;
                 entries.push(NewEntry::restore_gap_accepted(
