@@ -37,6 +37,7 @@ pub mod image;
 pub mod keys;
 pub mod lease;
 pub mod listings;
+pub mod merged;
 pub mod news;
 mod open;
 pub mod outbox;

@@ -130,6 +130,22 @@ impl Image {
         self.put("seq", Value::Null)
     }
 
+    /// The same row with this id in a column of text; unchanged where the table has no such column.
+    #[must_use]
+    pub fn naming(self, column: &str, id: String) -> Self {
+        self.put(column, Value::Text(id.into()))
+    }
+
+    /// The same row with what another one of its table has in a column, where this one has null.
+    #[must_use]
+    pub fn filled_from(self, other: &Self, column: &str) -> Self {
+        let value = other.value(column).cloned();
+        match (self.value(column), value) {
+            (Some(Value::Null), Some(value)) => self.put(column, value),
+            _ => self,
+        }
+    }
+
     /// The table of the row.
     pub fn table(&self) -> Table {
         self.table

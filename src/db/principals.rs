@@ -62,16 +62,25 @@ pub async fn find(tx: &mut Tx, id: PrincipalId) -> Result<Option<PrincipalRow>, 
     tx.fetch_row(SQL, &[Arg::Text(&id.to_string())]).await
 }
 
+/// The principal whom this issuer calls so.
+pub async fn find_named(
+    tx: &mut Tx,
+    issuer: &str,
+    subject: &str,
+) -> Result<Option<PrincipalRow>, Error> {
+    const SQL: &str = formatcp!(
+        "/* principals.find_named */ SELECT {COLUMNS} FROM principals WHERE issuer = $1 AND subject = $2"
+    );
+    tx.fetch_row(SQL, &[Arg::Text(issuer), Arg::Text(subject)])
+        .await
+}
+
 /// The principal named so at the command line.
 pub async fn find_local(
     tx: &mut Tx,
     subject: &PrincipalSubject,
 ) -> Result<Option<PrincipalRow>, Error> {
-    const SQL: &str = formatcp!(
-        "/* principals.find_local */ SELECT {COLUMNS} FROM principals WHERE issuer = $1 AND subject = $2"
-    );
-    tx.fetch_row(SQL, &[Arg::Text(LOCAL), Arg::Text(subject.as_str())])
-        .await
+    find_named(tx, LOCAL, subject.as_str()).await
 }
 
 /// All of them, oldest first.

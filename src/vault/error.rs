@@ -232,6 +232,19 @@ pub enum Error {
         /// What is wrong.
         why: &'static str,
     },
+    /// Two timelines published two policies under one version.
+    #[error(
+        "`{name}` in the store holds a policy of version `{version}` that is another file than the \
+         one an earlier timeline published under that version: recordings are pinned to a version, \
+         so a vault has one file for each. To restore without what `{name}` holds, move it away \
+         and accept the gap that it leaves"
+    )]
+    PolicyTwice {
+        /// The recovery file.
+        name: String,
+        /// The version.
+        version: String,
+    },
     /// There is no snapshot that a root in custody opens.
     #[error(
         "the store holds no snapshot of an epoch whose root key is in custody ({0}); a snapshot \

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! newest snapshot that opens with a root in custody → every row
-//!   → journal pieces behind it, in order and without a hole: rows, keys into the tree, tombstones (which win, whatever came before)
+//!   → journal pieces behind it, in order and without a hole: rows, keys into the tree, tombstones (which win, whatever came before or comes after)
 //!   → every page stale, the epoch unsettled, the audit log goes on in a new timeline
 //! ```
 //! Owns this order. All of it is one unit of work: a restore that is interrupted leaves an empty
@@ -11,13 +11,15 @@
 
 mod coverage;
 mod log;
+mod merge;
 mod plan;
+mod reconcile;
 mod replay;
 
 use std::sync::Arc;
 
 pub use self::plan::{Choice, Plan, plan};
-use self::{log::MainLog, replay::of_main_log};
+use self::{log::MainLog, merge::Merge, reconcile::reconcile, replay::of_main_log};
 use super::{
     Inner, VaultParts,
     error::Error,
@@ -154,15 +156,19 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
             };
             let mut lost = Vec::new();
             lost.extend(main.has_lost(&header).then(|| (name, header.clone())));
+            let mut merge = Merge::default();
             for (piece, expected) in &journal {
                 let files = (&inner.recovery, inner.custody.as_ref(), &mut roots);
                 let file = reopened(files, *piece, expected).await?;
                 restored.recovery_point = restored.recovery_point.max(file.header.at);
                 let numbers = (*piece, main.shared_with(expected));
-                restored.states += inner.replay(&mut unit, file, numbers, now).await?;
+                restored.states += inner
+                    .replay(&mut unit, file, numbers, &mut merge, now)
+                    .await?;
                 lost.extend(main.has_lost(expected).then(|| (*piece, expected.clone())));
                 restored.pieces += 1;
             }
+            let reconciled = reconcile(&mut unit, now).await?;
             restored.tombstones = image::count(&mut unit, Table::Tombstones).await?;
             // What the lost database did after the snapshot is not known: any of its pages may have held a
             // key that is dead by now.
@@ -191,6 +197,7 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
                 main.to,
                 restored.late_entries,
             )];
+            entries.extend(reconciled);
             for gap in &plan.gaps {
                 gaps::insert(&mut unit, *gap, now).await?;
                 entries.push(NewEntry::restore_gap_accepted(

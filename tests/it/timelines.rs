@@ -1,5 +1,7 @@
 //! The audit log is numbered without gaps, whatever was lost, restored, and written too late.
 
+mod merging;
+
 use std::{collections::BTreeMap, fs, time::Duration};
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};

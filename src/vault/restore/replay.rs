@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{JournalLine, Rows, fault_in, journal};
+use super::{JournalLine, Rows, fault_in, journal, merge::Merge};
 use crate::{
     db::{
         Tx, details,
@@ -40,6 +40,7 @@ impl Inner {
         tx: &mut Tx,
         mut file: RecoveryFile,
         (name, shared): (RecoveryName, i64),
+        merge: &mut Merge,
         now: Timestamp,
     ) -> Result<u64, Error> {
         let fault = fault_in(name);
@@ -53,7 +54,9 @@ impl Inner {
                     states += u64::from(STATES.contains(&row.table()));
                     if let Some(row) = of_main_log(row, shared) {
                         let row = self.brought_home(row, &root);
-                        self.take_row(tx, row, now).await?;
+                        if let Some(row) = merge.settle(tx, row, name).await? {
+                            self.take_row(tx, row, now).await?;
+                        }
                     }
                 }
                 JournalLine::Key(id, leg, key) => self.take_key(tx, id, leg, &key).await?,
