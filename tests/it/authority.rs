@@ -3,6 +3,7 @@
 //! a token carried ends with it.
 
 mod bodies;
+mod ended;
 
 use std::time::Duration;
 
