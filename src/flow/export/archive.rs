@@ -321,7 +321,7 @@ fn facts(grant: &Grant, recording: &Recording, files: &[&str]) -> Value {
         "source": recording.source, "duration_s": recording.duration_s, "channels": recording.channels, "labels": recording.labels,
         "policy_version": recording.policy_version, "policy_digest": recording.policy_digest,
         "collected_at": recording.collected_at, "started_at": recording.started_at, "announced_at": recording.announced_at,
-        "sealed_at": recording.sealed_at, "holds": recording.holds,
+        "sealed_at": recording.sealed_at,
     })
 }
 
