@@ -122,6 +122,13 @@ async fn who_may_only_name_lets_go_of_nothing(database: Database) {
         assert_eq!(vault.state(recorded.id).await, "sealed");
     }
     assert_eq!(unvouched(&vault).await, 4, "they wait");
+    let status = vault.process.flow.monitoring.status().await.unwrap();
+    let waiting = status.first_unvouched.iter().map(|waits| waits.recording);
+    let mut waiting: Vec<RecordingId> = waiting.collect();
+    waiting.sort_unstable();
+    let mut expected = [named.id, corrected.id, late[0].id, late[1].id];
+    expected.sort_unstable();
+    assert_eq!(waiting, expected);
     let withdrawn = json!({ "subject": BERND, "answer": "withdrawn", "method": "letter" });
     desk.post("/v1/consents", withdrawn)
         .await

