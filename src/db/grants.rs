@@ -105,8 +105,8 @@ pub async fn end_resting_on(
         .collect()
 }
 
-/// A grant comes to rest on another approval than the one that it was given by, so that it ends with
-/// this one. Whoever calls it has locked the approval (`approvals::lock_approved`).
+/// A grant comes to rest on another approval than the one that it was given by, so that it ends
+/// with this one. Whoever calls it has locked the approval (`approvals::lock_approved`).
 pub async fn rest_on(tx: &mut Tx, id: GrantId, approval: ApprovalId) -> Result<(), Error> {
     const SQL: &str = "/* grants.rest_on */ UPDATE grants SET approval_id = $2 WHERE id = $1";
     let id = id.to_string();

@@ -118,8 +118,8 @@ impl Vault {
     /// against the budget.
     ///
     /// # Errors
-    /// [`Error::Gone`] if the grant is over or does not give it, nothing of it is sealed, or the recording is
-    /// shredded; [`Error::BudgetSpent`].
+    /// [`Error::Gone`] if the grant is over or does not give it, nothing of it is sealed, or the
+    /// recording is shredded; [`Error::BudgetSpent`].
     pub async fn open_details(
         &self,
         grant: &Grant,

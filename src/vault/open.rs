@@ -333,7 +333,7 @@ impl Inner {
             .await?
             .filter(|row| row.ended_at.is_none())
             .ok_or(Error::Gone)?;
-        if let Some(approval) = grant.approval().filter(|now| row.approval != Some(*now)) {
+        if let Some(approval) = grant.approval().filter(|by| row.approval != Some(*by)) {
             match approvals::lock_approved(unit, approval).await {
                 Err(db::Error::Stale(_)) => return Err(Error::Gone),
                 locked => locked?,

@@ -109,8 +109,8 @@ impl<'de, const MIN: usize, const MAX: usize> serde::Deserialize<'de> for TextLi
     }
 }
 
-/// Whether an error may repeat what somebody sent where a name of ours belongs: it begins as one, and
-/// is nobody's number and no address.
+/// Whether an error may repeat what somebody sent where a name of ours belongs: it begins as one,
+/// and is nobody's number and no address.
 pub(super) fn may_be_repeated(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic()) && !text.contains(['@', ':', '+'])
 }
