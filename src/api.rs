@@ -46,7 +46,7 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
-    routing::{delete, get, post, put},
+    routing::{MethodRouter, delete, get, post, put},
 };
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -176,7 +176,7 @@ pub fn router(
         .route("/v1/revocations", post(revocations::create))
         .route("/v1/revocations/{id}", get(revocations::show))
         .route("/v1/recordings/{id}/approvals", post(approvals::request))
-        .route("/v1/approvals", get(approvals::list))
+        .route("/v1/approvals", without_head(get(approvals::list), "GET"))
         .route("/v1/approvals/{id}", post(approvals::decide))
         .route("/v1/exports", post(exports::create))
         .route(
@@ -222,6 +222,16 @@ pub fn router(
             DefaultBodyLimit::max(MAX_BODY),
         ))
         .with_state(api)
+}
+
+/// Routes whose `GET` has an effect, as an entry that something was shown: `axum` would run it for
+/// `HEAD`, too, and nobody would see what it opens. `takes` is what the address takes.
+fn without_head(routes: MethodRouter<Api>, takes: &'static str) -> MethodRouter<Api> {
+    let refused = async move || {
+        let takes = [(header::ALLOW, HeaderValue::from_static(takes))];
+        (takes, problem::no_such_method().await)
+    };
+    routes.head(refused)
 }
 
 /// Routes for players, with a grant's token in the path.

@@ -201,6 +201,10 @@ const GAUGES: &[(&str, &str)] = &[
         "Gaps in the journal that restores accepted.",
     ),
     (
+        "recvault_revocations_unvouched",
+        "Recordings that revocations do not reach until somebody who may revoke vouches for a name.",
+    ),
+    (
         "recvault_task_alive",
         "1 for a long-lived task that is running and reports progress, otherwise 0; by task.",
     ),

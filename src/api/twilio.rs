@@ -4,30 +4,43 @@ pub(super) mod consent;
 mod signed;
 pub(super) mod transcripts;
 
-use axum::{Router, extract::State, http::StatusCode, routing::post};
+use axum::{
+    Router,
+    extract::State,
+    http::StatusCode,
+    routing::{MethodRouter, post},
+};
 
 use self::signed::Signed;
-use super::{Api, problem::Problem};
+use super::{Api, problem::Problem, without_head};
 use crate::twilio::{CallbackParties, RecordingCallback};
 
 /// Returns the routes that Twilio calls, below their prefix.
 pub(super) fn routes() -> Router<Api> {
     Router::new()
-        .route("/recordings", post(recording_posted).get(recording_got))
+        .route(
+            "/recordings",
+            told(post(recording_posted).get(recording_got)),
+        )
         .route(
             "/consent/voice",
-            post(consent::voice_posted).get(consent::voice_got),
+            told(post(consent::voice_posted).get(consent::voice_got)),
         )
         .route(
             "/messages",
-            post(consent::message_posted).get(consent::message_got),
+            told(post(consent::message_posted).get(consent::message_got)),
         )
         .route(
             "/intelligence",
-            post(transcripts::intelligence_posted).get(transcripts::intelligence_got),
+            told(post(transcripts::intelligence_posted).get(transcripts::intelligence_got)),
         )
         .route("/transcriptions", post(transcripts::transcription_posted))
         .route("/realtime", post(transcripts::real_time_posted))
+}
+
+/// Routes that Twilio calls by `POST` or `GET`.
+fn told(routes: MethodRouter<Api>) -> MethodRouter<Api> {
+    without_head(routes, "GET, POST")
 }
 
 /// Receives the status of a recording: Twilio's `recordingStatusCallback`.

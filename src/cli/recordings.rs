@@ -186,6 +186,9 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
                 "revoked, and kept\n  {} recordings of people who revoked and were named later by who may not revoke; `recvault revoke --subject` again, or name them with the action `revoke`\n",
                 status.unvouched
             );
+            for waits in &status.first_unvouched {
+                text += &format!("  {} does not reach {}\n", waits.revocation, waits.recording);
+            }
         }
         if status.missing_ciphertext > 0 {
             text += &format!(

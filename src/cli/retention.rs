@@ -71,7 +71,7 @@ fn reported(report: &RetentionReport) -> String {
         "\nin quarantine {}{ends}\nheld {}, of which {} were revoked\n",
         report.quarantined, report.held, report.revoked_but_held
     );
-    for hold in &report.holds {
+    for hold in report.holds.iter().flatten() {
         text += &format!(
             "  hold {}: {} recordings, to be reviewed by {}\n",
             hold.name, hold.recordings, hold.review_at
@@ -101,7 +101,8 @@ fn told(swept: &RetentionSweep) -> String {
 
 fn conflicts(conflicts: &[Conflict]) -> String {
     let line = |conflict: &Conflict| {
-        let holds: Vec<&str> = conflict.holds.iter().map(|hold| hold.as_str()).collect();
+        let holds = conflict.holds.iter().flatten();
+        let holds: Vec<&str> = holds.map(|hold| hold.as_str()).collect();
         format!(
             "  {} was due on {} ({}), held by {}\n",
             conflict.recording_id,

@@ -98,6 +98,25 @@ pub async fn counted(
         .collect()
 }
 
+/// Whether [`spend`] would count this recording on the day of `now`. Nothing is counted.
+pub async fn has_room(
+    tx: &mut Tx,
+    principal: PrincipalId,
+    purpose: &Purpose,
+    recording: RecordingId,
+    budget: Option<u32>,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let Some(budget) = budget else {
+        return Ok(true);
+    };
+    if used(tx, principal, purpose, now).await? < budget {
+        return Ok(true);
+    }
+    let counted = counted(tx, principal, purpose, &[recording], now).await?;
+    Ok(counted.contains(&recording))
+}
+
 /// Counts a recording on the day of `now`, if it does not count already and if that leaves no more
 /// than `budget` of them; whether it counts. Without a budget it counts all the same: one that comes
 /// into force during the day knows of the morning.
@@ -120,10 +139,6 @@ pub async fn spend(
         ON CONFLICT (principal_id, purpose, day) DO UPDATE SET used = budgets.used + 1 WHERE budgets.used < $5",
         StoredBudget::INSERT
     );
-    // The first of a day meets no row to compare with.
-    if budget == Some(0) {
-        return Ok(false);
-    }
     let day = day(now);
     let counted = BudgetedRecording {
         principal,
@@ -134,6 +149,8 @@ pub async fn spend(
     if tx.insert_row(ENTER, &counted, &[]).await? == 0 {
         return Ok(true);
     }
+    // The first of a day meets no row to compare with.
+    let is_nothing = budget == Some(0);
     let budget = budget.map_or(i64::MAX, i64::from);
     let spent = StoredBudget {
         principal,
@@ -141,7 +158,7 @@ pub async fn spend(
         day,
         used: 1,
     };
-    if tx.insert_row(SPEND, &spent, &[Arg::Int(budget)]).await? == 1 {
+    if !is_nothing && tx.insert_row(SPEND, &spent, &[Arg::Int(budget)]).await? == 1 {
         return Ok(true);
     }
     let entry = [

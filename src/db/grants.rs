@@ -47,7 +47,7 @@ table! {
         pub break_glass: bool = "break_glass",
         /// When it was first used.
         pub opened_at: Option<Timestamp> = "opened_at",
-        /// The approval on which it rests.
+        /// The approval on which it rests: that of its latest opening, before that of its giving.
         pub approval: Option<ApprovalId> = "approval_id",
         /// When somebody ended it.
         pub ended_at: Option<Timestamp> = "ended_at",
@@ -103,6 +103,15 @@ pub async fn end_resting_on(
     rows.iter()
         .map(|row| row.parse("grants", "id", "id"))
         .collect()
+}
+
+/// A grant comes to rest on another approval than the one that it was given by, so that it ends
+/// with this one. Whoever calls it has locked the approval (`approvals::lock_approved`).
+pub async fn rest_on(tx: &mut Tx, id: GrantId, approval: ApprovalId) -> Result<(), Error> {
+    const SQL: &str = "/* grants.rest_on */ UPDATE grants SET approval_id = $2 WHERE id = $1";
+    let id = id.to_string();
+    let args = [Arg::Text(&id), Arg::Text(&approval.to_string())];
+    tx.execute(SQL, &args).await.map(|_| ())
 }
 
 /// A grant is used, at `now`. Whether for the first time; locks its row for the rest of the unit if

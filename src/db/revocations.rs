@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 
 pub(super) use self::reach::StoredOutcome;
 pub use self::reach::{
-    Counts, ReachedRecording, closed, count, covering, enter, legs, outcomes, pending, reach_again,
-    reached, receipts, settle, tell, unvouched,
+    Counts, ReachedRecording, Unvouched, closed, count, covering, enter, legs, list_unvouched,
+    outcomes, pending, reach_again, reached, receipts, settle, tell, unvouched, unvouched_in,
 };
 use const_format::formatcp;
 

@@ -130,7 +130,10 @@ impl Playback {
         drop(tx);
         let facts = circumstances.asked(principal, &recording, asking);
         match decide(&facts, &self.rulebook, now) {
-            Decision::Allow(grant) => self.give(&facts, grant).await,
+            Decision::Allow(grant) => {
+                let id = GrantId::random(&mut rand::rng());
+                self.give(&facts, grant, id).await
+            }
             Decision::Deny(denial) => {
                 Err(refuse(&self.db, self.clock.now(), &facts, None, denial).await?)
             }
@@ -138,14 +141,15 @@ impl Playback {
     }
 
     /// Keeps a grant and writes the decision down; an alarm, if the approval that the tier asks for
-    /// is done without.
+    /// is done without. Its id is chosen by the caller: who streams under it at once enters the
+    /// stream under it first, because from the commit on anybody may end it.
     pub(super) async fn give(
         &self,
         facts: &DecisionFacts<'_>,
         grant: Grant,
+        grant_id: GrantId,
     ) -> Result<IssuedGrant, Error> {
         let token = Token::random(TokenKind::Grant, &mut rand::rng());
-        let grant_id = GrantId::random(&mut rand::rng());
         let now = self.clock.now();
         let is_broken = grant.is_break_glass();
         let row = GrantRow {
@@ -319,12 +323,11 @@ impl Playback {
     /// Whether what is heard could be opened now. Nothing is opened: it is what a `HEAD` asks.
     ///
     /// # Errors
-    /// As [`Self::listen`], but for a budget that others spend meanwhile.
+    /// As [`Self::listen`].
     pub async fn could_open(&self, heard: &PlaybackSession) -> Result<(), Error> {
-        match self.vault.could_open(&heard.playable).await {
-            Err(vault::Error::Gone) => Err(Error::NotFound),
-            Err(vault::Error::CiphertextMissing(id)) => Err(self.missing(id).await?),
-            other => Ok(other?),
+        match self.vault.could_open(&heard.grant, &heard.playable).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.unopened(heard, error).await?),
         }
     }
 
@@ -334,22 +337,26 @@ impl Playback {
         heard: &PlaybackSession,
         range: Range<u64>,
     ) -> Result<PlaybackStream, Error> {
-        let bytes = match self
+        let opened = self
             .vault
-            .open(&heard.grant, heard.id, &heard.playable, range)
-            .await
-        {
-            Ok(bytes) => bytes,
-            Err(vault::Error::Gone) => return Err(Error::NotFound),
-            Err(vault::Error::CiphertextMissing(id)) => return Err(self.missing(id).await?),
-            Err(vault::Error::BudgetSpent) => {
-                return Err(self
-                    .over_budget(heard.id, &heard.grant, &heard.principal, &heard.recording)
-                    .await?);
+            .open(&heard.grant, heard.id, &heard.playable, range);
+        match opened.await {
+            Ok(bytes) => Ok(bytes),
+            Err(error) => Err(self.unopened(heard, error).await?),
+        }
+    }
+
+    /// The error of what the vault does not open.
+    async fn unopened(&self, heard: &PlaybackSession, error: vault::Error) -> Result<Error, Error> {
+        match error {
+            vault::Error::Gone => Ok(Error::NotFound),
+            vault::Error::CiphertextMissing(id) => self.missing(id).await,
+            vault::Error::BudgetSpent => {
+                self.over_budget(heard.id, &heard.grant, &heard.principal, &heard.recording)
+                    .await
             }
-            Err(other) => return Err(other.into()),
-        };
-        Ok(bytes)
+            other => Ok(other.into()),
+        }
     }
 
     /// Lets pieces pass as long as the stream may go on, and gives the guard of those that have

@@ -21,7 +21,8 @@ use super::{
 };
 use crate::{
     db::{
-        Db, audit, recordings, revocations,
+        Db, audit, recordings,
+        revocations::{self, Unvouched},
         work::{self, Backlog, Dead, WorkKind},
     },
     model::recording::RecordingState,
@@ -53,6 +54,8 @@ pub struct Status {
     /// So many recordings of people who revoked are kept until somebody who may revoke vouches for
     /// the places at which these people were named later.
     pub unvouched: i64,
+    /// Which of them, and what would reach them: at most 20.
+    pub first_unvouched: Vec<Unvouched>,
     /// How the comparisons with the sources' lists stand, by account.
     pub accounts: Vec<AccountStatus>,
     /// Whether the clock is believed.
@@ -117,6 +120,7 @@ impl Monitoring {
             audit::broken_glass_since(&mut tx, self.clock.now().before(EMERGENCIES)).await?;
         let missing_ciphertext = audit::missing_ciphertext(&mut tx).await?;
         let unvouched = revocations::unvouched(&mut tx).await?;
+        let first_unvouched = revocations::list_unvouched(&mut tx, 20).await?;
         drop(tx);
         Ok(Status {
             recordings,
@@ -130,6 +134,7 @@ impl Monitoring {
             missing_ciphertext,
             broken_glass,
             unvouched,
+            first_unvouched,
             accounts: self.accounts.status().await?,
             clock: self.clock.status().await?,
         })
@@ -144,7 +149,11 @@ impl Monitoring {
         reason = "gauges are floating point, and counts stay below 2^52"
     )]
     pub async fn measure(&self) -> Result<(), Error> {
-        let backlog = work::backlog(&mut self.db.read().await?).await?;
+        let mut tx = self.db.read().await?;
+        let backlog = work::backlog(&mut tx).await?;
+        let unvouched = revocations::unvouched(&mut tx).await?;
+        drop(tx);
+        metrics::gauge!("recvault_revocations_unvouched").set(unvouched as f64);
         let now = self.clock.now().as_millis();
         let counted = WorkKind::ALL
             .iter()

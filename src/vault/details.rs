@@ -17,8 +17,7 @@ use super::{
     waiting::{Present, Waits},
 };
 use crate::{
-    db::{Tx, Unit, budgets, details, grants, outbox::OutboxKind, parties, waiting},
-    evidence::NewEntry,
+    db::{Tx, Unit, details, outbox::OutboxKind, parties, waiting},
     keyring::{self, details_key, open_note, seal_note},
     model::{
         artefact::{Artefact, Leg},
@@ -115,11 +114,12 @@ impl Vault {
     }
 
     /// Who took part in a recording, in the form of [`Participants::to_json`]. When this returns, the
-    /// entry that it is shown is durable; the first opening of a grant counts against its budget.
+    /// entry that it is shown is durable; the first opening of a recording on a day counts
+    /// against the budget.
     ///
     /// # Errors
-    /// [`Error::Gone`] if the grant does not give it, nothing of it is sealed, or the recording is
-    /// shredded; [`Error::BudgetSpent`].
+    /// [`Error::Gone`] if the grant is over or does not give it, nothing of it is sealed, or the
+    /// recording is shredded; [`Error::BudgetSpent`].
     pub async fn open_details(
         &self,
         grant: &Grant,
@@ -139,28 +139,10 @@ impl Vault {
                     .remove(&recording)
                     .ok_or(Error::Gone)?;
                 let text = vault.open_sealed(recording, &key, &sealed)?.to_json();
-                let is_first = grants::open(&mut unit, id, now).await?;
-                if is_first
-                    && !budgets::spend(
-                        &mut unit,
-                        grant.principal(),
-                        grant.purpose(),
-                        grant.recording(),
-                        grant.budget(),
-                        now,
-                    )
-                    .await?
-                {
-                    return Err(Error::BudgetSpent);
-                }
-                let entry = NewEntry::opening_started(
-                    now,
-                    grant,
-                    id,
-                    Artefact::Parties,
-                    &(0..text.len() as u64),
-                );
-                unit.audit(entry);
+                let range = 0..text.len() as u64;
+                vault
+                    .enter_opening(&mut unit, grant, id, Artefact::Parties, &range, now)
+                    .await?;
                 Ok(text)
             })
             .await
@@ -169,13 +151,14 @@ impl Vault {
     /// Whether they could be opened now. Gives nothing out, so that it is no opening.
     ///
     /// # Errors
-    /// As [`Self::open_details`], but for the budget.
+    /// As [`Self::open_details`].
     pub async fn could_open_details(&self, grant: &Grant) -> Result<(), Error> {
         let vault = &*self.0;
         let recording = grant.recording();
         if !grant.view().gives(Artefact::Parties) {
             return Err(Error::Gone);
         }
+        vault.has_room(grant).await?;
         let key = self.readable_key(recording, Leg::All).await?;
         let sealed = details::find(&mut vault.db.read().await?, &[recording])
             .await?

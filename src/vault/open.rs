@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     db::{
-        Unit, budgets, grants,
+        self, Unit, approvals, budgets, grants,
         recordings::{self, SealedArtefact},
     },
     evidence::NewEntry,
@@ -20,6 +20,7 @@ use crate::{
     model::{
         artefact::{Artefact, Leg},
         id::{GrantId, ObjectId, RecordingId},
+        time::Timestamp,
         wave::Wave,
     },
     policy::{Grant, View},
@@ -125,10 +126,11 @@ impl Vault {
     /// returns, the audit entry is durable, and header and final segment are authenticated; no byte
     /// has been released yet. The entry names bytes of what was sealed.
     ///
-    /// The first opening of a grant counts against its budget.
+    /// The first opening of a recording on a day counts against the budget.
     ///
     /// # Errors
-    /// [`Error::Gone`] after a tombstone; [`Error::BudgetSpent`]; [`Error::Seal`] when the object is
+    /// [`Error::Gone`] after a tombstone, and when the grant is over or what it rests on was taken
+    /// back; [`Error::BudgetSpent`]; [`Error::Seal`] when the object is
     /// not what was sealed.
     pub async fn open(
         &self,
@@ -208,13 +210,19 @@ impl Vault {
         Ok(Box::pin(slices))
     }
 
-    /// Whether it could be opened now: its key is there, and header and final segment are what was
-    /// sealed. Gives nothing out, so that it is no opening.
+    /// Whether it could be opened now: its key is there, header and final segment are what was
+    /// sealed, and the budget has room for it. Gives nothing out, so that it is no opening, and
+    /// counts nothing.
     ///
     /// # Errors
-    /// As [`Self::open`], but for the budget.
-    pub async fn could_open(&self, playable: &PlayableArtefact) -> Result<(), Error> {
+    /// As [`Self::open`].
+    pub async fn could_open(
+        &self,
+        grant: &Grant,
+        playable: &PlayableArtefact,
+    ) -> Result<(), Error> {
         let vault = &*self.0;
+        vault.has_room(grant).await?;
         let sealed = &playable.sealed;
         let (_, layout) = layout(sealed)?;
         let (key, ends) = tokio::join!(
@@ -289,27 +297,9 @@ impl Vault {
         let key = vault
             .record_key(unit, grant.recording(), sealed.leg)
             .await?;
-        let is_first = grants::open(unit, id, now).await?;
-        if is_first
-            && !budgets::spend(
-                unit,
-                grant.principal(),
-                grant.purpose(),
-                grant.recording(),
-                grant.budget(),
-                now,
-            )
-            .await?
-        {
-            return Err(Error::BudgetSpent);
-        }
-        unit.audit(NewEntry::opening_started(
-            now,
-            grant,
-            id,
-            sealed.artefact,
-            range,
-        ));
+        vault
+            .enter_opening(unit, grant, id, sealed.artefact, range, now)
+            .await?;
         Ok(key)
     }
 }
@@ -323,6 +313,69 @@ fn missing(error: Error, recording: RecordingId) -> Error {
 }
 
 impl Inner {
+    /// The one way to an opening, for all that a grant gives: the grant's row says that it is not
+    /// over, it rests on the approval by which it was decided now, the recording counts on the day,
+    /// and the entry is written.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] for a grant that is over, or whose approval was taken back meanwhile;
+    /// [`Error::BudgetSpent`].
+    pub(super) async fn enter_opening(
+        &self,
+        unit: &mut Unit,
+        grant: &Grant,
+        id: GrantId,
+        artefact: Artefact,
+        range: &Range<u64>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let row = grants::find_by_id(unit, id)
+            .await?
+            .filter(|row| row.ended_at.is_none())
+            .ok_or(Error::Gone)?;
+        if let Some(approval) = grant.approval().filter(|by| row.approval != Some(*by)) {
+            match approvals::lock_approved(unit, approval).await {
+                Err(db::Error::Stale(_)) => return Err(Error::Gone),
+                locked => locked?,
+            }
+            grants::rest_on(unit, id, approval).await?;
+        }
+        if row.opened_at.is_none() {
+            grants::open(unit, id, now).await?;
+        }
+        // At every opening: a grant may last past midnight, and what counts already costs nothing.
+        let counts = budgets::spend(
+            unit,
+            grant.principal(),
+            grant.purpose(),
+            grant.recording(),
+            grant.budget(),
+            now,
+        );
+        if !counts.await? {
+            return Err(Error::BudgetSpent);
+        }
+        unit.audit(NewEntry::opening_started(now, grant, id, artefact, range));
+        Ok(())
+    }
+
+    /// Whether the budget of the day has room for an opening under this grant.
+    ///
+    /// # Errors
+    /// [`Error::BudgetSpent`] if it has not.
+    pub(super) async fn has_room(&self, grant: &Grant) -> Result<(), Error> {
+        let mut tx = self.db.read().await?;
+        let has_room = budgets::has_room(
+            &mut tx,
+            grant.principal(),
+            grant.purpose(),
+            grant.recording(),
+            grant.budget(),
+            self.clock.now(),
+        );
+        has_room.await?.then_some(()).ok_or(Error::BudgetSpent)
+    }
+
     /// Header and final segment of an object: what an opener wants first.
     pub(super) async fn ends(
         &self,

@@ -11,7 +11,9 @@ use serde::de::{
     SeqAccess, Visitor,
 };
 
-/// Why bytes are not what was expected. Printed, it may quote a value.
+use super::text::may_be_repeated;
+
+/// Why bytes are not what was expected. Printed, it quotes no value: it may be anybody's number.
 #[derive(Debug)]
 pub struct JsonFault {
     /// Where, as `parties[1].leg`; empty for the whole.
@@ -47,8 +49,12 @@ pub fn read<'de, T: serde::Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Json
     let read = serde_path_to_error::deserialize(Strict(&mut json)).map_err(|fault| {
         let path = fault.path().to_string();
         JsonFault {
-            path: if path == "." { String::new() } else { path },
-            error: fault.into_inner(),
+            path: if path == "." || path.split('.').any(|name| !may_be_repeated(name)) {
+                String::new()
+            } else {
+                path
+            },
+            error: without_value(fault.into_inner()),
         }
     })?;
     json.end().map_err(|error| JsonFault {
@@ -56,6 +62,31 @@ pub fn read<'de, T: serde::Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Json
         error,
     })?;
     Ok(read)
+}
+
+/// An error of `serde` without what it found. It quotes that before it says what it expected; a
+/// name that is not known is told if it can be one.
+fn without_value(error: serde_json::Error) -> serde_json::Error {
+    let text = error.to_string();
+    let place = match error.line() {
+        0 => String::new(),
+        line => format!(" at line {line} column {}", error.column()),
+    };
+    let text = text.strip_suffix(&place).unwrap_or(&text);
+    let name = text
+        .strip_prefix("unknown field `")
+        .and_then(|rest| rest.split_once('`'))
+        .filter(|(name, _)| may_be_repeated(name));
+    let quotes = ["invalid type: ", "invalid value: ", "invalid length "]
+        .iter()
+        .chain(&["unknown field ", "unknown variant "])
+        .any(|start| text.starts_with(start));
+    if !quotes || name.is_some() {
+        return error;
+    }
+    let expected = text.rsplit_once("expected ").map(|(_, expected)| expected);
+    let expected = expected.unwrap_or("nothing of this name");
+    serde_json::Error::custom(format!("expected {expected}{place}"))
 }
 
 /// Reads like what it holds, but strictly.
@@ -319,5 +350,25 @@ mod tests {
         let told = outer(r#"{"word": "a", "other": 1}"#).unwrap_err();
         assert!(told.contains("unknown field `other`"), "{told}");
         assert!(outer(r#"{"word": "a"} {}"#).is_err(), "one object");
+    }
+
+    #[test]
+    fn no_fault_repeats_a_value() {
+        for text in [
+            r#"{"word": 493012345678}"#,
+            r#"{"word": -493012345678}"#,
+            r#"{"word": 4930123456.78}"#,
+            r#"{"word": "a", "inner": "+493012345678"}"#,
+            r#"{"word": "a", "inner": "493012345678, expected 493012345678 at line 493012345678"}"#,
+            r#"{"word": "a", "inner": {"number": "+493012345678"}}"#,
+            r#"{"word": "a", "many": 493012345678}"#,
+            r#"{"word": "a", "+493012345678": 1}"#,
+            r#"{"word": "a", "sip:493012345678@example.org": 1}"#,
+        ] {
+            let told = outer(text).unwrap_err();
+            assert!(!told.contains("493012345678"), "{told}");
+            assert!(!told.contains("4930123456"), "{told}");
+            assert!(told.contains("expected"), "{told}");
+        }
     }
 }

@@ -47,7 +47,7 @@ macro_rules! name {
                 let fits = matches!(text.len(), 1..=64)
                     && text.starts_with(|c: char| c.is_ascii_lowercase())
                     && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
-                if fits { Ok(Self(text.to_owned())) } else { Err(InvalidName { text: text.chars().take(80).collect(), what: $what }) }
+                if fits { Ok(Self(text.to_owned())) } else { Err(InvalidName { text: super::text::repeated(text, 80), what: $what }) }
             }
         }
     };

@@ -109,6 +109,21 @@ impl<'de, const MIN: usize, const MAX: usize> serde::Deserialize<'de> for TextLi
     }
 }
 
+/// Whether an error may repeat what somebody sent where a name of ours belongs: it begins as one,
+/// and is nobody's number and no address.
+pub(super) fn may_be_repeated(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic()) && !text.contains(['@', ':', '+'])
+}
+
+/// The beginning of what somebody sent, for an error, if it may be repeated.
+pub(super) fn repeated(text: &str, most: usize) -> String {
+    if may_be_repeated(text) {
+        text.chars().take(most).collect()
+    } else {
+        "…".to_owned()
+    }
+}
+
 fn composed(text: &str) -> Cow<'_, str> {
     if is_nfc(text) {
         text.into()

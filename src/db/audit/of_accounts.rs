@@ -67,15 +67,23 @@ async fn of(
     page: Vec<Entry>,
 ) -> Result<Vec<Entry>, Error> {
     let open = || page.iter().filter(|entry| entry.recording.is_none());
-    let conversations: BTreeSet<Conversation> = open().filter_map(conversation).collect();
+    let named_in_entries = open().filter_map(conversation);
     let revocations: BTreeSet<RevocationId> = open().filter_map(revocation).collect();
+    let revocations = revoked(tx, &revocations).await?;
+    // A revocation may be of a conversation that no entry of this page names.
+    let targets = revocations.iter().filter_map(Revoked::conversation);
+    let conversations: BTreeSet<Conversation> = named_in_entries.chain(targets).collect();
     let in_accounts = recorded_in(tx, &conversations).await?;
     let is_theirs = |conversation: &Conversation| {
         in_accounts
             .get(conversation)
             .is_some_and(|of| of.is_subset(accounts))
     };
-    let limited = limited_to(tx, accounts, &revocations, &is_theirs).await?;
+    let limited: BTreeSet<RevocationId> = revocations
+        .iter()
+        .filter(|revoked| revoked.is_limited_to(accounts, is_theirs))
+        .map(|revoked| revoked.id)
+        .collect();
     let about = |entry: &Entry| {
         if entry.recording.is_some() {
             return true;
@@ -138,37 +146,63 @@ async fn recorded_in(
     Ok(found)
 }
 
-/// Those of these revocations that reach nothing outside these accounts.
-async fn limited_to(
-    tx: &mut Tx,
-    accounts: &BTreeSet<AccountSid>,
-    ids: &BTreeSet<RevocationId>,
-    is_theirs: &(impl Fn(&Conversation) -> bool + Sync),
-) -> Result<BTreeSet<RevocationId>, Error> {
-    const SQL: &str = "/* audit.limited_to */
+/// What a revocation reaches.
+struct Revoked {
+    id: RevocationId,
+    reach: String,
+    target: String,
+    /// The accounts to which it is limited; none: all.
+    limits: BTreeSet<AccountSid>,
+    /// The account of the recording that is its target.
+    of_recording: Option<AccountSid>,
+}
+
+impl Revoked {
+    /// The conversation that is its target.
+    fn conversation(&self) -> Option<Conversation> {
+        (self.reach == "conversation")
+            .then(|| self.target.parse().ok())
+            .flatten()
+    }
+
+    /// Whether it reaches nothing outside these accounts.
+    fn is_limited_to(
+        &self,
+        accounts: &BTreeSet<AccountSid>,
+        is_theirs: impl Fn(&Conversation) -> bool,
+    ) -> bool {
+        let is_known =
+            |account: Option<&AccountSid>| account.is_some_and(|of| accounts.contains(of));
+        let is_of_target = match self.reach.as_str() {
+            "account" => is_known(self.target.parse().ok().as_ref()),
+            "recording" => is_known(self.of_recording.as_ref()),
+            "conversation" => self.conversation().is_some_and(|target| is_theirs(&target)),
+            _ => false,
+        };
+        is_of_target || !self.limits.is_empty() && self.limits.is_subset(accounts)
+    }
+}
+
+/// What these revocations reach.
+async fn revoked(tx: &mut Tx, ids: &BTreeSet<RevocationId>) -> Result<Vec<Revoked>, Error> {
+    const SQL: &str = "/* audit.revoked */
         SELECT id, reach, target, accounts,
           (SELECT account FROM recordings WHERE recordings.id = revocations.target) AS of_recording
         FROM revocations WHERE id IN (SELECT key FROM json_each($1))";
     const T: &str = "revocations";
-    let mut found = BTreeSet::new();
     if ids.is_empty() {
-        return Ok(found);
+        return Ok(Vec::new());
     }
-    for row in tx.fetch_all(SQL, &[Arg::Text(&set(ids))]).await? {
-        let limits: BTreeSet<AccountSid> = row.json(T, "accounts", "id")?;
-        let target = row.text("target")?;
-        let is_known =
-            |account: Option<AccountSid>| account.is_some_and(|of| accounts.contains(&of));
-        let is_limited = !limits.is_empty() && limits.is_subset(accounts);
-        let is_of_target = match row.text("reach")?.as_str() {
-            "account" => is_known(target.parse().ok()),
-            "recording" => is_known(row.maybe_parse(T, "of_recording", "id")?),
-            "conversation" => target.parse().is_ok_and(|target| is_theirs(&target)),
-            _ => false,
-        };
-        if is_limited || is_of_target {
-            found.insert(row.parse(T, "id", "id")?);
-        }
-    }
-    Ok(found)
+    let rows = tx.fetch_all(SQL, &[Arg::Text(&set(ids))]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Revoked {
+                id: row.parse(T, "id", "id")?,
+                reach: row.text("reach")?,
+                target: row.text("target")?,
+                limits: row.json(T, "accounts", "id")?,
+                of_recording: row.maybe_parse(T, "of_recording", "id")?,
+            })
+        })
+        .collect()
 }

@@ -14,6 +14,7 @@ use crate::{
     db::{
         error::Error,
         news::{self, ChangeNotice},
+        row::Row,
         table::{TableRow as _, table},
         tx::{Arg, Tx, set},
         work::{self, WorkKind},
@@ -252,22 +253,80 @@ pub async fn reach_again(
     Ok(ids)
 }
 
+/// Places at which somebody who revoked was named later by who may not revoke, with the recordings
+/// that the revocation would reach if somebody who may vouched for them.
+macro_rules! unvouched {
+    () => {
+        concat!(
+            "FROM parties
+            JOIN revocations ON revocations.target = parties.subject AND revocations.reach = 'subject'
+            JOIN recordings ON recordings.call_sid = parties.conversation OR recordings.conference_sid = parties.conversation
+            WHERE parties.subject IS NOT NULL AND parties.vouched_for <> '*'
+              AND recordings.state <> 'shredded' AND recordings.collected_at <= revocations.revoked_at
+              AND (revocations.accounts = '[]' OR revocations.accounts LIKE '%' || recordings.account || '%')
+              AND NOT EXISTS (SELECT 1 FROM revoked WHERE revoked.recording_id = recordings.id AND revoked.revocation_id = revocations.id)
+              AND NOT ",
+            by_place!("revocations.revoked_at")
+        )
+    };
+}
+
+/// A recording that a revocation does not reach until somebody who may revoke vouches for the place
+/// at which its person was named later.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Unvouched {
+    /// Which revocation.
+    pub revocation: RevocationId,
+    /// Which recording.
+    pub recording: RecordingId,
+}
+
 /// How many recordings a revocation would reach if somebody who may revoke vouched for the places
 /// at which its person was named later.
 pub async fn unvouched(tx: &mut Tx) -> Result<i64, Error> {
     const SQL: &str = concat!(
-        "/* revocations.unvouched */
-        SELECT COUNT(DISTINCT recordings.id) FROM parties
-        JOIN revocations ON revocations.target = parties.subject AND revocations.reach = 'subject'
-        JOIN recordings ON recordings.call_sid = parties.conversation OR recordings.conference_sid = parties.conversation
-        WHERE parties.subject IS NOT NULL AND parties.vouched_for <> '*'
-          AND recordings.state <> 'shredded' AND recordings.collected_at <= revocations.revoked_at
-          AND (revocations.accounts = '[]' OR revocations.accounts LIKE '%' || recordings.account || '%')
-          AND NOT EXISTS (SELECT 1 FROM revoked WHERE revoked.recording_id = recordings.id AND revoked.revocation_id = revocations.id)
-          AND NOT ",
-        by_place!("revocations.revoked_at")
+        "/* revocations.unvouched */ SELECT COUNT(DISTINCT recordings.id) ",
+        unvouched!()
     );
     tx.fetch_int(SQL, &[]).await
+}
+
+/// Which these are, and of which revocations: the first ones.
+pub async fn list_unvouched(tx: &mut Tx, limit: i64) -> Result<Vec<Unvouched>, Error> {
+    const SQL: &str = concat!(
+        "/* revocations.list_unvouched */
+        SELECT DISTINCT revocations.id AS revocation_id, recordings.id AS recording_id ",
+        unvouched!(),
+        " ORDER BY revocations.id, recordings.id LIMIT $1"
+    );
+    read_unvouched(&tx.fetch_all(SQL, &[Arg::Int(limit)]).await?)
+}
+
+/// Which these are in a conversation: the first ones.
+pub async fn unvouched_in(
+    tx: &mut Tx,
+    conversation: &Conversation,
+    limit: i64,
+) -> Result<Vec<Unvouched>, Error> {
+    const SQL: &str = concat!(
+        "/* revocations.unvouched_in */
+        SELECT DISTINCT revocations.id AS revocation_id, recordings.id AS recording_id ",
+        unvouched!(),
+        " AND parties.conversation = $1 ORDER BY revocations.id, recordings.id LIMIT $2"
+    );
+    let args = [Arg::Text(conversation.as_str()), Arg::Int(limit)];
+    read_unvouched(&tx.fetch_all(SQL, &args).await?)
+}
+
+fn read_unvouched(rows: &[Row]) -> Result<Vec<Unvouched>, Error> {
+    rows.iter()
+        .map(|row| {
+            Ok(Unvouched {
+                revocation: row.parse("revocations", "revocation_id", "revocation_id")?,
+                recording: row.parse("recordings", "recording_id", "recording_id")?,
+            })
+        })
+        .collect()
 }
 
 /// The places that a person has in these conversations.

@@ -190,6 +190,8 @@ impl Corrections {
                 .reclassification
                 .reclassify_conversation(conversation)
                 .await?;
+            let revocations = &self.effects.revocations;
+            revocations.warn_of_unvouched(conversation).await;
         }
         self.effects.revocations.continue_for_a_while(&again).await;
         self.bells.journal.notify_one();

@@ -196,7 +196,11 @@ impl PartyRegister {
             .reclassify_conversation(conversation)
             .await?;
         match by {
-            By::Application(_) => self.effects.revocations.continue_for_a_while(&again).await,
+            By::Application(_) => {
+                let revocations = &self.effects.revocations;
+                revocations.warn_of_unvouched(conversation).await;
+                revocations.continue_for_a_while(&again).await;
+            }
             // In the middle of the source's request, or of a fetch: whoever is revoked, it is not
             // for those to work on it.
             By::Vault => self.bells.work.notify_one(),

@@ -69,8 +69,8 @@ pub struct Conflict {
     /// Why.
     #[schema(max_length = 400)]
     pub why: String,
-    /// The holds.
-    pub holds: Vec<HoldName>,
+    /// The holds; null for who may not list holds.
+    pub holds: Option<Vec<HoldName>>,
 }
 
 /// What is kept and why.
@@ -91,8 +91,8 @@ pub struct RetentionReport {
     /// Those of them that were revoked, and are shredded when the hold ends.
     #[schema(minimum = 0)]
     pub revoked_but_held: i64,
-    /// The holds by name.
-    pub holds: Vec<HoldGroup>,
+    /// The holds by name; null for who may not list holds.
+    pub holds: Option<Vec<HoldGroup>>,
     /// What should be gone and is held; a thousand at most.
     #[schema(max_items = 1000)]
     pub conflicts: Vec<Conflict>,
@@ -200,7 +200,7 @@ impl RetentionEnforcement {
             }
             swept.shredded += recordings;
         }
-        swept.conflicts = self.conflicts(&groups, &everybody, now).await?;
+        swept.conflicts = self.conflicts(&groups, &everybody, now, true).await?;
         Ok(swept)
     }
 
@@ -217,9 +217,13 @@ impl RetentionEnforcement {
         let mut tx = self.db.read().await?;
         let groups = retention::groups(&mut tx, accounts).await?;
         let kept = retention::kept(&mut tx, accounts).await?;
-        let holds = retention::holds(&mut tx, accounts).await?;
+        let shows_holds = permit.also(action::Hold).is_some();
+        let holds = match shows_holds {
+            true => Some(retention::holds(&mut tx, accounts).await?),
+            false => None,
+        };
         drop(tx);
-        let conflicts = self.conflicts(&groups, accounts, now).await?;
+        let conflicts = self.conflicts(&groups, accounts, now, shows_holds).await?;
         Ok(RetentionReport {
             at: now,
             groups: groups.iter().map(|group| self.kept_group(group)).collect(),
@@ -312,12 +316,14 @@ impl RetentionEnforcement {
         due_by(recording, &self.rulebook).is_some_and(|(due, _)| due <= now)
     }
 
-    /// What a hold keeps although it is due, or was revoked.
+    /// What a hold keeps although it is due, or was revoked; with the names of the holds, if they
+    /// are to be shown.
     async fn conflicts(
         &self,
         groups: &[Group],
         accounts: &BTreeSet<AccountSid>,
         now: Timestamp,
+        shows_holds: bool,
     ) -> Result<Vec<Conflict>, Error> {
         let mut tx = self.db.read().await?;
         let revoked = retention::revoked(&mut tx, accounts, CONFLICTS).await?;
@@ -349,7 +355,7 @@ impl RetentionEnforcement {
             recording_id,
             since,
             why,
-            holds: names.remove(&recording_id).unwrap_or_default(),
+            holds: shows_holds.then(|| names.remove(&recording_id).unwrap_or_default()),
         };
         Ok(found.into_iter().map(conflict).collect())
     }

@@ -7,6 +7,7 @@ mod begin;
 pub(in crate::flow) mod close;
 mod late;
 mod show;
+mod unvouched;
 mod work;
 
 use std::sync::Arc;

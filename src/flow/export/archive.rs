@@ -28,7 +28,7 @@ use crate::{
         artefact::Artefact,
         consent::Whom,
         details::{Participant, Participants},
-        id::RecordingId,
+        id::{GrantId, RecordingId},
         recording::Recording,
     },
     policy::{Decision, Grant, decide},
@@ -139,8 +139,9 @@ async fn recording(
     // Before it is decided: see `streams`.
     let registered = Arc::new(exports.streams.register(id));
     registered.by(plan.principal.credential);
-    let (given, recording) = decided(exports, plan, id).await.map_err(ended)?;
-    registered.under(given.id);
+    let grant_id = GrantId::random(&mut rand::rng());
+    registered.under(grant_id);
+    let (given, recording) = decided(exports, plan, id, grant_id).await.map_err(ended)?;
     out.under(
         Arc::clone(&registered),
         exports.clock.clone(),
@@ -258,6 +259,7 @@ async fn decided(
     exports: &Exports,
     plan: &Plan,
     id: RecordingId,
+    grant_id: GrantId,
 ) -> Result<(IssuedGrant, Recording), Error> {
     let now = exports.clock.now();
     let asking = plan.asking();
@@ -274,7 +276,7 @@ async fn decided(
     drop(tx);
     let facts = circumstances.asked(&plan.principal, &recording, &asking);
     let given = match decide(&facts, &exports.rulebook, now) {
-        Decision::Allow(grant) => exports.playback.give(&facts, grant).await?,
+        Decision::Allow(grant) => exports.playback.give(&facts, grant, grant_id).await?,
         Decision::Deny(denial) => {
             return Err(refuse(&exports.db, now, &facts, None, denial).await?);
         }
@@ -319,7 +321,7 @@ fn facts(grant: &Grant, recording: &Recording, files: &[&str]) -> Value {
         "source": recording.source, "duration_s": recording.duration_s, "channels": recording.channels, "labels": recording.labels,
         "policy_version": recording.policy_version, "policy_digest": recording.policy_digest,
         "collected_at": recording.collected_at, "started_at": recording.started_at, "announced_at": recording.announced_at,
-        "sealed_at": recording.sealed_at, "holds": recording.holds,
+        "sealed_at": recording.sealed_at,
     })
 }
 

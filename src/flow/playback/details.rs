@@ -74,10 +74,20 @@ impl Playback {
     /// Whether they could be shown now. Nothing is opened: it is what a `HEAD` asks.
     ///
     /// # Errors
-    /// As [`Self::show_parties`], but for a budget that others spend meanwhile.
+    /// As [`Self::show_parties`].
     pub async fn could_show_parties(&self, shown: &Shown) -> Result<(), Error> {
-        match self.vault.could_open_details(&shown.redeemed.grant).await {
+        let Redeemed {
+            id,
+            grant,
+            principal,
+            recording,
+            ..
+        } = &shown.redeemed;
+        match self.vault.could_open_details(grant).await {
             Err(vault::Error::Gone) => Err(Error::NotFound),
+            Err(vault::Error::BudgetSpent) => {
+                Err(self.over_budget(*id, grant, principal, recording).await?)
+            }
             other => Ok(other?),
         }
     }

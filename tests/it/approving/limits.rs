@@ -204,7 +204,44 @@ async fn twenty_ask_at_once_and_five_open(database: Database) {
     assert_eq!(vault.anybody().get(&next).await.status, 200);
 }
 
+async fn what_is_opened_again_after_midnight_counts_that_day(database: Database) {
+    const DAY: i64 = 24 * 3600 * 1000;
+    let vault = Recipe {
+        policy: with_budget(1),
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
+    let [first, second] = [vault.sealed().await, vault.sealed().await];
+    let since_midnight = vault.clock.now().as_millis().rem_euclid(DAY);
+    let to_midnight = u64::try_from(DAY - since_midnight).unwrap();
+    let minute = Duration::from_secs(60);
+    vault
+        .clock
+        .advance(Duration::from_millis(to_midnight).saturating_sub(minute));
+    let agent = vault.asks("agent");
+    let asked = [first.id, second.id].map(|id| asks_to_listen(&agent, id, "follow-up", json!({})));
+    let [first_grant, second_grant]: [_; 2] = join_all(asked).await.try_into().unwrap();
+    let [one, two] = [path(&vault, &first_grant), path(&vault, &second_grant)];
+    let anybody = vault.anybody();
+    assert_eq!(anybody.get(&one).await.status, 200);
+    let head = anybody.with(Method::HEAD, &two, &[]).await;
+    assert_eq!(head.status, 403, "as GET would answer");
+    assert_eq!(anybody.get(&two).await.reasons(), ["budget-spent"]);
+    // The next day, the same grant.
+    vault.clock.advance(2 * minute);
+    assert_eq!(anybody.with(Method::HEAD, &two, &[]).await.status, 200);
+    assert_eq!(anybody.get(&one).await.status, 200);
+    assert_eq!(
+        anybody.get(&one).await.status,
+        200,
+        "to go on costs nothing"
+    );
+    assert_eq!(anybody.get(&two).await.reasons(), ["budget-spent"]);
+}
+
 on_both_databases!(
+    what_is_opened_again_after_midnight_counts_that_day,
     in_an_emergency_an_officer_breaks_the_glass_and_everybody_hears_of_it,
     twenty_ask_at_once_and_five_open,
 );

@@ -115,6 +115,44 @@ async fn what_means_two_things_is_refused_on_every_route(database: Database) {
     }
 }
 
+async fn no_fault_repeats_a_number(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let recorded = vault.sealed().await;
+    let json = &["application/json"][..];
+    for (method, path, body) in routes(recorded.id) {
+        let to = (&method, path.as_str());
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let members = body.as_object().unwrap();
+        for name in members.keys() {
+            for wrong in [
+                json!(493076543201_u64),
+                json!({ "493076543201": 1 }),
+                json!([{ "leg": 493076543201_u64, "493076543201": 493076543201_u64 }]),
+            ] {
+                let mut body = body.clone();
+                body[name] = wrong;
+                let answer = sends(&vault, to, json, &body.to_string()).await;
+                assert_eq!(answer.status, 400, "{method} {path} {body}: {answer:?}");
+                assert!(!answer.text().contains("3076543201"), "{answer:?}");
+            }
+        }
+        // As a text it may be taken, but a fault does not tell it either.
+        for name in members.keys() {
+            let mut body = body.clone();
+            body[name] = json!("sip:493076543201@example.org");
+            let answer = sends(&vault, to, json, &body.to_string()).await;
+            if answer.status == 400 {
+                assert!(!answer.text().contains("3076543201"), "{answer:?}");
+            }
+        }
+        let mut body = body.clone();
+        body["+493076543201"] = json!(1);
+        let answer = sends(&vault, to, json, &body.to_string()).await;
+        assert_eq!(answer.status, 400, "{method} {path} {body}: {answer:?}");
+        assert!(!answer.text().contains("3076543201"), "{answer:?}");
+    }
+}
+
 async fn a_callback_of_another_type_is_told_what_is_expected(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let request = vault
@@ -154,6 +192,7 @@ async fn a_statement_names_a_version_that_was_in_force(database: Database) {
 
 on_both_databases!(
     what_means_two_things_is_refused_on_every_route,
+    no_fault_repeats_a_number,
     a_callback_of_another_type_is_told_what_is_expected,
     a_statement_names_a_version_that_was_in_force,
 );

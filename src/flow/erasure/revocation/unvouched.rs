@@ -1,0 +1,34 @@
+//! What a revocation does not reach because nobody who may revoke vouched for a name: it must not
+//! wait in silence.
+
+use super::Revocations;
+use crate::{
+    db::revocations::{self, Unvouched},
+    model::subject::Conversation,
+};
+
+/// Revocations that are named in the log.
+const NAMED: i64 = 20;
+
+impl Revocations {
+    /// Warns in the log if somebody who revoked was named in this conversation by who may not
+    /// revoke, so that a recording waits for somebody who may. Changes nothing.
+    pub(in crate::flow) async fn warn_of_unvouched(&self, conversation: &Conversation) {
+        let found = async {
+            let mut tx = self.db.read().await?;
+            revocations::unvouched_in(&mut tx, conversation, NAMED).await
+        };
+        match found.await {
+            Ok(found) => found.iter().for_each(warn),
+            Err(error) => tracing::warn!(%error, "could not ask what a naming leaves waiting"),
+        }
+    }
+}
+
+fn warn(waits: &Unvouched) {
+    tracing::warn!(
+        revocation = %waits.revocation, recording = %waits.recording,
+        "a person who revoked was named by who may not revoke: the recording is kept until who may \
+         names them, or revokes again"
+    );
+}
