@@ -3,6 +3,7 @@
 //! a token carried ends with it.
 
 mod bodies;
+mod reach;
 
 use std::time::Duration;
 
