@@ -361,7 +361,10 @@ CREATE TABLE consents (
   evidence BYTEA NOT NULL,
   said_at BIGINT NOT NULL,
   recorded_at BIGINT NOT NULL,
-  recorded_by TEXT NOT NULL      -- actor
+  recorded_by TEXT NOT NULL,     -- actor
+  -- the accounts whose recordings a no lets go of when their quarantine ends, as in parties; empty:
+  -- of none, because who told it may not revoke
+  vouched_for TEXT NOT NULL
 );
 CREATE INDEX consents_by_subject ON consents (subject, recorded_at) WHERE subject IS NOT NULL;
 CREATE INDEX consents_by_conversation ON consents (conversation) WHERE conversation IS NOT NULL;

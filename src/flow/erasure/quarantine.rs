@@ -2,15 +2,21 @@
 //! go of when it does not come.
 //!
 //! Owns what new evidence changes, and the sweep. Refuses to know what counts as evidence: `policy`
-//! says that. INVARIANT: a mark on a row opens nothing. Each decision looks at the statements
-//! themselves; the mark says when a recording is shredded.
+//! says that.
+//!
+//! INVARIANTS
+//! - A mark on a row opens nothing. Each decision looks at the statements themselves; the mark says
+//!   when a recording is shredded.
+//! - What closes a recording by the word of somebody who may not revoke lets go of nothing: a
+//!   quarantine has an end only while evidence is missing without their word, too. [`end_of`] is the
+//!   one place that says so.
 
 use std::sync::Arc;
 
 use super::shredding::Shredding;
 use crate::{
     db::{
-        Db, Unit, consents,
+        self, Db, Tx, Unit, consents,
         outbox::OutboxKind,
         quarantine::{self, Bearing},
     },
@@ -58,8 +64,8 @@ pub(in crate::flow) enum Deadline {
     None,
     /// What is put in quarantine now has one.
     New,
-    /// The same, and what waits without one gets it: it was said by the person, or by somebody who
-    /// may revoke.
+    /// The same, and what waits without one gets it if it is not covered without the word of those
+    /// who may not revoke: it was said by the person, or by somebody who may.
     Confirmed,
 }
 
@@ -75,6 +81,24 @@ impl Deadline {
 
 /// The end of a quarantine that has none: 4000-01-01T00:00:00Z.
 const WITHOUT_END: Timestamp = Timestamp::from_millis(64_060_588_800_000);
+
+/// When the quarantine ends of a recording that is not covered: at `ends`, or not at all if it would
+/// be covered without what was told by those who may not revoke.
+///
+/// # Errors
+/// The database's.
+pub(in crate::flow) async fn end_of(
+    tx: &mut Tx,
+    recording: &Recording,
+    ends: Timestamp,
+    now: Timestamp,
+) -> Result<Timestamp, db::Error> {
+    let vouched = consents::gather_vouched(tx, std::slice::from_ref(recording)).await?;
+    let is_covered = vouched
+        .get(&recording.id)
+        .is_some_and(|consents| policy::covers_recording(consents, recording, now));
+    Ok(if is_covered { WITHOUT_END } else { ends })
+}
 
 /// What a sweep of the quarantine did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -212,16 +236,25 @@ impl Quarantine {
                     entries.push(NewEntry::recording_released(now, actor, id));
                     changed.push(id);
                 }
-                (Some(WITHOUT_END), false) if deadline == Deadline::Confirmed => {
-                    let ends = now.after(period);
-                    quarantine::set_end(unit, id, ends).await?;
-                    entries.push(NewEntry::recording_quarantined(now, actor, id, ends));
-                    changed.push(id);
+                (Some(WITHOUT_END), false) if deadline != Deadline::Confirmed => {}
+                (Some(before), false) => {
+                    let ends = match before {
+                        WITHOUT_END => now.after(period),
+                        before => before,
+                    };
+                    let ends = end_of(unit, recording, ends, now).await?;
+                    if ends != before {
+                        quarantine::set_end(unit, id, ends).await?;
+                        entries.push(NewEntry::recording_quarantined(now, actor, id, ends));
+                        changed.push(id);
+                    }
                 }
                 (None, false) => {
                     let ends = match deadline {
                         Deadline::None => WITHOUT_END,
-                        Deadline::New | Deadline::Confirmed => now.after(period),
+                        Deadline::New | Deadline::Confirmed => {
+                            end_of(unit, recording, now.after(period), now).await?
+                        }
                     };
                     if quarantine::begin(unit, id, ends).await? {
                         entries.push(NewEntry::recording_quarantined(now, actor, id, ends));
@@ -262,19 +295,21 @@ impl Quarantine {
                     let entries = self
                         .settle_all(&mut unit, &page, (Initiator::Vault, Deadline::New), now)
                         .await?;
-                    let released: Vec<_> = entries.iter().filter_map(NewEntry::recording).collect();
+                    // Released, or kept without an end.
+                    let settled: Vec<_> = entries.iter().filter_map(NewEntry::recording).collect();
+                    let released = Settled::of(&entries).released;
                     unit.audit_all(entries);
-                    Ok::<_, Error>(released)
+                    Ok::<_, Error>((settled, released))
                 });
-            let released = unit.await?;
-            swept.released += released.len() as u64;
+            let (settled, released) = unit.await?;
+            swept.released += released;
             // Of a recording whose policy is not at hand, nobody knows what it needs.
             let known =
                 |recording: &&Recording| policy::quarantine(recording, &self.rulebook).is_some();
             let due = page
                 .iter()
                 .filter(known)
-                .filter(|recording| !released.contains(&recording.id));
+                .filter(|recording| !settled.contains(&recording.id));
             let due: Vec<Recording> = due.cloned().collect();
             if !due.is_empty() {
                 all = all.and(self.shredding.shred_unheld(&permit, &due, &reason).await?);

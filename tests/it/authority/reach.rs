@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{ANNA, call, names, somebody, with_a_desk_on};
 use crate::consenting::consent_policy;
 use crate::world::{Caller, Database, Recorded, TestVault};
+
+const WITHOUT_END: &str = "4000-01-01T00:00:00.000Z";
 
 /// Somebody says so at the caller's place.
 async fn says(who: &Caller, recorded: &Recorded, answer: &str) {
@@ -45,4 +47,90 @@ async fn a_withdrawal_reaches_the_accounts_of_who_tells_it_only(database: Databa
     assert_eq!(vault.state(late.id).await, "shredded");
 }
 
-on_both_databases!(a_withdrawal_reaches_the_accounts_of_who_tells_it_only,);
+/// What becomes of a recording after the quarantine that the policy knows.
+async fn after_the_quarantine(vault: &TestVault, recorded: &Recorded) -> String {
+    vault.clock.advance(Duration::from_secs(8 * 24 * 3600));
+    vault.process.flow.quarantine.sweep().await.unwrap();
+    vault.state(recorded.id).await
+}
+
+async fn ends(vault: &TestVault, recorded: &Recorded) -> Value {
+    vault.details(recorded.id).await["quarantine_ends"].clone()
+}
+
+/// Somebody whom nobody knows was on the call, too.
+async fn adds_a_place(who: &Caller, recorded: &Recorded) {
+    let parties = json!({ "parties": [{ "leg": "third" }] });
+    let path = format!("/v1/calls/{}/parties", call(recorded));
+    assert_eq!(who.post(&path, parties).await.status, 200);
+}
+
+async fn what_is_told_without_leave_to_revoke_lets_go_of_nothing_before_sealing_either(
+    database: Database,
+) {
+    let (vault, desk) = with_a_desk_on(database, &consent_policy()).await;
+    let officer = vault.asks("privacy-officer");
+    let recorded = [vault.record(), vault.record(), vault.record()];
+    for one in &recorded {
+        assert_eq!(names(&officer, one, ANNA).await.status, 200);
+        says(&officer, one, "given").await;
+    }
+    a_second_later(&vault).await;
+    let [third, declined, told_again] = &recorded;
+    adds_a_place(&desk, third).await;
+    says(&desk, declined, "declined").await;
+    says(&desk, told_again, "declined").await;
+    for one in &recorded {
+        arrives(&vault, one).await;
+        assert_eq!(ends(&vault, one).await, WITHOUT_END);
+    }
+    // The same of who may revoke counts, in the same moment, too.
+    says(&officer, told_again, "declined").await;
+    assert_ne!(ends(&vault, told_again).await, WITHOUT_END);
+    for (one, state) in recorded.iter().zip(["sealed", "sealed", "shredded"]) {
+        assert_eq!(after_the_quarantine(&vault, one).await, state);
+    }
+}
+
+async fn a_deadline_that_runs_is_not_kept_by_what_a_desk_tells(database: Database) {
+    let (vault, desk) = with_a_desk_on(database, &consent_policy()).await;
+    let officer = vault.asks("privacy-officer");
+    let recorded = vault.record();
+    assert_eq!(names(&officer, &recorded, ANNA).await.status, 200);
+    arrives(&vault, &recorded).await;
+    assert_ne!(ends(&vault, &recorded).await, WITHOUT_END);
+    adds_a_place(&desk, &recorded).await;
+    assert_ne!(ends(&vault, &recorded).await, WITHOUT_END, "no yes yet");
+    says(&officer, &recorded, "given").await;
+    assert_eq!(ends(&vault, &recorded).await, WITHOUT_END);
+    assert_eq!(after_the_quarantine(&vault, &recorded).await, "sealed");
+}
+
+async fn a_yes_sets_no_deadline(database: Database) {
+    let (vault, desk) = with_a_desk_on(database, &consent_policy()).await;
+    let officer = vault.asks("privacy-officer");
+    let recorded = vault.record();
+    assert_eq!(names(&officer, &recorded, ANNA).await.status, 200);
+    says(&officer, &recorded, "given").await;
+    arrives(&vault, &recorded).await;
+    assert_eq!(ends(&vault, &recorded).await, Value::Null);
+    adds_a_place(&desk, &recorded).await;
+    assert_eq!(ends(&vault, &recorded).await, WITHOUT_END);
+    a_second_later(&vault).await;
+    says(&officer, &recorded, "given").await;
+    assert_eq!(ends(&vault, &recorded).await, WITHOUT_END);
+    // Nor does naming somebody again who had agreed, or somebody else.
+    assert_eq!(names(&officer, &recorded, ANNA).await.status, 200);
+    assert_eq!(after_the_quarantine(&vault, &recorded).await, "sealed");
+    // Who may revoke names the place that closed it.
+    adds_a_place(&officer, &recorded).await;
+    assert_ne!(ends(&vault, &recorded).await, WITHOUT_END);
+    assert_eq!(after_the_quarantine(&vault, &recorded).await, "shredded");
+}
+
+on_both_databases!(
+    a_withdrawal_reaches_the_accounts_of_who_tells_it_only,
+    what_is_told_without_leave_to_revoke_lets_go_of_nothing_before_sealing_either,
+    a_deadline_that_runs_is_not_kept_by_what_a_desk_tells,
+    a_yes_sets_no_deadline,
+);
