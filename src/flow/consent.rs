@@ -65,7 +65,7 @@ pub struct Recorded {
 }
 
 /// What a file of statements would do, or did.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Imported {
     /// Statements in it.
     pub statements: usize,

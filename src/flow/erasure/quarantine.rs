@@ -39,12 +39,15 @@ pub(in crate::flow) enum QuarantineProgress {
 }
 
 /// What new evidence changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Settled {
     /// Recordings released from quarantine.
     pub released: u64,
     /// Recordings put in quarantine.
     pub quarantined: u64,
+    /// Those whose streams were not ended in this process yet.
+    #[serde(skip)]
+    heard: Vec<RecordingId>,
 }
 
 /// What new evidence bears on, who brought it, and whether it may say no.
@@ -186,13 +189,16 @@ impl Quarantine {
     }
 
     /// Goes on where the unit that brought the news stopped, one unit after another. An
-    /// interruption leaves marks that are behind, never anything open that should be closed.
+    /// interruption leaves marks that are behind, never anything open that should be closed. Each time
+    /// a unit is committed, the streams end of what it put in quarantine.
     pub(in crate::flow) async fn settle_rest(
         &self,
         news: &ConsentChange,
         mut step: Option<QuarantineProgress>,
         settled: &mut Settled,
     ) -> Result<(), Error> {
+        self.shredding
+            .interrupt(&std::mem::take(&mut settled.heard));
         while let Some(present) = step {
             let unit = self.db.unit("quarantine.settle_rest", async |mut unit| {
                 let (entries, next) = self
@@ -203,7 +209,8 @@ impl Quarantine {
                 Ok::<_, Error>((settled, next))
             });
             let (more, next) = unit.await?;
-            settled.add(more);
+            self.shredding.interrupt(&more.heard);
+            settled.add(&more);
             step = next;
         }
         Ok(())
@@ -321,19 +328,17 @@ impl Quarantine {
 impl Settled {
     pub(in crate::flow) fn of(entries: &[NewEntry]) -> Self {
         use crate::evidence::AuditEvent;
-        let count = |event| {
-            entries
-                .iter()
-                .filter(|entry| entry.event() == event)
-                .count() as u64
-        };
+        let of = |event| entries.iter().filter(move |entry| entry.event() == event);
+        let quarantined = of(AuditEvent::RecordingQuarantined);
+        let heard: Vec<RecordingId> = quarantined.filter_map(NewEntry::recording).collect();
         Self {
-            released: count(AuditEvent::RecordingReleased),
-            quarantined: count(AuditEvent::RecordingQuarantined),
+            released: of(AuditEvent::RecordingReleased).count() as u64,
+            quarantined: heard.len() as u64,
+            heard,
         }
     }
 
-    fn add(&mut self, more: Self) {
+    fn add(&mut self, more: &Self) {
         self.released += more.released;
         self.quarantined += more.quarantined;
     }

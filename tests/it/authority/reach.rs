@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use recvault::flow::Ended;
 use serde_json::{Value, json};
 
-use super::{ANNA, call, names, somebody, with_a_desk_on};
+use super::{ANNA, call, end_of, listening, names, somebody, with_a_desk_on};
 use crate::consenting::consent_policy;
 use crate::world::{Caller, Database, Recorded, TestVault};
 
@@ -128,9 +129,61 @@ async fn a_yes_sets_no_deadline(database: Database) {
     assert_eq!(after_the_quarantine(&vault, &recorded).await, "shredded");
 }
 
+async fn quarantine_ends_running_streams_in_every_process(database: Database) {
+    let (vault, desk) = with_a_desk_on(database, &consent_policy()).await;
+    let other = vault.another_process().await;
+    let mut watch = other.flow.playback.watch().await.unwrap();
+    let officer = vault.asks("privacy-officer");
+    let recorded = [vault.record(), vault.record()];
+    for one in &recorded {
+        assert_eq!(names(&officer, one, ANNA).await.status, 200);
+        says(&officer, one, "given").await;
+        arrives(&vault, one).await;
+    }
+    a_second_later(&vault).await;
+    let mut streams = Vec::new();
+    for one in &recorded {
+        let path = vault.audio(one.id).await;
+        streams.push((
+            listening(&vault.process, &path).await,
+            listening(&other, &path).await,
+        ));
+    }
+    says(&officer, &recorded[0], "declined").await;
+    adds_a_place(&desk, &recorded[1]).await;
+    for (here, _) in &mut streams {
+        assert_eq!(end_of(here).await, Some(Ended::Refused));
+    }
+    watch.look().await.unwrap();
+    for (_, there) in &mut streams {
+        assert_eq!(end_of(there).await, Some(Ended::Refused));
+    }
+}
+
+async fn what_ended_before_a_stream_began_does_not_end_it(database: Database) {
+    let (vault, _) = with_a_desk_on(database, &consent_policy()).await;
+    let other = vault.another_process().await;
+    let mut watch = other.flow.playback.watch().await.unwrap();
+    let officer = vault.asks("privacy-officer");
+    let recorded = vault.record();
+    assert_eq!(names(&officer, &recorded, ANNA).await.status, 200);
+    says(&officer, &recorded, "given").await;
+    arrives(&vault, &recorded).await;
+    // While nobody listens, and so nobody looks, it is closed and opens again.
+    for answer in ["declined", "given"] {
+        a_second_later(&vault).await;
+        says(&officer, &recorded, answer).await;
+    }
+    let mut stream = listening(&other, &vault.audio(recorded.id).await).await;
+    watch.look().await.unwrap();
+    assert_eq!(end_of(&mut stream).await, None);
+}
+
 on_both_databases!(
     a_withdrawal_reaches_the_accounts_of_who_tells_it_only,
     what_is_told_without_leave_to_revoke_lets_go_of_nothing_before_sealing_either,
     a_deadline_that_runs_is_not_kept_by_what_a_desk_tells,
     a_yes_sets_no_deadline,
+    quarantine_ends_running_streams_in_every_process,
+    what_ended_before_a_stream_began_does_not_end_it,
 );
