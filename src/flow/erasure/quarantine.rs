@@ -16,14 +16,14 @@ use std::sync::Arc;
 use super::shredding::Shredding;
 use crate::{
     db::{
-        self, Db, Tx, Unit, consents,
+        Db, Unit, consents,
         outbox::OutboxKind,
         quarantine::{self, Bearing},
     },
     evidence::{NewEntry, ShredReason},
     flow::{clock::TrustedClock, erasure::shredding::units::Undurable, error::Error},
     model::{actor::Initiator, id::RecordingId, recording::Recording, time::Timestamp},
-    policy::{self, Permit, PermitAction, Rulebook, action},
+    policy::{self, Consents, Permit, PermitAction, Rulebook, action},
 };
 
 /// Recordings looked at in one unit of work.
@@ -86,21 +86,18 @@ impl Deadline {
 const WITHOUT_END: Timestamp = Timestamp::from_millis(64_060_588_800_000);
 
 /// When the quarantine ends of a recording that is not covered: at `ends`, or not at all if it would
-/// be covered without what was told by those who may not revoke.
-///
-/// # Errors
-/// The database's.
-pub(in crate::flow) async fn end_of(
-    tx: &mut Tx,
+/// be covered by `vouched`, which is what was told without those who may not revoke.
+pub(in crate::flow) fn end_of(
+    vouched: Option<&Consents>,
     recording: &Recording,
     ends: Timestamp,
     now: Timestamp,
-) -> Result<Timestamp, db::Error> {
-    let vouched = consents::gather_vouched(tx, std::slice::from_ref(recording)).await?;
-    let is_covered = vouched
-        .get(&recording.id)
-        .is_some_and(|consents| policy::covers_recording(consents, recording, now));
-    Ok(if is_covered { WITHOUT_END } else { ends })
+) -> Timestamp {
+    if vouched.is_some_and(|consents| policy::covers_recording(consents, recording, now)) {
+        WITHOUT_END
+    } else {
+        ends
+    }
 }
 
 /// What a sweep of the quarantine did.
@@ -228,6 +225,16 @@ impl Quarantine {
             return Ok(Vec::new());
         }
         let known = consents::gather(unit, recordings).await?;
+        let is_covered = |recording: &Recording| {
+            known
+                .get(&recording.id)
+                .is_some_and(|consents| policy::covers_recording(consents, recording, now))
+        };
+        let uncovered = recordings.iter().filter(|recording| !is_covered(recording));
+        let uncovered: Vec<Recording> = uncovered.cloned().collect();
+        let vouched = consents::gather_vouched(unit, &uncovered).await?;
+        let end_of =
+            |recording: &Recording, ends| end_of(vouched.get(&recording.id), recording, ends, now);
         let mut changed = Vec::new();
         let mut entries = Vec::new();
         for recording in recordings {
@@ -235,10 +242,7 @@ impl Quarantine {
             else {
                 continue;
             };
-            let covered = known
-                .get(&id)
-                .is_some_and(|consents| policy::covers_recording(consents, recording, now));
-            match (recording.quarantine_ends, covered) {
+            match (recording.quarantine_ends, is_covered(recording)) {
                 (Some(_), true) if quarantine::release(unit, id).await? => {
                     entries.push(NewEntry::recording_released(now, actor, id));
                     changed.push(id);
@@ -249,7 +253,7 @@ impl Quarantine {
                         WITHOUT_END => now.after(period),
                         before => before,
                     };
-                    let ends = end_of(unit, recording, ends, now).await?;
+                    let ends = end_of(recording, ends);
                     if ends != before {
                         quarantine::set_end(unit, id, ends).await?;
                         entries.push(NewEntry::recording_quarantined(now, actor, id, ends));
@@ -259,9 +263,7 @@ impl Quarantine {
                 (None, false) => {
                     let ends = match deadline {
                         Deadline::None => WITHOUT_END,
-                        Deadline::New | Deadline::Confirmed => {
-                            end_of(unit, recording, now.after(period), now).await?
-                        }
+                        Deadline::New | Deadline::Confirmed => end_of(recording, now.after(period)),
                     };
                     if quarantine::begin(unit, id, ends).await? {
                         entries.push(NewEntry::recording_quarantined(now, actor, id, ends));

@@ -110,7 +110,10 @@ impl Fetching {
                 .remove(&recording.id)
                 .unwrap_or_default();
             if !covers_recording(&consents, &recording, now) {
-                let ends = end_of(unit, &recording, ends, now).await?;
+                let vouched = consents::gather_vouched(unit, std::slice::from_ref(&recording))
+                    .await?
+                    .remove(&recording.id);
+                let ends = end_of(vouched.as_ref(), &recording, ends, now);
                 quarantine::begin(unit, recording.id, ends).await?;
                 let by = Initiator::Vault;
                 unit.audit(NewEntry::recording_quarantined(now, by, recording.id, ends));
