@@ -6,7 +6,7 @@ use const_format::formatcp;
 
 use super::{
     error::Error,
-    parties,
+    parties::{self, Vouched},
     table::{TableRow, table},
     tx::{Arg, Tx, set},
 };
@@ -32,6 +32,8 @@ pub struct ConsentRow {
     pub evidence: Vec<u8>,
     /// Who told the vault.
     pub recorded_by: Actor,
+    /// The recordings of which accounts a no lets go of when their quarantine ends.
+    pub vouched: Vouched,
 }
 
 /// Ids looked up by one query.
@@ -57,6 +59,7 @@ table! {
         said_at: Timestamp = "said_at",
         recorded_at: Timestamp = "recorded_at",
         recorded_by: Actor = "recorded_by",
+        vouched_for: String = "vouched_for",
     }
 }
 
@@ -120,6 +123,7 @@ impl From<&ConsentRow> for StoredConsent {
             said_at: said.at,
             recorded_at: said.recorded_at,
             recorded_by: row.recorded_by,
+            vouched_for: row.vouched.as_str().to_owned(),
         }
     }
 }
@@ -148,6 +152,7 @@ impl TryFrom<StoredConsent> for ConsentRow {
             statement,
             evidence: row.evidence,
             recorded_by: row.recorded_by,
+            vouched: Vouched::kept(row.vouched_for),
         })
     }
 }
@@ -158,6 +163,15 @@ pub async fn find(
     subjects: &[SubjectId],
     conversations: &[Conversation],
 ) -> Result<Vec<Statement>, Error> {
+    let rows = find_rows(tx, subjects, conversations).await?;
+    Ok(rows.into_iter().map(|row| row.statement).collect())
+}
+
+async fn find_rows(
+    tx: &mut Tx,
+    subjects: &[SubjectId],
+    conversations: &[Conversation],
+) -> Result<Vec<ConsentRow>, Error> {
     // Two halves, each by its own index: a statement is about a person or about a conversation.
     const SQL: &str = formatcp!(
         "/* consents.find */
@@ -171,7 +185,7 @@ pub async fn find(
     tx.fetch_rows(SQL, &[Arg::Text(&args[0]), Arg::Text(&args[1])])
         .await?
         .into_iter()
-        .map(|row: StoredConsent| ConsentRow::try_from(row).map(|row| row.statement))
+        .map(|row: StoredConsent| ConsentRow::try_from(row))
         .collect()
 }
 
@@ -212,31 +226,53 @@ pub async fn gather(
     tx: &mut Tx,
     recordings: &[Recording],
 ) -> Result<BTreeMap<RecordingId, Consents>, Error> {
+    gather_those(tx, recordings, |_, _| true).await
+}
+
+/// As [`gather`], without what nobody vouches for who may revoke: parties that were named, and noes
+/// that were told, by who may not. What is not covered by this either may be let go of.
+pub async fn gather_vouched(
+    tx: &mut Tx,
+    recordings: &[Recording],
+) -> Result<BTreeMap<RecordingId, Consents>, Error> {
+    gather_those(tx, recordings, |vouched, recording| {
+        vouched.is_for(recording.account())
+    })
+    .await
+}
+
+async fn gather_those(
+    tx: &mut Tx,
+    recordings: &[Recording],
+    counts: impl Fn(&Vouched, &Recording) -> bool,
+) -> Result<BTreeMap<RecordingId, Consents>, Error> {
     let of = |recording: &Recording| -> Vec<Conversation> { recording.conversations().collect() };
     let conversations: BTreeSet<Conversation> = recordings.iter().flat_map(of).collect();
     let conversations: Vec<Conversation> = conversations.into_iter().collect();
     let mut named = BTreeMap::new();
     for conversations in conversations.chunks(LOOKED_UP) {
-        named.extend(parties::of(tx, conversations).await?);
+        named.extend(parties::with_vouched(tx, conversations).await?);
     }
     let subjects: BTreeSet<SubjectId> = named
         .values()
         .flatten()
-        .filter_map(|party: &Party| party.subject)
+        .filter_map(|(party, _): &(Party, Vouched)| party.subject)
         .collect();
     let subjects: Vec<SubjectId> = subjects.into_iter().collect();
-    let mut said: BTreeMap<Whose, Vec<Statement>> = BTreeMap::new();
-    for statement in find(tx, &subjects, &conversations).await? {
-        said.entry(Whose::of(&statement))
-            .or_default()
-            .push(statement);
+    let mut said: BTreeMap<Whose, Vec<ConsentRow>> = BTreeMap::new();
+    for row in find_rows(tx, &subjects, &conversations).await? {
+        said.entry(Whose::of(&row.statement)).or_default().push(row);
     }
     let consents = |recording: &Recording| {
         let conversations = of(recording);
-        let parties = conversations
+        let parties: Vec<Party> = conversations
             .iter()
-            .find_map(|conversation| named.get(conversation))
-            .cloned()
+            .filter_map(|conversation| named.get(conversation))
+            .map(|named| {
+                let counted = named.iter().filter(|(_, by)| counts(by, recording));
+                counted.map(|(party, _)| party.clone()).collect()
+            })
+            .find(|parties: &Vec<Party>| !parties.is_empty())
             .unwrap_or_default();
         let theirs: BTreeSet<SubjectId> =
             parties.iter().filter_map(|party| party.subject).collect();
@@ -247,7 +283,8 @@ pub async fn gather(
         let statements = keys
             .filter_map(|key| said.get(&key))
             .flatten()
-            .cloned()
+            .filter(|row| row.statement.answer == Answer::Given || counts(&row.vouched, recording))
+            .map(|row| row.statement.clone())
             .collect();
         (
             recording.id,

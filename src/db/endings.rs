@@ -16,7 +16,8 @@ use crate::model::id::{GrantId, RecordingId, TokenId};
 pub enum StreamEnding {
     /// The recording was tombstoned, or closed.
     Shredded(RecordingId),
-    /// The recording went to another tier: who hears it may come again.
+    /// The recording went to another tier, or into quarantine: who hears it may come again, and is
+    /// decided anew.
     Moved(RecordingId),
     /// The grant was ended.
     Grant(GrantId),
@@ -32,7 +33,7 @@ pub async fn after(tx: &mut Tx, seq: i64, limit: i64) -> Result<Vec<(i64, Stream
     const SQL: &str = "/* endings.after */
         SELECT seq, 'shred.tombstoned' AS event, recording_id, '{}' AS details FROM tombstones WHERE seq > $1
         UNION ALL SELECT seq, event, recording_id, details FROM audit
-        WHERE seq > $1 AND event IN ('recording.revoked', 'recording.moved', 'recording.reclassified', 'grant.ended', 'token.revoked')
+        WHERE seq > $1 AND event IN ('recording.revoked', 'recording.quarantined', 'recording.moved', 'recording.reclassified', 'grant.ended', 'token.revoked')
         ORDER BY seq LIMIT $2";
     let rows = tx.fetch_all(SQL, &[Arg::Int(seq), Arg::Int(limit)]).await?;
     rows.iter()
@@ -55,7 +56,9 @@ fn ending(row: &Row) -> Result<StreamEnding, Error> {
             let token = id("token").and_then(|id| id.parse().ok());
             StreamEnding::Token(token.ok_or_else(broken)?)
         }
-        "recording.moved" | "recording.reclassified" => StreamEnding::Moved(of_recording()?),
+        "recording.moved" | "recording.reclassified" | "recording.quarantined" => {
+            StreamEnding::Moved(of_recording()?)
+        }
         _ => StreamEnding::Shredded(of_recording()?),
     })
 }

@@ -5,7 +5,7 @@
 //! - Who may not revoke makes no revocation that is there already reach further: each place says
 //!   for which accounts it was [vouched](Vouched) for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use const_format::formatcp;
 
@@ -18,6 +18,7 @@ use crate::{
     model::{
         id::SubjectId,
         name::LegName,
+        sid::AccountSid,
         subject::{Conversation, Party},
         time::Timestamp,
     },
@@ -51,17 +52,36 @@ impl Vouched {
     /// Of every account.
     const FOR_ALL: &str = "*";
 
+    /// What a row kept.
+    pub(super) fn kept(text: String) -> Self {
+        Self(text)
+    }
+
+    /// As a row keeps it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is vouched for recordings of this account.
+    pub fn is_for(&self, account: &AccountSid) -> bool {
+        self.0 == Self::FOR_ALL || self.0.contains(account.as_str())
+    }
+
     /// What this leave vouches for.
     pub fn by(revoke: Option<&Permit<action::Revoke>>) -> Self {
-        Self(match revoke {
-            None => String::new(),
-            Some(permit) if permit.accounts().is_empty() => Self::FOR_ALL.into(),
-            Some(permit) => {
-                let accounts: Vec<&str> =
-                    permit.accounts().iter().map(|sid| sid.as_str()).collect();
-                accounts.join(" ")
-            }
-        })
+        revoke.map_or_else(
+            || Self(String::new()),
+            |permit| Self::of_accounts(permit.accounts()),
+        )
+    }
+
+    /// What a revocation vouches for that reaches recordings of these accounts; none for all.
+    pub fn of_accounts(accounts: &BTreeSet<AccountSid>) -> Self {
+        if accounts.is_empty() {
+            return Self(Self::FOR_ALL.into());
+        }
+        let accounts: Vec<&str> = accounts.iter().map(AccountSid::as_str).collect();
+        Self(accounts.join(" "))
     }
 
     /// The text for `vouched_for` after both; `None` if `before` says as much already.
@@ -189,15 +209,17 @@ pub async fn name(
     let named = parties
         .iter()
         .filter(|party| !fresh.contains_key(&party.leg));
+    // Who leaves a known place unnamed says nothing of who is there.
+    let is_unknown = |leg| known.get(leg).is_some_and(|place| place.subject.is_none());
     let mut confirmed = 0;
-    for party in named.filter(|party| party.subject.is_some()) {
+    for party in named.filter(|party| party.subject.is_some() || is_unknown(&party.leg)) {
         confirmed += usize::from(vouch(tx, conversation, &party.leg, vouched).await?);
     }
     Ok(Naming::Done(fresh.len() + heard.len() + confirmed))
 }
 
-/// Somebody who was named at a place before is named there again by who vouches for more. Whether
-/// they do.
+/// Who was named at a place before, known or not, is named there again by who vouches for more.
+/// Whether they do.
 async fn vouch(
     tx: &mut Tx,
     conversation: &Conversation,
@@ -272,12 +294,25 @@ pub async fn of(
     tx: &mut Tx,
     conversations: &[Conversation],
 ) -> Result<BTreeMap<Conversation, Vec<Party>>, Error> {
+    let all = with_vouched(tx, conversations).await?;
+    let parties = |named: Vec<(Party, Vouched)>| named.into_iter().map(|(party, _)| party);
+    Ok(all
+        .into_iter()
+        .map(|(conversation, named)| (conversation, parties(named).collect()))
+        .collect())
+}
+
+/// As [`of`], each with what its naming is vouched for.
+pub(super) async fn with_vouched(
+    tx: &mut Tx,
+    conversations: &[Conversation],
+) -> Result<BTreeMap<Conversation, Vec<(Party, Vouched)>>, Error> {
     const SQL: &str = formatcp!(
         "/* parties.of */ SELECT {} FROM parties
         WHERE conversation IN (SELECT key FROM json_each($1)) ORDER BY conversation, leg",
         StoredParty::COLUMNS
     );
-    let mut parties: BTreeMap<Conversation, Vec<Party>> = BTreeMap::new();
+    let mut parties: BTreeMap<Conversation, Vec<(Party, Vouched)>> = BTreeMap::new();
     let rows: Vec<StoredParty> = tx
         .fetch_rows(SQL, &[Arg::Text(&set(conversations))])
         .await?;
@@ -290,7 +325,9 @@ pub async fn of(
             subject: row.subject,
             channel: row.channel,
         };
-        parties.entry(row.conversation).or_default().push(party);
+        let vouched = Vouched(row.vouched_for);
+        let named = parties.entry(row.conversation).or_default();
+        named.push((party, vouched));
     }
     Ok(parties)
 }

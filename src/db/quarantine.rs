@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, fmt::Display};
 
 use super::{
     error::Error,
+    news::{self, ChangeNotice},
     recordings::{COLUMNS, recording},
     tx::{Arg, Tx, set},
 };
@@ -42,17 +43,17 @@ impl Bearing {
     }
 }
 
-/// Puts a recording in quarantine. False if it is not sealed (any more), or there already.
+/// Puts a recording in quarantine; the commit rings in every process that follows the [`news`], so
+/// that running streams end. False if it is not sealed (any more), or there already.
 pub async fn begin(tx: &mut Tx, id: RecordingId, ends: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "/* quarantine.begin */
         UPDATE recordings SET quarantine_ends = $2 WHERE id = $1 AND state = 'sealed' AND quarantine_ends IS NULL";
-    Ok(tx
-        .execute(
-            SQL,
-            &[Arg::Text(&id.to_string()), Arg::Int(ends.as_millis())],
-        )
-        .await?
-        == 1)
+    let args = [Arg::Text(&id.to_string()), Arg::Int(ends.as_millis())];
+    let has_begun = tx.execute(SQL, &args).await? == 1;
+    if has_begun {
+        news::tell(tx, ChangeNotice::Tombstone).await?;
+    }
+    Ok(has_begun)
 }
 
 /// The quarantine of a recording ends then.

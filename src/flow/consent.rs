@@ -34,6 +34,7 @@ use crate::{
         Db,
         consents::{self, ConsentRow},
         outbox::OutboxKind,
+        parties::Vouched,
         quarantine::{self, Bearing},
     },
     evidence::NewEntry,
@@ -64,7 +65,7 @@ pub struct Recorded {
 }
 
 /// What a file of statements would do, or did.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Imported {
     /// Statements in it.
     pub statements: usize,
@@ -156,9 +157,10 @@ impl ConsentRegister {
             told.into_iter().map(|(_, statement)| statement).collect();
         if dry_run {
             let now = self.clock.now();
+            let vouched = Vouched::by(permit.also(action::Revoke).as_ref());
             let ids: BTreeSet<ConsentId> = statements
                 .iter()
-                .map(|told| self.id_of(told, &self.whom(told), now))
+                .map(|told| self.id_of(told, &self.whom(told), &vouched, now))
                 .collect();
             let ids: Vec<ConsentId> = ids.into_iter().collect();
             let known = consents::known(&mut self.db.read().await?, &ids).await?;
@@ -231,7 +233,12 @@ impl ConsentRegister {
             bearing: Bearing::of(&conversations, &subjects),
             actor: permit.initiator(),
             narrows,
-            deadline: Deadline::by(permit),
+            // A yes confirms nothing of what closed a recording.
+            deadline: if narrows {
+                Deadline::by(permit)
+            } else {
+                Deadline::None
+            },
         };
         let conversations: Vec<Conversation> = conversations.into_iter().collect();
         let revoke = permit.also(action::Revoke);
@@ -304,7 +311,8 @@ impl ConsentRegister {
         now: Timestamp,
     ) -> ConsentRow {
         let whom = self.whom(told);
-        let id = self.id_of(told, &whom, now);
+        let vouched = Vouched::by(permit.also(action::Revoke).as_ref());
+        let id = self.id_of(told, &whom, &vouched, now);
         let address = match &told.about {
             About::Person(address) => Some(address.expose()),
             About::Place(..) => None,
@@ -333,6 +341,7 @@ impl ConsentRegister {
             statement,
             evidence,
             recorded_by: permit.actor(),
+            vouched,
         }
     }
 
@@ -352,8 +361,15 @@ impl ConsentRegister {
             .or_else(|| happens_now.then(|| self.rulebook.current().version().to_owned()))
     }
 
-    /// The id that comes of what was told, so that the same told twice is one statement.
-    fn id_of(&self, told: &NewStatement, whom: &Whom, now: Timestamp) -> ConsentId {
+    /// The id that comes of what was told, so that the same told twice is one statement. A no that
+    /// is told by who may not revoke, and again by who may, is two.
+    fn id_of(
+        &self,
+        told: &NewStatement,
+        whom: &Whom,
+        vouched: &Vouched,
+        now: Timestamp,
+    ) -> ConsentId {
         let (kind, whose, leg) = match whom {
             Whom::Subject(subject) => ("subject", subject.to_string(), ""),
             Whom::Leg(conversation, leg) => (
@@ -377,6 +393,10 @@ impl ConsentRegister {
             .map(|purpose| purpose.as_str())
             .collect();
         let vault = self.vault.id();
+        let vouched = match told.answer {
+            Answer::Given => "",
+            Answer::Declined | Answer::Withdrawn => vouched.as_str(),
+        };
         let at = told.at.unwrap_or(now).as_millis().to_be_bytes();
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let [version, disclosure] =
@@ -398,6 +418,7 @@ impl ConsentRegister {
             version.as_bytes(),
             evidence.as_bytes(),
             &at,
+            vouched.as_bytes(),
         ])
     }
 }

@@ -246,9 +246,12 @@ impl Playback {
             .ok_or(Error::NotFound)?
             .hash();
         let now = self.clock.now();
-        let found = grants::find(&mut self.db.read().await?, hash.as_str()).await?;
+        let mut tx = self.db.read().await?;
+        let since = audit::head(&mut tx).await?;
+        let found = grants::find(&mut tx, hash.as_str()).await?;
+        drop(tx);
         let found = found.ok_or(Error::NotFound)?;
-        let registered = Arc::new(self.streams.register(found.recording));
+        let registered = Arc::new(self.streams.register_since(found.recording, since));
         registered.by(found.token);
         registered.under(found.id);
         // Everything in a view of the database that was taken after the stream was entered: what

@@ -197,6 +197,8 @@ pub(super) async fn rulebook_beside(
     also: Option<Rules>,
 ) -> Result<Rulebook, Error> {
     let all = policies::all(&mut db.read().await?).await?;
+    let unused = all.iter().filter(|policy| policy.in_force_at.is_none());
+    let unused = unused.map(|policy| policy.digest.clone()).collect();
     let earlier = all
         .into_iter()
         .filter(|policy| policy.digest != rules.digest())
@@ -211,7 +213,7 @@ pub(super) async fn rulebook_beside(
             })
         });
     let earlier = earlier.chain(also.map(Ok)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Rulebook::new(rules, earlier))
+    Ok(Rulebook::new(rules, earlier).without_force(unused))
 }
 
 /// Rules of one's own, made from the same text.

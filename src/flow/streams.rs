@@ -3,7 +3,8 @@
 //! A stream is registered *before* it is decided and its key is read, with its token and, as soon as
 //! there is one, its grant. What commits after that finds it here; a shred that committed before is
 //! found by the key look-up, and whatever else ends it by the decision. Those of other processes are
-//! found by the watch.
+//! found by the watch, which may be behind: what was in the log before a stream was decided does not
+//! end it.
 //!
 //! Where a watch was begun, a stream goes on only under a lease: until [`LEASE`] after the moment
 //! at which the database was last asked. Its own key look-up counts as the first asking, each look of
@@ -17,6 +18,9 @@
 //! Without a watch there is no lease: a process that nobody but tests and the command line uses,
 //! and in which shreds of others do not end streams. `app::serve` begins one before it takes
 //! connections.
+
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::HashMap,
@@ -80,8 +84,10 @@ struct Register {
 }
 
 /// One stream.
-#[derive(Default)]
 struct Listener {
+    /// The number in the log up to which the stream was decided with everything in view: what ends
+    /// streams up to it is in that decision.
+    since: i64,
     token: OnceLock<TokenId>,
     grant: OnceLock<GrantId>,
     silence: CancellationToken,
@@ -89,6 +95,16 @@ struct Listener {
 }
 
 impl Listener {
+    fn since(since: i64) -> Self {
+        Self {
+            since,
+            token: OnceLock::new(),
+            grant: OnceLock::new(),
+            silence: CancellationToken::new(),
+            why: OnceLock::new(),
+        }
+    }
+
     fn end(&self, why: Ended) {
         let _ = self.why.set(why);
         self.silence.cancel();
@@ -114,10 +130,17 @@ impl Streams {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Enters a stream that is about to begin.
+    /// Enters a stream that is about to begin. Whatever the watch finds ends it.
     pub fn register(&self, recording: RecordingId) -> Registered {
+        self.register_since(recording, i64::MIN)
+    }
+
+    /// Enters a stream that is about to begin, and that is decided by what is read from now on: the
+    /// log went up to this number before. The watch may be behind after a silence, and what it finds
+    /// up to there does not end the stream.
+    pub(super) fn register_since(&self, recording: RecordingId, since: i64) -> Registered {
         let mut register = self.lock();
-        let listener = Arc::new(Listener::default());
+        let listener = Arc::new(Listener::since(since));
         let listeners = register.entries.entry(recording).or_default();
         listeners.push(Arc::clone(&listener));
         Registered {
@@ -139,29 +162,39 @@ impl Streams {
 
     /// Ends every stream of a recording.
     pub fn silence(&self, recording: RecordingId) {
-        self.end_recording(recording, Ended::Shredded);
+        self.end(StreamEnding::Shredded(recording));
     }
 
-    /// Ends what a committed unit ends, here or elsewhere.
+    /// Ends what a unit ends that was committed here just now.
     pub(super) fn end(&self, ending: StreamEnding) {
+        self.end_at(i64::MAX, ending);
+    }
+
+    /// Ends what a committed unit ends, here or elsewhere, which has this number in the log.
+    pub(super) fn end_at(&self, seq: i64, ending: StreamEnding) {
+        let is_later = |listener: &Listener| listener.since < seq;
         match ending {
-            StreamEnding::Shredded(recording) => self.silence(recording),
-            StreamEnding::Moved(recording) => self.end_recording(recording, Ended::Refused),
-            StreamEnding::Grant(id) => {
-                self.end_where(Ended::GrantOver, |listener| {
-                    listener.grant.get() == Some(&id)
-                });
-            }
-            StreamEnding::Token(id) => {
-                self.end_where(Ended::Refused, |listener| listener.token.get() == Some(&id));
-            }
+            StreamEnding::Shredded(id) => self.end_recording(id, Ended::Shredded, is_later),
+            StreamEnding::Moved(id) => self.end_recording(id, Ended::Refused, is_later),
+            StreamEnding::Grant(id) => self.end_where(Ended::GrantOver, |listener| {
+                is_later(listener) && listener.grant.get() == Some(&id)
+            }),
+            StreamEnding::Token(id) => self.end_where(Ended::Refused, |listener| {
+                is_later(listener) && listener.token.get() == Some(&id)
+            }),
         }
     }
 
-    fn end_recording(&self, recording: RecordingId, why: Ended) {
-        let listeners = self.lock().entries.remove(&recording);
-        for listener in listeners.unwrap_or_default() {
+    fn end_recording(&self, recording: RecordingId, why: Ended, ends: impl Fn(&Listener) -> bool) {
+        let mut register = self.lock();
+        let Some(listeners) = register.entries.get_mut(&recording) else {
+            return;
+        };
+        for listener in listeners.extract_if(.., |listener| ends(listener)) {
             listener.end(why);
+        }
+        if listeners.is_empty() {
+            register.entries.remove(&recording);
         }
     }
 
@@ -305,166 +338,5 @@ impl Drop for Registered {
                 register.entries.remove(&self.recording);
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MOMENT: Duration = Duration::from_millis(1);
-
-    fn recording() -> RecordingId {
-        RecordingId::random(&mut rand::rng())
-    }
-
-    #[test]
-    fn a_shred_silences_its_recording_and_no_other() {
-        let streams = Streams::default();
-        let shredded = recording();
-        let other = recording();
-        let first = streams.register(shredded);
-        let second = streams.register(shredded);
-        let third = streams.register(other);
-        streams.silence(shredded);
-        assert_eq!(
-            [&first, &second, &third].map(Registered::has_ended),
-            [Some(Ended::Shredded), Some(Ended::Shredded), None]
-        );
-        assert_eq!(streams.count(), 1);
-        drop((first, second));
-        assert_eq!(streams.count(), 1);
-        drop(third);
-        assert_eq!(streams.count(), 0);
-    }
-
-    #[test]
-    fn the_end_of_a_grant_or_a_token_ends_its_streams_and_no_others() {
-        let rng = &mut rand::rng();
-        let (grants, tokens) = (
-            [GrantId::random(rng), GrantId::random(rng)],
-            [TokenId::random(rng), TokenId::random(rng)],
-        );
-        let streams = Streams::default();
-        let id = recording();
-        let all = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(grant, token)| {
-            let stream = streams.register(id);
-            stream.by(tokens[token]);
-            stream.under(grants[grant]);
-            stream
-        });
-        let bare = streams.register(id);
-        streams.end(StreamEnding::Grant(grants[0]));
-        let ended = || all.each_ref().map(Registered::has_ended);
-        let over = Some(Ended::GrantOver);
-        assert_eq!(ended(), [over, None, over, None]);
-        streams.end(StreamEnding::Token(tokens[1]));
-        assert_eq!(ended(), [over, None, over, Some(Ended::Refused)]);
-        assert_eq!((bare.has_ended(), streams.count()), (None, 2));
-        streams.end(StreamEnding::Moved(id));
-        assert_eq!(
-            (bare.has_ended(), streams.count()),
-            (Some(Ended::Refused), 0)
-        );
-    }
-
-    #[test]
-    fn one_listener_leaving_does_not_hide_another() {
-        let streams = Streams::default();
-        let id = recording();
-        let first = streams.register(id);
-        let second = streams.register(id);
-        drop(first);
-        streams.silence(id);
-        assert_eq!(second.has_ended(), Some(Ended::Shredded));
-    }
-
-    #[test]
-    fn without_a_watch_there_is_no_lease() {
-        let stream = Streams::default().register(recording());
-        assert_eq!(stream.has_ended_at(stream.entered + 1000 * LEASE), None);
-    }
-
-    #[test]
-    fn a_lease_begins_with_the_stream_and_ends_to_the_moment() {
-        let streams = Streams::default();
-        streams.watched();
-        let stream = streams.register(recording());
-        let begin = stream.entered;
-        assert_eq!(stream.has_ended_at(begin + LEASE - MOMENT), None);
-        assert_eq!(stream.has_ended_at(begin + LEASE), Some(Ended::Unsure));
-        // Only a look makes it longer, and not one that is older than the stream.
-        streams.renew(begin - MOMENT);
-        assert_eq!(stream.has_ended_at(begin + LEASE), Some(Ended::Unsure));
-        streams.renew(begin + 2 * MOMENT);
-        streams.renew(begin + MOMENT);
-        assert_eq!(stream.has_ended_at(begin + LEASE + MOMENT), None);
-        assert_eq!(
-            stream.has_ended_at(begin + LEASE + 2 * MOMENT),
-            Some(Ended::Unsure)
-        );
-    }
-
-    #[tokio::test]
-    async fn bytes_wait_for_a_look_long_before_the_lease_is_over() {
-        let streams = Streams::default();
-        streams.watched();
-        let stream = streams.register(recording());
-        let begin = stream.entered;
-        assert!(stream.is_fresh_at(begin + FRESH - MOMENT) && !stream.is_fresh_at(begin + FRESH));
-        streams.renew(begin + FRESH);
-        assert!(stream.is_fresh_at(begin + FRESH + FRESH - MOMENT));
-        streams.lock().asked = None;
-        let mut late = streams.register(recording());
-        late.entered = begin.checked_sub(FRESH).unwrap();
-        let ((), ()) = tokio::join!(late.fresh(), async {
-            tokio::task::yield_now().await;
-            assert!(!late.is_fresh());
-            streams.renew(Instant::now());
-        });
-    }
-
-    #[test]
-    fn a_shred_is_told_even_after_the_lease() {
-        let streams = Streams::default();
-        let id = recording();
-        streams.watched();
-        let stream = streams.register(id);
-        streams.silence(id);
-        assert_eq!(
-            stream.has_ended_at(stream.entered + LEASE),
-            Some(Ended::Shredded)
-        );
-    }
-
-    #[test]
-    fn a_watch_covers_only_what_was_entered_after_its_beginning() {
-        let streams = Streams::default();
-        let unwatched = streams.register(recording());
-        streams.watched();
-        let first = streams.register(recording());
-        assert_eq!(
-            [&unwatched, &first].map(Registered::has_ended),
-            [Some(Ended::Unsure), None]
-        );
-        streams.watched();
-        streams.renew(Instant::now());
-        let second = streams.register(recording());
-        assert_eq!(
-            [&unwatched, &first, &second].map(Registered::has_ended),
-            [Some(Ended::Unsure), Some(Ended::Unsure), None]
-        );
-    }
-
-    #[tokio::test]
-    async fn who_waits_for_the_end_hears_of_it_at_once() {
-        let streams = Streams::default();
-        let id = recording();
-        let stream = streams.register(id);
-        let (ended, ()) = tokio::join!(stream.end(), async {
-            tokio::task::yield_now().await;
-            streams.silence(id);
-        });
-        assert_eq!(ended, Ended::Shredded);
     }
 }

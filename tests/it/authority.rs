@@ -4,6 +4,7 @@
 
 mod bodies;
 mod ended;
+mod reach;
 
 use std::time::Duration;
 

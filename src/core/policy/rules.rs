@@ -4,7 +4,10 @@
 //! Owns look-up in one version and among versions. Refuses to know who asks for what.
 //! INVARIANT: the rules and the digest that names them come from the same bytes, which are kept.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use aws_lc_rs::digest;
 
@@ -270,6 +273,8 @@ pub(super) fn has_any(principal: &Principal, roles: &[Role]) -> bool {
 pub struct Rulebook {
     current: Rules,
     earlier: BTreeMap<Arc<str>, Rules>,
+    /// The digests of those that were published and that nothing ran with yet.
+    only_published: BTreeSet<String>,
 }
 
 impl Rulebook {
@@ -280,7 +285,20 @@ impl Rulebook {
             .filter(|rules| rules.digest != current.digest)
             .map(|rules| (rules.shared_digest(), rules));
         let earlier = earlier.collect();
-        Self { current, earlier }
+        Self {
+            current,
+            earlier,
+            only_published: BTreeSet::new(),
+        }
+    }
+
+    /// The same, in which these digests are of versions that were published and never in force.
+    #[must_use]
+    pub fn without_force(self, only_published: BTreeSet<String>) -> Self {
+        Self {
+            only_published,
+            ..self
+        }
     }
 
     /// The version that binds everybody now.
@@ -294,15 +312,20 @@ impl Rulebook {
     }
 
     /// Whether people were told this version at that time: it had begun, and no other had begun
-    /// after it, unless it is the one that binds everybody now.
+    /// after it, unless it is the one that binds everybody now. One that was only published binds
+    /// nobody.
     pub fn was_in_force(&self, version: &str, at: Timestamp) -> bool {
         let begun = |rules: &&Rules| rules.document.effective <= at;
-        let Some(named) = self.versions().find(|rules| rules.version() == version) else {
+        let is_current = |rules: &Rules| rules.digest == self.current.digest;
+        let bound = || {
+            self.versions()
+                .filter(|rules| is_current(rules) || !self.only_published.contains(&*rules.digest))
+        };
+        let Some(named) = bound().find(|rules| rules.version() == version) else {
             return false;
         };
-        let is_current = named.digest == self.current.digest;
-        let mut later = self
-            .versions()
+        let is_current = is_current(named);
+        let mut later = bound()
             .filter(begun)
             .filter(|rules| rules.document.effective > named.document.effective);
         begun(&named) && (is_current || later.next().is_none())
@@ -412,14 +435,15 @@ mod tests {
         assert_eq!(tier(&own, Some("Trunking"), true), "sensitive");
     }
 
+    fn of(version: &str, effective: &str) -> Rules {
+        let text = SHIPPED
+            .replacen("version = \"1\"", &format!("version = \"{version}\""), 1)
+            .replacen("2026-01-01", effective, 1);
+        Rules::parse("p", &text).unwrap()
+    }
+
     #[test]
     fn a_version_is_in_force_from_its_beginning_to_that_of_the_next() {
-        let of = |version: &str, effective: &str| {
-            let text = SHIPPED
-                .replacen("version = \"1\"", &format!("version = \"{version}\""), 1)
-                .replacen("2026-01-01", effective, 1);
-            Rules::parse("p", &text).unwrap()
-        };
         let at = |date: &str| Timestamp::parse_rfc3339(&format!("{date}T00:00:00Z")).unwrap();
         let book = Rulebook::new(
             of("2", "2026-03-01"),
@@ -439,6 +463,19 @@ mod tests {
         ] {
             assert_eq!(in_force(date), expected, "{date}");
         }
+    }
+
+    #[test]
+    fn a_version_that_was_only_published_is_not_in_force_and_follows_no_other() {
+        let at = Timestamp::parse_rfc3339("2026-04-01T00:00:00Z").unwrap();
+        let (old, published) = (of("1", "2026-01-01"), of("2", "2026-03-01"));
+        let now = of("3", "2026-05-01");
+        let only = [published.digest().to_owned(), now.digest().to_owned()].into();
+        let book = Rulebook::new(now, [old, published]).without_force(only);
+        let found = ["1", "2"].map(|version| book.was_in_force(version, at));
+        assert_eq!(found, [true, false]);
+        let later = Timestamp::parse_rfc3339("2026-06-01T00:00:00Z").unwrap();
+        assert!(book.was_in_force("3", later), "a process runs with it now");
     }
 
     #[test]

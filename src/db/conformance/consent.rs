@@ -76,6 +76,7 @@ fn row(number: u32, whom: Whom) -> ConsentRow {
         statement,
         evidence: Vec::new(),
         recorded_by: Initiator::Operator.actor(),
+        vouched: vouched(),
     }
 }
 

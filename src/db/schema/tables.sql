@@ -255,7 +255,7 @@ CREATE TABLE audit (
 CREATE UNIQUE INDEX audit_told ON audit (told_timeline, told_seq) WHERE told_seq IS NOT NULL;
 -- What ends streams and is no tombstone: every process looks for it while it streams.
 CREATE INDEX audit_endings ON audit (seq)
-  WHERE event IN ('recording.revoked', 'recording.moved', 'recording.reclassified', 'grant.ended', 'token.revoked');
+  WHERE event IN ('recording.revoked', 'recording.quarantined', 'recording.moved', 'recording.reclassified', 'grant.ended', 'token.revoked');
 -- For counting lost ciphertext without reading the log.
 CREATE INDEX audit_missing ON audit (recording_id) WHERE event = 'ciphertext.missing';
 -- For counting emergencies without reading the log.
@@ -361,7 +361,10 @@ CREATE TABLE consents (
   evidence BYTEA NOT NULL,
   said_at BIGINT NOT NULL,
   recorded_at BIGINT NOT NULL,
-  recorded_by TEXT NOT NULL      -- actor
+  recorded_by TEXT NOT NULL,     -- actor
+  -- the accounts whose recordings a no lets go of when their quarantine ends, as in parties; empty:
+  -- of none, because who told it may not revoke
+  vouched_for TEXT NOT NULL
 );
 CREATE INDEX consents_by_subject ON consents (subject, recorded_at) WHERE subject IS NOT NULL;
 CREATE INDEX consents_by_conversation ON consents (conversation) WHERE conversation IS NOT NULL;

@@ -2,8 +2,14 @@
 //! go of when it does not come.
 //!
 //! Owns what new evidence changes, and the sweep. Refuses to know what counts as evidence: `policy`
-//! says that. INVARIANT: a mark on a row opens nothing. Each decision looks at the statements
-//! themselves; the mark says when a recording is shredded.
+//! says that.
+//!
+//! INVARIANTS
+//! - A mark on a row opens nothing. Each decision looks at the statements themselves; the mark says
+//!   when a recording is shredded.
+//! - What closes a recording by the word of somebody who may not revoke lets go of nothing: a
+//!   quarantine has an end only while evidence is missing without their word, too. [`end_of`] is the
+//!   one place that says so.
 
 use std::sync::Arc;
 
@@ -17,7 +23,7 @@ use crate::{
     evidence::{NewEntry, ShredReason},
     flow::{clock::TrustedClock, erasure::shredding::units::Undurable, error::Error},
     model::{actor::Initiator, id::RecordingId, recording::Recording, time::Timestamp},
-    policy::{self, Permit, PermitAction, Rulebook, action},
+    policy::{self, Consents, Permit, PermitAction, Rulebook, action},
 };
 
 /// Recordings looked at in one unit of work.
@@ -33,12 +39,15 @@ pub(in crate::flow) enum QuarantineProgress {
 }
 
 /// What new evidence changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Settled {
     /// Recordings released from quarantine.
     pub released: u64,
     /// Recordings put in quarantine.
     pub quarantined: u64,
+    /// Those whose streams were not ended in this process yet.
+    #[serde(skip)]
+    heard: Vec<RecordingId>,
 }
 
 /// What new evidence bears on, who brought it, and whether it may say no.
@@ -58,8 +67,8 @@ pub(in crate::flow) enum Deadline {
     None,
     /// What is put in quarantine now has one.
     New,
-    /// The same, and what waits without one gets it: it was said by the person, or by somebody who
-    /// may revoke.
+    /// The same, and what waits without one gets it if it is not covered without the word of those
+    /// who may not revoke: it was said by the person, or by somebody who may.
     Confirmed,
 }
 
@@ -75,6 +84,21 @@ impl Deadline {
 
 /// The end of a quarantine that has none: 4000-01-01T00:00:00Z.
 const WITHOUT_END: Timestamp = Timestamp::from_millis(64_060_588_800_000);
+
+/// When the quarantine ends of a recording that is not covered: at `ends`, or not at all if it would
+/// be covered by `vouched`, which is what was told without those who may not revoke.
+pub(in crate::flow) fn end_of(
+    vouched: Option<&Consents>,
+    recording: &Recording,
+    ends: Timestamp,
+    now: Timestamp,
+) -> Timestamp {
+    if vouched.is_some_and(|consents| policy::covers_recording(consents, recording, now)) {
+        WITHOUT_END
+    } else {
+        ends
+    }
+}
 
 /// What a sweep of the quarantine did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -162,13 +186,16 @@ impl Quarantine {
     }
 
     /// Goes on where the unit that brought the news stopped, one unit after another. An
-    /// interruption leaves marks that are behind, never anything open that should be closed.
+    /// interruption leaves marks that are behind, never anything open that should be closed. Each time
+    /// a unit is committed, the streams end of what it put in quarantine.
     pub(in crate::flow) async fn settle_rest(
         &self,
         news: &ConsentChange,
         mut step: Option<QuarantineProgress>,
         settled: &mut Settled,
     ) -> Result<(), Error> {
+        self.shredding
+            .interrupt(&std::mem::take(&mut settled.heard));
         while let Some(present) = step {
             let unit = self.db.unit("quarantine.settle_rest", async |mut unit| {
                 let (entries, next) = self
@@ -179,7 +206,8 @@ impl Quarantine {
                 Ok::<_, Error>((settled, next))
             });
             let (more, next) = unit.await?;
-            settled.add(more);
+            self.shredding.interrupt(&more.heard);
+            settled.add(&more);
             step = next;
         }
         Ok(())
@@ -197,6 +225,16 @@ impl Quarantine {
             return Ok(Vec::new());
         }
         let known = consents::gather(unit, recordings).await?;
+        let is_covered = |recording: &Recording| {
+            known
+                .get(&recording.id)
+                .is_some_and(|consents| policy::covers_recording(consents, recording, now))
+        };
+        let uncovered = recordings.iter().filter(|recording| !is_covered(recording));
+        let uncovered: Vec<Recording> = uncovered.cloned().collect();
+        let vouched = consents::gather_vouched(unit, &uncovered).await?;
+        let end_of =
+            |recording: &Recording, ends| end_of(vouched.get(&recording.id), recording, ends, now);
         let mut changed = Vec::new();
         let mut entries = Vec::new();
         for recording in recordings {
@@ -204,24 +242,28 @@ impl Quarantine {
             else {
                 continue;
             };
-            let covered = known
-                .get(&id)
-                .is_some_and(|consents| policy::covers_recording(consents, recording, now));
-            match (recording.quarantine_ends, covered) {
+            match (recording.quarantine_ends, is_covered(recording)) {
                 (Some(_), true) if quarantine::release(unit, id).await? => {
                     entries.push(NewEntry::recording_released(now, actor, id));
                     changed.push(id);
                 }
-                (Some(WITHOUT_END), false) if deadline == Deadline::Confirmed => {
-                    let ends = now.after(period);
-                    quarantine::set_end(unit, id, ends).await?;
-                    entries.push(NewEntry::recording_quarantined(now, actor, id, ends));
-                    changed.push(id);
+                (Some(WITHOUT_END), false) if deadline != Deadline::Confirmed => {}
+                (Some(before), false) => {
+                    let ends = match before {
+                        WITHOUT_END => now.after(period),
+                        before => before,
+                    };
+                    let ends = end_of(recording, ends);
+                    if ends != before {
+                        quarantine::set_end(unit, id, ends).await?;
+                        entries.push(NewEntry::recording_quarantined(now, actor, id, ends));
+                        changed.push(id);
+                    }
                 }
                 (None, false) => {
                     let ends = match deadline {
                         Deadline::None => WITHOUT_END,
-                        Deadline::New | Deadline::Confirmed => now.after(period),
+                        Deadline::New | Deadline::Confirmed => end_of(recording, now.after(period)),
                     };
                     if quarantine::begin(unit, id, ends).await? {
                         entries.push(NewEntry::recording_quarantined(now, actor, id, ends));
@@ -262,19 +304,21 @@ impl Quarantine {
                     let entries = self
                         .settle_all(&mut unit, &page, (Initiator::Vault, Deadline::New), now)
                         .await?;
-                    let released: Vec<_> = entries.iter().filter_map(NewEntry::recording).collect();
+                    // Released, or kept without an end.
+                    let settled: Vec<_> = entries.iter().filter_map(NewEntry::recording).collect();
+                    let released = Settled::of(&entries).released;
                     unit.audit_all(entries);
-                    Ok::<_, Error>(released)
+                    Ok::<_, Error>((settled, released))
                 });
-            let released = unit.await?;
-            swept.released += released.len() as u64;
+            let (settled, released) = unit.await?;
+            swept.released += released;
             // Of a recording whose policy is not at hand, nobody knows what it needs.
             let known =
                 |recording: &&Recording| policy::quarantine(recording, &self.rulebook).is_some();
             let due = page
                 .iter()
                 .filter(known)
-                .filter(|recording| !released.contains(&recording.id));
+                .filter(|recording| !settled.contains(&recording.id));
             let due: Vec<Recording> = due.cloned().collect();
             if !due.is_empty() {
                 all = all.and(self.shredding.shred_unheld(&permit, &due, &reason).await?);
@@ -286,19 +330,17 @@ impl Quarantine {
 impl Settled {
     pub(in crate::flow) fn of(entries: &[NewEntry]) -> Self {
         use crate::evidence::AuditEvent;
-        let count = |event| {
-            entries
-                .iter()
-                .filter(|entry| entry.event() == event)
-                .count() as u64
-        };
+        let of = |event| entries.iter().filter(move |entry| entry.event() == event);
+        let quarantined = of(AuditEvent::RecordingQuarantined);
+        let heard: Vec<RecordingId> = quarantined.filter_map(NewEntry::recording).collect();
         Self {
-            released: count(AuditEvent::RecordingReleased),
-            quarantined: count(AuditEvent::RecordingQuarantined),
+            released: of(AuditEvent::RecordingReleased).count() as u64,
+            quarantined: heard.len() as u64,
+            heard,
         }
     }
 
-    fn add(&mut self, more: Self) {
+    fn add(&mut self, more: &Self) {
         self.released += more.released;
         self.quarantined += more.quarantined;
     }

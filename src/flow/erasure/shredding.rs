@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use self::units::Undurable;
 use crate::{
     db::{
-        Db, holds, recordings, shreds,
+        Db,
+        endings::StreamEnding,
+        holds, recordings, shreds,
         work::{Lease, finish},
     },
     evidence::ShredReason,
@@ -113,6 +115,13 @@ impl Shredding {
     pub(super) fn silence(&self, recordings: &[Recording]) {
         for recording in recordings {
             self.streams.silence(recording.id);
+        }
+    }
+
+    /// Ends whoever hears one of these; they may come again, and are decided anew.
+    pub(super) fn interrupt(&self, recordings: &[RecordingId]) {
+        for recording in recordings {
+            self.streams.end(StreamEnding::Moved(*recording));
         }
     }
 

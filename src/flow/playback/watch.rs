@@ -4,7 +4,9 @@
 //! Owns the pace, and the number up to which every tombstone was seen. A shred by another process is
 //! heard of at once where the database rings, and otherwise found at the next look. Each look that
 //! succeeds lets the streams go on a little longer (see `streams`); a look that fails does nothing,
-//! and that is enough to end them. While nobody listens the database is not asked.
+//! and that is enough to end them. While nobody listens the database is not asked,
+//! so that the first look after a silence finds what is old: a stream knows the number up to which
+//! it was decided (see `streams`).
 //!
 //! INVARIANT: a tombstone is missed by no stream. A stream registers, then reads its key. A tombstone that
 //! committed before that is found by the key look-up. One that commits later has a number above the
@@ -134,7 +136,7 @@ impl Watch {
             let asked = Instant::now();
             let found = endings::after(&mut db.read().await?, *seen, AT_ONCE).await?;
             for (seq, ending) in &found {
-                streams.end(*ending);
+                streams.end_at(*seq, *ending);
                 *seen = *seq;
             }
             if i64::try_from(found.len()).is_ok_and(|found| found < AT_ONCE) {

@@ -87,8 +87,9 @@ impl Revocations {
     }
 
     /// Begins the revocations that follow from withdrawals, in the unit that records these; their
-    /// entries are to be appended last. They wait for [`Self::continue_all`]. They reach what they
-    /// are about in every account, so that whose permit is limited must have been asked before.
+    /// entries are to be appended last. They wait for [`Self::continue_all`]. A permit that is limited
+    /// to some accounts reaches their recordings only, whatever is recorded in the conversation
+    /// later.
     ///
     /// # Errors
     /// The database's.
@@ -120,7 +121,7 @@ impl Revocations {
                 &purposes,
                 &reason,
             ));
-            let accounts = BTreeSet::new();
+            let accounts = permit.accounts().clone();
             let revocation = Revocation {
                 id,
                 target,

@@ -13,6 +13,7 @@ use crate::{
         consents::{self, ConsentRow},
         holds,
         outbox::OutboxKind,
+        parties::Vouched,
         revocations::{self, Counts, Revocation},
     },
     evidence::{
@@ -247,5 +248,6 @@ fn said(revocation: &Revocation, whom: Whom, at: Timestamp) -> ConsentRow {
         statement,
         evidence: Vec::new(),
         recorded_by: revocation.actor,
+        vouched: Vouched::of_accounts(&revocation.accounts),
     }
 }

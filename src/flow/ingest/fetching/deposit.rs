@@ -17,7 +17,7 @@ use crate::{
         work::{self, Lease, WorkKind},
     },
     evidence::NewEntry,
-    flow::erasure::revocation::close::close_arriving,
+    flow::erasure::{quarantine::end_of, revocation::close::close_arriving},
     model::{
         actor::Initiator, artefact::Leg, crash, id::RecordingId, recording::Recording,
         time::Timestamp,
@@ -110,6 +110,10 @@ impl Fetching {
                 .remove(&recording.id)
                 .unwrap_or_default();
             if !covers_recording(&consents, &recording, now) {
+                let vouched = consents::gather_vouched(unit, std::slice::from_ref(&recording))
+                    .await?
+                    .remove(&recording.id);
+                let ends = end_of(vouched.as_ref(), &recording, ends, now);
                 quarantine::begin(unit, recording.id, ends).await?;
                 let by = Initiator::Vault;
                 unit.audit(NewEntry::recording_quarantined(now, by, recording.id, ends));
