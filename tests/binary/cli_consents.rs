@@ -122,7 +122,7 @@ async fn a_file_with_faults_is_refused_line_by_line() {
         world
             .run(&["consent", "import", &text, "--format", "jsonl"])
             .refused()
-            .contains("line 1: not JSON")
+            .contains("line 1: not a JSON object")
     );
     assert!(
         world

@@ -97,7 +97,7 @@ fn a_table_of_cases_is_decided_without_a_vault() {
     assert!(
         run_in(folder.path(), &["policy", "test", "shipped.toml"], &[])
             .done()
-            .contains("20 of 20 cases hold")
+            .contains("21 of 21 cases hold")
     );
     fs::write(
         folder.path().join("bad.toml"),

@@ -18,7 +18,7 @@ use crate::{
     custody::Custody,
     db::gaps::Gap,
     evidence::Position,
-    model::timeline::LogPoint,
+    model::timeline::{LogPath, LogPoint},
     store::{self, RecoveryKind, RecoveryName, Store},
     vault::{
         VaultParts,
@@ -174,16 +174,21 @@ async fn look(parts: &VaultParts, choice: &Choice) -> Result<Plan, Error> {
         };
         return Err(Error::NoSnapshot(epochs));
     };
+    // By its name only what would be left out by its header, too: a file that says otherwise does
+    // not open.
+    let (later, earlier): (Vec<_>, Vec<_>) = names(RecoveryKind::Journal)
+        .await?
+        .into_iter()
+        .partition(|name| name.point() >= header.point());
     let mut pieces = Vec::new();
-    for name in names(RecoveryKind::Journal).await? {
-        listed.insert(name);
-        // By its name only what would be left out by its header, too: a file that says otherwise
-        // does not open.
-        if name.point() >= header.point()
-            && let Some(piece) = found.header(name).await?
-        {
-            pieces.push((name, piece));
-        }
+    listed.extend(later.iter().chain(&earlier));
+    for name in later {
+        pieces.extend(found.header(name).await?.map(|piece| (name, piece)));
+    }
+    pieces.sort_by_key(|(name, piece)| (piece.point(), *name));
+    let left = LeftLog::of(&header, &pieces);
+    for name in earlier.into_iter().filter(|name| left.may_have(*name)) {
+        pieces.extend(found.header(name).await?.map(|piece| (name, piece)));
     }
     let known = choice.not_before.map(|position| position.point());
     let (pieces, gaps) = behind(&header, pieces, known);
@@ -258,13 +263,15 @@ pub(super) fn behind(
     not_before: Option<LogPoint>,
 ) -> (Vec<(RecoveryName, Header)>, Vec<Gap>) {
     let begun = snapshot.point();
+    pieces.retain(|(_, piece)| piece.vault == snapshot.vault);
+    pieces.sort_by_key(|(name, piece)| (piece.point(), piece.chain, *name));
+    let left = LeftLog::of(snapshot, &pieces);
     pieces.retain(|(_, piece)| {
         // Places in the chain are told apart within a timeline only: a process that a restore left
         // behind goes on giving them.
         let is_later = piece.path.current() > begun.timeline || piece.chain > snapshot.chain;
-        piece.vault == snapshot.vault && is_later && piece.point() >= begun
+        is_later && piece.point() >= begun || left.has(piece)
     });
-    pieces.sort_by_key(|(name, piece)| (piece.point(), piece.chain, *name));
     let links: BTreeSet<(RecoveryName, String)> = pieces
         .iter()
         .map(|(name, piece)| (*name, piece.digest()))
@@ -287,6 +294,39 @@ pub(super) fn behind(
     }
     let gaps = coverage.gaps();
     (pieces, gaps)
+}
+
+/// The log that a restore goes on with, where that of the snapshot is another: somebody restored
+/// from before the snapshot's timeline, so what came between is in the journal only, under points
+/// that are lower than the snapshot's.
+struct LeftLog {
+    main: LogPath,
+    begun: LogPoint,
+    /// Up to which number the snapshot has what the main log has.
+    shared: i64,
+}
+
+impl LeftLog {
+    /// Of a snapshot and the pieces, in order, that come after it.
+    fn of(snapshot: &Header, pieces: &[(RecoveryName, Header)]) -> Self {
+        let main = newest(snapshot, pieces).path.clone();
+        Self {
+            shared: main.shared_with(&snapshot.path),
+            begun: snapshot.point(),
+            main,
+        }
+    }
+
+    /// Whether an earlier piece has numbers of the main log that the snapshot has not.
+    fn has(&self, piece: &Header) -> bool {
+        let reached = piece.seq.min(self.main.shared_with(&piece.path));
+        piece.point() < self.begun && reached > self.shared && reached >= piece.since
+    }
+
+    /// Whether it may have, as far as its name tells.
+    fn may_have(&self, name: RecoveryName) -> bool {
+        name.seq > self.shared && self.main.end_of(name.timeline).is_some()
+    }
 }
 
 /// The file that was written last, of these pieces in order and the snapshot: its log is the one that

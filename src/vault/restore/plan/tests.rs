@@ -5,7 +5,6 @@ use crate::{
     model::{
         id::{ObjectId, VaultId},
         time::Timestamp,
-        timeline::LogPath,
     },
     vault::recovery::ChainPosition,
 };
@@ -360,4 +359,25 @@ fn a_snapshot_of_a_lost_timeline_hides_no_piece_of_the_next() {
     let (taken, gaps) = behind(&snapshot.1, all_of(&forked), None);
     assert_eq!((taken.len(), gaps), (1, vec![]));
     assert_eq!(taken[0].0, forked.new[1].0);
+}
+
+#[test]
+fn pieces_of_the_main_log_count_though_the_snapshot_is_of_a_later_timeline_that_it_left() {
+    let vault = VaultId::random(&mut rand::rng());
+    let piece = |path: &LogPath, numbers, previous: Option<&File>| {
+        file_of(path, vault, RecoveryKind::Journal, numbers, previous)
+    };
+    let (first, second, third) = (path(&[]), path(&[(2, 30)]), path(&[(3, 33)]));
+    let two = piece(&first, (30, 20, 2), None);
+    let between = piece(&first, (33, 30, 3), Some(&two));
+    let lost = piece(&second, (35, 30, 3), Some(&two));
+    let new = piece(&third, (40, 33, 4), Some(&between));
+    let numbers = (35, 0, 3);
+    let snapshot = file_of(&second, vault, RecoveryKind::Snapshot, numbers, Some(&lost));
+
+    let all = [two.clone(), between, lost.clone(), new.clone()];
+    let (taken, missed) = behind(&snapshot.1, all.to_vec(), None);
+    let names: Vec<RecoveryName> = taken.iter().map(|(name, _)| *name).collect();
+    assert_eq!((names, missed), (vec![all[1].0, new.0], vec![]));
+    assert_eq!(gaps(&snapshot, &[two, lost, new], None).1, ["31-33"]);
 }
