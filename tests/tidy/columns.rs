@@ -12,7 +12,7 @@ const EXCUSED: &[(&str, &str)] = &[
         "says of each column where in an announcement it comes from",
     ),
     (
-        "audit.limited_to",
+        "audit.revoked",
         "what a revocation reaches, and the account of its recording beside it",
     ),
     (
