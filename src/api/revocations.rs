@@ -162,7 +162,6 @@ pub(super) struct OutcomeParams {
     /// Outcomes in one page, 1 to 1000; none are shown if neither this nor `cursor` is given.
     limit: Option<u16>,
     /// `next_cursor` of the page of outcomes before.
-    #[param(value_type = Option<String>)]
     cursor: Option<RecordingId>,
 }
 

@@ -87,7 +87,7 @@ async fn the_operator_compares_beside_a_running_service_and_it_fetches() {
         );
         service.client.until(id, "sealed").await;
         let said = world.run(&["twilio", "reconcile"]).done();
-        assert!(said.contains("1 listed. Made 0 known"), "{said}");
+        assert!(said.contains("1 listed. Announced 0"), "{said}");
         let status = world.run(&["status"]).done();
         assert!(
             status.contains("accounts") && status.contains(world.account.as_str()),

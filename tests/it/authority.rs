@@ -195,7 +195,7 @@ async fn a_hold_is_for_what_the_policy_declares_and_shown_to_who_holds(database:
     assert!(
         refused
             .text()
-            .contains("use one of its `hold_purposes` `legal-request`")
+            .contains("use one of its `hold_purposes`: `legal-request`")
     );
     assert_eq!(place("legal-request").await.status, 200);
     let shown = async |who: &str| {

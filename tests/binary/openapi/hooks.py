@@ -47,6 +47,10 @@ def before_call(context, case, kwargs):
     query = case.query or {}
     if "cursor" in query and path in FIXTURES["cursors"]:
         query["cursor"] = FIXTURES["cursors"][path]
+    if path == "/v1/audit" and "cursor" in query:
+        # A number of an entry, instead of `after`.
+        query["cursor"] = "1"
+        query.pop("after", None)
     if isinstance(case.body, dict):
         case.body = whole(case.body)
         fit(path, case.body)
@@ -72,6 +76,9 @@ def fit(path, body):
         body["purposes"] = FIXTURES["purposes"][: len(body["purposes"])]
     if "purpose" in body:
         body["purpose"] = next_of("purposes")
+    if path.endswith("/holds/{name}"):
+        # Holds are placed for some purposes only.
+        body["purpose"] = "legal-request"
     if isinstance(body.get("policy_version"), str):
         body["policy_version"] = next_of("versions")
     if path == "/v1/consents" and isinstance(body.get("at"), str):
