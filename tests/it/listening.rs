@@ -364,7 +364,7 @@ async fn a_request_for_a_grant_that_makes_no_sense_is_told_why() {
         .request(Method::POST, &path)
         .header("content-type", "text/plain")
         .body("{}");
-    send(text).await.problem(400, "bad-request");
+    send(text).await.problem(415, "unsupported-media-type");
     let long = json!({ "purpose": "quality-review", "justification": "x".repeat(64 * 1024) });
     vault
         .asks("reviewer")

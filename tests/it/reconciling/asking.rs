@@ -30,7 +30,7 @@ async fn two_operators_compare_at_once_and_it_is_as_if_one_had(database: Databas
         assert!(
             one.fault
                 .as_ref()
-                .is_none_or(|fault| fault.contains("took over")),
+                .is_none_or(|fault| fault.contains("took the comparison over")),
             "{one:?}"
         );
     }

@@ -268,7 +268,7 @@ async fn anybody_reads_on_the_privacy_page_how_soon_old_backups_forget() {
         "<strong>24 hours</strong>",
         "Twilio",
         "quality-review",
-        "standard this begins at once",
+        "standard this begins immediately",
         "to that now: 1.",
     ] {
         assert!(
