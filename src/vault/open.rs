@@ -166,7 +166,7 @@ impl Vault {
         );
         // The key first: after a shred the object is gone, and rightly so.
         let key = key?;
-        let ends = ends.map_err(|error| missing(error, grant.recording()))?;
+        let ends = vault.found(ends, grant.recording()).await?;
         let mut opener = vault.opener(&key, grant.recording(), sealed, layout, ends)?;
 
         // One segment first, so that the first byte does not wait for a megabyte.
@@ -230,7 +230,7 @@ impl Vault {
             vault.ends(sealed.object, &layout)
         );
         let key = key?;
-        let ends = ends.map_err(|error| missing(error, playable.recording))?;
+        let ends = vault.found(ends, playable.recording).await?;
         vault.opener(&key, playable.recording, sealed, layout, ends)?;
         Ok(())
     }
@@ -304,15 +304,19 @@ impl Vault {
     }
 }
 
-/// The error of an object that is not there, by the recording that it is of.
-fn missing(error: Error, recording: RecordingId) -> Error {
-    match error {
-        Error::Store(store::Error::NotFound { .. }) => Error::CiphertextMissing(recording),
-        other => other,
-    }
-}
-
 impl Inner {
+    /// What was read of a recording's object; if the object is not there, whether it alone is
+    /// missing, or the store is.
+    async fn found<T>(&self, read: Result<T, Error>, recording: RecordingId) -> Result<T, Error> {
+        match read {
+            Err(Error::Store(store::Error::NotFound { .. })) => {
+                self.store.probe().await?;
+                Err(Error::CiphertextMissing(recording))
+            }
+            other => other,
+        }
+    }
+
     /// The one way to an opening, for all that a grant gives: the grant's row says that it is not
     /// over, it rests on the approval by which it was decided now, the recording counts on the day,
     /// and the entry is written.

@@ -123,10 +123,7 @@ async fn two_tokens_of_one_person_share_one_days_budget(database: Database) {
     let phone = bearer(&vault, &minted(&vault, "anna", "agent").await);
     let other = bearer(&vault, &minted(&vault, "berta", "agent").await);
     // Granted before the budget is spent, to open after it.
-    let late = path(
-        &vault,
-        &asks(&phone, "grants", third.id, "follow-up").await,
-    );
+    let late = path(&vault, &asks(&phone, "grants", third.id, "follow-up").await);
     for (who, recorded) in [(&desk, &first), (&phone, &second)] {
         let listen = asks(who, "grants", recorded.id, "follow-up").await;
         let sound = vault.anybody().get(&path(&vault, &listen)).await;
