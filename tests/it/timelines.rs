@@ -153,8 +153,9 @@ async fn what_a_lost_database_tells_too_late_is_appended_and_says_so(database: D
         .await;
     // It is done, and confirmed to nobody: custody is another database's.
     shredded.problem(503, "taken-over");
-    former.flow.vault.journal_all().await.unwrap();
-    let late = Log::of(&former).await.entries;
+    // What it notes for itself after that reaches no store.
+    let mut late = Log::of(&former).await.entries;
+    late.retain(|entry| entry.event != AuditEvent::CustodyLost);
     vault.sealed().await;
     vault.process.flow.vault.journal_all().await.unwrap();
     let second = Log::of(&vault.process).await;
