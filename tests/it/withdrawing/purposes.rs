@@ -68,7 +68,12 @@ fn only_training() -> String {
         .find(|block| block.contains("\"training\""))
         .unwrap();
     let (_, tail) = rest.split_once("[[rights]]").unwrap();
-    format!("{head}[[purposes]]{training}[[rights]]{tail}")
+    let text = format!("{head}[[purposes]]{training}[[rights]]{tail}");
+    // No hold is placed for a purpose that there is not.
+    text.replace(
+        "hold_purposes = [\"legal-request\", \"dispute-resolution\"]",
+        "",
+    )
 }
 
 async fn what_no_purpose_can_open_any_more_is_not_kept(database: Database) {
