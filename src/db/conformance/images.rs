@@ -122,7 +122,7 @@ async fn filled(world: &World) {
         (Table::Parties, r#"["CA1","caller","sub_1",6,"*",1,"AAEC/w=="]"#.into()),
         (Table::Parties, r#"["CF1","caller","sub_1",7,"*",2,""]"#.into()),
         (Table::Consents, r#"["cns_1","sub_1",null,null,"[]","given","import",null,null,"",1,2,"operator:root","*"]"#.into()),
-        (Table::Consents, r#"["cns_2",null,"CA1","callee","[\"recording\"]","declined","keypad","d","1","AAEC/w==",3,4,"vault"]"#.into()),
+        (Table::Consents, r#"["cns_2",null,"CA1","callee","[\"recording\"]","declined","keypad","d","1","AAEC/w==",3,4,"vault",""]"#.into()),
         (Table::Holds, format!(r#"["{one}","case-1","legal-request","dispute","court 7 C 12/26",9,8,"operator:root",null]"#)),
         (Table::Holds, format!(r#"["{one}","case-2","legal-request","dispute","court",9,8,"operator:root",10]"#)),
         (Table::Approvals, format!(r#"["apr_1","{one}","tok_2","legal-request","AAEC/w==","requested",1,2,null,null]"#)),

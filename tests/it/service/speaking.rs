@@ -269,7 +269,7 @@ async fn anybody_reads_on_the_privacy_page_how_soon_old_backups_forget() {
         "Twilio",
         "quality-review",
         "standard this begins immediately",
-        "to that now: 1.",
+        "can still undo: 1.",
     ] {
         assert!(
             page.split_whitespace()
