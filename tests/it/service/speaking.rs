@@ -292,6 +292,6 @@ async fn anybody_reads_on_the_privacy_page_how_soon_old_backups_forget() {
             .get("/privacy")
             .await
             .text()
-            .contains("to that now: 0.")
+            .contains("can still undo: 0.")
     );
 }
