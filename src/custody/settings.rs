@@ -39,12 +39,7 @@ pub enum CustodyKind {
     AwsKms,
 }
 
-impl CustodyKind {
-    /// The word in the configuration.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
+recvault_core::word_set!(CustodyKind);
 
 /// `[custody]`: where the root key rests.
 #[derive(Debug, Deserialize)]

@@ -45,12 +45,7 @@ pub enum Stage {
     Refused,
 }
 
-impl Stage {
-    /// The word used in rows and JSON.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
+recvault_core::word_set!(Stage);
 
 texts!(as_str: Stage);
 

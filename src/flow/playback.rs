@@ -18,7 +18,6 @@ use super::{
     liveness::Liveness,
     refusal::refuse,
     streams::{Ended, Registered, Streams},
-    units::note,
 };
 use crate::{
     db::{
@@ -413,12 +412,15 @@ impl Playback {
         if found.is_none_or(|recording| recording.state == RecordingState::Shredded) {
             return Ok(Error::NotFound);
         }
-        if !audit::is_missing_noted(&mut self.db.read().await?, id).await? {
-            note(&self.db, || {
-                NewEntry::ciphertext_missing(self.clock.now(), id)
+        self.db
+            .unit("playback.missing", async |mut unit| {
+                match audit::is_missing_noted(&mut unit, id).await? {
+                    true => unit.abandon(),
+                    false => unit.audit(NewEntry::ciphertext_missing(self.clock.now(), id)),
+                }
+                Ok::<_, db::Error>(())
             })
             .await?;
-        }
         let error = vault::Error::CiphertextMissing(id);
         tracing::error!(recording = %id, %error, "a sealed object is missing in the store");
         Ok(error.into())

@@ -112,7 +112,7 @@ impl Listener {
 }
 
 /// A place in the register; leaving it is dropping this.
-pub struct Registered {
+pub(super) struct Registered {
     streams: Streams,
     recording: RecordingId,
     listener: Arc<Listener>,
@@ -130,8 +130,9 @@ impl Streams {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Enters a stream that is about to begin. Whatever the watch finds ends it.
-    pub fn register(&self, recording: RecordingId) -> Registered {
+    /// Enters a stream that whatever the watch finds ends.
+    #[cfg(test)]
+    pub(super) fn register(&self, recording: RecordingId) -> Registered {
         self.register_since(recording, i64::MIN)
     }
 
@@ -254,12 +255,12 @@ impl Registered {
 
     /// Why this stream must not release anything more, if so. To be asked when a piece is in hand,
     /// before it is released.
-    pub fn has_ended(&self) -> Option<Ended> {
+    pub(super) fn has_ended(&self) -> Option<Ended> {
         self.has_ended_at(Instant::now())
     }
 
     /// Waits until this stream must not release anything more.
-    pub async fn end(&self) -> Ended {
+    pub(super) async fn end(&self) -> Ended {
         loop {
             if let Some(ended) = self.has_ended() {
                 return ended;

@@ -200,15 +200,7 @@ impl utoipa::PartialSchema for AuditEvent {
     }
 }
 
-impl AuditEvent {
-    /// Every event.
-    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
-
-    /// The name in the log.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
+crate::word_set!(AuditEvent);
 
 #[cfg(test)]
 mod tests {

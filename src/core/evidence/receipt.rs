@@ -73,12 +73,7 @@ pub enum ReceiptState {
     Closed,
 }
 
-impl ReceiptState {
-    /// The word used in rows and JSON.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
+crate::word_set!(ReceiptState);
 
 /// What the shred does to backups of the database that are older than it.
 #[derive(

@@ -35,12 +35,7 @@ pub enum PrincipalKind {
     Service,
 }
 
-impl PrincipalKind {
-    /// The word used in rows and JSON.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
+crate::word_set!(PrincipalKind);
 
 /// A person or a service with a valid credential, as the policy sees them.
 ///

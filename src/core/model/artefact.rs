@@ -102,15 +102,7 @@ pub enum Leg {
     Callee,
 }
 
-impl Leg {
-    /// Every leg that a recording may have.
-    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
-
-    /// The word used in keys, rows and associated data.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
+crate::word_set!(Leg);
 
 #[cfg(test)]
 mod tests {

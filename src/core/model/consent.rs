@@ -45,15 +45,7 @@ pub enum Answer {
     Withdrawn,
 }
 
-impl Answer {
-    /// Every one.
-    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
-
-    /// The word used in rows, JSON and files.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
+crate::word_set!(Answer);
 
 /// The method of a statement.
 #[derive(
@@ -95,15 +87,7 @@ pub enum Method {
     Import,
 }
 
-impl Method {
-    /// Every one.
-    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
-
-    /// The word used in rows, JSON and files.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
+crate::word_set!(Method);
 
 /// Twilio's classification of a message (Advanced Opt-Out). It is about receiving messages, not
 /// about recordings.
@@ -136,15 +120,7 @@ pub enum OptOut {
     Help,
 }
 
-impl OptOut {
-    /// Every one.
-    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
-
-    /// The word used in rows, JSON and files.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
+crate::word_set!(OptOut);
 
 /// About whom a statement speaks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -47,15 +47,9 @@ pub enum MediaKind {
     VideoComposition,
 }
 
+crate::word_set!(MediaKind);
+
 impl MediaKind {
-    /// Every kind.
-    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
-
-    /// The word used in rows, JSON, exports and policies.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-
     /// The artefact that the source's bytes are sealed as: a recording of this kind that has not
     /// got it is not complete.
     pub const fn content(self) -> Artefact {

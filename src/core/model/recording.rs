@@ -55,12 +55,7 @@ pub enum RecordingState {
     Shredded,
 }
 
-impl RecordingState {
-    /// The word used in rows and JSON.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
+crate::word_set!(RecordingState);
 
 /// A recording as the catalogue knows it. Nothing in it is personal data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,12 +138,7 @@ pub enum DiscoveredBy {
     Transcript,
 }
 
-impl DiscoveredBy {
-    /// The word used in rows and JSON.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
+crate::word_set!(DiscoveredBy);
 
 impl Recording {
     /// What it is of.

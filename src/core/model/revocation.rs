@@ -93,12 +93,7 @@ pub enum RevocationOutcome {
     Closed,
 }
 
-impl RevocationOutcome {
-    /// The word used in rows and JSON.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
+crate::word_set!(RevocationOutcome);
 
 #[cfg(test)]
 mod tests {

@@ -67,25 +67,9 @@ pub enum CopyState {
     Left,
 }
 
-impl CopyKind {
-    /// Every kind.
-    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
+crate::word_set!(CopyKind);
 
-    /// The word in rows, JSON and metrics.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
-
-impl CopyState {
-    /// Every state.
-    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
-
-    /// The word in rows and JSON.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
+crate::word_set!(CopyState);
 
 /// One copy that the source keeps, or kept.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]

@@ -28,6 +28,24 @@ where
     }
 }
 
+/// Gives sets of words the two ways in which they are used: all of them, and one as a text.
+#[macro_export]
+macro_rules! word_set {
+    ($($set:ty),+ $(,)?) => {$(
+        impl $set {
+            /// Every word of the set, in order.
+            pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
+
+            /// The word, as in rows, JSON and files.
+            pub fn as_str(self) -> &'static str {
+                self.into()
+            }
+        }
+    )+};
+}
+
+pub use word_set;
+
 #[cfg(test)]
 mod tests {
     use crate::{

@@ -133,15 +133,9 @@ pub enum Basis {
     LegitimateInterest,
 }
 
+crate::word_set!(Basis);
+
 impl Basis {
-    /// Every basis.
-    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
-
-    /// The word used in the policy file.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-
     /// The term of the W3C Data Privacy Vocabulary (<https://w3id.org/dpv>).
     pub const fn dpv(self) -> &'static str {
         match self {

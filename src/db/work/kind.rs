@@ -42,15 +42,9 @@ pub enum WorkKind {
     EpochTurn,
 }
 
+recvault_core::word_set!(WorkKind);
+
 impl WorkKind {
-    /// All of them.
-    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
-
-    /// The word in rows, logs and metrics.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-
     /// Whether work of this kind may be set aside as dead. Whatever was promised to somebody, a
     /// deletion above all, is tried until it is done.
     pub const fn may_be_buried(self) -> bool {

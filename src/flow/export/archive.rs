@@ -15,7 +15,7 @@ use super::{
     tar::{self, TarSink},
 };
 use crate::{
-    db::{consents, recordings, tokens},
+    db::{audit, consents, recordings, tokens},
     flow::{
         asking::Circumstances,
         error::Error,
@@ -137,7 +137,9 @@ async fn recording(
     out: &mut TarSink,
 ) -> Result<(), Ended> {
     // Before it is decided: see `streams`.
-    let registered = Arc::new(exports.streams.register(id));
+    let since = async { Ok::<_, Error>(audit::head(&mut exports.db.read().await?).await?) };
+    let since = since.await.map_err(ended)?;
+    let registered = Arc::new(exports.streams.register_since(id, since));
     registered.by(plan.principal.credential);
     let grant_id = GrantId::random(&mut rand::rng());
     registered.under(grant_id);

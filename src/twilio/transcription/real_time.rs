@@ -91,12 +91,7 @@ pub enum Track {
     Outbound,
 }
 
-impl Track {
-    /// Twilio's word.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
+recvault_core::word_set!(Track);
 
 impl RealTimeEvent {
     /// Reads a verified request.
