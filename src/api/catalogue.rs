@@ -89,7 +89,7 @@ pub(super) struct RecordingBody {
     shredded_at: Option<Timestamp>,
     /// When the recording is shredded without evidence of consent; null outside quarantine.
     quarantine_ends: Option<Timestamp>,
-    /// Since when it is closed to every purpose except those of its holds; null if it is not.
+    /// Since when it is closed to every purpose except those of its holds that `hold_purposes` lists; null if it is not.
     revoked_at: Option<Timestamp>,
 }
 

@@ -141,7 +141,7 @@ impl Problem {
     }
 
     pub(super) fn unavailable() -> Self {
-        let detail = "The vault cannot do this now; nothing was changed. Repeat the request later.";
+        let detail = "The vault cannot do this now. The request may have taken effect; repeat it later.";
         Self::new(ProblemType::Unavailable, detail)
     }
 
@@ -157,17 +157,17 @@ impl Problem {
             ClosedFor::Forgetful => (
                 ProblemType::DatabaseOutOfDate,
                 "The vault's database is missing changes that this vault has made: it was restored from an old copy, or a replica that lagged took \
-                 over. Nothing is opened, nothing is written, and nothing was changed. The operator's log has the details.",
+                 over. Nothing is opened or confirmed. A change that this request made may not be kept. The operator's log has the details.",
             ),
             ClosedFor::Displaced => (
                 ProblemType::DatabaseDisplaced,
-                "The database file of the vault was replaced or removed under the running service. Nothing is opened, nothing is written, and nothing \
-                 was changed. The operator stops the service, puts the file back, and starts the service again; the log names the file.",
+                "The database file of the vault was replaced or removed under the running service. Nothing is opened or confirmed. A \
+                 change that this request made may not be kept. The operator stops the service, puts the file back, and starts the service again; the log names the file.",
             ),
             ClosedFor::TakenOver => (
                 ProblemType::TakenOver,
-                "Another database was restored and has taken over this vault; the service on that database answers. Nothing is opened, nothing is \
-                 written here, and nothing was changed. The operator's log names the other database.",
+                "Another database was restored and has taken over this vault; the service on that database answers. Nothing is opened or \
+                 confirmed here. A change that this request made here may be missing in the vault that took over. The operator's log names the other database.",
             ),
         };
         Self::new(kind, detail)

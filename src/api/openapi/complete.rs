@@ -51,7 +51,7 @@ const TAGS: &[(&str, &str)] = &[
     ("audit", "The log of every decision, opening and shred."),
     (
         "twilio",
-        "Addresses that Twilio calls. Each request is signed with an account's auth token.",
+        "Addresses that Twilio calls. Each request is signed with an account's auth token or a shared key.",
     ),
     (
         "operators",

@@ -101,7 +101,7 @@ fn consent_to_recording_comes_with_its_quarantine() {
         "basis = \"consent\"",
         1,
     );
-    assert!(said(&policy).contains("It is deleted 7 days after it arrived"));
+    assert!(said(&policy).contains("It is deleted 7 days after that"));
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl ProblemType {
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "The sealed object is missing",
                 "The store does not have the sealed object of this recording, though its key lives. Asking again does not help. The operator brings \
-                 the object back from a copy of the store; `recvault status` counts such recordings.",
+                 the object back from a copy of the store; `recvault status` counts those that a request found missing.",
             ),
             Self::Conflict => (
                 StatusCode::CONFLICT,
@@ -150,7 +150,7 @@ impl ProblemType {
             Self::NotDurableYet => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Not durable yet",
-                "The request has taken effect: no shredded recording opens any more. The change is not in the store yet, so a vault \
+                "The request has taken effect, unless another fault is in the log: no shredded recording opens any more. The change is not in the store yet, so a vault \
                  that is restored from the store would lack it. It completes by itself. Repeat the request to confirm it and to get the \
                  receipt.",
             ),
@@ -187,7 +187,8 @@ impl ProblemType {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Another database has taken over",
                 "Another database was restored and has taken over this vault; the service on that database answers. Nothing is opened \
-                 and nothing is written here. The operator's log names the other database.",
+                 or confirmed here. A change that this request made here may be missing in the vault that took over. The operator's log \
+                 names the other database.",
             ),
             Self::TasksDead => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -222,7 +223,7 @@ impl ProblemType {
             Self::Unavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Not available",
-                "The database, the store or the root key cannot be reached. Nothing was changed. Repeat the request after \
+                "The database, the store or the root key cannot be reached. The request may have taken effect. Repeat it after \
                  `Retry-After`.",
             ),
         };

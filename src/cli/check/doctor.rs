@@ -188,8 +188,8 @@ fn settings(config: &Config, findings: &mut Findings) {
     }
     if let keys @ 1.. = config.twilio.encryption_keys.len() {
         let why = format!(
-            "{keys} private keys. Subscribe callbacks to `failed`, too, where recordings begin by \
-             a TwiML or a console setting of yours: a recording that Twilio cannot encrypt ends so"
+            "{keys} private keys. A recording that Twilio cannot encrypt ends as `failed`; the \
+             comparison finds it"
         );
         findings.find("twilio.encryption_keys", "ok", why);
     }

@@ -1,6 +1,6 @@
 -- The database's tables, for both databases. Types are PostgreSQL's; SQLite calls BIGINT INTEGER and
--- BYTEA BLOB (db/schema.rs). Ids are text, times are integer milliseconds UTC. Nothing here is
--- personal data in the clear. What only one database understands is in the file of its name.
+-- BYTEA BLOB (db/schema.rs). Ids are text, times are integer milliseconds UTC. No
+-- recorded person's number is here in the clear; names of principals, labels and places are. What only one database understands is in the file of its name.
 
 -- The one vault this database belongs to.
 CREATE TABLE vault (
