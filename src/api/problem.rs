@@ -141,7 +141,8 @@ impl Problem {
     }
 
     pub(super) fn unavailable() -> Self {
-        let detail = "The vault cannot do this now. The request may have taken effect; repeat it later.";
+        let detail =
+            "The vault cannot do this now. The request may have taken effect; repeat it later.";
         Self::new(ProblemType::Unavailable, detail)
     }
 

@@ -168,11 +168,11 @@ fn write_if_missing(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     if path.exists() {
         return Ok(());
     }
-    let half = path.with_added_extension(format!("new-{}", std::process::id()));
+    // Of nobody else, also where two machines share the folder and give out the same process ids.
+    let half = path.with_added_extension(format!("new-{:016x}", rand::random::<u64>()));
     let mut file = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(mode)
         .open(&half)?;
     file.write_all(text.as_bytes())?;

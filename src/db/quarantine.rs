@@ -72,7 +72,7 @@ pub async fn release(tx: &mut Tx, id: RecordingId) -> Result<bool, Error> {
 }
 
 /// Recordings whose quarantine is over, and that no hold keeps, in the order of their ids, after
-/// this one.
+/// this one; locked for the rest of the unit.
 pub async fn due(
     tx: &mut Tx,
     now: Timestamp,
@@ -84,6 +84,7 @@ pub async fn due(
         SELECT {COLUMNS} FROM recordings
         WHERE quarantine_ends IS NOT NULL AND quarantine_ends <= $1 AND state = 'sealed' AND holds = 0 AND id > $2 ORDER BY id LIMIT $3"
     );
+    let sql = locking(tx, sql);
     let after = after.map(|id| id.to_string()).unwrap_or_default();
     tx.fetch_all(
         &sql,
@@ -128,7 +129,7 @@ pub async fn waiting(
         WHERE quarantine_ends IS NOT NULL AND state = 'sealed' AND (call_sid IN ({CONCERNED}) OR conference_sid IN ({CONCERNED}))
           AND id > $3 ORDER BY id LIMIT $4"
     );
-    page(tx, &sql, bearing, after, limit, None).await
+    page(tx, sql, bearing, after, limit, None).await
 }
 
 /// A page of the recordings concerned that are sealed under one of these policies and in no
@@ -149,7 +150,7 @@ pub async fn released<D: Display + Sync>(
           AND id > $3 ORDER BY id LIMIT $4"
     );
     let policies = set(policies);
-    page(tx, &sql, bearing, after, limit, Some(&policies)).await
+    page(tx, sql, bearing, after, limit, Some(&policies)).await
 }
 
 /// The accounts of the recordings of these conversations.
@@ -166,9 +167,20 @@ pub async fn accounts_of(
         .collect()
 }
 
+/// The query, which locks the recordings that it gives for the rest of the unit. What somebody else
+/// writes about one of them is committed when this returns, and is seen by whatever is read next;
+/// or it comes after this unit, and sees what it did.
+fn locking(tx: &Tx, mut sql: String) -> String {
+    // SQLite has one writer at a time anyway.
+    if tx.is_postgres() {
+        sql.push_str(" FOR NO KEY UPDATE");
+    }
+    sql
+}
+
 async fn page(
     tx: &mut Tx,
-    sql: &str,
+    sql: String,
     bearing: &Bearing,
     after: Option<RecordingId>,
     limit: i64,
@@ -180,7 +192,8 @@ async fn page(
         .into_iter()
         .chain([Arg::Text(&after), Arg::Int(limit)])
         .chain(policies.map(Arg::Text));
-    tx.fetch_all(sql, &args.collect::<Vec<_>>())
+    let sql = locking(tx, sql);
+    tx.fetch_all(&sql, &args.collect::<Vec<_>>())
         .await?
         .iter()
         .map(recording)

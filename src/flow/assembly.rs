@@ -104,6 +104,7 @@ impl Flow {
             Arc::clone(&revocations),
         ));
         let quarantine = Arc::new(Quarantine::new(
+            vault.clone(),
             db.clone(),
             Arc::clone(&rulebook),
             Arc::clone(&trusted),

@@ -221,7 +221,10 @@ impl Playback {
             recording,
             registered,
         } = self.redeemed(token, network).await?;
-        let playable = self.vault.playable(&grant, wanted).await?;
+        let playable = match self.vault.playable(&grant, wanted).await {
+            Err(vault::Error::CiphertextMissing(id)) => return Err(self.missing(id).await?),
+            playable => playable?,
+        };
         Ok(PlaybackSession {
             id,
             grant,
@@ -266,13 +269,9 @@ impl Playback {
         let recording = recordings::find(&mut tx, row.recording)
             .await?
             .ok_or(Error::NotFound)?;
-        let mut circumstances =
+        let circumstances =
             Circumstances::gather(&mut tx, &principal, &recording, &row.purpose, now).await?;
         drop(tx);
-        if row.opened_at.is_some() {
-            // It is one of those that were counted, and counts no more.
-            circumstances.openings_today = 0;
-        }
         let facts = DecisionFacts {
             justification: row.justified.then_some(GIVEN_BEFORE),
             ticket: row.ticket.as_ref(),

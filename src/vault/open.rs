@@ -158,14 +158,12 @@ impl Vault {
         let sealed = &playable.sealed;
         let (segment, layout) = layout(sealed)?;
         // Reading ciphertext releases nothing, so it need not wait for the audit entry.
-        let (key, ends) = tokio::join!(
+        let (key, ends) = tokio::try_join!(
             vault.unit("open.release_key", async |mut unit| {
                 self.release_key(&mut unit, grant, id, sealed, &range).await
             }),
-            vault.ends(sealed.object, &layout)
-        );
-        // The key first: after a shred the object is gone, and rightly so.
-        let key = key?;
+            beside(vault.ends(sealed.object, &layout))
+        )?;
         let ends = vault.found(ends, grant.recording()).await?;
         let mut opener = vault.opener(&key, grant.recording(), sealed, layout, ends)?;
 
@@ -225,11 +223,10 @@ impl Vault {
         vault.has_room(grant).await?;
         let sealed = &playable.sealed;
         let (_, layout) = layout(sealed)?;
-        let (key, ends) = tokio::join!(
+        let (key, ends) = tokio::try_join!(
             self.readable_key(playable.recording, sealed.leg),
-            vault.ends(sealed.object, &layout)
-        );
-        let key = key?;
+            beside(vault.ends(sealed.object, &layout))
+        )?;
         let ends = vault.found(ends, playable.recording).await?;
         vault.opener(&key, playable.recording, sealed, layout, ends)?;
         Ok(())
@@ -264,8 +261,9 @@ impl Vault {
         let (segment, layout) = layout(sealed)?;
         let (key, ends) = tokio::try_join!(
             self.readable_key(recording, sealed.leg),
-            vault.ends(sealed.object, &layout)
+            beside(vault.ends(sealed.object, &layout))
         )?;
+        let ends = vault.found(ends, recording).await?;
         let mut opener = vault.opener(&key, recording, sealed, layout, ends)?;
         let mut head = SecretBuffer::with_capacity(segment.plain());
         for span in layout.spans(
@@ -302,6 +300,12 @@ impl Vault {
             .await?;
         Ok(key)
     }
+}
+
+/// A read of an object beside the look for its key, which is asked first: it refuses without waiting
+/// for the store, and after a shred the object is gone, and rightly so.
+async fn beside<T>(read: impl Future<Output = T>) -> Result<T, Error> {
+    Ok(read.await)
 }
 
 impl Inner {

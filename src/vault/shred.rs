@@ -329,11 +329,17 @@ impl Vault {
     /// was written before that is taken in, and what is written later is confirmed to nobody.
     ///
     /// # Errors
-    /// [`Error::NotDurable`] while the store cannot be written; [`Error::NotOwner`] once another
-    /// database has taken over; custody's and the database's.
+    /// [`Error::NotDurable`] while the store cannot be written or custody not be read;
+    /// [`Error::NotOwner`] once another database has taken over; the database's.
     pub async fn make_durable(&self) -> Result<(), Error> {
         match self.journal().await {
-            Ok(_) => self.check_owner().await,
+            Ok(_) => match self.check_owner().await {
+                // It stands, and whether a restore will ask this store is not known now.
+                Err(error @ (Error::Custody(_) | Error::NoSlot(_) | Error::OldSlot { .. })) => {
+                    Err(Error::NotDurable(error.to_string()))
+                }
+                checked => checked,
+            },
             Err(Error::Store(error)) => Err(Error::NotDurable(error.to_string())),
             Err(error) => Err(error),
         }

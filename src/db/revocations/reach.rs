@@ -255,13 +255,16 @@ pub async fn reach_again(
 
 /// Places at which somebody who revoked was named later by who may not revoke, with the recordings
 /// that the revocation would reach if somebody who may vouched for them.
+///
+/// SQLite joins in the order of `$tables`: what there is least of belongs first.
 macro_rules! unvouched {
-    () => {
+    ($tables:literal) => {
         concat!(
-            "FROM parties
-            JOIN revocations ON revocations.target = parties.subject AND revocations.reach = 'subject'
-            JOIN recordings ON recordings.call_sid = parties.conversation OR recordings.conference_sid = parties.conversation
-            WHERE parties.subject IS NOT NULL AND parties.vouched_for <> '*'
+            "FROM ",
+            $tables,
+            " WHERE revocations.target = parties.subject AND revocations.reach = 'subject'
+              AND (recordings.call_sid = parties.conversation OR recordings.conference_sid = parties.conversation)
+              AND parties.subject IS NOT NULL AND parties.vouched_for <> '*'
               AND recordings.state <> 'shredded' AND recordings.collected_at <= revocations.revoked_at
               AND (revocations.accounts = '[]' OR revocations.accounts LIKE '%' || recordings.account || '%')
               AND NOT EXISTS (SELECT 1 FROM revoked WHERE revoked.recording_id = recordings.id AND revoked.revocation_id = revocations.id)
@@ -286,7 +289,7 @@ pub struct Unvouched {
 pub async fn unvouched(tx: &mut Tx) -> Result<i64, Error> {
     const SQL: &str = concat!(
         "/* revocations.unvouched */ SELECT COUNT(DISTINCT recordings.id) ",
-        unvouched!()
+        unvouched!("revocations CROSS JOIN parties CROSS JOIN recordings")
     );
     tx.fetch_int(SQL, &[]).await
 }
@@ -296,7 +299,7 @@ pub async fn list_unvouched(tx: &mut Tx, limit: i64) -> Result<Vec<Unvouched>, E
     const SQL: &str = concat!(
         "/* revocations.list_unvouched */
         SELECT DISTINCT revocations.id AS revocation_id, recordings.id AS recording_id ",
-        unvouched!(),
+        unvouched!("revocations CROSS JOIN parties CROSS JOIN recordings"),
         " ORDER BY revocations.id, recordings.id LIMIT $1"
     );
     read_unvouched(&tx.fetch_all(SQL, &[Arg::Int(limit)]).await?)
@@ -311,7 +314,7 @@ pub async fn unvouched_in(
     const SQL: &str = concat!(
         "/* revocations.unvouched_in */
         SELECT DISTINCT revocations.id AS revocation_id, recordings.id AS recording_id ",
-        unvouched!(),
+        unvouched!("parties CROSS JOIN revocations CROSS JOIN recordings"),
         " AND parties.conversation = $1 ORDER BY revocations.id, recordings.id LIMIT $2"
     );
     let args = [Arg::Text(conversation.as_str()), Arg::Int(limit)];

@@ -21,9 +21,13 @@ use crate::{
         quarantine::{self, Bearing},
     },
     evidence::{NewEntry, ShredReason},
-    flow::{clock::TrustedClock, erasure::shredding::units::Undurable, error::Error},
+    flow::{
+        clock::TrustedClock, erasure::shredding::units::Undurable, error::Error,
+        units::unit_with_keys,
+    },
     model::{actor::Initiator, id::RecordingId, recording::Recording, time::Timestamp},
     policy::{self, Consents, Permit, PermitAction, Rulebook, action},
+    vault::{Cause, OnHold, ShredOutcome, Vault},
 };
 
 /// Recordings looked at in one unit of work.
@@ -111,6 +115,7 @@ pub struct QuarantineSwept {
 
 /// Recordings that wait for a consent.
 pub struct Quarantine {
+    vault: Vault,
     db: Db,
     rulebook: Arc<Rulebook>,
     clock: Arc<TrustedClock>,
@@ -119,12 +124,14 @@ pub struct Quarantine {
 
 impl Quarantine {
     pub(in crate::flow) fn new(
+        vault: Vault,
         db: Db,
         rulebook: Arc<Rulebook>,
         clock: Arc<TrustedClock>,
         shredding: Arc<Shredding>,
     ) -> Self {
         Self {
+            vault,
             db,
             rulebook,
             clock,
@@ -291,37 +298,48 @@ impl Quarantine {
         let mut all = Undurable::nothing();
         loop {
             let now = self.clock.believed().await?.at();
-            let page = quarantine::due(&mut self.db.read().await?, now, after, PAGE).await?;
-            let Some(last) = page.last() else {
+            let vault = &self.vault;
+            // One unit decides and shreds: evidence that comes beside it is seen by it, or comes too
+            // late.
+            let unit = unit_with_keys(&self.db, vault, "quarantine.sweep", async |mut unit| {
+                let page = quarantine::due(&mut unit, now, after, PAGE).await?;
+                let Some(last) = page.last().map(|last| last.id) else {
+                    unit.abandon();
+                    return Ok(None);
+                };
+                let author = (Initiator::Vault, Deadline::New);
+                let entries = self
+                    .settle_all(&mut unit, &page, author, self.clock.now())
+                    .await?;
+                // Released, or kept without an end. And of a recording whose policy is not at hand
+                // nobody knows what it needs.
+                let settled: Vec<_> = entries.iter().filter_map(NewEntry::recording).collect();
+                let is_due = |recording: &Recording| {
+                    !settled.contains(&recording.id)
+                        && policy::quarantine(recording, &self.rulebook).is_some()
+                };
+                let due: Vec<Recording> = page.into_iter().filter(is_due).collect();
+                let released = Settled::of(&entries).released;
+                let mut done = ShredOutcome::default();
+                if !due.is_empty() {
+                    let batch: Vec<&Recording> = due.iter().collect();
+                    let cause = Cause::permitted(&permit, &reason);
+                    done = vault.shred(&mut unit, &batch, cause, OnHold::Keep).await?;
+                }
+                if entries.is_empty() && !done.is_news {
+                    unit.abandon();
+                }
+                unit.audit_all(entries);
+                Ok::<_, Error>(Some((last, released, due, done)))
+            });
+            let Some((last, released, due, done)) = unit.await? else {
                 swept.shredded = self.shredding.tell(all).await?.shredded.len() as u64;
                 return Ok(swept);
             };
-            after = Some(last.id);
-            let unit = self
-                .db
-                .unit("quarantine.sweep_quarantine", async |mut unit| {
-                    let now = self.clock.now();
-                    let entries = self
-                        .settle_all(&mut unit, &page, (Initiator::Vault, Deadline::New), now)
-                        .await?;
-                    // Released, or kept without an end.
-                    let settled: Vec<_> = entries.iter().filter_map(NewEntry::recording).collect();
-                    let released = Settled::of(&entries).released;
-                    unit.audit_all(entries);
-                    Ok::<_, Error>((settled, released))
-                });
-            let (settled, released) = unit.await?;
+            after = Some(last);
             swept.released += released;
-            // Of a recording whose policy is not at hand, nobody knows what it needs.
-            let known =
-                |recording: &&Recording| policy::quarantine(recording, &self.rulebook).is_some();
-            let due = page
-                .iter()
-                .filter(known)
-                .filter(|recording| !settled.contains(&recording.id));
-            let due: Vec<Recording> = due.cloned().collect();
             if !due.is_empty() {
-                all = all.and(self.shredding.shred_unheld(&permit, &due, &reason).await?);
+                all = all.and(self.shredding.done(&due, done));
             }
         }
     }

@@ -73,11 +73,23 @@ impl Shredding {
         let done = self.do_units(recordings, cause, on_hold, say).await;
         // All of them, also where it failed: which are tombstoned by now is not known, and who hears
         // one that is not may come again.
+        self.after_units(recordings);
+        Undurable(done)
+    }
+
+    /// What another's unit shredded of these recordings: silences whoever hears one of them, and
+    /// wakes who has to do with shreds.
+    pub(in crate::flow) fn done(&self, recordings: &[Recording], done: ShredOutcome) -> Undurable {
+        crash::point("shred.after_commit");
+        self.after_units(recordings);
+        Undurable(Ok(done))
+    }
+
+    fn after_units(&self, recordings: &[Recording]) {
         self.silence(recordings);
         self.bells.work.notify_one();
         self.bells.journal.notify_one();
         self.bells.epochs.notify_one();
-        Undurable(done)
     }
 
     /// What came of a shred, for the answer: it is in the store, so that a vault which is rebuilt
