@@ -52,6 +52,7 @@ pub mod revocations;
 pub mod row;
 mod schema;
 pub mod shreds;
+pub mod signing_keys;
 pub mod sources;
 mod table;
 pub mod timelines;

@@ -101,7 +101,7 @@ pub use twilio_access::TwilioAccess;
 pub use upkeep::{
     custody::change_passphrase,
     drill::{CompletedDrill, DrillOptions, Drills},
-    epoch::{EpochSettings, EpochStatus, EpochTurning, Rotated},
+    epoch::{EpochSettings, EpochStatus, EpochTurning, Rotated, SigningKeyRotated},
     litter::{Litter, Swept},
     recovery::{JournalStatus, RecoverySettings, RecoveryUpkeep},
     sweep::Sweeper,

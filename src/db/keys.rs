@@ -14,7 +14,7 @@ use super::{
     tx::{Arg, BINDS, Tx, set},
 };
 use crate::{
-    keyring::{LEAF, PageRow, PageSlot, tree},
+    keyring::{LEAF, PageRow, PageSlot, SERVICE, tree},
     model::{
         artefact::Leg,
         id::{DatabaseId, HolderId, PageId, RecordingId, VaultId},
@@ -183,7 +183,17 @@ pub async fn root_page(tx: &mut Tx) -> Result<Option<PageId>, Error> {
 
 /// The vault's own leaf page.
 pub async fn service_page(tx: &mut Tx) -> Result<Option<PageId>, Error> {
-    page_with_room(tx, tree::SERVICE, LEAF).await
+    page_with_room(tx, SERVICE, LEAF).await
+}
+
+/// How many keys the vault's own leaf page has or had.
+pub async fn service_keys(tx: &mut Tx) -> Result<Option<u8>, Error> {
+    const SQL: &str =
+        "/* keys.service_keys */ SELECT id, used FROM pages WHERE tier = $1 AND level = $2";
+    let row = tx
+        .fetch_first(SQL, &[Arg::Text(SERVICE), Arg::Int(LEAF.into())])
+        .await?;
+    row.map(|row| row.number("pages", "used", "id")).transpose()
 }
 
 /// A page of this tier and level that has a free slot. (Leaves that hold record keys: see

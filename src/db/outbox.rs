@@ -33,6 +33,8 @@ use crate::model::{
 #[strum(serialize_all = "lowercase")]
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum OutboxKind {
+    /// A public key for signatures. Before what is signed with it.
+    SigningKey,
     /// A recording with its artefacts, key, tombstone, receipt, holds and approvals.
     Recording,
     /// A bearer token.

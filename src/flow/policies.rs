@@ -15,7 +15,7 @@ use crate::{
         self, Db,
         policies::{self, PolicyRow},
     },
-    evidence::Publication,
+    evidence::{KeySet, Publication},
     model::{
         actor::Initiator,
         time::{Clock, Timestamp},
@@ -250,7 +250,11 @@ impl Policies {
     /// The database's; [`Error::Policy`] for a row whose file does not load.
     pub async fn all(&self) -> Result<Vec<Published>, Error> {
         let rows = policies::all(&mut self.db.read().await?).await?;
-        rows.iter().rev().map(|row| self.published(row)).collect()
+        let keys = self.vault.keys().await?;
+        rows.iter()
+            .rev()
+            .map(|row| self.published(row, &keys))
+            .collect()
     }
 
     /// One version: what is listed of it, and its rules.
@@ -265,7 +269,8 @@ impl Policies {
             Some(rules) => Version::Held(rules),
             None => Version::Read(Box::new(parsed(&row)?)),
         };
-        Ok((self.published(&row)?, rules))
+        let keys = self.vault.keys().await?;
+        Ok((self.published(&row, &keys)?, rules))
     }
 
     /// The signed statement of a version's publication.
@@ -279,11 +284,11 @@ impl Policies {
 
     /// Anybody may ask, so this must be cheap: the file is read again only where neither its
     /// statement nor this process knows what it says.
-    fn published(&self, row: &PolicyRow) -> Result<Published, Error> {
+    fn published(&self, row: &PolicyRow, keys: &KeySet) -> Result<Published, Error> {
         let statement = row
             .jws
             .as_deref()
-            .and_then(|jws| Publication::verify(jws, &self.vault.keys()).ok());
+            .and_then(|jws| Publication::verify(jws, keys).ok());
         let held = self.rulebook.find(&row.digest);
         let effective = match (&statement, held) {
             (Some(statement), _) => statement.effective(),

@@ -10,7 +10,7 @@ use crate::{
         Error, Term,
         keys::{self, KeyEntry},
     },
-    keyring::{LEAF, LEVELS, PageRow, PageSlot, tree},
+    keyring::{LEAF, LEVELS, PageRow, PageSlot, SERVICE, tree},
     model::{
         artefact::Leg,
         id::{DatabaseId, HolderId, PageId, ReceiptId, VaultId},
@@ -141,7 +141,7 @@ async fn the_fullest_page_with_room_is_found(world: &World) {
     );
     let pages = [0, 1, 127, 128].map(|used| page("standard", 1, used));
     let root = page(tree::ROOT, tree::ROOT_LEVEL, 2);
-    let service = page(tree::SERVICE, LEAF, 1);
+    let service = page(SERVICE, LEAF, 1);
     for page in pages.iter().chain([
         &root,
         &service,

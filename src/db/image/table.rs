@@ -20,6 +20,7 @@ use crate::db::{
     recordings::{SealedArtefact, StoredRecording},
     revocations::{StoredOutcome, StoredRevocation},
     shreds::{StoredReceipt, StoredTombstone},
+    signing_keys::SigningKeyRow,
     sources::StoredCopy,
     table::{Column, Declaration, TableRow as _},
     tokens::TokenRow,
@@ -52,6 +53,8 @@ macro_rules! travelling {
 travelling! {
     /// The one vault.
     Vault = StoredVault::TABLE,
+    /// Public keys by which signatures are checked.
+    SigningKeys = SigningKeyRow::TABLE,
     /// Policy files that were in force.
     Policies = PolicyRow::TABLE,
     /// Lives of the root key.

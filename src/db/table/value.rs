@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    evidence::ShredReason,
+    evidence::{ShredReason, VerifyingKey},
     model::{
         access::{PrincipalKind, Ticket},
         actor::Actor,
@@ -258,6 +258,7 @@ integers!(u8, u32);
 
 texts!(
     to_string: Actor,
+    VerifyingKey,
     ApprovalId,
     Artefact,
     ConsentId,

@@ -26,7 +26,7 @@ pub(super) async fn write(
 ) -> Result<bool, vault::Error> {
     let unit = vault.unit("publish.publish", async |mut unit| {
         let now = vault.now();
-        let statement = vault.sign_publication(rules, now);
+        let statement = vault.sign_publication(&mut unit, rules, now).await?;
         let digest = rules.digest();
         let version = rules.version();
         let published =

@@ -12,7 +12,7 @@ use crate::{
     db::Db,
     drill::{self, DrillProgress, Looked, Old, Sandbox},
     evidence::{self, NewEntry},
-    flow::{error::Error, units::note},
+    flow::{error::Error, units::unit_with_keys},
     model::{id::RecordingId, time::Clock},
     policy::{Permit, action},
     vault::Vault,
@@ -100,14 +100,14 @@ impl Drills {
             forgetting: forgot.forgetting,
             recovery,
         };
-        let evidence = vault.sign_drill(&drill);
-        note(&self.db, || {
-            NewEntry::drill_held(
+        let evidence = unit_with_keys(&self.db, vault, "drill.held", async |mut unit| {
+            unit.audit(NewEntry::drill_held(
                 drill.at,
                 permit.initiator(),
                 drill.recovers(),
                 drill.forgets(),
-            )
+            ));
+            Ok::<_, Error>(vault.sign_drill(&mut unit, &drill).await?)
         })
         .await?;
         let failures = forgot

@@ -26,7 +26,7 @@ use crate::{
         time::{Clock, Timestamp},
     },
     policy::{Permit, Rulebook, action},
-    vault::{Turned, Vault},
+    vault::{ReplacedKey, Turned, Vault},
 };
 
 /// `[epoch]`: how long a shredded recording may stay within reach of an old copy of the key store.
@@ -87,6 +87,16 @@ pub struct Rotated {
     /// Pages that get a new key.
     pub pages: u64,
     /// The turn that gave it to them; `None` in a dry run, or while another process turns.
+    pub turned: Option<Turned>,
+}
+
+/// A replacement of the signing key.
+#[derive(Clone, Debug, Serialize)]
+pub struct SigningKeyRotated {
+    /// The keys.
+    #[serde(flatten)]
+    pub keys: ReplacedKey,
+    /// The turn that put the old seed out of reach; `None` while another process turns.
     pub turned: Option<Turned>,
 }
 
@@ -219,6 +229,22 @@ impl EpochTurning {
         let pages = self.mark_stale(permit.initiator(), tier).await?;
         Ok(Rotated {
             pages,
+            turned: self.turn_as(permit.initiator()).await?,
+        })
+    }
+
+    /// Puts a new key for signatures in force, and turns, so that no older copy of the key store
+    /// holds the seed of the one before.
+    ///
+    /// # Errors
+    /// As [`Self::turn`]; after 123 replacements the page of the key is full.
+    pub async fn rotate_signing_key(
+        &self,
+        permit: &Permit<action::Keys>,
+    ) -> Result<SigningKeyRotated, Error> {
+        let keys = self.vault.replace_signing_key(permit.initiator()).await?;
+        Ok(SigningKeyRotated {
+            keys,
             turned: self.turn_as(permit.initiator()).await?,
         })
     }

@@ -350,16 +350,16 @@ impl Revocations {
     ) -> Result<bool, Error> {
         let id = revocation.id;
         let now = self.clock.now();
-        let finished = self.db.unit("work.finish", async |mut unit| {
+        let finished = self.vault.unit("work.finish", async |mut unit| {
             if !revocations::lock(&mut unit, id, revocation.cursor).await? {
                 unit.abandon();
-                return Ok::<_, db::Error>(false);
+                return Ok::<_, vault::Error>(false);
             }
             let counts = revocations::count(&mut unit, id).await?;
             let receipts = revocations::receipts(&mut unit, id).await?;
             let vault = &self.vault;
             let receipt = receipt_of(vault.id(), revocation, counts, &receipts, now);
-            let jws = vault.sign_revocation(&receipt);
+            let jws = vault.sign_revocation(&mut unit, &receipt).await?;
             revocations::finish(&mut unit, lease, &jws, now).await?;
             unit.to_journal(OutboxKind::Revocation, &[id], now);
             unit.audit(NewEntry::revocation_done(
