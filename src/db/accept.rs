@@ -107,10 +107,11 @@ ON CONFLICT (id) DO UPDATE SET
   source = COALESCE(recordings.source, excluded.source),
   duration_s = COALESCE(recordings.duration_s, excluded.duration_s),
   channels = COALESCE(recordings.channels, excluded.channels),
-  started_at = COALESCE(recordings.started_at, excluded.started_at),
+  started_at = CASE WHEN recordings.started_at IS NULL OR excluded.started_at < recordings.started_at
+    THEN excluded.started_at ELSE recordings.started_at END,
   collected_at = CASE WHEN excluded.started_at < recordings.collected_at THEN excluded.started_at ELSE recordings.collected_at END,
   labels = CASE WHEN recordings.labels = '{}' THEN excluded.labels ELSE recordings.labels END,
-  encryption = CASE WHEN recordings.state = 'announced' THEN COALESCE(recordings.encryption, excluded.encryption) END
+  encryption = CASE WHEN recordings.state <> 'sealed' THEN COALESCE(recordings.encryption, excluded.encryption) END
 WHERE recordings.state <> 'shredded'";
 
 /// After [`ANNOUNCE`], which has locked the rows.
@@ -195,7 +196,7 @@ impl Committer {
         while let Some(mut batch) = batches.pop() {
             match self.commit(&batch, now()).await {
                 Ok(()) => answer(batch, || Ok(())),
-                Err(error) if batch.len() > 1 && error.may_be_the_content() => {
+                Err(error) if batch.len() > 1 && error.may_be_caused_by_data() => {
                     let half = batch.split_off(batch.len() / 2);
                     batches.extend([half, batch]);
                 }
@@ -294,7 +295,7 @@ fn add(known: &mut Announcement, later: &Announcement) {
     known.source = known.source.take().or_else(|| later.source.clone());
     known.duration_s = known.duration_s.or(later.duration_s);
     known.channels = known.channels.or(later.channels);
-    known.started_at = known.started_at.or(later.started_at);
+    known.started_at = known.started_at.into_iter().chain(later.started_at).min();
     known.encryption = known.encryption.take().or_else(|| later.encryption.clone());
     if known.labels.is_empty() {
         known.labels.clone_from(&later.labels);

@@ -1,5 +1,7 @@
 //! What can go wrong with a database, by what the caller can do about it.
 
+use sqlx::postgres::PgDatabaseError;
+
 use super::closed::Closed;
 
 /// A database error. The text is for the operator's log; it never holds a row's content.
@@ -34,8 +36,11 @@ pub enum Error {
         "the database is not empty: table `{0}` has rows; name an empty database in `database.url`"
     )]
     NotEmpty(String),
-    /// A row that should be there is not (or is not any more): the lease was lost, the recording
-    /// was shredded meanwhile.
+    /// Somebody else has the work now, or nobody: what was done under the lease does not stand.
+    #[error("the lease was lost to another worker")]
+    LeaseLost,
+    /// A row is not, or not any more, in the state that the unit needs: the recording was shredded
+    /// meanwhile, the approval was taken back.
     #[error("{0}")]
     Stale(&'static str),
     /// A row that is there cannot be what it is.
@@ -68,55 +73,43 @@ impl Error {
         matches!(self, Self::Conflict)
     }
 
-    /// Whether it may be the fault of what was written, and not of the database's state: then
-    /// others, in a unit of their own, may succeed.
-    pub fn may_be_the_content(&self) -> bool {
-        !matches!(
+    /// Whether it may be caused by what was to be written, and not by the database's state: then
+    /// other rows, in a unit of their own, may be written.
+    pub fn may_be_caused_by_data(&self) -> bool {
+        matches!(
             self,
-            Self::Conflict | Self::Unavailable(_) | Self::Schema(_) | Self::Url(_)
+            Self::Unstorable | Self::Inconsistent { .. } | Self::Stale(_) | Self::Statement(_)
         )
+    }
+
+    /// A query that always gives a row gave none.
+    pub(super) fn no_row() -> Self {
+        Self::Statement("the query gave no row".to_owned())
+    }
+
+    /// The row is not there although another names it.
+    pub(super) fn dangling(table: &'static str, id: impl Into<String>) -> Self {
+        Self::Inconsistent {
+            table,
+            column: "id",
+            id: id.into(),
+        }
     }
 }
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        let code = error
-            .as_database_error()
-            .and_then(|e| e.code())
-            .unwrap_or_default()
-            .into_owned();
-        match &error {
-            // PostgreSQL: serialization_failure, deadlock_detected, and unique_violation of two
-            // writers that met.
-            sqlx::Error::Database(_) if matches!(code.as_str(), "40001" | "40P01" | "23505") => {
-                Self::Conflict
+        match error {
+            sqlx::Error::Database(error) => {
+                let code = error.code().unwrap_or_default().into_owned();
+                let message = error.message().to_owned();
+                // The two databases number their errors differently: `42501` is PostgreSQL's
+                // insufficient_privilege, and would be "busy" for SQLite.
+                match error.try_downcast_ref::<PgDatabaseError>() {
+                    Some(_) => of_postgres(&code, message),
+                    None => of_sqlite(&code, message),
+                }
             }
-            // PostgreSQL: character_not_in_repertoire, and untranslatable_character in a document.
-            sqlx::Error::Database(_) if matches!(code.as_str(), "22021" | "22P05") => {
-                Self::Unstorable
-            }
-            // SQLite's extended codes carry the primary code in their low byte: busy, locked,
-            // read-only, I/O, full, cannot open. A corrupt file is not among them: trying again
-            // does not help, and it must be loud.
-            sqlx::Error::Database(e)
-                if matches!(
-                    code.parse::<u32>().map(|c| c & 0xff),
-                    Ok(5 | 6 | 8 | 10 | 13 | 14)
-                ) =>
-            {
-                Self::Unavailable(e.message().to_owned())
-            }
-            // PostgreSQL classes: connection, insufficient resources, operator intervention, system
-            // error; read-only transaction, one that rested for too long, and a lock that was not
-            // given in time.
-            sqlx::Error::Database(e)
-                if ["08", "53", "57", "58", "25006", "25P03", "55P03"]
-                    .iter()
-                    .any(|class| code.starts_with(class)) =>
-            {
-                Self::Unavailable(e.message().to_owned())
-            }
-            sqlx::Error::Database(e) => Self::Statement(e.message().to_owned()),
             sqlx::Error::Io(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
@@ -124,5 +117,57 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::Tls(_) => Self::Unavailable(error.to_string()),
             other => Self::Statement(other.to_string()),
         }
+    }
+}
+
+/// By SQLSTATE (PostgreSQL, appendix A).
+fn of_postgres(code: &str, message: String) -> Error {
+    // Classes: connection, insufficient resources, operator intervention, system error; then a
+    // read-only transaction, one that rested for too long, and a lock that was not given in time.
+    const UNAVAILABLE: [&str; 7] = ["08", "53", "57", "58", "25006", "25P03", "55P03"];
+    match code {
+        // serialization_failure, deadlock_detected, and unique_violation of two writers that met.
+        "40001" | "40P01" | "23505" => Error::Conflict,
+        // character_not_in_repertoire, and untranslatable_character in a document.
+        "22021" | "22P05" => Error::Unstorable,
+        _ if UNAVAILABLE.iter().any(|class| code.starts_with(class)) => Error::Unavailable(message),
+        _ => Error::Statement(message),
+    }
+}
+
+/// By result code (SQLite, "Result and Error Codes"). Extended codes carry the primary one in their
+/// low byte.
+fn of_sqlite(code: &str, message: String) -> Error {
+    match code.parse::<u32>().map(|code| code & 0xff) {
+        // Busy, locked, read-only, I/O, full, cannot open. A corrupt file is not among them: trying
+        // again does not help, and it must be loud.
+        Ok(5 | 6 | 8 | 10 | 13 | 14) => Error::Unavailable(message),
+        _ => Error::Statement(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_right_on_postgresql_is_not_a_busy_database() {
+        // 42501 & 0xff is SQLite's "busy", 21000 & 0xff its "read-only".
+        for (code, name) in [
+            ("42501", "insufficient_privilege"),
+            ("21000", "cardinality_violation"),
+        ] {
+            let error = of_postgres(code, name.to_owned());
+            assert!(matches!(error, Error::Statement(_)), "{name}: {error}");
+        }
+        let busy = of_sqlite("5", "database is locked".to_owned());
+        assert!(matches!(busy, Error::Unavailable(_)));
+    }
+
+    #[test]
+    fn a_closed_database_is_not_the_fault_of_a_row() {
+        assert!(!Error::Unproven.may_be_caused_by_data());
+        assert!(!Error::LeaseLost.may_be_caused_by_data());
+        assert!(Error::Unstorable.may_be_caused_by_data());
     }
 }

@@ -111,7 +111,7 @@ pub async fn set_database_id(tx: &mut Tx, database: DatabaseId) -> Result<(), Er
 /// The rows from the root page down to `page`, in one query.
 ///
 /// # Errors
-/// [`Error::Stale`] if there is no such page.
+/// [`Error::Inconsistent`] if there is no such page.
 pub async fn path(tx: &mut Tx, page: PageId) -> Result<Vec<PageRow>, Error> {
     const SQL: &str = formatcp!(
         "/* keys.path */
@@ -123,7 +123,7 @@ pub async fn path(tx: &mut Tx, page: PageId) -> Result<Vec<PageRow>, Error> {
     );
     let rows = pages_of(tx, SQL, &page.to_string()).await?;
     if rows.is_empty() {
-        return Err(Error::Stale("a key page is missing"));
+        return Err(Error::dangling("pages", page.to_string()));
     }
     Ok(rows)
 }
@@ -217,18 +217,19 @@ pub async fn claim_leaf(
     filler: HolderId,
     term: Term,
 ) -> Result<Option<PageId>, Error> {
-    let Term { now, until, .. } = term;
+    let Term { now, until, beyond } = term;
     const SQL: &str = "/* keys.claim_leaf */
         UPDATE pages SET filler = $2, filler_until = $4
-        WHERE id = (SELECT id FROM pages WHERE tier = $1 AND level = 0 AND used < 128 AND (filler = $2 OR filler_until < $3)
+        WHERE id = (SELECT id FROM pages WHERE tier = $1 AND level = 0 AND used < 128 AND (filler = $2 OR filler_until < $3 OR filler_until > $5)
                     ORDER BY filler = $2 DESC, used DESC LIMIT 1)
-          AND used < 128 AND (filler = $2 OR filler_until < $3)
+          AND used < 128 AND (filler = $2 OR filler_until < $3 OR filler_until > $5)
         RETURNING id";
     let args = [
         Arg::Text(tier),
         Arg::Text(&filler.to_string()),
         Arg::Int(now.as_millis()),
         Arg::Int(until.as_millis()),
+        Arg::Int(beyond.as_millis()),
     ];
     tx.fetch_first(SQL, &args)
         .await?
@@ -377,7 +378,7 @@ async fn entries(tx: &mut Tx, sql: &str, ids: &str) -> Result<KeyEntries, Error>
 pub async fn tier_of(tx: &mut Tx, page: PageId) -> Result<String, Error> {
     const SQL: &str = "/* keys.tier_of */ SELECT tier FROM pages WHERE id = $1";
     let row = tx.fetch_first(SQL, &[Arg::Text(&page.to_string())]).await?;
-    row.ok_or(Error::Stale("a key page is missing"))?
+    row.ok_or_else(|| Error::dangling("pages", page.to_string()))?
         .text("tier")
 }
 

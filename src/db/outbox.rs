@@ -30,7 +30,7 @@ use crate::model::{
     strum::IntoStaticStr,
     strum::VariantArray,
 )]
-#[strum(serialize_all = "lowercase")]
+#[strum(serialize_all = "kebab-case")]
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum OutboxKind {
     /// A public key for signatures. Before what is signed with it.
@@ -171,10 +171,7 @@ pub async fn note_journaled(tx: &mut Tx, seq: i64) -> Result<(), Error> {
 /// How many marks there are, and since when the oldest.
 pub async fn waiting(tx: &mut Tx) -> Result<(i64, Option<Timestamp>), Error> {
     const SQL: &str = "/* outbox.waiting */ SELECT COUNT(*) AS n, MIN(since) AS oldest FROM outbox";
-    let row = tx
-        .fetch_first(SQL, &[])
-        .await?
-        .ok_or(Error::Stale("the query gave no row"))?;
+    let row = tx.fetch_first(SQL, &[]).await?.ok_or_else(Error::no_row)?;
     Ok((row.int("n")?, row.maybe_time("oldest")?))
 }
 
@@ -184,7 +181,7 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_word() {
-        let words = "recording token policy conversation consent revocation";
+        let words = "signing-key recording token policy conversation consent revocation";
         crate::samples::words_are::<OutboxKind>(words);
     }
 }

@@ -142,6 +142,8 @@ pub async fn name(
     );
     const CHANNEL: &str = "/* parties.note_channel */
         UPDATE parties SET channel = $3 WHERE conversation = $1 AND leg = $2 AND channel IS NULL";
+    let subjects = parties.iter().filter_map(|party| party.subject).collect();
+    lock_subjects(tx, &subjects).await?;
     let known = of(tx, std::slice::from_ref(conversation))
         .await?
         .remove(conversation)
@@ -227,21 +229,41 @@ async fn vouch(
     vouched: &Vouched,
 ) -> Result<bool, Error> {
     const BEFORE: &str = "/* parties.vouched_before */ SELECT vouched_for FROM parties WHERE conversation = $1 AND leg = $2";
-    const SQL: &str = "/* parties.vouch */ UPDATE parties SET vouched_for = $3 WHERE conversation = $1 AND leg = $2";
+    const SQL: &str = "/* parties.vouch */ UPDATE parties SET vouched_for = $3 WHERE conversation = $1 AND leg = $2 AND vouched_for = $4";
     let place = [Arg::Text(conversation.as_str()), Arg::Text(leg.as_str())];
     let before = tx
         .fetch_first(BEFORE, &place)
         .await?
         .map(|row| row.text("vouched_for"))
         .transpose()?;
-    let Some(after) = before.and_then(|before| vouched.beyond(&before)) else {
+    let before = before.unwrap_or_default();
+    let Some(after) = vouched.beyond(&before) else {
         return Ok(false);
     };
     let [conversation, leg] = place;
-    Ok(tx
-        .execute(SQL, &[conversation, leg, Arg::Text(&after)])
-        .await?
-        == 1)
+    let args = [conversation, leg, Arg::Text(&after), Arg::Text(&before)];
+    match tx.execute(SQL, &args).await? {
+        1 => Ok(true),
+        _ => Err(Error::Conflict),
+    }
+}
+
+/// Locks what is said of these people for the rest of the unit, in one order: a naming and a
+/// revocation of the same person come one after the other, and the later one sees the earlier. A
+/// row to lock there may be none yet.
+pub(super) async fn lock_subjects(
+    tx: &mut Tx,
+    subjects: &BTreeSet<SubjectId>,
+) -> Result<(), Error> {
+    const SQL: &str = "/* parties.lock_subjects */ SELECT CAST(pg_advisory_xact_lock(hashtext('recvault.subject'), hashtext($1)) AS TEXT)";
+    // SQLite has one writer at a time anyway.
+    if tx.is_postgres() {
+        for subject in subjects {
+            tx.fetch_all(SQL, &[Arg::Text(&subject.to_string())])
+                .await?;
+        }
+    }
+    Ok(())
 }
 
 /// When somebody counts as named: now, and whatever the clocks of two processes say, after every
@@ -276,6 +298,7 @@ pub async fn correct(
 ) -> Result<(), Error> {
     const SQL: &str = "/* parties.correct */
         UPDATE parties SET subject = $3, named_at = $4, vouched_for = $5 WHERE conversation = $1 AND leg = $2";
+    lock_subjects(tx, &subject.into_iter().collect()).await?;
     let named_at = named_at(tx, subject, vouched, now).await?;
     let subject = subject.map(|subject| subject.to_string());
     let args = [

@@ -52,7 +52,7 @@ pub async fn find_or_insert(tx: &mut Tx, wanted: &PrincipalRow) -> Result<Princi
         PrincipalRow::INSERT
     );
     let mut rows = tx.insert_returning(SQL, wanted).await?;
-    rows.pop().ok_or(Error::Stale("the query gave no row"))
+    rows.pop().ok_or_else(Error::no_row)
 }
 
 /// One principal.

@@ -100,7 +100,7 @@ pub async fn seize(
 /// Gives the turn back with what was found, or with why nothing was.
 ///
 /// # Errors
-/// [`Error::Stale`] if somebody else has it now.
+/// [`Error::LeaseLost`].
 pub async fn leave(
     tx: &mut Tx,
     lease: &Lease<AccountSid>,

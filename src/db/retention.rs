@@ -160,12 +160,14 @@ pub async fn kept(tx: &mut Tx, accounts: &BTreeSet<AccountSid>) -> Result<Retent
         "/* retention.held */ SELECT COUNT(*) AS n, COUNT(revoked_at) AS revoked FROM recordings
         WHERE state <> 'shredded' AND holds > 0{of_accounts}"
     );
-    let none = || Error::Stale("the query gave no row");
     let quarantined = tx
         .fetch_first(&quarantined, &args)
         .await?
-        .ok_or_else(none)?;
-    let held = tx.fetch_first(&held, &args).await?.ok_or_else(none)?;
+        .ok_or_else(Error::no_row)?;
+    let held = tx
+        .fetch_first(&held, &args)
+        .await?
+        .ok_or_else(Error::no_row)?;
     Ok(RetentionGroup {
         quarantined: quarantined.int("n")?,
         quarantine_ends: quarantined.maybe_time("ends")?,

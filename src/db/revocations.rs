@@ -20,6 +20,7 @@ use const_format::formatcp;
 use super::{
     error::Error,
     lease::Term,
+    parties,
     table::{TableRow, table},
     tx::{Arg, Tx},
     work::{self, Lease, WorkKind},
@@ -111,6 +112,9 @@ const COLUMNS: &str = StoredRevocation::COLUMNS;
 /// others do so only after a while.
 pub async fn insert(tx: &mut Tx, revocation: &Revocation, due_at: Timestamp) -> Result<(), Error> {
     const SQL: &str = formatcp!("/* revocations.insert */ {}", StoredRevocation::INSERT);
+    if let Target::Subject(subject) = &revocation.target {
+        parties::lock_subjects(tx, &BTreeSet::from([*subject])).await?;
+    }
     // Whatever it becomes later, it begins by running.
     let row = StoredRevocation::from(Revocation {
         is_done: false,
@@ -182,7 +186,7 @@ pub async fn find(tx: &mut Tx, id: RevocationId) -> Result<Option<Revocation>, E
 /// it was sent back to the beginning because more is reached by now.
 ///
 /// # Errors
-/// [`Error::Stale`] if somebody else has the work now.
+/// [`Error::LeaseLost`].
 pub async fn advance(
     tx: &mut Tx,
     lease: &Lease<RevocationId>,
@@ -219,7 +223,7 @@ pub async fn lock(
 /// A locked revocation is done, with the work on it, and its receipt is this one.
 ///
 /// # Errors
-/// [`Error::Stale`] if it is done already, or somebody else has the work now.
+/// [`Error::Stale`] if it is done already; [`Error::LeaseLost`].
 pub async fn finish(
     tx: &mut Tx,
     lease: &Lease<RevocationId>,

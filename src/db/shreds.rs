@@ -318,10 +318,7 @@ pub async fn waiting(tx: &mut Tx) -> Result<(i64, Option<Timestamp>), Error> {
     const SQL: &str = "/* shreds.waiting */
         SELECT COUNT(DISTINCT receipts.id) AS n, MIN(tombstones.tombstoned_at) AS oldest FROM receipts JOIN tombstones ON tombstones.recording_id = receipts.recording_id
         WHERE receipts.state = 'tombstoned' AND (receipts.epoch IS NULL OR receipts.epoch > 0)";
-    let row = tx
-        .fetch_first(SQL, &[])
-        .await?
-        .ok_or(Error::Stale("the query gave no row"))?;
+    let row = tx.fetch_first(SQL, &[]).await?.ok_or_else(Error::no_row)?;
     Ok((row.int("n")?, row.maybe_time("oldest")?))
 }
 

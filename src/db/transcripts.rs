@@ -137,6 +137,11 @@ pub async fn tell(
         WHERE work.state = 'dead'",
         StoredWork::INSERT_INTO
     );
+    // Whoever gives it up at the same time has done so, or does so later: the queue is read after.
+    const LOCK: &str = "/* transcripts.lock_told */
+        UPDATE transcripts SET state = state WHERE account = $1 AND sid = $2 AND state = 'waiting'";
+    let place = [Arg::Text(id.account.as_str()), Arg::Text(id.origin.sid())];
+    tx.lock(LOCK, &place).await?;
     let subject = id.to_string();
     let row = StoredTranscript {
         source: source.cloned(),
@@ -253,7 +258,7 @@ pub async fn leased(
 /// Gives a transcript back, due again at `due_at`, with the reason why it could not be filed.
 ///
 /// # Errors
-/// [`Error::Stale`] if somebody else has it now; so of all that take a lease.
+/// [`Error::LeaseLost`] if somebody else has it now; so of all that take a lease.
 pub async fn postpone(
     tx: &mut Tx,
     ours: &LeasedTranscript,

@@ -380,7 +380,7 @@ impl Tx {
         match self.fetch_first(sql, args).await? {
             Some(Row::Sqlite(row)) => Ok(row.try_get(0)?),
             Some(Row::Postgres(row)) => Ok(row.try_get(0)?),
-            None => Err(Error::Stale("the query gave no row")),
+            None => Err(Error::no_row()),
         }
     }
 }

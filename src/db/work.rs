@@ -67,7 +67,7 @@ pub async fn revive(
     now: Timestamp,
 ) -> Result<u64, Error> {
     const SQL: &str = "/* work.revive */
-        UPDATE work SET state = 'due', due_at = $1, attempts = 0
+        UPDATE work SET state = 'due', due_at = $1, attempts = 0, enqueued_at = $1
         WHERE (state = 'dead' OR kind = 'delete-at-source' AND holder IS NULL AND last_error IS NOT NULL AND due_at > $1)
           AND kind <> 'transcript' AND (recording_id = $2 OR $2 = '*')";
     let which = recording.map_or_else(|| "*".to_owned(), |id| id.to_string());
@@ -96,7 +96,8 @@ pub async fn enqueue_at<K: Display + Sync>(
     const SQL: &str = formatcp!(
         "/* work.enqueue */ {INSERT_INTO}
         SELECT $1, key, 'due', $3, NULL, 0, 0, NULL, $4 FROM json_each($2) AS asked WHERE true
-        ON CONFLICT (kind, subject) DO UPDATE SET state = 'due', due_at = excluded.due_at, attempts = 0 WHERE work.state = 'dead'"
+        ON CONFLICT (kind, subject) DO UPDATE SET
+          state = 'due', due_at = excluded.due_at, attempts = 0, enqueued_at = excluded.enqueued_at WHERE work.state = 'dead'"
     );
     let args = [
         Arg::Text(kind.as_str()),

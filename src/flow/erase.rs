@@ -99,7 +99,7 @@ impl SourceDeletion {
         match self.source_settled(lease, &changed, source).await {
             // A shred came between and has asked for the same anew; what was deleted by now is
             // deleted all the same.
-            Err(error @ Error::Vault(vault::Error::Db(db::Error::Stale(_)))) => {
+            Err(error @ Error::Vault(vault::Error::Db(db::Error::LeaseLost))) => {
                 self.note_source(recording.id, &changed).await?;
                 Err(error.into())
             }

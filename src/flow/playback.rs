@@ -30,7 +30,7 @@ use crate::{
         access::Principal,
         artefact::Artefact,
         id::{GrantId, RecordingId},
-        recording::{Recording, RecordingState},
+        recording::Recording,
         time::{Clock, Timestamp},
     },
     policy::{self, Decision, DecisionFacts, Grant, Rulebook, decide},
@@ -406,20 +406,23 @@ impl Playback {
     /// The error of a recording whose sealed object is not in the store; the log and the metrics tell
     /// of it once.
     async fn missing(&self, id: RecordingId) -> Result<Error, Error> {
-        let found = recordings::find(&mut self.db.read().await?, id).await?;
-        // It was shredded since its key was read, and its object removed.
-        if found.is_none_or(|recording| recording.state == RecordingState::Shredded) {
-            return Ok(Error::NotFound);
-        }
-        self.db
+        let noted = self
+            .db
             .unit("playback.missing", async |mut unit| {
+                // Whoever else misses it, or shreds it, comes before or after.
+                recordings::lock_sealed(&mut unit, id).await?;
                 match audit::is_missing_noted(&mut unit, id).await? {
                     true => unit.abandon(),
                     false => unit.audit(NewEntry::ciphertext_missing(self.clock.now(), id)),
                 }
                 Ok::<_, db::Error>(())
             })
-            .await?;
+            .await;
+        match noted {
+            // It was shredded since its key was read, and its object removed.
+            Err(db::Error::Stale(_)) => return Ok(Error::NotFound),
+            noted => noted?,
+        }
         let error = vault::Error::CiphertextMissing(id);
         tracing::error!(recording = %id, %error, "a sealed object is missing in the store");
         Ok(error.into())

@@ -129,7 +129,7 @@ impl WorkQueue {
                 let term = self.term(&mut unit).await?;
                 work::extend(&mut unit, lease, term).await
             });
-            if let Err(db::Error::Stale(_)) = extended.await {
+            if let Err(db::Error::LeaseLost) = extended.await {
                 return;
             }
         }
@@ -143,7 +143,7 @@ impl WorkQueue {
         });
         match dropped.await {
             // A shred took the work away; that is as good.
-            Err(db::Error::Stale(_)) => Ok(()),
+            Err(db::Error::LeaseLost) => Ok(()),
             finished => Ok(finished?),
         }
     }
@@ -221,7 +221,7 @@ impl WorkQueue {
             .subject
             .to_string()
             .parse()
-            .map_err(|_| db::Error::Stale("this work is about no recording"))?;
+            .map_err(|_| db::Error::Statement("this work is about no recording".into()))?;
         unit.audit(NewEntry::work_dead(
             self.clock.now(),
             kind,
@@ -237,7 +237,7 @@ impl WorkQueue {
 /// same, or that somebody else has it, is no trouble.
 pub(super) fn given_back<K: Display>(lease: &Lease<K>, put_back: Result<(), db::Error>) {
     if let Err(error) = put_back
-        && !matches!(error, db::Error::Stale(_))
+        && !matches!(error, db::Error::LeaseLost)
     {
         let kind = lease.kind.as_str();
         let subject = lease.subject.to_string();

@@ -271,7 +271,7 @@ impl Reconciliation {
             Err(broken) => turn.failed(&broken.to_string()).await,
         };
         let outcome = outcome.and(left.map_err(|error| match error {
-            Error::Vault(vault::Error::Db(db::Error::Stale(_))) => ReconcileFailure::TakenOver,
+            Error::Vault(vault::Error::Db(db::Error::LeaseLost)) => ReconcileFailure::TakenOver,
             other => other.into(),
         }));
         count(&found.counts);

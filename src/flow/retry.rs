@@ -101,7 +101,7 @@ impl Setback {
     pub(super) fn of_ours(error: &Error) -> Self {
         let why = error.to_string();
         match error {
-            Error::Vault(vault::Error::Db(db::Error::Stale(_))) => Self::Lost(why),
+            Error::Vault(vault::Error::Db(db::Error::LeaseLost)) => Self::Lost(why),
             _ => Self::Passing(why),
         }
     }

@@ -3,8 +3,9 @@
 use std::task::Poll;
 
 use futures_util::{FutureExt as _, future::join_all, poll};
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
-use super::{World, announcement, at, holder, recording_id, work_rows};
+use super::{World, announcement, at, holder, parsed, recording_id, source_ref, work_rows};
 use crate::{
     db::{
         Error, Term,
@@ -13,12 +14,16 @@ use crate::{
         work::{self, WorkKind},
     },
     evidence::NewEntry,
-    model::recording::{Recording, RecordingState},
+    model::{
+        encryption::Encryption,
+        recording::{Recording, RecordingState},
+    },
 };
 
 every_database!(
     any_order_of_words_ends_the_same,
     what_is_told_later_is_added_and_what_is_known_stays,
+    which_announcements_share_a_transaction_makes_no_difference,
     the_first_policy_and_tier_stay,
     a_sealed_recording_keeps_its_state,
     a_shredded_recording_learns_nothing,
@@ -95,6 +100,61 @@ async fn any_order_of_words_ends_the_same(world: &World) {
                 "{words:?}"
             );
         }
+    }
+}
+
+async fn which_announcements_share_a_transaction_makes_no_difference(world: &World) {
+    const CASES: u32 = 200;
+    let rng = &mut StdRng::seed_from_u64(7);
+    let mut random = |number: u32| {
+        let maybe = |rng: &mut StdRng, highest: i64| {
+            rng.random_bool(0.5).then(|| rng.random_range(0..highest))
+        };
+        let call = maybe(rng, 3).map(|digit| parsed(&format!("CA{digit:032x}")));
+        let key = maybe(rng, 3).map(|digit| Encryption {
+            public_key_sid: format!("CR{digit:032x}"),
+            wrapped_key: format!("key {digit}"),
+            nonce: "nonce".into(),
+        });
+        Announcement {
+            call,
+            started_at: maybe(rng, 20).map(|millis| at(millis - 30).as_millis()),
+            duration_s: maybe(rng, 9),
+            channels: maybe(rng, 3),
+            error_code: maybe(rng, 9),
+            encryption: key,
+            ..announcement(number, WORDS[rng.random_range(0..WORDS.len())])
+        }
+    };
+    // Three announcements of each recording; of its twin the same, each in its own transaction.
+    let mut together = Vec::new();
+    let mut rounds: [Vec<Announcement>; 3] = Default::default();
+    for number in 0..CASES {
+        for round in &mut rounds {
+            let said = random(number);
+            round.push(Announcement {
+                id: recording_id(CASES + number),
+                source_ref: source_ref(CASES + number, number % 3),
+                ..said.clone()
+            });
+            together.push(said);
+        }
+    }
+    for some in together.chunks(240) {
+        world.told(some.to_vec(), at(0)).await;
+    }
+    for round in rounds {
+        world.told(round, at(0)).await;
+    }
+    for number in 0..CASES {
+        let one = world.find(recording_id(number)).await.unwrap();
+        let twin = world.find(recording_id(CASES + number)).await.unwrap();
+        let twin = Recording {
+            id: one.id,
+            source_ref: one.source_ref.clone(),
+            ..twin
+        };
+        assert_eq!(one, twin);
     }
 }
 

@@ -80,15 +80,15 @@ async fn a_turn_is_taken_over_and_the_former_holder_hears_of_it(world: &World) {
         .unwrap();
     assert!(matches!(
         work::extend(&mut tx, &one, Term::at(at(0), at(120))).await,
-        Err(Error::Stale(_))
+        Err(Error::LeaseLost)
     ));
     assert!(matches!(
         reconciliations::leave(&mut tx, &one, at(60), Ok("{}")).await,
-        Err(Error::Stale(_))
+        Err(Error::LeaseLost)
     ));
     assert!(matches!(
         reconciliations::leave(&mut tx, &one, at(60), Err("why")).await,
-        Err(Error::Stale(_))
+        Err(Error::LeaseLost)
     ));
     reconciliations::leave(&mut tx, &two, at(70), Ok("{\"listed\":1}"))
         .await

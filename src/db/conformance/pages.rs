@@ -119,7 +119,7 @@ async fn a_path_runs_from_the_root_page_down(world: &World) {
     }
     assert!(matches!(
         keys::path(&mut tx, id()).await,
-        Err(Error::Stale(_))
+        Err(Error::Inconsistent { .. })
     ));
     let all = keys::all_pages(&mut tx).await.unwrap();
     assert_eq!(all.len(), rows.len() + 1);
@@ -281,6 +281,13 @@ async fn a_leaf_of_another_process_is_free_only_after_its_time(world: &World) {
     assert_eq!(claim(world, them, at(120_011)).await, None);
     assert_eq!(claim(world, them, at(120_012)).await, Some(leaf.id));
     assert_eq!(claim(world, us, at(120_013)).await, None);
+    // A clock that was three days ahead holds nobody back.
+    let ahead = page("sensitive", LEAF, 5);
+    insert(world, &ahead, them, at(3 * 24 * 3_600_000)).await;
+    world
+        .sql(&["UPDATE pages SET tier = 'standard' WHERE tier = 'sensitive'"])
+        .await;
+    assert_eq!(claim(world, us, at(120_013)).await, Some(ahead.id));
 }
 
 async fn full_leaves_branches_and_other_tiers_are_not_for_filling(world: &World) {

@@ -302,7 +302,7 @@ async fn one_at_a_time_has_a_revocation(world: &World) {
     assert!(take(&mut tx, some.id, 70, 100).await.is_some());
     assert!(matches!(
         revocations::finish(&mut tx, &first, "d.e.f", at(79)).await,
-        Err(Error::Stale(_))
+        Err(Error::LeaseLost)
     ));
     // What a lost lease did does not stand, and the work is still the other's.
     drop(tx);

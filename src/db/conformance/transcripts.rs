@@ -203,7 +203,7 @@ async fn a_lease_holds_and_a_lost_one_is_stale(world: &World) {
         (ours.lease.attempts, ours.source.clone()),
         (2, Some(source(3)))
     );
-    let stale = |result: Result<(), Error>| matches!(result, Err(Error::Stale(_)));
+    let stale = |result: Result<(), Error>| matches!(result, Err(Error::LeaseLost));
     assert!(stale(
         transcripts::postpone(&mut tx, &lost, at(300), "w").await
     ));
@@ -346,7 +346,7 @@ async fn letting_go_takes_every_word_and_keeps_what_is_filed_elsewhere(world: &W
     assert!(
         matches!(
             transcripts::bury(&mut tx, ours, "why").await,
-            Err(Error::Stale(_))
+            Err(Error::LeaseLost)
         ),
         "whoever works on it finds it gone"
     );

@@ -135,19 +135,19 @@ async fn a_lost_lease_is_stale_whatever_is_tried_with_it(world: &World) {
     let before = tx_rows(&mut tx).await;
     assert!(matches!(
         work::extend(&mut tx, &lost, Term::at(at(0), at(900))).await,
-        Err(Error::Stale(_))
+        Err(Error::LeaseLost)
     ));
     assert!(matches!(
         work::finish(&mut tx, &lost).await,
-        Err(Error::Stale(_))
+        Err(Error::LeaseLost)
     ));
     assert!(matches!(
         work::postpone(&mut tx, &lost, at(900), "no").await,
-        Err(Error::Stale(_))
+        Err(Error::LeaseLost)
     ));
     assert!(matches!(
         work::bury(&mut tx, &lost, "no").await,
-        Err(Error::Stale(_))
+        Err(Error::LeaseLost)
     ));
     assert_eq!(tx_rows(&mut tx).await, before);
     work::finish(&mut tx, &ours).await.unwrap();
@@ -190,7 +190,7 @@ async fn finished_work_is_gone(world: &World) {
     work::finish(&mut tx, &ours).await.unwrap();
     assert!(matches!(
         work::finish(&mut tx, &ours).await,
-        Err(Error::Stale(_))
+        Err(Error::LeaseLost)
     ));
     assert!(!any_due(&mut tx, at(i64::from(u32::MAX))).await.unwrap());
     assert!(work::backlog(&mut tx).await.unwrap().is_empty());
@@ -203,7 +203,7 @@ async fn postponed_work_is_due_later(world: &World) {
         .await
         .unwrap();
     assert!(
-        matches!(work::finish(&mut tx, &first).await, Err(Error::Stale(_))),
+        matches!(work::finish(&mut tx, &first).await, Err(Error::LeaseLost)),
         "it was given back"
     );
     assert!(lease(&mut tx, 4_999, 9_000, 9).await.is_empty());
@@ -268,6 +268,7 @@ async fn buried_work_rests_until_it_is_revived(world: &World) {
         (1, ids[1], 1),
         "it has all its attempts again"
     );
+    assert_eq!(again[0].enqueued_at, at(200), "and all its time");
     assert_eq!(work::revive(&mut tx, None, at(400)).await.unwrap(), 2);
     assert!(work::dead(&mut tx, 9).await.unwrap().is_empty());
     assert_eq!(sorted(&lease(&mut tx, 400, 500, 9).await), ids);
@@ -343,11 +344,11 @@ async fn cancelled_work_is_taken_from_its_holder(world: &World) {
         .unwrap();
     assert!(matches!(
         work::finish(&mut tx, &ours).await,
-        Err(Error::Stale(_))
+        Err(Error::LeaseLost)
     ));
     assert!(matches!(
         work::extend(&mut tx, &ours, Term::at(at(0), at(900))).await,
-        Err(Error::Stale(_))
+        Err(Error::LeaseLost)
     ));
     // What is not there need not be cancelled.
     work::cancel(&mut tx, WorkKind::FetchMedia, &[ours.subject])
@@ -428,7 +429,7 @@ async fn the_backlog_counts_by_kind_and_state(world: &World) {
         [
             ("delete-ciphertext", "due", 1, at(80)),
             ("fetch", "dead", 2, at(1)),
-            ("fetch", "due", 1, at(0)),
+            ("fetch", "due", 1, at(70)),
         ]
     );
 }

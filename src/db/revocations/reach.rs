@@ -233,15 +233,19 @@ pub async fn reach_again(
 ) -> Result<Vec<RevocationId>, Error> {
     const SQL: &str = concat!(
         "/* revocations.reach_again */
-        UPDATE revocations SET state = 'running', cursor = NULL
+        SELECT id FROM revocations
         WHERE reach = 'subject' AND target IN (SELECT subject FROM parties WHERE conversation = $1 AND subject IS NOT NULL)
           AND EXISTS (SELECT 1 FROM recordings JOIN parties ON parties.conversation = $1 AND parties.subject = revocations.target
             WHERE (call_sid = $1 OR conference_sid = $1) AND collected_at <= revocations.revoked_at
               AND NOT EXISTS (SELECT 1 FROM revoked WHERE revoked.recording_id = recordings.id AND revoked.revocation_id = revocations.id)
               AND ",
         by_place!("revocations.revoked_at"),
-        ") RETURNING id"
+        ") ORDER BY id"
     );
+    // One after another in the order of their ids, so that two units do not lock them in two
+    // orders.
+    const FROM_THE_BEGINNING: &str = "/* revocations.run_again */
+        UPDATE revocations SET state = 'running', cursor = NULL WHERE id = $1";
     let rows = tx
         .fetch_all(SQL, &[Arg::Text(conversation.as_str())])
         .await?;
@@ -249,6 +253,10 @@ pub async fn reach_again(
         .iter()
         .map(|row| row.parse("revocations", "id", "id"))
         .collect::<Result<_, _>>()?;
+    for id in &ids {
+        tx.execute(FROM_THE_BEGINNING, &[Arg::Text(&id.to_string())])
+            .await?;
+    }
     work::enqueue(tx, WorkKind::Revocation, &ids, now).await?;
     Ok(ids)
 }

@@ -8,7 +8,7 @@
 //! - A token grows with each lease taken for a row. It comes from the database's clock, so that it
 //!   also grows where the row was finished and made anew.
 //! - Whatever is done under a lease is committed in one unit with [`finish`], [`extend`],
-//!   [`postpone`], [`release`] or [`bury`], each of which fails with [`Error::Stale`] when the lease
+//!   [`postpone`], [`release`] or [`bury`], each of which fails with [`Error::LeaseLost`] when the lease
 //!   is somebody else's by then.
 
 use std::{
@@ -235,7 +235,7 @@ pub async fn seize<K: Display + Clone + Sync>(
 ) -> Result<Lease<K>, Error> {
     let sql = claiming("work.seize", "WHERE CAST($2 AS BIGINT) IS NOT NULL");
     let seized = one(tx, &sql, kind, subject, holder, term).await?;
-    seized.ok_or(Error::Stale(LOST))
+    seized.ok_or(Error::LeaseLost)
 }
 
 fn claiming(name: &str, unless: &str) -> String {
@@ -274,7 +274,7 @@ async fn one<K: Display + Clone + Sync>(
 /// Keeps a lease for longer.
 ///
 /// # Errors
-/// [`Error::Stale`] if somebody else has it now, or nobody; so of all that take a lease.
+/// [`Error::LeaseLost`] if somebody else has it now, or nobody; so of all that take a lease.
 pub async fn extend<K: Display + Sync>(
     tx: &mut Tx,
     lease: &Lease<K>,
@@ -341,8 +341,10 @@ async fn under<K: Display + Sync>(
         Arg::Text(&holder),
         Arg::Int(lease.token),
     ];
-    tx.execute_one(sql, &[own.as_slice(), more].concat(), LOST)
-        .await
+    match tx.execute(sql, &[own.as_slice(), more].concat()).await? {
+        1 => Ok(()),
+        _ => Err(Error::LeaseLost),
+    }
 }
 
 /// Makes due what no honest clock put so far off: leases that end later than any could, and work
@@ -354,5 +356,3 @@ pub async fn free_strays(tx: &mut Tx, term: Term) -> Result<u64, Error> {
         WHERE state = 'due' AND due_at > $2 AND (holder IS NOT NULL OR kind IN ('fetch', 'delete-ciphertext', 'revocation'))";
     tx.execute(SQL, &bounds(term)).await
 }
-
-const LOST: &str = "the lease was lost to another worker";

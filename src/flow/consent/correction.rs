@@ -118,6 +118,10 @@ impl Corrections {
             &self.vault,
             "correction.correct",
             async |mut unit| {
+                // All recordings of the conversation in one order, before one of them.
+                if let Some(conversation) = &conversation {
+                    details::lock(&mut unit, conversation).await?;
+                }
                 let labels = recordings::change_labels(&mut unit, id, &correction.labels).await?;
                 let mut fields: Vec<String> = labels
                     .iter()
@@ -130,7 +134,6 @@ impl Corrections {
                 let mut next = None;
                 let mut again = Vec::new();
                 if let Some(conversation) = &conversation {
-                    details::lock(&mut unit, conversation).await?;
                     let moved = self
                         .move_parties(&mut unit, conversation, &correction.parties, &vouched, now)
                         .await?;

@@ -49,7 +49,7 @@ impl SourceDeletion {
     /// removed stays as it is.
     ///
     /// # Errors
-    /// [`db::Error::Stale`] inside if the work was taken away, as a shred does that comes
+    /// [`db::Error::LeaseLost`] inside if the work was taken away, as a shred does that comes
     /// between: then nothing is entered.
     pub(super) async fn source_settled(
         &self,

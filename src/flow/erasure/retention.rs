@@ -175,15 +175,13 @@ impl RetentionEnforcement {
         // All of them are shredded before the first is told of: a store that is away keeps none of
         // them.
         for (group, limit, (due, shredded)) in all {
-            let shredded = self
-                .shredding
-                .tell(shredded)
-                .await?
-                .shredded
-                .iter()
-                .filter(|shredded| shredded.is_new)
-                .count() as u64;
-            let recordings = if dry_run { due } else { shredded };
+            let recordings = if dry_run {
+                due
+            } else {
+                let told = self.shredding.tell(shredded).await?;
+                let new = told.shredded.iter().filter(|shredded| shredded.is_new);
+                new.count() as u64
+            };
             if recordings > 0 {
                 let tier = group.tier.clone();
                 let policy_digest = group.policy_digest.clone();

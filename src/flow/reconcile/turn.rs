@@ -73,7 +73,7 @@ impl<'a> Turn<'a> {
                 work::extend(&mut unit, &self.lease, term).await
             });
             match kept.await {
-                Err(db::Error::Stale(_)) => return ReconcileFailure::TakenOver,
+                Err(db::Error::LeaseLost) => return ReconcileFailure::TakenOver,
                 Err(error) => tracing::warn!(%error, "the lease of a comparison is not extended"),
                 Ok(()) => {}
             }

@@ -110,7 +110,7 @@ fn a_pause_that_is_asked_for_is_kept() {
 
 #[test]
 fn a_lost_lease_decides_nothing() {
-    let error = Error::Vault(vault::Error::Db(db::Error::Stale("lost")));
+    let error = Error::Vault(vault::Error::Db(db::Error::LeaseLost));
     let setback = Setback::of_ours(&error);
     let ours = lease(WorkKind::FetchMedia, 99, 1_000_000);
     assert_eq!(decided(&ours, &setback), RetryDecision::Lost);

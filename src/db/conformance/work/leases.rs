@@ -38,7 +38,10 @@ async fn is_stale(tx: &mut Tx, lease: &Lease<RecordingId>) {
         work::finish(tx, lease).await,
     ];
     for (number, tried) in tried.into_iter().enumerate() {
-        assert!(matches!(tried, Err(Error::Stale(_))), "{number}: {tried:?}");
+        assert!(
+            matches!(tried, Err(Error::LeaseLost)),
+            "{number}: {tried:?}"
+        );
     }
 }
 
@@ -136,7 +139,7 @@ async fn work_is_claimed_by_one_and_seized_from_whoever_has_it(world: &World) {
     for lost in [&first, &second] {
         assert!(matches!(
             work::finish(&mut tx, lost).await,
-            Err(Error::Stale(_))
+            Err(Error::LeaseLost)
         ));
     }
     work::release(&mut tx, &third, at(70)).await.unwrap();

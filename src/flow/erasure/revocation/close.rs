@@ -102,17 +102,15 @@ pub(in crate::flow) async fn close_arriving(
 ) -> Result<(), vault::Error> {
     for revocation in revocations::covering(unit, recording).await? {
         if revocation.is_whole() {
-            if !holds::close(unit, &[recording.id], &revocation.reason, now)
-                .await?
-                .is_empty()
-            {
-                revocations::enter(
-                    unit,
-                    revocation.id,
-                    &[(recording.id, RevocationOutcome::Held)],
-                    now,
-                )
-                .await?;
+            let holds = holds::purposes(unit, &[recording.id]).await?;
+            if !holds.contains_key(&recording.id) {
+                return Err(vault::Error::Gone);
+            }
+            // Of each of them, also where another has closed it before: each tells what it reached.
+            let held = [(recording.id, RevocationOutcome::Held)];
+            revocations::enter(unit, revocation.id, &held, now).await?;
+            let closed = holds::close(unit, &[recording.id], &revocation.reason, now).await?;
+            if !closed.is_empty() {
                 let by = Initiator::Recorded(revocation.actor);
                 let id = Some(revocation.id);
                 let reason = &revocation.reason;
@@ -124,11 +122,6 @@ pub(in crate::flow) async fn close_arriving(
                     reason,
                     None,
                 ));
-            } else if !holds::purposes(unit, &[recording.id])
-                .await?
-                .contains_key(&recording.id)
-            {
-                return Err(vault::Error::Gone);
             }
             continue;
         }

@@ -18,23 +18,26 @@ impl Revocations {
     /// The database's.
     pub(in crate::flow) async fn is_revoked(&self, recording: &Recording) -> Result<bool, Error> {
         let covering = revocations::covering(&mut self.db.read().await?, recording).await?;
-        let mut all = covering.iter();
-        let whole = loop {
-            let Some(revocation) = all.next() else {
-                return Ok(false);
-            };
+        let mut letting_go = Vec::new();
+        for revocation in &covering {
             if self.lets_go(revocation, recording).await? {
-                break revocation;
+                letting_go.push(revocation);
             }
-        };
-        let cause = Cause::revoked(whole);
+        }
+
         let only = std::slice::from_ref(recording);
-        let done = self
-            .shredding
-            .shred_in_units(only, cause, OnHold::Close, &|_| {})
-            .await;
-        // Nobody is told of it here. What a hold keeps is fetched and closed.
-        Ok(done.kept()?.is_empty())
+        let mut is_gone = false;
+        // The first one shreds it. Each of them tells what it reached.
+        for revocation in letting_go {
+            let cause = Cause::revoked(revocation);
+            let done = self
+                .shredding
+                .shred_in_units(only, cause, OnHold::Close, &|_| {})
+                .await;
+            // Nobody is told of it here. What a hold keeps is fetched and closed.
+            is_gone = done.kept()?.is_empty();
+        }
+        Ok(is_gone)
     }
 
     async fn lets_go(&self, revocation: &Revocation, recording: &Recording) -> Result<bool, Error> {

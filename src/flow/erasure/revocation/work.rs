@@ -106,7 +106,7 @@ impl Revocations {
         });
         match released.await {
             // Somebody goes on with it already, or it was done at the last moment.
-            Err(db::Error::Stale(_)) => {}
+            Err(db::Error::LeaseLost) => {}
             released => released?,
         }
         self.bells.work.notify_one();
@@ -116,7 +116,7 @@ impl Revocations {
     /// Works on a revocation until it is done, page by page, as long as the lease is ours.
     ///
     /// # Errors
-    /// [`db::Error::Stale`] inside if it was lost; the database's.
+    /// [`db::Error::LeaseLost`] inside; the database's.
     async fn go_on_under(
         &self,
         lease: &Lease<RevocationId>,
@@ -124,7 +124,7 @@ impl Revocations {
     ) -> Result<(), Error> {
         tokio::select! {
             done = self.pages_under(lease, say) => done,
-            () = self.queue.keep(lease) => Err(db::Error::Stale("another process took the revocation over").into()),
+            () = self.queue.keep(lease) => Err(db::Error::LeaseLost.into()),
         }
     }
 
@@ -377,5 +377,5 @@ impl Revocations {
 
 /// Whether somebody else has the work now.
 fn is_lost(error: &Error) -> bool {
-    matches!(error, Error::Vault(vault::Error::Db(db::Error::Stale(_))))
+    matches!(error, Error::Vault(vault::Error::Db(db::Error::LeaseLost)))
 }
