@@ -1,6 +1,7 @@
 //! Opening a database, and beginning sessions with it.
 
 use std::{
+    fmt,
     path::Path,
     str::FromStr,
     sync::Arc,
@@ -29,13 +30,22 @@ use super::{
 use crate::{evidence::Position, model::time::Clock};
 
 /// `[database]`: which database.
-#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseSettings {
     /// `sqlite:PATH` (relative to the configuration file) or `postgres://…`.
     pub url: String,
     /// Connections for readers (SQLite) or in all (PostgreSQL), 1 to 64.
     pub connections: u32,
+}
+
+/// Without the address, which may have a password.
+impl fmt::Debug for DatabaseSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("DatabaseSettings");
+        shown.field("connections", &self.connections);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl Default for DatabaseSettings {
