@@ -1,9 +1,9 @@
-//! What revocations reach, and what came of it.
+//! The reach of revocations, and their outcomes.
 //!
-//! Owns the one text that says which recordings a target is about. A person is reached in every
-//! conversation in which they have a place, whether the recording is of the call or of the
-//! conference; by a place that was named after the revocation only where somebody who may revoke
-//! vouched for it ([`Vouched`](crate::db::parties::Vouched)).
+//! Owns the one SQL text that defines which recordings a target includes. A person is reached in
+//! every conversation in which they are a party, whether the recording is of the call or of the
+//! conference. A party that was named after the revocation is reached only if the naming was
+//! vouched for with the `revoke` action ([`Vouched`](crate::db::parties::Vouched)).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +42,7 @@ table! {
     }
 }
 
-/// How many recordings had each outcome.
+/// The number of recordings with each outcome.
 #[derive(
     Clone,
     Copy,
@@ -57,7 +57,7 @@ table! {
 pub struct Counts {
     /// The number of shredded recordings.
     pub shredded: u64,
-    /// The number of recordings that holds keep.
+    /// The number of recordings that have a hold.
     pub held: u64,
     /// The number of recordings that are closed to the revoked purposes.
     pub closed: u64,
@@ -70,12 +70,12 @@ pub struct ReachedRecording {
     pub recording: RecordingId,
     /// The outcome of the revocation.
     pub outcome: RevocationOutcome,
-    /// The receipt of its shred.
+    /// The receipt of the shred.
     pub receipt: Option<ReceiptId>,
 }
 
-/// Whether a revocation of `revoked_at` reaches a recording by this place of the person: it was
-/// named by then, or somebody who may revoke recordings of the account vouched for it.
+/// The condition under which a revocation of `revoked_at` reaches a recording through this party:
+/// it was named by then, or its naming is vouched for the recording's account.
 macro_rules! by_place {
     ($revoked_at:literal) => {
         concat!(
@@ -86,8 +86,9 @@ macro_rules! by_place {
     };
 }
 
-/// `$1` is the target, `$2` the time of the revocation. An account's recordings are met by their ids: sorting all of a large account
-/// for each page would cost more, so the planner must not use the index on accounts.
+/// The recordings of a target: `$1` is the target, `$2` the time of the revocation. The recordings
+/// of an account are read in the order of their ids: sorting all recordings of a large account for
+/// each page would cost more, so the planner must not use the index on accounts.
 fn about(target: &Target) -> &'static str {
     match target {
         Target::Subject(_) => concat!(
@@ -106,7 +107,7 @@ fn about(target: &Target) -> &'static str {
     }
 }
 
-/// The condition on `recordings` under which a revocation still has to deal with one; `$2` is its
+/// The condition on `recordings` under which a revocation still has to process one; `$2` is its
 /// time, `$3` the cursor, `$4` the accounts and `$5` its id.
 const LEFT: &str = "recordings.collected_at <= $2 AND recordings.id > $3
       AND ($4 = '{}' OR recordings.account IN (SELECT key FROM json_each($4)))
@@ -123,8 +124,8 @@ fn left(target: &Target) -> String {
     }
 }
 
-/// Recordings that a revocation reaches and that have no outcome yet, behind the cursor, in the
-/// order of their ids.
+/// Returns recordings that a revocation reaches and that have no outcome yet, after the cursor, in
+/// the order of their ids.
 pub async fn reached(
     tx: &mut Tx,
     revocation: &Revocation,
@@ -144,7 +145,7 @@ pub async fn reached(
         .collect()
 }
 
-/// How many they are, wherever the cursor stands.
+/// Returns the number of these recordings, wherever the cursor is.
 pub async fn pending(tx: &mut Tx, revocation: &Revocation) -> Result<u64, Error> {
     let sql = format!(
         "/* revocations.pending */ SELECT COUNT(*) {}",
@@ -187,7 +188,7 @@ impl Texts {
     }
 }
 
-/// Every revocation that covers a recording, the earliest first.
+/// Returns every revocation that covers a recording, the earliest first.
 pub async fn covering(tx: &mut Tx, recording: &Recording) -> Result<Vec<Revocation>, Error> {
     const SQL: &str = formatcp!(
         "/* revocations.covering */ SELECT {COLUMNS} FROM revocations
@@ -223,9 +224,9 @@ pub async fn covering(tx: &mut Tx, recording: &Recording) -> Result<Vec<Revocati
     Ok(all)
 }
 
-/// A person was named as a party of a conversation: revocations of theirs that cover a recording of
-/// it run again from the beginning. Whether there are any. In the unit that names the party, so
-/// that nothing is forgotten in between.
+/// Makes the revocations of a conversation's parties that cover one of its recordings run again
+/// from the beginning, and returns them. Runs in the unit that names the party, so that no
+/// recording is missed in between.
 pub async fn reach_again(
     tx: &mut Tx,
     conversation: &Conversation,
@@ -242,8 +243,7 @@ pub async fn reach_again(
         by_place!("revocations.revoked_at"),
         ") ORDER BY id"
     );
-    // One after another in the order of their ids, so that two units do not lock them in two
-    // orders.
+    // In the order of their ids, so that two units do not lock them in different orders.
     const FROM_THE_BEGINNING: &str = "/* revocations.run_again */
         UPDATE revocations SET state = 'running', cursor = NULL WHERE id = $1";
     let rows = tx
@@ -261,10 +261,10 @@ pub async fn reach_again(
     Ok(ids)
 }
 
-/// Places at which somebody who revoked was named later by who may not revoke, with the recordings
-/// that the revocation would reach if somebody who may vouched for them.
+/// Parties that were named after their revocation by a caller without `revoke`, joined with the
+/// recordings this withholds.
 ///
-/// SQLite joins in the order of `$tables`: what there is least of belongs first.
+/// SQLite joins in the order of `$tables`: the smallest set belongs first.
 macro_rules! unvouched {
     ($tables:literal) => {
         concat!(
@@ -282,18 +282,17 @@ macro_rules! unvouched {
     };
 }
 
-/// A recording that a revocation does not reach until somebody who may revoke vouches for the place
-/// at which its person was named later.
+/// A recording that a revocation does not reach until a caller with `revoke` names the party again.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Unvouched {
-    /// Which revocation.
+    /// The revocation.
     pub revocation: RevocationId,
-    /// Which recording.
+    /// The recording.
     pub recording: RecordingId,
 }
 
-/// How many recordings a revocation would reach if somebody who may revoke vouched for the places
-/// at which its person was named later.
+/// Returns the number of recordings that revocations would reach if the namings after them were
+/// vouched for.
 pub async fn unvouched(tx: &mut Tx) -> Result<i64, Error> {
     const SQL: &str = concat!(
         "/* revocations.unvouched */ SELECT COUNT(DISTINCT recordings.id) ",
@@ -302,7 +301,7 @@ pub async fn unvouched(tx: &mut Tx) -> Result<i64, Error> {
     tx.fetch_int(SQL, &[]).await
 }
 
-/// Which these are, and of which revocations: the first ones.
+/// Returns the first of these recordings, with their revocations.
 pub async fn list_unvouched(tx: &mut Tx, limit: i64) -> Result<Vec<Unvouched>, Error> {
     const SQL: &str = concat!(
         "/* revocations.list_unvouched */
@@ -313,7 +312,7 @@ pub async fn list_unvouched(tx: &mut Tx, limit: i64) -> Result<Vec<Unvouched>, E
     read_unvouched(&tx.fetch_all(SQL, &[Arg::Int(limit)]).await?)
 }
 
-/// Which these are in a conversation: the first ones.
+/// Returns the first of these recordings in a conversation, with their revocations.
 pub async fn unvouched_in(
     tx: &mut Tx,
     conversation: &Conversation,
@@ -340,7 +339,7 @@ fn read_unvouched(rows: &[Row]) -> Result<Vec<Unvouched>, Error> {
         .collect()
 }
 
-/// The places that a person has in these conversations.
+/// Returns the legs of a person in these conversations.
 pub async fn legs(
     tx: &mut Tx,
     subject: SubjectId,
@@ -369,8 +368,8 @@ pub async fn legs(
         .collect()
 }
 
-/// Enters outcomes, those that are not entered yet; if there are any, a revocation that was done
-/// runs again. How many.
+/// Inserts outcomes that are not stored yet. If there are any, a revocation that was done runs
+/// again. Returns their number.
 pub async fn enter(
     tx: &mut Tx,
     id: RevocationId,
@@ -401,14 +400,14 @@ pub async fn enter(
     Ok(entered)
 }
 
-/// Recordings are closed to some purposes: the commit rings in every process that follows the
-/// [`news`], so that running streams end.
+/// Notifies every process through [`news`] that recordings are closed to some purposes, so that
+/// running streams end.
 pub async fn tell(tx: &mut Tx) -> Result<(), Error> {
     news::tell(tx, ChangeNotice::Tombstone).await
 }
 
-/// What was held is shredded now: revocations that are told so run again, for a receipt that says
-/// it.
+/// Changes the outcome of held recordings that are shredded now, and makes their revocations run
+/// again for a receipt that includes it.
 pub async fn settle(tx: &mut Tx, shredded: &[RecordingId], now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "/* revocations.settle */
         UPDATE revoked SET outcome = 'shredded' WHERE recording_id IN (SELECT key FROM json_each($1)) AND outcome = 'held' RETURNING revocation_id";
@@ -420,7 +419,7 @@ pub async fn settle(tx: &mut Tx, shredded: &[RecordingId], now: Timestamp) -> Re
     reopen(tx, &ids, now).await
 }
 
-/// The purposes to which these recordings are closed by revocations.
+/// Returns the purposes to which revocations have closed these recordings.
 pub async fn closed(
     tx: &mut Tx,
     ids: &[RecordingId],
@@ -439,7 +438,7 @@ pub async fn closed(
     Ok(closed)
 }
 
-/// How many recordings had each outcome.
+/// Returns the number of recordings with each outcome.
 pub async fn count(tx: &mut Tx, id: RevocationId) -> Result<Counts, Error> {
     const SQL: &str = "/* revocations.count */ SELECT outcome, COUNT(*) AS n FROM revoked WHERE revocation_id = $1 GROUP BY outcome";
     let mut counts = Counts::default();
@@ -454,7 +453,8 @@ pub async fn count(tx: &mut Tx, id: RevocationId) -> Result<Counts, Error> {
     Ok(counts)
 }
 
-/// The receipts of everything that a revocation shredded, or found shredded, in no order.
+/// Returns the receipts of all recordings that a revocation shredded or found shredded, in no
+/// order.
 pub async fn receipts(tx: &mut Tx, id: RevocationId) -> Result<Vec<ReceiptId>, Error> {
     const SQL: &str = "/* revocations.receipts */
         SELECT DISTINCT tombstones.receipt_id FROM revoked JOIN tombstones ON tombstones.recording_id = revoked.recording_id
@@ -465,8 +465,8 @@ pub async fn receipts(tx: &mut Tx, id: RevocationId) -> Result<Vec<ReceiptId>, E
         .collect()
 }
 
-/// A page of outcomes, in the order of recordings' ids, behind `after`; all of them, or only one
-/// kind.
+/// Returns a page of outcomes, in the order of the recordings' ids, after `after`; all outcomes, or
+/// one kind only.
 pub async fn outcomes(
     tx: &mut Tx,
     id: RevocationId,
