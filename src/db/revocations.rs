@@ -6,14 +6,18 @@
 //! - A running revocation has work in the queue, of the kind [`WorkKind::Revocation`]; one that is
 //!   done has none. The holder of the lease continues after the cursor.
 
+mod outcomes;
 mod reach;
 
 use std::collections::BTreeSet;
 
-pub(super) use self::reach::StoredOutcome;
-pub use self::reach::{
-    Counts, ReachedRecording, Unvouched, closed, count, covering, enter, legs, list_unvouched,
-    outcomes, pending, reach_again, reached, receipts, settle, tell, unvouched, unvouched_in,
+pub(super) use self::outcomes::StoredOutcome;
+pub use self::{
+    outcomes::{Counts, ReachedRecording, closed, count, enter, outcomes, receipts, settle, tell},
+    reach::{
+        Unvouched, covering, legs, list_unvouched, pending, reach_again, reached, unvouched,
+        unvouched_in,
+    },
 };
 use const_format::formatcp;
 
