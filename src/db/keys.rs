@@ -348,7 +348,7 @@ pub async fn find_entry(tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<Option
 }
 
 /// Returns the positions of the keys of all legs of these recordings, where there are any;
-/// tombstoned recordings have none.
+/// tombstoned recordings have none, as in [`find_entry`].
 pub async fn find_entries(tx: &mut Tx, ids: &[RecordingId]) -> Result<KeyEntries, Error> {
     const SQL: &str = formatcp!(
         "/* keys.find_entries */ SELECT {ENTRY} FROM key_entries

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! table! {
-//!     "holds" { subject: Some("recording_id") }      the table, and what is not plain about it
+//!     "holds" { subject: Some("recording_id") }      the table, and its options
 //!
 //!     /// A hold, standing or lifted.
 //!     pub struct HoldRow {
@@ -68,7 +68,7 @@ impl Declaration {
 pub(super) struct Column {
     /// Its name in the databases.
     pub(super) name: &'static str,
-    /// What it holds.
+    /// The kind of its values.
     pub(super) kind: ColumnKind,
 }
 

@@ -1,8 +1,8 @@
 //! Transcripts of the source: those that are waiting, and the one that each recording has.
 //!
 //! ```text
-//! waiting ──▶ filed     it is the one that the recording has
-//!     └─────▶ passed    the recording has a better one, or one of the application's own, or is shredded
+//! waiting ──▶ filed     the recording has this transcript
+//!     └─────▶ passed    the recording has another one, or is shredded
 //! ```
 //! A waiting transcript has work in the queue, of the kind [`WorkKind::FetchTranscript`], due or
 //! dead; others have none. INVARIANT: a unit that changes both changes the transcript first, so

@@ -34,10 +34,10 @@ every_database!(
     one_that_no_database_takes_costs_the_others_nothing,
 );
 
-/// One word of each rank, both of rank 1, and one that Twilio may add later.
+/// One status of each rank, both of rank 1, and one that Twilio may add later.
 const WORDS: [&str; 5] = ["in-progress", "completed", "absent", "failed", "paused"];
 
-/// Every sequence of three words, repeats included.
+/// Every sequence of three statuses, including repeats.
 fn sequences() -> Vec<[&'static str; 3]> {
     let words = || WORDS.into_iter();
     words()
@@ -45,7 +45,7 @@ fn sequences() -> Vec<[&'static str; 3]> {
         .collect()
 }
 
-/// The word that counts, and the state it leads to: the first of the highest rank.
+/// The status that counts, and its state: the first of the highest rank.
 fn outcome(words: &[&'static str]) -> (&'static str, RecordingState) {
     let first = |wanted: &[&str]| words.iter().copied().find(|word| wanted.contains(word));
     match (first(&["completed"]), first(&["absent", "failed"])) {
@@ -59,7 +59,7 @@ fn outcome(words: &[&'static str]) -> (&'static str, RecordingState) {
 async fn any_order_of_words_ends_the_same(world: &World) {
     let sequences = sequences();
     let number = |index: usize| u32::try_from(index).unwrap();
-    // Word after word, each round in its own transaction.
+    // One status after the other, each round in its own transaction.
     for round in 0..3 {
         let said = sequences
             .iter()
@@ -67,7 +67,7 @@ async fn any_order_of_words_ends_the_same(world: &World) {
             .map(|(index, words)| announcement(number(index), words[round]));
         world.told(said.collect(), at(0)).await;
     }
-    // All three words of a recording in one transaction: 85 recordings are 255 announcements.
+    // All three statuses of a recording in one transaction: 85 recordings are 255 announcements.
     let others = number(sequences.len());
     for (chunk, some) in sequences.chunks(85).enumerate() {
         let said = some.iter().enumerate().flat_map(|(index, words)| {
@@ -126,7 +126,8 @@ async fn which_announcements_share_a_transaction_makes_no_difference(world: &Wor
             ..announcement(number, WORDS[rng.random_range(0..WORDS.len())])
         }
     };
-    // Three announcements of each recording; of its twin the same, each in its own transaction.
+    // Three announcements of each recording in one transaction; the same for its twin, each in its
+    // own.
     let mut together = Vec::new();
     let mut rounds: [Vec<Announcement>; 3] = Default::default();
     for number in 0..CASES {
@@ -298,7 +299,7 @@ async fn a_shredded_recording_learns_nothing(world: &World) {
     }
     assert_eq!(world.find(recording_id(0)).await, before);
     assert!(work_rows(world, "fetch").await.is_empty());
-    // Each transaction writes its refusals down; what it took is no refusal.
+    // Each transaction records its refusals; accepted announcements are not among them.
     world
         .told(
             vec![
@@ -395,7 +396,7 @@ async fn the_queue_takes_4096_and_no_more(world: &World) {
     let served = async {
         let answers = join_all(waiting).await;
         assert!(answers.iter().all(Result::is_ok));
-        // There is room again.
+        // The queue has room again.
         acceptor
             .accept(announcement(4096, "in-progress"))
             .await
@@ -424,7 +425,7 @@ async fn when_the_committer_is_gone_the_source_should_come_again(world: &World) 
     assert_eq!(world.int("SELECT COUNT(*) FROM recordings").await, 0);
 }
 
-/// Announcements of which a few, at random places, are made bad; which ones are.
+/// Returns announcements of which a few, at random positions, are bad, and which ones are.
 fn some_bad(count: u32, spoil: impl Fn(&mut Announcement)) -> (Vec<Announcement>, Vec<bool>) {
     let mut all: Vec<Announcement> = (0..count)
         .map(|number| announcement(number, "completed"))
@@ -437,7 +438,7 @@ fn some_bad(count: u32, spoil: impl Fn(&mut Announcement)) -> (Vec<Announcement>
     (all, bad)
 }
 
-/// Exactly the bad ones are refused, and exactly the others are there and are fetched.
+/// Checks that exactly the bad ones are refused, and exactly the others are stored and enqueued.
 async fn holds_for(world: &World, all: Vec<Announcement>, bad: &[bool]) {
     let (answers, _) = world.told_together(all, at(0)).await;
     let refused: Vec<bool> = answers

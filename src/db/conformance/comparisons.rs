@@ -1,5 +1,4 @@
-//! The source's accounts: turns to compare them, how far they were listed, and what was heard of
-//! them.
+//! Comparisons with the source's accounts: turns, progress of listings, and counts by discovery.
 
 use std::time::Duration;
 
@@ -164,8 +163,8 @@ async fn what_waits_is_looked_for_where_the_list_must_hold_it(world: &World) {
         told.started_at = started.map(|millis| at(millis).as_millis());
         told
     };
-    // Of account 0: begun in time, begun too early, of unknown beginning, without a file; and one
-    // of another account.
+    // Of account 0: begun in time, begun too early, of unknown start, without a file; and one of
+    // another account.
     let mut all = vec![
         told(0, Some(1_000), "completed"),
         told(1, Some(999), "completed"),

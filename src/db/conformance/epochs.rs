@@ -1,4 +1,4 @@
-//! Epochs, who turns, stale pages, and what is marked for the journal.
+//! Epochs, turns, stale pages, and marks for the journal.
 
 mod pages;
 

@@ -40,7 +40,7 @@ async fn lease(tx: &mut Tx, now: i64, until: i64, limit: i64) -> Vec<Lease<Recor
     media(tx, holder(), term, limit).await.unwrap()
 }
 
-/// Leases what the lane of media does.
+/// Leases work of the media lane.
 async fn media(
     tx: &mut Tx,
     holder: HolderId,
@@ -52,14 +52,14 @@ async fn media(
     leases.iter().map(Lease::parsed).collect()
 }
 
-/// Whether any of it is due.
+/// Returns whether work of the media lane is due.
 async fn any_due(tx: &mut Tx, now: Timestamp) -> Result<bool, Error> {
     let kinds = [WorkKind::FetchMedia, WorkKind::DeleteCiphertext];
     let due = work::due(tx, &kinds, Term::at(now, now)).await?;
     Ok(!due.is_empty())
 }
 
-/// The one piece of fetching there is, leased at 1 until 100.
+/// Leases the only fetch, from 1 to 100.
 async fn leased(world: &World) -> Lease<RecordingId> {
     world.one_announced().await;
     let mut tx = world.tx().await;
@@ -215,7 +215,7 @@ async fn postponed_work_is_due_later(world: &World) {
     );
 }
 
-/// `count` pieces of dead work, enqueued one millisecond after the other.
+/// Buries `count` pieces of work, enqueued one millisecond apart.
 async fn buried(world: &World, count: u32) -> Vec<RecordingId> {
     for number in 0..count {
         world
@@ -350,7 +350,7 @@ async fn cancelled_work_is_taken_from_its_holder(world: &World) {
         work::extend(&mut tx, &ours, Term::at(at(0), at(900))).await,
         Err(Error::LeaseLost)
     ));
-    // What is not there need not be cancelled.
+    // Cancelling missing work is no error.
     work::cancel(&mut tx, WorkKind::FetchMedia, &[ours.subject])
         .await
         .unwrap();
@@ -392,7 +392,7 @@ async fn two_leasers_never_get_the_same_work(world: &World) {
         .into_iter()
         .flat_map(Result::unwrap)
         .collect();
-    // Those who met at the same rows went without; whoever asks next gets the rest.
+    // Concurrent callers skipped contended rows; the next one gets the rest.
     let mut tx = world.tx().await;
     given.extend(lease(&mut tx, 1, 100, 60).await);
     tx.commit().await.unwrap();

@@ -33,7 +33,7 @@ use crate::{
     },
 };
 
-/// What a column holds.
+/// The kind of a column's values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::db) enum ColumnKind {
     Text,

@@ -1,4 +1,4 @@
-//! Who took part in which conversation.
+//! Parties of conversations.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -202,8 +202,8 @@ async fn a_recording_has_the_parties_of_its_conference_or_else_of_its_call(world
     }
 }
 
-/// Whether a writer waits for what another has locked by name; always on SQLite, where one writer
-/// waits for the other anyway.
+/// Returns whether a writer waits for an advisory lock; always true on SQLite, which has one writer
+/// at a time.
 async fn somebody_waits(world: &World) -> bool {
     const SQL: &str = "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
