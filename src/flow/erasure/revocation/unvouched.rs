@@ -28,7 +28,7 @@ impl Revocations {
 fn warn(waits: &Unvouched) {
     tracing::warn!(
         revocation = %waits.revocation, recording = %waits.recording,
-        "a person who revoked was named by who may not revoke: the recording is kept until who may \
-         names them, or revokes again"
+        "a revocation does not reach this recording: the party was named without the action \
+         `revoke`; name the party again with it, or revoke again"
     );
 }

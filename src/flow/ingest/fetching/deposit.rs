@@ -74,7 +74,7 @@ impl Fetching {
             // orphan sweep checks the database first.
             if matches!(
                 error,
-                vault::Error::Db(db::Error::Stale(_)) | vault::Error::Gone
+                vault::Error::Db(db::Error::Stale(_) | db::Error::LeaseLost) | vault::Error::Gone
             ) {
                 vault.discard(stored).await;
             }

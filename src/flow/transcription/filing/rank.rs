@@ -122,6 +122,10 @@ impl TranscriptFiling {
                 vault.discard_text(stored).await;
                 Err(vault::Error::Gone)
             }
+            Err(lost @ vault::Error::Db(db::Error::LeaseLost)) => {
+                vault.discard_text(stored).await;
+                Err(lost)
+            }
             Err(error) => Err(error),
         }
     }
