@@ -45,6 +45,7 @@ pub mod parties;
 pub mod policies;
 pub mod principals;
 pub mod quarantine;
+mod query;
 pub mod reconciliations;
 pub mod recordings;
 pub mod retention;
