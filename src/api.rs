@@ -19,6 +19,7 @@ mod gate;
 mod grants;
 mod health;
 mod holds;
+mod idempotency;
 pub(crate) mod limits;
 mod media;
 pub mod network;
@@ -206,6 +207,10 @@ pub fn router(
                 .layer(DefaultBodyLimit::max(MAX_STATEMENTS)),
         )
         .route("/v1/consents/search", post(consents::search))
+        .route_layer(middleware::from_fn_with_state(
+            api.clone(),
+            idempotency::once,
+        ))
         .merge(granted().route_layer(middleware::from_fn_with_state(api.clone(), limits::granted)))
         .merge(anonymous().route_layer(middleware::from_fn_with_state(
             api.clone(),

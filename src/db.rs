@@ -33,6 +33,7 @@ mod gate;
 pub mod grants;
 pub mod heard;
 pub mod holds;
+pub mod idempotency;
 pub mod image;
 pub mod keys;
 pub mod lease;

@@ -1,7 +1,7 @@
 //! The tables whose rows travel.
 //!
 //! Owns this list and its order. What a table is like is said where it is declared. Not among them:
-//! what lives for minutes or a day (grants, budgets, `outbox`, `turner`), what is found again at the
+//! what lives for minutes or a day (grants, budgets, `idempotency`, `outbox`, `turner`), what is found again at the
 //! source (`transcripts`, `utterances`, `listings`, `reconciliations`), the one number of
 //! `audit_head`, and `timelines`, which each recovery file names in its header.
 

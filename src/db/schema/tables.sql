@@ -248,6 +248,21 @@ CREATE INDEX grants_by_recording ON grants (recording_id);
 CREATE INDEX grants_by_token ON grants (token_id);
 CREATE INDEX grants_by_approval ON grants (approval_id) WHERE approval_id IS NOT NULL;
 
+-- Requests with a key of their client's, which take effect once. A row lives for a day; it does not
+-- travel, so after a rebuilding a repeat runs again.
+CREATE TABLE idempotency (
+  id TEXT PRIMARY KEY,           -- keyed hash of the bearer token's id and the client's key
+  fingerprint TEXT NOT NULL,     -- keyed hash of the request: method, address, body
+  -- fencing token: grows with each attempt, from the database's clock in milliseconds
+  token BIGINT NOT NULL,
+  running_until BIGINT,          -- until when nobody else may try; null: it is answered
+  -- the answer, sealed under a key that is derived from the vault's seed and the client's key; empty
+  -- while it runs
+  sealed BYTEA NOT NULL,
+  claimed_at BIGINT NOT NULL     -- when the last attempt began
+);
+CREATE INDEX idempotency_by_time ON idempotency (claimed_at);
+
 -- The audit log. Rows are never changed or removed; ids only.
 CREATE TABLE audit (
   seq BIGINT PRIMARY KEY,        -- 1, 2, 3 … in commit order, without gaps

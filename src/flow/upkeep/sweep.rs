@@ -1,5 +1,5 @@
 //! The sweep: ciphertext that no recording owns, uploads that nobody finished, grants that ended
-//! long ago, counts of past days, addresses of parties that no recording took over, words of calls
+//! long ago, answers that nobody asks for again, counts of past days, addresses of parties that no recording took over, words of calls
 //! that found no recording; recordings for which no consent arrived, and those that are kept no
 //! longer.
 
