@@ -18,6 +18,7 @@ use utoipa::{
 };
 
 use super::documents;
+use crate::db::audit::AuditOrder;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -79,6 +80,8 @@ use super::documents;
         super::problems::page,
         show
     ),
+    // What only parameters are of.
+    components(schemas(AuditOrder)),
     modifiers(&Bearer)
 )]
 struct Description;

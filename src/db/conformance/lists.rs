@@ -35,9 +35,16 @@ every_database!(
 
 #[test]
 fn the_words_of_lists_are_those_that_are_said() {
-    words_are::<RecordingSort>(
-        "-announced_at announced_at -recorded_at recorded_at -sealed_at sealed_at",
+    // Every second word is the one before it without its sign, which `words_are` would not believe.
+    let sorts = RecordingSort::ALL.iter().map(|sort| sort.as_str());
+    assert_eq!(
+        sorts.collect::<Vec<_>>().join(" "),
+        "-announced_at announced_at -recorded_at recorded_at -sealed_at sealed_at"
     );
+    for sort in RecordingSort::ALL {
+        assert_eq!(sort.as_str().parse(), Ok(*sort));
+        assert!(format!("-{sort}-").parse::<RecordingSort>().is_err());
+    }
     words_are::<AuditOrder>("oldest newest");
     words_are::<GrantState>("living ended");
     words_are::<RevocationState>("running done");
