@@ -19,7 +19,7 @@ use super::{
     words,
 };
 use crate::{
-    db::revocations::{Counts, ReachedRecording, Revocation, RevocationFilter, RevocationState},
+    db::revocations::{Counts, ReachedRecording, Revocation, RevocationFilter, RevocationProgress},
     evidence::ShredReason,
     flow::RevocationStatus,
     model::{
@@ -63,7 +63,7 @@ pub(super) struct RevocationRequest {
 pub(super) struct RevocationBody {
     id: RevocationId,
     /// `running` or `done`.
-    state: RevocationState,
+    state: RevocationProgress,
     revoked_at: Timestamp,
     /// The number of recordings with each outcome so far.
     counts: Counts,
@@ -156,7 +156,7 @@ pub(super) async fn create(
 #[into_params(parameter_in = Query)]
 pub(super) struct RevocationListParams {
     /// Only revocations in this state.
-    state: Option<RevocationState>,
+    state: Option<RevocationProgress>,
     /// Only revocations that are limited to this account, alone or among others, and those of the
     /// account itself or of one of its recordings.
     account: Option<AccountSid>,
@@ -174,7 +174,7 @@ pub(super) struct RevocationListParams {
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct ListedRevocationBody {
     id: RevocationId,
-    state: RevocationState,
+    state: RevocationProgress,
     /// What was revoked: `subject`, `recording`, `account` or `conversation`.
     #[schema(value_type = words::ReachWord)]
     reach: &'static str,

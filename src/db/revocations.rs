@@ -11,7 +11,7 @@ mod reach;
 
 use std::collections::BTreeSet;
 
-pub use self::filter::{RevocationFilter, RevocationState, list};
+pub use self::filter::{RevocationFilter, RevocationProgress, list};
 pub(super) use self::reach::StoredOutcome;
 pub use self::reach::{
     Counts, ReachedRecording, Unvouched, closed, count, covering, enter, legs, list_unvouched,

@@ -14,7 +14,7 @@ use crate::{
         audit::AuditOrder,
         grants::GrantState,
         recordings::{self, RecordingFilter, RecordingSort, SubjectFilter},
-        revocations::RevocationState,
+        revocations::RevocationProgress,
     },
     model::{
         id::{RecordingId, SubjectId},
@@ -47,7 +47,7 @@ fn the_words_of_lists_are_those_that_are_said() {
     }
     words_are::<AuditOrder>("oldest newest");
     words_are::<GrantState>("living ended");
-    words_are::<RevocationState>("running done");
+    words_are::<RevocationProgress>("running done");
 }
 
 const COUNT: u32 = 60;

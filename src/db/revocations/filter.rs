@@ -44,20 +44,20 @@ const LOOKED_AT: i64 = 500;
 #[strum(serialize_all = "lowercase")]
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 #[schema(rename_all = "lowercase")]
-pub enum RevocationState {
+pub enum RevocationProgress {
     /// Something that it reaches has no outcome yet.
     Running,
     /// Everything that it reaches has an outcome.
     Done,
 }
 
-recvault_core::word_set!(RevocationState);
+recvault_core::word_set!(RevocationProgress);
 
 /// Which revocations to list, the latest first. As JSON: what a place in the list depends on.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct RevocationFilter {
     /// Only in this state.
-    pub state: Option<RevocationState>,
+    pub state: Option<RevocationProgress>,
     /// Only those that are limited to this account, alone or among others, and those whose target is
     /// the account or one of its recordings.
     pub account: Option<AccountSid>,
@@ -82,11 +82,11 @@ impl Revocation {
     }
 
     /// How far it is.
-    pub fn state(&self) -> RevocationState {
+    pub fn state(&self) -> RevocationProgress {
         if self.is_done {
-            RevocationState::Done
+            RevocationProgress::Done
         } else {
-            RevocationState::Running
+            RevocationProgress::Running
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{
         conformance::{World, at, parsed, principals},
         grants::{self, GrantFilter, GrantRow, GrantState},
         recordings,
-        revocations::{self, Revocation, RevocationFilter, RevocationState},
+        revocations::{self, Revocation, RevocationFilter, RevocationProgress},
         tokens::{self, TokenRow},
     },
     model::{
@@ -253,8 +253,11 @@ async fn revocations_are_listed_by_what_they_reach(world: &World) {
         (of(0), vec![1, 2, 3, 5]),
         (of(1), vec![2, 4, 6]),
         (of(2), vec![]),
-        (in_state(RevocationState::Done), vec![3]),
-        (in_state(RevocationState::Running), vec![0, 1, 2, 4, 5, 6]),
+        (in_state(RevocationProgress::Done), vec![3]),
+        (
+            in_state(RevocationProgress::Running),
+            vec![0, 1, 2, 4, 5, 6],
+        ),
         (span, vec![2, 3, 4, 5]),
         (limited(&[0]), vec![1]),
         (limited(&[0, 1]), vec![1, 2, 4, 6]),
