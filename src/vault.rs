@@ -22,6 +22,7 @@
 //! - The audit entry commits before the first byte is released.
 //! - Only `shred` destroys a recording's key: a tier change moves it.
 
+mod answers;
 mod approval;
 mod deposit;
 mod details;
@@ -50,6 +51,7 @@ mod window;
 
 use std::sync::Arc;
 
+pub use answers::OnceRequest;
 pub use deposit::{DepositError, DepositOptions, Deposited, StoredMedia};
 pub use details::Keeping;
 pub use epoch::Turned;

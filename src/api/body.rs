@@ -5,8 +5,8 @@
 //! raw body. INVARIANT: nothing else in `api` reads a body; `tests/tidy.rs` enforces this.
 
 use axum::{
-    body::Bytes,
-    extract::{FromRequest, Request, rejection::BytesRejection},
+    body::{Body, Bytes, to_bytes},
+    extract::{DefaultBodyLimit, FromRequest, Request, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, header},
 };
 use serde::de::DeserializeOwned;
@@ -64,6 +64,20 @@ async fn json_bytes(
         StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         _ => Problem::bad_request("the body broke off"),
     })
+}
+
+/// Returns a request's body as it is, of at most so many bytes: for what looks at a request before
+/// its handler reads it.
+pub(super) async fn whole(body: Body, most: usize) -> Result<Bytes, Problem> {
+    let mut carrier = Request::new(body);
+    DefaultBodyLimit::max(most).apply(&mut carrier);
+    Ok(Bytes::from_request(carrier, &()).await?)
+}
+
+/// Returns the body of an answer that a handler has made as a whole.
+pub(super) async fn answered(body: Body) -> Result<Bytes, Problem> {
+    let read = to_bytes(body, usize::MAX).await;
+    read.map_err(|_| Problem::internal())
 }
 
 /// Whether the one content type says JSON: `application/json`, or another type in its syntax

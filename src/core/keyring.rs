@@ -16,8 +16,8 @@ pub mod service;
 pub mod tree;
 
 pub use label::{
-    artefact_key, details_key, evidence_key, fingerprint, note_key, recovery_key, utterance_key,
-    waiting_key,
+    answer_key, artefact_key, details_key, evidence_key, fingerprint, idempotency_key, note_key,
+    recovery_key, utterance_key, waiting_key,
 };
 pub use note::{open_note, seal_note};
 pub use page::{Error, FAN_OUT, KeyPage, PageRow, PageSlot};

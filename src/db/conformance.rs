@@ -69,6 +69,7 @@ mod details;
 mod epochs;
 mod failures;
 mod images;
+mod lists;
 mod news;
 mod pages;
 mod principals;

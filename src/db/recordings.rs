@@ -1,11 +1,13 @@
 //! The catalogue: recordings and their artefacts.
 
+mod filter;
 mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use const_format::formatcp;
 
+pub use self::filter::{RecordingFilter, RecordingSort, SubjectFilter, list};
 pub(super) use self::stored::{COLUMNS, StoredRecording, recording};
 use super::{
     error::Error,
@@ -18,7 +20,6 @@ use crate::model::{
     id::{ObjectId, RecordingId, SubjectId},
     name::{Label, Tier},
     recording::{Recording, RecordingState},
-    sid::AccountSid,
     subject::Conversation,
     text::LabelValue,
     time::Timestamp,
@@ -53,24 +54,7 @@ table! {
     }
 }
 
-/// Which recordings to list.
-#[derive(Clone, Debug, Default)]
-pub struct RecordingFilter {
-    /// Only recordings in this state.
-    pub state: Option<RecordingState>,
-    /// Only recordings of this tier.
-    pub tier: Option<Tier>,
-    /// Only recordings announced at or after this time.
-    pub since: Option<Timestamp>,
-    /// Only recordings announced before this time.
-    pub until: Option<Timestamp>,
-    /// Only recordings of these accounts; empty means all.
-    pub accounts: BTreeSet<AccountSid>,
-    /// Only recordings that come after this one in the listing, newest first.
-    pub after: Option<(Timestamp, RecordingId)>,
-}
-
-/// Returns one recording.
+/// One recording.
 pub async fn find(tx: &mut Tx, id: RecordingId) -> Result<Option<Recording>, Error> {
     let sql = format!("/* recordings.find */ SELECT {COLUMNS} FROM recordings WHERE id = $1");
     tx.fetch_first(&sql, &[Arg::Text(&id.to_string())])
@@ -91,70 +75,7 @@ pub async fn find_all(tx: &mut Tx, ids: &[RecordingId]) -> Result<Vec<Recording>
         .collect()
 }
 
-/// Returns a page of recordings, the newest announced first.
-pub async fn list(
-    tx: &mut Tx,
-    filter: &RecordingFilter,
-    limit: i64,
-) -> Result<Vec<Recording>, Error> {
-    let accounts = set(&filter.accounts);
-    let after = filter
-        .after
-        .map(|(at, id)| (at.as_millis(), id.to_string()));
-    let mut clauses: Vec<(&str, Arg<'_>)> = Vec::new();
-    if let Some(state) = filter.state {
-        clauses.push(("state = $", Arg::Text(state.as_str())));
-    }
-    if let Some(tier) = &filter.tier {
-        clauses.push(("tier = $", Arg::Text(tier.as_str())));
-    }
-    if let Some(since) = filter.since {
-        clauses.push(("announced_at >= $", Arg::Int(since.as_millis())));
-    }
-    if let Some(until) = filter.until {
-        clauses.push(("announced_at < $", Arg::Int(until.as_millis())));
-    }
-    if !filter.accounts.is_empty() {
-        clauses.push((
-            "account IN (SELECT key FROM json_each($",
-            Arg::Text(&accounts),
-        ));
-    }
-    if let Some((at, id)) = &after {
-        clauses.push(("announced_at <= $", Arg::Int(*at)));
-        clauses.push(("(announced_at, id) < ($", Arg::Int(*at)));
-        clauses.push(("", Arg::Text(id)));
-    }
-    // Only constant clauses are concatenated, and every value is bound: the planner sees exactly
-    // the filters in use and can use an index.
-    let mut sql = format!("/* recordings.list */ SELECT {COLUMNS} FROM recordings WHERE true");
-    for (at, (clause, _)) in clauses.iter().enumerate() {
-        let number = at + 1;
-        match *clause {
-            "" => sql.push_str(&format!(", ${number})")),
-            clause if clause.contains("json_each") => {
-                sql.push_str(&format!(" AND {clause}{number}))"))
-            }
-            clause => sql.push_str(&format!(" AND {clause}{number}")),
-        }
-    }
-    sql.push_str(&format!(
-        " ORDER BY announced_at DESC, id DESC LIMIT ${}",
-        clauses.len() + 1
-    ));
-    let args: Vec<Arg<'_>> = clauses
-        .iter()
-        .map(|(_, arg)| *arg)
-        .chain([Arg::Int(limit)])
-        .collect();
-    tx.fetch_all(&sql, &args)
-        .await?
-        .iter()
-        .map(recording)
-        .collect()
-}
-
-/// Returns the number of recordings in each state.
+/// How many recordings are in each state.
 pub async fn count_by_state(tx: &mut Tx) -> Result<Vec<(RecordingState, i64)>, Error> {
     const SQL: &str = "/* recordings.count_by_state */ SELECT state, COUNT(*) AS n FROM recordings GROUP BY state ORDER BY state";
     tx.fetch_all(SQL, &[])

@@ -6,6 +6,7 @@
 //! - A running revocation has work in the queue, of the kind [`WorkKind::Revocation`]; one that is
 //!   done has none. The holder of the lease continues after the cursor.
 
+mod filter;
 mod outcomes;
 mod reach;
 
@@ -13,6 +14,7 @@ use std::collections::BTreeSet;
 
 pub(super) use self::outcomes::StoredOutcome;
 pub use self::{
+    filter::{RevocationFilter, RevocationProgress, list},
     outcomes::{Counts, ReachedRecording, closed, count, enter, outcomes, receipts, settle, tell},
     reach::{
         Unvouched, covering, legs, list_unvouched, pending, reach_again, reached, unvouched,
@@ -134,6 +136,7 @@ pub async fn insert(tx: &mut Tx, revocation: &Revocation, due_at: Timestamp) -> 
 
 impl From<Revocation> for StoredRevocation {
     fn from(revocation: Revocation) -> Self {
+        let state = revocation.state().as_str().to_owned();
         Self {
             id: revocation.id,
             reach: revocation.target.kind().to_owned(),
@@ -143,12 +146,7 @@ impl From<Revocation> for StoredRevocation {
             reason: revocation.reason,
             actor: revocation.actor,
             revoked_at: revocation.revoked_at,
-            state: if revocation.is_done {
-                "done"
-            } else {
-                "running"
-            }
-            .to_owned(),
+            state,
             cursor: revocation.cursor,
             jws: revocation.jws,
             finished_at: revocation.finished_at,

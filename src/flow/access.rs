@@ -353,8 +353,13 @@ impl Access {
         .await?)
     }
 
-    /// Decides whether a principal may perform an action other than playback, and records a
-    /// refusal. `recording` is the object of the action.
+    /// The permit, if the rules give it; a refusal is nobody's news, because there is another way.
+    pub fn may<A: PermitAction>(&self, principal: &Principal, action: A) -> Option<Permit<A>> {
+        policy::permit(principal, action, &self.rulebook, self.clock.now()).ok()
+    }
+
+    /// Decides whether a principal may do what is not listening, and writes a refusal down.
+    /// `recording` is what it would be done to.
     ///
     /// # Errors
     /// [`Error::Denied`] with every reason; [`Error::NotFound`] if the principal may not know that

@@ -37,6 +37,7 @@ mod keeping;
 mod leaks;
 mod legs;
 mod listening;
+mod lists;
 mod messages;
 mod model_based;
 mod nothing_missed;

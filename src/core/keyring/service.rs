@@ -3,7 +3,7 @@
 //! Owns which slot holds what. Refuses to know what is done with the keys.
 //!
 //! ```text
-//! slot 0 subject key · 1 statement key · 2 evidence seed · 3, 4, … signing seeds, the last one counts
+//! slot 0 subject key · 1 statement key · 2 evidence seed · 3 requests seed · 4, 5, … signing seeds, the last one counts
 //! ```
 //!
 //! INVARIANT: none of them is derived from another, so that the signing key can be replaced, and its
@@ -20,7 +20,8 @@ pub const SERVICE: &str = "~service";
 const SUBJECT: u8 = 0;
 const STATEMENT: u8 = 1;
 const EVIDENCE: u8 = 2;
-const FIRST_SIGNING: u8 = 3;
+const REQUESTS: u8 = 3;
+const FIRST_SIGNING: u8 = 4;
 
 /// The keys of the service page that never change.
 pub struct ServiceKeys {
@@ -30,6 +31,9 @@ pub struct ServiceKeys {
     pub statement: Key,
     /// The seed of the keys of evidence: see [`evidence_key`](super::evidence_key).
     pub evidence: Key,
+    /// The seed of the keys of idempotent requests: see
+    /// [`idempotency_key`](super::idempotency_key) and [`answer_key`](super::answer_key).
+    pub requests: Key,
 }
 
 impl ServiceKeys {
@@ -42,6 +46,7 @@ impl ServiceKeys {
             subject: page.key(SUBJECT)?,
             statement: page.key(STATEMENT)?,
             evidence: page.key(EVIDENCE)?,
+            requests: page.key(REQUESTS)?,
         })
     }
 
@@ -71,7 +76,7 @@ pub fn signing_seed(page: &KeyPage) -> Result<Key, Error> {
 /// its older copies still hold that seed.
 ///
 /// # Errors
-/// [`Error::Full`] after 123 seeds more than the first: the page always keeps a free slot, by which
+/// [`Error::Full`] after 122 replacements: the page always keeps a free slot, by which
 /// it is found.
 pub fn replace_signing_seed(page: &mut KeyPage, rng: &mut dyn CryptoRng) -> Result<Key, Error> {
     let before = last_signing(page)?;
@@ -110,6 +115,7 @@ mod tests {
             keys.subject,
             keys.statement,
             keys.evidence,
+            keys.requests,
             signing_seed(&page).unwrap(),
         ];
         for (at, key) in all.iter().enumerate() {
@@ -137,7 +143,7 @@ mod tests {
     fn the_page_never_fills_up() {
         let mut page = planted();
         let rng = &mut rand::rng();
-        for _ in 0..123 {
+        for _ in 0..122 {
             replace_signing_seed(&mut page, rng).unwrap();
         }
         let last = signing_seed(&page).unwrap();

@@ -14,6 +14,7 @@ use crate::{
         budgets::{BudgetedRecording, StoredBudget},
         clock::StoredClock,
         grants::GrantRow,
+        idempotency::StoredRequest,
         image::{self, Image, Table},
         keys::IntendedVault,
         listings::ListingRow,
@@ -39,7 +40,7 @@ every_database!(
 );
 
 /// Tables that are not moved: their rows are short-lived, or can be found again.
-const STAY: [&Declaration; 10] = [
+const STAY: [&Declaration; 11] = [
     &BudgetedRecording::TABLE,
     &IntendedVault::TABLE,
     &GrantRow::TABLE,
@@ -48,6 +49,7 @@ const STAY: [&Declaration; 10] = [
     &StoredBudget::TABLE,
     &StoredClock::TABLE,
     &StoredMark::TABLE,
+    &StoredRequest::TABLE,
     &StoredTranscript::TABLE,
     &StoredUtterance::TABLE,
 ];

@@ -1,9 +1,10 @@
 //! The tables whose rows are moved.
 //!
 //! Owns this list and its order. The properties of a table are in its declaration. Tables that are
-//! not moved include short-lived data (grants, budgets, `outbox`, `turner`), data that can be
-//! fetched again from the source (`transcripts`, `utterances`, `listings`, `reconciliations`), the
-//! one number of `audit_head`, and `timelines`, which the header of each recovery file names.
+//! not moved include short-lived data (grants, budgets, `idempotency`, `outbox`, `turner`), data
+//! that can be fetched again from the source (`transcripts`, `utterances`, `listings`,
+//! `reconciliations`), the one number of `audit_head`, and `timelines`, which the header of each
+//! recovery file names.
 
 use crate::db::{
     approvals::ApprovalRow,

@@ -240,7 +240,7 @@ impl EpochTurning {
     /// seed of the former key.
     ///
     /// # Errors
-    /// As [`Self::turn`]; after 123 replacements the page of the key is full.
+    /// As [`Self::turn`]; after 122 replacements the page of the key is full.
     pub async fn rotate_signing_key(
         &self,
         permit: &Permit<action::Keys>,

@@ -8,8 +8,13 @@ use std::{sync::Arc, time::Duration};
 use futures_util::TryStreamExt as _;
 
 use crate::{
-    db::{self, Db, budgets, grants, outbox::OutboxKind, recordings, utterances, waiting},
-    flow::{clock::TrustedClock, error::Error, queue::WorkQueue, twilio_access::TwilioAccess},
+    db::{
+        self, Db, budgets, grants, idempotency, outbox::OutboxKind, recordings, utterances, waiting,
+    },
+    flow::{
+        clock::TrustedClock, error::Error, idempotency::KEPT as ANSWERS_KEPT, queue::WorkQueue,
+        twilio_access::TwilioAccess,
+    },
     model::id::ObjectId,
     store::Store,
     vault::Vault,
@@ -112,6 +117,7 @@ impl Litter {
             unit.without_entry("what is over is cleared away");
             let grants = grants::remove_ended(&mut unit, now.before(GRANTS_KEPT)).await?;
             budgets::remove_past(&mut unit, now).await?;
+            idempotency::remove_older(&mut unit, now.before(ANSWERS_KEPT)).await?;
             let cleared = waiting::clear_older(&mut unit, now.before(WAITING_KEPT)).await?;
             unit.to_journal(OutboxKind::Conversation, &cleared, now);
             utterances::sweep(

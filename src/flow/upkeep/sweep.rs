@@ -1,6 +1,7 @@
-//! The sweep removes orphaned ciphertext, unfinished uploads, expired grants, counts of past days,
-//! pending addresses of parties, and pieces of transcriptions without a recording. It shreds
-//! recordings without evidence of consent, and those whose retention has ended.
+//! The sweep removes orphaned ciphertext, unfinished uploads, expired grants, answers of idempotent
+//! requests after a day, counts of past days, pending addresses of parties, and pieces of
+//! transcriptions without a recording. It shreds recordings without evidence of consent, and those
+//! whose retention has ended.
 
 use std::{sync::Arc, time::Duration};
 
