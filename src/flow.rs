@@ -81,13 +81,14 @@ pub use playback::{IssuedGrant, Playback, PlaybackSession, reading::Form, watch:
 pub use policies::{
     Policies, Published, Publishing, Version,
     approval::{Approvals, PendingApproval, list as list_approvals},
-    in_force, oddities, publish, put_in_force, rulebook,
+    fits_published, in_force, oddities, publish, put_in_force, rulebook,
     why::{Why, WhyReason},
 };
 pub use reclassification::Reclassification;
 pub use reconcile::{
     AccountReconciled, Reconciliation, Reconciling,
     backfill::{AccountBackfilled, BackfillPlan, Backfilling, Backfills},
+    compare::WouldReconcile,
 };
 pub use shield::{Panicked, Shield};
 pub use status::{

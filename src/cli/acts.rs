@@ -64,7 +64,9 @@ impl Command {
             | Self::Receipt(_)
             | Self::Status
             | Self::Doctor
-            | Self::Config(_) => false,
+            | Self::Config(_)
+            | Self::Completions { .. } => false,
+            Self::Man { dir } => dir.is_some(),
         }
     }
 }

@@ -34,6 +34,7 @@ impl ApprovalCommand {
                 })
             })
             .collect();
+        out.none_if(facts.is_empty(), "requests for an approval");
         out.facts(&facts, || {
             let line =
                 |(row, tier): &(crate::db::approvals::ApprovalRow, crate::model::name::Tier)| {

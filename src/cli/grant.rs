@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Failure, out::Out};
+use super::{
+    failure::{Failure, or_missing},
+    out::Out,
+};
 use crate::{
     app::App,
     model::id::GrantId,
@@ -26,15 +29,11 @@ impl GrantCommand {
         let Self::End { id } = self;
         let (flow, ..) = app.flow().await?;
         let permit = Permit::of_operator(action::Revoke);
-        flow.playback
-            .end(&permit, id)
-            .await
-            .map_err(|error| match error {
-                crate::flow::Error::NotFound => {
-                    Failure::from(format!("there is no grant `{id}`, or it ended long ago"))
-                }
-                other => other.into(),
-            })?;
+        flow.playback.end(&permit, id).await.map_err(|error| {
+            or_missing(error, || {
+                format!("there is no grant `{id}`, or it ended long ago")
+            })
+        })?;
         out.facts(&serde_json::json!({ "grant": id, "ended": true }), || {
             format!("Ended {id}.\n")
         })?;

@@ -16,6 +16,7 @@ pub mod id;
 pub mod json;
 pub mod media;
 pub mod name;
+pub mod numerals;
 pub mod origin;
 pub mod reconciled;
 pub mod recording;

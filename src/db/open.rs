@@ -23,7 +23,7 @@ use super::{
     gate::Gate,
     image, keys,
     news::ChangeFeed,
-    schema,
+    place, schema,
     tx::Tx,
 };
 use crate::{evidence::Position, model::time::Clock};
@@ -75,8 +75,8 @@ impl Db {
     /// a newer or foreign program, [`Error::Unavailable`] when it cannot be reached.
     pub async fn open(settings: &DatabaseSettings, base: &Path) -> Result<Self, Error> {
         let connections = settings.connections.clamp(1, 64);
-        if let Some(path) = settings.url.strip_prefix("sqlite:") {
-            let path = base.join(path.trim_start_matches("//"));
+        if let Some(path) = settings.file(base) {
+            let file = path.clone();
             let options = SqliteConnectOptions::new()
                 .filename(&path)
                 .create_if_missing(true)
@@ -112,7 +112,8 @@ impl Db {
                     .pragma("cache_size", WRITER_CACHE)
                     .pragma("wal_autocheckpoint", CHECKPOINT),
             )
-            .await?;
+            .await
+            .map_err(|error| place::of_file(&file, error))?;
             // Under the write lock, because SQLite has no other by which two processes that find an
             // empty file would take turns.
             let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
@@ -146,8 +147,12 @@ impl Db {
             let pool = PgPoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(ACQUIRE)
-                .connect_with(options)
-                .await?;
+                .connect_with(options.clone())
+                .await;
+            let pool = match pool {
+                Ok(pool) => pool,
+                Err(error) => return Err(place::of_server(&options, error).await),
+            };
             migrate(schema::postgres().run(&pool).await)?;
             return Ok(Self {
                 pools: Pools::Postgres(pool),

@@ -10,12 +10,14 @@
 //!   says in its own words why it is no act ([`Unit::without_entry`]; `tests/tidy.rs` has the list).
 //! - Marks before entries, entries last: they lock what every other unit locks, too. Only what
 //!   carries the number of an entry comes after it ([`Unit::audit_now`]).
-//! - What a unit counts is counted after the commit, or not at all.
+//! - What a unit counts is counted after the commit, or not at all; so it is with its lines in the
+//!   log (`story`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Display,
     ops::{Deref, DerefMut},
+    time::Duration,
 };
 
 use tokio::sync::oneshot;
@@ -209,6 +211,11 @@ impl Unit {
         self.lent().tx.count_as(name, label, value, by);
     }
 
+    /// What this unit completes had taken so long before it began; the log tells the whole.
+    pub fn took(&mut self, before: Duration) {
+        self.lent().tx.took(before);
+    }
+
     /// Says why this unit may change rows and tell the audit log nothing: leases, clocks, queues
     /// and caches are no acts.
     pub fn without_entry(&mut self, _because: &'static str) {
@@ -232,7 +239,9 @@ impl Lent {
             return Ok(0);
         }
         self.is_told = true;
-        audit::append_all(&mut self.tx, &entries).await
+        let first = audit::append_all(&mut self.tx, &entries).await?;
+        self.tx.tell(entries);
+        Ok(first)
     }
 
     async fn end(mut self, name: &'static str) -> Result<(), Error> {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     evidence::drill::{Canary, Forgetting},
     keyring::RootKey,
-    model::id::RecordingId,
+    model::{id::RecordingId, numerals::counted},
     store::{self, RecoveryKind},
     vault::{Error, Rehearsal},
 };
@@ -208,15 +208,24 @@ impl Attack {
                 ""
             };
             failures.push(format!(
-                "{} shredded recordings were reached: {}{more}",
-                self.shredded_reached.len(),
+                "{} reached: {}{more}",
+                counted(
+                    self.shredded_reached.len(),
+                    "shredded recording was",
+                    "shredded recordings were"
+                ),
                 ids.join(", ")
             ));
         }
         if self.living_reached != self.living {
             failures.push(format!(
-                "only {} of {} living recordings were reached from the live rows",
-                self.living_reached, self.living
+                "only {} of {} reached from the live rows",
+                self.living_reached,
+                counted(
+                    self.living,
+                    "living recording was",
+                    "living recordings were"
+                )
             ));
         }
         failures

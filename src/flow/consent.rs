@@ -71,6 +71,9 @@ pub struct Imported {
     pub statements: usize,
     /// How many of them were not known before.
     pub fresh: usize,
+    /// The ids of those, in a dry run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub would_record: Vec<ConsentId>,
     /// What followed from them.
     #[serde(flatten)]
     pub settled: Settled,
@@ -164,9 +167,12 @@ impl ConsentRegister {
                 .collect();
             let ids: Vec<ConsentId> = ids.into_iter().collect();
             let known = consents::known(&mut self.db.read().await?, &ids).await?;
+            let mut would_record = ids;
+            would_record.retain(|id| !known.contains(id));
             return Ok(Imported {
                 statements: statements.len(),
-                fresh: ids.len() - known.len(),
+                fresh: would_record.len(),
+                would_record,
                 settled: Settled::default(),
             });
         }
@@ -178,6 +184,7 @@ impl ConsentRegister {
         Ok(Imported {
             statements: ids.len(),
             fresh,
+            would_record: Vec::new(),
             settled,
         })
     }

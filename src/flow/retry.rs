@@ -4,7 +4,7 @@
 //! knows the error, as a [`Setback`]; what follows from it is a [`RetryDecision`], made here. Refuses
 //! to know what the work is about.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use rand::RngExt as _;
 
@@ -14,7 +14,7 @@ use crate::{
         self,
         work::{Lease, WorkKind},
     },
-    model::time::Timestamp,
+    model::{numerals, time::Timestamp},
     twilio::RestError,
     vault,
 };
@@ -34,6 +34,16 @@ pub(super) enum RetryDecision {
     Bury,
     /// Nothing: it is somebody else's by now.
     Lost,
+}
+
+impl fmt::Display for RetryDecision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Again { after } => write!(f, "again in {}", numerals::pause(*after)),
+            Self::Bury => f.write_str("set aside until `recvault retry`"),
+            Self::Lost => f.write_str("another process has it"),
+        }
+    }
 }
 
 /// What kept work from being done.
@@ -107,7 +117,7 @@ impl Setback {
     }
 
     /// What it is.
-    fn why(&self) -> &str {
+    pub(super) fn why(&self) -> &str {
         match self {
             Self::Lost(why)
             | Self::Until(_, why)

@@ -8,7 +8,7 @@ use crate::{
     config::Config,
     custody::{CustodyKind, Role},
     flow::{self, AccountVerdict, Flow},
-    model::time::Clock,
+    model::{numerals::counted, time::Clock},
     twilio::PublicUrl,
 };
 
@@ -108,11 +108,13 @@ async fn memory(flow: &Flow, findings: &mut Findings) {
     }
     match flow.vault.unreadable_files() {
         0 => {}
-        count => findings.find(
-            "recovery",
-            "weak",
-            format!("{count} files among snapshots and journal do not open: examine them; the log names them"),
-        ),
+        count => findings.find("recovery", "weak", {
+            let files = counted(count, "file", "files");
+            format!(
+                "{files} among snapshots and journal cannot be opened: examine them; the log names \
+                     every one"
+            )
+        }),
     }
     for (gap, at) in flow
         .recovery
@@ -179,7 +181,11 @@ fn settings(config: &Config, findings: &mut Findings) {
             "weak",
             "no account is configured, so every callback is refused: add `[[twilio.accounts]]`",
         ),
-        count => findings.find("twilio.accounts", "ok", format!("{count} accounts")),
+        count => findings.find(
+            "twilio.accounts",
+            "ok",
+            counted(count, "account", "accounts"),
+        ),
     }
     for (key, path) in private_files::open_to_others(config) {
         let path = path.display();
@@ -188,8 +194,8 @@ fn settings(config: &Config, findings: &mut Findings) {
     }
     if let keys @ 1.. = config.twilio.encryption_keys.len() {
         let why = format!(
-            "{keys} private keys. A recording that Twilio cannot encrypt ends as `failed`; the \
-             comparison finds it"
+            "{}. A recording that Twilio cannot encrypt ends as `failed`; the comparison finds it",
+            counted(keys, "private key", "private keys")
         );
         findings.find("twilio.encryption_keys", "ok", why);
     }

@@ -57,6 +57,9 @@ pub struct SweptGroup {
     pub clause: String,
     /// How many.
     pub recordings: u64,
+    /// Which, in a dry run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub due: Vec<RecordingId>,
 }
 
 /// Something that should be shredded, and a hold that keeps it.
@@ -183,7 +186,7 @@ impl RetentionEnforcement {
                 .iter()
                 .filter(|shredded| shredded.is_new)
                 .count() as u64;
-            let recordings = if dry_run { due } else { shredded };
+            let recordings = if dry_run { due.len() as u64 } else { shredded };
             if recordings > 0 {
                 let tier = group.tier.clone();
                 let policy_digest = group.policy_digest.clone();
@@ -196,6 +199,7 @@ impl RetentionEnforcement {
                     policy_digest,
                     clause: limit.to_string(),
                     recordings,
+                    due,
                 });
             }
             swept.shredded += recordings;
@@ -265,20 +269,20 @@ impl RetentionEnforcement {
         reach.filter(|(until, _)| group.oldest <= *until)
     }
 
-    /// How many are due, and what was let go of.
+    /// In a dry run those that are due; otherwise what was let go of.
     async fn shred_due(
         &self,
         group: &Group,
         until: Timestamp,
         now: Timestamp,
         dry_run: bool,
-    ) -> Result<(u64, Undurable), Error> {
+    ) -> Result<(Vec<RecordingId>, Undurable), Error> {
         let reason: ShredReason = "retention"
             .parse()
             .map_err(|error| Error::Invalid(format!("{error}")))?;
         let permit = Permit::of_vault(action::Shred);
         let mut after = None;
-        let mut count = 0;
+        let mut named = Vec::new();
         let mut all = Undurable::nothing();
         loop {
             let found = retention::collected_until(
@@ -291,15 +295,18 @@ impl RetentionEnforcement {
             )
             .await?;
             let Some(last) = found.last() else {
-                return Ok((count, all));
+                return Ok((named, all));
             };
             after = Some((last.collected_at, last.id));
             let due: Vec<Recording> = found
                 .into_iter()
                 .filter(|recording| self.is_due(recording, now))
                 .collect();
-            count += due.len() as u64;
-            if dry_run || due.is_empty() {
+            if dry_run {
+                named.extend(due.iter().map(|recording| recording.id));
+                continue;
+            }
+            if due.is_empty() {
                 continue;
             }
             // A hold that was placed since they were found keeps its recording; the next sweep

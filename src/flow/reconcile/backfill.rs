@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     ReconcileFailure, Reconciliation, chosen,
-    compare::Comparison,
+    compare::{Comparison, WouldReconcile},
     list::{ListWindow, Lister},
 };
 use crate::{
@@ -95,6 +95,9 @@ pub struct AccountBackfilled {
     pub seconds: u64,
     /// Bytes of it: 16,000 for each second of each channel.
     pub bytes: u64,
+    /// What would be done, in a dry run.
+    #[serde(skip_serializing_if = "WouldReconcile::is_empty")]
+    pub would: WouldReconcile,
     /// Why it did not come to its end.
     pub fault: Option<String>,
 }
@@ -201,6 +204,7 @@ impl Backfills {
                 advanced: found.counts.advanced,
                 seconds: found.seconds,
                 bytes: found.bytes,
+                would: found.would.clone(),
                 fault: outcome.err().map(|broken| broken.to_string()),
             });
         }

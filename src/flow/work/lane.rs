@@ -5,7 +5,8 @@
 use crate::{db::work::WorkKind, flow::patience::WorkSettings};
 
 /// Work that is done side by side, and waits for nobody else's places.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub(super) enum Lane {
     /// Recordings on their way in, and ciphertext on its way out.
     Media,
@@ -25,6 +26,11 @@ impl Lane {
         Self::Transcripts,
         Self::Revocations,
     ];
+
+    /// Its name, for the log.
+    pub(super) fn as_str(self) -> &'static str {
+        self.into()
+    }
 
     /// What is done in it. A kind that no lane has is not taken from the queue.
     pub(super) const fn kinds(self) -> &'static [WorkKind] {
