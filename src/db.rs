@@ -46,6 +46,7 @@ mod place;
 pub mod policies;
 pub mod principals;
 pub mod quarantine;
+mod query;
 pub mod reconciliations;
 pub mod recordings;
 pub mod retention;

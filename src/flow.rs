@@ -77,7 +77,9 @@ pub use ingest::Ingest;
 pub use liveness::{Liveness, Task};
 pub use page::Page;
 pub use patience::WorkSettings;
-pub use playback::{IssuedGrant, Playback, PlaybackSession, reading::Form, watch::Watch};
+pub use playback::{
+    IssuedGrant, Playback, PlaybackSession, listing::GrantLister, reading::Form, watch::Watch,
+};
 pub use policies::{
     Policies, Published, Publishing, Version,
     approval::{Approvals, PendingApproval, list as list_approvals},

@@ -9,7 +9,7 @@ use super::{
     page::{self, PageBody},
     problem::Problem,
 };
-use crate::{evidence::Entry, policy::action};
+use crate::{db::audit::AuditFilter, evidence::Entry, policy::action};
 
 /// The requested part of the audit log.
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -47,6 +47,10 @@ pub(super) async fn list(
     if after < 0 {
         return Err(Problem::bad_request("`after` must be 0 or more"));
     }
-    let page = api.flow.catalogue.audit(&permit, after, limit).await?;
+    let filter = AuditFilter {
+        after: Some(after),
+        ..AuditFilter::default()
+    };
+    let page = api.flow.catalogue.audit(&permit, filter, limit).await?;
     Ok(Json(PageBody::of(page, |last| last.to_string())))
 }

@@ -7,11 +7,12 @@
 //!
 //! INVARIANT: the rows are numbered 1 to the number in `audit_head`.
 
+mod filter;
 mod of_accounts;
 
 use const_format::formatcp;
 
-pub use self::of_accounts::after_of;
+pub use self::filter::{AuditFilter, AuditOrder, list};
 use super::{
     error::Error,
     row::Row,
@@ -200,19 +201,15 @@ pub async fn has_told(tx: &mut Tx, told: LogPoint) -> Result<bool, Error> {
     Ok(tx.fetch_int(SQL, &args).await? > 0)
 }
 
-/// Entries after a number, in order.
-pub async fn after(tx: &mut Tx, seq: i64, limit: i64) -> Result<Vec<Entry>, Error> {
-    const SQL: &str = formatcp!(
-        "/* audit.after */
-        SELECT {} FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2",
-        StoredEntry::COLUMNS
-    );
-    entries(tx, SQL, &[Arg::Int(seq), Arg::Int(limit)]).await
+/// Entries after a number, in order, in the tests of this module's neighbours.
+#[cfg(test)]
+pub(super) async fn after(tx: &mut Tx, seq: i64, limit: i64) -> Result<Vec<Entry>, Error> {
+    list(tx, &AuditFilter::after(seq), limit).await
 }
 
 /// Entries with numbers above `seq` up to `to` about any of these recordings, and those that tell
-/// of an export about this person; in order. The log has no index on recordings: ask for some ten
-/// thousand numbers at a time.
+/// of an export about this person; in order. Ask for some ten thousand numbers at a time, so that no
+/// query is long.
 pub async fn about(
     tx: &mut Tx,
     recordings: &[RecordingId],
@@ -235,7 +232,7 @@ pub async fn about(
         Arg::Text(&recordings),
         Arg::Text(&subject),
     ];
-    entries(tx, SQL, &args).await
+    entries(tx.fetch_all(SQL, &args).await?)
 }
 
 /// Whether it was written down that a recording's sealed object is missing.
@@ -301,10 +298,10 @@ pub async fn has(tx: &mut Tx, position: &Position) -> Result<bool, Error> {
     Ok(found.as_ref() == Some(position))
 }
 
-/// The entries that a query selects.
-async fn entries(tx: &mut Tx, sql: &str, args: &[Arg<'_>]) -> Result<Vec<Entry>, Error> {
-    let rows: Vec<StoredEntry> = tx.fetch_rows(sql, args).await?;
-    rows.into_iter().map(StoredEntry::entry).collect()
+/// The entries at the beginning of what a query gave.
+fn entries(rows: Vec<Row>) -> Result<Vec<Entry>, Error> {
+    let entry = |row: &Row| StoredEntry::of(row)?.entry();
+    rows.iter().map(entry).collect()
 }
 
 /// The position of an entry that a query selects, with its timeline behind it.

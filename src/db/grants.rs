@@ -1,7 +1,10 @@
 //! Grants given. A row is a claim; the policy decides again at each opening.
 
+mod filter;
+
 use const_format::formatcp;
 
+pub use self::filter::{GrantFilter, GrantState, ListedGrant, list};
 use super::{
     error::Error,
     news::{self, ChangeNotice},

@@ -1,11 +1,13 @@
 //! The catalogue: recordings and their artefacts.
 
+mod filter;
 mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use const_format::formatcp;
 
+pub use self::filter::{RecordingFilter, RecordingSort, SubjectFilter, list};
 pub(super) use self::stored::{COLUMNS, StoredRecording, recording};
 use super::{
     error::Error,
@@ -18,7 +20,6 @@ use crate::model::{
     id::{ObjectId, RecordingId, SubjectId},
     name::{Label, Tier},
     recording::{Recording, RecordingState},
-    sid::AccountSid,
     subject::Conversation,
     text::LabelValue,
     time::Timestamp,
@@ -53,23 +54,6 @@ table! {
     }
 }
 
-/// Which recordings to list.
-#[derive(Clone, Debug, Default)]
-pub struct RecordingFilter {
-    /// Only in this state.
-    pub state: Option<RecordingState>,
-    /// Only of this tier.
-    pub tier: Option<Tier>,
-    /// Only announced at or after.
-    pub since: Option<Timestamp>,
-    /// Only announced before.
-    pub until: Option<Timestamp>,
-    /// Only of these accounts; empty means all.
-    pub accounts: BTreeSet<AccountSid>,
-    /// Only those that come after this one in the listing, newest first.
-    pub after: Option<(Timestamp, RecordingId)>,
-}
-
 /// One recording.
 pub async fn find(tx: &mut Tx, id: RecordingId) -> Result<Option<Recording>, Error> {
     let sql = format!("/* recordings.find */ SELECT {COLUMNS} FROM recordings WHERE id = $1");
@@ -85,69 +69,6 @@ pub async fn find_all(tx: &mut Tx, ids: &[RecordingId]) -> Result<Vec<Recording>
         "/* recordings.find_all */ SELECT {COLUMNS} FROM recordings WHERE id IN (SELECT key FROM json_each($1))"
     );
     tx.fetch_all(&sql, &[Arg::Text(&set(ids))])
-        .await?
-        .iter()
-        .map(recording)
-        .collect()
-}
-
-/// A page of recordings, newest announced first.
-pub async fn list(
-    tx: &mut Tx,
-    filter: &RecordingFilter,
-    limit: i64,
-) -> Result<Vec<Recording>, Error> {
-    let accounts = set(&filter.accounts);
-    let after = filter
-        .after
-        .map(|(at, id)| (at.as_millis(), id.to_string()));
-    let mut clauses: Vec<(&str, Arg<'_>)> = Vec::new();
-    if let Some(state) = filter.state {
-        clauses.push(("state = $", Arg::Text(state.as_str())));
-    }
-    if let Some(tier) = &filter.tier {
-        clauses.push(("tier = $", Arg::Text(tier.as_str())));
-    }
-    if let Some(since) = filter.since {
-        clauses.push(("announced_at >= $", Arg::Int(since.as_millis())));
-    }
-    if let Some(until) = filter.until {
-        clauses.push(("announced_at < $", Arg::Int(until.as_millis())));
-    }
-    if !filter.accounts.is_empty() {
-        clauses.push((
-            "account IN (SELECT key FROM json_each($",
-            Arg::Text(&accounts),
-        ));
-    }
-    if let Some((at, id)) = &after {
-        clauses.push(("announced_at <= $", Arg::Int(*at)));
-        clauses.push(("(announced_at, id) < ($", Arg::Int(*at)));
-        clauses.push(("", Arg::Text(id)));
-    }
-    // Only constant clauses are put together, and every value is bound: the planner sees exactly
-    // the filters in use and walks an index.
-    let mut sql = format!("/* recordings.list */ SELECT {COLUMNS} FROM recordings WHERE true");
-    for (at, (clause, _)) in clauses.iter().enumerate() {
-        let number = at + 1;
-        match *clause {
-            "" => sql.push_str(&format!(", ${number})")),
-            clause if clause.contains("json_each") => {
-                sql.push_str(&format!(" AND {clause}{number}))"))
-            }
-            clause => sql.push_str(&format!(" AND {clause}{number}")),
-        }
-    }
-    sql.push_str(&format!(
-        " ORDER BY announced_at DESC, id DESC LIMIT ${}",
-        clauses.len() + 1
-    ));
-    let args: Vec<Arg<'_>> = clauses
-        .iter()
-        .map(|(_, arg)| *arg)
-        .chain([Arg::Int(limit)])
-        .collect();
-    tx.fetch_all(&sql, &args)
         .await?
         .iter()
         .map(recording)

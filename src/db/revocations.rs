@@ -6,10 +6,12 @@
 //! - One that runs has work in the queue, of the kind [`WorkKind::Revocation`]; one that is done has
 //!   none. Whoever leases it goes on behind the cursor.
 
+mod filter;
 mod reach;
 
 use std::collections::BTreeSet;
 
+pub use self::filter::{RevocationFilter, RevocationState, list};
 pub(super) use self::reach::StoredOutcome;
 pub use self::reach::{
     Counts, ReachedRecording, Unvouched, closed, count, covering, enter, legs, list_unvouched,

@@ -7,7 +7,8 @@ use super::{
 };
 use crate::{
     db::{
-        Db, audit,
+        Db,
+        audit::{self, AuditFilter},
         holds::{self, HoldRow},
         recordings::{self, RecordingFilter, SealedArtefact},
         sources,
@@ -56,7 +57,7 @@ impl Catalogue {
         Self { db }
     }
 
-    /// Lists recordings of the accounts that the permit covers, newest announced first. `limit` is 1 to 1000.
+    /// Lists recordings of the accounts that the permit covers. `limit` is 1 to 1000.
     ///
     /// # Errors
     /// The database's.
@@ -69,7 +70,7 @@ impl Catalogue {
         filter.accounts = permit.accounts().clone();
         let mut tx = self.db.read().await?;
         let rows = recordings::list(&mut tx, &filter, page::rows(limit)).await?;
-        Ok(Page::cut(rows, limit, |last| (last.announced_at, last.id)))
+        Ok(Page::cut(rows, limit, |last| filter.sort.place(last)))
     }
 
     /// One recording.
@@ -106,23 +107,19 @@ impl Catalogue {
         })
     }
 
-    /// Audit entries after number `after`, in order; of the accounts that the permit covers.
-    /// `limit` is 1 to 1000.
+    /// Lists audit entries of the accounts that the permit covers. `limit` is 1 to 1000.
     ///
     /// # Errors
     /// The database's.
     pub async fn audit(
         &self,
         permit: &Permit<action::Audit>,
-        after: i64,
+        mut filter: AuditFilter,
         limit: u16,
     ) -> Result<Page<Entry, i64>, Error> {
+        filter.accounts = permit.accounts().clone();
         let mut tx = self.db.read().await?;
-        let many = page::rows(limit);
-        let rows = match permit.accounts() {
-            all if all.is_empty() => audit::after(&mut tx, after, many).await?,
-            some => audit::after_of(&mut tx, some, after, many).await?,
-        };
+        let rows = audit::list(&mut tx, &filter, page::rows(limit)).await?;
         Ok(Page::cut(rows, limit, |last| last.seq))
     }
 }

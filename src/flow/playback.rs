@@ -2,6 +2,7 @@
 
 pub(super) mod details;
 mod ending;
+pub(super) mod listing;
 pub(super) mod reading;
 pub(super) mod watch;
 

@@ -9,59 +9,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use const_format::formatcp;
-
-use super::{StoredEntry, entries};
 use crate::{
     db::{
         error::Error,
-        table::TableRow as _,
         tx::{Arg, Tx, set},
     },
     evidence::Entry,
     model::{id::RevocationId, sid::AccountSid, subject::Conversation},
 };
 
-/// Entries that are looked at by one query, at least.
-const LOOKED_AT: i64 = 500;
-
-/// As [`after`](super::after), for those who may know of these accounts only.
-pub async fn after_of(
-    tx: &mut Tx,
-    accounts: &BTreeSet<AccountSid>,
-    seq: i64,
-    limit: i64,
-) -> Result<Vec<Entry>, Error> {
-    // What names neither a recording, an account, a conversation nor a revocation is nobody's here.
-    const SQL: &str = formatcp!(
-        "/* audit.after_of */
-        SELECT {} FROM audit
-        WHERE seq > $1 AND (recording_id IN (SELECT id FROM recordings WHERE account IN (SELECT key FROM json_each($3)))
-          OR (recording_id IS NULL AND (details LIKE '%\"AC%' OR details LIKE '%\"conversation\"%' OR details LIKE '%\"revocation\"%')))
-        ORDER BY seq LIMIT $2",
-        StoredEntry::COLUMNS
-    );
-    let theirs = set(accounts);
-    let at_once = limit.max(LOOKED_AT);
-    let mut found = Vec::new();
-    let mut after = seq;
-    loop {
-        let args = [Arg::Int(after), Arg::Int(at_once), Arg::Text(&theirs)];
-        let page = entries(tx, SQL, &args).await?;
-        let seen = page.len();
-        after = page.last().map_or(after, |last| last.seq);
-        found.extend(of(tx, accounts, page).await?);
-        if i64::try_from(seen).is_ok_and(|seen| seen < at_once)
-            || i64::try_from(found.len()).is_ok_and(|found| found >= limit)
-        {
-            found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-            return Ok(found);
-        }
-    }
-}
-
 /// Those of these entries that are about nothing but these accounts.
-async fn of(
+pub(super) async fn only(
     tx: &mut Tx,
     accounts: &BTreeSet<AccountSid>,
     page: Vec<Entry>,

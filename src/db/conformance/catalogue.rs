@@ -119,7 +119,7 @@ async fn paged(world: &World, filter: &RecordingFilter, limit: i64) -> Vec<Recor
         let page = recordings::list(&mut tx, &filter, limit).await.unwrap();
         assert!(page.len() <= usize::try_from(limit).unwrap());
         let Some(last) = page.last() else { return all };
-        filter.after = Some((last.announced_at, last.id));
+        filter.after = Some(filter.sort.place(last));
         all.extend(page);
     }
 }
@@ -158,7 +158,7 @@ async fn every_combination_of_filters_pages_through_exactly_what_it_names(world:
                         since,
                         until,
                         accounts: accounts.clone(),
-                        after: None,
+                        ..RecordingFilter::default()
                     };
                     let fits = |recording: &&Recording| {
                         state.is_none_or(|state| recording.state == state)

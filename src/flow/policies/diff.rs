@@ -33,7 +33,7 @@ impl Policies {
             let Some(last) = page.last() else {
                 return Ok(comparison.finish());
             };
-            filter.after = Some((last.announced_at, last.id));
+            filter.after = Some(filter.sort.place(last));
             let nothing = facts::KnownFacts::default();
             for recording in &page {
                 let known = known.get(&recording.id).unwrap_or(&nothing);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Revocations;
 use crate::{
     db::{
-        revocations::{self, Counts, ReachedRecording, Revocation},
+        revocations::{self, Counts, ReachedRecording, Revocation, RevocationFilter},
         shreds,
     },
     evidence::ShredReason,
@@ -19,6 +19,7 @@ use crate::{
         id::{RecordingId, RevocationId},
         name::Purpose,
         revocation::{RevocationOutcome, Target},
+        time::Timestamp,
     },
     policy::{Permit, action},
 };
@@ -97,6 +98,23 @@ impl Revocations {
         })
     }
 
+    /// A page of revocations that reach no further than the permit, the latest first. `limit` is 1 to
+    /// 1000.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list(
+        &self,
+        permit: &Permit<action::Revoke>,
+        mut filter: RevocationFilter,
+        limit: u16,
+    ) -> Result<Page<Revocation, (Timestamp, RevocationId)>, Error> {
+        filter.accounts = permit.accounts().clone();
+        let mut tx = self.db.read().await?;
+        let rows = revocations::list(&mut tx, &filter, page::rows(limit)).await?;
+        Ok(Page::cut(rows, limit, Revocation::place))
+    }
+
     /// What became of each recording that a revocation reached, in the order of their ids, after one
     /// of them. `limit` is 1 to 1000.
     ///
@@ -122,14 +140,8 @@ impl Revocations {
         id: RevocationId,
     ) -> Result<Revocation, Error> {
         let found = revocations::find(&mut self.db.read().await?, id).await?;
-        let within = |revocation: &Revocation| {
-            permit.accounts().is_empty()
-                || !revocation.accounts.is_empty()
-                    && revocation
-                        .accounts
-                        .iter()
-                        .all(|account| permit.covers(account))
-        };
-        found.filter(within).ok_or(Error::NotFound)
+        found
+            .filter(|revocation| revocation.is_within(permit.accounts()))
+            .ok_or(Error::NotFound)
     }
 }
