@@ -25,6 +25,7 @@ mod out;
 mod person;
 mod policy;
 mod principal;
+mod receipt;
 mod recordings;
 mod retention;
 mod revoke;
@@ -179,9 +180,9 @@ enum Command {
     /// Prints the audit log.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
-    /// Verifies receipts.
+    /// Shows and verifies receipts.
     #[command(subcommand)]
-    Receipt(check::ReceiptCommand),
+    Receipt(receipt::ReceiptCommand),
     /// Manages the custody of the root key.
     #[command(subcommand)]
     Custody(custody::CustodyCommand),
@@ -316,7 +317,10 @@ async fn open(file: &std::path::Path) -> Result<App, Failure> {
 }
 
 async fn open_with(file: &std::path::Path, new: NewStores) -> Result<App, Failure> {
-    let config = Config::read(file)?;
+    opened(Config::read(file)?, new).await
+}
+
+async fn opened(config: Config, new: NewStores) -> Result<App, Failure> {
     telemetry::log(&config.telemetry, Narrator::Command)?;
     Ok(App::open_with(config, Clock::System, new).await?)
 }

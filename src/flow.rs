@@ -99,7 +99,10 @@ pub use status::{
     health::Health,
 };
 pub use streams::{Ended, Streams};
-pub use transcription::{filing::TranscriptFiling, told::TranscriptNews};
+pub use transcription::{
+    filing::{FiledTranscript, FoundContent, TranscriptFiling},
+    told::TranscriptNews,
+};
 pub use twilio_access::TwilioAccess;
 pub use upkeep::{
     custody::change_passphrase,

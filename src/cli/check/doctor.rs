@@ -57,9 +57,7 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
                                 "broken",
                                 format!("nothing is destroyed by date: {why}"),
                             ),
-                            None => {
-                                findings.find("clock", "ok", format!("{} is believed", status.now))
-                            }
+                            None => clock(&status, &mut findings),
                         },
                         Err(error) => findings.find("clock", "broken", error.to_string()),
                     }
@@ -94,6 +92,21 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// How far a clock that is believed is off.
+fn clock(status: &flow::ClockStatus, findings: &mut Findings) {
+    let deviations = status.deviations();
+    if deviations.is_empty() {
+        findings.find("clock", "ok", format!("{} is believed", status.now));
+    }
+    for deviation in deviations {
+        findings.find(
+            "clock",
+            "weak",
+            format!("{deviation}: synchronise the clocks (NTP)"),
+        );
+    }
 }
 
 /// Whether the database has every audit entry that the store names.
