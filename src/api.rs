@@ -33,6 +33,7 @@ mod range;
 mod receipts;
 mod retention;
 mod revocations;
+mod search;
 mod shred;
 mod transcript;
 mod twilio;
@@ -159,7 +160,8 @@ pub fn router(
         .nest("/twilio", twilio::routes())
         .nest("/twilio/{secret}", twilio::routes())
         // Applications call these, with a bearer token.
-        .route("/v1/recordings", get(catalogue::list))
+        .route("/v1/recordings", get(search::list))
+        .route("/v1/recordings/search", post(search::search))
         .route(
             "/v1/recordings/{id}",
             get(catalogue::show)
@@ -167,13 +169,17 @@ pub fn router(
                 .patch(corrections::correct),
         )
         .route("/v1/recordings/{id}/grants", post(grants::create))
+        .route("/v1/grants", get(grants::list))
         .route("/v1/grants/{id}", delete(grants::end))
         .route(
             "/v1/recordings/{id}/holds/{name}",
             put(holds::place).delete(holds::lift),
         )
         .route("/v1/holds", get(holds::list))
-        .route("/v1/revocations", post(revocations::create))
+        .route(
+            "/v1/revocations",
+            get(revocations::list).post(revocations::create),
+        )
         .route("/v1/revocations/{id}", get(revocations::show))
         .route("/v1/recordings/{id}/approvals", post(approvals::request))
         .route("/v1/approvals", without_head(get(approvals::list), "GET"))

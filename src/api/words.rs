@@ -21,7 +21,7 @@ macro_rules! words {
 }
 
 words!(/** The view of a grant. */ ViewWord, "audio", "window", "transcript", "redacted-transcript");
-words!(/** The state of a revocation. */ RevocationWord, "running", "done");
+words!(/** What a revocation reaches. */ ReachWord, "subject", "recording", "account", "conversation");
 words!(/** The state of the copies at the source. */ SourceWord, "kept", "pending", "deleted", "left");
 words!(/** The kind of a copy at the source. */ CopyKindWord, "recording", "transcription", "add-on", "transcript", "object");
 words!(/** The state of the deletion of a copy. */ CopyWord, "there", "deleted", "confirmed", "left");

@@ -128,6 +128,7 @@ pub async fn insert(tx: &mut Tx, revocation: &Revocation, due_at: Timestamp) -> 
 
 impl From<Revocation> for StoredRevocation {
     fn from(revocation: Revocation) -> Self {
+        let state = revocation.state().as_str().to_owned();
         Self {
             id: revocation.id,
             reach: revocation.target.kind().to_owned(),
@@ -137,12 +138,7 @@ impl From<Revocation> for StoredRevocation {
             reason: revocation.reason,
             actor: revocation.actor,
             revoked_at: revocation.revoked_at,
-            state: if revocation.is_done {
-                "done"
-            } else {
-                "running"
-            }
-            .to_owned(),
+            state,
             cursor: revocation.cursor,
             jws: revocation.jws,
             finished_at: revocation.finished_at,

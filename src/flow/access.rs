@@ -350,6 +350,11 @@ impl Access {
         .await?)
     }
 
+    /// The permit, if the rules give it; a refusal is nobody's news, because there is another way.
+    pub fn may<A: PermitAction>(&self, principal: &Principal, action: A) -> Option<Permit<A>> {
+        policy::permit(principal, action, &self.rulebook, self.clock.now()).ok()
+    }
+
     /// Decides whether a principal may do what is not listening, and writes a refusal down.
     /// `recording` is what it would be done to.
     ///

@@ -301,9 +301,7 @@ impl DescribedCall<'_> {
                 json!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": 1000, "default": 100 })
             }
             "after" => json!({ "type": "integer", "format": "int64", "minimum": 0, "default": 0 }),
-            "cursor" if parameter["schema"]["$ref"].is_null() => {
-                json!({ "type": "string", "pattern": CURSOR })
-            }
+            "cursor" => json!({ "type": "string", "pattern": CURSOR }),
             "token" => {
                 json!({ "type": "string", "pattern": "^rvg_[A-Za-z0-9_-]{43}$", "examples": [format!("rvg_{}", "A".repeat(43))] })
             }

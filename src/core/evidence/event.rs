@@ -22,6 +22,7 @@ use crate::model::schema;
     strum::IntoStaticStr,
     strum::VariantArray,
     serde_with::SerializeDisplay,
+    serde_with::DeserializeFromStr,
 )]
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum AuditEvent {

@@ -81,6 +81,15 @@ impl Revocation {
         accounts.is_empty() || !self.accounts.is_empty() && self.accounts.is_subset(accounts)
     }
 
+    /// How far it is.
+    pub fn state(&self) -> RevocationState {
+        if self.is_done {
+            RevocationState::Done
+        } else {
+            RevocationState::Running
+        }
+    }
+
     /// Its place in a list.
     pub fn place(&self) -> (Timestamp, RevocationId) {
         (self.revoked_at, self.id)

@@ -12,14 +12,14 @@ use crate::{
 };
 
 /// In whose name grants are listed.
-#[derive(Clone, Copy, Debug)]
-pub enum GrantLister<'a> {
+#[derive(Debug)]
+pub enum GrantLister {
     /// Whoever asks for their own.
-    Holder(&'a Principal),
+    Holder(Principal),
     /// Who may end grants of others.
-    Ender(&'a Permit<action::Revoke>),
+    Ender(Permit<action::Revoke>),
     /// Who may read the audit log, which tells of all grants.
-    Auditor(&'a Permit<action::Audit>),
+    Auditor(Permit<action::Audit>),
 }
 
 impl Playback {
@@ -30,7 +30,7 @@ impl Playback {
     /// The database's.
     pub async fn list(
         &self,
-        lister: GrantLister<'_>,
+        lister: &GrantLister,
         filter: GrantFilter,
         limit: u16,
     ) -> Result<Page<ListedGrant, (Timestamp, GrantId)>, Error> {
@@ -44,8 +44,8 @@ impl Playback {
     }
 }
 
-impl GrantLister<'_> {
-    fn limited(self, filter: GrantFilter) -> GrantFilter {
+impl GrantLister {
+    fn limited(&self, filter: GrantFilter) -> GrantFilter {
         let (accounts, principal) = match self {
             Self::Holder(principal) => (&principal.accounts, Some(principal.id)),
             Self::Ender(permit) => (permit.accounts(), filter.principal),
