@@ -9,18 +9,22 @@
 mod acts;
 mod approval;
 mod audit;
+mod bearer;
+mod catalogue;
 mod check;
 mod clock;
 mod consent;
 mod custody;
 mod drill;
 mod epoch;
+mod export;
 mod failure;
 mod grant;
 mod hold;
 mod init;
 mod launch;
 mod manual;
+mod moment;
 mod out;
 mod person;
 mod policy;
@@ -90,6 +94,12 @@ enum Command {
     /// Checks, publishes and explains the privacy policy, and explains its decisions.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Lists and shows recordings.
+    #[command(subcommand)]
+    Recordings(catalogue::RecordingsCommand),
+    /// Exports all data about a person as a tar archive: a manifest, statements of consent,
+    /// recordings, and every access with its reason.
+    Export(export::Export),
     /// Reports which recordings are kept and why, and shreds recordings whose retention has ended.
     #[command(subcommand)]
     Retention(retention::RetentionCommand),
@@ -171,7 +181,7 @@ enum Command {
     /// Lists requests for the approval of a second person.
     #[command(subcommand)]
     Approval(approval::ApprovalCommand),
-    /// Ends grants to listen.
+    /// Lists, requests and ends grants to listen.
     #[command(subcommand)]
     Grant(grant::GrantCommand),
     /// Finds recordings that Twilio has and the vault lacks.
@@ -263,6 +273,8 @@ impl Cli {
             Command::Token(command) => command.perform(open(&file).await?, out).await,
             Command::Principal(command) => command.perform(open(&file).await?, out).await,
             Command::Policy(command) => command.perform(&file, named.is_some(), out).await,
+            Command::Recordings(command) => command.perform(open(&file).await?, out).await,
+            Command::Export(export) => export.perform(open(&file).await?, out).await,
             Command::Retention(command) => command.perform(open(&file).await?, out).await,
             Command::Shred {
                 recordings,

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 
 use super::{
     failure::{Failure, Refused},
+    moment::moment,
     out::{Out, indented},
     person,
 };
@@ -89,7 +90,7 @@ pub(super) struct One {
     #[arg(long)]
     policy_version: Option<String>,
     /// The time of the statement, RFC 3339. Without it: now.
-    #[arg(long, value_parser = time)]
+    #[arg(long, value_parser = moment)]
     at: Option<Timestamp>,
 }
 
@@ -216,10 +217,6 @@ fn by_ending(file: &Path) -> Result<ImportFormat, Failure> {
         Some("jsonl" | "ndjson") => Ok(ImportFormat::Jsonl),
         _ => Err("the file's extension is neither `.csv` nor `.jsonl`: give `--format`".into()),
     }
-}
-
-fn time(text: &str) -> Result<Timestamp, &'static str> {
-    Timestamp::parse_rfc3339(text).ok_or("expected RFC 3339, like `2026-01-31T15:04:05Z`")
 }
 
 fn facts(row: &ConsentRow) -> serde_json::Value {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     failure::{Failure, or_missing, or_no_recording},
+    moment::moment,
     out::Out,
 };
 use crate::{
@@ -73,7 +74,7 @@ pub(super) struct PlaceHold {
     #[arg(long)]
     authority: Authority,
     /// When the need for the hold must be reviewed, as `2027-06-30T00:00:00Z`.
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     review_at: Timestamp,
 }
 
@@ -243,9 +244,4 @@ fn fact(hold: &HoldRow, revoked_at: Option<Timestamp>) -> Value {
         "recording_id": hold.recording, "name": hold.name, "purpose": hold.purpose, "reason": hold.reason, "authority": hold.authority,
         "review_at": hold.review_at, "placed_at": hold.placed_at, "placed_by": hold.placed_by, "revoked_at": revoked_at,
     })
-}
-
-fn time(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse_rfc3339(text)
-        .ok_or_else(|| "expected an RFC 3339 time, such as `2027-06-30T00:00:00Z`".to_owned())
 }

@@ -207,7 +207,7 @@ impl TokenCommand {
 }
 
 /// `LABEL=VALUE`.
-fn attribute(text: &str) -> Result<(Label, LabelValue), String> {
+pub(super) fn attribute(text: &str) -> Result<(Label, LabelValue), String> {
     let (label, value) = text.split_once('=').ok_or("expected `LABEL=VALUE`")?;
     let label = label
         .parse()
