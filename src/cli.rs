@@ -45,7 +45,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use self::{
-    failure::{Failure, Refused},
+    failure::{CommandRefusal, Failure},
     out::Out,
 };
 use crate::{
@@ -264,7 +264,7 @@ impl Cli {
             #[cfg(feature = "demo")]
             Command::Demo(options) => match named {
                 None => crate::demo::run(options, self.json).await,
-                Some(_) => Err(Refused::invalid(
+                Some(_) => Err(CommandRefusal::invalid(
                     "`demo` makes a vault of its own: leave out `--config`",
                 )),
             },
@@ -338,22 +338,4 @@ async fn opened(config: Config, new: NewStores) -> Result<App, Failure> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use super::*;
-
-    #[test]
-    fn the_process_ends_although_a_thread_hangs() {
-        let ((_never_told, never), (left, is_left)) = (mpsc::channel::<()>(), mpsc::channel());
-        std::thread::spawn(move || {
-            let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
-            runtime.spawn_blocking(move || never.recv());
-            leave(runtime);
-            left.send(())
-        });
-        is_left
-            .recv_timeout(HANGING * 5)
-            .expect("the runtime is not waited for");
-    }
-}
+mod tests;

@@ -70,6 +70,7 @@ pub use closed::{Closed, ClosedFor};
 pub use error::Error;
 pub use lease::Term;
 pub use news::ChangeFeed;
-pub use open::{AsDatabaseError, DatabaseSettings, Db};
+pub use open::{AsDatabaseError, Db};
+pub use place::DatabaseSettings;
 pub use tx::Tx;
 pub use unit::Unit;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Failure, out::Out};
+use super::{failure::Failure, out::Out};
 use crate::{app::App, db::approvals::Stage, flow};
 
 /// Lists requests for the approval of a second person.

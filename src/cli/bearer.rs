@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::failure::{Failure, FailureCode, Refused};
+use super::failure::{CommandRefusal, Failure, FailureCode};
 use crate::{
     flow::{Asking, Flow},
     model::{
@@ -65,7 +65,7 @@ impl Request {
         };
         let found = flow.access.authenticate(token.trim()).await?;
         found.ok_or_else(|| {
-            Refused::of(
+            CommandRefusal::of(
                 FailureCode::Denied,
                 "`--token-file`: it holds no valid bearer token; `recvault token list` lists the tokens",
             )

@@ -11,7 +11,7 @@ use std::{
 use clap::{Args, Subcommand};
 
 use super::{
-    failure::{Failure, Refused},
+    failure::{CommandRefusal, Failure},
     moment::moment,
     out::{Out, indented},
     person,
@@ -122,11 +122,11 @@ impl ConsentCommand {
                     if dry_run {
                         let ids = indented(&imported.would_record);
                         return format!(
-                            "Would record {statements}; {known} of {all} known. Nothing was done.\n{ids}"
+                            "Would record {statements}; known before: {known} of {all}. Nothing was done.\n{ids}"
                         );
                     }
                     format!(
-                        "Recorded {statements}; {known} of {all} known. {} released from quarantine, \
+                        "Recorded {statements}; known before: {known} of {all}. {} released from quarantine, \
                          {} put in it.\n",
                         counted(settled.released, "recording", "recordings"),
                         settled.quarantined
@@ -177,7 +177,7 @@ impl One {
             (Some(subject), _) => About::Person(person::address(&subject)?),
             (None, Some(conversation)) => About::Place(conversation, self.leg),
             (None, None) => {
-                return Err(Refused::invalid(
+                return Err(CommandRefusal::invalid(
                     "the statement has no subject: give `--subject` or `--call`",
                 ));
             }

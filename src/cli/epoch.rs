@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::{
-    failure::{Failure, Refused, or_no_recording},
+    failure::{CommandRefusal, Failure, or_no_recording},
     out::{Out, indented},
 };
 use crate::{
@@ -137,7 +137,7 @@ pub(super) async fn rotate(
             .any(|known| known.name == *tier)
     };
     if let Some(unknown) = tier.as_ref().filter(|tier| !known(tier)) {
-        return Err(Refused::invalid(format!(
+        return Err(CommandRefusal::invalid(format!(
             "`--tier {unknown}`: the policy has no such tier; declare it under `[[tiers]]`"
         )));
     }

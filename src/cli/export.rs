@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     bearer::Request,
-    failure::{Failure, Refused},
+    failure::{CommandRefusal, Failure},
     out::Out,
     person,
 };
@@ -47,7 +47,7 @@ pub(super) struct Export {
 impl Export {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
         if self.subject == "-" && self.request.reads_input() {
-            return Err(Refused::invalid(
+            return Err(CommandRefusal::invalid(
                 "standard input is either the subject or the token: give a file to `--token-file`",
             ));
         }

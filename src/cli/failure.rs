@@ -60,12 +60,12 @@ crate::model::word::word_set!(FailureCode);
 /// A failure in the words of the command line.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
-pub(super) struct Refused {
+pub(super) struct CommandRefusal {
     code: FailureCode,
     text: String,
 }
 
-impl Refused {
+impl CommandRefusal {
     /// There is no such thing.
     pub(super) fn not_found(text: impl Into<String>) -> Failure {
         Self::of(FailureCode::NotFound, text)
@@ -86,7 +86,7 @@ impl Refused {
 /// The same failure; where there is nothing of that kind, with a text that names it.
 pub(super) fn or_missing(error: flow::Error, text: impl FnOnce() -> String) -> Failure {
     match error {
-        flow::Error::NotFound => Refused::not_found(text()),
+        flow::Error::NotFound => CommandRefusal::not_found(text()),
         other => other.into(),
     }
 }
@@ -144,7 +144,7 @@ fn sentence(error: &clap::Error) -> String {
 }
 
 fn code_of(failure: &Failure) -> FailureCode {
-    if let Some(refused) = failure.downcast_ref::<Refused>() {
+    if let Some(refused) = failure.downcast_ref::<CommandRefusal>() {
         return refused.code;
     }
     if let Some(error) = failure.downcast_ref::<app::Error>() {
@@ -233,7 +233,7 @@ mod tests {
                 FailureCode::Database,
             ),
             (flow::Error::NotFound.into(), FailureCode::NotFound),
-            (Refused::invalid("no"), FailureCode::Invalid),
+            (CommandRefusal::invalid("no"), FailureCode::Invalid),
             (
                 io::Error::from(io::ErrorKind::NotFound).into(),
                 FailureCode::File,

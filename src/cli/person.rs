@@ -5,7 +5,7 @@
 
 use std::io;
 
-use super::failure::{Failure, Refused};
+use super::failure::{CommandRefusal, Failure};
 use crate::model::subject::Address;
 
 /// The address that `--subject` gives.
@@ -14,7 +14,7 @@ pub(super) fn address(typed: &str) -> Result<Address, Failure> {
     let text = if typed == "-" {
         io::stdin().read_line(&mut line)?;
         if line.trim().is_empty() {
-            return Err(Refused::invalid(
+            return Err(CommandRefusal::invalid(
                 "`--subject -`: standard input has no first line; write the number or address to it",
             ));
         }
@@ -22,5 +22,5 @@ pub(super) fn address(typed: &str) -> Result<Address, Failure> {
     } else {
         typed
     };
-    Address::parse(text).map_err(|error| Refused::invalid(format!("`--subject`: {error}")))
+    Address::parse(text).map_err(|error| CommandRefusal::invalid(format!("`--subject`: {error}")))
 }

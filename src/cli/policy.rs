@@ -12,7 +12,7 @@ use std::{
 use clap::Subcommand;
 
 use super::{
-    failure::{Failure, Refused},
+    failure::{CommandRefusal, Failure},
     out::Out,
 };
 use crate::{
@@ -172,7 +172,7 @@ fn explain(rules: &Rules, purpose: Option<&Purpose>, out: Out) -> Result<ExitCod
         let known: Vec<String> = said.iter().map(|said| said.purpose.to_string()).collect();
         said.retain(|said| said.purpose == *wanted);
         if said.is_empty() {
-            return Err(Refused::invalid(format!(
+            return Err(CommandRefusal::invalid(format!(
                 "`--purpose {wanted}`: the policy has no such purpose; use one of `{}`",
                 known.join("`, `")
             )));

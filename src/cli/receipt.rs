@@ -13,7 +13,7 @@ use std::{
 use clap::Subcommand;
 
 use super::{
-    failure::{Failure, FailureCode, Refused, or_missing, or_no_recording},
+    failure::{CommandRefusal, Failure, FailureCode, or_missing, or_no_recording},
     out::Out,
 };
 use crate::{
@@ -83,7 +83,7 @@ async fn show(mut app: App, of: ReceiptOf, out: Out) -> Result<ExitCode, Failure
             let details = flow.catalogue.show(&permit, id).await;
             let receipt = details.map_err(or_no_recording(id))?.receipt;
             let receipt = receipt.ok_or_else(|| {
-                Refused::not_found(format!(
+                CommandRefusal::not_found(format!(
                     "recording `{id}` is not shredded: it has no receipt"
                 ))
             })?;
@@ -96,7 +96,7 @@ async fn show(mut app: App, of: ReceiptOf, out: Out) -> Result<ExitCode, Failure
                 or_missing(error, || format!("revocation `{id}` does not exist"))
             })?;
             let jws = status.revocation.jws.ok_or_else(|| {
-                Refused::not_found(format!(
+                CommandRefusal::not_found(format!(
                     "revocation `{id}` is not complete: it has no receipt yet"
                 ))
             })?;
@@ -125,7 +125,7 @@ async fn verify(
             .map_err(|error| format!("`{}`: {error}", path.display()))?,
         None => {
             let config = Config::read(config).map_err(|faults| {
-                Refused::of(
+                CommandRefusal::of(
                     FailureCode::Config,
                     format!(
                         "{faults}\nwithout a vault, give its public keys with `--keys FILE`, from \

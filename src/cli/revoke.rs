@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{
-    failure::{Failure, Refused, or_no_recording},
+    failure::{CommandRefusal, Failure, or_no_recording},
     out::{Out, Progress, indented},
     person,
 };
@@ -70,7 +70,7 @@ impl Revoke {
             (_, Some(recording), _) => Target::Recording(recording),
             (.., Some(account)) => Target::Account(account),
             _ => {
-                return Err(Refused::invalid(
+                return Err(CommandRefusal::invalid(
                     "`revoke` has no target: give `--subject`, `--recording` or `--account`",
                 ));
             }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::{
-    failure::{Failure, Refused},
+    failure::{CommandRefusal, Failure},
     out::Out,
 };
 use crate::{
@@ -103,7 +103,7 @@ impl SnapshotCommand {
                     Some(name) => Some(name),
                     None => newest().await?,
                 }) else {
-                    return Err(Refused::not_found(
+                    return Err(CommandRefusal::not_found(
                         "the store holds no snapshot; `recvault snapshot create` writes one",
                     ));
                 };

@@ -9,7 +9,7 @@ use std::{
 use clap::Subcommand;
 
 use super::{
-    failure::{Failure, Refused, or_missing},
+    failure::{CommandRefusal, Failure, or_missing},
     out::Out,
 };
 use crate::{
@@ -90,7 +90,7 @@ impl TokenCommand {
                         .iter()
                         .any(|(known, _)| known == *role)
                 }) {
-                    return Err(Refused::invalid(format!(
+                    return Err(CommandRefusal::invalid(format!(
                         "`--role {unknown}`: the policy has no such role; declare it under `[roles]`"
                     )));
                 }
@@ -98,7 +98,7 @@ impl TokenCommand {
                 if let Some((unknown, _)) =
                     attributes.iter().find(|(label, _)| !labels.contains(label))
                 {
-                    return Err(Refused::invalid(format!(
+                    return Err(CommandRefusal::invalid(format!(
                         "`--attribute {unknown}=…`: the policy declares no such label; add it to \
                          `labels` in `[collection]`"
                     )));

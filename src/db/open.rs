@@ -23,29 +23,11 @@ use super::{
     gate::Gate,
     image, keys,
     news::ChangeFeed,
-    place, schema,
+    place::{self, DatabaseSettings},
+    schema,
     tx::Tx,
 };
 use crate::{evidence::Position, model::time::Clock};
-
-/// `[database]`: which database.
-#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DatabaseSettings {
-    /// `sqlite:PATH` (relative to the configuration file) or `postgres://…`.
-    pub url: String,
-    /// Connections for readers (SQLite) or in all (PostgreSQL), 1 to 64.
-    pub connections: u32,
-}
-
-impl Default for DatabaseSettings {
-    fn default() -> Self {
-        Self {
-            url: "sqlite:vault.db".into(),
-            connections: 4,
-        }
-    }
-}
 
 /// A database of the vault. Clones share its connections.
 ///

@@ -1,25 +1,47 @@
-//! Where a database is, in words for an error.
+//! Where a database is: the setting, and its words for an error.
 //!
 //! INVARIANT: host, port, name or file, and never a user, a password or another part of the URL.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
 
-use super::{error::Error, open::DatabaseSettings};
+use super::error::Error;
 
 /// How long is asked why the server cannot be reached.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// `[database]`: which database.
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatabaseSettings {
+    /// `sqlite:PATH` (relative to the configuration file) or `postgres://…`.
+    pub url: String,
+    /// Connections for readers (SQLite) or in all (PostgreSQL), 1 to 64.
+    pub connections: u32,
+}
+
+impl Default for DatabaseSettings {
+    fn default() -> Self {
+        Self {
+            url: "sqlite:vault.db".into(),
+            connections: 4,
+        }
+    }
+}
+
 impl DatabaseSettings {
-    /// Whether a database may be there: a server is, as far as is known without asking it, and a file
+    /// Whether a database may be there: a server is, as far as is known without asking it; a file is
     /// if it exists.
     pub fn may_exist(&self, base: &Path) -> bool {
         self.file(base).is_none_or(|file| file.exists())
     }
 
     /// The file, of a SQLite database.
-    pub(super) fn file(&self, base: &Path) -> Option<std::path::PathBuf> {
+    pub(super) fn file(&self, base: &Path) -> Option<PathBuf> {
         let path = self.url.strip_prefix("sqlite:")?;
         Some(base.join(path.trim_start_matches("//")))
     }

@@ -16,13 +16,13 @@ use crate::{
 };
 
 /// What a unit has to tell, should it be committed.
-pub(super) struct Story {
+pub(super) struct UnitStory {
     began: Instant,
     before: Duration,
     entries: Vec<NewEntry>,
 }
 
-impl Story {
+impl UnitStory {
     /// Begins now, with nothing to tell.
     pub(super) fn begin() -> Self {
         Self {

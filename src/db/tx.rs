@@ -17,7 +17,7 @@ use sqlx::{
 };
 
 use self::statement::{changes, storable};
-use super::{error::Error, gate::Gate, row::Row, story::Story};
+use super::{error::Error, gate::Gate, row::Row, story::UnitStory};
 use crate::{
     evidence::NewEntry,
     model::time::{Clock, Timestamp},
@@ -43,7 +43,7 @@ pub enum Arg<'a> {
 pub struct Tx {
     session: Inner,
     counts: Vec<Count>,
-    story: Story,
+    story: UnitStory,
     /// Of a unit of work: whether it may be committed, and the last number that it gave to an audit
     /// entry.
     unit: Option<(Gate, i64)>,
@@ -72,7 +72,7 @@ impl Tx {
         Self {
             session,
             counts: Vec::new(),
-            story: Story::begin(),
+            story: UnitStory::begin(),
             unit: None,
             has_written: false,
             clock: None,

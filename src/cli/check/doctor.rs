@@ -2,9 +2,10 @@
 
 use std::{path::Path, process::ExitCode};
 
-use super::{Failure, Out, private_files};
+use super::private_files;
 use crate::{
     app::App,
+    cli::{failure::Failure, out::Out},
     config::Config,
     custody::{CustodyKind, Role},
     flow::{self, AccountVerdict, Flow},
