@@ -235,7 +235,10 @@ impl Db {
         let tx = match &self.pools {
             // Taking the write lock at once: an upgrade from reading to writing could not wait.
             Pools::Sqlite { writer, .. } => Tx::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Pools::Postgres(pool) => Tx::postgres(pool.begin().await?),
+            Pools::Postgres(pool) => {
+                let begun = pool.begin().await;
+                Tx::postgres(begun.map_err(|error| place::of_pool(pool, error))?)
+            }
         };
         Ok(tx.behind(&self.gate).timed_by(self.clock.as_ref()))
     }
@@ -244,7 +247,10 @@ impl Db {
     pub async fn read(&self) -> Result<Tx, Error> {
         let tx = match &self.pools {
             Pools::Sqlite { readers, .. } => Tx::sqlite_reader(readers.acquire().await?),
-            Pools::Postgres(pool) => Tx::postgres_reader(pool.acquire().await?),
+            Pools::Postgres(pool) => {
+                let acquired = pool.acquire().await;
+                Tx::postgres_reader(acquired.map_err(|error| place::of_pool(pool, error))?)
+            }
         };
         Ok(tx.timed_by(self.clock.as_ref()))
     }

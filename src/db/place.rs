@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
+use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
 
 use super::error::Error;
 
@@ -62,6 +62,11 @@ pub(super) async fn of_server(options: &PgConnectOptions, error: sqlx::Error) ->
     located(&server(options), error)
 }
 
+/// The same of a server that was reached before.
+pub(super) fn of_pool(pool: &PgPool, error: sqlx::Error) -> Error {
+    located(&server(&pool.connect_options()), error)
+}
+
 /// Why a single connection is not made; `None` if it is.
 async fn reason(options: &PgConnectOptions) -> Option<sqlx::Error> {
     match tokio::time::timeout(PATIENCE, PgConnection::connect_with(options)).await {
@@ -95,6 +100,7 @@ fn located(place: &str, error: sqlx::Error) -> Error {
         return Error::Unavailable(format!("{place}: no connection was free in time"));
     }
     match Error::from(error) {
+        // To connect is no statement, whatever the server calls it.
         Error::Unavailable(cause) | Error::Statement(cause) => {
             Error::Unavailable(format!("{place}: {cause}"))
         }

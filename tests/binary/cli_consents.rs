@@ -30,7 +30,7 @@ async fn a_file_is_taken_in_once() {
         first,
         "Would record 2 statements; known before: 0 of 2. Nothing was done."
     );
-    assert_eq!(ids.matches("  con_").count(), 2, "{dry}");
+    assert_eq!(ids.matches("  cns_").count(), 2, "{dry}");
     assert_eq!(
         world.run(&["consent", "list", "--subject", ANNA]).done(),
         ""

@@ -27,7 +27,7 @@ async fn an_error_is_json_if_json_was_asked_for() {
         (&["shred", none, "--reason", "x"][..], "not-found", 1, none),
         (&["recordings", "show", none], "not-found", 1, none),
         (&["receipt", "show", none], "not-found", 1, none),
-        (&["rotate", "--tier", "gone"], "invalid", 1, "`gone`"),
+        (&["rotate", "--tier", "gone"], "invalid", 1, "--tier gone"),
         (
             &["--config", "gone.toml", "status"],
             "config",
