@@ -85,6 +85,7 @@ macro_rules! tell {
             from = fact(details, "from"),
             to = fact(details, "to"),
             epoch = fact(details, "epoch"),
+            kept_epoch = fact(details, "kept_epoch"),
             version = fact(details, "version"),
             kind = fact(details, "kind"),
             reason = fact(details, "reason"),

@@ -96,7 +96,7 @@ async fn a_recording_is_told_of_from_seal_to_turn() {
             &[
                 "INFO",
                 "the root key of a former epoch was destroyed",
-                "epoch=1",
+                "kept_epoch=2",
                 "ms=",
             ],
         ],
