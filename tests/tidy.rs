@@ -23,6 +23,8 @@ mod imports;
 mod lexer;
 #[path = "tidy/log_lines.rs"]
 mod log_lines;
+#[path = "tidy/plurals.rs"]
+mod plurals;
 #[path = "tidy/siblings.rs"]
 mod siblings;
 #[path = "tidy/types.rs"]
@@ -217,6 +219,11 @@ fn closed_sets_of_words_are_derived() {
 #[test]
 fn one_name_is_one_type() {
     assert_none(types::repeated(&program()));
+}
+
+#[test]
+fn a_count_suits_its_noun() {
+    assert_none(program().iter().flat_map(plurals::unsuited).collect());
 }
 
 #[test]

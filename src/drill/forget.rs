@@ -96,18 +96,18 @@ async fn attempt(
 
     take_live_files(&mut attacker, vault).await?;
     say(&format!(
-        "examining {} old copies and {} live copies",
-        found.len(),
-        attacker.looked.len()
+        "examining {} and {}",
+        counted(found.len(), "old copy", "old copies"),
+        counted(attacker.looked.len(), "live copy", "live copies")
     ));
     for old in found {
         take_old(&mut attacker, old).await;
     }
     let reached = attacker.attack().await?;
     say(&format!(
-        "tried {} versions of key pages with {} root page keys; {} opened",
-        reached.tried,
-        attacker.roots(),
+        "tried {} of key pages with {}; {} opened",
+        counted(reached.tried, "version", "versions"),
+        counted(attacker.roots(), "root page key", "root page keys"),
         reached.opened
     ));
     let among = |keys: &BTreeSet<String>, covered: bool| -> Vec<RecordingId> {
