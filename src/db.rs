@@ -54,6 +54,7 @@ pub mod revocations;
 pub mod row;
 mod schema;
 pub mod shreds;
+pub mod signing_keys;
 pub mod sources;
 mod story;
 mod table;

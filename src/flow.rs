@@ -107,7 +107,7 @@ pub use twilio_access::TwilioAccess;
 pub use upkeep::{
     custody::change_passphrase,
     drill::{CompletedDrill, DrillOptions, Drills},
-    epoch::{EpochSettings, EpochStatus, EpochTurning, Rotated},
+    epoch::{EpochSettings, EpochStatus, EpochTurning, Rotated, SigningKeyRotated},
     litter::{Litter, Swept},
     recovery::{JournalStatus, RecoverySettings, RecoveryUpkeep},
     sweep::Sweeper,
@@ -158,7 +158,7 @@ pub struct Flow {
     pub rulebook: Arc<Rulebook>,
     /// The configured Twilio accounts and the client for them.
     pub twilio: Arc<TwilioAccess>,
-    /// The clock, with the check whether it is believed.
+    /// The clock, with the check whether it is trusted.
     pub clock: Arc<TrustedClock>,
     /// The heartbeats of this process's tasks.
     pub liveness: Liveness,

@@ -138,6 +138,7 @@ async fn verify(
                 .unlock_to_read()
                 .await?
                 .keys()
+                .await?
         }
     };
     let text = read(file)?;

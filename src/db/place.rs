@@ -3,6 +3,7 @@
 //! INVARIANT: host, port, name or file, and never a user, a password or another part of the URL.
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -15,13 +16,22 @@ use super::error::Error;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// `[database]`: which database.
-#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseSettings {
     /// `sqlite:PATH` (relative to the configuration file) or `postgres://…`.
     pub url: String,
     /// Connections for readers (SQLite) or in all (PostgreSQL), 1 to 64.
     pub connections: u32,
+}
+
+/// Without the URL, which may contain a password.
+impl fmt::Debug for DatabaseSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("DatabaseSettings");
+        shown.field("connections", &self.connections);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl Default for DatabaseSettings {

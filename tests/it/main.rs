@@ -48,6 +48,7 @@ mod restoring;
 mod revoking;
 mod service;
 mod shredding;
+mod signing;
 mod silence;
 mod sizes;
 mod store_faults;

@@ -92,6 +92,9 @@ pub enum AuditEvent {
     /// Pages of the key tree are to get new keys in the next turn.
     #[strum(to_string = "keys.rotated")]
     KeysRotated,
+    /// Another key signs receipts from now on.
+    #[strum(to_string = "signing-key.replaced")]
+    SigningKeyReplaced,
     /// A recording's key went to another tier.
     #[strum(to_string = "recording.moved")]
     RecordingMoved,

@@ -40,20 +40,8 @@ pub fn recovery_key(root: &RootKey, file: ObjectId) -> Key {
     expand(&root.key, &[b"recvault/recovery/1", file.as_bytes()])
 }
 
-/// The key of the hashes by which people are recognised:
-/// `HKDF-Expand(service seed, "recvault/subject/1")`.
-pub fn subject_key(seed: &Key) -> Key {
-    expand(seed, &[b"recvault/subject/1"])
-}
-
-/// The key of the hashes by which a statement of consent is recognised when it is told again:
-/// `HKDF-Expand(service seed, "recvault/statement/1")`.
-pub fn statement_key(seed: &Key) -> Key {
-    expand(seed, &[b"recvault/statement/1"])
-}
-
 /// The key of the evidence of one statement of consent:
-/// `HKDF-Expand(service seed, "recvault/evidence/1" ‖ statement id)`.
+/// `HKDF-Expand(evidence seed, "recvault/evidence/1" ‖ statement id)`.
 pub fn evidence_key(seed: &Key, statement: ConsentId) -> Key {
     expand(seed, &[b"recvault/evidence/1", statement.as_bytes()])
 }
@@ -186,18 +174,10 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_gives_a_key_for_each_task() {
+    fn each_statement_of_consent_has_a_key_for_its_evidence() {
         let rng = &mut rand::rng();
         let seed = Key::random(rng);
         let statement = ConsentId::random(rng);
-        assert_eq!(
-            statement_key(&seed).expose(),
-            &oracle(&seed, &[b"recvault/statement/1"])
-        );
-        assert_eq!(
-            subject_key(&seed).expose(),
-            &oracle(&seed, &[b"recvault/subject/1"])
-        );
         assert_eq!(
             evidence_key(&seed, statement).expose(),
             &oracle(&seed, &[b"recvault/evidence/1", statement.as_bytes()])

@@ -11,6 +11,15 @@ CREATE TABLE vault (
   database_id TEXT NOT NULL DEFAULT ''
 );
 
+-- Public keys by which the vault's signatures are checked, for ever. The seed of the present one is on
+-- the vault's own key page.
+CREATE TABLE signing_keys (
+  key_id TEXT PRIMARY KEY,       -- RFC 7638 thumbprint; immutable
+  public_key TEXT NOT NULL,      -- `x` of the JWK (RFC 8037): 32 bytes, base64url; immutable
+  since BIGINT NOT NULL,         -- when it began to sign; immutable
+  retired_at BIGINT              -- when another took its place; null: it signs
+);
+
 -- Policy files that were in force here, so that a pinned recording can always be judged by its own.
 CREATE TABLE policies (
   digest TEXT PRIMARY KEY,       -- SHA-256 of the file, lower-case hex; immutable
@@ -47,7 +56,7 @@ CREATE TABLE recordings (
   sealed_at BIGINT,              -- when ciphertext and key entry were both there
   shredded_at BIGINT,            -- when it was tombstoned
   -- When it was collected: started_at, but never later than announced_at. Retention and consent
-  -- count from here; immutable.
+  -- count from here. A later announcement may name an earlier start, and so move it back.
   collected_at BIGINT NOT NULL DEFAULT 0,
   -- values by label of the policy, a JSON object of texts; never personal data
   labels TEXT NOT NULL DEFAULT '{}',

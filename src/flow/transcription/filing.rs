@@ -1,8 +1,8 @@
-//! Transcripts: what was said is filed, makes its recording more sensitive if it must, and is read
-//! under a grant.
+//! Filing of transcripts: a transcript moves its recording to a more sensitive tier if it must, and
+//! is stored.
 //!
-//! Owns the order: first the tier, then the text, so that nothing that was said is ever in a tier
-//! that is too low for it.
+//! Owns the order: first the tier, then the text, so that no text is ever in a tier that is too low
+//! for it.
 
 mod closed;
 pub(super) mod rank;
@@ -58,7 +58,7 @@ pub struct FoundContent {
     pub count: usize,
 }
 
-/// The only way in for transcripts.
+/// The only entry point for transcripts.
 pub struct TranscriptFiling {
     vault: Vault,
     db: Db,
@@ -132,8 +132,9 @@ impl TranscriptFiling {
     /// way in. What became of it, and what the rules found in it.
     ///
     /// # Errors
-    /// [`Error::Shredded`]; [`vault::Error::Gone`] inside if it is something else that does not
-    /// stand any more.
+    /// [`Error::Shredded`]; [`Error::NotFound`] if the recording is not sealed, or more pieces
+    /// arrived meanwhile; [`db::Error::LeaseLost`](crate::db::Error::LeaseLost) inside if the lease
+    /// was lost.
     pub(in crate::flow) async fn file(
         &self,
         permit: &Permit<action::Transcribe>,
@@ -141,7 +142,7 @@ impl TranscriptFiling {
         recording: &Recording,
         transcript: Transcript,
     ) -> Result<(Filed, Vec<FoundContent>), Error> {
-        // Long texts take long to look through, and others wait for this thread.
+        // Scanning a long text takes long, and would block other tasks on this thread.
         let rulebook = Arc::clone(&self.rulebook);
         let looked_at = recording.clone();
         let id = recording.id;

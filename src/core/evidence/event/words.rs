@@ -30,6 +30,7 @@ impl AuditEvent {
             Self::RootCondemned => "the root key of a former epoch is about to be destroyed",
             Self::RootDestroyed => "the root key of a former epoch was destroyed",
             Self::KeysRotated => "pages of the key tree are to get new keys",
+            Self::SigningKeyReplaced => "the key that signs receipts was replaced",
             Self::RecordingMoved => "a recording was moved to another tier",
             Self::VaultRestored => "the vault was rebuilt from a snapshot and the journal",
             Self::RestoreGapAccepted => "a restore continued without a part of the journal",
