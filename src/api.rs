@@ -40,6 +40,12 @@ mod transcript;
 mod twilio;
 mod words;
 
+// As the command line prints them, too.
+pub(crate) use self::{
+    catalogue::{DetailsBody, RecordingBody},
+    grants::ListedGrantBody,
+};
+
 use std::{sync::Arc, time::Duration};
 
 use axum::{

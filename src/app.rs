@@ -240,6 +240,22 @@ impl App {
         Ok((flow, committer))
     }
 
+    /// The same for who is decided about, as by the service: by the version that is in force.
+    ///
+    /// # Errors
+    /// As its parts say.
+    pub async fn flow_to_decide(&mut self) -> Result<Flow, Error> {
+        let vault = self.unlock().await?;
+        vault.settle().await?;
+        let rules = match flow::in_force(&self.db).await? {
+            Some(rules) => rules,
+            None => self.rules()?,
+        };
+        let (flow, _) = self.flow_over(vault, rules).await?;
+        flow.clock.begin().await?;
+        Ok(flow)
+    }
+
     /// The same for who is asked about the clock, and says by themselves whether it is believed.
     ///
     /// # Errors

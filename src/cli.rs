@@ -9,42 +9,52 @@
 mod acts;
 mod approval;
 mod audit;
+mod bearer;
+mod catalogue;
 mod check;
 mod clock;
 mod consent;
 mod custody;
 mod drill;
 mod epoch;
+mod export;
+mod failure;
 mod grant;
 mod hold;
 mod init;
+mod launch;
+mod manual;
+mod moment;
 mod out;
+mod person;
 mod policy;
 mod principal;
+mod receipt;
 mod recordings;
 mod retention;
 mod revoke;
+mod serve;
 mod snapshot;
 mod sources;
+mod status;
 mod token;
 mod twilio;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
+use self::{
+    failure::{CommandRefusal, Failure},
+    out::Out,
+};
 use crate::{
-    app::{self, App, NewStores},
+    app::{App, NewStores},
     config::{self, Config},
-    model::{crash, id::RecordingId, name::Tier, sid::AccountSid, time::Clock},
-    telemetry,
+    model::{crash, id::RecordingId, name::Tier, time::Clock},
+    telemetry::{self, Narrator},
 };
-use out::Out;
-use rustix::fs::Mode;
-use tokio::{
-    runtime::{Builder, Runtime},
-    signal::unix::{SignalKind, signal},
-};
+use tokio::runtime::{Builder, Runtime};
 
 /// Keeps recorded communications sealed, opens them only for a stated purpose, and destroys their
 /// keys when the recordings must be deleted.
@@ -84,6 +94,12 @@ enum Command {
     /// Checks, publishes and explains the privacy policy, and explains its decisions.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Lists and shows recordings.
+    #[command(subcommand)]
+    Recordings(catalogue::RecordingsCommand),
+    /// Exports all data about a person as a tar archive: a manifest, statements of consent,
+    /// recordings, and every access with its reason.
+    Export(export::Export),
     /// Reports which recordings are kept and why, and shreds recordings whose retention has ended.
     #[command(subcommand)]
     Retention(retention::RetentionCommand),
@@ -135,7 +151,7 @@ enum Command {
         /// stays valid.
         #[arg(long, conflicts_with = "tier")]
         signing_key: bool,
-        /// Only show what would be done.
+        /// Only show which pages would get new keys, or which key would be replaced.
         #[arg(long)]
         dry_run: bool,
     },
@@ -169,7 +185,7 @@ enum Command {
     /// Lists requests for the approval of a second person.
     #[command(subcommand)]
     Approval(approval::ApprovalCommand),
-    /// Ends grants to listen.
+    /// Lists, requests and ends grants to listen.
     #[command(subcommand)]
     Grant(grant::GrantCommand),
     /// Finds recordings that Twilio has and the vault lacks.
@@ -178,9 +194,9 @@ enum Command {
     /// Prints the audit log.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
-    /// Verifies receipts.
+    /// Shows and verifies receipts.
     #[command(subcommand)]
-    Receipt(check::ReceiptCommand),
+    Receipt(receipt::ReceiptCommand),
     /// Manages the custody of the root key.
     #[command(subcommand)]
     Custody(custody::CustodyCommand),
@@ -191,28 +207,40 @@ enum Command {
     /// Shows the configuration.
     #[command(subcommand)]
     Config(check::Show),
+    /// Prints the completions of this command line for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Prints the manual page, or writes one for each command.
+    Man {
+        /// The folder for the pages; without it, the main page goes to standard output.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
 }
 
 /// Runs a command line. Returns its exit code.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
-    // Only this user may read what the process creates: databases, copies, secrets, logs.
-    rustix::process::umask(Mode::RWXG | Mode::RWXO);
-    no_core_dumps();
-    as_many_files_as_allowed();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return failure::usage(&error, std::env::args_os().skip(1)),
+    };
+    let json = cli.json;
+    launch::prepare();
     if let Some(point) = config::crash_point() {
         crash::arm(&point);
     }
     let runtime = match Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return out::fail(&format!("worker threads cannot be started: {error}")),
+        Err(error) => {
+            let why = format!("worker threads cannot be started: {error}");
+            return failure::tell(&why.into(), json);
+        }
     };
     let done = runtime.block_on(cli.perform());
     telemetry::flush(LAST_LINES);
-    let code = match done {
-        Ok(code) => code,
-        Err(error) => out::fail(&error.to_string()),
-    };
+    let code = done.unwrap_or_else(|error| failure::tell(&error, json));
     leave(runtime);
     code
 }
@@ -228,9 +256,6 @@ const HANGING: Duration = Duration::from_secs(5);
 /// How long a process that ends waits for its last log lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// Why a command failed; the text is for the operator.
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
 impl Cli {
     async fn perform(self) -> Result<ExitCode, Failure> {
         let out = Out {
@@ -241,12 +266,19 @@ impl Cli {
         let file = named.clone().unwrap_or_else(|| "recvault.toml".into());
         match self.command {
             #[cfg(feature = "demo")]
-            Command::Demo(options) => crate::demo::run(options, self.json).await,
+            Command::Demo(options) => match named {
+                None => crate::demo::run(options, self.json).await,
+                Some(_) => Err(CommandRefusal::invalid(
+                    "`demo` makes a vault of its own: leave out `--config`",
+                )),
+            },
             Command::Init(init) => init.perform(named, out).await,
-            Command::Serve => serve(Config::read(&file)?).await,
+            Command::Serve => serve::serve(Config::read(&file)?).await,
             Command::Token(command) => command.perform(open(&file).await?, out).await,
             Command::Principal(command) => command.perform(open(&file).await?, out).await,
-            Command::Policy(command) => command.perform(&file, out).await,
+            Command::Policy(command) => command.perform(&file, named.is_some(), out).await,
+            Command::Recordings(command) => command.perform(open(&file).await?, out).await,
+            Command::Export(export) => export.perform(open(&file).await?, out).await,
             Command::Retention(command) => command.perform(open(&file).await?, out).await,
             Command::Shred {
                 recordings,
@@ -292,9 +324,11 @@ impl Cli {
             Command::Audit(command) => command.perform(open(&file).await?, out).await,
             Command::Receipt(command) => command.perform(&file, out).await,
             Command::Custody(command) => command.perform(&file, out).await,
-            Command::Status => recordings::status(open(&file).await?, out).await,
+            Command::Status => status::status(open(&file).await?, out).await,
             Command::Doctor => check::doctor::doctor(&file, out).await,
             Command::Config(command) => command.perform(&file, out),
+            Command::Completions { shell } => manual::completions(&mut Cli::command(), shell, out),
+            Command::Man { dir } => manual::pages(Cli::command(), dir.as_deref(), out),
         }
     }
 }
@@ -304,111 +338,13 @@ async fn open(file: &std::path::Path) -> Result<App, Failure> {
 }
 
 async fn open_with(file: &std::path::Path, new: NewStores) -> Result<App, Failure> {
-    let config = Config::read(file)?;
-    telemetry::log(&config.telemetry)?;
+    opened(Config::read(file)?, new).await
+}
+
+async fn opened(config: Config, new: NewStores) -> Result<App, Failure> {
+    telemetry::log(&config.telemetry, Narrator::Command)?;
     Ok(App::open_with(config, Clock::System, new).await?)
 }
 
-async fn serve(config: Config) -> Result<ExitCode, Failure> {
-    telemetry::log(&config.telemetry)?;
-    telemetry::log_panics();
-    let mut terminate = signal(SignalKind::terminate())?;
-    // Before it serves: without somebody who hears it, this signal would end the process.
-    let mut hangup = signal(SignalKind::hangup())?;
-    let service = app::serve(App::open(config, Clock::System).await?).await?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => break,
-            interrupted = tokio::signal::ctrl_c() => break interrupted?,
-            _ = hangup.recv() => reload(&service).await,
-        }
-    }
-    service.stop().await;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Reloads the accounts. On a fault the former accounts stay.
-async fn reload(service: &app::RunningService) {
-    let list = |sids: &[AccountSid]| {
-        sids.iter()
-            .map(AccountSid::as_str)
-            .collect::<Vec<_>>()
-            .join(" ")
-    };
-    match service.reload().await {
-        Ok(done) => {
-            tracing::info!(
-                accounts = done.accounts,
-                added = list(&done.added),
-                removed = list(&done.removed),
-                "accounts reloaded"
-            );
-        }
-        Err(error) => {
-            let faults = error.to_string();
-            // The first line of many is their heading.
-            for fault in faults.lines().skip(usize::from(faults.lines().count() > 1)) {
-                tracing::error!(
-                    fault = fault.trim(),
-                    "accounts not reloaded; the former accounts stay"
-                );
-            }
-        }
-    }
-}
-
-/// Keys must not end up in a core file, nor be read by a debugger of the same user.
-fn no_core_dumps() {
-    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
-    let limited = setrlimit(
-        Resource::Core,
-        Rlimit {
-            current: Some(0),
-            maximum: Some(0),
-        },
-    );
-    let undumpable = set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    if limited.is_err() || undumpable.is_err() {
-        out::warn("core dumps cannot be disabled; keys may reach a core file");
-    }
-}
-
-/// A connection is a file, and the limit that a shell or an init system sets at first is one for
-/// programs of long ago.
-fn as_many_files_as_allowed() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current != maximum
-        && setrlimit(
-            Resource::Nofile,
-            Rlimit {
-                current: maximum,
-                maximum,
-            },
-        )
-        .is_err()
-    {
-        out::warn("the limit on open files cannot be raised; set `LimitNOFILE=` or `ulimit -n`");
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use super::*;
-
-    #[test]
-    fn the_process_ends_although_a_thread_hangs() {
-        let ((_never_told, never), (left, is_left)) = (mpsc::channel::<()>(), mpsc::channel());
-        std::thread::spawn(move || {
-            let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
-            runtime.spawn_blocking(move || never.recv());
-            leave(runtime);
-            left.send(())
-        });
-        is_left
-            .recv_timeout(HANGING * 5)
-            .expect("the runtime is not waited for");
-    }
-}
+mod tests;

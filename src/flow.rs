@@ -85,13 +85,14 @@ pub use playback::{
 pub use policies::{
     Policies, Published, Publishing, Version,
     approval::{Approvals, PendingApproval, list as list_approvals},
-    in_force, oddities, publish, put_in_force, rulebook,
+    fits_published, in_force, oddities, publish, put_in_force, rulebook,
     why::{Why, WhyReason},
 };
 pub use reclassification::Reclassification;
 pub use reconcile::{
     AccountReconciled, Reconciliation, Reconciling,
     backfill::{AccountBackfilled, BackfillPlan, Backfilling, Backfills},
+    compare::WouldReconcile,
 };
 pub use shield::{Panicked, Shield};
 pub use status::{
@@ -100,7 +101,10 @@ pub use status::{
     health::Health,
 };
 pub use streams::{Ended, Streams};
-pub use transcription::{filing::TranscriptFiling, told::TranscriptNews};
+pub use transcription::{
+    filing::{FiledTranscript, FoundContent, TranscriptFiling},
+    told::TranscriptNews,
+};
 pub use twilio_access::TwilioAccess;
 pub use upkeep::{
     custody::change_passphrase,

@@ -40,14 +40,27 @@ impl Default for TelemetrySettings {
     }
 }
 
+/// Who logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Narrator {
+    /// The service: its log tells what happens to recordings.
+    Service,
+    /// A command, which prints itself what it did.
+    Command,
+}
+
 /// Begins to log to standard error. Does nothing if something logs already.
 ///
 /// # Errors
 /// A text that names the fault of `telemetry.level`.
-pub fn log(settings: &TelemetrySettings) -> Result<(), String> {
+pub fn log(settings: &TelemetrySettings, narrator: Narrator) -> Result<(), String> {
     // What PostgreSQL notices (a table that is there already) is asked for by name; a directive
-    // that comes later takes the place of this one.
-    let level = format!("sqlx::postgres::notice=warn,{}", settings.level);
+    // that comes later takes the place of one of these.
+    let quiet = match narrator {
+        Narrator::Service => "sqlx::postgres::notice=warn",
+        Narrator::Command => "sqlx::postgres::notice=warn,recvault::story=off",
+    };
+    let level = format!("{quiet},{}", settings.level);
     let filter =
         EnvFilter::try_new(level).map_err(|error| format!("`telemetry.level`: {error}"))?;
     let lines = lines::to_standard_error()

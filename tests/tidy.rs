@@ -21,6 +21,10 @@ mod config;
 mod imports;
 #[path = "tidy/lexer.rs"]
 mod lexer;
+#[path = "tidy/log_lines.rs"]
+mod log_lines;
+#[path = "tidy/plurals.rs"]
+mod plurals;
 #[path = "tidy/siblings.rs"]
 mod siblings;
 #[path = "tidy/types.rs"]
@@ -215,6 +219,16 @@ fn closed_sets_of_words_are_derived() {
 #[test]
 fn one_name_is_one_type() {
     assert_none(types::repeated(&program()));
+}
+
+#[test]
+fn a_count_suits_its_noun() {
+    assert_none(program().iter().flat_map(plurals::unsuited).collect());
+}
+
+#[test]
+fn the_log_is_in_words() {
+    assert_none(program().iter().flat_map(log_lines::debugged).collect());
 }
 
 #[test]

@@ -28,7 +28,7 @@ use crate::{
 
 /// The catalogue data of a recording, without personal data.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct RecordingBody {
+pub(crate) struct RecordingBody {
     id: RecordingId,
     /// The kind of communication; `call` is the only kind today.
     kind: MediaKind,
@@ -76,7 +76,7 @@ pub(super) struct RecordingBody {
 
 /// A recording with its objects, holds, receipt and source copies.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct DetailsBody {
+pub(crate) struct DetailsBody {
     #[serde(flatten)]
     recording: RecordingBody,
     /// Its sealed objects.

@@ -22,6 +22,7 @@ use crate::{
         consent::{Answer, Method, Whom},
         id::ConsentId,
         name::{LegName, Purpose},
+        numerals,
         sid::{CallSid, ConferenceSid},
         subject::{Address, Conversation},
         time::Timestamp,
@@ -268,7 +269,8 @@ fn read(request: &Value) -> Result<Vec<NewStatement>, String> {
     match faults.len() {
         0 => Ok(statements),
         count => Err(format!(
-            "{count} faults; nothing was recorded: {}",
+            "{}; nothing was recorded: {}",
+            numerals::counted(count, "fault", "faults"),
             faults.into_iter().take(100).collect::<Vec<_>>().join("; ")
         )),
     }

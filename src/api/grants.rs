@@ -181,7 +181,7 @@ impl FromStr for GrantHolder {
 
 /// A grant in a list, without its token.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct ListedGrantBody {
+pub(crate) struct ListedGrantBody {
     id: GrantId,
     recording_id: RecordingId,
     /// The principal to whom it was given.

@@ -1,6 +1,6 @@
 //! Filing transcripts over HTTP.
 
-use axum::{extract::State, http::StatusCode};
+use axum::{Json, extract::State, http::StatusCode};
 
 use super::{
     Api,
@@ -10,6 +10,7 @@ use super::{
     problem::Problem,
 };
 use crate::{
+    flow::FiledTranscript,
     model::{id::RecordingId, transcript::MAX_BYTES},
     policy::action,
 };
@@ -19,10 +20,12 @@ pub(super) const MAX_BODY: usize = MAX_BYTES;
 
 /// Files the transcript of a sealed recording, and replaces an older one.
 ///
-/// Its content can move the recording to a more sensitive tier.
+/// Its content can move the recording to a more sensitive tier. The answer states the tiers before and after, what was
+/// found, and which grants ended.
 #[utoipa::path(put, path = "/v1/recordings/{id}/transcript", operation_id = "fileTranscript", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
     request_body = TranscriptForm,
-    responses((status = 201, description = "filed"), (status = 204, description = "filed; it replaces an older transcript"),
+    responses((status = 201, description = "filed", body = FiledTranscript),
+        (status = 200, description = "filed; it replaces an older transcript", body = FiledTranscript),
         (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 409, body = Problem), (status = 410, body = Problem), (status = 413, body = Problem)))]
 pub(super) async fn file(
@@ -30,17 +33,18 @@ pub(super) async fn file(
     bearer: Bearer,
     Id(id): Id<RecordingId>,
     body: TranscriptBody,
-) -> Result<StatusCode, Problem> {
+) -> Result<(StatusCode, Json<FiledTranscript>), Problem> {
     let permit = bearer.permit(&api, action::Transcribe, Some(id)).await?;
     let transcript = body.read()?;
-    let is_new = api
+    let filed = api
         .flow
         .transcripts
         .file_new(&permit, id, transcript)
         .await?;
-    Ok(if is_new {
-        StatusCode::CREATED
+    let status = if filed.replaced {
+        StatusCode::OK
     } else {
-        StatusCode::NO_CONTENT
-    })
+        StatusCode::CREATED
+    };
+    Ok((status, Json(filed)))
 }

@@ -116,7 +116,7 @@ pub async fn init(plan: &InitPlan, clock: Clock) -> Result<Initialised, Error> {
     };
     let unlocked = app.unlock().await?;
     let admin = flow::mint_token(&app.db, &app.clock, wanted).await?;
-    flow::put_in_force(&unlocked, &rules).await?;
+    flow::put_in_force(&app.db, &unlocked, &rules).await?;
     // From the first moment on the store and custody alone can rebuild the vault.
     unlocked.snapshot().await?;
     // Another `init` may have chosen the same store meanwhile.

@@ -115,7 +115,7 @@ pub async fn serve(mut app: App) -> Result<RunningService, Error> {
     flow.health.probe().await?;
     app.store.rehearse().await?;
     // Only the service puts a policy in force; other commands read the file and change nothing.
-    flow::put_in_force(&flow.vault, flow.rulebook.current()).await?;
+    flow::put_in_force(&app.db, &flow.vault, flow.rulebook.current()).await?;
     // Before anybody can listen.
     let watch = flow.playback.watch().await?;
 

@@ -11,7 +11,10 @@ use futures_util::FutureExt as _;
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::flow::{Liveness, Task};
+use crate::{
+    flow::{Liveness, Task},
+    model::numerals,
+};
 
 /// How long a task rests before it is started again.
 #[derive(Clone, Copy)]
@@ -111,8 +114,8 @@ async fn supervise<F>(
         tracing::error!(
             task = name,
             panicked = ended.is_err(),
-            ?pause,
-            "a task ended unexpectedly and is restarted"
+            "a task ended unexpectedly and is restarted in {}",
+            numerals::pause(pause)
         );
         tokio::select! {
             () = stop.cancelled() => break,

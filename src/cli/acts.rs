@@ -5,9 +5,10 @@
 
 use super::{
     Command, approval::ApprovalCommand, audit::AuditCommand, clock::ClockCommand,
-    consent::ConsentCommand, custody::CustodyCommand, epoch::EpochCommand, hold::HoldCommand,
-    policy::PolicyCommand, principal::PrincipalCommand, retention::RetentionCommand,
-    revoke::Revoke, snapshot::SnapshotCommand, token::TokenCommand, twilio::TwilioCommand,
+    consent::ConsentCommand, custody::CustodyCommand, epoch::EpochCommand, grant::GrantCommand,
+    hold::HoldCommand, policy::PolicyCommand, principal::PrincipalCommand,
+    retention::RetentionCommand, revoke::Revoke, snapshot::SnapshotCommand, token::TokenCommand,
+    twilio::TwilioCommand,
 };
 
 impl Command {
@@ -16,7 +17,8 @@ impl Command {
     /// repeat the command, or do without it.
     pub(super) fn acts(&self) -> bool {
         match self {
-            Self::Init(_) | Self::Retry { .. } | Self::Grant(_) => true,
+            Self::Init(_) | Self::Retry { .. } | Self::Export(_) => true,
+            Self::Grant(GrantCommand::Create { .. } | GrantCommand::End { .. }) => true,
             Self::Shred { dry_run, .. }
             | Self::Move { dry_run, .. }
             | Self::Rotate { dry_run, .. }
@@ -60,11 +62,15 @@ impl Command {
             | Self::Drill(_)
             | Self::Sources { .. }
             | Self::Approval(ApprovalCommand::List { .. })
-            | Self::Audit(AuditCommand::List { .. })
+            | Self::Audit(AuditCommand::List(_))
+            | Self::Recordings(_)
+            | Self::Grant(GrantCommand::List { .. })
             | Self::Receipt(_)
             | Self::Status
             | Self::Doctor
-            | Self::Config(_) => false,
+            | Self::Config(_)
+            | Self::Completions { .. } => false,
+            Self::Man { dir } => dir.is_some(),
         }
     }
 }

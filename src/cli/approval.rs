@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Failure, out::Out};
+use super::{failure::Failure, out::Out};
 use crate::{app::App, db::approvals::Stage, flow};
 
 /// Lists requests for the approval of a second person.
@@ -34,6 +34,7 @@ impl ApprovalCommand {
                 })
             })
             .collect();
+        out.none_if(facts.is_empty(), "requests for an approval");
         out.facts(&facts, || {
             let line =
                 |(row, tier): &(crate::db::approvals::ApprovalRow, crate::model::name::Tier)| {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Failure, out::Out};
+use super::{failure::Failure, out::Out};
 use crate::{
     app::App,
     flow::ClockStatus,

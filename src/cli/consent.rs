@@ -10,7 +10,12 @@ use std::{
 
 use clap::{Args, Subcommand};
 
-use super::{Failure, out::Out};
+use super::{
+    failure::{CommandRefusal, Failure},
+    moment::moment,
+    out::{Out, indented},
+    person,
+};
 use crate::{
     app::App,
     db::consents::ConsentRow,
@@ -18,7 +23,8 @@ use crate::{
     model::{
         consent::{Answer, Method, Whom},
         name::{LegName, Purpose},
-        subject::{Address, Conversation},
+        numerals::counted,
+        subject::Conversation,
         text::Reference,
         time::Timestamp,
     },
@@ -39,7 +45,7 @@ pub(super) enum ConsentCommand {
         /// `csv` (with a header row) or `jsonl`. Without it, the file's extension decides.
         #[arg(long)]
         format: Option<ImportFormat>,
-        /// Only count the statements that would be recorded.
+        /// Only show which statements would be recorded.
         #[arg(long)]
         dry_run: bool,
     },
@@ -84,7 +90,7 @@ pub(super) struct One {
     #[arg(long)]
     policy_version: Option<String>,
     /// The time of the statement, RFC 3339. Without it: now.
-    #[arg(long, value_parser = time)]
+    #[arg(long, value_parser = moment)]
     at: Option<Timestamp>,
 }
 
@@ -111,19 +117,24 @@ impl ConsentCommand {
                     let all = imported.statements;
                     let fresh = imported.fresh;
                     let settled = imported.settled;
+                    let statements = counted(fresh, "statement", "statements");
+                    let known = all - fresh;
                     if dry_run {
-                        return format!("Would record {fresh} statements; {} of {all} are known. Nothing was done.\n", all - fresh);
+                        let ids = indented(&imported.would_record);
+                        return format!(
+                            "Would record {statements}; known before: {known} of {all}. Nothing was done.\n{ids}"
+                        );
                     }
                     format!(
-                        "Recorded {fresh} statements; {} of {all} were known. {} recordings were released from quarantine, {} were put in it.\n",
-                        all - fresh,
-                        settled.released,
+                        "Recorded {statements}; known before: {known} of {all}. {} released from quarantine, \
+                         {} put in it.\n",
+                        counted(settled.released, "recording", "recordings"),
                         settled.quarantined
                     )
                 })?;
             }
             Self::List { subject } => {
-                let subject = address(&subject)?;
+                let subject = person::address(&subject)?;
                 let mut all = Vec::new();
                 let mut after = None;
                 loop {
@@ -135,6 +146,7 @@ impl ConsentCommand {
                     }
                 }
                 let facts: Vec<_> = all.iter().map(facts).collect();
+                out.none_if(all.is_empty(), "statements");
                 out.facts(&facts, || all.iter().map(line).collect())?;
             }
             Self::Record(one) => {
@@ -162,10 +174,12 @@ impl ConsentCommand {
 impl One {
     fn read(self) -> Result<NewStatement, Failure> {
         let about = match (self.subject, self.conversation) {
-            (Some(subject), _) => About::Person(address(&subject)?),
+            (Some(subject), _) => About::Person(person::address(&subject)?),
             (None, Some(conversation)) => About::Place(conversation, self.leg),
             (None, None) => {
-                return Err("the statement has no subject: give `--subject` or `--call`".into());
+                return Err(CommandRefusal::invalid(
+                    "the statement has no subject: give `--subject` or `--call`",
+                ));
             }
         };
         Ok(NewStatement {
@@ -180,16 +194,6 @@ impl One {
             once: None,
         })
     }
-}
-
-/// Not by clap, whose errors repeat what was typed.
-fn address(text: &str) -> Result<Address, Failure> {
-    let mut line = String::new();
-    if text == "-" {
-        io::stdin().read_line(&mut line)?;
-    }
-    let text = if text == "-" { &line } else { text };
-    Address::parse(text).map_err(|error| format!("`--subject`: {error}").into())
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {
@@ -213,10 +217,6 @@ fn by_ending(file: &Path) -> Result<ImportFormat, Failure> {
         Some("jsonl" | "ndjson") => Ok(ImportFormat::Jsonl),
         _ => Err("the file's extension is neither `.csv` nor `.jsonl`: give `--format`".into()),
     }
-}
-
-fn time(text: &str) -> Result<Timestamp, &'static str> {
-    Timestamp::parse_rfc3339(text).ok_or("expected RFC 3339, like `2026-01-31T15:04:05Z`")
 }
 
 fn facts(row: &ConsentRow) -> serde_json::Value {

@@ -7,7 +7,7 @@ use std::{
 
 use clap::Subcommand;
 
-use super::{Failure, out::Out};
+use super::{failure::Failure, out::Out};
 use crate::{
     config::Config,
     custody::{self, passphrase::read_passphrase},

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Args;
 
 use super::{
-    Failure,
+    failure::Failure,
     out::{self, Out},
 };
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     drill::Old,
     evidence::drill::{Forgetting, Recovery},
     flow::{CompletedDrill, DrillOptions},
+    model::numerals::counted,
     policy::{Permit, action},
 };
 
@@ -89,16 +90,16 @@ fn told(held: &CompletedDrill) -> String {
 
 fn forgetting(half: &Forgetting) -> String {
     let mut text = format!(
-        "  looked at       {} databases, snapshots and pieces of the journal; {} could not be read\n\
-         \x20 key pages       {} versions, {} opened; {} record keys reached\n\
+        "  looked at       {} among databases, snapshots and pieces of the journal; {} could not be read\n\
+         \x20 key pages       {}, {} opened; {} reached\n\
          \x20 shredded        {} of {} reached\n\
          \x20 waiting         {} of {} reached; the next turn puts them out of reach\n\
          \x20 living          {} of {} reached\n",
-        half.artefacts,
+        counted(half.artefacts, "copy", "copies"),
         half.unreadable,
-        half.page_versions,
+        counted(half.page_versions, "version", "versions"),
         half.page_versions_opened,
-        half.keys_reached,
+        counted(half.keys_reached, "record key", "record keys"),
         half.shredded_reached,
         half.shredded,
         half.waiting_reached,
@@ -136,23 +137,23 @@ fn recovery(half: &Recovery) -> String {
         .map(|at| format!(" since {at}"))
         .unwrap_or_default();
     format!(
-        "  rebuilt from    {snapshot} and {} pieces of the journal, in {} ms\n\
+        "  rebuilt from    {snapshot} and {} of the journal, in {} ms\n\
          \x20 tombstones          {} of {} missing\n\
-         \x20 gap             {} of {} living recordings{since}; {} changes waited for the journal{oldest}\n\
-         \x20 living          {} tried, {} keys found, {} ciphertexts authentic\n\
+         \x20 gap             {} of {}{since}; {} for the journal{oldest}\n\
+         \x20 living          {} tried, {} found, {} authentic\n\
          \x20 shredded        {} tried, {} opened\n\
          \x20 recovery point  {point}; a loss of the database would have lost what changed in the last {} s\n\
          \x20 horizon         {} s between a shred and its turn, at most\n",
-        half.pieces,
+        counted(half.pieces, "piece", "pieces"),
         half.recovery_time_ms,
         half.tombstones_missing,
         half.tombstones,
         half.gap,
-        half.living,
-        half.waiting,
+        counted(half.living, "living recording", "living recordings"),
+        counted(half.waiting, "change waited", "changes waited"),
         half.sampled,
-        half.sample_keys,
-        half.sample_authentic,
+        counted(half.sample_keys, "key", "keys"),
+        counted(half.sample_authentic, "ciphertext", "ciphertexts"),
         half.shredded_sampled,
         half.shredded_opened,
         half.recovery_point_lag_s,

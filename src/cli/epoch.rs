@@ -4,11 +4,13 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Failure, out::Out};
+use super::{
+    failure::{CommandRefusal, Failure, or_no_recording},
+    out::{Out, indented},
+};
 use crate::{
     app::App,
-    flow,
-    model::{id::RecordingId, name::Tier},
+    model::{id::RecordingId, name::Tier, numerals::counted},
     policy::{Permit, action},
     vault::Turned,
 };
@@ -76,14 +78,17 @@ impl EpochCommand {
             }
             Self::Turn { dry_run: true } => {
                 let next = status.epoch + 1;
-                let waiting = status.waiting;
+                let waiting = flow.epochs.waiting().await?;
                 let pages = status.stale_pages;
                 let facts = serde_json::json!({ "would_begin_epoch": next, "would_cover": waiting, "stale_pages": pages });
                 out.facts(&facts, || {
                     format!(
-                        "Would begin epoch {next} with a new root key: {pages} stale pages and the pages above them get new keys, a snapshot is written \
-                         and verified, the root key of epoch {} is destroyed, and {waiting} shreds become unrecoverable. Nothing was done.\n",
-                        status.epoch
+                        "Would begin epoch {next} with a new root key: {} and the pages above get new keys, a snapshot is written \
+                         and verified, the root key of epoch {} is destroyed, and {} unrecoverable. Nothing was done.\n{}",
+                        counted(pages, "stale page", "stale pages"),
+                        status.epoch,
+                        counted(waiting.len(), "shred becomes", "shreds become"),
+                        indented(&waiting)
                     )
                 })?;
             }
@@ -101,9 +106,13 @@ impl EpochCommand {
 
 fn told(turned: &Turned) -> String {
     format!(
-        "Epoch {} has begun: {} pages have new keys, snapshot {} is verified, the previous root \
-         key is destroyed. {} shreds are unrecoverable since {}.\n",
-        turned.epoch, turned.pages, turned.snapshot, turned.covered, turned.unrecoverable_since
+        "Epoch {} has begun: {} new keys, snapshot {} is verified, the previous root key is \
+         destroyed. {} unrecoverable since {}.\n",
+        turned.epoch,
+        counted(turned.pages, "page has", "pages have"),
+        turned.snapshot,
+        counted(turned.covered, "shred is", "shreds are"),
+        turned.unrecoverable_since
     )
 }
 
@@ -168,10 +177,9 @@ pub(super) async fn rotate(
             .any(|known| known.name == *tier)
     };
     if let Some(unknown) = tier.as_ref().filter(|tier| !known(tier)) {
-        return Err(format!(
+        return Err(CommandRefusal::invalid(format!(
             "`--tier {unknown}`: the policy has no such tier; declare it under `[[tiers]]`"
-        )
-        .into());
+        )));
     }
     let rotated = flow
         .epochs
@@ -180,13 +188,13 @@ pub(super) async fn rotate(
     out.facts(&rotated, || match &rotated.turned {
         Some(turned) => told(turned),
         None if dry_run => format!(
-            "Would renew the keys of {} pages and turn the epoch. Nothing was done.\n",
-            rotated.pages
+            "Would renew the keys of {} and turn the epoch. Nothing was done.\n{}",
+            counted(rotated.pages, "page", "pages"),
+            indented(&rotated.would_renew)
         ),
         None => format!(
-            "{} pages get new keys with the turn that another process has begun, or with the next \
-             turn.\n",
-            rotated.pages
+            "{} new keys with the turn that another process has begun, or with the next turn.\n",
+            counted(rotated.pages, "page gets", "pages get")
         ),
     })?;
     Ok(ExitCode::SUCCESS)
@@ -209,12 +217,7 @@ pub(super) async fn move_to(
         .reclassification
         .move_to(&Permit::of_operator(action::Keys), id, &tier, dry_run)
         .await;
-    let (recording, moves) = moved.map_err(|error| match error {
-        flow::Error::NotFound => {
-            format!("recording `{id}` does not exist; `GET /v1/recordings` lists the ids")
-        }
-        other => other.to_string(),
-    })?;
+    let (recording, moves) = moved.map_err(or_no_recording(id))?;
     let facts = serde_json::json!({ "recording_id": id, "from": recording.tier, "to": tier, "moved": moves && !dry_run });
     out.facts(&facts, || match (moves, dry_run) {
         (false, _) => format!("{id} is in tier {tier} already.\n"),

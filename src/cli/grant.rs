@@ -1,19 +1,59 @@
-//! `recvault grant`.
+//! `recvault grant`: who may listen, and until when.
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use serde_json::json;
 
-use super::{Failure, out::Out};
+use super::{
+    bearer::Request,
+    failure::{Failure, or_missing, or_no_recording},
+    out::Out,
+};
 use crate::{
+    api::ListedGrantBody,
     app::App,
-    model::id::GrantId,
+    db::grants::{GrantFilter, GrantState, ListedGrant},
+    flow::{Flow, GrantLister, IssuedGrant},
+    model::{
+        artefact::Artefact,
+        id::{GrantId, PrincipalId, RecordingId},
+        name::Purpose,
+    },
     policy::{Permit, action},
 };
 
-/// Ends grants to listen.
+/// Lists, requests and ends grants to listen.
 #[derive(Subcommand)]
 pub(super) enum GrantCommand {
+    /// Requests a grant in the name of a principal, as over HTTP, and prints its addresses. Anyone
+    /// with an address may listen until the grant ends.
+    Create {
+        /// The recording.
+        recording: RecordingId,
+        #[command(flatten)]
+        request: Request,
+        /// Bypass the approval that the recording's tier requires, in an emergency. Only for some
+        /// roles, only with a justification; it raises an alarm.
+        #[arg(long)]
+        break_glass: bool,
+    },
+    /// Lists grants without their addresses, the latest issued first. A grant is kept for seven days
+    /// after it expires.
+    List {
+        /// Only grants of this principal.
+        #[arg(long, value_name = "ID")]
+        principal: Option<PrincipalId>,
+        /// Only grants for this recording.
+        #[arg(long)]
+        recording: Option<RecordingId>,
+        /// Only grants for this purpose.
+        #[arg(long)]
+        purpose: Option<Purpose>,
+        /// Only `living` or `ended` grants.
+        #[arg(long)]
+        state: Option<GrantState>,
+    },
     /// Ends a grant early. Its streams end within seconds, in every process.
     End {
         /// The grant's id, `grt_…`.
@@ -23,21 +63,133 @@ pub(super) enum GrantCommand {
 
 impl GrantCommand {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
-        let Self::End { id } = self;
-        let (flow, ..) = app.flow().await?;
-        let permit = Permit::of_operator(action::Revoke);
-        flow.playback
-            .end(&permit, id)
-            .await
-            .map_err(|error| match error {
-                crate::flow::Error::NotFound => {
-                    Failure::from(format!("there is no grant `{id}`, or it ended long ago"))
-                }
-                other => other.into(),
-            })?;
-        out.facts(&serde_json::json!({ "grant": id, "ended": true }), || {
-            format!("Ended {id}.\n")
-        })?;
+        match self {
+            Self::Create {
+                recording,
+                request,
+                break_glass,
+            } => {
+                let public = app.config.server.public_url.clone();
+                let flow = app.flow_to_decide().await?;
+                create(&flow, &public, recording, &request, break_glass, out).await?;
+            }
+            Self::List {
+                principal,
+                recording,
+                purpose,
+                state,
+            } => {
+                let flow = app.flow_to_read().await?;
+                let filter = GrantFilter {
+                    principal,
+                    recording,
+                    purpose,
+                    state,
+                    ..GrantFilter::default()
+                };
+                list(&flow, filter, out).await?;
+            }
+            Self::End { id } => {
+                let (flow, ..) = app.flow().await?;
+                end(&flow, id, out).await?;
+            }
+        }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+async fn create(
+    flow: &Flow,
+    public: &str,
+    recording: RecordingId,
+    request: &Request,
+    break_glass: bool,
+    out: Out,
+) -> Result<(), Failure> {
+    let principal = request.principal(flow).await?;
+    let mut asking = request.asking();
+    asking.break_glass = break_glass;
+    let issued = flow.playback.grant(&principal, recording, &asking).await;
+    let IssuedGrant {
+        id,
+        grant,
+        token,
+        artefacts,
+    } = issued.map_err(or_no_recording(recording))?;
+    let public = public.trim_end_matches('/');
+    let url = |artefact, file: &str| {
+        artefacts
+            .contains(&artefact)
+            .then(|| format!("{public}/v1/media/{}/{file}", token.expose()))
+    };
+    let urls = [
+        ("audio_url", url(Artefact::Audio, "audio.wav")),
+        (
+            "transcript_url",
+            url(Artefact::Transcript, "transcript.json"),
+        ),
+        (
+            "transcript_vtt_url",
+            url(Artefact::Transcript, "transcript.vtt"),
+        ),
+        ("parties_url", url(Artefact::Parties, "parties.json")),
+    ];
+    let mut facts = json!({
+        "id": id, "purpose": grant.purpose(), "policy_digest": grant.policy_digest(), "expires_at": grant.expires_at(),
+        "view": grant.view().as_str(),
+    });
+    for (name, url) in &urls {
+        facts[*name] = json!(url);
+    }
+    Ok(out.facts(&facts, || {
+        let urls = urls.iter().filter_map(|(_, url)| url.as_ref());
+        let urls: String = urls.map(|url| format!("  {url}\n")).collect();
+        format!(
+            "Grant {id} for {}, until {}. Anyone with an address may listen until then:\n{urls}",
+            grant.purpose(),
+            grant.expires_at()
+        )
+    })?)
+}
+
+async fn list(flow: &Flow, mut filter: GrantFilter, out: Out) -> Result<(), Failure> {
+    let lister = GrantLister::Auditor(Permit::of_operator(action::Audit));
+    let mut all = Vec::new();
+    loop {
+        let page = flow.playback.list(&lister, filter.clone(), 1000).await?;
+        all.extend(page.items);
+        filter.after = page.next;
+        if filter.after.is_none() {
+            break;
+        }
+    }
+    out.none_if(all.is_empty(), "grants");
+    let lines: String = all.iter().map(line).collect();
+    let facts: Vec<ListedGrantBody> = all.into_iter().map(ListedGrantBody::from).collect();
+    Ok(out.facts(&facts, || lines)?)
+}
+
+fn line(grant: &ListedGrant) -> String {
+    let ListedGrant {
+        row,
+        principal,
+        state,
+    } = grant;
+    format!(
+        "{}  {state}  {}  for {}  to {principal}  issued {}  until {}\n",
+        row.id, row.recording, row.purpose, row.issued_at, row.expires_at
+    )
+}
+
+async fn end(flow: &Flow, id: GrantId, out: Out) -> Result<(), Failure> {
+    let permit = Permit::of_operator(action::Revoke);
+    let ended = flow.playback.end(&permit, id).await;
+    ended.map_err(|error| {
+        or_missing(error, || {
+            format!("there is no grant `{id}`, or it ended long ago")
+        })
+    })?;
+    Ok(out.facts(&json!({ "grant": id, "ended": true }), || {
+        format!("Ended {id}.\n")
+    })?)
 }

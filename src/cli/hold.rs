@@ -5,16 +5,21 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Failure, out::Out};
+use super::{
+    failure::{Failure, or_missing, or_no_recording},
+    moment::moment,
+    out::Out,
+};
 use crate::{
     app::App,
     db::holds::{HoldFilter, HoldRow},
     evidence::ShredReason,
-    flow::{self, Flow, NewHold},
+    flow::{Flow, NewHold},
     model::{
         hold::Authority,
         id::RecordingId,
         name::{HoldName, Purpose},
+        numerals::counted,
         time::Timestamp,
     },
     policy::{Permit, action},
@@ -69,7 +74,7 @@ pub(super) struct PlaceHold {
     #[arg(long)]
     authority: Authority,
     /// When the need for the hold must be reviewed, as `2027-06-30T00:00:00Z`.
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     review_at: Timestamp,
 }
 
@@ -112,7 +117,7 @@ async fn place(
         flow.catalogue
             .show(&Permit::of_operator(action::Catalogue), *id)
             .await
-            .map_err(|error| named(*id, error))?;
+            .map_err(or_no_recording(*id))?;
     }
     let PlaceHold {
         recordings,
@@ -136,7 +141,7 @@ async fn place(
             .holds
             .place(permit, id, &hold)
             .await
-            .map_err(|error| named(id, error))?;
+            .map_err(or_no_recording(id))?;
         text += &format!(
             "Hold {} keeps {id}; review on {}.\n",
             placed.name, placed.review_at
@@ -158,11 +163,13 @@ async fn lift(
         flow.holds
             .lift(permit, *id, name, true)
             .await
-            .map_err(|error| match error {
-                flow::Error::NotFound => format!(
-                    "recording `{id}` has no hold `{name}`; `recvault hold list` lists the holds"
-                ),
-                other => other.to_string(),
+            .map_err(|error| {
+                or_missing(error, || {
+                    format!(
+                        "recording `{id}` has no hold `{name}`; `recvault hold list` lists the \
+                         holds"
+                    )
+                })
             })?;
     }
     let mut facts = Vec::new();
@@ -179,12 +186,15 @@ async fn lift(
             ),
             (None, _) => format!(
                 "Would lift hold {name} of {id}; {} would remain. Nothing was done.\n",
-                lifted.left
+                counted(lifted.left, "hold", "holds")
             ),
             (Some(_), Some(receipt)) => format!(
                 "Hold {name} of {id} is lifted, and the recording is shredded. Receipt {receipt}.\n"
             ),
-            (Some(_), None) => format!("Hold {name} of {id} is lifted; {} remain.\n", lifted.left),
+            (Some(_), None) => format!(
+                "Hold {name} of {id} is lifted; {}.\n",
+                counted(lifted.left, "hold remains", "holds remain")
+            ),
         };
     }
     Ok(out.facts(&facts, || text)?)
@@ -209,6 +219,7 @@ async fn list(
         .iter()
         .map(|(hold, revoked_at)| fact(hold, *revoked_at))
         .collect();
+    out.none_if(all.is_empty(), "holds");
     Ok(out.facts(&facts, || {
         let line = |(hold, revoked_at): &(HoldRow, Option<Timestamp>)| {
             let conflict = revoked_at
@@ -233,18 +244,4 @@ fn fact(hold: &HoldRow, revoked_at: Option<Timestamp>) -> Value {
         "recording_id": hold.recording, "name": hold.name, "purpose": hold.purpose, "reason": hold.reason, "authority": hold.authority,
         "review_at": hold.review_at, "placed_at": hold.placed_at, "placed_by": hold.placed_by, "revoked_at": revoked_at,
     })
-}
-
-fn named(id: RecordingId, error: flow::Error) -> String {
-    match error {
-        flow::Error::NotFound => {
-            format!("recording `{id}` does not exist; `GET /v1/recordings` lists the ids")
-        }
-        other => other.to_string(),
-    }
-}
-
-fn time(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse_rfc3339(text)
-        .ok_or_else(|| "expected an RFC 3339 time, such as `2027-06-30T00:00:00Z`".to_owned())
 }

@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 
-use super::{Failure, out::Out};
+use super::{failure::Failure, out::Out};
 use crate::{
     app::{self, InitPlan, Initialised},
     config::Setting,

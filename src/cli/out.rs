@@ -1,8 +1,8 @@
 //! Output: results to standard output, everything else to standard error.
 
 use std::{
+    fmt::Display,
     io::{self, IsTerminal as _, Write as _},
-    process::ExitCode,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -36,32 +36,41 @@ impl Out {
     /// Prints text as it is. Whoever has closed the pipe wants no more of it, which is no failure
     /// of the command; and what is done is done, though it cannot be told.
     pub(super) fn text(self, text: &str) -> io::Result<()> {
+        self.bytes(text.as_bytes()).map(|_| ())
+    }
+
+    /// Prints bytes as they are. Whether somebody still reads: if not, the rest need not be made.
+    pub(super) fn bytes(self, bytes: &[u8]) -> io::Result<bool> {
         let mut stdout = io::stdout().lock();
-        match stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush())
-        {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
             Err(error) if self.acts => {
                 warn(&format!(
                     "the command is done, and its result cannot be printed: standard output: \
                      {error}"
                 ));
-                Ok(())
+                Ok(false)
             }
             Err(error) => Err(io::Error::new(
                 error.kind(),
                 format!("standard output cannot be written: {error}"),
             )),
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(true),
+        }
+    }
+
+    /// Says to people that a list is empty. On standard error, so that who counts lines counts
+    /// none.
+    pub(super) fn none_if(self, is_empty: bool, what: &str) {
+        if is_empty && !self.json {
+            let _ = writeln!(io::stderr(), "no {what}");
         }
     }
 }
 
-/// Prints why a command failed. Returns the exit code 1.
-pub(super) fn fail(why: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "recvault: {why}");
-    ExitCode::FAILURE
+/// Ids below a sentence, a line each.
+pub(super) fn indented<T: Display>(ids: &[T]) -> String {
+    ids.iter().map(|id| format!("  {id}\n")).collect()
 }
 
 /// Prints a warning.

@@ -1,6 +1,7 @@
 //! `recvault policy`: checking, publishing and explaining the privacy policy and its decisions.
 
 mod ask;
+mod check;
 mod table;
 
 use std::{
@@ -10,7 +11,10 @@ use std::{
 
 use clap::Subcommand;
 
-use super::{Failure, out::Out};
+use super::{
+    failure::{CommandRefusal, Failure},
+    out::Out,
+};
 use crate::{
     app::{App, read_rules},
     config::Config,
@@ -26,7 +30,8 @@ use crate::{
 /// Checks, publishes and explains the privacy policy, and explains its decisions.
 #[derive(Subcommand)]
 pub(super) enum PolicyCommand {
-    /// Checks a policy file and prints its digest.
+    /// Checks a policy file, also against the versions that the configured vault has published, and
+    /// prints its digest.
     Check {
         /// The file. Without it: the configured file.
         file: Option<PathBuf>,
@@ -87,9 +92,15 @@ pub(super) enum PolicyCommand {
 }
 
 impl PolicyCommand {
-    pub(super) async fn perform(self, config: &Path, out: Out) -> Result<ExitCode, Failure> {
+    /// `is_named`: whether the command line names the configuration.
+    pub(super) async fn perform(
+        self,
+        config: &Path,
+        is_named: bool,
+        out: Out,
+    ) -> Result<ExitCode, Failure> {
         match self {
-            Self::Check { file } => check(&named(file, config)?, out),
+            Self::Check { file } => check::check(file, config, is_named, out).await,
             Self::Publish { file, dry_run } => {
                 publish(
                     super::open(config).await?,
@@ -130,25 +141,6 @@ fn named(file: Option<PathBuf>, config: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-fn check(file: &Path, out: Out) -> Result<ExitCode, Failure> {
-    let rules = read_rules(file)?;
-    let warnings: Vec<String> = rules.warnings().iter().map(ToString::to_string).collect();
-    let facts = serde_json::json!({ "version": rules.version(), "digest": rules.digest(), "warnings": warnings });
-    out.facts(&facts, || {
-        let warnings: String = warnings
-            .iter()
-            .map(|warning| format!("warning: {warning}\n"))
-            .collect();
-        format!(
-            "{warnings}{} is version {}, digest {}.\n",
-            file.display(),
-            rules.version(),
-            rules.digest()
-        )
-    })?;
-    Ok(ExitCode::SUCCESS)
-}
-
 async fn publish(app: App, file: &Path, dry_run: bool, out: Out) -> Result<ExitCode, Failure> {
     let rules = read_rules(file)?;
     let vault = if dry_run {
@@ -180,11 +172,10 @@ fn explain(rules: &Rules, purpose: Option<&Purpose>, out: Out) -> Result<ExitCod
         let known: Vec<String> = said.iter().map(|said| said.purpose.to_string()).collect();
         said.retain(|said| said.purpose == *wanted);
         if said.is_empty() {
-            return Err(format!(
+            return Err(CommandRefusal::invalid(format!(
                 "`--purpose {wanted}`: the policy has no such purpose; use one of `{}`",
                 known.join("`, `")
-            )
-            .into());
+            )));
         }
     }
     out.facts(&said, || {

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Failure, out::Out};
-use crate::{app::App, flow};
+use super::{failure::Failure, out::Out};
+use crate::{app::App, flow, model::numerals::counted};
 
 /// Lists principals.
 #[derive(Subcommand)]
@@ -19,6 +19,7 @@ impl PrincipalCommand {
         let Self::List = self;
         app.unlock_to_read().await?;
         let principals = flow::list_principals(&app.db, &app.clock).await?;
+        out.none_if(principals.is_empty(), "principals");
         out.facts(&principals, || principals.iter().map(line).collect())?;
         Ok(ExitCode::SUCCESS)
     }
@@ -26,10 +27,7 @@ impl PrincipalCommand {
 
 fn line(listed: &flow::ListedPrincipal) -> String {
     let flow::ListedPrincipal { row, living_tokens } = listed;
-    let tokens = match living_tokens {
-        1 => "1 token".to_owned(),
-        many => format!("{many} tokens"),
-    };
+    let tokens = counted(*living_tokens, "token", "tokens");
     format!(
         "{}  {}  {}  {}  {tokens}  {}\n",
         row.id, row.kind, row.issuer, row.subject, row.label

@@ -4,10 +4,14 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Failure, out::Out};
+use super::{
+    failure::Failure,
+    out::{Out, indented},
+};
 use crate::{
     app::App,
     flow::{Conflict, RetentionReport, RetentionSweep},
+    model::numerals::counted,
     policy::{Permit, action},
 };
 
@@ -18,7 +22,7 @@ pub(super) enum RetentionCommand {
     Report,
     /// Shreds recordings whose retention has ended. The service does so every hour.
     Sweep {
-        /// Only count the recordings that would be shredded.
+        /// Only show which recordings would be shredded.
         #[arg(long)]
         dry_run: bool,
     },
@@ -52,8 +56,10 @@ fn reported(report: &RetentionReport) -> String {
     for group in &report.groups {
         let version = group.policy_version.as_deref().unwrap_or("unknown");
         text += &format!(
-            "tier {}, version {version}: {} recordings, the oldest collected {}\n",
-            group.tier, group.recordings, group.oldest_collected_at
+            "tier {}, version {version}: {}, the oldest collected {}\n",
+            group.tier,
+            counted(group.recordings, "recording", "recordings"),
+            group.oldest_collected_at
         );
         text += &match (group.next_due_at, &group.clause) {
             (Some(due), Some(clause)) => format!("  next due {due}: {clause}\n"),
@@ -68,13 +74,15 @@ fn reported(report: &RetentionReport) -> String {
         .map(|at| format!(", the first until {at}"))
         .unwrap_or_default();
     text += &format!(
-        "\nin quarantine {}{ends}\nheld {}, of which {} were revoked\n",
+        "\nin quarantine {}{ends}\nheld {}, of these revoked {}\n",
         report.quarantined, report.held, report.revoked_but_held
     );
     for hold in report.holds.iter().flatten() {
         text += &format!(
-            "  hold {}: {} recordings, to be reviewed by {}\n",
-            hold.name, hold.recordings, hold.review_at
+            "  hold {}: {}, to be reviewed by {}\n",
+            hold.name,
+            counted(hold.recordings, "recording", "recordings"),
+            hold.review_at
         );
     }
     text + &conflicts(&report.conflicts)
@@ -87,14 +95,15 @@ fn told(swept: &RetentionSweep) -> String {
         ("Shredded", "")
     };
     let mut text = format!(
-        "{verb} {} recordings whose retention has ended.{end}\n",
-        swept.shredded
+        "{verb} {} whose retention has ended.{end}\n",
+        counted(swept.shredded, "recording", "recordings")
     );
     for group in &swept.groups {
         text += &format!(
             "  tier {}: {}, by {}\n",
             group.tier, group.recordings, group.clause
         );
+        text += &indented(&group.due);
     }
     text + &conflicts(&swept.conflicts)
 }

@@ -6,8 +6,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::{
-    Failure,
-    out::{Out, Progress},
+    failure::{CommandRefusal, Failure, or_no_recording},
+    out::{Out, Progress, indented},
+    person,
 };
 use crate::{
     app::App,
@@ -15,7 +16,7 @@ use crate::{
     evidence::ShredReason,
     flow::{self, RevocationStatus, Would},
     model::{
-        id::RecordingId, name::Purpose, revocation::Target, sid::AccountSid, subject::Address,
+        id::RecordingId, name::Purpose, numerals::counted, revocation::Target, sid::AccountSid,
     },
     policy::{Permit, action},
 };
@@ -32,7 +33,7 @@ pub(super) struct Revoke {
     /// A short reason code, such as `subject-request`; the receipts contain it.
     #[arg(long)]
     reason: ShredReason,
-    /// Only count the recordings that would be shredded, closed and held.
+    /// Only show which recordings would be shredded, closed and held.
     #[arg(long)]
     pub(super) dry_run: bool,
 }
@@ -40,9 +41,10 @@ pub(super) struct Revoke {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct What {
-    /// A person, by number in international form, or by a `sip:` or `client:` address.
+    /// A person, by number in international form, or by a `sip:` or `client:` address; `-`: the
+    /// first line of standard input, so that it stays out of the shell's history.
     #[arg(long, value_name = "NUMBER")]
-    subject: Option<Address>,
+    subject: Option<String>,
     /// One recording.
     #[arg(long)]
     recording: Option<RecordingId>,
@@ -64,21 +66,19 @@ impl Revoke {
             self.target.recording,
             self.target.account,
         ) {
-            (Some(address), ..) => Target::Subject(flow.vault.subject(&address)),
+            (Some(typed), ..) => Target::Subject(flow.vault.subject(&person::address(&typed)?)),
             (_, Some(recording), _) => Target::Recording(recording),
             (.., Some(account)) => Target::Account(account),
             _ => {
-                return Err(
-                    "`revoke` has no target: give `--subject`, `--recording` or `--account`".into(),
-                );
+                return Err(CommandRefusal::invalid(
+                    "`revoke` has no target: give `--subject`, `--recording` or `--account`",
+                ));
             }
         };
         let purposes: BTreeSet<Purpose> = self.purposes.into_iter().collect();
-        let missing = |error: flow::Error| match (&target, error) {
-            (Target::Recording(id), flow::Error::NotFound) => {
-                format!("recording `{id}` does not exist; `GET /v1/recordings` lists the ids")
-            }
-            (_, other) => other.to_string(),
+        let missing = |error: flow::Error| match &target {
+            Target::Recording(id) => or_no_recording(*id)(error),
+            _ => error.into(),
         };
         let would = flow
             .revocations
@@ -86,25 +86,10 @@ impl Revoke {
             .await
             .map_err(missing)?;
         if self.dry_run {
-            let Would {
-                shred,
-                shredded_before,
-                close,
-                hold,
-            } = would;
-            let facts = json!({ "would_shred": shred, "shredded_before": shredded_before, "would_close": close, "would_hold": hold });
-            out.facts(&facts, || {
-                format!(
-                    "Would shred {shred} recordings, close {close} to the purposes, and close {hold} that holds keep; {shredded_before} are \
-                     shredded already. Nothing was done.\n"
-                )
-            })?;
+            would_revoke(&would, out)?;
             return Ok(ExitCode::SUCCESS);
         }
-        let progress = Progress::of(
-            "revoke",
-            would.shred + would.shredded_before + would.close + would.hold,
-        );
+        let progress = Progress::of("revoke", would.reached() as u64);
         let status = flow
             .revocations
             .revoke(&permit, target, purposes, &self.reason, &|done| {
@@ -128,6 +113,34 @@ impl Revoke {
     }
 }
 
+/// Prints what would be done, each recording by its id.
+fn would_revoke(would: &Would, out: Out) -> Result<(), Failure> {
+    let Would {
+        shred,
+        shredded_before,
+        close,
+        hold,
+    } = would;
+    let facts = json!({
+        "would_shred": shred, "shredded_before": shredded_before, "would_close": close, "would_hold": hold,
+    });
+    let recordings = |ids: &[RecordingId]| counted(ids.len(), "recording", "recordings");
+    Ok(out.facts(&facts, || {
+        format!(
+            "Would shred {}.\n{}Would close {} to the purposes.\n{}Would close {} kept by holds.\n{}Shredded \
+             before: {}.\n{}Nothing was done.\n",
+            recordings(shred),
+            indented(shred),
+            recordings(close),
+            indented(close),
+            recordings(hold),
+            indented(hold),
+            recordings(shredded_before),
+            indented(shredded_before)
+        )
+    })?)
+}
+
 fn told(status: &RevocationStatus, outcomes: &[ReachedRecording], out: Out) -> Result<(), Failure> {
     let RevocationStatus {
         revocation,
@@ -146,13 +159,27 @@ fn told(status: &RevocationStatus, outcomes: &[ReachedRecording], out: Out) -> R
     });
     Ok(out.facts(&facts, || {
         let mut text = format!(
-            "Revocation {}: {} recordings are shredded, {} closed to the purposes, {} closed and kept by holds.\n",
-            revocation.id, counts.shredded, counts.closed, counts.held
+            "Revocation {}: {} shredded, {} closed to the purposes, {} closed and kept by holds.\n",
+            revocation.id,
+            counted(counts.shredded, "recording is", "recordings are"),
+            counts.closed,
+            counts.held
         );
-        for id in held {
-            text += &format!("  {id} is kept by a hold; it is shredded when its last hold is lifted\n");
+        for reached in outcomes {
+            if let Some(receipt) = reached.receipt {
+                text += &format!("  {} is shredded, receipt {receipt}\n", reached.recording);
+            }
         }
-        let receipt = revocation.jws.as_deref().map(|jws| format!("Receipt for the whole revocation:\n\n{jws}\n"));
-        text + &receipt.unwrap_or_else(|| "It is not complete yet; the running service completes it.\n".to_owned())
+        for id in held {
+            text +=
+                &format!("  {id} is kept by a hold; it is shredded when its last hold is lifted\n");
+        }
+        let receipt = revocation
+            .jws
+            .as_deref()
+            .map(|jws| format!("Receipt for the whole revocation:\n\n{jws}\n"));
+        text + &receipt.unwrap_or_else(|| {
+            "It is not complete yet; the running service completes it.\n".to_owned()
+        })
     })?)
 }

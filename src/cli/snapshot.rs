@@ -4,11 +4,14 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Failure, out::Out};
+use super::{
+    failure::{CommandRefusal, Failure},
+    out::Out,
+};
 use crate::{
     app::{App, NewStores},
     db::gaps::Gap,
-    model::id::VaultId,
+    model::{id::VaultId, numerals::counted},
     store::RecoveryName,
     vault::{self, Checked, Choice, Claim, Plan},
 };
@@ -74,13 +77,14 @@ impl SnapshotCommand {
             }
             Self::List => {
                 let all = app.unlock_to_read().await?.snapshots().await?;
+                out.none_if(all.is_empty(), "snapshots");
                 out.facts(&all, || {
                     all.iter()
                         .map(|kept| {
                             format!(
-                                "{}  {} bytes{}\n",
+                                "{}  {}{}\n",
                                 kept.snapshot,
-                                kept.size,
+                                counted(kept.size, "byte", "bytes"),
                                 if kept.verified { ", verified" } else { "" }
                             )
                         })
@@ -99,9 +103,9 @@ impl SnapshotCommand {
                     Some(name) => Some(name),
                     None => newest().await?,
                 }) else {
-                    return Err(
-                        "the store holds no snapshot; `recvault snapshot create` writes one".into(),
-                    );
+                    return Err(CommandRefusal::not_found(
+                        "the store holds no snapshot; `recvault snapshot create` writes one",
+                    ));
                 };
                 show(&vault.verify_snapshot(name).await?, out)?;
             }
@@ -148,22 +152,23 @@ impl SnapshotCommand {
                     let late = match restored.late_entries {
                         0 => String::new(),
                         late => format!(
-                            "{late} audit entries that a lost database wrote too late are appended \
-                             to the log.\n"
+                            "{} that a lost database wrote too late: appended to the log.\n",
+                            counted(late, "audit entry", "audit entries")
                         ),
                     };
-                    gaps + &late + &format!(
-                        "Restored vault {} in epoch {}: {} rows of {}, {} states of {} pieces of \
-                         the journal, {} tombstones. Everything up to {} is restored.\n",
-                        restored.vault,
-                        restored.epoch,
-                        restored.rows,
-                        restored.snapshot,
-                        restored.states,
-                        restored.pieces,
-                        restored.tombstones,
-                        restored.recovery_point
-                    )
+                    gaps + &late
+                        + &format!(
+                            "Restored vault {} in epoch {}: {} of {}, {} of {} of the journal, {}. \
+                         Everything up to {} is restored.\n",
+                            restored.vault,
+                            restored.epoch,
+                            counted(restored.rows, "row", "rows"),
+                            restored.snapshot,
+                            counted(restored.states, "state", "states"),
+                            counted(restored.pieces, "piece", "pieces"),
+                            counted(restored.tombstones, "tombstone", "tombstones"),
+                            restored.recovery_point
+                        )
                 })?;
             }
         }
@@ -185,9 +190,9 @@ async fn go_on(app: &App, vault: VaultId, dry_run: bool, out: Out) -> Result<Exi
 
 fn would(plan: &Plan) -> String {
     let mut text = format!(
-        "Would restore {} and {} pieces of the journal. Nothing was done.\n",
+        "Would restore {} and {} of the journal. Nothing was done.\n",
         plan.snapshot,
-        plan.journal.len()
+        counted(plan.journal.len(), "piece", "pieces")
     );
     for gap in &plan.gaps {
         let accepted = if plan.choice.accept.contains(gap) {
@@ -199,8 +204,8 @@ fn would(plan: &Plan) -> String {
     }
     if plan.unreadable > 0 {
         text += &format!(
-            "{} files do not open and would be skipped; the log names them.\n",
-            plan.unreadable
+            "{} not open and would be skipped; the log names every one.\n",
+            counted(plan.unreadable, "file does", "files do")
         );
     }
     text
@@ -209,8 +214,11 @@ fn would(plan: &Plan) -> String {
 fn show(checked: &Checked, out: Out) -> Result<(), Failure> {
     Ok(out.facts(checked, || {
         format!(
-            "{} is verified: {} rows up to audit entry {}, {} living keys tried.\n",
-            checked.snapshot, checked.rows, checked.seq, checked.keys
+            "{} is verified: {} up to audit entry {}, {} tried.\n",
+            checked.snapshot,
+            counted(checked.rows, "row", "rows"),
+            checked.seq,
+            counted(checked.keys, "living key", "living keys")
         )
     })?)
 }

@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
-use super::{Failure, out::Out};
+use super::{
+    failure::{Failure, or_no_recording},
+    out::Out,
+};
 use crate::{
     app::App,
-    flow,
     model::{
         id::RecordingId,
         source::{CopyState, SourceCopy, SourceState},
@@ -19,12 +21,7 @@ pub(super) async fn show(mut app: App, id: RecordingId, out: Out) -> Result<Exit
         .catalogue
         .show(&Permit::of_operator(action::Catalogue), id)
         .await
-        .map_err(|error| match error {
-            flow::Error::NotFound => {
-                format!("recording `{id}` does not exist; `GET /v1/recordings` lists the ids")
-            }
-            other => other.to_string(),
-        })?;
+        .map_err(or_no_recording(id))?;
     let source = details.source;
     out.facts(&source, || {
         let mut text = match source.state {

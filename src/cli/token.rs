@@ -8,7 +8,10 @@ use std::{
 
 use clap::Subcommand;
 
-use super::{Failure, out::Out};
+use super::{
+    failure::{CommandRefusal, Failure, or_missing},
+    out::Out,
+};
 use crate::{
     app::App,
     flow,
@@ -87,13 +90,18 @@ impl TokenCommand {
                         .iter()
                         .any(|(known, _)| known == *role)
                 }) {
-                    return Err(format!("`--role {unknown}`: the policy has no such role; declare it under `[roles]`").into());
+                    return Err(CommandRefusal::invalid(format!(
+                        "`--role {unknown}`: the policy has no such role; declare it under `[roles]`"
+                    )));
                 }
                 let labels = &rules.document().collection.labels;
                 if let Some((unknown, _)) =
                     attributes.iter().find(|(label, _)| !labels.contains(label))
                 {
-                    return Err(format!("`--attribute {unknown}=…`: the policy declares no such label; add it to `labels` in `[collection]`").into());
+                    return Err(CommandRefusal::invalid(format!(
+                        "`--attribute {unknown}=…`: the policy declares no such label; add it to \
+                         `labels` in `[collection]`"
+                    )));
                 }
                 let mut of_label: BTreeMap<Label, BTreeSet<LabelValue>> = BTreeMap::new();
                 for (label, value) in attributes {
@@ -130,6 +138,7 @@ impl TokenCommand {
                 app.unlock_to_read().await?;
                 let tokens = flow::list_tokens(&app.db).await?;
                 let now = app.clock.now();
+                out.none_if(tokens.is_empty(), "tokens");
                 out.facts(&tokens, || {
                     let line = |listed: &flow::ListedToken| {
                         let token = &listed.row;
@@ -160,11 +169,13 @@ impl TokenCommand {
                 app.unlock().await?;
                 let revoked = flow::revoke_tokens_of(&app.db, &app.clock, &name)
                     .await
-                    .map_err(|error| match error {
-                        flow::Error::NotFound => {
-                            format!("principal `{name}` has no valid token; `recvault token list` lists the tokens")
-                        }
-                        other => other.to_string(),
+                    .map_err(|error| {
+                        or_missing(error, || {
+                            format!(
+                                "principal `{name}` has no valid token; `recvault token list` lists \
+                                 the tokens"
+                            )
+                        })
                     })?;
                 let whose = revoked.principal.id;
                 let ids = &revoked.tokens;
@@ -178,11 +189,13 @@ impl TokenCommand {
                 app.unlock().await?;
                 let at = flow::revoke_token(&app.db, &app.clock, id)
                     .await
-                    .map_err(|error| match error {
-                        flow::Error::NotFound => {
-                            format!("token `{id}` does not exist or is revoked; `recvault token list` lists the tokens")
-                        }
-                        other => other.to_string(),
+                    .map_err(|error| {
+                        or_missing(error, || {
+                            format!(
+                                "token `{id}` does not exist or is revoked; `recvault token list` \
+                                 lists the tokens"
+                            )
+                        })
                     })?;
                 out.facts(&serde_json::json!({ "id": id, "revoked_at": at }), || {
                     format!("Revoked {id}.\n")
@@ -194,7 +207,7 @@ impl TokenCommand {
 }
 
 /// `LABEL=VALUE`.
-fn attribute(text: &str) -> Result<(Label, LabelValue), String> {
+pub(super) fn attribute(text: &str) -> Result<(Label, LabelValue), String> {
     let (label, value) = text.split_once('=').ok_or("expected `LABEL=VALUE`")?;
     let label = label
         .parse()

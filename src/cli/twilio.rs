@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::{
-    Failure,
-    out::{Out, Progress},
+    failure::Failure,
+    moment::moment,
+    out::{Out, Progress, indented},
 };
 use crate::{
     app::App,
-    flow::{AccountBackfilled, AccountReconciled, Backfilling, Flow, Reconciling},
-    model::{sid::AccountSid, time::Timestamp},
+    flow::{AccountBackfilled, AccountReconciled, Backfilling, Flow, Reconciling, WouldReconcile},
+    model::{id::RecordingId, numerals::counted, sid::AccountSid, time::Timestamp},
 };
 
 /// Finds recordings that Twilio has and the vault lacks.
@@ -52,7 +53,7 @@ pub(super) struct Backfill {
     /// Restrict to this account.
     #[arg(long, value_name = "SID")]
     account: Option<AccountSid>,
-    /// Only count recordings, seconds of audio and bytes.
+    /// Only show which recordings would be announced, with seconds of audio and bytes.
     #[arg(long)]
     pub(super) dry_run: bool,
     /// List again the days that were listed since the same start.
@@ -164,15 +165,20 @@ fn reconciled(one: &AccountReconciled, dry_run: bool) -> String {
     };
     if found.completed_not_told + found.absent_not_told > 0 {
         text += &format!(
-            "  no callback came for {} completed recordings and {} without a file; `recvault \
-             doctor` names the setting to check\n",
-            found.completed_not_told, found.absent_not_told
+            "  no callback came for {} and {} without a file; `recvault doctor` names the setting \
+             to check\n",
+            counted(
+                found.completed_not_told,
+                "completed recording",
+                "completed recordings"
+            ),
+            found.absent_not_told
         );
     }
     if found.ghosts > 0 {
         text += &format!(
-            "  {} ghosts: no longer at Twilio, and never sealed here\n",
-            found.ghosts
+            "  {}: no longer at Twilio, and never sealed here\n",
+            counted(found.ghosts, "ghost", "ghosts")
         );
         text += &one
             .ghost_recordings
@@ -180,7 +186,7 @@ fn reconciled(one: &AccountReconciled, dry_run: bool) -> String {
             .map(|id| format!("    {id}\n"))
             .collect::<String>();
     }
-    text + &fault(one.fault.as_deref())
+    text + &would(&one.would) + &fault(one.fault.as_deref())
 }
 
 fn backfilled(one: &AccountBackfilled, dry_run: bool) -> String {
@@ -200,35 +206,26 @@ fn backfilled(one: &AccountBackfilled, dry_run: bool) -> String {
         one.account, one.went_on_at, one.done_until, one.listed
     );
     text += &format!(
-        " {counts}: {} s of audio, {} bytes. {end}\n",
-        one.seconds, one.bytes
+        " {counts}: {} s of audio, {}. {end}\n",
+        one.seconds,
+        counted(one.bytes, "byte", "bytes")
     );
-    text + &fault(one.fault.as_deref())
+    text + &would(&one.would) + &fault(one.fault.as_deref())
+}
+
+/// What a dry run found, each recording by its id.
+fn would(would: &WouldReconcile) -> String {
+    let named = |what: &str, ids: &[RecordingId]| match ids {
+        [] => String::new(),
+        ids => format!("  {what}\n{}", indented(ids)),
+    };
+    named("announce", &would.announce)
+        + &named("advance", &would.advance)
+        + &named("delete at Twilio", &would.erase)
 }
 
 fn fault(fault: Option<&str>) -> String {
     fault
         .map(|why| format!("  NOT complete: {why}\n"))
         .unwrap_or_default()
-}
-
-/// A date, which begins at midnight UTC, or a time.
-fn moment(text: &str) -> Result<Timestamp, &'static str> {
-    let time = Timestamp::parse_rfc3339(text)
-        .or_else(|| Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z")));
-    time.ok_or("expected a date like `2026-01-31`, or RFC 3339 like `2026-01-31T15:04:05Z`")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_date_begins_at_midnight() {
-        assert_eq!(moment("2026-01-31"), moment("2026-01-31T00:00:00Z"));
-        assert!(moment("2026-01-31T15:04:05+01:00").is_ok());
-        for bad in ["", "yesterday", "2026-01", "2026-13-01", "31.1.2026"] {
-            assert!(moment(bad).is_err(), "{bad}");
-        }
-    }
 }

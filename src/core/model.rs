@@ -17,6 +17,7 @@ pub mod idempotency;
 pub mod json;
 pub mod media;
 pub mod name;
+pub mod numerals;
 pub mod origin;
 pub mod reconciled;
 pub mod recording;

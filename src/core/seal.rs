@@ -41,7 +41,7 @@ pub enum Error {
     #[error("the content is too long for one sealed object")]
     TooLong,
     /// The wanted bytes are not in the plaintext.
-    #[error("the wanted range ends beyond the content of {plain_len} bytes")]
+    #[error("the wanted range ends beyond the content of {}", crate::model::numerals::counted(*plain_len, "byte", "bytes"))]
     OutOfRange {
         /// Length of the plaintext in bytes.
         plain_len: u64,

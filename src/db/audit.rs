@@ -209,9 +209,9 @@ pub(super) async fn after(tx: &mut Tx, seq: i64, limit: i64) -> Result<Vec<Entry
     list(tx, &AuditFilter::after(seq), limit).await
 }
 
-/// Entries with numbers above `seq` up to `to` about any of these recordings, and those that tell
-/// of an export about this person; in order. Ask for some ten thousand numbers at a time, so that no
-/// query is long.
+/// Returns the entries numbered above `seq` up to `to` that are about one of these recordings or
+/// about an export of this person, in order. The log has no index on recordings, so each call
+/// should cover some ten thousand numbers.
 pub async fn about(
     tx: &mut Tx,
     recordings: &[RecordingId],

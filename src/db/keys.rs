@@ -434,19 +434,18 @@ pub async fn count_stale(tx: &mut Tx) -> Result<i64, Error> {
     .await
 }
 
-/// Returns the number of pages of a tier, or of all tiers.
-pub async fn count_pages(tx: &mut Tx, tier: Option<&str>) -> Result<u64, Error> {
-    const SQL: &str = "/* keys.count_pages */ SELECT COUNT(*) FROM pages WHERE (tier = $1 OR $1 = '*') AND level < $2";
-    let count = tx
-        .fetch_int(
-            SQL,
-            &[
-                Arg::Text(tier.unwrap_or("*")),
-                Arg::Int(tree::ROOT_LEVEL.into()),
-            ],
-        )
-        .await?;
-    Ok(count.unsigned_abs())
+/// The pages of a tier, or of all tiers, below the vault's own.
+pub async fn page_ids(tx: &mut Tx, tier: Option<&str>) -> Result<Vec<PageId>, Error> {
+    const SQL: &str = "/* keys.page_ids */
+        SELECT id FROM pages WHERE (tier = $1 OR $1 = '*') AND level < $2 ORDER BY id";
+    let args = [
+        Arg::Text(tier.unwrap_or("*")),
+        Arg::Int(tree::ROOT_LEVEL.into()),
+    ];
+    let rows = tx.fetch_all(SQL, &args).await?;
+    rows.iter()
+        .map(|row| row.parse("pages", "id", "id"))
+        .collect()
 }
 
 /// Marks the pages of a tier, or of all tiers and the vault's own page, for a new key in the next

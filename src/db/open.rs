@@ -1,7 +1,6 @@
 //! Opening a database, and beginning sessions with it.
 
 use std::{
-    fmt,
     path::Path,
     str::FromStr,
     sync::Arc,
@@ -24,38 +23,11 @@ use super::{
     gate::Gate,
     image, keys,
     news::ChangeFeed,
+    place::{self, DatabaseSettings},
     schema,
     tx::Tx,
 };
 use crate::{evidence::Position, model::time::Clock};
-
-/// `[database]`: which database.
-#[derive(Clone, serde::Deserialize, serde::Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DatabaseSettings {
-    /// `sqlite:PATH` (relative to the configuration file) or `postgres://…`.
-    pub url: String,
-    /// Connections for readers (SQLite) or in all (PostgreSQL), 1 to 64.
-    pub connections: u32,
-}
-
-/// Without the URL, which may contain a password.
-impl fmt::Debug for DatabaseSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("DatabaseSettings");
-        shown.field("connections", &self.connections);
-        shown.finish_non_exhaustive()
-    }
-}
-
-impl Default for DatabaseSettings {
-    fn default() -> Self {
-        Self {
-            url: "sqlite:vault.db".into(),
-            connections: 4,
-        }
-    }
-}
 
 /// A database of the vault. Clones share its connections.
 ///
@@ -84,8 +56,8 @@ impl Db {
     /// a newer or foreign program, [`Error::Unavailable`] when it cannot be reached.
     pub async fn open(settings: &DatabaseSettings, base: &Path) -> Result<Self, Error> {
         let connections = settings.connections.clamp(1, 64);
-        if let Some(path) = settings.url.strip_prefix("sqlite:") {
-            let path = base.join(path.trim_start_matches("//"));
+        if let Some(path) = settings.file(base) {
+            let file = path.clone();
             let options = SqliteConnectOptions::new()
                 .filename(&path)
                 .create_if_missing(true)
@@ -121,7 +93,8 @@ impl Db {
                     .pragma("cache_size", WRITER_CACHE)
                     .pragma("wal_autocheckpoint", CHECKPOINT),
             )
-            .await?;
+            .await
+            .map_err(|error| place::of_file(&file, error))?;
             // Under the write lock, because SQLite has no other lock by which two processes that
             // find an empty file would take turns.
             let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
@@ -155,8 +128,12 @@ impl Db {
             let pool = PgPoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(ACQUIRE)
-                .connect_with(options)
-                .await?;
+                .connect_with(options.clone())
+                .await;
+            let pool = match pool {
+                Ok(pool) => pool,
+                Err(error) => return Err(place::of_server(&options, error).await),
+            };
             migrate(schema::postgres().run(&pool).await)?;
             return Ok(Self {
                 pools: Pools::Postgres(pool),
@@ -255,7 +232,10 @@ impl Db {
         let tx = match &self.pools {
             // Takes the write lock at once: an upgrade from reading to writing could not wait.
             Pools::Sqlite { writer, .. } => Tx::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Pools::Postgres(pool) => Tx::postgres(pool.begin().await?),
+            Pools::Postgres(pool) => {
+                let begun = pool.begin().await;
+                Tx::postgres(begun.map_err(|error| place::of_pool(pool, error))?)
+            }
         };
         Ok(tx.behind(&self.gate).timed_by(self.clock.as_ref()))
     }
@@ -264,7 +244,10 @@ impl Db {
     pub async fn read(&self) -> Result<Tx, Error> {
         let tx = match &self.pools {
             Pools::Sqlite { readers, .. } => Tx::sqlite_reader(readers.acquire().await?),
-            Pools::Postgres(pool) => Tx::postgres_reader(pool.acquire().await?),
+            Pools::Postgres(pool) => {
+                let acquired = pool.acquire().await;
+                Tx::postgres_reader(acquired.map_err(|error| place::of_pool(pool, error))?)
+            }
         };
         Ok(tx.timed_by(self.clock.as_ref()))
     }

@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeSet, fmt::Display};
 
+use const_format::concatcp;
+
 use super::{
     error::Error,
     news::{self, ChangeNotice},
@@ -80,25 +82,43 @@ pub async fn due(
     after: Option<RecordingId>,
     limit: i64,
 ) -> Result<Vec<Recording>, Error> {
-    let sql = format!(
-        "/* quarantine.due */
-        SELECT {COLUMNS} FROM recordings
-        WHERE quarantine_ends IS NOT NULL AND quarantine_ends <= $1 AND state = 'sealed' AND holds = 0 AND id > $2 ORDER BY id LIMIT $3"
-    );
-    let sql = locking(tx, sql);
+    let sql = locking(tx, OVER.to_owned());
+    page_over(tx, &sql, now, after, limit).await
+}
+
+/// The same for who only reads.
+pub async fn over(
+    tx: &mut Tx,
+    now: Timestamp,
+    after: Option<RecordingId>,
+    limit: i64,
+) -> Result<Vec<Recording>, Error> {
+    page_over(tx, OVER, now, after, limit).await
+}
+
+const OVER: &str = concatcp!(
+    "/* quarantine.over */ SELECT ",
+    COLUMNS,
+    " FROM recordings
+    WHERE quarantine_ends IS NOT NULL AND quarantine_ends <= $1 AND state = 'sealed' AND holds = 0 AND id > $2
+    ORDER BY id LIMIT $3"
+);
+
+async fn page_over(
+    tx: &mut Tx,
+    sql: &str,
+    now: Timestamp,
+    after: Option<RecordingId>,
+    limit: i64,
+) -> Result<Vec<Recording>, Error> {
     let after = after.map(|id| id.to_string()).unwrap_or_default();
-    tx.fetch_all(
-        &sql,
-        &[
-            Arg::Int(now.as_millis()),
-            Arg::Text(&after),
-            Arg::Int(limit),
-        ],
-    )
-    .await?
-    .iter()
-    .map(recording)
-    .collect()
+    let args = [
+        Arg::Int(now.as_millis()),
+        Arg::Text(&after),
+        Arg::Int(limit),
+    ];
+    let rows = tx.fetch_all(sql, &args).await?;
+    rows.iter().map(recording).collect()
 }
 
 /// Locks the affected recordings that are not sealed yet for the rest of the unit. A concurrent

@@ -54,7 +54,7 @@ table! {
     }
 }
 
-/// One recording.
+/// Returns one recording.
 pub async fn find(tx: &mut Tx, id: RecordingId) -> Result<Option<Recording>, Error> {
     let sql = format!("/* recordings.find */ SELECT {COLUMNS} FROM recordings WHERE id = $1");
     tx.fetch_first(&sql, &[Arg::Text(&id.to_string())])
@@ -75,7 +75,7 @@ pub async fn find_all(tx: &mut Tx, ids: &[RecordingId]) -> Result<Vec<Recording>
         .collect()
 }
 
-/// How many recordings are in each state.
+/// Returns the number of recordings in each state.
 pub async fn count_by_state(tx: &mut Tx) -> Result<Vec<(RecordingState, i64)>, Error> {
     const SQL: &str = "/* recordings.count_by_state */ SELECT state, COUNT(*) AS n FROM recordings GROUP BY state ORDER BY state";
     tx.fetch_all(SQL, &[])

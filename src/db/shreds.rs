@@ -324,6 +324,17 @@ pub async fn waiting(tx: &mut Tx) -> Result<(i64, Option<Timestamp>), Error> {
     Ok((row.int("n")?, row.maybe_time("oldest")?))
 }
 
+/// Which recordings these are, in the order of their ids.
+pub async fn waiting_recordings(tx: &mut Tx) -> Result<Vec<RecordingId>, Error> {
+    const SQL: &str = "/* shreds.waiting_recordings */
+        SELECT DISTINCT recording_id FROM receipts
+        WHERE state = 'tombstoned' AND (epoch IS NULL OR epoch > 0) ORDER BY recording_id";
+    let rows = tx.fetch_all(SQL, &[]).await?;
+    rows.iter()
+        .map(|row| row.parse("receipts", "recording_id", "recording_id"))
+        .collect()
+}
+
 /// Returns a receipt in its signed form.
 pub async fn find_receipt(tx: &mut Tx, id: ReceiptId) -> Result<Option<String>, Error> {
     const SQL: &str = "/* shreds.find_receipt */ SELECT jws FROM receipts WHERE id = $1";

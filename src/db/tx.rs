@@ -6,7 +6,7 @@
 mod rows;
 mod statement;
 
-use std::{collections::BTreeMap, fmt::Display};
+use std::{collections::BTreeMap, fmt::Display, time::Duration};
 
 use sqlx::{
     AssertSqlSafe, Postgres, Row as _, Sqlite, Transaction,
@@ -17,8 +17,11 @@ use sqlx::{
 };
 
 use self::statement::{changes, storable};
-use super::{error::Error, gate::Gate, row::Row};
-use crate::model::time::{Clock, Timestamp};
+use super::{error::Error, gate::Gate, row::Row, story::UnitStory};
+use crate::{
+    evidence::NewEntry,
+    model::time::{Clock, Timestamp},
+};
 
 /// A value for a placeholder.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +44,7 @@ pub enum Arg<'a> {
 pub struct Tx {
     session: Inner,
     counts: Vec<Count>,
+    story: UnitStory,
     /// For a unit of work: the gate, and the last number that the unit assigned to an audit entry.
     unit: Option<(Gate, i64)>,
     /// Whether a statement changed a row.
@@ -68,6 +72,7 @@ impl Tx {
         Self {
             session,
             counts: Vec::new(),
+            story: UnitStory::begin(),
             unit: None,
             has_written: false,
             clock: None,
@@ -120,7 +125,17 @@ impl Tx {
         });
     }
 
-    /// The same, with one label.
+    /// These entries were written: the log tells of them, should the session be committed.
+    pub(super) fn tell(&mut self, entries: Vec<NewEntry>) {
+        self.story.add(entries);
+    }
+
+    /// See [`super::Unit::took`].
+    pub(super) fn took(&mut self, before: Duration) {
+        self.story.took(before);
+    }
+
+    /// See [`super::Unit::count_as`].
     pub(super) fn count_as(
         &mut self,
         name: &'static str,
@@ -179,6 +194,7 @@ impl Tx {
         let Self {
             session,
             counts,
+            story,
             unit,
             has_written: _,
             clock: _,
@@ -199,6 +215,7 @@ impl Tx {
                 gate.committed(newest);
             }
             counts.into_iter().for_each(Count::increment);
+            story.tell();
             gate.map_or(Ok(()), |gate| gate.stands())
         };
         // Only the end of the process can interrupt it.

@@ -10,12 +10,14 @@
 //!   states why it needs none ([`Unit::without_entry`]; `tests/tidy.rs` has the list).
 //! - Marks before entries, entries last: they lock rows that every other unit locks, too. Only rows
 //!   with the number of an entry follow ([`Unit::audit_now`]).
-//! - Counters are incremented after the commit, or not at all.
+//! - Counters are incremented after the commit, or not at all; so it is with lines of the log
+//!   (`story`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Display,
     ops::{Deref, DerefMut},
+    time::Duration,
 };
 
 use tokio::sync::oneshot;
@@ -209,6 +211,11 @@ impl Unit {
         self.lent().tx.count_as(name, label, value, by);
     }
 
+    /// What this unit completes had taken so long before it began; the log tells the whole.
+    pub fn took(&mut self, before: Duration) {
+        self.lent().tx.took(before);
+    }
+
     /// States why this unit may change rows without an audit entry: leases, clocks, queues and
     /// caches are not audited.
     pub fn without_entry(&mut self, _because: &'static str) {
@@ -233,7 +240,9 @@ impl Lent {
             return Ok(0);
         }
         self.is_told = true;
-        audit::append_all(&mut self.tx, &entries).await
+        let first = audit::append_all(&mut self.tx, &entries).await?;
+        self.tx.tell(entries);
+        Ok(first)
     }
 
     async fn end(mut self, name: &'static str) -> Result<(), Error> {

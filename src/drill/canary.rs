@@ -32,6 +32,7 @@ use crate::{
         id::{HolderId, RecordingId},
         media::SourceRef,
         name::Tier,
+        numerals::counted,
         recording::{DiscoveredBy, Recording},
         time::Clock,
     },
@@ -102,8 +103,8 @@ pub(super) async fn fly(
     if !canary.closure_bites {
         failures.push(format!(
             "in the small vault: with the old root key, the attack reaches only \
-             {reached_with_old_root} of {} shredded recordings, so its result proves nothing",
-            canary.shredded
+             {reached_with_old_root} of {}, so its result proves nothing",
+            counted(canary.shredded, "shredded recording", "shredded recordings")
         ));
     }
     db.close().await;

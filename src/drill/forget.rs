@@ -14,7 +14,7 @@ use super::{
 use crate::{
     evidence::drill::{Canary, Forgetting},
     keyring::RootKey,
-    model::id::RecordingId,
+    model::{id::RecordingId, numerals::counted},
     store::{self, RecoveryKind},
     vault::{Error, Rehearsal},
 };
@@ -96,18 +96,18 @@ async fn attempt(
 
     take_live_files(&mut attacker, vault).await?;
     say(&format!(
-        "examining {} old copies and {} live copies",
-        found.len(),
-        attacker.looked.len()
+        "examining {} and {}",
+        counted(found.len(), "old copy", "old copies"),
+        counted(attacker.looked.len(), "live copy", "live copies")
     ));
     for old in found {
         take_old(&mut attacker, old).await;
     }
     let reached = attacker.attack().await?;
     say(&format!(
-        "tried {} versions of key pages with {} root page keys; {} opened",
-        reached.tried,
-        attacker.roots(),
+        "tried {} of key pages with {}; {} opened",
+        counted(reached.tried, "version", "versions"),
+        counted(attacker.roots(), "root page key", "root page keys"),
         reached.opened
     ));
     let among = |keys: &BTreeSet<String>, covered: bool| -> Vec<RecordingId> {
@@ -208,15 +208,24 @@ impl Attack {
                 ""
             };
             failures.push(format!(
-                "{} shredded recordings were reached: {}{more}",
-                self.shredded_reached.len(),
+                "{} reached: {}{more}",
+                counted(
+                    self.shredded_reached.len(),
+                    "shredded recording was",
+                    "shredded recordings were"
+                ),
                 ids.join(", ")
             ));
         }
         if self.living_reached != self.living {
             failures.push(format!(
-                "only {} of {} living recordings were reached from the live rows",
-                self.living_reached, self.living
+                "only {} of {} reached from the live rows",
+                self.living_reached,
+                counted(
+                    self.living,
+                    "living recording was",
+                    "living recordings were"
+                )
             ));
         }
         failures

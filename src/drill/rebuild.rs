@@ -13,7 +13,7 @@ use super::{DrillProgress, Recovered, census::Census, sandbox::Sandbox};
 use crate::{
     db::{self, Db, keys, recordings, shreds},
     evidence::drill::Recovery,
-    model::{artefact::Leg, id::RecordingId},
+    model::{artefact::Leg, id::RecordingId, numerals::counted},
     store,
     vault::{self, Claim, Error, Opens, Rehearsal, Restored, Vault},
 };
@@ -115,9 +115,9 @@ async fn restore_into(
     let parts = || live.parts(db.clone());
     let plan = vault::plan(&parts(), vault::Choice::default()).await?;
     say(&format!(
-        "rebuilding from {} and {} pieces of the journal",
+        "rebuilding from {} and {} of the journal",
         plan.snapshot,
-        plan.journal.len()
+        counted(plan.journal.len(), "piece", "pieces")
     ));
     let restored = vault::restore(parts(), &plan, Claim::Rehearse).await?;
     if restored.vault != live.id() {
@@ -153,7 +153,8 @@ impl Comparison<'_> {
             .filter(|leg| rebuilt.living.contains_key(leg))
             .copied()
             .sample(&mut rand::rng(), sample);
-        say(&format!("trying {} living recordings", living.len()));
+        let tried = counted(living.len(), "living recording", "living recordings");
+        say(&format!("trying {tried}"));
         let mut failed = Vec::new();
         for (id, leg) in living {
             match self.try_living(id, leg).await? {
@@ -184,7 +185,8 @@ impl Comparison<'_> {
             .filter(|((id, _), key)| key.is_some() && !behind(*id))
             .map(|(leg, _)| *leg);
         let shredded = shredded.sample(&mut rand::rng(), sample);
-        say(&format!("trying {} shredded recordings", shredded.len()));
+        let tried = counted(shredded.len(), "shredded recording", "shredded recordings");
+        say(&format!("trying {tried}"));
         self.recovery.shredded_sampled = shredded.len() as u64;
         let mut opened = Vec::new();
         for (id, leg) in shredded {

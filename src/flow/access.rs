@@ -358,8 +358,8 @@ impl Access {
         policy::permit(principal, action, &self.rulebook, self.clock.now()).ok()
     }
 
-    /// Decides whether a principal may do what is not listening, and writes a refusal down.
-    /// `recording` is what it would be done to.
+    /// Decides whether a principal may perform an action other than playback, and records a
+    /// refusal. `recording` is the object of the action.
     ///
     /// # Errors
     /// [`Error::Denied`] with every reason; [`Error::NotFound`] if the principal may not know that

@@ -13,7 +13,7 @@ use super::{
     facts::{KnownFacts, known_all},
 };
 use crate::{
-    db::{Tx, approvals, budgets},
+    db::{Tx, approvals, budgets, grants::GrantRow},
     model::{
         access::{Principal, Ticket},
         id::{ApprovalId, RecordingId},
@@ -51,6 +51,10 @@ impl<'a> Asking<'a> {
         }
     }
 }
+
+/// What stands for the words of a justification at an opening: the words themselves are not kept,
+/// only that they were given.
+pub(super) const GIVEN_BEFORE: &str = "given with the request";
 
 /// The facts in the database that apply to one request.
 pub(super) struct Circumstances {
@@ -124,6 +128,28 @@ impl Circumstances {
             approval: self.approved.map(|(id, _)| id),
             openings_today: self.openings_today,
             ..DecisionFacts::new(principal, recording, purpose)
+        }
+    }
+
+    /// The facts of a claim to a grant that was given before, asked from here.
+    pub(super) fn claimed<'a>(
+        &'a self,
+        principal: &'a Principal,
+        recording: &'a Recording,
+        row: &'a GrantRow,
+        network: Option<IpAddr>,
+    ) -> DecisionFacts<'a> {
+        DecisionFacts {
+            justification: row.justified.then_some(GIVEN_BEFORE),
+            ticket: row.ticket.as_ref(),
+            network,
+            break_glass: row.break_glass,
+            // What was ended is over by anybody's clock.
+            until: Some(
+                row.ended_at
+                    .map_or(row.expires_at, |_| Timestamp::from_millis(0)),
+            ),
+            ..self.facts(principal, recording, row.purpose.clone())
         }
     }
 

@@ -22,12 +22,17 @@ use super::error::Error;
 use crate::{
     db::{self, Db, Tx, clock},
     evidence::NewEntry,
-    model::time::{Clock, Timestamp},
+    model::{
+        numerals,
+        time::{Clock, Timestamp},
+    },
     policy::{Permit, action},
 };
 
 /// The largest accepted difference between the clock and the expected time.
 const FAR: Duration = Duration::from_secs(24 * 3600);
+/// A clock that is off by more is worth a warning.
+const OFF: Duration = Duration::from_secs(5);
 /// The interval at which the trusted time is stored.
 const NOTED: Duration = Duration::from_secs(600);
 
@@ -73,6 +78,37 @@ pub struct ClockStatus {
     pub refused: Option<String>,
     #[serde(skip)]
     accepted: i64,
+}
+
+impl ClockStatus {
+    /// How far this machine's clock is from the others that are known, each in a sentence; nothing if
+    /// it is right as far as anybody can tell. Much less than what keeps it from being believed.
+    pub fn deviations(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        if apart(self.now, self.database) > OFF {
+            let (length, word) = match self.now.since(self.database) {
+                Duration::ZERO => (self.database.since(self.now), "behind"),
+                ahead => (ahead, "ahead of"),
+            };
+            said.push(format!(
+                "this machine's clock is {} {word} the database's",
+                numerals::pause(length)
+            ));
+        }
+        for (other, what) in [
+            (self.newest_entry, "the newest entry of the audit log"),
+            (self.believed, "the time that was believed last"),
+        ] {
+            let behind = other.map_or(Duration::ZERO, |other| other.since(self.now));
+            if behind > OFF {
+                said.push(format!(
+                    "this machine's clock is {} behind {what}",
+                    numerals::pause(behind)
+                ));
+            }
+        }
+        said
+    }
 }
 
 impl TrustedClock {
@@ -304,6 +340,43 @@ mod tests {
             refusal(at(0), at(0), Some(later), Some(at(0)), Some(at(0))).is_some(),
             "a later time was believed"
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_off_by_more_than_seconds_is_told_of() {
+        let at = |seconds: i64| Timestamp::from_millis(1_000_000_000 + seconds * 1000);
+        let status = |now: i64, database: i64, believed: i64, newest: i64| ClockStatus {
+            now: at(now),
+            database: at(database),
+            believed: Some(at(believed)),
+            newest_entry: Some(at(newest)),
+            refused: None,
+            accepted: 0,
+        };
+        assert!(status(5, 0, 0, 0).deviations().is_empty());
+        assert!(status(0, 5, 5, 5).deviations().is_empty());
+        assert!(
+            status(900, 900, 0, 0).deviations().is_empty(),
+            "time passes"
+        );
+        for (off, said) in [
+            (status(6, 0, 0, 0), "6.0 s ahead of the database's"),
+            (status(0, 180, 0, 0), "3 min behind the database's"),
+            (
+                status(0, 0, 30, 0),
+                "30 s behind the time that was believed last",
+            ),
+            (
+                status(0, 0, 0, 7200),
+                "2 h behind the newest entry of the audit log",
+            ),
+        ] {
+            let sentences = off.deviations();
+            assert!(
+                sentences.len() == 1 && sentences[0].ends_with(said),
+                "{sentences:?}: {said}"
+            );
+        }
     }
 
     #[test]

@@ -71,6 +71,9 @@ pub struct Imported {
     pub statements: usize,
     /// The number of statements that were not stored before.
     pub fresh: usize,
+    /// The ids of those, in a dry run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub would_record: Vec<ConsentId>,
     /// The effect on quarantine.
     #[serde(flatten)]
     pub settled: Settled,
@@ -165,9 +168,12 @@ impl ConsentRegister {
                 .collect();
             let ids: Vec<ConsentId> = ids.into_iter().collect();
             let known = consents::known(&mut self.db.read().await?, &ids).await?;
+            let mut would_record = ids;
+            would_record.retain(|id| !known.contains(id));
             return Ok(Imported {
                 statements: statements.len(),
-                fresh: ids.len() - known.len(),
+                fresh: would_record.len(),
+                would_record,
                 settled: Settled::default(),
             });
         }
@@ -179,6 +185,7 @@ impl ConsentRegister {
         Ok(Imported {
             statements: ids.len(),
             fresh,
+            would_record: Vec::new(),
             settled,
         })
     }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 
 use super::{
-    asking::{Asking, Circumstances},
+    asking::{Asking, Circumstances, GIVEN_BEFORE},
     bells::Bells,
     error::Error,
     guard::{Guarded, StreamGuard},
@@ -32,7 +32,7 @@ use crate::{
         artefact::Artefact,
         id::{GrantId, RecordingId},
         recording::Recording,
-        time::{Clock, Timestamp},
+        time::Clock,
     },
     policy::{self, Decision, DecisionFacts, Grant, Rulebook, decide},
     secret::{Token, TokenKind},
@@ -73,9 +73,6 @@ pub(super) struct Redeemed {
     pub(super) recording: Recording,
     pub(super) registered: Arc<Registered>,
 }
-
-/// Replaces the justification at an opening: its text is not stored, only that it was given.
-const GIVEN_BEFORE: &str = "given with the request";
 
 /// Gives grants, and streams recordings and transcripts under them.
 pub struct Playback {
@@ -272,18 +269,7 @@ impl Playback {
         let circumstances =
             Circumstances::gather(&mut tx, &principal, &recording, &row.purpose, now).await?;
         drop(tx);
-        let facts = DecisionFacts {
-            justification: row.justified.then_some(GIVEN_BEFORE),
-            ticket: row.ticket.as_ref(),
-            network,
-            break_glass: row.break_glass,
-            // An ended grant has expired by any clock.
-            until: Some(
-                row.ended_at
-                    .map_or(row.expires_at, |_| Timestamp::from_millis(0)),
-            ),
-            ..circumstances.facts(&principal, &recording, row.purpose.clone())
-        };
+        let facts = circumstances.claimed(&principal, &recording, &row, network);
         let grant = match decide(&facts, &self.rulebook, now) {
             Decision::Allow(grant) => grant,
             Decision::Deny(denial) => {

@@ -19,6 +19,7 @@ use crate::{
     evidence::{KeySet, Publication},
     model::{
         actor::Initiator,
+        numerals::counted,
         time::{Clock, Timestamp},
     },
     policy::{Rulebook, Rules},
@@ -84,11 +85,26 @@ impl Deref for Version<'_> {
 ///
 /// # Errors
 /// [`Error::Policy`] if the file was changed without a new version.
-pub async fn put_in_force(vault: &Vault, rules: &Rules) -> Result<(), Error> {
+pub async fn put_in_force(db: &Db, vault: &Vault, rules: &Rules) -> Result<(), Error> {
+    fits_published(db, rules).await?;
     publishing::write(vault, Initiator::Vault, rules, true)
         .await
         .map(drop)
         .map_err(refused)
+}
+
+/// Whether a file goes with what was published: its version is new, or was published with this very
+/// file. What is published under the version, if it is. The service refuses to start with any other
+/// file, and `policy check` says so before.
+///
+/// # Errors
+/// [`Error::Policy`] if another file was published under this version; the database's.
+pub async fn fits_published(db: &Db, rules: &Rules) -> Result<Option<PolicyRow>, Error> {
+    let known = policies::find(&mut db.read().await?, rules.version()).await?;
+    match &known {
+        Some(row) if row.digest != rules.digest() => Err(changed(rules)),
+        _ => Ok(known),
+    }
 }
 
 /// Signs and stores a version without putting it in force. A dry run changes nothing.
@@ -101,13 +117,7 @@ pub async fn publish(
     rules: &Rules,
     dry_run: bool,
 ) -> Result<Publishing, Error> {
-    let known = policies::find(&mut db.read().await?, rules.version()).await?;
-    if known
-        .as_ref()
-        .is_some_and(|known| known.digest != rules.digest())
-    {
-        return Err(changed(rules));
-    }
+    let known = fits_published(db, rules).await?;
     let is_known = known.is_some_and(|known| known.jws.is_some());
     let new = if dry_run {
         !is_known
@@ -137,9 +147,9 @@ pub async fn in_force(db: &Db) -> Result<Option<Rules>, Error> {
     };
     let odd = |faults: Vec<_>| {
         Error::Policy(format!(
-            "version {} of the policy is in force and has {} faults",
+            "version {} of the policy is in force and has {}",
             row.version,
-            faults.len()
+            counted(faults.len(), "fault", "faults")
         ))
     };
     Rules::parse(&row.version, &row.source)

@@ -164,18 +164,14 @@ impl WorkQueue {
                 kind,
                 subject,
                 attempt,
-                ?decision,
-                why,
-                "work was not completed"
+                "work was not completed, {decision}: {why}"
             );
         } else {
             tracing::warn!(
                 kind,
                 subject,
                 attempt,
-                ?decision,
-                why,
-                "work was not completed"
+                "work was not completed, {decision}: {why}"
             );
         }
         (decision, why)

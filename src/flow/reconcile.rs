@@ -10,7 +10,7 @@
 //! fetched are reported and not changed.
 
 pub(super) mod backfill;
-mod compare;
+pub(super) mod compare;
 mod list;
 mod step;
 mod turn;
@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::turn::Turn;
 pub(super) use self::{
-    compare::{Comparison, ReconcileFindings},
+    compare::{Comparison, ReconcileFindings, WouldReconcile},
     list::{ListWindow, Lister, Patience},
 };
 use super::{bells::Bells, error::Error, ingest::Ingest, twilio_access::TwilioAccess};
@@ -82,6 +82,9 @@ pub struct AccountReconciled {
     /// What was found, up to a fault if there was one.
     #[serde(flatten)]
     pub found: Reconciled,
+    /// What would be done, in a dry run.
+    #[serde(skip_serializing_if = "WouldReconcile::is_empty")]
+    pub would: WouldReconcile,
     /// The first of the ghosts.
     pub ghost_recordings: Vec<RecordingId>,
     /// Why it was not completed.
@@ -446,6 +449,7 @@ fn told(
         account: account.sid().clone(),
         since,
         found: found.counts,
+        would: found.would.clone(),
         ghost_recordings: found.ghosts.iter().copied().take(NAMED).collect(),
         fault: broken.map(ToString::to_string),
     }

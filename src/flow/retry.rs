@@ -4,7 +4,7 @@
 //! reports it as a [`Setback`]; the reaction is a [`RetryDecision`], made here. Refuses to know
 //! what the work is about.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use rand::RngExt as _;
 
@@ -14,7 +14,7 @@ use crate::{
         self,
         work::{Lease, WorkKind},
     },
-    model::time::Timestamp,
+    model::{numerals, time::Timestamp},
     twilio::RestError,
     vault,
 };
@@ -34,6 +34,16 @@ pub(super) enum RetryDecision {
     Bury,
     /// Nothing: the lease is lost.
     Lost,
+}
+
+impl fmt::Display for RetryDecision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Again { after } => write!(f, "again in {}", numerals::pause(*after)),
+            Self::Bury => f.write_str("set aside until `recvault retry`"),
+            Self::Lost => f.write_str("another process has it"),
+        }
+    }
 }
 
 /// Why work was not completed.
@@ -108,7 +118,7 @@ impl Setback {
     }
 
     /// Returns the reason.
-    fn why(&self) -> &str {
+    pub(super) fn why(&self) -> &str {
         match self {
             Self::Lost(why)
             | Self::Until(_, why)

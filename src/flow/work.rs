@@ -94,7 +94,7 @@ impl Worker {
                 }
                 let leased = self.queue.lease_due(lane.kinds(), free).await;
                 let leases = leased.unwrap_or_else(|error| {
-                    tracing::warn!(?lane, %error, "work cannot be leased");
+                    tracing::warn!(lane = lane.as_str(), %error, "work cannot be leased");
                     Vec::new()
                 });
                 for lease in leases {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use super::encryption::DetailsError;
+use crate::model::numerals::counted;
 
 /// Hops after the first request.
 pub const MAX_REDIRECTS: usize = 3;
@@ -59,13 +60,13 @@ pub enum Hiccup {
     #[error("no bytes arrived for longer than `twilio.read_idle_timeout_ms`")]
     Silence,
     /// The connection broke.
-    #[error("the connection broke after {received} bytes of audio")]
+    #[error("the connection broke after {} of audio", counted(*received, "byte", "bytes"))]
     Broken {
         /// Bytes of the body until then.
         received: u64,
     },
     /// The body ended, but not where it should.
-    #[error("the body ended after {received} bytes instead of {expected}")]
+    #[error("the body ended after {} instead of {expected}", counted(*received, "byte", "bytes"))]
     Length {
         /// Bytes of the body.
         received: u64,
@@ -163,8 +164,8 @@ pub enum FetchRefusal {
     Tag,
     /// An encrypted file that is shorter than its own header says.
     #[error(
-        "the encrypted file is truncated: {received} bytes of audio, but its header states \
-         {expected}"
+        "the encrypted file is truncated: {} of audio, but its header states {expected}",
+        counted(*received, "byte", "bytes")
     )]
     Cut {
         /// Bytes of sound.

@@ -174,6 +174,7 @@ impl Turner<'_> {
         let sealed = vault.custody.seal(name, &next.key).await?;
         let (last, covered) = self
             .unit("epoch.commit", async |mut unit| {
+                unit.took(vault.clock.now().since(work.began));
                 self.commit(&mut unit, &next, &sealed, actor, work.pages)
                     .await
             })

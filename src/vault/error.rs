@@ -6,6 +6,7 @@ use crate::{
     custody, db, keyring,
     model::{
         id::{DatabaseId, RecordingId, VaultId},
+        numerals::counted,
         timeline::LogPoint,
     },
     seal, store,
@@ -164,8 +165,9 @@ pub enum Error {
     /// opens.
     #[error(
         "nothing is destroyed: the database cannot be compared with the store, which has no \
-         snapshot or journal that opens ({unreadable} files do not). Check `store.url` and \
-         `[recovery]`, and remove foreign files from `snapshots/` and `journal/`"
+         snapshot or journal that opens ({} not). Check `store.url` and `[recovery]`, and remove \
+         foreign files from `snapshots/` and `journal/`",
+        counted(*unreadable, "file does", "files do")
     )]
     NothingToCompare {
         /// Files that do not open.

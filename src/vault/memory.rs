@@ -32,6 +32,7 @@ use crate::{
     db::{ClosedFor, Tx, audit, chain, epochs, timelines},
     evidence::Position,
     model::{
+        numerals::counted,
         time::Timestamp,
         timeline::{LogPoint, Timeline},
     },
@@ -440,8 +441,8 @@ pub async fn check_unused(store: &Store, recovery: &Store) -> Result<(), Error> 
         let files = recovery.list_recovery(kind).await?;
         if let Some((newest, _)) = files.last() {
             return Err(Error::LostDatabase(format!(
-                "{} recovery files, the last of them `{newest}`",
-                files.len()
+                "{}, the last of them `{newest}`",
+                counted(files.len(), "recovery file", "recovery files")
             )));
         }
     }

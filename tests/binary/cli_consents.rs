@@ -25,10 +25,12 @@ async fn a_file_is_taken_in_once() {
     );
     let csv = file(&world, "consents.csv", &rows);
     let dry = world.run(&["consent", "import", &csv, "--dry-run"]).done();
+    let (first, ids) = dry.split_once('\n').unwrap();
     assert_eq!(
-        dry,
-        "Would record 2 statements; 0 of 2 are known. Nothing was done.\n"
+        first,
+        "Would record 2 statements; known before: 0 of 2. Nothing was done."
     );
+    assert_eq!(ids.matches("  cns_").count(), 2, "{dry}");
     assert_eq!(
         world.run(&["consent", "list", "--subject", ANNA]).done(),
         ""
@@ -38,7 +40,7 @@ async fn a_file_is_taken_in_once() {
     assert_eq!(did, json!({ "dry_run": false, "imported": imported }));
     let said = world.run(&["consent", "import", &csv]).done();
     assert!(
-        said.starts_with("Recorded 0 statements; 2 of 2 were known."),
+        said.starts_with("Recorded 0 statements; known before: 2 of 2."),
         "{said}"
     );
 

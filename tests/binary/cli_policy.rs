@@ -110,7 +110,7 @@ fn a_table_of_cases_is_decided_without_a_vault() {
         "failed: an agent",
         "expected  allow",
         "found     role-not-allowed",
-        "0 of 1 cases hold",
+        "0 of 1 case holds",
     ] {
         assert!(
             ended.stdout.contains(part),
@@ -169,6 +169,36 @@ async fn a_version_is_published_once_and_never_changed() {
         why.contains("version 2 was published with another file"),
         "{why}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_the_service_refuses_does_not_pass_the_check() {
+    let world = World::sqlite().await;
+    assert_eq!(
+        world.run(&["policy", "check", "--json"]).json()["compared"],
+        true
+    );
+    let file = world.path("privacy-policy.toml");
+    let changed = fs::read_to_string(&file).unwrap() + "# changed\n";
+    fs::write(&file, changed).unwrap();
+    let check = world.run(&["policy", "check", "--json"]);
+    let error: serde_json::Value = serde_json::from_str(&check.refused()).unwrap();
+    assert_eq!(error["error"]["code"], "policy", "{error}");
+    let why = error["error"]["message"].as_str().unwrap();
+    let serve = world.run(&["serve"]).refused();
+    assert!(
+        why.contains("a published version never changes") && serve.contains(why),
+        "{why}\n{serve}"
+    );
+
+    // Far from any vault the file is all there is.
+    let afar = tempfile::tempdir().unwrap();
+    fs::copy(&file, afar.path().join("policy.toml")).unwrap();
+    let alone = ["policy", "check", "policy.toml", "--json"];
+    assert_eq!(run_in(afar.path(), &alone, &[]).json()["compared"], false);
+    let named = ["--config", "gone.toml", "policy", "check", "policy.toml"];
+    let why = run_in(afar.path(), &named, &[]).refused();
+    assert!(why.contains("gone.toml"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -290,7 +320,7 @@ async fn the_operator_sees_what_is_kept_and_lets_go_of_what_is_due() {
     );
     let said = world.run(&["retention", "report"]).done();
     assert!(
-        said.contains("tier standard, version 1: 1 recordings") && said.contains("next due"),
+        said.contains("tier standard, version 1: 1 recording,") && said.contains("next due"),
         "{said}"
     );
     assert!(
@@ -306,11 +336,10 @@ async fn the_operator_sees_what_is_kept_and_lets_go_of_what_is_due() {
         .replacen("retention = \"365d\"", "retention = \"1s\"", 1);
     fs::write(world.path("privacy-policy.toml"), shorter).unwrap();
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let dry = world.run(&["retention", "sweep", "--dry-run"]).done();
     assert!(
-        world
-            .run(&["retention", "sweep", "--dry-run"])
-            .done()
-            .contains("Would shred 1 recordings")
+        dry.contains("Would shred 1 recording whose") && dry.contains(&format!("\n  {id}\n")),
+        "{dry}"
     );
     let swept = world.run(&["retention", "sweep", "--json"]).json();
     assert_eq!(

@@ -139,7 +139,7 @@ async fn a_shred_leaves_a_receipt_that_anybody_can_check_offline() {
     }
     let why = run_in(afar.path(), &["receipt", "verify", "receipt"], &[]).refused();
     assert!(
-        why.contains("recvault.toml"),
+        why.contains("recvault.toml") && why.contains("--keys FILE"),
         "without keys it needs a vault: {why}"
     );
 }

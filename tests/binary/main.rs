@@ -11,6 +11,8 @@ mod cli_checks;
 mod cli_consents;
 mod cli_custody;
 mod cli_init;
+mod cli_lists;
+mod cli_output;
 mod cli_policy;
 mod cli_principals;
 mod cli_recordings;
@@ -31,6 +33,7 @@ mod garbage;
 mod hang_ups;
 mod invariants;
 mod kms_away;
+mod log_story;
 #[path = "../it/world/moto.rs"]
 mod moto;
 #[path = "../needs/mod.rs"]

@@ -2,13 +2,14 @@
 
 use std::{path::Path, process::ExitCode};
 
-use super::{Failure, Out, private_files};
+use super::private_files;
 use crate::{
     app::App,
+    cli::{failure::Failure, out::Out},
     config::Config,
     custody::{CustodyKind, Role},
     flow::{self, AccountVerdict, Flow},
-    model::time::Clock,
+    model::{numerals::counted, time::Clock},
     twilio::PublicUrl,
 };
 
@@ -57,9 +58,7 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
                                 "broken",
                                 format!("nothing is destroyed by date: {why}"),
                             ),
-                            None => {
-                                findings.find("clock", "ok", format!("{} is believed", status.now))
-                            }
+                            None => clock(&status, &mut findings),
                         },
                         Err(error) => findings.find("clock", "broken", error.to_string()),
                     }
@@ -96,6 +95,21 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
     })
 }
 
+/// How far a clock that is believed is off.
+fn clock(status: &flow::ClockStatus, findings: &mut Findings) {
+    let deviations = status.deviations();
+    if deviations.is_empty() {
+        findings.find("clock", "ok", format!("{} is believed", status.now));
+    }
+    for deviation in deviations {
+        findings.find(
+            "clock",
+            "weak",
+            format!("{deviation}: synchronise the clocks (NTP)"),
+        );
+    }
+}
+
 /// Whether the database has every audit entry that the store names.
 async fn memory(flow: &Flow, findings: &mut Findings) {
     match flow.vault.check_memory().await {
@@ -108,11 +122,13 @@ async fn memory(flow: &Flow, findings: &mut Findings) {
     }
     match flow.vault.unreadable_files() {
         0 => {}
-        count => findings.find(
-            "recovery",
-            "weak",
-            format!("{count} files among snapshots and journal do not open: examine them; the log names them"),
-        ),
+        count => findings.find("recovery", "weak", {
+            let files = counted(count, "file", "files");
+            format!(
+                "{files} among snapshots and journal cannot be opened: examine them; the log names \
+                     every one"
+            )
+        }),
     }
     for (gap, at) in flow
         .recovery
@@ -179,7 +195,11 @@ fn settings(config: &Config, findings: &mut Findings) {
             "weak",
             "no account is configured, so every callback is refused: add `[[twilio.accounts]]`",
         ),
-        count => findings.find("twilio.accounts", "ok", format!("{count} accounts")),
+        count => findings.find(
+            "twilio.accounts",
+            "ok",
+            counted(count, "account", "accounts"),
+        ),
     }
     for (key, path) in private_files::open_to_others(config) {
         let path = path.display();
@@ -188,8 +208,8 @@ fn settings(config: &Config, findings: &mut Findings) {
     }
     if let keys @ 1.. = config.twilio.encryption_keys.len() {
         let why = format!(
-            "{keys} private keys. A recording that Twilio cannot encrypt ends as `failed`; the \
-             comparison finds it"
+            "{}. A recording that Twilio cannot encrypt ends as `failed`; the comparison finds it",
+            counted(keys, "private key", "private keys")
         );
         findings.find("twilio.encryption_keys", "ok", why);
     }

@@ -9,11 +9,14 @@ use std::{
 use crate::{
     app::{App, read_rules},
     cli::{
-        Failure,
+        failure::Failure,
         out::{self, Out},
     },
     flow::{Asking, Why},
-    model::id::{RecordingId, TokenId},
+    model::{
+        id::{RecordingId, TokenId},
+        numerals::{self, counted},
+    },
     policy::Diff,
 };
 
@@ -75,7 +78,10 @@ pub(super) async fn diff(mut app: App, new: &Path, out: Out) -> Result<ExitCode,
     let say = |counted: u64| {
         if counted >= said.load(Ordering::Relaxed) + SAY_EVERY {
             said.store(counted, Ordering::Relaxed);
-            out::progress("diff", &format!("{counted} recordings"));
+            out::progress(
+                "diff",
+                &numerals::counted(counted, "recording", "recordings"),
+            );
         }
     };
     let diff = flow.policies.diff(new, &say).await?;
@@ -85,10 +91,10 @@ pub(super) async fn diff(mut app: App, new: &Path, out: Out) -> Result<ExitCode,
 
 fn compared(diff: &Diff) -> String {
     let mut text = format!(
-        "From version {} to version {}, over {} recordings, as of {}.\n\n{:<24} {:>10} {:>10} {:>10} {:>10}\n",
+        "From version {} to version {}, over {}, as of {}.\n\n{:<24} {:>10} {:>10} {:>10} {:>10}\n",
         diff.from_version,
         diff.to_version,
-        diff.recordings,
+        counted(diff.recordings, "recording", "recordings"),
         diff.at,
         "purpose",
         "opens",

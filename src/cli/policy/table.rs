@@ -3,8 +3,8 @@
 use std::{fs, path::Path, process::ExitCode};
 
 use crate::{
-    cli::{Failure, out::Out},
-    model::time::Clock,
+    cli::{failure::Failure, out::Out},
+    model::{numerals::counted, time::Clock},
     policy::{CaseOutcome, Cases, Rulebook, Rules},
 };
 
@@ -32,9 +32,9 @@ pub(super) fn test(rules: &Rules, file: &Path, out: Out) -> Result<ExitCode, Fai
             );
         }
         text + &format!(
-            "{} of {} cases hold under version {}.\n",
+            "{} of {} under version {}.\n",
             cases.len() - failed.len(),
-            cases.len(),
+            counted(cases.len(), "case holds", "cases hold"),
             rules.version()
         )
     })?;

@@ -3,6 +3,8 @@
 //! Owns the closed list of events in the audit log. Refuses to know what belongs to each:
 //! [`NewEntry`](super::NewEntry) says that.
 
+mod words;
+
 use crate::model::word::{UnknownWord, unknown};
 
 use crate::model::schema;

@@ -13,7 +13,10 @@ use super::{
     rules::Rules,
     words,
 };
-use crate::model::name::{Purpose, Role, Tier};
+use crate::model::{
+    name::{Purpose, Role, Tier},
+    numerals::counted,
+};
 
 /// A purpose with everything that the policy says of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -213,10 +216,10 @@ impl Explanation {
                 .as_ref()
                 .map(|condition| format!("Only when: {condition}")),
         );
-        said.extend(
-            self.budget
-                .map(|budget| format!("At most {budget} recordings for each principal and day.")),
-        );
+        said.extend(self.budget.map(|budget| {
+            let most = counted(budget, "recording", "recordings");
+            format!("At most {most} for each principal and day.")
+        }));
         if !self.recipients.is_empty() {
             said.push(format!(
                 "Recordings are disclosed for it to: {}.",

@@ -29,6 +29,7 @@ use super::document::{
 };
 use crate::model::{
     name::{Label, Role, Tier},
+    numerals::counted,
     time::Timestamp,
     word::UnknownWord,
 };
@@ -45,8 +46,8 @@ impl PolicyDocument {
             faults.add(
                 1,
                 format!(
-                    "the file has {} bytes: a policy has at most {MAX_BYTES}",
-                    text.len()
+                    "the file has {}: a policy has at most {MAX_BYTES}",
+                    counted(text.len(), "byte", "bytes")
                 ),
             );
             return Err(faults.into_list());

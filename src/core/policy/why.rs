@@ -11,6 +11,7 @@ use super::{
 };
 use crate::model::{
     name::{Purpose, Role},
+    numerals::counted,
     recording::RecordingState,
 };
 
@@ -129,7 +130,8 @@ fn change(reason: Reason, facts: &DecisionFacts<'_>, rules: &Rules) -> String {
         }
         Reason::BudgetSpent => match purpose.and_then(|purpose| purpose.budget) {
             Some(budget) => format!(
-                "wait until tomorrow (UTC): {budget} recordings a day may be opened for `{}`",
+                "wait until tomorrow (UTC): {} a day may be opened for `{}`",
+                counted(budget, "recording", "recordings"),
                 facts.purpose
             ),
             None => "wait until tomorrow (UTC)".to_owned(),

@@ -317,7 +317,10 @@ async fn what_is_due_leaves_quarantine_out_of_order(world: &World) {
     .await
     .unwrap();
     let due = async |tx: &mut _, now, after, limit| {
-        ids(quarantine::due(tx, at(now), after, limit).await.unwrap())
+        let read = ids(quarantine::over(tx, at(now), after, limit).await.unwrap());
+        let locked = ids(quarantine::due(tx, at(now), after, limit).await.unwrap());
+        assert_eq!(read, locked, "who only reads sees the same");
+        locked
     };
     assert_eq!(due(&mut tx, 9, None, 10).await, []);
     assert_eq!(due(&mut tx, 10, None, 10).await, [all[2]]);

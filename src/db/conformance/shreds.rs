@@ -97,6 +97,7 @@ async fn the_tombstones_of_two_legs_are_one_shred(world: &World) {
         1
     );
     assert_eq!(shreds::waiting(&mut tx).await.unwrap(), (1, Some(at(7))));
+    assert_eq!(shreds::waiting_recordings(&mut tx).await.unwrap(), [ids[0]]);
     let seen = endings::after(&mut tx, 0, 9).await.unwrap();
     let shredded = StreamEnding::Shredded(ids[0]);
     assert!(seen.iter().all(|seen| *seen == (1, shredded)));

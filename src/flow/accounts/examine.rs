@@ -11,7 +11,7 @@ use super::AccountReview;
 use crate::{
     db::heard::{self, HeardCount},
     flow::error::Error,
-    model::{recording::DiscoveredBy, sid::AccountSid, time::Timestamp},
+    model::{numerals::counted, recording::DiscoveredBy, sid::AccountSid, time::Timestamp},
     twilio::{Account, Accounts, PublicUrl, RestError, rest::Listing},
 };
 
@@ -253,7 +253,8 @@ fn callbacks(account: &Account, counts: &[HeardCount]) -> AccountFinding {
         (
             AccountVerdict::Weak,
             format!(
-                "no callback came for {missed} completed recordings: set recordingStatusCallback to {URL}"
+                "no callback came for {}: set recordingStatusCallback to {URL}",
+                counted(missed, "completed recording", "completed recordings")
             ),
         )
     } else if missed.saturating_mul(LATE) > told + missed {
@@ -261,13 +262,15 @@ fn callbacks(account: &Account, counts: &[HeardCount]) -> AccountFinding {
         (
             AccountVerdict::Weak,
             format!(
-                "no callback came for {missed} of {all} completed recordings: callbacks get lost; \
-                 make Twilio retry them, with {URL}"
+                "no callback came for {missed} of {}: callbacks get lost; make Twilio retry them, \
+                 with {URL}",
+                counted(all, "completed recording", "completed recordings")
             ),
         )
     } else if empty_told == 0 && empty_missed > 0 {
         let why = format!(
-            "no callback came for {empty_missed} recordings without a file: set recordingStatusCallbackEvent=\"in-progress completed absent\""
+            "no callback came for {} without a file: set recordingStatusCallbackEvent=\"in-progress completed absent\"",
+            counted(empty_missed, "recording", "recordings")
         );
         (AccountVerdict::Weak, why)
     } else if told + missed + empty_told == 0 {
@@ -279,8 +282,8 @@ fn callbacks(account: &Account, counts: &[HeardCount]) -> AccountFinding {
         (
             AccountVerdict::Ok,
             format!(
-                "callbacks came for {told} of {} completed recordings and {empty_told} without a file",
-                told + missed
+                "callbacks came for {told} of {} and {empty_told} without a file",
+                counted(told + missed, "completed recording", "completed recordings")
             ),
         )
     };

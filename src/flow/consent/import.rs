@@ -13,6 +13,7 @@ use super::{
 };
 use crate::model::{
     json,
+    numerals::counted,
     word::{UnknownWord, unknown},
 };
 
@@ -89,7 +90,8 @@ impl StatementFaults {
 
 impl fmt::Display for StatementFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} faults; nothing was recorded", self.count)?;
+        let faults = counted(self.count, "fault", "faults");
+        write!(f, "{faults}; nothing was recorded")?;
         for (place, fault) in &self.shown {
             write!(f, "\n  {} {place}: {fault}", self.unit)?;
         }

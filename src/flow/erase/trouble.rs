@@ -83,8 +83,8 @@ impl SourceDeletion {
         if is_loud {
             metrics::counter!("recvault_source_stuck_total").increment(1);
             tracing::error!(
-                recording = %lease.subject, attempts = lease.attempts, ?setback,
-                "copies at Twilio could not be deleted"
+                recording = %lease.subject, attempts = lease.attempts,
+                "copies at Twilio could not be deleted: {}", setback.why()
             );
         }
         setback

@@ -284,6 +284,36 @@ impl Quarantine {
         Ok(entries)
     }
 
+    /// The recordings that [`Self::sweep`] would shred now.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn would_shred(&self) -> Result<Vec<RecordingId>, Error> {
+        let now = self.clock.now();
+        let mut found = Vec::new();
+        let mut after = None;
+        loop {
+            let mut tx = self.db.read().await?;
+            let page = quarantine::over(&mut tx, now, after, PAGE).await?;
+            let Some(last) = page.last() else {
+                return Ok(found);
+            };
+            after = Some(last.id);
+            let known = consents::gather(&mut tx, &page).await?;
+            let vouched = consents::gather_vouched(&mut tx, &page).await?;
+            let goes = |recording: &&Recording| {
+                let is_covered = known
+                    .get(&recording.id)
+                    .is_some_and(|consents| policy::covers_recording(consents, recording, now));
+                let ends = recording.quarantine_ends.unwrap_or(WITHOUT_END);
+                !is_covered
+                    && policy::quarantine(recording, &self.rulebook).is_some()
+                    && end_of(vouched.get(&recording.id), recording, ends, now) <= now
+            };
+            found.extend(page.iter().filter(goes).map(|recording| recording.id));
+        }
+    }
+
     /// Checks every recording whose quarantine has ended once more, releases those with evidence,
     /// and shreds the others. Held recordings wait for the end of the hold.
     ///

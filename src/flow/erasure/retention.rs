@@ -59,6 +59,9 @@ pub struct SweptGroup {
     pub clause: String,
     /// The number of recordings.
     pub recordings: u64,
+    /// Which, in a dry run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub due: Vec<RecordingId>,
 }
 
 /// A recording that should be shredded, and the holds that keep it.
@@ -179,7 +182,7 @@ impl RetentionEnforcement {
         // a shred.
         for (group, limit, (due, shredded)) in all {
             let recordings = if dry_run {
-                due
+                due.len() as u64
             } else {
                 let told = self.shredding.tell(shredded).await?;
                 let new = told.shredded.iter().filter(|shredded| shredded.is_new);
@@ -197,6 +200,7 @@ impl RetentionEnforcement {
                     policy_digest,
                     clause: limit.to_string(),
                     recordings,
+                    due,
                 });
             }
             swept.shredded += recordings;
@@ -266,20 +270,20 @@ impl RetentionEnforcement {
         reach.filter(|(until, _)| group.oldest <= *until)
     }
 
-    /// Returns the number of due recordings, and the shreds.
+    /// In a dry run those that are due; otherwise what was let go of.
     async fn shred_due(
         &self,
         group: &Group,
         until: Timestamp,
         now: Timestamp,
         dry_run: bool,
-    ) -> Result<(u64, Undurable), Error> {
+    ) -> Result<(Vec<RecordingId>, Undurable), Error> {
         let reason: ShredReason = "retention"
             .parse()
             .map_err(|error| Error::Invalid(format!("{error}")))?;
         let permit = Permit::of_vault(action::Shred);
         let mut after = None;
-        let mut count = 0;
+        let mut named = Vec::new();
         let mut all = Undurable::nothing();
         loop {
             let found = retention::collected_until(
@@ -292,15 +296,18 @@ impl RetentionEnforcement {
             )
             .await?;
             let Some(last) = found.last() else {
-                return Ok((count, all));
+                return Ok((named, all));
             };
             after = Some((last.collected_at, last.id));
             let due: Vec<Recording> = found
                 .into_iter()
                 .filter(|recording| self.is_due(recording, now))
                 .collect();
-            count += due.len() as u64;
-            if dry_run || due.is_empty() {
+            if dry_run {
+                named.extend(due.iter().map(|recording| recording.id));
+                continue;
+            }
+            if due.is_empty() {
                 continue;
             }
             // A hold that was placed since then keeps its recording; the next sweep leaves it out.

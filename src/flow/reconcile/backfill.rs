@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     ReconcileFailure, Reconciliation, chosen,
-    compare::Comparison,
+    compare::{Comparison, WouldReconcile},
     list::{ListWindow, Lister},
 };
 use crate::{
@@ -93,6 +93,9 @@ pub struct AccountBackfilled {
     pub seconds: u64,
     /// The same in bytes: 16,000 for each second of each channel.
     pub bytes: u64,
+    /// What would be done, in a dry run.
+    #[serde(skip_serializing_if = "WouldReconcile::is_empty")]
+    pub would: WouldReconcile,
     /// Why it was not completed.
     pub fault: Option<String>,
 }
@@ -199,6 +202,7 @@ impl Backfills {
                 advanced: found.counts.advanced,
                 seconds: found.seconds,
                 bytes: found.bytes,
+                would: found.would.clone(),
                 fault: outcome.err().map(|broken| broken.to_string()),
             });
         }

@@ -45,10 +45,39 @@ pub(in crate::flow) struct Comparison<'a> {
 pub(in crate::flow) struct ReconcileFindings {
     pub(in crate::flow) counts: Reconciled,
     pub(in crate::flow) ghosts: BTreeSet<RecordingId>,
+    /// Which recordings those are, in a dry run.
+    pub(in crate::flow) would: WouldReconcile,
     /// Seconds of audio to be fetched because of it, as far as Twilio reports them.
     pub(in crate::flow) seconds: u64,
     /// The same in bytes.
     pub(in crate::flow) bytes: u64,
+}
+
+/// What a comparison would do, by recording.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct WouldReconcile {
+    /// These would be announced.
+    pub announce: Vec<RecordingId>,
+    /// Of these, more would be told, or their work asked for again.
+    pub advance: Vec<RecordingId>,
+    /// These would be deleted at the source.
+    pub erase: Vec<RecordingId>,
+}
+
+impl WouldReconcile {
+    /// Whether it names nothing, as it does where something is done.
+    pub fn is_empty(&self) -> bool {
+        self.announce.is_empty() && self.advance.is_empty() && self.erase.is_empty()
+    }
+
+    fn note(&mut self, id: RecordingId, step: ReconcileAction) {
+        match step {
+            ReconcileAction::Nothing | ReconcileAction::Ghost => {}
+            ReconcileAction::Announce => self.announce.push(id),
+            ReconcileAction::Advance | ReconcileAction::Fetch => self.advance.push(id),
+            ReconcileAction::Erase => self.erase.push(id),
+        }
+    }
 }
 
 /// The actions for a page.
@@ -140,6 +169,9 @@ impl<'a> Comparison<'a> {
             };
             let step = step(listed, known, terms);
             self.found.note(listed, id, step);
+            if self.dry_run {
+                self.found.would.note(id, step);
+            }
             match step {
                 ReconcileAction::Nothing | ReconcileAction::Ghost => {}
                 ReconcileAction::Announce | ReconcileAction::Advance => {

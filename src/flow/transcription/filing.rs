@@ -4,16 +4,20 @@
 //! Owns the order: first the tier, then the text, so that no text is ever in a tier that is too low
 //! for it.
 
+mod closed;
 pub(super) mod rank;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use self::rank::{Arrived, Filed};
+use self::{
+    closed::closed_by_move,
+    rank::{Arrived, Filed},
+};
 use crate::{
     db::{Db, recordings},
     flow::{bells::Bells, error::Error, reclassification::Reclassification, refusal::shredded},
     model::{
-        id::RecordingId,
+        id::{GrantId, RecordingId},
         name::Tier,
         recording::{Recording, RecordingState},
         time::Clock,
@@ -22,6 +26,37 @@ use crate::{
     policy::{Permit, Rulebook, action, content},
     vault::{self, Vault},
 };
+
+/// What filing a transcript did.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct FiledTranscript {
+    /// The recording.
+    pub recording_id: RecordingId,
+    /// Whether it took the place of an older transcript.
+    pub replaced: bool,
+    /// The tier before.
+    pub tier_before: Tier,
+    /// The tier now: a more sensitive one, if the rules of the policy demand it.
+    pub tier_after: Tier,
+    /// What the content rules of the policy found, by kind; never the text.
+    #[schema(max_items = 16)]
+    pub found: Vec<FoundContent>,
+    /// Living grants that open the recording no longer, because the policy does not allow it in the
+    /// new tier; their streams end.
+    pub grants_ended: Vec<GrantId>,
+}
+
+/// How much of one kind was found in a transcript.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct FoundContent {
+    /// The kind, as the policy names it: `card-number`, `us-social-security-number`, `iban` or
+    /// `words`.
+    #[schema(pattern = "^[a-z-]{1,64}$", examples("card-number"))]
+    pub kind: &'static str,
+    /// How often.
+    #[schema(minimum = 1, examples(1))]
+    pub count: usize,
+}
 
 /// The only entry point for transcripts.
 pub struct TranscriptFiling {
@@ -52,8 +87,8 @@ impl TranscriptFiling {
         }
     }
 
-    /// Files a transcript of a sealed recording; an older transcript is replaced. Returns whether
-    /// it is the first one.
+    /// Files what was said in a recording that is sealed; an older transcript is replaced. What that
+    /// did.
     ///
     /// # Errors
     /// [`Error::NotFound`], also for a recording that the permit does not cover;
@@ -63,7 +98,7 @@ impl TranscriptFiling {
         permit: &Permit<action::Transcribe>,
         id: RecordingId,
         transcript: Transcript,
-    ) -> Result<bool, Error> {
+    ) -> Result<FiledTranscript, Error> {
         let recording = recordings::find(&mut self.db.read().await?, id).await?;
         let recording = recording
             .filter(|recording| permit.covers(recording.account()))
@@ -77,11 +112,24 @@ impl TranscriptFiling {
                 )));
             }
         }
-        Ok(self.file(permit, None, &recording, transcript).await? == Filed::First)
+        let (filed, found) = self.file(permit, None, &recording, transcript).await?;
+        let now = recordings::find(&mut self.db.read().await?, id)
+            .await?
+            .ok_or(Error::NotFound)?;
+        let grants_ended =
+            closed_by_move(&self.db, &self.rulebook, &recording, &now, self.clock.now()).await?;
+        Ok(FiledTranscript {
+            recording_id: id,
+            replaced: filed != Filed::First,
+            tier_before: recording.tier,
+            tier_after: now.tier,
+            found,
+            grants_ended,
+        })
     }
 
-    /// Files a transcript of a recording that was sealed when it was last read, from any origin:
-    /// the only entry point.
+    /// Files what was said in a recording that was sealed a moment ago, whoever brings it: the only
+    /// way in. What became of it, and what the rules found in it.
     ///
     /// # Errors
     /// [`Error::Shredded`]; [`Error::NotFound`] if the recording is not sealed, or more pieces
@@ -93,7 +141,7 @@ impl TranscriptFiling {
         arrived: Option<Arrived<'_>>,
         recording: &Recording,
         transcript: Transcript,
-    ) -> Result<Filed, Error> {
+    ) -> Result<(Filed, Vec<FoundContent>), Error> {
         // Scanning a long text takes long, and would block other tasks on this thread.
         let rulebook = Arc::clone(&self.rulebook);
         let looked_at = recording.clone();
@@ -102,9 +150,10 @@ impl TranscriptFiling {
             let found = found_in(&rulebook, &looked_at, &transcript);
             (found, transcript)
         });
-        let ((tiers, because), transcript) =
+        let ((tiers, found), transcript) =
             looked.await.map_err(|_| vault::Error::BrokenTranscript)?;
         if !tiers.is_empty() {
+            let because: Vec<&'static str> = found.iter().map(|found| found.kind).collect();
             let rules = self.rulebook.current();
             self.reclassification
                 .raise(
@@ -118,7 +167,7 @@ impl TranscriptFiling {
         match sealed.await {
             Ok(filed) => {
                 self.bells.journal.notify_one();
-                Ok(filed)
+                Ok((filed, found))
             }
             Err(vault::Error::Gone) => Err(shredded(&self.db, id).await?),
             Err(other) => Err(other.into()),
@@ -126,26 +175,33 @@ impl TranscriptFiling {
     }
 }
 
-/// Returns the tiers and kinds of the content rules that match, of every version that binds the
-/// recording.
+/// The tiers of the content rules that find something, of every version that binds the recording;
+/// and how much of each kind they find. Versions find the same things, so the most that one finds
+/// counts.
 fn found_in(
     rulebook: &Rulebook,
     recording: &Recording,
     transcript: &Transcript,
-) -> (Vec<Tier>, Vec<&'static str>) {
+) -> (Vec<Tier>, Vec<FoundContent>) {
     let mut tiers = Vec::new();
-    let mut kinds = Vec::new();
+    let mut most: BTreeMap<&'static str, usize> = BTreeMap::new();
     for rules in rulebook.binding(recording) {
         let rules = &rules.document().content;
-        for rule in content::found_in(transcript, rules)
-            .into_iter()
-            .filter_map(|rule| rules.get(rule))
-        {
+        let mut kinds: BTreeMap<&'static str, usize> = BTreeMap::new();
+        for (rule, count) in content::found_in(transcript, rules) {
+            let Some(rule) = rules.get(rule) else {
+                continue;
+            };
             tiers.push(rule.tier.clone());
-            kinds.push(rule.pattern.kind());
+            *kinds.entry(rule.pattern.kind()).or_default() += count;
+        }
+        for (kind, count) in kinds {
+            let most = most.entry(kind).or_default();
+            *most = count.max(*most);
         }
     }
-    kinds.sort_unstable();
-    kinds.dedup();
-    (tiers, kinds)
+    let found = most
+        .into_iter()
+        .map(|(kind, count)| FoundContent { kind, count });
+    (tiers, found.collect())
 }

@@ -23,12 +23,17 @@ use crate::{
     },
     model::{
         actor::Initiator,
+        id::{PageId, RecordingId},
         name::Tier,
+        numerals,
         time::{Clock, Timestamp},
     },
     policy::{Permit, Rulebook, action},
     vault::{ReplacedKey, Turned, Vault},
 };
+
+/// How often the service looks whether a turn is due.
+const PACE: Duration = Duration::from_secs(5);
 
 /// `[epoch]`: how long a shredded recording may be recoverable with an old copy of the key store.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -88,6 +93,9 @@ pub struct EpochStatus {
 pub struct Rotated {
     /// Pages that get a new key.
     pub pages: u64,
+    /// Which, in a dry run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub would_renew: Vec<PageId>,
     /// The turn that renewed the keys; `None` in a dry run, or while another process turns.
     pub turned: Option<Turned>,
 }
@@ -162,6 +170,15 @@ impl EpochTurning {
         })
     }
 
+    /// The shredded recordings that an older copy of the key store still opens; the next turn covers
+    /// them.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn waiting(&self) -> Result<Vec<RecordingId>, Error> {
+        Ok(shreds::waiting_recordings(&mut self.db.read().await?).await?)
+    }
+
     /// Turns the epoch now. `None` while another process does.
     ///
     /// # Errors
@@ -199,16 +216,7 @@ impl EpochTurning {
     }
 
     async fn turn_as(&self, actor: Initiator) -> Result<Option<Turned>, Error> {
-        let turned = self.vault.turn(actor).await?;
-        if let Some(turned) = &turned {
-            tracing::info!(
-                epoch = turned.epoch,
-                pages = turned.pages,
-                covered = turned.covered,
-                "the epoch has turned"
-            );
-        }
-        Ok(turned)
+        Ok(self.vault.turn(actor).await?)
     }
 
     /// Renews the keys of a tier's pages, or of all, and turns. No audio is read.
@@ -222,16 +230,18 @@ impl EpochTurning {
         dry_run: bool,
     ) -> Result<Rotated, Error> {
         if dry_run {
-            let pages =
-                keys::count_pages(&mut self.db.read().await?, tier.map(Tier::as_str)).await?;
+            let would_renew =
+                keys::page_ids(&mut self.db.read().await?, tier.map(Tier::as_str)).await?;
             return Ok(Rotated {
-                pages,
+                pages: would_renew.len() as u64,
+                would_renew,
                 turned: None,
             });
         }
         let pages = self.mark_stale(permit.initiator(), tier).await?;
         Ok(Rotated {
             pages,
+            would_renew: Vec::new(),
             turned: self.turn_as(permit.initiator()).await?,
         })
     }
@@ -310,13 +320,16 @@ impl EpochTurning {
         while !stop.is_cancelled() {
             self.liveness.beat(Task::Epochs);
             if let Err(error) = self.keep().await {
-                tracing::warn!(%error, "the epoch cannot be turned now and is retried");
+                tracing::warn!(
+                    "the epoch cannot be turned, again in {}: {error}",
+                    numerals::pause(PACE)
+                );
                 metrics::counter!("recvault_turn_failures_total").increment(1);
             }
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.bells.epochs.notified() => {}
-                () = tokio::time::sleep(Duration::from_secs(5)) => {}
+                () = tokio::time::sleep(PACE) => {}
             }
         }
     }

@@ -5,7 +5,8 @@
 use crate::{db::work::WorkKind, flow::patience::WorkSettings};
 
 /// Kinds of work that share slots with each other, and with no other lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub(super) enum Lane {
     /// Fetches of recordings, and deletions of ciphertext.
     Media,
@@ -25,6 +26,11 @@ impl Lane {
         Self::Transcripts,
         Self::Revocations,
     ];
+
+    /// Its name, for the log.
+    pub(super) fn as_str(self) -> &'static str {
+        self.into()
+    }
 
     /// Returns the kinds of work in the lane. A kind without a lane is not taken from the queue.
     pub(super) const fn kinds(self) -> &'static [WorkKind] {

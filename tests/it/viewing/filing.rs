@@ -35,13 +35,16 @@ async fn a_newer_transcript_takes_the_place_of_the_older(database: Database) {
         Value::Null,
         "there is none yet"
     );
-    for (text, status) in [("First.", 201), ("Second.", 204), ("Third.", 204)] {
+    for (text, status) in [("First.", 201), ("Second.", 200), ("Third.", 200)] {
         let body = transcript(&[text]);
         let answer = file(&vault, "privacy-officer", recorded.id, body.to_string()).await;
+        assert_eq!(answer.status, status, "{answer:?}");
         assert_eq!(
-            (answer.status, answer.body.len()),
-            (status, 0),
-            "{answer:?}"
+            answer.json(),
+            json!({
+                "recording_id": recorded.id, "replaced": status == 200, "tier_before": "standard",
+                "tier_after": "standard", "found": [], "grants_ended": [],
+            })
         );
         assert_eq!(
             media(
@@ -124,6 +127,43 @@ async fn only_who_may_files_and_only_what_is_a_transcript(database: Database) {
     .await
     .problem(413, "too-large");
     assert_eq!(vault.count("transcript.sealed").await, 1);
+}
+
+async fn the_answer_says_what_the_filing_did(database: Database) {
+    let vault = vault_on(database).await;
+    let recorded = vault.sealed().await;
+    let ends = granted(&vault, recorded.id, "quality-review").await;
+    let stays = granted(&vault, recorded.id, "see").await;
+    let said = [&format!("It is {CARD}."), "And DE89370400440532013000."];
+    let body = transcript(&said).to_string();
+    let answer = file(&vault, "privacy-officer", recorded.id, body.clone()).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let told = answer.json();
+    assert_eq!(
+        told,
+        json!({
+            "recording_id": recorded.id, "replaced": false, "tier_before": "standard",
+            "tier_after": "restricted",
+            "found": [{ "kind": "card-number", "count": 1 }, { "kind": "iban", "count": 1 }],
+            "grants_ended": [ends["id"]],
+        })
+    );
+    assert!(!told.to_string().contains("3704"), "never the text");
+    assert_eq!(
+        media(&vault, &ends, "audio.wav").await.reasons(),
+        ["purpose-not-for-tier"],
+        "and so it is"
+    );
+    assert_eq!(media(&vault, &stays, "transcript.json").await.status, 200);
+    let again = file(&vault, "privacy-officer", recorded.id, body).await;
+    assert_eq!(
+        (
+            &again.json()["tier_before"],
+            &again.json()["grants_ended"],
+            &again.json()["replaced"]
+        ),
+        (&json!("restricted"), &json!([]), &json!(true))
+    );
 }
 
 async fn what_was_said_raises_the_tier_and_never_lowers_it(database: Database) {
@@ -406,6 +446,7 @@ async fn a_queue_is_known_by_its_label(database: Database) {
 on_both_databases!(
     a_newer_transcript_takes_the_place_of_the_older,
     only_who_may_files_and_only_what_is_a_transcript,
+    the_answer_says_what_the_filing_did,
     what_was_said_raises_the_tier_and_never_lowers_it,
     a_transcript_that_is_on_its_way_when_its_recording_is_shredded_leaves_nothing,
     a_recording_that_is_moved_while_it_is_fetched_has_its_key_where_it_belongs,

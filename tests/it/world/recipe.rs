@@ -213,7 +213,7 @@ impl Recipe {
             .await
             .unwrap();
         let unlocked = app.unlock().await.unwrap();
-        flow::put_in_force(&unlocked, &app.rules().unwrap())
+        flow::put_in_force(&app.db, &unlocked, &app.rules().unwrap())
             .await
             .unwrap();
         let wanted = flow::NewToken::new("admin".parse().unwrap(), Duration::from_secs(3600));

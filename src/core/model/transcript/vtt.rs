@@ -4,14 +4,14 @@
 //! text would begin something else (sections 4.1, 6.4).
 
 use super::{Said, Transcript};
-use crate::secret::SecretBuffer;
+use crate::{model::numerals::counted, secret::SecretBuffer};
 
 pub(super) fn write(transcript: &Transcript) -> SecretBuffer {
     let mut vtt = Vtt(SecretBuffer::take(b"WEBVTT\n".to_vec()));
     if transcript.lost() > 0 {
         vtt.push_str(&format!(
-            "\nNOTE Incomplete: {} pieces of the transcript never arrived.\n",
-            transcript.lost()
+            "\nNOTE Incomplete: {} of the transcript never arrived.\n",
+            counted(transcript.lost(), "piece", "pieces")
         ));
     }
     for sentence in transcript.sentences() {

@@ -285,7 +285,7 @@ fn what_is_spread_over_sentences_of_one_leg_is_hidden_in_each() {
             &["1111", "1111,", "thanks."],
         ),
     ]);
-    assert_eq!(found_in(&said, &all()), [0]);
+    assert_eq!(found_in(&said, &all()), [(0, 1)].into());
     let expected: [(&str, &[&str]); 4] = [
         (
             "My card is ██████████",

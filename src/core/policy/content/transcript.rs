@@ -15,20 +15,23 @@ use crate::{
     policy::document::ContentRule,
 };
 
-/// The rules, counted from 0, that find something in what was said.
-pub fn found_in(transcript: &Transcript, rules: &[ContentRule]) -> Vec<usize> {
-    let mut found: Vec<usize> = Vec::new();
+/// How often each rule, counted from 0, finds something in what was said: rules that find nothing
+/// are left out. A sentence is there in two forms, and what is found in both counts once.
+pub fn found_in(transcript: &Transcript, rules: &[ContentRule]) -> BTreeMap<usize, usize> {
+    let mut most = BTreeMap::new();
     for form in [whole, by_word] {
-        found.extend(
-            legs(transcript, form)
-                .iter()
-                .flat_map(|leg| find(&leg.text, rules))
-                .map(|found| found.rule),
-        );
+        let mut found: BTreeMap<usize, usize> = BTreeMap::new();
+        for leg in legs(transcript, form) {
+            for ContentMatch { rule, .. } in find(&leg.text, rules) {
+                *found.entry(rule).or_default() += 1;
+            }
+        }
+        for (rule, count) in found {
+            let most: &mut usize = most.entry(rule).or_default();
+            *most = count.max(*most);
+        }
     }
-    found.sort_unstable();
-    found.dedup();
-    found
+    most
 }
 
 /// The transcript without what the rules find in it.

@@ -24,17 +24,24 @@ use crate::{
     policy::{Permit, action},
 };
 
-/// The preview of a revocation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+/// What a revocation would do now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Would {
-    /// The number of recordings that would be shredded.
-    pub shred: u64,
-    /// The number that are shredded already.
-    pub shredded_before: u64,
-    /// The number that would be closed to the purposes, and to no other.
-    pub close: u64,
-    /// The number that would be closed and kept by holds.
-    pub hold: u64,
+    /// These recordings would be shredded.
+    pub shred: Vec<RecordingId>,
+    /// These are shredded already.
+    pub shredded_before: Vec<RecordingId>,
+    /// These would be closed to the purposes, and to no other.
+    pub close: Vec<RecordingId>,
+    /// These would be closed and kept by holds.
+    pub hold: Vec<RecordingId>,
+}
+
+impl Would {
+    /// How many recordings it reaches.
+    pub fn reached(&self) -> usize {
+        self.shred.len() + self.shredded_before.len() + self.close.len() + self.hold.len()
+    }
 }
 
 impl Revocations {
@@ -183,13 +190,16 @@ impl Revocations {
             };
             cursor = Some(*last);
             let (gone, stay) = self.split(&revocation, &ids).await?;
-            would.close += stay.len() as u64;
+            would
+                .close
+                .extend(stay.iter().map(|recording| recording.id));
             for recording in gone {
-                match recording {
-                    _ if recording.state == RecordingState::Shredded => would.shredded_before += 1,
-                    _ if recording.holds > 0 => would.hold += 1,
-                    _ => would.shred += 1,
-                }
+                let outcome = match recording {
+                    _ if recording.state == RecordingState::Shredded => &mut would.shredded_before,
+                    _ if recording.holds > 0 => &mut would.hold,
+                    _ => &mut would.shred,
+                };
+                outcome.push(recording.id);
             }
         }
     }

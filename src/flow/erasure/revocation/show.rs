@@ -115,8 +115,8 @@ impl Revocations {
         Ok(Page::cut(rows, limit, Revocation::place))
     }
 
-    /// What became of each recording that a revocation reached, in the order of their ids, after one
-    /// of them. `limit` is 1 to 1000.
+    /// Returns the outcome for each recording that a revocation reached, in the order of their ids,
+    /// after the given one. `limit` is 1 to 1000.
     ///
     /// # Errors
     /// As [`Self::status`].

@@ -25,7 +25,10 @@ use crate::{
         liveness::Task,
         retry::Setback,
     },
-    model::id::{HolderId, RecordingId, RevocationId},
+    model::{
+        id::{HolderId, RecordingId, RevocationId},
+        numerals,
+    },
     policy::{Permit, action},
     vault::{self, Cause, OnHold},
 };
@@ -171,10 +174,6 @@ impl Revocations {
             Ok::<_, Error>(self.vault.make_durable().await?)
         };
         worked.await.map_err(|error| {
-            tracing::warn!(
-                %error, revocation = %lease.subject,
-                "a revocation cannot continue now and is retried"
-            );
             metrics::counter!("recvault_revocation_failures_total").increment(1);
             Setback::of_ours(&error)
         })
@@ -261,7 +260,7 @@ impl Revocations {
             if let Err(error) = done.await {
                 tracing::warn!(
                     %error, revocation = %id,
-                    "a revocation cannot continue now and is retried"
+                    "a revocation cannot continue now; it is due again at once"
                 );
             }
         }
@@ -277,7 +276,10 @@ impl Revocations {
                 shredded = self.shred_released() => shredded,
             };
             if let Err(error) = shredded {
-                tracing::warn!(%error, "recordings released from holds are not shredded yet");
+                tracing::warn!(
+                    "recordings released from holds are not shredded, again in {}: {error}",
+                    numerals::pause(PACE)
+                );
                 metrics::counter!("recvault_revocation_failures_total").increment(1);
             }
             tokio::select! {

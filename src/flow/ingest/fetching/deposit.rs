@@ -60,7 +60,9 @@ impl Fetching {
         let stored = vault
             .store_media(recording, Leg::All, content_type, pin!(body))
             .await?;
+        let since_told = self.clock.now().since(lease.enqueued_at);
         let entered = vault.unit("deposit.enter", async |mut unit| {
+            unit.took(since_told);
             let recording = vault.enter(&mut unit, recording, &stored, &options).await?;
             work::finish(&mut unit, lease).await?;
             self.follow_deposit(&mut unit, &recording, afterwards)

@@ -1,0 +1,135 @@
+//! `recvault export`: everything about one person, as an archive, in the name of a principal.
+//!
+//! Owns where the bytes go. Refuses to decide: the archive is that of `POST /v1/exports`. INVARIANT:
+//! a file with the wanted name is a whole archive; what was broken off leaves none.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use clap::Args;
+use futures_util::{Stream, StreamExt as _};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    bearer::Request,
+    failure::{CommandRefusal, Failure},
+    out::Out,
+    person,
+};
+use crate::{
+    app::App,
+    flow::{Ended, Guarded},
+    model::numerals::counted,
+    policy::action,
+};
+
+/// The person, the purpose and the file of an export.
+#[derive(Args)]
+pub(super) struct Export {
+    /// The person: a number in international form, or an address with `sip:` or `client:`; `-`: the
+    /// first line of standard input.
+    #[arg(long, value_name = "NUMBER")]
+    subject: String,
+    #[command(flatten)]
+    request: Request,
+    /// The file for the tar archive, which must not exist; `-`: standard output.
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+impl Export {
+    pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
+        if self.subject == "-" && self.request.reads_input() {
+            return Err(CommandRefusal::invalid(
+                "standard input is either the subject or the token: give a file to `--token-file`",
+            ));
+        }
+        let subject = person::address(&self.subject)?;
+        let flow = app.flow_to_decide().await?;
+        let principal = self.request.principal(&flow).await?;
+        let permit = flow.access.permit(&principal, action::Export, None).await?;
+        // Before the first recording is opened: what another process shreds ends the archive.
+        let watch = flow.playback.watch().await?;
+        let archive = flow
+            .exports
+            .person(&permit, &principal, &subject, &self.request.asking())
+            .await?;
+        let stop = CancellationToken::new();
+        let writing = async {
+            let written = self.write(archive, out).await;
+            stop.cancel();
+            written
+        };
+        let (written, ()) = tokio::join!(writing, watch.run(stop.clone(), Duration::ZERO));
+        if let Some(bytes) = written? {
+            let file = self.output.display();
+            out.facts(&json!({ "file": file.to_string(), "bytes": bytes }), || {
+                format!("Wrote {}, {}.\n", file, counted(bytes, "byte", "bytes"))
+            })?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Writes the archive; how many bytes, if they went to a file.
+    async fn write<S>(&self, archive: Guarded<S>, out: Out) -> Result<Option<u64>, Failure>
+    where
+        S: Stream<Item = Result<Bytes, Ended>> + Send,
+    {
+        if self.output == Path::new("-") {
+            pour(archive, |piece| out.bytes(piece)).await?;
+            return Ok(None);
+        }
+        let fault = |error: io::Error| format!("`{}`: {error}", self.output.display());
+        let new = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&self.output);
+        let mut file = new.map_err(fault)?;
+        let mut bytes = 0;
+        let poured = pour(archive, |piece| {
+            bytes += piece.len() as u64;
+            file.write_all(piece).map(|()| true)
+        });
+        let written = match poured.await {
+            Ok(()) => file.sync_all().map_err(|error| fault(error).into()),
+            Err(why) => Err(why),
+        };
+        if written.is_err() {
+            let _ = fs::remove_file(&self.output);
+        }
+        written.map(|()| Some(bytes))
+    }
+}
+
+/// Gives each piece to `take`, until that wants no more.
+async fn pour<S>(
+    mut archive: Guarded<S>,
+    mut take: impl FnMut(&[u8]) -> io::Result<bool>,
+) -> Result<(), Failure>
+where
+    S: Stream<Item = Result<Bytes, Ended>> + Send,
+{
+    let guard = archive.guard();
+    while let Some(piece) = archive.next().await {
+        let piece = piece.map_err(broken_off)?;
+        guard.fresh().await;
+        if let Some(ended) = guard.has_ended() {
+            return Err(broken_off(ended));
+        }
+        if !take(&piece)? {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn broken_off(ended: Ended) -> Failure {
+    format!("the archive was not completed: {ended}").into()
+}

@@ -1,0 +1,256 @@
+//! Why a command failed: a text for people, and with `--json` an object with a stable code.
+//!
+//! Owns the codes, and the one place that prints a failure. Refuses to know what a command does.
+//! `docs/operations.md` lists the codes.
+
+use std::{
+    ffi::OsString,
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use serde_json::json;
+
+use crate::{app, config::ConfigFaults, custody, db, flow, model::id::RecordingId, store, vault};
+
+/// Why a command failed; the text is for the operator.
+pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// What kind of failure it is. The words are stable.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
+#[strum(parse_err_ty = crate::model::word::UnknownWord, parse_err_fn = crate::model::word::unknown::<Self>)]
+pub(super) enum FailureCode {
+    /// The configuration.
+    Config,
+    /// What is there already does not go with it.
+    Conflict,
+    /// The root key.
+    Custody,
+    /// The database.
+    Database,
+    /// The policy refuses.
+    Denied,
+    /// Anything else; the message says what.
+    Failed,
+    /// A file, a socket or a pipe.
+    File,
+    /// A hold keeps it.
+    Held,
+    /// What was asked for makes no sense.
+    Invalid,
+    /// There is no such thing.
+    NotFound,
+    /// The policy file.
+    Policy,
+    /// The recording is shredded.
+    Shredded,
+    /// The store of ciphertext, snapshots and journal.
+    Store,
+    /// The command line.
+    Usage,
+    /// The vault.
+    Vault,
+}
+
+crate::model::word::word_set!(FailureCode);
+
+/// A failure in the words of the command line.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub(super) struct CommandRefusal {
+    code: FailureCode,
+    text: String,
+}
+
+impl CommandRefusal {
+    /// There is no such thing.
+    pub(super) fn not_found(text: impl Into<String>) -> Failure {
+        Self::of(FailureCode::NotFound, text)
+    }
+
+    /// What was asked for makes no sense.
+    pub(super) fn invalid(text: impl Into<String>) -> Failure {
+        Self::of(FailureCode::Invalid, text)
+    }
+
+    /// A failure of this kind.
+    pub(super) fn of(code: FailureCode, text: impl Into<String>) -> Failure {
+        let text = text.into();
+        Self { code, text }.into()
+    }
+}
+
+/// The same failure; where there is nothing of that kind, with a text that names it.
+pub(super) fn or_missing(error: flow::Error, text: impl FnOnce() -> String) -> Failure {
+    match error {
+        flow::Error::NotFound => CommandRefusal::not_found(text()),
+        other => other.into(),
+    }
+}
+
+/// The same for a recording.
+pub(super) fn or_no_recording(id: RecordingId) -> impl Fn(flow::Error) -> Failure {
+    move |error| {
+        or_missing(error, || {
+            format!("recording `{id}` does not exist; `recvault recordings list` lists the ids")
+        })
+    }
+}
+
+/// Prints why a command failed. Returns the exit code 1.
+pub(super) fn tell(failure: &Failure, json: bool) -> ExitCode {
+    if json {
+        object(code_of(failure), &failure.to_string(), 1);
+    } else {
+        let _ = writeln!(io::stderr(), "recvault: {failure}");
+    }
+    ExitCode::FAILURE
+}
+
+/// Prints what is wrong with a command line, or the help or version that was asked for. Returns the
+/// exit code: 2, or 0.
+pub(super) fn usage(error: &clap::Error, args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    if error.use_stderr() && wants_json(args) {
+        object(FailureCode::Usage, &sentence(error), 2);
+    } else {
+        // Whoever has closed the pipe wants no help.
+        let _ = error.print();
+    }
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+fn object(code: FailureCode, message: &str, exit_code: u8) {
+    let object = json!({
+        "error": { "code": code.as_str(), "message": message, "exit_code": exit_code },
+    });
+    let _ = writeln!(io::stderr(), "{object}");
+}
+
+/// Whether `--json` is among the options of a command line that cannot be read.
+fn wants_json(args: impl IntoIterator<Item = OsString>) -> bool {
+    args.into_iter()
+        .take_while(|arg| arg != "--")
+        .any(|arg| arg == "--json")
+}
+
+/// What clap says, without its heading, the usage and the hints.
+fn sentence(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let text = text.split("\n\n").next().unwrap_or_default();
+    text.trim_start_matches("error: ").trim().to_owned()
+}
+
+fn code_of(failure: &Failure) -> FailureCode {
+    if let Some(refused) = failure.downcast_ref::<CommandRefusal>() {
+        return refused.code;
+    }
+    if let Some(error) = failure.downcast_ref::<app::Error>() {
+        return of_app(error);
+    }
+    if let Some(error) = failure.downcast_ref::<flow::Error>() {
+        return of_flow(error);
+    }
+    if let Some(error) = failure.downcast_ref::<vault::Error>() {
+        return of_vault(error);
+    }
+    if failure.is::<db::Error>() {
+        FailureCode::Database
+    } else if failure.is::<store::Error>() {
+        FailureCode::Store
+    } else if failure.is::<custody::Error>() {
+        FailureCode::Custody
+    } else if failure.is::<ConfigFaults>() {
+        FailureCode::Config
+    } else if failure.is::<io::Error>() {
+        FailureCode::File
+    } else {
+        FailureCode::Failed
+    }
+}
+
+fn of_app(error: &app::Error) -> FailureCode {
+    match error {
+        app::Error::Config(_) | app::Error::Settings(_) | app::Error::ConfigExists(_) => {
+            FailureCode::Config
+        }
+        app::Error::Custody(_) => FailureCode::Custody,
+        app::Error::Db(_) => FailureCode::Database,
+        app::Error::Store(_) => FailureCode::Store,
+        app::Error::Vault(error) => of_vault(error),
+        app::Error::Flow(error) => of_flow(error),
+        app::Error::Io { .. } => FailureCode::File,
+        app::Error::Client(_) | app::Error::Metrics(_) => FailureCode::Failed,
+    }
+}
+
+fn of_flow(error: &flow::Error) -> FailureCode {
+    match error {
+        flow::Error::NotFound => FailureCode::NotFound,
+        flow::Error::Denied(_) | flow::Error::OwnRequest => FailureCode::Denied,
+        flow::Error::Shredded { .. } => FailureCode::Shredded,
+        flow::Error::Held(_) => FailureCode::Held,
+        flow::Error::Invalid(_) => FailureCode::Invalid,
+        flow::Error::Conflict(_) => FailureCode::Conflict,
+        flow::Error::Policy(_) => FailureCode::Policy,
+        flow::Error::Vault(error) => of_vault(error),
+    }
+}
+
+fn of_vault(error: &vault::Error) -> FailureCode {
+    match error {
+        vault::Error::Db(_) => FailureCode::Database,
+        vault::Error::Store(_) => FailureCode::Store,
+        vault::Error::Custody(_) | vault::Error::NoSlot(_) => FailureCode::Custody,
+        vault::Error::Gone => FailureCode::NotFound,
+        _ => FailureCode::Vault,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_failure_has_its_word() {
+        crate::samples::words_are::<FailureCode>(
+            "config conflict custody database denied failed file held invalid not-found policy \
+             shredded store usage vault",
+        );
+    }
+
+    #[test]
+    fn the_code_is_found_however_deep_the_error_is() {
+        let failures: [(Failure, FailureCode); 6] = [
+            (
+                app::Error::Flow(vault::Error::from(db::Error::Conflict).into()).into(),
+                FailureCode::Database,
+            ),
+            (
+                flow::Error::from(db::Error::Conflict).into(),
+                FailureCode::Database,
+            ),
+            (flow::Error::NotFound.into(), FailureCode::NotFound),
+            (CommandRefusal::invalid("no"), FailureCode::Invalid),
+            (
+                io::Error::from(io::ErrorKind::NotFound).into(),
+                FailureCode::File,
+            ),
+            ("a text".into(), FailureCode::Failed),
+        ];
+        for (failure, code) in failures {
+            assert_eq!(code_of(&failure), code, "{failure}");
+        }
+    }
+
+    #[test]
+    fn json_is_wanted_by_an_option_only() {
+        let wants = |args: &[&str]| wants_json(args.iter().map(OsString::from));
+        assert!(wants(&["recvault", "--json", "frobnicate"]));
+        assert!(wants(&["recvault", "shred", "--json"]));
+        assert!(!wants(&["recvault", "shred", "--", "--json"]));
+        assert!(!wants(&["recvault", "--jsonl"]));
+    }
+}

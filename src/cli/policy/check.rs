@@ -1,0 +1,87 @@
+//! `recvault policy check`: whether a policy file is one with which the service would start.
+//!
+//! Owns what the file is compared with: where a configuration and its database are at hand, the
+//! versions that were published. Refuses to judge by itself; the service asks the same functions.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use crate::{
+    app::read_rules,
+    cli::{
+        failure::Failure,
+        out::{self, Out},
+    },
+    config::Config,
+    db::Db,
+    flow,
+    policy::Rules,
+};
+
+/// Checks a file. `is_named`: whether the command line names the configuration.
+pub(super) async fn check(
+    file: Option<PathBuf>,
+    config: &Path,
+    is_named: bool,
+    out: Out,
+) -> Result<ExitCode, Failure> {
+    let config = match Config::read(config) {
+        Ok(config) => Some(config),
+        // A file alone can be checked without any vault.
+        Err(_) if file.is_some() && !is_named && !config.exists() => None,
+        Err(faults) => return Err(faults.into()),
+    };
+    let configured = config
+        .as_ref()
+        .map(|config| config.base.join(&config.policy.file));
+    let Some(file) = file.or(configured) else {
+        return Err("no policy file is named: give one, or `--config`".into());
+    };
+    let rules = read_rules(&file)?;
+    let is_compared = compare(config.as_ref(), &rules).await?;
+    let warnings: Vec<String> = rules.warnings().iter().map(ToString::to_string).collect();
+    let facts = serde_json::json!({
+        "version": rules.version(), "digest": rules.digest(), "warnings": warnings, "compared": is_compared,
+    });
+    out.facts(&facts, || {
+        let warnings: String = warnings
+            .iter()
+            .map(|warning| format!("warning: {warning}\n"))
+            .collect();
+        format!(
+            "{warnings}{} is version {}, digest {}.\n",
+            file.display(),
+            rules.version(),
+            rules.digest()
+        )
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the file was compared with what was published. A database that is not at hand is no fault
+/// of the file, and said.
+async fn compare(config: Option<&Config>, rules: &Rules) -> Result<bool, Failure> {
+    let Some(config) = config else {
+        return Ok(false);
+    };
+    if !config.database.may_exist(&config.base) {
+        return Ok(false);
+    }
+    let db = match Db::open(&config.database, &config.base).await {
+        Ok(db) => db,
+        Err(error) => {
+            out::warn(&format!(
+                "the file was not compared with the published versions: {error}"
+            ));
+            return Ok(false);
+        }
+    };
+    flow::fits_published(&db, rules).await?;
+    let again = Rules::parse(rules.version(), rules.text())
+        .map_err(|_| "the policy file cannot be parsed a second time")?;
+    flow::rulebook(&db, again).await?;
+    db.close().await;
+    Ok(true)
+}
