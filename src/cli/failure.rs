@@ -9,6 +9,7 @@ use std::{
     process::ExitCode,
 };
 
+use clap::error::ErrorKind;
 use serde_json::json;
 
 use crate::{app, config::ConfigFaults, custody, db, flow, model::id::RecordingId, store, vault};
@@ -138,6 +139,10 @@ fn wants_json(args: impl IntoIterator<Item = OsString>) -> bool {
 
 /// What clap says, without its heading, the usage and the hints.
 fn sentence(error: &clap::Error) -> String {
+    // Here clap prints the whole help.
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "a command is missing; `recvault --help` lists the commands".to_owned();
+    }
     let text = error.render().to_string();
     let text = text.split("\n\n").next().unwrap_or_default();
     text.trim_start_matches("error: ").trim().to_owned()

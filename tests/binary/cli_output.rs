@@ -41,6 +41,7 @@ async fn an_error_is_json_if_json_was_asked_for() {
             1,
             "`--subject`",
         ),
+        (&[], "usage", 2, "a command is missing"),
         (&["frobnicate"], "usage", 2, "frobnicate"),
         (&["shred"], "usage", 2, "required"),
         (

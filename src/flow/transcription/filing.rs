@@ -55,7 +55,7 @@ pub struct FoundContent {
     pub kind: &'static str,
     /// How often.
     #[schema(minimum = 1, examples(1))]
-    pub count: usize,
+    pub count: u64,
 }
 
 /// The only entry point for transcripts.
@@ -184,16 +184,16 @@ fn found_in(
     transcript: &Transcript,
 ) -> (Vec<Tier>, Vec<FoundContent>) {
     let mut tiers = Vec::new();
-    let mut most: BTreeMap<&'static str, usize> = BTreeMap::new();
+    let mut most: BTreeMap<&'static str, u64> = BTreeMap::new();
     for rules in rulebook.binding(recording) {
         let rules = &rules.document().content;
-        let mut kinds: BTreeMap<&'static str, usize> = BTreeMap::new();
+        let mut kinds: BTreeMap<&'static str, u64> = BTreeMap::new();
         for (rule, count) in content::found_in(transcript, rules) {
             let Some(rule) = rules.get(rule) else {
                 continue;
             };
             tiers.push(rule.tier.clone());
-            *kinds.entry(rule.pattern.kind()).or_default() += count;
+            *kinds.entry(rule.pattern.kind()).or_default() += count as u64;
         }
         for (kind, count) in kinds {
             let most = most.entry(kind).or_default();
