@@ -147,8 +147,6 @@ pub enum Role {
     Foreign,
     /// It cannot be read, is too large to be a slot, or lies too deep: nobody knows what is in it.
     Unexamined,
-    /// Nothing that has to do with custody.
-    Other,
 }
 
 /// A sealed key that a root in the place opened.
@@ -260,10 +258,10 @@ pub enum Error {
         why: String,
     },
     /// The token or the service cannot do it.
-    #[error("{place}: {why}")]
-    Place {
+    #[error("{name}: {why}")]
+    Backend {
         /// Which.
-        place: &'static str,
+        name: &'static str,
         /// What it says; never a secret.
         why: String,
     },
@@ -334,25 +332,25 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Work that would hold up a thread of the runtime, on a thread of its own, for a limited time. A
 /// thread that hangs is left behind; the program does not wait for it when it ends.
 async fn blocking<T: Send + 'static>(
-    place: &'static str,
+    name: &'static str,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    within(PATIENCE, place, work).await
+    within(PATIENCE, name, work).await
 }
 
 async fn within<T: Send + 'static>(
     patience: Duration,
-    place: &'static str,
+    name: &'static str,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     match tokio::time::timeout(patience, tokio::task::spawn_blocking(work)).await {
         Ok(Ok(done)) => done,
-        Ok(Err(_)) => Err(Error::Place {
-            place,
+        Ok(Err(_)) => Err(Error::Backend {
+            name,
             why: "the process is ending".into(),
         }),
-        Err(_) => Err(Error::Place {
-            place,
+        Err(_) => Err(Error::Backend {
+            name,
             why: format!("no answer within {} s", patience.as_secs()),
         }),
     }

@@ -19,7 +19,7 @@ mod sandbox;
 
 use std::path::PathBuf;
 
-pub use self::{attacker::Looked, sandbox::Sandbox};
+pub use self::{attacker::ExaminedCopy, old::ExaminedKind, sandbox::Sandbox};
 use crate::{
     custody::Role,
     evidence::drill::{Forgetting, Recovery},
@@ -54,7 +54,7 @@ pub struct Forgot {
     /// The numbers.
     pub forgetting: Forgetting,
     /// Everything that was looked at.
-    pub artefacts: Vec<Looked>,
+    pub artefacts: Vec<ExaminedCopy>,
     /// Shredded recordings that were reached.
     pub reached: Vec<RecordingId>,
     /// What went wrong, for people.

@@ -180,12 +180,13 @@ impl Store {
         self.size_of(id.into()).await
     }
 
-    /// Removes an object; one that is not there is removed already.
+    /// Removes an object durably; one that is not there is removed already.
     ///
     /// # Errors
-    /// A fault of the store.
+    /// A fault of the store; whether the object is gone is not known then. A folder that is not the
+    /// one that was opened is one, so that an unmounted disk does not pass for a removal.
     pub async fn delete(&self, id: ObjectId) -> Result<(), Error> {
-        self.remove(&self.paths.of(id.into())).await
+        self.remove(id.into()).await
     }
 
     /// Every whole object that was last written before `older_than`, in no order. What is not ours
@@ -327,7 +328,20 @@ impl Store {
         }
     }
 
-    async fn remove(&self, path: &object_store::path::Path) -> Result<(), Error> {
+    /// Removes a whole file of ours, so that it stays removed.
+    async fn remove(&self, name: Name) -> Result<(), Error> {
+        self.stands().await?;
+        self.remove_path(&self.paths.of(name)).await?;
+        let Kind::Folder(folder) = &self.kind else {
+            return Ok(());
+        };
+        // Also if the file was gone before: whoever removed it may have been cut off here.
+        folder.sync_parent(&name.below()).await?;
+        // "Not found" counts only if this disk said it.
+        self.stands().await
+    }
+
+    async fn remove_path(&self, path: &object_store::path::Path) -> Result<(), Error> {
         match self.inner.delete(path).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(Error::of_place(self.name(), error)),

@@ -30,13 +30,13 @@ mod epoch;
 mod error;
 mod journal;
 mod keys;
-mod memory;
 mod open;
 mod ownership;
 mod read_back;
 mod recovery;
 mod rehearsal;
 mod restore;
+mod rollback;
 mod root;
 mod shred;
 mod sign;
@@ -54,11 +54,11 @@ pub use deposit::{DepositError, DepositOptions, Deposited, StoredMedia};
 pub use details::Keeping;
 pub use epoch::Turned;
 pub use error::{AsVaultError, Error};
-pub use memory::check_unused;
 pub use open::{PlayableArtefact, PlaybackStream};
 pub use ownership::Claim;
-pub(crate) use rehearsal::{OpenedFile, Opens, Rehearsal, Retained, RetainedFile};
+pub(crate) use rehearsal::{KeyPresence, OpenedFile, Opens, Rehearsal, Retained, RetainedFile};
 pub use restore::{Choice, Plan, Restored, plan, restore, unfinished};
+pub use rollback::check_unused;
 pub use shred::{Cause, DeletedCiphertext, OnHold, ShredOutcome, Shredded};
 pub use sign::ReplacedKey;
 pub use snapshot::{Checked, StoredSnapshot};
@@ -66,8 +66,8 @@ pub use text::StoredText;
 pub use waiting::PieceOf;
 
 use self::{
-    memory::SeenPositions,
     ownership::Ownership,
+    rollback::SeenPositions,
     root::CurrentRoot,
     sign::{CurrentSigner, ServicePage},
 };
@@ -101,7 +101,7 @@ struct Inner {
     /// The store of snapshots and journal; usually the same store.
     recovery: Store,
     /// The positions of database and store that this process has seen.
-    memory: SeenPositions,
+    seen: SeenPositions,
     /// Held while the journal is written.
     journaling: journal::JournalTurns,
     clock: Clock,
@@ -123,25 +123,28 @@ pub struct VaultParts {
     pub clock: Clock,
 }
 
+/// Which vault a database is of, and which life of it.
+struct VaultIds {
+    vault: VaultId,
+    database: DatabaseId,
+    /// The timeline of its audit log.
+    timeline: Timeline,
+}
+
 impl Inner {
     /// Combines the parts with the ids and the keys of an unlocked vault.
-    fn of(
-        parts: VaultParts,
-        (id, database, timeline): (VaultId, DatabaseId, Timeline),
-        root: CurrentRoot,
-        service: ServicePage,
-    ) -> Self {
+    fn of(parts: VaultParts, ids: VaultIds, root: CurrentRoot, service: ServicePage) -> Self {
         Self {
-            id,
+            id: ids.vault,
             custody: parts.custody,
             root,
-            ownership: Ownership::of(database, timeline),
+            ownership: Ownership::of(ids.database, ids.timeline),
             signing: CurrentSigner::of(service.signer),
             service: service.keys,
             db: parts.db,
             store: parts.store,
             recovery: parts.recovery,
-            memory: SeenPositions::default(),
+            seen: SeenPositions::default(),
             journaling: journal::JournalTurns::default(),
             clock: parts.clock,
             filler: HolderId::random(&mut rand::rng()),
@@ -233,7 +236,7 @@ impl Vault {
         let db = &parts.db;
         let custody = parts.custody.as_ref();
         let Some(id) = rows::vault_id(&mut db.read().await?).await? else {
-            return Err(memory::why_no_vault(&parts.store, &parts.recovery, custody).await);
+            return Err(rollback::why_no_vault(&parts.store, &parts.recovery, custody).await);
         };
         let database = rows::database_id(&mut db.read().await?)
             .await?
@@ -249,7 +252,12 @@ impl Vault {
             }
         };
         let timeline = timelines::path(&mut db.read().await?).await?.current();
-        let inner = Inner::of(parts, (id, database, timeline), root, service);
+        let ids = VaultIds {
+            vault: id,
+            database,
+            timeline,
+        };
+        let inner = Inner::of(parts, ids, root, service);
         Ok(Self(Arc::new(inner)))
     }
 

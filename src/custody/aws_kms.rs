@@ -23,7 +23,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use self::service::{KmsClient, NAME, Wrapped};
 use super::{
     Custody, Error, Item, Meaning, OpenedSecret, RootName,
-    file::{SealedRoot, SlotFile},
+    file::{KmsFile, KmsRoot},
     place::CustodyFolder,
     settings::AwsKms,
     slot::{Change, Slot},
@@ -118,7 +118,7 @@ impl Custody for Kms {
             // The slot alone: who may change it need not be able to read every root in it.
             let content = place.read()?;
             content
-                .map(|content| SlotFile::read(KIND, &content)?.slot())
+                .map(|content| KmsFile::read(&content)?.slot())
                 .transpose()
         })
         .boxed()
@@ -208,20 +208,20 @@ struct WrappedSlot {
 
 impl WrappedSlot {
     fn read(content: &[u8]) -> Result<Self, Error> {
-        let file = SlotFile::read(KIND, content)?;
+        let file = KmsFile::read(content)?;
         let slot = file.slot()?;
-        let wrapped = |root: SealedRoot| {
+        let wrapped = |root: KmsRoot| {
             let ciphertext = BASE64
                 .decode(&root.sealed)
                 .map_err(|_| Error::Format("a wrapped root key in it is not base64"))?;
-            let key_id = root.key_id.unwrap_or_default();
+            let key_id = root.key_id;
             Ok((root.epoch, Wrapped { key_id, ciphertext }))
         };
         let roots = file
             .roots
             .into_iter()
             .map(wrapped)
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, Error>>()?;
         Ok(Self { slot, roots })
     }
 }
@@ -233,18 +233,12 @@ impl AsRef<Slot> for WrappedSlot {
 }
 
 fn content(slot: &Slot, roots: &[(u64, Wrapped)]) -> Vec<u8> {
-    let mut file = SlotFile::of(KIND, slot);
-    let root = |(epoch, wrapped): &(u64, Wrapped)| {
-        let sealed = BASE64.encode(&wrapped.ciphertext);
-        SealedRoot {
-            epoch: *epoch,
-            key_id: Some(wrapped.key_id.clone()),
-            nonce: None,
-            sealed,
-        }
+    let root = |(epoch, wrapped): &(u64, Wrapped)| KmsRoot {
+        epoch: *epoch,
+        key_id: wrapped.key_id.clone(),
+        sealed: BASE64.encode(&wrapped.ciphertext),
     };
-    file.roots = roots.iter().map(root).collect();
-    file.to_json()
+    KmsFile::of(slot, roots.iter().map(root).collect()).into_json()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@
 //! the roots in it. Keep the folder outside every backup, and the passphrase elsewhere than the
 //! file.
 
-mod memory;
+mod cache;
 mod seal;
 
 use std::{
@@ -22,12 +22,12 @@ use std::{
 };
 
 use self::{
-    memory::StretchedPassphrase,
-    seal::{EpochRoot, Stretched},
+    cache::KeyCache,
+    seal::{DerivedKey, EpochRoot},
 };
 use super::{
     Custody, Error, Item, Meaning, OpenedSecret, RootName,
-    file::SlotFile,
+    file::PassphraseFile,
     place::CustodyFolder,
     settings::CustodySettings,
     slot::{Change, Slot},
@@ -44,7 +44,7 @@ pub struct RootFile {
     place: CustodyFolder,
     // Read where a thread may hang: its file may be on a file system that does not answer.
     passphrase: Arc<Passphrase>,
-    memory: Arc<StretchedPassphrase>,
+    cache: Arc<KeyCache>,
 }
 
 /// Where the passphrase is.
@@ -65,7 +65,7 @@ impl RootFile {
         Self {
             place: CustodyFolder::at(base.join(settings.root_file)),
             passphrase: Arc::new(passphrase),
-            memory: Arc::default(),
+            cache: Arc::default(),
         }
     }
 
@@ -76,13 +76,13 @@ impl RootFile {
     pub async fn opened(&self) -> Result<Vec<RootName>, Error> {
         let place = self.place.clone();
         let passphrase = Arc::clone(&self.passphrase);
-        let memory = Arc::clone(&self.memory);
+        let cache = Arc::clone(&self.cache);
         blocking(move || {
             let passphrase = passphrase.read()?;
             let Some(content) = place.read()? else {
                 return Ok(Vec::new());
             };
-            open_all(&memory, &content, &passphrase)?;
+            open_all(&cache, &content, &passphrase)?;
             Ok(slot_of(&content)?.names())
         })
         .await
@@ -105,24 +105,24 @@ impl RootFile {
         let place = self.place.clone();
         let passphrase = Arc::clone(&self.passphrase);
         let change = change.clone();
-        let memory = Arc::clone(&self.memory);
+        let cache = Arc::clone(&self.cache);
         blocking(move || {
             let passphrase = passphrase.read()?;
             place.swap(&change, slot_of, |present| {
                 let rng = &mut rand::rng();
                 let (so_far, mut roots) = match present {
                     None => (None, Vec::new()),
-                    Some((_, content)) => open_all(&memory, content, &passphrase)
-                        .map(|(stretched, roots)| (Some(stretched), roots))?,
+                    Some((_, content)) => open_all(&cache, content, &passphrase)
+                        .map(|(derived, roots)| (Some(derived), roots))?,
                 };
-                let stretched = match (new, so_far) {
-                    (Some(new), _) => memory.keep(Stretched::anew(new, rng)?),
+                let derived = match (new, so_far) {
+                    (Some(new), _) => cache.keep(DerivedKey::anew(new, rng)?),
                     (None, Some(so_far)) => so_far,
-                    (None, None) => memory.keep(Stretched::anew(passphrase, rng)?),
+                    (None, None) => cache.keep(DerivedKey::anew(passphrase, rng)?),
                 };
                 roots.retain(|(epoch, _)| change.next().roots().contains(epoch));
                 roots.extend(change.added().map(|epoch| (epoch, Key::random(rng))));
-                Ok(stretched.seal(change.next(), &roots, rng).to_json())
+                Ok(derived.seal(change.next(), &roots, rng).into_json())
             })?;
             Ok(change.next().clone())
         })
@@ -137,14 +137,14 @@ impl RootFile {
     ) -> Result<T, Error> {
         let place = self.place.clone();
         let passphrase = Arc::clone(&self.passphrase);
-        let memory = Arc::clone(&self.memory);
+        let cache = Arc::clone(&self.cache);
         blocking(move || {
             let passphrase = passphrase.read()?;
             let content = place.read()?.ok_or(Error::NoRoot(root))?;
             if !slot_of(&content)?.has(root) {
                 return Err(Error::NoRoot(root));
             }
-            let (_, roots) = open_all(&memory, &content, &passphrase)?;
+            let (_, roots) = open_all(&cache, &content, &passphrase)?;
             let found = roots.into_iter().find(|(epoch, _)| *epoch == root.epoch);
             work(found.ok_or(Error::NoRoot(root))?.1)
         })
@@ -169,7 +169,7 @@ impl Custody for RootFile {
 
     fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>> {
         // A running service looks here every two seconds.
-        self.memory.forget_what_is_old();
+        self.cache.evict_expired();
         let place = self.place.clone();
         blocking(move || place.read()?.map(|content| slot_of(&content)).transpose()).boxed()
     }
@@ -204,13 +204,13 @@ impl Custody for RootFile {
         let sealed = sealed.to_vec();
         let place = self.place.clone();
         let passphrase = Arc::clone(&self.passphrase);
-        let memory = Arc::clone(&self.memory);
+        let cache = Arc::clone(&self.cache);
         blocking(move || {
             let passphrase = passphrase.read()?;
             let mut broken = Vec::new();
             for found in place.scan()? {
                 // Sealed under another passphrase, of another kind, or no root at all.
-                let Ok((_, roots)) = open_all(&memory, &found.content, &passphrase) else {
+                let Ok((_, roots)) = open_all(&cache, &found.content, &passphrase) else {
                     continue;
                 };
                 let Ok(slot) = slot_of(&found.content) else {
@@ -261,25 +261,19 @@ pub fn read_passphrase(path: &Path) -> Result<SecretText, Error> {
 
 /// The slot in a slot file.
 fn slot_of(content: &[u8]) -> Result<Slot, Error> {
-    SlotFile::read(KIND, content)?.slot()
+    PassphraseFile::read(content)?.slot()
 }
 
-/// Every root in a slot file; the stretched passphrase, under which the next one can be sealed,
-/// too.
+/// Every root in a slot file, and the key under which the next one can be sealed.
 fn open_all(
-    memory: &StretchedPassphrase,
+    cache: &KeyCache,
     content: &[u8],
     passphrase: &SecretText,
-) -> Result<(Arc<Stretched>, Vec<EpochRoot>), Error> {
-    let file = SlotFile::read(KIND, content)?;
-    let stretched = memory.stretch(
-        file.kdf
-            .as_ref()
-            .ok_or(Error::Format("its `kdf` is missing"))?,
-        passphrase,
-    )?;
-    let roots = stretched.open(&file)?;
-    Ok((stretched, roots))
+) -> Result<(Arc<DerivedKey>, Vec<EpochRoot>), Error> {
+    let file = PassphraseFile::read(content)?;
+    let derived = cache.derive(&file.kdf, passphrase)?;
+    let roots = derived.open(&file)?;
+    Ok((derived, roots))
 }
 
 /// Argon2id takes some 100 ms of a core and 64 MiB; it has a thread of its own.

@@ -7,7 +7,7 @@
 //!
 //! Owns the three states, why the third was reached, and the newest number that this process saw
 //! committed. Refuses to know what a proof is made of: [`Db::prove`](super::Database::prove)
-//! compares positions, and `vault::memory` knows where they come from.
+//! compares positions, and `vault::rollback` knows where they come from.
 //!
 //! INVARIANTS
 //! - What is closed stays closed; the way out is a new start, which asks for a new proof.

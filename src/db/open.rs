@@ -177,7 +177,7 @@ impl Db {
     }
 
     /// Lets this process write, if the log has every one of these positions, which are known of it
-    /// elsewhere. Whether it has. Who calls this knows where they come from: `vault::memory`, and
+    /// elsewhere. Whether it has. Who calls this knows where they come from: `vault::rollback`, and
     /// nobody else.
     ///
     /// # Errors

@@ -18,7 +18,10 @@ use std::{
 use aws_lc_rs::digest::{self, SHA256};
 use serde::Serialize;
 
-use super::{census::each, old::OldCopySource};
+use super::{
+    census::each,
+    old::{ExaminedKind, OldCopySource},
+};
 use crate::{
     db::{
         Tx,
@@ -33,12 +36,11 @@ use crate::{
 
 /// One copy that was looked at.
 #[derive(Clone, Debug, Serialize)]
-pub struct Looked {
+pub struct ExaminedCopy {
     /// As it was given, or as the store names it.
     pub name: String,
-    /// `live-database`, `live-snapshot`, `live-journal`, `database`, `database-without-wal`, `snapshot`
-    /// or `journal`.
-    pub kind: &'static str,
+    /// What it is a copy of.
+    pub kind: ExaminedKind,
     /// Versions of key pages in it.
     pub page_versions: u64,
     /// How many of them opened.
@@ -54,7 +56,7 @@ pub struct Looked {
 /// What the attacker has.
 pub(super) struct Attacker<'a> {
     vault: Rehearsal<'a>,
-    pub(super) looked: Vec<Looked>,
+    pub(super) looked: Vec<ExaminedCopy>,
     /// Every version of a page, once; beside it the copies that it was in.
     versions: Vec<PageRow>,
     owners: Vec<Vec<usize>>,
@@ -95,9 +97,9 @@ impl<'a> Attacker<'a> {
     }
 
     /// Looks at a copy; its number.
-    pub(super) fn look(&mut self, name: &str, kind: &'static str) -> usize {
+    pub(super) fn look(&mut self, name: &str, kind: ExaminedKind) -> usize {
         let name = name.to_owned();
-        self.looked.push(Looked {
+        self.looked.push(ExaminedCopy {
             name,
             kind,
             page_versions: 0,
@@ -194,7 +196,7 @@ impl<'a> Attacker<'a> {
         for looked in self
             .looked
             .iter_mut()
-            .filter(|looked| looked.kind.contains("database"))
+            .filter(|looked| looked.kind.is_database())
         {
             looked.opened = false;
         }

@@ -6,9 +6,9 @@ use aws_lc_rs::digest;
 
 use super::{
     DrillProgress, Old,
-    attacker::{Attacker, Looked},
+    attacker::{Attacker, ExaminedCopy},
     census::Census,
-    old::{self, OldCopy},
+    old::{self, ExaminedKind, OldCopy},
     sandbox::Sandbox,
 };
 use crate::{
@@ -27,7 +27,7 @@ const SHOWN: usize = 10;
 /// How an attack came out.
 #[derive(Default)]
 pub(super) struct Attack {
-    pub(super) looked: Vec<Looked>,
+    pub(super) looked: Vec<ExaminedCopy>,
     pub(super) page_versions: u64,
     page_versions_opened: u64,
     keys_reached: u64,
@@ -82,7 +82,7 @@ async fn attempt(
     say("reading the live database");
     let mut attacker = Attacker::of(vault);
     let mut tx = vault.db().snapshot().await?;
-    let live = attacker.look("the live database", "live-database");
+    let live = attacker.look("the live database", ExaminedKind::LiveDatabase);
     attacker.take_rows(live, &mut tx).await?;
     let census = Census::of(&mut tx).await?;
     drop(tx);
@@ -144,12 +144,12 @@ async fn attempt(
 async fn take_live_files(attacker: &mut Attacker<'_>, vault: Rehearsal<'_>) -> Result<(), Error> {
     for kind in RecoveryKind::ALL {
         for (name, _) in vault.recovery().list_recovery(kind).await? {
-            let word = if kind == RecoveryKind::Snapshot {
-                "live-snapshot"
+            let live = if kind == RecoveryKind::Snapshot {
+                ExaminedKind::LiveSnapshot
             } else {
-                "live-journal"
+                ExaminedKind::LiveJournal
             };
-            let copy = attacker.look(&name.to_string(), word);
+            let copy = attacker.look(&name.to_string(), live);
             match attacker.take_file(copy, vault.recovery(), name).await {
                 Ok(()) => {}
                 // Removed since it was listed.

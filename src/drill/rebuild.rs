@@ -15,7 +15,7 @@ use crate::{
     evidence::drill::Recovery,
     model::{artefact::Leg, id::RecordingId},
     store,
-    vault::{self, Claim, Error, Opens, Rehearsal, Restored, Vault},
+    vault::{self, Claim, Error, KeyPresence, Opens, Rehearsal, Restored, Vault},
 };
 
 /// How often a restore begins anew when files are removed, or roots replaced, under it.
@@ -119,7 +119,7 @@ async fn restore_into(
         plan.snapshot,
         plan.journal.len()
     ));
-    let restored = vault::restore(parts(), &plan, Claim::Rehearse).await?;
+    let restored = vault::restore(parts(), &plan, Claim::None).await?;
     if restored.vault != live.id() {
         return Err(Error::RecoveryFile {
             name: plan.snapshot.to_string(),
@@ -187,15 +187,23 @@ impl Comparison<'_> {
         say(&format!("trying {} shredded recordings", shredded.len()));
         self.recovery.shredded_sampled = shredded.len() as u64;
         let mut opened = Vec::new();
+        let mut unclear = Vec::new();
         for (id, leg) in shredded {
-            if self.rebuilt.has_key(id, leg).await? || rebuilt.living.contains_key(&(id, leg)) {
-                opened.push(id.to_string());
+            let is_living = rebuilt.living.contains_key(&(id, leg));
+            match self.rebuilt.key_presence(id, leg).await? {
+                KeyPresence::None if !is_living => {}
+                KeyPresence::Unclear(why) if !is_living => unclear.push(format!("{id}: {why}")),
+                _ => opened.push(id.to_string()),
             }
         }
         self.recovery.shredded_opened = opened.len() as u64;
         self.fail(
             "shredded recordings have a key in the rebuilt database",
             opened,
+        );
+        self.fail(
+            "shredded recordings have an entry in the rebuilt database that cannot be judged",
+            unclear,
         );
         Ok(())
     }

@@ -109,8 +109,7 @@ impl Error {
     /// A failure while writing one: "not found" is then the bucket.
     pub(super) fn of_write(store: &'static str, name: Name, error: object_store::Error) -> Self {
         match error {
-            // 409: somebody else is writing at this moment. Who wins is not told, and a later try
-            // may be it.
+            // 409 means a concurrent write whose outcome is unknown; a retry may succeed.
             object_store::Error::AlreadyExists { .. } if status(&error) != Some(409) => {
                 Self::AlreadyExists { store, name }
             }

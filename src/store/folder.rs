@@ -103,14 +103,16 @@ impl Folder {
         }
     }
 
-    /// Makes a removal from `top` outlast a power failure. The common interface does that for what
-    /// it writes, and not for what it removes.
-    pub(super) async fn settle_removal(&self, top: &'static str) -> Result<(), Error> {
-        let folder = self.root.join(top);
-        blocking(move || match fs::File::open(folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            folder => folder?.sync_all(),
-        })
+    /// Makes the removal of a file outlast a power failure, given its path below the root. The
+    /// common interface does that for what it writes, and not for what it removes.
+    pub(super) async fn sync_parent(&self, below: &str) -> Result<(), Error> {
+        let file = self.root.join(below);
+        blocking(
+            move || match fs::File::open(file.parent().unwrap_or(&file)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                folder => folder?.sync_all(),
+            },
+        )
         .await
     }
 

@@ -30,8 +30,8 @@ const MAX_MARKER: u64 = 4096;
 
 /// An upload that has begun.
 pub(super) enum Upload {
-    /// One whose id we know and have marked.
-    OutboxKind {
+    /// One whose id is recorded in a marker object.
+    Marked {
         api: Arc<dyn MultipartStore>,
         path: Path,
         id: MultipartId,
@@ -58,10 +58,6 @@ impl Upload {
                 });
             }
             Err(object_store::Error::NotFound { .. }) => {}
-            // Without the right to list, S3 answers so for what is not there. That nobody else has
-            // the name rests on its 128 random bits anyway; where nothing is allowed, the upload is
-            // refused next.
-            Err(object_store::Error::PermissionDenied { .. }) => {}
             Err(error) => return Err(fault(error)),
         }
         let Kind::S3(s3) = &store.kind else {
@@ -81,7 +77,7 @@ impl Upload {
             let _aborted = s3.abort_multipart(&path, &id).await;
             return Err(fault(error));
         }
-        Ok(Self::OutboxKind {
+        Ok(Self::Marked {
             api: s3.clone(),
             path,
             id,
@@ -94,7 +90,7 @@ impl Upload {
     /// The next part, in order. Nothing is sent until it is polled.
     pub(super) fn part(&mut self, payload: PutPayload) -> Part {
         match self {
-            Self::OutboxKind {
+            Self::Marked {
                 api,
                 path,
                 id,
@@ -117,14 +113,14 @@ impl Upload {
 
     /// Notes what a part came to. Parts land in the order in which they were sent.
     pub(super) fn landed(&mut self, part: Option<PartId>) {
-        if let (Self::OutboxKind { landed, .. }, Some(part)) = (self, part) {
+        if let (Self::Marked { landed, .. }, Some(part)) = (self, part) {
             landed.push(part);
         }
     }
 
-    pub(super) async fn complete(self, store: &Store) -> object_store::Result<()> {
+    pub(super) async fn complete(&mut self, store: &Store) -> object_store::Result<()> {
         match self {
-            Self::OutboxKind {
+            Self::Marked {
                 api,
                 path,
                 id,
@@ -132,19 +128,20 @@ impl Upload {
                 landed,
                 ..
             } => {
-                api.complete_multipart(&path, &id, landed).await?;
+                api.complete_multipart(path, id, std::mem::take(landed))
+                    .await?;
                 // The object is there. A marker that stays is swept later, when its object tells
                 // that the upload was finished.
-                let _removed = store.remove(&marker).await;
+                let _removed = store.remove_path(marker).await;
             }
-            Self::Own(mut upload) => drop(upload.complete().await?),
+            Self::Own(upload) => drop(upload.complete().await?),
         }
         Ok(())
     }
 
     pub(super) async fn abort(self, store: &Store) -> Result<(), Error> {
         match self {
-            Self::OutboxKind {
+            Self::Marked {
                 api,
                 path,
                 id,
@@ -152,7 +149,7 @@ impl Upload {
                 ..
             } => {
                 abort_marked(store, api.as_ref(), &path, &id).await?;
-                store.remove(&marker).await
+                store.remove_path(&marker).await
             }
             Self::Own(mut upload) => upload
                 .abort()
@@ -210,7 +207,7 @@ pub(super) async fn sweep(
             }
             Err(error) => return Err(place(error)),
         }
-        store.remove(&marker).await?;
+        store.remove_path(&marker).await?;
     }
     Ok(swept)
 }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! stage the next root in custody
-//!   → climb: stale pages get new keys, bottom up, in small units; a renewed page leaves its parent stale
+//!   → rekey: stale pages get new keys, bottom up, in small units; a renewed page leaves its parent stale
 //!   → one unit: receipts covered, what is still stale renewed, the root page below the next root, the epoch counted up
 //!   → a snapshot is written to the store, opened again with the next root, and noted
 //!   → the old root is destroyed in custody, and that is noted
@@ -36,9 +36,10 @@ use crate::{
     keyring::{self, LEAF, PageRow, RootKey, tree},
     model::{actor::Initiator, crash, id::PageId, time::Timestamp},
     secret::Key,
+    store::RecoveryName,
 };
 
-/// Pages renewed in one unit of the climb: some ten milliseconds of writing.
+/// Pages renewed in one unit of the rekeying: some ten milliseconds of writing.
 const PAGES: i64 = 128;
 /// Receipts signed in one unit.
 const RECEIPTS: i64 = 256;
@@ -53,7 +54,7 @@ pub struct Turned {
     /// Shreds that it made unrecoverable.
     pub covered: u64,
     /// The snapshot that stands for the epoch.
-    pub snapshot: String,
+    pub snapshot: RecoveryName,
     /// From when on no older copy of the key store opens what was shredded.
     pub unrecoverable_since: Timestamp,
     /// Milliseconds that all of it took; of a turn that was interrupted, since it was gone on with.
@@ -181,7 +182,7 @@ impl Turner<'_> {
         work.pages += last;
         work.covered = covered;
         crash::point("turn.after_commit");
-        // Kept: nobody has to ask custody for the key that this process has made.
+        // Keeps the new key in memory, which saves a call to custody.
         vault.root.set(next);
         self.complete(self.current().await?, work).await
     }
@@ -193,7 +194,7 @@ impl Turner<'_> {
         for level in LEAF..tree::ROOT_LEVEL {
             loop {
                 let renewed = self
-                    .unit("epoch.climb", async |mut unit| {
+                    .unit("epoch.rekey", async |mut unit| {
                         unit.without_entry("a turn is told when it commits");
                         let renewed = self.vault.renew(&mut unit, level, PAGES).await?;
                         Ok(renewed)
@@ -257,22 +258,23 @@ impl Turner<'_> {
             u64::try_from(vault.clock.now().since(began).as_millis()).unwrap_or(u64::MAX)
         };
         let snapshot_began = vault.clock.now();
-        let (snapshot, verified) = match row.snapshot() {
+        let (noted, verified) = match row.snapshot() {
             Some((name, _)) => (name, None),
-            None => self
-                .snapshot(row.epoch)
-                .await
-                .map(|(name, checked)| (name, Some(checked)))?,
+            None => {
+                let checked = self.snapshot(row.epoch).await?;
+                (checked.snapshot, Some(checked))
+            }
         };
         let snapshot_took_ms = since(snapshot_began);
         crash::point("turn.verified");
-        let unrecoverable_since = match row.previous_destroyed_at {
-            Some(at) => at,
-            None => self.destroy_roots(row.epoch, &snapshot, verified).await?,
+        let (unrecoverable_since, snapshot) = match row.previous_destroyed_at {
+            Some(at) => (at, noted),
+            // Where the noted snapshot does not hold any more, another has taken its place.
+            None => self.destroy_roots(row.epoch, noted, verified).await?,
         };
         self.issue_receipts(row.epoch, unrecoverable_since).await?;
         crash::point("turn.receipts");
-        vault.remove_older_files(row.epoch, &snapshot).await?;
+        vault.remove_older_files(snapshot).await?;
         self.unit("epoch.complete", async |mut unit| {
             unit.without_entry("that the root is destroyed was told");
             epochs::finish(&mut unit, row.epoch, vault.clock.now()).await?;
@@ -297,8 +299,12 @@ impl Turner<'_> {
 
     /// A snapshot of the epoch that was verified just now: the one that is noted, or, where that is
     /// gone or does not hold any more, a new one.
-    async fn verified(&self, epoch: u64, noted: Option<&str>) -> Result<Checked, Error> {
-        if let Some(name) = noted.and_then(|name| name.parse().ok()) {
+    pub(super) async fn verified(
+        &self,
+        epoch: u64,
+        noted: Option<RecoveryName>,
+    ) -> Result<Checked, Error> {
+        if let Some(name) = noted {
             match self.vault.verify_snapshot(name).await {
                 Ok(checked) => return Ok(checked),
                 Err(error) => {
@@ -309,55 +315,60 @@ impl Turner<'_> {
                 }
             }
         }
-        self.snapshot(epoch).await.map(|(_, checked)| checked)
+        self.snapshot(epoch).await
     }
 
     /// Writes a snapshot of the new epoch, opens it again, and notes it.
-    async fn snapshot(&self, epoch: u64) -> Result<(String, Checked), Error> {
+    async fn snapshot(&self, epoch: u64) -> Result<Checked, Error> {
         let vault = self.vault;
         let written = vault.write_snapshot().await?;
         crash::point("turn.snapshot_written");
         let checked = vault.verify_snapshot(written).await?;
-        let name = written.to_string();
         self.unit("epoch.snapshot", async |mut unit| {
             let now = vault.clock.now();
             chain::note_durable(&mut unit, checked.seq).await?;
-            epochs::note_snapshot(&mut unit, epoch, &name, now).await?;
-            unit.audit(NewEntry::snapshot_verified(now, &name, checked.keys));
+            epochs::note_snapshot(&mut unit, epoch, written, now).await?;
+            unit.audit(NewEntry::snapshot_verified(
+                now,
+                &written.to_string(),
+                checked.keys,
+            ));
             Ok(())
         })
         .await?;
-        Ok((name, checked))
+        Ok(checked)
     }
 
     /// Destroys every root but this epoch's, and notes it. The snapshot that stands for the epoch
-    /// is verified just before, unless this process has done so.
+    /// is verified just before, unless this process has done so. Returns when, and the snapshot.
     async fn destroy_roots(
         &self,
         epoch: u64,
-        snapshot: &str,
+        noted: RecoveryName,
         verified: Option<Checked>,
-    ) -> Result<Timestamp, Error> {
+    ) -> Result<(Timestamp, RecoveryName), Error> {
         let vault = self.vault;
         vault.check_before_destroying().await?;
         let checked = match verified {
             Some(checked) => checked,
-            None => self.verified(epoch, Some(snapshot)).await?,
+            None => self.verified(epoch, Some(noted)).await?,
         };
         let proof = self.restorable(&checked).await?;
-        // Written down before it is done; and what is destroyed below is what was there while the
-        // turn was ours.
+        // Written before the roots are destroyed; the swap below compares with the slot that was
+        // read under the lease.
         let seen = self
             .tell(NewEntry::root_condemned(vault.clock.now(), epoch))
             .await?;
         self.keep_only(&proof, seen).await?;
-        self.unit("epoch.destroy_roots", async |mut unit| {
-            let now = vault.clock.now();
-            epochs::note_destroyed(&mut unit, epoch, now).await?;
-            unit.audit(NewEntry::root_destroyed(now, epoch));
-            Ok(now)
-        })
-        .await
+        let destroyed_at = self
+            .unit("epoch.destroy_roots", async |mut unit| {
+                let now = vault.clock.now();
+                epochs::note_destroyed(&mut unit, epoch, now).await?;
+                unit.audit(NewEntry::root_destroyed(now, epoch));
+                Ok(now)
+            })
+            .await?;
+        Ok((destroyed_at, checked.snapshot))
     }
 
     /// Signs the receipts that the turn covers once more.
@@ -373,7 +384,8 @@ impl Turner<'_> {
                     let mut next = Vec::with_capacity(covered.len());
                     let mut recordings = Vec::with_capacity(covered.len());
                     for (id, before) in &covered {
-                        let receipt = Receipt::verify(before, &keys).map_err(|_| Error::Gone)?;
+                        let receipt = Receipt::verify(before, &keys)
+                            .map_err(|_| Error::BrokenReceipt(*id))?;
                         let receipt = receipt.unrecoverable(since, epoch, vault.clock.now());
                         recordings.push(receipt.recording());
                         let state = receipt.state().as_str();

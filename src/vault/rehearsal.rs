@@ -1,4 +1,4 @@
-//! The window through which a drill looks into a vault.
+//! The read access that a drill has to a vault.
 //!
 //! Owns what a rehearsal may see: the database and the stores to read, what custody tells, retained
 //! recovery files and whether a recording opens. Refuses to hand out a record key or anything that
@@ -40,8 +40,30 @@ pub(crate) enum Opens {
     Nothing(String),
 }
 
+/// What is found of a recording's key.
+pub(crate) enum KeyPresence {
+    /// It opens.
+    Opens,
+    /// There is none.
+    None,
+    /// There is an entry, and what it names does not open: why.
+    Unclear(String),
+}
+
+/// Tells what is wrong with a recording's key from what kept anyone from looking: only the first is
+/// a finding.
+///
+/// # Errors
+/// All others.
+fn as_finding(looked: Result<Key, Error>) -> Result<Result<Key, Error>, Error> {
+    match looked {
+        Err(error @ (Error::Gone | Error::WrongKey | Error::Keyring(_))) => Ok(Err(error)),
+        looked => looked.map(Ok),
+    }
+}
+
 impl Vault {
-    /// The window for a drill.
+    /// The access for a drill.
     pub(crate) fn rehearsal(&self) -> Rehearsal<'_> {
         Rehearsal(self)
     }
@@ -136,12 +158,20 @@ impl<'a> Rehearsal<'a> {
         }
     }
 
-    /// Whether a leg of a recording has a key that opens.
+    /// Looks for the key of a leg of a recording.
     ///
     /// # Errors
     /// The database's, where it cannot be asked.
-    pub(crate) async fn has_key(self, id: RecordingId, leg: Leg) -> Result<bool, Error> {
-        Ok(self.key(id, leg).await?.is_ok())
+    pub(crate) async fn key_presence(
+        self,
+        id: RecordingId,
+        leg: Leg,
+    ) -> Result<KeyPresence, Error> {
+        Ok(match self.key(id, leg).await? {
+            Ok(_) => KeyPresence::Opens,
+            Err(Error::Gone) => KeyPresence::None,
+            Err(error) => KeyPresence::Unclear(error.to_string()),
+        })
     }
 
     /// Opens a leg of a recording as far as a listener needs at first, and drops what was opened:
@@ -173,7 +203,7 @@ impl<'a> Rehearsal<'a> {
 
     async fn key(self, id: RecordingId, leg: Leg) -> Result<Result<Key, Error>, Error> {
         let mut tx = self.db().read().await?;
-        Ok(self.0.0.record_key(&mut tx, id, leg).await)
+        as_finding(self.0.0.record_key(&mut tx, id, leg).await)
     }
 
     async fn authenticate(
@@ -274,5 +304,35 @@ impl OpenedFile {
             }
         }
         rows.end().map(drop).map_err(fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{db, keyring, model::id::DatabaseId};
+
+    #[test]
+    fn a_fault_of_the_database_is_not_taken_for_a_missing_key() {
+        let rng = &mut rand::rng();
+        let faults = [
+            Error::Db(db::Error::Unavailable("the disk is full".into())),
+            Error::NotOwner {
+                vault: VaultId::random(rng),
+                owner: DatabaseId::random(rng),
+                database: DatabaseId::random(rng),
+            },
+        ];
+        for fault in faults {
+            assert!(as_finding(Err(fault)).is_err());
+        }
+        let findings = [
+            Error::Gone,
+            Error::WrongKey,
+            Error::Keyring(keyring::Error::BrokenPath),
+        ];
+        for finding in findings {
+            assert!(matches!(as_finding(Err(finding)), Ok(Err(_))));
+        }
     }
 }

@@ -17,16 +17,16 @@ use self::sample::Sample;
 use super::{
     Inner, Vault,
     error::Error,
-    recovery::{ChainPosition, Header, Link, RecoveryFile, Roots, Writing},
+    recovery::{BegunFile, RecoveryFile, Roots, Writing},
 };
 use crate::{
     db::{
-        audit, chain, epochs,
+        Tx, chain, epochs,
         image::{self, Image, Table},
-        timelines,
     },
     evidence::NewEntry,
-    model::{id::ObjectId, time::Timestamp},
+    keyring,
+    model::time::Timestamp,
     secret::SecretBuffer,
     store::{self, RecoveryKind, RecoveryName},
 };
@@ -83,7 +83,7 @@ impl Vault {
     pub async fn snapshot(&self) -> Result<Checked, Error> {
         let vault = &*self.0;
         vault.follow().await?;
-        vault.recall().await?;
+        vault.check_rollback().await?;
         let written = vault.write_snapshot().await?;
         let checked = match vault.verify_snapshot(written).await {
             // Others who made one at the same time have removed this one, because theirs are newer.
@@ -99,8 +99,7 @@ impl Vault {
                 let current = epochs::current(&mut unit).await?.ok_or(Error::NoVault)?;
                 // A turn that came between has a newer one, and this one dies with its epoch.
                 if current.epoch == checked.epoch {
-                    epochs::note_snapshot(&mut unit, checked.epoch, &written.to_string(), now)
-                        .await?;
+                    epochs::note_snapshot(&mut unit, checked.epoch, written, now).await?;
                 }
                 unit.audit(NewEntry::snapshot_verified(
                     now,
@@ -110,7 +109,7 @@ impl Vault {
                 Ok(current.snapshot().map(|(name, _)| name))
             })
             .await?;
-        vault.prune(written, before.as_deref()).await?;
+        vault.prune(written, before).await?;
         Ok(checked)
     }
 
@@ -137,7 +136,7 @@ impl Vault {
             .list_recovery(RecoveryKind::Snapshot)
             .await?;
         let kept = |(snapshot, size): (RecoveryName, u64)| {
-            let verified = noted.as_deref() == Some(&snapshot.to_string());
+            let verified = noted == Some(snapshot);
             StoredSnapshot {
                 snapshot,
                 size,
@@ -154,7 +153,7 @@ impl Inner {
         let current = epochs::current(&mut self.db.read().await?).await?;
         let noted = current
             .and_then(|current| current.snapshot())
-            .and_then(|(name, _)| name.parse::<RecoveryName>().ok());
+            .map(|(name, _)| name);
         match noted.filter(|noted| *noted > written) {
             Some(noted) => self.verify_snapshot(noted).await,
             None => Err(Error::RecoveryFile {
@@ -168,68 +167,19 @@ impl Inner {
     pub(super) async fn write_snapshot(&self) -> Result<RecoveryName, Error> {
         loop {
             let mut tx = self.snapshot_session().await?;
-            let epoch = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
-            let root = self.root.key();
-            if root.epoch != epoch.epoch {
-                drop(tx);
-                self.follow().await?;
-                continue;
-            }
-            let seq = audit::head(&mut tx).await?;
-            let path = timelines::path(&mut tx).await?;
-            let id = ObjectId::random(&mut rand::rng());
-            let name = RecoveryName {
-                kind: RecoveryKind::Snapshot,
-                epoch: epoch.epoch,
-                timeline: path.current(),
-                seq,
-                id,
-            };
-            let entry = audit::position(&mut tx).await?.ok_or(Error::NoVault)?;
-            let newest = chain::newest(&mut tx).await?;
-            let chain = newest.as_ref().map_or(0, |newest| newest.number);
-            let previous = newest.as_ref().map(Link::to).transpose()?;
-            let header = Header::of(
-                name,
-                self.id,
-                &epoch.root_sealed,
-                self.clock.now(),
-                ChainPosition {
-                    path,
-                    entry,
-                    since: 0,
-                    chain,
-                    previous,
-                },
-            );
-            let mut file = Writing::begin(&self.recovery, name, &header, &root).await?;
-            let mut rows = 0;
-            for table in Table::ALL {
-                file.line(|out| mark(out, &SnapshotMark::Table(table.name().into())))
-                    .await?;
-                let mut chunk = image::chunk(&mut tx, table, None, ROWS).await?;
-                loop {
-                    rows += chunk.len() as u64;
-                    let is_last = (chunk.len() as u64) < ROWS.unsigned_abs();
-                    let last = chunk.last().filter(|_| !is_last);
-                    // The database reads the next rows while these are written.
-                    let next = async {
-                        match last {
-                            Some(last) => image::chunk(&mut tx, table, Some(last), ROWS)
-                                .await
-                                .map(Some),
-                            None => Ok(None),
-                        }
-                    };
-                    let (next, written) = tokio::join!(next, lines(&mut file, &chunk));
-                    written?;
-                    match next? {
-                        Some(next) => chunk = next,
-                        None => break,
-                    }
+            let begun = self.begin_file(&mut tx, RecoveryKind::Snapshot, 0).await;
+            let BegunFile { mut file, name, .. } = match begun {
+                Err(Error::Keyring(keyring::Error::OtherEpoch(_))) => {
+                    drop(tx);
+                    self.follow().await?;
+                    continue;
                 }
+                begun => begun?,
+            };
+            if let Err(error) = write_tables(&mut tx, &mut file).await {
+                file.abort().await;
+                return Err(error);
             }
-            file.line(|out| mark(out, &SnapshotMark::End(rows))).await?;
             file.finish().await?;
             return Ok(name);
         }
@@ -268,43 +218,75 @@ impl Inner {
     /// Removes what snapshots are kept no more after `written` was noted in the place of `before`,
     /// and the journal that is in the kept ones. Kept are both, and whatever is newer than the one
     /// before: somebody may just be writing it.
-    async fn prune(&self, written: RecoveryName, before: Option<&str>) -> Result<(), Error> {
-        let before = before.and_then(|before| before.parse::<RecoveryName>().ok());
+    async fn prune(
+        &self,
+        written: RecoveryName,
+        before: Option<RecoveryName>,
+    ) -> Result<(), Error> {
         let Some(oldest_kept) = before.filter(|before| *before < written) else {
             return Ok(());
         };
         self.check_before_destroying().await?;
-        for (name, _) in self.recovery.list_recovery(RecoveryKind::Snapshot).await? {
-            if name < oldest_kept {
-                self.recovery.delete_recovery(name).await?;
-            }
-        }
-        // A piece with the number of the snapshot may hold what changed right after it without an
-        // entry.
-        for (name, _) in self.recovery.list_recovery(RecoveryKind::Journal).await? {
-            if (name.epoch, name.point()) < (oldest_kept.epoch, oldest_kept.point()) {
-                self.recovery.delete_recovery(name).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes snapshots and journal of other epochs, which nothing opens any more, and what this
-    /// epoch had before its snapshot.
-    pub(super) async fn remove_older_files(&self, epoch: u64, snapshot: &str) -> Result<(), Error> {
-        let Ok(newest) = snapshot.parse::<RecoveryName>() else {
-            return Ok(());
-        };
-        self.check_before_destroying().await?;
-        for kind in [RecoveryKind::Snapshot, RecoveryKind::Journal] {
+        // A piece of the journal with the number of the snapshot is not older: it may hold what
+        // changed right after it without an entry.
+        for kind in RecoveryKind::ALL {
             for (name, _) in self.recovery.list_recovery(kind).await? {
-                // A turn that came between may have begun the next epoch's.
-                if name.epoch != epoch && name.point() <= newest.point() {
+                if name < oldest_kept {
                     self.recovery.delete_recovery(name).await?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Removes snapshots and journal files of other epochs up to `snapshot`; nothing opens them any
+    /// more.
+    pub(super) async fn remove_older_files(&self, snapshot: RecoveryName) -> Result<(), Error> {
+        self.check_before_destroying().await?;
+        for kind in [RecoveryKind::Snapshot, RecoveryKind::Journal] {
+            for (name, _) in self.recovery.list_recovery(kind).await? {
+                // A turn that came between may have begun the next epoch's.
+                if name.epoch != snapshot.epoch && name.point() <= snapshot.point() {
+                    self.recovery.delete_recovery(name).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes every row of every table, and the end.
+async fn write_tables(tx: &mut Tx, file: &mut Writing) -> Result<(), Error> {
+    let mut rows = 0;
+    for table in Table::ALL {
+        file.line(|out| mark(out, &SnapshotMark::Table(table.name().into())))
+            .await?;
+        rows += write_rows(tx, file, table).await?;
+    }
+    file.line(|out| mark(out, &SnapshotMark::End(rows))).await
+}
+
+/// Writes every row of one table. How many there were.
+async fn write_rows(tx: &mut Tx, file: &mut Writing, table: Table) -> Result<u64, Error> {
+    let mut rows = 0;
+    let mut chunk = image::chunk(tx, table, None, ROWS).await?;
+    loop {
+        rows += chunk.len() as u64;
+        let is_last = (chunk.len() as u64) < ROWS.unsigned_abs();
+        let last = chunk.last().filter(|_| !is_last);
+        // The database reads the next rows while these are written.
+        let next = async {
+            match last {
+                Some(last) => image::chunk(tx, table, Some(last), ROWS).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let (next, written) = tokio::join!(next, lines(file, &chunk));
+        written?;
+        match next? {
+            Some(next) => chunk = next,
+            None => return Ok(rows),
+        }
     }
 }
 

@@ -98,7 +98,7 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
 
 /// Whether the database has every audit entry that the store names.
 async fn memory(flow: &Flow, findings: &mut Findings) {
-    match flow.vault.check_memory().await {
+    match flow.vault.compare_with_store().await {
         Ok(()) => findings.find(
             "database",
             "ok",
@@ -294,7 +294,7 @@ async fn place(app: &App, findings: &mut Findings) {
                 );
                 findings.find("custody place", "weak", why);
             }
-            Role::Slot | Role::Other => {}
+            Role::Slot => {}
         }
     }
     if app.custody.kind() == "pkcs11" {

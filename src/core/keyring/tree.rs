@@ -1,11 +1,11 @@
-//! The tree: how pages hang together, and the walk from the root key to a page key.
+//! The tree: how pages are linked, and the walk from the root key to a page key.
 //!
 //! ```text
 //! root key ─seals─▶ root page ─holds─▶ tier key ─seals─▶ top branch ─▶ branch ─▶ branch ─▶ leaf ─holds─▶ record keys
 //! ```
 //! The depth is fixed: three levels of branches over the leaves hold 128⁴, about 268 million,
-//! record keys a tier, and a look-up opens five pages of 4 KiB. A tree that grows would save one or
-//! two of them and cost a re-hanging step that has to be right.
+//! record keys a tier, and a look-up opens five pages of 4 KiB. A tree of variable depth would save
+//! one or two page reads but would need a rebalancing step.
 
 use rand::CryptoRng;
 

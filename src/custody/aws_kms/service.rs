@@ -91,13 +91,13 @@ impl KmsClient {
         let answer = in_context(asked, root, EncryptFluentBuilder::encryption_context)
             .send()
             .await;
-        let answer = answer.map_err(|error| told(&self.key_id, &error))?;
+        let answer = answer.map_err(|error| from_kms(&self.key_id, &error))?;
         match (answer.ciphertext_blob, answer.key_id) {
             (Some(ciphertext), Some(key_id)) => Ok(Wrapped {
                 key_id,
                 ciphertext: ciphertext.into_inner(),
             }),
-            _ => Err(place(
+            _ => Err(backend_error(
                 "its answer to Encrypt lacks the ciphertext or the key".into(),
             )),
         }
@@ -115,11 +115,11 @@ impl KmsClient {
             .send()
             .await;
         let key = answer
-            .map_err(|error| told(&wrapped.key_id, &error))?
+            .map_err(|error| from_kms(&wrapped.key_id, &error))?
             .plaintext
             .map(|blob| Zeroizing::new(blob.into_inner()));
         key.and_then(|bytes| Key::from_slice(&bytes))
-            .ok_or_else(|| place("its answer to Decrypt is not a root key".into()))
+            .ok_or_else(|| backend_error("its answer to Decrypt is not a root key".into()))
     }
 
     pub(super) async fn client(&self) -> &Client {
@@ -220,8 +220,8 @@ fn check_endpoint(text: &str) -> Result<(), Error> {
     }
 }
 
-/// What KMS or the way to it says, in our words.
-fn told<E, R>(key_id: &str, error: &SdkError<E, R>) -> Error
+/// Converts an error of KMS, or of the way to it, to a custody error.
+fn from_kms<E, R>(key_id: &str, error: &SdkError<E, R>) -> Error
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
     R: fmt::Debug,
@@ -230,19 +230,19 @@ where
     match error.code() {
         // A wrong context is an invalid ciphertext, too.
         Some("InvalidCiphertextException" | "IncorrectKeyException") => Error::NotAuthentic,
-        Some("NotFoundException") => place(format!(
+        Some("NotFoundException") => backend_error(format!(
             "the key `{key_id}` does not exist; root keys that it wrapped do not open ({})",
             said()
         )),
-        Some("DisabledException" | "KMSInvalidStateException") => place(format!(
+        Some("DisabledException" | "KMSInvalidStateException") => backend_error(format!(
             "the key `{key_id}` is disabled or about to be deleted ({})",
             said()
         )),
-        Some("AccessDeniedException") => place(format!(
+        Some("AccessDeniedException") => backend_error(format!(
             "the use of the key `{key_id}` is refused ({})",
             said()
         )),
-        Some(code) => place(format!("{code}: {}", said())),
+        Some(code) => backend_error(format!("{code}: {}", said())),
         None => {
             let mut why = error.to_string();
             let mut cause = error.source();
@@ -250,7 +250,7 @@ where
                 why += &format!(": {deeper}");
                 cause = deeper.source();
             }
-            place(why)
+            backend_error(why)
         }
     }
 }
@@ -259,8 +259,8 @@ fn setting(key: &'static str, why: String) -> Error {
     Error::Setting { key, why }
 }
 
-fn place(why: String) -> Error {
-    Error::Place { place: NAME, why }
+fn backend_error(why: String) -> Error {
+    Error::Backend { name: NAME, why }
 }
 
 #[cfg(test)]

@@ -132,7 +132,7 @@ async fn a_deleted_key_and_a_service_that_is_down_are_told_apart() {
 
     world.moto.forget().await;
     let told = custody.open(root, &sealed).await.unwrap_err();
-    assert!(matches!(told, Error::Place { .. }), "{told}");
+    assert!(matches!(told, Error::Backend { .. }), "{told}");
     assert!(
         told.to_string().starts_with(&format!(
             "AWS KMS: the key `{}` does not exist",
@@ -147,7 +147,7 @@ async fn a_deleted_key_and_a_service_that_is_down_are_told_apart() {
         .unwrap()
         .unwrap_err();
     assert!(
-        matches!(told, Error::Place { .. }) && told.to_string().contains("onnect"),
+        matches!(told, Error::Backend { .. }) && told.to_string().contains("onnect"),
         "{told}"
     );
     let kept = custody
@@ -202,8 +202,8 @@ async fn a_service_that_never_answers_is_given_up() {
     assert!(
         matches!(
             told,
-            Error::Place {
-                place: service::NAME,
+            Error::Backend {
+                name: service::NAME,
                 ..
             }
         ),
@@ -224,7 +224,7 @@ async fn a_service_that_never_answers_is_given_up() {
     .await
     .expect("it is given up");
     assert!(
-        matches!(told, Err(Error::Place { .. })),
+        matches!(told, Err(Error::Backend { .. })),
         "and is no wrong root: a restore must not pass over it"
     );
     assert_eq!(

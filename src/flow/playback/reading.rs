@@ -101,7 +101,7 @@ fn shown(
         // What was promised when it was recorded stays hidden, whatever is promised now.
         View::RedactedTranscript => Some(
             rulebook
-                .binding(recording)
+                .binding(&recording.policy_digest)
                 .fold(transcript, |shown, rules| {
                     content::redacted(&shown, &rules.document().content)
                 }),

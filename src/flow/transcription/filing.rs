@@ -134,7 +134,7 @@ fn found_in(
 ) -> (Vec<Tier>, Vec<&'static str>) {
     let mut tiers = Vec::new();
     let mut kinds = Vec::new();
-    for rules in rulebook.binding(recording) {
+    for rules in rulebook.binding(&recording.policy_digest) {
         let rules = &rules.document().content;
         for rule in content::found_in(transcript, rules)
             .into_iter()

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::epoch::EpochSettings;
 use crate::{
     db::Db,
-    drill::{self, DrillProgress, Looked, Old, Sandbox},
+    drill::{self, DrillProgress, ExaminedCopy, Old, Sandbox},
     evidence::{self, NewEntry},
     flow::{error::Error, units::unit_with_keys},
     model::{id::RecordingId, time::Clock},
@@ -38,7 +38,7 @@ pub struct CompletedDrill {
     #[serde(flatten)]
     pub drill: evidence::DrillReport,
     /// Everything that was looked at; its digest is signed.
-    pub artefacts: Vec<Looked>,
+    pub artefacts: Vec<ExaminedCopy>,
     /// Shredded recordings that were reached.
     pub reached: Vec<RecordingId>,
     /// What went wrong, for people.

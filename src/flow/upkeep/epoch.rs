@@ -26,6 +26,7 @@ use crate::{
         time::{Clock, Timestamp},
     },
     policy::{Permit, Rulebook, action},
+    store::RecoveryName,
     vault::{ReplacedKey, Turned, Vault},
 };
 
@@ -78,7 +79,7 @@ pub struct EpochStatus {
     /// When the next turn is due, if anything waits for one.
     pub next_turn_at: Option<Timestamp>,
     /// The newest verified snapshot, and when it was verified.
-    pub snapshot: Option<(String, Timestamp)>,
+    pub snapshot: Option<(RecoveryName, Timestamp)>,
 }
 
 /// What a rotation asked for.
@@ -293,7 +294,7 @@ impl EpochTurning {
 
     /// Whether a shred waits whose tier asks for a turn at once.
     async fn is_wanted_at_once(&self) -> Result<bool, Error> {
-        let tiers = self.rulebook.current().turned_at_once();
+        let tiers = self.rulebook.current().immediate_tiers();
         if tiers.is_empty() {
             return Ok(false);
         }

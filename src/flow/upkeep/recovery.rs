@@ -150,7 +150,7 @@ impl RecoveryUpkeep {
             self.liveness.beat(Task::Memory);
             // What is refused is logged where it is found; whatever else goes wrong says nothing
             // about the database's memory or the owner of the roots.
-            if let Err(error) = self.vault.recall().await {
+            if let Err(error) = self.vault.check_rollback().await {
                 tracing::debug!(%error, "the database could not be compared with the store");
             }
             if let Err(error) = self.vault.check_owner().await {

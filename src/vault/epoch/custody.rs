@@ -111,7 +111,7 @@ impl Turner<'_> {
         if slot.roots() != [current.epoch] {
             let noted = current.snapshot().map(|(name, _)| name);
             let proof = self
-                .restorable(&self.verified(current.epoch, noted.as_deref()).await?)
+                .restorable(&self.verified(current.epoch, noted).await?)
                 .await?;
             slot = self
                 .swap(&Change::keeping_only(&slot, owner, &proof)?)

@@ -10,9 +10,8 @@
 //! read in the main log stays that entry's; an entry that was read in a lost timeline is never
 //! dropped, and never there twice.
 
-use super::{JournalLine, Roots, Rows, fault_in, journal, reopened};
+use super::{JournalLine, Rows, fault_in, journal, reader::RecoveryReader};
 use crate::{
-    custody::Custody,
     db::{
         Tx, audit,
         gaps::Gap,
@@ -22,7 +21,7 @@ use crate::{
         time::Timestamp,
         timeline::{LogPath, LogPoint},
     },
-    store::{RecoveryName, Store},
+    store::RecoveryName,
     vault::{error::Error, recovery::Header},
 };
 
@@ -95,11 +94,11 @@ impl MainLog {
         &self,
         tx: &mut Tx,
         files: &[(RecoveryName, Header)],
-        (store, custody, roots): (&Store, &dyn Custody, &mut Roots),
+        reader: &mut RecoveryReader<'_>,
     ) -> Result<i64, Error> {
         let mut last = self.to;
         for (name, header) in files {
-            let mut file = reopened((store, custody, &mut *roots), *name, header).await?;
+            let mut file = reader.reopened(*name, header).await?;
             let shared = self.shared_with(header);
             let mut rows = Rows::default();
             while let Some(line) = file.line().await? {

@@ -18,7 +18,6 @@ use crate::{
     keyring::fingerprint,
     model::{artefact::Leg, id::RecordingId, recording::RecordingState, time::Timestamp},
     secret::Key,
-    store::RecoveryName,
     vault::{Inner, error::Error, recovery::RecoveryFile},
 };
 
@@ -40,10 +39,11 @@ impl Inner {
         &self,
         tx: &mut Tx,
         mut file: RecoveryFile,
-        (name, shared): (RecoveryName, i64),
+        shared: i64,
         merge: &mut Merge,
         now: Timestamp,
     ) -> Result<u64, Error> {
+        let name = file.name;
         let fault = fault_in(name);
         let mut rows = Rows::default();
         let mut states = 0;
