@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use recvault::drill::Old;
+use recvault::drill::{ExaminedKind, Old};
 
 use super::{Lived, held, held_by, keep, lived, old};
 use crate::{
