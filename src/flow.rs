@@ -152,7 +152,7 @@ pub struct Flow {
     pub rulebook: Arc<Rulebook>,
     /// The configured Twilio accounts and the client for them.
     pub twilio: Arc<TwilioAccess>,
-    /// The clock, with the check whether it is believed.
+    /// The clock, with the check whether it is trusted.
     pub clock: Arc<TrustedClock>,
     /// The heartbeats of this process's tasks.
     pub liveness: Liveness,

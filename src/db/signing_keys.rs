@@ -1,7 +1,7 @@
-//! Public keys by which the vault's signatures are checked, present and past.
+//! Public keys for verifying the vault's signatures, current and former.
 //!
-//! Owns their rows. Refuses to know private keys. INVARIANT: no row is ever removed, so that what
-//! was signed can be checked for ever.
+//! Owns their rows. Refuses to know private keys. INVARIANT: no row is ever removed, so that old
+//! signatures can always be verified.
 
 use const_format::formatcp;
 
@@ -27,14 +27,14 @@ table! {
         }
         /// The key.
         pub public_key: VerifyingKey = "public_key",
-        /// When it began to sign.
+        /// When it was first used for signing.
         pub since: Timestamp = "since",
-        /// When another took its place; `None` while it signs.
+        /// When another key replaced it; `None` while it signs.
         pub retired_at: Option<Timestamp> = "retired_at",
     }
 }
 
-/// Enters the key that signs from now on.
+/// Inserts the key that signs from now on.
 pub async fn insert(tx: &mut Tx, key: &VerifyingKey, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = formatcp!("/* signing_keys.insert */ {}", SigningKeyRow::INSERT);
     let row = SigningKeyRow {
@@ -47,7 +47,7 @@ pub async fn insert(tx: &mut Tx, key: &VerifyingKey, now: Timestamp) -> Result<(
     Ok(())
 }
 
-/// Notes that a key signs no more.
+/// Records that a key no longer signs.
 pub async fn retire(tx: &mut Tx, key_id: &str, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "/* signing_keys.retire */ UPDATE signing_keys SET retired_at = $2 WHERE key_id = $1 AND retired_at IS NULL";
     tx.execute(SQL, &[Arg::Text(key_id), Arg::Int(now.as_millis())])
@@ -55,13 +55,13 @@ pub async fn retire(tx: &mut Tx, key_id: &str, now: Timestamp) -> Result<(), Err
     Ok(())
 }
 
-/// Whether a key signs no more.
+/// Returns whether a key no longer signs.
 pub async fn is_retired(tx: &mut Tx, key_id: &str) -> Result<bool, Error> {
     const SQL: &str = "/* signing_keys.is_retired */ SELECT COUNT(*) FROM signing_keys WHERE key_id = $1 AND retired_at IS NOT NULL";
     Ok(tx.fetch_int(SQL, &[Arg::Text(key_id)]).await? > 0)
 }
 
-/// All of them, the newest first.
+/// Returns all keys, the newest first.
 pub async fn all(tx: &mut Tx) -> Result<KeySet, Error> {
     const SQL: &str = formatcp!(
         "/* signing_keys.all */ SELECT {} FROM signing_keys ORDER BY since DESC, key_id",

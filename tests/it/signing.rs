@@ -65,6 +65,7 @@ async fn every_process_goes_on_with_the_new_key(database: Database) {
 
     // Receipts that are signed again.
     vault.process.flow.worker.work_off().await.unwrap();
+    vault.process.flow.epochs.turn(&permit).await.unwrap();
     let keys = published(&vault.process).await;
     for id in [one, two, three] {
         let receipt = vault.details(id).await["receipt_id"].clone();

@@ -1,4 +1,4 @@
-//! Row images: a whole database from one database into another, and sessions that see one state.
+//! Row images: a whole database copied into another, and sessions that see one state.
 
 mod entering;
 mod snapshots;
@@ -38,7 +38,7 @@ every_database!(
     rows_are_found_by_what_they_belong_to,
 );
 
-/// Tables that stay behind: their rows live for minutes, or are found again.
+/// Tables that are not moved: their rows are short-lived, or can be found again.
 const STAY: [&Declaration; 10] = [
     &BudgetedRecording::TABLE,
     &IntendedVault::TABLE,
@@ -52,10 +52,10 @@ const STAY: [&Declaration; 10] = [
     &StoredUtterance::TABLE,
 ];
 
-/// Of these no list of columns is needed: the library's own, and rows of which there is one.
+/// Tables without a declaration: the library's own, and those with a single row.
 const UNDECLARED: [&str; 4] = ["_sqlx_migrations", "audit_head", "timelines", "turner"];
 
-/// Every table that is declared.
+/// Returns every declared table.
 fn declared() -> impl Iterator<Item = &'static Declaration> {
     Table::ALL.map(Table::declaration).into_iter().chain(STAY)
 }
@@ -78,7 +78,7 @@ fn page(id: &str, level: i64, parent: &str) -> Image {
     )
 }
 
-/// Rows of every table, with and without nulls.
+/// Inserts rows of every table, with and without nulls.
 async fn filled(world: &World) {
     let all: Vec<_> = (0..200)
         .map(|number| {
@@ -169,7 +169,7 @@ async fn filled(world: &World) {
     tx.commit().await.unwrap();
 }
 
-/// All rows of a table, read so many at a time.
+/// Returns all rows of a table, read `limit` at a time.
 async fn all(tx: &mut Tx, table: Table, limit: i64) -> Vec<Image> {
     let mut all: Vec<Image> = Vec::new();
     loop {
@@ -258,7 +258,7 @@ async fn a_database_travels_to_postgres(world: &World) {
 }
 
 async fn the_columns_are_the_databases_own(world: &World) {
-    // In SQLite a column of the primary key need not say that it is never null.
+    // In SQLite a column of the primary key need not be declared not null.
     const SQLITE: &str = r#"SELECT name, type, CASE WHEN "notnull" = 0 AND pk = 0 THEN 1 ELSE 0 END AS nullable, pk
         FROM pragma_table_info($1) ORDER BY cid"#;
     const POSTGRES: &str = "SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type,

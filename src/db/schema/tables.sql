@@ -56,7 +56,7 @@ CREATE TABLE recordings (
   sealed_at BIGINT,              -- when ciphertext and key entry were both there
   shredded_at BIGINT,            -- when it was tombstoned
   -- When it was collected: started_at, but never later than announced_at. Retention and consent
-  -- count from here; immutable.
+  -- count from here. A later announcement may name an earlier start, and so move it back.
   collected_at BIGINT NOT NULL DEFAULT 0,
   -- values by label of the policy, a JSON object of texts; never personal data
   labels TEXT NOT NULL DEFAULT '{}',
