@@ -123,7 +123,7 @@ impl TranscriptFiling {
                 Err(vault::Error::Gone)
             }
             Err(lost @ vault::Error::Db(db::Error::LeaseLost)) => {
-                vault.discard_text(stored).await;
+                vault.delete_orphan(stored.object()).await;
                 Err(lost)
             }
             Err(error) => Err(error),
