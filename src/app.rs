@@ -246,7 +246,7 @@ impl App {
     /// As its parts say.
     pub async fn flow_about_the_clock(&mut self) -> Result<(Flow, accept::Committer), Error> {
         let vault = self.unlock().await?;
-        vault.settle().await?;
+        vault.finish_restore().await?;
         self.flow_over(vault, self.rules()?).await
     }
 

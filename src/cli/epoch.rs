@@ -10,7 +10,7 @@ use crate::{
     flow,
     model::{id::RecordingId, name::Tier},
     policy::{Permit, action},
-    vault::Turned,
+    vault::TurnReport,
 };
 
 /// Shows and turns the epoch, which is the lifetime of a root key.
@@ -99,7 +99,7 @@ impl EpochCommand {
     }
 }
 
-fn told(turned: &Turned) -> String {
+fn told(turned: &TurnReport) -> String {
     format!(
         "Epoch {} has begun: {} pages have new keys, snapshot {} is verified, the previous root \
          key is destroyed. {} shreds are unrecoverable since {}.\n",

@@ -1,7 +1,7 @@
 //! Custody by passphrase: a slot file whose roots are sealed under Argon2id (RFC 9106).
 //!
 //! The passphrase is stretched once for the whole slot; each root is sealed with AES-256-GCM, bound
-//! to everything else in the file (see [`super::file`] for the form, and [`super::place`] for how a
+//! to everything else in the file (see [`super::file`] for the form, and [`super::folder`] for how a
 //! slot replaces another).
 //!
 //! To stretch takes some 100 ms and 64 MiB, and one act asks several times: what it gave is kept
@@ -28,7 +28,7 @@ use self::{
 use super::{
     Custody, Error, Item, Meaning, OpenedSecret, RootName,
     file::PassphraseFile,
-    place::CustodyFolder,
+    folder::CustodyFolder,
     settings::CustodySettings,
     slot::{Change, Slot},
     wrap,
@@ -40,8 +40,8 @@ const KIND: &str = "passphrase";
 
 /// A slot file and where its passphrase comes from. The passphrase is read anew for each use, so
 /// that it can be changed under a running service; nothing of a root is kept between uses.
-pub struct RootFile {
-    place: CustodyFolder,
+pub struct PassphraseCustody {
+    folder: CustodyFolder,
     // Read where a thread may hang: its file may be on a file system that does not answer.
     passphrase: Arc<Passphrase>,
     cache: Arc<KeyCache>,
@@ -54,7 +54,7 @@ enum Passphrase {
     Nowhere,
 }
 
-impl RootFile {
+impl PassphraseCustody {
     /// As the settings say; relative paths begin at `base`.
     pub fn new(settings: CustodySettings, base: &Path) -> Self {
         let passphrase = match (settings.passphrase, settings.passphrase_file) {
@@ -63,7 +63,7 @@ impl RootFile {
             (None, None) => Passphrase::Nowhere,
         };
         Self {
-            place: CustodyFolder::at(base.join(settings.root_file)),
+            folder: CustodyFolder::at(base.join(settings.root_file)),
             passphrase: Arc::new(passphrase),
             cache: Arc::default(),
         }
@@ -74,12 +74,12 @@ impl RootFile {
     /// # Errors
     /// [`Error::NotAuthentic`] if that is not the right one.
     pub async fn opened(&self) -> Result<Vec<RootName>, Error> {
-        let place = self.place.clone();
+        let folder = self.folder.clone();
         let passphrase = Arc::clone(&self.passphrase);
         let cache = Arc::clone(&self.cache);
         blocking(move || {
             let passphrase = passphrase.read()?;
-            let Some(content) = place.read()? else {
+            let Some(content) = folder.read()? else {
                 return Ok(Vec::new());
             };
             open_all(&cache, &content, &passphrase)?;
@@ -102,13 +102,13 @@ impl RootFile {
     }
 
     async fn replace(&self, change: &Change, new: Option<SecretText>) -> Result<Slot, Error> {
-        let place = self.place.clone();
+        let folder = self.folder.clone();
         let passphrase = Arc::clone(&self.passphrase);
         let change = change.clone();
         let cache = Arc::clone(&self.cache);
         blocking(move || {
             let passphrase = passphrase.read()?;
-            place.swap(&change, slot_of, |present| {
+            folder.swap(&change, slot_of, |present| {
                 let rng = &mut rand::rng();
                 let (so_far, mut roots) = match present {
                     None => (None, Vec::new()),
@@ -135,12 +135,12 @@ impl RootFile {
         root: RootName,
         work: impl FnOnce(Key) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let place = self.place.clone();
+        let folder = self.folder.clone();
         let passphrase = Arc::clone(&self.passphrase);
         let cache = Arc::clone(&self.cache);
         blocking(move || {
             let passphrase = passphrase.read()?;
-            let content = place.read()?.ok_or(Error::NoRoot(root))?;
+            let content = folder.read()?.ok_or(Error::NoRoot(root))?;
             if !slot_of(&content)?.has(root) {
                 return Err(Error::NoRoot(root));
             }
@@ -152,7 +152,7 @@ impl RootFile {
     }
 }
 
-impl Custody for RootFile {
+impl Custody for PassphraseCustody {
     fn kind(&self) -> &'static str {
         KIND
     }
@@ -170,8 +170,8 @@ impl Custody for RootFile {
     fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>> {
         // A running service looks here every two seconds.
         self.cache.evict_expired();
-        let place = self.place.clone();
-        blocking(move || place.read()?.map(|content| slot_of(&content)).transpose()).boxed()
+        let folder = self.folder.clone();
+        blocking(move || folder.read()?.map(|content| slot_of(&content)).transpose()).boxed()
     }
 
     fn swap<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Slot, Error>> {
@@ -193,8 +193,8 @@ impl Custody for RootFile {
     }
 
     fn contents(&self) -> BoxFuture<'_, Result<Vec<Item>, Error>> {
-        let place = self.place.clone();
-        blocking(move || place.contents()).boxed()
+        let folder = self.folder.clone();
+        blocking(move || folder.contents()).boxed()
     }
 
     fn attack<'a>(
@@ -202,13 +202,13 @@ impl Custody for RootFile {
         sealed: &'a [Vec<u8>],
     ) -> BoxFuture<'a, Result<Vec<OpenedSecret>, Error>> {
         let sealed = sealed.to_vec();
-        let place = self.place.clone();
+        let folder = self.folder.clone();
         let passphrase = Arc::clone(&self.passphrase);
         let cache = Arc::clone(&self.cache);
         blocking(move || {
             let passphrase = passphrase.read()?;
             let mut broken = Vec::new();
-            for found in place.scan()? {
+            for found in folder.scan()? {
                 // Sealed under another passphrase, of another kind, or no root at all.
                 let Ok((_, roots)) = open_all(&cache, &found.content, &passphrase) else {
                     continue;

@@ -47,23 +47,23 @@ use self::{
 };
 use super::{
     Custody, Error, Item, Meaning, OpenedSecret, Role, RootName, lock,
-    settings::Pkcs11,
+    settings::Pkcs11Settings,
     slot::{Change, Slot},
 };
 use crate::{model::crash, secret::Key};
 
 /// A token, in one session for the life of the process.
-pub(super) struct Pkcs11Token {
+pub(super) struct Pkcs11Custody {
     place: Arc<TokenAddress>,
     lock: PathBuf,
 }
 
-impl Pkcs11Token {
+impl Pkcs11Custody {
     /// As the settings say; relative paths begin at `base`.
     ///
     /// # Errors
     /// [`Error::Setting`].
-    pub(super) fn new(settings: Pkcs11, base: &Path) -> Result<Self, Error> {
+    pub(super) fn new(settings: Pkcs11Settings, base: &Path) -> Result<Self, Error> {
         let lock = base.join(&settings.lock_file);
         if settings.lock_file.as_os_str().is_empty() {
             return Err(Error::Setting {
@@ -87,7 +87,7 @@ impl Pkcs11Token {
     }
 }
 
-impl Custody for Pkcs11Token {
+impl Custody for Pkcs11Custody {
     fn kind(&self) -> &'static str {
         "pkcs11"
     }

@@ -31,7 +31,7 @@ use crate::{
     keyring::{PageRow, RootKey, reach},
     seal,
     store::{self, RecoveryName, Store},
-    vault::{Error, OpenedFile, Rehearsal, Retained, RetainedFile},
+    vault::{DrillView, Error, OpenedFile, Retained, RetainedFile},
 };
 
 /// One copy that was looked at.
@@ -55,7 +55,7 @@ pub struct ExaminedCopy {
 
 /// What the attacker has.
 pub(super) struct Attacker<'a> {
-    vault: Rehearsal<'a>,
+    vault: DrillView<'a>,
     pub(super) looked: Vec<ExaminedCopy>,
     /// Every version of a page, once; beside it the copies that it was in.
     versions: Vec<PageRow>,
@@ -81,7 +81,7 @@ pub(super) struct AttackerGain {
 }
 
 impl<'a> Attacker<'a> {
-    pub(super) fn of(vault: Rehearsal<'a>) -> Self {
+    pub(super) fn of(vault: DrillView<'a>) -> Self {
         Self {
             vault,
             looked: Vec::new(),
@@ -274,7 +274,7 @@ impl<'a> Attacker<'a> {
         for root in self.roots.clone() {
             match file.open(root).await {
                 Ok(opened) => {
-                    self.plunder(copy, opened).await?;
+                    self.read_contents(copy, opened).await?;
                     return Ok(true);
                 }
                 Err(Error::Seal(seal::Error::NotAuthentic)) => {}
@@ -292,7 +292,7 @@ impl<'a> Attacker<'a> {
         }
     }
 
-    async fn plunder(&mut self, copy: usize, file: OpenedFile) -> Result<(), Error> {
+    async fn read_contents(&mut self, copy: usize, file: OpenedFile) -> Result<(), Error> {
         if let Some(looked) = self.looked.get_mut(copy) {
             looked.opened = true;
         }

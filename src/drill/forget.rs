@@ -16,7 +16,7 @@ use crate::{
     keyring::RootKey,
     model::id::RecordingId,
     store::{self, RecoveryKind},
-    vault::{Error, Rehearsal},
+    vault::{DrillView, Error},
 };
 
 /// How often the attack begins anew when the epoch turns under it.
@@ -48,7 +48,7 @@ pub(super) struct Attack {
 /// # Errors
 /// Of database, recovery store, custody or sandbox.
 pub(super) async fn forget(
-    vault: Rehearsal<'_>,
+    vault: DrillView<'_>,
     old: &Old,
     kept: Option<Arc<RootKey>>,
     sandbox: &Sandbox,
@@ -74,7 +74,7 @@ pub(super) async fn forget(
 }
 
 async fn attempt(
-    vault: Rehearsal<'_>,
+    vault: DrillView<'_>,
     found: &[OldCopy],
     kept: Option<Arc<RootKey>>,
     say: DrillProgress<'_>,
@@ -141,7 +141,7 @@ async fn attempt(
 }
 
 /// Every snapshot and piece of the journal that the recovery store has now.
-async fn take_live_files(attacker: &mut Attacker<'_>, vault: Rehearsal<'_>) -> Result<(), Error> {
+async fn take_live_files(attacker: &mut Attacker<'_>, vault: DrillView<'_>) -> Result<(), Error> {
     for kind in RecoveryKind::ALL {
         for (name, _) in vault.recovery().list_recovery(kind).await? {
             let live = if kind == RecoveryKind::Snapshot {

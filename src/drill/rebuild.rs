@@ -9,13 +9,13 @@ use std::{path::Path, time::Instant};
 
 use rand::seq::IteratorRandom as _;
 
-use super::{DrillProgress, Recovered, census::Census, sandbox::Sandbox};
+use super::{DrillProgress, RecoveryReport, census::Census, sandbox::Sandbox};
 use crate::{
     db::{self, Db, keys, recordings, shreds},
     evidence::drill::Recovery,
     model::{artefact::Leg, id::RecordingId},
     store,
-    vault::{self, Claim, Error, KeyPresence, Opens, Rehearsal, Restored, Vault},
+    vault::{self, Claim, DrillView, Error, KeyPresence, Opens, Restored, Vault},
 };
 
 /// How often a restore begins anew when files are removed, or roots replaced, under it.
@@ -25,11 +25,11 @@ const SHOWN: usize = 10;
 
 /// See [`super::recovery`].
 pub(super) async fn rebuild(
-    live: Rehearsal<'_>,
+    live: DrillView<'_>,
     sample: usize,
     sandbox: &Sandbox,
     say: DrillProgress<'_>,
-) -> Result<Recovered, Error> {
+) -> Result<RecoveryReport, Error> {
     let census = Census::of(&mut live.db().snapshot().await?).await?;
     let mut recovery = Recovery {
         tombstones: census.tombstones.len() as u64,
@@ -45,7 +45,7 @@ pub(super) async fn rebuild(
         Ok(done) => done,
         Err(error @ Error::Sandbox { .. }) => return Err(error),
         Err(error) => {
-            return Ok(Recovered {
+            return Ok(RecoveryReport {
                 recovery,
                 failures: vec![format!("the vault cannot be rebuilt: {error}")],
             });
@@ -57,7 +57,7 @@ pub(super) async fn rebuild(
     recovery.recovery_point = Some(restored.recovery_point);
     let mut comparison = Comparison {
         live,
-        rebuilt: rebuilt.rehearsal(),
+        rebuilt: rebuilt.drill_view(),
         census,
         recovery,
         failures: Vec::new(),
@@ -66,13 +66,13 @@ pub(super) async fn rebuild(
     let Comparison {
         recovery, failures, ..
     } = comparison;
-    rebuilt.rehearsal().db().close().await;
-    Ok(Recovered { recovery, failures })
+    rebuilt.drill_view().db().close().await;
+    Ok(RecoveryReport { recovery, failures })
 }
 
 /// Restores into an empty database, and unlocks what came of it.
 async fn restore(
-    live: Rehearsal<'_>,
+    live: DrillView<'_>,
     sandbox: &Sandbox,
     say: DrillProgress<'_>,
     recovery: &mut Recovery,
@@ -100,7 +100,7 @@ async fn restore(
 }
 
 async fn restore_into(
-    live: Rehearsal<'_>,
+    live: DrillView<'_>,
     room: &Path,
     say: DrillProgress<'_>,
 ) -> Result<(Restored, Vault), Error> {
@@ -133,8 +133,8 @@ async fn restore_into(
 
 /// The live vault and the rebuilt one, side by side.
 struct Comparison<'a> {
-    live: Rehearsal<'a>,
-    rebuilt: Rehearsal<'a>,
+    live: DrillView<'a>,
+    rebuilt: DrillView<'a>,
     census: Census,
     recovery: Recovery,
     failures: Vec<String>,

@@ -57,7 +57,7 @@ pub struct RecoveryName {
 #[error(
     "`{text}` is not the name of a recovery file: expected `snapshots/` or `journal/`, <epoch>-<timeline>-<number>-<32 hex digits>, and `.floe`"
 )]
-pub struct InvalidObjectName {
+pub struct InvalidRecoveryName {
     text: String,
 }
 
@@ -196,12 +196,12 @@ impl fmt::Display for RecoveryName {
 }
 
 impl FromStr for RecoveryName {
-    type Err = InvalidObjectName;
+    type Err = InvalidRecoveryName;
 
-    fn from_str(text: &str) -> Result<Self, InvalidObjectName> {
+    fn from_str(text: &str) -> Result<Self, InvalidRecoveryName> {
         match Name::parse(text) {
             Some(Name::Recovery(name)) => Ok(name),
-            _ => Err(InvalidObjectName {
+            _ => Err(InvalidRecoveryName {
                 text: text.chars().take(128).collect(),
             }),
         }

@@ -219,7 +219,7 @@ async fn wrong_credentials_are_refused_and_not_shown() {
         Err(Error::Refused { store: "s3" })
     );
     assert_eq!(store.probe().await, Err(Error::Refused { store: "s3" }));
-    let lacking = store.rehearse().await.unwrap_err();
+    let lacking = store.check_permissions().await.unwrap_err();
     assert!(
         matches!(lacking, Error::Lacks { right, .. } if right.contains("s3:PutObject")),
         "{lacking}"
@@ -364,10 +364,10 @@ async fn an_object_whose_last_part_is_lost_is_not_finished() {
 async fn a_check_of_the_permissions_that_fails_leaves_no_upload() {
     let (gate, store) = gate::shut();
     gate.let_pass(9);
-    store.rehearse().await.unwrap();
+    store.check_permissions().await.unwrap();
     assert_eq!(gate.unfinished(), 0);
     gate.fail();
-    let lacking = store.rehearse().await.unwrap_err();
+    let lacking = store.check_permissions().await.unwrap_err();
     assert!(
         matches!(lacking, Error::Lacks { right, .. } if right.contains("AbortMultipartUpload")),
         "{lacking}"

@@ -154,7 +154,7 @@ impl Upload {
             Self::Own(mut upload) => upload
                 .abort()
                 .await
-                .map_err(|error| Error::of_place(store.name(), error)),
+                .map_err(|error| Error::of_backend(store.name(), error)),
         }
     }
 }
@@ -165,7 +165,7 @@ pub(super) async fn sweep(
     api: &dyn MultipartStore,
     older_than: Timestamp,
 ) -> Result<u64, Error> {
-    let place = |error| Error::of_place(store.name(), error);
+    let backend_error = |error| Error::of_backend(store.name(), error);
     let markers: Vec<(Path, ObjectId, u64)> = store
         .inner
         .list(Some(&store.paths.uploads()))
@@ -179,7 +179,7 @@ pub(super) async fn sweep(
         .boxed()
         .try_collect()
         .await
-        .map_err(place)?;
+        .map_err(backend_error)?;
     let mut swept = 0;
     for (marker, marked, size) in markers {
         let body = match store
@@ -190,7 +190,7 @@ pub(super) async fn sweep(
             Ok(body) => body,
             // Its upload ended while we were on our way.
             Err(object_store::Error::NotFound { .. }) => continue,
-            Err(error) => return Err(place(error)),
+            Err(error) => return Err(backend_error(error)),
         };
         // A name that is not of this id is not our writing; a path that is not ours is never
         // touched.
@@ -205,7 +205,7 @@ pub(super) async fn sweep(
                 abort_marked(store, api, &path, &id).await?;
                 swept += 1;
             }
-            Err(error) => return Err(place(error)),
+            Err(error) => return Err(backend_error(error)),
         }
         store.remove_path(&marker).await?;
     }
@@ -237,6 +237,6 @@ async fn abort_marked(
     match api.abort_multipart(path, id).await {
         // The server has forgotten it already.
         Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-        Err(error) => Err(Error::of_place(store.name(), error)),
+        Err(error) => Err(Error::of_backend(store.name(), error)),
     }
 }

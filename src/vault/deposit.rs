@@ -180,7 +180,7 @@ impl Vault {
             return Err(Error::Gone);
         }
         let now = vault.clock.now();
-        vault.present(unit).await?;
+        vault.lock_epoch_shared(unit).await?;
         let leg = artefact.leg;
         let tier = match leg {
             Leg::All => recordings::mark_sealed(unit, recording.id, now).await?,

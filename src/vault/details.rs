@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::{
     Inner, Vault,
     error::Error,
-    waiting::{Present, Waits},
+    waiting::{EpochShared, PendingSlot},
 };
 use crate::{
     db::{Tx, Unit, details, outbox::OutboxKind, parties, waiting},
@@ -78,7 +78,7 @@ impl Vault {
             return match keeping {
                 Keeping::Carried => Ok(false),
                 Keeping::Waits | Keeping::Corrects => {
-                    let present = vault.present(unit).await?;
+                    let present = vault.lock_epoch_shared(unit).await?;
                     vault
                         .let_wait(unit, &present, conversation, told, &parties, keeping)
                         .await
@@ -252,7 +252,7 @@ impl Inner {
     async fn let_wait(
         &self,
         tx: &mut Tx,
-        present: &Present,
+        present: &EpochShared,
         conversation: &Conversation,
         told: &[Participant],
         parties: &[Party],
@@ -283,7 +283,7 @@ impl Inner {
                 continue;
             }
             let sealed = if after.is_personal() {
-                let place = Waits::Party(conversation, &told.leg);
+                let place = PendingSlot::Party(conversation, &told.leg);
                 self.seal_waiting(present, place, &after.to_json())
             } else {
                 Vec::new()
@@ -300,7 +300,7 @@ impl Inner {
         leg: &LegName,
         sealed: &[u8],
     ) -> Result<Participants, Error> {
-        let text = self.open_waiting(Waits::Party(conversation, leg), sealed)?;
+        let text = self.open_waiting(PendingSlot::Party(conversation, leg), sealed)?;
         Participants::parse(&text).ok_or(Error::BrokenDetails)
     }
 

@@ -22,12 +22,12 @@ mod turner;
 use std::collections::BTreeSet;
 
 use self::turner::Turner;
-use super::{Inner, Vault, error::Error, snapshot::Checked};
+use super::{Inner, Vault, error::Error, snapshot::VerifiedSnapshot};
 use crate::{
     db::{
         Tx, Unit, chain,
         epochs::{self, EpochRow},
-        keys as rows,
+        keys as key_rows,
         outbox::OutboxKind,
         shreds::{self, NextReceipt},
         signing_keys,
@@ -46,7 +46,7 @@ const RECEIPTS: i64 = 256;
 
 /// A turn that is done.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Turned {
+pub struct TurnReport {
     /// The epoch that began.
     pub epoch: u64,
     /// Pages that got a new key.
@@ -69,7 +69,7 @@ impl Vault {
     ///
     /// # Errors
     /// Of custody, store or database; what is done stays done, and the next call goes on from there.
-    pub async fn turn(&self, actor: Initiator) -> Result<Option<Turned>, Error> {
+    pub async fn turn(&self, actor: Initiator) -> Result<Option<TurnReport>, Error> {
         self.check_before_destroying().await?;
         self.as_turner(async |turner| {
             let current = turner.current().await?;
@@ -88,7 +88,7 @@ impl Vault {
     ///
     /// # Errors
     /// As [`Self::turn`].
-    pub async fn complete_turn(&self) -> Result<Option<Turned>, Error> {
+    pub async fn complete_turn(&self) -> Result<Option<TurnReport>, Error> {
         if epochs::current(&mut self.0.db.read().await?)
             .await?
             .is_none_or(|current| current.finished_at.is_some())
@@ -115,8 +115,8 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::TurnHeld`]; as [`Self::turn`].
-    pub async fn settle(&self) -> Result<(), Error> {
-        self.settle_custody().await?;
+    pub async fn finish_restore(&self) -> Result<(), Error> {
+        self.repair_custody().await?;
         self.retire_what_came_back().await?;
         while !epochs::is_settled(&mut self.0.db.read().await?).await? {
             tracing::info!("the vault was rebuilt: a snapshot is written and verified first");
@@ -161,7 +161,7 @@ impl Work {
 }
 
 impl Turner<'_> {
-    async fn turn(&self, actor: Initiator) -> Result<Turned, Error> {
+    async fn turn(&self, actor: Initiator) -> Result<TurnReport, Error> {
         let vault = self.vault;
         let mut work = Work::begin(vault.clock.now());
         let name = self.stage().await?;
@@ -221,7 +221,7 @@ impl Turner<'_> {
         rekeyed: u64,
     ) -> Result<(u64, u64), Error> {
         let vault = self.vault;
-        let alone = vault.alone(unit).await?;
+        let alone = vault.lock_epoch_exclusive(unit).await?;
         // Before the pages: a shred whose receipt is seen here has left its mark on its page, and
         // that is seen below. One that is not waits for the next turn.
         let covered = shreds::cover(unit, next.epoch).await?;
@@ -229,15 +229,15 @@ impl Turner<'_> {
         for level in LEAF..tree::ROOT_LEVEL {
             pages += vault.renew(unit, level, i64::MAX).await?;
         }
-        let root = rows::root_page(unit)
+        let root = key_rows::root_page(unit)
             .await?
             .ok_or(keyring::Error::BrokenPath)?;
         let root = vault
             .walk(unit, root)
             .await?
             .seal_below(next, vault.id, &mut rand::rng());
-        rows::renew_pages(unit, &[root]).await?;
-        vault.carry_waiting(unit, &alone, next).await?;
+        key_rows::renew_pages(unit, &[root]).await?;
+        vault.reseal_pending(unit, &alone, next).await?;
         let now = vault.clock.now();
         epochs::insert(unit, next.epoch, sealed, now).await?;
         unit.audit(NewEntry::epoch_turned(
@@ -252,7 +252,7 @@ impl Turner<'_> {
     }
 
     /// Everything after the new root is in force; each step is skipped if it was done before.
-    async fn complete(&self, row: EpochRow, work: Work) -> Result<Turned, Error> {
+    async fn complete(&self, row: EpochRow, work: Work) -> Result<TurnReport, Error> {
         let vault = self.vault;
         let since = |began: Timestamp| {
             u64::try_from(vault.clock.now().since(began).as_millis()).unwrap_or(u64::MAX)
@@ -286,7 +286,7 @@ impl Turner<'_> {
             covered,
             began,
         } = work;
-        Ok(Turned {
+        Ok(TurnReport {
             epoch: row.epoch,
             pages,
             covered,
@@ -303,7 +303,7 @@ impl Turner<'_> {
         &self,
         epoch: u64,
         noted: Option<RecoveryName>,
-    ) -> Result<Checked, Error> {
+    ) -> Result<VerifiedSnapshot, Error> {
         if let Some(name) = noted {
             match self.vault.verify_snapshot(name).await {
                 Ok(checked) => return Ok(checked),
@@ -319,7 +319,7 @@ impl Turner<'_> {
     }
 
     /// Writes a snapshot of the new epoch, opens it again, and notes it.
-    async fn snapshot(&self, epoch: u64) -> Result<Checked, Error> {
+    async fn snapshot(&self, epoch: u64) -> Result<VerifiedSnapshot, Error> {
         let vault = self.vault;
         let written = vault.write_snapshot().await?;
         crash::point("turn.snapshot_written");
@@ -345,7 +345,7 @@ impl Turner<'_> {
         &self,
         epoch: u64,
         noted: RecoveryName,
-        verified: Option<Checked>,
+        verified: Option<VerifiedSnapshot>,
     ) -> Result<(Timestamp, RecoveryName), Error> {
         let vault = self.vault;
         vault.check_before_destroying().await?;
@@ -413,7 +413,7 @@ impl Turner<'_> {
 impl Inner {
     /// Gives up to `limit` stale pages of a level new keys. How many.
     async fn renew(&self, tx: &mut Tx, level: u8, limit: i64) -> Result<u64, Error> {
-        let stale = rows::stale_pages(tx, level, limit).await?;
+        let stale = key_rows::stale_pages(tx, level, limit).await?;
         if stale.is_empty() {
             return Ok(0);
         }
@@ -423,22 +423,22 @@ impl Inner {
             .into_iter()
             .collect::<Option<_>>()
             .ok_or(keyring::Error::BrokenPath)?;
-        rows::lock(tx, &children.union(&parents).copied().collect()).await?;
+        key_rows::lock(tx, &children.union(&parents).copied().collect()).await?;
         let mut above = self.walk_all(tx, &parents).await?;
         let mut renewed = Vec::with_capacity(children.len());
-        for child in rows::pages(tx, &children).await? {
+        for child in key_rows::pages(tx, &children).await? {
             let parent = child
                 .parent
                 .and_then(|place| above.get_mut(&place.page))
                 .ok_or(keyring::Error::BrokenPath)?;
             renewed.push(parent.renew(child, self.id, &mut rand::rng())?);
         }
-        rows::renew_pages(tx, &renewed).await?;
+        key_rows::renew_pages(tx, &renewed).await?;
         let above: Vec<PageRow> = above
             .into_values()
             .map(|page| page.seal(self.id, &mut rand::rng()))
             .collect();
-        rows::replace_pages(tx, &above).await?;
+        key_rows::replace_pages(tx, &above).await?;
         Ok(renewed.len() as u64)
     }
 }

@@ -26,7 +26,7 @@ use super::{
     Inner, Vault,
     error::Error,
     recovery::{BegunFile, Writing},
-    snapshot::{self, Rows},
+    snapshot::{self, LineParser},
 };
 use crate::{
     db::{
@@ -86,7 +86,7 @@ pub(super) enum JournalLine {
 /// Whoever waits for the journal waits for one piece that was begun after they came, not for a time
 /// at which nothing is left to write: while others go on changing things there is none.
 #[derive(Default)]
-pub(super) struct JournalTurns {
+pub(super) struct JournalLock {
     /// Pieces that this process has begun.
     begun: AtomicU64,
     /// The newest of them that stands in the chain and left no change out. Whoever holds this lock
@@ -237,7 +237,7 @@ impl Inner {
         };
         let written = async {
             let rows = self.states(&mut tx, since, &marks, &mut file).await?;
-            file.line(|out| snapshot::mark(out, &snapshot::SnapshotMark::End(rows)))
+            file.line(|out| snapshot::push_line(out, &snapshot::SnapshotLine::End(rows)))
                 .await
         };
         if let Err(error) = written.await {
@@ -268,9 +268,9 @@ impl Inner {
     ) -> Result<u64, Error> {
         let mut rows = 0;
         file.line(|out| {
-            snapshot::mark(
+            snapshot::push_line(
                 out,
-                &snapshot::SnapshotMark::Table(Table::Audit.name().into()),
+                &snapshot::SnapshotLine::Table(Table::Audit.name().into()),
             )
         })
         .await?;
@@ -310,7 +310,10 @@ impl Inner {
                     };
                     if !images.is_empty() {
                         file.line(|out| {
-                            snapshot::mark(out, &snapshot::SnapshotMark::Table(table.name().into()))
+                            snapshot::push_line(
+                                out,
+                                &snapshot::SnapshotLine::Table(table.name().into()),
+                            )
                         })
                         .await?;
                     }
@@ -352,7 +355,7 @@ impl Inner {
 }
 
 /// Reads a line of a piece.
-pub(super) fn parse(rows: &mut Rows, line: &[u8]) -> Result<JournalLine, &'static str> {
+pub(super) fn parse(parser: &mut LineParser, line: &[u8]) -> Result<JournalLine, &'static str> {
     if line.starts_with(br#"{"recording":"#) {
         const FAULT: &str = "a key of it is not one";
         let line: KeyLine<'_> = serde_json::from_slice(line).map_err(|_| FAULT)?;
@@ -366,7 +369,7 @@ pub(super) fn parse(rows: &mut Rows, line: &[u8]) -> Result<JournalLine, &'stati
             Key::from_slice(&bytes).ok_or(FAULT)?,
         ));
     }
-    Ok(rows
+    Ok(parser
         .next(line)?
         .map_or(JournalLine::Nothing, JournalLine::Row))
 }

@@ -32,7 +32,7 @@ use super::{
     recovery::{Header, RecoveryFile},
     root::CurrentRoot,
     sign::ServicePage,
-    snapshot::Rows,
+    snapshot::LineParser,
 };
 use crate::{
     custody::Slot,
@@ -387,7 +387,7 @@ fn fault_in(name: RecoveryName) -> impl Fn(&'static str) -> Error + Copy {
 /// Enters every row of a snapshot whose numbers are the rebuilt log's up to `shared`.
 async fn load(tx: &mut Tx, mut file: RecoveryFile, shared: i64) -> Result<u64, Error> {
     let fault = fault_in(file.name);
-    let mut rows = Rows::default();
+    let mut parser = LineParser::default();
     // The first row of the next table, which ended the batch before.
     let mut first: Option<Image> = None;
     let mut batch = async || -> Result<Vec<Image>, Error> {
@@ -395,7 +395,7 @@ async fn load(tx: &mut Tx, mut file: RecoveryFile, shared: i64) -> Result<u64, E
         while batch.len() < ROWS
             && let Some(line) = file.line().await?
         {
-            let Some(row) = rows.next(line).map_err(fault)? else {
+            let Some(row) = parser.next(line).map_err(fault)? else {
                 continue;
             };
             let Some(row) = of_main_log(row, shared) else {
@@ -419,5 +419,5 @@ async fn load(tx: &mut Tx, mut file: RecoveryFile, shared: i64) -> Result<u64, E
         entered?;
         present = next?;
     }
-    rows.end().map_err(fault)
+    parser.end().map_err(fault)
 }

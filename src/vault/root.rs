@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     custody::{self, Custody, RootName},
-    db::{self, AsDatabaseError, Db, Tx, Unit, epochs, keys as rows},
+    db::{self, AsDatabaseError, Db, Tx, Unit, epochs, keys as key_rows},
     keyring::{self, RootKey, tree},
     model::id::{DatabaseId, PageId, VaultId},
 };
@@ -151,7 +151,7 @@ impl Inner {
     /// Opens a page through the rows above it, as they are in this unit.
     pub(super) async fn walk(&self, tx: &mut Tx, page: PageId) -> Result<tree::OpenedPage, Error> {
         self.ownership.hold(self.id)?;
-        let path = rows::path(tx, page).await?;
+        let path = key_rows::path(tx, page).await?;
         Ok(tree::walk(path, &self.root.key(), self.id)?)
     }
 
@@ -171,7 +171,7 @@ impl Inner {
             return Ok(BTreeMap::from([(*only, self.walk(tx, *only).await?)]));
         }
         self.ownership.hold(self.id)?;
-        let rows = rows::paths(tx, pages).await?;
+        let rows = key_rows::paths(tx, pages).await?;
         let root = self.root.key();
         let mut opened: BTreeMap<PageId, tree::OpenedPage> = BTreeMap::new();
         // Upper levels come first.

@@ -273,7 +273,7 @@ impl Vault {
         let now = self.0.clock.now();
         recordings::remove_artefacts(unit, id).await?;
         let ciphertext = HeldCopy::Ciphertext(Removal::Removed(now));
-        self.settle_receipt(unit, receipt, ciphertext).await?;
+        self.update_receipt(unit, receipt, ciphertext).await?;
         unit.to_journal(OutboxKind::Recording, &[id], now);
         unit.audit(NewEntry::shred_bytes_removed(now, id, receipt));
         crash::point("remove.before_done");
@@ -285,7 +285,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::Gone`] if there is no such receipt; [`Error::BrokenReceipt`]; the database's.
-    pub async fn settle_receipt(
+    pub async fn update_receipt(
         &self,
         unit: &mut Unit,
         receipt: ReceiptId,

@@ -39,7 +39,7 @@ const SAMPLE: usize = 64;
 /// A line that is not a row.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
-pub(super) enum SnapshotMark {
+pub(super) enum SnapshotLine {
     /// The rows that follow are of this table.
     Table(String),
     /// The end, and how many rows there were.
@@ -48,7 +48,7 @@ pub(super) enum SnapshotMark {
 
 /// A snapshot that was opened and holds.
 #[derive(Clone, Debug, Serialize)]
-pub struct Checked {
+pub struct VerifiedSnapshot {
     /// Its name in the store.
     pub snapshot: RecoveryName,
     /// Its epoch.
@@ -80,7 +80,7 @@ impl Vault {
     ///
     /// # Errors
     /// Of store, custody or database; a snapshot that does not hold is not noted.
-    pub async fn snapshot(&self) -> Result<Checked, Error> {
+    pub async fn snapshot(&self) -> Result<VerifiedSnapshot, Error> {
         let vault = &*self.0;
         vault.follow().await?;
         vault.check_rollback().await?;
@@ -117,7 +117,7 @@ impl Vault {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub async fn verify_snapshot(&self, name: RecoveryName) -> Result<Checked, Error> {
+    pub async fn verify_snapshot(&self, name: RecoveryName) -> Result<VerifiedSnapshot, Error> {
         self.0.verify_snapshot(name).await
     }
 
@@ -149,7 +149,7 @@ impl Vault {
 
 impl Inner {
     /// The snapshot that is noted, if it is newer than this one, which is gone.
-    async fn newer_than(&self, written: RecoveryName) -> Result<Checked, Error> {
+    async fn newer_than(&self, written: RecoveryName) -> Result<VerifiedSnapshot, Error> {
         let current = epochs::current(&mut self.db.read().await?).await?;
         let noted = current
             .and_then(|current| current.snapshot())
@@ -186,7 +186,10 @@ impl Inner {
     }
 
     /// See [`Vault::verify_snapshot`].
-    pub(super) async fn verify_snapshot(&self, name: RecoveryName) -> Result<Checked, Error> {
+    pub(super) async fn verify_snapshot(
+        &self,
+        name: RecoveryName,
+    ) -> Result<VerifiedSnapshot, Error> {
         let file = RecoveryFile::open(
             &self.recovery,
             name,
@@ -205,7 +208,7 @@ impl Inner {
         let mut sample = Sample::of(SAMPLE);
         let rows = read(file, name, |row| sample.take(&row)).await?;
         let keys = sample.walk(&root, self.id, &self.service.subject)?;
-        Ok(Checked {
+        Ok(VerifiedSnapshot {
             snapshot: name,
             epoch: header.epoch,
             seq: header.seq,
@@ -259,11 +262,12 @@ impl Inner {
 async fn write_tables(tx: &mut Tx, file: &mut Writing) -> Result<(), Error> {
     let mut rows = 0;
     for table in Table::ALL {
-        file.line(|out| mark(out, &SnapshotMark::Table(table.name().into())))
+        file.line(|out| push_line(out, &SnapshotLine::Table(table.name().into())))
             .await?;
         rows += write_rows(tx, file, table).await?;
     }
-    file.line(|out| mark(out, &SnapshotMark::End(rows))).await
+    file.line(|out| push_line(out, &SnapshotLine::End(rows)))
+        .await
 }
 
 /// Writes every row of one table. How many there were.
@@ -304,16 +308,16 @@ pub(super) async fn read(
     name: RecoveryName,
     mut each: impl FnMut(Image) -> Result<(), Error> + Send,
 ) -> Result<u64, Error> {
-    let mut rows = Rows::default();
+    let mut parser = LineParser::default();
     while let Some(line) = file.line().await? {
-        if let Some(row) = rows.next(line).map_err(|why| Error::RecoveryFile {
+        if let Some(row) = parser.next(line).map_err(|why| Error::RecoveryFile {
             name: name.to_string(),
             why,
         })? {
             each(row)?;
         }
     }
-    rows.end().map_err(|why| Error::RecoveryFile {
+    parser.end().map_err(|why| Error::RecoveryFile {
         name: name.to_string(),
         why,
     })
@@ -321,13 +325,13 @@ pub(super) async fn read(
 
 /// The grammar of the lines.
 #[derive(Default)]
-pub(super) struct Rows {
+pub(super) struct LineParser {
     table: Option<Table>,
     rows: u64,
     ended: Option<u64>,
 }
 
-impl Rows {
+impl LineParser {
     /// Takes a line; the row in it, if it is one.
     pub(super) fn next(&mut self, line: &[u8]) -> Result<Option<Image>, &'static str> {
         if self.ended.is_some() {
@@ -341,13 +345,13 @@ impl Rows {
                 .map_err(|_| "a row of it is not one");
         }
         match serde_json::from_slice(line).map_err(|_| "a line of it is neither row nor mark")? {
-            SnapshotMark::Table(name) => {
+            SnapshotLine::Table(name) => {
                 self.table = Some(
                     Table::from_name(&name)
                         .ok_or("it has a table that this version does not know")?,
                 )
             }
-            SnapshotMark::End(rows) => self.ended = Some(rows),
+            SnapshotLine::End(rows) => self.ended = Some(rows),
         }
         Ok(None)
     }
@@ -362,7 +366,7 @@ impl Rows {
     }
 }
 
-pub(super) fn mark(out: &mut SecretBuffer, mark: &SnapshotMark) {
+pub(super) fn push_line(out: &mut SecretBuffer, mark: &SnapshotLine) {
     serde_json::to_writer(out, mark)
         .expect("a word and a number have a JSON form, and a buffer takes all of it");
 }
@@ -372,11 +376,11 @@ mod tests {
     use super::*;
 
     fn fed(lines: &[&str]) -> Result<u64, &'static str> {
-        let mut rows = Rows::default();
+        let mut parser = LineParser::default();
         for line in lines {
-            rows.next(line.as_bytes())?;
+            parser.next(line.as_bytes())?;
         }
-        rows.end()
+        parser.end()
     }
 
     #[test]
@@ -403,9 +407,9 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_line_is_refused_or_read_and_never_panics(line in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
-            let mut rows = Rows::default();
-            let _ = rows.next(br#"{"table":"pages"}"#);
-            let _ = rows.next(&line);
+            let mut parser = LineParser::default();
+            let _ = parser.next(br#"{"table":"pages"}"#);
+            let _ = parser.next(&line);
         }
     }
 }

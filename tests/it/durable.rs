@@ -277,7 +277,9 @@ async fn custody_that_cannot_be_read_leaves_what_was_done_unconfirmed(database: 
     .by_hand()
     .await;
     let other = vault.another_process().await;
-    vault.sealed().await;
+    let shredded = vault.sealed().await;
+    assert_eq!(vault.shred(shredded.id).await.status, 200);
+    // Its new receipts wait for the journal.
     other.flow.epochs.turn(&keys()).await.unwrap();
     custody.plan(Ask::Read, [Plan::Fail]);
     let unconfirmed = vault.process.flow.vault.make_durable().await.unwrap_err();

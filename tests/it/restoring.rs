@@ -374,7 +374,7 @@ async fn a_rebuilt_vault_settles_before_it_lets_anything_in(database: Database) 
     };
     assert!(!is_settled().await);
     let before = vault::plan(&app.parts(), Default::default()).await.unwrap();
-    app.unlock().await.unwrap().settle().await.unwrap();
+    app.unlock().await.unwrap().finish_restore().await.unwrap();
     assert!(is_settled().await);
     let after = vault::plan(&app.parts(), Default::default()).await.unwrap();
     assert!(

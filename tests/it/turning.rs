@@ -427,6 +427,9 @@ async fn a_snapshot_that_is_spoilt_in_a_turn_is_replaced_by_one_that_opens(datab
     custody.plan(Ask::Destroy, [Plan::Fail]);
     let flow = &vault.process.flow;
     flow.epochs.turn(&keys()).await.unwrap_err();
+    // What it writes opens, so that the database can be compared with the store.
+    vault.sealed().await;
+    flow.recovery.journal().await.unwrap();
     let noted = async || {
         let mut tx = vault.process.db.read().await.unwrap();
         let current = epochs::current(&mut tx).await.unwrap().unwrap();

@@ -215,7 +215,7 @@ async fn opened(app: &App, findings: &mut Findings) {
         "ok",
         format!("{} opens, and its schema is supported", app.db.kind()),
     );
-    match app.store.rehearse().await {
+    match app.store.check_permissions().await {
         Ok(()) => findings.find(
             "store",
             "ok",

@@ -94,7 +94,7 @@ impl OpenedPage {
 }
 
 /// A new vault's tree: the root page, and the service page with the vault's own keys.
-pub fn plant(
+pub fn create(
     root: &RootKey,
     vault: VaultId,
     rng: &mut dyn CryptoRng,
@@ -106,7 +106,7 @@ pub fn plant(
         epoch: root.epoch,
     };
     let (root, mut service) = attach(root, SERVICE, LEAF, vault, rng)?;
-    ServiceKeys::plant(&mut service.page, rng)?;
+    ServiceKeys::insert_new(&mut service.page, rng)?;
     Ok([root, service.seal(vault, rng)])
 }
 
@@ -187,7 +187,7 @@ mod tests {
             epoch: 1,
             key: Key::random(rng),
         };
-        let [mut above, _service] = plant(&root_key, vault, rng).unwrap();
+        let [mut above, _service] = create(&root_key, vault, rng).unwrap();
         let mut path = Vec::new();
         for level in (LEAF..LEVELS).rev() {
             let mut rows = path.clone();

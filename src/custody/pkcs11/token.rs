@@ -18,7 +18,7 @@ use cryptoki::{
     types::AuthPin,
 };
 
-use super::super::{Error, settings::Pkcs11};
+use super::super::{Error, settings::Pkcs11Settings};
 use crate::secret::SecretText;
 
 pub(super) const NAME: &str = "PKCS #11 token";
@@ -84,7 +84,7 @@ enum Pin {
 }
 
 impl TokenAddress {
-    pub(super) fn new(settings: Pkcs11, base: &Path) -> Result<Self, Error> {
+    pub(super) fn new(settings: Pkcs11Settings, base: &Path) -> Result<Self, Error> {
         let fault = |key, why: &str| {
             Err(Error::Setting {
                 key,

@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 
 use super::token::{TokenAddress, TokenError, backend_error, from_pkcs11};
 use crate::{
-    custody::{Error, settings::Pkcs11},
+    custody::{Error, settings::Pkcs11Settings},
     secret::Key,
     twilio::encryption::{TokenKey, UnwrapError, UnwrapKey, oaep},
 };
@@ -37,11 +37,11 @@ pub(in crate::custody) struct Unwrapper {
 
 impl Unwrapper {
     pub(in crate::custody) fn new(key: &TokenKey) -> Result<Self, Error> {
-        let settings = Pkcs11 {
+        let settings = Pkcs11Settings {
             module: key.module.clone(),
             token: key.token.clone(),
             pin_file: Some(key.pin_file.clone()),
-            ..Pkcs11::default()
+            ..Pkcs11Settings::default()
         };
         // The configuration has already made these paths absolute.
         let place = TokenAddress::new(settings, std::path::Path::new(""))?;

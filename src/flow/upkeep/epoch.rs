@@ -28,7 +28,7 @@ use crate::{
     },
     policy::{Permit, Rulebook, action},
     store::RecoveryName,
-    vault::{ReplacedKey, Turned, Vault},
+    vault::{ReplacedKey, TurnReport, Vault},
 };
 
 /// `[epoch]`: how long a shredded recording may be recoverable with an old copy of the key store.
@@ -90,7 +90,7 @@ pub struct Rotated {
     /// Pages that get a new key.
     pub pages: u64,
     /// The turn that renewed the keys; `None` in a dry run, or while another process turns.
-    pub turned: Option<Turned>,
+    pub turned: Option<TurnReport>,
 }
 
 /// A replacement of the signing key.
@@ -100,7 +100,7 @@ pub struct SigningKeyRotated {
     #[serde(flatten)]
     pub keys: ReplacedKey,
     /// The turn that made the old seed unrecoverable; `None` while another process turns.
-    pub turned: Option<Turned>,
+    pub turned: Option<TurnReport>,
 }
 
 /// Turns the epoch when it is due, or on request.
@@ -168,7 +168,7 @@ impl EpochTurning {
     /// # Errors
     /// Errors of custody, the store or the database. The next attempt continues where this one
     /// ended.
-    pub async fn turn(&self, permit: &Permit<action::Keys>) -> Result<Option<Turned>, Error> {
+    pub async fn turn(&self, permit: &Permit<action::Keys>) -> Result<Option<TurnReport>, Error> {
         self.turn_as(permit.initiator()).await
     }
 
@@ -199,7 +199,7 @@ impl EpochTurning {
         Ok(released.await?)
     }
 
-    async fn turn_as(&self, actor: Initiator) -> Result<Option<Turned>, Error> {
+    async fn turn_as(&self, actor: Initiator) -> Result<Option<TurnReport>, Error> {
         let turned = self.vault.turn(actor).await?;
         if let Some(turned) = &turned {
             tracing::info!(

@@ -10,7 +10,7 @@
 //! read in the main log stays that entry's; an entry that was read in a lost timeline is never
 //! dropped, and never there twice.
 
-use super::{JournalLine, Rows, fault_in, journal, reader::RecoveryReader};
+use super::{JournalLine, LineParser, fault_in, journal, reader::RecoveryReader};
 use crate::{
     db::{
         Tx, audit,
@@ -100,9 +100,9 @@ impl MainLog {
         for (name, header) in files {
             let mut file = reader.reopened(*name, header).await?;
             let shared = self.shared_with(header);
-            let mut rows = Rows::default();
+            let mut parser = LineParser::default();
             while let Some(line) = file.line().await? {
-                let parsed = journal::parse(&mut rows, line).map_err(fault_in(*name))?;
+                let parsed = journal::parse(&mut parser, line).map_err(fault_in(*name))?;
                 if let JournalLine::Row(row) = parsed
                     && row.table() == Table::Audit
                     && let Some(seq) = row.int("seq").filter(|seq| *seq > shared)
@@ -112,7 +112,7 @@ impl MainLog {
                     last += i64::from(self.take_entry(tx, row, told, last + 1).await?);
                 }
             }
-            rows.end().map_err(fault_in(*name))?;
+            parser.end().map_err(fault_in(*name))?;
         }
         Ok(last)
     }

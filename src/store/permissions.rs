@@ -22,13 +22,13 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Lacks`] with the first right that is missing.
-    pub async fn rehearse(&self) -> Result<(), Error> {
+    pub async fn check_permissions(&self) -> Result<(), Error> {
         self.stands().await?;
         let id = hex::encode(ObjectId::random(&mut rand::rng()).as_bytes());
         let folder = Path::from(format!("{}-rehearsal", self.paths.probe()));
         let [small, parts, missing] =
             ["small", "parts", "missing"].map(|name| Path::from(format!("{folder}/{id}-{name}")));
-        let done = self.rehearsed(&folder, &small, &parts, &missing).await;
+        let done = self.try_everything(&folder, &small, &parts, &missing).await;
         let mut deleted = Ok(());
         for path in [&small, &parts] {
             let gone = self.inner.delete(path).await;
@@ -41,7 +41,7 @@ impl Store {
         done.and(deleted)
     }
 
-    async fn rehearsed(
+    async fn try_everything(
         &self,
         folder: &Path,
         small: &Path,

@@ -11,7 +11,7 @@ use super::{
     error::Error,
     journal::{self, JournalLine},
     recovery::{Front, Header, MAX_HEADER, RecoveryFile},
-    snapshot::Rows,
+    snapshot::LineParser,
 };
 use crate::{
     custody::{self, Item, OpenedSecret, Slot},
@@ -28,7 +28,7 @@ use crate::{
 
 /// A vault as a drill sees it.
 #[derive(Clone, Copy)]
-pub(crate) struct Rehearsal<'a>(&'a Vault);
+pub(crate) struct DrillView<'a>(&'a Vault);
 
 /// How far a recording opens.
 pub(crate) enum Opens {
@@ -64,12 +64,12 @@ fn as_finding(looked: Result<Key, Error>) -> Result<Result<Key, Error>, Error> {
 
 impl Vault {
     /// The access for a drill.
-    pub(crate) fn rehearsal(&self) -> Rehearsal<'_> {
-        Rehearsal(self)
+    pub(crate) fn drill_view(&self) -> DrillView<'_> {
+        DrillView(self)
     }
 }
 
-impl<'a> Rehearsal<'a> {
+impl<'a> DrillView<'a> {
     /// The vault's id.
     pub(crate) fn id(self) -> VaultId {
         self.0.id()
@@ -153,7 +153,7 @@ impl<'a> Rehearsal<'a> {
             db,
             store: vault.store.clone(),
             recovery: vault.recovery.clone(),
-            custody: custody::rehearsal(vault.custody.clone()),
+            custody: custody::read_only(vault.custody.clone()),
             clock: vault.clock.clone(),
         }
     }
@@ -295,15 +295,15 @@ impl OpenedFile {
             name: self.name.to_string(),
             why,
         };
-        let mut rows = Rows::default();
+        let mut parser = LineParser::default();
         while let Some(line) = self.file.line().await? {
-            match journal::parse(&mut rows, line).map_err(fault)? {
+            match journal::parse(&mut parser, line).map_err(fault)? {
                 JournalLine::Nothing => {}
                 JournalLine::Row(row) => take(Retained::Row(row))?,
                 JournalLine::Key(_, _, key) => take(Retained::Key(fingerprint(&key)))?,
             }
         }
-        rows.end().map(drop).map_err(fault)
+        parser.end().map(drop).map_err(fault)
     }
 }
 
