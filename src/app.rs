@@ -181,7 +181,7 @@ impl App {
     /// [`Error::Custody`] or [`Error::Vault`].
     pub async fn unlock_to_read(&self) -> Result<Vault, Error> {
         let vault = Vault::unlock_to_read(self.parts()).await?;
-        if let Err(error) = vault.check_memory().await {
+        if let Err(error) = vault.compare_with_store().await {
             tracing::error!(
                 %error,
                 "the database could not be compared with the store: results may be out of date"
@@ -262,7 +262,7 @@ impl App {
     /// As its parts say.
     pub async fn flow_about_the_clock(&mut self) -> Result<(Flow, accept::Committer), Error> {
         let vault = self.unlock().await?;
-        vault.settle().await?;
+        vault.finish_restore().await?;
         self.flow_over(vault, self.rules()?).await
     }
 

@@ -23,12 +23,12 @@ mod aws_kms;
 #[cfg(test)]
 mod conformance;
 mod file;
+mod folder;
 mod lock;
 pub mod passphrase;
 #[cfg(feature = "pkcs11")]
 mod pkcs11;
-mod place;
-mod rehearsal;
+mod read_only;
 mod settings;
 mod slot;
 mod wrap;
@@ -37,11 +37,11 @@ use std::{io, path::Path, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 
-pub use rehearsal::rehearsal;
-pub use settings::{AwsKms, CustodyKind, CustodySettings, Pkcs11};
+pub use read_only::read_only;
+pub use settings::{AwsKmsSettings, CustodyKind, CustodySettings, Pkcs11Settings};
 pub use slot::{Change, Owner, Restorable, Slot};
 
-use self::passphrase::RootFile;
+use self::passphrase::PassphraseCustody;
 use crate::{
     model::id::VaultId,
     secret::Key,
@@ -147,8 +147,6 @@ pub enum Role {
     Foreign,
     /// It cannot be read, is too large to be a slot, or lies too deep: nobody knows what is in it.
     Unexamined,
-    /// Nothing that has to do with custody.
-    Other,
 }
 
 /// A sealed key that a root in the place opened.
@@ -243,9 +241,9 @@ pub enum Error {
         /// How long was waited.
         seconds: u64,
     },
-    /// A rehearsal never changes custody.
+    /// This view of custody is only for reading.
     #[error("a rehearsal cannot change custody")]
-    Rehearsal,
+    ReadOnly,
     /// There are two other roots already.
     #[error(
         "custody already holds two root keys; finish the turn in progress (`recvault epoch turn`)"
@@ -260,10 +258,10 @@ pub enum Error {
         why: String,
     },
     /// The token or the service cannot do it.
-    #[error("{place}: {why}")]
-    Place {
+    #[error("{name}: {why}")]
+    Backend {
         /// Which.
-        place: &'static str,
+        name: &'static str,
         /// What it says; never a secret.
         why: String,
     },
@@ -275,11 +273,11 @@ pub enum Error {
 /// [`Error::Setting`].
 pub fn open(settings: CustodySettings, base: &Path) -> Result<Arc<dyn Custody>, Error> {
     match settings.kind {
-        CustodyKind::Passphrase => Ok(Arc::new(RootFile::new(settings, base))),
+        CustodyKind::Passphrase => Ok(Arc::new(PassphraseCustody::new(settings, base))),
         #[cfg(feature = "pkcs11")]
-        CustodyKind::Pkcs11 => Ok(Arc::new(pkcs11::Pkcs11Token::new(settings.pkcs11, base)?)),
+        CustodyKind::Pkcs11 => Ok(Arc::new(pkcs11::Pkcs11Custody::new(settings.pkcs11, base)?)),
         #[cfg(feature = "aws-kms")]
-        CustodyKind::AwsKms => Ok(Arc::new(aws_kms::Kms::new(settings.aws_kms, base)?)),
+        CustodyKind::AwsKms => Ok(Arc::new(aws_kms::KmsCustody::new(settings.aws_kms, base)?)),
         #[cfg(not(all(feature = "pkcs11", feature = "aws-kms")))]
         left_out => {
             let why = format!(
@@ -295,9 +293,9 @@ pub fn open(settings: CustodySettings, base: &Path) -> Result<Arc<dyn Custody>, 
 ///
 /// # Errors
 /// [`Error::Setting`] for every other kind.
-pub fn root_file(settings: CustodySettings, base: &Path) -> Result<RootFile, Error> {
+pub fn root_file(settings: CustodySettings, base: &Path) -> Result<PassphraseCustody, Error> {
     match settings.kind {
-        CustodyKind::Passphrase => Ok(RootFile::new(settings, base)),
+        CustodyKind::Passphrase => Ok(PassphraseCustody::new(settings, base)),
         other => Err(Error::Setting {
             key: "kind",
             why: format!("custody by `{}` has no passphrase", other.as_str()),
@@ -334,25 +332,25 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Work that would hold up a thread of the runtime, on a thread of its own, for a limited time. A
 /// thread that hangs is left behind; the program does not wait for it when it ends.
 async fn blocking<T: Send + 'static>(
-    place: &'static str,
+    name: &'static str,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    within(PATIENCE, place, work).await
+    within(PATIENCE, name, work).await
 }
 
 async fn within<T: Send + 'static>(
     patience: Duration,
-    place: &'static str,
+    name: &'static str,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     match tokio::time::timeout(patience, tokio::task::spawn_blocking(work)).await {
         Ok(Ok(done)) => done,
-        Ok(Err(_)) => Err(Error::Place {
-            place,
+        Ok(Err(_)) => Err(Error::Backend {
+            name,
             why: "the process is ending".into(),
         }),
-        Err(_) => Err(Error::Place {
-            place,
+        Err(_) => Err(Error::Backend {
+            name,
             why: format!("no answer within {} s", patience.as_secs()),
         }),
     }

@@ -7,7 +7,7 @@
 //! Owns both halves. Refuses to change anything of the living vault: it reads the database, the
 //! recovery store and the objects, asks custody, and writes into its sandbox only, ciphertext and
 //! sealed pages. It takes what a service that runs meanwhile may do (shred, turn, remove old files)
-//! for what it is. What it may see of a vault is `Vault::rehearsal`, and nothing else.
+//! for what it is. What it may see of a vault is `Vault::drill_view`, and nothing else.
 
 mod attacker;
 mod canary;
@@ -19,7 +19,7 @@ mod sandbox;
 
 use std::path::PathBuf;
 
-pub use self::{attacker::Looked, sandbox::Sandbox};
+pub use self::{attacker::ExaminedCopy, old::ExaminedKind, sandbox::Sandbox};
 use crate::{
     custody::Role,
     evidence::drill::{Forgetting, Recovery},
@@ -50,11 +50,11 @@ pub type DrillProgress<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
 /// The first half, as it came out.
 #[derive(Clone, Debug)]
-pub struct Forgot {
+pub struct ForgettingReport {
     /// The numbers.
     pub forgetting: Forgetting,
     /// Everything that was looked at.
-    pub artefacts: Vec<Looked>,
+    pub artefacts: Vec<ExaminedCopy>,
     /// Shredded recordings that were reached.
     pub reached: Vec<RecordingId>,
     /// What went wrong, for people.
@@ -63,7 +63,7 @@ pub struct Forgot {
 
 /// The second half, as it came out.
 #[derive(Clone, Debug)]
-pub struct Recovered {
+pub struct RecoveryReport {
     /// The numbers.
     pub recovery: Recovery,
     /// What went wrong, for people.
@@ -81,8 +81,8 @@ pub async fn forgetting(
     old: &Old,
     sandbox: &Sandbox,
     say: DrillProgress<'_>,
-) -> Result<Forgot, Error> {
-    let live = vault.rehearsal();
+) -> Result<ForgettingReport, Error> {
+    let live = vault.drill_view();
     let attack = forget::forget(live, old, None, sandbox, say).await?;
     for item in live
         .custody_contents()
@@ -99,11 +99,11 @@ pub async fn forgetting(
     let mut canary = None;
     if old.is_empty() {
         say("no old copy was given: creating a small vault to copy, shred and turn");
-        let (numbers, more) = canary::fly(live.clock(), sandbox, say).await?;
+        let (numbers, more) = canary::run(live.clock(), sandbox, say).await?;
         failures.extend(more);
         canary = Some(numbers);
     }
-    Ok(Forgot {
+    Ok(ForgettingReport {
         forgetting: attack.evidence(canary),
         reached: attack.shredded_reached.clone(),
         artefacts: attack.looked,
@@ -121,6 +121,6 @@ pub async fn recovery(
     sample: usize,
     sandbox: &Sandbox,
     say: DrillProgress<'_>,
-) -> Result<Recovered, Error> {
-    rebuild::rebuild(vault.rehearsal(), sample, sandbox, say).await
+) -> Result<RecoveryReport, Error> {
+    rebuild::rebuild(vault.drill_view(), sample, sandbox, say).await
 }

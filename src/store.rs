@@ -11,10 +11,10 @@ mod error;
 mod folder;
 mod name;
 mod path;
-mod place;
+mod permissions;
 mod recovery;
-mod rehearsal;
 mod s3;
+mod settings;
 mod upload;
 mod writer;
 
@@ -23,15 +23,15 @@ use std::{fmt, ops::Range, path::Path as FilePath, sync::Arc};
 use bytes::Bytes;
 pub use error::Error;
 use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
-pub use name::{InvalidObjectName, Name, RecoveryKind, RecoveryName};
+pub use name::{InvalidRecoveryName, Name, RecoveryKind, RecoveryName};
 use object_store::{
     ObjectStore, ObjectStoreExt, PutPayload, aws::AmazonS3, local::LocalFileSystem,
     memory::InMemory,
 };
-pub use place::StoreSettings;
+pub use settings::StoreSettings;
 pub use writer::Writer;
 
-use self::{folder::Folder, name::OBJECTS, path::Paths, place::StoreLocation};
+use self::{folder::Folder, name::OBJECTS, path::Paths, settings::StoreLocation};
 use crate::model::{id::ObjectId, time::Timestamp};
 
 /// Ranges closer than this are fetched as one: cheaper than a second request, and not much more
@@ -180,12 +180,13 @@ impl Store {
         self.size_of(id.into()).await
     }
 
-    /// Removes an object; one that is not there is removed already.
+    /// Removes an object durably; one that is not there is removed already.
     ///
     /// # Errors
-    /// A fault of the store.
+    /// A fault of the store; whether the object is gone is not known then. A folder that is not the
+    /// one that was opened is one, so that an unmounted disk does not pass for a removal.
     pub async fn delete(&self, id: ObjectId) -> Result<(), Error> {
-        self.remove(&self.paths.of(id.into())).await
+        self.remove(id.into()).await
     }
 
     /// Every whole object that was last written before `older_than`, in no order. What is not ours
@@ -225,16 +226,16 @@ impl Store {
     pub async fn probe(&self) -> Result<(), Error> {
         self.stands().await?;
         let path = self.paths.probe();
-        let place = |error| Error::of_place(self.name(), error);
+        let backend_error = |error| Error::of_backend(self.name(), error);
         self.inner
             .put(&path, PutPayload::from_static(PROBE))
             .await
-            .map_err(place)?;
+            .map_err(backend_error)?;
         let back = self
             .inner
             .get_range(&path, 0..PROBE.len() as u64)
             .await
-            .map_err(place)?;
+            .map_err(backend_error)?;
         if back != PROBE {
             return Err(Error::Unavailable {
                 store: self.name(),
@@ -262,7 +263,7 @@ impl Store {
         let paths = self.paths.clone();
         self.inner
             .list(Some(&self.paths.top(top)))
-            .map_err(move |error| Error::of_place(store, error))
+            .map_err(move |error| Error::of_backend(store, error))
             .try_filter_map(move |meta| {
                 let modified = Timestamp::from_millis(meta.last_modified.timestamp_millis());
                 std::future::ready(Ok(paths.parse(&meta.location).map(|name| Found {
@@ -327,10 +328,23 @@ impl Store {
         }
     }
 
-    async fn remove(&self, path: &object_store::path::Path) -> Result<(), Error> {
+    /// Removes a whole file of ours, so that it stays removed.
+    async fn remove(&self, name: Name) -> Result<(), Error> {
+        self.stands().await?;
+        self.remove_path(&self.paths.of(name)).await?;
+        let Kind::Folder(folder) = &self.kind else {
+            return Ok(());
+        };
+        // Also if the file was gone before: whoever removed it may have been cut off here.
+        folder.sync_parent(&name.below()).await?;
+        // "Not found" counts only if this disk said it.
+        self.stands().await
+    }
+
+    async fn remove_path(&self, path: &object_store::path::Path) -> Result<(), Error> {
         match self.inner.delete(path).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(Error::of_place(self.name(), error)),
+            Err(error) => Err(Error::of_backend(self.name(), error)),
         }
     }
 

@@ -27,17 +27,17 @@ mod approval;
 mod deposit;
 mod details;
 mod digest;
+mod drill_view;
 mod epoch;
 mod error;
 mod journal;
 mod keys;
-mod memory;
 mod open;
 mod ownership;
 mod read_back;
 mod recovery;
-mod rehearsal;
 mod restore;
+mod rollback;
 mod root;
 mod shred;
 mod sign;
@@ -54,28 +54,28 @@ use std::sync::Arc;
 pub use answers::OnceRequest;
 pub use deposit::{DepositError, DepositOptions, Deposited, StoredMedia};
 pub use details::Keeping;
-pub use epoch::Turned;
+pub(crate) use drill_view::{DrillView, KeyPresence, OpenedFile, Opens, Retained, RetainedFile};
+pub use epoch::TurnReport;
 pub use error::{AsVaultError, Error};
-pub use memory::check_unused;
 pub use open::{PlayableArtefact, PlaybackStream};
 pub use ownership::Claim;
-pub(crate) use rehearsal::{OpenedFile, Opens, Rehearsal, Retained, RetainedFile};
 pub use restore::{Choice, Plan, Restored, plan, restore, unfinished};
+pub use rollback::check_unused;
 pub use shred::{Cause, DeletedCiphertext, OnHold, ShredOutcome, Shredded};
 pub use sign::ReplacedKey;
-pub use snapshot::{Checked, StoredSnapshot};
+pub use snapshot::{StoredSnapshot, VerifiedSnapshot};
 pub use text::StoredText;
-pub use waiting::PieceOf;
+pub use waiting::UtteranceId;
 
 use self::{
-    memory::SeenPositions,
     ownership::Ownership,
+    rollback::SeenPositions,
     root::CurrentRoot,
     sign::{CurrentSigner, ServicePage},
 };
 use crate::{
     custody::{self, Change, Custody, Owner, RootName},
-    db::{self, Db, epochs, keys as rows, signing_keys, timelines},
+    db::{self, Db, epochs, keys as key_rows, signing_keys, timelines},
     evidence::{NewEntry, Signer},
     keyring::{self, RootKey, ServiceKeys, tree},
     model::{
@@ -103,9 +103,9 @@ struct Inner {
     /// The store of snapshots and journal; usually the same store.
     recovery: Store,
     /// The positions of database and store that this process has seen.
-    memory: SeenPositions,
+    seen: SeenPositions,
     /// Held while the journal is written.
-    journaling: journal::JournalTurns,
+    journaling: journal::JournalLock,
     clock: Clock,
     /// The holder's id under which this process fills leaf pages and turns epochs.
     filler: HolderId,
@@ -125,26 +125,29 @@ pub struct VaultParts {
     pub clock: Clock,
 }
 
+/// Which vault a database is of, and which life of it.
+struct VaultIds {
+    vault: VaultId,
+    database: DatabaseId,
+    /// The timeline of its audit log.
+    timeline: Timeline,
+}
+
 impl Inner {
     /// Combines the parts with the ids and the keys of an unlocked vault.
-    fn of(
-        parts: VaultParts,
-        (id, database, timeline): (VaultId, DatabaseId, Timeline),
-        root: CurrentRoot,
-        service: ServicePage,
-    ) -> Self {
+    fn of(parts: VaultParts, ids: VaultIds, root: CurrentRoot, service: ServicePage) -> Self {
         Self {
-            id,
+            id: ids.vault,
             custody: parts.custody,
             root,
-            ownership: Ownership::of(database, timeline),
+            ownership: Ownership::of(ids.database, ids.timeline),
             signing: CurrentSigner::of(service.signer),
             service: service.keys,
             db: parts.db,
             store: parts.store,
             recovery: parts.recovery,
-            memory: SeenPositions::default(),
-            journaling: journal::JournalTurns::default(),
+            seen: SeenPositions::default(),
+            journaling: journal::JournalLock::default(),
             clock: parts.clock,
             filler: HolderId::random(&mut rand::rng()),
         }
@@ -159,7 +162,7 @@ impl Vault {
     /// [`Error::VaultExists`] if the database has a vault; [`Error::CustodyTaken`] if custody has
     /// the roots of another vault.
     pub async fn create(db: &Db, custody: &dyn Custody, clock: &Clock) -> Result<VaultId, Error> {
-        let existing = rows::vault_id(&mut db.read().await?).await?;
+        let existing = key_rows::vault_id(&mut db.read().await?).await?;
         if let Some(id) = existing {
             return Err(Error::VaultExists(id));
         }
@@ -177,7 +180,7 @@ impl Vault {
             key: Key::random(&mut rand::rng()),
         };
         let sealed = custody.seal(root, &root_key.key).await?;
-        let pages = tree::plant(&root_key, root.vault, &mut rand::rng())?;
+        let pages = tree::create(&root_key, root.vault, &mut rand::rng())?;
         let filler = HolderId::random(&mut rand::rng());
         let service = tree::walk(pages.to_vec(), &root_key, root.vault)?;
         let signer = Signer::from_seed(&keyring::signing_seed(&service.page)?);
@@ -187,12 +190,12 @@ impl Vault {
                 Err(db::Error::Conflict) => return Err(Error::VaultExists(vault)),
                 begun => begun?,
             }
-            rows::insert_vault(&mut unit, root.vault, database, now).await?;
+            key_rows::insert_vault(&mut unit, root.vault, database, now).await?;
             db::clock::believe(&mut unit, now).await?;
             epochs::note_destroyed(&mut unit, root.epoch, now).await?;
             epochs::finish(&mut unit, root.epoch, now).await?;
             for page in &pages {
-                rows::insert_page(&mut unit, page, filler, now).await?;
+                key_rows::insert_page(&mut unit, page, filler, now).await?;
             }
             signing_keys::insert(&mut unit, signer.verifying_key(), now).await?;
             unit.audit(NewEntry::vault_created(now, root.vault, &signer));
@@ -234,10 +237,10 @@ impl Vault {
     pub async fn unlock_to_read(parts: VaultParts) -> Result<Self, Error> {
         let db = &parts.db;
         let custody = parts.custody.as_ref();
-        let Some(id) = rows::vault_id(&mut db.read().await?).await? else {
-            return Err(memory::why_no_vault(&parts.store, &parts.recovery, custody).await);
+        let Some(id) = key_rows::vault_id(&mut db.read().await?).await? else {
+            return Err(rollback::why_no_vault(&parts.store, &parts.recovery, custody).await);
         };
-        let database = rows::database_id(&mut db.read().await?)
+        let database = key_rows::database_id(&mut db.read().await?)
             .await?
             .ok_or(Error::NoVault)?;
         let mut tries = 1;
@@ -251,7 +254,12 @@ impl Vault {
             }
         };
         let timeline = timelines::path(&mut db.read().await?).await?.current();
-        let inner = Inner::of(parts, (id, database, timeline), root, service);
+        let ids = VaultIds {
+            vault: id,
+            database,
+            timeline,
+        };
+        let inner = Inner::of(parts, ids, root, service);
         Ok(Self(Arc::new(inner)))
     }
 
@@ -286,7 +294,7 @@ async fn intend(
     loop {
         let intended = db.first_unit("vault.intend", async |mut unit| {
             unit.without_entry("there is no vault yet");
-            rows::intend(&mut unit, vault, database, now).await
+            key_rows::intend(&mut unit, vault, database, now).await
         });
         match intended.await {
             // Another `init` of the same database is under way; what it intends is there now.
@@ -298,7 +306,7 @@ async fn intend(
 
 /// Returns the error for a database that has rows: usually it has a vault.
 async fn why_not_empty(db: &Db, table: String) -> Error {
-    let found = async { rows::vault_id(&mut db.read().await?).await };
+    let found = async { key_rows::vault_id(&mut db.read().await?).await };
     match found.await {
         Ok(Some(id)) => Error::VaultExists(id),
         Ok(None) => db::Error::NotEmpty(table).into(),

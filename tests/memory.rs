@@ -43,7 +43,7 @@ use recvault::{
     },
     policy::{Permit, action},
     secret::{Key, SecretBuffer},
-    vault::{DepositOptions, Keeping, PieceOf},
+    vault::{DepositOptions, Keeping, UtteranceId},
 };
 use zeroize::Zeroizing;
 
@@ -258,7 +258,7 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
     };
     let transcription = "GT00000000000000000000000000000001".parse().unwrap();
     let account = "AC00000000000000000000000000000001".parse().unwrap();
-    let piece = PieceOf {
+    let piece = UtteranceId {
         account: &account,
         transcription: &transcription,
         track: "inbound_track",

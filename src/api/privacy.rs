@@ -172,7 +172,7 @@ impl<'a> Page<'a> {
                 })
                 .collect(),
             horizon,
-            at_once: rules.turned_at_once(),
+            at_once: rules.immediate_tiers(),
             waiting,
             others: others.map(Other::of).collect(),
         }

@@ -230,7 +230,10 @@ impl Problem {
 impl From<flow::Error> for Problem {
     fn from(error: flow::Error) -> Self {
         match error {
-            flow::Error::NotFound | flow::Error::Vault(vault::Error::Gone) => Self::not_found(),
+            flow::Error::NotFound
+            | flow::Error::Vault(vault::Error::Gone | vault::Error::GrantEnded) => {
+                Self::not_found()
+            }
             flow::Error::OwnRequest => {
                 let detail = "Nobody may approve or refuse their own request: another principal with an approving role must decide.";
                 Self::new(ProblemType::OwnRequest, detail)

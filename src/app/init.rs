@@ -99,7 +99,7 @@ pub async fn init(plan: &InitPlan, clock: Clock) -> Result<Initialised, Error> {
         vault::check_unused(&app.store, &app.recovery).await?;
     }
     // Before there is a vault that could not keep anything.
-    app.store.rehearse().await?;
+    app.store.check_permissions().await?;
     let vault = Vault::create(&app.db, app.custody.as_ref(), &app.clock).await?;
     let roles = rules
         .document()

@@ -113,7 +113,7 @@ pub async fn serve(mut app: App) -> Result<RunningService, Error> {
     };
     let (flow, committer) = app.flow().await?;
     flow.health.probe().await?;
-    app.store.rehearse().await?;
+    app.store.check_permissions().await?;
     // Only the service puts a policy in force; other commands read the file and change nothing.
     flow::put_in_force(&app.db, &flow.vault, flow.rulebook.current()).await?;
     // Before anybody can listen.

@@ -12,7 +12,7 @@ use crate::{
     app::App,
     model::{id::RecordingId, name::Tier, numerals::counted},
     policy::{Permit, action},
-    vault::Turned,
+    vault::TurnReport,
 };
 
 /// Shows and turns the epoch, which is the lifetime of a root key.
@@ -104,7 +104,7 @@ impl EpochCommand {
     }
 }
 
-fn told(turned: &Turned) -> String {
+fn told(turned: &TurnReport) -> String {
     format!(
         "Epoch {} has begun: {} new keys, snapshot {} is verified, the previous root key is \
          destroyed. {} unrecoverable since {}.\n",

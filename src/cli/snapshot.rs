@@ -13,7 +13,7 @@ use crate::{
     db::gaps::Gap,
     model::{id::VaultId, numerals::counted},
     store::RecoveryName,
-    vault::{self, Checked, Choice, Claim, Plan},
+    vault::{self, Choice, Claim, Plan, VerifiedSnapshot},
 };
 
 /// Creates, verifies and restores snapshots of the database.
@@ -142,7 +142,7 @@ impl SnapshotCommand {
                     Claim::Take
                 };
                 let restored = vault::restore(app.parts(), &plan, claim).await?;
-                app.unlock().await?.settle().await?;
+                app.unlock().await?.finish_restore().await?;
                 out.facts(&restored, || {
                     let gaps: String = restored
                         .gaps
@@ -179,7 +179,7 @@ impl SnapshotCommand {
 /// Completes a restore that was interrupted after everything was in the database.
 async fn go_on(app: &App, vault: VaultId, dry_run: bool, out: Out) -> Result<ExitCode, Failure> {
     if !dry_run {
-        app.unlock().await?.settle().await?;
+        app.unlock().await?.finish_restore().await?;
     }
     out.facts(&serde_json::json!({ "vault": vault, "settled": !dry_run }), || match dry_run {
         true => format!("Would complete an interrupted restore of vault {vault}: everything is in the database. Nothing was done.\n"),
@@ -211,7 +211,7 @@ fn would(plan: &Plan) -> String {
     text
 }
 
-fn show(checked: &Checked, out: Out) -> Result<(), Failure> {
+fn show(checked: &VerifiedSnapshot, out: Out) -> Result<(), Failure> {
     Ok(out.facts(checked, || {
         format!(
             "{} is verified: {} up to audit entry {}, {} tried.\n",

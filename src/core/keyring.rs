@@ -8,6 +8,7 @@
 //!
 //! Pure: rows in, rows out; randomness is an argument.
 
+pub mod aead;
 pub mod label;
 pub mod note;
 pub mod page;

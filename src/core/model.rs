@@ -9,6 +9,7 @@ pub mod artefact;
 pub mod consent;
 pub mod crash;
 pub mod details;
+pub mod encoding;
 pub mod encryption;
 pub mod folding;
 pub mod hold;

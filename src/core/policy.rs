@@ -55,7 +55,7 @@ pub use self::{
         Processor, PurposeRule, Recipient, Right, Spoken, TierRule, VoiceConsent,
     },
     explain::{Explanation, OpenedTier, SaidBasis, SaidRole},
-    facts::{DecisionFacts, MAX_JUSTIFICATION},
+    facts::{DecisionFacts, MAX_JUSTIFICATION, StandingApproval},
     keep::NotKept,
     permit::{Permit, permit},
     quarantine::{covers_recording, quarantine, quarantining},

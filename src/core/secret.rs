@@ -107,7 +107,7 @@ impl SecretText {
         let bytes = std::fs::read(file)
             .map(Zeroizing::new)
             .map_err(|error| format!("cannot read `{name}`: {}", error.kind()))?;
-        // Some shells redirect text so; its bytes would be another secret.
+        // PowerShell redirects text as UTF-16; those bytes would be a different secret.
         if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
             return Err(format!("`{name}` is in UTF-16: save it as UTF-8"));
         }

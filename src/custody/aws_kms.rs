@@ -23,9 +23,9 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use self::service::{KmsClient, NAME, Wrapped};
 use super::{
     Custody, Error, Item, Meaning, OpenedSecret, RootName,
-    file::{SealedRoot, SlotFile},
-    place::CustodyFolder,
-    settings::AwsKms,
+    file::{KmsFile, KmsRoot},
+    folder::CustodyFolder,
+    settings::AwsKmsSettings,
     slot::{Change, Slot},
     wrap,
 };
@@ -34,27 +34,27 @@ use crate::secret::Key;
 const KIND: &str = "aws-kms";
 
 /// A slot file with wrapped roots, and the service that unwraps them.
-pub(super) struct Kms {
-    place: CustodyFolder,
+pub(super) struct KmsCustody {
+    folder: CustodyFolder,
     service: KmsClient,
 }
 
-impl Kms {
+impl KmsCustody {
     /// As the settings say; relative paths begin at `base`.
     ///
     /// # Errors
     /// [`Error::Setting`].
-    pub(super) fn new(settings: AwsKms, base: &Path) -> Result<Self, Error> {
+    pub(super) fn new(settings: AwsKmsSettings, base: &Path) -> Result<Self, Error> {
         Ok(Self {
-            place: CustodyFolder::at(base.join(&settings.slot_file)),
+            folder: CustodyFolder::at(base.join(&settings.slot_file)),
             service: KmsClient::new(settings, base)?,
         })
     }
 
     async fn root_key(&self, root: RootName) -> Result<Key, Error> {
-        let place = self.place.clone();
+        let folder = self.folder.clone();
         let wrapped = super::blocking(NAME, move || {
-            let content = place.read()?.ok_or(Error::NoRoot(root))?;
+            let content = folder.read()?.ok_or(Error::NoRoot(root))?;
             let WrappedSlot { slot, roots } = WrappedSlot::read(&content)?;
             let is_there = slot.has(root);
             Ok(roots
@@ -68,10 +68,10 @@ impl Kms {
 
     /// Everything that somebody who may call `Decrypt` gets out of the folder.
     async fn reachable(&self) -> Result<Vec<(RootName, Key)>, Error> {
-        let place = self.place.clone();
+        let folder = self.folder.clone();
         let wrapped = super::blocking(NAME, move || {
             let mut all = Vec::new();
-            for found in place.scan()? {
+            for found in folder.scan()? {
                 let Ok(WrappedSlot { slot, roots }) = WrappedSlot::read(&found.content) else {
                     continue;
                 };
@@ -94,7 +94,7 @@ impl Kms {
     }
 }
 
-impl Custody for Kms {
+impl Custody for KmsCustody {
     fn kind(&self) -> &'static str {
         KIND
     }
@@ -113,12 +113,12 @@ impl Custody for Kms {
     }
 
     fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>> {
-        let place = self.place.clone();
+        let folder = self.folder.clone();
         super::blocking(NAME, move || {
             // The slot alone: who may change it need not be able to read every root in it.
-            let content = place.read()?;
+            let content = folder.read()?;
             content
-                .map(|content| SlotFile::read(KIND, &content)?.slot())
+                .map(|content| KmsFile::read(&content)?.slot())
                 .transpose()
         })
         .boxed()
@@ -139,10 +139,10 @@ impl Custody for Kms {
                     Some((epoch, self.service.wrap(name, &key).await?))
                 }
             };
-            let place = self.place.clone();
+            let folder = self.folder.clone();
             let change = change.clone();
             super::blocking(NAME, move || {
-                place.swap(&change, WrappedSlot::read, |present| {
+                folder.swap(&change, WrappedSlot::read, |present| {
                     let mut roots = present.map_or_else(Vec::new, |(present, _)| present.roots);
                     roots.retain(|(epoch, _)| change.next().roots().contains(epoch));
                     roots.extend(added);
@@ -172,8 +172,8 @@ impl Custody for Kms {
     }
 
     fn contents(&self) -> BoxFuture<'_, Result<Vec<Item>, Error>> {
-        let place = self.place.clone();
-        super::blocking(NAME, move || place.contents()).boxed()
+        let folder = self.folder.clone();
+        super::blocking(NAME, move || folder.contents()).boxed()
     }
 
     fn attack<'a>(
@@ -208,20 +208,20 @@ struct WrappedSlot {
 
 impl WrappedSlot {
     fn read(content: &[u8]) -> Result<Self, Error> {
-        let file = SlotFile::read(KIND, content)?;
+        let file = KmsFile::read(content)?;
         let slot = file.slot()?;
-        let wrapped = |root: SealedRoot| {
+        let wrapped = |root: KmsRoot| {
             let ciphertext = BASE64
                 .decode(&root.sealed)
                 .map_err(|_| Error::Format("a wrapped root key in it is not base64"))?;
-            let key_id = root.key_id.unwrap_or_default();
+            let key_id = root.key_id;
             Ok((root.epoch, Wrapped { key_id, ciphertext }))
         };
         let roots = file
             .roots
             .into_iter()
             .map(wrapped)
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, Error>>()?;
         Ok(Self { slot, roots })
     }
 }
@@ -233,18 +233,12 @@ impl AsRef<Slot> for WrappedSlot {
 }
 
 fn content(slot: &Slot, roots: &[(u64, Wrapped)]) -> Vec<u8> {
-    let mut file = SlotFile::of(KIND, slot);
-    let root = |(epoch, wrapped): &(u64, Wrapped)| {
-        let sealed = BASE64.encode(&wrapped.ciphertext);
-        SealedRoot {
-            epoch: *epoch,
-            key_id: Some(wrapped.key_id.clone()),
-            nonce: None,
-            sealed,
-        }
+    let root = |(epoch, wrapped): &(u64, Wrapped)| KmsRoot {
+        epoch: *epoch,
+        key_id: wrapped.key_id.clone(),
+        sealed: BASE64.encode(&wrapped.ciphertext),
     };
-    file.roots = roots.iter().map(root).collect();
-    file.to_json()
+    KmsFile::of(slot, roots.iter().map(root).collect()).into_json()
 }
 
 #[cfg(test)]

@@ -17,21 +17,37 @@ use super::{
 };
 use crate::model::id::VaultId;
 
-const FORMAT: &str = "recvault/custody/2";
+/// Names the form of a slot, in a file and in a token.
+pub(super) const FORMAT: &str = "recvault/custody/2";
 
-/// A slot file.
+/// A slot file of any kind.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+enum SlotFile {
+    Passphrase(PassphraseFile),
+    AwsKms(KmsFile),
+}
+
+/// A slot file whose roots are sealed under a passphrase.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SlotFile {
-    pub(super) format: String,
-    /// The kind of custody.
-    pub(super) kind: String,
-    pub(super) generation: u64,
-    pub(super) owner: Owner,
-    /// Of the passphrase kind: how the passphrase is stretched.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) kdf: Option<Kdf>,
-    pub(super) roots: Vec<SealedRoot>,
+pub(super) struct PassphraseFile {
+    format: String,
+    generation: u64,
+    owner: Owner,
+    /// How the passphrase is stretched.
+    pub(super) kdf: Kdf,
+    pub(super) roots: Vec<PassphraseRoot>,
+}
+
+/// A slot file whose roots are wrapped by KMS.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KmsFile {
+    format: String,
+    generation: u64,
+    owner: Owner,
+    pub(super) roots: Vec<KmsRoot>,
 }
 
 /// Argon2id's parameters.
@@ -45,32 +61,71 @@ pub(super) struct Kdf {
     pub(super) salt: String,
 }
 
-/// A root in a slot file.
+/// A root that is sealed under a passphrase.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SealedRoot {
+pub(super) struct PassphraseRoot {
     pub(super) epoch: u64,
-    /// Of the KMS kind: the KMS key that wrapped it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) key_id: Option<String>,
-    /// Of the passphrase kind.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) nonce: Option<String>,
+    pub(super) nonce: String,
+    pub(super) sealed: String,
+}
+
+/// A root that KMS wrapped.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KmsRoot {
+    pub(super) epoch: u64,
+    /// The KMS key that wrapped it.
+    pub(super) key_id: String,
     pub(super) sealed: String,
 }
 
 impl SlotFile {
-    /// A file for this slot, its roots still to come.
-    pub(super) fn of(kind: &str, slot: &Slot) -> Self {
-        let generation = slot.generation();
-        let owner = *slot.owner();
+    /// Reads a slot file.
+    ///
+    /// # Errors
+    /// [`Error::Format`].
+    fn read(content: &[u8]) -> Result<Self, Error> {
+        let file: Self = serde_json::from_slice(content)
+            .map_err(|_| Error::Format("it is not the JSON of a slot file"))?;
+        let format = match &file {
+            Self::Passphrase(file) => &file.format,
+            Self::AwsKms(file) => &file.format,
+        };
+        if format != FORMAT {
+            return Err(Error::Format(
+                "its format is not `recvault/custody/2`: use the recvault that wrote it",
+            ));
+        }
+        file.slot().map(|_| file)
+    }
+
+    /// The slot that it describes.
+    ///
+    /// # Errors
+    /// [`Error::Format`].
+    fn slot(&self) -> Result<Slot, Error> {
+        match self {
+            Self::Passphrase(file) => file.slot(),
+            Self::AwsKms(file) => file.slot(),
+        }
+    }
+
+    fn to_json(&self) -> Vec<u8> {
+        (serde_json::to_string_pretty(self).expect("plain values always have a JSON form") + "\n")
+            .into_bytes()
+    }
+}
+
+impl PassphraseFile {
+    /// The file of a slot with these roots.
+    pub(super) fn of(slot: &Slot, kdf: Kdf, roots: Vec<PassphraseRoot>) -> Self {
         Self {
             format: FORMAT.into(),
-            kind: kind.into(),
-            generation,
-            owner,
-            kdf: None,
-            roots: Vec::new(),
+            generation: slot.generation(),
+            owner: *slot.owner(),
+            kdf,
+            roots,
         }
     }
 
@@ -78,37 +133,65 @@ impl SlotFile {
     ///
     /// # Errors
     /// [`Error::Format`].
-    pub(super) fn read(kind: &'static str, content: &[u8]) -> Result<Self, Error> {
-        let file: Self = serde_json::from_slice(content)
-            .map_err(|_| Error::Format("it is not the JSON of a slot file"))?;
-        match () {
-            () if file.format != FORMAT => Err(Error::Format(
-                "its format is not `recvault/custody/2`: use the recvault that wrote it",
-            )),
-            () if file.kind != kind => Err(Error::Format(
-                "it is of another kind of custody than `custody.kind` says",
-            )),
-            () => file.slot().map(|_| file),
+    pub(super) fn read(content: &[u8]) -> Result<Self, Error> {
+        match SlotFile::read(content)? {
+            SlotFile::Passphrase(file) => Ok(file),
+            SlotFile::AwsKms(_) => Err(OTHER_KIND),
         }
     }
 
-    /// The slot that it tells of.
+    /// The slot that it describes.
     ///
     /// # Errors
     /// [`Error::Format`].
     pub(super) fn slot(&self) -> Result<Slot, Error> {
-        Slot::read(
-            self.owner,
-            self.generation,
-            self.roots.iter().map(|root| root.epoch).collect(),
-        )
+        let epochs = self.roots.iter().map(|root| root.epoch).collect();
+        Slot::read(self.owner, self.generation, epochs)
     }
 
-    pub(super) fn to_json(&self) -> Vec<u8> {
-        (serde_json::to_string_pretty(self).expect("plain values always have a JSON form") + "\n")
-            .into_bytes()
+    pub(super) fn into_json(self) -> Vec<u8> {
+        SlotFile::Passphrase(self).to_json()
     }
 }
+
+impl KmsFile {
+    /// The file of a slot with these roots.
+    pub(super) fn of(slot: &Slot, roots: Vec<KmsRoot>) -> Self {
+        Self {
+            format: FORMAT.into(),
+            generation: slot.generation(),
+            owner: *slot.owner(),
+            roots,
+        }
+    }
+
+    /// Reads a slot file of this kind.
+    ///
+    /// # Errors
+    /// [`Error::Format`].
+    pub(super) fn read(content: &[u8]) -> Result<Self, Error> {
+        match SlotFile::read(content)? {
+            SlotFile::AwsKms(file) => Ok(file),
+            SlotFile::Passphrase(_) => Err(OTHER_KIND),
+        }
+    }
+
+    /// The slot that it describes.
+    ///
+    /// # Errors
+    /// [`Error::Format`].
+    pub(super) fn slot(&self) -> Result<Slot, Error> {
+        let epochs = self.roots.iter().map(|root| root.epoch).collect();
+        Slot::read(self.owner, self.generation, epochs)
+    }
+
+    pub(super) fn into_json(self) -> Vec<u8> {
+        SlotFile::AwsKms(self).to_json()
+    }
+}
+
+const OTHER_KIND: Error =
+    Error::Format("it is of another kind of custody than `custody.kind` says");
 
 /// The roots in a slot file, of whatever kind.
 pub(super) struct Contained {
@@ -129,13 +212,24 @@ impl Contained {
     }
 }
 
-/// Which roots a content holds, sealed as it may be; `None` if it is no file of custody.
+/// Returns the roots in a slot file of any kind; `None` if the bytes are no slot file.
 pub(super) fn roots_of(content: &[u8]) -> Option<Contained> {
-    let file: SlotFile = serde_json::from_slice(content).ok()?;
-    let epochs = file.roots.iter().map(|root| root.epoch).collect();
+    let (generation, owner, epochs): (_, _, Vec<u64>) =
+        match serde_json::from_slice(content).ok()? {
+            SlotFile::Passphrase(file) => (
+                file.generation,
+                file.owner,
+                file.roots.iter().map(|root| root.epoch).collect(),
+            ),
+            SlotFile::AwsKms(file) => (
+                file.generation,
+                file.owner,
+                file.roots.iter().map(|root| root.epoch).collect(),
+            ),
+        };
     Some(Contained {
-        vault: file.owner.vault,
-        generation: file.generation,
+        vault: owner.vault,
+        generation,
         epochs,
     })
 }
@@ -148,35 +242,33 @@ mod tests {
     fn a_slot_file_is_read_as_it_was_written_and_nothing_else_is() {
         let owner = Owner::first(VaultId::random(&mut rand::rng()), None);
         let slot = Slot::read(owner, 7, vec![3, 9]).unwrap();
-        let mut file = SlotFile::of("aws-kms", &slot);
-        let root = |epoch| SealedRoot {
+        let root = |epoch| KmsRoot {
             epoch,
-            key_id: Some("arn:x".into()),
-            nonce: None,
+            key_id: "arn:x".into(),
             sealed: "AA==".into(),
         };
-        file.roots = [3, 9].map(root).to_vec();
-        let json = String::from_utf8(file.to_json()).unwrap();
+        let file = KmsFile::of(&slot, [3, 9].map(root).to_vec());
+        let json = String::from_utf8(file.into_json()).unwrap();
         assert_eq!(
-            SlotFile::read("aws-kms", json.as_bytes())
-                .unwrap()
-                .slot()
-                .unwrap(),
+            KmsFile::read(json.as_bytes()).unwrap().slot().unwrap(),
             slot
         );
         let contained = roots_of(json.as_bytes()).unwrap();
         assert_eq!((contained.names(), contained.generation), (slot.names(), 7));
-        assert!(SlotFile::read("passphrase", json.as_bytes()).is_err());
+        assert!(PassphraseFile::read(json.as_bytes()).is_err());
         for (from, to) in [
             ("custody/2", "custody/3"),
             ("\"epoch\"", "\"epoc\""),
             ("arn:x\",", "arn:x\", \"more\": 1,"),
+            ("\"key_id\": \"arn:x\",", ""),
+            ("aws-kms", "passphrase"),
+            ("aws-kms", "pkcs11"),
             ("}", ""),
             ("9", "3"),
         ] {
             assert!(
                 matches!(
-                    SlotFile::read("aws-kms", json.replace(from, to).as_bytes()),
+                    KmsFile::read(json.replace(from, to).as_bytes()),
                     Err(Error::Format(_))
                 ),
                 "{from}"
@@ -187,7 +279,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_bytes_are_no_file_of_custody(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
-            proptest::prop_assert!(roots_of(&bytes).is_none() && SlotFile::read("passphrase", &bytes).is_err());
+            proptest::prop_assert!(roots_of(&bytes).is_none() && PassphraseFile::read(&bytes).is_err());
         }
     }
 }

@@ -23,8 +23,8 @@ pub(super) struct Lock(
     #[expect(dead_code, reason = "the lock lasts as long as the file is open")] File,
 );
 
-/// Waits for the lock. Holds up the thread. Its folder is made only for who makes a new place
-/// there: one that is missing is a disk that is not mounted.
+/// Waits for the lock and blocks the thread. Creates the folder only for a new place: for an
+/// existing one, a missing folder means that its disk is not mounted.
 ///
 /// # Errors
 /// [`Error::Busy`]; the file cannot be made.
@@ -65,7 +65,7 @@ pub(super) fn take(path: &Path, is_new_place: bool) -> Result<Lock, Error> {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "an OS lock rings no bell for who gives up after a while; this thread may block"
+    reason = "`File::try_lock` has no timeout; polling blocks only this blocking thread"
 )]
 fn pause() {
     std::thread::sleep(PACE);

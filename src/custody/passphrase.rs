@@ -1,7 +1,7 @@
 //! Custody by passphrase: a slot file whose roots are sealed under Argon2id (RFC 9106).
 //!
 //! The passphrase is stretched once for the whole slot; each root is sealed with AES-256-GCM, bound
-//! to everything else in the file (see [`super::file`] for the form, and [`super::place`] for how a
+//! to everything else in the file (see [`super::file`] for the form, and [`super::folder`] for how a
 //! slot replaces another).
 //!
 //! To stretch takes some 100 ms and 64 MiB, and one act asks several times: what it gave is kept
@@ -13,7 +13,7 @@
 //! the roots in it. Keep the folder outside every backup, and the passphrase elsewhere than the
 //! file.
 
-mod memory;
+mod cache;
 mod seal;
 
 use std::{
@@ -22,13 +22,13 @@ use std::{
 };
 
 use self::{
-    memory::StretchedPassphrase,
-    seal::{EpochRoot, Stretched},
+    cache::KeyCache,
+    seal::{DerivedKey, EpochRoot},
 };
 use super::{
     Custody, Error, Item, Meaning, OpenedSecret, RootName,
-    file::SlotFile,
-    place::CustodyFolder,
+    file::PassphraseFile,
+    folder::CustodyFolder,
     settings::CustodySettings,
     slot::{Change, Slot},
     wrap,
@@ -40,11 +40,11 @@ const KIND: &str = "passphrase";
 
 /// A slot file and where its passphrase comes from. The passphrase is read anew for each use, so
 /// that it can be changed under a running service; nothing of a root is kept between uses.
-pub struct RootFile {
-    place: CustodyFolder,
+pub struct PassphraseCustody {
+    folder: CustodyFolder,
     // Read where a thread may hang: its file may be on a file system that does not answer.
     passphrase: Arc<Passphrase>,
-    memory: Arc<StretchedPassphrase>,
+    cache: Arc<KeyCache>,
 }
 
 /// Where the passphrase is.
@@ -54,7 +54,7 @@ enum Passphrase {
     Nowhere,
 }
 
-impl RootFile {
+impl PassphraseCustody {
     /// As the settings say; relative paths begin at `base`.
     pub fn new(settings: CustodySettings, base: &Path) -> Self {
         let passphrase = match (settings.passphrase, settings.passphrase_file) {
@@ -63,9 +63,9 @@ impl RootFile {
             (None, None) => Passphrase::Nowhere,
         };
         Self {
-            place: CustodyFolder::at(base.join(settings.root_file)),
+            folder: CustodyFolder::at(base.join(settings.root_file)),
             passphrase: Arc::new(passphrase),
-            memory: Arc::default(),
+            cache: Arc::default(),
         }
     }
 
@@ -74,15 +74,15 @@ impl RootFile {
     /// # Errors
     /// [`Error::NotAuthentic`] if that is not the right one.
     pub async fn opened(&self) -> Result<Vec<RootName>, Error> {
-        let place = self.place.clone();
+        let folder = self.folder.clone();
         let passphrase = Arc::clone(&self.passphrase);
-        let memory = Arc::clone(&self.memory);
+        let cache = Arc::clone(&self.cache);
         blocking(move || {
             let passphrase = passphrase.read()?;
-            let Some(content) = place.read()? else {
+            let Some(content) = folder.read()? else {
                 return Ok(Vec::new());
             };
-            open_all(&memory, &content, &passphrase)?;
+            open_all(&cache, &content, &passphrase)?;
             Ok(slot_of(&content)?.names())
         })
         .await
@@ -102,27 +102,27 @@ impl RootFile {
     }
 
     async fn replace(&self, change: &Change, new: Option<SecretText>) -> Result<Slot, Error> {
-        let place = self.place.clone();
+        let folder = self.folder.clone();
         let passphrase = Arc::clone(&self.passphrase);
         let change = change.clone();
-        let memory = Arc::clone(&self.memory);
+        let cache = Arc::clone(&self.cache);
         blocking(move || {
             let passphrase = passphrase.read()?;
-            place.swap(&change, slot_of, |present| {
+            folder.swap(&change, slot_of, |present| {
                 let rng = &mut rand::rng();
                 let (so_far, mut roots) = match present {
                     None => (None, Vec::new()),
-                    Some((_, content)) => open_all(&memory, content, &passphrase)
-                        .map(|(stretched, roots)| (Some(stretched), roots))?,
+                    Some((_, content)) => open_all(&cache, content, &passphrase)
+                        .map(|(derived, roots)| (Some(derived), roots))?,
                 };
-                let stretched = match (new, so_far) {
-                    (Some(new), _) => memory.keep(Stretched::anew(new, rng)?),
+                let derived = match (new, so_far) {
+                    (Some(new), _) => cache.keep(DerivedKey::anew(new, rng)?),
                     (None, Some(so_far)) => so_far,
-                    (None, None) => memory.keep(Stretched::anew(passphrase, rng)?),
+                    (None, None) => cache.keep(DerivedKey::anew(passphrase, rng)?),
                 };
                 roots.retain(|(epoch, _)| change.next().roots().contains(epoch));
                 roots.extend(change.added().map(|epoch| (epoch, Key::random(rng))));
-                Ok(stretched.seal(change.next(), &roots, rng).to_json())
+                Ok(derived.seal(change.next(), &roots, rng).into_json())
             })?;
             Ok(change.next().clone())
         })
@@ -135,16 +135,16 @@ impl RootFile {
         root: RootName,
         work: impl FnOnce(Key) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let place = self.place.clone();
+        let folder = self.folder.clone();
         let passphrase = Arc::clone(&self.passphrase);
-        let memory = Arc::clone(&self.memory);
+        let cache = Arc::clone(&self.cache);
         blocking(move || {
             let passphrase = passphrase.read()?;
-            let content = place.read()?.ok_or(Error::NoRoot(root))?;
+            let content = folder.read()?.ok_or(Error::NoRoot(root))?;
             if !slot_of(&content)?.has(root) {
                 return Err(Error::NoRoot(root));
             }
-            let (_, roots) = open_all(&memory, &content, &passphrase)?;
+            let (_, roots) = open_all(&cache, &content, &passphrase)?;
             let found = roots.into_iter().find(|(epoch, _)| *epoch == root.epoch);
             work(found.ok_or(Error::NoRoot(root))?.1)
         })
@@ -152,7 +152,7 @@ impl RootFile {
     }
 }
 
-impl Custody for RootFile {
+impl Custody for PassphraseCustody {
     fn kind(&self) -> &'static str {
         KIND
     }
@@ -169,9 +169,9 @@ impl Custody for RootFile {
 
     fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>> {
         // A running service looks here every two seconds.
-        self.memory.forget_what_is_old();
-        let place = self.place.clone();
-        blocking(move || place.read()?.map(|content| slot_of(&content)).transpose()).boxed()
+        self.cache.evict_expired();
+        let folder = self.folder.clone();
+        blocking(move || folder.read()?.map(|content| slot_of(&content)).transpose()).boxed()
     }
 
     fn swap<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Slot, Error>> {
@@ -193,8 +193,8 @@ impl Custody for RootFile {
     }
 
     fn contents(&self) -> BoxFuture<'_, Result<Vec<Item>, Error>> {
-        let place = self.place.clone();
-        blocking(move || place.contents()).boxed()
+        let folder = self.folder.clone();
+        blocking(move || folder.contents()).boxed()
     }
 
     fn attack<'a>(
@@ -202,15 +202,15 @@ impl Custody for RootFile {
         sealed: &'a [Vec<u8>],
     ) -> BoxFuture<'a, Result<Vec<OpenedSecret>, Error>> {
         let sealed = sealed.to_vec();
-        let place = self.place.clone();
+        let folder = self.folder.clone();
         let passphrase = Arc::clone(&self.passphrase);
-        let memory = Arc::clone(&self.memory);
+        let cache = Arc::clone(&self.cache);
         blocking(move || {
             let passphrase = passphrase.read()?;
             let mut broken = Vec::new();
-            for found in place.scan()? {
+            for found in folder.scan()? {
                 // Sealed under another passphrase, of another kind, or no root at all.
-                let Ok((_, roots)) = open_all(&memory, &found.content, &passphrase) else {
+                let Ok((_, roots)) = open_all(&cache, &found.content, &passphrase) else {
                     continue;
                 };
                 let Ok(slot) = slot_of(&found.content) else {
@@ -261,25 +261,19 @@ pub fn read_passphrase(path: &Path) -> Result<SecretText, Error> {
 
 /// The slot in a slot file.
 fn slot_of(content: &[u8]) -> Result<Slot, Error> {
-    SlotFile::read(KIND, content)?.slot()
+    PassphraseFile::read(content)?.slot()
 }
 
-/// Every root in a slot file; the stretched passphrase, under which the next one can be sealed,
-/// too.
+/// Every root in a slot file, and the key under which the next one can be sealed.
 fn open_all(
-    memory: &StretchedPassphrase,
+    cache: &KeyCache,
     content: &[u8],
     passphrase: &SecretText,
-) -> Result<(Arc<Stretched>, Vec<EpochRoot>), Error> {
-    let file = SlotFile::read(KIND, content)?;
-    let stretched = memory.stretch(
-        file.kdf
-            .as_ref()
-            .ok_or(Error::Format("its `kdf` is missing"))?,
-        passphrase,
-    )?;
-    let roots = stretched.open(&file)?;
-    Ok((stretched, roots))
+) -> Result<(Arc<DerivedKey>, Vec<EpochRoot>), Error> {
+    let file = PassphraseFile::read(content)?;
+    let derived = cache.derive(&file.kdf, passphrase)?;
+    let roots = derived.open(&file)?;
+    Ok((derived, roots))
 }
 
 /// Argon2id takes some 100 ms of a core and 64 MiB; it has a thread of its own.

@@ -37,33 +37,33 @@ use std::{
     sync::Arc,
 };
 
-use cryptoki::session::Session;
+use cryptoki::{object::ObjectHandle, session::Session};
 use futures_util::{FutureExt as _, future::BoxFuture};
 
 pub(super) use self::unwrap::Unwrapper;
 use self::{
     objects::{Keys, TokenContents},
-    token::{NAME, TokenAddress},
+    token::{NAME, TokenAddress, TokenError},
 };
 use super::{
     Custody, Error, Item, Meaning, OpenedSecret, Role, RootName, lock,
-    settings::Pkcs11,
+    settings::Pkcs11Settings,
     slot::{Change, Slot},
 };
 use crate::{model::crash, secret::Key};
 
 /// A token, in one session for the life of the process.
-pub(super) struct Pkcs11Token {
+pub(super) struct Pkcs11Custody {
     place: Arc<TokenAddress>,
     lock: PathBuf,
 }
 
-impl Pkcs11Token {
+impl Pkcs11Custody {
     /// As the settings say; relative paths begin at `base`.
     ///
     /// # Errors
     /// [`Error::Setting`].
-    pub(super) fn new(settings: Pkcs11, base: &Path) -> Result<Self, Error> {
+    pub(super) fn new(settings: Pkcs11Settings, base: &Path) -> Result<Self, Error> {
         let lock = base.join(&settings.lock_file);
         if settings.lock_file.as_os_str().is_empty() {
             return Err(Error::Setting {
@@ -80,14 +80,14 @@ impl Pkcs11Token {
     /// Runs `work` in the session; again where the token failed for a reason that may be over.
     async fn with<T: Send + 'static>(
         &self,
-        work: impl Fn(&Session) -> Result<T, Error> + Send + 'static,
+        work: impl Fn(&Session) -> Result<T, TokenError> + Send + 'static,
     ) -> Result<T, Error> {
         let place = Arc::clone(&self.place);
         super::blocking(NAME, move || place.with_session(work)).await
     }
 }
 
-impl Custody for Pkcs11Token {
+impl Custody for Pkcs11Custody {
     fn kind(&self) -> &'static str {
         "pkcs11"
     }
@@ -105,7 +105,7 @@ impl Custody for Pkcs11Token {
     }
 
     fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>> {
-        self.with(|session| TokenContents::look(session)?.slot())
+        self.with(|session| Ok(TokenContents::look(session)?.slot()?))
             .boxed()
     }
 
@@ -137,7 +137,7 @@ impl Custody for Pkcs11Token {
     }
 
     fn contents(&self) -> BoxFuture<'_, Result<Vec<Item>, Error>> {
-        self.with(|session| TokenContents::look(session)?.items())
+        self.with(|session| Ok(TokenContents::look(session)?.items()?))
             .boxed()
     }
 
@@ -156,7 +156,7 @@ impl Custody for Pkcs11Token {
                             epoch: object.name.epoch,
                             key,
                         }),
-                        Err(Error::NotAuthentic | Error::NoRoot(_)) => {}
+                        Err(TokenError::Custody(Error::NotAuthentic | Error::NoRoot(_))) => {}
                         Err(error) => return Err(error),
                     }
                 }
@@ -168,7 +168,7 @@ impl Custody for Pkcs11Token {
 }
 
 /// The key object of a root that the slot names.
-fn in_force(session: &Session, root: RootName) -> Result<cryptoki::object::ObjectHandle, Error> {
+fn in_force(session: &Session, root: RootName) -> Result<ObjectHandle, TokenError> {
     let found = TokenContents::look(session)?;
     let is_named = found.slot()?.is_some_and(|slot| slot.has(root));
     found
@@ -177,12 +177,12 @@ fn in_force(session: &Session, root: RootName) -> Result<cryptoki::object::Objec
         .first()
         .filter(|_| is_named)
         .map(|object| object.handle)
-        .ok_or(Error::NoRoot(root))
+        .ok_or_else(|| Error::NoRoot(root).into())
 }
 
 /// See [`Custody::swap`]. May be repeated: a swap that found its own slot in force only cleans up
 /// after it.
-fn swap(session: &Session, change: &Change) -> Result<Slot, Error> {
+fn swap(session: &Session, change: &Change) -> Result<Slot, TokenError> {
     let next = change.next();
     let before = TokenContents::look(session)?;
     before.refuse_foreign(next.owner().vault)?;
@@ -228,15 +228,16 @@ fn swap(session: &Session, change: &Change) -> Result<Slot, Error> {
             Err(Error::Moved {
                 expected: next.generation(),
                 found: found.generation(),
-            })
+            }
+            .into())
         }
-        _ => Err(Error::Inexact { place: NAME.into() }),
+        _ => Err(Error::Inexact { place: NAME.into() }.into()),
     }
 }
 
 /// Destroys what is no part of this slot, which is in force: keys first, so that a slot never
 /// promises less than there is.
-fn clear(session: &Session, slot: &Slot) -> Result<(), Error> {
+fn clear(session: &Session, slot: &Slot) -> Result<(), TokenError> {
     let found = TokenContents::look(session)?;
     for name in found.keys.names() {
         let spare = usize::from(slot.has(name));

@@ -54,9 +54,9 @@ pub struct CustodySettings {
     /// The passphrase itself; meant for the environment.
     pub passphrase: Option<SecretText>,
     /// `[custody.pkcs11]`.
-    pub pkcs11: Pkcs11,
+    pub pkcs11: Pkcs11Settings,
     /// `[custody.aws_kms]`.
-    pub aws_kms: AwsKms,
+    pub aws_kms: AwsKmsSettings,
 }
 
 impl Default for CustodySettings {
@@ -66,8 +66,8 @@ impl Default for CustodySettings {
             root_file: "custody/root".into(),
             passphrase_file: Some("custody/passphrase".into()),
             passphrase: None,
-            pkcs11: Pkcs11::default(),
-            aws_kms: AwsKms::default(),
+            pkcs11: Pkcs11Settings::default(),
+            aws_kms: AwsKmsSettings::default(),
         }
     }
 }
@@ -75,7 +75,7 @@ impl Default for CustodySettings {
 /// `[custody.pkcs11]`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Pkcs11 {
+pub struct Pkcs11Settings {
     /// The token's library, relative to the configuration file.
     pub module: PathBuf,
     /// The token's label.
@@ -89,7 +89,7 @@ pub struct Pkcs11 {
     pub lock_file: PathBuf,
 }
 
-impl Default for Pkcs11 {
+impl Default for Pkcs11Settings {
     fn default() -> Self {
         Self {
             module: PathBuf::new(),
@@ -104,7 +104,7 @@ impl Default for Pkcs11 {
 /// `[custody.aws_kms]`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct AwsKms {
+pub struct AwsKmsSettings {
     /// The wrapping key: ARN, id or alias.
     pub key_id: String,
     /// The region of the key.
@@ -121,7 +121,7 @@ pub struct AwsKms {
     pub secret_access_key: Option<SecretText>,
 }
 
-impl Default for AwsKms {
+impl Default for AwsKmsSettings {
     fn default() -> Self {
         Self {
             key_id: String::new(),

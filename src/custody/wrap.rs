@@ -4,77 +4,31 @@
 //! as associated data. For places that keep the root inside, the place's own mechanism stands
 //! instead.
 
-use aes_gcm::{
-    Aes256Gcm, Nonce,
-    aead::{Aead, KeyInit, Payload},
-};
 use rand::CryptoRng;
-use zeroize::Zeroizing;
 
 use super::{Error, RootName};
-use crate::secret::Key;
-
-const NONCE: usize = 12;
+use crate::{keyring::aead, model::encoding::length_prefixed, secret::Key};
 
 /// Seals `key` under `root_key`, bound to `root`.
 pub(super) fn seal(root_key: &Key, root: RootName, key: &Key, rng: &mut dyn CryptoRng) -> Vec<u8> {
-    let mut nonce = [0; NONCE];
-    rng.fill_bytes(&mut nonce);
-    let aad = associated_data(root);
-    let sealed = cipher(root_key).encrypt(
-        &Nonce::from(nonce),
-        Payload {
-            msg: key.expose(),
-            aad: &aad,
-        },
-    );
-    [
-        nonce.as_slice(),
-        &sealed.expect("32 bytes can always be sealed"),
-    ]
-    .concat()
+    aead::seal(root_key, key.expose(), &associated_data(root), rng)
 }
 
 /// Opens what [`seal`] gave.
 pub(super) fn open(root_key: &Key, root: RootName, sealed: &[u8]) -> Result<Key, Error> {
-    let (nonce, sealed) = sealed.split_at_checked(NONCE).ok_or(Error::NotAuthentic)?;
-    let nonce = Nonce::try_from(nonce).map_err(|_| Error::NotAuthentic)?;
-    let opened = cipher(root_key)
-        .decrypt(
-            &nonce,
-            Payload {
-                msg: sealed,
-                aad: &associated_data(root),
-            },
-        )
-        .map(Zeroizing::new);
-    opened
-        .ok()
-        .and_then(|bytes| Key::from_slice(&bytes))
+    aead::open(root_key, sealed, &associated_data(root))
+        .and_then(|opened| Key::from_slice(&opened))
         .ok_or(Error::NotAuthentic)
 }
 
 /// What a sealed root-page key is bound to: a label, the vault and the epoch, each with its length
 /// before it.
 pub(super) fn associated_data(root: RootName) -> Vec<u8> {
-    let fields: [&[u8]; 3] = [
+    length_prefixed(&[
         b"recvault/root-page-key/1",
         root.vault.as_bytes(),
         &root.epoch.to_be_bytes(),
-    ];
-    fields
-        .iter()
-        .flat_map(|field| {
-            (field.len() as u64)
-                .to_be_bytes()
-                .into_iter()
-                .chain(field.iter().copied())
-        })
-        .collect()
-}
-
-fn cipher(key: &Key) -> Aes256Gcm {
-    Aes256Gcm::new(key.expose().into())
+    ])
 }
 
 #[cfg(test)]

@@ -13,9 +13,12 @@ use super::{
     tx::{Arg, Tx},
     work::{self, Lease, StoredWork, WorkKind},
 };
-use crate::model::{
-    id::{HolderId, VaultId},
-    time::Timestamp,
+use crate::{
+    model::{
+        id::{HolderId, VaultId},
+        time::Timestamp,
+    },
+    store::RecoveryName,
 };
 
 table! {
@@ -32,7 +35,7 @@ table! {
         pub root_sealed: Vec<u8> = "root_sealed",
         /// When the turn's transaction committed.
         pub began_at: Timestamp = "began_at",
-        snapshot: Option<String> = "snapshot",
+        snapshot: Option<RecoveryName> = "snapshot",
         snapshot_at: Option<Timestamp> = "snapshot_at",
         /// When custody had destroyed the previous root; `None` until the turn is done.
         pub previous_destroyed_at: Option<Timestamp> = "previous_destroyed_at",
@@ -44,8 +47,8 @@ table! {
 impl EpochRow {
     /// Returns the newest verified snapshot of this epoch: its name in the store, and when it was
     /// verified.
-    pub fn snapshot(&self) -> Option<(String, Timestamp)> {
-        self.snapshot.clone().zip(self.snapshot_at)
+    pub fn snapshot(&self) -> Option<(RecoveryName, Timestamp)> {
+        self.snapshot.zip(self.snapshot_at)
     }
 }
 
@@ -98,7 +101,7 @@ pub async fn insert(
 pub async fn note_snapshot(
     tx: &mut Tx,
     number: u64,
-    name: &str,
+    name: RecoveryName,
     now: Timestamp,
 ) -> Result<(), Error> {
     const SQL: &str = "/* epochs.note_snapshot */
@@ -107,7 +110,11 @@ pub async fn note_snapshot(
     if tx
         .execute(
             SQL,
-            &[int(number), Arg::Text(name), Arg::Int(now.as_millis())],
+            &[
+                int(number),
+                Arg::Text(&name.to_string()),
+                Arg::Int(now.as_millis()),
+            ],
         )
         .await?
         == 0

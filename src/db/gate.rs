@@ -7,7 +7,7 @@
 //!
 //! Owns the three states, the reason for the third, and the newest number that this process saw
 //! committed. Refuses to know where the known positions come from: [`Db::prove`](super::Db::prove)
-//! compares them, and `vault::memory` collects them.
+//! compares them, and `vault::rollback` collects them.
 //!
 //! INVARIANTS
 //! - A closed gate stays closed. The remedy is a restart, which needs a new proof.

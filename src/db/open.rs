@@ -163,7 +163,7 @@ impl Db {
     }
 
     /// Allows this process to write if the log has every one of these positions, which are known
-    /// from elsewhere. Returns whether it has. Only `vault::memory`, which collects the positions,
+    /// from elsewhere. Returns whether it has. Only `vault::rollback`, which collects the positions,
     /// may call this.
     ///
     /// # Errors

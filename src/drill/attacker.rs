@@ -18,7 +18,10 @@ use std::{
 use aws_lc_rs::digest::{self, SHA256};
 use serde::Serialize;
 
-use super::{census::each, old::OldCopySource};
+use super::{
+    census::each,
+    old::{ExaminedKind, OldCopySource},
+};
 use crate::{
     db::{
         Tx,
@@ -28,17 +31,16 @@ use crate::{
     keyring::{PageRow, RootKey, reach},
     seal,
     store::{self, RecoveryName, Store},
-    vault::{Error, OpenedFile, Rehearsal, Retained, RetainedFile},
+    vault::{DrillView, Error, OpenedFile, Retained, RetainedFile},
 };
 
 /// One copy that was looked at.
 #[derive(Clone, Debug, Serialize)]
-pub struct Looked {
+pub struct ExaminedCopy {
     /// As it was given, or as the store names it.
     pub name: String,
-    /// `live-database`, `live-snapshot`, `live-journal`, `database`, `database-without-wal`, `snapshot`
-    /// or `journal`.
-    pub kind: &'static str,
+    /// What it is a copy of.
+    pub kind: ExaminedKind,
     /// Versions of key pages in it.
     pub page_versions: u64,
     /// How many of them opened.
@@ -53,8 +55,8 @@ pub struct Looked {
 
 /// What the attacker has.
 pub(super) struct Attacker<'a> {
-    vault: Rehearsal<'a>,
-    pub(super) looked: Vec<Looked>,
+    vault: DrillView<'a>,
+    pub(super) looked: Vec<ExaminedCopy>,
     /// Every version of a page, once; beside it the copies that it was in.
     versions: Vec<PageRow>,
     owners: Vec<Vec<usize>>,
@@ -79,7 +81,7 @@ pub(super) struct AttackerGain {
 }
 
 impl<'a> Attacker<'a> {
-    pub(super) fn of(vault: Rehearsal<'a>) -> Self {
+    pub(super) fn of(vault: DrillView<'a>) -> Self {
         Self {
             vault,
             looked: Vec::new(),
@@ -95,9 +97,9 @@ impl<'a> Attacker<'a> {
     }
 
     /// Looks at a copy; its number.
-    pub(super) fn look(&mut self, name: &str, kind: &'static str) -> usize {
+    pub(super) fn look(&mut self, name: &str, kind: ExaminedKind) -> usize {
         let name = name.to_owned();
-        self.looked.push(Looked {
+        self.looked.push(ExaminedCopy {
             name,
             kind,
             page_versions: 0,
@@ -194,7 +196,7 @@ impl<'a> Attacker<'a> {
         for looked in self
             .looked
             .iter_mut()
-            .filter(|looked| looked.kind.contains("database"))
+            .filter(|looked| looked.kind.is_database())
         {
             looked.opened = false;
         }
@@ -272,7 +274,7 @@ impl<'a> Attacker<'a> {
         for root in self.roots.clone() {
             match file.open(root).await {
                 Ok(opened) => {
-                    self.plunder(copy, opened).await?;
+                    self.read_contents(copy, opened).await?;
                     return Ok(true);
                 }
                 Err(Error::Seal(seal::Error::NotAuthentic)) => {}
@@ -290,7 +292,7 @@ impl<'a> Attacker<'a> {
         }
     }
 
-    async fn plunder(&mut self, copy: usize, file: OpenedFile) -> Result<(), Error> {
+    async fn read_contents(&mut self, copy: usize, file: OpenedFile) -> Result<(), Error> {
         if let Some(looked) = self.looked.get_mut(copy) {
             looked.opened = true;
         }

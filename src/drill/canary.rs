@@ -50,13 +50,13 @@ const TIERS: [&str; 2] = ["plain", "close"];
 const LEASE: Duration = Duration::from_secs(600);
 
 /// Tells the story. The numbers, and what went wrong, for people.
-pub(super) async fn fly(
+pub(super) async fn run(
     clock: &Clock,
     sandbox: &Sandbox,
     say: DrillProgress<'_>,
 ) -> Result<(Canary, Vec<String>), Error> {
     let home = sandbox.room("canary")?;
-    let (vault, db) = plant(&home, clock).await?;
+    let (vault, db) = create_vault(&home, clock).await?;
     let canaries = deposit(&vault, &db, clock).await?;
     vault.snapshot().await?;
     let mut old = Old::default();
@@ -80,10 +80,10 @@ pub(super) async fn fly(
     shred(&vault, cause, moved).await?;
     keep(&home, sandbox, &mut old)?;
 
-    let before = vault.rehearsal().root();
+    let before = vault.drill_view().root();
     vault.turn(Initiator::Operator).await?;
     say("the small vault has turned: attacking it with its old copies");
-    let attack = forget(vault.rehearsal(), &old, Some(before), sandbox, &|_| {}).await?;
+    let attack = forget(vault.drill_view(), &old, Some(before), sandbox, &|_| {}).await?;
     let reached_with_old_root = attack.with_kept.unwrap_or(0);
     let canary = Canary {
         artefacts: attack.looked.len() as u64,
@@ -112,7 +112,7 @@ pub(super) async fn fly(
 }
 
 /// A new vault in this folder.
-async fn plant(home: &Path, clock: &Clock) -> Result<(Vault, Db), Error> {
+async fn create_vault(home: &Path, clock: &Clock) -> Result<(Vault, Db), Error> {
     let mut passphrase = [0; 32];
     rand::rng().fill_bytes(&mut passphrase);
     let settings = custody::CustodySettings {

@@ -6,9 +6,9 @@ use aws_lc_rs::digest;
 
 use super::{
     DrillProgress, Old,
-    attacker::{Attacker, Looked},
+    attacker::{Attacker, ExaminedCopy},
     census::Census,
-    old::{self, OldCopy},
+    old::{self, ExaminedKind, OldCopy},
     sandbox::Sandbox,
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     keyring::RootKey,
     model::{id::RecordingId, numerals::counted},
     store::{self, RecoveryKind},
-    vault::{Error, Rehearsal},
+    vault::{DrillView, Error},
 };
 
 /// How often the attack begins anew when the epoch turns under it.
@@ -27,7 +27,7 @@ const SHOWN: usize = 10;
 /// How an attack came out.
 #[derive(Default)]
 pub(super) struct Attack {
-    pub(super) looked: Vec<Looked>,
+    pub(super) looked: Vec<ExaminedCopy>,
     pub(super) page_versions: u64,
     page_versions_opened: u64,
     keys_reached: u64,
@@ -48,7 +48,7 @@ pub(super) struct Attack {
 /// # Errors
 /// Of database, recovery store, custody or sandbox.
 pub(super) async fn forget(
-    vault: Rehearsal<'_>,
+    vault: DrillView<'_>,
     old: &Old,
     kept: Option<Arc<RootKey>>,
     sandbox: &Sandbox,
@@ -74,7 +74,7 @@ pub(super) async fn forget(
 }
 
 async fn attempt(
-    vault: Rehearsal<'_>,
+    vault: DrillView<'_>,
     found: &[OldCopy],
     kept: Option<Arc<RootKey>>,
     say: DrillProgress<'_>,
@@ -82,7 +82,7 @@ async fn attempt(
     say("reading the live database");
     let mut attacker = Attacker::of(vault);
     let mut tx = vault.db().snapshot().await?;
-    let live = attacker.look("the live database", "live-database");
+    let live = attacker.look("the live database", ExaminedKind::LiveDatabase);
     attacker.take_rows(live, &mut tx).await?;
     let census = Census::of(&mut tx).await?;
     drop(tx);
@@ -141,15 +141,15 @@ async fn attempt(
 }
 
 /// Every snapshot and piece of the journal that the recovery store has now.
-async fn take_live_files(attacker: &mut Attacker<'_>, vault: Rehearsal<'_>) -> Result<(), Error> {
+async fn take_live_files(attacker: &mut Attacker<'_>, vault: DrillView<'_>) -> Result<(), Error> {
     for kind in RecoveryKind::ALL {
         for (name, _) in vault.recovery().list_recovery(kind).await? {
-            let word = if kind == RecoveryKind::Snapshot {
-                "live-snapshot"
+            let live = if kind == RecoveryKind::Snapshot {
+                ExaminedKind::LiveSnapshot
             } else {
-                "live-journal"
+                ExaminedKind::LiveJournal
             };
-            let copy = attacker.look(&name.to_string(), word);
+            let copy = attacker.look(&name.to_string(), live);
             match attacker.take_file(copy, vault.recovery(), name).await {
                 Ok(()) => {}
                 // Removed since it was listed.

@@ -13,6 +13,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::Serialize;
+
 use super::{
     Old,
     sandbox::{Sandbox, fault},
@@ -22,6 +24,40 @@ use crate::{
     store::{self, RecoveryKind, RecoveryName, Store},
     vault::{Error, RetainedFile},
 };
+
+/// What an examined copy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExaminedKind {
+    /// The database in use.
+    LiveDatabase,
+    /// A snapshot in the store in use.
+    LiveSnapshot,
+    /// A piece of the journal in the store in use.
+    LiveJournal,
+    /// A database; of SQLite, with its write-ahead log.
+    Database,
+    /// A SQLite database as it is without its write-ahead log.
+    DatabaseWithoutWal,
+    /// A snapshot.
+    Snapshot,
+    /// A piece of the journal.
+    Journal,
+    /// A folder in which nothing was found.
+    Store,
+    /// A file that is none of these.
+    File,
+}
+
+impl ExaminedKind {
+    /// Whether it is a database, of which pages are read and no header.
+    pub(super) fn is_database(self) -> bool {
+        matches!(
+            self,
+            Self::LiveDatabase | Self::Database | Self::DatabaseWithoutWal
+        )
+    }
+}
 
 /// What an old copy is read through.
 pub(super) enum OldCopySource {
@@ -33,8 +69,8 @@ pub(super) enum OldCopySource {
 pub(super) struct OldCopy {
     /// As it was given, for people.
     pub(super) name: String,
-    /// What it is, in a word.
-    pub(super) kind: &'static str,
+    /// What it is.
+    pub(super) kind: ExaminedKind,
     /// The way to it, or why there is none.
     pub(super) source: Result<OldCopySource, String>,
     /// Whether it may be empty or broken without harm: the same copy is read in another form, too.
@@ -42,7 +78,7 @@ pub(super) struct OldCopy {
 }
 
 impl OldCopy {
-    fn new(name: String, kind: &'static str, source: Result<OldCopySource, String>) -> Self {
+    fn new(name: String, kind: ExaminedKind, source: Result<OldCopySource, String>) -> Self {
         Self {
             name,
             kind,
@@ -68,7 +104,11 @@ pub(super) async fn find(old: &Old, sandbox: &Sandbox) -> Result<Vec<OldCopy>, E
                 .await
                 .map(OldCopySource::Db)
                 .map_err(|error| error.to_string());
-            found.push(OldCopy::new(without_password(url), "database", opened));
+            found.push(OldCopy::new(
+                without_password(url),
+                ExaminedKind::Database,
+                opened,
+            ));
         } else {
             let path = url.strip_prefix("sqlite:").unwrap_or(url);
             found.extend(sqlite(Path::new(path), sandbox).await?);
@@ -80,7 +120,7 @@ pub(super) async fn find(old: &Old, sandbox: &Sandbox) -> Result<Vec<OldCopy>, E
         if let Err(cause) = walk(folder, &mut files) {
             found.push(OldCopy::new(
                 folder.display().to_string(),
-                "store",
+                ExaminedKind::Store,
                 Err(cause.to_string()),
             ));
         }
@@ -92,7 +132,7 @@ pub(super) async fn find(old: &Old, sandbox: &Sandbox) -> Result<Vec<OldCopy>, E
             let why = "it holds no snapshot and no piece of the journal".to_owned();
             found.push(OldCopy::new(
                 folder.display().to_string(),
-                "store",
+                ExaminedKind::Store,
                 Err(why),
             ));
         }
@@ -131,9 +171,9 @@ async fn sqlite(path: &Path, sandbox: &Sandbox) -> Result<Vec<OldCopy>, Error> {
             }
         };
         let kind = if with_log {
-            "database"
+            ExaminedKind::Database
         } else {
-            "database-without-wal"
+            ExaminedKind::DatabaseWithoutWal
         };
         found.push(OldCopy {
             is_spare: !with_log,
@@ -163,22 +203,27 @@ fn copy(path: &Path, log: Option<&Path>, room: &Path) -> io::Result<()> {
 /// A recovery file; `None` if it is none and need not be one.
 fn file(path: &Path, may_be_other: bool, sandbox: &Sandbox) -> Result<Option<OldCopy>, Error> {
     let shown = path.display().to_string();
-    // An upload that was not finished: no whole file, never listed. It was sealed like the whole
-    // one beside it.
+    // Skips an unfinished upload: it is never listed, and the finished file holds the same content.
     if may_be_unfinished(path) {
         return Ok(None);
     }
     let name = match front(path) {
         Ok(front) => RetainedFile::name_of(&front),
-        Err(cause) => return Ok(Some(OldCopy::new(shown, "file", Err(cause.to_string())))),
+        Err(cause) => {
+            return Ok(Some(OldCopy::new(
+                shown,
+                ExaminedKind::File,
+                Err(cause.to_string()),
+            )));
+        }
     };
     let Some(name) = name else {
         let why = "it has no header of a snapshot or of a piece of the journal".to_owned();
-        return Ok((!may_be_other).then(|| OldCopy::new(shown, "file", Err(why))));
+        return Ok((!may_be_other).then(|| OldCopy::new(shown, ExaminedKind::File, Err(why))));
     };
     let kind = match name.kind {
-        RecoveryKind::Snapshot => "snapshot",
-        RecoveryKind::Journal => "journal",
+        RecoveryKind::Snapshot => ExaminedKind::Snapshot,
+        RecoveryKind::Journal => ExaminedKind::Journal,
     };
     let room = sandbox.room("file")?;
     let link = room.join(name.to_string());

@@ -9,13 +9,13 @@ use std::{path::Path, time::Instant};
 
 use rand::seq::IteratorRandom as _;
 
-use super::{DrillProgress, Recovered, census::Census, sandbox::Sandbox};
+use super::{DrillProgress, RecoveryReport, census::Census, sandbox::Sandbox};
 use crate::{
     db::{self, Db, keys, recordings, shreds},
     evidence::drill::Recovery,
     model::{artefact::Leg, id::RecordingId, numerals::counted},
     store,
-    vault::{self, Claim, Error, Opens, Rehearsal, Restored, Vault},
+    vault::{self, Claim, DrillView, Error, KeyPresence, Opens, Restored, Vault},
 };
 
 /// How often a restore begins anew when files are removed, or roots replaced, under it.
@@ -25,11 +25,11 @@ const SHOWN: usize = 10;
 
 /// See [`super::recovery`].
 pub(super) async fn rebuild(
-    live: Rehearsal<'_>,
+    live: DrillView<'_>,
     sample: usize,
     sandbox: &Sandbox,
     say: DrillProgress<'_>,
-) -> Result<Recovered, Error> {
+) -> Result<RecoveryReport, Error> {
     let census = Census::of(&mut live.db().snapshot().await?).await?;
     let mut recovery = Recovery {
         tombstones: census.tombstones.len() as u64,
@@ -45,7 +45,7 @@ pub(super) async fn rebuild(
         Ok(done) => done,
         Err(error @ Error::Sandbox { .. }) => return Err(error),
         Err(error) => {
-            return Ok(Recovered {
+            return Ok(RecoveryReport {
                 recovery,
                 failures: vec![format!("the vault cannot be rebuilt: {error}")],
             });
@@ -57,7 +57,7 @@ pub(super) async fn rebuild(
     recovery.recovery_point = Some(restored.recovery_point);
     let mut comparison = Comparison {
         live,
-        rebuilt: rebuilt.rehearsal(),
+        rebuilt: rebuilt.drill_view(),
         census,
         recovery,
         failures: Vec::new(),
@@ -66,13 +66,13 @@ pub(super) async fn rebuild(
     let Comparison {
         recovery, failures, ..
     } = comparison;
-    rebuilt.rehearsal().db().close().await;
-    Ok(Recovered { recovery, failures })
+    rebuilt.drill_view().db().close().await;
+    Ok(RecoveryReport { recovery, failures })
 }
 
 /// Restores into an empty database, and unlocks what came of it.
 async fn restore(
-    live: Rehearsal<'_>,
+    live: DrillView<'_>,
     sandbox: &Sandbox,
     say: DrillProgress<'_>,
     recovery: &mut Recovery,
@@ -100,7 +100,7 @@ async fn restore(
 }
 
 async fn restore_into(
-    live: Rehearsal<'_>,
+    live: DrillView<'_>,
     room: &Path,
     say: DrillProgress<'_>,
 ) -> Result<(Restored, Vault), Error> {
@@ -119,7 +119,7 @@ async fn restore_into(
         plan.snapshot,
         counted(plan.journal.len(), "piece", "pieces")
     ));
-    let restored = vault::restore(parts(), &plan, Claim::Rehearse).await?;
+    let restored = vault::restore(parts(), &plan, Claim::None).await?;
     if restored.vault != live.id() {
         return Err(Error::RecoveryFile {
             name: plan.snapshot.to_string(),
@@ -133,8 +133,8 @@ async fn restore_into(
 
 /// The live vault and the rebuilt one, side by side.
 struct Comparison<'a> {
-    live: Rehearsal<'a>,
-    rebuilt: Rehearsal<'a>,
+    live: DrillView<'a>,
+    rebuilt: DrillView<'a>,
     census: Census,
     recovery: Recovery,
     failures: Vec<String>,
@@ -189,15 +189,23 @@ impl Comparison<'_> {
         say(&format!("trying {tried}"));
         self.recovery.shredded_sampled = shredded.len() as u64;
         let mut opened = Vec::new();
+        let mut unclear = Vec::new();
         for (id, leg) in shredded {
-            if self.rebuilt.has_key(id, leg).await? || rebuilt.living.contains_key(&(id, leg)) {
-                opened.push(id.to_string());
+            let is_living = rebuilt.living.contains_key(&(id, leg));
+            match self.rebuilt.key_presence(id, leg).await? {
+                KeyPresence::None if !is_living => {}
+                KeyPresence::Unclear(why) if !is_living => unclear.push(format!("{id}: {why}")),
+                _ => opened.push(id.to_string()),
             }
         }
         self.recovery.shredded_opened = opened.len() as u64;
         self.fail(
             "shredded recordings have a key in the rebuilt database",
             opened,
+        );
+        self.fail(
+            "shredded recordings have an entry in the rebuilt database that cannot be judged",
+            unclear,
         );
         Ok(())
     }

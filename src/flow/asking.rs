@@ -21,7 +21,7 @@ use crate::{
         recording::Recording,
         time::Timestamp,
     },
-    policy::DecisionFacts,
+    policy::{DecisionFacts, StandingApproval},
 };
 
 /// A request to listen.
@@ -124,8 +124,9 @@ impl Circumstances {
         DecisionFacts {
             consents: &self.known.consents,
             holds: &self.known.holds,
-            approved_until: self.approved.map(|(_, until)| until),
-            approval: self.approved.map(|(id, _)| id),
+            approval: self
+                .approved
+                .map(|(id, until)| StandingApproval { id, until }),
             openings_today: self.openings_today,
             ..DecisionFacts::new(principal, recording, purpose)
         }

@@ -336,7 +336,7 @@ impl Playback {
     /// Converts the error of an opening that the vault refused.
     async fn unopened(&self, heard: &PlaybackSession, error: vault::Error) -> Result<Error, Error> {
         match error {
-            vault::Error::Gone => Ok(Error::NotFound),
+            vault::Error::Gone | vault::Error::GrantEnded => Ok(Error::NotFound),
             vault::Error::CiphertextMissing(id) => self.missing(id).await,
             vault::Error::BudgetSpent => {
                 self.over_budget(heard.id, &heard.grant, &heard.principal, &heard.recording)

@@ -384,7 +384,7 @@ async fn sweeping_spares_finished_objects(store: &Store) {
 async fn the_probe_passes(store: &Store) {
     store.probe().await.unwrap();
     store.probe().await.unwrap();
-    store.rehearse().await.unwrap();
-    store.rehearse().await.unwrap();
+    store.check_permissions().await.unwrap();
+    store.check_permissions().await.unwrap();
     assert_eq!(list(store, in_an_hour()).await, []);
 }

@@ -102,19 +102,18 @@ impl Error {
         match error {
             object_store::Error::NotFound { .. } => Self::NotFound { store, name },
             object_store::Error::AlreadyExists { .. } => Self::AlreadyExists { store, name },
-            other => Self::of_place(store, other),
+            other => Self::of_backend(store, other),
         }
     }
 
     /// A failure while writing one: "not found" is then the bucket.
     pub(super) fn of_write(store: &'static str, name: Name, error: object_store::Error) -> Self {
         match error {
-            // 409: somebody else is writing at this moment. Who wins is not told, and a later try
-            // may be it.
+            // 409 means a concurrent write whose outcome is unknown; a retry may succeed.
             object_store::Error::AlreadyExists { .. } if status(&error) != Some(409) => {
                 Self::AlreadyExists { store, name }
             }
-            other => Self::of_place(store, other),
+            other => Self::of_backend(store, other),
         }
     }
 
@@ -124,12 +123,12 @@ impl Error {
         right: &'static str,
         error: object_store::Error,
     ) -> Self {
-        let why = Self::of_place(store, error).to_string();
+        let why = Self::of_backend(store, error).to_string();
         Self::Lacks { store, right, why }
     }
 
     /// A failure of the store as a whole.
-    pub(super) fn of_place(store: &'static str, error: object_store::Error) -> Self {
+    pub(super) fn of_backend(store: &'static str, error: object_store::Error) -> Self {
         use object_store::Error as Backend;
         match error {
             Backend::PermissionDenied { .. } | Backend::Unauthenticated { .. } => {
@@ -231,7 +230,7 @@ mod tests {
     #[test]
     fn what_the_server_said_is_not_repeated() {
         let answer = "Server returned non-2xx status code: 500 Internal Server Error: <AWSAccessKeyId>AKIDEXAMPLE</AWSAccessKeyId>";
-        let error = Error::of_place("s3", generic(answer));
+        let error = Error::of_backend("s3", generic(answer));
         assert_eq!(
             error.to_string(),
             "the s3 store is unavailable: it answered with status 500"
@@ -269,7 +268,7 @@ mod tests {
 
     #[test]
     fn causes_are_told_apart() {
-        let full = Error::of_place(
+        let full = Error::of_backend(
             "folder",
             generic(io::Error::from(io::ErrorKind::StorageFull)),
         );
@@ -281,13 +280,13 @@ mod tests {
             }
         );
         assert_eq!(
-            Error::of_place(
+            Error::of_backend(
                 "folder",
                 generic(io::Error::from(io::ErrorKind::PermissionDenied))
             ),
             Error::Refused { store: "folder" }
         );
-        let slow = Error::of_place(
+        let slow = Error::of_backend(
             "s3",
             generic(HttpError::new(
                 HttpErrorKind::Timeout,

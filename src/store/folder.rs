@@ -26,7 +26,7 @@ use crate::model::time::Timestamp;
 pub(super) struct Folder {
     root: PathBuf,
     /// Device and inode when it was opened.
-    place: (u64, u64),
+    identity: (u64, u64),
 }
 
 /// A regular file.
@@ -77,13 +77,13 @@ impl Folder {
         let inner = LocalFileSystem::new_with_prefix(root)
             .map_err(|_| Error::setting("url", format!("cannot use folder `{}`", root.display())))?
             .with_fsync(true);
-        let place = fs::metadata(root)
+        let identity = fs::metadata(root)
             .map(|meta| (meta.dev(), meta.ino()))
             .map_err(|error| unusable(root, &error))?;
         Ok((
             Self {
                 root: root.to_owned(),
-                place,
+                identity,
             },
             inner,
         ))
@@ -93,9 +93,9 @@ impl Folder {
     /// that is not mounted any more would otherwise pass for an empty store.
     pub(super) async fn is_there(&self) -> Result<(), Error> {
         let root = self.root.clone();
-        let place = self.place;
+        let identity = self.identity;
         match blocking(move || fs::metadata(root)).await? {
-            meta if (meta.dev(), meta.ino()) == place => Ok(()),
+            meta if (meta.dev(), meta.ino()) == identity => Ok(()),
             _ => Err(Error::Unavailable {
                 store: "folder",
                 reason: "its folder was replaced since it was opened".into(),
@@ -103,14 +103,16 @@ impl Folder {
         }
     }
 
-    /// Makes a removal from `top` outlast a power failure. The common interface does that for what
-    /// it writes, and not for what it removes.
-    pub(super) async fn settle_removal(&self, top: &'static str) -> Result<(), Error> {
-        let folder = self.root.join(top);
-        blocking(move || match fs::File::open(folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            folder => folder?.sync_all(),
-        })
+    /// Makes the removal of a file outlast a power failure, given its path below the root. The
+    /// common interface does that for what it writes, and not for what it removes.
+    pub(super) async fn sync_parent(&self, below: &str) -> Result<(), Error> {
+        let file = self.root.join(below);
+        blocking(
+            move || match fs::File::open(file.parent().unwrap_or(&file)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                folder => folder?.sync_all(),
+            },
+        )
         .await
     }
 

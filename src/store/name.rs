@@ -6,7 +6,7 @@
 //! INVARIANT: a text that parses to a name is exactly the text of that name, so a foreign file is
 //! never taken for ours.
 
-use std::{fmt, str::FromStr};
+use std::{cmp::Ordering, fmt, str::FromStr};
 
 use crate::model::{
     id::ObjectId,
@@ -26,16 +26,14 @@ pub enum RecoveryKind {
     Journal,
 }
 
-/// Name of a recovery file. Names sort by kind, epoch, timeline and number; texts of one kind sort
-/// alike, as long as epochs have ten digits.
+/// Name of a recovery file. Names sort by age: by timeline and number, then by epoch, because a
+/// later timeline may be of a lower epoch. Texts of one kind and epoch sort alike.
 #[derive(
     Clone,
     Copy,
     Debug,
     PartialEq,
     Eq,
-    PartialOrd,
-    Ord,
     Hash,
     serde_with::DeserializeFromStr,
     serde_with::SerializeDisplay,
@@ -59,7 +57,7 @@ pub struct RecoveryName {
 #[error(
     "`{text}` is not the name of a recovery file: expected `snapshots/` or `journal/`, <epoch>-<timeline>-<number>-<32 hex digits>, and `.floe`"
 )]
-pub struct InvalidObjectName {
+pub struct InvalidRecoveryName {
     text: String,
 }
 
@@ -129,6 +127,10 @@ impl RecoveryName {
         }
     }
 
+    fn age(&self) -> (LogPoint, u64, RecoveryKind, ObjectId) {
+        (self.point(), self.epoch, self.kind, self.id)
+    }
+
     fn of_stem(kind: RecoveryKind, stem: &str) -> Option<Self> {
         let mut fields = stem.splitn(4, '-');
         let epoch = fields.next()?;
@@ -142,6 +144,18 @@ impl RecoveryName {
             seq: seq.parse().ok()?,
             id: parse_digits(id)?,
         })
+    }
+}
+
+impl Ord for RecoveryName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.age().cmp(&other.age())
+    }
+}
+
+impl PartialOrd for RecoveryName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -182,12 +196,12 @@ impl fmt::Display for RecoveryName {
 }
 
 impl FromStr for RecoveryName {
-    type Err = InvalidObjectName;
+    type Err = InvalidRecoveryName;
 
-    fn from_str(text: &str) -> Result<Self, InvalidObjectName> {
+    fn from_str(text: &str) -> Result<Self, InvalidRecoveryName> {
         match Name::parse(text) {
             Some(Name::Recovery(name)) => Ok(name),
-            _ => Err(InvalidObjectName {
+            _ => Err(InvalidRecoveryName {
                 text: text.chars().take(128).collect(),
             }),
         }
@@ -306,22 +320,29 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_names_is_the_order_of_their_texts() {
+    fn the_order_of_names_is_the_order_of_age() {
         use RecoveryKind::{Journal, Snapshot};
-        let names = [
-            name(Snapshot, 1, 99),
+        let later = |name| RecoveryName {
+            timeline: Timeline::FIRST.next(),
+            ..name
+        };
+        let of_one_epoch = [
             name(Snapshot, 2, 0),
             name(Snapshot, 2, 9),
             name(Snapshot, 2, 10),
-            RecoveryName {
-                timeline: Timeline::FIRST.next(),
-                ..name(Snapshot, 2, 9)
-            },
-            name(Snapshot, 10, 1),
+            later(name(Snapshot, 2, 9)),
         ];
-        assert!(names.is_sorted());
-        assert!(names.map(|name| name.to_string()).is_sorted());
-        assert!(name(Snapshot, 9, 9) < name(Journal, 1, 1));
+        assert!(of_one_epoch.is_sorted());
+        assert!(of_one_epoch.map(|name| name.to_string()).is_sorted());
+        let of_all = [
+            name(Snapshot, 9, 9),
+            name(Journal, 9, 9),
+            name(Snapshot, 2, 10),
+            name(Journal, 1, 11),
+            later(name(Snapshot, 1, 3)),
+            later(name(Snapshot, 2, 3)),
+        ];
+        assert!(of_all.is_sorted(), "an epoch says nothing about age");
         let last = RecoveryName {
             id: parse_digits(&"f".repeat(32)).unwrap(),
             ..name(Snapshot, 2, 9)

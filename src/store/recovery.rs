@@ -1,8 +1,7 @@
 //! Recovery files: snapshots of the key store and pieces of its journal, kept beside the objects.
 //!
-//! Owns what is theirs alone: that they are found by listing, in order, and that a removed one
-//! stays removed. How they are written and read is how objects are. It refuses to know which of
-//! them are still needed.
+//! Owns what is theirs alone: that they are found by listing, in order. They are written, read and
+//! removed as objects are. It refuses to know which of them are still needed.
 
 use std::ops::Range;
 
@@ -10,7 +9,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 
 use super::{
-    Kind, Store,
+    Store,
     error::Error,
     name::{Name, RecoveryKind, RecoveryName},
     writer::Writer,
@@ -45,8 +44,8 @@ impl Store {
         self.size_of(name.into()).await
     }
 
-    /// Every whole recovery file of one kind and its length in bytes, sorted by name. What is not
-    /// ours is passed over.
+    /// Every whole recovery file of one kind and its length in bytes, oldest first. What is not ours
+    /// is passed over.
     ///
     /// # Errors
     /// A fault of the store. A folder that is not the one that was opened is one, so that a missing
@@ -75,12 +74,6 @@ impl Store {
     /// # Errors
     /// A fault of the store; whether the file is gone is not known then.
     pub async fn delete_recovery(&self, name: RecoveryName) -> Result<(), Error> {
-        self.stands().await?;
-        self.remove(&self.paths.of(name.into())).await?;
-        match &self.kind {
-            // Also if it was gone before: whoever removed it may have been cut off here.
-            Kind::Folder(folder) => folder.settle_removal(name.kind.folder()).await,
-            Kind::S3(_) | Kind::Memory | Kind::Adapter => Ok(()),
-        }
+        self.remove(name.into()).await
     }
 }

@@ -11,7 +11,7 @@ use object_store::{
     aws::{AmazonS3, AmazonS3Builder},
 };
 
-use super::{error::Error, place::StoreSettings};
+use super::{error::Error, settings::StoreSettings};
 
 /// One request may take this long; 8 MiB need 0.6 Mbit/s then.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);

@@ -118,6 +118,28 @@ async fn a_new_folder_is_closed_to_others() {
     assert_eq!(mode & 0o777, 0o700);
 }
 
+/// Its receipt would say that the ciphertext is removed.
+#[tokio::test]
+async fn nothing_is_removed_while_the_disk_is_away() {
+    let world = folder();
+    let store = &world.store;
+    let id = id();
+    put(store, id, content(10)).await.unwrap();
+    let root = world.folder.path().join("objects");
+    let away = world.folder.path().join("away");
+    std::fs::rename(&root, &away).unwrap();
+    assert!(store.delete(id).await.is_err(), "the root is not there");
+    std::fs::create_dir(&root).unwrap();
+    assert!(store.delete(id).await.is_err(), "the root is another one");
+    std::fs::remove_dir(&root).unwrap();
+    std::fs::rename(&away, &root).unwrap();
+    assert_eq!(store.size(id).await, Ok(10));
+    for _ in 0..2 {
+        store.delete(id).await.unwrap();
+    }
+    assert!(matches!(store.size(id).await, Err(Error::NotFound { .. })));
+}
+
 #[tokio::test]
 async fn links_are_not_followed_out_of_the_folder() {
     let world = folder();
@@ -197,7 +219,7 @@ async fn wrong_credentials_are_refused_and_not_shown() {
         Err(Error::Refused { store: "s3" })
     );
     assert_eq!(store.probe().await, Err(Error::Refused { store: "s3" }));
-    let lacking = store.rehearse().await.unwrap_err();
+    let lacking = store.check_permissions().await.unwrap_err();
     assert!(
         matches!(lacking, Error::Lacks { right, .. } if right.contains("s3:PutObject")),
         "{lacking}"
@@ -310,6 +332,7 @@ async fn an_object_that_lost_a_part_is_never_finished() {
         writer.write(content(PART)).await,
         Err(Error::Unavailable { .. })
     ));
+    assert_eq!(gate.unfinished(), 0, "what was sent is removed");
     assert!(matches!(
         writer.write(content(1)).await,
         Err(Error::Unavailable { .. })
@@ -333,7 +356,23 @@ async fn an_object_whose_last_part_is_lost_is_not_finished() {
         writer.finish().await,
         Err(Error::Unavailable { .. })
     ));
+    assert_eq!(gate.unfinished(), 0, "what was sent is removed");
     assert!(matches!(store.size(id).await, Err(Error::NotFound { .. })));
+}
+
+#[tokio::test]
+async fn a_check_of_the_permissions_that_fails_leaves_no_upload() {
+    let (gate, store) = gate::shut();
+    gate.let_pass(9);
+    store.check_permissions().await.unwrap();
+    assert_eq!(gate.unfinished(), 0);
+    gate.fail();
+    let lacking = store.check_permissions().await.unwrap_err();
+    assert!(
+        matches!(lacking, Error::Lacks { right, .. } if right.contains("AbortMultipartUpload")),
+        "{lacking}"
+    );
+    assert_eq!(gate.unfinished(), 0);
 }
 
 #[tokio::test]

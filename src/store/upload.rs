@@ -30,8 +30,8 @@ const MAX_MARKER: u64 = 4096;
 
 /// An upload that has begun.
 pub(super) enum Upload {
-    /// One whose id we know and have marked.
-    OutboxKind {
+    /// One whose id is recorded in a marker object.
+    Marked {
         api: Arc<dyn MultipartStore>,
         path: Path,
         id: MultipartId,
@@ -58,10 +58,6 @@ impl Upload {
                 });
             }
             Err(object_store::Error::NotFound { .. }) => {}
-            // Without the right to list, S3 answers so for what is not there. That nobody else has
-            // the name rests on its 128 random bits anyway; where nothing is allowed, the upload is
-            // refused next.
-            Err(object_store::Error::PermissionDenied { .. }) => {}
             Err(error) => return Err(fault(error)),
         }
         let Kind::S3(s3) = &store.kind else {
@@ -81,7 +77,7 @@ impl Upload {
             let _aborted = s3.abort_multipart(&path, &id).await;
             return Err(fault(error));
         }
-        Ok(Self::OutboxKind {
+        Ok(Self::Marked {
             api: s3.clone(),
             path,
             id,
@@ -94,7 +90,7 @@ impl Upload {
     /// The next part, in order. Nothing is sent until it is polled.
     pub(super) fn part(&mut self, payload: PutPayload) -> Part {
         match self {
-            Self::OutboxKind {
+            Self::Marked {
                 api,
                 path,
                 id,
@@ -117,14 +113,14 @@ impl Upload {
 
     /// Notes what a part came to. Parts land in the order in which they were sent.
     pub(super) fn landed(&mut self, part: Option<PartId>) {
-        if let (Self::OutboxKind { landed, .. }, Some(part)) = (self, part) {
+        if let (Self::Marked { landed, .. }, Some(part)) = (self, part) {
             landed.push(part);
         }
     }
 
-    pub(super) async fn complete(self, store: &Store) -> object_store::Result<()> {
+    pub(super) async fn complete(&mut self, store: &Store) -> object_store::Result<()> {
         match self {
-            Self::OutboxKind {
+            Self::Marked {
                 api,
                 path,
                 id,
@@ -132,19 +128,20 @@ impl Upload {
                 landed,
                 ..
             } => {
-                api.complete_multipart(&path, &id, landed).await?;
+                api.complete_multipart(path, id, std::mem::take(landed))
+                    .await?;
                 // The object is there. A marker that stays is swept later, when its object tells
                 // that the upload was finished.
-                let _removed = store.remove(&marker).await;
+                let _removed = store.remove_path(marker).await;
             }
-            Self::Own(mut upload) => drop(upload.complete().await?),
+            Self::Own(upload) => drop(upload.complete().await?),
         }
         Ok(())
     }
 
     pub(super) async fn abort(self, store: &Store) -> Result<(), Error> {
         match self {
-            Self::OutboxKind {
+            Self::Marked {
                 api,
                 path,
                 id,
@@ -152,12 +149,12 @@ impl Upload {
                 ..
             } => {
                 abort_marked(store, api.as_ref(), &path, &id).await?;
-                store.remove(&marker).await
+                store.remove_path(&marker).await
             }
             Self::Own(mut upload) => upload
                 .abort()
                 .await
-                .map_err(|error| Error::of_place(store.name(), error)),
+                .map_err(|error| Error::of_backend(store.name(), error)),
         }
     }
 }
@@ -168,7 +165,7 @@ pub(super) async fn sweep(
     api: &dyn MultipartStore,
     older_than: Timestamp,
 ) -> Result<u64, Error> {
-    let place = |error| Error::of_place(store.name(), error);
+    let backend_error = |error| Error::of_backend(store.name(), error);
     let markers: Vec<(Path, ObjectId, u64)> = store
         .inner
         .list(Some(&store.paths.uploads()))
@@ -182,7 +179,7 @@ pub(super) async fn sweep(
         .boxed()
         .try_collect()
         .await
-        .map_err(place)?;
+        .map_err(backend_error)?;
     let mut swept = 0;
     for (marker, marked, size) in markers {
         let body = match store
@@ -193,7 +190,7 @@ pub(super) async fn sweep(
             Ok(body) => body,
             // Its upload ended while we were on our way.
             Err(object_store::Error::NotFound { .. }) => continue,
-            Err(error) => return Err(place(error)),
+            Err(error) => return Err(backend_error(error)),
         };
         // A name that is not of this id is not our writing; a path that is not ours is never
         // touched.
@@ -208,9 +205,9 @@ pub(super) async fn sweep(
                 abort_marked(store, api, &path, &id).await?;
                 swept += 1;
             }
-            Err(error) => return Err(place(error)),
+            Err(error) => return Err(backend_error(error)),
         }
-        store.remove(&marker).await?;
+        store.remove_path(&marker).await?;
     }
     Ok(swept)
 }
@@ -240,6 +237,6 @@ async fn abort_marked(
     match api.abort_multipart(path, id).await {
         // The server has forgotten it already.
         Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-        Err(error) => Err(Error::of_place(store.name(), error)),
+        Err(error) => Err(Error::of_backend(store.name(), error)),
     }
 }

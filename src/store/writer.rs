@@ -5,7 +5,8 @@
 //! A short object is one create-only put.
 //!
 //! INVARIANT: only an object whose every byte was taken by the store is finished. After a failed or
-//! cancelled [`Writer::write`] there is nothing to finish.
+//! cancelled [`Writer::write`] there is nothing to finish. A step that fails removes what was sent,
+//! so no caller has to.
 
 use bytes::Bytes;
 use object_store::{ObjectStore, PutMode, PutPayload, multipart::PartId};
@@ -55,19 +56,27 @@ impl Writer {
     /// sent in the background, and only the one before it is waited for.
     ///
     /// # Errors
-    /// A fault of the store, maybe one of an earlier part; the object is then lost and wants
-    /// [`Self::abort`].
-    pub async fn write(&mut self, mut bytes: Bytes) -> Result<(), Error> {
+    /// A fault of the store, maybe one of an earlier part; the object is then lost, and what was
+    /// sent of it is removed. [`Store::sweep_uploads`] removes what cannot be removed now.
+    pub async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
         if std::mem::replace(&mut self.broken, true) {
             return Err(self.lost());
         }
+        let taken = self.take(bytes).await;
+        match &taken {
+            Ok(()) => self.broken = false,
+            Err(_) => drop(self.remove_sent().await),
+        }
+        taken
+    }
+
+    async fn take(&mut self, mut bytes: Bytes) -> Result<(), Error> {
         while self.held_len + bytes.len() >= PART {
             let head = bytes.split_to(PART - self.held_len);
             self.hold(head);
             self.send().await?;
         }
         self.hold(bytes);
-        self.broken = false;
         Ok(())
     }
 
@@ -81,6 +90,14 @@ impl Writer {
         if self.broken {
             return Err(self.lost());
         }
+        let finished = self.complete().await;
+        if finished.is_err() {
+            let _ = self.remove_sent().await;
+        }
+        finished
+    }
+
+    async fn complete(&mut self) -> Result<(), Error> {
         self.store.stands().await?;
         if self.upload.is_none() {
             let payload = PutPayload::from_iter(std::mem::take(&mut self.held));
@@ -100,8 +117,8 @@ impl Writer {
         if self.held_len > 0 {
             self.send().await?;
         }
-        self.settle().await?;
-        match self.upload.take() {
+        self.join_part().await?;
+        match &mut self.upload {
             Some(upload) => upload
                 .complete(&self.store)
                 .await
@@ -115,6 +132,10 @@ impl Writer {
     /// # Errors
     /// A fault of the store; the sweep removes the rest then.
     pub async fn abort(mut self) -> Result<(), Error> {
+        self.remove_sent().await
+    }
+
+    async fn remove_sent(&mut self) -> Result<(), Error> {
         self.in_flight.shutdown().await;
         match self.upload.take() {
             Some(upload) => upload.abort(&self.store).await,
@@ -138,7 +159,7 @@ impl Writer {
                 max_parts: MAX_PARTS,
             });
         }
-        self.settle().await?;
+        self.join_part().await?;
         let upload = match &mut self.upload {
             Some(upload) => upload,
             None => self
@@ -153,7 +174,7 @@ impl Writer {
     }
 
     /// Waits for the part on its way.
-    async fn settle(&mut self) -> Result<(), Error> {
+    async fn join_part(&mut self) -> Result<(), Error> {
         while let Some(done) = self.in_flight.join_next().await {
             let part = done
                 .map_err(|_| self.lost())?

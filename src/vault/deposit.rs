@@ -18,14 +18,8 @@ use crate::{
     },
     evidence::NewEntry,
     keyring,
-    model::{
-        artefact::Leg,
-        crash,
-        details::Participant,
-        id::{ObjectId, RecordingId},
-        recording::Recording,
-    },
-    seal::{Context, Sealer, SegmentLength},
+    model::{artefact::Leg, crash, details::Participant, id::ObjectId, recording::Recording},
+    seal::{Context, SealedLength, Sealer, SegmentLength},
     secret::Key,
     store::Writer,
 };
@@ -52,13 +46,17 @@ pub struct DepositOptions<'a> {
 /// them opens yet.
 #[must_use = "it is an orphan until it is entered"]
 pub struct StoredMedia {
-    recording: RecordingId,
     key: Key,
     artefact: SealedArtefact,
     sha256: [u8; 32],
 }
 
 impl StoredMedia {
+    /// The object in the store, for [`Vault::delete_orphan`].
+    pub fn object(&self) -> ObjectId {
+        self.artefact.object
+    }
+
     /// Its lengths.
     pub fn deposited(&self) -> Deposited {
         Deposited {
@@ -102,7 +100,7 @@ impl Vault {
         recording: &Recording,
         leg: Leg,
         content_type: &str,
-        mut body: impl Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        body: impl Stream<Item = Result<Bytes, E>> + Send + Unpin,
     ) -> Result<StoredMedia, DepositError<E>> {
         let vault = &*self.0;
         let artefact = recording.kind().content();
@@ -114,7 +112,7 @@ impl Vault {
             leg,
             artefact,
         };
-        let mut sealer = Sealer::new(
+        let sealer = Sealer::new(
             &keyring::artefact_key(&record_key, leg, artefact),
             &context,
             SEGMENT,
@@ -125,26 +123,15 @@ impl Vault {
             digest: Digest::default(),
             before: Bytes::new(),
         };
-        let mut out = BytesMut::with_capacity(ROOM);
-        while let Some(chunk) = body.next().await {
-            let chunk = match chunk {
-                Ok(chunk) => chunk,
-                Err(error) => {
-                    // The orphan sweep finds what an abort that fails leaves behind.
-                    let _ = parts.writer.abort().await;
-                    return Err(DepositError::Source(error));
-                }
-            };
-            for piece in chunk.chunks(SEGMENT.plain()) {
-                sealer.push(piece, &mut out).map_err(Error::from)?;
-                if out.len() >= PART {
-                    out = parts.hand_on(out).await?;
-                    crash::point("deposit.first_bytes");
-                }
+        let (sealed, last) = match parts.seal_from(sealer, body).await {
+            Ok(done) => done,
+            Err(error) => {
+                // The orphan sweep finds what an abort that fails leaves behind.
+                let _ = parts.writer.abort().await;
+                return Err(error);
             }
-        }
-        let sealed = sealer.finish(&mut out).map_err(Error::from)?;
-        let sha256 = parts.finish(out).await?;
+        };
+        let sha256 = parts.finish(last).await?;
         crash::point("deposit.after_store");
 
         let artefact = SealedArtefact {
@@ -159,7 +146,6 @@ impl Vault {
             content_type: content_type.to_owned(),
         };
         Ok(StoredMedia {
-            recording: recording.id,
             key: record_key,
             artefact,
             sha256,
@@ -189,13 +175,12 @@ impl Vault {
             key,
             artefact,
             sha256,
-            ..
         } = stored;
-        if stored.recording != recording.id {
+        if artefact.recording != recording.id {
             return Err(Error::Gone);
         }
         let now = vault.clock.now();
-        vault.present(unit).await?;
+        vault.lock_epoch_shared(unit).await?;
         let leg = artefact.leg;
         let tier = match leg {
             Leg::All => recordings::mark_sealed(unit, recording.id, now).await?,
@@ -212,7 +197,7 @@ impl Vault {
         // Who took part is sealed with the key of all sides.
         if leg == Leg::All {
             vault
-                .take_over(unit, &recording, key, options.parties, now)
+                .adopt_participants(unit, &recording, key, options.parties, now)
                 .await?;
         }
         unit.to_journal(OutboxKind::Recording, &[recording.id], now);
@@ -225,10 +210,10 @@ impl Vault {
         Ok(recording)
     }
 
-    /// Removes what was stored, after a unit that certainly did not commit. What cannot be removed
-    /// now is an orphan, which the sweep finds.
-    pub async fn discard(&self, stored: StoredMedia) {
-        let _ = self.0.store.delete(stored.artefact.object).await;
+    /// Removes an object that no row names: one that a unit replaced, or that a unit which certainly
+    /// did not commit was to enter. The sweep finds what cannot be removed now.
+    pub async fn delete_orphan(&self, object: ObjectId) {
+        let _ = self.0.store.delete(object).await;
     }
 }
 
@@ -242,6 +227,27 @@ struct Parts {
 }
 
 impl Parts {
+    /// Seals everything that comes and hands on each full part; the lengths, and the last part.
+    async fn seal_from<E>(
+        &mut self,
+        mut sealer: Sealer,
+        mut body: impl Stream<Item = Result<Bytes, E>> + Send + Unpin,
+    ) -> Result<(SealedLength, BytesMut), DepositError<E>> {
+        let mut out = BytesMut::with_capacity(ROOM);
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(DepositError::Source)?;
+            for piece in chunk.chunks(SEGMENT.plain()) {
+                sealer.push(piece, &mut out).map_err(Error::from)?;
+                if out.len() >= PART {
+                    out = self.hand_on(out).await?;
+                    crash::point("deposit.first_bytes");
+                }
+            }
+        }
+        let sealed = sealer.finish(&mut out).map_err(Error::from)?;
+        Ok((sealed, out))
+    }
+
     /// Takes a full part out of `out`, and gives back a buffer with what is left.
     async fn hand_on(&mut self, mut out: BytesMut) -> Result<BytesMut, Error> {
         let rest = out.split_off(PART);

@@ -7,14 +7,12 @@
 //! - What waits for a recording is under a key of the epoch (see `waiting`), and no longer there
 //!   once a recording has it.
 
-use std::collections::BTreeMap;
-
 use zeroize::Zeroizing;
 
 use super::{
     Inner, Vault,
     error::Error,
-    waiting::{Present, Waits},
+    waiting::{EpochShared, PendingSlot},
 };
 use crate::{
     db::{Tx, Unit, details, outbox::OutboxKind, parties, waiting},
@@ -80,7 +78,7 @@ impl Vault {
             return match keeping {
                 Keeping::Carried => Ok(false),
                 Keeping::Waits | Keeping::Corrects => {
-                    let present = vault.present(unit).await?;
+                    let present = vault.lock_epoch_shared(unit).await?;
                     vault
                         .let_wait(unit, &present, conversation, told, &parties, keeping)
                         .await
@@ -118,8 +116,8 @@ impl Vault {
     /// against the budget.
     ///
     /// # Errors
-    /// [`Error::Gone`] if the grant is over or does not give it, nothing of it is sealed, or the
-    /// recording is shredded; [`Error::BudgetSpent`].
+    /// [`Error::GrantEnded`]; [`Error::Gone`] if the grant does not give it, nothing of it is sealed,
+    /// or the recording is shredded; [`Error::BudgetSpent`].
     pub async fn open_details(
         &self,
         grant: &Grant,
@@ -170,10 +168,10 @@ impl Vault {
 }
 
 impl Inner {
-    /// A recording is about to be sealed, and its row is locked: it takes over what waits in its
-    /// conversation, what other recordings of it have, and what comes along. The unit holds the
-    /// epoch.
-    pub(super) async fn take_over(
+    /// Seals the participants of a recording that is about to be sealed, and whose row is locked:
+    /// what waits in its conversation, what other recordings of it have, and what comes along. The
+    /// unit holds the epoch.
+    pub(super) async fn adopt_participants(
         &self,
         unit: &mut Unit,
         recording: &Recording,
@@ -193,46 +191,14 @@ impl Inner {
             return Ok(());
         };
         let parties = named.remove(&conversation).unwrap_or_default();
-        let mut known = Participants::default();
-        let mut waits = waiting::find(unit, std::slice::from_ref(&conversation)).await?;
-        for (leg, sealed) in waits.remove(&conversation).unwrap_or_default() {
-            known.complete(
-                readable(self.waiting(&conversation, &leg, &sealed))?
-                    .iter()
-                    .cloned(),
-            );
-        }
-        let others: Vec<RecordingId> = details::sealed_of(unit, &conversation)
-            .await?
-            .into_iter()
-            .filter(|id| *id != recording.id)
-            .collect();
-        let mut sealed = if others.is_empty() {
-            BTreeMap::new()
-        } else {
-            details::find(unit, &others).await?
-        };
-        if !sealed.is_empty() {
-            for (id, key) in self.record_keys(unit, &others, Leg::All).await? {
-                if let Some(sealed) = sealed.remove(&id) {
-                    known.complete(
-                        readable(self.open_sealed(id, &key, &sealed))?
-                            .iter()
-                            .cloned(),
-                    );
-                }
-            }
-        }
+        let mut known = self.known_from_waiting(unit, &conversation).await?;
+        let siblings = self.known_from_siblings(unit, recording.id, &conversation);
+        known.complete(siblings.await?.iter().cloned());
         known.complete(along.iter().cloned());
         let known = known.agreeing(&parties, |address| self.subject(address));
         if known.is_personal() {
-            details::put(
-                unit,
-                recording.id,
-                &self.sealed(recording.id, key, &known),
-                now,
-            )
-            .await?;
+            let sealed = self.sealed(recording.id, key, &known);
+            details::put(unit, recording.id, &sealed, now).await?;
         }
         let cleared = waiting::clear(unit, &[conversation]).await?;
         if !cleared.is_empty() {
@@ -241,11 +207,52 @@ impl Inner {
         Ok(())
     }
 
+    /// What waits in a conversation.
+    async fn known_from_waiting(
+        &self,
+        tx: &mut Tx,
+        conversation: &Conversation,
+    ) -> Result<Participants, Error> {
+        let mut known = Participants::default();
+        let mut waits = waiting::find(tx, std::slice::from_ref(conversation)).await?;
+        for (leg, sealed) in waits.remove(conversation).unwrap_or_default() {
+            let waiting = readable(self.waiting(conversation, &leg, &sealed))?;
+            known.complete(waiting.iter().cloned());
+        }
+        Ok(known)
+    }
+
+    /// What the other recordings of a conversation have.
+    async fn known_from_siblings(
+        &self,
+        tx: &mut Tx,
+        recording: RecordingId,
+        conversation: &Conversation,
+    ) -> Result<Participants, Error> {
+        let mut known = Participants::default();
+        let mut others = details::sealed_of(tx, conversation).await?;
+        others.retain(|id| *id != recording);
+        if others.is_empty() {
+            return Ok(known);
+        }
+        let mut sealed = details::find(tx, &others).await?;
+        if sealed.is_empty() {
+            return Ok(known);
+        }
+        for (id, key) in self.record_keys(tx, &others, Leg::All).await? {
+            if let Some(sealed) = sealed.remove(&id) {
+                let details = readable(self.open_sealed(id, &key, &sealed))?;
+                known.complete(details.iter().cloned());
+            }
+        }
+        Ok(known)
+    }
+
     /// What is told waits for a recording, at the places where these parties are.
     async fn let_wait(
         &self,
         tx: &mut Tx,
-        present: &Present,
+        present: &EpochShared,
         conversation: &Conversation,
         told: &[Participant],
         parties: &[Party],
@@ -275,13 +282,11 @@ impl Inner {
             if after == before || !after.is_personal() && !before.is_personal() {
                 continue;
             }
-            let sealed = match after.is_personal() {
-                true => self.seal_waiting(
-                    present,
-                    Waits::Party(conversation, &told.leg),
-                    &after.to_json(),
-                ),
-                false => Vec::new(),
+            let sealed = if after.is_personal() {
+                let place = PendingSlot::Party(conversation, &told.leg);
+                self.seal_waiting(present, place, &after.to_json())
+            } else {
+                Vec::new()
             };
             waiting::put(tx, conversation, &told.leg, &sealed).await?;
             changed = true;
@@ -295,7 +300,7 @@ impl Inner {
         leg: &LegName,
         sealed: &[u8],
     ) -> Result<Participants, Error> {
-        let text = self.open_waiting(Waits::Party(conversation, leg), sealed)?;
+        let text = self.open_waiting(PendingSlot::Party(conversation, leg), sealed)?;
         Participants::parse(&text).ok_or(Error::BrokenDetails)
     }
 
@@ -319,7 +324,8 @@ impl Inner {
     }
 }
 
-/// What can be read of it: rows that somebody tampered with are no reason not to seal a recording.
+/// What could be opened. A tampered row must not stop a recording from being sealed, so it is dropped
+/// and logged.
 fn readable(opened: Result<Participants, Error>) -> Result<Participants, Error> {
     match opened {
         Err(Error::BrokenDetails | Error::Keyring(keyring::Error::NotAuthentic)) => {

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! stage the next root in custody
-//!   → climb: stale pages get new keys, bottom up, in small units; a renewed page leaves its parent stale
+//!   → rekey: stale pages get new keys, bottom up, in small units; a renewed page leaves its parent stale
 //!   → one unit: receipts covered, what is still stale renewed, the root page below the next root, the epoch counted up
 //!   → a snapshot is written to the store, opened again with the next root, and noted
 //!   → the old root is destroyed in custody, and that is noted
@@ -22,12 +22,12 @@ mod turner;
 use std::collections::BTreeSet;
 
 use self::turner::Turner;
-use super::{Inner, Vault, error::Error, snapshot::Checked};
+use super::{Inner, Vault, error::Error, snapshot::VerifiedSnapshot};
 use crate::{
     db::{
         Tx, Unit, chain,
         epochs::{self, EpochRow},
-        keys as rows,
+        keys as key_rows,
         outbox::OutboxKind,
         shreds::{self, NextReceipt},
         signing_keys,
@@ -36,16 +36,17 @@ use crate::{
     keyring::{self, LEAF, PageRow, RootKey, tree},
     model::{actor::Initiator, crash, id::PageId, time::Timestamp},
     secret::Key,
+    store::RecoveryName,
 };
 
-/// Pages renewed in one unit of the climb: some ten milliseconds of writing.
+/// Pages renewed in one unit of the rekeying: some ten milliseconds of writing.
 const PAGES: i64 = 128;
 /// Receipts signed in one unit.
 const RECEIPTS: i64 = 256;
 
 /// A turn that is done.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Turned {
+pub struct TurnReport {
     /// The epoch that began.
     pub epoch: u64,
     /// Pages that got a new key.
@@ -53,7 +54,7 @@ pub struct Turned {
     /// Shreds that it made unrecoverable.
     pub covered: u64,
     /// The snapshot that stands for the epoch.
-    pub snapshot: String,
+    pub snapshot: RecoveryName,
     /// From when on no older copy of the key store opens what was shredded.
     pub unrecoverable_since: Timestamp,
     /// Milliseconds that all of it took; of a turn that was interrupted, since it was gone on with.
@@ -68,7 +69,7 @@ impl Vault {
     ///
     /// # Errors
     /// Of custody, store or database; what is done stays done, and the next call goes on from there.
-    pub async fn turn(&self, actor: Initiator) -> Result<Option<Turned>, Error> {
+    pub async fn turn(&self, actor: Initiator) -> Result<Option<TurnReport>, Error> {
         self.check_before_destroying().await?;
         self.as_turner(async |turner| {
             let current = turner.current().await?;
@@ -87,7 +88,7 @@ impl Vault {
     ///
     /// # Errors
     /// As [`Self::turn`].
-    pub async fn complete_turn(&self) -> Result<Option<Turned>, Error> {
+    pub async fn complete_turn(&self) -> Result<Option<TurnReport>, Error> {
         if epochs::current(&mut self.0.db.read().await?)
             .await?
             .is_none_or(|current| current.finished_at.is_some())
@@ -114,8 +115,8 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::TurnHeld`]; as [`Self::turn`].
-    pub async fn settle(&self) -> Result<(), Error> {
-        self.settle_custody().await?;
+    pub async fn finish_restore(&self) -> Result<(), Error> {
+        self.repair_custody().await?;
         self.retire_what_came_back().await?;
         while !epochs::is_settled(&mut self.0.db.read().await?).await? {
             tracing::info!("the vault was rebuilt: a snapshot is written and verified first");
@@ -160,7 +161,7 @@ impl Work {
 }
 
 impl Turner<'_> {
-    async fn turn(&self, actor: Initiator) -> Result<Turned, Error> {
+    async fn turn(&self, actor: Initiator) -> Result<TurnReport, Error> {
         let vault = self.vault;
         let mut work = Work::begin(vault.clock.now());
         let name = self.stage().await?;
@@ -182,7 +183,7 @@ impl Turner<'_> {
         work.pages += last;
         work.covered = covered;
         crash::point("turn.after_commit");
-        // Kept: nobody has to ask custody for the key that this process has made.
+        // Keeps the new key in memory, which saves a call to custody.
         vault.root.set(next);
         self.complete(self.current().await?, work).await
     }
@@ -194,7 +195,7 @@ impl Turner<'_> {
         for level in LEAF..tree::ROOT_LEVEL {
             loop {
                 let renewed = self
-                    .unit("epoch.climb", async |mut unit| {
+                    .unit("epoch.rekey", async |mut unit| {
                         unit.without_entry("a turn is told when it commits");
                         let renewed = self.vault.renew(&mut unit, level, PAGES).await?;
                         Ok(renewed)
@@ -221,7 +222,7 @@ impl Turner<'_> {
         rekeyed: u64,
     ) -> Result<(u64, u64), Error> {
         let vault = self.vault;
-        let alone = vault.alone(unit).await?;
+        let alone = vault.lock_epoch_exclusive(unit).await?;
         // Before the pages: a shred whose receipt is seen here has left its mark on its page, and
         // that is seen below. One that is not waits for the next turn.
         let covered = shreds::cover(unit, next.epoch).await?;
@@ -229,15 +230,15 @@ impl Turner<'_> {
         for level in LEAF..tree::ROOT_LEVEL {
             pages += vault.renew(unit, level, i64::MAX).await?;
         }
-        let root = rows::root_page(unit)
+        let root = key_rows::root_page(unit)
             .await?
             .ok_or(keyring::Error::BrokenPath)?;
         let root = vault
             .walk(unit, root)
             .await?
             .seal_below(next, vault.id, &mut rand::rng());
-        rows::renew_pages(unit, &[root]).await?;
-        vault.carry_waiting(unit, &alone, next).await?;
+        key_rows::renew_pages(unit, &[root]).await?;
+        vault.reseal_pending(unit, &alone, next).await?;
         let now = vault.clock.now();
         epochs::insert(unit, next.epoch, sealed, now).await?;
         unit.audit(NewEntry::epoch_turned(
@@ -252,28 +253,29 @@ impl Turner<'_> {
     }
 
     /// Everything after the new root is in force; each step is skipped if it was done before.
-    async fn complete(&self, row: EpochRow, work: Work) -> Result<Turned, Error> {
+    async fn complete(&self, row: EpochRow, work: Work) -> Result<TurnReport, Error> {
         let vault = self.vault;
         let since = |began: Timestamp| {
             u64::try_from(vault.clock.now().since(began).as_millis()).unwrap_or(u64::MAX)
         };
         let snapshot_began = vault.clock.now();
-        let (snapshot, verified) = match row.snapshot() {
+        let (noted, verified) = match row.snapshot() {
             Some((name, _)) => (name, None),
-            None => self
-                .snapshot(row.epoch)
-                .await
-                .map(|(name, checked)| (name, Some(checked)))?,
+            None => {
+                let checked = self.snapshot(row.epoch).await?;
+                (checked.snapshot, Some(checked))
+            }
         };
         let snapshot_took_ms = since(snapshot_began);
         crash::point("turn.verified");
-        let unrecoverable_since = match row.previous_destroyed_at {
-            Some(at) => at,
-            None => self.destroy_roots(row.epoch, &snapshot, verified).await?,
+        let (unrecoverable_since, snapshot) = match row.previous_destroyed_at {
+            Some(at) => (at, noted),
+            // Where the noted snapshot does not hold any more, another has taken its place.
+            None => self.destroy_roots(row.epoch, noted, verified).await?,
         };
         self.issue_receipts(row.epoch, unrecoverable_since).await?;
         crash::point("turn.receipts");
-        vault.remove_older_files(row.epoch, &snapshot).await?;
+        vault.remove_older_files(snapshot).await?;
         self.unit("epoch.complete", async |mut unit| {
             unit.without_entry("that the root is destroyed was told");
             epochs::finish(&mut unit, row.epoch, vault.clock.now()).await?;
@@ -285,7 +287,7 @@ impl Turner<'_> {
             covered,
             began,
         } = work;
-        Ok(Turned {
+        Ok(TurnReport {
             epoch: row.epoch,
             pages,
             covered,
@@ -298,8 +300,12 @@ impl Turner<'_> {
 
     /// A snapshot of the epoch that was verified just now: the one that is noted, or, where that is
     /// gone or does not hold any more, a new one.
-    async fn verified(&self, epoch: u64, noted: Option<&str>) -> Result<Checked, Error> {
-        if let Some(name) = noted.and_then(|name| name.parse().ok()) {
+    pub(super) async fn verified(
+        &self,
+        epoch: u64,
+        noted: Option<RecoveryName>,
+    ) -> Result<VerifiedSnapshot, Error> {
+        if let Some(name) = noted {
             match self.vault.verify_snapshot(name).await {
                 Ok(checked) => return Ok(checked),
                 Err(error) => {
@@ -310,55 +316,60 @@ impl Turner<'_> {
                 }
             }
         }
-        self.snapshot(epoch).await.map(|(_, checked)| checked)
+        self.snapshot(epoch).await
     }
 
     /// Writes a snapshot of the new epoch, opens it again, and notes it.
-    async fn snapshot(&self, epoch: u64) -> Result<(String, Checked), Error> {
+    async fn snapshot(&self, epoch: u64) -> Result<VerifiedSnapshot, Error> {
         let vault = self.vault;
         let written = vault.write_snapshot().await?;
         crash::point("turn.snapshot_written");
         let checked = vault.verify_snapshot(written).await?;
-        let name = written.to_string();
         self.unit("epoch.snapshot", async |mut unit| {
             let now = vault.clock.now();
             chain::note_durable(&mut unit, checked.seq).await?;
-            epochs::note_snapshot(&mut unit, epoch, &name, now).await?;
-            unit.audit(NewEntry::snapshot_verified(now, &name, checked.keys));
+            epochs::note_snapshot(&mut unit, epoch, written, now).await?;
+            unit.audit(NewEntry::snapshot_verified(
+                now,
+                &written.to_string(),
+                checked.keys,
+            ));
             Ok(())
         })
         .await?;
-        Ok((name, checked))
+        Ok(checked)
     }
 
     /// Destroys every root but this epoch's, and notes it. The snapshot that stands for the epoch
-    /// is verified just before, unless this process has done so.
+    /// is verified just before, unless this process has done so. Returns when, and the snapshot.
     async fn destroy_roots(
         &self,
         epoch: u64,
-        snapshot: &str,
-        verified: Option<Checked>,
-    ) -> Result<Timestamp, Error> {
+        noted: RecoveryName,
+        verified: Option<VerifiedSnapshot>,
+    ) -> Result<(Timestamp, RecoveryName), Error> {
         let vault = self.vault;
         vault.check_before_destroying().await?;
         let checked = match verified {
             Some(checked) => checked,
-            None => self.verified(epoch, Some(snapshot)).await?,
+            None => self.verified(epoch, Some(noted)).await?,
         };
         let proof = self.restorable(&checked).await?;
-        // Written down before it is done; and what is destroyed below is what was there while the
-        // turn was ours.
+        // Written before the roots are destroyed; the swap below compares with the slot that was
+        // read under the lease.
         let seen = self
             .tell(NewEntry::root_condemned(vault.clock.now(), epoch))
             .await?;
         self.keep_only(&proof, seen).await?;
-        self.unit("epoch.destroy_roots", async |mut unit| {
-            let now = vault.clock.now();
-            epochs::note_destroyed(&mut unit, epoch, now).await?;
-            unit.audit(NewEntry::root_destroyed(now, epoch));
-            Ok(now)
-        })
-        .await
+        let destroyed_at = self
+            .unit("epoch.destroy_roots", async |mut unit| {
+                let now = vault.clock.now();
+                epochs::note_destroyed(&mut unit, epoch, now).await?;
+                unit.audit(NewEntry::root_destroyed(now, epoch));
+                Ok(now)
+            })
+            .await?;
+        Ok((destroyed_at, checked.snapshot))
     }
 
     /// Signs the receipts that the turn covers once more.
@@ -374,7 +385,8 @@ impl Turner<'_> {
                     let mut next = Vec::with_capacity(covered.len());
                     let mut recordings = Vec::with_capacity(covered.len());
                     for (id, before) in &covered {
-                        let receipt = Receipt::verify(before, &keys).map_err(|_| Error::Gone)?;
+                        let receipt = Receipt::verify(before, &keys)
+                            .map_err(|_| Error::BrokenReceipt(*id))?;
                         let receipt = receipt.unrecoverable(since, epoch, vault.clock.now());
                         recordings.push(receipt.recording());
                         let state = receipt.state().as_str();
@@ -402,7 +414,7 @@ impl Turner<'_> {
 impl Inner {
     /// Gives up to `limit` stale pages of a level new keys. How many.
     async fn renew(&self, tx: &mut Tx, level: u8, limit: i64) -> Result<u64, Error> {
-        let stale = rows::stale_pages(tx, level, limit).await?;
+        let stale = key_rows::stale_pages(tx, level, limit).await?;
         if stale.is_empty() {
             return Ok(0);
         }
@@ -412,22 +424,22 @@ impl Inner {
             .into_iter()
             .collect::<Option<_>>()
             .ok_or(keyring::Error::BrokenPath)?;
-        rows::lock(tx, &children.union(&parents).copied().collect()).await?;
+        key_rows::lock(tx, &children.union(&parents).copied().collect()).await?;
         let mut above = self.walk_all(tx, &parents).await?;
         let mut renewed = Vec::with_capacity(children.len());
-        for child in rows::pages(tx, &children).await? {
+        for child in key_rows::pages(tx, &children).await? {
             let parent = child
                 .parent
                 .and_then(|place| above.get_mut(&place.page))
                 .ok_or(keyring::Error::BrokenPath)?;
             renewed.push(parent.renew(child, self.id, &mut rand::rng())?);
         }
-        rows::renew_pages(tx, &renewed).await?;
+        key_rows::renew_pages(tx, &renewed).await?;
         let above: Vec<PageRow> = above
             .into_values()
             .map(|page| page.seal(self.id, &mut rand::rng()))
             .collect();
-        rows::replace_pages(tx, &above).await?;
+        key_rows::replace_pages(tx, &above).await?;
         Ok(renewed.len() as u64)
     }
 }

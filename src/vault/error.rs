@@ -5,7 +5,7 @@
 use crate::{
     custody, db, keyring,
     model::{
-        id::{DatabaseId, RecordingId, VaultId},
+        id::{DatabaseId, ReceiptId, RecordingId, VaultId},
         numerals::counted,
         timeline::LogPoint,
     },
@@ -282,6 +282,14 @@ pub enum Error {
         "this recording has no content that can be opened: it is shredded, or was never sealed"
     )]
     Gone,
+    /// The grant is over, or the approval on which it rests was taken back.
+    #[error("the grant has ended; ask for another one")]
+    GrantEnded,
+    /// A receipt in the database is not what a key of this vault signed.
+    #[error(
+        "receipt {0} in the database is not signed by a key of this vault: its row was altered;          bring the row back from a copy of the database"
+    )]
+    BrokenReceipt(ReceiptId),
     /// The store does not have the sealed object of a recording whose key lives: it is lost, unless
     /// somebody brings it back.
     #[error(

@@ -25,22 +25,17 @@ use zeroize::Zeroizing;
 use super::{
     Inner, Vault,
     error::Error,
-    recovery::{ChainPosition, Header, Link, Writing},
-    snapshot::{self, Rows},
+    recovery::{BegunFile, Writing},
+    snapshot::{self, LineParser},
 };
 use crate::{
     db::{
         self, Tx, Unit, audit, chain, epochs,
         image::{self, Image, Table},
         outbox::{self, OutboxKind, OutboxMark},
-        timelines,
     },
     keyring,
-    model::{
-        artefact::Leg,
-        crash,
-        id::{ObjectId, RecordingId},
-    },
+    model::{artefact::Leg, crash, id::RecordingId},
     secret::Key,
     store::{RecoveryKind, RecoveryName},
 };
@@ -91,7 +86,7 @@ pub(super) enum JournalLine {
 /// Whoever waits for the journal waits for one piece that was begun after they came, not for a time
 /// at which nothing is left to write: while others go on changing things there is none.
 #[derive(Default)]
-pub(super) struct JournalTurns {
+pub(super) struct JournalLock {
     /// Pieces that this process has begun.
     begun: AtomicU64,
     /// The newest of them that stands in the chain and left no change out. Whoever holds this lock
@@ -129,16 +124,16 @@ impl Vault {
                 return Ok(written);
             }
             vault.follow().await?;
-            vault.recall().await?;
+            vault.check_rollback().await?;
             let number = vault.journaling.begun.fetch_add(1, Ordering::SeqCst) + 1;
             let piece = match vault.write_piece().await {
-                // It turned between two looks.
+                // The epoch turned between the two reads.
                 Err(Error::Keyring(keyring::Error::OtherEpoch(_))) => continue,
                 piece => piece?,
             };
             let Some(piece) = piece else {
-                // Another process was there first; twice, and the two looks are not at the same
-                // database.
+                // Another process wrote the piece. If this happens twice in a row, the two reads saw
+                // different databases.
                 if is_idle {
                     return Err(db::Error::Unavailable(
                         "what waits for the journal is not found".into(),
@@ -170,7 +165,7 @@ impl Vault {
 }
 
 /// A piece that was written and stands in no chain yet.
-struct Written {
+struct UnchainedPiece {
     name: RecoveryName,
     /// The marks whose states are in it.
     marks: Vec<OutboxMark>,
@@ -195,7 +190,7 @@ impl Inner {
 
     /// The unit in which a piece becomes the newest of the chain, and its marks go. False if
     /// another piece came between, or the root that opens this one is about to go.
-    async fn chain(&self, unit: &mut Unit, written: &Written) -> Result<bool, Error> {
+    async fn chain(&self, unit: &mut Unit, written: &UnchainedPiece) -> Result<bool, Error> {
         unit.without_entry("what is in the store by now");
         if !chain::extend(unit, written.before.as_ref(), &written.piece).await? {
             unit.abandon();
@@ -219,61 +214,43 @@ impl Inner {
     }
 
     /// Writes one piece; `None` if there is nothing to write.
-    async fn write_piece(&self) -> Result<Option<Written>, Error> {
+    async fn write_piece(&self) -> Result<Option<UnchainedPiece>, Error> {
         let mut tx = self.snapshot_session().await?;
-        let epoch = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
         let marks = outbox::next(&mut tx, PIECE).await?;
-        let root = self.root.key();
         let since = outbox::journaled_to(&mut tx).await?;
-        if epoch.epoch != root.epoch {
-            return Err(keyring::Error::OtherEpoch(epoch.epoch).into());
-        }
         let entry = audit::position(&mut tx).await?.ok_or(Error::NoVault)?;
         if marks.is_empty() && entry.seq <= since {
             return Ok(None);
         }
-        let before = chain::newest(&mut tx).await?;
-        let seq = audit::head(&mut tx).await?;
-        let path = timelines::path(&mut tx).await?;
-        let id = ObjectId::random(&mut rand::rng());
-        let name = RecoveryName {
-            kind: RecoveryKind::Journal,
-            epoch: epoch.epoch,
-            timeline: path.current(),
-            seq,
-            id,
-        };
-        let number = before.as_ref().map_or(0, |before| before.number) + 1;
-        let standing = ChainPosition {
-            path,
-            entry,
-            since,
-            chain: number,
-            previous: before.as_ref().map(Link::to).transpose()?,
-        };
-        let header = Header::of(
+        let BegunFile {
+            mut file,
             name,
-            self.id,
-            &epoch.root_sealed,
-            self.clock.now(),
-            standing,
-        );
+            header,
+            before,
+        } = self
+            .begin_file(&mut tx, RecoveryKind::Journal, since)
+            .await?;
         let piece = chain::JournalPiece {
-            number,
+            number: header.chain,
             name: name.to_string(),
             digest: header.digest(),
         };
-        let mut file = Writing::begin(&self.recovery, name, &header, &root).await?;
-        let rows = self.states(&mut tx, since, &marks, &mut file).await?;
+        let written = async {
+            let rows = self.states(&mut tx, since, &marks, &mut file).await?;
+            file.line(|out| snapshot::push_line(out, &snapshot::SnapshotLine::End(rows)))
+                .await
+        };
+        if let Err(error) = written.await {
+            file.abort().await;
+            return Err(error);
+        }
         drop(tx);
-        file.line(|out| snapshot::mark(out, &snapshot::SnapshotMark::End(rows)))
-            .await?;
         file.finish().await?;
         let is_whole = i64::try_from(marks.len()).is_ok_and(|states| states < PIECE);
-        Ok(Some(Written {
+        Ok(Some(UnchainedPiece {
             name,
             marks,
-            entries_to: seq,
+            entries_to: header.seq,
             is_whole,
             before,
             piece,
@@ -291,9 +268,9 @@ impl Inner {
     ) -> Result<u64, Error> {
         let mut rows = 0;
         file.line(|out| {
-            snapshot::mark(
+            snapshot::push_line(
                 out,
-                &snapshot::SnapshotMark::Table(Table::Audit.name().into()),
+                &snapshot::SnapshotLine::Table(Table::Audit.name().into()),
             )
         })
         .await?;
@@ -333,7 +310,10 @@ impl Inner {
                     };
                     if !images.is_empty() {
                         file.line(|out| {
-                            snapshot::mark(out, &snapshot::SnapshotMark::Table(table.name().into()))
+                            snapshot::push_line(
+                                out,
+                                &snapshot::SnapshotLine::Table(table.name().into()),
+                            )
                         })
                         .await?;
                     }
@@ -375,7 +355,7 @@ impl Inner {
 }
 
 /// Reads a line of a piece.
-pub(super) fn parse(rows: &mut Rows, line: &[u8]) -> Result<JournalLine, &'static str> {
+pub(super) fn parse(parser: &mut LineParser, line: &[u8]) -> Result<JournalLine, &'static str> {
     if line.starts_with(br#"{"recording":"#) {
         const FAULT: &str = "a key of it is not one";
         let line: KeyLine<'_> = serde_json::from_slice(line).map_err(|_| FAULT)?;
@@ -389,7 +369,7 @@ pub(super) fn parse(rows: &mut Rows, line: &[u8]) -> Result<JournalLine, &'stati
             Key::from_slice(&bytes).ok_or(FAULT)?,
         ));
     }
-    Ok(rows
+    Ok(parser
         .next(line)?
         .map_or(JournalLine::Nothing, JournalLine::Row))
 }

@@ -6,7 +6,7 @@ use super::{Inner, error::Error};
 use crate::{
     db::{
         Term, Tx,
-        keys::{self as rows, KeyEntries, KeyEntry},
+        keys::{self as key_rows, KeyEntries, KeyEntry},
         shreds,
     },
     keyring::{self, LEAF, LEVELS, PageRow, PageSlot, fingerprint, tree},
@@ -30,7 +30,9 @@ impl Inner {
         id: RecordingId,
         leg: Leg,
     ) -> Result<Key, Error> {
-        let entry = rows::find_entry(tx, id, leg).await?.ok_or(Error::Gone)?;
+        let entry = key_rows::find_entry(tx, id, leg)
+            .await?
+            .ok_or(Error::Gone)?;
         let leaf = self.walk(tx, entry.place.page).await?;
         let key = leaf.page.key(entry.place.slot).map_err(|_| Error::Gone)?;
         if fingerprint(&key) == entry.fingerprint {
@@ -47,7 +49,7 @@ impl Inner {
         ids: &[RecordingId],
         leg: Leg,
     ) -> Result<Vec<(RecordingId, Key)>, Error> {
-        let mut entries = rows::find_entries(tx, ids).await?;
+        let mut entries = key_rows::find_entries(tx, ids).await?;
         entries.retain(|(_, of), _| *of == leg);
         let keys = self.keys_at(tx, entries).await?;
         Ok(keys.into_iter().map(|(id, _, key)| (id, key)).collect())
@@ -59,7 +61,7 @@ impl Inner {
         tx: &mut Tx,
         ids: &[RecordingId],
     ) -> Result<Vec<(RecordingId, Leg, Key)>, Error> {
-        let entries = rows::find_entries(tx, ids).await?;
+        let entries = key_rows::find_entries(tx, ids).await?;
         self.keys_at(tx, entries).await
     }
 
@@ -109,12 +111,12 @@ impl Inner {
         }
         let term = Term::begin(tx, FILLER).await?;
         let until = term.until();
-        let place = match rows::claim_leaf(tx, tier.as_str(), self.filler, term).await? {
+        let place = match key_rows::claim_leaf(tx, tier.as_str(), self.filler, term).await? {
             Some(page) => {
                 let mut leaf = self.walk(tx, page).await?;
                 let slot = leaf.page.push(key)?;
                 let leaf = leaf.seal(self.id, &mut rand::rng());
-                rows::replace_page(tx, &leaf).await?;
+                key_rows::replace_page(tx, &leaf).await?;
                 PageSlot { page, slot }
             }
             None => {
@@ -122,11 +124,11 @@ impl Inner {
                 let page = leaf.page.id();
                 let slot = leaf.page.push(key)?;
                 let leaf = leaf.seal(self.id, &mut rand::rng());
-                rows::insert_page(tx, &leaf, self.filler, until).await?;
+                key_rows::insert_page(tx, &leaf, self.filler, until).await?;
                 PageSlot { page, slot }
             }
         };
-        Ok(rows::insert_entry(tx, id, leg, &KeyEntry { place, fingerprint }).await?)
+        Ok(key_rows::insert_entry(tx, id, leg, &KeyEntry { place, fingerprint }).await?)
     }
 
     /// Destroys the keys of every leg of recordings, as far as they have any, and their entries;
@@ -136,7 +138,7 @@ impl Inner {
         tx: &mut Tx,
         ids: &[RecordingId],
     ) -> Result<BTreeMap<RecordingId, BTreeMap<Leg, String>>, Error> {
-        let entries = rows::find_entries(tx, ids).await?;
+        let entries = key_rows::find_entries(tx, ids).await?;
         self.destroy_entries(tx, &entries).await?;
         let mut destroyed: BTreeMap<RecordingId, BTreeMap<Leg, String>> = BTreeMap::new();
         for ((id, leg), entry) in entries {
@@ -157,7 +159,7 @@ impl Inner {
             return Ok(());
         }
         let pages: BTreeSet<PageId> = entries.values().map(|entry| entry.place.page).collect();
-        rows::lock(tx, &pages).await?;
+        key_rows::lock(tx, &pages).await?;
         let mut leaves = self.walk_all(tx, &pages).await?;
         for KeyEntry { place, .. } in entries.values() {
             leaves
@@ -170,8 +172,8 @@ impl Inner {
             .into_values()
             .map(|leaf| leaf.seal(self.id, &mut rand::rng()))
             .collect();
-        rows::replace_pages(tx, &leaves).await?;
-        Ok(rows::remove_entries(tx, &entries.keys().copied().collect()).await?)
+        key_rows::replace_pages(tx, &leaves).await?;
+        Ok(key_rows::remove_entries(tx, &entries.keys().copied().collect()).await?)
     }
 
     /// A new leaf, hung under the lowest page of the tier that has room (the root page, for a
@@ -185,7 +187,7 @@ impl Inner {
         let vault = self.id;
         let mut found = None;
         for level in LEAF + 1..LEVELS {
-            if let Some(page) = rows::page_with_room(tx, tier, level).await? {
+            if let Some(page) = key_rows::page_with_room(tx, tier, level).await? {
                 found = Some((page, level));
                 break;
             }
@@ -195,7 +197,7 @@ impl Inner {
             // A tier whose whole tree is full would need a second top branch, which
             // `page_with_room` then finds like any other.
             None => (
-                rows::root_page(tx).await?.ok_or(keyring::Error::Full)?,
+                key_rows::root_page(tx).await?.ok_or(keyring::Error::Full)?,
                 LEVELS,
             ),
         };
@@ -205,9 +207,9 @@ impl Inner {
             level -= 1;
             let (above, below) = tree::attach(opened, tier, level, vault, &mut rand::rng())?;
             if is_new {
-                rows::insert_page(tx, &above, self.filler, until).await?;
+                key_rows::insert_page(tx, &above, self.filler, until).await?;
             } else {
-                rows::replace_page(tx, &above).await?;
+                key_rows::replace_page(tx, &above).await?;
             }
             (opened, is_new) = (below, true);
         }

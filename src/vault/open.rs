@@ -1,6 +1,6 @@
 //! Opening: with a grant, an audit entry first, and only authenticated bytes.
 
-use std::{num::NonZeroUsize, ops::Range};
+use std::{iter::Chain, num::NonZeroUsize, ops::Range};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
@@ -24,9 +24,9 @@ use crate::{
         wave::Wave,
     },
     policy::{Grant, View},
-    seal::{Context, Layout, Opener, SegmentLength},
+    seal::{Context, Layout, Opener, SegmentLength, Spans},
     secret::{Key, SecretBuffer},
-    store,
+    store::{self, Store},
 };
 
 /// Segments read and opened at a time, after the first: 1 MiB.
@@ -129,9 +129,8 @@ impl Vault {
     /// The first opening of a recording on a day counts against the budget.
     ///
     /// # Errors
-    /// [`Error::Gone`] after a tombstone, and when the grant is over or what it rests on was taken
-    /// back; [`Error::BudgetSpent`]; [`Error::Seal`] when the object is
-    /// not what was sealed.
+    /// [`Error::Gone`] after a tombstone; [`Error::GrantEnded`]; [`Error::BudgetSpent`];
+    /// [`Error::Seal`] when the object is not what was sealed.
     pub async fn open(
         &self,
         grant: &Grant,
@@ -143,11 +142,7 @@ impl Vault {
         if playable.recording != grant.recording() || playable.view != grant.view() {
             return Err(Error::Gone);
         }
-        let Cut {
-            before,
-            sound: range,
-            after,
-        } = match &playable.window {
+        let cut = match &playable.window {
             Some(window) => window.cut(range),
             None => Cut {
                 before: Bytes::new(),
@@ -158,54 +153,20 @@ impl Vault {
         let sealed = &playable.sealed;
         let (segment, layout) = layout(sealed)?;
         // Reading ciphertext releases nothing, so it need not wait for the audit entry.
-        let (key, ends) = tokio::try_join!(
-            vault.unit("open.release_key", async |mut unit| {
-                self.release_key(&mut unit, grant, id, sealed, &range).await
-            }),
-            beside(vault.ends(sealed.object, &layout))
-        )?;
-        let ends = vault.found(ends, grant.recording()).await?;
-        let mut opener = vault.opener(&key, grant.recording(), sealed, layout, ends)?;
-
-        // One segment first, so that the first byte does not wait for a megabyte.
-        let plain = segment.plain() as u64;
-        let first_end = range
-            .end
-            .min((range.start / plain + 1).saturating_mul(plain));
-        let spans = layout
-            .spans(range.start..first_end, NonZeroUsize::MIN)?
-            .chain(layout.spans(first_end..range.end, STRIDE)?);
-        let store = vault.store.clone();
-        let object = sealed.object;
-        let reads = stream::iter(spans).map(move |span| {
-            let store = store.clone();
-            async move {
-                store
-                    .read(object, span.sealed())
-                    .await
-                    .map(|bytes| (span, bytes))
-            }
+        let released = vault.unit("open.release_key", async |mut unit| {
+            self.release_key(&mut unit, grant, id, sealed, &cut.sound)
+                .await
         });
-        let pieces = reads.buffered(AHEAD).map(move |read| {
-            let (span, bytes) = read?;
-            Ok(opener.open(&span, bytes)?)
-        });
-        let made = |bytes: Bytes| stream::iter((!bytes.is_empty()).then(|| Ok(vec![bytes])));
-        let pieces = made(before).chain(pieces).chain(made(after));
-        // A failed piece ends the stream: nothing after it is released.
-        let mut failed = false;
-        let pieces = pieces.take_while(move |piece: &Result<Vec<Bytes>, Error>| {
-            let go_on = !failed;
-            failed = piece.is_err();
-            std::future::ready(go_on)
-        });
-        let slices = pieces.flat_map(|piece| {
-            stream::iter(match piece {
-                Ok(slices) => slices.into_iter().map(Ok).collect::<Vec<_>>(),
-                Err(error) => vec![Err(error)],
-            })
-        });
-        Ok(Box::pin(slices))
+        let (key, ends) = vault.key_and_ends(released, sealed, &layout).await?;
+        let opener = vault.opener(&key, grant.recording(), sealed, layout, ends)?;
+        let spans = spans_of(layout, segment, &cut.sound)?;
+        Ok(plaintext(
+            vault.store.clone(),
+            sealed.object,
+            opener,
+            spans,
+            cut,
+        ))
     }
 
     /// Whether it could be opened now: its key is there, header and final segment are what was
@@ -223,11 +184,8 @@ impl Vault {
         vault.has_room(grant).await?;
         let sealed = &playable.sealed;
         let (_, layout) = layout(sealed)?;
-        let (key, ends) = tokio::try_join!(
-            self.readable_key(playable.recording, sealed.leg),
-            beside(vault.ends(sealed.object, &layout))
-        )?;
-        let ends = vault.found(ends, playable.recording).await?;
+        let key = self.readable_key(playable.recording, sealed.leg);
+        let (key, ends) = vault.key_and_ends(key, sealed, &layout).await?;
         vault.opener(&key, playable.recording, sealed, layout, ends)?;
         Ok(())
     }
@@ -259,11 +217,8 @@ impl Vault {
     ) -> Result<AudioWindow, Error> {
         let vault = &*self.0;
         let (segment, layout) = layout(sealed)?;
-        let (key, ends) = tokio::try_join!(
-            self.readable_key(recording, sealed.leg),
-            beside(vault.ends(sealed.object, &layout))
-        )?;
-        let ends = vault.found(ends, recording).await?;
+        let key = self.readable_key(recording, sealed.leg);
+        let (key, ends) = vault.key_and_ends(key, sealed, &layout).await?;
         let mut opener = vault.opener(&key, recording, sealed, layout, ends)?;
         let mut head = SecretBuffer::with_capacity(segment.plain());
         for span in layout.spans(
@@ -302,13 +257,75 @@ impl Vault {
     }
 }
 
-/// A read of an object beside the look for its key, which is asked first: it refuses without waiting
-/// for the store, and after a shred the object is gone, and rightly so.
-async fn beside<T>(read: impl Future<Output = T>) -> Result<T, Error> {
-    Ok(read.await)
+/// The spans of a range of plaintext: one segment first, so that the first byte does not wait for a
+/// megabyte.
+fn spans_of(
+    layout: Layout,
+    segment: SegmentLength,
+    range: &Range<u64>,
+) -> Result<Chain<Spans, Spans>, Error> {
+    let plain = segment.plain() as u64;
+    let first_end = range
+        .end
+        .min((range.start / plain + 1).saturating_mul(plain));
+    let first = layout.spans(range.start..first_end, NonZeroUsize::MIN)?;
+    Ok(first.chain(layout.spans(first_end..range.end, STRIDE)?))
+}
+
+/// Reads these spans and opens them in order, between what was made for the cut.
+fn plaintext(
+    store: Store,
+    object: ObjectId,
+    mut opener: Opener,
+    spans: Chain<Spans, Spans>,
+    cut: Cut,
+) -> PlaybackStream {
+    let reads = stream::iter(spans).map(move |span| {
+        let store = store.clone();
+        async move {
+            store
+                .read(object, span.sealed())
+                .await
+                .map(|bytes| (span, bytes))
+        }
+    });
+    let pieces = reads.buffered(AHEAD).map(move |read| {
+        let (span, bytes) = read?;
+        Ok(opener.open(&span, bytes)?)
+    });
+    let made = |bytes: Bytes| stream::iter((!bytes.is_empty()).then(|| Ok(vec![bytes])));
+    let pieces = made(cut.before).chain(pieces).chain(made(cut.after));
+    // A failed piece ends the stream: nothing after it is released.
+    let mut failed = false;
+    let pieces = pieces.take_while(move |piece: &Result<Vec<Bytes>, Error>| {
+        let go_on = !failed;
+        failed = piece.is_err();
+        std::future::ready(go_on)
+    });
+    let slices = pieces.flat_map(|piece| {
+        stream::iter(match piece {
+            Ok(slices) => slices.into_iter().map(Ok).collect::<Vec<_>>(),
+            Err(error) => vec![Err(error)],
+        })
+    });
+    Box::pin(slices)
 }
 
 impl Inner {
+    /// Reads header and final segment while the key is looked up. A refused key ends the join
+    /// immediately; the read's own error counts only if the key exists, because after a shred the
+    /// object is rightly missing.
+    async fn key_and_ends(
+        &self,
+        key: impl Future<Output = Result<Key, Error>> + Send,
+        sealed: &SealedArtefact,
+        layout: &Layout,
+    ) -> Result<(Key, [Bytes; 2]), Error> {
+        let ends = async { Ok(self.ends(sealed.object, layout).await) };
+        let (key, ends) = tokio::try_join!(key, ends)?;
+        Ok((key, self.found(ends, sealed.recording).await?))
+    }
+
     /// What was read of a recording's object; if the object is not there, whether it alone is
     /// missing, or the store is.
     async fn found<T>(&self, read: Result<T, Error>, recording: RecordingId) -> Result<T, Error> {
@@ -326,7 +343,7 @@ impl Inner {
     /// and the entry is written.
     ///
     /// # Errors
-    /// [`Error::Gone`] for a grant that is over, or whose approval was taken back meanwhile;
+    /// [`Error::GrantEnded`] for a grant that is over, or whose approval was taken back meanwhile;
     /// [`Error::BudgetSpent`].
     pub(super) async fn enter_opening(
         &self,
@@ -340,10 +357,10 @@ impl Inner {
         let row = grants::find_by_id(unit, id)
             .await?
             .filter(|row| row.ended_at.is_none())
-            .ok_or(Error::Gone)?;
+            .ok_or(Error::GrantEnded)?;
         if let Some(approval) = grant.approval().filter(|by| row.approval != Some(*by)) {
             match approvals::lock_approved(unit, approval).await {
-                Err(db::Error::Stale(_)) => return Err(Error::Gone),
+                Err(db::Error::Stale(_)) => return Err(Error::GrantEnded),
                 locked => locked?,
             }
             grants::rest_on(unit, id, approval).await?;

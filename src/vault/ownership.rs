@@ -12,6 +12,8 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use tokio::sync::Mutex;
+
 use super::{Inner, Vault, error::Error};
 use crate::{
     custody::{Change, Custody, Owner, Slot},
@@ -33,6 +35,8 @@ pub(super) struct Ownership {
     known: AtomicU64,
     /// The database that took over.
     lost_to: OnceLock<DatabaseId>,
+    /// Whether the audit log was told of that.
+    is_told: Mutex<bool>,
     troubles: RwLock<Troubles>,
 }
 
@@ -45,8 +49,8 @@ pub(super) enum CustodyCheck {
     Key,
 }
 
-/// What was wrong when it was last asked. The slot may be in order while nobody gets the key out of
-/// it: each is over only when the same was asked again.
+/// What was wrong when it was last asked. The slot may be in order while the key cannot be had from
+/// it: an error is cleared only by a successful check of the same kind.
 #[derive(Default, PartialEq, Eq)]
 struct Troubles {
     slot: Option<String>,
@@ -63,7 +67,7 @@ impl Troubles {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// Nothing: the restored database is looked at and thrown away.
-    Rehearse,
+    None,
     /// Takes custody if no database has it.
     Take,
     /// Takes custody, also from another database, which opens and writes nothing any more.
@@ -77,6 +81,7 @@ impl Ownership {
             timeline,
             known: AtomicU64::new(0),
             lost_to: OnceLock::new(),
+            is_told: Mutex::default(),
             troubles: RwLock::default(),
         }
     }
@@ -94,6 +99,11 @@ impl Ownership {
                 database: self.database,
             }),
         }
+    }
+
+    /// The database that this process works on.
+    pub(super) fn database(&self) -> DatabaseId {
+        self.database
     }
 
     /// A number that this database's log gives now.
@@ -143,28 +153,32 @@ impl Ownership {
 impl Vault {
     /// Whether custody is there and this database's. Cheap enough for every few seconds: no
     /// passphrase and no service is asked. What is found is kept for [`Vault::custody_trouble`];
-    /// the first time that another database is the owner, this one's log says so, and from then on
-    /// it opens and writes nothing.
+    /// if another database is the owner, this one opens and writes nothing from then on, and its log
+    /// says so once.
     ///
     /// # Errors
     /// [`Error::NotOwner`], [`Error::NoSlot`], [`Error::OldSlot`], [`Error::BehindCustody`];
     /// custody's and the database's.
     pub async fn check_owner(&self) -> Result<(), Error> {
         let vault = &*self.0;
-        vault.ownership.hold(vault.id)?;
-        let found = vault.look().await;
-        vault.note_custody(CustodyCheck::Slot, &found);
-        let because = match &found {
-            Err(Error::NotOwner { owner, .. }) => {
-                vault.let_go(*owner).await;
-                ClosedFor::TakenOver
+        let found = match vault.ownership.hold(vault.id) {
+            Ok(()) => {
+                let found = vault.look().await;
+                vault.note_custody(CustodyCheck::Slot, &found);
+                found
             }
-            Err(Error::BehindCustody { .. }) => ClosedFor::Forgetful,
-            _ => return found,
+            lost => lost,
         };
         // Nothing is written any more: the database's gate is the one place that every writer passes.
-        if let Err(error) = &found {
-            vault.db.close_gate(because, &error.to_string());
+        match &found {
+            // Also if it was found before: the caller who found it may have been cancelled.
+            Err(error @ Error::NotOwner { owner, .. }) => vault.retire(*owner, error).await,
+            Err(error @ Error::BehindCustody { .. }) => {
+                vault
+                    .db
+                    .close_gate(ClosedFor::Forgetful, &error.to_string());
+            }
+            _ => {}
         }
         found
     }
@@ -188,7 +202,12 @@ impl Inner {
     /// As [`Vault::check_owner`], but for what the database has forgotten.
     pub(super) async fn own_slot(&self) -> Result<Slot, Error> {
         self.ownership.hold(self.id)?;
-        let slot = own(self.custody.read().await?, self.id, self.ownership.database)?;
+        let slot = own(self.custody.read().await?, self.id, self.ownership.database);
+        if let Err(Error::NotOwner { owner, .. }) = &slot {
+            // Before anything is waited for: a cancelled caller must not take the finding along.
+            let _ = self.ownership.lost_to.set(*owner);
+        }
+        let slot = slot?;
         let known = self
             .ownership
             .known
@@ -218,17 +237,24 @@ impl Inner {
         remembers(&mut self.db.read().await?, &slot).await
     }
 
-    /// Another database has taken over. The entry is for whoever looks here for the reason; it is
-    /// in no journal.
-    async fn let_go(&self, to: DatabaseId) {
-        let told = self.db.unit("ownership.let_go", async |mut unit| {
+    /// Another database has taken over: writes the last entry, which is for anyone who looks here
+    /// for the reason and is in no journal, and closes the gate. A call that is cancelled leaves
+    /// both to the next.
+    async fn retire(&self, to: DatabaseId, because: &Error) {
+        let mut is_told = self.ownership.is_told.lock().await;
+        if *is_told {
+            return;
+        }
+        let told = self.db.unit("ownership.retire", async |mut unit| {
             unit.audit(NewEntry::custody_lost(self.clock.now(), to));
             Ok::<_, db::Error>(())
         });
         if let Err(error) = told.await {
             tracing::warn!(%error, "the audit log cannot record that custody is lost");
         }
-        let _ = self.ownership.lost_to.set(to);
+        self.db
+            .close_gate(ClosedFor::TakenOver, &because.to_string());
+        *is_told = true;
     }
 }
 
@@ -282,7 +308,7 @@ pub(super) async fn take_over(
     to: Owner,
 ) -> Result<(), Error> {
     may_take(before, claim)?;
-    if claim != Claim::Rehearse {
+    if claim != Claim::None {
         custody.swap(&Change::owned_by(before, to)).await?;
     }
     Ok(())

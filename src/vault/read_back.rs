@@ -14,11 +14,7 @@ use zeroize::Zeroize as _;
 use super::{Vault, digest::Digest, error::Error, open::layout};
 use crate::{
     db::recordings::{self, SealedArtefact},
-    model::{
-        artefact::{Artefact, Leg},
-        id::RecordingId,
-        recording::Recording,
-    },
+    model::{artefact::Leg, id::RecordingId, recording::Recording},
     secret::Key,
 };
 
@@ -33,7 +29,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::Altered`] or [`Error::Seal`] if the store gives back something else;
-    /// [`Error::Gone`] if its sound is not sealed, or not any more; the store's.
+    /// [`Error::Gone`] if its content is not sealed, or not any more; the store's.
     pub async fn read_back(&self, recording: &Recording) -> Result<(), Error> {
         let vault = &*self.0;
         let id = recording.id;
@@ -46,10 +42,8 @@ impl Vault {
             .await?;
         let keys: BTreeMap<Leg, Key> = keys.into_iter().map(|(_, leg, key)| (leg, key)).collect();
         let sealed = recordings::artefacts(&mut vault.db.read().await?, id).await?;
-        if !sealed
-            .iter()
-            .any(|sealed| sealed.artefact == Artefact::Audio)
-        {
+        let content = recording.kind().content();
+        if !sealed.iter().any(|sealed| sealed.artefact == content) {
             return Err(Error::Gone);
         }
         for sealed in &sealed {

@@ -9,6 +9,7 @@
 //! root, and nothing else opens it. Refuses to know what the lines mean;
 //! [`snapshot`](super::snapshot) and [`journal`](super::journal) say that.
 
+mod begin;
 mod read;
 mod write;
 
@@ -19,6 +20,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::{
+    begin::BegunFile,
     read::{Front, RecoveryFile},
     write::Writing,
 };

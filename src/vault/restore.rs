@@ -13,31 +13,34 @@ mod coverage;
 mod log;
 mod merge;
 mod plan;
+mod reader;
 mod reconcile;
 mod replay;
 
 use std::sync::Arc;
 
 pub use self::plan::{Choice, Plan, plan};
-use self::{log::MainLog, merge::Merge, reconcile::reconcile, replay::of_main_log};
+use self::{
+    log::MainLog, merge::Merge, reader::RecoveryReader, reconcile::reconcile, replay::of_main_log,
+};
 use super::{
-    Inner, VaultParts,
+    Inner, VaultIds, VaultParts,
     error::Error,
     journal::{self, JournalLine},
     ownership,
     ownership::Claim,
-    recovery::{Header, RecoveryFile, Roots},
+    recovery::{Header, RecoveryFile},
     root::CurrentRoot,
     sign::ServicePage,
-    snapshot::Rows,
+    snapshot::LineParser,
 };
 use crate::{
-    custody::Custody,
+    custody::Slot,
     db::{
-        Db, Tx, audit, chain, epochs,
+        Db, Tx, Unit, audit, chain, epochs,
         gaps::{self, Gap},
         image::{self, Image, Table},
-        keys as rows, outbox, shreds, timelines,
+        keys as key_rows, outbox, shreds, timelines,
     },
     evidence::NewEntry,
     model::{
@@ -46,7 +49,7 @@ use crate::{
         time::Timestamp,
         timeline::{LogPoint, Timeline},
     },
-    store::{RecoveryName, Store},
+    store::RecoveryName,
 };
 
 /// Rows entered by one statement, or a few.
@@ -91,7 +94,7 @@ pub struct Restored {
 /// The database's.
 pub async fn unfinished(db: &Db) -> Result<Option<VaultId>, Error> {
     let mut tx = db.read().await?;
-    let vault = rows::vault_id(&mut tx).await?;
+    let vault = key_rows::vault_id(&mut tx).await?;
     Ok(if vault.is_some() && !epochs::is_settled(&mut tx).await? {
         vault
     } else {
@@ -107,135 +110,219 @@ pub async fn unfinished(db: &Db) -> Result<Option<VaultId>, Error> {
 pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Restored, Error> {
     let recovery = parts.recovery.clone();
     let custody = Arc::clone(&parts.custody);
-    let mut roots = Roots::default();
-    let name = plan.snapshot;
+    let mut reader = RecoveryReader::of(&recovery, custody.as_ref());
     let slot = custody
         .read()
         .await?
         .ok_or_else(|| Error::NoSnapshot("none".into()))?;
     ownership::may_take(&slot, claim)?;
-    let newest = slot.newest();
-    let file = RecoveryFile::open(&recovery, name, custody.as_ref(), &mut roots).await?;
-    let header = file.header.clone();
-    let root = Arc::clone(&file.root);
-    let journal = checked(plan, &header, &recovery, custody.as_ref(), &mut roots).await?;
+    let file = reader.file(plan.snapshot).await?;
+    let snapshot = file.header.clone();
+    let journal = checked(plan, &snapshot, &mut reader).await?;
     let known = plan.choice.not_before.map(|known| known.point());
-    let main = MainLog::of(plan::newest(&header, &journal), known);
-    let timeline = next_timeline(&main, slot.owner().timeline, known);
+    let main = MainLog::of(plan::newest(&snapshot, &journal), known);
+    let source = RestoreSource {
+        plan,
+        claim,
+        timeline: next_timeline(&main, slot.owner().timeline, known),
+        slot,
+        snapshot,
+        journal,
+        main,
+    };
     // The one unit that lasts as long as the store takes: nobody else has this database yet.
     let empty = parts.db.clone();
     let restored = empty
         .first_unit("restore.restore", async |mut unit| {
-            image::defer_references(&mut unit).await?;
-            let count = load(&mut unit, file, (name, main.shared_with(&header))).await?;
-            crash::point("restore.loaded");
-            if rows::vault_id(&mut unit).await? != Some(header.vault) {
-                return Err(fault_in(name)("it is another vault's"));
-            }
-            let database = DatabaseId::random(&mut rand::rng());
-            rows::set_database_id(&mut unit, database).await?;
-            let service = ServicePage::open(&mut unit, &root, header.vault).await?;
             let now = parts.clock.now();
-            let ids = (header.vault, database, timeline);
-            let inner = Inner::of(parts, ids, CurrentRoot::of(root), service);
-
-            let mut restored = Restored {
-                vault: header.vault,
-                epoch: header.epoch,
-                snapshot: name,
-                snapshot_at: header.at,
-                rows: count,
-                pieces: 0,
-                states: 0,
-                recovery_point: header.at,
-                timeline,
-                late_entries: 0,
-                tombstones: 0,
-                gaps: plan.gaps.clone(),
-                unreadable: plan.unreadable,
-            };
-            let mut lost = Vec::new();
-            lost.extend(main.has_lost(&header).then(|| (name, header.clone())));
-            let mut merge = Merge::default();
-            for (piece, expected) in &journal {
-                let files = (&inner.recovery, inner.custody.as_ref(), &mut roots);
-                let file = reopened(files, *piece, expected).await?;
-                restored.recovery_point = restored.recovery_point.max(file.header.at);
-                let numbers = (*piece, main.shared_with(expected));
-                restored.states += inner
-                    .replay(&mut unit, file, numbers, &mut merge, now)
-                    .await?;
-                lost.extend(main.has_lost(expected).then(|| (*piece, expected.clone())));
-                restored.pieces += 1;
-            }
+            let (inner, rows) = source.load_snapshot(&mut unit, parts, file).await?;
+            let mut restored = source.restored(rows);
+            let lost = source
+                .replay_journal(&mut unit, &inner, &mut reader, &mut restored)
+                .await?;
             let reconciled = reconcile(&mut unit, now).await?;
             restored.tombstones = image::count(&mut unit, Table::Tombstones).await?;
-            // What the lost database did after the snapshot is not known: any of its pages may have held a
-            // key that is dead by now.
-            rows::mark_stale(&mut unit, None).await?;
+            // What the lost database did after the snapshot is not known: any of its pages may have
+            // held a key that is dead by now.
+            key_rows::mark_stale(&mut unit, None).await?;
             shreds::uncover(&mut unit).await?;
-            epochs::unsettle(&mut unit, header.epoch, newest).await?;
-            let files = (&inner.recovery, inner.custody.as_ref(), &mut roots);
-            let known_to = main.take_lost(&mut unit, &lost, files).await?;
-            main.fill(&mut unit, &plan.choice.accept, now).await?;
-            restored.late_entries = known_to - main.to;
-            // What a process of the lost database still numbers is of an earlier timeline.
-            let path = main.path().clone().forked(timeline, main.to);
-            let path =
-                path.map_err(|_| fault_in(name)("its log ends before the timeline that it is of"))?;
-            timelines::rebuild(&mut unit, &path).await?;
-            audit::advance_head(&mut unit, known_to).await?;
-            // The next piece has all that this timeline numbers, and so the late entries again.
-            outbox::note_journaled(&mut unit, main.to).await?;
-            let newest = newest_piece(&header, &journal);
-            // Under their numbers here, the store does not have the late entries yet.
-            chain::rebuild(&mut unit, newest.as_ref(), main.to).await?;
-            let mut entries = vec![NewEntry::vault_restored(
-                now,
-                &name.to_string(),
-                timeline,
-                main.to,
-                restored.late_entries,
-            )];
-            entries.extend(reconciled);
+            epochs::unsettle(&mut unit, restored.epoch, source.slot.newest()).await?;
+            let known_to = source
+                .rebuild_log(&mut unit, &mut reader, &lost, now)
+                .await?;
+            restored.late_entries = known_to - source.main.to;
             for gap in &plan.gaps {
                 gaps::insert(&mut unit, *gap, now).await?;
-                entries.push(NewEntry::restore_gap_accepted(
-                    now,
-                    gap.timeline,
-                    gap.first,
-                    gap.last,
-                ));
             }
-            if claim != Claim::Rehearse {
-                entries.push(NewEntry::custody_taken(
-                    now,
-                    slot.owner().database,
-                    database,
-                ));
-            }
+            let entries = source.entries(&inner, &restored, reconciled, now);
             // Before custody goes over: what the database refuses, it refuses by now.
             unit.audit_now(entries).await?;
-            let seen = audit::durable_position(&mut unit).await?;
-            crash::point("restore.before_commit");
-            ownership::take_over(
-                inner.custody.as_ref(),
-                &slot,
-                claim,
-                inner.ownership.owner(inner.id, seen),
-            )
-            .await?;
-            crash::point("restore.taken_over");
-            // A rehearsal takes nothing from anybody, who therefore goes on.
-            if claim != Claim::Rehearse {
-                let custody = inner.custody.as_ref();
-                plan::check_unmoved(plan, &header, &inner.recovery, custody).await?;
-            }
-            Ok(restored)
+            source.transfer_custody(&mut unit, &inner).await?;
+            Ok::<_, Error>(restored)
         })
         .await?;
     crash::point("restore.committed");
     Ok(restored)
+}
+
+/// What a restore goes by, once everything of it was opened.
+struct RestoreSource<'a> {
+    plan: &'a Plan,
+    claim: Claim,
+    /// The slot in custody before the restore.
+    slot: Slot,
+    snapshot: Header,
+    /// The pieces of the journal, in order.
+    journal: Vec<(RecoveryName, Header)>,
+    main: MainLog,
+    /// The timeline that begins.
+    timeline: Timeline,
+}
+
+impl RestoreSource<'_> {
+    /// Enters the snapshot. Returns the vault that is being rebuilt, and how many rows there were.
+    async fn load_snapshot(
+        &self,
+        unit: &mut Unit,
+        parts: VaultParts,
+        file: RecoveryFile,
+    ) -> Result<(Inner, u64), Error> {
+        let name = file.name;
+        let root = Arc::clone(&file.root);
+        let vault = self.snapshot.vault;
+        image::defer_references(unit).await?;
+        let rows = load(unit, file, self.main.shared_with(&self.snapshot)).await?;
+        crash::point("restore.loaded");
+        if key_rows::vault_id(unit).await? != Some(vault) {
+            return Err(fault_in(name)("it is another vault's"));
+        }
+        let database = DatabaseId::random(&mut rand::rng());
+        key_rows::set_database_id(unit, database).await?;
+        let service = ServicePage::open(unit, &root, vault).await?;
+        let ids = VaultIds {
+            vault,
+            database,
+            timeline: self.timeline,
+        };
+        let inner = Inner::of(parts, ids, CurrentRoot::of(root), service);
+        Ok((inner, rows))
+    }
+
+    /// The report, as far as the snapshot goes.
+    fn restored(&self, rows: u64) -> Restored {
+        Restored {
+            vault: self.snapshot.vault,
+            epoch: self.snapshot.epoch,
+            snapshot: self.plan.snapshot,
+            snapshot_at: self.snapshot.at,
+            rows,
+            pieces: 0,
+            states: 0,
+            recovery_point: self.snapshot.at,
+            timeline: self.timeline,
+            late_entries: 0,
+            tombstones: 0,
+            gaps: self.plan.gaps.clone(),
+            unreadable: self.plan.unreadable,
+        }
+    }
+
+    /// Takes in the journal. Returns the files that have entries of lost timelines.
+    async fn replay_journal(
+        &self,
+        unit: &mut Unit,
+        inner: &Inner,
+        reader: &mut RecoveryReader<'_>,
+        restored: &mut Restored,
+    ) -> Result<Vec<(RecoveryName, Header)>, Error> {
+        let now = inner.clock.now();
+        let snapshot = (self.plan.snapshot, self.snapshot.clone());
+        let mut lost = Vec::new();
+        lost.extend(self.main.has_lost(&self.snapshot).then_some(snapshot));
+        let mut merge = Merge::default();
+        for (piece, expected) in &self.journal {
+            let file = reader.reopened(*piece, expected).await?;
+            restored.recovery_point = restored.recovery_point.max(file.header.at);
+            let shared = self.main.shared_with(expected);
+            restored.states += inner.replay(unit, file, shared, &mut merge, now).await?;
+            let is_lost = self.main.has_lost(expected);
+            lost.extend(is_lost.then(|| (*piece, expected.clone())));
+            restored.pieces += 1;
+        }
+        Ok(lost)
+    }
+
+    /// Gives the audit log and the chain of the journal the numbers from which they go on. Returns
+    /// the last number that is given by now.
+    async fn rebuild_log(
+        &self,
+        unit: &mut Unit,
+        reader: &mut RecoveryReader<'_>,
+        lost: &[(RecoveryName, Header)],
+        now: Timestamp,
+    ) -> Result<i64, Error> {
+        let main = &self.main;
+        let known_to = main.take_lost(unit, lost, reader).await?;
+        main.fill(unit, &self.plan.choice.accept, now).await?;
+        // What a process of the lost database still numbers is of an earlier timeline.
+        let path = main.path().clone().forked(self.timeline, main.to);
+        let path = path.map_err(|_| {
+            fault_in(self.plan.snapshot)("its log ends before the timeline that it is of")
+        })?;
+        timelines::rebuild(unit, &path).await?;
+        audit::advance_head(unit, known_to).await?;
+        // The next journal piece starts after `main.to`, so it repeats the late entries under their
+        // new numbers.
+        outbox::note_journaled(unit, main.to).await?;
+        let newest = newest_piece(&self.snapshot, &self.journal);
+        // Under their numbers here, the store does not have the late entries yet.
+        chain::rebuild(unit, newest.as_ref(), main.to).await?;
+        Ok(known_to)
+    }
+
+    /// The entries with which the new timeline begins.
+    fn entries(
+        &self,
+        inner: &Inner,
+        restored: &Restored,
+        reconciled: Vec<NewEntry>,
+        now: Timestamp,
+    ) -> Vec<NewEntry> {
+        let mut entries = vec![NewEntry::vault_restored(
+            now,
+            &self.plan.snapshot.to_string(),
+            self.timeline,
+            self.main.to,
+            restored.late_entries,
+        )];
+        entries.extend(reconciled);
+        let accepted = self.plan.gaps.iter();
+        entries.extend(
+            accepted
+                .map(|gap| NewEntry::restore_gap_accepted(now, gap.timeline, gap.first, gap.last)),
+        );
+        if self.claim != Claim::None {
+            let before = self.slot.owner().database;
+            let database = inner.ownership.database();
+            entries.push(NewEntry::custody_taken(now, before, database));
+        }
+        entries
+    }
+
+    /// Makes the rebuilt database the owner of custody, as the claim says.
+    async fn transfer_custody(&self, unit: &mut Unit, inner: &Inner) -> Result<(), Error> {
+        let seen = audit::durable_position(unit).await?;
+        crash::point("restore.before_commit");
+        let custody = inner.custody.as_ref();
+        let owner = inner.ownership.owner(inner.id, seen);
+        ownership::take_over(custody, &self.slot, self.claim, owner).await?;
+        crash::point("restore.taken_over");
+        // A rehearsal takes nothing from anybody, who therefore goes on.
+        if self.claim != Claim::None {
+            plan::check_unmoved(self.plan, &self.snapshot, &inner.recovery, custody).await?;
+        }
+        Ok(())
+    }
 }
 
 /// The pieces of a plan with their headers, each opened; nothing between them is missing but what
@@ -243,18 +330,11 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
 async fn checked(
     plan: &Plan,
     snapshot: &Header,
-    recovery: &Store,
-    custody: &dyn Custody,
-    roots: &mut Roots,
+    reader: &mut RecoveryReader<'_>,
 ) -> Result<Vec<(RecoveryName, Header)>, Error> {
     let mut pieces = Vec::with_capacity(plan.journal.len());
     for name in &plan.journal {
-        pieces.push((
-            *name,
-            RecoveryFile::open(recovery, *name, custody, roots)
-                .await?
-                .header,
-        ));
+        pieces.push((*name, reader.file(*name).await?.header));
     }
     let (pieces, gaps) = plan::behind(
         snapshot,
@@ -267,20 +347,6 @@ async fn checked(
     }
     .check()?;
     Ok(pieces)
-}
-
-/// Opens a file whose header was read before.
-async fn reopened(
-    (store, custody, roots): (&Store, &dyn Custody, &mut Roots),
-    name: RecoveryName,
-    expected: &Header,
-) -> Result<RecoveryFile, Error> {
-    let file = RecoveryFile::open(store, name, custody, roots).await?;
-    if file.header == *expected {
-        Ok(file)
-    } else {
-        Err(fault_in(name)("it is another file than a moment ago"))
-    }
 }
 
 /// The piece behind which the rebuilt database's own chain goes on.
@@ -319,13 +385,9 @@ fn fault_in(name: RecoveryName) -> impl Fn(&'static str) -> Error + Copy {
 }
 
 /// Enters every row of a snapshot whose numbers are the rebuilt log's up to `shared`.
-async fn load(
-    tx: &mut Tx,
-    mut file: RecoveryFile,
-    (name, shared): (RecoveryName, i64),
-) -> Result<u64, Error> {
-    let fault = fault_in(name);
-    let mut rows = Rows::default();
+async fn load(tx: &mut Tx, mut file: RecoveryFile, shared: i64) -> Result<u64, Error> {
+    let fault = fault_in(file.name);
+    let mut parser = LineParser::default();
     // The first row of the next table, which ended the batch before.
     let mut first: Option<Image> = None;
     let mut batch = async || -> Result<Vec<Image>, Error> {
@@ -333,7 +395,7 @@ async fn load(
         while batch.len() < ROWS
             && let Some(line) = file.line().await?
         {
-            let Some(row) = rows.next(line).map_err(fault)? else {
+            let Some(row) = parser.next(line).map_err(fault)? else {
                 continue;
             };
             let Some(row) = of_main_log(row, shared) else {
@@ -357,5 +419,5 @@ async fn load(
         entered?;
         present = next?;
     }
-    rows.end().map_err(fault)
+    parser.end().map_err(fault)
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     custody::{self, Custody, RootName},
-    db::{self, AsDatabaseError, Db, Tx, Unit, epochs, keys as rows},
+    db::{self, AsDatabaseError, Db, Tx, Unit, epochs, keys as key_rows},
     keyring::{self, RootKey, tree},
     model::id::{DatabaseId, PageId, VaultId},
 };
@@ -49,9 +49,14 @@ impl CurrentRoot {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Replaces the key by that of a later epoch. One that was fetched while the epoch turned once
+    /// more comes too late, and is dropped.
     pub(super) fn set(&self, key: RootKey) {
-        // The old one is zeroed when the last walk under way has dropped it.
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if key.epoch > current.epoch {
+            // The old one is zeroed when the last walk under way has dropped it.
+            *current = Arc::new(key);
+        }
     }
 }
 
@@ -131,7 +136,7 @@ impl Inner {
             .await?
             .ok_or(Error::NoVault)?;
         if current.epoch == self.root.key().epoch {
-            // Whoever else asked for it may have been later, and in vain.
+            // Clears an error that a concurrent fetch of the same key recorded.
             self.note_custody(CustodyCheck::Key, &Ok(()));
             return Ok(());
         }
@@ -146,7 +151,7 @@ impl Inner {
     /// Opens a page through the rows above it, as they are in this unit.
     pub(super) async fn walk(&self, tx: &mut Tx, page: PageId) -> Result<tree::OpenedPage, Error> {
         self.ownership.hold(self.id)?;
-        let path = rows::path(tx, page).await?;
+        let path = key_rows::path(tx, page).await?;
         Ok(tree::walk(path, &self.root.key(), self.id)?)
     }
 
@@ -166,7 +171,7 @@ impl Inner {
             return Ok(BTreeMap::from([(*only, self.walk(tx, *only).await?)]));
         }
         self.ownership.hold(self.id)?;
-        let rows = rows::paths(tx, pages).await?;
+        let rows = key_rows::paths(tx, pages).await?;
         let root = self.root.key();
         let mut opened: BTreeMap<PageId, tree::OpenedPage> = BTreeMap::new();
         // Upper levels come first.
@@ -240,5 +245,23 @@ async fn explain(custody: &dyn Custody, wanted: RootName, refused: custody::Erro
             _ => refused.into(),
         },
         Err(error) => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Key;
+
+    #[test]
+    fn a_key_that_comes_late_does_not_bring_an_ended_epoch_back() {
+        let of_epoch = |epoch| RootKey {
+            epoch,
+            key: Key::random(&mut rand::rng()),
+        };
+        let root = CurrentRoot::of(Arc::new(of_epoch(4)));
+        root.set(of_epoch(6));
+        root.set(of_epoch(5));
+        assert_eq!(root.key().epoch, 6);
     }
 }

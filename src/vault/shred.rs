@@ -9,9 +9,9 @@
 //! the same epoch, still opens the recording. The receipt says so until the epoch has turned (see
 //! `epoch`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Vault, error::Error};
+use super::{Inner, Vault, error::Error};
 use crate::{
     db::{
         self, Tx, Unit, details, holds,
@@ -21,9 +21,10 @@ use crate::{
         shreds::{self, NewReceipt, NewTombstone, NextReceipt, ShredBatch},
         signing_keys, waiting,
     },
-    evidence::{HeldCopy, NewEntry, Receipt, Removal, ShredFacts, ShredReason},
+    evidence::{HeldCopy, NewEntry, Receipt, Removal, ShredFacts, ShredReason, Signer},
     model::{
         actor::Initiator,
+        artefact::Leg,
         crash,
         id::{ReceiptId, RecordingId, RevocationId},
         recording::{Recording, RecordingState},
@@ -104,6 +105,39 @@ impl<'a> Cause<'a> {
     pub fn is_revocation(&self) -> bool {
         self.revocation.is_some()
     }
+
+    /// The audit entries: of those that are shredded, then of those that are closed.
+    fn entries(
+        &self,
+        fresh: &[FreshShred<'_>],
+        closed: &BTreeSet<RecordingId>,
+        now: Timestamp,
+    ) -> Vec<NewEntry> {
+        let shredding = |fresh: &FreshShred<'_>| {
+            let id = fresh.recording.id;
+            NewEntry::shred_tombstoned(now, self.actor, id, fresh.receipt, self.reason)
+        };
+        let closing = |id: &RecordingId| {
+            NewEntry::recording_revoked(now, self.actor, *id, self.revocation, self.reason, None)
+        };
+        let shredding = fresh.iter().map(shredding);
+        shredding.chain(closed.iter().map(closing)).collect()
+    }
+}
+
+/// A recording that is shredded in this unit.
+struct FreshShred<'a> {
+    recording: &'a Recording,
+    receipt: ReceiptId,
+    /// The fingerprints of its keys.
+    destroyed: BTreeMap<Leg, String>,
+}
+
+/// What is written of one shred.
+struct ShredRows {
+    tombstone: NewTombstone,
+    receipt: NewReceipt,
+    shredded: Shredded,
 }
 
 /// What becomes of recordings that a hold keeps. None of them is shredded.
@@ -144,102 +178,58 @@ impl Vault {
     ) -> Result<ShredOutcome, Error> {
         let vault = &*self.0;
         let now = vault.clock.now();
-        let all: Vec<RecordingId> = batch.iter().map(|recording| recording.id).collect();
-        let marked = recordings::mark_shredded(unit, &all, now).await?;
-        let (fresh, old): (Vec<&Recording>, Vec<&Recording>) = batch
-            .iter()
-            .copied()
-            .partition(|recording| marked.contains(&recording.id));
-        let mut done = earlier(unit, &old).await?;
+        let (fresh, mut done) = split_marked(unit, batch, now).await?;
         let closed = match on_hold {
             OnHold::Keep => BTreeSet::new(),
             OnHold::Close => holds::close(unit, &done.held, cause.reason, now).await?,
         };
         done.is_news = !fresh.is_empty() || !closed.is_empty();
-        if !done.is_news && cause.revocation.is_none() {
+        if !done.is_news && !cause.is_revocation() {
             return Ok(done);
         }
 
         let ids: Vec<RecordingId> = fresh.iter().map(|recording| recording.id).collect();
-        let mut destroyed = vault.destroy_keys(unit, &ids).await?;
-        details::remove(unit, &ids).await?;
-        let cleared = waiting::clear_of(unit, &ids).await?;
-        if !cleared.is_empty() {
-            unit.to_journal(OutboxKind::Conversation, &cleared, now);
-        }
-        let earlier: Vec<RecordingId> = done
+        let mut destroyed = vault.destroy_content(unit, &ids, now).await?;
+        let shredded_before: Vec<RecordingId> = done
             .shredded
             .iter()
             .map(|shredded| shredded.recording)
             .collect();
-        let batch = ShredBatch {
+        let follow_up = ShredBatch {
             fresh: &ids,
-            earlier: &earlier,
+            earlier: &shredded_before,
             held: &done.held,
             revocation: cause.revocation,
         };
-        shreds::follow_up(unit, batch, now).await?;
-        if cause.revocation.is_some() {
-            unit.to_journal(OutboxKind::Recording, &all, now);
+        shreds::follow_up(unit, follow_up, now).await?;
+        // A revocation is told what came of each.
+        let changed: Vec<RecordingId> = if cause.is_revocation() {
+            batch.iter().map(|recording| recording.id).collect()
         } else {
-            let changed: Vec<RecordingId> = ids.iter().chain(&closed).copied().collect();
-            unit.to_journal(OutboxKind::Recording, &changed, now);
-        }
+            ids.iter().chain(&closed).copied().collect()
+        };
+        unit.to_journal(OutboxKind::Recording, &changed, now);
 
-        let named: Vec<ReceiptId> = ids
-            .iter()
-            .map(|_| ReceiptId::random(&mut rand::rng()))
-            .collect();
-        let shredding = |(id, receipt): (&RecordingId, &ReceiptId)| {
-            NewEntry::shred_tombstoned(now, cause.actor, *id, *receipt, cause.reason)
-        };
-        let closing = |id: &RecordingId| {
-            NewEntry::recording_revoked(now, cause.actor, *id, cause.revocation, cause.reason, None)
-        };
-        let entries: Vec<NewEntry> = ids
-            .iter()
-            .zip(&named)
-            .map(shredding)
-            .chain(closed.iter().map(closing))
+        let fresh: Vec<FreshShred<'_>> = fresh
+            .into_iter()
+            .map(|recording| FreshShred {
+                recording,
+                receipt: ReceiptId::random(&mut rand::rng()),
+                destroyed: destroyed.remove(&recording.id).unwrap_or_default(),
+            })
             .collect();
         let signer = vault.signer(unit).await?;
-        let first = unit.audit_now(entries).await?;
-        let mut tombstones = Vec::with_capacity(ids.len());
-        let mut receipts = Vec::with_capacity(ids.len());
-        for ((recording, receipt), seq) in fresh.into_iter().zip(named).zip(first..) {
-            let id = recording.id;
-            let destroyed = destroyed.remove(&id).unwrap_or_default();
-            let had_key = !destroyed.is_empty();
-            tombstones.push(NewTombstone {
-                recording: id,
-                receipt,
-                seq,
-                destroyed,
-            });
-            let facts = ShredFacts {
-                vault: vault.id,
-                receipt,
-                recording,
-                reason: cause.reason.clone(),
-                tombstoned_at: now,
-                audit: vault.ownership.point(seq),
-            };
-            let claims = Receipt::of(facts, copies(had_key, now), now);
-            let jws = claims.sign(&signer);
-            receipts.push(NewReceipt {
-                id: receipt,
-                recording: id,
-                state: claims.state().as_str(),
-                jws: jws.clone(),
-                had_key,
-            });
-            done.shredded.push(Shredded {
-                recording: id,
-                receipt,
-                jws,
-                tombstoned_at: now,
-                is_new: true,
-            });
+        let first = unit.audit_now(cause.entries(&fresh, &closed, now)).await?;
+        let numbered = fresh.into_iter().zip(first..);
+        let rows: Vec<ShredRows> = numbered
+            .map(|(fresh, seq)| vault.shred_rows(fresh, cause, seq, &signer, now))
+            .collect();
+        let mut tombstones = Vec::with_capacity(rows.len());
+        let mut receipts = Vec::with_capacity(rows.len());
+        for row in rows {
+            tombstones.push(row.tombstone);
+            receipts.push(row.receipt);
+            done.shredded.push(row.shredded);
         }
         if !tombstones.is_empty() {
             shreds::insert_tombstones(unit, &tombstones, now).await?;
@@ -283,7 +273,7 @@ impl Vault {
         let now = self.0.clock.now();
         recordings::remove_artefacts(unit, id).await?;
         let ciphertext = HeldCopy::Ciphertext(Removal::Removed(now));
-        self.settle_receipt(unit, receipt, ciphertext).await?;
+        self.update_receipt(unit, receipt, ciphertext).await?;
         unit.to_journal(OutboxKind::Recording, &[id], now);
         unit.audit(NewEntry::shred_bytes_removed(now, id, receipt));
         crash::point("remove.before_done");
@@ -294,8 +284,8 @@ impl Vault {
     /// what it said before. One that says of a source that it is removed goes on saying so.
     ///
     /// # Errors
-    /// [`Error::Gone`] if there is no such receipt; the database's.
-    pub async fn settle_receipt(
+    /// [`Error::Gone`] if there is no such receipt; [`Error::BrokenReceipt`]; the database's.
+    pub async fn update_receipt(
         &self,
         unit: &mut Unit,
         receipt: ReceiptId,
@@ -306,8 +296,8 @@ impl Vault {
         let jws = shreds::find_receipt(unit, receipt)
             .await?
             .ok_or(Error::Gone)?;
-        let before =
-            Receipt::verify(&jws, &signing_keys::all(unit).await?).map_err(|_| Error::Gone)?;
+        let before = Receipt::verify(&jws, &signing_keys::all(unit).await?)
+            .map_err(|_| Error::BrokenReceipt(receipt))?;
         if let (HeldCopy::Source(source), Some(said)) = (copy, before.source()) {
             // Signed before, and still true.
             if matches!(said, Removal::Removed(_)) || said == source {
@@ -335,18 +325,104 @@ impl Vault {
     /// [`Error::NotDurable`] while the store cannot be written or custody not be read;
     /// [`Error::NotOwner`] once another database has taken over; the database's.
     pub async fn make_durable(&self) -> Result<(), Error> {
-        match self.journal().await {
-            Ok(_) => match self.check_owner().await {
-                // It stands, and whether a restore will ask this store is not known now.
-                Err(error @ (Error::Custody(_) | Error::NoSlot(_) | Error::OldSlot { .. })) => {
-                    Err(Error::NotDurable(error.to_string()))
-                }
-                checked => checked,
-            },
-            Err(Error::Store(error)) => Err(Error::NotDurable(error.to_string())),
-            Err(error) => Err(error),
+        let confirmed = async {
+            self.journal().await?;
+            self.check_owner().await
+        };
+        match confirmed.await {
+            // It stands, and whether a restore will find it in this store is not known now.
+            Err(
+                error @ (Error::Store(_)
+                | Error::Custody(_)
+                | Error::NoSlot(_)
+                | Error::OldSlot { .. }),
+            ) => Err(Error::NotDurable(error.to_string())),
+            confirmed => confirmed,
         }
     }
+}
+
+impl Inner {
+    /// Destroys everything in the database that opens these recordings, or was said in them. Returns
+    /// the fingerprints of the keys.
+    async fn destroy_content(
+        &self,
+        unit: &mut Unit,
+        ids: &[RecordingId],
+        now: Timestamp,
+    ) -> Result<BTreeMap<RecordingId, BTreeMap<Leg, String>>, Error> {
+        let destroyed = self.destroy_keys(unit, ids).await?;
+        details::remove(unit, ids).await?;
+        let cleared = waiting::clear_of(unit, ids).await?;
+        if !cleared.is_empty() {
+            unit.to_journal(OutboxKind::Conversation, &cleared, now);
+        }
+        Ok(destroyed)
+    }
+
+    /// What is written of one shred, whose audit entry has this number.
+    fn shred_rows(
+        &self,
+        fresh: FreshShred<'_>,
+        cause: Cause<'_>,
+        seq: i64,
+        signer: &Signer,
+        now: Timestamp,
+    ) -> ShredRows {
+        let FreshShred {
+            recording,
+            receipt,
+            destroyed,
+        } = fresh;
+        let had_key = !destroyed.is_empty();
+        let facts = ShredFacts {
+            vault: self.id,
+            receipt,
+            recording,
+            reason: cause.reason.clone(),
+            tombstoned_at: now,
+            audit: self.ownership.point(seq),
+        };
+        let claims = Receipt::of(facts, copies(had_key, now), now);
+        let jws = claims.sign(signer);
+        ShredRows {
+            tombstone: NewTombstone {
+                recording: recording.id,
+                receipt,
+                seq,
+                destroyed,
+            },
+            receipt: NewReceipt {
+                id: receipt,
+                recording: recording.id,
+                state: claims.state().as_str(),
+                jws: jws.clone(),
+                had_key,
+            },
+            shredded: Shredded {
+                recording: recording.id,
+                receipt,
+                jws,
+                tombstoned_at: now,
+                is_new: true,
+            },
+        }
+    }
+}
+
+/// Marks recordings as shredded. Returns those that were not before, and what stands of the others.
+async fn split_marked<'a>(
+    unit: &mut Unit,
+    batch: &[&'a Recording],
+    now: Timestamp,
+) -> Result<(Vec<&'a Recording>, ShredOutcome), Error> {
+    let all: Vec<RecordingId> = batch.iter().map(|recording| recording.id).collect();
+    let marked = recordings::mark_shredded(unit, &all, now).await?;
+    let (fresh, old): (Vec<&Recording>, Vec<&Recording>) = batch
+        .iter()
+        .copied()
+        .partition(|recording| marked.contains(&recording.id));
+    Ok((fresh, earlier(unit, &old).await?))
 }
 
 /// What stands of recordings that were not marked: the shreds from before, and those that a hold

@@ -14,7 +14,7 @@ use std::{
 
 use super::{Inner, Vault, error::Error};
 use crate::{
-    db::{Tx, Unit, keys as rows, outbox::OutboxKind, signing_keys},
+    db::{Tx, Unit, keys as key_rows, outbox::OutboxKind, signing_keys},
     evidence::{DrillReport, KeySet, NewEntry, Publication, Signer, revocation::RevocationReceipt},
     keyring::{self, RootKey, ServiceKeys, tree},
     model::{
@@ -56,8 +56,8 @@ impl ServicePage {
     /// # Errors
     /// [`Error::NoVault`]; [`Error::Keyring`] when the root is not this tree's.
     pub(super) async fn open(tx: &mut Tx, root: &RootKey, vault: VaultId) -> Result<Self, Error> {
-        let page = rows::service_page(tx).await?.ok_or(Error::NoVault)?;
-        let service = tree::walk(rows::path(tx, page).await?, root, vault)?;
+        let page = key_rows::service_page(tx).await?.ok_or(Error::NoVault)?;
+        let service = tree::walk(key_rows::path(tx, page).await?, root, vault)?;
         Ok(Self {
             keys: ServiceKeys::of(&service.page)?,
             signer: NumberedSigner {
@@ -183,7 +183,7 @@ impl Inner {
     /// [`Error::Keyring`] if the epoch has turned, which [`Self::unit`] deals with; the database's.
     pub(super) async fn signer(&self, tx: &mut Tx) -> Result<Arc<Signer>, Error> {
         let known = self.signing.get();
-        if rows::service_keys(tx).await? == Some(known.used) {
+        if key_rows::service_keys(tx).await? == Some(known.used) {
             return Ok(known.signer);
         }
         let page = ServicePage::open(tx, &self.root.key(), self.id).await?;
@@ -197,15 +197,15 @@ impl Inner {
         actor: Initiator,
     ) -> Result<(ReplacedKey, NumberedSigner), Error> {
         let now = self.clock.now();
-        let id = rows::service_page(unit).await?.ok_or(Error::NoVault)?;
-        rows::lock(unit, &BTreeSet::<PageId>::from([id])).await?;
+        let id = key_rows::service_page(unit).await?.ok_or(Error::NoVault)?;
+        key_rows::lock(unit, &BTreeSet::<PageId>::from([id])).await?;
         let mut service = self.walk(unit, id).await?;
         let before = Signer::from_seed(&keyring::signing_seed(&service.page)?);
         let seed = keyring::replace_signing_seed(&mut service.page, &mut rand::rng())?;
         let signer = Signer::from_seed(&seed);
         let used = service.page.used();
         let service = service.seal(self.id, &mut rand::rng());
-        rows::replace_pages(unit, &[service]).await?;
+        key_rows::replace_pages(unit, &[service]).await?;
 
         signing_keys::retire(unit, before.key_id(), now).await?;
         signing_keys::insert(unit, signer.verifying_key(), now).await?;

@@ -17,16 +17,16 @@ use self::sample::Sample;
 use super::{
     Inner, Vault,
     error::Error,
-    recovery::{ChainPosition, Header, Link, RecoveryFile, Roots, Writing},
+    recovery::{BegunFile, RecoveryFile, Roots, Writing},
 };
 use crate::{
     db::{
-        audit, chain, epochs,
+        Tx, chain, epochs,
         image::{self, Image, Table},
-        timelines,
     },
     evidence::NewEntry,
-    model::{id::ObjectId, time::Timestamp},
+    keyring,
+    model::time::Timestamp,
     secret::SecretBuffer,
     store::{self, RecoveryKind, RecoveryName},
 };
@@ -39,7 +39,7 @@ const SAMPLE: usize = 64;
 /// A line that is not a row.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
-pub(super) enum SnapshotMark {
+pub(super) enum SnapshotLine {
     /// The rows that follow are of this table.
     Table(String),
     /// The end, and how many rows there were.
@@ -48,7 +48,7 @@ pub(super) enum SnapshotMark {
 
 /// A snapshot that was opened and holds.
 #[derive(Clone, Debug, Serialize)]
-pub struct Checked {
+pub struct VerifiedSnapshot {
     /// Its name in the store.
     pub snapshot: RecoveryName,
     /// Its epoch.
@@ -80,10 +80,10 @@ impl Vault {
     ///
     /// # Errors
     /// Of store, custody or database; a snapshot that does not hold is not noted.
-    pub async fn snapshot(&self) -> Result<Checked, Error> {
+    pub async fn snapshot(&self) -> Result<VerifiedSnapshot, Error> {
         let vault = &*self.0;
         vault.follow().await?;
-        vault.recall().await?;
+        vault.check_rollback().await?;
         let written = vault.write_snapshot().await?;
         let checked = match vault.verify_snapshot(written).await {
             // Others who made one at the same time have removed this one, because theirs are newer.
@@ -99,8 +99,7 @@ impl Vault {
                 let current = epochs::current(&mut unit).await?.ok_or(Error::NoVault)?;
                 // A turn that came between has a newer one, and this one dies with its epoch.
                 if current.epoch == checked.epoch {
-                    epochs::note_snapshot(&mut unit, checked.epoch, &written.to_string(), now)
-                        .await?;
+                    epochs::note_snapshot(&mut unit, checked.epoch, written, now).await?;
                 }
                 unit.audit(NewEntry::snapshot_verified(
                     now,
@@ -110,7 +109,7 @@ impl Vault {
                 Ok(current.snapshot().map(|(name, _)| name))
             })
             .await?;
-        vault.prune(written, before.as_deref()).await?;
+        vault.prune(written, before).await?;
         Ok(checked)
     }
 
@@ -118,7 +117,7 @@ impl Vault {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub async fn verify_snapshot(&self, name: RecoveryName) -> Result<Checked, Error> {
+    pub async fn verify_snapshot(&self, name: RecoveryName) -> Result<VerifiedSnapshot, Error> {
         self.0.verify_snapshot(name).await
     }
 
@@ -137,7 +136,7 @@ impl Vault {
             .list_recovery(RecoveryKind::Snapshot)
             .await?;
         let kept = |(snapshot, size): (RecoveryName, u64)| {
-            let verified = noted.as_deref() == Some(&snapshot.to_string());
+            let verified = noted == Some(snapshot);
             StoredSnapshot {
                 snapshot,
                 size,
@@ -150,11 +149,11 @@ impl Vault {
 
 impl Inner {
     /// The snapshot that is noted, if it is newer than this one, which is gone.
-    async fn newer_than(&self, written: RecoveryName) -> Result<Checked, Error> {
+    async fn newer_than(&self, written: RecoveryName) -> Result<VerifiedSnapshot, Error> {
         let current = epochs::current(&mut self.db.read().await?).await?;
         let noted = current
             .and_then(|current| current.snapshot())
-            .and_then(|(name, _)| name.parse::<RecoveryName>().ok());
+            .map(|(name, _)| name);
         match noted.filter(|noted| *noted > written) {
             Some(noted) => self.verify_snapshot(noted).await,
             None => Err(Error::RecoveryFile {
@@ -168,75 +167,29 @@ impl Inner {
     pub(super) async fn write_snapshot(&self) -> Result<RecoveryName, Error> {
         loop {
             let mut tx = self.snapshot_session().await?;
-            let epoch = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
-            let root = self.root.key();
-            if root.epoch != epoch.epoch {
-                drop(tx);
-                self.follow().await?;
-                continue;
-            }
-            let seq = audit::head(&mut tx).await?;
-            let path = timelines::path(&mut tx).await?;
-            let id = ObjectId::random(&mut rand::rng());
-            let name = RecoveryName {
-                kind: RecoveryKind::Snapshot,
-                epoch: epoch.epoch,
-                timeline: path.current(),
-                seq,
-                id,
-            };
-            let entry = audit::position(&mut tx).await?.ok_or(Error::NoVault)?;
-            let newest = chain::newest(&mut tx).await?;
-            let chain = newest.as_ref().map_or(0, |newest| newest.number);
-            let previous = newest.as_ref().map(Link::to).transpose()?;
-            let header = Header::of(
-                name,
-                self.id,
-                &epoch.root_sealed,
-                self.clock.now(),
-                ChainPosition {
-                    path,
-                    entry,
-                    since: 0,
-                    chain,
-                    previous,
-                },
-            );
-            let mut file = Writing::begin(&self.recovery, name, &header, &root).await?;
-            let mut rows = 0;
-            for table in Table::ALL {
-                file.line(|out| mark(out, &SnapshotMark::Table(table.name().into())))
-                    .await?;
-                let mut chunk = image::chunk(&mut tx, table, None, ROWS).await?;
-                loop {
-                    rows += chunk.len() as u64;
-                    let is_last = (chunk.len() as u64) < ROWS.unsigned_abs();
-                    let last = chunk.last().filter(|_| !is_last);
-                    // The database reads the next rows while these are written.
-                    let next = async {
-                        match last {
-                            Some(last) => image::chunk(&mut tx, table, Some(last), ROWS)
-                                .await
-                                .map(Some),
-                            None => Ok(None),
-                        }
-                    };
-                    let (next, written) = tokio::join!(next, lines(&mut file, &chunk));
-                    written?;
-                    match next? {
-                        Some(next) => chunk = next,
-                        None => break,
-                    }
+            let begun = self.begin_file(&mut tx, RecoveryKind::Snapshot, 0).await;
+            let BegunFile { mut file, name, .. } = match begun {
+                Err(Error::Keyring(keyring::Error::OtherEpoch(_))) => {
+                    drop(tx);
+                    self.follow().await?;
+                    continue;
                 }
+                begun => begun?,
+            };
+            if let Err(error) = write_tables(&mut tx, &mut file).await {
+                file.abort().await;
+                return Err(error);
             }
-            file.line(|out| mark(out, &SnapshotMark::End(rows))).await?;
             file.finish().await?;
             return Ok(name);
         }
     }
 
     /// See [`Vault::verify_snapshot`].
-    pub(super) async fn verify_snapshot(&self, name: RecoveryName) -> Result<Checked, Error> {
+    pub(super) async fn verify_snapshot(
+        &self,
+        name: RecoveryName,
+    ) -> Result<VerifiedSnapshot, Error> {
         let file = RecoveryFile::open(
             &self.recovery,
             name,
@@ -255,7 +208,7 @@ impl Inner {
         let mut sample = Sample::of(SAMPLE);
         let rows = read(file, name, |row| sample.take(&row)).await?;
         let keys = sample.walk(&root, self.id, &self.service.subject)?;
-        Ok(Checked {
+        Ok(VerifiedSnapshot {
             snapshot: name,
             epoch: header.epoch,
             seq: header.seq,
@@ -268,43 +221,76 @@ impl Inner {
     /// Removes what snapshots are kept no more after `written` was noted in the place of `before`,
     /// and the journal that is in the kept ones. Kept are both, and whatever is newer than the one
     /// before: somebody may just be writing it.
-    async fn prune(&self, written: RecoveryName, before: Option<&str>) -> Result<(), Error> {
-        let before = before.and_then(|before| before.parse::<RecoveryName>().ok());
+    async fn prune(
+        &self,
+        written: RecoveryName,
+        before: Option<RecoveryName>,
+    ) -> Result<(), Error> {
         let Some(oldest_kept) = before.filter(|before| *before < written) else {
             return Ok(());
         };
         self.check_before_destroying().await?;
-        for (name, _) in self.recovery.list_recovery(RecoveryKind::Snapshot).await? {
-            if name < oldest_kept {
-                self.recovery.delete_recovery(name).await?;
-            }
-        }
-        // A piece with the number of the snapshot may hold what changed right after it without an
-        // entry.
-        for (name, _) in self.recovery.list_recovery(RecoveryKind::Journal).await? {
-            if (name.epoch, name.point()) < (oldest_kept.epoch, oldest_kept.point()) {
-                self.recovery.delete_recovery(name).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes snapshots and journal of other epochs, which nothing opens any more, and what this
-    /// epoch had before its snapshot.
-    pub(super) async fn remove_older_files(&self, epoch: u64, snapshot: &str) -> Result<(), Error> {
-        let Ok(newest) = snapshot.parse::<RecoveryName>() else {
-            return Ok(());
-        };
-        self.check_before_destroying().await?;
-        for kind in [RecoveryKind::Snapshot, RecoveryKind::Journal] {
+        // A piece of the journal with the number of the snapshot is not older: it may hold what
+        // changed right after it without an entry.
+        for kind in RecoveryKind::ALL {
             for (name, _) in self.recovery.list_recovery(kind).await? {
-                // A turn that came between may have begun the next epoch's.
-                if name.epoch != epoch && name.point() <= newest.point() {
+                if name < oldest_kept {
                     self.recovery.delete_recovery(name).await?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Removes snapshots and journal files of other epochs up to `snapshot`; nothing opens them any
+    /// more.
+    pub(super) async fn remove_older_files(&self, snapshot: RecoveryName) -> Result<(), Error> {
+        self.check_before_destroying().await?;
+        for kind in [RecoveryKind::Snapshot, RecoveryKind::Journal] {
+            for (name, _) in self.recovery.list_recovery(kind).await? {
+                // A turn that came between may have begun the next epoch's.
+                if name.epoch != snapshot.epoch && name.point() <= snapshot.point() {
+                    self.recovery.delete_recovery(name).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes every row of every table, and the end.
+async fn write_tables(tx: &mut Tx, file: &mut Writing) -> Result<(), Error> {
+    let mut rows = 0;
+    for table in Table::ALL {
+        file.line(|out| push_line(out, &SnapshotLine::Table(table.name().into())))
+            .await?;
+        rows += write_rows(tx, file, table).await?;
+    }
+    file.line(|out| push_line(out, &SnapshotLine::End(rows)))
+        .await
+}
+
+/// Writes every row of one table. How many there were.
+async fn write_rows(tx: &mut Tx, file: &mut Writing, table: Table) -> Result<u64, Error> {
+    let mut rows = 0;
+    let mut chunk = image::chunk(tx, table, None, ROWS).await?;
+    loop {
+        rows += chunk.len() as u64;
+        let is_last = (chunk.len() as u64) < ROWS.unsigned_abs();
+        let last = chunk.last().filter(|_| !is_last);
+        // The database reads the next rows while these are written.
+        let next = async {
+            match last {
+                Some(last) => image::chunk(tx, table, Some(last), ROWS).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let (next, written) = tokio::join!(next, lines(file, &chunk));
+        written?;
+        match next? {
+            Some(next) => chunk = next,
+            None => return Ok(rows),
+        }
     }
 }
 
@@ -322,16 +308,16 @@ pub(super) async fn read(
     name: RecoveryName,
     mut each: impl FnMut(Image) -> Result<(), Error> + Send,
 ) -> Result<u64, Error> {
-    let mut rows = Rows::default();
+    let mut parser = LineParser::default();
     while let Some(line) = file.line().await? {
-        if let Some(row) = rows.next(line).map_err(|why| Error::RecoveryFile {
+        if let Some(row) = parser.next(line).map_err(|why| Error::RecoveryFile {
             name: name.to_string(),
             why,
         })? {
             each(row)?;
         }
     }
-    rows.end().map_err(|why| Error::RecoveryFile {
+    parser.end().map_err(|why| Error::RecoveryFile {
         name: name.to_string(),
         why,
     })
@@ -339,13 +325,13 @@ pub(super) async fn read(
 
 /// The grammar of the lines.
 #[derive(Default)]
-pub(super) struct Rows {
+pub(super) struct LineParser {
     table: Option<Table>,
     rows: u64,
     ended: Option<u64>,
 }
 
-impl Rows {
+impl LineParser {
     /// Takes a line; the row in it, if it is one.
     pub(super) fn next(&mut self, line: &[u8]) -> Result<Option<Image>, &'static str> {
         if self.ended.is_some() {
@@ -359,13 +345,13 @@ impl Rows {
                 .map_err(|_| "a row of it is not one");
         }
         match serde_json::from_slice(line).map_err(|_| "a line of it is neither row nor mark")? {
-            SnapshotMark::Table(name) => {
+            SnapshotLine::Table(name) => {
                 self.table = Some(
                     Table::from_name(&name)
                         .ok_or("it has a table that this version does not know")?,
                 )
             }
-            SnapshotMark::End(rows) => self.ended = Some(rows),
+            SnapshotLine::End(rows) => self.ended = Some(rows),
         }
         Ok(None)
     }
@@ -380,7 +366,7 @@ impl Rows {
     }
 }
 
-pub(super) fn mark(out: &mut SecretBuffer, mark: &SnapshotMark) {
+pub(super) fn push_line(out: &mut SecretBuffer, mark: &SnapshotLine) {
     serde_json::to_writer(out, mark)
         .expect("a word and a number have a JSON form, and a buffer takes all of it");
 }
@@ -390,11 +376,11 @@ mod tests {
     use super::*;
 
     fn fed(lines: &[&str]) -> Result<u64, &'static str> {
-        let mut rows = Rows::default();
+        let mut parser = LineParser::default();
         for line in lines {
-            rows.next(line.as_bytes())?;
+            parser.next(line.as_bytes())?;
         }
-        rows.end()
+        parser.end()
     }
 
     #[test]
@@ -421,9 +407,9 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_line_is_refused_or_read_and_never_panics(line in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
-            let mut rows = Rows::default();
-            let _ = rows.next(br#"{"table":"pages"}"#);
-            let _ = rows.next(&line);
+            let mut parser = LineParser::default();
+            let _ = parser.next(br#"{"table":"pages"}"#);
+            let _ = parser.next(&line);
         }
     }
 }

@@ -13,6 +13,7 @@ use super::{Inner, Vault, error::Error};
 use crate::{
     keyring::{self, evidence_key},
     model::{
+        encoding::length_prefixed,
         id::{ConsentId, SubjectId},
         subject::Address,
     },
@@ -29,16 +30,10 @@ impl Vault {
     /// statement. A keyed hash, because an id is in the audit log and must not tell what somebody
     /// may guess.
     pub fn statement_id(&self, fields: &[&[u8]]) -> ConsentId {
-        let mut signing = hmac::Context::with_key(&hmac::Key::new(
-            hmac::HMAC_SHA256,
-            self.0.service.statement.expose(),
-        ));
-        for field in fields {
-            signing.update(&(field.len() as u64).to_be_bytes());
-            signing.update(field);
-        }
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.service.statement.expose());
+        let encoded = Zeroizing::new(length_prefixed(fields));
         let mut hash = [0; 32];
-        hash.copy_from_slice(signing.sign().as_ref());
+        hash.copy_from_slice(hmac::sign(&key, &encoded).as_ref());
         ConsentId::of_hash(&hash)
     }
 

@@ -31,9 +31,15 @@ const SEGMENT: SegmentLength = SegmentLength::Text;
 #[must_use = "it is an orphan until it is entered"]
 #[derive(Debug)]
 pub struct StoredText {
-    recording: RecordingId,
     row: SealedArtefact,
     sha256: [u8; 32],
+}
+
+impl StoredText {
+    /// The object in the store, for [`Vault::delete_orphan`].
+    pub fn object(&self) -> ObjectId {
+        self.row.object
+    }
 }
 
 impl Vault {
@@ -47,7 +53,7 @@ impl Vault {
         content_type: &str,
         json: &SecretBuffer,
     ) -> Result<StoredText, Error> {
-        let key = self.record_key_of(recording).await?;
+        let key = self.readable_key(recording, Leg::All).await?;
         self.store_text(recording, &key, content_type, json).await
     }
 
@@ -64,7 +70,7 @@ impl Vault {
         earlier: &SealedArtefact,
         write: impl FnOnce(&[u8]) -> Result<SecretBuffer, Error> + Send,
     ) -> Result<StoredText, Error> {
-        let key = self.record_key_of(recording).await?;
+        let key = self.readable_key(recording, Leg::All).await?;
         let mut before =
             SecretBuffer::with_capacity(usize::try_from(earlier.plain_len).unwrap_or_default());
         self.read_object_back(recording, &key, earlier, |piece| {
@@ -88,35 +94,13 @@ impl Vault {
         by: Initiator,
     ) -> Result<Option<ObjectId>, Error> {
         let now = self.0.clock.now();
-        let id = stored.recording;
         let row = &stored.row;
+        let id = row.recording;
         let older = recordings::replace_artefact(unit, row).await?;
         unit.to_journal(OutboxKind::Recording, &[id], now);
         let sealed = NewEntry::transcript_sealed(now, by, id, row.sealed_len, &stored.sha256);
         unit.audit(sealed);
         Ok(older)
-    }
-
-    /// Removes the object that a transcript has taken the place of. What cannot be removed now is
-    /// an orphan, which the sweep finds.
-    pub async fn remove_replaced(&self, older: ObjectId) {
-        let _ = self.0.store.delete(older).await;
-    }
-
-    /// Removes a text that is stored, after a unit that certainly did not enter it.
-    pub async fn discard_text(&self, stored: StoredText) {
-        let _ = self.0.store.delete(stored.row.object).await;
-    }
-
-    async fn record_key_of(&self, recording: RecordingId) -> Result<Key, Error> {
-        let vault = &*self.0;
-        vault
-            .with_root(async || {
-                vault
-                    .record_key(&mut vault.db.read().await?, recording, Leg::All)
-                    .await
-            })
-            .await
     }
 
     async fn store_text(
@@ -155,11 +139,7 @@ impl Vault {
             segment: SEGMENT.sealed(),
             content_type: content_type.to_owned(),
         };
-        Ok(StoredText {
-            recording,
-            row,
-            sha256,
-        })
+        Ok(StoredText { row, sha256 })
     }
 
     /// Stores an object that is whole already; its SHA-256.

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::{
     Vault,
     error::Error,
-    waiting::{PieceOf, Waits},
+    waiting::{PendingSlot, UtteranceId},
 };
 use crate::{
     db::{
@@ -32,14 +32,16 @@ impl Vault {
     pub async fn keep_utterance(
         &self,
         tx: &mut Tx,
-        of: PieceOf<'_>,
+        of: UtteranceId<'_>,
         text: Option<&str>,
         now: Timestamp,
     ) -> Result<bool, Error> {
         let sealed = match text {
-            Some(text) => self
-                .0
-                .seal_waiting(&self.0.present(tx).await?, Waits::Piece(of), text),
+            Some(text) => self.0.seal_waiting(
+                &self.0.lock_epoch_shared(tx).await?,
+                PendingSlot::Piece(of),
+                text,
+            ),
             None => Vec::new(),
         };
         let utterance = Utterance {
@@ -67,14 +69,14 @@ impl Vault {
                 let rows =
                     utterances::of(&mut vault.db.read().await?, account, transcription).await?;
                 let opened = rows.into_iter().map(|row| {
-                    let of = PieceOf {
+                    let of = UtteranceId {
                         account,
                         transcription,
                         track: &row.track,
                         sequence: row.sequence,
                     };
                     let text = (!row.sealed.is_empty())
-                        .then(|| vault.open_waiting(Waits::Piece(of), &row.sealed))
+                        .then(|| vault.open_waiting(PendingSlot::Piece(of), &row.sealed))
                         .transpose()?;
                     Ok((row, text))
                 });

@@ -9,7 +9,7 @@
 //!
 //! INVARIANTS
 //! - Something is sealed only under the root that is present until the unit commits: only
-//!   [`Inner::present`] makes a [`Present`].
+//!   [`Inner::lock_epoch_shared`] makes an [`EpochShared`].
 //! - The unit that ends an epoch brings everything that still waits under the next root. What was
 //!   gone by then opens by no root that is left.
 
@@ -35,13 +35,13 @@ use crate::{
 };
 
 /// What a row begins with.
-const MARK: &[u8; 8] = b"rvwait/2";
+const MAGIC: &[u8; 8] = b"rvwait/2";
 /// Rows brought under the next root at a time.
 const ROWS: i64 = 512;
 
 /// Where a piece belongs.
 #[derive(Clone, Copy, Debug)]
-pub struct PieceOf<'a> {
+pub struct UtteranceId<'a> {
     /// The account.
     pub account: &'a AccountSid,
     /// The transcription.
@@ -53,21 +53,21 @@ pub struct PieceOf<'a> {
 }
 
 /// The root page's key of the epoch that no turn ends before the unit does.
-pub(super) struct Present(Arc<RootKey>);
+pub(super) struct EpochShared(Arc<RootKey>);
 
 /// Nobody lets anything wait before the unit ends.
-pub(super) struct Alone(());
+pub(super) struct EpochExclusive(());
 
 /// Where something waits: the row that holds it cannot take another's place.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Waits<'a> {
+pub(super) enum PendingSlot<'a> {
     /// What is told of the party at a place of a conversation.
     Party(&'a Conversation, &'a LegName),
     /// Something that was said.
-    Piece(PieceOf<'a>),
+    Piece(UtteranceId<'a>),
 }
 
-impl Waits<'_> {
+impl PendingSlot<'_> {
     fn key(&self, root: &RootKey) -> Key {
         match self {
             Self::Party(conversation, leg) => keyring::waiting_key(root, conversation, leg),
@@ -79,7 +79,7 @@ impl Waits<'_> {
 
     fn seal(&self, root: &RootKey, vault: VaultId, text: &str) -> Vec<u8> {
         let note = keyring::seal_note(&self.key(root), vault, text, &mut rand::rng());
-        [MARK.as_slice(), &root.epoch.to_be_bytes(), &note].concat()
+        [MAGIC.as_slice(), &root.epoch.to_be_bytes(), &note].concat()
     }
 
     /// [`keyring::Error::OtherEpoch`] if it is of a later epoch than the root; of an earlier one it
@@ -91,7 +91,7 @@ impl Waits<'_> {
         sealed: &[u8],
     ) -> Result<Zeroizing<String>, keyring::Error> {
         let rest = sealed
-            .strip_prefix(MARK)
+            .strip_prefix(MAGIC)
             .ok_or(keyring::Error::NotAuthentic)?;
         let (epoch, note) = rest
             .split_first_chunk()
@@ -111,7 +111,7 @@ impl Vault {
     /// # Errors
     /// The database's; [`Error::Keyring`] if [`Self::follow_from`] is to be called.
     pub async fn hold_epoch(&self, tx: &mut Tx) -> Result<(), Error> {
-        self.0.present(tx).await.map(drop)
+        self.0.lock_epoch_shared(tx).await.map(drop)
     }
 }
 
@@ -120,18 +120,23 @@ impl Inner {
     ///
     /// # Errors
     /// The database's; [`keyring::Error::OtherEpoch`] inside if this process has not followed yet.
-    pub(super) async fn present(&self, tx: &mut Tx) -> Result<Present, Error> {
+    pub(super) async fn lock_epoch_shared(&self, tx: &mut Tx) -> Result<EpochShared, Error> {
         let current = epochs::hold(tx).await?;
         let root = self.root.key();
         if current == root.epoch {
-            Ok(Present(root))
+            Ok(EpochShared(root))
         } else {
             Err(keyring::Error::OtherEpoch(current).into())
         }
     }
 
     /// Seals something for the place where it waits.
-    pub(super) fn seal_waiting(&self, present: &Present, waits: Waits<'_>, text: &str) -> Vec<u8> {
+    pub(super) fn seal_waiting(
+        &self,
+        present: &EpochShared,
+        waits: PendingSlot<'_>,
+        text: &str,
+    ) -> Vec<u8> {
         waits.seal(&present.0, self.id, text)
     }
 
@@ -142,24 +147,24 @@ impl Inner {
     /// process has not followed to.
     pub(super) fn open_waiting(
         &self,
-        waits: Waits<'_>,
+        waits: PendingSlot<'_>,
         sealed: &[u8],
     ) -> Result<Zeroizing<String>, Error> {
         Ok(waits.open(&self.root.key(), self.id, sealed)?)
     }
 
     /// To be called first in the unit that ends the epoch: waits for the units that hold it.
-    pub(super) async fn alone(&self, tx: &mut Tx) -> Result<Alone, Error> {
+    pub(super) async fn lock_epoch_exclusive(&self, tx: &mut Tx) -> Result<EpochExclusive, Error> {
         epochs::hold_alone(tx).await?;
-        Ok(Alone(()))
+        Ok(EpochExclusive(()))
     }
 
     /// Brings everything that waits under the next root, in the unit that ends the epoch. After the
     /// pages: a shred locks them in this order, too.
-    pub(super) async fn carry_waiting(
+    pub(super) async fn reseal_pending(
         &self,
         tx: &mut Tx,
-        _: &Alone,
+        _: &EpochExclusive,
         next: &RootKey,
     ) -> Result<(), Error> {
         let mut after = None;
@@ -168,7 +173,8 @@ impl Inner {
             let carried: Vec<_> = page
                 .iter()
                 .filter_map(|((conversation, leg), sealed)| {
-                    let carried = self.carried(Waits::Party(conversation, leg), sealed, next)?;
+                    let carried =
+                        self.carried(PendingSlot::Party(conversation, leg), sealed, next)?;
                     Some(((conversation.clone(), leg.clone()), carried))
                 })
                 .collect();
@@ -187,13 +193,13 @@ impl Inner {
             page.retain_mut(|row| {
                 let account = &row.account;
                 let transcription = &row.transcription;
-                let of = PieceOf {
+                let of = UtteranceId {
                     account,
                     transcription,
                     track: &row.utterance.track,
                     sequence: row.utterance.sequence,
                 };
-                let carried = self.carried(Waits::Piece(of), &row.utterance.sealed, next);
+                let carried = self.carried(PendingSlot::Piece(of), &row.utterance.sealed, next);
                 carried
                     .map(|sealed| row.utterance.sealed = sealed)
                     .is_some()
@@ -204,7 +210,7 @@ impl Inner {
     }
 
     /// `None` for what cannot be opened: it is left as it is, and no root opens it any more.
-    fn carried(&self, waits: Waits<'_>, sealed: &[u8], next: &RootKey) -> Option<Vec<u8>> {
+    fn carried(&self, waits: PendingSlot<'_>, sealed: &[u8], next: &RootKey) -> Option<Vec<u8>> {
         match self.open_waiting(waits, sealed) {
             Ok(text) => Some(waits.seal(next, self.id, &text)),
             Err(error) => {
@@ -219,7 +225,7 @@ impl Inner {
 
     /// A row of the journal as the rebuilt vault can open it: what waits in it may be sealed under
     /// the root of another epoch.
-    pub(super) fn brought_home(&self, row: Image, from: &RootKey) -> Image {
+    pub(super) fn resealed(&self, row: Image, from: &RootKey) -> Image {
         let root = self.root.key();
         if row.table() != Table::Parties || from.epoch == root.epoch {
             return row;
@@ -231,7 +237,7 @@ impl Inner {
         let (Some(conversation), Some(leg)) = place else {
             return row;
         };
-        let waits = Waits::Party(&conversation, &leg);
+        let waits = PendingSlot::Party(&conversation, &leg);
         let sealed = row.bytes("sealed").filter(|sealed| !sealed.is_empty());
         // What this root does not open may be of the snapshot's own epoch, or nobody's.
         let opened = sealed.and_then(|sealed| waits.open(from, self.id, sealed).ok());
@@ -256,7 +262,7 @@ mod tests {
         });
         let call: Conversation = format!("CA{}", "1".repeat(32)).parse().unwrap();
         let [caller, callee]: [LegName; 2] = ["caller", "callee"].map(|leg| leg.parse().unwrap());
-        let waits = Waits::Party(&call, &caller);
+        let waits = PendingSlot::Party(&call, &caller);
         let sealed = waits.seal(&present, vault, "+14155550100");
 
         assert_eq!(
@@ -274,7 +280,7 @@ mod tests {
             "it has turned"
         );
         assert!(
-            Waits::Party(&call, &callee)
+            PendingSlot::Party(&call, &callee)
                 .open(&present, vault, &sealed)
                 .is_err(),
             "another's place"

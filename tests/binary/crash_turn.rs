@@ -454,7 +454,7 @@ async fn the_rebuilt_vault_knows(world: &World, life: &Life) {
     let plan = recvault::vault::plan(&app.parts(), Default::default())
         .await
         .unwrap();
-    recvault::vault::restore(app.parts(), &plan, recvault::vault::Claim::Rehearse)
+    recvault::vault::restore(app.parts(), &plan, recvault::vault::Claim::None)
         .await
         .unwrap();
     drop(app);

@@ -7,11 +7,14 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::poll_immediate;
 use recvault::{
     db::{self, ClosedFor},
+    evidence::NewEntry,
     flow::{self, NewToken},
     vault,
 };
+use tokio::sync::Notify;
 
 use crate::world::{Database, Recipe, until};
 
@@ -40,7 +43,7 @@ async fn is_noticed(take: impl FnOnce(&Path), put_back: impl FnOnce(&Path)) {
     let answer = vault.anybody().get("/readyz").await;
     answer.problem(503, "database-displaced");
     let flow = vault.process.flow.clone();
-    let refused = flow.vault.recall().await.unwrap_err().to_string();
+    let refused = flow.vault.check_rollback().await.unwrap_err().to_string();
     assert!(
         refused.contains("vault.db")
             && refused.contains("replaced or removed")
@@ -127,7 +130,7 @@ async fn a_database_that_is_removed_is_noticed_without_anybody_writing() {
         matches!(begun.await, Err(db::Error::Closed(_))),
         "also what had begun"
     );
-    let refused = flow.vault.recall().await.unwrap_err().to_string();
+    let refused = flow.vault.check_rollback().await.unwrap_err().to_string();
     assert!(refused.contains("replaced or removed"), "{refused}");
     assert!(
         !vault.folder().join("vault.db").exists(),
@@ -185,4 +188,56 @@ async fn the_former_database_says_that_another_has_taken_over(database: Database
         .problem(503, "taken-over");
 }
 
-on_both_databases!(the_former_database_says_that_another_has_taken_over);
+/// The client that asked goes away while the last entry waits for another writer.
+async fn a_caller_who_is_cancelled_does_not_take_the_finding_along(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    vault.process.flow.recovery.journal().await.unwrap();
+    let (app, _ground) = vault.app_on_an_empty_database(database).await;
+    let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
+    vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
+        .await
+        .unwrap();
+
+    let former = &vault.process.flow.vault;
+    let begun = Notify::new();
+    let mut writer = Box::pin(vault.process.db.unit("writer", async |mut unit| {
+        unit.audit_now(vec![NewEntry::custody_changed(vault.clock.now(), &[1])])
+            .await?;
+        begun.notify_one();
+        std::future::pending::<Result<(), db::Error>>().await
+    }));
+    tokio::select! {
+        _ = &mut writer => panic!("it never ends"),
+        () = begun.notified() => {}
+    }
+    let mut asked = Box::pin(former.check_owner());
+    let is_found = async || {
+        let work = former.unit("probe", async |mut unit| {
+            unit.without_entry("only a question");
+            Ok::<(), vault::Error>(())
+        });
+        matches!(
+            poll_immediate(Box::pin(work)).await,
+            Some(Err(vault::Error::NotOwner { .. }))
+        )
+    };
+    tokio::select! {
+        found = &mut asked => panic!("the entry waits for the writer: {found:?}"),
+        () = until("the loss of custody is known", is_found) => {}
+    }
+    drop((asked, writer));
+
+    for _ in 0..2 {
+        former.check_owner().await.unwrap_err();
+    }
+    assert_eq!(vault.count("custody.lost").await, 1);
+    assert_eq!(
+        vault.process.flow.health.refusal(),
+        Some(ClosedFor::TakenOver)
+    );
+}
+
+on_both_databases!(
+    the_former_database_says_that_another_has_taken_over,
+    a_caller_who_is_cancelled_does_not_take_the_finding_along,
+);

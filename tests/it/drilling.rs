@@ -5,7 +5,7 @@ mod finding;
 use std::{fs, path::PathBuf};
 
 use recvault::{
-    drill::Old,
+    drill::{ExaminedKind, Old},
     evidence::{DrillReport, drill::Canary},
     flow::{CompletedDrill, DrillOptions},
 };
@@ -179,7 +179,7 @@ async fn a_vault_with_a_life_behind_it_forgets_and_recovers(database: Database) 
     let old_snapshots: Vec<_> = held
         .artefacts
         .iter()
-        .filter(|looked| looked.kind == "snapshot")
+        .filter(|looked| looked.kind == ExaminedKind::Snapshot)
         .collect();
     assert!(
         old_snapshots.iter().any(|looked| looked.opened)
@@ -190,7 +190,7 @@ async fn a_vault_with_a_life_behind_it_forgets_and_recovers(database: Database) 
         assert!(
             held.artefacts
                 .iter()
-                .any(|looked| looked.kind == "database-without-wal")
+                .any(|looked| looked.kind == ExaminedKind::DatabaseWithoutWal)
         );
     }
     let recovery = &held.drill.recovery;

@@ -9,7 +9,10 @@ use recvault::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::world::{Answer, Database, FaultyStore, Op, Plan, Recipe, TestVault, send};
+use crate::{
+    epochs::keys,
+    world::{Answer, Ask, Database, FaultyCustody, FaultyStore, Op, Plan, Recipe, TestVault, send},
+};
 
 /// A vault whose snapshots and journal are in this store.
 async fn over(store: &FaultyStore, database: Database) -> TestVault {
@@ -42,7 +45,7 @@ async fn lift(vault: &TestVault, path: &str) -> Answer {
 async fn is_known_to_a_restore(vault: &TestVault, database: Database, id: RecordingId) -> bool {
     let (app, _ground) = vault.app_on_an_empty_database(database).await;
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
-    vault::restore(app.parts(), &plan, vault::Claim::Rehearse)
+    vault::restore(app.parts(), &plan, vault::Claim::None)
         .await
         .unwrap();
     let mut tx = app.db.read().await.unwrap();
@@ -264,7 +267,31 @@ async fn a_sweep_shreds_everything_that_is_due_before_it_fails_for_the_store(dat
     );
 }
 
+/// Another process has turned the epoch, so the journal asks custody for the present root.
+async fn custody_that_cannot_be_read_leaves_what_was_done_unconfirmed(database: Database) {
+    let custody = FaultyCustody::new();
+    let vault = Recipe {
+        custody: Some(custody.clone()),
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
+    let other = vault.another_process().await;
+    let shredded = vault.sealed().await;
+    assert_eq!(vault.shred(shredded.id).await.status, 200);
+    // Its new receipts wait for the journal.
+    other.flow.epochs.turn(&keys()).await.unwrap();
+    custody.plan(Ask::Read, [Plan::Fail]);
+    let unconfirmed = vault.process.flow.vault.make_durable().await.unwrap_err();
+    assert!(
+        matches!(unconfirmed, vault::Error::NotDurable(_)),
+        "{unconfirmed:?}"
+    );
+    vault.process.flow.vault.make_durable().await.unwrap();
+}
+
 on_both_databases!(
+    custody_that_cannot_be_read_leaves_what_was_done_unconfirmed,
     a_shred_waits_for_its_own_piece_and_not_for_a_queue_that_never_ends,
     a_shred_is_told_when_a_restore_would_find_it,
     a_revocation_goes_to_its_end_without_the_store_and_is_told_with_it,

@@ -185,13 +185,13 @@ async fn a_replica_is_noticed_without_anybody_writing(database: Database) {
     let recorded = vault.sealed().await;
     vault.ground().keep().await;
     assert_eq!(vault.shred(recorded.id).await.status, 200);
-    vault.process.flow.vault.recall().await.unwrap();
+    vault.process.flow.vault.check_rollback().await.unwrap();
     vault.ground().go_back().await;
     let refused = vault
         .process
         .flow
         .vault
-        .recall()
+        .check_rollback()
         .await
         .unwrap_err()
         .to_string();
@@ -215,7 +215,7 @@ async fn a_file_that_was_replaced_under_a_service_is_noticed_by_the_journal() {
     flow::mint_token(&vault.process.db, &vault.clock, token())
         .await
         .unwrap();
-    flow.vault.recall().await.unwrap();
+    flow.vault.check_rollback().await.unwrap();
     let copies = fs::read_dir(vault.folder())
         .unwrap()
         .map(|entry| entry.unwrap().path());
@@ -394,12 +394,12 @@ async fn what_others_see_meanwhile_is_no_loss(database: Database) {
             flow::mint_token(&vault.process.db, &vault.clock, token())
                 .await
                 .unwrap();
-            flow.vault.recall().await.unwrap();
+            flow.vault.check_rollback().await.unwrap();
         }
     };
     let recalls = async || {
         for _ in 0..600 {
-            flow.vault.recall().await.unwrap();
+            flow.vault.check_rollback().await.unwrap();
         }
     };
     let journals = async {

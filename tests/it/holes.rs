@@ -364,7 +364,7 @@ async fn a_restore_that_was_interrupted_before_it_settled_is_gone_on_with(databa
         vault::unfinished(&app.db).await.unwrap(),
         Some(vault.made.vault)
     );
-    app.unlock().await.unwrap().settle().await.unwrap();
+    app.unlock().await.unwrap().finish_restore().await.unwrap();
     assert_eq!(vault::unfinished(&app.db).await.unwrap(), None);
     let process = vault.process_over(app).await;
     vault.plays_in(&process, &lives).await;

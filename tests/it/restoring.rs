@@ -146,7 +146,7 @@ async fn a_database_from_before_a_shred_is_not_served(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.sealed().await;
     vault.process.flow.recovery.journal().await.unwrap();
-    vault.process.flow.vault.check_memory().await.unwrap();
+    vault.process.flow.vault.compare_with_store().await.unwrap();
     let (_copy, copied) = vault.ground().copy(vault.folder()).await;
     vault.shred(recorded.id).await;
     let mut app = App::open(
@@ -374,7 +374,7 @@ async fn a_rebuilt_vault_settles_before_it_lets_anything_in(database: Database) 
     };
     assert!(!is_settled().await);
     let before = vault::plan(&app.parts(), Default::default()).await.unwrap();
-    app.unlock().await.unwrap().settle().await.unwrap();
+    app.unlock().await.unwrap().finish_restore().await.unwrap();
     assert!(is_settled().await);
     let after = vault::plan(&app.parts(), Default::default()).await.unwrap();
     assert!(

@@ -239,10 +239,16 @@ async fn a_piece_that_comes_while_a_restore_is_not_settled_is_of_a_lost_timeline
     }
     vault.process.flow.vault.journal_all().await.unwrap();
     let process = vault.process_over(app).await;
-    process.flow.vault.check_memory().await.unwrap();
+    process.flow.vault.compare_with_store().await.unwrap();
     act(&vault, &process).await;
     // And the former database does not know the new one's snapshot, whose number is lower.
-    let refused = vault.process.flow.vault.check_memory().await.unwrap_err();
+    let refused = vault
+        .process
+        .flow
+        .vault
+        .compare_with_store()
+        .await
+        .unwrap_err();
     assert!(refused.to_string().contains("of timeline 2"), "{refused}");
 }
 

@@ -414,7 +414,38 @@ async fn the_store_fails_and_no_root_is_destroyed(database: Database) {
     }
 }
 
+/// A turn stops before the root goes, and the snapshot that it noted is spoilt before the next try.
+async fn a_snapshot_that_is_spoilt_in_a_turn_is_replaced_by_one_that_opens(database: Database) {
+    let custody = FaultyCustody::new();
+    let vault = Recipe {
+        custody: Some(custody.clone()),
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
+    vault.sealed().await;
+    custody.plan(Ask::Destroy, [Plan::Fail]);
+    let flow = &vault.process.flow;
+    flow.epochs.turn(&keys()).await.unwrap_err();
+    // What it writes opens, so that the database can be compared with the store.
+    vault.sealed().await;
+    flow.recovery.journal().await.unwrap();
+    let noted = async || {
+        let mut tx = vault.process.db.read().await.unwrap();
+        let current = epochs::current(&mut tx).await.unwrap().unwrap();
+        current.snapshot().unwrap().0
+    };
+    let spoilt = noted().await;
+    let file = vault.folder().join("objects").join(spoilt.to_string());
+    std::fs::write(file, b"rotten").unwrap();
+    let turned = flow.vault.complete_turn().await.unwrap().unwrap();
+    assert_ne!(turned.snapshot, spoilt);
+    assert_eq!(turned.snapshot, noted().await);
+    flow.vault.verify_snapshot(turned.snapshot).await.unwrap();
+}
+
 on_both_databases!(
+    a_snapshot_that_is_spoilt_in_a_turn_is_replaced_by_one_that_opens,
     everybody_goes_on_while_two_processes_turn,
     of_two_that_turn_at_once_one_stands_back,
     a_turner_whose_lease_was_taken_over_does_nothing_more,

@@ -151,7 +151,10 @@ pub(super) fn restorables(code: &Code) -> Vec<String> {
 /// that counts as empty, anywhere but where a vault is made or rebuilt.
 pub(super) fn proofs(code: &Code) -> Vec<String> {
     let mut faults = Vec::new();
-    if !is_in(code, &["src/db", "src/vault/memory", "src/vault/ownership"]) {
+    if !is_in(
+        code,
+        &["src/db", "src/vault/rollback", "src/vault/ownership"],
+    ) {
         faults.extend(found(
             code,
             &["prove", "close_gate"],
@@ -373,7 +376,7 @@ mod tests {
         assert_eq!(
             faults(
                 proofs,
-                "src/vault/memory.rs",
+                "src/vault/rollback.rs",
                 "database.prove(x); database.close_gate(y)"
             ),
             0

@@ -112,7 +112,7 @@ fn clock(status: &flow::ClockStatus, findings: &mut Findings) {
 
 /// Whether the database has every audit entry that the store names.
 async fn memory(flow: &Flow, findings: &mut Findings) {
-    match flow.vault.check_memory().await {
+    match flow.vault.compare_with_store().await {
         Ok(()) => findings.find(
             "database",
             "ok",
@@ -235,7 +235,7 @@ async fn opened(app: &App, findings: &mut Findings) {
         "ok",
         format!("{} opens, and its schema is supported", app.db.kind()),
     );
-    match app.store.rehearse().await {
+    match app.store.check_permissions().await {
         Ok(()) => findings.find(
             "store",
             "ok",
@@ -314,7 +314,7 @@ async fn place(app: &App, findings: &mut Findings) {
                 );
                 findings.find("custody place", "weak", why);
             }
-            Role::Slot | Role::Other => {}
+            Role::Slot => {}
         }
     }
     if app.custody.kind() == "pkcs11" {

@@ -6,11 +6,14 @@
 
 use std::{fmt, str::FromStr};
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Entry;
-use crate::model::timeline::{LogPoint, Timeline};
+use crate::model::{
+    encoding::length_prefixed,
+    timeline::{LogPoint, Timeline},
+};
 
 /// The SHA-256 of an entry's number, time, actor, event, recording, details and, where it was told
 /// in a lost timeline, its number there, each preceded by its length.
@@ -46,7 +49,7 @@ impl Position {
         });
         let seq = entry.seq.to_be_bytes();
         let at = entry.at.as_millis().to_be_bytes();
-        let fields: [&[u8]; 8] = [
+        let named = length_prefixed(&[
             b"recvault/audit-entry/1",
             &seq,
             &at,
@@ -55,14 +58,9 @@ impl Position {
             recording.as_bytes(),
             details.as_bytes(),
             told.as_deref().unwrap_or_default(),
-        ];
-        let mut context = Context::new(&SHA256);
-        for field in fields {
-            context.update(&(field.len() as u64).to_be_bytes());
-            context.update(field);
-        }
+        ]);
         let mut digest = [0; 32];
-        digest.copy_from_slice(context.finish().as_ref());
+        digest.copy_from_slice(digest::digest(&digest::SHA256, &named).as_ref());
         Self {
             timeline,
             seq: entry.seq,

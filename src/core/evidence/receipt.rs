@@ -18,6 +18,7 @@ use super::{
     signing::{KeySet, Signer},
 };
 use crate::model::{
+    encoding::length_prefixed,
     id::{ReceiptId, RecordingId, VaultId},
     media::SourceRef,
     recording::Recording,
@@ -374,17 +375,13 @@ impl Receipt {
 /// the vault id, the account and the recording's SID, each with its length before it. The SID has
 /// 128 random bits, so only who knows it can make the digest.
 pub fn source_digest(vault: VaultId, source: &SourceRef) -> String {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for field in [
-        b"recvault/source-digest/1".as_slice(),
+    let named = length_prefixed(&[
+        b"recvault/source-digest/1",
         vault.as_bytes(),
         source.account().as_str().as_bytes(),
         source.sid().as_bytes(),
-    ] {
-        context.update(&(field.len() as u64).to_be_bytes());
-        context.update(field);
-    }
-    hex::encode(context.finish())
+    ]);
+    hex::encode(digest::digest(&digest::SHA256, &named))
 }
 
 fn whole_seconds(at: Timestamp) -> Timestamp {

@@ -6,6 +6,7 @@ use super::tree::RootKey;
 use crate::{
     model::{
         artefact::{Artefact, Leg},
+        encoding::length_prefixed,
         id::{ApprovalId, ConsentId, ObjectId, RecordingId, TokenId},
         name::LegName,
         sid::{AccountSid, TranscriptSid},
@@ -120,18 +121,10 @@ fn expand(key: &Key, fields: &[&[u8]]) -> Key {
             Key::LEN
         }
     }
-    let lengths: Vec<[u8; 8]> = fields
-        .iter()
-        .map(|field| (field.len() as u64).to_be_bytes())
-        .collect();
-    let info: Vec<&[u8]> = lengths
-        .iter()
-        .zip(fields)
-        .flat_map(|(length, field)| [length.as_slice(), *field])
-        .collect();
+    let info = length_prefixed(fields);
     let mut out = [0; Key::LEN];
     hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, key.expose())
-        .expand(&info, Len)
+        .expand(&[&info], Len)
         .and_then(|okm| okm.fill(&mut out))
         .expect("32 bytes are within the 255 blocks HKDF can give");
     Key::take(&mut out)

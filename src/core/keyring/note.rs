@@ -1,42 +1,23 @@
 //! Short texts at rest in the database: evidence of consent, justifications.
 //!
 //! ```text
-//! sealed = nonce (12) ‖ AES-256-GCM(note key, nonce, text, associated data "recvault/note/1" ‖ vault id) ‖ tag (16)
+//! sealed = AES-256-GCM as in `aead`, of the text under the note key; associated data "recvault/note/1" ‖ vault id
 //! ```
 //! Each text has a key of its own (see `label`), so that neither a nonce nor a place can be
 //! mistaken for another.
 
-use aes_gcm::{
-    Aes256Gcm, KeyInit as _, Nonce,
-    aead::{Aead as _, Payload},
-};
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::page::Error;
+use super::{aead, page::Error};
 use crate::{
-    model::id::VaultId,
+    model::{encoding::length_prefixed, id::VaultId},
     secret::{Key, SecretBuffer},
 };
 
-const NONCE: usize = 12;
-
 /// Seals a text under its own key.
 pub fn seal_note(key: &Key, vault: VaultId, text: &str, rng: &mut dyn CryptoRng) -> Vec<u8> {
-    let mut nonce = [0; NONCE];
-    rng.fill_bytes(&mut nonce);
-    let sealed = cipher(key).encrypt(
-        &Nonce::from(nonce),
-        Payload {
-            msg: text.as_bytes(),
-            aad: &associated(vault),
-        },
-    );
-    [
-        nonce.as_slice(),
-        &sealed.expect("AES-GCM takes any text that fits in memory"),
-    ]
-    .concat()
+    aead::seal(key, text.as_bytes(), &associated_data(vault), rng)
 }
 
 /// Opens what [`seal_note`] sealed.
@@ -44,31 +25,13 @@ pub fn seal_note(key: &Key, vault: VaultId, text: &str, rng: &mut dyn CryptoRng)
 /// # Errors
 /// [`Error::NotAuthentic`] under any other key, of another vault, or changed in any bit.
 pub fn open_note(key: &Key, vault: VaultId, sealed: &[u8]) -> Result<Zeroizing<String>, Error> {
-    let (nonce, sealed) = sealed.split_at_checked(NONCE).ok_or(Error::NotAuthentic)?;
-    let nonce = Nonce::try_from(nonce).map_err(|_| Error::NotAuthentic)?;
-    let opened = cipher(key)
-        .decrypt(
-            &nonce,
-            Payload {
-                msg: sealed,
-                aad: &associated(vault),
-            },
-        )
-        .map_err(|_| Error::NotAuthentic)?;
-    SecretBuffer::take(opened)
-        .into_text()
+    aead::open(key, sealed, &associated_data(vault))
+        .and_then(SecretBuffer::into_text)
         .ok_or(Error::NotAuthentic)
 }
 
-fn associated(vault: VaultId) -> Vec<u8> {
-    [b"recvault/note/1".as_slice(), vault.as_bytes()]
-        .into_iter()
-        .flat_map(|field| [&(field.len() as u64).to_be_bytes(), field].concat())
-        .collect()
-}
-
-fn cipher(key: &Key) -> Aes256Gcm {
-    Aes256Gcm::new(key.expose().into())
+fn associated_data(vault: VaultId) -> Vec<u8> {
+    length_prefixed(&[b"recvault/note/1", vault.as_bytes()])
 }
 
 #[cfg(test)]

@@ -11,21 +11,19 @@
 //! INVARIANT: an empty slot is 32 zero bytes; a slot that was ever filled is not filled again under
 //! the same page (`used` only grows).
 
-use aes_gcm::{
-    Aes256Gcm, Nonce,
-    aead::{Aead, KeyInit, Payload},
-};
 use rand::CryptoRng;
 
+use super::aead;
 use crate::{
-    model::id::{PageId, VaultId},
+    model::{
+        encoding::length_prefixed,
+        id::{PageId, VaultId},
+    },
     secret::{Key, SecretBuffer},
 };
 
 /// Children of one page.
 pub const FAN_OUT: usize = 128;
-
-const NONCE: usize = 12;
 
 /// Why a page cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -122,44 +120,17 @@ impl KeyPage {
     /// [`Error::NotAuthentic`] for a wrong key, vault, id, tier, level, generation, or any altered
     /// byte.
     pub fn open(row: PageRow, key: &Key, vault: VaultId) -> Result<Self, Error> {
-        let (nonce, sealed) = row
-            .sealed
-            .split_at_checked(NONCE)
+        let slots = aead::open(key, &row.sealed, &associated_data(vault, &row))
+            .filter(|slots| slots.len() == FAN_OUT * Key::LEN)
             .ok_or(Error::NotAuthentic)?;
-        let nonce = Nonce::try_from(nonce).map_err(|_| Error::NotAuthentic)?;
-        let aad = associated_data(vault, &row);
-        let slots = cipher(key)
-            .decrypt(
-                &nonce,
-                Payload {
-                    msg: sealed,
-                    aad: &aad,
-                },
-            )
-            .map(SecretBuffer::take)
-            .map_err(|_| Error::NotAuthentic)?;
-        if slots.len() != FAN_OUT * Key::LEN {
-            return Err(Error::NotAuthentic);
-        }
         Ok(Self { row, slots })
     }
 
     /// Seals the page as its next generation.
     pub fn seal(mut self, key: &Key, vault: VaultId, rng: &mut dyn CryptoRng) -> PageRow {
         self.row.generation += 1;
-        let mut nonce = [0; NONCE];
-        rng.fill_bytes(&mut nonce);
         let aad = associated_data(vault, &self.row);
-        let sealed = cipher(key)
-            .encrypt(
-                &Nonce::from(nonce),
-                Payload {
-                    msg: &self.slots,
-                    aad: &aad,
-                },
-            )
-            .expect("4 KiB are far below the 64 GiB that AES-GCM can seal");
-        self.row.sealed = [nonce.as_slice(), &sealed].concat();
+        self.row.sealed = aead::seal(key, &self.slots, &aad, rng);
         self.row
     }
 
@@ -199,9 +170,13 @@ impl KeyPage {
     /// Puts `key` into the next free slot and returns it.
     ///
     /// # Errors
-    /// [`Error::Full`] after 128.
+    /// [`Error::Full`] after 128; [`Error::NotAuthentic`] if that slot holds a key.
     pub fn push(&mut self, key: &Key) -> Result<u8, Error> {
         let slot = self.row.used;
+        // `used` is not authenticated: one that was set back must not overwrite a living key.
+        if self.key(slot).is_ok() {
+            return Err(Error::NotAuthentic);
+        }
         self.slot_mut(slot)
             .ok_or(Error::Full)?
             .copy_from_slice(key.expose());
@@ -246,28 +221,15 @@ impl KeyPage {
     }
 }
 
-fn cipher(key: &Key) -> Aes256Gcm {
-    Aes256Gcm::new(key.expose().into())
-}
-
 fn associated_data(vault: VaultId, row: &PageRow) -> Vec<u8> {
-    let fields: [&[u8]; 6] = [
+    length_prefixed(&[
         b"recvault/page/1",
         vault.as_bytes(),
         row.id.as_bytes(),
         row.tier.as_bytes(),
         &[row.level],
         &row.generation.to_be_bytes(),
-    ];
-    fields
-        .iter()
-        .flat_map(|field| {
-            (field.len() as u64)
-                .to_be_bytes()
-                .into_iter()
-                .chain(field.iter().copied())
-        })
-        .collect()
+    ])
 }
 
 #[cfg(test)]
@@ -360,6 +322,16 @@ mod tests {
         let page = KeyPage::open(page.seal(&key, vault, rng), &key, vault).unwrap();
         assert_eq!(page.key(0), Err(Error::Gone));
         assert!(page.key(1).is_ok());
+    }
+
+    #[test]
+    fn a_count_that_was_set_back_overwrites_no_living_key() {
+        let (row, key, vault, child) = sealed_page();
+        let set_back = PageRow { used: 0, ..row };
+        let mut page = KeyPage::open(set_back, &key, vault).unwrap();
+        let another = Key::random(&mut rand::rng());
+        assert_eq!(page.push(&another), Err(Error::NotAuthentic));
+        assert_eq!(page.key(0), Ok(child));
     }
 
     proptest::proptest! {

@@ -90,13 +90,13 @@ mod tests {
     use super::*;
     use crate::keyring::{
         PageSlot, RootKey,
-        tree::{LEAF, LEVELS, attach, plant, walk},
+        tree::{LEAF, LEVELS, attach, create, walk},
     };
 
     /// Two leaves with a record key each, below one path, and the rows root first.
     fn grown(root: &RootKey, vault: VaultId) -> (Vec<PageRow>, Vec<PageSlot>, Vec<String>) {
         let rng = &mut rand::rng();
-        let [mut above, service] = plant(root, vault, rng).unwrap();
+        let [mut above, service] = create(root, vault, rng).unwrap();
         let mut path: Vec<PageRow> = Vec::new();
         for level in (LEAF + 1..LEVELS).rev() {
             let opened = walk([path.as_slice(), &[above]].concat(), root, vault).unwrap();

@@ -54,7 +54,7 @@ impl ServiceKeys {
     ///
     /// # Errors
     /// [`Error::Full`] if it is not empty.
-    pub(super) fn plant(page: &mut KeyPage, rng: &mut dyn CryptoRng) -> Result<(), Error> {
+    pub(super) fn insert_new(page: &mut KeyPage, rng: &mut dyn CryptoRng) -> Result<(), Error> {
         for slot in SUBJECT..=FIRST_SIGNING {
             if page.push(&Key::random(rng))? != slot {
                 return Err(Error::Full);
@@ -103,7 +103,7 @@ mod tests {
     fn planted() -> KeyPage {
         let rng = &mut rand::rng();
         let mut page = KeyPage::empty(SERVICE, LEAF, None, 1, rng);
-        ServiceKeys::plant(&mut page, rng).unwrap();
+        ServiceKeys::insert_new(&mut page, rng).unwrap();
         page
     }
 

@@ -1,11 +1,11 @@
-//! The tree: how pages hang together, and the walk from the root key to a page key.
+//! The tree: how pages are linked, and the walk from the root key to a page key.
 //!
 //! ```text
 //! root key ─seals─▶ root page ─holds─▶ tier key ─seals─▶ top branch ─▶ branch ─▶ branch ─▶ leaf ─holds─▶ record keys
 //! ```
 //! The depth is fixed: three levels of branches over the leaves hold 128⁴, about 268 million,
-//! record keys a tier, and a look-up opens five pages of 4 KiB. A tree that grows would save one or
-//! two of them and cost a re-hanging step that has to be right.
+//! record keys a tier, and a look-up opens five pages of 4 KiB. A tree of variable depth would save
+//! one or two page reads but would need a rebalancing step.
 
 use rand::CryptoRng;
 
@@ -94,7 +94,7 @@ impl OpenedPage {
 }
 
 /// A new vault's tree: the root page, and the service page with the vault's own keys.
-pub fn plant(
+pub fn create(
     root: &RootKey,
     vault: VaultId,
     rng: &mut dyn CryptoRng,
@@ -106,7 +106,7 @@ pub fn plant(
         epoch: root.epoch,
     };
     let (root, mut service) = attach(root, SERVICE, LEAF, vault, rng)?;
-    ServiceKeys::plant(&mut service.page, rng)?;
+    ServiceKeys::insert_new(&mut service.page, rng)?;
     Ok([root, service.seal(vault, rng)])
 }
 
@@ -187,7 +187,7 @@ mod tests {
             epoch: 1,
             key: Key::random(rng),
         };
-        let [mut above, _service] = plant(&root_key, vault, rng).unwrap();
+        let [mut above, _service] = create(&root_key, vault, rng).unwrap();
         let mut path = Vec::new();
         for level in (LEAF..LEVELS).rev() {
             let mut rows = path.clone();

@@ -8,6 +8,8 @@ use std::{fmt, str::FromStr};
 use aws_lc_rs::digest;
 use rand::CryptoRng;
 
+use super::encoding::length_prefixed;
+
 /// Why a text is not an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {what}: expected `{prefix}` and 32 lower-case hex digits")]
@@ -110,24 +112,25 @@ impl ConsentId {
     }
 }
 
+impl ApprovalId {
+    /// No approval has this id; for questions about the rules alone.
+    pub(crate) const NOBODYS: Self = Self([0; 16]);
+}
+
 impl RecordingId {
     /// The id that a source's recording has in this vault.
     ///
     /// Derived, not random: however often and in whatever order a recording is announced, it is the
     /// same one, and a shredded one is recognised for ever. Its record key is random all the same.
     pub fn of_source(vault: VaultId, account: &str, source: &str) -> Self {
-        let mut context = digest::Context::new(&digest::SHA256);
-        for field in [
-            b"recvault/recording-id/1".as_slice(),
+        let named = length_prefixed(&[
+            b"recvault/recording-id/1",
             vault.as_bytes(),
             account.as_bytes(),
             source.as_bytes(),
-        ] {
-            context.update(&(field.len() as u64).to_be_bytes());
-            context.update(field);
-        }
+        ]);
         let mut bytes = [0; 16];
-        bytes.copy_from_slice(&context.finish().as_ref()[..16]);
+        bytes.copy_from_slice(&digest::digest(&digest::SHA256, &named).as_ref()[..16]);
         Self(bytes)
     }
 }

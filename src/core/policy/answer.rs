@@ -8,7 +8,6 @@ use super::document::{ConsentRules, Cue, MessageRule, Spoken, VoiceConsent};
 use crate::model::{
     consent::{Answer, OptOut},
     folding::folded,
-    name::Purpose,
 };
 
 /// What an answer in a call was taken for.
@@ -93,18 +92,6 @@ impl ConsentRules {
         by_keyword.or_else(|| {
             by_words().filter(|rule| keyword.is_none() || rule.answer != Some(Answer::Given))
         })
-    }
-
-    /// Whether any rule or question may take a yes to this purpose.
-    pub fn asks_for(&self, purpose: &Purpose) -> bool {
-        let voice = self.voice.iter().flat_map(|voice| &voice.purposes);
-        let given = self
-            .messages
-            .iter()
-            .filter(|rule| rule.answer == Some(Answer::Given));
-        voice
-            .chain(given.flat_map(|rule| &rule.purposes))
-            .any(|asked| asked == purpose)
     }
 }
 

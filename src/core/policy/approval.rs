@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use super::{
     document::ApprovalRule,
-    facts::MAX_JUSTIFICATION,
+    facts::{MAX_JUSTIFICATION, is_justified},
     reason::{Denial, Grounds, Reason},
-    rules::{Rulebook, Rules, has_any},
+    rules::{Rulebook, has_any},
 };
 use crate::model::{
     access::Principal,
@@ -72,13 +72,7 @@ pub fn may_approve(
         return Ok(());
     }
     let hidden = !principal.knows(recording.account()) || !rules.shows_recordings_to(principal);
-    Err(Denial::new(
-        &against,
-        &Grounds::default(),
-        None,
-        hidden,
-        rules.shared_digest(),
-    ))
+    Err(Denial::by_current(&against, hidden, rules.shared_digest()))
 }
 
 /// The tiers for whose recordings this principal may approve, by the version in force.
@@ -109,13 +103,7 @@ pub fn approvable(
         return Ok(theirs);
     }
     let hidden = !rules.shows_recordings_to(principal);
-    Err(Denial::new(
-        &against,
-        &Grounds::default(),
-        None,
-        hidden,
-        rules.shared_digest(),
-    ))
+    Err(Denial::by_current(&against, hidden, rules.shared_digest()))
 }
 
 /// The refusal of an opening that was allowed and then found the day's budget spent by others that
@@ -125,13 +113,7 @@ pub fn over_budget(purpose: &Purpose, rulebook: &Rulebook) -> Denial {
         Reason::BudgetSpent,
         format!("purposes/{purpose}/budget").into(),
     );
-    Denial::new(
-        &against,
-        &Grounds::default(),
-        None,
-        false,
-        rulebook.current().shared_digest(),
-    )
+    Denial::by_current(&against, false, rulebook.current().shared_digest())
 }
 
 /// Decides whether a principal may state a purpose at all, whatever recording it is about: for
@@ -164,10 +146,8 @@ pub fn may_state(
                 Reason::RoleNotAllowed,
                 clause("roles"),
             );
-            let is_justified =
-                justification.is_some_and(|text| text.contains(char::is_alphanumeric));
             against.add_if(
-                purpose.justification && !is_justified,
+                purpose.justification && !is_justified(justification),
                 Reason::JustificationMissing,
                 clause("justification"),
             );
@@ -182,22 +162,8 @@ pub fn may_state(
     if against.is_empty() {
         return Ok(());
     }
-    Err(Denial::new(
-        &against,
-        &Grounds::default(),
-        None,
-        !rules.shows_recordings_to(principal),
-        rules.shared_digest(),
-    ))
-}
-
-/// The version in force, and the one to which the recording is pinned if that is another.
-fn versions<'a>(recording: &Recording, rulebook: &'a Rulebook) -> impl Iterator<Item = &'a Rules> {
-    let current = rulebook.current();
-    let pinned = rulebook
-        .find(&recording.policy_digest)
-        .filter(|rules| rules.digest() != current.digest());
-    std::iter::once(current).chain(pinned)
+    let hidden = !rules.shows_recordings_to(principal);
+    Err(Denial::by_current(&against, hidden, rules.shared_digest()))
 }
 
 fn asked_for<'a>(
@@ -205,7 +171,9 @@ fn asked_for<'a>(
     rulebook: &'a Rulebook,
 ) -> impl Iterator<Item = &'a ApprovalRule> {
     let tier = recording.tier.clone();
-    versions(recording, rulebook).filter_map(move |rules| rules.tier(&tier)?.approval.as_ref())
+    rulebook
+        .binding(&recording.policy_digest)
+        .filter_map(move |rules| rules.tier(&tier)?.approval.as_ref())
 }
 
 #[cfg(test)]
@@ -213,7 +181,10 @@ mod tests {
     use super::*;
     use crate::{
         model::recording::RecordingState,
-        policy::cast::{self, NOW},
+        policy::{
+            Rules,
+            cast::{self, NOW},
+        },
     };
 
     const SHIPPED: &str = include_str!("../../../config/privacy-policy.toml");

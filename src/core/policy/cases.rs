@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     consent::Consents,
     decide::{Decision, decide},
-    facts::DecisionFacts,
+    facts::{DecisionFacts, StandingApproval},
     reason::Reason,
     rules::Rulebook,
 };
@@ -197,7 +197,9 @@ impl Case {
             network: self.network,
             consents: &consents,
             holds: &holds,
-            approved_until: self.approval.then(|| now.after(DAY)),
+            approval: self
+                .approval
+                .then(|| StandingApproval::some_until(now.after(DAY))),
             break_glass: self.break_glass,
             openings_today: self.openings_today,
             ..DecisionFacts::new(&principal, &recording, self.purpose.clone())

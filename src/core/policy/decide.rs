@@ -39,7 +39,7 @@ pub enum Decision {
 pub fn decide(facts: &DecisionFacts<'_>, rulebook: &Rulebook, now: Timestamp) -> Decision {
     let rules = rulebook.current();
     let pinned = rulebook.find(&facts.recording.policy_digest);
-    let earlier = pinned.filter(|pinned| pinned.digest() != rules.digest());
+    let earlier = rulebook.other(&facts.recording.policy_digest);
     let mut against = Grounds::default();
     let mut pinned_against = Grounds::default();
     let mut clause = None;
@@ -100,7 +100,7 @@ fn terms(
     clause: std::sync::Arc<str>,
     now: Timestamp,
 ) -> Option<GrantTerms> {
-    let approved = facts.approved_until.filter(|until| *until > now);
+    let approved = facts.approval.filter(|approval| approval.until > now);
     let mut ends: Vec<Timestamp> = facts.until.into_iter().collect();
     let mut view = View::Audio;
     let mut broke_glass = false;
@@ -118,9 +118,9 @@ fn terms(
                 .map(|retention| facts.recording.collected_at.after(retention)),
         );
         if tier.approval.is_some() {
-            ends.extend(approved);
+            ends.extend(approved.map(|approval| approval.until));
             broke_glass |= approved.is_none();
-            approval = approved.and(facts.approval);
+            approval = approved.map(|approval| approval.id);
         }
     }
     Some(GrantTerms {

@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::{
     consent::Consents,
     decide::{Decision, decide},
-    facts::DecisionFacts,
+    facts::{DecisionFacts, StandingApproval},
     retention::due,
     rules::{Rulebook, Rules},
 };
@@ -336,7 +336,9 @@ impl Asked {
                 ticket: Some(ticket),
                 consents,
                 holds,
-                approved_until: Some(at.after(Duration::from_secs(86_400))),
+                approval: Some(StandingApproval::some_until(
+                    at.after(Duration::from_secs(86_400)),
+                )),
                 ..DecisionFacts::new(principal, recording, self.name.clone())
             };
             matches!(decide(&facts, rulebook, at), Decision::Allow(_))

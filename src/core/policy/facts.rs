@@ -17,6 +17,25 @@ use crate::model::{
 /// The longest justification, in characters. `fixed.cedar` has it too.
 pub const MAX_JUSTIFICATION: usize = 1000;
 
+/// An approval: a grant that needs one rests on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StandingApproval {
+    /// Which.
+    pub id: ApprovalId,
+    /// Until when it holds.
+    pub until: Timestamp,
+}
+
+impl StandingApproval {
+    /// One that nobody gave, for a question about the rules alone.
+    pub(crate) fn some_until(until: Timestamp) -> Self {
+        Self {
+            id: ApprovalId::NOBODYS,
+            until,
+        }
+    }
+}
+
 /// Everything that a decision looks at besides the rules and the time.
 #[derive(Clone, Debug)]
 pub struct DecisionFacts<'a> {
@@ -36,11 +55,8 @@ pub struct DecisionFacts<'a> {
     pub consents: &'a Consents,
     /// The purposes of the holds that stand.
     pub holds: &'a [Purpose],
-    /// Until when somebody else has approved that this principal opens this recording for this
-    /// purpose.
-    pub approved_until: Option<Timestamp>,
-    /// Which approval that is: a grant that needs it rests on it.
-    pub approval: Option<ApprovalId>,
+    /// That somebody else has approved that this principal opens this recording for this purpose.
+    pub approval: Option<StandingApproval>,
     /// Whether they want to do without the approval that the tier asks for.
     pub break_glass: bool,
     /// How many recordings they have opened for this purpose today; 0 where this one is among them:
@@ -63,7 +79,6 @@ impl<'a> DecisionFacts<'a> {
             network: None,
             consents: const { &Consents::NONE },
             holds: &[],
-            approved_until: None,
             approval: None,
             break_glass: false,
             openings_today: 0,
@@ -74,7 +89,11 @@ impl<'a> DecisionFacts<'a> {
     /// Whether a justification was written. White space, punctuation and invisible marks alone are
     /// none.
     pub fn is_justified(&self) -> bool {
-        self.justification
-            .is_some_and(|text| text.contains(char::is_alphanumeric))
+        is_justified(self.justification)
     }
+}
+
+/// See [`DecisionFacts::is_justified`].
+pub(super) fn is_justified(justification: Option<&str>) -> bool {
+    justification.is_some_and(|text| text.contains(char::is_alphanumeric))
 }

@@ -54,13 +54,13 @@ impl Rulebook {
 
     /// The size of a sample that is silence still, if the policy says so.
     pub fn quiet(&self, recording: &Recording) -> Option<u16> {
-        self.binding(recording)
+        self.binding(&recording.policy_digest)
             .filter_map(|rules| rules.document().collection.quieter_than)
             .max()
     }
 
     fn is_too_short(&self, recording: &Recording, length: Duration) -> bool {
-        self.binding(recording)
+        self.binding(&recording.policy_digest)
             .filter_map(|rules| rules.document().collection.shorter_than)
             .any(|least| length < least)
     }
@@ -71,7 +71,7 @@ impl Rulebook {
         // A tier that a version does not declare opens for nobody; but that may be a typing error,
         // and a shred cannot be undone.
         if self
-            .binding(recording)
+            .binding(&recording.policy_digest)
             .any(|rules| rules.tier(&recording.tier).is_none())
         {
             return true;
@@ -83,18 +83,9 @@ impl Rulebook {
         };
         let mut purposes = self.current().document().purposes.iter();
         purposes.any(|purpose| {
-            self.binding(recording)
+            self.binding(&recording.policy_digest)
                 .all(|rules| opens(rules, &purpose.name))
         })
-    }
-
-    /// The version in force, and the one to which the recording is pinned, if it is another and at
-    /// hand.
-    pub fn binding(&self, recording: &Recording) -> impl Iterator<Item = &Rules> {
-        let pinned = self
-            .find(&recording.policy_digest)
-            .filter(|rules| rules.digest() != self.current().digest());
-        std::iter::once(self.current()).chain(pinned)
     }
 }
 

@@ -165,11 +165,5 @@ pub(super) fn check(
         return Ok(());
     }
     let hidden = !rules.shows_recordings_to(principal);
-    Err(Denial::new(
-        &against,
-        &Grounds::default(),
-        None,
-        hidden,
-        rules.shared_digest(),
-    ))
+    Err(Denial::by_current(&against, hidden, rules.shared_digest()))
 }

@@ -69,7 +69,7 @@ impl Rules {
             "name": tier.name,
             "description": tier.description,
             "grant_lifetime_s": tier.grant_lifetime.as_secs(),
-            "forgotten_at_once": self.turned_at_once().contains(&&tier.name),
+            "forgotten_at_once": self.immediate_tiers().contains(&&tier.name),
             "retention_s": seconds(tier.retention),
             // What follows from it and from the purposes that open the tier.
             "kept_s": seconds(self.limit(&tier.name).map(|limit| limit.period)),

@@ -197,6 +197,11 @@ impl Denial {
         }
     }
 
+    /// Of a question that the version in force alone answers.
+    pub(super) fn by_current(against: &Grounds, hidden: bool, policy_digest: Arc<str>) -> Self {
+        Self::new(against, &Grounds::default(), None, hidden, policy_digest)
+    }
+
     /// Every reason.
     pub fn refusals(&self) -> &[PolicyRefusal] {
         &self.refusals

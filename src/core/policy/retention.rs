@@ -101,13 +101,8 @@ impl Rules {
 /// The limits that count for recordings of a tier which are pinned to a version: of the version in
 /// force, and of that one where it is known.
 pub fn limits(tier: &Tier, pinned: &str, rulebook: &Rulebook) -> Vec<Limit> {
-    let current = rulebook.current();
-    let pinned = rulebook
-        .find(pinned)
-        .filter(|pinned| pinned.digest() != current.digest());
-    [Some(current), pinned]
-        .into_iter()
-        .flatten()
+    rulebook
+        .binding(pinned)
         .filter_map(|rules| rules.limit(tier))
         .collect()
 }

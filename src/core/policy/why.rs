@@ -4,13 +4,14 @@
 //! to promise: where several reasons speak against a request, each needs its own way out.
 
 use super::{
+    document::PurposeRule,
     facts::DecisionFacts,
     reason::{PolicyRefusal, Reason},
     rules::{Rulebook, Rules},
     words,
 };
 use crate::model::{
-    name::{Purpose, Role},
+    name::{Purpose, Role, Tier},
     numerals::counted,
     recording::RecordingState,
 };
@@ -58,34 +59,11 @@ fn change(reason: Reason, facts: &DecisionFacts<'_>, rules: &Rules) -> String {
             "a version that declares the tier `{}`, or `recvault move` to another tier",
             recording.tier
         ),
-        Reason::PurposeUnknown => {
-            let known: Vec<&str> = rules
-                .document()
-                .purposes
-                .iter()
-                .map(|purpose| purpose.name.as_str())
-                .collect();
-            format!(
-                "one of the declared purposes: {}",
-                words::listed(&known, "or")
-            )
-        }
-        Reason::PurposeNotForTier => {
-            let fitting = rules
-                .document()
-                .purposes
-                .iter()
-                .filter(|purpose| purpose.tiers.contains(&recording.tier));
-            let fitting: Vec<&str> = fitting.map(|purpose| purpose.name.as_str()).collect();
-            match fitting.is_empty() {
-                true => format!("nothing: no purpose opens the tier `{}`", recording.tier),
-                false => format!(
-                    "a purpose that opens the tier `{}`: {}",
-                    recording.tier,
-                    words::listed(&fitting, "or")
-                ),
-            }
-        }
+        Reason::PurposeUnknown => format!(
+            "one of the declared purposes: {}",
+            purposes(rules, |_| true)
+        ),
+        Reason::PurposeNotForTier => purpose_for_tier(&recording.tier, rules),
         Reason::RoleNotAllowed => match purpose.map(|purpose| purpose.roles.as_slice()) {
             None | Some([]) => format!("nothing: no role may state `{}`", facts.purpose),
             Some(roles) => format!("a token with the role {}", named(roles)),
@@ -93,15 +71,7 @@ fn change(reason: Reason, facts: &DecisionFacts<'_>, rules: &Rules) -> String {
         Reason::JustificationMissing => "give the reason in `justification`".to_owned(),
         Reason::JustificationTooLong => "give the reason in at most 1000 characters".to_owned(),
         Reason::GrantExpired => "request a new grant".to_owned(),
-        Reason::PurposeExpired => match purpose.and_then(|purpose| purpose.retention) {
-            Some(period) => format!(
-                "nothing: `{}` opens recordings for {} after their collection, which ended at {}",
-                facts.purpose,
-                words::period(period),
-                recording.collected_at.after(period)
-            ),
-            None => "nothing: the retention of the purpose has ended".to_owned(),
-        },
+        Reason::PurposeExpired => purpose_expired(facts, purpose),
         Reason::ConditionNotMet => match purpose.and_then(|purpose| purpose.when.as_deref()) {
             Some(condition) => format!("the condition must hold: {condition}"),
             None => "the condition of the purpose must hold".to_owned(),
@@ -109,18 +79,7 @@ fn change(reason: Reason, facts: &DecisionFacts<'_>, rules: &Rules) -> String {
         Reason::ConsentMissing => format!("consent to `{}` of {}", facts.purpose, parties(facts)),
         Reason::Quarantined => format!("evidence of consent to `recording` of {}", parties(facts)),
         Reason::Revoked if facts.holds.is_empty() => "nothing: it will be shredded".to_owned(),
-        Reason::Revoked => {
-            let held_for = &rules.document().hold_purposes;
-            let purposes = facts.holds.iter().filter(|held| held_for.contains(held));
-            let purposes: Vec<&str> = purposes.map(Purpose::as_str).collect();
-            let first = if purposes.is_empty() {
-                "nothing: no hold on it is for one of the `hold_purposes`".to_owned()
-            } else {
-                let listed = words::listed(&purposes, "or");
-                format!("the purpose of a hold on the recording: {listed}")
-            };
-            format!("{first}; it is shredded when the last hold is lifted")
-        }
+        Reason::Revoked => hold_on_revoked(facts, rules),
         Reason::ApprovalMissing => {
             let roles = tier
                 .and_then(|tier| tier.approval.as_ref())
@@ -140,6 +99,50 @@ fn change(reason: Reason, facts: &DecisionFacts<'_>, rules: &Rules) -> String {
             "correct the condition that cannot be evaluated; the log has the error".to_owned()
         }
     }
+}
+
+/// The names of these purposes.
+fn purposes(rules: &Rules, fits: impl Fn(&PurposeRule) -> bool) -> String {
+    let purposes = rules.document().purposes.iter();
+    let names: Vec<&str> = purposes
+        .filter(|purpose| fits(purpose))
+        .map(|purpose| purpose.name.as_str())
+        .collect();
+    words::listed(&names, "or")
+}
+
+fn purpose_for_tier(tier: &Tier, rules: &Rules) -> String {
+    let fitting = purposes(rules, |purpose| purpose.tiers.contains(tier));
+    if fitting.is_empty() {
+        format!("nothing: no purpose opens the tier `{tier}`")
+    } else {
+        format!("a purpose that opens the tier `{tier}`: {fitting}")
+    }
+}
+
+fn purpose_expired(facts: &DecisionFacts<'_>, purpose: Option<&PurposeRule>) -> String {
+    match purpose.and_then(|purpose| purpose.retention) {
+        Some(period) => format!(
+            "nothing: `{}` opens recordings for {} after their collection, which ended at {}",
+            facts.purpose,
+            words::period(period),
+            facts.recording.collected_at.after(period)
+        ),
+        None => "nothing: the retention of the purpose has ended".to_owned(),
+    }
+}
+
+fn hold_on_revoked(facts: &DecisionFacts<'_>, rules: &Rules) -> String {
+    let held_for = &rules.document().hold_purposes;
+    let purposes = facts.holds.iter().filter(|held| held_for.contains(held));
+    let purposes: Vec<&str> = purposes.map(Purpose::as_str).collect();
+    let first = if purposes.is_empty() {
+        "nothing: no hold on it is for one of the `hold_purposes`".to_owned()
+    } else {
+        let listed = words::listed(&purposes, "or");
+        format!("the purpose of a hold on the recording: {listed}")
+    };
+    format!("{first}; it is shredded when the last hold is lifted")
 }
 
 fn named(roles: &[Role]) -> String {

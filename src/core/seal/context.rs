@@ -5,6 +5,7 @@
 
 use crate::model::{
     artefact::{Artefact, Leg},
+    encoding::length_prefixed,
     id::{RecordingId, VaultId},
 };
 
@@ -29,7 +30,7 @@ pub struct RecoveryContext<'a> {
 
 impl Bound for RecoveryContext<'_> {
     fn associated_data(&self) -> Vec<u8> {
-        join([RECOVERY, self.header])
+        length_prefixed(&[RECOVERY, self.header])
     }
 }
 
@@ -47,10 +48,9 @@ pub struct Context {
 }
 
 impl Bound for Context {
-    /// Label, vault, recording, leg, artefact; each field preceded by its length in bytes as a
-    /// big-endian `u64`.
+    /// Label, vault, recording, leg, artefact.
     fn associated_data(&self) -> Vec<u8> {
-        join([
+        length_prefixed(&[
             LABEL,
             self.vault.as_bytes(),
             self.recording.as_bytes(),
@@ -58,21 +58,6 @@ impl Bound for Context {
             self.artefact.word().as_bytes(),
         ])
     }
-}
-
-/// Length-prefixed, so that no two lists of fields run together to the same bytes.
-pub(super) fn join<const N: usize>(fields: [&[u8]; N]) -> Vec<u8> {
-    let mut data = Vec::with_capacity(
-        fields
-            .iter()
-            .map(|field| size_of::<u64>() + field.len())
-            .sum(),
-    );
-    for field in fields {
-        data.extend_from_slice(&(field.len() as u64).to_be_bytes());
-        data.extend_from_slice(field);
-    }
-    data
 }
 
 #[cfg(test)]
@@ -124,17 +109,5 @@ mod tests {
                 one.associated_data() == other.associated_data()
             );
         }
-    }
-
-    #[test]
-    fn fields_do_not_run_together() {
-        assert_ne!(
-            join([b"ab", b"c", b"", b"", b""]),
-            join([b"a", b"bc", b"", b"", b""])
-        );
-        assert_ne!(
-            join([b"a", b"", b"b", b"", b""]),
-            join([b"a", b"b", b"", b"", b""])
-        );
     }
 }

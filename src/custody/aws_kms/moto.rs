@@ -5,7 +5,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use super::{super::settings::AwsKms, Kms};
+use super::{super::settings::AwsKmsSettings, KmsCustody};
 use crate::{needs, secret::SecretText};
 
 /// A running server; it ends with this value.
@@ -44,20 +44,21 @@ impl Moto {
         let _ = self.process.wait();
     }
 
-    pub(super) fn settings(&self, key_id: &str) -> AwsKms {
-        AwsKms {
+    pub(super) fn settings(&self, key_id: &str) -> AwsKmsSettings {
+        AwsKmsSettings {
             key_id: key_id.into(),
             region: "eu-west-1".into(),
             endpoint: Some(self.url.clone()),
             access_key_id: Some("AKIDEXAMPLE".into()),
             secret_access_key: Some(SecretText::new("secret".into())),
-            ..AwsKms::default()
+            ..AwsKmsSettings::default()
         }
     }
 
     /// Makes a KMS key and gives its ARN.
     pub(super) async fn make_key(&self) -> String {
-        let somebody = Kms::new(self.settings("none"), std::path::Path::new("/nowhere")).unwrap();
+        let somebody =
+            KmsCustody::new(self.settings("none"), std::path::Path::new("/nowhere")).unwrap();
         let made = somebody
             .service
             .client()

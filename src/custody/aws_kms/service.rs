@@ -20,17 +20,28 @@ use tokio::sync::OnceCell;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
-use super::super::{Error, RootName, settings::AwsKms};
+use super::super::{Error, RootName, settings::AwsKmsSettings};
 use crate::secret::{Key, SecretText};
 
 pub(super) const NAME: &str = "AWS KMS";
 
-/// To connect, for one attempt, and for all attempts of a call; a listener waits for it.
-const TIMEOUTS: [Duration; 3] = [
-    Duration::from_secs(3),
-    Duration::from_secs(5),
-    Duration::from_secs(12),
-];
+/// Short, because a listener waits for it.
+const TIMEOUTS: Timeouts = Timeouts {
+    connect: Duration::from_secs(3),
+    attempt: Duration::from_secs(5),
+    operation: Duration::from_secs(12),
+};
+
+/// How long a call may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timeouts {
+    /// For a connection.
+    pub(super) connect: Duration,
+    /// For one attempt.
+    pub(super) attempt: Duration,
+    /// For all attempts together.
+    pub(super) operation: Duration,
+}
 
 /// KMS, reached when it is first asked.
 pub(super) struct KmsClient {
@@ -38,7 +49,7 @@ pub(super) struct KmsClient {
     region: Region,
     endpoint: Option<String>,
     credentials: Option<Credentials>,
-    timeouts: [Duration; 3],
+    timeouts: Timeouts,
     client: OnceCell<Client>,
 }
 
@@ -50,7 +61,7 @@ pub(super) struct Wrapped {
 }
 
 impl KmsClient {
-    pub(super) fn new(settings: AwsKms, base: &Path) -> Result<Self, Error> {
+    pub(super) fn new(settings: AwsKmsSettings, base: &Path) -> Result<Self, Error> {
         let credentials = credentials(&settings, base)?;
         for (key, value) in [
             ("aws_kms.key_id", &settings.key_id),
@@ -76,7 +87,7 @@ impl KmsClient {
 
     /// The same with other time-outs.
     #[cfg(test)]
-    pub(super) fn patient(self, timeouts: [Duration; 3]) -> Self {
+    pub(super) fn patient(self, timeouts: Timeouts) -> Self {
         Self { timeouts, ..self }
     }
 
@@ -91,13 +102,13 @@ impl KmsClient {
         let answer = in_context(asked, root, EncryptFluentBuilder::encryption_context)
             .send()
             .await;
-        let answer = answer.map_err(|error| told(&self.key_id, &error))?;
+        let answer = answer.map_err(|error| from_kms(&self.key_id, &error))?;
         match (answer.ciphertext_blob, answer.key_id) {
             (Some(ciphertext), Some(key_id)) => Ok(Wrapped {
                 key_id,
                 ciphertext: ciphertext.into_inner(),
             }),
-            _ => Err(place(
+            _ => Err(backend_error(
                 "its answer to Encrypt lacks the ciphertext or the key".into(),
             )),
         }
@@ -115,11 +126,11 @@ impl KmsClient {
             .send()
             .await;
         let key = answer
-            .map_err(|error| told(&wrapped.key_id, &error))?
+            .map_err(|error| from_kms(&wrapped.key_id, &error))?
             .plaintext
             .map(|blob| Zeroizing::new(blob.into_inner()));
         key.and_then(|bytes| Key::from_slice(&bytes))
-            .ok_or_else(|| place("its answer to Decrypt is not a root key".into()))
+            .ok_or_else(|| backend_error("its answer to Decrypt is not a root key".into()))
     }
 
     pub(super) async fn client(&self) -> &Client {
@@ -136,11 +147,10 @@ impl KmsClient {
                             .await,
                     ),
                 };
-                let [connect, attempt, all] = self.timeouts;
                 let timeouts = TimeoutConfig::builder()
-                    .connect_timeout(connect)
-                    .operation_attempt_timeout(attempt)
-                    .operation_timeout(all);
+                    .connect_timeout(self.timeouts.connect)
+                    .operation_attempt_timeout(self.timeouts.attempt)
+                    .operation_timeout(self.timeouts.operation);
                 let mut config = Config::builder()
                     .behavior_version(BehaviorVersion::latest())
                     .region(self.region.clone())
@@ -160,7 +170,7 @@ fn in_context<B>(asked: B, root: RootName, put: impl Fn(B, &'static str, String)
     put(asked, "recvault-epoch", root.epoch.to_string())
 }
 
-fn credentials(settings: &AwsKms, base: &Path) -> Result<Option<Credentials>, Error> {
+fn credentials(settings: &AwsKmsSettings, base: &Path) -> Result<Option<Credentials>, Error> {
     const FILE: &str = "aws_kms.secret_access_key_file";
     let read;
     let secret = match (
@@ -220,8 +230,8 @@ fn check_endpoint(text: &str) -> Result<(), Error> {
     }
 }
 
-/// What KMS or the way to it says, in our words.
-fn told<E, R>(key_id: &str, error: &SdkError<E, R>) -> Error
+/// Converts an error of KMS, or of the way to it, to a custody error.
+fn from_kms<E, R>(key_id: &str, error: &SdkError<E, R>) -> Error
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
     R: fmt::Debug,
@@ -230,19 +240,19 @@ where
     match error.code() {
         // A wrong context is an invalid ciphertext, too.
         Some("InvalidCiphertextException" | "IncorrectKeyException") => Error::NotAuthentic,
-        Some("NotFoundException") => place(format!(
+        Some("NotFoundException") => backend_error(format!(
             "the key `{key_id}` does not exist; root keys that it wrapped do not open ({})",
             said()
         )),
-        Some("DisabledException" | "KMSInvalidStateException") => place(format!(
+        Some("DisabledException" | "KMSInvalidStateException") => backend_error(format!(
             "the key `{key_id}` is disabled or about to be deleted ({})",
             said()
         )),
-        Some("AccessDeniedException") => place(format!(
+        Some("AccessDeniedException") => backend_error(format!(
             "the use of the key `{key_id}` is refused ({})",
             said()
         )),
-        Some(code) => place(format!("{code}: {}", said())),
+        Some(code) => backend_error(format!("{code}: {}", said())),
         None => {
             let mut why = error.to_string();
             let mut cause = error.source();
@@ -250,7 +260,7 @@ where
                 why += &format!(": {deeper}");
                 cause = deeper.source();
             }
-            place(why)
+            backend_error(why)
         }
     }
 }
@@ -259,8 +269,8 @@ fn setting(key: &'static str, why: String) -> Error {
     Error::Setting { key, why }
 }
 
-fn place(why: String) -> Error {
-    Error::Place { place: NAME, why }
+fn backend_error(why: String) -> Error {
+    Error::Backend { name: NAME, why }
 }
 
 #[cfg(test)]
@@ -268,16 +278,16 @@ mod tests {
     use super::*;
     use crate::secret::SecretText;
 
-    fn settings() -> AwsKms {
-        AwsKms {
+    fn settings() -> AwsKmsSettings {
+        AwsKmsSettings {
             key_id: "alias/vault".into(),
             region: "eu-west-1".into(),
-            ..AwsKms::default()
+            ..AwsKmsSettings::default()
         }
     }
 
     /// The key that is refused.
-    fn fault(settings: AwsKms) -> &'static str {
+    fn fault(settings: AwsKmsSettings) -> &'static str {
         match KmsClient::new(settings, Path::new("/nowhere")) {
             Err(Error::Setting { key, .. }) => key,
             Err(other) => panic!("{other}"),
@@ -299,7 +309,7 @@ mod tests {
             ("kms.example.com", false),
             ("ftp://kms.example.com", false),
         ] {
-            let found = fault(AwsKms {
+            let found = fault(AwsKmsSettings {
                 endpoint: Some(endpoint.into()),
                 ..settings()
             });
@@ -315,47 +325,47 @@ mod tests {
     fn settings_that_do_not_fit_together_are_refused() {
         let secret = || Some(SecretText::new("s".into()));
         assert_eq!(
-            fault(AwsKms {
+            fault(AwsKmsSettings {
                 key_id: String::new(),
                 ..settings()
             }),
             "aws_kms.key_id"
         );
         assert_eq!(
-            fault(AwsKms {
+            fault(AwsKmsSettings {
                 region: String::new(),
                 ..settings()
             }),
             "aws_kms.region"
         );
         assert_eq!(
-            fault(AwsKms {
+            fault(AwsKmsSettings {
                 access_key_id: Some("a".into()),
                 ..settings()
             }),
             "aws_kms.secret_access_key_file"
         );
         assert_eq!(
-            fault(AwsKms {
+            fault(AwsKmsSettings {
                 secret_access_key: secret(),
                 ..settings()
             }),
             "aws_kms.access_key_id"
         );
-        let both = AwsKms {
+        let both = AwsKmsSettings {
             secret_access_key: secret(),
             secret_access_key_file: Some("f".into()),
             ..settings()
         };
         assert_eq!(fault(both), "aws_kms.secret_access_key_file");
-        let absent = AwsKms {
+        let absent = AwsKmsSettings {
             access_key_id: Some("a".into()),
             secret_access_key_file: Some("absent".into()),
             ..settings()
         };
         assert_eq!(fault(absent), "aws_kms.secret_access_key_file");
         assert_eq!(
-            fault(AwsKms {
+            fault(AwsKmsSettings {
                 access_key_id: Some("a".into()),
                 secret_access_key: secret(),
                 ..settings()

@@ -35,12 +35,12 @@ impl World {
         }
     }
 
-    fn custody(&self) -> Kms {
+    fn custody(&self) -> KmsCustody {
         self.custody_with(&self.key_id)
     }
 
-    fn custody_with(&self, key_id: &str) -> Kms {
-        Kms::new(self.moto.settings(key_id), self.folder.path()).unwrap()
+    fn custody_with(&self, key_id: &str) -> KmsCustody {
+        KmsCustody::new(self.moto.settings(key_id), self.folder.path()).unwrap()
     }
 
     fn file(&self) -> std::path::PathBuf {
@@ -132,7 +132,7 @@ async fn a_deleted_key_and_a_service_that_is_down_are_told_apart() {
 
     world.moto.forget().await;
     let told = custody.open(root, &sealed).await.unwrap_err();
-    assert!(matches!(told, Error::Place { .. }), "{told}");
+    assert!(matches!(told, Error::Backend { .. }), "{told}");
     assert!(
         told.to_string().starts_with(&format!(
             "AWS KMS: the key `{}` does not exist",
@@ -147,7 +147,7 @@ async fn a_deleted_key_and_a_service_that_is_down_are_told_apart() {
         .unwrap()
         .unwrap_err();
     assert!(
-        matches!(told, Error::Place { .. }) && told.to_string().contains("onnect"),
+        matches!(told, Error::Backend { .. }) && told.to_string().contains("onnect"),
         "{told}"
     );
     let kept = custody
@@ -176,21 +176,23 @@ async fn a_deleted_key_and_a_service_that_is_down_are_told_apart() {
 #[tokio::test]
 async fn a_service_that_never_answers_is_given_up() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let settings = AwsKms {
+    let settings = AwsKmsSettings {
         key_id: "alias/vault".into(),
         region: "eu-west-1".into(),
         endpoint: Some(format!("http://{}", silent.local_addr().unwrap())),
         access_key_id: Some("AKIDEXAMPLE".into()),
         secret_access_key: Some(SecretText::new("secret".into())),
-        ..AwsKms::default()
+        ..AwsKmsSettings::default()
     };
     let folder = tempfile::tempdir().unwrap();
     let rng = &mut rand::rng();
-    let custody = Kms::new(settings, folder.path()).unwrap();
-    let custody = Kms {
-        service: custody
-            .service
-            .patient([300, 400, 600].map(Duration::from_millis)),
+    let custody = KmsCustody::new(settings, folder.path()).unwrap();
+    let custody = KmsCustody {
+        service: custody.service.patient(service::Timeouts {
+            connect: Duration::from_millis(300),
+            attempt: Duration::from_millis(400),
+            operation: Duration::from_millis(600),
+        }),
         ..custody
     };
     let owner = Owner::first(VaultId::random(rng), Some(DatabaseId::random(rng)));
@@ -202,8 +204,8 @@ async fn a_service_that_never_answers_is_given_up() {
     assert!(
         matches!(
             told,
-            Error::Place {
-                place: service::NAME,
+            Error::Backend {
+                name: service::NAME,
                 ..
             }
         ),
@@ -224,7 +226,7 @@ async fn a_service_that_never_answers_is_given_up() {
     .await
     .expect("it is given up");
     assert!(
-        matches!(told, Err(Error::Place { .. })),
+        matches!(told, Err(Error::Backend { .. })),
         "and is no wrong root: a restore must not pass over it"
     );
     assert_eq!(

@@ -3,10 +3,6 @@
 //! Owns the stretching with its floor and ceiling, and what a sealed root is bound to: everything
 //! else in the file. Refuses to know where the file is.
 
-use aes_gcm::{
-    Aes256Gcm, Nonce,
-    aead::{Aead, KeyInit, Payload},
-};
 use argon2::Argon2;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use rand::CryptoRng;
@@ -17,39 +13,44 @@ use super::KIND;
 use crate::{
     custody::{
         Error,
-        file::{Kdf, SealedRoot, SlotFile},
+        file::{FORMAT, Kdf, PassphraseFile, PassphraseRoot},
         slot::Slot,
     },
+    keyring::aead,
+    model::encoding::length_prefixed,
     secret::{Key, SecretText},
 };
 
 /// The least stretching that is accepted, also from a file: 64 MiB, three passes, one lane.
-const FLOOR: (u32, u32, u32) = (65_536, 3, 1);
-/// The most memory a file may ask for, so that an altered file cannot exhaust the machine: 4 GiB.
-const CEILING_KIB: u32 = 4 * 1024 * 1024;
+const MIN_MEMORY_KIB: u32 = 65_536;
+const MIN_ITERATIONS: u32 = 3;
+const MIN_PARALLELISM: u32 = 1;
+/// The most that a file may ask for, so that an altered file cannot exhaust the machine: 4 GiB, a
+/// hundred passes.
+const MAX_MEMORY_KIB: u32 = 4 * 1024 * 1024;
+const MAX_ITERATIONS: u32 = 100;
 
 /// A root key with its epoch.
 pub(super) type EpochRoot = (u64, Key);
 
-/// A passphrase, stretched with one salt.
-pub(super) struct Stretched {
+/// The key that a passphrase gives with one salt.
+pub(super) struct DerivedKey {
     kdf: Kdf,
     passphrase: SecretText,
-    cipher: Aes256Gcm,
+    key: Key,
 }
 
-impl Stretched {
+impl DerivedKey {
     /// With a new salt.
     pub(super) fn anew(passphrase: SecretText, rng: &mut dyn CryptoRng) -> Result<Self, Error> {
         let mut salt = [0; 16];
         rng.fill_bytes(&mut salt);
-        let (memory_kib, iterations, parallelism) = FLOOR;
         Self::with(
             Kdf {
                 name: "argon2id".into(),
-                memory_kib,
-                iterations,
-                parallelism,
+                memory_kib: MIN_MEMORY_KIB,
+                iterations: MIN_ITERATIONS,
+                parallelism: MIN_PARALLELISM,
                 salt: BASE64.encode(salt),
             },
             passphrase,
@@ -60,7 +61,7 @@ impl Stretched {
     /// below the minimum are refused, because a weakened file would be an attacker's.
     pub(super) fn with(kdf: Kdf, passphrase: SecretText) -> Result<Self, Error> {
         Ok(Self {
-            cipher: cipher(&kdf, &passphrase)?,
+            key: derive(&kdf, &passphrase)?,
             kdf,
             passphrase,
         })
@@ -88,75 +89,64 @@ impl Stretched {
         slot: &Slot,
         roots: &[EpochRoot],
         rng: &mut dyn CryptoRng,
-    ) -> SlotFile {
-        let mut file = SlotFile::of(KIND, slot);
-        file.kdf = Some(self.kdf.clone());
-        let sealed = |(epoch, key): &EpochRoot, rng: &mut dyn CryptoRng| {
-            let mut nonce = [0; 12];
-            rng.fill_bytes(&mut nonce);
-            let payload = Payload {
-                msg: key.expose(),
-                aad: &associated_data(&file, &self.kdf, slot.roots(), *epoch),
-            };
-            let sealed = self
-                .cipher
-                .encrypt(&Nonce::from(nonce), payload)
-                .expect("32 bytes can always be sealed");
-            SealedRoot {
+    ) -> PassphraseFile {
+        let sealed = |(epoch, key): &EpochRoot| {
+            let aad = associated_data(slot, &self.kdf, *epoch);
+            let mut nonce = aead::seal(&self.key, key.expose(), &aad, rng);
+            let sealed = nonce.split_off(aead::NONCE);
+            PassphraseRoot {
                 epoch: *epoch,
-                key_id: None,
-                nonce: Some(BASE64.encode(nonce)),
+                nonce: BASE64.encode(nonce),
                 sealed: BASE64.encode(sealed),
             }
         };
-        let roots = roots.iter().map(|root| sealed(root, rng)).collect();
-        file.roots = roots;
-        file
+        let roots = roots.iter().map(sealed).collect();
+        PassphraseFile::of(slot, self.kdf.clone(), roots)
     }
 
     /// Opens every root of a slot file.
     ///
     /// # Errors
     /// [`Error::NotAuthentic`], [`Error::Format`].
-    pub(super) fn open(&self, file: &SlotFile) -> Result<Vec<EpochRoot>, Error> {
-        let epochs: Vec<u64> = file.roots.iter().map(|root| root.epoch).collect();
-        let open = |root: &SealedRoot| {
-            let aad = associated_data(file, &self.kdf, &epochs, root.epoch);
-            let nonce = root.nonce.as_deref().unwrap_or_default();
-            Ok((root.epoch, unseal(&self.cipher, nonce, &root.sealed, &aad)?))
+    pub(super) fn open(&self, file: &PassphraseFile) -> Result<Vec<EpochRoot>, Error> {
+        let slot = file.slot()?;
+        let open = |root: &PassphraseRoot| {
+            let aad = associated_data(&slot, &self.kdf, root.epoch);
+            let opened = aead::open(&self.key, &sealed(root)?, &aad)
+                .and_then(|opened| Key::from_slice(&opened))
+                .ok_or(Error::NotAuthentic)?;
+            Ok((root.epoch, opened))
         };
         file.roots.iter().map(open).collect()
     }
 }
 
-fn unseal(cipher: &Aes256Gcm, nonce: &str, sealed: &str, aad: &[u8]) -> Result<Key, Error> {
+/// A sealed root as `aead` takes it.
+fn sealed(root: &PassphraseRoot) -> Result<Vec<u8>, Error> {
     let nonce = BASE64
-        .decode(nonce)
+        .decode(&root.nonce)
         .ok()
-        .and_then(|bytes| Nonce::try_from(bytes.as_slice()).ok());
-    let nonce = nonce.ok_or(Error::Format("its `nonce` is not 12 bytes of base64"))?;
+        .filter(|nonce| nonce.len() == aead::NONCE)
+        .ok_or(Error::Format("its `nonce` is not 12 bytes of base64"))?;
     let sealed = BASE64
-        .decode(sealed)
+        .decode(&root.sealed)
         .map_err(|_| Error::Format("its `sealed` is not base64"))?;
-    let opened = cipher
-        .decrypt(&nonce, Payload { msg: &sealed, aad })
-        .map(Zeroizing::new);
-    opened
-        .ok()
-        .and_then(|bytes| Key::from_slice(&bytes))
-        .ok_or(Error::NotAuthentic)
+    Ok([nonce, sealed].concat())
 }
 
-fn cipher(kdf: &Kdf, passphrase: &SecretText) -> Result<Aes256Gcm, Error> {
+fn derive(kdf: &Kdf, passphrase: &SecretText) -> Result<Key, Error> {
     if kdf.name != "argon2id" {
         return Err(Error::Format("its `kdf.name` is not `argon2id`"));
     }
-    if kdf.memory_kib < FLOOR.0 || kdf.iterations < FLOOR.1 || kdf.parallelism < FLOOR.2 {
+    if kdf.memory_kib < MIN_MEMORY_KIB
+        || kdf.iterations < MIN_ITERATIONS
+        || kdf.parallelism < MIN_PARALLELISM
+    {
         return Err(Error::Format(
             "its Argon2id parameters are below the minimum of 65536 KiB, 3 iterations, 1 lane",
         ));
     }
-    if kdf.memory_kib > CEILING_KIB || kdf.iterations > 100 {
+    if kdf.memory_kib > MAX_MEMORY_KIB || kdf.iterations > MAX_ITERATIONS {
         return Err(Error::Format(
             "its Argon2id parameters are above 4 GiB or 100 iterations",
         ));
@@ -175,14 +165,14 @@ fn cipher(kdf: &Kdf, passphrase: &SecretText) -> Result<Aes256Gcm, Error> {
     Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params)
         .hash_password_into(passphrase.expose().as_bytes(), &salt, key.as_mut_slice())
         .map_err(|_| Error::Format("its `kdf.salt` is shorter than 8 bytes"))?;
-    Ok(Aes256Gcm::new((&*key).into()))
+    Ok(Key::take(&mut key))
 }
 
 /// Everything in the file but the sealed roots, and which of them this is.
-fn associated_data(file: &SlotFile, kdf: &Kdf, epochs: &[u64], epoch: u64) -> Vec<u8> {
-    let owner = &file.owner;
+fn associated_data(slot: &Slot, kdf: &Kdf, epoch: u64) -> Vec<u8> {
+    let owner = slot.owner();
     let numbers = [
-        file.generation,
+        slot.generation(),
         owner.timeline.number().unsigned_abs(),
         kdf.memory_kib.into(),
         kdf.iterations.into(),
@@ -190,7 +180,8 @@ fn associated_data(file: &SlotFile, kdf: &Kdf, epochs: &[u64], epoch: u64) -> Ve
     ]
     .map(u64::to_be_bytes)
     .concat();
-    let epochs: Vec<u8> = epochs
+    let epochs: Vec<u8> = slot
+        .roots()
         .iter()
         .chain([&epoch])
         .flat_map(|epoch| epoch.to_be_bytes())
@@ -200,8 +191,8 @@ fn associated_data(file: &SlotFile, kdf: &Kdf, epochs: &[u64], epoch: u64) -> Ve
         .map(|seen| format!("{} {} {}", seen.timeline, seen.seq, seen.digest))
         .unwrap_or_default();
     length_prefixed(&[
-        file.format.as_bytes(),
-        file.kind.as_bytes(),
+        FORMAT.as_bytes(),
+        KIND.as_bytes(),
         owner.vault.as_bytes(),
         owner
             .database
@@ -213,18 +204,6 @@ fn associated_data(file: &SlotFile, kdf: &Kdf, epochs: &[u64], epoch: u64) -> Ve
         &numbers,
         &epochs,
     ])
-}
-
-fn length_prefixed(fields: &[&[u8]]) -> Vec<u8> {
-    fields
-        .iter()
-        .flat_map(|field| {
-            (field.len() as u64)
-                .to_be_bytes()
-                .into_iter()
-                .chain(field.iter().copied())
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -244,13 +223,13 @@ mod tests {
         let rng = &mut rand::rng();
         let owner = Owner::first(VaultId::random(rng), Some(DatabaseId::random(rng)));
         let slot = Slot::read(owner, 3, vec![1, 2]).unwrap();
-        let stretched = Stretched::anew(secret("a"), rng).unwrap();
-        let content = stretched
+        let derived = DerivedKey::anew(secret("a"), rng).unwrap();
+        let content = derived
             .seal(&slot, &[(1, Key::random(rng)), (2, Key::random(rng))], rng)
-            .to_json();
+            .into_json();
         let open = |content: &[u8]| {
-            let file = SlotFile::read(KIND, content)?;
-            Stretched::with(file.kdf.clone().unwrap(), secret("a"))?.open(&file)
+            let file = PassphraseFile::read(content)?;
+            DerivedKey::with(file.kdf.clone(), secret("a"))?.open(&file)
         };
         assert_eq!(open(&content).unwrap().len(), 2);
         let good: serde_json::Value = serde_json::from_slice(&content).unwrap();

@@ -28,12 +28,12 @@ impl World {
         }
     }
 
-    fn with(&self, passphrase: &str) -> RootFile {
+    fn with(&self, passphrase: &str) -> PassphraseCustody {
         let settings = CustodySettings {
             passphrase: Some(SecretText::new(passphrase.into())),
             ..CustodySettings::default()
         };
-        RootFile::new(settings, self.folder.path())
+        PassphraseCustody::new(settings, self.folder.path())
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -161,7 +161,7 @@ async fn an_attacker_tries_every_file_in_the_folder() {
 async fn the_passphrase_is_read_from_its_file_each_time() {
     let world = World::new();
     let file = world.file("passphrase");
-    let custody = RootFile::new(CustodySettings::default(), world.folder.path());
+    let custody = PassphraseCustody::new(CustodySettings::default(), world.folder.path());
     let first = Change::first(world.owner);
     let missing = custody.swap(&first).await.unwrap_err().to_string();
     assert!(missing.contains("custody/passphrase"), "{missing}");
@@ -193,7 +193,7 @@ fn a_passphrase_file_that_hangs_holds_up_nobody_else() {
         passphrase_file: Some(pipe.display().to_string()),
         ..CustodySettings::default()
     };
-    let custody = RootFile::new(settings, world.folder.path());
+    let custody = PassphraseCustody::new(settings, world.folder.path());
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -12,10 +12,11 @@ use cryptoki::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::token::{NAME, is_gone, is_wrong_tag, told};
+use super::token::{NAME, TokenError, from_pkcs11, is_gone, is_wrong_tag};
 use crate::{
     custody::{
         Error, Item, Role, RootName,
+        file::FORMAT,
         slot::{Owner, Slot},
         wrap,
     },
@@ -25,7 +26,6 @@ use crate::{
 
 const SLOT: &[u8] = b"recvault-slot";
 const KEY: &[u8] = b"recvault-root";
-const FORMAT: &str = "recvault/custody/2";
 const IV: usize = 12;
 const TAG_BITS: u64 = 128;
 
@@ -72,7 +72,7 @@ pub(super) struct TokenContents {
 }
 
 impl TokenContents {
-    pub(super) fn look(session: &Session) -> Result<Self, Error> {
+    pub(super) fn look(session: &Session) -> Result<Self, TokenError> {
         let mut slots = Vec::new();
         for handle in find(session, ObjectClass::DATA, SLOT)? {
             if let Some(value) = attribute(session, handle, AttributeType::Value)? {
@@ -167,7 +167,11 @@ impl TokenContents {
     }
 }
 
-fn find(session: &Session, class: ObjectClass, label: &[u8]) -> Result<Vec<ObjectHandle>, Error> {
+fn find(
+    session: &Session,
+    class: ObjectClass,
+    label: &[u8],
+) -> Result<Vec<ObjectHandle>, TokenError> {
     let template = [
         Attribute::Class(class),
         Attribute::Token(true),
@@ -175,7 +179,7 @@ fn find(session: &Session, class: ObjectClass, label: &[u8]) -> Result<Vec<Objec
     ];
     session
         .find_objects(&template)
-        .map_err(|error| told(&error))
+        .map_err(|error| from_pkcs11(&error))
 }
 
 /// One attribute; `None` if the object went away meanwhile.
@@ -183,19 +187,19 @@ fn attribute(
     session: &Session,
     handle: ObjectHandle,
     which: AttributeType,
-) -> Result<Option<Vec<u8>>, Error> {
+) -> Result<Option<Vec<u8>>, TokenError> {
     match session.get_attributes(handle, &[which]) {
         Ok(attributes) => match attributes.into_iter().next() {
             Some(Attribute::Id(bytes) | Attribute::Value(bytes)) => Ok(Some(bytes)),
-            _ => Err(foreign()),
+            _ => Err(foreign().into()),
         },
         Err(error) if is_gone(&error) => Ok(None),
-        Err(error) => Err(told(&error)),
+        Err(error) => Err(from_pkcs11(&error)),
     }
 }
 
 /// Makes the key of a root.
-pub(super) fn generate(session: &Session, root: RootName) -> Result<(), Error> {
+pub(super) fn generate(session: &Session, root: RootName) -> Result<(), TokenError> {
     let template = [
         Attribute::Class(ObjectClass::SECRET_KEY),
         Attribute::Token(true),
@@ -212,11 +216,11 @@ pub(super) fn generate(session: &Session, root: RootName) -> Result<(), Error> {
     session
         .generate_key(&Mechanism::AesKeyGen, &template)
         .map(drop)
-        .map_err(|error| told(&error))
+        .map_err(|error| from_pkcs11(&error))
 }
 
 /// Writes a slot object beside those that are there.
-pub(super) fn write_slot(session: &Session, slot: &Slot) -> Result<(), Error> {
+pub(super) fn write_slot(session: &Session, slot: &Slot) -> Result<(), TokenError> {
     let value = Value {
         format: FORMAT.into(),
         generation: slot.generation(),
@@ -235,13 +239,13 @@ pub(super) fn write_slot(session: &Session, slot: &Slot) -> Result<(), Error> {
     session
         .create_object(&template)
         .map(drop)
-        .map_err(|error| told(&error))
+        .map_err(|error| from_pkcs11(&error))
 }
 
 /// Destroys an object; one that is gone is destroyed already.
-pub(super) fn destroy(session: &Session, object: ObjectHandle) -> Result<(), Error> {
+pub(super) fn destroy(session: &Session, object: ObjectHandle) -> Result<(), TokenError> {
     match session.destroy_object(object) {
-        Err(error) if !is_gone(&error) => Err(told(&error)),
+        Err(error) if !is_gone(&error) => Err(from_pkcs11(&error)),
         _ => Ok(()),
     }
 }
@@ -251,16 +255,16 @@ pub(super) fn seal(
     object: ObjectHandle,
     root: RootName,
     key: &Key,
-) -> Result<Vec<u8>, Error> {
+) -> Result<Vec<u8>, TokenError> {
     let mut iv = [0; IV];
     let aad = wrap::associated_data(root);
     rand::Rng::fill_bytes(&mut rand::rng(), &mut iv);
-    let parameters =
-        GcmParams::new(&mut iv, &aad, Ulong::from(TAG_BITS)).map_err(|error| told(&error))?;
+    let parameters = GcmParams::new(&mut iv, &aad, Ulong::from(TAG_BITS))
+        .map_err(|error| from_pkcs11(&error))?;
     let sealed = match session.encrypt(&Mechanism::AesGcm(parameters), object, key.expose()) {
         Ok(sealed) => sealed,
-        Err(error) if is_gone(&error) => return Err(Error::NoRoot(root)),
-        Err(error) => return Err(told(&error)),
+        Err(error) if is_gone(&error) => return Err(Error::NoRoot(root).into()),
+        Err(error) => return Err(from_pkcs11(&error)),
     };
     // After the call: some tokens write an IV of their own over the one they were given.
     Ok([iv.as_slice(), &sealed].concat())
@@ -271,22 +275,22 @@ pub(super) fn open(
     object: ObjectHandle,
     root: RootName,
     sealed: &[u8],
-) -> Result<Key, Error> {
+) -> Result<Key, TokenError> {
     let (iv, sealed) = sealed
         .split_first_chunk::<IV>()
         .ok_or(Error::NotAuthentic)?;
     let mut iv = *iv;
     let aad = wrap::associated_data(root);
-    let parameters =
-        GcmParams::new(&mut iv, &aad, Ulong::from(TAG_BITS)).map_err(|error| told(&error))?;
+    let parameters = GcmParams::new(&mut iv, &aad, Ulong::from(TAG_BITS))
+        .map_err(|error| from_pkcs11(&error))?;
     match session
         .decrypt(&Mechanism::AesGcm(parameters), object, sealed)
         .map(Zeroizing::new)
     {
-        Ok(bytes) => Key::from_slice(&bytes).ok_or(Error::NotAuthentic),
-        Err(error) if is_gone(&error) => Err(Error::NoRoot(root)),
-        Err(error) if is_wrong_tag(&error) => Err(Error::NotAuthentic),
-        Err(error) => Err(told(&error)),
+        Ok(bytes) => Ok(Key::from_slice(&bytes).ok_or(Error::NotAuthentic)?),
+        Err(error) if is_gone(&error) => Err(Error::NoRoot(root).into()),
+        Err(error) if is_wrong_tag(&error) => Err(Error::NotAuthentic.into()),
+        Err(error) => Err(from_pkcs11(&error)),
     }
 }
 
@@ -316,8 +320,8 @@ fn parse_id(id: &[u8]) -> Result<RootName, Error> {
 }
 
 fn foreign() -> Error {
-    Error::Place {
-        place: NAME,
+    Error::Backend {
+        name: NAME,
         why: "an object with a label of this program (`recvault-slot`, `recvault-root`) has \
               unexpected content; examine it with the token's tools, and remove or rename it"
             .into(),

@@ -72,20 +72,20 @@ impl World {
         }
     }
 
-    pub(super) fn settings(&self, pin: &str) -> Pkcs11 {
+    pub(super) fn settings(&self, pin: &str) -> Pkcs11Settings {
         let pin = Some(SecretText::new(pin.into()));
         let lock_file = self.folder.path().join("lock");
-        Pkcs11 {
+        Pkcs11Settings {
             module: self.module.clone(),
             token: self.label.clone(),
             pin,
             lock_file,
-            ..Pkcs11::default()
+            ..Pkcs11Settings::default()
         }
     }
 
-    fn custody(&self) -> Pkcs11Token {
-        Pkcs11Token::new(self.settings(PIN), Path::new("/")).unwrap()
+    fn custody(&self) -> Pkcs11Custody {
+        Pkcs11Custody::new(self.settings(PIN), Path::new("/")).unwrap()
     }
 }
 
@@ -138,7 +138,7 @@ async fn a_root_never_leaves_the_token() {
 async fn many_at_once_make_one_slot() {
     let world = World::new();
     let first = Change::first(world.owner);
-    let others: Vec<Pkcs11Token> = (0..6).map(|_| world.custody()).collect();
+    let others: Vec<Pkcs11Custody> = (0..6).map(|_| world.custody()).collect();
     let made = futures_util::future::join_all(others.iter().map(|other| other.swap(&first))).await;
     // The very same change may be made twice: it is found done.
     assert!(
@@ -330,7 +330,7 @@ async fn a_process_logs_in_once() {
     let world = World::new();
     let custody = world.custody();
     let slot = custody.swap(&Change::first(world.owner)).await.unwrap();
-    let session = |custody: &Pkcs11Token| {
+    let session = |custody: &Pkcs11Custody| {
         let place = Arc::clone(&custody.place);
         tokio::task::spawn_blocking(move || {
             place
@@ -355,7 +355,7 @@ async fn a_process_logs_in_once() {
 #[ignore = "needs SoftHSM: run `tests/run`"]
 async fn a_wrong_pin_is_tried_once() {
     let world = World::new();
-    let wrong = Pkcs11Token::new(world.settings("0000"), Path::new("/")).unwrap();
+    let wrong = Pkcs11Custody::new(world.settings("0000"), Path::new("/")).unwrap();
     let told = [
         wrong.roots().await.unwrap_err().to_string(),
         wrong.roots().await.unwrap_err().to_string(),
@@ -371,34 +371,34 @@ async fn a_wrong_pin_is_tried_once() {
 #[ignore = "needs SoftHSM: run `tests/run`"]
 async fn what_is_not_there_is_named() {
     let world = World::new();
-    let absent = Pkcs11 {
+    let absent = Pkcs11Settings {
         token: "no such".into(),
         ..world.settings(PIN)
     };
-    let told = Pkcs11Token::new(absent, Path::new("/"))
+    let told = Pkcs11Custody::new(absent, Path::new("/"))
         .unwrap()
         .roots()
         .await
         .unwrap_err()
         .to_string();
     assert!(told.contains("no token has the label `no such`"), "{told}");
-    let absent = Pkcs11 {
+    let absent = Pkcs11Settings {
         module: "/no/such.so".into(),
         ..world.settings(PIN)
     };
-    let told = Pkcs11Token::new(absent, Path::new("/"))
+    let told = Pkcs11Custody::new(absent, Path::new("/"))
         .unwrap()
         .roots()
         .await
         .unwrap_err()
         .to_string();
     assert!(told.contains("`/no/such.so` does not load"), "{told}");
-    let absent = Pkcs11 {
+    let absent = Pkcs11Settings {
         pin: None,
         pin_file: Some("no/such".into()),
         ..world.settings(PIN)
     };
-    let told = Pkcs11Token::new(absent, Path::new("/"))
+    let told = Pkcs11Custody::new(absent, Path::new("/"))
         .unwrap()
         .roots()
         .await
@@ -412,47 +412,47 @@ async fn what_is_not_there_is_named() {
 
 #[test]
 fn settings_that_do_not_name_a_token_are_refused() {
-    let whole = || Pkcs11 {
+    let whole = || Pkcs11Settings {
         module: "m.so".into(),
         token: "t".into(),
         pin: Some(SecretText::new("1".into())),
-        ..Pkcs11::default()
+        ..Pkcs11Settings::default()
     };
-    let fault = |settings| match Pkcs11Token::new(settings, Path::new("/")) {
+    let fault = |settings| match Pkcs11Custody::new(settings, Path::new("/")) {
         Err(Error::Setting { key, .. }) => key,
         _ => "none",
     };
     assert_eq!(fault(whole()), "none");
     assert_eq!(
-        fault(Pkcs11 {
+        fault(Pkcs11Settings {
             module: PathBuf::new(),
             ..whole()
         }),
         "pkcs11.module"
     );
     assert_eq!(
-        fault(Pkcs11 {
+        fault(Pkcs11Settings {
             token: String::new(),
             ..whole()
         }),
         "pkcs11.token"
     );
     assert_eq!(
-        fault(Pkcs11 {
+        fault(Pkcs11Settings {
             pin: None,
             ..whole()
         }),
         "pkcs11.pin_file"
     );
     assert_eq!(
-        fault(Pkcs11 {
+        fault(Pkcs11Settings {
             lock_file: PathBuf::new(),
             ..whole()
         }),
         "pkcs11.lock_file"
     );
     assert_eq!(
-        fault(Pkcs11 {
+        fault(Pkcs11Settings {
             pin_file: Some("f".into()),
             ..whole()
         }),

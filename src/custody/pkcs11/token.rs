@@ -18,7 +18,7 @@ use cryptoki::{
     types::AuthPin,
 };
 
-use super::super::{Error, settings::Pkcs11};
+use super::super::{Error, settings::Pkcs11Settings};
 use crate::secret::SecretText;
 
 pub(super) const NAME: &str = "PKCS #11 token";
@@ -32,20 +32,20 @@ static MODULES: Mutex<BTreeMap<PathBuf, Module>> = Mutex::new(BTreeMap::new());
 /// a few times a day.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// Waits until no other thread of this process is at a token; not for ever, since one of them may
+/// Waits until no other thread of this process uses a token; not for ever, since one of them may
 /// hang in the library.
 ///
 /// # Errors
-/// [`Error::Place`] after some time.
-pub(super) fn turn() -> Result<MutexGuard<'static, ()>, Error> {
+/// [`Error::Backend`] after some time.
+pub(super) fn exclusive() -> Result<MutexGuard<'static, ()>, Error> {
     const PATIENCE: Duration = Duration::from_secs(30);
     let begun = Instant::now();
     loop {
         match ONE_AT_A_TIME.try_lock() {
-            Ok(turn) => return Ok(turn),
+            Ok(guard) => return Ok(guard),
             Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) if begun.elapsed() > PATIENCE => {
-                return Err(place(format!(
+                return Err(backend_error(format!(
                     "an earlier call has not returned for more than {} s",
                     PATIENCE.as_secs()
                 )));
@@ -57,7 +57,7 @@ pub(super) fn turn() -> Result<MutexGuard<'static, ()>, Error> {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "a mutex rings no bell for who gives up after a while; this thread may block"
+    reason = "`Mutex` has no timed lock; polling blocks only this blocking thread"
 )]
 fn pause() {
     std::thread::sleep(Duration::from_millis(2));
@@ -84,7 +84,7 @@ enum Pin {
 }
 
 impl TokenAddress {
-    pub(super) fn new(settings: Pkcs11, base: &Path) -> Result<Self, Error> {
+    pub(super) fn new(settings: Pkcs11Settings, base: &Path) -> Result<Self, Error> {
         let fault = |key, why: &str| {
             Err(Error::Setting {
                 key,
@@ -131,9 +131,9 @@ impl TokenAddress {
     /// logs in anew.
     pub(super) fn with_session<T>(
         &self,
-        work: impl Fn(&Session) -> Result<T, Error>,
+        work: impl Fn(&Session) -> Result<T, TokenError>,
     ) -> Result<T, Error> {
-        let _only = turn()?;
+        let _only = exclusive()?;
         let mut tries = 1;
         loop {
             let session = match lock(&self.kept).take() {
@@ -142,28 +142,26 @@ impl TokenAddress {
             };
             let done = session.and_then(|session| {
                 let done = work(&session);
-                if !matches!(&done, Err(Error::Place { why, .. }) if why.starts_with(ENDED)) {
+                if !matches!(&done, Err(TokenError::SessionEnded(_))) {
                     *lock(&self.kept) = Some(session);
                 }
                 done
             });
             match done {
-                Err(Error::Place { why, .. })
-                    if tries < TRIES && (may_pass(&why) || why.starts_with(ENDED)) =>
-                {
-                    tries += 1
+                Err(TokenError::SessionEnded(_) | TokenError::Transient(_)) if tries < TRIES => {
+                    tries += 1;
                 }
-                done => return done,
+                done => return done.map_err(Error::from),
             }
         }
     }
 
     /// A session that is logged in.
-    pub(super) fn session(&self) -> Result<Session, Error> {
+    pub(super) fn session(&self) -> Result<Session, TokenError> {
         let module = module(&self.module)?;
         let session = module
             .open_rw_session(self.slot(&module)?)
-            .map_err(|error| told(&error))?;
+            .map_err(|error| from_pkcs11(&error))?;
         self.log_in(&session)?;
         Ok(session)
     }
@@ -176,16 +174,16 @@ impl TokenAddress {
             Ok(_) | Err(Refusal::Pkcs11(RvError::MechanismInvalid, _)) => {
                 Err(no_gcm("it is not among the token's mechanisms"))
             }
-            Err(error) => Err(told(&error)),
+            Err(error) => Err(from_pkcs11(&error).into()),
         }
     }
 
-    fn slot(&self, module: &Module) -> Result<Slot, Error> {
+    fn slot(&self, module: &Module) -> Result<Slot, TokenError> {
         let mut found = Vec::new();
         let mut silent = String::new();
         for slot in module
             .get_slots_with_token()
-            .map_err(|error| told(&error))?
+            .map_err(|error| from_pkcs11(&error))?
         {
             match module.get_token_info(slot) {
                 Ok(info) if info.label() == self.token => found.push(slot),
@@ -196,18 +194,16 @@ impl TokenAddress {
         }
         match found.as_slice() {
             [slot] => Ok(*slot),
-            [] => Err(place(format!(
-                "no token has the label `{}`{silent}",
-                self.token
-            ))),
-            _ => Err(place(format!(
-                "several tokens have the label `{}`",
-                self.token
-            ))),
+            [] => Err(
+                backend_error(format!("no token has the label `{}`{silent}", self.token)).into(),
+            ),
+            _ => {
+                Err(backend_error(format!("several tokens have the label `{}`", self.token)).into())
+            }
         }
     }
 
-    fn log_in(&self, session: &Session) -> Result<(), Error> {
+    fn log_in(&self, session: &Session) -> Result<(), TokenError> {
         let given;
         let pin = match &self.pin {
             Pin::Given(pin) => pin,
@@ -224,11 +220,12 @@ impl TokenAddress {
             .as_ref()
             .is_some_and(|refused| refused.expose() == pin.expose())
         {
-            return Err(place(
-                "it refused the PIN before; the same PIN is not retried, so that the \
-                              token does not lock"
+            return Err(backend_error(
+                "it refused the PIN before; the same PIN is not retried, so that the token does \
+                 not lock"
                     .into(),
-            ));
+            )
+            .into());
         }
         match session.login(UserType::User, Some(&AuthPin::from(pin.expose()))) {
             // The login of another session of this process counts for all.
@@ -238,41 +235,44 @@ impl TokenAddress {
                 _,
             )) => {
                 *refused = Some(pin.duplicate());
-                Err(place("it refuses the PIN".into()))
+                Err(backend_error("it refuses the PIN".into()).into())
             }
-            Err(Refusal::Pkcs11(RvError::PinLocked, _)) => Err(place(
+            Err(Refusal::Pkcs11(RvError::PinLocked, _)) => Err(backend_error(
                 "its PIN is locked; unlock it with the token's own tools".into(),
-            )),
-            Err(error) => Err(told(&error)),
+            )
+            .into()),
+            Err(error) => Err(from_pkcs11(&error)),
         }
     }
 }
 
 /// A library, initialised once.
-pub(super) fn module(path: &Path) -> Result<Module, Error> {
+pub(super) fn module(path: &Path) -> Result<Module, TokenError> {
     let mut modules = lock(&MODULES);
     if let Some(module) = modules.get(path) {
         return Ok(module.clone());
     }
     let module = Module::new(path)
-        .map_err(|error| place(format!("`{}` does not load: {error}", path.display())))?;
+        .map_err(|error| backend_error(format!("`{}` does not load: {error}", path.display())))?;
     match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
         // Under another path, or by something else in this process.
         Ok(()) | Err(Refusal::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
-        Err(error) => return Err(told(&error)),
+        Err(error) => return Err(from_pkcs11(&error)),
     }
     modules.insert(path.to_owned(), module.clone());
     Ok(module)
 }
 
-/// What the token says, in our words.
-pub(super) fn told(error: &Refusal) -> Error {
+/// Converts an error of the token.
+pub(super) fn from_pkcs11(error: &Refusal) -> TokenError {
     match error {
         Refusal::Pkcs11(
             RvError::MechanismInvalid | RvError::MechanismParamInvalid,
             Function::EncryptInit | Function::Encrypt | Function::DecryptInit | Function::Decrypt,
-        ) => no_gcm(&error.to_string()),
-        Refusal::Pkcs11(RvError::GeneralError, function) => place(format!("{GENERAL}{function:?}")),
+        ) => no_gcm(&error.to_string()).into(),
+        Refusal::Pkcs11(RvError::GeneralError, function) => {
+            TokenError::Transient(format!("a general error of the token in {function:?}"))
+        }
         Refusal::Pkcs11(
             RvError::SessionHandleInvalid
             | RvError::SessionClosed
@@ -281,22 +281,38 @@ pub(super) fn told(error: &Refusal) -> Error {
             | RvError::DeviceRemoved
             | RvError::TokenNotPresent,
             _,
-        ) => place(format!("{ENDED}{error}")),
-        other => place(other.to_string()),
+        ) => TokenError::SessionEnded(format!("its session has ended: {error}")),
+        other => backend_error(other.to_string()).into(),
     }
 }
 
-/// How a failure begins for which the token names no reason (CKR_GENERAL_ERROR).
-const GENERAL: &str = "a general error of the token in ";
-
-/// How a failure begins after which the session is worth nothing.
-const ENDED: &str = "its session has ended: ";
 /// SoftHSM 2 fails now and then while another session or process writes to the same token.
-pub(super) const TRIES: usize = 5;
+const TRIES: usize = 5;
 
-/// Whether a failure is one that may be over by now.
-pub(super) fn may_pass(why: &str) -> bool {
-    why.starts_with(GENERAL)
+/// Why a token did not do what it was asked.
+#[derive(Debug)]
+pub(super) enum TokenError {
+    /// The session has ended; another one may do it.
+    SessionEnded(String),
+    /// The token names no reason (CKR_GENERAL_ERROR), and may do it when it is asked again.
+    Transient(String),
+    /// Asked again, it would say the same.
+    Custody(Error),
+}
+
+impl From<Error> for TokenError {
+    fn from(error: Error) -> Self {
+        Self::Custody(error)
+    }
+}
+
+impl From<TokenError> for Error {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::SessionEnded(why) | TokenError::Transient(why) => backend_error(why),
+            TokenError::Custody(error) => error,
+        }
+    }
 }
 
 /// The object went away between a look and its use: another process destroyed it.
@@ -320,13 +336,13 @@ pub(super) fn is_wrong_tag(error: &Refusal) -> bool {
 }
 
 fn no_gcm(why: &str) -> Error {
-    place(format!(
+    backend_error(format!(
         "it does not do AES-GCM (CKM_AES_GCM) with an IV of 12 bytes and a tag of 128 bits, which custody needs: {why}"
     ))
 }
 
-fn place(why: String) -> Error {
-    Error::Place { place: NAME, why }
+pub(super) fn backend_error(why: String) -> Error {
+    Error::Backend { name: NAME, why }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -22,9 +22,9 @@ use cryptoki::{
 };
 use zeroize::Zeroizing;
 
-use super::token::{self, TokenAddress};
+use super::token::{TokenAddress, TokenError, backend_error, from_pkcs11};
 use crate::{
-    custody::{Error, settings::Pkcs11},
+    custody::{Error, settings::Pkcs11Settings},
     secret::Key,
     twilio::encryption::{TokenKey, UnwrapError, UnwrapKey, oaep},
 };
@@ -37,13 +37,13 @@ pub(in crate::custody) struct Unwrapper {
 
 impl Unwrapper {
     pub(in crate::custody) fn new(key: &TokenKey) -> Result<Self, Error> {
-        let settings = Pkcs11 {
+        let settings = Pkcs11Settings {
             module: key.module.clone(),
             token: key.token.clone(),
             pin_file: Some(key.pin_file.clone()),
-            ..Pkcs11::default()
+            ..Pkcs11Settings::default()
         };
-        // Its paths are whole by now.
+        // The configuration has already made these paths absolute.
         let place = TokenAddress::new(settings, std::path::Path::new(""))?;
         Ok(Self {
             place,
@@ -51,7 +51,7 @@ impl Unwrapper {
         })
     }
 
-    fn key(&self, session: &Session) -> Result<ObjectHandle, UnwrapError> {
+    fn key(&self, session: &Session) -> Result<ObjectHandle, TokenError> {
         let template = [
             Attribute::Class(ObjectClass::PRIVATE_KEY),
             Attribute::Token(true),
@@ -60,21 +60,24 @@ impl Unwrapper {
         ];
         let found = session
             .find_objects(&template)
-            .map_err(|error| place(&token::told(&error)))?;
+            .map_err(|error| from_pkcs11(&error))?;
         match found.as_slice() {
             [key] => Ok(*key),
-            [] => Err(UnwrapError::Place(format!(
+            [] => Err(backend_error(format!(
                 "the token has no private RSA key with the label `{}`",
                 self.label
-            ))),
-            _ => Err(UnwrapError::Place(format!(
+            ))
+            .into()),
+            _ => Err(backend_error(format!(
                 "the token has several private RSA keys with the label `{}`",
                 self.label
-            ))),
+            ))
+            .into()),
         }
     }
 
-    fn attempt(&self, session: &Session, wrapped: &[u8]) -> Result<Key, UnwrapError> {
+    /// The key; `None` if the token rejects what should be opened.
+    fn attempt(&self, session: &Session, wrapped: &[u8]) -> Result<Option<Key>, TokenError> {
         let key = self.key(session)?;
         let whole = PkcsOaepParams::new(
             MechanismType::SHA256,
@@ -85,26 +88,20 @@ impl Unwrapper {
             .decrypt(&Mechanism::RsaPkcsOaep(whole), key, wrapped)
             .map(Zeroizing::new)
         {
-            Ok(opened) => Key::from_slice(&opened).ok_or(UnwrapError::Rejected),
+            Ok(opened) => Ok(Key::from_slice(&opened)),
             Err(error) if is_unknown(&error) => by_power(session, key, wrapped),
-            Err(error) => Err(told(&error)),
+            Err(error) if is_rejected(&error) => Ok(None),
+            Err(error) => Err(from_pkcs11(&error)),
         }
     }
 }
 
 impl UnwrapKey for Unwrapper {
     fn unwrap(&self, wrapped: &[u8]) -> Result<Key, UnwrapError> {
-        let attempt = |session: &Session| match self.attempt(session, wrapped) {
-            // Worth another try, in another session if need be.
-            Err(UnwrapError::Place(why)) => Err(Error::Place {
-                place: token::NAME,
-                why,
-            }),
-            done => Ok(done),
-        };
         self.place
-            .with_session(attempt)
-            .unwrap_or_else(|error| Err(place(&error)))
+            .with_session(|session| self.attempt(session, wrapped))
+            .map_err(|error| unavailable(&error))?
+            .ok_or(UnwrapError::Rejected)
     }
 }
 
@@ -114,24 +111,31 @@ impl fmt::Debug for Unwrapper {
     }
 }
 
-/// The power of the private key by the token, and the padding by us.
-fn by_power(session: &Session, key: ObjectHandle, wrapped: &[u8]) -> Result<Key, UnwrapError> {
-    let power = session
+/// The power of the private key by the token, and the padding by us; `None` if it is rejected.
+fn by_power(
+    session: &Session,
+    key: ObjectHandle,
+    wrapped: &[u8],
+) -> Result<Option<Key>, TokenError> {
+    let power = match session
         .decrypt(&Mechanism::RsaX509, key, wrapped)
         .map(Zeroizing::new)
-        .map_err(|error| told(&error))?;
+    {
+        Ok(power) => power,
+        Err(error) if is_rejected(&error) => return Ok(None),
+        Err(error) => return Err(from_pkcs11(&error)),
+    };
     // Some tokens leave the zeros at the front away.
-    let missing = wrapped
-        .len()
-        .checked_sub(power.len())
-        .ok_or(UnwrapError::Rejected)?;
+    let Some(missing) = wrapped.len().checked_sub(power.len()) else {
+        return Ok(None);
+    };
     let mut block = Zeroizing::new(vec![0; wrapped.len()]);
     block
         .iter_mut()
         .skip(missing)
         .zip(power.iter())
         .for_each(|(to, from)| *to = *from);
-    oaep::unpad(&block).ok_or(UnwrapError::Rejected)
+    Ok(oaep::unpad(&block))
 }
 
 /// Whether a token says that it does not know OAEP with these parameters.
@@ -146,31 +150,31 @@ fn is_unknown(error: &Refusal) -> bool {
     )
 }
 
-/// What a token says of a decryption that it began. It is no use to tell apart what it does not
-/// like; tokens do not agree on the words either.
-fn told(error: &Refusal) -> UnwrapError {
+/// Whether a token rejects what it began to decrypt. Tokens do not agree on the reason, and it must
+/// not be told.
+fn is_rejected(error: &Refusal) -> bool {
     use RvError::{
         DataInvalid, DataLenRange, EncryptedDataInvalid, EncryptedDataLenRange, FunctionFailed,
         GeneralError,
     };
-    match error {
+    matches!(
+        error,
         Refusal::Pkcs11(
             DataInvalid
-            | DataLenRange
-            | EncryptedDataInvalid
-            | EncryptedDataLenRange
-            | FunctionFailed
-            | GeneralError,
+                | DataLenRange
+                | EncryptedDataInvalid
+                | EncryptedDataLenRange
+                | FunctionFailed
+                | GeneralError,
             Function::Decrypt,
-        ) => UnwrapError::Rejected,
-        other => UnwrapError::Place(format!("the token cannot decrypt: {other}")),
-    }
+        )
+    )
 }
 
 /// Without the name of the setting that `custody` has for its own token.
-fn place(error: &Error) -> UnwrapError {
+fn unavailable(error: &Error) -> UnwrapError {
     UnwrapError::Place(match error {
-        Error::Setting { why, .. } | Error::Place { why, .. } => why.clone(),
+        Error::Setting { why, .. } | Error::Backend { why, .. } => why.clone(),
         other => other.to_string(),
     })
 }

@@ -14,7 +14,9 @@ use crate::{
     model::{
         id::{HolderId, VaultId},
         time::Clock,
+        timeline::Timeline,
     },
+    store::{RecoveryKind, RecoveryName},
 };
 
 every_database!(
@@ -35,6 +37,17 @@ async fn begun(world: &World, epoch: u64) {
         .await
         .unwrap();
     tx.commit().await.unwrap();
+}
+
+/// A snapshot's name with this number.
+fn snapshot(seq: i64) -> RecoveryName {
+    RecoveryName {
+        kind: RecoveryKind::Snapshot,
+        epoch: 2,
+        timeline: Timeline::FIRST,
+        seq,
+        id: "obj_0123456789abcdef0123456789abcdef".parse().unwrap(),
+    }
 }
 
 async fn an_epoch_begins_once_and_forgets_what_the_ones_before_sealed(world: &World) {
@@ -66,10 +79,10 @@ async fn an_epoch_begins_once_and_forgets_what_the_ones_before_sealed(world: &Wo
         (None, None, None)
     );
     let mut tx = world.tx().await;
-    epochs::note_snapshot(&mut tx, 2, "snapshots/x", at(3))
+    epochs::note_snapshot(&mut tx, 2, snapshot(9), at(3))
         .await
         .unwrap();
-    epochs::note_snapshot(&mut tx, 2, "snapshots/older", at(9))
+    epochs::note_snapshot(&mut tx, 2, snapshot(8), at(9))
         .await
         .unwrap();
     epochs::note_destroyed(&mut tx, 2, at(4)).await.unwrap();
@@ -80,7 +93,7 @@ async fn an_epoch_begins_once_and_forgets_what_the_ones_before_sealed(world: &Wo
         .unwrap()
         .try_into()
         .unwrap();
-    assert_eq!(current.snapshot(), Some(("snapshots/x".to_owned(), at(3))));
+    assert_eq!(current.snapshot(), Some((snapshot(9), at(3))));
     assert_eq!(
         (current.previous_destroyed_at, current.finished_at),
         (Some(at(4)), Some(at(5)))
@@ -92,7 +105,7 @@ async fn an_epoch_begins_once_and_forgets_what_the_ones_before_sealed(world: &Wo
     );
     let mut tx = world.tx().await;
     assert!(matches!(
-        epochs::note_snapshot(&mut tx, 3, "x", at(1)).await,
+        epochs::note_snapshot(&mut tx, 3, snapshot(1), at(1)).await,
         Err(Error::Stale(_))
     ));
     assert!(matches!(
@@ -260,7 +273,9 @@ async fn no_epoch_number_is_given_twice(world: &World) {
 async fn a_rebuilt_database_is_unsettled_until_its_epoch_is_finished(world: &World) {
     begun(world, 3).await;
     let mut tx = world.tx().await;
-    epochs::note_snapshot(&mut tx, 3, "x", at(1)).await.unwrap();
+    epochs::note_snapshot(&mut tx, 3, snapshot(1), at(1))
+        .await
+        .unwrap();
     epochs::finish(&mut tx, 3, at(1)).await.unwrap();
     assert!(epochs::is_settled(&mut tx).await.unwrap());
     epochs::unsettle(&mut tx, 3, 7).await.unwrap();

@@ -31,6 +31,7 @@ use crate::{
         text::PrincipalSubject,
         time::Timestamp,
     },
+    store::RecoveryName,
 };
 
 /// The kind of a column's values.
@@ -270,6 +271,7 @@ texts!(
     PrincipalId,
     ReceiptId,
     RecordingId,
+    RecoveryName,
     RevocationId,
     SubjectId,
     TokenId,

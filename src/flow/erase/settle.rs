@@ -66,7 +66,7 @@ impl SourceDeletion {
             let tombstone = shreds::find_tombstone(&mut unit, id).await?;
             if let Some((_, receipt)) = tombstone {
                 let source = HeldCopy::Source(source);
-                vault.settle_receipt(&mut unit, receipt, source).await?;
+                vault.update_receipt(&mut unit, receipt, source).await?;
             }
             if tombstone.is_some() || !copies.is_empty() {
                 unit.to_journal(OutboxKind::Recording, &[id], now);

@@ -84,7 +84,7 @@ impl Playback {
             ..
         } = &shown.redeemed;
         match self.vault.could_open_details(grant).await {
-            Err(vault::Error::Gone) => Err(Error::NotFound),
+            Err(vault::Error::Gone | vault::Error::GrantEnded) => Err(Error::NotFound),
             Err(vault::Error::BudgetSpent) => {
                 Err(self.over_budget(*id, grant, principal, recording).await?)
             }
@@ -101,7 +101,7 @@ impl Playback {
     ) -> Result<Zeroizing<String>, Error> {
         match self.vault.open_details(grant, id).await {
             Ok(text) => Ok(text),
-            Err(vault::Error::Gone) => Err(Error::NotFound),
+            Err(vault::Error::Gone | vault::Error::GrantEnded) => Err(Error::NotFound),
             Err(vault::Error::BudgetSpent) => {
                 Err(self.over_budget(id, grant, principal, recording).await?)
             }

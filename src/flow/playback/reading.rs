@@ -103,7 +103,7 @@ fn shown(
         // say.
         View::RedactedTranscript => Some(
             rulebook
-                .binding(recording)
+                .binding(&recording.policy_digest)
                 .fold(transcript, |shown, rules| {
                     content::redacted(&shown, &rules.document().content)
                 }),

@@ -185,7 +185,7 @@ fn found_in(
 ) -> (Vec<Tier>, Vec<FoundContent>) {
     let mut tiers = Vec::new();
     let mut most: BTreeMap<&'static str, u64> = BTreeMap::new();
-    for rules in rulebook.binding(recording) {
+    for rules in rulebook.binding(&recording.policy_digest) {
         let rules = &rules.document().content;
         let mut kinds: BTreeMap<&'static str, u64> = BTreeMap::new();
         for (rule, count) in content::found_in(transcript, rules) {

@@ -15,7 +15,7 @@ use crate::{
         time::Clock,
     },
     twilio::{IntelligenceEvent, RealTimeEvent, TranscriptionCallback, transcription::What},
-    vault::{PieceOf, Vault},
+    vault::{UtteranceId, Vault},
 };
 
 /// How long after the end of a transcription late pieces are waited for.
@@ -116,7 +116,7 @@ impl TranscriptNews {
                 What::Started | What::Stopped | What::Failed(_) | What::Other => (NO_TRACK, None),
             };
             (
-                PieceOf {
+                UtteranceId {
                     account: &account,
                     transcription: &transcription,
                     track,

@@ -4,7 +4,7 @@
 //! audit entry and the change.
 
 use crate::{
-    custody::{RootName, passphrase::RootFile},
+    custody::{RootName, passphrase::PassphraseCustody},
     flow::error::Error,
     secret::SecretText,
     vault::Vault,
@@ -17,7 +17,7 @@ use crate::{
 /// with the current passphrase; any database error.
 pub async fn change_passphrase(
     vault: &Vault,
-    file: &RootFile,
+    file: &PassphraseCustody,
     new: SecretText,
 ) -> Result<Vec<RootName>, Error> {
     let changed = vault.change_passphrase(file, new).await?;

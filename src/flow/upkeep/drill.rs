@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::epoch::EpochSettings;
 use crate::{
     db::Db,
-    drill::{self, DrillProgress, Looked, Old, Sandbox},
+    drill::{self, DrillProgress, ExaminedCopy, Old, Sandbox},
     evidence::{self, NewEntry},
     flow::{error::Error, units::unit_with_keys},
     model::{id::RecordingId, time::Clock},
@@ -38,7 +38,7 @@ pub struct CompletedDrill {
     #[serde(flatten)]
     pub drill: evidence::DrillReport,
     /// Everything that was examined; its digest is signed.
-    pub artefacts: Vec<Looked>,
+    pub artefacts: Vec<ExaminedCopy>,
     /// Shredded recordings that could be opened.
     pub reached: Vec<RecordingId>,
     /// The failures, as text.

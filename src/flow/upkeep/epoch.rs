@@ -29,7 +29,8 @@ use crate::{
         time::{Clock, Timestamp},
     },
     policy::{Permit, Rulebook, action},
-    vault::{ReplacedKey, Turned, Vault},
+    store::RecoveryName,
+    vault::{ReplacedKey, TurnReport, Vault},
 };
 
 /// How often the service looks whether a turn is due.
@@ -85,7 +86,7 @@ pub struct EpochStatus {
     /// When the next turn is due, if anything waits for it.
     pub next_turn_at: Option<Timestamp>,
     /// The newest verified snapshot, and when it was verified.
-    pub snapshot: Option<(String, Timestamp)>,
+    pub snapshot: Option<(RecoveryName, Timestamp)>,
 }
 
 /// The result of a rotation.
@@ -97,7 +98,7 @@ pub struct Rotated {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub would_renew: Vec<PageId>,
     /// The turn that renewed the keys; `None` in a dry run, or while another process turns.
-    pub turned: Option<Turned>,
+    pub turned: Option<TurnReport>,
 }
 
 /// A replacement of the signing key.
@@ -107,7 +108,7 @@ pub struct SigningKeyRotated {
     #[serde(flatten)]
     pub keys: ReplacedKey,
     /// The turn that made the old seed unrecoverable; `None` while another process turns.
-    pub turned: Option<Turned>,
+    pub turned: Option<TurnReport>,
 }
 
 /// Turns the epoch when it is due, or on request.
@@ -184,7 +185,7 @@ impl EpochTurning {
     /// # Errors
     /// Errors of custody, the store or the database. The next attempt continues where this one
     /// ended.
-    pub async fn turn(&self, permit: &Permit<action::Keys>) -> Result<Option<Turned>, Error> {
+    pub async fn turn(&self, permit: &Permit<action::Keys>) -> Result<Option<TurnReport>, Error> {
         self.turn_as(permit.initiator()).await
     }
 
@@ -215,7 +216,7 @@ impl EpochTurning {
         Ok(released.await?)
     }
 
-    async fn turn_as(&self, actor: Initiator) -> Result<Option<Turned>, Error> {
+    async fn turn_as(&self, actor: Initiator) -> Result<Option<TurnReport>, Error> {
         Ok(self.vault.turn(actor).await?)
     }
 
@@ -307,7 +308,7 @@ impl EpochTurning {
 
     /// Returns whether a shred waits whose tier requires an immediate turn.
     async fn is_wanted_at_once(&self) -> Result<bool, Error> {
-        let tiers = self.rulebook.current().turned_at_once();
+        let tiers = self.rulebook.current().immediate_tiers();
         if tiers.is_empty() {
             return Ok(false);
         }

@@ -108,7 +108,7 @@ impl Litter {
         let mut objects = std::pin::pin!(self.store.list(now.before(age)));
         while let Some(listed) = objects.try_next().await? {
             if !recordings::has_object(&mut self.db.read().await?, listed.id).await? {
-                self.vault.recall().await?;
+                self.vault.check_rollback().await?;
                 self.store.delete(listed.id).await?;
                 swept.orphans += 1;
             }

@@ -151,7 +151,7 @@ impl RecoveryUpkeep {
             self.liveness.beat(Task::Memory);
             // A refusal is logged where it is found; other errors do not concern lost changes or
             // the owner of the roots.
-            if let Err(error) = self.vault.recall().await {
+            if let Err(error) = self.vault.check_rollback().await {
                 tracing::debug!(%error, "the database could not be compared with the store");
             }
             if let Err(error) = self.vault.check_owner().await {

@@ -30,6 +30,7 @@ struct State {
     failing: AtomicBool,
     waiting: AtomicUsize,
     most: AtomicUsize,
+    unfinished: AtomicUsize,
 }
 
 /// A store whose gate is shut.
@@ -39,6 +40,7 @@ pub(super) fn shut() -> (Gate, Store) {
         failing: false.into(),
         waiting: 0.into(),
         most: 0.into(),
+        unfinished: 0.into(),
     };
     let gate = Gate(Arc::new(state));
     (
@@ -61,6 +63,11 @@ impl Gate {
 
     pub(super) fn most_at_once(&self) -> usize {
         self.0.most.load(SeqCst)
+    }
+
+    /// Uploads that were begun, and neither completed nor aborted.
+    pub(super) fn unfinished(&self) -> usize {
+        self.0.unfinished.load(SeqCst)
     }
 
     async fn pass(&self) -> Result<()> {
@@ -115,14 +122,24 @@ impl MultipartUpload for GatedUpload {
     where
         'a: 'f,
     {
-        self.inner.complete()
+        async move {
+            let done = self.inner.complete().await?;
+            self.gate.0.unfinished.fetch_sub(1, SeqCst);
+            Ok(done)
+        }
+        .boxed()
     }
 
     fn abort<'a, 'f>(&'a mut self) -> Answer<'f, ()>
     where
         'a: 'f,
     {
-        self.inner.abort()
+        async move {
+            self.inner.abort().await?;
+            self.gate.0.unfinished.fetch_sub(1, SeqCst);
+            Ok(())
+        }
+        .boxed()
     }
 }
 
@@ -151,6 +168,7 @@ impl ObjectStore for Gated {
     {
         async move {
             let inner = self.inner.put_multipart_opts(location, opts).await?;
+            self.gate.0.unfinished.fetch_add(1, SeqCst);
             Ok(Box::new(GatedUpload {
                 gate: self.gate.clone(),
                 inner,

@@ -9,12 +9,12 @@
 
 use super::turner::Turner;
 use crate::{
-    custody::{self, Change, Restorable, Role, RootName, Slot, passphrase::RootFile},
+    custody::{self, Change, Restorable, Role, RootName, Slot, passphrase::PassphraseCustody},
     db::{audit, epochs},
     evidence::{NewEntry, Position},
     model::crash,
     secret::SecretText,
-    vault::{Vault, error::Error, snapshot::Checked},
+    vault::{Vault, error::Error, snapshot::VerifiedSnapshot},
 };
 
 impl Vault {
@@ -27,7 +27,7 @@ impl Vault {
     /// custody's.
     pub async fn change_passphrase(
         &self,
-        file: &RootFile,
+        file: &PassphraseCustody,
         new: SecretText,
     ) -> Result<Option<Vec<RootName>>, Error> {
         self.as_turner(async |turner| {
@@ -51,7 +51,7 @@ impl Vault {
     ///
     /// # Errors
     /// As [`Vault::check_owner`]; custody's, [`custody::Error::Foreign`] above all.
-    pub(super) async fn settle_custody(&self) -> Result<(), Error> {
+    pub(super) async fn repair_custody(&self) -> Result<(), Error> {
         let vault = &*self.0;
         if vault.is_in_order(&vault.own_slot().await?).await? {
             return Ok(());
@@ -111,7 +111,7 @@ impl Turner<'_> {
         if slot.roots() != [current.epoch] {
             let noted = current.snapshot().map(|(name, _)| name);
             let proof = self
-                .restorable(&self.verified(current.epoch, noted.as_deref()).await?)
+                .restorable(&self.verified(current.epoch, noted).await?)
                 .await?;
             slot = self
                 .swap(&Change::keeping_only(&slot, owner, &proof)?)
@@ -147,7 +147,7 @@ impl Turner<'_> {
     /// # Errors
     /// [`Error::NewerSnapshot`]: this database is not the one that the store knows, and what it
     /// would destroy is still needed.
-    pub(super) async fn restorable(&self, checked: &Checked) -> Result<Restorable, Error> {
+    pub(super) async fn restorable(&self, checked: &VerifiedSnapshot) -> Result<Restorable, Error> {
         match self.vault.newest_snapshot().await? {
             Some(newest) if newest.epoch == checked.epoch => Ok(Restorable::proven(checked.epoch)),
             Some(newest) => Err(Error::NewerSnapshot {

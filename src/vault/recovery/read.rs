@@ -92,8 +92,9 @@ pub(in crate::vault) struct RecoveryFile {
     pub(in crate::vault) header: Header,
     /// The root page's key of its epoch.
     pub(in crate::vault) root: Arc<RootKey>,
+    /// Its name.
+    pub(in crate::vault) name: RecoveryName,
     store: Store,
-    name: RecoveryName,
     body: u64,
     opener: Opener,
     spans: Spans,

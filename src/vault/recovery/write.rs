@@ -91,6 +91,12 @@ impl Writing {
         Ok(self.written + sealed.sealed_len)
     }
 
+    /// Gives the file up and removes what was sent of it; the sweep removes what cannot be removed
+    /// now.
+    pub(in crate::vault) async fn abort(self) {
+        let _ = self.writer.abort().await;
+    }
+
     async fn seal(&mut self) -> Result<(), Error> {
         self.sealer.push(&self.lines, &mut self.out)?;
         self.lines.clear();

@@ -10,9 +10,8 @@
 //! read in the main log stays that entry's; an entry that was read in a lost timeline is never
 //! dropped, and never there twice.
 
-use super::{JournalLine, Roots, Rows, fault_in, journal, reopened};
+use super::{JournalLine, LineParser, fault_in, journal, reader::RecoveryReader};
 use crate::{
-    custody::Custody,
     db::{
         Tx, audit,
         gaps::Gap,
@@ -22,7 +21,7 @@ use crate::{
         time::Timestamp,
         timeline::{LogPath, LogPoint},
     },
-    store::{RecoveryName, Store},
+    store::RecoveryName,
     vault::{error::Error, recovery::Header},
 };
 
@@ -95,15 +94,15 @@ impl MainLog {
         &self,
         tx: &mut Tx,
         files: &[(RecoveryName, Header)],
-        (store, custody, roots): (&Store, &dyn Custody, &mut Roots),
+        reader: &mut RecoveryReader<'_>,
     ) -> Result<i64, Error> {
         let mut last = self.to;
         for (name, header) in files {
-            let mut file = reopened((store, custody, &mut *roots), *name, header).await?;
+            let mut file = reader.reopened(*name, header).await?;
             let shared = self.shared_with(header);
-            let mut rows = Rows::default();
+            let mut parser = LineParser::default();
             while let Some(line) = file.line().await? {
-                let parsed = journal::parse(&mut rows, line).map_err(fault_in(*name))?;
+                let parsed = journal::parse(&mut parser, line).map_err(fault_in(*name))?;
                 if let JournalLine::Row(row) = parsed
                     && row.table() == Table::Audit
                     && let Some(seq) = row.int("seq").filter(|seq| *seq > shared)
@@ -113,7 +112,7 @@ impl MainLog {
                     last += i64::from(self.take_entry(tx, row, told, last + 1).await?);
                 }
             }
-            rows.end().map_err(fault_in(*name))?;
+            parser.end().map_err(fault_in(*name))?;
         }
         Ok(last)
     }

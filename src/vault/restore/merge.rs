@@ -47,7 +47,7 @@ impl Merge {
     ///
     /// # Errors
     /// [`Error::PolicyTwice`]; the database's.
-    pub(super) async fn settle(
+    pub(super) async fn resolve(
         &mut self,
         tx: &mut Tx,
         row: Image,

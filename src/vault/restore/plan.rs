@@ -13,18 +13,17 @@
 
 use std::collections::BTreeSet;
 
-use super::coverage::Coverage;
+use super::{coverage::Coverage, reader::RecoveryReader};
 use crate::{
     custody::Custody,
     db::gaps::Gap,
     evidence::Position,
     model::timeline::{LogPath, LogPoint},
-    store::{self, RecoveryKind, RecoveryName, Store},
+    store::{RecoveryKind, RecoveryName, Store},
     vault::{
         VaultParts,
         error::Error,
-        memory::is_strange,
-        recovery::{Header, Link, RecoveryFile, Roots},
+        recovery::{Header, Link},
     },
 };
 
@@ -117,7 +116,7 @@ pub(super) async fn check_unmoved(
     recovery: &Store,
     custody: &dyn Custody,
 ) -> Result<(), Error> {
-    let mut found = Files::of(recovery, custody);
+    let mut found = RecoveryReader::of(recovery, custody);
     for kind in RecoveryKind::ALL {
         for (name, _) in recovery.list_recovery(kind).await? {
             if name.point() >= snapshot.point()
@@ -133,7 +132,7 @@ pub(super) async fn check_unmoved(
 }
 
 async fn look(parts: &VaultParts, choice: &Choice) -> Result<Plan, Error> {
-    let mut found = Files::of(&parts.recovery, parts.custody.as_ref());
+    let mut found = RecoveryReader::of(&parts.recovery, parts.custody.as_ref());
     let epochs: BTreeSet<u64> = parts
         .custody
         .roots()
@@ -153,10 +152,8 @@ async fn look(parts: &VaultParts, choice: &Choice) -> Result<Plan, Error> {
     let mut snapshots = names(RecoveryKind::Snapshot).await?;
     let mut listed: BTreeSet<RecoveryName> = snapshots.iter().copied().collect();
     snapshots.retain(|name| choice.snapshot.is_none_or(|wanted| wanted == *name));
-    // A later timeline is a later restore; epochs need not grow over one.
-    snapshots.sort_unstable_by_key(|name| std::cmp::Reverse((name.point(), name.epoch)));
     let mut newest = None;
-    for name in snapshots {
+    for name in snapshots.into_iter().rev() {
         newest = match choice.snapshot {
             Some(wanted) => Some((wanted, found.open(wanted).await?)),
             None => found.header(name).await?.map(|header| (name, header)),
@@ -201,58 +198,6 @@ async fn look(parts: &VaultParts, choice: &Choice) -> Result<Plan, Error> {
         choice: choice.clone(),
         listed,
     })
-}
-
-/// Opens files, and counts those that do not.
-struct Files<'a> {
-    recovery: &'a Store,
-    custody: &'a dyn Custody,
-    roots: Roots,
-    unreadable: u64,
-}
-
-impl<'a> Files<'a> {
-    fn of(recovery: &'a Store, custody: &'a dyn Custody) -> Self {
-        Self {
-            recovery,
-            custody,
-            roots: Roots::default(),
-            unreadable: 0,
-        }
-    }
-
-    /// Opens a file to its end: one that is spoilt in the middle is as good as none, and that must
-    /// be known before the database is filled.
-    async fn open(&mut self, name: RecoveryName) -> Result<Header, Error> {
-        match self.whole(name).await {
-            Err(Error::Seal(_)) => Err(Error::RecoveryFile {
-                name: name.to_string(),
-                why: "it does not open: it was altered or cut",
-            }),
-            opened => opened,
-        }
-    }
-
-    async fn whole(&mut self, name: RecoveryName) -> Result<Header, Error> {
-        let mut file =
-            RecoveryFile::open(self.recovery, name, self.custody, &mut self.roots).await?;
-        while file.line().await?.is_some() {}
-        Ok(file.header)
-    }
-
-    /// The header of a file; `None` if it does not open, or is gone.
-    async fn header(&mut self, name: RecoveryName) -> Result<Option<Header>, Error> {
-        match self.open(name).await {
-            Ok(header) => Ok(Some(header)),
-            Err(Error::Store(store::Error::NotFound { .. })) => Ok(None),
-            Err(error) if is_strange(&error) => {
-                tracing::warn!(file = %name, %error, "a recovery file is unreadable and skipped");
-                self.unreadable += 1;
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
 }
 
 /// The pieces that hold what a snapshot does not, in the order in which they are taken in, and the

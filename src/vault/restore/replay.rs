@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use super::{JournalLine, Rows, fault_in, journal, merge::Merge};
+use super::{JournalLine, LineParser, fault_in, journal, merge::Merge};
 use crate::{
     db::{
         Tx, details,
         image::{self, Image, Table},
-        keys::{self as rows, KeyEntries},
+        keys::{self as key_rows, KeyEntries},
         recordings, revocations, shreds, signing_keys,
         work::{self, WorkKind},
     },
@@ -18,7 +18,6 @@ use crate::{
     keyring::fingerprint,
     model::{artefact::Leg, id::RecordingId, recording::RecordingState, time::Timestamp},
     secret::Key,
-    store::RecoveryName,
     vault::{Inner, error::Error, recovery::RecoveryFile},
 };
 
@@ -40,22 +39,23 @@ impl Inner {
         &self,
         tx: &mut Tx,
         mut file: RecoveryFile,
-        (name, shared): (RecoveryName, i64),
+        shared: i64,
         merge: &mut Merge,
         now: Timestamp,
     ) -> Result<u64, Error> {
+        let name = file.name;
         let fault = fault_in(name);
-        let mut rows = Rows::default();
+        let mut parser = LineParser::default();
         let mut states = 0;
         let root = Arc::clone(&file.root);
         while let Some(line) = file.line().await? {
-            match journal::parse(&mut rows, line).map_err(fault)? {
+            match journal::parse(&mut parser, line).map_err(fault)? {
                 JournalLine::Nothing => {}
                 JournalLine::Row(row) => {
                     states += u64::from(STATES.contains(&row.table()));
                     if let Some(row) = of_main_log(row, shared) {
-                        let row = self.brought_home(row, &root);
-                        if let Some(row) = merge.settle(tx, row, name).await? {
+                        let row = self.resealed(row, &root);
+                        if let Some(row) = merge.resolve(tx, row, name).await? {
                             self.take_row(tx, row, now).await?;
                         }
                     }
@@ -63,7 +63,7 @@ impl Inner {
                 JournalLine::Key(id, leg, key) => self.take_key(tx, id, leg, &key).await?,
             }
         }
-        rows.end().map_err(fault)?;
+        parser.end().map_err(fault)?;
         Ok(states)
     }
 
@@ -125,7 +125,7 @@ impl Inner {
     /// A tombstone that was taken in kills the keys that the snapshot, or an earlier piece, still had:
     /// those of every leg, because no shred leaves one.
     async fn destroy_tombstoned(&self, tx: &mut Tx, id: RecordingId) -> Result<(), Error> {
-        let entries = rows::entries_behind_tombstone(tx, id).await?;
+        let entries = key_rows::entries_behind_tombstone(tx, id).await?;
         self.destroy_entries(tx, &entries).await
     }
 
@@ -144,8 +144,8 @@ impl Inner {
             return Ok(());
         }
         let recording = recordings::find(tx, id).await?.ok_or(Error::Gone)?;
-        if let Some(entry) = rows::find_entry(tx, id, leg).await? {
-            let tier = rows::tier_of(tx, entry.place.page).await?;
+        if let Some(entry) = key_rows::find_entry(tx, id, leg).await? {
+            let tier = key_rows::tier_of(tx, entry.place.page).await?;
             if entry.fingerprint == public && tier == recording.tier.as_str() {
                 return Ok(());
             }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use recvault::drill::Old;
+use recvault::drill::{ExaminedKind, Old};
 
 use super::{Lived, held, held_by, keep, lived, old};
 use crate::{
@@ -271,6 +271,6 @@ async fn what_cannot_be_read_is_named_and_not_passed_over() {
     assert!(
         held.artefacts
             .iter()
-            .any(|looked| looked.kind == "database" && looked.page_versions > 0)
+            .any(|looked| looked.kind == ExaminedKind::Database && looked.page_versions > 0)
     );
 }

@@ -19,9 +19,11 @@ use super::Plan;
 /// Longest wait at a gate; only a test that fails waits this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the vault asks of custody in a turn, in this order.
+/// What the vault asks of custody; the last three in a turn, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Ask {
+    /// The slot.
+    Read,
     /// The next root.
     Stage,
     /// The root page's next key under it.
@@ -100,8 +102,8 @@ impl FaultyCustody {
             .unwrap()
             .get_mut(&ask)
             .and_then(VecDeque::pop_front);
-        let failure = Err(Error::Place {
-            place: "faulty",
+        let failure = Err(Error::Backend {
+            name: "faulty",
             why: format!("{ask:?} was to fail"),
         });
         match plan.unwrap_or(Plan::Pass) {
@@ -136,7 +138,7 @@ impl Custody for Before {
     }
 
     fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>> {
-        self.real.read()
+        self.hand.meet(Ask::Read, self.real.read()).boxed()
     }
 
     fn swap<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Slot, Error>> {

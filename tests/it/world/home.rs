@@ -91,7 +91,7 @@ async fn token(library: &str, configuration: &str) -> String {
             assert!(made.status.success(), "{made:?}");
             free.push(label);
         }
-        let pkcs11 = custody::Pkcs11 {
+        let pkcs11 = custody::Pkcs11Settings {
             module: library.into(),
             token: free[0].clone(),
             pin: Some(SecretText::new(PIN.into())),

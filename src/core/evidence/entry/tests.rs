@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::{
     model::name::{Purpose, Role},
-    policy::{Decision, Rulebook, action, decide, permit},
+    policy::{Decision, Rulebook, StandingApproval, action, decide, permit},
     secret::Key,
 };
 
@@ -56,7 +56,9 @@ fn an_allowed_decision_and_its_opening_name_the_grant() {
     let principal = principal("privacy-officer");
     let recording = recording(&rulebook, "restricted");
     let facts = DecisionFacts {
-        approved_until: Some(AT.after(std::time::Duration::from_secs(3600))),
+        approval: Some(StandingApproval::some_until(
+            AT.after(std::time::Duration::from_secs(3600)),
+        )),
         ..facts(&principal, &recording, "legal-request")
     };
     let Decision::Allow(grant) = decide(&facts, &rulebook, AT) else {

@@ -142,8 +142,8 @@ fn context(facts: &DecisionFacts<'_>, now: Timestamp) -> Result<Context, Unaskab
     if let Some(ticket) = facts.ticket {
         pairs.push(("ticket", text(ticket.as_str())));
     }
-    if let Some(until) = facts.approved_until {
-        pairs.push(("approved_until", instant(until)));
+    if let Some(approval) = facts.approval {
+        pairs.push(("approved_until", instant(approval.until)));
     }
     if let Some(until) = facts.until {
         pairs.push(("until", instant(until)));

@@ -80,12 +80,7 @@ fn approval(tier: &TierRule) -> Option<String> {
 
 fn of_purpose(document: &PolicyDocument, purpose: &PurposeRule) -> Vec<String> {
     let name = purpose.name.as_str();
-    let clause = |key: &str| format!("purposes/{name}/{key}");
-    let roles: Vec<String> = purpose
-        .roles
-        .iter()
-        .map(|role| format!("principal in Recvault::Role::\"{role}\""))
-        .collect();
+    let roles = any_role(purpose);
     let (own, foreign): (Vec<&TierRule>, Vec<&TierRule>) = document
         .tiers
         .iter()
@@ -95,74 +90,74 @@ fn of_purpose(document: &PolicyDocument, purpose: &PurposeRule) -> Vec<String> {
     // On lines of its own, so that a comment at its end hides nothing; and it was parsed as one
     // expression before.
     let when = purpose.when.as_ref().map(|when| format!("(\n{when}\n)"));
-    let mut permit = format!("when {{ {} }}\nwhen {{ {} }}", any(&roles), any(&own));
-    if let Some(when) = &when {
+    let refuse = |reason: Reason, key: &str, conditions: String| {
+        let clause = format!("purposes/{name}/{key}");
+        forbid(reason, &clause, Some(name), &conditions)
+    };
+    [
+        Some(permit_of(purpose, &any(&own), when.as_deref())),
+        Some(refuse(
+            Reason::RoleNotAllowed,
+            "roles",
+            format!("unless {{ {roles} }}"),
+        )),
+        (!foreign.is_empty()).then(|| {
+            let conditions = format!("when {{ {} }}", any(&foreign));
+            refuse(Reason::PurposeNotForTier, "tiers", conditions)
+        }),
+        purpose.justification.then(|| {
+            let conditions = "unless { context.justified }".to_owned();
+            refuse(Reason::JustificationMissing, "justification", conditions)
+        }),
+        when.as_ref().map(|when| {
+            let conditions = format!("unless {{ {when} }}");
+            refuse(Reason::ConditionNotMet, "when", conditions)
+        }),
+        purpose.retention.map(|retention| {
+            let conditions = format!(
+                "when {{ resource.collected_at.offset(duration(\"{}\")) <= context.now }}",
+                period(retention)
+            );
+            refuse(Reason::PurposeExpired, "retention", conditions)
+        }),
+        // At the opening of an earlier grant the database counts, in one statement with the opening
+        // itself.
+        purpose.budget.map(|budget| {
+            let conditions =
+                format!("when {{ !(context has until) && context.openings_today >= {budget} }}");
+            refuse(Reason::BudgetSpent, "budget", conditions)
+        }),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The rule that permits a purpose, for recordings of one of its own tiers.
+fn permit_of(purpose: &PurposeRule, own: &str, when: Option<&str>) -> String {
+    let name = purpose.name.as_str();
+    let roles = any_role(purpose);
+    let mut permit = format!("when {{ {roles} }}\nwhen {{ {own} }}");
+    if let Some(when) = when {
         let _ = write!(permit, "\nwhen {{ {when} }}");
     }
     if purpose.justification {
         permit.push_str("\nwhen { context.justified }");
     }
-    let mut rules = vec![
-        format!(
-            "// {}\n@clause(\"purposes/{name}\")\npermit (principal, action == Recvault::Action::\"{name}\", resource)\n{permit};\n",
-            plain(&purpose.text)
-        ),
-        forbid(
-            Reason::RoleNotAllowed,
-            &clause("roles"),
-            Some(name),
-            &format!("unless {{ {} }}", any(&roles)),
-        ),
-    ];
-    if !foreign.is_empty() {
-        rules.push(forbid(
-            Reason::PurposeNotForTier,
-            &clause("tiers"),
-            Some(name),
-            &format!("when {{ {} }}", any(&foreign)),
-        ));
-    }
-    if purpose.justification {
-        rules.push(forbid(
-            Reason::JustificationMissing,
-            &clause("justification"),
-            Some(name),
-            "unless { context.justified }",
-        ));
-    }
-    if let Some(when) = &when {
-        rules.push(forbid(
-            Reason::ConditionNotMet,
-            &clause("when"),
-            Some(name),
-            &format!("unless {{ {when} }}"),
-        ));
-    }
-    if let Some(retention) = purpose.retention {
-        let ends = format!(
-            "when {{ resource.collected_at.offset(duration(\"{}\")) <= context.now }}",
-            period(retention)
-        );
-        rules.push(forbid(
-            Reason::PurposeExpired,
-            &clause("retention"),
-            Some(name),
-            &ends,
-        ));
-    }
-    if let Some(budget) = purpose.budget {
-        // At the opening of an earlier grant the database counts, in one statement with the opening
-        // itself.
-        let spent =
-            format!("when {{ !(context has until) && context.openings_today >= {budget} }}");
-        rules.push(forbid(
-            Reason::BudgetSpent,
-            &clause("budget"),
-            Some(name),
-            &spent,
-        ));
-    }
-    rules
+    format!(
+        "// {}\n@clause(\"purposes/{name}\")\npermit (principal, action == Recvault::Action::\"{name}\", resource)\n{permit};\n",
+        plain(&purpose.text)
+    )
+}
+
+/// That the principal has one of a purpose's roles.
+fn any_role(purpose: &PurposeRule) -> String {
+    let roles: Vec<String> = purpose
+        .roles
+        .iter()
+        .map(|role| format!("principal in Recvault::Role::\"{role}\""))
+        .collect();
+    any(&roles)
 }
 
 fn forbid(reason: Reason, clause: &str, purpose: Option<&str>, conditions: &str) -> String {

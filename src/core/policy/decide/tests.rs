@@ -17,7 +17,7 @@ use crate::{
         recording::{Recording, RecordingState},
     },
     policy::{
-        Action, Consents, MAX_JUSTIFICATION, Permit, action,
+        Action, Consents, MAX_JUSTIFICATION, Permit, StandingApproval, action,
         cast::{
             NOW, days, hours, in_call, party, principal, recording, said, subject, with_labels,
         },
@@ -76,7 +76,7 @@ fn everything_granted<'a>(
     DecisionFacts {
         justification: Some("call 17"),
         consents,
-        approved_until: Some(NOW.after(hours(8))),
+        approval: Some(StandingApproval::some_until(NOW.after(hours(8)))),
         ..DecisionFacts::new(principal, recording, purpose.parse().unwrap())
     }
 }

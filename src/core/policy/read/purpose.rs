@@ -16,43 +16,9 @@ impl Reader<'_> {
         names: &mut Vec<Purpose>,
     ) -> Option<PurposeRule> {
         let line = section.line;
-        let name = section
-            .parsed::<Purpose>("name", self.faults)
-            .and_then(|name| {
-                let fresh = !names.contains(&name.value);
-                if name.value.as_str() == RECORDING {
-                    self.faults.add(
-                        name.line,
-                        "the purpose name `recording` is reserved for `[collection]`: choose \
-                         another name",
-                    );
-                    return None;
-                }
-                if fresh {
-                    names.push(name.value.clone());
-                } else {
-                    self.faults.add(
-                        name.line,
-                        format!("the purpose `{}` is declared twice", name.value),
-                    );
-                }
-                fresh.then_some(name.value)
-            });
+        let name = self.purpose_name(&mut section, names);
         let text = section.text("text", self.faults);
-        let dpv = section.text("dpv", self.faults).filter(|dpv| {
-            let fits = dpv.value.starts_with("https://w3id.org/dpv")
-                && !dpv
-                    .value
-                    .contains(|c: char| c.is_whitespace() || c.is_control());
-            if !fits {
-                let quoted = quote(dpv.value);
-                self.faults.add(
-                    dpv.line,
-                    format!("`dpv`: `{quoted}` must be the IRI of a term, https://w3id.org/dpv#…"),
-                );
-            }
-            fits
-        });
+        let dpv = self.dpv(&mut section);
         let tiers = section.list("tiers", self.faults);
         let tiers = tiers.map(|list| {
             list.value
@@ -86,14 +52,14 @@ impl Reader<'_> {
         if window.is_some() && !matches!(view, None | Some(View::Audio)) {
             self.faults.add(
                 line,
-                "`window` in `[[purposes]]` is a part of the audio: use it with \
-                                   `view = \"audio\"` only",
+                "`window` in `[[purposes]]` is a part of the audio: use it with `view = \"audio\"` \
+                 only",
             );
         }
         Some(PurposeRule {
             name: name?,
             text: text?.value.to_owned(),
-            dpv: dpv?.value.to_owned(),
+            dpv: dpv?,
             tiers: tiers?,
             roles: roles?,
             justification: justification?.value,
@@ -103,6 +69,48 @@ impl Reader<'_> {
             retention: retention?,
             budget: budget?.and_then(|openings| u32::try_from(openings).ok()),
         })
+    }
+
+    /// The name, if it may be one and no purpose before has it.
+    fn purpose_name(
+        &mut self,
+        section: &mut Section<'_, '_>,
+        names: &mut Vec<Purpose>,
+    ) -> Option<Purpose> {
+        let name = section.parsed::<Purpose>("name", self.faults)?;
+        if name.value.as_str() == RECORDING {
+            self.faults.add(
+                name.line,
+                "the purpose name `recording` is reserved for `[collection]`: choose another name",
+            );
+            return None;
+        }
+        if names.contains(&name.value) {
+            self.faults.add(
+                name.line,
+                format!("the purpose `{}` is declared twice", name.value),
+            );
+            return None;
+        }
+        names.push(name.value.clone());
+        Some(name.value)
+    }
+
+    /// The IRI of a term of the Data Privacy Vocabulary.
+    fn dpv(&mut self, section: &mut Section<'_, '_>) -> Option<String> {
+        let dpv = section.text("dpv", self.faults)?;
+        let is_broken = dpv
+            .value
+            .contains(|c: char| c.is_whitespace() || c.is_control());
+        if dpv.value.starts_with("https://w3id.org/dpv") && !is_broken {
+            return Some(dpv.value.to_owned());
+        }
+        let quoted = quote(dpv.value);
+        self.faults.add(
+            dpv.line,
+            format!("`dpv`: `{quoted}` must be the IRI of a term, https://w3id.org/dpv#…"),
+        );
+        None
     }
 
     pub(super) fn view(&mut self, section: &mut Section<'_, '_>) -> Option<View> {

@@ -2,7 +2,10 @@
 
 use super::super::Bound as _;
 use super::*;
-use crate::model::id::{RecordingId, VaultId};
+use crate::model::{
+    encoding::length_prefixed,
+    id::{RecordingId, VaultId},
+};
 
 const HEADER: usize = 74;
 const STEP: usize = 16_384;
@@ -231,7 +234,7 @@ fn each_field_of_the_associated_data_changed_alone() {
         b"all",
         b"audio",
     ];
-    assert!(fast_floe::decrypt(&floe, &super::super::context::join(right), &object).is_ok());
+    assert!(fast_floe::decrypt(&floe, &length_prefixed(&right), &object).is_ok());
     for (index, wrong) in [
         b"recvault/object/2".as_slice(),
         &[0; 16],
@@ -245,7 +248,7 @@ fn each_field_of_the_associated_data_changed_alone() {
         let mut fields = right;
         fields[index] = wrong;
         assert!(
-            fast_floe::decrypt(&floe, &super::super::context::join(fields), &object).is_err(),
+            fast_floe::decrypt(&floe, &length_prefixed(&fields), &object).is_err(),
             "{index}"
         );
     }

@@ -19,7 +19,7 @@ const LABEL: &str = "twilio-recordings";
 /// Makes a pair in the token; the public half as X.509 `SubjectPublicKeyInfo`.
 fn pair(world: &World, label: &str) -> Vec<u8> {
     let place = TokenAddress::new(world.settings(PIN), std::path::Path::new("/")).unwrap();
-    let _only = token::turn().unwrap();
+    let _only = crate::custody::pkcs11::token::exclusive().unwrap();
     let session = place.session().unwrap();
     let own = Attribute::Label(label.as_bytes().to_vec());
     let public = [

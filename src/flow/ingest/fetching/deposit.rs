@@ -78,7 +78,7 @@ impl Fetching {
                 error,
                 vault::Error::Db(db::Error::Stale(_) | db::Error::LeaseLost) | vault::Error::Gone
             ) {
-                vault.discard(stored).await;
+                vault.delete_orphan(stored.object()).await;
             }
             return Err(error.into());
         }

@@ -109,21 +109,21 @@ impl TranscriptFiling {
         let entered = entered.await;
         match entered {
             Ok(Some(Some(older))) => {
-                vault.remove_replaced(older).await;
+                vault.delete_orphan(older).await;
                 Ok(Filed::InPlace)
             }
             Ok(Some(None)) => Ok(Filed::First),
             Ok(None) => {
-                vault.discard_text(stored).await;
+                vault.delete_orphan(stored.object()).await;
                 Ok(Filed::Superseded)
             }
             // Discarded immediately only if the transaction certainly did not commit.
             Err(vault::Error::Db(db::Error::Stale(_))) => {
-                vault.discard_text(stored).await;
+                vault.delete_orphan(stored.object()).await;
                 Err(vault::Error::Gone)
             }
             Err(lost @ vault::Error::Db(db::Error::LeaseLost)) => {
-                vault.discard_text(stored).await;
+                vault.delete_orphan(stored.object()).await;
                 Err(lost)
             }
             Err(error) => Err(error),

@@ -68,7 +68,9 @@ impl World {
             justification: self.justified.then_some("call 17"),
             consents: &self.consents,
             holds: &self.holds,
-            approved_until: self.approved.then_some(days(1)),
+            approval: self
+                .approved
+                .then_some(StandingApproval::some_until(days(1))),
             break_glass: self.break_glass,
             ..DecisionFacts::new(&principal, &recording, self.purpose.parse().unwrap())
         };

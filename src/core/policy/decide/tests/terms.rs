@@ -66,7 +66,7 @@ fn a_grant_ends_with_whatever_ends_first() {
     );
     assert_eq!(
         end(DecisionFacts {
-            approved_until: Some(NOW.after(seconds(9))),
+            approval: Some(StandingApproval::some_until(NOW.after(seconds(9)))),
             ..facts.clone()
         }),
         NOW.after(seconds(9)),
@@ -141,7 +141,7 @@ fn glass_is_broken_by_those_who_may_with_a_reason_and_only_where_it_is_in_the_wa
     assert_eq!(told(&denied(decide(&asked, &rulebook, NOW))), missing);
     assert!(allowed(decide(&glass, &rulebook, NOW)).is_break_glass());
     let approved = DecisionFacts {
-        approved_until: Some(NOW.after(seconds(60))),
+        approval: Some(StandingApproval::some_until(NOW.after(seconds(60)))),
         ..glass.clone()
     };
     assert!(
@@ -149,7 +149,7 @@ fn glass_is_broken_by_those_who_may_with_a_reason_and_only_where_it_is_in_the_wa
         "somebody else has approved"
     );
     let ended = DecisionFacts {
-        approved_until: Some(NOW),
+        approval: Some(StandingApproval::some_until(NOW)),
         ..glass.clone()
     };
     assert!(

@@ -77,10 +77,10 @@ impl World {
             },
             consents: &consents,
             holds: &holds,
-            approved_until: match case.approval {
+            approval: match case.approval {
                 Approved::No | Approved::Glass => None,
-                Approved::Yes => Some(after(30)),
-                Approved::Ended => Some(NOW),
+                Approved::Yes => Some(StandingApproval::some_until(after(30))),
+                Approved::Ended => Some(StandingApproval::some_until(NOW)),
             },
             break_glass: case.approval == Approved::Glass,
             openings_today: case.openings,

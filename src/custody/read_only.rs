@@ -14,14 +14,14 @@ use super::{
 };
 use crate::secret::Key;
 
-struct Rehearsal(Arc<dyn Custody>);
+struct ReadOnlyCustody(Arc<dyn Custody>);
 
 /// Wraps a place, so that it is read and never changed.
-pub fn rehearsal(real: Arc<dyn Custody>) -> Arc<dyn Custody> {
-    Arc::new(Rehearsal(real))
+pub fn read_only(real: Arc<dyn Custody>) -> Arc<dyn Custody> {
+    Arc::new(ReadOnlyCustody(real))
 }
 
-impl Custody for Rehearsal {
+impl Custody for ReadOnlyCustody {
     fn kind(&self) -> &'static str {
         self.0.kind()
     }
@@ -46,7 +46,7 @@ impl Custody for Rehearsal {
     }
 
     fn swap<'a>(&'a self, _change: &'a Change) -> BoxFuture<'a, Result<Slot, Error>> {
-        async { Err(Error::Rehearsal) }.boxed()
+        async { Err(Error::ReadOnly) }.boxed()
     }
 
     fn seal<'a>(&'a self, root: RootName, key: &'a Key) -> BoxFuture<'a, Result<Vec<u8>, Error>> {

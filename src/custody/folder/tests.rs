@@ -4,7 +4,10 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 use crate::{
-    custody::{Owner, file::SealedRoot, file::SlotFile},
+    custody::{
+        Owner,
+        file::{KmsFile, KmsRoot},
+    },
     model::id::VaultId,
 };
 
@@ -55,19 +58,16 @@ fn owner() -> Owner {
 
 /// A slot file whose roots are words.
 fn content(slot: &Slot) -> Vec<u8> {
-    let mut file = SlotFile::of("passphrase", slot);
-    let root = |epoch: &u64| SealedRoot {
+    let root = |epoch: &u64| KmsRoot {
         epoch: *epoch,
-        key_id: None,
-        nonce: None,
+        key_id: "key".into(),
         sealed: format!("root {epoch}"),
     };
-    file.roots = slot.roots().iter().map(root).collect();
-    file.to_json()
+    KmsFile::of(slot, slot.roots().iter().map(root).collect()).into_json()
 }
 
 fn slot_of(content: &[u8]) -> Result<Slot, Error> {
-    SlotFile::read("passphrase", content)?.slot()
+    KmsFile::read(content)?.slot()
 }
 
 /// A vault in the middle of a turn: the slot before it, and the change that is to be made.
@@ -345,4 +345,30 @@ fn a_place_that_is_not_there_is_made_only_for_the_first_slot() {
         .swap(&first, slot_of, |_| Ok(content(first.next())))
         .unwrap();
     assert!(there.join("root").exists());
+}
+
+/// Nobody but an operator makes such a link; to overwrite what it leads to would destroy every root.
+#[test]
+fn a_leftover_that_links_to_the_slot_is_removed_and_the_slot_stays() {
+    for name in ["root.old", "root.next"] {
+        let world = World::new();
+        let (_, change) = turning(&world);
+        std::os::unix::fs::symlink("root", world.path(name)).unwrap();
+        world.swap(&change).unwrap();
+        assert_eq!(
+            *world.place.read().unwrap().unwrap(),
+            content(change.next()),
+            "{name}"
+        );
+        assert_eq!(world.names(), ["root", "root.lock"], "{name}");
+    }
+}
+
+#[test]
+fn a_leftover_that_links_to_nothing_is_removed() {
+    let world = World::new();
+    let (_, change) = turning(&world);
+    std::os::unix::fs::symlink("nowhere", world.path("root.old")).unwrap();
+    world.swap(&change).unwrap();
+    assert_eq!(world.names(), ["root", "root.lock"]);
 }

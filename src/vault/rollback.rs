@@ -1,4 +1,4 @@
-//! Memory: whether the database knows what this vault has done, or has forgotten some of it.
+//! Rollback detection: whether the database knows what this vault has done, or is an older copy.
 //!
 //! ```text
 //! store    → the newest file that opens with a root in custody → the position of the newest audit entry that it knows
@@ -58,18 +58,22 @@ pub(super) struct SeenPositions {
     /// The newest position that it has seen.
     newest: Mutex<Option<Position>>,
     /// Files that do not open.
-    strange: Mutex<BTreeSet<RecoveryName>>,
+    unreadable: Mutex<BTreeSet<RecoveryName>>,
     /// Files whose headers name this vault.
-    ours: Mutex<BTreeSet<RecoveryName>>,
+    own_headers: Mutex<BTreeSet<RecoveryName>>,
 }
 
 impl SeenPositions {
-    fn strange(&self) -> MutexGuard<'_, BTreeSet<RecoveryName>> {
-        self.strange.lock().unwrap_or_else(PoisonError::into_inner)
+    fn unreadable(&self) -> MutexGuard<'_, BTreeSet<RecoveryName>> {
+        self.unreadable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ours(&self) -> MutexGuard<'_, BTreeSet<RecoveryName>> {
-        self.ours.lock().unwrap_or_else(PoisonError::into_inner)
+    fn own_headers(&self) -> MutexGuard<'_, BTreeSet<RecoveryName>> {
+        self.own_headers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn newest(&self) -> MutexGuard<'_, Option<Position>> {
@@ -88,18 +92,29 @@ impl SeenPositions {
 struct Head {
     /// The newest file that opens, and the position that it knows; `None` if there is none.
     known: Option<(RecoveryName, Position)>,
-    /// Whether a file that does not open may hide a newer one that does.
-    is_sure: bool,
+    /// Whether every file that might be newer was tried; false if the search gave up.
+    is_complete: bool,
 }
 
 /// What came of comparing the database with the store.
-struct Compared {
-    /// The position that both have.
-    agreed: Option<Position>,
-    /// Whether the store has a file that opens.
-    is_something: bool,
-    /// Whether no file that does not open may hide a newer one that does.
-    is_sure: bool,
+enum Comparison {
+    /// Both have this position.
+    Agreed(Position),
+    /// The store has no file that opens.
+    NothingInStore,
+    /// The newest file is of an earlier timeline, and a restore was told to go without it.
+    EarlierTimeline,
+    /// The search gave up before it found the newest file that opens.
+    Inconclusive,
+}
+
+/// What is known of the store that the database is compared with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StoreAge {
+    /// It holds what this vault has written.
+    Known,
+    /// An operator says that it is new, and holds nothing of what was written before.
+    DeclaredNew,
 }
 
 impl Vault {
@@ -109,7 +124,7 @@ impl Vault {
     /// [`Error::ForgetfulDatabase`], [`Error::ForgetfulStore`], [`Error::NothingToCompare`]; the
     /// store's, custody's or the database's.
     pub async fn admit_writers(&self) -> Result<(), Error> {
-        self.admit(false).await
+        self.admit(StoreAge::Known).await
     }
 
     /// The same over a store that somebody says is new, and holds nothing of what was written
@@ -118,33 +133,30 @@ impl Vault {
     /// # Errors
     /// As [`Self::admit_writers`], but for [`Error::ForgetfulStore`].
     pub async fn admit_writers_over_a_new_store(&self) -> Result<(), Error> {
-        self.admit(true).await
+        self.admit(StoreAge::DeclaredNew).await
     }
 
-    async fn admit(&self, is_new_store: bool) -> Result<(), Error> {
+    async fn admit(&self, store: StoreAge) -> Result<(), Error> {
         let vault = &*self.0;
-        let mut compared = vault.compared(is_new_store).await?;
+        let mut compared = vault.compare(store).await?;
         // A file that does not open is tried once. What is admitted was compared with the newest of
         // all that do.
         for _ in 1..ROUNDS {
-            if compared.is_sure {
+            let Comparison::Inconclusive = compared else {
                 break;
-            }
-            compared = vault.compared(is_new_store).await?;
+            };
+            compared = vault.compare(store).await?;
         }
-        let Compared {
-            agreed, is_sure, ..
-        } = compared;
-        if !is_sure {
-            return Err(Error::NothingToCompare {
-                unreadable: vault.memory.strange().len(),
-            });
-        }
+        let agreed = match compared {
+            Comparison::Agreed(position) => Some(position),
+            Comparison::NothingInStore | Comparison::EarlierTimeline => None,
+            Comparison::Inconclusive => return Err(vault.nothing_to_compare()),
+        };
         if !vault.db.prove(agreed.as_slice()).await? {
             let known = agreed.map_or(NOTHING, |agreed| agreed.point());
-            return Err(vault.forget(known).await);
+            return Err(vault.refuse_rolled_back(known).await);
         }
-        vault.recall().await
+        vault.check_rollback().await
     }
 
     /// Compares the database with the store. A database that has forgotten something is written to no
@@ -152,20 +164,20 @@ impl Vault {
     ///
     /// # Errors
     /// As [`Self::admit_writers`].
-    pub async fn check_memory(&self) -> Result<(), Error> {
-        self.0.compared(false).await.map(|_| ())
+    pub async fn compare_with_store(&self) -> Result<(), Error> {
+        self.0.compare(StoreAge::Known).await.map(drop)
     }
 
-    /// Compares the database with what this process has seen of it. Cheap; as [`Self::check_memory`]
-    /// otherwise.
+    /// Compares the database with what this process has seen of it. Cheap; as
+    /// [`Self::compare_with_store`] otherwise.
     ///
     /// # Errors
     /// [`Error::ForgetfulDatabase`]; the database's.
-    pub async fn recall(&self) -> Result<(), Error> {
-        self.0.recall().await
+    pub async fn check_rollback(&self) -> Result<(), Error> {
+        self.0.check_rollback().await
     }
 
-    /// As [`Self::check_memory`], before something is destroyed: the store must also have something
+    /// As [`Self::compare_with_store`], before something is destroyed: the store must also have something
     /// to compare with.
     ///
     /// # Errors
@@ -184,7 +196,7 @@ impl Vault {
         let vault = &*self.0;
         for kind in RecoveryKind::ALL {
             for (name, _) in vault.recovery.list_recovery(kind).await? {
-                if vault.memory.ours().contains(&name) {
+                if vault.seen.own_headers().contains(&name) {
                     continue;
                 }
                 match Front::read(&vault.recovery, name).await {
@@ -194,9 +206,9 @@ impl Vault {
                             vault: front.header.vault,
                         });
                     }
-                    Ok(_) => drop(vault.memory.ours().insert(name)),
+                    Ok(_) => drop(vault.seen.own_headers().insert(name)),
                     Err(Error::Store(store::Error::NotFound { .. })) => {}
-                    Err(error) if is_strange(&error) => {}
+                    Err(error) if is_unreadable(&error) => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -206,31 +218,31 @@ impl Vault {
 
     /// Files in the store that this process could not open.
     pub fn unreadable_files(&self) -> usize {
-        self.0.memory.strange().len()
+        self.0.seen.unreadable().len()
     }
 }
 
 impl Inner {
-    /// See [`Vault::recall`].
-    pub(super) async fn recall(&self) -> Result<(), Error> {
+    /// See [`Vault::check_rollback`].
+    pub(super) async fn check_rollback(&self) -> Result<(), Error> {
         self.db.stands()?;
-        let known = *self.memory.newest();
+        let known = *self.seen.newest();
         let mut tx = self.db.read().await?;
-        self.recall_in(&mut tx, known).await
+        self.check_rollback_in(&mut tx, known).await
     }
 
     /// A session that sees the database as it is now, compared with what this process has seen: one
     /// that is opened after the database was replaced sees another than those from before.
     pub(super) async fn snapshot_session(&self) -> Result<Tx, Error> {
         // Before the session is opened: what others of this process see from then on, it does not.
-        let known = *self.memory.newest();
+        let known = *self.seen.newest();
         let mut tx = self.db.snapshot().await?;
-        self.recall_in(&mut tx, known).await?;
+        self.check_rollback_in(&mut tx, known).await?;
         Ok(tx)
     }
 
     /// Compares what a session sees with a position that was known before it began.
-    async fn recall_in(&self, tx: &mut Tx, known: Option<Position>) -> Result<(), Error> {
+    async fn check_rollback_in(&self, tx: &mut Tx, known: Option<Position>) -> Result<(), Error> {
         if let Some(known) = known
             && !audit::has(tx, &known).await?
         {
@@ -238,34 +250,35 @@ impl Inner {
             return Err(self.close(ends, known.point()));
         }
         if let Some(newest) = audit::position(tx).await? {
-            self.memory.remember(newest);
+            self.seen.remember(newest);
         }
         Ok(())
     }
 
     /// See [`Vault::check_before_destroying`].
     pub(super) async fn check_before_destroying(&self) -> Result<(), Error> {
-        self.recall().await?;
-        let Compared {
-            is_sure,
-            is_something,
-            ..
-        } = self.compared(false).await?;
+        self.check_rollback().await?;
+        let compared = self.compare(StoreAge::Known).await?;
         let mut tx = self.db.read().await?;
         let current = epochs::current(&mut tx).await?.ok_or(Error::NoVault)?;
         let expects = current.snapshot().is_some() || chain::newest(&mut tx).await?.is_some();
         drop(tx);
-        if !is_sure || expects && !is_something {
-            return Err(Error::NothingToCompare {
-                unreadable: self.memory.strange().len(),
-            });
+        match compared {
+            Comparison::Inconclusive => Err(self.nothing_to_compare()),
+            Comparison::NothingInStore if expects => Err(self.nothing_to_compare()),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    fn nothing_to_compare(&self) -> Error {
+        Error::NothingToCompare {
+            unreadable: self.seen.unreadable().len(),
+        }
     }
 
     /// Compares the database with the store's newest file that opens: neither may have forgotten what
     /// the other knows.
-    async fn compared(&self, is_new_store: bool) -> Result<Compared, Error> {
+    async fn compare(&self, store: StoreAge) -> Result<Comparison, Error> {
         // Before the store is asked: what it holds by then it holds until there is something newer.
         let mut tx = self.db.read().await?;
         let durable = if epochs::is_settled(&mut tx).await? {
@@ -274,30 +287,28 @@ impl Inner {
             None
         };
         drop(tx);
-        let Head { known, is_sure } = self.store_head().await?;
+        let Head { known, is_complete } = self.store_head().await?;
         let found = known.map(|(_, position)| position.point());
-        if let Some(durable) = durable.filter(|durable| {
-            !is_new_store && is_sure && found.is_none_or(|found| found < durable.point())
-        }) {
+        if let Some(durable) = durable
+            && store == StoreAge::Known
+            && is_complete
+            && found.is_none_or(|found| found < durable.point())
+        {
             return Err(Error::ForgetfulStore {
                 db: durable.point(),
                 store: found.unwrap_or(NOTHING),
             });
         }
         let Some((_, position)) = known else {
-            return Ok(Compared {
-                agreed: None,
-                is_something: false,
-                is_sure,
+            return Ok(if is_complete {
+                Comparison::NothingInStore
+            } else {
+                Comparison::Inconclusive
             });
         };
         let mut tx = self.db.read().await?;
         if audit::has(&mut tx, &position).await? {
-            return Ok(Compared {
-                agreed: Some(position),
-                is_something: true,
-                is_sure,
-            });
+            return Ok(Comparison::Agreed(position));
         }
         // What a rebuilding could not take in of the timelines before its own, it was told to go
         // without; until it is settled its own snapshot is not there.
@@ -305,26 +316,22 @@ impl Inner {
         let is_earlier = position.timeline < path.current();
         // A settled database can never have what a lost timeline told too late; over a store that
         // somebody says is new, its own files need not be there.
-        let is_late = is_new_store && !path.holds(position.point());
+        let is_late = store == StoreAge::DeclaredNew && !path.holds(position.point());
         if is_earlier && (is_late || !epochs::is_settled(&mut tx).await?) {
-            return Ok(Compared {
-                agreed: None,
-                is_something: true,
-                is_sure,
-            });
+            return Ok(Comparison::EarlierTimeline);
         }
         drop(tx);
-        Err(self.forget(position.point()).await)
+        Err(self.refuse_rolled_back(position.point()).await)
     }
 
     /// Closes the database: it does not have what is known at this number.
-    async fn forget(&self, known: LogPoint) -> Error {
+    async fn refuse_rolled_back(&self, known: LogPoint) -> Error {
         let ends = async { audit::head(&mut self.db.read().await?).await };
         let ends = ends.await.unwrap_or(0);
         self.close(ends, known)
     }
 
-    /// The same for a database that ends with entry `database`.
+    /// Closes the database, whose last entry is `db`.
     fn close(&self, db: i64, known: LogPoint) -> Error {
         let error = Error::ForgetfulDatabase { db, known };
         self.db.close_gate(ClosedFor::Forgetful, &error.to_string());
@@ -350,8 +357,8 @@ impl Inner {
                     .map(|(name, _)| name),
             );
         }
-        names.retain(|name| epochs.contains(&name.epoch) && !self.memory.strange().contains(name));
-        names.sort_unstable_by_key(|name| std::cmp::Reverse((name.point(), name.epoch, name.kind)));
+        names.retain(|name| epochs.contains(&name.epoch) && !self.seen.unreadable().contains(name));
+        names.sort_unstable_by_key(|name| std::cmp::Reverse(*name));
         let mut roots = Roots::default();
         let mut failed = 0;
         for name in names {
@@ -359,18 +366,18 @@ impl Inner {
                 Ok(header) => {
                     return Ok(Head {
                         known: Some((name, header.entry)),
-                        is_sure: true,
+                        is_complete: true,
                     });
                 }
                 // Somebody removed it since it was listed.
                 Err(Error::Store(store::Error::NotFound { .. })) => {}
-                Err(error) if is_strange(&error) => {
+                Err(error) if is_unreadable(&error) => {
                     tracing::warn!(
                         file = %name, %error,
                         "a recovery file does not open and is skipped"
                     );
                     metrics::counter!("recvault_recovery_files_unreadable_total").increment(1);
-                    self.memory.strange().insert(name);
+                    self.seen.unreadable().insert(name);
                     failed += 1;
                 }
                 Err(error) => return Err(error),
@@ -382,13 +389,13 @@ impl Inner {
                 );
                 return Ok(Head {
                     known: None,
-                    is_sure: false,
+                    is_complete: false,
                 });
             }
         }
         Ok(Head {
             known: None,
-            is_sure: true,
+            is_complete: true,
         })
     }
 
@@ -396,18 +403,16 @@ impl Inner {
     pub(super) async fn newest_snapshot(&self) -> Result<Option<RecoveryName>, Error> {
         let slot = self.own_slot().await?;
         let all = self.recovery.list_recovery(RecoveryKind::Snapshot).await?;
-        let mut names: Vec<RecoveryName> = all
+        let names = all
             .into_iter()
             .map(|(name, _)| name)
-            .filter(|name| slot.roots().contains(&name.epoch))
-            .collect();
-        names.sort_unstable_by_key(|name| std::cmp::Reverse((name.point(), name.epoch)));
+            .filter(|name| slot.roots().contains(&name.epoch));
         let mut roots = Roots::default();
-        for name in names {
+        for name in names.rev() {
             match self.authentic(name, &mut roots).await {
                 Ok(_) => return Ok(Some(name)),
                 Err(Error::Store(store::Error::NotFound { .. })) => {}
-                Err(error) if is_strange(&error) => {}
+                Err(error) if is_unreadable(&error) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -472,7 +477,7 @@ pub(super) async fn why_no_vault(store: &Store, recovery: &Store, custody: &dyn 
 }
 
 /// Whether a file is at fault, and not the store or custody: reading it again gives nothing else.
-pub(super) fn is_strange(error: &Error) -> bool {
+pub(super) fn is_unreadable(error: &Error) -> bool {
     matches!(
         error,
         Error::RecoveryFile { .. }

@@ -22,13 +22,13 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Lacks`] with the first right that is missing.
-    pub async fn rehearse(&self) -> Result<(), Error> {
+    pub async fn check_permissions(&self) -> Result<(), Error> {
         self.stands().await?;
         let id = hex::encode(ObjectId::random(&mut rand::rng()).as_bytes());
         let folder = Path::from(format!("{}-rehearsal", self.paths.probe()));
         let [small, parts, missing] =
             ["small", "parts", "missing"].map(|name| Path::from(format!("{folder}/{id}-{name}")));
-        let done = self.rehearsed(&folder, &small, &parts, &missing).await;
+        let done = self.try_everything(&folder, &small, &parts, &missing).await;
         let mut deleted = Ok(());
         for path in [&small, &parts] {
             let gone = self.inner.delete(path).await;
@@ -41,7 +41,7 @@ impl Store {
         done.and(deleted)
     }
 
-    async fn rehearsed(
+    async fn try_everything(
         &self,
         folder: &Path,
         small: &Path,
@@ -91,16 +91,26 @@ impl Store {
             Err(error) => return Err(Error::of_right(self.name(), LIST, error)),
             Ok(_) => return instead(LIST, "it reports an object that was never written"),
         }
-        let mut upload = self
-            .inner
-            .put_multipart(parts)
-            .await
-            .map_err(lacks(PARTS))?;
-        upload
-            .put_part(PutPayload::from_static(PROBE))
-            .await
-            .map_err(lacks(PARTS))?;
-        upload.complete().await.map_err(lacks(PARTS))?;
-        Ok(())
+        self.try_parts(parts, false).await.map_err(lacks(PARTS))?;
+        self.try_parts(parts, true).await.map_err(lacks(PARTS))
+    }
+
+    /// Uploads in parts, to its end or until it is aborted. One that fails is aborted, too: no
+    /// marker names it, so no sweep would find it.
+    async fn try_parts(&self, path: &Path, is_completed: bool) -> object_store::Result<()> {
+        let mut upload = self.inner.put_multipart(path).await?;
+        let sent = async {
+            upload.put_part(PutPayload::from_static(PROBE)).await?;
+            if is_completed {
+                upload.complete().await?;
+            }
+            Ok(())
+        };
+        let sent = sent.await;
+        if sent.is_ok() && is_completed {
+            return Ok(());
+        }
+        let aborted = upload.abort().await;
+        sent.and(aborted)
     }
 }

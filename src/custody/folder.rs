@@ -36,7 +36,7 @@ use super::{
     lock,
     slot::{Change, Slot},
 };
-use crate::model::crash;
+use crate::model::{crash, id::VaultId};
 
 /// A slot file is a few hundred bytes. What is larger is none.
 const MAX: u64 = 64 * 1024;
@@ -73,67 +73,72 @@ impl CustodyFolder {
 
     /// The same with what is in it.
     pub(super) fn scan(&self) -> Result<Vec<CustodyFile>, Error> {
-        let mut found = Vec::new();
+        let mut examined = Vec::new();
         for Seen { path, is_readable } in walk::below(self.folder(), MAX)? {
             if path == self.beside("lock") {
                 continue;
             }
-            let (content, is_examined) = match is_readable.then(|| read(&path)).transpose() {
-                Ok(Some(Some(content))) => (content, true),
+            let content = match is_readable.then(|| read(&path)).transpose() {
                 // Removed between the listing and now.
                 Ok(Some(None)) => continue,
-                // It cannot be read, and so not be judged; but it has a name.
-                Ok(None) | Err(_) => (Zeroizing::default(), false),
+                Ok(content) => content.flatten(),
+                Err(_) => None,
             };
-            let contained = file::roots_of(&content);
-            let role = if is_examined {
-                Role::Other
-            } else {
-                Role::Unexamined
+            let contained = content.as_ref().and_then(|content| file::roots_of(content));
+            examined.push((path, content, contained));
+        }
+        let vault = examined
+            .iter()
+            .find(|(path, ..)| *path == self.slot)
+            .and_then(|(.., contained)| contained.as_ref())
+            .map(|contained| contained.vault);
+        let mut found = Vec::new();
+        for (path, content, contained) in examined {
+            let role = match self.judge(&path, contained.as_ref(), vault) {
+                Some(role) => role,
+                // What cannot be read cannot be judged; but it has a name.
+                None if content.is_none() => Role::Unexamined,
+                None => continue,
             };
             found.push(CustodyFile {
                 path,
                 role,
                 contained,
-                content,
+                content: content.unwrap_or_default(),
             });
         }
-        self.judge(&mut found);
-        found.retain(|found| found.role != Role::Other);
         Ok(found)
     }
 
-    /// Says what each file is.
-    fn judge(&self, all: &mut [CustodyFile]) {
-        let slot = all.iter().find(|found| found.path == self.slot);
-        let vault = slot
-            .and_then(|slot| slot.contained.as_ref())
-            .map(|contained| contained.vault);
-        for found in all.iter_mut() {
-            let theirs = found.contained.as_ref();
-            let is_of_another =
-                theirs.is_some_and(|theirs| vault.is_some_and(|vault| vault != theirs.vault));
-            found.role = match self.kinship(&found.path) {
-                _ if found.path == self.slot => Role::Slot,
-                Kinship::Ours if is_of_another => Role::Foreign,
-                // Without a slot in force this may be the last copy of a root; what an interrupted
-                // `init` left is not.
-                Kinship::Ours
-                    if vault.is_none() && theirs.is_some_and(|theirs| theirs.generation != 1) =>
-                {
-                    Role::Foreign
-                }
-                Kinship::Ours => Role::Leftover,
-                Kinship::Alike => Role::Foreign,
-                Kinship::None if theirs.is_some() && !is_of_another => Role::Foreign,
-                Kinship::None => found.role,
-            };
+    /// Says what a file is beside a slot of `vault`; `None` if nothing tells.
+    fn judge(
+        &self,
+        path: &Path,
+        contained: Option<&Contained>,
+        vault: Option<VaultId>,
+    ) -> Option<Role> {
+        let is_of_another =
+            contained.is_some_and(|theirs| vault.is_some_and(|vault| vault != theirs.vault));
+        match self.kinship(path) {
+            _ if path == self.slot => Some(Role::Slot),
+            Kinship::Ours if is_of_another => Some(Role::Foreign),
+            // Without a slot in force this may be the last copy of a root; what an interrupted
+            // `init` left is not.
+            Kinship::Ours
+                if vault.is_none() && contained.is_some_and(|theirs| theirs.generation != 1) =>
+            {
+                Some(Role::Foreign)
+            }
+            Kinship::Ours => Some(Role::Leftover),
+            Kinship::Alike => Some(Role::Foreign),
+            Kinship::None if contained.is_some() && !is_of_another => Some(Role::Foreign),
+            Kinship::None => None,
         }
     }
 
     /// What a name has to do with the slot's.
     fn kinship(&self, path: &Path) -> Kinship {
-        // Below the folder no name is this program's: what is there was put there.
+        // This program writes no file in a subfolder; an operator put it there.
         if path.parent() != Some(self.folder()) {
             return Kinship::None;
         }
@@ -176,7 +181,7 @@ impl CustodyFolder {
         self.replace(&content)
             .map_err(|cause| fault(&self.slot, cause))?;
         self.clear()?;
-        // "Destroyed" is said only after this look.
+        // The folder is listed again before the destruction is reported.
         let judged: Vec<CustodyFile> = self
             .scan()?
             .into_iter()
@@ -233,9 +238,10 @@ impl CustodyFolder {
         Ok(())
     }
 
-    /// Overwrites and removes a file; a second name of the slot in force is only removed.
+    /// Overwrites and removes a file, also one that a link leads to. A second name of the slot in
+    /// force, or a link to it, is only removed.
     fn destroy(&self, path: &Path) -> io::Result<()> {
-        if !is_same(path, &self.slot)? {
+        if !is_same(path, &self.slot)? && leads_somewhere(path)? {
             let mut file = OpenOptions::new().write(true).open(path)?;
             let length = usize::try_from(file.metadata()?.len()).unwrap_or(0);
             file.write_all(&vec![0; length])?;
@@ -303,14 +309,25 @@ fn read(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     Ok(Some(content))
 }
 
+/// Whether two names lead to the same file. Links are followed, as opening a file does.
 fn is_same(path: &Path, other: &Path) -> io::Result<bool> {
-    let other = match fs::symlink_metadata(other) {
-        Ok(other) => other,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    let path = fs::symlink_metadata(path)?;
-    Ok((path.dev(), path.ino()) == (other.dev(), other.ino()))
+    Ok(match (target(path)?, target(other)?) {
+        (Some(path), Some(other)) => (path.dev(), path.ino()) == (other.dev(), other.ino()),
+        _ => false,
+    })
+}
+
+/// Whether there is a file behind a name: not behind a link that leads nowhere.
+fn leads_somewhere(path: &Path) -> io::Result<bool> {
+    Ok(target(path)?.is_some())
+}
+
+fn target(path: &Path) -> io::Result<Option<fs::Metadata>> {
+    match fs::metadata(path) {
+        Ok(target) => Ok(Some(target)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The window through which a drill looks into a vault.
+//! The read access that a drill has to a vault.
 //!
 //! Owns what a rehearsal may see: the database and the stores to read, what custody tells, retained
 //! recovery files and whether a recording opens. Refuses to hand out a record key or anything that
@@ -11,7 +11,7 @@ use super::{
     error::Error,
     journal::{self, JournalLine},
     recovery::{Front, Header, MAX_HEADER, RecoveryFile},
-    snapshot::Rows,
+    snapshot::LineParser,
 };
 use crate::{
     custody::{self, Item, OpenedSecret, Slot},
@@ -28,7 +28,7 @@ use crate::{
 
 /// A vault as a drill sees it.
 #[derive(Clone, Copy)]
-pub(crate) struct Rehearsal<'a>(&'a Vault);
+pub(crate) struct DrillView<'a>(&'a Vault);
 
 /// How far a recording opens.
 pub(crate) enum Opens {
@@ -40,14 +40,36 @@ pub(crate) enum Opens {
     Nothing(String),
 }
 
-impl Vault {
-    /// The window for a drill.
-    pub(crate) fn rehearsal(&self) -> Rehearsal<'_> {
-        Rehearsal(self)
+/// What is found of a recording's key.
+pub(crate) enum KeyPresence {
+    /// It opens.
+    Opens,
+    /// There is none.
+    None,
+    /// There is an entry, and what it names does not open: why.
+    Unclear(String),
+}
+
+/// Tells what is wrong with a recording's key from what kept anyone from looking: only the first is
+/// a finding.
+///
+/// # Errors
+/// All others.
+fn as_finding(looked: Result<Key, Error>) -> Result<Result<Key, Error>, Error> {
+    match looked {
+        Err(error @ (Error::Gone | Error::WrongKey | Error::Keyring(_))) => Ok(Err(error)),
+        looked => looked.map(Ok),
     }
 }
 
-impl<'a> Rehearsal<'a> {
+impl Vault {
+    /// The access for a drill.
+    pub(crate) fn drill_view(&self) -> DrillView<'_> {
+        DrillView(self)
+    }
+}
+
+impl<'a> DrillView<'a> {
     /// The vault's id.
     pub(crate) fn id(self) -> VaultId {
         self.0.id()
@@ -131,17 +153,25 @@ impl<'a> Rehearsal<'a> {
             db,
             store: vault.store.clone(),
             recovery: vault.recovery.clone(),
-            custody: custody::rehearsal(vault.custody.clone()),
+            custody: custody::read_only(vault.custody.clone()),
             clock: vault.clock.clone(),
         }
     }
 
-    /// Whether a leg of a recording has a key that opens.
+    /// Looks for the key of a leg of a recording.
     ///
     /// # Errors
     /// The database's, where it cannot be asked.
-    pub(crate) async fn has_key(self, id: RecordingId, leg: Leg) -> Result<bool, Error> {
-        Ok(self.key(id, leg).await?.is_ok())
+    pub(crate) async fn key_presence(
+        self,
+        id: RecordingId,
+        leg: Leg,
+    ) -> Result<KeyPresence, Error> {
+        Ok(match self.key(id, leg).await? {
+            Ok(_) => KeyPresence::Opens,
+            Err(Error::Gone) => KeyPresence::None,
+            Err(error) => KeyPresence::Unclear(error.to_string()),
+        })
     }
 
     /// Opens a leg of a recording as far as a listener needs at first, and drops what was opened:
@@ -173,7 +203,7 @@ impl<'a> Rehearsal<'a> {
 
     async fn key(self, id: RecordingId, leg: Leg) -> Result<Result<Key, Error>, Error> {
         let mut tx = self.db().read().await?;
-        Ok(self.0.0.record_key(&mut tx, id, leg).await)
+        as_finding(self.0.0.record_key(&mut tx, id, leg).await)
     }
 
     async fn authenticate(
@@ -265,14 +295,44 @@ impl OpenedFile {
             name: self.name.to_string(),
             why,
         };
-        let mut rows = Rows::default();
+        let mut parser = LineParser::default();
         while let Some(line) = self.file.line().await? {
-            match journal::parse(&mut rows, line).map_err(fault)? {
+            match journal::parse(&mut parser, line).map_err(fault)? {
                 JournalLine::Nothing => {}
                 JournalLine::Row(row) => take(Retained::Row(row))?,
                 JournalLine::Key(_, _, key) => take(Retained::Key(fingerprint(&key)))?,
             }
         }
-        rows.end().map(drop).map_err(fault)
+        parser.end().map(drop).map_err(fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{db, keyring, model::id::DatabaseId};
+
+    #[test]
+    fn a_fault_of_the_database_is_not_taken_for_a_missing_key() {
+        let rng = &mut rand::rng();
+        let faults = [
+            Error::Db(db::Error::Unavailable("the disk is full".into())),
+            Error::NotOwner {
+                vault: VaultId::random(rng),
+                owner: DatabaseId::random(rng),
+                database: DatabaseId::random(rng),
+            },
+        ];
+        for fault in faults {
+            assert!(as_finding(Err(fault)).is_err());
+        }
+        let findings = [
+            Error::Gone,
+            Error::WrongKey,
+            Error::Keyring(keyring::Error::BrokenPath),
+        ];
+        for finding in findings {
+            assert!(matches!(as_finding(Err(finding)), Ok(Err(_))));
+        }
     }
 }
