@@ -21,6 +21,8 @@ mod config;
 mod imports;
 #[path = "tidy/lexer.rs"]
 mod lexer;
+#[path = "tidy/metrics.rs"]
+mod metrics;
 #[path = "tidy/siblings.rs"]
 mod siblings;
 #[path = "tidy/types.rs"]
@@ -146,6 +148,16 @@ fn every_configuration_key_is_explained() {
             .flat_map(|source| config::unexplained(&source.path, &source.text))
             .collect(),
     );
+}
+
+#[test]
+fn no_secret_of_the_settings_is_printed() {
+    assert_none(config::shown_secrets(&program()));
+}
+
+#[test]
+fn every_metric_is_described() {
+    assert_none(metrics::undescribed(&program()));
 }
 
 #[test]

@@ -37,16 +37,45 @@ pub(super) async fn list(
 ) -> Result<Json<PageBody<Entry>>, Problem> {
     let permit = bearer.permit(&api, action::Audit, None).await?;
     let limit = page::limit(params.limit)?;
-    let after = match (params.cursor, params.after) {
-        (None, after) => after.unwrap_or(0),
-        (Some(cursor), None) => cursor.parse().map_err(|_| page::no_cursor())?,
+    let after = start(params.cursor.as_deref(), params.after)?;
+    let page = api.flow.catalogue.audit(&permit, after, limit).await?;
+    Ok(Json(PageBody::of(page, |last| last.to_string())))
+}
+
+/// Returns the number behind which the page begins.
+fn start(cursor: Option<&str>, after: Option<i64>) -> Result<i64, Problem> {
+    let number = match (cursor, after) {
+        (None, None) => Some(0),
+        (None, Some(after)) if after < 0 => {
+            return Err(Problem::bad_request("`after` must be 0 or more"));
+        }
+        (None, after) => after,
+        (Some(cursor), None) => cursor.parse().ok().filter(|number| *number >= 0),
         (Some(_), Some(_)) => {
             return Err(Problem::bad_request("give `cursor` or `after`, not both"));
         }
     };
-    if after < 0 {
-        return Err(Problem::bad_request("`after` must be 0 or more"));
+    number.ok_or_else(page::no_cursor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_names_the_parameter_that_was_given() {
+        for (cursor, after, named) in [
+            (Some("-5"), None, "`cursor`"),
+            (Some("x"), None, "`cursor`"),
+            (None, Some(-5), "`after`"),
+            (Some("1"), Some(1), "not both"),
+        ] {
+            let told = start(cursor, after).unwrap_err().to_json();
+            assert!(told.contains(named), "{told}");
+        }
+        let begins = |cursor, after| start(cursor, after).ok();
+        assert_eq!(begins(None, None), Some(0));
+        assert_eq!(begins(Some("7"), None), Some(7));
+        assert_eq!(begins(None, Some(7)), Some(7));
     }
-    let page = api.flow.catalogue.audit(&permit, after, limit).await?;
-    Ok(Json(PageBody::of(page, |last| last.to_string())))
 }

@@ -7,7 +7,7 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{Api, limits::ClientAddress, network::Network, problem::Problem};
+use super::{Api, client_ip::ClientIp, limits::RateLimitKey, problem::Problem};
 use crate::{
     model::{access::Principal, id::RecordingId},
     policy::{Permit, PermitAction},
@@ -20,18 +20,19 @@ impl FromRequestParts<Api> for Bearer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let Network(network) = Network::from_request_parts(parts, api).await?;
-        let client = ClientAddress::at(network);
-        let token = bearer_token(&parts.headers)
-            .ok_or_else(|| api.limits.failed(client, Problem::unauthorized()))?;
-        api.limits.try_credential(client, token)?;
-        match api.flow.access.authenticate(token).await? {
-            Some(principal) => {
-                api.limits.proved(token);
-                Ok(Self(principal))
-            }
-            None => Err(api.limits.failed(client, Problem::unauthorized())),
-        }
+        let ClientIp(address) = ClientIp::from_request_parts(parts, api).await?;
+        let client = RateLimitKey::of(address);
+        let Some(token) = bearer_token(&parts.headers) else {
+            api.limits.record_failure(client)?;
+            return Err(Problem::unauthorized());
+        };
+        api.limits.check_credential(client, token)?;
+        let Some(principal) = api.flow.access.authenticate(token).await? else {
+            api.limits.record_failure(client)?;
+            return Err(Problem::unauthorized());
+        };
+        api.limits.record_success(token);
+        Ok(Self(principal))
     }
 }
 

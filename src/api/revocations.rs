@@ -16,7 +16,6 @@ use super::{
     gate::{Bearer, Id, QueryParams},
     page::{self, PageBody},
     problem::Problem,
-    words,
 };
 use crate::{
     db::revocations::{Counts, ReachedRecording},
@@ -25,7 +24,7 @@ use crate::{
     model::{
         id::{ReceiptId, RecordingId, RevocationId},
         name::Purpose,
-        revocation::Target,
+        revocation::{RevocationState, Target},
         sid::AccountSid,
         subject::Address,
         time::Timestamp,
@@ -33,15 +32,20 @@ use crate::{
     policy::action,
 };
 
-/// How long an answer waits for the end of a revocation. A longer one continues after the answer.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// The longest time for which an answer waits for the end of a revocation. A longer revocation
+/// continues after the answer.
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
+
+/// Returns the time for which an answer waits, so that it is sent within the request's time limit.
+fn wait_within(request_timeout: Duration) -> Duration {
+    LONGEST_WAIT.min(request_timeout / 2)
+}
 
 /// The target of a revocation: exactly one of `subject`, `recording` and `account`.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RevocationRequest {
     /// A person: the number in international form, or a `sip:` or `client:` address.
-    #[schema(value_type = Option<String>, pattern = r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240})$", examples("+493012345678"))]
     subject: Option<Address>,
     /// A recording.
     recording: Option<RecordingId>,
@@ -61,9 +65,7 @@ pub(super) struct RevocationRequest {
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct RevocationBody {
     id: RevocationId,
-    /// `running` or `done`.
-    #[schema(value_type = words::RevocationWord)]
-    state: &'static str,
+    state: RevocationState,
     revoked_at: Timestamp,
     /// The number of recordings with each outcome so far.
     counts: Counts,
@@ -95,11 +97,7 @@ impl From<RevocationStatus> for RevocationBody {
         } = status;
         Self {
             id: revocation.id,
-            state: if revocation.is_done {
-                "done"
-            } else {
-                "running"
-            },
+            state: RevocationState::of(revocation.is_done),
             revoked_at: revocation.revoked_at,
             counts,
             pending,
@@ -144,7 +142,8 @@ pub(super) async fn create(
         .revocations
         .begin(&permit, target, request.purposes, &request.reason)
         .await?;
-    api.flow.revocations.go_on_for(begun.id, PATIENCE).await?;
+    let wait = wait_within(api.request_timeout);
+    api.flow.revocations.go_on_for(begun.id, wait).await?;
     let status = api.flow.revocations.status(&permit, begun.id).await?;
     let code = if status.revocation.is_done {
         StatusCode::OK
@@ -188,4 +187,18 @@ pub(super) async fn show(
         body.outcomes = Some(PageBody::of(page, |last| last.to_string()));
     }
     Ok(Json(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_revocation_is_answered_before_the_time_limit() {
+        for seconds in [1, 5, 8, 14, 300] {
+            let limit = Duration::from_secs(seconds);
+            assert!(wait_within(limit) < limit, "{seconds}");
+        }
+        assert_eq!(wait_within(Duration::from_secs(300)), LONGEST_WAIT);
+    }
 }

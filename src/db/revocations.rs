@@ -32,7 +32,7 @@ use crate::{
         id::{RecordingId, RevocationId},
         name::Purpose,
         recording::Recording,
-        revocation::Target,
+        revocation::{RevocationState, Target},
         sid::AccountSid,
         time::Timestamp,
     },
@@ -98,7 +98,7 @@ table! {
         reason: ShredReason = "reason",
         actor: Actor = "actor",
         revoked_at: Timestamp = "revoked_at",
-        state: String = "state",
+        state: RevocationState = "state",
         cursor: Option<RecordingId> = "cursor",
         jws: Option<String> = "jws",
         finished_at: Option<Timestamp> = "finished_at",
@@ -135,12 +135,7 @@ impl From<Revocation> for StoredRevocation {
             reason: revocation.reason,
             actor: revocation.actor,
             revoked_at: revocation.revoked_at,
-            state: if revocation.is_done {
-                "done"
-            } else {
-                "running"
-            }
-            .to_owned(),
+            state: RevocationState::of(revocation.is_done),
             cursor: revocation.cursor,
             jws: revocation.jws,
             finished_at: revocation.finished_at,
@@ -162,7 +157,7 @@ impl TryFrom<StoredRevocation> for Revocation {
             reason: row.reason,
             actor: row.actor,
             revoked_at: row.revoked_at,
-            is_done: row.state == "done",
+            is_done: row.state == RevocationState::Done,
             cursor: row.cursor,
             jws: row.jws,
             finished_at: row.finished_at,

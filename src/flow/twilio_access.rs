@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 
-use crate::twilio::{Accounts, Current, TwilioClient};
+use crate::twilio::{Accounts, CurrentAccounts, TwilioClient};
 
 /// The accounts as they are now, and who asks in their name.
 #[derive(Debug)]
 pub struct TwilioAccess {
-    current: Current,
+    current: CurrentAccounts,
     /// How Twilio is asked.
     pub(super) client: TwilioClient,
 }
@@ -18,7 +18,7 @@ impl TwilioAccess {
     /// These accounts, until others take their place.
     pub fn new(accounts: Accounts, client: TwilioClient) -> Self {
         Self {
-            current: Current::new(accounts),
+            current: CurrentAccounts::new(accounts),
             client,
         }
     }
@@ -30,6 +30,6 @@ impl TwilioAccess {
 
     /// Puts others in their place.
     pub(super) fn put(&self, accounts: Accounts) {
-        self.current.put(accounts);
+        self.current.replace(accounts);
     }
 }

@@ -48,6 +48,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(4);
 /// How long Twilio may take to begin a recording.
 const START_PATIENCE: Duration = Duration::from_secs(4);
+/// The longest time that one step of the question takes.
+pub const CONSENT_STEP_LIMIT: Duration = PATIENCE.saturating_add(START_PATIENCE);
 
 /// What a call is told next.
 #[derive(Debug)]

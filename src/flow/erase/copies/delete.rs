@@ -10,7 +10,7 @@ use crate::{
         crash,
         source::{CopyKind, CopyState, SourceCopy},
     },
-    twilio::{RestError, rest::RecordingResource},
+    twilio::{RestError, media::BucketDeleteError, rest::RecordingResource},
 };
 
 /// For so long Twilio keeps the metadata of a deleted recording.
@@ -157,8 +157,12 @@ impl Copies<'_> {
             .await
         {
             Ok(()) => self.mark_deleted(&name),
-            Err(RestError::NotFound) => {}
-            Err(error @ RestError::Refused { .. }) => {
+            Err(BucketDeleteError::NotFound) => {}
+            Err(
+                error @ (BucketDeleteError::NoAddress
+                | BucketDeleteError::NoBucket { .. }
+                | BucketDeleteError::Forbidden { .. }),
+            ) => {
                 tracing::error!(
                     recording = %self.recording.id, %error,
                     "audio in a bucket is left there: the vault cannot delete it"
@@ -166,7 +170,7 @@ impl Copies<'_> {
                 self.set(&name, |copy| copy.state = CopyState::Left);
                 return Ok(());
             }
-            Err(other) => return Err(other.into()),
+            Err(BucketDeleteError::Transient(cause)) => return Err(cause.into()),
         }
         crash::point("erase.deleted");
         // The bucket is asked again, and has to say that there is no such object.
@@ -177,7 +181,7 @@ impl Copies<'_> {
             .delete_object(self.account, address)
             .await
         {
-            Err(RestError::NotFound) => {
+            Err(BucketDeleteError::NotFound) => {
                 self.mark_deleted(&name);
                 self.mark_confirmed(&name, None);
                 Ok(())
@@ -185,7 +189,8 @@ impl Copies<'_> {
             Ok(()) => Err(Trouble::NotYet(
                 "the bucket still has the object after its deletion",
             )),
-            Err(other) => Err(other.into()),
+            Err(BucketDeleteError::Transient(cause)) => Err(cause.into()),
+            Err(error) => Err(Trouble::Stuck(error.to_string())),
         }
     }
 
