@@ -6,6 +6,7 @@
 mod approvals;
 mod audit;
 mod body;
+pub mod bounded_seconds;
 mod catalogue;
 pub mod client_ip;
 mod conditions;

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use self::buckets::Buckets;
 pub(crate) use self::shares::{Share, Shares};
-use super::{Api, client_ip::ClientIp, problem::Problem, settings::BoundedSeconds};
+use super::{Api, bounded_seconds::BoundedSeconds, client_ip::ClientIp, problem::Problem};
 
 /// `[server.limits]`: what one client may ask for, and how long it may take.
 #[derive(Clone, Debug, serde::Deserialize)]

@@ -24,7 +24,7 @@ use crate::{
     model::{
         id::{ReceiptId, RecordingId, RevocationId},
         name::Purpose,
-        revocation::{RevocationState, Target},
+        revocation::{RevocationProgress, Target},
         sid::AccountSid,
         subject::Address,
         time::Timestamp,
@@ -65,7 +65,7 @@ pub(super) struct RevocationRequest {
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct RevocationBody {
     id: RevocationId,
-    state: RevocationState,
+    state: RevocationProgress,
     revoked_at: Timestamp,
     /// The number of recordings with each outcome so far.
     counts: Counts,
@@ -97,7 +97,7 @@ impl From<RevocationStatus> for RevocationBody {
         } = status;
         Self {
             id: revocation.id,
-            state: RevocationState::of(revocation.is_done),
+            state: RevocationProgress::of(revocation.is_done),
             revoked_at: revocation.revoked_at,
             counts,
             pending,

@@ -1,45 +1,12 @@
 //! `[server]`: addresses, proxies, time limits and rate limits of the service.
 //!
-//! Owns the keys and the ranges of the time limits. INVARIANT: a value out of range is a fault of
-//! the configuration, and never replaced silently.
+//! Owns the keys and the ranges of the time limits.
 
-use std::time::Duration;
-
-use serde::de::Error as _;
-
-use super::{client_ip::TrustedProxies, cors::WebOrigin, limits::LimitSettings};
+use super::{
+    bounded_seconds::BoundedSeconds, client_ip::TrustedProxies, cors::WebOrigin,
+    limits::LimitSettings,
+};
 use crate::twilio::PublicUrl;
-
-/// A number of seconds, `LEAST` to `MOST`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BoundedSeconds<const LEAST: u64, const MOST: u64>(u64);
-
-impl<const LEAST: u64, const MOST: u64> BoundedSeconds<LEAST, MOST> {
-    /// Returns a default value; one out of range does not compile.
-    pub(super) const fn new(seconds: u64) -> Self {
-        assert!(LEAST <= seconds && seconds <= MOST, "out of range");
-        Self(seconds)
-    }
-
-    /// Returns the time.
-    pub const fn duration(self) -> Duration {
-        Duration::from_secs(self.0)
-    }
-}
-
-impl<'de, const LEAST: u64, const MOST: u64> serde::Deserialize<'de>
-    for BoundedSeconds<LEAST, MOST>
-{
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let seconds = u64::deserialize(deserializer)?;
-        if (LEAST..=MOST).contains(&seconds) {
-            Ok(Self(seconds))
-        } else {
-            let fault = format!("`{seconds}` is out of range: expected {LEAST} to {MOST} seconds");
-            Err(D::Error::custom(fault))
-        }
-    }
-}
 
 /// `[server]`.
 #[derive(Clone, Debug, serde::Deserialize)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-use super::{encryption::DetailsError, rest::RestError};
+use super::encryption::DetailsError;
 use crate::model::sid::PublicKeySid;
 
 /// Hops after the first request.
@@ -201,23 +201,6 @@ pub enum FetchRefusal {
 impl From<TransientFailure> for FetchError {
     fn from(cause: TransientFailure) -> Self {
         Self::Transient { cause }
-    }
-}
-
-/// The same failure, met while fetching.
-impl From<RestError> for FetchError {
-    fn from(error: RestError) -> Self {
-        match error {
-            RestError::NotFound => Self::NotYet,
-            RestError::Throttled { retry_after } => Self::Throttled { retry_after },
-            RestError::Transient { cause } => cause.into(),
-            RestError::Refused {
-                status: status @ (401 | 403),
-                ..
-            } => FetchRefusal::Credential(status).into(),
-            RestError::Refused { status, .. } => FetchRefusal::Status(status).into(),
-            RestError::Shape(what) => FetchRefusal::Metadata(what).into(),
-        }
     }
 }
 

@@ -46,7 +46,7 @@ pub use self::{
 use super::{
     account::Account,
     client::TwilioClient,
-    fetch_error::{TransientFailure, retry_after, transient_failure},
+    fetch_error::{FetchError, FetchRefusal, TransientFailure, retry_after, transient_failure},
 };
 use crate::secret::SecretBuffer;
 
@@ -90,6 +90,23 @@ impl RestError {
     /// Whether the same request may go well later without anybody's doing.
     pub fn passes(&self) -> bool {
         matches!(self, Self::Throttled { .. } | Self::Transient { .. })
+    }
+}
+
+/// The same failure, met while fetching.
+impl From<RestError> for FetchError {
+    fn from(error: RestError) -> Self {
+        match error {
+            RestError::NotFound => Self::NotYet,
+            RestError::Throttled { retry_after } => Self::Throttled { retry_after },
+            RestError::Transient { cause } => cause.into(),
+            RestError::Refused {
+                status: status @ (401 | 403),
+                ..
+            } => FetchRefusal::Credential(status).into(),
+            RestError::Refused { status, .. } => FetchRefusal::Status(status).into(),
+            RestError::Shape(what) => FetchRefusal::Metadata(what).into(),
+        }
     }
 }
 

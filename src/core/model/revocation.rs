@@ -26,16 +26,16 @@ use super::{
 #[strum(serialize_all = "lowercase")]
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 #[schema(rename_all = "lowercase")]
-pub enum RevocationState {
+pub enum RevocationProgress {
     /// Recordings are still without an outcome.
     Running,
     /// Every reached recording has an outcome.
     Done,
 }
 
-crate::word_set!(RevocationState);
+crate::word_set!(RevocationProgress);
 
-impl RevocationState {
+impl RevocationProgress {
     /// Returns the state.
     pub const fn of(is_done: bool) -> Self {
         if is_done { Self::Done } else { Self::Running }
