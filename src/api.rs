@@ -20,6 +20,7 @@ mod gate;
 mod grants;
 mod health;
 mod holds;
+mod idempotency;
 pub(crate) mod limits;
 mod media;
 mod openapi;
@@ -34,6 +35,7 @@ mod receipts;
 mod retention;
 mod revocations;
 mod schemas;
+mod search;
 pub mod settings;
 mod shred;
 mod transcript;
@@ -96,7 +98,8 @@ pub fn router(
     let anonymous = anonymous().route_layer(from_fn_with_state(api.clone(), limits::anonymous));
     // Process supervisors call this without a rate limit.
     let liveness = Router::new().route("/healthz", get(health::alive));
-    let requests = bearer()
+    let bearer = bearer().route_layer(from_fn_with_state(api.clone(), idempotency::once));
+    let requests = bearer
         .merge(granted)
         .merge(anonymous)
         .merge(liveness)
@@ -143,7 +146,8 @@ fn fixed_header(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer
 /// Routes for applications, with a bearer token.
 fn bearer() -> Router<Api> {
     Router::new()
-        .route("/v1/recordings", get(catalogue::list))
+        .route("/v1/recordings", get(search::list))
+        .route("/v1/recordings/search", post(search::search))
         .route(
             "/v1/recordings/{id}",
             get(catalogue::show)
@@ -151,13 +155,17 @@ fn bearer() -> Router<Api> {
                 .patch(corrections::correct),
         )
         .route("/v1/recordings/{id}/grants", post(grants::create))
+        .route("/v1/grants", get(grants::list))
         .route("/v1/grants/{id}", delete(grants::end))
         .route(
             "/v1/recordings/{id}/holds/{name}",
             put(holds::place).delete(holds::lift),
         )
         .route("/v1/holds", get(holds::list))
-        .route("/v1/revocations", post(revocations::create))
+        .route(
+            "/v1/revocations",
+            get(revocations::list).post(revocations::create),
+        )
         .route("/v1/revocations/{id}", get(revocations::show))
         .route("/v1/recordings/{id}/approvals", post(approvals::request))
         .route("/v1/approvals", without_head(get(approvals::list), "GET"))

@@ -131,7 +131,11 @@ enum Command {
         /// Restrict to this tier.
         #[arg(long)]
         tier: Option<Tier>,
-        /// Only show how many pages would get new keys.
+        /// Instead replace the key that signs receipts, policy statements and drills. What it signed
+        /// stays valid.
+        #[arg(long, conflicts_with = "tier")]
+        signing_key: bool,
+        /// Only show what would be done.
         #[arg(long)]
         dry_run: bool,
     },
@@ -259,7 +263,12 @@ impl Cli {
             } => epoch::move_to(open(&file).await?, recording, tier, dry_run, out).await,
             Command::Epoch(command) => command.perform(open(&file).await?, out).await,
             Command::Clock(command) => command.perform(open(&file).await?, out).await,
-            Command::Rotate { tier, dry_run } => {
+            Command::Rotate {
+                signing_key: true,
+                dry_run,
+                ..
+            } => epoch::rotate_signing_key(open(&file).await?, dry_run, out).await,
+            Command::Rotate { tier, dry_run, .. } => {
                 epoch::rotate(open(&file).await?, tier, dry_run, out).await
             }
             Command::Snapshot(command) => {

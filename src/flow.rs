@@ -21,6 +21,7 @@ mod error;
 mod export;
 mod facts;
 mod guard;
+mod idempotency;
 mod ingest;
 mod liveness;
 mod page;
@@ -73,11 +74,14 @@ pub use export::Exports;
 #[cfg(test)]
 pub(crate) use guard::Staged;
 pub use guard::{Guarded, StreamGuard};
+pub use idempotency::{Attempt, ClaimedRequest, Idempotency};
 pub use ingest::Ingest;
 pub use liveness::{Liveness, Task};
 pub use page::Page;
 pub use patience::WorkSettings;
-pub use playback::{IssuedGrant, Playback, PlaybackSession, reading::Form, watch::Watch};
+pub use playback::{
+    IssuedGrant, Playback, PlaybackSession, listing::GrantLister, reading::Form, watch::Watch,
+};
 pub use policies::{
     Policies, Published, Publishing, Version,
     approval::{Approvals, PendingApproval, list as list_approvals},
@@ -101,7 +105,7 @@ pub use twilio_access::TwilioAccess;
 pub use upkeep::{
     custody::change_passphrase,
     drill::{CompletedDrill, DrillOptions, Drills},
-    epoch::{EpochSettings, EpochStatus, EpochTurning, Rotated},
+    epoch::{EpochSettings, EpochStatus, EpochTurning, Rotated, SigningKeyRotated},
     litter::{Litter, Swept},
     recovery::{JournalStatus, RecoverySettings, RecoveryUpkeep},
     sweep::Sweeper,
@@ -152,12 +156,14 @@ pub struct Flow {
     pub rulebook: Arc<Rulebook>,
     /// The configured Twilio accounts and the client for them.
     pub twilio: Arc<TwilioAccess>,
-    /// The clock, with the check whether it is believed.
+    /// The clock, with the check whether it is trusted.
     pub clock: Arc<TrustedClock>,
     /// The heartbeats of this process's tasks.
     pub liveness: Liveness,
     /// Runs requests to their end, even if the client disconnects.
     pub running: Shield,
+    /// Requests that take effect once, however often they are sent.
+    pub idempotency: Arc<Idempotency>,
     /// Authentication and permits.
     pub access: Arc<Access>,
     /// Review and reload of the configured Twilio accounts.

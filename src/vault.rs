@@ -22,6 +22,7 @@
 //! - The audit entry commits before the first byte is released.
 //! - Only `shred` destroys a recording's key: a tier change moves it.
 
+mod answers;
 mod approval;
 mod deposit;
 mod details;
@@ -50,6 +51,7 @@ mod window;
 
 use std::sync::Arc;
 
+pub use answers::OnceRequest;
 pub use deposit::{DepositError, DepositOptions, Deposited, StoredMedia};
 pub use details::Keeping;
 pub use epoch::Turned;
@@ -60,16 +62,22 @@ pub use ownership::Claim;
 pub(crate) use rehearsal::{OpenedFile, Opens, Rehearsal, Retained, RetainedFile};
 pub use restore::{Choice, Plan, Restored, plan, restore, unfinished};
 pub use shred::{Cause, DeletedCiphertext, OnHold, ShredOutcome, Shredded};
+pub use sign::ReplacedKey;
 pub use snapshot::{Checked, StoredSnapshot};
 pub use text::StoredText;
 pub use waiting::PieceOf;
 
-use self::{memory::SeenPositions, ownership::Ownership, root::CurrentRoot};
+use self::{
+    memory::SeenPositions,
+    ownership::Ownership,
+    root::CurrentRoot,
+    sign::{CurrentSigner, ServicePage},
+};
 use crate::{
     custody::{self, Change, Custody, Owner, RootName},
-    db::{self, Db, epochs, keys as rows, timelines},
-    evidence::{KeySet, NewEntry, Signer},
-    keyring::{self, RootKey, tree},
+    db::{self, Db, epochs, keys as rows, signing_keys, timelines},
+    evidence::{NewEntry, Signer},
+    keyring::{self, RootKey, ServiceKeys, tree},
     model::{
         id::{DatabaseId, HolderId, VaultId},
         time::{Clock, Timestamp},
@@ -88,10 +96,8 @@ struct Inner {
     custody: Arc<dyn Custody>,
     root: CurrentRoot,
     ownership: Ownership,
-    signer: Signer,
-    /// The seed of the signing key and of the key that hashes addresses of people.
-    seed: Key,
-    subject_key: Key,
+    signing: CurrentSigner,
+    service: ServiceKeys,
     db: Db,
     store: Store,
     /// The store of snapshots and journal; usually the same store.
@@ -125,16 +131,15 @@ impl Inner {
         parts: VaultParts,
         (id, database, timeline): (VaultId, DatabaseId, Timeline),
         root: CurrentRoot,
-        seed: Key,
+        service: ServicePage,
     ) -> Self {
         Self {
             id,
             custody: parts.custody,
             root,
             ownership: Ownership::of(database, timeline),
-            signer: Signer::from_seed(&seed),
-            subject_key: keyring::subject_key(&seed),
-            seed,
+            signing: CurrentSigner::of(service.signer),
+            service: service.keys,
             db: parts.db,
             store: parts.store,
             recovery: parts.recovery,
@@ -175,7 +180,7 @@ impl Vault {
         let pages = tree::plant(&root_key, root.vault, &mut rand::rng())?;
         let filler = HolderId::random(&mut rand::rng());
         let service = tree::walk(pages.to_vec(), &root_key, root.vault)?;
-        let signer = Signer::from_seed(&service.page.key(0)?);
+        let signer = Signer::from_seed(&keyring::signing_seed(&service.page)?);
         let created = db.first_unit("vault.create", async |mut unit| {
             match epochs::insert(&mut unit, root.epoch, &sealed, now).await {
                 // Another `init` of the same database was faster.
@@ -189,6 +194,7 @@ impl Vault {
             for page in &pages {
                 rows::insert_page(&mut unit, page, filler, now).await?;
             }
+            signing_keys::insert(&mut unit, signer.verifying_key(), now).await?;
             unit.audit(NewEntry::vault_created(now, root.vault, &signer));
             Ok(root.vault)
         });
@@ -235,9 +241,9 @@ impl Vault {
             .await?
             .ok_or(Error::NoVault)?;
         let mut tries = 1;
-        let (root, seed) = loop {
+        let (root, service) = loop {
             let root = CurrentRoot::unlock(custody, db, id, database).await?;
-            let opened = seed(&mut db.read().await?, &root.key(), id).await;
+            let opened = ServicePage::open(&mut db.read().await?, &root.key(), id).await;
             match opened {
                 // Another process has turned since the root was fetched.
                 Err(Error::Keyring(keyring::Error::OtherEpoch(_))) if tries < 3 => tries += 1,
@@ -245,7 +251,7 @@ impl Vault {
             }
         };
         let timeline = timelines::path(&mut db.read().await?).await?.current();
-        let inner = Inner::of(parts, (id, database, timeline), root, seed);
+        let inner = Inner::of(parts, (id, database, timeline), root, service);
         Ok(Self(Arc::new(inner)))
     }
 
@@ -267,17 +273,6 @@ impl Vault {
     /// Returns the epoch whose root this process holds.
     pub fn epoch(&self) -> u64 {
         self.0.root.key().epoch
-    }
-
-    /// Returns the public receipt signing key, as a JWK set (RFC 7517).
-    pub fn keys(&self) -> KeySet {
-        self.0.key_set()
-    }
-}
-
-impl Inner {
-    fn key_set(&self) -> KeySet {
-        KeySet::new([self.signer.verifying_key().clone()])
     }
 }
 
@@ -329,11 +324,4 @@ async fn first_root(custody: &dyn Custody, owner: Owner) -> Result<(), Error> {
     } else {
         Err(Error::CustodyTaken(found.owner().vault))
     }
-}
-
-/// Reads the seed of the signing key from the vault's own page.
-async fn seed(tx: &mut db::Tx, root: &RootKey, vault: VaultId) -> Result<Key, Error> {
-    let page = rows::service_page(tx).await?.ok_or(Error::NoVault)?;
-    let service = tree::walk(rows::path(tx, page).await?, root, vault)?;
-    Ok(service.page.key(0)?)
 }

@@ -8,7 +8,7 @@ use super::{
     body::JsonBody,
     client_ip::ClientIp,
     gate::{Bearer, Id, QueryParams},
-    page::{self, PageBody},
+    page::{self, AskedList, PageBody},
     problem::Problem,
 };
 use crate::{
@@ -128,17 +128,14 @@ pub(super) async fn list(
     QueryParams(params): QueryParams<ApprovalsParams>,
 ) -> Result<Json<PageBody<WaitingBody>>, Problem> {
     let limit = page::limit(params.limit)?;
-    let after = params
-        .cursor
-        .as_deref()
-        .map(page::parse_cursor)
-        .transpose()?;
+    let list = AskedList::of("approvals", &params.state);
+    let after = list.place(params.cursor.as_deref())?;
     let page = api
         .flow
         .approvals
         .list(&principal, params.state, after, limit)
         .await?;
-    Ok(Json(PageBody::of(page, page::cursor)))
+    Ok(Json(PageBody::of(page, &list)))
 }
 
 /// Decides the request of another principal.

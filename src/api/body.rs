@@ -6,8 +6,8 @@
 
 use axum::{
     Extension,
-    body::Bytes,
-    extract::{DefaultBodyLimit, FromRequest, Request},
+    body::{Body, Bytes, to_bytes},
+    extract::{DefaultBodyLimit, FromRequest, Request, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, header},
 };
 use serde::de::DeserializeOwned;
@@ -74,17 +74,33 @@ async fn json_bytes(request: Request, api: &Api) -> Result<Bytes, Problem> {
 pub(super) async fn bytes(request: Request, api: &Api) -> Result<Bytes, Problem> {
     let limit = request.extensions().get::<BodyLimit>().copied();
     let BodyLimit(limit) = limit.unwrap_or(BodyLimit(DEFAULT_LIMIT));
-    Bytes::from_request(request, api)
-        .await
-        .map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                let detail = format!(
-                    "The request body is larger than {limit} bytes, the limit of this address."
-                );
-                Problem::new(ProblemType::TooLarge, detail)
-            }
-            _ => Problem::bad_request("the body broke off"),
-        })
+    let read = Bytes::from_request(request, api).await;
+    read.map_err(|rejection| unread(&rejection, limit))
+}
+
+fn unread(rejection: &BytesRejection, limit: usize) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        let detail =
+            format!("The request body is larger than {limit} bytes, the limit of this address.");
+        Problem::new(ProblemType::TooLarge, detail)
+    } else {
+        Problem::bad_request("the body broke off")
+    }
+}
+
+/// Returns a request's body as it is, of at most so many bytes: for what looks at a request before
+/// its handler reads it.
+pub(super) async fn whole(body: Body, most: usize) -> Result<Bytes, Problem> {
+    let mut carrier = Request::new(body);
+    DefaultBodyLimit::max(most).apply(&mut carrier);
+    let read = Bytes::from_request(carrier, &()).await;
+    read.map_err(|rejection| unread(&rejection, most))
+}
+
+/// Returns the body of an answer that a handler has made as a whole.
+pub(super) async fn answered(body: Body) -> Result<Bytes, Problem> {
+    let read = to_bytes(body, usize::MAX).await;
+    read.map_err(|_| Problem::internal())
 }
 
 /// Whether the one content type says JSON: `application/json`, or another type in its syntax

@@ -3,17 +3,15 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use axum::{Json, extract::State};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     Api,
-    gate::{Bearer, Id, QueryParams},
+    gate::{Bearer, Id},
     holds::HoldBody,
-    page::{self, PageBody},
     problem::Problem,
 };
 use crate::{
-    db::recordings::RecordingFilter,
     flow::{RecordingDetails, SourceStanding},
     model::{
         id::{ReceiptId, RecordingId},
@@ -27,25 +25,6 @@ use crate::{
     },
     policy::action,
 };
-
-/// The filter and page of a list of recordings.
-#[derive(Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct RecordingListParams {
-    /// Only recordings in this state.
-    state: Option<Life>,
-    /// Only recordings of this tier.
-    tier: Option<Tier>,
-    /// Only recordings announced at or after this time; RFC 3339.
-    since: Option<Timestamp>,
-    /// Only recordings announced before this time; RFC 3339.
-    until: Option<Timestamp>,
-    /// 1 to 1000; 100 if not given.
-    limit: Option<u16>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-}
 
 /// The catalogue data of a recording, without personal data.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -80,6 +59,8 @@ pub(super) struct RecordingBody {
     #[schema(value_type = BTreeMap<String, String>)]
     labels: BTreeMap<Label, String>,
     started_at: Option<Timestamp>,
+    /// `started_at`, but never later than `announced_at`. Retention counts from it.
+    recorded_at: Timestamp,
     announced_at: Timestamp,
     sealed_at: Option<Timestamp>,
     shredded_at: Option<Timestamp>,
@@ -148,33 +129,6 @@ pub(super) struct ArtefactBody {
     sealed_sha256: String,
 }
 
-/// Lists recordings, newest first.
-#[utoipa::path(get, path = "/v1/recordings", operation_id = "listRecordings", tag = "recordings", params(RecordingListParams), security(("bearer" = [])),
-    responses((status = 200, body = PageBody<RecordingBody>), (status = 400, body = Problem), (status = 401, body = Problem)))]
-pub(super) async fn list(
-    State(api): State<Api>,
-    bearer: Bearer,
-    QueryParams(params): QueryParams<RecordingListParams>,
-) -> Result<Json<PageBody<RecordingBody>>, Problem> {
-    let permit = bearer.permit(&api, action::Catalogue, None).await?;
-    let limit = page::limit(params.limit)?;
-    let after = params
-        .cursor
-        .as_deref()
-        .map(page::parse_cursor)
-        .transpose()?;
-    let filter = RecordingFilter {
-        state: params.state,
-        tier: params.tier,
-        since: params.since,
-        until: params.until,
-        after,
-        ..RecordingFilter::default()
-    };
-    let page = api.flow.catalogue.list(&permit, filter, limit).await?;
-    Ok(Json(PageBody::of(page, page::cursor)))
-}
-
 /// Shows one recording.
 #[utoipa::path(get, path = "/v1/recordings/{id}", operation_id = "getRecording", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
     responses((status = 200, body = DetailsBody), (status = 401, body = Problem), (status = 404, body = Problem)))]
@@ -208,6 +162,7 @@ impl From<Recording> for RecordingBody {
             channels: recording.channels,
             labels: recording.labels,
             started_at: recording.started_at,
+            recorded_at: recording.collected_at,
             announced_at: recording.announced_at,
             sealed_at: recording.sealed_at,
             shredded_at: recording.shredded_at,

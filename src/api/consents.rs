@@ -11,7 +11,7 @@ use super::{
     Api,
     body::JsonBody,
     gate::{Bearer, QueryParams},
-    page::{self, PageBody},
+    page::{self, AskedList, PageBody},
     problem::Problem,
 };
 use crate::{
@@ -59,7 +59,7 @@ pub(super) struct StatementRequest {
     /// The location of the evidence; at most 1000 characters. It is stored sealed.
     #[schema(
         max_length = 1000,
-        pattern = r"^[^\x00-\x1F\x7F-\x9F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]*$",
+        pattern = r"^[^\x00-\x1F\x7F-\x9F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]*[^\s\x00-\x1F\x7F-\x9F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069][^\x00-\x1F\x7F-\x9F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]*$",
         examples("letter of 3 May")
     )]
     evidence: Option<String>,
@@ -214,9 +214,10 @@ async fn statements(
     let permit = bearer.permit(api, action::Consent, None).await?;
     let limit = page::limit(limit)?;
     let subject = subject?;
-    let after = after.map(page::parse_cursor).transpose()?;
+    let list = AskedList::of("consents", &api.flow.vault.subject(&subject));
+    let after = list.place(after)?;
     let statements = api.flow.consents.of(&permit, &subject, after, limit);
-    Ok(Json(PageBody::of(statements.await?, page::cursor)))
+    Ok(Json(PageBody::of(statements.await?, &list)))
 }
 
 /// Reads the statements of a request: every fault, each with the number of its item.

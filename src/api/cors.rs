@@ -100,6 +100,7 @@ pub(super) fn layer(origins: &[WebOrigin]) -> Option<CorsLayer> {
             header::ETAG,
             header::RETRY_AFTER,
             header::WWW_AUTHENTICATE,
+            HeaderName::from_static("idempotent-replayed"),
         ])
         .max_age(REMEMBERED);
     Some(layer)

@@ -1,5 +1,7 @@
 //! Grants over HTTP: a purpose is stated, and URLs to listen come back.
 
+use std::str::FromStr;
+
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 
@@ -7,15 +9,17 @@ use super::{
     Api,
     body::JsonBody,
     client_ip::ClientIp,
-    gate::{Bearer, Id},
+    gate::{Bearer, Id, QueryParams},
+    page::{self, AskedList, PageBody},
     problem::Problem,
 };
 use crate::{
-    flow::{Asking, IssuedGrant},
+    db::grants::{GrantFilter, GrantState, ListedGrant},
+    flow::{Asking, GrantLister, IssuedGrant},
     model::{
         access::Ticket,
         artefact::Artefact,
-        id::{GrantId, RecordingId},
+        id::{ApprovalId, GrantId, PrincipalId, RecordingId},
         name::Purpose,
         text::Justification,
         time::Timestamp,
@@ -129,6 +133,130 @@ pub(super) async fn create(
         parties_url: url(Artefact::Parties, "parties.json"),
     };
     Ok((StatusCode::CREATED, Json(body)))
+}
+
+/// The filter and page of a list of grants.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct GrantListParams {
+    /// Whose grants: a principal's id, or `all`. Your own if absent. Those of others require the
+    /// action `revoke` or `audit`.
+    #[param(value_type = Option<String>, pattern = "^(all|prn_[0-9a-f]{32})$", example = json!("all"))]
+    principal: Option<GrantHolder>,
+    /// Only grants for this recording.
+    recording: Option<RecordingId>,
+    /// Only grants for this purpose.
+    purpose: Option<Purpose>,
+    /// Only grants in this state.
+    state: Option<GrantState>,
+    /// 1 to 1000; 100 if not given.
+    limit: Option<u16>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Whose grants are listed.
+#[derive(Clone, Copy, PartialEq, Eq, serde_with::DeserializeFromStr)]
+enum GrantHolder {
+    All,
+    One(PrincipalId),
+}
+
+impl FromStr for GrantHolder {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        if text == "all" {
+            return Ok(Self::All);
+        }
+        let one = text.parse().map(Self::One);
+        one.map_err(|_| "must be a principal's id (`prn_…`) or `all`")
+    }
+}
+
+/// A grant in a list, without its token.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct ListedGrantBody {
+    id: GrantId,
+    recording_id: RecordingId,
+    /// The principal to whom it was given.
+    principal: PrincipalId,
+    purpose: Purpose,
+    /// `living`, or `ended`: expired, ended early, or ended with its token or its recording.
+    state: GrantState,
+    issued_at: Timestamp,
+    expires_at: Timestamp,
+    /// When it was first used; null if it was not.
+    opened_at: Option<Timestamp>,
+    /// When it was ended early; null if it was not.
+    ended_at: Option<Timestamp>,
+    /// The number of a case in another system, from the request.
+    #[schema(value_type = Option<Ticket>)]
+    ticket: Option<String>,
+    /// Whether it bypasses the approval that the tier requires.
+    break_glass: bool,
+    /// The approval on which it rests; null if there is none.
+    approval_id: Option<ApprovalId>,
+    /// SHA-256 of the deciding policy file.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    policy_digest: String,
+}
+
+impl From<ListedGrant> for ListedGrantBody {
+    fn from(listed: ListedGrant) -> Self {
+        let row = listed.row;
+        Self {
+            id: row.id,
+            recording_id: row.recording,
+            principal: listed.principal,
+            purpose: row.purpose,
+            state: listed.state,
+            issued_at: row.issued_at,
+            expires_at: row.expires_at,
+            opened_at: row.opened_at,
+            ended_at: row.ended_at,
+            ticket: row.ticket.map(|ticket| ticket.as_str().to_owned()),
+            break_glass: row.break_glass,
+            approval_id: row.approval,
+            policy_digest: row.policy_digest,
+        }
+    }
+}
+
+/// Lists grants, the latest issued first: your own, by whichever of your tokens.
+///
+/// With the action `revoke` or `audit`, also those of others. A grant is kept for seven days after
+/// it expires; the audit log keeps what it was used for.
+#[utoipa::path(get, path = "/v1/grants", operation_id = "listGrants", tag = "recordings", params(GrantListParams), security(("bearer" = [])),
+    responses((status = 200, body = PageBody<ListedGrantBody>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(super) async fn list(
+    State(api): State<Api>,
+    bearer: Bearer,
+    QueryParams(params): QueryParams<GrantListParams>,
+) -> Result<Json<PageBody<ListedGrantBody>>, Problem> {
+    let own = GrantHolder::One(bearer.0.id);
+    let holder = params.principal.unwrap_or(own);
+    let lister = match bearer.may(&api, action::Audit) {
+        _ if holder == own => GrantLister::Holder(bearer.0),
+        Some(permit) => GrantLister::Auditor(permit),
+        None => GrantLister::Ender(bearer.permit(&api, action::Revoke, None).await?),
+    };
+    let limit = page::limit(params.limit)?;
+    let mut filter = GrantFilter {
+        principal: match holder {
+            GrantHolder::All => None,
+            GrantHolder::One(one) => Some(one),
+        },
+        recording: params.recording,
+        purpose: params.purpose,
+        state: params.state,
+        ..GrantFilter::default()
+    };
+    let list = AskedList::of("grants", &filter);
+    filter.after = list.place(params.cursor.as_deref())?;
+    let page = api.flow.playback.list(&lister, filter, limit).await?;
+    Ok(Json(PageBody::of(page, &list)))
 }
 
 /// Ends a grant early, and every running stream under it.

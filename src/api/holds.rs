@@ -11,13 +11,13 @@ use super::{
     Api,
     body::JsonBody,
     gate::{Bearer, QueryParams},
-    page::{self, PageBody},
+    page::{self, AskedList, PageBody},
     problem::Problem,
 };
 use crate::{
     db::holds::{HoldFilter, HoldRow},
     evidence::ShredReason,
-    flow::{HoldPlace, ListedHold, NewHold},
+    flow::{ListedHold, NewHold},
     model::{
         hold::Authority,
         id::{ReceiptId, RecordingId},
@@ -197,7 +197,8 @@ pub(super) async fn list(
 ) -> Result<Json<PageBody<ListedHoldBody>>, Problem> {
     let permit = bearer.permit(&api, action::Hold, None).await?;
     let limit = page::limit(params.limit)?;
-    let after = params.cursor.as_deref().map(parse_cursor).transpose()?;
+    let list = AskedList::of("holds", &(params.conflicts, params.review_before));
+    let after = list.place(params.cursor.as_deref())?;
     let filter = HoldFilter {
         conflicts: params.conflicts,
         review_before: params.review_before,
@@ -205,8 +206,7 @@ pub(super) async fn list(
         ..HoldFilter::default()
     };
     let page = api.flow.holds.list(&permit, filter, limit).await?;
-    let cursor = |(at, id, name): HoldPlace| page::cursor((at, format!("{id}/{name}")));
-    Ok(Json(PageBody::of(page, cursor)))
+    Ok(Json(PageBody::of(page, &list)))
 }
 
 impl From<ListedHold> for ListedHoldBody {
@@ -217,11 +217,4 @@ impl From<ListedHold> for ListedHoldBody {
             hold: hold.into(),
         }
     }
-}
-
-fn parse_cursor(text: &str) -> Result<HoldPlace, Problem> {
-    let (at, rest): (_, String) = page::parse_cursor(text)?;
-    rest.split_once('/')
-        .and_then(|(id, name)| Some((at, id.parse().ok()?, name.parse().ok()?)))
-        .ok_or_else(page::no_cursor)
 }

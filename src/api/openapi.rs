@@ -14,6 +14,7 @@ use utoipa::{
 };
 
 use super::documents;
+use crate::db::audit::AuditOrder;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -29,15 +30,18 @@ use super::documents;
         super::twilio::transcripts::intelligence_got,
         super::twilio::transcripts::transcription_posted,
         super::twilio::transcripts::real_time_posted,
-        super::catalogue::list,
+        super::search::list,
+        super::search::search,
         super::catalogue::show,
         super::shred::shred,
         super::grants::create,
+        super::grants::list,
         super::grants::end,
         super::holds::place,
         super::holds::lift,
         super::holds::list,
         super::revocations::create,
+        super::revocations::list,
         super::revocations::show,
         super::corrections::correct,
         super::approvals::request,
@@ -72,6 +76,8 @@ use super::documents;
         super::problems::page,
         show
     ),
+    // What only parameters are of.
+    components(schemas(AuditOrder)),
     modifiers(&BearerScheme)
 )]
 struct Description;

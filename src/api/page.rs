@@ -1,12 +1,19 @@
 //! Lists over HTTP: one shape for all of them.
 //!
-//! Owns `limit`, `items` and `next_cursor`. Refuses to know what is listed.
+//! Owns `limit`, `items` and `next_cursor`. Refuses to know what is listed. INVARIANT: a cursor works
+//! only for the list, the order and the filters that it was given for.
 
+use std::{fmt::Display, str::FromStr};
+
+use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use serde::Serialize;
 
 use super::problem::Problem;
-use crate::{flow::Page, model::time::Timestamp};
+use crate::{
+    flow::{HoldPlace, Page},
+    model::{id::RecordingId, time::Timestamp},
+};
 
 /// A page of a list.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -19,11 +26,11 @@ pub(super) struct PageBody<T: utoipa::ToSchema> {
 }
 
 impl<T: utoipa::ToSchema> PageBody<T> {
-    /// Returns the answer for a page; `cursor` turns a place into text.
-    pub(super) fn of<U: Into<T>, N>(page: Page<U, N>, cursor: impl FnOnce(N) -> String) -> Self {
+    /// Returns the answer for a page of a list.
+    pub(super) fn of<U: Into<T>, N: ListPlace>(page: Page<U, N>, list: &AskedList) -> Self {
         Self {
             items: page.items.into_iter().map(U::into).collect(),
-            next_cursor: page.next.map(cursor),
+            next_cursor: page.next.map(|place| list.cursor(&place)),
         }
     }
 }
@@ -35,53 +42,184 @@ pub(super) fn limit(wanted: Option<u16>) -> Result<u16, Problem> {
         .ok_or_else(|| Problem::bad_request("`limit` must be 1 to 1000"))
 }
 
-/// A cursor is opaque to callers: the place of the last item, in base64url.
-pub(super) fn cursor((at, id): (Timestamp, impl std::fmt::Display)) -> String {
-    BASE64URL.encode(format!("{}/{id}", at.as_millis()))
+/// A list as it was asked for: its name, its order and its filters. A cursor belongs to one.
+pub(super) struct AskedList(String);
+
+impl AskedList {
+    /// The list of this name with these filters.
+    ///
+    /// The filters are those of the database, in which a person is a keyed hash: a cursor stands in
+    /// query strings, and nobody finds a number by trying what gives the same digest.
+    pub(super) fn of(name: &'static str, filter: &impl Serialize) -> Self {
+        let filter = serde_json::to_vec(&(name, filter)).expect("a filter has a JSON form");
+        let digest = digest::digest(&digest::SHA256, &filter);
+        Self(hex::encode(&digest.as_ref()[..8]))
+    }
+
+    /// The cursor of a place in it: opaque to callers.
+    pub(super) fn cursor(&self, place: &impl ListPlace) -> String {
+        BASE64URL.encode(format!("{}/{}", self.0, place.write()))
+    }
+
+    /// The place that a cursor names.
+    pub(super) fn place<P: ListPlace>(&self, cursor: Option<&str>) -> Result<Option<P>, Problem> {
+        let Some(cursor) = cursor else {
+            return Ok(None);
+        };
+        let plain = BASE64URL
+            .decode(cursor)
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok());
+        let parts = plain.as_deref().and_then(|plain| plain.split_once('/'));
+        let (list, place) = parts.ok_or_else(no_cursor)?;
+        let is_one = list.len() == self.0.len() && list.bytes().all(|b| b.is_ascii_hexdigit());
+        if is_one && list != self.0 {
+            return Err(Problem::bad_request(
+                "`cursor` belongs to another list, order or filter: repeat the request that gave it, with the cursor, or begin \
+                 without one",
+            ));
+        }
+        let place = P::read(place).filter(|_| is_one);
+        place.map(Some).ok_or_else(no_cursor)
+    }
 }
 
-/// Returns the place that a cursor names.
-pub(super) fn parse_cursor<T: std::str::FromStr>(text: &str) -> Result<(Timestamp, T), Problem> {
-    let plain = BASE64URL
-        .decode(text)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok());
-    let parsed = plain
-        .as_deref()
-        .and_then(|plain| plain.split_once('/'))
-        .and_then(|(at, id)| Some((at.parse().ok()?, id.parse().ok()?)));
-    let (at, id) = parsed.ok_or_else(no_cursor)?;
-    Ok((Timestamp::from_millis(at), id))
-}
-
-/// Returns the answer to an invalid cursor.
-pub(super) fn no_cursor() -> Problem {
+fn no_cursor() -> Problem {
     Problem::bad_request("`cursor` is not a `next_cursor` of this list")
+}
+
+/// A place in a list, as text.
+pub(super) trait ListPlace: Sized {
+    /// The text.
+    fn write(&self) -> String;
+
+    /// The place; `None` for another text.
+    fn read(text: &str) -> Option<Self>;
+}
+
+impl ListPlace for i64 {
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl ListPlace for RecordingId {
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl<T: Display + FromStr> ListPlace for (Timestamp, T) {
+    fn write(&self) -> String {
+        let (at, id) = self;
+        format!("{}/{id}", at.as_millis())
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (at, id) = text.split_once('/')?;
+        let at = Timestamp::from_millis(at.parse().ok()?);
+        Some((at, id.parse().ok()?))
+    }
+}
+
+impl ListPlace for HoldPlace {
+    fn write(&self) -> String {
+        let (at, id, name) = self;
+        format!("{}/{id}/{name}", at.as_millis())
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (at, rest) = text.split_once('/')?;
+        let (id, name) = rest.split_once('/')?;
+        let at = Timestamp::from_millis(at.parse().ok()?);
+        Some((at, id.parse().ok()?, name.parse().ok()?))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::id::RecordingId;
+    use crate::{
+        db::recordings::{RecordingFilter, RecordingSort},
+        model::recording::RecordingState,
+    };
+
+    fn place() -> (Timestamp, RecordingId) {
+        let at = Timestamp::from_millis(1_700_000_000_123);
+        (at, RecordingId::random(&mut rand::rng()))
+    }
 
     #[test]
     fn a_cursor_comes_back_as_it_went() {
-        let place = (
-            Timestamp::from_millis(1_700_000_000_123),
-            RecordingId::random(&mut rand::rng()),
-        );
-        assert_eq!(parse_cursor(&cursor(place)).ok(), Some(place));
+        let list = AskedList::of("recordings", &"");
+        let place = place();
+        let hold: HoldPlace = (place.0, place.1, "litigation".parse().unwrap());
+        let cursor = list.cursor(&place);
+        assert_eq!(list.place(Some(&cursor)).ok(), Some(Some(place)));
+        let cursor = list.cursor(&hold);
+        assert_eq!(list.place(Some(&cursor)).ok(), Some(Some(hold)));
+        let cursor = list.cursor(&-7_i64);
+        assert_eq!(list.place(Some(&cursor)).ok(), Some(Some(-7_i64)));
+        assert_eq!(list.place::<RecordingId>(None).ok(), Some(None));
         proptest::proptest!(|(text in ".{0,80}")| {
-            let _ = parse_cursor::<RecordingId>(&text);
+            let _ = list.place::<RecordingId>(Some(&text));
         });
         for bad in [
-            "",
-            "AAAA",
-            "%%",
-            &BASE64URL.encode("1/rec_0"),
-            &BASE64URL.encode(format!("x/{}", place.1)),
+            "".to_owned(),
+            "AAAA".into(),
+            "%%".into(),
+            BASE64URL.encode(format!("{}/1/rec_0", list.0)),
+            BASE64URL.encode(format!("{}/x/{}", list.0, place.1)),
+            BASE64URL.encode(format!("x/1/{}", place.1)),
+            BASE64URL.encode(format!("1/{}", place.1)),
         ] {
-            assert!(parse_cursor::<RecordingId>(bad).is_err(), "{bad}");
+            let refused = list.place::<(Timestamp, RecordingId)>(Some(&bad));
+            let refused = format!("{:?}", refused.unwrap_err());
+            assert!(
+                refused.contains("is not a `next_cursor`"),
+                "{bad}: {refused}"
+            );
         }
+    }
+
+    #[test]
+    fn a_cursor_of_another_list_order_or_filter_is_refused() {
+        let filter = RecordingFilter::default();
+        let sorted = RecordingFilter {
+            sort: RecordingSort::OldestSealed,
+            ..filter.clone()
+        };
+        let filtered = RecordingFilter {
+            state: Some(RecordingState::Sealed),
+            ..filter.clone()
+        };
+        let cursor = AskedList::of("recordings", &filter).cursor(&place());
+        for other in [
+            AskedList::of("grants", &filter),
+            AskedList::of("recordings", &sorted),
+            AskedList::of("recordings", &filtered),
+        ] {
+            let refused = other.place::<(Timestamp, RecordingId)>(Some(&cursor));
+            let refused = format!("{:?}", refused.unwrap_err());
+            assert!(refused.contains("belongs to another list"), "{refused}");
+        }
+        // Where somebody is in the list, and what they may know of, is no part of it.
+        let further = RecordingFilter {
+            after: Some(place()),
+            ..filter
+        };
+        let same = AskedList::of("recordings", &further);
+        assert!(
+            same.place::<(Timestamp, RecordingId)>(Some(&cursor))
+                .is_ok()
+        );
     }
 }

@@ -239,6 +239,21 @@ impl Problem {
         }
     }
 
+    /// Another request with this key has no answer yet.
+    pub(super) fn under_way() -> Self {
+        let detail = "A request with this `Idempotency-Key` is under way. Repeat it after the number of seconds in `Retry-After` to get its answer.";
+        Self {
+            retry_after_s: Some(NonZeroU16::MIN),
+            ..Self::new(ProblemType::IdempotencyKeyInUse, detail)
+        }
+    }
+
+    /// The key was given with another request.
+    pub(super) fn key_reused() -> Self {
+        let detail = "This `Idempotency-Key` was used for another request: another method, address or body. Nothing was done. Send each request with a key of its own.";
+        Self::new(ProblemType::IdempotencyKeyReused, detail)
+    }
+
     /// One client has its share of the connections.
     pub(crate) fn crowded() -> Self {
         let detail = "This client has too many open requests. End some of them first.";

@@ -8,7 +8,7 @@ use axum::{
 };
 
 use super::{Api, gate::Id, problem::Problem};
-use crate::{evidence::KeySet, model::id::ReceiptId};
+use crate::{evidence::KeySet, flow, model::id::ReceiptId};
 
 /// Returns a receipt: a JWS in compact form (RFC 7515), signed with a key of
 /// `/.well-known/jwks.json`.
@@ -22,8 +22,9 @@ pub(super) async fn show(
     Ok(([(header::CONTENT_TYPE, "application/jose")], jws).into_response())
 }
 
-/// Returns the public keys of receipts, as a JWK set (RFC 7517).
+/// Returns the public keys of receipts, present and past, as a JWK set (RFC 7517).
 #[utoipa::path(get, path = "/.well-known/jwks.json", operation_id = "getReceiptKeys", tag = "receipts", responses((status = 200, body = KeySet)))]
-pub(super) async fn jwks(State(api): State<Api>) -> Json<KeySet> {
-    Json(api.flow.vault.keys())
+pub(super) async fn jwks(State(api): State<Api>) -> Result<Json<KeySet>, Problem> {
+    let keys = api.flow.vault.keys().await;
+    Ok(Json(keys.map_err(flow::Error::from)?))
 }

@@ -14,17 +14,18 @@ use super::{
     Api,
     body::JsonBody,
     gate::{Bearer, Id, QueryParams},
-    page::{self, PageBody},
+    page::{self, AskedList, PageBody},
     problem::Problem,
 };
 use crate::{
-    db::revocations::{Counts, ReachedRecording},
-    evidence::ShredReason,
+    db::revocations::{Counts, ReachedRecording, Revocation, RevocationFilter, RevocationProgress},
+    evidence::{RevocationReach, ShredReason},
     flow::RevocationStatus,
     model::{
+        actor::Actor,
         id::{ReceiptId, RecordingId, RevocationId},
         name::Purpose,
-        revocation::{RevocationProgress, Target},
+        revocation::Target,
         sid::AccountSid,
         subject::Address,
         time::Timestamp,
@@ -97,7 +98,7 @@ impl From<RevocationStatus> for RevocationBody {
         } = status;
         Self {
             id: revocation.id,
-            state: RevocationProgress::of(revocation.is_done),
+            state: revocation.state(),
             revoked_at: revocation.revoked_at,
             counts,
             pending,
@@ -153,6 +154,96 @@ pub(super) async fn create(
     Ok((code, Json(RevocationBody::from(status))).into_response())
 }
 
+/// The filter and page of a list of revocations.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RevocationListParams {
+    /// Only revocations in this state.
+    state: Option<RevocationProgress>,
+    /// Only revocations that are limited to this account, alone or among others, and those of the
+    /// account itself or of one of its recordings.
+    account: Option<AccountSid>,
+    /// Only revocations begun at or after this time; RFC 3339.
+    since: Option<Timestamp>,
+    /// Only revocations begun before this time; RFC 3339.
+    until: Option<Timestamp>,
+    /// 1 to 1000; 100 if not given.
+    limit: Option<u16>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A revocation in a list.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct ListedRevocationBody {
+    id: RevocationId,
+    state: RevocationProgress,
+    /// What was revoked: `subject`, `recording`, `account` or `conversation`.
+    #[schema(value_type = RevocationReach)]
+    reach: &'static str,
+    /// The id of the recording, account or conversation; null if it is of a person, because not even
+    /// the hash of a number is shown.
+    #[schema(max_length = 64, examples("AC0123456789abcdef0123456789abcdef"))]
+    target: Option<String>,
+    /// The revoked purposes; empty: all.
+    #[schema(max_items = 100)]
+    purposes: BTreeSet<Purpose>,
+    /// The accounts to which it is limited; empty: all.
+    accounts: BTreeSet<AccountSid>,
+    reason: ShredReason,
+    /// A principal's id, `operator:<user>` or `vault`.
+    #[schema(value_type = String, max_length = 80, examples("vault"))]
+    actor: Actor,
+    revoked_at: Timestamp,
+    /// When everything that it reached had an outcome last; null before that.
+    finished_at: Option<Timestamp>,
+}
+
+/// Lists revocations, the latest first.
+#[utoipa::path(get, path = "/v1/revocations", operation_id = "listRevocations", tag = "revocations", params(RevocationListParams), security(("bearer" = [])),
+    responses((status = 200, body = PageBody<ListedRevocationBody>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(super) async fn list(
+    State(api): State<Api>,
+    bearer: Bearer,
+    QueryParams(params): QueryParams<RevocationListParams>,
+) -> Result<Json<PageBody<ListedRevocationBody>>, Problem> {
+    let permit = bearer.permit(&api, action::Revoke, None).await?;
+    let limit = page::limit(params.limit)?;
+    let mut filter = RevocationFilter {
+        state: params.state,
+        account: params.account,
+        since: params.since,
+        until: params.until,
+        ..RevocationFilter::default()
+    };
+    let list = AskedList::of("revocations", &filter);
+    filter.after = list.place(params.cursor.as_deref())?;
+    let page = api.flow.revocations.list(&permit, filter, limit).await?;
+    Ok(Json(PageBody::of(page, &list)))
+}
+
+impl From<Revocation> for ListedRevocationBody {
+    fn from(revocation: Revocation) -> Self {
+        let target = match &revocation.target {
+            Target::Subject(_) => None,
+            other => Some(other.id()),
+        };
+        Self {
+            id: revocation.id,
+            state: revocation.state(),
+            reach: revocation.target.kind(),
+            target,
+            purposes: revocation.purposes,
+            accounts: revocation.accounts,
+            reason: revocation.reason,
+            actor: revocation.actor,
+            revoked_at: revocation.revoked_at,
+            finished_at: revocation.finished_at,
+        }
+    }
+}
+
 /// The page of outcomes to show.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -161,7 +252,7 @@ pub(super) struct OutcomeParams {
     /// Outcomes in one page, 1 to 1000; none are shown if neither this nor `cursor` is given.
     limit: Option<u16>,
     /// `next_cursor` of the page of outcomes before.
-    cursor: Option<RecordingId>,
+    cursor: Option<String>,
 }
 
 /// Shows the state of a revocation, and page by page the outcome of each recording.
@@ -179,12 +270,14 @@ pub(super) async fn show(
     let mut body = RevocationBody::from(api.flow.revocations.status(&permit, id).await?);
     if params.limit.is_some() || params.cursor.is_some() {
         let limit = page::limit(params.limit)?;
+        let list = AskedList::of("outcomes", &id);
+        let after = list.place(params.cursor.as_deref())?;
         let page = api
             .flow
             .revocations
-            .outcomes(&permit, id, params.cursor, limit)
+            .outcomes(&permit, id, after, limit)
             .await?;
-        body.outcomes = Some(PageBody::of(page, |last| last.to_string()));
+        body.outcomes = Some(PageBody::of(page, &list));
     }
     Ok(Json(body))
 }

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use super::{Failure, out::Out};
 use crate::{
     app::App,
+    db::audit::AuditFilter,
     model::timeline::LogPoint,
     policy::{Permit, action},
 };
@@ -33,7 +34,8 @@ impl AuditCommand {
         let mut next = Some(after);
         let mut left = limit.unwrap_or(u64::MAX);
         while let Some(after) = next.filter(|_| left > 0) {
-            let page = flow.catalogue.audit(&permit, after, 1000).await?;
+            let filter = AuditFilter::after(after);
+            let page = flow.catalogue.audit(&permit, filter, 1000).await?;
             for entry in page
                 .items
                 .iter()

@@ -39,7 +39,14 @@ impl ReceiptCommand {
             Some(path) => read(&path)?
                 .parse()
                 .map_err(|error| format!("`{}`: {error}", path.display()))?,
-            None => super::open(config).await?.unlock_to_read().await?.keys(),
+            None => {
+                super::open(config)
+                    .await?
+                    .unlock_to_read()
+                    .await?
+                    .keys()
+                    .await?
+            }
         };
         let text = read(&file)?;
         if let Ok(whole) = RevocationReceipt::verify(text.trim(), &keys) {

@@ -107,6 +107,46 @@ fn told(turned: &Turned) -> String {
     )
 }
 
+/// Replaces the key that signs.
+pub(super) async fn rotate_signing_key(
+    mut app: App,
+    dry_run: bool,
+    out: Out,
+) -> Result<ExitCode, Failure> {
+    if dry_run {
+        #[derive(serde::Serialize)]
+        struct Present<'a> {
+            signing_key: &'a str,
+        }
+        let flow = app.flow_to_read().await?;
+        let key = flow.vault.signing_key_id().await?;
+        let present = Present { signing_key: &key };
+        out.facts(&present, || {
+            format!("Would replace signing key {key} and turn the epoch. Nothing was done.\n")
+        })?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (flow, _) = app.flow().await?;
+    let permit = Permit::of_operator(action::Keys);
+    let rotated = flow.epochs.rotate_signing_key(&permit).await?;
+    out.facts(&rotated, || {
+        let keys = &rotated.keys;
+        let turned = match &rotated.turned {
+            Some(turned) => told(turned),
+            None => {
+                "Another process turns the epoch; older backups hold the retired key until the \
+                     next turn.\n"
+                    .to_owned()
+            }
+        };
+        format!(
+            "Key {} signs from now on. Key {} is retired: what it signed stays valid.\n{turned}",
+            keys.key_id, keys.retired
+        )
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Renews the keys of a tier, or of all tiers.
 pub(super) async fn rotate(
     mut app: App,

@@ -12,12 +12,14 @@ pub mod label;
 pub mod note;
 pub mod page;
 pub mod reach;
+pub mod service;
 pub mod tree;
 
 pub use label::{
-    artefact_key, details_key, evidence_key, fingerprint, note_key, recovery_key, statement_key,
-    subject_key, utterance_key, waiting_key,
+    answer_key, artefact_key, details_key, evidence_key, fingerprint, idempotency_key, note_key,
+    recovery_key, utterance_key, waiting_key,
 };
 pub use note::{open_note, seal_note};
 pub use page::{Error, FAN_OUT, KeyPage, PageRow, PageSlot};
-pub use tree::{LEAF, LEVELS, RootKey, SERVICE};
+pub use service::{SERVICE, ServiceKeys, replace_signing_seed, signing_seed};
+pub use tree::{LEAF, LEVELS, RootKey};

@@ -13,6 +13,7 @@ pub mod encryption;
 pub mod folding;
 pub mod hold;
 pub mod id;
+pub mod idempotency;
 pub mod json;
 pub mod media;
 pub mod name;

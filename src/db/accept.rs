@@ -1,7 +1,7 @@
-//! Announcements: what callbacks say, made durable many at a time.
+//! Announcements: durable storage of callbacks, many in one transaction.
 //!
-//! Group commit: while one transaction is being written, the callbacks that arrive queue up and
-//! share the next one. Each caller is answered only after the commit that holds its announcement.
+//! Group commit: callbacks that arrive while a transaction is being written queue up and share the
+//! next one. Each caller is answered only after the commit that holds its announcement.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -32,56 +32,57 @@ use crate::{
 
 /// Most announcements in one transaction.
 const BATCH: usize = 256;
-/// Most announcements that may wait; beyond it the caller is told to come again.
+/// Most announcements that may wait. Beyond this limit the caller is asked to retry.
 const QUEUE: usize = 4096;
 
-/// What a source said of a recording. No personal data.
+/// What a source reported about a recording. No personal data.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Announcement {
-    /// Our id of it.
+    /// The vault's id of the recording.
     pub id: RecordingId,
-    /// What the source calls it, and so what it is of.
+    /// The source's identifier of the recording, which implies the kind of media.
     #[serde(flatten)]
     pub source_ref: SourceRef,
-    /// The call, where told.
+    /// The call, where reported.
     #[serde(rename = "call_sid")]
     pub call: Option<CallSid>,
-    /// The conference, where told.
+    /// The conference, where reported.
     #[serde(rename = "conference_sid")]
     pub conference: Option<ConferenceSid>,
-    /// How it came about, where told.
+    /// How the recording was made, where reported.
     pub source: Option<String>,
-    /// The source's status word.
+    /// The status that the source reported.
     pub source_status: String,
-    /// The source's error code, where told.
+    /// The source's error code, where reported.
     pub error_code: Option<i64>,
-    /// Whole seconds, where told.
+    /// The duration in whole seconds, where reported.
     pub duration_s: Option<i64>,
-    /// 1 or 2, where told.
+    /// The number of channels, 1 or 2, where reported.
     pub channels: Option<i64>,
     /// The tier that classification chose.
     pub tier: Tier,
-    /// The policy in force.
+    /// The version of the policy in force.
     pub policy_version: String,
-    /// Its digest.
+    /// The digest of that policy.
     pub policy_digest: String,
-    /// When the recording began, in milliseconds, where told.
+    /// When the recording began, in milliseconds, where reported.
     pub started_at: Option<i64>,
-    /// Values by label of the policy.
+    /// Values of the policy's labels.
     pub labels: BTreeMap<Label, LabelValue>,
-    /// How the vault heard of it.
+    /// How the vault discovered the recording.
     pub heard_by: DiscoveredBy,
-    /// How the source encrypted it with the customer's key, where told.
+    /// How the source encrypted the recording with the customer's key, where reported.
     pub encryption: Option<Encryption>,
 }
 
-/// What a status word means for the recording: how much it knows, and the state it leads to.
+/// Returns the rank of a status, which grows with what the status tells of the recording, and the
+/// state that it leads to.
 fn rank(status: &str) -> (i64, &'static str) {
     match status {
         "completed" => (2, "announced"),
         "absent" => (1, "absent"),
         "failed" => (1, "failed"),
-        // `in-progress`, and words that are not known yet.
+        // `in-progress`, and unknown statuses.
         _ => (0, "announced"),
     }
 }
@@ -107,13 +108,14 @@ ON CONFLICT (id) DO UPDATE SET
   source = COALESCE(recordings.source, excluded.source),
   duration_s = COALESCE(recordings.duration_s, excluded.duration_s),
   channels = COALESCE(recordings.channels, excluded.channels),
-  started_at = COALESCE(recordings.started_at, excluded.started_at),
+  started_at = CASE WHEN recordings.started_at IS NULL OR excluded.started_at < recordings.started_at
+    THEN excluded.started_at ELSE recordings.started_at END,
   collected_at = CASE WHEN excluded.started_at < recordings.collected_at THEN excluded.started_at ELSE recordings.collected_at END,
   labels = CASE WHEN recordings.labels = '{}' THEN excluded.labels ELSE recordings.labels END,
-  encryption = CASE WHEN recordings.state = 'announced' THEN COALESCE(recordings.encryption, excluded.encryption) END
+  encryption = CASE WHEN recordings.state <> 'sealed' THEN COALESCE(recordings.encryption, excluded.encryption) END
 WHERE recordings.state <> 'shredded'";
 
-/// After [`ANNOUNCE`], which has locked the rows.
+/// Runs after [`ANNOUNCE`], which has locked the rows.
 const REFUSED: &str = "/* accept.refused */
 SELECT recordings.id FROM json_each($1) AS announced JOIN recordings ON recordings.id = announced.key WHERE recordings.state = 'shredded'";
 
@@ -125,7 +127,7 @@ ON CONFLICT (kind, subject) DO NOTHING",
     StoredWork::INSERT_INTO
 );
 
-/// The way in: clones share one queue.
+/// The sending end of the queue. Clones share one queue.
 #[derive(Clone)]
 pub struct Acceptor(mpsc::Sender<Waiting>);
 
@@ -134,14 +136,14 @@ struct Waiting {
     answer: oneshot::Sender<Result<(), Error>>,
 }
 
-/// The other end of the queue; [`Committer::run`] is the task that empties it.
+/// The receiving end of the queue. The task [`Committer::run`] drains it.
 pub struct Committer {
     db: Db,
-    // Behind a lock, so that the task can be started again when it has panicked.
+    // Behind a mutex, so that the task can be restarted after a panic.
     queue: Mutex<mpsc::Receiver<Waiting>>,
 }
 
-/// Makes the two ends of the queue.
+/// Creates both ends of the queue.
 pub fn channel(db: Db) -> (Acceptor, Committer) {
     let (sender, queue) = mpsc::channel(QUEUE);
     (
@@ -154,11 +156,12 @@ pub fn channel(db: Db) -> (Acceptor, Committer) {
 }
 
 impl Acceptor {
-    /// Returns when the announcement is durable. Repeats and any order are fine: what is known only
-    /// grows.
+    /// Returns when the announcement is durable. Repeated announcements and announcements in any
+    /// order are accepted: known facts are only added to.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]: it is not durable; the source should send it again.
+    /// [`Error::Unstorable`] if the announcement contains U+0000. [`Error::Unavailable`] otherwise:
+    /// the announcement is not durable, and the source should send it again.
     pub async fn accept(&self, announcement: Announcement) -> Result<(), Error> {
         let (answer, answered) = oneshot::channel();
         self.0
@@ -174,8 +177,8 @@ impl Acceptor {
 }
 
 impl Committer {
-    /// Commits batches until every [`Acceptor`] is gone and the queue is empty. To run it again
-    /// goes on where it was left; who was in the batch that was left is told to come again.
+    /// Commits batches until every [`Acceptor`] is dropped and the queue is empty. Another call
+    /// continues with the same queue; callers whose batch was interrupted are asked to retry.
     pub async fn run(&self, now: impl Fn() -> Timestamp + Send + Sync) {
         let mut queue = self.queue.lock().await;
         loop {
@@ -187,15 +190,15 @@ impl Committer {
         }
     }
 
-    /// Commits a batch and answers each of its members. Where the batch fails and one of them may
-    /// be why, its halves are tried by themselves: a bad announcement fails alone, after as many
-    /// tries more as its place takes to be found.
+    /// Commits a batch and answers each caller in it. If the batch fails and one announcement may
+    /// be the cause, each half is tried by itself: only the bad announcement fails, after a binary
+    /// search.
     async fn settle(&self, batch: Vec<Waiting>, now: &(impl Fn() -> Timestamp + Sync)) {
         let mut batches = vec![batch];
         while let Some(mut batch) = batches.pop() {
             match self.commit(&batch, now()).await {
                 Ok(()) => answer(batch, || Ok(())),
-                Err(error) if batch.len() > 1 && error.may_be_the_content() => {
+                Err(error) if batch.len() > 1 && error.may_be_caused_by_data() => {
                     let half = batch.split_off(batch.len() / 2);
                     batches.extend([half, batch]);
                 }
@@ -219,8 +222,8 @@ impl Committer {
                     .map(|row| row.parse("recordings", "id", "id"))
                     .collect::<Result<Vec<RecordingId>, Error>>()?;
                 if !refused.is_empty() {
-                    // What the source still tells of may still be there, or can be deleted only now
-                    // that it is complete.
+                    // A recording that the source still announces may still exist there, or can be
+                    // deleted only now that it is complete.
                     work::begin_anew(&mut unit, WorkKind::DeleteAtSource, &refused, now).await?;
                     unit.audit_all(
                         refused
@@ -242,9 +245,9 @@ impl Committer {
     }
 }
 
-/// One JSON object with a member for each recording. Several announcements of one recording become
-/// one, by the same rules by which `ANNOUNCE` adds an announcement to a row: which of them share a
-/// transaction makes no difference.
+/// Builds one JSON object with a member for each recording. Several announcements of one recording
+/// are merged by the same rules by which `ANNOUNCE` merges an announcement into a row, so that the
+/// result does not depend on which of them share a transaction.
 fn document<'a>(announcements: impl Iterator<Item = &'a Announcement>) -> String {
     #[derive(serde::Serialize)]
     struct Ranked<'a> {
@@ -275,15 +278,16 @@ fn document<'a>(announcements: impl Iterator<Item = &'a Announcement>) -> String
         .expect("ids and plain values always have a JSON form")
 }
 
-/// A caller that is gone will hear it from the source's next attempt.
+/// Answers every caller of a batch. A caller that is gone learns the result from the source's next
+/// attempt.
 fn answer(batch: Vec<Waiting>, result: impl Fn() -> Result<(), Error>) {
     for waiting in batch {
         let _ = waiting.answer.send(result());
     }
 }
 
-/// Adds what a later announcement says: a status of a higher rank, and facts that were not known.
-/// Tier and policy are the first one's.
+/// Merges a later announcement: a status of a higher rank, and facts that were not known. Tier and
+/// policy stay those of the first announcement.
 fn add(known: &mut Announcement, later: &Announcement) {
     if rank(&later.source_status).0 > rank(&known.source_status).0 {
         known.source_status.clone_from(&later.source_status);
@@ -294,7 +298,7 @@ fn add(known: &mut Announcement, later: &Announcement) {
     known.source = known.source.take().or_else(|| later.source.clone());
     known.duration_s = known.duration_s.or(later.duration_s);
     known.channels = known.channels.or(later.channels);
-    known.started_at = known.started_at.or(later.started_at);
+    known.started_at = known.started_at.into_iter().chain(later.started_at).min();
     known.encryption = known.encryption.take().or_else(|| later.encryption.clone());
     if known.labels.is_empty() {
         known.labels.clone_from(&later.labels);

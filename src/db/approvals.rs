@@ -1,5 +1,5 @@
-//! Requests for the approval of a second person. Rows are never removed: what a justification says
-//! dies with the recording's key.
+//! Requests for the approval of a second person. Rows are never removed: the text of a
+//! justification becomes unreadable when the recording's key is destroyed.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ use crate::model::{
     word::{UnknownWord, unknown},
 };
 
-/// How far a request has come.
+/// The stage of a request.
 #[derive(
     Clone,
     Copy,
@@ -37,11 +37,11 @@ use crate::model::{
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 #[schema(rename_all = "lowercase")]
 pub enum Stage {
-    /// Nobody has decided yet.
+    /// No decision yet.
     Requested,
-    /// Somebody else agreed.
+    /// Another person approved.
     Approved,
-    /// Somebody else refused, or took an approval back.
+    /// Another person refused, or withdrew the approval.
     Refused,
 }
 
@@ -52,30 +52,30 @@ texts!(as_str: Stage);
 table! {
     "approvals" { subject: Some("recording_id") }
 
-    /// A request, as the database keeps it.
+    /// A row of `approvals`.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct ApprovalRow {
         key {
-            /// Its id.
+            /// The id of the request.
             pub id: ApprovalId = "id",
         }
-        /// For which recording.
+        /// The recording.
         pub recording: RecordingId = "recording_id",
-        /// Who asks.
+        /// The principal who asks.
         pub requested_by: PrincipalId = "principal_id",
-        /// For what.
+        /// The requested purpose.
         pub purpose: Purpose = "purpose",
-        /// Why, in their words; sealed.
+        /// The justification in the principal's words, sealed.
         pub justification: Vec<u8> = "justification",
-        /// How far it has come.
+        /// The stage of the request.
         pub stage: Stage = "state",
-        /// When it was made.
+        /// When the request was made.
         pub requested_at: Timestamp = "requested_at",
-        /// From this instant on it counts no more: the request, and once approved, the approval.
+        /// When the request expires, or, once it is approved, the approval.
         pub expires_at: Timestamp = "expires_at",
-        /// When somebody decided.
+        /// When it was decided.
         pub decided_at: Option<Timestamp> = "decided_at",
-        /// Who.
+        /// The principal who decided.
         pub decided_by: Option<PrincipalId> = "decided_by",
     }
 }
@@ -83,35 +83,35 @@ table! {
 /// Which requests to list.
 #[derive(Clone, Debug, Default)]
 pub struct ApprovalFilter {
-    /// Only at this stage.
+    /// Only requests at this stage.
     pub stage: Option<Stage>,
-    /// Only those that count still.
+    /// Only requests that have not expired at this time.
     pub living_at: Option<Timestamp>,
     /// Only for recordings of these accounts; empty means all.
     pub accounts: BTreeSet<AccountSid>,
     /// Only for recordings of these tiers; `None` means all.
     pub tiers: Option<Vec<Tier>>,
-    /// Only those that come after this one in the listing, oldest first.
+    /// Only requests that come after this one in the listing, oldest first.
     pub after: Option<(Timestamp, ApprovalId)>,
 }
 
 const COLUMNS: &str = ApprovalRow::COLUMNS;
 
-/// Enters a request.
+/// Inserts a request.
 pub async fn insert(tx: &mut Tx, row: &ApprovalRow) -> Result<(), Error> {
     const SQL: &str = formatcp!("/* approvals.insert */ {}", ApprovalRow::INSERT);
     tx.insert_row(SQL, row, &[]).await.map(|_| ())
 }
 
-/// One request.
+/// Returns a request by its id.
 pub async fn find(tx: &mut Tx, id: ApprovalId) -> Result<Option<ApprovalRow>, Error> {
     const SQL: &str =
         formatcp!("/* approvals.find */ SELECT {COLUMNS} FROM approvals WHERE id = $1");
     tx.fetch_row(SQL, &[Arg::Text(&id.to_string())]).await
 }
 
-/// The newest request of this principal for this recording and purpose that still waits for a
-/// decision.
+/// Returns the newest undecided request of this principal for this recording and purpose that has
+/// not expired.
 pub async fn find_waiting(
     tx: &mut Tx,
     recording: RecordingId,
@@ -135,8 +135,8 @@ pub async fn find_waiting(
     tx.fetch_row(SQL, &args).await
 }
 
-/// The approval by somebody else that this principal opens this recording for this purpose which
-/// holds longest, and until when; `None` if there is none that holds.
+/// Returns the approval that lets this principal open this recording for this purpose, and when it
+/// expires. Of several, the one that expires last; `None` if no approval is valid.
 pub async fn standing(
     tx: &mut Tx,
     recording: RecordingId,
@@ -161,10 +161,10 @@ pub async fn standing(
         .transpose()
 }
 
-/// Locks an approval for the rest of the unit, so that it is not taken back beside it.
+/// Locks an approval for the rest of the unit, so that it cannot be withdrawn concurrently.
 ///
 /// # Errors
-/// [`Error::Stale`] if it was taken back.
+/// [`Error::Stale`] if it was withdrawn.
 pub async fn lock_approved(tx: &mut Tx, id: ApprovalId) -> Result<(), Error> {
     const SQL: &str = "/* approvals.lock_approved */ UPDATE approvals SET state = 'approved' WHERE id = $1 AND state = 'approved'";
     tx.lock_one(
@@ -181,7 +181,7 @@ const LIST: &str = formatcp!(
     ApprovalRow::QUALIFIED
 );
 
-/// Requests for recordings that are there to be opened, oldest first.
+/// Returns requests for sealed recordings, oldest first.
 pub async fn list(
     tx: &mut Tx,
     filter: &ApprovalFilter,
@@ -221,7 +221,7 @@ pub async fn list(
         " ORDER BY approvals.requested_at, approvals.id LIMIT $?",
         Arg::Int(limit),
     ));
-    // Only constant clauses are put together, and every value is bound.
+    // Only constant clauses are concatenated, and every value is bound.
     for (at, (text, _)) in clauses.iter().enumerate() {
         sql.push_str(&text.replace("$?", &format!("${}", at + 1)));
     }
@@ -237,11 +237,11 @@ pub async fn list(
         .collect()
 }
 
-/// A request goes from one stage to another, while it counts still; locks its row for the rest of
+/// Moves a request that has not expired from one stage to another and locks its row for the rest of
 /// the unit.
 ///
 /// # Errors
-/// [`Error::Stale`] if it is at another stage by now, or over.
+/// [`Error::Stale`] if the request is at another stage by now, or has expired.
 pub async fn decide(
     tx: &mut Tx,
     id: ApprovalId,

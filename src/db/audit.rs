@@ -1,17 +1,20 @@
-//! The audit log's rows: appended in the transaction of what they tell, numbered in commit order.
+//! The rows of the audit log: appended in the transaction that they report, and numbered in commit
+//! order.
 //!
-//! Numbers are 1, 2, 3 … without gaps, whatever was restored. A rebuilt database goes on behind the
-//! log that the store had, in a timeline of its own ([`timelines`](super::timelines)): the lost one
-//! may have given the next numbers, too. What else the store had of a lost timeline is appended, and
-//! says what it was told as.
+//! Numbers are 1, 2, 3 … without gaps, whatever was restored. A rebuilt database continues after
+//! the end of the log that the store had, on a timeline of its own
+//! ([`timelines`](super::timelines)), because the lost timeline may have assigned the next numbers,
+//! too. Other entries of a lost timeline that the store had are appended with their original
+//! timeline and number.
 //!
 //! INVARIANT: the rows are numbered 1 to the number in `audit_head`.
 
+mod filter;
 mod of_accounts;
 
 use const_format::formatcp;
 
-pub use self::of_accounts::after_of;
+pub use self::filter::{AuditFilter, AuditOrder, list};
 use super::{
     error::Error,
     row::Row,
@@ -50,7 +53,7 @@ table! {
 }
 
 impl StoredEntry {
-    /// A new entry under its number.
+    /// Creates the row of a new entry with this number.
     fn new(seq: i64, entry: &NewEntry) -> Self {
         Self {
             seq,
@@ -86,15 +89,15 @@ impl StoredEntry {
     }
 }
 
-/// Appends an entry and returns its number, in the tests of this module's neighbours.
+/// Appends an entry and returns its number; for the tests of sibling modules.
 #[cfg(test)]
 pub(super) async fn append(tx: &mut Tx, entry: NewEntry) -> Result<i64, Error> {
     append_all(tx, &[entry]).await
 }
 
-/// Appends entries in their order and returns the number of the first; the others follow it without
-/// a gap. Last in a unit of work, which gathers them (see [`super::Unit`]): it holds the log's head
-/// until the commit.
+/// Appends entries in order and returns the number of the first; the others follow it without a
+/// gap. Runs last in a unit of work, which collects the entries (see [`super::Unit`]): it locks the
+/// head of the log until the commit.
 pub(super) async fn append_all(tx: &mut Tx, entries: &[NewEntry]) -> Result<i64, Error> {
     const NEXT: &str =
         "/* audit.next */ UPDATE audit_head SET seq = seq + $1 WHERE one = 1 RETURNING seq";
@@ -109,7 +112,7 @@ pub(super) async fn append_all(tx: &mut Tx, entries: &[NewEntry]) -> Result<i64,
     Ok(first)
 }
 
-/// Enters entries under their numbers.
+/// Inserts entries with these numbers.
 async fn enter(tx: &mut Tx, entries: &[(i64, &NewEntry)]) -> Result<(), Error> {
     const APPEND: &str = formatcp!("/* audit.append */ {}", StoredEntry::INSERT_INTO);
     let rows: Vec<StoredEntry> = entries
@@ -119,7 +122,7 @@ async fn enter(tx: &mut Tx, entries: &[(i64, &NewEntry)]) -> Result<(), Error> {
     tx.insert_rows(APPEND, &rows).await.map(|_| ())
 }
 
-/// What the log tells of is counted where it is told, so that counters and log cannot differ.
+/// Counts an event where its entry is written, so that counters and log cannot differ.
 fn count_event(tx: &mut Tx, event: AuditEvent) {
     match event {
         AuditEvent::RecordingSealed => tx.count("recvault_recordings_sealed_total", 1),
@@ -136,7 +139,7 @@ fn count_event(tx: &mut Tx, event: AuditEvent) {
         AuditEvent::SubjectExported => tx.count("recvault_exports_total", 1),
         AuditEvent::RevocationBegun => tx.count("recvault_revocations_total", 1),
         AuditEvent::ConsentRecorded => tx.count("recvault_consents_recorded_total", 1),
-        // Shreds are counted by `chain::note_durable`, when a restore would find them.
+        // Shreds are counted by `chain::note_durable`, once a restore would find them.
         AuditEvent::ShredBytesRemoved => tx.count("recvault_removals_total", 1),
         AuditEvent::SourceStopped => tx.count("recvault_source_stopped_total", 1),
         AuditEvent::EpochTurned => tx.count("recvault_turns_total", 1),
@@ -144,21 +147,21 @@ fn count_event(tx: &mut Tx, event: AuditEvent) {
     }
 }
 
-/// The number of the newest entry. Whatever is written down from now on gets a higher one; all up
-/// to it can be seen by everybody.
+/// Returns the number of the newest entry. Every later entry gets a higher number, and every entry
+/// up to this one is visible to all.
 pub async fn head(tx: &mut Tx) -> Result<i64, Error> {
     const SQL: &str = "/* audit.head */ SELECT seq FROM audit_head WHERE one = 1";
     tx.fetch_int(SQL, &[]).await
 }
 
-/// Goes on counting after `seq`, in a database that was rebuilt.
+/// Continues numbering after `seq`, in a database that was rebuilt.
 pub async fn advance_head(tx: &mut Tx, seq: i64) -> Result<(), Error> {
     const SQL: &str =
         "/* audit.advance_head */ UPDATE audit_head SET seq = $1 WHERE one = 1 AND seq < $1";
     tx.execute(SQL, &[Arg::Int(seq)]).await.map(|_| ())
 }
 
-/// The numbers up to `to` that no entry has, as ranges of the first and the last.
+/// Returns the unassigned numbers up to `to`, as ranges of the first and the last.
 pub async fn missing(tx: &mut Tx, to: i64) -> Result<Vec<(i64, i64)>, Error> {
     const COUNT: &str = "/* audit.count */ SELECT COUNT(*) FROM audit WHERE seq BETWEEN 1 AND $1";
     const SQL: &str = "/* audit.missing */
@@ -174,7 +177,7 @@ pub async fn missing(tx: &mut Tx, to: i64) -> Result<Vec<(i64, i64)>, Error> {
         .collect()
 }
 
-/// Enters, under each number from `first` to `last`, that its entry is lost.
+/// Inserts an "entry lost" row for each number from `first` to `last`.
 pub async fn enter_lost(
     tx: &mut Tx,
     (first, last): (i64, i64),
@@ -192,7 +195,7 @@ pub async fn enter_lost(
     Ok(())
 }
 
-/// Whether what a lost timeline told under this number is among the late entries.
+/// Returns whether the entry that a lost timeline had under this number was appended later.
 pub async fn has_told(tx: &mut Tx, told: LogPoint) -> Result<bool, Error> {
     const SQL: &str = "/* audit.has_told */
         SELECT COUNT(*) FROM audit WHERE told_timeline = $1 AND told_seq = $2 AND told_seq IS NOT NULL";
@@ -200,19 +203,15 @@ pub async fn has_told(tx: &mut Tx, told: LogPoint) -> Result<bool, Error> {
     Ok(tx.fetch_int(SQL, &args).await? > 0)
 }
 
-/// Entries after a number, in order.
-pub async fn after(tx: &mut Tx, seq: i64, limit: i64) -> Result<Vec<Entry>, Error> {
-    const SQL: &str = formatcp!(
-        "/* audit.after */
-        SELECT {} FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2",
-        StoredEntry::COLUMNS
-    );
-    entries(tx, SQL, &[Arg::Int(seq), Arg::Int(limit)]).await
+/// Entries after a number, in order, in the tests of this module's neighbours.
+#[cfg(test)]
+pub(super) async fn after(tx: &mut Tx, seq: i64, limit: i64) -> Result<Vec<Entry>, Error> {
+    list(tx, &AuditFilter::after(seq), limit).await
 }
 
 /// Entries with numbers above `seq` up to `to` about any of these recordings, and those that tell
-/// of an export about this person; in order. The log has no index on recordings: ask for some ten
-/// thousand numbers at a time.
+/// of an export about this person; in order. Ask for some ten thousand numbers at a time, so that no
+/// query is long.
 pub async fn about(
     tx: &mut Tx,
     recordings: &[RecordingId],
@@ -235,10 +234,10 @@ pub async fn about(
         Arg::Text(&recordings),
         Arg::Text(&subject),
     ];
-    entries(tx, SQL, &args).await
+    entries(tx.fetch_all(SQL, &args).await?)
 }
 
-/// Whether it was written down that a recording's sealed object is missing.
+/// Returns whether the log reports that the recording's sealed object is missing.
 pub async fn is_missing_noted(tx: &mut Tx, recording: RecordingId) -> Result<bool, Error> {
     const SQL: &str = "/* audit.is_missing_noted */
         SELECT COUNT(*) FROM audit WHERE event = 'ciphertext.missing' AND recording_id = $1";
@@ -246,7 +245,7 @@ pub async fn is_missing_noted(tx: &mut Tx, recording: RecordingId) -> Result<boo
     Ok(tx.fetch_int(SQL, &args).await? > 0)
 }
 
-/// Sealed recordings whose object was missing when they were to be opened.
+/// Returns the number of sealed recordings whose object was missing when they were opened.
 pub async fn missing_ciphertext(tx: &mut Tx) -> Result<i64, Error> {
     const SQL: &str = "/* audit.missing_ciphertext */
         SELECT COUNT(DISTINCT audit.recording_id) FROM audit JOIN recordings ON recordings.id = audit.recording_id
@@ -254,13 +253,13 @@ pub async fn missing_ciphertext(tx: &mut Tx) -> Result<i64, Error> {
     tx.fetch_int(SQL, &[]).await
 }
 
-/// How often the approval that a tier asks for was done without since then.
+/// Returns how often a required approval was bypassed (break-glass) since this time.
 pub async fn broken_glass_since(tx: &mut Tx, since: Timestamp) -> Result<i64, Error> {
     const SQL: &str = "/* audit.broken_glass_since */ SELECT COUNT(*) FROM audit WHERE event = 'glass.broken' AND at >= $1";
     tx.fetch_int(SQL, &[Arg::Int(since.as_millis())]).await
 }
 
-/// The newest entry, as a position; `None` in an empty log.
+/// Returns the newest entry as a position; `None` if the log is empty.
 pub async fn position(tx: &mut Tx) -> Result<Option<Position>, Error> {
     const SQL: &str = formatcp!(
         "/* audit.position */
@@ -273,8 +272,8 @@ pub async fn position(tx: &mut Tx) -> Result<Option<Position>, Error> {
     row.as_ref().map(positioned).transpose()
 }
 
-/// The newest entry that the store knows of, too, as a position: one that a restore from it finds.
-/// `None` in a log of which it knows nothing.
+/// Returns the newest entry that the store has as well, as a position: one that a restore from the
+/// store finds. `None` if the store has no entry of this log.
 pub async fn durable_position(tx: &mut Tx) -> Result<Option<Position>, Error> {
     const SQL: &str = formatcp!(
         "/* audit.durable_position */
@@ -287,7 +286,7 @@ pub async fn durable_position(tx: &mut Tx) -> Result<Option<Position>, Error> {
     row.as_ref().map(positioned).transpose()
 }
 
-/// Whether this log has an entry at this position, and the same one.
+/// Returns whether this log has exactly this entry at this position.
 pub async fn has(tx: &mut Tx, position: &Position) -> Result<bool, Error> {
     const SQL: &str = formatcp!(
         "/* audit.has */
@@ -301,13 +300,13 @@ pub async fn has(tx: &mut Tx, position: &Position) -> Result<bool, Error> {
     Ok(found.as_ref() == Some(position))
 }
 
-/// The entries that a query selects.
-async fn entries(tx: &mut Tx, sql: &str, args: &[Arg<'_>]) -> Result<Vec<Entry>, Error> {
-    let rows: Vec<StoredEntry> = tx.fetch_rows(sql, args).await?;
-    rows.into_iter().map(StoredEntry::entry).collect()
+/// The entries at the beginning of what a query gave.
+fn entries(rows: Vec<Row>) -> Result<Vec<Entry>, Error> {
+    let entry = |row: &Row| StoredEntry::of(row)?.entry();
+    rows.iter().map(entry).collect()
 }
 
-/// The position of an entry that a query selects, with its timeline behind it.
+/// Returns the position of an entry from a row that also selects its timeline.
 fn positioned(row: &Row) -> Result<Position, Error> {
     let timeline = row.number("timelines", "timeline", "seq")?;
     Ok(Position::of(timeline, &StoredEntry::of(row)?.entry()?))

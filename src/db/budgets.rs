@@ -1,6 +1,6 @@
-//! Recordings opened, per principal, purpose and day: counted in the unit that releases the key, so
-//! that no two openings share the last one. A recording counts once a day, whatever grants it is
-//! opened under.
+//! Budgets: the number of recordings opened, per principal, purpose and day. Openings are counted
+//! in the unit that releases the key, so that two openings cannot both use the last one. A
+//! recording counts once a day, whatever the grants under which it is opened.
 
 use std::collections::BTreeSet;
 
@@ -41,7 +41,7 @@ fn day(at: Timestamp) -> i64 {
 table! {
     "budgeted" {}
 
-    /// A recording that counts on a day.
+    /// A recording that is counted on a day.
     #[derive(Debug)]
     pub(super) struct BudgetedRecording {
         key {
@@ -53,7 +53,7 @@ table! {
     }
 }
 
-/// How many recordings this principal has opened for this purpose on the day of `now`.
+/// Returns how many recordings this principal has opened for this purpose on the day of `now`.
 pub async fn used(
     tx: &mut Tx,
     principal: PrincipalId,
@@ -72,7 +72,8 @@ pub async fn used(
     Ok(u32::try_from(used).unwrap_or(u32::MAX))
 }
 
-/// Which of these recordings count already on the day of `now`: to open them again costs nothing.
+/// Returns the recordings that are already counted on the day of `now`; opening them again costs
+/// nothing.
 pub async fn counted(
     tx: &mut Tx,
     principal: PrincipalId,
@@ -98,7 +99,7 @@ pub async fn counted(
         .collect()
 }
 
-/// Whether [`spend`] would count this recording on the day of `now`. Nothing is counted.
+/// Returns whether [`spend`] would count this recording on the day of `now`. Counts nothing.
 pub async fn has_room(
     tx: &mut Tx,
     principal: PrincipalId,
@@ -117,9 +118,9 @@ pub async fn has_room(
     Ok(counted.contains(&recording))
 }
 
-/// Counts a recording on the day of `now`, if it does not count already and if that leaves no more
-/// than `budget` of them; whether it counts. Without a budget it counts all the same: one that comes
-/// into force during the day knows of the morning.
+/// Counts a recording on the day of `now`, unless it is counted already or the count would exceed
+/// `budget`. Returns whether the recording is counted. Without a budget it is counted as well, so
+/// that a budget that comes into force during the day includes earlier openings.
 pub async fn spend(
     tx: &mut Tx,
     principal: PrincipalId,
@@ -149,7 +150,7 @@ pub async fn spend(
     if tx.insert_row(ENTER, &counted, &[]).await? == 0 {
         return Ok(true);
     }
-    // The first of a day meets no row to compare with.
+    // The first opening of a day meets no row to compare with.
     let is_nothing = budget == Some(0);
     let budget = budget.map_or(i64::MAX, i64::from);
     let spent = StoredBudget {
@@ -171,7 +172,7 @@ pub async fn spend(
     Ok(false)
 }
 
-/// Forgets the days before that of `now`. How many rows.
+/// Deletes the counts of the days before the day of `now`. Returns the number of deleted rows.
 pub async fn remove_past(tx: &mut Tx, now: Timestamp) -> Result<u64, Error> {
     const SQL: &str = "/* budgets.remove_past */ DELETE FROM budgets WHERE day < $1";
     const WHICH: &str = "/* budgets.remove_past_recordings */ DELETE FROM budgeted WHERE day < $1";

@@ -1,20 +1,21 @@
-//! The journal's chain: which piece is the newest, and up to where the store knows everything.
+//! The chain of journal pieces: which piece is the newest, and up to which entry the store is
+//! complete.
 //!
-//! Several processes write pieces. Each piece names the one that was the newest when it was put
-//! together, and becomes the newest itself only if that is still so: the loser of two writes its
-//! states once more, behind the winner.
+//! Several processes write pieces. Each piece names the piece that was the newest when it was
+//! built, and becomes the newest itself only if that has not changed. Otherwise the process writes
+//! its states again, in a new piece after the winner.
 //!
-//! Owns these columns of `turner`. Refuses to know what is in a piece.
+//! Owns these columns of `turner`. Refuses to know the contents of a piece.
 
 use super::{
     error::Error,
     tx::{Arg, Tx},
 };
 
-/// A piece of the journal as the next one names it.
+/// A reference to a piece of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalPiece {
-    /// Its place in the chain, from 1.
+    /// Its position in the chain, from 1.
     pub number: i64,
     /// Its name in the store.
     pub name: String,
@@ -22,7 +23,7 @@ pub struct JournalPiece {
     pub digest: String,
 }
 
-/// The newest piece; `None` before the first.
+/// Returns the newest piece; `None` before the first.
 pub async fn newest(tx: &mut Tx) -> Result<Option<JournalPiece>, Error> {
     const SQL: &str =
         "/* chain.newest */ SELECT chained, chain_name, chain_digest FROM turner WHERE one = 1";
@@ -40,8 +41,8 @@ pub async fn newest(tx: &mut Tx) -> Result<Option<JournalPiece>, Error> {
     }))
 }
 
-/// Makes `next` the newest piece, if `before` still is. Whether it was. From here to the end of the
-/// unit no epoch begins.
+/// Makes `next` the newest piece if `before` still is, and returns whether it was. No epoch begins
+/// from here to the end of the unit.
 pub async fn extend(
     tx: &mut Tx,
     before: Option<&JournalPiece>,
@@ -61,8 +62,9 @@ pub async fn extend(
     Ok(tx.execute(SQL, &args).await? == 1)
 }
 
-/// Notes that everything up to this number of the audit log is in the store. How many shreds that
-/// were not are now; they are counted here, because one that a restore would not find is none yet.
+/// Records that everything up to this number of the audit log is in the store. Returns the number
+/// of shreds that became durable by this. They are counted here, because a shred that a restore
+/// would not find does not count yet.
 pub async fn note_durable(tx: &mut Tx, seq: i64) -> Result<u64, Error> {
     const BEFORE: &str = "/* chain.durable_before */ UPDATE turner SET durable_to = durable_to WHERE one = 1 RETURNING durable_to";
     const NOTE: &str = "/* chain.note_durable */ UPDATE turner SET durable_to = $1 WHERE one = 1 AND durable_to < $1";
@@ -77,7 +79,8 @@ pub async fn note_durable(tx: &mut Tx, seq: i64) -> Result<u64, Error> {
     Ok(shreds)
 }
 
-/// A database that was rebuilt goes on behind this piece. Everything up to `to` is in the store.
+/// Continues the chain of a rebuilt database after this piece. Everything up to `to` is in the
+/// store.
 pub async fn rebuild(tx: &mut Tx, newest: Option<&JournalPiece>, to: i64) -> Result<(), Error> {
     const SQL: &str =
         "/* chain.rebuild */ UPDATE turner SET chained = $1, chain_name = $2, chain_digest = $3, durable_to = $4

@@ -1,8 +1,8 @@
-//! The last time that was believed: what a clock is compared with before anything is destroyed by
-//! it.
+//! The last trusted time: clocks are compared with it before anything is destroyed because of its
+//! age.
 //!
-//! Owns the row. Refuses to know what is too far: `flow::clock` says that. It does not travel: a
-//! rebuilt vault goes by what its log knew before.
+//! Owns the row. Refuses to know which difference is too large: `flow::clock` decides that. The row
+//! is not part of a snapshot: a rebuilt vault uses the times of its log instead.
 
 use const_format::formatcp;
 
@@ -26,16 +26,16 @@ table! {
     }
 }
 
-/// What was believed.
+/// The last trusted time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BelievedTime {
-    /// The newest time.
+    /// The newest trusted time.
     pub read_at: Timestamp,
-    /// How often an operator accepted another one.
+    /// How often an operator accepted another time.
     pub accepted: i64,
 }
 
-/// The reading, if there is one.
+/// Returns the last trusted time, if any.
 pub async fn find(tx: &mut Tx) -> Result<Option<BelievedTime>, Error> {
     const SQL: &str = formatcp!(
         "/* clock.find */ SELECT {} FROM clock WHERE one = 1",
@@ -48,7 +48,7 @@ pub async fn find(tx: &mut Tx) -> Result<Option<BelievedTime>, Error> {
     }))
 }
 
-/// Notes a time that was believed; never an earlier one than before.
+/// Records a trusted time, unless an equal or later one is recorded.
 pub async fn believe(tx: &mut Tx, at: Timestamp) -> Result<(), Error> {
     const SQL: &str = formatcp!(
         "/* clock.believe */ {}
@@ -58,7 +58,7 @@ pub async fn believe(tx: &mut Tx, at: Timestamp) -> Result<(), Error> {
     enter(tx, SQL, at, 0).await
 }
 
-/// An operator says that it is this time, whatever was believed.
+/// Records the time that an operator accepted, even if it is earlier.
 pub async fn accept(tx: &mut Tx, at: Timestamp) -> Result<(), Error> {
     const SQL: &str = formatcp!(
         "/* clock.accept */ {}
@@ -77,7 +77,7 @@ async fn enter(tx: &mut Tx, sql: &str, read_at: Timestamp, accepted: i64) -> Res
     tx.insert_row(sql, &row, &[]).await.map(|_| ())
 }
 
-/// The time of the newest entry in the audit log.
+/// Returns the time of the newest entry in the audit log.
 pub async fn newest_entry(tx: &mut Tx) -> Result<Option<Timestamp>, Error> {
     let row = tx
         .fetch_first(
@@ -88,8 +88,8 @@ pub async fn newest_entry(tx: &mut Tx) -> Result<Option<Timestamp>, Error> {
     row.map(|row| row.time("at")).transpose()
 }
 
-/// The time of the newest entry that the vault had before it was rebuilt last; if it never was, of
-/// the newest one. What the rebuilding itself entered says nothing of that.
+/// Returns the time of the newest entry from before the last rebuild, or of the newest entry if the
+/// vault was never rebuilt. Entries that the rebuild itself inserted are ignored.
 pub async fn last_known(tx: &mut Tx) -> Result<Option<Timestamp>, Error> {
     const SQL: &str = "/* clock.last_known */
         SELECT at FROM audit WHERE seq < COALESCE((SELECT MAX(seq) FROM audit WHERE event = 'vault.restored'), $1)

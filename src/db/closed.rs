@@ -1,26 +1,26 @@
-//! Why a database is not written any more.
+//! Why a database is no longer written.
 //!
-//! Owns the kinds of reasons. Refuses to know when it is so: `gate` says that.
+//! Owns the kinds of reasons. Refuses to know when they apply: `gate` decides that.
 
 use std::{fmt, sync::Arc};
 
-/// Why nothing is written to a database any more.
+/// The reason why nothing is written to a database any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed {
-    /// What kind of reason it is.
+    /// The kind of reason.
     pub because: ClosedFor,
-    /// The reason and the way out, for the operator.
+    /// The reason and the remedy, for the operator.
     pub(super) why: Arc<str>,
 }
 
-/// What kind of reason keeps every writer out.
+/// The kinds of reasons for which a database is closed to all writers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClosedFor {
-    /// The database has forgotten what the vault did.
+    /// The database lacks committed changes of the vault.
     Forgetful,
-    /// The database's file was replaced, moved away or removed while it was open.
+    /// The database's file was replaced, moved or removed while it was open.
     Displaced,
-    /// Another database has the roots.
+    /// Another database has taken over the root keys.
     TakenOver,
 }
 

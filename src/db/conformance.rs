@@ -1,9 +1,8 @@
-//! What the database must do on both databases: one list of stories, told of SQLite in a temporary
-//! folder and of a PostgreSQL database made for each story on the server that
-//! `RECVAULT_TEST_POSTGRES` names (`postgres://user@host:port/database`).
+//! Conformance suite of the database: one list of tests, run on SQLite in a temporary folder and on
+//! a PostgreSQL database that is created for each test on the server in `RECVAULT_TEST_POSTGRES`
+//! (`postgres://user@host:port/database`).
 //!
-//! Owns the worlds the stories play in. INVARIANT: no story waits for time to pass; times are
-//! arguments.
+//! Owns the test worlds. INVARIANT: no test waits for time to pass; times are arguments.
 
 use std::{
     any::Any,
@@ -36,7 +35,7 @@ use crate::{
     policy::{Permit, action},
 };
 
-/// Tells each story on both databases. A story that panics takes its database with it all the same.
+/// Runs each test on both databases. The database is removed even if the test panics.
 macro_rules! every_database {
     ($($story:ident),* $(,)?) => {
         every_database!(@ sqlite #[cfg_attr(any(), ignore)] $($story)*);
@@ -70,6 +69,7 @@ mod details;
 mod epochs;
 mod failures;
 mod images;
+mod lists;
 mod news;
 mod pages;
 mod principals;
@@ -83,7 +83,7 @@ mod units;
 mod views;
 mod work;
 
-/// A database with what it stands on.
+/// A database with its surroundings.
 struct World {
     db: Db,
     settings: DatabaseSettings,
@@ -91,13 +91,13 @@ struct World {
     server: Option<Server>,
 }
 
-/// The PostgreSQL server, and the database of this world on it.
+/// The PostgreSQL server, and this world's database on it.
 struct Server {
     url: String,
     database: String,
 }
 
-/// As a vault lets its process write.
+/// Opens the gate, as a vault does.
 async fn writable(db: Db) -> Db {
     assert!(db.prove(&[]).await.unwrap());
     db
@@ -141,7 +141,7 @@ impl World {
         }
     }
 
-    /// Clears up, and then lets the story's panic go on.
+    /// Cleans up, and then resumes the test's panic.
     async fn end(self, outcome: Result<(), Box<dyn Any + Send>>) {
         self.db.close().await;
         if let Some(server) = &self.server {
@@ -154,7 +154,7 @@ impl World {
         }
     }
 
-    /// The same database as another process opens it.
+    /// Opens the same database like another process.
     async fn another(&self) -> Result<Db, Error> {
         Ok(writable(Db::open(&self.settings, self.folder.path()).await?).await)
     }
@@ -167,7 +167,7 @@ impl World {
         self.db.begin().await.unwrap()
     }
 
-    /// Runs statements that the database itself has no reason for.
+    /// Runs statements that bypass the database module.
     async fn sql(&self, statements: &[&str]) {
         let mut tx = self.tx().await;
         for statement in statements {
@@ -192,8 +192,8 @@ impl World {
             .unwrap()
     }
 
-    /// Callbacks that arrive at the same moment: their answers in order, and the number of
-    /// transactions it took.
+    /// Accepts callbacks that arrive at the same time. Returns their answers in order, and the
+    /// number of transactions.
     async fn told_together(
         &self,
         announcements: Vec<Announcement>,
@@ -217,14 +217,14 @@ impl World {
         (answers, batches.into_inner())
     }
 
-    /// Announcements that must be accepted.
+    /// Accepts announcements, all of which must succeed.
     async fn told(&self, announcements: Vec<Announcement>, at: Timestamp) {
         for answer in self.told_together(announcements, at).await.0 {
             answer.unwrap();
         }
     }
 
-    /// Recordings that are announced and complete, from number 0.
+    /// Announces complete recordings, from number 0.
     async fn announced(&self, count: u32) -> Vec<RecordingId> {
         let all: Vec<_> = (0..count)
             .map(|number| announcement(number, "completed"))
@@ -234,7 +234,7 @@ impl World {
         ids
     }
 
-    /// A recording that is announced and complete.
+    /// Announces one complete recording.
     async fn one_announced(&self) -> RecordingId {
         self.announced(1).await[0]
     }
@@ -252,12 +252,12 @@ impl Server {
     }
 }
 
-/// A day of its own for all stories, and so many milliseconds later.
+/// Returns a time this many milliseconds after the base time of all tests.
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(1_750_000_000_000 + millis)
 }
 
-/// The source's name for recording number `number` in an account that another number has.
+/// Returns the source's reference of recording number `number` in account number `account`.
 fn source_ref(number: u32, account: u32) -> SourceRef {
     SourceRef::of_call(
         &parsed(&format!("AC{account:032x}")),
@@ -265,7 +265,7 @@ fn source_ref(number: u32, account: u32) -> SourceRef {
     )
 }
 
-/// What a callback says of recording number `number`; the bare minimum.
+/// Returns a minimal announcement of recording number `number`.
 fn announcement(number: u32, status: &str) -> Announcement {
     Announcement {
         labels: [("queue".parse().unwrap(), "sales".parse().unwrap())].into(),
@@ -287,7 +287,7 @@ fn announcement(number: u32, status: &str) -> Announcement {
     }
 }
 
-/// Sets one tombstone.
+/// Inserts one tombstone.
 async fn tombstone(
     tx: &mut Tx,
     recording: RecordingId,
@@ -332,12 +332,12 @@ async fn refile(
     .await
 }
 
-/// Somebody who takes work, or a process.
+/// Returns a new holder of leases, or process.
 fn holder() -> HolderId {
     HolderId::random(&mut rand::rng())
 }
 
-/// What the vault itself vouches for when it names somebody.
+/// Returns the vouching of the vault's own namings.
 fn vouched() -> Vouched {
     Vouched::by(Some(&Permit::of_vault(action::Revoke)))
 }
@@ -350,7 +350,7 @@ fn parsed<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     T::from_str(text).unwrap()
 }
 
-/// The work of a kind, as (recording, state, due_at, attempts, last_error), by recording.
+/// Returns the work of a kind, as (recording, state, due_at, attempts, last_error), by recording.
 async fn work_rows(
     world: &World,
     kind: &str,

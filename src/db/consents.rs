@@ -1,4 +1,4 @@
-//! Statements of consent, and what they make of recordings.
+//! Statements of consent, and their effect on recordings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,16 +23,16 @@ use crate::{
     policy::Consents,
 };
 
-/// A statement with what only its keeper needs.
+/// A statement with the data that only the database needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsentRow {
     /// The statement.
     pub statement: Statement,
-    /// Address and reference to the evidence, sealed; empty if there is neither.
+    /// The sealed address and reference to the evidence; empty if there is neither.
     pub evidence: Vec<u8>,
-    /// Who told the vault.
+    /// The actor who reported it.
     pub recorded_by: Actor,
-    /// The recordings of which accounts a no lets go of when their quarantine ends.
+    /// The accounts whose recordings a refusal releases for shredding when their quarantine ends.
     pub vouched: Vouched,
 }
 
@@ -65,7 +65,7 @@ table! {
 
 const COLUMNS: &str = StoredConsent::COLUMNS;
 
-/// Those of these statements that are there.
+/// Returns the statements that are stored.
 pub async fn known(tx: &mut Tx, ids: &[ConsentId]) -> Result<BTreeSet<ConsentId>, Error> {
     const SQL: &str =
         "/* consents.known */ SELECT id FROM consents WHERE id IN (SELECT key FROM json_each($1))";
@@ -78,15 +78,15 @@ pub async fn known(tx: &mut Tx, ids: &[ConsentId]) -> Result<BTreeSet<ConsentId>
     Ok(known)
 }
 
-/// Enters those of these statements that are not there; which.
+/// Inserts the statements that are not stored yet and returns their ids.
 ///
 /// # Errors
-/// [`Error::Conflict`] if somebody else entered one of them meanwhile: the unit is to be repeated,
-/// and will find it.
+/// [`Error::Conflict`] if another writer inserted one of them meanwhile. A retry of the unit finds
+/// it.
 pub async fn insert_new(tx: &mut Tx, rows: &[ConsentRow]) -> Result<BTreeSet<ConsentId>, Error> {
     const SQL: &str = formatcp!("/* consents.insert */ {}", StoredConsent::INSERT_INTO);
     let ids: Vec<ConsentId> = rows.iter().map(|row| row.statement.id).collect();
-    // Not by `ON CONFLICT`: SQLite asks the triggers first, and they refuse a second row.
+    // Not by `ON CONFLICT`: SQLite runs the triggers first, and they refuse a second row.
     let known = known(tx, &ids).await?;
     let fresh: BTreeMap<ConsentId, &ConsentRow> = rows
         .iter()
@@ -157,7 +157,7 @@ impl TryFrom<StoredConsent> for ConsentRow {
     }
 }
 
-/// Every statement about these people, and about these conversations; in no order.
+/// Returns every statement about these people or conversations, in no order.
 pub async fn find(
     tx: &mut Tx,
     subjects: &[SubjectId],
@@ -172,7 +172,7 @@ async fn find_rows(
     subjects: &[SubjectId],
     conversations: &[Conversation],
 ) -> Result<Vec<ConsentRow>, Error> {
-    // Two halves, each by its own index: a statement is about a person or about a conversation.
+    // Two halves, each with its own index: a statement is about a person or about a conversation.
     const SQL: &str = formatcp!(
         "/* consents.find */
         SELECT {COLUMNS} FROM consents WHERE subject IN (SELECT key FROM json_each($1))
@@ -189,8 +189,8 @@ async fn find_rows(
         .collect()
 }
 
-/// A page of the statements about somebody, and about places in conversations that were theirs;
-/// oldest first, after this one.
+/// Returns a page of the statements about a person, and about the legs of conversations that were
+/// theirs, oldest first, after the given one.
 pub async fn page(
     tx: &mut Tx,
     subject: SubjectId,
@@ -219,9 +219,9 @@ pub async fn page(
     rows.into_iter().map(ConsentRow::try_from).collect()
 }
 
-/// For each of these recordings its parties, and every statement that may bear on them. The parties
-/// are those of its conference, if any of them are named, and otherwise those of its call: a call
-/// is one leg of a conference.
+/// Returns, for each recording, its parties and every statement that may apply to them. The parties
+/// are those of the recording's conference, if any are named, and otherwise those of its call: a
+/// call is one leg of a conference.
 pub async fn gather(
     tx: &mut Tx,
     recordings: &[Recording],
@@ -229,8 +229,8 @@ pub async fn gather(
     gather_those(tx, recordings, |_, _| true).await
 }
 
-/// As [`gather`], without what nobody vouches for who may revoke: parties that were named, and noes
-/// that were told, by who may not. What is not covered by this either may be let go of.
+/// Like [`gather`], but ignores parties and refusals that came from callers without the `revoke`
+/// action. A recording that is uncovered even so may be shredded.
 pub async fn gather_vouched(
     tx: &mut Tx,
     recordings: &[Recording],
@@ -297,7 +297,7 @@ async fn gather_those(
     Ok(recordings.iter().map(consents).collect())
 }
 
-/// By what a statement is found.
+/// The key by which a statement is found.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Whose {
     Subject(SubjectId),

@@ -1,7 +1,7 @@
-//! Who took part in which recording, sealed.
+//! The participants of recordings, sealed.
 //!
-//! Owns the rows. Refuses to know what is in them: `vault` has the keys. INVARIANT: a row goes in
-//! the unit in which its recording's key does.
+//! Owns the rows. Refuses to know their contents: `vault` has the keys. INVARIANT: a row is deleted
+//! in the unit that destroys its recording's key.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ table! {
     }
 }
 
-/// What is sealed of each of these recordings that has anything.
+/// Returns the sealed details of these recordings, where there are any.
 pub async fn find(
     tx: &mut Tx,
     ids: &[RecordingId],
@@ -43,13 +43,13 @@ pub async fn find(
         .collect())
 }
 
-/// Whether anything is sealed of this recording.
+/// Returns whether a recording has sealed details.
 pub async fn is_there(tx: &mut Tx, id: RecordingId) -> Result<bool, Error> {
     const SQL: &str = "/* details.is_there */ SELECT COUNT(*) FROM details WHERE recording_id = $1";
     Ok(tx.fetch_int(SQL, &[Arg::Text(&id.to_string())]).await? > 0)
 }
 
-/// Enters what is sealed of a recording, in the place of what was before.
+/// Stores the sealed details of a recording and replaces earlier ones.
 pub async fn put(tx: &mut Tx, id: RecordingId, sealed: &[u8], now: Timestamp) -> Result<(), Error> {
     const SQL: &str = concatcp!(
         "/* details.put */ ",
@@ -65,7 +65,7 @@ pub async fn put(tx: &mut Tx, id: RecordingId, sealed: &[u8], now: Timestamp) ->
     tx.insert_row(SQL, &row, &[]).await.map(|_| ())
 }
 
-/// Takes away what is sealed of these recordings.
+/// Deletes the sealed details of these recordings.
 pub async fn remove(tx: &mut Tx, ids: &[RecordingId]) -> Result<(), Error> {
     const SQL: &str = "/* details.remove */ DELETE FROM details WHERE recording_id IN (SELECT key FROM json_each($1))";
     if ids.is_empty() {
@@ -74,9 +74,8 @@ pub async fn remove(tx: &mut Tx, ids: &[RecordingId]) -> Result<(), Error> {
     tx.execute(SQL, &[Arg::Text(&set(ids))]).await.map(|_| ())
 }
 
-/// The recordings that are sealed and whose parties are those of this conversation, in the order of
-/// their ids: those of a conference, and those of a call unless parties of its conference are
-/// named.
+/// Returns the sealed recordings whose parties are those of this conversation, in the order of
+/// their ids: those of a conference, and those of a call unless its conference has named parties.
 pub async fn sealed_of(
     tx: &mut Tx,
     conversation: &Conversation,
@@ -86,7 +85,7 @@ pub async fn sealed_of(
             "call_sid = $1 AND (conference_sid IS NULL OR NOT EXISTS (SELECT 1 FROM parties WHERE conversation = conference_sid))"
         }
         Conversation::Conference(_) => "conference_sid = $1",
-        // No recording has a column for these.
+        // No recording has a column for these kinds of conversations.
         Conversation::Thread(_) | Conversation::Room(_) | Conversation::Session(_) => {
             return Ok(Vec::new());
         }
@@ -102,8 +101,9 @@ pub async fn sealed_of(
         .collect()
 }
 
-/// Locks the recordings of a conversation that are not shredded for the rest of the unit. Whoever
-/// seals or shreds one of them is done when this returns, or will see what this unit wrote.
+/// Locks the announced and sealed recordings of a conversation for the rest of the unit. A
+/// concurrent seal or shred of one of them has committed when this returns, or will see the changes
+/// of this unit.
 pub async fn lock(tx: &mut Tx, conversation: &Conversation) -> Result<(), Error> {
     const SQL: &str = "/* details.lock */
         SELECT id FROM recordings WHERE (call_sid = $1 OR conference_sid = $1) AND state IN ('announced', 'sealed')

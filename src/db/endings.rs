@@ -1,8 +1,8 @@
-//! What ends running streams, as every process finds it: in the order of the log.
+//! The events that end running streams, read by every process in the order of the log.
 //!
-//! Owns the one query. Refuses to end anything. INVARIANT: whatever ends a stream is a tombstone or
-//! an entry of the log, written in the unit that makes it so; both become visible in the order of
-//! their numbers.
+//! Owns the one query. Refuses to end anything. INVARIANT: every event that ends a stream is a
+//! tombstone or an entry of the log, written in the unit that causes it; both become visible in the
+//! order of their numbers.
 
 use super::{
     error::Error,
@@ -11,24 +11,24 @@ use super::{
 };
 use crate::model::id::{GrantId, RecordingId, TokenId};
 
-/// Something after which streams must not go on.
+/// An event after which streams must end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamEnding {
-    /// The recording was tombstoned, or closed.
+    /// The recording was tombstoned or closed.
     Shredded(RecordingId),
-    /// The recording went to another tier, or into quarantine: who hears it may come again, and is
-    /// decided anew.
+    /// The recording was moved to another tier or put in quarantine. A listener may ask again and
+    /// gets a new decision.
     Moved(RecordingId),
-    /// The grant was ended.
+    /// The grant ended.
     Grant(GrantId),
     /// The token was revoked.
     Token(TokenId),
 }
 
-/// What became visible with a higher number than `seq`, in order.
+/// Returns the events with a higher number than `seq`, in order.
 ///
 /// # Errors
-/// The database's.
+/// Any database error.
 pub async fn after(tx: &mut Tx, seq: i64, limit: i64) -> Result<Vec<(i64, StreamEnding)>, Error> {
     const SQL: &str = "/* endings.after */
         SELECT seq, 'shred.tombstoned' AS event, recording_id, '{}' AS details FROM tombstones WHERE seq > $1

@@ -1,5 +1,5 @@
-//! Epochs of the root key, and who turns from one to the next: whoever leases the work of the kind
-//! [`WorkKind::EpochTurn`].
+//! Epochs of the root key. The turn from one epoch to the next is held by a lease on work of the
+//! kind [`WorkKind::EpochTurn`].
 
 use std::fmt;
 
@@ -34,15 +34,16 @@ table! {
         pub began_at: Timestamp = "began_at",
         snapshot: Option<String> = "snapshot",
         snapshot_at: Option<Timestamp> = "snapshot_at",
-        /// When custody had destroyed the root before; `None` while the turn is not done.
+        /// When custody had destroyed the previous root; `None` until the turn is done.
         pub previous_destroyed_at: Option<Timestamp> = "previous_destroyed_at",
-        /// When the turn had nothing left to do.
+        /// When the turn was finished.
         pub finished_at: Option<Timestamp> = "finished_at",
     }
 }
 
 impl EpochRow {
-    /// The newest verified snapshot of this epoch: its name in the store, and when it was verified.
+    /// Returns the newest verified snapshot of this epoch: its name in the store, and when it was
+    /// verified.
     pub fn snapshot(&self) -> Option<(String, Timestamp)> {
         self.snapshot.clone().zip(self.snapshot_at)
     }
@@ -50,24 +51,24 @@ impl EpochRow {
 
 const COLUMNS: &str = EpochRow::COLUMNS;
 
-/// The present epoch; `None` before `recvault init`.
+/// Returns the current epoch; `None` before `recvault init`.
 pub async fn current(tx: &mut Tx) -> Result<Option<EpochRow>, Error> {
     const SQL: &str =
         formatcp!("/* epochs.current */ SELECT {COLUMNS} FROM epochs ORDER BY epoch DESC LIMIT 1");
     tx.fetch_row(SQL, &[]).await
 }
 
-/// The newest epochs, newest first.
+/// Returns the newest epochs, newest first.
 pub async fn newest(tx: &mut Tx, limit: i64) -> Result<Vec<EpochRow>, Error> {
     const SQL: &str =
         formatcp!("/* epochs.newest */ SELECT {COLUMNS} FROM epochs ORDER BY epoch DESC LIMIT $1");
     tx.fetch_rows(SQL, &[Arg::Int(limit)]).await
 }
 
-/// Begins an epoch.
+/// Inserts a new epoch.
 ///
 /// # Errors
-/// [`Error::Conflict`] if another process began it.
+/// [`Error::Conflict`] if another process inserted it.
 pub async fn insert(
     tx: &mut Tx,
     number: u64,
@@ -93,8 +94,7 @@ pub async fn insert(
     }
 }
 
-/// Notes a snapshot of this epoch that was verified, unless a newer one is noted: of two that are
-/// made at once, the newer one counts.
+/// Records a verified snapshot of this epoch, unless a newer one is recorded.
 pub async fn note_snapshot(
     tx: &mut Tx,
     number: u64,
@@ -118,8 +118,8 @@ pub async fn note_snapshot(
     Ok(())
 }
 
-/// Notes that custody destroyed the root before this epoch's. The keys that it sealed are forgotten
-/// here, too.
+/// Records that custody destroyed the previous root, and erases the keys that it sealed from this
+/// table.
 pub async fn note_destroyed(tx: &mut Tx, number: u64, now: Timestamp) -> Result<(), Error> {
     const NOTE: &str =
         "/* epochs.note_destroyed */ UPDATE epochs SET previous_destroyed_at = $2 WHERE epoch = $1";
@@ -131,7 +131,7 @@ pub async fn note_destroyed(tx: &mut Tx, number: u64, now: Timestamp) -> Result<
         .map(|_| ())
 }
 
-/// Notes that nothing of the turn is left to do.
+/// Records that the turn is finished.
 pub async fn finish(tx: &mut Tx, number: u64, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "/* epochs.finish */ UPDATE epochs SET finished_at = $2 WHERE epoch = $1";
     tx.execute_one(SQL, &[int(number), Arg::Int(now.as_millis())], NO_EPOCH)
@@ -144,8 +144,8 @@ pub async fn finish(tx: &mut Tx, number: u64, now: Timestamp) -> Result<(), Erro
     .map(|_| ())
 }
 
-/// The present epoch's number, which no turn changes before the unit ends. Many may hold it at a
-/// time.
+/// Returns the number of the current epoch and takes a shared lock on it: no turn changes it before
+/// the unit ends.
 ///
 /// # Errors
 /// [`Error::Stale`] before `recvault init`.
@@ -159,7 +159,7 @@ pub async fn hold(tx: &mut Tx) -> Result<u64, Error> {
     Ok(tx.fetch_int(SQL, &[]).await?.unsigned_abs())
 }
 
-/// Waits until nobody holds the present epoch, and lets nobody hold it before the unit ends.
+/// Waits for all shared locks on the current epoch and takes an exclusive one until the unit ends.
 pub async fn hold_alone(tx: &mut Tx) -> Result<(), Error> {
     const SQL: &str = "/* epochs.hold_alone */ SELECT pg_advisory_xact_lock(hashtext('recvault.epoch'), hashtext(current_schema()))";
     if tx.is_postgres() {
@@ -168,16 +168,16 @@ pub async fn hold_alone(tx: &mut Tx) -> Result<(), Error> {
     Ok(())
 }
 
-/// Who turns the epoch, and until when if nothing more is heard of them.
+/// The holder of the epoch turn, and when the lease ends unless it is extended.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Holding {
-    /// Who.
+    /// The holder.
     pub holder: String,
-    /// Until when, by the database's time.
+    /// When the lease ends, by the database's time.
     pub until: Timestamp,
-    /// How many seconds that is from now, by the same.
+    /// Seconds until then, by the database's time.
     pub left_s: u64,
-    /// The fencing token of its lease, which grows with each taking.
+    /// The fencing token of the lease, which grows with each taking.
     pub fencing_token: i64,
 }
 
@@ -192,7 +192,7 @@ impl fmt::Display for Holding {
     }
 }
 
-/// Who has the turn, whether or not their lease has run out.
+/// Returns the holder of the turn, whether or not the lease has expired.
 pub async fn turning(tx: &mut Tx) -> Result<Option<Holding>, Error> {
     const SQL: &str = formatcp!(
         "/* epochs.turning */ SELECT {} FROM work WHERE kind = 'epoch-turn' AND holder IS NOT NULL",
@@ -201,7 +201,7 @@ pub async fn turning(tx: &mut Tx) -> Result<Option<Holding>, Error> {
     let Some(work) = tx.fetch_row::<StoredWork>(SQL, &[]).await? else {
         return Ok(None);
     };
-    // Rounded up: who waits for so long has waited long enough.
+    // Rounded up, so that a caller who waits this long has waited long enough.
     let left_s = work
         .due_at
         .since(tx.now().await?)
@@ -217,7 +217,7 @@ pub async fn turning(tx: &mut Tx) -> Result<Option<Holding>, Error> {
     }))
 }
 
-/// Takes the turn of a vault for a term; `None` while somebody else has it. Every unit of the turn
+/// Takes the turn of a vault for a term; `None` while another holder has it. Every unit of the turn
 /// keeps the lease, and the last one ends it.
 pub async fn take_turn(
     tx: &mut Tx,
@@ -228,8 +228,8 @@ pub async fn take_turn(
     work::claim(tx, WorkKind::EpochTurn, &vault, holder, term).await
 }
 
-/// Takes the turn away from whoever has it, and gives it to nobody: what they do from now on does
-/// not count. Whose it was.
+/// Ends the lease on the turn without giving it to another holder; later commits of the former
+/// holder fail. Returns the former lease.
 pub async fn release_turn(tx: &mut Tx) -> Result<Option<Holding>, Error> {
     const SQL: &str = "/* epochs.release_turn */ DELETE FROM work WHERE kind = 'epoch-turn'";
     let holding = turning(tx).await?;
@@ -239,8 +239,8 @@ pub async fn release_turn(tx: &mut Tx) -> Result<Option<Holding>, Error> {
     Ok(holding)
 }
 
-/// Gives the next epoch number: above the present one, above `known`, and above every number that
-/// was given here before.
+/// Assigns the next epoch number: higher than the current one, than `known`, and than every number
+/// assigned here before.
 pub async fn next_number(tx: &mut Tx, known: u64) -> Result<u64, Error> {
     const SQL: &str = "/* epochs.next_number */
         UPDATE turner SET numbered_to = 1 + (SELECT MAX(n) FROM (SELECT MAX(epoch) AS n FROM epochs UNION ALL SELECT $1 UNION ALL
@@ -248,8 +248,8 @@ pub async fn next_number(tx: &mut Tx, known: u64) -> Result<u64, Error> {
     Ok(tx.fetch_int(SQL, &[int(known)]).await?.unsigned_abs())
 }
 
-/// A database that was rebuilt: its epoch counts as one whose turn is not done, and nothing is let in
-/// before it is. `known` is the newest root in custody; its number is not given again.
+/// Marks the epoch of a rebuilt database as one whose turn is not finished; nothing is sealed or
+/// opened until it is. `known` is the newest root in custody, whose number is not assigned again.
 pub async fn unsettle(tx: &mut Tx, number: u64, known: u64) -> Result<(), Error> {
     const EPOCH: &str = "/* epochs.unsettle */
         UPDATE epochs SET snapshot = NULL, snapshot_at = NULL, previous_destroyed_at = NULL, finished_at = NULL WHERE epoch = $1";
@@ -259,7 +259,7 @@ pub async fn unsettle(tx: &mut Tx, number: u64, known: u64) -> Result<(), Error>
     tx.execute(TURNER, &[int(known)]).await.map(|_| ())
 }
 
-/// Whether nothing is left to do after a rebuilding.
+/// Returns whether the turn after a rebuild is finished.
 pub async fn is_settled(tx: &mut Tx) -> Result<bool, Error> {
     Ok(tx
         .fetch_int(
@@ -270,7 +270,7 @@ pub async fn is_settled(tx: &mut Tx) -> Result<bool, Error> {
         == 1)
 }
 
-/// When the keys of all pages were last asked to be renewed.
+/// Returns when the renewal of all page keys was last requested.
 pub async fn rotated_at(tx: &mut Tx) -> Result<Option<Timestamp>, Error> {
     let row = tx
         .fetch_first(
@@ -284,7 +284,7 @@ pub async fn rotated_at(tx: &mut Tx) -> Result<Option<Timestamp>, Error> {
         .flatten())
 }
 
-/// Notes that the keys of all pages are to be renewed.
+/// Records that the keys of all pages are to be renewed.
 pub async fn note_rotated(tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "/* epochs.note_rotated */ UPDATE turner SET rotated_at = $1 WHERE one = 1";
     tx.execute(SQL, &[Arg::Int(now.as_millis())])

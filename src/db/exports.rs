@@ -1,4 +1,4 @@
-//! What is known about one person, for an export: the recordings that they took part in.
+//! The recordings of one person, for an export.
 
 use super::{
     error::Error,
@@ -6,8 +6,8 @@ use super::{
 };
 use crate::model::id::{RecordingId, SubjectId};
 
-/// The recordings of every conversation in which this person has a place, in the order of their
-/// ids, after `after`. Of a conference, also what was recorded of their own call.
+/// Returns the recordings of every conversation in which this person is a party, in the order of
+/// their ids, after `after`. For a conference this includes recordings of the person's own call.
 pub async fn recordings(
     tx: &mut Tx,
     subject: SubjectId,

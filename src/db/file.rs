@@ -1,14 +1,14 @@
-//! The files of a SQLite database: whether what this process writes to is still what the next one
-//! would open.
+//! The files of a SQLite database: whether this process still writes to the files that the next
+//! process would open.
 //!
-//! SQLite goes on writing into a file that was removed, moved away or replaced under it. What is
-//! answered "done" from then on is in a file without a name, and is lost with the process.
+//! SQLite goes on writing to a file that was removed, moved or replaced while it is open. Changes
+//! that are acknowledged after that are in a file without a name, and are lost with the process.
 //!
-//! Owns what was seen of the files when they were opened. Refuses to know what is done about a
-//! difference: [`Gate`](super::gate::Gate) does.
+//! Owns the identity of the files when they were opened. Refuses to know the reaction to a
+//! difference: [`Gate`](super::gate::Gate) has it.
 //!
-//! INVARIANT: the write-ahead log and its index are compared only while a connection that writes is
-//! open, because the last one that closes removes them.
+//! INVARIANT: the write-ahead log and its index are compared only while a writing connection is
+//! open, because the last connection to close removes them.
 
 use std::{
     fs, io,
@@ -25,7 +25,7 @@ pub(super) struct Files {
     beside: RwLock<Vec<Seen>>,
 }
 
-/// A file as it was when it was opened.
+/// The identity of a file when it was opened.
 #[derive(Debug)]
 struct Seen {
     path: PathBuf,
@@ -33,19 +33,19 @@ struct Seen {
     inode: u64,
 }
 
-/// What is found where a file was.
+/// The result of a comparison.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum FileIdentity {
     /// The same files.
     Same,
-    /// One of them is gone, or is another.
+    /// A file is gone or was replaced.
     Other(PathBuf),
-    /// The system does not say.
+    /// The system could not be asked.
     Unknown(io::ErrorKind),
 }
 
 impl Files {
-    /// The database that was opened just now.
+    /// Records the database file that was just opened.
     pub(super) fn of(database: &Path) -> io::Result<Self> {
         Ok(Self {
             database: Seen::now(database.to_owned())?,
@@ -53,7 +53,7 @@ impl Files {
         })
     }
 
-    /// A connection that writes was opened: what is beside the database now belongs to it.
+    /// Records the write-ahead log and index of a writing connection that was just opened.
     pub(super) fn writer_opened(&self) -> io::Result<()> {
         let beside: io::Result<Vec<Seen>> = ["-wal", "-shm"]
             .into_iter()
@@ -63,7 +63,7 @@ impl Files {
         Ok(())
     }
 
-    /// The connection that writes is about to be closed.
+    /// Forgets them before the writing connection is closed.
     pub(super) fn writer_closes(&self) {
         self.beside
             .write()
@@ -71,7 +71,8 @@ impl Files {
             .clear();
     }
 
-    /// Looks at the names. Some microseconds: cheap enough for every commit.
+    /// Compares the files with those that were opened. Takes some microseconds, so it can run
+    /// before every commit.
     pub(super) fn look(&self) -> FileIdentity {
         let beside = self.beside.read().unwrap_or_else(PoisonError::into_inner);
         let found = std::iter::once(&self.database)
@@ -152,7 +153,7 @@ mod tests {
                 "nothing was lost if it is put back"
             );
         }
-        // The last connection that closes removes what is beside the database.
+        // The last connection to close removes the files beside the database.
         files.writer_closes();
         fs::remove_file(with_end(&path, "-wal")).unwrap();
         assert_eq!(files.look(), FileIdentity::Same);

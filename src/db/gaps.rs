@@ -1,6 +1,6 @@
-//! Gaps: what a rebuilding could not find in the store, and somebody accepted to go without.
+//! Gaps: data that a rebuild did not find in the store, and whose absence an operator accepted.
 //!
-//! Owns the rows; they stay for ever. Refuses to know how a gap is found.
+//! Owns the rows, which are never deleted. Refuses to know how a gap is found.
 
 use std::{fmt, str::FromStr};
 
@@ -14,20 +14,20 @@ use super::{
 };
 use crate::model::{time::Timestamp, timeline::Timeline};
 
-/// Audit entries, from the first to the last, of which something may be missing: `FROM-TO`, or
-/// `TIMELINE/FROM-TO` where the numbers are those of a lost timeline.
+/// A range of audit entries of which some may be missing: `FROM-TO`, or `TIMELINE/FROM-TO` where
+/// the numbers are those of a lost timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Gap {
-    /// The lost timeline whose numbers these are; none for the numbers of the rebuilt log.
+    /// The lost timeline of the numbers; `None` for the rebuilt log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeline: Option<Timeline>,
-    /// The number of the first.
+    /// The number of the first entry.
     pub first: i64,
-    /// The number of the last.
+    /// The number of the last entry.
     pub last: i64,
 }
 
-/// Why a text is no gap.
+/// The error of a text that is no gap.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not a gap: expected the numbers of two audit entries as `FROM-TO` or `TIMELINE/FROM-TO`, as `recvault snapshot restore` names them"
@@ -87,7 +87,7 @@ table! {
     }
 }
 
-/// Notes that somebody accepted a gap.
+/// Records that a gap was accepted.
 pub async fn insert(tx: &mut Tx, gap: Gap, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = formatcp!(
         "/* gaps.insert */ {} ON CONFLICT (timeline, first, last) DO NOTHING",
@@ -102,7 +102,7 @@ pub async fn insert(tx: &mut Tx, gap: Gap, now: Timestamp) -> Result<(), Error> 
     tx.insert_row(SQL, &row, &[]).await.map(|_| ())
 }
 
-/// Every gap that was accepted, and when, in order.
+/// Returns every accepted gap and when it was accepted, in order.
 pub async fn all(tx: &mut Tx) -> Result<Vec<(Gap, Timestamp)>, Error> {
     const SQL: &str = formatcp!(
         "/* gaps.all */ SELECT {} FROM gaps ORDER BY timeline, first, last",

@@ -1,18 +1,18 @@
 //! The gate of a database: whether this process may write to it.
 //!
-//! A database that was put back from an old copy, or a replica that lagged and was promoted, has
-//! forgotten what happened since, shreds among it. So a database that was just opened is read and not
-//! written. It is written once it was proven to remember what is known of it elsewhere, and from
-//! the moment on which it is found to have forgotten, never again by this process.
+//! A database that was restored from an old copy, or a lagging replica that was promoted, lacks
+//! later changes, including shreds. A database that was just opened is therefore read and not
+//! written. It is written once it is proven to have all positions that are known elsewhere. If it
+//! is later found to lack changes, this process never writes it again.
 //!
-//! Owns the three states, why the third was reached, and the newest number that this process saw
-//! committed. Refuses to know what a proof is made of: [`Db::prove`](super::Database::prove)
-//! compares positions, and `vault::memory` knows where they come from.
+//! Owns the three states, the reason for the third, and the newest number that this process saw
+//! committed. Refuses to know where the known positions come from: [`Db::prove`](super::Db::prove)
+//! compares them, and `vault::memory` collects them.
 //!
 //! INVARIANTS
-//! - What is closed stays closed; the way out is a new start, which asks for a new proof.
-//! - Whoever asks whether it is closed has the files of a SQLite database compared in the same
-//!   call, so that nothing is answered "done" which no name leads to.
+//! - A closed gate stays closed. The remedy is a restart, which needs a new proof.
+//! - Every check of the gate also compares the files of a SQLite database, so that no change is
+//!   acknowledged that is in a file without a name.
 
 use std::{
     io,
@@ -29,14 +29,14 @@ use super::{
     file::{FileIdentity, Files},
 };
 
-/// Whether a database may be written to. Clones share it.
+/// Whether a database may be written. Clones share the state.
 #[derive(Clone, Default)]
 pub(super) struct Gate(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
     state: RwLock<State>,
-    /// The highest number of an audit entry that this process committed.
+    /// The highest audit entry number that this process committed.
     seen: AtomicI64,
     /// The files of a SQLite database.
     files: OnceLock<Files>,
@@ -44,10 +44,10 @@ struct Shared {
 
 #[derive(Clone, Default)]
 enum State {
-    /// Read only: not compared with anything yet.
+    /// Read only: not compared with known positions yet.
     #[default]
     Unproven,
-    /// Written.
+    /// May be written.
     Proven,
     /// Never written again by this process.
     Closed(Closed),
@@ -62,7 +62,7 @@ impl Gate {
             .clone()
     }
 
-    /// Whether a unit of work may begin.
+    /// Checks that a unit of work may begin.
     pub(super) fn check(&self) -> Result<(), Error> {
         self.stands()?;
         match self.state() {
@@ -72,8 +72,8 @@ impl Gate {
         }
     }
 
-    /// A connection that writes to this file was opened. From the first one on the file is
-    /// compared.
+    /// Records that a writing connection to this file was opened. The file is compared from the
+    /// first one on.
     pub(super) fn writer_opened(&self, database: &Path) -> io::Result<()> {
         let files = match self.0.files.get() {
             Some(files) => files,
@@ -85,19 +85,18 @@ impl Gate {
         files.writer_opened()
     }
 
-    /// The connection that writes is about to be closed.
+    /// Forgets the write-ahead log before the writing connection is closed.
     pub(super) fn writer_closes(&self) {
         if let Some(files) = self.0.files.get() {
             files.writer_closes();
         }
     }
 
-    /// Whether what was done may be committed, or what was read believed: nothing is known against
-    /// it.
+    /// Checks that a unit may commit, and that data just read may be trusted: the gate is not
+    /// closed and the files have not changed.
     ///
     /// # Errors
-    /// [`Error::Closed`]; [`Error::Unavailable`] if the system does not say what has become of the
-    /// database's file.
+    /// [`Error::Closed`]; [`Error::Unavailable`] if the database's file cannot be examined.
     pub(super) fn stands(&self) -> Result<(), Error> {
         if let Some(closed) = self.closed() {
             return Err(Error::Closed(closed));
@@ -122,7 +121,7 @@ impl Gate {
         }
     }
 
-    /// Why it is closed, if it is. Also if that is found just now.
+    /// Returns why the gate is closed, if it is. Compares the files first.
     pub(super) fn refusal(&self) -> Option<Closed> {
         let _ = self.stands();
         self.closed()
@@ -135,7 +134,7 @@ impl Gate {
         }
     }
 
-    /// Lets writers in, unless it was closed.
+    /// Opens the gate to writers, unless it was closed.
     pub(super) fn open(&self) -> Result<(), Error> {
         let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
         if let State::Unproven = *state {
@@ -145,7 +144,7 @@ impl Gate {
         self.check()
     }
 
-    /// Keeps every writer out from now on, and says so once. Whether this call did it.
+    /// Closes the gate and logs the reason once. Returns whether this call closed it.
     pub(super) fn close(&self, because: ClosedFor, why: &str) -> bool {
         let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
         let is_new = !matches!(*state, State::Closed(_));
@@ -163,9 +162,9 @@ impl Gate {
         is_new
     }
 
-    /// Whether an entry may get this number. The log's head is held by the unit that asks, so
-    /// everything that was ever committed is counted in it: a number that this process has seen
-    /// committed cannot be given again, except by a database that has forgotten it.
+    /// Checks that a new entry may get this number. The calling unit holds the head of the log, so
+    /// every committed entry is included in it: a number that this process has seen committed can
+    /// be assigned again only by a database that lost the entry.
     pub(super) fn follows(&self, first: i64) -> Result<(), Error> {
         let seen = self.0.seen.load(Ordering::Acquire);
         if first > seen {
@@ -183,7 +182,7 @@ impl Gate {
         self.check()
     }
 
-    /// Remembers that entries up to this number were committed.
+    /// Records that entries up to this number were committed.
     pub(super) fn committed(&self, last: i64) {
         self.0.seen.fetch_max(last, Ordering::AcqRel);
     }

@@ -1,7 +1,10 @@
-//! Grants given. A row is a claim; the policy decides again at each opening.
+//! Grants. A row is a claim; the policy decides again at each opening.
+
+mod filter;
 
 use const_format::formatcp;
 
+pub use self::filter::{GrantFilter, GrantState, ListedGrant, list};
 use super::{
     error::Error,
     news::{self, ChangeNotice},
@@ -18,7 +21,7 @@ use crate::model::{
 table! {
     "grants" {}
 
-    /// A grant as it was given.
+    /// A grant.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct GrantRow {
         key {
@@ -27,40 +30,41 @@ table! {
         }
         /// SHA-256 of its token, lower-case hex.
         pub hash: String = "hash",
-        /// For which recording.
+        /// The recording.
         pub recording: RecordingId = "recording_id",
-        /// To which credential; the grant ends with it.
+        /// The credential to which it was given; the grant ends with it.
         pub token: TokenId = "token_id",
-        /// For what.
+        /// The purpose.
         pub purpose: Purpose = "purpose",
         /// Whether a justification was given.
         pub justified: bool = "justified",
-        /// Under which policy.
+        /// The digest of the policy under which it was given.
         pub policy_digest: String = "policy_digest",
-        /// When.
+        /// When it was given.
         pub issued_at: Timestamp = "issued_at",
-        /// Until when.
+        /// When it expires.
         pub expires_at: Timestamp = "expires_at",
-        /// The ticket that was named with the request.
+        /// The ticket named in the request.
         pub ticket: Option<Ticket> = "ticket",
-        /// Whether the approval that the tier asks for was broken through.
+        /// Whether it bypassed the approval that the tier requires (break-glass).
         pub break_glass: bool = "break_glass",
         /// When it was first used.
         pub opened_at: Option<Timestamp> = "opened_at",
-        /// The approval on which it rests: that of its latest opening, before that of its giving.
+        /// The approval on which it depends: at first that of its issue, later that of its latest
+        /// opening.
         pub approval: Option<ApprovalId> = "approval_id",
-        /// When somebody ended it.
+        /// When it was ended before its expiry.
         pub ended_at: Option<Timestamp> = "ended_at",
     }
 }
 
-/// Enters a grant.
+/// Inserts a grant.
 pub async fn insert(tx: &mut Tx, grant: &GrantRow) -> Result<(), Error> {
     const SQL: &str = formatcp!("/* grants.insert */ {}", GrantRow::INSERT);
     tx.insert_row(SQL, grant, &[]).await.map(|_| ())
 }
 
-/// The grant behind a grant token, by the token's hash.
+/// Returns the grant with this token hash.
 pub async fn find(tx: &mut Tx, hash: &str) -> Result<Option<GrantRow>, Error> {
     const SQL: &str = formatcp!(
         "/* grants.find */ SELECT {} FROM grants WHERE hash = $1",
@@ -69,7 +73,7 @@ pub async fn find(tx: &mut Tx, hash: &str) -> Result<Option<GrantRow>, Error> {
     tx.fetch_row(SQL, &[Arg::Text(hash)]).await
 }
 
-/// The grant with this id.
+/// Returns the grant with this id.
 pub async fn find_by_id(tx: &mut Tx, id: GrantId) -> Result<Option<GrantRow>, Error> {
     const SQL: &str = formatcp!(
         "/* grants.find_by_id */ SELECT {} FROM grants WHERE id = $1",
@@ -78,8 +82,8 @@ pub async fn find_by_id(tx: &mut Tx, id: GrantId) -> Result<Option<GrantRow>, Er
     tx.fetch_row(SQL, &[Arg::Text(&id.to_string())]).await
 }
 
-/// Ends a grant. Whether it was not ended before. The commit rings in every process that follows
-/// the [`news`], so that running streams end.
+/// Ends a grant. Returns whether it had not ended before. The commit notifies every process through
+/// [`news`], so that running streams end.
 pub async fn end(tx: &mut Tx, id: GrantId, now: Timestamp) -> Result<bool, Error> {
     const SQL: &str =
         "/* grants.end */ UPDATE grants SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
@@ -89,7 +93,7 @@ pub async fn end(tx: &mut Tx, id: GrantId, now: Timestamp) -> Result<bool, Error
     Ok(ended)
 }
 
-/// Ends every grant that rests on an approval, as [`end`] does. Which.
+/// Ends every grant that depends on an approval, as [`end`] does, and returns their ids.
 pub async fn end_resting_on(
     tx: &mut Tx,
     approval: ApprovalId,
@@ -105,8 +109,8 @@ pub async fn end_resting_on(
         .collect()
 }
 
-/// A grant comes to rest on another approval than the one that it was given by, so that it ends
-/// with this one. Whoever calls it has locked the approval (`approvals::lock_approved`).
+/// Makes a grant depend on another approval, so that it ends with that one. The caller has locked
+/// the approval (`approvals::lock_approved`).
 pub async fn rest_on(tx: &mut Tx, id: GrantId, approval: ApprovalId) -> Result<(), Error> {
     const SQL: &str = "/* grants.rest_on */ UPDATE grants SET approval_id = $2 WHERE id = $1";
     let id = id.to_string();
@@ -114,8 +118,8 @@ pub async fn rest_on(tx: &mut Tx, id: GrantId, approval: ApprovalId) -> Result<(
     tx.execute(SQL, &args).await.map(|_| ())
 }
 
-/// A grant is used, at `now`. Whether for the first time; locks its row for the rest of the unit if
-/// so.
+/// Records that a grant is used at `now`. Returns whether this is the first use; if so, its row is
+/// locked for the rest of the unit.
 pub async fn open(tx: &mut Tx, id: GrantId, now: Timestamp) -> Result<bool, Error> {
     const SQL: &str =
         "/* grants.open */ UPDATE grants SET opened_at = $2 WHERE id = $1 AND opened_at IS NULL";
@@ -128,7 +132,7 @@ pub async fn open(tx: &mut Tx, id: GrantId, now: Timestamp) -> Result<bool, Erro
         == 1)
 }
 
-/// Forgets grants that ended before `before`; the audit log keeps what they were used for.
+/// Deletes grants that expired before `before`; the audit log keeps what they were used for.
 pub async fn remove_ended(tx: &mut Tx, before: Timestamp) -> Result<u64, Error> {
     const SQL: &str = "/* grants.remove_ended */ DELETE FROM grants WHERE expires_at < $1";
     tx.execute(SQL, &[Arg::Int(before.as_millis())]).await

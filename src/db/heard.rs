@@ -1,5 +1,5 @@
-//! What was heard of an account's recordings, and how: what waits for its sound, and what came
-//! without a callback.
+//! How the recordings of an account were discovered: those that are not sealed yet, and those that
+//! came without a callback.
 
 use super::{
     error::Error,
@@ -13,9 +13,10 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// Recordings of an account that the source's list since `since` must hold, if the source has them:
-/// announced and not sealed, begun after then, and heard of before `before`. Of one whose beginning
-/// is not known, `longest` lies between that and when it was heard of, at most.
+/// Returns recordings of an account that the source's list since `since` must contain, if the
+/// source has them: announced, not sealed, begun at or after `since`, and discovered before
+/// `before`. A recording without a start time is assumed to have begun at most `longest` before its
+/// discovery.
 pub async fn waiting(
     tx: &mut Tx,
     account: &AccountSid,
@@ -44,19 +45,19 @@ pub async fn waiting(
         .collect()
 }
 
-/// How many recordings of a status were heard of first in one way.
+/// How many recordings of a status were first discovered in one way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeardCount {
-    /// `completed`, `absent`, `failed`, or another word of the source.
+    /// `completed`, `absent`, `failed`, or another status of the source.
     pub source_status: String,
-    /// How.
+    /// The way of discovery.
     pub heard_by: DiscoveredBy,
-    /// How many.
+    /// The number of recordings.
     pub count: i64,
 }
 
-/// How the vault heard first of an account's recordings that began since then, those of SIP trunks
-/// left out: nobody calls for them.
+/// Counts the recordings of an account that began since `since` by the way of their discovery.
+/// Recordings of SIP trunks are left out, because the source sends no callbacks for them.
 pub async fn counts(
     tx: &mut Tx,
     account: &AccountSid,

@@ -1,8 +1,8 @@
-//! Stops on shredding.
+//! Legal holds: blocks on shredding.
 //!
-//! INVARIANT: `recordings.holds` is the number of rows of the recording that are not lifted.
-//! Whoever changes one changes the other, and locks the recording's row first: a shred that runs at
-//! the same time comes wholly before or wholly after.
+//! INVARIANT: `recordings.holds` is the number of the recording's holds that are not lifted. Code
+//! that changes one changes the other, and locks the recording's row first: a concurrent shred runs
+//! wholly before or wholly after.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,34 +29,34 @@ use crate::{
 table! {
     "holds" { subject: Some("recording_id") }
 
-    /// A hold, standing or lifted.
+    /// A hold, in force or lifted.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct HoldRow {
         key {
-            /// The recording that it keeps.
+            /// The held recording.
             pub recording: RecordingId = "recording_id",
-            /// Its name; a recording has at most one of each.
+            /// Its name; unique per recording.
             pub name: HoldName = "name",
         }
-        /// The purpose that stays open under it when everything else is closed.
+        /// The purpose that stays open under the hold when all others are closed.
         pub purpose: Purpose = "purpose",
-        /// Why, as a code.
+        /// The reason, as a code.
         pub reason: ShredReason = "reason",
-        /// Who demands it.
+        /// The authority that demands it.
         pub authority: Authority = "authority",
-        /// When somebody must look whether it is still needed.
+        /// When its need must be reviewed.
         pub review_at: Timestamp = "review_at",
         /// When it was placed, or last changed.
         pub placed_at: Timestamp = "placed_at",
-        /// By whom.
+        /// The actor who placed it.
         pub placed_by: Actor = "placed_by",
-        /// When it was lifted; `None` while it stands.
+        /// When it was lifted; `None` while it is in force.
         pub lifted_at: Option<Timestamp> = "lifted_at",
     }
 }
 
 impl HoldRow {
-    /// Whether both say the same, whoever said it when.
+    /// Returns whether both have the same terms, apart from actor and time.
     fn says_as(&self, other: &Self) -> bool {
         self.purpose == other.purpose
             && self.reason == other.reason
@@ -70,9 +70,9 @@ impl HoldRow {
 pub struct HoldFilter {
     /// Only on recordings of these accounts; empty means all.
     pub accounts: BTreeSet<AccountSid>,
-    /// Only those that keep a recording which would be shredded without them.
+    /// Only those that keep a recording that would be shredded without them.
     pub conflicts: bool,
-    /// Only those that must be looked at before this time.
+    /// Only those whose review is due before this time.
     pub review_before: Option<Timestamp>,
     /// Only those that come after this one in the listing: by review, recording and name.
     pub after: Option<(Timestamp, RecordingId, HoldName)>,
@@ -80,7 +80,7 @@ pub struct HoldFilter {
 
 const COLUMNS: &str = HoldRow::COLUMNS;
 
-/// The purposes of the holds that stand, of each of these recordings that has one.
+/// Returns the purposes of the holds in force, for each of these recordings that has one.
 pub async fn purposes(
     tx: &mut Tx,
     ids: &[RecordingId],
@@ -99,11 +99,11 @@ pub async fn purposes(
     Ok(purposes)
 }
 
-/// Places a hold, or changes what it says; locks the recording's row. Whether anything changed: to
-/// place the same again changes nothing.
+/// Places a hold or changes its terms, and locks the recording's row. Returns whether anything
+/// changed; placing the same hold again changes nothing.
 ///
 /// # Errors
-/// [`Error::Stale`] if the recording is shredded, or not there.
+/// [`Error::Stale`] if the recording is shredded or does not exist.
 pub async fn place(tx: &mut Tx, hold: &HoldRow) -> Result<bool, Error> {
     const PLACE: &str = concatcp!(
         "/* holds.place */ ",
@@ -118,7 +118,7 @@ pub async fn place(tx: &mut Tx, hold: &HoldRow) -> Result<bool, Error> {
     if before.as_ref().is_some_and(|before| before.says_as(hold)) {
         return Ok(false);
     }
-    // One that was lifted stands again.
+    // A lifted hold comes into force again.
     let standing = HoldRow {
         lifted_at: None,
         ..hold.clone()
@@ -132,11 +132,11 @@ pub async fn place(tx: &mut Tx, hold: &HoldRow) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// Lifts a hold; locks the recording's row. How many stand after it; `None` if there was none of
-/// that name to lift.
+/// Lifts a hold and locks the recording's row. Returns the number of holds that remain in force, or
+/// `None` if there was no hold of that name to lift.
 ///
 /// # Errors
-/// [`Error::Stale`] if the recording is not there, or shredded.
+/// [`Error::Stale`] if the recording is shredded or does not exist.
 pub async fn lift(
     tx: &mut Tx,
     id: RecordingId,
@@ -185,7 +185,7 @@ async fn count(tx: &mut Tx, id: RecordingId, by: i64) -> Result<(), Error> {
     .await
 }
 
-/// One hold, standing or lifted.
+/// Returns one hold, in force or lifted.
 pub async fn find(tx: &mut Tx, id: RecordingId, name: &HoldName) -> Result<Option<HoldRow>, Error> {
     const SQL: &str = formatcp!(
         "/* holds.find */ SELECT {COLUMNS} FROM holds WHERE recording_id = $1 AND name = $2"
@@ -194,7 +194,7 @@ pub async fn find(tx: &mut Tx, id: RecordingId, name: &HoldName) -> Result<Optio
         .await
 }
 
-/// The holds that stand on these recordings, by name.
+/// Returns the holds in force on these recordings, by name.
 pub async fn standing(tx: &mut Tx, ids: &[RecordingId]) -> Result<Vec<HoldRow>, Error> {
     const SQL: &str = formatcp!(
         "/* holds.standing */ SELECT {COLUMNS} FROM holds
@@ -203,8 +203,8 @@ pub async fn standing(tx: &mut Tx, ids: &[RecordingId]) -> Result<Vec<HoldRow>, 
     tx.fetch_rows(SQL, &[Arg::Text(&set(ids))]).await
 }
 
-/// A page of the holds that stand: those first that must be looked at first. With each, since when
-/// its recording is revoked.
+/// Returns a page of the holds in force, those with the earliest review first, each with the time
+/// at which its recording was revoked.
 pub async fn list(
     tx: &mut Tx,
     filter: &HoldFilter,
@@ -243,9 +243,9 @@ pub async fn list(
         .collect()
 }
 
-/// Recordings that a hold keeps are closed: they are shredded when the last hold ends, for this
-/// reason. Which of them were not closed before. The commit rings in every process that follows the
-/// [`news`], so that running streams end.
+/// Closes recordings that a hold keeps: they are shredded for this reason when the last hold ends.
+/// Returns those that were not closed before. The commit notifies every process through [`news`],
+/// so that running streams end.
 pub async fn close(
     tx: &mut Tx,
     ids: &[RecordingId],
@@ -274,8 +274,7 @@ pub async fn close(
         .collect()
 }
 
-/// Recordings that are closed and that no hold keeps any more, each with the reason for which it is
-/// to be shredded.
+/// Returns closed recordings without a hold, each with the reason for which it is to be shredded.
 pub async fn released(tx: &mut Tx, limit: i64) -> Result<Vec<(RecordingId, ShredReason)>, Error> {
     const SQL: &str = "/* holds.released */
         SELECT id, revoked_reason FROM recordings

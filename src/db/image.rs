@@ -1,12 +1,12 @@
-//! Rows as values that travel: out of one database, over a line of JSON, into another of either
-//! kind.
+//! Images: rows in a portable form, to be moved as lines of JSON from one database to another of
+//! either kind.
 //!
-//! Owns the form of a line and which tables travel. Refuses to know what a snapshot or a journal
-//! is, and what a row means. A line is one compact JSON array with a value for each column, in
-//! order: text as string, integers as numbers, bytes as string in base64, null.
+//! Owns the format of a line and the list of tables that are moved. Refuses to know what a snapshot
+//! or a journal is, and what a row means. A line is one compact JSON array with a value for each
+//! column, in order: text as string, integers as numbers, bytes as base64 string, null.
 //!
-//! INVARIANT: an image has as many values as its table has columns, and each is what its column can
-//! hold.
+//! INVARIANT: an image has as many values as its table has columns, and each column can hold its
+//! value.
 
 mod key_tree;
 mod rows;
@@ -37,7 +37,7 @@ pub struct Image {
     values: Vec<Value<'static>>,
 }
 
-/// What is not an image. The text never holds a row's content.
+/// The error of bytes that are no image. The text never contains a row's content.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum InvalidImage {
     /// Not one JSON array with a value for each column.
@@ -45,7 +45,7 @@ pub enum InvalidImage {
         "not a row of table `{0}`: expected one JSON array with a value for each of its columns"
     )]
     Row(&'static str),
-    /// A value that its column cannot hold, or a column that the table does not have.
+    /// A value that the column cannot hold, or a column that the table does not have.
     #[error("not a row of table `{table}`: column `{column}` cannot hold that")]
     Column {
         /// The table.
@@ -56,11 +56,10 @@ pub enum InvalidImage {
 }
 
 impl Image {
-    /// The image of a row of this table that a line holds. Space around the values is as good as
-    /// none.
+    /// Parses a line into a row of this table. Whitespace around the values is ignored.
     ///
     /// # Errors
-    /// [`InvalidImage`] for every other sequence of bytes.
+    /// [`InvalidImage`] for all other bytes.
     pub fn parse(table: Table, line: &[u8]) -> Result<Self, InvalidImage> {
         let mut at = None;
         let mut json = serde_json::Deserializer::from_slice(line);
@@ -77,14 +76,14 @@ impl Image {
         }
     }
 
-    /// Appends the line, without a line end.
+    /// Writes the line, without a line end.
     pub fn to_json(&self, out: impl std::io::Write) {
         serde_json::to_writer(out, self)
             .expect("texts, numbers and nulls have a JSON form, and a buffer takes all of it");
     }
 
-    /// What comes right before the audit entries with higher numbers than this, for [`chunk`] to
-    /// begin after.
+    /// Returns the position right before the audit entries with numbers above `seq`, as the start
+    /// of a [`chunk`].
     pub fn before_audit(seq: i64) -> Self {
         let [none, nothing] = [Value::Null, Value::Text("".into())];
         let values = vec![
@@ -103,8 +102,8 @@ impl Image {
         }
     }
 
-    /// The same audit entry under another number, and what it was told as, if it was told as
-    /// another.
+    /// Returns the same audit entry with another number, and with its original position if it had
+    /// one.
     #[must_use]
     pub fn renumbered(self, seq: i64, told: Option<LogPoint>) -> Self {
         let int = |int: Option<i64>| int.map_or(Value::Null, Value::Int);
@@ -116,7 +115,7 @@ impl Image {
             .put("told_seq", int(told.map(|told| told.seq)))
     }
 
-    /// What an audit entry was told as, if it was told as another.
+    /// Returns the original position of an audit entry that was renumbered.
     pub fn told(&self) -> Option<LogPoint> {
         Some(LogPoint {
             timeline: self.int("told_timeline")?.try_into().ok()?,
@@ -124,19 +123,20 @@ impl Image {
         })
     }
 
-    /// The same tombstone without a number of this log.
+    /// Returns the same tombstone without an entry number.
     #[must_use]
     pub fn unnumbered(self) -> Self {
         self.put("seq", Value::Null)
     }
 
-    /// The same row with this id in a column of text; unchanged where the table has no such column.
+    /// Returns the same row with this id in a text column; unchanged if the table has no such
+    /// column.
     #[must_use]
     pub fn naming(self, column: &str, id: String) -> Self {
         self.put(column, Value::Text(id.into()))
     }
 
-    /// The same row with what another one of its table has in a column, where this one has null.
+    /// Returns the same row with the value of `other` in a column where this row has null.
     #[must_use]
     pub fn filled_from(self, other: &Self, column: &str) -> Self {
         let value = other.value(column).cloned();
@@ -151,7 +151,7 @@ impl Image {
         self.table
     }
 
-    /// The text in a column; `None` for null, and where the table has no such column of text.
+    /// Returns the text in a column; `None` for null and for columns of other kinds.
     pub fn text(&self, column: &str) -> Option<&str> {
         match self.value(column)? {
             Value::Text(text) => Some(text),
@@ -159,8 +159,7 @@ impl Image {
         }
     }
 
-    /// The integer in a column; `None` for null, and where the table has no such column of
-    /// integers.
+    /// Returns the integer in a column; `None` for null and for columns of other kinds.
     pub fn int(&self, column: &str) -> Option<i64> {
         match self.value(column)? {
             Value::Int(int) => Some(*int),
@@ -168,7 +167,7 @@ impl Image {
         }
     }
 
-    /// The bytes in a column; `None` where the table has no such column of bytes.
+    /// Returns the bytes in a column; `None` for columns of other kinds.
     pub fn bytes(&self, column: &str) -> Option<&[u8]> {
         match self.value(column)? {
             Value::Bytes(bytes) => Some(bytes),
@@ -176,14 +175,14 @@ impl Image {
         }
     }
 
-    /// The same row with these bytes in a column of bytes; unchanged where the table has no such
-    /// column.
+    /// Returns the same row with these bytes in a column of bytes; unchanged if the table has no
+    /// such column.
     #[must_use]
     pub fn with_bytes(self, column: &str, bytes: Vec<u8>) -> Self {
         self.put(column, Value::Bytes(bytes.into()))
     }
 
-    /// The same row with this value in a column that can hold it.
+    /// Returns the same row with this value; unchanged if the column cannot hold it.
     fn put(mut self, column: &str, value: Value<'static>) -> Self {
         let mut places = self.table.columns().iter().zip(&mut self.values);
         if let Some((known, place)) = places.find(|(known, _)| known.name == column)
@@ -212,10 +211,10 @@ fn can_hold(kind: ColumnKind, value: &Value<'_>) -> bool {
     }
 }
 
-/// Rows that were tampered with, for tests.
+/// Tampered rows, for tests.
 #[cfg(test)]
 impl Image {
-    /// The same row with this text, or null, in a column.
+    /// Returns the same row with this text, or null, in a column.
     ///
     /// # Errors
     /// [`InvalidImage::Column`] if the table has no such column that can hold it.
@@ -231,7 +230,7 @@ impl Image {
         )
     }
 
-    /// The same row with this integer, or null, in a column.
+    /// Returns the same row with this integer, or null, in a column.
     ///
     /// # Errors
     /// [`InvalidImage::Column`] if the table has no such column that can hold it.
@@ -293,7 +292,7 @@ impl Serialize for Value<'_> {
     }
 }
 
-/// Reads the array; `at` is the column of the value that is being read, for the error.
+/// Reads the array. `at` is the column of the value being read, for the error.
 struct Values<'a> {
     table: Table,
     at: &'a mut Option<&'static str>,
@@ -315,7 +314,7 @@ impl<'de> Visitor<'de> for Values<'_> {
             *self.at = None;
             values.push(value.ok_or_else(|| A::Error::invalid_length(values.len(), &self))?);
         }
-        // What follows the last column is an error of the parser's: it expects the array's end.
+        // The parser reports further values as an error: it expects the end of the array.
         Ok(values)
     }
 }

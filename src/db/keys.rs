@@ -14,7 +14,7 @@ use super::{
     tx::{Arg, BINDS, Tx, set},
 };
 use crate::{
-    keyring::{LEAF, PageRow, PageSlot, tree},
+    keyring::{LEAF, PageRow, PageSlot, SERVICE, tree},
     model::{
         artefact::Leg,
         id::{DatabaseId, HolderId, PageId, RecordingId, VaultId},
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// Where a recording's key is, and the key's public name.
+/// The position of a recording's key, and the key's fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyEntry {
     /// Page and slot.
@@ -31,10 +31,10 @@ pub struct KeyEntry {
     pub fingerprint: String,
 }
 
-/// The entries of every leg of some recordings.
+/// The key entries of all legs of some recordings.
 pub type KeyEntries = BTreeMap<(RecordingId, Leg), KeyEntry>;
 
-/// The vault this database belongs to; `None` before `recvault init`.
+/// Returns the vault to which this database belongs; `None` before `recvault init`.
 pub async fn vault_id(tx: &mut Tx) -> Result<Option<VaultId>, Error> {
     tx.fetch_first("/* keys.vault_id */ SELECT id FROM vault", &[])
         .await?
@@ -42,7 +42,7 @@ pub async fn vault_id(tx: &mut Tx) -> Result<Option<VaultId>, Error> {
         .transpose()
 }
 
-/// Makes this database the vault's.
+/// Assigns this database to the vault.
 pub async fn insert_vault(
     tx: &mut Tx,
     id: VaultId,
@@ -58,9 +58,9 @@ pub async fn insert_vault(
     tx.insert_row(SQL, &row, &[]).await.map(|_| ())
 }
 
-/// The ids under which a vault is to be made in this empty database: these, or those of whoever began
-/// before. They are kept before custody is asked, so that an `init` that goes on after an
-/// interruption knows its own root there.
+/// Returns the ids of an interrupted `init`, or stores and returns the given ones. They are stored
+/// before custody is used, so that an `init` that continues after an interruption recognises its
+/// own root there.
 pub async fn intend(
     tx: &mut Tx,
     id: VaultId,
@@ -87,8 +87,8 @@ pub async fn intend(
     Ok((row.id, row.database))
 }
 
-/// Which database this is; `None` before it holds a vault, and in one from before databases had
-/// ids.
+/// Returns the id of this database; `None` before it holds a vault, and for a database from before
+/// ids were introduced.
 pub async fn database_id(tx: &mut Tx) -> Result<Option<DatabaseId>, Error> {
     let row = tx
         .fetch_first(
@@ -100,7 +100,7 @@ pub async fn database_id(tx: &mut Tx) -> Result<Option<DatabaseId>, Error> {
         .transpose()
 }
 
-/// Makes this a database of its own, after its rows came from another.
+/// Gives this database a new id after its rows were copied from another.
 pub async fn set_database_id(tx: &mut Tx, database: DatabaseId) -> Result<(), Error> {
     const SQL: &str = "/* keys.set_database_id */ UPDATE vault SET database_id = $1";
     tx.execute(SQL, &[Arg::Text(&database.to_string())])
@@ -108,10 +108,10 @@ pub async fn set_database_id(tx: &mut Tx, database: DatabaseId) -> Result<(), Er
         .map(|_| ())
 }
 
-/// The rows from the root page down to `page`, in one query.
+/// Returns the rows from the root page down to `page`, in one query.
 ///
 /// # Errors
-/// [`Error::Stale`] if there is no such page.
+/// [`Error::Inconsistent`] if there is no such page.
 pub async fn path(tx: &mut Tx, page: PageId) -> Result<Vec<PageRow>, Error> {
     const SQL: &str = formatcp!(
         "/* keys.path */
@@ -123,7 +123,7 @@ pub async fn path(tx: &mut Tx, page: PageId) -> Result<Vec<PageRow>, Error> {
     );
     let rows = pages_of(tx, SQL, &page.to_string()).await?;
     if rows.is_empty() {
-        return Err(Error::Stale("a key page is missing"));
+        return Err(Error::dangling("pages", page.to_string()));
     }
     Ok(rows)
 }
@@ -135,8 +135,8 @@ async fn pages_of(tx: &mut Tx, sql: &str, which: &str) -> Result<Vec<PageRow>, E
     rows.into_iter().map(PageRow::try_from).collect()
 }
 
-/// The rows of all these pages and of every page above them, each once, upper levels first, in one
-/// query.
+/// Returns the rows of these pages and of all their ancestors, each once, upper levels first, in
+/// one query.
 pub async fn paths(tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<Vec<PageRow>, Error> {
     const SQL: &str = formatcp!(
         "/* keys.paths */
@@ -149,7 +149,7 @@ pub async fn paths(tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<Vec<PageRow>
     pages_of(tx, SQL, &set(pages)).await
 }
 
-/// The rows of these pages, in no order.
+/// Returns the rows of these pages, in no order.
 pub async fn pages(tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<Vec<PageRow>, Error> {
     const SQL: &str = formatcp!(
         "/* keys.pages */ SELECT {PAGE} FROM pages WHERE id IN (SELECT key FROM json_each($1))"
@@ -158,8 +158,8 @@ pub async fn pages(tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<Vec<PageRow>
 }
 
 /// Locks pages for the rest of the unit, in the order of their ids. Called before the pages are
-/// read, it lets writers that meet wait for each other; without it all but one of them would have
-/// to run again. On SQLite a unit of work has no other writer beside it.
+/// read, it serialises concurrent writers; without it all but one of them would have to retry.
+/// SQLite has one writer at a time.
 pub async fn lock(tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<(), Error> {
     const SQL: &str = "/* keys.lock */
         SELECT id FROM pages WHERE id IN (SELECT key FROM json_each($1)) ORDER BY id FOR NO KEY UPDATE";
@@ -169,7 +169,7 @@ pub async fn lock(tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The one root page.
+/// Returns the root page.
 pub async fn root_page(tx: &mut Tx) -> Result<Option<PageId>, Error> {
     const SQL: &str = "/* keys.root_page */ SELECT id FROM pages WHERE tier = $1 AND level = $2";
     let row = tx
@@ -181,12 +181,22 @@ pub async fn root_page(tx: &mut Tx) -> Result<Option<PageId>, Error> {
     row.map(|row| row.parse("pages", "id", "id")).transpose()
 }
 
-/// The vault's own leaf page.
+/// Returns the vault's own leaf page.
 pub async fn service_page(tx: &mut Tx) -> Result<Option<PageId>, Error> {
-    page_with_room(tx, tree::SERVICE, LEAF).await
+    page_with_room(tx, SERVICE, LEAF).await
 }
 
-/// A page of this tier and level that has a free slot. (Leaves that hold record keys: see
+/// Returns how many slots of the vault's own leaf page are or were in use.
+pub async fn service_keys(tx: &mut Tx) -> Result<Option<u8>, Error> {
+    const SQL: &str =
+        "/* keys.service_keys */ SELECT id, used FROM pages WHERE tier = $1 AND level = $2";
+    let row = tx
+        .fetch_first(SQL, &[Arg::Text(SERVICE), Arg::Int(LEAF.into())])
+        .await?;
+    row.map(|row| row.number("pages", "used", "id")).transpose()
+}
+
+/// Returns a page of this tier and level with a free slot. (For leaves with record keys, see
 /// [`claim_leaf`].)
 pub async fn page_with_room(tx: &mut Tx, tier: &str, level: u8) -> Result<Option<PageId>, Error> {
     const SQL: &str = "/* keys.page_with_room */ SELECT id FROM pages WHERE tier = $1 AND level = $2 AND used < 128 ORDER BY used DESC LIMIT 1";
@@ -196,29 +206,30 @@ pub async fn page_with_room(tx: &mut Tx, tier: &str, level: u8) -> Result<Option
     row.map(|row| row.parse("pages", "id", "id")).transpose()
 }
 
-/// A leaf page with a free slot that `filler` holds or may take: each process fills leaves of its
-/// own, so that writers do not meet.
+/// Returns a leaf page with a free slot that `filler` holds or may claim. Each process fills its
+/// own leaves, so that writers do not conflict.
 ///
-/// The conditions stand twice, because PostgreSQL, when it had to wait for the chosen row, asks
-/// only the outer ones again.
+/// The conditions are repeated, because PostgreSQL checks only the outer ones again after it waited
+/// for the lock on the chosen row.
 pub async fn claim_leaf(
     tx: &mut Tx,
     tier: &str,
     filler: HolderId,
     term: Term,
 ) -> Result<Option<PageId>, Error> {
-    let Term { now, until, .. } = term;
+    let Term { now, until, beyond } = term;
     const SQL: &str = "/* keys.claim_leaf */
         UPDATE pages SET filler = $2, filler_until = $4
-        WHERE id = (SELECT id FROM pages WHERE tier = $1 AND level = 0 AND used < 128 AND (filler = $2 OR filler_until < $3)
+        WHERE id = (SELECT id FROM pages WHERE tier = $1 AND level = 0 AND used < 128 AND (filler = $2 OR filler_until < $3 OR filler_until > $5)
                     ORDER BY filler = $2 DESC, used DESC LIMIT 1)
-          AND used < 128 AND (filler = $2 OR filler_until < $3)
+          AND used < 128 AND (filler = $2 OR filler_until < $3 OR filler_until > $5)
         RETURNING id";
     let args = [
         Arg::Text(tier),
         Arg::Text(&filler.to_string()),
         Arg::Int(now.as_millis()),
         Arg::Int(until.as_millis()),
+        Arg::Int(beyond.as_millis()),
     ];
     tx.fetch_first(SQL, &args)
         .await?
@@ -226,7 +237,7 @@ pub async fn claim_leaf(
         .transpose()
 }
 
-/// Enters a new page; a leaf belongs to `filler` until `until`.
+/// Inserts a new page; a leaf belongs to `filler` until `until`.
 pub async fn insert_page(
     tx: &mut Tx,
     page: &PageRow,
@@ -238,15 +249,15 @@ pub async fn insert_page(
     tx.insert_row(SQL, &row, &[]).await.map(|_| ())
 }
 
-/// Replaces a page by its next generation. A page that was stale stays so.
+/// Replaces a page by its next generation. A stale page stays stale.
 ///
 /// # Errors
-/// [`Error::Conflict`] if another writer replaced it since it was read.
+/// [`Error::Conflict`] if another writer replaced it after it was read.
 pub async fn replace_page(tx: &mut Tx, page: &PageRow) -> Result<(), Error> {
     replace_pages(tx, std::slice::from_ref(page)).await
 }
 
-/// As [`replace_page`], for pages that are all different.
+/// Like [`replace_page`], for distinct pages.
 ///
 /// # Errors
 /// As [`replace_page`].
@@ -260,8 +271,8 @@ pub async fn replace_pages(tx: &mut Tx, pages: &[PageRow]) -> Result<(), Error> 
     .await
 }
 
-/// Replaces pages by their next generations, which are sealed under new keys: they are not stale
-/// any more.
+/// Replaces pages by their next generations, which are sealed under new keys, so that they are no
+/// longer stale.
 ///
 /// # Errors
 /// As [`replace_page`].
@@ -304,7 +315,7 @@ async fn replace(tx: &mut Tx, query: &str, stale: &str, pages: &[PageRow]) -> Re
     Ok(())
 }
 
-/// Enters where a recording's key is.
+/// Inserts the position of a recording's key.
 pub async fn insert_entry(
     tx: &mut Tx,
     id: RecordingId,
@@ -324,7 +335,8 @@ pub async fn insert_entry(
 
 const ENTRY: &str = StoredKeyEntry::COLUMNS;
 
-/// Where a living recording's key is. A tombstoned recording has none, whatever is left in the tables.
+/// Returns the position of a recording's key. A tombstoned recording has none, whatever its rows
+/// contain.
 pub async fn find_entry(tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<Option<KeyEntry>, Error> {
     const SQL: &str = formatcp!(
         "/* keys.find_entry */ SELECT {ENTRY} FROM key_entries
@@ -335,8 +347,8 @@ pub async fn find_entry(tx: &mut Tx, id: RecordingId, leg: Leg) -> Result<Option
     Ok(row.map(KeyEntry::from))
 }
 
-/// Where the keys of every leg of these recordings are, as far as they have any; of tombstoned ones as
-/// [`find_entry`].
+/// Returns the positions of the keys of all legs of these recordings, where there are any;
+/// tombstoned recordings have none, as in [`find_entry`].
 pub async fn find_entries(tx: &mut Tx, ids: &[RecordingId]) -> Result<KeyEntries, Error> {
     const SQL: &str = formatcp!(
         "/* keys.find_entries */ SELECT {ENTRY} FROM key_entries
@@ -346,8 +358,8 @@ pub async fn find_entries(tx: &mut Tx, ids: &[RecordingId]) -> Result<KeyEntries
     entries(tx, SQL, &set(ids)).await
 }
 
-/// Where the keys of a tombstoned recording still are, while a database is rebuilt from what was written
-/// before the tombstone.
+/// Returns the positions of a tombstoned recording's keys that are still stored, while a database
+/// is rebuilt from files that precede the tombstone.
 pub async fn entries_behind_tombstone(tx: &mut Tx, id: RecordingId) -> Result<KeyEntries, Error> {
     const SQL: &str = formatcp!(
         "/* keys.entries_behind_tombstone */ SELECT {ENTRY} FROM key_entries WHERE recording_id = $1"
@@ -363,15 +375,15 @@ async fn entries(tx: &mut Tx, sql: &str, ids: &str) -> Result<KeyEntries, Error>
         .collect())
 }
 
-/// The tier whose keys a page holds.
+/// Returns the tier whose keys a page holds.
 pub async fn tier_of(tx: &mut Tx, page: PageId) -> Result<String, Error> {
     const SQL: &str = "/* keys.tier_of */ SELECT tier FROM pages WHERE id = $1";
     let row = tx.fetch_first(SQL, &[Arg::Text(&page.to_string())]).await?;
-    row.ok_or(Error::Stale("a key page is missing"))?
+    row.ok_or_else(|| Error::dangling("pages", page.to_string()))?
         .text("tier")
 }
 
-/// Forgets where the keys of these legs were.
+/// Deletes the positions of the keys of these legs.
 ///
 /// # Errors
 /// [`Error::Stale`] if one of them has no entry.
@@ -393,8 +405,7 @@ pub async fn remove_entries(tx: &mut Tx, legs: &BTreeSet<(RecordingId, Leg)>) ->
     Ok(())
 }
 
-/// Up to `limit` pages of a level that want a new key, with their parents, children of one parent
-/// together.
+/// Returns up to `limit` stale pages of a level with their parents, ordered by parent.
 pub async fn stale_pages(
     tx: &mut Tx,
     level: u8,
@@ -414,7 +425,7 @@ pub async fn stale_pages(
         .collect()
 }
 
-/// How many pages want a new key.
+/// Returns the number of stale pages.
 pub async fn count_stale(tx: &mut Tx) -> Result<i64, Error> {
     tx.fetch_int(
         "/* keys.count_stale */ SELECT COUNT(*) FROM pages WHERE stale = 1",
@@ -423,7 +434,7 @@ pub async fn count_stale(tx: &mut Tx) -> Result<i64, Error> {
     .await
 }
 
-/// How many pages a tier has, or all tiers together.
+/// Returns the number of pages of a tier, or of all tiers.
 pub async fn count_pages(tx: &mut Tx, tier: Option<&str>) -> Result<u64, Error> {
     const SQL: &str = "/* keys.count_pages */ SELECT COUNT(*) FROM pages WHERE (tier = $1 OR $1 = '*') AND level < $2";
     let count = tx
@@ -438,8 +449,8 @@ pub async fn count_pages(tx: &mut Tx, tier: Option<&str>) -> Result<u64, Error> 
     Ok(count.unsigned_abs())
 }
 
-/// Marks the pages of a tier, or of all, for a new key in the next turn. How many. The vault's own
-/// page is among all.
+/// Marks the pages of a tier, or of all tiers and the vault's own page, for a new key in the next
+/// turn. Returns the number of marked pages.
 pub async fn mark_stale(tx: &mut Tx, tier: Option<&str>) -> Result<u64, Error> {
     const SQL: &str = "/* keys.mark_stale */
         UPDATE pages SET stale = 1 WHERE (tier = $1 OR $1 = '*') AND level < $2 AND stale = 0";
@@ -453,7 +464,7 @@ pub async fn mark_stale(tx: &mut Tx, tier: Option<&str>) -> Result<u64, Error> {
     .await
 }
 
-/// All pages, root page first, for those who check the whole tree.
+/// Returns all pages, root page first, for checks of the whole tree.
 pub async fn all_pages(tx: &mut Tx) -> Result<Vec<PageRow>, Error> {
     const SQL: &str =
         formatcp!("/* keys.all_pages */ SELECT {PAGE} FROM pages ORDER BY level DESC, id");

@@ -1,46 +1,46 @@
-//! For how long something is somebody's: the term of a lease, by the database's time.
+//! The term of a lease, by the database's time.
 //!
-//! Owns what time it is for leases, and nothing else. Processes have clocks of their own, and one
-//! of them may be wrong; the database has one for all.
+//! Owns the time by which leases are measured, and nothing else. Each process has a clock of its
+//! own, which may be wrong; the database has one for all.
 //!
-//! INVARIANT: only [`Term::begin`] makes a term, from a time that the database itself gives in the
-//! unit that takes or keeps the lease. A lease that ends later than any honest one could was given
-//! by a clock that was ahead then: it holds nobody back.
+//! INVARIANT: only [`Term::begin`] creates a term, from the time that the database gives in the
+//! unit that takes or keeps the lease. A lease that ends later than is possible with a correct
+//! clock was given while the clock was ahead, and is ignored.
 
 use std::time::Duration;
 
 use super::{error::Error, tx::Tx};
 use crate::model::time::Timestamp;
 
-/// So much beyond twice its length a lease may end and still be believed: clocks are set back a
-/// little now and then.
+/// A lease may end this much later than twice its length before it is ignored: clocks are sometimes
+/// set back a little.
 const FORGIVEN: Duration = Duration::from_secs(600);
 
-/// From when until when a lease lasts.
+/// The start and the end of a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Term {
     pub(super) now: Timestamp,
     pub(super) until: Timestamp,
-    /// A lease that ends after this is nobody's.
+    /// A lease that ends after this time is ignored.
     pub(super) beyond: Timestamp,
 }
 
 impl Term {
-    /// A term that begins now.
+    /// Creates a term that begins now.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn begin(tx: &mut Tx, length: Duration) -> Result<Self, Error> {
         Ok(Self::from(tx.now().await?, length))
     }
 
-    /// When it ends.
+    /// When the term ends.
     pub fn until(&self) -> Timestamp {
         self.until
     }
 
-    /// The same term, with leases believed that are as long as this: who looks at the leases of
-    /// others does not know how long they were meant to be.
+    /// The same term, but leases of up to this length are respected: a caller that examines the
+    /// leases of others does not know their length.
     #[must_use]
     pub fn believing(self, longest: Duration) -> Self {
         let beyond = self.now.after(longest).after(longest).after(FORGIVEN);
@@ -59,7 +59,7 @@ impl Term {
         }
     }
 
-    /// A term by a test's own time.
+    /// Creates a term from a test's own time.
     #[cfg(test)]
     pub(super) fn at(now: Timestamp, until: Timestamp) -> Self {
         let length = until.since(now);

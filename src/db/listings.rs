@@ -1,4 +1,4 @@
-//! How far an existing account was listed, so that a long listing goes on where it stopped.
+//! Progress of listing an existing account, so that a long listing can be resumed.
 
 use const_format::{concatcp, formatcp};
 
@@ -16,25 +16,25 @@ table! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct ListingRow {
         key {
-            /// Whose.
+            /// The account.
             pub account: AccountSid = "account",
         }
-        /// It covers what was created from then on...
+        /// The listing covers recordings created from this time on...
         pub since: Timestamp = "since",
-        /// ...and before then.
+        /// ...and before this time.
         pub until: Timestamp = "until",
-        /// So far everything created before then was seen.
+        /// Every recording created before this time has been seen.
         pub done_until: Timestamp = "done_until",
-        /// Recordings seen.
+        /// The number of recordings seen.
         pub listed: i64 = "listed",
-        /// Of them, new to the vault.
+        /// The number of them that were new to the vault.
         pub announced: i64 = "announced",
-        /// When this was written down last.
+        /// When this row was last written.
         pub updated_at: Timestamp = "updated_at",
     }
 }
 
-/// The listing of an account, if there was one.
+/// Returns the listing of an account, if there was one.
 pub async fn find(tx: &mut Tx, account: &AccountSid) -> Result<Option<ListingRow>, Error> {
     const SQL: &str = formatcp!(
         "/* listings.find */ SELECT {} FROM listings WHERE account = $1",
@@ -43,7 +43,7 @@ pub async fn find(tx: &mut Tx, account: &AccountSid) -> Result<Option<ListingRow
     tx.fetch_row(SQL, &[Arg::Text(account.as_str())]).await
 }
 
-/// Writes down how far a listing is, in place of the account's former one.
+/// Stores the progress of a listing and replaces the account's former one.
 pub async fn put(tx: &mut Tx, row: &ListingRow) -> Result<(), Error> {
     const SQL: &str = concatcp!(
         "/* listings.put */ ",

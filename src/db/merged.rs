@@ -1,6 +1,6 @@
-//! Rows of several timelines in one database, and where they do not go together.
+//! Checks and repairs after rows of several timelines were merged into one database.
 //!
-//! Owns the SQL texts. Refuses to know how rows came here; a restore asks.
+//! Owns the SQL texts. Refuses to know how the rows were merged; a restore calls it.
 
 use super::{
     error::Error,
@@ -8,7 +8,8 @@ use super::{
 };
 use crate::model::{id::RecordingId, name::HoldName, time::Timestamp};
 
-/// Recordings that have a tombstone and live become shredded, at the time of the tombstone. Which.
+/// Marks recordings that have a tombstone as shredded, at the time of the tombstone. Returns those
+/// that were not shredded before.
 pub async fn shred_tombstoned(tx: &mut Tx) -> Result<Vec<RecordingId>, Error> {
     const SQL: &str = "/* merged.shred_tombstoned */
         UPDATE recordings SET state = 'shredded', quarantine_ends = NULL, encryption = NULL,
@@ -20,7 +21,7 @@ pub async fn shred_tombstoned(tx: &mut Tx) -> Result<Vec<RecordingId>, Error> {
         .collect()
 }
 
-/// Recordings that have a tombstone, and of which a revocation is told that a hold keeps them.
+/// Returns the recordings that have a tombstone but whose outcome in a revocation is still `held`.
 pub async fn unsettled(tx: &mut Tx) -> Result<Vec<RecordingId>, Error> {
     const SQL: &str = "/* merged.unsettled */
         SELECT DISTINCT recording_id FROM revoked
@@ -32,8 +33,8 @@ pub async fn unsettled(tx: &mut Tx) -> Result<Vec<RecordingId>, Error> {
         .collect()
 }
 
-/// Lifts the holds that stand over tombstones, because they keep nothing and nobody can lift them.
-/// Which.
+/// Lifts the holds in force on tombstoned recordings, because such a hold keeps nothing and nobody
+/// can lift it. Returns them.
 pub async fn lift_over_tombstones(
     tx: &mut Tx,
     now: Timestamp,
@@ -49,7 +50,8 @@ pub async fn lift_over_tombstones(
     lifted.collect()
 }
 
-/// Counts the holds that stand on each recording where the count is another. How many there were.
+/// Corrects the hold count of each recording whose count is wrong. Returns the number of corrected
+/// recordings.
 pub async fn count_holds(tx: &mut Tx) -> Result<u64, Error> {
     const SQL: &str = "/* merged.count_holds */
         UPDATE recordings SET holds = (SELECT COUNT(*) FROM holds AS standing WHERE standing.recording_id = recordings.id AND standing.lifted_at IS NULL)

@@ -1,10 +1,10 @@
-//! News from other processes on the same database: a bell, rung by a commit.
+//! Change notifications from other processes on the same database, sent with a commit.
 //!
-//! Owns the one channel and the words that go over it. A word says that something of its kind has
-//! changed and nothing else: who hears it asks the database, so there is nothing to read for whoever
-//! listens in. Refuses to be relied on: a database may not ring at all (SQLite, or PostgreSQL
-//! behind a pooler), and a ring may be lost with its connection, so that whoever waits for one also
-//! looks without it.
+//! Owns the one channel and its payloads. A notification reports that something of its kind has
+//! changed and nothing else: the receiver queries the database, so an eavesdropper learns nothing.
+//! Refuses to guarantee delivery: a database may send none at all (SQLite, or PostgreSQL behind a
+//! pooler), and a notification may be lost with its connection. Every receiver therefore also
+//! polls.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -16,22 +16,22 @@ use super::{
 };
 use crate::model::word::{UnknownWord, unknown};
 
-/// Channels belong to a database, and each vault has a database of its own: the name need not tell
-/// vaults apart.
+/// Channels belong to a database, and each vault has a database of its own, so the name need not
+/// distinguish vaults.
 const CHANNEL: &str = "recvault";
-/// Pause before a lost connection is made again.
+/// Pause before a reconnect.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What has changed.
+/// The kind of a change.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantArray,
 )]
 #[strum(serialize_all = "lowercase")]
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum ChangeNotice {
-    /// Something that ends streams, such as a tombstone: see `endings`.
+    /// A change that ends streams, such as a tombstone: see `endings`.
     Tombstone,
-    /// The epoch turned.
+    /// The epoch changed.
     Epoch,
 }
 
@@ -41,7 +41,7 @@ impl ChangeNotice {
     }
 }
 
-/// Tells every process, as soon as this session commits; a session that is dropped tells nobody.
+/// Notifies every process when this session commits; a dropped session notifies none.
 pub(super) async fn tell(tx: &mut Tx, word: ChangeNotice) -> Result<(), Error> {
     const SQL: &str = "/* news.tell */ SELECT pg_notify($1, $2)";
     if tx.is_postgres() {
@@ -51,11 +51,11 @@ pub(super) async fn tell(tx: &mut Tx, word: ChangeNotice) -> Result<(), Error> {
     Ok(())
 }
 
-/// The way in for news. It connects when it is followed.
+/// A source of notifications. It connects when it is followed.
 pub struct ChangeFeed(Option<PgConnectOptions>);
 
 impl ChangeFeed {
-    /// Of a database that does not ring.
+    /// A feed that never notifies.
     pub(super) fn silent() -> Self {
         Self(None)
     }
@@ -64,8 +64,8 @@ impl ChangeFeed {
         Self(Some(options.clone()))
     }
 
-    /// Hands on every word, for ever, and makes the connection again when it is lost. Each time it
-    /// is connected it says every word once, because any of them may have been missed.
+    /// Passes on every notification, forever, and reconnects when the connection is lost. After
+    /// each connection it passes on every kind once, because some may have been missed.
     pub async fn follow(self, mut hear: impl FnMut(ChangeNotice) + Send) -> Infallible {
         let Some(options) = self.0 else {
             return std::future::pending().await;
@@ -83,8 +83,8 @@ async fn listen(
     options: &PgConnectOptions,
     hear: &mut (impl FnMut(ChangeNotice) + Send),
 ) -> Result<Infallible, Error> {
-    // Not one of the database's connections: these would be one fewer, and would not close while
-    // somebody listens.
+    // Not a connection of the database's pool: the pool would have one fewer, and would not close
+    // while this one listens.
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .connect_lazy_with(options.clone());
@@ -94,7 +94,7 @@ async fn listen(
     let all = <ChangeNotice as strum::VariantArray>::VARIANTS;
     all.iter().copied().for_each(&mut *hear);
     while let Some(told) = listener.try_recv().await? {
-        // A word of a newer program is not for this one.
+        // A payload of a newer program is ignored.
         told.payload().parse().into_iter().for_each(&mut *hear);
     }
     Err(Error::Unavailable(

@@ -1,6 +1,7 @@
 //! Opening a database, and beginning sessions with it.
 
 use std::{
+    fmt,
     path::Path,
     str::FromStr,
     sync::Arc,
@@ -29,13 +30,22 @@ use super::{
 use crate::{evidence::Position, model::time::Clock};
 
 /// `[database]`: which database.
-#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseSettings {
     /// `sqlite:PATH` (relative to the configuration file) or `postgres://…`.
     pub url: String,
     /// Connections for readers (SQLite) or in all (PostgreSQL), 1 to 64.
     pub connections: u32,
+}
+
+/// Without the URL, which may contain a password.
+impl fmt::Debug for DatabaseSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("DatabaseSettings");
+        shown.field("connections", &self.connections);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl Default for DatabaseSettings {
@@ -54,7 +64,7 @@ impl Default for DatabaseSettings {
 pub struct Db {
     pools: Pools,
     gate: Gate,
-    /// Tells the time in the database's place; for tests.
+    /// Replaces the database's time, for tests.
     clock: Option<Clock>,
 }
 
@@ -70,7 +80,6 @@ enum Pools {
 impl Db {
     /// Opens the database and brings its schema up to date.
     ///
-    /// # Errors
     /// [`Error::Url`] for a URL of another kind, [`Error::Schema`] when the database was written by
     /// a newer or foreign program, [`Error::Unavailable`] when it cannot be reached.
     pub async fn open(settings: &DatabaseSettings, base: &Path) -> Result<Self, Error> {
@@ -87,8 +96,8 @@ impl Db {
                 .pragma("secure_delete", "on")
                 .pragma("trusted_schema", "off");
             let gate = Gate::default();
-            // Open for as long as the database is: the files beside the database are compared
-            // meanwhile.
+            // Kept open as long as the database: meanwhile the files beside the database are
+            // compared.
             let writer = SqlitePoolOptions::new()
                 .max_connections(1)
                 .acquire_timeout(ACQUIRE)
@@ -113,13 +122,13 @@ impl Db {
                     .pragma("wal_autocheckpoint", CHECKPOINT),
             )
             .await?;
-            // Under the write lock, because SQLite has no other by which two processes that find an
-            // empty file would take turns.
+            // Under the write lock, because SQLite has no other lock by which two processes that
+            // find an empty file would take turns.
             let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
             migrate(schema::sqlite().run(&mut *tx).await)?;
             tx.commit().await?;
-            // From here on a database that is not there is a fault: an empty one in its place would
-            // be somebody else's.
+            // From here on a missing database file is an error: an empty one in its place would
+            // belong to somebody else.
             let options = options.create_if_missing(false);
             writer.set_connect_options(
                 writer
@@ -160,15 +169,15 @@ impl Db {
         ))
     }
 
-    /// The same database, whose own time is this clock's if only a hand moves it: where a test
-    /// moves the clock, the database's moves with it.
+    /// The same database, which uses this clock as its own time unless it is the system clock: a
+    /// test that moves the clock moves the database's time with it.
     #[must_use]
     pub fn timed_by(self, clock: &Clock) -> Self {
         let clock = (!matches!(clock, Clock::System)).then(|| clock.clone());
         Self { clock, ..self }
     }
 
-    /// `sqlite` or `postgres`, for people.
+    /// Returns `sqlite` or `postgres`, for display.
     pub fn kind(&self) -> &'static str {
         match self.pools {
             Pools::Sqlite { .. } => "sqlite",
@@ -176,13 +185,12 @@ impl Db {
         }
     }
 
-    /// Lets this process write, if the log has every one of these positions, which are known of it
-    /// elsewhere. Whether it has. Who calls this knows where they come from: `vault::memory`, and
-    /// nobody else.
+    /// Allows this process to write if the log has every one of these positions, which are known
+    /// from elsewhere. Returns whether it has. Only `vault::memory`, which collects the positions,
+    /// may call this.
     ///
     /// # Errors
-    /// [`Error::Closed`] if the database was found to have forgotten something before; the
-    /// database's.
+    /// [`Error::Closed`] if the database was found before to lack changes; any database error.
     pub async fn prove(&self, known: &[Position]) -> Result<bool, Error> {
         let mut tx = self.read().await?;
         for position in known {
@@ -194,30 +202,29 @@ impl Db {
         Ok(true)
     }
 
-    /// Keeps this process from writing from now on. Whether it was let in before.
+    /// Stops this process from writing from now on. Returns whether this call did it.
     pub fn close_gate(&self, because: ClosedFor, why: &str) -> bool {
         self.gate.close(because, why)
     }
 
-    /// Why nothing is written any more, if that is so.
+    /// Returns why the database is no longer written, if it is closed.
     pub fn refusal(&self) -> Option<Closed> {
         self.gate.refusal()
     }
 
-    /// Whether nothing is known against what it says: it has forgotten nothing, and its file is
-    /// where it was opened.
+    /// Checks that what was read may be trusted: the database was not found to lack changes, and
+    /// its files are those that were opened.
     ///
     /// # Errors
-    /// [`Error::Closed`]; [`Error::Unavailable`] if the system does not say what has become of the
-    /// file.
+    /// [`Error::Closed`]; [`Error::Unavailable`] if the file cannot be examined.
     pub fn stands(&self) -> Result<(), Error> {
         self.gate.stands()
     }
 
-    /// Whether it holds no vault yet.
+    /// Returns whether the database holds no vault yet.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn is_new(&self) -> Result<bool, Error> {
         Ok(keys::vault_id(&mut self.read().await?).await?.is_none())
     }
@@ -225,17 +232,17 @@ impl Db {
     /// Begins a unit of work.
     ///
     /// # Errors
-    /// [`Error::Unproven`] before [`Self::prove`], [`Error::Closed`] after the database was found to
-    /// have forgotten something; the database's.
+    /// [`Error::Unproven`] before [`Self::prove`], [`Error::Closed`] after the database was found
+    /// to lack changes; any database error.
     pub(super) async fn begin(&self) -> Result<Tx, Error> {
         self.gate.check()?;
         self.begin_unit().await
     }
 
-    /// Begins the first unit of work of a database, in which nothing can have been forgotten.
+    /// Begins the first unit of work of a database, which cannot lack any changes.
     ///
     /// # Errors
-    /// [`Error::NotEmpty`] if a table has a row; the database's.
+    /// [`Error::NotEmpty`] if a table has a row; any database error.
     pub(super) async fn begin_empty(&self) -> Result<Tx, Error> {
         let mut tx = self.begin_unit().await?;
         match image::first_row(&mut tx).await? {
@@ -246,14 +253,14 @@ impl Db {
 
     async fn begin_unit(&self) -> Result<Tx, Error> {
         let tx = match &self.pools {
-            // Taking the write lock at once: an upgrade from reading to writing could not wait.
+            // Takes the write lock at once: an upgrade from reading to writing could not wait.
             Pools::Sqlite { writer, .. } => Tx::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
             Pools::Postgres(pool) => Tx::postgres(pool.begin().await?),
         };
         Ok(tx.behind(&self.gate).timed_by(self.clock.as_ref()))
     }
 
-    /// A session for reading, each query by itself.
+    /// Begins a session for reading, in which each query sees its own state.
     pub async fn read(&self) -> Result<Tx, Error> {
         let tx = match &self.pools {
             Pools::Sqlite { readers, .. } => Tx::sqlite_reader(readers.acquire().await?),
@@ -262,17 +269,18 @@ impl Db {
         Ok(tx.timed_by(self.clock.as_ref()))
     }
 
-    /// A session for reading in which all queries see the database as it is now, whatever is written
-    /// meanwhile; it keeps nobody from writing. It has a connection of its own, which ends with it,
-    /// so that a long one takes none from the others. While it lasts, SQLite's write-ahead log
-    /// cannot be folded back, and PostgreSQL keeps the rows that it may still read.
+    /// Begins a session for reading in which all queries see the current state of the database,
+    /// whatever is written meanwhile; it blocks no writer. It has a connection of its own, which
+    /// closes with it, so that a long session takes none from the others. While it lasts, SQLite's
+    /// write-ahead log cannot be checkpointed completely, and PostgreSQL keeps the rows that it may
+    /// still read.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the database is closed or takes no further connection.
     pub async fn snapshot(&self) -> Result<Tx, Error> {
         const REPEATABLE: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        // What a session sees is settled by its first query. On PostgreSQL this one also lets it
-        // rest for long between two others.
+        // The first query fixes the state that a session sees. On PostgreSQL this one also disables
+        // the timeouts for long pauses between two others.
         const SQLITE: &str = "/* open.snapshot */ SELECT seq FROM audit_head";
         const POSTGRES: &str =
             "/* open.snapshot */ SELECT set_config(name, '0', true) FROM pg_settings
@@ -299,7 +307,7 @@ impl Db {
         Ok(tx.timed_by(self.clock.as_ref()))
     }
 
-    /// What other processes tell, on a connection of its own.
+    /// Returns the notifications of other processes, on a connection of its own.
     pub fn news(&self) -> ChangeFeed {
         match &self.pools {
             Pools::Sqlite { .. } => ChangeFeed::silent(),
@@ -307,10 +315,10 @@ impl Db {
         }
     }
 
-    /// Whether the database answers, and may be written to.
+    /// Checks that the database answers and may be trusted.
     ///
     /// # Errors
-    /// Whatever keeps it from answering; [`Error::Closed`].
+    /// The error that prevents an answer; [`Error::Closed`].
     pub async fn probe(&self) -> Result<(), Error> {
         self.stands()?;
         self.read()
@@ -320,8 +328,8 @@ impl Db {
             .map(|_| ())
     }
 
-    /// Closes the connections after running statements are done; SQLite folds its write-ahead log
-    /// back.
+    /// Closes the connections after running statements have finished; SQLite checkpoints its
+    /// write-ahead log.
     pub async fn close(&self) {
         self.gate.writer_closes();
         match &self.pools {
@@ -334,9 +342,9 @@ impl Db {
     }
 }
 
-/// Connects as soon as no other process holds the file for itself. SQLite waits for locks by its
-/// busy timeout, but not for the one under which a new file gets its write-ahead log, nor for the
-/// one under which a log is recovered.
+/// Connects as soon as no other process holds the file exclusively. SQLite waits for locks up to
+/// its busy timeout, but not for the lock under which a new file gets its write-ahead log, nor for
+/// the one under which a log is recovered.
 async fn connect_when_free(
     pool: SqlitePoolOptions,
     options: SqliteConnectOptions,
@@ -352,21 +360,20 @@ async fn connect_when_free(
     }
 }
 
-/// Whether SQLite says that another connection holds the file (SQLITE_BUSY, with whatever it adds in
-/// the upper bits).
+/// Returns whether another connection holds the file (SQLITE_BUSY, with any extension in the upper
+/// bits).
 fn is_busy(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(DatabaseError::code);
     code.and_then(|code| code.parse::<u32>().ok())
         .is_some_and(|code| code & 0xff == 5)
 }
 
-/// Whether a writer may be used again. On a full disk SQLite ends the transaction by itself; the
-/// driver's rollback then finds none, and the driver believes for ever that one is open. Such a
-/// connection is closed, for it would take no further unit of work.
+/// Returns whether a writing connection may be used again. On a full disk SQLite ends the
+/// transaction by itself; the driver's rollback then finds none, and the driver assumes forever
+/// that one is open. Such a connection is closed, because it would take no further unit of work.
 async fn is_reusable(connection: &mut SqliteConnection, gate: Gate) -> Result<bool, sqlx::Error> {
     if connection.is_in_transaction() {
-        // The rollback of a session that was dropped may be on its way; the answer to this comes
-        // after it.
+        // The rollback of a dropped session may be queued; the ping is answered after it.
         connection.ping().await?;
     }
     let is_reusable = !connection.is_in_transaction();
@@ -376,21 +383,21 @@ async fn is_reusable(connection: &mut SqliteConnection, gate: Gate) -> Result<bo
     Ok(is_reusable)
 }
 
-/// Remembers the files of a writer that was opened just now.
+/// Records the files of a writing connection that was just opened.
 async fn opened(
     connection: &mut SqliteConnection,
     gate: Gate,
     database: Arc<Path>,
 ) -> Result<(), sqlx::Error> {
-    // The first query is what makes the write-ahead log and its index.
+    // The first query creates the write-ahead log and its index.
     sqlx::query("/* open.opened */ SELECT COUNT(*) FROM sqlite_master")
         .execute(&mut *connection)
         .await?;
     Ok(gate.writer_opened(&database)?)
 }
 
-/// One connection, which is closed when its session is dropped: properly, after the rollback, as
-/// only a pool can.
+/// Creates a pool of one connection that is closed when its session is dropped. Only a pool closes
+/// it after the rollback.
 fn alone<D: Database>(options: <D::Connection as Connection>::Options) -> Pool<D> {
     let pool = PoolOptions::new()
         .max_connections(1)
@@ -401,31 +408,31 @@ fn alone<D: Database>(options: <D::Connection as Connection>::Options) -> Pool<D
         .connect_lazy_with(options)
 }
 
-/// What PostgreSQL does not wait for. A process that is stopped in the middle of a unit must not
-/// keep the audit log's head from all others.
+/// Timeouts of PostgreSQL. A process that is suspended in the middle of a unit must not keep the
+/// head of the audit log locked.
 const TIMEOUTS: [(&str, &str); 3] = [
     ("statement_timeout", "30s"),
     ("lock_timeout", "10s"),
     ("idle_in_transaction_session_timeout", "8s"),
 ];
 
-/// Memory of SQLite's one writer: 8 MiB, as a negative number of KiB. A unit that shreds hundreds
-/// of recordings writes all over the file.
+/// Page cache of SQLite's one writer: 8 MiB, as a negative number of KiB. A unit that shreds
+/// hundreds of recordings writes to pages all over the file.
 const WRITER_CACHE: &str = "-8192";
-/// Pages in SQLite's write-ahead log, 16 MiB, after which a commit folds them back: a page that was
-/// written many times by then goes back once.
+/// Pages in SQLite's write-ahead log, 16 MiB, after which a commit checkpoints them: a page that
+/// was written many times until then is copied once.
 const CHECKPOINT: &str = "4096";
 
-/// Rows that SQLite may read ahead of a snapshot's reader: all that are asked for at a time, so
-/// that it never waits for it.
+/// Rows that SQLite may read ahead of a snapshot's reader: all rows of one request, so that it
+/// never waits for the reader.
 const ROWS: usize = 2048;
 
-/// How long a caller waits for a connection before the database counts as not available.
+/// How long a caller waits for a connection before the database counts as unavailable.
 const ACQUIRE: Duration = Duration::from_secs(10);
 
-/// An error that may have come from the database.
+/// An error that may have been caused by the database.
 pub trait AsDatabaseError {
-    /// The database's error in it.
+    /// Returns the database error, if it is one.
     fn as_database_error(&self) -> Option<&Error>;
 }
 

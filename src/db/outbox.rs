@@ -1,6 +1,7 @@
-//! Marks on what has changed since it was last written to the journal in the store.
+//! The outbox of the journal: marks on what has changed since it was last written to the journal in
+//! the store.
 //!
-//! A mark is set in the same unit as the change, and taken away only if nothing changed again while
+//! A mark is set in the same unit as the change, and removed only if nothing changed again while
 //! the journal was written.
 
 use std::{collections::BTreeMap, fmt::Display};
@@ -30,9 +31,11 @@ use crate::model::{
     strum::IntoStaticStr,
     strum::VariantArray,
 )]
-#[strum(serialize_all = "lowercase")]
+#[strum(serialize_all = "kebab-case")]
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum OutboxKind {
+    /// A public key for signatures. Journaled before data that is signed with it.
+    SigningKey,
     /// A recording with its artefacts, key, tombstone, receipt, holds and approvals.
     Recording,
     /// A bearer token.
@@ -70,17 +73,17 @@ table! {
     }
 }
 
-/// One mark.
+/// A mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxMark {
-    /// What changed.
+    /// The kind of what changed.
     pub kind: OutboxKind,
-    /// Its id; of a policy, its digest.
+    /// Its id; the digest of a policy.
     pub id: String,
     mark: i64,
 }
 
-/// Marks that these have changed. See [`super::Unit::to_journal`].
+/// Sets marks on what changed. See [`super::Unit::to_journal`].
 pub(super) async fn set<T: Display>(
     tx: &mut Tx,
     kind: OutboxKind,
@@ -104,7 +107,7 @@ pub(super) async fn set<T: Display>(
     .map(|_| ())
 }
 
-/// Up to `limit` outbox, in no order.
+/// Returns up to `limit` marks, in no order.
 pub async fn next(tx: &mut Tx, limit: i64) -> Result<Vec<OutboxMark>, Error> {
     const SQL: &str = formatcp!(
         "/* outbox.next */ SELECT {} FROM outbox LIMIT $1",
@@ -125,14 +128,14 @@ pub async fn next(tx: &mut Tx, limit: i64) -> Result<Vec<OutboxMark>, Error> {
     rows.into_iter().map(mark).collect()
 }
 
-/// Takes marks away, except where something changed again since they were read.
+/// Removes marks, except those set again since they were read.
 pub async fn clear(tx: &mut Tx, marks: &[OutboxMark]) -> Result<(), Error> {
     const SQL: &str = "/* outbox.clear */
         DELETE FROM outbox WHERE kind = $1
           AND (id, mark) IN (SELECT key, CAST(value->>'mark' AS BIGINT) FROM json_each($2) AS written)";
     for kind in OutboxKind::ALL.iter().copied() {
-        // An object for each, because `->>` is what both databases have; and its member is text,
-        // see `accept`.
+        // An object for each, because `->>` works on both databases; its member is text, see
+        // `accept`.
         let of_kind = marks.iter().filter(|mark| mark.kind == kind);
         let of_kind: BTreeMap<&str, _> = of_kind
             .map(|mark| {
@@ -151,7 +154,7 @@ pub async fn clear(tx: &mut Tx, marks: &[OutboxMark]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Up to which number audit entries were written to the journal.
+/// Returns the number up to which audit entries were written to the journal.
 pub async fn journaled_to(tx: &mut Tx) -> Result<i64, Error> {
     tx.fetch_int(
         "/* outbox.journaled_to */ SELECT journaled_to FROM turner WHERE one = 1",
@@ -160,19 +163,16 @@ pub async fn journaled_to(tx: &mut Tx) -> Result<i64, Error> {
     .await
 }
 
-/// Notes that audit entries up to `seq` are in the journal.
+/// Records that audit entries up to `seq` are in the journal.
 pub async fn note_journaled(tx: &mut Tx, seq: i64) -> Result<(), Error> {
     const SQL: &str = "/* outbox.note_journaled */ UPDATE turner SET journaled_to = $1 WHERE one = 1 AND journaled_to < $1";
     tx.execute(SQL, &[Arg::Int(seq)]).await.map(|_| ())
 }
 
-/// How many marks there are, and since when the oldest.
+/// Returns the number of marks, and the time of the oldest.
 pub async fn waiting(tx: &mut Tx) -> Result<(i64, Option<Timestamp>), Error> {
     const SQL: &str = "/* outbox.waiting */ SELECT COUNT(*) AS n, MIN(since) AS oldest FROM outbox";
-    let row = tx
-        .fetch_first(SQL, &[])
-        .await?
-        .ok_or(Error::Stale("the query gave no row"))?;
+    let row = tx.fetch_first(SQL, &[]).await?.ok_or_else(Error::no_row)?;
     Ok((row.int("n")?, row.maybe_time("oldest")?))
 }
 
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_word() {
-        let words = "recording token policy conversation consent revocation";
+        let words = "signing-key recording token policy conversation consent revocation";
         crate::samples::words_are::<OutboxKind>(words);
     }
 }

@@ -1,9 +1,9 @@
-//! Who took part in which conversation.
+//! The parties of conversations.
 //!
 //! INVARIANTS
-//! - Who is known stays who they are; only [`correct`] puts somebody else in their place.
-//! - Who may not revoke makes no revocation that is there already reach further: each place says
-//!   for which accounts it was [vouched](Vouched) for.
+//! - A known party stays the same person; only [`correct`] replaces one.
+//! - A caller without the `revoke` action cannot extend an existing revocation: each leg has the
+//!   accounts for which its naming was [vouched](Vouched).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,32 +42,32 @@ table! {
     }
 }
 
-/// The recordings of which accounts revocations reach by a naming that came after them. It is made
-/// of leave to revoke; without that, of none: what such a naming would let go of waits for somebody
-/// who has it. A revocation that is begun later reaches every place that is named by then.
+/// The accounts for which a naming extends earlier revocations. Derived from a `revoke` permit;
+/// empty without one, and then the recordings that the naming would release wait for a caller with
+/// the permit. A later revocation reaches every leg that is named by then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vouched(String);
 
 impl Vouched {
-    /// Of every account.
+    /// Stands for all accounts.
     const FOR_ALL: &str = "*";
 
-    /// What a row kept.
+    /// Wraps the stored text.
     pub(super) fn kept(text: String) -> Self {
         Self(text)
     }
 
-    /// As a row keeps it.
+    /// The stored text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is vouched for recordings of this account.
+    /// Returns whether it includes this account.
     pub fn is_for(&self, account: &AccountSid) -> bool {
         self.0 == Self::FOR_ALL || self.0.contains(account.as_str())
     }
 
-    /// What this leave vouches for.
+    /// The accounts of a `revoke` permit; none without one.
     pub fn by(revoke: Option<&Permit<action::Revoke>>) -> Self {
         revoke.map_or_else(
             || Self(String::new()),
@@ -75,7 +75,7 @@ impl Vouched {
         )
     }
 
-    /// What a revocation vouches for that reaches recordings of these accounts; none for all.
+    /// The accounts that a revocation is limited to; an empty set means all.
     pub fn of_accounts(accounts: &BTreeSet<AccountSid>) -> Self {
         if accounts.is_empty() {
             return Self(Self::FOR_ALL.into());
@@ -84,7 +84,8 @@ impl Vouched {
         Self(accounts.join(" "))
     }
 
-    /// The text for `vouched_for` after both; `None` if `before` says as much already.
+    /// Returns the stored text after both are combined; `None` if `before` includes all of it
+    /// already.
     fn beyond(&self, before: &str) -> Option<String> {
         let is_known = |account: &str| before == Self::FOR_ALL || before.contains(account);
         let new: Vec<&str> = self.0.split(' ').filter(|new| !is_known(new)).collect();
@@ -96,20 +97,20 @@ impl Vouched {
     }
 }
 
-/// What became of names for the parties of a conversation.
+/// The result of naming parties of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Naming {
-    /// They stand; so many places are new, or have somebody now who was not known before, or a
-    /// channel.
+    /// The names were accepted. The count is of the legs that changed: new legs, legs that became
+    /// known, got a channel, or are vouched for more accounts.
     Done(usize),
-    /// Nothing was written: at these places is somebody else.
+    /// Nothing was written: these legs have other parties.
     Taken(Vec<LegName>),
 }
 
-/// Whether a subject is a party of any conversation.
+/// Returns whether a subject is a party of any conversation.
 ///
 /// # Errors
-/// The database's.
+/// Any database error.
 pub async fn is_anybody(tx: &mut Tx, subject: SubjectId) -> Result<bool, Error> {
     const SQL: &str =
         "/* parties.is_anybody */ SELECT conversation FROM parties WHERE subject = $1 LIMIT 1";
@@ -119,12 +120,12 @@ pub async fn is_anybody(tx: &mut Tx, subject: SubjectId) -> Result<bool, Error> 
         .is_empty())
 }
 
-/// Names parties: new places are entered, who was not known before is, and so are channels. Naming
-/// the same again changes nothing, and a known party does not become unknown.
+/// Names parties: inserts new legs, identifies parties that were unknown, and adds channels. Naming
+/// the same parties again changes nothing, and a known party does not become unknown.
 ///
 /// # Errors
-/// [`Error::Conflict`] if somebody else named the same place meanwhile: the unit is to be repeated,
-/// and will find them.
+/// [`Error::Conflict`] if another writer named the same leg meanwhile. A retry of the unit finds
+/// it.
 pub async fn name(
     tx: &mut Tx,
     conversation: &Conversation,
@@ -142,6 +143,8 @@ pub async fn name(
     );
     const CHANNEL: &str = "/* parties.note_channel */
         UPDATE parties SET channel = $3 WHERE conversation = $1 AND leg = $2 AND channel IS NULL";
+    let subjects = parties.iter().filter_map(|party| party.subject).collect();
+    lock_subjects(tx, &subjects).await?;
     let known = of(tx, std::slice::from_ref(conversation))
         .await?
         .remove(conversation)
@@ -209,7 +212,7 @@ pub async fn name(
     let named = parties
         .iter()
         .filter(|party| !fresh.contains_key(&party.leg));
-    // Who leaves a known place unnamed says nothing of who is there.
+    // A naming without a subject does not confirm who the known party is.
     let is_unknown = |leg| known.get(leg).is_some_and(|place| place.subject.is_none());
     let mut confirmed = 0;
     for party in named.filter(|party| party.subject.is_some() || is_unknown(&party.leg)) {
@@ -218,8 +221,7 @@ pub async fn name(
     Ok(Naming::Done(fresh.len() + heard.len() + confirmed))
 }
 
-/// Who was named at a place before, known or not, is named there again by who vouches for more.
-/// Whether they do.
+/// Extends the vouching of an existing party. Returns whether it changed.
 async fn vouch(
     tx: &mut Tx,
     conversation: &Conversation,
@@ -227,25 +229,46 @@ async fn vouch(
     vouched: &Vouched,
 ) -> Result<bool, Error> {
     const BEFORE: &str = "/* parties.vouched_before */ SELECT vouched_for FROM parties WHERE conversation = $1 AND leg = $2";
-    const SQL: &str = "/* parties.vouch */ UPDATE parties SET vouched_for = $3 WHERE conversation = $1 AND leg = $2";
+    const SQL: &str = "/* parties.vouch */ UPDATE parties SET vouched_for = $3 WHERE conversation = $1 AND leg = $2 AND vouched_for = $4";
     let place = [Arg::Text(conversation.as_str()), Arg::Text(leg.as_str())];
     let before = tx
         .fetch_first(BEFORE, &place)
         .await?
         .map(|row| row.text("vouched_for"))
         .transpose()?;
-    let Some(after) = before.and_then(|before| vouched.beyond(&before)) else {
+    let before = before.unwrap_or_default();
+    let Some(after) = vouched.beyond(&before) else {
         return Ok(false);
     };
     let [conversation, leg] = place;
-    Ok(tx
-        .execute(SQL, &[conversation, leg, Arg::Text(&after)])
-        .await?
-        == 1)
+    let args = [conversation, leg, Arg::Text(&after), Arg::Text(&before)];
+    match tx.execute(SQL, &args).await? {
+        1 => Ok(true),
+        _ => Err(Error::Conflict),
+    }
 }
 
-/// When somebody counts as named: now, and whatever the clocks of two processes say, after every
-/// revocation of theirs that is there, where nobody vouches for the naming.
+/// Takes advisory locks on these people for the rest of the unit, in one order: a naming and a
+/// revocation of the same person are serialised, and the later one sees the earlier. Not a row
+/// lock, because there may be no row yet.
+pub(super) async fn lock_subjects(
+    tx: &mut Tx,
+    subjects: &BTreeSet<SubjectId>,
+) -> Result<(), Error> {
+    const SQL: &str = "/* parties.lock_subjects */ SELECT CAST(pg_advisory_xact_lock(hashtext('recvault.subject'), hashtext($1)) AS TEXT)";
+    // SQLite has one writer at a time.
+    if tx.is_postgres() {
+        for subject in subjects {
+            tx.fetch_all(SQL, &[Arg::Text(&subject.to_string())])
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the time at which a party counts as named: now, or, unless the naming is vouched for all
+/// accounts, after every existing revocation of the person, even if the clocks of two processes
+/// differ.
 async fn named_at(
     tx: &mut Tx,
     subject: Option<SubjectId>,
@@ -262,10 +285,10 @@ async fn named_at(
     Ok(now.max(Timestamp::from_millis(last.saturating_add(1))))
 }
 
-/// Puts somebody else, or nobody who is known, at a place that was named before.
+/// Replaces the party of a leg, by another person or by an unknown one.
 ///
 /// # Errors
-/// [`Error::Stale`] if the conversation has no such place.
+/// [`Error::Stale`] if the conversation has no such leg.
 pub async fn correct(
     tx: &mut Tx,
     conversation: &Conversation,
@@ -276,6 +299,7 @@ pub async fn correct(
 ) -> Result<(), Error> {
     const SQL: &str = "/* parties.correct */
         UPDATE parties SET subject = $3, named_at = $4, vouched_for = $5 WHERE conversation = $1 AND leg = $2";
+    lock_subjects(tx, &subject.into_iter().collect()).await?;
     let named_at = named_at(tx, subject, vouched, now).await?;
     let subject = subject.map(|subject| subject.to_string());
     let args = [
@@ -289,7 +313,7 @@ pub async fn correct(
         .await
 }
 
-/// The parties of each of these conversations that has any, by place.
+/// Returns the parties of each of these conversations that has any, by leg.
 pub async fn of(
     tx: &mut Tx,
     conversations: &[Conversation],
@@ -302,7 +326,7 @@ pub async fn of(
         .collect())
 }
 
-/// As [`of`], each with what its naming is vouched for.
+/// Like [`of`], each with the accounts for which its naming is vouched.
 pub(super) async fn with_vouched(
     tx: &mut Tx,
     conversations: &[Conversation],
@@ -332,8 +356,8 @@ pub(super) async fn with_vouched(
     Ok(parties)
 }
 
-/// A page of the conversations in which somebody took part, with their place in each; in the order
-/// of both, after this one.
+/// Returns a page of the conversations in which a person took part, with the leg in each, ordered
+/// by both, after the given one.
 pub async fn of_subject(
     tx: &mut Tx,
     subject: SubjectId,

@@ -1,4 +1,4 @@
-//! Policy files that were published or in force here, byte for byte.
+//! Policy files that were published or in force in this vault, byte for byte.
 
 use const_format::formatcp;
 
@@ -19,22 +19,22 @@ table! {
             /// SHA-256 of the file, lower-case hex.
             pub digest: String = "digest",
         }
-        /// As the file names itself.
+        /// The version that the file states.
         pub version: String = "version",
-        /// The file.
+        /// The text of the file.
         pub source: String = "source",
-        /// When a process first ran with it; `None` if none did yet.
+        /// When a process first ran with it; `None` if none has yet.
         pub in_force_at: Option<Timestamp> = "in_force_at",
-        /// The signed statement of its publication; `None` if it was in force before policies were
-        /// signed.
+        /// The signed statement of its publication; `None` if the file was in force before policies
+        /// were signed.
         pub jws: Option<String> = "jws",
     }
 }
 
 const COLUMNS: &str = PolicyRow::COLUMNS;
 
-/// Keeps a policy file with its statement; one that is kept already gets the statement if it has
-/// none. False if there was nothing to do.
+/// Stores a policy file with its statement. A file that is stored already gets the statement if it
+/// has none. Returns whether anything changed.
 ///
 /// # Errors
 /// [`Error::Stale`] if another file has the same version: a published version is never changed.
@@ -74,7 +74,7 @@ pub async fn publish(
     }
 }
 
-/// A process runs with this file now. False if one did before.
+/// Records that a process runs with this file. Returns whether it is the first one.
 pub async fn put_in_force(tx: &mut Tx, digest: &str, now: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "/* policies.put_in_force */ UPDATE policies SET in_force_at = $2 WHERE digest = $1 AND in_force_at IS NULL";
     Ok(tx
@@ -83,14 +83,14 @@ pub async fn put_in_force(tx: &mut Tx, digest: &str, now: Timestamp) -> Result<b
         == 1)
 }
 
-/// The file with this version.
+/// Returns the file with this version.
 pub async fn find(tx: &mut Tx, version: &str) -> Result<Option<PolicyRow>, Error> {
     const SQL: &str =
         formatcp!("/* policies.find */ SELECT {COLUMNS} FROM policies WHERE version = $1");
     tx.fetch_row(SQL, &[Arg::Text(version)]).await
 }
 
-/// All of them: in the order in which they came into force, and then those that did not yet.
+/// Returns all files: in the order in which they came into force, then those that have not yet.
 pub async fn all(tx: &mut Tx) -> Result<Vec<PolicyRow>, Error> {
     const SQL: &str = formatcp!(
         "/* policies.all */ SELECT {COLUMNS} FROM policies

@@ -1,4 +1,5 @@
-//! Persons and services that act. Rows are never removed: the audit log names them by their id.
+//! Persons and services that act. Rows are never removed, because the audit log refers to their
+//! ids.
 
 use const_format::formatcp;
 
@@ -14,37 +15,38 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// The issuer of those who are named at the command line. No OIDC issuer is called so: these are
-/// addresses that begin with `https://`.
+/// The issuer of principals that are named at the command line. No OIDC issuer has this name:
+/// theirs begin with `https://`.
 pub const LOCAL: &str = "local";
 
 table! {
     "principals" { subject: Some("id") }
 
-    /// A principal, as the operator sees them.
+    /// A principal as shown to the operator.
     #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
     pub struct PrincipalRow {
         key {
-            /// Their id.
+            /// The id of the principal.
             pub id: PrincipalId = "id",
         }
         /// A person or a service.
         pub kind: PrincipalKind = "kind",
-        /// Who vouches for the subject: [`LOCAL`], else an OIDC issuer.
+        /// The issuer of the subject: [`LOCAL`], or an OIDC issuer.
         pub issuer: PrincipalIssuer = "issuer",
-        /// What the issuer calls them; with the issuer, unique.
+        /// The issuer's name for the principal; unique per issuer.
         pub subject: PrincipalSubject = "subject",
-        /// What lists show.
+        /// The name that lists show.
         pub label: String = "label",
-        /// When they were first named.
+        /// When the principal was first named.
         pub created_at: Timestamp = "created_at",
     }
 }
 
 const COLUMNS: &str = PrincipalRow::COLUMNS;
 
-/// The principal whom this issuer calls so; entered as given if there is none yet. One statement,
-/// so that two processes that name somebody at the same time name one principal.
+/// Returns the principal with this issuer and subject, and inserts it if there is none yet. A
+/// single statement, so that two processes that name the same principal concurrently create one
+/// row.
 pub async fn find_or_insert(tx: &mut Tx, wanted: &PrincipalRow) -> Result<PrincipalRow, Error> {
     const SQL: &str = formatcp!(
         "/* principals.find_or_insert */ {}
@@ -52,17 +54,17 @@ pub async fn find_or_insert(tx: &mut Tx, wanted: &PrincipalRow) -> Result<Princi
         PrincipalRow::INSERT
     );
     let mut rows = tx.insert_returning(SQL, wanted).await?;
-    rows.pop().ok_or(Error::Stale("the query gave no row"))
+    rows.pop().ok_or_else(Error::no_row)
 }
 
-/// One principal.
+/// Returns one principal.
 pub async fn find(tx: &mut Tx, id: PrincipalId) -> Result<Option<PrincipalRow>, Error> {
     const SQL: &str =
         formatcp!("/* principals.find */ SELECT {COLUMNS} FROM principals WHERE id = $1");
     tx.fetch_row(SQL, &[Arg::Text(&id.to_string())]).await
 }
 
-/// The principal whom this issuer calls so.
+/// Returns the principal with this issuer and subject.
 pub async fn find_named(
     tx: &mut Tx,
     issuer: &str,
@@ -75,7 +77,7 @@ pub async fn find_named(
         .await
 }
 
-/// The principal named so at the command line.
+/// Returns the principal with this name at the command line.
 pub async fn find_local(
     tx: &mut Tx,
     subject: &PrincipalSubject,
@@ -83,7 +85,7 @@ pub async fn find_local(
     find_named(tx, LOCAL, subject.as_str()).await
 }
 
-/// All of them, oldest first.
+/// Returns all principals, oldest first.
 pub async fn list(tx: &mut Tx) -> Result<Vec<PrincipalRow>, Error> {
     const SQL: &str =
         formatcp!("/* principals.list */ SELECT {COLUMNS} FROM principals ORDER BY created_at, id");

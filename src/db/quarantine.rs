@@ -1,4 +1,5 @@
-//! Recordings that wait for evidence of consent, and those on which new evidence bears.
+//! Recordings in quarantine, which wait for evidence of consent, and recordings that new evidence
+//! affects.
 
 use std::{collections::BTreeSet, fmt::Display};
 
@@ -16,10 +17,10 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// Those who are concerned by something new: `$1` conversations, `$2` subjects.
+/// The conversations affected by a change: `$1` conversations, `$2` subjects.
 const CONCERNED: &str = "SELECT key FROM json_each($1) UNION SELECT conversation FROM parties WHERE subject IN (SELECT key FROM json_each($2))";
 
-/// What bears on recordings.
+/// The conversations and subjects that a change affects.
 #[derive(Clone, Debug, Default)]
 pub struct Bearing {
     conversations: String,
@@ -27,7 +28,7 @@ pub struct Bearing {
 }
 
 impl Bearing {
-    /// Whatever was said in these conversations, or by these people anywhere.
+    /// The change affects these conversations, and these people in any conversation.
     pub fn of<'a>(
         conversations: impl IntoIterator<Item = &'a Conversation>,
         subjects: impl IntoIterator<Item = &'a SubjectId>,
@@ -43,8 +44,8 @@ impl Bearing {
     }
 }
 
-/// Puts a recording in quarantine; the commit rings in every process that follows the [`news`], so
-/// that running streams end. False if it is not sealed (any more), or there already.
+/// Puts a recording in quarantine. The commit notifies every process through [`news`], so that
+/// running streams end. Returns false if the recording is not sealed, or in quarantine already.
 pub async fn begin(tx: &mut Tx, id: RecordingId, ends: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "/* quarantine.begin */
         UPDATE recordings SET quarantine_ends = $2 WHERE id = $1 AND state = 'sealed' AND quarantine_ends IS NULL";
@@ -56,7 +57,7 @@ pub async fn begin(tx: &mut Tx, id: RecordingId, ends: Timestamp) -> Result<bool
     Ok(has_begun)
 }
 
-/// The quarantine of a recording ends then.
+/// Sets the end of a recording's quarantine.
 pub async fn set_end(tx: &mut Tx, id: RecordingId, ends: Timestamp) -> Result<(), Error> {
     const SQL: &str = "/* quarantine.set_end */
         UPDATE recordings SET quarantine_ends = $2 WHERE id = $1 AND state = 'sealed' AND quarantine_ends IS NOT NULL";
@@ -64,15 +65,15 @@ pub async fn set_end(tx: &mut Tx, id: RecordingId, ends: Timestamp) -> Result<()
     tx.execute(SQL, &args).await.map(|_| ())
 }
 
-/// Releases a recording. False if it is in no quarantine (any more).
+/// Releases a recording from quarantine. Returns false if it is in none.
 pub async fn release(tx: &mut Tx, id: RecordingId) -> Result<bool, Error> {
     const SQL: &str = "/* quarantine.release */
         UPDATE recordings SET quarantine_ends = NULL WHERE id = $1 AND state = 'sealed' AND quarantine_ends IS NOT NULL";
     Ok(tx.execute(SQL, &[Arg::Text(&id.to_string())]).await? == 1)
 }
 
-/// Recordings whose quarantine is over, and that no hold keeps, in the order of their ids, after
-/// this one; locked for the rest of the unit.
+/// Returns recordings whose quarantine has ended and that have no hold, in the order of their ids,
+/// after the given one; locked for the rest of the unit.
 pub async fn due(
     tx: &mut Tx,
     now: Timestamp,
@@ -100,10 +101,10 @@ pub async fn due(
     .collect()
 }
 
-/// Locks the recordings concerned that are not sealed yet for the rest of the unit. Whoever is
-/// sealing one of them is done when this returns, or will see what this unit wrote.
+/// Locks the affected recordings that are not sealed yet for the rest of the unit. A concurrent
+/// seal of one of them has committed when this returns, or will see the changes of this unit.
 pub async fn wait_for_sealing(tx: &mut Tx, bearing: &Bearing) -> Result<(), Error> {
-    // SQLite has one writer at a time anyway.
+    // SQLite has one writer at a time.
     if tx.is_postgres() {
         let sql = format!(
             "/* quarantine.wait_for_sealing */
@@ -115,8 +116,8 @@ pub async fn wait_for_sealing(tx: &mut Tx, bearing: &Bearing) -> Result<(), Erro
     Ok(())
 }
 
-/// A page of the recordings concerned that are in quarantine, in the order of their ids, after this
-/// one.
+/// Returns a page of the affected recordings in quarantine, in the order of their ids, after the
+/// given one.
 pub async fn waiting(
     tx: &mut Tx,
     bearing: &Bearing,
@@ -132,8 +133,8 @@ pub async fn waiting(
     page(tx, sql, bearing, after, limit, None).await
 }
 
-/// A page of the recordings concerned that are sealed under one of these policies and in no
-/// quarantine, as [`waiting`].
+/// Returns a page of the affected recordings that are sealed under one of these policies and not in
+/// quarantine, like [`waiting`].
 pub async fn released<D: Display + Sync>(
     tx: &mut Tx,
     bearing: &Bearing,
@@ -153,7 +154,7 @@ pub async fn released<D: Display + Sync>(
     page(tx, sql, bearing, after, limit, Some(&policies)).await
 }
 
-/// The accounts of the recordings of these conversations.
+/// Returns the accounts of the recordings of these conversations.
 pub async fn accounts_of(
     tx: &mut Tx,
     conversations: &[Conversation],
@@ -167,11 +168,11 @@ pub async fn accounts_of(
         .collect()
 }
 
-/// The query, which locks the recordings that it gives for the rest of the unit. What somebody else
-/// writes about one of them is committed when this returns, and is seen by whatever is read next;
-/// or it comes after this unit, and sees what it did.
+/// Returns the query, extended to lock the recordings that it returns for the rest of the unit. A
+/// concurrent change of one of them has committed when the query returns and is visible to later
+/// queries, or it waits for this unit and sees its changes.
 fn locking(tx: &Tx, mut sql: String) -> String {
-    // SQLite has one writer at a time anyway.
+    // SQLite has one writer at a time.
     if tx.is_postgres() {
         sql.push_str(" FOR NO KEY UPDATE");
     }

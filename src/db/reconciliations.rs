@@ -1,8 +1,8 @@
-//! Comparisons with the source: whose turn it is, when each account was compared, and what came of
-//! it.
+//! Comparisons of accounts with the source: when each account was last compared, and the result.
 //!
-//! A turn is a lease on work of the kind [`WorkKind::Comparison`]. Who loses it stops at its next
-//! page; that two compare at once changes nothing, so a person who asks takes the turn over.
+//! A comparison runs under a lease on work of the kind [`WorkKind::Comparison`]. A process that
+//! loses it stops at its next page. Two concurrent comparisons do no harm, so an operator's request
+//! may take the lease over.
 
 use const_format::formatcp;
 
@@ -18,26 +18,26 @@ use crate::model::{id::HolderId, sid::AccountSid, time::Timestamp};
 table! {
     "reconciliations" {}
 
-    /// How the comparison of an account stands.
+    /// The state of an account's comparison.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct ReconciliationRow {
         key {
-            /// Whose.
+            /// The account.
             pub account: AccountSid = "account",
         }
         /// When the last comparison began.
         pub tried_at: Timestamp = "tried_at",
-        /// When the last one ended that came to its end.
+        /// When the last completed comparison ended.
         pub done_at: Option<Timestamp> = "done_at",
-        /// What that one found: a JSON object of counts.
+        /// The result of that comparison: a JSON object of counts.
         pub found: Option<String> = "found",
-        /// Why the last one did not come to its end.
+        /// Why the last comparison was not completed.
         pub fault: Option<String> = "fault",
     }
 }
 
 impl ReconciliationRow {
-    /// The first comparison of an account.
+    /// Creates the row of an account's first comparison.
     fn first(account: &AccountSid, now: Timestamp) -> Self {
         Self {
             account: account.clone(),
@@ -49,8 +49,8 @@ impl ReconciliationRow {
     }
 }
 
-/// Takes the turn for an account for a term, if nobody has it and the last comparison began before
-/// `unless_since`.
+/// Takes the lease on an account for a term, if no other holder has it and the last comparison
+/// began before `unless_since`.
 pub async fn take(
     tx: &mut Tx,
     account: &AccountSid,
@@ -79,7 +79,7 @@ pub async fn take(
     Ok(None)
 }
 
-/// Takes the turn from whoever has it.
+/// Takes the lease from any holder.
 pub async fn seize(
     tx: &mut Tx,
     account: &AccountSid,
@@ -97,10 +97,10 @@ pub async fn seize(
     Ok(lease)
 }
 
-/// Gives the turn back with what was found, or with why nothing was.
+/// Ends the lease and records the result, or the reason why there is none.
 ///
 /// # Errors
-/// [`Error::Stale`] if somebody else has it now.
+/// [`Error::LeaseLost`].
 pub async fn leave(
     tx: &mut Tx,
     lease: &Lease<AccountSid>,
@@ -123,7 +123,7 @@ pub async fn leave(
     left.map(|_| ())
 }
 
-/// How each account's comparison stands, by account.
+/// Returns the state of each account's comparison, by account.
 pub async fn all(tx: &mut Tx) -> Result<Vec<ReconciliationRow>, Error> {
     const SQL: &str = formatcp!(
         "/* reconciliations.all */ SELECT {} FROM reconciliations ORDER BY account",

@@ -1,11 +1,13 @@
 //! The catalogue: recordings and their artefacts.
 
+mod filter;
 mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use const_format::formatcp;
 
+pub use self::filter::{RecordingFilter, RecordingSort, SubjectFilter, list};
 pub(super) use self::stored::{COLUMNS, StoredRecording, recording};
 use super::{
     error::Error,
@@ -18,7 +20,6 @@ use crate::model::{
     id::{ObjectId, RecordingId, SubjectId},
     name::{Label, Tier},
     recording::{Recording, RecordingState},
-    sid::AccountSid,
     subject::Conversation,
     text::LabelValue,
     time::Timestamp,
@@ -27,15 +28,15 @@ use crate::model::{
 table! {
     "artefacts" { subject: Some("recording_id") }
 
-    /// A sealed object of a recording, as the catalogue knows it.
+    /// A sealed object of a recording, as stored in the catalogue.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct SealedArtefact {
         key {
-            /// Whose it is.
+            /// The recording.
             pub recording: RecordingId = "recording_id",
-            /// Whose side it is, and with whose key it is sealed.
+            /// The leg whose audio it contains and whose key seals it.
             pub leg: Leg = "leg",
-            /// What it is.
+            /// The kind of artefact.
             pub artefact: Artefact = "artefact",
         }
         /// Its name in the store.
@@ -48,26 +49,9 @@ table! {
         pub sealed_sha256: String = "sealed_sha256",
         /// Sealed segment length in bytes.
         pub segment: u32 = "segment",
-        /// What a player should be told.
+        /// The content type sent to players.
         pub content_type: String = "content_type",
     }
-}
-
-/// Which recordings to list.
-#[derive(Clone, Debug, Default)]
-pub struct RecordingFilter {
-    /// Only in this state.
-    pub state: Option<RecordingState>,
-    /// Only of this tier.
-    pub tier: Option<Tier>,
-    /// Only announced at or after.
-    pub since: Option<Timestamp>,
-    /// Only announced before.
-    pub until: Option<Timestamp>,
-    /// Only of these accounts; empty means all.
-    pub accounts: BTreeSet<AccountSid>,
-    /// Only those that come after this one in the listing, newest first.
-    pub after: Option<(Timestamp, RecordingId)>,
 }
 
 /// One recording.
@@ -79,75 +63,12 @@ pub async fn find(tx: &mut Tx, id: RecordingId) -> Result<Option<Recording>, Err
         .transpose()
 }
 
-/// Those of these recordings that are there, in no order.
+/// Returns the recordings with these ids that exist, in no order.
 pub async fn find_all(tx: &mut Tx, ids: &[RecordingId]) -> Result<Vec<Recording>, Error> {
     let sql = format!(
         "/* recordings.find_all */ SELECT {COLUMNS} FROM recordings WHERE id IN (SELECT key FROM json_each($1))"
     );
     tx.fetch_all(&sql, &[Arg::Text(&set(ids))])
-        .await?
-        .iter()
-        .map(recording)
-        .collect()
-}
-
-/// A page of recordings, newest announced first.
-pub async fn list(
-    tx: &mut Tx,
-    filter: &RecordingFilter,
-    limit: i64,
-) -> Result<Vec<Recording>, Error> {
-    let accounts = set(&filter.accounts);
-    let after = filter
-        .after
-        .map(|(at, id)| (at.as_millis(), id.to_string()));
-    let mut clauses: Vec<(&str, Arg<'_>)> = Vec::new();
-    if let Some(state) = filter.state {
-        clauses.push(("state = $", Arg::Text(state.as_str())));
-    }
-    if let Some(tier) = &filter.tier {
-        clauses.push(("tier = $", Arg::Text(tier.as_str())));
-    }
-    if let Some(since) = filter.since {
-        clauses.push(("announced_at >= $", Arg::Int(since.as_millis())));
-    }
-    if let Some(until) = filter.until {
-        clauses.push(("announced_at < $", Arg::Int(until.as_millis())));
-    }
-    if !filter.accounts.is_empty() {
-        clauses.push((
-            "account IN (SELECT key FROM json_each($",
-            Arg::Text(&accounts),
-        ));
-    }
-    if let Some((at, id)) = &after {
-        clauses.push(("announced_at <= $", Arg::Int(*at)));
-        clauses.push(("(announced_at, id) < ($", Arg::Int(*at)));
-        clauses.push(("", Arg::Text(id)));
-    }
-    // Only constant clauses are put together, and every value is bound: the planner sees exactly
-    // the filters in use and walks an index.
-    let mut sql = format!("/* recordings.list */ SELECT {COLUMNS} FROM recordings WHERE true");
-    for (at, (clause, _)) in clauses.iter().enumerate() {
-        let number = at + 1;
-        match *clause {
-            "" => sql.push_str(&format!(", ${number})")),
-            clause if clause.contains("json_each") => {
-                sql.push_str(&format!(" AND {clause}{number}))"))
-            }
-            clause => sql.push_str(&format!(" AND {clause}{number}")),
-        }
-    }
-    sql.push_str(&format!(
-        " ORDER BY announced_at DESC, id DESC LIMIT ${}",
-        clauses.len() + 1
-    ));
-    let args: Vec<Arg<'_>> = clauses
-        .iter()
-        .map(|(_, arg)| *arg)
-        .chain([Arg::Int(limit)])
-        .collect();
-    tx.fetch_all(&sql, &args)
         .await?
         .iter()
         .map(recording)
@@ -164,11 +85,11 @@ pub async fn count_by_state(tx: &mut Tx) -> Result<Vec<(RecordingState, i64)>, E
         .collect()
 }
 
-/// An announced recording becomes sealed; locks its row for the rest of the unit. The tier it is
-/// in.
+/// Marks an announced recording as sealed and locks its row for the rest of the unit. Returns its
+/// tier.
 ///
 /// # Errors
-/// [`Error::Stale`] if it is not announced any more: another worker sealed it, or it was tombstoned
+/// [`Error::Stale`] if it is no longer announced: another worker sealed it, or it was tombstoned
 /// meanwhile.
 pub async fn mark_sealed(tx: &mut Tx, id: RecordingId, now: Timestamp) -> Result<Tier, Error> {
     const SQL: &str = "/* recordings.mark_sealed */
@@ -185,11 +106,11 @@ pub async fn mark_sealed(tx: &mut Tx, id: RecordingId, now: Timestamp) -> Result
     .parse("recordings", "tier", "id")
 }
 
-/// Locks the row of a sealed recording for the rest of the unit, without a change. The tier it is
-/// in.
+/// Locks the row of a sealed recording for the rest of the unit, without a change. Returns its
+/// tier.
 ///
 /// # Errors
-/// [`Error::Stale`] if it is not sealed, or not any more.
+/// [`Error::Stale`] if it is not sealed, or no longer.
 pub async fn lock_sealed(tx: &mut Tx, id: RecordingId) -> Result<Tier, Error> {
     const SQL: &str = "/* recordings.lock_sealed */ UPDATE recordings SET state = 'sealed' WHERE id = $1 AND state = 'sealed'";
     const TIER: &str = "/* recordings.tier */ SELECT id, tier FROM recordings WHERE id = $1";
@@ -201,8 +122,8 @@ pub async fn lock_sealed(tx: &mut Tx, id: RecordingId) -> Result<Tier, Error> {
         .parse("recordings", "tier", "id")
 }
 
-/// The recordings of a conversation, in no order. Those of a conference are its own, and not those
-/// of the calls in it.
+/// Returns the recordings of a conversation, in no order. For a conference, the recordings of its
+/// calls are not included.
 pub async fn of_conversation(
     tx: &mut Tx,
     conversation: &Conversation,
@@ -210,7 +131,7 @@ pub async fn of_conversation(
     let clause = match conversation {
         Conversation::Call(_) => "call_sid = $1 AND conference_sid IS NULL",
         Conversation::Conference(_) => "conference_sid = $1",
-        // No recording has a column for these.
+        // No recording has a column for these kinds of conversations.
         Conversation::Thread(_) | Conversation::Room(_) | Conversation::Session(_) => {
             return Ok(Vec::new());
         }
@@ -224,7 +145,7 @@ pub async fn of_conversation(
         .collect()
 }
 
-/// The people that are known to have taken part in a conversation.
+/// Returns the known parties of a conversation.
 pub async fn subjects_in(
     tx: &mut Tx,
     conversation: &Conversation,
@@ -238,15 +159,15 @@ pub async fn subjects_in(
         .collect()
 }
 
-/// Recordings become shredded; locks their rows for the rest of the unit. Those of them that were
-/// not shredded before, and that no hold keeps.
+/// Marks recordings as shredded and locks their rows for the rest of the unit. Returns those that
+/// were not shredded before and have no hold.
 pub async fn mark_shredded(
     tx: &mut Tx,
     ids: &[RecordingId],
     now: Timestamp,
 ) -> Result<BTreeSet<RecordingId>, Error> {
-    // PostgreSQL locks rows in the order in which it meets them: two units on the same recordings
-    // must not meet them in two orders.
+    // PostgreSQL locks rows in the order in which it reads them: two units on the same recordings
+    // must not lock them in different orders.
     const LOCK: &str = "/* recordings.lock */
         SELECT id FROM recordings WHERE id IN (SELECT key FROM json_each($1)) ORDER BY id FOR NO KEY UPDATE";
     const SQL: &str = "/* recordings.mark_shredded */
@@ -264,7 +185,7 @@ pub async fn mark_shredded(
         .collect()
 }
 
-/// A recording goes from one tier to another; locks its row for the rest of the unit.
+/// Moves a recording from one tier to another and locks its row for the rest of the unit.
 ///
 /// # Errors
 /// [`Error::Stale`] if it is shredded, or in another tier by now.
@@ -282,16 +203,16 @@ pub async fn set_tier(tx: &mut Tx, id: RecordingId, from: &Tier, to: &Tier) -> R
         "the recording is shredded, or in another tier by now",
     )
     .await?;
-    // Who hears it may be asked for more by the new one.
+    // The new tier may require more of a listener.
     news::tell(tx, ChangeNotice::Tombstone).await
 }
 
-/// Gives labels new values, or takes them away; locks the recording's row for the rest of the unit
-/// if anything changes. The labels that changed.
+/// Sets or removes labels; locks the recording's row for the rest of the unit if anything changes.
+/// Returns the labels that changed.
 ///
 /// # Errors
-/// [`Error::Stale`] if it is shredded; [`Error::Conflict`] if somebody else changed its labels just
-/// now.
+/// [`Error::Stale`] if it is shredded; [`Error::Conflict`] if another writer changed its labels
+/// concurrently.
 pub async fn change_labels(
     tx: &mut Tx,
     id: RecordingId,
@@ -334,7 +255,7 @@ pub async fn change_labels(
     Ok(changed)
 }
 
-/// Enters a sealed object.
+/// Inserts a sealed object.
 pub async fn insert_artefact(tx: &mut Tx, sealed: &SealedArtefact) -> Result<(), Error> {
     const SQL: &str = formatcp!(
         "/* recordings.insert_artefact */ {}",
@@ -343,8 +264,8 @@ pub async fn insert_artefact(tx: &mut Tx, sealed: &SealedArtefact) -> Result<(),
     tx.insert_row(SQL, sealed, &[]).await.map(|_| ())
 }
 
-/// Enters a sealed object in the place of an older one of the same leg and artefact, if there is one: that one's
-/// name in the store.
+/// Inserts a sealed object and deletes an older one of the same leg and artefact. Returns the name
+/// of the older one in the store, if there was one.
 pub async fn replace_artefact(
     tx: &mut Tx,
     sealed: &SealedArtefact,
@@ -365,7 +286,7 @@ pub async fn replace_artefact(
     Ok(older)
 }
 
-/// The sealed objects of a recording.
+/// Returns the sealed objects of a recording.
 pub async fn artefacts(tx: &mut Tx, id: RecordingId) -> Result<Vec<SealedArtefact>, Error> {
     const SQL: &str = formatcp!(
         "/* recordings.artefacts */ SELECT {} FROM artefacts WHERE recording_id = $1 ORDER BY leg, artefact",
@@ -374,7 +295,7 @@ pub async fn artefacts(tx: &mut Tx, id: RecordingId) -> Result<Vec<SealedArtefac
     tx.fetch_rows(SQL, &[Arg::Text(&id.to_string())]).await
 }
 
-/// Forgets the sealed objects of a recording, after their bytes are removed.
+/// Deletes the rows of a recording's sealed objects, after their bytes are removed.
 pub async fn remove_artefacts(tx: &mut Tx, id: RecordingId) -> Result<(), Error> {
     const SQL: &str =
         "/* recordings.remove_artefacts */ DELETE FROM artefacts WHERE recording_id = $1";
@@ -383,7 +304,7 @@ pub async fn remove_artefacts(tx: &mut Tx, id: RecordingId) -> Result<(), Error>
         .map(|_| ())
 }
 
-/// Whether any recording has this object: an object that none has is an orphan.
+/// Returns whether any recording has this object: an object without a recording is an orphan.
 pub async fn has_object(tx: &mut Tx, object: ObjectId) -> Result<bool, Error> {
     const SQL: &str =
         "/* recordings.has_object */ SELECT COUNT(*) FROM artefacts WHERE object_id = $1";

@@ -1,5 +1,5 @@
-//! What is kept, by age: groups of recordings that one limit counts for, and those of a group that
-//! are due.
+//! Retention by age: groups of recordings to which one limit applies, and the members of a group
+//! that are due.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,45 +16,46 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// Recordings that are not shredded, of one tier and pinned to one version.
+/// Recordings that are not shredded, of one tier and pinned to one policy version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// Their tier.
+    /// The tier.
     pub tier: Tier,
-    /// SHA-256 of the policy file to which they are pinned.
+    /// The SHA-256 of the policy file to which they are pinned.
     pub policy_digest: String,
-    /// How many.
+    /// The number of recordings.
     pub count: i64,
     /// When the oldest of them was collected.
     pub oldest: Timestamp,
 }
 
-/// What is kept although something speaks for shredding it, or may soon.
+/// Counts of recordings that are kept although they are, or may soon be, due for shredding.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RetentionGroup {
     /// Recordings in quarantine.
     pub quarantined: i64,
-    /// When the first of them is shredded unless evidence arrives.
+    /// When the first of these quarantines ends, upon which the recording is shredded unless
+    /// evidence arrives.
     pub quarantine_ends: Option<Timestamp>,
-    /// Recordings that a hold keeps.
+    /// Recordings with a hold.
     pub held: i64,
-    /// Those of them that are to be shredded when the hold ends.
+    /// Held recordings that are to be shredded when the hold ends.
     pub revoked: i64,
 }
 
-/// The holds of one name.
+/// The holds with one name.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct HoldGroup {
-    /// The name.
+    /// The name of the holds.
     pub name: HoldName,
-    /// The number of recordings that it keeps.
+    /// The number of recordings with such a hold.
     #[schema(minimum = 0)]
     pub recordings: i64,
-    /// When the next review of the need is due.
+    /// When the next review is due.
     pub review_at: Timestamp,
 }
 
-/// Every group that is not empty, of these accounts; none named means all.
+/// Returns every non-empty group of these accounts; an empty set means all accounts.
 pub async fn groups(tx: &mut Tx, accounts: &BTreeSet<AccountSid>) -> Result<Vec<Group>, Error> {
     let sql = format!(
         "/* retention.groups */
@@ -80,8 +81,8 @@ pub async fn groups(tx: &mut Tx, accounts: &BTreeSet<AccountSid>) -> Result<Vec<
         .collect()
 }
 
-/// Recordings of a group that were collected until `until`, oldest first, from the place after
-/// `after` on; at most `limit`. Those that a hold keeps, or the others.
+/// Returns recordings of a group that were collected until `until`, oldest first, after `after`; at
+/// most `limit`. `held` selects either those with a hold or those without.
 pub async fn collected_until(
     tx: &mut Tx,
     group: &Group,
@@ -116,8 +117,8 @@ pub async fn collected_until(
         .collect()
 }
 
-/// Recordings of these accounts that are to be shredded when their holds end, the first revoked
-/// first; no account named means all.
+/// Returns recordings of these accounts that are to be shredded when their holds end, the first
+/// revoked first; an empty set means all accounts.
 pub async fn revoked(
     tx: &mut Tx,
     accounts: &BTreeSet<AccountSid>,
@@ -143,8 +144,8 @@ pub async fn revoked(
         .collect()
 }
 
-/// How many recordings of these accounts are in quarantine, held, or revoked and held; no account
-/// named means all.
+/// Counts the recordings of these accounts that are in quarantine, held, or revoked and held; an
+/// empty set means all accounts.
 pub async fn kept(tx: &mut Tx, accounts: &BTreeSet<AccountSid>) -> Result<RetentionGroup, Error> {
     let of_accounts = of_accounts(accounts);
     let members = set(accounts);
@@ -160,12 +161,14 @@ pub async fn kept(tx: &mut Tx, accounts: &BTreeSet<AccountSid>) -> Result<Retent
         "/* retention.held */ SELECT COUNT(*) AS n, COUNT(revoked_at) AS revoked FROM recordings
         WHERE state <> 'shredded' AND holds > 0{of_accounts}"
     );
-    let none = || Error::Stale("the query gave no row");
     let quarantined = tx
         .fetch_first(&quarantined, &args)
         .await?
-        .ok_or_else(none)?;
-    let held = tx.fetch_first(&held, &args).await?.ok_or_else(none)?;
+        .ok_or_else(Error::no_row)?;
+    let held = tx
+        .fetch_first(&held, &args)
+        .await?
+        .ok_or_else(Error::no_row)?;
     Ok(RetentionGroup {
         quarantined: quarantined.int("n")?,
         quarantine_ends: quarantined.maybe_time("ends")?,
@@ -174,7 +177,8 @@ pub async fn kept(tx: &mut Tx, accounts: &BTreeSet<AccountSid>) -> Result<Retent
     })
 }
 
-/// The holds that stand on recordings of these accounts, by name; no account named means all.
+/// Returns the holds in force on recordings of these accounts, by name; an empty set means all
+/// accounts.
 pub async fn holds(tx: &mut Tx, accounts: &BTreeSet<AccountSid>) -> Result<Vec<HoldGroup>, Error> {
     const ALL: &str = "/* retention.holds */
         SELECT name, COUNT(*) AS n, MIN(review_at) AS review_at FROM holds WHERE lifted_at IS NULL GROUP BY name ORDER BY name";
@@ -196,7 +200,7 @@ pub async fn holds(tx: &mut Tx, accounts: &BTreeSet<AccountSid>) -> Result<Vec<H
     rows.iter().map(held).collect()
 }
 
-/// The names of the holds that stand on these recordings.
+/// Returns the names of the holds in force on these recordings.
 pub async fn hold_names(
     tx: &mut Tx,
     ids: &[RecordingId],
@@ -215,7 +219,7 @@ pub async fn hold_names(
     Ok(names)
 }
 
-/// The clause that narrows to accounts, where some are named: `$1` is their set.
+/// Returns the clause that restricts to accounts, if any are given: `$1` is their set.
 fn of_accounts(accounts: &BTreeSet<AccountSid>) -> &'static str {
     if accounts.is_empty() {
         ""

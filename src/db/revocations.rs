@@ -1,25 +1,32 @@
-//! Revocations, and what they did to each recording.
+//! Revocations, and their outcome for each recording.
 //!
-//! Owns their rows, and who is at work on which. Refuses to shred. INVARIANTS
-//! - A revocation is done when everything that it reaches has an outcome. What arrives later makes
-//!   it run again.
-//! - One that runs has work in the queue, of the kind [`WorkKind::Revocation`]; one that is done has
-//!   none. Whoever leases it goes on behind the cursor.
+//! Owns their rows, and the work of continuing them. Refuses to shred. INVARIANTS
+//! - A revocation is done when every recording that it reaches has an outcome. Recordings that
+//!   arrive later make it run again.
+//! - A running revocation has work in the queue, of the kind [`WorkKind::Revocation`]; one that is
+//!   done has none. The holder of the lease continues after the cursor.
 
+mod filter;
+mod outcomes;
 mod reach;
 
 use std::collections::BTreeSet;
 
-pub(super) use self::reach::StoredOutcome;
-pub use self::reach::{
-    Counts, ReachedRecording, Unvouched, closed, count, covering, enter, legs, list_unvouched,
-    outcomes, pending, reach_again, reached, receipts, settle, tell, unvouched, unvouched_in,
+pub(super) use self::outcomes::StoredOutcome;
+pub use self::{
+    filter::{RevocationFilter, RevocationProgress, list},
+    outcomes::{Counts, ReachedRecording, closed, count, enter, outcomes, receipts, settle, tell},
+    reach::{
+        Unvouched, covering, legs, list_unvouched, pending, reach_again, reached, unvouched,
+        unvouched_in,
+    },
 };
 use const_format::formatcp;
 
 use super::{
     error::Error,
     lease::Term,
+    parties,
     table::{TableRow, table},
     tx::{Arg, Tx},
     work::{self, Lease, WorkKind},
@@ -32,7 +39,7 @@ use crate::{
         id::{RecordingId, RevocationId},
         name::Purpose,
         recording::Recording,
-        revocation::{RevocationProgress, Target},
+        revocation::Target,
         sid::AccountSid,
         time::Timestamp,
     },
@@ -41,33 +48,33 @@ use crate::{
 /// A revocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revocation {
-    /// Its id.
+    /// The id of the revocation.
     pub id: RevocationId,
-    /// What it reaches.
+    /// Its target.
     pub target: Target,
     /// The purposes that are revoked; empty means all.
     pub purposes: BTreeSet<Purpose>,
-    /// Only recordings of these accounts are reached; empty means of all.
+    /// Only recordings of these accounts are reached; empty means all accounts.
     pub accounts: BTreeSet<AccountSid>,
-    /// Why, as a code.
+    /// The reason, as a code.
     pub reason: ShredReason,
-    /// Who revoked.
+    /// The actor who revoked.
     pub actor: Actor,
-    /// When: it covers what was collected until then.
+    /// When it was revoked. It covers recordings collected until then.
     pub revoked_at: Timestamp,
-    /// Whether everything that it reaches has an outcome.
+    /// Whether every recording that it reaches has an outcome.
     pub is_done: bool,
-    /// The last recording that was dealt with, in the order of ids.
+    /// The last recording that was processed, in the order of ids.
     pub cursor: Option<RecordingId>,
-    /// The signed receipt for the whole, once it was done.
+    /// The signed receipt for the whole revocation, once it was done.
     pub jws: Option<String>,
-    /// When it was done last.
+    /// When it was last done.
     pub finished_at: Option<Timestamp>,
 }
 
 impl Revocation {
-    /// Whether what it reaches is shredded, and not only closed to some purposes: it names none, or
-    /// recording itself is among them.
+    /// Returns whether recordings that it reaches are shredded, and not only closed to some
+    /// purposes: it names no purposes, or "recording" is among them.
     pub fn is_whole(&self) -> bool {
         self.purposes.is_empty()
             || self
@@ -76,7 +83,7 @@ impl Revocation {
                 .any(|purpose| purpose.as_str() == RECORDING)
     }
 
-    /// Whether it covers a recording that its target reaches.
+    /// Returns whether it covers a recording of its target.
     pub fn covers(&self, recording: &Recording) -> bool {
         recording.collected_at <= self.revoked_at
             && (self.accounts.is_empty() || self.accounts.contains(recording.account()))
@@ -98,7 +105,7 @@ table! {
         reason: ShredReason = "reason",
         actor: Actor = "actor",
         revoked_at: Timestamp = "revoked_at",
-        state: RevocationProgress = "state",
+        state: String = "state",
         cursor: Option<RecordingId> = "cursor",
         jws: Option<String> = "jws",
         finished_at: Option<Timestamp> = "finished_at",
@@ -107,11 +114,14 @@ table! {
 
 const COLUMNS: &str = StoredRevocation::COLUMNS;
 
-/// Enters a revocation, and asks for the work on it, due then: whoever begins one goes on with it, and
-/// others do so only after a while.
+/// Inserts a revocation and enqueues its work, due at `due_at`. The process that began the
+/// revocation continues it; others take the work only after that time.
 pub async fn insert(tx: &mut Tx, revocation: &Revocation, due_at: Timestamp) -> Result<(), Error> {
     const SQL: &str = formatcp!("/* revocations.insert */ {}", StoredRevocation::INSERT);
-    // Whatever it becomes later, it begins by running.
+    if let Target::Subject(subject) = &revocation.target {
+        parties::lock_subjects(tx, &BTreeSet::from([*subject])).await?;
+    }
+    // A new revocation is always running.
     let row = StoredRevocation::from(Revocation {
         is_done: false,
         cursor: None,
@@ -126,6 +136,7 @@ pub async fn insert(tx: &mut Tx, revocation: &Revocation, due_at: Timestamp) -> 
 
 impl From<Revocation> for StoredRevocation {
     fn from(revocation: Revocation) -> Self {
+        let state = revocation.state().as_str().to_owned();
         Self {
             id: revocation.id,
             reach: revocation.target.kind().to_owned(),
@@ -135,7 +146,7 @@ impl From<Revocation> for StoredRevocation {
             reason: revocation.reason,
             actor: revocation.actor,
             revoked_at: revocation.revoked_at,
-            state: RevocationProgress::of(revocation.is_done),
+            state,
             cursor: revocation.cursor,
             jws: revocation.jws,
             finished_at: revocation.finished_at,
@@ -157,7 +168,7 @@ impl TryFrom<StoredRevocation> for Revocation {
             reason: row.reason,
             actor: row.actor,
             revoked_at: row.revoked_at,
-            is_done: row.state == RevocationProgress::Done,
+            is_done: row.state == "done",
             cursor: row.cursor,
             jws: row.jws,
             finished_at: row.finished_at,
@@ -165,7 +176,7 @@ impl TryFrom<StoredRevocation> for Revocation {
     }
 }
 
-/// One revocation.
+/// Returns one revocation.
 pub async fn find(tx: &mut Tx, id: RevocationId) -> Result<Option<Revocation>, Error> {
     const SQL: &str =
         formatcp!("/* revocations.find */ SELECT {COLUMNS} FROM revocations WHERE id = $1");
@@ -173,11 +184,11 @@ pub async fn find(tx: &mut Tx, id: RevocationId) -> Result<Option<Revocation>, E
     row.map(Revocation::try_from).transpose()
 }
 
-/// Moves the cursor on and keeps the work for a term. Whether it stood where `from` says: if not,
-/// it was sent back to the beginning because more is reached by now.
+/// Advances the cursor and extends the lease for a term. Returns whether the cursor was at `from`:
+/// if not, it was reset because the revocation now reaches more recordings.
 ///
 /// # Errors
-/// [`Error::Stale`] if somebody else has the work now.
+/// [`Error::LeaseLost`].
 pub async fn advance(
     tx: &mut Tx,
     lease: &Lease<RevocationId>,
@@ -196,8 +207,8 @@ pub async fn advance(
     Ok(moved == 1)
 }
 
-/// Locks a revocation whose cursor stands at `cursor` for the rest of the unit: no outcome is
-/// entered beside it. Whether it is not done and stands there.
+/// Locks a running revocation whose cursor is at `cursor` for the rest of the unit, so that no
+/// outcome is entered concurrently. Returns whether it is running and its cursor is there.
 pub async fn lock(
     tx: &mut Tx,
     id: RevocationId,
@@ -211,10 +222,10 @@ pub async fn lock(
         == 1)
 }
 
-/// A locked revocation is done, with the work on it, and its receipt is this one.
+/// Marks a locked revocation as done with this receipt, and finishes its work.
 ///
 /// # Errors
-/// [`Error::Stale`] if it is done already, or somebody else has the work now.
+/// [`Error::Stale`] if it is done already; [`Error::LeaseLost`].
 pub async fn finish(
     tx: &mut Tx,
     lease: &Lease<RevocationId>,
@@ -230,8 +241,8 @@ pub async fn finish(
     work::finish(tx, lease).await
 }
 
-/// Revocations got outcomes: those that were done run again from where they are, so that their
-/// receipts say so. Locks their rows.
+/// Makes revocations that received outcomes run again from their cursors, so that their receipts
+/// include these. Locks their rows.
 pub async fn reopen(
     tx: &mut Tx,
     ids: &BTreeSet<RevocationId>,
@@ -239,8 +250,7 @@ pub async fn reopen(
 ) -> Result<(), Error> {
     const SQL: &str =
         "/* revocations.reopen */ UPDATE revocations SET state = 'running' WHERE id = $1";
-    // One after another in the order of their ids, so that two units do not lock them in two
-    // orders.
+    // In the order of their ids, so that two units do not lock them in different orders.
     for id in ids {
         tx.execute(SQL, &[Arg::Text(&id.to_string())]).await?;
     }
@@ -248,7 +258,8 @@ pub async fn reopen(
     work::enqueue(tx, WorkKind::Revocation, &ids, now).await
 }
 
-/// A rebuilding took these rows in: those that run have work in the queue again, and no others.
+/// Restores the work of a revocation after a rebuild: running ones have work in the queue, others
+/// have none.
 pub async fn resume(
     tx: &mut Tx,
     id: RevocationId,

@@ -1,5 +1,5 @@
-//! Rows of either database, read by column name; a value that cannot be what it is names table,
-//! column and row.
+//! Rows of either database, read by column name. The error of an invalid value names table, column
+//! and row.
 
 use std::str::FromStr;
 
@@ -18,7 +18,7 @@ pub enum Row {
 }
 
 impl Row {
-    /// What the query calls its column at this place.
+    /// Returns the name of the column at this position.
     pub(super) fn name(&self, at: usize) -> Option<&str> {
         match self {
             Self::Sqlite(row) => row.columns().get(at).map(|column| column.name()),
@@ -62,7 +62,7 @@ impl Row {
         Ok(self.maybe_int(column)?.map(Timestamp::from_millis))
     }
 
-    /// A text column as one of our types; `table` and the `key` column name the row in the error.
+    /// Parses a text column into a type; `table` and the `key` column name the row in the error.
     pub(super) fn parse<T: FromStr>(
         &self,
         table: &'static str,
@@ -74,7 +74,7 @@ impl Row {
             .map_err(|_| self.inconsistent(table, column, key))
     }
 
-    /// As [`Row::parse`] for a column that may be null.
+    /// Like [`Row::parse`], for a column that may be null.
     pub(super) fn maybe_parse<T: FromStr>(
         &self,
         table: &'static str,
@@ -89,7 +89,7 @@ impl Row {
             .transpose()
     }
 
-    /// A text column that holds JSON.
+    /// Deserialises a text column that holds JSON.
     pub(super) fn json<T: DeserializeOwned>(
         &self,
         table: &'static str,
@@ -99,7 +99,7 @@ impl Row {
         serde_json::from_str(&self.text(column)?).map_err(|_| self.inconsistent(table, column, key))
     }
 
-    /// An integer column as a smaller or unsigned integer.
+    /// Converts an integer column to a smaller or unsigned integer.
     pub(super) fn number<T: TryFrom<i64>>(
         &self,
         table: &'static str,

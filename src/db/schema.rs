@@ -1,7 +1,7 @@
-//! The schema: one list of tables, said in the words of either database.
+//! The schema: one list of tables, translated for each database.
 //!
-//! Owns what is renamed from the one to the other. A change of the schema is a new migration behind
-//! the first, in the same form; the first one changes only while nothing is released.
+//! Owns the type names that differ between the two. A change of the schema is a new migration after
+//! the first, in the same form; the first one changes only until the first release.
 
 use sqlx::{
     AssertSqlSafe, SqlSafeStr as _,
@@ -10,10 +10,10 @@ use sqlx::{
 
 const TABLES: &str = include_str!("schema/tables.sql");
 
-/// SQLite's words for PostgreSQL's types.
+/// SQLite's names for PostgreSQL's types.
 const SQLITE_TYPES: [(&str, &str); 2] = [(" BIGINT", " INTEGER"), (" BYTEA", " BLOB")];
 
-/// What makes a schema in SQLite.
+/// Returns the migrations for SQLite.
 pub(super) fn sqlite() -> Migrator {
     let tables = SQLITE_TYPES
         .iter()
@@ -23,7 +23,7 @@ pub(super) fn sqlite() -> Migrator {
     migrator(tables + include_str!("schema/sqlite.sql"))
 }
 
-/// What makes a schema in PostgreSQL.
+/// Returns the migrations for PostgreSQL.
 pub(super) fn postgres() -> Migrator {
     migrator(TABLES.to_owned() + include_str!("schema/postgres.sql"))
 }

@@ -52,7 +52,7 @@ table! {
     }
 }
 
-/// A tombstone that is set.
+/// A new tombstone.
 #[derive(Clone, Debug)]
 pub struct NewTombstone {
     /// The recording.
@@ -61,18 +61,18 @@ pub struct NewTombstone {
     pub receipt: ReceiptId,
     /// The number of its audit entry.
     pub seq: i64,
-    /// The public names of the keys that were destroyed, by leg; empty if there never was one.
+    /// The fingerprints of the destroyed keys, by leg; empty if there never was one.
     pub destroyed: BTreeMap<Leg, String>,
 }
 
-/// A receipt that is filed.
+/// A new receipt.
 #[derive(Clone, Debug)]
 pub struct NewReceipt {
-    /// Its id.
+    /// The id of the receipt.
     pub id: ReceiptId,
     /// The recording.
     pub recording: RecordingId,
-    /// What it says of how far the shred is.
+    /// The progress of the shred that it states.
     pub state: &'static str,
     /// Its signed form.
     pub jws: String,
@@ -83,20 +83,20 @@ pub struct NewReceipt {
 /// The next state of a receipt.
 #[derive(Clone, Debug)]
 pub struct NextReceipt<'a> {
-    /// Its id.
+    /// The id of the receipt.
     pub id: ReceiptId,
-    /// What it says of how far the shred is.
+    /// The progress of the shred that it states.
     pub state: &'static str,
     /// Its signed form.
     pub jws: String,
-    /// Its signed form until now.
+    /// The signed form that it replaces.
     pub before: &'a str,
 }
 
-/// Sets tombstones: from the commit on, nothing of these recordings opens, here or in any other
-/// process. The audit entries that they number must have been appended in the same unit of work:
-/// because that holds the log's head until the commit, tombstones become visible in the order of their
-/// numbers. The commit rings in every process that follows the [`news`].
+/// Inserts tombstones: from the commit on, nothing of these recordings can be opened, in any
+/// process. The audit entries whose numbers they have must be appended in the same unit of work: it
+/// holds the head of the log until the commit, so tombstones become visible in the order of their
+/// numbers. The commit notifies every process through [`news`].
 pub async fn insert_tombstones(
     tx: &mut Tx,
     tombstones: &[NewTombstone],
@@ -125,8 +125,8 @@ pub async fn insert_tombstones(
 }
 
 impl NewTombstone {
-    /// The legs that get a row, with the public names of their keys. A recording that never had a
-    /// key is tombstoned all the same.
+    /// The legs that get a row, with the fingerprints of their keys. A recording that never had a
+    /// key gets a row as well.
     fn legs(&self) -> impl Iterator<Item = (Leg, Option<&str>)> {
         let destroyed = self.destroyed.iter();
         let without = self.destroyed.is_empty().then_some((Leg::All, None));
@@ -136,7 +136,7 @@ impl NewTombstone {
     }
 }
 
-/// The tombstone of a recording: when it was set, and the receipt.
+/// Returns when a recording was tombstoned, and its receipt.
 pub async fn find_tombstone(
     tx: &mut Tx,
     id: RecordingId,
@@ -149,21 +149,21 @@ pub async fn find_tombstone(
     Ok(row.map(|row| (row.tombstoned_at, row.receipt)))
 }
 
-/// Whether the store does not know of this recording's tombstone yet.
+/// Returns whether the store lacks this recording's tombstone.
 pub async fn is_undurable(tx: &mut Tx, id: RecordingId) -> Result<bool, Error> {
     const SQL: &str = "/* shreds.is_undurable */
         SELECT COUNT(*) FROM tombstones WHERE recording_id = $1 AND seq > (SELECT durable_to FROM turner WHERE one = 1)";
     Ok(tx.fetch_int(SQL, &[Arg::Text(&id.to_string())]).await? > 0)
 }
 
-/// Whether the store does not know yet of the shred for which this receipt was signed.
+/// Returns whether the store lacks the shred for which this receipt was signed.
 pub async fn is_receipt_undurable(tx: &mut Tx, id: ReceiptId) -> Result<bool, Error> {
     const SQL: &str = "/* shreds.is_receipt_undurable */
         SELECT COUNT(*) FROM tombstones WHERE receipt_id = $1 AND seq > (SELECT durable_to FROM turner WHERE one = 1)";
     Ok(tx.fetch_int(SQL, &[Arg::Text(&id.to_string())]).await? > 0)
 }
 
-/// How many shreds of a revocation the store does not know of yet.
+/// Returns the number of a revocation's shreds that the store lacks.
 pub async fn undurable_of(tx: &mut Tx, id: RevocationId) -> Result<i64, Error> {
     const SQL: &str = "/* shreds.undurable_of */
         SELECT COUNT(DISTINCT tombstones.recording_id) FROM tombstones JOIN revoked ON revoked.recording_id = tombstones.recording_id
@@ -171,15 +171,16 @@ pub async fn undurable_of(tx: &mut Tx, id: RevocationId) -> Result<i64, Error> {
     tx.fetch_int(SQL, &[Arg::Text(&id.to_string())]).await
 }
 
-/// Whether a key of this public name was ever destroyed: such a key is not accepted again.
+/// Returns whether a key with this fingerprint was ever destroyed; such a key is not accepted
+/// again.
 pub async fn is_destroyed(tx: &mut Tx, fingerprint: &str) -> Result<bool, Error> {
     const SQL: &str =
         "/* shreds.is_destroyed */ SELECT COUNT(*) FROM tombstones WHERE fingerprint = $1";
     Ok(tx.fetch_int(SQL, &[Arg::Text(fingerprint)]).await? > 0)
 }
 
-/// The tombstones and receipts that stand for these recordings: recording, when it was tombstoned, receipt,
-/// and the receipt's signed form.
+/// Returns the tombstones and receipts of these recordings: recording, time of the tombstone,
+/// receipt, and the receipt's signed form.
 pub async fn find_tombstones(
     tx: &mut Tx,
     ids: &[RecordingId],
@@ -202,7 +203,7 @@ pub async fn find_tombstones(
         .collect()
 }
 
-/// Files receipts.
+/// Inserts receipts.
 pub async fn insert_receipts(
     tx: &mut Tx,
     receipts: &[NewReceipt],
@@ -224,10 +225,10 @@ pub async fn insert_receipts(
     tx.insert_rows(SQL, &rows).await.map(|_| ())
 }
 
-/// Replaces receipts, which are all different, by their next states.
+/// Replaces distinct receipts by their next states.
 ///
 /// # Errors
-/// [`Error::Conflict`] if one of them is not `before` any more.
+/// [`Error::Conflict`] if one of them is no longer `before`.
 pub async fn replace_receipts(tx: &mut Tx, receipts: &[NextReceipt<'_>]) -> Result<(), Error> {
     const WIDTH: usize = 4;
     for receipts in receipts.chunks(BINDS / WIDTH) {
@@ -258,21 +259,22 @@ pub async fn replace_receipts(tx: &mut Tx, receipts: &[NextReceipt<'_>]) -> Resu
     Ok(())
 }
 
-/// The turn to `epoch` covers every receipt that no turn covers yet. How many.
+/// Assigns every receipt that no turn covers yet to the turn to `epoch`. Returns their number.
 pub async fn cover(tx: &mut Tx, epoch: u64) -> Result<u64, Error> {
     const SQL: &str = "/* shreds.cover */ UPDATE receipts SET epoch = $1 WHERE epoch IS NULL";
     tx.execute(SQL, &[Arg::Int(epoch.try_into().unwrap_or(i64::MAX))])
         .await
 }
 
-/// Takes back what a turn covered and did not complete: in a database that was rebuilt, keys may have
-/// come to lie on other pages since. How many.
+/// Undoes the assignments of a turn that was not completed: in a rebuilt database, keys may be on
+/// other pages since. Returns the number of receipts.
 pub async fn uncover(tx: &mut Tx) -> Result<u64, Error> {
     const SQL: &str = "/* shreds.uncover */ UPDATE receipts SET epoch = NULL WHERE state = 'tombstoned' AND epoch > 0";
     tx.execute(SQL, &[]).await
 }
 
-/// Receipts that a turn up to `epoch` covers and that do not say so yet, in their signed form.
+/// Returns receipts, in their signed form, that a turn up to `epoch` covers but that do not state
+/// it yet.
 pub async fn covered(
     tx: &mut Tx,
     epoch: u64,
@@ -294,7 +296,7 @@ pub async fn covered(
         .collect()
 }
 
-/// Whether a shred that no turn covers yet is of a recording of one of these tiers.
+/// Returns whether a shredded recording of one of these tiers is not covered by a turn yet.
 pub async fn any_uncovered_of(tx: &mut Tx, tiers: &[&Tier]) -> Result<bool, Error> {
     const SQL: &str = "/* shreds.any_uncovered_of */
         SELECT receipts.id FROM receipts JOIN recordings ON recordings.id = receipts.recording_id
@@ -312,20 +314,17 @@ pub async fn any_uncovered_of(tx: &mut Tx, tiers: &[&Tier]) -> Result<bool, Erro
         .is_some())
 }
 
-/// Shreds of keys that an older copy of the key store may still open: how many, and when the oldest
-/// was tombstoned.
+/// Returns the number of shreds whose keys can still be opened with an older copy of the key store,
+/// and the time of the oldest tombstone.
 pub async fn waiting(tx: &mut Tx) -> Result<(i64, Option<Timestamp>), Error> {
     const SQL: &str = "/* shreds.waiting */
         SELECT COUNT(DISTINCT receipts.id) AS n, MIN(tombstones.tombstoned_at) AS oldest FROM receipts JOIN tombstones ON tombstones.recording_id = receipts.recording_id
         WHERE receipts.state = 'tombstoned' AND (receipts.epoch IS NULL OR receipts.epoch > 0)";
-    let row = tx
-        .fetch_first(SQL, &[])
-        .await?
-        .ok_or(Error::Stale("the query gave no row"))?;
+    let row = tx.fetch_first(SQL, &[]).await?.ok_or_else(Error::no_row)?;
     Ok((row.int("n")?, row.maybe_time("oldest")?))
 }
 
-/// A receipt in its signed form.
+/// Returns a receipt in its signed form.
 pub async fn find_receipt(tx: &mut Tx, id: ReceiptId) -> Result<Option<String>, Error> {
     const SQL: &str = "/* shreds.find_receipt */ SELECT jws FROM receipts WHERE id = $1";
     tx.fetch_first(SQL, &[Arg::Text(&id.to_string())])

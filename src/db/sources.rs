@@ -1,8 +1,6 @@
-//! Copies that the source keeps of a recording, and what became of them: the evidence of their
-//! deletion.
+//! Copies of a recording at the source, and the evidence of their deletion.
 //!
-//! INVARIANT: what is known of a copy only grows. One that the source confirmed as deleted stays
-//! so.
+//! INVARIANT: knowledge of a copy only grows. A copy whose deletion the source confirmed stays so.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +37,7 @@ table! {
     }
 }
 
-/// The copies of a recording that were ever found, in the order of kinds and ids.
+/// Returns all copies of a recording that were ever found, in the order of kinds and ids.
 pub async fn of(tx: &mut Tx, id: RecordingId) -> Result<Vec<SourceCopy>, Error> {
     const SQL: &str = formatcp!(
         "/* sources.of */ SELECT {} FROM sources WHERE recording_id = $1 ORDER BY kind, sid",
@@ -49,8 +47,8 @@ pub async fn of(tx: &mut Tx, id: RecordingId) -> Result<Vec<SourceCopy>, Error> 
     Ok(rows.into_iter().map(SourceCopy::from).collect())
 }
 
-/// Enters copies, or what became of those that are known. What was confirmed stays as it is, and
-/// what is deleted is not there again.
+/// Inserts copies or updates known ones. A confirmed copy is not changed, and a deleted copy does
+/// not become present again.
 pub async fn enter(tx: &mut Tx, id: RecordingId, copies: &[SourceCopy]) -> Result<(), Error> {
     const SQL: &str = formatcp!(
         "/* sources.enter */ {}
@@ -69,8 +67,8 @@ pub async fn enter(tx: &mut Tx, id: RecordingId, copies: &[SourceCopy]) -> Resul
     Ok(())
 }
 
-/// Transcripts that the source told of as made from this recording, whether they are fetched or
-/// not: copies that a list may not show any more.
+/// Returns transcripts that the source reported as made from this recording, fetched or not: copies
+/// that a list may no longer contain.
 pub async fn told(tx: &mut Tx, source: &SourceRef) -> Result<BTreeSet<(CopyKind, String)>, Error> {
     const SQL: &str = "/* sources.told */
         SELECT kind, sid FROM transcripts WHERE account = $1 AND source_sid = $2 AND kind IN ('intelligence', 'record')";
@@ -94,13 +92,14 @@ pub async fn told(tx: &mut Tx, source: &SourceRef) -> Result<BTreeSet<(CopyKind,
     rows.iter().map(told).collect()
 }
 
-/// Whether a copy of this id was deleted at the source by the vault.
+/// Returns whether the vault deleted a copy with this id at the source.
 pub async fn is_deleted(tx: &mut Tx, sid: &str) -> Result<bool, Error> {
     const SQL: &str = "/* sources.is_deleted */ SELECT COUNT(*) FROM sources WHERE sid = $1 AND state IN ('deleted', 'confirmed')";
     Ok(tx.fetch_int(SQL, &[Arg::Text(sid)]).await? > 0)
 }
 
-/// Whether the vault still has to fetch a transcript of this recording, or one of these.
+/// Returns whether a transcript of this recording, or one of these transcripts, still has to be
+/// fetched.
 pub async fn awaits(
     tx: &mut Tx,
     source: &SourceRef,

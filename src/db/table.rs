@@ -1,12 +1,12 @@
-//! One declaration a table: the struct of its rows, from which come its columns, the lists of them
-//! in queries, the reader, what an insert binds, and the image that travels.
+//! Declarations of tables: the struct of a table's rows, from which its column lists, the reader,
+//! the bound values and the image are derived.
 //!
-//! Owns the macro [`table!`](table) and what it makes. Refuses to know any table; each is declared
-//! in the module that has its queries:
+//! Owns the macro [`table!`](table) and its output. Refuses to know any table; each is declared in
+//! the module that has its queries:
 //!
 //! ```text
 //! table! {
-//!     "holds" { subject: Some("recording_id") }      the table, and what is not plain about it
+//!     "holds" { subject: Some("recording_id") }      the table, and its options
 //!
 //!     /// A hold, standing or lifted.
 //!     pub struct HoldRow {
@@ -20,9 +20,9 @@
 //! }
 //! ```
 //!
-//! The order is that of `schema/tables.sql`, which explains the columns. How a type is kept is said
-//! once, in `table/value.rs`. INVARIANT: rows are read by position. A query that reads rows of a
-//! table selects its `COLUMNS` first, whatever it selects behind them.
+//! The order is that of `schema/tables.sql`, which explains the columns. The stored form of each
+//! type is in `table/value.rs`. INVARIANT: rows are read by position. A query that reads rows of a
+//! table selects its `COLUMNS` first; further columns follow.
 
 pub(in crate::db) mod value;
 
@@ -33,26 +33,26 @@ use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 pub(super) use self::value::{ColumnKind, ColumnValue, Value, texts};
 use super::{error::Error, row::Row};
 
-/// What is known of a table besides its rows.
+/// The properties of a table.
 #[derive(Debug)]
 pub(super) struct Declaration {
-    /// As the databases call it.
+    /// Its name in the databases.
     pub(super) name: &'static str,
     /// Its columns, in the databases' order.
     pub(super) columns: &'static [Column],
     /// How many of them are the primary key; they are the first ones.
     pub(super) key: usize,
-    /// The column by which the rows of one recording, principal, token, policy, page, conversation,
-    /// statement or revocation are found.
+    /// The column that identifies the recording, principal, token, policy, page, conversation,
+    /// statement or revocation to which a row belongs.
     pub(super) subject: Option<&'static str>,
-    /// Which of its rows travel, as a condition.
+    /// The condition on the rows that are moved.
     pub(super) travels: &'static str,
-    /// Whether rows are never changed or removed, which the databases themselves see to.
+    /// Whether rows are never changed or removed; the databases enforce it.
     pub(super) only_grows: bool,
 }
 
 impl Declaration {
-    /// A table without columns, all of whose rows travel.
+    /// A table without columns, all of whose rows are moved.
     pub(super) const PLAIN: Self = Self {
         name: "",
         columns: &[],
@@ -66,14 +66,14 @@ impl Declaration {
 /// A column.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Column {
-    /// As the databases call it.
+    /// Its name in the databases.
     pub(super) name: &'static str,
-    /// What it holds.
+    /// The kind of its values.
     pub(super) kind: ColumnKind,
 }
 
 impl Column {
-    /// A column of values of this type.
+    /// A column for values of this type.
     pub(super) const fn of<T: ColumnValue>(name: &'static str) -> Self {
         Self {
             name,
@@ -86,25 +86,25 @@ impl Column {
 pub(super) trait TableRow: Sized + Send + Sync {
     /// The table.
     const TABLE: Declaration;
-    /// `a, b, c`: its columns, as a query selects them.
+    /// `a, b, c`: the columns, as a query selects them.
     const COLUMNS: &'static str;
-    /// `t.a, t.b, t.c`: the same beside other tables.
+    /// `t.a, t.b, t.c`: the same, qualified, for joins.
     const QUALIFIED: &'static str;
-    /// `INSERT INTO t (a, b, c)`: what stands before the values of several rows.
+    /// `INSERT INTO t (a, b, c)`: the beginning of an insert of several rows.
     const INSERT_INTO: &'static str;
     /// `INSERT INTO t (a, b, c) VALUES ($1, $2, $3)`: one row.
     const INSERT: &'static str;
-    /// `ON CONFLICT (a) DO UPDATE SET b = excluded.b, c = excluded.c`: in the place of the row that
-    /// is there. Of a table that is all key there is nothing to replace: say `DO NOTHING`.
+    /// `ON CONFLICT (a) DO UPDATE SET b = excluded.b, c = excluded.c`: replaces an existing row.
+    /// Not for a table whose columns are all in the key; it uses `DO NOTHING`.
     const OR_REPLACE: &'static str;
 
-    /// The row that these cells are of.
+    /// Reads a row from cells.
     fn read(cells: &mut Cells<'_>) -> Result<Self, Error>;
 
-    /// Its values, in the order of the columns.
+    /// Returns the values, in the order of the columns.
     fn values(&self) -> Vec<Value<'_>>;
 
-    /// The row at the beginning of what a query gave.
+    /// Reads a row from the first columns of a query's row.
     fn of(row: &Row) -> Result<Self, Error> {
         debug_assert!(
             Self::TABLE.begins(row),
@@ -118,7 +118,7 @@ pub(super) trait TableRow: Sized + Send + Sync {
         })
     }
 
-    /// The row with these values, one for each column.
+    /// Reads a row from these values, one for each column.
     fn of_values(values: &[Value<'_>]) -> Result<Self, Error> {
         Self::read(&mut Cells {
             table: &Self::TABLE,
@@ -128,7 +128,7 @@ pub(super) trait TableRow: Sized + Send + Sync {
     }
 }
 
-/// What a row is read from, column after column.
+/// A cursor over the columns of a row.
 pub(super) struct Cells<'a> {
     table: &'static Declaration,
     source: Source<'a>,
@@ -142,10 +142,10 @@ enum Source<'a> {
 }
 
 impl Cells<'_> {
-    /// The value in the next column.
+    /// Reads the value in the next column.
     ///
     /// # Errors
-    /// [`Error::Inconsistent`] if the column holds none of this type.
+    /// [`Error::Inconsistent`] if the value is not of this type.
     pub(super) fn next<T: ColumnValue>(&mut self) -> Result<T, Error> {
         let at = self.at;
         self.at += 1;
@@ -164,7 +164,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The first column, which names the row in an error.
+    /// Returns the first column, which names the row in an error.
     fn key(self, table: &Declaration) -> Option<Value<'a>> {
         let first = table.columns.first()?;
         self.value(0, first.kind)
@@ -172,13 +172,13 @@ impl<'a> Source<'a> {
 }
 
 impl Declaration {
-    /// Whether the query behind a row selected this table's columns first.
+    /// Returns whether the query of a row selected this table's columns first.
     fn begins(&self, row: &Row) -> bool {
         let mut columns = self.columns.iter().enumerate();
         columns.all(|(at, column)| row.name(at) == Some(column.name))
     }
 
-    /// The error of a row, named by its key, whose columns do not go together: this one is wrong.
+    /// Returns the error of a row, named by its key, with an invalid value in this column.
     pub(super) fn inconsistent(&self, column: &'static str, key: impl Display) -> Error {
         Error::Inconsistent {
             table: self.name,
@@ -187,7 +187,7 @@ impl Declaration {
         }
     }
 
-    /// The error of a row that holds at this place what its column cannot.
+    /// Returns the error of a row with an invalid value at this position.
     pub(super) fn inconsistent_at(&self, at: usize, row: &Row) -> Error {
         self.wrong(at, Source::Row(row).key(self))
     }
@@ -202,8 +202,8 @@ impl Declaration {
     }
 }
 
-/// What a row holds at this place; `None` if it is not of this kind. By number, because names would
-/// be looked up for each value of each row.
+/// Returns the value at this position of a row; `None` if it is not of this kind. By number,
+/// because a name would be looked up for each value of each row.
 pub(super) fn cell(row: &Row, at: usize, kind: ColumnKind) -> Option<Value<'static>> {
     let value = match kind {
         ColumnKind::Text | ColumnKind::MaybeText => {
@@ -230,7 +230,7 @@ where
     .ok()
 }
 
-/// The list without the comma that it begins with; of nothing, nothing.
+/// Removes the leading comma of a list; an empty list stays empty.
 pub(super) const fn list(commas: &'static str) -> &'static str {
     match commas.is_empty() {
         true => "",
@@ -238,7 +238,7 @@ pub(super) const fn list(commas: &'static str) -> &'static str {
     }
 }
 
-/// `$1, $2, $3`: so many placeholders.
+/// Returns that many placeholders: `$1, $2, $3`.
 pub(super) const fn places(count: usize) -> &'static str {
     const PLACES: &str = "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
         $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32";

@@ -1,6 +1,6 @@
-//! The timelines that the audit log goes through: one row for each restore, and one for the first.
+//! The timelines of the audit log: one row for each restore, and one for the first.
 //!
-//! Owns the table. Refuses to know what a timeline is good for; the model has that.
+//! Owns the table. Refuses to know the meaning of a timeline; the model has that.
 
 use super::{
     error::Error,
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::model::timeline::{Fork, LogPath};
 
-/// The path of this log.
+/// Returns the path of this log.
 pub async fn path(tx: &mut Tx) -> Result<LogPath, Error> {
     const SQL: &str =
         "/* timelines.path */ SELECT timeline, behind FROM timelines ORDER BY timeline";
@@ -27,7 +27,7 @@ pub async fn path(tx: &mut Tx) -> Result<LogPath, Error> {
     })
 }
 
-/// A database that was rebuilt goes on along this path.
+/// Replaces the path in a rebuilt database.
 pub async fn rebuild(tx: &mut Tx, path: &LogPath) -> Result<(), Error> {
     const CLEAR: &str = "/* timelines.clear */ DELETE FROM timelines";
     const ENTER: &str = "/* timelines.enter */ INSERT INTO timelines (timeline, behind)";

@@ -21,37 +21,37 @@ use crate::model::{
 table! {
     "tokens" { subject: Some("id") }
 
-    /// A token as the operator sees it; the token itself is not here.
+    /// A token as shown to the operator; the secret itself is not stored.
     #[derive(Clone, Debug, serde::Serialize)]
     pub struct TokenRow {
         key {
             /// Its id.
             pub id: TokenId = "id",
         }
-        /// SHA-256 of its secret, which nobody is shown.
+        /// The SHA-256 of its secret, which is never shown.
         #[serde(skip)]
         pub hash: String = "hash",
         /// The operator's own name for it.
         pub label: String = "label",
-        /// What its bearer is.
+        /// The roles of its bearer.
         pub roles: Vec<Role> = "roles",
-        /// Whose recordings its bearer may know; empty: all.
+        /// The accounts whose recordings its bearer may know; empty means all.
         pub accounts: Vec<AccountSid> = "accounts",
         /// When it was made.
         pub created_at: Timestamp = "created_at",
-        /// From when it is refused.
+        /// When it expires.
         pub expires_at: Timestamp = "expires_at",
         /// When it was revoked.
         pub revoked_at: Option<Timestamp> = "revoked_at",
-        /// What conditions of the policy may look at.
+        /// Attributes that conditions of the policy may examine.
         pub attributes: BTreeMap<Label, BTreeSet<String>> = "attributes",
-        /// Whose credential it is.
+        /// The principal whose credential it is.
         pub principal: PrincipalId = "principal_id",
     }
 }
 
 impl TokenRow {
-    /// Who the bearer is.
+    /// Returns the bearer as a principal.
     pub fn principal(&self) -> Principal {
         Principal {
             id: self.principal,
@@ -62,7 +62,7 @@ impl TokenRow {
         }
     }
 
-    /// Whether it opens anything at `now`.
+    /// Returns whether the token is valid at `now`.
     pub fn lives(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && now < self.expires_at
     }
@@ -70,14 +70,14 @@ impl TokenRow {
 
 const COLUMNS: &str = TokenRow::COLUMNS;
 
-/// Enters a token.
+/// Inserts a token.
 pub async fn insert(tx: &mut Tx, token: &TokenRow) -> Result<(), Error> {
     const SQL: &str = formatcp!("/* tokens.insert */ {}", TokenRow::INSERT);
     tx.insert_row(SQL, token, &[]).await.map(|_| ())
 }
 
-/// The principal of a living token, by the hash of its secret. The look-up is by a hash of 256
-/// random bits, so its timing tells nothing.
+/// Returns the principal of a valid token, by the hash of its secret. The look-up uses a hash of
+/// 256 random bits, so its timing reveals nothing.
 pub async fn authenticate(
     tx: &mut Tx,
     hash: &str,
@@ -91,7 +91,7 @@ pub async fn authenticate(
         .map(|token| token.principal()))
 }
 
-/// The principal behind a token id, if the token still lives.
+/// Returns the principal of a token id, if the token is still valid.
 pub async fn living(tx: &mut Tx, id: TokenId, now: Timestamp) -> Result<Option<Principal>, Error> {
     const SQL: &str = formatcp!("/* tokens.living */ SELECT {COLUMNS} FROM tokens WHERE id = $1");
     let row: Option<TokenRow> = tx.fetch_row(SQL, &[Arg::Text(&id.to_string())]).await?;
@@ -100,7 +100,7 @@ pub async fn living(tx: &mut Tx, id: TokenId, now: Timestamp) -> Result<Option<P
         .map(|token| token.principal()))
 }
 
-/// Whose a token is, or was.
+/// Returns the principal of a token, valid or not.
 pub async fn principal_of(tx: &mut Tx, id: TokenId) -> Result<Option<PrincipalId>, Error> {
     const SQL: &str = "/* tokens.principal_of */ SELECT id, principal_id FROM tokens WHERE id = $1";
     tx.fetch_first(SQL, &[Arg::Text(&id.to_string())])
@@ -109,14 +109,15 @@ pub async fn principal_of(tx: &mut Tx, id: TokenId) -> Result<Option<PrincipalId
         .transpose()
 }
 
-/// All tokens, oldest first.
+/// Returns all tokens, oldest first.
 pub async fn list(tx: &mut Tx) -> Result<Vec<TokenRow>, Error> {
     const SQL: &str =
         formatcp!("/* tokens.list */ SELECT {COLUMNS} FROM tokens ORDER BY created_at, id");
     tx.fetch_rows(SQL, &[]).await
 }
 
-/// Revokes a token; the commit rings, so that its streams end. Whose it was; `None` if there is none, or it already was.
+/// Revokes a token; the commit notifies other processes, so that its streams end. Returns its
+/// principal; `None` if there is no such token or it was revoked before.
 pub async fn revoke(
     tx: &mut Tx,
     id: TokenId,
@@ -132,7 +133,7 @@ pub async fn revoke(
         .transpose()
 }
 
-/// Revokes every token of a principal that was not revoked yet. Which.
+/// Revokes every token of a principal that is not revoked yet, and returns their ids.
 pub async fn revoke_all(
     tx: &mut Tx,
     principal: PrincipalId,

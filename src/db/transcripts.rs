@@ -1,16 +1,16 @@
-//! Transcripts of the source: those that wait, and which one each recording has.
+//! Transcripts of the source: those that are waiting, and the one that each recording has.
 //!
 //! ```text
-//! waiting ──▶ filed     it is the one that the recording has
-//!     └─────▶ passed    the recording has a better one, or one of the application's own, or is shredded
+//! waiting ──▶ filed     the recording has this transcript
+//!     └─────▶ passed    the recording has another one, or is shredded
 //! ```
-//! One that waits has work in the queue, of the kind [`WorkKind::FetchTranscript`], due or dead; one
-//! that does not has none. INVARIANT: whoever changes both changes the transcript first, so that two
-//! units do not lock them in two orders.
+//! A waiting transcript has work in the queue, of the kind [`WorkKind::FetchTranscript`], due or
+//! dead; others have none. INVARIANT: a unit that changes both changes the transcript first, so
+//! that two units do not lock them in different orders.
 //!
 //! INVARIANT: a recording has at most one row that is `filed`, and it has one if its transcript
-//! came from the source and was filed since the database was made or restored. No row holds a word of
-//! what was said.
+//! came from the source and was filed since the database was created or restored. No row contains
+//! any transcribed text.
 
 mod stored;
 
@@ -38,12 +38,12 @@ use crate::model::{
 const COLUMNS: &str = StoredTranscript::COLUMNS;
 const INSERT: &str = StoredTranscript::INSERT;
 
-/// A transcript as the queue names it: whose, made by which product, and its SID there.
+/// The subject of a transcript's work: the account, the product that made it, and its SID there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TranscriptId {
-    /// The account that told of it.
+    /// The account that reported it.
     pub account: AccountSid,
-    /// What it is.
+    /// Its product and SID.
     pub origin: Origin,
 }
 
@@ -54,7 +54,7 @@ impl fmt::Display for TranscriptId {
     }
 }
 
-/// Why a text names no transcript.
+/// The error of a text that is no transcript id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a transcript: expected its account, product and SID with slashes between")]
 pub struct InvalidTranscriptId;
@@ -71,35 +71,35 @@ impl FromStr for TranscriptId {
     }
 }
 
-/// A transcript that is ours to file until the lease ends.
+/// A transcript that this process may file until the lease ends.
 #[derive(Clone, Debug)]
 pub struct LeasedTranscript {
     /// The lease.
     pub lease: Lease<TranscriptId>,
-    /// The recording that it is of, where known. What is found out stands in the row when the lease
-    /// is given back.
+    /// The recording of the transcript, where known. A recording that is found meanwhile is stored
+    /// when the lease is given back.
     pub source: Option<RecordingSid>,
     /// The call, where known.
     pub call: Option<CallSid>,
-    /// Of real time: when it began, as the source says.
+    /// For a real-time transcription: when it began, according to the source.
     pub began_at: Option<Timestamp>,
-    /// When the vault heard of it, or was asked to try again.
+    /// When the vault was told of it, or asked to retry.
     pub told_at: Timestamp,
 }
 
 impl LeasedTranscript {
-    /// The account that told of it.
+    /// The account that reported it.
     pub fn account(&self) -> &AccountSid {
         &self.lease.subject.account
     }
 
-    /// What it is.
+    /// Its product and SID.
     pub fn origin(&self) -> &Origin {
         &self.lease.subject.origin
     }
 }
 
-/// What an event of real time tells of its transcription, besides words.
+/// The facts that a real-time event reports about its transcription, besides text.
 #[derive(Clone, Copy, Debug)]
 pub struct TranscriptionEvent<'a> {
     /// The account.
@@ -114,8 +114,8 @@ pub struct TranscriptionEvent<'a> {
     pub ended_at: Option<Timestamp>,
 }
 
-/// Tells of a transcript, due then. Telling again changes nothing, unless it was given up: then it
-/// is due again.
+/// Announces a transcript, due at `due_at`. A repeated announcement changes nothing, unless the
+/// transcript was given up: then it is due again.
 pub async fn tell(
     tx: &mut Tx,
     id: &TranscriptId,
@@ -137,6 +137,12 @@ pub async fn tell(
         WHERE work.state = 'dead'",
         StoredWork::INSERT_INTO
     );
+    // A concurrent `bury` has committed or waits for this unit, because the queue is read
+    // afterwards.
+    const LOCK: &str = "/* transcripts.lock_told */
+        UPDATE transcripts SET state = state WHERE account = $1 AND sid = $2 AND state = 'waiting'";
+    let place = [Arg::Text(id.account.as_str()), Arg::Text(id.origin.sid())];
+    tx.lock(LOCK, &place).await?;
     let subject = id.to_string();
     let row = StoredTranscript {
         source: source.cloned(),
@@ -153,8 +159,8 @@ pub async fn tell(
     tx.execute(AGAIN, &args).await.map(|_| ())
 }
 
-/// Enters a transcript of a recording that nobody told of, due at once, unless it is known: then
-/// nothing changes. Whether it is new.
+/// Inserts a transcript of a recording that was found without an announcement, due immediately,
+/// unless it is known already. Returns whether it is new.
 pub async fn find(
     tx: &mut Tx,
     id: &TranscriptId,
@@ -174,9 +180,9 @@ pub async fn find(
     Ok(is_new)
 }
 
-/// An event of real time: its transcription is known, and due then unless its end was told before.
-/// Locks its row for the rest of the unit. Whether it still takes words; one that is filed or given
-/// up does not.
+/// Records a real-time event: inserts its transcription if it is new, and makes it due at `due_at`
+/// unless its end was reported before. Locks its row for the rest of the unit. Returns whether the
+/// transcription still accepts text; one that is filed or given up does not.
 pub async fn hear(
     tx: &mut Tx,
     event: &TranscriptionEvent<'_>,
@@ -231,7 +237,7 @@ pub async fn hear(
     Ok(takes)
 }
 
-/// What is known of a transcript that was leased; `None` if it does not wait any more.
+/// Returns the stored facts of a leased transcript; `None` if it is no longer waiting.
 pub async fn leased(
     tx: &mut Tx,
     lease: Lease<TranscriptId>,
@@ -253,7 +259,8 @@ pub async fn leased(
 /// Gives a transcript back, due again at `due_at`, with the reason why it could not be filed.
 ///
 /// # Errors
-/// [`Error::Stale`] if somebody else has it now; so of all that take a lease.
+/// [`Error::LeaseLost`] if another worker holds it now. The same applies to all functions that take
+/// a lease.
 pub async fn postpone(
     tx: &mut Tx,
     ours: &LeasedTranscript,
@@ -264,19 +271,19 @@ pub async fn postpone(
     work::postpone(tx, &ours.lease, due_at, why).await
 }
 
-/// Gives a transcript up until somebody says `recvault retry`, or the source tells of it again.
+/// Gives a transcript up until `recvault retry` runs, or the source announces it again.
 pub async fn bury(tx: &mut Tx, ours: &LeasedTranscript, why: &str) -> Result<(), Error> {
     note(tx, ours, "waiting").await?;
     work::bury(tx, &ours.lease, why).await
 }
 
-/// It is not to be filed: its recording keeps another one, or is shredded.
+/// Marks a transcript as passed: its recording keeps another one, or is shredded.
 pub async fn pass(tx: &mut Tx, ours: &LeasedTranscript) -> Result<(), Error> {
     note(tx, ours, "passed").await?;
     work::finish(tx, &ours.lease).await
 }
 
-/// It is the one that the recording has, in the place of another one of the source's.
+/// Files a transcript for its recording, in place of an earlier one of the source.
 pub async fn file(
     tx: &mut Tx,
     ours: &LeasedTranscript,
@@ -291,7 +298,7 @@ pub async fn file(
     work::finish(tx, &ours.lease).await
 }
 
-/// Notes what became of a transcript that is ours, and what was found out about it.
+/// Records the state of a leased transcript, and the recording that was found.
 async fn note(tx: &mut Tx, ours: &LeasedTranscript, state: &str) -> Result<(), Error> {
     let sql = format!(
         "/* transcripts.note */ UPDATE transcripts SET state = $7, source_sid = COALESCE($8, source_sid) WHERE {OURS}"
@@ -301,7 +308,8 @@ async fn note(tx: &mut Tx, ours: &LeasedTranscript, state: &str) -> Result<(), E
     touch(tx, &sql, ours, &more).await
 }
 
-/// A transcript whose work is ours, as a condition. It locks the transcript before the work.
+/// The condition for a transcript whose work this lease holds. It locks the transcript before the
+/// work.
 const OURS: &str = "account = $1 AND sid = $2 AND kind = $3 AND state = 'waiting' AND EXISTS
     (SELECT 1 FROM work WHERE work.kind = 'transcript' AND subject = $4 AND holder = $5 AND token = $6)";
 
@@ -320,11 +328,12 @@ async fn touch(
     ];
     let named = named(&ours.lease);
     let args = [named.as_slice(), &held, more].concat();
-    // One that is not ours is told by its lease.
+    // If the lease is lost, the operation on the lease reports it.
     tx.execute(sql, &args).await.map(|_| ())
 }
 
-/// The recording has a transcript that is none of the source's.
+/// Marks the recording's filed transcript of the source as passed, because another transcript
+/// replaces it.
 pub async fn mark_superseded(tx: &mut Tx, recording: &Recording) -> Result<(), Error> {
     const SQL: &str = "/* transcripts.outdo */
         UPDATE transcripts SET state = 'passed' WHERE source_sid = $1 AND account = $2 AND state = 'filed'";
@@ -339,14 +348,14 @@ pub async fn mark_superseded(tx: &mut Tx, recording: &Recording) -> Result<(), E
     .map(|_| ())
 }
 
-/// Forgets a transcript that is not to be filed.
+/// Deletes a transcript that is not to be filed.
 pub async fn remove(tx: &mut Tx, ours: &LeasedTranscript) -> Result<(), Error> {
     let sql = format!("/* transcripts.remove */ DELETE FROM transcripts WHERE {OURS}");
     touch(tx, &sql, ours, &[]).await?;
     work::finish(tx, &ours.lease).await
 }
 
-/// The transcript of the source that a recording has, and when the vault heard of it.
+/// Returns the recording's filed transcript of the source, and when the vault was told of it.
 pub async fn filed(
     tx: &mut Tx,
     recording: &Recording,
@@ -366,8 +375,8 @@ pub async fn filed(
     row.map(|row| Ok((row.origin()?, row.told_at))).transpose()
 }
 
-/// The recordings of a call, in no order. One of a conference that the call is in is among them
-/// only if the source named the call, too.
+/// Returns the recordings of a call, in no order. A recording of a conference is included only if
+/// the source also named the call.
 pub async fn recordings_of(
     tx: &mut Tx,
     account: &AccountSid,
@@ -387,12 +396,13 @@ pub async fn recordings_of(
     .collect()
 }
 
-/// Recordings are let go of: no transcript of them is filed any more, and transcriptions of their
-/// calls that wait go with every word. The ids of what the source made stay, because it is to be
-/// deleted there. What is filed for another recording of the same call stays.
+/// Cancels the transcripts of recordings that are shredded: none is filed any more, and unfiled
+/// real-time transcriptions of their calls are deleted with their text. The ids of the source's
+/// transcripts stay, because they are to be deleted there. A transcript that is filed for another
+/// recording of the same call stays.
 pub async fn forget(tx: &mut Tx, recordings: &[RecordingId]) -> Result<(), Error> {
-    // By the source's ids alone, which are nobody else's: with the account beside them SQLite would
-    // look through all rows of the account.
+    // By the source's ids alone, which are unique: with the account as well SQLite would scan all
+    // rows of the account.
     const CALLS: &str = formatcp!(
         "/* transcripts.forget_calls */
         DELETE FROM transcripts WHERE state <> 'filed' AND kind = 'real-time' AND call_sid IN
@@ -407,8 +417,8 @@ pub async fn forget(tx: &mut Tx, recordings: &[RecordingId]) -> Result<(), Error
     );
     let recordings = set(recordings);
     let mut gone = Vec::new();
-    // The transcription before its words, as whoever hears one: so that neither waits for the
-    // other.
+    // The transcription before its utterances, like the code that records one, so that the two
+    // cannot deadlock.
     let which = [Arg::Text(&recordings)];
     for row in tx.fetch_rows::<StoredTranscript>(CALLS, &which).await? {
         let id = TranscriptId::try_from(row)?;
@@ -423,8 +433,8 @@ pub async fn forget(tx: &mut Tx, recordings: &[RecordingId]) -> Result<(), Error
     work::cancel(tx, WorkKind::FetchTranscript, &gone).await
 }
 
-/// Makes transcripts that were given up due again, of one recording and its call or of all; their
-/// patience begins anew. How many.
+/// Makes given-up transcripts due again, of one recording and its call or of all, and restarts
+/// their retry period. Returns their number.
 pub async fn revive(
     tx: &mut Tx,
     recording: Option<&Recording>,

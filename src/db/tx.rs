@@ -1,7 +1,7 @@
-//! One session with the database, either kind: a read snapshot or a unit of work.
+//! A session with the database, of either kind: a reader, a snapshot or a unit of work.
 //!
-//! The enum is closed, so there are no generics to carry around; the queries above it are plain
-//! text with `$1` placeholders.
+//! The enum is closed, so that callers need no generics; their queries are plain text with `$1`
+//! placeholders.
 
 mod rows;
 mod statement;
@@ -35,21 +35,21 @@ pub enum Arg<'a> {
     Bytes(&'a [u8]),
 }
 
-/// A session: what is read in it is consistent. What is written in a unit of work becomes visible
-/// all at once with its commit, or not at all; a session of another kind writes nothing.
+/// A session. Queries of a reader each see their own state; only
+/// [`Db::snapshot`](super::Db::snapshot) and, on SQLite, a unit see one. The changes of a unit of
+/// work become visible together with its commit, or not at all; other sessions write nothing.
 pub struct Tx {
     session: Inner,
     counts: Vec<Count>,
-    /// Of a unit of work: whether it may be committed, and the last number that it gave to an audit
-    /// entry.
+    /// For a unit of work: the gate, and the last number that the unit assigned to an audit entry.
     unit: Option<(Gate, i64)>,
     /// Whether a statement changed a row.
     has_written: bool,
-    /// Tells the time in the database's place; for tests.
+    /// Replaces the database's time, for tests.
     clock: Option<Clock>,
 }
 
-/// What a counter is incremented by, should the session be committed.
+/// An increment of a counter that is applied when the session commits.
 struct Count {
     name: &'static str,
     label: Option<(&'static str, &'static str)>,
@@ -90,7 +90,7 @@ impl Tx {
         Self::of(Inner::PostgresReader(connection))
     }
 
-    /// The same session as a unit of work, which this gate may stop until its last moment.
+    /// Returns the session as a unit of work, which this gate may refuse until the commit.
     pub(super) fn behind(self, gate: &Gate) -> Self {
         Self {
             unit: Some((gate.clone(), 0)),
@@ -98,10 +98,11 @@ impl Tx {
         }
     }
 
-    /// Audit entries from `first` to `last` were numbered in this unit, which holds the log's head.
+    /// Records that audit entries from `first` to `last` were numbered in this unit, which holds
+    /// the head of the log.
     ///
     /// # Errors
-    /// [`Error::Closed`] if the database has given the first of these numbers before.
+    /// [`Error::Closed`] if the database has assigned the first of these numbers before.
     pub(super) fn numbered(&mut self, first: i64, last: i64) -> Result<(), Error> {
         if let Some((gate, newest)) = &mut self.unit {
             gate.follows(first)?;
@@ -141,11 +142,11 @@ impl Tx {
         }
     }
 
-    /// The database's own time: PostgreSQL's is that of its server, whatever this process believes;
-    /// SQLite has none but this machine's.
+    /// Returns the database's own time: PostgreSQL's is that of its server, whatever the clock of
+    /// this process; SQLite uses the clock of this machine.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn now(&mut self) -> Result<Timestamp, Error> {
         const POSTGRES: &str =
             "/* tx.now */ SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
@@ -159,16 +160,17 @@ impl Tx {
         }
     }
 
-    /// Makes what was done visible and durable. A session that is dropped instead leaves nothing.
+    /// Makes the changes visible and durable. A session that is dropped instead changes nothing.
     ///
-    /// A commit that has begun runs to its end in a task of its own, and so does what is counted
-    /// with it. Were it dropped half-way, the driver would queue a rollback behind it, which comes
-    /// too late or in time: nobody could say which.
+    /// A commit that has begun runs to its end in a task of its own, and so do its counters. If it
+    /// were dropped midway, the driver would queue a rollback behind it, and the outcome would be
+    /// unknown.
     ///
     /// # Errors
-    /// [`Error::Conflict`] or [`Error::Unavailable`]; [`Error::Closed`] if the database was found to
-    /// have forgotten something since the unit began, or its file is not there any more. Then
-    /// nothing was done.
+    /// [`Error::Conflict`] or [`Error::Unavailable`]; [`Error::Closed`] if the database was found
+    /// to lack changes since the unit began, or its file was removed or replaced. Then nothing was
+    /// committed, with one exception: if the file vanished during the commit, the error is returned
+    /// although the old file holds the changes.
     #[expect(
         clippy::disallowed_methods,
         reason = "short, and `Db::close` waits for the connection that it holds"
@@ -184,7 +186,8 @@ impl Tx {
         if let Some((gate, _)) = &unit {
             gate.stands()?;
         }
-        // And once more before anybody is told: the file may have gone in between.
+        // Checked again before the caller is answered: the file may have been removed during the
+        // commit.
         let gate = unit.as_ref().map(|(gate, _)| gate.clone());
         let committing = async move {
             match session {
@@ -198,7 +201,7 @@ impl Tx {
             counts.into_iter().for_each(Count::increment);
             gate.map_or(Ok(()), |gate| gate.stands())
         };
-        // Only the end of the whole process keeps it from ending.
+        // Only the end of the process can interrupt it.
         tokio::spawn(committing)
             .await
             .unwrap_or_else(|_| Err(Error::Unavailable("the process ends".into())))
@@ -207,12 +210,12 @@ impl Tx {
     /// See [`super::image::defer_references`].
     pub(super) async fn defer_references(&mut self) -> Result<(), Error> {
         const SQLITE: &str = "/* tx.defer_references */ PRAGMA defer_foreign_keys = ON";
-        // 64 MiB, until the connection is closed: the indexes of a table that is filled are written
-        // all over, and two are not enough for them.
+        // 64 MiB, until the connection is closed: filling a table writes to pages all over its
+        // indexes, and the default of 2 MiB is too small for them.
         const ROOMY: &str = "/* tx.roomy */ PRAGMA cache_size = -65536";
         const POSTGRES: &str = "/* tx.defer_references */ SET CONSTRAINTS ALL DEFERRED";
-        // Only those that this version of PostgreSQL has; the commit is a statement too, and asks
-        // for all references at once.
+        // Only the settings that this version of PostgreSQL has. The commit is a statement, too,
+        // and checks all references at once.
         const PATIENT: &str = "/* tx.patient */ SELECT set_config(name, '0', true) FROM pg_settings
             WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')";
         if self.is_postgres() {
@@ -225,30 +228,30 @@ impl Tx {
         Ok(())
     }
 
-    /// Whether the other side is PostgreSQL, for what only one of the two can do.
+    /// Returns whether the database is PostgreSQL, for features that only one of the two has.
     pub(super) fn is_postgres(&self) -> bool {
         matches!(self.session, Inner::Postgres(_) | Inner::PostgresReader(_))
     }
 
-    /// Whether a statement of this session changed a row.
+    /// Returns whether a statement of this session changed a row.
     pub(super) fn has_written(&self) -> bool {
         self.has_written
     }
 
-    /// Runs a statement; the number of rows it touched.
+    /// Runs a statement and returns the number of affected rows.
     pub(super) async fn execute(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<u64, Error> {
         let touched = self.run(sql, args).await?;
         self.has_written |= touched > 0 && changes(sql);
         Ok(touched)
     }
 
-    /// Runs a statement that sets a row to what it is, and so locks it until the unit ends; the
-    /// number of rows. It changes nothing.
+    /// Runs a statement that sets a row to its own value and so locks it until the unit ends; it
+    /// changes nothing. Returns the number of rows.
     pub(super) async fn lock(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<u64, Error> {
         self.run(sql, args).await
     }
 
-    /// Only a unit of work writes: a reader of PostgreSQL's would, each statement by itself.
+    /// Only a unit of work writes. A PostgreSQL reader would commit each statement by itself.
     fn admits(&self, sql: &str) -> Result<(), Error> {
         if self.unit.is_none() && changes(sql) {
             return Err(Error::Reading);
@@ -279,8 +282,8 @@ impl Tx {
         })
     }
 
-    /// Runs `head VALUES …` on as many rows at a time as may be bound; the number of rows it
-    /// touched. `args` has `width` values for each row.
+    /// Runs `head VALUES …` on as many rows at a time as may be bound, and returns the number of
+    /// affected rows. `args` has `width` values for each row.
     pub(super) async fn insert_all(
         &mut self,
         head: &str,
@@ -299,11 +302,11 @@ impl Tx {
         Ok(touched)
     }
 
-    /// `($1, $2), ($3, $4)`: what stands behind `VALUES` for so many rows, in a statement that
-    /// binds nothing else.
+    /// Returns `($1, $2), ($3, $4)`, the text after `VALUES` for that many rows, in a statement
+    /// that binds nothing else.
     pub(super) fn values(&self, rows: usize, width: usize) -> String {
-        // For each value SQLite goes through the names of all placeholders: nameless ones save it
-        // most of the time.
+        // SQLite searches the names of all placeholders for each value: anonymous ones save most of
+        // the time.
         let nameless = (!self.is_postgres()).then(|| format!("({})", vec!["?"; width].join(", ")));
         let place = |row| {
             nameless
@@ -313,8 +316,7 @@ impl Tx {
         (0..rows).map(place).collect::<Vec<_>>().join(", ")
     }
 
-    /// Runs a statement that must touch exactly one row; `stale` says what it means when it did
-    /// not.
+    /// Runs a statement that must affect exactly one row; `stale` is the message if it does not.
     pub(super) async fn execute_one(
         &mut self,
         sql: &str,
@@ -327,7 +329,7 @@ impl Tx {
         }
     }
 
-    /// The same with a statement that sets a row to what it is: see [`Self::lock`].
+    /// The same with a statement that sets a row to its own value: see [`Self::lock`].
     pub(super) async fn lock_one(
         &mut self,
         sql: &str,
@@ -340,7 +342,7 @@ impl Tx {
         }
     }
 
-    /// All rows of a query.
+    /// Returns all rows of a query.
     pub(super) async fn fetch_all(
         &mut self,
         sql: &str,
@@ -366,7 +368,7 @@ impl Tx {
         Ok(rows)
     }
 
-    /// The first row of a query.
+    /// Returns the first row of a query.
     pub(super) async fn fetch_first(
         &mut self,
         sql: &str,
@@ -375,12 +377,12 @@ impl Tx {
         Ok(self.fetch_all(sql, args).await?.into_iter().next())
     }
 
-    /// The integer in the first column of a query's only row.
+    /// Returns the integer in the first column of a query's only row.
     pub(super) async fn fetch_int(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<i64, Error> {
         match self.fetch_first(sql, args).await? {
             Some(Row::Sqlite(row)) => Ok(row.try_get(0)?),
             Some(Row::Postgres(row)) => Ok(row.try_get(0)?),
-            None => Err(Error::Stale("the query gave no row")),
+            None => Err(Error::no_row()),
         }
     }
 }
@@ -395,7 +397,7 @@ impl Count {
     }
 }
 
-// `AssertSqlSafe`: the texts are constants of this module's children, or are put together from
+// `AssertSqlSafe`: the texts are constants of this module's callers, or are concatenated from
 // constant clauses; values are always bound.
 fn bind_sqlite<'q>(sql: &str, args: &[Arg<'q>]) -> Query<'q, Sqlite, SqliteArguments> {
     args.iter().fold(
@@ -423,11 +425,11 @@ fn bind_postgres<'q>(sql: &str, args: &[Arg<'q>]) -> Query<'q, Postgres, PgArgum
     )
 }
 
-/// Values bound in one statement, at most; beyond some thousands nothing gets faster. The databases
-/// would take 32,766 (SQLite) and 65,535 (PostgreSQL).
+/// The most values bound in one statement; more than some thousands bring no speed. The databases
+/// would accept 32,766 (SQLite) and 65,535 (PostgreSQL).
 pub(super) const BINDS: usize = 3_000;
 
-/// `($7, $8, $9)`.
+/// Returns `($7, $8, $9)`.
 pub(super) fn placeholders(first: usize, count: usize) -> String {
     let places: Vec<String> = (first..first + count)
         .map(|number| format!("${number}"))
@@ -435,8 +437,8 @@ pub(super) fn placeholders(first: usize, count: usize) -> String {
     format!("({})", places.join(", "))
 }
 
-/// Ids or names as the keys of a JSON object: what `key IN (SELECT key FROM json_each($1))` reads
-/// on both databases.
+/// Encodes ids or names as the keys of a JSON object, which `key IN (SELECT key FROM
+/// json_each($1))` reads on both databases.
 pub(super) fn set<T: Display>(members: impl IntoIterator<Item = T>) -> String {
     let members: BTreeMap<String, bool> = members
         .into_iter()

@@ -1,16 +1,16 @@
 //! The unit of work: the only way to write.
 //!
-//! A unit begins through the gate, runs what it is given, runs it anew when another writer was in
-//! the way, writes the marks and the audit entries that were gathered in it last, commits, and then
-//! counts. Owns that order, and the rule that a unit which changes rows tells the audit log of it.
+//! A unit begins through the gate, runs its closure, and is retried after a conflict with another
+//! writer. At the end it writes the collected marks and audit entries, commits, and then increments
+//! counters. Owns that order, and the rule that a unit which changes rows has an audit entry.
 //! Refuses to know what the rows mean.
 //!
 //! INVARIANTS
-//! - No audit, no effect: a unit that changed a row and gathered no entry is refused, unless it
-//!   says in its own words why it is no act ([`Unit::without_entry`]; `tests/tidy.rs` has the list).
-//! - Marks before entries, entries last: they lock what every other unit locks, too. Only what
-//!   carries the number of an entry comes after it ([`Unit::audit_now`]).
-//! - What a unit counts is counted after the commit, or not at all.
+//! - No audit, no effect: a unit that changed a row and collected no entry is refused, unless it
+//!   states why it needs none ([`Unit::without_entry`]; `tests/tidy.rs` has the list).
+//! - Marks before entries, entries last: they lock rows that every other unit locks, too. Only rows
+//!   with the number of an entry follow ([`Unit::audit_now`]).
+//! - Counters are incremented after the commit, or not at all.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,16 +29,16 @@ use super::{
 };
 use crate::{evidence::NewEntry, model::time::Timestamp};
 
-/// Times a unit of work is tried before a conflict becomes the caller's.
+/// The number of attempts before a conflict is returned to the caller.
 const TRIES: u32 = 12;
 
 const LENT: &str = "it is there until it is dropped";
 
-/// What a unit of work is done in: a session that writes, and what is written last.
+/// A unit of work: a session that writes, with the entries and marks that are written last.
 ///
-/// [`Db::unit`] makes it, lends it to a closure, and commits it when that returns `Ok`.
+/// [`Db::unit`] creates it, lends it to a closure, and commits it when the closure returns `Ok`.
 pub struct Unit {
-    /// There until it is dropped, and then on its way back to whoever lent it.
+    /// `Some` until the drop, which sends it back to the lender.
     lent: Option<Box<Lent>>,
     back: Option<oneshot::Sender<Box<Lent>>>,
 }
@@ -47,24 +47,25 @@ struct Lent {
     tx: Tx,
     entries: Vec<NewEntry>,
     marks: BTreeMap<OutboxKind, (BTreeSet<String>, Timestamp)>,
-    /// Entries of this unit are written already.
+    /// Whether entries of this unit were written already.
     is_told: bool,
-    /// It said why it needs no entry.
+    /// Whether it stated why it needs no entry.
     is_excused: bool,
     is_abandoned: bool,
 }
 
 impl Db {
-    /// Does a unit of work, anew if another writer was in the way: the closure may run several
-    /// times, and nothing of it is final before this returns. `Ok` commits; an error, or a future
-    /// that is dropped, leaves nothing.
+    /// Runs a unit of work, and retries it after a conflict with another writer: the closure may
+    /// run several times, and nothing is final before this returns. `Ok` commits; an error, or a
+    /// dropped future, rolls back.
     ///
-    /// The closure owns the unit while it runs, because a future that borrowed it could not be sent
-    /// to another thread by callers that do not know for how long.
+    /// The closure owns the unit while it runs: a future that borrowed it could not be sent to
+    /// another thread, because the lifetime of the borrow is unknown to callers.
     ///
     /// # Errors
-    /// [`Error::Unproven`] before [`Self::prove`], [`Error::Closed`] after the database was found to
-    /// have forgotten something; [`Error::Untold`]; the closure's; the database's.
+    /// [`Error::Unproven`] before [`Self::prove`]; [`Error::Closed`] after the database was found
+    /// to lack changes; [`Error::Untold`]; [`Error::Kept`]; errors of the closure; any database
+    /// error.
     pub async fn unit<T, E, F, Fut>(&self, name: &'static str, mut work: F) -> Result<T, E>
     where
         F: FnMut(Unit) -> Fut + Send,
@@ -93,8 +94,8 @@ impl Db {
         }
     }
 
-    /// Does the first unit of work of a database, in which nothing can have been forgotten. Once:
-    /// what it does outside the database cannot always be done again.
+    /// Runs the first unit of work of a database, which cannot lack any changes. It is not retried,
+    /// because its effects outside the database cannot always be repeated.
     ///
     /// # Errors
     /// [`Error::NotEmpty`] if a table has a row; else as [`Self::unit`].
@@ -120,7 +121,7 @@ where
 {
     let (unit, mut returned) = Unit::lend(tx);
     let done = work(unit).await?;
-    // An open transaction that somebody keeps would be committed by nobody, or too late.
+    // A kept transaction would be committed late or never.
     let lent = returned.try_recv().map_err(|_| Error::Kept(name))?;
     lent.end(name).await?;
     Ok(done)
@@ -152,24 +153,24 @@ impl Unit {
         self.lent.as_mut().expect(LENT)
     }
 
-    /// Gathers an audit entry. Entries are written in the order in which they were gathered.
+    /// Adds an audit entry. Entries are written in the order in which they were added.
     pub fn audit(&mut self, entry: NewEntry) {
         self.lent().entries.push(entry);
     }
 
-    /// Gathers several.
+    /// Adds several audit entries.
     pub fn audit_all(&mut self, entries: impl IntoIterator<Item = NewEntry>) {
         self.lent().entries.extend(entries);
     }
 
-    /// Writes these entries, and all that were gathered before, at once: for rows that carry the
-    /// number of an entry, and for acts outside the database that must not come before them. The
-    /// number of the first of these; the others follow it without a gap.
+    /// Writes these entries, and all that were added before, immediately: for rows that have the
+    /// number of an entry, and for effects outside the database that must not precede them. Returns
+    /// the number of the first of these entries; the others follow it without a gap.
     ///
-    /// From here on the unit holds the log's head, which every other one waits for.
+    /// From here on the unit holds the head of the log, for which every other unit waits.
     ///
     /// # Errors
-    /// The database's; [`Error::Closed`] if it has given such a number before.
+    /// [`Error::Closed`] if the database has assigned such a number before; any database error.
     pub async fn audit_now(&mut self, entries: Vec<NewEntry>) -> Result<i64, Error> {
         let lent = self.lent();
         let before = i64::try_from(lent.entries.len()).unwrap_or(i64::MAX);
@@ -177,7 +178,7 @@ impl Unit {
         Ok(lent.tell().await? + before)
     }
 
-    /// Gathers a mark on what changed, for the journal.
+    /// Adds a mark on what changed, for the journal.
     pub fn to_journal<T: Display>(&mut self, kind: OutboxKind, ids: &[T], now: Timestamp) {
         if ids.is_empty() {
             return;
@@ -191,9 +192,8 @@ impl Unit {
         *since = now.min(*since);
     }
 
-    /// Counts what this unit does, once it is committed. A counter of what is in the database is
-    /// never incremented otherwise: an answer that nobody waits for any more is dropped right
-    /// behind the commit.
+    /// Increments a counter once this unit is committed. Counters of what is in the database are
+    /// incremented only this way: a caller that no longer waits is dropped right after the commit.
     pub fn count(&mut self, name: &'static str, by: u64) {
         self.lent().tx.count(name, by);
     }
@@ -209,20 +209,21 @@ impl Unit {
         self.lent().tx.count_as(name, label, value, by);
     }
 
-    /// Says why this unit may change rows and tell the audit log nothing: leases, clocks, queues
-    /// and caches are no acts.
+    /// States why this unit may change rows without an audit entry: leases, clocks, queues and
+    /// caches are not audited.
     pub fn without_entry(&mut self, _because: &'static str) {
         self.lent().is_excused = true;
     }
 
-    /// Nothing of this unit is to stand, though its closure returns `Ok`.
+    /// Rolls this unit back even if its closure returns `Ok`.
     pub fn abandon(&mut self) {
         self.lent().is_abandoned = true;
     }
 }
 
 impl Lent {
-    /// Writes what was gathered; the number of the first entry, 0 if there is none.
+    /// Writes the collected marks and entries. Returns the number of the first entry, 0 if there is
+    /// none.
     async fn tell(&mut self) -> Result<i64, Error> {
         for (kind, (ids, since)) in std::mem::take(&mut self.marks) {
             outbox::set(&mut self.tx, kind, &ids, since).await?;
@@ -266,7 +267,7 @@ impl DerefMut for Unit {
 impl Drop for Unit {
     fn drop(&mut self) {
         if let (Some(back), Some(lent)) = (self.back.take(), self.lent.take()) {
-            // Nobody waits for it any more: it is dropped, and leaves nothing.
+            // If the lender is gone, the session is dropped and rolled back.
             let _ = back.send(lent);
         }
     }

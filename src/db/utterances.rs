@@ -1,5 +1,5 @@
-//! What was said in running calls, piece by piece, until it is one transcript. Every word is
-//! sealed; the number of a piece is not.
+//! Pieces of real-time transcriptions of running calls, until they are filed as one transcript. The
+//! text is sealed; the number of a piece is not.
 
 use const_format::formatcp;
 
@@ -31,18 +31,18 @@ table! {
 
 const COLUMNS: &str = StoredUtterance::COLUMNS;
 
-/// A piece.
+/// A piece of a transcription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Utterance {
-    /// `inbound_track`, `outbound_track`, or nothing for what belongs to no track.
+    /// `inbound_track`, `outbound_track`, or empty for a piece of no track.
     pub track: String,
-    /// The source's number of it.
+    /// The source's sequence number.
     pub sequence: i64,
-    /// What was said, sealed; empty if the event held no words.
+    /// The sealed text; empty if the event had none.
     pub sealed: Vec<u8>,
 }
 
-/// Keeps a piece; the same number of the same track is kept once. Whether it is new.
+/// Inserts a piece; the same number of the same track is stored once. Returns whether it is new.
 pub async fn insert(
     tx: &mut Tx,
     account: &AccountSid,
@@ -81,7 +81,7 @@ impl From<StoredUtterance> for WaitingUtterance {
     }
 }
 
-/// The pieces of a transcription, by track and number.
+/// Returns the pieces of a transcription, by track and number.
 pub async fn of(
     tx: &mut Tx,
     account: &AccountSid,
@@ -102,7 +102,7 @@ pub async fn of(
         .collect())
 }
 
-/// A piece with words, and where it belongs.
+/// A piece with text, and its transcription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingUtterance {
     /// The account.
@@ -113,7 +113,7 @@ pub struct WaitingUtterance {
     pub utterance: Utterance,
 }
 
-/// The next pieces with words, after a given one or from the beginning, in order.
+/// Returns the next pieces with text, after a given one or from the beginning, in order.
 pub async fn chunk(
     tx: &mut Tx,
     after: Option<&WaitingUtterance>,
@@ -143,7 +143,7 @@ pub async fn chunk(
     Ok(rows.into_iter().map(WaitingUtterance::from).collect())
 }
 
-/// Puts what is sealed in these in the place of what is in their rows, where they are still there.
+/// Replaces the sealed text of these pieces, where they still exist.
 pub async fn replace(tx: &mut Tx, rows: &[WaitingUtterance]) -> Result<(), Error> {
     const WIDTH: usize = 5;
     for rows in rows.chunks(BINDS / WIDTH) {
@@ -176,7 +176,7 @@ pub async fn replace(tx: &mut Tx, rows: &[WaitingUtterance]) -> Result<(), Error
     Ok(())
 }
 
-/// Forgets the pieces of a transcription. How many there were.
+/// Deletes the pieces of a transcription. Returns their number.
 pub async fn remove(
     tx: &mut Tx,
     account: &AccountSid,
@@ -193,7 +193,7 @@ pub async fn remove(
     .await
 }
 
-/// Forgets pieces that came before then and were never filed. How many.
+/// Deletes pieces that were received before `before` and never filed. Returns their number.
 pub async fn sweep(tx: &mut Tx, before: Timestamp) -> Result<u64, Error> {
     const SQL: &str = "/* utterances.sweep */ DELETE FROM utterances WHERE told_at < $1";
     tx.execute(SQL, &[Arg::Int(before.as_millis())]).await

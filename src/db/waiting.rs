@@ -1,7 +1,8 @@
-//! What was told of parties before a recording of their conversation was sealed, and waits for one.
+//! Pending details: sealed details of parties that were told before a recording of their
+//! conversation was sealed.
 //!
-//! Owns these columns of `parties`. INVARIANT: what waits is sealed, and is gone when a recording
-//! has taken it over, when one is shredded, or when it has waited for too long.
+//! Owns these columns of `parties`. INVARIANT: pending details are sealed, and are deleted when a
+//! recording has taken them over, when one is shredded, or when they have waited for too long.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::model::{id::RecordingId, name::LegName, subject::Conversation, time::Timestamp};
 
-/// What waits in each of these conversations, by place.
+/// Returns the pending details in each of these conversations, by leg.
 pub async fn find(
     tx: &mut Tx,
     conversations: &[Conversation],
@@ -39,10 +40,10 @@ pub async fn find(
     Ok(waiting)
 }
 
-/// Lets something wait at a place that was named; nothing, if it is empty.
+/// Stores pending details for a leg, or clears them if `sealed` is empty.
 ///
 /// # Errors
-/// [`Error::Stale`] if the conversation has no such place.
+/// [`Error::Stale`] if the conversation has no such leg.
 pub async fn put(
     tx: &mut Tx,
     conversation: &Conversation,
@@ -60,10 +61,10 @@ pub async fn put(
         .await
 }
 
-/// A place at which something waits.
+/// A leg with pending details.
 pub type PendingItem = ((Conversation, LegName), Vec<u8>);
 
-/// The next places at which something waits, after a given one or from the beginning, in order.
+/// Returns the next legs with pending details, after a given one or from the beginning, in order.
 pub async fn chunk(
     tx: &mut Tx,
     after: Option<&(Conversation, LegName)>,
@@ -85,7 +86,7 @@ pub async fn chunk(
         .collect())
 }
 
-/// Puts these in the place of what waits there, where something does.
+/// Replaces the pending details of these legs, where there are any.
 pub async fn replace(tx: &mut Tx, rows: &[PendingItem]) -> Result<(), Error> {
     const WIDTH: usize = 3;
     for rows in rows.chunks(BINDS / WIDTH) {
@@ -109,7 +110,7 @@ pub async fn replace(tx: &mut Tx, rows: &[PendingItem]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Takes away what waits in these conversations; those in which anything did.
+/// Deletes the pending details in these conversations. Returns the conversations that had any.
 pub async fn clear(
     tx: &mut Tx,
     conversations: &[Conversation],
@@ -123,8 +124,8 @@ pub async fn clear(
     )
 }
 
-/// Takes away what waits for these recordings, in their calls and conferences; the conversations in
-/// which anything did.
+/// Deletes the pending details for these recordings, in their calls and conferences. Returns the
+/// conversations that had any.
 pub async fn clear_of(tx: &mut Tx, ids: &[RecordingId]) -> Result<Vec<Conversation>, Error> {
     const SQL: &str = "/* waiting.clear_of */
         UPDATE parties SET sealed = $2
@@ -141,7 +142,7 @@ pub async fn clear_of(tx: &mut Tx, ids: &[RecordingId]) -> Result<Vec<Conversati
     )
 }
 
-/// Takes away what waits since before this; the conversations.
+/// Deletes the pending details of parties named before `before`. Returns the conversations.
 pub async fn clear_older(tx: &mut Tx, before: Timestamp) -> Result<Vec<Conversation>, Error> {
     const SQL: &str = "/* waiting.clear_older */
         UPDATE parties SET sealed = $2 WHERE named_at < $1 AND length(sealed) > 0 RETURNING conversation";

@@ -1,7 +1,7 @@
-//! Work: one queue for whatever is to be done later, keyed by its kind and by what it is about.
+//! Work: one queue for everything that is to be done later, keyed by kind and subject.
 //!
-//! Owns who may ask for work, what waits and what is dead. Who has a piece of work, and until when, is
-//! in `lease.rs`. Refuses to know how anything is done.
+//! Owns enqueueing, the backlog and dead work. Leases are in `lease.rs`. Refuses to know how
+//! anything is done.
 
 mod kind;
 mod lease;
@@ -30,44 +30,44 @@ const COLUMNS: &str = StoredWork::COLUMNS;
 const QUALIFIED: &str = StoredWork::QUALIFIED;
 const INSERT_INTO: &str = StoredWork::INSERT_INTO;
 
-/// Work as the operator sees it.
+/// Dead work as shown to the operator.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Dead {
-    /// What was to be done.
+    /// The kind of work.
     pub kind: String,
-    /// What it is about.
+    /// Its subject.
     pub subject: String,
-    /// The recording, where known: its id, or of a transcript the source's.
+    /// The id of the recording, where known; for a transcript, the source's id.
     pub recording: Option<String>,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: i64,
     /// Why the last attempt failed.
     pub last_error: Option<String>,
 }
 
-/// Work of one kind and state.
+/// The amount of work of one kind and state.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Backlog {
     /// The kind.
     pub kind: String,
     /// `due` or `dead`.
     pub state: String,
-    /// How many.
+    /// The number of pieces.
     pub count: i64,
     /// When the oldest of them was enqueued, in milliseconds.
     pub oldest_at: i64,
 }
 
-/// Makes dead work due again, and work at the source that failed before and would rest for long;
-/// for one recording or for all. Transcripts apart, which count their patience from then on:
-/// [`super::transcripts::revive`]. How many pieces.
+/// Makes dead work due again, and failed deletions at the source that wait for a retry, for one
+/// recording or for all. Not transcripts, whose retry period restarts:
+/// [`super::transcripts::revive`]. Returns the number of pieces.
 pub async fn revive(
     tx: &mut Tx,
     recording: Option<RecordingId>,
     now: Timestamp,
 ) -> Result<u64, Error> {
     const SQL: &str = "/* work.revive */
-        UPDATE work SET state = 'due', due_at = $1, attempts = 0
+        UPDATE work SET state = 'due', due_at = $1, attempts = 0, enqueued_at = $1
         WHERE (state = 'dead' OR kind = 'delete-at-source' AND holder IS NULL AND last_error IS NOT NULL AND due_at > $1)
           AND kind <> 'transcript' AND (recording_id = $2 OR $2 = '*')";
     let which = recording.map_or_else(|| "*".to_owned(), |id| id.to_string());
@@ -75,7 +75,8 @@ pub async fn revive(
         .await
 }
 
-/// Asks for work for each of these, due then; asking twice is asking once, and dead work becomes due.
+/// Enqueues work for each of these subjects, due at `due_at`. Idempotent; dead work becomes due
+/// again.
 pub async fn enqueue<K: Display + Sync>(
     tx: &mut Tx,
     kind: WorkKind,
@@ -85,7 +86,7 @@ pub async fn enqueue<K: Display + Sync>(
     enqueue_at(tx, kind, subjects, due_at, due_at).await
 }
 
-/// The same, asked for at `now` and due at another time.
+/// The same, enqueued at `now` and due at another time.
 pub async fn enqueue_at<K: Display + Sync>(
     tx: &mut Tx,
     kind: WorkKind,
@@ -96,7 +97,8 @@ pub async fn enqueue_at<K: Display + Sync>(
     const SQL: &str = formatcp!(
         "/* work.enqueue */ {INSERT_INTO}
         SELECT $1, key, 'due', $3, NULL, 0, 0, NULL, $4 FROM json_each($2) AS asked WHERE true
-        ON CONFLICT (kind, subject) DO UPDATE SET state = 'due', due_at = excluded.due_at, attempts = 0 WHERE work.state = 'dead'"
+        ON CONFLICT (kind, subject) DO UPDATE SET
+          state = 'due', due_at = excluded.due_at, attempts = 0, enqueued_at = excluded.enqueued_at WHERE work.state = 'dead'"
     );
     let args = [
         Arg::Text(kind.as_str()),
@@ -107,16 +109,16 @@ pub async fn enqueue_at<K: Display + Sync>(
     tx.execute(SQL, &args).await.map(|_| ())
 }
 
-/// Work as it stands for a recording.
+/// The state of a recording's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// Whether it was set aside.
+    /// Whether the work is dead.
     pub dead: bool,
-    /// Not before then; of dead work, when the lease of its last attempt would have ended.
+    /// When the work is due; for dead work, when the lease of its last attempt would have ended.
     pub due_at: Timestamp,
 }
 
-/// The work of a kind for these recordings, as it stands.
+/// Returns the state of the work of a kind for these recordings.
 pub async fn standing(
     tx: &mut Tx,
     kind: WorkKind,
@@ -137,8 +139,8 @@ pub async fn standing(
     rows.into_iter().map(standing).collect()
 }
 
-/// Asks for work for each of these as if it were new, due at once: who is at it already
-/// has lost it, because what it is to do has changed.
+/// Enqueues work for each of these subjects as if it were new, due immediately. A current lease on
+/// it is lost, because the work has changed.
 pub async fn begin_anew<K: Display + Sync>(
     tx: &mut Tx,
     kind: WorkKind,
@@ -163,7 +165,7 @@ pub async fn begin_anew<K: Display + Sync>(
     .map(|_| ())
 }
 
-/// Makes work that waits due at once; what is leased, or not there, stays as it is.
+/// Makes waiting work due immediately; leased and missing work is not changed.
 pub async fn hasten<K: Display + Sync>(
     tx: &mut Tx,
     kind: WorkKind,
@@ -185,7 +187,7 @@ pub async fn hasten<K: Display + Sync>(
     .map(|_| ())
 }
 
-/// Whether there is work of this kind for something, due or dead.
+/// Returns whether work of this kind exists for a subject, due or dead.
 pub async fn is_asked<K: Display + Sync>(
     tx: &mut Tx,
     kind: WorkKind,
@@ -202,7 +204,7 @@ pub async fn is_asked<K: Display + Sync>(
         > 0)
 }
 
-/// Takes the work for these away from whoever holds it.
+/// Deletes the work for these subjects; a current lease on it is lost.
 pub async fn cancel<K: Display + Sync>(
     tx: &mut Tx,
     kind: WorkKind,
@@ -214,8 +216,8 @@ pub async fn cancel<K: Display + Sync>(
         .map(|_| ())
 }
 
-/// Work at the source that is tried again and again in vain: so many attempts are over, or the
-/// reason begins like `reason`. Oldest first.
+/// Returns deletions at the source that keep failing: with at least `attempts` attempts, or a
+/// reason that begins with `reason`. Oldest first.
 pub async fn stuck_deletions(
     tx: &mut Tx,
     attempts: i64,
@@ -235,7 +237,8 @@ pub async fn stuck_deletions(
         .collect()
 }
 
-/// Dead work, oldest first. A transcript's subject is taken apart: a SID has 34 characters.
+/// Returns dead work, oldest first. The subject of a transcript is split for the join: a SID has 34
+/// characters.
 pub async fn dead(tx: &mut Tx, limit: i64) -> Result<Vec<Dead>, Error> {
     const SQL: &str = formatcp!(
         "/* work.dead */ SELECT {QUALIFIED}, COALESCE(recording_id, source_sid) AS recording FROM work
@@ -258,8 +261,8 @@ fn dead_row(row: &Row) -> Result<Dead, Error> {
     })
 }
 
-/// How much work waits, by kind and state. Polls for transcripts apart: nothing was promised of them,
-/// and each recording has one for hours.
+/// Returns the amount of work by kind and state. Polls for transcripts are left out: nobody was
+/// promised their result, and each recording has one for hours.
 pub async fn backlog(tx: &mut Tx) -> Result<Vec<Backlog>, Error> {
     const SQL: &str = "/* work.backlog */
         SELECT kind, state, COUNT(*) AS n, MIN(enqueued_at) AS oldest FROM work

@@ -1,7 +1,7 @@
-//! Bearer tokens, the credentials of principals: made, listed, revoked, recognised; and what their
-//! bearers may do besides listening.
+//! Bearer tokens, the credentials of principals: minting, listing, revoking and authenticating
+//! them; and permits for actions other than playback.
 //!
-//! Owns which principal a new token is of. Refuses to know what a principal may open.
+//! Owns the principal of a new token. Refuses to know what a principal may open.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,40 +32,41 @@ use crate::{
     secret::{Token, TokenKind},
 };
 
-/// A new token; the only time its secret is seen.
+/// A new token. Its secret is visible only here.
 pub struct Minted {
-    /// What the database knows of it.
+    /// The stored row.
     pub row: TokenRow,
-    /// Whose it is.
+    /// The principal of the token.
     pub principal: PrincipalRow,
-    /// Whether this principal has their first token now.
+    /// Whether this is the principal's first token.
     pub is_new_principal: bool,
-    /// What its bearer shows.
+    /// The secret that the bearer presents.
     pub token: Token,
 }
 
-/// What a new token is to be.
+/// The parameters of a new token.
 #[derive(Clone, Debug)]
 pub struct NewToken {
-    /// Whose it is to be: the name of a local principal, new or not, or the id of one that is
-    /// there. Without it: a principal of its own, named by the token's id.
+    /// The principal: the name of a local principal, new or not, or the id of an existing one. If
+    /// `None`, a new principal is named after the token's id.
     pub principal: Option<PrincipalSubject>,
-    /// A person or a service. Without it: what the principal is already, and a service if new.
+    /// Whether the principal is a person or a service. If `None`, the kind of an existing
+    /// principal, and a service for a new one.
     pub kind: Option<PrincipalKind>,
-    /// The operator's own note; it is kept as it is, so it should name a system, not a person.
+    /// The operator's own note. It is stored as it is, so it should name a system, not a person.
     pub label: TokenLabel,
-    /// What its bearer is.
+    /// The roles of its bearer.
     pub roles: Vec<Role>,
-    /// Whose recordings its bearer may know; empty: all.
+    /// The accounts whose recordings its bearer may know; empty means all.
     pub accounts: Vec<AccountSid>,
-    /// What conditions of the policy may look at.
+    /// Attributes that conditions of the policy may examine.
     pub attributes: BTreeMap<Label, BTreeSet<LabelValue>>,
-    /// How long it lives.
+    /// How long it is valid.
     pub lifetime: Duration,
 }
 
 impl NewToken {
-    /// For every account, with no role and no attribute yet.
+    /// A token for every account, without roles and attributes.
     pub fn new(label: TokenLabel, lifetime: Duration) -> Self {
         Self {
             principal: None,
@@ -79,10 +80,11 @@ impl NewToken {
     }
 }
 
-/// Makes a bearer token, and its principal if there is none of that name yet.
+/// Mints a bearer token, and inserts its principal if there is none of that name yet.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a principal who cannot be named so, or is of another kind; the database's.
+/// [`Error::Invalid`] for a principal that does not exist, cannot have this name, or is of another
+/// kind; any database error.
 pub async fn mint(db: &Db, clock: &Clock, wanted: NewToken) -> Result<Minted, Error> {
     let now = clock.now();
     let token = Token::random(TokenKind::Bearer, &mut rand::rng());
@@ -132,7 +134,8 @@ pub async fn mint(db: &Db, clock: &Clock, wanted: NewToken) -> Result<Minted, Er
     })
 }
 
-/// Whose a new token is: the principal of that name, entered with this id if there is none yet.
+/// Returns the principal of a new token: the one of that name, inserted with this id if there is
+/// none yet.
 async fn principal_of(
     tx: &mut Tx,
     wanted: &NewToken,
@@ -168,15 +171,15 @@ async fn principal_of(
     }
 }
 
-/// Whether a name has the form of an id of ours. Such a name finds a principal and makes none: a
-/// mistyped id is not somebody new.
+/// Returns whether a name has the form of an id of the vault. Such a name selects an existing
+/// principal and never creates one: a mistyped id is not a new principal.
 fn is_id(name: &PrincipalSubject) -> bool {
     ["prn_", "tok_"]
         .iter()
         .any(|prefix| name.as_str().starts_with(prefix))
 }
 
-/// The principal with this id, or whom the command line named so.
+/// Returns the principal with this id or this local name.
 async fn named(tx: &mut Tx, name: &PrincipalSubject) -> Result<PrincipalRow, Error> {
     let found = match name.as_str().parse() {
         Ok(id) => principals::find(tx, id).await?,
@@ -195,16 +198,16 @@ pub struct ListedToken {
     /// The token.
     #[serde(flatten)]
     pub row: TokenRow,
-    /// What the principal is called.
+    /// The name of the principal.
     pub subject: PrincipalSubject,
-    /// What the principal is.
+    /// The kind of the principal.
     pub kind: PrincipalKind,
 }
 
-/// All tokens, without their secrets, oldest first.
+/// Returns all tokens, without their secrets, oldest first.
 ///
 /// # Errors
-/// The database's.
+/// Any database error.
 pub async fn list(db: &Db) -> Result<Vec<ListedToken>, Error> {
     let mut tx = db.read().await?;
     let tokens = tokens::list(&mut tx).await?;
@@ -224,7 +227,7 @@ pub async fn list(db: &Db) -> Result<Vec<ListedToken>, Error> {
     Ok(listed.collect())
 }
 
-/// A principal, and how many tokens of theirs still work.
+/// A principal with the number of its valid tokens.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct ListedPrincipal {
     /// The principal.
@@ -234,10 +237,10 @@ pub struct ListedPrincipal {
     pub living_tokens: usize,
 }
 
-/// All principals, oldest first.
+/// Returns all principals, oldest first.
 ///
 /// # Errors
-/// The database's.
+/// Any database error.
 pub async fn list_principals(db: &Db, clock: &Clock) -> Result<Vec<ListedPrincipal>, Error> {
     let now = clock.now();
     let mut tx = db.read().await?;
@@ -254,11 +257,11 @@ pub async fn list_principals(db: &Db, clock: &Clock) -> Result<Vec<ListedPrincip
     Ok(listed.collect())
 }
 
-/// Revokes a token: from the commit on it is nobody's, and grants given to it do not open. Other
-/// tokens of its principal stay.
+/// Revokes a token: from the commit on it is not accepted, and grants given to it do not open.
+/// Other tokens of its principal are not affected.
 ///
 /// # Errors
-/// [`Error::NotFound`] if there is no such living token.
+/// [`Error::NotFound`] if there is no such token or it is revoked already.
 pub async fn revoke(db: &Db, clock: &Clock, id: TokenId) -> Result<Timestamp, Error> {
     let now = clock.now();
     db.unit("tokens.revoke", async |mut unit| {
@@ -273,21 +276,21 @@ pub async fn revoke(db: &Db, clock: &Clock, id: TokenId) -> Result<Timestamp, Er
     Ok(now)
 }
 
-/// Every token of a principal, revoked at once.
+/// The result of revoking every token of a principal.
 #[derive(Clone, Debug)]
 pub struct RevokedTokens {
-    /// Whose they were.
+    /// The principal.
     pub principal: PrincipalRow,
-    /// Those that were not revoked before.
+    /// The tokens that were not revoked before.
     pub tokens: Vec<TokenId>,
-    /// When.
+    /// When they were revoked.
     pub at: Timestamp,
 }
 
-/// Revokes every token that a principal has now. A token made for them later works.
+/// Revokes every token that a principal has now. Tokens minted later are valid.
 ///
 /// # Errors
-/// [`Error::Invalid`] if there is no such principal; [`Error::NotFound`] if no token of theirs is
+/// [`Error::Invalid`] if there is no such principal; [`Error::NotFound`] if none of its tokens is
 /// left to revoke.
 pub async fn revoke_all(
     db: &Db,
@@ -318,7 +321,7 @@ pub async fn revoke_all(
     })
 }
 
-/// Who somebody is, and what they may do besides listening.
+/// Authenticates bearers and issues permits for actions other than playback.
 pub struct Access {
     db: Db,
     rulebook: Arc<Rulebook>,
@@ -334,10 +337,10 @@ impl Access {
         }
     }
 
-    /// Who shows this bearer token; `None` for one that is not, or no longer, valid.
+    /// Returns the principal of this bearer token; `None` if the token is not valid, or no longer.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn authenticate(&self, shown: &str) -> Result<Option<Principal>, Error> {
         let Some(token) = Token::parse(TokenKind::Bearer, shown) else {
             return Ok(None);
@@ -350,12 +353,17 @@ impl Access {
         .await?)
     }
 
+    /// The permit, if the rules give it; a refusal is nobody's news, because there is another way.
+    pub fn may<A: PermitAction>(&self, principal: &Principal, action: A) -> Option<Permit<A>> {
+        policy::permit(principal, action, &self.rulebook, self.clock.now()).ok()
+    }
+
     /// Decides whether a principal may do what is not listening, and writes a refusal down.
     /// `recording` is what it would be done to.
     ///
     /// # Errors
-    /// [`Error::Denied`] with every reason; [`Error::NotFound`] where the principal may not know
-    /// that there is anything.
+    /// [`Error::Denied`] with every reason; [`Error::NotFound`] if the principal may not know that
+    /// the object exists.
     pub async fn permit<A: PermitAction>(
         &self,
         principal: &Principal,

@@ -1,6 +1,6 @@
-//! Accounts that change while the service runs, and what can be said of them.
+//! Review and reload of the configured Twilio accounts while the service runs.
 //!
-//! Owns the order: what changed is in the audit log before it takes effect. Refuses to know files;
+//! Owns the order: a change is in the audit log before it takes effect. Refuses to know files;
 //! `app` reads them.
 
 mod examine;
@@ -20,31 +20,31 @@ use crate::{
     twilio::Accounts,
 };
 
-/// What changed when the accounts were read again.
+/// The changes of a reload.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Reloaded {
-    /// Accounts that are new.
+    /// New accounts.
     pub added: Vec<AccountSid>,
-    /// Accounts whose callbacks are refused from now on.
+    /// Removed accounts, whose callbacks are refused from now on.
     pub removed: Vec<AccountSid>,
-    /// Accounts there are now.
+    /// The number of accounts now.
     pub accounts: usize,
 }
 
-/// How the comparison of an account with Twilio's list stands.
+/// The state of comparing an account with Twilio's list.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct AccountStatus {
     /// The account.
     pub account: AccountSid,
-    /// When it was compared last.
+    /// When it was last compared.
     pub done_at: Option<Timestamp>,
-    /// What was found then.
+    /// The result of that comparison.
     pub found: Option<Reconciled>,
-    /// Why the last comparison did not come to its end; `None`: it did.
+    /// Why the last comparison was not completed; `None` if it was.
     pub fault: Option<String>,
 }
 
-/// The accounts, seen to and changed while the service runs.
+/// Reviews and replaces the configured accounts.
 pub struct AccountReview {
     db: Db,
     clock: Clock,
@@ -56,11 +56,11 @@ impl AccountReview {
         Self { db, clock, twilio }
     }
 
-    /// Puts other accounts in the place of the present ones. Work that runs ends with those it
-    /// began with.
+    /// Replaces the configured accounts. Running work finishes with the accounts with which it
+    /// began.
     ///
     /// # Errors
-    /// The database's; then the former accounts stay.
+    /// Any database error; then the former accounts stay.
     pub async fn put(&self, accounts: Accounts) -> Result<Reloaded, Error> {
         let sids = |accounts: &Accounts| {
             accounts
@@ -84,7 +84,7 @@ impl AccountReview {
         Ok(reloaded)
     }
 
-    /// How the comparisons with Twilio's lists stand, by account.
+    /// Returns the state of comparing each account with Twilio's list.
     pub(super) async fn status(&self) -> Result<Vec<AccountStatus>, Error> {
         let rows = crate::db::reconciliations::all(&mut self.db.read().await?).await?;
         let status = |row: crate::db::reconciliations::ReconciliationRow| AccountStatus {
@@ -94,7 +94,7 @@ impl AccountReview {
             fault: row.fault,
         };
         let accounts = self.twilio.accounts();
-        // What is not configured any more is not compared any more.
+        // Accounts that are no longer configured are no longer compared.
         Ok(rows
             .into_iter()
             .filter(|row| accounts.get(&row.account).is_some())

@@ -1,7 +1,7 @@
-//! What somebody says with a request to listen, and what the database knows when they do: together
-//! they are the facts of a decision.
+//! A request to listen and the database's facts about it: together they are the facts of a
+//! decision.
 //!
-//! Owns the gathering. Refuses to decide.
+//! Owns the collection of the facts. Refuses to decide.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,23 +24,23 @@ use crate::{
     policy::DecisionFacts,
 };
 
-/// What somebody says.
+/// A request to listen.
 #[derive(Clone, Debug)]
 pub struct Asking<'a> {
-    /// Why they want to listen.
+    /// The purpose.
     pub purpose: Purpose,
-    /// The same in their own words.
+    /// The justification in the requester's own words.
     pub justification: Option<&'a str>,
-    /// The case in another system that they name.
+    /// The ticket in another system that the request names.
     pub ticket: Option<Ticket>,
-    /// Whether they want to do without the approval that the tier asks for.
+    /// Whether the request bypasses the approval that the tier requires.
     pub break_glass: bool,
-    /// Where they ask from, as far as that is known.
+    /// The network address of the requester, where known.
     pub network: Option<IpAddr>,
 }
 
 impl<'a> Asking<'a> {
-    /// The bare purpose.
+    /// A request with nothing but the purpose.
     pub fn new(purpose: Purpose, justification: Option<&'a str>) -> Self {
         Self {
             purpose,
@@ -52,18 +52,19 @@ impl<'a> Asking<'a> {
     }
 }
 
-/// What the database knows that bears on one request.
+/// The facts in the database that apply to one request.
 pub(super) struct Circumstances {
     known: KnownFacts,
     approved: Option<(ApprovalId, Timestamp)>,
-    /// How many recordings the principal has opened for the purpose today; 0 if this is one of them.
+    /// The number of recordings that the principal has opened for the purpose today; 0 if this is
+    /// one of them.
     pub(super) openings_today: u32,
-    /// Whether this is one of them, so that it counts no more.
+    /// Whether this recording is already counted today, so that opening it again costs nothing.
     pub(super) is_counted: bool,
 }
 
 impl Circumstances {
-    /// Gathers it, as of `now`.
+    /// Collects the facts as of `now`.
     pub(super) async fn gather(
         tx: &mut Tx,
         principal: &Principal,
@@ -77,7 +78,7 @@ impl Circumstances {
             .ok_or(Error::NotFound)
     }
 
-    /// The same for many recordings, each of which has its place in the answer.
+    /// The same for several recordings; each has an entry in the result.
     pub(super) async fn gather_all(
         tx: &mut Tx,
         principal: &Principal,
@@ -109,7 +110,7 @@ impl Circumstances {
         Ok(all)
     }
 
-    /// The facts of a request about which nothing else is said than its purpose.
+    /// Returns the facts of a request that states only its purpose.
     pub(super) fn facts<'a>(
         &'a self,
         principal: &'a Principal,
@@ -126,7 +127,7 @@ impl Circumstances {
         }
     }
 
-    /// The facts of a request.
+    /// Returns the facts of a request.
     pub(super) fn asked<'a>(
         &'a self,
         principal: &'a Principal,

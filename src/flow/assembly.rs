@@ -22,6 +22,7 @@ use super::{
         revocation::Revocations, shredding::Shredding,
     },
     export::Exports,
+    idempotency::Idempotency,
     ingest::{Ingest, fetching::Fetching, keep::Admission, parties::PartyLookup},
     liveness::Liveness,
     playback::Playback,
@@ -75,6 +76,7 @@ impl Flow {
             clock.clone(),
             Arc::clone(&twilio),
         ));
+        let idempotency = Arc::new(Idempotency::new(vault.clone(), db.clone()));
         let shredding = Arc::new(Shredding::new(
             vault.clone(),
             db.clone(),
@@ -352,6 +354,7 @@ impl Flow {
             clock: trusted,
             liveness,
             running: Shield::default(),
+            idempotency,
             access,
             accounts,
             shredding,

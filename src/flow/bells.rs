@@ -1,19 +1,19 @@
-//! Bells: who waits for work is woken when there may be some.
+//! Wake-ups: a waiting task is notified when there may be work for it.
 //!
-//! Owns one bell for each who waits. Refuses to carry news: whoever hears one looks for themselves,
-//! so that one that is missed costs a pause and nothing else.
+//! Owns one `Notify` for each waiting task. Refuses to pass data: a notified task queries the
+//! database, so a missed notification costs one polling interval and nothing else.
 
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-/// The bells of a process. Clones share them.
+/// The wake-ups of a process. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bells {
-    /// Rung when there is new work.
+    /// Notified when there is new work.
     pub(super) work: Arc<Notify>,
-    /// Rung when something wants to be in the journal.
+    /// Notified when a change must be written to the journal.
     pub(super) journal: Arc<Notify>,
-    /// Rung when a shred may want a turn at once.
+    /// Notified when a shred may require an immediate turn.
     pub(super) epochs: Arc<Notify>,
 }

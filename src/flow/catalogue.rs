@@ -1,4 +1,4 @@
-//! The catalogue and the audit log, for those who may read them.
+//! The catalogue and the audit log, for callers who may read them.
 
 use super::{
     error::Error,
@@ -7,7 +7,8 @@ use super::{
 };
 use crate::{
     db::{
-        Db, audit,
+        Db,
+        audit::{self, AuditFilter},
         holds::{self, HoldRow},
         recordings::{self, RecordingFilter, SealedArtefact},
         sources,
@@ -23,30 +24,30 @@ use crate::{
     policy::{Permit, action},
 };
 
-/// One recording with what hangs on it.
+/// A recording with its related data.
 pub struct RecordingDetails {
     /// The recording.
     pub recording: Recording,
     /// Its sealed objects.
     pub artefacts: Vec<SealedArtefact>,
-    /// The holds that stand on it; `None` for who may not list holds.
+    /// The holds in force on it; `None` if the caller may not list holds.
     pub holds: Option<Vec<HoldRow>>,
     /// Its receipt, after a shred.
     pub receipt: Option<ReceiptId>,
-    /// What the source keeps of it, as far as the vault has dealt with that.
+    /// The copies at the source, as far as the vault has dealt with them.
     pub source: SourceStanding,
 }
 
 /// The source's copies of a recording.
 #[derive(Debug, serde::Serialize)]
 pub struct SourceStanding {
-    /// How they stand, in one word.
+    /// Their state.
     pub state: SourceState,
-    /// Those that were found when they were to be deleted.
+    /// The copies that were found when they were to be deleted.
     pub copies: Vec<SourceCopy>,
 }
 
-/// What is known of recordings, and what was done.
+/// Read access to recordings and to the audit log.
 pub struct Catalogue {
     db: Db,
 }
@@ -56,10 +57,10 @@ impl Catalogue {
         Self { db }
     }
 
-    /// Lists recordings of the accounts that the permit covers, newest announced first. `limit` is 1 to 1000.
+    /// Lists recordings of the accounts that the permit covers. `limit` is 1 to 1000.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn list(
         &self,
         permit: &Permit<action::Catalogue>,
@@ -69,13 +70,13 @@ impl Catalogue {
         filter.accounts = permit.accounts().clone();
         let mut tx = self.db.read().await?;
         let rows = recordings::list(&mut tx, &filter, page::rows(limit)).await?;
-        Ok(Page::cut(rows, limit, |last| (last.announced_at, last.id)))
+        Ok(Page::cut(rows, limit, |last| filter.sort.place(last)))
     }
 
-    /// One recording.
+    /// Returns one recording with its related data.
     ///
     /// # Errors
-    /// [`Error::NotFound`], also for one that the permit does not cover.
+    /// [`Error::NotFound`], also for a recording that the permit does not cover.
     pub async fn show(
         &self,
         permit: &Permit<action::Catalogue>,
@@ -106,23 +107,19 @@ impl Catalogue {
         })
     }
 
-    /// Audit entries after number `after`, in order; of the accounts that the permit covers.
-    /// `limit` is 1 to 1000.
+    /// Lists audit entries of the accounts that the permit covers. `limit` is 1 to 1000.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn audit(
         &self,
         permit: &Permit<action::Audit>,
-        after: i64,
+        mut filter: AuditFilter,
         limit: u16,
     ) -> Result<Page<Entry, i64>, Error> {
+        filter.accounts = permit.accounts().clone();
         let mut tx = self.db.read().await?;
-        let many = page::rows(limit);
-        let rows = match permit.accounts() {
-            all if all.is_empty() => audit::after(&mut tx, after, many).await?,
-            some => audit::after_of(&mut tx, some, after, many).await?,
-        };
+        let rows = audit::list(&mut tx, &filter, page::rows(limit)).await?;
         Ok(Page::cut(rows, limit, |last| last.seq))
     }
 }

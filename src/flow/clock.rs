@@ -1,18 +1,17 @@
-//! Whether the clock is believed: nothing is destroyed by a date that only a wrong clock has
-//! reached.
+//! The check of the clock: a wrong clock must not destroy anything before its date.
 //!
-//! Owns the comparison, and its end by an operator. A clock that is more than a day away from where
-//! it should be stops what is destroyed by date (retention, the end of a quarantine, what waited
-//! too long, litter, copies at the source after sealing), and nothing else: what people ask for
-//! goes on, shreds and turns among it.
+//! Owns the comparison, and its override by an operator. If the clock differs by more than a day
+//! from the expected time, everything that is destroyed by date stops (retention, the end of a
+//! quarantine, pending details, orphaned ciphertext, copies at the source after sealing).
+//! Everything else continues: requests of people, including shreds and turns.
 //!
-//! Where it should be: at the last time that was believed, plus what has passed since by a clock
-//! that nobody sets. Across a stop of the service nobody knows what has passed, so that it may then
-//! be a day at most; after a longer one an operator confirms the time. The database's own time, the
-//! newest entry of the log and the store's are no way around that: all of them may run on the
-//! machine whose clock is wrong. They only give more reasons to stop.
+//! The expected time is the last trusted time plus the time that has passed since by a monotonic
+//! clock. Across a stop of the service the elapsed time is unknown, so it may be at most a day;
+//! after a longer stop an operator confirms the time. The database's own time, the newest entry of
+//! the log and the store's time cannot replace the confirmation, because all of them may come from
+//! the machine with the wrong clock. They are only additional reasons to stop.
 //!
-//! INVARIANT: [`Believed`] is made here only, and every sweep goes by one.
+//! INVARIANT: only this module makes a [`Believed`], and every sweep needs one.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -27,12 +26,12 @@ use crate::{
     policy::{Permit, action},
 };
 
-/// So far a clock may be from where it should be.
+/// The largest accepted difference between the clock and the expected time.
 const FAR: Duration = Duration::from_secs(24 * 3600);
-/// A reading is written down again after so much.
+/// The interval at which the trusted time is stored.
 const NOTED: Duration = Duration::from_secs(600);
 
-/// A time by which something may be destroyed.
+/// A time that was checked: data may be destroyed by it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Believed(Timestamp);
 
@@ -42,42 +41,42 @@ impl Believed {
     }
 }
 
-/// The clock, and whether it is believed.
+/// The clock, with the check whether it is trusted.
 pub struct TrustedClock {
     db: Db,
     clock: Clock,
-    /// What this process has believed so far.
+    /// The first trusted time of this process since the last operator override.
     anchored: Mutex<Option<Anchor>>,
 }
 
-/// A time that was believed, and the steady clock at that moment.
+/// A trusted time, with the monotonic clock at that moment.
 #[derive(Clone, Copy, Debug)]
 struct Anchor {
     believed: Timestamp,
     steady: Duration,
-    /// Which of the operator's words it rests on.
+    /// The number of operator overrides on which it is based.
     accepted: i64,
 }
 
-/// How the clock stands.
+/// The state of the clock.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct ClockStatus {
-    /// What this machine says.
+    /// The time of this machine.
     pub now: Timestamp,
-    /// What the database says.
+    /// The time of the database.
     pub database: Timestamp,
-    /// What was believed last.
+    /// The last trusted time.
     pub believed: Option<Timestamp>,
-    /// Of the log's newest entry.
+    /// The time of the log's newest entry.
     pub newest_entry: Option<Timestamp>,
-    /// Why nothing is destroyed by date; `None` if the clock is believed.
+    /// Why nothing is destroyed by date; `None` if the clock is trusted.
     pub refused: Option<String>,
     #[serde(skip)]
     accepted: i64,
 }
 
 impl TrustedClock {
-    /// A clock of which nothing was believed yet in this process.
+    /// A clock without a trusted time in this process yet.
     pub(super) fn new(db: Db, clock: Clock) -> Self {
         Self {
             db,
@@ -86,15 +85,15 @@ impl TrustedClock {
         }
     }
 
-    /// The present, believed or not.
+    /// Returns the current time, trusted or not.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// How the clock stands.
+    /// Returns the state of the clock.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn status(&self) -> Result<ClockStatus, Error> {
         let status = self.read(&mut self.db.read().await?).await?;
         metrics::gauge!("recvault_clock_refused").set(if status.refused.is_some() {
@@ -105,10 +104,11 @@ impl TrustedClock {
         Ok(status)
     }
 
-    /// Compares the clock when the process starts, so that what passes from now on is known.
+    /// Checks the clock when the process starts, and remembers it as the reference if it is
+    /// trusted.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn begin(&self) -> Result<(), Error> {
         let status = self.status().await?;
         match &status.refused {
@@ -123,10 +123,10 @@ impl TrustedClock {
         Ok(())
     }
 
-    /// The present, if something may be destroyed by it.
+    /// Returns the current time if data may be destroyed by it.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if the clock is not believed; the database's.
+    /// [`Error::Conflict`] if the clock is not trusted; any database error.
     pub(super) async fn believed(&self) -> Result<Believed, Error> {
         let status = self.status().await?;
         if let Some(why) = status.refused {
@@ -148,11 +148,11 @@ impl TrustedClock {
         Ok(Believed(status.now))
     }
 
-    /// An operator says that the clock is right. Before and after; in a dry run nothing is changed.
+    /// Accepts the clock on an operator's request. Returns the state afterwards; a dry run changes
+    /// nothing and returns the state before.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if the database's time
-    /// is another; the database's.
+    /// [`Error::Conflict`] if the database's time differs; any database error.
     pub async fn accept(
         &self,
         permit: &Permit<action::Keys>,
@@ -207,8 +207,8 @@ impl TrustedClock {
         })
     }
 
-    /// Keeps what was believed first since the operator's last word: a clock that runs too fast
-    /// gets away from it.
+    /// Keeps the first trusted time since the last operator override as the reference, so that a
+    /// clock that runs too fast drifts away from it.
     fn anchor(&self, status: &ClockStatus) {
         let mut anchor = self.anchored.lock().unwrap_or_else(PoisonError::into_inner);
         if anchor.is_none_or(|anchor| anchor.accepted != status.accepted) {
@@ -221,7 +221,7 @@ impl TrustedClock {
     }
 }
 
-/// Why a clock is not believed. `expected` is where it should be by what has passed in this
+/// Returns why a clock is not trusted. `expected` is the time by the monotonic clock of this
 /// process.
 fn refusal(
     now: Timestamp,

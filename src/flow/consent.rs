@@ -1,9 +1,9 @@
-//! Consent: who took part in a conversation, and what they said about it.
+//! Consent: the parties of conversations, and their statements.
 //!
-//! Owns how statements come in, and what follows from them at once: who was waiting for them is
-//! released, who has withdrawn is let go of. Refuses to know what a statement is worth for a
-//! decision. INVARIANT: an address is turned into a keyed hash before anything is looked up or
-//! written, and is kept only sealed.
+//! Owns the intake of statements and their immediate effects: recordings that were waiting for
+//! consent are released, and recordings whose consent was withdrawn are shredded. Refuses to know
+//! the weight of a statement in a decision. INVARIANT: an address is turned into a keyed hash
+//! before anything is looked up or written, and is stored only sealed.
 
 pub(super) mod call;
 pub(super) mod correction;
@@ -53,30 +53,30 @@ pub use call::{CONSENT_STEP_LIMIT, Instruction, Over, Then};
 pub use import::{ImportFormat, MAX_FILE, MAX_STATEMENTS, StatementFaults};
 pub use statement::{About, FieldFault, NewStatement};
 
-/// Statements that stand.
+/// The result of recording statements.
 #[derive(Clone, Debug)]
 pub struct Recorded {
-    /// Their ids, in their order.
+    /// The ids of the statements, in their order.
     pub ids: Vec<ConsentId>,
-    /// How many of them were not known before.
+    /// The number of statements that were not stored before.
     pub fresh: usize,
-    /// What followed from them.
+    /// The effect on quarantine.
     pub settled: Settled,
 }
 
-/// What a file of statements would do, or did.
+/// The result of an import, or of its dry run.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Imported {
-    /// Statements in it.
+    /// The number of statements in the file.
     pub statements: usize,
-    /// How many of them were not known before.
+    /// The number of statements that were not stored before.
     pub fresh: usize,
-    /// What followed from them.
+    /// The effect on quarantine.
     #[serde(flatten)]
     pub settled: Settled,
 }
 
-/// What people said, and what follows from it.
+/// Records statements of consent and applies their effects.
 pub struct ConsentRegister {
     vault: Vault,
     db: Db,
@@ -105,14 +105,15 @@ impl ConsentRegister {
         }
     }
 
-    /// Records statements of consent: all of them, or none. What was told before is recognised.
+    /// Records statements of consent: all of them, or none. Statements that are stored already are
+    /// recognised.
     ///
-    /// A statement without a time is of now, and of the policy that is in force now unless it names
-    /// another. With a time, it is of the version that it names, or of none.
+    /// A statement without a time is made now, under the policy in force now unless it names
+    /// another. A statement with a time is made under the version that it names, or under none.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit that does not cover a recording of
-    /// a conversation that is named; [`Error::Invalid`] with every fault.
+    /// [`Error::NotFound`] if the permit does not cover a recording of a named conversation;
+    /// [`Error::Invalid`] with every fault.
     pub async fn record(
         &self,
         permit: &Permit<action::Consent>,
@@ -131,8 +132,8 @@ impl ConsentRegister {
         self.enter(permit, &statements).await
     }
 
-    /// Takes in a file of statements: all of it, or nothing; with `dry_run` only says what would be
-    /// recorded. Taking it in again changes nothing.
+    /// Imports a file of statements: all of it, or nothing. With `dry_run` it only returns what
+    /// would be recorded. Importing it again changes nothing.
     ///
     /// # Errors
     /// As [`Self::record`]; each fault names its line.
@@ -182,12 +183,11 @@ impl ConsentRegister {
         })
     }
 
-    /// A page of what somebody said, oldest first, and of what was said at places in conversations that were
-    /// theirs. `limit` is 1 to 1000.
+    /// Returns a page of the statements about a person and about the legs of conversations that
+    /// were theirs, oldest first. `limit` is 1 to 1000.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for one that does not
-    /// cover every account.
+    /// [`Error::Invalid`] for a permit that does not cover every account.
     pub async fn of(
         &self,
         permit: &Permit<action::Consent>,
@@ -233,7 +233,7 @@ impl ConsentRegister {
             bearing: Bearing::of(&conversations, &subjects),
             actor: permit.initiator(),
             narrows,
-            // A yes confirms nothing of what closed a recording.
+            // A positive statement does not confirm the reason for which a recording was closed.
             deadline: if narrows {
                 Deadline::by(permit)
             } else {
@@ -269,7 +269,7 @@ impl ConsentRegister {
                         .await?
                 }
             };
-            // Also for statements that were known: whoever tells them again may have been
+            // Also for statements that are stored already: an earlier call may have been
             // interrupted.
             let (changes, next) = self
                 .effects
@@ -293,8 +293,8 @@ impl ConsentRegister {
         self.bells.journal.notify_one();
         self.effects.revocations.continue_for_a_while(&begun).await;
         if narrows {
-            // A no counts as told only when it is in the store, too: a vault that is rebuilt from
-            // there must know of it.
+            // A refusal is acknowledged only when it is in the store, too, so that a vault that is
+            // rebuilt from the store knows it.
             self.vault.make_durable().await?;
         }
         Ok(Recorded {
@@ -332,8 +332,8 @@ impl ConsentRegister {
             method: told.method,
             disclosure: told.disclosure.clone(),
             policy_version: self.version_of(told),
-            // A clock that is a little ahead of ours means now; what is in the future counts for
-            // nothing yet.
+            // A time slightly ahead of this clock is taken as now, because a statement in the
+            // future does not count yet.
             at: told.at.unwrap_or(now).min(now),
             recorded_at: now,
         };
@@ -352,8 +352,8 @@ impl ConsentRegister {
         }
     }
 
-    /// What happens now, happens under the policy in force. Of what happened before, only who tells
-    /// it knows.
+    /// Returns the policy version of a statement: by default the version in force for a statement
+    /// made now, and none for an earlier one.
     fn version_of(&self, told: &NewStatement) -> Option<String> {
         let happens_now = told.at.is_none() && told.method != Method::Import;
         told.policy_version
@@ -361,8 +361,8 @@ impl ConsentRegister {
             .or_else(|| happens_now.then(|| self.rulebook.current().version().to_owned()))
     }
 
-    /// The id that comes of what was told, so that the same told twice is one statement. A no that
-    /// is told by who may not revoke, and again by who may, is two.
+    /// Derives the id from the content, so that a repeated statement is stored once. A refusal that
+    /// is recorded without and later with the `revoke` action is stored twice.
     fn id_of(
         &self,
         told: &NewStatement,
@@ -423,19 +423,19 @@ impl ConsentRegister {
     }
 }
 
-/// The digest by which a statement names the text that was disclosed.
+/// Returns the digest that identifies the disclosed text in a statement.
 fn disclosed(text: &str) -> String {
     hex::encode(digest::digest(&digest::SHA256, text.as_bytes()))
 }
 
-/// A withdrawal lets go of recordings.
+/// The error of a withdrawal without the `revoke` action: a withdrawal shreds recordings.
 fn no_leave_to_withdraw() -> Error {
     Error::Invalid(
         "`answer`: a withdrawal lets go of recordings, and your access does not come with the action `revoke`; nothing was recorded".into(),
     )
 }
 
-/// What is said of a person holds in every account; who may know of some only must not say it.
+/// Checks that the permit covers all accounts: a statement about a person applies to every account.
 fn everywhere(permit: &Permit<action::Consent>) -> Result<(), Error> {
     if permit.accounts().is_empty() {
         return Ok(());
@@ -447,8 +447,8 @@ fn everywhere(permit: &Permit<action::Consent>) -> Result<(), Error> {
     ))
 }
 
-/// Whether the permit covers what is known of these conversations: of one that nobody has recorded
-/// yet, nobody's account is known.
+/// Checks that the permit covers the accounts of these conversations. A conversation without a
+/// recording has no known account.
 async fn covers(
     tx: &mut crate::db::Tx,
     permit: &Permit<action::Consent>,

@@ -1,12 +1,12 @@
-//! What the source keeps of a recording is deleted there, and the vault makes sure of it.
+//! Deletion of a recording's copies at the source.
 //!
-//! Owns when that may be, and when it is done. After a shred, everything goes, whatever else is
-//! waited for. After sealing, only when the vault has read its own back and nothing that the source
-//! knows is still to come; a hold changes nothing about that, because what it keeps is the sealed
-//! copy.
+//! Owns when copies may be deleted, and when the deletion is done. After a shred everything is
+//! deleted without delay. After sealing, copies are deleted only when the vault has read back its
+//! own copy and no transcript of the source is pending; a hold does not delay this, because it
+//! keeps the sealed copy.
 //!
-//! INVARIANT: of a recording that is not shredded nothing is deleted at the source unless the
-//! vault's own copy was just read back and is what was sealed.
+//! INVARIANT: copies of a recording that is not shredded are deleted only if the vault's own copy
+//! was just read back and matches what was sealed.
 
 mod copies;
 mod settle;
@@ -32,7 +32,7 @@ use crate::{
     vault::{self, Vault},
 };
 
-/// Deletes what the source keeps.
+/// Deletes copies at the source.
 pub(in crate::flow) struct SourceDeletion {
     vault: Vault,
     db: Db,
@@ -64,7 +64,7 @@ impl SourceDeletion {
         }
     }
 
-    /// Deletes what the source keeps of a recording.
+    /// Deletes the copies of a recording at the source.
     pub(super) async fn erase(&self, lease: &Lease<RecordingId>) -> Result<(), Setback> {
         self.erase_copies(lease)
             .await
@@ -81,8 +81,8 @@ impl SourceDeletion {
             .get(recording.account())
             .filter(|account| is_to_be_deleted(account, &recording))
         else {
-            // Nothing is deleted there for this account, or it is not ours any more. A receipt says
-            // that it does not know.
+            // Copies of this account are not to be deleted, or the account is no longer configured.
+            // The receipt states that the result is unknown.
             return Ok(self.source_settled(lease, &[], Removal::Unknown).await?);
         };
         if recording.state == RecordingState::Sealed {
@@ -97,9 +97,9 @@ impl SourceDeletion {
         }
         let source = copies.gone_at().map_or(Removal::Unknown, Removal::Removed);
         match self.source_settled(lease, &changed, source).await {
-            // A shred came between and has asked for the same anew; what was deleted by now is
-            // deleted all the same.
-            Err(error @ Error::Vault(vault::Error::Db(db::Error::Stale(_)))) => {
+            // A shred came in between and requested the same deletion again; copies that are
+            // deleted by now stay deleted.
+            Err(error @ Error::Vault(vault::Error::Db(db::Error::LeaseLost))) => {
                 self.note_source(recording.id, &changed).await?;
                 Err(error.into())
             }
@@ -111,14 +111,14 @@ impl SourceDeletion {
         }
     }
 
-    /// Of a sealed recording: the vault can do without the source from now on.
+    /// Checks, for a sealed recording, that the vault no longer needs the source.
     async fn may_rely_on_its_own(
         &self,
         account: &Account,
         recording: &Recording,
     ) -> Result<(), Trouble> {
         match self.clock.believed().await {
-            // It is deleted on its day, and only a wrong clock may have reached that.
+            // It is deleted by date, which a wrong clock may have reached too early.
             Err(Error::Conflict(why)) => return Err(Trouble::Stuck(why)),
             believed => believed?,
         };
@@ -153,7 +153,7 @@ impl SourceDeletion {
     }
 }
 
-/// Whether the account wants the source's copies of this recording deleted now.
+/// Returns whether the account wants the source's copies of this recording deleted now.
 fn is_to_be_deleted(account: &Account, recording: &Recording) -> bool {
     match (account.delete_source(), recording.state) {
         (DeleteSource::Never, _) => false,

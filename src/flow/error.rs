@@ -1,4 +1,4 @@
-//! Why a story ended badly, by what the caller can do about it.
+//! Errors of use cases, grouped by what the caller can do about them.
 
 use crate::{
     db,
@@ -11,13 +11,13 @@ use crate::{
     store, vault,
 };
 
-/// A story's error.
+/// The error of a use case.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no such thing, or the asker may not know of it. The two look alike.
+    /// The object does not exist, or the caller may not know of it. Both look the same.
     #[error("not found")]
     NotFound,
-    /// The policy refuses, with every reason.
+    /// The policy denies it, with every reason.
     #[error(transparent)]
     Denied(Denial),
     /// The recording is shredded.
@@ -28,23 +28,22 @@ pub enum Error {
         /// Its receipt.
         receipt: ReceiptId,
     },
-    /// Holds keep recordings that would be shredded; nothing of them was changed.
+    /// Holds keep recordings that would be shredded; none was changed.
     #[error("{}", held(.0))]
     Held(Vec<(RecordingId, Vec<HoldName>)>),
-    /// Nobody decides on their own request.
+    /// A principal must not decide its own request.
     #[error("you cannot approve or refuse your own request; another principal must decide")]
     OwnRequest,
-    /// Something that was asked for makes no sense; the text names the field.
+    /// The request is invalid; the text names the field.
     #[error("{0}")]
     Invalid(String),
-    /// What was asked for does not go with what is there already; the text names it, and the way
-    /// out.
+    /// The request conflicts with existing data; the text names it, and the remedy.
     #[error("{0}")]
     Conflict(String),
     /// The policy cannot be put in force.
     #[error("{0}")]
     Policy(String),
-    /// The vault, the database or the store cannot do it now.
+    /// The vault, the database or the store cannot serve the request now.
     #[error(transparent)]
     Vault(#[from] vault::Error),
 }

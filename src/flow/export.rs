@@ -1,9 +1,9 @@
-//! Everything about one person, in one archive (Articles 15 and 20 GDPR): what was recorded, what
-//! they consented to, who listened and why.
+//! Export of everything about one person in one archive (Articles 15 and 20 GDPR): recordings,
+//! statements of consent, and the log of access.
 //!
-//! Owns which recordings are in it and what is said of those that are not. Each is decided like any
-//! request to listen, and again when its turn comes; the archive itself is put together by
-//! `archive`. Refuses to tell anything, even that somebody is not known, to who may not state the
+//! Owns the selection of recordings and the report of those that are left out. Each recording is
+//! decided like any request to listen, and again when its turn comes; `archive` builds the archive.
+//! Refuses to reveal anything, even that a person is unknown, to callers who may not state the
 //! purpose.
 
 mod archive;
@@ -41,10 +41,10 @@ use crate::{
     vault::Vault,
 };
 
-/// Recordings looked up, and refusals written down, at a time.
+/// Recordings looked up, and refusals recorded, at a time.
 const PAGE: usize = 200;
 
-/// What an archive is to be made of, and in whose name.
+/// The content and the requester of an archive.
 struct Plan {
     subject: SubjectId,
     principal: Principal,
@@ -56,15 +56,15 @@ struct Plan {
     /// In the order of their ids.
     included: Vec<Included>,
     left_out: Vec<LeftOut>,
-    /// How many of those that are in it do not count against today's budget yet.
+    /// The number of included recordings that are not counted against today's budget yet.
     fresh: u32,
-    /// Why statements of consent are not in it; empty if they are.
+    /// Why statements of consent are left out; empty if they are included.
     no_consents: Vec<Why>,
-    /// Why the log is not in it; empty if it is.
+    /// Why the log is left out; empty if it is included.
     no_listening: Vec<Why>,
 }
 
-/// A recording that is in it.
+/// An included recording.
 #[derive(Serialize)]
 struct Included {
     id: RecordingId,
@@ -80,7 +80,7 @@ impl Included {
     }
 }
 
-/// A recording that is not in it.
+/// A recording that is left out.
 #[derive(Serialize)]
 struct LeftOut {
     recording_id: RecordingId,
@@ -92,7 +92,7 @@ struct LeftOut {
     receipt_id: Option<ReceiptId>,
 }
 
-/// One reason, for programs and for people.
+/// A reason, as a code and as a text.
 #[derive(Serialize)]
 struct Why {
     code: &'static str,
@@ -128,7 +128,7 @@ impl Plan {
         }
     }
 
-    /// Every recording that may be spoken of.
+    /// Returns every recording whose existence may be revealed.
     fn recordings(&self) -> Vec<RecordingId> {
         self.included
             .iter()
@@ -138,7 +138,7 @@ impl Plan {
     }
 }
 
-/// Archives of everything about one person.
+/// Exports everything about one person.
 #[derive(Clone)]
 pub struct Exports {
     vault: Vault,
@@ -168,14 +168,14 @@ impl Exports {
         }
     }
 
-    /// Everything about the person with this address, for who may hand out such archives, as a stream of a tar archive (POSIX ustar)
-    /// that is put together while it is read. It breaks off where what was allowed when it began is
-    /// no more, as when a recording in it is shredded.
+    /// Streams a tar archive (POSIX ustar) of everything about the person with this address, for
+    /// callers who may export. The archive is built while it is read. It ends early if something it
+    /// includes is no longer allowed, for instance because a recording was shredded.
     ///
     /// # Errors
-    /// [`Error::Denied`] or [`Error::NotFound`] for who may not state the purpose at all.
-    /// Recordings that may not be opened are no error: the manifest names them, as far as their
-    /// existence may be known.
+    /// [`Error::Denied`] or [`Error::NotFound`] for a caller who may not state the purpose.
+    /// Recordings that may not be opened are no error: the manifest names them, if their existence
+    /// may be known.
     pub async fn person(
         &self,
         permit: &Permit<action::Export>,
@@ -201,7 +201,7 @@ impl Exports {
         let mut no_consents = consents
             .err()
             .map_or_else(Vec::new, |denial| Why::all(&denial));
-        // What is said of a person holds in every account.
+        // A statement about a person applies to every account.
         no_consents.extend(
             (!principal.accounts.is_empty()).then(|| Why::of(Reason::AccountUnknownToPrincipal)),
         );
@@ -248,8 +248,8 @@ impl Exports {
         Ok(archive::stream(self.clone(), plan))
     }
 
-    /// Decides about some of the recordings, and writes refusals down. What is allowed is written
-    /// down when its turn comes, because only then it is opened.
+    /// Decides about some of the recordings, and records refusals. Permitted openings are recorded
+    /// when their turn comes, because only then they are opened.
     async fn decide_page(&self, plan: &mut Plan, ids: &[RecordingId]) -> Result<(), Error> {
         let now = self.clock.now();
         let mut refused = Vec::new();
@@ -262,7 +262,7 @@ impl Exports {
             let Some(mut circumstances) = circumstances.remove(&recording.id) else {
                 continue;
             };
-            // Those before it in the archive will have been opened by then.
+            // The recordings before it in the archive will have been opened by then.
             let is_fresh = !circumstances.is_counted;
             if is_fresh {
                 circumstances.openings_today =
@@ -315,7 +315,7 @@ impl Exports {
     }
 }
 
-/// How a story's error ends a stream.
+/// Converts an error of a use case to the end of a stream.
 fn ended(error: Error) -> Ended {
     match error {
         Error::Shredded { .. } | Error::NotFound => Ended::Shredded,

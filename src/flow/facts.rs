@@ -1,7 +1,7 @@
-//! What the database knows that bears on a decision: parties, what they said, and holds.
+//! The database's facts for a decision: parties, their statements, and holds.
 //!
-//! Owns the gathering. Refuses to know what follows from it: `policy` says that. INVARIANT: for a
-//! recording of which nothing is known, the answer says nothing that could speak for opening it.
+//! Owns the collection. Refuses to know the conclusions: `policy` draws them. INVARIANT: for an
+//! unknown recording, the facts contain nothing that could permit opening it.
 
 use std::collections::BTreeMap;
 
@@ -12,20 +12,20 @@ use crate::{
     policy::Consents,
 };
 
-/// What is known of one recording besides its row.
+/// The facts about one recording besides its row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct KnownFacts {
-    /// Its parties, and every statement that may bear on them.
+    /// Its parties, and every statement that may apply to them.
     pub(super) consents: Consents,
-    /// The purposes of the holds that stand.
+    /// The purposes of the holds in force.
     pub(super) holds: Vec<Purpose>,
 }
 
-/// What is known of recordings now, with a few queries for all of them. Each has its place in the
-/// answer.
+/// Returns the current facts about recordings, with a few queries for all of them. Each recording
+/// has an entry in the result.
 ///
 /// # Errors
-/// The database's; then nothing may be decided.
+/// Any database error; then nothing may be decided.
 pub(super) async fn known_all(
     tx: &mut Tx,
     recordings: &[Recording],

@@ -1,8 +1,8 @@
-//! The guard of a stream: tells whoever carries its bytes when no more of them may leave.
+//! The guard of a stream: decides whether its bytes may still be sent.
 //!
-//! Owns the question and nothing else. A body that ends is not enough: bytes that were released
-//! before wait in buffers on the way to the listener, and whoever holds these buffers has to ask
-//! again before they go on. INVARIANT: what is released comes with its guard, in one value
+//! Owns that check and nothing else. Ending a body is not enough: bytes that were released earlier
+//! wait in buffers on the way to the listener, and the code that holds these buffers must check
+//! again before it sends them. INVARIANT: released bytes come with their guard, in one value
 //! ([`Guarded`]).
 
 use std::{
@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use super::streams::{Ended, Registered};
 use crate::model::time::{Clock, Timestamp};
 
-/// Says when the bytes of one stream must not go any further. Clones share it.
+/// Decides whether the bytes of one stream may still be sent. Clones share it.
 #[derive(Clone)]
 pub struct StreamGuard(Arc<Members>);
 
@@ -27,14 +27,14 @@ struct Members {
     changed: Notify,
 }
 
-/// One recording whose bytes may be on their way.
+/// One recording whose bytes may be in transit.
 #[derive(Clone)]
 struct Member {
     registered: Arc<Registered>,
     clock: Clock,
     /// When its grant ends.
     ends: Timestamp,
-    /// Up to which byte of the stream its own may reach; `None` as long as there may be more.
+    /// The last byte of the stream that may belong to the recording; `None` while more may follow.
     last: Option<u64>,
 }
 
@@ -59,20 +59,20 @@ impl Member {
 }
 
 impl StreamGuard {
-    /// The guard of a stream of one recording, until its grant ends.
+    /// Creates the guard of a stream of one recording, until its grant ends.
     pub(super) fn of(registered: Arc<Registered>, clock: Clock, ends: Timestamp) -> Self {
         let guard = Self::of_nothing();
         guard.enter(registered, clock, ends, 0);
         guard
     }
 
-    /// The guard of a stream that carries no recording yet.
+    /// Creates the guard of a stream without a recording so far.
     pub(super) fn of_nothing() -> Self {
         Self(Arc::default())
     }
 
-    /// Another recording begins at this byte of the stream, and the one before it ends there. Those
-    /// whose bytes must have arrived are forgotten.
+    /// Starts another recording at this byte of the stream, which ends the previous one. Removes
+    /// recordings whose bytes must have arrived.
     pub(super) fn enter(
         &self,
         registered: Arc<Registered>,
@@ -95,12 +95,13 @@ impl StreamGuard {
         self.0.changed.notify_waiters();
     }
 
-    /// Why no byte of the stream may go any further, if so. To be asked with the bytes in hand.
+    /// Returns why no byte of the stream may be sent any more, if so. Must be called with the bytes
+    /// in hand.
     pub fn has_ended(&self) -> Option<Ended> {
         self.lock().iter().find_map(Member::has_ended)
     }
 
-    /// Waits until no byte of the stream may go any further.
+    /// Waits until no byte of the stream may be sent any more.
     pub async fn ended(&self) -> Ended {
         loop {
             let changed = self.0.changed.notified();
@@ -116,14 +117,14 @@ impl StreamGuard {
         }
     }
 
-    /// Whether bytes may leave before the database is asked again.
+    /// Returns whether bytes may be sent before the database is queried again.
     pub fn is_fresh(&self) -> bool {
         self.lock()
             .iter()
             .all(|member| member.registered.is_fresh())
     }
 
-    /// Waits until bytes may leave.
+    /// Waits until bytes may be sent.
     pub async fn fresh(&self) {
         let members: Vec<_> = self
             .lock()
@@ -143,11 +144,11 @@ impl StreamGuard {
     }
 }
 
-/// Bytes that may be on their way between a stream and the other end of its connection, at most:
-/// two pieces, what `hyper` holds, what a socket holds.
+/// The most bytes in transit between a stream and the other end of its connection: two pieces, the
+/// buffers of `hyper`, and those of a socket.
 const ON_THE_WAY: u64 = 512 * 1024;
 
-/// A stream of what was released, together with its guard.
+/// A stream of released bytes with its guard.
 pub struct Guarded<S> {
     stream: Pin<Box<S>>,
     guard: StreamGuard,
@@ -161,7 +162,7 @@ impl<S> Guarded<S> {
         }
     }
 
-    /// To be asked before any byte of this goes on.
+    /// Returns the guard, which must be checked before any byte is sent.
     pub fn guard(&self) -> StreamGuard {
         self.guard.clone()
     }
@@ -175,7 +176,7 @@ impl<S: Stream> Stream for Guarded<S> {
     }
 }
 
-/// A watched stream of one recording, in the hand of a test.
+/// A watched stream of one recording, controlled by a test.
 #[cfg(test)]
 pub(crate) struct Staged {
     streams: super::Streams,
@@ -184,7 +185,8 @@ pub(crate) struct Staged {
 
 #[cfg(test)]
 impl Staged {
-    /// The stream with its guard, of a grant that does not end. The database was asked so long ago.
+    /// Creates the stream with its guard, under a grant without end. The database was last queried
+    /// this long ago.
     pub(crate) fn begin(asked_ago: std::time::Duration) -> (Self, StreamGuard) {
         let streams = super::Streams::default();
         streams.watched();
@@ -197,12 +199,12 @@ impl Staged {
         (Self { streams, recording }, guard)
     }
 
-    /// The recording is shredded.
+    /// Shreds the recording.
     pub(crate) fn silence(&self) {
         self.streams.silence(self.recording);
     }
 
-    /// The database is asked now, and knows of no shred.
+    /// Simulates a query of the database that finds no shred.
     pub(crate) fn look(&self) {
         self.streams.renew(tokio::time::Instant::now());
     }

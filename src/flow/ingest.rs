@@ -18,7 +18,7 @@ use crate::{
     vault::Vault,
 };
 
-/// The way in for what the source tells of recordings.
+/// The entry point for the source's announcements of recordings.
 pub struct Ingest {
     vault: Vault,
     rulebook: Arc<Rulebook>,
@@ -45,12 +45,12 @@ impl Ingest {
     }
 
     /// Makes a verified callback durable. When this returns, the recording is announced and its
-    /// fetch is enqueued, or it was before. Whom it tells of is named before that, so that the
-    /// fetch knows them; if they cannot be named now, they are looked up later.
+    /// fetch is enqueued, or both were before. The callback's parties are named first, so that the
+    /// fetch knows them; if that fails, they are looked up later.
     ///
     /// # Errors
-    /// [`crate::db::Error::Unavailable`] inside: it is not durable, and the source should send
-    /// it again.
+    /// [`crate::db::Error::Unavailable`] inside: it is not durable, and the source should send it
+    /// again.
     pub async fn accept(
         &self,
         callback: RecordingCallback,
@@ -61,8 +61,8 @@ impl Ingest {
         Ok(())
     }
 
-    /// Makes what is known of a recording durable, however it was heard of. Telling the same again
-    /// changes nothing.
+    /// Makes the facts about a recording durable, however it was discovered. Repeated calls change
+    /// nothing.
     ///
     /// # Errors
     /// As [`Self::accept`].

@@ -1,7 +1,7 @@
-//! Which long-lived tasks of this process live.
+//! The liveness of this process's long-lived tasks.
 //!
-//! Owns their names, and for how long each may be silent. Refuses to start or to restart any:
-//! `app::supervise` does, and says so here.
+//! Owns their names, and how long each may be silent. Refuses to start or restart them:
+//! `app::supervise` does, and reports it here.
 
 use std::{
     collections::BTreeMap,
@@ -19,35 +19,35 @@ pub enum Task {
     Callbacks,
     /// Does the work of the queue.
     Work,
-    /// Ends streams of what was shredded or closed elsewhere.
+    /// Ends the streams of recordings that other processes shredded or closed.
     Tombstones,
     /// Sweeps once an hour.
     Sweep,
-    /// Sees that the database has forgotten nothing.
+    /// Checks that the database has not lost changes.
     Memory,
     /// Writes the journal and snapshots.
     Recovery,
     /// Turns epochs.
     Epochs,
-    /// Shreds what holds have released.
+    /// Shreds recordings released from holds.
     Revocations,
     /// Compares accounts with the vault.
     Reconciliation,
     /// Answers requests.
     Requests,
-    /// Answers who measures.
+    /// Answers metrics requests.
     Metrics,
 }
 
 impl Task {
-    /// The name, for logs, metrics and problems.
+    /// Returns the name, for logs, metrics and problems.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// How long it may give no sign of life: many of its periods, and longer than the longest step
-    /// of which it gives none. None for tasks that wait for somebody else, and for those whose
-    /// period is an hour.
+    /// Returns how long the task may be silent: many of its periods, and longer than its longest
+    /// step without a heartbeat. `None` for tasks that wait for external events, and for those with
+    /// a period of an hour.
     fn silence(self) -> Option<Duration> {
         match self {
             Self::Work | Self::Tombstones | Self::Memory => Some(Duration::from_secs(120)),
@@ -62,7 +62,7 @@ impl Task {
     }
 }
 
-/// What is known of the tasks of this process. Clones share it.
+/// The state of this process's tasks. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Liveness(Arc<Mutex<BTreeMap<Task, Pulse>>>);
 
@@ -82,7 +82,7 @@ impl Pulse {
 }
 
 impl Liveness {
-    /// A task runs, for the first time or again.
+    /// Records that a task was started or restarted.
     pub fn begun(&self, task: Task) {
         self.tasks().insert(
             task,
@@ -93,7 +93,7 @@ impl Liveness {
         );
     }
 
-    /// A task has ended and should not have.
+    /// Records that a task ended unexpectedly.
     pub fn lost(&self, task: Task) {
         self.tasks().insert(
             task,
@@ -104,19 +104,19 @@ impl Liveness {
         );
     }
 
-    /// A task has ended because it was told to.
+    /// Records that a task ended as requested.
     pub fn ended(&self, task: Task) {
         self.tasks().remove(&task);
     }
 
-    /// A sign of life.
+    /// Records a heartbeat.
     pub(super) fn beat(&self, task: Task) {
         if let Some(pulse) = self.tasks().get_mut(&task) {
             pulse.heard = Instant::now();
         }
     }
 
-    /// The tasks that should live, and whether they do.
+    /// Returns the tasks that should be running, and whether they are.
     pub fn all(&self) -> Vec<(Task, bool)> {
         self.all_at(Instant::now())
     }
@@ -128,7 +128,7 @@ impl Liveness {
             .collect()
     }
 
-    /// The tasks that should live and do not.
+    /// Returns the tasks that should be running and are not.
     pub fn dead(&self) -> Vec<Task> {
         self.all()
             .into_iter()
@@ -170,7 +170,7 @@ mod tests {
         );
         liveness.beat(Task::Work);
         assert_eq!(liveness.dead(), []);
-        // No sign of life from who was never begun, and no death of who ended as they were told.
+        // A heartbeat before the start and a requested end have no effect.
         liveness.beat(Task::Epochs);
         liveness.ended(Task::Work);
         assert_eq!(

@@ -1,24 +1,24 @@
-//! Lists, page by page.
+//! Paging of lists.
 //!
-//! Owns what a page is and how one is cut: a list asks the database for one row more than it gives,
-//! and so knows whether there is more.
+//! Owns the page type and how a page is cut: a list queries one row more than it returns, and so
+//! knows whether there are more.
 
-/// A page of a list of `T`; `N` is a place in it.
+/// A page of a list of `T`; `N` is a position in it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Page<T, N> {
     /// The items, in the order of the list.
     pub items: Vec<T>,
-    /// The place of the last item, behind which the next page begins, if there is more.
+    /// The position of the last item, after which the next page begins, if there is one.
     pub next: Option<N>,
 }
 
-/// How many rows a list asks for, to give so many items.
+/// Returns the number of rows to query for a page of `limit` items.
 pub(super) fn rows(limit: u16) -> i64 {
     i64::from(limit) + 1
 }
 
 impl<T, N> Page<T, N> {
-    /// The page that these rows begin.
+    /// Cuts a page from these rows.
     pub(super) fn cut(mut rows: Vec<T>, limit: u16, place: impl FnOnce(&T) -> N) -> Self {
         let has_more = rows.len() > usize::from(limit);
         rows.truncate(limit.into());

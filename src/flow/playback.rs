@@ -1,7 +1,8 @@
-//! Playback: a purpose is stated, a grant given, and each opening decided again.
+//! Playback: a purpose is stated, a grant is given, and each opening is decided again.
 
 pub(super) mod details;
 mod ending;
+pub(super) mod listing;
 pub(super) mod reading;
 pub(super) mod watch;
 
@@ -30,7 +31,7 @@ use crate::{
         access::Principal,
         artefact::Artefact,
         id::{GrantId, RecordingId},
-        recording::{Recording, RecordingState},
+        recording::Recording,
         time::{Clock, Timestamp},
     },
     policy::{self, Decision, DecisionFacts, Grant, Rulebook, decide},
@@ -38,33 +39,33 @@ use crate::{
     vault::{self, PlayableArtefact, PlaybackStream, Vault},
 };
 
-/// A grant that was given; the only time its token is seen.
+/// A new grant. Its token is visible only here.
 pub struct IssuedGrant {
     /// The grant's id.
     pub id: GrantId,
     /// The grant.
     pub grant: Grant,
-    /// Its token, part of the media URLs.
+    /// Its token, which is part of the media URLs.
     pub token: Token,
-    /// What there is under it now.
+    /// The artefacts that it gives now.
     pub artefacts: Vec<Artefact>,
 }
 
-/// A grant that still holds, with what may be heard under it.
+/// A valid grant with the artefact that may be played.
 pub struct PlaybackSession {
     pub(super) id: GrantId,
     pub(super) grant: Grant,
-    /// By whom, and of what: for the refusal that may still come.
+    /// The principal and the recording, for a refusal that may follow.
     pub(super) principal: Principal,
     pub(super) recording: Recording,
-    /// What may be heard.
+    /// The artefact that may be played.
     pub playable: PlayableArtefact,
-    /// Its place among the running streams, taken before the facts were gathered: what is withdrawn
-    /// after that ends it.
+    /// Its entry in the register of running streams, made before the facts were collected: anything
+    /// that is withdrawn later ends it.
     pub(super) registered: Arc<Registered>,
 }
 
-/// A grant that still holds, whatever of its recording is wanted.
+/// A valid grant, for any artefact of its recording.
 pub(super) struct Redeemed {
     pub(super) id: GrantId,
     pub(super) grant: Grant,
@@ -73,11 +74,10 @@ pub(super) struct Redeemed {
     pub(super) registered: Arc<Registered>,
 }
 
-/// What stands for the words of a justification at an opening: the words themselves are not kept,
-/// only that they were given.
+/// Replaces the justification at an opening: its text is not stored, only that it was given.
 const GIVEN_BEFORE: &str = "given with the request";
 
-/// Grants, and what is heard and read under them.
+/// Gives grants, and streams recordings and transcripts under them.
 pub struct Playback {
     vault: Vault,
     db: Db,
@@ -109,7 +109,7 @@ impl Playback {
         }
     }
 
-    /// Decides a request to listen, writes the decision down, and gives a grant if it is allowed.
+    /// Decides a request to listen, records the decision, and gives a grant if it is allowed.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Shredded`] or [`Error::Denied`] with every reason.
@@ -139,9 +139,9 @@ impl Playback {
         }
     }
 
-    /// Keeps a grant and writes the decision down; an alarm, if the approval that the tier asks for
-    /// is done without. Its id is chosen by the caller: who streams under it at once enters the
-    /// stream under it first, because from the commit on anybody may end it.
+    /// Stores a grant and records the decision; logs an alarm if the required approval is bypassed.
+    /// The caller chooses the id: a caller that streams immediately registers the stream under it
+    /// first, because from the commit on anybody may end the grant.
     pub(super) async fn give(
         &self,
         facts: &DecisionFacts<'_>,
@@ -202,11 +202,11 @@ impl Playback {
         })
     }
 
-    /// Takes a grant token back in for one artefact: the grant's row is a claim, and the same
-    /// decision is taken again with what is true now, and where the request comes from now.
+    /// Redeems a grant token for one artefact. The grant's row is a claim: the decision is made
+    /// again with the current facts and the current origin of the request.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a token that is none, or an artefact that it does not give;
+    /// [`Error::NotFound`] for an unknown token, or an artefact that the grant does not give;
     /// [`Error::Shredded`], [`Error::Denied`].
     pub async fn redeem(
         &self,
@@ -235,7 +235,7 @@ impl Playback {
         })
     }
 
-    /// Takes a grant token back in, whatever of the recording is wanted then.
+    /// Redeems a grant token for any artefact of the recording.
     ///
     /// # Errors
     /// As [`Self::redeem`].
@@ -256,13 +256,13 @@ impl Playback {
         let registered = Arc::new(self.streams.register_since(found.recording, since));
         registered.by(found.token);
         registered.under(found.id);
-        // Everything in a view of the database that was taken after the stream was entered: what
-        // ends it and is not in there finds it.
+        // All facts are read after the stream was registered: an ending that is not among them will
+        // find the stream.
         let mut tx = self.db.read().await?;
         let row = grants::find(&mut tx, hash.as_str())
             .await?
             .ok_or(Error::NotFound)?;
-        // A revoked or expired bearer token takes its grants with it.
+        // Grants end with their bearer token.
         let principal = tokens::living(&mut tx, row.token, now)
             .await?
             .ok_or(Error::NotFound)?;
@@ -277,7 +277,7 @@ impl Playback {
             ticket: row.ticket.as_ref(),
             network,
             break_glass: row.break_glass,
-            // What was ended is over by anybody's clock.
+            // An ended grant has expired by any clock.
             until: Some(
                 row.ended_at
                     .map_or(row.expires_at, |_| Timestamp::from_millis(0)),
@@ -301,19 +301,19 @@ impl Playback {
         })
     }
 
-    /// Opens a byte range. The stream ends with an error when the recording is shredded, the grant
-    /// ends, or nobody can say any more that neither is so, even between two pieces. What was
-    /// released before that is told by the stream's guard.
+    /// Streams a byte range. The stream ends with an error when the recording is shredded, the
+    /// grant ends, or neither can be ruled out any more, even between two pieces. The stream's
+    /// guard covers pieces that were released before that.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if it was shredded meanwhile; [`Error::Denied`] if others that ran
-    /// beside it spent the day's budget; the vault's.
+    /// [`Error::NotFound`] if it was shredded meanwhile; [`Error::Denied`] if concurrent openings
+    /// used up the day's budget; errors of the vault.
     pub async fn listen(
         &self,
         heard: &PlaybackSession,
         range: Range<u64>,
     ) -> Result<Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>>, Error> {
-        // A text may have to be changed before it is shown: only `read` gives it out.
+        // A text may have to be redacted: only `read` returns it.
         if heard.playable.artefact() != Artefact::Audio {
             return Err(Error::NotFound);
         }
@@ -321,7 +321,7 @@ impl Playback {
         Ok(self.guarded(&heard.registered, &heard.grant, bytes))
     }
 
-    /// Whether what is heard could be opened now. Nothing is opened: it is what a `HEAD` asks.
+    /// Checks whether the artefact could be opened now, for a `HEAD` request. Opens nothing.
     ///
     /// # Errors
     /// As [`Self::listen`].
@@ -332,7 +332,7 @@ impl Playback {
         }
     }
 
-    /// Opens a byte range: plaintext that must not leave the house but through [`Self::guarded`].
+    /// Opens a byte range: plaintext that must be sent only through [`Self::guarded`].
     pub(super) async fn open(
         &self,
         heard: &PlaybackSession,
@@ -347,7 +347,7 @@ impl Playback {
         }
     }
 
-    /// The error of what the vault does not open.
+    /// Converts the error of an opening that the vault refused.
     async fn unopened(&self, heard: &PlaybackSession, error: vault::Error) -> Result<Error, Error> {
         match error {
             vault::Error::Gone => Ok(Error::NotFound),
@@ -360,7 +360,7 @@ impl Playback {
         }
     }
 
-    /// Lets pieces pass as long as the stream may go on, and gives the guard of those that have
+    /// Passes pieces on as long as the stream may go on, and returns the guard of those that were
     /// passed.
     pub(super) fn guarded<S, E>(
         &self,
@@ -394,8 +394,8 @@ impl Playback {
                     }
                 },
             };
-            // Asked with the piece in hand, because no timer is sure to be the first to wake in a
-            // process that was stopped meanwhile.
+            // Checked with the piece in hand, because after the process was suspended the timer may
+            // not be the first to wake.
             let item = item.and_then(|piece| guard.has_ended().map_or(Ok(piece), Err));
             let over = item.is_err();
             Some((item, (bytes, guard, over)))
@@ -403,29 +403,32 @@ impl Playback {
         Guarded::new(pieces, guard)
     }
 
-    /// The error of a recording whose sealed object is not in the store; the log and the metrics tell
-    /// of it once.
+    /// Returns the error of a recording whose sealed object is not in the store; it is logged and
+    /// counted once.
     async fn missing(&self, id: RecordingId) -> Result<Error, Error> {
-        let found = recordings::find(&mut self.db.read().await?, id).await?;
-        // It was shredded since its key was read, and its object removed.
-        if found.is_none_or(|recording| recording.state == RecordingState::Shredded) {
-            return Ok(Error::NotFound);
-        }
-        self.db
+        let noted = self
+            .db
             .unit("playback.missing", async |mut unit| {
+                // Serialises this with concurrent reports and shreds.
+                recordings::lock_sealed(&mut unit, id).await?;
                 match audit::is_missing_noted(&mut unit, id).await? {
                     true => unit.abandon(),
                     false => unit.audit(NewEntry::ciphertext_missing(self.clock.now(), id)),
                 }
                 Ok::<_, db::Error>(())
             })
-            .await?;
+            .await;
+        match noted {
+            // It was shredded after its key was read, and its object removed.
+            Err(db::Error::Stale(_)) => return Ok(Error::NotFound),
+            noted => noted?,
+        }
         let error = vault::Error::CiphertextMissing(id);
         tracing::error!(recording = %id, %error, "a sealed object is missing in the store");
         Ok(error.into())
     }
 
-    /// The refusal when others have spent a budget.
+    /// Returns the refusal after concurrent openings used up a budget.
     pub(super) async fn over_budget(
         &self,
         id: GrantId,

@@ -1,6 +1,7 @@
-//! Versions of the privacy policy: published, in force, and read by anybody.
+//! Versions of the privacy policy: publication, entry into force, and public access.
 //!
-//! Owns what a reader gets of each version. Refuses to change one: a version is one file for ever.
+//! Owns the published data of each version. Refuses to change a version: a version is one file for
+//! ever.
 
 pub(super) mod approval;
 pub(super) mod diff;
@@ -15,7 +16,7 @@ use crate::{
         self, Db,
         policies::{self, PolicyRow},
     },
-    evidence::Publication,
+    evidence::{KeySet, Publication},
     model::{
         actor::Initiator,
         time::{Clock, Timestamp},
@@ -24,46 +25,46 @@ use crate::{
     vault::{self, Vault},
 };
 
-/// A version that was published, as it is listed.
+/// A published version, as it is listed.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Published {
-    /// The operator's name for it.
+    /// The operator's name for the version.
     #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$", examples("2026-1"))]
     pub version: String,
     /// SHA-256 of the file, lower-case hex.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub digest: String,
-    /// From when on the file says that it is in force.
+    /// When the file takes effect, according to its text.
     pub effective: Timestamp,
-    /// When it was published; of a version that was in force before versions were signed, when it
+    /// When it was published; for a version that was in force before versions were signed, when it
     /// came into force.
     pub published_at: Timestamp,
-    /// When a process first decided by it; `None` if none did yet.
+    /// When a process first used it for decisions; `None` if none has yet.
     pub in_force_at: Option<Timestamp>,
-    /// Whether it is the one by which this process decides.
+    /// Whether this process uses it for decisions.
     pub current: bool,
 }
 
-/// What publishing a file would do, or did.
+/// The result of publishing a file, or of its dry run.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Publishing {
     /// The version.
     pub version: String,
     /// SHA-256 of the file, lower-case hex.
     pub digest: String,
-    /// From when on it says that it is in force.
+    /// When the file takes effect, according to its text.
     pub effective: Timestamp,
     /// Whether it was not published before.
     pub new: bool,
-    /// The signed statement; `None` where nothing was done.
+    /// The signed statement; `None` if nothing was published.
     pub statement: Option<String>,
 }
 
-/// The rules of a version that somebody reads.
+/// The rules of a version for a reader.
 pub enum Version<'a> {
-    /// This process decides by it, or by what is pinned to it.
+    /// Rules that this process has loaded.
     Held(&'a Rules),
-    /// It was published since this process started.
+    /// Rules of a version that was published after this process started.
     Read(Box<Rules>),
 }
 
@@ -78,8 +79,8 @@ impl Deref for Version<'_> {
     }
 }
 
-/// Puts a policy in force: publishes it where that was not done before, and notes the change in the
-/// audit log. Doing it again changes nothing.
+/// Puts a policy in force: publishes it if that was not done before, and records the change in the
+/// audit log. Repeating it changes nothing.
 ///
 /// # Errors
 /// [`Error::Policy`] if the file was changed without a new version.
@@ -90,7 +91,7 @@ pub async fn put_in_force(vault: &Vault, rules: &Rules) -> Result<(), Error> {
         .map_err(refused)
 }
 
-/// Signs and keeps a version, without deciding by it. With `dry_run` nothing is done.
+/// Signs and stores a version without putting it in force. A dry run changes nothing.
 ///
 /// # Errors
 /// [`Error::Policy`] if another file was published under this version.
@@ -125,11 +126,10 @@ pub async fn publish(
     })
 }
 
-/// The rules by which the service decides: of the version that came into force last. `None` before
-/// the first.
+/// Returns the rules of the version that came into force last; `None` before the first.
 ///
 /// # Errors
-/// [`Error::Policy`] if this program does not understand it; the database's.
+/// [`Error::Policy`] if this program cannot parse it; any database error.
 pub async fn in_force(db: &Db) -> Result<Option<Rules>, Error> {
     let all = policies::all(&mut db.read().await?).await?;
     let Some(row) = all.into_iter().rfind(|row| row.in_force_at.is_some()) else {
@@ -147,10 +147,10 @@ pub async fn in_force(db: &Db) -> Result<Option<Rules>, Error> {
         .map_err(odd)
 }
 
-/// What is odd about the file that is configured, compared with what was published; for `doctor`.
+/// Compares the configured file with the published versions and returns oddities, for `doctor`.
 ///
 /// # Errors
-/// The database's.
+/// Any database error.
 pub async fn oddities(db: &Db, rules: &Rules, clock: &Clock) -> Result<Vec<String>, Error> {
     let now = clock.now();
     let effective = rules.document().effective;
@@ -182,15 +182,15 @@ pub async fn oddities(db: &Db, rules: &Rules, clock: &Clock) -> Result<Vec<Strin
     Ok(odd)
 }
 
-/// The rules together with every earlier version that recordings may be pinned to.
+/// Combines the rules with every earlier version to which recordings may be pinned.
 ///
 /// # Errors
-/// [`Error::Policy`] if an earlier version does not load any more.
+/// [`Error::Policy`] if an earlier version no longer loads.
 pub async fn rulebook(db: &Db, rules: Rules) -> Result<Rulebook, Error> {
     rulebook_beside(db, rules, None).await
 }
 
-/// The same, with one more among the earlier versions.
+/// The same, with an additional earlier version.
 pub(super) async fn rulebook_beside(
     db: &Db,
     rules: Rules,
@@ -216,12 +216,12 @@ pub(super) async fn rulebook_beside(
     Ok(Rulebook::new(rules, earlier).without_force(unused))
 }
 
-/// Rules of one's own, made from the same text.
+/// Parses the same text again, for rules of its own.
 pub(super) fn parsed_again(rules: &Rules) -> Result<Rules, Error> {
     parse(rules.version(), rules.text())
 }
 
-/// The versions of the policy, and what they say.
+/// Read access to the versions of the policy.
 pub struct Policies {
     vault: Vault,
     db: Db,
@@ -244,19 +244,23 @@ impl Policies {
         }
     }
 
-    /// Every version that was published, the newest first.
+    /// Returns every published version, the newest first.
     ///
     /// # Errors
-    /// The database's; [`Error::Policy`] for a row whose file does not load.
+    /// Any database error; [`Error::Policy`] for a row whose file does not load.
     pub async fn all(&self) -> Result<Vec<Published>, Error> {
         let rows = policies::all(&mut self.db.read().await?).await?;
-        rows.iter().rev().map(|row| self.published(row)).collect()
+        let keys = self.vault.keys().await?;
+        rows.iter()
+            .rev()
+            .map(|row| self.published(row, &keys))
+            .collect()
     }
 
-    /// One version: what is listed of it, and its rules.
+    /// Returns one version as it is listed, and its rules.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; the database's.
+    /// [`Error::NotFound`]; any database error.
     pub async fn find(&self, version: &str) -> Result<(Published, Version<'_>), Error> {
         let row = policies::find(&mut self.db.read().await?, version)
             .await?
@@ -265,10 +269,11 @@ impl Policies {
             Some(rules) => Version::Held(rules),
             None => Version::Read(Box::new(parsed(&row)?)),
         };
-        Ok((self.published(&row)?, rules))
+        let keys = self.vault.keys().await?;
+        Ok((self.published(&row, &keys)?, rules))
     }
 
-    /// The signed statement of a version's publication.
+    /// Returns the signed statement of a version's publication.
     ///
     /// # Errors
     /// [`Error::NotFound`], also for a version from before versions were signed.
@@ -277,13 +282,13 @@ impl Policies {
         row.and_then(|row| row.jws).ok_or(Error::NotFound)
     }
 
-    /// Anybody may ask, so this must be cheap: the file is read again only where neither its
-    /// statement nor this process knows what it says.
-    fn published(&self, row: &PolicyRow) -> Result<Published, Error> {
+    /// Returns the published data of a version. The endpoint is public, so this must be cheap: the
+    /// file is parsed only if neither its statement nor this process has its effective date.
+    fn published(&self, row: &PolicyRow, keys: &KeySet) -> Result<Published, Error> {
         let statement = row
             .jws
             .as_deref()
-            .and_then(|jws| Publication::verify(jws, &self.vault.keys()).ok());
+            .and_then(|jws| Publication::verify(jws, keys).ok());
         let held = self.rulebook.find(&row.digest);
         let effective = match (&statement, held) {
             (Some(statement), _) => statement.effective(),

@@ -1,7 +1,7 @@
-//! The queue of work: leasing, keeping and giving back, whatever the work is about.
+//! The queue of work: leasing, extending and giving back, for any kind of work.
 //!
-//! Owns how long a lease lasts and what becomes of work that was not done. When something is tried
-//! again is judged in `retry.rs`. Refuses to know who does the work, and in which lane.
+//! Owns the length of a lease and the handling of work that was not completed. `retry.rs` decides
+//! when it is retried. Refuses to know who performs the work, and in which lane.
 
 use std::{fmt::Display, str::FromStr, sync::Arc, time::Duration};
 
@@ -23,7 +23,7 @@ use crate::{
 /// No lease and no pause is longer than this, unless the settings say so.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// Leases work, keeps it, and gives back what was not done.
+/// Leases work, extends leases, and gives back work that was not completed.
 pub(in crate::flow) struct WorkQueue {
     db: Db,
     clock: Arc<TrustedClock>,
@@ -39,7 +39,7 @@ impl WorkQueue {
         }
     }
 
-    /// Which of these kinds have work that can be leased. To look costs no write.
+    /// Returns the kinds that have work that can be leased. Reads only.
     pub(super) async fn due(&self, kinds: &[WorkKind]) -> Result<Vec<WorkKind>, Error> {
         let mut looking = self.db.read().await?;
         let term = self.term(&mut looking).await?;
@@ -58,7 +58,7 @@ impl WorkQueue {
         self.lease_due(kinds, limit).await
     }
 
-    /// Leases up to `limit` pieces of work of these kinds; costs a write.
+    /// Leases up to `limit` pieces of work of these kinds; always a write.
     pub(super) async fn lease_due(
         &self,
         kinds: &[WorkKind],
@@ -74,7 +74,7 @@ impl WorkQueue {
         Ok(leased.await?)
     }
 
-    /// Leases the piece that is due for longest, if one is.
+    /// Leases the piece that has been due longest, if there is one.
     pub(super) async fn lease_one<K>(&self, kind: WorkKind) -> Result<Option<Lease<K>>, Error>
     where
         K: FromStr,
@@ -84,7 +84,7 @@ impl WorkQueue {
         Ok(lease.map(|lease| lease.parsed()).transpose()?)
     }
 
-    /// The longest that anything honest lasts here.
+    /// Returns the longest time that a correct clock can put into a row.
     fn longest(&self) -> Duration {
         self.settings
             .lease_length()
@@ -92,17 +92,17 @@ impl WorkQueue {
             .max(Duration::from_secs(self.settings.max_backoff_s.into()))
     }
 
-    /// A term of a lease on work that begins now.
+    /// Creates the term of a lease on work that begins now.
     pub(super) async fn term(&self, tx: &mut Tx) -> Result<Term, db::Error> {
         let term = Term::begin(tx, self.settings.lease_length()).await?;
         Ok(term.believing(self.longest()))
     }
 
-    /// Makes due what a clock that was ahead, and is not any more, has put off for longer than
-    /// anything honest lasts.
+    /// Makes work due that a clock ahead of time has postponed for longer than is possible with a
+    /// correct clock.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub(super) async fn free_strays(&self) -> Result<(), Error> {
         let freed = self.db.unit("work.free_strays", async |mut unit| {
             unit.without_entry("when work is due");
@@ -119,7 +119,7 @@ impl WorkQueue {
         Ok(())
     }
 
-    /// Extends the lease again and again; returns when it is lost.
+    /// Extends the lease regularly; returns when it is lost.
     pub(super) async fn keep<K: Display + Sync>(&self, lease: &Lease<K>) {
         let third = self.settings.lease_length() / 3;
         loop {
@@ -129,26 +129,26 @@ impl WorkQueue {
                 let term = self.term(&mut unit).await?;
                 work::extend(&mut unit, lease, term).await
             });
-            if let Err(db::Error::Stale(_)) = extended.await {
+            if let Err(db::Error::LeaseLost) = extended.await {
                 return;
             }
         }
     }
 
-    /// There is nothing to do.
+    /// Finishes work that is no longer needed.
     pub(super) async fn drop_work<K: Display + Sync>(&self, lease: &Lease<K>) -> Result<(), Error> {
         let dropped = self.db.unit("work.drop_work", async |mut unit| {
             unit.without_entry("there is nothing to do");
             work::finish(&mut unit, lease).await
         });
         match dropped.await {
-            // A shred took the work away; that is as good.
-            Err(db::Error::Stale(_)) => Ok(()),
+            // A shred has removed the work, with the same result.
+            Err(db::Error::LeaseLost) => Ok(()),
             finished => Ok(finished?),
         }
     }
 
-    /// What follows from a setback, and the reason that stands in the row.
+    /// Returns the decision after a setback, and the reason for the row.
     pub(super) async fn decided<K: Display + Sync>(
         &self,
         lease: &Lease<K>,
@@ -181,7 +181,7 @@ impl WorkQueue {
         (decision, why)
     }
 
-    /// What is given up because it is late is given up by a clock that is believed only.
+    /// Gives work up for being late only if the clock is trusted.
     async fn judged<K: Sync>(&self, lease: &Lease<K>, setback: &Setback) -> RetryDecision {
         let settings = &self.settings;
         let decision = retry::decide(settings, lease, self.clock.now(), setback);
@@ -191,7 +191,7 @@ impl WorkQueue {
         decision
     }
 
-    /// Gives work back that was not done.
+    /// Gives back work that was not completed.
     pub(super) async fn give_back<K: Display + Sync>(&self, lease: &Lease<K>, setback: &Setback) {
         let (decision, why) = self.decided(lease, setback).await;
         let now = self.clock.now();
@@ -216,12 +216,13 @@ impl WorkQueue {
     ) -> Result<(), db::Error> {
         work::bury(unit, lease, why).await?;
         let kind = lease.kind.as_str();
-        // Only work about a recording is ever set aside without more.
+        // Transcripts are buried by their own code; all other work that may be buried is about a
+        // recording.
         let recording: RecordingId = lease
             .subject
             .to_string()
             .parse()
-            .map_err(|_| db::Error::Stale("this work is about no recording"))?;
+            .map_err(|_| db::Error::Statement("this work is about no recording".into()))?;
         unit.audit(NewEntry::work_dead(
             self.clock.now(),
             kind,
@@ -233,11 +234,11 @@ impl WorkQueue {
     }
 }
 
-/// Says so if work cannot be given back; the lease runs out by itself. That it was done all the
-/// same, or that somebody else has it, is no trouble.
+/// Logs a warning if work could not be given back; its lease then expires. A lost lease is no
+/// failure.
 pub(super) fn given_back<K: Display>(lease: &Lease<K>, put_back: Result<(), db::Error>) {
     if let Err(error) = put_back
-        && !matches!(error, db::Error::Stale(_))
+        && !matches!(error, db::Error::LeaseLost)
     {
         let kind = lease.kind.as_str();
         let subject = lease.subject.to_string();

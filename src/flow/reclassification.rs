@@ -1,7 +1,7 @@
-//! Reclassification: what becomes known of a recording after it was announced may make it more
-//! sensitive, and never less.
+//! Reclassification: facts that become known after a recording was announced may move it to a more
+//! sensitive tier, never to a less sensitive one.
 //!
-//! Owns when it is asked. Refuses to know which tier that is: `policy` says so.
+//! Owns when this is checked. Refuses to know which tier applies: `policy` decides that.
 
 mod tier;
 
@@ -22,10 +22,10 @@ use crate::{
     vault::{self, Vault},
 };
 
-/// How often it is tried again when somebody else moved the recording meanwhile.
+/// The number of attempts if the recording was moved concurrently.
 const TRIES: usize = 4;
 
-/// Recordings go to other tiers.
+/// Moves recordings to other tiers.
 pub struct Reclassification {
     vault: Vault,
     db: Db,
@@ -48,12 +48,12 @@ impl Reclassification {
         }
     }
 
-    /// Puts the recordings of a conversation into the tiers to which they belong now that its
-    /// parties are named: rules for a number count from now on. To be called after the parties were
-    /// committed. Repeating it is harmless.
+    /// Moves the recordings of a conversation to the tiers that apply to its parties: rules for a
+    /// number apply from now on. Must be called after the parties were committed. Repeating it is
+    /// harmless.
     ///
     /// # Errors
-    /// The database's; what was raised stays raised.
+    /// Any database error; committed moves stay.
     pub(super) async fn reclassify_conversation(
         &self,
         conversation: &Conversation,
@@ -72,7 +72,7 @@ impl Reclassification {
         Ok(())
     }
 
-    /// The same for one recording. Whether it went to another tier.
+    /// The same for one recording. Returns whether it was moved.
     pub(super) async fn reclassify_by_parties(&self, recording: &Recording) -> Result<bool, Error> {
         let rules = self.rulebook.current();
         let Some(conversation) = recording.conversation().filter(|_| rules.knows_numbers()) else {
@@ -89,9 +89,8 @@ impl Reclassification {
         self.raise(recording.id, to, &["number"]).await
     }
 
-    /// Puts a recording into the tier to which it belongs now that the lines are known over which
-    /// its conversation went: a line of one's own is nobody's place in a conversation, and has
-    /// rules all the same.
+    /// Moves a recording to the tier that applies to the phone lines of its conversation: the
+    /// account's own line is no party, but rules may apply to it.
     pub(super) async fn reclassify_by_lines(
         &self,
         recording: &Recording,
@@ -113,8 +112,8 @@ impl Reclassification {
         .await
     }
 
-    /// Moves a recording to the tier that `to` names for it as it is now, if any. Whether it was
-    /// moved; a shredded one is not.
+    /// Moves a recording to the tier that `to` returns for its current state, if any. Returns
+    /// whether it was moved; a shredded one is not.
     pub(super) async fn raise(
         &self,
         id: RecordingId,
@@ -144,7 +143,7 @@ impl Reclassification {
                 Ok::<_, vault::Error>(())
             });
             match moved.await {
-                // Another tier by now, or shredded: looked at again.
+                // It was moved or shredded concurrently: check again.
                 Err(vault::Error::Db(db::Error::Stale(_))) if tries < TRIES => {}
                 moved => {
                     moved?;

@@ -1,13 +1,13 @@
-//! Reconcile: Twilio's list of each account against the vault, so that a callback that never came
-//! is missed for a quarter of an hour and not for ever.
+//! Reconciliation: Twilio's list of each account is compared with the vault, so that a lost
+//! callback delays a recording by a quarter of an hour instead of losing it.
 //!
-//! Owns whose turn it is, how far back is looked, and what is said of the outcome. `list` walks
-//! Twilio's pages, `step` says what a recording needs, `compare` does it. Refuses to know how sound
-//! is fetched or copies are deleted: it makes recordings known and asks for work.
+//! Owns the turns, the period that is compared, and the report. `list` reads Twilio's pages, `step`
+//! decides what a recording needs, `compare` does it. Refuses to know how audio is fetched or
+//! copies are deleted: it announces recordings and enqueues work.
 //!
-//! INVARIANT: it changes nothing that a callback could not have changed, and asks for nothing
-//! twice: comparing again, or in two processes at once, changes nothing more. What cannot be had is
-//! told and never changed.
+//! INVARIANT: it changes nothing that a callback could not have changed, and enqueues nothing
+//! twice: a repeated or concurrent comparison changes nothing more. Recordings that cannot be
+//! fetched are reported and not changed.
 
 pub(super) mod backfill;
 mod compare;
@@ -45,60 +45,59 @@ use crate::{
     vault::{self, Vault},
 };
 
-/// Accounts compared at once.
+/// Accounts compared concurrently.
 const AT_ONCE: usize = 4;
-/// How often is looked whether an account is due.
+/// The interval at which due accounts are looked for.
 const PACE: Duration = Duration::from_secs(60);
-/// What was announced later than this before the comparison may have been too late for Twilio's
-/// list.
+/// A recording announced within this time before the comparison may be missing in Twilio's list.
 const SLACK: Duration = Duration::from_secs(3600);
-/// A recording of whose beginning nothing is known began so long before it was heard of, at most:
-/// the longest call, and the slack.
+/// A recording without a start time began at most this long before its discovery: the longest call,
+/// and the slack.
 const LONGEST: Duration = Duration::from_secs(25 * 3600);
-/// Recordings that Twilio does not list and is asked for one by one, at most.
+/// The most unlisted recordings for which Twilio is queried one by one.
 const ASKED_SINGLY: usize = 100;
-/// Recordings that wait, at most, as far as they are looked for in the list.
+/// The most waiting recordings that are looked for in the list.
 const WAITING: i64 = 10_000;
-/// Ghosts that are named.
+/// The most ghosts that are named.
 const NAMED: usize = 20;
 
-/// What to compare.
+/// The parameters of a comparison.
 #[derive(Clone, Debug, Default)]
 pub struct Reconciling {
     /// Only this account.
     pub account: Option<AccountSid>,
-    /// What Twilio made since then; `None`: as far as `twilio.reconcile.look_back_h` goes.
+    /// Only recordings made since then; `None` means as far back as `twilio.reconcile.look_back_h`.
     pub since: Option<Timestamp>,
-    /// Only say what would be done.
+    /// Only report what would be done.
     pub dry_run: bool,
 }
 
-/// What came of the comparison of one account.
+/// The result of comparing one account.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct AccountReconciled {
     /// The account.
     pub account: AccountSid,
-    /// Compared was what Twilio made since then.
+    /// The beginning of the compared period.
     pub since: Timestamp,
-    /// What was found, until a fault if there was one.
+    /// What was found, up to a fault if there was one.
     #[serde(flatten)]
     pub found: Reconciled,
     /// The first of the ghosts.
     pub ghost_recordings: Vec<RecordingId>,
-    /// Why it did not come to its end.
+    /// Why it was not completed.
     pub fault: Option<String>,
 }
 
-/// Why a comparison did not come to its end.
+/// Why a comparison was not completed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReconcileFailure {
-    /// Twilio could not or would not.
+    /// Twilio failed or refused.
     #[error(transparent)]
     Source(#[from] RestError),
-    /// We could not.
+    /// The vault failed.
     #[error(transparent)]
     Ours(#[from] Error),
-    /// Another process goes on with it.
+    /// Another process took it over.
     #[error("another process took the comparison over")]
     TakenOver,
 }
@@ -132,10 +131,10 @@ impl Reconciliation {
         }
     }
 
-    /// Compares now, each account by itself: the fault of one stops no other.
+    /// Compares now, each account separately: a fault of one does not stop the others.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an account that is not configured; nothing was compared then.
+    /// [`Error::Invalid`] for an account that is not configured; then nothing was compared.
     pub async fn reconcile(&self, wanted: &Reconciling) -> Result<Vec<AccountReconciled>, Error> {
         let accounts = self.twilio.accounts();
         let since = wanted
@@ -149,8 +148,8 @@ impl Reconciliation {
         Ok(stream::iter(each).buffered(AT_ONCE).collect().await)
     }
 
-    /// Compares each account when it is due, until `stop`. Of many processes one compares an
-    /// account at a time; an account whose list is long keeps no other waiting for its next turn.
+    /// Compares each account when it is due, until `stop`. Only one process compares an account at
+    /// a time; an account with a long list does not delay the others.
     pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
         let slots = Semaphore::new(AT_ONCE);
         let mut running = FuturesUnordered::new();
@@ -208,7 +207,7 @@ impl Reconciliation {
         look_back: Duration,
     ) -> Result<(), Error> {
         let now = self.clock.now();
-        // Asking for the turn costs a write; looking does not.
+        // Taking the turn is a write; this check is not.
         let rows = reconciliations::all(&mut self.db.read().await?).await?;
         if rows
             .iter()
@@ -271,7 +270,7 @@ impl Reconciliation {
             Err(broken) => turn.failed(&broken.to_string()).await,
         };
         let outcome = outcome.and(left.map_err(|error| match error {
-            Error::Vault(vault::Error::Db(db::Error::Stale(_))) => ReconcileFailure::TakenOver,
+            Error::Vault(vault::Error::Db(db::Error::LeaseLost)) => ReconcileFailure::TakenOver,
             other => other.into(),
         }));
         count(&found.counts);
@@ -301,7 +300,7 @@ impl Reconciliation {
         told(account, since, &found, outcome.as_ref().err())
     }
 
-    /// Walks Twilio's list, and then looks for what it does not hold.
+    /// Reads Twilio's list, and then looks for recordings that are missing in it.
     async fn walk(
         &self,
         comparison: &mut Comparison<'_>,
@@ -345,13 +344,13 @@ impl Reconciliation {
         Ok(())
     }
 
-    /// Twilio's list does not hold it; Twilio itself may.
+    /// Queries Twilio for a recording that its list does not contain.
     async fn ask_singly(
         &self,
         comparison: &mut Comparison<'_>,
         recording: &Recording,
     ) -> Result<(), ReconcileFailure> {
-        // What is of no call is in no list of recordings, and so not missing there.
+        // Only recordings of calls are in the list, so others are not missing there.
         let Ok(sid) = recording.source_ref.recording_sid() else {
             return Ok(());
         };
@@ -373,9 +372,9 @@ impl Reconciliation {
         }
     }
 
-    /// Ends a turn with what was found. It is written down where something was changed, ghosts came
-    /// or went, or somebody asked; a vault that is told everything would otherwise fill its log
-    /// with nothing.
+    /// Ends a turn with its result. It is recorded in the log only if something changed, ghosts
+    /// appeared or disappeared, or an operator asked; otherwise uneventful comparisons would fill
+    /// the log.
     async fn note_reconciled(
         &self,
         turn: &Turn<'_>,
@@ -419,7 +418,7 @@ impl Reconciliation {
     }
 }
 
-/// One account, or all.
+/// Returns one account, or all.
 pub(super) fn chosen<'a>(
     accounts: &'a Accounts,
     one: Option<&AccountSid>,

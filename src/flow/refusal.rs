@@ -1,6 +1,7 @@
-//! How a story says no, and what it says of what is gone.
+//! Refusals, and references to shreds.
 //!
-//! Owns the entry that goes with a no, and what of it the asker hears. Refuses to decide.
+//! Owns the audit entry of a refusal, and the part of it that the caller may know. Refuses to
+//! decide.
 
 use super::{error::Error, units::note};
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
     vault,
 };
 
-/// Writes a refusal down and turns it into what the asker may know.
+/// Records a refusal and returns the error that the caller may see.
 pub(super) async fn refuse(
     db: &Db,
     now: Timestamp,
@@ -37,7 +38,7 @@ pub(super) async fn refuse(
     Ok(Error::Denied(denial))
 }
 
-/// The same for what is about no single recording.
+/// The same for a request that is not about a single recording.
 pub(super) async fn refuse_request(
     db: &Db,
     now: Timestamp,
@@ -56,7 +57,7 @@ pub(super) async fn refuse_request(
     })
 }
 
-/// That a recording is shredded, with its receipt.
+/// Returns the error of a shredded recording, with its receipt.
 pub(super) async fn shredded(db: &Db, id: RecordingId) -> Result<Error, Error> {
     let tombstone = shred_of(&mut db.read().await?, id).await?;
     Ok(
@@ -67,10 +68,10 @@ pub(super) async fn shredded(db: &Db, id: RecordingId) -> Result<Error, Error> {
     )
 }
 
-/// When a recording was shredded, and its receipt, for an answer.
+/// Returns when a recording was shredded, and its receipt, for a response.
 ///
 /// # Errors
-/// [`vault::Error::NotDurable`] inside while the store does not know of it; the database's.
+/// [`vault::Error::NotDurable`] inside while the store does not have the shred; any database error.
 pub(in crate::flow) async fn shred_of(
     tx: &mut Tx,
     id: RecordingId,
@@ -81,7 +82,7 @@ pub(in crate::flow) async fn shred_of(
     Ok(shreds::find_tombstone(tx, id).await?)
 }
 
-/// That something is not told yet, because a restore would not know of it.
+/// Returns the error of a shred that is not reported yet, because a restore would not find it.
 pub(in crate::flow) fn waits() -> Error {
     vault::Error::NotDurable("it waits to be written there".into()).into()
 }

@@ -1,8 +1,8 @@
-//! When work that was not done is tried again.
+//! Retries of work that was not completed.
 //!
-//! Owns the one judgement of every kind of work, and the pauses. What went wrong is said by whoever
-//! knows the error, as a [`Setback`]; what follows from it is a [`RetryDecision`], made here. Refuses
-//! to know what the work is about.
+//! Owns the one decision for every kind of work, and the pauses. The code that knows an error
+//! reports it as a [`Setback`]; the reaction is a [`RetryDecision`], made here. Refuses to know
+//! what the work is about.
 
 use std::time::Duration;
 
@@ -19,60 +19,60 @@ use crate::{
     vault,
 };
 
-/// What the reason of work begins with that waits for somebody; `status` finds it by that.
+/// The prefix of the reason of work that waits for an operator; `status` finds such work by it.
 pub(super) const STUCK: &str = "stuck: ";
 
-/// What is done with work that was not done.
+/// The reaction to a setback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RetryDecision {
-    /// Tried again after this pause.
+    /// Retry after this pause.
     Again {
-        /// How long it rests.
+        /// The length of the pause.
         after: Duration,
     },
-    /// Set aside until somebody says `recvault retry`.
+    /// Set aside until `recvault retry` runs.
     Bury,
-    /// Nothing: it is somebody else's by now.
+    /// Nothing: the lease is lost.
     Lost,
 }
 
-/// What kept work from being done.
+/// Why work was not completed.
 #[derive(Debug)]
 pub(super) enum Setback {
-    /// The lease is somebody else's by now.
+    /// The lease is lost.
     Lost(String),
-    /// It cannot be done before then, and nothing is wrong.
+    /// It cannot be done before this time, and nothing is wrong.
     Until(Timestamp, String),
-    /// The other side asks for a pause, of this length if it says so.
+    /// The other side asks for a pause, of this length if it names one.
     Pause(Option<Duration>, String),
-    /// It passes by itself: our own trouble, or something that has to happen first. Tried for ever.
+    /// Temporary: a failure of the vault, or something that must happen first. Retried forever.
     Passing(String),
-    /// It is believed to pass, for a while.
+    /// Taken as temporary for a limited time.
     Doubtful(Doubt),
-    /// Nothing happens unless somebody does something; tried for ever all the same.
+    /// An operator must act; retried forever nevertheless.
     Stuck(String),
-    /// Nothing happens unless somebody does something.
+    /// An operator must act.
     Hopeless(String),
 }
 
-/// For how long something is believed to pass. Both have to be used up, so that neither a burst of
-/// quick failures nor one long wait is enough.
+/// The limits within which a failure is taken as temporary. Both must be exceeded, so that neither
+/// a burst of quick failures nor one long wait is enough.
 #[derive(Debug)]
 pub(super) struct Doubt {
-    /// What it is.
+    /// The reason.
     pub(super) why: String,
-    /// For so long.
+    /// The time limit.
     pub(super) most: Duration,
-    /// For so many attempts.
+    /// The limit of attempts.
     pub(super) attempts: i64,
-    /// Pauses grow no more after so many attempts.
+    /// The number of attempts after which pauses no longer grow.
     pub(super) steady_after: i64,
-    /// Whether the reason for giving up names the time.
+    /// Whether the reason for giving up states the time limit.
     pub(super) names_wait: bool,
 }
 
 impl Doubt {
-    /// Something that is waited for, for so long.
+    /// Creates the limits of a wait with a time limit only.
     pub(super) fn of(why: String, most: Duration) -> Self {
         Self {
             why,
@@ -85,7 +85,7 @@ impl Doubt {
 }
 
 impl Setback {
-    /// A trouble of the source's that passes or does not; how long it is believed is the caller's.
+    /// Converts a failure of the source; the caller chooses how long it is taken as temporary.
     pub(super) fn of_rest(error: &RestError, most: Duration) -> Self {
         let why = error.to_string();
         match error {
@@ -97,16 +97,17 @@ impl Setback {
         }
     }
 
-    /// A trouble of our own. A full disk or a database that is away is no reason to give anything up.
+    /// Converts a failure of the vault. A full disk or an unavailable database is no reason to give
+    /// up.
     pub(super) fn of_ours(error: &Error) -> Self {
         let why = error.to_string();
         match error {
-            Error::Vault(vault::Error::Db(db::Error::Stale(_))) => Self::Lost(why),
+            Error::Vault(vault::Error::Db(db::Error::LeaseLost)) => Self::Lost(why),
             _ => Self::Passing(why),
         }
     }
 
-    /// What it is.
+    /// Returns the reason.
     fn why(&self) -> &str {
         match self {
             Self::Lost(why)
@@ -119,7 +120,7 @@ impl Setback {
         }
     }
 
-    /// What stands in the row.
+    /// Returns the reason for the row.
     pub(super) fn reason(&self, decision: RetryDecision) -> String {
         match self {
             Self::Stuck(why) => format!("{STUCK}{why}"),
@@ -135,11 +136,12 @@ impl Setback {
     }
 }
 
-/// Why work for an account that is not configured waits.
+/// The reason of work for an account that is not configured.
 pub(super) const UNKNOWN_ACCOUNT: &str =
     "the account is not in `twilio.accounts`: add it and run `recvault retry`";
 
-/// What follows from a setback, at `now`. INVARIANT: a kind that may not be buried is not.
+/// Decides what follows from a setback at `now`. INVARIANT: work of a kind that may not be buried
+/// is not.
 pub(super) fn decide<K>(
     settings: &WorkSettings,
     lease: &Lease<K>,
@@ -170,37 +172,37 @@ pub(super) fn decide<K>(
     RetryDecision::Again { after }
 }
 
-/// 2 s, 4 s, 8 s … up to `max_s`.
+/// Returns 2 s, 4 s, 8 s … up to `max_s`.
 fn backoff(attempts: i64, max_s: u32) -> Duration {
     let times = u32::try_from(attempts.clamp(1, 20)).unwrap_or(20);
     let longest = Duration::from_secs(max_s.max(1).into());
     doubled(Duration::from_secs(1), times, longest)
 }
 
-/// A pause that was doubled so many times, up to the longest.
+/// Returns a pause that was doubled `times` times, up to the longest.
 pub(super) fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
     first.saturating_mul(1 << times.min(20)).min(longest)
 }
 
-/// A random pause between half of it and all of it, so that what failed together does not return
-/// together.
+/// Returns a random pause between half of it and all of it, so that work that failed together is
+/// not retried together.
 fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(rand::rng().random_range(0.5..=1.0))
 }
 
-/// Whether a decision gives something up because of how late it is.
+/// Returns whether a decision gives work up because of its age.
 pub(super) fn rests_on_the_clock(decision: RetryDecision, setback: &Setback) -> bool {
     decision == RetryDecision::Bury && matches!(setback, Setback::Doubtful(_))
 }
 
-/// The same setback for somebody whose clock is not believed: nothing is given up by its time.
+/// Decides for an untrusted clock: no work is given up because of its age.
 pub(super) fn without_clock<K>(settings: &WorkSettings, lease: &Lease<K>) -> RetryDecision {
     RetryDecision::Again {
         after: jittered(backoff(lease.attempts, settings.max_backoff_s)),
     }
 }
 
-/// Whether a setback is to be said of a kind of work loudly, or is what usually happens.
+/// Returns whether a setback is usual for this kind of work and is not logged as a warning.
 pub(super) fn is_usual(kind: WorkKind, setback: &Setback) -> bool {
     matches!(kind, WorkKind::FetchTranscript | WorkKind::PollTranscripts)
         || matches!(setback, Setback::Until(..))

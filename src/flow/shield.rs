@@ -1,24 +1,23 @@
-//! What was begun runs to its end, whoever waits for it.
+//! The shield: requests that change something run to their end, even if the client disconnects.
 //!
-//! Owns the tasks in which requests run that change something. A client that goes away, or an
-//! answer that takes too long, drops what waits for such a task and not the task: a shred is not
-//! left between its commit and its journal. Refuses to know what runs. The service waits for all of
-//! them when it stops.
+//! Owns the tasks in which such requests run. A client that disconnects, or a response that takes
+//! too long, drops only the waiting and not the task: a shred is not stopped between its commit and
+//! its journal. Refuses to know what runs. The service waits for all tasks when it stops.
 
 use tokio_util::task::TaskTracker;
 
-/// What ran has panicked. The log says where.
+/// The task panicked. The log has the location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Panicked;
 
-/// The tasks that run to their end.
+/// Runs tasks to their end.
 #[derive(Clone, Debug, Default)]
 pub struct Shield {
     running: TaskTracker,
 }
 
 impl Shield {
-    /// Runs `work` to its end, also when the answer is not waited for.
+    /// Runs `work` to its end, even if this future is dropped.
     ///
     /// # Errors
     /// [`Panicked`].
@@ -29,7 +28,7 @@ impl Shield {
         self.running.spawn(work).await.map_err(|_| Panicked)
     }
 
-    /// Waits until everything that runs has ended. To be called when no request comes in any more.
+    /// Waits until all running tasks have ended. Must be called after the last request.
     pub async fn idle(&self) {
         self.running.close();
         self.running.wait().await;

@@ -1,4 +1,4 @@
-//! How the vault stands: for operators, readiness and metrics. Counts only.
+//! The status of the vault, for operators, readiness and metrics. Counts only.
 
 pub(super) mod dead_work;
 pub(super) mod health;
@@ -28,7 +28,7 @@ use crate::{
     model::recording::RecordingState,
 };
 
-/// How the vault stands.
+/// The status of the vault.
 #[derive(Debug, serde::Serialize)]
 pub struct Status {
     /// Recordings in each state.
@@ -39,33 +39,33 @@ pub struct Status {
     pub dead: Vec<Dead>,
     /// Streams running in this process.
     pub streams: usize,
-    /// What is wrong with custody, if anything is.
+    /// The fault of custody, if there is one.
     pub custody_trouble: Option<String>,
-    /// Epochs, and what waits for the next.
+    /// Epochs, and the shreds that wait for the next turn.
     pub epoch: EpochStatus,
     /// How far snapshots and journal are behind.
     pub journal: JournalStatus,
     /// Deletions at the source that are still to be done.
     pub source: SourceStatus,
-    /// Sealed recordings whose object was missing in the store when they were to be opened.
+    /// Sealed recordings whose object was missing in the store when they were opened.
     pub missing_ciphertext: i64,
-    /// How often, in the last 7 days, somebody did without the approval that a tier asks for.
+    /// How often a required approval was bypassed in the last 7 days (break-glass).
     pub broken_glass: i64,
-    /// So many recordings of people who revoked are kept until somebody who may revoke vouches for
-    /// the places at which these people were named later.
+    /// The number of recordings of people who revoked that are kept because these people were named
+    /// later without the `revoke` action.
     pub unvouched: i64,
-    /// Which of them, and what would reach them: at most 20.
+    /// The first 20 of them, with their revocations.
     pub first_unvouched: Vec<Unvouched>,
-    /// How the comparisons with the sources' lists stand, by account.
+    /// The comparisons with the source's lists, by account.
     pub accounts: Vec<AccountStatus>,
-    /// Whether the clock is believed.
+    /// The state of the clock.
     pub clock: ClockStatus,
 }
 
-/// For so long `status` shows emergencies.
+/// The period for which `status` counts bypassed approvals.
 const EMERGENCIES: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Counts how the vault stands.
+/// Collects the status.
 pub struct Monitoring {
     db: Db,
     clock: Arc<TrustedClock>,
@@ -104,10 +104,10 @@ impl Monitoring {
         }
     }
 
-    /// How the vault stands now.
+    /// Returns the status of the vault now.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn status(&self) -> Result<Status, Error> {
         let mut tx = self.db.read().await?;
         let (recordings, work, dead) = (
@@ -143,7 +143,7 @@ impl Monitoring {
     /// Sets the gauges of the metrics listener.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     #[expect(
         clippy::cast_precision_loss,
         reason = "gauges are floating point, and counts stay below 2^52"

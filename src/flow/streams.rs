@@ -1,23 +1,21 @@
-//! Running streams, so that a shred or a withdrawal silences them.
+//! The register of running streams, so that a shred or a withdrawal ends them.
 //!
-//! A stream is registered *before* it is decided and its key is read, with its token and, as soon as
-//! there is one, its grant. What commits after that finds it here; a shred that committed before is
-//! found by the key look-up, and whatever else ends it by the decision. Those of other processes are
-//! found by the watch, which may be behind: what was in the log before a stream was decided does not
-//! end it.
+//! A stream is registered *before* it is decided and its key is read, with its token and, as soon
+//! as there is one, its grant. A change that commits after that finds the stream here; a shred that
+//! committed before is found by the key look-up, and any other ending by the decision. Changes by
+//! other processes are found by the watch, which may be behind: entries that were in the log before
+//! a stream was decided do not end it.
 //!
-//! Where a watch was begun, a stream goes on only under a lease: until [`LEASE`] after the moment
-//! at which the database was last asked. Its own key look-up counts as the first asking, each look of
-//! the watch as another. So a stream falls silent when the database is gone, when the watch is
-//! stuck, and when the process itself was stopped and wakes too late, without anybody telling it.
+//! Once a watch has begun, a stream goes on only under a lease: until [`LEASE`] after the last time
+//! at which the database was queried. Its own key look-up counts as the first query, each poll of
+//! the watch as another. So a stream ends by itself when the database is gone, when the watch is
+//! stuck, and when the process was suspended and wakes too late.
 //!
-//! Long before that, bytes are held back: none leave the house later than [`FRESH`] after such a
-//! moment. A busy database makes the sound pause, and a process that was stopped for a while asks
-//! before it goes on.
+//! Long before that, bytes are held back: none are sent later than [`FRESH`] after such a query. A
+//! busy database pauses the audio, and a process that was suspended queries before it goes on.
 //!
-//! Without a watch there is no lease: a process that nobody but tests and the command line uses,
-//! and in which shreds of others do not end streams. `app::serve` begins one before it takes
-//! connections.
+//! Without a watch there is no lease. This is only for tests and the command line, where shreds by
+//! other processes do not end streams. `app::serve` begins a watch before it accepts connections.
 
 #[cfg(test)]
 mod tests;
@@ -36,11 +34,11 @@ use crate::{
     model::id::{GrantId, RecordingId, TokenId},
 };
 
-/// How long an answer of the database is good for. Everything has stopped so long after a tombstone,
-/// whatever breaks: 1 s less than was promised.
+/// How long an answer of the database is valid. All streams have stopped this long after a
+/// tombstone, whatever fails: 1 s less than was promised.
 const LEASE: Duration = Duration::from_secs(4);
 
-/// How long bytes may leave without another answer: three looks of the watch.
+/// How long bytes may be sent without another answer: three polls of the watch.
 const FRESH: Duration = Duration::from_millis(1500);
 
 /// Why a stream ended before its last byte.
@@ -52,10 +50,10 @@ pub enum Ended {
     /// The grant ended.
     #[error("the grant ended")]
     GrantOver,
-    /// What was allowed when it began is not allowed any more.
+    /// The access is no longer allowed.
     #[error("the policy no longer allows this")]
     Refused,
-    /// The database could not be asked for too long.
+    /// The database could not be queried for too long.
     #[error("the database cannot be asked whether this is still allowed")]
     Unsure,
     /// The object is not what was sealed, or the store failed.
@@ -70,23 +68,23 @@ pub struct Streams(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     register: Mutex<Register>,
-    /// The database was asked again.
+    /// Notified when the database was queried again.
     renewed: Notify,
 }
 
 #[derive(Default)]
 struct Register {
     entries: HashMap<RecordingId, Vec<Arc<Listener>>>,
-    /// How many watches were begun; the last one counts.
+    /// The number of watches that were begun; the last one counts.
     watches: u32,
-    /// The last moment of which is known that every tombstone before it was seen.
+    /// The last time before which every tombstone was seen.
     asked: Option<Instant>,
 }
 
-/// One stream.
+/// A registered stream.
 struct Listener {
-    /// The number in the log up to which the stream was decided with everything in view: what ends
-    /// streams up to it is in that decision.
+    /// The number in the log up to which the stream's decision included everything: endings up to
+    /// it were considered.
     since: i64,
     token: OnceLock<TokenId>,
     grant: OnceLock<GrantId>,
@@ -111,14 +109,14 @@ impl Listener {
     }
 }
 
-/// A place in the register; leaving it is dropping this.
+/// An entry in the register, removed when this is dropped.
 pub(super) struct Registered {
     streams: Streams,
     recording: RecordingId,
     listener: Arc<Listener>,
-    /// When it was entered: the key was read later.
+    /// When it was registered; the key was read later.
     entered: Instant,
-    /// Which watch looks after it; 0 for none.
+    /// The watch that covers it; 0 for none.
     watch: u32,
 }
 
@@ -130,15 +128,14 @@ impl Streams {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Enters a stream that whatever the watch finds ends.
+    /// Registers a stream that any ending of the watch ends.
     #[cfg(test)]
     pub(super) fn register(&self, recording: RecordingId) -> Registered {
         self.register_since(recording, i64::MIN)
     }
 
-    /// Enters a stream that is about to begin, and that is decided by what is read from now on: the
-    /// log went up to this number before. The watch may be behind after a silence, and what it finds
-    /// up to there does not end the stream.
+    /// Registers a stream that is about to be decided; the log had this number before. The watch
+    /// may be behind after a pause, and endings up to the number do not end the stream.
     pub(super) fn register_since(&self, recording: RecordingId, since: i64) -> Registered {
         let mut register = self.lock();
         let listener = Arc::new(Listener::since(since));
@@ -153,7 +150,7 @@ impl Streams {
         }
     }
 
-    /// As a stream that was entered so long ago.
+    /// Registers a stream with an earlier registration time.
     #[cfg(test)]
     pub(super) fn registered_ago(&self, recording: RecordingId, ago: Duration) -> Registered {
         let mut registered = self.register(recording);
@@ -166,12 +163,12 @@ impl Streams {
         self.end(StreamEnding::Shredded(recording));
     }
 
-    /// Ends what a unit ends that was committed here just now.
+    /// Ends the streams affected by a unit that was just committed in this process.
     pub(super) fn end(&self, ending: StreamEnding) {
         self.end_at(i64::MAX, ending);
     }
 
-    /// Ends what a committed unit ends, here or elsewhere, which has this number in the log.
+    /// Ends the streams affected by a committed unit with this number in the log, of any process.
     pub(super) fn end_at(&self, seq: i64, ending: StreamEnding) {
         let is_later = |listener: &Listener| listener.since < seq;
         match ending {
@@ -208,16 +205,16 @@ impl Streams {
         });
     }
 
-    /// A watch begins. It knows nothing of tombstones before now, so that no stream that was entered
-    /// earlier may go on.
+    /// Begins a watch. It does not know earlier tombstones, so no stream that was registered before
+    /// may go on.
     pub(super) fn watched(&self) {
         let mut register = self.lock();
         register.watches += 1;
         register.asked = None;
     }
 
-    /// The database was asked at this moment, and every tombstone from before it was handed to
-    /// [`Streams::silence`].
+    /// Records that the database was queried at this time, and that every tombstone from before it
+    /// was passed to [`Streams::silence`].
     pub(super) fn renew(&self, asked: Instant) {
         let mut register = self.lock();
         register.asked = register.asked.max(Some(asked));
@@ -225,36 +222,36 @@ impl Streams {
         self.0.renewed.notify_waiters();
     }
 
-    /// How many streams are running.
+    /// Returns the number of running streams.
     pub fn count(&self) -> usize {
         self.lock().entries.values().map(Vec::len).sum()
     }
 }
 
-/// How long a stream may go on without another answer.
+/// How long a stream may go on without another answer of the database.
 enum Lease {
-    /// As long as it likes: nobody watches.
+    /// Without limit: there is no watch.
     None,
-    /// Until then.
+    /// Until this time.
     Until(Instant),
     /// Not at all.
     Over,
 }
 
 impl Registered {
-    /// By which token it is heard; its end ends the stream. To be told before it is decided.
+    /// Sets the token of the stream, whose end ends the stream. Must be called before the decision.
     pub(super) fn by(&self, token: TokenId) {
         let _ = self.listener.token.set(token);
     }
 
-    /// Under which grant; the same. To be told before it is decided, or before anybody can know of
-    /// the grant.
+    /// Sets the grant of the stream, with the same effect. Must be called before the decision, or
+    /// before the grant is known to anybody.
     pub(super) fn under(&self, grant: GrantId) {
         let _ = self.listener.grant.set(grant);
     }
 
-    /// Why this stream must not release anything more, if so. To be asked when a piece is in hand,
-    /// before it is released.
+    /// Returns why this stream must not release anything more, if so. Must be called with a piece
+    /// in hand, before it is released.
     pub(super) fn has_ended(&self) -> Option<Ended> {
         self.has_ended_at(Instant::now())
     }
@@ -268,7 +265,7 @@ impl Registered {
             let lapse = async {
                 match self.lease() {
                     Lease::None => std::future::pending().await,
-                    // It may have been renewed by then: then it is waited for again.
+                    // If it was renewed by then, the loop waits again.
                     Lease::Until(lapse) => tokio::time::sleep_until(lapse).await,
                     Lease::Over => {}
                 }
@@ -291,12 +288,12 @@ impl Registered {
         }
     }
 
-    /// Whether bytes may leave before the database is asked again.
+    /// Returns whether bytes may be sent before the database is queried again.
     pub(super) fn is_fresh(&self) -> bool {
         self.is_fresh_at(Instant::now())
     }
 
-    /// Waits until bytes may leave.
+    /// Waits until bytes may be sent.
     pub(super) async fn fresh(&self) {
         loop {
             let renewed = self.streams.0.renewed.notified();

@@ -1,12 +1,11 @@
-//! Transcripts that the source made find their recordings.
+//! Assignment of the source's transcripts to their recordings.
 //!
-//! Owns how patiently each is waited for, and what becomes of it in the end; the loop of work does
-//! the rest. What each kind says and how it is put together is below. Refuses to know how a transcript
-//! is sealed: [`TranscriptFiling::file`] is the only way in.
+//! Owns how long each is waited for, and its final state; the work loop does the rest. The
+//! submodules parse each kind. Refuses to know how a transcript is sealed:
+//! [`TranscriptFiling::file`] is the only entry point.
 //!
-//! INVARIANT: what was said is fetched only when its recording is sealed and has no better
-//! transcript; nothing that is waited for holds a word of it, except pieces of a running call,
-//! which are sealed.
+//! INVARIANT: text is fetched only when its recording is sealed and has no better transcript;
+//! nothing that waits contains text, except pieces of a running call, which are sealed.
 
 pub(super) mod filing;
 mod intelligence;
@@ -50,35 +49,36 @@ use crate::{
     twilio::{Accounts, DeleteSource, RestError},
 };
 
-/// For so long a transcript that is not ready yet is believed to become so.
+/// How long a transcript that is not ready yet is waited for.
 const QUEUED: Duration = Duration::from_secs(24 * 3600);
 
-/// A transcript, and where it belongs.
+/// A transcript with its recording.
 struct Found {
     recording: Recording,
     transcript: Transcript,
-    /// Of real time: the pieces that it was put together from.
+    /// For a real-time transcription: the number of pieces from which it was assembled.
     pieces: u64,
 }
 
-/// How an attempt ended that filed nothing.
+/// Why an attempt filed nothing.
 #[derive(Debug)]
 enum Stop {
-    /// It may go well later; believed for so long.
+    /// It may succeed later, within a time limit.
     Wait { why: String, most: Duration },
-    /// Again after this pause, whatever was.
+    /// Retry after this pause, without a limit.
     After(Duration, String),
-    /// The source was asked and did not answer well.
+    /// A request to the source failed.
     Rest(RestError),
-    /// It needs a person.
+    /// An operator must act.
     Dead(String),
-    /// The recording is shredded: nothing of it is ever filed, and the source's copy is to go.
+    /// The recording is shredded: nothing of it is ever filed, and the source's copy is to be
+    /// deleted.
     Shredded(RecordingId),
-    /// The recording keeps the transcript that it has.
+    /// The recording keeps its present transcript.
     Superseded,
-    /// There is nothing in it, or nothing more to do.
+    /// It is empty, or nothing is left to do.
     Over,
-    /// We could not, or somebody else has it by now.
+    /// The vault failed, or the lease is lost.
     Ours(Error),
 }
 
@@ -100,7 +100,7 @@ impl From<RestError> for Stop {
     }
 }
 
-/// What becomes of a transcript that is not filed and not tried again.
+/// The final state of a transcript that is neither filed nor retried.
 #[derive(Debug)]
 enum Settled {
     Shredded(RecordingId),
@@ -109,7 +109,7 @@ enum Settled {
 }
 
 impl Stop {
-    /// What it means for the work, unless that is over with it.
+    /// Converts it to a setback of the work, or to a final state.
     fn judged(self) -> Result<Setback, Settled> {
         Ok(match self {
             Self::Wait { why, most } => Setback::Doubtful(Doubt {
@@ -127,7 +127,7 @@ impl Stop {
     }
 }
 
-/// Does the work on transcripts that are due.
+/// Processes due work on transcripts.
 pub(in crate::flow) struct Transcription {
     db: Db,
     clock: Clock,
@@ -156,10 +156,10 @@ impl Transcription {
         }
     }
 
-    /// Files a transcript, or gives the work on it back with what was found out.
+    /// Files a transcript, or gives its work back with the facts that were found.
     ///
     /// # Errors
-    /// What kept it from being looked at; the work is to be given back.
+    /// The reason why it could not be processed; the work is to be given back.
     pub(in crate::flow) async fn attempt(&self, lease: Lease<TranscriptId>) -> Result<(), Setback> {
         let ours = |error: Error| Setback::of_ours(&error);
         let found = async {
@@ -228,7 +228,7 @@ impl Transcription {
         {
             Ok(_) => Ok(()),
             Err(Error::Shredded { .. }) => Err(Stop::Shredded(recording.id)),
-            // More was said meanwhile, or the lease is lost.
+            // More pieces arrived, or the recording changed meanwhile.
             Err(Error::NotFound) => Err(Stop::After(
                 Duration::from_secs(5),
                 "it changed while it was filed".to_owned(),
@@ -237,7 +237,7 @@ impl Transcription {
         }
     }
 
-    /// What the database knows of a transcript that is not filed, and not tried again.
+    /// Records the final state of a transcript that is neither filed nor retried.
     async fn settle(&self, ours: &LeasedTranscript, settled: Settled) -> Result<(), Error> {
         let name = "transcription.settle";
         let done = self.db.unit(name, async |mut unit| {
@@ -265,7 +265,7 @@ impl Transcription {
         Ok(())
     }
 
-    /// Nobody needs a transcript any more that its recording has a better one than, here or there.
+    /// Enqueues the deletion of a transcript at the source that is superseded by a better one.
     async fn erase_superseded(
         &self,
         unit: &mut Unit,
@@ -285,7 +285,7 @@ impl Transcription {
         }
     }
 
-    /// Gives the work on a transcript back, with what was found out about it.
+    /// Gives back the work on a transcript, with the facts that were found.
     async fn give_back(&self, ours: &LeasedTranscript, setback: &Setback) {
         let (decision, why) = self.queue.decided(&ours.lease, setback).await;
         let now = self.clock.now();
@@ -301,7 +301,7 @@ impl Transcription {
         given_back(&ours.lease, put_back.await);
     }
 
-    /// Gives a transcript up, with every word of it.
+    /// Gives a transcript up and deletes its pieces.
     async fn bury(
         &self,
         unit: &mut Unit,
@@ -320,7 +320,7 @@ impl Transcription {
         Ok(())
     }
 
-    /// What was said and will not be filed is deleted.
+    /// Deletes the pieces of a transcript that will not be filed.
     async fn drop_pieces(&self, tx: &mut db::Tx, ours: &LeasedTranscript) -> Result<(), db::Error> {
         if let Origin::RealTime(transcription) = ours.origin() {
             utterances::remove(tx, ours.account(), transcription).await?;
@@ -329,7 +329,7 @@ impl Transcription {
     }
 }
 
-/// The account's own patience.
+/// Returns a wait within the configured time limit.
 fn wait(accounts: &Accounts, why: impl Into<String>) -> Stop {
     Stop::Wait {
         why: why.into(),

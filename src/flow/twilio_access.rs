@@ -1,21 +1,21 @@
-//! How the stories reach Twilio: the accounts of this moment, and the client that asks for them.
+//! Access to Twilio: the current accounts, and the client for requests.
 //!
-//! Owns that both are one handle. Refuses to know what is asked.
+//! Owns that both are one handle. Refuses to know what is requested.
 
 use std::sync::Arc;
 
 use crate::twilio::{Accounts, CurrentAccounts, TwilioClient};
 
-/// The accounts as they are now, and who asks in their name.
+/// The current accounts, and the client.
 #[derive(Debug)]
 pub struct TwilioAccess {
     current: CurrentAccounts,
-    /// How Twilio is asked.
+    /// The client for requests to Twilio.
     pub(super) client: TwilioClient,
 }
 
 impl TwilioAccess {
-    /// These accounts, until others take their place.
+    /// Creates the handle with these accounts, until they are replaced.
     pub fn new(accounts: Accounts, client: TwilioClient) -> Self {
         Self {
             current: CurrentAccounts::new(accounts),
@@ -23,12 +23,13 @@ impl TwilioAccess {
         }
     }
 
-    /// The accounts of this moment, whose callbacks are believed; who holds them keeps them.
+    /// Returns the current accounts, whose callbacks are accepted; a caller keeps its copy until it
+    /// drops it.
     pub fn accounts(&self) -> Arc<Accounts> {
         self.current.get()
     }
 
-    /// Puts others in their place.
+    /// Replaces the accounts.
     pub(super) fn put(&self, accounts: Accounts) {
         self.current.replace(accounts);
     }

@@ -1,6 +1,6 @@
-//! How the stories write: an entry by itself, a unit that reads or seals with keys, the journal.
+//! Helpers for writing: a single audit entry, a unit that reads or seals with keys, the journal.
 //!
-//! Owns nothing but these three ways. Refuses to know what is written.
+//! Owns these three helpers. Refuses to know what is written.
 
 use super::error::Error;
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     vault::{self, Vault},
 };
 
-/// Writes an entry down by itself.
+/// Writes a single audit entry.
 pub(super) async fn note(db: &Db, entry: impl Fn() -> NewEntry + Send + Sync) -> Result<(), Error> {
     let noted = db.unit("flow.note", async |mut unit| {
         unit.audit(entry());
@@ -19,8 +19,8 @@ pub(super) async fn note(db: &Db, entry: impl Fn() -> NewEntry + Send + Sync) ->
     Ok(noted.await?)
 }
 
-/// Does a unit of work that reads or seals with keys: the epoch is held in it, and it is done
-/// again if the epoch has turned meanwhile.
+/// Runs a unit of work that reads or seals with keys: it holds the epoch, and is retried if the
+/// epoch has turned meanwhile.
 pub(super) async fn unit_with_keys<T, F, Fut>(
     db: &Db,
     vault: &Vault,
@@ -46,8 +46,8 @@ where
     }
 }
 
-/// The same, for who has something to tell first and must not fail for it: what is not written
-/// now is written soon.
+/// Writes the journal, for callers that must not fail because of it: a failed write is logged and
+/// repeated soon.
 pub(super) async fn journal_or_warn(vault: &Vault, entries_too: bool) {
     let written = if entries_too {
         vault.journal_all().await

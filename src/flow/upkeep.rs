@@ -1,7 +1,7 @@
-//! Upkeep: what a vault does with nobody asking for it.
+//! Upkeep: the periodic tasks of a vault.
 //!
-//! Owns the schedules: turns, snapshots, journal, sweeps, and the drill that shows that they hold.
-//! Refuses to know how any of it is done; the vault does.
+//! Owns the schedules: turns, snapshots, journal, sweeps, and the drill that tests them. Refuses to
+//! know how each is done; the vault does.
 
 pub(super) mod custody;
 pub(super) mod drill;

@@ -1,13 +1,13 @@
-//! The loop of work: does what is due in lanes, and gives back what was not done.
+//! The work loop: processes due work in lanes, and gives back what was not completed.
 //!
-//! Owns the lanes, their places and the leases while work is done. When something is tried again is
-//! judged in `retry.rs`. Refuses to know what the work is about: each kind has its performer.
+//! Owns the lanes, their slots and the leases while work runs. `retry.rs` decides when work is
+//! retried. Refuses to know what the work is about: each kind has its performer.
 //!
 //! INVARIANTS
-//! - Each kind of work belongs to one lane at most, and each lane has places of its own: nobody
-//!   stands in the line of another lane.
-//! - Whatever is done is done under a lease that is kept while it runs. When the lease is lost, what
-//!   runs is dropped.
+//! - Each kind of work belongs to one lane at most, and each lane has slots of its own, so that no
+//!   lane delays another.
+//! - Work runs under a lease that is extended meanwhile. When the lease is lost, the work is
+//!   dropped.
 //! - A panic costs one attempt of one piece of work.
 
 mod lane;
@@ -36,23 +36,23 @@ use crate::{
     model::id::RecordingId,
 };
 
-/// Who does the work of each kind.
+/// The use cases that perform each kind of work.
 pub(super) struct Performers {
-    /// What is fetched.
+    /// Fetches recordings.
     pub(super) fetching: Fetching,
-    /// What is deleted at the source.
+    /// Deletes copies at the source.
     pub(super) deletion: SourceDeletion,
-    /// What is removed after a shred.
+    /// Deletes ciphertext after a shred.
     pub(super) shredding: Arc<Shredding>,
-    /// What was said.
+    /// Fetches and files announced transcripts.
     pub(super) transcription: Transcription,
-    /// What was said and nobody told of.
+    /// Polls Twilio for transcripts without a callback.
     pub(super) transcript_source: Arc<TranscriptSource>,
-    /// What somebody takes back.
+    /// Processes revocations.
     pub(super) revocations: Arc<Revocations>,
 }
 
-/// Takes due work and has it done.
+/// Leases due work and has it performed.
 pub struct Worker {
     settings: WorkSettings,
     liveness: Liveness,
@@ -78,8 +78,8 @@ impl Worker {
         }
     }
 
-    /// Runs the loop until `stop`; then takes no new work and lets running work end or, after
-    /// `grace`, gives it back.
+    /// Runs the loop until `stop`; then takes no new work and lets running work finish or, after
+    /// `grace`, aborts it.
     pub async fn work(self: Arc<Self>, stop: CancellationToken, grace: Duration) {
         let lanes =
             Lane::ALL.map(|lane| (lane, Arc::new(Semaphore::new(lane.places(&self.settings)))));
@@ -109,7 +109,8 @@ impl Worker {
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                // A free place, new work, or the pace at which work of other processes is noticed.
+                // A free slot, new work, or the interval at which work of other processes is
+                // noticed.
                 Some(_) = running.join_next(), if !running.is_empty() => while running.try_join_next().is_some() {},
                 () = self.bells.work.notified(), if lanes.iter().any(|(_, places)| places.available_permits() > 0) => {}
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
@@ -122,7 +123,8 @@ impl Worker {
         running.shutdown().await;
     }
 
-    /// The kinds of work that are due, of lanes that have a free place: one look for all of them.
+    /// Returns the kinds of work that are due, of lanes with a free slot: one query for all of
+    /// them.
     async fn due(&self, lanes: &[(Lane, Arc<Semaphore>)]) -> Vec<WorkKind> {
         let kinds: Vec<WorkKind> = lanes
             .iter()
@@ -135,24 +137,23 @@ impl Worker {
         })
     }
 
-    /// Does all work that is due now, one piece after another, and returns how many pieces; for
-    /// tests and the demo, which do not wait. Transcripts that are due are filed as well, and not
+    /// Does all work that is due now, one piece after another, and returns the number of pieces;
+    /// for tests and the demo, which do not wait. Due transcripts are filed as well, and not
     /// counted; revocations are left to [`Revocations::continue_all`].
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn work_off(&self) -> Result<usize, Error> {
         let mut done = 0;
         loop {
-            // One at a time, in the order of lanes: what is asked for by the first may change the
-            // second.
+            // One at a time, in the order of lanes: the first may change what the second needs.
             let mut leases = self.queue.lease(Lane::Media.kinds(), 1).await?;
             if leases.is_empty() {
                 leases = self.queue.lease(Lane::Source.kinds(), 1).await?;
             }
             if leases.is_empty() {
-                // One that came before its recording may have enqueued its fetch, and the shred of
-                // a recording is found out by one.
+                // A transcript that arrived before its recording may have enqueued the fetch, and
+                // one may find that its recording is shredded.
                 if self.transcribe_off().await? > 0 {
                     continue;
                 }
@@ -165,11 +166,11 @@ impl Worker {
         }
     }
 
-    /// Files everything that is due now; for tests and the demo, which do not wait. How many
-    /// attempts that took.
+    /// Files all transcripts that are due now, for tests and the demo, which do not wait. Returns
+    /// the number of attempts.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn transcribe_off(&self) -> Result<usize, Error> {
         let mut done = 0;
         loop {
@@ -185,8 +186,8 @@ impl Worker {
         }
     }
 
-    /// As [`Self::perform`]; a revocation, which may take for hours and goes on from any page, is
-    /// left at once when the service stops.
+    /// Like [`Self::perform`], but drops a revocation when the service stops: it may take hours and
+    /// resumes at any page.
     async fn perform_until(&self, lease: Lease<String>, stop: &CancellationToken) {
         let is_left = lease.kind == WorkKind::Revocation;
         tokio::select! {
@@ -207,7 +208,7 @@ impl Worker {
         }
     }
 
-    /// Each kind's performer on the heap: together they would be too much for a stack.
+    /// Each performer's future is on the heap: together they would be too large for the stack.
     fn attempt<'a>(&'a self, lease: &'a Lease<String>) -> BoxFuture<'a, Result<(), Setback>> {
         let performers = &self.performers;
         match lease.kind {
@@ -247,8 +248,8 @@ impl Worker {
     }
 }
 
-/// A panic costs this attempt only: the work is tried again like any other that failed, and the
-/// loop and its place go on.
+/// Catches a panic, which costs this attempt only: the work is retried like any other failure, and
+/// the loop and its slot continue.
 async fn caught(attempt: impl Future<Output = Result<(), Setback>>) -> Result<(), Setback> {
     let caught = AssertUnwindSafe(attempt).catch_unwind().await;
     caught.unwrap_or_else(|_| {
@@ -258,7 +259,7 @@ async fn caught(attempt: impl Future<Output = Result<(), Setback>>) -> Result<()
     })
 }
 
-/// What the lease is about; a row that says nothing that can be read waits for somebody.
+/// Parses the subject of the lease; an unreadable row waits for an operator.
 fn typed<K: FromStr>(lease: &Lease<String>) -> Result<Lease<K>, Setback> {
     lease
         .parsed()

@@ -30,6 +30,7 @@ use crate::{
         keys as rows,
         outbox::OutboxKind,
         shreds::{self, NextReceipt},
+        signing_keys,
     },
     evidence::{NewEntry, Receipt},
     keyring::{self, LEAF, PageRow, RootKey, tree},
@@ -115,6 +116,7 @@ impl Vault {
     /// [`Error::TurnHeld`]; as [`Self::turn`].
     pub async fn settle(&self) -> Result<(), Error> {
         self.settle_custody().await?;
+        self.retire_what_came_back().await?;
         while !epochs::is_settled(&mut self.0.db.read().await?).await? {
             tracing::info!("the vault was rebuilt: a snapshot is written and verified first");
             if self.complete_turn().await?.is_none() {
@@ -361,12 +363,13 @@ impl Turner<'_> {
     /// Signs the receipts that the turn covers once more.
     async fn issue_receipts(&self, epoch: u64, since: Timestamp) -> Result<(), Error> {
         let vault = self.vault;
-        let keys = crate::evidence::KeySet::new([vault.signer.verifying_key().clone()]);
         loop {
             let issued = self
                 .unit("epoch.issue_receipts", async |mut unit| {
                     unit.without_entry("receipts say what was told when the root was destroyed");
                     let covered = shreds::covered(&mut unit, epoch, RECEIPTS).await?;
+                    let keys = signing_keys::all(&mut unit).await?;
+                    let signer = vault.signer(&mut unit).await?;
                     let mut next = Vec::with_capacity(covered.len());
                     let mut recordings = Vec::with_capacity(covered.len());
                     for (id, before) in &covered {
@@ -374,7 +377,7 @@ impl Turner<'_> {
                         let receipt = receipt.unrecoverable(since, epoch, vault.clock.now());
                         recordings.push(receipt.recording());
                         let state = receipt.state().as_str();
-                        let jws = receipt.sign(&vault.signer);
+                        let jws = receipt.sign(&signer);
                         next.push(NextReceipt {
                             id: *id,
                             state,

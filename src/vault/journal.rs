@@ -311,6 +311,7 @@ impl Inner {
         }
         for kind in OutboxKind::ALL.iter().copied() {
             let tables: &[Table] = match kind {
+                OutboxKind::SigningKey => &[Table::SigningKeys],
                 OutboxKind::Recording => &RECORDING,
                 // Whose it is comes before it, in the same piece: a row refers to the other.
                 OutboxKind::Token => &[Table::Principals, Table::Tokens],

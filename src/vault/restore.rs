@@ -28,7 +28,7 @@ use super::{
     ownership::Claim,
     recovery::{Header, RecoveryFile, Roots},
     root::CurrentRoot,
-    seed,
+    sign::ServicePage,
     snapshot::Rows,
 };
 use crate::{
@@ -134,10 +134,10 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
             }
             let database = DatabaseId::random(&mut rand::rng());
             rows::set_database_id(&mut unit, database).await?;
-            let seed = seed(&mut unit, &root, header.vault).await?;
+            let service = ServicePage::open(&mut unit, &root, header.vault).await?;
             let now = parts.clock.now();
             let ids = (header.vault, database, timeline);
-            let inner = Inner::of(parts, ids, CurrentRoot::of(root), seed);
+            let inner = Inner::of(parts, ids, CurrentRoot::of(root), service);
 
             let mut restored = Restored {
                 vault: header.vault,

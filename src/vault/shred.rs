@@ -19,7 +19,7 @@ use crate::{
         recordings,
         revocations::Revocation,
         shreds::{self, NewReceipt, NewTombstone, NextReceipt, ShredBatch},
-        waiting,
+        signing_keys, waiting,
     },
     evidence::{HeldCopy, NewEntry, Receipt, Removal, ShredFacts, ShredReason},
     model::{
@@ -202,6 +202,7 @@ impl Vault {
             .map(shredding)
             .chain(closed.iter().map(closing))
             .collect();
+        let signer = vault.signer(unit).await?;
         let first = unit.audit_now(entries).await?;
         let mut tombstones = Vec::with_capacity(ids.len());
         let mut receipts = Vec::with_capacity(ids.len());
@@ -224,7 +225,7 @@ impl Vault {
                 audit: vault.ownership.point(seq),
             };
             let claims = Receipt::of(facts, copies(had_key, now), now);
-            let jws = claims.sign(&vault.signer);
+            let jws = claims.sign(&signer);
             receipts.push(NewReceipt {
                 id: receipt,
                 recording: id,
@@ -305,7 +306,8 @@ impl Vault {
         let jws = shreds::find_receipt(unit, receipt)
             .await?
             .ok_or(Error::Gone)?;
-        let before = Receipt::verify(&jws, &vault.key_set()).map_err(|_| Error::Gone)?;
+        let before =
+            Receipt::verify(&jws, &signing_keys::all(unit).await?).map_err(|_| Error::Gone)?;
         if let (HeldCopy::Source(source), Some(said)) = (copy, before.source()) {
             // Signed before, and still true.
             if matches!(said, Removal::Removed(_)) || said == source {
@@ -313,10 +315,11 @@ impl Vault {
             }
         }
         let settled = before.settled(copy, now);
+        let signer = vault.signer(unit).await?;
         let next = NextReceipt {
             id: receipt,
             state: settled.state().as_str(),
-            jws: settled.sign(&vault.signer),
+            jws: settled.sign(&signer),
             before: &jws,
         };
         Ok(shreds::replace_receipts(unit, &[next]).await?)

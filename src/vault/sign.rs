@@ -1,29 +1,230 @@
-//! Statements that leave the vault under its signing key.
+//! The vault's signature: which key is in force, and statements that leave the vault under it.
 //!
-//! Owns the use of that key for statements which are made elsewhere. Refuses to know whether they
-//! are true: whoever has one signed wrote it down in the unit that made it so. Receipts of shreds
-//! are signed where the key is destroyed.
+//! Owns the signing key of this process, and its replacement. Refuses to know whether a statement is
+//! true: whoever has one signed wrote it down in the unit that made it so. Receipts of shreds are
+//! signed where the key is destroyed.
+//!
+//! INVARIANT: the last seed on the service page signs. Each unit that signs looks whether the seed at
+//! hand is still that one, so that a process goes on with the key that another has put in force.
 
-use super::Vault;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use super::{Inner, Vault, error::Error};
 use crate::{
-    evidence::{DrillReport, Publication, revocation::RevocationReceipt},
-    model::time::Timestamp,
+    db::{Tx, Unit, keys as rows, outbox::OutboxKind, signing_keys},
+    evidence::{DrillReport, KeySet, NewEntry, Publication, Signer, revocation::RevocationReceipt},
+    keyring::{self, RootKey, ServiceKeys, tree},
+    model::{
+        actor::Initiator,
+        id::{PageId, VaultId},
+        time::Timestamp,
+    },
     policy::Rules,
 };
 
+/// What the service page holds.
+pub(super) struct ServicePage {
+    pub(super) keys: ServiceKeys,
+    pub(super) signer: NumberedSigner,
+}
+
+/// A signing key, and how many keys its page had when it was the last one.
+#[derive(Clone)]
+pub(super) struct NumberedSigner {
+    signer: Arc<Signer>,
+    used: u8,
+}
+
+/// The signing key that this process has seen last.
+pub(super) struct CurrentSigner(RwLock<NumberedSigner>);
+
+/// A replacement of the signing key.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct ReplacedKey {
+    /// The id of the key that signs from now on.
+    pub key_id: String,
+    /// The id of the key that signed before. What it signed stays valid.
+    pub retired: String,
+}
+
+impl ServicePage {
+    /// Walks to the page.
+    ///
+    /// # Errors
+    /// [`Error::NoVault`]; [`Error::Keyring`] when the root is not this tree's.
+    pub(super) async fn open(tx: &mut Tx, root: &RootKey, vault: VaultId) -> Result<Self, Error> {
+        let page = rows::service_page(tx).await?.ok_or(Error::NoVault)?;
+        let service = tree::walk(rows::path(tx, page).await?, root, vault)?;
+        Ok(Self {
+            keys: ServiceKeys::of(&service.page)?,
+            signer: NumberedSigner {
+                signer: Arc::new(Signer::from_seed(&keyring::signing_seed(&service.page)?)),
+                used: service.page.used(),
+            },
+        })
+    }
+}
+
+impl CurrentSigner {
+    pub(super) fn of(signer: NumberedSigner) -> Self {
+        Self(RwLock::new(signer))
+    }
+
+    fn get(&self) -> NumberedSigner {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set(&self, signer: NumberedSigner) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = signer;
+    }
+}
+
 impl Vault {
+    /// Returns the public keys of this vault's signatures, present and past, as a JWK set (RFC
+    /// 7517).
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn keys(&self) -> Result<KeySet, Error> {
+        Ok(signing_keys::all(&mut self.0.db.read().await?).await?)
+    }
+
+    /// Returns the id of the key that signs now.
+    ///
+    /// # Errors
+    /// The database's; [`Error::Keyring`].
+    pub async fn signing_key_id(&self) -> Result<String, Error> {
+        let signer = self.0.with_root(async || {
+            let mut tx = self.0.db.read().await?;
+            self.0.signer(&mut tx).await
+        });
+        Ok(signer.await?.key_id().to_owned())
+    }
+
     /// Signs that this vault published this very policy file.
-    pub fn sign_publication(&self, rules: &Rules, at: Timestamp) -> String {
-        Publication::of(self.0.id, rules, at).sign(&self.0.signer)
+    ///
+    /// # Errors
+    /// The database's; [`Error::Keyring`].
+    pub async fn sign_publication(
+        &self,
+        unit: &mut Unit,
+        rules: &Rules,
+        at: Timestamp,
+    ) -> Result<String, Error> {
+        let signer = self.0.signer(unit).await?;
+        Ok(Publication::of(self.0.id, rules, at).sign(&signer))
     }
 
     /// Signs the receipt for the whole of a revocation.
-    pub fn sign_revocation(&self, receipt: &RevocationReceipt) -> String {
-        receipt.sign(&self.0.signer)
+    ///
+    /// # Errors
+    /// The database's; [`Error::Keyring`].
+    pub async fn sign_revocation(
+        &self,
+        unit: &mut Unit,
+        receipt: &RevocationReceipt,
+    ) -> Result<String, Error> {
+        Ok(receipt.sign(&*self.0.signer(unit).await?))
     }
 
     /// Signs the evidence of a drill.
-    pub fn sign_drill(&self, drill: &DrillReport) -> String {
-        drill.sign(&self.0.signer)
+    ///
+    /// # Errors
+    /// The database's; [`Error::Keyring`].
+    pub async fn sign_drill(&self, unit: &mut Unit, drill: &DrillReport) -> Result<String, Error> {
+        Ok(drill.sign(&*self.0.signer(unit).await?))
+    }
+
+    /// Puts a new signing key in force and destroys the seed of the one before it, in this database.
+    /// Older copies of the service page hold that seed until the epoch turns. What was signed stays
+    /// valid: its public key stays in [`Self::keys`].
+    ///
+    /// # Errors
+    /// [`keyring::Error::Full`] inside after 122 replacements; the database's.
+    pub async fn replace_signing_key(&self, actor: Initiator) -> Result<ReplacedKey, Error> {
+        let replaced = self.0.unit("sign.replace_key", async |mut unit| {
+            self.0.replace_signing_key(&mut unit, actor).await
+        });
+        let (replaced, signer) = replaced.await?;
+        self.0.signing.set(signer);
+        Ok(replaced)
+    }
+
+    /// Replaces a signing key that was retired, and that a rebuilding has brought back: the database
+    /// that was lost had replaced it after the snapshot.
+    ///
+    /// # Errors
+    /// As [`Self::replace_signing_key`].
+    pub(super) async fn retire_what_came_back(&self) -> Result<(), Error> {
+        let key = self.signing_key_id().await?;
+        if signing_keys::is_retired(&mut self.0.db.read().await?, &key).await? {
+            let ReplacedKey { key_id, retired } =
+                self.replace_signing_key(Initiator::Vault).await?;
+            tracing::warn!(
+                key_id,
+                retired,
+                "the vault was rebuilt with a signing key that was retired: another is in force"
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// The signing key that is in force.
+    ///
+    /// # Errors
+    /// [`Error::Keyring`] if the epoch has turned, which [`Self::unit`] deals with; the database's.
+    pub(super) async fn signer(&self, tx: &mut Tx) -> Result<Arc<Signer>, Error> {
+        let known = self.signing.get();
+        if rows::service_keys(tx).await? == Some(known.used) {
+            return Ok(known.signer);
+        }
+        let page = ServicePage::open(tx, &self.root.key(), self.id).await?;
+        self.signing.set(page.signer.clone());
+        Ok(page.signer.signer)
+    }
+
+    async fn replace_signing_key(
+        &self,
+        unit: &mut Unit,
+        actor: Initiator,
+    ) -> Result<(ReplacedKey, NumberedSigner), Error> {
+        let now = self.clock.now();
+        let id = rows::service_page(unit).await?.ok_or(Error::NoVault)?;
+        rows::lock(unit, &BTreeSet::<PageId>::from([id])).await?;
+        let mut service = self.walk(unit, id).await?;
+        let before = Signer::from_seed(&keyring::signing_seed(&service.page)?);
+        let seed = keyring::replace_signing_seed(&mut service.page, &mut rand::rng())?;
+        let signer = Signer::from_seed(&seed);
+        let used = service.page.used();
+        let service = service.seal(self.id, &mut rand::rng());
+        rows::replace_pages(unit, &[service]).await?;
+
+        signing_keys::retire(unit, before.key_id(), now).await?;
+        signing_keys::insert(unit, signer.verifying_key(), now).await?;
+        let replaced = ReplacedKey {
+            key_id: signer.key_id().to_owned(),
+            retired: before.key_id().to_owned(),
+        };
+        let both = [&replaced.key_id, &replaced.retired];
+        unit.to_journal(OutboxKind::SigningKey, &both, now);
+        unit.audit(NewEntry::signing_key_replaced(
+            now,
+            actor,
+            &replaced.key_id,
+            &replaced.retired,
+        ));
+        let signer = NumberedSigner {
+            signer: Arc::new(signer),
+            used,
+        };
+        Ok((replaced, signer))
     }
 }

@@ -254,7 +254,7 @@ impl Inner {
         let root = file.root.clone();
         let mut sample = Sample::of(SAMPLE);
         let rows = read(file, name, |row| sample.take(&row)).await?;
-        let keys = sample.walk(&root, self.id, self.signer.key_id())?;
+        let keys = sample.walk(&root, self.id, &self.service.subject)?;
         Ok(Checked {
             snapshot: name,
             epoch: header.epoch,

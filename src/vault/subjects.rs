@@ -1,7 +1,7 @@
 //! People, as the vault knows them: keyed hashes of their addresses, and sealed evidence of what
 //! they said.
 //!
-//! Owns the keys behind both. They come from the vault's own seed and outlive recordings: who
+//! Owns the use of the keys behind both. They are on the vault's own page and outlive recordings: who
 //! revoked must be recognised when they call again, and what was consented to must be shown after
 //! the recording is gone.
 
@@ -11,7 +11,7 @@ use aws_lc_rs::hmac;
 
 use super::{Inner, Vault, error::Error};
 use crate::{
-    keyring::{self, evidence_key, statement_key},
+    keyring::{self, evidence_key},
     model::{
         id::{ConsentId, SubjectId},
         subject::Address,
@@ -31,7 +31,7 @@ impl Vault {
     pub fn statement_id(&self, fields: &[&[u8]]) -> ConsentId {
         let mut signing = hmac::Context::with_key(&hmac::Key::new(
             hmac::HMAC_SHA256,
-            statement_key(&self.0.seed).expose(),
+            self.0.service.statement.expose(),
         ));
         for field in fields {
             signing.update(&(field.len() as u64).to_be_bytes());
@@ -45,7 +45,7 @@ impl Vault {
     /// Seals the evidence of a statement of consent.
     pub fn seal_evidence(&self, statement: ConsentId, text: &str) -> Vec<u8> {
         keyring::seal_note(
-            &evidence_key(&self.0.seed, statement),
+            &evidence_key(&self.0.service.evidence, statement),
             self.0.id,
             text,
             &mut rand::rng(),
@@ -62,7 +62,7 @@ impl Vault {
         sealed: &[u8],
     ) -> Result<Zeroizing<String>, Error> {
         Ok(keyring::open_note(
-            &evidence_key(&self.0.seed, statement),
+            &evidence_key(&self.0.service.evidence, statement),
             self.0.id,
             sealed,
         )?)
@@ -71,7 +71,7 @@ impl Vault {
 
 impl Inner {
     pub(super) fn subject(&self, address: &Address) -> SubjectId {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, self.subject_key.expose());
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.service.subject.expose());
         let mut hash = [0; 32];
         hash.copy_from_slice(hmac::sign(&key, address.expose_person().as_bytes()).as_ref());
         SubjectId::of_hash(&hash)

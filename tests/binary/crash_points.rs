@@ -4,7 +4,7 @@ use recvault::model::crash;
 
 use crate::{
     book::{self, Entry},
-    crash_turn,
+    crash_repeats, crash_turn,
     database::Kind,
     invariants::{self, Found},
     sources,
@@ -36,7 +36,13 @@ macro_rules! points {
 
 #[test]
 fn every_named_place_is_tried() {
-    let mut tried = [TRIED, &crash_turn::tried(), sources::TRIED].concat();
+    let mut tried = [
+        TRIED,
+        crash_repeats::TRIED,
+        &crash_turn::tried(),
+        sources::TRIED,
+    ]
+    .concat();
     let mut named = crash::POINTS.to_vec();
     tried.sort_unstable();
     tried.dedup();

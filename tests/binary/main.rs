@@ -22,6 +22,7 @@ mod crash_points;
 mod broken_log;
 mod crash_init;
 mod crash_random;
+mod crash_repeats;
 mod crash_turn;
 mod database;
 mod demo;

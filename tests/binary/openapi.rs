@@ -11,8 +11,6 @@ use std::{
     process::{Command, Output},
 };
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
-use recvault::model::id::RecordingId;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -242,19 +240,17 @@ async fn fixtures(world: &World, client: &Client) -> Value {
         .iter()
         .map(|purpose| &purpose["name"])
         .collect();
-    let cursor = |tail: &str| BASE64URL.encode(format!("1700000000123/{tail}"));
-    let random = RecordingId::random(&mut rand::rng());
-    let digits = random.to_string().replace("rec_", "");
+    let mut cursors = serde_json::Map::new();
+    for path in ["/v1/recordings", "/v1/audit"] {
+        let page = ask(Method::GET, &format!("{path}?limit=1"), None).await;
+        assert!(page["next_cursor"].is_string(), "{page}");
+        cursors.insert(path.to_owned(), page["next_cursor"].clone());
+    }
     json!({
         "recordings": living, "mortal": mortal, "calls": calls, "tokens": tokens,
         "receipts": [shredded["receipt_id"]], "revocations": [revoked["id"]],
         "versions": [policy["version"]], "purposes": purposes,
-        "cursors": {
-            "/v1/recordings": cursor(&random.to_string()),
-            "/v1/approvals": cursor(&format!("apr_{digits}")),
-            "/v1/consents": cursor(&format!("cns_{digits}")),
-            "/v1/holds": cursor(&format!("{random}/litigation")),
-        },
+        "cursors": cursors,
     })
 }
 

@@ -318,7 +318,7 @@ async fn a_rebuilt_vault_goes_on_deleting_at_twilio(database: Database) {
         .await
         .text();
     assert!(matches!(
-        Receipt::verify(&text, &process.flow.vault.keys())
+        Receipt::verify(&text, &process.flow.vault.keys().await.unwrap())
             .unwrap()
             .source(),
         Some(Removal::Removed(_))

@@ -264,6 +264,8 @@ async fn an_announced_recording_is_kept_for_its_hold_and_arrives_closed(database
     vault.held(held.id, "lawsuit-7").await;
     let body = vault.revoked(json!({ "recording": held.id })).await;
     assert_eq!(body["held"], json!([held.id]));
+    let again = vault.revoked(json!({ "account": vault.account })).await;
+    assert_eq!(again["held"], json!([held.id]));
     vault.process.flow.worker.work_off().await.unwrap();
     let shown = vault.details(held.id).await;
     assert_eq!(

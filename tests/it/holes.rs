@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 
 use recvault::{
     app::App,
-    db::gaps::Gap,
+    db::{audit::AuditFilter, gaps::Gap},
     policy::{Permit, action},
     vault::{self, Choice, Plan},
 };
@@ -140,7 +140,11 @@ async fn a_missing_piece_is_named_and_accepted_only_by_name(database: Database) 
     let log = process
         .flow
         .catalogue
-        .audit(&Permit::of_operator(action::Audit), 0, 1000)
+        .audit(
+            &Permit::of_operator(action::Audit),
+            AuditFilter::default(),
+            1000,
+        )
         .await
         .unwrap();
     let told = log

@@ -111,7 +111,7 @@ async fn snapshot_and_journal_rebuild_everything(database: Database) {
             .catalogue
             .audit(
                 &recvault::policy::Permit::of_operator(recvault::policy::action::Audit),
-                0,
+                recvault::db::audit::AuditFilter::default(),
                 1000,
             )
             .await

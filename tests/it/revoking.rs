@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use recvault::{
     db::{
+        audit::AuditFilter,
         image::{self, Image, Table},
         keys,
     },
@@ -118,7 +119,7 @@ async fn what_is_left(vault: &TestVault, shredded: &Shredded) -> String {
         .catalogue
         .audit(
             &Permit::of_operator(action::Audit),
-            claims.audit().seq - 1,
+            AuditFilter::after(claims.audit().seq - 1),
             1,
         )
         .await

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs, time::Duration};
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use recvault::{
-    db::{self, timelines},
+    db::{self, audit::AuditFilter, timelines},
     evidence::{AuditEvent, Entry},
     flow::{self, NewToken},
     model::timeline::{LogPath, LogPoint},
@@ -26,7 +26,12 @@ struct Log {
 impl Log {
     async fn of(process: &Process) -> Self {
         let permit = Permit::of_operator(action::Audit);
-        let page = process.flow.catalogue.audit(&permit, 0, 1000).await;
+        let everything = AuditFilter::default();
+        let page = process
+            .flow
+            .catalogue
+            .audit(&permit, everything, 1000)
+            .await;
         let path = timelines::path(&mut process.db.read().await.unwrap()).await;
         let log = Self {
             entries: page.unwrap().items,

@@ -3,9 +3,10 @@
 use super::lexer::Code;
 
 /// Where bodies are read, and what hands requests on unread.
-const READERS: [&str; 4] = [
+const READERS: [&str; 5] = [
     "src/api/body.rs",
     "src/api/connection.rs",
+    "src/api/idempotency.rs",
     "src/api/twilio/signed.rs",
     "src/api/limits.rs",
 ];

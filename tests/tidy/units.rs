@@ -16,6 +16,10 @@ const EXCUSED: &[(&str, &[&str])] = &[
             "work that is put off is no act",
         ],
     ),
+    (
+        "src/flow/idempotency.rs",
+        &["whose the request is", "what was done is told by itself"],
+    ),
     ("src/flow/playback/ending.rs", &["it was ended before"]),
     (
         "src/flow/policies/approval.rs",

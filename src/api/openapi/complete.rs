@@ -4,13 +4,16 @@
 //! Owns what utoipa cannot derive. Refuses to know what a handler does. INVARIANT: every answer
 //! with a status of 400 or more is a [`Problem`].
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use utoipa::PartialSchema;
 
 use super::sample::{self, Extent};
 use crate::{
-    api::problem::{Problem, ProblemType},
+    api::{
+        idempotency::{KeyUse, key_use},
+        problem::{Problem, ProblemType},
+    },
     model::{
         id::{ApprovalId, GrantId, ReceiptId, RecordingId, RevocationId},
         name::{HoldName, Label},
@@ -82,9 +85,12 @@ pub(super) fn complete(document: &mut Value) {
     constrain(&mut document["components"]["schemas"]);
     let schemas = document["components"]["schemas"].clone();
     for (path, item) in members(document.get_mut("paths")) {
-        for (_, operation) in members(Some(item)) {
+        for (method, operation) in members(Some(item)) {
+            let method = Method::from_bytes(method.to_uppercase().as_bytes());
+            let key_use = method.map_or(KeyUse::Ignored, |method| key_use(&method, path));
             let call = DescribedCall {
                 path,
+                takes_key: key_use == KeyUse::Once,
                 schemas: &schemas,
             };
             call.complete(operation);
@@ -174,6 +180,8 @@ fn constrain(schemas: &mut Value) {
 /// One operation, and where it is.
 struct DescribedCall<'a> {
     path: &'a str,
+    /// Whether a repeat with the same `Idempotency-Key` takes no effect.
+    takes_key: bool,
     schemas: &'a Value,
 }
 
@@ -185,6 +193,16 @@ impl DescribedCall<'_> {
         operation["summary"] = summary.trim_end_matches('.').into();
         if operation["security"].is_null() {
             operation["security"] = json!([]);
+        }
+        if self.takes_key {
+            let parameters = &mut operation["parameters"];
+            if parameters.is_null() {
+                *parameters = json!([]);
+            }
+            parameters
+                .as_array_mut()
+                .into_iter()
+                .for_each(|all| all.push(idempotency_key()));
         }
         let parameters = operation
             .get_mut("parameters")
@@ -214,6 +232,8 @@ impl DescribedCall<'_> {
             (has_bearer, 401),
             (has_bearer, 403),
             (self.path.contains('{'), 404),
+            (self.takes_key, 409),
+            (self.takes_key, 422),
             (has_body, 413),
             (has_body, 415),
             (true, 429),
@@ -264,6 +284,14 @@ impl DescribedCall<'_> {
     fn headers(&self, code: u16) -> Vec<(&'static str, &'static str)> {
         let is_sound = self.path.ends_with("/audio.wav");
         match code {
+            200..300 if self.takes_key => vec![(
+                "Idempotent-Replayed",
+                "`true` if this is the answer to an earlier request with the same `Idempotency-Key`.",
+            )],
+            409 if self.takes_key => vec![(
+                "Retry-After",
+                "Seconds until a retry is allowed, if the problem is `idempotency-key-in-use`.",
+            )],
             200 | 304 if TAGGED.contains(&self.path) => {
                 vec![("ETag", "For `If-None-Match` and `If-Match`.")]
             }
@@ -300,9 +328,7 @@ impl DescribedCall<'_> {
                 json!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": 1000, "default": 100 })
             }
             "after" => json!({ "type": "integer", "format": "int64", "minimum": 0, "default": 0 }),
-            "cursor" if parameter["schema"]["$ref"].is_null() => {
-                json!({ "type": "string", "pattern": CURSOR })
-            }
+            "cursor" => json!({ "type": "string", "pattern": CURSOR }),
             "token" => {
                 json!({ "type": "string", "pattern": "^rvg_[A-Za-z0-9_-]{43}$", "examples": [format!("rvg_{}", "A".repeat(43))] })
             }
@@ -340,6 +366,18 @@ impl DescribedCall<'_> {
             parameter["example"] = sample::of(&parameter["schema"], self.schemas, Extent::Required);
         }
     }
+}
+
+/// The header by which a repeated request takes effect once.
+fn idempotency_key() -> Value {
+    json!({
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": false,
+        "description": "A key of this request, such as a random UUID. A repeat with the same key, token, address and body within \
+                        24 hours gets the first answer and takes no effect.",
+        "schema": { "type": "string", "pattern": "^[!#-~][!-~]{0,254}$", "examples": ["8e03978e-40d5-43dd-bc93-6894a57f9324"] },
+    })
 }
 
 /// The form of a callback: parameters with Twilio's names, always with the account's SID.

@@ -134,6 +134,7 @@ impl From<db::Error> for Problem {
             Error::Unavailable(_) | Error::Conflict => unavailable("the database", &error),
             Error::Inconsistent { .. }
             | Error::Kept(_)
+            | Error::LeaseLost
             | Error::NotEmpty(_)
             | Error::Reading
             | Error::Schema(_)

@@ -23,6 +23,8 @@ pub(in crate::api) enum ProblemType {
     Denied,
     HeadTooLarge,
     Held,
+    IdempotencyKeyInUse,
+    IdempotencyKeyReused,
     Internal,
     Late,
     MethodNotAllowed,
@@ -130,6 +132,18 @@ impl ProblemType {
                 "Held",
                 "Holds prevent the shred; `holds` names them. Lift them first, if you have permission. A revocation closes a held \
                  recording immediately, and shreds it when the last hold is lifted.",
+            ),
+            Self::IdempotencyKeyInUse => (
+                StatusCode::CONFLICT,
+                "The request is under way",
+                "A request with this `Idempotency-Key` is under way and has no answer yet. Repeat it after the number of seconds in \
+                 `Retry-After` to get that answer. If the service died meanwhile, the repeat takes effect after half a minute.",
+            ),
+            Self::IdempotencyKeyReused => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The key was used for another request",
+                "Within the last 24 hours, this bearer token sent another request with the same `Idempotency-Key`: another method, \
+                 address or body. Nothing was done. Send each request with a key of its own, such as a random UUID.",
             ),
             Self::Internal => (
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -259,6 +273,8 @@ impl ProblemType {
             | Self::Denied
             | Self::HeadTooLarge
             | Self::Held
+            | Self::IdempotencyKeyInUse
+            | Self::IdempotencyKeyReused
             | Self::Internal
             | Self::MethodNotAllowed
             | Self::NoWindow

@@ -20,6 +20,7 @@ use crate::model::schema;
     strum::IntoStaticStr,
     strum::VariantArray,
     serde_with::SerializeDisplay,
+    serde_with::DeserializeFromStr,
 )]
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum AuditEvent {
@@ -89,6 +90,9 @@ pub enum AuditEvent {
     /// Pages of the key tree are to get new keys in the next turn.
     #[strum(to_string = "keys.rotated")]
     KeysRotated,
+    /// Another key signs receipts from now on.
+    #[strum(to_string = "signing-key.replaced")]
+    SigningKeyReplaced,
     /// A recording's key went to another tier.
     #[strum(to_string = "recording.moved")]
     RecordingMoved,

@@ -53,6 +53,23 @@ impl Signer {
     }
 }
 
+/// `x` of the JWK: the 32 bytes, base64url without padding.
+impl fmt::Display for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.public))
+    }
+}
+
+impl FromStr for VerifyingKey {
+    type Err = InvalidKey;
+
+    fn from_str(x: &str) -> Result<Self, InvalidKey> {
+        let public = URL_SAFE_NO_PAD.decode(x).ok();
+        let public = public.and_then(|bytes| bytes.try_into().ok());
+        public.map(Self::new).ok_or(InvalidKey::X)
+    }
+}
+
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Signer({})", self.key_id())
@@ -94,12 +111,7 @@ impl VerifyingKey {
             "use",
             "sig",
         )?;
-        let public = URL_SAFE_NO_PAD
-            .decode(&jwk.x)
-            .ok()
-            .and_then(|bytes| bytes.try_into().ok())
-            .ok_or(InvalidKey::X)?;
-        let key = Self::new(public);
+        let key: Self = jwk.x.parse()?;
         if jwk.kid.as_ref().is_some_and(|kid| *kid != key.key_id) {
             return Err(InvalidKey::Thumbprint);
         }
@@ -111,7 +123,7 @@ impl VerifyingKey {
         Jwk {
             kty: "OKP".into(),
             crv: "Ed25519".into(),
-            x: URL_SAFE_NO_PAD.encode(self.public),
+            x: self.to_string(),
             kid: Some(self.key_id.clone()),
             public_use: Some("sig".into()),
             alg: Some("EdDSA".into()),

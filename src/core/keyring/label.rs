@@ -6,7 +6,7 @@ use super::tree::RootKey;
 use crate::{
     model::{
         artefact::{Artefact, Leg},
-        id::{ApprovalId, ConsentId, ObjectId, RecordingId},
+        id::{ApprovalId, ConsentId, ObjectId, RecordingId, TokenId},
         name::LegName,
         sid::{AccountSid, TranscriptSid},
         subject::Conversation,
@@ -40,22 +40,26 @@ pub fn recovery_key(root: &RootKey, file: ObjectId) -> Key {
     expand(&root.key, &[b"recvault/recovery/1", file.as_bytes()])
 }
 
-/// The key of the hashes by which people are recognised:
-/// `HKDF-Expand(service seed, "recvault/subject/1")`.
-pub fn subject_key(seed: &Key) -> Key {
-    expand(seed, &[b"recvault/subject/1"])
-}
-
-/// The key of the hashes by which a statement of consent is recognised when it is told again:
-/// `HKDF-Expand(service seed, "recvault/statement/1")`.
-pub fn statement_key(seed: &Key) -> Key {
-    expand(seed, &[b"recvault/statement/1"])
-}
-
 /// The key of the evidence of one statement of consent:
-/// `HKDF-Expand(service seed, "recvault/evidence/1" ‖ statement id)`.
+/// `HKDF-Expand(evidence seed, "recvault/evidence/1" ‖ statement id)`.
 pub fn evidence_key(seed: &Key, statement: ConsentId) -> Key {
     expand(seed, &[b"recvault/evidence/1", statement.as_bytes()])
+}
+
+/// The key of the hashes by which a request is recognised that is to take effect once:
+/// `HKDF-Expand(requests seed, "recvault/idempotency/1")`.
+pub fn idempotency_key(seed: &Key) -> Key {
+    expand(seed, &[b"recvault/idempotency/1"])
+}
+
+/// The key of the answer to such a request:
+/// `HKDF-Expand(requests seed, "recvault/answer/1" ‖ token id ‖ the client's key ‖ hash of the request)`.
+/// Who has the seed and not the client's key cannot derive it.
+pub fn answer_key(seed: &Key, bearer: TokenId, client: &[u8], request: &[u8]) -> Key {
+    expand(
+        seed,
+        &[b"recvault/answer/1", bearer.as_bytes(), client, request],
+    )
 }
 
 /// The key of a text about a recording that must die with it, such as a justification:
@@ -186,22 +190,41 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_gives_a_key_for_each_task() {
+    fn each_statement_of_consent_has_a_key_for_its_evidence() {
         let rng = &mut rand::rng();
         let seed = Key::random(rng);
         let statement = ConsentId::random(rng);
         assert_eq!(
-            statement_key(&seed).expose(),
-            &oracle(&seed, &[b"recvault/statement/1"])
-        );
-        assert_eq!(
-            subject_key(&seed).expose(),
-            &oracle(&seed, &[b"recvault/subject/1"])
-        );
-        assert_eq!(
             evidence_key(&seed, statement).expose(),
             &oracle(&seed, &[b"recvault/evidence/1", statement.as_bytes()])
         );
+    }
+
+    #[test]
+    fn an_answer_has_a_key_that_the_clients_own_is_part_of() {
+        let rng = &mut rand::rng();
+        let seed = Key::random(rng);
+        let bearer = TokenId::random(rng);
+        let key = answer_key(&seed, bearer, b"client", b"request");
+        let fields: [&[u8]; 4] = [
+            b"recvault/answer/1",
+            bearer.as_bytes(),
+            b"client",
+            b"request",
+        ];
+        assert_eq!(key.expose(), &oracle(&seed, &fields));
+        assert_eq!(
+            idempotency_key(&seed).expose(),
+            &oracle(&seed, &[b"recvault/idempotency/1"])
+        );
+        for other in [
+            answer_key(&Key::random(rng), bearer, b"client", b"request"),
+            answer_key(&seed, TokenId::random(rng), b"client", b"request"),
+            answer_key(&seed, bearer, b"clientr", b"equest"),
+            answer_key(&seed, bearer, b"client", b"other"),
+        ] {
+            assert_ne!(other, key);
+        }
     }
 
     #[test]

@@ -168,6 +168,11 @@ impl KeyPage {
         self.row.id
     }
 
+    /// Slots handed out so far, 0 to 128.
+    pub fn used(&self) -> u8 {
+        self.row.used
+    }
+
     /// The keys it holds, by slot.
     pub fn keys(&self) -> impl Iterator<Item = (u8, Key)> {
         (0..self.row.used).filter_map(|slot| Some((slot, self.key(slot).ok()?)))

@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     label::fingerprint,
     page::{KeyPage, PageRow},
-    tree::{ROOT_LEVEL, SERVICE},
+    service::SERVICE,
+    tree::ROOT_LEVEL,
 };
 use crate::{model::id::VaultId, secret::Key};
 

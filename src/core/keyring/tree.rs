@@ -9,7 +9,10 @@
 
 use rand::CryptoRng;
 
-use super::page::{Error, KeyPage, PageRow, PageSlot};
+use super::{
+    page::{Error, KeyPage, PageRow, PageSlot},
+    service::{SERVICE, ServiceKeys},
+};
 use crate::{model::id::VaultId, secret::Key};
 
 /// Level of the leaf pages.
@@ -20,9 +23,6 @@ pub const LEVELS: u8 = 4;
 pub const ROOT_LEVEL: u8 = LEVELS;
 /// The root page's name in the tier column.
 pub const ROOT: &str = "~root";
-/// The vault's own keys live on one leaf page of this name, right under the root page: slot 0 the
-/// receipt signing seed.
-pub const SERVICE: &str = "~service";
 
 /// The key of the root page in one epoch.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl OpenedPage {
     }
 }
 
-/// A new vault's tree: the root page, and the service page with the receipt signing seed on slot 0.
+/// A new vault's tree: the root page, and the service page with the vault's own keys.
 pub fn plant(
     root: &RootKey,
     vault: VaultId,
@@ -106,7 +106,7 @@ pub fn plant(
         epoch: root.epoch,
     };
     let (root, mut service) = attach(root, SERVICE, LEAF, vault, rng)?;
-    service.page.push(&Key::random(rng))?;
+    ServiceKeys::plant(&mut service.page, rng)?;
     Ok([root, service.seal(vault, rng)])
 }
 

@@ -12,7 +12,16 @@ use super::id::{PrincipalId, TokenId};
 
 /// Who did a thing. Text form: `prn_…`, `operator:<user>` or `vault`.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde_with::SerializeDisplay,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde_with::SerializeDisplay,
+    serde_with::DeserializeFromStr,
 )]
 pub enum Actor {
     /// A person or a service that the vault knows.

@@ -41,6 +41,8 @@ pub const POINTS: &[&str] = &[
     "custody.overwritten",
     "custody.removed",
     "backfill.day_done",
+    "idempotency.claimed",
+    "idempotency.done",
 ];
 
 #[cfg(debug_assertions)]

@@ -9,39 +9,6 @@ use super::{
     word::{UnknownWord, unknown},
 };
 
-/// The state of a revocation.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-    serde_with::SerializeDisplay,
-    utoipa::ToSchema,
-)]
-#[strum(serialize_all = "lowercase")]
-#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
-#[schema(rename_all = "lowercase")]
-pub enum RevocationProgress {
-    /// Recordings are still without an outcome.
-    Running,
-    /// Every reached recording has an outcome.
-    Done,
-}
-
-crate::word_set!(RevocationProgress);
-
-impl RevocationProgress {
-    /// Returns the state.
-    pub const fn of(is_done: bool) -> Self {
-        if is_done { Self::Done } else { Self::Running }
-    }
-}
-
 /// The target of a revocation.
 #[derive(
     Clone,

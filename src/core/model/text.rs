@@ -37,6 +37,9 @@ pub enum InvalidText {
     /// Too short or too long.
     #[error("must have {0} to {1} characters")]
     Length(usize, usize),
+    /// Nothing that anybody sees.
+    #[error("must not consist of spaces only")]
+    Blank,
     /// A control character.
     #[error("must be one line without control characters: character {0} is one")]
     Control(usize),
@@ -82,6 +85,9 @@ impl<const MIN: usize, const MAX: usize> FromStr for TextLine<MIN, MAX> {
             .find_map(|(at, c)| Some((at, fault(c)?)))
         {
             return Err(fault(at + 1));
+        }
+        if MIN > 0 && !text.is_empty() && text.trim().is_empty() {
+            return Err(InvalidText::Blank);
         }
         match text.chars().count() {
             length if (MIN..=MAX).contains(&length) => Ok(Self(text.into_owned())),
@@ -216,6 +222,9 @@ mod tests {
         }
         for (bad, why) in [
             ("", InvalidText::Length(1, 8)),
+            (" ", InvalidText::Blank),
+            ("   ", InvalidText::Blank),
+            ("\u{a0}\u{2003}\u{3000}", InvalidText::Blank),
             ("123456789", InvalidText::Length(1, 8)),
             ("a\0b", InvalidText::Control(2)),
             ("a\nb", InvalidText::Control(2)),

@@ -47,7 +47,7 @@ pub struct Classification {
     pub number: Option<Address>,
 }
 
-/// The value of a label in the parameters of a callback URL: the first that is not empty. What is
+/// The value of a label in the parameters of a callback URL: the first in which there is something. What is
 /// too long is cut; what holds a character that no label may hold is none, because no recording is
 /// lost for a label.
 pub(super) fn label_value(
@@ -56,7 +56,7 @@ pub(super) fn label_value(
 ) -> Option<Result<LabelValue, InvalidText>> {
     let value = parameters
         .iter()
-        .find(|(name, value)| *name == label.as_str() && !value.is_empty());
+        .find(|(name, value)| *name == label.as_str() && !value.trim().is_empty());
     value.map(|(_, value)| LabelValue::cut(value))
 }
 

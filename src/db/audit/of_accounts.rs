@@ -1,67 +1,26 @@
-//! The log as those read it who may know of some accounts only.
+//! The audit log for callers whose permission is limited to some accounts.
 //!
 //! Owns which entries are about an account: those about its recordings, about conversations that
 //! were recorded in it, about revocations that are limited to it, and those that name it.
-//! INVARIANT: an entry that is about another account, too, is not theirs to read. What is about no
-//! account, as a person everywhere or the policy, is nobody's whose sight is limited.
+//! INVARIANT: an entry that is also about another account is not returned. An entry about no
+//! account, such as one about a person in all accounts or about the policy, is never returned to a
+//! limited caller.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use const_format::formatcp;
-
-use super::{StoredEntry, entries};
 use crate::{
     db::{
         error::Error,
-        table::TableRow as _,
         tx::{Arg, Tx, set},
     },
     evidence::Entry,
     model::{id::RevocationId, sid::AccountSid, subject::Conversation},
 };
 
-/// Entries that are looked at by one query, at least.
-const LOOKED_AT: i64 = 500;
-
-/// As [`after`](super::after), for those who may know of these accounts only.
-pub async fn after_of(
-    tx: &mut Tx,
-    accounts: &BTreeSet<AccountSid>,
-    seq: i64,
-    limit: i64,
-) -> Result<Vec<Entry>, Error> {
-    // What names neither a recording, an account, a conversation nor a revocation is nobody's here.
-    const SQL: &str = formatcp!(
-        "/* audit.after_of */
-        SELECT {} FROM audit
-        WHERE seq > $1 AND (recording_id IN (SELECT id FROM recordings WHERE account IN (SELECT key FROM json_each($3)))
-          OR (recording_id IS NULL AND (details LIKE '%\"AC%' OR details LIKE '%\"conversation\"%' OR details LIKE '%\"revocation\"%')))
-        ORDER BY seq LIMIT $2",
-        StoredEntry::COLUMNS
-    );
-    let theirs = set(accounts);
-    let at_once = limit.max(LOOKED_AT);
-    let mut found = Vec::new();
-    let mut after = seq;
-    loop {
-        let args = [Arg::Int(after), Arg::Int(at_once), Arg::Text(&theirs)];
-        let page = entries(tx, SQL, &args).await?;
-        let seen = page.len();
-        after = page.last().map_or(after, |last| last.seq);
-        found.extend(of(tx, accounts, page).await?);
-        if i64::try_from(seen).is_ok_and(|seen| seen < at_once)
-            || i64::try_from(found.len()).is_ok_and(|found| found >= limit)
-        {
-            found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-            return Ok(found);
-        }
-    }
-}
-
 /// Those of these entries that are about nothing but these accounts.
-async fn of(
+pub(super) async fn only(
     tx: &mut Tx,
     accounts: &BTreeSet<AccountSid>,
     page: Vec<Entry>,
@@ -113,7 +72,7 @@ fn revocation(entry: &Entry) -> Option<RevocationId> {
     text(entry, "revocation")
 }
 
-/// Every account that an entry names.
+/// Returns every account that an entry names.
 fn named(entry: &Entry) -> BTreeSet<AccountSid> {
     let members = ["account", "accounts", "added", "removed"];
     let values = members.iter().filter_map(|name| entry.details.get(name));
@@ -124,7 +83,7 @@ fn named(entry: &Entry) -> BTreeSet<AccountSid> {
     texts.filter_map(|text| text.parse().ok()).collect()
 }
 
-/// The accounts of the recordings of these conversations.
+/// Returns the accounts in which these conversations were recorded.
 async fn recorded_in(
     tx: &mut Tx,
     conversations: &BTreeSet<Conversation>,
@@ -146,26 +105,26 @@ async fn recorded_in(
     Ok(found)
 }
 
-/// What a revocation reaches.
+/// The scope of a revocation.
 struct Revoked {
     id: RevocationId,
     reach: String,
     target: String,
-    /// The accounts to which it is limited; none: all.
+    /// The accounts to which it is limited; empty means all.
     limits: BTreeSet<AccountSid>,
-    /// The account of the recording that is its target.
+    /// The account of the target, if the target is a recording.
     of_recording: Option<AccountSid>,
 }
 
 impl Revoked {
-    /// The conversation that is its target.
+    /// The target, if it is a conversation.
     fn conversation(&self) -> Option<Conversation> {
         (self.reach == "conversation")
             .then(|| self.target.parse().ok())
             .flatten()
     }
 
-    /// Whether it reaches nothing outside these accounts.
+    /// Returns whether the revocation reaches nothing outside these accounts.
     fn is_limited_to(
         &self,
         accounts: &BTreeSet<AccountSid>,
@@ -183,7 +142,7 @@ impl Revoked {
     }
 }
 
-/// What these revocations reach.
+/// Returns the scopes of these revocations.
 async fn revoked(tx: &mut Tx, ids: &BTreeSet<RevocationId>) -> Result<Vec<Revoked>, Error> {
     const SQL: &str = "/* audit.revoked */
         SELECT id, reach, target, accounts,

@@ -260,7 +260,7 @@ fn source(digest: &str, version: &str) -> String {
     format!("version = \"{version}\"\n# {digest}, ünïcode\n")
 }
 
-/// A policy as it comes back; `in_force_at` is 0 for one that was only published.
+/// A stored policy; `in_force_at` is 0 for one that was only published.
 fn policy(digest: &str, version: &str, in_force_at: i64) -> PolicyRow {
     let in_force_at = (in_force_at != 0).then(|| Timestamp::from_millis(in_force_at));
     PolicyRow {

@@ -3,8 +3,9 @@
 use std::task::Poll;
 
 use futures_util::{FutureExt as _, future::join_all, poll};
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
-use super::{World, announcement, at, holder, recording_id, work_rows};
+use super::{World, announcement, at, holder, parsed, recording_id, source_ref, work_rows};
 use crate::{
     db::{
         Error, Term,
@@ -13,12 +14,16 @@ use crate::{
         work::{self, WorkKind},
     },
     evidence::NewEntry,
-    model::recording::{Recording, RecordingState},
+    model::{
+        encryption::Encryption,
+        recording::{Recording, RecordingState},
+    },
 };
 
 every_database!(
     any_order_of_words_ends_the_same,
     what_is_told_later_is_added_and_what_is_known_stays,
+    which_announcements_share_a_transaction_makes_no_difference,
     the_first_policy_and_tier_stay,
     a_sealed_recording_keeps_its_state,
     a_shredded_recording_learns_nothing,
@@ -29,10 +34,10 @@ every_database!(
     one_that_no_database_takes_costs_the_others_nothing,
 );
 
-/// One word of each rank, both of rank 1, and one that Twilio may add later.
+/// One status of each rank, both of rank 1, and one that Twilio may add later.
 const WORDS: [&str; 5] = ["in-progress", "completed", "absent", "failed", "paused"];
 
-/// Every sequence of three words, repeats included.
+/// Every sequence of three statuses, including repeats.
 fn sequences() -> Vec<[&'static str; 3]> {
     let words = || WORDS.into_iter();
     words()
@@ -40,7 +45,7 @@ fn sequences() -> Vec<[&'static str; 3]> {
         .collect()
 }
 
-/// The word that counts, and the state it leads to: the first of the highest rank.
+/// The status that counts, and its state: the first of the highest rank.
 fn outcome(words: &[&'static str]) -> (&'static str, RecordingState) {
     let first = |wanted: &[&str]| words.iter().copied().find(|word| wanted.contains(word));
     match (first(&["completed"]), first(&["absent", "failed"])) {
@@ -54,7 +59,7 @@ fn outcome(words: &[&'static str]) -> (&'static str, RecordingState) {
 async fn any_order_of_words_ends_the_same(world: &World) {
     let sequences = sequences();
     let number = |index: usize| u32::try_from(index).unwrap();
-    // Word after word, each round in its own transaction.
+    // One status after the other, each round in its own transaction.
     for round in 0..3 {
         let said = sequences
             .iter()
@@ -62,7 +67,7 @@ async fn any_order_of_words_ends_the_same(world: &World) {
             .map(|(index, words)| announcement(number(index), words[round]));
         world.told(said.collect(), at(0)).await;
     }
-    // All three words of a recording in one transaction: 85 recordings are 255 announcements.
+    // All three statuses of a recording in one transaction: 85 recordings are 255 announcements.
     let others = number(sequences.len());
     for (chunk, some) in sequences.chunks(85).enumerate() {
         let said = some.iter().enumerate().flat_map(|(index, words)| {
@@ -95,6 +100,62 @@ async fn any_order_of_words_ends_the_same(world: &World) {
                 "{words:?}"
             );
         }
+    }
+}
+
+async fn which_announcements_share_a_transaction_makes_no_difference(world: &World) {
+    const CASES: u32 = 200;
+    let rng = &mut StdRng::seed_from_u64(7);
+    let mut random = |number: u32| {
+        let maybe = |rng: &mut StdRng, highest: i64| {
+            rng.random_bool(0.5).then(|| rng.random_range(0..highest))
+        };
+        let call = maybe(rng, 3).map(|digit| parsed(&format!("CA{digit:032x}")));
+        let key = maybe(rng, 3).map(|digit| Encryption {
+            public_key_sid: format!("CR{digit:032x}"),
+            wrapped_key: format!("key {digit}"),
+            nonce: "nonce".into(),
+        });
+        Announcement {
+            call,
+            started_at: maybe(rng, 20).map(|millis| at(millis - 30).as_millis()),
+            duration_s: maybe(rng, 9),
+            channels: maybe(rng, 3),
+            error_code: maybe(rng, 9),
+            encryption: key,
+            ..announcement(number, WORDS[rng.random_range(0..WORDS.len())])
+        }
+    };
+    // Three announcements of each recording in one transaction; the same for its twin, each in its
+    // own.
+    let mut together = Vec::new();
+    let mut rounds: [Vec<Announcement>; 3] = Default::default();
+    for number in 0..CASES {
+        for round in &mut rounds {
+            let said = random(number);
+            round.push(Announcement {
+                id: recording_id(CASES + number),
+                source_ref: source_ref(CASES + number, number % 3),
+                ..said.clone()
+            });
+            together.push(said);
+        }
+    }
+    for some in together.chunks(240) {
+        world.told(some.to_vec(), at(0)).await;
+    }
+    for round in rounds {
+        world.told(round, at(0)).await;
+    }
+    for number in 0..CASES {
+        let one = world.find(recording_id(number)).await.unwrap();
+        let twin = world.find(recording_id(CASES + number)).await.unwrap();
+        let twin = Recording {
+            id: one.id,
+            source_ref: one.source_ref.clone(),
+            ..twin
+        };
+        assert_eq!(one, twin);
     }
 }
 
@@ -238,7 +299,7 @@ async fn a_shredded_recording_learns_nothing(world: &World) {
     }
     assert_eq!(world.find(recording_id(0)).await, before);
     assert!(work_rows(world, "fetch").await.is_empty());
-    // Each transaction writes its refusals down; what it took is no refusal.
+    // Each transaction records its refusals; accepted announcements are not among them.
     world
         .told(
             vec![
@@ -335,7 +396,7 @@ async fn the_queue_takes_4096_and_no_more(world: &World) {
     let served = async {
         let answers = join_all(waiting).await;
         assert!(answers.iter().all(Result::is_ok));
-        // There is room again.
+        // The queue has room again.
         acceptor
             .accept(announcement(4096, "in-progress"))
             .await
@@ -364,7 +425,7 @@ async fn when_the_committer_is_gone_the_source_should_come_again(world: &World) 
     assert_eq!(world.int("SELECT COUNT(*) FROM recordings").await, 0);
 }
 
-/// Announcements of which a few, at random places, are made bad; which ones are.
+/// Returns announcements of which a few, at random positions, are bad, and which ones are.
 fn some_bad(count: u32, spoil: impl Fn(&mut Announcement)) -> (Vec<Announcement>, Vec<bool>) {
     let mut all: Vec<Announcement> = (0..count)
         .map(|number| announcement(number, "completed"))
@@ -377,7 +438,7 @@ fn some_bad(count: u32, spoil: impl Fn(&mut Announcement)) -> (Vec<Announcement>
     (all, bad)
 }
 
-/// Exactly the bad ones are refused, and exactly the others are there and are fetched.
+/// Checks that exactly the bad ones are refused, and exactly the others are stored and enqueued.
 async fn holds_for(world: &World, all: Vec<Announcement>, bad: &[bool]) {
     let (answers, _) = world.told_together(all, at(0)).await;
     let refused: Vec<bool> = answers

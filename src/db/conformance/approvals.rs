@@ -1,4 +1,4 @@
-//! Second persons, budgets, and what an export or a correction asks of the database.
+//! Approvals, budgets, and the queries of exports and corrections.
 
 mod budgets;
 mod exporting;

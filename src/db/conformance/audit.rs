@@ -96,7 +96,7 @@ async fn a_position_is_known_by_the_log_that_wrote_it(world: &World) {
     }
 }
 
-/// As a restore finds the log that lost some of it, and appends what a lost timeline told.
+/// As after a restore that finds gaps in the log, and appends entries of a lost timeline.
 async fn what_is_missing_is_found_and_filled(world: &World) {
     let late = LogPoint {
         timeline: Timeline::FIRST,
@@ -139,7 +139,7 @@ async fn what_is_missing_is_found_and_filled(world: &World) {
         .map(|entry| entry.seq)
         .collect();
     assert_eq!((lost, entries[6].told), (vec![1, 2, 5], Some(late)));
-    // None of this says when the lost database last knew the time.
+    // None of these entries shows when the lost database last knew the time.
     audit::advance_head(&mut tx, 7).await.unwrap();
     let restored = NewEntry::vault_restored(at(9), "a", late.timeline.next(), 6, 1);
     assert_eq!(audit::append(&mut tx, restored).await.unwrap(), 8);
@@ -185,7 +185,7 @@ async fn fifty_at_once_leave_no_gap(world: &World) {
         let db = if number % 2 == 0 { &world.db } else { &another };
         db.unit("appended", move |mut unit| async move {
             let seq = unit.audit_now(vec![entry(number)]).await?;
-            // Every fifth is dropped with its number.
+            // Every fifth unit is abandoned, with its number.
             if number % 5 == 0 {
                 unit.abandon();
                 return Ok(None);

@@ -41,8 +41,8 @@ const STATES: [RecordingState; 5] = [
 ];
 const COUNT: u32 = 90;
 
-/// Ninety recordings: three accounts, two tiers, all states, eighteen at each of five times. Newest
-/// first, as a list gives them.
+/// Inserts ninety recordings: three accounts, two tiers, all states, eighteen at each of five
+/// times. Returns them newest first, as a list does.
 async fn stocked(world: &World) -> Vec<Recording> {
     for hour in 0..5 {
         let some = (0..COUNT)
@@ -110,7 +110,7 @@ fn account(number: u32) -> AccountSid {
         .clone()
 }
 
-/// Pages to the end, `limit` at a time.
+/// Reads all pages, `limit` rows at a time.
 async fn paged(world: &World, filter: &RecordingFilter, limit: i64) -> Vec<Recording> {
     let mut tx = world.db.read().await.unwrap();
     let mut filter = filter.clone();
@@ -119,7 +119,7 @@ async fn paged(world: &World, filter: &RecordingFilter, limit: i64) -> Vec<Recor
         let page = recordings::list(&mut tx, &filter, limit).await.unwrap();
         assert!(page.len() <= usize::try_from(limit).unwrap());
         let Some(last) = page.last() else { return all };
-        filter.after = Some((last.announced_at, last.id));
+        filter.after = Some(filter.sort.place(last));
         all.extend(page);
     }
 }
@@ -135,7 +135,7 @@ async fn every_combination_of_filters_pages_through_exactly_what_it_names(world:
             Some(parsed("no-such-tier")),
         ]
     };
-    // Times at which recordings were announced, so that one side holds them and the other does not.
+    // Times of announcements, to test which end of the range is included.
     let times = [None, Some(hours(1)), Some(hours(3))];
     let accounts = [
         vec![],
@@ -158,7 +158,7 @@ async fn every_combination_of_filters_pages_through_exactly_what_it_names(world:
                         since,
                         until,
                         accounts: accounts.clone(),
-                        after: None,
+                        ..RecordingFilter::default()
                     };
                     let fits = |recording: &&Recording| {
                         state.is_none_or(|state| recording.state == state)
@@ -417,7 +417,7 @@ async fn artefacts_come_back_as_they_were(world: &World) {
     let kept = recordings::artefacts(&mut tx, ids[1]).await.unwrap();
     let object = recordings::artefacts(&mut tx, ids[0]).await.unwrap()[0].object;
     recordings::remove_artefacts(&mut tx, ids[0]).await.unwrap();
-    // What is removed already is not missed: a removal may be run again.
+    // Removing missing rows is no error: a removal may be repeated.
     recordings::remove_artefacts(&mut tx, ids[0]).await.unwrap();
     assert!(
         recordings::artefacts(&mut tx, ids[0])

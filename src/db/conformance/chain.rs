@@ -1,4 +1,4 @@
-//! The journal's chain, what is durable, gaps, and the gate before every unit of work.
+//! The journal's chain, durability, gaps, and the gate before every unit of work.
 
 use std::collections::BTreeMap;
 
@@ -113,7 +113,7 @@ async fn a_rebuilt_database_goes_on_behind_what_it_took_in(world: &World) {
     let path = LogPath::first().forked(second, 1).unwrap();
     timelines::rebuild(&mut tx, &path).await.unwrap();
     assert_eq!(timelines::path(&mut tx).await.unwrap(), path);
-    // What is up to the fork keeps its position, and what is behind has another.
+    // Entries up to the fork keep their position; later ones have another.
     for (seq, timeline) in [(1, Timeline::FIRST), (2, second)] {
         let entry = NewEntry::root_condemned(at(seq), 1);
         assert_eq!(audit::append(&mut tx, entry.clone()).await.unwrap(), seq);
@@ -210,7 +210,7 @@ async fn a_database_without_a_known_entry_is_not_proven(world: &World) {
 
 async fn a_number_that_is_given_twice_closes_the_database(world: &World) {
     let newest = noted(world).await;
-    // As a replica has it that lacks the newest entries.
+    // Like a replica that lacks the newest entries.
     let mut tx = world.tx().await;
     tx.execute("UPDATE audit_head SET seq = seq - 1", &[])
         .await

@@ -1,5 +1,4 @@
-//! The source's accounts: turns to compare them, how far they were listed, and what was heard of
-//! them.
+//! Comparisons with the source's accounts: turns, progress of listings, and counts by discovery.
 
 use std::time::Duration;
 
@@ -80,15 +79,15 @@ async fn a_turn_is_taken_over_and_the_former_holder_hears_of_it(world: &World) {
         .unwrap();
     assert!(matches!(
         work::extend(&mut tx, &one, Term::at(at(0), at(120))).await,
-        Err(Error::Stale(_))
+        Err(Error::LeaseLost)
     ));
     assert!(matches!(
         reconciliations::leave(&mut tx, &one, at(60), Ok("{}")).await,
-        Err(Error::Stale(_))
+        Err(Error::LeaseLost)
     ));
     assert!(matches!(
         reconciliations::leave(&mut tx, &one, at(60), Err("why")).await,
-        Err(Error::Stale(_))
+        Err(Error::LeaseLost)
     ));
     reconciliations::leave(&mut tx, &two, at(70), Ok("{\"listed\":1}"))
         .await
@@ -164,8 +163,8 @@ async fn what_waits_is_looked_for_where_the_list_must_hold_it(world: &World) {
         told.started_at = started.map(|millis| at(millis).as_millis());
         told
     };
-    // Of account 0: begun in time, begun too early, of unknown beginning, without a file; and one
-    // of another account.
+    // Of account 0: begun in time, begun too early, of unknown start, without a file; and one of
+    // another account.
     let mut all = vec![
         told(0, Some(1_000), "completed"),
         told(1, Some(999), "completed"),

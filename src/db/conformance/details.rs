@@ -1,4 +1,4 @@
-//! Who took part: sealed beside recordings, and waiting for them.
+//! Sealed details of participants: stored with recordings, and pending.
 
 use super::{World, announcement, at, recording_id, vouched};
 use crate::{

@@ -1,4 +1,4 @@
-//! Epochs, who turns, stale pages, and what is marked for the journal.
+//! Epochs, turns, stale pages, and marks for the journal.
 
 mod pages;
 
@@ -137,19 +137,19 @@ async fn one_process_turns_at_a_time(world: &World) {
     assert!(one.token() < two.token() && two.token() < three.token());
     let lost = keep_turn(&mut world.tx().await, &two).await;
     assert!(
-        matches!(lost, Err(Error::Stale(_))),
+        matches!(lost, Err(Error::LeaseLost)),
         "who slept does nothing more"
     );
     let mut tx = world.tx().await;
     let four = take_turn(&mut tx, second, 39, 60).await.unwrap();
     let lost = keep_turn(&mut tx, &three).await;
     assert!(
-        matches!(lost, Err(Error::Stale(_))),
+        matches!(lost, Err(Error::LeaseLost)),
         "nor does an earlier taking of the same holder"
     );
     keep_turn(&mut tx, &four).await.unwrap();
     let left = work::finish(&mut tx, &two).await;
-    assert!(matches!(left, Err(Error::Stale(_))), "{left:?}");
+    assert!(matches!(left, Err(Error::LeaseLost)), "{left:?}");
     tx.commit().await.unwrap();
     assert_eq!(
         take(first, 45, 60).await,
@@ -185,7 +185,7 @@ async fn a_turner_whose_clock_was_ahead_holds_nobody_back(world: &World) {
     assert!(taken.token() < stolen.token());
     tx.commit().await.unwrap();
     let lost = keep_turn(&mut world.tx().await, &taken).await;
-    assert!(matches!(lost, Err(Error::Stale(_))));
+    assert!(matches!(lost, Err(Error::LeaseLost)));
 }
 
 async fn a_turn_is_taken_away_from_whoever_has_it(world: &World) {

@@ -1,5 +1,4 @@
-//! What goes wrong: a full disk, a database that takes no writes, locks, lost connections, rows
-//! that cannot be.
+//! Failures: a full disk, a read-only database, locks, lost connections, invalid rows.
 
 use super::{World, announcement, at, holder};
 use crate::{
@@ -29,7 +28,7 @@ every_database!(
     a_row_that_cannot_be_names_table_column_and_id,
 );
 
-/// From now on the database refuses to be changed; whoever is connected finds out.
+/// Makes the database read-only; open connections notice it.
 async fn forbid_writing(world: &World) {
     match &world.server {
         None => {
@@ -49,7 +48,7 @@ async fn forbid_writing(world: &World) {
     }
 }
 
-/// What an operator's restart of the PostgreSQL server does to every connection.
+/// Disconnects every connection, like a restart of the PostgreSQL server.
 async fn disconnect_all(world: &World) {
     let server = world.server.as_ref().unwrap();
     server
@@ -105,7 +104,7 @@ async fn a_database_that_takes_no_writes_keeps_nothing_of_a_batch(world: &World)
     again.close().await;
 }
 
-/// Sets how far the file may grow beyond what it has; only SQLite has a disk that a test can fill.
+/// Limits how far the file may grow; only SQLite's disk can be filled by a test.
 async fn let_grow(world: &World, pages: i64) {
     let mut tx = world.tx().await;
     let used = tx.fetch_int("PRAGMA page_count", &[]).await.unwrap();
@@ -141,7 +140,7 @@ async fn a_full_disk_keeps_nothing_of_a_batch(world: &World) {
         ),
         (1, 1)
     );
-    // Somebody makes room, and the source comes again.
+    // An operator makes room, and the source retries.
     let_grow(world, 1000).await;
     world.told(batch(), at(2)).await;
     assert_eq!(world.int("SELECT COUNT(*) FROM recordings").await, 257);
@@ -172,7 +171,7 @@ async fn a_lock_that_is_not_given_means_not_available(world: &World) {
     };
     patient.execute(impatient, &[]).await.unwrap();
     if world.is_sqlite() {
-        // The lock is asked for at the beginning.
+        // The lock is requested at the beginning.
         patient.commit().await.unwrap();
         let holds = world.tx().await;
         assert!(matches!(
@@ -268,7 +267,7 @@ fn leaf(sealed_len: usize) -> PageRow {
     }
 }
 
-/// What is wrong, with which row it must be found, and how it is met.
+/// Each case has the error of a query, and the table, column and row that it must name.
 async fn a_row_that_cannot_be_names_table_column_and_id(world: &World) {
     let id = world.one_announced().await;
     let other = super::recording_id(1);

@@ -1,4 +1,4 @@
-//! Row images: a whole database from one database into another, and sessions that see one state.
+//! Row images: a whole database copied into another, and sessions that see one state.
 
 mod entering;
 mod snapshots;
@@ -14,6 +14,7 @@ use crate::{
         budgets::{BudgetedRecording, StoredBudget},
         clock::StoredClock,
         grants::GrantRow,
+        idempotency::StoredRequest,
         image::{self, Image, Table},
         keys::IntendedVault,
         listings::ListingRow,
@@ -38,8 +39,8 @@ every_database!(
     rows_are_found_by_what_they_belong_to,
 );
 
-/// Tables that stay behind: their rows live for minutes, or are found again.
-const STAY: [&Declaration; 10] = [
+/// Tables that are not moved: their rows are short-lived, or can be found again.
+const STAY: [&Declaration; 11] = [
     &BudgetedRecording::TABLE,
     &IntendedVault::TABLE,
     &GrantRow::TABLE,
@@ -48,14 +49,15 @@ const STAY: [&Declaration; 10] = [
     &StoredBudget::TABLE,
     &StoredClock::TABLE,
     &StoredMark::TABLE,
+    &StoredRequest::TABLE,
     &StoredTranscript::TABLE,
     &StoredUtterance::TABLE,
 ];
 
-/// Of these no list of columns is needed: the library's own, and rows of which there is one.
+/// Tables without a declaration: the library's own, and those with a single row.
 const UNDECLARED: [&str; 4] = ["_sqlx_migrations", "audit_head", "timelines", "turner"];
 
-/// Every table that is declared.
+/// Returns every declared table.
 fn declared() -> impl Iterator<Item = &'static Declaration> {
     Table::ALL.map(Table::declaration).into_iter().chain(STAY)
 }
@@ -78,7 +80,7 @@ fn page(id: &str, level: i64, parent: &str) -> Image {
     )
 }
 
-/// Rows of every table, with and without nulls.
+/// Inserts rows of every table, with and without nulls.
 async fn filled(world: &World) {
     let all: Vec<_> = (0..200)
         .map(|number| {
@@ -103,6 +105,8 @@ async fn filled(world: &World) {
         (Table::Vault, r#"["vlt_1",9007199254740993,"dbi_1"]"#.into()),
         (Table::Policies, r#"["d1","2026-01","version = \"2026-01\"\n# ünïcode \\ \u0001 𝄞\n",1,null]"#.into()),
         (Table::Policies, r#"["d2","2026-02","",2,"a.b.c"]"#.into()),
+        (Table::SigningKeys, r#"["k1","11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",1,null]"#.into()),
+        (Table::SigningKeys, r#"["k2","11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",0,1]"#.into()),
         (Table::Epochs, r#"[1,"",5,null,null,7,8]"#.into()),
         (Table::Epochs, r#"[2,"AAEC/w==",6,"snapshot/2",7,null,null]"#.into()),
         (Table::Principals, r#"["prn_1","person","local","it's","ünïcode",-1]"#.into()),
@@ -167,7 +171,7 @@ async fn filled(world: &World) {
     tx.commit().await.unwrap();
 }
 
-/// All rows of a table, read so many at a time.
+/// Returns all rows of a table, read `limit` at a time.
 async fn all(tx: &mut Tx, table: Table, limit: i64) -> Vec<Image> {
     let mut all: Vec<Image> = Vec::new();
     loop {
@@ -256,7 +260,7 @@ async fn a_database_travels_to_postgres(world: &World) {
 }
 
 async fn the_columns_are_the_databases_own(world: &World) {
-    // In SQLite a column of the primary key need not say that it is never null.
+    // In SQLite a column of the primary key need not be declared not null.
     const SQLITE: &str = r#"SELECT name, type, CASE WHEN "notnull" = 0 AND pk = 0 THEN 1 ELSE 0 END AS nullable, pk
         FROM pragma_table_info($1) ORDER BY cid"#;
     const POSTGRES: &str = "SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type,
@@ -382,6 +386,7 @@ async fn rows_are_found_by_what_they_belong_to(world: &World) {
         (Table::Tombstones, &two, 2),
         (Table::Receipts, &two, 1),
         (Table::Work, &one, 1),
+        (Table::SigningKeys, "k2", 1),
         (Table::Policies, "d1", 1),
         (Table::Tokens, "tok_2", 1),
         (Table::Pages, "pag_4", 1),

@@ -1,4 +1,4 @@
-//! What other processes tell: on PostgreSQL a bell, on SQLite none.
+//! Change notifications of other processes: sent by PostgreSQL, not by SQLite.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ every_database!(
     a_lost_connection_is_made_again
 );
 
-/// Sets a tombstone, and leaves before the commit or after it.
+/// Inserts a tombstone, and drops the session before the commit or commits it.
 async fn tombstone(world: &World, number: usize, commits: bool) {
     let receipt = ReceiptId::random(&mut rand::rng());
     let mut tx = world.tx().await;
@@ -36,8 +36,8 @@ async fn tombstone(world: &World, number: usize, commits: bool) {
     }
 }
 
-/// Follows the news of another process while something is done that hears of it; where there is no
-/// bell, it does nothing.
+/// Follows the notifications of another process while `done` runs; without notifications, it does
+/// nothing.
 async fn following<F: Future<Output = ()>>(
     world: &World,
     done: impl FnOnce(mpsc::UnboundedReceiver<ChangeNotice>) -> F,
@@ -60,7 +60,8 @@ async fn following<F: Future<Output = ()>>(
     another.close().await;
 }
 
-/// Each time there is a new connection every word is said once: something may have been missed.
+/// Receives the notifications after a new connection: one of every kind, because some may have been
+/// missed.
 async fn connected(heard: &mut mpsc::UnboundedReceiver<ChangeNotice>) {
     for word in [ChangeNotice::Tombstone, ChangeNotice::Epoch] {
         assert_eq!(heard.recv().await, Some(word));

@@ -1,4 +1,4 @@
-//! Pages of the key tree, who fills them, and the entries that point into them.
+//! Pages of the key tree, their fillers, and the entries that point into them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,7 +10,7 @@ use crate::{
         Error, Term,
         keys::{self, KeyEntry},
     },
-    keyring::{LEAF, LEVELS, PageRow, PageSlot, tree},
+    keyring::{LEAF, LEVELS, PageRow, PageSlot, SERVICE, tree},
     model::{
         artefact::Leg,
         id::{DatabaseId, HolderId, PageId, ReceiptId, VaultId},
@@ -100,7 +100,7 @@ async fn a_path_runs_from_the_root_page_down(world: &World) {
         above = Some(row.clone());
         rows.push(row);
     }
-    // A sibling that is not on the path, and an order of entry that tells nothing.
+    // A sibling that is not on the path, and an arbitrary insertion order.
     let sibling = PageRow {
         parent: rows[3].parent,
         ..page("standard", LEAF, 1)
@@ -119,7 +119,7 @@ async fn a_path_runs_from_the_root_page_down(world: &World) {
     }
     assert!(matches!(
         keys::path(&mut tx, id()).await,
-        Err(Error::Stale(_))
+        Err(Error::Inconsistent { .. })
     ));
     let all = keys::all_pages(&mut tx).await.unwrap();
     assert_eq!(all.len(), rows.len() + 1);
@@ -141,7 +141,7 @@ async fn the_fullest_page_with_room_is_found(world: &World) {
     );
     let pages = [0, 1, 127, 128].map(|used| page("standard", 1, used));
     let root = page(tree::ROOT, tree::ROOT_LEVEL, 2);
-    let service = page(tree::SERVICE, LEAF, 1);
+    let service = page(SERVICE, LEAF, 1);
     for page in pages.iter().chain([
         &root,
         &service,
@@ -210,8 +210,8 @@ async fn of_two_who_replace_a_page_one_is_told(world: &World) {
     let first = page("standard", LEAF, 0);
     insert(world, &first, holder(), at(0)).await;
     let tried_again = AtomicBool::new(false);
-    // Both read generation 1 before either writes; the one that was too late does the whole unit
-    // again, and both keys are there.
+    // Both read generation 1 before either writes; the later one retries the whole unit, and both
+    // keys are stored.
     let read = tokio::sync::Barrier::new(2);
     let add = || {
         let is_first_try = AtomicBool::new(true);
@@ -258,7 +258,7 @@ async fn a_process_gets_its_own_leaf_first(world: &World) {
     insert(world, &own, us, at(10)).await;
     insert(world, &fuller, them, at(10)).await;
     assert_eq!(claim(world, us, at(9)).await, Some(own.id));
-    // Also when the other one is free by now, and fuller.
+    // Even if the other page is free by now, and fuller.
     assert_eq!(claim(world, us, at(1_000)).await, Some(own.id));
     assert_eq!(
         claim(world, us, at(999_999)).await,
@@ -275,12 +275,19 @@ async fn a_leaf_of_another_process_is_free_only_after_its_time(world: &World) {
     assert_eq!(claim(world, us, at(9)).await, None);
     assert_eq!(claim(world, us, at(10)).await, None);
     assert_eq!(claim(world, us, at(11)).await, Some(leaf.id));
-    // Ours for a minute from then on: each claim renews it.
+    // Held for a minute from then on: each claim renews it.
     assert_eq!(claim(world, them, at(60_011)).await, None);
     assert_eq!(claim(world, us, at(60_011)).await, Some(leaf.id));
     assert_eq!(claim(world, them, at(120_011)).await, None);
     assert_eq!(claim(world, them, at(120_012)).await, Some(leaf.id));
     assert_eq!(claim(world, us, at(120_013)).await, None);
+    // A lease of a clock that was three days ahead blocks nobody.
+    let ahead = page("sensitive", LEAF, 5);
+    insert(world, &ahead, them, at(3 * 24 * 3_600_000)).await;
+    world
+        .sql(&["UPDATE pages SET tier = 'standard' WHERE tier = 'sensitive'"])
+        .await;
+    assert_eq!(claim(world, us, at(120_013)).await, Some(ahead.id));
 }
 
 async fn full_leaves_branches_and_other_tiers_are_not_for_filling(world: &World) {
@@ -330,7 +337,7 @@ async fn two_claimants_never_share_a_leaf(world: &World) {
     another.close().await;
 }
 
-/// Two deposits of one process want the same leaf, which has room for one more key.
+/// Two concurrent deposits of one process claim the same leaf, which has room for one more key.
 async fn a_leaf_that_was_filled_meanwhile_is_not_given(world: &World) {
     let us = holder();
     let leaf = page("standard", LEAF, 127);
@@ -353,8 +360,8 @@ async fn a_leaf_that_was_filled_meanwhile_is_not_given(world: &World) {
     .await
     .unwrap();
     let last_slot = async {
-        // On PostgreSQL the second one has chosen the leaf and waits for its row; on SQLite it has
-        // not begun.
+        // On PostgreSQL the second one has chosen the leaf and waits for its row lock; on SQLite it
+        // has not begun.
         while !world.is_sqlite()
             && world.int("SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").await == 0
         {
@@ -372,7 +379,7 @@ fn entry(slot: u8) -> KeyEntry {
     }
 }
 
-/// The entry, on a page that is there.
+/// Inserts the entry, and the page to which it points.
 async fn enter(world: &World, number: u32, entry: &KeyEntry) -> Result<(), Error> {
     let mut tx = world.tx().await;
     keys::insert_page(
@@ -437,7 +444,7 @@ async fn behind_a_tombstone_there_is_no_entry(world: &World) {
     let entries = [entry(0), entry(1)];
     enter(world, 0, &entries[0]).await.unwrap();
     enter(world, 1, &entries[1]).await.unwrap();
-    // The entry's row is left where it was, as a half-restored copy of the table might leave it.
+    // The entry's row remains, as in a half-restored copy of the table.
     let mut tx = world.tx().await;
     let receipt = ReceiptId::random(&mut rand::rng());
     super::tombstone(

@@ -1,4 +1,4 @@
-//! Stories of principals and the tokens that are their credentials.
+//! Principals, and the tokens that are their credentials.
 
 use super::{World, at, parsed};
 use crate::{
@@ -32,7 +32,7 @@ fn person(subject: &str) -> PrincipalRow {
     }
 }
 
-/// Enters a principal of this id, for tokens that need one.
+/// Inserts a principal with this id, for tokens that need one.
 pub(super) async fn enter(tx: &mut Tx, id: PrincipalId) {
     let row = PrincipalRow {
         id,

@@ -1,4 +1,4 @@
-//! What is kept, by age.
+//! Retention by age.
 
 use std::collections::BTreeSet;
 
@@ -29,11 +29,11 @@ fn group(tier: &str, digest: char, count: i64, oldest: i64) -> Group {
     }
 }
 
-/// Nine recordings of three accounts: tiers, versions and ages by hand.
+/// Inserts nine recordings of three accounts, with given tiers, versions and ages.
 async fn told(world: &World) -> Vec<RecordingId> {
     let ids = world.announced(9).await;
     let mut tx = world.tx().await;
-    // Three of the same millisecond, and an older one that comes last by id.
+    // Three of the same millisecond, and an older one with the highest id.
     for (number, (tier, digest, millis)) in [
         ("standard", '0', 5),
         ("standard", '0', 5),
@@ -61,7 +61,7 @@ async fn told(world: &World) -> Vec<RecordingId> {
     ids
 }
 
-/// A hold, as its owner would place it.
+/// Inserts a hold.
 async fn hold(tx: &mut Tx, id: RecordingId, name: &str, review: i64, lifted: bool) {
     let lifted = if lifted { "1" } else { "NULL" };
     let sql = format!(

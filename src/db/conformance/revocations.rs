@@ -1,4 +1,4 @@
-//! Holds, and revocations with what they reach.
+//! Holds, and revocations with their reach.
 
 mod holds;
 mod vouching;
@@ -257,7 +257,7 @@ async fn a_recording_is_dealt_with_once(world: &World) {
     );
 }
 
-/// Takes a revocation in somebody's name.
+/// Leases a revocation for a new holder.
 async fn take(tx: &mut Tx, id: RevocationId, from: i64, until: i64) -> Option<Lease<RevocationId>> {
     let term = Term::at(at(from), at(until));
     work::take(tx, WorkKind::Revocation, &id, holder(), term)
@@ -265,7 +265,7 @@ async fn take(tx: &mut Tx, id: RevocationId, from: i64, until: i64) -> Option<Le
         .unwrap()
 }
 
-/// The revocations that are due, the oldest first.
+/// Returns the revocations that are due, the oldest first.
 async fn due(world: &World, now: i64) -> Vec<RevocationId> {
     let mut tx = world.tx().await;
     let term = Term::at(at(now), at(now + 1));
@@ -278,7 +278,7 @@ async fn due(world: &World, now: i64) -> Vec<RevocationId> {
         .collect()
 }
 
-/// Does a revocation, whoever has it.
+/// Finishes a revocation, whoever holds its lease.
 async fn finish(tx: &mut Tx, id: RevocationId, jws: &str, now: i64) {
     let term = Term::at(at(now), at(now + 60));
     let lease = work::seize(tx, WorkKind::Revocation, &id, holder(), term)
@@ -302,9 +302,9 @@ async fn one_at_a_time_has_a_revocation(world: &World) {
     assert!(take(&mut tx, some.id, 70, 100).await.is_some());
     assert!(matches!(
         revocations::finish(&mut tx, &first, "d.e.f", at(79)).await,
-        Err(Error::Stale(_))
+        Err(Error::LeaseLost)
     ));
-    // What a lost lease did does not stand, and the work is still the other's.
+    // Changes under a lost lease are not committed, and the work still belongs to the other holder.
     drop(tx);
     let mut tx = world.tx().await;
     let second = take(&mut tx, some.id, 70, 100).await.unwrap();
@@ -400,7 +400,7 @@ async fn a_revocation_that_is_done_runs_again_when_more_is_reached(world: &World
         "it was dealt with"
     );
     tx.commit().await.unwrap();
-    // An outcome that comes late makes it sign again, from where it is.
+    // A late outcome makes it run and sign again, from its cursor.
     assert_eq!(
         world
             .entered(early.id, id, RevocationOutcome::Shredded)

@@ -29,8 +29,8 @@ every_database!(
     a_url_of_another_kind_is_refused,
 );
 
-/// A process that is stopped with the audit log's head in its hands. On SQLite nobody else writes
-/// until it goes on or ends.
+/// A process that is suspended while it holds the head of the audit log. On SQLite no other process
+/// can write until it continues or ends.
 async fn who_rests_in_the_middle_of_a_unit_keeps_nobody_for_long(world: &World) {
     if world.is_sqlite() {
         return;
@@ -139,7 +139,7 @@ async fn what_is_not_committed_nobody_else_sees(world: &World) {
 }
 
 async fn a_unit_is_run_again_after_a_conflict_and_only_then(world: &World) {
-    // How often the unit fails first, with what, and how often it runs in all.
+    // The number of failures, the error, the number of runs, and whether the unit succeeds.
     let stale = || Error::Stale("gone");
     for (failures, error, runs, succeeds) in [
         (0, None, 1, true),
@@ -194,7 +194,7 @@ async fn opening_again_changes_nothing(world: &World) {
 }
 
 async fn several_processes_open_a_new_database_at_once(world: &World) {
-    // On SQLite a file that is not there yet; on PostgreSQL a database without tables.
+    // On SQLite a missing file; on PostgreSQL a database without tables.
     let settings = match world.is_sqlite() {
         true => DatabaseSettings {
             url: "sqlite:new.db".into(),

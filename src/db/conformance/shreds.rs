@@ -103,7 +103,7 @@ async fn the_tombstones_of_two_legs_are_one_shred(world: &World) {
     assert_eq!(chain::note_durable(&mut tx, 1).await.unwrap(), 1);
     drop(tx);
 
-    // The same leg is not tombstoned twice.
+    // A leg is not tombstoned twice.
     let again = tombstone(ids[0], receipt(), &[(Leg::Caller, "f3")]);
     let again = shreds::insert_tombstones(&mut world.tx().await, &[again], at(8)).await;
     assert!(again.is_err());
@@ -112,7 +112,7 @@ async fn the_tombstones_of_two_legs_are_one_shred(world: &World) {
 async fn tombstones_come_back_in_the_order_of_their_numbers(world: &World) {
     let ids = world.announced(4).await;
     let mut tx = world.tx().await;
-    // Neither the order of their writing, nor of their ids, nor what the clocks said.
+    // The order of writing, of ids and of clocks are all different from that of the numbers.
     for (index, millis, seq) in [(1, 0, 10), (3, 30, 7), (0, 20, 12), (2, 10, 11)] {
         super::tombstone(&mut tx, ids[index], at(millis), receipt(), seq, None)
             .await
@@ -137,7 +137,7 @@ async fn tombstones_come_back_in_the_order_of_their_numbers(world: &World) {
     }
 }
 
-/// Two processes shred at once, and a third asks while they do.
+/// Two processes shred concurrently, and a third polls meanwhile.
 async fn who_asks_again_and_again_misses_no_tombstone(world: &World) {
     let ids = world.announced(60).await;
     let another = world.another().await.unwrap();
@@ -198,7 +198,7 @@ async fn a_destroyed_key_is_known_by_its_public_name(world: &World) {
     super::tombstone(&mut tx, ids[0], at(0), receipt(), 1, Some("f1"))
         .await
         .unwrap();
-    // One that never had a key destroys no name.
+    // A recording that never had a key has no fingerprint.
     super::tombstone(&mut tx, ids[1], at(0), receipt(), 2, None)
         .await
         .unwrap();

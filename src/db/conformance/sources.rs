@@ -402,7 +402,7 @@ async fn deletions_in_vain_are_found_by_reason_and_by_attempts(world: &World) {
         2,
         "one that never failed is not among them"
     );
-    // The operator does not wait for the long pause.
+    // The operator's retry does not wait for the long pause.
     assert_eq!(
         work::revive(&mut tx, Some(ids[0]), at(60)).await.unwrap(),
         1

@@ -1,4 +1,4 @@
-//! Transcripts of the source, and what is said in calls that go on.
+//! Transcripts of the source, and pieces of real-time transcriptions.
 
 mod live;
 
@@ -111,7 +111,7 @@ fn piece(track: &str, sequence: i64) -> Utterance {
     }
 }
 
-/// Recordings of one call, by number.
+/// Announces recordings of one call, by number.
 async fn of_one_call(world: &World, numbers: &[u32]) -> Vec<Recording> {
     let told = numbers.iter().map(|number| {
         let mut told = announcement(*number, "completed");
@@ -167,7 +167,7 @@ async fn a_transcript_is_told_of_once_and_again_when_it_is_dead(world: &World) {
         ),
         (1, at(10), &intelligence(1), None)
     );
-    // Telling does not break a lease.
+    // An announcement does not break a lease.
     tell(&mut tx, &intelligence(1), None, 30).await;
     assert!(!any_due(&mut tx, at(99)).await);
     transcripts::bury(&mut tx, &ours, "why").await.unwrap();
@@ -179,7 +179,7 @@ async fn a_transcript_is_told_of_once_and_again_when_it_is_dead(world: &World) {
         (1, at(40)),
         "its patience begins anew"
     );
-    // The same id may be of a transcript in real time as well, and of another account.
+    // The same id may also belong to a real-time transcript, and to another account.
     let ids = (account(0), gt(1), call(1));
     assert!(
         transcripts::hear(&mut tx, &event(&ids, None, None), at(50), at(50))
@@ -203,7 +203,7 @@ async fn a_lease_holds_and_a_lost_one_is_stale(world: &World) {
         (ours.lease.attempts, ours.source.clone()),
         (2, Some(source(3)))
     );
-    let stale = |result: Result<(), Error>| matches!(result, Err(Error::Stale(_)));
+    let stale = |result: Result<(), Error>| matches!(result, Err(Error::LeaseLost));
     assert!(stale(
         transcripts::postpone(&mut tx, &lost, at(300), "w").await
     ));
@@ -211,7 +211,7 @@ async fn a_lease_holds_and_a_lost_one_is_stale(world: &World) {
     assert!(stale(transcripts::pass(&mut tx, &lost).await));
     assert!(stale(transcripts::remove(&mut tx, &lost).await));
     assert!(stale(transcripts::file(&mut tx, &lost, &recording).await));
-    // What was found out is kept.
+    // The recording that was found is stored.
     let found = LeasedTranscript {
         source: Some(source(4)),
         ..ours
@@ -346,7 +346,7 @@ async fn letting_go_takes_every_word_and_keeps_what_is_filed_elsewhere(world: &W
     assert!(
         matches!(
             transcripts::bury(&mut tx, ours, "why").await,
-            Err(Error::Stale(_))
+            Err(Error::LeaseLost)
         ),
         "whoever works on it finds it gone"
     );

@@ -1,4 +1,4 @@
-//! The unit of work: what it gathers, what it refuses, and what it leaves.
+//! The unit of work: what it collects, refuses, and leaves.
 
 use std::sync::{
     Mutex,
@@ -37,7 +37,7 @@ fn entry(millis: i64) -> NewEntry {
     NewEntry::recording_refused(at(millis), recording_id(1))
 }
 
-/// The times of all entries.
+/// Returns the times of all entries.
 async fn log(world: &World) -> Vec<Timestamp> {
     let mut tx = world.db.read().await.unwrap();
     let entries = audit::after(&mut tx, 0, 99).await.unwrap();

@@ -1,4 +1,4 @@
-//! What views and reclassification ask the database for.
+//! The queries of views and reclassification.
 
 use super::{World, announcement, at, parsed, recording_id};
 use crate::{

@@ -40,7 +40,7 @@ async fn lease(tx: &mut Tx, now: i64, until: i64, limit: i64) -> Vec<Lease<Recor
     media(tx, holder(), term, limit).await.unwrap()
 }
 
-/// Leases what the lane of media does.
+/// Leases work of the media lane.
 async fn media(
     tx: &mut Tx,
     holder: HolderId,
@@ -52,14 +52,14 @@ async fn media(
     leases.iter().map(Lease::parsed).collect()
 }
 
-/// Whether any of it is due.
+/// Returns whether work of the media lane is due.
 async fn any_due(tx: &mut Tx, now: Timestamp) -> Result<bool, Error> {
     let kinds = [WorkKind::FetchMedia, WorkKind::DeleteCiphertext];
     let due = work::due(tx, &kinds, Term::at(now, now)).await?;
     Ok(!due.is_empty())
 }
 
-/// The one piece of fetching there is, leased at 1 until 100.
+/// Leases the only fetch, from 1 to 100.
 async fn leased(world: &World) -> Lease<RecordingId> {
     world.one_announced().await;
     let mut tx = world.tx().await;
@@ -135,19 +135,19 @@ async fn a_lost_lease_is_stale_whatever_is_tried_with_it(world: &World) {
     let before = tx_rows(&mut tx).await;
     assert!(matches!(
         work::extend(&mut tx, &lost, Term::at(at(0), at(900))).await,
-        Err(Error::Stale(_))
+        Err(Error::LeaseLost)
     ));
     assert!(matches!(
         work::finish(&mut tx, &lost).await,
-        Err(Error::Stale(_))
+        Err(Error::LeaseLost)
     ));
     assert!(matches!(
         work::postpone(&mut tx, &lost, at(900), "no").await,
-        Err(Error::Stale(_))
+        Err(Error::LeaseLost)
     ));
     assert!(matches!(
         work::bury(&mut tx, &lost, "no").await,
-        Err(Error::Stale(_))
+        Err(Error::LeaseLost)
     ));
     assert_eq!(tx_rows(&mut tx).await, before);
     work::finish(&mut tx, &ours).await.unwrap();
@@ -190,7 +190,7 @@ async fn finished_work_is_gone(world: &World) {
     work::finish(&mut tx, &ours).await.unwrap();
     assert!(matches!(
         work::finish(&mut tx, &ours).await,
-        Err(Error::Stale(_))
+        Err(Error::LeaseLost)
     ));
     assert!(!any_due(&mut tx, at(i64::from(u32::MAX))).await.unwrap());
     assert!(work::backlog(&mut tx).await.unwrap().is_empty());
@@ -203,7 +203,7 @@ async fn postponed_work_is_due_later(world: &World) {
         .await
         .unwrap();
     assert!(
-        matches!(work::finish(&mut tx, &first).await, Err(Error::Stale(_))),
+        matches!(work::finish(&mut tx, &first).await, Err(Error::LeaseLost)),
         "it was given back"
     );
     assert!(lease(&mut tx, 4_999, 9_000, 9).await.is_empty());
@@ -215,7 +215,7 @@ async fn postponed_work_is_due_later(world: &World) {
     );
 }
 
-/// `count` pieces of dead work, enqueued one millisecond after the other.
+/// Buries `count` pieces of work, enqueued one millisecond apart.
 async fn buried(world: &World, count: u32) -> Vec<RecordingId> {
     for number in 0..count {
         world
@@ -268,6 +268,7 @@ async fn buried_work_rests_until_it_is_revived(world: &World) {
         (1, ids[1], 1),
         "it has all its attempts again"
     );
+    assert_eq!(again[0].enqueued_at, at(200), "and all its time");
     assert_eq!(work::revive(&mut tx, None, at(400)).await.unwrap(), 2);
     assert!(work::dead(&mut tx, 9).await.unwrap().is_empty());
     assert_eq!(sorted(&lease(&mut tx, 400, 500, 9).await), ids);
@@ -343,13 +344,13 @@ async fn cancelled_work_is_taken_from_its_holder(world: &World) {
         .unwrap();
     assert!(matches!(
         work::finish(&mut tx, &ours).await,
-        Err(Error::Stale(_))
+        Err(Error::LeaseLost)
     ));
     assert!(matches!(
         work::extend(&mut tx, &ours, Term::at(at(0), at(900))).await,
-        Err(Error::Stale(_))
+        Err(Error::LeaseLost)
     ));
-    // What is not there need not be cancelled.
+    // Cancelling missing work is no error.
     work::cancel(&mut tx, WorkKind::FetchMedia, &[ours.subject])
         .await
         .unwrap();
@@ -391,7 +392,7 @@ async fn two_leasers_never_get_the_same_work(world: &World) {
         .into_iter()
         .flat_map(Result::unwrap)
         .collect();
-    // Those who met at the same rows went without; whoever asks next gets the rest.
+    // Concurrent callers skipped contended rows; the next one gets the rest.
     let mut tx = world.tx().await;
     given.extend(lease(&mut tx, 1, 100, 60).await);
     tx.commit().await.unwrap();
@@ -428,7 +429,7 @@ async fn the_backlog_counts_by_kind_and_state(world: &World) {
         [
             ("delete-ciphertext", "due", 1, at(80)),
             ("fetch", "dead", 2, at(1)),
-            ("fetch", "due", 1, at(0)),
+            ("fetch", "due", 1, at(70)),
         ]
     );
 }

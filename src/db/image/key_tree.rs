@@ -10,7 +10,7 @@ use crate::{
     keyring::PageRow,
 };
 
-/// The entry that a row image is of.
+/// Converts an image to a key entry.
 ///
 /// # Errors
 /// [`Error::Inconsistent`].
@@ -18,7 +18,7 @@ pub fn entry_of(row: &Image) -> Result<KeyEntry, Error> {
     StoredKeyEntry::of_values(&row.values).map(KeyEntry::from)
 }
 
-/// The page that a row image is of.
+/// Converts an image to a page.
 ///
 /// # Errors
 /// [`Error::Inconsistent`].

@@ -1,7 +1,6 @@
-//! Images out of a database and into one.
+//! Reads images from a database and writes them to one.
 //!
-//! Owns the SQL texts; each is put together from the names in `table.rs` and nothing else, and
-//! every value is bound.
+//! Owns the SQL texts. Each is built from the names in `table.rs` only, and every value is bound.
 
 use super::{Image, table::Table};
 use crate::db::{
@@ -11,12 +10,12 @@ use crate::db::{
     tx::{Arg, BINDS, Tx, placeholders, set},
 };
 
-/// The next rows after a given one, or the first ones: pages by level and id, leaves first; the
-/// others by primary key. Fewer than `limit` only at the end.
+/// Returns the rows after a given one, or the first rows: pages by level and id, leaves first;
+/// other tables by primary key. Returns fewer than `limit` only at the end.
 ///
 /// # Errors
-/// [`Error::Inconsistent`] for a row that holds what its column cannot; [`Error::Statement`] if
-/// `after` is of another table.
+/// [`Error::Inconsistent`] for a row with an invalid value; [`Error::Statement`] if `after` is of
+/// another table.
 pub async fn chunk(
     tx: &mut Tx,
     table: Table,
@@ -52,8 +51,8 @@ pub async fn chunk(
     .await
 }
 
-/// No index has level and id; but a level has one in the order of the ids, and there are five of
-/// them.
+/// Reads pages level by level: no index covers level and id, but each of the five levels has one in
+/// the order of the ids.
 async fn pages(tx: &mut Tx, after: Option<&Image>, limit: i64) -> Result<Vec<Image>, Error> {
     const NEXT: &str =
         "/* image.next_level */ SELECT COALESCE(MIN(level), -1) FROM pages WHERE level > $1";
@@ -85,16 +84,16 @@ async fn pages(tx: &mut Tx, after: Option<&Image>, limit: i64) -> Result<Vec<Ima
     Ok(found)
 }
 
-/// The rows of one recording, token, policy (by digest) or page.
+/// Returns the rows of one recording, token, policy (by digest) or page.
 ///
 /// # Errors
-/// [`Error::Inconsistent`] as for [`chunk`]; [`Error::Statement`] for a table whose rows are
-/// nobody's: vault, epochs, audit.
+/// [`Error::Inconsistent`] as for [`chunk`]; [`Error::Statement`] for a table without such an
+/// owner: vault, epochs, audit.
 pub async fn find(tx: &mut Tx, table: Table, subject: &str) -> Result<Vec<Image>, Error> {
     find_all(tx, table, &[subject]).await
 }
 
-/// The rows of these recordings, tokens, policies (by digest) or pages.
+/// Returns the rows of these recordings, tokens, policies (by digest) or pages.
 ///
 /// # Errors
 /// As [`find`].
@@ -113,12 +112,12 @@ pub async fn find_all(tx: &mut Tx, table: Table, subjects: &[&str]) -> Result<Ve
     rows(tx, "image.find", table, &clauses, &[Arg::Text(&subjects)]).await
 }
 
-/// Enters new rows.
+/// Inserts new rows.
 ///
 /// # Errors
-/// [`Error::Conflict`] (PostgreSQL) or [`Error::Statement`] (SQLite) if one is there already;
-/// [`Error::Statement`] if what it refers to is not (unless [`defer_references`]), or an image is
-/// of another table. The unit of work is then lost.
+/// [`Error::Conflict`] (PostgreSQL) or [`Error::Statement`] (SQLite) if one exists already;
+/// [`Error::Statement`] if a referenced row does not exist (unless [`defer_references`]), or an
+/// image is of another table. The unit of work must then be abandoned.
 pub async fn insert(tx: &mut Tx, table: Table, images: &[Image]) -> Result<(), Error> {
     write(tx, "image.insert", table, images, |values| {
         format!("VALUES {values}")
@@ -126,16 +125,16 @@ pub async fn insert(tx: &mut Tx, table: Table, images: &[Image]) -> Result<(), E
     .await
 }
 
-/// Enters rows, or puts them in the place of those with the same primary key. No key may be twice
-/// among them. Tombstones and entries of the audit log that are there already stay as they are.
+/// Inserts rows, or replaces those with the same primary key. Keys must be distinct. Existing
+/// tombstones and audit entries stay unchanged.
 ///
 /// # Errors
-/// As for [`insert`], for what is unique beside the primary key.
+/// As for [`insert`], for unique columns besides the primary key.
 pub async fn upsert(tx: &mut Tx, table: Table, images: &[Image]) -> Result<(), Error> {
     let (key, others) = table.columns().split_at(table.key().len());
     if table.declaration().only_grows {
-        // Not by `ON CONFLICT` alone: SQLite asks the triggers first, and they refuse a second row.
-        // `column1` is the first of `VALUES`.
+        // Not by `ON CONFLICT` alone: SQLite runs the triggers first, and they refuse a second row.
+        // `column1` is the first column of `VALUES`.
         let name = table.name();
         let same: Vec<String> = key
             .iter()
@@ -164,14 +163,14 @@ pub async fn upsert(tx: &mut Tx, table: Table, images: &[Image]) -> Result<(), E
     .await
 }
 
-/// A table of the database that has a row, whichever tables it has; `None` if it is as its
-/// migrations left it.
+/// Returns the name of a table that has a row, of all tables in the database; `None` if the
+/// database is as its migrations left it.
 pub async fn first_row(tx: &mut Tx) -> Result<Option<String>, Error> {
     const SQLITE: &str = "/* image.tables */ SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'";
     const POSTGRES: &str = "/* image.tables */
         SELECT CAST(table_name AS TEXT) AS name FROM information_schema.tables
         WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'";
-    // What migrations leave in a database: rows that count, and stand at their beginning.
+    // Rows that migrations insert, and the condition under which they were changed since.
     const BEGUN: [(&str, &str); 4] = [
         ("audit_head", "seq > 0"),
         ("timelines", "timeline > 1"),
@@ -179,7 +178,7 @@ pub async fn first_row(tx: &mut Tx) -> Result<Option<String>, Error> {
             "turner",
             "journaled_to > 0 OR numbered_to > 0 OR chained > 0 OR settled = 0",
         ),
-        // An `init` that was interrupted, or is under way, has made nothing yet.
+        // An interrupted or running `init` has created nothing yet.
         ("intended", "1 = 0"),
     ];
     let tables = tx
@@ -204,14 +203,14 @@ pub async fn first_row(tx: &mut Tx) -> Result<Option<String>, Error> {
     Ok(None)
 }
 
-/// From now to the end of the unit of work, key entries may refer to pages that are not there yet;
-/// whether they are is asked by the commit, which then fails with [`Error::Statement`]. The unit
-/// may also last as long as it must, and SQLite is given memory for it.
+/// Allows key entries to refer to missing pages until the end of the unit of work. The commit
+/// checks the references and fails with [`Error::Statement`]. The unit also gets no time limit, and
+/// more memory on SQLite.
 pub async fn defer_references(tx: &mut Tx) -> Result<(), Error> {
     tx.defer_references().await
 }
 
-/// How many rows of a table travel.
+/// Returns the number of rows of a table that are moved.
 pub async fn count(tx: &mut Tx, table: Table) -> Result<i64, Error> {
     let name = table.name();
     let travels = table.declaration().travels;

@@ -1,9 +1,10 @@
-//! The tables whose rows travel.
+//! The tables whose rows are moved.
 //!
-//! Owns this list and its order. What a table is like is said where it is declared. Not among them:
-//! what lives for minutes or a day (grants, budgets, `outbox`, `turner`), what is found again at the
-//! source (`transcripts`, `utterances`, `listings`, `reconciliations`), the one number of
-//! `audit_head`, and `timelines`, which each recovery file names in its header.
+//! Owns this list and its order. The properties of a table are in its declaration. Tables that are
+//! not moved include short-lived data (grants, budgets, `idempotency`, `outbox`, `turner`), data
+//! that can be fetched again from the source (`transcripts`, `utterances`, `listings`,
+//! `reconciliations`), the one number of `audit_head`, and `timelines`, which the header of each
+//! recovery file names.
 
 use crate::db::{
     approvals::ApprovalRow,
@@ -20,6 +21,7 @@ use crate::db::{
     recordings::{SealedArtefact, StoredRecording},
     revocations::{StoredOutcome, StoredRevocation},
     shreds::{StoredReceipt, StoredTombstone},
+    signing_keys::SigningKeyRow,
     sources::StoredCopy,
     table::{Column, Declaration, TableRow as _},
     tokens::TokenRow,
@@ -28,8 +30,8 @@ use crate::db::{
 
 macro_rules! travelling {
     ($($(#[$doc:meta])* $table:ident = $declaration:expr,)+) => {
-        /// A table whose rows travel. The order is the one in which they are written: what is
-        /// referred to comes first, except that key entries come before their pages.
+        /// A table whose rows are moved. The order is the order in which they are written:
+        /// referenced rows come first, except that key entries come before their pages.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
         pub enum Table {
             $($(#[$doc])* $table,)+
@@ -39,7 +41,7 @@ macro_rules! travelling {
             /// All of them, in order.
             pub const ALL: [Self; [$(stringify!($table)),+].len()] = [$(Self::$table),+];
 
-            /// What it is like.
+            /// Its declaration.
             pub(in crate::db) const fn declaration(self) -> &'static Declaration {
                 match self {
                     $(Self::$table => const { &$declaration },)+
@@ -52,6 +54,8 @@ macro_rules! travelling {
 travelling! {
     /// The one vault.
     Vault = StoredVault::TABLE,
+    /// Public keys by which signatures are checked.
+    SigningKeys = SigningKeyRow::TABLE,
     /// Policy files that were in force.
     Policies = PolicyRow::TABLE,
     /// Lives of the root key.
@@ -62,47 +66,47 @@ travelling! {
     Tokens = TokenRow::TABLE,
     /// The catalogue.
     Recordings = StoredRecording::TABLE,
-    /// Where record keys are.
+    /// Positions of record keys in the key tree.
     KeyEntries = StoredKeyEntry::TABLE,
     /// Pages of the key tree.
     Pages = StoredPage::TABLE,
     /// Sealed objects.
     Artefacts = SealedArtefact::TABLE,
-    /// Who took part, sealed.
+    /// Participants, sealed.
     Details = StoredDetails::TABLE,
     /// Copies at the source.
     Sources = StoredCopy::TABLE,
-    /// The marks that keys are dead.
+    /// Evidence that keys were destroyed.
     Tombstones = StoredTombstone::TABLE,
     /// Proofs of shreds.
     Receipts = StoredReceipt::TABLE,
     /// Work to do, with its leases.
     Work = StoredWork::TABLE,
-    /// Who took part in a conversation.
+    /// Participants of conversations.
     Parties = StoredParty::TABLE,
     /// Statements of consent.
     Consents = StoredConsent::TABLE,
-    /// Stops on shredding.
+    /// Legal holds.
     Holds = HoldRow::TABLE,
     /// Requests for the approval of a second person.
     Approvals = ApprovalRow::TABLE,
     /// Revocations.
     Revocations = StoredRevocation::TABLE,
-    /// What a revocation did to each recording.
+    /// The outcome of each revocation for each recording.
     Revoked = StoredOutcome::TABLE,
-    /// What a rebuilding went without.
+    /// Gaps that a rebuild accepted.
     Gaps = StoredGap::TABLE,
     /// The audit log.
     Audit = StoredEntry::TABLE,
 }
 
 impl Table {
-    /// As the databases call it.
+    /// Returns the name of the table in the databases.
     pub const fn name(self) -> &'static str {
         self.declaration().name
     }
 
-    /// The table of this name, if its rows travel.
+    /// Returns the moved table with this name, if there is one.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|table| table.name() == name)
     }

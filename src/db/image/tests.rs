@@ -1,4 +1,4 @@
-//! Lines: one form that must be read as it is, many that must be refused, and any bytes at all.
+//! Lines of images: the one valid form, many that must be refused, and arbitrary bytes.
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
@@ -199,7 +199,7 @@ fn image() -> impl Strategy<Value = Image> {
     })
 }
 
-/// Bytes as a line of every table: refused, or an image that comes back the same.
+/// Reads bytes as a line of every table: they are refused, or the image survives a round trip.
 fn refused_or_the_same(bytes: &[u8]) {
     for table in Table::ALL {
         if let Ok(image) = Image::parse(table, bytes) {

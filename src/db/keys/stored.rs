@@ -1,4 +1,4 @@
-//! The tables of the key tree, and of the vault it belongs to, as they are stored.
+//! The tables of the key tree and of its vault as they are stored.
 //!
 //! Owns their declarations. Refuses to know queries.
 
@@ -81,7 +81,7 @@ table! {
 }
 
 impl StoredPage {
-    /// A page that this process fills until then.
+    /// Creates the row of a page that this process fills until `until`.
     pub(super) fn new(page: &PageRow, filler: HolderId, until: Timestamp) -> Self {
         Self {
             id: page.id,

@@ -57,10 +57,10 @@ table! {
     }
 }
 
-/// What a query selects first, for [`recording`] to read.
+/// The columns that a query selects first, for [`recording`] to read.
 pub(in crate::db) const COLUMNS: &str = StoredRecording::COLUMNS;
 
-/// The recording at the beginning of what a query gave.
+/// Reads the recording from the first columns of a row.
 pub(in crate::db) fn recording(row: &Row) -> Result<Recording, Error> {
     Recording::try_from(StoredRecording::of(row)?)
 }
@@ -72,7 +72,7 @@ impl TryFrom<StoredRecording> for Recording {
         let inconsistent = |column| StoredRecording::TABLE.inconsistent(column, row.id);
         let source_ref = SourceRef::parse(row.account, &row.source_sid)
             .map_err(|_| inconsistent("source_sid"))?;
-        // The row says the kind, too, for whoever asks for one kind: the two must agree.
+        // The kind is also a column, for queries by kind: the two must agree.
         if row.kind != source_ref.kind() {
             return Err(inconsistent("kind"));
         }

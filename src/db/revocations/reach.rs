@@ -1,81 +1,32 @@
-//! What revocations reach, and what came of it.
+//! The reach of revocations.
 //!
-//! Owns the one text that says which recordings a target is about. A person is reached in every
-//! conversation in which they have a place, whether the recording is of the call or of the
-//! conference; by a place that was named after the revocation only where somebody who may revoke
-//! vouched for it ([`Vouched`](crate::db::parties::Vouched)).
-
-use std::collections::{BTreeMap, BTreeSet};
+//! Owns the one SQL text that defines which recordings a target includes. A person is reached in
+//! every conversation in which they are a party, whether the recording is of the call or of the
+//! conference. A party that was named after the revocation is reached only if the naming was
+//! vouched for with the `revoke` action ([`Vouched`](crate::db::parties::Vouched)).
 
 use const_format::formatcp;
 
-use super::{COLUMNS, Revocation, StoredRevocation, reopen};
+use super::{COLUMNS, Revocation, StoredRevocation};
 use crate::{
     db::{
         error::Error,
-        news::{self, ChangeNotice},
         row::Row,
-        table::{TableRow as _, table},
         tx::{Arg, Tx, set},
         work::{self, WorkKind},
     },
     model::{
-        id::{ReceiptId, RecordingId, RevocationId, SubjectId},
-        name::{LegName, Purpose},
+        id::{RecordingId, RevocationId, SubjectId},
+        name::LegName,
         recording::Recording,
-        revocation::{RevocationOutcome, Target},
+        revocation::Target,
         subject::Conversation,
         time::Timestamp,
     },
 };
 
-table! {
-    "revoked" { subject: Some("recording_id") }
-
-    #[derive(Debug)]
-    pub(in crate::db) struct StoredOutcome {
-        key {
-            recording: RecordingId = "recording_id",
-            revocation: RevocationId = "revocation_id",
-        }
-        outcome: RevocationOutcome = "outcome",
-    }
-}
-
-/// How many recordings had each outcome.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    serde::Serialize,
-    serde::Deserialize,
-    utoipa::ToSchema,
-)]
-pub struct Counts {
-    /// The number of shredded recordings.
-    pub shredded: u64,
-    /// The number of recordings that holds keep.
-    pub held: u64,
-    /// The number of recordings that are closed to the revoked purposes.
-    pub closed: u64,
-}
-
-/// A recording that a revocation reached.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
-pub struct ReachedRecording {
-    /// The recording.
-    pub recording: RecordingId,
-    /// The outcome of the revocation.
-    pub outcome: RevocationOutcome,
-    /// The receipt of its shred.
-    pub receipt: Option<ReceiptId>,
-}
-
-/// Whether a revocation of `revoked_at` reaches a recording by this place of the person: it was
-/// named by then, or somebody who may revoke recordings of the account vouched for it.
+/// The condition under which a revocation of `revoked_at` reaches a recording through this party:
+/// it was named by then, or its naming is vouched for the recording's account.
 macro_rules! by_place {
     ($revoked_at:literal) => {
         concat!(
@@ -86,8 +37,9 @@ macro_rules! by_place {
     };
 }
 
-/// `$1` is the target, `$2` the time of the revocation. An account's recordings are met by their ids: sorting all of a large account
-/// for each page would cost more, so the planner must not use the index on accounts.
+/// The recordings of a target: `$1` is the target, `$2` the time of the revocation. The recordings
+/// of an account are read in the order of their ids: sorting all recordings of a large account for
+/// each page would cost more, so the planner must not use the index on accounts.
 fn about(target: &Target) -> &'static str {
     match target {
         Target::Subject(_) => concat!(
@@ -106,7 +58,7 @@ fn about(target: &Target) -> &'static str {
     }
 }
 
-/// The condition on `recordings` under which a revocation still has to deal with one; `$2` is its
+/// The condition on `recordings` under which a revocation still has to process one; `$2` is its
 /// time, `$3` the cursor, `$4` the accounts and `$5` its id.
 const LEFT: &str = "recordings.collected_at <= $2 AND recordings.id > $3
       AND ($4 = '{}' OR recordings.account IN (SELECT key FROM json_each($4)))
@@ -123,8 +75,8 @@ fn left(target: &Target) -> String {
     }
 }
 
-/// Recordings that a revocation reaches and that have no outcome yet, behind the cursor, in the
-/// order of their ids.
+/// Returns recordings that a revocation reaches and that have no outcome yet, after the cursor, in
+/// the order of their ids.
 pub async fn reached(
     tx: &mut Tx,
     revocation: &Revocation,
@@ -144,7 +96,7 @@ pub async fn reached(
         .collect()
 }
 
-/// How many they are, wherever the cursor stands.
+/// Returns the number of these recordings, wherever the cursor is.
 pub async fn pending(tx: &mut Tx, revocation: &Revocation) -> Result<u64, Error> {
     let sql = format!(
         "/* revocations.pending */ SELECT COUNT(*) {}",
@@ -187,7 +139,7 @@ impl Texts {
     }
 }
 
-/// Every revocation that covers a recording, the earliest first.
+/// Returns every revocation that covers a recording, the earliest first.
 pub async fn covering(tx: &mut Tx, recording: &Recording) -> Result<Vec<Revocation>, Error> {
     const SQL: &str = formatcp!(
         "/* revocations.covering */ SELECT {COLUMNS} FROM revocations
@@ -223,9 +175,9 @@ pub async fn covering(tx: &mut Tx, recording: &Recording) -> Result<Vec<Revocati
     Ok(all)
 }
 
-/// A person was named as a party of a conversation: revocations of theirs that cover a recording of
-/// it run again from the beginning. Whether there are any. In the unit that names the party, so
-/// that nothing is forgotten in between.
+/// Makes the revocations of a conversation's parties that cover one of its recordings run again
+/// from the beginning, and returns them. Runs in the unit that names the party, so that no
+/// recording is missed in between.
 pub async fn reach_again(
     tx: &mut Tx,
     conversation: &Conversation,
@@ -233,15 +185,18 @@ pub async fn reach_again(
 ) -> Result<Vec<RevocationId>, Error> {
     const SQL: &str = concat!(
         "/* revocations.reach_again */
-        UPDATE revocations SET state = 'running', cursor = NULL
+        SELECT id FROM revocations
         WHERE reach = 'subject' AND target IN (SELECT subject FROM parties WHERE conversation = $1 AND subject IS NOT NULL)
           AND EXISTS (SELECT 1 FROM recordings JOIN parties ON parties.conversation = $1 AND parties.subject = revocations.target
             WHERE (call_sid = $1 OR conference_sid = $1) AND collected_at <= revocations.revoked_at
               AND NOT EXISTS (SELECT 1 FROM revoked WHERE revoked.recording_id = recordings.id AND revoked.revocation_id = revocations.id)
               AND ",
         by_place!("revocations.revoked_at"),
-        ") RETURNING id"
+        ") ORDER BY id"
     );
+    // In the order of their ids, so that two units do not lock them in different orders.
+    const FROM_THE_BEGINNING: &str = "/* revocations.run_again */
+        UPDATE revocations SET state = 'running', cursor = NULL WHERE id = $1";
     let rows = tx
         .fetch_all(SQL, &[Arg::Text(conversation.as_str())])
         .await?;
@@ -249,14 +204,18 @@ pub async fn reach_again(
         .iter()
         .map(|row| row.parse("revocations", "id", "id"))
         .collect::<Result<_, _>>()?;
+    for id in &ids {
+        tx.execute(FROM_THE_BEGINNING, &[Arg::Text(&id.to_string())])
+            .await?;
+    }
     work::enqueue(tx, WorkKind::Revocation, &ids, now).await?;
     Ok(ids)
 }
 
-/// Places at which somebody who revoked was named later by who may not revoke, with the recordings
-/// that the revocation would reach if somebody who may vouched for them.
+/// Parties that were named after their revocation by a caller without `revoke`, joined with the
+/// recordings this withholds.
 ///
-/// SQLite joins in the order of `$tables`: what there is least of belongs first.
+/// SQLite joins in the order of `$tables`: the smallest set belongs first.
 macro_rules! unvouched {
     ($tables:literal) => {
         concat!(
@@ -274,18 +233,17 @@ macro_rules! unvouched {
     };
 }
 
-/// A recording that a revocation does not reach until somebody who may revoke vouches for the place
-/// at which its person was named later.
+/// A recording that a revocation does not reach until a caller with `revoke` names the party again.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Unvouched {
-    /// Which revocation.
+    /// The revocation.
     pub revocation: RevocationId,
-    /// Which recording.
+    /// The recording.
     pub recording: RecordingId,
 }
 
-/// How many recordings a revocation would reach if somebody who may revoke vouched for the places
-/// at which its person was named later.
+/// Returns the number of recordings that revocations would reach if the namings after them were
+/// vouched for.
 pub async fn unvouched(tx: &mut Tx) -> Result<i64, Error> {
     const SQL: &str = concat!(
         "/* revocations.unvouched */ SELECT COUNT(DISTINCT recordings.id) ",
@@ -294,7 +252,7 @@ pub async fn unvouched(tx: &mut Tx) -> Result<i64, Error> {
     tx.fetch_int(SQL, &[]).await
 }
 
-/// Which these are, and of which revocations: the first ones.
+/// Returns the first of these recordings, with their revocations.
 pub async fn list_unvouched(tx: &mut Tx, limit: i64) -> Result<Vec<Unvouched>, Error> {
     const SQL: &str = concat!(
         "/* revocations.list_unvouched */
@@ -305,7 +263,7 @@ pub async fn list_unvouched(tx: &mut Tx, limit: i64) -> Result<Vec<Unvouched>, E
     read_unvouched(&tx.fetch_all(SQL, &[Arg::Int(limit)]).await?)
 }
 
-/// Which these are in a conversation: the first ones.
+/// Returns the first of these recordings in a conversation, with their revocations.
 pub async fn unvouched_in(
     tx: &mut Tx,
     conversation: &Conversation,
@@ -332,7 +290,7 @@ fn read_unvouched(rows: &[Row]) -> Result<Vec<Unvouched>, Error> {
         .collect()
 }
 
-/// The places that a person has in these conversations.
+/// Returns the legs of a person in these conversations.
 pub async fn legs(
     tx: &mut Tx,
     subject: SubjectId,
@@ -357,141 +315,6 @@ pub async fn legs(
                 row.parse("parties", id, id)?,
                 row.parse("parties", leg, id)?,
             ))
-        })
-        .collect()
-}
-
-/// Enters outcomes, those that are not entered yet; if there are any, a revocation that was done
-/// runs again. How many.
-pub async fn enter(
-    tx: &mut Tx,
-    id: RevocationId,
-    outcomes: &[(RecordingId, RevocationOutcome)],
-    now: Timestamp,
-) -> Result<u64, Error> {
-    const SQL: &str = formatcp!(
-        "/* revocations.enter */ {} SELECT key, $1, value->>'outcome' FROM json_each($2) AS reached
-        WHERE true ON CONFLICT (recording_id, revocation_id) DO NOTHING",
-        StoredOutcome::INSERT_INTO
-    );
-    let document: BTreeMap<String, _> = outcomes
-        .iter()
-        .map(|(recording, outcome)| {
-            (
-                recording.to_string(),
-                serde_json::json!({ "outcome": outcome.as_str() }),
-            )
-        })
-        .collect();
-    let document = serde_json::to_string(&document).expect("texts have a JSON form");
-    let entered = tx
-        .execute(SQL, &[Arg::Text(&id.to_string()), Arg::Text(&document)])
-        .await?;
-    if entered > 0 {
-        reopen(tx, &[id].into(), now).await?;
-    }
-    Ok(entered)
-}
-
-/// Recordings are closed to some purposes: the commit rings in every process that follows the
-/// [`news`], so that running streams end.
-pub async fn tell(tx: &mut Tx) -> Result<(), Error> {
-    news::tell(tx, ChangeNotice::Tombstone).await
-}
-
-/// What was held is shredded now: revocations that are told so run again, for a receipt that says
-/// it.
-pub async fn settle(tx: &mut Tx, shredded: &[RecordingId], now: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "/* revocations.settle */
-        UPDATE revoked SET outcome = 'shredded' WHERE recording_id IN (SELECT key FROM json_each($1)) AND outcome = 'held' RETURNING revocation_id";
-    let rows = tx.fetch_all(SQL, &[Arg::Text(&set(shredded))]).await?;
-    let ids = rows
-        .iter()
-        .map(|row| row.parse("revoked", "revocation_id", "revocation_id"))
-        .collect::<Result<BTreeSet<_>, _>>()?;
-    reopen(tx, &ids, now).await
-}
-
-/// The purposes to which these recordings are closed by revocations.
-pub async fn closed(
-    tx: &mut Tx,
-    ids: &[RecordingId],
-) -> Result<BTreeMap<RecordingId, BTreeSet<Purpose>>, Error> {
-    const SQL: &str = "/* revocations.closed */
-        SELECT revoked.recording_id, revocations.purposes FROM revoked JOIN revocations ON revocations.id = revoked.revocation_id
-        WHERE revoked.outcome = 'closed' AND revoked.recording_id IN (SELECT key FROM json_each($1))";
-    let mut closed: BTreeMap<RecordingId, BTreeSet<Purpose>> = BTreeMap::new();
-    for row in tx.fetch_all(SQL, &[Arg::Text(&set(ids))]).await? {
-        let id = row.parse("revoked", "recording_id", "recording_id")?;
-        closed
-            .entry(id)
-            .or_default()
-            .extend(row.json::<BTreeSet<Purpose>>("revocations", "purposes", "recording_id")?);
-    }
-    Ok(closed)
-}
-
-/// How many recordings had each outcome.
-pub async fn count(tx: &mut Tx, id: RevocationId) -> Result<Counts, Error> {
-    const SQL: &str = "/* revocations.count */ SELECT outcome, COUNT(*) AS n FROM revoked WHERE revocation_id = $1 GROUP BY outcome";
-    let mut counts = Counts::default();
-    for row in tx.fetch_all(SQL, &[Arg::Text(&id.to_string())]).await? {
-        let n = row.number("revoked", "n", "outcome")?;
-        match row.parse("revoked", "outcome", "outcome")? {
-            RevocationOutcome::Shredded => counts.shredded = n,
-            RevocationOutcome::Held => counts.held = n,
-            RevocationOutcome::Closed => counts.closed = n,
-        }
-    }
-    Ok(counts)
-}
-
-/// The receipts of everything that a revocation shredded, or found shredded, in no order.
-pub async fn receipts(tx: &mut Tx, id: RevocationId) -> Result<Vec<ReceiptId>, Error> {
-    const SQL: &str = "/* revocations.receipts */
-        SELECT DISTINCT tombstones.receipt_id FROM revoked JOIN tombstones ON tombstones.recording_id = revoked.recording_id
-        WHERE revoked.revocation_id = $1 AND revoked.outcome = 'shredded'";
-    let rows = tx.fetch_all(SQL, &[Arg::Text(&id.to_string())]).await?;
-    rows.iter()
-        .map(|row| row.parse("tombstones", "receipt_id", "receipt_id"))
-        .collect()
-}
-
-/// A page of outcomes, in the order of recordings' ids, behind `after`; all of them, or only one
-/// kind.
-pub async fn outcomes(
-    tx: &mut Tx,
-    id: RevocationId,
-    only: Option<RevocationOutcome>,
-    after: Option<RecordingId>,
-    limit: i64,
-) -> Result<Vec<ReachedRecording>, Error> {
-    const SQL: &str = "/* revocations.outcomes */
-        SELECT revoked.recording_id, revoked.outcome,
-          (SELECT MIN(receipt_id) FROM tombstones WHERE tombstones.recording_id = revoked.recording_id) AS receipt_id
-        FROM revoked WHERE revoked.revocation_id = $1 AND ($2 = '' OR revoked.outcome = $2) AND revoked.recording_id > $3
-        ORDER BY revoked.recording_id LIMIT $4";
-    let after = after.map(|id| id.to_string()).unwrap_or_default();
-    let only = only.map_or("", RevocationOutcome::as_str);
-    let rows = tx
-        .fetch_all(
-            SQL,
-            &[
-                Arg::Text(&id.to_string()),
-                Arg::Text(only),
-                Arg::Text(&after),
-                Arg::Int(limit),
-            ],
-        )
-        .await?;
-    let key = "recording_id";
-    rows.iter()
-        .map(|row| {
-            Ok(ReachedRecording {
-                recording: row.parse("revoked", key, key)?,
-                outcome: row.parse("revoked", "outcome", key)?,
-                receipt: row.maybe_parse("tombstones", "receipt_id", key)?,
-            })
         })
         .collect()
 }

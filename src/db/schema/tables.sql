@@ -11,6 +11,15 @@ CREATE TABLE vault (
   database_id TEXT NOT NULL DEFAULT ''
 );
 
+-- Public keys by which the vault's signatures are checked, for ever. The seed of the present one is on
+-- the vault's own key page.
+CREATE TABLE signing_keys (
+  key_id TEXT PRIMARY KEY,       -- RFC 7638 thumbprint; immutable
+  public_key TEXT NOT NULL,      -- `x` of the JWK (RFC 8037): 32 bytes, base64url; immutable
+  since BIGINT NOT NULL,         -- when it began to sign; immutable
+  retired_at BIGINT              -- when another took its place; null: it signs
+);
+
 -- Policy files that were in force here, so that a pinned recording can always be judged by its own.
 CREATE TABLE policies (
   digest TEXT PRIMARY KEY,       -- SHA-256 of the file, lower-case hex; immutable
@@ -47,7 +56,7 @@ CREATE TABLE recordings (
   sealed_at BIGINT,              -- when ciphertext and key entry were both there
   shredded_at BIGINT,            -- when it was tombstoned
   -- When it was collected: started_at, but never later than announced_at. Retention and consent
-  -- count from here; immutable.
+  -- count from here. A later announcement may name an earlier start, and so move it back.
   collected_at BIGINT NOT NULL DEFAULT 0,
   -- values by label of the policy, a JSON object of texts; never personal data
   labels TEXT NOT NULL DEFAULT '{}',
@@ -70,6 +79,12 @@ CREATE INDEX recordings_by_time ON recordings (announced_at, id);
 CREATE INDEX recordings_by_state ON recordings (state, announced_at, id);
 CREATE INDEX recordings_by_tier ON recordings (tier, announced_at, id);
 CREATE INDEX recordings_by_account ON recordings (account, announced_at, id);
+-- Lists are sorted by each of these times.
+CREATE INDEX recordings_by_collection ON recordings (collected_at, id);
+CREATE INDEX recordings_by_sealing ON recordings (sealed_at, id) WHERE sealed_at IS NOT NULL;
+-- A list may ask for one by the source's name of it. Labels have no index: a list that asks for them
+-- walks its order, and gives what it finds.
+CREATE INDEX recordings_by_source ON recordings (source_sid);
 CREATE INDEX recordings_by_retention ON recordings (tier, policy_digest, collected_at)
   WHERE state <> 'shredded';
 CREATE INDEX recordings_by_call ON recordings (call_sid) WHERE call_sid IS NOT NULL;
@@ -236,7 +251,26 @@ CREATE TABLE grants (
   approval_id TEXT,              -- apr_… on which it rests; null: its tier asks for none, or it was done without
   ended_at BIGINT                -- when somebody ended it; null: it holds until expires_at
 );
+-- Lists are sorted by the time, and ask for those of one recording or of one principal's tokens.
+CREATE INDEX grants_by_time ON grants (issued_at, id);
+CREATE INDEX grants_by_recording ON grants (recording_id);
+CREATE INDEX grants_by_token ON grants (token_id);
 CREATE INDEX grants_by_approval ON grants (approval_id) WHERE approval_id IS NOT NULL;
+
+-- Requests with a key of their client's, which take effect once. A row lives for a day; it does not
+-- travel, so after a rebuilding a repeat runs again.
+CREATE TABLE idempotency (
+  id TEXT PRIMARY KEY,           -- keyed hash of the bearer token's id and the client's key
+  fingerprint TEXT NOT NULL,     -- keyed hash of the request: method, address, body
+  -- fencing token: grows with each attempt, from the database's clock in milliseconds
+  token BIGINT NOT NULL,
+  running_until BIGINT,          -- until when nobody else may try; null: it is answered
+  -- the answer, sealed under a key that is derived from the vault's seed and the client's key; empty
+  -- while it runs
+  sealed BYTEA NOT NULL,
+  claimed_at BIGINT NOT NULL     -- when the last attempt began
+);
+CREATE INDEX idempotency_by_time ON idempotency (claimed_at);
 
 -- The audit log. Rows are never changed or removed; ids only.
 CREATE TABLE audit (
@@ -256,6 +290,11 @@ CREATE UNIQUE INDEX audit_told ON audit (told_timeline, told_seq) WHERE told_seq
 -- What ends streams and is no tombstone: every process looks for it while it streams.
 CREATE INDEX audit_endings ON audit (seq)
   WHERE event IN ('recording.revoked', 'recording.quarantined', 'recording.moved', 'recording.reclassified', 'grant.ended', 'token.revoked');
+-- Lists ask for what is about one recording, what one actor did, one event, or a span of time.
+CREATE INDEX audit_by_recording ON audit (recording_id, seq) WHERE recording_id IS NOT NULL;
+CREATE INDEX audit_by_actor ON audit (actor, seq);
+CREATE INDEX audit_by_event ON audit (event, seq);
+CREATE INDEX audit_by_time ON audit (at, seq);
 -- For counting lost ciphertext without reading the log.
 CREATE INDEX audit_missing ON audit (recording_id) WHERE event = 'ciphertext.missing';
 -- For counting emergencies without reading the log.
@@ -404,6 +443,7 @@ CREATE TABLE revocations (
   jws TEXT,                      -- signed receipt for the whole, once done
   finished_at BIGINT
 );
+CREATE INDEX revocations_by_time ON revocations (revoked_at, id); -- lists are sorted by it
 CREATE INDEX revocations_by_target ON revocations (target, revoked_at);
 
 -- What a revocation did to each recording that it reaches.

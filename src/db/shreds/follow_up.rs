@@ -1,6 +1,6 @@
-//! What ends and what becomes due elsewhere in the database, in the unit that shreds.
+//! Consequences of a shred elsewhere in the database, in the unit that shreds.
 //!
-//! Owns these rows, so that whoever shreds need not know of the queue, of transcripts and of
+//! Owns these changes, so that a shredding unit need not know the queue, the transcripts and the
 //! revocations. Refuses to know keys and tombstones.
 
 use crate::{
@@ -17,28 +17,28 @@ use crate::{
     },
 };
 
-/// What came of recordings that were to be shredded.
+/// The outcome for recordings that were to be shredded.
 #[derive(Clone, Copy, Debug)]
 pub struct ShredBatch<'a> {
-    /// Those that this unit shreds.
+    /// Recordings that this unit shreds.
     pub fresh: &'a [RecordingId],
-    /// Those that were shredded before.
+    /// Recordings that were shredded before.
     pub earlier: &'a [RecordingId],
-    /// Those that a hold keeps.
+    /// Recordings that a hold keeps.
     pub held: &'a [RecordingId],
-    /// The revocation that is told what came of each.
+    /// The revocation that gets these outcomes.
     pub revocation: Option<RevocationId>,
 }
 
-/// Nothing of these recordings is fetched any more, and no transcript of them is waited for; their
-/// bytes are to be removed, here and at the source; revocations are told. To be called before the
-/// entries of the unit are written, because it locks rows that other units lock before theirs.
+/// Cancels fetches and transcripts of these recordings, enqueues the deletion of their bytes in the
+/// store and at the source, and updates revocations. Must run before the unit's audit entries are
+/// written, because it locks rows that other units lock before their entries.
 pub async fn follow_up(tx: &mut Tx, batch: ShredBatch<'_>, now: Timestamp) -> Result<(), Error> {
     let fresh = batch.fresh;
     work::cancel(tx, WorkKind::FetchMedia, fresh).await?;
     work::enqueue(tx, WorkKind::DeleteCiphertext, fresh, now).await?;
     transcripts::forget(tx, fresh).await?;
-    // Anew: a deletion after sealing may wait for its day, or be under way with nothing to say to a
+    // Restarted: a deletion after sealing may wait for its date, or be running without updating a
     // receipt.
     work::begin_anew(tx, WorkKind::DeleteAtSource, fresh, now).await?;
 

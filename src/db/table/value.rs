@@ -1,7 +1,7 @@
-//! Values in columns: what a column holds, and how each of our types is kept in one.
+//! Values in columns: what a column holds, and the stored form of each type.
 //!
-//! Owns the form of every type in a row. Refuses to know tables and sessions. A type has one form
-//! in all tables: ids, names and words as text, times and numbers as integers, collections as JSON.
+//! Owns the stored form of every type. Refuses to know tables and sessions. A type has one form in
+//! all tables: ids, names and enums as text, times and numbers as integers, collections as JSON.
 
 use std::{
     borrow::Cow,
@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    evidence::ShredReason,
+    evidence::{ShredReason, VerifyingKey},
     model::{
         access::{PrincipalKind, Ticket},
         actor::Actor,
@@ -24,7 +24,7 @@ use crate::{
         media::MediaKind,
         name::{HoldName, Label, LegName, Purpose, Role, Tier},
         recording::{DiscoveredBy, RecordingState},
-        revocation::{RevocationOutcome, RevocationProgress},
+        revocation::RevocationOutcome,
         sid::{AccountSid, CallSid, ConferenceSid, RecordingSid, TranscriptSid},
         source::{CopyKind, CopyState},
         subject::Conversation,
@@ -33,7 +33,7 @@ use crate::{
     },
 };
 
-/// What a column holds.
+/// The kind of a column's values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::db) enum ColumnKind {
     Text,
@@ -44,7 +44,7 @@ pub(in crate::db) enum ColumnKind {
 }
 
 impl ColumnKind {
-    /// The same, or null.
+    /// Returns the nullable kind.
     const fn or_null(self) -> Self {
         match self {
             Self::Text => Self::MaybeText,
@@ -64,7 +64,7 @@ pub(in crate::db) enum Value<'a> {
 }
 
 impl Value<'_> {
-    /// The same value, without a copy.
+    /// Returns the same value without a copy.
     pub(in crate::db) fn borrowed(&self) -> Value<'_> {
         match self {
             Self::Null => Value::Null,
@@ -75,19 +75,19 @@ impl Value<'_> {
     }
 }
 
-/// A type whose values are kept in a column.
+/// A type that is stored in a column.
 #[diagnostic::on_unimplemented(
     message = "no column holds a `{Self}`",
     note = "say how it is kept, in `src/db/table/value.rs`"
 )]
 pub(in crate::db) trait ColumnValue: Sized {
-    /// What such a column holds.
+    /// The kind of its column.
     const KIND: ColumnKind;
 
-    /// The value that a column holds; `None` if it cannot be one.
+    /// Reads a column's value; `None` if it is invalid.
     fn read(value: Value<'_>) -> Option<Self>;
 
-    /// What the column is to hold.
+    /// Returns the value to store.
     fn write(&self) -> Value<'_>;
 }
 
@@ -181,7 +181,7 @@ impl ColumnValue for Vec<u8> {
     }
 }
 
-/// Beyond what a column holds, a number is the largest that it does.
+/// A number beyond the range of a column is stored as the largest that fits.
 impl ColumnValue for u64 {
     const KIND: ColumnKind = ColumnKind::Int;
 
@@ -194,7 +194,7 @@ impl ColumnValue for u64 {
     }
 }
 
-/// Integers that an `i64` holds.
+/// Integer types that fit in an `i64`.
 macro_rules! integers {
     ($($number:ty),+ $(,)?) => {$(
         impl ColumnValue for $number {
@@ -211,7 +211,7 @@ macro_rules! integers {
     )+};
 }
 
-/// Types that are kept as text; the method that gives it, and `FromStr` reads it.
+/// Types stored as text, with the method that formats them; `FromStr` parses them.
 macro_rules! texts {
     ($form:ident: $($text:ty),+ $(,)?) => {$(
         impl $crate::db::table::value::ColumnValue for $text {
@@ -233,7 +233,7 @@ macro_rules! texts {
 
 pub(in crate::db) use texts;
 
-/// Types that are kept as JSON.
+/// Types stored as JSON.
 macro_rules! documents {
     ($($document:ty),+ $(,)?) => {$(
         impl ColumnValue for $document {
@@ -258,6 +258,7 @@ integers!(u8, u32);
 
 texts!(
     to_string: Actor,
+    VerifyingKey,
     ApprovalId,
     Artefact,
     ConsentId,
@@ -291,13 +292,12 @@ texts!(
     MediaKind,
     Method,
     PrincipalKind,
-    // Issuers, too: they are one type.
+    // Issuers, too: they have the same type.
     PrincipalSubject,
     Purpose,
     RecordingSid,
     RecordingState,
     RevocationOutcome,
-    RevocationProgress,
     ShredReason,
     Ticket,
     Tier,

@@ -33,7 +33,7 @@ table! {
 }
 
 impl StoredTranscript {
-    /// One that the vault hears of now.
+    /// Creates the row of a transcript that the vault was told of now.
     pub(super) fn new(id: &TranscriptId, now: Timestamp) -> Self {
         Self {
             account: id.account.clone(),
@@ -48,10 +48,10 @@ impl StoredTranscript {
         }
     }
 
-    /// What it is.
+    /// Returns its product and SID.
     ///
     /// # Errors
-    /// [`Error::Inconsistent`] if product and SID do not go together.
+    /// [`Error::Inconsistent`] if product and SID do not match.
     pub(super) fn origin(&self) -> Result<Origin, Error> {
         let origin = Origin::parse(&self.kind, &self.sid);
         origin.ok_or_else(|| Self::TABLE.inconsistent("kind", &self.sid))

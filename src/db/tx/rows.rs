@@ -1,12 +1,12 @@
-//! Whole rows of declared tables, in and out of a session.
+//! Reads and writes whole rows of declared tables.
 //!
-//! Refuses to know any table: the texts are its callers'.
+//! Refuses to know any table: the callers pass the SQL texts.
 
 use super::{Arg, Error, Tx};
 use crate::db::table::{ColumnKind, TableRow, Value};
 
 impl Tx {
-    /// All rows of a query that selects the columns of a table first.
+    /// Returns all rows of a query that selects the columns of a table first.
     pub(in crate::db) async fn fetch_rows<R: TableRow>(
         &mut self,
         sql: &str,
@@ -15,7 +15,7 @@ impl Tx {
         self.fetch_all(sql, args).await?.iter().map(R::of).collect()
     }
 
-    /// The first row of such a query.
+    /// Returns the first row of such a query.
     pub(in crate::db) async fn fetch_row<R: TableRow>(
         &mut self,
         sql: &str,
@@ -25,8 +25,8 @@ impl Tx {
         row.as_ref().map(R::of).transpose()
     }
 
-    /// Runs a statement that binds the columns of a row, and `more` behind them; the number of rows
-    /// it touched.
+    /// Runs a statement that binds the columns of a row, followed by `more`. Returns the number of
+    /// affected rows.
     pub(in crate::db) async fn insert_row<R: TableRow>(
         &mut self,
         sql: &str,
@@ -49,7 +49,7 @@ impl Tx {
         self.fetch_rows(sql, &args::<R>(&values)).await
     }
 
-    /// Enters rows by a statement that ends before `VALUES`, as many at a time as may be bound.
+    /// Inserts rows by a statement that ends before `VALUES`, as many at a time as may be bound.
     pub(in crate::db) async fn insert_rows<R: TableRow>(
         &mut self,
         head: &str,
@@ -61,7 +61,7 @@ impl Tx {
     }
 }
 
-/// What is bound for the values of one or more rows.
+/// Returns the arguments for the values of one or more rows.
 fn args<'a, R: TableRow>(values: &'a [Value<'_>]) -> Vec<Arg<'a>> {
     let columns = R::TABLE.columns;
     columns
@@ -73,13 +73,13 @@ fn args<'a, R: TableRow>(values: &'a [Value<'_>]) -> Vec<Arg<'a>> {
 }
 
 impl<'a> Arg<'a> {
-    /// What is bound for a value in a column of this kind.
+    /// Returns the argument for a value in a column of this kind.
     pub(in crate::db) fn of(value: &'a Value<'_>, kind: ColumnKind) -> Self {
         match (value, kind) {
             (Value::Text(text), _) => Self::Text(text),
             (Value::Int(int), _) => Self::Int(*int),
             (Value::Bytes(bytes), _) => Self::Bytes(bytes),
-            // PostgreSQL wants to know of which type the null is.
+            // PostgreSQL needs the type of a null.
             (Value::Null, ColumnKind::Int | ColumnKind::MaybeInt) => Self::MaybeInt(None),
             (Value::Null, _) => Self::MaybeText(None),
         }

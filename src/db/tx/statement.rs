@@ -1,10 +1,10 @@
-//! What a statement is, by its text and its values: whether it may change rows, and whether both
-//! databases take what is bound to it. Refuses to know a session.
+//! Checks of a statement by its text and its values: whether it may change rows, and whether both
+//! databases accept its arguments. Refuses to know a session.
 
 use super::{Arg, Error};
 
-/// Whether a statement may change rows, by its first word behind its name: it is not one of those
-/// that only read or set something up. One that begins with a recursion may go on with either.
+/// Returns whether a statement may change rows, by the first word after its name: it is not one
+/// that only reads or changes a setting. One that begins with `WITH RECURSIVE` may do either.
 pub(super) fn changes(sql: &str) -> bool {
     let statement = sql.trim_start();
     let statement = statement
@@ -24,8 +24,8 @@ pub(super) fn changes(sql: &str) -> bool {
     }
 }
 
-/// Whether both databases take these values. PostgreSQL refuses U+0000 in a text and, escaped, in a
-/// document; SQLite takes it and cuts the text there in half of its functions.
+/// Checks that both databases accept these values. PostgreSQL refuses U+0000 in a text and,
+/// escaped, in a document; SQLite accepts it, and some of its functions cut the text there.
 pub(super) fn storable(args: &[Arg<'_>]) -> Result<(), Error> {
     let is_fine = |arg: &Arg<'_>| match *arg {
         Arg::Text(text) | Arg::MaybeText(Some(text)) => !text.contains('\0') && !escapes_nul(text),
@@ -38,7 +38,7 @@ pub(super) fn storable(args: &[Arg<'_>]) -> Result<(), Error> {
     }
 }
 
-/// Whether a JSON document holds U+0000: `\u0000` behind an even number of backslashes.
+/// Returns whether a JSON document contains U+0000: `\u0000` after an even number of backslashes.
 fn escapes_nul(text: &str) -> bool {
     let is_document = text.starts_with(['{', '[']);
     let is_escape = |(at, _): (usize, &str)| {

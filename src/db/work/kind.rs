@@ -1,6 +1,6 @@
-//! What there is to be done, by kind.
+//! The kinds of work.
 //!
-//! Owns the words in the rows. Refuses to know how any of it is done.
+//! Owns their names in the rows. Refuses to know how any of it is done.
 
 use crate::model::word::{UnknownWord, unknown};
 
@@ -26,27 +26,28 @@ pub enum WorkKind {
     FetchMedia,
     /// Delete the ciphertext of a shredded recording and close its receipt.
     DeleteCiphertext,
-    /// Delete what the source keeps of a recording.
+    /// Delete the copies of a recording at the source.
     DeleteAtSource,
     /// Fetch a transcript and file it with its recording.
     #[strum(to_string = "transcript")]
     FetchTranscript,
-    /// Ask the source which transcripts it made of a recording without being asked.
+    /// Ask the source for transcripts of a recording that were not announced.
     #[strum(to_string = "transcript-poll")]
     PollTranscripts,
-    /// Go on with a revocation.
+    /// Continue a revocation.
     Revocation,
-    /// Compare an account with the source's list. Taken by whoever compares, and not from the queue.
+    /// Compare an account with the source's list. Claimed by the comparing process, not taken from
+    /// the queue.
     Comparison,
-    /// Turn the epoch. Taken by whoever turns, and not from the queue.
+    /// Turn the epoch. Claimed by the turning process, not taken from the queue.
     EpochTurn,
 }
 
 recvault_core::word_set!(WorkKind);
 
 impl WorkKind {
-    /// Whether work of this kind may be set aside as dead. Whatever was promised to somebody, a
-    /// deletion above all, is tried until it is done.
+    /// Returns whether work of this kind may be set aside as dead. Work that was promised to
+    /// somebody, above all a deletion, is retried until it is done.
     pub const fn may_be_buried(self) -> bool {
         matches!(self, Self::FetchMedia | Self::FetchTranscript)
     }

@@ -1,15 +1,15 @@
-//! Leases on work: taken, kept, given back.
+//! Leases on work.
 //!
-//! Owns the only statements that take, keep or end a lease. A lease is the row's `due_at` pushed into
-//! the future, the holder's id and a fencing token beside it. A worker that dies or sleeps loses it
-//! by doing nothing; what it then tries to commit finds another holder, another token, or no row.
+//! Owns the only statements that take, extend or end a lease. A lease is the row's `due_at` in the
+//! future, with the holder's id and a fencing token. A worker that dies or sleeps loses the lease
+//! by doing nothing; its later commit finds another holder, another token, or no row.
 //!
 //! INVARIANTS
-//! - A token grows with each lease taken for a row. It comes from the database's clock, so that it
-//!   also grows where the row was finished and made anew.
-//! - Whatever is done under a lease is committed in one unit with [`finish`], [`extend`],
-//!   [`postpone`], [`release`] or [`bury`], each of which fails with [`Error::Stale`] when the lease
-//!   is somebody else's by then.
+//! - The token grows with each lease taken for a row. It comes from the database's clock, so that
+//!   it also grows after the row was deleted and inserted again.
+//! - Changes made under a lease are committed in one unit with [`finish`], [`extend`],
+//!   [`postpone`], [`release`] or [`bury`], each of which fails with [`Error::LeaseLost`] when the
+//!   lease is lost.
 
 use std::{
     fmt::{Display, Write as _},
@@ -27,16 +27,16 @@ use crate::{
     model::{id::HolderId, time::Timestamp},
 };
 
-/// A piece of work that is ours until the lease ends; `K` is what it is about.
+/// A lease on a piece of work; `K` is the type of its subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease<K> {
-    /// What is to be done.
+    /// The kind of work.
     pub kind: WorkKind,
-    /// What it is about.
+    /// The subject of the work.
     pub subject: K,
-    /// Leases taken for this work so far, this one included.
+    /// The number of leases taken for this work so far, including this one.
     pub attempts: i64,
-    /// When it was first asked for.
+    /// When the work was first enqueued.
     pub enqueued_at: Timestamp,
     /// When the lease ends unless it is extended.
     pub until: Timestamp,
@@ -45,7 +45,7 @@ pub struct Lease<K> {
 }
 
 impl<K> Lease<K> {
-    /// In whose name it was taken.
+    /// The holder that took it.
     pub const fn holder(&self) -> HolderId {
         self.holder
     }
@@ -70,7 +70,7 @@ impl<K> Lease<K> {
 
 #[cfg(test)]
 impl<K> Lease<K> {
-    /// A lease that no row knows.
+    /// A lease without a row.
     pub fn of_test(kind: WorkKind, subject: K, attempts: i64, enqueued_at: Timestamp) -> Self {
         Self {
             kind,
@@ -85,10 +85,10 @@ impl<K> Lease<K> {
 }
 
 impl Lease<String> {
-    /// The same lease, with its subject read.
+    /// Returns the same lease with its subject parsed.
     ///
     /// # Errors
-    /// [`Error::Inconsistent`] if the subject is none of this type.
+    /// [`Error::Inconsistent`] if the subject is not of this type.
     pub fn parsed<K: FromStr>(&self) -> Result<Lease<K>, Error> {
         let subject = self.subject.parse().map_err(|_| Error::Inconsistent {
             table: "work",
@@ -110,11 +110,13 @@ impl Lease<String> {
 const COLUMNS: &str = StoredWork::COLUMNS;
 const INSERT_INTO: &str = StoredWork::INSERT_INTO;
 
-/// What is due at `$1`, and what a clock that was ahead leased beyond `$2`, as a condition on a row.
+/// The condition on a row that may be leased: due at `$1`, or leased beyond `$2` by a clock that
+/// was ahead.
 const FREE: &str = "state = 'due' AND (due_at <= $1 OR holder IS NOT NULL AND due_at > $2)";
 
-/// A union of `row` for what is due and for strayed leases of each kind, at most `limit` of each.
-/// Kind by kind, so that the index on kind and time gives them in order, however many there are.
+/// Returns a union of `row` for due work and for stray leases of each kind, at most `limit` of
+/// each. Kind by kind, so that the index on kind and time returns them in order, however many there
+/// are.
 fn free_of(kinds: &[WorkKind], row: &str, order: &str, limit: &str) -> String {
     let mut union = String::new();
     for kind in kinds {
@@ -132,7 +134,7 @@ fn free_of(kinds: &[WorkKind], row: &str, order: &str, limit: &str) -> String {
     union
 }
 
-/// Which of these kinds have work that can be leased. To look costs no write.
+/// Returns the kinds that have work that can be leased. Reads only.
 pub async fn due(tx: &mut Tx, kinds: &[WorkKind], term: Term) -> Result<Vec<WorkKind>, Error> {
     if kinds.is_empty() {
         return Ok(Vec::new());
@@ -155,7 +157,7 @@ fn bounds(term: Term) -> [Arg<'static>; 2] {
     ]
 }
 
-/// Takes up to `limit` pieces of work of these kinds that are due, the oldest first, for a term.
+/// Leases up to `limit` due pieces of work of these kinds, the oldest first, for a term.
 pub async fn lease(
     tx: &mut Tx,
     kinds: &[WorkKind],
@@ -194,7 +196,7 @@ pub async fn lease(
         .collect()
 }
 
-/// Takes one piece of work that is asked for, if nobody has it and it is due.
+/// Leases one enqueued piece of work, if it is due and not leased.
 pub async fn take<K: Display + Clone + Sync>(
     tx: &mut Tx,
     kind: WorkKind,
@@ -210,7 +212,7 @@ pub async fn take<K: Display + Clone + Sync>(
     one(tx, &sql, kind, subject, holder, term).await
 }
 
-/// Takes one piece of work, whether it was asked for or not, unless somebody has it.
+/// Leases one piece of work, enqueued or not, unless it is leased to another holder or not due yet.
 pub async fn claim<K: Display + Clone + Sync>(
     tx: &mut Tx,
     kind: WorkKind,
@@ -225,7 +227,7 @@ pub async fn claim<K: Display + Clone + Sync>(
     one(tx, &sql, kind, subject, holder, term).await
 }
 
-/// Takes one piece of work, whether it was asked for or not, from whoever has it.
+/// Leases one piece of work, enqueued or not, from any holder.
 pub async fn seize<K: Display + Clone + Sync>(
     tx: &mut Tx,
     kind: WorkKind,
@@ -235,7 +237,7 @@ pub async fn seize<K: Display + Clone + Sync>(
 ) -> Result<Lease<K>, Error> {
     let sql = claiming("work.seize", "WHERE CAST($2 AS BIGINT) IS NOT NULL");
     let seized = one(tx, &sql, kind, subject, holder, term).await?;
-    seized.ok_or(Error::Stale(LOST))
+    seized.ok_or(Error::LeaseLost)
 }
 
 fn claiming(name: &str, unless: &str) -> String {
@@ -271,10 +273,11 @@ async fn one<K: Display + Clone + Sync>(
     Ok(row.map(|row| Lease::of(&row, kind, subject.clone(), holder, term)))
 }
 
-/// Keeps a lease for longer.
+/// Extends a lease.
 ///
 /// # Errors
-/// [`Error::Stale`] if somebody else has it now, or nobody; so of all that take a lease.
+/// [`Error::LeaseLost`] if another worker holds it now, or nobody. The same applies to all
+/// functions that take a lease.
 pub async fn extend<K: Display + Sync>(
     tx: &mut Tx,
     lease: &Lease<K>,
@@ -285,14 +288,14 @@ pub async fn extend<K: Display + Sync>(
     under(tx, SQL, lease, &[Arg::Int(term.until.as_millis())]).await
 }
 
-/// The work is done; in the same unit as what it did. Nothing of a unit may stand whose lease was
-/// lost.
+/// Deletes finished work, in the same unit as its effects, which must not be committed if the lease
+/// is lost.
 pub async fn finish<K: Display + Sync>(tx: &mut Tx, lease: &Lease<K>) -> Result<(), Error> {
     const SQL: &str = "/* work.finish */ DELETE FROM work WHERE kind = $1 AND subject = $2 AND holder = $3 AND token = $4";
     under(tx, SQL, lease, &[]).await
 }
 
-/// Gives the work back, due again at `due_at`, with the reason why it could not be done.
+/// Gives the work back, due again at `due_at`, with the reason of the failure.
 pub async fn postpone<K: Display + Sync>(
     tx: &mut Tx,
     lease: &Lease<K>,
@@ -305,7 +308,7 @@ pub async fn postpone<K: Display + Sync>(
     under(tx, SQL, lease, &args).await
 }
 
-/// Gives the work back, due again at `due_at`; nothing went wrong.
+/// Gives the work back, due again at `due_at`, without a failure.
 pub async fn release<K: Display + Sync>(
     tx: &mut Tx,
     lease: &Lease<K>,
@@ -316,7 +319,7 @@ pub async fn release<K: Display + Sync>(
     under(tx, SQL, lease, &[Arg::Int(due_at.as_millis())]).await
 }
 
-/// Sets the work aside until somebody says `recvault retry`.
+/// Sets the work aside as dead until `recvault retry` runs.
 pub async fn bury<K: Display + Sync>(
     tx: &mut Tx,
     lease: &Lease<K>,
@@ -341,18 +344,18 @@ async fn under<K: Display + Sync>(
         Arg::Text(&holder),
         Arg::Int(lease.token),
     ];
-    tx.execute_one(sql, &[own.as_slice(), more].concat(), LOST)
-        .await
+    match tx.execute(sql, &[own.as_slice(), more].concat()).await? {
+        1 => Ok(()),
+        _ => Err(Error::LeaseLost),
+    }
 }
 
-/// Makes due what no honest clock put so far off: leases that end later than any could, and work
-/// that does not wait for a day of its own. A clock that was ahead, and is not any more, left them
-/// behind. How many pieces.
+/// Makes work due that a correct clock would not have put so far in the future: leases that end too
+/// late, and work that has no date of its own. It was left by a clock that was ahead and has been
+/// corrected. Returns the number of pieces.
 pub async fn free_strays(tx: &mut Tx, term: Term) -> Result<u64, Error> {
     const SQL: &str = "/* work.free_strays */
         UPDATE work SET due_at = $1, holder = NULL
         WHERE state = 'due' AND due_at > $2 AND (holder IS NOT NULL OR kind IN ('fetch', 'delete-ciphertext', 'revocation'))";
     tx.execute(SQL, &bounds(term)).await
 }
-
-const LOST: &str = "the lease was lost to another worker";

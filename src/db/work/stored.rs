@@ -13,12 +13,12 @@ use crate::{
 table! {
     "work" {
         subject: Some("recording_id"),
-        // What is about a recording, and revocations: transcripts are found again at the source,
-        // and whose turn something is does not outlive the database.
+        // Work about recordings, and revocations. Transcripts are found again at the source, and
+        // leases of comparisons and turns do not outlive the database.
         travels: "kind IN ('fetch', 'delete-ciphertext', 'delete-at-source', 'revocation')",
     }
 
-    /// What is entered by other than a row names a value for each column, in this order.
+    /// Rows inserted by other statements have a value for each column, in this order.
     #[derive(Debug)]
     pub(in crate::db) struct StoredWork {
         key {
@@ -36,10 +36,10 @@ table! {
 }
 
 impl StoredWork {
-    /// What it is about.
+    /// Returns the subject.
     ///
     /// # Errors
-    /// [`Error::Inconsistent`] if that is none of this type.
+    /// [`Error::Inconsistent`] if it is not of this type.
     pub(super) fn subject<K: FromStr>(&self) -> Result<K, Error> {
         let subject = self.subject.parse();
         subject.map_err(|_| Self::TABLE.inconsistent("subject", &self.subject))

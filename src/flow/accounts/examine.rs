@@ -1,7 +1,7 @@
-//! Whether an account is set up well, at Twilio and here: what `doctor` says of it.
+//! Checks of an account's configuration, at Twilio and here, for `doctor`.
 //!
-//! Owns what is asked and how the answers are judged. INVARIANT: nothing is changed, here or there;
-//! an account that cannot be reached is a finding and not an error, within [`PATIENCE`].
+//! Owns what is requested and how the answers are judged. INVARIANT: nothing is changed, here or
+//! there; an account that cannot be reached is a finding and not an error, within [`PATIENCE`].
 
 use std::time::Duration;
 
@@ -15,43 +15,43 @@ use crate::{
     twilio::{Account, Accounts, PublicUrl, RestError, rest::Listing},
 };
 
-/// For so long an account is asked.
+/// The time limit for the requests about an account.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Accounts asked at once.
+/// Accounts examined concurrently.
 const AT_ONCE: usize = 4;
-/// One in so many callbacks may come later than the list tells of its recording.
+/// Missed callbacks are reported above one in this many.
 const LATE: i64 = 20;
 
-/// How good it is.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AccountVerdict {
-    /// As it should be.
+    /// As expected.
     Ok,
-    /// It works, and could be better.
+    /// It works, but should be improved.
     Weak,
     /// It does not work.
     Broken,
 }
 
-/// Something about an account.
+/// A finding about an account.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct AccountFinding {
     /// The account.
     pub account: AccountSid,
-    /// What was looked at: `reachable`, `media`, `callbacks`, `subaccounts`, `numbers`.
+    /// The subject of the check: `reachable`, `media`, `callbacks`, `subaccounts`, `numbers`.
     pub what: &'static str,
-    /// How good it is.
+    /// The result of the check.
     pub verdict: AccountVerdict,
-    /// Why, and the way out.
+    /// The reason, and the remedy.
     pub why: String,
 }
 
 impl AccountReview {
-    /// Looks at every account, and asks Twilio about it.
+    /// Examines every account, with requests to Twilio.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn examine(&self, public: &PublicUrl) -> Result<Vec<AccountFinding>, Error> {
         let accounts = self.twilio.accounts();
         let each: Vec<_> = accounts
@@ -157,7 +157,7 @@ impl AccountReview {
             .await;
     }
 
-    /// Subaccounts that are not configured, and numbers that come to us.
+    /// Examines subaccounts that are not configured, and phone numbers that use this service.
     async fn ask_about_others(
         &self,
         accounts: &Accounts,
@@ -237,7 +237,7 @@ fn unreachable(account: &Account, error: &RestError) -> AccountFinding {
     finding(account, "reachable", AccountVerdict::Broken, why)
 }
 
-/// Twilio publishes nowhere which callbacks are subscribed, so what came is judged.
+/// Judges callbacks by those that arrived, because Twilio does not reveal which are subscribed.
 fn callbacks(account: &Account, counts: &[HeardCount]) -> AccountFinding {
     let sum = |statuses: &[&str], heard_by: DiscoveredBy| -> i64 {
         let of = counts.iter().filter(|count| {

@@ -1,18 +1,16 @@
-//! A call in which consent is asked for: what it is told next, and what follows from what was
-//! answered.
+//! Consent requested in a call: the next instruction for the call, and the effects of its answers.
 //!
-//! Owns the order of it: what was said is durable before anything is recorded because of it.
-//! Refuses to know TwiML and URLs.
+//! Owns the order: an answer is durable before anything is recorded because of it. Refuses to know
+//! TwiML and URLs.
 //!
 //! INVARIANTS
-//! - A recording begins only after a yes that is in the database. Whatever fails on our side, the
-//!   call goes on and is not recorded.
-//! - "This call is recorded" is said when its recording has begun, and not while somebody is still
-//!   to be asked.
-//! - An answer counts for the text that was said: one that was given under another policy file is
-//!   asked for again.
-//! - Silence is no consent, and no statement either: nobody is said to have declined who said
-//!   nothing.
+//! - A recording begins only after a positive answer that is in the database. If anything fails on
+//!   our side, the call goes on and is not recorded.
+//! - The announcement "This call is recorded" is made once the recording has begun, and not while a
+//!   party is still to be asked.
+//! - An answer counts for the text that was spoken. An answer that was given under another policy
+//!   file is requested again.
+//! - Silence is neither consent nor a statement: it is not recorded as a refusal.
 //! - An answer that is delivered again is the same statement.
 
 mod answer;
@@ -43,56 +41,56 @@ use crate::{
     },
 };
 
-/// How long writing down what was said may take. Twilio waits for 15 seconds, and the caller in
+/// The time limit for storing an answer. Twilio waits for 15 seconds, while the caller hears
 /// silence.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// How long Twilio may take to begin a recording.
+/// The time limit for Twilio to begin a recording.
 const START_PATIENCE: Duration = Duration::from_secs(4);
 /// The longest time that one step of the question takes.
 pub const CONSENT_STEP_LIMIT: Duration = PATIENCE.saturating_add(START_PATIENCE);
 
-/// What a call is told next.
+/// The next instruction for a call.
 #[derive(Debug)]
 pub enum Instruction<'a> {
-    /// To ask.
+    /// Ask for consent.
     Ask {
-        /// What is said, and what is listened for.
+        /// The prompt, and the accepted answers.
         spoken: &'a Spoken,
         /// Seconds of silence that end the attempt.
         patience_s: u8,
-        /// Which attempt this is, from 1 on.
+        /// The number of this attempt, from 1.
         attempt: u8,
-        /// What names the policy file by which it is asked.
+        /// The beginning of the digest of the policy file with the prompt.
         policy: &'a str,
     },
-    /// To go on: nothing more is asked.
+    /// Continue the call: nothing more is asked.
     Over(Over<'a>),
 }
 
-/// How a call goes on.
+/// The continuation of a call.
 #[derive(Debug)]
 pub struct Over<'a> {
-    /// The language in which it goes on.
+    /// The language of the continuation.
     pub language: Option<&'a Spoken>,
-    /// What is said first, in that language.
+    /// The announcement to make first, in that language.
     pub says: Option<&'a str>,
     /// Whether this call is recorded from now on.
     pub records: bool,
-    /// What comes then.
+    /// The step after the announcement.
     pub then: Then,
 }
 
-/// What comes when nothing more is asked.
+/// The step after the last question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Then {
-    /// The call goes on where the settings say.
+    /// Connect the call according to the settings.
     Connect {
-        /// The place of who is dialled, if they are asked before both are joined.
+        /// The leg of the callee, if the callee is asked before both are joined.
         asks: Option<LegName>,
     },
-    /// Both calls are joined; that is Twilio's part.
+    /// Join both calls, which Twilio does.
     Join,
-    /// It ends: no setting says where it goes on.
+    /// Hang up: no setting says where to connect the call.
     HangUp,
 }
 
@@ -125,11 +123,11 @@ impl CallConsent {
         }
     }
 
-    /// What a call is told next. `callback` is where Twilio tells what becomes of a recording that
-    /// begins here.
+    /// Returns the next instruction for a call. `callback` is the URL for Twilio's callbacks about
+    /// a recording that begins here.
     ///
-    /// Never an error: a call must not end because the vault cannot write something down. Then it
-    /// is not recorded.
+    /// Never returns an error: a call must not end because the vault cannot store something. In
+    /// that case it is not recorded.
     pub async fn instruct<'a>(&'a self, request: &VoiceRequest, callback: &str) -> Instruction<'a> {
         let rules = self.rulebook.current();
         let accounts = self.twilio.accounts();
@@ -138,7 +136,7 @@ impl CallConsent {
             Some(_) => Then::Connect { asks: None },
             None => Then::HangUp,
         };
-        // Before its day a policy allows nothing, so there is nothing to agree to.
+        // Before its effective date a policy allows nothing, so there is nothing to consent to.
         let asked = rules
             .document()
             .consent
@@ -173,8 +171,8 @@ impl CallConsent {
         let step = &request.step;
         if !step.answers {
             if request.is_whisper && step.attempt == 1 {
-                // Whoever hears this is joined whatever they say. From now on nobody is to be taken
-                // for having agreed because they were not named.
+                // The callee is joined whatever the answer. Named now, so that an unnamed party
+                // cannot be taken for one who consented.
                 heard_or_logged(in_time(self.name_people(request, None)).await);
             }
             return ask(step.attempt);
@@ -209,7 +207,7 @@ impl CallConsent {
         }
     }
 
-    /// Makes a yes durable, with who took part. Whether it was not known before.
+    /// Stores a positive answer with the parties. Returns whether it is new.
     async fn agree(
         &self,
         request: &VoiceRequest,
@@ -223,8 +221,8 @@ impl CallConsent {
             .await
     }
 
-    /// Names who takes part, as far as it is known here: who hears this, who dialled them, and who
-    /// will be dialled.
+    /// Names the parties as far as they are known here: the one who is asked, the one who dialled,
+    /// and the one who will be dialled.
     async fn name_people(
         &self,
         request: &VoiceRequest,
@@ -242,7 +240,7 @@ impl CallConsent {
         }
     }
 
-    /// How a call goes on after a yes.
+    /// Returns the continuation of a call after a positive answer.
     async fn agreed<'a>(
         &'a self,
         request: &VoiceRequest,
@@ -261,7 +259,7 @@ impl CallConsent {
                     &spoken.declined
                 })
             } else {
-                // It began before, or not: who records this call is not only the vault's affair.
+                // It has begun or not: other systems may record this call, too.
                 self.is_recorded(request).await.then_some(&*spoken.agreed)
             };
             return over(Some(spoken), says, false, Then::Join);
@@ -284,7 +282,7 @@ impl CallConsent {
         )
     }
 
-    /// Whether Twilio says that the call that dialled is being recorded now.
+    /// Returns whether Twilio reports that the dialling call is being recorded now.
     async fn is_recorded(&self, request: &VoiceRequest) -> bool {
         let accounts = self.twilio.accounts();
         let call = request.conversation();
@@ -311,8 +309,8 @@ impl CallConsent {
         }
     }
 
-    /// Begins to record the call that dialled, if everybody in it has agreed. Whether people are to
-    /// be told that it is recorded: in doubt they are.
+    /// Starts recording the dialling call if all its parties have consented. Returns whether to
+    /// announce the recording; if its state is unknown, it is announced.
     async fn begin_together(&self, request: &VoiceRequest, callback: &str) -> bool {
         let call = request.conversation();
         match in_time(self.all_agree(call)).await {
@@ -361,7 +359,7 @@ impl CallConsent {
         }
     }
 
-    /// Whether everybody who is known in this call consents to being recorded from now on.
+    /// Returns whether all known parties of this call consent to a recording from now on.
     async fn all_agree(&self, call: &CallSid) -> Result<bool, Error> {
         let conversation = [Conversation::Call(call.clone())];
         let mut tx = self.db.read().await?;
@@ -380,8 +378,8 @@ impl CallConsent {
         .cover_from_now(call, &recording, self.clock.now()))
     }
 
-    /// Names somebody who takes part. Who was named there before stays: it is the place that
-    /// agreed.
+    /// Names a party. A party that was named on this leg before stays: the answer belongs to the
+    /// leg.
     async fn name_party(
         &self,
         request: &VoiceRequest,
@@ -403,7 +401,7 @@ impl CallConsent {
         }
     }
 
-    /// Records a statement. Whether it was not known before.
+    /// Records a statement. Returns whether it is new.
     async fn record(&self, told: NewStatement) -> Result<bool, Error> {
         let recorded = self
             .consents
@@ -432,7 +430,8 @@ impl CallConsent {
             "Twilio call {call}, attempt {} in {}",
             step.attempt, spoken.language
         );
-        // What was heard is a stranger's; an answer is not lost for a character in it.
+        // Recognised speech is external input; an answer must not be lost because of a character in
+        // it.
         let evidence = Reference::cut(&format!("{place}: {}", given.evidence))
             .or_else(|_| Reference::cut(&place));
         NewStatement {
@@ -467,7 +466,7 @@ fn over<'a>(
     })
 }
 
-/// A place in a call.
+/// Returns a leg of a call.
 fn place(name: &str) -> LegName {
     name.parse().expect("the places of this file are names")
 }
@@ -476,7 +475,7 @@ fn count(answer: &'static str) {
     metrics::counter!("recvault_consent_answers_total", "answer" => answer).increment(1);
 }
 
-/// Why something was not done.
+/// The reason why an operation was not completed.
 #[derive(Debug, thiserror::Error)]
 enum Undone {
     #[error(transparent)]

@@ -1,5 +1,5 @@
-//! Correction: what the catalogue says of a recording, and who took part in it, is put right
-//! (Article 16 GDPR). The sound is never changed.
+//! Corrections of the catalogue data and the parties of a recording (Article 16 GDPR). The audio is
+//! never changed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,17 +36,16 @@ use crate::{
     vault::{self, Keeping, Vault},
 };
 
-/// What is to be put right.
+/// The corrections to apply.
 #[derive(Clone, Debug, Default)]
 pub struct Correction {
-    /// New values by label; `None` takes a label away. Labels that are not named stay as they are.
+    /// New values by label; `None` removes a label. Other labels are not changed.
     pub labels: BTreeMap<Label, Option<LabelValue>>,
-    /// Who really had a place in its conversation; `None`: nobody who is known. Places that are not
-    /// named stay as they are.
+    /// The correct party of each leg; `None` for an unknown one. Other legs are not changed.
     pub parties: Vec<(LegName, Option<Address>)>,
 }
 
-/// Puts right what the catalogue says.
+/// Corrects catalogue data.
 pub struct Corrections {
     vault: Vault,
     db: Db,
@@ -75,10 +74,10 @@ impl Corrections {
         }
     }
 
-    /// Corrects what is said of a recording, and writes down which fields, never their values. To
-    /// say what is so already changes nothing. Other parties have other consents: quarantine begins
-    /// or ends as theirs ask for it. What they revoked before is let go of as where parties are
-    /// named: [`PartyRegister::name`](super::parties::PartyRegister::name).
+    /// Corrects data of a recording and logs the names of the changed fields, never their values.
+    /// Setting a value that is already set changes nothing. Quarantine begins or ends according to
+    /// the consents of the new parties. Their earlier revocations apply as described at
+    /// [`PartyRegister::name`](super::parties::PartyRegister::name).
     ///
     /// # Errors
     /// [`Error::NotFound`], also for a recording that the permit does not cover;
@@ -118,6 +117,11 @@ impl Corrections {
             &self.vault,
             "correction.correct",
             async |mut unit| {
+                // All recordings of the conversation are locked in one order, before a single one
+                // is.
+                if let Some(conversation) = &conversation {
+                    details::lock(&mut unit, conversation).await?;
+                }
                 let labels = recordings::change_labels(&mut unit, id, &correction.labels).await?;
                 let mut fields: Vec<String> = labels
                     .iter()
@@ -130,7 +134,6 @@ impl Corrections {
                 let mut next = None;
                 let mut again = Vec::new();
                 if let Some(conversation) = &conversation {
-                    details::lock(&mut unit, conversation).await?;
                     let moved = self
                         .move_parties(&mut unit, conversation, &correction.parties, &vouched, now)
                         .await?;
@@ -175,7 +178,7 @@ impl Corrections {
         );
         let (mut settled, next, again) = match corrected.await {
             Ok(done) => done,
-            // It was shredded between the look and the unit.
+            // It was shredded between the check and the unit.
             Err(Error::Vault(vault::Error::Db(db::Error::Stale(_)))) => {
                 return Err(shredded(&self.db, id).await?);
             }
@@ -200,7 +203,7 @@ impl Corrections {
             .ok_or(Error::NotFound)
     }
 
-    /// Puts others in these places; the places where somebody else was before.
+    /// Replaces the parties of these legs. Returns the legs whose party changed.
     async fn move_parties(
         &self,
         tx: &mut Tx,
@@ -266,8 +269,8 @@ impl Corrections {
     }
 }
 
-/// The conversation whose parties count for a recording: of its conference if any are named there,
-/// and otherwise of its call.
+/// Returns the conversation whose parties apply to a recording: its conference if that has named
+/// parties, otherwise its call.
 async fn named(tx: &mut Tx, recording: &Recording) -> Result<Conversation, Error> {
     let both: Vec<Conversation> = recording.conversations().collect();
     let known = parties::of(tx, &both).await?;

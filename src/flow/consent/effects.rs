@@ -1,7 +1,6 @@
-//! Who has to hear of it when something new is known of a conversation: quarantine, revocations,
-//! tiers.
+//! The use cases that react to new facts about a conversation: quarantine, revocations, tiers.
 //!
-//! Owns that they are named together. Refuses to order them: what was told says who is asked when.
+//! Owns that they are passed together. Refuses to order them: each caller decides which runs when.
 
 use std::sync::Arc;
 
@@ -10,19 +9,19 @@ use crate::flow::{
     reclassification::Reclassification,
 };
 
-/// What becomes of recordings when somebody says something, or turns out to be somebody.
+/// Use cases that react to new statements or newly identified parties.
 #[derive(Clone)]
 pub(in crate::flow) struct Effects {
-    /// Recordings that wait for a consent.
+    /// Recordings in quarantine.
     pub(super) quarantine: Arc<Quarantine>,
-    /// What was taken back.
+    /// Revocations.
     pub(super) revocations: Arc<Revocations>,
-    /// Recordings whose parties make them more sensitive.
+    /// Moves to another tier because of the parties.
     pub(super) reclassification: Arc<Reclassification>,
 }
 
 impl Effects {
-    /// Those of one vault.
+    /// Combines the use cases of one vault.
     pub(in crate::flow) fn new(
         quarantine: Arc<Quarantine>,
         revocations: Arc<Revocations>,

@@ -1,8 +1,7 @@
-//! The fields of a statement of consent as texts, wherever they come from.
+//! The fields of a statement of consent as texts, from any format.
 //!
-//! Owns their names, forms and limits. Refuses to know what the policy says to them. INVARIANT: no
-//! fault repeats what stood in a field. A shifted column may hold anybody's number where a word is
-//! expected.
+//! Owns their names, formats and limits. Refuses to know the policy. INVARIANT: no fault repeats
+//! the content of a field. In a shifted column it may be a phone number.
 
 use std::collections::BTreeSet;
 
@@ -35,12 +34,12 @@ pub(super) const FIELDS: [&str; 12] = [
     "at",
 ];
 
-/// The texts of one statement, in the order of [`FIELDS`]. A text that is empty is as good as none.
+/// The texts of one statement, in the order of [`FIELDS`]. An empty text counts as absent.
 #[derive(Default)]
 pub(super) struct Fields([String; FIELDS.len()]);
 
 impl Fields {
-    /// Puts a text into a field.
+    /// Sets the text of a field.
     pub(super) fn set(&mut self, field: usize, text: &str) {
         if let Some(place) = self.0.get_mut(field) {
             text.clone_into(place);
@@ -55,7 +54,7 @@ impl Fields {
             .filter(|text| !text.is_empty())
     }
 
-    /// As it stands there, with white space at its ends: a digest is of the exact text.
+    /// Returns the text without trimming, because a digest is of the exact text.
     fn exact(&self, field: &str) -> Option<&str> {
         let at = FIELDS.iter().position(|known| *known == field)?;
         self.0
@@ -64,7 +63,7 @@ impl Fields {
             .filter(|text| !text.trim().is_empty())
     }
 
-    /// The statement that they make, or every fault.
+    /// Converts the fields to a statement, or returns every fault.
     pub(super) fn read(&self) -> Result<NewStatement, Vec<FieldFault>> {
         let mut faults = Faulty::default();
         let about = self.about(&mut faults);
@@ -169,7 +168,7 @@ impl Fields {
                 Ok(purpose) => {
                     purposes.insert(purpose);
                 }
-                // Nothing between two separators must not become every purpose.
+                // An empty item must not select every purpose.
                 Err(_) => {
                     return faults.add(
                         "purposes",
@@ -223,7 +222,7 @@ impl NewStatement {
     /// `disclosure_sha256`, `policy_version`, `at`.
     ///
     /// # Errors
-    /// Every fault, each with its field. None repeats what stood there.
+    /// Every fault with its field. No fault repeats the content.
     pub fn from_json(value: &Value) -> Result<Self, Vec<FieldFault>> {
         let whole = |why: &str| {
             vec![FieldFault {
@@ -250,8 +249,8 @@ impl NewStatement {
                 Value::String(_) if field == "purposes" => {
                     faults.note(field, "expected an array of names")
                 }
-                // In a file, an empty cell is a field that is not given; here there is null for
-                // that. What is free text may be empty.
+                // In a file, an empty cell is an absent field; JSON has null for that. Free text
+                // may be empty.
                 Value::String(text)
                     if text.trim().is_empty() && !matches!(field, "evidence" | "disclosure") =>
                 {
@@ -271,7 +270,7 @@ impl NewStatement {
             Ok(statement) if faults.0.is_empty() => Ok(statement),
             Ok(_) => Err(faults.0),
             Err(more) => {
-                // A field whose form is wrong is not missing, too.
+                // A field with a wrong format is not reported as missing, too.
                 let told: BTreeSet<&str> = faults.0.iter().map(|fault| fault.field).collect();
                 faults
                     .0
@@ -282,7 +281,7 @@ impl NewStatement {
     }
 }
 
-/// The name of a purpose, as one that cannot be taken for several.
+/// Returns the name of a purpose, unless it could be read as several.
 fn purpose(item: &Value) -> Option<&str> {
     item.as_str()
         .filter(|name| !name.trim().is_empty() && !name.contains(';'))

@@ -1,7 +1,7 @@
 //! Files of statements of consent: CSV with a header row, and JSON lines.
 //!
-//! Owns the two forms (how spreadsheet programs write CSV is in `spreadsheet`) and the report of
-//! what is wrong with a file. Refuses to know what a field means, and to take in a part of a file.
+//! Owns both formats (the CSV dialects of spreadsheet programs are in `spreadsheet`) and the report
+//! of a file's faults. Refuses to know the meaning of a field, and to import part of a file.
 
 mod spreadsheet;
 
@@ -18,28 +18,27 @@ use crate::model::{
 
 /// The largest file, in bytes.
 pub const MAX_FILE: usize = 64 * 1024 * 1024;
-/// The most statements in one file: they are taken in by one unit of work, which keeps other
-/// writers waiting.
+/// The most statements in one file: they are imported in one unit of work, during which other
+/// writers wait.
 pub const MAX_STATEMENTS: usize = 50_000;
-/// The most faults that a report shows.
+/// The most faults in a report.
 const SHOWN: usize = 100;
 
-/// The form of a file.
+/// The format of a file.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantArray,
 )]
 #[strum(serialize_all = "lowercase")]
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum ImportFormat {
-    /// Comma-separated values (RFC 4180) with a header row; `;` between several purposes.
-    /// Semicolons and tabs separate columns, too.
+    /// Comma-separated values (RFC 4180) with a header row; `;` separates several purposes.
+    /// Semicolons and tabs are accepted as column separators, too.
     Csv,
     /// A JSON object in each line.
     Jsonl,
 }
 
-/// What is wrong with a file, or with a request for several: the first hundred faults, and how many
-/// there are.
+/// The faults of a file or of a request: the first hundred, and their number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatementFaults {
     unit: &'static str,
@@ -48,7 +47,7 @@ pub struct StatementFaults {
 }
 
 impl StatementFaults {
-    /// None yet; `unit` is what is counted: lines or items.
+    /// No faults yet; `unit` is what is numbered: lines or items.
     pub(super) fn of(unit: &'static str) -> Self {
         Self {
             unit,
@@ -73,12 +72,12 @@ impl StatementFaults {
         );
     }
 
-    /// How many there are.
+    /// Returns the number of faults.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// The first of them: each with its line or item, counted from 1.
+    /// Returns the first faults, each with its line or item, numbered from 1.
     pub fn shown(&self) -> &[(u64, FieldFault)] {
         &self.shown
     }
@@ -101,8 +100,8 @@ impl fmt::Display for StatementFaults {
     }
 }
 
-/// Reads a whole file: each statement with the number of its line, counted from 1, and whatever
-/// faults there are.
+/// Parses a whole file: returns each statement with its line number, counted from 1, and all
+/// faults.
 pub(super) fn parse(
     format: ImportFormat,
     bytes: &[u8],
@@ -174,8 +173,7 @@ fn csv(bytes: &[u8], statements: &mut Vec<(u64, NewStatement)>, faults: &mut Sta
     }
 }
 
-/// A number without what spreadsheet programs need in order to take it for text: `'+49…` or
-/// `="+49…"`.
+/// Removes what spreadsheet programs add to a number to mark it as text: `'+49…` or `="+49…"`.
 fn as_text(text: &str) -> &str {
     let text = text.trim();
     let formula = text
@@ -184,7 +182,7 @@ fn as_text(text: &str) -> &str {
     formula.or_else(|| text.strip_prefix('\'')).unwrap_or(text)
 }
 
-/// The fields that the columns hold.
+/// Returns the field of each column.
 fn columns(header: &[String], faults: &mut StatementFaults) -> Option<Vec<usize>> {
     let mut columns = Vec::new();
     for (number, name) in header.iter().enumerate() {
@@ -198,7 +196,7 @@ fn columns(header: &[String], faults: &mut StatementFaults) -> Option<Vec<usize>
                 ),
             ),
             Some(field) => columns.push(field),
-            // Where the row of names is missing, this is somebody's number.
+            // Without a header row, this is a phone number.
             None => faults.whole(
                 1,
                 format!(
@@ -233,7 +231,7 @@ fn jsonl(bytes: &[u8], statements: &mut Vec<(u64, NewStatement)>, faults: &mut S
         }
         match json::read(text.as_bytes()) {
             Ok(value) => take(line, NewStatement::from_json(&value), statements, faults),
-            // Not the error itself: it may say what it found.
+            // Not the error itself, because it may quote the content.
             Err(fault) => faults.whole(
                 line,
                 format!(

@@ -1,7 +1,7 @@
-//! A message: what it says about consent, by what the policy says it means.
+//! Consent stated in a message, by the rules of the policy.
 //!
-//! Owns what follows from one. Refuses to keep a word of it. INVARIANT: a message that no rule is
-//! for changes nothing; one that is delivered again changes nothing more.
+//! Owns the effect of a message. Refuses to store its text. INVARIANT: a message without a matching
+//! rule changes nothing; a message that is delivered again has no further effect.
 
 use std::sync::Arc;
 
@@ -22,10 +22,10 @@ use crate::{
     vault::Vault,
 };
 
-/// Follows the reply to somebody who is a party of no conversation that is known here.
+/// Appended to the reply if the sender is not a party of any known conversation.
 const NOTHING_FOUND: &str = " No recording with this number was found. If you were called on another number, write from that one.";
 
-/// Hears what people say of consent in messages.
+/// Handles statements of consent in messages.
 pub struct MessageConsent {
     vault: Vault,
     db: Db,
@@ -51,13 +51,13 @@ impl MessageConsent {
         }
     }
 
-    /// Takes in a message: what it says is durable when this returns. The reply, if there is one.
+    /// Handles a message: its statement is durable when this returns. Returns the reply, if any.
     ///
-    /// No reply where Twilio says that it took the message for an opt-out or the like: it answers
-    /// itself, and nothing else gets through.
+    /// There is no reply if Twilio marked the message as an opt-out or similar: Twilio answers it,
+    /// and blocks other replies.
     ///
     /// # Errors
-    /// The database's: what the message says is not recorded.
+    /// Any database error; then the statement is not recorded.
     pub async fn take(&self, message: &IncomingMessage) -> Result<Option<String>, Error> {
         let rules = self.rulebook.current();
         let rule = rules
@@ -67,7 +67,7 @@ impl MessageConsent {
         let (Some(rule), Some(from)) = (rule, &message.from) else {
             return Ok(None);
         };
-        // Before its day a policy allows nothing; a no counts whenever it is said.
+        // Before its effective date a policy allows nothing; a refusal always counts.
         let counts =
             |answer: &Answer| *answer != Answer::Given || rules.is_in_force(self.clock.now());
         let mut reply = rule.reply.clone().filter(|_| message.keyword.is_none());
@@ -98,8 +98,8 @@ impl MessageConsent {
             let is_known =
                 parties::is_anybody(&mut self.db.read().await?, self.vault.subject(from)).await?;
             if !is_known {
-                // A reply that says what becomes of recordings would be believed by somebody who is
-                // known here by another number.
+                // A reply about recordings would mislead a sender who is known here by another
+                // number.
                 reply.push_str(NOTHING_FOUND);
             }
         }

@@ -1,7 +1,7 @@
-//! Where people whom the source names have their place, in a conversation of which somebody may
-//! have told before.
+//! Matching of participants that the source reports to the legs of a conversation whose parties may
+//! be named already.
 //!
-//! Owns that choice. INVARIANT: nobody who is known loses their place, and nobody has two.
+//! Owns that matching. INVARIANT: a known party keeps its leg, and nobody gets two.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,17 +12,16 @@ use crate::model::{
     subject::{Address, Party},
 };
 
-/// The participants of a conference have numbered places, which mean nothing.
+/// Participants of a conference have numbered legs without further meaning.
 const NUMBERED: &str = "participant-";
 /// The two sides of a call.
 const SIDES: [&str; 2] = ["caller", "callee"];
 
-/// The places of people who were found in a conversation in which `known` are named. Who is known
-/// already keeps the place they have, whatever it is called. Somebody whom nobody knows gets a
-/// place of their own only where nobody was named before: whoever named somebody, named all there
-/// were as far as they knew. Nor is a place added for somebody who is known, unless more were found
-/// than named: it would be a third one in a call of two. The second answer: how many have no place
-/// therefore.
+/// Assigns legs to the participants that were found in a conversation in which `known` are named. A
+/// known person keeps their leg, whatever its name. An unknown participant gets a new leg only if
+/// no party was named before: an earlier naming is taken as complete. A new leg is not added for a
+/// known person either, unless more participants were found than named: it would be a third one in
+/// a call of two. Also returns the number of participants without a leg for that reason.
 pub(super) fn match_participants(
     known: &[Party],
     found: &[Participant],
@@ -46,7 +45,7 @@ pub(super) fn match_participants(
                 leg,
                 ..found.clone()
             }),
-            // The same person on two sides.
+            // The same person on two legs.
             (Some(_), Some(_)) => {}
             (Some(theirs), None) => pending.push((found, theirs)),
             (None, _) if known.is_empty() || places.contains_key(&found.leg) => {
@@ -60,7 +59,7 @@ pub(super) fn match_participants(
         .filter(|party| party.subject.is_none() && !used.contains(&party.leg))
         .map(|party| &party.leg)
         .collect();
-    // Of two who took part, the one who is not the other.
+    // Of two participants, the one who is not the other.
     let left = match (unknown.as_slice(), pending.as_slice()) {
         ([only], [_]) if known.len() == 2 && found.len() == 2 => Some((*only).clone()),
         _ => None,
@@ -102,7 +101,7 @@ fn pending_unknown(
     }
 }
 
-/// The places that somebody may have, the best first.
+/// Returns the legs that a participant may get, the best first.
 fn candidates(leg: &LegName) -> impl Iterator<Item = LegName> {
     let other = SIDES
         .iter()
@@ -128,7 +127,7 @@ mod tests {
         name.parse().unwrap()
     }
 
-    /// People have numbers here.
+    /// Maps numbers to subjects.
     fn subject(address: &Address) -> SubjectId {
         let mut hash = [0; 32];
         address
@@ -211,7 +210,7 @@ mod tests {
             &[("customer", Some(1)), ("caller", Some(2))],
             0,
         );
-        // Nobody is thought up beside who was named.
+        // No participant is added to those who were named.
         holds(
             &known[..1],
             &[found("caller", Some(1)), found("callee", None)],
@@ -247,7 +246,7 @@ mod tests {
             &[("callee", Some(2))],
             1,
         );
-        // The sides were told the other way round.
+        // The legs were reported the other way round.
         holds(
             &known[..1],
             &[found("caller", Some(2)), found("callee", Some(1))],

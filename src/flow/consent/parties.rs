@@ -1,8 +1,7 @@
-//! Who took part in a conversation.
+//! The parties of conversations.
 //!
-//! Owns how parties are named, whoever names them: an application with a permit, or the vault
-//! itself with what the source says. Refuses to put somebody else in a known party's place: that is
-//! a correction.
+//! Owns how parties are named, by an application with a permit or by the vault from data of the
+//! source. Refuses to replace a known party: that is a correction.
 
 use std::collections::BTreeSet;
 
@@ -37,26 +36,26 @@ use crate::{
 /// The most parties that one request names. A conference at Twilio has at most 250 participants.
 const MAX_PARTIES: usize = 250;
 
-/// In whose name parties are named.
+/// The origin of a naming.
 #[derive(Clone, Copy)]
 enum By<'a> {
-    /// An application's. Somebody else in a known place is a conflict.
+    /// An application. Another person on a known leg is a conflict.
     Application(&'a Permit<action::Consent>),
-    /// The vault's own, with what the source told. Who is known stays, and the others get the
-    /// places that are left.
+    /// The vault, from data of the source. Known parties stay, and the others get the remaining
+    /// legs.
     Vault,
 }
 
-/// What came of naming parties in the vault's own name.
+/// The result of naming parties in the vault's own name.
 #[derive(Clone, Debug)]
 pub(in crate::flow) struct MatchedParticipants {
-    /// Those who have a place now, with it.
+    /// The participants that have a leg now, with the leg.
     pub(in crate::flow) parties: Vec<Participant>,
-    /// How many have none because somebody else is there.
+    /// The number of participants without one, because another party has it.
     pub(in crate::flow) taken: usize,
 }
 
-/// Who took part in conversations.
+/// Names parties of conversations.
 pub struct PartyRegister {
     vault: Vault,
     db: Db,
@@ -82,17 +81,17 @@ impl PartyRegister {
         }
     }
 
-    /// Names parties of a conversation. Naming the same again changes nothing; who was not known
-    /// before may be named, who is known stays who they are. All who are named by now.
+    /// Names parties of a conversation and returns all its parties. Naming the same again changes
+    /// nothing. An unknown party may become known; a known party stays the same.
     ///
-    /// Somebody who revoked before may be among them. Recordings are let go of therefore only where
-    /// the permit comes with leave to revoke; otherwise that waits until somebody who has it names
-    /// them again, or revokes. The answer is the same, so that it tells nobody who has revoked.
+    /// A party may have revoked before. Recordings are shredded for that only if the permit comes
+    /// with the `revoke` action; otherwise they wait until a caller with that action names the
+    /// party again or revokes. The result is the same in both cases, so that it does not reveal who
+    /// has revoked.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a permit that does not cover a recording of
-    /// this conversation; [`Error::Invalid`]; [`Error::Conflict`] if somebody else was named at one
-    /// of these places.
+    /// [`Error::NotFound`] if the permit does not cover a recording of this conversation;
+    /// [`Error::Invalid`]; [`Error::Conflict`] if another person was named on one of these legs.
     pub async fn name(
         &self,
         permit: &Permit<action::Consent>,
@@ -128,12 +127,11 @@ impl PartyRegister {
         Ok(all.into_values().next().unwrap_or_default())
     }
 
-    /// Names whom the source found, in the vault's own name; who is known already stays who they
-    /// are and where they are. Naming them can find a revocation that lets go of a recording at
-    /// once.
+    /// Names the participants that the source reported, in the vault's own name; known parties keep
+    /// their legs. A naming can make an earlier revocation apply, which shreds recordings.
     ///
     /// # Errors
-    /// The database's; then nobody was named.
+    /// Any database error; then nobody was named.
     pub(in crate::flow) async fn name_found(
         &self,
         conversation: &Conversation,
@@ -154,7 +152,7 @@ impl PartyRegister {
         Ok(matched)
     }
 
-    /// The one way in.
+    /// Names parties for an application or for the vault and applies the consequences.
     async fn match_participants(
         &self,
         by: By<'_>,
@@ -166,7 +164,7 @@ impl PartyRegister {
             By::Application(permit) => permit.initiator(),
             By::Vault => Initiator::Vault,
         };
-        // Somebody new in a conversation may not have consented.
+        // A new party may not have consented.
         let news = ConsentChange {
             bearing: Bearing::of([conversation], []),
             actor,
@@ -201,8 +199,8 @@ impl PartyRegister {
                 revocations.warn_of_unvouched(conversation).await;
                 revocations.continue_for_a_while(&again).await;
             }
-            // In the middle of the source's request, or of a fetch: whoever is revoked, it is not
-            // for those to work on it.
+            // This runs inside a request of the source or a fetch, which must not work on other
+            // people's revocations.
             By::Vault => self.bells.work.notify_one(),
         }
         Ok(matched)
@@ -301,7 +299,7 @@ impl PartyRegister {
         ))
     }
 
-    /// Who takes part in a conversation, as far as it was told.
+    /// Returns the parties of a conversation.
     ///
     /// # Errors
     /// As [`Self::name`].

@@ -1,7 +1,7 @@
-//! Statements of consent as they are told, and what the policy and the time have against them.
+//! Statements of consent as they are reported, and their checks against the policy and the clock.
 //!
-//! Owns what is told, and its JSON form. Refuses to know files, and who may say so.
-//! INVARIANT: no fault repeats what it is about.
+//! Owns the reported data, and its JSON form. Refuses to know files, and permissions. INVARIANT: no
+//! fault repeats the content that it is about.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -16,39 +16,39 @@ use crate::{
     policy::Rulebook,
 };
 
-/// How far a clock that tells a time may be ahead of ours.
+/// How far the clock of a caller may be ahead of ours.
 const AHEAD: std::time::Duration = std::time::Duration::from_secs(300);
 
-/// About whom a statement is told.
+/// The subject of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum About {
-    /// A person, by an address of theirs.
+    /// A person, by one of their addresses.
     Person(Address),
-    /// Whoever has this place in a conversation; without a place, everybody in it.
+    /// The party of this leg of a conversation; without a leg, every party of it.
     Place(Conversation, Option<LegName>),
 }
 
-/// A statement of consent that is told to the vault.
+/// A reported statement of consent.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewStatement {
-    /// About whom.
+    /// The subject.
     pub about: About,
-    /// For which purposes; empty means all.
+    /// The purposes; empty means all.
     pub purposes: BTreeSet<Purpose>,
-    /// What was said.
+    /// The answer.
     pub answer: Answer,
-    /// How.
+    /// The method by which it was given.
     pub method: Method,
-    /// Where the evidence is, in the teller's words; at most 1000 characters. Kept sealed.
+    /// A reference to the evidence in the caller's words, at most 1000 characters. Stored sealed.
     pub evidence: Option<Reference>,
     /// SHA-256 of the text that was disclosed, lower-case hex.
     pub disclosure: Option<String>,
-    /// The version of the policy that it was said under.
+    /// The version of the policy under which it was made.
     pub policy_version: Option<String>,
-    /// When it was said; `None`: now.
+    /// When it was made; `None` means now.
     pub at: Option<Timestamp>,
-    /// What makes it one and the same, with its answer, however often and whenever it is told;
-    /// `None`: all the rest of it.
+    /// A key that identifies the statement together with its answer, for idempotent delivery;
+    /// `None` if its whole content identifies it.
     pub once: Option<String>,
 }
 
@@ -61,12 +61,12 @@ impl fmt::Debug for NewStatement {
     }
 }
 
-/// What is wrong with a field.
+/// A fault of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldFault {
-    /// Its name; empty for the whole statement.
+    /// The name of the field; empty for the whole statement.
     pub field: &'static str,
-    /// What is wrong, and what is expected.
+    /// The fault, and what is expected.
     pub why: String,
 }
 
@@ -80,12 +80,12 @@ impl fmt::Display for FieldFault {
     }
 }
 
-/// Faults as they are found.
+/// The faults found so far.
 #[derive(Default)]
 pub(super) struct Faulty(pub(super) Vec<FieldFault>);
 
 impl Faulty {
-    /// Adds a fault and gives nothing, for who has nothing to give.
+    /// Adds a fault and returns `None`, for callers that have no value.
     pub(super) fn add<T>(&mut self, field: &'static str, why: impl Into<String>) -> Option<T> {
         self.note(field, why);
         None
@@ -100,7 +100,7 @@ impl Faulty {
 }
 
 impl NewStatement {
-    /// What the policy and the time have against it.
+    /// Returns the faults by the policy and the clock.
     pub(super) fn check(
         &self,
         rulebook: &Rulebook,

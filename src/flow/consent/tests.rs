@@ -1,4 +1,4 @@
-//! Files of statements: what is read, what is refused with line and field, and any bytes at all.
+//! Files of statements: accepted, refused with line and field, and arbitrary bytes.
 
 mod spreadsheets;
 
@@ -297,7 +297,7 @@ fn a_statement_does_not_print_what_it_holds() {
     );
 }
 
-/// Pieces of which files are made, well and badly.
+/// Parts from which valid and invalid files are assembled.
 fn piece() -> impl Strategy<Value = String> {
     let words: Vec<String> = FIELDS
         .iter()

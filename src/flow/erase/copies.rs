@@ -1,14 +1,14 @@
-//! One attempt at the copies of one recording: what is there is found, entered, deleted, and
+//! One attempt to delete the copies of one recording: copies are found, recorded, deleted, and
 //! confirmed.
 //!
-//! Owns the order: the evidence before the deed, words before the recording, and nothing counts as
-//! gone that the source did not say.
+//! Owns the order: evidence before deletion, text before the recording. A copy counts as deleted
+//! only if the source confirms it.
 //!
-//! INVARIANT: "there is no such thing" is believed only after the same credential opened the
-//! account's own things of the same product: recordings, or transcripts of Conversational
-//! Intelligence. So a wrong credential, another account's, or a product that is not there never
-//! looks like a deletion. What the source refuses to list is not known to be gone:
-//! [`Copies::gone_at`] says nothing then.
+//! INVARIANT: a 404 is trusted only after the same credential has opened other resources of the
+//! account in the same product: recordings, or transcripts of Conversational Intelligence. A wrong
+//! credential, another account's credential, or an unavailable product therefore never looks like a
+//! deletion. A copy that the source refuses to list is not known to be deleted: [`Copies::gone_at`]
+//! returns `None` then.
 
 mod delete;
 mod list;
@@ -32,32 +32,31 @@ use crate::{
     twilio::{Account, RestError, rest::RecordingResource},
 };
 
-/// A copy by name.
+/// The identity of a copy.
 type Name = (CopyKind, String);
 
-/// One attempt, and what it has come to so far.
+/// One attempt and its progress.
 pub(super) struct Copies<'a> {
     deletion: &'a SourceDeletion,
     account: &'a Account,
     recording: &'a Recording,
-    /// What the source calls the recording.
+    /// The source's id of the recording.
     sid: RecordingSid,
     known: BTreeMap<Name, SourceCopy>,
     changed: BTreeSet<Name>,
-    /// The products of which the credential has shown in this attempt that it opens the account's
-    /// own things.
+    /// The products for which the credential has opened a resource of the account in this attempt.
     open: BTreeSet<Product>,
-    /// Kinds of words of which the source did not say all that there is.
+    /// Kinds of text copies that the source did not list completely.
     unlisted: BTreeSet<CopyKind>,
-    /// Whether another recording of its call is kept, or still to come: what was made of the whole
-    /// call is that one's, too.
+    /// Whether another recording of the call is kept or expected: transcripts of the whole call
+    /// belong to that one, too.
     shares_call: bool,
 }
 
-/// What is asked with one credential.
+/// The resources that share a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Product {
-    /// Recordings and what stands below them.
+    /// Recordings and their subresources.
     Voice,
     /// Conversational Intelligence.
     Intelligence,
@@ -73,21 +72,21 @@ impl Product {
     }
 }
 
-/// How the recording itself stands at the source.
+/// The state of the recording itself at the source.
 enum Found {
     /// It was confirmed as deleted before.
     Settled,
-    /// The source knows of no such thing.
+    /// The source does not know it.
     Gone,
-    /// Deleted, and only words about it are kept.
+    /// Deleted, and only its metadata is kept.
     Deleted,
-    /// There is no sound: too short, or silent.
+    /// It has no audio: too short, or silent.
     Absent,
-    /// It is still being made.
+    /// It is still in progress.
     Running(Box<RecordingResource>),
-    /// It is made, and not complete yet.
+    /// It has ended and is not complete yet.
     Unfinished,
-    /// It can be deleted, as far as one can see.
+    /// It can probably be deleted.
     Complete(Box<RecordingResource>),
 }
 
@@ -117,7 +116,7 @@ impl<'a> Copies<'a> {
         })
     }
 
-    /// What this attempt changed.
+    /// Returns the copies that this attempt changed.
     pub(super) fn changed(&self) -> Vec<SourceCopy> {
         self.changed
             .iter()
@@ -126,8 +125,8 @@ impl<'a> Copies<'a> {
             .collect()
     }
 
-    /// When the last copy was gone; `None` if something is left that the vault cannot delete, or
-    /// the source did not say what there is.
+    /// Returns when the last copy was gone; `None` if a copy is left that the vault cannot delete,
+    /// or the source did not list all copies.
     pub(super) fn gone_at(&self) -> Option<Timestamp> {
         let gone = self
             .known
@@ -142,7 +141,7 @@ impl<'a> Copies<'a> {
             .then(|| gone.unwrap_or_else(|| self.deletion.clock.now()))
     }
 
-    /// Deletes everything that can be deleted. When this returns well, every copy is settled.
+    /// Deletes every copy that can be deleted. On `Ok`, every copy is settled.
     pub(super) async fn delete(&mut self) -> Result<(), Trouble> {
         let is_shredded = self.recording.state == RecordingState::Shredded;
         let found = self.look().await?;
@@ -169,7 +168,7 @@ impl<'a> Copies<'a> {
         }
         self.delete_recording(&found).await?;
         if !matches!(found, Found::Settled) {
-            // What was made of it while it was deleted.
+            // Copies that were made during the deletion.
             let late = self.list(false).await?;
             self.enter(&Found::Settled, &late).await?;
             self.delete_words(late, false).await?;
@@ -204,12 +203,12 @@ impl<'a> Copies<'a> {
             "absent" => Found::Absent,
             "in-progress" | "paused" => Found::Running(resource),
             "processing" | "stopped" => Found::Unfinished,
-            // Whatever else there may be: the source says whether it can be deleted.
+            // Any other status: the source refuses the deletion if it is not possible.
             _ => Found::Complete(resource),
         })
     }
 
-    /// Enters what is there, before anything is deleted: whatever dies then, the database knows what
+    /// Records the copies before anything is deleted, so that after a crash the database knows what
     /// was to be deleted.
     async fn enter(&mut self, found: &Found, listed: &BTreeSet<Name>) -> Result<(), Trouble> {
         let mut names: Vec<Name> = listed.iter().cloned().collect();
@@ -245,15 +244,14 @@ impl<'a> Copies<'a> {
         Ok(self.deletion.note_source(self.recording.id, &new).await?)
     }
 
-    /// Whether something of what is to be deleted is still to be fetched.
+    /// Returns whether a transcript that is to be deleted still has to be fetched.
     async fn awaits_words(&self) -> Result<bool, Trouble> {
         let sids: BTreeSet<String> = self.words().map(|(_, sid)| sid.clone()).collect();
         let source = &self.recording.source_ref;
         Ok(sources::awaits(&mut self.deletion.db.read().await?, source, &sids).await?)
     }
 
-    /// The answer to a deletion, where "there is no such thing" is as good as done, if it can be
-    /// believed.
+    /// Converts the answer to a deletion: a 404 counts as deleted if it can be trusted.
     async fn believe(
         &mut self,
         product: Product,
@@ -301,7 +299,7 @@ impl<'a> Copies<'a> {
         }
     }
 
-    /// The words that are not settled.
+    /// Returns the text copies that are not settled.
     fn words(&self) -> impl Iterator<Item = &Name> {
         let is_word = |kind| {
             matches!(
@@ -347,8 +345,8 @@ impl<'a> Copies<'a> {
 }
 
 impl Found {
-    /// Whether words can be listed below it. Of a deleted recording that is not documented: it is
-    /// tried, and "no such thing" counts as none.
+    /// Returns whether text copies can be listed below it. For a deleted recording this is
+    /// undocumented: it is tried, and a 404 counts as none.
     fn may_have_words(&self) -> bool {
         !matches!(self, Self::Settled | Self::Gone)
     }

@@ -1,7 +1,7 @@
-//! What became of the source's copies, written down together with its evidence; of a shredded
-//! recording the receipt tells of it, too.
+//! The units of work that record the results of deletions at the source, with their evidence; for a
+//! shredded recording they also update the receipt.
 //!
-//! Owns the units of work in which that becomes true. Refuses to know how copies are deleted.
+//! Owns these units of work. Refuses to know how copies are deleted.
 
 use super::SourceDeletion;
 use crate::{
@@ -22,10 +22,10 @@ use crate::{
 };
 
 impl SourceDeletion {
-    /// Enters copies that were found, or what became of them so far.
+    /// Records copies that were found, or their state so far.
     ///
     /// # Errors
-    /// The database's; then nothing is entered.
+    /// Any database error; then nothing is recorded.
     pub(super) async fn note_source(
         &self,
         id: RecordingId,
@@ -44,13 +44,13 @@ impl SourceDeletion {
         unit.await
     }
 
-    /// The work at the source is done: what became of the copies, and, if the recording is
-    /// shredded, what its receipt says of all of them. A receipt that says already that they are
-    /// removed stays as it is.
+    /// Finishes the work at the source and records the state of the copies. If the recording is
+    /// shredded, the receipt gets the result for all of them. A receipt that already states their
+    /// removal is not changed.
     ///
     /// # Errors
-    /// [`db::Error::Stale`] inside if the work was taken away, as a shred does that comes
-    /// between: then nothing is entered.
+    /// [`db::Error::LeaseLost`] inside if the lease was lost, for instance to a concurrent shred:
+    /// then nothing is recorded.
     pub(super) async fn source_settled(
         &self,
         lease: &Lease<RecordingId>,
@@ -78,10 +78,10 @@ impl SourceDeletion {
         unit.await
     }
 
-    /// Says that a recording was stopped that was still being made.
+    /// Records that a recording in progress was stopped.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub(super) async fn note_stopped(&self, id: RecordingId) -> Result<(), Error> {
         let unit = self.vault.unit("source.note_stopped", async |mut unit| {
             unit.audit(NewEntry::source_stopped(self.clock.now(), id));
@@ -99,7 +99,8 @@ fn tell(unit: &mut Unit, entry: Option<NewEntry>) {
     }
 }
 
-/// Enters copies; the entry that tells of what changed, if anything did, to be appended last.
+/// Records copies. Returns the audit entry of the change, if anything changed, to be added to the
+/// unit.
 async fn enter(
     unit: &mut Unit,
     id: RecordingId,

@@ -1,7 +1,7 @@
-//! Why copies at the source could not be deleted, and how long to wait before the next attempt.
+//! Reasons why copies at the source could not be deleted, and the delay before the next attempt.
 //!
-//! Owns patience with the source. INVARIANT: no trouble ends the work. A copy that cannot be
-//! deleted is tried again and again, and is shown.
+//! Owns the retries of deletions at the source. INVARIANT: no failure ends the work. A copy that
+//! cannot be deleted is retried forever, and is reported.
 
 use super::SourceDeletion;
 use crate::{
@@ -12,18 +12,18 @@ use crate::{
     vault,
 };
 
-/// Why an attempt did not come to its end.
+/// Why an attempt was not completed.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// Something else has to happen first, and will.
+    /// Something else must happen first, and will.
     NotYet(&'static str),
-    /// The same, and it is known when.
+    /// The same, at a known time.
     Until(Timestamp, &'static str),
-    /// Nothing happens unless somebody does something.
+    /// An operator must act.
     Stuck(String),
-    /// The source stumbled.
+    /// The source failed.
     Source(RestError),
-    /// We could not.
+    /// The vault failed.
     Ours(Error),
 }
 
@@ -76,7 +76,7 @@ impl From<Trouble> for Setback {
 }
 
 impl SourceDeletion {
-    /// What a trouble means for the work; when it takes long, that is said loudly.
+    /// Converts a failure to a setback of the work, and logs an error if it has lasted long.
     pub(super) fn bear(&self, lease: &Lease<RecordingId>, trouble: Trouble) -> Setback {
         let settings = &self.settings;
         let setback = Setback::from(trouble);

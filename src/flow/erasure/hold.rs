@@ -1,5 +1,4 @@
-//! Holds: what somebody demands to be kept is not shredded, whoever else wants it gone, until the
-//! last of them is lifted.
+//! Legal holds: a held recording is not shredded for any reason until the last hold is lifted.
 
 use std::sync::Arc;
 
@@ -31,26 +30,26 @@ use crate::{
 /// A hold to be placed.
 #[derive(Clone, Debug)]
 pub struct NewHold {
-    /// Its name; a recording has at most one of each.
+    /// Its name; unique per recording.
     pub name: HoldName,
-    /// The purpose of the policy that stays open under it when everything else is closed.
+    /// The purpose of the policy that stays open under the hold when all others are closed.
     pub purpose: Purpose,
-    /// Why, as a code.
+    /// The reason, as a code.
     pub reason: ShredReason,
-    /// Who demands it.
+    /// The authority that demands it.
     pub authority: Authority,
-    /// When somebody must look whether it is still needed.
+    /// When its need must be reviewed.
     pub review_at: Timestamp,
 }
 
-/// A hold that was lifted.
+/// The result of lifting a hold.
 #[derive(Clone, Debug)]
 pub struct Lifted {
     /// The hold.
     pub hold: HoldRow,
-    /// Whether this call lifted it; false when it was lifted before.
+    /// Whether this call lifted it; false if it was lifted before.
     pub is_new: bool,
-    /// How many still stand.
+    /// The number of holds that remain in force.
     pub left: i64,
     /// Whether the recording is, or with `--dry-run` would be, shredded because it was revoked and
     /// no hold is left.
@@ -59,13 +58,13 @@ pub struct Lifted {
     pub receipt: Option<ReceiptId>,
 }
 
-/// A hold, and since when its recording is revoked.
+/// A hold, and when its recording was revoked.
 pub type ListedHold = (HoldRow, Option<Timestamp>);
 
-/// A place in the list of holds.
+/// A position in the list of holds.
 pub type HoldPlace = (Timestamp, RecordingId, HoldName);
 
-/// Holds are placed, lifted and listed.
+/// Places, lifts and lists holds.
 pub struct LegalHolds {
     vault: Vault,
     db: Db,
@@ -91,12 +90,13 @@ impl LegalHolds {
         }
     }
 
-    /// Places a hold, or changes what one of that name says. Repeating it changes nothing.
+    /// Places a hold, or changes the terms of the hold with this name. Repeating it changes
+    /// nothing.
     ///
     /// # Errors
     /// [`Error::NotFound`], also for a recording that the permit does not cover;
-    /// [`Error::Shredded`]; [`Error::Invalid`] for a purpose that the policy places no
-    /// holds for, or a review that is over.
+    /// [`Error::Shredded`]; [`Error::Invalid`] for a purpose for which the policy allows no holds,
+    /// or a review date in the past.
     pub async fn place(
         &self,
         permit: &Permit<action::Hold>,
@@ -158,16 +158,16 @@ impl LegalHolds {
             }
             placed => placed?,
         }
-        // Who is told that a hold stands can rely on it after a loss of the database, too.
+        // A caller can rely on the hold even if the database is lost afterwards.
         self.vault.make_durable().await?;
         holds::find(&mut self.db.read().await?, id, &new.name)
             .await?
             .ok_or(Error::NotFound)
     }
 
-    /// Lifts a hold. If it was the last and the recording was revoked meanwhile, the recording is
-    /// shredded at once, in the vault's own name and for the reason of the revocation. Repeating it
-    /// is harmless. With `dry_run` it only says what would be done.
+    /// Lifts a hold. If it was the last one and the recording was revoked meanwhile, the recording
+    /// is shredded immediately, in the vault's own name and for the reason of the revocation.
+    /// Repeating it is harmless. With `dry_run` it only returns what would be done.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such hold, or the permit does not cover its recording.
@@ -219,7 +219,7 @@ impl LegalHolds {
             Ok::<_, Error>(left)
         });
         let lifted = lifted.await?;
-        // What is released is also taken up by the service, should this be interrupted.
+        // The service also shreds released recordings, in case this is interrupted.
         if lifted == Some(0) {
             self.revocations.shred_released().await?;
         }
@@ -241,12 +241,12 @@ impl LegalHolds {
         })
     }
 
-    /// The holds that stand, each with the time since when its recording is revoked; those first
-    /// that must be looked at first; on recordings of the
-    /// accounts that the permit covers. `limit` is 1 to 1000.
+    /// Returns the holds in force on recordings of the accounts that the permit covers, those with
+    /// the earliest review first, each with the time at which its recording was revoked. `limit` is
+    /// 1 to 1000.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn list(
         &self,
         permit: &Permit<action::Hold>,

@@ -1,15 +1,15 @@
-//! Quarantine: recordings without the evidence of consent that they need wait for it, and are let
-//! go of when it does not come.
+//! Quarantine: recordings that need evidence of consent wait for it, and are shredded if it does
+//! not arrive.
 //!
-//! Owns what new evidence changes, and the sweep. Refuses to know what counts as evidence: `policy`
-//! says that.
+//! Owns the effects of new evidence, and the sweep. Refuses to know what counts as evidence:
+//! `policy` decides that.
 //!
 //! INVARIANTS
-//! - A mark on a row opens nothing. Each decision looks at the statements themselves; the mark says
+//! - A mark on a row opens nothing. Each decision reads the statements themselves; the mark says
 //!   when a recording is shredded.
-//! - What closes a recording by the word of somebody who may not revoke lets go of nothing: a
-//!   quarantine has an end only while evidence is missing without their word, too. [`end_of`] is the
-//!   one place that says so.
+//! - A recording that is closed only by data from callers without the `revoke` action is not
+//!   shredded: a quarantine has an end only if evidence is missing without that data, too. Only
+//!   [`end_of`] decides that.
 
 use std::sync::Arc;
 
@@ -30,31 +30,31 @@ use crate::{
     vault::{Cause, OnHold, ShredOutcome, Vault},
 };
 
-/// Recordings looked at in one unit of work.
+/// Recordings processed in one unit of work.
 const PAGE: i64 = 200;
 
-/// How far the recordings on which something new bears were looked at.
+/// The progress through the recordings that a change affects.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::flow) enum QuarantineProgress {
-    /// Those in quarantine, after this one.
+    /// Recordings in quarantine, after this one.
     Waiting(Option<RecordingId>),
-    /// Those that are in none, after this one.
+    /// Recordings not in quarantine, after this one.
     Released(Option<RecordingId>),
 }
 
-/// What new evidence changed.
+/// The result of new evidence.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Settled {
     /// Recordings released from quarantine.
     pub released: u64,
     /// Recordings put in quarantine.
     pub quarantined: u64,
-    /// Those whose streams were not ended in this process yet.
+    /// Recordings whose streams in this process are still to be ended.
     #[serde(skip)]
     heard: Vec<RecordingId>,
 }
 
-/// What new evidence bears on, who brought it, and whether it may say no.
+/// New evidence: its scope, its author, and whether it may close recordings.
 #[derive(Clone, Debug)]
 pub(in crate::flow) struct ConsentChange {
     pub(in crate::flow) bearing: Bearing,
@@ -63,21 +63,21 @@ pub(in crate::flow) struct ConsentChange {
     pub(in crate::flow) deadline: Deadline,
 }
 
-/// Whether recordings are shredded some day because of what is told.
+/// Whether a quarantine that begins because of the change has an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::flow) enum Deadline {
-    /// Not therefore: who tells may not revoke. What they put in quarantine is closed, and waits
-    /// for evidence, for who may revoke to say the same, or for the end of its retention.
+    /// No end, because the author may not revoke. The recording is closed, and waits for evidence,
+    /// for a confirmation by a caller with `revoke`, or for the end of its retention.
     None,
-    /// What is put in quarantine now has one.
+    /// A new quarantine has an end.
     New,
-    /// The same, and what waits without one gets it if it is not covered without the word of those
-    /// who may not revoke: it was said by the person, or by somebody who may.
+    /// The same, and an existing quarantine without end gets one if the recording is not covered
+    /// even without data from callers without `revoke`.
     Confirmed,
 }
 
 impl Deadline {
-    /// What somebody tells with this permit has, once they may also revoke.
+    /// Returns the deadline for a change that is reported with this permit.
     pub(in crate::flow) fn by<A: PermitAction>(permit: &Permit<A>) -> Self {
         match permit.also(action::Revoke) {
             Some(_) => Self::Confirmed,
@@ -86,11 +86,11 @@ impl Deadline {
     }
 }
 
-/// The end of a quarantine that has none: 4000-01-01T00:00:00Z.
+/// The stored end of a quarantine without end: 4000-01-01T00:00:00Z.
 const WITHOUT_END: Timestamp = Timestamp::from_millis(64_060_588_800_000);
 
-/// When the quarantine ends of a recording that is not covered: at `ends`, or not at all if it would
-/// be covered by `vouched`, which is what was told without those who may not revoke.
+/// Returns the end of the quarantine of a recording that is not covered: `ends`, or no end if it is
+/// covered by `vouched`, the consents without data from callers without `revoke`.
 pub(in crate::flow) fn end_of(
     vouched: Option<&Consents>,
     recording: &Recording,
@@ -104,16 +104,16 @@ pub(in crate::flow) fn end_of(
     }
 }
 
-/// What a sweep of the quarantine did.
+/// The result of a sweep of the quarantine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QuarantineSwept {
-    /// Recordings for which evidence was there after all.
+    /// Recordings that were released because evidence had arrived.
     pub released: u64,
-    /// Recordings shredded because it was not.
+    /// Recordings that were shredded because it had not.
     pub shredded: u64,
 }
 
-/// Recordings that wait for a consent.
+/// Updates and sweeps quarantines.
 pub struct Quarantine {
     vault: Vault,
     db: Db,
@@ -139,14 +139,14 @@ impl Quarantine {
         }
     }
 
-    /// Where to begin; `None` if no version of the policy knows a quarantine.
+    /// Returns the start of the progress; `None` if no version of the policy has a quarantine.
     pub(in crate::flow) fn first_step(&self) -> Option<QuarantineProgress> {
         (!policy::quarantining(&self.rulebook).is_empty())
             .then_some(QuarantineProgress::Waiting(None))
     }
 
-    /// Looks at up to [`PAGE`] recordings on which the news bear, within the unit that brings them.
-    /// The entries are to be appended last; with them comes where to go on, if there is more.
+    /// Updates up to [`PAGE`] recordings affected by the change, within the unit that records it.
+    /// Returns the audit entries for the unit, and where to continue, if there are more.
     pub(in crate::flow) async fn settle(
         &self,
         unit: &mut Unit,
@@ -192,9 +192,9 @@ impl Quarantine {
         Ok((entries, step))
     }
 
-    /// Goes on where the unit that brought the news stopped, one unit after another. An
-    /// interruption leaves marks that are behind, never anything open that should be closed. Each time
-    /// a unit is committed, the streams end of what it put in quarantine.
+    /// Continues where the unit that recorded the change stopped, one unit after another. An
+    /// interruption leaves outdated marks, but never opens a recording that should be closed. After
+    /// each commit the streams of newly quarantined recordings end.
     pub(in crate::flow) async fn settle_rest(
         &self,
         news: &ConsentChange,
@@ -220,7 +220,7 @@ impl Quarantine {
         Ok(())
     }
 
-    /// Brings the marks on these recordings up to what is known now.
+    /// Updates the marks on these recordings.
     async fn settle_all(
         &self,
         unit: &mut Unit,
@@ -284,12 +284,12 @@ impl Quarantine {
         Ok(entries)
     }
 
-    /// Looks once more at every recording whose quarantine is over, releases those for which the
-    /// evidence is there, and shreds the others. What a hold keeps waits for its end.
+    /// Checks every recording whose quarantine has ended once more, releases those with evidence,
+    /// and shreds the others. Held recordings wait for the end of the hold.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if the clock is not believed; the database's. What was shredded stays so,
-    /// and the next sweep goes on.
+    /// [`Error::Conflict`] if the clock is not trusted; any database error. Shredded recordings
+    /// stay shredded, and the next sweep continues.
     pub async fn sweep(&self) -> Result<QuarantineSwept, Error> {
         let permit = Permit::of_vault(action::Shred);
         let reason: ShredReason = "no-consent".parse().expect("it is a code");
@@ -299,8 +299,7 @@ impl Quarantine {
         loop {
             let now = self.clock.believed().await?.at();
             let vault = &self.vault;
-            // One unit decides and shreds: evidence that comes beside it is seen by it, or comes too
-            // late.
+            // One unit decides and shreds: concurrent evidence is seen by it, or comes too late.
             let unit = unit_with_keys(&self.db, vault, "quarantine.sweep", async |mut unit| {
                 let page = quarantine::due(&mut unit, now, after, PAGE).await?;
                 let Some(last) = page.last().map(|last| last.id) else {
@@ -311,8 +310,8 @@ impl Quarantine {
                 let entries = self
                     .settle_all(&mut unit, &page, author, self.clock.now())
                     .await?;
-                // Released, or kept without an end. And of a recording whose policy is not at hand
-                // nobody knows what it needs.
+                // These were released, or are kept without an end. If the policy of a recording is
+                // not available, its need for consent is unknown.
                 let settled: Vec<_> = entries.iter().filter_map(NewEntry::recording).collect();
                 let is_due = |recording: &Recording| {
                     !settled.contains(&recording.id)

@@ -1,8 +1,9 @@
-//! Retention: what is kept and why, and the sweep that shreds what is kept no longer.
+//! Retention: a report of what is kept and why, and the sweep that shreds recordings after their
+//! retention.
 //!
-//! Owns pace and report. Refuses to decide what is due; `policy::retention` says that of each
-//! recording, again, after the database found it. A recording that a hold keeps is left as it is and
-//! listed as a conflict: the first sweep after the hold is lifted shreds it.
+//! Owns pace and report. Refuses to decide what is due; `policy::retention` decides that for each
+//! recording, again, after the database found it. A held recording is not changed and listed as a
+//! conflict: the first sweep after the hold is lifted shreds it.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -28,77 +29,79 @@ use crate::{
     vault::{Cause, OnHold},
 };
 
-/// Recordings shredded by one call of the vault: enough that those on one leaf page meet.
+/// Recordings shredded by one call: enough that recordings on the same leaf page are shredded
+/// together.
 const BATCH: i64 = 1000;
-/// Conflicts that are listed; there is more to do about a thousand than to read on.
+/// The most conflicts that are listed: an operator with a thousand conflicts has no use for more.
 const CONFLICTS: i64 = 1000;
 
-/// What a sweep did, or would do.
+/// The result of a sweep, or of its dry run.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct RetentionSweep {
-    /// Whether nothing was done.
+    /// Whether it was a dry run.
     pub dry_run: bool,
     /// Recordings that were shredded, or would be.
     pub shredded: u64,
-    /// The same, by what they have in common.
+    /// The same, by group.
     pub groups: Vec<SweptGroup>,
-    /// What is due and kept by a hold.
+    /// Recordings that are due but held.
     pub conflicts: Vec<Conflict>,
 }
 
-/// What was due of one tier under one version.
+/// Recordings of one tier and policy version that were due.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct SweptGroup {
     /// The tier.
     pub tier: Tier,
-    /// SHA-256 of the policy file to which they are pinned.
+    /// The SHA-256 of the policy file to which they are pinned.
     pub policy_digest: String,
     /// The clause by which they are due.
     pub clause: String,
-    /// How many.
+    /// The number of recordings.
     pub recordings: u64,
 }
 
-/// Something that should be shredded, and a hold that keeps it.
+/// A recording that should be shredded, and the holds that keep it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Conflict {
-    /// Which recording.
+    /// The recording.
     pub recording_id: RecordingId,
-    /// Since when it should be gone.
+    /// When it became due.
     pub since: Timestamp,
-    /// Why.
+    /// The reason.
     #[schema(max_length = 400)]
     pub why: String,
-    /// The holds; null for who may not list holds.
+    /// The names of the holds; null if the caller may not list holds.
     pub holds: Option<Vec<HoldName>>,
 }
 
-/// What is kept and why.
+/// The report of what is kept and why.
 #[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct RetentionReport {
-    /// As of when.
+    /// The time of the report.
     pub at: Timestamp,
-    /// Everything that is not shredded, by tier and version.
+    /// All recordings that are not shredded, by tier and version.
     pub groups: Vec<KeptGroup>,
-    /// Recordings in quarantine: nothing opens them.
+    /// The number of recordings in quarantine, which cannot be opened.
     #[schema(minimum = 0)]
     pub quarantined: i64,
-    /// When the first of them is shredded unless evidence of consent arrives.
+    /// When the first of these quarantines ends, upon which the recording is shredded unless
+    /// evidence of consent arrives.
     pub quarantine_ends: Option<Timestamp>,
-    /// Recordings that a hold keeps.
+    /// The number of recordings with a hold.
     #[schema(minimum = 0)]
     pub held: i64,
-    /// Those of them that were revoked, and are shredded when the hold ends.
+    /// The number of held recordings that were revoked, and are shredded when the hold ends.
     #[schema(minimum = 0)]
     pub revoked_but_held: i64,
-    /// The holds by name; null for who may not list holds.
+    /// The holds by name; null if the caller may not list holds.
     pub holds: Option<Vec<HoldGroup>>,
-    /// What should be gone and is held; a thousand at most.
+    /// Held recordings that should be shredded; a thousand at most.
     #[schema(max_items = 1000)]
     pub conflicts: Vec<Conflict>,
 }
 
-/// What is kept of one tier under one version.
+/// Recordings of one tier and policy version that are kept.
 #[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct KeptGroup {
     /// The tier.
@@ -106,22 +109,22 @@ pub struct KeptGroup {
     /// The version to which they are pinned; `None` if it is not known here.
     #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$", examples("2026-1"))]
     pub policy_version: Option<String>,
-    /// SHA-256 of its file.
+    /// The SHA-256 of its file.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub policy_digest: String,
-    /// How many.
+    /// The number of recordings.
     #[schema(minimum = 0)]
     pub recordings: i64,
     /// When the oldest was collected.
     pub oldest_collected_at: Timestamp,
-    /// When the oldest is due; `None` if nothing limits them.
+    /// When the oldest is due; `None` if no limit applies.
     pub next_due_at: Option<Timestamp>,
-    /// The clause by which.
+    /// The clause with the limit.
     #[schema(max_length = 200, examples("tiers/standard/keep"))]
     pub clause: Option<String>,
 }
 
-/// What is kept no longer goes.
+/// Shreds recordings after their retention.
 pub struct RetentionEnforcement {
     db: Db,
     rulebook: Arc<Rulebook>,
@@ -144,11 +147,11 @@ impl RetentionEnforcement {
         }
     }
 
-    /// Shreds everything that is kept no longer, in batches; a hold keeps what it keeps. What was
-    /// shredded stays so if it is cut short.
+    /// Shreds all recordings whose retention has ended, in batches, except held ones. Recordings
+    /// that were shredded before an interruption stay shredded.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if the clock is not believed; the database's or the vault's.
+    /// [`Error::Conflict`] if the clock is not trusted; errors of the database or the vault.
     pub async fn sweep(&self, dry_run: bool) -> Result<RetentionSweep, Error> {
         let now = if dry_run {
             self.clock.now()
@@ -172,18 +175,16 @@ impl RetentionEnforcement {
                 self.shred_due(group, until, now, dry_run).await?,
             ));
         }
-        // All of them are shredded before the first is told of: a store that is away keeps none of
-        // them.
+        // All groups are shredded before the first is reported: an unavailable store must not delay
+        // a shred.
         for (group, limit, (due, shredded)) in all {
-            let shredded = self
-                .shredding
-                .tell(shredded)
-                .await?
-                .shredded
-                .iter()
-                .filter(|shredded| shredded.is_new)
-                .count() as u64;
-            let recordings = if dry_run { due } else { shredded };
+            let recordings = if dry_run {
+                due
+            } else {
+                let told = self.shredding.tell(shredded).await?;
+                let new = told.shredded.iter().filter(|shredded| shredded.is_new);
+                new.count() as u64
+            };
             if recordings > 0 {
                 let tier = group.tier.clone();
                 let policy_digest = group.policy_digest.clone();
@@ -204,10 +205,10 @@ impl RetentionEnforcement {
         Ok(swept)
     }
 
-    /// What is kept and why, of the accounts that the permit covers.
+    /// Reports what is kept and why, for the accounts that the permit covers.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn report(
         &self,
         permit: &Permit<action::Catalogue>,
@@ -255,8 +256,8 @@ impl RetentionEnforcement {
         }
     }
 
-    /// Until when something of the group must have been collected to be due now; `None` if nothing
-    /// of it is.
+    /// Returns the latest collection time of the group's recordings that are due now; `None` if
+    /// none is due.
     fn reach(&self, group: &Group, now: Timestamp) -> Option<(Timestamp, Limit)> {
         let limits = limits(&group.tier, &group.policy_digest, &self.rulebook).into_iter();
         let reach = limits
@@ -265,7 +266,7 @@ impl RetentionEnforcement {
         reach.filter(|(until, _)| group.oldest <= *until)
     }
 
-    /// How many are due, and what was let go of.
+    /// Returns the number of due recordings, and the shreds.
     async fn shred_due(
         &self,
         group: &Group,
@@ -302,8 +303,7 @@ impl RetentionEnforcement {
             if dry_run || due.is_empty() {
                 continue;
             }
-            // A hold that was placed since they were found keeps its recording; the next sweep
-            // leaves it out.
+            // A hold that was placed since then keeps its recording; the next sweep leaves it out.
             let cause = Cause::permitted(&permit, &reason);
             let done = self
                 .shredding
@@ -316,8 +316,8 @@ impl RetentionEnforcement {
         due_by(recording, &self.rulebook).is_some_and(|(due, _)| due <= now)
     }
 
-    /// What a hold keeps although it is due, or was revoked; with the names of the holds, if they
-    /// are to be shown.
+    /// Returns held recordings that are due or were revoked, with the names of the holds if they
+    /// may be shown.
     async fn conflicts(
         &self,
         groups: &[Group],

@@ -1,7 +1,7 @@
-//! Revocation: what somebody may take back, they take back, for what is there and for what comes.
+//! Revocation of consent, for existing and future recordings.
 //!
-//! Owns a revocation from its beginning to its statement: what it reaches, how it goes on through any
-//! interruption, and what is said of it. Refuses to shred; it asks for it.
+//! Owns a revocation from its beginning to its receipt: its reach, its continuation after any
+//! interruption, and its status. Refuses to shred; it calls `shredding`.
 
 mod begin;
 pub(in crate::flow) mod close;
@@ -22,7 +22,7 @@ use crate::{
     vault::Vault,
 };
 
-/// Revocations, from their beginning to their statement.
+/// Begins, continues and finishes revocations.
 pub struct Revocations {
     vault: Vault,
     db: Db,

@@ -1,7 +1,7 @@
 //! Shredding: the key of a recording is destroyed, and its running streams end.
 //!
-//! Owns what follows from a shred in this process, and when it may be told. Refuses to decide who is
-//! shredded.
+//! Owns the effects of a shred in this process, and when it may be acknowledged. Refuses to decide
+//! what is shredded.
 
 pub(in crate::flow) mod units;
 
@@ -29,7 +29,7 @@ use crate::{
 /// Recordings looked up by one query.
 const LOOKED_UP: usize = 2000;
 
-/// Shreds, and silences whoever hears what is shredded.
+/// Shreds recordings and ends their streams.
 pub struct Shredding {
     vault: Vault,
     db: Db,
@@ -47,7 +47,7 @@ impl Shredding {
         }
     }
 
-    /// Shreds a recording and silences whoever is hearing it. Repeating it is harmless.
+    /// Shreds a recording and ends its streams. Repeating it is harmless.
     ///
     /// # Errors
     /// [`Error::NotFound`], also for a recording that the permit does not cover; [`Error::Held`].
@@ -63,15 +63,14 @@ impl Shredding {
             .ok_or(Error::NotFound)
     }
 
-    /// Shreds recordings, as [`Self::shred`] each of them, however many; they come back in their
-    /// order, each once. An interruption leaves some of them shredded, and to repeat it is to go
-    /// on.
+    /// Shreds any number of recordings, like [`Self::shred`]. Returns them in their order, each
+    /// once. An interruption leaves some of them shredded, and another call continues.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if one of them is not there or not covered by the permit,
-    /// [`Error::Held`] if a hold keeps one; then none is shredded. Only where a hold is placed at
-    /// this very moment, the others are. [`vault::Error::NotDurable`] inside while the store cannot
-    /// be written: then they are shredded, and a restore would not know of it yet.
+    /// [`Error::NotFound`] if one of them does not exist or is not covered by the permit;
+    /// [`Error::Held`] if a hold keeps one; then none is shredded, unless the hold was placed
+    /// concurrently: then the others are. [`vault::Error::NotDurable`] inside while the store
+    /// cannot be written: then they are shredded, but a restore would not know it yet.
     pub async fn shred_all(
         &self,
         permit: &Permit<action::Shred>,
@@ -88,7 +87,7 @@ impl Shredding {
         }
     }
 
-    /// Shreds recordings that no hold keeps, for who tells of them later: [`Self::tell`].
+    /// Shreds recordings without holds; the caller acknowledges them with [`Self::tell`].
     ///
     /// # Errors
     /// [`Error::Held`] if a hold keeps one; then none is shredded.
@@ -111,21 +110,21 @@ impl Shredding {
             .await)
     }
 
-    /// Ends whoever hears one of these.
+    /// Ends the streams of these recordings.
     pub(super) fn silence(&self, recordings: &[Recording]) {
         for recording in recordings {
             self.streams.silence(recording.id);
         }
     }
 
-    /// Ends whoever hears one of these; they may come again, and are decided anew.
+    /// Ends the streams of these recordings; listeners may ask again and get a new decision.
     pub(super) fn interrupt(&self, recordings: &[RecordingId]) {
         for recording in recordings {
             self.streams.end(StreamEnding::Moved(*recording));
         }
     }
 
-    /// The error that names the holds which keep these recordings.
+    /// Returns the error that names the holds on these recordings.
     async fn held(&self, ids: &[RecordingId]) -> Result<Error, Error> {
         let mut held: BTreeMap<RecordingId, Vec<HoldName>> =
             ids.iter().map(|id| (*id, Vec::new())).collect();
@@ -156,7 +155,7 @@ impl Shredding {
             .collect()
     }
 
-    /// The recording that a shred would destroy; for `--dry-run`.
+    /// Returns the recording that a shred would destroy, for `--dry-run`.
     ///
     /// # Errors
     /// [`Error::NotFound`], also for a recording that the permit does not cover.
@@ -171,11 +170,11 @@ impl Shredding {
             .ok_or(Error::NotFound)
     }
 
-    /// A receipt in its signed form; anybody who knows its id may have it.
+    /// Returns a receipt in its signed form; anybody who knows its id may read it.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`vault::Error::NotDurable`] inside while a restore would not know of
-    /// the shred.
+    /// [`Error::NotFound`]; [`vault::Error::NotDurable`] inside while the store does not have the
+    /// shred.
     pub async fn receipt(&self, id: ReceiptId) -> Result<String, Error> {
         let mut tx = self.db.read().await?;
         if shreds::is_receipt_undurable(&mut tx, id).await? {
@@ -186,7 +185,7 @@ impl Shredding {
             .ok_or(Error::NotFound)
     }
 
-    /// Removes the bytes of a shredded recording.
+    /// Deletes the ciphertext of a shredded recording.
     pub(in crate::flow) async fn remove(&self, lease: &Lease<RecordingId>) -> Result<(), Error> {
         let vault = &self.vault;
         let deleted = vault.delete_ciphertext(lease.subject).await?;

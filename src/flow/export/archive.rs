@@ -1,8 +1,8 @@
-//! The archive: manifest, statements of consent, each recording at its turn, and at last the log
-//! with what this archive itself has opened.
+//! The archive: the manifest, statements of consent, each recording in turn, and finally the log,
+//! including the openings by this archive.
 //!
-//! Owns the order and the names of its files. INVARIANT: no file of it is in memory as a whole that
-//! grows with the sound or with the log.
+//! Owns the order and the names of its files. INVARIANT: no file whose size grows with the audio or
+//! with the log is held in memory as a whole.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ use crate::{
 /// Statements looked up at a time.
 const PAGE: i64 = 200;
 
-/// The archive of a plan.
+/// Streams the archive of a plan.
 pub(super) fn stream(
     exports: Exports,
     plan: Plan,
@@ -62,7 +62,7 @@ async fn write(exports: Exports, plan: Plan, mut out: TarSink) -> Result<(), End
     out.end().await
 }
 
-/// What is in the archive and what is not, and why.
+/// Builds the manifest: what is included, what is left out, and why.
 fn manifest(exports: &Exports, plan: &Plan) -> Value {
     let rules = exports.rulebook.current();
     let missing = [
@@ -89,7 +89,7 @@ fn manifest(exports: &Exports, plan: &Plan) -> Value {
     })
 }
 
-/// Every statement about the person, with the evidence for it.
+/// Returns every statement about the person, with its evidence.
 async fn statements(exports: &Exports, plan: &Plan) -> Result<Value, Error> {
     let mut found = Vec::new();
     let mut after = None;
@@ -129,14 +129,14 @@ async fn statements(exports: &Exports, plan: &Plan) -> Result<Value, Error> {
     Ok(json!({ "statements": items }))
 }
 
-/// One recording: decided again, and given a grant of its own.
+/// Writes one recording, which is decided again and gets a grant of its own.
 async fn recording(
     exports: &Exports,
     plan: &Plan,
     id: RecordingId,
     out: &mut TarSink,
 ) -> Result<(), Ended> {
-    // Before it is decided: see `streams`.
+    // Before the decision: see `streams`.
     let since = async { Ok::<_, Error>(audit::head(&mut exports.db.read().await?).await?) };
     let since = since.await.map_err(ended)?;
     let registered = Arc::new(exports.streams.register_since(id, since));
@@ -160,14 +160,14 @@ async fn recording(
     {
         match exports.vault.playable(&given.grant, artefact).await {
             Ok(playable) => playables.push(playable),
-            // Of some formats no part can be cut out, and the whole is not given.
+            // Some formats cannot be cut, and then nothing is given.
             Err(vault::Error::NoWindow) => continue,
             Err(error) => return Err(ended(error.into())),
         }
         files.extend(match artefact {
             Artefact::Audio => &["audio.wav"][..],
             Artefact::Transcript => &["transcript.json", "transcript.vtt"],
-            // No grant gives media yet.
+            // Grants do not include media yet.
             Artefact::Parties | Artefact::Media(_) => &[],
         });
     }
@@ -235,8 +235,8 @@ async fn sound(
     file.end().await
 }
 
-/// A transcript is in memory as a whole, here as wherever it is read: what is hidden in it may be
-/// anywhere.
+/// Writes a transcript. It is held in memory as a whole, as everywhere: a redaction may be anywhere
+/// in it.
 async fn words(
     exports: &Exports,
     heard: &PlaybackSession,
@@ -286,8 +286,8 @@ async fn decided(
     Ok((given, recording))
 }
 
-/// Who took part, as far as it is the person's own to know: of the others their places, and not how
-/// they are reached (Article 15(4) GDPR).
+/// Returns the participants as far as the person may know them: the others' legs, without their
+/// addresses (Article 15(4) GDPR).
 fn own(vault: &vault::Vault, plan: &Plan, parties: &str) -> Result<Vec<u8>, Error> {
     let parties = Participants::parse(parties).ok_or(vault::Error::BrokenDetails)?;
     let own = |found: &Participant| {
@@ -313,7 +313,7 @@ fn own(vault: &vault::Vault, plan: &Plan, parties: &str) -> Result<Vec<u8>, Erro
         .to_vec())
 }
 
-/// What the catalogue says of a recording, and which files of it are here.
+/// Returns the catalogue data of a recording, and the names of its files.
 fn facts(grant: &Grant, recording: &Recording, files: &[&str]) -> Value {
     json!({
         "id": recording.id, "kind": recording.kind(), "tier": recording.tier, "view": grant.view().as_str(), "files": files,

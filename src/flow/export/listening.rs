@@ -1,7 +1,8 @@
-//! Who listened and why: what the audit log says about a person's recordings, as one JSON document.
+//! The log of access: the audit entries about a person's recordings, as one JSON document.
 //!
-//! Its length must be known before its first byte, and it may be long: it is written twice, the
-//! first time to be measured. The log only grows, so both times it is the same. Owns that document.
+//! A tar header needs the length of the document, which may be long: the document is generated
+//! twice, the first time to measure it. The log only grows, so both are identical. Owns that
+//! document.
 
 use std::collections::HashMap;
 
@@ -16,12 +17,12 @@ use crate::{
     model::id::RecordingId,
 };
 
-/// Numbers of the log that are looked through by one query: some ten milliseconds.
+/// Entry numbers searched by one query: some ten milliseconds.
 const WINDOW: i64 = 20_000;
 const HEAD: &[u8] = b"{\"entries\":[\n";
 const TAIL: &[u8] = b"\n]}\n";
 
-/// The events that tell of access.
+/// The events of access.
 const EVENTS: [AuditEvent; 8] = [
     AuditEvent::DecisionAllowed,
     AuditEvent::DecisionDenied,
@@ -33,7 +34,7 @@ const EVENTS: [AuditEvent; 8] = [
     AuditEvent::SubjectExported,
 ];
 
-/// Writes the document, with everything that is in the log by now.
+/// Writes the document, with all entries that are in the log now.
 pub(super) async fn write(exports: &Exports, plan: &Plan, out: &mut TarSink) -> Result<(), Ended> {
     let recordings = plan.recordings();
     let to = head(exports).await.map_err(ended)?;
@@ -56,7 +57,7 @@ async fn head(exports: &Exports) -> Result<i64, Error> {
     Ok(audit::head(&mut exports.db.read().await?).await?)
 }
 
-/// One way through the log.
+/// One pass through the log.
 struct Log<'a> {
     exports: &'a Exports,
     plan: &'a Plan,
@@ -82,7 +83,7 @@ impl<'a> Log<'a> {
         }
     }
 
-    /// The lines of the next window; `None` at the end.
+    /// Returns the lines of the next window; `None` at the end.
     async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
         if self.seq >= self.to {
             return Ok(None);

@@ -1,8 +1,8 @@
-//! The way out of an archive: files of known length, one after another, as a stream that is never
-//! far ahead of its reader.
+//! A tar writer: files of known length, one after another, as a stream that is never far ahead of
+//! its reader.
 //!
-//! Owns headers and padding (POSIX ustar, IEEE Std 1003.1). Refuses to hold a file: pieces go
-//! through as they come.
+//! Owns headers and padding (POSIX ustar, IEEE Std 1003.1). Refuses to hold a file: pieces are
+//! passed through.
 
 use std::{future::Future, pin::Pin, sync::Arc, task::Poll};
 
@@ -19,10 +19,10 @@ use crate::{
     model::time::{Clock, Timestamp},
 };
 
-/// Everything in an archive is a multiple of this.
+/// The block size of the archive.
 const BLOCK: usize = 512;
 
-/// Where an archive is written to.
+/// The writer of an archive.
 pub(super) struct TarSink {
     pieces: mpsc::Sender<Bytes>,
     at: Timestamp,
@@ -30,8 +30,8 @@ pub(super) struct TarSink {
     sent: u64,
 }
 
-/// A stream of what `write` writes; the writing goes on only while somebody reads. Dropped, it ends
-/// the writing.
+/// Returns a stream of the output of `write`; writing proceeds only while the stream is read.
+/// Dropping the stream stops the writing.
 pub(super) fn stream<W, F>(
     at: Timestamp,
     write: W,
@@ -56,7 +56,7 @@ where
             writing = None;
             broken = written.err();
         }
-        // What was written before it broke comes first.
+        // Pieces that were written before the error come first.
         match pieces.poll_recv(context) {
             Poll::Ready(None) => Poll::Ready(broken.take().map(Err)),
             Poll::Ready(Some(piece)) => Poll::Ready(Some(Ok(piece))),
@@ -67,13 +67,13 @@ where
 }
 
 impl TarSink {
-    /// What follows is of this recording. Nothing more leaves once it must not, nor if that is so
-    /// of one whose bytes may still be on their way.
+    /// Guards the following bytes by this recording's stream. Nothing more is sent once that stream
+    /// has ended, or the stream of an earlier recording whose bytes may still be in transit.
     pub(super) fn under(&self, registered: Arc<Registered>, clock: Clock, ends: Timestamp) {
         self.guard.enter(registered, clock, ends, self.sent);
     }
 
-    /// Begins a file; exactly `len` bytes must follow, and then [`File::end`].
+    /// Begins a file; exactly `len` bytes must follow, then [`File::end`].
     pub(super) async fn file(&mut self, path: &str, len: u64) -> Result<File<'_>, Ended> {
         let mut header = Header::new_ustar();
         header.set_entry_type(EntryType::Regular);
@@ -92,14 +92,14 @@ impl TarSink {
         })
     }
 
-    /// A whole file.
+    /// Writes a whole file.
     pub(super) async fn whole(&mut self, path: &str, content: Vec<u8>) -> Result<(), Ended> {
         let mut file = self.file(path, content.len() as u64).await?;
         file.write(content.into()).await?;
         file.end().await
     }
 
-    /// Ends the archive: two blocks of zeros.
+    /// Ends the archive with two blocks of zeros.
     pub(super) async fn end(mut self) -> Result<(), Ended> {
         self.send(Bytes::from_static(&[0; 2 * BLOCK])).await
     }
@@ -109,12 +109,12 @@ impl TarSink {
             return Err(ended);
         }
         self.sent += piece.len() as u64;
-        // Nobody reads any more.
+        // The reader is gone.
         self.pieces.send(piece).await.map_err(|_| Ended::Broken)
     }
 }
 
-/// A file that is being written.
+/// A file being written.
 #[must_use = "a file that is not ended is not padded"]
 pub(super) struct File<'a> {
     out: &'a mut TarSink,

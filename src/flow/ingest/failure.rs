@@ -1,7 +1,7 @@
-//! Why a recording was not fetched.
+//! Failures of a fetch.
 //!
-//! Owns whose trouble it is, and for how long it is believed to pass. Refuses to know when the fetch
-//! is tried again.
+//! Owns the cause of a failure, and for how long it is taken as temporary. Refuses to know when the
+//! fetch is retried.
 
 use std::time::Duration;
 
@@ -14,21 +14,21 @@ use crate::{
     twilio::{FetchError, RestError},
 };
 
-/// How a fetch ended, when it did not end well.
+/// Why a fetch failed.
 #[derive(Debug)]
 pub(in crate::flow) enum FetchFailure {
-    /// The source could not or would not.
+    /// The source failed or refused.
     Source(FetchError),
-    /// The source could not say now who took part.
+    /// The source could not list the participants now.
     Parties(RestError),
-    /// The account is not configured (any more).
+    /// The account is not configured, or no longer.
     UnknownAccount,
-    /// We could not.
+    /// The vault failed.
     Ours(Error),
 }
 
 impl FetchFailure {
-    /// What it means for the work, under these settings.
+    /// Converts the failure to a setback of the work, under these settings.
     pub(in crate::flow) fn into_setback(self, settings: &WorkSettings) -> Setback {
         let error = match self {
             Self::UnknownAccount => return Setback::Hopeless(UNKNOWN_ACCOUNT.to_owned()),

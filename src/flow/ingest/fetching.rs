@@ -1,7 +1,7 @@
-//! A recording is fetched, sealed and stored.
+//! Fetching, sealing and storing of a recording.
 //!
-//! Owns the order: whether it is kept at all, who took part, its sound, its place in the vault.
-//! Refuses to know how sound is got (`source`) and how it is sealed; the vault does.
+//! Owns the order: whether it is kept at all, its parties, its audio, its entry in the vault.
+//! Refuses to know how audio is downloaded (`source`) and sealed; the vault does.
 
 mod deposit;
 
@@ -29,18 +29,18 @@ use crate::{
     vault::{self, DepositError, DepositOptions, Vault},
 };
 
-/// How a fetch ended.
+/// The result of a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::flow) enum Fetched {
     /// The recording is sealed.
     Sealed,
-    /// There is nothing to fetch any more.
+    /// Nothing is left to fetch.
     Nothing,
-    /// The recording is not to be kept, and was shredded; its work went with that.
+    /// The recording must not be kept, and was shredded; the shred finished its work.
     LetGo,
 }
 
-/// Fetches and seals.
+/// Fetches and seals recordings.
 pub(in crate::flow) struct Fetching {
     vault: Vault,
     rulebook: Arc<Rulebook>,
@@ -72,7 +72,7 @@ impl Fetching {
         }
     }
 
-    /// Fetches and seals what a lease is for.
+    /// Fetches and seals the recording of a lease.
     pub(in crate::flow) async fn fetch(
         &self,
         lease: &Lease<RecordingId>,
@@ -141,7 +141,7 @@ impl Fetching {
                     .map_err(FetchFailure::Ours)?;
                 return Ok(Fetched::LetGo);
             }
-            // Revoked while it was fetched: what was stored is gone again.
+            // Revoked during the fetch: the stored ciphertext is discarded again.
             Err(DepositError::Vault(vault::Error::Gone))
                 if self
                     .admission
@@ -164,14 +164,14 @@ impl Fetching {
     }
 }
 
-/// When to look for transcripts of a recording that is sealed now; `None` if the account does
-/// not want that.
+/// Returns when to poll for transcripts of a recording that is sealed now; `None` if the account
+/// does not fetch them.
 fn look_at(account: &Account, now: Timestamp) -> Option<Timestamp> {
     account.fetches_transcripts().then(|| now.after(SOON))
 }
 
-/// When the vault looks first: a short recording is transcribed by then.
+/// The delay before the first poll: a short recording is transcribed by then.
 const SOON: Duration = Duration::from_secs(600);
 
-/// RIFF WAVE (RFC 2361); the fetch checked that it is one.
+/// RIFF WAVE (RFC 2361); the fetch checked the header.
 const CONTENT_TYPE: &str = "audio/wav";

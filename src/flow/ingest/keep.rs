@@ -1,8 +1,8 @@
-//! Minimisation: what is not to be kept is let go of, before it is fetched or while it is.
+//! Minimisation: recordings that must not be kept are shredded, before or during the fetch.
 //!
-//! Owns where in an ingest it is asked, and what happens then. Refuses to know why: `policy` says
-//! that. INVARIANT: nothing of what is let go of is ever sealed; it has a receipt, and is refused
-//! when it is announced again.
+//! Owns the points of an ingest at which this is checked, and the effect. Refuses to know the
+//! criteria: `policy` has them. INVARIANT: nothing of such a recording is ever sealed; it has a
+//! receipt, and is refused when it is announced again.
 
 use std::{
     pin::Pin,
@@ -23,16 +23,16 @@ use crate::{
     twilio::FetchError,
 };
 
-/// Why a sound did not come to its end.
+/// Why an audio stream was not completed.
 #[derive(Debug)]
 pub(in crate::flow) enum AudioFailure {
-    /// The source broke off.
+    /// The source failed.
     Off(FetchError),
-    /// It is whole, and is not to be kept.
+    /// It is complete, and must not be kept.
     NotKept(NotKept),
 }
 
-/// Says what is not to be kept, and lets go of it.
+/// Decides which recordings must not be kept, and shreds them.
 pub(in crate::flow) struct Admission {
     rulebook: Arc<Rulebook>,
     revocations: Arc<Revocations>,
@@ -52,15 +52,15 @@ impl Admission {
         }
     }
 
-    /// Whether a revocation lets go of a recording before it is fetched, and shreds it then.
+    /// Shreds a recording before its fetch if a revocation covers it, and returns whether it did.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub(super) async fn is_revoked(&self, recording: &Recording) -> Result<bool, Error> {
         self.revocations.is_revoked(recording).await
     }
 
-    /// Shreds what is not to be kept.
+    /// Shreds a recording that must not be kept.
     pub(in crate::flow) async fn let_go(&self, id: RecordingId, why: NotKept) -> Result<(), Error> {
         let reason = why
             .code()
@@ -76,8 +76,8 @@ impl Admission {
         Ok(())
     }
 
-    /// The sound as it comes; if it turns out that it is not to be kept, it ends with that instead
-    /// of its end.
+    /// Wraps the audio stream with a measurement: if the recording must not be kept, the stream
+    /// ends with that error.
     pub(in crate::flow) fn measured<S>(&self, recording: &Recording, sound: S) -> MeasuredAudio<S>
     where
         S: Stream<Item = Result<Bytes, FetchError>> + Unpin,
@@ -93,8 +93,8 @@ impl Admission {
     }
 }
 
-/// Whether a recording is to be let go of before anything of it is fetched. A hold keeps it,
-/// whatever it is.
+/// Returns why a recording must be shredded before it is fetched, if so. A held recording is always
+/// kept.
 pub(in crate::flow) fn lets_go_unheard(
     rulebook: &Rulebook,
     recording: &Recording,
@@ -106,12 +106,12 @@ pub(in crate::flow) fn lets_go_unheard(
     }
 }
 
-/// A sound that is measured while it passes by.
+/// An audio stream that is measured while it passes.
 pub(in crate::flow) struct MeasuredAudio<S> {
     rulebook: Arc<Rulebook>,
     recording: Recording,
     sound: S,
-    /// `None` once it has said what it has to say, or if nothing is asked of it.
+    /// `None` after the measurement is complete, or if none is needed.
     meter: Option<Meter>,
 }
 

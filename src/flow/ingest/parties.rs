@@ -1,9 +1,9 @@
-//! Who took part: asked of the source before a recording is sealed, so that revocations and rules
-//! for numbers see them.
+//! Look-up of parties: the source is queried before a recording is sealed, so that revocations and
+//! rules for numbers apply.
 //!
-//! Owns when the source is asked and for how long it is waited for. Refuses to know what its
-//! answers mean: `twilio` says that. INVARIANT: who took part is never a reason to lose a
-//! recording. What cannot be found out in time is sealed without.
+//! Owns when the source is queried and for how long it is waited for. Refuses to interpret the
+//! answers: `twilio` does. INVARIANT: missing parties are never a reason to lose a recording. If
+//! they cannot be found in time, it is sealed without them.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -30,32 +30,32 @@ use crate::{
     vault::Keeping,
 };
 
-/// Attempts of a fetch that wait for the source to say who took part.
+/// The number of fetch attempts that wait for the source to list the participants.
 const PATIENCE: i64 = 3;
-/// How long a callback's parties may take to be named: the source waits 15 s for its answer.
+/// The time limit for naming a callback's parties: the source waits 15 s for its response.
 const IN_TIME: Duration = Duration::from_secs(5);
 
-/// What came of asking the source who took part.
+/// The result of a look-up.
 #[derive(Debug)]
 pub(in crate::flow) enum LookedUp {
-    /// It was not asked: the account wants none of it, or everything is known.
+    /// The source was not queried: the account does not look up parties, or all are known.
     NotAsked,
-    /// It said, and they are named: with their places.
+    /// The participants were found and named, with their legs.
     Named(Vec<Participant>),
-    /// It does not know, or does not say.
+    /// The source does not know them, or refuses.
     Unknown,
-    /// It could not say now.
+    /// The source could not answer now.
     Later(RestError),
 }
 
-/// A recording that is to be fetched.
+/// A recording to be fetched.
 pub(super) struct FetchTarget {
     pub(super) recording: Recording,
-    /// Who took part, as far as it was found out now and is kept nowhere yet.
+    /// The participants that were just found and are not stored yet.
     pub(super) parties: Vec<Participant>,
 }
 
-/// Asks the source who took part.
+/// Looks up the parties of recordings at the source.
 pub(in crate::flow) struct PartyLookup {
     db: Db,
     rulebook: Arc<Rulebook>,
@@ -81,8 +81,8 @@ impl PartyLookup {
         }
     }
 
-    /// The recording, if it waits to be fetched; in the tier to which it belongs by now, should its
-    /// parties be known already.
+    /// Returns the recording if it waits to be fetched, after moving it to the tier of its parties,
+    /// if these are known already.
     async fn announced(&self, id: RecordingId) -> Result<Option<Recording>, Error> {
         let find = async || Ok::<_, Error>(recordings::find(&mut self.db.read().await?, id).await?);
         let Some(recording) = find()
@@ -102,7 +102,8 @@ impl PartyLookup {
         }
     }
 
-    /// The recording of a fetch, if it waits for it; its parties are known as well as may be.
+    /// Returns the recording of a fetch if it still waits for it, with its parties as far as they
+    /// can be found.
     pub(super) async fn known(
         &self,
         lease: &Lease<RecordingId>,
@@ -112,7 +113,7 @@ impl PartyLookup {
             return Ok(None);
         };
         if lets_go_unheard(&self.rulebook, &recording).is_some() {
-            // Of what is not kept nobody has to know who took part.
+            // The parties of a recording that is not kept are not needed.
             return Ok(Some(FetchTarget {
                 recording,
                 parties: Vec::new(),
@@ -138,18 +139,18 @@ impl PartyLookup {
                 Vec::new()
             }
         };
-        // To name somebody can let go of it, or put it into another tier.
+        // A naming can shred it, or move it to another tier.
         let recording = announced().await.map_err(FetchFailure::Ours)?;
         Ok(recording.map(|recording| FetchTarget { recording, parties }))
     }
 
-    /// Asks the source who took part in a recording, if that is wanted and not known, and names
-    /// them in the vault's own name; who is known already stays who they are. What is sealed of a
-    /// recording that is sealed already is completed. Asking again is harmless. It may find a
-    /// revocation, which lets go of the recording at once.
+    /// Looks up the participants of a recording at the source, if the account wants that and they
+    /// are not known, and names them in the vault's own name; known parties stay the same. The
+    /// sealed details of a sealed recording are completed. Repeating it is harmless. A party's
+    /// revocation may apply, which shreds the recording immediately.
     ///
     /// # Errors
-    /// The database's. That the source cannot be asked is no error: see [`LookedUp::Later`].
+    /// Any database error. An unavailable source is no error: see [`LookedUp::Later`].
     pub(in crate::flow) async fn look_up_parties(
         &self,
         recording: &Recording,
@@ -197,8 +198,8 @@ impl PartyLookup {
         Ok(LookedUp::Named(matched.parties))
     }
 
-    /// Names whom a callback tells of; if that cannot be done now, they are looked up before the
-    /// recording is sealed.
+    /// Names the parties of a callback; if that fails, they are looked up before the recording is
+    /// sealed.
     pub(super) async fn name_told(&self, told: Option<CallbackParties>) {
         let Some(CallbackParties {
             conversation,
@@ -221,7 +222,7 @@ impl PartyLookup {
         );
     }
 
-    /// Whether the source may know more of who took part than the vault does.
+    /// Returns whether the source may know more about the participants than the vault.
     async fn lacks_parties(
         &self,
         recording: &Recording,
@@ -229,7 +230,7 @@ impl PartyLookup {
     ) -> Result<bool, Error> {
         let mut tx = self.db.read().await?;
         if recording.state == RecordingState::Announced && self.rulebook.current().knows_numbers() {
-            // The lines of a call are nobody's place in it, and are kept nowhere.
+            // The phone lines of a call are no parties, and are not stored.
             return Ok(true);
         }
         let (named_in, parties) = named(&mut tx, recording).await?;
@@ -255,8 +256,8 @@ impl PartyLookup {
         Ok(others.is_empty() || details::find(&mut tx, &others).await?.is_empty())
     }
 
-    /// What the source says of who took part; and the lines that were used, the account's own among
-    /// them.
+    /// Returns the participants that the source lists, and the phone lines that were used,
+    /// including the account's own.
     async fn found(
         &self,
         account: &Account,
@@ -306,7 +307,7 @@ impl PartyLookup {
     }
 }
 
-/// Every line that these legs went over, whoever's it is.
+/// Returns every phone line of these legs.
 fn lines<'a>(calls: impl IntoIterator<Item = &'a CallResource>) -> Vec<Address> {
     let ends = calls
         .into_iter()
@@ -316,8 +317,8 @@ fn lines<'a>(calls: impl IntoIterator<Item = &'a CallResource>) -> Vec<Address> 
         .collect()
 }
 
-/// The parties that count for a recording, and in which conversation: those of its conference, if
-/// any are named there, and otherwise those of its call.
+/// Returns the parties that apply to a recording, and their conversation: its conference if that
+/// has named parties, otherwise its call.
 async fn named(
     tx: &mut crate::db::Tx,
     recording: &Recording,
@@ -334,10 +335,10 @@ async fn named(
     Ok((first, parties))
 }
 
-/// Who is on which channel of a recording, as far as it is known.
+/// Returns the known leg on each channel of a recording.
 ///
 /// # Errors
-/// The database's.
+/// Any database error.
 pub(in crate::flow) async fn legs_by_channel(
     db: &Db,
     recording: &Recording,

@@ -1,9 +1,9 @@
-//! How the sound of a recording is got: from Twilio or from a bucket, in the clear or encrypted
-//! with its customer's key.
+//! Download of a recording's audio: from Twilio or from a bucket, in the clear or encrypted with
+//! the customer's key.
 //!
-//! Owns the order in which that is tried, because callbacks do not say everything: details of the
-//! encryption may be unreadable there, and where the media is, only the metadata says. Refuses to
-//! know how any of it is done (`twilio`), and what becomes of the bytes.
+//! Owns the order of attempts, because callbacks are incomplete: details of the encryption may be
+//! unreadable, and only the metadata has the location of the media. Refuses to know how each
+//! attempt is done (`twilio`), and what becomes of the bytes.
 
 use std::time::Duration;
 
@@ -17,11 +17,11 @@ use crate::{
     },
 };
 
-/// A token that does not answer must not hold up a fetch for ever; it is tried again with the next
-/// attempt.
+/// A hardware token that does not respond must not block a fetch forever; the next attempt tries
+/// again.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The sound of a recording in the clear; it is known to be sound by its first bytes.
+/// Returns the decrypted audio of a recording, after checking its first bytes.
 pub(super) async fn sound(
     client: &TwilioClient,
     accounts: &Accounts,
@@ -46,7 +46,7 @@ pub(super) async fn sound(
         return decrypted(&place, accounts, told).await;
     }
     match place.media().await?.body.begun().await {
-        // Encrypted, perhaps, and the callback did not say so, or not so that it could be read.
+        // It may be encrypted, although the callback did not say so, or not readably.
         Err(error) if error == NOT_RIFF => {}
         begun => return begun,
     }
@@ -64,12 +64,12 @@ async fn decrypted(
     accounts: &Accounts,
     told: &Encryption,
 ) -> Result<Body, FetchError> {
-    // Before anything is fetched: without the key it would be of no use.
+    // Before the download, which would be useless without the key.
     let decryptor = decryptor(accounts, told).await?;
     place.media().await?.body.decrypted(decryptor).begun().await
 }
 
-/// A recording of a call where it is at the source.
+/// A recording of a call at the source.
 struct Place<'a> {
     client: &'a TwilioClient,
     account: &'a Account,
@@ -78,14 +78,14 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// From Twilio, or from where Twilio stored it.
+    /// Opens the media at Twilio, or in the bucket where Twilio stored it.
     async fn media(&self) -> Result<Media, FetchError> {
         let answer = self.client.media(self.account, &self.sid, self.channels);
         match answer.await {
             Err(FetchError::NotYet) => {}
             answer => return answer,
         }
-        // Not there yet, not any more, or elsewhere.
+        // Not available yet, deleted, or stored elsewhere.
         let address = match self.metadata().await {
             Ok(resource) => resource.media_url,
             Err(RestError::NotFound) => None,
@@ -105,7 +105,7 @@ impl Place<'_> {
     }
 }
 
-/// What decrypts it, on a thread where it may take its time.
+/// Opens the decryption key, on a thread that may block.
 async fn decryptor(accounts: &Accounts, told: &Encryption) -> Result<Decryptor, FetchError> {
     let sid = told.public_key_sid.clone();
     let key = accounts

@@ -1,7 +1,7 @@
-//! Who took part, in the clear for who may know.
+//! The participants of a recording in the clear, for callers who may know them.
 //!
-//! Owns the order: a grant is redeemed, which decides again; then it is written down; then it is
-//! shown.
+//! Owns the order: a grant is redeemed, which decides again; then the access is recorded; then the
+//! participants are shown.
 
 use std::net::IpAddr;
 
@@ -18,18 +18,18 @@ use crate::{
     vault,
 };
 
-/// Who took part in a recording, under a grant that still holds and gives it.
+/// The participants of a recording, under a valid grant that gives them.
 pub struct Shown {
     redeemed: Redeemed,
 }
 
 impl Playback {
-    /// Takes a grant token back in for who took part, as [`Self::redeem`] does for an artefact.
-    /// Nothing is opened yet.
+    /// Redeems a grant token for the participants, as [`Self::redeem`] does for an artefact. Opens
+    /// nothing yet.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a token that is none, a view that does not give it, and where
-    /// nothing of it is sealed; [`Error::Shredded`], [`Error::Denied`].
+    /// [`Error::NotFound`] for an unknown token, a view that does not include the participants, or
+    /// a recording without sealed details; [`Error::Shredded`], [`Error::Denied`].
     pub async fn redeem_parties(
         &self,
         token: &str,
@@ -45,13 +45,13 @@ impl Playback {
         Ok(Shown { redeemed })
     }
 
-    /// Opens who took part: the JSON of
-    /// [`Details::to_json`](crate::model::details::Participants::to_json). It is in the audit log when
-    /// this returns.
+    /// Opens the participants: the JSON of
+    /// [`Participants::to_json`](crate::model::details::Participants::to_json). The access is in
+    /// the audit log when this returns.
     ///
     /// # Errors
     /// [`Error::NotFound`] if it was shredded meanwhile; [`Error::Denied`] if the day's budget is
-    /// spent; the vault's.
+    /// used up; errors of the vault.
     pub async fn show_parties(
         &self,
         shown: &Shown,
@@ -71,7 +71,7 @@ impl Playback {
         Ok(self.guarded(registered, grant, stream::iter([whole])))
     }
 
-    /// Whether they could be shown now. Nothing is opened: it is what a `HEAD` asks.
+    /// Checks whether the participants could be shown now, for a `HEAD` request. Opens nothing.
     ///
     /// # Errors
     /// As [`Self::show_parties`].
@@ -110,7 +110,7 @@ impl Playback {
     }
 }
 
-/// A text that is handed out as bytes and wiped after that.
+/// A text that is passed on as bytes and wiped afterwards.
 struct Text(Zeroizing<String>);
 
 impl AsRef<[u8]> for Text {

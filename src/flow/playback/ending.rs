@@ -1,5 +1,5 @@
-//! A grant is ended before its time: by whom it was given to, or by who may revoke. What is heard
-//! under it falls silent.
+//! Ending of a grant before its expiry, by the principal to whom it was given or by a caller with
+//! the `revoke` action. Streams under it end.
 
 use super::Playback;
 use crate::{
@@ -15,11 +15,11 @@ use crate::{
 };
 
 impl Playback {
-    /// Ends a grant that was given to this principal, by whichever of their tokens. False if there
-    /// is none of theirs with this id. To end it again changes nothing.
+    /// Ends a grant that was given to this principal, through any of their tokens. Returns false if
+    /// they have no grant with this id. Repeating it changes nothing.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn end_own(&self, principal: &Principal, id: GrantId) -> Result<bool, Error> {
         let mut tx = self.db.read().await?;
         let Some(grant) = grants::find_by_id(&mut tx, id).await? else {
@@ -34,11 +34,11 @@ impl Playback {
         Ok(true)
     }
 
-    /// Ends anybody's grant. To end it again changes nothing.
+    /// Ends the grant of any principal. Repeating it changes nothing.
     ///
     /// # Errors
-    /// [`Error::NotFound`], also for one to a recording that the permit does not cover; the
-    /// database's.
+    /// [`Error::NotFound`], also for a grant to a recording that the permit does not cover; any
+    /// database error.
     pub async fn end(&self, permit: &Permit<action::Revoke>, id: GrantId) -> Result<(), Error> {
         let mut tx = self.db.read().await?;
         let grant = grants::find_by_id(&mut tx, id)

@@ -1,7 +1,7 @@
-//! A transcript is read under a grant.
+//! Reading of a transcript under a grant.
 //!
-//! Owns in what form, and what is hidden first. Refuses to know what has to be hidden: `policy` says
-//! that.
+//! Owns the output format, and the redaction before output. Refuses to know what must be redacted:
+//! `policy` decides that.
 
 use std::sync::Arc;
 
@@ -18,10 +18,10 @@ use crate::{
     vault,
 };
 
-/// How a transcript is written for who reads it.
+/// The output format of a transcript.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// The house's own form.
+    /// The vault's own JSON format.
     Json,
     /// Subtitles.
     Vtt,
@@ -31,11 +31,12 @@ pub enum Form {
 const PIECE: usize = 16 * 1024;
 
 impl Playback {
-    /// Opens what was said, as the grant's view shows it. It is opened whole, because what is
-    /// hidden in it may be anywhere; the stream ends as one of sound does.
+    /// Streams the transcript in the grant's view. It is opened as a whole, because a redaction may
+    /// be anywhere in it; the stream ends under the same conditions as audio.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if it was shredded meanwhile, or `heard` is no transcript; the vault's.
+    /// [`Error::NotFound`] if it was shredded meanwhile, or the session is not for a transcript;
+    /// errors of the vault.
     pub async fn read(
         &self,
         heard: &PlaybackSession,
@@ -72,7 +73,7 @@ impl Playback {
         Ok(self.guarded(&heard.registered, &heard.grant, stream::iter(pieces)))
     }
 
-    /// The artefacts that there are under a grant now.
+    /// Returns the artefacts that a grant gives now.
     pub(in crate::flow) async fn given_by(&self, grant: &Grant) -> Result<Vec<Artefact>, Error> {
         let mut tx = self.db.read().await?;
         let sealed = recordings::artefacts(&mut tx, grant.recording()).await?;
@@ -89,7 +90,7 @@ impl Playback {
     }
 }
 
-/// What of a transcript a view shows.
+/// Returns the transcript in a view.
 fn shown(
     rulebook: &Rulebook,
     transcript: Transcript,
@@ -98,7 +99,8 @@ fn shown(
 ) -> Option<Transcript> {
     match view {
         View::Audio | View::Transcript => Some(transcript),
-        // What was promised when it was recorded stays hidden, whatever is promised now.
+        // A redaction by the version at the time of the recording stays, whatever later versions
+        // say.
         View::RedactedTranscript => Some(
             rulebook
                 .binding(recording)

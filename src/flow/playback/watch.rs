@@ -1,17 +1,18 @@
-//! The watch: asks the database again and again what any process has tombstoned, closed, moved or
-//! ended, and ends the streams of it here.
+//! The watch: polls the database for recordings that any process has tombstoned, closed or moved,
+//! and for grants and tokens that ended, and ends their streams in this process.
 //!
-//! Owns the pace, and the number up to which every tombstone was seen. A shred by another process is
-//! heard of at once where the database rings, and otherwise found at the next look. Each look that
-//! succeeds lets the streams go on a little longer (see `streams`); a look that fails does nothing,
-//! and that is enough to end them. While nobody listens the database is not asked,
-//! so that the first look after a silence finds what is old: a stream knows the number up to which
-//! it was decided (see `streams`).
+//! Owns the polling interval, and the number up to which every ending was seen. A change by another
+//! process is noticed immediately if the database sends notifications, otherwise at the next poll.
+//! Each successful poll extends the leases of the streams a little (see `streams`); a failed poll
+//! does nothing, which is enough to end them. While no stream runs the database is not polled, so
+//! the first poll after a pause finds old endings: a stream knows the number up to which it was
+//! decided (see `streams`).
 //!
-//! INVARIANT: a tombstone is missed by no stream. A stream registers, then reads its key. A tombstone that
-//! committed before that is found by the key look-up. One that commits later has a number above the
-//! one at which the watch began, since streams from before the beginning are not covered by it; and
-//! no look passes over a number, because tombstones become visible in the order of their numbers.
+//! INVARIANT: no stream misses a tombstone. A stream registers, then reads its key. A tombstone
+//! that committed before that is found by the key look-up. One that commits later has a number
+//! above the one at which the watch began, since the watch does not cover streams from before its
+//! beginning; and no poll skips a number, because tombstones become visible in the order of their
+//! numbers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,10 +30,10 @@ use crate::{
     },
 };
 
-/// How often is looked while streams run, bell or no bell.
+/// The polling interval while streams run, with or without notifications.
 const PACE: Duration = Duration::from_millis(500);
-/// A look that takes longer has failed. So long that a busy database is forgiven, so short that
-/// there is another look before streams end.
+/// The time limit of a poll: long enough for a busy database, short enough that another poll fits
+/// before streams end.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Tombstones read at a time.
 const AT_ONCE: i64 = 10_000;
@@ -48,15 +49,15 @@ pub struct Watch {
 }
 
 impl Playback {
-    /// Begins to watch. What is already heard is not covered by it and ends: begin before anybody
-    /// can listen.
+    /// Begins to watch. Streams that are already running are not covered and end, so this must be
+    /// called before the first stream.
     ///
     /// # Errors
-    /// The database's; then nothing has begun.
+    /// Any database error; then nothing has begun.
     pub async fn watch(&self) -> Result<Watch, Error> {
         let seen = audit::head(&mut self.db.read().await?).await?;
-        // In this order: a stream that is covered reads its key after this, so it has heard of
-        // everything up to `seen`.
+        // In this order: a covered stream reads its key after this, so it has seen everything up to
+        // `seen`.
         self.streams.watched();
         Ok(Watch {
             db: self.db.clone(),
@@ -69,7 +70,7 @@ impl Playback {
 }
 
 impl Watch {
-    /// Looks until `stop`, and then until the last stream is over, for `grace` at most.
+    /// Polls until `stop`, and then until the last stream has ended, for `grace` at most.
     pub async fn run(mut self, stop: CancellationToken, grace: Duration) {
         let bell = Notify::new();
         let news = self.db.news();
@@ -78,8 +79,8 @@ impl Watch {
             ChangeNotice::Tombstone => bell.notify_one(),
             ChangeNotice::Epoch => epochs.notify_one(),
         };
-        // Side by side, so that neither waits for the other: the news may be without a connection
-        // while the looks succeed.
+        // Concurrently, so that neither waits for the other: notifications may be disconnected
+        // while polls succeed.
         tokio::select! {
             () = self.keep_looking(&bell, &stop, grace) => {}
             never = news.follow(ring) => match never {},
@@ -114,11 +115,11 @@ impl Watch {
         }
     }
 
-    /// Looks once: ends the streams of everything that was tombstoned since the last look, and lets the
-    /// others go on.
+    /// Polls once: ends the streams of all endings since the last poll, and extends the leases of
+    /// the others.
     ///
     /// # Errors
-    /// The database's; then no stream may go on any longer than before.
+    /// Any database error; then no lease is extended.
     pub async fn look(&mut self) -> Result<(), Error> {
         let silent = || db::Error::Unavailable("the database does not answer in time".into());
         tokio::time::timeout(PATIENCE, self.ask())
@@ -130,7 +131,7 @@ impl Watch {
         let Watch {
             db, streams, seen, ..
         } = self;
-        // A database that has forgotten something does not say what was tombstoned.
+        // A database that lacks changes does not report tombstones reliably.
         db.stands()?;
         loop {
             let asked = Instant::now();

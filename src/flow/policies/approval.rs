@@ -1,5 +1,5 @@
-//! Two persons: one asks, another agrees. An approval holds for one principal, one recording and
-//! one purpose, and for a time.
+//! Approval by a second person. An approval is valid for one principal, one recording and one
+//! purpose, and for a limited time.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -34,21 +34,22 @@ use crate::{
     vault::Vault,
 };
 
-/// A request as who may approve it sees it.
+/// A request as shown to an approver.
 pub struct PendingApproval {
-    /// What the database knows of it.
+    /// The stored row.
     pub row: ApprovalRow,
     /// The recording's tier.
     pub tier: Tier,
-    /// Why they ask, in their own words; `None` if the recording was shredded meanwhile.
+    /// The justification in the requester's own words; `None` if the recording was shredded
+    /// meanwhile.
     pub justification: Option<Zeroizing<String>>,
 }
 
-/// All requests at a stage, or at any, without their justifications: for the operator. Of those
-/// that wait, only the ones that count still.
+/// Returns all requests at a stage, or at any, without their justifications, for the operator.
+/// Undecided requests are left out after their expiry.
 ///
 /// # Errors
-/// The database's.
+/// Any database error.
 pub async fn list(
     db: &Db,
     stage: Option<Stage>,
@@ -62,7 +63,7 @@ pub async fn list(
     Ok(approvals::list(&mut db.read().await?, &filter, i64::from(i32::MAX)).await?)
 }
 
-/// Requests for approval, and what is decided of them.
+/// Handles requests for approval and their decisions.
 pub struct Approvals {
     vault: Vault,
     db: Db,
@@ -88,12 +89,12 @@ impl Approvals {
         }
     }
 
-    /// Asks that a second person approve what would be allowed but for that. A request that waits
-    /// already is given back as it is; whether this one is new.
+    /// Requests the approval of a second person for an access that only lacks it. Returns an
+    /// existing undecided request instead, and whether this one is new.
     ///
-    /// # Errors
-    /// As [`Playback::grant`](crate::flow::playback::Playback::grant) where anything else speaks against it; [`Error::Invalid`] where nothing
-    /// does, or no reason is given.
+    /// As [`Playback::grant`](crate::flow::playback::Playback::grant) if the access is denied for
+    /// other reasons; [`Error::Conflict`] if no approval is needed; [`Error::Invalid`] without a
+    /// justification.
     pub async fn ask(
         &self,
         principal: &Principal,
@@ -108,7 +109,7 @@ impl Approvals {
         let circumstances =
             Circumstances::gather(&mut tx, principal, &recording, &asking.purpose, now).await?;
         drop(tx);
-        // Who wants to do without an approval does not ask for one.
+        // A request for approval does not bypass it.
         let facts = DecisionFacts {
             break_glass: false,
             ..circumstances.asked(principal, &recording, asking)
@@ -146,8 +147,8 @@ impl Approvals {
         let vault = &self.vault;
         let by = principal.initiator();
         let filed = vault.unit("approval.file_approval", async |mut unit| {
-            // One after another for a recording, whichever process they come to: of two who ask the
-            // same at once, the second finds what the first filed.
+            // Serialises requests for a recording across processes: of two concurrent identical
+            // requests, the second finds the first.
             recordings::lock_sealed(&mut unit, request.recording).await?;
             let whose = (request.recording, principal.id);
             let waiting =
@@ -178,11 +179,11 @@ impl Approvals {
         filed.await
     }
 
-    /// Requests that this principal may decide on, with what was said for them; that they were
-    /// shown is written down. `limit` is 1 to 1000.
+    /// Returns requests that this principal may decide, with their justifications, and records that
+    /// they were shown. `limit` is 1 to 1000.
     ///
     /// # Errors
-    /// [`Error::Denied`] or [`Error::NotFound`] for whose roles approve nothing.
+    /// [`Error::Denied`] or [`Error::NotFound`] if none of their roles may approve.
     pub async fn list(
         &self,
         principal: &Principal,
@@ -220,7 +221,7 @@ impl Approvals {
             items: mut found,
             next,
         } = found;
-        // The version to which a recording is pinned may ask for others.
+        // The version to which a recording is pinned may require other approvers.
         let ids: Vec<RecordingId> = found.iter().map(|(row, _)| row.recording).collect();
         let theirs = recordings::find_all(&mut tx, &ids).await?.into_iter();
         let theirs: BTreeMap<RecordingId, bool> = theirs
@@ -246,7 +247,7 @@ impl Approvals {
         Ok(Page { items, next })
     }
 
-    /// The justifications of requests. That they were shown to this reader is written down first.
+    /// Returns the justifications of requests, after recording that they were shown to this reader.
     async fn justifications(
         &self,
         reader: &Principal,
@@ -263,12 +264,12 @@ impl Approvals {
         unit.await
     }
 
-    /// Decides on somebody else's request, or takes an approval back, which ends every grant that
-    /// rests on it. To say the same again changes nothing.
+    /// Decides another principal's request, or withdraws an approval, which ends every grant that
+    /// depends on it. Repeating the same decision changes nothing.
     ///
     /// # Errors
-    /// [`Error::OwnRequest`]; [`Error::Denied`] where none of their roles may approve it;
-    /// [`Error::Conflict`] for a request that is over or refused.
+    /// [`Error::OwnRequest`]; [`Error::Denied`] if none of their roles may approve it;
+    /// [`Error::Conflict`] for a request that has expired or was refused.
     pub async fn decide(
         &self,
         principal: &Principal,
@@ -386,7 +387,7 @@ impl Approvals {
     }
 }
 
-/// Requests that wait are of interest only as long as they can be decided on.
+/// Returns the time filter of a list: undecided requests matter only before they expire.
 fn living_at(stage: Option<Stage>, now: Timestamp) -> Option<Timestamp> {
     (stage == Some(Stage::Requested)).then_some(now)
 }

@@ -1,7 +1,6 @@
-//! What another version of the policy would change for the catalogue as it is.
+//! Comparison of the policy in force with another version, over the catalogue.
 //!
-//! Owns the reading of the catalogue, page by page. Refuses to count: `policy` does. Nothing is
-//! written.
+//! Owns reading the catalogue, page by page. Refuses to count: `policy` does. Nothing is written.
 
 use super::{Policies, parsed_again, rulebook_beside};
 use crate::{
@@ -14,11 +13,11 @@ use crate::{
 const PAGE: i64 = 1000;
 
 impl Policies {
-    /// Compares the version in force with another, over every recording. `say` hears now and then
-    /// how many were counted.
+    /// Compares the version in force with another, over every recording. `say` is called regularly
+    /// with the number of counted recordings.
     ///
     /// # Errors
-    /// [`Error::Policy`] if an earlier version does not load; the database's.
+    /// [`Error::Policy`] if an earlier version does not load; any database error.
     pub async fn diff(&self, new: Rules, say: &(dyn Fn(u64) + Sync)) -> Result<Diff, Error> {
         let present = parsed_again(self.rulebook.current())?;
         let to = rulebook_beside(&self.db, new, Some(present)).await?;
@@ -33,7 +32,7 @@ impl Policies {
             let Some(last) = page.last() else {
                 return Ok(comparison.finish());
             };
-            filter.after = Some((last.announced_at, last.id));
+            filter.after = Some(filter.sort.place(last));
             let nothing = facts::KnownFacts::default();
             for recording in &page {
                 let known = known.get(&recording.id).unwrap_or(&nothing);

@@ -1,8 +1,7 @@
-//! What a publication leaves behind: the file, the signed statement, the entry in the audit log.
+//! The effects of a publication: the file, the signed statement, and the audit entry.
 //!
-//! Owns the unit of work in which that becomes true. Refuses to know whether the file is a good
-//! one; it takes [`Rules`], which only a file without a fault becomes. Doing it again changes
-//! nothing.
+//! Owns the unit of work that stores them. Refuses to check the file; it takes [`Rules`], which are
+//! made only from a file without faults. Repeating it changes nothing.
 
 use crate::{
     db::{outbox::OutboxKind, policies},
@@ -12,12 +11,12 @@ use crate::{
     vault::{self, Vault},
 };
 
-/// Publishes a version where that was not done before, and decides by it from now on if `in_force`.
-/// Whether it was not published before.
+/// Publishes a version if that was not done before, and puts it in force if `in_force`. Returns
+/// whether it was not published before.
 ///
 /// # Errors
-/// [`Stale`](crate::db::Error::Stale) inside if the version was published with another file;
-/// the database's.
+/// [`Stale`](crate::db::Error::Stale) inside if the version was published with another file; any
+/// database error.
 pub(super) async fn write(
     vault: &Vault,
     actor: Initiator,
@@ -26,7 +25,7 @@ pub(super) async fn write(
 ) -> Result<bool, vault::Error> {
     let unit = vault.unit("publish.publish", async |mut unit| {
         let now = vault.now();
-        let statement = vault.sign_publication(rules, now);
+        let statement = vault.sign_publication(&mut unit, rules, now).await?;
         let digest = rules.digest();
         let version = rules.version();
         let published =

@@ -1,7 +1,6 @@
-//! Why somebody may, or may not, listen: the same decision as for a grant, told whole and to the
-//! operator.
+//! Explanation of a decision for the operator: the same decision as for a grant, with all reasons.
 //!
-//! Owns the telling. Nothing is opened and no grant is made, so nothing is written down.
+//! Owns the explanation. Nothing is opened and no grant is made, so nothing is recorded.
 
 use super::Policies;
 use crate::{
@@ -18,55 +17,56 @@ use crate::{
     policy::{Decision, decide, way_out},
 };
 
-/// A decision with everything that led to it.
+/// A decision with all its reasons.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Why {
-    /// What somebody wants to hear.
+    /// The recording.
     pub recording_id: RecordingId,
-    /// Who.
+    /// The principal.
     pub principal: PrincipalId,
-    /// By which of their credentials.
+    /// The principal's token.
     pub token: TokenId,
-    /// Why.
+    /// The purpose.
     pub purpose: Purpose,
-    /// Whether they may.
+    /// Whether access is allowed.
     pub allowed: bool,
-    /// What of the recording they would get, if they may.
+    /// The view of the recording, if allowed.
     pub view: Option<&'static str>,
-    /// The clause that permits it, if they may.
+    /// The clause that permits it, if allowed.
     pub clause: Option<String>,
-    /// Until when a grant would last, if they may.
+    /// When a grant would end, if allowed.
     pub until: Option<Timestamp>,
     /// The version by which it was decided.
     pub policy_version: String,
-    /// SHA-256 of its file.
+    /// The SHA-256 of its file.
     pub policy_digest: String,
     /// The version to which the recording is pinned.
     pub pinned_version: String,
-    /// Everything that speaks against it.
+    /// All reasons for a denial.
     pub reasons: Vec<WhyReason>,
 }
 
-/// One reason against it.
+/// One reason for a denial.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct WhyReason {
-    /// Its code.
+    /// The code.
     pub code: &'static str,
-    /// In words.
+    /// The text.
     pub text: &'static str,
-    /// The clause that gives it: a key of the policy file, or a rule that no file can change.
+    /// The clause: a key of the policy file, or a rule that no file can change.
     pub clause: String,
-    /// The version of the policy that it is in.
+    /// The version of the policy with the clause.
     pub version: String,
-    /// What would have to change.
+    /// The remedy.
     pub way_out: String,
 }
 
 impl Policies {
-    /// Decides as for a grant, and tells what was decided by which clause and what would change it.
+    /// Decides as for a grant, and returns the decision with its clauses and the remedies.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is no such recording or no such living token; the database's.
+    /// [`Error::Invalid`] if the recording does not exist or the token is not valid; any database
+    /// error.
     pub async fn why_not(
         &self,
         id: RecordingId,

@@ -1,4 +1,4 @@
-//! A recording goes to another tier.
+//! Moving of a recording to another tier by an operator.
 
 use super::Reclassification;
 use crate::{
@@ -10,8 +10,8 @@ use crate::{
 };
 
 impl Reclassification {
-    /// Moves a recording to a tier of the policy; with `dry_run` only says what would be moved.
-    /// Whether anything was, or would be.
+    /// Moves a recording to a tier of the policy; a dry run changes nothing. Returns the recording
+    /// as it was, and whether it was, or would be, moved.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`] for a tier that the policy does not have.

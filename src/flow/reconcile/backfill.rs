@@ -1,12 +1,11 @@
-//! Backfill: a whole existing account, day by day, oldest first, so that what was recorded before
-//! the vault came is sealed too.
+//! Backfill: an existing account is listed completely, day by day, oldest first, so that recordings
+//! from before the vault are sealed, too.
 //!
-//! Owns the days, and where a listing that was interrupted goes on. What a recording needs is
-//! `reconcile`'s to say. Refuses to fetch: what it makes known is fetched as everything else, by
-//! the service.
+//! Owns the days, and where an interrupted listing resumes. `reconcile` decides what a recording
+//! needs. Refuses to fetch: the service fetches announced recordings like all others.
 //!
-//! INVARIANT: a day counts as listed only when everything in it was made durable; a day that was
-//! listed is not listed again by the same listing.
+//! INVARIANT: a day counts as listed only when everything in it is durable; a listed day is not
+//! listed again by the same listing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,30 +30,29 @@ use crate::{
     twilio::Account,
 };
 
-/// How often is looked whether enough was fetched.
+/// The interval at which the number of pending fetches is checked.
 const HELD_FOR: Duration = Duration::from_secs(1);
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
-/// What to list.
+/// The parameters of a backfill.
 #[derive(Clone, Debug)]
 pub struct Backfilling {
     /// Only this account.
     pub account: Option<AccountSid>,
-    /// What Twilio made since then.
+    /// Recordings made since then.
     pub since: Timestamp,
-    /// What it made before then; `None`: before now.
+    /// Recordings made before then; `None` means before now.
     pub until: Option<Timestamp>,
     /// Only count.
     pub dry_run: bool,
-    /// Whether to begin from the start where a listing since the same time was interrupted, or came
-    /// to its end.
+    /// Whether to start over if a listing since the same time was interrupted or completed.
     pub restart: bool,
-    /// Whether to wait before each day until at most so many recordings wait to be fetched: what
-    /// callbacks tell of stands behind them in the queue.
+    /// Whether to wait before each day until at most this many recordings wait to be fetched:
+    /// recordings of new callbacks are behind them in the queue.
     pub hold_back: Option<u64>,
 }
 
-/// A backfill, before it begins.
+/// A backfill before it begins.
 #[derive(Clone, Debug)]
 pub struct BackfillPlan {
     listings: Vec<ListingRow>,
@@ -63,7 +61,7 @@ pub struct BackfillPlan {
 }
 
 impl BackfillPlan {
-    /// Days to list, of all accounts together.
+    /// Returns the number of days to list, of all accounts together.
     pub fn days(&self) -> u64 {
         self.listings
             .iter()
@@ -72,30 +70,30 @@ impl BackfillPlan {
     }
 }
 
-/// What came of the backfill of one account.
+/// The result of backfilling one account.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct AccountBackfilled {
     /// The account.
     pub account: AccountSid,
-    /// Listed is what Twilio made since then...
+    /// The listing covers recordings made from this time on...
     pub since: Timestamp,
-    /// ...and before then, in the end.
+    /// ...and before this time, when it is complete.
     pub until: Timestamp,
-    /// This time the listing went on from here.
+    /// Where the listing resumed this time.
     pub went_on_at: Timestamp,
-    /// Everything before then is listed.
+    /// Everything before this time is listed.
     pub done_until: Timestamp,
-    /// Recordings that Twilio listed this time.
+    /// The number of recordings that Twilio listed this time.
     pub listed: u64,
-    /// Of them, those that the vault did not know.
+    /// The number of them that were new to the vault.
     pub announced: u64,
-    /// Of them, those of which the vault knew less, or whose work was missing or dead.
+    /// The number of them that the vault knew incompletely, or whose work was missing or dead.
     pub advanced: u64,
-    /// Seconds of sound that are to be fetched because of it, as far as Twilio says so.
+    /// Seconds of audio to be fetched because of it, as far as Twilio reports them.
     pub seconds: u64,
-    /// Bytes of it: 16,000 for each second of each channel.
+    /// The same in bytes: 16,000 for each second of each channel.
     pub bytes: u64,
-    /// Why it did not come to its end.
+    /// Why it was not completed.
     pub fault: Option<String>,
 }
 
@@ -122,10 +120,10 @@ impl Backfills {
         }
     }
 
-    /// Looks where each listing begins, or goes on.
+    /// Determines where each listing begins or resumes.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an account that is not configured or a time that makes no sense.
+    /// [`Error::Invalid`] for an account that is not configured or an empty period.
     pub async fn plan(&self, wanted: &Backfilling) -> Result<BackfillPlan, Error> {
         let accounts = self.twilio.accounts();
         let now = self.clock.now();
@@ -167,11 +165,11 @@ impl Backfills {
         })
     }
 
-    /// Lists, one account after another; `say` is told of each day that is done. The fault of one
-    /// account stops no other.
+    /// Lists one account after another; `say` is called for each completed day. A fault of one
+    /// account does not stop the others.
     ///
     /// # Errors
-    /// None for an account's fault: it is told with the account.
+    /// None: an account's fault is in its result.
     pub async fn run(
         &self,
         plan: &BackfillPlan,
@@ -251,8 +249,7 @@ impl Backfills {
         Ok(())
     }
 
-    /// Returns when at most so many recordings wait to be fetched. Dead work waits for somebody
-    /// else.
+    /// Waits until at most `most` recordings wait to be fetched. Dead work is not counted.
     async fn wait_for_fetches(&self, most: u64) -> Result<(), Error> {
         loop {
             let backlog = work::backlog(&mut self.db.read().await?).await?;
@@ -267,7 +264,7 @@ impl Backfills {
         }
     }
 
-    /// A day is listed; with the last one, so is the account.
+    /// Records that a day is listed; with the last day, also that the account is.
     async fn note_listed(&self, row: &ListingRow) -> Result<(), Error> {
         let now = self.clock.now();
         let row = ListingRow {
@@ -294,7 +291,7 @@ impl Backfills {
     }
 }
 
-/// The days between two times, oldest first, cut at midnight UTC.
+/// Returns the days between two times, oldest first, split at midnight UTC.
 fn days(since: Timestamp, until: Timestamp) -> impl Iterator<Item = (Timestamp, Timestamp)> {
     let mut from = since;
     std::iter::from_fn(move || {

@@ -1,4 +1,4 @@
-//! Recordings that Twilio lists against what the vault has of them, many at a time.
+//! Comparison of recordings that Twilio lists with those of the vault, in batches.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -24,34 +24,34 @@ use crate::{
     twilio::{Account, RecordingCallback, rest::RecordingResource},
 };
 
-/// Announcements that share a commit, at most.
+/// The most announcements that share a commit.
 const BATCH: usize = 200;
-/// What makes these never sends a callback.
+/// The source of recordings for which Twilio sends no callbacks.
 const TRUNK: &str = "Trunking";
 
-/// A comparison that runs.
+/// A running comparison.
 pub(in crate::flow) struct Comparison<'a> {
     reconciliation: &'a Reconciliation,
     pub(in crate::flow) account: &'a Account,
-    /// Whether a person asks.
+    /// Whether an operator asked.
     by_hand: bool,
     /// Whether nothing is to be changed.
     dry_run: bool,
     pub(in crate::flow) found: ReconcileFindings,
 }
 
-/// What was found so far.
+/// The findings so far.
 #[derive(Debug, Default)]
 pub(in crate::flow) struct ReconcileFindings {
     pub(in crate::flow) counts: Reconciled,
     pub(in crate::flow) ghosts: BTreeSet<RecordingId>,
-    /// Seconds of sound that are to be fetched because of it, as far as Twilio says so.
+    /// Seconds of audio to be fetched because of it, as far as Twilio reports them.
     pub(in crate::flow) seconds: u64,
-    /// Bytes of it.
+    /// The same in bytes.
     pub(in crate::flow) bytes: u64,
 }
 
-/// What is to be done for a page.
+/// The actions for a page.
 #[derive(Default)]
 struct Plan {
     tell: Vec<RecordingCallback>,
@@ -74,7 +74,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// The same, and only to say what would be done.
+    /// Returns the comparison as a dry run, or not.
     pub(in crate::flow) fn dry(self, dry_run: bool) -> Self {
         Self { dry_run, ..self }
     }
@@ -116,7 +116,7 @@ impl<'a> Comparison<'a> {
         };
         let ids: Vec<RecordingId> = page.iter().map(id).collect();
         let mut tx = reconciliation.db.read().await?;
-        // Before the recordings: work that ends in between leaves a recording that needs none.
+        // Before the recordings: if work finishes in between, the recording read later needs none.
         let fetch = work::standing(&mut tx, WorkKind::FetchMedia, &ids).await?;
         let erase = work::standing(&mut tx, WorkKind::DeleteAtSource, &ids).await?;
         let known = recordings::find_all(&mut tx, &ids).await?;
@@ -187,7 +187,7 @@ impl ReconcileFindings {
         }
     }
 
-    /// Nobody can have this one.
+    /// Records a recording that cannot be fetched any more.
     pub(super) fn ghost(&mut self, id: RecordingId) {
         if self.ghosts.insert(id) {
             self.counts.ghosts += 1;
@@ -195,7 +195,7 @@ impl ReconcileFindings {
     }
 }
 
-/// 8 kHz of 16 bit: 128 kbit/s a channel, as Twilio's WAV is.
+/// 8 kHz of 16 bit: 128 kbit/s per channel, the format of Twilio's WAV.
 const BYTES_PER_CHANNEL_SECOND: u64 = 16_000;
 
 async fn enqueue(

@@ -1,8 +1,8 @@
-//! Twilio's list of recordings, page by page, with patience.
+//! Twilio's list of recordings, page by page, with retries.
 //!
-//! Owns what to do when a page does not come: wait as long as the other side asks for, try again,
-//! or begin the list again when the place in it is forgotten. INVARIANT: each recording is handed
-//! out once, and only one that the window holds.
+//! Owns the reaction to a failed page: wait as long as Twilio asks for, retry, or begin the list
+//! again if its page token has expired. INVARIANT: each recording is returned once, and only if it
+//! is within the window.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -19,25 +19,25 @@ use crate::{
 
 /// Recordings in a page.
 const PAGE: u16 = 500;
-/// How often a list is begun again.
+/// How often a list may be begun again.
 const AGAIN: u32 = 3;
-/// How often a request is made that the other side stumbles over.
+/// Requests before a transient failure is final.
 const STUMBLES: u32 = 4;
-/// How often a request is made that the other side has no time for.
+/// Requests before throttling is final.
 const REFUSALS: u32 = 8;
-/// Doubled with each try.
+/// Doubled with each retry.
 const FIRST_PAUSE: Duration = Duration::from_millis(125);
-/// A longer pause is not waited for: the next comparison comes before it is over, or soon after.
+/// A longer pause is not waited for: the next comparison begins before it is over, or soon after.
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
-/// Of which time.
+/// The time window of a list.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::flow) struct ListWindow {
-    /// Created then or later.
+    /// Created at or after this time.
     pub(in crate::flow) since: Timestamp,
-    /// Created before then.
+    /// Created before this time.
     pub(in crate::flow) until: Option<Timestamp>,
-    /// Whether what was deleted in the last 40 days is listed too.
+    /// Whether recordings that were deleted in the last 40 days are listed, too.
     pub(in crate::flow) with_deleted: bool,
 }
 
@@ -60,13 +60,13 @@ impl ListWindow {
     }
 }
 
-/// A walk through a list.
+/// A pass through a list.
 pub(in crate::flow) struct Lister<'a> {
     client: &'a TwilioClient,
     account: &'a Account,
     window: ListWindow,
     pages: Pages<RecordingResource>,
-    /// Whether a page was handed out since the list was begun.
+    /// Whether a page was returned since the list was begun.
     is_behind: bool,
     begun_again: u32,
     seen: HashSet<RecordingSid>,
@@ -90,10 +90,11 @@ impl<'a> Lister<'a> {
         }
     }
 
-    /// The recordings of the next page that were not handed out yet; `None` after the last.
+    /// Returns the recordings of the next page that were not returned yet; `None` after the last
+    /// page.
     ///
     /// # Errors
-    /// What the other side said when patience was over.
+    /// The last error, when the retries are used up.
     pub(in crate::flow) async fn next(
         &mut self,
     ) -> Result<Option<Vec<RecordingResource>>, RestError> {
@@ -110,7 +111,7 @@ impl<'a> Lister<'a> {
                             .collect(),
                     ));
                 }
-                // The place in the list is forgotten: its token was too old.
+                // The page token has expired.
                 Err(RestError::Refused { status: 400, .. } | RestError::NotFound)
                     if self.is_behind && self.begun_again < AGAIN =>
                 {
@@ -132,7 +133,7 @@ impl<'a> Lister<'a> {
     }
 }
 
-/// How often one request failed so far.
+/// The number of failures of one request so far.
 #[derive(Default)]
 pub(in crate::flow) struct Patience {
     stumbles: u32,
@@ -140,10 +141,10 @@ pub(in crate::flow) struct Patience {
 }
 
 impl Patience {
-    /// Waits until it may be asked again.
+    /// Waits until the request may be retried.
     ///
     /// # Errors
-    /// The error, if asking again does not help or is not due for long.
+    /// The error, if a retry does not help or is not due for long.
     pub(in crate::flow) async fn after(&mut self, error: RestError) -> Result<(), RestError> {
         match self.pause(&error) {
             Some(pause) => {
@@ -162,7 +163,7 @@ impl Patience {
             _ => return None,
         };
         *tries += 1;
-        // 0.25 s, 0.5 s, 1 s …; what the other side asks for is waited for in full.
+        // 0.25 s, 0.5 s, 1 s …; a pause that Twilio asks for is waited in full.
         let pause =
             asked_for.unwrap_or_else(|| doubled(FIRST_PAUSE, (*tries).min(8), LONGEST_PAUSE));
         (*tries < most && pause <= LONGEST_PAUSE).then_some(pause)

@@ -1,4 +1,4 @@
-//! What a recording at Twilio asks of the vault. Pure: values in, a step out.
+//! What a recording at Twilio requires of the vault. Pure: values in, an action out.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::{
     twilio::{DeleteSource, rest::RecordingResource},
 };
 
-/// Dead work is taken up again by itself after this, as long as Twilio lists the recording: what
-/// was refused in the evening may be put right in the morning. A person who asks need not wait.
+/// Dead work is retried after this time, as long as Twilio lists the recording: the cause may have
+/// been fixed meanwhile. An operator's request need not wait.
 const DEAD_FOR: Duration = Duration::from_secs(6 * 3600);
 
-/// What the vault has of a recording.
+/// The vault's state of a recording.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct VaultRecord<'a> {
     /// The catalogue's row.
@@ -26,35 +26,35 @@ pub(super) struct VaultRecord<'a> {
     pub(super) erase: Option<Standing>,
 }
 
-/// How Twilio's copies of the account are dealt with, and who asks.
+/// The account's settings for Twilio's copies, and the requester.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReconcileTerms {
     pub(super) delete_source: DeleteSource,
     /// How long after sealing a transcript is waited for.
     pub(super) await_transcript: Duration,
-    /// Whether a person asks.
+    /// Whether an operator asked.
     pub(super) by_hand: bool,
     pub(super) now: Timestamp,
 }
 
-/// What to do.
+/// The action for a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReconcileAction {
     /// Nothing.
     Nothing,
-    /// Make it known.
+    /// Announce it.
     Announce,
-    /// Tell what is known of it now: more than the vault has heard.
+    /// Announce it again, with more facts than the vault has.
     Advance,
-    /// Ask for the work to fetch it.
+    /// Enqueue its fetch.
     Fetch,
-    /// Ask for the work to delete it at Twilio.
+    /// Enqueue its deletion at Twilio.
     Erase,
-    /// Nobody can have it.
+    /// It cannot be fetched any more.
     Ghost,
 }
 
-/// What a listed recording needs.
+/// Returns what a listed recording needs.
 pub(super) fn step(
     listed: &RecordingResource,
     known: VaultRecord<'_>,
@@ -66,8 +66,8 @@ pub(super) fn step(
         return match status {
             "completed" | "absent" => ReconcileAction::Announce,
             "deleted" => ReconcileAction::Ghost,
-            // It still runs. Its callback is to come when it is over; if none comes, a later
-            // comparison finds it, and knows that none came.
+            // It is still running. Its callback is expected at its end; if none arrives, a later
+            // comparison finds it and knows that it was missed.
             _ => ReconcileAction::Nothing,
         };
     };
@@ -111,7 +111,7 @@ pub(super) fn step(
     }
 }
 
-/// Whether work is to be asked for: there is none, or it is dead for long enough.
+/// Returns whether to enqueue work: there is none, or it has been dead long enough.
 fn may_begin(work: Option<Standing>, terms: ReconcileTerms) -> bool {
     work.is_none_or(|work| work.dead && (terms.by_hand || work.due_at.after(DEAD_FOR) <= terms.now))
 }

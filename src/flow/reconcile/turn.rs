@@ -1,4 +1,4 @@
-//! Whose turn it is to compare an account: a lease, kept while the comparison runs.
+//! The turn to compare an account: a lease, extended while the comparison runs.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
     model::{id::HolderId, sid::AccountSid, time::Timestamp},
 };
 
-/// How long the turn belongs to a process that does not say it is still at it.
+/// The length of the lease unless it is extended.
 const LEASE: Duration = Duration::from_secs(60);
 
 /// The turn for an account, while its lease lasts.
@@ -22,7 +22,8 @@ pub(super) struct Turn<'a> {
 }
 
 impl<'a> Turn<'a> {
-    /// Takes it, unless somebody has it or the account was compared since then.
+    /// Takes the turn, unless another process has it or the account was compared since
+    /// `unless_since`.
     pub(super) async fn take(
         reconciliation: &'a Reconciliation,
         account: &AccountSid,
@@ -41,7 +42,7 @@ impl<'a> Turn<'a> {
         }))
     }
 
-    /// Takes it from whoever has it: they stop, and what they did is as good.
+    /// Takes the turn from any process, which then stops; its work so far stays valid.
     pub(super) async fn seize(
         reconciliation: &'a Reconciliation,
         account: &AccountSid,
@@ -63,7 +64,7 @@ impl<'a> Turn<'a> {
         &self.lease.subject
     }
 
-    /// Keeps the lease; returns when it is lost.
+    /// Extends the lease regularly; returns when it is lost.
     pub(super) async fn keep(&self) -> ReconcileFailure {
         loop {
             tokio::time::sleep(LEASE / 3).await;
@@ -73,14 +74,14 @@ impl<'a> Turn<'a> {
                 work::extend(&mut unit, &self.lease, term).await
             });
             match kept.await {
-                Err(db::Error::Stale(_)) => return ReconcileFailure::TakenOver,
+                Err(db::Error::LeaseLost) => return ReconcileFailure::TakenOver,
                 Err(error) => tracing::warn!(%error, "the lease of a comparison is not extended"),
                 Ok(()) => {}
             }
         }
     }
 
-    /// The comparison came to its end; within the unit that writes it down.
+    /// Records a completed comparison, within the unit that writes its result.
     pub(super) async fn done(
         &self,
         tx: &mut Tx,
@@ -90,7 +91,7 @@ impl<'a> Turn<'a> {
         reconciliations::leave(tx, &self.lease, now, Ok(found)).await
     }
 
-    /// It did not.
+    /// Records a failed comparison.
     pub(super) async fn failed(&self, why: &str) -> Result<(), Error> {
         let left = self
             .reconciliation

@@ -1,4 +1,4 @@
-//! What follows from each setback, by kind, attempts and time.
+//! Retry decisions for each setback, by kind, attempts and time.
 
 use super::*;
 use crate::{flow::ingest::failure::FetchFailure, twilio::FetchError};
@@ -16,7 +16,7 @@ fn pauses_double_and_stop_growing() {
 
 const NOW: Timestamp = Timestamp::from_millis(1_750_000_000_000);
 
-/// A lease of the so-manieth attempt, of work that was asked for so many seconds ago.
+/// Returns a lease of this attempt, of work that was enqueued this many seconds ago.
 fn lease(kind: WorkKind, attempts: i64, waited_s: u64) -> Lease<String> {
     let asked_at = NOW.before(Duration::from_secs(waited_s));
     Lease::of_test(kind, "about".to_owned(), attempts, asked_at)
@@ -26,7 +26,7 @@ fn decided(lease: &Lease<String>, setback: &Setback) -> RetryDecision {
     decide(&WorkSettings::default(), lease, NOW, setback)
 }
 
-/// How many seconds it rests at least and at most.
+/// Checks the shortest and longest pause in seconds.
 fn rests(lease: &Lease<String>, setback: &Setback, from_s: u64, to_s: u64) {
     let range = Duration::from_secs(from_s)..=Duration::from_secs(to_s);
     match decided(lease, setback) {
@@ -110,7 +110,7 @@ fn a_pause_that_is_asked_for_is_kept() {
 
 #[test]
 fn a_lost_lease_decides_nothing() {
-    let error = Error::Vault(vault::Error::Db(db::Error::Stale("lost")));
+    let error = Error::Vault(vault::Error::Db(db::Error::LeaseLost));
     let setback = Setback::of_ours(&error);
     let ours = lease(WorkKind::FetchMedia, 99, 1_000_000);
     assert_eq!(decided(&ours, &setback), RetryDecision::Lost);

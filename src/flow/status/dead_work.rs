@@ -1,4 +1,4 @@
-//! Work that does not get done: what is shown of it, and how it is begun again.
+//! Work that is not completed: its display, and its retry.
 //!
 //! Owns what counts as stuck. Refuses to do the work.
 
@@ -16,19 +16,19 @@ use crate::{
     },
 };
 
-/// How the deletion of the source's copies stands.
+/// The state of the deletions at the source.
 #[derive(Debug, serde::Serialize)]
 pub struct SourceStatus {
-    /// Recordings whose copies at the source are to be deleted, now or on their day.
+    /// Recordings whose copies at the source are to be deleted, now or on a later date.
     pub pending: i64,
-    /// Since when the oldest of them waits, if one waits already.
+    /// When the oldest of them was enqueued, if it is due.
     pub oldest: Option<Timestamp>,
-    /// Those that could not be deleted, with the reason: refused by the source, or tried again and
-    /// again. Oldest first, up to 20.
+    /// Deletions that failed, with the reason: refused by the source, or retried many times. Oldest
+    /// first, up to 20.
     pub stuck: Vec<Dead>,
 }
 
-/// What does not get done, and is begun again.
+/// Lists and retries work that is not completed.
 pub struct DeadWork {
     db: Db,
     clock: Clock,
@@ -46,10 +46,10 @@ impl DeadWork {
         }
     }
 
-    /// Deletions at the source that are in vain so far.
+    /// Returns deletions at the source that keep failing.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn stuck_deletions(&self) -> Result<Vec<Dead>, Error> {
         let attempts = self.settings.attempts.into();
         Ok(work::stuck_deletions(&mut self.db.read().await?, attempts, STUCK, 20).await?)
@@ -77,11 +77,11 @@ impl DeadWork {
         })
     }
 
-    /// Makes dead work due again, transcripts that were given up, and deletions at the source that
-    /// rest after they failed; for one recording or for all. How many pieces.
+    /// Makes dead work, given-up transcripts, and failed deletions at the source due again, for one
+    /// recording or for all. Returns the number of pieces.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn retry(&self, recording: Option<RecordingId>) -> Result<u64, Error> {
         let retried = self.db.unit("status.retry", async |mut unit| {
             let mut revived = work::revive(&mut unit, recording, self.clock.now()).await?;

@@ -1,6 +1,6 @@
-//! Whether the vault can work now.
+//! Health of the vault.
 //!
-//! Owns the asking. Refuses to mend anything.
+//! Owns the checks. Refuses to repair anything.
 
 use crate::{
     db::{ClosedFor, Db},
@@ -9,7 +9,7 @@ use crate::{
     vault::{self, Vault},
 };
 
-/// Whether database, store and custody answer.
+/// Checks whether database, store and custody answer.
 pub struct Health {
     vault: Vault,
     db: Db,
@@ -21,10 +21,10 @@ impl Health {
         Self { vault, db, store }
     }
 
-    /// Whether database and store answer, and custody did when it was last asked.
+    /// Checks that database and store answer, and that custody did at its last use.
     ///
     /// # Errors
-    /// Whatever keeps one of them from answering.
+    /// The error of the one that does not answer.
     pub async fn probe(&self) -> Result<(), Error> {
         self.db.probe().await?;
         self.store.probe().await?;
@@ -34,12 +34,12 @@ impl Health {
         }
     }
 
-    /// Why nothing is written and nothing opens, if that is so: what kind of reason it is.
+    /// Returns the kind of reason for which the database is closed, if it is.
     pub fn refusal(&self) -> Option<ClosedFor> {
         self.db.refusal().map(|closed| closed.because)
     }
 
-    /// Why custody does not serve this database, if it does not.
+    /// Returns why custody does not serve this database, if it does not.
     pub(super) async fn custody_trouble(&self) -> Option<String> {
         self.vault
             .check_owner()

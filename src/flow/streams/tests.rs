@@ -1,4 +1,4 @@
-//! What ends a stream, and what does not.
+//! Endings of streams.
 
 use super::*;
 
@@ -98,7 +98,7 @@ fn a_lease_begins_with_the_stream_and_ends_to_the_moment() {
     let begin = stream.entered;
     assert_eq!(stream.has_ended_at(begin + LEASE - MOMENT), None);
     assert_eq!(stream.has_ended_at(begin + LEASE), Some(Ended::Unsure));
-    // Only a look makes it longer, and not one that is older than the stream.
+    // Only a poll extends it, and not one that is older than the stream.
     streams.renew(begin - MOMENT);
     assert_eq!(stream.has_ended_at(begin + LEASE), Some(Ended::Unsure));
     streams.renew(begin + 2 * MOMENT);

@@ -1,8 +1,8 @@
-//! Transcripts: what was said is filed, makes its recording more sensitive if it must, and is read
-//! under a grant.
+//! Filing of transcripts: a transcript moves its recording to a more sensitive tier if it must, and
+//! is stored.
 //!
-//! Owns the order: first the tier, then the text, so that nothing that was said is ever in a tier
-//! that is too low for it.
+//! Owns the order: first the tier, then the text, so that no text is ever in a tier that is too low
+//! for it.
 
 pub(super) mod rank;
 
@@ -23,7 +23,7 @@ use crate::{
     vault::{self, Vault},
 };
 
-/// The only way in for transcripts.
+/// The only entry point for transcripts.
 pub struct TranscriptFiling {
     vault: Vault,
     db: Db,
@@ -52,7 +52,7 @@ impl TranscriptFiling {
         }
     }
 
-    /// Files what was said in a recording that is sealed; an older transcript is replaced. Whether
+    /// Files a transcript of a sealed recording; an older transcript is replaced. Returns whether
     /// it is the first one.
     ///
     /// # Errors
@@ -80,12 +80,13 @@ impl TranscriptFiling {
         Ok(self.file(permit, None, &recording, transcript).await? == Filed::First)
     }
 
-    /// Files what was said in a recording that was sealed a moment ago, whoever brings it: the only
-    /// way in.
+    /// Files a transcript of a recording that was sealed when it was last read, from any origin:
+    /// the only entry point.
     ///
     /// # Errors
-    /// [`Error::Shredded`]; [`vault::Error::Gone`] inside if it is something else that does not
-    /// stand any more.
+    /// [`Error::Shredded`]; [`Error::NotFound`] if the recording is not sealed, or more pieces
+    /// arrived meanwhile; [`db::Error::LeaseLost`](crate::db::Error::LeaseLost) inside if the lease
+    /// was lost.
     pub(in crate::flow) async fn file(
         &self,
         permit: &Permit<action::Transcribe>,
@@ -93,7 +94,7 @@ impl TranscriptFiling {
         recording: &Recording,
         transcript: Transcript,
     ) -> Result<Filed, Error> {
-        // Long texts take long to look through, and others wait for this thread.
+        // Scanning a long text takes long, and would block other tasks on this thread.
         let rulebook = Arc::clone(&self.rulebook);
         let looked_at = recording.clone();
         let id = recording.id;
@@ -125,8 +126,8 @@ impl TranscriptFiling {
     }
 }
 
-/// The tiers and kinds of the content rules that find something, of every version that binds
-/// the recording.
+/// Returns the tiers and kinds of the content rules that match, of every version that binds the
+/// recording.
 fn found_in(
     rulebook: &Rulebook,
     recording: &Recording,

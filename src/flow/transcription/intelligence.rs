@@ -1,5 +1,5 @@
-//! Transcripts of Conversational Intelligence: fetched with all their sentences, and brought into
-//! the house's form.
+//! Transcripts of Conversational Intelligence: fetched with all their sentences, and converted to
+//! the vault's format.
 
 use super::{
     Found, QUEUED, Stop,
@@ -22,7 +22,7 @@ use crate::{
     twilio::{Account, Accounts, RestError, SentenceResource, rest::TranscriptResource},
 };
 
-/// What wrote it down.
+/// The name of the transcriber.
 const SOURCE: &str = "twilio-intelligence";
 
 impl TranscriptSource {
@@ -34,7 +34,7 @@ impl TranscriptSource {
         sid: &TranscriptSid,
     ) -> Result<Found, Stop> {
         let told = match self.twilio.client.transcript(account, sid).await {
-            // The webhook may be ahead of what can be read.
+            // The webhook may arrive before the transcript can be read.
             Err(RestError::NotFound) => return Err(self.missing(sid.as_str()).await?),
             told => told?,
         };
@@ -52,7 +52,7 @@ impl TranscriptSource {
             .sentences(account, sid, accounts.fetch_redacted())
             .await?;
         let legs = self.legs(&recording).await?;
-        // Of what cannot be read it is known only that there is something.
+        // Unreadable sentences are only counted.
         let lost = u32::try_from(sentences.unreadable).unwrap_or(u32::MAX);
         let sentences = sentences_of(sentences.items, &legs, shift_ms);
         let transcript =
@@ -67,7 +67,8 @@ impl TranscriptSource {
         })
     }
 
-    /// The recording that it was made from, and by how many milliseconds its times are to be moved.
+    /// Returns the source recording, and by how many milliseconds the transcript's times must be
+    /// shifted.
     async fn source_of(
         &self,
         lease: &mut LeasedTranscript,
@@ -82,9 +83,9 @@ impl TranscriptSource {
             &lease.source,
         ) {
             (Some(sid), ..) => sid,
-            // It was found as a transcript of this one.
+            // It was found in the list of this recording's transcripts.
             (None, None | Some("Recording"), Some(listed)) => listed.as_str(),
-            // Kinds that have a SID: it is told another time.
+            // These kinds have a SID, which may be reported later.
             (None, None | Some("Recording" | "Call"), _) => {
                 return Err(Stop::Wait {
                     why: "twilio does not name the source of the transcript".to_owned(),
@@ -103,14 +104,14 @@ impl TranscriptSource {
                 .ok_or_else(|| super::wait(accounts, "its call has no recording"))?;
             lease.source = recording.source_ref.recording_sid().ok();
             let recording = standing(recording, accounts)?;
-            // Its times count from where it began, and those of a transcript from where the
-            // recording did.
+            // Its times count from its own beginning; those of a stored transcript count from the
+            // beginning of the recording.
             let shift = began
                 .zip(recording.started_at)
                 .map(|(began, started)| began.as_millis().saturating_sub(started.as_millis()));
             return Ok((recording, shift.unwrap_or_default()));
         }
-        // An address of an external recording may tell of people; the kind does not.
+        // The URL of an external recording may contain personal data; the kind does not.
         Err(Stop::Dead(
             "its source is not a recording of this account".to_owned(),
         ))
@@ -131,7 +132,7 @@ fn is_ready(told: &TranscriptResource) -> Result<(), Stop> {
         word @ ("failed" | "canceled" | "error") => Err(Stop::Dead(format!(
             "twilio reports the transcript as `{word}`"
         ))),
-        // `queued`, `in-progress`, `new`, and words that are not known yet.
+        // `queued`, `in-progress`, `new`, and unknown statuses.
         _ => Err(Stop::Wait {
             why: "twilio has not finished the transcript".to_owned(),
             most: QUEUED,
@@ -139,8 +140,8 @@ fn is_ready(told: &TranscriptResource) -> Result<(), Stop> {
     }
 }
 
-/// Sentences in the house's form. Times that are not told are those of what was told before; ends
-/// are not before beginnings; words that are too many or too long are cut.
+/// Converts sentences to the vault's format. A missing time is taken from the previous one; an end
+/// is not before its beginning; words that are too many or too long are cut.
 pub(super) fn sentences_of(
     told: Vec<SentenceResource>,
     legs: &Legs,

@@ -1,4 +1,4 @@
-//! Who spoke, by what a transcript knows of that: a channel, or a side of a call.
+//! The speakers of a transcript, by channel or by side of a call.
 
 use std::collections::BTreeMap;
 
@@ -9,30 +9,30 @@ use crate::{
     twilio::transcription::Track,
 };
 
-/// The places of a conversation, by the channel on which each is heard.
+/// The legs of a conversation, by channel.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Legs {
     by_channel: BTreeMap<u8, LegName>,
-    /// Whether all of them are heard on one channel, which then tells nobody apart.
+    /// Whether all of them are on one channel, which then does not identify the speaker.
     is_mixed: bool,
 }
 
 impl Legs {
-    /// Who is heard on a channel; by its number where nobody is known there.
+    /// Returns the leg on a channel; named after the channel if the leg is unknown.
     pub(super) fn on_channel(&self, channel: u8) -> LegName {
         let told = self.by_channel.get(&channel).filter(|_| !self.is_mixed);
         told.cloned()
             .unwrap_or_else(|| named(&format!("channel-{channel}")))
     }
 
-    /// Who is known to be heard on the only channel that there is.
+    /// Returns the known leg on the only channel.
     pub(super) fn alone(&self) -> Option<LegName> {
         self.by_channel.get(&1).filter(|_| !self.is_mixed).cloned()
     }
 
-    /// Who is heard on a side of the call. A recording with two channels has the call's own party
-    /// on the first, and what is played to them on the second; so the sides are its channels. Where
-    /// nobody is known, the side is named as in a call that came in.
+    /// Returns the leg on a side of the call. A recording with two channels has the call's own
+    /// party on the first, and what is played to them on the second, so the sides are its channels.
+    /// An unknown leg is named as in an incoming call.
     pub(super) fn on_track(&self, track: Track) -> LegName {
         let (channel, place) = match track {
             Track::Inbound => (1, "caller"),
@@ -51,7 +51,7 @@ fn named(text: &str) -> LegName {
 }
 
 impl TranscriptSource {
-    /// Who is heard on which channel of a recording.
+    /// Returns the leg on each channel of a recording.
     pub(super) async fn legs(&self, recording: &Recording) -> Result<Legs, Error> {
         let by_channel = legs_by_channel(&self.db, recording).await?;
         let is_mixed = recording.channels == Some(1) && by_channel.len() > 1;

@@ -1,5 +1,5 @@
-//! Transcripts that nobody asked for: a service with `auto_transcribe` makes one of every recording
-//! of the account.
+//! Polling for transcripts that were not announced: a service with `auto_transcribe` makes one of
+//! every recording of the account.
 
 use std::time::Duration;
 
@@ -20,15 +20,15 @@ use crate::{
     twilio::{Account, RestError, rest::List},
 };
 
-/// When it looks last, after the recording was sealed.
+/// When the last poll is made, after the recording was sealed.
 const LATE: Duration = Duration::from_secs(6 * 3600);
 
 impl TranscriptSource {
-    /// Enters every transcript that the source has of a recording and the vault does not know, so
-    /// that it is fetched and filed. How many.
+    /// Inserts every transcript of a recording that the source has and the vault does not know, so
+    /// that it is fetched and filed. Returns their number.
     ///
     /// # Errors
-    /// [`LookError`]. What was entered by then stays.
+    /// [`LookError`]. Transcripts that were inserted before stay.
     pub(in crate::flow) async fn find_transcripts(
         &self,
         recording: &Recording,
@@ -37,7 +37,7 @@ impl TranscriptSource {
         let account = accounts
             .get(recording.account())
             .filter(|account| account.fetches_transcripts());
-        // Both products make them of calls alone.
+        // Both products transcribe only recordings of calls.
         match (account, recording.source_ref.recording_sid()) {
             (Some(account), Ok(source)) => self.find_made(account, &source).await,
             _ => Ok(0),
@@ -51,7 +51,7 @@ impl TranscriptSource {
     ) -> Result<usize, LookError> {
         let mut made = Vec::new();
         let is_bad = |status: &str| matches!(status, "failed" | "canceled" | "error");
-        // Two products: where one refuses, what the other has made is found all the same.
+        // Two products: if one refuses, the transcripts of the other are found nevertheless.
         let by_intelligence =
             none_if_not_there(self.twilio.client.transcripts_of(account, source).await);
         let by_record =
@@ -91,7 +91,7 @@ impl TranscriptSource {
         refused.map_or(Ok(entered), |error| Err(error.into()))
     }
 
-    /// Looks once. It is over when the last look was, or nothing can be seen.
+    /// Polls once. The work is finished after the last poll, or if the source refuses.
     pub(in crate::flow) async fn poll(&self, lease: &Lease<RecordingId>) -> Result<(), Setback> {
         let found = async {
             let recording = recordings::find(&mut self.db.read().await?, lease.subject).await?;
@@ -113,8 +113,7 @@ impl TranscriptSource {
                 ));
             }
             Ok(_) => {}
-            // Nothing was promised: what cannot be seen is let be, and a later `reconcile` looks
-            // again.
+            // Nothing was promised: the poll ends, and a later `reconcile` looks again.
             Err(LookError::Rest(error)) if error.passes() && age < 4 * LATE => {
                 return Err(Setback::of_rest(&error, 4 * LATE));
             }
@@ -138,13 +137,13 @@ impl TranscriptSource {
     }
 }
 
-/// Why nobody could look.
+/// Why the source could not be polled.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::flow) enum LookError {
-    /// The source does not say.
+    /// The source failed or refused.
     #[error(transparent)]
     Rest(#[from] RestError),
-    /// We could not.
+    /// The vault failed.
     #[error(transparent)]
     Ours(#[from] super::Error),
 }
@@ -155,7 +154,8 @@ impl From<crate::db::Error> for LookError {
     }
 }
 
-/// An account without Conversational Intelligence, or a recording that is deleted there, has none.
+/// Converts a 404 to an empty list: the account has no Conversational Intelligence, or the
+/// recording is deleted there.
 fn none_if_not_there<T>(answer: Result<List<T>, RestError>) -> Result<Vec<T>, RestError> {
     match answer {
         Err(RestError::NotFound) => Ok(Vec::new()),

@@ -1,4 +1,4 @@
-//! A transcript finds its place: the recording that it is of, in whatever order the two arrive.
+//! Assignment of a transcript to its recording, in whatever order the two arrive.
 
 use super::{Stop, source::TranscriptSource, wait};
 use crate::{
@@ -16,8 +16,8 @@ use crate::{
 };
 
 impl TranscriptSource {
-    /// The sealed recording of this id at the source. One that the vault does not know is asked for
-    /// there and announced; of another account there is none.
+    /// Returns the sealed recording with this id at the source. An unknown recording is queried
+    /// there and announced; recordings of other accounts are never found.
     pub(super) async fn place(
         &self,
         lease: &mut LeasedTranscript,
@@ -30,7 +30,7 @@ impl TranscriptSource {
         let Some(recording) = recordings::find(&mut self.db.read().await?, id).await? else {
             return Err(
                 match self.twilio.client.recording(account, source, false).await {
-                    // Its callback may have been lost, and may still come.
+                    // Its callback may be lost, or arrive later.
                     Ok(resource) if resource.status != "deleted" => {
                         self.ingest
                             .announce(
@@ -50,8 +50,8 @@ impl TranscriptSource {
         standing(recording, accounts)
     }
 
-    /// Every recording of a call, in no order; those that the vault does not know are asked for and
-    /// announced.
+    /// Returns every recording of a call, in no order. If the vault knows none, they are queried at
+    /// the source and announced.
     pub(super) async fn of_call(
         &self,
         accounts: &Accounts,
@@ -101,7 +101,7 @@ impl TranscriptSource {
     }
 }
 
-/// The recording, if a transcript can be filed with it now.
+/// Returns the recording if a transcript can be filed with it now.
 pub(super) fn standing(recording: Recording, accounts: &Accounts) -> Result<Recording, Stop> {
     match recording.state {
         RecordingState::Sealed => Ok(recording),

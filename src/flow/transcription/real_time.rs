@@ -1,10 +1,9 @@
-//! Transcripts that were made while the call went on: put together from what was heard, in whatever
-//! order and however often it was told.
+//! Real-time transcripts, assembled from pieces that arrive in any order, possibly repeatedly.
 //!
-//! Times are those at which the source told of each piece, which is when it had been said; they are
-//! right to a second or two. When a piece began is estimated from its length. INVARIANT: the same
-//! pieces give the same transcript, whatever their order; what was said before the recording began,
-//! or after it ended, is not in it.
+//! The time of a piece is when the source reported it, after it was spoken, and accurate to a
+//! second or two. Its beginning is estimated from its length. INVARIANT: the same pieces give the
+//! same transcript, whatever their order; pieces from before the recording began or after it ended
+//! are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,19 +28,19 @@ use crate::{
     },
 };
 
-/// What wrote it down.
+/// The name of the transcriber.
 const SOURCE: &str = "twilio-realtime";
-/// A piece this far outside a recording still belongs to it: its beginning is told in whole
-/// seconds, and words are heard after they are said.
+/// A piece this far outside a recording still belongs to it: the beginning of a recording is
+/// reported in whole seconds, and pieces arrive after they were spoken.
 const EDGE_MS: i64 = 10_000;
-/// How long a character takes to say, and the longest that anything takes.
+/// The estimated time for a character, and the longest for a piece.
 const CHARACTER_MS: u64 = 60;
 const LONGEST_MS: u64 = 15_000;
 
-/// A piece as it is sealed.
+/// The sealed form of a piece.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Kept {
-    /// When the source told it, in milliseconds since 1970.
+    /// When the source reported it, in milliseconds since 1970.
     at: i64,
     text: Said,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,7 +49,7 @@ struct Kept {
     language: Option<String>,
 }
 
-/// A piece that was heard.
+/// A piece with text.
 #[derive(Clone, Debug)]
 pub(super) struct HeardUtterance {
     pub(super) track: Track,
@@ -60,7 +59,7 @@ pub(super) struct HeardUtterance {
     pub(super) language: Option<String>,
 }
 
-/// The text that is sealed for a piece.
+/// Returns the text to seal for a piece.
 pub(super) fn kept(piece: SpokenPiece, at: Timestamp) -> Zeroizing<String> {
     let kept = Kept {
         at: at.as_millis(),
@@ -119,7 +118,7 @@ impl TranscriptSource {
         })
     }
 
-    /// The pieces by track and number, and those with words in them as they were heard.
+    /// Returns the pieces by track and number, and those with text, unsealed.
     async fn opened(
         &self,
         account: &Account,
@@ -163,8 +162,8 @@ fn length_ms(recording: &Recording) -> Option<u64> {
         .map(|seconds| seconds.saturating_mul(1000).min(MAX_MS))
 }
 
-/// The recording of a call in whose time most of something was said. One of which it is not known
-/// when it began is taken only if there is no other; one that has no sound is not taken.
+/// Returns the recording of a call that covers most of a period. One without a start time is taken
+/// only if there is no other; one without audio is not taken.
 pub(super) fn best(all: Vec<Recording>, said: Option<(Timestamp, Timestamp)>) -> Option<Recording> {
     let covered = |recording: &Recording| {
         let Some(((first, last), started)) = said.zip(recording.started_at) else {
@@ -204,7 +203,7 @@ pub(super) fn best(all: Vec<Recording>, said: Option<(Timestamp, Timestamp)>) ->
     scored.into_iter().next().map(|(_, recording)| recording)
 }
 
-/// Sentences out of pieces that stand by track and number.
+/// Assembles sentences from pieces that are ordered by track and number.
 pub(super) fn assembled(
     heard: &[HeardUtterance],
     began: Timestamp,
@@ -215,12 +214,12 @@ pub(super) fn assembled(
         .and_then(|length| i64::try_from(length).ok())
         .map_or(i64::MAX, |length| length.saturating_add(EDGE_MS));
     let most = length_ms.unwrap_or(MAX_MS);
-    // Of each track: when the piece before was told, and where its sentence ends.
+    // For each track: when the previous piece was reported, and where its sentence ends.
     let mut before: BTreeMap<Track, (Timestamp, u64)> = BTreeMap::new();
     let mut sentences = Vec::with_capacity(heard.len());
     for piece in heard {
         let (told, ended) = before.get(&piece.track).copied().unwrap_or((piece.at, 0));
-        // Within a track the numbers count, not the clocks.
+        // Within a track the numbers define the order, not the clocks.
         let at = piece.at.max(told);
         let offset = at.as_millis().saturating_sub(began.as_millis());
         before.insert(piece.track, (at, ended));
@@ -244,11 +243,11 @@ pub(super) fn assembled(
     sentences
 }
 
-/// How many numbers are missing between the lowest and the highest.
+/// Returns how many numbers are missing between the lowest and the highest.
 ///
-/// That events are numbered is documented; whether each side of a call has numbers of its own is
-/// not. A number that both sides have tells that they do; otherwise all events share one row of
-/// numbers, the beginning and the end among them.
+/// Twilio documents that events are numbered, but not whether each side of a call has numbers of
+/// its own. A number that both sides have shows that they do; otherwise all events share one
+/// sequence, including the beginning and the end.
 pub(super) fn lost(rows: &[Utterance]) -> u32 {
     let of = |track: Track| -> BTreeSet<i64> {
         rows.iter()

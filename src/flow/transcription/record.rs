@@ -1,4 +1,4 @@
-//! Transcriptions of `<Record transcribe="true">`: one text, from the beginning to the end.
+//! Transcriptions of `<Record transcribe="true">`: one text for the whole recording.
 
 use super::{
     Found, QUEUED, Stop,
@@ -15,9 +15,9 @@ use crate::{
     twilio::{Account, Accounts, RestError},
 };
 
-/// What wrote it down.
+/// The name of the transcriber.
 const SOURCE: &str = "twilio-record";
-/// The only language there is for it.
+/// The only language that it supports.
 const LANGUAGE: &str = "en-US";
 
 impl TranscriptSource {
@@ -46,7 +46,7 @@ impl TranscriptSource {
                 });
             }
         }
-        // What Twilio says when it is asked counts, and not what a callback said.
+        // The REST answer takes precedence over the callback.
         let source = told.recording_sid.or_else(|| lease.source.clone());
         let source = source.ok_or_else(|| {
             Stop::Dead("twilio does not name the recording of the transcription".to_owned())

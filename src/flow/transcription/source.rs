@@ -1,6 +1,6 @@
-//! The source of transcripts, asked for what it made and what that was made from.
+//! Requests to the source of transcripts.
 //!
-//! Owns what is needed to ask. What is asked is beside it, by kind.
+//! Owns the dependencies of the requests. Each kind of request has its own submodule.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{
     vault::Vault,
 };
 
-/// Finds transcripts at the source, and the recordings that they are of.
+/// Finds transcripts at the source, and their recordings.
 pub(in crate::flow) struct TranscriptSource {
     pub(super) vault: Vault,
     pub(super) db: Db,
@@ -41,8 +41,8 @@ impl TranscriptSource {
         }
     }
 
-    /// The source has no transcript of this id: not any more, if the vault deleted it there with
-    /// its recording; otherwise perhaps not yet.
+    /// Returns what to do about a transcript that the source does not have: nothing if the vault
+    /// deleted it there with its recording; otherwise wait, because it may not be ready yet.
     pub(super) async fn missing(&self, sid: &str) -> Result<Stop, Stop> {
         let is_deleted = sources::is_deleted(&mut self.db.read().await?, sid).await?;
         Ok(if is_deleted {

@@ -1,4 +1,4 @@
-//! How what was heard becomes sentences: whatever the order, and whatever is missing.
+//! Assembly of pieces to sentences, in any order, and with missing pieces.
 
 use proptest::prelude::*;
 
@@ -128,10 +128,10 @@ fn what_was_numbered_and_never_came_is_counted() {
         (&[][..], 0),
         (&[(i, &[5][..])], 0),
         (&[(i, &[1, 2, 4])], 1),
-        // One row of numbers for everything.
+        // One sequence for all events.
         (&[(none, &[1, 6]), (i, &[2, 4]), (o, &[3, 5])], 0),
         (&[(none, &[1, 9]), (i, &[2, 4]), (o, &[3, 5])], 3),
-        // One for each side.
+        // One sequence for each side.
         (
             &[(none, &[0, 1]), (i, &[1, 2, 3]), (o, &[1, 2, 3, 4, 5])],
             0,
@@ -170,7 +170,7 @@ fn of_several_recordings_of_a_call_the_one_that_covers_most_is_meant() {
         "nobody recorded it"
     );
     assert_eq!(pick(&[], said(0, 1)), None);
-    // A shredded one that covers it is meant all the same; one without sound is not.
+    // A shredded recording that covers the period is chosen nevertheless; one without audio is not.
     let gone = Recording {
         state: RecordingState::Shredded,
         ..first.clone()
@@ -289,7 +289,7 @@ proptest! {
             .collect();
         let sentences = assembled(&heard, Timestamp::from_millis(began), length, &Legs::default());
         prop_assert!(sentences.iter().all(|said| said.end_ms <= length.unwrap_or(MAX_MS)));
-        // A character that no transcript may hold is cut out before a piece is sealed.
+        // A character that no transcript may contain is removed before a piece is sealed.
         if sentences.iter().all(|said| said.text.expose().chars().all(is_prose)) {
             prop_assert!(Transcript::new("en".into(), "x".into(), sentences).is_ok());
         }

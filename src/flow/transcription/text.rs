@@ -1,10 +1,10 @@
-//! What the source says as text, made fit for a transcript.
+//! Cleaning of text from the source for a transcript.
 //!
-//! Owns what is left out. Refuses to know who said it.
+//! Owns what is removed. Refuses to know the speaker.
 
 use crate::model::{text::is_prose, transcript::Said};
 
-/// A language tag, or that it is not known (BCP 47: `und`).
+/// Returns a valid language tag, or `und` for unknown (BCP 47).
 pub(super) fn language(told: Option<String>) -> String {
     let is_tag = |tag: &String| {
         matches!(tag.len(), 2..=35)
@@ -15,7 +15,7 @@ pub(super) fn language(told: Option<String>) -> String {
     told.filter(is_tag).unwrap_or_else(|| "und".to_owned())
 }
 
-/// The beginning of what was said, without characters that no transcript may hold.
+/// Returns the beginning of a text, without characters that no transcript may contain.
 pub(super) fn cut(said: &Said, most: usize) -> Said {
     Said::new(
         said.expose()

@@ -1,4 +1,4 @@
-//! What the source tells of transcripts becomes durable.
+//! Announcements of transcripts by the source, made durable.
 
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ use crate::{
     vault::{PieceOf, Vault},
 };
 
-/// After its end, for so long pieces of a transcription are waited for that were overtaken by it.
+/// How long after the end of a transcription late pieces are waited for.
 const SETTLES: Duration = Duration::from_secs(60);
-/// After such a silence a transcription is over, although nobody said so.
+/// The silence after which a transcription counts as over without an end event.
 const SILENCE: Duration = Duration::from_secs(2 * 3600);
 
-/// Hears what the source tells of transcripts.
+/// Receives the source's events about transcripts.
 pub struct TranscriptNews {
     vault: Vault,
     db: Db,
@@ -37,12 +37,12 @@ impl TranscriptNews {
         Self { vault, db, clock }
     }
 
-    /// Makes durable that a transcript of Conversational Intelligence can be fetched. Telling it
-    /// again changes nothing.
+    /// Makes durable that a transcript of Conversational Intelligence can be fetched. Repeated
+    /// events change nothing.
     ///
     /// # Errors
     /// [`Unavailable`](crate::db::Error::Unavailable) inside: it is not durable, and the source
-    /// should tell it again.
+    /// should send it again.
     pub async fn told_of_transcript(&self, event: IntelligenceEvent) -> Result<(), Error> {
         self.told(
             &event.account,
@@ -52,7 +52,7 @@ impl TranscriptNews {
         .await
     }
 
-    /// The same of a transcription of `<Record>`.
+    /// The same for a transcription of `<Record>`.
     ///
     /// # Errors
     /// As [`Self::told_of_transcript`].
@@ -88,8 +88,8 @@ impl TranscriptNews {
         Ok(told.await?)
     }
 
-    /// Makes an event of a transcription in real time durable, with what was said sealed. The same
-    /// event again changes nothing.
+    /// Makes an event of a real-time transcription durable, with its text sealed. A repeated event
+    /// changes nothing.
     ///
     /// # Errors
     /// As [`Self::told_of_transcript`].
@@ -115,7 +115,7 @@ impl TranscriptNews {
                 RealTimeEventKind::Said(piece) => {
                     (piece.track.as_str(), Some(real_time::kept(piece, at)))
                 }
-                // Without words, so that its number is not missed.
+                // Without text, so that its number does not count as missing.
                 RealTimeEventKind::Partial(track) => (track.as_str(), None),
                 RealTimeEventKind::Started
                 | RealTimeEventKind::Stopped
@@ -170,5 +170,5 @@ impl TranscriptNews {
     }
 }
 
-/// Of what belongs to no side of the call.
+/// The track of events that belong to no side of the call.
 const NO_TRACK: &str = "";

@@ -1,7 +1,7 @@
-//! The root file's passphrase, changed.
+//! Change of the root file's passphrase.
 //!
-//! Owns what is said when it cannot be done now. Refuses to know root files; the vault orders what
-//! is written down and what is done.
+//! Owns the message if it cannot be changed now. Refuses to know root files; the vault orders the
+//! audit entry and the change.
 
 use crate::{
     custody::{RootName, passphrase::RootFile},
@@ -13,8 +13,8 @@ use crate::{
 /// Seals every root under another passphrase.
 ///
 /// # Errors
-/// [`Error::Conflict`] while another process turns; the roots do not open with the passphrase so
-/// far; the database's; custody's.
+/// [`Error::Conflict`] while another process turns; an error of custody if the roots do not open
+/// with the current passphrase; any database error.
 pub async fn change_passphrase(
     vault: &Vault,
     file: &RootFile,

@@ -1,6 +1,6 @@
-//! A drill: the vault shows that it forgets and that it recovers, and signs what came of it.
+//! Drills: the vault proves that it forgets and that it recovers, and signs the result.
 //!
-//! Owns the order of the halves, their times and the audit entry. Refuses to know how either is
+//! Owns the order of the two halves, their times and the audit entry. Refuses to know how each is
 //! done; `drill` does.
 
 use std::path::PathBuf;
@@ -12,49 +12,49 @@ use crate::{
     db::Db,
     drill::{self, DrillProgress, Looked, Old, Sandbox},
     evidence::{self, NewEntry},
-    flow::{error::Error, units::note},
+    flow::{error::Error, units::unit_with_keys},
     model::{id::RecordingId, time::Clock},
     policy::{Permit, action},
     vault::Vault,
 };
 
-/// What a drill is held with.
+/// The parameters of a drill.
 #[derive(Clone, Debug)]
 pub struct DrillOptions {
-    /// Old copies that somebody kept.
+    /// Old copies of the key store.
     pub old: Old,
-    /// The folder to work in, which must not exist or be empty. `None`: one that is removed at the
-    /// end.
+    /// The working folder, which must not exist or be empty. `None` uses a temporary one that is
+    /// removed at the end.
     pub sandbox: Option<PathBuf>,
-    /// Living and shredded recordings that are tried in the rebuilt vault, at most; at least one of
+    /// The most living and shredded recordings that are tried in the rebuilt vault; at least one of
     /// each.
     pub sample: usize,
 }
 
-/// A drill that was held.
+/// The result of a drill.
 #[derive(Clone, Debug, Serialize)]
 pub struct CompletedDrill {
-    /// What is signed.
+    /// The signed report.
     #[serde(flatten)]
     pub drill: evidence::DrillReport,
-    /// Everything that was looked at; its digest is signed.
+    /// Everything that was examined; its digest is signed.
     pub artefacts: Vec<Looked>,
-    /// Shredded recordings that were reached.
+    /// Shredded recordings that could be opened.
     pub reached: Vec<RecordingId>,
-    /// What went wrong, for people.
+    /// The failures, as text.
     pub failures: Vec<String>,
-    /// The signed form, a JWS.
+    /// The signed report as a JWS.
     pub evidence: String,
 }
 
 impl CompletedDrill {
-    /// Whether both halves went as they must.
+    /// Returns whether both halves succeeded.
     pub fn holds(&self) -> bool {
         self.drill.forgets() && self.drill.recovers()
     }
 }
 
-/// Holds drills.
+/// Runs drills.
 pub struct Drills {
     vault: Vault,
     db: Db,
@@ -72,11 +72,10 @@ impl Drills {
         }
     }
 
-    /// Holds a drill. Beyond its audit entry, nothing of the vault is changed.
+    /// Runs a drill. Except for its audit entry, the vault is not changed.
     ///
     /// # Errors
-    /// Whatever keeps the drill from being held.
-    /// One that was held and failed is no error.
+    /// The error that prevented the drill. A drill that ran and failed is no error.
     pub async fn hold(
         &self,
         permit: &Permit<action::Keys>,
@@ -100,14 +99,14 @@ impl Drills {
             forgetting: forgot.forgetting,
             recovery,
         };
-        let evidence = vault.sign_drill(&drill);
-        note(&self.db, || {
-            NewEntry::drill_held(
+        let evidence = unit_with_keys(&self.db, vault, "drill.held", async |mut unit| {
+            unit.audit(NewEntry::drill_held(
                 drill.at,
                 permit.initiator(),
                 drill.recovers(),
                 drill.forgets(),
-            )
+            ));
+            Ok::<_, Error>(vault.sign_drill(&mut unit, &drill).await?)
         })
         .await?;
         let failures = forgot

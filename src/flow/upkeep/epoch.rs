@@ -1,7 +1,8 @@
-//! Epochs: when the root is replaced, what waits for it, and which keys are renewed with it.
+//! Epochs: when the root is replaced, the shreds that wait for it, and the keys that are renewed
+//! with it.
 //!
-//! Owns the schedule: a turn coalesces every shred since the one before; a tier of the policy may
-//! ask for one at once. Refuses to know how a turn is done; the vault does.
+//! Owns the schedule: a turn covers every shred since the previous one; a tier of the policy may
+//! require an immediate turn. Refuses to know how a turn is done; the vault does.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,16 +27,17 @@ use crate::{
         time::{Clock, Timestamp},
     },
     policy::{Permit, Rulebook, action},
-    vault::{Turned, Vault},
+    vault::{ReplacedKey, Turned, Vault},
 };
 
-/// `[epoch]`: how long a shredded recording may stay within reach of an old copy of the key store.
+/// `[epoch]`: how long a shredded recording may be recoverable with an old copy of the key store.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EpochSettings {
-    /// Hours between a shred and the turn that makes it unrecoverable, at most; 1 to 720.
+    /// The longest time between a shred and the turn that makes it unrecoverable, in hours; 1 to
+    /// 720.
     pub turn_every_h: u32,
-    /// Days after which the keys of all pages are renewed with the next turn; 0: never by itself.
+    /// Days after which the keys of all pages are renewed with the next turn; 0 for never.
     pub rotate_every_d: u32,
 }
 
@@ -49,20 +51,20 @@ impl Default for EpochSettings {
 }
 
 impl EpochSettings {
-    /// The time between turns, as long as something waits for one.
+    /// Returns the time between turns, as long as shreds wait for one.
     pub fn turn_every(&self) -> Duration {
         Duration::from_secs(u64::from(self.turn_every_h.clamp(1, 720)) * 3600)
     }
 }
 
-/// How the epochs stand.
+/// The state of the epochs.
 #[derive(Clone, Debug, Serialize)]
 pub struct EpochStatus {
-    /// The present one.
+    /// The number of the current epoch.
     pub epoch: u64,
     /// When it began.
     pub began_at: Timestamp,
-    /// Whether its turn is done; otherwise the next try goes on with it.
+    /// Whether its turn is finished; if not, the next attempt continues it.
     pub finished: bool,
     /// Shreds that an older copy of the key store, together with its epoch's root, still opens.
     pub waiting: i64,
@@ -70,27 +72,37 @@ pub struct EpochStatus {
     pub oldest_waiting: Option<Timestamp>,
     /// Pages that get a new key in the next turn.
     pub stale_pages: i64,
-    /// The deletion horizon, in seconds: the longest time between a shred and the end of older
-    /// copies, as the schedule has it.
+    /// The deletion horizon of the schedule, in seconds: the longest time between a shred and the
+    /// turn after which older copies are useless.
     pub horizon_s: u64,
     /// How long the oldest waiting shred has waited, in seconds; more than the horizon is an alarm.
     pub horizon_now_s: u64,
-    /// When the next turn is due, if anything waits for one.
+    /// When the next turn is due, if anything waits for it.
     pub next_turn_at: Option<Timestamp>,
     /// The newest verified snapshot, and when it was verified.
     pub snapshot: Option<(String, Timestamp)>,
 }
 
-/// What a rotation asked for.
+/// The result of a rotation.
 #[derive(Clone, Debug, Serialize)]
 pub struct Rotated {
     /// Pages that get a new key.
     pub pages: u64,
-    /// The turn that gave it to them; `None` in a dry run, or while another process turns.
+    /// The turn that renewed the keys; `None` in a dry run, or while another process turns.
     pub turned: Option<Turned>,
 }
 
-/// Turns the epoch when it is due, or when somebody asks.
+/// A replacement of the signing key.
+#[derive(Clone, Debug, Serialize)]
+pub struct SigningKeyRotated {
+    /// The keys.
+    #[serde(flatten)]
+    pub keys: ReplacedKey,
+    /// The turn that made the old seed unrecoverable; `None` while another process turns.
+    pub turned: Option<Turned>,
+}
+
+/// Turns the epoch when it is due, or on request.
 pub struct EpochTurning {
     vault: Vault,
     db: Db,
@@ -122,10 +134,10 @@ impl EpochTurning {
         }
     }
 
-    /// How the epochs stand now.
+    /// Returns the state of the epochs now.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn status(&self) -> Result<EpochStatus, Error> {
         let now = self.clock.now();
         let mut tx = self.db.read().await?;
@@ -153,25 +165,26 @@ impl EpochTurning {
     /// Turns the epoch now. `None` while another process does.
     ///
     /// # Errors
-    /// Custody's, the store's or the database's.
-    /// The next try goes on from where it ended.
+    /// Errors of custody, the store or the database. The next attempt continues where this one
+    /// ended.
     pub async fn turn(&self, permit: &Permit<action::Keys>) -> Result<Option<Turned>, Error> {
         self.turn_as(permit.initiator()).await
     }
 
-    /// Who turns, and until when if nothing more is heard of them; `None` if nobody does.
+    /// Returns the holder of the turn, and when its lease ends unless it is extended; `None` if
+    /// there is none.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn turning(&self) -> Result<Option<Holding>, Error> {
         Ok(epochs::turning(&mut self.db.read().await?).await?)
     }
 
-    /// Takes the turn away from whoever has it: what they still do does not count, and anybody may
-    /// turn at once. Whose it was.
+    /// Ends the lease on the turn: later commits of its holder fail, and any process may turn
+    /// immediately. Returns the former lease.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn release(&self, permit: &Permit<action::Keys>) -> Result<Option<Holding>, Error> {
         let actor = permit.initiator();
         let released = self.db.unit("epoch.release_turn", async |mut unit| {
@@ -198,7 +211,7 @@ impl EpochTurning {
         Ok(turned)
     }
 
-    /// Renews the keys of a tier's pages, or of all, and turns. No byte of sound is read.
+    /// Renews the keys of a tier's pages, or of all, and turns. No audio is read.
     ///
     /// # Errors
     /// As [`Self::turn`].
@@ -223,6 +236,22 @@ impl EpochTurning {
         })
     }
 
+    /// Replaces the signing key and turns the epoch, so that no older copy of the key store has the
+    /// seed of the former key.
+    ///
+    /// # Errors
+    /// As [`Self::turn`]; after 122 replacements the page of the key is full.
+    pub async fn rotate_signing_key(
+        &self,
+        permit: &Permit<action::Keys>,
+    ) -> Result<SigningKeyRotated, Error> {
+        let keys = self.vault.replace_signing_key(permit.initiator()).await?;
+        Ok(SigningKeyRotated {
+            keys,
+            turned: self.turn_as(permit.initiator()).await?,
+        })
+    }
+
     async fn mark_stale(&self, actor: Initiator, tier: Option<&Tier>) -> Result<u64, Error> {
         let now = self.clock.now();
         let marked = self.db.unit("epoch.mark_stale", async |mut unit| {
@@ -236,10 +265,11 @@ impl EpochTurning {
         Ok(marked.await?)
     }
 
-    /// Does what is due: completes an interrupted turn, rotates, turns. Whether anything was done.
+    /// Does what is due: completes an interrupted turn, rotates, turns. Returns whether anything
+    /// was done.
     ///
     /// # Errors
-    /// Of custody, store or database; it stays due.
+    /// Errors of custody, the store or the database; what was due stays due.
     pub async fn keep(&self) -> Result<bool, Error> {
         self.vault.follow_epoch().await?;
         let mut done = self.vault.complete_turn().await?.is_some();
@@ -265,7 +295,7 @@ impl EpochTurning {
         Ok(done)
     }
 
-    /// Whether a shred waits whose tier asks for a turn at once.
+    /// Returns whether a shred waits whose tier requires an immediate turn.
     async fn is_wanted_at_once(&self) -> Result<bool, Error> {
         let tiers = self.rulebook.current().turned_at_once();
         if tiers.is_empty() {
@@ -274,8 +304,8 @@ impl EpochTurning {
         Ok(shreds::any_uncovered_of(&mut self.db.read().await?, &tiers).await?)
     }
 
-    /// Keeps the epochs until `stop`: looks again when a shred or another process's turn rings, and
-    /// every few seconds.
+    /// Runs [`Self::keep`] until `stop`: after a notification of a shred or of another process's
+    /// turn, and every few seconds.
     pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
         while !stop.is_cancelled() {
             self.liveness.beat(Task::Epochs);

@@ -1,42 +1,47 @@
-//! Litter: what nobody owns, and what is over, is cleared away.
+//! Removal of orphaned and expired data.
 //!
-//! Owns what counts as litter. Refuses to touch what a database that has forgotten something would only
-//! take for it.
+//! Owns what counts as such. Refuses to delete anything while the database may lack changes,
+//! because valid data would look orphaned.
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::TryStreamExt as _;
 
 use crate::{
-    db::{self, Db, budgets, grants, outbox::OutboxKind, recordings, utterances, waiting},
-    flow::{clock::TrustedClock, error::Error, queue::WorkQueue, twilio_access::TwilioAccess},
+    db::{
+        self, Db, budgets, grants, idempotency, outbox::OutboxKind, recordings, utterances, waiting,
+    },
+    flow::{
+        clock::TrustedClock, error::Error, idempotency::KEPT as ANSWERS_KEPT, queue::WorkQueue,
+        twilio_access::TwilioAccess,
+    },
     model::id::ObjectId,
     store::Store,
     vault::Vault,
 };
 
-/// Ended grants are forgotten after this; until then an answer can still say that they ended.
+/// Expired grants are deleted after this time; until then a response can report that they ended.
 const GRANTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Addresses of parties wait for so long for a recording of their conversation.
+/// How long addresses of parties wait for a recording of their conversation.
 const WAITING_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// What a sweep removed, or shredded.
+/// The result of a sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Swept {
-    /// Finished objects that no recording owns.
+    /// Finished objects without a recording.
     pub orphans: u64,
     /// Uploads that were never finished.
     pub uploads: u64,
-    /// Grants that ended.
+    /// Expired grants.
     pub grants: u64,
-    /// Recordings that were shredded because their retention ended.
+    /// Recordings that were shredded because their retention had ended.
     pub retired: u64,
     /// Recordings shredded because no evidence of consent arrived in time.
     pub unconsented: u64,
 }
 
-/// Clears away what nobody owns.
+/// Removes orphaned and expired data.
 pub struct Litter {
     vault: Vault,
     db: Db,
@@ -65,10 +70,10 @@ impl Litter {
         }
     }
 
-    /// The objects that [`Self::sweep`] would remove now.
+    /// Returns the objects that [`Self::sweep`] would remove now.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Self::sweep`].
     pub async fn list(&self, age: Duration) -> Result<Vec<ObjectId>, Error> {
         self.vault.check_before_destroying().await?;
         self.vault.check_alone().await?;
@@ -82,18 +87,18 @@ impl Litter {
         Ok(found)
     }
 
-    /// Makes due what a wrong clock put off, and sweeps what is older than `age` and nobody's. It
-    /// must be much longer than any deposit takes from its last byte to its commit: a younger
-    /// object may be one whose recording is just being entered.
+    /// Makes work due that a wrong clock has postponed, and removes orphans older than `age`. The
+    /// age must be much longer than a deposit takes from its last byte to its commit: a younger
+    /// object may belong to a recording that is just being committed.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if the clock is not believed; [`crate::vault::Error::ForgetfulDatabase`]
-    /// and [`crate::vault::Error::NothingToCompare`] inside, and then nothing is removed; the
-    /// store's or the database's, and what was removed stays removed.
+    /// [`Error::Conflict`] if the clock is not trusted; [`crate::vault::Error::ForgetfulDatabase`]
+    /// and [`crate::vault::Error::NothingToCompare`] inside, and then nothing is removed; errors of
+    /// the store or the database, and then removed data stays removed.
     pub async fn sweep(&self, age: Duration) -> Result<Swept, Error> {
         self.queue.free_strays().await?;
         let now = self.clock.believed().await?.at();
-        // A database that has forgotten recordings would take what lives for litter.
+        // If the database lacked recordings, their objects would look orphaned.
         self.vault.check_before_destroying().await?;
         self.vault.check_alone().await?;
         let mut swept = Swept {
@@ -112,6 +117,7 @@ impl Litter {
             unit.without_entry("what is over is cleared away");
             let grants = grants::remove_ended(&mut unit, now.before(GRANTS_KEPT)).await?;
             budgets::remove_past(&mut unit, now).await?;
+            idempotency::remove_older(&mut unit, now.before(ANSWERS_KEPT)).await?;
             let cleared = waiting::clear_older(&mut unit, now.before(WAITING_KEPT)).await?;
             unit.to_journal(OutboxKind::Conversation, &cleared, now);
             utterances::sweep(

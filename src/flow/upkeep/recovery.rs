@@ -1,6 +1,6 @@
-//! Recovery: what the store must hold so that it and custody alone rebuild the vault.
+//! Recovery: the data in the store from which, with custody, the vault can be rebuilt.
 //!
-//! Owns when snapshots are taken and the journal is written. Refuses to know what is in them.
+//! Owns when snapshots are taken and the journal is written. Refuses to know their contents.
 
 use std::{sync::Arc, time::Duration};
 
@@ -50,23 +50,23 @@ impl RecoverySettings {
     }
 }
 
-/// How often a process asks the database whether it still knows what it knew.
+/// The interval at which the database is checked for lost changes.
 const MEMORY_PACE: Duration = Duration::from_secs(2);
 
 /// How far the store is behind the database.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct JournalStatus {
-    /// States that are not in the journal yet: what a loss of the database would lose now.
+    /// Changes that are not in the journal yet, which a loss of the database would lose now.
     pub waiting: i64,
-    /// Since when the oldest.
+    /// When the oldest of them was made.
     pub oldest_waiting: Option<Timestamp>,
-    /// What rebuildings of this vault went without, and when somebody accepted that.
+    /// The gaps that rebuilds of this vault accepted, and when.
     pub gaps: Vec<(Gap, Timestamp)>,
-    /// Files in the store that do not open, of those that this process has tried.
+    /// Files in the store that could not be opened, of those that this process has tried.
     pub unreadable: usize,
 }
 
-/// Keeps the store so that it rebuilds the vault.
+/// Maintains the data in the store from which the vault can be rebuilt.
 pub struct RecoveryUpkeep {
     vault: Vault,
     db: Db,
@@ -95,10 +95,10 @@ impl RecoveryUpkeep {
         }
     }
 
-    /// How far the store is behind.
+    /// Returns how far the store is behind.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub async fn status(&self) -> Result<JournalStatus, Error> {
         let mut tx = self.db.read().await?;
         let (waiting, oldest_waiting) = outbox::waiting(&mut tx).await?;
@@ -110,27 +110,28 @@ impl RecoveryUpkeep {
         })
     }
 
-    /// Writes what changed to the journal. How many states.
+    /// Writes changes to the journal. Returns their number.
     ///
     /// # Errors
-    /// The store's or the database's; it stays to be written.
+    /// Errors of the store or the database; the changes stay pending.
     pub async fn journal(&self) -> Result<u64, Error> {
         Ok(self.vault.journal_all().await?)
     }
 
-    /// Takes a snapshot if there is none of this epoch, or it is older than the schedule says.
+    /// Takes a snapshot if the epoch has none, or the newest is older than the schedule. Returns
+    /// whether it did.
     ///
     /// # Errors
-    /// The store's, custody's or the database's; the next try begins anew.
+    /// Errors of the store, custody or the database; the next attempt starts over.
     pub async fn keep_snapshots(&self) -> Result<bool, Error> {
         let current = epochs::current(&mut self.db.read().await?)
             .await?
             .ok_or(crate::vault::Error::NoVault)?;
         let is_due = match current.snapshot() {
-            // A turn under way makes its own.
+            // A running turn takes its own.
             _ if current.finished_at.is_none() => false,
             None => true,
-            // One from the future was made by a clock that was wrong.
+            // A snapshot from the future was made with a wrong clock.
             Some((_, at)) => {
                 self.clock.now().since(at) >= self.snapshot_every || at > self.clock.now()
             }
@@ -142,14 +143,14 @@ impl RecoveryUpkeep {
         Ok(is_due)
     }
 
-    /// Asks the database again and again whether it still has what this process has seen of it, until
-    /// `stop`: a database that was replaced by an older copy, or a replica that lagged and was
-    /// promoted, is written to no more.
+    /// Checks regularly until `stop` that the database still has everything that this process has
+    /// seen in it. A database that was replaced by an older copy, or a lagging replica that was
+    /// promoted, is no longer written.
     pub async fn watch_memory(self: Arc<Self>, stop: CancellationToken) {
         while !stop.is_cancelled() {
             self.liveness.beat(Task::Memory);
-            // What is refused is logged where it is found; whatever else goes wrong says nothing
-            // about the database's memory or the owner of the roots.
+            // A refusal is logged where it is found; other errors do not concern lost changes or
+            // the owner of the roots.
             if let Err(error) = self.vault.recall().await {
                 tracing::debug!(%error, "the database could not be compared with the store");
             }
@@ -163,8 +164,8 @@ impl RecoveryUpkeep {
         }
     }
 
-    /// Writes the journal as soon as something changes, and snapshots when they are due, until
-    /// `stop`; then once more.
+    /// Writes the journal after each change, and snapshots when they are due, until `stop`; then
+    /// the journal once more.
     pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
         while !stop.is_cancelled() {
             if let Err(error) = self.keep_snapshots().await {
@@ -180,7 +181,8 @@ impl RecoveryUpkeep {
                     () = stop.cancelled() => break,
                     () = &mut next_look => break,
                     () = self.bells.journal.notified() => {}
-                    // What other processes and the command line changed, and what was only heard.
+                    // Changes by other processes and the command line, and audit entries of read
+                    // accesses.
                     () = tokio::time::sleep(Duration::from_secs(2)) => journal_or_warn(&self.vault, true).await,
                 }
             }

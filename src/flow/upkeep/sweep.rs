@@ -1,7 +1,7 @@
-//! The sweep: ciphertext that no recording owns, uploads that nobody finished, grants that ended
-//! long ago, counts of past days, addresses of parties that no recording took over, words of calls
-//! that found no recording; recordings for which no consent arrived, and those that are kept no
-//! longer.
+//! The sweep removes orphaned ciphertext, unfinished uploads, expired grants, answers of idempotent
+//! requests after a day, counts of past days, pending addresses of parties, and pieces of
+//! transcriptions without a recording. It shreds recordings without evidence of consent, and those
+//! whose retention has ended.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::flow::{
     patience::WorkSettings,
 };
 
-/// Sweeps, by the hour or when somebody asks.
+/// Sweeps hourly or on request.
 pub struct Sweeper {
     settings: WorkSettings,
     litter: Arc<Litter>,
@@ -37,12 +37,12 @@ impl Sweeper {
         }
     }
 
-    /// Sweeps litter that is older than `age`, as [`Litter::sweep`]; shreds recordings for
-    /// which no consent arrived, and those that are kept no longer.
+    /// Sweeps data that is older than `age`, like [`Litter::sweep`]; shreds recordings without
+    /// evidence of consent, and those whose retention has ended.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if the clock is not believed; the store's or the database's. What was
-    /// removed stays removed.
+    /// [`Error::Conflict`] if the clock is not trusted; errors of the store or the database.
+    /// Removed data stays removed.
     pub async fn sweep(&self, age: Duration) -> Result<Swept, Error> {
         let litter = self.litter.sweep(age).await?;
         let unconsented = self.quarantine.sweep().await?.shredded;

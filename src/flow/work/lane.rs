@@ -1,18 +1,18 @@
-//! The lanes of work: which kinds are done in each, and how many at once.
+//! The lanes of work: the kinds of work in each, and their concurrency.
 //!
-//! INVARIANT: each kind belongs to one lane at most, and each lane has places of its own.
+//! INVARIANT: each kind belongs to one lane at most, and each lane has slots of its own.
 
 use crate::{db::work::WorkKind, flow::patience::WorkSettings};
 
-/// Work that is done side by side, and waits for nobody else's places.
+/// Kinds of work that share slots with each other, and with no other lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lane {
-    /// Recordings on their way in, and ciphertext on its way out.
+    /// Fetches of recordings, and deletions of ciphertext.
     Media,
     /// Deletions at the source. They are many after a revocation, and slow, because requests are
-    /// rationed: whoever waits for a fetch does not stand in their line.
+    /// rate-limited: they must not delay fetches.
     Source,
-    /// Transcripts: each is mostly waiting for the source.
+    /// Transcripts: each mostly waits for the source.
     Transcripts,
     /// Revocations.
     Revocations,
@@ -26,7 +26,7 @@ impl Lane {
         Self::Revocations,
     ];
 
-    /// What is done in it. A kind that no lane has is not taken from the queue.
+    /// Returns the kinds of work in the lane. A kind without a lane is not taken from the queue.
     pub(super) const fn kinds(self) -> &'static [WorkKind] {
         match self {
             Self::Media => &[WorkKind::FetchMedia, WorkKind::DeleteCiphertext],
@@ -36,14 +36,14 @@ impl Lane {
         }
     }
 
-    /// How many pieces of work at once.
+    /// Returns how many pieces of work run concurrently.
     pub(super) fn places(self, settings: &WorkSettings) -> usize {
         let concurrency = usize::from(settings.concurrency.clamp(1, 256));
         match self {
             Self::Media => concurrency,
             Self::Source => (concurrency / 4).max(1),
             Self::Transcripts => 4,
-            // A large one takes long, and works on thousands of recordings at a time.
+            // A large one takes long, and processes thousands of recordings at a time.
             Self::Revocations => 1,
         }
     }

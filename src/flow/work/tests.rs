@@ -1,4 +1,4 @@
-//! Lanes, and what a panic costs.
+//! Lanes, and the effect of a panic.
 
 use super::*;
 use crate::flow::retry::{self, RetryDecision};

@@ -60,7 +60,7 @@ impl Turner<'_> {
     /// Does a unit of work that stands only while the turn is ours.
     ///
     /// # Errors
-    /// [`db::Error::Stale`] inside when it is not any more; as [`Inner::unit`].
+    /// [`db::Error::LeaseLost`] inside when it is not any more; as [`Inner::unit`].
     pub(super) async fn unit<T, F, Fut>(&self, name: &'static str, work: F) -> Result<T, Error>
     where
         F: Fn(Unit) -> Fut + Send + Sync,
@@ -89,7 +89,7 @@ impl Turner<'_> {
                 self.extend(&mut unit).await
             });
             match kept.await {
-                Err(lost @ db::Error::Stale(_)) => return lost.into(),
+                Err(lost @ db::Error::LeaseLost) => return lost.into(),
                 Err(error) => tracing::warn!(%error, "the lease of the turn is not extended"),
                 Ok(()) => {}
             }
@@ -103,7 +103,7 @@ impl Turner<'_> {
         });
         match left.await {
             // It is somebody else's by now, or nobody's.
-            Err(db::Error::Stale(_)) => Ok(()),
+            Err(db::Error::LeaseLost) => Ok(()),
             left => Ok(left?),
         }
     }

@@ -21,7 +21,8 @@ use crate::{
 
 /// Columns that a database fills once and never empties, by the table and the column by which its
 /// rows are found.
-const FILLED_ONCE: [(Table, &str, &[&str]); 3] = [
+const FILLED_ONCE: [(Table, &str, &[&str]); 4] = [
+    (Table::SigningKeys, "key_id", &["retired_at"]),
     (Table::Recordings, "id", &["revoked_at", "revoked_reason"]),
     (Table::Tokens, "id", &["revoked_at"]),
     (Table::Policies, "digest", &["in_force_at", "jws"]),

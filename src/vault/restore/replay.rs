@@ -11,7 +11,7 @@ use crate::{
         Tx, details,
         image::{self, Image, Table},
         keys::{self as rows, KeyEntries},
-        recordings, revocations, shreds,
+        recordings, revocations, shreds, signing_keys,
         work::{self, WorkKind},
     },
     evidence::{Receipt, Removal},
@@ -23,7 +23,8 @@ use crate::{
 };
 
 /// The tables each of whose rows is one state in a piece of the journal.
-const STATES: [Table; 6] = [
+const STATES: [Table; 7] = [
+    Table::SigningKeys,
     Table::Recordings,
     Table::Tokens,
     Table::Policies,
@@ -77,8 +78,8 @@ impl Inner {
         };
         let is_sealed = table == Table::Recordings
             && row.text("state") == Some(RecordingState::Sealed.as_str());
-        let is_pending =
-            table == Table::Receipts && self.awaits_source(row.text("jws").unwrap_or_default());
+        let is_pending = table == Table::Receipts
+            && awaits_source(tx, row.text("jws").unwrap_or_default()).await?;
         image::upsert(tx, table, std::slice::from_ref(&row)).await?;
         match (table, subject) {
             // Its artefacts and who took part, if it has any still, follow.
@@ -121,12 +122,6 @@ impl Inner {
         Ok(())
     }
 
-    /// Whether a receipt waits for the source's copies.
-    fn awaits_source(&self, jws: &str) -> bool {
-        Receipt::verify(jws, &self.key_set())
-            .is_ok_and(|receipt| receipt.source() == Some(Removal::Pending))
-    }
-
     /// A tombstone that was taken in kills the keys that the snapshot, or an earlier piece, still had:
     /// those of every leg, because no shred leaves one.
     async fn destroy_tombstoned(&self, tx: &mut Tx, id: RecordingId) -> Result<(), Error> {
@@ -159,6 +154,12 @@ impl Inner {
         }
         self.place_key(tx, id, leg, &recording.tier, key).await
     }
+}
+
+/// Whether a receipt waits for the source's copies.
+async fn awaits_source(tx: &mut Tx, jws: &str) -> Result<bool, Error> {
+    let keys = signing_keys::all(tx).await?;
+    Ok(Receipt::verify(jws, &keys).is_ok_and(|receipt| receipt.source() == Some(Removal::Pending)))
 }
 
 /// A row of a file whose numbers are the rebuilt log's up to `shared`; without the entries of a lost

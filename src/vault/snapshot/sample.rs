@@ -13,9 +13,9 @@ use crate::{
         image::{self, Image, Table},
         keys,
     },
-    evidence::Signer,
-    keyring::{self, PageRow, PageSlot, RootKey, SERVICE, fingerprint, tree},
+    keyring::{self, PageRow, PageSlot, RootKey, SERVICE, ServiceKeys, fingerprint, tree},
     model::id::{PageId, VaultId},
+    secret::Key,
     vault::error::Error,
 };
 
@@ -75,21 +75,16 @@ impl Sample {
         self.pages.insert(page.id, page);
     }
 
-    /// Walks to every key of the sample, and to the signing key, whose id must be this. How many
-    /// record keys.
+    /// Walks to every key of the sample, and to the key by which this vault recognises people. How
+    /// many record keys.
     ///
     /// # Errors
     /// [`Error::Keyring`] where the way breaks off; [`Error::WrongKey`] for another key than the
     /// entry says.
-    pub(super) fn walk(
-        &self,
-        root: &RootKey,
-        vault: VaultId,
-        signing_key: &str,
-    ) -> Result<u64, Error> {
+    pub(super) fn walk(&self, root: &RootKey, vault: VaultId, subject: &Key) -> Result<u64, Error> {
         let service = self.path(self.service.ok_or(keyring::Error::BrokenPath)?);
-        let seed = tree::walk(service, root, vault)?.page.key(0)?;
-        if Signer::from_seed(&seed).key_id() != signing_key {
+        let service = tree::walk(service, root, vault)?;
+        if ServiceKeys::of(&service.page)?.subject != *subject {
             return Err(Error::WrongKey);
         }
         for entry in &self.entries {

@@ -8,6 +8,7 @@ stands as JSON in the file that the variable RECVAULT_FIXTURES names.
 import itertools
 import json
 import os
+import uuid
 
 import schemathesis
 
@@ -45,12 +46,21 @@ def before_call(context, case, kwargs):
             kind = "mortal" if case.method == "DELETE" and path == "/v1/recordings/{id}" else things
             case.path_parameters[name] = next_of(kind)
     query = case.query or {}
+    # A cursor is of a list with the same order and filters: it is asked for with none.
     if "cursor" in query and path in FIXTURES["cursors"]:
+        for name in set(query) - {"limit"}:
+            del query[name]
         query["cursor"] = FIXTURES["cursors"][path]
-    if path == "/v1/audit" and "cursor" in query:
-        # A number of an entry, instead of `after`.
-        query["cursor"] = "1"
+    elif "cursor" in query:
+        del query["cursor"]
+    if path == "/v1/audit" and query.get("order") == "newest":
         query.pop("after", None)
+    if len({label.split(":")[0] for label in query.get("label") or []}) < len(query.get("label") or []):
+        # Each is named once.
+        query["label"] = query["label"][:1]
+    if "Idempotency-Key" in (case.headers or {}):
+        # A key that was used for another request is refused.
+        case.headers["Idempotency-Key"] = str(uuid.uuid4())
     if isinstance(case.body, dict):
         case.body = whole(case.body)
         fit(path, case.body)
@@ -67,8 +77,11 @@ def whole(value):
 
 def fit(path, body):
     """Makes the members of a body fit the policy and each other."""
-    if path == "/v1/consents/search" and isinstance(body.get("cursor"), str):
-        body["cursor"] = FIXTURES["cursors"]["/v1/consents"]
+    if path.endswith("/search"):
+        body.pop("cursor", None)
+        labels = {label.split(":")[0]: label for label in body.get("label") or []}
+        if labels:
+            body["label"] = list(labels.values())
     if path == "/v1/revocations" and body.get("purposes"):
         # Only what rests on consent can be withdrawn from.
         body["purposes"] = ["training"]

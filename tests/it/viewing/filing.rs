@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use recvault::{
+    db::audit::AuditFilter,
     demo::{conversation, stand_in::MediaFault},
     model::{id::RecordingId, subject::Address},
     policy::{Permit, action},
@@ -199,7 +200,11 @@ async fn what_was_said_raises_the_tier_and_never_lowers_it(database: Database) {
         .process
         .flow
         .catalogue
-        .audit(&Permit::of_operator(action::Audit), 0, 1000)
+        .audit(
+            &Permit::of_operator(action::Audit),
+            AuditFilter::default(),
+            1000,
+        )
         .await
         .unwrap();
     let log = serde_json::to_string(&log.items).unwrap();

@@ -38,7 +38,8 @@ async fn is_not_kept(vault: &TestVault, recorded: &Recorded, reason: &str) {
             details["receipt_id"].as_str().unwrap()
         ))
         .await;
-    let receipt = Receipt::verify(receipt.text().trim(), &vault.process.flow.vault.keys()).unwrap();
+    let keys = vault.process.flow.vault.keys().await.unwrap();
+    let receipt = Receipt::verify(receipt.text().trim(), &keys).unwrap();
     assert_eq!(receipt.reason().as_str(), reason);
     let tombstone = vault
         .entries()

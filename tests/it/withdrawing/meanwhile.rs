@@ -159,6 +159,8 @@ async fn what_arrives_later_is_not_kept(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let body = vault.revoked(json!({ "account": vault.account })).await;
     assert_eq!(vault.whole(&body).await.shredded, 0);
+    // Told twice: each revocation covers it.
+    let again = vault.revoked(json!({ "account": vault.account })).await;
     // It was recorded before, and Twilio tells of it only now.
     let late = vault.announced().await;
     vault.process.flow.worker.work_off().await.unwrap();
@@ -169,13 +171,15 @@ async fn what_arrives_later_is_not_kept(database: Database) {
     assert_eq!(vault.count("recording.sealed").await, 0);
     assert_eq!(vault.dead().await, None);
     vault.process.flow.revocations.continue_all().await.unwrap();
-    let body = vault.revocation(&body["id"]).await;
-    assert_eq!(vault.proven(&body).await, [late.id].into());
-    assert_eq!(
-        vault.whole(&body).await.shredded,
-        1,
-        "the receipt for the whole knows of it"
-    );
+    for revocation in [&body, &again] {
+        let body = vault.revocation(&revocation["id"]).await;
+        assert_eq!(vault.proven(&body).await, [late.id].into());
+        assert_eq!(
+            vault.whole(&body).await.shredded,
+            1,
+            "the receipt for the whole knows of it"
+        );
+    }
 
     // What is recorded after the revocation is not its business.
     vault.clock.advance(Duration::from_secs(1));

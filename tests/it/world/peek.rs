@@ -8,6 +8,7 @@ use recvault::{
     config::Config,
     custody::{Custody, RootName},
     db::{
+        audit::AuditFilter,
         epochs,
         keys::{self, KeyEntry},
         recordings::{self, SealedArtefact},
@@ -167,7 +168,11 @@ impl TestVault {
             .process
             .flow
             .catalogue
-            .audit(&Permit::of_operator(action::Audit), 0, 1000)
+            .audit(
+                &Permit::of_operator(action::Audit),
+                AuditFilter::default(),
+                1000,
+            )
             .await
             .unwrap();
         page.items

@@ -99,6 +99,32 @@ fn every_answer_is_described_and_every_error_is_a_problem() {
     }
 }
 
+#[test]
+fn every_post_takes_a_key_or_needs_none() {
+    let document = document();
+    let mut without = Vec::new();
+    for (place, operation) in operations(&document) {
+        let parameters = operation["parameters"].as_array();
+        let names = parameters.into_iter().flatten().map(|one| &one["name"]);
+        let takes_key = names.into_iter().any(|name| name == "Idempotency-Key");
+        let may_say_so = operation["responses"]["422"].is_object();
+        assert_eq!(takes_key, may_say_so, "{place}");
+        let posts = place.starts_with("post /v1/");
+        assert!(posts || !takes_key, "{place}");
+        if posts && !takes_key {
+            without.push(place);
+        }
+    }
+    // The first is a stream; the others only read.
+    let expected = [
+        "post /v1/consents/search",
+        "post /v1/exports",
+        "post /v1/recordings/search",
+    ];
+    without.sort_unstable();
+    assert_eq!(without, expected);
+}
+
 /// Calls `look` with every schema below.
 fn walk(place: &str, value: &Value, look: &mut impl FnMut(&str, &Value)) {
     match value {

@@ -26,6 +26,17 @@ impl NewEntry {
         )
     }
 
+    /// Another key signs from now on; both by their ids.
+    pub fn signing_key_replaced(at: Timestamp, by: Initiator, key_id: &str, retired: &str) -> Self {
+        Self::new(
+            at,
+            by,
+            AuditEvent::SigningKeyReplaced,
+            None,
+            json!({ "signing_key": key_id, "retired": retired }),
+        )
+    }
+
     /// A snapshot was opened again; so many living keys of it were tried. The name is the store's
     /// own.
     pub fn snapshot_verified(at: Timestamp, snapshot: &str, keys: u64) -> Self {

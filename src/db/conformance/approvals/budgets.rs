@@ -26,7 +26,7 @@ every_database!(
     a_grant_is_opened_for_the_first_time_once,
 );
 
-/// Another recording each time.
+/// Spends on a new recording each time.
 async fn spent(world: &World, principal: PrincipalId, budget: Option<u32>, millis: i64) -> bool {
     let recording = RecordingId::random(&mut rand::rng());
     spent_on(world, principal, recording, budget, millis).await

@@ -1,4 +1,4 @@
-//! What an export or a correction asks of the database.
+//! The queries of exports and corrections.
 
 use super::{
     super::{World, announcement, at, parsed, recording_id, vouched},

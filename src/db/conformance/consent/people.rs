@@ -1,4 +1,6 @@
-//! Who took part in which conversation.
+//! Parties of conversations.
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{
     super::{World, at, parsed, recording_id, vouched},
@@ -7,12 +9,15 @@ use super::{
 use crate::{
     db::{
         Error, consents,
-        parties::{self, Naming},
+        parties::{self, Naming, Vouched},
         recordings,
+        revocations::{self, Revocation},
     },
     model::{
+        actor::Initiator,
         consent::Whom,
-        id::ConsentId,
+        id::{ConsentId, RevocationId},
+        revocation::Target,
         subject::{Conversation, Party},
     },
 };
@@ -23,6 +28,8 @@ every_database!(
     a_correction_puts_somebody_else_there,
     conversations_are_found_by_who_took_part,
     a_recording_has_the_parties_of_its_conference_or_else_of_its_call,
+    a_naming_and_a_revocation_of_a_person_see_each_other,
+    two_who_confirm_a_place_at_once_both_count,
 );
 
 async fn parties_of(world: &World, conversation: &Conversation) -> Vec<Party> {
@@ -193,4 +200,82 @@ async fn a_recording_has_the_parties_of_its_conference_or_else_of_its_call(world
             .collect();
         assert_eq!(found, expected, "{number}");
     }
+}
+
+/// Returns whether a writer waits for an advisory lock; always true on SQLite, which has one writer
+/// at a time.
+async fn somebody_waits(world: &World) -> bool {
+    const SQL: &str = "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    world.is_sqlite() || world.int(SQL).await > 0
+}
+
+async fn a_naming_and_a_revocation_of_a_person_see_each_other(world: &World) {
+    let one = call(1);
+    let person = person(1);
+    let mut naming = world.tx().await;
+    let parties = [party("caller", Some(1))];
+    parties::name(&mut naming, &one, &parties, &vouched(), at(2))
+        .await
+        .unwrap();
+
+    let is_begun = AtomicBool::new(false);
+    let revoking = async {
+        let mut tx = world.tx().await;
+        let revocation = Revocation {
+            id: RevocationId::random(&mut rand::rng()),
+            target: Target::Subject(person),
+            purposes: [].into(),
+            accounts: [].into(),
+            reason: parsed("subject-request"),
+            actor: Initiator::Operator.actor(),
+            revoked_at: at(3),
+            is_done: false,
+            cursor: None,
+            jws: None,
+            finished_at: None,
+        };
+        revocations::insert(&mut tx, &revocation, at(60))
+            .await
+            .unwrap();
+        is_begun.store(true, Ordering::SeqCst);
+        parties::is_anybody(&mut tx, person).await.unwrap()
+    };
+    let committing = async {
+        while !is_begun.load(Ordering::SeqCst) && !somebody_waits(world).await {
+            tokio::task::yield_now().await;
+        }
+        naming.commit().await.unwrap();
+    };
+    let (is_seen, ()) = tokio::join!(revoking, committing);
+    assert!(is_seen, "the naming that came first");
+}
+
+async fn two_who_confirm_a_place_at_once_both_count(world: &World) {
+    let one = call(1);
+    let parties = [party("caller", Some(1))];
+    let nobody = Vouched::by(None);
+    let mut tx = world.tx().await;
+    parties::name(&mut tx, &one, &parties, &nobody, at(1))
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+
+    let account = |digit: u8| parsed(&format!("AC{digit:032x}"));
+    let confirm = async |digit: u8| {
+        let vouched = Vouched::of_accounts(&[account(digit)].into());
+        let confirmed = world.db.unit("confirmed", async |mut unit| {
+            unit.without_entry("a test");
+            parties::name(&mut unit, &one, &parties, &vouched, at(2)).await
+        });
+        confirmed.await.unwrap();
+    };
+    tokio::join!(confirm(1), confirm(2));
+    let mut tx = world.db.read().await.unwrap();
+    let named = parties::with_vouched(&mut tx, std::slice::from_ref(&one)).await;
+    let (_, vouched) = named.unwrap()[&one][0].clone();
+    assert!(
+        vouched.is_for(&account(1)) && vouched.is_for(&account(2)),
+        "{vouched:?}"
+    );
 }

@@ -1,4 +1,4 @@
-//! Pages that are stale, and what a turn covers.
+//! Stale pages, and the receipts that a turn covers.
 
 use super::super::{World, at, holder, refile};
 use crate::{
@@ -56,7 +56,7 @@ async fn a_stale_page_stays_stale_until_it_is_renewed(world: &World) {
         ..leaf.clone()
     };
     keys::replace_page(&mut tx, &shredded).await.unwrap();
-    // A deposit that read the page before it was marked knows nothing of the mark.
+    // A deposit that read the page before it was marked does not know the mark.
     let filled = PageRow {
         generation: 3,
         used: 2,

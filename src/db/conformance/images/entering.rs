@@ -1,4 +1,4 @@
-//! Images that are entered, and those that are refused.
+//! Inserts of images, accepted and refused.
 
 use super::{
     super::{World, recording_id},

@@ -26,7 +26,7 @@ async fn a_snapshot_sees_nothing_of_what_comes_later(world: &World) {
     let mut snapshot = world.db.snapshot().await.unwrap();
     let another = world.another().await.unwrap();
     for (number, (table, expected)) in (500..).zip(Table::ALL.into_iter().zip(&before)) {
-        // The writers are not kept waiting, neither here nor in another process.
+        // The session does not block writers, neither here nor in another process.
         world
             .told(vec![announcement(number, "completed")], at(9))
             .await;
@@ -121,7 +121,7 @@ async fn a_dropped_snapshot_holds_nothing_up(world: &World) {
         .await;
     drop(snapshot);
     if world.is_sqlite() {
-        // Waits for readers of the log for some seconds, and says whether one was left.
+        // Waits for readers of the log for some seconds, and returns whether one was left.
         let path = world.folder.path().join("vault.db");
         let mut connection = SqliteConnection::connect(&format!("sqlite:{}", path.display()))
             .await
@@ -133,7 +133,7 @@ async fn a_dropped_snapshot_holds_nothing_up(world: &World) {
         assert_eq!(busy, 0);
         connection.close().await.unwrap();
     } else {
-        // The server ends the process once the connection is closed.
+        // The server ends its backend process once the connection is closed.
         while world
             .int(&format!(
                 "SELECT COUNT(*) FROM pg_stat_activity WHERE pid = {pid}"

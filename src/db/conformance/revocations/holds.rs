@@ -1,4 +1,4 @@
-//! Holds, and what they keep.
+//! Holds, and their effect on shreds.
 
 use std::collections::BTreeSet;
 
@@ -114,7 +114,7 @@ async fn what_a_hold_keeps_is_not_shredded_but_closed(world: &World) {
             .unwrap(),
         [ids[1]].into()
     );
-    // Only the one that a hold keeps, and only once.
+    // Only the held one, and only once.
     assert_eq!(
         holds::close(&mut tx, &ids, &parsed("x"), at(5))
             .await

@@ -1,4 +1,4 @@
-//! Revocations, and places that are named after them.
+//! Revocations, and parties that are named after them.
 
 use super::{
     super::{World, announcement, at, parsed, vouched},
@@ -21,7 +21,7 @@ use crate::{
 
 every_database!(a_place_that_nobody_vouched_for_is_reached_by_later_revocations_only);
 
-/// Leave to revoke in these accounts only.
+/// A `revoke` permit for this account only.
 fn limited_to(account: &str) -> Permit<action::Revoke> {
     let text = include_str!("../../../../config/privacy-policy.toml");
     let rulebook = Rulebook::new(Rules::parse("p", text).unwrap(), []);
@@ -64,7 +64,7 @@ async fn a_place_that_nobody_vouched_for_is_reached_by_later_revocations_only(wo
         let found: Vec<_> = found.iter().map(|revocation| revocation.id).collect();
         (found, revocations::unvouched(&mut tx).await.unwrap())
     };
-    // By a clock that is behind.
+    // With a clock that is behind.
     assert_eq!(name(Vouched::by(None), -5).await, (Naming::Done(1), vec![]));
     assert_eq!(world.reached(&before, None, 9).await, []);
     assert_eq!(covering().await, (vec![], 1));
@@ -74,7 +74,7 @@ async fn a_place_that_nobody_vouched_for_is_reached_by_later_revocations_only(wo
         (Naming::Done(1), vec![])
     );
     assert_eq!(covering().await, (vec![], 1));
-    // Whoever revokes now, revokes what is named now.
+    // A later revocation reaches all parties named so far.
     let later = Revocation {
         revoked_at: at(10),
         ..revocation(Target::Subject(subject(1)))
@@ -82,7 +82,7 @@ async fn a_place_that_nobody_vouched_for_is_reached_by_later_revocations_only(wo
     world.begun(&later).await;
     assert_eq!(world.reached(&later, None, 9).await, [id]);
     assert_eq!(covering().await.0, [later.id]);
-    // Somebody who may revoke there says the same.
+    // A caller with `revoke` for the account names the same party.
     let (naming, again) = name(Vouched::by(Some(&limited_to(&account))), 3).await;
     assert_eq!(
         (naming, again.contains(&before.id)),

@@ -1,4 +1,4 @@
-//! What is said in calls that go on: pieces, ends, and what is swept.
+//! Real-time transcriptions of running calls: pieces, ends, and the sweep.
 
 use super::{
     super::{World, at},
@@ -35,7 +35,7 @@ async fn an_end_stands_and_silence_begins_anew_with_each_event(world: &World) {
     hear(&mut tx, Some(4), None, 300).await;
     assert!(!any_due(&mut tx, at(299)).await);
     hear(&mut tx, None, Some(50), 60).await;
-    // A piece that was overtaken by the end, and the end once more.
+    // A late piece after the end, and the end once more.
     hear(&mut tx, None, None, 400).await;
     hear(&mut tx, None, Some(51), 500).await;
     let [ours] = lease(&mut tx, 60, 100).await.try_into().unwrap();
@@ -43,7 +43,7 @@ async fn an_end_stands_and_silence_begins_anew_with_each_event(world: &World) {
         (ours.origin().clone(), ours.call.clone(), ours.began_at),
         (Origin::RealTime(gt(1)), Some(call(1)), Some(at(4)))
     );
-    // It does not move a lease.
+    // It does not change a lease.
     hear(&mut tx, None, None, 10).await;
     assert!(!any_due(&mut tx, at(99)).await);
 }

@@ -1,4 +1,4 @@
-//! Fencing: whoever lost a lease does nothing more with it, however it was lost.
+//! Fencing: a lost lease allows no further changes, however it was lost.
 
 use super::{super::World, at, holder};
 use crate::{
@@ -28,7 +28,7 @@ async fn fetch(tx: &mut Tx, holder: HolderId, from: i64, until: i64) -> Lease<Re
     leases[0].parsed().unwrap()
 }
 
-/// Everything that can be tried with a lease is refused.
+/// Checks that every operation with a lease is refused.
 async fn is_stale(tx: &mut Tx, lease: &Lease<RecordingId>) {
     let tried = [
         work::extend(tx, lease, Term::at(at(0), at(900))).await,
@@ -38,7 +38,10 @@ async fn is_stale(tx: &mut Tx, lease: &Lease<RecordingId>) {
         work::finish(tx, lease).await,
     ];
     for (number, tried) in tried.into_iter().enumerate() {
-        assert!(matches!(tried, Err(Error::Stale(_))), "{number}: {tried:?}");
+        assert!(
+            matches!(tried, Err(Error::LeaseLost)),
+            "{number}: {tried:?}"
+        );
     }
 }
 
@@ -48,7 +51,7 @@ async fn a_token_grows_with_each_lease_and_outlives_the_row(world: &World) {
     let us = holder();
     let first = fetch(&mut tx, us, 1, 100).await;
     let second = fetch(&mut tx, us, 100, 200).await;
-    // A clock that was set back gives no token twice.
+    // A clock that was set back does not repeat a token.
     work::release(&mut tx, &second, at(0)).await.unwrap();
     let third = fetch(&mut tx, us, 3, 300).await;
     assert!(first.token() < second.token() && second.token() < third.token());
@@ -99,7 +102,7 @@ async fn a_lease_of_a_clock_that_was_ahead_holds_nobody_back(world: &World) {
     let honest = fetch(&mut tx, holder(), 5, 60_005).await;
     assert!(ahead.token() < honest.token());
     is_stale(&mut tx, &ahead).await;
-    // One that ends as late as an honest one could is believed.
+    // A lease that ends as late as is possible with a correct clock is respected.
     assert!(work::due(&mut tx, &FETCH, term).await.unwrap().is_empty());
     work::postpone(&mut tx, &honest, at(DAY), "later")
         .await
@@ -136,7 +139,7 @@ async fn work_is_claimed_by_one_and_seized_from_whoever_has_it(world: &World) {
     for lost in [&first, &second] {
         assert!(matches!(
             work::finish(&mut tx, lost).await,
-            Err(Error::Stale(_))
+            Err(Error::LeaseLost)
         ));
     }
     work::release(&mut tx, &third, at(70)).await.unwrap();

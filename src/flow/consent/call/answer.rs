@@ -1,4 +1,4 @@
-//! What was answered: by which key, or in which words, and how sure the source is of them.
+//! Interpretation of an answer: by key or by speech, with the confidence of the recognition.
 
 use crate::{
     model::consent::Method,
@@ -6,18 +6,18 @@ use crate::{
     twilio::VoiceRequest,
 };
 
-/// Characters of an utterance that go into the evidence; one that counts is a listed one, and these
-/// are shorter.
+/// The number of characters of an utterance that are stored as evidence. Utterances that count are
+/// listed in the policy, and shorter.
 const SPEECH: usize = 200;
 
-/// An answer with what is known of how it was given.
+/// An answer with the way it was given.
 pub(super) struct GivenAnswer {
     pub(super) method: Method,
     pub(super) evidence: String,
 }
 
-/// What was answered: by a key if there is one, otherwise in words. What was said is one of the
-/// policy's own utterances wherever it counts.
+/// Interprets an answer: by the key if there is one, otherwise by the speech. Speech counts only if
+/// it is one of the policy's own utterances.
 pub(super) fn understand(
     request: &VoiceRequest,
     voice: &VoiceConsent,

@@ -1,9 +1,9 @@
-//! Rows of a CSV file as other programs really write them.
+//! Rows of a CSV file in the dialects that other programs write.
 //!
-//! Owns encodings, separators, quotes and what spreadsheet programs add. Refuses to know what a
-//! column means. INVARIANT: every line that a reader of the file would call a row is given out as
-//! one, or the file is refused. The crate `csv` alone would read a quote that is never closed to
-//! the end of the file, and the rows behind it would be part of one field.
+//! Owns encodings, separators, quotes and the additions of spreadsheet programs. Refuses to know
+//! the meaning of a column. INVARIANT: every line that a reader of the file would call a row is
+//! returned as one, or the file is refused. The crate `csv` alone would read an unclosed quote to
+//! the end of the file, and the following rows would be part of one field.
 
 use std::borrow::Cow;
 
@@ -11,11 +11,11 @@ use csv::{ByteRecord, ReaderBuilder};
 
 use crate::model::{consent::Answer, time::Timestamp};
 
-/// Something that makes the file unreadable: the line, counted from 1, and why. It never repeats
-/// what stands there.
+/// A fault that makes the file unreadable: the line, counted from 1, and the reason. It never
+/// repeats the content.
 pub(super) type UnreadableSheet = (u64, String);
 
-/// The file as UTF-8 without a byte order mark; spreadsheet programs also write UTF-16.
+/// Decodes the file to UTF-8 without a byte order mark; spreadsheet programs also write UTF-16.
 pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, UnreadableSheet> {
     let wide = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
         let (units, odd) = rest.as_chunks::<2>();
@@ -53,8 +53,8 @@ pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, UnreadableSheet> {
     }
 }
 
-/// Every row with the number of its line, the row of names first. Rows in which nothing stands are
-/// left out, and empty columns at the end.
+/// Returns every row with its line number, the header row first. Empty rows are left out, and so
+/// are empty columns at the end.
 pub(super) fn rows(text: &str) -> Result<Vec<(u64, Vec<String>)>, UnreadableSheet> {
     let (text, skipped, separator) = separated(text);
     quotes(text, separator).map_err(|(line, why)| (line + skipped, why))?;
@@ -65,7 +65,7 @@ pub(super) fn rows(text: &str) -> Result<Vec<(u64, Vec<String>)>, UnreadableShee
         .from_reader(text.as_bytes());
     let mut record = ByteRecord::new();
     let mut rows = Vec::new();
-    // The reader fails only where what it reads from fails, and that is memory.
+    // The reader can fail only if its source fails, which is memory.
     while matches!(reader.read_byte_record(&mut record), Ok(true)) {
         let at = record.position().map_or(0, csv::Position::byte);
         let mut fields: Vec<String> = record
@@ -86,8 +86,8 @@ pub(super) fn rows(text: &str) -> Result<Vec<(u64, Vec<String>)>, UnreadableShee
     Ok(rows)
 }
 
-/// The rows, how many lines are before them, and what is between two columns: what `sep=` says, or
-/// what is in the row of names.
+/// Returns the rows, the number of lines before them, and the column separator: the one that `sep=`
+/// names, or the one in the header row.
 fn separated(text: &str) -> (&str, u64, u8) {
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
     if let Some(said) = first
@@ -108,8 +108,8 @@ fn separated(text: &str) -> (&str, u64, u8) {
     (text, 0, found.unwrap_or(b','))
 }
 
-/// The number of the line that begins with or holds this byte; a record may begin with line breaks
-/// that end the one before.
+/// Returns the number of the line that contains this byte; a record may begin with line breaks that
+/// end the previous one.
 fn line_of(text: &str, at: u64) -> u64 {
     let at = usize::try_from(at).unwrap_or(usize::MAX);
     let rest = text.get(at..).unwrap_or_default();
@@ -117,7 +117,7 @@ fn line_of(text: &str, at: u64) -> u64 {
     1 + breaks(text.get(..at).unwrap_or_default())
 }
 
-/// Line breaks of any kind.
+/// Counts line breaks of any kind.
 fn breaks(text: &str) -> u64 {
     let bytes = text.as_bytes();
     let is_one = |at: usize| match bytes.get(at) {
@@ -128,7 +128,7 @@ fn breaks(text: &str) -> u64 {
     (0..bytes.len()).filter(|at| is_one(*at)).count() as u64
 }
 
-/// Whether quotes are as RFC 4180 says, and hide no row.
+/// Checks that quotes follow RFC 4180 and hide no row.
 fn quotes(text: &str, separator: u8) -> Result<(), UnreadableSheet> {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -174,7 +174,8 @@ fn quotes(text: &str, separator: u8) -> Result<(), UnreadableSheet> {
     Ok(())
 }
 
-/// Where the quote closes that was opened before `from`: two of them are one inside the field.
+/// Returns the position of the closing quote of a field that was opened before `from`; a doubled
+/// quote is part of the field.
 fn closing(bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     while let Some(byte) = bytes.get(at) {
@@ -187,8 +188,8 @@ fn closing(bytes: &[u8], from: usize) -> Option<usize> {
     None
 }
 
-/// Whether a line would be called a row: as many columns as the first row has, or an answer or a
-/// time in a column of its own.
+/// Returns whether a line looks like a row: it has as many columns as the first row, or a column of
+/// its own with an answer or a time.
 fn is_row(line: &str, separator: u8, columns: usize) -> bool {
     let fields: Vec<&str> = line
         .split(char::from(separator))

@@ -1,11 +1,11 @@
-//! What programs write that make such files: quotes, outbox, separators, headers.
+//! CSV dialects of spreadsheet programs: quotes, byte order marks, separators, headers.
 
 use super::{
     super::{ImportFormat, import::parse},
     NUMBER,
 };
 
-/// The fault that a file is refused with.
+/// Returns the fault for which a file is refused.
 fn refused_whole(text: &str) -> (u64, String) {
     let (told, faults) = parse(ImportFormat::Csv, text.as_bytes());
     let shown = faults.shown().to_vec();
@@ -139,7 +139,7 @@ fn what_spreadsheet_programs_write_is_read() {
             String::from_utf8_lossy(&bytes)
         );
     }
-    // What cannot be read is refused by its name.
+    // An unsupported encoding is named in the fault.
     let without_mark: Vec<u8> = plain.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let latin = plain
         .replace("letter", "let\u{e9}ter")

@@ -1,5 +1,5 @@
-//! What is deleted at the source: a recording that still runs is stopped first, then words, sound in
-//! a bucket, and the recording.
+//! The deletions at the source: a running recording is stopped first; then text copies, audio in a
+//! bucket, and the recording are deleted.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -13,15 +13,14 @@ use crate::{
     twilio::{RestError, media::BucketDeleteError, rest::RecordingResource},
 };
 
-/// For so long Twilio keeps the metadata of a deleted recording.
+/// How long Twilio keeps the metadata of a deleted recording.
 const METADATA: Duration = Duration::from_secs(40 * 24 * 3600);
-/// Rounds of deleting what is listed and listing it again, before the rest is left to another
-/// attempt.
+/// Rounds of deleting and listing again, before the rest is left to another attempt.
 const ROUNDS: usize = 3;
 
 impl Copies<'_> {
-    /// Ends a recording that is still being made. What it comes to can be deleted once it is
-    /// complete; the source tells of that.
+    /// Stops a recording in progress. It can be deleted once it is complete, which a callback
+    /// reports.
     pub(super) async fn stop(&self, resource: &RecordingResource) -> Result<(), Trouble> {
         let client = &self.deletion.twilio.client;
         let account = self.account;
@@ -51,7 +50,7 @@ impl Copies<'_> {
                     "the recording was stopped, and is not complete yet",
                 ))
             }
-            // The call ended by itself.
+            // The call has ended by itself.
             Err(RestError::NotFound | RestError::Refused { .. }) => Err(Trouble::NotYet(
                 "the call is over, and its recording not complete yet",
             )),
@@ -59,7 +58,7 @@ impl Copies<'_> {
         }
     }
 
-    /// Deletes words, and lists them again until none is left.
+    /// Deletes text copies, and lists them again until none is left.
     pub(super) async fn delete_words(
         &mut self,
         mut listed: BTreeSet<Name>,
@@ -98,7 +97,7 @@ impl Copies<'_> {
                     continue;
                 }
                 if self.unlisted.contains(&name.0) {
-                    // It was taken, and nobody says that it is gone.
+                    // It was deleted, and the source cannot confirm it.
                     self.set(&name, |copy| copy.state = CopyState::Left);
                 } else {
                     self.mark_confirmed(&name, None);
@@ -138,8 +137,8 @@ impl Copies<'_> {
         }
     }
 
-    /// The sound in a bucket of the customer's. Where no bucket is configured, or its credential
-    /// may not delete, it is left, and told as that.
+    /// Deletes the audio in the customer's bucket. If no bucket is configured, or its credential
+    /// may not delete, the object is left and reported as left.
     pub(super) async fn delete_object(&mut self, address: &str) -> Result<(), Trouble> {
         let name = object_name(address);
         if self
@@ -173,7 +172,7 @@ impl Copies<'_> {
             Err(BucketDeleteError::Transient(cause)) => return Err(cause.into()),
         }
         crash::point("erase.deleted");
-        // The bucket is asked again, and has to say that there is no such object.
+        // The bucket is asked again, and must report that the object does not exist.
         match self
             .deletion
             .twilio
@@ -224,8 +223,8 @@ impl Copies<'_> {
             (found, &answer),
             (Found::Absent, Err(RestError::Refused { .. }))
         ) {
-            // Twilio deletes only what is complete. There is nothing of this one but words about
-            // it, and no day on which they go is published.
+            // Twilio deletes only complete recordings. This one has only metadata, and Twilio does
+            // not publish when that is deleted.
             self.mark_confirmed(&name, None);
             return Ok(());
         }

@@ -1,7 +1,7 @@
-//! What was made of a recording, as the source lists it, and whose it is.
+//! Lists of the copies that were made from a recording at the source.
 //!
-//! Owns what each answer to a list means. INVARIANT: an empty list counts as "there is none" only
-//! if the source gave it; what it refuses to list, or lists and nobody can read, is not known.
+//! Owns the meaning of each answer to a list. INVARIANT: only an empty list from the source counts
+//! as "none". If the source refuses to list, or lists something unreadable, the result is unknown.
 
 use std::collections::BTreeSet;
 
@@ -20,8 +20,8 @@ use crate::{
 };
 
 impl Copies<'_> {
-    /// What was made of the recording, by everything that makes words. Without `below` only what is
-    /// not listed below the recording, which is gone.
+    /// Lists the copies made from the recording, by every product that makes text. Without `below`,
+    /// subresources of the recording, which is deleted, are left out.
     pub(super) async fn list(&mut self, below: bool) -> Result<BTreeSet<Name>, Trouble> {
         let client = &self.deletion.twilio.client;
         let account = self.account;
@@ -54,8 +54,8 @@ impl Copies<'_> {
         {
             let of_call = if_listed(client.transcripts_of_call(account, call).await)?;
             let is_empty = of_call.as_ref().is_none_or(|found| found.items.is_empty());
-            // They go with the last recording of the call, and one of them the vault may not have
-            // met yet.
+            // They are deleted with the last recording of the call, and the vault may not know all
+            // recordings of the call yet.
             if is_empty || !self.has_unknown_recordings(call).await? {
                 lists.push(of_call);
             }
@@ -85,7 +85,7 @@ impl Copies<'_> {
         }
     }
 
-    /// Whether another recording of its call is kept, or still to come.
+    /// Returns whether another recording of the call is kept or expected.
     pub(super) async fn shares_its_call(&self) -> Result<bool, Trouble> {
         let Some(call) = self.recording.call.clone() else {
             return Ok(false);
@@ -104,7 +104,8 @@ impl Copies<'_> {
         }))
     }
 
-    /// Whether the source has a recording of the call that the vault was not told of yet.
+    /// Returns whether the source has a recording of the call that was not announced to the vault
+    /// yet.
     async fn has_unknown_recordings(&self, call: &CallSid) -> Result<bool, Trouble> {
         let deletion = self.deletion;
         let found = match deletion
@@ -128,8 +129,8 @@ impl Copies<'_> {
         Ok(known.len() < there.len())
     }
 
-    /// Whether a transcript that was filed with this recording was made of the whole call, and
-    /// another recording of the call has a claim to it.
+    /// Returns whether a transcript that was filed with this recording was made from the whole
+    /// call, and another recording of the call needs it.
     pub(super) async fn is_another_ones_too(&self, (kind, sid): &Name) -> Result<bool, Trouble> {
         let (CopyKind::Transcript, true, Ok(sid)) = (kind, self.shares_call, sid.parse()) else {
             return Ok(false);
@@ -146,15 +147,14 @@ impl Copies<'_> {
                 .media_properties
                 .source_sid
                 .is_some_and(|of| of.parse::<CallSid>().is_ok())),
-            // What is not there, or cannot be asked for, is dealt with when it is to be deleted.
+            // A missing or inaccessible transcript is handled when it is to be deleted.
             Err(RestError::NotFound | RestError::Refused { .. }) => Ok(false),
             Err(other) => Err(other.into()),
         }
     }
 }
 
-/// Below a recording that was just seen with the same credential, "no such thing" means that there
-/// is none.
+/// Below a recording that was just read with the same credential, a 404 means that there is none.
 fn none_if_missing<T>(answer: Result<List<T>, RestError>) -> Result<List<T>, Trouble> {
     match answer {
         Err(RestError::NotFound) => Ok(List::default()),
@@ -162,9 +162,9 @@ fn none_if_missing<T>(answer: Result<List<T>, RestError>) -> Result<List<T>, Tro
     }
 }
 
-/// What a list of Conversational Intelligence holds. `None` where the product is refused as a
-/// whole, or not there: whether anything was transcribed with it is not known then. A credential
-/// that is wrong, or a key without this permission, needs somebody, and is no such answer.
+/// Converts a list of Conversational Intelligence. `None` if the product is refused as a whole or
+/// not available: then it is unknown whether anything was transcribed with it. A wrong credential,
+/// or a key without this permission, needs an operator and is returned as an error.
 fn if_listed(
     answer: Result<List<TranscriptResource>, RestError>,
 ) -> Result<Option<List<TranscriptResource>>, Trouble> {

@@ -1,5 +1,5 @@
-//! A revocation begins: who may, what for, and the one unit after which it is on its way whatever
-//! happens.
+//! The beginning of a revocation: permission and purposes are checked, and one unit makes it
+//! durable, after which it completes regardless of interruptions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,30 +24,30 @@ use crate::{
     policy::{Permit, action},
 };
 
-/// What a revocation would do now.
+/// The preview of a revocation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Would {
-    /// So many recordings would be shredded.
+    /// The number of recordings that would be shredded.
     pub shred: u64,
-    /// So many are shredded already.
+    /// The number that are shredded already.
     pub shredded_before: u64,
-    /// So many would be closed to the purposes, and to no other.
+    /// The number that would be closed to the purposes, and to no other.
     pub close: u64,
-    /// So many would be closed and kept by holds.
+    /// The number that would be closed and kept by holds.
     pub hold: u64,
 }
 
 impl Revocations {
     /// Begins a revocation. When this returns it is in the database, with the withdrawal of consent
-    /// that it is, and goes on by itself where the service runs; [`Self::go_on`] does it now. To
-    /// revoke again is harmless: it covers what was collected since, too.
+    /// that it implies. The running service continues it; [`Self::go_on`] completes it immediately.
+    /// To revoke again is harmless: it also covers recordings collected since.
     ///
-    /// A permit that is limited to some accounts reaches their recordings only; then nothing is
-    /// said for the person in other conversations.
+    /// A permit that is limited to some accounts reaches their recordings only; then the statement
+    /// does not apply to the person's other conversations.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a recording or an account that the permit does not cover;
-    /// [`Error::Invalid`] for a purpose to which there is no consent that could be withdrawn.
+    /// [`Error::Invalid`] for an unknown purpose, or one that does not rest on consent.
     pub async fn begin(
         &self,
         permit: &Permit<action::Revoke>,
@@ -86,13 +86,13 @@ impl Revocations {
         Ok(revocation)
     }
 
-    /// Begins the revocations that follow from withdrawals, in the unit that records these; their
-    /// entries are to be appended last. They wait for [`Self::continue_all`]. A permit that is limited
-    /// to some accounts reaches their recordings only, whatever is recorded in the conversation
-    /// later.
+    /// Begins the revocations that follow from withdrawals, in the unit that records these, and
+    /// returns their audit entries and ids. They are continued later, by
+    /// [`Self::continue_for_a_while`] or the service. A permit that is limited to some accounts
+    /// reaches their recordings only, whatever is recorded in the conversation later.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub(in crate::flow) async fn begin_withdrawals(
         &self,
         unit: &mut Unit,
@@ -143,9 +143,9 @@ impl Revocations {
         Ok((entries, begun))
     }
 
-    /// The purposes that a withdrawal ends, none for all of the recording; `None` if nothing of
-    /// what is withdrawn rests on consent. What never rested on it goes on without it: who wants
-    /// everything of a person gone, whatever it rests on, revokes without naming purposes.
+    /// Returns the purposes that a withdrawal ends; empty for the whole recording, `None` if none
+    /// of the withdrawn purposes rests on consent. Purposes with another basis continue: a
+    /// revocation without purposes deletes everything, whatever its basis.
     fn ended_by(&self, said: &Statement) -> Option<BTreeSet<Purpose>> {
         let (book, recording): (_, Purpose) =
             (&self.rulebook, RECORDING.parse().expect("it is a name"));
@@ -160,7 +160,7 @@ impl Revocations {
         (!ended.is_empty()).then_some(ended)
     }
 
-    /// What a revocation would do if it began now; nothing is done.
+    /// Returns what a revocation would do if it began now; changes nothing.
     ///
     /// # Errors
     /// As [`Self::begin`].
@@ -225,7 +225,7 @@ impl Revocations {
             }
             Target::Account(account) if !permit.covers(account) => return Err(Error::NotFound),
             Target::Account(_) | Target::Subject(_) => {}
-            // Withdrawn by whoever has a place in it, as a statement of consent.
+            // A conversation is withdrawn by its parties, as a statement of consent.
             Target::Conversation(_) => return Err(Error::NotFound),
         }
         Ok(Revocation {
@@ -243,7 +243,8 @@ impl Revocations {
         })
     }
 
-    /// Which of these recordings are let go of, and which are only closed to some purposes.
+    /// Returns the recordings that are to be shredded, and those that are only closed to some
+    /// purposes.
     pub(super) async fn split(
         &self,
         revocation: &Revocation,

@@ -1,8 +1,8 @@
-//! Closing: what a revocation does to recordings that it does not destroy. They are closed to the
-//! purposes that were revoked, by statements of consent.
+//! Closing: recordings that a revocation does not shred are closed to the revoked purposes, by
+//! statements of consent.
 //!
-//! Owns the units of work in which that becomes true together with its evidence, and what is said
-//! for the people whom a revocation speaks for. Refuses to find out what is reached.
+//! Owns the units of work that close recordings and record the evidence, and the statements made
+//! for the revoking people. Refuses to find the recordings.
 
 use std::collections::BTreeSet;
 
@@ -37,10 +37,10 @@ use crate::{
 const UNIT: usize = 500;
 
 impl Revocations {
-    /// Closes what a revocation reaches to the purposes that it names.
+    /// Closes these recordings to the purposes of the revocation.
     ///
     /// # Errors
-    /// The database's; what was committed by then stays, and to call this again is to go on.
+    /// Any database error; committed batches stay, and another call continues.
     pub(super) async fn close_to(
         &self,
         revocation: &Revocation,
@@ -60,7 +60,7 @@ impl Revocations {
     }
 }
 
-/// What the signed receipt for the whole of a revocation says.
+/// Builds the receipt for a whole revocation.
 pub(super) fn receipt_of(
     vault: VaultId,
     revocation: &Revocation,
@@ -90,11 +90,11 @@ pub(super) fn receipt_of(
     }
 }
 
-/// A recording is about to be sealed, and its row is locked: revocations that came meanwhile
-/// close it. The entries that tell of it.
+/// Closes a recording that is about to be sealed, and whose row is locked, for the revocations that
+/// cover it. Adds the audit entries to the unit.
 ///
 /// # Errors
-/// [`vault::Error::Gone`] if it is not to be kept at all.
+/// [`vault::Error::Gone`] if it must not be kept at all.
 pub(in crate::flow) async fn close_arriving(
     unit: &mut Unit,
     recording: &Recording,
@@ -102,17 +102,15 @@ pub(in crate::flow) async fn close_arriving(
 ) -> Result<(), vault::Error> {
     for revocation in revocations::covering(unit, recording).await? {
         if revocation.is_whole() {
-            if !holds::close(unit, &[recording.id], &revocation.reason, now)
-                .await?
-                .is_empty()
-            {
-                revocations::enter(
-                    unit,
-                    revocation.id,
-                    &[(recording.id, RevocationOutcome::Held)],
-                    now,
-                )
-                .await?;
+            let holds = holds::purposes(unit, &[recording.id]).await?;
+            if !holds.contains_key(&recording.id) {
+                return Err(vault::Error::Gone);
+            }
+            // For each of them, even if another has closed it before: each records what it reached.
+            let held = [(recording.id, RevocationOutcome::Held)];
+            revocations::enter(unit, revocation.id, &held, now).await?;
+            let closed = holds::close(unit, &[recording.id], &revocation.reason, now).await?;
+            if !closed.is_empty() {
                 let by = Initiator::Recorded(revocation.actor);
                 let id = Some(revocation.id);
                 let reason = &revocation.reason;
@@ -124,11 +122,6 @@ pub(in crate::flow) async fn close_arriving(
                     reason,
                     None,
                 ));
-            } else if !holds::purposes(unit, &[recording.id])
-                .await?
-                .contains_key(&recording.id)
-            {
-                return Err(vault::Error::Gone);
             }
             continue;
         }
@@ -137,8 +130,7 @@ pub(in crate::flow) async fn close_arriving(
     Ok(())
 }
 
-/// Closes recordings to the purposes of a revocation; the entries that tell of it, to be
-/// appended last.
+/// Closes recordings to the purposes of a revocation. Adds the audit entries to the unit.
 async fn closing(
     unit: &mut Unit,
     revocation: &Revocation,
@@ -176,8 +168,8 @@ async fn closing(
     Ok(())
 }
 
-/// The withdrawal by a person themselves, which speaks for them in every conversation; `None` where
-/// the revocation reaches only what is of some accounts, and where it is not a person's.
+/// Returns a person's withdrawal, which applies to all their conversations; `None` if the
+/// revocation is limited to some accounts, or is not of a person.
 pub(in crate::flow) fn withdrawal(revocation: &Revocation) -> Option<ConsentRow> {
     match revocation.target {
         Target::Subject(subject) if revocation.accounts.is_empty() => Some(said(
@@ -189,16 +181,15 @@ pub(in crate::flow) fn withdrawal(revocation: &Revocation) -> Option<ConsentRow>
     }
 }
 
-/// What has to be said so that these recordings are closed: by everybody in their conversations or,
-/// where a revocation of a person reaches only some accounts, by them at their places in these
-/// conversations.
+/// Returns the statements that close these recordings: of every party of their conversations or, if
+/// a person's revocation is limited to some accounts, of the person's legs in these conversations.
 async fn statements(
     tx: &mut Tx,
     revocation: &Revocation,
     recordings: &[Recording],
     now: Timestamp,
 ) -> Result<Vec<ConsentRow>, db::Error> {
-    // Said already, by the person or at their place in the conversation.
+    // Stated already, by the person or for the leg of the conversation.
     if withdrawal(revocation).is_some() || matches!(revocation.target, Target::Conversation(_)) {
         return Ok(Vec::new());
     }
@@ -231,7 +222,8 @@ async fn statements(
         .collect())
 }
 
-/// A later yes counts for what is collected after `at`, and for nothing before.
+/// Creates the withdrawal. A later positive statement counts for recordings collected after it
+/// only.
 fn said(revocation: &Revocation, whom: Whom, at: Timestamp) -> ConsentRow {
     let statement = Statement {
         id: ConsentId::random(&mut rand::rng()),

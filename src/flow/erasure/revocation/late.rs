@@ -1,6 +1,6 @@
-//! What arrives after a revocation that covers it. (What is reached later because its parties are
-//! named later is found by the revocation itself, which the unit that names them makes run again:
-//! [`revocations::reach_again`].)
+//! Recordings that arrive after a revocation that covers them. (Recordings that are reached later
+//! because their parties are named later are found by the revocation itself, which the naming unit
+//! makes run again: [`revocations::reach_again`].)
 
 use super::Revocations;
 use crate::{
@@ -11,30 +11,34 @@ use crate::{
 };
 
 impl Revocations {
-    /// Lets go of a recording that a revocation covers as a whole, or that it leaves no purpose
-    /// for, and says whether one did. To be asked before anything of it is fetched.
+    /// Shreds a recording that a revocation covers as a whole, or leaves without a purpose, and
+    /// returns whether it was shredded. Must be called before the recording is fetched.
     ///
     /// # Errors
-    /// The database's.
+    /// Any database error.
     pub(in crate::flow) async fn is_revoked(&self, recording: &Recording) -> Result<bool, Error> {
         let covering = revocations::covering(&mut self.db.read().await?, recording).await?;
-        let mut all = covering.iter();
-        let whole = loop {
-            let Some(revocation) = all.next() else {
-                return Ok(false);
-            };
+        let mut letting_go = Vec::new();
+        for revocation in &covering {
             if self.lets_go(revocation, recording).await? {
-                break revocation;
+                letting_go.push(revocation);
             }
-        };
-        let cause = Cause::revoked(whole);
+        }
+
         let only = std::slice::from_ref(recording);
-        let done = self
-            .shredding
-            .shred_in_units(only, cause, OnHold::Close, &|_| {})
-            .await;
-        // Nobody is told of it here. What a hold keeps is fetched and closed.
-        Ok(done.kept()?.is_empty())
+        let mut is_gone = false;
+        // The first one shreds it. The others record their outcomes.
+        for revocation in letting_go {
+            let cause = Cause::revoked(revocation);
+            let done = self
+                .shredding
+                .shred_in_units(only, cause, OnHold::Close, &|_| {})
+                .await;
+            // No caller is told here, so it need not be durable. A held recording is fetched and
+            // closed.
+            is_gone = done.kept()?.is_empty();
+        }
+        Ok(is_gone)
     }
 
     async fn lets_go(&self, revocation: &Revocation, recording: &Recording) -> Result<bool, Error> {

@@ -1,11 +1,11 @@
-//! What became of a revocation, for those who may revoke.
+//! The status of a revocation, for callers who may revoke.
 
 use std::collections::BTreeSet;
 
 use super::Revocations;
 use crate::{
     db::{
-        revocations::{self, Counts, ReachedRecording, Revocation},
+        revocations::{self, Counts, ReachedRecording, Revocation, RevocationFilter},
         shreds,
     },
     evidence::ShredReason,
@@ -19,31 +19,32 @@ use crate::{
         id::{RecordingId, RevocationId},
         name::Purpose,
         revocation::{RevocationOutcome, Target},
+        time::Timestamp,
     },
     policy::{Permit, action},
 };
 
-/// How a revocation stands.
+/// The status of a revocation.
 #[derive(Clone, Debug)]
 pub struct RevocationStatus {
-    /// The revocation, with its receipt for the whole once everything has an outcome.
+    /// The revocation, with its receipt once all recordings have an outcome.
     pub revocation: Revocation,
-    /// How many recordings had each outcome so far.
+    /// The number of recordings with each outcome so far.
     pub counts: Counts,
-    /// So many are still to be dealt with.
+    /// The number of recordings still to be processed.
     pub pending: u64,
-    /// The first that are shredded, 1000 at most, in the order of their ids.
+    /// The first shredded recordings, 1000 at most, in the order of their ids.
     pub shredded: Vec<ReachedRecording>,
-    /// The first that holds keep, 1000 at most.
+    /// The first held recordings, 1000 at most.
     pub held: Vec<RecordingId>,
 }
 
-/// Recordings that are named with a status.
+/// The most recordings listed in a status.
 const NAMED: i64 = 1000;
 
 impl Revocations {
-    /// Revokes, and returns when everything that it reaches has an outcome. `say` is told how many,
-    /// again and again.
+    /// Revokes, and returns when all reached recordings have an outcome. `say` is called with the
+    /// size of each processed batch.
     ///
     /// # Errors
     /// As [`Self::begin`] and [`Self::go_on`].
@@ -60,12 +61,12 @@ impl Revocations {
         self.status(permit, revocation.id).await
     }
 
-    /// How a revocation stands.
+    /// Returns the status of a revocation.
     ///
     /// # Errors
-    /// [`Error::NotFound`], also for one that reaches further than the permit.
-    /// [`crate::vault::Error::NotDurable`] inside for one that is done, while a restore would not
-    /// know of all of it.
+    /// [`Error::NotFound`], also for a revocation that reaches further than the permit.
+    /// [`crate::vault::Error::NotDurable`] inside if it is done but the store does not have all its
+    /// shreds yet.
     pub async fn status(
         &self,
         permit: &Permit<action::Revoke>,
@@ -97,6 +98,23 @@ impl Revocations {
         })
     }
 
+    /// A page of revocations that reach no further than the permit, the latest first. `limit` is 1 to
+    /// 1000.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list(
+        &self,
+        permit: &Permit<action::Revoke>,
+        mut filter: RevocationFilter,
+        limit: u16,
+    ) -> Result<Page<Revocation, (Timestamp, RevocationId)>, Error> {
+        filter.accounts = permit.accounts().clone();
+        let mut tx = self.db.read().await?;
+        let rows = revocations::list(&mut tx, &filter, page::rows(limit)).await?;
+        Ok(Page::cut(rows, limit, Revocation::place))
+    }
+
     /// What became of each recording that a revocation reached, in the order of their ids, after one
     /// of them. `limit` is 1 to 1000.
     ///
@@ -122,14 +140,8 @@ impl Revocations {
         id: RevocationId,
     ) -> Result<Revocation, Error> {
         let found = revocations::find(&mut self.db.read().await?, id).await?;
-        let within = |revocation: &Revocation| {
-            permit.accounts().is_empty()
-                || !revocation.accounts.is_empty()
-                    && revocation
-                        .accounts
-                        .iter()
-                        .all(|account| permit.covers(account))
-        };
-        found.filter(within).ok_or(Error::NotFound)
+        found
+            .filter(|revocation| revocation.is_within(permit.accounts()))
+            .ok_or(Error::NotFound)
     }
 }

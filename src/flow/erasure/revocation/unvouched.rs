@@ -1,5 +1,5 @@
-//! What a revocation does not reach because nobody who may revoke vouched for a name: it must not
-//! wait in silence.
+//! Warnings about recordings that a revocation does not reach because their parties were named
+//! without the `revoke` action.
 
 use super::Revocations;
 use crate::{
@@ -7,12 +7,12 @@ use crate::{
     model::subject::Conversation,
 };
 
-/// Revocations that are named in the log.
+/// The most recordings named in the log.
 const NAMED: i64 = 20;
 
 impl Revocations {
-    /// Warns in the log if somebody who revoked was named in this conversation by who may not
-    /// revoke, so that a recording waits for somebody who may. Changes nothing.
+    /// Logs a warning if a party of this conversation revoked and was named later without the
+    /// `revoke` action, so that a recording waits. Changes nothing.
     pub(in crate::flow) async fn warn_of_unvouched(&self, conversation: &Conversation) {
         let found = async {
             let mut tx = self.db.read().await?;
@@ -28,7 +28,7 @@ impl Revocations {
 fn warn(waits: &Unvouched) {
     tracing::warn!(
         revocation = %waits.revocation, recording = %waits.recording,
-        "a person who revoked was named by who may not revoke: the recording is kept until who may \
-         names them, or revokes again"
+        "a revocation does not reach this recording: the party was named without the action \
+         `revoke`; name the party again with it, or revoke again"
     );
 }

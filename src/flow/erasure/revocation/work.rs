@@ -1,8 +1,8 @@
-//! Revocations go on: page by page, until everything that they reach has an outcome, through any
-//! interruption.
+//! Continuation of revocations: page by page, until all reached recordings have an outcome, across
+//! interruptions.
 //!
-//! INVARIANT: who works on one has it by a lease, and moves its cursor only under it and from where it
-//! found it. Two who do the same at once do it once.
+//! INVARIANT: a revocation is processed under a lease, and its cursor is moved only under the lease
+//! and from the value that was read. Two concurrent workers have the effect of one.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -30,36 +30,36 @@ use crate::{
     vault::{self, Cause, OnHold},
 };
 
-/// Recordings in one page: so many that those on the same leaf page stand together, so few that a
-/// page takes some seconds.
+/// Recordings in one page: enough that those on the same leaf page are grouped, few enough that a
+/// page takes only some seconds.
 pub(super) const AT_ONCE: i64 = 10_000;
-/// How often the service looks for what holds have released.
+/// How often the service looks for recordings released from holds.
 const PACE: Duration = Duration::from_secs(2);
-/// How long an answer waits for what follows from it. Twilio and most callers wait for 15 s, and
-/// there is more to be done than this.
+/// How long a request waits for its consequences. Twilio and most callers wait for 15 s, and other
+/// steps need time, too.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Released recordings and revocations taken up at a time.
+/// The most released recordings and revocations processed at a time.
 const TAKEN_UP: i64 = 1_000;
 
-/// What was gone on with.
+/// The result of a continuation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Continued {
-    /// So many recordings that holds had kept were shredded.
+    /// The number of recordings that were shredded after their holds were lifted.
     pub released: u64,
-    /// So many revocations were done.
+    /// The number of revocations that were done.
     pub revocations: u64,
 }
 
 impl Revocations {
-    /// Works on a revocation until it is done, whoever else has it: they find it taken over.
+    /// Processes a revocation until it is done, and takes over the lease from any other worker.
     ///
     /// # Errors
-    /// The database's; what was done stays, and it goes on later. [`vault::Error::NotDurable`] inside if
-    /// all is done and the store cannot be written.
+    /// Any database error; committed work stays, and it continues later.
+    /// [`vault::Error::NotDurable`] inside if all is done and the store cannot be written.
     pub async fn go_on(&self, id: RevocationId, say: SayCount<'_>) -> Result<(), Error> {
         while let Some(lease) = self.seize_revocation(id).await? {
             match self.go_on_under(&lease, say).await {
-                // Somebody had it while we slept. We were asked to see it done.
+                // Another worker took it over. This call was asked to complete it.
                 Err(error) if is_lost(&error) => {}
                 done => {
                     done?;
@@ -67,12 +67,12 @@ impl Revocations {
                 }
             }
         }
-        // Once, behind everything: a store that is away keeps nothing from being shredded, only
-        // from being told.
+        // Once, at the end: an unavailable store does not prevent the shred, only the
+        // acknowledgement.
         Ok(self.vault.make_durable().await?)
     }
 
-    /// Works on a revocation for so long at most, and leaves the rest to whoever comes next.
+    /// Processes a revocation for a limited time, and leaves the rest to other workers.
     ///
     /// # Errors
     /// As [`Self::go_on`].
@@ -96,7 +96,7 @@ impl Revocations {
         Ok(self.vault.make_durable().await?)
     }
 
-    /// Anybody may go on with it at once.
+    /// Releases the lease, so that any worker may continue immediately.
     async fn release_revocation(&self, lease: &Lease<RevocationId>) -> Result<(), Error> {
         let name = "revocation.release";
         let released = self.db.unit(name, async |mut unit| {
@@ -105,18 +105,19 @@ impl Revocations {
             work::release(&mut unit, lease, now).await
         });
         match released.await {
-            // Somebody goes on with it already, or it was done at the last moment.
-            Err(db::Error::Stale(_)) => {}
+            // Another worker has continued it, or it was just finished.
+            Err(db::Error::LeaseLost) => {}
             released => released?,
         }
         self.bells.work.notify_one();
         Ok(())
     }
 
-    /// Works on a revocation until it is done, page by page, as long as the lease is ours.
+    /// Processes a revocation until it is done, page by page, as long as this process holds the
+    /// lease.
     ///
     /// # Errors
-    /// [`db::Error::Stale`] inside if it was lost; the database's.
+    /// [`db::Error::LeaseLost`] inside; any database error.
     async fn go_on_under(
         &self,
         lease: &Lease<RevocationId>,
@@ -124,7 +125,7 @@ impl Revocations {
     ) -> Result<(), Error> {
         tokio::select! {
             done = self.pages_under(lease, say) => done,
-            () = self.queue.keep(lease) => Err(db::Error::Stale("another process took the revocation over").into()),
+            () = self.queue.keep(lease) => Err(db::Error::LeaseLost.into()),
         }
     }
 
@@ -153,14 +154,14 @@ impl Revocations {
             let advanced = self.db.unit("revocation.go_on", async |mut unit| {
                 unit.without_entry("how far the work came");
                 let term = self.queue.term(&mut unit).await?;
-                // Where the cursor moved meanwhile, the next look finds what is left.
+                // If the cursor was moved meanwhile, the next query finds the rest.
                 revocations::advance(&mut unit, lease, cursor, *last, term).await
             });
             advanced.await?;
         }
     }
 
-    /// A revocation from the queue.
+    /// Processes a revocation from the queue.
     pub(in crate::flow) async fn attempt(
         &self,
         lease: &Lease<RevocationId>,
@@ -179,11 +180,11 @@ impl Revocations {
         })
     }
 
-    /// Takes up what waits: recordings that holds have released, and revocations that nobody is at
-    /// work on.
+    /// Processes pending work: recordings released from holds, and revocations that no worker
+    /// holds.
     ///
     /// # Errors
-    /// The database's; what was done stays, and the rest waits.
+    /// Any database error; committed work stays, and the rest waits.
     pub async fn continue_all(&self) -> Result<Continued, Error> {
         let mut continued = Continued::default();
         let mut failed = None;
@@ -195,8 +196,8 @@ impl Revocations {
             let Some(lease) = self.queue.lease_one(WorkKind::Revocation).await? else {
                 break;
             };
-            // One that cannot go on, and a store that is away, are no reason for the others to
-            // wait.
+            // A revocation that cannot continue, or an unavailable store, must not block the
+            // others.
             match self.go_on_under(&lease, &|_| {}).await {
                 Ok(()) => continued.revocations += 1,
                 Err(error) => {
@@ -212,7 +213,7 @@ impl Revocations {
         failed.map_or(Ok(continued), Err)
     }
 
-    /// Takes a revocation that nobody has, this one.
+    /// Leases this revocation, unless another worker holds it.
     async fn take(&self, id: RevocationId) -> Result<Option<Lease<RevocationId>>, Error> {
         let holder = HolderId::random(&mut rand::rng());
         let name = "revocation.take_revocation";
@@ -224,7 +225,7 @@ impl Revocations {
         Ok(taken.await?)
     }
 
-    /// Takes a revocation from whoever has it; `None` if it is done.
+    /// Takes over the lease of a revocation from any worker; `None` if it is done.
     async fn seize_revocation(
         &self,
         id: RevocationId,
@@ -242,8 +243,8 @@ impl Revocations {
         Ok(Some(seized.await?))
     }
 
-    /// Works on the revocations that somebody's request began or made run again, and on no others,
-    /// for so long as an answer may wait; the rest is left to the service.
+    /// Processes the revocations that a request began or made run again, for as long as a response
+    /// may wait; the service completes the rest.
     pub(in crate::flow) async fn continue_for_a_while(&self, ids: &[RevocationId]) {
         let until = Instant::now() + PATIENCE;
         for id in ids {
@@ -267,7 +268,7 @@ impl Revocations {
         self.bells.work.notify_one();
     }
 
-    /// Shreds what holds have released, again and again until `stop`.
+    /// Shreds recordings released from holds, repeatedly until `stop`.
     pub async fn watch_released(self: Arc<Self>, stop: CancellationToken) {
         while !stop.is_cancelled() {
             self.liveness.beat(Task::Revocations);
@@ -286,7 +287,7 @@ impl Revocations {
         }
     }
 
-    /// Shreds what is closed and what no hold keeps any more; how many.
+    /// Shreds closed recordings that no hold keeps any more. Returns their number.
     pub(in crate::flow) async fn shred_released(&self) -> Result<u64, Error> {
         let mut by_reason: BTreeMap<String, (ShredReason, Vec<RecordingId>)> = BTreeMap::new();
         let released = holds::released(&mut self.db.read().await?, TAKEN_UP).await?;
@@ -337,12 +338,13 @@ impl Revocations {
             .await
             .kept()?;
         let closed = self.close_to(revocation, &stay, say).await;
-        // All of them: who hears one for another purpose may come again.
+        // All of them: a listener with another purpose may ask again.
         self.shredding.silence(&stay);
         closed
     }
 
-    /// Signs the receipt for the whole, unless something was reached meanwhile. Whether it did.
+    /// Signs the receipt for the whole revocation, unless more was reached meanwhile. Returns
+    /// whether it was signed.
     async fn finish(
         &self,
         revocation: &Revocation,
@@ -350,16 +352,16 @@ impl Revocations {
     ) -> Result<bool, Error> {
         let id = revocation.id;
         let now = self.clock.now();
-        let finished = self.db.unit("work.finish", async |mut unit| {
+        let finished = self.vault.unit("work.finish", async |mut unit| {
             if !revocations::lock(&mut unit, id, revocation.cursor).await? {
                 unit.abandon();
-                return Ok::<_, db::Error>(false);
+                return Ok::<_, vault::Error>(false);
             }
             let counts = revocations::count(&mut unit, id).await?;
             let receipts = revocations::receipts(&mut unit, id).await?;
             let vault = &self.vault;
             let receipt = receipt_of(vault.id(), revocation, counts, &receipts, now);
-            let jws = vault.sign_revocation(&receipt);
+            let jws = vault.sign_revocation(&mut unit, &receipt).await?;
             revocations::finish(&mut unit, lease, &jws, now).await?;
             unit.to_journal(OutboxKind::Revocation, &[id], now);
             unit.audit(NewEntry::revocation_done(
@@ -375,7 +377,7 @@ impl Revocations {
     }
 }
 
-/// Whether somebody else has the work now.
+/// Returns whether the lease is lost.
 fn is_lost(error: &Error) -> bool {
-    matches!(error, Error::Vault(vault::Error::Db(db::Error::Stale(_))))
+    matches!(error, Error::Vault(vault::Error::Db(db::Error::LeaseLost)))
 }

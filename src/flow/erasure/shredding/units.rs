@@ -1,8 +1,8 @@
-//! Shredding, however many recordings: units of work of some hundreds each, and nobody is told of
-//! it before a restore would know of it.
+//! Shredding of any number of recordings, in units of work of some hundreds each; no shred is
+//! acknowledged before a restore would find it.
 //!
-//! Owns how a shred is cut into units, who is silenced by it, and when it may be told. Refuses to
-//! know who may shred and why: it is given a [`Cause`].
+//! Owns the division into units, the ending of streams, and the acknowledgement. Refuses to know
+//! who may shred and why: it is given a [`Cause`].
 
 use std::collections::BTreeMap;
 
@@ -14,23 +14,23 @@ use crate::{
     vault::{self, Cause, OnHold, ShredOutcome},
 };
 
-/// Recordings shredded in one unit: so many that what a commit costs does not count, so few that
-/// others who write wait for some ten milliseconds.
+/// Recordings shredded in one unit: enough that the cost of a commit is negligible, few enough that
+/// other writers wait only some ten milliseconds.
 const UNIT: usize = 200;
 /// Recordings whose keys are looked up by one query.
 const LOOKED_UP: usize = 2000;
 
-/// Where a long shred says how many recordings it has dealt with, one unit after another.
+/// A callback for the progress of a long shred: called with the number of recordings of each unit.
 pub type SayCount<'a> = &'a (dyn Fn(usize) + Send + Sync);
 
-/// What was shredded here, and is not known to be in the store. Nobody is told of it before it is:
-/// [`Shredding::tell`] gives it out.
+/// Shreds that may not be in the store yet. [`Shredding::tell`] makes them durable and returns the
+/// outcome; nothing is acknowledged before.
 #[derive(Debug)]
 #[must_use = "a shred is told to nobody before a restore would find it"]
 pub(in crate::flow) struct Undurable(Result<ShredOutcome, vault::Error>);
 
 impl Undurable {
-    /// Both together, in their order; the first failure, if one failed.
+    /// Combines both, in their order; the first error, if any.
     pub(in crate::flow) fn and(self, more: Self) -> Self {
         let (mut all, more) = match (self.0, more.0) {
             (Ok(all), Ok(more)) => (all, more),
@@ -42,27 +42,27 @@ impl Undurable {
         Self(Ok(all))
     }
 
-    /// Nothing.
+    /// An empty outcome.
     pub(in crate::flow) fn nothing() -> Self {
         Self(Ok(ShredOutcome::default()))
     }
 
-    /// Those that a hold keeps, of which nothing was let go of.
+    /// Returns the held recordings, which were not shredded.
     ///
     /// # Errors
-    /// What failed.
+    /// The error of the shred.
     pub(in crate::flow) fn kept(self) -> Result<Vec<RecordingId>, Error> {
         Ok(self.0?.held)
     }
 }
 
 impl Shredding {
-    /// Shreds recordings, some hundreds in each unit of work, silences whoever hears one of them,
-    /// and wakes who has to do with shreds. Those that are shredded come back in the order in which
-    /// they were named, each once.
+    /// Shreds recordings, some hundreds in each unit of work, ends their streams, and wakes the
+    /// tasks that process shreds. The shredded recordings are returned in the order of the input,
+    /// each once.
     ///
-    /// It gives out nothing: errors come with [`Self::tell`], too. What was committed by then stays
-    /// shredded, and to call this again is to go on.
+    /// Errors are returned by [`Self::tell`], too. Recordings that were committed before an error
+    /// stay shredded, and another call continues.
     pub(in crate::flow) async fn shred_in_units(
         &self,
         recordings: &[Recording],
@@ -71,14 +71,14 @@ impl Shredding {
         say: SayCount<'_>,
     ) -> Undurable {
         let done = self.do_units(recordings, cause, on_hold, say).await;
-        // All of them, also where it failed: which are tombstoned by now is not known, and who hears
-        // one that is not may come again.
+        // All of them, even on failure: it is unknown which are tombstoned, and a listener of one
+        // that is not may ask again.
         self.after_units(recordings);
         Undurable(done)
     }
 
-    /// What another's unit shredded of these recordings: silences whoever hears one of them, and
-    /// wakes who has to do with shreds.
+    /// Handles recordings that another unit shredded: ends their streams, and wakes the tasks that
+    /// process shreds.
     pub(in crate::flow) fn done(&self, recordings: &[Recording], done: ShredOutcome) -> Undurable {
         crash::point("shred.after_commit");
         self.after_units(recordings);
@@ -92,15 +92,14 @@ impl Shredding {
         self.bells.epochs.notify_one();
     }
 
-    /// What came of a shred, for the answer: it is in the store, so that a vault which is rebuilt
-    /// from there knows of it.
+    /// Makes a shred durable in the store, so that a rebuilt vault knows it, and returns its
+    /// outcome.
     ///
     /// # Errors
-    /// [`vault::Error::NotDurable`] inside while the store cannot be written: it is shredded
-    /// nevertheless, and becomes durable by itself; what failed before.
+    /// [`vault::Error::NotDurable`] inside while the store cannot be written: the recordings are
+    /// shredded nevertheless, and the shred becomes durable later; any error of the shred itself.
     pub(in crate::flow) async fn tell(&self, done: Undurable) -> Result<ShredOutcome, Error> {
-        // Also where it failed: which of them are tombstoned by now is not known, and those are to be
-        // found by a restore.
+        // Even on failure: it is unknown which are tombstoned, and a restore must find those.
         self.vault.make_durable().await?;
         Ok(done.0?)
     }
@@ -144,8 +143,8 @@ impl Shredding {
         Ok(all)
     }
 
-    /// The recordings, each once. If they take more than one unit, those with their keys on one
-    /// leaf page stand together, so that it is written once for all of them.
+    /// Returns the recordings, each once. If they need more than one unit, recordings with keys on
+    /// the same leaf page are grouped, so that the page is written once for all of them.
     async fn by_leaf<'a>(
         &self,
         recordings: &'a [Recording],

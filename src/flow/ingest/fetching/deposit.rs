@@ -1,9 +1,9 @@
-//! The unit of work in which a recording comes to exist: the vault enters its key, and whatever else
-//! holds from that moment on becomes true with it.
+//! The unit of work that commits a deposit: the vault inserts the recording's key, and everything
+//! that must hold from then on is committed with it.
 //!
-//! Owns what that is: the fetching is done, what the source keeps is looked after, a recording
-//! without evidence of consent is in quarantine, and revocations that came meanwhile close it.
-//! Refuses to know how sound is sealed.
+//! Owns these changes: the fetch is finished, the deletion at the source is scheduled, a recording
+//! without evidence of consent is put in quarantine, and revocations since then close it. Refuses
+//! to know how audio is sealed.
 
 use std::pin::pin;
 
@@ -26,28 +26,27 @@ use crate::{
     vault::{self, DepositError, DepositOptions},
 };
 
-/// What is to be done at the source once the sound is in the vault.
+/// The work at the source after the audio is in the vault.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Afterwards {
-    /// When the source's copies are due to be deleted, if they are not kept.
+    /// When the source's copies are to be deleted; `None` if they are kept.
     pub(super) erase_at: Option<Timestamp>,
-    /// When to look for transcripts that the source made of it without being asked, if at all.
+    /// When to poll for transcripts that the source made without a callback; `None` for never.
     pub(super) look_at: Option<Timestamp>,
 }
 
 impl Fetching {
-    /// Seals `body` as the audio of `recording`, whose fetching is held by `lease`.
+    /// Seals `body` as the audio of `recording`, whose fetch is leased by `lease`.
     ///
-    /// A recording that comes with an end of its quarantine is in quarantine from the moment in
-    /// which it is sealed, unless the database knows by then that every party consented to being
-    /// recorded.
+    /// A recording with a `quarantine_ends` is in quarantine from the moment it is sealed, unless
+    /// the database has the consent of every party by then.
     ///
     /// If anything fails, the recording stays announced and nothing of it can be opened.
     ///
     /// # Errors
-    /// [`DepositError::Source`] with the stream's own error; [`db::Error::Stale`] inside when
-    /// the lease was lost or the recording was shredded meanwhile; [`vault::Error::Gone`] when a
-    /// revocation that came meanwhile leaves nothing of it.
+    /// [`DepositError::Source`] with the stream's own error; [`db::Error::LeaseLost`] inside if the
+    /// lease was lost; [`db::Error::Stale`] inside if the recording was sealed or shredded
+    /// meanwhile; [`vault::Error::Gone`] if a revocation that came meanwhile leaves nothing of it.
     pub(super) async fn deposit<E: Send>(
         &self,
         lease: &Lease<RecordingId>,
@@ -71,11 +70,11 @@ impl Fetching {
         });
         let entered = entered.await;
         if let Err(error) = entered {
-            // Removed at once only when the transaction certainly did not commit; otherwise the
-            // orphan sweep asks the database first.
+            // Discarded immediately only if the transaction certainly did not commit; otherwise the
+            // orphan sweep checks the database first.
             if matches!(
                 error,
-                vault::Error::Db(db::Error::Stale(_)) | vault::Error::Gone
+                vault::Error::Db(db::Error::Stale(_) | db::Error::LeaseLost) | vault::Error::Gone
             ) {
                 vault.discard(stored).await;
             }
@@ -85,8 +84,8 @@ impl Fetching {
         Ok(())
     }
 
-    /// What follows from it in the same unit, after the recording's row was locked: what is told of
-    /// its parties meanwhile waits for it, or is seen here.
+    /// Applies the consequences in the same unit, after the recording's row was locked: a
+    /// concurrent naming of its parties waits for this unit, or is visible here.
     async fn follow_deposit(
         &self,
         unit: &mut Unit,

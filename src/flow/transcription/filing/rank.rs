@@ -1,10 +1,10 @@
-//! Which of two transcripts of one recording stays, and the unit of work in which that is settled.
+//! The ranking of two transcripts of one recording, and the unit of work that applies it.
 //!
-//! One that the application filed stays, whatever the source makes; among those of the source the
-//! better kind does, and of two of a kind the one that was told of later. Of transcriptions in real
-//! time a call may have several, each of its own minutes: those become one.
+//! A transcript that the application filed always stays. Among those of the source the better kind
+//! stays, and of two of a kind the one that was announced later. Real-time transcriptions of a
+//! call, each of its own minutes, are joined.
 //!
-//! Owns that order, and what the queue of transcripts knows afterwards. Refuses to know how a
+//! Owns that order, and the state of the transcript queue afterwards. Refuses to know how a
 //! transcript is sealed.
 
 use super::TranscriptFiling;
@@ -24,42 +24,43 @@ use crate::{
     vault::{self, StoredText},
 };
 
-/// How it is kept: JSON, as [`Transcript::to_json`] writes it.
+/// The stored format: JSON, as [`Transcript::to_json`] writes it.
 const CONTENT_TYPE: &str = "application/json";
 
-/// A transcript that came from the source, and what of it goes when it is filed.
+/// A transcript from the source, with the effects of its filing.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::flow) struct Arrived<'a> {
-    /// Its place in the queue.
+    /// Its lease.
     pub(in crate::flow) lease: &'a LeasedTranscript,
-    /// Of real time: the pieces from which it was put together. If there are others by then, it is
-    /// not filed.
+    /// For a real-time transcription: the number of pieces from which it was assembled. If the
+    /// number has changed by then, it is not filed.
     pub(in crate::flow) pieces: u64,
     /// Whether the source's copy is to be deleted as soon as the vault has its own.
     pub(in crate::flow) erases: bool,
 }
 
-/// What became of a transcript.
+/// The result of filing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::flow) enum Filed {
     /// It is the recording's first.
     First,
-    /// It has taken the place of an older one.
+    /// It has replaced an older one.
     InPlace,
-    /// The recording keeps the one that it has.
+    /// The recording keeps its present one.
     Superseded,
 }
 
-/// The transcript in real time that a recording has by now, and when the vault heard of it.
+/// The real-time transcript that a recording has, and when the vault was told of it.
 type InRealTime = (SealedArtefact, Timestamp);
 
 impl TranscriptFiling {
-    /// Seals what was said in a recording that is sealed already. One that the application brings
-    /// always takes the older one's place.
+    /// Seals and stores a transcript of a sealed recording. One from the application always
+    /// replaces the older one.
     ///
     /// # Errors
-    /// [`vault::Error::Gone`] if the recording is shredded, or not sealed yet; or if the lease was
-    /// lost, or more was said meanwhile.
+    /// [`vault::Error::Gone`] if the recording is shredded, or not sealed yet; or if another
+    /// transcript or more pieces arrived meanwhile. [`db::Error::LeaseLost`] inside if the lease
+    /// was lost.
     pub(super) async fn seal_transcript(
         &self,
         permit: &Permit<action::Transcribe>,
@@ -80,11 +81,11 @@ impl TranscriptFiling {
             .await?;
         let entered = vault.unit("transcript.seal_transcript", async |mut unit| {
             let now = self.clock.now();
-            // First, because it locks the row: a shred that runs at the same time comes wholly
-            // before or wholly after.
+            // First, because it locks the row: a concurrent shred runs wholly before or wholly
+            // after.
             recordings::lock_sealed(&mut unit, recording.id).await?;
             if arrived.is_some_and(|arrived| arrived.erases) {
-                // Also where the source's copies went before this one was made.
+                // Even if the source's other copies were deleted before this one was made.
                 work::enqueue(&mut unit, WorkKind::DeleteAtSource, &[recording.id], now).await?;
             }
             if in_real_time.is_some() {
@@ -101,7 +102,7 @@ impl TranscriptFiling {
             }
             let by = permit.initiator();
             let older = vault.enter_transcript(&mut unit, &stored, by).await?;
-            // The source's copies may have waited for this.
+            // The deletion at the source may have waited for this.
             work::hasten(&mut unit, WorkKind::DeleteAtSource, &[recording.id], now).await?;
             Ok(Some(older))
         });
@@ -116,17 +117,21 @@ impl TranscriptFiling {
                 vault.discard_text(stored).await;
                 Ok(Filed::Superseded)
             }
-            // Removed at once only when the transaction certainly did not commit.
+            // Discarded immediately only if the transaction certainly did not commit.
             Err(vault::Error::Db(db::Error::Stale(_))) => {
                 vault.discard_text(stored).await;
                 Err(vault::Error::Gone)
+            }
+            Err(lost @ vault::Error::Db(db::Error::LeaseLost)) => {
+                vault.discard_text(stored).await;
+                Err(lost)
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Stores it; one in real time together with the one that is filed for other minutes of the
-    /// same call.
+    /// Stores the transcript; a real-time one is joined with the one that is filed for other
+    /// minutes of the same call.
     async fn stored(
         &self,
         in_real_time: Option<&LeasedTranscript>,
@@ -157,8 +162,7 @@ impl TranscriptFiling {
     }
 }
 
-/// What the queue knows afterwards. Whether this transcript is the one that the recording has from
-/// now on.
+/// Updates the transcript queue. Returns whether the recording has this transcript from now on.
 async fn settle(
     tx: &mut Tx,
     arrived: Option<Arrived<'_>>,
@@ -175,7 +179,7 @@ async fn settle(
         transcripts::file(tx, lease, recording).await?;
     }
     if let Origin::RealTime(transcription) = lease.origin() {
-        // After the transcription's row was locked: no piece comes in between.
+        // After the transcription's row was locked, so that no piece is inserted in between.
         let gone = utterances::remove(tx, lease.account(), transcription).await?;
         if gone != pieces && !is_superseded {
             return Err(db::Error::Stale("more pieces arrived meanwhile"));
@@ -188,8 +192,7 @@ fn is_of_real_time(lease: &LeasedTranscript) -> bool {
     matches!(lease.origin(), Origin::RealTime(_))
 }
 
-/// The transcript that a recording has, if it was made in real time, and when the vault heard of
-/// it.
+/// Returns the recording's transcript if it is a real-time one, and when the vault was told of it.
 async fn filed_in_real_time(
     tx: &mut Tx,
     recording: &Recording,
@@ -210,7 +213,7 @@ async fn superseded(
     lease: &LeasedTranscript,
 ) -> Result<bool, db::Error> {
     Ok(match transcripts::filed(tx, recording).await? {
-        // They are put together.
+        // They are joined.
         Some((Origin::RealTime(_), _)) if is_of_real_time(lease) => false,
         Some((theirs, told_at)) => {
             (theirs.rank(), told_at) > (lease.origin().rank(), lease.told_at)
@@ -223,10 +226,10 @@ async fn superseded(
     })
 }
 
-/// Whether a recording keeps the transcript that it has, whatever comes of this one.
+/// Returns whether a recording keeps its present transcript over this one.
 ///
 /// # Errors
-/// The database's.
+/// Any database error.
 pub(in crate::flow::transcription) async fn supersedes(
     db: &Db,
     recording: &Recording,

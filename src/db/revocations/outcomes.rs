@@ -1,0 +1,206 @@
+//! What became of each recording that a revocation reached.
+//!
+//! Owns the outcomes and their counts. Refuses to know which recordings are reached; `reach` knows
+//! that. INVARIANT: an outcome that is entered makes its revocation run again, so that its receipt
+//! includes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use const_format::formatcp;
+
+use super::reopen;
+use crate::{
+    db::{
+        error::Error,
+        news::{self, ChangeNotice},
+        table::{TableRow as _, table},
+        tx::{Arg, Tx, set},
+    },
+    model::{
+        id::{ReceiptId, RecordingId, RevocationId},
+        name::Purpose,
+        revocation::RevocationOutcome,
+        time::Timestamp,
+    },
+};
+
+table! {
+    "revoked" { subject: Some("recording_id") }
+
+    #[derive(Debug)]
+    pub(in crate::db) struct StoredOutcome {
+        key {
+            recording: RecordingId = "recording_id",
+            revocation: RevocationId = "revocation_id",
+        }
+        outcome: RevocationOutcome = "outcome",
+    }
+}
+
+/// The number of recordings with each outcome.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
+pub struct Counts {
+    /// The number of shredded recordings.
+    pub shredded: u64,
+    /// The number of recordings that have a hold.
+    pub held: u64,
+    /// The number of recordings that are closed to the revoked purposes.
+    pub closed: u64,
+}
+
+/// A recording that a revocation reached.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct ReachedRecording {
+    /// The recording.
+    pub recording: RecordingId,
+    /// The outcome of the revocation.
+    pub outcome: RevocationOutcome,
+    /// The receipt of the shred.
+    pub receipt: Option<ReceiptId>,
+}
+
+/// Inserts outcomes that are not stored yet. If there are any, a revocation that was done runs
+/// again. Returns their number.
+pub async fn enter(
+    tx: &mut Tx,
+    id: RevocationId,
+    outcomes: &[(RecordingId, RevocationOutcome)],
+    now: Timestamp,
+) -> Result<u64, Error> {
+    const SQL: &str = formatcp!(
+        "/* revocations.enter */ {} SELECT key, $1, value->>'outcome' FROM json_each($2) AS reached
+        WHERE true ON CONFLICT (recording_id, revocation_id) DO NOTHING",
+        StoredOutcome::INSERT_INTO
+    );
+    let document: BTreeMap<String, _> = outcomes
+        .iter()
+        .map(|(recording, outcome)| {
+            (
+                recording.to_string(),
+                serde_json::json!({ "outcome": outcome.as_str() }),
+            )
+        })
+        .collect();
+    let document = serde_json::to_string(&document).expect("texts have a JSON form");
+    let entered = tx
+        .execute(SQL, &[Arg::Text(&id.to_string()), Arg::Text(&document)])
+        .await?;
+    if entered > 0 {
+        reopen(tx, &[id].into(), now).await?;
+    }
+    Ok(entered)
+}
+
+/// Notifies every process through [`news`] that recordings are closed to some purposes, so that
+/// running streams end.
+pub async fn tell(tx: &mut Tx) -> Result<(), Error> {
+    news::tell(tx, ChangeNotice::Tombstone).await
+}
+
+/// Changes the outcome of held recordings that are shredded now, and makes their revocations run
+/// again for a receipt that includes it.
+pub async fn settle(tx: &mut Tx, shredded: &[RecordingId], now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* revocations.settle */
+        UPDATE revoked SET outcome = 'shredded' WHERE recording_id IN (SELECT key FROM json_each($1)) AND outcome = 'held' RETURNING revocation_id";
+    let rows = tx.fetch_all(SQL, &[Arg::Text(&set(shredded))]).await?;
+    let ids = rows
+        .iter()
+        .map(|row| row.parse("revoked", "revocation_id", "revocation_id"))
+        .collect::<Result<BTreeSet<_>, _>>()?;
+    reopen(tx, &ids, now).await
+}
+
+/// Returns the purposes to which revocations have closed these recordings.
+pub async fn closed(
+    tx: &mut Tx,
+    ids: &[RecordingId],
+) -> Result<BTreeMap<RecordingId, BTreeSet<Purpose>>, Error> {
+    const SQL: &str = "/* revocations.closed */
+        SELECT revoked.recording_id, revocations.purposes FROM revoked JOIN revocations ON revocations.id = revoked.revocation_id
+        WHERE revoked.outcome = 'closed' AND revoked.recording_id IN (SELECT key FROM json_each($1))";
+    let mut closed: BTreeMap<RecordingId, BTreeSet<Purpose>> = BTreeMap::new();
+    for row in tx.fetch_all(SQL, &[Arg::Text(&set(ids))]).await? {
+        let id = row.parse("revoked", "recording_id", "recording_id")?;
+        closed
+            .entry(id)
+            .or_default()
+            .extend(row.json::<BTreeSet<Purpose>>("revocations", "purposes", "recording_id")?);
+    }
+    Ok(closed)
+}
+
+/// Returns the number of recordings with each outcome.
+pub async fn count(tx: &mut Tx, id: RevocationId) -> Result<Counts, Error> {
+    const SQL: &str = "/* revocations.count */ SELECT outcome, COUNT(*) AS n FROM revoked WHERE revocation_id = $1 GROUP BY outcome";
+    let mut counts = Counts::default();
+    for row in tx.fetch_all(SQL, &[Arg::Text(&id.to_string())]).await? {
+        let n = row.number("revoked", "n", "outcome")?;
+        match row.parse("revoked", "outcome", "outcome")? {
+            RevocationOutcome::Shredded => counts.shredded = n,
+            RevocationOutcome::Held => counts.held = n,
+            RevocationOutcome::Closed => counts.closed = n,
+        }
+    }
+    Ok(counts)
+}
+
+/// Returns the receipts of all recordings that a revocation shredded or found shredded, in no
+/// order.
+pub async fn receipts(tx: &mut Tx, id: RevocationId) -> Result<Vec<ReceiptId>, Error> {
+    const SQL: &str = "/* revocations.receipts */
+        SELECT DISTINCT tombstones.receipt_id FROM revoked JOIN tombstones ON tombstones.recording_id = revoked.recording_id
+        WHERE revoked.revocation_id = $1 AND revoked.outcome = 'shredded'";
+    let rows = tx.fetch_all(SQL, &[Arg::Text(&id.to_string())]).await?;
+    rows.iter()
+        .map(|row| row.parse("tombstones", "receipt_id", "receipt_id"))
+        .collect()
+}
+
+/// Returns a page of outcomes, in the order of the recordings' ids, after `after`; all outcomes, or
+/// one kind only.
+pub async fn outcomes(
+    tx: &mut Tx,
+    id: RevocationId,
+    only: Option<RevocationOutcome>,
+    after: Option<RecordingId>,
+    limit: i64,
+) -> Result<Vec<ReachedRecording>, Error> {
+    const SQL: &str = "/* revocations.outcomes */
+        SELECT revoked.recording_id, revoked.outcome,
+          (SELECT MIN(receipt_id) FROM tombstones WHERE tombstones.recording_id = revoked.recording_id) AS receipt_id
+        FROM revoked WHERE revoked.revocation_id = $1 AND ($2 = '' OR revoked.outcome = $2) AND revoked.recording_id > $3
+        ORDER BY revoked.recording_id LIMIT $4";
+    let after = after.map(|id| id.to_string()).unwrap_or_default();
+    let only = only.map_or("", RevocationOutcome::as_str);
+    let rows = tx
+        .fetch_all(
+            SQL,
+            &[
+                Arg::Text(&id.to_string()),
+                Arg::Text(only),
+                Arg::Text(&after),
+                Arg::Int(limit),
+            ],
+        )
+        .await?;
+    let key = "recording_id";
+    rows.iter()
+        .map(|row| {
+            Ok(ReachedRecording {
+                recording: row.parse("revoked", key, key)?,
+                outcome: row.parse("revoked", "outcome", key)?,
+                receipt: row.maybe_parse("tombstones", "receipt_id", key)?,
+            })
+        })
+        .collect()
+}
