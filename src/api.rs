@@ -6,7 +6,9 @@
 mod approvals;
 mod audit;
 mod body;
+pub mod bounded_seconds;
 mod catalogue;
+pub mod client_ip;
 mod conditions;
 mod connection;
 mod consents;
@@ -14,7 +16,6 @@ mod corrections;
 pub mod cors;
 mod documents;
 mod exports;
-mod forms;
 mod gate;
 mod grants;
 mod health;
@@ -22,7 +23,6 @@ mod holds;
 mod idempotency;
 pub(crate) mod limits;
 mod media;
-pub mod network;
 mod openapi;
 mod page;
 mod parties;
@@ -34,11 +34,12 @@ mod range;
 mod receipts;
 mod retention;
 mod revocations;
+mod schemas;
 mod search;
+pub mod settings;
 mod shred;
 mod transcript;
 mod twilio;
-mod words;
 
 // As the command line prints them, too.
 pub(crate) use self::{
@@ -50,9 +51,9 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::{Request, State},
     http::{HeaderName, HeaderValue, header},
-    middleware::{self, Next},
+    middleware::{self, Next, from_fn_with_state},
     response::{IntoResponse as _, Response},
     routing::{MethodRouter, delete, get, post, put},
 };
@@ -60,71 +61,28 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use limits::LimitSettings;
 pub use problem::Problem;
+pub use settings::ServerSettings;
 
-use self::{documents::Documents, limits::Limits};
+use self::{client_ip::TrustedProxies, documents::DocumentCache, limits::Limits};
 use crate::{
     flow::{Flow, Panicked},
+    model::transcript::MAX_BYTES as MAX_TRANSCRIPT,
     twilio::PublicUrl,
 };
 
-/// The largest request body, in bytes.
-const MAX_BODY: usize = 64 * 1024;
 /// The largest request body with many statements of consent, in bytes.
 const MAX_STATEMENTS: usize = 1024 * 1024;
-
-/// `[server]`: addresses, proxies and limits of the service.
-#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ServerSettings {
-    /// Address and port of the service, without TLS, which a proxy provides.
-    pub listen: String,
-    /// Address and port of `/metrics`; empty: no metrics.
-    pub metrics_listen: String,
-    /// The public address at which Twilio and listeners reach the service.
-    pub public_url: String,
-    /// Addresses and networks of proxies whose `X-Forwarded-For` is trusted. Empty: the header is
-    /// ignored.
-    pub trusted_proxies: Vec<network::TrustedProxies>,
-    /// Origins whose browser pages may use the interface. Empty: only the vault's own pages.
-    pub cors_origins: Vec<cors::WebOrigin>,
-    /// Seconds within which an answer must begin.
-    pub request_timeout_s: u64,
-    /// Seconds for running streams and work to end when the service stops.
-    pub grace_s: u64,
-    /// The limits for one client.
-    pub limits: LimitSettings,
-}
-
-impl Default for ServerSettings {
-    fn default() -> Self {
-        Self {
-            listen: "127.0.0.1:8080".into(),
-            metrics_listen: "127.0.0.1:9464".into(),
-            public_url: "http://127.0.0.1:8080".into(),
-            trusted_proxies: Vec::new(),
-            cors_origins: Vec::new(),
-            request_timeout_s: 14,
-            grace_s: 10,
-            limits: LimitSettings::default(),
-        }
-    }
-}
-
-impl ServerSettings {
-    /// Returns the trusted proxies; see `network`.
-    pub(crate) fn proxies(&self) -> Arc<[network::TrustedProxies]> {
-        self.trusted_proxies.iter().copied().collect()
-    }
-}
 
 /// The shared state of every handler.
 #[derive(Clone)]
 pub struct Api {
     flow: Flow,
     public: Arc<PublicUrl>,
-    proxies: Arc<[network::TrustedProxies]>,
+    proxies: TrustedProxies,
     limits: Arc<Limits>,
-    documents: Arc<Documents>,
+    documents: Arc<DocumentCache>,
+    /// The time within which an answer must begin.
+    request_timeout: Duration,
 }
 
 /// Builds the whole route table; `connections` is the number of concurrent connections.
@@ -134,39 +92,66 @@ pub fn router(
     settings: &ServerSettings,
     connections: usize,
 ) -> Router {
-    let no_store = SetResponseHeaderLayer::if_not_present(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("no-store"),
-    );
-    let no_sniff = SetResponseHeaderLayer::overriding(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    let no_referrer = SetResponseHeaderLayer::overriding(
-        header::REFERRER_POLICY,
-        HeaderValue::from_static("no-referrer"),
-    );
-    let no_frames = SetResponseHeaderLayer::if_not_present(
-        HeaderName::from_static("content-security-policy"),
-        HeaderValue::from_static("default-src 'none'; media-src 'self'; frame-ancestors 'none'"),
-    );
-    let patience = Duration::from_secs(settings.request_timeout_s.clamp(1, 300));
-    let running = flow.clone();
-    let in_time =
-        middleware::from_fn(move |request, next| in_time(running.clone(), patience, request, next));
     let api = Api {
         flow,
         public: Arc::new(public),
-        proxies: settings.proxies(),
+        proxies: settings.trusted_proxies.clone(),
         limits: Arc::new(Limits::new(&settings.limits, connections)),
         documents: Arc::default(),
+        request_timeout: settings.request_timeout_s.duration(),
     };
-    let shared = middleware::from_fn_with_state(api.clone(), limits::shared);
-    Router::new()
-        // Twilio calls these.
+    let granted = granted().route_layer(from_fn_with_state(api.clone(), limits::granted));
+    let anonymous = anonymous().route_layer(from_fn_with_state(api.clone(), limits::anonymous));
+    // Process supervisors call this without a rate limit.
+    let liveness = Router::new().route("/healthz", get(health::alive));
+    let bearer = bearer().route_layer(from_fn_with_state(api.clone(), idempotency::once));
+    let requests = bearer
+        .merge(granted)
+        .merge(anonymous)
+        .merge(liveness)
+        .route_layer(from_fn_with_state(api.clone(), limits::open_requests))
+        .route_layer(from_fn_with_state(api.clone(), in_time));
+    let callbacks = Router::new()
         .nest("/twilio", twilio::routes())
         .nest("/twilio/{secret}", twilio::routes())
-        // Applications call these, with a bearer token.
+        .route_layer(from_fn_with_state(api.clone(), to_the_end_in_time));
+    requests
+        .merge(callbacks)
+        .fallback(problem::no_such_route)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer((
+            no_store(),
+            fixed_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            fixed_header(header::REFERRER_POLICY, "no-referrer"),
+            no_frames(),
+            middleware::from_fn(connection::require_host),
+            middleware::from_fn(connection::close_if_body_unread),
+            tower::util::option_layer(cors::layer(&settings.cors_origins)),
+            body::limit(body::DEFAULT_LIMIT),
+        ))
+        .with_state(api)
+}
+
+/// Answers are not kept by clients and proxies, unless a handler says otherwise.
+fn no_store() -> SetResponseHeaderLayer<HeaderValue> {
+    let value = HeaderValue::from_static("no-store");
+    SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, value)
+}
+
+/// An answer loads nothing and is in no frame, unless a handler says otherwise.
+fn no_frames() -> SetResponseHeaderLayer<HeaderValue> {
+    let value = "default-src 'none'; media-src 'self'; frame-ancestors 'none'";
+    let value = HeaderValue::from_static(value);
+    SetResponseHeaderLayer::if_not_present(header::CONTENT_SECURITY_POLICY, value)
+}
+
+fn fixed_header(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))
+}
+
+/// Routes for applications, with a bearer token.
+fn bearer() -> Router<Api> {
+    Router::new()
         .route("/v1/recordings", get(search::list))
         .route("/v1/recordings/search", post(search::search))
         .route(
@@ -194,7 +179,7 @@ pub fn router(
         .route("/v1/exports", post(exports::create))
         .route(
             "/v1/recordings/{id}/transcript",
-            put(transcript::file).layer(DefaultBodyLimit::max(transcript::MAX_BODY)),
+            put(transcript::file).layer(body::limit(MAX_TRANSCRIPT)),
         )
         .route("/v1/audit", get(audit::list))
         .route("/v1/retention", get(retention::show))
@@ -210,39 +195,13 @@ pub fn router(
             "/v1/consents",
             get(consents::list)
                 .post(consents::record)
-                .layer(DefaultBodyLimit::max(MAX_STATEMENTS)),
+                .layer(body::limit(MAX_STATEMENTS)),
         )
         .route("/v1/consents/search", post(consents::search))
-        .route_layer(middleware::from_fn_with_state(
-            api.clone(),
-            idempotency::once,
-        ))
-        .merge(granted().route_layer(middleware::from_fn_with_state(api.clone(), limits::granted)))
-        .merge(anonymous().route_layer(middleware::from_fn_with_state(
-            api.clone(),
-            limits::anonymous,
-        )))
-        // Process supervisors call this without a limit.
-        .route("/healthz", get(health::alive))
-        .fallback(problem::no_such_route)
-        .method_not_allowed_fallback(problem::no_such_method)
-        .layer((
-            no_store,
-            no_sniff,
-            no_referrer,
-            no_frames,
-            middleware::from_fn(connection::hosted),
-            middleware::from_fn(connection::closed_after_unread),
-            tower::util::option_layer(cors::layer(&settings.cors_origins)),
-            in_time,
-            shared,
-            DefaultBodyLimit::max(MAX_BODY),
-        ))
-        .with_state(api)
 }
 
-/// Routes whose `GET` has an effect, as an entry that something was shown: `axum` would run it for
-/// `HEAD`, too, and nobody would see what it opens. `takes` is what the address takes.
+/// Routes whose `GET` has an effect, such as an audit entry: `axum` also runs a `GET` handler for
+/// `HEAD`, and the effect would happen without its answer. `takes` is the value of `Allow`.
 fn without_head(routes: MethodRouter<Api>, takes: &'static str) -> MethodRouter<Api> {
     let refused = async move || {
         let takes = [(header::ALLOW, HeaderValue::from_static(takes))];
@@ -280,24 +239,27 @@ fn anonymous() -> Router<Api> {
         .route("/openapi.json", get(openapi::show))
         .route("/problems", get(problems::index))
         .route("/problems/{name}", get(problems::page))
-        // It queries the database and the store, so it is limited too.
+        // It queries the database and the store, so it has a rate limit too.
         .route("/readyz", get(health::ready))
 }
 
-/// Answers within `patience`, or with a problem; the duration of the body is not limited. A read is
-/// cancelled when its time is over or its client disconnects. A request that may change something
-/// runs to its end.
-async fn in_time(flow: Flow, patience: Duration, request: Request, next: Next) -> Response {
-    // Twilio may be configured to send callbacks with GET.
-    let only_reads = request.method().is_safe() && !request.uri().path().starts_with("/twilio");
-    let answered = async {
-        if only_reads {
-            Ok(next.run(request).await)
-        } else {
-            flow.running.to_its_end(next.run(request)).await
-        }
-    };
-    match tokio::time::timeout(patience, answered).await {
+/// Answers within the time limit, or with a problem; the duration of the body is not limited. A
+/// read is cancelled when its time is over or its client disconnects. A request that may change
+/// something runs to its end.
+async fn in_time(State(api): State<Api>, request: Request, next: Next) -> Response {
+    if !request.method().is_safe() {
+        return to_the_end_in_time(State(api), request, next).await;
+    }
+    tokio::time::timeout(api.request_timeout, next.run(request))
+        .await
+        .unwrap_or_else(|_| Problem::late().into_response())
+}
+
+/// The same for requests that may change something whatever their method: Twilio may be configured
+/// to send callbacks with GET.
+async fn to_the_end_in_time(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let running = api.flow.running.to_its_end(next.run(request));
+    match tokio::time::timeout(api.request_timeout, running).await {
         Ok(Ok(response)) => response,
         Ok(Err(Panicked)) => Problem::internal().into_response(),
         Err(_) => Problem::late().into_response(),

@@ -10,7 +10,7 @@ mod listen;
 mod serve;
 mod supervise;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
 use crate::{
     config::{Config, ConfigFaults},
@@ -208,7 +208,7 @@ impl App {
     pub async fn flow_to_read(&mut self) -> Result<Flow, Error> {
         let vault = self.unlock_to_read().await?;
         let rules = self.rules()?;
-        let (flow, _) = self.flow_over(vault, rules).await?;
+        let (flow, _) = self.build_flow(vault, rules).await?;
         flow.clock.begin().await?;
         Ok(flow)
     }
@@ -224,7 +224,7 @@ impl App {
             Some(rules) => rules,
             None => self.rules()?,
         };
-        let (flow, _) = self.flow_over(vault, rules).await?;
+        let (flow, _) = self.build_flow(vault, rules).await?;
         flow.clock.begin().await?;
         Ok(flow)
     }
@@ -246,43 +246,43 @@ impl App {
     /// As its parts say.
     pub async fn flow_to_decide(&mut self) -> Result<Flow, Error> {
         let vault = self.unlock().await?;
-        vault.settle().await?;
+        vault.finish_restore().await?;
         let rules = match flow::in_force(&self.db).await? {
             Some(rules) => rules,
             None => self.rules()?,
         };
-        let (flow, _) = self.flow_over(vault, rules).await?;
+        let (flow, _) = self.build_flow(vault, rules).await?;
         flow.clock.begin().await?;
         Ok(flow)
     }
 
-    /// The same for who is asked about the clock, and says by themselves whether it is believed.
+    /// As [`Self::flow`], without checking the clock: for the clock commands.
     ///
     /// # Errors
     /// As its parts say.
     pub async fn flow_about_the_clock(&mut self) -> Result<(Flow, accept::Committer), Error> {
         let vault = self.unlock().await?;
         vault.finish_restore().await?;
-        self.flow_over(vault, self.rules()?).await
+        self.build_flow(vault, self.rules()?).await
     }
 
-    /// The same for who takes the turn away from another process: what a rebuilding left to do is
-    /// left to whoever turns next, because it may be this very turn that keeps it from being done.
+    /// As [`Self::flow`], without completing a restore first: that restore may wait for the turn
+    /// that is being released.
     ///
     /// # Errors
     /// As its parts say.
     pub async fn flow_to_release(&mut self) -> Result<Flow, Error> {
         let vault = self.unlock().await?;
         let rules = self.rules()?;
-        Ok(self.flow_over(vault, rules).await?.0)
+        Ok(self.build_flow(vault, rules).await?.0)
     }
 
-    async fn flow_over(
-        &mut self,
+    async fn build_flow(
+        &self,
         vault: Vault,
         rules: Rules,
     ) -> Result<(Flow, accept::Committer), Error> {
-        let accounts = std::mem::take(&mut self.config.twilio).resolve(&self.config.base);
+        let accounts = self.config.twilio.resolve(&self.config.base);
         let mut accounts = accounts.map_err(|faults| settings(&faults))?;
         keys::open_tokens(&mut accounts)?;
         let client = twilio::TwilioClient::new(&accounts)?;
@@ -302,10 +302,6 @@ impl App {
             snapshot_every: self.config.recovery.snapshot_every(),
         });
         Ok((flow, committer))
-    }
-
-    fn grace(&self) -> Duration {
-        Duration::from_secs(self.config.server.grace_s.min(600))
     }
 }
 

@@ -7,6 +7,7 @@ mod faults;
 mod print;
 
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
 };
@@ -130,7 +131,8 @@ impl Config {
         })
     }
 
-    /// Puts a text and overriding variables (without their prefix) together.
+    /// Puts a text and overriding variables (without their prefix) together. A variable that is not
+    /// UTF-8 is a fault.
     ///
     /// # Errors
     /// Every fault found, each with its place.
@@ -138,7 +140,7 @@ impl Config {
         name: &str,
         text: &str,
         base: &Path,
-        variables: Vec<(String, String)>,
+        variables: Vec<(String, OsString)>,
     ) -> Result<Self, ConfigFaults> {
         let mut faults = ConfigFaults::of(name, text);
         let mut merged = match text.parse::<Table>() {
@@ -149,7 +151,10 @@ impl Config {
             }
         };
         for (key, value) in variables {
-            faults.overlay(&mut merged, &key, value);
+            match value.into_string() {
+                Ok(text) => faults.overlay(&mut merged, &key, text),
+                Err(_) => faults.variable(&key, "its value is not UTF-8: set it in UTF-8"),
+            }
         }
         let whole = merged.clone();
         let config = Self {
@@ -228,9 +233,20 @@ pub fn crash_point() -> Option<String> {
     std::env::var("RECVAULT_CRASH_AT").ok()
 }
 
-fn environment() -> Vec<(String, String)> {
-    std::env::vars()
-        .filter_map(|(key, value)| Some((key.strip_prefix(PREFIX)?.to_owned(), value)))
+/// Returns our variables, without their prefix. Those of others may hold any bytes.
+fn environment() -> Vec<(String, OsString)> {
+    #[expect(clippy::disallowed_methods, reason = "config.rs reads the environment")]
+    let variables = std::env::vars_os();
+    ours(variables)
+}
+
+fn ours(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<(String, OsString)> {
+    variables
+        .filter_map(|(key, value)| {
+            // A name of ours with other bytes behind the prefix is refused as an unknown key.
+            let key = key.to_string_lossy();
+            Some((key.strip_prefix(PREFIX)?.to_owned(), value))
+        })
         .collect()
 }
 

@@ -53,8 +53,8 @@ pub use asking::Asking;
 pub use catalogue::{Catalogue, RecordingDetails, SourceStanding};
 pub use clock::{ClockStatus, TrustedClock};
 pub use consent::{
-    About, ConsentRegister, FieldFault, ImportFormat, Imported, Instruction, MAX_FILE,
-    MAX_STATEMENTS, NewStatement, Over, Recorded, StatementFaults, Then,
+    About, CONSENT_STEP_LIMIT, ConsentRegister, FieldFault, ImportFormat, Imported, Instruction,
+    MAX_FILE, MAX_STATEMENTS, NewStatement, Over, Recorded, StatementFaults, Then,
     call::CallConsent,
     correction::{Correction, Corrections},
     message::MessageConsent,

@@ -10,7 +10,7 @@ pub use lines::{flush, lost};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
-/// `[telemetry]`: how the service talks of itself.
+/// `[telemetry]`: the form and the level of logs.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TelemetrySettings {
@@ -73,7 +73,7 @@ pub fn log(settings: &TelemetrySettings, narrator: Narrator) -> Result<(), Strin
         LogFormat::Text => builder.with_ansi(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
-    // Another subscriber of the same process, as in tests, is as good.
+    // An error means that a subscriber is installed already (tests).
     drop(begun);
     Ok(())
 }
@@ -122,7 +122,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "recvault_callbacks_refused_total",
-        "Callbacks without a valid signature, or unreadable.",
+        "Callbacks that are malformed, or lack a valid signature or the callback secret.",
     ),
     (
         "recvault_fetched_bytes_total",
@@ -196,6 +196,84 @@ const COUNTERS: &[(&str, &str)] = &[
         "recvault_reconcile_failures_total",
         "Comparisons of an account that were not completed.",
     ),
+    (
+        "recvault_break_glass_total",
+        "Grants that bypassed a required approval in an emergency.",
+    ),
+    (
+        "recvault_ciphertext_missing_total",
+        "Requests that found the sealed object of a recording missing in the store.",
+    ),
+    (
+        "recvault_consent_answers_total",
+        "Answers to the question of consent in calls, by answer.",
+    ),
+    (
+        "recvault_consent_messages_total",
+        "Messages that stated or withdrew consent, by answer.",
+    ),
+    (
+        "recvault_consents_recorded_total",
+        "Statements of consent recorded.",
+    ),
+    (
+        "recvault_exports_total",
+        "Exports of a person's data that were begun.",
+    ),
+    (
+        "recvault_journal_failures_total",
+        "Times the journal could not be written to the store.",
+    ),
+    (
+        "recvault_parties_looked_up_total",
+        "Conversations whose participants Twilio named.",
+    ),
+    (
+        "recvault_parties_taken_total",
+        "Participants whose place another participant already had.",
+    ),
+    (
+        "recvault_parties_unknown_total",
+        "Recordings sealed without known participants.",
+    ),
+    (
+        "recvault_recordings_not_kept_total",
+        "Recordings that the policy discarded, by reason.",
+    ),
+    (
+        "recvault_revocation_failures_total",
+        "Times a revocation could not continue and was scheduled for a retry.",
+    ),
+    ("recvault_revocations_total", "Revocations begun."),
+    (
+        "recvault_snapshot_failures_total",
+        "Snapshots that could not be written.",
+    ),
+    (
+        "recvault_transcripts_dead_total",
+        "Transcripts that were given up.",
+    ),
+    ("recvault_transcripts_sealed_total", "Transcripts sealed."),
+    (
+        "recvault_transcripts_told_total",
+        "Transcripts that Twilio announced, by kind.",
+    ),
+    (
+        "recvault_turn_failures_total",
+        "Turns of the epoch that failed and are retried.",
+    ),
+    (
+        "recvault_turns_total",
+        "Turns of the epoch: a root key was replaced and the old one destroyed.",
+    ),
+    (
+        "recvault_twilio_unreadable_total",
+        "Items of Twilio's lists that could not be read, by list.",
+    ),
+    (
+        "recvault_utterances_total",
+        "Sentences of real-time transcription received, by fate.",
+    ),
 ];
 
 const GAUGES: &[(&str, &str)] = &[
@@ -232,5 +310,30 @@ const GAUGES: &[(&str, &str)] = &[
     (
         "recvault_reconcile_age_seconds",
         "Time since the longest-waiting account was compared with Twilio's list.",
+    ),
+    (
+        "recvault_custody_trouble",
+        "1 while custody of the root key has a problem, otherwise 0.",
+    ),
+    (
+        "recvault_deletion_horizon_seconds",
+        "Longest time from a shred to the end of every older copy, as published.",
+    ),
+    ("recvault_epoch", "Number of the present epoch."),
+    (
+        "recvault_oldest_recoverable_shred_seconds",
+        "Age of the oldest shred that an older copy could still undo.",
+    ),
+    (
+        "recvault_outbox_rows",
+        "Rows that wait to be written to the journal.",
+    ),
+    (
+        "recvault_recoverable_shreds",
+        "Shreds that an older copy could still undo.",
+    ),
+    (
+        "recvault_snapshot_age_seconds",
+        "Age of the newest snapshot.",
     ),
 ];

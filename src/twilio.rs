@@ -16,10 +16,10 @@ mod fetch_error;
 pub mod form;
 pub mod media;
 pub mod message;
-mod pace;
 mod params;
 pub mod parties;
 pub mod public_url;
+mod rate_limit;
 pub mod rest;
 pub mod signature;
 #[cfg(test)]
@@ -28,10 +28,10 @@ pub mod transcription;
 pub mod twiml;
 pub mod voice;
 
-pub use account::{Account, Accounts, Connect, Current, DeleteSource, ReconcilePlan};
+pub use account::{Account, Accounts, Connect, CurrentAccounts, DeleteSource, ReconcilePlan};
 pub use callback::RecordingCallback;
 pub use client::{ClientError, TwilioClient};
-pub use fetch_error::{FetchError, FetchRefusal, Hiccup, MAX_REDIRECTS};
+pub use fetch_error::{FetchError, FetchRefusal, MAX_REDIRECTS, TransientFailure};
 pub use message::IncomingMessage;
 pub use params::CallbackError;
 pub use parties::CallbackParties;

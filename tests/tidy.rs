@@ -23,6 +23,8 @@ mod imports;
 mod lexer;
 #[path = "tidy/log_lines.rs"]
 mod log_lines;
+#[path = "tidy/metrics.rs"]
+mod metrics;
 #[path = "tidy/plurals.rs"]
 mod plurals;
 #[path = "tidy/siblings.rs"]
@@ -150,6 +152,16 @@ fn every_configuration_key_is_explained() {
             .flat_map(|source| config::unexplained(&source.path, &source.text))
             .collect(),
     );
+}
+
+#[test]
+fn no_secret_of_the_settings_is_printed() {
+    assert_none(config::shown_secrets(&program()));
+}
+
+#[test]
+fn every_metric_is_described() {
+    assert_none(metrics::undescribed(&program()));
 }
 
 #[test]

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     Api,
     body::JsonBody,
+    client_ip::ClientIp,
     gate::{Bearer, Id, QueryParams},
-    network::Network,
     page::{self, AskedList, PageBody},
     problem::Problem,
 };
@@ -42,8 +42,7 @@ pub(super) struct ApprovalRequest {
 pub(super) struct ApprovalBody {
     id: ApprovalId,
     recording_id: RecordingId,
-    #[schema(value_type = Purpose)]
-    purpose: String,
+    purpose: Purpose,
     /// The requesting principal's id, `prn_…`; it is the same for all tokens of one principal.
     requested_by: PrincipalId,
     state: Stage,
@@ -60,8 +59,7 @@ pub(super) struct ApprovalBody {
 pub(super) struct WaitingBody {
     #[serde(flatten)]
     approval: ApprovalBody,
-    #[schema(value_type = Tier)]
-    tier: String,
+    tier: Tier,
     /// The requester's justification. The audit log records that it was shown to you.
     #[schema(max_length = 8192)]
     justification: Option<String>,
@@ -98,7 +96,7 @@ pub(super) struct ApprovalVerdict {
 pub(super) async fn request(
     State(api): State<Api>,
     Bearer(principal): Bearer,
-    Network(network): Network,
+    ClientIp(network): ClientIp,
     Id(id): Id<RecordingId>,
     JsonBody(request): JsonBody<ApprovalRequest>,
 ) -> Result<(StatusCode, Json<ApprovalBody>), Problem> {
@@ -166,7 +164,7 @@ impl From<ApprovalRow> for ApprovalBody {
         Self {
             id: row.id,
             recording_id: row.recording,
-            purpose: row.purpose.to_string(),
+            purpose: row.purpose,
             requested_by: row.requested_by,
             state: row.stage,
             requested_at: row.requested_at,
@@ -182,7 +180,7 @@ impl From<PendingApproval> for WaitingBody {
         let justification = request.justification.map(|text| text.to_string());
         Self {
             approval: request.row.into(),
-            tier: request.tier.to_string(),
+            tier: request.tier,
             justification,
         }
     }

@@ -1,10 +1,11 @@
 //! Request bodies: the only way in which a handler reads a body.
 //!
 //! Owns the accepted content types and the strict reading of JSON ([`json`]). Refuses to know the
-//! meaning of a request. Callbacks are read by `twilio::signed`, because their signature covers the
-//! raw body. INVARIANT: nothing else in `api` reads a body; `tests/tidy.rs` enforces this.
+//! meaning of a request. `twilio::signed` takes the raw bytes from here, because the signature of a
+//! callback covers them. INVARIANT: nothing else in `api` reads a body; `tests/tidy.rs` enforces this.
 
 use axum::{
+    Extension,
     body::{Body, Bytes, to_bytes},
     extract::{DefaultBodyLimit, FromRequest, Request, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, header},
@@ -17,6 +18,19 @@ use super::{
 };
 use crate::model::{json, transcript::Transcript};
 
+/// The largest request body in bytes, where a route has no limit of its own.
+pub(super) const DEFAULT_LIMIT: usize = 64 * 1024;
+
+/// The largest request body of a route, in bytes.
+#[derive(Clone, Copy)]
+pub(super) struct BodyLimit(usize);
+
+/// Limits the request bodies of a route, and lets the refusal state the limit.
+pub(super) fn limit(bytes: usize) -> (DefaultBodyLimit, Extension<BodyLimit>) {
+    let limit = BodyLimit(bytes);
+    (DefaultBodyLimit::max(bytes), Extension(limit))
+}
+
 /// A JSON object; errors name the field.
 pub(super) struct JsonBody<T>(pub(super) T);
 
@@ -24,7 +38,7 @@ impl<T: DeserializeOwned> FromRequest<Api> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
-        let bytes = json_bytes(request, api, too_large).await?;
+        let bytes = json_bytes(request, api).await?;
         json::read(&bytes)
             .map(Self)
             .map_err(|fault| Problem::bad_request(format!("the JSON body: {fault}")))
@@ -38,9 +52,7 @@ impl FromRequest<Api> for TranscriptBody {
     type Rejection = std::convert::Infallible;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Self::Rejection> {
-        Ok(Self(
-            json_bytes(request, api, || larger_than("8 MiB")).await,
-        ))
+        Ok(Self(json_bytes(request, api).await))
     }
 }
 
@@ -51,19 +63,29 @@ impl TranscriptBody {
     }
 }
 
-async fn json_bytes(
-    request: Request,
-    api: &Api,
-    too_large: impl FnOnce() -> Problem,
-) -> Result<Bytes, Problem> {
+async fn json_bytes(request: Request, api: &Api) -> Result<Bytes, Problem> {
     if !is_json(request.headers()) {
-        return Err(unsupported("application/json"));
+        return Err(unsupported(&["application/json"]));
     }
-    let bytes = Bytes::from_request(request, api).await;
-    bytes.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-        _ => Problem::bad_request("the body broke off"),
-    })
+    bytes(request, api).await
+}
+
+/// Reads a body up to the limit of its route.
+pub(super) async fn bytes(request: Request, api: &Api) -> Result<Bytes, Problem> {
+    let limit = request.extensions().get::<BodyLimit>().copied();
+    let BodyLimit(limit) = limit.unwrap_or(BodyLimit(DEFAULT_LIMIT));
+    let read = Bytes::from_request(request, api).await;
+    read.map_err(|rejection| unread(&rejection, limit))
+}
+
+fn unread(rejection: &BytesRejection, limit: usize) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        let detail =
+            format!("The request body is larger than {limit} bytes, the limit of this address.");
+        Problem::new(ProblemType::TooLarge, detail)
+    } else {
+        Problem::bad_request("the body broke off")
+    }
 }
 
 /// Returns a request's body as it is, of at most so many bytes: for what looks at a request before
@@ -71,7 +93,8 @@ async fn json_bytes(
 pub(super) async fn whole(body: Body, most: usize) -> Result<Bytes, Problem> {
     let mut carrier = Request::new(body);
     DefaultBodyLimit::max(most).apply(&mut carrier);
-    Ok(Bytes::from_request(carrier, &()).await?)
+    let read = Bytes::from_request(carrier, &()).await;
+    read.map_err(|rejection| unread(&rejection, most))
 }
 
 /// Returns the body of an answer that a handler has made as a whole.
@@ -95,27 +118,8 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Returns the problem of a body with another content type.
-pub(super) fn unsupported(expected: &'static str) -> Problem {
+pub(super) fn unsupported(expected: &[&str]) -> Problem {
+    let expected = expected.join("` or `");
     let detail = format!("Send the body with one header `Content-Type: {expected}`.");
     Problem::new(ProblemType::UnsupportedMediaType, detail)
-}
-
-/// Returns the problem of a body over the limit.
-pub(super) fn too_large() -> Problem {
-    larger_than("64 KiB here, and 1 MiB where it holds many statements of consent")
-}
-
-/// Returns the problem of a body over another limit.
-fn larger_than(most: &str) -> Problem {
-    let detail = format!("A request body has at most {most}.");
-    Problem::new(ProblemType::TooLarge, detail)
-}
-
-impl From<BytesRejection> for Problem {
-    fn from(rejection: BytesRejection) -> Self {
-        match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-            _ => Self::bad_request("the body broke off"),
-        }
-    }
 }

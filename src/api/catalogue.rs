@@ -10,7 +10,6 @@ use super::{
     gate::{Bearer, Id},
     holds::HoldBody,
     problem::Problem,
-    words,
 };
 use crate::{
     flow::{RecordingDetails, SourceStanding},
@@ -20,7 +19,8 @@ use crate::{
         name::{Label, Tier},
         recording::{Recording, RecordingState as Life},
         sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
-        source::SourceCopy,
+        source::{CopyKind, CopyState, SourceCopy, SourceState},
+        text::PolicyVersion,
         time::Timestamp,
     },
     policy::action,
@@ -33,20 +33,16 @@ pub(crate) struct RecordingBody {
     /// The kind of communication; `call` is the only kind today.
     kind: MediaKind,
     state: Life,
-    #[schema(value_type = Tier)]
-    tier: String,
-    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$", examples("2026-1"))]
+    tier: Tier,
+    #[schema(value_type = PolicyVersion)]
     policy_version: String,
     #[schema(pattern = "^[0-9a-f]{64}$")]
     policy_digest: String,
-    #[schema(value_type = AccountSid)]
-    account_sid: String,
+    account_sid: AccountSid,
     #[schema(value_type = RecordingSid)]
     recording_sid: String,
-    #[schema(value_type = Option<CallSid>)]
-    call_sid: Option<String>,
-    #[schema(value_type = Option<ConferenceSid>)]
-    conference_sid: Option<String>,
+    call_sid: Option<CallSid>,
+    conference_sid: Option<ConferenceSid>,
     /// The recording component, as reported by the source.
     #[schema(max_length = 64, examples("DialVerb"))]
     source: Option<String>,
@@ -95,8 +91,7 @@ pub(super) struct SourceBody {
     /// `kept`: no deletion is planned. `pending`: deletion is due. `deleted`: all copies that were
     /// found are deleted, and the source confirms it. `left`: deleted, except for copies that the
     /// vault cannot delete.
-    #[schema(value_type = words::SourceWord)]
-    state: &'static str,
+    state: SourceState,
     /// Every copy that was found at the deletion.
     copies: Vec<CopyBody>,
 }
@@ -104,16 +99,13 @@ pub(super) struct SourceBody {
 /// A copy at the source.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct CopyBody {
-    /// `recording`, `transcription`, `add-on`, `transcript` or `object`.
-    #[schema(value_type = words::CopyKindWord)]
-    kind: &'static str,
+    kind: CopyKind,
     /// The source's id; for an object, the SHA-256 of its address.
     #[schema(max_length = 64, examples("RE0123456789abcdef0123456789abcdef"))]
     sid: String,
     /// `there`, `deleted` (the source accepted the deletion), `confirmed` (the source reports the
     /// copy as deleted) or `left`.
-    #[schema(value_type = words::CopyWord)]
-    state: &'static str,
+    state: CopyState,
     deleted_at: Option<Timestamp>,
     confirmed_at: Option<Timestamp>,
     /// When the source's metadata of the copy expires; null if the source publishes no period.
@@ -156,13 +148,13 @@ impl From<Recording> for RecordingBody {
             id: recording.id,
             kind: source_ref.kind(),
             state: recording.state,
-            tier: recording.tier.to_string(),
+            tier: recording.tier,
             policy_version: recording.policy_version,
             policy_digest: recording.policy_digest,
-            account_sid: source_ref.account().to_string(),
+            account_sid: source_ref.account().clone(),
             recording_sid: source_ref.sid().to_owned(),
-            call_sid: recording.call.map(|sid| sid.to_string()),
-            conference_sid: recording.conference.map(|sid| sid.to_string()),
+            call_sid: recording.call,
+            conference_sid: recording.conference,
             source: recording.source,
             source_status: recording.source_status,
             error_code: recording.error_code,
@@ -205,15 +197,15 @@ impl From<RecordingDetails> for DetailsBody {
 impl From<SourceStanding> for SourceBody {
     fn from(source: SourceStanding) -> Self {
         let copy = |copy: SourceCopy| CopyBody {
-            kind: copy.kind.as_str(),
+            kind: copy.kind,
             sid: copy.sid,
-            state: copy.state.as_str(),
+            state: copy.state,
             deleted_at: copy.deleted_at,
             confirmed_at: copy.confirmed_at,
             left_until: copy.left_until,
         };
         Self {
-            state: source.state.as_str(),
+            state: source.state,
             copies: source.copies.into_iter().map(copy).collect(),
         }
     }

@@ -1,34 +1,35 @@
-//! Conditions of a request about what it knows already (RFC 9110, section 13): `If-Match` and
-//! `If-None-Match`, asked wherever an entity tag is sent.
+//! Conditional requests (RFC 9110, section 13): `If-Match` and `If-None-Match`, evaluated wherever
+//! an entity tag is sent.
 //!
-//! INVARIANT: they are asked before anything is opened.
+//! INVARIANT: they are evaluated before anything is opened.
 
 use axum::http::{HeaderMap, HeaderName, header};
 
 use super::problem::Problem;
 
-/// What the conditions of a reading request leave to be done.
+/// The outcome of the conditions of a GET or HEAD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Precondition {
     /// Answer as if there were none.
     Met,
-    /// The asker has it: 304.
-    Known,
+    /// The client's copy is current: 304.
+    NotModified,
 }
 
-/// Asks the conditions of a GET or HEAD, in the order of section 13.2.2, about what has this tag.
-pub(super) fn asked(headers: &HeaderMap, etag: &str) -> Result<Precondition, Problem> {
-    // By the strong comparison: a weak tag is none of ours.
+/// Evaluates the conditions of a GET or HEAD for a representation with this tag, in the order of
+/// section 13.2.2.
+pub(super) fn evaluate(headers: &HeaderMap, etag: &str) -> Result<Precondition, Problem> {
+    // `If-Match` compares strongly; we never send a weak tag.
     if headers.contains_key(header::IF_MATCH)
         && !tags(headers, header::IF_MATCH).any(|tag| tag == "*" || tag == etag)
     {
         return Err(Problem::precondition_failed());
     }
-    // By the weak one.
+    // `If-None-Match` compares weakly.
     let is_known = tags(headers, header::IF_NONE_MATCH)
         .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag);
     Ok(if is_known {
-        Precondition::Known
+        Precondition::NotModified
     } else {
         Precondition::Met
     })
@@ -59,9 +60,9 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(header::IF_NONE_MATCH, told.parse().unwrap());
             assert_eq!(
-                asked(&headers, "\"a\"").ok(),
+                evaluate(&headers, "\"a\"").ok(),
                 Some(if known {
-                    Precondition::Known
+                    Precondition::NotModified
                 } else {
                     Precondition::Met
                 }),
@@ -69,7 +70,7 @@ mod tests {
             );
         }
         assert_eq!(
-            asked(&HeaderMap::new(), "\"a\"").ok(),
+            evaluate(&HeaderMap::new(), "\"a\"").ok(),
             Some(Precondition::Met)
         );
     }
@@ -89,7 +90,7 @@ mod tests {
             headers.insert(header::IF_MATCH, told.parse().unwrap());
             // It is asked first.
             headers.insert(header::IF_NONE_MATCH, "\"c\"".parse().unwrap());
-            assert_eq!(asked(&headers, "\"a\"").is_ok(), met, "{told}");
+            assert_eq!(evaluate(&headers, "\"a\"").is_ok(), met, "{told}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What HTTP/1.1 asks of every request and answer, whatever they are about.
+//! Rules of HTTP/1.1 for every request and answer.
 //!
-//! Owns which host is meant, and that a connection is not used again whose request was not read to
-//! its end. Refuses to know routes.
+//! Owns the check of `Host`, and the end of a connection whose request body was not read to its end.
+//! Refuses to know routes.
 
 use std::{
     pin::Pin,
@@ -23,9 +23,9 @@ use hyper::body::{Frame, SizeHint};
 
 use super::problem::Problem;
 
-/// A request of HTTP/1.1 names its host, once (RFC 9112, section 3.2): two readers of one that does
-/// not could disagree about whom it is for.
-pub(super) async fn hosted(request: Request, next: Next) -> Result<Response, Problem> {
+/// Refuses a request of HTTP/1.1 without exactly one `Host` (RFC 9112, section 3.2): two readers of
+/// it could disagree about its target.
+pub(super) async fn require_host(request: Request, next: Next) -> Result<Response, Problem> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let fault = match (hosts.next(), hosts.next()) {
         (None, _) if request.version() < Version::HTTP_11 => None,
@@ -40,14 +40,14 @@ pub(super) async fn hosted(request: Request, next: Next) -> Result<Response, Pro
     }
 }
 
-/// A name or address, maybe with a port, and nobody's name before it.
+/// Whether a value is a name or address, with an optional port and without a user.
 fn is_host(value: &HeaderValue) -> bool {
     Authority::try_from(value.as_bytes()).is_ok_and(|host| !host.as_str().contains('@'))
 }
 
-/// An answer that comes before the end of its request says that the connection ends with it:
-/// whatever the rest is, it is not read, and would be taken for the next request.
-pub(super) async fn closed_after_unread(request: Request, next: Next) -> Response {
+/// Closes the connection after an answer that was sent before the end of the request body: the rest
+/// of the body would be taken for the next request.
+pub(super) async fn close_if_body_unread(request: Request, next: Next) -> Response {
     let is_read = Arc::new(AtomicBool::new(request.body().is_end_stream()));
     let body = Arc::clone(&is_read);
     let request = request.map(|inner| {
@@ -65,7 +65,7 @@ pub(super) async fn closed_after_unread(request: Request, next: Next) -> Respons
     response
 }
 
-/// A body that says when it was read to its end.
+/// A body that records whether it was read to its end.
 struct Watched {
     inner: Body,
     is_read: Arc<AtomicBool>,

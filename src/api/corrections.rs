@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 
 use axum::{Json, extract::State};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::{
     Api,
     body::JsonBody,
     catalogue::RecordingBody,
     gate::{Bearer, Id},
-    parties,
+    parties::PartyRequest,
     problem::Problem,
 };
 use crate::{
@@ -31,8 +30,8 @@ pub(super) struct CorrectionRequest {
     labels: BTreeMap<Label, Option<LabelValue>>,
     /// The corrected participants of its conversation, by `leg` and `number`. Without a number: an
     /// unknown person.
-    #[schema(value_type = Option<Vec<parties::PartyRequest>>, max_items = 250)]
-    parties: Option<Value>,
+    #[schema(max_items = 250)]
+    parties: Option<Vec<PartyRequest>>,
 }
 
 /// Corrects the catalogue data of a recording.
@@ -49,15 +48,10 @@ pub(super) async fn correct(
     JsonBody(request): JsonBody<CorrectionRequest>,
 ) -> Result<Json<RecordingBody>, Problem> {
     let permit = bearer.permit(&api, action::Correct, Some(id)).await?;
-    let parties = request
-        .parties
-        .as_ref()
-        .map(parties::read_all)
-        .transpose()
-        .map_err(Problem::bad_request)?;
+    let parties = request.parties.unwrap_or_default();
     let correction = Correction {
         labels: request.labels,
-        parties: parties.unwrap_or_default(),
+        parties: parties.into_iter().map(Into::into).collect(),
     };
     Ok(Json(
         api.flow

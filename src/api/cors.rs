@@ -14,10 +14,8 @@ use url::Url;
 const REMEMBERED: Duration = Duration::from_secs(3600);
 
 /// Where a page comes from: scheme, host, and the port if it is not the scheme's own (RFC 6454).
-#[derive(
-    Clone, Debug, PartialEq, Eq, serde_with::DeserializeFromStr, serde_with::SerializeDisplay,
-)]
-pub struct WebOrigin(HeaderValue, String);
+#[derive(Clone, Debug, PartialEq, Eq, serde_with::DeserializeFromStr)]
+pub struct WebOrigin(HeaderValue);
 
 /// Why a text is no origin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,15 +50,14 @@ impl FromStr for WebOrigin {
         if origin != text {
             return Err(fault(format!("not as browsers send it; write `{origin}`")));
         }
-        let value = HeaderValue::from_str(text)
-            .map_err(|_| fault("expected a text that a header can hold".into()))?;
-        Ok(Self(value, origin))
+        let value = HeaderValue::from_str(text).expect("an ASCII origin is a header value");
+        Ok(Self(value))
     }
 }
 
 impl std::fmt::Display for WebOrigin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.1)
+        f.write_str(self.0.to_str().unwrap_or_default())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Documents that anybody may read and that do not change: made once, and not sent to who has them.
+//! Public, immutable documents: cached, with entity tags.
 //!
 //! Owns what is kept of them. `conditions` says whether one is sent.
 //! INVARIANT: an entity tag names one document for good.
@@ -21,9 +21,9 @@ const KEPT: usize = 64;
 
 /// Documents by their entity tags.
 #[derive(Default)]
-pub(super) struct Documents(Mutex<HashMap<String, Bytes>>);
+pub(super) struct DocumentCache(Mutex<HashMap<String, Bytes>>);
 
-impl Documents {
+impl DocumentCache {
     /// The document with this tag, made if it is not kept.
     pub(super) fn get(&self, etag: &str, make: impl FnOnce() -> String) -> Bytes {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -45,20 +45,23 @@ pub(super) fn etag(document: &[u8]) -> String {
     format!("\"{}\"", hex::encode(digest))
 }
 
-/// A document, or that the asker has it, or that it is not the one they mean.
+/// Returns 200, 304 or 412. A client may keep the document, and asks again each time whether it
+/// is current.
 pub(super) fn answer(
     asked: &HeaderMap,
     content_type: &'static str,
     etag: &str,
     document: Bytes,
 ) -> Response {
-    let mut response = match conditions::asked(asked, etag) {
+    let mut response = match conditions::evaluate(asked, etag) {
         Err(problem) => return problem.into_response(),
-        Ok(Precondition::Known) => StatusCode::NOT_MODIFIED.into_response(),
+        Ok(Precondition::NotModified) => StatusCode::NOT_MODIFIED.into_response(),
         Ok(Precondition::Met) => ([(header::CONTENT_TYPE, content_type)], document).into_response(),
     };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if let Ok(value) = HeaderValue::from_str(etag) {
-        response.headers_mut().insert(header::ETAG, value);
+        headers.insert(header::ETAG, value);
     }
     response
 }
@@ -68,8 +71,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_document_may_be_kept_and_is_asked_for_again() {
+        for held in ["\"a\"", "\"b\""] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_NONE_MATCH, held.parse().unwrap());
+            let answer = answer(&headers, "text/plain", "\"a\"", Bytes::from("x"));
+            assert_eq!(
+                answer.headers()[header::CACHE_CONTROL],
+                "no-cache",
+                "{held}"
+            );
+            assert_eq!(answer.headers()[header::ETAG], "\"a\"");
+        }
+    }
+
+    #[test]
     fn a_document_is_made_once_and_few_are_kept() {
-        let documents = Documents::default();
+        let documents = DocumentCache::default();
         assert_eq!(documents.get("a", || "x".into()), "x");
         assert_eq!(documents.get("a", || unreachable!("it is kept")), "x");
         for number in 0..1000 {

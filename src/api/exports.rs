@@ -2,19 +2,13 @@
 
 use axum::{extract::State, http::header, response::Response};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::{
-    Api, body::JsonBody, gate::Bearer, media::guarded, network::Network, problem::Problem,
+    Api, body::JsonBody, client_ip::ClientIp, gate::Bearer, media::guarded, problem::Problem,
 };
 use crate::{
     flow::Asking,
-    model::{
-        access::Ticket,
-        name::Purpose,
-        subject::{Address, InvalidAddress},
-        text::Justification,
-    },
+    model::{access::Ticket, name::Purpose, subject::Address, text::Justification},
     policy::action,
 };
 
@@ -23,8 +17,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(super) struct ExportRequest {
     /// The person's telephone number in international form, or their `sip:` or `client:` address.
-    #[schema(value_type = String, pattern = r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240})$", examples("+493012345678"))]
-    subject: Value,
+    subject: Address,
     /// A purpose of the privacy policy, such as `subject-request`.
     purpose: Purpose,
     /// The justification, where the purpose requires one; at most 1000 characters.
@@ -44,7 +37,7 @@ pub(super) struct ExportRequest {
 pub(super) async fn create(
     State(api): State<Api>,
     bearer: Bearer,
-    Network(network): Network,
+    ClientIp(network): ClientIp,
     JsonBody(request): JsonBody<ExportRequest>,
 ) -> Result<Response, Problem> {
     let permit = bearer.permit(&api, action::Export, None).await?;
@@ -54,9 +47,6 @@ pub(super) async fn create(
         justification,
         ticket,
     } = request;
-    // Not by `serde`, whose faults repeat what they found: it may be a number without quotes.
-    let address = subject.as_str().map_or(Err(InvalidAddress), Address::parse);
-    let address = address.map_err(|error| Problem::bad_request(format!("`subject`: {error}")))?;
     let asking = Asking {
         ticket,
         network,
@@ -65,7 +55,7 @@ pub(super) async fn create(
     let archive = api
         .flow
         .exports
-        .person(&permit, &bearer.0, &address, &asking)
+        .person(&permit, &bearer.0, &subject, &asking)
         .await?;
     let response = Response::builder().header(header::CONTENT_TYPE, "application/x-tar");
     guarded(

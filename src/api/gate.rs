@@ -8,7 +8,7 @@ use axum::{
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
-use super::{Api, limits::ClientAddress, network::Network, problem::Problem};
+use super::{Api, client_ip::ClientIp, limits::RateLimitKey, problem::Problem};
 use crate::{
     model::{access::Principal, id::RecordingId},
     policy::{Permit, PermitAction},
@@ -28,18 +28,19 @@ impl FromRequestParts<Api> for Bearer {
         if let Some(Authenticated(principal)) = parts.extensions.get() {
             return Ok(Self(principal.clone()));
         }
-        let Network(network) = Network::from_request_parts(parts, api).await?;
-        let client = ClientAddress::at(network);
-        let token = bearer_token(&parts.headers)
-            .ok_or_else(|| api.limits.failed(client, Problem::unauthorized()))?;
-        api.limits.try_credential(client, token)?;
-        match api.flow.access.authenticate(token).await? {
-            Some(principal) => {
-                api.limits.proved(token);
-                Ok(Self(principal))
-            }
-            None => Err(api.limits.failed(client, Problem::unauthorized())),
-        }
+        let ClientIp(address) = ClientIp::from_request_parts(parts, api).await?;
+        let client = RateLimitKey::of(address);
+        let Some(token) = bearer_token(&parts.headers) else {
+            api.limits.record_failure(client)?;
+            return Err(Problem::unauthorized());
+        };
+        api.limits.check_credential(client, token)?;
+        let Some(principal) = api.flow.access.authenticate(token).await? else {
+            api.limits.record_failure(client)?;
+            return Err(Problem::unauthorized());
+        };
+        api.limits.record_success(token);
+        Ok(Self(principal))
     }
 }
 

@@ -8,11 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     Api,
     body::JsonBody,
+    client_ip::ClientIp,
     gate::{Bearer, Id, QueryParams},
-    network::Network,
     page::{self, AskedList, PageBody},
     problem::Problem,
-    words,
 };
 use crate::{
     db::grants::{GrantFilter, GrantState, ListedGrant},
@@ -25,7 +24,7 @@ use crate::{
         text::Justification,
         time::Timestamp,
     },
-    policy::{View, action},
+    policy::{View, ViewKind, action},
 };
 
 /// The purpose of a request to listen.
@@ -50,15 +49,12 @@ pub(super) struct GrantRequest {
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct GrantBody {
     id: GrantId,
-    #[schema(value_type = Purpose)]
-    purpose: String,
+    purpose: Purpose,
     /// SHA-256 of the deciding policy file.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     policy_digest: String,
     expires_at: Timestamp,
-    /// The view: `audio`, `window`, `transcript` or `redacted-transcript`.
-    #[schema(value_type = words::ViewWord)]
-    view: &'static str,
+    view: ViewKind,
     /// The seconds of the audio, if the view gives only a part.
     window: Option<WindowBody>,
     /// The audio. Null if the view does not include it.
@@ -92,7 +88,7 @@ pub(super) struct WindowBody {
 pub(super) async fn create(
     State(api): State<Api>,
     Bearer(principal): Bearer,
-    Network(network): Network,
+    ClientIp(network): ClientIp,
     Id(id): Id<RecordingId>,
     JsonBody(request): JsonBody<GrantRequest>,
 ) -> Result<(StatusCode, Json<GrantBody>), Problem> {
@@ -126,10 +122,10 @@ pub(super) async fn create(
     };
     let body = GrantBody {
         id,
-        purpose: grant.purpose().to_string(),
+        purpose: grant.purpose().clone(),
         policy_digest: grant.policy_digest().to_owned(),
         expires_at: grant.expires_at(),
-        view: grant.view().as_str(),
+        view: grant.view().kind(),
         window,
         audio_url: url(Artefact::Audio, "audio.wav"),
         transcript_url: url(Artefact::Transcript, "transcript.json"),

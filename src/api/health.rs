@@ -1,4 +1,4 @@
-//! For those who restart and those who route.
+//! Liveness and readiness probes.
 
 use axum::{extract::State, http::StatusCode};
 

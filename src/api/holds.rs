@@ -27,10 +27,11 @@ use crate::{
     policy::action,
 };
 
-/// A recording and the name of a hold, from the path; an invalid id is not found.
-pub(super) struct Named(RecordingId, HoldName);
+/// A recording and the name of a hold, from the path. An invalid id is not found. An invalid name is
+/// a bad request: whoever places a hold chooses it.
+pub(super) struct HoldPath(RecordingId, HoldName);
 
-impl FromRequestParts<Api> for Named {
+impl FromRequestParts<Api> for HoldPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
@@ -66,14 +67,10 @@ pub(super) struct HoldRequest {
 /// A hold.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct HoldBody {
-    #[schema(value_type = HoldName)]
-    name: String,
-    #[schema(value_type = Purpose)]
-    purpose: String,
-    #[schema(value_type = ShredReason)]
-    reason: String,
-    #[schema(value_type = Authority)]
-    authority: String,
+    name: HoldName,
+    purpose: Purpose,
+    reason: ShredReason,
+    authority: Authority,
     review_at: Timestamp,
     placed_at: Timestamp,
     /// Null while the hold is in force.
@@ -83,10 +80,10 @@ pub(super) struct HoldBody {
 impl From<HoldRow> for HoldBody {
     fn from(hold: HoldRow) -> Self {
         Self {
-            name: hold.name.to_string(),
-            purpose: hold.purpose.to_string(),
-            reason: hold.reason.to_string(),
-            authority: hold.authority.to_string(),
+            name: hold.name,
+            purpose: hold.purpose,
+            reason: hold.reason,
+            authority: hold.authority,
             review_at: hold.review_at,
             placed_at: hold.placed_at,
             lifted_at: hold.lifted_at,
@@ -116,7 +113,7 @@ pub(super) struct LiftedBody {
 pub(super) async fn place(
     State(api): State<Api>,
     bearer: Bearer,
-    Named(id, name): Named,
+    HoldPath(id, name): HoldPath,
     JsonBody(request): JsonBody<HoldRequest>,
 ) -> Result<Json<HoldBody>, Problem> {
     let permit = bearer.permit(&api, action::Hold, Some(id)).await?;
@@ -153,7 +150,7 @@ pub(super) async fn place(
 pub(super) async fn lift(
     State(api): State<Api>,
     bearer: Bearer,
-    Named(id, name): Named,
+    HoldPath(id, name): HoldPath,
 ) -> Result<Json<LiftedBody>, Problem> {
     let permit = bearer.permit(&api, action::Hold, Some(id)).await?;
     let lifted = api.flow.holds.lift(&permit, id, &name, false).await?;
@@ -182,7 +179,7 @@ pub(super) struct HoldParams {
 
 /// A hold with the recording that it keeps.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct HeldBody {
+pub(super) struct ListedHoldBody {
     recording_id: RecordingId,
     /// Since when the recording would be shredded without its holds; null if no shred is pending.
     revoked_at: Option<Timestamp>,
@@ -192,12 +189,12 @@ pub(super) struct HeldBody {
 
 /// Lists the holds in force.
 #[utoipa::path(get, path = "/v1/holds", operation_id = "listHolds", tag = "holds", params(HoldParams), security(("bearer" = [])),
-    responses((status = 200, body = PageBody<HeldBody>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
+    responses((status = 200, body = PageBody<ListedHoldBody>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn list(
     State(api): State<Api>,
     bearer: Bearer,
     QueryParams(params): QueryParams<HoldParams>,
-) -> Result<Json<PageBody<HeldBody>>, Problem> {
+) -> Result<Json<PageBody<ListedHoldBody>>, Problem> {
     let permit = bearer.permit(&api, action::Hold, None).await?;
     let limit = page::limit(params.limit)?;
     let list = AskedList::of("holds", &(params.conflicts, params.review_before));
@@ -212,7 +209,7 @@ pub(super) async fn list(
     Ok(Json(PageBody::of(page, &list)))
 }
 
-impl From<ListedHold> for HeldBody {
+impl From<ListedHold> for ListedHoldBody {
     fn from((hold, revoked_at): ListedHold) -> Self {
         Self {
             recording_id: hold.recording,

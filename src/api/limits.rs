@@ -1,10 +1,9 @@
-//! Limits: how much one client may ask for, so that it costs the others nothing.
+//! Rate limits: per client address without a credential, per client address for failed credentials,
+//! per valid credential.
 //!
-//! Owns who counts as one client, and the rates: of requests without a credential and of failed
-//! credentials for each client address, of requests for each proven credential. A credential that
-//! was good a moment ago passes whatever its neighbours do, so that nobody can lock out those who
-//! share an address. INVARIANT: memory is bounded, whoever calls; a callback that Twilio has signed
-//! is never limited.
+//! Owns the rates, and which addresses count as one client. A recently valid credential is not
+//! affected by failures from its address, so that nobody can lock out those who share it.
+//! INVARIANT: memory is bounded, whoever calls; a callback that Twilio has signed is never limited.
 
 mod buckets;
 mod shares;
@@ -15,16 +14,16 @@ use axum::{
     extract::{RawPathParams, Request, State, rejection::RawPathParamsRejection},
     http::StatusCode,
     middleware::Next,
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 use tokio::time::Instant;
 
 use self::buckets::Buckets;
 pub(crate) use self::shares::{Share, Shares};
-use super::{Api, network::Network, problem::Problem};
+use super::{Api, bounded_seconds::BoundedSeconds, client_ip::ClientIp, problem::Problem};
 
 /// `[server.limits]`: what one client may ask for, and how long it may take.
-#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitSettings {
     /// Connections open at once; 0: as many as the process may have files for, at most 4096.
@@ -32,7 +31,7 @@ pub struct LimitSettings {
     /// Connections of one client address; 0: a quarter of all.
     pub connections_per_address: u32,
     /// Seconds after which a connection is closed whose other end takes nothing.
-    pub write_timeout_s: u64,
+    pub write_timeout_s: BoundedSeconds<1, 3600>,
     /// Bytes a second of one media answer; 0: as fast as they are taken.
     pub media_bytes_per_s: u32,
     /// Requests a second without a credential, for each client address; 0: no limit.
@@ -48,7 +47,7 @@ impl Default for LimitSettings {
         Self {
             max_connections: 0,
             connections_per_address: 0,
-            write_timeout_s: 30,
+            write_timeout_s: const { BoundedSeconds::new(30) },
             media_bytes_per_s: 0,
             anonymous_per_s: 20,
             failures_per_m: 60,
@@ -69,14 +68,14 @@ impl LimitSettings {
     }
 }
 
-/// Who counts as one: an IPv4 address, or a network of IPv6, of which one customer has at least 64
-/// bits.
+/// What counts as one client: an IPv4 address, or an IPv6 network of 64 bits, which is the least
+/// that one customer has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ClientAddress(Option<IpAddr>);
+pub(crate) struct RateLimitKey(Option<IpAddr>);
 
-impl ClientAddress {
-    /// Who calls from this address; all whose address cannot be told are one.
-    pub(crate) fn at(address: Option<IpAddr>) -> Self {
+impl RateLimitKey {
+    /// Returns the key of an address; all clients without a known address share one.
+    pub(crate) fn of(address: Option<IpAddr>) -> Self {
         Self(address.map(|address| match address.to_canonical() {
             IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
             v4 => v4,
@@ -114,11 +113,11 @@ impl Limits {
         }
     }
 
-    /// Lets a credential try. One that was good a moment ago spends of its own; any other may come
-    /// as long as few from there have failed.
-    pub(super) fn try_credential(
+    /// Checks the limits before a credential is checked. A recently valid credential uses its own
+    /// bucket. Any other is refused once its address has too many failures.
+    pub(super) fn check_credential(
         &self,
-        client: ClientAddress,
+        client: RateLimitKey,
         credential: &str,
     ) -> Result<(), Problem> {
         let now = self.began.elapsed();
@@ -133,32 +132,34 @@ impl Limits {
             .map_err(|wait| Problem::limited("failures", wait))
     }
 
-    /// A credential was good.
-    pub(super) fn proved(&self, credential: &str) {
+    /// Notes a valid credential.
+    pub(super) fn record_success(&self, credential: &str) {
         if !self.credentials.knows(&credential) {
             // The first of its own.
             let _ = self.credentials.take(&credential, self.began.elapsed());
         }
     }
 
-    /// A credential, or a signature, was not good: the problem to answer with.
-    pub(super) fn failed(&self, client: ClientAddress, problem: Problem) -> Problem {
-        match self.failures.take(&client, self.began.elapsed()) {
-            Ok(()) => problem,
-            Err(wait) => Problem::limited("failures", wait),
-        }
+    /// Notes an invalid credential or signature.
+    ///
+    /// # Errors
+    /// The problem to answer with instead, if the address has too many failures.
+    pub(super) fn record_failure(&self, client: RateLimitKey) -> Result<(), Problem> {
+        self.failures
+            .take(&client, self.began.elapsed())
+            .map_err(|wait| Problem::limited("failures", wait))
     }
 }
 
-/// For what anybody may ask.
+/// Limits routes without a credential.
 pub(super) async fn anonymous(
     State(api): State<Api>,
-    Network(network): Network,
+    ClientIp(address): ClientIp,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let limits = &api.limits;
-    let client = ClientAddress::at(network);
+    let client = RateLimitKey::of(address);
     limits
         .anonymous
         .take(&client, limits.began.elapsed())
@@ -166,60 +167,52 @@ pub(super) async fn anonymous(
     Ok(next.run(request).await)
 }
 
-/// For what a grant's token in the path opens.
+/// Limits routes whose path holds a grant token.
 pub(super) async fn granted(
     State(api): State<Api>,
-    Network(network): Network,
+    ClientIp(address): ClientIp,
     path: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    // What is no text is no token.
+    let client = RateLimitKey::of(address);
+    // A path that is not UTF-8 holds no valid token.
     let Ok(path) = path else {
-        return Err(api
-            .limits
-            .failed(ClientAddress::at(network), Problem::not_found()));
+        api.limits.record_failure(client)?;
+        return Err(Problem::not_found());
     };
     let token = path
         .iter()
         .find(|(name, _)| *name == "token")
         .map_or("", |(_, token)| token);
-    let client = ClientAddress::at(network);
-    api.limits.try_credential(client, token)?;
+    api.limits.check_credential(client, token)?;
     let response = next.run(request).await;
-    match response.status() {
-        StatusCode::NOT_FOUND => Ok(match api.limits.failed(client, Problem::not_found()) {
-            limited if limited.is_limit() => limited.into_response(),
-            _ => response,
-        }),
-        status => {
-            if status.is_success() {
-                api.limits.proved(token);
-            }
-            Ok(response)
-        }
+    let status = response.status();
+    if status == StatusCode::NOT_FOUND {
+        api.limits.record_failure(client)?;
+    } else if status.is_success() {
+        api.limits.record_success(token);
     }
+    Ok(response)
 }
 
-/// The share of a client that comes through a proxy of ours: there the connections are the proxy's,
-/// so that requests are counted, to the end of their answers. Who comes without one is counted
-/// where connections are taken. What may be a signed callback is not counted: how many strangers
-/// have requests open must not matter to Twilio.
-pub(super) async fn shared(
+/// Limits the open requests of a client behind a trusted proxy: its connections are the proxy's, so
+/// requests are counted, to the end of their answers. Clients without a proxy are counted where
+/// connections are accepted. Callbacks are not counted, because the open requests of strangers must
+/// not affect Twilio.
+pub(super) async fn open_requests(
     State(api): State<Api>,
-    network: Network,
+    ClientIp(address): ClientIp,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    if request.uri().path().starts_with("/twilio/")
-        || !super::network::is_proxied(&request, &api.proxies)
-    {
+    if !super::client_ip::is_proxied(&request, &api.proxies) {
         return Ok(next.run(request).await);
     }
     let share = api
         .limits
         .requests
-        .enter(ClientAddress::at(network.0))
+        .enter(RateLimitKey::of(address))
         .ok_or_else(Problem::crowded)?;
     Ok(share.until_the_end_of(next.run(request).await))
 }
@@ -230,12 +223,12 @@ mod tests {
 
     #[test]
     fn one_client_is_an_address_or_a_network_of_64_bits() {
-        let client = |address: &str| ClientAddress::at(Some(address.parse().unwrap()));
+        let client = |address: &str| RateLimitKey::of(Some(address.parse().unwrap()));
         assert_eq!(client("2001:db8:1:2::1"), client("2001:db8:1:2:ffff::9"));
         assert_ne!(client("2001:db8:1:2::1"), client("2001:db8:1:3::1"));
         assert_ne!(client("192.0.2.1"), client("192.0.2.2"));
         assert_eq!(client("::ffff:192.0.2.1"), client("192.0.2.1"));
-        assert_ne!(ClientAddress::at(None), client("::"));
+        assert_ne!(RateLimitKey::of(None), client("::"));
     }
 
     #[test]
@@ -247,18 +240,18 @@ mod tests {
             },
             100,
         );
-        let here = ClientAddress::at(Some([192, 0, 2, 1].into()));
-        let elsewhere = ClientAddress::at(Some([192, 0, 2, 2].into()));
-        limits.try_credential(here, "good").unwrap();
-        limits.proved("good");
+        let here = RateLimitKey::of(Some([192, 0, 2, 1].into()));
+        let elsewhere = RateLimitKey::of(Some([192, 0, 2, 2].into()));
+        limits.check_credential(here, "good").unwrap();
+        limits.record_success("good");
         for _ in 0..3 {
-            limits.try_credential(here, "bad").unwrap();
-            assert!(!limits.failed(here, Problem::unauthorized()).is_limit());
+            limits.check_credential(here, "bad").unwrap();
+            limits.record_failure(here).unwrap();
         }
-        assert!(limits.try_credential(here, "bad").unwrap_err().is_limit());
-        assert!(limits.failed(here, Problem::bad_signature()).is_limit());
-        limits.try_credential(here, "good").unwrap();
-        limits.try_credential(elsewhere, "bad").unwrap();
+        assert!(limits.check_credential(here, "bad").is_err());
+        assert!(limits.record_failure(here).is_err());
+        limits.check_credential(here, "good").unwrap();
+        limits.check_credential(elsewhere, "bad").unwrap();
     }
 
     #[test]
@@ -270,12 +263,12 @@ mod tests {
             },
             100,
         );
-        let here = ClientAddress::at(None);
-        limits.proved("busy");
+        let here = RateLimitKey::of(None);
+        limits.record_success("busy");
         let passed = (0..100)
-            .filter(|_| limits.try_credential(here, "busy").is_ok())
+            .filter(|_| limits.check_credential(here, "busy").is_ok())
             .count();
         assert!((9..=11).contains(&passed), "{passed}");
-        limits.try_credential(here, "another").unwrap();
+        limits.check_credential(here, "another").unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! Media over HTTP: what a player asks for, under a grant's token.
+//! Media over HTTP: audio, transcript and participants, under a grant's token.
 
 use std::net::IpAddr;
 
@@ -12,16 +12,16 @@ use futures_util::{Stream, stream};
 
 use super::{
     Api,
+    client_ip::ClientIp,
     conditions::{self, Precondition},
-    forms::TranscriptForm,
     gate::Id,
-    network::Network,
     problem::Problem,
-    range::{Wanted, wanted},
+    range::{self, RangeOutcome},
+    schemas::TranscriptForm,
 };
 use crate::{
     flow::{Ended, Form, Guarded},
-    model::{artefact::Artefact, name::LegName},
+    model::{artefact::Artefact, name::LegName, subject::Address},
 };
 
 /// Returns the audio under a grant, whole or by range (RFC 9110, section 14).
@@ -32,32 +32,31 @@ use crate::{
         (status = 404, body = Problem), (status = 410, body = Problem), (status = 416, body = Problem)))]
 pub(super) async fn audio(
     State(api): State<Api>,
-    Network(network): Network,
+    ClientIp(network): ClientIp,
     Id(token): Id<String>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let heard = api
+    let session = api
         .flow
         .playback
         .redeem(&token, network, Artefact::Audio)
         .await?;
-    let len = heard.playable.len();
-    let etag = format!("\"{}\"", heard.playable.etag());
-    if conditions::asked(&headers, &etag)? == Precondition::Known {
+    let len = session.playable.len();
+    let etag = format!("\"{}\"", session.playable.etag());
+    if conditions::evaluate(&headers, &etag)? == Precondition::NotModified {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
     }
     // A range is a part of what GET sends, and of nothing else (section 14.2).
     let range = range_header(&headers, &etag).filter(|_| method == Method::GET);
-    let wanted = wanted(range, len);
-    let (status, range) = match wanted {
-        Wanted::Whole => (StatusCode::OK, 0..len),
-        Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
-        Wanted::Unsatisfiable => return Ok(unsatisfiable(len)),
+    let (status, range) = match range::resolve(range, len) {
+        RangeOutcome::Whole => (StatusCode::OK, 0..len),
+        RangeOutcome::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+        RangeOutcome::Unsatisfiable => return Ok(unsatisfiable(len)),
     };
     let mut response = Response::builder()
         .status(status)
-        .header(header::CONTENT_TYPE, heard.playable.content_type())
+        .header(header::CONTENT_TYPE, session.playable.content_type())
         .header(header::CONTENT_LENGTH, range.end - range.start)
         .header(
             header::CONTENT_DISPOSITION,
@@ -73,10 +72,10 @@ pub(super) async fn audio(
     }
     match method {
         Method::HEAD => {
-            api.flow.playback.could_open(&heard).await?;
-            unopened(response)
+            api.flow.playback.could_open(&session).await?;
+            head_answer(response)
         }
-        _ => guarded(response, api.flow.playback.listen(&heard, range).await?),
+        _ => guarded(response, api.flow.playback.listen(&session, range).await?),
     }
 }
 
@@ -88,7 +87,7 @@ pub(super) async fn audio(
         (status = 410, body = Problem)))]
 pub(super) async fn transcript_json(
     State(api): State<Api>,
-    Network(network): Network,
+    ClientIp(network): ClientIp,
     Id(token): Id<String>,
     method: Method,
 ) -> Result<Response, Problem> {
@@ -101,7 +100,7 @@ pub(super) async fn transcript_json(
         (status = 410, body = Problem)))]
 pub(super) async fn transcript_vtt(
     State(api): State<Api>,
-    Network(network): Network,
+    ClientIp(network): ClientIp,
     Id(token): Id<String>,
     method: Method,
 ) -> Result<Response, Problem> {
@@ -116,7 +115,7 @@ pub(super) async fn transcript_vtt(
         (status = 410, body = Problem)))]
 pub(super) async fn parties(
     State(api): State<Api>,
-    Network(network): Network,
+    ClientIp(network): ClientIp,
     Id(token): Id<String>,
     method: Method,
 ) -> Result<Response, Problem> {
@@ -129,7 +128,7 @@ pub(super) async fn parties(
     match method {
         Method::HEAD => {
             api.flow.playback.could_show_parties(&shown).await?;
-            unopened(response)
+            head_answer(response)
         }
         _ => guarded(response, api.flow.playback.show_parties(&shown).await?),
     }
@@ -149,18 +148,13 @@ pub(super) struct ShownParties {
 pub(super) struct ShownParty {
     /// The participant's place: `caller`, `callee`, `participant-1`, or as named by the
     /// application.
-    #[schema(value_type = LegName)]
-    leg: String,
+    leg: LegName,
     /// The channel of a two-channel recording that carries this participant, 1 or 2; null if
     /// unknown or not exclusive.
     #[schema(minimum = 1, maximum = 2)]
     channel: Option<u8>,
     /// A number in E.164, or an address with `sip:` or `client:`; null for an unknown person.
-    #[schema(
-        pattern = r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240})$",
-        examples("+493012345678")
-    )]
-    address: Option<String>,
+    address: Option<Address>,
     /// The participant's name as reported by the source.
     #[schema(max_length = 256)]
     name: Option<String>,
@@ -173,7 +167,7 @@ async fn transcript(
     method: &Method,
     form: Form,
 ) -> Result<Response, Problem> {
-    let heard = api
+    let session = api
         .flow
         .playback
         .redeem(token, network, Artefact::Transcript)
@@ -190,18 +184,18 @@ async fn transcript(
         .header(header::CONTENT_DISPOSITION, disposition);
     match *method {
         Method::HEAD => {
-            api.flow.playback.could_open(&heard).await?;
-            unopened(response)
+            api.flow.playback.could_open(&session).await?;
+            head_answer(response)
         }
-        _ => guarded(response, api.flow.playback.read(&heard, form).await?),
+        _ => guarded(response, api.flow.playback.read(&session, form).await?),
     }
 }
 
-/// Asks a proxy not to collect the bytes of an answer.
+/// Asks a proxy not to buffer an answer.
 const UNBUFFERED: (&str, &str) = ("x-accel-buffering", "no");
 
-/// An answer whose bytes may have to be stopped on their way. The connection that carries it finds
-/// the guard in its extensions; a proxy is asked not to collect the bytes.
+/// Returns an answer whose stream can be stopped at any byte. The connection finds the guard in its
+/// extensions; a proxy is asked not to buffer the bytes.
 pub(super) fn guarded<S>(response: Builder, stream: Guarded<S>) -> Result<Response, Problem>
 where
     S: Stream<Item = Result<Bytes, Ended>> + Send + 'static,
@@ -214,9 +208,9 @@ where
         .map_err(|_| Problem::internal())
 }
 
-/// The answer to a `HEAD`, of what could be opened. A stream, because an empty body would claim that
-/// there are no bytes: of a text, how many there are is not known before it is opened.
-fn unopened(response: Builder) -> Result<Response, Problem> {
+/// Returns the answer to a `HEAD`. Its body is a stream, because an empty body would claim a length
+/// of 0, and the length of a text is not known before it is opened.
+fn head_answer(response: Builder) -> Result<Response, Problem> {
     response
         .header(UNBUFFERED.0, UNBUFFERED.1)
         .body(Body::from_stream(stream::empty::<Result<Bytes, Ended>>()))

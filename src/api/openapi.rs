@@ -7,11 +7,7 @@ mod sample;
 
 use std::sync::LazyLock;
 
-use axum::{
-    body::Bytes,
-    http::{HeaderMap, HeaderValue, header},
-    response::Response,
-};
+use axum::{body::Bytes, http::HeaderMap, response::Response};
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{Http, HttpAuthScheme, SecurityScheme},
@@ -82,13 +78,13 @@ use crate::db::audit::AuditOrder;
     ),
     // What only parameters are of.
     components(schemas(AuditOrder)),
-    modifiers(&Bearer)
+    modifiers(&BearerScheme)
 )]
 struct Description;
 
-struct Bearer;
+struct BearerScheme;
 
-impl Modify for Bearer {
+impl Modify for BearerScheme {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
         openapi
@@ -99,15 +95,10 @@ impl Modify for Bearer {
 }
 
 /// Returns this description.
-#[utoipa::path(get, path = "/openapi.json", operation_id = "getDescription", tag = "operators", responses((status = 200, body = Object)))]
+#[utoipa::path(get, path = "/openapi.json", operation_id = "getOpenApi", tag = "operators", responses((status = 200, body = Object)))]
 pub(super) async fn show(headers: HeaderMap) -> Response {
     let (etag, description) = &*DESCRIPTION;
-    let mut response = documents::answer(&headers, "application/json", etag, description.clone());
-    // It is the same for everybody, and as long as this program runs.
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    response
+    documents::answer(&headers, "application/json", etag, description.clone())
 }
 
 /// The description with its entity tag, made once: it takes milliseconds, and anyone may request

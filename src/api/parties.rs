@@ -3,8 +3,7 @@
 //! INVARIANT: a number goes in and never comes out here: only a grant shows it (`media`).
 
 use axum::{Json, extract::State};
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::{
     Api,
@@ -22,9 +21,8 @@ use crate::{
 };
 
 /// The participants of a conversation.
-#[derive(utoipa::ToSchema)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "read by hand, so that no fault repeats a number")]
 pub(super) struct PartiesRequest {
     /// 1 to 250.
     #[schema(min_items = 1, max_items = 250)]
@@ -32,20 +30,31 @@ pub(super) struct PartiesRequest {
 }
 
 /// One participant.
-#[derive(utoipa::ToSchema)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "read by hand, so that no fault repeats a number")]
 pub(super) struct PartyRequest {
     /// The participant's place, as named by the application: `caller`, `callee`, `channel-1`.
-    #[schema(value_type = LegName)]
-    leg: String,
+    #[serde(deserialize_with = "leg")]
+    leg: LegName,
     /// The number in international form, or an address with `sip:` or `client:`. Absent: an unknown
     /// person. It is stored sealed, and matched by a keyed hash.
-    #[schema(
-        pattern = r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240})$",
-        examples("+493012345678")
-    )]
-    number: Option<String>,
+    number: Option<Address>,
+}
+
+impl From<PartyRequest> for (LegName, Option<Address>) {
+    fn from(party: PartyRequest) -> Self {
+        (party.leg, party.number)
+    }
+}
+
+/// Reads a place. The fault does not repeat the text: it may be a person's name in the wrong member.
+fn leg<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LegName, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        D::Error::custom(
+            "expected 1 to 64 lower-case letters, digits, `-` and `_`, starting with a letter",
+        )
+    })
 }
 
 /// The participants of a conversation, without numbers.
@@ -89,9 +98,9 @@ pub(super) async fn name_of_call(
     State(api): State<Api>,
     bearer: Bearer,
     Id(sid): Id<CallSid>,
-    JsonBody(request): JsonBody<Value>,
+    JsonBody(request): JsonBody<PartiesRequest>,
 ) -> Result<Json<PartiesBody>, Problem> {
-    name(&api, &bearer, Conversation::Call(sid), &request).await
+    name(&api, &bearer, Conversation::Call(sid), request).await
 }
 
 /// Lists the known participants of a conference.
@@ -116,9 +125,9 @@ pub(super) async fn name_of_conference(
     State(api): State<Api>,
     bearer: Bearer,
     Id(sid): Id<ConferenceSid>,
-    JsonBody(request): JsonBody<Value>,
+    JsonBody(request): JsonBody<PartiesRequest>,
 ) -> Result<Json<PartiesBody>, Problem> {
-    name(&api, &bearer, Conversation::Conference(sid), &request).await
+    name(&api, &bearer, Conversation::Conference(sid), request).await
 }
 
 async fn show(
@@ -136,10 +145,10 @@ async fn name(
     api: &Api,
     bearer: &Bearer,
     conversation: Conversation,
-    request: &Value,
+    request: PartiesRequest,
 ) -> Result<Json<PartiesBody>, Problem> {
     let permit = bearer.permit(api, action::Consent, None).await?;
-    let named = read(request).map_err(Problem::bad_request)?;
+    let named: Vec<_> = request.parties.into_iter().map(Into::into).collect();
     Ok(Json(
         api.flow
             .parties
@@ -147,50 +156,6 @@ async fn name(
             .await?
             .into(),
     ))
-}
-
-/// Reads the parties of a request. Not by `serde`, whose faults repeat what they found.
-fn read(request: &Value) -> Result<Vec<(LegName, Option<Address>)>, String> {
-    let members = request.as_object().filter(|members| members.len() == 1);
-    let parties = members
-        .and_then(|members| members.get("parties"))
-        .filter(|parties| parties.is_array());
-    read_all(parties.ok_or("expected `{\"parties\": [{\"leg\": …, \"number\": …}, …]}`")?)
-}
-
-/// Reads an array of parties.
-pub(super) fn read_all(parties: &Value) -> Result<Vec<(LegName, Option<Address>)>, String> {
-    let parties = parties
-        .as_array()
-        .ok_or("`parties`: expected an array of objects with `leg` and `number`")?;
-    (1..)
-        .zip(parties)
-        .map(|(number, party)| {
-            one(party).map_err(|why| format!("`parties`, number {number}: {why}"))
-        })
-        .collect()
-}
-
-fn one(party: &Value) -> Result<(LegName, Option<Address>), String> {
-    let members = party
-        .as_object()
-        .filter(|members| members.keys().all(|name| name == "leg" || name == "number"));
-    let members = members.ok_or("expected an object with `leg` and `number`, and nothing else")?;
-    let leg = members
-        .get("leg")
-        .and_then(Value::as_str)
-        .and_then(|leg| leg.parse().ok());
-    let leg = leg.ok_or(
-        "`leg`: expected 1 to 64 lower-case letters, digits, `-` and `_`, starting with a letter",
-    )?;
-    let address = match members.get("number") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(text)) => {
-            Some(Address::parse(text).map_err(|error| format!("`number`: {error}"))?)
-        }
-        Some(_) => return Err("`number`: expected a text".into()),
-    };
-    Ok((leg, address))
 }
 
 impl From<Vec<Party>> for PartiesBody {
@@ -203,5 +168,57 @@ impl From<Vec<Party>> for PartiesBody {
         Self {
             parties: parties.into_iter().map(party).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::{consents::SearchRequest, corrections::CorrectionRequest, exports::ExportRequest},
+        model::json,
+    };
+
+    fn why<T: serde::de::DeserializeOwned>(text: &str) -> String {
+        let read = json::read::<T>(text.as_bytes()).map(drop);
+        read.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn no_fault_repeats_a_number_or_a_name() {
+        let values = [
+            "491577777777",
+            "-491577777777",
+            "4915777777.77",
+            "\"0049 1577777777\"",
+            "\"tel:+491577777777\"",
+            "{\"+491577777777\": 1}",
+            "[491577777777]",
+        ];
+        for value in values {
+            let party = format!("{{\"leg\": \"caller\", \"number\": {value}}}");
+            let parties = format!("{{\"parties\": [{party}]}}");
+            let subject = format!("{{\"subject\": {value}, \"purpose\": \"subject-request\"}}");
+            for told in [
+                why::<PartiesRequest>(&parties),
+                why::<CorrectionRequest>(&parties),
+                why::<ExportRequest>(&subject),
+                why::<SearchRequest>(&format!("{{\"subject\": {value}}}")),
+                why::<PartiesRequest>(&format!("{{\"parties\": {value}}}")),
+            ] {
+                assert!(!told.contains("577777"), "{value}: {told}");
+            }
+        }
+        for leg in ["\"Erika Mustermann\"", "493012345678", "null"] {
+            let told = why::<PartiesRequest>(&format!("{{\"parties\": [{{\"leg\": {leg}}}]}}"));
+            assert!(told.contains("`parties[0].leg`"), "{told}");
+            assert!(!told.contains("Erika") && !told.contains("4930"), "{told}");
+        }
+        let known = r#"{"parties": [{"leg": "caller", "number": "+49 30 12345678"}, {"leg": "callee", "number": null}, {"leg": "a"}]}"#;
+        let parties = json::read::<PartiesRequest>(known.as_bytes())
+            .unwrap()
+            .parties;
+        let known: Vec<bool> = parties.iter().map(|party| party.number.is_some()).collect();
+        assert_eq!(known, [true, false, false]);
     }
 }

@@ -22,16 +22,16 @@ use crate::{flow::Published, model::text::PolicyVersion, policy::Rules};
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct FormParams {
+pub(super) struct FormatParams {
     /// `toml`, `json`, `cedar` or `cedar-schema`. Absent: the form in `Accept`, otherwise the file.
     #[param(inline)]
-    format: Option<Form>,
+    format: Option<PolicyFormat>,
 }
 
 /// The forms of a policy.
 #[derive(Clone, Copy, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
-enum Form {
+enum PolicyFormat {
     /// The file, byte for byte.
     Toml,
     /// The content of the file, as JSON-LD with the terms of the Data Privacy Vocabulary.
@@ -52,12 +52,12 @@ pub(super) struct PoliciesBody {
 /// Returns the policy file in force, byte for byte; its SHA-256 is the `policy_digest` of grants.
 ///
 /// `Accept: application/json` or `?format=json` selects JSON.
-#[utoipa::path(get, path = "/v1/policy", operation_id = "getPolicy", tag = "policy", params(FormParams),
+#[utoipa::path(get, path = "/v1/policy", operation_id = "getPolicy", tag = "policy", params(FormatParams),
     responses((status = 200, content((String = "application/toml"), (Object = "application/json"), (String = "text/plain"))), (status = 400, body = Problem)))]
 pub(super) async fn show(
     State(api): State<Api>,
     headers: HeaderMap,
-    QueryParams(params): QueryParams<FormParams>,
+    QueryParams(params): QueryParams<FormatParams>,
 ) -> Response {
     written(&api, api.flow.rulebook.current(), &headers, &params)
 }
@@ -71,13 +71,13 @@ pub(super) async fn list(State(api): State<Api>) -> Result<Json<PoliciesBody>, P
 }
 
 /// Returns one version of the policy file, in the forms of `/v1/policy`.
-#[utoipa::path(get, path = "/v1/policies/{version}", operation_id = "getPolicyVersion", tag = "policy", params(("version" = String, Path), FormParams),
+#[utoipa::path(get, path = "/v1/policies/{version}", operation_id = "getPolicyVersion", tag = "policy", params(("version" = String, Path), FormatParams),
     responses((status = 200, content((String = "application/toml"), (Object = "application/json"), (String = "text/plain"))), (status = 404, body = Problem)))]
 pub(super) async fn version(
     State(api): State<Api>,
     Id(version): Id<PolicyVersion>,
     headers: HeaderMap,
-    QueryParams(params): QueryParams<FormParams>,
+    QueryParams(params): QueryParams<FormatParams>,
 ) -> Result<Response, Problem> {
     let (_, rules) = api.flow.policies.find(version.as_str()).await?;
     Ok(written(&api, &rules, &headers, &params))
@@ -96,7 +96,7 @@ pub(super) async fn statement(
 }
 
 /// Returns the file, unless `Accept` names JSON: browsers and `curl` accept any type.
-fn wanted(headers: &HeaderMap, params: &FormParams) -> Form {
+fn negotiate_format(headers: &HeaderMap, params: &FormatParams) -> PolicyFormat {
     let accept = headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
@@ -109,20 +109,23 @@ fn wanted(headers: &HeaderMap, params: &FormParams) -> Form {
             range.eq_ignore_ascii_case("application/json")
                 || range.eq_ignore_ascii_case("application/ld+json")
         });
-    params
-        .format
-        .unwrap_or(if names_json { Form::Json } else { Form::Toml })
+    params.format.unwrap_or(if names_json {
+        PolicyFormat::Json
+    } else {
+        PolicyFormat::Toml
+    })
 }
 
-fn written(api: &Api, rules: &Rules, headers: &HeaderMap, params: &FormParams) -> Response {
+fn written(api: &Api, rules: &Rules, headers: &HeaderMap, params: &FormatParams) -> Response {
     // Two forms are two representations, and have two tags (RFC 9110, section 8.8.3.3).
-    let (kind, suffix, make): (_, _, fn(&Rules) -> String) = match wanted(headers, params) {
-        Form::Toml => ("application/toml", "", |rules| rules.text().to_owned()),
-        Form::Json => ("application/json", "-json", |rules| {
+    let (kind, suffix, make): (_, _, fn(&Rules) -> String) = match negotiate_format(headers, params)
+    {
+        PolicyFormat::Toml => ("application/toml", "", |rules| rules.text().to_owned()),
+        PolicyFormat::Json => ("application/json", "-json", |rules| {
             rules.to_json().to_string()
         }),
-        Form::Cedar => ("text/plain; charset=utf-8", "-cedar", Rules::cedar),
-        Form::CedarSchema => ("text/plain; charset=utf-8", "-cedar-schema", Rules::schema),
+        PolicyFormat::Cedar => ("text/plain; charset=utf-8", "-cedar", Rules::cedar),
+        PolicyFormat::CedarSchema => ("text/plain; charset=utf-8", "-cedar-schema", Rules::schema),
     };
     let etag = format!("\"{}{suffix}\"", rules.digest());
     let document = api.documents.get(&etag, || make(rules));

@@ -19,7 +19,8 @@ use crate::{
         text::PolicyVersion,
     },
     policy::{
-        Basis, Cue, Explanation, MessageRule, PolicyDocument, Rules, Spoken, VoiceConsent, words,
+        Basis, Cue, Explanation, MessageRule, PolicyDocument, Rules, Spoken, TierRule,
+        VoiceConsent, words,
     },
 };
 
@@ -29,13 +30,13 @@ const CONTENT_SECURITY: &str =
 
 /// How a version stands to the one in force.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum VersionStatus {
     Current,
     Earlier,
     Announced,
 }
 
-impl Standing {
+impl VersionStatus {
     fn is_current(self) -> bool {
         self == Self::Current
     }
@@ -46,7 +47,7 @@ impl Standing {
 struct Page<'a> {
     policy: &'a PolicyDocument,
     digest: &'a str,
-    standing: Standing,
+    standing: VersionStatus,
     effective: String,
     contact_is_mail: bool,
     says_collection: bool,
@@ -54,19 +55,19 @@ struct Page<'a> {
     quarantine: Option<String>,
     shortest: Option<String>,
     asks_consent: bool,
-    asked: Option<SaidAsking<'a>>,
-    messages: Vec<SaidMessage>,
+    asked: Option<CallPrompt<'a>>,
+    messages: Vec<MessageKeyword>,
     purposes: Vec<Explanation>,
-    tiers: Vec<SaidTier<'a>>,
-    checks: Vec<Check<'a>>,
+    tiers: Vec<TierRow<'a>>,
+    checks: Vec<ContentPatternRow<'a>>,
     horizon: String,
     at_once: Vec<&'a Tier>,
     waiting: i64,
-    others: Vec<Other>,
+    others: Vec<VersionRow>,
 }
 
 /// A row of the table of tiers.
-struct SaidTier<'a> {
+struct TierRow<'a> {
     name: &'a Tier,
     description: &'a str,
     kept: String,
@@ -74,19 +75,19 @@ struct SaidTier<'a> {
 }
 
 /// A pattern that is searched for in transcripts.
-struct Check<'a> {
+struct ContentPatternRow<'a> {
     looks_for: String,
     tier: &'a Tier,
 }
 
 /// The question in a call.
-struct SaidAsking<'a> {
-    languages: Vec<SaidLanguage<'a>>,
+struct CallPrompt<'a> {
+    languages: Vec<PromptText<'a>>,
     purposes: String,
 }
 
 /// The same in one language.
-struct SaidLanguage<'a> {
+struct PromptText<'a> {
     language: &'a str,
     text: &'a str,
     yes: String,
@@ -94,13 +95,13 @@ struct SaidLanguage<'a> {
 }
 
 /// The meaning of a message.
-struct SaidMessage {
+struct MessageKeyword {
     words: String,
     meaning: String,
 }
 
 /// A row of the table of other versions.
-struct Other {
+struct VersionRow {
     version: String,
     effective: String,
     published: String,
@@ -109,7 +110,7 @@ struct Other {
 impl<'a> Page<'a> {
     fn of(
         rules: &'a Rules,
-        standing: Standing,
+        standing: VersionStatus,
         horizon: String,
         waiting: i64,
         versions: &[Published],
@@ -138,12 +139,12 @@ impl<'a> Page<'a> {
                 .filter(|_| by_consent)
                 .map(words::period),
             shortest: collection.shorter_than.map(words::period),
-            asked: policy.consent.voice.as_ref().map(SaidAsking::of),
+            asked: policy.consent.voice.as_ref().map(CallPrompt::of),
             messages: policy
                 .consent
                 .messages
                 .iter()
-                .filter_map(SaidMessage::of)
+                .filter_map(MessageKeyword::of)
                 .collect(),
             asks_consent: by_consent
                 || policy.consent.voice.is_some()
@@ -160,13 +161,12 @@ impl<'a> Page<'a> {
             tiers: policy
                 .tiers
                 .iter()
-                .map(|tier| said_tier(rules, &tier.name))
-                .collect::<Option<_>>()
-                .unwrap_or_default(),
+                .map(|tier| tier_row(rules, tier))
+                .collect(),
             checks: policy
                 .content
                 .iter()
-                .map(|rule| Check {
+                .map(|rule| ContentPatternRow {
                     looks_for: sentence(&words::pattern(&rule.pattern)),
                     tier: &rule.tier,
                 })
@@ -174,12 +174,12 @@ impl<'a> Page<'a> {
             horizon,
             at_once: rules.immediate_tiers(),
             waiting,
-            others: others.map(Other::of).collect(),
+            others: others.map(VersionRow::of).collect(),
         }
     }
 }
 
-impl<'a> SaidAsking<'a> {
+impl<'a> CallPrompt<'a> {
     fn of(voice: &'a VoiceConsent) -> Self {
         let cue = |cue: &Cue| {
             let quoted: Vec<String> = cue.words.iter().map(|word| format!("“{word}”")).collect();
@@ -190,7 +190,7 @@ impl<'a> SaidAsking<'a> {
             };
             format!("key {}{words}", cue.digit)
         };
-        let language = |spoken: &'a Spoken| SaidLanguage {
+        let language = |spoken: &'a Spoken| PromptText {
             language: &spoken.language,
             text: &spoken.text,
             yes: cue(&spoken.yes),
@@ -203,7 +203,7 @@ impl<'a> SaidAsking<'a> {
     }
 }
 
-impl SaidMessage {
+impl MessageKeyword {
     /// Returns `None` for a rule that only sends a reply.
     fn of(rule: &MessageRule) -> Option<Self> {
         let meaning = match rule.answer? {
@@ -232,7 +232,7 @@ fn names(purposes: &[Purpose]) -> Vec<&str> {
     purposes.iter().map(Purpose::as_str).collect()
 }
 
-impl Other {
+impl VersionRow {
     fn of(published: &Published) -> Self {
         Self {
             version: published.version.clone(),
@@ -242,31 +242,25 @@ impl Other {
     }
 }
 
-fn said_tier<'a>(rules: &'a Rules, name: &Tier) -> Option<SaidTier<'a>> {
-    let tier = rules
-        .document()
-        .tiers
-        .iter()
-        .find(|tier| tier.name == *name)?;
+fn tier_row<'a>(rules: &Rules, tier: &'a TierRule) -> TierRow<'a> {
     let kept = rules
-        .limit(name)
+        .limit(&tier.name)
         .map(|limit| format!("after {}", words::period(limit.period)));
     let approval = tier.approval.as_ref().map(|approval| {
         let names: Vec<&str> = approval.roles.iter().map(Role::as_str).collect();
-        let exception = match approval.break_glass.is_empty() {
-            true => "",
-            false => {
-                "; in an emergency nobody, but then a reason is recorded and an alarm is raised"
-            }
+        let exception = if approval.break_glass.is_empty() {
+            ""
+        } else {
+            "; in an emergency nobody, but then a reason is recorded and an alarm is raised"
         };
         format!("{}{exception}", words::listed(&names, "or"))
     });
-    Some(SaidTier {
+    TierRow {
         name: &tier.name,
         description: &tier.description,
         kept: kept.unwrap_or_else(|| "no period is set".to_owned()),
         approval: approval.unwrap_or_else(|| "not needed".to_owned()),
-    })
+    }
 }
 
 /// With a capital letter.
@@ -287,7 +281,7 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Response, Problem> {
     let rules = api.flow.rulebook.current();
     rendered(&Page::of(
         rules,
-        Standing::Current,
+        VersionStatus::Current,
         hours(status.horizon_s),
         status.waiting,
         &versions,
@@ -305,9 +299,9 @@ pub(super) async fn version(
     let status = api.flow.epochs.status().await?;
     let versions = api.flow.policies.all().await?;
     let standing = match (published.current, published.in_force_at) {
-        (true, _) => Standing::Current,
-        (false, Some(_)) => Standing::Earlier,
-        (false, None) => Standing::Announced,
+        (true, _) => VersionStatus::Current,
+        (false, Some(_)) => VersionStatus::Earlier,
+        (false, None) => VersionStatus::Announced,
     };
     rendered(&Page::of(
         &rules,

@@ -2,6 +2,7 @@
 //!
 //! Logs causes inside the vault once, and never sends them, in any build.
 
+mod causes;
 mod kind;
 
 use std::{num::NonZeroU16, time::Duration};
@@ -12,24 +13,44 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use utoipa::openapi::{RefOr, Schema};
 
 use self::kind::ProblemMeaning;
 pub(super) use self::kind::ProblemType;
 use crate::{
-    db::{self, ClosedFor},
-    flow,
+    db::ClosedFor,
     model::{
         id::{ReceiptId, RecordingId},
         name::HoldName,
         time::Timestamp,
     },
     policy::PolicyRefusal,
-    vault,
 };
 
-/// A problem, as `application/problem+json`.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+/// An error as an answer. What follows from its type (title and status) is not kept beside it.
+#[derive(Debug)]
 pub struct Problem {
+    kind: ProblemType,
+    detail: Box<str>,
+    /// In a box, because few problems have any.
+    extensions: Option<Box<ProblemExtensions>>,
+    /// Seconds until a retry is allowed, where the type does not tell.
+    retry_after_s: Option<NonZeroU16>,
+}
+
+/// The members that only some types of problem have.
+#[derive(Debug, Default)]
+struct ProblemExtensions {
+    reasons: Vec<ProblemReason>,
+    receipt_id: Option<ReceiptId>,
+    holds: Option<Vec<HeldBy>>,
+    shredded_at: Option<Timestamp>,
+}
+
+/// A problem, as `application/problem+json`.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
+struct ProblemBody<'a> {
     /// The problem type; stable, for programs.
     #[serde(rename = "type")]
     kind: ProblemType,
@@ -40,25 +61,52 @@ pub struct Problem {
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
     /// The cause of this occurrence, and the remedy.
-    #[schema(value_type = String, max_length = 65536)]
-    detail: Box<str>,
+    #[schema(max_length = 65536)]
+    detail: &'a str,
     /// Every reason of a refusal.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(required = false)]
-    reasons: Vec<ProblemReason>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Vec<ProblemReason>, required = false)]
+    reasons: &'a [ProblemReason],
     /// The receipt of a shredded recording.
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt_id: Option<ReceiptId>,
-    /// The holds that prevent the shred. In a box, because few problems have any.
+    /// The holds that prevent the shred.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<KeptBy>>)]
-    holds: Option<Box<Kept>>,
+    #[schema(value_type = Option<Vec<HeldBy>>)]
+    holds: Option<&'a [HeldBy]>,
     /// The time of the shred.
     #[serde(skip_serializing_if = "Option::is_none")]
     shredded_at: Option<Timestamp>,
-    /// Seconds until a retry is allowed, for the header `Retry-After`.
-    #[serde(skip)]
-    retry_after_s: Option<NonZeroU16>,
+}
+
+impl Serialize for Problem {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let ProblemMeaning { status, title, .. } = self.kind.meaning();
+        let extensions = self.extensions.as_deref();
+        let body = ProblemBody {
+            kind: self.kind,
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            reasons: extensions.map_or(&[], |extensions| extensions.reasons.as_slice()),
+            receipt_id: extensions.and_then(|extensions| extensions.receipt_id),
+            holds: extensions.and_then(|extensions| extensions.holds.as_deref()),
+            shredded_at: extensions.and_then(|extensions| extensions.shredded_at),
+        };
+        body.serialize(serializer)
+    }
+}
+
+impl utoipa::PartialSchema for Problem {
+    fn schema() -> RefOr<Schema> {
+        ProblemBody::schema()
+    }
+}
+
+impl utoipa::ToSchema for Problem {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        <ProblemBody<'_> as utoipa::ToSchema>::schemas(schemas);
+    }
 }
 
 /// One reason of a refusal.
@@ -75,14 +123,9 @@ pub(super) struct ProblemReason {
     text: String,
 }
 
-/// Recordings that holds keep.
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-struct Kept(Vec<KeptBy>);
-
 /// A recording and the holds that keep it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct KeptBy {
+pub(super) struct HeldBy {
     recording_id: RecordingId,
     /// The names of the holds.
     holds: Vec<HoldName>,
@@ -90,17 +133,18 @@ pub(super) struct KeptBy {
 
 impl Problem {
     pub(super) fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
-        let ProblemMeaning { status, title, .. } = kind.meaning();
         Self {
             kind,
-            title,
-            status: status.as_u16(),
             detail: detail.into().into(),
-            reasons: Vec::new(),
-            receipt_id: None,
-            holds: None,
-            shredded_at: None,
+            extensions: None,
             retry_after_s: None,
+        }
+    }
+
+    fn with(self, extensions: ProblemExtensions) -> Self {
+        Self {
+            extensions: Some(Box::new(extensions)),
+            ..self
         }
     }
 
@@ -195,11 +239,6 @@ impl Problem {
         }
     }
 
-    /// Whether it is [`Self::limited`].
-    pub(super) fn is_limit(&self) -> bool {
-        self.kind == ProblemType::TooManyRequests
-    }
-
     /// Another request with this key has no answer yet.
     pub(super) fn under_way() -> Self {
         let detail = "A request with this `Idempotency-Key` is under way. Repeat it after the number of seconds in `Retry-After` to get its answer.";
@@ -227,95 +266,12 @@ impl Problem {
     }
 }
 
-impl From<flow::Error> for Problem {
-    fn from(error: flow::Error) -> Self {
-        match error {
-            flow::Error::NotFound
-            | flow::Error::Vault(vault::Error::Gone | vault::Error::GrantEnded) => {
-                Self::not_found()
-            }
-            flow::Error::OwnRequest => {
-                let detail = "Nobody may approve or refuse their own request: another principal with an approving role must decide.";
-                Self::new(ProblemType::OwnRequest, detail)
-            }
-            flow::Error::Invalid(detail) => Self::bad_request(detail),
-            flow::Error::Vault(vault::Error::Db(db::Error::Unstorable)) => Self::bad_request(
-                "A text in the request contains the character U+0000, which cannot be stored: remove it.",
-            ),
-            flow::Error::Conflict(detail) => Self::new(ProblemType::Conflict, detail),
-            flow::Error::Vault(vault::Error::NoWindow) => {
-                let detail = "The purpose gives only a part of the audio, and no part can be cut from audio of this format. State a purpose with another view.";
-                Self::new(ProblemType::NoWindow, detail)
-            }
-            flow::Error::Shredded { at, receipt } => {
-                let detail = format!(
-                    "The recording was shredded at {at}. Its receipt is at `/v1/receipts/{receipt}`."
-                );
-                let problem = Self::new(ProblemType::Shredded, detail);
-                Self {
-                    receipt_id: Some(receipt),
-                    shredded_at: Some(at),
-                    ..problem
-                }
-            }
-            flow::Error::Held(ref recordings) => {
-                let kept = recordings.iter().map(|(id, names)| KeptBy {
-                    recording_id: *id,
-                    holds: names.clone(),
-                });
-                let holds = Some(Box::new(Kept(kept.collect())));
-                Self {
-                    holds,
-                    ..Self::new(ProblemType::Held, error.to_string())
-                }
-            }
-            flow::Error::Denied(denial) => {
-                let detail =
-                    "The privacy policy does not allow this request; `reasons` lists every reason.";
-                let reasons = denial.refusals().iter();
-                let reason = |refusal: &PolicyRefusal| ProblemReason {
-                    code: refusal.reason.code(),
-                    clause: refusal.clause.to_string(),
-                    text: refusal.sentence(),
-                };
-                let reasons = reasons.map(reason).collect();
-                Self {
-                    reasons,
-                    ..Self::new(ProblemType::Denied, detail)
-                }
-            }
-            flow::Error::Vault(vault::Error::NotDurable(cause)) => {
-                tracing::warn!(cause, "something is done and not durable yet");
-                Self::not_durable_yet()
-            }
-            flow::Error::Vault(vault::Error::Db(db::Error::Closed(closed))) => {
-                Self::closed(closed.because)
-            }
-            flow::Error::Vault(
-                vault::Error::ForgetfulDatabase { .. } | vault::Error::BehindCustody { .. },
-            ) => Self::closed(ClosedFor::Forgetful),
-            flow::Error::Vault(vault::Error::NotOwner { .. }) => Self::closed(ClosedFor::TakenOver),
-            flow::Error::Vault(vault::Error::Db(
-                error @ (db::Error::Unavailable(_) | db::Error::Conflict),
-            )) => {
-                tracing::error!(%error, "the database is not available");
-                Self::unavailable()
-            }
-            flow::Error::Vault(error @ (vault::Error::Custody(_) | vault::Error::NoSlot(_))) => {
-                tracing::error!(%error, "custody is not available");
-                Self::unavailable()
-            }
-            flow::Error::Vault(error @ vault::Error::CiphertextMissing(_)) => {
-                Self::new(ProblemType::CiphertextMissing, error.to_string())
-            }
-            flow::Error::Vault(vault::Error::Store(error)) => {
-                tracing::error!(%error, "the store is not available");
-                Self::unavailable()
-            }
-            other => {
-                tracing::error!(error = %other, "internal error");
-                Self::internal()
-            }
+impl ProblemReason {
+    fn of(refusal: &PolicyRefusal) -> Self {
+        Self {
+            code: refusal.reason.code(),
+            clause: refusal.clause.to_string(),
+            text: refusal.sentence(),
         }
     }
 }
@@ -351,8 +307,12 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let retry_after = self.retry_after_s;
+        let ProblemMeaning {
+            status,
+            retry_after_s,
+            ..
+        } = self.kind.meaning();
+        let retry_after_s = self.retry_after_s.or(retry_after_s);
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(
@@ -362,10 +322,7 @@ impl IntoResponse for Problem {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        if let Some(seconds) = retry_after {
+        if let Some(seconds) = retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.get()));
         }
         response
@@ -381,4 +338,51 @@ pub(super) async fn no_such_route() -> Problem {
 pub(super) async fn no_such_method() -> Problem {
     let detail = "This address does not accept this method; `Allow` lists the accepted methods.";
     Problem::new(ProblemType::MethodNotAllowed, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn retry_after(problem: Problem) -> Option<String> {
+        let response = problem.into_response();
+        let value = response.headers().get(header::RETRY_AFTER)?;
+        Some(value.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn a_retry_is_soon_where_the_fault_passes_and_late_where_an_operator_must_act() {
+        let soon = [
+            Problem::unavailable(),
+            Problem::late(),
+            Problem::crowded(),
+            Problem::not_durable_yet(),
+            Problem::tasks_dead(&["work"]),
+        ];
+        for problem in soon {
+            assert_eq!(retry_after(problem).as_deref(), Some("1"));
+        }
+        for because in [
+            ClosedFor::Forgetful,
+            ClosedFor::Displaced,
+            ClosedFor::TakenOver,
+        ] {
+            assert_eq!(retry_after(Problem::closed(because)).as_deref(), Some("60"));
+        }
+        let limited = Problem::limited("anonymous", Duration::from_secs(7));
+        assert_eq!(retry_after(limited).as_deref(), Some("8"));
+        for problem in [Problem::not_found(), Problem::internal()] {
+            assert_eq!(retry_after(problem), None);
+        }
+    }
+
+    #[test]
+    fn every_answer_that_may_pass_says_when_to_ask_again() {
+        for kind in ProblemType::EVERY {
+            let meaning = kind.meaning();
+            let says = retry_after(Problem::new(*kind, "x")).is_some();
+            let passes = meaning.status == StatusCode::SERVICE_UNAVAILABLE;
+            assert_eq!(says, passes, "{}", kind.name());
+        }
+    }
 }

@@ -2,11 +2,7 @@
 
 use std::fmt::Write as _;
 
-use axum::{
-    body::Bytes,
-    http::{HeaderMap, HeaderValue, header},
-    response::Response,
-};
+use axum::{body::Bytes, http::HeaderMap, response::Response};
 
 use super::{
     documents,
@@ -73,15 +69,10 @@ fn answer(headers: &HeaderMap, title: &str, body: &str) -> Response {
          <title>{title} \u{2013} Recvault</title>\n{body}</html>\n"
     );
     let etag = documents::etag(page.as_bytes());
-    let mut response = documents::answer(
+    documents::answer(
         headers,
         "text/html; charset=utf-8",
         &etag,
         Bytes::from(page),
-    );
-    // It is the same for everybody, and as long as this program runs.
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    response
+    )
 }

@@ -5,9 +5,9 @@
 
 use std::ops::Range;
 
-/// What a request wants of a representation of `len` bytes.
+/// The part of a representation of `len` bytes that a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum RangeOutcome {
     /// All of it: 200.
     Whole,
     /// A part: 206.
@@ -16,35 +16,37 @@ pub(super) enum Wanted {
     Unsatisfiable,
 }
 
-/// Reads a `Range` header.
-pub(super) fn wanted(header: Option<&str>, len: u64) -> Wanted {
+/// Resolves a `Range` header.
+pub(super) fn resolve(header: Option<&str>, len: u64) -> RangeOutcome {
     let Some(set) = header
         .and_then(|value| value.split_once('='))
         .filter(|(unit, _)| unit.trim().eq_ignore_ascii_case("bytes"))
     else {
-        return Wanted::Whole;
+        return RangeOutcome::Whole;
     };
     let Some((first, last)) = set
         .1
         .split_once('-')
         .map(|(first, last)| (first.trim(), last.trim()))
     else {
-        return Wanted::Whole;
+        return RangeOutcome::Whole;
     };
     match (position(first), position(last)) {
         (Position::None, Position::None) | (Position::Malformed, _) | (_, Position::Malformed) => {
-            Wanted::Whole
+            RangeOutcome::Whole
         }
         // The last so many bytes.
-        (Position::None, Position::At(0)) => Wanted::Unsatisfiable,
-        (Position::None, Position::At(_)) if len == 0 => Wanted::Unsatisfiable,
-        (Position::None, Position::At(suffix)) => Wanted::Part(len.saturating_sub(suffix)..len),
-        (Position::At(first), Position::At(last)) if last < first => Wanted::Whole,
-        (Position::At(first), _) if first >= len => Wanted::Unsatisfiable,
-        (Position::At(first), Position::At(last)) => {
-            Wanted::Part(first..last.saturating_add(1).min(len))
+        (Position::None, Position::At(0)) => RangeOutcome::Unsatisfiable,
+        (Position::None, Position::At(_)) if len == 0 => RangeOutcome::Unsatisfiable,
+        (Position::None, Position::At(suffix)) => {
+            RangeOutcome::Part(len.saturating_sub(suffix)..len)
         }
-        (Position::At(first), Position::None) => Wanted::Part(first..len),
+        (Position::At(first), Position::At(last)) if last < first => RangeOutcome::Whole,
+        (Position::At(first), _) if first >= len => RangeOutcome::Unsatisfiable,
+        (Position::At(first), Position::At(last)) => {
+            RangeOutcome::Part(first..last.saturating_add(1).min(len))
+        }
+        (Position::At(first), Position::None) => RangeOutcome::Part(first..len),
     }
 }
 
@@ -73,23 +75,26 @@ mod tests {
 
     #[test]
     fn the_examples_of_the_rfc() {
-        assert_eq!(wanted(Some("bytes=0-499"), 10_000), Wanted::Part(0..500));
         assert_eq!(
-            wanted(Some("bytes=500-999"), 10_000),
-            Wanted::Part(500..1000)
+            resolve(Some("bytes=0-499"), 10_000),
+            RangeOutcome::Part(0..500)
         );
         assert_eq!(
-            wanted(Some("bytes=-500"), 10_000),
-            Wanted::Part(9_500..10_000)
+            resolve(Some("bytes=500-999"), 10_000),
+            RangeOutcome::Part(500..1000)
         );
         assert_eq!(
-            wanted(Some("bytes=9500-"), 10_000),
-            Wanted::Part(9_500..10_000)
+            resolve(Some("bytes=-500"), 10_000),
+            RangeOutcome::Part(9_500..10_000)
         );
-        assert_eq!(wanted(Some("bytes=0-0"), 10_000), Wanted::Part(0..1));
         assert_eq!(
-            wanted(Some("bytes=-1"), 10_000),
-            Wanted::Part(9_999..10_000)
+            resolve(Some("bytes=9500-"), 10_000),
+            RangeOutcome::Part(9_500..10_000)
+        );
+        assert_eq!(resolve(Some("bytes=0-0"), 10_000), RangeOutcome::Part(0..1));
+        assert_eq!(
+            resolve(Some("bytes=-1"), 10_000),
+            RangeOutcome::Part(9_999..10_000)
         );
     }
 
@@ -101,10 +106,14 @@ mod tests {
             "bytes=-0",
             "bytes=99999999999999999999999-",
         ] {
-            assert_eq!(wanted(Some(header), 10), Wanted::Unsatisfiable, "{header}");
+            assert_eq!(
+                resolve(Some(header), 10),
+                RangeOutcome::Unsatisfiable,
+                "{header}"
+            );
         }
-        assert_eq!(wanted(Some("bytes=0-"), 0), Wanted::Unsatisfiable);
-        assert_eq!(wanted(Some("bytes=-5"), 0), Wanted::Unsatisfiable);
+        assert_eq!(resolve(Some("bytes=0-"), 0), RangeOutcome::Unsatisfiable);
+        assert_eq!(resolve(Some("bytes=-5"), 0), RangeOutcome::Unsatisfiable);
     }
 
     #[test]
@@ -121,38 +130,38 @@ mod tests {
             "bytes=+1-2",
             "bytes=1--2",
         ] {
-            assert_eq!(wanted(Some(header), 10), Wanted::Whole, "{header}");
+            assert_eq!(resolve(Some(header), 10), RangeOutcome::Whole, "{header}");
         }
-        assert_eq!(wanted(None, 10), Wanted::Whole);
+        assert_eq!(resolve(None, 10), RangeOutcome::Whole);
     }
 
     #[test]
     fn ends_are_cut_to_the_length() {
-        assert_eq!(wanted(Some("bytes=5-100"), 10), Wanted::Part(5..10));
-        assert_eq!(wanted(Some("bytes=-100"), 10), Wanted::Part(0..10));
-        assert_eq!(wanted(Some("bytes=9-9"), 10), Wanted::Part(9..10));
+        assert_eq!(resolve(Some("bytes=5-100"), 10), RangeOutcome::Part(5..10));
+        assert_eq!(resolve(Some("bytes=-100"), 10), RangeOutcome::Part(0..10));
+        assert_eq!(resolve(Some("bytes=9-9"), 10), RangeOutcome::Part(9..10));
         assert_eq!(
-            wanted(Some("bytes=0-18446744073709551615"), 10),
-            Wanted::Part(0..10)
+            resolve(Some("bytes=0-18446744073709551615"), 10),
+            RangeOutcome::Part(0..10)
         );
     }
 
     proptest! {
         #[test]
         fn any_header_gives_a_part_within_the_whole(header in ".{0,40}", len in 0u64..100) {
-            if let Wanted::Part(part) = wanted(Some(&header), len) {
+            if let RangeOutcome::Part(part) = resolve(Some(&header), len) {
                 prop_assert!(part.start < part.end && part.end <= len);
             }
         }
 
         #[test]
         fn any_two_numbers(first in 0u64..200, last in 0u64..200, len in 0u64..100) {
-            let got = wanted(Some(&format!("bytes={first}-{last}")), len);
+            let got = resolve(Some(&format!("bytes={first}-{last}")), len);
             let bytes: Vec<u64> = (0..len).filter(|at| (first..=last).contains(at)).collect();
             match (got, bytes.first(), bytes.last()) {
-                (Wanted::Part(part), Some(&from), Some(&to)) => prop_assert_eq!(part, from..to + 1),
-                (Wanted::Unsatisfiable, None, None) => prop_assert!(first >= len),
-                (Wanted::Whole, _, _) => prop_assert!(last < first),
+                (RangeOutcome::Part(part), Some(&from), Some(&to)) => prop_assert_eq!(part, from..to + 1),
+                (RangeOutcome::Unsatisfiable, None, None) => prop_assert!(first >= len),
+                (RangeOutcome::Whole, _, _) => prop_assert!(last < first),
                 other => prop_assert!(false, "{:?}", other),
             }
         }

@@ -16,11 +16,10 @@ use super::{
     gate::{Bearer, Id, QueryParams},
     page::{self, AskedList, PageBody},
     problem::Problem,
-    words,
 };
 use crate::{
     db::revocations::{Counts, ReachedRecording, Revocation, RevocationFilter, RevocationProgress},
-    evidence::ShredReason,
+    evidence::{RevocationReach, ShredReason},
     flow::RevocationStatus,
     model::{
         actor::Actor,
@@ -34,15 +33,20 @@ use crate::{
     policy::action,
 };
 
-/// How long an answer waits for the end of a revocation. A longer one continues after the answer.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// The longest time for which an answer waits for the end of a revocation. A longer revocation
+/// continues after the answer.
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
+
+/// Returns the time for which an answer waits, so that it is sent within the request's time limit.
+fn wait_within(request_timeout: Duration) -> Duration {
+    LONGEST_WAIT.min(request_timeout / 2)
+}
 
 /// The target of a revocation: exactly one of `subject`, `recording` and `account`.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RevocationRequest {
     /// A person: the number in international form, or a `sip:` or `client:` address.
-    #[schema(value_type = Option<String>, pattern = r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240})$", examples("+493012345678"))]
     subject: Option<Address>,
     /// A recording.
     recording: Option<RecordingId>,
@@ -62,7 +66,6 @@ pub(super) struct RevocationRequest {
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct RevocationBody {
     id: RevocationId,
-    /// `running` or `done`.
     state: RevocationProgress,
     revoked_at: Timestamp,
     /// The number of recordings with each outcome so far.
@@ -140,7 +143,8 @@ pub(super) async fn create(
         .revocations
         .begin(&permit, target, request.purposes, &request.reason)
         .await?;
-    api.flow.revocations.go_on_for(begun.id, PATIENCE).await?;
+    let wait = wait_within(api.request_timeout);
+    api.flow.revocations.go_on_for(begun.id, wait).await?;
     let status = api.flow.revocations.status(&permit, begun.id).await?;
     let code = if status.revocation.is_done {
         StatusCode::OK
@@ -176,7 +180,7 @@ pub(super) struct ListedRevocationBody {
     id: RevocationId,
     state: RevocationProgress,
     /// What was revoked: `subject`, `recording`, `account` or `conversation`.
-    #[schema(value_type = words::ReachWord)]
+    #[schema(value_type = RevocationReach)]
     reach: &'static str,
     /// The id of the recording, account or conversation; null if it is of a person, because not even
     /// the hash of a number is shown.
@@ -276,4 +280,18 @@ pub(super) async fn show(
         body.outcomes = Some(PageBody::of(page, &list));
     }
     Ok(Json(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_revocation_is_answered_before_the_time_limit() {
+        for seconds in [1, 5, 8, 14, 300] {
+            let limit = Duration::from_secs(seconds);
+            assert!(wait_within(limit) < limit, "{seconds}");
+        }
+        assert_eq!(wait_within(Duration::from_secs(300)), LONGEST_WAIT);
+    }
 }

@@ -5,18 +5,11 @@ use axum::{Json, extract::State, http::StatusCode};
 use super::{
     Api,
     body::TranscriptBody,
-    forms::TranscriptForm,
     gate::{Bearer, Id},
     problem::Problem,
+    schemas::TranscriptForm,
 };
-use crate::{
-    flow::FiledTranscript,
-    model::{id::RecordingId, transcript::MAX_BYTES},
-    policy::action,
-};
-
-/// Largest body, bytes.
-pub(super) const MAX_BODY: usize = MAX_BYTES;
+use crate::{flow::FiledTranscript, model::id::RecordingId, policy::action};
 
 /// Files the transcript of a sealed recording, and replaces an older one.
 ///

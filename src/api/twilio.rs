@@ -46,7 +46,7 @@ fn told(routes: MethodRouter<Api>) -> MethodRouter<Api> {
 /// Receives the status of a recording: Twilio's `recordingStatusCallback`.
 ///
 /// For an account with a `callback_secret`, the path is `/twilio/{secret}/recordings`.
-#[utoipa::path(post, path = "/twilio/recordings", operation_id = "tellOfRecording", tag = "twilio",
+#[utoipa::path(post, path = "/twilio/recordings", operation_id = "receiveRecordingStatus", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 413, body = Problem), (status = 503, body = Problem)))]
@@ -64,7 +64,7 @@ pub(super) async fn recording_posted(
 }
 
 /// Receives the status of a recording in the query: `recordingStatusCallbackMethod=GET`.
-#[utoipa::path(get, path = "/twilio/recordings", operation_id = "tellOfRecordingByGet", tag = "twilio",
+#[utoipa::path(get, path = "/twilio/recordings", operation_id = "receiveRecordingStatusByGet", tag = "twilio",
     responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem)))]
 pub(super) async fn recording_got(api: State<Api>, signed: Signed) -> Result<StatusCode, Problem> {
     recording_posted(api, signed).await

@@ -1,9 +1,9 @@
-//! Connections: accepted, bounded in number and in patience, and drained when the service stops.
+//! Connections: accepted, limited in number and time, and drained when the service stops.
 //!
-//! Owns how many there are at once and how many of them one client may have. Refuses to know what
-//! is said on them; `wire` carries it.
+//! Owns the number of connections, in all and of one client. Refuses to know what they carry; see
+//! `wire`.
 
-mod unread;
+mod protocol_errors;
 mod wire;
 
 use std::{
@@ -25,13 +25,14 @@ use tokio_util::sync::CancellationToken;
 use tower::util::ServiceExt as _;
 
 use self::{
-    unread::{Explained, crowded},
-    wire::{Wire, WireState},
+    protocol_errors::{ProblemBodies, crowded},
+    wire::{GuardedSocket, SocketState},
 };
 use super::Error;
 use crate::api::{
     self,
-    limits::{ClientAddress, Share, Shares},
+    client_ip::TrustedProxies,
+    limits::{RateLimitKey, Share, Shares},
 };
 
 /// Connections open at once, at most.
@@ -44,22 +45,22 @@ const FILES_EACH: u64 = 2;
 /// A client must send its headers within this time, also the next ones on a connection that it
 /// keeps.
 const HEADERS: Duration = Duration::from_secs(10);
-/// How many connections there may be, whose, and for how long.
+/// The limits of connections.
 #[derive(Clone)]
-pub(super) struct Bounds {
+pub(super) struct ConnectionLimits {
     /// At once.
     pub(super) connections: usize,
     shares: Shares,
     /// Their connections are those of many clients.
-    proxies: Arc<[api::network::TrustedProxies]>,
-    /// With a client that takes nothing.
+    proxies: TrustedProxies,
+    /// How long a client may accept no byte.
     patience: Duration,
     /// Bytes a second of one media answer.
     pace: Option<NonZeroU32>,
 }
 
-impl Bounds {
-    /// What the settings ask for, as far as the process may have files for it.
+impl ConnectionLimits {
+    /// Returns the configured limits, as far as the process may open files for them.
     pub(super) fn of(settings: &api::ServerSettings) -> Self {
         let limits = &settings.limits;
         let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
@@ -82,29 +83,25 @@ impl Bounds {
         Self {
             connections,
             shares: Shares::new(limits.share_of(connections)),
-            proxies: settings.proxies(),
-            patience: Duration::from_secs(limits.write_timeout_s.clamp(1, 3600)),
+            proxies: settings.trusted_proxies.clone(),
+            patience: limits.write_timeout_s.duration(),
             pace: NonZeroU32::new(limits.media_bytes_per_s),
         }
     }
 
-    /// One more connection from there, unless it has its share.
+    /// Counts one more connection of this peer, unless it has as many as it may.
     fn share(&self, peer: IpAddr) -> Result<Option<Share>, Crowded> {
-        if self
-            .proxies
-            .iter()
-            .any(|proxy| proxy.contains(peer.to_canonical()))
-        {
+        if self.proxies.contains(peer) {
             return Ok(None);
         }
         self.shares
-            .enter(ClientAddress::at(Some(peer)))
+            .enter(RateLimitKey::of(Some(peer)))
             .map(Some)
             .ok_or(Crowded)
     }
 }
 
-/// A client has its share.
+/// The client has as many connections as it may.
 struct Crowded;
 
 /// Binds an address; port 0 lets the system choose.
@@ -118,11 +115,11 @@ pub(super) async fn bind(address: &str, key: &str) -> Result<(TcpListener, Socke
     Ok((listener, local))
 }
 
-/// A bound address that a task may begin to listen at again, until it is given up. Clones share it.
+/// A bound listener that a restarted task can use again, until it is closed. Clones share it.
 #[derive(Clone)]
-pub(super) struct Door(Arc<Mutex<Option<Arc<TcpListener>>>>);
+pub(super) struct SharedListener(Arc<Mutex<Option<Arc<TcpListener>>>>);
 
-impl Door {
+impl SharedListener {
     pub(super) fn of(listener: TcpListener) -> Self {
         Self(Arc::new(Mutex::new(Some(Arc::new(listener)))))
     }
@@ -134,7 +131,7 @@ impl Door {
             .clone()
     }
 
-    /// From now on the system lets nobody in.
+    /// Closes the listener: the system accepts no more connections.
     fn close(&self) {
         drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
@@ -146,9 +143,9 @@ impl Door {
     reason = "one task a connection, drained by the graceful shutdown"
 )]
 pub(super) async fn serve(
-    door: Door,
+    door: SharedListener,
     router: Router,
-    bounds: Bounds,
+    bounds: ConnectionLimits,
     stop: CancellationToken,
     grace: Duration,
 ) {
@@ -185,8 +182,12 @@ pub(super) async fn serve(
         };
         // A player's seek is a small request: it must not wait for more.
         let _ = socket.set_nodelay(true);
-        let line = Arc::new(WireState::default());
-        let wire = Explained::over(Wire::new(socket, Arc::clone(&line), bounds.patience));
+        let line = Arc::new(SocketState::default());
+        let wire = ProblemBodies::over(GuardedSocket::new(
+            socket,
+            Arc::clone(&line),
+            bounds.patience,
+        ));
         let router = router.clone();
         let pace = bounds.pace;
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
@@ -205,7 +206,7 @@ pub(super) async fn serve(
         let cut = cut.clone();
         tokio::spawn(async move {
             tokio::select! {
-                // How a client leaves is its own business.
+                // A client may leave in any way.
                 _ = connection => {}
                 () = cut.cancelled() => {}
             }

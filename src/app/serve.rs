@@ -17,8 +17,10 @@ use super::{App, Error, keys, listen, settings, supervise::Tasks};
 use crate::{
     api,
     config::Config,
-    db::Db,
+    db::{Db, accept::Committer},
     flow::{self, Flow, Reloaded, Task, Watch},
+    model::time::Clock,
+    policy::Rules,
     telemetry,
     twilio::PublicUrl,
 };
@@ -96,47 +98,140 @@ impl RunningService {
 /// Whatever keeps it from serving; nothing runs then.
 pub async fn serve(mut app: App) -> Result<RunningService, Error> {
     let settings = app.config.server.clone();
-    let (listener, address) = listen::bind(&settings.listen, "server.listen").await?;
-    // For a port that the system chose, the public address follows it.
-    let public = settings
-        .public_url
-        .replace(":0", &format!(":{}", address.port()));
-    let public: PublicUrl = public
-        .parse()
-        .map_err(|error| Error::Settings(format!("`server.public_url`: {error}")))?;
-    let metrics = match settings.metrics_listen.as_str() {
-        "" => None,
-        bound => Some((
-            listen::bind(bound, "server.metrics_listen").await?,
-            counting()?,
-        )),
-    };
+    let Listeners {
+        requests,
+        metrics,
+        public,
+    } = Listeners::bind(&settings).await?;
+    let (listener, address) = requests;
     let (flow, committer) = app.flow().await?;
-    flow.health.probe().await?;
-    app.store.check_permissions().await?;
-    // Only the service puts a policy in force; other commands read the file and change nothing.
-    flow::put_in_force(&app.db, &flow.vault, flow.rulebook.current()).await?;
+    check_time_limits(&settings, flow.rulebook.current())?;
+    check_backends(&app, &flow).await?;
     // Before anybody can listen.
     let watch = flow.playback.watch().await?;
 
     let stop = CancellationToken::new();
-    let grace = app.grace();
-    let bounds = listen::Bounds::of(&settings);
+    let grace = settings.grace_s.duration();
+    let bounds = listen::ConnectionLimits::of(&settings);
     let router = api::router(flow.clone(), public, &settings, bounds.connections);
     tracing::info!(
         connections = bounds.connections,
         of_one_address = settings.limits.share_of(bounds.connections),
         "connection limits"
     );
-    // It ends when its queue does, which is after all others have.
-    let mut committing = Tasks::until(stop.clone(), flow.liveness.clone());
+    // They end when the queue of callbacks does, which is after all others have.
+    let committing = committer_tasks(committer, app.clock.clone(), &flow, &stop);
+    let mut tasks = flow_tasks(&flow, watch, &stop, grace);
+    tasks.keep(
+        Task::Requests,
+        serving(listener, router, bounds, &stop, grace),
+    );
+    let metrics = metrics.map(|metrics| {
+        let address = metrics.address;
+        let serving = serving_metrics(metrics, &flow, &settings, &stop);
+        tasks.keep(Task::Metrics, serving);
+        address
+    });
+    let metrics_address = metrics.map_or_else(|| "none".to_owned(), |address| address.to_string());
+    tracing::info!(%address, metrics = metrics_address, db = app.db.kind(), store = app.store.name(), vault = %flow.vault.id(), "serving");
+    Ok(RunningService {
+        address,
+        metrics,
+        flow,
+        file: app.config.file,
+        stop,
+        tasks,
+        committing,
+        grace,
+        db: app.db,
+    })
+}
+
+/// The bound addresses of the service.
+struct Listeners {
+    requests: (TcpListener, SocketAddr),
+    metrics: Option<MetricsListener>,
+    /// The public address, with the port that the system chose where it is 0.
+    public: PublicUrl,
+}
+
+/// The bound address of `/metrics`, and what counts.
+struct MetricsListener {
+    listener: TcpListener,
+    address: SocketAddr,
+    recorder: PrometheusHandle,
+}
+
+impl Listeners {
+    async fn bind(settings: &api::ServerSettings) -> Result<Self, Error> {
+        let requests = listen::bind(&settings.listen, "server.listen").await?;
+        let metrics = match settings.metrics_listen.as_str() {
+            "" => None,
+            address => {
+                let (listener, address) = listen::bind(address, "server.metrics_listen").await?;
+                let recorder = metrics_recorder()?;
+                Some(MetricsListener {
+                    listener,
+                    address,
+                    recorder,
+                })
+            }
+        };
+        let public = settings
+            .public_url
+            .clone()
+            .with_bound_port(requests.1.port());
+        Ok(Self {
+            requests,
+            metrics,
+            public,
+        })
+    }
+}
+
+/// A call that is asked for consent is answered with TwiML, so its steps must fit into the time
+/// limit, with two seconds for the rest.
+fn check_time_limits(settings: &api::ServerSettings, rules: &Rules) -> Result<(), Error> {
+    let least = flow::CONSENT_STEP_LIMIT + Duration::from_secs(2);
+    let is_asked = rules.document().consent.voice.is_some();
+    if is_asked && settings.request_timeout_s.duration() < least {
+        return Err(Error::Settings(format!(
+            "`server.request_timeout_s`: expected at least {}, because the policy asks for consent in calls (`[consent.voice]`)",
+            least.as_secs()
+        )));
+    }
+    Ok(())
+}
+
+/// Checks that database and store can be used, and puts the policy in force. Other commands read
+/// the policy file and change nothing.
+async fn check_backends(app: &App, flow: &Flow) -> Result<(), Error> {
+    flow.health.probe().await?;
+    app.store.check_permissions().await?;
+    // Only the service puts a policy in force; other commands read the file and change nothing.
+    flow::put_in_force(&app.db, &flow.vault, flow.rulebook.current()).await?;
+    Ok(())
+}
+
+/// Starts the task that makes callbacks durable.
+fn committer_tasks(
+    committer: Committer,
+    clock: Clock,
+    flow: &Flow,
+    stop: &CancellationToken,
+) -> Tasks {
+    let mut tasks = Tasks::until(stop.clone(), flow.liveness.clone());
     let committer = Arc::new(committer);
-    let clock = app.clock.clone();
-    committing.keep(Task::Callbacks, move || {
+    tasks.keep(Task::Callbacks, move || {
         let committer = Arc::clone(&committer);
         let clock = clock.clone();
         async move { committer.run(|| clock.now()).await }
     });
+    tasks
+}
+
+/// Starts the long-lived tasks of the use cases.
+fn flow_tasks(flow: &Flow, watch: Watch, stop: &CancellationToken, grace: Duration) -> Tasks {
     let mut tasks = Tasks::until(stop.clone(), flow.liveness.clone());
     let mut keep =
         |task: Task, run: fn(Flow, CancellationToken, Duration) -> BoxFuture<'static, ()>| {
@@ -165,45 +260,28 @@ pub async fn serve(mut app: App) -> Result<RunningService, Error> {
     keep(Task::Reconciliation, |flow, stop, _| {
         flow.reconciliation.watch(stop).boxed()
     });
-    tasks.keep(Task::Tombstones, {
-        let flow = flow.clone();
-        let stop = stop.clone();
-        let first = Arc::new(Mutex::new(Some(watch)));
-        move || watch_tombstones(flow.clone(), Arc::clone(&first), stop.clone(), grace)
+    let flow = flow.clone();
+    let stop = stop.clone();
+    let first = Arc::new(Mutex::new(Some(watch)));
+    tasks.keep(Task::Tombstones, move || {
+        watch_tombstones(flow.clone(), Arc::clone(&first), stop.clone(), grace)
     });
-    tasks.keep(
-        Task::Requests,
-        serving(listener, router, bounds.clone(), &stop, grace),
-    );
-    let metrics = metrics.map(|((listener, address), handle)| {
-        let router = Router::new()
-            .route("/metrics", get(show_metrics))
-            .with_state((handle, flow.clone()));
-        tasks.keep(
-            Task::Metrics,
-            serving(
-                listener,
-                router,
-                listen::Bounds::of(&settings),
-                &stop,
-                Duration::from_secs(1),
-            ),
-        );
-        address
-    });
-    let metrics_address = metrics.map_or_else(|| "none".to_owned(), |address| address.to_string());
-    tracing::info!(%address, metrics = metrics_address, db = app.db.kind(), store = app.store.name(), vault = %flow.vault.id(), "serving");
-    Ok(RunningService {
-        address,
-        metrics,
-        flow,
-        file: app.config.file,
-        stop,
-        tasks,
-        committing,
-        grace,
-        db: app.db,
-    })
+    tasks
+}
+
+/// Serves `/metrics` on a listener of its own.
+fn serving_metrics(
+    metrics: MetricsListener,
+    flow: &Flow,
+    settings: &api::ServerSettings,
+    stop: &CancellationToken,
+) -> impl Fn() -> BoxFuture<'static, ()> + Send + Sync + use<> {
+    let router = Router::new()
+        .route("/metrics", get(show_metrics))
+        .with_state((metrics.recorder, flow.clone()));
+    let bounds = listen::ConnectionLimits::of(settings);
+    let grace = Duration::from_secs(1);
+    serving(metrics.listener, router, bounds, stop, grace)
 }
 
 /// Goes on with the watch that began before anybody could listen; after a restart, with a new one,
@@ -229,11 +307,11 @@ async fn watch_tombstones(
 fn serving(
     listener: TcpListener,
     router: Router,
-    bounds: listen::Bounds,
+    bounds: listen::ConnectionLimits,
     stop: &CancellationToken,
     grace: Duration,
-) -> impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static {
-    let door = listen::Door::of(listener);
+) -> impl Fn() -> BoxFuture<'static, ()> + Send + Sync + use<> {
+    let door = listen::SharedListener::of(listener);
     let stop = stop.clone();
     move || {
         listen::serve(
@@ -248,11 +326,9 @@ fn serving(
 }
 
 /// One recorder a process: a second service of the same process counts into the first one's.
-fn counting() -> Result<PrometheusHandle, Error> {
-    static HANDLE: std::sync::Mutex<Option<PrometheusHandle>> = std::sync::Mutex::new(None);
-    let mut handle = HANDLE
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+fn metrics_recorder() -> Result<PrometheusHandle, Error> {
+    static HANDLE: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
+    let mut handle = HANDLE.lock().unwrap_or_else(PoisonError::into_inner);
     if handle.is_none() {
         *handle = Some(telemetry::count().map_err(|error| Error::Metrics(error.to_string()))?);
     }
@@ -273,4 +349,23 @@ async fn show_metrics(State((handle, flow)): State<(PrometheusHandle, Flow)>) ->
     }
     handle.run_upkeep();
     handle.render()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_asks_in_calls_needs_time_for_an_answer() {
+        let asking = Rules::parse("p", &crate::samples::asking()).unwrap();
+        let silent = Rules::parse("p", crate::config::SHIPPED_POLICY).unwrap();
+        assert!(silent.document().consent.voice.is_none());
+        for (seconds, fits) in [(1, false), (9, false), (10, true), (14, true)] {
+            let toml = format!("request_timeout_s = {seconds}");
+            let settings: api::ServerSettings = toml::from_str(&toml).unwrap();
+            let checked = check_time_limits(&settings, &asking);
+            assert_eq!(checked.is_ok(), fits, "{seconds}: {checked:?}");
+            check_time_limits(&settings, &silent).unwrap();
+        }
+    }
 }

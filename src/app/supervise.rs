@@ -64,8 +64,8 @@ impl Tasks {
     {
         let stop = self.stop.clone();
         let liveness = self.liveness.clone();
-        // At once, and not when the task is first polled: who asks in between should not be told
-        // that all is well.
+        // Not when the task is first polled, so that `/readyz` does not report a task as running
+        // before it starts.
         liveness.begun(task);
         self.running.push(tokio::spawn(supervise(
             task,

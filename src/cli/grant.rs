@@ -21,6 +21,7 @@ use crate::{
         name::Purpose,
     },
     policy::{Permit, action},
+    twilio::PublicUrl,
 };
 
 /// Lists, requests and ends grants to listen.
@@ -100,7 +101,7 @@ impl GrantCommand {
 
 async fn create(
     flow: &Flow,
-    public: &str,
+    public: &PublicUrl,
     recording: RecordingId,
     request: &Request,
     break_glass: bool,
@@ -116,11 +117,10 @@ async fn create(
         token,
         artefacts,
     } = issued.map_err(or_no_recording(recording))?;
-    let public = public.trim_end_matches('/');
     let url = |artefact, file: &str| {
         artefacts
             .contains(&artefact)
-            .then(|| format!("{public}/v1/media/{}/{file}", token.expose()))
+            .then(|| public.join(&format!("/v1/media/{}/{file}", token.expose())))
     };
     let urls = [
         ("audio_url", url(Artefact::Audio, "audio.wav")),

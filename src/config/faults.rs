@@ -101,7 +101,8 @@ impl ConfigFaults {
         });
     }
 
-    /// Notes what serde says of a section; the key at fault, if one can be told.
+    /// Notes what serde says of a section, without the value that it found; returns the key at
+    /// fault, if one can be told.
     pub(super) fn note_section(
         &mut self,
         section: &str,
@@ -131,7 +132,7 @@ impl ConfigFaults {
             .filter(|_| in_key.is_none())
             .or_else(|| in_key?.split(['.', '[']).next().map(str::to_owned));
         let key = key.filter(|key| keys.contains(&key));
-        self.add(section, key.as_deref(), message);
+        self.add(section, key.as_deref(), &without_value(message));
         key
     }
 
@@ -177,8 +178,8 @@ impl ConfigFaults {
         entry.insert(key.clone(), value);
     }
 
-    /// A variable that fits nowhere.
-    fn variable(&mut self, name: &str, reason: &str) {
+    /// A variable that fits nowhere, or cannot be read.
+    pub(super) fn variable(&mut self, name: &str, reason: &str) {
         self.list.push(ConfigFault {
             place: format!("{}{name}", super::PREFIX),
             reason: reason.to_owned(),
@@ -217,5 +218,19 @@ impl ConfigFaults {
             }
         }
         found
+    }
+}
+
+/// What serde says of a value of another type than expected, without the value: it may be a secret
+/// in the place of a list or a table of secrets.
+fn without_value(message: &str) -> String {
+    let found = message.split(['"', '`']).next().filter(|_| {
+        message.starts_with("invalid type: ") || message.starts_with("invalid value: ")
+    });
+    match (found, message.rsplit_once(", expected ")) {
+        (Some(found), Some((_, expected))) if found.len() < message.len() => {
+            format!("{}, expected {expected}", found.trim_end())
+        }
+        _ => message.to_owned(),
     }
 }

@@ -10,6 +10,7 @@ pub(super) const SECRET: &[&str] = &[
     "api_key_secret",
     "callback_secret",
     "secret_access_key",
+    "secret",
 ];
 
 /// The values with secrets replaced; a URL keeps its place but not its password.

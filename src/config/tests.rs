@@ -5,7 +5,7 @@ use super::*;
 fn layered(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigFaults> {
     let variables = variables
         .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .map(|(key, value)| ((*key).to_owned(), OsString::from(*value)))
         .collect();
     Config::layered("recvault.toml", text, Path::new("."), variables)
 }
@@ -224,7 +224,9 @@ fn printing_shows_no_secret() {
     let text = format!(
         "[custody]\npassphrase = \"hunter2\"\n[custody.pkcs11]\npin = \"hunter7\"\n\
          [custody.aws_kms]\nsecret_access_key = \"hunter8\"\n[store]\nsecret_access_key = \"hunter3\"\n[database]\nurl = \"postgres://u:hunter4@h/d\"\n\
-         [[twilio.accounts]]\nsid = \"AC{}\"\nauth_tokens = [\"hunter5\"]\napi_key_sid = \"SK\"\napi_key_secret = \"hunter6\"\n",
+         [[twilio.accounts]]\nsid = \"AC{}\"\nauth_tokens = [\"hunter5\"]\napi_key_sid = \"SK{}\"\napi_key_secret = \"hunter6\"\n\
+         callback_secret = \"hunter10\"\nshared_keys = [{{ name = \"k\", secret = \"hunter9\" }}]\n",
+        "0".repeat(32),
         "0".repeat(32)
     );
     let config = layered(&text, &[]).unwrap();
@@ -251,15 +253,86 @@ proptest::proptest! {
 }
 
 #[test]
-fn the_secret_of_a_callbacks_path_is_hidden() {
-    let text = "[[twilio.accounts]]\nsid = \"AC00000000000000000000000000000000\"\nauth_tokens = [\"t\"]\ncallback_secret = \"hunter2-hunter2-hunter2\"\n";
+fn a_time_out_of_range_is_a_fault_and_not_replaced() {
+    for (text, line) in [
+        ("[server]\nrequest_timeout_s = 0\n", 2),
+        ("[server]\nrequest_timeout_s = 301\n", 2),
+        ("[server]\ngrace_s = 601\n", 2),
+        ("[server.limits]\nwrite_timeout_s = 0\n", 1),
+        ("[server.limits]\nwrite_timeout_s = 3601\n", 1),
+    ] {
+        let found = faults(text, &[]);
+        let place = format!("recvault.toml:{line}: `server.");
+        assert!(found[0].starts_with(&place), "{found:?}");
+        assert!(found[0].contains("out of range: expected "), "{found:?}");
+    }
+    let text =
+        "[server]\nrequest_timeout_s = 300\ngrace_s = 0\n[server.limits]\nwrite_timeout_s = 3600\n";
+    let server = layered(text, &[]).unwrap().server;
+    assert_eq!(server.request_timeout_s.duration().as_secs(), 300);
+}
+
+#[test]
+fn a_public_address_that_is_none_is_a_fault_with_its_line() {
+    let found = faults("[server]\npublic_url = \"vault.example.com\"\n", &[]);
     assert!(
-        !layered(text, &[])
-            .unwrap()
-            .shown()
-            .to_string()
-            .contains("hunter2")
+        found[0].starts_with("recvault.toml:2: `server.public_url`: expected the address"),
+        "{found:?}"
     );
+}
+
+#[test]
+fn no_fault_repeats_a_secret() {
+    let account = format!("[[twilio.accounts]]\nsid = \"AC{}\"\n", "0".repeat(32));
+    for text in [
+        "[custody.pkcs11]\npin = 123456\n",
+        "[custody.pkcs11]\npin = hunter123456\n",
+        "[custody]\npassphrase = 123456\n",
+        "[custody]\npassphrase = 123456.5\n",
+        "[custody]\npkcs11 = \"123456, expected 123456\"\n",
+        "[custody]\npkcs11 = 123456\n",
+        "[store]\nsecret_access_key = 123456\n",
+        &format!("{account}auth_tokens = [123456]\n"),
+        &format!("{account}auth_tokens = \"123456\"\n"),
+        &format!("{account}auth_tokens = [\"t\"]\nshared_keys = \"123456\"\n"),
+        &format!(
+            "{account}auth_tokens = [\"t\"]\nshared_keys = [{{ name = \"k\", secret = 123456 }}]\n"
+        ),
+    ] {
+        let found = faults(text, &[]).join("\n");
+        assert!(!found.contains("123456"), "{text}: {found}");
+        assert!(found.contains("recvault.toml:"), "{found}");
+    }
+    let found = faults("[twilio]\n", &[("TWILIO__ACCOUNTS", "[{ sid = 123456 }]")]).join("\n");
+    assert!(!found.contains("123456"), "{found}");
+}
+
+#[test]
+fn a_variable_that_is_not_utf_8_is_a_fault_of_ours_and_no_matter_of_others() {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    let bytes = |text: &[u8]| OsString::from_vec(text.to_vec());
+    let variables = [
+        (bytes(b"OTHER"), bytes(b"\xff")),
+        (bytes(b"OTHER\xff"), bytes(b"x")),
+        (bytes(b"RECVAULT__STORE__URL"), bytes(b"\xffhunter2")),
+        (bytes(b"RECVAULT__STORE__\xff"), bytes(b"x")),
+    ];
+    let read = Config::layered("f", "", Path::new("."), ours(variables.into_iter()));
+    let found = read.unwrap_err().to_string();
+    assert!(
+        found.contains("RECVAULT__STORE__URL: its value is not UTF-8"),
+        "{found}"
+    );
+    assert!(found.contains("unknown field"), "{found}");
+    assert!(
+        !found.contains("OTHER") && !found.contains("hunter2"),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_variable_sets_a_key_of_a_table_that_the_file_begins() {
     let reconcile = layered(
         "[twilio.reconcile]\nevery_m = 1\n",
         &[("TWILIO__RECONCILE__LOOK_BACK_H", "100")],

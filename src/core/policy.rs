@@ -61,6 +61,6 @@ pub use self::{
     quarantine::{covers_recording, quarantine, quarantining},
     reason::{Denial, PolicyRefusal, Reason},
     rules::{Rulebook, Rules},
-    view::View,
+    view::{View, ViewKind},
     why::way_out,
 };

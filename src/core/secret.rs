@@ -20,6 +20,7 @@ mod token;
 use std::{fmt, path::Path};
 
 use rand::CryptoRng;
+use serde::de::{self, Unexpected};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -142,7 +143,57 @@ impl fmt::Debug for SecretText {
 
 impl<'de> serde::Deserialize<'de> for SecretText {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self)
+        deserializer.deserialize_any(SecretVisitor)
+    }
+}
+
+/// Takes a text, and refuses a number or a truth value without repeating it: a PIN without quotes
+/// is one, and `serde` would quote it.
+struct SecretVisitor;
+
+impl SecretVisitor {
+    fn refused<E: de::Error>(self, found: &'static str) -> Result<SecretText, E> {
+        Err(E::invalid_type(Unexpected::Other(found), &self))
+    }
+}
+
+impl de::Visitor<'_> for SecretVisitor {
+    type Value = SecretText;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text in quotes")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<SecretText, E> {
+        Ok(SecretText(text.to_owned()))
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<SecretText, E> {
+        Ok(SecretText(text))
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<SecretText, E> {
+        self.refused("a truth value")
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<SecretText, E> {
+        self.refused("a number")
+    }
+
+    fn visit_i128<E: de::Error>(self, _: i128) -> Result<SecretText, E> {
+        self.refused("a number")
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<SecretText, E> {
+        self.refused("a number")
+    }
+
+    fn visit_u128<E: de::Error>(self, _: u128) -> Result<SecretText, E> {
+        self.refused("a number")
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<SecretText, E> {
+        self.refused("a number")
     }
 }
 
@@ -158,6 +209,18 @@ mod tests {
             format!("{:?}", SecretText::new("hunter2".into())),
             "SecretText(…)"
         );
+    }
+
+    #[test]
+    fn a_secret_without_quotes_is_refused_and_not_repeated() {
+        for value in ["123456", "-123456", "123456.5", "true", "[123456]", "null"] {
+            let refused = serde_json::from_str::<SecretText>(value);
+            let why = refused.unwrap_err().to_string();
+            assert!(why.contains("a text in quotes"), "{why}");
+            assert!(!why.contains("123456") && !why.contains("true"), "{why}");
+        }
+        let taken: SecretText = serde_json::from_str("\"123456\"").unwrap();
+        assert_eq!(taken.expose(), "123456");
     }
 
     #[test]

@@ -117,7 +117,8 @@ impl StandIn {
                 vec![SecretText::new(account.auth_token.clone())],
             );
             if let Some((sid, secret)) = &account.api_key {
-                settings.api_key_sid = Some(sid.clone());
+                settings.api_key_sid =
+                    Some(sid.parse().expect("the stand-in makes keys as Twilio does"));
                 settings.api_key_secret = Some(SecretText::new(secret.clone()));
             }
             settings

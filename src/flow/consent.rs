@@ -49,7 +49,7 @@ use crate::{
     policy::{Permit, Rulebook, action},
     vault::Vault,
 };
-pub use call::{Instruction, Over, Then};
+pub use call::{CONSENT_STEP_LIMIT, Instruction, Over, Then};
 pub use import::{ImportFormat, MAX_FILE, MAX_STATEMENTS, StatementFaults};
 pub use statement::{About, FieldFault, NewStatement};
 

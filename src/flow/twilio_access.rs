@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 
-use crate::twilio::{Accounts, Current, TwilioClient};
+use crate::twilio::{Accounts, CurrentAccounts, TwilioClient};
 
 /// The current accounts, and the client.
 #[derive(Debug)]
 pub struct TwilioAccess {
-    current: Current,
+    current: CurrentAccounts,
     /// The client for requests to Twilio.
     pub(super) client: TwilioClient,
 }
@@ -18,7 +18,7 @@ impl TwilioAccess {
     /// Creates the handle with these accounts, until they are replaced.
     pub fn new(accounts: Accounts, client: TwilioClient) -> Self {
         Self {
-            current: Current::new(accounts),
+            current: CurrentAccounts::new(accounts),
             client,
         }
     }
@@ -31,6 +31,6 @@ impl TwilioAccess {
 
     /// Replaces the accounts.
     pub(super) fn put(&self, accounts: Accounts) {
-        self.current.put(accounts);
+        self.current.replace(accounts);
     }
 }

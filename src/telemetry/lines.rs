@@ -1,8 +1,7 @@
-//! Where log lines go: to standard error, by a thread of their own.
+//! Log lines: written to standard error by a thread of their own.
 //!
-//! Owns the queue before it. Refuses to let anybody wait for it, and to fail: a line that cannot be
-//! written now (the pipe is closed, the disk is full, nobody reads) is dropped and counted.
-//! `eprintln!` would panic there, and so does `tracing-subscriber` when its writer returns an
+//! Owns the queue of that thread. Never blocks and never fails: a line that cannot be written now
+//! (the pipe is closed, the disk is full, nobody reads) is dropped and counted. `eprintln!` would panic there, and so does `tracing-subscriber` when its writer returns an
 //! error.
 
 use std::{
@@ -22,9 +21,9 @@ use tracing_subscriber::fmt::MakeWriter;
 const QUEUE: usize = 4096;
 
 static LOST: AtomicU64 = AtomicU64::new(0);
-static QUEUED: OnceLock<SyncSender<Order>> = OnceLock::new();
+static QUEUED: OnceLock<SyncSender<LogMessage>> = OnceLock::new();
 
-enum Order {
+enum LogMessage {
     Line(Vec<u8>),
     /// Answered when everything before it was written.
     Flush(SyncSender<()>),
@@ -41,19 +40,19 @@ pub(super) fn to_standard_error() -> io::Result<Queue> {
 }
 
 fn to(sink: impl Write + Send + 'static) -> io::Result<Queue> {
-    let (sender, orders) = sync_channel(QUEUE);
+    let (sender, messages) = sync_channel(QUEUE);
     std::thread::Builder::new()
         .name("log".into())
-        .spawn(move || write_all(&orders, sink))?;
+        .spawn(move || write_all(&messages, sink))?;
     Ok(Queue(sender))
 }
 
-fn write_all(orders: &Receiver<Order>, mut sink: impl Write) {
-    for order in orders {
-        match order {
-            Order::Line(line) if sink.write_all(&line).is_err() => lose(),
-            Order::Line(_) => {}
-            Order::Flush(done) => {
+fn write_all(messages: &Receiver<LogMessage>, mut sink: impl Write) {
+    for message in messages {
+        match message {
+            LogMessage::Line(line) if sink.write_all(&line).is_err() => lose(),
+            LogMessage::Line(_) => {}
+            LogMessage::Flush(done) => {
                 let _ = done.try_send(());
             }
         }
@@ -74,18 +73,18 @@ pub fn lost() -> u64 {
 pub fn flush(patience: Duration) {
     let Some(queue) = QUEUED.get() else { return };
     let (done, written) = sync_channel(1);
-    if queue.try_send(Order::Flush(done)).is_ok() {
+    if queue.try_send(LogMessage::Flush(done)).is_ok() {
         let _ = written.recv_timeout(patience);
     }
 }
 
 /// The way to the thread. `tracing-subscriber` gives it a line at a time.
 #[derive(Clone)]
-pub(super) struct Queue(SyncSender<Order>);
+pub(super) struct Queue(SyncSender<LogMessage>);
 
 impl Write for Queue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.0.try_send(Order::Line(line.to_vec())).is_err() {
+        if self.0.try_send(LogMessage::Line(line.to_vec())).is_err() {
             lose();
         }
         Ok(line.len())
@@ -137,7 +136,7 @@ mod tests {
 
     fn wait_for_the_end_of(queue: &Queue) {
         let (done, written) = sync_channel(1);
-        queue.0.send(Order::Flush(done)).unwrap();
+        queue.0.send(LogMessage::Flush(done)).unwrap();
         written.recv().unwrap();
     }
 

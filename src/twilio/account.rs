@@ -32,15 +32,18 @@ pub use self::{
     shared_keys::{Algorithm, SharedKeySettings},
     transcripts::TranscriptSettings,
 };
-use super::{bucket::Bucket, encryption::EncryptionKeys, pace::Pace};
-use crate::{model::sid::AccountSid, secret::SecretText};
+use super::{bucket::Bucket, encryption::EncryptionKeys, rate_limit::ClientLimits};
+use crate::{
+    model::sid::{AccountSid, ApiKeySid},
+    secret::SecretText,
+};
 
-/// Every account, ready for use, and how fast they may be asked.
+/// Every account, ready for use, and the limits of requests.
 #[derive(Debug)]
 pub struct Accounts {
     accounts: Vec<Account>,
     connect: Option<Connect>,
-    pub(super) pace: Pace,
+    pub(super) limits: ClientLimits,
     transcripts: TranscriptSettings,
     reconcile: ReconcilePlan,
     encryption_keys: EncryptionKeys,
@@ -90,9 +93,9 @@ impl Accounts {
 
 /// The accounts as they are now: others can take their place while the service runs.
 #[derive(Debug)]
-pub struct Current(RwLock<Arc<Accounts>>);
+pub struct CurrentAccounts(RwLock<Arc<Accounts>>);
 
-impl Current {
+impl CurrentAccounts {
     /// These, until others take their place.
     pub fn new(accounts: Accounts) -> Self {
         Self(RwLock::new(Arc::new(accounts)))
@@ -103,9 +106,9 @@ impl Current {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts others in their place. What runs with the former ends with them. Time-outs and pace
+    /// Replaces the accounts. Running requests end with the former ones. Time-outs and rate limit
     /// stay those of the start.
-    pub fn put(&self, accounts: Accounts) {
+    pub fn replace(&self, accounts: Accounts) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(accounts);
     }
 }
@@ -115,18 +118,37 @@ impl Current {
 pub struct Account {
     sid: AccountSid,
     parent: Option<AccountSid>,
-    auth_tokens: Vec<SecretText>,
+    credentials: Credentials,
     pub(super) shared_keys: Vec<SharedKey>,
     pub(super) require_shared_key: bool,
-    api_key: Option<(String, SecretText)>,
-    /// The parent's credential, of a subaccount without an API key.
-    borrowed: Option<(String, SecretText)>,
-    pub(super) remote: Remote,
     callback_secret: Option<SecretText>,
-    look_up_parties: bool,
+    source: SourcePolicy,
+    pub(super) endpoints: Endpoints,
+}
+
+/// The credentials with which an account is asked.
+#[derive(Debug)]
+struct Credentials {
+    auth_tokens: Vec<SecretText>,
+    api_key: Option<(ApiKeySid, SecretText)>,
+    /// The parent's credential, of a subaccount without an API key.
+    parent: Option<ParentCredential>,
+}
+
+/// A credential that a parent lends to its subaccount.
+#[derive(Debug)]
+enum ParentCredential {
+    ApiKey(ApiKeySid, SecretText),
+    AuthToken(AccountSid, SecretText),
+}
+
+/// The handling of an account's recordings at Twilio.
+#[derive(Debug)]
+struct SourcePolicy {
     delete_source: DeleteSource,
     await_transcript: Duration,
     fetch_transcripts: bool,
+    look_up_parties: bool,
 }
 
 impl Account {
@@ -140,34 +162,61 @@ impl Account {
         self.parent.as_ref()
     }
 
-    /// Whether it asks with an API key, be it its parent's.
-    pub fn asks_with_a_key(&self) -> bool {
-        self.credential().0.starts_with("SK")
+    /// Whether its requests use an API key, its own or its parent's.
+    pub fn uses_api_key(&self) -> bool {
+        match (&self.credentials.api_key, &self.credentials.parent) {
+            (Some(_), _) => true,
+            (None, Some(parent)) => matches!(parent, ParentCredential::ApiKey(..)),
+            (None, None) => false,
+        }
     }
 
     /// The tokens that may have signed a request; never empty.
     pub fn auth_tokens(&self) -> &[SecretText] {
-        &self.auth_tokens
+        &self.credentials.auth_tokens
     }
 
     /// User and password for HTTP Basic: the API key if there is one, otherwise the parent's
     /// credential, otherwise the account itself.
     pub fn credential(&self) -> (&str, &SecretText) {
-        match (&self.api_key, &self.borrowed) {
-            (None, Some((sid, secret))) => (sid, secret),
+        match (&self.credentials.api_key, &self.credentials.parent) {
+            (None, Some(ParentCredential::ApiKey(sid, secret))) => (sid.as_str(), secret),
+            (None, Some(ParentCredential::AuthToken(sid, token))) => (sid.as_str(), token),
             _ => self.own_credential(),
         }
     }
 
     /// The same without a parent's credential: for an interface whose addresses name no account, so
-    /// that the credential alone says whose things are meant.
+    /// that the credential alone says whose resources are meant.
     pub fn own_credential(&self) -> (&str, &SecretText) {
-        match (self.api_key.as_ref(), self.auth_tokens.as_slice()) {
-            (Some((sid, secret)), _) => (sid, secret),
+        let Credentials {
+            api_key,
+            auth_tokens,
+            ..
+        } = &self.credentials;
+        match (api_key, auth_tokens.as_slice()) {
+            (Some((sid, secret)), _) => (sid.as_str(), secret),
             (None, [first, ..]) => (self.sid.as_str(), first),
             (None, []) => {
-                unreachable!("an account without a token is refused by `Settings::resolve`")
+                unreachable!("an account without a token is refused by `TwilioSettings::resolve`")
             }
+        }
+    }
+
+    /// Returns the credential for a subaccount without an API key.
+    fn lend(&self) -> Option<ParentCredential> {
+        match (
+            &self.credentials.api_key,
+            self.credentials.auth_tokens.first(),
+        ) {
+            (Some((sid, secret)), _) => {
+                Some(ParentCredential::ApiKey(sid.clone(), secret.duplicate()))
+            }
+            (None, Some(token)) => Some(ParentCredential::AuthToken(
+                self.sid.clone(),
+                token.duplicate(),
+            )),
+            (None, None) => None,
         }
     }
 
@@ -178,28 +227,28 @@ impl Account {
 
     /// Whether the parties of its recordings are looked up.
     pub fn looks_up_parties(&self) -> bool {
-        self.look_up_parties
+        self.source.look_up_parties
     }
 
     /// When Twilio's copies are deleted.
     pub fn delete_source(&self) -> DeleteSource {
-        self.delete_source
+        self.source.delete_source
     }
 
     /// For how long after sealing a transcript is waited for before Twilio's copies are deleted.
     pub fn await_transcript(&self) -> Duration {
-        self.await_transcript
+        self.source.await_transcript
     }
 
     /// Whether transcripts that nobody asked for are looked for.
     pub fn fetches_transcripts(&self) -> bool {
-        self.fetch_transcripts
+        self.source.fetch_transcripts
     }
 
     /// Whether an address is one of Twilio's own: the interface's host, or Twilio's domain. The
     /// samples in its documentation have another scheme.
-    pub(super) fn is_twilios(&self, address: &Url) -> bool {
-        let interface = &self.remote.api_base;
+    pub(super) fn is_twilio_host(&self, address: &Url) -> bool {
+        let interface = &self.endpoints.api_base;
         let is_interface = address.host() == interface.host() && address.port() == interface.port();
         is_interface
             || address
@@ -208,9 +257,9 @@ impl Account {
     }
 }
 
-/// Where an account's interface is; every part checked.
+/// The addresses of an account's interfaces; every part checked.
 #[derive(Clone, Debug)]
-pub(super) struct Remote {
+pub(super) struct Endpoints {
     pub(super) api_base: Url,
     pub(super) intelligence_base: Url,
     pub(super) redirect_hosts: Vec<String>,

@@ -16,7 +16,7 @@ use object_store::{
 };
 use url::Url;
 
-use super::pace::Pace;
+use super::rate_limit::ClientLimits;
 use crate::secret::SecretText;
 
 const RETRIES: usize = 2;
@@ -49,7 +49,7 @@ impl Bucket {
         region: &str,
         access_key_id: &str,
         secret: &SecretText,
-        pace: &Pace,
+        limits: &ClientLimits,
     ) -> Result<Self, &'static str> {
         let allow_http = place
             .endpoint
@@ -59,8 +59,8 @@ impl Bucket {
         let options = ClientOptions::new()
             .with_allow_http(allow_http)
             .with_timeout_disabled()
-            .with_connect_timeout(pace.connect_timeout)
-            .with_read_timeout(pace.read_idle_timeout);
+            .with_connect_timeout(limits.connect_timeout)
+            .with_read_timeout(limits.read_idle_timeout);
         let backoff = BackoffConfig {
             init_backoff: Duration::from_millis(100),
             max_backoff: Duration::from_secs(2),

@@ -10,7 +10,7 @@
 //! is about are right or the callback is refused; parameters that only describe it are taken when
 //! they can be read, because a bad duration is no reason to lose a recording.
 
-mod told;
+mod from_resource;
 
 use super::{
     encryption,

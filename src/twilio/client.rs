@@ -5,13 +5,13 @@
 
 use reqwest::redirect::Policy;
 
-use super::{account::Accounts, pace::Turns};
+use super::{account::Accounts, rate_limit::RateLimiter};
 
 /// A client for the REST interface. Cheap to share; keeps connections open between requests.
 #[derive(Debug)]
 pub struct TwilioClient {
     pub(super) http: reqwest::Client,
-    pub(super) turns: Turns,
+    pub(super) limiter: RateLimiter,
 }
 
 /// The client cannot be built.
@@ -23,18 +23,18 @@ impl TwilioClient {
     /// A client with the settings' time-outs. Redirects are followed by hand; proxies in the
     /// environment are ignored, because only configuration may decide whom credentials pass.
     pub fn new(accounts: &Accounts) -> Result<Self, ClientError> {
-        let pace = &accounts.pace;
+        let limits = &accounts.limits;
         let http = reqwest::Client::builder()
             .user_agent(concat!("recvault/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
             .no_proxy()
-            .connect_timeout(pace.connect_timeout)
-            .read_timeout(pace.read_idle_timeout)
+            .connect_timeout(limits.connect_timeout)
+            .read_timeout(limits.read_idle_timeout)
             .build()
             .map_err(ClientError)?;
         Ok(Self {
             http,
-            turns: Turns::new(pace.requests_per_s),
+            limiter: RateLimiter::new(limits.requests_per_s),
         })
     }
 }

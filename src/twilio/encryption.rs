@@ -21,7 +21,6 @@ mod private_key;
 
 pub(super) use self::{
     decrypt::TAG,
-    details::is_key_sid,
     keys::{EncryptionKey, Unopened},
 };
 pub use self::{

@@ -8,7 +8,7 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use super::encryption::DetailsError;
-use crate::model::numerals::counted;
+use crate::model::{numerals::counted, sid::PublicKeySid};
 
 /// Hops after the first request.
 pub const MAX_REDIRECTS: usize = 3;
@@ -37,7 +37,7 @@ pub enum FetchError {
     #[error("the fetch failed: {cause}")]
     Transient {
         /// Why.
-        cause: Hiccup,
+        cause: TransientFailure,
     },
     /// Asking again does not help until somebody changes something.
     #[error("the fetch is refused: {cause}")]
@@ -49,7 +49,7 @@ pub enum FetchError {
 
 /// A failure that may pass by itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Hiccup {
+pub enum TransientFailure {
     /// A server error or a request time-out of the other side.
     #[error("the server answered {0}")]
     Status(u16),
@@ -78,7 +78,7 @@ pub enum Hiccup {
     #[error("the private key of `{sid}` cannot be used: {why}")]
     PrivateKey {
         /// The SID of its public half.
-        sid: String,
+        sid: PublicKeySid,
         /// What its place says; never a secret.
         why: String,
     },
@@ -143,7 +143,7 @@ pub enum FetchRefusal {
     )]
     NoKey {
         /// The SID of the public key.
-        sid: String,
+        sid: PublicKeySid,
     },
     /// The private key is of another pair, or the wrapped key was altered.
     #[error(
@@ -151,7 +151,7 @@ pub enum FetchRefusal {
     )]
     WrongKey {
         /// The SID of the public key.
-        sid: String,
+        sid: PublicKeySid,
     },
     /// Decrypted, and no sound.
     #[error(
@@ -198,8 +198,8 @@ pub enum FetchRefusal {
     Metadata(&'static str),
 }
 
-impl From<Hiccup> for FetchError {
-    fn from(cause: Hiccup) -> Self {
+impl From<TransientFailure> for FetchError {
+    fn from(cause: TransientFailure) -> Self {
         Self::Transient { cause }
     }
 }
@@ -224,13 +224,13 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// What happened, without the URL that `reqwest` would name.
-pub(super) fn hiccup(error: &reqwest::Error, received: u64) -> Hiccup {
+pub(super) fn transient_failure(error: &reqwest::Error, received: u64) -> TransientFailure {
     if error.is_connect() {
-        Hiccup::Connect
+        TransientFailure::Connect
     } else if error.is_timeout() {
-        Hiccup::Silence
+        TransientFailure::Silence
     } else {
-        Hiccup::Broken { received }
+        TransientFailure::Broken { received }
     }
 }
 

@@ -8,13 +8,13 @@
 //! INVARIANT: the URL is built from ids, never taken from a callback; credentials go to this
 //! recording's path at the configured interface and nowhere else, whatever a redirect says; a
 //! [`Body`] that ends without an error is a whole RIFF/WAVE file. What Twilio stored elsewhere is
-//! fetched from configured buckets only, with their own credentials (`elsewhere`).
+//! fetched from configured buckets only, with their own credentials (`external_storage`).
 
 mod body;
-mod check;
-mod elsewhere;
+mod external_storage;
 mod redirect;
 mod unwrap;
+mod validator;
 
 use std::fmt;
 
@@ -24,11 +24,12 @@ use reqwest::{
     header::{CONTENT_TYPE, LOCATION, TRANSFER_ENCODING},
 };
 
-pub use self::{body::Body, unwrap::decryptor};
+pub use self::{body::Body, external_storage::BucketDeleteError, unwrap::decryptor};
 use super::{
     account::Account,
     client::TwilioClient,
-    fetch_error::{FetchError, FetchRefusal, Hiccup, MAX_REDIRECTS, hiccup, retry_after},
+    fetch_error::{FetchError, FetchRefusal, MAX_REDIRECTS, transient_failure},
+    rest::status_error,
 };
 use crate::model::sid::RecordingSid;
 
@@ -75,7 +76,7 @@ impl TwilioClient {
             "/2010-04-01/Accounts/{}/Recordings/{recording}",
             account.sid()
         );
-        let mut url = account.remote.api_base.clone();
+        let mut url = account.endpoints.api_base.clone();
         url.set_path(&format!("{path}.wav"));
         url.set_query(Some(&format!("RequestedChannels={channels}")));
         for _ in 0..=MAX_REDIRECTS {
@@ -84,7 +85,7 @@ impl TwilioClient {
                 return media(response);
             }
             url = redirect::target(
-                &account.remote,
+                &account.endpoints,
                 &url,
                 response
                     .headers()
@@ -97,34 +98,25 @@ impl TwilioClient {
 
     async fn hop(&self, account: &Account, path: &str, url: &Url) -> Result<Response, FetchError> {
         let mut request = self.http.get(url.clone());
-        if redirect::may_carry_credential(&account.remote, path, url) {
+        if redirect::may_carry_credential(&account.endpoints, path, url) {
             let (user, password) = account.credential();
             request = request.basic_auth(user, Some(password.expose()));
         }
         request
             .send()
             .await
-            .map_err(|error| hiccup(&error, 0).into())
+            .map_err(|error| transient_failure(&error, 0).into())
     }
 }
 
 /// Judges an answer by its headers.
 fn media(response: Response) -> Result<Media, FetchError> {
-    match response.status() {
-        StatusCode::OK => {}
-        StatusCode::NOT_FOUND => return Err(FetchError::NotYet),
-        StatusCode::TOO_MANY_REQUESTS => {
-            return Err(FetchError::Throttled {
-                retry_after: retry_after(response.headers()),
-            });
-        }
-        status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-            return Err(FetchRefusal::Credential(status.as_u16()).into());
-        }
-        status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
-            return Err(Hiccup::Status(status.as_u16()).into());
-        }
-        status => return Err(FetchRefusal::Status(status.as_u16()).into()),
+    let status = response.status();
+    if let Some(failure) = status_error(status, response.headers()) {
+        return Err(failure.into());
+    }
+    if status != StatusCode::OK {
+        return Err(FetchRefusal::Status(status.as_u16()).into());
     }
     let kind = response
         .headers()
@@ -147,7 +139,7 @@ fn media(response: Response) -> Result<Media, FetchError> {
     let is_chunked = response.headers().contains_key(TRANSFER_ENCODING);
     let chunks = response
         .bytes_stream()
-        .map(|chunk| chunk.map_err(|error| hiccup(&error, 0)));
+        .map(|chunk| chunk.map_err(|error| transient_failure(&error, 0)));
     let body = Body::new(chunks, content_length);
     Ok(Media {
         content_length,

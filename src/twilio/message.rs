@@ -5,13 +5,17 @@
 //!
 //! INVARIANT: who wrote, and what, is never printed.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use super::{
     params::{CallbackError, VerifiedParams},
     signature::Verified,
 };
-use crate::model::{consent::OptOut, sid::AccountSid, subject::Address};
+use crate::model::{
+    consent::Keyword,
+    sid::{AccountSid, MessageSid},
+    subject::Address,
+};
 
 /// One message.
 #[derive(Clone, PartialEq, Eq)]
@@ -20,46 +24,13 @@ pub struct IncomingMessage {
     pub account: AccountSid,
     /// Its id.
     pub sid: MessageSid,
-    /// Who wrote it; `None` for a short code, a name, or a channel whose addresses are nobody's
-    /// elsewhere.
+    /// Who wrote it; `None` for a short code, a name, or a channel-specific address (such as
+    /// Messenger).
     pub from: Option<Address>,
     /// What was written; empty for a picture alone.
     pub body: String,
-    /// What Twilio took it for, where Advanced Opt-Out says so; the inner `None` for a word that is
-    /// not known here.
-    pub keyword: Option<Option<OptOut>>,
-}
-
-/// A message's id: `SM` or `MM`, and 32 hex digits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MessageSid(String);
-
-/// The text is no message's id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected `SM` or `MM` and 32 hex digits")]
-pub struct InvalidMessageSid;
-
-impl FromStr for MessageSid {
-    type Err = InvalidMessageSid;
-
-    fn from_str(text: &str) -> Result<Self, InvalidMessageSid> {
-        let digits = text.strip_prefix("SM").or_else(|| text.strip_prefix("MM"));
-        let fits = digits.is_some_and(|digits| {
-            digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit())
-        });
-        if fits {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidMessageSid)
-        }
-    }
-}
-
-impl MessageSid {
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+    /// The keyword that Twilio recognised, where Advanced Opt-Out reports one.
+    pub keyword: Option<Keyword>,
 }
 
 impl IncomingMessage {
@@ -85,9 +56,7 @@ impl IncomingMessage {
             sid,
             from: params.one("From")?.and_then(|sender| sender.parse().ok()),
             body: params.one("Body")?.unwrap_or_default().to_owned(),
-            keyword: params
-                .one("OptOutType")?
-                .map(|word| word.trim().to_ascii_uppercase().parse().ok()),
+            keyword: params.one("OptOutType")?.map(Keyword::parse),
         })
     }
 }

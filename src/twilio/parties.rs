@@ -9,8 +9,7 @@
 //! dialled (<https://www.twilio.com/docs/voice/twiml/dial>); of a conference's, the first is who
 //! came first, and the second everybody else.
 //!
-//! INVARIANT: nobody is left out. Where there is another side of which nothing is told, it is a
-//! place of somebody whom nobody knows.
+//! INVARIANT: a second side without data is listed as an unknown participant.
 
 use super::{
     params::VerifiedParams,
@@ -58,8 +57,8 @@ pub fn of_call(
     source: Option<&str>,
 ) -> Vec<Participant> {
     let Some(side) = Side::of(call).filter(|_| source != Some(TRUNK)) else {
-        // A trunk has no legs: one call says who both are. Which of them is on which channel is
-        // nowhere written.
+        // A trunking call has no child legs; `from` and `to` are the two sides, and Twilio does not
+        // document their channels.
         return vec![
             person("caller", None, call.from.as_deref()),
             person("callee", None, call.to.as_deref()),
@@ -104,7 +103,7 @@ pub fn of_conference(
     };
     let mut participants: Vec<_> = participants.iter().collect();
     participants.sort_by(|a, b| came(a).cmp(&came(b)).then_with(|| sid(a).cmp(&sid(b))));
-    // Only if it is known who came first, it is known who is on which channel.
+    // Channels are known only if the join order is.
     let first_is_known = match participants.as_slice() {
         [first, second, ..] => came(first) < came(second) && came(first).0.is_some(),
         _ => true,
@@ -215,7 +214,7 @@ impl CallbackParties {
                 ..Participant::at(leg(side))
             })
         });
-        // Our own words first; who is in one place already is not put in another's.
+        // Our own query parameters take precedence; an address is listed once.
         let mut parties: Vec<Participant> = own.collect();
         parties.extend(told.filter(|told| {
             parties
@@ -243,7 +242,7 @@ impl CallbackParties {
     }
 }
 
-/// Which end of a leg is a person's, and not the account's own.
+/// The end of a leg that is a person's, and not the account's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
     /// Who called.

@@ -55,6 +55,17 @@ impl PublicUrl {
         self.with_port(self.port, path_and_query)
     }
 
+    /// Returns the URL with the port that the system chose, where the configured port is 0.
+    pub fn with_bound_port(self, port: u16) -> Self {
+        match self.port {
+            Some(0) => Self {
+                port: Some(port),
+                ..self
+            },
+            _ => self,
+        }
+    }
+
     /// Whether callers reach us over TLS.
     pub fn is_https(&self) -> bool {
         self.scheme == Scheme::Https
@@ -111,7 +122,7 @@ impl FromStr for PublicUrl {
         let (host, port) = match place.rsplit_once(':') {
             // In `[::1]` the colons belong to the host.
             Some((host, port)) if !port.contains(']') => match port.parse() {
-                Ok(number) if number != 0 && !port.starts_with('+') => (host, Some(number)),
+                Ok(number) if !port.starts_with('+') => (host, Some(number)),
                 _ => return Err(InvalidPublicUrl),
             },
             _ => (place, None),
@@ -159,6 +170,21 @@ mod tests {
     }
 
     #[test]
+    fn the_port_of_the_system_takes_the_place_of_port_0_and_of_nothing_else() {
+        for (text, written) in [
+            ("http://127.0.0.1:0", "http://127.0.0.1:8080"),
+            ("http://[::1]:0/base", "http://[::1]:8080/base"),
+            ("https://[fd00:0:0:1::5]", "https://[fd00:0:0:1::5]"),
+            ("https://[fd00:0:0:1::5]:0", "https://[fd00:0:0:1::5]:8080"),
+            ("https://host:0443", "https://host:443"),
+            ("https://host/a:0", "https://host/a:0"),
+        ] {
+            let url: PublicUrl = text.parse().unwrap();
+            assert_eq!(url.with_bound_port(8080).to_string(), written);
+        }
+    }
+
+    #[test]
     fn anything_else_is_refused() {
         for text in [
             "",
@@ -167,7 +193,6 @@ mod tests {
             "https://",
             "https:///path",
             "https://host:",
-            "https://host:0",
             "https://host:+443",
             "https://host:65536",
             "https://a:b:443",

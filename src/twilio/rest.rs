@@ -30,7 +30,7 @@ mod transcripts;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, StatusCode, Url, header::HeaderMap};
 use serde::de::DeserializeOwned;
 
 pub use self::{
@@ -46,7 +46,7 @@ pub use self::{
 use super::{
     account::Account,
     client::TwilioClient,
-    fetch_error::{Hiccup, hiccup, retry_after},
+    fetch_error::{FetchError, FetchRefusal, TransientFailure, retry_after, transient_failure},
 };
 use crate::secret::SecretBuffer;
 
@@ -57,7 +57,7 @@ pub const MAX_ANSWER: usize = 32 * 1024 * 1024;
 /// What the caller can do about a request that failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RestError {
-    /// There is no such thing (404), or not any more.
+    /// Not found (404): never existed, or deleted.
     #[error("twilio has no such resource (404)")]
     NotFound,
     /// Ask again after the time given, or back off. Nothing was done.
@@ -71,7 +71,7 @@ pub enum RestError {
     #[error("the request failed: {cause}")]
     Transient {
         /// Why.
-        cause: Hiccup,
+        cause: TransientFailure,
     },
     /// Asking again does not help until something changes.
     #[error("twilio refused with {status}{}", code.map(|code| format!(", error {code}")).unwrap_or_default())]
@@ -90,6 +90,23 @@ impl RestError {
     /// Whether the same request may go well later without anybody's doing.
     pub fn passes(&self) -> bool {
         matches!(self, Self::Throttled { .. } | Self::Transient { .. })
+    }
+}
+
+/// The same failure, met while fetching.
+impl From<RestError> for FetchError {
+    fn from(error: RestError) -> Self {
+        match error {
+            RestError::NotFound => Self::NotYet,
+            RestError::Throttled { retry_after } => Self::Throttled { retry_after },
+            RestError::Transient { cause } => cause.into(),
+            RestError::Refused {
+                status: status @ (401 | 403),
+                ..
+            } => FetchRefusal::Credential(status).into(),
+            RestError::Refused { status, .. } => FetchRefusal::Status(status).into(),
+            RestError::Shape(what) => FetchRefusal::Metadata(what).into(),
+        }
     }
 }
 
@@ -121,8 +138,8 @@ impl Account {
     /// The address of something: `path` begins with a slash and is made of constants and ids only.
     pub(super) fn url(&self, root: RestApi, path: &str) -> ApiUrl {
         let mut url = match root {
-            RestApi::Api => self.remote.api_base.clone(),
-            RestApi::Intelligence => self.remote.intelligence_base.clone(),
+            RestApi::Api => self.endpoints.api_base.clone(),
+            RestApi::Intelligence => self.endpoints.intelligence_base.clone(),
         };
         url.set_path(path);
         ApiUrl { root, url }
@@ -130,7 +147,7 @@ impl Account {
 
     /// The same below the account's own resources of version 2010-04-01: `rest` is like
     /// `/Recordings.json`.
-    pub(super) fn own_url(&self, rest: &str) -> ApiUrl {
+    pub(super) fn account_url(&self, rest: &str) -> ApiUrl {
         self.url(
             RestApi::Api,
             &format!("/2010-04-01/Accounts/{}{rest}", self.sid()),
@@ -148,7 +165,7 @@ impl TwilioClient {
         parsed(&self.ask(account, Method::GET, url, None).await?)
     }
 
-    /// POST of a form. `Ok` is that it was done, whatever the answer shows of it.
+    /// POST of a form. A success status is enough; the body is not parsed.
     pub(super) async fn post(
         &self,
         account: &Account,
@@ -172,7 +189,7 @@ impl TwilioClient {
         url: ApiUrl,
         form: Option<&[(&str, &str)]>,
     ) -> Result<SecretBuffer, RestError> {
-        self.turns.wait().await;
+        self.limiter.wait().await;
         let (user, password) = match url.root {
             RestApi::Api => account.credential(),
             RestApi::Intelligence => account.own_credential(),
@@ -193,11 +210,10 @@ impl TwilioClient {
                 .body(body);
         }
         let broken = |error: &reqwest::Error| RestError::Transient {
-            cause: hiccup(error, 0),
+            cause: transient_failure(error, 0),
         };
         let response = request.send().await.map_err(|error| broken(&error))?;
-        let status = response.status();
-        let retry_after = retry_after(response.headers());
+        let failure = status_error(response.status(), response.headers());
         let mut body = SecretBuffer::default();
         let mut pieces = response.bytes_stream();
         while let Some(piece) = pieces.next().await {
@@ -207,20 +223,33 @@ impl TwilioClient {
             }
             body.extend_from_slice(&piece);
         }
-        match status {
-            status if status.is_success() => Ok(body),
-            StatusCode::NOT_FOUND => Err(RestError::NotFound),
-            StatusCode::TOO_MANY_REQUESTS => Err(RestError::Throttled { retry_after }),
-            status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
-                Err(RestError::Transient {
-                    cause: Hiccup::Status(status.as_u16()),
-                })
-            }
-            status => Err(RestError::Refused {
-                status: status.as_u16(),
+        match failure {
+            None => Ok(body),
+            Some(RestError::Refused { status, .. }) => Err(RestError::Refused {
+                status,
                 code: code(&body),
             }),
+            Some(failure) => Err(failure),
         }
+    }
+}
+
+/// Returns what a status means for the caller; `None` for success.
+pub(super) fn status_error(status: StatusCode, headers: &HeaderMap) -> Option<RestError> {
+    let is_transient = status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT;
+    match status {
+        status if status.is_success() => None,
+        StatusCode::NOT_FOUND => Some(RestError::NotFound),
+        StatusCode::TOO_MANY_REQUESTS => Some(RestError::Throttled {
+            retry_after: retry_after(headers),
+        }),
+        status if is_transient => Some(RestError::Transient {
+            cause: TransientFailure::Status(status.as_u16()),
+        }),
+        status => Some(RestError::Refused {
+            status: status.as_u16(),
+            code: None,
+        }),
     }
 }
 

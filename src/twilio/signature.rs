@@ -137,7 +137,7 @@ pub enum Forbidden {
         "a parameter of its body precedes the account's in the order of the signature and may be a \
          part of its URL; Twilio sends no such parameter"
     )]
-    CutUrl,
+    AmbiguousUrl,
     /// No token made this signature over any form of our URL.
     #[error(
         "no auth token of its account gives this signature; compare `public_url` with the URL configured at Twilio, and the auth token"
@@ -237,7 +237,7 @@ pub fn verify(
         Some(_) if !is_key_known => refuse(Forbidden::UnknownKey),
         Some(_) if !matched => refuse(Forbidden::WrongSignature),
         Some(_) if !digest_fits => refuse(Forbidden::BodyDigest),
-        Some(_) if !begins_with_account(signed_params) => refuse(Forbidden::CutUrl),
+        Some(_) if !account_sorts_first(signed_params) => refuse(Forbidden::AmbiguousUrl),
         Some(account) => Ok(Verified {
             account: account.sid().clone(),
             query,
@@ -345,10 +345,9 @@ fn signing_keys(account: &Account, settings: Option<&str>) -> Vec<hmac::Key> {
         .collect()
 }
 
-/// Whether nothing stands between the URL and the account in what was signed. There is no mark
-/// where the URL ends: a query that is cut off would still be signed as the name of a parameter
-/// that comes first.
-fn begins_with_account(params: &[(String, String)]) -> bool {
+/// Whether the account parameter sorts first. The signed text has no separator after the URL, so
+/// text moved from the query into a parameter that sorts first would still verify.
+fn account_sorts_first(params: &[(String, String)]) -> bool {
     params
         .iter()
         .map(|(name, _)| name.as_str())

@@ -13,7 +13,7 @@ mod record;
 
 pub use intelligence::IntelligenceEvent;
 pub(in crate::twilio) use real_time::confidence;
-pub use real_time::{RealTimeEvent, SpokenPiece, Track, What};
+pub use real_time::{RealTimeEvent, RealTimeEventKind, SpokenPiece, Track};
 pub use record::TranscriptionCallback;
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! A call that asks what to do, and what was answered in it: the requests for TwiML of
-//! `/twilio/consent/voice`.
+//! The requests for TwiML of `/twilio/consent/voice`: the beginning of a call, and each answer.
 //!
 //! Owns which parameters we read (<https://www.twilio.com/docs/voice/twiml#request-parameters>,
 //! <https://www.twilio.com/docs/voice/twiml/gather>) and what our own URL carries from one request to the next. Refuses to know what an answer means.
@@ -19,10 +18,10 @@ use crate::model::{
     subject::Address,
 };
 
-/// The place of who is in a call first: who called, or, where a call was made to somebody, they. It
-/// is what the look-up of parties calls them, too.
+/// The leg of the call's first participant: the caller of an inbound call, the called party of an
+/// outbound call. The look-up of parties uses the same name.
 pub const CALLER: &str = "caller";
-/// The place of who is dialled.
+/// The leg of the dialled party.
 pub const CALLEE: &str = "callee";
 
 /// One request.
@@ -34,12 +33,12 @@ pub struct VoiceRequest {
     pub call: CallSid,
     /// The call that dialled it.
     pub parent: Option<CallSid>,
-    /// The place of who hears it.
+    /// The leg that hears it.
     pub leg: LegName,
-    /// Whether this is heard before two calls are joined (`<Number url="…">`): when it ends, they
-    /// are.
+    /// Whether the callee hears this before both calls are joined (`<Number url="…">`): they are
+    /// joined when it ends.
     pub is_whisper: bool,
-    /// Who hears it, where Twilio told an address.
+    /// The address of that leg, if Twilio reports one.
     pub address: Option<Address>,
     /// Keys that were pressed.
     pub digits: Option<String>,
@@ -47,18 +46,18 @@ pub struct VoiceRequest {
     pub speech: Option<String>,
     /// How sure it was, 0 to 1.
     pub confidence: Option<f64>,
-    /// Where in the conversation this is.
+    /// The step of the consent dialogue.
     pub step: VoiceStep,
-    /// What else our own URL carries, in order. In a GET, Twilio's own parameters are among it:
-    /// whoever hands it on takes what they know.
+    /// The other parameters of our own URL, in order. In a GET, Twilio's own parameters are among
+    /// them, so only known ones may be passed on.
     pub query: Vec<(String, String)>,
 }
 
-/// What our own URL carries.
+/// The parameters of our own URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VoiceStep {
-    /// Whether this brings an answer. Otherwise it asks to be asked, whatever keys it brings:
-    /// Twilio sends those again when it is sent on.
+    /// Whether the request carries an answer. Without it digits are ignored: Twilio repeats them
+    /// after a `<Redirect>`.
     pub answers: bool,
     /// Which attempt, from 1 on.
     pub attempt: u8,

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use recvault::{
     demo::{conversation, stand_in::Call},
     model::{id::RecordingId, sid::RecordingSid},
-    twilio::{RestError, TwilioClient, account::TwilioSettings},
+    twilio::{TwilioClient, account::TwilioSettings, media::BucketDeleteError},
 };
 use tokio::{net::TcpListener, task::JoinSet};
 
@@ -268,14 +268,13 @@ async fn an_object_is_deleted_once_and_only_where_a_bucket_is_configured() {
     );
     assert_eq!(
         client.delete_object(account, &address).await,
-        Err(RestError::NotFound)
+        Err(BucketDeleteError::NotFound)
     );
     let other = format!("{}/{}/other/two.wav", s3.endpoint, s3.bucket);
     assert_eq!(
         client.delete_object(account, &other).await,
-        Err(RestError::Refused {
-            status: 403,
-            code: None
+        Err(BucketDeleteError::NoBucket {
+            host: "127.0.0.1".into()
         })
     );
     assert!(folder.join("two.wav").exists());

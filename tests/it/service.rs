@@ -6,7 +6,7 @@ mod stopping;
 
 use std::{fs, time::Duration};
 
-use recvault::{demo::conversation, model::time::Clock};
+use recvault::{app::App, config::Config, demo::conversation, model::time::Clock};
 use serde_json::{Value, json};
 
 use crate::world::{Answer, Database, Recipe, Recorded, until};
@@ -15,6 +15,17 @@ fn served_on(database: Database) -> Recipe {
     Recipe {
         clock: Clock::System,
         ..Recipe::on(database)
+    }
+}
+
+#[tokio::test]
+async fn the_use_cases_of_one_process_are_built_twice_with_the_same_accounts() {
+    let vault = served_on(Database::Sqlite).by_hand().await;
+    let config = Config::read(&vault.made.config).unwrap();
+    let mut app = App::open(config, Clock::System).await.unwrap();
+    for _ in 0..2 {
+        let flow = app.flow_to_read().await.unwrap();
+        assert_eq!(flow.twilio.accounts().iter().count(), 2);
     }
 }
 

@@ -1,6 +1,8 @@
-//! Configuration files whose every key is explained.
+//! Configuration files whose every key is explained, and settings whose secrets are known as such.
 
 use std::collections::BTreeSet;
+
+use super::lexer::Code;
 
 /// Tables whose entries are named by the operator: the comment above the table explains them all.
 const SHARED: &[&str] = &["roles"];
@@ -83,6 +85,81 @@ fn open(line: &str, depth: &mut i32, quotes: &mut Option<&'static str>) {
         }
         rest = &rest[c.len_utf8()..];
     }
+}
+
+/// Secrets among the settings that `config::print` does not hide.
+pub(super) fn shown_secrets(codes: &[Code]) -> Vec<String> {
+    let hidden: BTreeSet<&str> = codes
+        .iter()
+        .filter(|code| code.path == PRINT)
+        .flat_map(hidden_keys)
+        .collect();
+    codes
+        .iter()
+        .flat_map(secrets)
+        .filter(|(_, key)| !hidden.contains(key))
+        .map(|(place, key)| format!("{place}: `{key}` is a secret: list it in `SECRET` of {PRINT}"))
+        .collect()
+}
+
+const PRINT: &str = "src/config/print.rs";
+
+/// The texts of the list `SECRET`.
+fn hidden_keys(code: &Code) -> Vec<&str> {
+    let Some(start) = code.code.find("const SECRET") else {
+        return Vec::new();
+    };
+    let line = |offset: usize| code.code[..offset].matches('\n').count() + 1;
+    let end = code.code[start..]
+        .find("];")
+        .map_or(start, |end| start + end);
+    let lines = line(start)..=line(end);
+    code.texts
+        .iter()
+        .filter(|(line, _)| lines.contains(line))
+        .map(|(_, text)| text.as_str())
+        .collect()
+}
+
+/// Fields of settings that hold a secret: where they are, and their names.
+fn secrets(code: &Code) -> Vec<(String, &str)> {
+    let mut found = Vec::new();
+    for (at, _) in code.code.match_indices("Deserialize") {
+        let Some(open) = code.code[at..].find(" struct ").and_then(|name| {
+            let item = &code.code[at + name..];
+            let is_next = code.code[at..at + name].matches("derive(").count() == 0
+                && !code.code[at..at + name].contains(['{', ';']);
+            let brace = item
+                .find('{')
+                .filter(|brace| !item[..*brace].contains(';'))?;
+            is_next.then_some(at + name + brace)
+        }) else {
+            continue;
+        };
+        let body = &code.code[open..];
+        let body = &body[..body.find("\n}").unwrap_or(body.len())];
+        for (offset, _) in body.match_indices("SecretText") {
+            let line = &body[body[..offset]
+                .rfind(['\n', ',', '{'])
+                .map_or(0, |at| at + 1)..offset];
+            let name = line.split(':').next().unwrap_or_default().trim();
+            let name = name.rsplit(' ').next().unwrap_or_default();
+            found.push((code.at(open + offset), name));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_secret_that_would_be_printed_is_found() {
+    let print = "const SECRET: &[&str] = &[\n\"pin\",\n];\nfn f() { g(\"other\") }";
+    let settings = "#[derive(serde::Deserialize)]\n#[serde(default)]\npub struct A {\n    pub pin: Option<SecretText>,\n    pub other: Vec<SecretText>,\n    pub name: String,\n}\n\
+                    #[derive(Debug)]\nstruct B {\n    ready: SecretText,\n}\n";
+    let codes =
+        [(PRINT, print), ("src/a.rs", settings)].map(|(path, text)| super::lexer::read(path, text));
+    let faults = shown_secrets(&codes);
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].starts_with("src/a.rs:5: `other`"), "{faults:?}");
 }
 
 #[test]

@@ -35,7 +35,7 @@ struct Bucket {
 }
 
 impl Buckets {
-    /// So many in so many seconds, and so many at once. Of 0 there is no limit.
+    /// `number` requests per `seconds`, with a burst of `burst`; 0 disables the limit.
     pub(super) fn new(number: u32, seconds: u32, burst: u32) -> Self {
         let interval = Duration::from_secs(seconds.into())
             .checked_div(number)

@@ -1,6 +1,6 @@
-//! Shares: of what there is a bounded number of, one client has a part.
+//! A cap on concurrent connections or requests per client.
 //!
-//! Owns the count. Its memory is bounded by what is counted: who has none open is not in it.
+//! Owns the count. Its memory is bounded by what is counted: a client with none open is not in it.
 
 use std::{
     collections::HashMap,
@@ -15,23 +15,23 @@ use axum::{
 };
 use hyper::body::{Frame, SizeHint};
 
-use super::ClientAddress;
+use super::RateLimitKey;
 
-/// What each client has open. Clones share it.
+/// The open connections or requests of each client. Clones share the count.
 #[derive(Clone)]
 pub(crate) struct Shares {
     most: usize,
-    open: Arc<Mutex<HashMap<ClientAddress, usize>>>,
+    open: Arc<Mutex<HashMap<RateLimitKey, usize>>>,
 }
 
-/// One of what a client has open; dropped, it is given back.
+/// One open connection or request of a client; given back when it is dropped.
 pub(crate) struct Share {
     shares: Shares,
-    client: ClientAddress,
+    client: RateLimitKey,
 }
 
 impl Shares {
-    /// So many for each.
+    /// At most this many for each client.
     pub(crate) fn new(most: usize) -> Self {
         Self {
             most,
@@ -39,8 +39,8 @@ impl Shares {
         }
     }
 
-    /// One more for this client, unless it has its share.
-    pub(crate) fn enter(&self, client: ClientAddress) -> Option<Share> {
+    /// Counts one more for this client; `None` if it has as many as it may.
+    pub(crate) fn enter(&self, client: RateLimitKey) -> Option<Share> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(client).or_default();
         if *count >= self.most {
@@ -74,17 +74,17 @@ impl Drop for Share {
 impl Share {
     /// Gives it back when the answer is over.
     pub(super) fn until_the_end_of(self, response: Response) -> Response {
-        response.map(|body| Body::new(Held { body, _share: self }))
+        response.map(|body| Body::new(CountedBody { body, _share: self }))
     }
 }
 
 /// A body that holds a share.
-struct Held {
+struct CountedBody {
     body: Body,
     _share: Share,
 }
 
-impl HttpBody for Held {
+impl HttpBody for CountedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -111,8 +111,8 @@ mod tests {
     #[test]
     fn each_has_its_share_and_who_has_nothing_open_is_forgotten() {
         let shares = Shares::new(2);
-        let one = ClientAddress::at(Some([192, 0, 2, 1].into()));
-        let other = ClientAddress::at(None);
+        let one = RateLimitKey::of(Some([192, 0, 2, 1].into()));
+        let other = RateLimitKey::of(None);
         let held = [shares.enter(one).unwrap(), shares.enter(one).unwrap()];
         assert!(shares.enter(one).is_none());
         let another = shares.enter(other).unwrap();

@@ -1,8 +1,7 @@
-//! What holds for every operation is said here once, and not beside each handler: the answers that
-//! any may give, the form of problems, the parameters that mean the same everywhere, and an example
-//! of everything.
+//! The parts of the description that are common to all operations: the answers that any may give,
+//! the form of problems, the parameters with one meaning everywhere, and the examples.
 //!
-//! Owns what a derivation cannot say. Refuses to know what a handler does. INVARIANT: every answer
+//! Owns what utoipa cannot derive. Refuses to know what a handler does. INVARIANT: every answer
 //! with a status of 400 or more is a [`Problem`].
 
 use axum::http::{Method, StatusCode};
@@ -22,7 +21,7 @@ use crate::{
     },
 };
 
-/// The groups of operations, and whom each is for.
+/// The groups of operations.
 const TAGS: &[(&str, &str)] = &[
     (
         "recordings",
@@ -62,7 +61,7 @@ const TAGS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Addresses whose answer has an entity tag, so that it may be asked for by condition.
+/// Addresses whose answer has an entity tag, and which therefore accept conditional requests.
 const TAGGED: &[&str] = &[
     "/v1/media/{token}/audio.wav",
     "/v1/policy",
@@ -72,10 +71,10 @@ const TAGGED: &[&str] = &[
     "/problems/{name}",
 ];
 
-/// The form of a place in a list.
+/// The pattern of a cursor.
 const CURSOR: &str = "^[A-Za-z0-9_-]{1,512}$";
 
-/// Makes a derived description whole.
+/// Adds what utoipa cannot derive.
 pub(super) fn complete(document: &mut Value) {
     document["servers"] =
         json!([{ "url": "/", "description": "The vault that serves this description." }]);
@@ -103,7 +102,7 @@ fn members(value: Option<&mut Value>) -> impl Iterator<Item = (&String, &mut Val
     value.and_then(Value::as_object_mut).into_iter().flatten()
 }
 
-/// A page says of its items what they are called, and not once more what they are like.
+/// Replaces the inlined item schema of a page by a `$ref`.
 fn refer(schemas: &mut Value) {
     let Some(schemas) = schemas.as_object_mut() else {
         return;
@@ -123,7 +122,7 @@ fn refer(schemas: &mut Value) {
     schemas.extend(items);
 }
 
-/// What must be true of several members together.
+/// Adds the rules that concern several members together.
 fn constrain(schemas: &mut Value) {
     refer(schemas);
     for (_, schema) in members(Some(&mut *schemas)) {
@@ -223,7 +222,7 @@ impl DescribedCall<'_> {
         }
     }
 
-    /// The answers that do not depend on what is asked.
+    /// Adds the answers that any operation may give.
     fn any_may_give(&self, operation: &mut Value) {
         let has_bearer = operation["security"][0].is_object();
         let has_body = operation["requestBody"].is_object();
@@ -260,7 +259,7 @@ impl DescribedCall<'_> {
             .is_empty()
         {
             answer["description"] = kind
-                .map_or_else(|| said(code), |kind| kind.meaning().title)
+                .map_or_else(|| default_description(code), |kind| kind.meaning().title)
                 .into();
         }
         if let Some(kind) = kind {
@@ -381,7 +380,7 @@ fn idempotency_key() -> Value {
     })
 }
 
-/// The form of a callback: Twilio's names, of which the account's is in each.
+/// The form of a callback: parameters with Twilio's names, always with the account's SID.
 fn callback() -> Value {
     json!({
         "type": "object",
@@ -396,7 +395,7 @@ fn schema_of<T: PartialSchema>() -> Value {
     serde_json::to_value(T::schema()).unwrap_or_default()
 }
 
-/// The names of kinds of problems, in a path.
+/// The names of problem types, in a path.
 struct NamedProblem;
 
 impl PartialSchema for NamedProblem {
@@ -409,7 +408,7 @@ impl PartialSchema for NamedProblem {
     }
 }
 
-/// The kind that a status usually means here; nothing is one below 400.
+/// Returns the usual problem type of a status; `None` below 400.
 fn problem(code: u16, path: &str) -> Option<ProblemType> {
     let usual = match code {
         403 if path.starts_with("/twilio") => ProblemType::BadSignature,
@@ -428,8 +427,8 @@ fn problem(code: u16, path: &str) -> Option<ProblemType> {
     Some(usual)
 }
 
-/// What a status says where it is no problem.
-const fn said(code: u16) -> &'static str {
+/// Returns the default description of a status below 400.
+const fn default_description(code: u16) -> &'static str {
     match code {
         200 => "The requested representation.",
         201 => "Created.",

@@ -1,7 +1,6 @@
-//! One value of a schema, to show what it looks like.
+//! An example value of a schema.
 //!
-//! Made from the schema itself, so that an example cannot say anything else than what it is an
-//! example of.
+//! Made from the schema itself, so that an example always fits its schema.
 
 use serde_json::{Map, Value, json};
 

@@ -4,7 +4,7 @@ use super::*;
 
 fn page(policy: &str) -> String {
     let rules = Rules::parse("p", policy).unwrap();
-    Page::of(&rules, Standing::Current, hours(86400), 0, &[])
+    Page::of(&rules, VersionStatus::Current, hours(86400), 0, &[])
         .render()
         .unwrap()
 }

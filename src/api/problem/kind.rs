@@ -2,6 +2,8 @@
 //!
 //! INVARIANT: every problem has one of these types, so no answer names an undocumented type.
 
+use std::num::NonZeroU16;
+
 use axum::http::StatusCode;
 
 /// A problem type. `type` contains its name as `/problems/{name}`: a relative reference, the same
@@ -48,6 +50,9 @@ pub(in crate::api) struct ProblemMeaning {
     pub(in crate::api) title: &'static str,
     /// Its meaning and its remedy.
     pub(in crate::api) text: &'static str,
+    /// Seconds after which a retry may succeed, for `Retry-After`; `None` where the request must be
+    /// changed, or only the moment tells.
+    pub(in crate::api) retry_after_s: Option<NonZeroU16>,
 }
 
 impl ProblemType {
@@ -245,6 +250,43 @@ impl ProblemType {
             status,
             title,
             text,
+            retry_after_s: self.retry_after_s(),
+        }
+    }
+
+    const fn retry_after_s(self) -> Option<NonZeroU16> {
+        match self {
+            // These pass by themselves.
+            Self::Crowded
+            | Self::Late
+            | Self::NotDurableYet
+            | Self::TasksDead
+            | Self::Unavailable => NonZeroU16::new(1),
+            // An operator must act.
+            Self::DatabaseDisplaced | Self::DatabaseOutOfDate | Self::TakenOver => {
+                NonZeroU16::new(60)
+            }
+            Self::BadRequest
+            | Self::BadSignature
+            | Self::CiphertextMissing
+            | Self::Conflict
+            | Self::Denied
+            | Self::HeadTooLarge
+            | Self::Held
+            | Self::IdempotencyKeyInUse
+            | Self::IdempotencyKeyReused
+            | Self::Internal
+            | Self::MethodNotAllowed
+            | Self::NoWindow
+            | Self::NotFound
+            | Self::OwnRequest
+            | Self::PreconditionFailed
+            | Self::RangeNotSatisfiable
+            | Self::Shredded
+            | Self::TooLarge
+            | Self::TooManyRequests
+            | Self::Unauthorized
+            | Self::UnsupportedMediaType => None,
         }
     }
 }

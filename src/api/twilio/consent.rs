@@ -1,6 +1,6 @@
-//! Consent over Twilio: what a call and a message are answered, as TwiML.
+//! Consent over Twilio: the answers to calls and messages, as TwiML.
 //!
-//! Owns the URLs that stand in it. Refuses to know what an answer means. INVARIANT: a signed
+//! Owns the URLs in it. Refuses to know what an answer means. INVARIANT: a signed
 //! request of a call is answered with TwiML by which the call goes on, whatever fails on our side.
 
 use axum::{
@@ -25,7 +25,7 @@ use crate::{
 /// answer.
 ///
 /// The query may contain `language`, `leg` (`callee` in the URL of `<Number>`) and `record=both`.
-#[utoipa::path(post, path = "/twilio/consent/voice", operation_id = "askInCall", tag = "twilio",
+#[utoipa::path(post, path = "/twilio/consent/voice", operation_id = "handleVoiceConsent", tag = "twilio",
     params(("language" = Option<String>, Query, description = "which of the policy's languages; the first one if not given"),
         ("leg" = Option<String>, Query, description = "the place of who hears it, where it is heard before two calls are joined: `callee`"),
         ("record" = Option<String>, Query, description = "`both`: a recording begins only after who is dialled has agreed as well")),
@@ -39,7 +39,7 @@ pub(in crate::api) async fn voice_posted(
 }
 
 /// The same with everything in the query.
-#[utoipa::path(get, path = "/twilio/consent/voice", operation_id = "askInCallByGet", tag = "twilio",
+#[utoipa::path(get, path = "/twilio/consent/voice", operation_id = "handleVoiceConsentByGet", tag = "twilio",
     responses((status = 200, body = String, content_type = "text/xml"), (status = 400, body = Problem), (status = 403, body = Problem)))]
 pub(in crate::api) async fn voice_got(
     State(api): State<Api>,
@@ -51,7 +51,7 @@ pub(in crate::api) async fn voice_got(
 /// Receives a message.
 ///
 /// A statement of consent, as defined by the policy, is durable before the answer.
-#[utoipa::path(post, path = "/twilio/messages", operation_id = "tellOfMessage", tag = "twilio",
+#[utoipa::path(post, path = "/twilio/messages", operation_id = "receiveMessage", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, body = String, content_type = "text/xml"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 503, body = Problem)))]
@@ -63,7 +63,7 @@ pub(in crate::api) async fn message_posted(
 }
 
 /// The same with everything in the query.
-#[utoipa::path(get, path = "/twilio/messages", operation_id = "tellOfMessageByGet", tag = "twilio",
+#[utoipa::path(get, path = "/twilio/messages", operation_id = "receiveMessageByGet", tag = "twilio",
     responses((status = 200, body = String, content_type = "text/xml"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 503, body = Problem)))]
 pub(in crate::api) async fn message_got(
@@ -125,7 +125,7 @@ fn ask(
         timeout_s: patience_s,
         hints,
     };
-    // Comes into play when nothing was answered.
+    // Twilio continues here when there was no answer.
     let next = links.step("ask", attempt.saturating_add(1), spoken, None);
     twiml::Response::default()
         .with(Verb::Gather(gather))
@@ -169,15 +169,15 @@ fn say(spoken: &Spoken, text: &str) -> TwimlSay {
     }
 }
 
-/// Where Twilio finds us: what stands in TwiML. Nothing in it is about anybody.
+/// Callback URLs for TwiML. They hold no personal data.
 struct Links {
     /// Up to and without `/consent/voice`; with the secret of the account's callbacks, where it has
     /// one.
     base: String,
-    /// What every step of this call carries, to stand behind other parameters.
-    carried: String,
-    /// The same for what becomes of its recording: what the policy looks at.
-    heeded: String,
+    /// The parameters of every step of this call, to follow other parameters.
+    step_query: String,
+    /// The parameters of its recording: those that the policy reads.
+    policy_query: String,
 }
 
 impl Links {
@@ -191,51 +191,60 @@ impl Links {
             || "/twilio".to_owned(),
             |secret| format!("/twilio/{}", secret.expose()),
         );
-        // What a GET brings besides is Twilio's, and tells who calls.
-        let heeded = request.query.iter().filter(|(name, _)| rules.heeds(name));
-        let heeded = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(heeded)
+        // In a GET, Twilio's parameters are in the query too and contain numbers; only parameters
+        // that the policy reads are passed on.
+        let policy_query = request.query.iter().filter(|(name, _)| rules.heeds(name));
+        let policy_query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(policy_query)
             .finish();
-        let mut carried = if heeded.is_empty() {
+        let mut step_query = if policy_query.is_empty() {
             String::new()
         } else {
-            format!("&{heeded}")
+            format!("&{policy_query}")
         };
         if request.is_whisper {
-            carried.push_str(&format!("&leg={}", request.leg));
+            step_query.push_str(&format!("&leg={}", request.leg));
         }
         if request.step.waits_for_both {
-            carried.push_str("&record=both");
+            step_query.push_str("&record=both");
         }
         Self {
             base: public.join(&path),
-            carried,
-            heeded,
+            step_query,
+            policy_query,
         }
     }
 
     fn recordings(&self) -> String {
-        let mark = if self.heeded.is_empty() { "" } else { "?" };
-        format!("{}/recordings{mark}{}", self.base, self.heeded)
+        let mark = if self.policy_query.is_empty() {
+            ""
+        } else {
+            "?"
+        };
+        format!("{}/recordings{mark}{}", self.base, self.policy_query)
     }
 
     fn step(&self, step: &str, attempt: u8, spoken: &Spoken, policy: Option<&str>) -> String {
         let policy = policy.map_or_else(String::new, |policy| format!("&policy={policy}"));
         format!(
             "{}/consent/voice?step={step}&attempt={attempt}&language={}{policy}{}",
-            self.base, spoken.language, self.carried
+            self.base, spoken.language, self.step_query
         )
     }
 
-    /// What somebody who is dialled hears before both are joined.
+    /// The URL of the question that the callee hears before both calls are joined.
     fn whisper(&self, leg: &str, spoken: Option<&Spoken>) -> String {
         let language = spoken.map_or_else(String::new, |spoken| {
             format!("&language={}", spoken.language)
         });
-        let mark = if self.heeded.is_empty() { "" } else { "&" };
+        let mark = if self.policy_query.is_empty() {
+            ""
+        } else {
+            "&"
+        };
         format!(
             "{}/consent/voice?leg={leg}&record=both{language}{mark}{}",
-            self.base, self.heeded
+            self.base, self.policy_query
         )
     }
 }

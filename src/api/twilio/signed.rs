@@ -14,7 +14,7 @@ use axum::{
 use subtle::ConstantTimeEq as _;
 
 use crate::{
-    api::{Api, body, limits::ClientAddress, network::Network, problem::Problem},
+    api::{Api, body, client_ip::ClientIp, limits::RateLimitKey, problem::Problem},
     twilio::{
         Account, Delivery, Malformed, Rejection, SIGNATURE_HEADER, SIGNATURE_SETTINGS_HEADER,
         SignedRequest, signature::Verified, verify,
@@ -37,11 +37,11 @@ impl FromRequest<Api> for Signed {
             .find(|(name, _)| *name == "secret")
             .map(|(_, secret)| secret);
         let Ok(OriginalUri(uri)) = request.extract_parts().await;
-        let Network(network) = request.extract_parts_with_state(api).await?;
+        let ClientIp(address) = request.extract_parts_with_state(api).await?;
         let headers = request.headers().clone();
         let is_post = request.method() == Method::POST;
         let bytes = if is_post {
-            Bytes::from_request(request, api).await?
+            body::bytes(request, api).await?
         } else {
             Bytes::new()
         };
@@ -63,10 +63,14 @@ impl FromRequest<Api> for Signed {
             settings: settings(&headers),
             delivery,
         };
-        // Whoever does not sign may come too often; what is signed never does.
-        verified(api, &request, carried)
-            .map(Self)
-            .map_err(|problem| api.limits.failed(ClientAddress::at(network), problem))
+        // Only requests without a valid signature are limited.
+        match verified(api, &request, carried) {
+            Ok(verified) => Ok(Self(verified)),
+            Err(problem) => {
+                api.limits.record_failure(RateLimitKey::of(address))?;
+                Err(problem)
+            }
+        }
     }
 }
 
@@ -101,7 +105,7 @@ fn verified(
         refuse(&rejection);
         match rejection {
             Rejection::Malformed(Malformed::ContentType) => {
-                body::unsupported("application/x-www-form-urlencoded`, or `application/json")
+                body::unsupported(&["application/x-www-form-urlencoded", "application/json"])
             }
             Rejection::Malformed(fault) => Problem::bad_request(fault.to_string()),
             Rejection::Forbidden(_) => Problem::bad_signature(),

@@ -12,7 +12,7 @@ use crate::{
 /// available.
 ///
 /// Other events are accepted and ignored.
-#[utoipa::path(post, path = "/twilio/intelligence", operation_id = "tellOfTranscript", tag = "twilio",
+#[utoipa::path(post, path = "/twilio/intelligence", operation_id = "receiveTranscriptAvailable", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable, or nothing to do"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 413, body = Problem), (status = 503, body = Problem)))]
@@ -24,7 +24,7 @@ pub(in crate::api) async fn intelligence_posted(
 }
 
 /// Receives the same webhook in the query, for a service with `webhook_http_method` GET.
-#[utoipa::path(get, path = "/twilio/intelligence", operation_id = "tellOfTranscriptByGet", tag = "twilio",
+#[utoipa::path(get, path = "/twilio/intelligence", operation_id = "receiveTranscriptAvailableByGet", tag = "twilio",
     responses((status = 204, description = "durable, or nothing to do"), (status = 400, body = Problem), (status = 403, body = Problem)))]
 pub(in crate::api) async fn intelligence_got(
     State(api): State<Api>,
@@ -45,7 +45,7 @@ async fn intelligence(api: &Api, verified: &Verified) -> Result<StatusCode, Prob
 /// Receives the result of a transcription: the `transcribeCallback` of `<Record>`.
 ///
 /// Also accepts the webhook of Conversational Intelligence.
-#[utoipa::path(post, path = "/twilio/transcriptions", operation_id = "tellOfTranscription", tag = "twilio",
+#[utoipa::path(post, path = "/twilio/transcriptions", operation_id = "receiveTranscription", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 413, body = Problem), (status = 503, body = Problem)))]
@@ -66,7 +66,7 @@ pub(in crate::api) async fn transcription_posted(
 }
 
 /// Receives the transcript of a running call: the `statusCallbackUrl` of `<Transcription>`.
-#[utoipa::path(post, path = "/twilio/realtime", operation_id = "tellInRealTime", tag = "twilio",
+#[utoipa::path(post, path = "/twilio/realtime", operation_id = "receiveRealTimeTranscription", tag = "twilio",
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses((status = 204, description = "durable"), (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 413, body = Problem), (status = 503, body = Problem)))]

@@ -1,7 +1,7 @@
-//! The wire: the socket of one connection, and the only way on which bytes leave over it.
+//! The socket of one connection, and the only way on which bytes leave over it.
 //!
-//! Owns what is between a body and the other end: the pieces that are handed to `hyper`, the size
-//! of the socket's buffer, the patience with a peer that takes nothing, and the end. INVARIANT:
+//! Owns the path from a body to the peer: the pieces that are handed to `hyper`, the size of the
+//! socket's buffer, the write time-out, and the end. INVARIANT:
 //! every write asks the guards of the streams whose bytes it may carry, and a connection that ends
 //! before such a stream has come to its own end is reset, so that what its socket still holds is
 //! thrown away. Refuses to know why a stream must end.
@@ -44,32 +44,32 @@ const SEND_BUFFER: usize = 16 * 1024;
 const NOT_SENT: u32 = 16 * 1024;
 
 /// The socket of a connection.
-pub(super) struct Wire {
+pub(super) struct GuardedSocket {
     stream: TcpStream,
-    line: Arc<WireState>,
-    is_narrow: bool,
-    /// How long the other end may take nothing.
+    line: Arc<SocketState>,
+    has_small_buffer: bool,
+    /// How long the peer may accept no byte.
     patience: Duration,
     /// Runs while it does.
     stall: Option<Pin<Box<Sleep>>>,
 }
 
-/// What a wire and the bodies that it carries know together.
+/// The state that a socket shares with the bodies on it.
 #[derive(Default)]
-pub(super) struct WireState(Mutex<Vec<Held>>);
+pub(super) struct SocketState(Mutex<Vec<CarriedStream>>);
 
-/// A stream whose bytes may be on the wire.
-struct Held {
+/// A stream whose bytes may be in the socket.
+struct CarriedStream {
     guard: StreamGuard,
     ended: Pin<Box<dyn Future<Output = Ended> + Send>>,
-    /// Waits, while no bytes may leave.
+    /// Waits until bytes may leave.
     fresh: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Its body has come to its proper end.
     is_whole: Arc<AtomicBool>,
 }
 
-impl WireState {
-    fn lock(&self) -> MutexGuard<'_, Vec<Held>> {
+impl SocketState {
+    fn lock(&self) -> MutexGuard<'_, Vec<CarriedStream>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -90,7 +90,7 @@ impl WireState {
             let guard = guard.clone();
             Box::pin(async move { guard.ended().await })
         };
-        self.lock().push(Held {
+        self.lock().push(CarriedStream {
             guard,
             ended,
             fresh: None,
@@ -104,7 +104,7 @@ impl WireState {
                 left,
                 line,
                 is_whole,
-                pace: pace.map(Pace::of),
+                pace: pace.map(Throttle::of),
             })
         })
     }
@@ -116,7 +116,7 @@ impl WireState {
                 Some(ended) => Some(ended),
                 None => match held.ended.as_mut().poll(context) {
                     Poll::Ready(ended) => {
-                        // Whoever asks again hears the same.
+                        // The next poll returns the same.
                         held.ended = Box::pin(std::future::poll_fn(move |_| Poll::Ready(ended)));
                         Some(ended)
                     }
@@ -125,7 +125,7 @@ impl WireState {
             })
     }
 
-    /// Ready when the database was asked lately.
+    /// Ready when the database was asked recently.
     fn poll_fresh(&self, context: &mut Context<'_>) -> Poll<()> {
         for held in self.lock().iter_mut() {
             while !held.guard.is_fresh() {
@@ -151,8 +151,8 @@ impl WireState {
     }
 }
 
-impl Wire {
-    pub(super) fn new(stream: TcpStream, line: Arc<WireState>, patience: Duration) -> Self {
+impl GuardedSocket {
+    pub(super) fn new(stream: TcpStream, line: Arc<SocketState>, patience: Duration) -> Self {
         // On every connection: a socket that takes megabytes at once would seem to take nothing for
         // a minute.
         #[cfg(target_os = "linux")]
@@ -162,13 +162,13 @@ impl Wire {
         Self {
             stream,
             line,
-            is_narrow: false,
+            has_small_buffer: false,
             patience,
             stall: None,
         }
     }
 
-    /// Writes, if that may be.
+    /// Writes, if the guards allow it.
     fn poll_out(
         &mut self,
         context: &mut Context<'_>,
@@ -182,12 +182,12 @@ impl Wire {
             )));
         }
         if self.line.poll_fresh(context).is_pending() {
-            // It is not the other end that makes us wait.
+            // The wait is ours, so the write time-out does not run.
             self.stall = None;
             return Poll::Pending;
         }
-        if !self.is_narrow && self.line.is_holding() {
-            self.narrow();
+        if !self.has_small_buffer && self.line.is_holding() {
+            self.shrink_send_buffer();
         }
         let written = write(Pin::new(&mut self.stream), context);
         if written.is_ready() {
@@ -205,9 +205,9 @@ impl Wire {
         )))
     }
 
-    /// From the first guarded byte on, the socket holds little.
-    fn narrow(&mut self) {
-        self.is_narrow = true;
+    /// From the first guarded byte on, the socket has a small buffer.
+    fn shrink_send_buffer(&mut self) {
+        self.has_small_buffer = true;
         if let Err(error) = socket2::SockRef::from(&self.stream).set_send_buffer_size(SEND_BUFFER) {
             tracing::warn!(%error, "the buffer of a connection cannot be reduced");
         }
@@ -227,7 +227,7 @@ impl Wire {
     }
 }
 
-impl Drop for Wire {
+impl Drop for GuardedSocket {
     fn drop(&mut self) {
         // A body that failed, a connection that was cut at the end of the grace: an end that looks
         // proper would be a lie.
@@ -237,7 +237,7 @@ impl Drop for Wire {
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for GuardedSocket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -247,7 +247,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for GuardedSocket {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -288,9 +288,9 @@ struct Carried {
     rest: Bytes,
     /// Bytes that are still to come, where that is known: `hyper` does not ask for the end then.
     left: Option<u64>,
-    line: Arc<WireState>,
+    line: Arc<SocketState>,
     is_whole: Arc<AtomicBool>,
-    pace: Option<Pace>,
+    pace: Option<Throttle>,
 }
 
 impl HttpBody for Carried {
@@ -302,7 +302,7 @@ impl HttpBody for Carried {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
-        // Whatever is waited for below.
+        // Before any wait below.
         if let Some(ended) = this.line.poll_ended(context) {
             return Poll::Ready(Some(Err(axum::Error::new(ended))));
         }
@@ -334,10 +334,10 @@ impl HttpBody for Carried {
     }
 }
 
-/// So many bytes a second, and a second's worth at the beginning and after a pause.
-struct Pace {
+/// A rate in bytes a second, with one second's worth at the beginning and after a pause.
+struct Throttle {
     per_second: NonZeroU32,
-    /// When everything that was handed on would have been heard.
+    /// When a listener would have heard everything that was handed on.
     heard: Instant,
     due: Option<Pin<Box<Sleep>>>,
 }
@@ -345,7 +345,7 @@ struct Pace {
 /// How far a paced stream may be ahead of its listener.
 const AHEAD: Duration = Duration::from_secs(1);
 
-impl Pace {
+impl Throttle {
     fn of(per_second: NonZeroU32) -> Self {
         Self {
             per_second,

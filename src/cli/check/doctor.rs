@@ -74,7 +74,7 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
                             ),
                         );
                     }
-                    accounts(&flow, &public, &mut findings).await;
+                    accounts(&flow, public, &mut findings).await;
                 }
                 Err(error) => findings.find("vault", "broken", error.to_string()),
             }
@@ -148,14 +148,14 @@ async fn memory(flow: &Flow, findings: &mut Findings) {
 /// Findings from the settings alone.
 fn settings(config: &Config, findings: &mut Findings) {
     let public = &config.server.public_url;
-    if !public.starts_with("https://") {
+    if !public.is_https() {
         findings.find(
             "server.public_url",
             "weak",
             format!("`{public}` is not https: callbacks and recordings are sent unencrypted; put a TLS proxy in front"),
         );
     }
-    if public.starts_with("https://") && config.server.trusted_proxies.is_empty() {
+    if public.is_https() && config.server.trusted_proxies.is_empty() {
         let why = "empty, although a proxy terminates TLS: all its clients count as one, with one share of the connections and one rate; add the proxy";
         findings.find("server.trusted_proxies", "weak", why);
     }
@@ -324,12 +324,9 @@ async fn place(app: &App, findings: &mut Findings) {
 }
 
 /// Twilio's answers about the accounts, and the callbacks that arrived from them.
-async fn accounts(flow: &Flow, public: &str, findings: &mut Findings) {
+async fn accounts(flow: &Flow, public: PublicUrl, findings: &mut Findings) {
     // For a port that the system chooses, any other will do.
-    let public: PublicUrl = match public.replace(":0", ":1").parse() {
-        Ok(public) => public,
-        Err(error) => return findings.find("server.public_url", "broken", format!("{error}")),
-    };
+    let public = public.with_bound_port(1);
     match flow.accounts.examine(&public).await {
         Ok(found) => {
             for one in found {

@@ -24,8 +24,10 @@ use crate::model::{
 /// `typ` of its header (RFC 8725, section 3.11).
 const TYP: &str = "recvault-revocation+jwt";
 
-/// What was reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// The target of a revocation.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum RevocationReach {
     /// The recordings of a person.

@@ -122,6 +122,23 @@ pub enum OptOut {
 
 crate::word_set!(OptOut);
 
+/// The keyword that Twilio recognised in a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keyword {
+    /// One that the vault knows.
+    Known(OptOut),
+    /// One that the vault does not know.
+    Unknown,
+}
+
+impl Keyword {
+    /// Reads Twilio's word.
+    pub fn parse(word: &str) -> Self {
+        let known = word.trim().to_ascii_uppercase().parse();
+        known.map_or(Self::Unknown, Self::Known)
+    }
+}
+
 /// About whom a statement speaks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Whom {

@@ -5,13 +5,13 @@ use std::{fmt, str::FromStr};
 
 /// Why a text is not a SID of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected `{prefix}` and 32 hex digits")]
+#[error("expected {prefixes} and 32 hex digits")]
 pub struct InvalidSid {
-    prefix: &'static str,
+    prefixes: &'static str,
 }
 
 macro_rules! sid {
-    ($(#[doc = $doc:literal])* $name:ident, $prefix:literal) => {
+    ($(#[doc = $doc:literal])* $name:ident, $prefix:literal $(or $other:literal)*) => {
         $(#[doc = $doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde_with::DeserializeFromStr)]
         #[serde(transparent)]
@@ -22,7 +22,7 @@ macro_rules! sid {
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
                 let example = concat!($prefix, "0123456789abcdef0123456789abcdef");
-                super::schema::text(concat!($($doc,)*), concat!("^", $prefix, "[0-9a-fA-F]{32}$").into(), example.into())
+                super::schema::text(concat!($($doc,)*), concat!("^(", $prefix $(, "|", $other)*, ")[0-9a-fA-F]{32}$").into(), example.into())
             }
         }
 
@@ -43,10 +43,12 @@ macro_rules! sid {
             type Err = InvalidSid;
 
             fn from_str(text: &str) -> Result<Self, InvalidSid> {
-                match text.strip_prefix($prefix) {
-                    Some(digits) if digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(Self(text.to_owned())),
-                    _ => Err(InvalidSid { prefix: $prefix }),
-                }
+                let prefixes = concat!("`", $prefix, "`" $(, " or `", $other, "`")*);
+                let digits = text.strip_prefix($prefix)$(.or_else(|| text.strip_prefix($other)))*;
+                digits
+                    .filter(|digits| digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+                    .map(|_| Self(text.to_owned()))
+                    .ok_or(InvalidSid { prefixes })
             }
         }
     };
@@ -62,10 +64,24 @@ sid!(/** A session of Proxy. */ ProxySessionSid, "KC");
 sid!(/** What was said in a recording, by `<Record transcribe>`. */ TranscriptionSid, "TR");
 sid!(/** What was said, by Conversational Intelligence or in real time. */ TranscriptSid, "GT");
 sid!(/** What an add-on made of a recording. */ AddOnResultSid, "XR");
+sid!(/** A message. */ MessageSid, "SM" or "MM");
+sid!(/** An API key. */ ApiKeySid, "SK");
+sid!(/** The public half of a customer's key pair. */ PublicKeySid, "CR");
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_has_one_of_two_prefixes() {
+        let zeros = "0".repeat(32);
+        for good in ["SM", "MM"] {
+            let sid = format!("{good}{zeros}");
+            assert_eq!(sid.parse::<MessageSid>().unwrap().as_str(), sid);
+        }
+        let why = format!("RE{zeros}").parse::<MessageSid>().unwrap_err();
+        assert_eq!(why.to_string(), "expected `SM` or `MM` and 32 hex digits");
+    }
 
     #[test]
     fn only_the_right_letters_and_hex_digits() {

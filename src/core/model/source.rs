@@ -8,7 +8,7 @@ use super::{
     word::{UnknownWord, unknown},
 };
 
-/// What a copy is.
+/// The kind of a copy at the source.
 #[derive(
     Clone,
     Copy,
@@ -23,9 +23,11 @@ use super::{
     strum::IntoStaticStr,
     strum::VariantArray,
     serde_with::SerializeDisplay,
+    utoipa::ToSchema,
 )]
 #[strum(serialize_all = "kebab-case")]
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
+#[schema(rename_all = "kebab-case")]
 pub enum CopyKind {
     /// The recording itself: sound and metadata, `RE…`.
     Recording,
@@ -39,7 +41,7 @@ pub enum CopyKind {
     Object,
 }
 
-/// How far the deletion of a copy is.
+/// The state of the deletion of a copy.
 #[derive(
     Clone,
     Copy,
@@ -52,9 +54,11 @@ pub enum CopyKind {
     strum::IntoStaticStr,
     strum::VariantArray,
     serde_with::SerializeDisplay,
+    utoipa::ToSchema,
 )]
 #[strum(serialize_all = "lowercase")]
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
+#[schema(rename_all = "lowercase")]
 pub enum CopyState {
     /// It was seen there.
     There,
@@ -110,7 +114,7 @@ impl SourceCopy {
     }
 }
 
-/// How the source's copies of a recording stand, in one word.
+/// The state of the copies at the source.
 #[derive(
     Clone,
     Copy,
@@ -119,9 +123,12 @@ impl SourceCopy {
     Eq,
     strum::Display,
     strum::IntoStaticStr,
+    strum::VariantArray,
     serde_with::SerializeDisplay,
+    utoipa::ToSchema,
 )]
 #[strum(serialize_all = "lowercase")]
+#[schema(rename_all = "lowercase")]
 pub enum SourceState {
     /// Nothing of it is deleted, or is to be.
     Kept,
@@ -159,6 +166,9 @@ mod tests {
     fn words_come_back_as_they_went() {
         crate::samples::words_are::<CopyKind>("recording transcription add-on transcript object");
         crate::samples::words_are::<CopyState>("there deleted confirmed left");
+        crate::samples::json_has_the_words::<CopyKind>();
+        crate::samples::json_has_the_words::<CopyState>();
+        crate::samples::json_has_the_words::<SourceState>();
     }
 
     #[test]

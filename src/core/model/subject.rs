@@ -32,6 +32,18 @@ pub struct Address {
     person: Option<String>,
 }
 
+impl utoipa::ToSchema for Address {}
+
+impl utoipa::PartialSchema for Address {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        super::schema::text(
+            "A telephone number in international form, or an address with `sip:` or `client:`.",
+            r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240})$".into(),
+            "+493012345678".into(),
+        )
+    }
+}
+
 /// Why a text is nobody's address. It does not repeat the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(

@@ -161,6 +161,18 @@ fn fault(c: char) -> Option<fn(usize) -> InvalidText> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyVersion(String);
 
+impl utoipa::ToSchema for PolicyVersion {}
+
+impl utoipa::PartialSchema for PolicyVersion {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        super::schema::text(
+            "The version of a policy file.",
+            "^[A-Za-z0-9._-]{1,64}$".into(),
+            "2026-1".into(),
+        )
+    }
+}
+
 /// The text is no version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not the name of a version: use 1 to 64 ASCII letters, digits, `.`, `-` and `_`")]

@@ -6,7 +6,7 @@
 
 use super::document::{ConsentRules, Cue, MessageRule, Spoken, VoiceConsent};
 use crate::model::{
-    consent::{Answer, OptOut},
+    consent::{Answer, Keyword},
     folding::folded,
 };
 
@@ -75,18 +75,19 @@ impl Spoken {
 }
 
 impl ConsentRules {
-    /// The rule for a message. `keyword` is what Twilio itself took the message for: `None` if it
-    /// did not say; the inner `None` for something that the vault does not know.
+    /// Returns the rule for a message. `keyword` is the one that Twilio recognised, if any.
     ///
     /// Twilio's word goes before the text. A text that Twilio took for an answer about messages is
     /// never a yes to anything else: `START` and `YES` mean that somebody wants messages again. It
     /// may be a no.
-    pub fn rule_for(&self, keyword: Option<Option<OptOut>>, text: &str) -> Option<&MessageRule> {
-        let by_keyword = keyword.flatten().and_then(|keyword| {
-            self.messages
+    pub fn rule_for(&self, keyword: Option<Keyword>, text: &str) -> Option<&MessageRule> {
+        let by_keyword = match keyword {
+            Some(Keyword::Known(opt_out)) => self
+                .messages
                 .iter()
-                .find(|rule| rule.opt_out == Some(keyword))
-        });
+                .find(|rule| rule.opt_out == Some(opt_out)),
+            Some(Keyword::Unknown) | None => None,
+        };
         let text = plain(text);
         let by_words = || self.messages.iter().find(|rule| rule.words.contains(&text));
         by_keyword.or_else(|| {
@@ -123,6 +124,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::consent::OptOut;
 
     fn cue(digit: char, words: &[&str]) -> Cue {
         Cue {
@@ -277,18 +279,18 @@ mod tests {
             "an opt-out of messages says nothing about recordings"
         );
         assert_eq!(answer(None, "Yes"), Some(Answer::Given));
-        assert_eq!(answer(Some(Some(OptOut::Start)), "Yes"), None);
-        assert_eq!(answer(Some(None), "yes"), None);
+        assert_eq!(answer(Some(Keyword::Known(OptOut::Start)), "Yes"), None);
+        assert_eq!(answer(Some(Keyword::Unknown), "yes"), None);
         assert_eq!(
-            answer(Some(Some(OptOut::Stop)), "STOP"),
+            answer(Some(Keyword::Known(OptOut::Stop)), "STOP"),
             Some(Answer::Declined)
         );
         assert_eq!(
-            answer(Some(Some(OptOut::Stop)), "stop all"),
+            answer(Some(Keyword::Known(OptOut::Stop)), "stop all"),
             Some(Answer::Declined)
         );
         assert_eq!(
-            answer(Some(Some(OptOut::Help)), "stop all"),
+            answer(Some(Keyword::Known(OptOut::Help)), "stop all"),
             Some(Answer::Withdrawn),
             "in doubt it is no"
         );

@@ -5,10 +5,7 @@
 use crate::model::artefact::Artefact;
 
 /// What of a recording a grant gives. No other address of the grant works.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, strum::Display, strum::IntoStaticStr,
-)]
-#[strum(serialize_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum View {
     /// The sound as it was recorded, what was said, and who took part.
     #[default]
@@ -59,6 +56,44 @@ impl View {
 
     /// The word used in answers and in the audit log.
     pub fn as_str(self) -> &'static str {
-        self.into()
+        self.kind().as_str()
+    }
+
+    /// Its kind, without the limits of a window.
+    pub const fn kind(self) -> ViewKind {
+        match self {
+            Self::Audio => ViewKind::Audio,
+            Self::Window { .. } => ViewKind::Window,
+            Self::Transcript => ViewKind::Transcript,
+            Self::RedactedTranscript => ViewKind::RedactedTranscript,
+        }
     }
 }
+
+/// The view of a grant.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    strum::Display,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    serde_with::SerializeDisplay,
+    utoipa::ToSchema,
+)]
+#[strum(serialize_all = "kebab-case")]
+#[schema(rename_all = "kebab-case")]
+pub enum ViewKind {
+    /// The audio, the transcript and the participants.
+    Audio,
+    /// A part of the audio.
+    Window,
+    /// The transcript and the participants.
+    Transcript,
+    /// The transcript without the findings of the policy's content rules.
+    RedactedTranscript,
+}
+
+crate::word_set!(ViewKind);

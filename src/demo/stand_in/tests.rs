@@ -21,7 +21,7 @@ use super::*;
 use crate::{
     demo::conversation::{Channels, WAV, mix_to_mono, repeat_to},
     twilio::{
-        FetchError, FetchRefusal, Hiccup, TwilioClient,
+        FetchError, FetchRefusal, TransientFailure, TwilioClient,
         account::Accounts,
         callback::RecordingCallback,
         signature::{self, Delivery, SignedRequest},
@@ -102,7 +102,7 @@ fn is_broken(error: &FetchError) -> bool {
     matches!(
         error,
         FetchError::Transient {
-            cause: Hiccup::Broken { .. }
+            cause: TransientFailure::Broken { .. }
         }
     )
 }
@@ -197,14 +197,14 @@ async fn throttling_says_when_to_come_back() {
 async fn a_server_error_is_transient() {
     let story = Story::begin().await;
     story.fail(MediaFault::ServerError { times: 1 });
-    assert_eq!(story.failure().await, Hiccup::Status(500).into());
+    assert_eq!(story.failure().await, TransientFailure::Status(500).into());
     assert!(story.fetch(None).await.is_ok());
 }
 
 #[tokio::test]
 async fn nobody_listening_is_transient() {
     let story = Story::with(|settings| settings.api_base = "http://127.0.0.1:1".into()).await;
-    assert_eq!(story.failure().await, Hiccup::Connect.into());
+    assert_eq!(story.failure().await, TransientFailure::Connect.into());
 }
 
 #[tokio::test]
@@ -219,7 +219,7 @@ async fn a_slow_body_comes_whole_and_a_silent_one_is_given_up() {
         bytes: WAV.len() / 2,
         every: Duration::from_secs(3600),
     });
-    assert_eq!(story.failure().await, Hiccup::Silence.into());
+    assert_eq!(story.failure().await, TransientFailure::Silence.into());
 }
 
 #[tokio::test]

@@ -120,7 +120,7 @@ impl AccountReview {
                 finding(account, "reachable", AccountVerdict::Ok, "Twilio answers, and the account is active".into())
             }
             Ok(_) => finding(account, "reachable", AccountVerdict::Weak, "Twilio answers, and the account is not active".into()),
-            Err(RestError::Refused { status: 401 | 403, .. }) if account.asks_with_a_key() => {
+            Err(RestError::Refused { status: 401 | 403, .. }) if account.uses_api_key() => {
                 let why = "Twilio lists its recordings; its API key is a standard one, which may not read the account itself";
                 finding(account, "reachable", AccountVerdict::Ok, why.into())
             }

@@ -46,6 +46,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(4);
 /// The time limit for Twilio to begin a recording.
 const START_PATIENCE: Duration = Duration::from_secs(4);
+/// The longest time that one step of the question takes.
+pub const CONSENT_STEP_LIMIT: Duration = PATIENCE.saturating_add(START_PATIENCE);
 
 /// The next instruction for a call.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use crate::{
     db::{self, work::Lease},
     flow::{error::Error, retry::Setback},
     model::{id::RecordingId, time::Timestamp},
-    twilio::RestError,
+    twilio::{RestError, TransientFailure},
     vault,
 };
 
@@ -33,6 +33,12 @@ impl From<RestError> for Trouble {
             RestError::Refused { .. } => Self::Stuck(error.to_string()),
             other => Self::Source(other),
         }
+    }
+}
+
+impl From<TransientFailure> for Trouble {
+    fn from(cause: TransientFailure) -> Self {
+        Self::Source(RestError::Transient { cause })
     }
 }
 

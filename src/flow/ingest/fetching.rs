@@ -109,7 +109,7 @@ impl Fetching {
         let sound = sound(&self.twilio.client, &accounts, account, &recording)
             .await
             .map_err(FetchFailure::Source)?;
-        let promised = sound.promised();
+        let promised = sound.riff_len_excess();
         let body = sound.inspect(|chunk| {
             if let Ok(chunk) = chunk {
                 metrics::counter!("recvault_fetched_bytes_total").increment(chunk.len() as u64);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::{
     model::{encryption::Encryption, recording::Recording, sid::RecordingSid},
     twilio::{
-        Account, Accounts, FetchError, FetchRefusal, Hiccup, RestError, TwilioClient,
+        Account, Accounts, FetchError, FetchRefusal, RestError, TransientFailure, TwilioClient,
         encryption::{self, Decryptor},
         media::{self, Body, Media},
         rest::RecordingResource,
@@ -52,7 +52,7 @@ pub(super) async fn sound(
     }
     let resource = match place.metadata().await {
         Err(RestError::NotFound) => return Err(NOT_RIFF),
-        told => told.map_err(refused)?,
+        told => told.map_err(FetchError::from)?,
     };
     let told =
         encryption::from_value(&resource.encryption_details).map_err(FetchRefusal::Details)?;
@@ -89,13 +89,13 @@ impl Place<'_> {
         let address = match self.metadata().await {
             Ok(resource) => resource.media_url,
             Err(RestError::NotFound) => None,
-            Err(error) => return Err(refused(error)),
+            Err(error) => return Err(error.into()),
         };
         let Some(address) = address else {
             return Err(FetchError::NotYet);
         };
         self.client
-            .elsewhere(self.account, &address)
+            .external_media(self.account, &address)
             .await?
             .ok_or(FetchError::NotYet)
     }
@@ -114,7 +114,7 @@ async fn decryptor(accounts: &Accounts, told: &Encryption) -> Result<Decryptor, 
         .ok_or_else(|| FetchRefusal::NoKey { sid: sid.clone() })?;
     let told = told.clone();
     let opening = tokio::task::spawn_blocking(move || media::decryptor(&told, &*key));
-    let late = |why: &str| Hiccup::PrivateKey {
+    let late = |why: &str| TransientFailure::PrivateKey {
         sid: sid.clone(),
         why: why.into(),
     };
@@ -122,20 +122,5 @@ async fn decryptor(accounts: &Accounts, told: &Encryption) -> Result<Decryptor, 
         Ok(Ok(opened)) => opened,
         Ok(Err(_)) => Err(late("the process is ending").into()),
         Err(_) => Err(late("no answer within 30 s").into()),
-    }
-}
-
-/// Converts a failure of a metadata request to one of the fetch.
-fn refused(error: RestError) -> FetchError {
-    match error {
-        RestError::NotFound => FetchError::NotYet,
-        RestError::Throttled { retry_after } => FetchError::Throttled { retry_after },
-        RestError::Transient { cause } => cause.into(),
-        RestError::Refused {
-            status: status @ (401 | 403),
-            ..
-        } => FetchRefusal::Credential(status).into(),
-        RestError::Refused { status, .. } => FetchRefusal::Status(status).into(),
-        RestError::Shape(what) => FetchRefusal::Metadata(what).into(),
     }
 }

@@ -175,7 +175,7 @@ impl<'a> Comparison<'a> {
             match step {
                 ReconcileAction::Nothing | ReconcileAction::Ghost => {}
                 ReconcileAction::Announce | ReconcileAction::Advance => {
-                    plan.tell.push(listed.told(self.account.sid()))
+                    plan.tell.push(listed.to_callback(self.account.sid()))
                 }
                 ReconcileAction::Fetch => plan.fetch.push(id),
                 ReconcileAction::Erase => plan.erase.push(id),

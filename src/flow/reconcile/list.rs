@@ -173,12 +173,12 @@ impl Patience {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::twilio::Hiccup;
+    use crate::twilio::TransientFailure;
 
     #[test]
     fn patience_grows_and_ends() {
         let stumble = RestError::Transient {
-            cause: Hiccup::Silence,
+            cause: TransientFailure::Silence,
         };
         let mut patience = Patience::default();
         let pauses: Vec<_> = (0..4)

@@ -33,7 +33,10 @@ impl TranscriptSource {
                     // Its callback may be lost, or arrive later.
                     Ok(resource) if resource.status != "deleted" => {
                         self.ingest
-                            .announce(resource.told(account.sid()), DiscoveredBy::Transcript)
+                            .announce(
+                                resource.to_callback(account.sid()),
+                                DiscoveredBy::Transcript,
+                            )
                             .await?;
                         wait(accounts, "its recording was unknown, and is announced now")
                     }
@@ -77,7 +80,10 @@ impl TranscriptSource {
         }
         for resource in found {
             self.ingest
-                .announce(resource.told(account.sid()), DiscoveredBy::Transcript)
+                .announce(
+                    resource.to_callback(account.sid()),
+                    DiscoveredBy::Transcript,
+                )
                 .await?;
         }
         Err(wait(

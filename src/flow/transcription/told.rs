@@ -14,7 +14,9 @@ use crate::{
         sid::{AccountSid, RecordingSid},
         time::Clock,
     },
-    twilio::{IntelligenceEvent, RealTimeEvent, TranscriptionCallback, transcription::What},
+    twilio::{
+        IntelligenceEvent, RealTimeEvent, TranscriptionCallback, transcription::RealTimeEventKind,
+    },
     vault::{UtteranceId, Vault},
 };
 
@@ -98,22 +100,27 @@ impl TranscriptNews {
             transcription,
             at,
             sequence,
-            what,
+            kind,
         } = event;
         let now = self.clock.now();
         let at = at.unwrap_or(now);
-        let began_at = matches!(what, What::Started).then_some(at);
-        let ended_at = matches!(what, What::Stopped).then_some(at);
+        let began_at = matches!(kind, RealTimeEventKind::Started).then_some(at);
+        let ended_at = matches!(kind, RealTimeEventKind::Stopped).then_some(at);
         let due_at = now.after(if ended_at.is_some() { SETTLES } else { SILENCE });
-        if let What::Failed(code) = what {
+        if let RealTimeEventKind::Failed(code) = kind {
             tracing::warn!(%call, code, "Twilio reports a problem with a transcription");
         }
         let utterance = sequence.map(|sequence| {
-            let (track, text) = match what {
-                What::Said(piece) => (piece.track.as_str(), Some(real_time::kept(piece, at))),
+            let (track, text) = match kind {
+                RealTimeEventKind::Said(piece) => {
+                    (piece.track.as_str(), Some(real_time::kept(piece, at)))
+                }
                 // Without text, so that its number does not count as missing.
-                What::Guessed(track) => (track.as_str(), None),
-                What::Started | What::Stopped | What::Failed(_) | What::Other => (NO_TRACK, None),
+                RealTimeEventKind::Partial(track) => (track.as_str(), None),
+                RealTimeEventKind::Started
+                | RealTimeEventKind::Stopped
+                | RealTimeEventKind::Failed(_)
+                | RealTimeEventKind::Other => (NO_TRACK, None),
             };
             (
                 UtteranceId {

@@ -4,19 +4,19 @@
 //! Makes no connection. INVARIANT: a bucket has credentials of its own, and is reached over TLS or
 //! on this machine.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use url::Url;
 
 use super::{
-    faults::{SettingFaults, one_secret},
+    faults::{ResolvedSecret, SecretSource, TableFaults},
     is_confidential,
 };
 use crate::{
     secret::SecretText,
     twilio::{
         bucket::{Bucket, BucketAddress},
-        pace::Pace,
+        rate_limit::ClientLimits,
     },
 };
 
@@ -46,86 +46,65 @@ pub struct BucketSettings {
     pub allow_http: bool,
 }
 
-/// All of them; a fault for each thing that is wrong.
+/// Resolves them, with a fault for each thing that is wrong.
 pub(super) fn resolve(
-    settings: Vec<BucketSettings>,
-    pace: &Pace,
-    base: &Path,
-    faults: &mut SettingFaults,
+    settings: &[BucketSettings],
+    limits: &ClientLimits,
+    faults: &mut TableFaults<'_>,
 ) -> Vec<Bucket> {
     let mut buckets: Vec<Bucket> = Vec::with_capacity(settings.len());
-    for (at, settings) in settings.into_iter().enumerate() {
-        let key = format!("twilio.buckets[{at}]");
-        let before = faults.count();
-        let place = place(&settings, &key, faults);
+    for (at, settings) in settings.iter().enumerate() {
+        let mut faults = faults.at(format_args!("buckets[{at}]"));
+        let address = address(settings, &mut faults);
         if settings.region.is_empty() {
-            faults.add(format!("{key}.region"), "name the bucket's region");
+            faults.add("region", "name the bucket's region");
         }
         if settings.access_key_id.is_empty() {
-            faults.add(
-                format!("{key}.access_key_id"),
-                "give the id of an access key that may read the bucket",
-            );
+            let problem = "give the id of an access key that may read the bucket";
+            faults.add("access_key_id", problem);
         }
-        let secret = one_secret(
-            settings.secret_access_key,
-            settings.secret_access_key_file,
-            &key,
-            "secret_access_key",
-            base,
-            faults,
-        );
-        if secret.is_none() && faults.count() == before {
-            faults.add(
-                format!("{key}.secret_access_key_file"),
-                "name the file that holds the secret of the access key",
-            );
+        let source = SecretSource {
+            value: settings.secret_access_key.as_ref(),
+            file: settings.secret_access_key_file.as_deref(),
+        };
+        let secret = faults.secret("secret_access_key", &source);
+        if matches!(secret, ResolvedSecret::Absent) {
+            let problem = "name the file that holds the secret of the access key";
+            faults.add("secret_access_key_file", problem);
         }
-        let (Some(place), Some(secret)) = (place, secret.flatten()) else {
+        let (Some(address), Some(secret)) = (address, secret.given()) else {
             continue;
         };
-        match Bucket::new(
-            place,
-            &settings.region,
-            &settings.access_key_id,
-            &secret,
-            pace,
-        ) {
+        let (region, key) = (&settings.region, &settings.access_key_id);
+        match Bucket::new(address, region, key, &secret, limits) {
             Ok(bucket) => buckets.push(bucket),
-            Err(problem) => faults.add(key, problem),
+            Err(problem) => faults.add_here(problem),
         }
     }
     buckets
 }
 
-fn place(
-    settings: &BucketSettings,
-    key: &str,
-    faults: &mut SettingFaults,
-) -> Option<BucketAddress> {
-    const PREFIX: &str = "expected an address that ends with `/`, such as `https://bucket.s3.eu-west-1.amazonaws.com/recordings/`";
+fn address(settings: &BucketSettings, faults: &mut TableFaults<'_>) -> Option<BucketAddress> {
     let prefix = Url::parse(&settings.url_prefix)
         .ok()
         .filter(|url| is_bare(url) && url.path().ends_with('/'));
     let Some(prefix) = prefix else {
-        faults.add(format!("{key}.url_prefix"), PREFIX);
+        let problem = "expected an address that ends with `/`, such as `https://bucket.s3.eu-west-1.amazonaws.com/recordings/`";
+        faults.add("url_prefix", problem);
         return None;
     };
     let endpoint = match &settings.endpoint {
         None => None,
-        Some(text) => match Url::parse(text)
-            .ok()
-            .filter(|url| is_bare(url) && url.path() == "/")
-        {
-            Some(url) => Some(url),
-            None => {
-                faults.add(
-                    format!("{key}.endpoint"),
-                    "expected `https://host`, with an optional port and nothing else",
-                );
+        Some(text) => {
+            let url = Url::parse(text).ok();
+            let url = url.filter(|url| is_bare(url) && url.path() == "/");
+            if url.is_none() {
+                let problem = "expected `https://host`, with an optional port and nothing else";
+                faults.add("endpoint", problem);
                 return None;
             }
-        },
+            url
+        }
     };
     let reached = endpoint.as_ref().unwrap_or(&prefix);
     if reached.scheme() == "http" && !(settings.allow_http && is_confidential(reached)) {
@@ -134,18 +113,14 @@ fn place(
         } else {
             "url_prefix"
         };
-        faults.add(
-            format!("{key}.{name}"),
-            "plain http: use https; `allow_http` is for a bucket on this machine",
-        );
+        let problem = "plain http: use https; `allow_http` is for a bucket on this machine";
+        faults.add(name, problem);
         return None;
     }
     let found = bucket(&prefix, endpoint);
     if found.is_none() {
-        faults.add(
-            format!("{key}.url_prefix"),
-            "names no bucket: expected it in the host name, before `endpoint`'s host, or first in the path",
-        );
+        let problem = "names no bucket: expected it in the host name, before `endpoint`'s host, or first in the path";
+        faults.add("url_prefix", problem);
     }
     found
 }

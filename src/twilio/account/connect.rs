@@ -4,7 +4,7 @@
 
 use url::Url;
 
-use super::{faults::SettingFaults, is_confidential};
+use super::{faults::TableFaults, is_confidential};
 use crate::{model::subject::Address, twilio::twiml::Endpoint};
 
 /// `[twilio.consent]`.
@@ -42,23 +42,20 @@ impl ConsentSettings {
         self.connect_url.is_some() || self.connect_to.is_some()
     }
 
-    pub(super) fn resolve(self, faults: &mut SettingFaults) -> Option<Connect> {
+    pub(super) fn resolve(&self, faults: &mut TableFaults<'_>) -> Option<Connect> {
         if self.ask_callee.is_some() && self.connect_to.is_none() {
             faults.add(
-                "twilio.consent.ask_callee",
+                "ask_callee",
                 "needs `connect_to`; your own TwiML asks the callee through its `<Number url>`",
             );
         }
-        match (self.connect_url, self.connect_to) {
+        match (&self.connect_url, &self.connect_to) {
             (Some(_), Some(_)) => {
-                faults.add(
-                    "twilio.consent.connect_to",
-                    "given beside `connect_url`; keep one of them",
-                );
+                faults.add("connect_to", "given beside `connect_url`; keep one of them");
                 None
             }
             (Some(url), None) => {
-                let parsed = Url::parse(&url).ok().filter(|url| {
+                let parsed = Url::parse(url).ok().filter(|url| {
                     is_confidential(url)
                         && url.username().is_empty()
                         && url.password().is_none()
@@ -66,17 +63,17 @@ impl ConsentSettings {
                 });
                 if parsed.is_none() {
                     faults.add(
-                        "twilio.consent.connect_url",
+                        "connect_url",
                         "expected the URL of TwiML, https (http is for this machine), without user, password and fragment",
                     );
                 }
                 parsed.map(Connect::Url)
             }
             (None, Some(to)) => {
-                let found = endpoint(&to);
+                let found = endpoint(to);
                 if found.is_none() {
                     faults.add(
-                        "twilio.consent.connect_to",
+                        "connect_to",
                         "expected a number like `+493012345678`, `sip:…` or `client:…`",
                     );
                 }
@@ -105,16 +102,14 @@ fn endpoint(text: &str) -> Option<(Endpoint, Option<Address>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::twilio::account::faults::{SettingFault, SettingFaults};
 
     fn resolved(toml: &str) -> Result<Option<Connect>, Vec<String>> {
         let settings: ConsentSettings = toml::from_str(toml).unwrap();
         let mut faults = SettingFaults::default();
-        let connect = settings.resolve(&mut faults);
-        if faults.0.is_empty() {
-            Ok(connect)
-        } else {
-            Err(faults.0.into_iter().map(|fault| fault.key).collect())
-        }
+        let connect = settings.resolve(&mut faults.at("twilio.consent"));
+        let keys = |faults: Vec<SettingFault>| faults.into_iter().map(|fault| fault.key).collect();
+        faults.or(connect).map_err(keys)
     }
 
     #[test]

@@ -9,11 +9,12 @@ use std::{
     sync::Arc,
 };
 
-use super::faults::SettingFaults;
+use super::faults::TableFaults;
 use crate::{
+    model::sid::PublicKeySid,
     secret::SecretText,
     twilio::encryption::{
-        EncryptionKey, EncryptionKeys, PrivateKey, TokenKey, Unopened, UnwrapKey, is_key_sid,
+        EncryptionKey, EncryptionKeys, PrivateKey, TokenKey, Unopened, UnwrapKey,
     },
 };
 
@@ -22,7 +23,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct EncryptionKeySettings {
     /// `CR…`: what Twilio calls the public half.
-    pub public_key_sid: String,
+    pub public_key_sid: PublicKeySid,
     /// File with the private key: PEM, PKCS #8 or PKCS #1, RSA of 2048 to 4096 bits.
     #[serde(default)]
     pub private_key_file: Option<PathBuf>,
@@ -31,63 +32,50 @@ pub struct EncryptionKeySettings {
     pub pkcs11: Option<TokenKey>,
 }
 
-/// All of them; a fault for each thing that is wrong.
+/// Resolves them, with a fault for each thing that is wrong.
 pub(super) fn resolve(
-    settings: Vec<EncryptionKeySettings>,
-    base: &Path,
-    faults: &mut SettingFaults,
+    settings: &[EncryptionKeySettings],
+    faults: &mut TableFaults<'_>,
 ) -> EncryptionKeys {
     let mut keys: Vec<EncryptionKey> = Vec::with_capacity(settings.len());
-    for (at, settings) in settings.into_iter().enumerate() {
-        let place = format!("twilio.encryption_keys[{at}]");
-        let sid = settings.public_key_sid;
-        if !is_key_sid(&sid) {
-            faults.add(
-                format!("{place}.public_key_sid"),
-                "expected `CR` and 32 hex digits",
-            );
+    for (at, settings) in settings.iter().enumerate() {
+        let mut faults = faults.at(format_args!("encryption_keys[{at}]"));
+        let sid = &settings.public_key_sid;
+        if keys.iter().any(|earlier| earlier.public_key_sid == *sid) {
+            faults.add("public_key_sid", format_args!("`{sid}` is listed twice"));
         }
-        if keys.iter().any(|earlier| earlier.public_key_sid == sid) {
-            faults.add(
-                format!("{place}.public_key_sid"),
-                format_args!("`{sid}` is listed twice"),
-            );
-        }
-        let (key, token): (Option<Arc<dyn UnwrapKey>>, _) =
-            match (settings.private_key_file, settings.pkcs11) {
-                (Some(file), None) => match read(&base.join(file)) {
-                    Ok(key) => (Some(Arc::new(key)), None),
-                    Err(problem) => {
-                        faults.add(format!("{place}.private_key_file"), problem);
-                        (None, None)
-                    }
-                },
-                (None, Some(token)) => (
-                    Some(Arc::new(Unopened)),
-                    Some(in_token(token, &place, base, faults)),
-                ),
-                (Some(_), Some(_)) => {
-                    faults.add(
-                        format!("{place}.pkcs11"),
-                        "given beside `private_key_file`; keep one of them",
-                    );
-                    (None, None)
-                }
-                (None, None) => {
-                    faults.add(
-                        format!("{place}.private_key_file"),
-                        "name the file that holds the private key, or give `pkcs11`",
-                    );
-                    (None, None)
-                }
-            };
-        keys.extend(key.map(|key| EncryptionKey {
-            public_key_sid: sid,
-            key,
-            token,
-        }));
+        keys.extend(key(settings, &mut faults));
     }
     EncryptionKeys(keys)
+}
+
+fn key(settings: &EncryptionKeySettings, faults: &mut TableFaults<'_>) -> Option<EncryptionKey> {
+    let (key, token): (Arc<dyn UnwrapKey>, _) = match (&settings.private_key_file, &settings.pkcs11)
+    {
+        (Some(file), None) => match read(&faults.path(file)) {
+            Ok(key) => (Arc::new(key), None),
+            Err(problem) => {
+                faults.add("private_key_file", problem);
+                return None;
+            }
+        },
+        (None, Some(token)) => (Arc::new(Unopened), Some(in_token(token, faults))),
+        (Some(_), Some(_)) => {
+            let problem = "given beside `private_key_file`; keep one of them";
+            faults.add("pkcs11", problem);
+            return None;
+        }
+        (None, None) => {
+            let problem = "name the file that holds the private key, or give `pkcs11`";
+            faults.add("private_key_file", problem);
+            return None;
+        }
+    };
+    Some(EncryptionKey {
+        public_key_sid: settings.public_key_sid.clone(),
+        key,
+        token,
+    })
 }
 
 fn read(file: &Path) -> Result<PrivateKey, String> {
@@ -95,7 +83,7 @@ fn read(file: &Path) -> Result<PrivateKey, String> {
     PrivateKey::from_pem(text.expose()).map_err(|problem| format!("`{}` {problem}", file.display()))
 }
 
-fn in_token(token: TokenKey, place: &str, base: &Path, faults: &mut SettingFaults) -> TokenKey {
+fn in_token(token: &TokenKey, faults: &mut TableFaults<'_>) -> TokenKey {
     for (name, is_empty, problem) in [
         (
             "module",
@@ -119,13 +107,13 @@ fn in_token(token: TokenKey, place: &str, base: &Path, faults: &mut SettingFault
         ),
     ] {
         if is_empty {
-            faults.add(format!("{place}.pkcs11.{name}"), problem);
+            faults.add(format_args!("pkcs11.{name}"), problem);
         }
     }
     TokenKey {
-        module: base.join(&token.module),
-        pin_file: base.join(&token.pin_file),
-        ..token
+        module: faults.path(&token.module),
+        pin_file: faults.path(&token.pin_file),
+        ..token.clone()
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::{
     fmt,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
 };
 
@@ -20,80 +21,160 @@ pub struct SettingFault {
     pub problem: String,
 }
 
-/// Everything that was found wrong so far.
+/// All faults that were found so far, and the folder where relative paths start.
 #[derive(Default)]
-pub(super) struct SettingFaults(pub(super) Vec<SettingFault>);
+pub(super) struct SettingFaults {
+    base: PathBuf,
+    list: Vec<SettingFault>,
+}
 
 impl SettingFaults {
-    pub(super) fn count(&self) -> usize {
-        self.0.len()
+    pub(super) fn new(base: &Path) -> Self {
+        Self {
+            base: base.to_owned(),
+            list: Vec::new(),
+        }
     }
 
-    pub(super) fn add(&mut self, key: impl Into<String>, problem: impl fmt::Display) {
-        self.0.push(SettingFault {
+    /// The faults of one table of the settings; `key` is its full name.
+    pub(super) fn at(&mut self, key: impl Into<String>) -> TableFaults<'_> {
+        TableFaults {
             key: key.into(),
+            all: self,
+        }
+    }
+
+    /// Returns the value if nothing is wrong, otherwise all faults.
+    pub(super) fn or<T>(self, value: T) -> Result<T, Vec<SettingFault>> {
+        if self.list.is_empty() {
+            Ok(value)
+        } else {
+            Err(self.list)
+        }
+    }
+}
+
+/// The faults of one table of the settings.
+pub(super) struct TableFaults<'a> {
+    key: String,
+    all: &'a mut SettingFaults,
+}
+
+impl TableFaults<'_> {
+    /// A fault of a key of this table.
+    pub(super) fn add(&mut self, name: impl fmt::Display, problem: impl fmt::Display) {
+        self.all.list.push(SettingFault {
+            key: format!("{}.{name}", self.key),
             problem: problem.to_string(),
         });
     }
-}
 
-/// A secret that is given directly or in a file. The inner `None` stands for one that cannot be
-/// used, with a fault.
-pub(super) fn one_secret(
-    given: Option<SecretText>,
-    file: Option<PathBuf>,
-    key: &str,
-    name: &str,
-    base: &Path,
-    faults: &mut SettingFaults,
-) -> Option<Option<SecretText>> {
-    match (given, file) {
-        (Some(_), Some(_)) => {
-            faults.add(
-                format!("{key}.{name}_file"),
-                format_args!("given beside `{name}`; keep one of them"),
-            );
-            None
-        }
-        (Some(secret), None) => Some(filled(secret, format!("{key}.{name}"), faults)),
-        (None, Some(file)) => Some(read(base, &file, format!("{key}.{name}_file"), faults)),
-        (None, None) => None,
+    /// A fault of the table itself.
+    pub(super) fn add_here(&mut self, problem: impl fmt::Display) {
+        self.all.list.push(SettingFault {
+            key: self.key.clone(),
+            problem: problem.to_string(),
+        });
     }
-}
 
-/// The secret in a file; `None` for one that cannot be used, with a fault.
-pub(super) fn read(
-    base: &Path,
-    file: &Path,
-    key: String,
-    faults: &mut SettingFaults,
-) -> Option<SecretText> {
-    match SecretText::read(&base.join(file)) {
-        Ok(secret) => filled(secret, key, faults),
-        Err(problem) => {
-            faults.add(key, problem);
-            None
+    /// The faults of a table in this table.
+    pub(super) fn at(&mut self, name: impl fmt::Display) -> TableFaults<'_> {
+        self.all.at(format!("{}.{name}", self.key))
+    }
+
+    /// The number of all faults so far.
+    pub(super) fn count(&self) -> usize {
+        self.all.list.len()
+    }
+
+    /// A path of the settings, relative to the folder of the configuration.
+    pub(super) fn path(&self, path: &Path) -> PathBuf {
+        self.all.base.join(path)
+    }
+
+    /// Refuses a number out of range.
+    pub(super) fn check_range<T: PartialOrd + fmt::Display>(
+        &mut self,
+        name: &str,
+        value: &T,
+        range: &RangeInclusive<T>,
+        unit: &str,
+    ) {
+        if !range.contains(value) {
+            let (least, most) = (range.start(), range.end());
+            let problem = format!("expected {least} to {most} {unit}");
+            self.add(name, problem.trim_end());
         }
     }
+
+    /// Resolves the secret `name`, which is given directly or in the file of `{name}_file`.
+    pub(super) fn secret(&mut self, name: &str, source: &SecretSource<'_>) -> ResolvedSecret {
+        let file_key = format!("{name}_file");
+        let found = match (source.value, source.file) {
+            (None, None) => return ResolvedSecret::Absent,
+            (Some(_), Some(_)) => {
+                let problem = format!("given beside `{name}`; keep one of them");
+                self.add(file_key, problem);
+                None
+            }
+            (Some(secret), None) => self.filled(name, secret.duplicate()),
+            (None, Some(file)) => self.read(&file_key, file),
+        };
+        found.map_or(ResolvedSecret::Invalid, ResolvedSecret::Given)
+    }
+
+    /// Returns the secret in a file; `None` for one that cannot be used, with a fault.
+    pub(super) fn read(&mut self, name: &str, file: &Path) -> Option<SecretText> {
+        match SecretText::read(&self.path(file)) {
+            Ok(secret) => self.filled(name, secret),
+            Err(problem) => {
+                self.add(name, problem);
+                None
+            }
+        }
+    }
+
+    /// Returns the secret, if it is one and nothing else; otherwise `None`, with a fault.
+    pub(super) fn filled(&mut self, name: &str, secret: SecretText) -> Option<SecretText> {
+        if secret.expose().is_empty() {
+            // An empty key would let anybody sign.
+            self.add(name, "the secret is empty");
+            return None;
+        }
+        if secret.expose().contains(char::is_whitespace) {
+            let problem =
+                "the secret holds blanks or more than one line; keep only the secret itself";
+            self.add(name, problem);
+            return None;
+        }
+        Some(secret)
+    }
 }
 
-/// The secret, if it is one and nothing else; otherwise `None`, with a fault.
-pub(super) fn filled(
-    secret: SecretText,
-    key: String,
-    faults: &mut SettingFaults,
-) -> Option<SecretText> {
-    if secret.expose().is_empty() {
-        // An empty key would let anybody sign.
-        faults.add(key, "the secret is empty");
-        return None;
+/// Where a secret of the settings may be.
+pub(super) struct SecretSource<'a> {
+    /// Given directly.
+    pub(super) value: Option<&'a SecretText>,
+    /// A file that holds it.
+    pub(super) file: Option<&'a Path>,
+}
+
+/// A secret of the settings.
+pub(super) enum ResolvedSecret {
+    /// The settings do not name one.
+    Absent,
+    /// It cannot be used; the faults state why.
+    Invalid,
+    /// It can be used.
+    Given(SecretText),
+}
+
+impl ResolvedSecret {
+    /// Returns the secret, if it can be used.
+    pub(super) fn given(self) -> Option<SecretText> {
+        match self {
+            Self::Given(secret) => Some(secret),
+            Self::Absent | Self::Invalid => None,
+        }
     }
-    if secret.expose().contains(char::is_whitespace) {
-        faults.add(
-            key,
-            "the secret holds blanks or more than one line; keep only the secret itself",
-        );
-        return None;
-    }
-    Some(secret)
 }

@@ -25,16 +25,15 @@ pub(super) fn join(accounts: &mut [Account], mut fault: impl FnMut(usize, &'stat
                 at,
                 "this is itself a subaccount; Twilio has only one level of subaccounts",
             ),
-            Some(parent) if account.api_key.is_none() => {
-                let (user, password) = parent.credential();
-                lent.push((at, (user.to_owned(), password.duplicate())));
+            Some(parent) if account.credentials.api_key.is_none() => {
+                lent.extend(parent.lend().map(|credential| (at, credential)));
             }
             Some(_) => {}
         }
     }
     for (at, credential) in lent {
         if let Some(account) = accounts.get_mut(at) {
-            account.borrowed = Some(credential);
+            account.credentials.parent = Some(credential);
         }
     }
 }

@@ -1,6 +1,13 @@
 //! `[twilio.reconcile]`: how often, and how far back.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
+
+use super::faults::TableFaults;
+
+/// Minutes between two comparisons.
+const EVERY_M: RangeInclusive<u32> = 0..=1440;
+/// Hours for which the list is looked back.
+const LOOK_BACK_H: RangeInclusive<u32> = 25..=960;
 
 /// `[twilio.reconcile]`.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -30,20 +37,11 @@ pub struct ReconcilePlan {
 }
 
 impl ReconcileSettings {
-    /// Checks them; what is out of range is told with its key.
-    pub(super) fn resolve(
-        &self,
-        mut fault: impl FnMut(&'static str, &'static str),
-    ) -> ReconcilePlan {
-        if self.every_m > 1440 {
-            fault("twilio.reconcile.every_m", "expected 0 to 1440 minutes");
-        }
-        if !matches!(self.look_back_h, 25..=960) {
-            fault(
-                "twilio.reconcile.look_back_h",
-                "expected 25 to 960 hours: a call lasts up to 24, and is listed by its beginning",
-            );
-        }
+    /// Checks them.
+    pub(super) fn resolve(&self, faults: &mut TableFaults<'_>) -> ReconcilePlan {
+        faults.check_range("every_m", &self.every_m, &EVERY_M, "minutes");
+        let why = "hours: a call lasts up to 24, and is listed by its beginning";
+        faults.check_range("look_back_h", &self.look_back_h, &LOOK_BACK_H, why);
         let every = (self.every_m > 0).then(|| Duration::from_secs(u64::from(self.every_m) * 60));
         ReconcilePlan {
             every,

@@ -6,24 +6,28 @@
 mod network;
 
 use std::{
+    ops::RangeInclusive,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
 use self::network::{base_url, redirect_host, timeout};
 use super::{
-    Account, Accounts, Remote,
+    Account, Accounts, Credentials, Endpoints, SourcePolicy,
     buckets::{self, BucketSettings},
     connect::ConsentSettings,
     encryption_keys::{self, EncryptionKeySettings},
-    faults::{SettingFault, SettingFaults, filled, one_secret, read},
+    faults::{ResolvedSecret, SecretSource, SettingFault, SettingFaults, TableFaults},
     parents,
     reconcile::ReconcileSettings,
     shared_keys::{self, SharedKeySettings},
     transcripts::TranscriptSettings,
 };
-use crate::{model::sid::AccountSid, secret::SecretText, twilio::pace::Pace};
+use crate::{
+    model::sid::{AccountSid, ApiKeySid},
+    secret::SecretText,
+    twilio::rate_limit::ClientLimits,
+};
 
 /// `[twilio]`.
 #[derive(Debug, serde::Deserialize)]
@@ -103,7 +107,7 @@ pub struct AccountSettings {
     pub require_shared_key: bool,
     /// `SK…`: the API key that fetches. Without one, the account SID and its first auth token do.
     #[serde(default)]
-    pub api_key_sid: Option<String>,
+    pub api_key_sid: Option<ApiKeySid>,
     /// The API key's secret given directly, for the environment.
     #[serde(default)]
     pub api_key_secret: Option<SecretText>,
@@ -182,214 +186,182 @@ impl AccountSettings {
     }
 }
 
+/// Requests a second to the REST interface.
+const REQUESTS_PER_S: RangeInclusive<u32> = 1..=1000;
+/// Hours for which a transcript is waited for before Twilio's copies are deleted.
+const AWAIT_TRANSCRIPT_H: RangeInclusive<u32> = 0..=720;
+/// Characters of the secret in the path of callbacks.
+const PATH_SECRET: RangeInclusive<usize> = 16..=128;
+
 impl TwilioSettings {
     /// Reads the secret files, relative to `base`, and checks everything. Every fault is reported,
     /// not only the first.
-    pub fn resolve(self, base: &Path) -> Result<Accounts, Vec<SettingFault>> {
-        let mut faults = SettingFaults(Vec::new());
-        let remote = Remote {
-            api_base: base_url("twilio.api_base", &self.api_base, &mut faults),
-            intelligence_base: base_url(
-                "twilio.intelligence_base",
-                &self.intelligence_base,
-                &mut faults,
-            ),
+    pub fn resolve(&self, base: &Path) -> Result<Accounts, Vec<SettingFault>> {
+        let mut all = SettingFaults::new(base);
+        let mut faults = all.at("twilio");
+        let limits = self.limits(&mut faults);
+        let endpoints = self.endpoints(&limits, &mut faults);
+        self.transcripts.check(&mut faults.at("transcripts"));
+        let accounts = Accounts {
+            accounts: self.accounts(&endpoints, &mut faults),
+            connect: self.consent.resolve(&mut faults.at("consent")),
+            reconcile: self.reconcile.resolve(&mut faults.at("reconcile")),
+            encryption_keys: encryption_keys::resolve(&self.encryption_keys, &mut faults),
+            transcripts: self.transcripts,
+            limits,
+        };
+        all.or(accounts)
+    }
+
+    fn limits(&self, faults: &mut TableFaults<'_>) -> ClientLimits {
+        faults.check_range("requests_per_s", &self.requests_per_s, &REQUESTS_PER_S, "");
+        let connect_timeout = timeout("connect_timeout_ms", self.connect_timeout_ms, faults);
+        let idle_timeout = timeout("read_idle_timeout_ms", self.read_idle_timeout_ms, faults);
+        ClientLimits {
+            requests_per_s: self.requests_per_s,
+            connect_timeout,
+            read_idle_timeout: idle_timeout,
+        }
+    }
+
+    fn endpoints(&self, limits: &ClientLimits, faults: &mut TableFaults<'_>) -> Endpoints {
+        Endpoints {
+            api_base: base_url("api_base", &self.api_base, faults),
+            intelligence_base: base_url("intelligence_base", &self.intelligence_base, faults),
             redirect_hosts: self
                 .media_redirect_hosts
                 .iter()
                 .enumerate()
-                .filter_map(|(at, host)| redirect_host(host, at, &mut faults))
+                .filter_map(|(at, host)| redirect_host(host, at, faults))
                 .collect(),
-            buckets: Arc::default(),
-        };
-        if !matches!(self.requests_per_s, 1..=1000) {
-            faults.add("twilio.requests_per_s", "expected 1 to 1000");
+            buckets: buckets::resolve(&self.buckets, limits, faults).into(),
         }
-        let pace = Pace {
-            requests_per_s: self.requests_per_s,
-            connect_timeout: timeout(
-                "twilio.connect_timeout_ms",
-                self.connect_timeout_ms,
-                &mut faults,
-            ),
-            read_idle_timeout: timeout(
-                "twilio.read_idle_timeout_ms",
-                self.read_idle_timeout_ms,
-                &mut faults,
-            ),
-        };
-        if !matches!(self.transcripts.wait_h, 1..=720) {
-            faults.add("twilio.transcripts.wait_h", "expected 1 to 720 hours");
-        }
-        let reconcile = self
-            .reconcile
-            .resolve(|key, problem| faults.add(key, problem));
-        let encryption_keys = encryption_keys::resolve(self.encryption_keys, base, &mut faults);
-        let remote = Remote {
-            buckets: buckets::resolve(self.buckets, &pace, base, &mut faults).into(),
-            ..remote
-        };
+    }
+
+    fn accounts(&self, endpoints: &Endpoints, faults: &mut TableFaults<'_>) -> Vec<Account> {
         let mut accounts: Vec<Account> = Vec::with_capacity(self.accounts.len());
-        for (at, settings) in self.accounts.into_iter().enumerate() {
-            let key = format!("twilio.accounts[{at}]");
+        for (at, settings) in self.accounts.iter().enumerate() {
+            let mut faults = faults.at(format_args!("accounts[{at}]"));
             if accounts.iter().any(|earlier| earlier.sid == settings.sid) {
-                faults.add(
-                    format!("{key}.sid"),
-                    format!(
-                        "`{}` is listed twice; put all its tokens into one entry",
-                        settings.sid
-                    ),
-                );
+                let sid = &settings.sid;
+                let problem = format!("`{sid}` is listed twice; put all its tokens into one entry");
+                faults.add("sid", problem);
             }
-            accounts.push(account(settings, &remote, &key, base, &mut faults));
+            accounts.push(settings.resolve(endpoints, &mut faults));
         }
         parents::join(&mut accounts, |at, problem| {
-            faults.add(format!("twilio.accounts[{at}].parent"), problem)
+            faults.add(format_args!("accounts[{at}].parent"), problem);
         });
-        let connect = self.consent.resolve(&mut faults);
-        let accounts = Accounts {
-            accounts,
-            connect,
-            pace,
-            reconcile,
-            transcripts: self.transcripts,
-            encryption_keys,
-        };
-        if faults.0.is_empty() {
-            Ok(accounts)
-        } else {
-            Err(faults.0)
-        }
+        accounts
     }
 }
 
-fn account(
-    settings: AccountSettings,
-    remote: &Remote,
-    key: &str,
-    base: &Path,
-    faults: &mut SettingFaults,
-) -> Account {
-    let mut auth_tokens = Vec::new();
-    let before = faults.0.len();
-    for (at, token) in settings.auth_tokens.into_iter().enumerate() {
-        auth_tokens.extend(filled(token, format!("{key}.auth_tokens[{at}]"), faults));
-    }
-    for (at, file) in settings.auth_token_files.iter().enumerate() {
-        auth_tokens.extend(read(
-            base,
-            file,
-            format!("{key}.auth_token_files[{at}]"),
-            faults,
-        ));
-    }
-    if auth_tokens.is_empty() && faults.0.len() == before {
-        faults.add(
-            format!("{key}.auth_token_files"),
-            "no auth token; name a file here, or give `auth_tokens` in the environment",
-        );
-    }
-    let shared_keys = shared_keys::resolve(settings.shared_keys, key, base, faults);
-    if settings.require_shared_key && shared_keys.is_empty() {
-        faults.add(
-            format!("{key}.require_shared_key"),
-            "no key in `shared_keys`: every callback would be refused",
-        );
-    }
-    let secret = one_secret(
-        settings.api_key_secret,
-        settings.api_key_secret_file,
-        key,
-        "api_key_secret",
-        base,
-        faults,
-    );
-    let api_key = match (settings.api_key_sid, secret) {
-        (Some(sid), secret) => {
-            if !is_key_sid(&sid) {
-                faults.add(
-                    format!("{key}.api_key_sid"),
-                    "expected `SK` and 32 hex digits",
-                );
-            }
-            if secret.is_none()
-                && !faults
-                    .0
-                    .iter()
-                    .any(|fault| fault.key == format!("{key}.api_key_secret_file"))
-            {
-                faults.add(
-                    format!("{key}.api_key_secret_file"),
-                    "missing beside `api_key_sid`; name the file that holds the key's secret",
-                );
-            }
-            secret.flatten().map(|secret| (sid, secret))
+impl AccountSettings {
+    fn resolve(&self, endpoints: &Endpoints, faults: &mut TableFaults<'_>) -> Account {
+        let auth_tokens = self.auth_tokens(faults);
+        let shared_keys = shared_keys::resolve(&self.shared_keys, faults);
+        if self.require_shared_key && shared_keys.is_empty() {
+            let problem = "no key in `shared_keys`: every callback would be refused";
+            faults.add("require_shared_key", problem);
         }
-        (None, Some(_)) => {
-            faults.add(
-                format!("{key}.api_key_sid"),
-                "missing beside the API key's secret; give the key's `SK…`",
+        Account {
+            sid: self.sid.clone(),
+            parent: self.parent.clone(),
+            credentials: Credentials {
+                auth_tokens,
+                api_key: self.api_key(faults),
+                parent: None,
+            },
+            shared_keys,
+            require_shared_key: self.require_shared_key,
+            callback_secret: self.callback_secret(faults),
+            source: self.source_policy(faults),
+            endpoints: self.endpoints(endpoints, faults),
+        }
+    }
+
+    fn auth_tokens(&self, faults: &mut TableFaults<'_>) -> Vec<SecretText> {
+        let before = faults.count();
+        let mut tokens = Vec::new();
+        for (at, token) in self.auth_tokens.iter().enumerate() {
+            tokens.extend(faults.filled(&format!("auth_tokens[{at}]"), token.duplicate()));
+        }
+        for (at, file) in self.auth_token_files.iter().enumerate() {
+            tokens.extend(faults.read(&format!("auth_token_files[{at}]"), file));
+        }
+        if tokens.is_empty() && faults.count() == before {
+            let problem =
+                "no auth token; name a file here, or give `auth_tokens` in the environment";
+            faults.add("auth_token_files", problem);
+        }
+        tokens
+    }
+
+    fn api_key(&self, faults: &mut TableFaults<'_>) -> Option<(ApiKeySid, SecretText)> {
+        let source = SecretSource {
+            value: self.api_key_secret.as_ref(),
+            file: self.api_key_secret_file.as_deref(),
+        };
+        match (&self.api_key_sid, faults.secret("api_key_secret", &source)) {
+            (Some(sid), ResolvedSecret::Given(secret)) => Some((sid.clone(), secret)),
+            (Some(_), ResolvedSecret::Absent) => {
+                let problem =
+                    "missing beside `api_key_sid`; name the file that holds the key's secret";
+                faults.add("api_key_secret_file", problem);
+                None
+            }
+            (None, ResolvedSecret::Given(_) | ResolvedSecret::Invalid) => {
+                let problem = "missing beside the API key's secret; give the key's `SK…`";
+                faults.add("api_key_sid", problem);
+                None
+            }
+            (Some(_), ResolvedSecret::Invalid) | (None, ResolvedSecret::Absent) => None,
+        }
+    }
+
+    fn callback_secret(&self, faults: &mut TableFaults<'_>) -> Option<SecretText> {
+        let source = SecretSource {
+            value: self.callback_secret.as_ref(),
+            file: self.callback_secret_file.as_deref(),
+        };
+        let secret = faults.secret("callback_secret", &source).given()?;
+        if !is_path_secret(secret.expose()) {
+            let (least, most) = (PATH_SECRET.start(), PATH_SECRET.end());
+            let problem = format!(
+                "expected {least} to {most} letters, digits, `-` and `_`, because it is part of a path"
             );
-            None
+            faults.add("callback_secret_file", problem);
         }
-        (None, None) => None,
-    };
-    let callback_secret = one_secret(
-        settings.callback_secret,
-        settings.callback_secret_file,
-        key,
-        "callback_secret",
-        base,
-        faults,
-    )
-    .flatten();
-    if callback_secret
-        .as_ref()
-        .is_some_and(|secret| !is_path_secret(secret.expose()))
-    {
-        faults.add(
-            format!("{key}.callback_secret_file"),
-            "expected 16 to 128 letters, digits, `-` and `_`, because it is part of a path",
-        );
+        Some(secret)
     }
-    if settings.await_transcript_h > 720 {
-        faults.add(
-            format!("{key}.await_transcript_h"),
-            "expected 0 to 720 hours",
-        );
+
+    fn source_policy(&self, faults: &mut TableFaults<'_>) -> SourcePolicy {
+        let hours = self.await_transcript_h;
+        faults.check_range("await_transcript_h", &hours, &AWAIT_TRANSCRIPT_H, "hours");
+        SourcePolicy {
+            delete_source: self.delete_source,
+            await_transcript: Duration::from_secs(u64::from(hours) * 3600),
+            fetch_transcripts: self.fetch_transcripts,
+            look_up_parties: self.look_up_parties,
+        }
     }
-    let mut remote = remote.clone();
-    if let Some(base) = settings.api_base {
-        remote.api_base = base_url(&format!("{key}.api_base"), &base, faults);
-    }
-    if let Some(base) = settings.intelligence_base {
-        remote.intelligence_base = base_url(&format!("{key}.intelligence_base"), &base, faults);
-    }
-    Account {
-        sid: settings.sid,
-        parent: settings.parent,
-        auth_tokens,
-        shared_keys,
-        require_shared_key: settings.require_shared_key,
-        api_key,
-        borrowed: None,
-        remote,
-        callback_secret,
-        look_up_parties: settings.look_up_parties,
-        delete_source: settings.delete_source,
-        await_transcript: Duration::from_secs(u64::from(settings.await_transcript_h) * 3600),
-        fetch_transcripts: settings.fetch_transcripts,
+
+    /// The common endpoints, with the account's own in their place.
+    fn endpoints(&self, common: &Endpoints, faults: &mut TableFaults<'_>) -> Endpoints {
+        let mut endpoints = common.clone();
+        if let Some(base) = &self.api_base {
+            endpoints.api_base = base_url("api_base", base, faults);
+        }
+        if let Some(base) = &self.intelligence_base {
+            endpoints.intelligence_base = base_url("intelligence_base", base, faults);
+        }
+        endpoints
     }
 }
 
 fn is_path_secret(text: &str) -> bool {
-    matches!(text.len(), 16..=128)
+    PATH_SECRET.contains(&text.len())
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-}
-
-fn is_key_sid(text: &str) -> bool {
-    text.strip_prefix("SK")
-        .is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }

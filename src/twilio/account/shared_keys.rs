@@ -4,9 +4,9 @@
 //! Owns their form. INVARIANT: the algorithm of a key is the one in the settings; what a request
 //! says of it can only agree.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::faults::{SettingFaults, one_secret};
+use super::faults::{ResolvedSecret, SecretSource, TableFaults};
 use crate::secret::SecretText;
 
 /// One key, as the settings give it.
@@ -46,44 +46,44 @@ pub(in crate::twilio) struct SharedKey {
     pub(in crate::twilio) algorithm: Algorithm,
 }
 
+/// The longest name of a key.
+const MAX_NAME: usize = 128;
+
+/// Resolves the keys of an account; `faults` are the account's.
 pub(super) fn resolve(
-    settings: Vec<SharedKeySettings>,
-    account: &str,
-    base: &Path,
-    faults: &mut SettingFaults,
+    settings: &[SharedKeySettings],
+    faults: &mut TableFaults<'_>,
 ) -> Vec<SharedKey> {
     let mut keys: Vec<SharedKey> = Vec::new();
-    for (at, key) in settings.into_iter().enumerate() {
-        let place = format!("{account}.shared_keys[{at}]");
-        let fits = !key.name.is_empty()
-            && key.name.len() <= 128
-            && key
-                .name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-        if !fits {
-            faults.add(
-                format!("{place}.name"),
-                "expected 1 to 128 letters, digits, `-`, `_` and `.`",
-            );
+    for (at, key) in settings.iter().enumerate() {
+        let mut faults = faults.at(format_args!("shared_keys[{at}]"));
+        if !is_name(&key.name) {
+            let problem = format!("expected 1 to {MAX_NAME} letters, digits, `-`, `_` and `.`");
+            faults.add("name", problem);
         }
         if keys.iter().any(|earlier| earlier.name == key.name) {
-            faults.add(
-                format!("{place}.name"),
-                "listed twice; give a rotated key a new name",
-            );
+            faults.add("name", "listed twice; give a rotated key a new name");
         }
-        match one_secret(key.secret, key.secret_file, &place, "secret", base, faults) {
-            Some(secret) => keys.extend(secret.map(|secret| SharedKey {
-                name: key.name,
+        let source = SecretSource {
+            value: key.secret.as_ref(),
+            file: key.secret_file.as_deref(),
+        };
+        match faults.secret("secret", &source) {
+            ResolvedSecret::Given(secret) => keys.push(SharedKey {
+                name: key.name.clone(),
                 secret,
                 algorithm: key.algorithm,
-            })),
-            None => faults.add(
-                format!("{place}.secret_file"),
-                "name the file that holds the key, and no inline secret",
-            ),
+            }),
+            ResolvedSecret::Absent => faults.add("secret_file", "name the file that holds the key"),
+            ResolvedSecret::Invalid => {}
         }
     }
     keys
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=MAX_NAME).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }

@@ -51,6 +51,17 @@ fn an_unknown_key_is_refused() {
 }
 
 #[test]
+fn an_api_key_is_named_by_its_sid() {
+    let toml = format!(
+        "[[accounts]]\nsid = '{}'\napi_key_sid = 'SKshort'",
+        sid('0')
+    );
+    let refused = toml::from_str::<TwilioSettings>(&toml).unwrap_err();
+    let why = refused.to_string();
+    assert!(why.contains("expected `SK` and 32 hex digits"), "{why}");
+}
+
+#[test]
 fn secrets_come_from_files_and_inline_and_keep_their_order() {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in [
@@ -115,7 +126,7 @@ fn every_fault_is_reported_with_its_key() {
          [[accounts]]
          sid = '{two}'
          auth_tokens = ['']
-         api_key_sid = 'SKshort'
+         api_key_sid = 'SK{key}'
          [[accounts]]
          sid = '{three}'
          auth_tokens = ['t']
@@ -140,10 +151,10 @@ fn every_fault_is_reported_with_its_key() {
     assert_eq!(
         keys,
         [
-            "api_base",
-            "media_redirect_hosts[1]",
             "connect_timeout_ms",
             "read_idle_timeout_ms",
+            "api_base",
+            "media_redirect_hosts[1]",
             "accounts[0].auth_token_files",
             "accounts[1].sid",
             "accounts[1].auth_token_files[0]",
@@ -152,7 +163,6 @@ fn every_fault_is_reported_with_its_key() {
             "accounts[1].auth_token_files[3]",
             "accounts[1].auth_token_files[4]",
             "accounts[2].auth_tokens[0]",
-            "accounts[2].api_key_sid",
             "accounts[2].api_key_secret_file",
             "accounts[3].api_key_sid",
             "accounts[4].api_key_secret_file",
@@ -205,7 +215,7 @@ fn the_interface_is_reached_over_tls_or_on_this_machine() {
 #[test]
 fn no_secret_is_printed() {
     let mut account = AccountSettings::new(sid('1'), vec![secret("hunter2")]);
-    account.api_key_sid = Some(format!("SK{}", "0".repeat(32)));
+    account.api_key_sid = format!("SK{}", "0".repeat(32)).parse().ok();
     account.api_key_secret = Some(secret("hunter3"));
     let settings = TwilioSettings {
         accounts: vec![account],
@@ -263,12 +273,12 @@ fn a_subaccount_without_a_key_asks_with_its_parents_credential() {
         "what signs stays its own"
     );
     assert_eq!(
-        two.remote.api_base.as_str(),
+        two.endpoints.api_base.as_str(),
         "https://api.dublin.ie1.twilio.com/",
         "and so does where it is"
     );
     assert_eq!(
-        accounts.get(&sid('3')).unwrap().remote.api_base.as_str(),
+        accounts.get(&sid('3')).unwrap().endpoints.api_base.as_str(),
         "https://api.twilio.com/"
     );
     assert!(

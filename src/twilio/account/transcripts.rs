@@ -1,5 +1,12 @@
 //! `[twilio.transcripts]`: how transcripts are fetched, of every account.
 
+use std::ops::RangeInclusive;
+
+use super::faults::TableFaults;
+
+/// Hours for which a transcript waits.
+const WAIT_H: RangeInclusive<u32> = 1..=720;
+
 /// `[twilio.transcripts]`.
 #[derive(Clone, Copy, Debug, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -19,5 +26,12 @@ impl Default for TranscriptSettings {
             redacted: false,
             wait_h: 48,
         }
+    }
+}
+
+impl TranscriptSettings {
+    /// Checks them.
+    pub(super) fn check(&self, faults: &mut TableFaults<'_>) {
+        faults.check_range("wait_h", &self.wait_h, &WAIT_H, "hours");
     }
 }

@@ -119,14 +119,12 @@ fn read(pairs: &[(String, Value)]) -> Result<Option<Encryption>, DetailsError> {
         value.map(|value| (value, field))
     });
     let ((key_sid, field), wrapped_key, nonce) = (key_sid?, wrapped_key?, nonce?);
-    if !is_key_sid(key_sid) {
-        return Err(DetailsError::Malformed {
-            field,
-            expected: "`CR` and 32 hex digits",
-        });
-    }
+    let malformed = DetailsError::Malformed {
+        field,
+        expected: "`CR` and 32 hex digits",
+    };
     Ok(Some(Encryption {
-        public_key_sid: key_sid.to_owned(),
+        public_key_sid: key_sid.parse().map_err(|_| malformed)?,
         wrapped_key: encoded(wrapped_key, WRAPPED, "base64 of 256 to 1024 bytes")?,
         nonce: encoded(nonce, NONCE..=NONCE, "base64 of 12 bytes")?,
     }))
@@ -170,12 +168,6 @@ fn encoded(
     } else {
         Err(DetailsError::Malformed { field, expected })
     }
-}
-
-/// `CR` and 32 hex digits.
-pub(in crate::twilio) fn is_key_sid(text: &str) -> bool {
-    text.strip_prefix("CR")
-        .is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// An object as it was written: a name that comes twice is seen twice.

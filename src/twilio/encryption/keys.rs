@@ -5,7 +5,7 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use crate::secret::Key;
+use crate::{model::sid::PublicKeySid, secret::Key};
 
 /// A private key, wherever it rests.
 pub trait UnwrapKey: Send + Sync + fmt::Debug {
@@ -45,7 +45,7 @@ pub struct TokenKey {
 /// One of the keys.
 #[derive(Debug)]
 pub(in crate::twilio) struct EncryptionKey {
-    pub(in crate::twilio) public_key_sid: String,
+    pub(in crate::twilio) public_key_sid: PublicKeySid,
     pub(in crate::twilio) key: Arc<dyn UnwrapKey>,
     /// Where it is to be opened yet.
     pub(in crate::twilio) token: Option<TokenKey>,
@@ -57,10 +57,10 @@ pub struct EncryptionKeys(pub(in crate::twilio) Vec<EncryptionKey>);
 
 impl EncryptionKeys {
     /// The key whose public half Twilio knows by this SID.
-    pub fn find(&self, public_key_sid: &str) -> Option<Arc<dyn UnwrapKey>> {
+    pub fn find(&self, public_key_sid: &PublicKeySid) -> Option<Arc<dyn UnwrapKey>> {
         self.0
             .iter()
-            .find(|key| key.public_key_sid == public_key_sid)
+            .find(|key| key.public_key_sid == *public_key_sid)
             .map(|key| Arc::clone(&key.key))
     }
 
@@ -79,7 +79,7 @@ impl EncryptionKeys {
     ) -> Result<(), (String, E)> {
         for key in &mut self.0 {
             if let Some(token) = &key.token {
-                key.key = open(token).map_err(|error| (key.public_key_sid.clone(), error))?;
+                key.key = open(token).map_err(|error| (key.public_key_sid.to_string(), error))?;
             }
         }
         Ok(())

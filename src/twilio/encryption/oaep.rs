@@ -1,5 +1,4 @@
-//! The padding of RSAES-OAEP, taken off a block that a token decrypted without looking at it (RFC
-//! 8017, section 7.1.2, step 3).
+//! Removes OAEP padding (RFC 8017, 7.1.2 step 3) from a block that a token decrypted raw.
 //!
 //! For tokens that know OAEP only with SHA-1 (SoftHSM 2 is one): there the token does the power of
 //! the private key, which never leaves it, and the padding is looked at here. Owns nothing else.

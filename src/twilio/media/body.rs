@@ -17,17 +17,17 @@ use std::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream::BoxStream};
 
-use super::check::Check;
+use super::validator::MediaValidator;
 use crate::twilio::{
     encryption::Decryptor,
-    fetch_error::{FetchError, Hiccup},
+    fetch_error::{FetchError, TransientFailure},
 };
 
 /// The bytes of a WAV file in order; memory is bounded by one network read.
 pub struct Body {
     /// `None` once it has ended, well or badly.
-    chunks: Option<BoxStream<'static, Result<Bytes, Hiccup>>>,
-    check: Check,
+    chunks: Option<BoxStream<'static, Result<Bytes, TransientFailure>>>,
+    check: MediaValidator,
     /// What was read ahead by [`Body::begun`].
     ahead: Option<Bytes>,
 }
@@ -36,12 +36,12 @@ impl Body {
     /// Of these chunks, which have as many bytes in all as the other side said. How many came
     /// before a break is counted here.
     pub(super) fn new(
-        chunks: impl Stream<Item = Result<Bytes, Hiccup>> + Send + 'static,
+        chunks: impl Stream<Item = Result<Bytes, TransientFailure>> + Send + 'static,
         content_length: Option<u64>,
     ) -> Self {
         Self {
             chunks: Some(chunks.boxed()),
-            check: Check::new(content_length),
+            check: MediaValidator::new(content_length),
             ahead: None,
         }
     }
@@ -53,13 +53,13 @@ impl Body {
         self
     }
 
-    /// How long the header says that the file is, where that is longer than a body that is whole;
-    /// known when the body has ended.
-    pub fn promised(&self) -> Arc<OnceLock<u64>> {
-        self.check.promised()
+    /// The length in the RIFF header, where it exceeds that of a complete body; known when the body
+    /// has ended.
+    pub fn riff_len_excess(&self) -> Arc<OnceLock<u64>> {
+        self.check.riff_len_excess()
     }
 
-    /// The same, in the clear: what arrives is encrypted. To be said before anything is read.
+    /// Decrypts the body. Call before the first read.
     #[must_use]
     pub fn decrypted(mut self, decryptor: Decryptor) -> Self {
         self.check.decrypt(decryptor);
@@ -89,7 +89,7 @@ impl Stream for Body {
         while let Some(chunks) = &mut this.chunks {
             let checked = match ready!(chunks.poll_next_unpin(cx)) {
                 Some(Ok(chunk)) => this.check.push(chunk),
-                Some(Err(Hiccup::Broken { .. })) => Err(Hiccup::Broken {
+                Some(Err(TransientFailure::Broken { .. })) => Err(TransientFailure::Broken {
                     received: this.check.received(),
                 }
                 .into()),

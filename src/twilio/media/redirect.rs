@@ -6,7 +6,7 @@
 use reqwest::{StatusCode, Url};
 
 use crate::twilio::{
-    account::{Remote, is_confidential},
+    account::{Endpoints, is_confidential},
     fetch_error::FetchRefusal,
 };
 
@@ -17,7 +17,7 @@ pub(super) fn is_redirect(status: StatusCode) -> bool {
 
 /// The next URL: confidential, without a user of its own, on the interface or on a listed host.
 pub(super) fn target(
-    remote: &Remote,
+    endpoints: &Endpoints,
     from: &Url,
     location: Option<&str>,
 ) -> Result<Url, FetchRefusal> {
@@ -29,8 +29,11 @@ pub(super) fn target(
     if !to.username().is_empty() || to.password().is_some() {
         return Err(FetchRefusal::Location);
     }
-    let listed =
-        is_interface(remote, &to) || remote.redirect_hosts.iter().any(|allowed| allowed == host);
+    let listed = is_interface(endpoints, &to)
+        || endpoints
+            .redirect_hosts
+            .iter()
+            .any(|allowed| allowed == host);
     if !listed || !is_confidential(&to) {
         return Err(FetchRefusal::ForeignHost {
             host: host.to_owned(),
@@ -41,17 +44,17 @@ pub(super) fn target(
 
 /// Whether the account's credential may go to `to`: the interface itself, and there only `path`
 /// (the recording) with or without a suffix.
-pub(super) fn may_carry_credential(remote: &Remote, path: &str, to: &Url) -> bool {
+pub(super) fn may_carry_credential(endpoints: &Endpoints, path: &str, to: &Url) -> bool {
     let is_recording = to
         .path()
         .strip_prefix(path)
         .is_some_and(|rest| rest.is_empty() || (rest.starts_with('.') && !rest.contains('/')));
-    is_interface(remote, to) && is_recording
+    is_interface(endpoints, to) && is_recording
 }
 
 /// Same scheme, host and port.
-fn is_interface(remote: &Remote, to: &Url) -> bool {
-    to.origin() == remote.api_base.origin()
+fn is_interface(endpoints: &Endpoints, to: &Url) -> bool {
+    to.origin() == endpoints.api_base.origin()
 }
 
 #[cfg(test)]
@@ -60,8 +63,8 @@ mod tests {
 
     const PATH: &str = "/2010-04-01/Accounts/AC0/Recordings/RE0";
 
-    fn remote(base: &str) -> Remote {
-        Remote {
+    fn endpoints(base: &str) -> Endpoints {
+        Endpoints {
             api_base: base.parse().unwrap(),
             intelligence_base: base.parse().unwrap(),
             redirect_hosts: vec!["cdn.example.com".into(), "127.0.0.1".into()],
@@ -70,12 +73,12 @@ mod tests {
     }
 
     fn lead(location: &str) -> Result<String, FetchRefusal> {
-        let remote = remote("https://api.twilio.com");
-        let from = remote
+        let endpoints = endpoints("https://api.twilio.com");
+        let from = endpoints
             .api_base
             .join(&format!("{PATH}.wav?RequestedChannels=2"))
             .unwrap();
-        target(&remote, &from, Some(location)).map(String::from)
+        target(&endpoints, &from, Some(location)).map(String::from)
     }
 
     #[test]
@@ -131,17 +134,17 @@ mod tests {
         );
         assert_eq!(lead("file:///etc/passwd"), Err(FetchRefusal::Location));
         assert_eq!(lead("https://"), Err(FetchRefusal::Location));
-        let remote = remote("https://api.twilio.com");
+        let endpoints = endpoints("https://api.twilio.com");
         assert_eq!(
-            target(&remote, &remote.api_base, None),
+            target(&endpoints, &endpoints.api_base, None),
             Err(FetchRefusal::Location)
         );
     }
 
     #[test]
     fn the_credential_goes_to_this_recording_at_the_interface_only() {
-        let remote = remote("https://api.twilio.com");
-        let may = |url: &str| may_carry_credential(&remote, PATH, &url.parse().unwrap());
+        let endpoints = endpoints("https://api.twilio.com");
+        let may = |url: &str| may_carry_credential(&endpoints, PATH, &url.parse().unwrap());
         for good in ["", ".wav", ".wav?RequestedChannels=2", "?x"] {
             assert!(
                 may(&format!("https://api.twilio.com{PATH}{good}")),

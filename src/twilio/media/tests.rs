@@ -12,7 +12,10 @@ use super::*;
 use crate::{
     model::sid::AccountSid,
     secret::SecretText,
-    twilio::account::{AccountSettings, TwilioSettings},
+    twilio::{
+        account::{AccountSettings, TwilioSettings},
+        fetch_error::TransientFailure,
+    },
 };
 
 #[test]
@@ -82,7 +85,7 @@ async fn a_cut_that_http_does_not_notice_is_noticed() {
     let ((), fetched) = tokio::join!(serve, fetch);
     assert_eq!(
         fetched.unwrap_err(),
-        Hiccup::Length {
+        TransientFailure::Length {
             received: 72,
             expected: 100
         }

@@ -9,7 +9,7 @@ use crate::{
     model::encryption::Encryption,
     twilio::{
         encryption::{Decryptor, UnwrapError, UnwrapKey},
-        fetch_error::{FetchError, FetchRefusal, Hiccup},
+        fetch_error::{FetchError, FetchRefusal, TransientFailure},
     },
 };
 
@@ -31,7 +31,9 @@ pub fn decryptor(told: &Encryption, key: &dyn UnwrapKey) -> Result<Decryptor, Fe
     match key.unwrap(&wrapped) {
         Ok(key) => Ok(Decryptor::new(&key, &nonce)),
         Err(UnwrapError::Rejected) => Err(FetchRefusal::WrongKey { sid: sid() }.into()),
-        Err(UnwrapError::Place(why)) => Err(Hiccup::PrivateKey { sid: sid(), why }.into()),
+        Err(UnwrapError::Place(why)) => {
+            Err(TransientFailure::PrivateKey { sid: sid(), why }.into())
+        }
     }
 }
 

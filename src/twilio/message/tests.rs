@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::twilio::signed::{post_form, sid};
+use crate::{
+    model::consent::OptOut,
+    twilio::signed::{post_form, sid},
+};
 
 fn parse(params: &[(&str, &str)]) -> Result<IncomingMessage, CallbackError> {
     let mut all = vec![
@@ -50,10 +53,14 @@ fn a_message_comes_in() {
 #[test]
 fn what_twilio_took_it_for_is_read() {
     let keyword = |word: &str| parse(&[("OptOutType", word)]).unwrap().keyword;
-    assert_eq!(keyword("STOP"), Some(Some(OptOut::Stop)));
-    assert_eq!(keyword("start"), Some(Some(OptOut::Start)));
-    assert_eq!(keyword("HELP"), Some(Some(OptOut::Help)));
-    assert_eq!(keyword("PAUSE"), Some(None), "a word that comes later");
+    assert_eq!(keyword("STOP"), Some(Keyword::Known(OptOut::Stop)));
+    assert_eq!(keyword("start"), Some(Keyword::Known(OptOut::Start)));
+    assert_eq!(keyword("HELP"), Some(Keyword::Known(OptOut::Help)));
+    assert_eq!(
+        keyword("PAUSE"),
+        Some(Keyword::Unknown),
+        "a word that comes later"
+    );
     assert_eq!(keyword(""), None);
 }
 

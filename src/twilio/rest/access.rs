@@ -15,7 +15,9 @@ impl TwilioClient {
     /// It asks for the list itself and not for the Accounts resource, which a standard API key does
     /// not open.
     pub async fn opens_recordings(&self, account: &Account) -> Result<(), RestError> {
-        let list = account.own_url("/Recordings.json").with("PageSize", "1");
+        let list = account
+            .account_url("/Recordings.json")
+            .with("PageSize", "1");
         Pages::<Value>::new(list, "recordings")
             .next(self, account)
             .await

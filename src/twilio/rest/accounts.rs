@@ -35,7 +35,7 @@ pub struct IncomingNumber {
 impl TwilioClient {
     /// The account itself. A standard API key may not read it, though it may everything else.
     pub async fn account(&self, account: &Account) -> Result<AccountResource, RestError> {
-        let resource: AccountResource = self.get(account, account.own_url(".json")).await?;
+        let resource: AccountResource = self.get(account, account.account_url(".json")).await?;
         if resource.sid != *account.sid() {
             return Err(RestError::Shape("the answer is about another account"));
         }
@@ -68,7 +68,7 @@ impl TwilioClient {
         account: &Account,
     ) -> Result<Vec<IncomingNumber>, RestError> {
         let url = account
-            .own_url("/IncomingPhoneNumbers.json")
+            .account_url("/IncomingPhoneNumbers.json")
             .with("PageSize", "1000");
         Ok(self
             .all(account, url, "incoming_phone_numbers")

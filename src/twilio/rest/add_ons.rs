@@ -24,7 +24,7 @@ impl TwilioClient {
         recording: &RecordingSid,
     ) -> Result<List<AddOnResource>, RestError> {
         let url = account
-            .own_url(&format!("/Recordings/{recording}/AddOnResults.json"))
+            .account_url(&format!("/Recordings/{recording}/AddOnResults.json"))
             .with("PageSize", "100");
         self.all(account, url, "add_on_results").await
     }
@@ -39,7 +39,7 @@ impl TwilioClient {
     ) -> Result<(), RestError> {
         self.delete(
             account,
-            account.own_url(&format!("/Recordings/{recording}/AddOnResults/{sid}.json")),
+            account.account_url(&format!("/Recordings/{recording}/AddOnResults/{sid}.json")),
         )
         .await
     }

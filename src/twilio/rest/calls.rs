@@ -88,7 +88,7 @@ impl TwilioClient {
     /// A call, or one leg of one.
     pub async fn call(&self, account: &Account, sid: &CallSid) -> Result<CallResource, RestError> {
         let call: CallResource = self
-            .get(account, account.own_url(&format!("/Calls/{sid}.json")))
+            .get(account, account.account_url(&format!("/Calls/{sid}.json")))
             .await?;
         if call.sid.as_ref() != Some(sid)
             || call
@@ -108,11 +108,11 @@ impl TwilioClient {
         sid: &CallSid,
     ) -> Result<Vec<CallResource>, RestError> {
         let url = account
-            .own_url("/Calls.json")
+            .account_url("/Calls.json")
             .with("ParentCallSid", sid.as_str())
             .with("PageSize", "100");
         let calls: Vec<CallResource> = self.all(account, url, "calls").await?.items;
-        // Whoever does not know the filter lists every call of the account.
+        // An API that ignores `ParentCallSid` returns every call, so the result is filtered again.
         Ok(calls
             .into_iter()
             .filter(|call| call.parent_call_sid.as_ref() == Some(sid))
@@ -127,7 +127,7 @@ impl TwilioClient {
         sid: &ConferenceSid,
     ) -> Result<Vec<ParticipantResource>, RestError> {
         let url = account
-            .own_url(&format!("/Conferences/{sid}/Participants.json"))
+            .account_url(&format!("/Conferences/{sid}/Participants.json"))
             .with("PageSize", "250");
         let mut found = self.all(account, url, "participants").await?;
         found.items.extend(std::iter::repeat_n(

@@ -7,11 +7,8 @@
 
 use reqwest::StatusCode;
 
-use super::{Account, RestError, TwilioClient};
-use crate::{
-    model::sid::RecordingSid,
-    twilio::fetch_error::{Hiccup, hiccup, retry_after},
-};
+use super::{Account, RestError, TwilioClient, status_error};
+use crate::{model::sid::RecordingSid, twilio::fetch_error::transient_failure};
 
 impl TwilioClient {
     /// Whether a stranger is turned away from a recording's sound. Nothing of the sound is read.
@@ -24,28 +21,18 @@ impl TwilioClient {
         account: &Account,
         sid: &RecordingSid,
     ) -> Result<bool, RestError> {
-        self.turns.wait().await;
+        self.limiter.wait().await;
         let request = self
             .http
-            .get(account.own_url(&format!("/Recordings/{sid}.wav")).url);
+            .get(account.account_url(&format!("/Recordings/{sid}.wav")).url);
         let response = request.send().await.map_err(|error| RestError::Transient {
-            cause: hiccup(&error, 0),
+            cause: transient_failure(&error, 0),
         })?;
         match response.status() {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(true),
-            // The sound, or where it is.
-            status if status.is_success() || status.is_redirection() => Ok(false),
-            StatusCode::NOT_FOUND => Err(RestError::NotFound),
-            StatusCode::TOO_MANY_REQUESTS => Err(RestError::Throttled {
-                retry_after: retry_after(response.headers()),
-            }),
-            status if status.is_server_error() => Err(RestError::Transient {
-                cause: Hiccup::Status(status.as_u16()),
-            }),
-            status => Err(RestError::Refused {
-                status: status.as_u16(),
-                code: None,
-            }),
+            // Where the audio is.
+            status if status.is_redirection() => Ok(false),
+            status => status_error(status, response.headers()).map_or(Ok(false), Err),
         }
     }
 }

@@ -86,11 +86,28 @@ impl RecordingResource {
         let address = Url::parse(self.media_url.as_deref()?).ok()?;
         self.media_url
             .as_deref()
-            .filter(|_| !account.is_twilios(&address))
+            .filter(|_| !account.is_twilio_host(&address))
     }
 }
 
 impl TwilioClient {
+    /// Every recording of a call, as its parent. One of a conference is not among them.
+    pub async fn recordings_of_call(
+        &self,
+        account: &Account,
+        call: &CallSid,
+    ) -> Result<Vec<RecordingResource>, RestError> {
+        let url = account
+            .account_url(&format!("/Calls/{call}/Recordings.json"))
+            .with("PageSize", "100");
+        let found: Vec<RecordingResource> = self.all(account, url, "recordings").await?.items;
+        if found.iter().all(|recording| recording.is_of(account.sid())) {
+            Ok(found)
+        } else {
+            Err(RestError::Shape("a recording is of another account"))
+        }
+    }
+
     /// A recording's metadata. `with_deleted`: also of one that was deleted in the last 40 days;
     /// its status is then `deleted`.
     pub async fn recording(
@@ -99,7 +116,7 @@ impl TwilioClient {
         sid: &RecordingSid,
         with_deleted: bool,
     ) -> Result<RecordingResource, RestError> {
-        let mut url = account.own_url(&format!("/Recordings/{sid}.json"));
+        let mut url = account.account_url(&format!("/Recordings/{sid}.json"));
         if with_deleted {
             url = url.with("IncludeSoftDeleted", "true");
         }
@@ -113,7 +130,7 @@ impl TwilioClient {
     /// An account's recordings, as Twilio orders them: newest first. Nothing is asked yet.
     pub fn recordings(&self, account: &Account, listing: &Listing) -> Pages<RecordingResource> {
         let mut url = account
-            .own_url("/Recordings.json")
+            .account_url("/Recordings.json")
             .with("PageSize", &listing.page_size.clamp(1, 1000).to_string());
         // Twilio's own spelling of a range: the comparison belongs to the name.
         url = url.with("DateCreated>", &listing.since.in_seconds());
@@ -136,7 +153,7 @@ impl TwilioClient {
     ) -> Result<(), RestError> {
         self.post(
             account,
-            account.own_url(&format!("/Calls/{call}/Recordings/{sid}.json")),
+            account.account_url(&format!("/Calls/{call}/Recordings/{sid}.json")),
             &[("Status", "stopped")],
         )
         .await
@@ -151,7 +168,7 @@ impl TwilioClient {
     ) -> Result<(), RestError> {
         self.post(
             account,
-            account.own_url(&format!("/Conferences/{conference}/Recordings/{sid}.json")),
+            account.account_url(&format!("/Conferences/{conference}/Recordings/{sid}.json")),
             &[("Status", "stopped")],
         )
         .await
@@ -164,8 +181,11 @@ impl TwilioClient {
         account: &Account,
         sid: &RecordingSid,
     ) -> Result<(), RestError> {
-        self.delete(account, account.own_url(&format!("/Recordings/{sid}.json")))
-            .await
+        self.delete(
+            account,
+            account.account_url(&format!("/Recordings/{sid}.json")),
+        )
+        .await
     }
 }
 

@@ -26,7 +26,7 @@ impl TwilioClient {
         .collect();
         self.post(
             account,
-            account.own_url(&format!("/Calls/{call}/Recordings.json")),
+            account.account_url(&format!("/Calls/{call}/Recordings.json")),
             &form,
         )
         .await

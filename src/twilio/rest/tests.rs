@@ -162,14 +162,14 @@ async fn each_failure_says_what_can_be_done() {
             500,
             "",
             RestError::Transient {
-                cause: Hiccup::Status(500),
+                cause: TransientFailure::Status(500),
             },
         ),
         (
             408,
             "",
             RestError::Transient {
-                cause: Hiccup::Status(408),
+                cause: TransientFailure::Status(408),
             },
         ),
         (401, r#"{"code":20003}"#, refused(401, Some(20003))),
@@ -328,7 +328,7 @@ fn what_is_not_over_yet_is_in_progress() {
         let mut resource = resource();
         resource["status"] = status.into();
         let resource: RecordingResource = serde_json::from_value(resource).unwrap();
-        assert_eq!(resource.told(&sid()).status, told);
+        assert_eq!(resource.to_callback(&sid()).status, told);
     }
 }
 
@@ -340,7 +340,7 @@ proptest! {
             changed[name] = value.clone();
         }
         if let Ok(read) = serde_json::from_value::<RecordingResource>(changed) {
-            let told = read.told(&sid());
+            let told = read.to_callback(&sid());
             prop_assert!(told.duration_s.is_none_or(|seconds| seconds >= 0));
             prop_assert!(told.channels.is_none_or(|channels| matches!(channels, 1 | 2)));
         }

@@ -40,7 +40,7 @@ impl TwilioClient {
         recording: &RecordingSid,
     ) -> Result<List<TranscriptionResource>, RestError> {
         let url = account
-            .own_url(&format!("/Recordings/{recording}/Transcriptions.json"))
+            .account_url(&format!("/Recordings/{recording}/Transcriptions.json"))
             .with("PageSize", "100");
         self.all(account, url, "transcriptions").await
     }
@@ -54,7 +54,7 @@ impl TwilioClient {
         let found: TranscriptionResource = self
             .get(
                 account,
-                account.own_url(&format!("/Transcriptions/{sid}.json")),
+                account.account_url(&format!("/Transcriptions/{sid}.json")),
             )
             .await?;
         if found.sid == *sid {
@@ -74,7 +74,7 @@ impl TwilioClient {
     ) -> Result<(), RestError> {
         self.delete(
             account,
-            account.own_url(&format!("/Transcriptions/{sid}.json")),
+            account.account_url(&format!("/Transcriptions/{sid}.json")),
         )
         .await
     }

@@ -7,7 +7,6 @@ use super::{
     Account, RestApi, RestError, TwilioClient,
     lenient::{or_default, readable, rfc3339, text},
     page::List,
-    recordings::RecordingResource,
 };
 use crate::model::{
     sid::{AccountSid, CallSid, RecordingSid, TranscriptSid},
@@ -104,7 +103,8 @@ impl TwilioClient {
         {
             Ok(found)
         } else {
-            // The credential is another account's: what it does not list says nothing of this one.
+            // The credential is another account's, so an empty list does not prove that this account
+            // has no transcripts.
             Err(RestError::Shape("a transcript is of another account"))
         }
     }
@@ -125,23 +125,6 @@ impl TwilioClient {
             Ok(found)
         } else {
             Err(RestError::Shape("the answer is about another transcript"))
-        }
-    }
-
-    /// Every recording of a call, as its parent. One of a conference is not among them.
-    pub async fn recordings_of_call(
-        &self,
-        account: &Account,
-        call: &CallSid,
-    ) -> Result<Vec<RecordingResource>, RestError> {
-        let url = account
-            .own_url(&format!("/Calls/{call}/Recordings.json"))
-            .with("PageSize", "100");
-        let found: Vec<RecordingResource> = self.all(account, url, "recordings").await?.items;
-        if found.iter().all(|recording| recording.is_of(account.sid())) {
-            Ok(found)
-        } else {
-            Err(RestError::Shape("a recording is of another account"))
         }
     }
 

@@ -35,18 +35,18 @@ pub struct RealTimeEvent {
     /// The number that Twilio gave it, from 0.
     pub sequence: Option<i64>,
     /// What happened.
-    pub what: What,
+    pub kind: RealTimeEventKind,
 }
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
-pub enum What {
+pub enum RealTimeEventKind {
     /// It began.
     Started,
     /// Somebody said something.
     Said(SpokenPiece),
-    /// A guess at what is being said; it will be said again.
-    Guessed(Track),
+    /// A partial result; the final one follows.
+    Partial(Track),
     /// It ended.
     Stopped,
     /// It is in trouble: 32650 to 32655, where the code can be read.
@@ -105,17 +105,19 @@ impl RealTimeEvent {
             .ok_or(CallbackError::Missing {
                 field: "TranscriptionEvent",
             })?;
-        let what = match event {
-            "transcription-started" => What::Started,
+        let kind = match event {
+            "transcription-started" => RealTimeEventKind::Started,
             "transcription-content" => content(&params)?,
-            "transcription-stopped" => What::Stopped,
-            "transcription-error" => What::Failed(params.number("TranscriptionErrorCode")),
-            _ => What::Other,
+            "transcription-stopped" => RealTimeEventKind::Stopped,
+            "transcription-error" => {
+                RealTimeEventKind::Failed(params.number("TranscriptionErrorCode"))
+            }
+            _ => RealTimeEventKind::Other,
         };
         let sequence = params
             .optional::<u32>("SequenceId", "a whole number")?
             .map(i64::from);
-        if sequence.is_none() && matches!(what, What::Said(_)) {
+        if sequence.is_none() && matches!(kind, RealTimeEventKind::Said(_)) {
             // Without it nobody could tell a repetition from something said twice.
             return Err(CallbackError::Missing {
                 field: "SequenceId",
@@ -129,12 +131,12 @@ impl RealTimeEvent {
                 .readable("Timestamp")
                 .and_then(Timestamp::parse_rfc3339),
             sequence,
-            what,
+            kind,
         })
     }
 }
 
-fn content(params: &VerifiedParams<'_>) -> Result<What, CallbackError> {
+fn content(params: &VerifiedParams<'_>) -> Result<RealTimeEventKind, CallbackError> {
     const DATA: &str = "TranscriptionData";
     let track = params
         .one("Track")?
@@ -146,7 +148,7 @@ fn content(params: &VerifiedParams<'_>) -> Result<What, CallbackError> {
     })?;
     match params.one("Final")? {
         Some("true" | "True" | "1") => {}
-        Some("false" | "False" | "0") => return Ok(What::Guessed(track)),
+        Some("false" | "False" | "0") => return Ok(RealTimeEventKind::Partial(track)),
         Some(_) => {
             return Err(CallbackError::Malformed {
                 field: "Final",
@@ -172,7 +174,7 @@ fn content(params: &VerifiedParams<'_>) -> Result<What, CallbackError> {
     let language = params
         .readable("LanguageCode")
         .filter(|language| language.len() <= 35);
-    Ok(What::Said(SpokenPiece {
+    Ok(RealTimeEventKind::Said(SpokenPiece {
         track,
         said: Said::new(said),
         confidence: told.confidence.and_then(confidence),

@@ -275,7 +275,7 @@ fn what_is_said_is_read_and_never_shown() {
         (event.call.as_str(), event.transcription.as_str()),
         (sid("CA", "1").as_str(), sid("GT", "2").as_str())
     );
-    let What::Said(piece) = &event.what else {
+    let RealTimeEventKind::Said(piece) = &event.kind else {
         panic!("{event:?}")
     };
     assert_eq!(
@@ -298,7 +298,7 @@ fn guesses_hold_no_words_and_texts_stand_for_numbers() {
         ("Track", "outbound_track"),
     ])
     .unwrap();
-    assert_eq!(guess.what, What::Guessed(Track::Outbound));
+    assert_eq!(guess.kind, RealTimeEventKind::Partial(Track::Outbound));
     for (data, confidence) in [
         (r#"{"transcript": "a", "confidence": "0.5"}"#, Some(0.5)),
         (r#"{"transcript": "a", "confidence": null}"#, None),
@@ -306,13 +306,15 @@ fn guesses_hold_no_words_and_texts_stand_for_numbers() {
         (r#"{"transcript": "a", "confidence": 17}"#, None),
         (r#"{"transcript": "a", "more": []}"#, None),
     ] {
-        let What::Said(piece) = heard(&[("TranscriptionData", data)]).unwrap().what else {
+        let RealTimeEventKind::Said(piece) = heard(&[("TranscriptionData", data)]).unwrap().kind
+        else {
             panic!("{data}")
         };
         assert_eq!(piece.confidence, confidence, "{data}");
     }
     let long = json!({ "transcript": "ä\u{0}".repeat(30_000) }).to_string();
-    let What::Said(piece) = heard(&[("TranscriptionData", &long)]).unwrap().what else {
+    let RealTimeEventKind::Said(piece) = heard(&[("TranscriptionData", &long)]).unwrap().kind
+    else {
         panic!()
     };
     assert_eq!(piece.said.expose(), "ä".repeat(20_000));
@@ -326,12 +328,15 @@ fn each_event_is_known_and_others_do_no_harm() {
             ("TranscriptionErrorCode", "32650"),
         ])
         .unwrap()
-        .what
+        .kind
     };
-    assert_eq!(kind("transcription-started"), What::Started);
-    assert_eq!(kind("transcription-stopped"), What::Stopped);
-    assert_eq!(kind("transcription-error"), What::Failed(Some(32650)));
-    assert_eq!(kind("transcription-paused"), What::Other);
+    assert_eq!(kind("transcription-started"), RealTimeEventKind::Started);
+    assert_eq!(kind("transcription-stopped"), RealTimeEventKind::Stopped);
+    assert_eq!(
+        kind("transcription-error"),
+        RealTimeEventKind::Failed(Some(32650))
+    );
+    assert_eq!(kind("transcription-paused"), RealTimeEventKind::Other);
     assert_eq!(
         heard(&[
             ("TranscriptionEvent", "transcription-stopped"),
@@ -421,7 +426,7 @@ proptest! {
         let _ = TranscriptionCallback::parse(&verified);
         let _ = IntelligenceEvent::parse(&verified);
         if let Ok(event) = RealTimeEvent::parse(&verified)
-            && let What::Said(piece) = event.what
+            && let RealTimeEventKind::Said(piece) = event.kind
         {
             prop_assert!(piece.said.expose().chars().count() <= 20_000 && !piece.said.expose().contains('\0'));
             prop_assert!(piece.confidence.is_none_or(|confidence| (0.0..=1.0).contains(&confidence)));

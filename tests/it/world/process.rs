@@ -68,7 +68,7 @@ impl Process {
         let flow = service.flow.clone();
         let address = service.address;
         let metrics = service.metrics;
-        let public = public.replace(":0", &format!(":{}", address.port()));
+        let public = public.with_bound_port(address.port()).to_string();
         Self {
             flow,
             db,

@@ -10,16 +10,16 @@ use super::*;
 use crate::flow::Staged;
 
 /// A wire that carries one stream, and the other end.
-async fn carrying(guard: StreamGuard) -> (Wire, TcpStream) {
+async fn carrying(guard: StreamGuard) -> (GuardedSocket, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (accepted, other) = tokio::join!(listener.accept(), TcpStream::connect(address));
-    let line = Arc::new(WireState::default());
+    let line = Arc::new(SocketState::default());
     let mut response = Response::new(Body::from("what is still to come"));
     response.extensions_mut().insert(guard);
     // Its body is dropped, and its guard stays.
     drop(line.carry(response, None));
-    let wire = Wire::new(accepted.unwrap().0, line, Duration::from_secs(60));
+    let wire = GuardedSocket::new(accepted.unwrap().0, line, Duration::from_secs(60));
     (wire, other.unwrap())
 }
 

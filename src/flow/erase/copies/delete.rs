@@ -10,7 +10,7 @@ use crate::{
         crash,
         source::{CopyKind, CopyState, SourceCopy},
     },
-    twilio::{RestError, rest::RecordingResource},
+    twilio::{RestError, media::BucketDeleteError, rest::RecordingResource},
 };
 
 /// How long Twilio keeps the metadata of a deleted recording.
@@ -156,8 +156,12 @@ impl Copies<'_> {
             .await
         {
             Ok(()) => self.mark_deleted(&name),
-            Err(RestError::NotFound) => {}
-            Err(error @ RestError::Refused { .. }) => {
+            Err(BucketDeleteError::NotFound) => {}
+            Err(
+                error @ (BucketDeleteError::NoAddress
+                | BucketDeleteError::NoBucket { .. }
+                | BucketDeleteError::Forbidden { .. }),
+            ) => {
                 tracing::error!(
                     recording = %self.recording.id, %error,
                     "audio in a bucket is left there: the vault cannot delete it"
@@ -165,7 +169,7 @@ impl Copies<'_> {
                 self.set(&name, |copy| copy.state = CopyState::Left);
                 return Ok(());
             }
-            Err(other) => return Err(other.into()),
+            Err(BucketDeleteError::Transient(cause)) => return Err(cause.into()),
         }
         crash::point("erase.deleted");
         // The bucket is asked again, and must report that the object does not exist.
@@ -176,7 +180,7 @@ impl Copies<'_> {
             .delete_object(self.account, address)
             .await
         {
-            Err(RestError::NotFound) => {
+            Err(BucketDeleteError::NotFound) => {
                 self.mark_deleted(&name);
                 self.mark_confirmed(&name, None);
                 Ok(())
@@ -184,7 +188,8 @@ impl Copies<'_> {
             Ok(()) => Err(Trouble::NotYet(
                 "the bucket still has the object after its deletion",
             )),
-            Err(other) => Err(other.into()),
+            Err(BucketDeleteError::Transient(cause)) => Err(cause.into()),
+            Err(error) => Err(Trouble::Stuck(error.to_string())),
         }
     }
 

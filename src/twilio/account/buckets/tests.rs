@@ -1,5 +1,7 @@
 //! Settings of buckets: what an address means, and each fault with its key.
 
+use std::path::Path;
+
 use super::*;
 use crate::twilio::account::TwilioSettings;
 

@@ -1,12 +1,12 @@
-//! Where Twilio is reached, whom it may redirect to, and how long it may take.
+//! Checks of base URLs, redirect hosts and time-outs.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use url::{Host, Url};
 
-use crate::twilio::account::{faults::SettingFaults, is_confidential};
+use crate::twilio::account::{faults::TableFaults, is_confidential};
 
-pub(super) fn base_url(key: &str, text: &str, faults: &mut SettingFaults) -> Url {
+pub(super) fn base_url(key: &str, text: &str, faults: &mut TableFaults<'_>) -> Url {
     let parsed = Url::parse(text).ok().filter(|url| {
         is_confidential(url)
             && url.username().is_empty()
@@ -22,12 +22,12 @@ pub(super) fn base_url(key: &str, text: &str, faults: &mut SettingFaults) -> Url
     })
 }
 
-pub(super) fn redirect_host(text: &str, at: usize, faults: &mut SettingFaults) -> Option<String> {
+pub(super) fn redirect_host(text: &str, at: usize, faults: &mut TableFaults<'_>) -> Option<String> {
     match Host::parse(text) {
         Ok(host) => Some(host.to_string()),
         Err(_) => {
             faults.add(
-                format!("twilio.media_redirect_hosts[{at}]"),
+                format_args!("media_redirect_hosts[{at}]"),
                 "expected a host name alone, without scheme, port or path",
             );
             None
@@ -35,9 +35,10 @@ pub(super) fn redirect_host(text: &str, at: usize, faults: &mut SettingFaults) -
     }
 }
 
-pub(super) fn timeout(key: &str, millis: u64, faults: &mut SettingFaults) -> Duration {
-    if !matches!(millis, 1..=3_600_000) {
-        faults.add(key, "expected 1 to 3600000 milliseconds");
-    }
+/// The range of a time-out, milliseconds.
+const TIMEOUT_MS: RangeInclusive<u64> = 1..=3_600_000;
+
+pub(super) fn timeout(key: &str, millis: u64, faults: &mut TableFaults<'_>) -> Duration {
+    faults.check_range(key, &millis, &TIMEOUT_MS, "milliseconds");
     Duration::from_millis(millis)
 }

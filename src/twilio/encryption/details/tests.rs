@@ -19,7 +19,7 @@ fn nonce() -> String {
 
 fn expected() -> Encryption {
     Encryption {
-        public_key_sid: sid(),
+        public_key_sid: sid().parse().unwrap(),
         wrapped_key: wrapped(256),
         nonce: nonce(),
     }
@@ -207,7 +207,7 @@ proptest! {
         };
         let text: Vec<String> = fields.iter().map(|(name, choice)| format!("\"{name}\":{}", value(*choice))).collect();
         if let Ok(Some(read)) = from_json(&format!("{{{}}}", text.join(","))) {
-            prop_assert!(is_key_sid(&read.public_key_sid));
+            prop_assert!(read.public_key_sid.as_str().starts_with("CR"));
             prop_assert_eq!(STANDARD.decode(&read.nonce).unwrap().len(), 12);
             prop_assert!(WRAPPED.contains(&STANDARD.decode(&read.wrapped_key).unwrap().len()));
         }

@@ -6,7 +6,7 @@ use crate::twilio::encryption::{Pair, PrivateKey, Unopened, encrypted};
 fn details(wrapped: &[u8], nonce: &[u8]) -> Encryption {
     let public_key_sid = format!("CR{}", "0".repeat(32));
     Encryption {
-        public_key_sid,
+        public_key_sid: public_key_sid.parse().unwrap(),
         wrapped_key: STANDARD.encode(wrapped),
         nonce: STANDARD.encode(nonce),
     }
@@ -28,7 +28,7 @@ fn what_was_wrapped_and_encrypted_comes_out() {
 fn a_wrong_key_says_so_and_a_place_that_cannot_be_asked_passes() {
     let pair = Pair::new();
     let other = PrivateKey::from_pem(&Pair::new().pem()).unwrap();
-    let sid = format!("CR{}", "0".repeat(32));
+    let sid: crate::model::sid::PublicKeySid = format!("CR{}", "0".repeat(32)).parse().unwrap();
     let told = decryptor(&details(&pair.wrap(&[7; 32]), &[9; 12]), &other).unwrap_err();
     assert_eq!(told, FetchRefusal::WrongKey { sid: sid.clone() }.into());
     // A key of another length is no content key.
@@ -46,7 +46,7 @@ fn a_wrong_key_says_so_and_a_place_that_cannot_be_asked_passes() {
     );
     let told = decryptor(&details(&pair.wrap(&[7; 32]), &[9; 12]), &Unopened).unwrap_err();
     assert!(
-        matches!(&told, FetchError::Transient { cause: Hiccup::PrivateKey { sid: named, .. } } if *named == sid),
+        matches!(&told, FetchError::Transient { cause: TransientFailure::PrivateKey { sid: named, .. } } if *named == sid),
         "{told}"
     );
 }

@@ -145,7 +145,7 @@ async fn only_nothing_is_the_end_of_a_list() {
         sid(),
         recording()
     );
-    let base = other.accounts.iter().next().unwrap().own_url("").url;
+    let base = other.accounts.iter().next().unwrap().account_url("").url;
     // Absolute, on the same root: some peers say it so.
     let absolute = base.join(&format!("{transcriptions}?Page=1")).unwrap();
     other.tells(

@@ -440,7 +440,7 @@ fn a_query_that_was_cut_off_is_no_parameter() {
                 .collect::<Vec<_>>();
             assert_eq!(
                 outcome(&posted(cut, &encoded(&smuggled), &signature)).unwrap_err(),
-                Forbidden::CutUrl,
+                Forbidden::AmbiguousUrl,
                 "{cut} {name}"
             );
         }

@@ -148,7 +148,7 @@ impl Plan {
                 View::Window { from_s, to_s } => {
                     format!("window = {{ from_s = {from_s}, to_s = {to_s} }}\n")
                 }
-                view => format!("view = \"{view}\"\n"),
+                view => format!("view = \"{}\"\n", view.as_str()),
             };
         }
         Rules::parse(self.version, &text).unwrap()

@@ -25,7 +25,7 @@ fn it_is_told_as_a_callback_would_tell_it() {
         "duration": "27", "channels": 2, "source": "DialVerb", "error_code": null, "start_time": "Tue, 28 May 2019 02:18:02 +0000",
         "call_sid": format!("CA{}", "2".repeat(32)), "conference_sid": null, "price": "-0.1", "encryption_details": null,
     });
-    let told = resource(fields).unwrap().told(&account());
+    let told = resource(fields).unwrap().to_callback(&account());
     assert_eq!(
         (
             told.status.as_str(),
@@ -52,7 +52,7 @@ fn it_is_told_as_a_callback_would_tell_it() {
     ] {
         let told = resource(serde_json::json!({ "status": status, "duration": "0", "channels": 1, "error_code": 16101 }))
             .unwrap()
-            .told(&account());
+            .to_callback(&account());
         assert_eq!(
             (
                 told.status.as_str(),
@@ -98,7 +98,7 @@ proptest! {
         ),
     ) {
         if let Ok(resource) = resource(serde_json::to_value(fields).unwrap()) {
-            let told = resource.told(&account());
+            let told = resource.to_callback(&account());
             prop_assert!(["completed", "absent", "in-progress"].contains(&told.status.as_str()));
             prop_assert!(told.duration_s.is_none_or(|seconds| seconds >= 0) && told.channels.is_none_or(|channels| matches!(channels, 1 | 2)));
         }

@@ -1,6 +1,6 @@
-//! The pace of requests: how fast interfaces are asked, and how patiently.
+//! Client-side rate limit and time-outs for Twilio's REST API.
 //!
-//! Owns whose turn it is. Refuses to know what is asked.
+//! Owns the order of requests. Refuses to know what they ask for.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -9,22 +9,22 @@ use std::{
 
 use tokio::time::Instant;
 
-/// How patiently and how fast interfaces are asked.
+/// The rate and the time-outs of requests.
 #[derive(Clone, Debug)]
-pub(super) struct Pace {
+pub(super) struct ClientLimits {
     pub(super) requests_per_s: u32,
     pub(super) connect_timeout: Duration,
     pub(super) read_idle_timeout: Duration,
 }
 
-/// Hands out turns, so many a second and none saved up.
+/// Spaces requests evenly: this many a second, and none saved up.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(super) struct RateLimiter {
     every: Duration,
     next: Mutex<Option<Instant>>,
 }
 
-impl Turns {
+impl RateLimiter {
     pub(super) fn new(per_second: u32) -> Self {
         Self {
             every: Duration::from_secs(1) / per_second.max(1),
@@ -32,7 +32,7 @@ impl Turns {
         }
     }
 
-    /// Returns when it is the caller's turn.
+    /// Returns when the caller may send its request.
     pub(super) async fn wait(&self) {
         tokio::time::sleep_until(self.turn(Instant::now())).await;
     }
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn turns_come_one_after_another_and_are_not_saved_up() {
-        let turns = Turns::new(10);
+        let turns = RateLimiter::new(10);
         let start = Instant::now();
         let [tenth, later] = [100, 5000].map(|millis| start + Duration::from_millis(millis));
         assert_eq!(

@@ -1,8 +1,8 @@
-//! Answers to requests that nobody has read: what `hyper` says of one that is no HTTP, with a
-//! problem for its body, and what is said to who has too many connections.
+//! Answers to requests that no handler has read: `hyper`'s own answer to a request that is not HTTP,
+//! with a problem as its body, and the answer to a client with too many connections.
 //!
-//! Owns the form of such an answer. `hyper` has no place where its own could be changed: it writes a
-//! bare head, and that is met on its way out. INVARIANT: nothing else is changed; an answer of the
+//! Owns the form of such an answer. `hyper` offers no way to change its own answers: it writes a
+//! bare head, which is replaced here on its way to the socket. INVARIANT: nothing else is changed; an answer of the
 //! router is never empty where it has one of these statuses. What `hyper` does not answer at all
 //! (headers that never end) stays without an answer.
 
@@ -18,11 +18,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::api::Problem;
 
-/// What stands in the head of an answer of `hyper`'s own, and is what its body has.
+/// The header that marks an answer written by hyper itself: it has no body.
 const EMPTY: &str = "content-length: 0\r\n";
 
-/// What is said to a client that has its share of the connections. It has not been heard, so that
-/// this may not reach it.
+/// The answer to a client that has as many connections as it may. Its request is not read, so this
+/// may not reach it.
 pub(super) fn crowded() -> &'static [u8] {
     static CROWDED: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let head = format!(
@@ -45,7 +45,7 @@ fn with_body(head: &str, problem: &Problem) -> Vec<u8> {
     answer.into_bytes()
 }
 
-/// The whole answer, where these bytes are one of `hyper`'s own to what it cannot read.
+/// Returns the whole answer, if these bytes are `hyper`'s own answer to an unreadable request.
 fn explained(bytes: &[u8]) -> Option<Vec<u8>> {
     let status = bytes.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
     let status = StatusCode::from_bytes(status).ok()?;
@@ -55,36 +55,36 @@ fn explained(bytes: &[u8]) -> Option<Vec<u8>> {
     is_bare.then(|| with_body(head, &problem))
 }
 
-/// A connection over which `hyper` explains itself.
-pub(super) struct Explained<W> {
+/// A connection on which `hyper`'s own answers get a problem as their body.
+pub(super) struct ProblemBodies<W> {
     wire: W,
-    /// Bytes in the place of those that were taken.
-    owed: Vec<u8>,
+    /// Bytes that replace those that were taken.
+    replacement: Vec<u8>,
 }
 
-impl<W: AsyncWrite + Unpin> Explained<W> {
+impl<W: AsyncWrite + Unpin> ProblemBodies<W> {
     pub(super) fn over(wire: W) -> Self {
         Self {
             wire,
-            owed: Vec::new(),
+            replacement: Vec::new(),
         }
     }
 
-    fn poll_owed(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.owed.is_empty() {
-            let written = ready!(Pin::new(&mut self.wire).poll_write(context, &self.owed))?;
+    fn poll_replacement(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.replacement.is_empty() {
+            let written = ready!(Pin::new(&mut self.wire).poll_write(context, &self.replacement))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.owed.drain(..written);
+            self.replacement.drain(..written);
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Takes bytes and writes others, if they are to be explained.
+    /// Takes an answer of `hyper`'s own and writes its replacement.
     fn take(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Option<Poll<io::Result<usize>>> {
-        self.owed = explained(bytes)?;
-        Some(match self.poll_owed(context) {
+        self.replacement = explained(bytes)?;
+        Some(match self.poll_replacement(context) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             // What is left goes with the flush.
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(bytes.len())),
@@ -92,7 +92,7 @@ impl<W: AsyncWrite + Unpin> Explained<W> {
     }
 }
 
-impl<W: AsyncRead + Unpin> AsyncRead for Explained<W> {
+impl<W: AsyncRead + Unpin> AsyncRead for ProblemBodies<W> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -102,13 +102,13 @@ impl<W: AsyncRead + Unpin> AsyncRead for Explained<W> {
     }
 }
 
-impl<W: AsyncWrite + Unpin> AsyncWrite for Explained<W> {
+impl<W: AsyncWrite + Unpin> AsyncWrite for ProblemBodies<W> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_owed(context))?;
+        ready!(self.poll_replacement(context))?;
         match self.take(context, bytes) {
             Some(taken) => taken,
             None => Pin::new(&mut self.wire).poll_write(context, bytes),
@@ -120,8 +120,8 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for Explained<W> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_owed(context))?;
-        // One of `hyper`'s own is alone.
+        ready!(self.poll_replacement(context))?;
+        // An answer of `hyper`'s own is alone.
         if let [only] = slices
             && let Some(taken) = self.take(context, only)
         {
@@ -135,12 +135,12 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for Explained<W> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_owed(context))?;
+        ready!(self.poll_replacement(context))?;
         Pin::new(&mut self.wire).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_owed(context))?;
+        ready!(self.poll_replacement(context))?;
         Pin::new(&mut self.wire).poll_shutdown(context)
     }
 }

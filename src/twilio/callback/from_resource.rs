@@ -1,4 +1,4 @@
-//! A recording's resource, told as a callback would tell it.
+//! Converts a REST recording into the callback it corresponds to.
 //!
 //! Owns how the words of the REST interface become those of callbacks. Refuses to ask for the
 //! resource (`rest`).
@@ -10,11 +10,11 @@ use crate::{
 };
 
 impl RecordingResource {
-    /// The same as a callback would have told it, so that it makes no difference which of the two
-    /// came. Twilio's words for what is not over yet all mean that it is in progress. Callbacks
-    /// tell length and channels of what is completed only, and that a success has the error code 0.
-    /// `account` is the one that was asked, which is not always told.
-    pub fn told(&self, account: &AccountSid) -> RecordingCallback {
+    /// Returns the callback, so that both ways have the same effect. Every status of an unfinished
+    /// recording becomes `in-progress`. Callbacks have length and channels of completed recordings
+    /// only, and the error code 0 for a success. `account` is the requested one, which the resource
+    /// does not always name.
+    pub fn to_callback(&self, account: &AccountSid) -> RecordingCallback {
         let status = match self.status.as_str() {
             "completed" | "absent" => self.status.as_str(),
             _ => "in-progress",

@@ -1,50 +1,89 @@
-//! Where a request comes from: the other end of its connection, or what a proxy that is trusted
-//! says of it.
+//! The address of the client: the other end of the connection, or what a trusted proxy reports.
 //!
-//! Owns the reading of `X-Forwarded-For`, and which addresses are proxies of ours. INVARIANT: what
+//! Owns the reading of `X-Forwarded-For`, and which addresses are trusted proxies. INVARIANT: what
 //! a stranger may have written is never believed; what cannot be told is not known.
 
 use std::{
     net::{IpAddr, SocketAddr},
     str::FromStr,
+    sync::Arc,
 };
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts, Request},
     http::{HeaderMap, HeaderName, request::Parts},
 };
-
 use ipnet::{IpNet, Ipv4Net};
 
 use super::{Api, problem::Problem};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Proxies whose `X-Forwarded-For` is believed: one address, or a network in CIDR form
-/// (`10.0.0.0/8`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde_with::DeserializeFromStr)]
-pub struct TrustedProxies(IpNet);
+/// The proxies whose `X-Forwarded-For` is believed. Clones share the list.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(from = "Vec<TrustedProxy>")]
+pub struct TrustedProxies(Arc<[TrustedProxy]>);
 
-/// Why a text names no proxies.
+impl From<Vec<TrustedProxy>> for TrustedProxies {
+    fn from(proxies: Vec<TrustedProxy>) -> Self {
+        Self(proxies.into())
+    }
+}
+
+impl TrustedProxies {
+    /// Whether no proxy is trusted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The number of entries.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether an address is a trusted proxy, also an IPv4 address that arrives as IPv6.
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|proxy| proxy.0.contains(&address))
+    }
+
+    /// Returns the client's address for a connection from `peer`; `None` if it cannot be told.
+    ///
+    /// Each proxy appends its peer's address, so the last address that is not a trusted proxy is the
+    /// client. Earlier ones may be forged.
+    fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
+        if !self.contains(peer) {
+            return Some(peer.to_canonical());
+        }
+        for value in headers.get_all(FORWARDED_FOR).iter().rev() {
+            for text in value.to_str().ok()?.rsplit(',') {
+                let address = address(text.trim())?;
+                if !self.contains(address) {
+                    return Some(address);
+                }
+            }
+        }
+        None
+    }
+}
+
+/// One trusted proxy, or a network of them in CIDR form (`10.0.0.0/8`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde_with::DeserializeFromStr)]
+pub struct TrustedProxy(IpNet);
+
+/// Why a text names no proxy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}`: {why}")]
-pub struct InvalidProxies {
+pub struct InvalidProxy {
     text: String,
     why: String,
 }
 
-impl TrustedProxies {
-    /// Whether an address is one of theirs.
-    pub(crate) fn contains(&self, address: IpAddr) -> bool {
-        self.0.contains(&address)
-    }
-}
+impl FromStr for TrustedProxy {
+    type Err = InvalidProxy;
 
-impl FromStr for TrustedProxies {
-    type Err = InvalidProxies;
-
-    fn from_str(text: &str) -> Result<Self, InvalidProxies> {
-        let fault = |why: &str| InvalidProxies {
+    fn from_str(text: &str) -> Result<Self, InvalidProxy> {
+        let fault = |why: &str| InvalidProxy {
             text: text.chars().take(64).collect(),
             why: why.to_owned(),
         };
@@ -84,16 +123,10 @@ impl FromStr for TrustedProxies {
     }
 }
 
-impl serde::Serialize for TrustedProxies {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
+/// The client's address; `None` if it cannot be told.
+pub(super) struct ClientIp(pub(super) Option<IpAddr>);
 
-/// The address that a request comes from; `None` if it cannot be told.
-pub(super) struct Network(pub(super) Option<IpAddr>);
-
-impl FromRequestParts<Api> for Network {
+impl FromRequestParts<Api> for ClientIp {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
@@ -102,37 +135,17 @@ impl FromRequestParts<Api> for Network {
             .get::<ConnectInfo<SocketAddr>>()
             .map(|ConnectInfo(peer)| peer.ip());
         Ok(Self(peer.and_then(|peer| {
-            origin(peer, &parts.headers, &api.proxies)
+            api.proxies.client_ip(peer, &parts.headers)
         })))
     }
 }
 
-/// Whether a request came through a proxy of ours.
-pub(super) fn is_proxied(request: &Request, proxies: &[TrustedProxies]) -> bool {
-    let peer = request
+/// Whether a request came through a trusted proxy.
+pub(super) fn is_proxied(request: &Request, proxies: &TrustedProxies) -> bool {
+    request
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
-        .map(|ConnectInfo(peer)| peer.ip().to_canonical());
-    peer.is_some_and(|peer| proxies.iter().any(|trusted| trusted.contains(peer)))
-}
-
-/// Each proxy appends the address of who called it: from the end, the first that is no proxy of
-/// ours is the one that ours has seen. What stands before it is only what that caller says.
-fn origin(peer: IpAddr, headers: &HeaderMap, proxies: &[TrustedProxies]) -> Option<IpAddr> {
-    let peer = peer.to_canonical();
-    let is_ours = |address: IpAddr| proxies.iter().any(|trusted| trusted.contains(address));
-    if !is_ours(peer) {
-        return Some(peer);
-    }
-    for value in headers.get_all(FORWARDED_FOR).iter().rev() {
-        for text in value.to_str().ok()?.rsplit(',') {
-            let address = address(text.trim())?;
-            if !is_ours(address) {
-                return Some(address);
-            }
-        }
-    }
-    None
+        .is_some_and(|ConnectInfo(peer)| proxies.contains(peer.ip()))
 }
 
 /// An address; some proxies write the port, too.
@@ -153,13 +166,16 @@ mod tests {
     use super::*;
 
     fn seen(peer: &str, headers: &[&str], proxies: &[&str]) -> Option<String> {
-        let proxies: Vec<TrustedProxies> =
+        let proxies: Vec<TrustedProxy> =
             proxies.iter().map(|proxy| proxy.parse().unwrap()).collect();
+        let proxies = TrustedProxies::from(proxies);
         let mut map = HeaderMap::new();
         for value in headers {
             map.append(FORWARDED_FOR, value.parse().unwrap());
         }
-        origin(peer.parse().unwrap(), &map, &proxies).map(|address| address.to_string())
+        proxies
+            .client_ip(peer.parse().unwrap(), &map)
+            .map(|address| address.to_string())
     }
 
     #[test]
@@ -240,7 +256,7 @@ mod tests {
             "10.0.0.0/8/8",
         ] {
             assert!(
-                bad.parse::<TrustedProxies>()
+                bad.parse::<TrustedProxy>()
                     .unwrap_err()
                     .to_string()
                     .starts_with(&format!("`{bad}`: ")),
@@ -249,7 +265,7 @@ mod tests {
         }
         assert!(
             "10.0.0.1/8"
-                .parse::<TrustedProxies>()
+                .parse::<TrustedProxy>()
                 .unwrap_err()
                 .to_string()
                 .contains("`10.0.0.0/8`")

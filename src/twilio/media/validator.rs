@@ -1,5 +1,5 @@
-//! What a body must be to be a sound: whole, authentic where it is encrypted, and RIFF/WAVE in the
-//! clear.
+//! The checks of a body of audio: complete, authentic where it is encrypted, and RIFF/WAVE in plain
+//! text.
 //!
 //! Owns the three checks and their order: the length that HTTP promised is that of the bytes on the
 //! wire; the decryption, where there is one, is behind it; the RIFF header is looked for in what
@@ -15,22 +15,22 @@ use bytes::{Bytes, BytesMut};
 
 use crate::twilio::{
     encryption::{DecryptError, Decryptor, TAG},
-    fetch_error::{FetchError, FetchRefusal, Hiccup},
+    fetch_error::{FetchError, FetchRefusal, TransientFailure},
 };
 
 /// `RIFF`, a length, `WAVE`.
 const MAGIC_LEN: usize = 12;
 
-/// A WAV file without a sample: its header. Less than that is no file, whatever it begins with.
-const LEAST: u64 = 44;
+/// The length of an empty WAV file.
+const MIN_WAV_LEN: u64 = 44;
 
 /// The state of all checks.
-pub(super) struct Check {
+pub(super) struct MediaValidator {
     content_length: Option<u64>,
     /// Whether HTTP says by itself where the body ends, without a length before it.
     is_framed: bool,
-    /// What the header of a whole body promises in all, where that is more than there is.
-    promised: Arc<OnceLock<u64>>,
+    /// The length in the RIFF header of a complete body, where it is more than there is.
+    riff_len_excess: Arc<OnceLock<u64>>,
     /// Bytes on the wire so far.
     received: u64,
     decryptor: Option<Decryptor>,
@@ -38,12 +38,12 @@ pub(super) struct Check {
     is_encrypted: bool,
 }
 
-impl Check {
+impl MediaValidator {
     pub(super) fn new(content_length: Option<u64>) -> Self {
         Self {
             content_length,
             is_framed: false,
-            promised: Arc::default(),
+            riff_len_excess: Arc::default(),
             received: 0,
             decryptor: None,
             riff: Riff::default(),
@@ -56,9 +56,10 @@ impl Check {
         self.is_framed = true;
     }
 
-    /// What the header promises beyond a body that is whole; known when that has ended.
-    pub(super) fn promised(&self) -> Arc<OnceLock<u64>> {
-        Arc::clone(&self.promised)
+    /// The length in the RIFF header, where it exceeds that of a complete body; known when the body
+    /// has ended.
+    pub(super) fn riff_len_excess(&self) -> Arc<OnceLock<u64>> {
+        Arc::clone(&self.riff_len_excess)
     }
 
     /// The bytes that come are encrypted.
@@ -77,7 +78,7 @@ impl Check {
             .content_length
             .filter(|&expected| self.received > expected)
         {
-            return Err(Hiccup::Length {
+            return Err(TransientFailure::Length {
                 received: self.received,
                 expected,
             }
@@ -87,21 +88,21 @@ impl Check {
             Some(decryptor) => decryptor.push(&chunk).map_err(|_| FetchRefusal::TooLong)?,
             None => chunk,
         };
-        self.see(plain)
+        self.inspect(plain)
     }
 
     /// Whether it ended where and as it should; the last bytes that may be passed on.
     pub(super) fn finish(&mut self) -> Result<Option<Bytes>, FetchError> {
         let received = self.received;
         if let Some(expected) = self.content_length.filter(|&expected| received != expected) {
-            return Err(Hiccup::Length { received, expected }.into());
+            return Err(TransientFailure::Length { received, expected }.into());
         }
         let last = match self.decryptor.take() {
             Some(decryptor) => {
                 let last = decryptor
                     .finish()
                     .map_err(|wrong| self.not_authentic(wrong))?;
-                self.see(last)?
+                self.inspect(last)?
             }
             None => None,
         };
@@ -114,20 +115,20 @@ impl Check {
                 }
                 // Writers get it wrong: 44 bytes instead of 36, all ones but one, a pad byte that
                 // is counted and missing.
-                let _ = self.promised.set(expected);
+                let _ = self.riff_len_excess.set(expected);
                 Ok(last)
             }
             Some(_) => Ok(last),
             None if sound == 0 => Err(self.short(0, MAGIC_LEN as u64)),
-            None => Err(self.no_sound()),
+            None => Err(self.not_riff()),
         }
     }
 
-    fn see(&mut self, plain: Bytes) -> Result<Option<Bytes>, FetchError> {
-        self.riff.push(plain).ok_or_else(|| self.no_sound())
+    fn inspect(&mut self, plain: Bytes) -> Result<Option<Bytes>, FetchError> {
+        self.riff.push(plain).ok_or_else(|| self.not_riff())
     }
 
-    fn no_sound(&self) -> FetchError {
+    fn not_riff(&self) -> FetchError {
         if self.is_encrypted {
             FetchRefusal::Garbled.into()
         } else {
@@ -143,7 +144,7 @@ impl Check {
         match (wrong, self.riff.length) {
             (DecryptError::TooLong, _) => FetchRefusal::TooLong.into(),
             (DecryptError::Tag, Some(expected)) if sound < expected => self.short(sound, expected),
-            (DecryptError::Tag, None) => self.short(sound, LEAST),
+            (DecryptError::Tag, None) => self.short(sound, MIN_WAV_LEN),
             (DecryptError::Tag, _) => FetchRefusal::Tag.into(),
         }
     }
@@ -155,7 +156,7 @@ impl Check {
         if self.is_encrypted && self.content_length.is_some() {
             FetchRefusal::Cut { received, expected }.into()
         } else {
-            Hiccup::Length { received, expected }.into()
+            TransientFailure::Length { received, expected }.into()
         }
     }
 }
@@ -234,7 +235,7 @@ mod tests {
         lengths: &[usize],
         content_length: Option<u64>,
     ) -> Result<Vec<u8>, FetchError> {
-        let mut check = Check::new(content_length);
+        let mut check = MediaValidator::new(content_length);
         let mut passed = Vec::new();
         let mut rest = file;
         for &length in lengths.iter().cycle() {
@@ -255,7 +256,7 @@ mod tests {
     }
 
     fn length(received: u64, expected: u64) -> FetchError {
-        Hiccup::Length { received, expected }.into()
+        TransientFailure::Length { received, expected }.into()
     }
 
     #[test]
@@ -334,7 +335,7 @@ mod tests {
         lengths: &[usize],
         content_length: Option<u64>,
     ) -> Result<Vec<u8>, FetchError> {
-        let mut check = Check::new(content_length);
+        let mut check = MediaValidator::new(content_length);
         check.decrypt(Decryptor::new(&Key::from_slice(&KEY).unwrap(), &NONCE));
         let mut passed = Vec::new();
         let mut rest = file;
@@ -399,7 +400,7 @@ mod tests {
             // promises.
             let (received, expected) = (
                 at.saturating_sub(16) as u64,
-                if at < 32 { LEAST } else { 100 },
+                if at < 32 { MIN_WAV_LEN } else { 100 },
             );
             assert_eq!(
                 run_encrypted(&file[..at], &[16], Some(at as u64)),
@@ -439,11 +440,11 @@ mod tests {
         ] {
             let file = wav(len, size);
             for is_framed in [false, true] {
-                let mut check = Check::new((!is_framed).then_some(len as u64));
+                let mut check = MediaValidator::new((!is_framed).then_some(len as u64));
                 if is_framed {
                     check.framed();
                 }
-                let promise = check.promised();
+                let promise = check.riff_len_excess();
                 assert_eq!(
                     check.push(Bytes::from(file.clone())).unwrap().unwrap(),
                     file

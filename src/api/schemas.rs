@@ -1,4 +1,4 @@
-//! Forms that are read by hand, described for `/openapi.json`.
+//! Schemas of requests that are read by hand, for `/openapi.json`.
 
 use crate::model::name::LegName;
 

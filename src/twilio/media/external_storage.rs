@@ -17,14 +17,13 @@ use crate::twilio::{
     account::Account,
     bucket::Bucket,
     client::TwilioClient,
-    fetch_error::{FetchError, FetchRefusal, Hiccup},
-    rest::RestError,
+    fetch_error::{FetchError, FetchRefusal, TransientFailure},
 };
 
 impl Account {
     /// The bucket and the path in it that an address means.
     fn object(&self, address: &Url) -> Option<(&Bucket, Path)> {
-        self.remote
+        self.endpoints
             .buckets
             .iter()
             .find_map(|bucket| Some((bucket, bucket.path(address)?)))
@@ -37,7 +36,7 @@ impl TwilioClient {
     ///
     /// # Errors
     /// [`FetchRefusal::ForeignMedia`] if no bucket covers the address; otherwise as [`TwilioClient::media`].
-    pub async fn elsewhere(
+    pub async fn external_media(
         &self,
         account: &Account,
         media_url: &str,
@@ -47,7 +46,7 @@ impl TwilioClient {
         };
         let host = host(&address);
         let Some((bucket, path)) = account.object(&address) else {
-            return if account.is_twilios(&address) {
+            return if account.is_twilio_host(&address) {
                 Ok(None)
             } else {
                 Err(FetchRefusal::ForeignMedia { host }.into())
@@ -61,12 +60,12 @@ impl TwilioClient {
             | object_store::Error::Unauthenticated { .. } => {
                 FetchRefusal::BucketCredential { host: host.clone() }.into()
             }
-            _ => Hiccup::Bucket { host: host.clone() }.into(),
+            _ => TransientFailure::Bucket { host: host.clone() }.into(),
         })?;
         let content_length = Some(got.meta.size);
         let chunks = got
             .into_stream()
-            .map(|chunk| chunk.map_err(|_| Hiccup::Broken { received: 0 }));
+            .map(|chunk| chunk.map_err(|_| TransientFailure::Broken { received: 0 }));
         Ok(Some(Media {
             content_length,
             body: Body::new(chunks, content_length),
@@ -77,43 +76,64 @@ impl TwilioClient {
     /// hides it only.
     ///
     /// # Errors
-    /// [`RestError::NotFound`] if it is gone; [`RestError::Refused`] if no bucket covers the
-    /// address (403), or the bucket's credential may not delete (401 or 403);
-    /// [`RestError::Transient`] if the bucket cannot be asked.
-    pub async fn delete_object(&self, account: &Account, media_url: &str) -> Result<(), RestError> {
-        let address = Url::parse(media_url).ok();
-        let found = address.as_ref().and_then(|address| account.object(address));
-        let Some((bucket, path)) = found else {
-            return Err(RestError::Refused {
-                status: 403,
-                code: None,
-            });
+    /// [`BucketDeleteError`]. Nothing is asked where no bucket covers the address.
+    pub async fn delete_object(
+        &self,
+        account: &Account,
+        media_url: &str,
+    ) -> Result<(), BucketDeleteError> {
+        let Ok(address) = Url::parse(media_url) else {
+            return Err(BucketDeleteError::NoAddress);
         };
-        let told = |error| match error {
-            object_store::Error::NotFound { .. } => RestError::NotFound,
-            object_store::Error::PermissionDenied { .. } => RestError::Refused {
-                status: 403,
-                code: None,
-            },
-            object_store::Error::Unauthenticated { .. } => RestError::Refused {
-                status: 401,
-                code: None,
-            },
-            _ => RestError::Transient {
-                cause: Hiccup::Bucket {
-                    host: bucket
-                        .place
-                        .prefix
-                        .host_str()
-                        .unwrap_or_default()
-                        .to_owned(),
-                },
-            },
+        let Some((bucket, path)) = account.object(&address) else {
+            let host = host(&address);
+            return Err(BucketDeleteError::NoBucket { host });
+        };
+        let failed = |error| {
+            let host = host(&bucket.place.prefix);
+            match error {
+                object_store::Error::NotFound { .. } => BucketDeleteError::NotFound,
+                object_store::Error::PermissionDenied { .. }
+                | object_store::Error::Unauthenticated { .. } => {
+                    BucketDeleteError::Forbidden { host }
+                }
+                _ => BucketDeleteError::Transient(TransientFailure::Bucket { host }),
+            }
         };
         // S3 says of every object that it is deleted, also of one that never was.
-        bucket.store.head(&path).await.map_err(told)?;
-        bucket.store.delete(&path).await.map_err(told)
+        bucket.store.head(&path).await.map_err(failed)?;
+        bucket.store.delete(&path).await.map_err(failed)
     }
+}
+
+/// Why an object in a bucket is not deleted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BucketDeleteError {
+    /// There is no such object, or not any more.
+    #[error("the bucket has no such object")]
+    NotFound,
+    /// What Twilio names is no URL.
+    #[error("the address of the audio is not a URL")]
+    NoAddress,
+    /// No bucket of the settings covers the address.
+    #[error(
+        "twilio stored the audio at `{host}`, and no `url_prefix` of `twilio.buckets` covers it: add the bucket, or delete the object there"
+    )]
+    NoBucket {
+        /// The host alone.
+        host: String,
+    },
+    /// The bucket's credential may not delete.
+    #[error(
+        "the bucket at `{host}` does not let its credential delete: check `access_key_id`, its secret and its permissions in `twilio.buckets`"
+    )]
+    Forbidden {
+        /// The host alone.
+        host: String,
+    },
+    /// Ask again soon.
+    #[error(transparent)]
+    Transient(TransientFailure),
 }
 
 fn host(address: &Url) -> String {
