@@ -27,7 +27,7 @@ use recvault::{
     policy::{Decision, DecisionFacts, Permit, Rules, action, decide},
     store::{self, Store},
     twilio,
-    vault::{self, Turned},
+    vault::{self, TurnReport},
 };
 
 use self::footprint::Memory;
@@ -335,7 +335,7 @@ impl Place {
             .turn(Initiator::Operator)
             .await?
             .ok_or("another process turns")?;
-        let Turned {
+        let TurnReport {
             pages,
             covered,
             took_ms,
@@ -422,7 +422,7 @@ impl Place {
         let plan = vault::plan(&parts, Default::default()).await?;
         let memory = Memory::begin()?;
         let begun = Instant::now();
-        let restored = vault::restore(parts, &plan, vault::Claim::Rehearse).await?;
+        let restored = vault::restore(parts, &plan, vault::Claim::None).await?;
         let took = begun.elapsed();
         db.close().await;
         let ours = format!(
