@@ -26,7 +26,7 @@ impl Grown {
             epoch: 1,
             key: Key::random(rng),
         };
-        let [root, _service] = tree::plant(&root_key, vault, rng).expect("a new tree has room");
+        let [root, _service] = tree::create(&root_key, vault, rng).expect("a new tree has room");
         let mut path = vec![root];
         for level in (LEAF..LEVELS).rev() {
             let above = tree::walk(path.clone(), &root_key, vault).expect("the path is whole");

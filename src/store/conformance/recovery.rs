@@ -82,11 +82,11 @@ async fn they_are_listed_in_order(store: &Store) {
         };
         [
             name(0, 0, "a"),
-            name(1, 999, "b"),
+            name(10, 1, "d"),
             name(2, 5, "c"),
             name(2, 40, "0"),
             name(2, 40, "f"),
-            name(10, 1, "d"),
+            name(1, 999, "b"),
             name(u64::MAX, i64::MAX, "e"),
         ]
     };
