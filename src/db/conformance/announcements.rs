@@ -112,7 +112,7 @@ async fn which_announcements_share_a_transaction_makes_no_difference(world: &Wor
         };
         let call = maybe(rng, 3).map(|digit| parsed(&format!("CA{digit:032x}")));
         let key = maybe(rng, 3).map(|digit| Encryption {
-            public_key_sid: format!("CR{digit:032x}"),
+            public_key_sid: format!("CR{digit:032x}").parse().unwrap(),
             wrapped_key: format!("key {digit}"),
             nonce: "nonce".into(),
         });
