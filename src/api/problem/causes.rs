@@ -2,7 +2,7 @@
 //!
 //! Owns the choice. INVARIANT: every error is named, so that a new one is decided on here.
 
-use super::{HeldBy, Problem, ProblemExtensions, ProblemReason, ProblemType};
+use super::{HeldBy, Problem, ProblemExtensions, ProblemReason, kind::ProblemType};
 use crate::{
     db::{self, ClosedFor},
     flow, vault,
