@@ -71,15 +71,16 @@ fn subject(number: u8) -> SubjectId {
 fn told(number: u32) -> Announcement {
     let queue: LabelValue = parsed(["sales", "Sales", "support"][number as usize % 3]);
     let mut labels: BTreeMap<Label, LabelValue> = [(parsed("queue"), queue)].into();
-    if number % 4 == 0 {
+    if number.is_multiple_of(4) {
         labels.insert(parsed("team"), parsed("north"));
     }
     Announcement {
         labels,
-        call: (number % 6 != 0).then(|| call(number)),
-        conference: (number % 4 == 0).then(|| conference(number)),
+        call: (!number.is_multiple_of(6)).then(|| call(number)),
+        conference: number.is_multiple_of(4).then(|| conference(number)),
         // Many at the same moment, and some without one.
-        started_at: (number % 3 != 0).then(|| at(-i64::from(number % 8) * 1000).as_millis()),
+        started_at: (!number.is_multiple_of(3))
+            .then(|| at(-i64::from(number % 8) * 1000).as_millis()),
         tier: parsed(["standard", "restricted"][number as usize % 2]),
         ..announcement(number, "completed")
     }
