@@ -246,7 +246,7 @@ impl App {
     /// As its parts say.
     pub async fn flow_to_decide(&mut self) -> Result<Flow, Error> {
         let vault = self.unlock().await?;
-        vault.settle().await?;
+        vault.finish_restore().await?;
         let rules = match flow::in_force(&self.db).await? {
             Some(rules) => rules,
             None => self.rules()?,
