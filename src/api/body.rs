@@ -81,7 +81,7 @@ pub(super) async fn bytes(request: Request, api: &Api) -> Result<Bytes, Problem>
 fn unread(rejection: &BytesRejection, limit: usize) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         let detail =
-            format!("The request body is larger than {limit} bytes, the limit of this address.");
+            format!("The request body is larger than the limit of this address, {limit} B.");
         Problem::new(ProblemType::TooLarge, detail)
     } else {
         Problem::bad_request("the body broke off")

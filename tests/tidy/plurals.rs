@@ -19,7 +19,6 @@ const NOUNS: &[&str] = &[
     "files",
     "ghosts",
     "grants",
-    "holds",
     "keys",
     "living recordings",
     "objects",
