@@ -109,7 +109,7 @@ fn forgetting(half: &Forgetting) -> String {
     );
     if let Some(canary) = &half.canary {
         text += &format!(
-            "  own old copies  none was given: in a small vault, {} of {} shredded recordings and {} of {} that live were reached; with its old root, {}\n",
+            "  own old copies  none was given: in a small vault, {} of {} that are shredded and {} of {} that live were reached; with its old root, {}\n",
             canary.shredded_reached,
             canary.shredded,
             canary.living_reached,
