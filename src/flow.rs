@@ -11,7 +11,6 @@ mod access;
 mod accounts;
 mod asking;
 mod assembly;
-mod bells;
 mod catalogue;
 mod clock;
 mod consent;
@@ -32,14 +31,15 @@ mod queue;
 mod reclassification;
 mod reconcile;
 mod refusal;
+mod request_tasks;
 mod retry;
-mod shield;
 mod status;
 mod streams;
 mod transcription;
 mod twilio_access;
 mod units;
 mod upkeep;
+mod wakeups;
 mod work;
 
 use std::{sync::Arc, time::Duration};
@@ -53,8 +53,8 @@ pub use asking::Asking;
 pub use catalogue::{Catalogue, RecordingDetails, SourceStanding};
 pub use clock::{ClockStatus, TrustedClock};
 pub use consent::{
-    About, CONSENT_STEP_LIMIT, ConsentRegister, FieldFault, ImportFormat, Imported, Instruction,
-    MAX_FILE, MAX_STATEMENTS, NewStatement, Over, Recorded, StatementFaults, Then,
+    About, CONSENT_STEP_LIMIT, CallEnd, ConsentRegister, FieldFault, ImportFormat, Imported,
+    Instruction, MAX_FILE, MAX_STATEMENTS, NewStatement, NextStep, Recorded, StatementFaults,
     call::CallConsent,
     correction::{Correction, Corrections},
     message::MessageConsent,
@@ -66,7 +66,7 @@ pub use erasure::{
     retention::{
         Conflict, KeptGroup, RetentionEnforcement, RetentionReport, RetentionSweep, SweptGroup,
     },
-    revocation::{Continued, RevocationStatus, Revocations, Would},
+    revocation::{ContinuedRevocations, RevocationPreview, RevocationStatus, Revocations},
     shredding::{Shredding, units::SayCount},
 };
 pub use error::Error;
@@ -94,7 +94,7 @@ pub use reconcile::{
     backfill::{AccountBackfilled, BackfillPlan, Backfilling, Backfills},
     compare::WouldReconcile,
 };
-pub use shield::{Panicked, Shield};
+pub use request_tasks::{Panicked, RequestTasks};
 pub use status::{
     Monitoring, Status,
     dead_work::{DeadWork, SourceStatus},
@@ -110,7 +110,7 @@ pub use upkeep::{
     custody::change_passphrase,
     drill::{CompletedDrill, DrillOptions, Drills},
     epoch::{EpochSettings, EpochStatus, EpochTurning, Rotated, SigningKeyRotated},
-    litter::{Litter, Swept},
+    garbage::{GarbageCollection, Swept},
     recovery::{JournalStatus, RecoverySettings, RecoveryUpkeep},
     sweep::Sweeper,
 };
@@ -165,7 +165,7 @@ pub struct Flow {
     /// The heartbeats of this process's tasks.
     pub liveness: Liveness,
     /// Runs requests to their end, even if the client disconnects.
-    pub running: Shield,
+    pub running: RequestTasks,
     /// Requests that take effect once, however often they are sent.
     pub idempotency: Arc<Idempotency>,
     /// Authentication and permits.
@@ -213,7 +213,7 @@ pub struct Flow {
     /// Rehearsed attacks and restores.
     pub drills: Arc<Drills>,
     /// Ciphertext that no recording owns.
-    pub litter: Arc<Litter>,
+    pub garbage: Arc<GarbageCollection>,
     /// The hourly sweep.
     pub sweeper: Arc<Sweeper>,
     /// Versions of the policy.

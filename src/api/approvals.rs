@@ -12,7 +12,7 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    db::approvals::{ApprovalRow, Stage},
+    db::approvals::{ApprovalRow, ApprovalState},
     flow::{Asking, PendingApproval},
     model::{
         access::Ticket,
@@ -45,7 +45,7 @@ pub(super) struct ApprovalBody {
     purpose: Purpose,
     /// The requesting principal's id, `prn_…`; it is the same for all tokens of one principal.
     requested_by: PrincipalId,
-    state: Stage,
+    state: ApprovalState,
     requested_at: Timestamp,
     /// The time at which the request expires, and once approved, the approval.
     expires_at: Timestamp,
@@ -71,7 +71,7 @@ pub(super) struct WaitingBody {
 #[into_params(parameter_in = Query)]
 pub(super) struct ApprovalsParams {
     /// Only requests in this state; of the waiting ones, only those that have not expired.
-    state: Option<Stage>,
+    state: Option<ApprovalState>,
     /// 1 to 1000; 100 if not given.
     limit: Option<u16>,
     /// `next_cursor` of the page before.

@@ -18,7 +18,9 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    db::revocations::{Counts, ReachedRecording, Revocation, RevocationFilter, RevocationProgress},
+    db::revocations::{
+        OutcomeCounts, ReachedRecording, Revocation, RevocationFilter, RevocationProgress,
+    },
     evidence::{RevocationReach, ShredReason},
     flow::RevocationStatus,
     model::{
@@ -69,7 +71,7 @@ pub(super) struct RevocationBody {
     state: RevocationProgress,
     revoked_at: Timestamp,
     /// The number of recordings with each outcome so far.
-    counts: Counts,
+    counts: OutcomeCounts,
     /// The number of recordings without an outcome yet.
     pending: u64,
     /// The receipts of shredded recordings, 1000 at most.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::{failure::Failure, out::Out};
-use crate::{app::App, db::approvals::Stage, flow};
+use crate::{app::App, db::approvals::ApprovalState, flow};
 
 /// Lists requests for the approval of a second person.
 #[derive(Subcommand)]
@@ -15,7 +15,7 @@ pub(super) enum ApprovalCommand {
         /// Restrict to `requested`, `approved` or `refused`; waiting requests only while they are
         /// valid.
         #[arg(long)]
-        state: Option<Stage>,
+        state: Option<ApprovalState>,
     },
 }
 

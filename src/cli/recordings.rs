@@ -116,7 +116,7 @@ pub(super) async fn sweep(
     let (flow, _committer) = app.flow().await?;
     let age = Duration::from_secs(u64::from(hours) * 3600);
     if dry_run {
-        let objects = flow.litter.list(age).await?;
+        let objects = flow.garbage.list(age).await?;
         let unconsented = flow.quarantine.would_shred().await?;
         out.facts(
             &serde_json::json!({
@@ -136,7 +136,7 @@ pub(super) async fn sweep(
         return Ok(ExitCode::SUCCESS);
     }
     // `retention sweep` shreds by retention; it has a dry run.
-    let litter = flow.litter.sweep(age).await?;
+    let litter = flow.garbage.sweep(age).await?;
     let swept = flow::Swept {
         unconsented: flow.quarantine.sweep().await?.shredded,
         ..litter

@@ -14,7 +14,7 @@ use crate::{
     app::App,
     db::revocations::ReachedRecording,
     evidence::ShredReason,
-    flow::{self, RevocationStatus, Would},
+    flow::{self, RevocationPreview, RevocationStatus},
     model::{
         id::RecordingId, name::Purpose, numerals::counted, revocation::Target, sid::AccountSid,
     },
@@ -114,8 +114,8 @@ impl Revoke {
 }
 
 /// Prints what would be done, each recording by its id.
-fn would_revoke(would: &Would, out: Out) -> Result<(), Failure> {
-    let Would {
+fn would_revoke(would: &RevocationPreview, out: Out) -> Result<(), Failure> {
+    let RevocationPreview {
         shred,
         shredded_before,
         close,

@@ -36,7 +36,7 @@ use crate::model::{
 #[strum(serialize_all = "lowercase")]
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 #[schema(rename_all = "lowercase")]
-pub enum Stage {
+pub enum ApprovalState {
     /// No decision yet.
     Requested,
     /// Another person approved.
@@ -45,9 +45,9 @@ pub enum Stage {
     Refused,
 }
 
-recvault_core::word_set!(Stage);
+recvault_core::word_set!(ApprovalState);
 
-texts!(as_str: Stage);
+texts!(as_str: ApprovalState);
 
 table! {
     "approvals" { subject: Some("recording_id") }
@@ -68,7 +68,7 @@ table! {
         /// The justification in the principal's words, sealed.
         pub justification: Vec<u8> = "justification",
         /// The stage of the request.
-        pub stage: Stage = "state",
+        pub stage: ApprovalState = "state",
         /// When the request was made.
         pub requested_at: Timestamp = "requested_at",
         /// When the request expires, or, once it is approved, the approval.
@@ -84,7 +84,7 @@ table! {
 #[derive(Clone, Debug, Default)]
 pub struct ApprovalFilter {
     /// Only requests at this stage.
-    pub stage: Option<Stage>,
+    pub stage: Option<ApprovalState>,
     /// Only requests that have not expired at this time.
     pub living_at: Option<Timestamp>,
     /// Only for recordings of these accounts; empty means all.
@@ -245,7 +245,7 @@ pub async fn list(
 pub async fn decide(
     tx: &mut Tx,
     id: ApprovalId,
-    (from, to): (Stage, Stage),
+    (from, to): (ApprovalState, ApprovalState),
     by: PrincipalId,
     expires_at: Timestamp,
     now: Timestamp,
@@ -273,12 +273,12 @@ pub async fn decide(
 
 #[cfg(test)]
 mod tests {
-    use super::Stage;
+    use super::ApprovalState;
     use crate::samples::{json_has_the_words, words_are};
 
     #[test]
     fn a_stage_has_one_word_everywhere() {
-        words_are::<Stage>("requested approved refused");
-        json_has_the_words::<Stage>();
+        words_are::<ApprovalState>("requested approved refused");
+        json_has_the_words::<ApprovalState>();
     }
 }

@@ -24,12 +24,12 @@ const CONCERNED: &str = "SELECT key FROM json_each($1) UNION SELECT conversation
 
 /// The conversations and subjects that a change affects.
 #[derive(Clone, Debug, Default)]
-pub struct Bearing {
+pub struct AffectedScope {
     conversations: String,
     subjects: String,
 }
 
-impl Bearing {
+impl AffectedScope {
     /// The change affects these conversations, and these people in any conversation.
     pub fn of<'a>(
         conversations: impl IntoIterator<Item = &'a Conversation>,
@@ -123,7 +123,7 @@ async fn page_over(
 
 /// Locks the affected recordings that are not sealed yet for the rest of the unit. A concurrent
 /// seal of one of them has committed when this returns, or will see the changes of this unit.
-pub async fn wait_for_sealing(tx: &mut Tx, bearing: &Bearing) -> Result<(), Error> {
+pub async fn wait_for_sealing(tx: &mut Tx, bearing: &AffectedScope) -> Result<(), Error> {
     // SQLite has one writer at a time.
     if tx.is_postgres() {
         let sql = format!(
@@ -140,7 +140,7 @@ pub async fn wait_for_sealing(tx: &mut Tx, bearing: &Bearing) -> Result<(), Erro
 /// given one.
 pub async fn waiting(
     tx: &mut Tx,
-    bearing: &Bearing,
+    bearing: &AffectedScope,
     after: Option<RecordingId>,
     limit: i64,
 ) -> Result<Vec<Recording>, Error> {
@@ -157,7 +157,7 @@ pub async fn waiting(
 /// quarantine, like [`waiting`].
 pub async fn released<D: Display + Sync>(
     tx: &mut Tx,
-    bearing: &Bearing,
+    bearing: &AffectedScope,
     policies: &[D],
     after: Option<RecordingId>,
     limit: i64,
@@ -202,7 +202,7 @@ fn locking(tx: &Tx, mut sql: String) -> String {
 async fn page(
     tx: &mut Tx,
     sql: String,
-    bearing: &Bearing,
+    bearing: &AffectedScope,
     after: Option<RecordingId>,
     limit: i64,
     policies: Option<&str>,

@@ -18,7 +18,7 @@ use crate::model::{
 
 /// Recordings that are not shredded, of one tier and pinned to one policy version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
+pub struct RetentionGroup {
     /// The tier.
     pub tier: Tier,
     /// The SHA-256 of the policy file to which they are pinned.
@@ -31,7 +31,7 @@ pub struct Group {
 
 /// Counts of recordings that are kept although they are, or may soon be, due for shredding.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RetentionGroup {
+pub struct RetentionExceptions {
     /// Recordings in quarantine.
     pub quarantined: i64,
     /// When the first of these quarantines ends, upon which the recording is shredded unless
@@ -56,7 +56,10 @@ pub struct HoldGroup {
 }
 
 /// Returns every non-empty group of these accounts; an empty set means all accounts.
-pub async fn groups(tx: &mut Tx, accounts: &BTreeSet<AccountSid>) -> Result<Vec<Group>, Error> {
+pub async fn groups(
+    tx: &mut Tx,
+    accounts: &BTreeSet<AccountSid>,
+) -> Result<Vec<RetentionGroup>, Error> {
     let sql = format!(
         "/* retention.groups */
         SELECT tier, policy_digest, COUNT(*) AS n, MIN(collected_at) AS oldest FROM recordings
@@ -71,7 +74,7 @@ pub async fn groups(tx: &mut Tx, accounts: &BTreeSet<AccountSid>) -> Result<Vec<
     let rows = tx.fetch_all(&sql, &args).await?;
     rows.iter()
         .map(|row| {
-            Ok(Group {
+            Ok(RetentionGroup {
                 tier: row.parse("recordings", "tier", "tier")?,
                 policy_digest: row.text("policy_digest")?,
                 count: row.int("n")?,
@@ -85,7 +88,7 @@ pub async fn groups(tx: &mut Tx, accounts: &BTreeSet<AccountSid>) -> Result<Vec<
 /// most `limit`. `held` selects either those with a hold or those without.
 pub async fn collected_until(
     tx: &mut Tx,
-    group: &Group,
+    group: &RetentionGroup,
     until: Timestamp,
     held: bool,
     after: Option<(Timestamp, RecordingId)>,
@@ -146,7 +149,10 @@ pub async fn revoked(
 
 /// Counts the recordings of these accounts that are in quarantine, held, or revoked and held; an
 /// empty set means all accounts.
-pub async fn kept(tx: &mut Tx, accounts: &BTreeSet<AccountSid>) -> Result<RetentionGroup, Error> {
+pub async fn kept(
+    tx: &mut Tx,
+    accounts: &BTreeSet<AccountSid>,
+) -> Result<RetentionExceptions, Error> {
     let of_accounts = of_accounts(accounts);
     let members = set(accounts);
     let mut args = Vec::new();
@@ -169,7 +175,7 @@ pub async fn kept(tx: &mut Tx, accounts: &BTreeSet<AccountSid>) -> Result<Retent
         .fetch_first(&held, &args)
         .await?
         .ok_or_else(Error::no_row)?;
-    Ok(RetentionGroup {
+    Ok(RetentionExceptions {
         quarantined: quarantined.int("n")?,
         quarantine_ends: quarantined.maybe_time("ends")?,
         held: held.int("n")?,

@@ -15,7 +15,9 @@ use std::collections::BTreeSet;
 pub(super) use self::outcomes::StoredOutcome;
 pub use self::{
     filter::{RevocationFilter, RevocationProgress, list},
-    outcomes::{Counts, ReachedRecording, closed, count, enter, outcomes, receipts, settle, tell},
+    outcomes::{
+        OutcomeCounts, ReachedRecording, closed, count, enter, outcomes, receipts, settle, tell,
+    },
     reach::{
         Unvouched, covering, legs, list_unvouched, pending, reach_again, reached, unvouched,
         unvouched_in,

@@ -32,7 +32,7 @@ const INSERT_INTO: &str = StoredWork::INSERT_INTO;
 
 /// Dead work as shown to the operator.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Dead {
+pub struct DeadWorkItem {
     /// The kind of work.
     pub kind: String,
     /// Its subject.
@@ -111,7 +111,7 @@ pub async fn enqueue_at<K: Display + Sync>(
 
 /// The state of a recording's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct WorkStatus {
     /// Whether the work is dead.
     pub dead: bool,
     /// When the work is due; for dead work, when the lease of its last attempt would have ended.
@@ -123,14 +123,14 @@ pub async fn standing(
     tx: &mut Tx,
     kind: WorkKind,
     subjects: &[RecordingId],
-) -> Result<BTreeMap<RecordingId, Standing>, Error> {
+) -> Result<BTreeMap<RecordingId, WorkStatus>, Error> {
     const SQL: &str = formatcp!(
         "/* work.standing */ SELECT {COLUMNS} FROM work WHERE kind = $1 AND subject IN (SELECT key FROM json_each($2))"
     );
     let args = [Arg::Text(kind.as_str()), Arg::Text(&set(subjects))];
     let rows: Vec<StoredWork> = tx.fetch_rows(SQL, &args).await?;
     let standing = |row: StoredWork| {
-        let standing = Standing {
+        let standing = WorkStatus {
             dead: row.state == "dead",
             due_at: row.due_at,
         };
@@ -223,7 +223,7 @@ pub async fn stuck_deletions(
     attempts: i64,
     reason: &str,
     limit: i64,
-) -> Result<Vec<Dead>, Error> {
+) -> Result<Vec<DeadWorkItem>, Error> {
     const SQL: &str = formatcp!(
         "/* work.stuck_deletions */ SELECT {COLUMNS}, recording_id AS recording FROM work
         WHERE kind = 'delete-at-source' AND last_error IS NOT NULL AND (attempts >= $1 OR SUBSTR(last_error, 1, LENGTH($2)) = $2)
@@ -239,7 +239,7 @@ pub async fn stuck_deletions(
 
 /// Returns dead work, oldest first. The subject of a transcript is split for the join: a SID has 34
 /// characters.
-pub async fn dead(tx: &mut Tx, limit: i64) -> Result<Vec<Dead>, Error> {
+pub async fn dead(tx: &mut Tx, limit: i64) -> Result<Vec<DeadWorkItem>, Error> {
     const SQL: &str = formatcp!(
         "/* work.dead */ SELECT {QUALIFIED}, COALESCE(recording_id, source_sid) AS recording FROM work
         LEFT JOIN transcripts ON work.kind = 'transcript' AND account = SUBSTR(subject, 1, 34)
@@ -250,9 +250,9 @@ pub async fn dead(tx: &mut Tx, limit: i64) -> Result<Vec<Dead>, Error> {
     rows.iter().map(dead_row).collect()
 }
 
-fn dead_row(row: &Row) -> Result<Dead, Error> {
+fn dead_row(row: &Row) -> Result<DeadWorkItem, Error> {
     let work = StoredWork::of(row)?;
-    Ok(Dead {
+    Ok(DeadWorkItem {
         kind: work.kind,
         subject: work.subject,
         recording: row.maybe_text("recording")?,

@@ -9,7 +9,6 @@ use super::{
     Flow, Parts,
     access::Access,
     accounts::AccountReview,
-    bells::Bells,
     catalogue::Catalogue,
     clock::TrustedClock,
     consent::{
@@ -30,7 +29,7 @@ use super::{
     queue::WorkQueue,
     reclassification::Reclassification,
     reconcile::{Reconciliation, backfill::Backfills},
-    shield::Shield,
+    request_tasks::RequestTasks,
     status::{Monitoring, dead_work::DeadWork, health::Health},
     streams::Streams,
     transcription::{
@@ -38,9 +37,10 @@ use super::{
     },
     twilio_access::TwilioAccess,
     upkeep::{
-        drill::Drills, epoch::EpochTurning, litter::Litter, recovery::RecoveryUpkeep,
+        drill::Drills, epoch::EpochTurning, garbage::GarbageCollection, recovery::RecoveryUpkeep,
         sweep::Sweeper,
     },
+    wakeups::Wakeups,
     work::{Performers, Worker},
 };
 
@@ -63,7 +63,7 @@ impl Flow {
         let rulebook = Arc::new(rulebook);
         let twilio = Arc::new(TwilioAccess::new(accounts, client));
         let trusted = Arc::new(TrustedClock::new(db.clone(), clock.clone()));
-        let bells = Bells::default();
+        let wakeups = Wakeups::default();
         let streams = Streams::default();
         let liveness = Liveness::default();
         let access = Arc::new(Access::new(
@@ -81,7 +81,7 @@ impl Flow {
             vault.clone(),
             db.clone(),
             streams.clone(),
-            bells.clone(),
+            wakeups.clone(),
         ));
         let queue = Arc::new(WorkQueue::new(
             db.clone(),
@@ -94,7 +94,7 @@ impl Flow {
             Arc::clone(&rulebook),
             clock.clone(),
             liveness.clone(),
-            bells.clone(),
+            wakeups.clone(),
             Arc::clone(&queue),
             Arc::clone(&shredding),
         ));
@@ -134,14 +134,14 @@ impl Flow {
             db.clone(),
             Arc::clone(&rulebook),
             clock.clone(),
-            bells.clone(),
+            wakeups.clone(),
             effects.clone(),
         ));
         let parties = Arc::new(PartyRegister::new(
             vault.clone(),
             db.clone(),
             clock.clone(),
-            bells.clone(),
+            wakeups.clone(),
             effects.clone(),
         ));
         let calls = Arc::new(CallConsent::new(
@@ -164,7 +164,7 @@ impl Flow {
             db.clone(),
             Arc::clone(&rulebook),
             clock.clone(),
-            bells.clone(),
+            wakeups.clone(),
             effects.clone(),
         ));
         let lookup = Arc::new(PartyLookup::new(
@@ -183,7 +183,7 @@ impl Flow {
             vault.clone(),
             Arc::clone(&rulebook),
             acceptor.clone(),
-            bells.clone(),
+            wakeups.clone(),
             Arc::clone(&lookup),
         ));
         let fetching = Fetching::new(
@@ -191,7 +191,7 @@ impl Flow {
             Arc::clone(&rulebook),
             clock.clone(),
             Arc::clone(&twilio),
-            bells.clone(),
+            wakeups.clone(),
             Arc::clone(&lookup),
             admission,
         );
@@ -200,7 +200,7 @@ impl Flow {
             db.clone(),
             Arc::clone(&rulebook),
             clock.clone(),
-            bells.clone(),
+            wakeups.clone(),
             Arc::clone(&reclassification),
         ));
         let transcript_news = Arc::new(TranscriptNews::new(
@@ -219,7 +219,7 @@ impl Flow {
         let transcription = Transcription::new(
             db.clone(),
             clock.clone(),
-            bells.clone(),
+            wakeups.clone(),
             Arc::clone(&queue),
             Arc::clone(&transcript_source),
             Arc::clone(&transcripts),
@@ -230,7 +230,7 @@ impl Flow {
             Arc::clone(&trusted),
             settings.clone(),
             Arc::clone(&twilio),
-            bells.clone(),
+            wakeups.clone(),
             Arc::clone(&queue),
         );
         let performers = Performers {
@@ -244,7 +244,7 @@ impl Flow {
         let worker = Arc::new(Worker::new(
             settings.clone(),
             liveness.clone(),
-            bells.clone(),
+            wakeups.clone(),
             Arc::clone(&queue),
             performers,
         ));
@@ -253,7 +253,7 @@ impl Flow {
             db.clone(),
             clock.clone(),
             Arc::clone(&twilio),
-            bells.clone(),
+            wakeups.clone(),
             Arc::clone(&ingest),
         ));
         let backfills = Arc::new(Backfills::new(
@@ -269,7 +269,7 @@ impl Flow {
             clock.clone(),
             epoch_settings.clone(),
             liveness.clone(),
-            bells.clone(),
+            wakeups.clone(),
         ));
         let recovery = Arc::new(RecoveryUpkeep::new(
             vault.clone(),
@@ -277,7 +277,7 @@ impl Flow {
             clock.clone(),
             snapshot_every,
             liveness.clone(),
-            bells.clone(),
+            wakeups.clone(),
         ));
         let drills = Arc::new(Drills::new(
             vault.clone(),
@@ -285,7 +285,7 @@ impl Flow {
             clock.clone(),
             epoch_settings.clone(),
         ));
-        let litter = Arc::new(Litter::new(
+        let garbage = Arc::new(GarbageCollection::new(
             vault.clone(),
             db.clone(),
             store.clone(),
@@ -295,7 +295,7 @@ impl Flow {
         ));
         let sweeper = Arc::new(Sweeper::new(
             settings.clone(),
-            Arc::clone(&litter),
+            Arc::clone(&garbage),
             Arc::clone(&quarantine),
             Arc::clone(&retention),
         ));
@@ -319,7 +319,7 @@ impl Flow {
             clock.clone(),
             streams.clone(),
             liveness.clone(),
-            bells.clone(),
+            wakeups.clone(),
         ));
         let exports = Arc::new(Exports::new(
             vault.clone(),
@@ -335,7 +335,7 @@ impl Flow {
             db.clone(),
             clock.clone(),
             settings.clone(),
-            bells.clone(),
+            wakeups.clone(),
         ));
         let monitoring = Arc::new(Monitoring::new(
             db.clone(),
@@ -353,7 +353,7 @@ impl Flow {
             twilio,
             clock: trusted,
             liveness,
-            running: Shield::default(),
+            running: RequestTasks::default(),
             idempotency,
             access,
             accounts,
@@ -377,7 +377,7 @@ impl Flow {
             epochs,
             recovery,
             drills,
-            litter,
+            garbage,
             sweeper,
             policies,
             approvals,

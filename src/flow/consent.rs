@@ -24,10 +24,10 @@ use serde_json::json;
 
 use self::effects::Effects;
 use super::{
-    bells::Bells,
     erasure::quarantine::{ConsentChange, Deadline, Settled},
     error::Error,
     page::{self, Page},
+    wakeups::Wakeups,
 };
 use crate::{
     db::{
@@ -35,7 +35,7 @@ use crate::{
         consents::{self, ConsentRow},
         outbox::OutboxKind,
         parties::Vouched,
-        quarantine::{self, Bearing},
+        quarantine::{self, AffectedScope},
     },
     evidence::NewEntry,
     model::{
@@ -49,7 +49,7 @@ use crate::{
     policy::{Permit, Rulebook, action},
     vault::Vault,
 };
-pub use call::{CONSENT_STEP_LIMIT, Instruction, Over, Then};
+pub use call::{CONSENT_STEP_LIMIT, CallEnd, Instruction, NextStep};
 pub use import::{ImportFormat, MAX_FILE, MAX_STATEMENTS, StatementFaults};
 pub use statement::{About, FieldFault, NewStatement};
 
@@ -85,7 +85,7 @@ pub struct ConsentRegister {
     db: Db,
     rulebook: Arc<Rulebook>,
     clock: Clock,
-    bells: Bells,
+    wakeups: Wakeups,
     effects: Effects,
 }
 
@@ -95,7 +95,7 @@ impl ConsentRegister {
         db: Db,
         rulebook: Arc<Rulebook>,
         clock: Clock,
-        bells: Bells,
+        wakeups: Wakeups,
         effects: Effects,
     ) -> Self {
         Self {
@@ -103,7 +103,7 @@ impl ConsentRegister {
             db,
             rulebook,
             clock,
-            bells,
+            wakeups,
             effects,
         }
     }
@@ -237,7 +237,7 @@ impl ConsentRegister {
         }
         let narrows = rows.iter().any(|row| row.statement.answer != Answer::Given);
         let news = ConsentChange {
-            bearing: Bearing::of(&conversations, &subjects),
+            bearing: AffectedScope::of(&conversations, &subjects),
             actor: permit.initiator(),
             narrows,
             // A positive statement does not confirm the reason for which a recording was closed.
@@ -297,7 +297,7 @@ impl ConsentRegister {
             .quarantine
             .settle_rest(&news, next, &mut settled)
             .await?;
-        self.bells.journal.notify_one();
+        self.wakeups.journal.notify_one();
         self.effects.revocations.continue_for_a_while(&begun).await;
         if narrows {
             // A refusal is acknowledged only when it is in the store, too, so that a vault that is

@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use self::{copies::Copies, trouble::Trouble};
 use super::{
-    bells::Bells, clock::TrustedClock, error::Error, patience::WorkSettings, queue::WorkQueue,
-    retry::Setback, twilio_access::TwilioAccess,
+    clock::TrustedClock, error::Error, patience::WorkSettings, queue::WorkQueue, retry::Setback,
+    twilio_access::TwilioAccess, wakeups::Wakeups,
 };
 use crate::{
     db::{self, Db, recordings, work::Lease},
@@ -39,7 +39,7 @@ pub(in crate::flow) struct SourceDeletion {
     clock: Arc<TrustedClock>,
     settings: WorkSettings,
     twilio: Arc<TwilioAccess>,
-    bells: Bells,
+    wakeups: Wakeups,
     queue: Arc<WorkQueue>,
 }
 
@@ -50,7 +50,7 @@ impl SourceDeletion {
         clock: Arc<TrustedClock>,
         settings: WorkSettings,
         twilio: Arc<TwilioAccess>,
-        bells: Bells,
+        wakeups: Wakeups,
         queue: Arc<WorkQueue>,
     ) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl SourceDeletion {
             clock,
             settings,
             twilio,
-            bells,
+            wakeups,
             queue,
         }
     }
@@ -105,7 +105,7 @@ impl SourceDeletion {
             }
             settled => {
                 settled?;
-                self.bells.journal.notify_one();
+                self.wakeups.journal.notify_one();
                 Ok(())
             }
         }

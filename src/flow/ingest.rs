@@ -9,7 +9,7 @@ mod source;
 use std::sync::Arc;
 
 use self::parties::PartyLookup;
-use super::{bells::Bells, error::Error};
+use super::{error::Error, wakeups::Wakeups};
 use crate::{
     db::accept::{Acceptor, Announcement},
     model::recording::DiscoveredBy,
@@ -23,7 +23,7 @@ pub struct Ingest {
     vault: Vault,
     rulebook: Arc<Rulebook>,
     acceptor: Acceptor,
-    bells: Bells,
+    wakeups: Wakeups,
     lookup: Arc<PartyLookup>,
 }
 
@@ -32,14 +32,14 @@ impl Ingest {
         vault: Vault,
         rulebook: Arc<Rulebook>,
         acceptor: Acceptor,
-        bells: Bells,
+        wakeups: Wakeups,
         lookup: Arc<PartyLookup>,
     ) -> Self {
         Self {
             vault,
             rulebook,
             acceptor,
-            bells,
+            wakeups,
             lookup,
         }
     }
@@ -109,7 +109,7 @@ impl Ingest {
         };
         self.acceptor.accept(announcement).await?;
         if is_complete {
-            self.bells.work.notify_one();
+            self.wakeups.work.notify_one();
         }
         Ok(())
     }

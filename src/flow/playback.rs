@@ -13,12 +13,12 @@ use futures_util::{Stream, StreamExt as _, stream};
 
 use super::{
     asking::{Asking, Circumstances, GIVEN_BEFORE},
-    bells::Bells,
     error::Error,
     guard::{Guarded, StreamGuard},
     liveness::Liveness,
     refusal::refuse,
     streams::{Ended, Registered, Streams},
+    wakeups::Wakeups,
 };
 use crate::{
     db::{
@@ -66,7 +66,7 @@ pub struct PlaybackSession {
 }
 
 /// A valid grant, for any artefact of its recording.
-pub(super) struct Redeemed {
+pub(super) struct RedeemedGrant {
     pub(super) id: GrantId,
     pub(super) grant: Grant,
     pub(super) principal: Principal,
@@ -82,7 +82,7 @@ pub struct Playback {
     clock: Clock,
     streams: Streams,
     liveness: Liveness,
-    bells: Bells,
+    wakeups: Wakeups,
 }
 
 impl Playback {
@@ -93,7 +93,7 @@ impl Playback {
         clock: Clock,
         streams: Streams,
         liveness: Liveness,
-        bells: Bells,
+        wakeups: Wakeups,
     ) -> Self {
         Self {
             vault,
@@ -102,7 +102,7 @@ impl Playback {
             clock,
             streams,
             liveness,
-            bells,
+            wakeups,
         }
     }
 
@@ -211,7 +211,7 @@ impl Playback {
         network: Option<IpAddr>,
         wanted: Artefact,
     ) -> Result<PlaybackSession, Error> {
-        let Redeemed {
+        let RedeemedGrant {
             id,
             grant,
             principal,
@@ -240,7 +240,7 @@ impl Playback {
         &self,
         token: &str,
         network: Option<IpAddr>,
-    ) -> Result<Redeemed, Error> {
+    ) -> Result<RedeemedGrant, Error> {
         let hash = Token::parse(TokenKind::Grant, token)
             .ok_or(Error::NotFound)?
             .hash();
@@ -278,7 +278,7 @@ impl Playback {
                 );
             }
         };
-        Ok(Redeemed {
+        Ok(RedeemedGrant {
             id: row.id,
             grant,
             principal,
@@ -296,51 +296,64 @@ impl Playback {
     /// used up the day's budget; errors of the vault.
     pub async fn listen(
         &self,
-        heard: &PlaybackSession,
+        session: &PlaybackSession,
         range: Range<u64>,
     ) -> Result<Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>>, Error> {
         // A text may have to be redacted: only `read` returns it.
-        if heard.playable.artefact() != Artefact::Audio {
+        if session.playable.artefact() != Artefact::Audio {
             return Err(Error::NotFound);
         }
-        let bytes = self.open(heard, range).await?;
-        Ok(self.guarded(&heard.registered, &heard.grant, bytes))
+        let bytes = self.open(session, range).await?;
+        Ok(self.guarded(&session.registered, &session.grant, bytes))
     }
 
     /// Checks whether the artefact could be opened now, for a `HEAD` request. Opens nothing.
     ///
     /// # Errors
     /// As [`Self::listen`].
-    pub async fn could_open(&self, heard: &PlaybackSession) -> Result<(), Error> {
-        match self.vault.could_open(&heard.grant, &heard.playable).await {
+    pub async fn could_open(&self, session: &PlaybackSession) -> Result<(), Error> {
+        match self
+            .vault
+            .could_open(&session.grant, &session.playable)
+            .await
+        {
             Ok(()) => Ok(()),
-            Err(error) => Err(self.unopened(heard, error).await?),
+            Err(error) => Err(self.unopened(session, error).await?),
         }
     }
 
     /// Opens a byte range: plaintext that must be sent only through [`Self::guarded`].
     pub(super) async fn open(
         &self,
-        heard: &PlaybackSession,
+        session: &PlaybackSession,
         range: Range<u64>,
     ) -> Result<PlaybackStream, Error> {
         let opened = self
             .vault
-            .open(&heard.grant, heard.id, &heard.playable, range);
+            .open(&session.grant, session.id, &session.playable, range);
         match opened.await {
             Ok(bytes) => Ok(bytes),
-            Err(error) => Err(self.unopened(heard, error).await?),
+            Err(error) => Err(self.unopened(session, error).await?),
         }
     }
 
     /// Converts the error of an opening that the vault refused.
-    async fn unopened(&self, heard: &PlaybackSession, error: vault::Error) -> Result<Error, Error> {
+    async fn unopened(
+        &self,
+        session: &PlaybackSession,
+        error: vault::Error,
+    ) -> Result<Error, Error> {
         match error {
             vault::Error::Gone | vault::Error::GrantEnded => Ok(Error::NotFound),
             vault::Error::CiphertextMissing(id) => self.missing(id).await,
             vault::Error::BudgetSpent => {
-                self.over_budget(heard.id, &heard.grant, &heard.principal, &heard.recording)
-                    .await
+                self.over_budget(
+                    session.id,
+                    &session.grant,
+                    &session.principal,
+                    &session.recording,
+                )
+                .await
             }
             other => Ok(other.into()),
         }

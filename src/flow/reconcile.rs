@@ -29,9 +29,9 @@ pub(super) use self::{
     compare::{Comparison, ReconcileFindings, WouldReconcile},
     list::{ListWindow, Lister, Patience},
 };
-use super::{bells::Bells, error::Error, ingest::Ingest, twilio_access::TwilioAccess};
+use super::{error::Error, ingest::Ingest, twilio_access::TwilioAccess, wakeups::Wakeups};
 use crate::{
-    db::{self, Db, heard, reconciliations},
+    db::{self, Db, discovery, reconciliations},
     evidence::NewEntry,
     model::{
         actor::Initiator,
@@ -111,7 +111,7 @@ pub struct Reconciliation {
     db: Db,
     clock: Clock,
     twilio: Arc<TwilioAccess>,
-    bells: Bells,
+    wakeups: Wakeups,
     ingest: Arc<Ingest>,
 }
 
@@ -121,7 +121,7 @@ impl Reconciliation {
         db: Db,
         clock: Clock,
         twilio: Arc<TwilioAccess>,
-        bells: Bells,
+        wakeups: Wakeups,
         ingest: Arc<Ingest>,
     ) -> Self {
         Self {
@@ -129,7 +129,7 @@ impl Reconciliation {
             db,
             clock,
             twilio,
-            bells,
+            wakeups,
             ingest,
         }
     }
@@ -312,7 +312,7 @@ impl Reconciliation {
         let account = comparison.account;
         let now = self.clock.now();
         let mut reader = self.db.read().await.map_err(Error::from)?;
-        let waiting = heard::waiting(
+        let waiting = discovery::waiting(
             &mut reader,
             account.sid(),
             since.after(SLACK),

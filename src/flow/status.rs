@@ -23,7 +23,7 @@ use crate::{
     db::{
         Db, audit, recordings,
         revocations::{self, Unvouched},
-        work::{self, Backlog, Dead, WorkKind},
+        work::{self, Backlog, DeadWorkItem, WorkKind},
     },
     model::recording::RecordingState,
 };
@@ -36,7 +36,7 @@ pub struct Status {
     /// Work by kind and state.
     pub work: Vec<Backlog>,
     /// The oldest dead work, up to 20 pieces.
-    pub dead: Vec<Dead>,
+    pub dead: Vec<DeadWorkItem>,
     /// Streams running in this process.
     pub streams: usize,
     /// The fault of custody, if there is one.

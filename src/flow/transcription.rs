@@ -25,10 +25,10 @@ use self::{
     source::TranscriptSource,
 };
 use super::{
-    bells::Bells,
     error::Error,
     queue::{WorkQueue, given_back},
     retry::{Doubt, RetryDecision, Setback, UNKNOWN_ACCOUNT},
+    wakeups::Wakeups,
 };
 use crate::{
     db::{
@@ -131,7 +131,7 @@ impl Stop {
 pub(in crate::flow) struct Transcription {
     db: Db,
     clock: Clock,
-    bells: Bells,
+    wakeups: Wakeups,
     queue: Arc<WorkQueue>,
     source: Arc<TranscriptSource>,
     filing: Arc<TranscriptFiling>,
@@ -141,7 +141,7 @@ impl Transcription {
     pub(in crate::flow) fn new(
         db: Db,
         clock: Clock,
-        bells: Bells,
+        wakeups: Wakeups,
         queue: Arc<WorkQueue>,
         source: Arc<TranscriptSource>,
         filing: Arc<TranscriptFiling>,
@@ -149,7 +149,7 @@ impl Transcription {
         Self {
             db,
             clock,
-            bells,
+            wakeups,
             queue,
             source,
             filing,
@@ -260,7 +260,7 @@ impl Transcription {
         });
         done.await?;
         if let Settled::Shredded(_) = settled {
-            self.bells.work.notify_one();
+            self.wakeups.work.notify_one();
         }
         Ok(())
     }

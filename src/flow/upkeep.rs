@@ -6,6 +6,6 @@
 pub(super) mod custody;
 pub(super) mod drill;
 pub(super) mod epoch;
-pub(super) mod litter;
+pub(super) mod garbage;
 pub(super) mod recovery;
 pub(super) mod sweep;

@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 
 use self::lane::Lane;
 use super::{
-    bells::Bells,
     erase::SourceDeletion,
     erasure::{revocation::Revocations, shredding::Shredding},
     error::Error,
@@ -30,6 +29,7 @@ use super::{
     queue::WorkQueue,
     retry::Setback,
     transcription::{Transcription, source::TranscriptSource},
+    wakeups::Wakeups,
 };
 use crate::{
     db::work::{Lease, WorkKind},
@@ -56,7 +56,7 @@ pub(super) struct Performers {
 pub struct Worker {
     settings: WorkSettings,
     liveness: Liveness,
-    bells: Bells,
+    wakeups: Wakeups,
     queue: Arc<WorkQueue>,
     performers: Performers,
 }
@@ -65,14 +65,14 @@ impl Worker {
     pub(in crate::flow) fn new(
         settings: WorkSettings,
         liveness: Liveness,
-        bells: Bells,
+        wakeups: Wakeups,
         queue: Arc<WorkQueue>,
         performers: Performers,
     ) -> Self {
         Self {
             settings,
             liveness,
-            bells,
+            wakeups,
             queue,
             performers,
         }
@@ -112,7 +112,7 @@ impl Worker {
                 // A free slot, new work, or the interval at which work of other processes is
                 // noticed.
                 Some(_) = running.join_next(), if !running.is_empty() => while running.try_join_next().is_some() {},
-                () = self.bells.work.notified(), if lanes.iter().any(|(_, places)| places.available_permits() > 0) => {}
+                () = self.wakeups.work.notified(), if lanes.iter().any(|(_, places)| places.available_permits() > 0) => {}
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
             }
         }

@@ -73,7 +73,7 @@ async fn a_clock_that_jumps_shreds_nothing_until_it_is_accepted(database: Databa
     for process in [&vault.process, &restarted] {
         assert!(!sweeps(process).await);
         assert!(
-            process.flow.litter.sweep(Duration::ZERO).await.is_err()
+            process.flow.garbage.sweep(Duration::ZERO).await.is_err()
                 && process.flow.quarantine.sweep().await.is_err()
         );
         assert!(process.flow.retention.sweep(false).await.is_err());
@@ -247,7 +247,7 @@ async fn nothing_waits_for_the_time_of_a_clock_that_was_ahead(database: Database
             .is_some(),
         "the turn is nobody's"
     );
-    vault.process.flow.litter.sweep(DAY).await.unwrap();
+    vault.process.flow.garbage.sweep(DAY).await.unwrap();
     vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(vault.state(recorded.id).await, "sealed");
 }

@@ -367,7 +367,7 @@ async fn a_sweep_over_a_database_that_is_behind_removes_nothing(database: Databa
     let refused = vault
         .process
         .flow
-        .litter
+        .garbage
         .sweep(Duration::ZERO)
         .await
         .unwrap_err()
@@ -377,7 +377,7 @@ async fn a_sweep_over_a_database_that_is_behind_removes_nothing(database: Databa
         vault
             .process
             .flow
-            .litter
+            .garbage
             .list(Duration::ZERO)
             .await
             .is_err()

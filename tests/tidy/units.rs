@@ -30,7 +30,7 @@ const EXCUSED: &[(&str, &[&str])] = &[
         &["how far the listing came"],
     ),
     (
-        "src/flow/upkeep/litter.rs",
+        "src/flow/upkeep/garbage.rs",
         &["what is over is cleared away"],
     ),
     ("src/drill/canary.rs", &["whose the work is"]),

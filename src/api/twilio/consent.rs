@@ -11,7 +11,7 @@ use axum::{
 
 use super::{Api, Problem, signed::Signed};
 use crate::{
-    flow::{Instruction, Over, Then},
+    flow::{CallEnd, Instruction, NextStep},
     policy::{Rules, Spoken},
     secret::SecretText,
     twilio::{
@@ -88,7 +88,7 @@ async fn call(api: &Api, verified: &Verified) -> Result<Response, Problem> {
             attempt,
             policy,
         } => ask(&links, spoken, patience_s, attempt, policy),
-        Instruction::Over(over) => go_on(api, &links, over),
+        Instruction::CallEnd(over) => go_on(api, &links, over),
     };
     Ok(xml(&said))
 }
@@ -132,7 +132,7 @@ fn ask(
         .with(Verb::Redirect(next))
 }
 
-fn go_on(api: &Api, links: &Links, over: Over<'_>) -> twiml::Response {
+fn go_on(api: &Api, links: &Links, over: CallEnd<'_>) -> twiml::Response {
     let recording = over.records.then(|| {
         Verb::StartRecording(StartRecording {
             callback: links.recordings(),
@@ -144,16 +144,18 @@ fn go_on(api: &Api, links: &Links, over: Over<'_>) -> twiml::Response {
         .map(|(spoken, text)| Verb::Say(say(spoken, text)));
     let accounts = api.flow.twilio.accounts();
     let last = match (over.then, accounts.connect()) {
-        (Then::Join, _) => None,
-        (Then::Connect { .. }, Some(Connect::Url(url))) => Some(Verb::Redirect(url.to_string())),
-        (Then::Connect { asks }, Some(Connect::To { endpoint, .. })) => {
+        (NextStep::Join, _) => None,
+        (NextStep::Connect { .. }, Some(Connect::Url(url))) => {
+            Some(Verb::Redirect(url.to_string()))
+        }
+        (NextStep::Connect { asks }, Some(Connect::To { endpoint, .. })) => {
             let whisper = asks.map(|leg| links.whisper(leg.as_str(), over.language));
             Some(Verb::Dial(Dial {
                 to: endpoint.clone(),
                 whisper,
             }))
         }
-        (Then::Connect { .. }, None) | (Then::HangUp, _) => Some(Verb::Hangup),
+        (NextStep::Connect { .. }, None) | (NextStep::HangUp, _) => Some(Verb::Hangup),
     };
     twiml::Response::default()
         .with_any(recording)

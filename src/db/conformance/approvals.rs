@@ -11,7 +11,7 @@ use super::{World, at, parsed};
 use crate::{
     db::{
         Error,
-        approvals::{self, ApprovalFilter, ApprovalRow, Stage},
+        approvals::{self, ApprovalFilter, ApprovalRow, ApprovalState},
         recordings,
     },
     model::{
@@ -50,7 +50,7 @@ fn request(recording: RecordingId, millis: i64) -> ApprovalRow {
         requested_by: somebody(),
         purpose: purpose(),
         justification: vec![0, 1, 255],
-        stage: Stage::Requested,
+        stage: ApprovalState::Requested,
         requested_at: at(millis),
         expires_at: at(millis + MINUTE),
         decided_at: None,
@@ -81,7 +81,7 @@ async fn a_request_comes_back_as_it_was_made(world: &World) {
     let waiting = request(id, 0);
     let by = somebody();
     let decided = ApprovalRow {
-        stage: Stage::Refused,
+        stage: ApprovalState::Refused,
         decided_at: Some(at(9)),
         decided_by: Some(by),
         ..request(id, 1)
@@ -123,7 +123,7 @@ async fn an_approval_is_for_one_principal_recording_and_purpose_and_for_a_time(w
     approvals::decide(
         &mut tx,
         row.id,
-        (Stage::Requested, Stage::Approved),
+        (ApprovalState::Requested, ApprovalState::Approved),
         by,
         at(1000),
         at(500),
@@ -164,7 +164,7 @@ async fn an_approval_is_for_one_principal_recording_and_purpose_and_for_a_time(w
     approvals::decide(
         &mut tx,
         row.id,
-        (Stage::Approved, Stage::Refused),
+        (ApprovalState::Approved, ApprovalState::Refused),
         by,
         at(1000),
         at(600),
@@ -186,13 +186,13 @@ async fn a_request_is_decided_once_and_in_time(world: &World) {
     let by = somebody();
     entered(world, &[&row, &late]).await;
     let mut tx = world.tx().await;
-    let decide = (Stage::Requested, Stage::Approved);
+    let decide = (ApprovalState::Requested, ApprovalState::Approved);
     approvals::decide(&mut tx, row.id, decide, by, at(2 * MINUTE), at(MINUTE - 1))
         .await
         .unwrap();
     let found = approvals::find(&mut tx, row.id).await.unwrap().unwrap();
     let expected = ApprovalRow {
-        stage: Stage::Approved,
+        stage: ApprovalState::Approved,
         expires_at: at(2 * MINUTE),
         decided_at: Some(at(MINUTE - 1)),
         decided_by: Some(by),
@@ -208,7 +208,7 @@ async fn a_request_is_decided_once_and_in_time(world: &World) {
 async fn of_two_who_decide_at_once_one_does(world: &World) {
     let row = request(world.one_announced().await, 0);
     entered(world, &[&row]).await;
-    let decided = join_all([Stage::Approved, Stage::Refused].map(|to| {
+    let decided = join_all([ApprovalState::Approved, ApprovalState::Refused].map(|to| {
         let db = world.db.clone();
         let id = row.id;
         async move {
@@ -217,7 +217,7 @@ async fn of_two_who_decide_at_once_one_does(world: &World) {
                 approvals::decide(
                     &mut unit,
                     id,
-                    (Stage::Requested, to),
+                    (ApprovalState::Requested, to),
                     somebody(),
                     at(MINUTE),
                     at(1),
@@ -237,9 +237,9 @@ async fn of_two_who_decide_at_once_one_does(world: &World) {
     assert_eq!(
         stage,
         if decided[0] {
-            Stage::Approved
+            ApprovalState::Approved
         } else {
-            Stage::Refused
+            ApprovalState::Refused
         }
     );
 }
@@ -254,7 +254,7 @@ async fn requests_are_listed_by_what_was_asked_for(world: &World) {
     approvals::decide(
         &mut tx,
         rows[1].id,
-        (Stage::Requested, Stage::Approved),
+        (ApprovalState::Requested, ApprovalState::Approved),
         somebody(),
         at(DAY),
         at(11),
@@ -298,7 +298,7 @@ async fn requests_are_listed_by_what_was_asked_for(world: &World) {
     assert_eq!(
         listed(
             ApprovalFilter {
-                stage: Some(Stage::Requested),
+                stage: Some(ApprovalState::Requested),
                 ..all()
             },
             9
@@ -307,7 +307,7 @@ async fn requests_are_listed_by_what_was_asked_for(world: &World) {
         [0, 2]
     );
     let living = |now| ApprovalFilter {
-        stage: Some(Stage::Requested),
+        stage: Some(ApprovalState::Requested),
         living_at: Some(at(now)),
         ..all()
     };

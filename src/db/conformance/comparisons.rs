@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::{World, announcement, at, holder, recording_id};
 use crate::{
     db::{
-        Error, Term, heard,
+        Error, Term, discovery,
         listings::{self, ListingRow},
         reconciliations::{self, ReconciliationRow},
-        work::{self, Standing, WorkKind},
+        work::{self, WorkKind, WorkStatus},
     },
     model::{recording::DiscoveredBy, sid::AccountSid},
 };
@@ -175,7 +175,7 @@ async fn what_waits_is_looked_for_where_the_list_must_hold_it(world: &World) {
     world.told(all, at(5_000)).await;
     let waiting = async |since: i64, before: i64, longest: u64| {
         let longest = Duration::from_millis(longest);
-        let found = heard::waiting(
+        let found = discovery::waiting(
             &mut world.tx().await,
             &account(0),
             at(since),
@@ -215,7 +215,7 @@ async fn what_came_without_a_callback_is_counted(world: &World) {
     early.started_at = Some(at(-1).as_millis());
     all.extend([absent, early, announcement(1, "completed")]);
     world.told(all, at(0)).await;
-    let counts = heard::counts(&mut world.tx().await, &account(0), at(0))
+    let counts = discovery::counts(&mut world.tx().await, &account(0), at(0))
         .await
         .unwrap();
     let counts: Vec<_> = counts
@@ -251,12 +251,12 @@ async fn work_stands_as_it_is(world: &World) {
     let dead = leases[0].parsed().unwrap().subject;
     for (id, found) in &standing {
         let expected = if *id == dead {
-            Standing {
+            WorkStatus {
                 dead: true,
                 due_at: at(50),
             }
         } else {
-            Standing {
+            WorkStatus {
                 dead: false,
                 due_at: at(0),
             }

@@ -11,7 +11,7 @@ use crate::{
         consents::{self, ConsentRow},
         holds,
         parties::{self, Naming},
-        quarantine::{self, Bearing},
+        quarantine::{self, AffectedScope},
         recordings,
     },
     model::{
@@ -374,7 +374,7 @@ async fn those_concerned_are_found_by_conversation_and_by_person(world: &World) 
         (vec![call(9)], vec![person(9)], vec![], vec![]),
         (vec![], vec![], vec![], vec![]),
     ] {
-        let bearing = Bearing::of(&conversations, &subjects);
+        let bearing = AffectedScope::of(&conversations, &subjects);
         let of = |places: &[usize]| places.iter().map(|at| all[*at]).collect::<Vec<_>>();
         quarantine::wait_for_sealing(&mut tx, &bearing)
             .await

@@ -7,7 +7,7 @@ use crate::{
     db::{
         Tx,
         recordings::mark_shredded,
-        retention::{self, Group, RetentionGroup},
+        retention::{self, RetentionExceptions, RetentionGroup},
     },
     model::{id::RecordingId, time::Timestamp},
 };
@@ -20,8 +20,8 @@ every_database!(
     the_holds_that_stand_are_named,
 );
 
-fn group(tier: &str, digest: char, count: i64, oldest: i64) -> Group {
-    Group {
+fn group(tier: &str, digest: char, count: i64, oldest: i64) -> RetentionGroup {
+    RetentionGroup {
         tier: parsed(tier),
         policy_digest: digest.to_string().repeat(64),
         count,
@@ -160,7 +160,7 @@ async fn what_is_kept_is_counted_for_each_account(world: &World) {
     let mut tx = world.tx().await;
     assert_eq!(
         retention::kept(&mut tx, &everybody).await.unwrap(),
-        RetentionGroup::default()
+        RetentionExceptions::default()
     );
     hold(&mut tx, ids[0], "a", 1, false).await;
     hold(&mut tx, ids[1], "a", 1, false).await;
@@ -175,14 +175,14 @@ async fn what_is_kept_is_counted_for_each_account(world: &World) {
         );
         tx.execute(&sql, &[]).await.unwrap();
     }
-    let all = RetentionGroup {
+    let all = RetentionExceptions {
         quarantined: 2,
         quarantine_ends: Some(at(6)),
         held: 2,
         revoked: 1,
     };
     assert_eq!(retention::kept(&mut tx, &everybody).await.unwrap(), all);
-    let some = RetentionGroup {
+    let some = RetentionExceptions {
         quarantined: 1,
         quarantine_ends: Some(at(6)),
         held: 1,

@@ -49,7 +49,7 @@ table! {
     serde::Deserialize,
     utoipa::ToSchema,
 )]
-pub struct Counts {
+pub struct OutcomeCounts {
     /// The number of shredded recordings.
     pub shredded: u64,
     /// The number of recordings that have a hold.
@@ -140,9 +140,9 @@ pub async fn closed(
 }
 
 /// Returns the number of recordings with each outcome.
-pub async fn count(tx: &mut Tx, id: RevocationId) -> Result<Counts, Error> {
+pub async fn count(tx: &mut Tx, id: RevocationId) -> Result<OutcomeCounts, Error> {
     const SQL: &str = "/* revocations.count */ SELECT outcome, COUNT(*) AS n FROM revoked WHERE revocation_id = $1 GROUP BY outcome";
-    let mut counts = Counts::default();
+    let mut counts = OutcomeCounts::default();
     for row in tx.fetch_all(SQL, &[Arg::Text(&id.to_string())]).await? {
         let n = row.number("revoked", "n", "outcome")?;
         match row.parse("revoked", "outcome", "outcome")? {

@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, stream};
 
 use super::AccountReview;
 use crate::{
-    db::heard::{self, HeardCount},
+    db::discovery::{self, DiscoveryCount},
     flow::error::Error,
     model::{numerals::counted, recording::DiscoveredBy, sid::AccountSid, time::Timestamp},
     twilio::{Account, Accounts, PublicUrl, RestError, rest::Listing},
@@ -84,7 +84,7 @@ impl AccountReview {
                 format!("Twilio did not answer within {} s", PATIENCE.as_secs()),
             ));
         }
-        let counts = heard::counts(&mut self.db.read().await?, account.sid(), since).await?;
+        let counts = discovery::counts(&mut self.db.read().await?, account.sid(), since).await?;
         found.push(callbacks(account, &counts));
         Ok(found)
     }
@@ -238,7 +238,7 @@ fn unreachable(account: &Account, error: &RestError) -> AccountFinding {
 }
 
 /// Judges callbacks by those that arrived, because Twilio does not reveal which are subscribed.
-fn callbacks(account: &Account, counts: &[HeardCount]) -> AccountFinding {
+fn callbacks(account: &Account, counts: &[DiscoveryCount]) -> AccountFinding {
     let sum = |statuses: &[&str], heard_by: DiscoveredBy| -> i64 {
         let of = counts.iter().filter(|count| {
             count.heard_by == heard_by && statuses.contains(&count.source_status.as_str())
@@ -311,9 +311,9 @@ mod tests {
         }
         .resolve(Path::new("/"))
         .unwrap();
-        let counts: Vec<HeardCount> = counts
+        let counts: Vec<DiscoveryCount> = counts
             .iter()
-            .map(|&(status, heard_by, count)| HeardCount {
+            .map(|&(status, heard_by, count)| DiscoveryCount {
                 source_status: status.into(),
                 heard_by,
                 count,

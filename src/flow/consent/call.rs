@@ -64,12 +64,12 @@ pub enum Instruction<'a> {
         policy: &'a str,
     },
     /// Continue the call: nothing more is asked.
-    Over(Over<'a>),
+    CallEnd(CallEnd<'a>),
 }
 
 /// The continuation of a call.
 #[derive(Debug)]
-pub struct Over<'a> {
+pub struct CallEnd<'a> {
     /// The language of the continuation.
     pub language: Option<&'a Spoken>,
     /// The announcement to make first, in that language.
@@ -77,12 +77,12 @@ pub struct Over<'a> {
     /// Whether this call is recorded from now on.
     pub records: bool,
     /// The step after the announcement.
-    pub then: Then,
+    pub then: NextStep,
 }
 
 /// The step after the last question.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Then {
+pub enum NextStep {
     /// Connect the call according to the settings.
     Connect {
         /// The leg of the callee, if the callee is asked before both are joined.
@@ -132,9 +132,9 @@ impl CallConsent {
         let rules = self.rulebook.current();
         let accounts = self.twilio.accounts();
         let then = match accounts.connect() {
-            _ if request.is_whisper => Then::Join,
-            Some(_) => Then::Connect { asks: None },
-            None => Then::HangUp,
+            _ if request.is_whisper => NextStep::Join,
+            Some(_) => NextStep::Connect { asks: None },
+            None => NextStep::HangUp,
         };
         // Before its effective date a policy allows nothing, so there is nothing to consent to.
         let asked = rules
@@ -148,7 +148,7 @@ impl CallConsent {
         let Some((voice, spoken)) = asked else {
             return over(None, None, false, then);
         };
-        if then == Then::HangUp {
+        if then == NextStep::HangUp {
             tracing::error!(
                 "a call was not asked for consent and ends: neither `twilio.consent.connect_url` \
                  nor `twilio.consent.connect_to` is set"
@@ -262,7 +262,7 @@ impl CallConsent {
                 // It has begun or not: other systems may record this call, too.
                 self.is_recorded(request).await.then_some(&*spoken.agreed)
             };
-            return over(Some(spoken), says, false, Then::Join);
+            return over(Some(spoken), says, false, NextStep::Join);
         }
         let asks = match connect {
             Some(Connect::To { ask, .. }) => {
@@ -270,7 +270,7 @@ impl CallConsent {
             }
             Some(Connect::Url(_)) | None => false,
         };
-        let then = Then::Connect {
+        let then = NextStep::Connect {
             asks: asks.then(|| place(CALLEE)),
         };
         let records = !asks && !request.step.waits_for_both;
@@ -456,9 +456,9 @@ fn over<'a>(
     language: Option<&'a Spoken>,
     says: Option<&'a str>,
     records: bool,
-    then: Then,
+    then: NextStep,
 ) -> Instruction<'a> {
-    Instruction::Over(Over {
+    Instruction::CallEnd(CallEnd {
         language,
         says,
         records,

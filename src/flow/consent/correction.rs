@@ -12,16 +12,16 @@ use crate::{
         self, Db, Tx, details,
         outbox::OutboxKind,
         parties::{self, Vouched},
-        quarantine::Bearing,
+        quarantine::AffectedScope,
         recordings, revocations,
     },
     evidence::NewEntry,
     flow::{
-        bells::Bells,
         erasure::quarantine::{ConsentChange, Deadline, Settled},
         error::Error,
         refusal::shredded,
         units::unit_with_keys,
+        wakeups::Wakeups,
     },
     model::{
         details::Participant,
@@ -51,7 +51,7 @@ pub struct Corrections {
     db: Db,
     rulebook: Arc<Rulebook>,
     clock: Clock,
-    bells: Bells,
+    wakeups: Wakeups,
     effects: Effects,
 }
 
@@ -61,7 +61,7 @@ impl Corrections {
         db: Db,
         rulebook: Arc<Rulebook>,
         clock: Clock,
-        bells: Bells,
+        wakeups: Wakeups,
         effects: Effects,
     ) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl Corrections {
             db,
             rulebook,
             clock,
-            bells,
+            wakeups,
             effects,
         }
     }
@@ -107,7 +107,7 @@ impl Corrections {
         let now = self.clock.now();
         let vouched = Vouched::by(permit.also(action::Revoke).as_ref());
         let news = ConsentChange {
-            bearing: Bearing::of(conversation.iter(), []),
+            bearing: AffectedScope::of(conversation.iter(), []),
             actor: permit.initiator(),
             narrows: true,
             deadline: Deadline::by(permit),
@@ -197,7 +197,7 @@ impl Corrections {
             revocations.warn_of_unvouched(conversation).await;
         }
         self.effects.revocations.continue_for_a_while(&again).await;
-        self.bells.journal.notify_one();
+        self.wakeups.journal.notify_one();
         recordings::find(&mut self.db.read().await?, id)
             .await?
             .ok_or(Error::NotFound)

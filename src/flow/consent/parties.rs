@@ -11,15 +11,15 @@ use crate::{
         Db, Unit, details,
         outbox::OutboxKind,
         parties::{self, Naming, Vouched},
-        quarantine::Bearing,
+        quarantine::AffectedScope,
         revocations,
     },
     evidence::NewEntry,
     flow::{
-        bells::Bells,
         erasure::quarantine::{ConsentChange, Deadline, QuarantineProgress, Settled},
         error::Error,
         units::unit_with_keys,
+        wakeups::Wakeups,
     },
     model::{
         actor::Initiator,
@@ -60,7 +60,7 @@ pub struct PartyRegister {
     vault: Vault,
     db: Db,
     clock: Clock,
-    bells: Bells,
+    wakeups: Wakeups,
     effects: Effects,
 }
 
@@ -69,14 +69,14 @@ impl PartyRegister {
         vault: Vault,
         db: Db,
         clock: Clock,
-        bells: Bells,
+        wakeups: Wakeups,
         effects: Effects,
     ) -> Self {
         Self {
             vault,
             db,
             clock,
-            bells,
+            wakeups,
             effects,
         }
     }
@@ -166,7 +166,7 @@ impl PartyRegister {
         };
         // A new party may not have consented.
         let news = ConsentChange {
-            bearing: Bearing::of([conversation], []),
+            bearing: AffectedScope::of([conversation], []),
             actor,
             narrows: true,
             deadline: match by {
@@ -184,7 +184,7 @@ impl PartyRegister {
             },
         )
         .await?;
-        self.bells.journal.notify_one();
+        self.wakeups.journal.notify_one();
         self.effects
             .quarantine
             .settle_rest(&news, next, &mut settled)
@@ -201,7 +201,7 @@ impl PartyRegister {
             }
             // This runs inside a request of the source or a fetch, which must not work on other
             // people's revocations.
-            By::Vault => self.bells.work.notify_one(),
+            By::Vault => self.wakeups.work.notify_one(),
         }
         Ok(matched)
     }

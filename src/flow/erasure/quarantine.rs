@@ -18,7 +18,7 @@ use crate::{
     db::{
         Db, Unit, consents,
         outbox::OutboxKind,
-        quarantine::{self, Bearing},
+        quarantine::{self, AffectedScope},
     },
     evidence::{NewEntry, ShredReason},
     flow::{
@@ -57,7 +57,7 @@ pub struct Settled {
 /// New evidence: its scope, its author, and whether it may close recordings.
 #[derive(Clone, Debug)]
 pub(in crate::flow) struct ConsentChange {
-    pub(in crate::flow) bearing: Bearing,
+    pub(in crate::flow) bearing: AffectedScope,
     pub(in crate::flow) actor: Initiator,
     pub(in crate::flow) narrows: bool,
     pub(in crate::flow) deadline: Deadline,

@@ -11,7 +11,7 @@ use super::shredding::Shredding;
 use crate::{
     db::{
         Db,
-        retention::{self, Group, HoldGroup},
+        retention::{self, HoldGroup, RetentionGroup},
     },
     evidence::ShredReason,
     flow::{clock::TrustedClock, erasure::shredding::units::Undurable, error::Error},
@@ -241,7 +241,7 @@ impl RetentionEnforcement {
         })
     }
 
-    fn kept_group(&self, group: &Group) -> KeptGroup {
+    fn kept_group(&self, group: &RetentionGroup) -> KeptGroup {
         let ends = limits(&group.tier, &group.policy_digest, &self.rulebook)
             .into_iter()
             .map(|limit| (limit.end(group.oldest), limit));
@@ -262,7 +262,7 @@ impl RetentionEnforcement {
 
     /// Returns the latest collection time of the group's recordings that are due now; `None` if
     /// none is due.
-    fn reach(&self, group: &Group, now: Timestamp) -> Option<(Timestamp, Limit)> {
+    fn reach(&self, group: &RetentionGroup, now: Timestamp) -> Option<(Timestamp, Limit)> {
         let limits = limits(&group.tier, &group.policy_digest, &self.rulebook).into_iter();
         let reach = limits
             .filter_map(|limit| Some((limit.due_until(now)?, limit)))
@@ -273,7 +273,7 @@ impl RetentionEnforcement {
     /// In a dry run those that are due; otherwise what was let go of.
     async fn shred_due(
         &self,
-        group: &Group,
+        group: &RetentionGroup,
         until: Timestamp,
         now: Timestamp,
         dry_run: bool,
@@ -327,7 +327,7 @@ impl RetentionEnforcement {
     /// may be shown.
     async fn conflicts(
         &self,
-        groups: &[Group],
+        groups: &[RetentionGroup],
         accounts: &BTreeSet<AccountSid>,
         now: Timestamp,
         shows_holds: bool,

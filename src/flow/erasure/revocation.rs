@@ -12,11 +12,11 @@ mod work;
 
 use std::sync::Arc;
 
-pub use self::{begin::Would, show::RevocationStatus, work::Continued};
+pub use self::{begin::RevocationPreview, show::RevocationStatus, work::ContinuedRevocations};
 use super::shredding::Shredding;
 use crate::{
     db::Db,
-    flow::{bells::Bells, liveness::Liveness, queue::WorkQueue},
+    flow::{liveness::Liveness, queue::WorkQueue, wakeups::Wakeups},
     model::time::Clock,
     policy::Rulebook,
     vault::Vault,
@@ -29,7 +29,7 @@ pub struct Revocations {
     rulebook: Arc<Rulebook>,
     clock: Clock,
     liveness: Liveness,
-    bells: Bells,
+    wakeups: Wakeups,
     queue: Arc<WorkQueue>,
     shredding: Arc<Shredding>,
 }
@@ -45,7 +45,7 @@ impl Revocations {
         rulebook: Arc<Rulebook>,
         clock: Clock,
         liveness: Liveness,
-        bells: Bells,
+        wakeups: Wakeups,
         queue: Arc<WorkQueue>,
         shredding: Arc<Shredding>,
     ) -> Self {
@@ -55,7 +55,7 @@ impl Revocations {
             rulebook,
             clock,
             liveness,
-            bells,
+            wakeups,
             queue,
             shredding,
         }

@@ -16,7 +16,7 @@ use crate::{
         work::{Lease, finish},
     },
     evidence::ShredReason,
-    flow::{bells::Bells, error::Error, refusal::waits, streams::Streams},
+    flow::{error::Error, refusal::waits, streams::Streams, wakeups::Wakeups},
     model::{
         id::{ReceiptId, RecordingId},
         name::HoldName,
@@ -34,16 +34,16 @@ pub struct Shredding {
     vault: Vault,
     db: Db,
     streams: Streams,
-    bells: Bells,
+    wakeups: Wakeups,
 }
 
 impl Shredding {
-    pub(in crate::flow) fn new(vault: Vault, db: Db, streams: Streams, bells: Bells) -> Self {
+    pub(in crate::flow) fn new(vault: Vault, db: Db, streams: Streams, wakeups: Wakeups) -> Self {
         Self {
             vault,
             db,
             streams,
-            bells,
+            wakeups,
         }
     }
 

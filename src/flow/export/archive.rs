@@ -193,7 +193,7 @@ async fn recording(
     let Some(playable) = playables.next() else {
         return Ok(());
     };
-    let mut heard = PlaybackSession {
+    let mut session = PlaybackSession {
         id: given.id,
         grant: given.grant,
         principal: plan.principal.clone(),
@@ -202,13 +202,15 @@ async fn recording(
         registered,
     };
     loop {
-        match heard.playable.artefact() {
-            Artefact::Audio => sound(exports, &heard, &format!("{folder}/audio.wav"), out).await?,
-            Artefact::Transcript => words(exports, &heard, &folder, out).await?,
+        match session.playable.artefact() {
+            Artefact::Audio => {
+                sound(exports, &session, &format!("{folder}/audio.wav"), out).await?
+            }
+            Artefact::Transcript => words(exports, &session, &folder, out).await?,
             Artefact::Parties | Artefact::Media(_) => {}
         }
         match playables.next() {
-            Some(next) => heard.playable = next,
+            Some(next) => session.playable = next,
             None => return Ok(()),
         }
     }
@@ -216,16 +218,16 @@ async fn recording(
 
 async fn sound(
     exports: &Exports,
-    heard: &PlaybackSession,
+    session: &PlaybackSession,
     path: &str,
     out: &mut TarSink,
 ) -> Result<(), Ended> {
-    let len = heard.playable.len();
+    let len = session.playable.len();
     let mut file = out.file(path, len).await?;
     let mut pieces = Box::pin(
         exports
             .playback
-            .listen(heard, 0..len)
+            .listen(session, 0..len)
             .await
             .map_err(ended)?,
     );
@@ -239,7 +241,7 @@ async fn sound(
 /// in it.
 async fn words(
     exports: &Exports,
-    heard: &PlaybackSession,
+    session: &PlaybackSession,
     folder: &str,
     out: &mut TarSink,
 ) -> Result<(), Ended> {
@@ -247,7 +249,7 @@ async fn words(
         (Form::Json, "transcript.json"),
         (Form::Vtt, "transcript.vtt"),
     ] {
-        let mut pieces = Box::pin(exports.playback.read(heard, form).await.map_err(ended)?);
+        let mut pieces = Box::pin(exports.playback.read(session, form).await.map_err(ended)?);
         let mut text = Vec::new();
         while let Some(piece) = pieces.next().await {
             text.extend_from_slice(&piece?);

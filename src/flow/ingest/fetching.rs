@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     db::work::Lease,
-    flow::{bells::Bells, twilio_access::TwilioAccess},
+    flow::{twilio_access::TwilioAccess, wakeups::Wakeups},
     model::{
         crash,
         id::RecordingId,
@@ -46,7 +46,7 @@ pub(in crate::flow) struct Fetching {
     rulebook: Arc<Rulebook>,
     clock: Clock,
     twilio: Arc<TwilioAccess>,
-    bells: Bells,
+    wakeups: Wakeups,
     lookup: Arc<PartyLookup>,
     admission: Admission,
 }
@@ -57,7 +57,7 @@ impl Fetching {
         rulebook: Arc<Rulebook>,
         clock: Clock,
         twilio: Arc<TwilioAccess>,
-        bells: Bells,
+        wakeups: Wakeups,
         lookup: Arc<PartyLookup>,
         admission: Admission,
     ) -> Self {
@@ -66,7 +66,7 @@ impl Fetching {
             rulebook,
             clock,
             twilio,
-            bells,
+            wakeups,
             lookup,
             admission,
         }
@@ -153,7 +153,7 @@ impl Fetching {
             }
             Err(DepositError::Vault(error)) => return Err(FetchFailure::Ours(error.into())),
         };
-        self.bells.journal.notify_one();
+        self.wakeups.journal.notify_one();
         #[expect(
             clippy::cast_precision_loss,
             reason = "a lag in seconds needs no more than 52 bits"

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use zeroize::Zeroizing;
 
-use super::{Playback, Redeemed};
+use super::{Playback, RedeemedGrant};
 use crate::{
     db::details,
     flow::{error::Error, guard::Guarded, streams::Ended},
@@ -20,7 +20,7 @@ use crate::{
 
 /// The participants of a recording, under a valid grant that gives them.
 pub struct Shown {
-    redeemed: Redeemed,
+    redeemed: RedeemedGrant,
 }
 
 impl Playback {
@@ -56,7 +56,7 @@ impl Playback {
         &self,
         shown: &Shown,
     ) -> Result<Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>>, Error> {
-        let Redeemed {
+        let RedeemedGrant {
             id,
             grant,
             principal,
@@ -76,7 +76,7 @@ impl Playback {
     /// # Errors
     /// As [`Self::show_parties`].
     pub async fn could_show_parties(&self, shown: &Shown) -> Result<(), Error> {
-        let Redeemed {
+        let RedeemedGrant {
             id,
             grant,
             principal,

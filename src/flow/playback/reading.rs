@@ -39,23 +39,24 @@ impl Playback {
     /// errors of the vault.
     pub async fn read(
         &self,
-        heard: &PlaybackSession,
+        session: &PlaybackSession,
         form: Form,
     ) -> Result<Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>>, Error> {
-        if heard.playable.artefact() != Artefact::Transcript {
+        if session.playable.artefact() != Artefact::Transcript {
             return Err(Error::NotFound);
         }
-        let recording = recordings::find(&mut self.db.read().await?, heard.grant.recording())
+        let recording = recordings::find(&mut self.db.read().await?, session.grant.recording())
             .await?
             .ok_or(Error::NotFound)?;
-        let mut pieces = self.open(heard, 0..heard.playable.len()).await?;
-        let mut json =
-            SecretBuffer::with_capacity(usize::try_from(heard.playable.len()).unwrap_or_default());
+        let mut pieces = self.open(session, 0..session.playable.len()).await?;
+        let mut json = SecretBuffer::with_capacity(
+            usize::try_from(session.playable.len()).unwrap_or_default(),
+        );
         while let Some(piece) = pieces.next().await {
             json.extend_from_slice(&piece?);
         }
         let rulebook = Arc::clone(&self.rulebook);
-        let view = heard.grant.view();
+        let view = session.grant.view();
         let written = tokio::task::spawn_blocking(move || {
             let transcript = Transcript::parse(&json).ok()?;
             Some(form.written(&shown(&rulebook, transcript, view, &recording)?))
@@ -70,7 +71,7 @@ impl Playback {
         let pieces: Vec<_> = starts
             .map(|start| Ok::<_, Ended>(written.slice(start..(start + PIECE).min(written.len()))))
             .collect();
-        Ok(self.guarded(&heard.registered, &heard.grant, stream::iter(pieces)))
+        Ok(self.guarded(&session.registered, &session.grant, stream::iter(pieces)))
     }
 
     /// Returns the artefacts that a grant gives now.

@@ -23,10 +23,10 @@ use super::Playback;
 use crate::{
     db::{self, Db, audit, endings, news::ChangeNotice},
     flow::{
-        bells::Bells,
         error::Error,
         liveness::{Liveness, Task},
         streams::Streams,
+        wakeups::Wakeups,
     },
 };
 
@@ -44,7 +44,7 @@ pub struct Watch {
     db: Db,
     streams: Streams,
     liveness: Liveness,
-    bells: Bells,
+    wakeups: Wakeups,
     seen: i64,
 }
 
@@ -63,7 +63,7 @@ impl Playback {
             db: self.db.clone(),
             streams: self.streams.clone(),
             liveness: self.liveness.clone(),
-            bells: self.bells.clone(),
+            wakeups: self.wakeups.clone(),
             seen,
         })
     }
@@ -74,7 +74,7 @@ impl Watch {
     pub async fn run(mut self, stop: CancellationToken, grace: Duration) {
         let bell = Notify::new();
         let news = self.db.news();
-        let epochs = Arc::clone(&self.bells.epochs);
+        let epochs = Arc::clone(&self.wakeups.epochs);
         let ring = |word| match word {
             ChangeNotice::Tombstone => bell.notify_one(),
             ChangeNotice::Epoch => epochs.notify_one(),

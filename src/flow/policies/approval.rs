@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::{
     db::{
         Db,
-        approvals::{self, ApprovalFilter, ApprovalRow, Stage},
+        approvals::{self, ApprovalFilter, ApprovalRow, ApprovalState},
         endings::StreamEnding,
         grants,
         outbox::OutboxKind,
@@ -52,7 +52,7 @@ pub struct PendingApproval {
 /// Any database error.
 pub async fn list(
     db: &Db,
-    stage: Option<Stage>,
+    stage: Option<ApprovalState>,
     now: Timestamp,
 ) -> Result<Vec<(ApprovalRow, Tier)>, Error> {
     let filter = ApprovalFilter {
@@ -138,7 +138,7 @@ impl Approvals {
             requested_by: principal.id,
             purpose: asking.purpose.clone(),
             justification: Vec::new(),
-            stage: Stage::Requested,
+            stage: ApprovalState::Requested,
             requested_at: now,
             expires_at: now.after(lifetime),
             decided_at: None,
@@ -187,7 +187,7 @@ impl Approvals {
     pub async fn list(
         &self,
         principal: &Principal,
-        stage: Option<Stage>,
+        stage: Option<ApprovalState>,
         after: Option<(Timestamp, ApprovalId)>,
         limit: u16,
     ) -> Result<Page<PendingApproval, (Timestamp, ApprovalId)>, Error> {
@@ -311,8 +311,8 @@ impl Approvals {
             return Err(shredded(&self.db, recording.id).await?);
         }
         let to = match (row.stage, approve) {
-            (Stage::Refused, false) => return Ok(row),
-            (Stage::Refused, true) => {
+            (ApprovalState::Refused, false) => return Ok(row),
+            (ApprovalState::Refused, true) => {
                 return Err(Error::Conflict(
                     "the request was refused; the requester may make a new one".into(),
                 ));
@@ -322,9 +322,9 @@ impl Approvals {
                     "the request has expired; the requester may make a new one".into(),
                 ));
             }
-            (Stage::Approved, true) => return Ok(row),
-            (Stage::Requested, true) => Stage::Approved,
-            (Stage::Requested | Stage::Approved, false) => Stage::Refused,
+            (ApprovalState::Approved, true) => return Ok(row),
+            (ApprovalState::Requested, true) => ApprovalState::Approved,
+            (ApprovalState::Requested | ApprovalState::Approved, false) => ApprovalState::Refused,
         };
         let lifetime = policy::approval_lifetime(&recording, &self.rulebook).unwrap_or_default();
         let expires_at = if approve {
@@ -339,7 +339,7 @@ impl Approvals {
             decided_by: Some(principal.id),
             ..row.clone()
         };
-        let taken_back = (row.stage, to) == (Stage::Approved, Stage::Refused);
+        let taken_back = (row.stage, to) == (ApprovalState::Approved, ApprovalState::Refused);
         let ended =
             self.db
                 .unit("approval.decide_approval", async |mut unit| {
@@ -388,8 +388,8 @@ impl Approvals {
 }
 
 /// Returns the time filter of a list: undecided requests matter only before they expire.
-fn living_at(stage: Option<Stage>, now: Timestamp) -> Option<Timestamp> {
-    (stage == Some(Stage::Requested)).then_some(now)
+fn living_at(stage: Option<ApprovalState>, now: Timestamp) -> Option<Timestamp> {
+    (stage == Some(ApprovalState::Requested)).then_some(now)
 }
 
 fn is_only_unapproved(denial: &Denial) -> bool {

@@ -132,7 +132,7 @@ impl<'a> Comparison<'a> {
         }
         if !plan.fetch.is_empty() || !plan.erase.is_empty() {
             enqueue(reconciliation, &plan, reconciliation.clock.now()).await?;
-            reconciliation.bells.work.notify_one();
+            reconciliation.wakeups.work.notify_one();
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    db::work::Standing,
+    db::work::WorkStatus,
     model::{
         recording::{Recording, RecordingState},
         time::Timestamp,
@@ -21,9 +21,9 @@ pub(super) struct VaultRecord<'a> {
     /// The catalogue's row.
     pub(super) recording: Option<&'a Recording>,
     /// The work to fetch it.
-    pub(super) fetch: Option<Standing>,
+    pub(super) fetch: Option<WorkStatus>,
     /// The work to delete Twilio's copies.
-    pub(super) erase: Option<Standing>,
+    pub(super) erase: Option<WorkStatus>,
 }
 
 /// The account's settings for Twilio's copies, and the requester.
@@ -61,7 +61,7 @@ pub(super) fn step(
     terms: ReconcileTerms,
 ) -> ReconcileAction {
     let status = listed.status.as_str();
-    let may_begin = |work: Option<Standing>| may_begin(work, terms);
+    let may_begin = |work: Option<WorkStatus>| may_begin(work, terms);
     let Some(recording) = known.recording else {
         return match status {
             "completed" | "absent" => ReconcileAction::Announce,
@@ -112,7 +112,7 @@ pub(super) fn step(
 }
 
 /// Returns whether to enqueue work: there is none, or it has been dead long enough.
-fn may_begin(work: Option<Standing>, terms: ReconcileTerms) -> bool {
+fn may_begin(work: Option<WorkStatus>, terms: ReconcileTerms) -> bool {
     work.is_none_or(|work| work.dead && (terms.by_hand || work.due_at.after(DEAD_FOR) <= terms.now))
 }
 
@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn a_fetch_is_asked_for_where_there_is_none_or_none_any_more() {
         let recording = known(RecordingState::Announced, "completed");
-        let with = |fetch: Option<Standing>, by_hand: bool| {
+        let with = |fetch: Option<WorkStatus>, by_hand: bool| {
             let known = VaultRecord {
                 recording: Some(&recording),
                 fetch,
@@ -303,7 +303,7 @@ mod tests {
             )
         };
         let dead = |hours: u64| {
-            Some(Standing {
+            Some(WorkStatus {
                 dead: true,
                 due_at: NOW.before(Duration::from_secs(hours * 3600)),
             })
@@ -311,7 +311,7 @@ mod tests {
         assert_eq!(with(None, false), ReconcileAction::Fetch);
         assert_eq!(
             with(
-                Some(Standing {
+                Some(WorkStatus {
                     dead: false,
                     due_at: NOW
                 }),
@@ -373,7 +373,7 @@ mod tests {
             ReconcileAction::Erase,
             "the work stops it first"
         );
-        let waits = Some(Standing {
+        let waits = Some(WorkStatus {
             dead: false,
             due_at: NOW,
         });

@@ -5,10 +5,10 @@
 use crate::{
     db::{
         self, Db, Tx, recordings, transcripts,
-        work::{self, Backlog, Dead, WorkKind},
+        work::{self, Backlog, DeadWorkItem, WorkKind},
     },
     evidence::NewEntry,
-    flow::{bells::Bells, error::Error, patience::WorkSettings, retry::STUCK},
+    flow::{error::Error, patience::WorkSettings, retry::STUCK, wakeups::Wakeups},
     model::{
         actor::Initiator,
         id::RecordingId,
@@ -25,7 +25,7 @@ pub struct SourceStatus {
     pub oldest: Option<Timestamp>,
     /// Deletions that failed, with the reason: refused by the source, or retried many times. Oldest
     /// first, up to 20.
-    pub stuck: Vec<Dead>,
+    pub stuck: Vec<DeadWorkItem>,
 }
 
 /// Lists and retries work that is not completed.
@@ -33,16 +33,21 @@ pub struct DeadWork {
     db: Db,
     clock: Clock,
     settings: WorkSettings,
-    bells: Bells,
+    wakeups: Wakeups,
 }
 
 impl DeadWork {
-    pub(in crate::flow) fn new(db: Db, clock: Clock, settings: WorkSettings, bells: Bells) -> Self {
+    pub(in crate::flow) fn new(
+        db: Db,
+        clock: Clock,
+        settings: WorkSettings,
+        wakeups: Wakeups,
+    ) -> Self {
         Self {
             db,
             clock,
             settings,
-            bells,
+            wakeups,
         }
     }
 
@@ -50,7 +55,7 @@ impl DeadWork {
     ///
     /// # Errors
     /// Any database error.
-    pub async fn stuck_deletions(&self) -> Result<Vec<Dead>, Error> {
+    pub async fn stuck_deletions(&self) -> Result<Vec<DeadWorkItem>, Error> {
         let attempts = self.settings.attempts.into();
         Ok(work::stuck_deletions(&mut self.db.read().await?, attempts, STUCK, 20).await?)
     }
@@ -103,7 +108,7 @@ impl DeadWork {
             Ok::<_, db::Error>(revived)
         });
         let revived = retried.await?;
-        self.bells.work.notify_one();
+        self.wakeups.work.notify_one();
         Ok(revived)
     }
 }

@@ -15,7 +15,7 @@ use self::{
 };
 use crate::{
     db::{Db, recordings},
-    flow::{bells::Bells, error::Error, reclassification::Reclassification, refusal::shredded},
+    flow::{error::Error, reclassification::Reclassification, refusal::shredded, wakeups::Wakeups},
     model::{
         id::{GrantId, RecordingId},
         name::Tier,
@@ -64,7 +64,7 @@ pub struct TranscriptFiling {
     db: Db,
     rulebook: Arc<Rulebook>,
     clock: Clock,
-    bells: Bells,
+    wakeups: Wakeups,
     reclassification: Arc<Reclassification>,
 }
 
@@ -74,7 +74,7 @@ impl TranscriptFiling {
         db: Db,
         rulebook: Arc<Rulebook>,
         clock: Clock,
-        bells: Bells,
+        wakeups: Wakeups,
         reclassification: Arc<Reclassification>,
     ) -> Self {
         Self {
@@ -82,7 +82,7 @@ impl TranscriptFiling {
             db,
             rulebook,
             clock,
-            bells,
+            wakeups,
             reclassification,
         }
     }
@@ -166,7 +166,7 @@ impl TranscriptFiling {
         let sealed = self.seal_transcript(permit, arrived, recording, &transcript);
         match sealed.await {
             Ok(filed) => {
-                self.bells.journal.notify_one();
+                self.wakeups.journal.notify_one();
                 Ok((filed, found))
             }
             Err(vault::Error::Gone) => Err(shredded(&self.db, id).await?),

@@ -17,9 +17,9 @@ use crate::{
     },
     evidence::NewEntry,
     flow::{
-        bells::Bells,
         error::Error,
         liveness::{Liveness, Task},
+        wakeups::Wakeups,
     },
     model::{
         actor::Initiator,
@@ -119,7 +119,7 @@ pub struct EpochTurning {
     clock: Clock,
     settings: EpochSettings,
     liveness: Liveness,
-    bells: Bells,
+    wakeups: Wakeups,
 }
 
 impl EpochTurning {
@@ -130,7 +130,7 @@ impl EpochTurning {
         clock: Clock,
         settings: EpochSettings,
         liveness: Liveness,
-        bells: Bells,
+        wakeups: Wakeups,
     ) -> Self {
         Self {
             vault,
@@ -139,7 +139,7 @@ impl EpochTurning {
             clock,
             settings,
             liveness,
-            bells,
+            wakeups,
         }
     }
 
@@ -329,7 +329,7 @@ impl EpochTurning {
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.bells.epochs.notified() => {}
+                () = self.wakeups.epochs.notified() => {}
                 () = tokio::time::sleep(PACE) => {}
             }
         }

@@ -14,10 +14,10 @@ use crate::{
         outbox,
     },
     flow::{
-        bells::Bells,
         error::Error,
         liveness::{Liveness, Task},
         units::journal_or_warn,
+        wakeups::Wakeups,
     },
     model::time::{Clock, Timestamp},
     store,
@@ -73,7 +73,7 @@ pub struct RecoveryUpkeep {
     clock: Clock,
     snapshot_every: Duration,
     liveness: Liveness,
-    bells: Bells,
+    wakeups: Wakeups,
 }
 
 impl RecoveryUpkeep {
@@ -83,7 +83,7 @@ impl RecoveryUpkeep {
         clock: Clock,
         snapshot_every: Duration,
         liveness: Liveness,
-        bells: Bells,
+        wakeups: Wakeups,
     ) -> Self {
         Self {
             vault,
@@ -91,7 +91,7 @@ impl RecoveryUpkeep {
             clock,
             snapshot_every,
             liveness,
-            bells,
+            wakeups,
         }
     }
 
@@ -180,7 +180,7 @@ impl RecoveryUpkeep {
                 tokio::select! {
                     () = stop.cancelled() => break,
                     () = &mut next_look => break,
-                    () = self.bells.journal.notified() => {}
+                    () = self.wakeups.journal.notified() => {}
                     // Changes by other processes and the command line, and audit entries of read
                     // accesses.
                     () = tokio::time::sleep(Duration::from_secs(2)) => journal_or_warn(&self.vault, true).await,

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::litter::{Litter, Swept};
+use super::garbage::{GarbageCollection, Swept};
 use crate::flow::{
     erasure::{quarantine::Quarantine, retention::RetentionEnforcement},
     error::Error,
@@ -17,7 +17,7 @@ use crate::flow::{
 /// Sweeps hourly or on request.
 pub struct Sweeper {
     settings: WorkSettings,
-    litter: Arc<Litter>,
+    garbage: Arc<GarbageCollection>,
     quarantine: Arc<Quarantine>,
     retention: Arc<RetentionEnforcement>,
 }
@@ -25,31 +25,31 @@ pub struct Sweeper {
 impl Sweeper {
     pub(in crate::flow) fn new(
         settings: WorkSettings,
-        litter: Arc<Litter>,
+        garbage: Arc<GarbageCollection>,
         quarantine: Arc<Quarantine>,
         retention: Arc<RetentionEnforcement>,
     ) -> Self {
         Self {
             settings,
-            litter,
+            garbage,
             quarantine,
             retention,
         }
     }
 
-    /// Sweeps data that is older than `age`, like [`Litter::sweep`]; shreds recordings without
+    /// Sweeps data that is older than `age`, like [`GarbageCollection::sweep`]; shreds recordings without
     /// evidence of consent, and those whose retention has ended.
     ///
     /// # Errors
     /// [`Error::Conflict`] if the clock is not trusted; errors of the store or the database.
     /// Removed data stays removed.
     pub async fn sweep(&self, age: Duration) -> Result<Swept, Error> {
-        let litter = self.litter.sweep(age).await?;
+        let garbage = self.garbage.sweep(age).await?;
         let unconsented = self.quarantine.sweep().await?.shredded;
         Ok(Swept {
             unconsented,
             retired: self.retention.sweep(false).await?.shredded,
-            ..litter
+            ..garbage
         })
     }
 

@@ -120,7 +120,7 @@ async fn a_flood_of_names_is_bounded_work_and_lets_nothing_be_destroyed(database
     }
     let refused = process
         .flow
-        .litter
+        .garbage
         .sweep(Duration::ZERO)
         .await
         .unwrap_err()
@@ -129,7 +129,7 @@ async fn a_flood_of_names_is_bounded_work_and_lets_nothing_be_destroyed(database
         refused.contains("nothing is destroyed") && refused.contains("files do not"),
         "{refused}"
     );
-    process.flow.litter.sweep(Duration::ZERO).await.unwrap();
+    process.flow.garbage.sweep(Duration::ZERO).await.unwrap();
 }
 
 /// A disk that is not mounted, or a path that was mistyped, looks like an empty store.
@@ -210,7 +210,7 @@ async fn two_vaults_in_one_store_sweep_nothing(database: Database) {
     let refused = two
         .process
         .flow
-        .litter
+        .garbage
         .sweep(Duration::ZERO)
         .await
         .unwrap_err()

@@ -188,7 +188,7 @@ async fn an_answer_is_forgotten_after_a_day(database: Database) {
     let first = posts(&reviewer, &path, KEY, &purpose()).await.text();
     let day = Duration::from_secs(24 * 3600);
     vault.clock.advance(day);
-    vault.process.flow.litter.sweep(day).await.unwrap();
+    vault.process.flow.garbage.sweep(day).await.unwrap();
     let again = posts(&reviewer, &path, KEY, &purpose()).await;
     assert_eq!(again.text(), first, "on the day it is kept");
     vault.clock.advance(Duration::from_millis(1));
@@ -202,7 +202,7 @@ async fn an_answer_is_forgotten_after_a_day(database: Database) {
     assert_ne!(fresh.text(), first);
     assert_eq!(kept(&vault).await, 1);
     vault.clock.advance(day + Duration::from_millis(1));
-    vault.process.flow.litter.sweep(day).await.unwrap();
+    vault.process.flow.garbage.sweep(day).await.unwrap();
     assert_eq!(kept(&vault).await, 0);
 }
 

@@ -228,10 +228,10 @@ async fn who_waits_for_a_week_is_forgotten(database: Database) {
     vault.both_named(&recorded).await;
     let hour = std::time::Duration::from_secs(3600);
     vault.clock.advance(7 * 24 * hour);
-    vault.process.flow.litter.sweep(24 * hour).await.unwrap();
+    vault.process.flow.garbage.sweep(24 * hour).await.unwrap();
     assert_eq!(vault.waiting().await, 2);
     vault.clock.advance(hour);
-    vault.process.flow.litter.sweep(24 * hour).await.unwrap();
+    vault.process.flow.garbage.sweep(24 * hour).await.unwrap();
     assert_eq!(vault.waiting().await, 0);
     // They are recognised all the same, and nobody can be shown.
     vault.told(&recorded).await;

@@ -181,7 +181,7 @@ fn words_stand_as_they_are_said() {
     let schemas = &document["components"]["schemas"];
     for (name, words) in [
         ("Answer", &["given", "declined", "withdrawn"][..]),
-        ("Stage", &["requested", "approved", "refused"]),
+        ("ApprovalState", &["requested", "approved", "refused"]),
         ("RevocationOutcome", &["shredded", "held", "closed"]),
         (
             "RecordingState",

@@ -26,7 +26,7 @@ use crate::{
 
 /// What a revocation would do now.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Would {
+pub struct RevocationPreview {
     /// These recordings would be shredded.
     pub shred: Vec<RecordingId>,
     /// These are shredded already.
@@ -37,7 +37,7 @@ pub struct Would {
     pub hold: Vec<RecordingId>,
 }
 
-impl Would {
+impl RevocationPreview {
     /// How many recordings it reaches.
     pub fn reached(&self) -> usize {
         self.shred.len() + self.shredded_before.len() + self.close.len() + self.hold.len()
@@ -177,9 +177,9 @@ impl Revocations {
         target: Target,
         purposes: BTreeSet<Purpose>,
         reason: &ShredReason,
-    ) -> Result<Would, Error> {
+    ) -> Result<RevocationPreview, Error> {
         let revocation = self.revocation_of(permit, target, purposes, reason).await?;
-        let mut would = Would::default();
+        let mut would = RevocationPreview::default();
         let mut cursor = None;
         loop {
             let ids =

@@ -14,7 +14,7 @@ use crate::{
         holds,
         outbox::OutboxKind,
         parties::Vouched,
-        revocations::{self, Counts, Revocation},
+        revocations::{self, OutcomeCounts, Revocation},
     },
     evidence::{
         NewEntry,
@@ -64,7 +64,7 @@ impl Revocations {
 pub(super) fn receipt_of(
     vault: VaultId,
     revocation: &Revocation,
-    counts: Counts,
+    counts: OutcomeCounts,
     receipts: &[ReceiptId],
     now: Timestamp,
 ) -> RevocationReceipt {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Revocations;
 use crate::{
     db::{
-        revocations::{self, Counts, ReachedRecording, Revocation, RevocationFilter},
+        revocations::{self, OutcomeCounts, ReachedRecording, Revocation, RevocationFilter},
         shreds,
     },
     evidence::ShredReason,
@@ -30,7 +30,7 @@ pub struct RevocationStatus {
     /// The revocation, with its receipt once all recordings have an outcome.
     pub revocation: Revocation,
     /// The number of recordings with each outcome so far.
-    pub counts: Counts,
+    pub counts: OutcomeCounts,
     /// The number of recordings still to be processed.
     pub pending: u64,
     /// The first shredded recordings, 1000 at most, in the order of their ids.

@@ -46,7 +46,7 @@ const TAKEN_UP: i64 = 1_000;
 
 /// The result of a continuation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Continued {
+pub struct ContinuedRevocations {
     /// The number of recordings that were shredded after their holds were lifted.
     pub released: u64,
     /// The number of revocations that were done.
@@ -112,7 +112,7 @@ impl Revocations {
             Err(db::Error::LeaseLost) => {}
             released => released?,
         }
-        self.bells.work.notify_one();
+        self.wakeups.work.notify_one();
         Ok(())
     }
 
@@ -184,8 +184,8 @@ impl Revocations {
     ///
     /// # Errors
     /// Any database error; committed work stays, and the rest waits.
-    pub async fn continue_all(&self) -> Result<Continued, Error> {
-        let mut continued = Continued::default();
+    pub async fn continue_all(&self) -> Result<ContinuedRevocations, Error> {
+        let mut continued = ContinuedRevocations::default();
         let mut failed = None;
         match self.shred_released().await {
             Ok(released) => continued.released = released,
@@ -264,7 +264,7 @@ impl Revocations {
                 );
             }
         }
-        self.bells.work.notify_one();
+        self.wakeups.work.notify_one();
     }
 
     /// Shreds recordings released from holds, repeatedly until `stop`.

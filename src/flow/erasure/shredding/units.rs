@@ -87,9 +87,9 @@ impl Shredding {
 
     fn after_units(&self, recordings: &[Recording]) {
         self.silence(recordings);
-        self.bells.work.notify_one();
-        self.bells.journal.notify_one();
-        self.bells.epochs.notify_one();
+        self.wakeups.work.notify_one();
+        self.wakeups.journal.notify_one();
+        self.wakeups.epochs.notify_one();
     }
 
     /// Makes a shred durable in the store, so that a rebuilt vault knows it, and returns its

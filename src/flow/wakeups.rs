@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 /// The wake-ups of a process. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Bells {
+pub(super) struct Wakeups {
     /// Notified when there is new work.
     pub(super) work: Arc<Notify>,
     /// Notified when a change must be written to the journal.

@@ -42,7 +42,7 @@ pub struct Swept {
 }
 
 /// Removes orphaned and expired data.
-pub struct Litter {
+pub struct GarbageCollection {
     vault: Vault,
     db: Db,
     store: Store,
@@ -51,7 +51,7 @@ pub struct Litter {
     queue: Arc<WorkQueue>,
 }
 
-impl Litter {
+impl GarbageCollection {
     pub(in crate::flow) fn new(
         vault: Vault,
         db: Db,

@@ -1,4 +1,5 @@
-//! The shield: requests that change something run to their end, even if the client disconnects.
+//! Tasks of requests: a request that changes something runs to its end, even if the client
+//! disconnects.
 //!
 //! Owns the tasks in which such requests run. A client that disconnects, or a response that takes
 //! too long, drops only the waiting and not the task: a shred is not stopped between its commit and
@@ -12,11 +13,11 @@ pub struct Panicked;
 
 /// Runs tasks to their end.
 #[derive(Clone, Debug, Default)]
-pub struct Shield {
+pub struct RequestTasks {
     running: TaskTracker,
 }
 
-impl Shield {
+impl RequestTasks {
     /// Runs `work` to its end, even if this future is dropped.
     ///
     /// # Errors

@@ -47,7 +47,7 @@ pub async fn waiting(
 
 /// How many recordings of a status were first discovered in one way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeardCount {
+pub struct DiscoveryCount {
     /// `completed`, `absent`, `failed`, or another status of the source.
     pub source_status: String,
     /// The way of discovery.
@@ -62,14 +62,14 @@ pub async fn counts(
     tx: &mut Tx,
     account: &AccountSid,
     since: Timestamp,
-) -> Result<Vec<HeardCount>, Error> {
+) -> Result<Vec<DiscoveryCount>, Error> {
     const SQL: &str = "/* heard.counts */
         SELECT source_status, heard_by, COUNT(*) AS n FROM recordings
         WHERE account = $1 AND announced_at >= $2 AND collected_at >= $2 AND (source IS NULL OR source <> 'Trunking')
         GROUP BY source_status, heard_by ORDER BY source_status, heard_by";
     let read = |row: &Row| {
         let heard_by = row.parse("recordings", "heard_by", "source_status")?;
-        Ok(HeardCount {
+        Ok(DiscoveryCount {
             source_status: row.text("source_status")?,
             heard_by,
             count: row.int("n")?,
