@@ -4,7 +4,7 @@
 //! a file with the wanted name is a whole archive; what was broken off leaves none.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -57,13 +57,23 @@ impl Export {
         let permit = flow.access.permit(&principal, action::Export, None).await?;
         // Before the first recording is opened: what another process shreds ends the archive.
         let watch = flow.playback.watch().await?;
+        // Before anything is said to be exported: a file that is there already is not written over.
+        let mut file = self.file()?;
+        let asking = self.request.asking();
         let archive = flow
             .exports
-            .person(&permit, &principal, &subject, &self.request.asking())
-            .await?;
+            .person(&permit, &principal, &subject, &asking)
+            .await;
+        let archive = match archive {
+            Ok(archive) => archive,
+            Err(error) => {
+                self.discard(file.as_ref());
+                return Err(error.into());
+            }
+        };
         let stop = CancellationToken::new();
         let writing = async {
-            let written = self.write(archive, out).await;
+            let written = self.write(archive, file.as_mut(), out).await;
             stop.cancel();
             written
         };
@@ -77,32 +87,54 @@ impl Export {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Writes the archive; how many bytes, if they went to a file.
-    async fn write<S>(&self, archive: Guarded<S>, out: Out) -> Result<Option<u64>, Failure>
-    where
-        S: Stream<Item = Result<Bytes, Ended>> + Send,
-    {
+    /// The new file; none if the archive goes to standard output.
+    fn file(&self) -> Result<Option<File>, Failure> {
         if self.output == Path::new("-") {
-            pour(archive, |piece| out.bytes(piece)).await?;
             return Ok(None);
         }
-        let fault = |error: io::Error| format!("`{}`: {error}", self.output.display());
         let new = OpenOptions::new()
             .write(true)
             .create_new(true)
             .open(&self.output);
-        let mut file = new.map_err(fault)?;
+        Ok(Some(new.map_err(|error| self.fault(&error))?))
+    }
+
+    /// Removes a file that did not become an archive.
+    fn discard(&self, file: Option<&File>) {
+        if file.is_some() {
+            let _ = fs::remove_file(&self.output);
+        }
+    }
+
+    fn fault(&self, error: &io::Error) -> Failure {
+        format!("`{}`: {error}", self.output.display()).into()
+    }
+
+    /// Writes the archive; how many bytes, if they went to a file.
+    async fn write<S>(
+        &self,
+        archive: Guarded<S>,
+        file: Option<&mut File>,
+        out: Out,
+    ) -> Result<Option<u64>, Failure>
+    where
+        S: Stream<Item = Result<Bytes, Ended>> + Send,
+    {
+        let Some(file) = file else {
+            pour(archive, |piece| out.bytes(piece)).await?;
+            return Ok(None);
+        };
         let mut bytes = 0;
         let poured = pour(archive, |piece| {
             bytes += piece.len() as u64;
             file.write_all(piece).map(|()| true)
         });
         let written = match poured.await {
-            Ok(()) => file.sync_all().map_err(|error| fault(error).into()),
+            Ok(()) => file.sync_all().map_err(|error| self.fault(&error)),
             Err(why) => Err(why),
         };
         if written.is_err() {
-            let _ = fs::remove_file(&self.output);
+            self.discard(Some(file));
         }
         written.map(|()| Some(bytes))
     }

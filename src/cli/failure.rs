@@ -139,8 +139,11 @@ fn wants_json(args: impl IntoIterator<Item = OsString>) -> bool {
 
 /// What clap says, without its heading, the usage and the hints.
 fn sentence(error: &clap::Error) -> String {
-    // Here clap prints the whole help.
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+    // Here clap prints the whole help, or every command.
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand
+    ) {
         return "a command is missing; `recvault --help` lists the commands".to_owned();
     }
     let text = error.render().to_string();

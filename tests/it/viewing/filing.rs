@@ -133,7 +133,7 @@ async fn the_answer_says_what_the_filing_did(database: Database) {
     let vault = vault_on(database).await;
     let recorded = vault.sealed().await;
     let ends = granted(&vault, recorded.id, "quality-review").await;
-    let stays = granted(&vault, recorded.id, "see").await;
+    let stays = granted(&vault, recorded.id, "hear").await;
     let said = [&format!("It is {CARD}."), "And DE89370400440532013000."];
     let body = transcript(&said).to_string();
     let answer = file(&vault, "privacy-officer", recorded.id, body.clone()).await;
@@ -154,7 +154,7 @@ async fn the_answer_says_what_the_filing_did(database: Database) {
         ["purpose-not-for-tier"],
         "and so it is"
     );
-    assert_eq!(media(&vault, &stays, "transcript.json").await.status, 200);
+    assert_eq!(media(&vault, &stays, "audio.wav").await.status, 200);
     let again = file(&vault, "privacy-officer", recorded.id, body).await;
     assert_eq!(
         (
