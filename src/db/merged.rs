@@ -50,6 +50,19 @@ pub async fn lift_over_tombstones(
     lifted.collect()
 }
 
+/// Makes what one principal owns another's: both are the same person or service, named in two
+/// timelines.
+pub async fn replace_principal(tx: &mut Tx, dropped: &str, kept: &str) -> Result<(), Error> {
+    const TOKENS: &str = "/* merged.tokens_of_principal */ UPDATE tokens SET principal_id = $2 WHERE principal_id = $1";
+    const ASKED: &str = "/* merged.approvals_of_principal */ UPDATE approvals SET principal_id = $2 WHERE principal_id = $1";
+    const DECIDED: &str = "/* merged.approvals_by_principal */ UPDATE approvals SET decided_by = $2 WHERE decided_by = $1";
+    for sql in [TOKENS, ASKED, DECIDED] {
+        tx.execute(sql, &[Arg::Text(dropped), Arg::Text(kept)])
+            .await?;
+    }
+    Ok(())
+}
+
 /// Corrects the hold count of each recording whose count is wrong. Returns the number of corrected
 /// recordings.
 pub async fn count_holds(tx: &mut Tx) -> Result<u64, Error> {

@@ -12,7 +12,7 @@ use crate::{
     db::{
         Error,
         approvals::{self, ApprovalFilter, ApprovalRow, ApprovalState},
-        recordings,
+        merged, recordings,
     },
     model::{
         id::{ApprovalId, PrincipalId, RecordingId},
@@ -26,6 +26,7 @@ every_database!(
     a_request_is_decided_once_and_in_time,
     of_two_who_decide_at_once_one_does,
     requests_are_listed_by_what_was_asked_for,
+    what_a_dropped_principal_asked_and_decided_is_the_kept_ones,
 );
 
 const MINUTE: i64 = 60_000;
@@ -368,4 +369,30 @@ async fn requests_are_listed_by_what_was_asked_for(world: &World) {
             None
         );
     }
+}
+
+async fn what_a_dropped_principal_asked_and_decided_is_the_kept_ones(world: &World) {
+    let id = world.one_announced().await;
+    let [dropped, kept] = [somebody(), somebody()];
+    let asked = ApprovalRow {
+        requested_by: dropped,
+        ..request(id, 1)
+    };
+    let decided = ApprovalRow {
+        stage: ApprovalState::Approved,
+        decided_at: Some(at(3)),
+        decided_by: Some(dropped),
+        ..request(id, 2)
+    };
+    entered(world, &[&asked, &decided]).await;
+
+    let mut tx = world.tx().await;
+    merged::replace_principal(&mut tx, &dropped.to_string(), &kept.to_string())
+        .await
+        .unwrap();
+    let found = approvals::find(&mut tx, asked.id).await.unwrap().unwrap();
+    assert_eq!(found.requested_by, kept);
+    let found = approvals::find(&mut tx, decided.id).await.unwrap().unwrap();
+    assert_eq!(found.decided_by, Some(kept));
+    assert_eq!(found.requested_by, decided.requested_by);
 }

@@ -12,7 +12,7 @@ use crate::{
     db::{
         Tx,
         image::{self, Image, Table},
-        policies, principals, shreds,
+        merged, policies, principals, shreds,
     },
     model::id::RecordingId,
     store::RecoveryName,
@@ -78,6 +78,8 @@ impl Merge {
                     dropped = text("id"),
                     "two timelines named one principal; what is the second's is the first's now"
                 );
+                // Rows that came before this one; those that come after it are renamed on the way in.
+                merged::replace_principal(tx, text("id"), &known).await?;
                 self.principals.insert(text("id").to_owned(), known);
                 Ok(None)
             }
