@@ -1,5 +1,7 @@
 //! The command tree as a whole: every command, walked.
 
+mod documents;
+
 use std::sync::mpsc;
 
 use clap::{ArgAction, Command as Node};
