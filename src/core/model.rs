@@ -1,5 +1,5 @@
-//! The words of the house as plain values: ids, recordings and their life, artefacts, people's
-//! access, time.
+//! The basic values of the domain: ids, recordings and their life cycle, artefacts, principals,
+//! time.
 //!
 //! Owns what a thing *is*; refuses to know where it is stored or who may see it. No I/O.
 

@@ -4,7 +4,7 @@
 //! privacy-policy.toml → document ┐
 //!                    fixed.cedar ┴→ cedar → Rules ─┐
 //!                        earlier versions → Rules ─┴→ Rulebook ─┐
-//! principal, recording, purpose, consents, holds, … → Facts ────┴→ decide(facts, rulebook, now) → Grant | every reason against it
+//! principal, recording, purpose, consents, holds, … → DecisionFacts ┴→ decide(facts, rulebook, now) → Grant | every reason against it
 //! principal, action ────────────────────────────────────→ permit(principal, action, rulebook, now) → Permit | every reason against it
 //! ```
 //!

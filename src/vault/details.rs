@@ -7,7 +7,6 @@
 //!   are dropped.
 //! - Details that wait for a recording are sealed under a key of the epoch (see `waiting`), and are
 //!   removed once a recording has them.
-//!   once a recording has it.
 
 use zeroize::Zeroizing;
 

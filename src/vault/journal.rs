@@ -12,7 +12,6 @@
 //!
 //! Owns the contents of a piece. INVARIANT: a mark is removed only after a piece with the state
 //! that it stands for is durable. A shred is reported to its caller after that.
-//! it stands for is durable. A shred is told to its caller after that.
 
 use std::{
     collections::BTreeSet,

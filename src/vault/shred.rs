@@ -8,7 +8,6 @@
 //! Limits of step one: a copy of the database from before it, together with the root key of the
 //! same epoch, still opens the recording. The receipt states that until the epoch has turned (see
 //! `epoch`).
-//! `epoch`).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Who plays in the tests of the policy: somebody who asks, a recording, and what people said.
+//! Test data for the policy: a requester, a recording, and statements.
 
 use std::time::Duration;
 
