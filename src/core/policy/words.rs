@@ -11,7 +11,7 @@ use super::{
 };
 use crate::model::{name::Role, time::Timestamp};
 
-/// A length of time in its largest whole unit: `90 days`, `1 hour`, `15 minutes`.
+/// Returns a duration in its largest whole unit: `90 days`, `1 hour`, `15 minutes`.
 pub fn period(length: Duration) -> String {
     let seconds = length.as_secs();
     let units = [
