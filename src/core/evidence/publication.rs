@@ -1,9 +1,9 @@
 //! The statement of a publication: signed proof that this vault published exactly this policy file
 //! at this time.
 //!
-//! Owns the claims of a statement and every check of them. Refuses to repeat the file: the statement
-//! names its digest, so a holder of the file can compare. INVARIANT: the claims come from parsed
-//! rules, so that version, date and digest belong to one file.
+//! Owns the claims of a statement and every check of them. Refuses to repeat the file: the
+//! statement names its digest, so a holder of the file can compare. INVARIANT: the claims come from
+//! parsed rules, so that version, date and digest belong to one file.
 
 use super::{
     jws,

@@ -34,9 +34,9 @@ pub fn fingerprint(record_key: &Key) -> String {
     hex::encode(expand(record_key, &[b"recvault/fingerprint/1"]).expose())
 }
 
-/// The key of one recovery file (a snapshot or a piece of the journal): `HKDF-Expand(root page's
-/// key, "recvault/recovery/1" ‖ file id)`. It lives as long as the epoch, so the file becomes
-/// unreadable with the epoch's root.
+/// The key of one recovery file (a snapshot or a piece of the journal):
+/// `HKDF-Expand(root page's key, "recvault/recovery/1" ‖ file id)`. It lives as long as the epoch,
+/// so the file becomes unreadable with the epoch's root.
 pub fn recovery_key(root: &RootKey, file: ObjectId) -> Key {
     expand(&root.key, &[b"recvault/recovery/1", file.as_bytes()])
 }
@@ -47,15 +47,15 @@ pub fn evidence_key(seed: &Key, statement: ConsentId) -> Key {
     expand(seed, &[b"recvault/evidence/1", statement.as_bytes()])
 }
 
-/// The key of the hashes that identify an idempotent request: `HKDF-Expand(requests seed,
-/// "recvault/idempotency/1")`.
+/// The key of the hashes that identify an idempotent request:
+/// `HKDF-Expand(requests seed, "recvault/idempotency/1")`.
 pub fn idempotency_key(seed: &Key) -> Key {
     expand(seed, &[b"recvault/idempotency/1"])
 }
 
-/// The key of the response to such a request: `HKDF-Expand(requests seed, "recvault/answer/1" ‖
-/// token id ‖ the client's key ‖ hash of the request)`. It cannot be derived from the seed without
-/// the client's key.
+/// The key of the response to such a request:
+/// `HKDF-Expand(requests seed, "recvault/answer/1" ‖ token id ‖ the client's key ‖ hash of the request)`.
+/// It cannot be derived from the seed without the client's key.
 pub fn answer_key(seed: &Key, bearer: TokenId, client: &[u8], request: &[u8]) -> Key {
     expand(
         seed,
@@ -69,15 +69,15 @@ pub fn note_key(record_key: &Key, note: ApprovalId) -> Key {
     expand(record_key, &[b"recvault/note/1", note.as_bytes()])
 }
 
-/// The key of a recording's participants: `HKDF-Expand(record key, "recvault/details/1" ‖ recording
-/// id)`.
+/// The key of a recording's participants:
+/// `HKDF-Expand(record key, "recvault/details/1" ‖ recording id)`.
 pub fn details_key(record_key: &Key, recording: RecordingId) -> Key {
     expand(record_key, &[b"recvault/details/1", recording.as_bytes()])
 }
 
-/// The key of a party's details before a recording of the conversation is sealed: `HKDF-Expand(root
-/// page's key, "recvault/waiting/2" ‖ conversation ‖ leg)`. It lives as long as the epoch: each
-/// turn replaces it.
+/// The key of a party's details before a recording of the conversation is sealed:
+/// `HKDF-Expand(root page's key, "recvault/waiting/2" ‖ conversation ‖ leg)`. It lives as long as
+/// the epoch: each turn replaces it.
 pub fn waiting_key(root: &RootKey, conversation: &Conversation, leg: &LegName) -> Key {
     expand(
         &root.key,
@@ -90,8 +90,8 @@ pub fn waiting_key(root: &RootKey, conversation: &Conversation, leg: &LegName) -
 }
 
 /// The key of one utterance of a running call, until it is stored with a recording:
-/// `HKDF-Expand(root page's key, "recvault/utterance/2" ‖ account ‖ transcription ‖ track ‖ number,
-/// 8 bytes big-endian)`. It lives as long as the epoch: each turn replaces it.
+/// `HKDF-Expand(root page's key, "recvault/utterance/2" ‖ account ‖ transcription ‖ track ‖ number, 8 bytes big-endian)`.
+/// It lives as long as the epoch: each turn replaces it.
 pub fn utterance_key(
     root: &RootKey,
     account: &AccountSid,

@@ -9,8 +9,7 @@
 //! one epoch, far below the 2³² limit of NIST SP 800-38D, section 8.3.
 //!
 //! INVARIANT: an empty slot is 32 zero bytes; a new key never gets a slot that was used before
-//! (`used` only grows). Only [`KeyPage::replace`] changes a slot, which then holds its child's next
-//! key.
+//! (`used` only grows). Only `replace` changes a slot, which then holds its child's next key.
 
 use rand::CryptoRng;
 

@@ -1,8 +1,8 @@
 //! The copies of a shredded recording, and the state of each.
 //!
-//! Owns the possible states of a copy and their form in a receipt, `{"copy": …, "state": …, "at":
-//! …}`. Refuses a state that a copy cannot have: a key that is not destroyed, ciphertext that was
-//! "destroyed".
+//! Owns the possible states of a copy and their form in a receipt,
+//! `{"copy": …, "state": …, "at": …}`. Refuses a state that a copy cannot have: a key that is not
+//! destroyed, ciphertext that was "destroyed".
 
 use crate::model::time::Timestamp;
 
