@@ -288,7 +288,7 @@ impl CustodyFile {
 
 /// The relation of a name to the slot's name.
 enum Kinship {
-    /// A name that only this program gives.
+    /// A name that only this program uses.
     Ours,
     /// It begins with the slot's name: probably a copy.
     Alike,

@@ -7,7 +7,7 @@
 //!   → one unit: receipts covered, what is still stale renewed, the root page below the next root, the epoch counted up
 //!   → a snapshot is written to the store, opened again with the next root, and noted
 //!   → the old root is destroyed in custody, and that is noted
-//!   → receipts say so, older snapshots are removed
+//!   → receipts are signed again, older snapshots are removed
 //! ```
 //! Owns this order. Each step is recorded where the next one begins, so that any process can resume
 //! after any interruption. One process turns at a time, under a lease that every unit checks.

@@ -21,7 +21,7 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// The object is not what the catalogue says.
+    /// The object does not match the catalogue.
     #[error(transparent)]
     Seal(#[from] seal::Error),
     /// The key tree does not open.

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! newest snapshot that opens with a root in custody → every row
-//!   → journal pieces behind it, in order and without a hole: rows, keys into the tree, tombstones (which win, whatever came before or comes after)
-//!   → every page stale, the epoch unsettled, the audit log goes on in a new timeline
+//!   → journal pieces behind it, in order and without a gap: rows, keys into the tree, tombstones (which win, regardless of order)
+//!   → every page stale, the epoch unsettled, the audit log continues in a new timeline
 //! ```
 //! Owns this order. All of it is one unit of work: an interrupted restore leaves an empty database,
 //! and a database in service has every tombstone. INVARIANT: a key whose fingerprint is in a

@@ -235,7 +235,7 @@ mod tests {
         ] {
             assert_eq!(to(&line("restricted", other), "standard"), None, "{other}");
         }
-        // At the announcement nobody is known.
+        // An announcement names no party.
         let account = format!("AC{}", "0".repeat(32)).parse().unwrap();
         let announcement = ClassificationFacts {
             account: &account,

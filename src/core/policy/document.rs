@@ -207,7 +207,7 @@ pub struct Right {
 pub struct TierRule {
     /// Its name.
     pub name: Tier,
-    /// What belongs to it, for people.
+    /// Its description, for people.
     pub description: String,
     /// How long one grant opens a recording of this tier: 1 second to [`MAX_GRANT_LIFETIME`].
     pub grant_lifetime: Duration,

@@ -43,7 +43,7 @@ pub struct Context {
     pub recording: RecordingId,
     /// The participant's side.
     pub leg: Leg,
-    /// What it is.
+    /// The artefact.
     pub artefact: Artefact,
 }
 

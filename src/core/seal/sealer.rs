@@ -168,7 +168,7 @@ mod tests {
         seal::Context,
     };
 
-    /// What grows is moved, and leaves plaintext in the place where it was.
+    /// A growing buffer is moved, and leaves plaintext in its former memory.
     #[test]
     fn what_is_held_back_stays_in_its_place() {
         let rng = &mut rand::rng();

@@ -3,9 +3,9 @@
 //!
 //! ```text
 //! the main log, that of the newest file, under its own numbers
-//!   → in the place of each entry that is lost, an entry that says so: somebody has accepted the gap
-//!   → entries of other timelines, appended, each with what it was told as
-//!   → the new timeline goes on
+//!   → a placeholder for each lost entry, in a gap that was accepted
+//!   → entries of other timelines, appended, each with its original timeline and number
+//!   → the new timeline continues
 //! ```
 //! Owns these numbers. Refuses to know the content of entries. INVARIANT: a number that may have
 //! been read in the main log stays with that entry; an entry that was read in a lost timeline is
