@@ -157,8 +157,8 @@ impl Turner<'_> {
         }
     }
 
-    /// Writes an audit entry under the turn's lease. Returns the newest position that the store also
-    /// has.
+    /// Writes an audit entry under the turn's lease. Returns the newest position that the store has,
+    /// too.
     pub(super) async fn tell(&self, entry: NewEntry) -> Result<Option<Position>, Error> {
         self.unit("custody.tell", async |mut unit| {
             unit.audit(entry.clone());

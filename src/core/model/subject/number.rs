@@ -1,10 +1,10 @@
-//! Telephone numbers: from a spelling to E.164, and from E.164 to the person.
+//! Telephone numbers: parsing to E.164, and the canonical number of a person.
 //!
-//! Owns what a trunk prefix is and which two numbers are one line. The numbering plans are
-//! libphonenumber's, from the crate `phonenumber`; its reader is not used, because it takes digits
-//! away from numbers that are whole (`+78121234567` lost its 8). INVARIANT: what is in E.164 is
-//! kept digit for digit; a digit is taken away only where the number is in no plan with it and in
-//! one without it.
+//! Owns the handling of trunk prefixes and the equivalence of two numbers of one line. The
+//! numbering plans are libphonenumber's, from the crate `phonenumber`. Its parser is not used,
+//! because it removes digits from complete numbers (`+78121234567` lost its 8). INVARIANT: a number
+//! in E.164 is kept digit for digit; a digit is removed only if the number is in no plan with it
+//! and in one without it.
 
 use std::{
     collections::HashMap,
@@ -227,7 +227,7 @@ mod tests {
             ("5511987654321", "551187654321"),
             ("5531996541234", "553196541234"),
             ("2290197123456", "22997123456"),
-            // Kept as told, and still the same person.
+            // Kept as given, and still the same person.
             ("4402079460018", "442079460018"),
             ("114155550100", "14155550100"),
         ] {
