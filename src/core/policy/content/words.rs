@@ -19,7 +19,8 @@ pub(super) fn find(tokens: &Tokens, listed: &[String]) -> Vec<Range<usize>> {
             .entry((*first).to_owned())
             .or_default()
             .push(rest.iter().map(|word| (*word).to_owned()).collect());
-        // Text between two words may consist of invisible characters, which are dropped.
+        // The separator of two words may be an invisible character, which folding drops: then the
+        // joined words are one token.
         if !rest.is_empty() {
             phrases.entry(words.concat()).or_default().push(Vec::new());
         }
