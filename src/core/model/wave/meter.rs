@@ -13,7 +13,7 @@ pub struct Meter {
     state: State,
     /// Bytes of the file so far.
     passed: u64,
-    /// The largest absolute sample so far; samples after one over the bound are not examined.
+    /// The largest absolute sample so far; chunks after one over the bound are not examined.
     peak: u16,
     /// The first byte of a sample whose second byte has not arrived.
     half: Option<u8>,
@@ -41,7 +41,7 @@ pub struct AudioMeasurement {
 }
 
 impl Meter {
-    /// Begins a measurement. Samples are examined until one is larger than `bound`.
+    /// Begins a measurement. Samples are examined until a chunk has one larger than `bound`.
     pub fn new(bound: u16) -> Self {
         Self {
             bound,
