@@ -1,9 +1,9 @@
-//! Evidence: what the vault writes down of itself, and what it signs for others.
+//! Evidence: the vault's audit entries, and the statements that it signs for others.
 //!
 //! Owns the entries of the audit log, the signed receipts of shreds, the signed statements of
 //! published policies and the signed evidence of drills, with their verification. Refuses to do
-//! I/O: the database keeps entries and gives them their numbers. INVARIANT: ids, names, codes and
-//! digests only; never personal data, never text that somebody typed freely.
+//! I/O: the database stores entries and numbers them. INVARIANT: ids, names, codes and digests
+//! only; never personal data, never free text.
 
 pub mod drill;
 mod entry;

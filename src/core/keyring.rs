@@ -1,7 +1,7 @@
 //! The key tree: labels, pages and the path from the root key to a record key.
 //!
-//! Owns how keys protect keys. Refuses to know where a page rests, what a recording is about, or
-//! who asks.
+//! Owns how keys protect keys. Refuses to know where a page is stored, what a recording is about,
+//! and which caller asks.
 //!
 //! INVARIANT: a record key is random and is never derived from anything that lives longer than the
 //! recording.

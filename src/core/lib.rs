@@ -1,9 +1,9 @@
-//! The pure core of Recvault: what it decides and computes.
+//! The pure core of Recvault: its decisions and computations.
 //!
-//! A crate of its own, so that the compiler holds what the order of modules only states: nothing
-//! here reaches the network, a database or an async runtime. Two functions read the machine:
-//! `model::time` its clock, and `secret` the file of a secret. Modules stand in import order; each
-//! imports only modules above it.
+//! A crate of its own, so that the compiler enforces the module order: nothing here reaches the
+//! network, a database or an async runtime. Three functions read the machine: `model::time` its
+//! clock, `model::actor` the user of the process, and `secret` the file of a secret. Modules are in
+//! import order; each imports only modules above it.
 
 pub mod secret;
 

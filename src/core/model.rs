@@ -1,7 +1,7 @@
-//! The words of the house as plain values: ids, recordings and their life, artefacts, people's
-//! access, time.
+//! The basic values of the domain: ids, recordings and their life cycle, artefacts, principals,
+//! time.
 //!
-//! Owns what a thing *is*; refuses to know where it is stored or who may see it. No I/O.
+//! Owns the definitions; refuses to know where a value is stored and who may see it. No I/O.
 
 pub mod access;
 pub mod actor;

@@ -3,9 +3,9 @@
 //! ```text
 //! privacy-policy.toml → document ┐
 //!                    fixed.cedar ┴→ cedar → Rules ─┐
-//!                        earlier versions → Rules ─┴→ Rulebook ─┐
-//! principal, recording, purpose, consents, holds, … → Facts ────┴→ decide(facts, rulebook, now) → Grant | every reason against it
-//! principal, action ────────────────────────────────────→ permit(principal, action, rulebook, now) → Permit | every reason against it
+//!                        earlier versions → Rules ─┴→ Rulebook ─────┐
+//! principal, recording, purpose, consents, holds, … → DecisionFacts ┴→ decide(facts, rulebook, now) → Grant | every reason against it
+//! principal, action ────────────────────────────────────────→ permit(principal, action, rulebook, now) → Permit | every reason against it
 //! ```
 //!
 //! Owns every decision about access and its reasons. Refuses to do I/O or to read a clock: `now`

@@ -1,8 +1,7 @@
-//! The sealed object: one C2SP FLOE message (AES-256-GCM) that is bound to what it is an artefact
-//! of.
+//! The sealed object: one C2SP FLOE message (AES-256-GCM) that is bound to its artefact.
 //!
 //! Owns sealing, opening at random access, and the arithmetic between plaintext and ciphertext.
-//! Pure: bytes in, bytes out; it refuses to know where keys come from and where objects are kept.
+//! Pure: bytes in, bytes out; it refuses to know where keys come from and where objects are stored.
 //! Format: <https://github.com/C2SP/C2SP/blob/main/FLOE.md>.
 //!
 //! INVARIANT: no byte is released before its own segment, the header and the final segment were
@@ -25,11 +24,10 @@ pub use span::{Layout, Span, Spans};
 /// Why bytes could not be sealed or opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Wrong key, wrong context, or somebody changed the object. These three cannot be told apart,
-    /// by design.
+    /// Wrong key, wrong context, or an altered object. These cannot be distinguished, by design.
     #[error("the sealed object is not authentic under this key and context")]
     NotAuthentic,
-    /// The object, or a piece of it that was handed in, has a length that a whole one cannot have.
+    /// The object, or a passed piece of it, has a length that no whole one can have.
     #[error("the sealed object is truncated or has a wrong length")]
     Truncated,
     /// The header names parameters that this vault never writes.
@@ -40,13 +38,13 @@ pub enum Error {
     /// More segments than FLOE allows under one message key (2^40).
     #[error("the content is too long for one sealed object")]
     TooLong,
-    /// The wanted bytes are not in the plaintext.
+    /// The requested bytes are not in the plaintext.
     #[error("the wanted range ends beyond the content of {}", crate::model::numerals::counted(*plain_len, "byte", "bytes"))]
     OutOfRange {
         /// Length of the plaintext in bytes.
         plain_len: u64,
     },
-    /// The cryptographic library failed or had no randomness; nothing is known to be wrong with the
+    /// The cryptographic library failed or had no randomness; nothing suggests a fault of the
     /// object.
     #[error("the cryptographic library failed")]
     Library,

@@ -1,6 +1,6 @@
 //! Secret bytes and text.
 //!
-//! Owns the types in which a secret may travel. It refuses to know what the secret is for.
+//! Owns the types in which a secret may be passed. It refuses to know what the secret is for.
 //!
 //! INVARIANT: a secret is not copied, cloned, serialised or printed, and its memory is zeroed when
 //! it is dropped.
@@ -60,7 +60,7 @@ impl Key {
         Some(key)
     }
 
-    /// A second copy, made on purpose and by name: both are zeroed on drop.
+    /// Returns a second copy, by explicit request: both are zeroed on drop.
     pub fn duplicate(&self) -> Self {
         let mut key = Self(Box::new([0; 32]));
         key.0.copy_from_slice(self.0.as_slice());
@@ -87,7 +87,7 @@ impl PartialEq for Key {
 
 impl Eq for Key {}
 
-/// A secret that people or other services hand us as text: passphrase, auth token, API secret.
+/// A secret that people or other services pass as text: passphrase, auth token, API secret.
 #[derive(ZeroizeOnDrop)]
 pub struct SecretText(String);
 
@@ -97,12 +97,12 @@ impl SecretText {
         Self(text)
     }
 
-    /// Reads a file that holds one secret; every secret that is in a file is read here. A byte
-    /// order mark at its beginning and one line break at its end come from the editor and are not
-    /// part of the secret.
+    /// Reads a file that contains one secret; every secret file is read here. A byte order mark at
+    /// its beginning and one line break at its end come from the editor and are not part of the
+    /// secret.
     ///
     /// # Errors
-    /// What is wrong with the file, with its name; never what is in it.
+    /// The fault of the file, with its name; never its contents.
     pub fn read(file: &Path) -> Result<Self, String> {
         let name = file.display();
         let bytes = std::fs::read(file)
@@ -124,7 +124,7 @@ impl SecretText {
         }
     }
 
-    /// A second copy, made on purpose and by name: both are zeroed on drop.
+    /// Returns a second copy, by explicit request: both are zeroed on drop.
     pub fn duplicate(&self) -> Self {
         Self(self.0.clone())
     }
@@ -147,8 +147,8 @@ impl<'de> serde::Deserialize<'de> for SecretText {
     }
 }
 
-/// Takes a text, and refuses a number or a truth value without repeating it: a PIN without quotes
-/// is one, and `serde` would quote it.
+/// Accepts a text, and refuses a number or a Boolean without repeating it: a PIN without quotes is
+/// a number, and `serde` would quote it.
 struct SecretVisitor;
 
 impl SecretVisitor {

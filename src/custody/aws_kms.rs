@@ -1,17 +1,17 @@
 //! Custody by AWS KMS: a slot file whose roots only a key of KMS unwraps.
 //!
-//! Each root in the slot file (see [`super::file`] for the form) is what `Encrypt` made of 32
+//! Each root in the slot file (see [`super::file`] for the form) is the output of `Encrypt` for 32
 //! random bytes, with the encryption context `recvault-vault` and `recvault-epoch`, which KMS binds
-//! to it and writes into CloudTrail. `key_id` is the key that KMS said it had used: after the
-//! setting changed, roots from before still open under theirs, and the next root is wrapped by the
-//! new one. For each use the root key is asked of KMS and kept for a moment only; the buffers of
-//! the SDK in between are not zeroed. KMS is never asked while the lock of the place is held.
+//! to it and records in CloudTrail. `key_id` is the key that KMS reported. After a change of the
+//! setting, earlier roots still open under their own key, and the next root is wrapped by the new
+//! one. For each use the root key is fetched from KMS and held only briefly; the SDK's intermediate
+//! buffers are not zeroed. KMS is never called while the lock of the place is held.
 //!
 //! **What "destroyed" means here:** the slot file that held the root is overwritten and removed.
-//! KMS itself forgets nothing: whoever has an old copy of the file *and* may call `Decrypt` with
-//! the key still opens that epoch, until the key is deleted (imported key material: at once; else
-//! after 7 days or more) or until its policy denies `Decrypt` for that `recvault-epoch`. Keep the
-//! folder outside every backup; after a turn, deny the epochs before it.
+//! KMS itself keeps its keys: with an old copy of the file *and* permission to call `Decrypt` with
+//! the key that epoch still opens, until the key is deleted (imported key material: immediately;
+//! otherwise after 7 days or more) or until its policy denies `Decrypt` for that `recvault-epoch`.
+//! Keep the folder outside every backup; after a turn, deny the earlier epochs.
 
 mod service;
 
@@ -33,14 +33,14 @@ use crate::secret::Key;
 
 const KIND: &str = "aws-kms";
 
-/// A slot file with wrapped roots, and the service that unwraps them.
+/// A slot file with wrapped roots, and the client of the service that unwraps them.
 pub(super) struct KmsCustody {
     folder: CustodyFolder,
     service: KmsClient,
 }
 
 impl KmsCustody {
-    /// As the settings say; relative paths begin at `base`.
+    /// Creates it from the settings; relative paths begin at `base`.
     ///
     /// # Errors
     /// [`Error::Setting`].
@@ -66,7 +66,7 @@ impl KmsCustody {
             .await
     }
 
-    /// Everything that somebody who may call `Decrypt` gets out of the folder.
+    /// Returns everything in the folder that can be opened with permission to call `Decrypt`.
     async fn reachable(&self) -> Result<Vec<(RootName, Key)>, Error> {
         let folder = self.folder.clone();
         let wrapped = super::blocking(NAME, move || {
@@ -115,7 +115,8 @@ impl Custody for KmsCustody {
     fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>> {
         let folder = self.folder.clone();
         super::blocking(NAME, move || {
-            // The slot alone: who may change it need not be able to read every root in it.
+            // Only the slot: a process that may change it need not be able to read every root in
+            // it.
             let content = folder.read()?;
             content
                 .map(|content| KmsFile::read(&content)?.slot())
@@ -126,7 +127,7 @@ impl Custody for KmsCustody {
 
     fn swap<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<Slot, Error>> {
         async move {
-            // Before KMS is asked: a change that is late costs nothing.
+            // Checked before KMS is called, so that an outdated change costs nothing.
             change.applies_to(self.read().await?.as_ref())?;
             let added = match change.added() {
                 None => None,
@@ -199,7 +200,7 @@ impl Custody for KmsCustody {
     }
 }
 
-/// What is in a slot file.
+/// The contents of a slot file.
 struct WrappedSlot {
     slot: Slot,
     /// Oldest first, by epoch.

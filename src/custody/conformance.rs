@@ -1,4 +1,4 @@
-//! What every kind of custody must do, whatever it is made of.
+//! The behaviour required of every kind of custody.
 
 use futures_util::future::join_all;
 
@@ -8,7 +8,7 @@ use crate::{
     secret::Key,
 };
 
-/// Runs everything against an empty place, seen by two processes.
+/// Runs every check on an empty place that two processes share.
 pub(super) async fn all(custody: &dyn Custody, other: &dyn Custody) {
     let owner = somebody();
     let one = first(custody, other, owner).await;
@@ -30,7 +30,7 @@ fn name(owner: &Owner, epoch: u64) -> RootName {
     }
 }
 
-/// Two processes make the first slot; one of them does.
+/// Two processes try to make the first slot; one of them succeeds.
 async fn first(custody: &dyn Custody, other: &dyn Custody, owner: Owner) -> Slot {
     let key = Key::random(&mut rand::rng());
     assert_eq!(
@@ -67,7 +67,7 @@ async fn first(custody: &dyn Custody, other: &dyn Custody, owner: Owner) -> Slot
     slot
 }
 
-/// A whole turn; what the place holds then, and a key sealed under its root.
+/// Runs a whole turn. Returns the place's slot then, and a key sealed under its root.
 async fn turn(custody: &dyn Custody, other: &dyn Custody, slot: &Slot) -> (Slot, Vec<u8>) {
     let owner = *slot.owner();
     let [one, two] = [1, 2].map(|epoch| name(&owner, epoch));
@@ -80,7 +80,7 @@ async fn turn(custody: &dyn Custody, other: &dyn Custody, slot: &Slot) -> (Slot,
         "two sealings of a key do not look alike"
     );
 
-    // What is sealed is bound to its root and whole.
+    // The sealed key is bound to its root and authenticated as a whole.
     for at in (0..sealed.len()).step_by(7) {
         let mut altered = sealed.clone();
         altered[at] ^= 1;
@@ -93,7 +93,7 @@ async fn turn(custody: &dyn Custody, other: &dyn Custody, slot: &Slot) -> (Slot,
     assert!(matches!(custody.open(two, &sealed).await, Err(Error::NoRoot(name)) if name == two));
     assert!(custody.open(name(&somebody(), 1), &sealed).await.is_err());
 
-    // During a turn both are there, for every process.
+    // During a turn both roots are available to every process.
     let staged = other
         .swap(&Change::adding(slot, owner, 2).unwrap())
         .await
@@ -116,7 +116,7 @@ async fn turn(custody: &dyn Custody, other: &dyn Custody, slot: &Slot) -> (Slot,
     broken.sort_unstable();
     assert_eq!(broken, [(0, 1), (1, 2)]);
 
-    // After it the old one is gone, for every process, and the place holds nothing else.
+    // Afterwards the old root is gone for every process, and the place holds nothing else.
     let kept = custody
         .swap(&Change::keeping_only(&staged, owner, &Restorable::proven(2)).unwrap())
         .await
@@ -137,7 +137,7 @@ async fn turn(custody: &dyn Custody, other: &dyn Custody, slot: &Slot) -> (Slot,
                 .all(|item| item.role == Role::Slot && item.roots.iter().all(|root| *root == two))
         );
     }
-    // A staged root that was never used can be given up, too.
+    // A staged root that was never used can be removed, too.
     let staged = custody
         .swap(&Change::adding(&kept, owner, 3).unwrap())
         .await
@@ -150,7 +150,7 @@ async fn turn(custody: &dyn Custody, other: &dyn Custody, slot: &Slot) -> (Slot,
     (kept, next_sealed)
 }
 
-/// Who slept through a change makes none.
+/// A process that missed a change cannot make its own.
 async fn late(
     custody: &dyn Custody,
     other: &dyn Custody,
@@ -194,8 +194,8 @@ async fn taken_over(custody: &dyn Custody, other: &dyn Custody, slot: &Slot, sea
     custody.open(name(&owner, 2), sealed).await.unwrap();
 }
 
-/// Two processes change the place at once, again and again: each time one of them does, and no root
-/// is lost.
+/// Two processes repeatedly change the place at the same time: each time one of them succeeds, and
+/// no root is lost.
 async fn at_once(custody: &dyn Custody, other: &dyn Custody) {
     for _ in 0..3 {
         let slot = custody.read().await.unwrap().unwrap();

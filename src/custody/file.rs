@@ -7,7 +7,7 @@
 //!  "roots":[{"epoch":2,"nonce":"…","sealed":"…"}]}
 //! ```
 //! Owns the format. Refuses to know where the file is and how a root in it is sealed; each kind
-//! says that.
+//! defines that.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::model::id::VaultId;
 
-/// Names the form of a slot, in a file and in a token.
+/// The format identifier of a slot, in a file and in a token.
 pub(super) const FORMAT: &str = "recvault/custody/2";
 
 /// A slot file of any kind.
@@ -35,7 +35,7 @@ pub(super) struct PassphraseFile {
     format: String,
     generation: u64,
     owner: Owner,
-    /// How the passphrase is stretched.
+    /// The parameters of the key derivation.
     pub(super) kdf: Kdf,
     pub(super) roots: Vec<PassphraseRoot>,
 }
@@ -100,7 +100,7 @@ impl SlotFile {
         file.slot().map(|_| file)
     }
 
-    /// The slot that it describes.
+    /// Returns the slot that it describes.
     ///
     /// # Errors
     /// [`Error::Format`].
@@ -118,7 +118,7 @@ impl SlotFile {
 }
 
 impl PassphraseFile {
-    /// The file of a slot with these roots.
+    /// Returns the file of a slot with these roots.
     pub(super) fn of(slot: &Slot, kdf: Kdf, roots: Vec<PassphraseRoot>) -> Self {
         Self {
             format: FORMAT.into(),
@@ -140,7 +140,7 @@ impl PassphraseFile {
         }
     }
 
-    /// The slot that it describes.
+    /// Returns the slot that it describes.
     ///
     /// # Errors
     /// [`Error::Format`].
@@ -155,7 +155,7 @@ impl PassphraseFile {
 }
 
 impl KmsFile {
-    /// The file of a slot with these roots.
+    /// Returns the file of a slot with these roots.
     pub(super) fn of(slot: &Slot, roots: Vec<KmsRoot>) -> Self {
         Self {
             format: FORMAT.into(),
@@ -176,7 +176,7 @@ impl KmsFile {
         }
     }
 
-    /// The slot that it describes.
+    /// Returns the slot that it describes.
     ///
     /// # Errors
     /// [`Error::Format`].
@@ -193,7 +193,7 @@ impl KmsFile {
 const OTHER_KIND: Error =
     Error::Format("it is of another kind of custody than `custody.kind` says");
 
-/// The roots in a slot file, of whatever kind.
+/// The roots in a slot file of any kind.
 pub(super) struct Contained {
     pub(super) vault: VaultId,
     pub(super) generation: u64,
@@ -212,7 +212,7 @@ impl Contained {
     }
 }
 
-/// Returns the roots in a slot file of any kind; `None` if the bytes are no slot file.
+/// Returns the roots in a slot file of any kind; `None` if the bytes are not a slot file.
 pub(super) fn roots_of(content: &[u8]) -> Option<Contained> {
     let (generation, owner, epochs): (_, _, Vec<u64>) =
         match serde_json::from_slice(content).ok()? {

@@ -1,4 +1,4 @@
-//! A place of custody that is made of files: one slot file, and whatever else lies beside it.
+//! A place of custody made of files: one slot file, and any other file in the folder.
 //!
 //! ```text
 //! root        the slot in force
@@ -6,16 +6,16 @@
 //! root.old    a second name of the slot that was, while it is overwritten
 //! root.lock   the lock; stays for ever
 //! ```
-//! Owns names, the lock, atomic replacement, overwriting, durability, and the judgement of
-//! everything that lies in the folder. Refuses to know what is in a slot beyond
+//! Owns names, the lock, atomic replacement, overwriting, durability, and the classification of
+//! everything in the folder. Refuses to know the contents of a slot beyond
 //! [`super::file::roots_of`].
 //!
 //! ```text
 //! write root.next, fsync → link root as root.old, fsync the folder → rename root.next to root, fsync the folder
 //!   → overwrite root.old, fsync → remove it, fsync the folder → list the folder: the slot and nothing else
 //! ```
-//! Each step may be the last of this process; whoever has the lock next finishes. How near this
-//! comes to compare-and-swap: as near as the lock does. Two machines that share the folder over a
+//! The process may die after each step; the next holder of the lock finishes. This is a
+//! compare-and-swap only as far as the lock is reliable. Two machines that share the folder over a
 //! file system without locks can lose a slot; do not do that.
 
 mod walk;
@@ -38,7 +38,7 @@ use super::{
 };
 use crate::model::{crash, id::VaultId};
 
-/// A slot file is a few hundred bytes. What is larger is none.
+/// The maximum length of a slot file, which usually has a few hundred bytes.
 const MAX: u64 = 64 * 1024;
 
 /// The folder around one slot file.
@@ -47,12 +47,12 @@ pub(super) struct CustodyFolder {
     slot: PathBuf,
 }
 
-/// A file in the folder that has to do with custody.
+/// A file in the folder that concerns custody.
 pub(super) struct CustodyFile {
     path: PathBuf,
     role: Role,
     contained: Option<Contained>,
-    /// What is in it.
+    /// Its contents.
     pub(super) content: Zeroizing<Vec<u8>>,
 }
 
@@ -61,17 +61,17 @@ impl CustodyFolder {
         Self { slot }
     }
 
-    /// The slot file in force, if there is one.
+    /// Returns the slot file in force, if there is one.
     pub(super) fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
         read(&self.slot).map_err(|cause| fault(&self.slot, cause))
     }
 
-    /// Everything in the folder that has to do with custody.
+    /// Returns everything in the folder that concerns custody.
     pub(super) fn contents(&self) -> Result<Vec<Item>, Error> {
         Ok(self.scan()?.iter().map(CustodyFile::item).collect())
     }
 
-    /// The same with what is in it.
+    /// As [`Self::contents`], with the contents of each file.
     pub(super) fn scan(&self) -> Result<Vec<CustodyFile>, Error> {
         let mut examined = Vec::new();
         for Seen { path, is_readable } in walk::below(self.folder(), MAX)? {
@@ -96,7 +96,7 @@ impl CustodyFolder {
         for (path, content, contained) in examined {
             let role = match self.judge(&path, contained.as_ref(), vault) {
                 Some(role) => role,
-                // What cannot be read cannot be judged; but it has a name.
+                // A file that cannot be read cannot be classified; but its name is reported.
                 None if content.is_none() => Role::Unexamined,
                 None => continue,
             };
@@ -110,7 +110,7 @@ impl CustodyFolder {
         Ok(found)
     }
 
-    /// Says what a file is beside a slot of `vault`; `None` if nothing tells.
+    /// Classifies a file beside a slot of `vault`; returns `None` if nothing relates it to custody.
     fn judge(
         &self,
         path: &Path,
@@ -122,8 +122,8 @@ impl CustodyFolder {
         match self.kinship(path) {
             _ if path == self.slot => Some(Role::Slot),
             Kinship::Ours if is_of_another => Some(Role::Foreign),
-            // Without a slot in force this may be the last copy of a root; what an interrupted
-            // `init` left is not.
+            // Without a slot in force this may be the last copy of a root; the leftover of an
+            // interrupted `init` is not.
             Kinship::Ours
                 if vault.is_none() && contained.is_some_and(|theirs| theirs.generation != 1) =>
             {
@@ -136,7 +136,7 @@ impl CustodyFolder {
         }
     }
 
-    /// What a name has to do with the slot's.
+    /// Returns the relation of a name to the slot's name.
     fn kinship(&self, path: &Path) -> Kinship {
         // This program writes no file in a subfolder; an operator put it there.
         if path.parent() != Some(self.folder()) {
@@ -150,19 +150,20 @@ impl CustodyFolder {
         };
         let (name, slot) = (name(path), name(&self.slot));
         match name.strip_prefix(&slot) {
-            // Names that this program gives.
+            // Names that only this program uses.
             Some(".next" | ".old") => Kinship::Ours,
             Some(_) => Kinship::Alike,
             None => Kinship::None,
         }
     }
 
-    /// Replaces the slot by what `make` makes of the present contents and of what `read` read in
-    /// them, if the present slot is the one that the change was made from. Holds up the thread.
+    /// Replaces the slot by the output of `make`, which gets the present contents and the value
+    /// that `read` parsed from them, if the present slot is the one that the change was made from.
+    /// Blocks the thread.
     ///
     /// # Errors
-    /// [`Error::Moved`], [`Error::Foreign`], [`Error::Busy`]; what `make` says. After any error the
-    /// slot is the one before or the next.
+    /// [`Error::Moved`], [`Error::Foreign`], [`Error::Busy`]; those of `make`. After any error the
+    /// slot is either the previous or the next one.
     pub(super) fn swap<S: AsRef<Slot>>(
         &self,
         change: &Change,
@@ -200,7 +201,7 @@ impl CustodyFolder {
         }
     }
 
-    /// Finishes what an interrupted change began, and refuses what is nobody's.
+    /// Completes an interrupted change, and refuses foreign files.
     fn clear(&self) -> Result<(), Error> {
         let found = self.scan()?;
         if let Some(foreign) = found.iter().find(|found| found.role == Role::Foreign) {
@@ -238,8 +239,8 @@ impl CustodyFolder {
         Ok(())
     }
 
-    /// Overwrites and removes a file, also one that a link leads to. A second name of the slot in
-    /// force, or a link to it, is only removed.
+    /// Overwrites and removes a file, also through a link. A second name of the slot in force, or a
+    /// link to it, is only removed.
     fn destroy(&self, path: &Path) -> io::Result<()> {
         if !is_same(path, &self.slot)? && leads_somewhere(path)? {
             let mut file = OpenOptions::new().write(true).open(path)?;
@@ -285,16 +286,16 @@ impl CustodyFile {
     }
 }
 
-/// What a name says of a file.
+/// The relation of a name to the slot's name.
 enum Kinship {
-    /// A name that only this program gives.
+    /// A name that only this program uses.
     Ours,
-    /// It begins as the slot's name does: a copy, most likely.
+    /// It begins with the slot's name: probably a copy.
     Alike,
     None,
 }
 
-/// A file whole, if it is there and small enough to be a slot.
+/// Reads a whole file, if it exists and is small enough to be a slot.
 fn read(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -309,7 +310,7 @@ fn read(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     Ok(Some(content))
 }
 
-/// Whether two names lead to the same file. Links are followed, as opening a file does.
+/// Returns whether two names lead to the same file. Links are followed, as when a file is opened.
 fn is_same(path: &Path, other: &Path) -> io::Result<bool> {
     Ok(match (target(path)?, target(other)?) {
         (Some(path), Some(other)) => (path.dev(), path.ino()) == (other.dev(), other.ino()),
@@ -317,7 +318,7 @@ fn is_same(path: &Path, other: &Path) -> io::Result<bool> {
     })
 }
 
-/// Whether there is a file behind a name: not behind a link that leads nowhere.
+/// Returns whether a name leads to a file; false for a dangling link.
 fn leads_somewhere(path: &Path) -> io::Result<bool> {
     Ok(target(path)?.is_some())
 }

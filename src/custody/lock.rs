@@ -1,9 +1,8 @@
-//! The lock of a place of custody: an OS lock on a file beside it, which ends with the process that
-//! has it.
+//! The lock of a place of custody: an OS lock on a file beside it, released when its process ends.
 //!
-//! Owns taking it within a time limit. The file stays for ever: one that is removed could be locked
-//! by two processes at once. The lock reaches as far as the file system's locks do; two machines
-//! need a file system that locks for both, or must not share a place.
+//! Owns acquiring it within a time limit. The file is never removed: a removed file could be locked
+//! by two processes at once. The lock is as reliable as the file system's locks; two machines need
+//! a file system that locks for both, or must not share a place.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
@@ -14,11 +13,11 @@ use std::{
 
 use super::{Error, fault};
 
-/// A change takes some hundred milliseconds; somebody who keeps the lock much longer is stuck.
+/// A change takes some hundred milliseconds; a process that holds the lock much longer is stuck.
 const PATIENCE: Duration = Duration::from_secs(20);
 const PACE: Duration = Duration::from_millis(10);
 
-/// The lock, until it is dropped.
+/// The held lock; released on drop.
 pub(super) struct Lock(
     #[expect(dead_code, reason = "the lock lasts as long as the file is open")] File,
 );
@@ -27,7 +26,7 @@ pub(super) struct Lock(
 /// existing one, a missing folder means that its disk is not mounted.
 ///
 /// # Errors
-/// [`Error::Busy`]; the file cannot be made.
+/// [`Error::Busy`]; the file cannot be created.
 pub(super) fn take(path: &Path, is_new_place: bool) -> Result<Lock, Error> {
     if let Some(folder) = path
         .parent()

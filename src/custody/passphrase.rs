@@ -4,13 +4,14 @@
 //! to everything else in the file (see [`super::file`] for the form, and [`super::folder`] for how a
 //! slot replaces another).
 //!
-//! To stretch takes some 100 ms and 64 MiB, and one act asks several times: what it gave is kept
-//! for ten seconds. Whoever can read this memory can read the passphrase, too.
+//! The derivation takes some 100 ms and 64 MiB, and one operation needs it several times: the
+//! derived key is cached for ten seconds. An attacker who can read this memory can read the
+//! passphrase, too.
 //!
 //! **What "destroyed" means here:** the slot file that held the root is overwritten and removed
 //! after the next one is in force, and the folder is listed. Disks that remap blocks, file-system
-//! snapshots and backups of the file may keep an old copy; whoever has one *and* the passphrase has
-//! the roots in it. Keep the folder outside every backup, and the passphrase elsewhere than the
+//! snapshots and backups of the file may keep an old copy, which together with the passphrase
+//! yields its roots. Keep the folder outside every backup, and the passphrase separate from the
 //! file.
 
 mod cache;
@@ -38,16 +39,16 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 
 const KIND: &str = "passphrase";
 
-/// A slot file and where its passphrase comes from. The passphrase is read anew for each use, so
-/// that it can be changed under a running service; nothing of a root is kept between uses.
+/// A slot file and the source of its passphrase. The passphrase is read anew for each use, so that
+/// it can be changed under a running service. Roots are not kept between uses.
 pub struct PassphraseCustody {
     folder: CustodyFolder,
-    // Read where a thread may hang: its file may be on a file system that does not answer.
+    // Read in a thread that may block: its file may be on a file system that does not respond.
     passphrase: Arc<Passphrase>,
     cache: Arc<KeyCache>,
 }
 
-/// Where the passphrase is.
+/// The source of the passphrase.
 enum Passphrase {
     Given(SecretText),
     File(PathBuf),
@@ -55,7 +56,7 @@ enum Passphrase {
 }
 
 impl PassphraseCustody {
-    /// As the settings say; relative paths begin at `base`.
+    /// Creates it from the settings; relative paths begin at `base`.
     pub fn new(settings: CustodySettings, base: &Path) -> Self {
         let passphrase = match (settings.passphrase, settings.passphrase_file) {
             (Some(passphrase), _) => Passphrase::Given(passphrase),
@@ -69,10 +70,10 @@ impl PassphraseCustody {
         }
     }
 
-    /// The roots, each of them opened with the passphrase so far.
+    /// Returns the roots, each of them opened with the present passphrase.
     ///
     /// # Errors
-    /// [`Error::NotAuthentic`] if that is not the right one.
+    /// [`Error::NotAuthentic`] if that passphrase is wrong.
     pub async fn opened(&self) -> Result<Vec<RootName>, Error> {
         let folder = self.folder.clone();
         let passphrase = Arc::clone(&self.passphrase);
@@ -89,10 +90,10 @@ impl PassphraseCustody {
     }
 
     /// Makes a change that keeps the roots, and seals them under another passphrase, with a new
-    /// salt. From the return on the old one opens nothing.
+    /// salt. When this returns, the old one opens nothing.
     ///
     /// # Errors
-    /// As [`Custody::swap`]; [`Error::NotAuthentic`] if the passphrase so far is not the right one;
+    /// As [`Custody::swap`]; [`Error::NotAuthentic`] if the present passphrase is wrong;
     /// [`Error::Passphrase`] if the new one is empty.
     pub async fn change_passphrase(&self, change: &Change, new: SecretText) -> Result<Slot, Error> {
         if new.expose().is_empty() {
@@ -168,7 +169,7 @@ impl Custody for PassphraseCustody {
     }
 
     fn read(&self) -> BoxFuture<'_, Result<Option<Slot>, Error>> {
-        // A running service looks here every two seconds.
+        // A running service reads the slot every two seconds.
         self.cache.evict_expired();
         let folder = self.folder.clone();
         blocking(move || folder.read()?.map(|content| slot_of(&content)).transpose()).boxed()
@@ -209,7 +210,7 @@ impl Custody for PassphraseCustody {
             let passphrase = passphrase.read()?;
             let mut broken = Vec::new();
             for found in folder.scan()? {
-                // Sealed under another passphrase, of another kind, or no root at all.
+                // Sealed under another passphrase, of another kind, or not a root.
                 let Ok((_, roots)) = open_all(&cache, &found.content, &passphrase) else {
                     continue;
                 };
@@ -239,7 +240,7 @@ impl Custody for PassphraseCustody {
 }
 
 impl Passphrase {
-    /// The passphrase; one line break at its end is not part of it.
+    /// Reads the passphrase; one line break at its end is not part of it.
     fn read(&self) -> Result<SecretText, Error> {
         match self {
             Self::Given(passphrase) => Ok(passphrase.duplicate()),
@@ -259,12 +260,12 @@ pub fn read_passphrase(path: &Path) -> Result<SecretText, Error> {
     SecretText::read(path).map_err(Error::Passphrase)
 }
 
-/// The slot in a slot file.
+/// Parses the slot in a slot file.
 fn slot_of(content: &[u8]) -> Result<Slot, Error> {
     PassphraseFile::read(content)?.slot()
 }
 
-/// Every root in a slot file, and the key under which the next one can be sealed.
+/// Opens every root in a slot file. Returns them with the key that can seal the next one.
 fn open_all(
     cache: &KeyCache,
     content: &[u8],
@@ -276,7 +277,7 @@ fn open_all(
     Ok((derived, roots))
 }
 
-/// Argon2id takes some 100 ms of a core and 64 MiB; it has a thread of its own.
+/// Runs work in a thread of its own: Argon2id takes some 100 ms of a core and 64 MiB.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {

@@ -7,25 +7,25 @@
 //!   CKA_ID               vault id (16) ‖ epoch (8, big endian)
 //! sealed root-page key   IV (12) ‖ CKM_AES_GCM(root, IV, key) ‖ tag (16), with the root's name as associated data
 //! ```
-//! The root is made in the token and never leaves it; this process sees the root page's key only.
-//! One token holds the roots of one vault.
+//! The root is generated in the token and never leaves it; this process sees the root page's key
+//! only. One token holds the roots of one vault.
 //!
 //! **A swap:** under the OS lock, make the keys, then write the next slot object (the commit point:
-//! of several the one of the highest generation is in force), destroy the keys and slot objects
-//! that are no part of it, and list. Whoever comes next finishes what was interrupted.
+//! of several the one of the highest generation is in force), destroy keys and slot objects that
+//! are not part of it, and list. The next process finishes an interrupted swap.
 //!
-//! **How near this comes to compare-and-swap:** PKCS #11 has neither compare nor swap, so the lock
-//! file does it. Processes that lock different files, on one machine or on two, can lose a slot to
-//! each other; the look after the swap finds that in most cases and says so. Give all processes of
-//! a vault the same `lock_file`, and never let two machines share a token.
+//! **Limits of the compare-and-swap:** PKCS #11 has none, so the lock file serves. Processes that
+//! lock different files, on one machine or on two, can lose a slot to each other; the check after
+//! the swap detects and reports that in most cases. Give all processes of a vault the same
+//! `lock_file`, and never let two machines share a token.
 //!
 //! **What "destroyed" means here:** the object is destroyed in the token (`C_DestroyObject`), the
-//! token is trusted to forget it, and the token is listed. A copy of the object that the token's
-//! vendor tools made before (a backup, a clone in a cluster, SoftHSM's folder of files) opens that
-//! epoch for whoever can bring it back into a token and knows the PIN.
+//! token is trusted to erase it, and the token is listed. An earlier copy of the object by the
+//! vendor's tools (a backup, a clone in a cluster, SoftHSM's folder of files) still opens that
+//! epoch, once it is restored into a token and the PIN is known.
 //!
-//! **SoftHSM** is for trying this out: it rewrites its token file at each log-in without a safe
-//! replacement, and a kill in that instant destroys the token with every root in it. This process
+//! **SoftHSM** is for evaluation only: it rewrites its token file at each log-in without atomic
+//! replacement, and a kill at that moment destroys the token with every root in it. This process
 //! logs in once. A vault that must not be lost needs an HSM with a second copy.
 
 mod objects;
@@ -59,7 +59,7 @@ pub(super) struct Pkcs11Custody {
 }
 
 impl Pkcs11Custody {
-    /// As the settings say; relative paths begin at `base`.
+    /// Creates it from the settings; relative paths begin at `base`.
     ///
     /// # Errors
     /// [`Error::Setting`].
@@ -77,7 +77,7 @@ impl Pkcs11Custody {
         })
     }
 
-    /// Runs `work` in the session; again where the token failed for a reason that may be over.
+    /// Runs `work` in the session; again after a transient failure of the token.
     async fn with<T: Send + 'static>(
         &self,
         work: impl Fn(&Session) -> Result<T, TokenError> + Send + 'static,
@@ -167,7 +167,7 @@ impl Custody for Pkcs11Custody {
     }
 }
 
-/// The key object of a root that the slot names.
+/// Returns the key object of a root that the slot names.
 fn in_force(session: &Session, root: RootName) -> Result<ObjectHandle, TokenError> {
     let found = TokenContents::look(session)?;
     let is_named = found.slot()?.is_some_and(|slot| slot.has(root));
@@ -180,16 +180,16 @@ fn in_force(session: &Session, root: RootName) -> Result<ObjectHandle, TokenErro
         .ok_or_else(|| Error::NoRoot(root).into())
 }
 
-/// See [`Custody::swap`]. May be repeated: a swap that found its own slot in force only cleans up
-/// after it.
+/// See [`Custody::swap`]. Idempotent: if the next slot is already in force, only the cleanup is
+/// repeated.
 fn swap(session: &Session, change: &Change) -> Result<Slot, TokenError> {
     let next = change.next();
     let before = TokenContents::look(session)?;
     before.refuse_foreign(next.owner().vault)?;
     if before.slot()?.as_ref() != Some(next) {
         change.applies_to(before.slot()?.as_ref())?;
-        // A key of this name that is in no slot may have been made by a process that died, or by
-        // one that lives and was too late.
+        // A key whose name is in no slot was made by a process that died, or by a live one that was
+        // too late.
         let named: Vec<RootName> = before.slot()?.map(|slot| slot.names()).unwrap_or_default();
         for stray in before
             .keys
@@ -223,7 +223,7 @@ fn swap(session: &Session, change: &Change) -> Result<Slot, TokenError> {
             .all(|name| after.keys.of(*name).len() == 1);
     match after.slot()? {
         Some(found) if found == *next && is_exact => Ok(found),
-        // Somebody who locks another file was here.
+        // Another process with a different lock file made a change.
         Some(found) if found.generation() >= next.generation() && found != *next => {
             Err(Error::Moved {
                 expected: next.generation(),
@@ -235,8 +235,8 @@ fn swap(session: &Session, change: &Change) -> Result<Slot, TokenError> {
     }
 }
 
-/// Destroys what is no part of this slot, which is in force: keys first, so that a slot never
-/// promises less than there is.
+/// Destroys everything that is not part of this slot, which is in force. Keys are destroyed first,
+/// so that no key remains without a slot object that names it.
 fn clear(session: &Session, slot: &Slot) -> Result<(), TokenError> {
     let found = TokenContents::look(session)?;
     for name in found.keys.names() {
@@ -255,7 +255,7 @@ fn clear(session: &Session, slot: &Slot) -> Result<(), TokenError> {
 }
 
 impl Keys {
-    /// The names, each once.
+    /// Returns the names, each once.
     fn names(&self) -> Vec<RootName> {
         let mut names: Vec<RootName> = self.all().iter().map(|object| object.name).collect();
         names.sort();

@@ -1,8 +1,7 @@
-//! Custody as a rehearsal sees it: everything opens, nobody owns anything, and nothing is ever
-//! changed.
+//! Read-only custody for a drill: everything opens, no owner is named, and nothing is ever changed.
 //!
-//! Owns this wrapper. A drill and a trial restore use the roots of a living vault through it, so
-//! that they cannot touch them.
+//! Owns this wrapper. A drill and a trial restore use the roots of a live vault through it, so that
+//! they cannot change them.
 
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use crate::secret::Key;
 
 struct ReadOnlyCustody(Arc<dyn Custody>);
 
-/// Wraps a place, so that it is read and never changed.
+/// Wraps a place so that it can be read but never changed.
 pub fn read_only(real: Arc<dyn Custody>) -> Arc<dyn Custody> {
     Arc::new(ReadOnlyCustody(real))
 }

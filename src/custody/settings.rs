@@ -1,8 +1,8 @@
-//! `[custody]`: which place, and how it is reached.
+//! `[custody]`: the kind of place, and its connection.
 //!
-//! Owns the names of the keys and their defaults. Refuses to judge them: each kind reads its own
-//! when it is opened. The settings of a kind are known also to a build that leaves the kind out, so
-//! that such a build can say what it lacks.
+//! Owns the names of the keys and their defaults. Refuses to validate them: each kind reads its own
+//! when it is opened. A build without a kind still knows its settings, so that it can report what
+//! it lacks.
 
 use std::path::PathBuf;
 
@@ -41,11 +41,11 @@ pub enum CustodyKind {
 
 recvault_core::word_set!(CustodyKind);
 
-/// `[custody]`: where the root key rests.
+/// `[custody]`: where the root key is stored.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CustodySettings {
-    /// Which kind.
+    /// The kind.
     pub kind: CustodyKind,
     /// The root file, relative to the configuration file.
     pub root_file: String,
@@ -113,7 +113,7 @@ pub struct AwsKmsSettings {
     pub endpoint: Option<String>,
     /// The file with the wrapped root, relative to the configuration file.
     pub slot_file: PathBuf,
-    /// The access key; without it, what the environment, the profile or the machine's role gives.
+    /// The access key; if absent, that of the environment, the profile or the machine's role.
     pub access_key_id: Option<String>,
     /// A file that holds the secret of the access key, relative to the configuration file.
     pub secret_access_key_file: Option<PathBuf>,

@@ -1,14 +1,14 @@
-//! The slot: which roots custody holds, and whose they are.
+//! The slot: the roots in custody, and their owner.
 //!
-//! Owns what a slot says and the only ways in which one may follow another. Refuses to know how a
-//! slot is kept. A [`Change`] names the slot that it was made from; every place compares that with
-//! the slot it holds before it replaces anything.
+//! Owns the contents of a slot and the only ways in which one may follow another. Refuses to know
+//! how a slot is stored. A [`Change`] names the slot that it was made from; every place compares
+//! that with its present slot before it replaces anything.
 //!
 //! INVARIANTS
 //! - A slot has one or two roots, the older first; a new root is newer than every root before it.
-//! - A root is left out only by who has a [`Restorable`] of one that stays.
-//! - Each change counts the generation up by one, so that a process that slept through another
-//!   change cannot make its own.
+//! - A root is removed only with a [`Restorable`] of one that stays.
+//! - Each change increments the generation, so that a process that missed another change cannot
+//!   make its own.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// Whose roots these are: one database at a time.
+/// The owner of the roots: one database at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Owner {
@@ -30,16 +30,16 @@ pub struct Owner {
     /// The database that may use, turn and destroy them. `None`: no database has taken them yet, as
     /// in a place from before slots had owners.
     pub database: Option<DatabaseId>,
-    /// The timeline of that database's log. No restore begins this one or an earlier one again, also
-    /// where the store knows nothing of it.
+    /// The timeline of that database's log. No restore begins this or an earlier one again, even if
+    /// the store has no record of it.
     pub timeline: Timeline,
     /// The newest audit entry of that database when it last changed custody. A database without
-    /// this entry has forgotten something.
+    /// this entry was rolled back.
     pub seen: Option<Position>,
 }
 
 impl Owner {
-    /// A database of a vault that was never restored.
+    /// Returns the owner for a database of a vault that was never restored.
     pub fn first(vault: VaultId, database: Option<DatabaseId>) -> Self {
         Self {
             vault,
@@ -50,7 +50,7 @@ impl Owner {
     }
 }
 
-/// What a place of custody holds.
+/// The slot of a place of custody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slot {
     owner: Owner,
@@ -65,7 +65,7 @@ impl AsRef<Self> for Slot {
 }
 
 impl Slot {
-    /// A slot as a place tells it.
+    /// Creates a slot from the contents of a place.
     ///
     /// # Errors
     /// [`Error::Format`] if it breaks an invariant of slots.
@@ -83,17 +83,17 @@ impl Slot {
         })
     }
 
-    /// Whose roots they are.
+    /// Returns the owner of the roots.
     pub fn owner(&self) -> &Owner {
         &self.owner
     }
 
-    /// How often the place was changed.
+    /// Returns how often the place was changed.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// The epochs whose roots are here, oldest first.
+    /// Returns the epochs of the roots, oldest first.
     pub fn roots(&self) -> &[u64] {
         &self.roots
     }
@@ -109,7 +109,7 @@ impl Slot {
             .collect()
     }
 
-    /// Whether this root is here.
+    /// Returns whether it contains this root.
     pub fn has(&self, root: RootName) -> bool {
         self.owner.vault == root.vault && self.roots.contains(&root.epoch)
     }
@@ -128,14 +128,14 @@ pub struct Restorable {
 }
 
 impl Restorable {
-    /// Says so. Only `vault/epoch/custody.rs` may, right after it verified the snapshot;
-    /// `tests/tidy.rs` holds this.
+    /// Creates the proof. Only `vault/epoch/custody.rs` may call this, right after it verified the
+    /// snapshot; `tests/tidy.rs` enforces this.
     pub(crate) fn proven(epoch: u64) -> Self {
         Self { epoch }
     }
 }
 
-/// A slot that is to follow another.
+/// A slot that is to replace another.
 #[derive(Clone, Debug)]
 pub struct Change {
     before: Option<Slot>,
@@ -155,7 +155,7 @@ impl Change {
         }
     }
 
-    /// One root more. The place makes its key.
+    /// Adds a root, whose key the place makes.
     ///
     /// # Errors
     /// [`Error::TooMany`] when there are two; [`Error::Passed`] when there is a newer one or this
@@ -177,10 +177,10 @@ impl Change {
         ))
     }
 
-    /// Only the root that the proof is about: every other one is destroyed.
+    /// Keeps only the root of the proof: every other one is destroyed.
     ///
     /// # Errors
-    /// [`Error::NoRoot`] if that root is not here.
+    /// [`Error::NoRoot`] if the slot lacks that root.
     pub fn keeping_only(before: &Slot, owner: Owner, proof: &Restorable) -> Result<Self, Error> {
         let kept = RootName {
             vault: owner.vault,
@@ -192,8 +192,8 @@ impl Change {
         Ok(Self::of(before, owner, vec![kept.epoch]))
     }
 
-    /// The same roots, of this owner: a take-over, a new passphrase, or the same once more, which
-    /// clears what an interruption left.
+    /// Keeps the roots, with this owner: for a take-over, a new passphrase, or a repetition that
+    /// removes the remains of an interrupted change.
     pub fn owned_by(before: &Slot, owner: Owner) -> Self {
         Self::of(before, owner, before.roots.clone())
     }
@@ -209,17 +209,17 @@ impl Change {
         }
     }
 
-    /// The slot that the place must hold for this change to be made.
+    /// Returns the slot that the place must hold for this change.
     pub fn before(&self) -> Option<&Slot> {
         self.before.as_ref()
     }
 
-    /// The slot that the place holds afterwards.
+    /// Returns the slot that the place holds afterwards.
     pub fn next(&self) -> &Slot {
         &self.next
     }
 
-    /// The root that the change makes, if it makes one.
+    /// Returns the epoch of the root that the change adds, if it adds one.
     pub fn added(&self) -> Option<u64> {
         let is_new = |epoch: &u64| {
             !self
@@ -230,7 +230,7 @@ impl Change {
         self.next.roots.iter().copied().find(is_new)
     }
 
-    /// Compares with what the place holds now.
+    /// Compares with the place's present slot.
     ///
     /// # Errors
     /// [`Error::Moved`].

@@ -1,8 +1,7 @@
-//! Sealing one key under a root key that this process holds for a moment.
+//! Sealing one key under a root key that this process holds briefly.
 //!
 //! Owns the form: `nonce (12) ‖ AES-256-GCM(root key, nonce, key) ‖ tag (16)`, with the root's name
-//! as associated data. For places that keep the root inside, the place's own mechanism stands
-//! instead.
+//! as associated data. Places that keep the root inside use their own mechanism instead.
 
 use rand::CryptoRng;
 
@@ -14,15 +13,15 @@ pub(super) fn seal(root_key: &Key, root: RootName, key: &Key, rng: &mut dyn Cryp
     aead::seal(root_key, key.expose(), &associated_data(root), rng)
 }
 
-/// Opens what [`seal`] gave.
+/// Opens the output of [`seal`].
 pub(super) fn open(root_key: &Key, root: RootName, sealed: &[u8]) -> Result<Key, Error> {
     aead::open(root_key, sealed, &associated_data(root))
         .and_then(|opened| Key::from_slice(&opened))
         .ok_or(Error::NotAuthentic)
 }
 
-/// What a sealed root-page key is bound to: a label, the vault and the epoch, each with its length
-/// before it.
+/// Returns the associated data of a sealed root page key: a label, the vault and the epoch, each
+/// preceded by its length.
 pub(super) fn associated_data(root: RootName) -> Vec<u8> {
     length_prefixed(&[
         b"recvault/root-page-key/1",

@@ -1,5 +1,4 @@
-//! The attacker: somebody who kept every old copy, and then takes the running system with its
-//! present roots.
+//! The attacker: has every old copy, and takes over the running system with its present roots.
 //!
 //! ```text
 //! sealed root page keys (rows of `epochs`, headers of recovery files) ─present roots in custody─▶ root page keys
@@ -7,8 +6,8 @@
 //!   → again, until nothing new opens
 //!   → the closure over every version of every page
 //! ```
-//! Owns what is collected and what is tried. Keeps each version of a page once, and remembers in
-//! which copies it was.
+//! Owns the collection of copies and the attempts. Stores each version of a page once, with the
+//! copies that contain it.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -34,34 +33,34 @@ use crate::{
     vault::{DrillView, Error, OpenedFile, Retained, RetainedFile},
 };
 
-/// One copy that was looked at.
+/// A copy that was examined.
 #[derive(Clone, Debug, Serialize)]
 pub struct ExaminedCopy {
-    /// As it was given, or as the store names it.
+    /// Its name as given, or in the store.
     pub name: String,
-    /// What it is a copy of.
+    /// Its kind.
     pub kind: ExaminedKind,
     /// Versions of key pages in it.
     pub page_versions: u64,
     /// How many of them opened.
     pub page_versions_opened: u64,
-    /// Of a snapshot or a piece of the journal: whether it opened. Of a database: whether anything
-    /// of it did.
+    /// For a snapshot or a piece of the journal: whether it opened. For a database: whether
+    /// anything in it did.
     pub opened: bool,
     /// Why it could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<String>,
 }
 
-/// What the attacker has.
+/// The attacker's material.
 pub(super) struct Attacker<'a> {
     vault: DrillView<'a>,
     pub(super) looked: Vec<ExaminedCopy>,
-    /// Every version of a page, once; beside it the copies that it was in.
+    /// Every version of a page, once; `owners` lists the copies that contain each, by index.
     versions: Vec<PageRow>,
     owners: Vec<Vec<usize>>,
     known: HashMap<[u8; 32], usize>,
-    /// Sealed root page keys, and the keys in those that custody opened.
+    /// Sealed root page keys, and the opened keys of those that custody opened.
     sealed: BTreeMap<Vec<u8>, Option<Arc<RootKey>>>,
     asked: BTreeSet<Vec<u8>>,
     roots: Vec<Arc<RootKey>>,
@@ -70,7 +69,7 @@ pub(super) struct Attacker<'a> {
     journaled: BTreeSet<String>,
 }
 
-/// What the attacker reached.
+/// The result of an attack.
 pub(super) struct AttackerGain {
     /// Public names of record keys.
     pub(super) keys: BTreeSet<String>,
@@ -96,7 +95,7 @@ impl<'a> Attacker<'a> {
         }
     }
 
-    /// Looks at a copy; its number.
+    /// Begins to examine a copy; returns its number.
     pub(super) fn look(&mut self, name: &str, kind: ExaminedKind) -> usize {
         let name = name.to_owned();
         self.looked.push(ExaminedCopy {
@@ -110,14 +109,14 @@ impl<'a> Attacker<'a> {
         self.looked.len() - 1
     }
 
-    /// Notes that a copy cannot be read.
+    /// Records that a copy cannot be read.
     pub(super) fn give_up(&mut self, copy: usize, why: String) {
         if let Some(looked) = self.looked.get_mut(copy) {
             looked.unreadable = Some(why);
         }
     }
 
-    /// Takes what an old copy has.
+    /// Collects the contents of an old copy.
     ///
     /// # Errors
     /// Why it cannot be read.
@@ -128,7 +127,7 @@ impl<'a> Attacker<'a> {
         }
     }
 
-    /// Takes pages and sealed root page keys of a database.
+    /// Collects pages and sealed root page keys of a database.
     ///
     /// # Errors
     /// [`Error::NoVault`], [`Error::OtherVault`]; the database's.
@@ -145,7 +144,7 @@ impl<'a> Attacker<'a> {
         each(tx, Table::Pages, |row| self.take_row(copy, &row)).await
     }
 
-    /// Takes a recovery file, to be opened when there is a key for it.
+    /// Collects a recovery file, to be opened when a key for it is found.
     ///
     /// # Errors
     /// [`Error::RecoveryFile`], also for another vault's; the store's.
@@ -168,22 +167,22 @@ impl<'a> Attacker<'a> {
         Ok(())
     }
 
-    /// Takes a root page's key that somebody kept aside.
+    /// Adds a root page key that was kept aside.
     pub(super) fn take_root(&mut self, root: Arc<RootKey>) {
         if !self.roots.iter().any(|known| known.key == root.key) {
             self.roots.push(root);
         }
     }
 
-    /// How many root page keys are known.
+    /// Returns how many root page keys are known.
     pub(super) fn roots(&self) -> usize {
         self.roots.len()
     }
 
-    /// Opens whatever opens.
+    /// Opens everything that can be opened.
     ///
     /// # Errors
-    /// Custody's, where it cannot be asked; the store's, where the live one does not answer.
+    /// Custody's, where it cannot be called; the store's, where the live one does not respond.
     pub(super) async fn attack(&mut self) -> Result<AttackerGain, Error> {
         loop {
             self.ask_custody().await?;
@@ -225,8 +224,7 @@ impl<'a> Attacker<'a> {
         })
     }
 
-    /// Asks custody to open each sealed root page key with each root in anything that lies in its
-    /// place now.
+    /// Lets custody open each sealed root page key with each root in anything in its place now.
     async fn ask_custody(&mut self) -> Result<(), Error> {
         let fresh: Vec<Vec<u8>> = self
             .sealed
@@ -251,8 +249,8 @@ impl<'a> Attacker<'a> {
         Ok(())
     }
 
-    /// Tries every file that is still closed with every key; whether a new sealed root page key
-    /// came to light.
+    /// Tries every closed file with every key. Returns whether a new sealed root page key was
+    /// found.
     async fn open_files(&mut self) -> Result<bool, Error> {
         let before = self.sealed.len();
         let mut closed = Vec::new();
@@ -281,7 +279,7 @@ impl<'a> Attacker<'a> {
                 Err(error) => return Err(error),
             }
         }
-        // Custody has the very key that this file was sealed under: then it was altered or cut.
+        // Custody opens the key that this file was sealed under, so the file was altered or cut.
         let own = file
             .root_sealed()
             .and_then(|sealed| self.sealed.get(&sealed)?.clone());
@@ -337,7 +335,7 @@ impl<'a> Attacker<'a> {
     }
 }
 
-/// What makes two versions of a page the same for whoever would open them.
+/// Returns the identity of a page version: two versions with the same identity open alike.
 fn identity(page: &PageRow) -> [u8; 32] {
     let mut context = digest::Context::new(&SHA256);
     let place = page.parent.map_or([0; 18], |place| {

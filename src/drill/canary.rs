@@ -1,10 +1,10 @@
-//! A small vault of the drill's own, for a drill without old copies: it shows that the attack finds
-//! what is there to be found.
+//! A small vault that the drill creates if there are no old copies: it shows that the attack finds
+//! existing keys.
 //!
 //! ```text
 //! deposit canaries in two tiers → snapshot → copy everything → shred a third, move one and shred it → copy again → turn → attack with both copies
 //! ```
-//! Owns this story. Its passphrase is random and in memory only, and its recordings are noise.
+//! Owns this sequence. Its passphrase is random and in memory only, and its recordings are noise.
 
 use std::{convert::Infallible, fs, io, path::Path, time::Duration};
 
@@ -42,14 +42,14 @@ use crate::{
     vault::{Cause, DepositError, DepositOptions, Error, OnHold, Vault, VaultParts},
 };
 
-/// Canaries in all.
+/// The number of canaries.
 const CANARIES: usize = 36;
-/// The tiers they are in.
+/// Their tiers.
 const TIERS: [&str; 2] = ["plain", "close"];
-/// How long their deposit may take.
+/// The lease for their deposit.
 const LEASE: Duration = Duration::from_secs(600);
 
-/// Tells the story. The numbers, and what went wrong, for people.
+/// Runs the sequence. Returns the numbers, and the failures, for people.
 pub(super) async fn run(
     clock: &Clock,
     sandbox: &Sandbox,
@@ -69,7 +69,7 @@ pub(super) async fn run(
     for canary in doomed {
         shred(&vault, cause, canary).await?;
     }
-    // Its key is on two pages by the time it is destroyed.
+    // Its key has been on two pages when it is destroyed.
     let moved = living.first().ok_or(Error::Gone)?;
     let there = TIERS
         .into_iter()
@@ -111,7 +111,7 @@ pub(super) async fn run(
     Ok((canary, failures))
 }
 
-/// A new vault in this folder.
+/// Creates a vault in this folder.
 async fn create_vault(home: &Path, clock: &Clock) -> Result<(Vault, Db), Error> {
     let mut passphrase = [0; 32];
     rand::rng().fill_bytes(&mut passphrase);
@@ -147,7 +147,7 @@ async fn create_vault(home: &Path, clock: &Clock) -> Result<(Vault, Db), Error> 
     Ok((Vault::unlock(parts).await?, db))
 }
 
-/// Announces canaries and deposits them, the way every recording goes.
+/// Announces canaries and deposits them, as any recording.
 async fn deposit(vault: &Vault, db: &Db, clock: &Clock) -> Result<Vec<Recording>, Error> {
     let announced: Vec<Announcement> = (0..CANARIES)
         .map(|number| announcement(vault, number))
@@ -207,7 +207,7 @@ async fn deposit(vault: &Vault, db: &Db, clock: &Clock) -> Result<Vec<Recording>
     Ok(canaries)
 }
 
-/// Moves one to another tier.
+/// Moves a canary to another tier.
 async fn relocate(vault: &Vault, canary: &Recording, to: &Tier) -> Result<(), Error> {
     let moved = vault.unit("canary.relocate", async |mut unit| {
         let now = vault.now();
@@ -225,7 +225,7 @@ async fn relocate(vault: &Vault, canary: &Recording, to: &Tier) -> Result<(), Er
     moved.await
 }
 
-/// Shreds one, and sees to it that the store knows.
+/// Shreds a canary, and makes that durable in the store.
 async fn shred(vault: &Vault, cause: Cause<'_>, canary: &Recording) -> Result<(), Error> {
     let shredded = vault.unit("canary.shred", async |mut unit| {
         vault.shred(&mut unit, &[canary], cause, OnHold::Keep).await
@@ -265,7 +265,7 @@ fn announcement(vault: &Vault, number: usize) -> Announcement {
     }
 }
 
-/// Copies database and store, as a backup would; nobody writes meanwhile.
+/// Copies database and store, as a backup would; there are no concurrent writers.
 fn keep(home: &Path, sandbox: &Sandbox, old: &mut Old) -> Result<(), Error> {
     let room = sandbox.room("kept")?;
     for name in ["vault.db", "vault.db-wal"] {

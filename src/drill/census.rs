@@ -1,4 +1,4 @@
-//! Who is in a database: what is shredded, what waits, what lives, in one view of it.
+//! A census of a database: its shredded, waiting and living recordings, in one snapshot.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,15 +20,15 @@ const ROWS: i64 = 4096;
 pub(super) struct Census {
     /// Every tombstone, with the public name of the key that was destroyed, if there was one.
     pub(super) tombstones: BTreeMap<(RecordingId, Leg), Option<String>>,
-    /// Those of them that a finished turn covers.
+    /// The recordings whose receipts say that a completed turn covers them.
     covered: BTreeSet<RecordingId>,
     /// Every key entry, with the key's public name.
     pub(super) living: BTreeMap<(RecordingId, Leg), String>,
     /// Recordings whose state is not in the journal yet.
     pub(super) marked: BTreeSet<RecordingId>,
-    /// How much else is not, these included.
+    /// The number of states that are not in the journal yet, including these.
     pub(super) waiting: u64,
-    /// Since when.
+    /// How long the oldest has waited: since this time.
     pub(super) oldest_waiting: Option<Timestamp>,
 }
 
@@ -67,8 +67,8 @@ impl Census {
         Ok(census)
     }
 
-    /// Destroyed keys that a finished turn covers (or, with false, that wait for one), by public
-    /// name.
+    /// Returns destroyed keys that a completed turn covers (or, with `false`, that wait for one),
+    /// by public name.
     pub(super) fn shredded(&self, covered: bool) -> impl Iterator<Item = (&str, RecordingId)> {
         let tombstones = self
             .tombstones
@@ -77,7 +77,7 @@ impl Census {
         tombstones.filter_map(|((id, _), fingerprint)| Some((fingerprint.as_deref()?, *id)))
     }
 
-    /// Whether any leg of a recording is tombstoned: then none of them opens.
+    /// Returns whether any leg of a recording is tombstoned: then none of them opens.
     pub(super) fn is_tombstoned(&self, id: RecordingId) -> bool {
         Leg::ALL
             .iter()
@@ -85,7 +85,7 @@ impl Census {
     }
 }
 
-/// Gives every row of a table to `take`, in order.
+/// Passes every row of a table to `take`, in order.
 pub(super) async fn each(
     tx: &mut Tx,
     table: Table,
@@ -103,7 +103,7 @@ pub(super) async fn each(
     }
 }
 
-/// The recording of a row, and the leg.
+/// Returns the recording and the leg of a row.
 fn leg(row: &Image) -> Result<(RecordingId, Leg), Error> {
     let id = recording(row)?;
     let leg = row.text("leg").and_then(|leg| leg.parse().ok());

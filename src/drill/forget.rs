@@ -1,4 +1,4 @@
-//! The attack on one vault, and what it must and must not reach.
+//! The attack on one vault, and the check of its result.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -19,12 +19,12 @@ use crate::{
     vault::{DrillView, Error},
 };
 
-/// How often the attack begins anew when the epoch turns under it.
+/// How often the attack restarts when the epoch turns meanwhile.
 const TRIES: usize = 3;
-/// Names shown of what went wrong, at most.
+/// The maximum number of names shown per failure.
 const SHOWN: usize = 10;
 
-/// How an attack came out.
+/// The result of an attack.
 #[derive(Default)]
 pub(super) struct Attack {
     pub(super) looked: Vec<ExaminedCopy>,
@@ -37,13 +37,11 @@ pub(super) struct Attack {
     waiting_reached: u64,
     pub(super) living: u64,
     pub(super) living_reached: u64,
-    /// Shredded recordings that are reached with the root page's key that was kept aside, if one
-    /// was.
+    /// Shredded recordings that are reached with the retained root page key, if there is one.
     pub(super) with_kept: Option<u64>,
 }
 
-/// Attacks a vault with everything there is; once more with a `kept` root page key, if there is
-/// one.
+/// Attacks a vault with all copies; and again with a `kept` root page key, if there is one.
 ///
 /// # Errors
 /// Of database, recovery store, custody or sandbox.
@@ -140,7 +138,7 @@ async fn attempt(
     })
 }
 
-/// Every snapshot and piece of the journal that the recovery store has now.
+/// Collects every snapshot and piece of the journal that the recovery store has now.
 async fn take_live_files(attacker: &mut Attacker<'_>, vault: DrillView<'_>) -> Result<(), Error> {
     for kind in RecoveryKind::ALL {
         for (name, _) in vault.recovery().list_recovery(kind).await? {
@@ -175,14 +173,14 @@ async fn take_old(attacker: &mut Attacker<'_>, found: &OldCopy) {
             }),
         Err(why) => Err(why.clone()),
     };
-    // Read in another form, too: this one adds nothing.
+    // A spare copy adds nothing, because it is also read in another form.
     if let Err(why) = taken.or_else(|why| if found.is_spare { Ok(()) } else { Err(why) }) {
         attacker.give_up(copy, why);
     }
 }
 
 impl Attack {
-    /// What went wrong, for people.
+    /// Returns the failures, for people.
     pub(super) fn failures(&self) -> Vec<String> {
         let mut failures: Vec<String> = self
             .looked
@@ -231,7 +229,7 @@ impl Attack {
         failures
     }
 
-    /// The numbers.
+    /// Returns the numbers.
     pub(super) fn evidence(&self, canary: Option<Canary>) -> Forgetting {
         let list = serde_json::to_vec(&self.looked).expect("texts and numbers have a JSON form");
         Forgetting {

@@ -1,10 +1,10 @@
-//! Old copies, wherever somebody kept them, brought into a form that can be read.
+//! Old copies from any source, brought into a readable form.
 //!
-//! Owns how they are found and what counts as one. A SQLite file is copied before it is opened,
-//! twice where a write-ahead log lies beside it: each of the two holds pages that the other may
-//! not. Snapshots and pieces of the journal are read where they are, through links in the sandbox
-//! that give them the names they had. Nothing that was given is changed; a PostgreSQL database of
-//! an older schema is brought up to this program's, as on any other opening.
+//! Owns the search and the criteria for a copy. A SQLite file is copied before it is opened, twice
+//! if a write-ahead log lies beside it: each of the two may hold pages that the other lacks.
+//! Snapshots and pieces of the journal are read in place, through links in the sandbox that give
+//! them their original names. The given copies are not changed, except that a PostgreSQL database
+//! of an older schema is migrated to this program's, as on any other opening.
 
 use std::{
     fs::{self, File},
@@ -25,7 +25,7 @@ use crate::{
     vault::{Error, RetainedFile},
 };
 
-/// What an examined copy is.
+/// The kind of an examined copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExaminedKind {
@@ -37,20 +37,20 @@ pub enum ExaminedKind {
     LiveJournal,
     /// A database; of SQLite, with its write-ahead log.
     Database,
-    /// A SQLite database as it is without its write-ahead log.
+    /// A SQLite database without its write-ahead log.
     DatabaseWithoutWal,
     /// A snapshot.
     Snapshot,
     /// A piece of the journal.
     Journal,
-    /// A folder in which nothing was found.
+    /// A folder without any copy.
     Store,
     /// A file that is none of these.
     File,
 }
 
 impl ExaminedKind {
-    /// Whether it is a database, of which pages are read and no header.
+    /// Returns whether it is a database, of which pages are read and no header.
     pub(super) fn is_database(self) -> bool {
         matches!(
             self,
@@ -59,7 +59,7 @@ impl ExaminedKind {
     }
 }
 
-/// What an old copy is read through.
+/// The source of an old copy's contents.
 pub(super) enum OldCopySource {
     Db(Db),
     File(Store, RecoveryName),
@@ -67,13 +67,13 @@ pub(super) enum OldCopySource {
 
 /// An old copy that was found.
 pub(super) struct OldCopy {
-    /// As it was given, for people.
+    /// Its name as given, for people.
     pub(super) name: String,
-    /// What it is.
+    /// Its kind.
     pub(super) kind: ExaminedKind,
-    /// The way to it, or why there is none.
+    /// Its source, or why it cannot be read.
     pub(super) source: Result<OldCopySource, String>,
-    /// Whether it may be empty or broken without harm: the same copy is read in another form, too.
+    /// Whether it may be empty or corrupt, because the same copy is also read in another form.
     pub(super) is_spare: bool,
 }
 
@@ -88,7 +88,7 @@ impl OldCopy {
     }
 }
 
-/// Finds everything that was given.
+/// Finds all given copies.
 ///
 /// # Errors
 /// The sandbox's only.
@@ -143,7 +143,7 @@ pub(super) async fn find(old: &Old, sandbox: &Sandbox) -> Result<Vec<OldCopy>, E
     Ok(found)
 }
 
-/// A SQLite file: as it is with its write-ahead log, and as it is without.
+/// Returns a SQLite file with its write-ahead log, and without it.
 async fn sqlite(path: &Path, sandbox: &Sandbox) -> Result<Vec<OldCopy>, Error> {
     let log = path.with_file_name(wal_name(path));
     let has_log = fs::metadata(&log).is_ok_and(|log| log.len() > 0);
@@ -193,14 +193,14 @@ fn copy(path: &Path, log: Option<&Path>, room: &Path) -> io::Result<()> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
-    // The log first: what is folded back into the file meanwhile is in both.
+    // The log first: pages that a checkpoint moves to the file meanwhile are in both.
     if let Some(log) = log {
         fs::copy(log, room.join("vault.db-wal"))?;
     }
     fs::copy(path, room.join("vault.db")).map(drop)
 }
 
-/// A recovery file; `None` if it is none and need not be one.
+/// Returns a recovery file; `None` if the file is another one and may be.
 fn file(path: &Path, may_be_other: bool, sandbox: &Sandbox) -> Result<Option<OldCopy>, Error> {
     let shown = path.display().to_string();
     // Skips an unfinished upload: it is never listed, and the finished file holds the same content.
@@ -241,13 +241,13 @@ fn file(path: &Path, may_be_other: bool, sandbox: &Sandbox) -> Result<Option<Old
     Ok(Some(OldCopy::new(shown, kind, source)))
 }
 
-/// Whether a store's writer had this file under its hands.
+/// Returns whether a store's writer may have left this file unfinished.
 fn may_be_unfinished(path: &Path) -> bool {
     path.file_name()
         .is_some_and(|name| name.to_string_lossy().contains(".floe#"))
 }
 
-/// Bytes within which a header ends; of what is none, only the first few are looked at.
+/// Returns enough bytes for a header; of other files, only the first few bytes are read.
 fn front(path: &Path) -> io::Result<Vec<u8>> {
     const BEGINNING: &[u8] = br#"{"format":"recvault/"#;
     let mut file = File::open(path)?;
@@ -262,7 +262,7 @@ fn front(path: &Path) -> io::Result<Vec<u8>> {
     Ok(front)
 }
 
-/// Every regular file below a folder; links are not followed.
+/// Lists every regular file below a folder; links are not followed.
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -276,7 +276,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a file stands where only recovery files do.
+/// Returns whether a file is where only recovery files are expected.
 fn is_expected(path: &Path, below: &Path) -> bool {
     let inner = path
         .strip_prefix(below)
@@ -288,11 +288,11 @@ fn is_expected(path: &Path, below: &Path) -> bool {
         .any(|part| matches!(part.as_os_str().to_str(), Some("snapshots" | "journal")))
 }
 
-/// A URL as it may be printed.
+/// Returns a URL in printable form.
 fn without_password(url: &str) -> String {
     match url::Url::parse(url) {
         Ok(mut url) => {
-            // Fails only where there can be none.
+            // Fails only for a URL that cannot have a password.
             let _ = url.set_password(None);
             url.set_query(None);
             url.to_string()

@@ -1,9 +1,8 @@
-//! The rebuilding of the vault from the store and custody alone, and what is tried in the rebuilt
-//! one.
+//! Rebuilding the vault from the store and custody alone, and testing the rebuilt one.
 //!
-//! Owns what is compared. The live database is counted first, so that everything in it is in the
-//! store or waits to be; what is shredded while the drill runs is let go of here, too. No plaintext
-//! is kept: what is opened of a recording is authenticated and dropped.
+//! Owns the comparison. The live database is counted first, so that everything in it is in the
+//! store or waits for the journal; recordings that are shredded during the drill are excluded here,
+//! too. No plaintext is retained: opened content is authenticated and dropped.
 
 use std::{path::Path, time::Instant};
 
@@ -18,9 +17,9 @@ use crate::{
     vault::{self, Claim, DrillView, Error, KeyPresence, Opens, Restored, Vault},
 };
 
-/// How often a restore begins anew when files are removed, or roots replaced, under it.
+/// How often a restore restarts when files are removed, or roots replaced, meanwhile.
 const TRIES: usize = 5;
-/// Names shown of what went wrong, at most.
+/// The maximum number of names shown per failure.
 const SHOWN: usize = 10;
 
 /// See [`super::recovery`].
@@ -70,7 +69,7 @@ pub(super) async fn rebuild(
     Ok(RecoveryReport { recovery, failures })
 }
 
-/// Restores into an empty database, and unlocks what came of it.
+/// Restores into an empty database, and unlocks the rebuilt vault.
 async fn restore(
     live: DrillView<'_>,
     sandbox: &Sandbox,
@@ -85,9 +84,9 @@ async fn restore(
         let done = restore_into(live, &room, say).await;
         let is_overtaken = match &done {
             Ok(_) => false,
-            // A turn, or a newer snapshot, has removed what was to be read.
+            // A turn, or a newer snapshot, has removed a file that was to be read.
             Err(Error::Store(store::Error::NotFound { .. })) => true,
-            // What was rebuilt is of an epoch that a turn has ended meanwhile.
+            // The rebuilt vault is of an epoch that a turn has ended meanwhile.
             Err(_) => live.slot().await? != slot_before,
         };
         if is_overtaken && tries < TRIES {
@@ -126,12 +125,11 @@ async fn restore_into(
             why: "it belongs to another vault",
         });
     }
-    // Only to read: the live vault goes on, and soon the store knows more than what was rebuilt
-    // here.
+    // Read-only: the live vault continues, and the store soon has more than the rebuilt vault.
     Ok((restored, Vault::unlock_to_read(parts()).await?))
 }
 
-/// The live vault and the rebuilt one, side by side.
+/// The live vault and the rebuilt one.
 struct Comparison<'a> {
     live: DrillView<'a>,
     rebuilt: DrillView<'a>,
@@ -175,7 +173,7 @@ impl Comparison<'_> {
             failed,
         );
 
-        // Of a tombstone that is not in the journal yet, the rebuilt database cannot know.
+        // The rebuilt database cannot have a tombstone that is not in the journal yet.
         let behind =
             |id: RecordingId| self.census.marked.contains(&id) && !rebuilt.is_tombstoned(id);
         let shredded = self
@@ -210,7 +208,7 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// Every tombstone of the live database must stand in the rebuilt one.
+    /// Checks that every tombstone of the live database is in the rebuilt one.
     fn tombstones(&mut self, rebuilt: &Census) {
         let missing: Vec<RecordingId> = self
             .census
@@ -229,8 +227,8 @@ impl Comparison<'_> {
         self.fail("tombstones are not in the rebuilt database", lost);
     }
 
-    /// Every key of the live database must be in the rebuilt one, unless it is not in the journal
-    /// yet.
+    /// Checks that every key of the live database is in the rebuilt one, unless it is not in the
+    /// journal yet.
     async fn gap(&mut self, rebuilt: &Census) -> Result<(), Error> {
         let mut lost = Vec::new();
         for (leg, key) in &self.census.living {
@@ -262,7 +260,8 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// The key through the rebuilt database; the ciphertext as the live catalogue names it.
+    /// Opens a recording with the key from the rebuilt database and the ciphertext that the live
+    /// catalogue names.
     async fn try_living(&self, id: RecordingId, leg: Leg) -> Result<Tried, Error> {
         let objects = recordings::artefacts(&mut self.live.db().read().await?, id).await?;
         let tried = match self.rebuilt.opens(id, leg, &objects).await? {
@@ -296,7 +295,7 @@ impl Comparison<'_> {
     }
 }
 
-/// How far one living recording opens.
+/// The result of opening one living recording.
 enum Tried {
     Whole,
     KeyOnly(String),

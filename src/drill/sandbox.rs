@@ -1,5 +1,5 @@
-//! The folder that a drill works in: only its owner may look into it, and it is removed at the end
-//! unless somebody named one.
+//! The folder that a drill works in: accessible to its owner only, and removed at the end unless
+//! the caller named it.
 
 use std::{
     fs, io,
@@ -10,7 +10,7 @@ use std::{
 
 use crate::{model::id::ObjectId, vault::Error};
 
-/// A folder with room for what a drill writes: ciphertext and sealed pages.
+/// A folder for a drill's files: ciphertext and sealed pages.
 #[derive(Debug)]
 pub struct Sandbox {
     path: PathBuf,
@@ -19,8 +19,8 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Takes the folder that was named, which must not exist or be empty, or makes one in the
-    /// system's temporary place.
+    /// Takes the named folder, which must not exist or must be empty, or creates one in the
+    /// system's temporary folder.
     ///
     /// # Errors
     /// [`Error::Sandbox`].
@@ -51,7 +51,7 @@ impl Sandbox {
         }
     }
 
-    /// A new empty folder in it.
+    /// Creates an empty folder in it.
     ///
     /// # Errors
     /// [`Error::Sandbox`].
@@ -68,7 +68,7 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         if !self.is_kept {
-            // What would be left is ciphertext.
+            // On failure, only ciphertext remains.
             let _ = fs::remove_dir_all(&self.path);
         }
     }
@@ -82,7 +82,7 @@ fn make(path: &Path) -> Result<(), Error> {
         .map_err(fault(path))
 }
 
-/// An error of the system at this path.
+/// Returns a function that converts an I/O error at this path.
 pub(super) fn fault(path: &Path) -> impl Fn(io::Error) -> Error {
     move |cause| Error::Sandbox {
         path: path.display().to_string(),

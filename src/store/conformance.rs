@@ -1,5 +1,5 @@
-//! What every store must do: one list of stories, told of the folder, of memory, of any other, and
-//! of a real S3 server over HTTP.
+//! The behaviour required of every store: one list of tests, run on the folder, on memory, on any
+//! other store, and on a real S3 server over HTTP.
 
 #[path = "../../tests/it/s3_server.rs"]
 mod s3_server;
@@ -23,7 +23,7 @@ use crate::{
 
 const PART: usize = 8 * 1024 * 1024;
 
-/// A store and what it stands on.
+/// A store and its backend.
 pub(super) struct World {
     pub(super) store: Store,
     pub(super) folder: TempDir,
@@ -90,7 +90,7 @@ pub(super) fn id() -> ObjectId {
     ObjectId::random(&mut rand::rng())
 }
 
-/// Bytes in which every place is recognisable.
+/// Returns bytes in which every position is recognisable.
 pub(super) fn content(len: usize) -> Bytes {
     (0..len)
         .map(|index| u8::try_from((index / 65_536 + index) % 251).unwrap())

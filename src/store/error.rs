@@ -1,7 +1,7 @@
-//! What can go wrong with a store, by what a caller can do about it.
+//! Errors of a store, by the caller's possible reaction.
 //!
-//! Errors of the backend carry addresses, signatures and answers of the server. None of that is
-//! kept: only what kind of failure it was.
+//! Errors of the backend contain addresses, signatures and responses of the server. None of that is
+//! retained: only the kind of failure.
 
 use std::{error::Error as _, io};
 
@@ -9,72 +9,72 @@ use object_store::client::{HttpError, HttpErrorKind};
 
 use super::name::Name;
 
-/// Why a store did not do what it was asked.
+/// Why an operation of a store failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// There is no such object or recovery file.
     #[error("the {store} store has no `{name}`")]
     NotFound {
-        /// Which kind of store.
+        /// The kind of store.
         store: &'static str,
-        /// What was wanted.
+        /// The requested name.
         name: Name,
     },
-    /// Everything is written once, and this was.
+    /// It exists already; everything is written once.
     #[error("the {store} store already has `{name}`")]
     AlreadyExists {
-        /// Which kind of store.
+        /// The kind of store.
         store: &'static str,
-        /// What was to be written.
+        /// The name that was to be written.
         name: Name,
     },
-    /// It is shorter than what was asked of it.
+    /// It is shorter than the requested range.
     #[error("`{name}` in the {store} store ends at byte {size}, before byte {end}")]
     OutOfRange {
-        /// Which kind of store.
+        /// The kind of store.
         store: &'static str,
-        /// What was read.
+        /// The name that was read.
         name: Name,
-        /// End of the wanted range.
+        /// End of the requested range.
         end: u64,
-        /// Length of the whole.
+        /// Length of the whole object.
         size: u64,
     },
     /// It has more parts than an upload may have.
     #[error("`{name}` is too long for the {store} store: more than {max_parts} parts")]
     TooLong {
-        /// Which kind of store.
+        /// The kind of store.
         store: &'static str,
-        /// What was to be written.
+        /// The name that was to be written.
         name: Name,
         /// The limit.
         max_parts: usize,
     },
-    /// The store does not let us; somebody must change its permissions or our credentials.
+    /// The store denies access; its permissions or our credentials must be changed.
     #[error("the {store} store refused: check its permissions and the credentials under `[store]`")]
     Refused {
-        /// Which kind of store.
+        /// The kind of store.
         store: &'static str,
     },
-    /// It lets us do some of what a vault does and not all; nothing could be kept there.
+    /// It allows only some of a vault's operations, so nothing can be stored there.
     #[error("the {store} store cannot be used, because the vault cannot {right}: {why}")]
     Lacks {
-        /// Which kind of store.
+        /// The kind of store.
         store: &'static str,
-        /// What it must be able to do.
+        /// The missing permission.
         right: &'static str,
         /// What happened instead.
         why: String,
     },
-    /// The store did not answer, or failed; a later try may succeed.
+    /// The store did not respond, or failed; a retry may succeed.
     #[error("the {store} store is unavailable: {reason}")]
     Unavailable {
-        /// Which kind of store.
+        /// The kind of store.
         store: &'static str,
-        /// What kind of failure, without addresses or answers.
+        /// The kind of failure, without addresses or responses.
         reason: String,
     },
-    /// The folder that the configuration names is not there.
+    /// The configured folder does not exist.
     #[error(
         "the folder `{path}` of the store does not exist: its disk is not mounted, or `store.url` \
          or `[recovery]` names another place. Mount it; the folder is not created automatically. \
@@ -91,13 +91,13 @@ pub enum Error {
     Setting {
         /// The key below `[store]`.
         key: &'static str,
-        /// What is wrong, and what would be right.
+        /// The fault, and the valid values.
         reason: String,
     },
 }
 
 impl Error {
-    /// A failure that concerns one object or recovery file.
+    /// Converts a failure that concerns one object or recovery file.
     pub(super) fn of_name(store: &'static str, name: Name, error: object_store::Error) -> Self {
         match error {
             object_store::Error::NotFound { .. } => Self::NotFound { store, name },
@@ -106,7 +106,7 @@ impl Error {
         }
     }
 
-    /// A failure while writing one: "not found" is then the bucket.
+    /// Converts a failure of writing one: "not found" then means the bucket.
     pub(super) fn of_write(store: &'static str, name: Name, error: object_store::Error) -> Self {
         match error {
             // 409 means a concurrent write whose outcome is unknown; a retry may succeed.
@@ -117,7 +117,7 @@ impl Error {
         }
     }
 
-    /// A failure of one of the things that a deposit does.
+    /// Converts a failure of one of the operations of a deposit.
     pub(super) fn of_right(
         store: &'static str,
         right: &'static str,
@@ -127,7 +127,7 @@ impl Error {
         Self::Lacks { store, right, why }
     }
 
-    /// A failure of the store as a whole.
+    /// Converts a failure of the store as a whole.
     pub(super) fn of_backend(store: &'static str, error: object_store::Error) -> Self {
         use object_store::Error as Backend;
         match error {
@@ -180,7 +180,7 @@ impl Error {
     }
 }
 
-/// Every error below `error` that is of type `E`, outermost first.
+/// Returns every error below `error` that is of type `E`, outermost first.
 fn causes<'a, E: std::error::Error + 'static>(
     error: &'a object_store::Error,
 ) -> impl Iterator<Item = &'a E> {
@@ -199,8 +199,8 @@ fn http_kind(error: &object_store::Error) -> Option<HttpErrorKind> {
     causes::<HttpError>(error).map(HttpError::kind).last()
 }
 
-/// The HTTP status, where the backend tells of one only in words. The words come before anything
-/// the server said.
+/// Returns the HTTP status, if the backend reports it only in its message, where it precedes any
+/// text of the server.
 fn status(error: &object_store::Error) -> Option<u16> {
     let text = error.to_string();
     let (_, behind) = text.split_once("status code: ")?;

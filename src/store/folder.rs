@@ -1,8 +1,8 @@
-//! A folder as a store: what the common interface leaves open there.
+//! A folder as a store: behaviour that the common interface leaves open.
 //!
-//! Owns who may look into the folder, listing, the durability of a removal, and what a killed
-//! process leaves behind: a writer fills `name#1` and renames it, so such a file is an upload that
-//! was not finished. Symbolic links are not followed below the folder.
+//! Owns the access mode of the folder, listing, the durability of a removal, and the remains of a
+//! killed process: a writer fills `name#1` and renames it, so such a file is an unfinished upload.
+//! Symbolic links are not followed below the folder.
 
 use std::{
     fs, io,
@@ -21,11 +21,11 @@ use super::{
 };
 use crate::model::time::Timestamp;
 
-/// The folder that holds `objects/` and its like.
+/// The folder that contains `objects/` and similar folders.
 #[derive(Clone, Debug)]
 pub(super) struct Folder {
     root: PathBuf,
-    /// Device and inode when it was opened.
+    /// Its device and inode when it was opened.
     identity: (u64, u64),
 }
 
@@ -39,7 +39,7 @@ struct File {
 }
 
 impl Folder {
-    /// Makes a folder that only we may look into, unless it is there, and opens it.
+    /// Creates a folder that is accessible to its owner only, unless it exists, and opens it.
     pub(super) fn make(root: &Path) -> Result<(Self, LocalFileSystem), Error> {
         fs::DirBuilder::new()
             .recursive(true)
@@ -49,9 +49,8 @@ impl Folder {
         Self::open(root)
     }
 
-    /// Opens a folder that is there. One that is not is never made here: the disk that it is on may
-    /// not be mounted, and what would be written into another one in its place would be out of
-    /// sight as soon as it is.
+    /// Opens an existing folder. A missing one is never created here: its disk may not be mounted,
+    /// and files written to a new folder in its place would be hidden once it is.
     pub(super) fn open(root: &Path) -> Result<(Self, LocalFileSystem), Error> {
         match fs::metadata(root) {
             Ok(meta) if meta.is_dir() => {}
@@ -89,8 +88,8 @@ impl Folder {
         ))
     }
 
-    /// Whether this is still the folder that was opened. Writers make missing folders, so a disk
-    /// that is not mounted any more would otherwise pass for an empty store.
+    /// Checks that this is still the folder that was opened. Writers create missing folders, so an
+    /// unmounted disk would otherwise pass for an empty store.
     pub(super) async fn is_there(&self) -> Result<(), Error> {
         let root = self.root.clone();
         let identity = self.identity;
@@ -103,8 +102,8 @@ impl Folder {
         }
     }
 
-    /// Makes the removal of a file outlast a power failure, given its path below the root. The
-    /// common interface does that for what it writes, and not for what it removes.
+    /// Makes the removal of a file durable, given its path below the root. The common interface
+    /// syncs writes, but not removals.
     pub(super) async fn sync_parent(&self, below: &str) -> Result<(), Error> {
         let file = self.root.join(below);
         blocking(
@@ -116,7 +115,7 @@ impl Folder {
         .await
     }
 
-    /// Whole files with a name of ours below `top`.
+    /// Returns complete files with a valid name below `top`.
     pub(super) fn named(&self, top: &'static str) -> BoxStream<'static, Result<Found, Error>> {
         let found = |file: File| {
             Name::parse(&file.below).map(|name| Found {
@@ -149,7 +148,7 @@ impl Folder {
         .await
     }
 
-    /// Regular files in `top` and in the folders directly below it, one folder at a time.
+    /// Returns regular files in `top` and in the folders directly below it, one folder at a time.
     fn files(&self, top: &'static str) -> BoxStream<'static, Result<File, Error>> {
         let folder = self.root.join(top);
         stream::once(blocking(move || folders(folder, top)))
@@ -169,12 +168,12 @@ fn unusable(root: &Path, error: &io::Error) -> Error {
     )
 }
 
-/// The folders in which files of ours are.
+/// Returns the folders that contain the store's files.
 fn tops() -> impl Iterator<Item = &'static str> {
     std::iter::once(OBJECTS).chain(RecoveryKind::ALL.map(RecoveryKind::folder))
 }
 
-/// `0123….floe#1`, as object_store names a file that is being written.
+/// Returns whether a name is `0123….floe#1`, object_store's name of a file that is being written.
 fn is_staging(below: &str) -> bool {
     below.rsplit_once('#').is_some_and(|(whole, number)| {
         Name::parse(whole).is_some()
@@ -183,12 +182,12 @@ fn is_staging(below: &str) -> bool {
     })
 }
 
-/// A folder and those directly in it, each with its path below the root.
+/// Returns a folder and those directly in it, each with its path below the root.
 fn folders(top: PathBuf, below: &str) -> io::Result<Vec<(PathBuf, String)>> {
     let within = entries(&top)?;
     let mut folders = vec![(top, below.to_owned())];
     for entry in within {
-        // Not for a link to a folder.
+        // Excludes a link to a folder.
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             folders.push((
                 entry.path(),
@@ -199,7 +198,7 @@ fn folders(top: PathBuf, below: &str) -> io::Result<Vec<(PathBuf, String)>> {
     Ok(folders)
 }
 
-/// What is in a folder; nothing, if it does not exist.
+/// Returns the entries of a folder; none if it does not exist.
 fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
     match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -210,7 +209,7 @@ fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
 fn files_in(folder: &Path, below: &str) -> io::Result<Vec<File>> {
     let mut files = Vec::new();
     for entry in entries(folder)? {
-        // Neither call follows a link. A file may vanish in between; then it is not there.
+        // Neither call follows a link. A file may vanish in between; then it is skipped.
         let meta = match entry.metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             meta => meta?,

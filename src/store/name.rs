@@ -1,10 +1,10 @@
-//! Names of what is in the store, and their text: the path below the store's prefix.
+//! Names in the store, and their text: the path below the store's prefix.
 //!
-//! Owns the one form that each name has. It refuses to know where the prefix is ([`super::path`])
-//! and what is in a file.
+//! Owns the one form of each name. It refuses to know where the prefix is ([`super::path`]) and the
+//! contents of files.
 //!
 //! INVARIANT: a text that parses to a name is exactly the text of that name, so a foreign file is
-//! never taken for ours.
+//! never mistaken for the store's own.
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 
@@ -17,17 +17,17 @@ use crate::model::{
 pub(super) const OBJECTS: &str = "objects";
 const EXTENSION: &str = ".floe";
 
-/// What a recovery file is.
+/// The kind of a recovery file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RecoveryKind {
     /// The whole key store at one moment.
     Snapshot,
-    /// A piece of the journal: what changed since.
+    /// A piece of the journal: the changes after a snapshot or an earlier piece.
     Journal,
 }
 
 /// Name of a recovery file. Names sort by age: by timeline and number, then by epoch, because a
-/// later timeline may be of a lower epoch. Texts of one kind and epoch sort alike.
+/// later timeline may be of a lower epoch. Texts of one kind and epoch sort in the same order.
 #[derive(
     Clone,
     Copy,
@@ -39,16 +39,16 @@ pub enum RecoveryKind {
     serde_with::SerializeDisplay,
 )]
 pub struct RecoveryName {
-    /// What it is.
+    /// Its kind.
     pub kind: RecoveryKind,
     /// Epoch of the root key.
     pub epoch: u64,
     /// Timeline of the audit log in which it was written.
     pub timeline: Timeline,
-    /// Number of the last audit entry it knows of; never negative, for such a name would not be
+    /// Number of the last audit entry in it; never negative, because such a name would not be
     /// listed.
     pub seq: i64,
-    /// Random, so that two writers of one state do not meet.
+    /// A random id, so that two writers of one state use different names.
     pub id: ObjectId,
 }
 
@@ -61,7 +61,7 @@ pub struct InvalidRecoveryName {
     text: String,
 }
 
-/// Whatever the store keeps under a name.
+/// The name of anything in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Name {
     /// A sealed object.
@@ -71,7 +71,7 @@ pub enum Name {
 }
 
 impl RecoveryKind {
-    /// Both.
+    /// Both kinds.
     pub const ALL: [Self; 2] = [Self::Snapshot, Self::Journal];
 
     pub(super) const fn folder(self) -> &'static str {
@@ -83,7 +83,7 @@ impl RecoveryKind {
 }
 
 impl Name {
-    /// The random id within; no two files share one.
+    /// Returns the random id in it; no two files share one.
     pub(super) fn id(self) -> ObjectId {
         match self {
             Self::Object(id) => id,
@@ -91,7 +91,7 @@ impl Name {
         }
     }
 
-    /// Its path below the prefix of the store.
+    /// Returns its path below the prefix of the store.
     pub(super) fn below(self) -> String {
         match self {
             Self::Object(id) => format!(
@@ -103,7 +103,7 @@ impl Name {
         }
     }
 
-    /// Reads [`Self::below`] back.
+    /// Parses the output of [`Self::below`].
     pub(super) fn parse(below: &str) -> Option<Self> {
         let (folder, file) = below.rsplit_once('/')?;
         let stem = file.strip_suffix(EXTENSION)?;
@@ -119,7 +119,7 @@ impl Name {
 }
 
 impl RecoveryName {
-    /// Where in the audit log it was written.
+    /// Returns the point in the audit log at which it was written.
     pub fn point(&self) -> LogPoint {
         LogPoint {
             timeline: self.timeline,
@@ -171,7 +171,7 @@ impl From<RecoveryName> for Name {
     }
 }
 
-/// As people meet it, in errors: the id of an object, the text of a recovery file's name.
+/// The form for people, in errors: the id of an object, the text of a recovery file's name.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -208,7 +208,7 @@ impl FromStr for RecoveryName {
     }
 }
 
-/// An id without what says that it is one: 32 hex digits.
+/// Returns an id without its prefix: 32 hex digits.
 pub(super) fn digits(id: ObjectId) -> String {
     hex::encode(id.as_bytes())
 }

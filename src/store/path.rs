@@ -1,4 +1,4 @@
-//! Paths of things in the store. Nothing else turns a name into a path.
+//! Paths in the store. No other module turns a name into a path.
 //!
 //! ```text
 //! objects/01/0123….floe                                     one sealed object; the two digits keep folders short
@@ -8,7 +8,7 @@
 //! probe              written and read by the readiness probe
 //! ```
 //! INVARIANT: a path that parses to a name is exactly the path of that name, so a foreign file is
-//! never taken for ours.
+//! never mistaken for the store's own.
 
 use object_store::path::Path;
 
@@ -29,7 +29,7 @@ impl Paths {
         Self { prefix }
     }
 
-    /// A folder or file directly below the prefix.
+    /// Returns the path of a folder or file directly below the prefix.
     pub(super) fn top(&self, name: &str) -> Path {
         self.prefix.clone().join(name)
     }

@@ -1,7 +1,8 @@
-//! Everything that a deposit, a sweep and a shred do, once, with objects of its own.
+//! A permission check: every operation of a deposit, a sweep and a shred, once, on objects of its
+//! own.
 //!
-//! Owns the order and the names of the rights. INVARIANT: what passes here can be kept, found and
-//! removed; what does not is said by the right that is missing.
+//! Owns the order and the names of the permissions. INVARIANT: on a store that passes, objects can
+//! be stored, found and removed; a failure names the missing permission.
 
 use futures_util::TryStreamExt as _;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload, path::Path};
@@ -16,12 +17,12 @@ const PARTS: &str = "upload in parts (s3:PutObject, s3:AbortMultipartUpload)";
 const DELETE: &str = "delete an object (s3:DeleteObject)";
 
 impl Store {
-    /// Does once what a vault does with a store: writes a small object and is refused to write it
-    /// again, reads and lists it, uploads one in parts, and deletes both. More than
-    /// [`Self::probe`], and for the start of a service, not for every question after its health.
+    /// Runs once every operation of a vault: writes a small object and expects a second write to be
+    /// refused, reads and lists it, uploads one in parts, and deletes both. Does more than
+    /// [`Self::probe`]; meant for the start of a service, not for every health check.
     ///
     /// # Errors
-    /// [`Error::Lacks`] with the first right that is missing.
+    /// [`Error::Lacks`] with the first missing permission.
     pub async fn check_permissions(&self) -> Result<(), Error> {
         self.stands().await?;
         let id = hex::encode(ObjectId::random(&mut rand::rng()).as_bytes());
@@ -95,8 +96,8 @@ impl Store {
         self.try_parts(parts, true).await.map_err(lacks(PARTS))
     }
 
-    /// Uploads in parts, to its end or until it is aborted. One that fails is aborted, too: no
-    /// marker names it, so no sweep would find it.
+    /// Uploads in parts, and completes or aborts the upload. A failed one is aborted, too: it has
+    /// no marker, so no sweep would find it.
     async fn try_parts(&self, path: &Path, is_completed: bool) -> object_store::Result<()> {
         let mut upload = self.inner.put_multipart(path).await?;
         let sent = async {

@@ -1,7 +1,7 @@
-//! Recovery files: snapshots of the key store and pieces of its journal, kept beside the objects.
+//! Recovery files: snapshots of the key store and pieces of its journal, stored beside the objects.
 //!
-//! Owns what is theirs alone: that they are found by listing, in order. They are written, read and
-//! removed as objects are. It refuses to know which of them are still needed.
+//! Owns their one special operation: they are found by an ordered listing. They are written, read
+//! and removed as objects are. It refuses to know which of them are still needed.
 
 use std::ops::Range;
 
@@ -22,8 +22,8 @@ impl Store {
         Writer::new(self.clone(), name.into())
     }
 
-    /// Reads one range of bytes, exactly as long as asked. An empty range is answered without
-    /// asking the store.
+    /// Reads one range of bytes, exactly as long as requested. An empty range is returned without a
+    /// request to the store.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::OutOfRange`] if the file ends before the range does, or a
@@ -44,12 +44,12 @@ impl Store {
         self.size_of(name.into()).await
     }
 
-    /// Every whole recovery file of one kind and its length in bytes, oldest first. What is not ours
-    /// is passed over.
+    /// Returns every complete recovery file of one kind and its length in bytes, oldest first.
+    /// Foreign files are skipped.
     ///
     /// # Errors
-    /// A fault of the store. A folder that is not the one that was opened is one, so that a missing
-    /// disk does not pass for a vault without snapshots.
+    /// A fault of the store. It is a fault if the folder is not the one that was opened, so that a
+    /// missing disk does not pass for a vault without snapshots.
     pub async fn list_recovery(
         &self,
         kind: RecoveryKind,
@@ -72,7 +72,7 @@ impl Store {
     /// Removes a recovery file; a file that is not there counts as removed.
     ///
     /// # Errors
-    /// A fault of the store; whether the file is gone is not known then.
+    /// A fault of the store; it is then unknown whether the file is gone.
     pub async fn delete_recovery(&self, name: RecoveryName) -> Result<(), Error> {
         self.remove(name.into()).await
     }

@@ -1,8 +1,8 @@
-//! The S3 client: addresses, credentials, trust, and how long to insist.
+//! The S3 client: addresses, credentials, trust, and retry limits.
 //!
-//! Owns the choice of limits. It retries briefly and then gives up, because the work that wanted
-//! the object is held by a lease and comes back by itself; a request that hangs would hold memory
-//! and the lease for nothing.
+//! Owns the choice of limits. It retries briefly and then fails, because the work that needs the
+//! object has a lease and is repeated; a hanging request would hold memory and the lease for
+//! nothing.
 
 use std::{path::Path, time::Duration};
 
@@ -13,10 +13,10 @@ use object_store::{
 
 use super::{error::Error, settings::StoreSettings};
 
-/// One request may take this long; 8 MiB need 0.6 Mbit/s then.
+/// The time-out of one request; 8 MiB then need 0.6 Mbit/s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Between two reads of one answer.
+/// The time-out between two reads of one response.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 const RETRIES: usize = 4;
 const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -53,7 +53,7 @@ pub(super) fn client(
             max_retries: RETRIES,
             retry_timeout: RETRY_TIMEOUT,
         })
-        // One plain DELETE each: the bulk request is not understood by every server.
+        // One plain DELETE each: not every server supports the bulk request.
         .with_disable_bulk_delete(true);
     if let Some(endpoint) = endpoint {
         builder = builder.with_endpoint(endpoint.as_str().trim_end_matches('/'));
@@ -63,7 +63,7 @@ pub(super) fn client(
             .with_access_key_id(id)
             .with_secret_access_key(secret.expose());
     }
-    // A certificate is only decoded here, and nothing else given to the builder can fail by now.
+    // A certificate is decoded only here; the builder's other values are valid by now.
     builder.build().map_err(|_| {
         Error::setting(
             "ca_file",

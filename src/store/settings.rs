@@ -1,7 +1,7 @@
-//! `[store]` in the configuration, and the place it names.
+//! `[store]` in the configuration, and the location it names.
 //!
-//! Owns the reading of the settings; each fault names its key. It refuses to show them: a URL may
-//! hold credentials by mistake, so a bad one is not repeated.
+//! Owns the parsing of the settings; each fault names its key. It refuses to show them: a URL may
+//! contain credentials by mistake, so an invalid one is not repeated.
 
 use std::path::{Path as FilePath, PathBuf};
 
@@ -12,7 +12,7 @@ use url::Url;
 use super::error::Error;
 use crate::secret::SecretText;
 
-/// Where sealed objects are kept.
+/// The location of sealed objects.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreSettings {
@@ -21,12 +21,12 @@ pub struct StoreSettings {
     pub url: String,
     /// Base URL of an S3-compatible server; absent for AWS.
     pub endpoint: Option<String>,
-    /// Region that signatures are made for.
+    /// The region in signatures.
     pub region: String,
-    /// Whether the bucket is in the path and not in the host name; absent: yes with an endpoint, no
-    /// without.
+    /// Whether the bucket is in the path and not in the host name; default: true with an endpoint,
+    /// false without.
     pub path_style: Option<bool>,
-    /// PEM file with certificates to trust beside the system's.
+    /// PEM file with certificates to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
     /// Access key id; absent together with the secret: the machine's own role at AWS.
     pub access_key_id: Option<String>,
@@ -35,7 +35,7 @@ pub struct StoreSettings {
     /// File that holds the secret access key, instead of the key itself.
     pub secret_access_key_file: Option<PathBuf>,
     /// Whether an `http` endpoint may be on another machine. Ciphertext is safe there; object ids
-    /// and lengths are seen on the way.
+    /// and lengths are visible on the network.
     pub allow_http: bool,
 }
 
@@ -55,7 +55,7 @@ impl Default for StoreSettings {
     }
 }
 
-/// What `url` names.
+/// The location that `url` names.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum StoreLocation {
     /// An absolute path, or one relative to the working directory if `base` was.
@@ -86,8 +86,8 @@ impl StoreSettings {
         }
     }
 
-    /// The endpoint as requests use it: with the bucket in its host name unless that is in the
-    /// path.
+    /// Returns the endpoint as requests use it: with the bucket in its host name unless it is in
+    /// the path.
     pub(super) fn endpoint(&self, bucket: &str) -> Result<Option<Url>, Error> {
         let Some(text) = &self.endpoint else {
             return Ok(None);
@@ -124,7 +124,7 @@ impl StoreSettings {
         self.path_style.unwrap_or(self.endpoint.is_some())
     }
 
-    /// Access key id and secret, if given.
+    /// Returns access key id and secret, if given.
     pub(super) fn credentials(&self, base: &FilePath) -> Result<Option<(&str, SecretText)>, Error> {
         let secret = match (&self.secret_access_key, &self.secret_access_key_file) {
             (Some(_), Some(_)) => {
@@ -155,7 +155,7 @@ impl StoreSettings {
         }
     }
 
-    /// The contents of `ca_file`, if given.
+    /// Returns the contents of `ca_file`, if given.
     pub(super) fn authorities(&self, base: &FilePath) -> Result<Option<String>, Error> {
         self.ca_file
             .as_deref()
@@ -179,7 +179,8 @@ fn bucket_and_prefix(rest: &str) -> Result<StoreLocation, Error> {
     }
     let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
     match Path::parse(prefix) {
-        // `Path` quietly drops a slash at either end, and the prefix would not be what was written.
+        // `Path` silently drops a slash at either end, and the prefix would differ from the
+        // setting.
         Ok(path) if path.as_ref() == prefix => Ok(StoreLocation::S3 {
             bucket: bucket.to_owned(),
             prefix: path,

@@ -1,4 +1,5 @@
-//! What is particular to one kind of store, and the rule of one part on its way.
+//! Tests of behaviour that is specific to one kind of store, and of the limit of one part in
+//! flight.
 
 mod gate;
 mod recovery;
@@ -20,7 +21,8 @@ use crate::secret::SecretText;
 
 const PART: usize = 8 * 1024 * 1024;
 
-/// A process that is killed drops nothing: the upload is forgotten after its first part.
+/// Simulates a killed process: the upload is forgotten after its first part, without running drop
+/// code.
 async fn killed_while_writing(store: &Store, name: impl Into<Name>) {
     let mut upload = Upload::begin(store, name.into()).await.unwrap();
     let landed = upload.part(content(PART).into()).await.unwrap();
@@ -118,7 +120,7 @@ async fn a_new_folder_is_closed_to_others() {
     assert_eq!(mode & 0o777, 0o700);
 }
 
-/// Its receipt would say that the ciphertext is removed.
+/// Its receipt would state that the ciphertext is removed.
 #[tokio::test]
 async fn nothing_is_removed_while_the_disk_is_away() {
     let world = folder();
@@ -147,7 +149,7 @@ async fn links_are_not_followed_out_of_the_folder() {
     put(&world.store, inside, content(10)).await.unwrap();
     let objects = world.folder.path().join("objects/objects");
     let elsewhere = tempfile::tempdir().unwrap();
-    // In a folder that is not there yet: the first two digits are another's.
+    // In a folder that does not exist yet: the first two digits differ.
     let stranger = std::iter::repeat_with(id)
         .find(|other| other.as_bytes()[0] != inside.as_bytes()[0])
         .unwrap();
@@ -188,7 +190,7 @@ async fn a_folder_that_cannot_be_made_is_a_fault_of_the_url() {
     }
 }
 
-/// The disk that it is on is not mounted, most likely.
+/// Its disk is probably not mounted.
 #[tokio::test]
 async fn a_folder_that_is_not_there_is_made_only_on_purpose() {
     let base = tempfile::tempdir().unwrap();
@@ -296,7 +298,7 @@ async fn a_certificate_file_without_a_certificate_is_a_clear_fault() {
     }
 }
 
-/// Well-formed PEM around three bytes that are no certificate.
+/// Well-formed PEM around three bytes that are not a certificate.
 const PEM_OF_NOTHING: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 
 #[tokio::test]

@@ -1,12 +1,13 @@
-//! Uploads in parts, and what becomes of those that are never finished.
+//! Uploads in parts, and the cleanup of unfinished ones.
 //!
-//! S3 keeps the parts of an unfinished upload, unseen and paid for, until somebody aborts it by its
-//! id. So the id is written to a small marker object as soon as it is known, and the marker goes
+//! S3 keeps the parts of an unfinished upload, unseen and paid for, until it is aborted by its id.
+//! So the id is written to a small marker object as soon as it is known, and the marker is removed
 //! when the upload ends. A crash between the two leaves an upload without a marker: a bucket should
 //! have a life-cycle rule that aborts incomplete uploads after some days.
 //!
-//! A marker is named after the random id of what is written. Of an object that says where the
-//! upload goes; of a recovery file it does not, so its name stands on a second line.
+//! A marker is named after the random id of the object or recovery file. For an object the id
+//! determines the path of the upload; for a recovery file it does not, so its name is on a second
+//! line.
 
 use std::sync::Arc;
 
@@ -24,13 +25,13 @@ use super::{
 };
 use crate::model::{id::ObjectId, time::Timestamp};
 
-/// A marker holds one upload id and maybe a name of some eighty bytes; the longest upload ids in
-/// use are a few hundred.
+/// The maximum length of a marker: one upload id and possibly a name of some eighty bytes; the
+/// longest upload ids in use have a few hundred.
 const MAX_MARKER: u64 = 4096;
 
-/// An upload that has begun.
+/// A running upload.
 pub(super) enum Upload {
-    /// One whose id is recorded in a marker object.
+    /// An upload whose id is recorded in a marker object.
     Marked {
         api: Arc<dyn MultipartStore>,
         path: Path,
@@ -39,11 +40,11 @@ pub(super) enum Upload {
         sent: usize,
         landed: Vec<PartId>,
     },
-    /// One that the backend cleans up after by itself, or by the sweep of its folder.
+    /// An upload that the backend cleans up itself, or through the sweep of its folder.
     Own(Box<dyn MultipartUpload>),
 }
 
-/// A part on its way; it knows nothing of the upload any more and can run beside it.
+/// A part being sent; independent of the upload, so that both can proceed concurrently.
 pub(super) type Part = BoxFuture<'static, object_store::Result<Option<PartId>>>;
 
 impl Upload {
@@ -72,8 +73,7 @@ impl Upload {
             .put(&marker, PutPayload::from(write_marker(&id, name)))
             .await
         {
-            // Without a marker nobody would find this upload again; the first fault is the one to
-            // report.
+            // Without a marker no sweep would find this upload; the first error is reported.
             let _aborted = s3.abort_multipart(&path, &id).await;
             return Err(fault(error));
         }
@@ -87,7 +87,7 @@ impl Upload {
         })
     }
 
-    /// The next part, in order. Nothing is sent until it is polled.
+    /// Returns the next part, in order. Nothing is sent until it is polled.
     pub(super) fn part(&mut self, payload: PutPayload) -> Part {
         match self {
             Self::Marked {
@@ -111,7 +111,7 @@ impl Upload {
         }
     }
 
-    /// Notes what a part came to. Parts land in the order in which they were sent.
+    /// Records the result of a part. Parts complete in the order in which they were sent.
     pub(super) fn landed(&mut self, part: Option<PartId>) {
         if let (Self::Marked { landed, .. }, Some(part)) = (self, part) {
             landed.push(part);
@@ -130,8 +130,8 @@ impl Upload {
             } => {
                 api.complete_multipart(path, id, std::mem::take(landed))
                     .await?;
-                // The object is there. A marker that stays is swept later, when its object tells
-                // that the upload was finished.
+                // The object exists. A remaining marker is swept later, because the object shows
+                // that the upload was completed.
                 let _removed = store.remove_path(marker).await;
             }
             Self::Own(upload) => drop(upload.complete().await?),
@@ -170,7 +170,7 @@ pub(super) async fn sweep(
         .inner
         .list(Some(&store.paths.uploads()))
         .try_filter_map(|meta| {
-            // An empty one was not written by us, and cannot be read as a range.
+            // An empty marker is not ours, and cannot be read as a range.
             let wanted =
                 meta.size > 0 && meta.last_modified.timestamp_millis() < older_than.as_millis();
             let id = store.paths.parse_upload(&meta.location).filter(|_| wanted);
@@ -188,18 +188,17 @@ pub(super) async fn sweep(
             .await
         {
             Ok(body) => body,
-            // Its upload ended while we were on our way.
+            // Its upload ended meanwhile.
             Err(object_store::Error::NotFound { .. }) => continue,
             Err(error) => return Err(backend_error(error)),
         };
-        // A name that is not of this id is not our writing; a path that is not ours is never
-        // touched.
+        // A name that does not have this id is not ours; a foreign path is never touched.
         let Some((id, name)) = read_marker(marked, &String::from_utf8_lossy(&body)) else {
             continue;
         };
         let path = store.paths.of(name);
         match store.inner.head(&path).await {
-            // Finished; only its marker was left.
+            // Completed; only its marker remained.
             Ok(_) => {}
             Err(object_store::Error::NotFound { .. }) => {
                 abort_marked(store, api, &path, &id).await?;
@@ -219,7 +218,7 @@ fn write_marker(upload: &MultipartId, name: Name) -> String {
     }
 }
 
-/// The upload, and the name it is of; None if the marker of this id cannot say so.
+/// Parses the upload id and its name; `None` if the marker of this id is invalid.
 fn read_marker(id: ObjectId, body: &str) -> Option<(MultipartId, Name)> {
     let (upload, name) = match body.split_once('\n') {
         Some((upload, name)) => (upload, Name::Recovery(name.parse::<RecoveryName>().ok()?)),
@@ -235,7 +234,7 @@ async fn abort_marked(
     id: &MultipartId,
 ) -> Result<(), Error> {
     match api.abort_multipart(path, id).await {
-        // The server has forgotten it already.
+        // The server no longer has the upload.
         Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
         Err(error) => Err(Error::of_backend(store.name(), error)),
     }

@@ -1,12 +1,12 @@
 //! Writing one object, or one recovery file.
 //!
-//! Owns the cutting into parts of equal length and the rule of memory: one part on its way while
-//! the next one fills, never more. Parts are lists of the caller's own buffers; nothing is copied.
-//! A short object is one create-only put.
+//! Owns cutting into parts of equal length and the memory limit: one part is sent while the next
+//! one fills, never more. Parts are lists of the caller's own buffers; nothing is copied. A short
+//! object is one create-only put.
 //!
-//! INVARIANT: only an object whose every byte was taken by the store is finished. After a failed or
-//! cancelled [`Writer::write`] there is nothing to finish. A step that fails removes what was sent,
-//! so no caller has to.
+//! INVARIANT: an object is finished only if the store accepted every byte. After a failed or
+//! cancelled [`Writer::write`] it cannot be finished. A step that fails removes what was sent, so
+//! callers need not.
 
 use bytes::Bytes;
 use object_store::{ObjectStore, PutMode, PutPayload, multipart::PartId};
@@ -17,7 +17,7 @@ use super::{Store, error::Error, name::Name, upload::Upload};
 /// Bytes of every part but the last.
 const PART: usize = 8 * 1024 * 1024;
 
-/// What S3 allows in one upload; with 8 MiB each that is 78 GiB.
+/// The limit of S3 for one upload; with 8 MiB each that is 78 GiB.
 const MAX_PARTS: usize = 10_000;
 
 /// An object or recovery file that is being written. Dropped without [`Self::finish`], it leaves
@@ -25,16 +25,16 @@ const MAX_PARTS: usize = 10_000;
 pub struct Writer {
     store: Store,
     name: Name,
-    /// The part that fills: the caller's buffers, in order.
+    /// The part being filled: the caller's buffers, in order.
     held: Vec<Bytes>,
     held_len: usize,
-    /// None while the object may still be a short one.
+    /// `None` while the object may still be a short one.
     upload: Option<Upload>,
     parts: usize,
-    /// At most one part on its way. It is a task of its own so that it proceeds while the caller
-    /// makes the next part; dropping the set ends it.
+    /// At most one part being sent. It is a task of its own, so that it proceeds while the caller
+    /// produces the next part; dropping the set aborts it.
     in_flight: JoinSet<object_store::Result<Option<PartId>>>,
-    /// Set while a write is under way, and for ever if it does not come to its end.
+    /// Set while a write is running; it stays set if the write does not complete.
     broken: bool,
 }
 
@@ -53,11 +53,11 @@ impl Writer {
     }
 
     /// Takes the next bytes, of any length. Returns as soon as they are accepted: a full part is
-    /// sent in the background, and only the one before it is waited for.
+    /// sent in the background, after waiting for the previous one only.
     ///
     /// # Errors
-    /// A fault of the store, maybe one of an earlier part; the object is then lost, and what was
-    /// sent of it is removed. [`Store::sweep_uploads`] removes what cannot be removed now.
+    /// A fault of the store, possibly of an earlier part; the object is then lost, and the parts
+    /// sent so far are removed. [`Store::sweep_uploads`] removes whatever remains.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
         if std::mem::replace(&mut self.broken, true) {
             return Err(self.lost());
@@ -80,12 +80,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes the whole durable, and only then visible.
+    /// Makes the object durable, and only then visible.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`] if the name is taken, or a fault of the store; nothing is there
-    /// then, except that after [`Error::Unavailable`] the store may have done it without our
-    /// hearing of it.
+    /// [`Error::AlreadyExists`] if the name is taken, or a fault of the store; the object then does
+    /// not exist, except that after [`Error::Unavailable`] the store may have completed the request
+    /// without a response.
     pub async fn finish(mut self) -> Result<(), Error> {
         if self.broken {
             return Err(self.lost());
@@ -127,10 +127,10 @@ impl Writer {
         }
     }
 
-    /// Gives the object up and removes what was sent of it.
+    /// Abandons the object and removes the parts that were sent.
     ///
     /// # Errors
-    /// A fault of the store; the sweep removes the rest then.
+    /// A fault of the store; the sweep then removes the rest.
     pub async fn abort(mut self) -> Result<(), Error> {
         self.remove_sent().await
     }
@@ -150,7 +150,7 @@ impl Writer {
         }
     }
 
-    /// Sends what is held as the next part, once the one before it has landed.
+    /// Sends the filled part as the next one, once the previous one is complete.
     async fn send(&mut self) -> Result<(), Error> {
         if self.parts == MAX_PARTS {
             return Err(Error::TooLong {
@@ -173,7 +173,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits for the part on its way.
+    /// Waits for the part being sent.
     async fn join_part(&mut self) -> Result<(), Error> {
         while let Some(done) = self.in_flight.join_next().await {
             let part = done

@@ -1,8 +1,9 @@
-//! Answers that are kept for whoever repeats a request: they hold what only the asker was given, as
-//! the addresses of a grant.
+//! Sealed responses to idempotent requests: they hold secrets that only the requester received,
+//! such as the URLs of a grant.
 //!
-//! Owns the keys behind them. Two secrets are needed to open one, and the database has neither: the
-//! vault's own seed, and the client's key, of which it has a keyed hash only.
+//! Owns the keys of these responses. Opening one requires two secrets, and the database holds
+//! neither: the vault's seed, and the client's idempotency key, of which it stores only a keyed
+//! hash.
 
 use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
@@ -14,17 +15,19 @@ use crate::{
     secret::Key,
 };
 
-/// A request that is to take effect once, as the database may know it.
+/// A request that must take effect once, in the form that the database stores.
 pub struct OnceRequest {
-    /// A keyed hash of who asks, and of the key that they gave.
+    /// A keyed hash of the requester and the idempotency key.
     pub id: String,
-    /// A keyed hash of what is asked: nobody tries out what gives the same one.
+    /// A keyed hash of the request's fields. Without the key nobody can search for fields that
+    /// match.
     pub fingerprint: String,
     answer_key: Key,
 }
 
 impl Vault {
-    /// The request of the bearer of a token under a key of theirs; `fields` are what it is.
+    /// Returns the request that a token's bearer made under an idempotency key; `fields` are its
+    /// contents.
     pub fn once(&self, bearer: TokenId, key: &IdempotencyKey, fields: &[&[u8]]) -> OnceRequest {
         let seed = &self.0.service.requests;
         let hash = |what: &[u8], fields: &[&[u8]]| {
@@ -45,15 +48,15 @@ impl Vault {
         }
     }
 
-    /// Seals the answer to a request.
+    /// Seals the response to a request.
     pub fn seal_answer(&self, request: &OnceRequest, answer: &str) -> Vec<u8> {
         keyring::seal_note(&request.answer_key, self.0.id, answer, &mut rand::rng())
     }
 
-    /// Opens what [`Self::seal_answer`] sealed.
+    /// Opens a response that [`Self::seal_answer`] sealed.
     ///
     /// # Errors
-    /// [`Error::Keyring`] if it is not what was sealed for this very request.
+    /// [`Error::Keyring`] if it was not sealed for this request.
     pub fn open_answer(
         &self,
         request: &OnceRequest,

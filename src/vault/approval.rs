@@ -1,8 +1,8 @@
-//! Justifications of requests for a second person's approval: why somebody asks is sealed under a
-//! key that dies with the recording's.
+//! Justifications of requests for a second person's approval, each sealed under a key that is
+//! destroyed with the recording's key.
 //!
-//! Owns these keys. Refuses to know who may ask and who may approve. INVARIANT: a justification is
-//! opened only in a unit that tells to whom.
+//! Owns these keys. Refuses to know who may request and who may approve. INVARIANT: a justification
+//! is opened only in a unit that writes an audit entry about its reader.
 
 use std::collections::BTreeMap;
 
@@ -37,11 +37,11 @@ impl Vault {
         Ok(seal_note(&key, self.0.id, justification, &mut rand::rng()))
     }
 
-    /// The justifications of requests, as far as their recordings live; that they are shown to this
-    /// reader is told in the unit, before whose commit they go nowhere.
+    /// Returns the justifications of requests whose recordings are not shredded. The unit records
+    /// that this reader sees them; nothing may be shown before that unit has committed.
     ///
     /// # Errors
-    /// The database's; [`Error::Keyring`] if one is not what was sealed.
+    /// The database's; [`Error::Keyring`] if a justification is not authentic.
     pub async fn justifications(
         &self,
         unit: &mut Unit,

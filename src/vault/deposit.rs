@@ -1,8 +1,8 @@
-//! Depositing: seal while the bytes arrive, store, and only then enter the key.
+//! Depositing: seals the bytes while they arrive, stores them, and only then enters the key.
 //!
-//! Owns this order: only ciphertext that is stored makes a [`StoredMedia`], and only that is
-//! entered. Refuses to know where the bytes come from, and what else becomes true when a recording
-//! exists; whoever lends the unit does that in it.
+//! Owns this order: only stored ciphertext makes a [`StoredMedia`], and only that is entered.
+//! Refuses to know where the bytes come from, and what else a new recording entails: the caller
+//! does that in the unit that it passes.
 
 use std::sync::OnceLock;
 
@@ -26,24 +26,24 @@ use crate::{
 
 /// The recording's segments.
 const SEGMENT: SegmentLength = SegmentLength::Media;
-/// Ciphertext handed to the store at a time: one part of a multipart upload.
+/// Ciphertext passed to the store at a time: one part of a multipart upload.
 const PART: usize = 8 * 1024 * 1024;
-/// A buffer for a part. What is sealed at a time is at most two segments, so a part that was not
-/// full before has outgrown it by no more.
+/// The capacity of a part's buffer. At most two segments are sealed at a time, so a part that was
+/// not full before exceeds its size by no more than that.
 const ROOM: usize = PART + 2 * SEGMENT.sealed() as usize;
 
-/// What goes with the bytes.
+/// What is stored together with the bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DepositOptions<'a> {
-    /// Who took part, as far as whoever brings them knows and nobody else has kept it.
+    /// The participants that the caller knows and that are not stored yet.
     pub parties: &'a [Participant],
-    /// How long the header says that the sound is, where that is longer than it is; known when its
-    /// last byte came. It is told in the audit log.
+    /// The duration that the file's header claims, if it exceeds the real one. Set when the last
+    /// byte has arrived, and recorded in the audit log.
     pub promised: Option<&'a OnceLock<u64>>,
 }
 
-/// A recording's bytes that are sealed and stored, and whose key nobody has entered: nothing of
-/// them opens yet.
+/// A recording's bytes, sealed and stored, whose key is not entered yet: until then nothing opens
+/// them.
 #[must_use = "it is an orphan until it is entered"]
 pub struct StoredMedia {
     key: Key,
@@ -57,7 +57,7 @@ impl StoredMedia {
         self.artefact.object
     }
 
-    /// Its lengths.
+    /// Returns its lengths.
     pub fn deposited(&self) -> Deposited {
         Deposited {
             plain_len: self.artefact.plain_len,
@@ -66,7 +66,7 @@ impl StoredMedia {
     }
 }
 
-/// What was deposited.
+/// The lengths of a deposit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deposited {
     /// Plaintext bytes.
@@ -75,19 +75,19 @@ pub struct Deposited {
     pub sealed_len: u64,
 }
 
-/// Why a deposit did not happen.
+/// Why a deposit failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DepositError<E> {
-    /// The source broke off.
+    /// The source's stream failed.
     #[error("the source ended the transfer early")]
     Source(E),
-    /// The vault could not.
+    /// The vault failed.
     #[error(transparent)]
     Vault(#[from] Error),
 }
 
 impl Vault {
-    /// Seals `body` as what a recording of this kind is made of, on one of its legs, under a new
+    /// Seals `body` as the media of a recording of this kind, on one of its legs, under a new
     /// record key, and stores it. Memory: at most two parts of 8 MiB.
     ///
     /// If anything fails, nothing of the recording can be opened; ciphertext that was already
@@ -152,17 +152,17 @@ impl Vault {
         })
     }
 
-    /// Enters what is stored: when the unit has committed, the recording exists. To be called first
-    /// in a unit, because it holds the epoch and then locks the recording's row: a shred that runs
-    /// at the same time comes wholly before or wholly after. The recording as it is now; it may
-    /// have gone to another tier while it was fetched.
+    /// Enters stored media: when the unit has committed, the recording exists. Must be called first
+    /// in a unit, because it holds the epoch and then locks the recording's row: a concurrent shred
+    /// comes wholly before or wholly after. Returns the recording as it is now; its tier may have
+    /// changed while it was fetched.
     ///
-    /// The leg of all sides comes first and seals the recording; any other joins one that is
-    /// sealed.
+    /// The leg of all sides comes first and seals the recording; any other leg is added to a sealed
+    /// recording.
     ///
     /// # Errors
-    /// [`Stale`](crate::db::Error::Stale) inside when the recording does not wait for it any
-    /// more, or not yet; [`Error::Gone`] for what is of another one; the database's.
+    /// [`Stale`](crate::db::Error::Stale) inside if the recording no longer waits for this leg, or
+    /// not yet; [`Error::Gone`] if the media belong to another recording; the database's.
     pub async fn enter(
         &self,
         unit: &mut Unit,
@@ -194,7 +194,7 @@ impl Vault {
             .place_key(unit, recording.id, leg, &recording.tier, key)
             .await?;
         recordings::insert_artefact(unit, artefact).await?;
-        // Who took part is sealed with the key of all sides.
+        // Participants are sealed with the key of the leg of all sides.
         if leg == Leg::All {
             vault
                 .adopt_participants(unit, &recording, key, options.parties, now)
@@ -210,24 +210,24 @@ impl Vault {
         Ok(recording)
     }
 
-    /// Removes an object that no row names: one that a unit replaced, or that a unit which certainly
-    /// did not commit was to enter. The sweep finds what cannot be removed now.
+    /// Removes an object that no row names: one that a unit replaced, or one that was to be entered
+    /// by a unit which certainly did not commit. If the removal fails, the orphan sweep repeats it.
     pub async fn delete_orphan(&self, object: ObjectId) {
         let _ = self.0.store.delete(object).await;
     }
 }
 
-/// The way of ciphertext into the store: one part is stored and digested while the next one fills.
+/// Uploads ciphertext: one part is stored and digested while the next one fills.
 struct Parts {
     writer: Writer,
     digest: Digest,
-    /// The part on its way; its buffer is filled again when store and digest are done with it, so
-    /// that a long recording needs two.
+    /// The part being stored. Its buffer is reused when store and digest are done with it, so that
+    /// a long recording needs two buffers.
     before: Bytes,
 }
 
 impl Parts {
-    /// Seals everything that comes and hands on each full part; the lengths, and the last part.
+    /// Seals the whole stream and stores each full part. Returns the lengths and the last part.
     async fn seal_from<E>(
         &mut self,
         mut sealer: Sealer,
@@ -248,11 +248,11 @@ impl Parts {
         Ok((sealed, out))
     }
 
-    /// Takes a full part out of `out`, and gives back a buffer with what is left.
+    /// Starts storing the full part in `out`, and returns a buffer with the remaining bytes.
     async fn hand_on(&mut self, mut out: BytesMut) -> Result<BytesMut, Error> {
         let rest = out.split_off(PART);
         let part = out.freeze();
-        // Both wait for the part before.
+        // Both wait for the previous part.
         self.digest.update(part.clone()).await?;
         self.writer.write(part.clone()).await?;
         let before = std::mem::replace(&mut self.before, part);
@@ -264,7 +264,8 @@ impl Parts {
         Ok(next)
     }
 
-    /// Stores the last, shorter part. When this returns, the object is durable; its SHA-256.
+    /// Stores the last, shorter part. When this returns, the object is durable. Returns its
+    /// SHA-256.
     async fn finish(mut self, out: BytesMut) -> Result<[u8; 32], Error> {
         let last = out.freeze();
         self.digest.update(last.clone()).await?;

@@ -1,11 +1,12 @@
-//! Who took part in a recording, in the clear for who may know: sealed under a key that dies with
-//! the recording's.
+//! The participants of a recording in the clear, sealed under a key that is destroyed with the
+//! recording's key.
 //!
-//! Owns these keys, and the way from what was told before a recording was sealed into the
-//! recording's own. Refuses to know who may see it: it wants a [`Grant`]. INVARIANTS
-//! - What is sealed of a place is of who is named there: who was put right is told of no more.
-//! - What waits for a recording is under a key of the epoch (see `waiting`), and no longer there
-//!   once a recording has it.
+//! Owns these keys, and the transfer of details that were reported before a recording was sealed.
+//! Refuses to know who may see them: it requires a [`Grant`]. INVARIANTS
+//! - Sealed details of a leg belong to the party that is named there; details of a corrected party
+//!   are dropped.
+//! - Details that wait for a recording are sealed under a key of the epoch (see `waiting`), and are
+//!   removed once a recording has them.
 
 use zeroize::Zeroizing;
 
@@ -30,21 +31,22 @@ use crate::{
     secret::Key,
 };
 
-/// What becomes of what is told of parties.
+/// How reported details of parties are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keeping {
-    /// The sealed recordings of the conversation take it; if there is none, it waits for one.
+    /// Stored in the sealed recordings of the conversation; if there is none, they wait for one.
     Waits,
-    /// The sealed recordings of the conversation take it; whoever tells it brings it along when
-    /// another one is sealed.
+    /// Stored in the sealed recordings of the conversation; if there is none, the caller passes
+    /// them again when a recording is sealed.
     Carried,
-    /// As [`Self::Waits`], and it counts in place of what was told before.
+    /// As [`Self::Waits`], but they replace earlier details.
     Corrects,
 }
 
 impl Vault {
-    /// Takes up a new epoch's root if it has turned since `held` was the present one, by this task
-    /// or another. Whether it has: then a unit that failed for that is to be run again.
+    /// Loads the root key of the present epoch. Returns whether the epoch differs from `held`,
+    /// whether this task or another noticed the turn: a unit that failed for that reason must then
+    /// be run again.
     ///
     /// # Errors
     /// Those of custody and database.
@@ -53,13 +55,13 @@ impl Vault {
         Ok(self.epoch() != held)
     }
 
-    /// Seals what was told of the parties of a conversation, within the unit that names them and
-    /// after that; the unit began with [`Self::hold_epoch`]. Whether that changed anything. Of a
-    /// place where somebody else is named, nothing is kept.
+    /// Seals reported details of a conversation's parties, in the unit that names the parties and
+    /// after naming them; the unit began with [`Self::hold_epoch`]. Returns whether anything
+    /// changed. Details are dropped for a leg where another party is named.
     ///
     /// # Errors
-    /// The database's; [`Error::Keyring`] if what is there is not what was sealed, or
-    /// [`Self::follow_from`] is to be called.
+    /// The database's; [`Error::Keyring`] if stored details are not authentic, or if
+    /// [`Self::follow_from`] must be called.
     pub async fn keep_details(
         &self,
         unit: &mut Unit,
@@ -111,9 +113,9 @@ impl Vault {
         Ok(!changed.is_empty())
     }
 
-    /// Who took part in a recording, in the form of [`Participants::to_json`]. When this returns, the
-    /// entry that it is shown is durable; the first opening of a recording on a day counts
-    /// against the budget.
+    /// Returns the participants of a recording, in the form of [`Participants::to_json`]. When this
+    /// returns, the audit entry of the disclosure is durable; the first opening of a recording on a
+    /// day counts against the budget.
     ///
     /// # Errors
     /// [`Error::GrantEnded`]; [`Error::Gone`] if the grant does not give it, nothing of it is sealed,
@@ -146,7 +148,7 @@ impl Vault {
             .await
     }
 
-    /// Whether they could be opened now. Gives nothing out, so that it is no opening.
+    /// Checks whether they could be opened now. Discloses nothing, so it is no opening.
     ///
     /// # Errors
     /// As [`Self::open_details`].
@@ -168,9 +170,9 @@ impl Vault {
 }
 
 impl Inner {
-    /// Seals the participants of a recording that is about to be sealed, and whose row is locked:
-    /// what waits in its conversation, what other recordings of it have, and what comes along. The
-    /// unit holds the epoch.
+    /// Seals the participants of a recording that is about to be sealed and whose row is locked:
+    /// those that wait in its conversation, those of the conversation's other recordings, and those
+    /// that the caller passes. The unit holds the epoch.
     pub(super) async fn adopt_participants(
         &self,
         unit: &mut Unit,
@@ -207,7 +209,7 @@ impl Inner {
         Ok(())
     }
 
-    /// What waits in a conversation.
+    /// Returns the participants that wait in a conversation.
     async fn known_from_waiting(
         &self,
         tx: &mut Tx,
@@ -222,7 +224,7 @@ impl Inner {
         Ok(known)
     }
 
-    /// What the other recordings of a conversation have.
+    /// Returns the participants of a conversation's other recordings.
     async fn known_from_siblings(
         &self,
         tx: &mut Tx,
@@ -248,7 +250,8 @@ impl Inner {
         Ok(known)
     }
 
-    /// What is told waits for a recording, at the places where these parties are.
+    /// Stores details until a recording is sealed, for legs that these parties have. Returns
+    /// whether anything changed.
     async fn let_wait(
         &self,
         tx: &mut Tx,
@@ -324,8 +327,8 @@ impl Inner {
     }
 }
 
-/// What could be opened. A tampered row must not stop a recording from being sealed, so it is dropped
-/// and logged.
+/// Returns the opened details. A tampered row must not stop a recording from being sealed, so it is
+/// dropped and logged.
 fn readable(opened: Result<Participants, Error>) -> Result<Participants, Error> {
     match opened {
         Err(Error::BrokenDetails | Error::Keyring(keyring::Error::NotAuthentic)) => {

@@ -11,12 +11,12 @@ use tokio::task::JoinHandle;
 use super::error::Error;
 use crate::seal;
 
-/// The digest of the parts so far. Dropped, it ends with the part it is at.
+/// The digest of the parts so far. If dropped, its thread ends after the current part.
 #[derive(Default)]
 pub(super) struct Digest(Option<JoinHandle<digest::Context>>);
 
 impl Digest {
-    /// Waits for the part before and begins with this one.
+    /// Waits for the previous part and starts this one.
     ///
     /// # Errors
     /// [`seal::Error::Library`] when the process is ending.

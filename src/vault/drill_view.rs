@@ -1,8 +1,8 @@
 //! The read access that a drill has to a vault.
 //!
-//! Owns what a rehearsal may see: the database and the stores to read, what custody tells, retained
-//! recovery files and whether a recording opens. Refuses to hand out a record key or anything that
-//! was said; the present root's key goes to a drill only for copies of a vault of its own.
+//! Owns what a drill may see: the database and the stores to read, the contents of custody,
+//! retained recovery files, and whether a recording opens. Refuses to hand out a record key or any
+//! recorded content; the present root's key goes to a drill only for copies of a vault of its own.
 
 use std::{num::NonZeroUsize, sync::Arc};
 
@@ -34,27 +34,27 @@ pub(crate) struct DrillView<'a>(&'a Vault);
 pub(crate) enum Opens {
     /// Its key opens, and every object under it is authentic.
     Whole,
-    /// Its key opens, and what is sealed under it does not: why.
+    /// Its key opens, but an object sealed under it does not: the reason.
     KeyOnly(String),
-    /// Nothing: why.
+    /// Nothing opens: the reason.
     Nothing(String),
 }
 
-/// What is found of a recording's key.
+/// The result of looking up a recording's key.
 pub(crate) enum KeyPresence {
     /// It opens.
     Opens,
-    /// There is none.
+    /// There is no key.
     None,
-    /// There is an entry, and what it names does not open: why.
+    /// There is an entry, but its key does not open: the reason.
     Unclear(String),
 }
 
-/// Tells what is wrong with a recording's key from what kept anyone from looking: only the first is
-/// a finding.
+/// Separates a fault of the recording's key, which is a finding, from an error that prevented the
+/// lookup.
 ///
 /// # Errors
-/// All others.
+/// Those that prevented the lookup.
 fn as_finding(looked: Result<Key, Error>) -> Result<Result<Key, Error>, Error> {
     match looked {
         Err(error @ (Error::Gone | Error::WrongKey | Error::Keyring(_))) => Ok(Err(error)),
@@ -63,7 +63,7 @@ fn as_finding(looked: Result<Key, Error>) -> Result<Result<Key, Error>, Error> {
 }
 
 impl Vault {
-    /// The access for a drill.
+    /// Returns the access for a drill.
     pub(crate) fn drill_view(&self) -> DrillView<'_> {
         DrillView(self)
     }
@@ -75,12 +75,12 @@ impl<'a> DrillView<'a> {
         self.0.id()
     }
 
-    /// What is known.
+    /// The vault's database.
     pub(crate) fn db(self) -> &'a Db {
         &self.0.0.db
     }
 
-    /// Where snapshots and journal are.
+    /// The store of snapshots and journal.
     pub(crate) fn recovery(self) -> &'a Store {
         &self.0.0.recovery
     }
@@ -90,13 +90,13 @@ impl<'a> DrillView<'a> {
         &self.0.0.clock
     }
 
-    /// What time it is.
+    /// The present time.
     pub(crate) fn now(self) -> Timestamp {
         self.0.now()
     }
 
-    /// The present epoch, whose root this process holds then; and whether it is still the present
-    /// one is to be asked with [`Self::is_present`].
+    /// Loads the root of the present epoch and returns the epoch's number. [`Self::is_present`]
+    /// tells later whether it is still the present one.
     ///
     /// # Errors
     /// Those of custody and database.
@@ -105,7 +105,7 @@ impl<'a> DrillView<'a> {
         Ok(self.0.epoch())
     }
 
-    /// Whether this epoch has not ended.
+    /// Returns whether this epoch has not ended.
     ///
     /// # Errors
     /// The database's.
@@ -114,12 +114,13 @@ impl<'a> DrillView<'a> {
         Ok(current.is_some_and(|current| current.epoch == epoch))
     }
 
-    /// The key of the present root page: for a drill that keeps it aside of a vault of its own.
+    /// Returns the key of the present root page, for a drill that stores it apart from a vault of
+    /// its own.
     pub(crate) fn root(self) -> Arc<RootKey> {
         self.0.0.root.key()
     }
 
-    /// The slot that is in force in custody.
+    /// Returns the slot that is in force in custody.
     ///
     /// # Errors
     /// Custody's.
@@ -127,7 +128,7 @@ impl<'a> DrillView<'a> {
         Ok(self.0.0.custody.read().await?)
     }
 
-    /// Everything that lies in the place of custody.
+    /// Returns everything that lies in the place of custody.
     ///
     /// # Errors
     /// Custody's.
@@ -135,7 +136,7 @@ impl<'a> DrillView<'a> {
         Ok(self.0.0.custody.contents().await?)
     }
 
-    /// The sealed root page keys that anything in the place of custody opens.
+    /// Returns the sealed root page keys that anything in the place of custody opens.
     ///
     /// # Errors
     /// Custody's.
@@ -146,7 +147,8 @@ impl<'a> DrillView<'a> {
         Ok(self.0.0.custody.attack(sealed).await?)
     }
 
-    /// What this vault is rebuilt from, into an empty database: custody changes only in memory.
+    /// Returns the parts from which this vault is rebuilt into an empty database. Custody changes
+    /// only in memory.
     pub(crate) fn parts(self, db: Db) -> VaultParts {
         let vault = &*self.0.0;
         VaultParts {
@@ -158,10 +160,10 @@ impl<'a> DrillView<'a> {
         }
     }
 
-    /// Looks for the key of a leg of a recording.
+    /// Looks up the key of a leg of a recording.
     ///
     /// # Errors
-    /// The database's, where it cannot be asked.
+    /// The database's, where it cannot be read.
     pub(crate) async fn key_presence(
         self,
         id: RecordingId,
@@ -174,11 +176,11 @@ impl<'a> DrillView<'a> {
         })
     }
 
-    /// Opens a leg of a recording as far as a listener needs at first, and drops what was opened:
-    /// header, final and first segment of those of these objects that are its.
+    /// Opens a leg of a recording as far as a player needs at first, and drops the plaintext:
+    /// header, final and first segment of those of these objects that belong to it.
     ///
     /// # Errors
-    /// The database's, where it cannot be asked.
+    /// The database's, where it cannot be read.
     pub(crate) async fn opens(
         self,
         id: RecordingId,
@@ -225,10 +227,10 @@ impl<'a> DrillView<'a> {
     }
 }
 
-/// A snapshot or a piece of the journal that somebody kept, and that is not known to be authentic.
+/// A retained snapshot or journal piece that is not known to be authentic.
 pub(crate) struct RetainedFile(Front);
 
-/// What stands in a recovery file.
+/// One entry of a recovery file.
 pub(crate) enum Retained {
     /// A row.
     Row(Image),
@@ -237,10 +239,10 @@ pub(crate) enum Retained {
 }
 
 impl RetainedFile {
-    /// So much of a file tells whether it is a recovery file.
+    /// Bytes that suffice to recognise a recovery file.
     pub(crate) const HEAD: usize = MAX_HEADER;
 
-    /// The name that a recovery file has by itself, read from its beginning; `None` if it is none.
+    /// Returns the name of a recovery file, derived from its first bytes; `None` if it is none.
     pub(crate) fn name_of(head: &[u8]) -> Option<RecoveryName> {
         Header::name_of(head)
     }
@@ -253,12 +255,12 @@ impl RetainedFile {
         Ok(Self(Front::read(store, name).await?))
     }
 
-    /// Whose it says it is.
+    /// Returns the vault that its header names.
     pub(crate) fn vault(&self) -> VaultId {
         self.0.header.vault
     }
 
-    /// The sealed key of the root page that it needs.
+    /// Returns the sealed key of the root page that it needs.
     pub(crate) fn root_sealed(&self) -> Option<Vec<u8>> {
         self.0.header.root_sealed()
     }
@@ -282,11 +284,11 @@ pub(crate) struct OpenedFile {
 }
 
 impl OpenedFile {
-    /// Reads all of it.
+    /// Reads the whole file.
     ///
     /// # Errors
-    /// [`Error::RecoveryFile`] if it is not what a vault writes; [`Error::Seal`] where it was
-    /// altered; those of `take`.
+    /// [`Error::RecoveryFile`] if its contents are malformed; [`Error::Seal`] where it was altered;
+    /// those of `take`.
     pub(crate) async fn each(
         mut self,
         mut take: impl FnMut(Retained) -> Result<(), Error>,

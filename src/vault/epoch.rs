@@ -1,5 +1,5 @@
-//! The epoch turn: what was shredded becomes unrecoverable, also for who holds every older copy of
-//! the key store.
+//! The epoch turn: shredded content becomes unrecoverable, even with every older copy of the key
+//! store.
 //!
 //! ```text
 //! stage the next root in custody
@@ -7,11 +7,11 @@
 //!   → one unit: receipts covered, what is still stale renewed, the root page below the next root, the epoch counted up
 //!   → a snapshot is written to the store, opened again with the next root, and noted
 //!   → the old root is destroyed in custody, and that is noted
-//!   → receipts say so, older snapshots are removed
+//!   → receipts are signed again, older snapshots are removed
 //! ```
-//! Owns this order. Each step is written down where the next one begins, so that any process goes
-//! on from any interruption; one process turns at a time, held by a lease that every unit checks.
-//! Readers and writers go on meanwhile.
+//! Owns this order. Each step is recorded where the next one begins, so that any process can resume
+//! after any interruption. One process turns at a time, under a lease that every unit checks.
+//! Readers and writers continue meanwhile.
 //!
 //! INVARIANT: custody destroys a root only after a snapshot that needs the next root, and no other,
 //! was opened and checked (see [`custody`]).
@@ -44,31 +44,31 @@ const PAGES: i64 = 128;
 /// Receipts signed in one unit.
 const RECEIPTS: i64 = 256;
 
-/// A turn that is done.
+/// A completed turn.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct TurnReport {
     /// The epoch that began.
     pub epoch: u64,
     /// Pages that got a new key.
     pub pages: u64,
-    /// Shreds that it made unrecoverable.
+    /// Shreds whose content it made unrecoverable.
     pub covered: u64,
-    /// The snapshot that stands for the epoch.
+    /// The epoch's snapshot.
     pub snapshot: RecoveryName,
-    /// From when on no older copy of the key store opens what was shredded.
+    /// The time since when no older copy of the key store opens shredded content.
     pub unrecoverable_since: Timestamp,
-    /// Milliseconds that all of it took; of a turn that was interrupted, since it was gone on with.
+    /// Milliseconds of the whole turn; for an interrupted turn, since it was resumed.
     pub took_ms: u64,
-    /// Of these, milliseconds for writing the snapshot and trying it.
+    /// Of these, milliseconds for writing and verifying the snapshot.
     pub snapshot_took_ms: u64,
 }
 
 impl Vault {
-    /// Turns the epoch: first completes a turn that was interrupted, then does a whole one. `None`
-    /// while another process is at it.
+    /// Turns the epoch: first completes an interrupted turn, then runs a whole one. Returns `None`
+    /// while another process holds the lease.
     ///
     /// # Errors
-    /// Of custody, store or database; what is done stays done, and the next call goes on from there.
+    /// Of custody, store or database; completed steps stand, and the next call resumes after them.
     pub async fn turn(&self, actor: Initiator) -> Result<Option<TurnReport>, Error> {
         self.check_before_destroying().await?;
         self.as_turner(async |turner| {
@@ -83,8 +83,8 @@ impl Vault {
         .await
     }
 
-    /// Completes a turn that was interrupted after its root was in force. `None` if there is none,
-    /// or another process is at it.
+    /// Completes a turn that was interrupted after its root was in force. Returns `None` if there
+    /// is none, or another process holds the lease.
     ///
     /// # Errors
     /// As [`Self::turn`].
@@ -110,8 +110,8 @@ impl Vault {
         Ok(done.await?.flatten())
     }
 
-    /// Completes what a rebuilding left to do, before anything is let in: until then a second loss
-    /// could bring back what was lost in the first.
+    /// Completes the steps that a restore left, before the vault accepts anything: until then a
+    /// second loss could bring back what the first one lost.
     ///
     /// # Errors
     /// [`Error::TurnHeld`]; as [`Self::turn`].
@@ -121,7 +121,7 @@ impl Vault {
         while !epochs::is_settled(&mut self.0.db.read().await?).await? {
             tracing::info!("the vault was rebuilt: a snapshot is written and verified first");
             if self.complete_turn().await?.is_none() {
-                // It may have come to its end since.
+                // It may have ended since.
                 let held = epochs::turning(&mut self.0.db.read().await?).await?;
                 if let Some(held) = held {
                     return Err(Error::TurnHeld(held));
@@ -132,8 +132,8 @@ impl Vault {
         Ok(())
     }
 
-    /// Drops the key of an epoch that another process ended, and sees whether custody is still this
-    /// database's. Cheap when nothing has changed.
+    /// Drops the key of an epoch that another process ended, and checks that custody still belongs
+    /// to this database. Cheap when nothing has changed.
     ///
     /// # Errors
     /// The database's or custody's; as [`Vault::check_owner`].
@@ -143,7 +143,7 @@ impl Vault {
     }
 }
 
-/// What a turn has done so far.
+/// The progress of a turn.
 struct Work {
     began: Timestamp,
     pages: u64,
@@ -211,8 +211,8 @@ impl Turner<'_> {
         Ok(pages)
     }
 
-    /// The unit that ends one epoch and begins the next. Pages renewed in it, and shreds that it
-    /// covers.
+    /// Runs the unit that ends one epoch and begins the next. Returns the pages renewed in it, and
+    /// the shreds that it covers.
     async fn commit(
         &self,
         unit: &mut Unit,
@@ -223,8 +223,8 @@ impl Turner<'_> {
     ) -> Result<(u64, u64), Error> {
         let vault = self.vault;
         let alone = vault.lock_epoch_exclusive(unit).await?;
-        // Before the pages: a shred whose receipt is seen here has left its mark on its page, and
-        // that is seen below. One that is not waits for the next turn.
+        // Before the pages: a shred whose receipt is visible here has marked its page stale, and
+        // the query below sees that mark. A later shred waits for the next turn.
         let covered = shreds::cover(unit, next.epoch).await?;
         let mut pages = 0;
         for level in LEAF..tree::ROOT_LEVEL {
@@ -252,7 +252,7 @@ impl Turner<'_> {
         Ok((pages, covered))
     }
 
-    /// Everything after the new root is in force; each step is skipped if it was done before.
+    /// Runs every step after the new root is in force; skips each step that was done before.
     async fn complete(&self, row: EpochRow, work: Work) -> Result<TurnReport, Error> {
         let vault = self.vault;
         let since = |began: Timestamp| {
@@ -270,7 +270,7 @@ impl Turner<'_> {
         crash::point("turn.verified");
         let (unrecoverable_since, snapshot) = match row.previous_destroyed_at {
             Some(at) => (at, noted),
-            // Where the noted snapshot does not hold any more, another has taken its place.
+            // If the noted snapshot is no longer valid, another one has replaced it.
             None => self.destroy_roots(row.epoch, noted, verified).await?,
         };
         self.issue_receipts(row.epoch, unrecoverable_since).await?;
@@ -298,8 +298,8 @@ impl Turner<'_> {
         })
     }
 
-    /// A snapshot of the epoch that was verified just now: the one that is noted, or, where that is
-    /// gone or does not hold any more, a new one.
+    /// Returns a snapshot of the epoch, verified just now: the noted one, or a new one if that is
+    /// missing or no longer valid.
     pub(super) async fn verified(
         &self,
         epoch: u64,
@@ -319,7 +319,7 @@ impl Turner<'_> {
         self.snapshot(epoch).await
     }
 
-    /// Writes a snapshot of the new epoch, opens it again, and notes it.
+    /// Writes a snapshot of the new epoch, verifies it, and notes it.
     async fn snapshot(&self, epoch: u64) -> Result<VerifiedSnapshot, Error> {
         let vault = self.vault;
         let written = vault.write_snapshot().await?;
@@ -340,8 +340,9 @@ impl Turner<'_> {
         Ok(checked)
     }
 
-    /// Destroys every root but this epoch's, and notes it. The snapshot that stands for the epoch
-    /// is verified just before, unless this process has done so. Returns when, and the snapshot.
+    /// Destroys every root but this epoch's, and notes it. The epoch's snapshot is verified just
+    /// before, unless this process has done so. Returns the time of the destruction, and the
+    /// snapshot.
     async fn destroy_roots(
         &self,
         epoch: u64,
@@ -372,7 +373,7 @@ impl Turner<'_> {
         Ok((destroyed_at, checked.snapshot))
     }
 
-    /// Signs the receipts that the turn covers once more.
+    /// Signs again the receipts that the turn covers.
     async fn issue_receipts(&self, epoch: u64, since: Timestamp) -> Result<(), Error> {
         let vault = self.vault;
         loop {
@@ -399,7 +400,7 @@ impl Turner<'_> {
                         });
                     }
                     shreds::replace_receipts(&mut unit, &next).await?;
-                    // A vault that is rebuilt says no less than this one did.
+                    // Journaled, so that a rebuilt vault has the same receipts.
                     unit.to_journal(OutboxKind::Recording, &recordings, vault.clock.now());
                     Ok(covered.len())
                 })
@@ -412,7 +413,7 @@ impl Turner<'_> {
 }
 
 impl Inner {
-    /// Gives up to `limit` stale pages of a level new keys. How many.
+    /// Renews the keys of up to `limit` stale pages of a level. Returns how many.
     async fn renew(&self, tx: &mut Tx, level: u8, limit: i64) -> Result<u64, Error> {
         let stale = key_rows::stale_pages(tx, level, limit).await?;
         if stale.is_empty() {

@@ -1,6 +1,6 @@
-//! Why the vault could not do something, and the way out.
+//! Errors of the vault, and the remedy for each.
 //!
-//! Owns the words. Refuses to know who asked.
+//! Owns the messages. Refuses to know who asked.
 
 use crate::{
     custody, db, keyring,
@@ -12,22 +12,22 @@ use crate::{
     seal, store,
 };
 
-/// Why the vault could not do something.
+/// Why an operation of the vault failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database could not.
+    /// The database failed.
     #[error(transparent)]
     Db(#[from] db::Error),
-    /// The store could not.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// The object is not what the catalogue says.
+    /// The object does not match the catalogue.
     #[error(transparent)]
     Seal(#[from] seal::Error),
     /// The key tree does not open.
     #[error(transparent)]
     Keyring(#[from] keyring::Error),
-    /// The root key cannot be had.
+    /// The root key is not available.
     #[error(transparent)]
     Custody(#[from] custody::Error),
     /// Custody and the database belong to different vaults.
@@ -41,7 +41,7 @@ pub enum Error {
         /// The database's vault.
         db: VaultId,
     },
-    /// The database is a copy from before a turn: the root it needs was destroyed.
+    /// The database is a copy from before a turn: the root that it needs was destroyed.
     #[error(
         "the database is of epoch {db}, but custody holds the root key of epoch {custody}: this \
          database is an old copy, which no key opens any more; `recvault snapshot restore` \
@@ -53,8 +53,8 @@ pub enum Error {
         /// The newest in custody.
         custody: u64,
     },
-    /// The database has not what is known of it elsewhere: it was put back from an old copy, or went
-    /// its own way, and has forgotten what happened.
+    /// The database lacks an entry that is known elsewhere: it was restored from an old copy, or it
+    /// diverged.
     #[error(
         "the database ends with audit entry {db} and lacks entry {known}: it is an old copy, or a \
          replica that lagged, and lacks later changes, including shreds. Nothing is written and \
@@ -67,7 +67,8 @@ pub enum Error {
         /// The entry that it should have.
         known: LogPoint,
     },
-    /// Another database has the roots: it was restored and took over, or this one is a copy.
+    /// The roots belong to another database, which was restored and took over, or this one is a
+    /// copy.
     #[error(
         "custody of vault {vault} belongs to database {owner}, and this is database {database}: \
          another database was restored and took over, or this database is a copy. It opens and \
@@ -77,7 +78,7 @@ pub enum Error {
     NotOwner {
         /// The vault.
         vault: VaultId,
-        /// The database that has the roots.
+        /// The database that owns the roots.
         owner: DatabaseId,
         /// This one.
         database: DatabaseId,
@@ -91,7 +92,7 @@ pub enum Error {
     TakeOver {
         /// The vault.
         vault: VaultId,
-        /// The database that has the roots.
+        /// The database that owns the roots.
         owner: DatabaseId,
     },
     /// The store received a file while a database was rebuilt from it: the former database was
@@ -109,7 +110,7 @@ pub enum Error {
          it before"
     )]
     NoSlot(VaultId),
-    /// Custody was in trouble when it was last asked.
+    /// The last access to custody failed.
     #[error("custody has a problem: {0}")]
     CustodyTrouble(String),
     /// The slot is older than one that this process saw.
@@ -120,7 +121,7 @@ pub enum Error {
     OldSlot {
         /// The generation that was seen.
         known: u64,
-        /// The one that is there.
+        /// The present one.
         found: u64,
     },
     /// The database lacks an entry that it had when it last changed custody.
@@ -135,7 +136,7 @@ pub enum Error {
         /// The one that custody knows of.
         custody: LogPoint,
     },
-    /// A rebuilding is not finished, and another process is at it, or died at it.
+    /// A restore is not finished, and another process is finishing it, or died doing so.
     #[error(
         "the restore of this vault is not finished, and another process holds the turn that \
          finishes it: {0}. If that process is dead, wait that long and run this command again, or \
@@ -161,8 +162,8 @@ pub enum Error {
          --take-over` rebuilds the vault; for another vault, name another place in `[custody]`"
     )]
     CustodyTaken(VaultId),
-    /// Before something is destroyed the store must say what it knows, and it says nothing that
-    /// opens.
+    /// Before a destruction the store must provide a position to compare with, and it has no file
+    /// that opens.
     #[error(
         "nothing is destroyed: the database cannot be compared with the store, which has no \
          snapshot or journal that opens ({} not). Check `store.url` and `[recovery]`, and remove \
@@ -173,7 +174,8 @@ pub enum Error {
         /// Files that do not open.
         unreadable: usize,
     },
-    /// The store knows less than the database: it is another one, or an older copy of the right one.
+    /// The store lacks entries that were written there: it is another store, or an older copy of
+    /// the right one.
     #[error(
         "the store ends with audit entry {store}, and entry {db} was written there: `store.url` or \
          `[recovery]` names another store, its disk is not mounted, or it was restored from an \
@@ -196,24 +198,24 @@ pub enum Error {
     SharedStore {
         /// The file.
         name: String,
-        /// Whose it says it is.
+        /// The vault that it names.
         vault: VaultId,
     },
-    /// What was done stands in the database and is not in the store yet.
+    /// The change is committed in the database and is not in the store yet.
     #[error(
         "done, but not durable yet: the change has taken effect and no shredded recording opens, \
          but it is not in the store, so a restore would lack it. It completes by itself when the \
          store can be written; repeat the request to confirm it ({0})"
     )]
     NotDurable(String),
-    /// The journal has a hole that nobody has accepted.
+    /// The journal has a gap that was not accepted.
     #[error(
         "the journal has gaps: audit entries {0} are incomplete in the store, and may include a \
          shred. Bring back the missing files, or restore without them by `--accept-gap` for \
          exactly each of these gaps"
     )]
     Gaps(String),
-    /// A gap was accepted that is none.
+    /// An accepted gap does not exist.
     #[error(
         "`--accept-gap {0}`: the journal has no such gap; run the command without the option to \
          list the gaps"
@@ -226,7 +228,7 @@ pub enum Error {
          the vault in an empty database; a new vault needs its own store and custody"
     )]
     LostDatabase(String),
-    /// A recovery file is not what it should be.
+    /// A recovery file is malformed.
     #[error("`{name}` in the store: {why}")]
     RecoveryFile {
         /// The file.
@@ -253,21 +255,21 @@ pub enum Error {
          that is older than the root key no longer opens"
     )]
     NoSnapshot(String),
-    /// The folder that a drill works in cannot be used.
+    /// A drill's folder cannot be used.
     #[error("`{path}`: {why}")]
     Sandbox {
-        /// The folder, or what is in it.
+        /// The folder, or a file in it.
         path: String,
         /// What is wrong.
         why: String,
     },
-    /// The database has no vault in it.
+    /// The database contains no vault.
     #[error(
         "the database holds no vault: `recvault init` creates one. If there was a vault and its \
          database is lost, `recvault snapshot restore --take-over` rebuilds it from the store"
     )]
     NoVault,
-    /// The database has a vault in it already.
+    /// The database already contains a vault.
     #[error(
         "the database already holds vault {0}: `recvault init` creates a new vault and never \
          replaces one. If the first `recvault init` was interrupted before it showed a token, run \
@@ -282,40 +284,40 @@ pub enum Error {
         "this recording has no content that can be opened: it is shredded, or was never sealed"
     )]
     Gone,
-    /// The grant is over, or the approval on which it rests was taken back.
+    /// The grant has ended, or its approval was revoked.
     #[error("the grant has ended; ask for another one")]
     GrantEnded,
-    /// A receipt in the database is not what a key of this vault signed.
+    /// A receipt in the database does not verify with any key of this vault.
     #[error(
         "receipt {0} in the database is not signed by a key of this vault: its row was altered;          bring the row back from a copy of the database"
     )]
     BrokenReceipt(ReceiptId),
-    /// The store does not have the sealed object of a recording whose key lives: it is lost, unless
-    /// somebody brings it back.
+    /// The store lacks the sealed object of a recording whose key lives: it is lost, unless it is
+    /// brought back.
     #[error(
         "the store has no sealed object of recording `{0}`, though its key lives: bring the object \
          back from a copy of the store"
     )]
     CiphertextMissing(RecordingId),
-    /// Others who ran beside it have spent what the policy allows this principal for this purpose
-    /// today.
+    /// Concurrent openings have used up the budget that the policy allows this principal for this
+    /// purpose today.
     #[error(
         "the principal's budget of openings for this purpose is spent; it renews at midnight UTC"
     )]
     BudgetSpent,
-    /// The store gives back another object than was sealed.
+    /// The store returned another object than was sealed.
     #[error("the object in the store is not the sealed one: its length or its SHA-256 differs")]
     Altered,
     /// The key found is not the one the catalogue names.
     #[error("the record key is not the key that sealed this recording")]
     WrongKey,
-    /// What is sealed as a transcript is none.
+    /// The object that is sealed as a transcript does not parse.
     #[error("the sealed transcript cannot be parsed")]
     BrokenTranscript,
-    /// What is sealed of who took part is none.
+    /// The sealed participants do not parse.
     #[error("the sealed participants cannot be parsed")]
     BrokenDetails,
-    /// The sound is in a form of which no part can be cut out.
+    /// The audio format does not allow a part to be cut out.
     #[error(
         "the audio format of this recording has no fixed position for a second, so no part of the \
          audio can be given; use a purpose without `window`"
@@ -332,9 +334,10 @@ impl db::AsDatabaseError for Error {
     }
 }
 
-/// What can be one of the vault's errors: a unit of work looks whether the epoch has turned.
+/// An error that may be one of the vault's: a unit of work checks whether it means that the epoch
+/// has turned.
 pub trait AsVaultError {
-    /// The vault's error that it is, if it is one.
+    /// Returns the vault's error, if it is one.
     fn as_vault_error(&self) -> Option<&Error>;
 }
 

@@ -1,17 +1,17 @@
-//! The journal: between two snapshots, what changed is written to the store beside them.
+//! The journal: between two snapshots, changes are written to the store beside them.
 //!
-//! A piece holds the audit entries since the piece before, and the *present* state of every
-//! recording that is marked: its rows, its key while it lives, its tombstone once it is dead; and of
-//! tokens, policies, conversations, statements of consent and revocations their rows. So pieces may
-//! be written twice, by several processes, and in any order of marks: of two states of a recording
-//! the one in the piece of the later timeline counts, and within one that with the higher number.
+//! A piece holds the audit entries since the previous piece, and the *present* state of every
+//! marked recording: its rows, its key while it lives, its tombstone once it is shredded; of
+//! tokens, policies, conversations, statements of consent and revocations it holds their rows. So
+//! pieces may be written twice, by several processes, and in any order of marks. Of two states of a
+//! recording the one in the piece of the later timeline counts, and within one timeline the one
+//! with the higher number.
 //!
-//! Pieces are a chain: each names the one before it, and only one of those that name the same
-//! predecessor becomes the newest (`db::chain`). So a piece that is missing is noticed by
-//! whoever reads the next one.
+//! Pieces form a chain: each names its predecessor, and of several that name the same predecessor
+//! only one becomes the newest (`db::chain`). So a reader of the next piece notices a missing one.
 //!
-//! Owns what a piece holds. INVARIANT: a mark is taken away only after a piece with the state that
-//! it stands for is durable. A shred is told to its caller after that.
+//! Owns the contents of a piece. INVARIANT: a mark is removed only after a piece with the state
+//! that it stands for is durable. A shred is reported to its caller after that.
 
 use std::{
     collections::BTreeSet,
@@ -45,7 +45,7 @@ const PIECE: i64 = 1024;
 /// Audit entries read at a time.
 const ENTRIES: i64 = 8192;
 
-/// What belongs to the state of a recording, besides its key.
+/// The tables of a recording's state, besides its key.
 const RECORDING: [Table; 9] = [
     Table::Recordings,
     Table::Artefacts,
@@ -58,10 +58,10 @@ const RECORDING: [Table; 9] = [
     Table::Revoked,
 ];
 
-/// States read by one query, of which the living keys are in memory at once.
+/// States read by one query; their living keys are in memory at the same time.
 const AT_ONCE: usize = 256;
 
-/// A line with a living record key. The file around it is sealed like the pages it would be on.
+/// A line with a living record key. The whole file is sealed, as key pages are.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KeyLine<'a> {
@@ -71,7 +71,7 @@ struct KeyLine<'a> {
     key: &'a str,
 }
 
-/// What a line of a piece says.
+/// The content of a piece's line.
 pub(super) enum JournalLine {
     /// A row.
     Row(Image),
@@ -81,30 +81,30 @@ pub(super) enum JournalLine {
     Nothing,
 }
 
-/// Whose turn it is to write a piece, and what the pieces so far have.
+/// The lock for writing pieces, and the progress of this process's pieces.
 ///
-/// Whoever waits for the journal waits for one piece that was begun after they came, not for a time
-/// at which nothing is left to write: while others go on changing things there is none.
+/// A caller waits for one piece that was begun after its call, not until nothing is left to write:
+/// under concurrent changes that moment might never come.
 #[derive(Default)]
 pub(super) struct JournalLock {
     /// Pieces that this process has begun.
     begun: AtomicU64,
-    /// The newest of them that stands in the chain and left no change out. Whoever holds this lock
-    /// writes the next one.
+    /// The newest of them that is in the chain and omits no change. The holder of this lock writes
+    /// the next one.
     whole: tokio::sync::Mutex<u64>,
 }
 
 impl Vault {
-    /// Writes everything to the journal that was marked before this call. How many states. Cheap
-    /// when nothing is.
+    /// Writes everything to the journal that was marked before this call. Returns how many states.
+    /// Cheap when nothing is marked.
     ///
     /// # Errors
-    /// Of store or database; what is not written stays marked.
+    /// Of store or database; whatever is not written stays marked.
     pub async fn journal(&self) -> Result<u64, Error> {
         self.write_journal(false).await
     }
 
-    /// The same, and what was only written down in the audit log.
+    /// As [`Self::journal`], but also writes audit entries that change no state.
     ///
     /// # Errors
     /// As [`Self::journal`].
@@ -118,7 +118,8 @@ impl Vault {
         let mut written = 0;
         let mut is_idle = false;
         loop {
-            // A turn for each piece: nobody waits for all the pieces of somebody else.
+            // The lock is taken for each piece, so that no caller waits for all the pieces of
+            // another.
             let mut whole = vault.journaling.whole.lock().await;
             if *whole > before || !vault.is_behind(entries_too).await? {
                 return Ok(written);
@@ -151,8 +152,8 @@ impl Vault {
                 })
                 .await?;
             if !chained {
-                // Nothing refers to it. Should it stay, it is one more copy of states that the
-                // winner's successor has, too.
+                // Nothing refers to this piece. If it stays, it is one more copy of states that the
+                // winner's successor also has.
                 vault.recovery.delete_recovery(piece.name).await?;
                 continue;
             }
@@ -164,22 +165,22 @@ impl Vault {
     }
 }
 
-/// A piece that was written and stands in no chain yet.
+/// A piece that was written and is not in the chain yet.
 struct UnchainedPiece {
     name: RecoveryName,
     /// The marks whose states are in it.
     marks: Vec<OutboxMark>,
-    /// The number up to which it, and those before it, have audit entries.
+    /// The number up to which this piece and its predecessors have audit entries.
     entries_to: i64,
-    /// Whether it, and those before it, have every change up to this number.
+    /// Whether this piece and its predecessors have every change up to this number.
     is_whole: bool,
     before: Option<chain::JournalPiece>,
     piece: chain::JournalPiece,
 }
 
 impl Inner {
-    /// Whether something waits for the journal; with `entries_too`, also entries of the audit log
-    /// that change nothing.
+    /// Returns whether anything waits for the journal; with `entries_too`, audit entries that
+    /// change no state count as well.
     async fn is_behind(&self, entries_too: bool) -> Result<bool, Error> {
         let mut tx = self.db.read().await?;
         if outbox::waiting(&mut tx).await?.0 > 0 {
@@ -188,16 +189,16 @@ impl Inner {
         Ok(entries_too && audit::head(&mut tx).await? > outbox::journaled_to(&mut tx).await?)
     }
 
-    /// The unit in which a piece becomes the newest of the chain, and its marks go. False if
-    /// another piece came between, or the root that opens this one is about to go.
+    /// Makes a piece the newest of the chain and removes its marks, in one unit. Returns false if
+    /// another piece came first, or if the root that opens this one is about to be destroyed.
     async fn chain(&self, unit: &mut Unit, written: &UnchainedPiece) -> Result<bool, Error> {
         unit.without_entry("what is in the store by now");
         if !chain::extend(unit, written.before.as_ref(), &written.piece).await? {
             unit.abandon();
             return Ok(false);
         }
-        // Asked after the chain was locked, which a turn waits for: a piece of the epoch before,
-        // behind the turn's snapshot, would be a hole in the chain.
+        // Checked after the chain was locked, which a turn waits for: a piece of the previous epoch
+        // behind the turn's snapshot would be a gap in the chain.
         if epochs::current(unit)
             .await?
             .is_none_or(|current| current.epoch != written.name.epoch)
@@ -257,8 +258,8 @@ impl Inner {
         }))
     }
 
-    /// The audit entries after `since`, all of them, and the states of everything that is marked.
-    /// How many rows.
+    /// Writes all audit entries after `since`, and the states of everything that is marked. Returns
+    /// how many rows.
     async fn states(
         &self,
         tx: &mut Tx,
@@ -290,7 +291,7 @@ impl Inner {
             let tables: &[Table] = match kind {
                 OutboxKind::SigningKey => &[Table::SigningKeys],
                 OutboxKind::Recording => &RECORDING,
-                // Whose it is comes before it, in the same piece: a row refers to the other.
+                // A row that refers to another follows it in the same piece.
                 OutboxKind::Token => &[Table::Principals, Table::Tokens],
                 OutboxKind::Policy => &[Table::Policies],
                 OutboxKind::Conversation => &[Table::Parties],
@@ -330,8 +331,8 @@ impl Inner {
         Ok(rows)
     }
 
-    /// The keys of every leg of these recordings, as far as they live: not of those that are shredded, or were
-    /// never sealed.
+    /// Writes the living keys of every leg of these recordings; shredded recordings and recordings
+    /// that were never sealed have none.
     async fn key_lines(&self, tx: &mut Tx, ids: &[&str], file: &mut Writing) -> Result<(), Error> {
         let ids = ids
             .iter()
@@ -374,7 +375,7 @@ pub(super) fn parse(parser: &mut LineParser, line: &[u8]) -> Result<JournalLine,
         .map_or(JournalLine::Nothing, JournalLine::Row))
 }
 
-/// The principals whose credentials these tokens are.
+/// Returns the principals whose credentials these tokens are.
 async fn principals_of(tx: &mut Tx, tokens: &[&str]) -> Result<Vec<Image>, Error> {
     let tokens = image::find_all(tx, Table::Tokens, tokens).await?;
     let principals: BTreeSet<&str> = tokens

@@ -19,11 +19,11 @@ use crate::{
     secret::Key,
 };
 
-/// How long a leaf page belongs to the process that fills it; each deposit renews it.
+/// How long a leaf page is reserved for the process that fills it; each deposit renews it.
 const FILLER: std::time::Duration = std::time::Duration::from_secs(60);
 
 impl Inner {
-    /// The record key of a living recording.
+    /// Returns the record key of a living recording.
     pub(super) async fn record_key(
         &self,
         tx: &mut Tx,
@@ -42,7 +42,7 @@ impl Inner {
         }
     }
 
-    /// The record keys of one leg of these recordings, as far as they live.
+    /// Returns the living record keys of one leg of these recordings.
     pub(super) async fn record_keys(
         &self,
         tx: &mut Tx,
@@ -55,7 +55,7 @@ impl Inner {
         Ok(keys.into_iter().map(|(id, _, key)| (id, key)).collect())
     }
 
-    /// The record keys of every leg of these recordings, as far as they live.
+    /// Returns the living record keys of every leg of these recordings.
     pub(super) async fn keys_of_every_leg(
         &self,
         tx: &mut Tx,
@@ -65,7 +65,7 @@ impl Inner {
         self.keys_at(tx, entries).await
     }
 
-    /// The keys in the places of entries.
+    /// Returns the keys in the slots of entries.
     async fn keys_at(
         &self,
         tx: &mut Tx,
@@ -96,7 +96,7 @@ impl Inner {
         Ok(keys)
     }
 
-    /// Gives a record key its place in the tier's tree, and enters it.
+    /// Stores a record key in the tier's tree, and enters it.
     pub(super) async fn place_key(
         &self,
         tx: &mut Tx,
@@ -131,8 +131,8 @@ impl Inner {
         Ok(key_rows::insert_entry(tx, id, leg, &KeyEntry { place, fingerprint }).await?)
     }
 
-    /// Destroys the keys of every leg of recordings, as far as they have any, and their entries;
-    /// the fingerprints of what was destroyed.
+    /// Destroys the keys of every leg of recordings, and their entries. Returns the fingerprints of
+    /// the destroyed keys.
     pub(super) async fn destroy_keys(
         &self,
         tx: &mut Tx,
@@ -148,8 +148,8 @@ impl Inner {
         Ok(destroyed)
     }
 
-    /// Destroys the keys in the places of entries, and the entries. Each leaf is opened and written
-    /// once, however many of its keys go.
+    /// Destroys the keys in the slots of entries, and the entries. Each leaf is opened and written
+    /// once, however many of its keys are destroyed.
     pub(super) async fn destroy_entries(
         &self,
         tx: &mut Tx,
@@ -176,7 +176,7 @@ impl Inner {
         Ok(key_rows::remove_entries(tx, &entries.keys().copied().collect()).await?)
     }
 
-    /// A new leaf, hung under the lowest page of the tier that has room (the root page, for a
+    /// Adds a leaf, attached to the lowest page of the tier that has room (the root page, for a
     /// tier's first), with the branches between.
     async fn add_leaf(
         &self,

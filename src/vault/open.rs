@@ -1,4 +1,4 @@
-//! Opening: with a grant, an audit entry first, and only authenticated bytes.
+//! Opening: requires a grant, writes an audit entry first, and releases only authenticated bytes.
 
 use std::{iter::Chain, num::NonZeroUsize, ops::Range};
 
@@ -31,44 +31,44 @@ use crate::{
 
 /// Segments read and opened at a time, after the first: 1 MiB.
 const STRIDE: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not 0");
-/// Reads under way at once, so that the store works while the listener is served.
+/// Concurrent reads, so that the store works while the listener is served.
 const AHEAD: usize = 2;
 
-/// An artefact that can be opened: what a player needs to know before it asks for bytes.
+/// An artefact that can be opened: what a player needs to know before it requests bytes.
 #[derive(Clone, Debug)]
 pub struct PlayableArtefact {
     sealed: SealedArtefact,
     recording: RecordingId,
     view: View,
-    /// If only a part of the sound is given: that part.
+    /// The window of the audio, if only a part is granted.
     window: Option<AudioWindow>,
 }
 
 impl PlayableArtefact {
-    /// What it is.
+    /// Returns the artefact.
     pub fn artefact(&self) -> Artefact {
         self.sealed.artefact
     }
 
-    /// Bytes that can be asked for.
+    /// Returns the number of bytes that can be requested.
     pub fn len(&self) -> u64 {
         self.window
             .as_ref()
             .map_or(self.sealed.plain_len, AudioWindow::len)
     }
 
-    /// Whether there is nothing to hear.
+    /// Returns whether it has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What a player should be told.
+    /// Returns its media type.
     pub fn content_type(&self) -> &str {
         &self.sealed.content_type
     }
 
-    /// A strong entity tag (RFC 9110, section 8.8.3), without quotes: it names the ciphertext and
-    /// the part that is given, so it tells nothing of the sound.
+    /// Returns a strong entity tag (RFC 9110, section 8.8.3), without quotes. It identifies the
+    /// ciphertext and the granted window, so it discloses nothing of the audio.
     pub fn etag(&self) -> String {
         let object = self
             .sealed
@@ -86,11 +86,11 @@ impl PlayableArtefact {
 pub type PlaybackStream = std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 
 impl Vault {
-    /// What of this artefact there is to open under a grant. Gives nothing out; to know where a
-    /// part of the sound is, the head of the file is read.
+    /// Returns what a grant allows to open of this artefact. Discloses nothing; to locate a part of
+    /// the audio, the head of the file is read.
     ///
     /// # Errors
-    /// [`Error::Gone`] if the grant does not give it, or nothing of it is sealed;
+    /// [`Error::Gone`] if the grant does not include it, or it is not sealed;
     /// [`Error::NoWindow`].
     pub async fn playable(
         &self,
@@ -105,7 +105,7 @@ impl Vault {
         let sealed = recordings::artefacts(&mut self.0.db.read().await?, recording).await?;
         let sealed = sealed
             .into_iter()
-            // Grants name no leg: what they give is of all sides together.
+            // Grants name no leg: they cover the leg of all sides only.
             .find(|sealed| sealed.leg == Leg::All && sealed.artefact == wanted)
             .ok_or(Error::Gone)?;
         let window = match view {
@@ -124,7 +124,7 @@ impl Vault {
 
     /// Opens a byte range, start inclusive, end exclusive, within `0..playable.len()`. When this
     /// returns, the audit entry is durable, and header and final segment are authenticated; no byte
-    /// has been released yet. The entry names bytes of what was sealed.
+    /// has been released yet. The entry states the range within the sealed file.
     ///
     /// The first opening of a recording on a day counts against the budget.
     ///
@@ -169,9 +169,9 @@ impl Vault {
         ))
     }
 
-    /// Whether it could be opened now: its key is there, header and final segment are what was
-    /// sealed, and the budget has room for it. Gives nothing out, so that it is no opening, and
-    /// counts nothing.
+    /// Checks whether it could be opened now: its key exists, header and final segment are
+    /// authentic, and the budget has room for it. Discloses nothing, so it is no opening and does
+    /// not count.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -190,7 +190,7 @@ impl Vault {
         Ok(())
     }
 
-    /// The key of a recording, for what gives nothing out.
+    /// Returns the key of a recording, for callers that disclose nothing.
     pub(super) async fn readable_key(
         &self,
         recording: RecordingId,
@@ -206,8 +206,8 @@ impl Vault {
             .await
     }
 
-    /// Where the part of the sound is that a grant gives. What is read for that is given to nobody,
-    /// so that it is no opening.
+    /// Returns the window of the audio that a grant allows. The bytes read for it are disclosed to
+    /// nobody, so it is no opening.
     async fn window(
         &self,
         recording: RecordingId,
@@ -235,8 +235,7 @@ impl Vault {
         Ok(AudioWindow::of(&wave, from_s, to_s, sealed.plain_len))
     }
 
-    /// The unit of work that writes the entry and reads the key, in one view of the database. No
-    /// audit, no access.
+    /// Writes the entry and reads the key in one unit. Without an audit entry there is no access.
     async fn release_key(
         &self,
         unit: &mut Unit,
@@ -257,8 +256,8 @@ impl Vault {
     }
 }
 
-/// The spans of a range of plaintext: one segment first, so that the first byte does not wait for a
-/// megabyte.
+/// Returns the spans of a range of plaintext: one segment first, so that the first byte does not
+/// wait for a megabyte.
 fn spans_of(
     layout: Layout,
     segment: SegmentLength,
@@ -272,7 +271,7 @@ fn spans_of(
     Ok(first.chain(layout.spans(first_end..range.end, STRIDE)?))
 }
 
-/// Reads these spans and opens them in order, between what was made for the cut.
+/// Reads these spans and opens them in order, between the generated bytes of the cut.
 fn plaintext(
     store: Store,
     object: ObjectId,
@@ -326,8 +325,8 @@ impl Inner {
         Ok((key, self.found(ends, sealed.recording).await?))
     }
 
-    /// What was read of a recording's object; if the object is not there, whether it alone is
-    /// missing, or the store is.
+    /// Returns the result of a read; if the object is not there, determines whether only this
+    /// object is missing or the whole store.
     async fn found<T>(&self, read: Result<T, Error>, recording: RecordingId) -> Result<T, Error> {
         match read {
             Err(Error::Store(store::Error::NotFound { .. })) => {
@@ -338,12 +337,12 @@ impl Inner {
         }
     }
 
-    /// The one way to an opening, for all that a grant gives: the grant's row says that it is not
-    /// over, it rests on the approval by which it was decided now, the recording counts on the day,
-    /// and the entry is written.
+    /// Every opening goes through this: checks that the grant has not ended, makes it rest on the
+    /// approval that the present decision used, counts the recording against the day's budget, and
+    /// writes the entry.
     ///
     /// # Errors
-    /// [`Error::GrantEnded`] for a grant that is over, or whose approval was taken back meanwhile;
+    /// [`Error::GrantEnded`] for a grant that has ended, or whose approval was revoked meanwhile;
     /// [`Error::BudgetSpent`].
     pub(super) async fn enter_opening(
         &self,
@@ -368,7 +367,8 @@ impl Inner {
         if row.opened_at.is_none() {
             grants::open(unit, id, now).await?;
         }
-        // At every opening: a grant may last past midnight, and what counts already costs nothing.
+        // At every opening: a grant may last past midnight, and a recording that is already counted
+        // costs nothing.
         let counts = budgets::spend(
             unit,
             grant.principal(),
@@ -384,7 +384,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Whether the budget of the day has room for an opening under this grant.
+    /// Checks that the day's budget has room for an opening under this grant.
     ///
     /// # Errors
     /// [`Error::BudgetSpent`] if it has not.
@@ -401,7 +401,7 @@ impl Inner {
         has_room.await?.then_some(()).ok_or(Error::BudgetSpent)
     }
 
-    /// Header and final segment of an object: what an opener wants first.
+    /// Returns header and final segment of an object, which an opener needs first.
     pub(super) async fn ends(
         &self,
         object: ObjectId,

@@ -1,11 +1,12 @@
-//! Whose custody is: the roots belong to one database, and this says whether it is ours.
+//! Ownership of custody: the roots belong to one database, and this module decides whether that is
+//! this one.
 //!
-//! Owns the judgement, what this process remembers of it, and the take-over by a restored database.
-//! Refuses to know how a slot is kept and who turns.
+//! Owns the decision, what this process remembers of it, and the take-over by a restored database.
+//! Refuses to know how a slot is stored and which process turns.
 //!
 //! INVARIANT: a process that once found another database to be the owner opens and writes nothing
-//! any more (see [`Ownership::hold`], which each unit of work and each walk through the key tree
-//! asks).
+//! any more (see [`Ownership::hold`], which every unit of work and every walk through the key tree
+//! calls).
 
 use std::sync::{
     OnceLock, PoisonError, RwLock,
@@ -31,26 +32,26 @@ pub(super) struct Ownership {
     database: DatabaseId,
     /// The timeline of its log.
     timeline: Timeline,
-    /// The newest generation of the slot that it saw.
+    /// The newest generation of the slot that this process has seen.
     known: AtomicU64,
     /// The database that took over.
     lost_to: OnceLock<DatabaseId>,
-    /// Whether the audit log was told of that.
+    /// Whether the audit log has an entry about that.
     is_told: Mutex<bool>,
     troubles: RwLock<Troubles>,
 }
 
-/// What is asked of custody, and can be wrong by itself.
+/// The two checks of custody, which can fail independently.
 #[derive(Clone, Copy)]
 pub(super) enum CustodyCheck {
-    /// Whose the slot is.
+    /// The owner of the slot.
     Slot,
     /// The key of the present epoch.
     Key,
 }
 
-/// What was wrong when it was last asked. The slot may be in order while the key cannot be had from
-/// it: an error is cleared only by a successful check of the same kind.
+/// The result of the last check of each kind. The slot may be in order while the key cannot be
+/// fetched from it: an error is cleared only by a successful check of the same kind.
 #[derive(Default, PartialEq, Eq)]
 struct Troubles {
     slot: Option<String>,
@@ -63,14 +64,14 @@ impl Troubles {
     }
 }
 
-/// What a restore does about custody.
+/// What a restore does with custody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// Nothing: the restored database is looked at and thrown away.
+    /// Nothing: the restored database is inspected and discarded.
     None,
     /// Takes custody if no database has it.
     Take,
-    /// Takes custody, also from another database, which opens and writes nothing any more.
+    /// Takes custody, also from another database, which then opens and writes nothing any more.
     TakeOver,
 }
 
@@ -106,7 +107,7 @@ impl Ownership {
         self.database
     }
 
-    /// A number that this database's log gives now.
+    /// Returns a number of this database's log as a point in its present timeline.
     pub(super) fn point(&self, seq: i64) -> LogPoint {
         LogPoint {
             timeline: self.timeline,
@@ -114,7 +115,7 @@ impl Ownership {
         }
     }
 
-    /// The owner as a slot is to name it.
+    /// Returns the owner to be named in a slot.
     pub(super) fn owner(&self, vault: VaultId, seen: Option<Position>) -> Owner {
         Owner {
             vault,
@@ -151,10 +152,10 @@ impl Ownership {
 }
 
 impl Vault {
-    /// Whether custody is there and this database's. Cheap enough for every few seconds: no
-    /// passphrase and no service is asked. What is found is kept for [`Vault::custody_trouble`];
-    /// if another database is the owner, this one opens and writes nothing from then on, and its log
-    /// says so once.
+    /// Checks that custody is available and belongs to this database. Cheap enough for every few
+    /// seconds: no passphrase and no service is involved. The result is kept for
+    /// [`Vault::custody_trouble`]. If another database is the owner, this one opens and writes
+    /// nothing from then on, and its audit log records that once.
     ///
     /// # Errors
     /// [`Error::NotOwner`], [`Error::NoSlot`], [`Error::OldSlot`], [`Error::BehindCustody`];
@@ -169,9 +170,9 @@ impl Vault {
             }
             lost => lost,
         };
-        // Nothing is written any more: the database's gate is the one place that every writer passes.
+        // Closed at the database's gate, because every writer passes it.
         match &found {
-            // Also if it was found before: the caller who found it may have been cancelled.
+            // Also if it was found before: the task that found it may have been cancelled.
             Err(error @ Error::NotOwner { owner, .. }) => vault.retire(*owner, error).await,
             Err(error @ Error::BehindCustody { .. }) => {
                 vault
@@ -183,7 +184,7 @@ impl Vault {
         found
     }
 
-    /// What was wrong with custody when it was last asked, for `readyz` and `status`.
+    /// Returns the fault that the last check of custody found, for `readyz` and `status`.
     pub fn custody_trouble(&self) -> Option<String> {
         self.0
             .ownership
@@ -196,15 +197,15 @@ impl Vault {
 }
 
 impl Inner {
-    /// The slot, which is this database's.
+    /// Returns the slot, if this database owns it.
     ///
     /// # Errors
-    /// As [`Vault::check_owner`], but for what the database has forgotten.
+    /// As [`Vault::check_owner`], except that it does not compare the slot with the database's log.
     pub(super) async fn own_slot(&self) -> Result<Slot, Error> {
         self.ownership.hold(self.id)?;
         let slot = own(self.custody.read().await?, self.id, self.ownership.database);
         if let Err(Error::NotOwner { owner, .. }) = &slot {
-            // Before anything is waited for: a cancelled caller must not take the finding along.
+            // Set before anything is awaited: a cancelled caller must not lose the finding.
             let _ = self.ownership.lost_to.set(*owner);
         }
         let slot = slot?;
@@ -221,7 +222,7 @@ impl Inner {
         Ok(slot)
     }
 
-    /// The same for a slot that this process made.
+    /// Notes the generation of a slot that this process made.
     pub(super) fn saw(&self, slot: &Slot) {
         self.ownership
             .known
@@ -237,9 +238,9 @@ impl Inner {
         remembers(&mut self.db.read().await?, &slot).await
     }
 
-    /// Another database has taken over: writes the last entry, which is for anyone who looks here
-    /// for the reason and is in no journal, and closes the gate. A call that is cancelled leaves
-    /// both to the next.
+    /// Another database has taken over: writes the last audit entry, which explains that to a
+    /// reader of this log and is in no journal, and closes the gate. If a call is cancelled, the
+    /// next call does both.
     async fn retire(&self, to: DatabaseId, because: &Error) {
         let mut is_told = self.ownership.is_told.lock().await;
         if *is_told {
@@ -258,7 +259,7 @@ impl Inner {
     }
 }
 
-/// The slot, if it is this database's or nobody's.
+/// Returns the slot, if it belongs to this database or to none.
 ///
 /// # Errors
 /// [`Error::NoSlot`], [`Error::OtherVault`], [`Error::NotOwner`].
@@ -281,7 +282,7 @@ pub(super) fn own(slot: Option<Slot>, vault: VaultId, database: DatabaseId) -> R
     }
 }
 
-/// Whether the database still has the entry that it had when it last changed custody.
+/// Checks that the database still has the entry that it had when it last changed custody.
 ///
 /// # Errors
 /// [`Error::BehindCustody`].
@@ -295,12 +296,13 @@ pub(super) async fn remembers(tx: &mut Tx, slot: &Slot) -> Result<(), Error> {
     }
 }
 
-/// Makes a restored database the owner; the last step of a restore before its rows stand. Should
-/// they not come to stand, nobody is the owner, and the restore is to be repeated.
+/// Makes a restored database the owner: the last step before the restore commits. If the commit
+/// then fails, the restore must be repeated.
 ///
 /// # Errors
-/// [`Error::TakeOver`] where another database is the owner and the claim is not to that;
-/// [`crate::custody::Error::Moved`] where somebody else changed custody since `before` was read.
+/// [`Error::TakeOver`] where another database is the owner and the claim is not
+/// [`Claim::TakeOver`]; [`crate::custody::Error::Moved`] where custody was changed since `before`
+/// was read.
 pub(super) async fn take_over(
     custody: &dyn Custody,
     before: &Slot,
@@ -314,7 +316,7 @@ pub(super) async fn take_over(
     Ok(())
 }
 
-/// Whether this claim goes against this slot; asked before a restore begins, too.
+/// Checks that this claim allows taking this slot; also called before a restore begins.
 ///
 /// # Errors
 /// [`Error::TakeOver`].

@@ -1,9 +1,9 @@
-//! Reading back: what is sealed is read from the store once more, as if it were to be opened,
-//! before somebody relies on it.
+//! Reading back: reads sealed content from the store again, as an opening would, before anything
+//! relies on it.
 //!
-//! Owns what counts as "the vault has it": the length and the SHA-256 of the row, and every segment
-//! authentic under the key of its own leg. INVARIANT: plaintext is overwritten where it came to
-//! be; nothing of it leaves the vault, so this is no opening.
+//! Owns the criteria for "the vault has it": the length and the SHA-256 of the row, and every
+//! segment authentic under the key of its own leg. INVARIANT: plaintext is overwritten where it was
+//! produced; none of it leaves the vault, so this is no opening.
 
 use std::{collections::BTreeMap, num::NonZeroUsize};
 
@@ -18,18 +18,18 @@ use crate::{
     secret::Key,
 };
 
-/// Segments read at a time: 4 MiB of sound.
+/// Segments read at a time: 4 MiB of audio.
 const STRIDE: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not 0");
-/// Reads under way at once.
+/// Concurrent reads.
 const AHEAD: usize = 2;
 
 impl Vault {
-    /// Reads back every sealed object of a recording: as long as the catalogue says, with its
-    /// SHA-256, and authentic to the last segment.
+    /// Reads back every sealed object of a recording, and checks its length and SHA-256 against the
+    /// catalogue and every segment's authenticity.
     ///
     /// # Errors
-    /// [`Error::Altered`] or [`Error::Seal`] if the store gives back something else;
-    /// [`Error::Gone`] if its content is not sealed, or not any more; the store's.
+    /// [`Error::Altered`] or [`Error::Seal`] if the store returns something else; [`Error::Gone`]
+    /// if its content is not sealed, or is shredded; the store's.
     pub async fn read_back(&self, recording: &Recording) -> Result<(), Error> {
         let vault = &*self.0;
         let id = recording.id;
@@ -53,8 +53,8 @@ impl Vault {
         Ok(())
     }
 
-    /// Reads back one sealed object; `take` sees what was sealed, piece by piece, which is
-    /// authentic only when this returns well.
+    /// Reads back one sealed object. `take` receives the plaintext piece by piece; all of it is
+    /// known to be authentic and complete only when this returns `Ok`.
     pub(super) async fn read_object_back(
         &self,
         id: RecordingId,

@@ -1,13 +1,13 @@
-//! Recovery files: what the store keeps so that it and custody alone rebuild the vault.
+//! Recovery files: the files from which the store and custody alone rebuild the vault.
 //!
 //! ```text
 //! header: one line of JSON in the clear: format, vault, epoch, number of the last audit entry it knows, path of its log, file id, time, sealed root page key,
 //!         position of that entry, place in the journal's chain, predecessor
 //! body:   one FLOE message, bound to the header, under HKDF(root page key, file id); lines of JSON
 //! ```
-//! Owns this envelope. A file dies with its epoch's root: the key in its header is sealed by that
-//! root, and nothing else opens it. Refuses to know what the lines mean;
-//! [`snapshot`](super::snapshot) and [`journal`](super::journal) say that.
+//! Owns this envelope. A file becomes unreadable with the destruction of its epoch's root: only
+//! that root opens the key in its header. Refuses to know what the lines mean;
+//! [`snapshot`](super::snapshot) and [`journal`](super::journal) define that.
 
 mod begin;
 mod read;
@@ -38,7 +38,7 @@ use crate::{
     store::{RecoveryKind, RecoveryName},
 };
 
-/// Bytes within which a header ends: each restore that the vault went through takes some forty.
+/// The maximum length of a header: each restore of the vault adds some forty bytes.
 pub(super) const MAX_HEADER: usize = 64 * 1024;
 
 /// The first line of a recovery file.
@@ -50,9 +50,9 @@ pub(super) struct Header {
     pub(super) vault: VaultId,
     /// The epoch whose root opens it.
     pub(super) epoch: u64,
-    /// The number of the last audit entry that it knows of.
+    /// The number of the newest audit entry that it knows of.
     pub(super) seq: i64,
-    /// The timelines that its log goes through; it was written in the last.
+    /// The timelines that its log goes through; it was written in the last one.
     pub(super) path: LogPath,
     file: ObjectId,
     /// When it was written.
@@ -62,10 +62,10 @@ pub(super) struct Header {
     pub(super) entry: Position,
     /// Its audit entries follow this number without a gap; 0 in a snapshot, which has all.
     pub(super) since: i64,
-    /// Its place in the journal's chain, from 1; of a snapshot: the place of the newest piece that
+    /// Its place in the journal's chain, from 1; in a snapshot, the place of the newest piece that
     /// its database knew of, 0 for none.
     pub(super) chain: i64,
-    /// The piece before it; of a snapshot: that newest piece.
+    /// The piece before it; in a snapshot, that newest piece.
     pub(super) previous: Option<Link>,
 }
 
@@ -80,7 +80,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// To a piece that the database knows.
+    /// Returns the link to a piece that the database knows.
     pub(super) fn to(piece: &chain::JournalPiece) -> Result<Self, Error> {
         let inconsistent = |_| db::Error::Inconsistent {
             table: "turner",
@@ -94,7 +94,7 @@ impl Link {
     }
 }
 
-/// Where a file stands in the audit log and in the journal's chain.
+/// The position of a file in the audit log and in the journal's chain.
 #[derive(Clone, Debug)]
 pub(super) struct ChainPosition {
     /// See [`Header::path`].
@@ -117,7 +117,7 @@ impl Header {
         }
     }
 
-    /// The header of the file of this name.
+    /// Returns the header of the file of this name.
     pub(super) fn of(
         name: RecoveryName,
         vault: VaultId,
@@ -148,7 +148,7 @@ impl Header {
         }
     }
 
-    /// Where in the audit log it was written.
+    /// Returns the point in the audit log at which it was written.
     pub(super) fn point(&self) -> LogPoint {
         LogPoint {
             timeline: self.path.current(),
@@ -156,21 +156,21 @@ impl Header {
         }
     }
 
-    /// Its SHA-256, as lower-case hex: what its successor names it by. No other file has the same,
-    /// for its id is random.
+    /// Returns its SHA-256 as lower-case hex, by which its successor names it. No other file has
+    /// the same one, because its id is random.
     pub(super) fn digest(&self) -> String {
         hex::encode(digest::digest(&digest::SHA256, &self.line()))
     }
 
-    /// The line, its end included.
+    /// Returns the line, its line end included.
     fn line(&self) -> Vec<u8> {
         let mut line = serde_json::to_vec(self).expect("ids, numbers and texts have a JSON form");
         line.push(b'\n');
         line
     }
 
-    /// The name that the file which begins so must have, if it is a recovery file; it is read under
-    /// this name and not believed before.
+    /// Returns the name that a file with this beginning must have, if it is a recovery file. The
+    /// name is not trusted until the file has been read under it.
     pub(super) fn name_of(bytes: &[u8]) -> Option<RecoveryName> {
         let line = bytes.split(|byte| *byte == b'\n').next()?;
         let header: Self = serde_json::from_slice(line).ok()?;
@@ -186,12 +186,12 @@ impl Header {
         })
     }
 
-    /// The sealed root page key in it; `None` if it is none.
+    /// Returns the sealed root page key in it; `None` if it is not valid base64.
     pub(super) fn root_sealed(&self) -> Option<Vec<u8>> {
         BASE64.decode(&self.root_sealed).ok()
     }
 
-    /// Reads the line that a file of this name begins with; the header and the line's length.
+    /// Reads the first line of the file of this name. Returns the header and the line's length.
     ///
     /// # Errors
     /// [`Error::RecoveryFile`].
@@ -220,12 +220,12 @@ impl Header {
     }
 }
 
-/// Root page keys of recovery files that were opened, so that custody is asked once for each.
+/// Root page keys of opened recovery files, so that custody is called once for each.
 #[derive(Default)]
 pub(super) struct Roots(BTreeMap<(u64, String), Arc<RootKey>>);
 
 impl Roots {
-    /// The key in a header.
+    /// Returns the key in a header.
     ///
     /// # Errors
     /// Custody's, [`custody::Error::NoRoot`](crate::custody::Error::NoRoot) above all: the file is

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! newest snapshot that opens with a root in custody → every row
-//!   → journal pieces behind it, in order and without a hole: rows, keys into the tree, tombstones (which win, whatever came before or comes after)
-//!   → every page stale, the epoch unsettled, the audit log goes on in a new timeline
+//!   → journal pieces behind it, in order and without a gap: rows, keys into the tree, tombstones (which win, regardless of order)
+//!   → every page stale, the epoch unsettled, the audit log continues in a new timeline
 //! ```
-//! Owns this order. All of it is one unit of work: a restore that is interrupted leaves an empty
-//! database, and what serves has every tombstone. INVARIANT: a key whose fingerprint stands in a tombstone is
-//! not taken in, from wherever it comes.
+//! Owns this order. All of it is one unit of work: an interrupted restore leaves an empty database,
+//! and a database in service has every tombstone. INVARIANT: a key whose fingerprint is in a
+//! tombstone is never entered, whatever file it comes from.
 
 mod coverage;
 mod log;
@@ -52,10 +52,10 @@ use crate::{
     store::RecoveryName,
 };
 
-/// Rows entered by one statement, or a few.
+/// Rows entered at a time.
 const ROWS: usize = 2048;
 
-/// A vault that was rebuilt.
+/// A rebuilt vault.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Restored {
     /// The vault.
@@ -71,24 +71,24 @@ pub struct Restored {
     /// Pieces of the journal that came after it.
     pub pieces: u64,
     /// States of recordings, tokens, policies, conversations, statements of consent and revocations
-    /// in them.
+    /// in those pieces.
     pub states: u64,
-    /// When the last of these was written: what came later is lost.
+    /// The time of the newest of these files: later changes are lost.
     pub recovery_point: Timestamp,
-    /// The timeline in which the audit log goes on.
+    /// The timeline in which the audit log continues.
     pub timeline: Timeline,
-    /// Entries of lost timelines that are in the log now.
+    /// Entries of lost timelines that are now in the log.
     pub late_entries: i64,
-    /// Tombstones that stand in the database now.
+    /// Tombstones now in the database.
     pub tombstones: i64,
-    /// What was missing in the journal, and accepted.
+    /// Accepted gaps in the journal.
     pub gaps: Vec<Gap>,
-    /// Files that did not open and were passed over.
+    /// Files that did not open and were skipped.
     pub unreadable: u64,
 }
 
-/// The vault of a database that was rebuilt and is not settled: the restore was interrupted after its
-/// one unit, and only has to be gone on with.
+/// Returns the vault of a rebuilt database that is not settled: the restore was interrupted after
+/// its one unit, and only has to be completed.
 ///
 /// # Errors
 /// The database's.
@@ -105,8 +105,8 @@ pub async fn unfinished(db: &Db) -> Result<Option<VaultId>, Error> {
 /// Rebuilds the vault in the empty database of `parts`, and takes custody for it as `claim` says.
 ///
 /// # Errors
-/// [`db::Error::NotEmpty`] inside; [`Error::TakeOver`]; [`Error::Gaps`]; or why the plan cannot
-/// be followed. The database is empty then as before.
+/// [`db::Error::NotEmpty`] inside; [`Error::TakeOver`]; [`Error::Gaps`]; or why the plan cannot be
+/// followed. The database is then still empty.
 pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Restored, Error> {
     let recovery = parts.recovery.clone();
     let custody = Arc::clone(&parts.custody);
@@ -130,7 +130,7 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
         journal,
         main,
     };
-    // The one unit that lasts as long as the store takes: nobody else has this database yet.
+    // This one unit may take as long as reading the store: no other process uses this database yet.
     let empty = parts.db.clone();
     let restored = empty
         .first_unit("restore.restore", async |mut unit| {
@@ -142,8 +142,8 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
                 .await?;
             let reconciled = reconcile(&mut unit, now).await?;
             restored.tombstones = image::count(&mut unit, Table::Tombstones).await?;
-            // What the lost database did after the snapshot is not known: any of its pages may have
-            // held a key that is dead by now.
+            // The lost database's changes after the snapshot are unknown: any of its pages may have
+            // held a key that is destroyed by now.
             key_rows::mark_stale(&mut unit, None).await?;
             shreds::uncover(&mut unit).await?;
             epochs::unsettle(&mut unit, restored.epoch, source.slot.newest()).await?;
@@ -155,7 +155,7 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
                 gaps::insert(&mut unit, *gap, now).await?;
             }
             let entries = source.entries(&inner, &restored, reconciled, now);
-            // Before custody goes over: what the database refuses, it refuses by now.
+            // Before custody is taken, so that a refusal by the database comes first.
             unit.audit_now(entries).await?;
             source.transfer_custody(&mut unit, &inner).await?;
             Ok::<_, Error>(restored)
@@ -165,7 +165,7 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
     Ok(restored)
 }
 
-/// What a restore goes by, once everything of it was opened.
+/// The input of a restore, once every file of it was opened.
 struct RestoreSource<'a> {
     plan: &'a Plan,
     claim: Claim,
@@ -175,12 +175,12 @@ struct RestoreSource<'a> {
     /// The pieces of the journal, in order.
     journal: Vec<(RecoveryName, Header)>,
     main: MainLog,
-    /// The timeline that begins.
+    /// The new timeline.
     timeline: Timeline,
 }
 
 impl RestoreSource<'_> {
-    /// Enters the snapshot. Returns the vault that is being rebuilt, and how many rows there were.
+    /// Enters the snapshot. Returns the vault that is being rebuilt, and how many rows it has.
     async fn load_snapshot(
         &self,
         unit: &mut Unit,
@@ -208,7 +208,7 @@ impl RestoreSource<'_> {
         Ok((inner, rows))
     }
 
-    /// The report, as far as the snapshot goes.
+    /// Returns the report for the snapshot; the journal's part is filled in later.
     fn restored(&self, rows: u64) -> Restored {
         Restored {
             vault: self.snapshot.vault,
@@ -227,7 +227,7 @@ impl RestoreSource<'_> {
         }
     }
 
-    /// Takes in the journal. Returns the files that have entries of lost timelines.
+    /// Enters the journal. Returns the files that have entries of lost timelines.
     async fn replay_journal(
         &self,
         unit: &mut Unit,
@@ -252,8 +252,8 @@ impl RestoreSource<'_> {
         Ok(lost)
     }
 
-    /// Gives the audit log and the chain of the journal the numbers from which they go on. Returns
-    /// the last number that is given by now.
+    /// Sets the numbers at which the audit log and the journal's chain continue. Returns the last
+    /// number in use.
     async fn rebuild_log(
         &self,
         unit: &mut Unit,
@@ -264,7 +264,7 @@ impl RestoreSource<'_> {
         let main = &self.main;
         let known_to = main.take_lost(unit, lost, reader).await?;
         main.fill(unit, &self.plan.choice.accept, now).await?;
-        // What a process of the lost database still numbers is of an earlier timeline.
+        // Entries that a process of the lost database still numbers belong to an earlier timeline.
         let path = main.path().clone().forked(self.timeline, main.to);
         let path = path.map_err(|_| {
             fault_in(self.plan.snapshot)("its log ends before the timeline that it is of")
@@ -275,12 +275,12 @@ impl RestoreSource<'_> {
         // new numbers.
         outbox::note_journaled(unit, main.to).await?;
         let newest = newest_piece(&self.snapshot, &self.journal);
-        // Under their numbers here, the store does not have the late entries yet.
+        // The store does not have the late entries under their new numbers yet.
         chain::rebuild(unit, newest.as_ref(), main.to).await?;
         Ok(known_to)
     }
 
-    /// The entries with which the new timeline begins.
+    /// Returns the entries with which the new timeline begins.
     fn entries(
         &self,
         inner: &Inner,
@@ -317,7 +317,7 @@ impl RestoreSource<'_> {
         let owner = inner.ownership.owner(inner.id, seen);
         ownership::take_over(custody, &self.slot, self.claim, owner).await?;
         crash::point("restore.taken_over");
-        // A rehearsal takes nothing from anybody, who therefore goes on.
+        // A drill takes custody from no database, so the present owner continues.
         if self.claim != Claim::None {
             plan::check_unmoved(self.plan, &self.snapshot, &inner.recovery, custody).await?;
         }
@@ -325,8 +325,8 @@ impl RestoreSource<'_> {
     }
 }
 
-/// The pieces of a plan with their headers, each opened; nothing between them is missing but what
-/// was accepted.
+/// Returns the pieces of a plan with their headers, each of them opened; every gap between them is
+/// accepted.
 async fn checked(
     plan: &Plan,
     snapshot: &Header,
@@ -349,12 +349,12 @@ async fn checked(
     Ok(pieces)
 }
 
-/// The piece behind which the rebuilt database's own chain goes on.
+/// Returns the piece after which the rebuilt database's chain continues.
 fn newest_piece(
     snapshot: &Header,
     journal: &[(RecoveryName, Header)],
 ) -> Option<chain::JournalPiece> {
-    // In order of points and places: places are told apart within a timeline only.
+    // In order of points, then places: places are comparable within a timeline only.
     match (journal.last(), &snapshot.previous) {
         (Some((name, piece)), _) => Some(chain::JournalPiece {
             number: piece.chain,
@@ -370,13 +370,13 @@ fn newest_piece(
     }
 }
 
-/// Later than every timeline that anybody knows of.
+/// Returns a timeline later than every known one.
 fn next_timeline(main: &MainLog, of_owner: Timeline, known: Option<LogPoint>) -> Timeline {
     let known = known.map_or(Timeline::FIRST, |known| known.timeline);
     main.path().current().max(of_owner).max(known).next()
 }
 
-/// What is wrong with a file, as an error.
+/// Returns a function that makes an error of a fault in this file.
 fn fault_in(name: RecoveryName) -> impl Fn(&'static str) -> Error + Copy {
     move |why| Error::RecoveryFile {
         name: name.to_string(),
@@ -384,11 +384,11 @@ fn fault_in(name: RecoveryName) -> impl Fn(&'static str) -> Error + Copy {
     }
 }
 
-/// Enters every row of a snapshot whose numbers are the rebuilt log's up to `shared`.
+/// Enters every row of a snapshot, whose numbers up to `shared` are the rebuilt log's.
 async fn load(tx: &mut Tx, mut file: RecoveryFile, shared: i64) -> Result<u64, Error> {
     let fault = fault_in(file.name);
     let mut parser = LineParser::default();
-    // The first row of the next table, which ended the batch before.
+    // The first row of the next table, which ended the previous batch.
     let mut first: Option<Image> = None;
     let mut batch = async || -> Result<Vec<Image>, Error> {
         let mut batch: Vec<Image> = first.take().into_iter().collect();
@@ -414,7 +414,7 @@ async fn load(tx: &mut Tx, mut file: RecoveryFile, shared: i64) -> Result<u64, E
     };
     let mut present = batch().await?;
     while let Some(table) = present.first().map(Image::table) {
-        // The database enters these rows while the next are read.
+        // The database enters these rows while the next ones are read.
         let (entered, next) = tokio::join!(image::insert(tx, table, &present), batch());
         entered?;
         present = next?;

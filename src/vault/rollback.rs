@@ -1,19 +1,20 @@
-//! Rollback detection: whether the database knows what this vault has done, or is an older copy.
+//! Rollback detection: whether the database has everything that this vault has done, or is an older
+//! copy.
 //!
 //! ```text
 //! store    → the newest file that opens with a root in custody → the position of the newest audit entry that it knows
 //! process  → the newest position that it has seen
 //! database   → has an entry at that position, and the same one? then it may be written to; otherwise never again by this process
 //! ```
-//! Owns the comparison, and is the only way by which a database becomes writable. Refuses to know why
-//! a database is old: put back from a copy, a replica that lagged and was promoted, a second database
-//! of the same vault.
+//! Owns the comparison, which is the only way by which a database becomes writable. Refuses to know
+//! why a database is old: restored from a copy, a lagging replica that was promoted, or a second
+//! database of the same vault.
 //!
 //! INVARIANTS
-//! - A name in the store decides nothing. It says in which order files are tried; what counts is
-//!   inside one that opens.
-//! - What nobody could open is passed over, with a warning, and is not tried again by this process.
-//! - A database that has forgotten is closed before anybody is told of it.
+//! - A name in the store decides nothing. It determines the order in which files are tried; what
+//!   counts is inside a file that opens.
+//! - A file that does not open is skipped, with a warning, and is not tried again by this process.
+//! - A rolled-back database is closed before the caller gets the error.
 
 use std::{
     collections::BTreeSet,
@@ -39,11 +40,11 @@ use crate::{
     store::{self, RecoveryKind, RecoveryName, Store},
 };
 
-/// Files that do not open are tried up to so many in one comparison: whoever may write to the store
-/// can put any number of them there.
+/// The maximum number of files that do not open in one comparison: anyone with write access to the
+/// store can put any number of them there.
 const TRIES: usize = 64;
 
-/// Comparisons that may be needed before a process writes.
+/// The maximum number of comparisons before a process may write.
 const ROUNDS: usize = 16;
 
 /// Before the first entry.
@@ -52,7 +53,7 @@ const NOTHING: LogPoint = LogPoint {
     seq: 0,
 };
 
-/// What a process remembers of the database and of the store.
+/// The positions and files that a process has seen.
 #[derive(Default)]
 pub(super) struct SeenPositions {
     /// The newest position that it has seen.
@@ -88,32 +89,32 @@ impl SeenPositions {
     }
 }
 
-/// What the store says of the newest that was ever written down in it.
+/// The newest position recorded in the store.
 struct Head {
-    /// The newest file that opens, and the position that it knows; `None` if there is none.
+    /// The newest file that opens, and its position; `None` if there is none.
     known: Option<(RecoveryName, Position)>,
     /// Whether every file that might be newer was tried; false if the search gave up.
     is_complete: bool,
 }
 
-/// What came of comparing the database with the store.
+/// The result of comparing the database with the store.
 enum Comparison {
     /// Both have this position.
     Agreed(Position),
     /// The store has no file that opens.
     NothingInStore,
-    /// The newest file is of an earlier timeline, and a restore was told to go without it.
+    /// The newest file is of an earlier timeline, and a restore accepted its absence.
     EarlierTimeline,
     /// The search gave up before it found the newest file that opens.
     Inconclusive,
 }
 
-/// What is known of the store that the database is compared with.
+/// The age of the store that the database is compared with.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum StoreAge {
     /// It holds what this vault has written.
     Known,
-    /// An operator says that it is new, and holds nothing of what was written before.
+    /// An operator declares it new: it holds nothing that was written before.
     DeclaredNew,
 }
 
@@ -127,8 +128,8 @@ impl Vault {
         self.admit(StoreAge::Known).await
     }
 
-    /// The same over a store that somebody says is new, and holds nothing of what was written
-    /// before.
+    /// As [`Self::admit_writers`], over a store that an operator declares new: it holds nothing
+    /// that was written before.
     ///
     /// # Errors
     /// As [`Self::admit_writers`], but for [`Error::ForgetfulStore`].
@@ -139,8 +140,8 @@ impl Vault {
     async fn admit(&self, store: StoreAge) -> Result<(), Error> {
         let vault = &*self.0;
         let mut compared = vault.compare(store).await?;
-        // A file that does not open is tried once. What is admitted was compared with the newest of
-        // all that do.
+        // A file that does not open is tried once. A database is admitted only after a comparison
+        // with the newest of all files that open.
         for _ in 1..ROUNDS {
             let Comparison::Inconclusive = compared else {
                 break;
@@ -159,8 +160,8 @@ impl Vault {
         vault.check_rollback().await
     }
 
-    /// Compares the database with the store. A database that has forgotten something is written to no
-    /// more.
+    /// Compares the database with the store. If the database lacks something, it is closed for
+    /// writing.
     ///
     /// # Errors
     /// As [`Self::admit_writers`].
@@ -168,8 +169,8 @@ impl Vault {
         self.0.compare(StoreAge::Known).await.map(drop)
     }
 
-    /// Compares the database with what this process has seen of it. Cheap; as
-    /// [`Self::compare_with_store`] otherwise.
+    /// Compares the database with the positions that this process has seen. Cheap; otherwise as
+    /// [`Self::compare_with_store`].
     ///
     /// # Errors
     /// [`Error::ForgetfulDatabase`]; the database's.
@@ -177,8 +178,8 @@ impl Vault {
         self.0.check_rollback().await
     }
 
-    /// As [`Self::compare_with_store`], before something is destroyed: the store must also have something
-    /// to compare with.
+    /// As [`Self::compare_with_store`], before a destruction: the store must then also have a
+    /// position to compare with.
     ///
     /// # Errors
     /// [`Error::NothingToCompare`]; as [`Self::admit_writers`].
@@ -186,9 +187,8 @@ impl Vault {
         self.0.check_before_destroying().await
     }
 
-    /// Whether no file in the store says that another vault keeps its objects there, too: to that
-    /// one they are no litter. The headers are not authentic; whoever plants one keeps a sweep from
-    /// its work, and nothing else.
+    /// Checks that no file in the store names another vault, whose objects a sweep would take for
+    /// orphans. The headers are not authenticated; a planted one only prevents the sweep.
     ///
     /// # Errors
     /// [`Error::SharedStore`]; the store's.
@@ -216,7 +216,7 @@ impl Vault {
         Ok(())
     }
 
-    /// Files in the store that this process could not open.
+    /// Returns how many files in the store this process could not open.
     pub fn unreadable_files(&self) -> usize {
         self.0.seen.unreadable().len()
     }
@@ -231,17 +231,19 @@ impl Inner {
         self.check_rollback_in(&mut tx, known).await
     }
 
-    /// A session that sees the database as it is now, compared with what this process has seen: one
-    /// that is opened after the database was replaced sees another than those from before.
+    /// Opens a session that sees the database as it is now, compared with what this process has
+    /// seen: a session opened after the database was replaced sees different data than earlier
+    /// ones.
     pub(super) async fn snapshot_session(&self) -> Result<Tx, Error> {
-        // Before the session is opened: what others of this process see from then on, it does not.
+        // Before the session is opened: later changes by other tasks of this process are not
+        // visible in it.
         let known = *self.seen.newest();
         let mut tx = self.db.snapshot().await?;
         self.check_rollback_in(&mut tx, known).await?;
         Ok(tx)
     }
 
-    /// Compares what a session sees with a position that was known before it began.
+    /// Compares the session's view with a position that was known before the session began.
     async fn check_rollback_in(&self, tx: &mut Tx, known: Option<Position>) -> Result<(), Error> {
         if let Some(known) = known
             && !audit::has(tx, &known).await?
@@ -276,10 +278,11 @@ impl Inner {
         }
     }
 
-    /// Compares the database with the store's newest file that opens: neither may have forgotten what
-    /// the other knows.
+    /// Compares the database with the store's newest file that opens: neither may lack what the
+    /// other has.
     async fn compare(&self, store: StoreAge) -> Result<Comparison, Error> {
-        // Before the store is asked: what it holds by then it holds until there is something newer.
+        // Before the store is read: whatever it holds then, it holds until there is something
+        // newer.
         let mut tx = self.db.read().await?;
         let durable = if epochs::is_settled(&mut tx).await? {
             audit::durable_position(&mut tx).await?
@@ -310,12 +313,12 @@ impl Inner {
         if audit::has(&mut tx, &position).await? {
             return Ok(Comparison::Agreed(position));
         }
-        // What a rebuilding could not take in of the timelines before its own, it was told to go
-        // without; until it is settled its own snapshot is not there.
+        // A restore accepted the absence of those entries of earlier timelines that it could not
+        // enter; until it is settled, its own snapshot is not in the store.
         let path = timelines::path(&mut tx).await?;
         let is_earlier = position.timeline < path.current();
-        // A settled database can never have what a lost timeline told too late; over a store that
-        // somebody says is new, its own files need not be there.
+        // A settled database can never have entries that a lost timeline published too late; over a
+        // store declared new, the database's own files need not be there.
         let is_late = store == StoreAge::DeclaredNew && !path.holds(position.point());
         if is_earlier && (is_late || !epochs::is_settled(&mut tx).await?) {
             return Ok(Comparison::EarlierTimeline);
@@ -338,8 +341,8 @@ impl Inner {
         error
     }
 
-    /// The newest file that opens. Files of epochs that have no root in custody open never,
-    /// whatever their names say.
+    /// Returns the newest file that opens. Files of epochs that have no root in custody never open,
+    /// whatever their names.
     async fn store_head(&self) -> Result<Head, Error> {
         let roots = self.custody.roots().await?;
         let epochs: BTreeSet<u64> = roots
@@ -369,7 +372,7 @@ impl Inner {
                         is_complete: true,
                     });
                 }
-                // Somebody removed it since it was listed.
+                // It was removed since it was listed.
                 Err(Error::Store(store::Error::NotFound { .. })) => {}
                 Err(error) if is_unreadable(&error) => {
                     tracing::warn!(
@@ -399,7 +402,7 @@ impl Inner {
         })
     }
 
-    /// The newest snapshot that a root in custody opens, whatever the names of others say.
+    /// Returns the newest snapshot that a root in custody opens, whatever the names of others.
     pub(super) async fn newest_snapshot(&self) -> Result<Option<RecoveryName>, Error> {
         let slot = self.own_slot().await?;
         let all = self.recovery.list_recovery(RecoveryKind::Snapshot).await?;
@@ -419,7 +422,7 @@ impl Inner {
         Ok(None)
     }
 
-    /// The header of a file that opens, and is this vault's.
+    /// Returns the header of a file that opens and belongs to this vault.
     pub(super) async fn authentic(
         &self,
         name: RecoveryName,
@@ -437,10 +440,10 @@ impl Inner {
     }
 }
 
-/// Whether a new vault may be made over these stores: they hold nothing of one.
+/// Checks that a new vault may be created over these stores: they contain nothing of another one.
 ///
 /// # Errors
-/// [`Error::LostDatabase`], which says what they hold; the stores'.
+/// [`Error::LostDatabase`], which lists what they contain; the stores'.
 pub async fn check_unused(store: &Store, recovery: &Store) -> Result<(), Error> {
     for kind in RecoveryKind::ALL {
         let files = recovery.list_recovery(kind).await?;
@@ -461,7 +464,7 @@ pub async fn check_unused(store: &Store, recovery: &Store) -> Result<(), Error> 
     }
 }
 
-/// Why a database without a vault cannot be used.
+/// Returns why a database without a vault cannot be used.
 pub(super) async fn why_no_vault(store: &Store, recovery: &Store, custody: &dyn Custody) -> Error {
     match custody.read().await {
         Ok(Some(slot)) => Error::LostDatabase(format!(
@@ -476,7 +479,8 @@ pub(super) async fn why_no_vault(store: &Store, recovery: &Store, custody: &dyn 
     }
 }
 
-/// Whether a file is at fault, and not the store or custody: reading it again gives nothing else.
+/// Returns whether the file is at fault, and not the store or custody: reading it again gives the
+/// same result.
 pub(super) fn is_unreadable(error: &Error) -> bool {
     matches!(
         error,

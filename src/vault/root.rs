@@ -1,7 +1,7 @@
-//! The one key that a process keeps: the root page's, of the present epoch.
+//! The one key that a process keeps in memory: the present epoch's root page key.
 //!
-//! Owns when it is fetched from custody and when it is dropped. INVARIANT: custody is asked outside
-//! transactions only.
+//! Owns when it is fetched from custody and when it is dropped. INVARIANT: custody is called
+//! outside transactions only.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,11 +21,11 @@ use crate::{
     model::id::{DatabaseId, PageId, VaultId},
 };
 
-/// The key of the present epoch's root page.
+/// The present epoch's root page key.
 pub(super) struct CurrentRoot(RwLock<Arc<RootKey>>);
 
 impl CurrentRoot {
-    /// Fetches it, if custody is this database's.
+    /// Fetches it, if this database owns custody.
     ///
     /// # Errors
     /// [`Error::NotOwner`]; why custody does not open it.
@@ -49,25 +49,24 @@ impl CurrentRoot {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Replaces the key by that of a later epoch. One that was fetched while the epoch turned once
-    /// more comes too late, and is dropped.
+    /// Replaces the key with that of a later epoch. A key that was fetched while the epoch turned
+    /// again is outdated, and is dropped.
     pub(super) fn set(&self, key: RootKey) {
         let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if key.epoch > current.epoch {
-            // The old one is zeroed when the last walk under way has dropped it.
+            // The old one is zeroed when the last running walk has dropped it.
             *current = Arc::new(key);
         }
     }
 }
 
 impl Vault {
-    /// Does a unit of work in which keys are used: whoever calls what wants a [`Unit`] of this
-    /// vault does it in here. It is done again if another writer was in the way, and with the
-    /// present root if the epoch has turned meanwhile.
+    /// Runs a unit of work in which keys are used: a [`Unit`] of this vault is obtained here only.
+    /// It is run again if another writer interfered, and with the present root if the epoch has
+    /// turned meanwhile.
     ///
     /// # Errors
-    /// The closure's; as [`Db::unit`]; [`Error::NotOwner`], or why custody does not give the
-    /// key.
+    /// The closure's; as [`Db::unit`]; [`Error::NotOwner`], or why custody does not return the key.
     pub async fn unit<T, E, F, Fut>(&self, name: &'static str, work: F) -> Result<T, E>
     where
         F: Fn(Unit) -> Fut + Send + Sync,
@@ -80,7 +79,7 @@ impl Vault {
 }
 
 impl Inner {
-    /// Does a unit of work on the tree, as [`Vault::unit`].
+    /// Runs a unit of work on the tree, as [`Vault::unit`].
     ///
     /// # Errors
     /// As [`Db::unit`], and [`Self::with_root`].
@@ -93,10 +92,10 @@ impl Inner {
         self.with_root(|| self.db.unit(name, &work)).await
     }
 
-    /// Does what needs the present root's key; again, if the epoch has turned meanwhile.
+    /// Runs work that needs the present root's key; again, if the epoch has turned meanwhile.
     ///
     /// # Errors
-    /// [`Error::NotOwner`]; why custody does not give the key.
+    /// [`Error::NotOwner`]; why custody does not return the key.
     pub(super) async fn with_root<T, F, Fut>(&self, work: F) -> Result<T, Error>
     where
         F: Fn() -> Fut + Send + Sync,
@@ -105,7 +104,7 @@ impl Inner {
         self.until_present(work).await
     }
 
-    /// The same for work with errors of its own.
+    /// As [`Self::with_root`], for work with errors of its own.
     async fn until_present<T, E, F, Fut>(&self, work: F) -> Result<T, E>
     where
         F: Fn() -> Fut + Send + Sync,
@@ -129,8 +128,8 @@ impl Inner {
         }
     }
 
-    /// Drops the key of an epoch that is over, and fetches the present one's. Cheap when nothing
-    /// has changed.
+    /// Drops the key of an ended epoch, and fetches the present one's. Cheap when nothing has
+    /// changed.
     pub(super) async fn follow(&self) -> Result<(), Error> {
         let current = epochs::current(&mut self.db.read().await?)
             .await?
@@ -148,7 +147,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Opens a page through the rows above it, as they are in this unit.
+    /// Opens a page through the rows above it, as this unit sees them.
     pub(super) async fn walk(&self, tx: &mut Tx, page: PageId) -> Result<tree::OpenedPage, Error> {
         self.ownership.hold(self.id)?;
         let path = key_rows::path(tx, page).await?;
@@ -196,7 +195,7 @@ impl Inner {
     }
 }
 
-/// Asks custody for the present epoch's key; again if the epoch turns meanwhile.
+/// Fetches the present epoch's key from custody; again if the epoch turns meanwhile.
 async fn fetch(custody: &dyn Custody, db: &Db, vault: VaultId) -> Result<RootKey, Error> {
     let current = async || -> Result<epochs::EpochRow, Error> {
         epochs::current(&mut db.read().await?)
@@ -226,8 +225,8 @@ async fn fetch(custody: &dyn Custody, db: &Db, vault: VaultId) -> Result<RootKey
     }
 }
 
-/// Why custody has no root for a database: it is another vault's, or the database is older than the
-/// root.
+/// Explains why custody has no root for a database: the root is another vault's, or the database is
+/// older than the root.
 async fn explain(custody: &dyn Custody, wanted: RootName, refused: custody::Error) -> Error {
     if !matches!(refused, custody::Error::NoRoot(_)) {
         return refused.into();

@@ -1,12 +1,12 @@
 //! Shredding, step one: tombstone, destroyed key, entry and receipt in one unit of work; then the
 //! bytes.
 //!
-//! Owns the one function that destroys keys, and what a new receipt says. Refuses to know
-//! why recordings go and how many there are: it is given a [`Cause`], and a batch for the unit that
-//! it is lent.
+//! Owns the one function that destroys keys, and the content of a new receipt. Refuses to know why
+//! recordings are shredded and how many there are: the caller passes a [`Cause`], a batch and a
+//! unit.
 //!
-//! What step one does not reach: a copy of the database from before it, together with the root key of
-//! the same epoch, still opens the recording. The receipt says so until the epoch has turned (see
+//! Limits of step one: a copy of the database from before it, together with the root key of the
+//! same epoch, still opens the recording. The receipt states that until the epoch has turned (see
 //! `epoch`).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +33,7 @@ use crate::{
     policy::{Permit, action},
 };
 
-/// A shred that stands.
+/// A completed shred.
 #[derive(Clone, Debug)]
 pub struct Shredded {
     /// The recording.
@@ -44,22 +44,22 @@ pub struct Shredded {
     pub jws: String,
     /// When it was tombstoned.
     pub tombstoned_at: Timestamp,
-    /// Whether this call did it; false when it was done before.
+    /// Whether this call did it; false if it was done before.
     pub is_new: bool,
 }
 
-/// What came of shredding recordings.
+/// The result of shredding recordings.
 #[derive(Clone, Debug, Default)]
 pub struct ShredOutcome {
-    /// Those that are shredded.
+    /// The shredded recordings.
     pub shredded: Vec<Shredded>,
-    /// Those that a hold keeps.
+    /// The recordings that a hold protects.
     pub held: Vec<RecordingId>,
-    /// Whether any was shredded or closed that was not before. If not, the unit has no entry of it.
+    /// Whether any was newly shredded or closed. If not, the unit writes no entry of it.
     pub is_news: bool,
 }
 
-/// In whose name recordings are shredded, and why. Who has one may shred:
+/// On whose behalf recordings are shredded, and why. A value of this type authorises a shred:
 ///
 /// ```
 /// use recvault::{evidence::ShredReason, policy::{Permit, action}, vault::Cause};
@@ -67,7 +67,7 @@ pub struct ShredOutcome {
 /// Cause::permitted(&Permit::of_vault(action::Shred), &reason);
 /// ```
 ///
-/// A permit for anything else is not enough:
+/// A permit for another action does not suffice:
 ///
 /// ```compile_fail,E0308
 /// use recvault::{evidence::ShredReason, policy::{Permit, action}, vault::Cause};
@@ -82,7 +82,7 @@ pub struct Cause<'a> {
 }
 
 impl<'a> Cause<'a> {
-    /// Somebody may shred, and says why.
+    /// A shred by a holder of a permit, with its reason.
     pub fn permitted(permit: &Permit<action::Shred>, reason: &'a ShredReason) -> Self {
         Self {
             actor: permit.initiator(),
@@ -91,8 +91,8 @@ impl<'a> Cause<'a> {
         }
     }
 
-    /// A revocation reaches them, and is told what came of each. One that stands in the database is
-    /// leave enough, because only who had a permit entered it.
+    /// A shred that follows from a revocation, which is told the outcome for each recording. A
+    /// stored revocation is sufficient authority, because entering it required a permit.
     pub fn revoked(revocation: &'a Revocation) -> Self {
         Self {
             actor: Initiator::Recorded(revocation.actor),
@@ -101,12 +101,12 @@ impl<'a> Cause<'a> {
         }
     }
 
-    /// Whether a revocation is told what came of each.
+    /// Returns whether the outcomes belong to a revocation.
     pub fn is_revocation(&self) -> bool {
         self.revocation.is_some()
     }
 
-    /// The audit entries: of those that are shredded, then of those that are closed.
+    /// Returns the audit entries: of the shredded recordings, then of the closed ones.
     fn entries(
         &self,
         fresh: &[FreshShred<'_>],
@@ -129,21 +129,21 @@ impl<'a> Cause<'a> {
 struct FreshShred<'a> {
     recording: &'a Recording,
     receipt: ReceiptId,
-    /// The fingerprints of its keys.
+    /// The fingerprints of its destroyed keys.
     destroyed: BTreeMap<Leg, String>,
 }
 
-/// What is written of one shred.
+/// The rows of one shred.
 struct ShredRows {
     tombstone: NewTombstone,
     receipt: NewReceipt,
     shredded: Shredded,
 }
 
-/// What becomes of recordings that a hold keeps. None of them is shredded.
+/// What happens to recordings that a hold protects. None of them is shredded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnHold {
-    /// Nothing happens to them.
+    /// They stay unchanged.
     Keep,
     /// They are closed, to be shredded when their last hold ends.
     Close,
@@ -158,17 +158,17 @@ pub struct DeletedCiphertext {
 }
 
 impl Vault {
-    /// Shreds recordings: when the unit has committed, no key of them exists in the database and
-    /// nothing of them opens. Shredding twice is shredding once: those that were shredded before
-    /// come back with their receipts.
+    /// Shreds recordings: when the unit has committed, the database contains no key of them, and
+    /// nothing of them opens. Idempotent: recordings that were shredded before are returned with
+    /// their receipts.
     ///
-    /// To be called once in a unit, after everything else that locks rows: it writes the entries,
+    /// Must be called once in a unit, after everything else that locks rows: it writes the entries,
     /// because receipts carry their numbers. Rows are locked in the same order as by every other
     /// unit: recordings, pages, the rest, and the head of the audit log last.
     ///
     /// # Errors
-    /// [`Error::Gone`] for a recording that is not there; the database's; [`Error::Keyring`] if the
-    /// epoch has turned, which [`Self::unit`] deals with.
+    /// [`Error::Gone`] for a recording that does not exist; the database's; [`Error::Keyring`] if
+    /// the epoch has turned, which [`Self::unit`] handles.
     pub async fn shred(
         &self,
         unit: &mut Unit,
@@ -202,7 +202,7 @@ impl Vault {
             revocation: cause.revocation,
         };
         shreds::follow_up(unit, follow_up, now).await?;
-        // A revocation is told what came of each.
+        // A revocation records the outcome for each recording.
         let changed: Vec<RecordingId> = if cause.is_revocation() {
             batch.iter().map(|recording| recording.id).collect()
         } else {
@@ -239,7 +239,7 @@ impl Vault {
         Ok(done)
     }
 
-    /// Deletes the ciphertext of a shredded recording. May be run again after any interruption.
+    /// Deletes the ciphertext of a shredded recording. Idempotent, also after any interruption.
     ///
     /// # Errors
     /// [`Error::Gone`] for a recording that is not shredded; the store's or the database's.
@@ -259,7 +259,7 @@ impl Vault {
         })
     }
 
-    /// The receipt says that the ciphertext is deleted, and nothing names it any more.
+    /// Records in the receipt that the ciphertext is deleted, and removes the rows that name it.
     ///
     /// # Errors
     /// The database's.
@@ -280,8 +280,8 @@ impl Vault {
         Ok(())
     }
 
-    /// Signs a receipt again after something became of one of its copies; of the others it says
-    /// what it said before. One that says of a source that it is removed goes on saying so.
+    /// Signs a receipt again after the state of one of its copies changed; the other copies keep
+    /// their state. A source copy that was stated as removed stays so.
     ///
     /// # Errors
     /// [`Error::Gone`] if there is no such receipt; [`Error::BrokenReceipt`]; the database's.
@@ -299,7 +299,7 @@ impl Vault {
         let before = Receipt::verify(&jws, &signing_keys::all(unit).await?)
             .map_err(|_| Error::BrokenReceipt(receipt))?;
         if let (HeldCopy::Source(source), Some(said)) = (copy, before.source()) {
-            // Signed before, and still true.
+            // Already signed, and still true.
             if matches!(said, Removal::Removed(_)) || said == source {
                 return Ok(());
             }
@@ -315,14 +315,14 @@ impl Vault {
         Ok(shreds::replace_receipts(unit, &[next]).await?)
     }
 
-    /// Sees to it that the store knows everything that this process has done so far, and that a
-    /// restore will ask it: custody is still this database's.
+    /// Ensures that the store has everything that this process has done so far, and that a restore
+    /// will read this store: custody still belongs to this database.
     ///
-    /// A restore that takes over first takes custody and then looks at the store once more. So what
-    /// was written before that is taken in, and what is written later is confirmed to nobody.
+    /// A restore that takes over first takes custody and then lists the store once more. So earlier
+    /// writes are included, and later ones are never confirmed to a caller.
     ///
     /// # Errors
-    /// [`Error::NotDurable`] while the store cannot be written or custody not be read;
+    /// [`Error::NotDurable`] while the store cannot be written or custody cannot be read;
     /// [`Error::NotOwner`] once another database has taken over; the database's.
     pub async fn make_durable(&self) -> Result<(), Error> {
         let confirmed = async {
@@ -330,7 +330,7 @@ impl Vault {
             self.check_owner().await
         };
         match confirmed.await {
-            // It stands, and whether a restore will find it in this store is not known now.
+            // The change is committed; whether a restore will find it in this store is unknown.
             Err(
                 error @ (Error::Store(_)
                 | Error::Custody(_)
@@ -343,8 +343,8 @@ impl Vault {
 }
 
 impl Inner {
-    /// Destroys everything in the database that opens these recordings, or was said in them. Returns
-    /// the fingerprints of the keys.
+    /// Destroys the keys of these recordings and everything in the database that was said in them.
+    /// Returns the fingerprints of the keys.
     async fn destroy_content(
         &self,
         unit: &mut Unit,
@@ -360,7 +360,7 @@ impl Inner {
         Ok(destroyed)
     }
 
-    /// What is written of one shred, whose audit entry has this number.
+    /// Returns the rows of one shred, whose audit entry has this number.
     fn shred_rows(
         &self,
         fresh: FreshShred<'_>,
@@ -410,7 +410,7 @@ impl Inner {
     }
 }
 
-/// Marks recordings as shredded. Returns those that were not before, and what stands of the others.
+/// Marks recordings as shredded. Returns the newly marked ones, and the outcome of the others.
 async fn split_marked<'a>(
     unit: &mut Unit,
     batch: &[&'a Recording],
@@ -425,8 +425,8 @@ async fn split_marked<'a>(
     Ok((fresh, earlier(unit, &old).await?))
 }
 
-/// What stands of recordings that were not marked: the shreds from before, and those that a hold
-/// keeps.
+/// Returns the outcome of recordings that were not marked: earlier shreds, and recordings that a
+/// hold protects.
 async fn earlier(tx: &mut Tx, recordings: &[&Recording]) -> Result<ShredOutcome, Error> {
     if recordings.is_empty() {
         return Ok(ShredOutcome::default());
@@ -452,7 +452,7 @@ async fn earlier(tx: &mut Tx, recordings: &[&Recording]) -> Result<ShredOutcome,
     } else {
         recordings::find_all(tx, &left).await?
     };
-    // There is no such recording, or it lost its tombstone.
+    // There is no such recording, or its tombstone is missing.
     if found.len() != left.len()
         || found
             .iter()
@@ -471,8 +471,8 @@ async fn earlier(tx: &mut Tx, recordings: &[&Recording]) -> Result<ShredOutcome,
     })
 }
 
-/// What a new receipt says: the key is destroyed, and everything else is still to be removed, here
-/// and at the source.
+/// Returns the copies that a new receipt states: the key is destroyed, and everything else must
+/// still be removed, here and at the source.
 fn copies(had_key: bool, tombstoned_at: Timestamp) -> Vec<HeldCopy> {
     let held = [
         HeldCopy::KeyEntry {

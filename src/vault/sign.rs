@@ -1,11 +1,12 @@
-//! The vault's signature: which key is in force, and statements that leave the vault under it.
+//! The vault's signature: the signing key in force, and statements that leave the vault under it.
 //!
-//! Owns the signing key of this process, and its replacement. Refuses to know whether a statement is
-//! true: whoever has one signed wrote it down in the unit that made it so. Receipts of shreds are
-//! signed where the key is destroyed.
+//! Owns the signing key of this process, and its replacement. Refuses to know whether a statement
+//! is true: the caller writes it in the unit that makes it true. Receipts of shreds are signed
+//! where the key is destroyed.
 //!
-//! INVARIANT: the last seed on the service page signs. Each unit that signs looks whether the seed at
-//! hand is still that one, so that a process goes on with the key that another has put in force.
+//! INVARIANT: the last seed on the service page signs. Each unit that signs checks whether the
+//! loaded seed is still that one, so that a process uses a key that another process has put in
+//! force.
 
 use std::{
     collections::BTreeSet,
@@ -25,7 +26,7 @@ use crate::{
     policy::Rules,
 };
 
-/// What the service page holds.
+/// The content of the service page.
 pub(super) struct ServicePage {
     pub(super) keys: ServiceKeys,
     pub(super) signer: NumberedSigner,
@@ -38,7 +39,7 @@ pub(super) struct NumberedSigner {
     used: u8,
 }
 
-/// The signing key that this process has seen last.
+/// The signing key that this process loaded last.
 pub(super) struct CurrentSigner(RwLock<NumberedSigner>);
 
 /// A replacement of the signing key.
@@ -107,7 +108,7 @@ impl Vault {
         Ok(signer.await?.key_id().to_owned())
     }
 
-    /// Signs that this vault published this very policy file.
+    /// Signs the statement that this vault published exactly this policy file.
     ///
     /// # Errors
     /// The database's; [`Error::Keyring`].
@@ -156,8 +157,8 @@ impl Vault {
         Ok(replaced)
     }
 
-    /// Replaces a signing key that was retired, and that a rebuilding has brought back: the database
-    /// that was lost had replaced it after the snapshot.
+    /// Replaces a retired signing key that a restore has brought back: the lost database had
+    /// replaced it after the snapshot.
     ///
     /// # Errors
     /// As [`Self::replace_signing_key`].
@@ -177,10 +178,10 @@ impl Vault {
 }
 
 impl Inner {
-    /// The signing key that is in force.
+    /// Returns the signing key in force.
     ///
     /// # Errors
-    /// [`Error::Keyring`] if the epoch has turned, which [`Self::unit`] deals with; the database's.
+    /// [`Error::Keyring`] if the epoch has turned, which [`Self::unit`] handles; the database's.
     pub(super) async fn signer(&self, tx: &mut Tx) -> Result<Arc<Signer>, Error> {
         let known = self.signing.get();
         if key_rows::service_keys(tx).await? == Some(known.used) {

@@ -1,13 +1,14 @@
-//! Snapshots: the whole database in one recovery file, on either database and for either database.
+//! Snapshots: the whole database in one recovery file, independent of the database engine.
 //!
 //! ```text
 //! {"table":"recordings"}      what the rows that follow are of
 //! ["rec_…","sealed",…]        a row, as `db::image` writes it
 //! {"end":1234}                how many rows there were
 //! ```
-//! Owns what a snapshot holds and what makes it count as verified: every line authentic and
+//! Owns the content of a snapshot and the criteria for verifying it: every line authentic and
 //! readable, none missing, the signing key and a sample of living record keys found by walking its
-//! own pages from a root key that custody opened anew. Refuses to restore; another file does that.
+//! own pages from a root key that custody opened anew. Refuses to restore; another module does
+//! that.
 
 mod sample;
 
@@ -33,7 +34,7 @@ use crate::{
 
 /// Rows read from the database at a time; as many as SQLite reads ahead.
 const ROWS: i64 = 2048;
-/// Living keys that a verification tries.
+/// The number of living keys that a verification tries.
 const SAMPLE: usize = 64;
 
 /// A line that is not a row.
@@ -46,7 +47,7 @@ pub(super) enum SnapshotLine {
     End(u64),
 }
 
-/// A snapshot that was opened and holds.
+/// A snapshot that was opened and is valid.
 #[derive(Clone, Debug, Serialize)]
 pub struct VerifiedSnapshot {
     /// Its name in the store.
@@ -59,7 +60,7 @@ pub struct VerifiedSnapshot {
     pub at: Timestamp,
     /// Rows in it.
     pub rows: u64,
-    /// Living record keys that were found through its pages.
+    /// Living record keys that were tried through its pages.
     pub keys: u64,
 }
 
@@ -75,18 +76,18 @@ pub struct StoredSnapshot {
 }
 
 impl Vault {
-    /// Writes a snapshot, opens it again, and notes it. Older ones of the epoch are then removed,
-    /// except the one before.
+    /// Writes a snapshot, verifies it, and notes it. Older ones of the epoch are then removed,
+    /// except the previous one.
     ///
     /// # Errors
-    /// Of store, custody or database; a snapshot that does not hold is not noted.
+    /// Of store, custody or database; an invalid snapshot is not noted.
     pub async fn snapshot(&self) -> Result<VerifiedSnapshot, Error> {
         let vault = &*self.0;
         vault.follow().await?;
         vault.check_rollback().await?;
         let written = vault.write_snapshot().await?;
         let checked = match vault.verify_snapshot(written).await {
-            // Others who made one at the same time have removed this one, because theirs are newer.
+            // A concurrent task has removed this one, because its own is newer.
             Err(Error::Store(store::Error::NotFound { .. })) => {
                 return vault.newer_than(written).await;
             }
@@ -97,7 +98,8 @@ impl Vault {
                 let now = vault.clock.now();
                 chain::note_durable(&mut unit, checked.seq).await?;
                 let current = epochs::current(&mut unit).await?.ok_or(Error::NoVault)?;
-                // A turn that came between has a newer one, and this one dies with its epoch.
+                // A turn in between has a newer one, and this one becomes unreadable with its
+                // epoch.
                 if current.epoch == checked.epoch {
                     epochs::note_snapshot(&mut unit, checked.epoch, written, now).await?;
                 }
@@ -113,15 +115,15 @@ impl Vault {
         Ok(checked)
     }
 
-    /// Opens a snapshot and tries it.
+    /// Opens a snapshot and verifies it.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The snapshot's fault.
     pub async fn verify_snapshot(&self, name: RecoveryName) -> Result<VerifiedSnapshot, Error> {
         self.0.verify_snapshot(name).await
     }
 
-    /// The snapshots in the store, oldest first.
+    /// Returns the snapshots in the store, oldest first.
     ///
     /// # Errors
     /// The store's or the database's.
@@ -148,7 +150,7 @@ impl Vault {
 }
 
 impl Inner {
-    /// The snapshot that is noted, if it is newer than this one, which is gone.
+    /// Returns the noted snapshot, if it is newer than this one, which is gone.
     async fn newer_than(&self, written: RecoveryName) -> Result<VerifiedSnapshot, Error> {
         let current = epochs::current(&mut self.db.read().await?).await?;
         let noted = current
@@ -163,7 +165,7 @@ impl Inner {
         }
     }
 
-    /// Writes the database as it is now; again, if the epoch turns before the first row is read.
+    /// Writes the database's present state; again, if the epoch turns before the first row is read.
     pub(super) async fn write_snapshot(&self) -> Result<RecoveryName, Error> {
         loop {
             let mut tx = self.snapshot_session().await?;
@@ -218,9 +220,9 @@ impl Inner {
         })
     }
 
-    /// Removes what snapshots are kept no more after `written` was noted in the place of `before`,
-    /// and the journal that is in the kept ones. Kept are both, and whatever is newer than the one
-    /// before: somebody may just be writing it.
+    /// Removes the snapshots older than `before` after `written` was noted in its place, and the
+    /// journal pieces that those two contain. Anything newer than `before` stays: another process
+    /// may be writing it.
     async fn prune(
         &self,
         written: RecoveryName,
@@ -230,8 +232,8 @@ impl Inner {
             return Ok(());
         };
         self.check_before_destroying().await?;
-        // A piece of the journal with the number of the snapshot is not older: it may hold what
-        // changed right after it without an entry.
+        // A piece of the journal with the number of the snapshot is not older: it may hold changes
+        // right after it that wrote no entry.
         for kind in RecoveryKind::ALL {
             for (name, _) in self.recovery.list_recovery(kind).await? {
                 if name < oldest_kept {
@@ -248,7 +250,7 @@ impl Inner {
         self.check_before_destroying().await?;
         for kind in [RecoveryKind::Snapshot, RecoveryKind::Journal] {
             for (name, _) in self.recovery.list_recovery(kind).await? {
-                // A turn that came between may have begun the next epoch's.
+                // A turn in between may have begun the next epoch's files.
                 if name.epoch != snapshot.epoch && name.point() <= snapshot.point() {
                     self.recovery.delete_recovery(name).await?;
                 }
@@ -270,7 +272,7 @@ async fn write_tables(tx: &mut Tx, file: &mut Writing) -> Result<(), Error> {
         .await
 }
 
-/// Writes every row of one table. How many there were.
+/// Writes every row of one table. Returns how many there were.
 async fn write_rows(tx: &mut Tx, file: &mut Writing, table: Table) -> Result<u64, Error> {
     let mut rows = 0;
     let mut chunk = image::chunk(tx, table, None, ROWS).await?;
@@ -301,8 +303,8 @@ async fn lines(file: &mut Writing, rows: &[Image]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Gives every row of a snapshot to `each`, in order, and checks that none is missing. How many
-/// there were.
+/// Passes every row of a snapshot to `each`, in order, and checks that none is missing. Returns how
+/// many there were.
 pub(super) async fn read(
     mut file: RecoveryFile,
     name: RecoveryName,
@@ -332,7 +334,7 @@ pub(super) struct LineParser {
 }
 
 impl LineParser {
-    /// Takes a line; the row in it, if it is one.
+    /// Parses a line; returns the row, if it is one.
     pub(super) fn next(&mut self, line: &[u8]) -> Result<Option<Image>, &'static str> {
         if self.ended.is_some() {
             return Err("something follows its end");
@@ -356,7 +358,7 @@ impl LineParser {
         Ok(None)
     }
 
-    /// After the last line: how many rows there were.
+    /// Must be called after the last line. Returns how many rows there were.
     pub(super) fn end(self) -> Result<u64, &'static str> {
         if self.ended == Some(self.rows) {
             Ok(self.rows)

@@ -1,9 +1,9 @@
-//! People, as the vault knows them: keyed hashes of their addresses, and sealed evidence of what
-//! they said.
+//! People, as the vault identifies them: keyed hashes of their addresses, and sealed evidence of
+//! their statements.
 //!
-//! Owns the use of the keys behind both. They are on the vault's own page and outlive recordings: who
-//! revoked must be recognised when they call again, and what was consented to must be shown after
-//! the recording is gone.
+//! Owns the use of the keys behind both. They are on the vault's service page and outlive
+//! recordings: a person who revoked must be recognised at the next call, and evidence of consent
+//! must be available after the recording is gone.
 
 use zeroize::Zeroizing;
 
@@ -20,15 +20,15 @@ use crate::{
 };
 
 impl Vault {
-    /// Who has this address: HMAC-SHA-256 under a key of this vault, so that nobody else can try
-    /// addresses out.
+    /// Returns the pseudonym of an address: HMAC-SHA-256 under a key of this vault, so that nobody
+    /// else can test addresses against it.
     pub fn subject(&self, address: &Address) -> SubjectId {
         self.0.subject(address)
     }
 
-    /// The id of a statement of consent with these fields in this order: told again, it is the same
-    /// statement. A keyed hash, because an id is in the audit log and must not tell what somebody
-    /// may guess.
+    /// Returns the id of a statement of consent with these fields in this order: a repeated
+    /// statement has the same id. A keyed hash, because an id is in the audit log and must not
+    /// confirm guessed fields.
     pub fn statement_id(&self, fields: &[&[u8]]) -> ConsentId {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.service.statement.expose());
         let encoded = Zeroizing::new(length_prefixed(fields));
@@ -47,10 +47,10 @@ impl Vault {
         )
     }
 
-    /// Opens what [`Self::seal_evidence`] sealed.
+    /// Opens evidence that [`Self::seal_evidence`] sealed.
     ///
     /// # Errors
-    /// [`Error::Keyring`] if it is not what was sealed for this statement.
+    /// [`Error::Keyring`] if it was not sealed for this statement.
     pub fn open_evidence(
         &self,
         statement: ConsentId,

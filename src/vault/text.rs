@@ -1,8 +1,8 @@
-//! Texts: sealed whole beside the sound they belong to, under the same record key, so that they die
-//! with it.
+//! Texts: sealed whole beside the audio that they belong to, under the same record key, so that
+//! they are destroyed with it.
 //!
-//! Owns the order: ciphertext first, row last, and the older object of a text that is replaced
-//! after that. Refuses to know what is written in a text and which of two stays.
+//! Owns the order: ciphertext first, then the row, then the removal of a replaced text's object.
+//! Refuses to know the content of a text and which of two versions stays.
 
 use bytes::{Bytes, BytesMut};
 
@@ -27,7 +27,7 @@ use crate::{
 /// A text's segments.
 const SEGMENT: SegmentLength = SegmentLength::Text;
 
-/// A text that is sealed and stored, and that no row names yet.
+/// A text that is sealed and stored, but not named by any row yet.
 #[must_use = "it is an orphan until it is entered"]
 #[derive(Debug)]
 pub struct StoredText {
@@ -43,7 +43,7 @@ impl StoredText {
 }
 
 impl Vault {
-    /// Seals the transcript of a recording that is sealed already, and stores it.
+    /// Seals the transcript of a sealed recording, and stores it.
     ///
     /// # Errors
     /// [`Error::Gone`] if the recording is shredded, or not sealed yet; the store's.
@@ -57,11 +57,11 @@ impl Vault {
         self.store_text(recording, &key, content_type, json).await
     }
 
-    /// Seals a transcript that is made from the earlier one, and stores it. What was sealed is
-    /// shown to `write` and to nobody else, so this is no opening.
+    /// Seals a transcript that is derived from the earlier one, and stores it. The earlier
+    /// plaintext is passed to `write` only, so this is no opening.
     ///
     /// # Errors
-    /// As [`Self::store_transcript`]; [`Error::Altered`] or [`Error::Seal`] if the store gives back
+    /// As [`Self::store_transcript`]; [`Error::Altered`] or [`Error::Seal`] if the store returns
     /// something else; those of `write`.
     pub(crate) async fn store_successor(
         &self,
@@ -81,9 +81,9 @@ impl Vault {
         self.store_text(recording, &key, content_type, &json).await
     }
 
-    /// Enters a transcript that is stored, in a unit that has locked the sealed recording's row:
-    /// from the commit on it is the recording's. The object that is nobody's then, if there was an
-    /// earlier one.
+    /// Enters a stored transcript, in a unit that has locked the sealed recording's row: from the
+    /// commit on it is the recording's transcript. Returns the replaced object, if there was one,
+    /// which no row names any more.
     ///
     /// # Errors
     /// The database's.
@@ -142,7 +142,7 @@ impl Vault {
         Ok(StoredText { row, sha256 })
     }
 
-    /// Stores an object that is whole already; its SHA-256.
+    /// Stores an object that is complete in memory. Returns its SHA-256.
     async fn store_whole(&self, object: ObjectId, sealed: Bytes) -> Result<[u8; 32], Error> {
         let mut digest = Digest::default();
         digest.update(sealed.clone()).await?;

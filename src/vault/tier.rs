@@ -1,8 +1,8 @@
-//! Moving a recording to another tier: its keys change places, its ciphertext does not.
+//! Moving a recording to another tier: its keys move to another tree, its ciphertext stays.
 //!
-//! Owns that move. Refuses to know why a recording moves; whoever lends the unit tells. INVARIANT:
-//! a page that held a key of it is stale afterwards. Older copies of it hold the key still, and a
-//! later shred would not reach them otherwise.
+//! Owns that move. Refuses to know why a recording moves; the caller that passes the unit records
+//! it. INVARIANT: a page that held a key of it is stale afterwards. Older copies of that page still
+//! hold the key, and a later shred would not reach them otherwise.
 
 use super::{Vault, error::Error};
 use crate::{
@@ -11,9 +11,8 @@ use crate::{
 };
 
 impl Vault {
-    /// Puts a recording into another tier. To be called first in a unit, because it locks the
-    /// recording's row: a shred or a deposit that runs at the same time comes wholly before or
-    /// wholly after.
+    /// Moves a recording to another tier. Must be called first in a unit, because it locks the
+    /// recording's row: a concurrent shred or deposit comes wholly before or wholly after.
     ///
     /// # Errors
     /// [`db::Error::Stale`](crate::db::Error::Stale) inside if it was shredded or moved
@@ -28,7 +27,7 @@ impl Vault {
         let id = recording.id;
         recordings::set_tier(unit, id, &recording.tier, to).await?;
 
-        // None: not sealed yet. It will be, in the new tier.
+        // None: not sealed yet. It will be sealed in the new tier.
         let keys = vault.keys_of_every_leg(unit, &[id]).await?;
         if !keys.is_empty() {
             vault.destroy_keys(unit, &[id]).await?;

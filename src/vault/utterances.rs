@@ -1,8 +1,8 @@
-//! What is said in a running call: sealed in its row until it is filed with a recording and has the
-//! recording's own key.
+//! Utterances of a running call: each is sealed in its row until it is stored with a recording
+//! under the recording's own key.
 //!
-//! Owns the way in and out of these rows. Each piece has a key of its own, so none can take
-//! another's place; `waiting` says where the keys come from.
+//! Owns writing and reading these rows. Each utterance has a key of its own, so none can replace
+//! another; `waiting` defines where the keys come from.
 
 use zeroize::Zeroizing;
 
@@ -23,12 +23,11 @@ use crate::{
 };
 
 impl Vault {
-    /// Keeps something that was said, sealed, within a unit that began with [`Self::hold_epoch`];
-    /// without a text, only its number. The same number of the same track is kept once; whether it
-    /// is new.
+    /// Stores an utterance, sealed, within a unit that began with [`Self::hold_epoch`]; without a
+    /// text, only its number. A number of a track is stored once. Returns whether it is new.
     ///
     /// # Errors
-    /// The database's; [`Error::Keyring`] if [`Self::follow_from`] is to be called.
+    /// The database's; [`Error::Keyring`] if [`Self::follow_from`] must be called.
     pub async fn keep_utterance(
         &self,
         tx: &mut Tx,
@@ -52,11 +51,11 @@ impl Vault {
         Ok(utterances::insert(tx, of.account, of.transcription, &utterance, now).await?)
     }
 
-    /// The pieces of a transcription, by track and number, and what was said in each that has
-    /// words.
+    /// Returns the utterances of a transcription, by track and number, each with its text if it has
+    /// one.
     ///
     /// # Errors
-    /// The database's; [`Error::Keyring`] if one of them is not what was sealed for its place.
+    /// The database's; [`Error::Keyring`] if an utterance was not sealed for its slot.
     pub async fn utterances(
         &self,
         account: &AccountSid,
@@ -65,7 +64,7 @@ impl Vault {
         let vault = &*self.0;
         vault
             .with_root(async || {
-                // One query sees all of them as they are under one root.
+                // One query reads all of them under one root.
                 let rows =
                     utterances::of(&mut vault.db.read().await?, account, transcription).await?;
                 let opened = rows.into_iter().map(|row| {

@@ -1,17 +1,17 @@
-//! What waits for a recording: addresses and names of parties, and words of running calls, sealed
-//! under keys that each turn replaces.
+//! Data that waits for a recording: addresses and names of parties, and utterances of running
+//! calls, sealed under keys that each turn replaces.
 //!
 //! ```text
 //! row = "rvwait/2" ‖ epoch (8 bytes, big-endian) ‖ note, sealed under a key that hangs from the root page's key of that epoch
 //! ```
-//! Owns this envelope, and taking what waits from one epoch into the next. Refuses to know when
-//! something ends to wait.
+//! Owns this envelope, and moving the waiting data from one epoch into the next. Refuses to know
+//! when data stops waiting.
 //!
 //! INVARIANTS
-//! - Something is sealed only under the root that is present until the unit commits: only
+//! - Data are sealed only under the root that is present until the unit commits: only
 //!   [`Inner::lock_epoch_shared`] makes an [`EpochShared`].
-//! - The unit that ends an epoch brings everything that still waits under the next root. What was
-//!   gone by then opens by no root that is left.
+//! - The unit that ends an epoch reseals everything that still waits under the next root. Data
+//!   removed before that are opened by no remaining root.
 
 use std::sync::Arc;
 
@@ -34,36 +34,36 @@ use crate::{
     secret::Key,
 };
 
-/// What a row begins with.
+/// The first bytes of a row.
 const MAGIC: &[u8; 8] = b"rvwait/2";
-/// Rows brought under the next root at a time.
+/// Rows resealed under the next root at a time.
 const ROWS: i64 = 512;
 
-/// Where a piece belongs.
+/// The identity of an utterance.
 #[derive(Clone, Copy, Debug)]
 pub struct UtteranceId<'a> {
     /// The account.
     pub account: &'a AccountSid,
     /// The transcription.
     pub transcription: &'a TranscriptSid,
-    /// The source's word for the side of the call.
+    /// The source's name of the side of the call.
     pub track: &'a str,
-    /// The source's number of it.
+    /// The source's number of the utterance.
     pub sequence: i64,
 }
 
-/// The root page's key of the epoch that no turn ends before the unit does.
+/// The root page key of an epoch that no turn ends before the unit does.
 pub(super) struct EpochShared(Arc<RootKey>);
 
-/// Nobody lets anything wait before the unit ends.
+/// Proof that no other unit stores waiting data before this unit ends.
 pub(super) struct EpochExclusive(());
 
-/// Where something waits: the row that holds it cannot take another's place.
+/// The slot of waiting data: its key is derived from the slot, so a row cannot replace another.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum PendingSlot<'a> {
-    /// What is told of the party at a place of a conversation.
+    /// The details of the party at a leg of a conversation.
     Party(&'a Conversation, &'a LegName),
-    /// Something that was said.
+    /// An utterance.
     Piece(UtteranceId<'a>),
 }
 
@@ -82,8 +82,8 @@ impl PendingSlot<'_> {
         [MAGIC.as_slice(), &root.epoch.to_be_bytes(), &note].concat()
     }
 
-    /// [`keyring::Error::OtherEpoch`] if it is of a later epoch than the root; of an earlier one it
-    /// is lost, and not authentic.
+    /// Returns [`keyring::Error::OtherEpoch`] if the data are of a later epoch than the root. Data
+    /// of an earlier epoch are lost: the error is `NotAuthentic`.
     fn open(
         &self,
         root: &RootKey,
@@ -104,22 +104,23 @@ impl PendingSlot<'_> {
 }
 
 impl Vault {
-    /// To be called first in a unit that lets something wait, or takes it over: no turn ends the
-    /// epoch before the unit ends. First, because a turn that has begun to end it wants rows that
-    /// such a unit locks.
+    /// Holds the epoch: no turn ends it before the unit ends. Must be called first in a unit that
+    /// stores waiting data or takes them over, because a turn that has begun to end the epoch locks
+    /// rows that such a unit locks, too.
     ///
     /// # Errors
-    /// The database's; [`Error::Keyring`] if [`Self::follow_from`] is to be called.
+    /// The database's; [`Error::Keyring`] if [`Self::follow_from`] must be called.
     pub async fn hold_epoch(&self, tx: &mut Tx) -> Result<(), Error> {
         self.0.lock_epoch_shared(tx).await.map(drop)
     }
 }
 
 impl Inner {
-    /// The present epoch's root, until the unit ends.
+    /// Returns the present epoch's root, which stays present until the unit ends.
     ///
     /// # Errors
-    /// The database's; [`keyring::Error::OtherEpoch`] inside if this process has not followed yet.
+    /// The database's; [`keyring::Error::OtherEpoch`] inside if this process has not loaded that
+    /// root yet.
     pub(super) async fn lock_epoch_shared(&self, tx: &mut Tx) -> Result<EpochShared, Error> {
         let current = epochs::hold(tx).await?;
         let root = self.root.key();
@@ -130,7 +131,7 @@ impl Inner {
         }
     }
 
-    /// Seals something for the place where it waits.
+    /// Seals data for their slot.
     pub(super) fn seal_waiting(
         &self,
         present: &EpochShared,
@@ -140,11 +141,11 @@ impl Inner {
         waits.seal(&present.0, self.id, text)
     }
 
-    /// Opens what waits at a place.
+    /// Opens the data of a slot.
     ///
     /// # Errors
-    /// [`Error::Keyring`] if it is not what was sealed for this place, or is of an epoch that this
-    /// process has not followed to.
+    /// [`Error::Keyring`] if the data were not sealed for this slot, or are of an epoch that this
+    /// process has not loaded yet.
     pub(super) fn open_waiting(
         &self,
         waits: PendingSlot<'_>,
@@ -153,14 +154,14 @@ impl Inner {
         Ok(waits.open(&self.root.key(), self.id, sealed)?)
     }
 
-    /// To be called first in the unit that ends the epoch: waits for the units that hold it.
+    /// Must be called first in the unit that ends the epoch: waits for the units that hold it.
     pub(super) async fn lock_epoch_exclusive(&self, tx: &mut Tx) -> Result<EpochExclusive, Error> {
         epochs::hold_alone(tx).await?;
         Ok(EpochExclusive(()))
     }
 
-    /// Brings everything that waits under the next root, in the unit that ends the epoch. After the
-    /// pages: a shred locks them in this order, too.
+    /// Reseals all waiting data under the next root, in the unit that ends the epoch. Runs after
+    /// the pages: a shred locks them in this order, too.
     pub(super) async fn reseal_pending(
         &self,
         tx: &mut Tx,
@@ -209,7 +210,8 @@ impl Inner {
         }
     }
 
-    /// `None` for what cannot be opened: it is left as it is, and no root opens it any more.
+    /// Returns `None` for data that cannot be opened: they are left as they are, and no root opens
+    /// them any more.
     fn carried(&self, waits: PendingSlot<'_>, sealed: &[u8], next: &RootKey) -> Option<Vec<u8>> {
         match self.open_waiting(waits, sealed) {
             Ok(text) => Some(waits.seal(next, self.id, &text)),
@@ -223,8 +225,8 @@ impl Inner {
         }
     }
 
-    /// A row of the journal as the rebuilt vault can open it: what waits in it may be sealed under
-    /// the root of another epoch.
+    /// Returns a row of the journal in a form that the rebuilt vault can open: waiting data in it
+    /// may be sealed under the root of another epoch.
     pub(super) fn resealed(&self, row: Image, from: &RootKey) -> Image {
         let root = self.root.key();
         if row.table() != Table::Parties || from.epoch == root.epoch {
@@ -239,7 +241,7 @@ impl Inner {
         };
         let waits = PendingSlot::Party(&conversation, &leg);
         let sealed = row.bytes("sealed").filter(|sealed| !sealed.is_empty());
-        // What this root does not open may be of the snapshot's own epoch, or nobody's.
+        // Data that this root does not open may be of the snapshot's own epoch, or lost.
         let opened = sealed.and_then(|sealed| waits.open(from, self.id, sealed).ok());
         match opened {
             Some(text) => row.with_bytes("sealed", waits.seal(&root, self.id, &text)),

@@ -1,9 +1,8 @@
-//! The evidence of a drill: what was rehearsed with real retained copies, and what came of it,
-//! signed.
+//! The signed evidence of a drill: what was tested with real retained copies, and the results.
 //!
-//! Owns what a drill claims and every check of it. INVARIANT: the two verdicts follow from the
-//! numbers beside them, so that nobody can sign that a drill went well which did not. Names of
-//! files and databases are an operator's own words and stay outside; a digest stands for them.
+//! Owns the claims of a drill and every check of them. INVARIANT: the two verdicts follow from the
+//! numbers beside them, so that a failed drill cannot be signed as a successful one. Names of files
+//! and databases are an operator's own text and stay outside; a digest stands for them.
 
 mod forgetting;
 mod recovery;
@@ -21,35 +20,35 @@ use crate::model::{id::VaultId, time::Timestamp};
 /// `typ` of its header (RFC 8725, section 3.11).
 const TYP: &str = "recvault-drill+jwt";
 
-/// A drill that was held.
+/// A completed drill.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DrillReport {
     /// The vault.
     pub vault: VaultId,
     /// The epoch it was in.
     pub epoch: u64,
-    /// When it was held.
+    /// When it took place.
     pub at: Timestamp,
     /// The program and its version.
     pub program: String,
     /// The kind of custody.
     pub custody: String,
-    /// That what is shredded is out of reach.
+    /// The test that shredded recordings are unreachable.
     pub forgetting: Forgetting,
-    /// That what lives can be rebuilt.
+    /// The test that living recordings can be rebuilt.
     pub recovery: Recovery,
 }
 
 /// Why a text is not the evidence of a drill.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The signature, or what holds it.
+    /// The signature or its envelope is invalid.
     #[error(transparent)]
     Jws(#[from] jws::Error),
-    /// A claim is missing, unknown or not of its form.
+    /// A claim is missing, unknown or malformed.
     #[error("the claims are not those of a drill: {0}")]
     Claims(String),
-    /// Numbers that cannot be: more was reached than there is.
+    /// The numbers are impossible: more was reached than exists.
     #[error("the numbers of `{0}` are impossible")]
     Numbers(&'static str),
     /// A verdict is not the one that follows from the numbers.
@@ -58,17 +57,17 @@ pub enum Error {
 }
 
 impl DrillReport {
-    /// Whether nothing that is shredded was reached, and everything that lives was.
+    /// Returns whether no shredded recording was reached, and every living one was.
     pub fn forgets(&self) -> bool {
         self.forgetting.holds()
     }
 
-    /// Whether the vault was rebuilt from the store and custody alone.
+    /// Returns whether the vault was rebuilt from the store and custody alone.
     pub fn recovers(&self) -> bool {
         self.recovery.holds()
     }
 
-    /// The evidence as signed text, a JWS in compact form.
+    /// Returns the evidence as signed text, a JWS in compact form.
     pub fn sign(&self, signer: &Signer) -> String {
         let payload = serde_json::to_vec(&self.claims()).expect("claims are texts and numbers");
         jws::sign(signer, TYP, &payload)

@@ -1,10 +1,10 @@
 //! Entries of the audit log.
 //!
-//! Owns what can be written down and in which words. Refuses to know where the log is kept and what
+//! Owns the possible entries and their form. Refuses to know where the log is stored and what
 //! number an entry gets. INVARIANT: an entry is made only by the constructors here, which take ids,
-//! parsed names and facts of the house. None takes text. A justification may name people, so only
-//! its presence is written down. Who acts comes as an [`Initiator`], so that each entry of a
-//! principal names the token that they showed, as `credential`.
+//! parsed names and internal values. None takes free text. A justification may name people, so only
+//! its presence is recorded. The actor comes as an [`Initiator`], so that each entry of a principal
+//! names their token, as `credential`.
 
 mod access;
 mod accounts;
@@ -60,7 +60,7 @@ pub struct Entry {
     pub told: Option<LogPoint>,
 }
 
-/// A line that has no number yet. It must be in the database before its effect leaves the process.
+/// An entry without a number. It must be in the database before its effect leaves the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "an event that is not written down did not happen"]
 pub struct NewEntry {
@@ -72,7 +72,7 @@ pub struct NewEntry {
 }
 
 impl NewEntry {
-    /// The vault came into being, with this id and this key for its signatures.
+    /// The vault was created, with this id and this signing key.
     pub fn vault_created(at: Timestamp, vault: VaultId, signer: &Signer) -> Self {
         Self::new(
             at,
@@ -83,7 +83,7 @@ impl NewEntry {
         )
     }
 
-    /// From now on decisions are taken by these rules.
+    /// These rules took effect for decisions.
     pub fn policy_in_force(at: Timestamp, by: Initiator, rules: &Rules) -> Self {
         let details = json!({ "version": rules.version(), "policy_digest": rules.digest() });
         Self::new(at, by, AuditEvent::PolicyInForce, None, details)
@@ -122,7 +122,7 @@ impl NewEntry {
         )
     }
 
-    /// With a remark: the header of the sound promises more bytes than the whole of it has.
+    /// Adds a remark: the audio's header promises more bytes than there are.
     pub fn promising(mut self, plain_len: u64, promised: u64) -> Self {
         self.details
             .0
@@ -133,7 +133,7 @@ impl NewEntry {
         self
     }
 
-    /// A recording was announced again after its shred, and was not taken.
+    /// A recording was announced again after its shred, and was refused.
     pub fn recording_refused(at: Timestamp, recording: RecordingId) -> Self {
         Self::new(
             at,
@@ -155,7 +155,7 @@ impl NewEntry {
         )
     }
 
-    /// The decision allowed, and its grant is kept under this id.
+    /// The decision allowed the request, and its grant is stored under this id.
     pub fn decision_allowed(at: Timestamp, grant: &Grant, id: GrantId) -> Self {
         let details = json!({
             "grant": id,
@@ -176,7 +176,7 @@ impl NewEntry {
         )
     }
 
-    /// The decision refused; `grant` where an earlier grant was to be used again.
+    /// The decision refused; `grant` is set if an earlier grant was to be used again.
     pub fn decision_denied(
         at: Timestamp,
         facts: &DecisionFacts<'_>,
@@ -184,7 +184,7 @@ impl NewEntry {
         denial: &Denial,
     ) -> Self {
         let mut details = reasons(denial);
-        // A purpose that the policy does not name is only what somebody typed.
+        // A purpose that the policy does not name is the requester's free text.
         if !denial
             .refusals()
             .iter()
@@ -205,7 +205,7 @@ impl NewEntry {
         )
     }
 
-    /// Something that is not listening was refused.
+    /// An action other than playback was refused.
     pub fn action_denied(
         at: Timestamp,
         principal: &Principal,
@@ -243,7 +243,7 @@ impl NewEntry {
         )
     }
 
-    /// The recording's key is destroyed; a receipt with this id tells of it.
+    /// The recording's key is destroyed; the receipt has this id.
     pub fn shred_tombstoned(
         at: Timestamp,
         by: Initiator,
@@ -260,7 +260,7 @@ impl NewEntry {
         )
     }
 
-    /// The ciphertext is gone from the store, too.
+    /// The ciphertext is deleted from the store.
     pub fn shred_bytes_removed(at: Timestamp, recording: RecordingId, receipt: ReceiptId) -> Self {
         Self::new(
             at,
@@ -271,7 +271,7 @@ impl NewEntry {
         )
     }
 
-    /// A token was made for this principal: the credential that they bear from now on.
+    /// A token was created for this principal.
     pub fn token_created(
         at: Timestamp,
         by: Initiator,
@@ -298,7 +298,7 @@ impl NewEntry {
         )
     }
 
-    /// A piece of work was given up after so many attempts. `kind` is one of the house's own words.
+    /// Work was abandoned after this many attempts. `kind` is an internal name.
     pub fn work_dead(
         at: Timestamp,
         kind: &'static str,
@@ -314,7 +314,7 @@ impl NewEntry {
         )
     }
 
-    /// Work that was given up is tried again: so many pieces, of one recording or of all.
+    /// Abandoned work is tried again: this many items, of one recording or of all.
     pub fn work_retried(
         at: Timestamp,
         by: Initiator,
@@ -330,7 +330,7 @@ impl NewEntry {
         )
     }
 
-    /// The recording's key went from one tier to another.
+    /// The recording's key was moved to another tier.
     pub fn recording_moved(
         at: Timestamp,
         by: Initiator,
@@ -347,8 +347,8 @@ impl NewEntry {
         )
     }
 
-    /// The recording's key went to a more sensitive tier, because of these kinds of rules. What
-    /// they found is not told.
+    /// The recording's key was moved to a more sensitive tier, because of rules of these kinds.
+    /// Their findings are not recorded.
     pub fn recording_reclassified(
         at: Timestamp,
         recording: RecordingId,
@@ -366,7 +366,7 @@ impl NewEntry {
         )
     }
 
-    /// What was said is sealed under the recording's key: length in bytes and SHA-256 of its
+    /// A transcript is sealed under the recording's key: length in bytes and SHA-256 of its
     /// ciphertext.
     pub fn transcript_sealed(
         at: Timestamp,
@@ -385,32 +385,32 @@ impl NewEntry {
         )
     }
 
-    /// When.
+    /// Returns the time.
     pub fn at(&self) -> Timestamp {
         self.at
     }
 
-    /// Who.
+    /// Returns the actor.
     pub fn actor(&self) -> Actor {
         self.actor
     }
 
-    /// What.
+    /// Returns the event.
     pub fn event(&self) -> AuditEvent {
         self.event
     }
 
-    /// The recording, if the event concerns one.
+    /// Returns the recording, if the event concerns one.
     pub fn recording(&self) -> Option<RecordingId> {
         self.recording
     }
 
-    /// What else belongs to it.
+    /// Returns the further details.
     pub fn details(&self) -> &EntryDetails {
         &self.details
     }
 
-    /// The line as it stands in the log under this number.
+    /// Returns the entry as it is in the log under this number.
     pub fn numbered(self, seq: i64) -> Entry {
         let Self {
             at,
@@ -454,8 +454,8 @@ impl NewEntry {
     }
 }
 
-/// `reasons` with the `clauses` that give them, in the same order; and, apart, those that only the
-/// pinned version of the policy gives.
+/// Returns `reasons` with the `clauses` that give them, in the same order, and separately the
+/// reasons that only the pinned version of the policy gives.
 fn reasons(denial: &Denial) -> Map<String, Value> {
     let mut details = Map::new();
     details.insert("policy_digest".into(), json!(denial.policy_digest()));

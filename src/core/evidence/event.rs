@@ -1,7 +1,7 @@
-//! What can happen, by name.
+//! The events of the audit log, by name.
 //!
-//! Owns the closed list of events in the audit log. Refuses to know what belongs to each:
-//! [`NewEntry`](super::NewEntry) says that.
+//! Owns the closed list of events. Refuses to know the details of each:
+//! [`NewEntry`](super::NewEntry) defines them.
 
 mod words;
 
@@ -9,7 +9,7 @@ use crate::model::word::{UnknownWord, unknown};
 
 use crate::model::schema;
 
-/// What happened. The names are stable: they are in the log for ever.
+/// An event. The names are stable, because the log keeps them.
 #[derive(
     Clone,
     Copy,
@@ -26,28 +26,28 @@ use crate::model::schema;
 )]
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum AuditEvent {
-    /// The vault came into being.
+    /// The vault was created.
     #[strum(to_string = "vault.created")]
     VaultCreated,
     /// A version of the policy took effect.
     #[strum(to_string = "policy.in-force")]
     PolicyInForce,
-    /// A recording's ciphertext and key are in place.
+    /// A recording's ciphertext and key are stored.
     #[strum(to_string = "recording.sealed")]
     RecordingSealed,
-    /// A shredded recording was announced again and not taken.
+    /// A shredded recording was announced again and refused.
     #[strum(to_string = "recording.refused")]
     RecordingRefused,
     /// A sealed object was not in the store when its recording was to be opened.
     #[strum(to_string = "ciphertext.missing")]
     CiphertextMissing,
-    /// Somebody may listen.
+    /// A request for playback was allowed.
     #[strum(to_string = "decision.allowed")]
     DecisionAllowed,
-    /// Somebody may not do what they asked for.
+    /// A request was refused.
     #[strum(to_string = "decision.denied")]
     DecisionDenied,
-    /// A grant was ended before its time.
+    /// A grant was ended early.
     #[strum(to_string = "grant.ended")]
     GrantEnded,
     /// Plaintext is about to leave the vault.
@@ -56,74 +56,74 @@ pub enum AuditEvent {
     /// A recording's key was destroyed.
     #[strum(to_string = "shred.tombstoned")]
     ShredTombstoned,
-    /// A shredded recording's ciphertext is gone from the store.
+    /// A shredded recording's ciphertext was deleted from the store.
     #[strum(to_string = "shred.bytes-removed")]
     ShredBytesRemoved,
-    /// Copies that the source kept of a recording are deleted there.
+    /// The source's copies of a recording were deleted there.
     #[strum(to_string = "source.deleted")]
     SourceDeleted,
-    /// A shredded recording that was still being made was stopped at the source.
+    /// A shredded recording that was still in progress was stopped at the source.
     #[strum(to_string = "source.stopped")]
     SourceStopped,
-    /// A bearer token was made.
+    /// A bearer token was created.
     #[strum(to_string = "token.created")]
     TokenCreated,
     /// A bearer token was revoked.
     #[strum(to_string = "token.revoked")]
     TokenRevoked,
-    /// A piece of work was given up.
+    /// Work was abandoned.
     #[strum(to_string = "work.dead")]
     WorkDead,
-    /// A piece of work that was given up is tried again.
+    /// Abandoned work is tried again.
     #[strum(to_string = "work.retried")]
     WorkRetried,
-    /// Everything that was shredded is out of reach of the next root.
+    /// The epoch turned: everything shredded so far is out of reach of the next root.
     #[strum(to_string = "epoch.turned")]
     EpochTurned,
-    /// A snapshot of the key store was opened again and holds.
+    /// A snapshot of the key store was verified.
     #[strum(to_string = "snapshot.verified")]
     SnapshotVerified,
-    /// The root of an epoch that is over is about to be destroyed.
+    /// The root of an ended epoch is about to be destroyed.
     #[strum(to_string = "root.condemned")]
     RootCondemned,
-    /// The root of an epoch that is over is destroyed.
+    /// The root of an ended epoch is destroyed.
     #[strum(to_string = "root.destroyed")]
     RootDestroyed,
-    /// Pages of the key tree are to get new keys in the next turn.
+    /// Pages of the key tree get new keys in the next turn.
     #[strum(to_string = "keys.rotated")]
     KeysRotated,
-    /// Another key signs receipts from now on.
+    /// The signing key was replaced.
     #[strum(to_string = "signing-key.replaced")]
     SigningKeyReplaced,
-    /// A recording's key went to another tier.
+    /// A recording's key was moved to another tier.
     #[strum(to_string = "recording.moved")]
     RecordingMoved,
     /// The database was rebuilt from a snapshot and the journal.
     #[strum(to_string = "vault.restored")]
     VaultRestored,
-    /// A rebuilding went on without a part of the journal, because somebody said so.
+    /// A restore continued without a part of the journal, as an operator chose.
     #[strum(to_string = "restore.gap-accepted")]
     RestoreGapAccepted,
-    /// The entry of this number was lost: it stood in a part of the journal that a rebuilding went on
+    /// The entry of this number was lost: it was in a part of the journal that a restore continued
     /// without.
     #[strum(to_string = "entry.lost")]
     EntryLost,
-    /// The roots in custody are sealed anew, under another passphrase.
+    /// The roots in custody are sealed under another passphrase.
     #[strum(to_string = "custody.changed")]
     CustodyChanged,
-    /// This database took custody over from another.
+    /// This database took over custody from another.
     #[strum(to_string = "custody.taken")]
     CustodyTaken,
-    /// Another database took custody over from this one.
+    /// Another database took over custody from this one.
     #[strum(to_string = "custody.lost")]
     CustodyLost,
-    /// An operator said that the clock is right.
+    /// An operator confirmed the clock.
     #[strum(to_string = "clock.accepted")]
     ClockAccepted,
-    /// The epoch's turn was taken away from whoever had it.
+    /// The lease of the turn was taken from its holder.
     #[strum(to_string = "turn.released")]
     TurnReleased,
-    /// Recovery and non-recovery were rehearsed.
+    /// A drill of recovery and non-recovery was completed.
     #[strum(to_string = "drill.held")]
     DrillHeld,
     /// A version of the policy was signed and published.
@@ -145,19 +145,19 @@ pub enum AuditEvent {
     /// end, or to some purposes.
     #[strum(to_string = "recording.revoked")]
     RecordingRevoked,
-    /// A recording went to a more sensitive tier because of what is known of it now.
+    /// A recording was moved to a more sensitive tier because of new information.
     #[strum(to_string = "recording.reclassified")]
     RecordingReclassified,
-    /// What the catalogue says of a recording was corrected.
+    /// The catalogue's data of a recording were corrected.
     #[strum(to_string = "recording.corrected")]
     RecordingCorrected,
-    /// What was said in a recording is sealed, too.
+    /// A transcript of a recording is sealed.
     #[strum(to_string = "transcript.sealed")]
     TranscriptSealed,
     /// Somebody's consent, a recording or an account was revoked.
     #[strum(to_string = "revocation.begun")]
     RevocationBegun,
-    /// Everything that a revocation reaches was dealt with.
+    /// Every recording of a revocation has an outcome.
     #[strum(to_string = "revocation.done")]
     RevocationDone,
     /// A hold was placed.
@@ -166,19 +166,19 @@ pub enum AuditEvent {
     /// A hold was lifted.
     #[strum(to_string = "hold.lifted")]
     HoldLifted,
-    /// The approval of a second person was asked for.
+    /// A second person's approval was requested.
     #[strum(to_string = "approval.requested")]
     ApprovalRequested,
-    /// Why somebody asks for approval was shown to who may approve.
+    /// The justification of a request for approval was shown to an approver.
     #[strum(to_string = "approval.shown")]
     ApprovalShown,
     /// A second person approved, or refused.
     #[strum(to_string = "approval.decided")]
     ApprovalDecided,
-    /// Somebody did without the approval that is asked for, in an emergency.
+    /// A required approval was bypassed in an emergency.
     #[strum(to_string = "glass.broken")]
     GlassBroken,
-    /// Everything about a person was handed out.
+    /// The data about a person were exported.
     #[strum(to_string = "subject.exported")]
     SubjectExported,
     /// The source's list of an account was compared with the vault.
@@ -187,7 +187,7 @@ pub enum AuditEvent {
     /// An existing account was listed.
     #[strum(to_string = "backfill.done")]
     BackfillDone,
-    /// The accounts were read again.
+    /// The accounts were reloaded.
     #[strum(to_string = "accounts.reloaded")]
     AccountsReloaded,
 }

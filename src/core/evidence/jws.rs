@@ -1,18 +1,18 @@
 //! Signed text: JWS compact serialisation (RFC 7515) with EdDSA (RFC 8037).
 //!
-//! Owns the three parts and every check of them. Refuses to know what the payload says, and to be
-//! talked into anything by the header: there is one algorithm, the key is looked up among keys
-//! already at hand, and the type must be the expected one (RFC 8725, sections 3.1, 3.10 and 3.11).
-//! INVARIANT: a payload is given out only after its signature was checked.
+//! Owns the three parts and every check of them. Refuses to know the meaning of the payload, and to
+//! trust the header: there is one algorithm, the key is looked up among known keys, and the type
+//! must be the expected one (RFC 8725, sections 3.1, 3.10 and 3.11). INVARIANT: a payload is
+//! returned only after its signature was verified.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::signing::{KeySet, Signer};
 
-/// Bytes beyond which a text is not looked at.
+/// The maximum length in bytes; a longer text is not parsed.
 pub const MAX_LEN: usize = 64 * 1024;
 
-/// Why a text is not the signed text that was expected.
+/// Why a text is not the expected signed text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Longer than [`MAX_LEN`].
@@ -27,20 +27,19 @@ pub enum Error {
     /// The header is not a JSON object of `alg`, `kid` and `typ`, each once.
     #[error("the header is not a JSON object of `alg`, `kid` and `typ`")]
     Header,
-    /// The header says that it cannot be understood without extensions (RFC 7515, section 4.1.11);
-    /// none are.
+    /// The header requires extensions (RFC 7515, section 4.1.11); none is supported.
     #[error("the header requires extensions (`crit`), which are not supported")]
     Critical,
-    /// `none`, or any algorithm but the one.
+    /// `none`, or any other algorithm than EdDSA.
     #[error("`alg` of the header is not `EdDSA`")]
     Algorithm,
     /// Signed for another use.
     #[error("`typ` of the header is not that of the expected document")]
     Type,
-    /// No key with this id is at hand.
+    /// No known key has this id.
     #[error("`kid` of the header names a key that is not in the key set")]
     UnknownKey,
-    /// Header or payload were changed, or somebody else signed.
+    /// Header or payload were changed, or another key signed.
     #[error("the signature does not match header and payload")]
     Signature,
 }
@@ -66,7 +65,7 @@ pub fn sign(signer: &Signer, typ: &'static str, payload: &[u8]) -> String {
     format!("{input}.{signature}")
 }
 
-/// The payload of a document of type `typ` that one of the keys signed.
+/// Returns the payload of a document of type `typ` that one of the keys signed.
 ///
 /// # Errors
 /// The first check that failed.

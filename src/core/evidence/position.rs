@@ -1,8 +1,8 @@
-//! A position in the audit log: the number of an entry, and what stands there.
+//! A position in the audit log: the number of an entry, and the entry's digest.
 //!
-//! Two logs that agree on a number but not on the digest of the entry at it are two histories: one
-//! of them was put back from an old copy and has gone on by itself. Owns the digest. Refuses to
-//! know where positions are kept and who compares them.
+//! Two logs that agree on a number but not on the digest of its entry are two histories: one of
+//! them was restored from an old copy and diverged. Owns the digest. Refuses to know where
+//! positions are stored and which code compares them.
 
 use std::{fmt, str::FromStr};
 
@@ -15,8 +15,8 @@ use crate::model::{
     timeline::{LogPoint, Timeline},
 };
 
-/// The SHA-256 of an entry's number, time, actor, event, recording, details and, where it was told
-/// in a lost timeline, its number there, each preceded by its length.
+/// The SHA-256 of an entry's number, time, actor, event, recording, details and, if it comes from a
+/// lost timeline, its number there, each preceded by its length.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct EntryDigest([u8; 32]);
 
@@ -29,16 +29,16 @@ pub struct InvalidDigest;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Position {
-    /// The timeline in which its log gave the number.
+    /// The timeline in which the log assigned the number.
     pub timeline: Timeline,
     /// The number of the entry, from 1.
     pub seq: i64,
-    /// What stands there.
+    /// The entry's digest.
     pub digest: EntryDigest,
 }
 
 impl Position {
-    /// The position of an entry that its log has in this timeline.
+    /// Returns the position of an entry of a log in this timeline.
     pub fn of(timeline: Timeline, entry: &Entry) -> Self {
         let recording = entry.recording.map(|id| id.to_string()).unwrap_or_default();
         let actor = entry.actor.to_string();
@@ -68,7 +68,7 @@ impl Position {
         }
     }
 
-    /// Where it is.
+    /// Returns its point.
     pub fn point(&self) -> LogPoint {
         LogPoint {
             timeline: self.timeline,

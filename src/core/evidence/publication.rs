@@ -1,9 +1,9 @@
-//! The statement of a publication: signed proof that this vault published this very policy file at
-//! this time.
+//! The statement of a publication: signed proof that this vault published exactly this policy file
+//! at this time.
 //!
-//! Owns what a statement claims and every check of it. Refuses to repeat the file: it names it by
-//! its digest, and whoever has the file can compare. INVARIANT: what is signed comes from rules
-//! that were parsed, so that version, date and digest are those of one file.
+//! Owns the claims of a statement and every check of them. Refuses to repeat the file: the
+//! statement names its digest, so a holder of the file can compare. INVARIANT: the claims come from
+//! parsed rules, so that version, date and digest belong to one file.
 
 use super::{
     jws,
@@ -17,7 +17,7 @@ use crate::{
 /// `typ` of a statement's header (RFC 8725, section 3.11).
 const TYP: &str = "recvault-policy+jwt";
 
-/// What a vault says of a version that it published.
+/// A vault's statement about a version that it published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publication {
     vault: VaultId,
@@ -27,13 +27,13 @@ pub struct Publication {
     published_at: Timestamp,
 }
 
-/// Why a text is not a statement of one of the keys.
+/// Why a text is not a valid statement.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The signature, or what holds it.
+    /// The signature or its envelope is invalid.
     #[error(transparent)]
     Jws(#[from] jws::Error),
-    /// A claim is missing, unknown or not of its form.
+    /// A claim is missing, unknown or malformed.
     #[error("the claims are not those of a published policy: {0}")]
     Claims(String),
 }
@@ -53,7 +53,7 @@ struct Claims {
 }
 
 impl Publication {
-    /// Of these rules, by this vault, now.
+    /// Returns the statement that this vault publishes these rules now.
     pub fn of(vault: VaultId, rules: &Rules, now: Timestamp) -> Self {
         Self {
             vault,
@@ -64,7 +64,7 @@ impl Publication {
         }
     }
 
-    /// The statement as signed text, a JWS in compact form.
+    /// Returns the statement as signed text, a JWS in compact form.
     pub fn sign(&self, signer: &Signer) -> String {
         let claims = Claims {
             iss: self.vault,
@@ -125,7 +125,7 @@ impl Publication {
         &self.digest
     }
 
-    /// From when on the version says that it is in force.
+    /// The time from which the version is in force.
     pub fn effective(&self) -> Timestamp {
         self.effective
     }

@@ -1,9 +1,9 @@
-//! The receipt: signed proof that a recording was shredded, which anybody can check offline.
+//! The receipt: signed proof that a recording was shredded, which anyone can verify offline.
 //!
-//! Owns what a receipt claims and every check of it. Refuses to claim more than was done: what is
-//! still pending is listed as pending, and what a shred does not reach is named in the receipt
-//! itself. INVARIANT: the state follows from the listed copies, so that a receipt cannot be closed
-//! while a copy is left; no phone number, name or free text is in it.
+//! Owns the claims of a receipt and every check of them. Refuses to claim more than was done:
+//! pending deletions are listed as pending, and copies that a shred does not reach are named in the
+//! receipt itself. INVARIANT: the state follows from the listed copies, so that a receipt cannot be
+//! closed while a copy is left; it contains no phone number, name or free text.
 //!
 //! A receipt is signed again under the same id when its copies change; the newer `iat` counts.
 
@@ -30,24 +30,24 @@ use crate::model::{
 /// `typ` of a receipt's header (RFC 8725, section 3.11).
 const TYP: &str = "recvault-receipt+jwt";
 
-/// What happened, for a new receipt.
+/// The facts of a shred, for a new receipt.
 #[derive(Clone, Debug)]
 pub struct ShredFacts<'a> {
     /// The vault that shredded.
     pub vault: VaultId,
-    /// The id of the receipt to be.
+    /// The id of the new receipt.
     pub receipt: ReceiptId,
-    /// What was shredded.
+    /// The shredded recording.
     pub recording: &'a Recording,
-    /// Why.
+    /// The reason.
     pub reason: ShredReason,
     /// When the tombstone was written and the key destroyed.
     pub tombstoned_at: Timestamp,
-    /// Where in the audit log the entry stands that tells of it.
+    /// The point of its entry in the audit log.
     pub audit: LogPoint,
 }
 
-/// How far a shred has come.
+/// The state of a shred.
 #[derive(
     Clone,
     Copy,
@@ -64,19 +64,19 @@ pub struct ShredFacts<'a> {
 #[strum(serialize_all = "lowercase")]
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum ReceiptState {
-    /// The live key is destroyed: nothing opens any more. An older copy of the key store, together
-    /// with the root of its epoch, still would.
+    /// The live key is destroyed. An older copy of the key store, together with the root of its
+    /// epoch, still opens the recording.
     Tombstoned,
     /// The root of that epoch is destroyed, so no older copy of the key store opens it either. Some
-    /// dead copy is still to be removed.
+    /// copy must still be removed.
     Unrecoverable,
-    /// Unrecoverable, and every copy that the vault keeps or deletes is gone.
+    /// Unrecoverable, and every copy that the vault stores or deletes is gone.
     Closed,
 }
 
 crate::word_set!(ReceiptState);
 
-/// What the shred does to backups of the database that are older than it.
+/// The effect of the shred on older backups of the database.
 #[derive(
     Clone,
     Copy,
@@ -93,16 +93,16 @@ crate::word_set!(ReceiptState);
 #[strum(serialize_all = "kebab-case")]
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum OlderBackups {
-    /// Nothing yet.
+    /// None yet.
     NotCovered,
-    /// They open it no more: the root they need is destroyed.
+    /// They no longer open it: the root that they need is destroyed.
     Covered,
-    /// There never was a key that a backup could hold.
+    /// There never was a key that a backup could contain.
     NoKey,
 }
 
 impl OlderBackups {
-    /// A sentence for people.
+    /// Returns a sentence for people.
     pub const fn text(self) -> &'static str {
         match self {
             Self::NotCovered => {
@@ -136,28 +136,28 @@ pub struct Receipt {
     issued_at: Timestamp,
 }
 
-/// Why a text is not a receipt of one of the keys.
+/// Why a text is not a valid receipt.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The signature, or what holds it.
+    /// The signature or its envelope is invalid.
     #[error(transparent)]
     Jws(#[from] jws::Error),
-    /// A claim is missing, unknown or not of its form.
+    /// A claim is missing, unknown or malformed.
     #[error("the claims are not those of a receipt: {0}")]
     Claims(String),
     /// The stated state is not the one that follows from the copies.
     #[error("`state` contradicts `copies`")]
     State,
-    /// What is said of older backups does not follow from the rest.
+    /// The statement about older backups does not follow from the rest.
     #[error("`older_backups`, `unrecoverable_since` and `epoch` contradict each other")]
     OlderBackups,
-    /// It was issued before the shred that it tells of.
+    /// It was issued before its shred.
     #[error("`iat` is before `tombstoned_at`")]
     IssuedBeforeTombstone,
 }
 
 impl Receipt {
-    /// The receipt of a shred. The time of issue counts in whole seconds, as in every JWT (RFC
+    /// Returns the receipt of a shred. The time of issue is in whole seconds, as in every JWT (RFC
     /// 7519, section 2).
     pub fn of(shred: ShredFacts<'_>, copies: Vec<HeldCopy>, issued_at: Timestamp) -> Self {
         let recording = shred.recording;
@@ -176,8 +176,8 @@ impl Receipt {
         }
     }
 
-    /// The same receipt after something became of one of its copies; the others stay as they are,
-    /// and a copy that it does not list is not added.
+    /// Returns the receipt with a new state of one of its copies; the others stay as they are, and
+    /// a copy that it does not list is not added.
     #[must_use]
     pub fn settled(mut self, copy: HeldCopy, issued_at: Timestamp) -> Self {
         self.copies
@@ -190,8 +190,8 @@ impl Receipt {
         }
     }
 
-    /// The same receipt after the turn to `epoch` destroyed the root that older copies of the key
-    /// store need.
+    /// Returns the receipt after the turn to `epoch` destroyed the root that older copies of the
+    /// key store need.
     #[must_use]
     pub fn unrecoverable(self, since: Timestamp, epoch: u64, issued_at: Timestamp) -> Self {
         Self {
@@ -201,7 +201,7 @@ impl Receipt {
         }
     }
 
-    /// The receipt as signed text, a JWS in compact form.
+    /// Returns the receipt as signed text, a JWS in compact form.
     pub fn sign(&self, signer: &Signer) -> String {
         let claims = Claims {
             iss: self.vault,
@@ -268,8 +268,9 @@ impl Receipt {
         Ok(receipt)
     }
 
-    /// Tombstoned until older copies of the key store are useless; closed when no copy waits to be
-    /// removed and the vault knows of all of its own.
+    /// Returns the state: closed once neither ciphertext nor a source copy is still to be removed
+    /// and older copies of the key store are useless; before that, unrecoverable if a turn made
+    /// them useless, otherwise tombstoned.
     pub fn state(&self) -> ReceiptState {
         let left = |copy: &HeldCopy| {
             matches!(
@@ -296,43 +297,43 @@ impl Receipt {
         self.id
     }
 
-    /// What was shredded.
+    /// The shredded recording.
     pub fn recording(&self) -> RecordingId {
         self.recording
     }
 
-    /// Whether this is the receipt of the source's recording, for whoever knows its ids.
+    /// Returns whether this is the receipt of the source's recording. Requires the source's ids.
     pub fn is_of(&self, source: &SourceRef) -> bool {
         self.source_digest == source_digest(self.vault, source)
     }
 
-    /// Why.
+    /// The reason.
     pub fn reason(&self) -> &ShredReason {
         &self.reason
     }
 
-    /// From when on nothing opened it.
+    /// When its key was destroyed.
     pub fn tombstoned_at(&self) -> Timestamp {
         self.tombstoned_at
     }
 
-    /// SHA-256 of the policy under which it had been collected, lower-case hex.
+    /// SHA-256 of the policy under which it was collected, lower-case hex.
     pub fn policy_digest(&self) -> &str {
         &self.policy_digest
     }
 
-    /// Where in the audit log the entry stands that tells of it. A database that was restored later may
-    /// have the number for another entry, in a later timeline.
+    /// The point of its entry in the audit log. A database that was restored later may use the
+    /// number for another entry, in a later timeline.
     pub fn audit(&self) -> LogPoint {
         self.audit
     }
 
-    /// What became of each copy.
+    /// The state of each copy.
     pub fn copies(&self) -> &[HeldCopy] {
         &self.copies
     }
 
-    /// What became of the source's own copies; `None` if the receipt does not list them.
+    /// Returns the state of the source's own copies; `None` if the receipt does not list them.
     pub fn source(&self) -> Option<Removal> {
         self.copies.iter().find_map(|copy| match copy {
             HeldCopy::Source(removal) => Some(*removal),
@@ -340,7 +341,7 @@ impl Receipt {
         })
     }
 
-    /// What becomes of the recording in the hands of who has an older copy of the key store.
+    /// Returns the effect of the shred on older copies of the key store.
     pub fn older_backups(&self) -> OlderBackups {
         match self.unrecoverable {
             _ if !self
@@ -355,25 +356,26 @@ impl Receipt {
         }
     }
 
-    /// From when on no older copy of the key store opens it.
+    /// The time since when no older copy of the key store opens it.
     pub fn unrecoverable_since(&self) -> Option<Timestamp> {
         self.unrecoverable.map(|(since, _)| since)
     }
 
-    /// The epoch whose turn made it so.
+    /// The epoch whose turn achieved that.
     pub fn epoch(&self) -> Option<u64> {
         self.unrecoverable.map(|(_, epoch)| epoch)
     }
 
-    /// When this text of it was signed, in whole seconds.
+    /// When this version of it was signed, in whole seconds.
     pub fn issued_at(&self) -> Timestamp {
         self.issued_at
     }
 }
 
-/// Names the source's recording without giving away its ids: SHA-256, lower-case hex, over a label,
-/// the vault id, the account and the recording's SID, each with its length before it. The SID has
-/// 128 random bits, so only who knows it can make the digest.
+/// Returns a digest that identifies the source's recording without disclosing its ids: SHA-256,
+/// lower-case hex, over a label, the vault id, the account and the recording's SID, each preceded
+/// by its length. The SID has 128 random bits, so the digest can be computed only with knowledge of
+/// the SID.
 pub fn source_digest(vault: VaultId, source: &SourceRef) -> String {
     let named = length_prefixed(&[
         b"recvault/source-digest/1",

@@ -1,8 +1,8 @@
-//! The receipt for the whole of a revocation: signed proof of what became of everything that it
-//! reached, which anybody can check offline.
+//! The receipt for the whole of a revocation: signed proof of the outcome for everything that it
+//! reached, which anyone can verify offline.
 //!
-//! Owns what it claims and every check of it. Refuses to say who revoked: neither a number nor the
-//! id of a person is in it, only what kind of thing was reached. INVARIANT: whether anything is
+//! Owns its claims and every check of them. Refuses to identify the person who revoked: it contains
+//! neither a number nor the id of a person, only the kind of target. INVARIANT: whether anything is
 //! left follows from the counts. It is signed again under the same id when a hold ends or something
 //! arrives late; the newer `iat` counts.
 
@@ -40,18 +40,18 @@ pub enum RevocationReach {
     Conversation,
 }
 
-/// How far it came.
+/// The state of a revocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RevocationState {
     /// Nothing is left to do.
     Complete,
-    /// Holds keep some of the recordings: they are closed, and shredded when the last hold ends.
+    /// Holds protect some of the recordings: they are closed, and shredded when the last hold ends.
     Held,
 }
 
-/// Proof of a revocation. The claims are these fields by their names, with `iss`, `jti` and `iat`
-/// for the first three.
+/// Proof of a revocation. The claims are these fields by their names; the first three are `iss`,
+/// `jti` and `iat`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RevocationReceipt {
@@ -61,38 +61,38 @@ pub struct RevocationReceipt {
     /// The revocation.
     #[serde(rename = "jti")]
     pub id: RevocationId,
-    /// When this text of it was signed, in seconds since 1970-01-01T00:00:00Z.
+    /// When this version of it was signed, in seconds since 1970-01-01T00:00:00Z.
     #[serde(rename = "iat")]
     pub issued_at_s: i64,
-    /// What was reached.
+    /// The kind of target.
     pub reach: RevocationReach,
-    /// Whether it was limited to some accounts, by the limits of who revoked.
+    /// Whether it was limited to some accounts, by the permissions of the revoking principal.
     pub limited: bool,
     /// The purposes that were revoked; empty means all.
     pub purposes: BTreeSet<Purpose>,
-    /// Why.
+    /// The reason.
     pub reason: ShredReason,
-    /// It covers what was collected until then.
+    /// It covers what was collected until this time.
     pub revoked_at: Timestamp,
-    /// So many recordings are shredded, each with a receipt of its own.
+    /// The number of shredded recordings, each with a receipt of its own.
     pub shredded: u64,
-    /// So many are closed, and kept by holds.
+    /// The number of recordings that are closed and protected by holds.
     pub held: u64,
-    /// So many are closed to the purposes that were revoked.
+    /// The number of recordings that are closed to the revoked purposes.
     pub closed: u64,
     /// [`digest_of`] the receipts.
     pub receipts_sha256: String,
-    /// How far it came.
+    /// The state.
     pub state: RevocationState,
 }
 
-/// Why a text is not the receipt of a revocation by one of the keys.
+/// Why a text is not a valid receipt of a revocation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The signature, or what holds it.
+    /// The signature or its envelope is invalid.
     #[error(transparent)]
     Jws(#[from] jws::Error),
-    /// A claim is missing, unknown or not of its form.
+    /// A claim is missing, unknown or malformed.
     #[error("the claims are not those of a revocation's receipt: {0}")]
     Claims(String),
     /// The stated state is not the one that follows from the counts.
@@ -104,7 +104,7 @@ pub enum Error {
 }
 
 impl RevocationReceipt {
-    /// The receipt as signed text, a JWS in compact form.
+    /// Returns the receipt as signed text, a JWS in compact form.
     pub fn sign(&self, signer: &Signer) -> String {
         jws::sign(
             signer,
@@ -132,7 +132,7 @@ impl RevocationReceipt {
 }
 
 impl RevocationState {
-    /// Where a revocation stands of whose recordings so many are kept by holds.
+    /// Returns the state of a revocation of whose recordings this many are protected by holds.
     pub fn after(held: u64) -> Self {
         if held == 0 {
             Self::Complete
@@ -142,8 +142,8 @@ impl RevocationState {
     }
 }
 
-/// SHA-256, lower-case hex, over the ids of receipts as text, sorted, each with a line end behind
-/// it. Who has the receipts can tell that none is missing.
+/// Returns the SHA-256, lower-case hex, over the ids of receipts as text, sorted, each followed by
+/// a line feed. A holder of the receipts can verify that none is missing.
 pub fn digest_of(receipts: &[ReceiptId]) -> String {
     let mut context = digest::Context::new(&digest::SHA256);
     let sorted: BTreeSet<&ReceiptId> = receipts.iter().collect();

@@ -1,7 +1,6 @@
-//! Why a recording was shredded, as a code.
+//! The reason for a shred, as a code.
 //!
-//! Owns the form of the code. Refuses sentences: the receipt goes to strangers and the log keeps
-//! what it is told for ever.
+//! Owns the form of the code. Refuses sentences: receipts are published and the log is permanent.
 
 use std::{fmt, str::FromStr};
 

@@ -1,7 +1,7 @@
 //! The vault's signature: Ed25519 keys and how they are published.
 //!
 //! Owns keys, their ids and their JSON (RFC 8037). Refuses to know what is signed;
-//! [`jws`](super::jws) says in which form. INVARIANT: the id of a key is the RFC 7638 thumbprint of
+//! [`jws`](super::jws) defines the form. INVARIANT: the id of a key is the RFC 7638 thumbprint of
 //! the key itself, so that an id cannot name another key.
 
 use std::{fmt, str::FromStr};
@@ -15,17 +15,17 @@ use serde_json::Value;
 
 use crate::secret::Key;
 
-/// Bytes beyond which a text is not a key set.
+/// The maximum length of a key set in bytes.
 const MAX_KEY_SET: usize = 64 * 1024;
 
-/// Signs for the vault. The seed stays inside.
+/// Signs for the vault. The seed never leaves it.
 pub struct Signer {
     pair: Ed25519KeyPair,
     public: VerifyingKey,
 }
 
 impl Signer {
-    /// From the 32-byte seed (RFC 8032, section 5.1.5).
+    /// Creates the signer from the 32-byte seed (RFC 8032, section 5.1.5).
     pub fn from_seed(seed: &Key) -> Self {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed.expose())
             .expect("any 32 bytes are an Ed25519 seed");
@@ -42,12 +42,12 @@ impl Signer {
         self.public.key_id()
     }
 
-    /// The half that may be published.
+    /// The public key.
     pub fn verifying_key(&self) -> &VerifyingKey {
         &self.public
     }
 
-    /// 64 bytes of signature.
+    /// Returns the 64 bytes of the signature.
     pub(super) fn sign(&self, message: &[u8]) -> impl AsRef<[u8]> {
         self.pair.sign(message)
     }
@@ -76,7 +76,7 @@ impl fmt::Debug for Signer {
     }
 }
 
-/// Checks what a [`Signer`] signed.
+/// Verifies signatures of a [`Signer`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyingKey {
     public: [u8; 32],
@@ -84,11 +84,11 @@ pub struct VerifyingKey {
 }
 
 impl VerifyingKey {
-    /// Takes a published key.
+    /// Reads a published key.
     ///
     /// # Errors
-    /// Tells the member that is not that of an Ed25519 key for signatures, or that the id is not
-    /// the key's thumbprint.
+    /// Names the member that does not fit an Ed25519 signing key, or reports that the id is not the
+    /// key's thumbprint.
     pub fn from_jwk(jwk: &Jwk) -> Result<Self, InvalidKey> {
         let expect = |fits: bool, member, value| {
             if fits {
@@ -118,7 +118,7 @@ impl VerifyingKey {
         Ok(key)
     }
 
-    /// The key as it is published.
+    /// Returns the key in its published form.
     pub fn jwk(&self) -> Jwk {
         Jwk {
             kty: "OKP".into(),
@@ -135,7 +135,7 @@ impl VerifyingKey {
         &self.key_id
     }
 
-    /// Whether the signature is that of this key over the message.
+    /// Returns whether the signature is that of this key over the message.
     pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         UnparsedPublicKey::new(&ED25519, self.public)
             .verify(message, signature)
@@ -190,10 +190,10 @@ pub enum InvalidKey {
         "not a JSON Web Key Set: expected an object with the list `keys`, of at most 65536 bytes"
     )]
     NotASet,
-    /// A key lacks what every Ed25519 key has.
+    /// A key lacks a member of an Ed25519 key.
     #[error("a key of the set lacks `x`, or has a member that is not text")]
     Incomplete,
-    /// A member says that the key is for something else.
+    /// A member states another use of the key.
     #[error("`{member}` of the key must be `{value}`")]
     Member {
         /// The member.
@@ -209,17 +209,17 @@ pub enum InvalidKey {
     Thumbprint,
 }
 
-/// The keys by which a vault's signatures are checked. JSON form: a JWK Set (RFC 7517, section 5).
+/// The public keys that verify a vault's signatures. JSON form: a JWK Set (RFC 7517, section 5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeySet(Vec<VerifyingKey>);
 
 impl KeySet {
-    /// A set of these keys.
+    /// Returns a set of these keys.
     pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Self {
         Self(keys.into_iter().collect())
     }
 
-    /// The key with this id.
+    /// Returns the key with this id.
     pub fn find(&self, key_id: &str) -> Option<&VerifyingKey> {
         self.0.iter().find(|key| key.key_id == key_id)
     }
@@ -247,7 +247,7 @@ impl serde::Serialize for KeySet {
     }
 }
 
-/// Reads a JWK Set. Keys of other kinds are passed over, as RFC 7517, section 5 asks.
+/// Reads a JWK Set. Keys of other kinds are skipped, as RFC 7517, section 5 requires.
 impl FromStr for KeySet {
     type Err = InvalidKey;
 

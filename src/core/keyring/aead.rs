@@ -1,11 +1,11 @@
-//! AES-256-GCM under a random nonce: the one form of everything small that is sealed at rest.
+//! AES-256-GCM under a random nonce: the one format of every small item that is sealed at rest.
 //!
 //! ```text
 //! sealed = nonce (12) ‖ AES-256-GCM(key, nonce, plaintext, associated data) ‖ tag (16)
 //! ```
 //! Owns the nonce and the split. Refuses to know what is sealed and what it is bound to; each
-//! caller builds its own associated data. A nonce is random, so one key seals far fewer than the
-//! 2³² messages of NIST SP 800-38D, section 8.3.
+//! caller builds its own associated data. The nonce is random, so one key must seal far fewer than
+//! the 2³² messages of NIST SP 800-38D, section 8.3.
 
 use aes_gcm::{
     Aes256Gcm, KeyInit as _, Nonce,
@@ -15,7 +15,7 @@ use rand::CryptoRng;
 
 use crate::secret::{Key, SecretBuffer};
 
-/// Bytes of the nonce, which stands first.
+/// Length of the nonce in bytes; the nonce comes first.
 pub const NONCE: usize = 12;
 
 /// Seals `plain` under `key`, bound to `aad`.
@@ -28,7 +28,8 @@ pub fn seal(key: &Key, plain: &[u8], aad: &[u8], rng: &mut dyn CryptoRng) -> Vec
     [nonce.as_slice(), &sealed].concat()
 }
 
-/// Opens what [`seal`] gave; `None` under any other key or associated data, or if any bit changed.
+/// Opens the output of [`seal`]; returns `None` under any other key or associated data, or if any
+/// bit changed.
 pub fn open(key: &Key, sealed: &[u8], aad: &[u8]) -> Option<SecretBuffer> {
     let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
     Aes256Gcm::new(key.expose().into())

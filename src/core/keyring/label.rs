@@ -28,15 +28,15 @@ pub fn artefact_key(record_key: &Key, leg: Leg, artefact: Artefact) -> Key {
     )
 }
 
-/// A public name for a record key, 64 lower-case hex digits: tells whether two keys are the same
-/// and nothing else about them.
+/// Returns a public name of a record key, 64 lower-case hex digits: it reveals whether two keys are
+/// the same, and nothing else about them.
 pub fn fingerprint(record_key: &Key) -> String {
     hex::encode(expand(record_key, &[b"recvault/fingerprint/1"]).expose())
 }
 
 /// The key of one recovery file (a snapshot or a piece of the journal):
 /// `HKDF-Expand(root page's key, "recvault/recovery/1" ‖ file id)`. It lives as long as the epoch,
-/// so the file dies with the epoch's root.
+/// so the file becomes unreadable with the epoch's root.
 pub fn recovery_key(root: &RootKey, file: ObjectId) -> Key {
     expand(&root.key, &[b"recvault/recovery/1", file.as_bytes()])
 }
@@ -47,15 +47,15 @@ pub fn evidence_key(seed: &Key, statement: ConsentId) -> Key {
     expand(seed, &[b"recvault/evidence/1", statement.as_bytes()])
 }
 
-/// The key of the hashes by which a request is recognised that is to take effect once:
+/// The key of the hashes that identify an idempotent request:
 /// `HKDF-Expand(requests seed, "recvault/idempotency/1")`.
 pub fn idempotency_key(seed: &Key) -> Key {
     expand(seed, &[b"recvault/idempotency/1"])
 }
 
-/// The key of the answer to such a request:
+/// The key of the response to such a request:
 /// `HKDF-Expand(requests seed, "recvault/answer/1" ‖ token id ‖ the client's key ‖ hash of the request)`.
-/// Who has the seed and not the client's key cannot derive it.
+/// It cannot be derived from the seed without the client's key.
 pub fn answer_key(seed: &Key, bearer: TokenId, client: &[u8], request: &[u8]) -> Key {
     expand(
         seed,
@@ -63,19 +63,19 @@ pub fn answer_key(seed: &Key, bearer: TokenId, client: &[u8], request: &[u8]) ->
     )
 }
 
-/// The key of a text about a recording that must die with it, such as a justification:
+/// The key of a text about a recording that must be destroyed with it, such as a justification:
 /// `HKDF-Expand(record key, "recvault/note/1" ‖ id)`.
 pub fn note_key(record_key: &Key, note: ApprovalId) -> Key {
     expand(record_key, &[b"recvault/note/1", note.as_bytes()])
 }
 
-/// The key of what is told of who took part in a recording:
+/// The key of a recording's participants:
 /// `HKDF-Expand(record key, "recvault/details/1" ‖ recording id)`.
 pub fn details_key(record_key: &Key, recording: RecordingId) -> Key {
     expand(record_key, &[b"recvault/details/1", recording.as_bytes()])
 }
 
-/// The key of what is told of a party before a recording of the conversation is sealed:
+/// The key of a party's details before a recording of the conversation is sealed:
 /// `HKDF-Expand(root page's key, "recvault/waiting/2" ‖ conversation ‖ leg)`. It lives as long as
 /// the epoch: each turn replaces it.
 pub fn waiting_key(root: &RootKey, conversation: &Conversation, leg: &LegName) -> Key {
@@ -89,7 +89,7 @@ pub fn waiting_key(root: &RootKey, conversation: &Conversation, leg: &LegName) -
     )
 }
 
-/// The key of one thing that was said in a running call, until it is filed with a recording:
+/// The key of one utterance of a running call, until it is stored with a recording:
 /// `HKDF-Expand(root page's key, "recvault/utterance/2" ‖ account ‖ transcription ‖ track ‖ number, 8 bytes big-endian)`.
 /// It lives as long as the epoch: each turn replaces it.
 pub fn utterance_key(

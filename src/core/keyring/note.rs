@@ -3,8 +3,8 @@
 //! ```text
 //! sealed = AES-256-GCM as in `aead`, of the text under the note key; associated data "recvault/note/1" ‖ vault id
 //! ```
-//! Each text has a key of its own (see `label`), so that neither a nonce nor a place can be
-//! mistaken for another.
+//! Each text has a key of its own (see `label`), so neither a nonce nor a slot can be confused with
+//! another.
 
 use rand::CryptoRng;
 use zeroize::Zeroizing;
@@ -23,7 +23,7 @@ pub fn seal_note(key: &Key, vault: VaultId, text: &str, rng: &mut dyn CryptoRng)
 /// Opens what [`seal_note`] sealed.
 ///
 /// # Errors
-/// [`Error::NotAuthentic`] under any other key, of another vault, or changed in any bit.
+/// [`Error::NotAuthentic`] under any other key, for another vault, or if any bit changed.
 pub fn open_note(key: &Key, vault: VaultId, sealed: &[u8]) -> Result<Zeroizing<String>, Error> {
     aead::open(key, sealed, &associated_data(vault))
         .and_then(SecretBuffer::into_text)

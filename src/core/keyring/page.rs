@@ -5,11 +5,11 @@
 //! associated data = "recvault/page/1" ‖ vault id ‖ page id ‖ tier ‖ level ‖ generation, each with its length before it
 //! ```
 //!
-//! The nonce is random and the same page key seals at most as many generations as the page is
-//! written in one epoch, far below the 2³² limit of NIST SP 800-38D, section 8.3.
+//! The nonce is random, and a page key seals at most as many generations as the page is written in
+//! one epoch, far below the 2³² limit of NIST SP 800-38D, section 8.3.
 //!
-//! INVARIANT: an empty slot is 32 zero bytes; a slot that was ever filled is not filled again under
-//! the same page (`used` only grows).
+//! INVARIANT: an empty slot is 32 zero bytes; a new key never gets a slot that was used before
+//! (`used` only grows). Only `replace` changes a slot, which then holds its child's next key.
 
 use rand::CryptoRng;
 
@@ -28,7 +28,7 @@ pub const FAN_OUT: usize = 128;
 /// Why a page cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Wrong key, wrong place or altered bytes: which of them cannot be told.
+    /// Wrong key, wrong position or altered bytes; these cannot be distinguished.
     #[error("a key page does not open: wrong root key, or the row was altered or moved")]
     NotAuthentic,
     /// The path's rows are not root page, branches and leaf in order.
@@ -40,32 +40,32 @@ pub enum Error {
     /// No free slot is left on the page.
     #[error("the page is full")]
     Full,
-    /// The tree hangs below the root of another epoch than the key at hand.
+    /// The tree belongs to the root of another epoch than the present key.
     #[error("the key tree is of epoch {0}")]
     OtherEpoch(u64),
 }
 
-/// A page as the database keeps it. Ciphertext and plain bookkeeping; safe to print.
+/// A page as the database stores it. Ciphertext and plain bookkeeping; safe to print.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageRow {
     /// Its id.
     pub id: PageId,
     /// The tier whose keys it holds; `~root` and `~service` are not tiers of the policy.
     pub tier: String,
-    /// Distance from the leaves; the root page stands above all.
+    /// Distance from the leaves; the root page has the highest level.
     pub level: u8,
-    /// How often it was written; part of the associated data, and the database's guard against two
-    /// writers.
+    /// How often it was written; part of the associated data, and the database's check against
+    /// concurrent writers.
     pub generation: i64,
-    /// The page that holds this page's key, and where. The root page has none.
+    /// The page and slot that hold this page's key. The root page has none.
     pub parent: Option<PageSlot>,
     /// Slots handed out so far, 0 to 128.
     pub used: u8,
-    /// The epoch in which this page's key was made; of the root page, the epoch whose root opens
+    /// The epoch in which this page's key was made; for the root page, the epoch whose root opens
     /// it.
     pub epoch: u64,
-    /// Whether an older copy of this page holds a key that must die: the page wants a new key of
-    /// its own in the next turn.
+    /// Whether an older copy of this page holds a key that must be destroyed: the page needs a new
+    /// key in the next turn.
     pub stale: bool,
     /// The sealed slots.
     pub sealed: Vec<u8>,
@@ -87,7 +87,7 @@ pub struct KeyPage {
 }
 
 impl KeyPage {
-    /// A new empty page that belongs at `parent`; not yet sealed.
+    /// Makes a new empty page whose key belongs in `parent`; not yet sealed.
     pub fn empty(
         tier: &str,
         level: u8,
@@ -167,13 +167,13 @@ impl KeyPage {
         }
     }
 
-    /// Puts `key` into the next free slot and returns it.
+    /// Puts `key` into the next free slot and returns the slot.
     ///
     /// # Errors
     /// [`Error::Full`] after 128; [`Error::NotAuthentic`] if that slot holds a key.
     pub fn push(&mut self, key: &Key) -> Result<u8, Error> {
         let slot = self.row.used;
-        // `used` is not authenticated: one that was set back must not overwrite a living key.
+        // `used` is not authenticated: if it was decreased, a living key must not be overwritten.
         if self.key(slot).is_ok() {
             return Err(Error::NotAuthentic);
         }
@@ -184,8 +184,8 @@ impl KeyPage {
         Ok(slot)
     }
 
-    /// Destroys the key in `slot`; the slot stays spent. Older copies of the page still hold it, so
-    /// the page is stale from now on.
+    /// Destroys the key in `slot`; the slot stays used. Older copies of the page still hold the
+    /// key, so the page is stale from now on.
     ///
     /// # Errors
     /// [`Error::Gone`] if it holds none.
@@ -196,8 +196,8 @@ impl KeyPage {
         Ok(())
     }
 
-    /// Puts another key in the place of the one in `slot`. Older copies still hold that one, so the
-    /// page is stale from now on.
+    /// Replaces the key in `slot`. Older copies still hold the old key, so the page is stale from
+    /// now on.
     ///
     /// # Errors
     /// [`Error::Gone`] if it holds none.
@@ -209,7 +209,7 @@ impl KeyPage {
         Ok(())
     }
 
-    /// The page is about to be sealed under a key made in `epoch`, by which no older copy opens.
+    /// Marks the page as about to be sealed under a key made in `epoch`, which opens no older copy.
     pub(super) fn renewed(mut self, epoch: u64) -> Self {
         self.row.epoch = epoch;
         self.row.stale = false;

@@ -1,9 +1,9 @@
-//! What an attacker reaches: every record key that any version of any page gives to who holds some
-//! root keys.
+//! The reach of an attacker: every record key that any version of any page yields to a holder of
+//! some root keys.
 //!
-//! Owns the closure over pages of all ages, as somebody would compute it who kept every copy of the
-//! key store there ever was. It opens whatever opens and follows every key to every version of the
-//! page below it. Tests and drills hold the tree against it.
+//! Owns the closure over pages of all ages, as computed by an attacker with every copy of the key
+//! store that ever existed. It opens every page that it can and follows every key to every version
+//! of the page below it. Tests and drills check the tree against it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{model::id::VaultId, secret::Key};
 
-/// What was reached.
+/// The result of an attack.
 #[derive(Debug, Default)]
 pub struct KeyReach {
     /// Fingerprints of the record keys.
@@ -24,11 +24,11 @@ pub struct KeyReach {
     pub tried: u64,
     /// Versions of pages that opened.
     pub opened: u64,
-    /// Of each version, in the order in which they were given, whether it opened.
+    /// Whether each version opened, in the order of the input.
     pub which: Vec<bool>,
 }
 
-/// Opens what opens. `versions` may hold the same page many times, in any order.
+/// Opens every page that it can. `versions` may contain the same page many times, in any order.
 pub fn reach(roots: &[&Key], versions: impl AsRef<[PageRow]>, vault: VaultId) -> KeyReach {
     let versions = versions.as_ref();
     let mut levels: BTreeMap<u8, Vec<(usize, &PageRow)>> = BTreeMap::new();
@@ -39,7 +39,7 @@ pub fn reach(roots: &[&Key], versions: impl AsRef<[PageRow]>, vault: VaultId) ->
         which: vec![false; versions.len()],
         ..KeyReach::default()
     };
-    // Keys by the place that held them, of all versions of that place's page that opened.
+    // Keys by the slot that held them, from all versions of that slot's page that opened.
     let mut held: BTreeMap<([u8; 16], u8), Vec<Key>> = BTreeMap::new();
     for (level, versions) in levels.into_iter().rev() {
         let mut below: BTreeMap<([u8; 16], u8), Vec<Key>> = BTreeMap::new();
@@ -75,8 +75,8 @@ pub fn reach(roots: &[&Key], versions: impl AsRef<[PageRow]>, vault: VaultId) ->
                 }
             }
         }
-        // The vault's own page hangs right below the root, past three levels; keys stay known all
-        // the way down.
+        // The service page is a leaf directly below the root, without the three levels of branches;
+        // so keys stay known for all lower levels.
         for (place, keys) in below {
             held.entry(place).or_default().extend(keys);
         }
@@ -183,7 +183,7 @@ mod tests {
             "the older leaf does"
         );
 
-        // With a new key for the leaf alone, an older branch still leads to the older leaf.
+        // With a new key for the leaf only, an older branch still leads to the older leaf.
         let mut above = walk(now[..branches].to_vec(), &root, vault).unwrap();
         now[leaf] = above.renew(now[leaf].clone(), vault, rng).unwrap();
         now[branches - 1] = above.seal(vault, rng);
@@ -195,8 +195,8 @@ mod tests {
             "the path above was not renewed"
         );
 
-        // With new keys for the whole path and another root, nothing does; the living key stays in
-        // reach.
+        // With new keys for the whole path and another root, no old version opens; the living key
+        // stays reachable.
         for at in (1..branches).rev() {
             let mut above = walk(now[..at].to_vec(), &root, vault).unwrap();
             now[at] = above.renew(now[at].clone(), vault, rng).unwrap();

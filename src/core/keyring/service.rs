@@ -1,13 +1,13 @@
-//! The vault's own keys: one leaf page right under the root page.
+//! The vault's own keys: one leaf page directly below the root page.
 //!
-//! Owns which slot holds what. Refuses to know what is done with the keys.
+//! Owns the assignment of slots. Refuses to know how the keys are used.
 //!
 //! ```text
 //! slot 0 subject key · 1 statement key · 2 evidence seed · 3 requests seed · 4, 5, … signing seeds, the last one counts
 //! ```
 //!
-//! INVARIANT: none of them is derived from another, so that the signing key can be replaced, and its
-//! seed destroyed, without a change to who is recognised or which evidence opens.
+//! INVARIANT: none of them is derived from another, so that the signing key can be replaced, and
+//! its seed destroyed, without affecting the recognition of people or the opening of evidence.
 
 use rand::CryptoRng;
 
@@ -25,9 +25,10 @@ const FIRST_SIGNING: u8 = 4;
 
 /// The keys of the service page that never change.
 pub struct ServiceKeys {
-    /// The key of the hashes by which people are recognised.
+    /// The key of the hashes that identify people.
     pub subject: Key,
-    /// The key of the hashes by which a statement of consent is recognised when it is told again.
+    /// The key of the hashes that identify a statement of consent, so that a repeated one is
+    /// recognised.
     pub statement: Key,
     /// The seed of the keys of evidence: see [`evidence_key`](super::evidence_key).
     pub evidence: Key,
@@ -64,7 +65,7 @@ impl ServiceKeys {
     }
 }
 
-/// The seed of the present signing key.
+/// Returns the seed of the present signing key.
 ///
 /// # Errors
 /// [`Error::Gone`] if the page lacks it.
@@ -72,12 +73,12 @@ pub fn signing_seed(page: &KeyPage) -> Result<Key, Error> {
     page.key(last_signing(page)?)
 }
 
-/// Puts a new signing seed in force and destroys the one before it. The page is stale from now on:
+/// Puts a new signing seed in force and destroys the previous one. The page is stale from now on:
 /// its older copies still hold that seed.
 ///
 /// # Errors
-/// [`Error::Full`] after 122 replacements: the page always keeps a free slot, by which
-/// it is found.
+/// [`Error::Full`] after 122 replacements: the page always keeps a free slot, which locates the
+/// present seed.
 pub fn replace_signing_seed(page: &mut KeyPage, rng: &mut dyn CryptoRng) -> Result<Key, Error> {
     let before = last_signing(page)?;
     if usize::from(before) + 2 >= FAN_OUT {

@@ -17,7 +17,7 @@ use crate::{model::id::VaultId, secret::Key};
 
 /// Level of the leaf pages.
 pub const LEAF: u8 = 0;
-/// Levels of a tier, leaves included; the top branch of a tier stands at `LEVELS - 1`.
+/// Levels of a tier, leaves included; the top branch of a tier has level `LEVELS - 1`.
 pub const LEVELS: u8 = 4;
 /// Level of the one root page.
 pub const ROOT_LEVEL: u8 = LEVELS;
@@ -33,7 +33,7 @@ pub struct RootKey {
     pub key: Key,
 }
 
-/// An opened page together with the key that seals it, so that it can be changed and sealed again.
+/// An opened page with the key that seals it, so that it can be changed and sealed again.
 pub struct OpenedPage {
     /// The page.
     pub page: KeyPage,
@@ -42,11 +42,11 @@ pub struct OpenedPage {
 }
 
 impl OpenedPage {
-    /// Opens a child page, by its key here.
+    /// Opens a child page with its key in this page.
     ///
     /// # Errors
     /// [`Error::BrokenPath`] if it is not a child of this page; [`Error::NotAuthentic`] and
-    /// [`Error::Gone`] as the pages say.
+    /// [`Error::Gone`] as [`KeyPage::open`] and [`KeyPage::key`].
     pub fn open(&self, child: PageRow, vault: VaultId) -> Result<Self, Error> {
         let place = child
             .parent
@@ -65,14 +65,13 @@ impl OpenedPage {
         self.page.seal(&self.key, vault, rng)
     }
 
-    /// Seals the root page under the next epoch's key. From then on no older copy of it is opened
-    /// by any root that custody has.
+    /// Seals the root page under the next epoch's key, which opens no older copy of it.
     pub fn seal_below(self, next: &RootKey, vault: VaultId, rng: &mut dyn CryptoRng) -> PageRow {
         self.page.renewed(next.epoch).seal(&next.key, vault, rng)
     }
 
     /// Gives a child page a new key, in its slot here; returns the child sealed under it. This page
-    /// is stale from now on: its older copies still hold the child's old key.
+    /// is stale from then on: its older copies still hold the child's old key.
     ///
     /// # Errors
     /// [`Error::BrokenPath`] if it is not a child of this page; otherwise as [`KeyPage::open`].
@@ -115,7 +114,7 @@ pub fn create(
 /// # Errors
 /// [`Error::OtherEpoch`] if the root page is sealed under another epoch's key;
 /// [`Error::BrokenPath`] unless each row's parent is the row before it; [`Error::NotAuthentic`] and
-/// [`Error::Gone`] as the pages say.
+/// [`Error::Gone`] as [`KeyPage::open`] and [`KeyPage::key`].
 pub fn walk(path: Vec<PageRow>, root: &RootKey, vault: VaultId) -> Result<OpenedPage, Error> {
     let mut path = path.into_iter();
     let top = open_root(path.next().ok_or(Error::BrokenPath)?, root, vault)?;
@@ -141,8 +140,8 @@ pub fn open_root(row: PageRow, root: &RootKey, vault: VaultId) -> Result<OpenedP
     })
 }
 
-/// Makes a new empty page with a key of its own and puts that key on `above`. Returns the changed
-/// upper row and the open new page.
+/// Makes a new empty page with a key of its own and stores that key in `above`. Returns the changed
+/// upper row and the opened new page.
 ///
 /// # Errors
 /// [`Error::Full`] if `above` has no free slot.

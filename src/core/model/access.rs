@@ -1,4 +1,4 @@
-//! Who asks, and with what in hand: principals, their credentials and tickets.
+//! Requesters and their credentials: principals, tokens and tickets.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,25 +39,25 @@ crate::word_set!(PrincipalKind);
 
 /// A person or a service with a valid credential, as the policy sees them.
 ///
-/// Whatever is counted, approved or forbidden "for one person" goes by `id`; what a credential may
-/// reach (roles, accounts, attributes) is the credential's own.
+/// Whatever is counted, approved or forbidden "for one person" is keyed by `id`; roles, accounts
+/// and attributes belong to the credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// Who they are; the audit log names them by it.
+    /// Their id, which the audit log records.
     pub id: PrincipalId,
-    /// The token they came with.
+    /// The token that they presented.
     pub credential: TokenId,
-    /// What they are.
+    /// Their roles.
     pub roles: BTreeSet<Role>,
     /// The accounts whose recordings they may know of; empty means all.
     pub accounts: BTreeSet<AccountSid>,
-    /// What conditions of the policy may look at: values by label, such as the teams and queues
-    /// that they work for.
+    /// Attributes for conditions of the policy: values by label, such as the teams and queues that
+    /// they work for.
     pub attributes: BTreeMap<Label, BTreeSet<String>>,
 }
 
 impl Principal {
-    /// Who acts, for the audit log.
+    /// Returns the initiator for the audit log.
     pub fn initiator(&self) -> Initiator {
         Initiator::Principal {
             id: self.id,
@@ -82,7 +82,7 @@ impl Principal {
 #[schema(value_type = String, pattern = "^[A-Za-z0-9_./#:-]{1,64}$", examples("CASE-1042"))]
 pub struct Ticket(String);
 
-/// The text is no ticket.
+/// The text is not a ticket.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a ticket: use 1 to 64 of ASCII letters, digits and `-_./#:`, such as `CASE-1042`")]
 pub struct InvalidTicket;

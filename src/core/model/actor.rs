@@ -1,8 +1,8 @@
-//! Who acts: the one form in which the audit log names a person, a machine or the vault itself.
+//! Actors: the one form in which the audit log names a person, a machine or the vault itself.
 //!
-//! Owns the text of an actor and the difference between who acts ([`Actor`]) and the credential in
-//! their hand ([`Initiator`]). Refuses to know what anybody may do. INVARIANT: an actor is an id, a
-//! fixed word or the account's name on the machine, never a text that somebody typed.
+//! Owns the text of an actor and the difference between an actor ([`Actor`]) and an actor with the
+//! credential that was presented ([`Initiator`]). Refuses to know any permissions. INVARIANT: an
+//! actor is an id, a fixed word or the account's name on the machine, never free text.
 
 use std::{fmt, str::FromStr, sync::OnceLock};
 
@@ -10,7 +10,7 @@ use arrayvec::ArrayString;
 
 use super::id::{PrincipalId, TokenId};
 
-/// Who did a thing. Text form: `prn_…`, `operator:<user>` or `vault`.
+/// The actor of an entry. Text form: `prn_…`, `operator:<user>` or `vault`.
 #[derive(
     Clone,
     Copy,
@@ -28,23 +28,23 @@ pub enum Actor {
     Principal(PrincipalId),
     /// A user of the machine at its command line.
     Operator(OsUser),
-    /// The vault on its own: work it took up, time that passed.
+    /// The vault itself: scheduled work and deadlines.
     Vault,
 }
 
-/// A user of the operating system: the name of their account, or `uid:1000` where it has none that
-/// fits. A name has 1 to 64 of ASCII letters, digits and `-_.@$+\`.
+/// A user of the operating system: the account's name, or `uid:1000` if it has no valid one. A name
+/// has 1 to 64 of ASCII letters, digits and `-_.@$+\`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum OsUser {
     /// The account's name.
     Name(ArrayString<64>),
-    /// The number, of an account without a name.
+    /// The number of an account without a name.
     Uid(u32),
 }
 
 impl OsUser {
-    /// The user to whom this process belongs: the real one, not the one as whom it runs. Looked up
-    /// once, because neither changes while the process lives.
+    /// Returns the user of this process: the real one, not the effective one. Looked up once,
+    /// because neither changes while the process lives.
     pub fn of_process() -> Self {
         static USER: OnceLock<OsUser> = OnceLock::new();
         *USER.get_or_init(|| {
@@ -85,34 +85,34 @@ impl FromStr for OsUser {
             Some(uid) => uid.parse().ok().map(Self::Uid),
             None => account_name(text).map(Self::Name),
         };
-        // One text for one user: `uid:007` and `uid:+7` are nobody.
+        // One text per user: `uid:007` and `uid:+7` are invalid.
         user.filter(|user| user.to_string() == text)
             .ok_or(UnknownActor)
     }
 }
 
-/// Who begins an act, with the credential that they came with. Every entry of the audit log is made
-/// from one, so that none leaves the credential out.
+/// The initiator of an act, with the presented credential. Every entry of the audit log is made
+/// from one, so that no entry lacks the credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Initiator {
-    /// A principal, by one of their credentials.
+    /// A principal with one of their credentials.
     Principal {
-        /// Who.
+        /// The principal.
         id: PrincipalId,
-        /// What they showed.
+        /// The presented credential.
         credential: TokenId,
     },
-    /// The user of the machine who runs this process.
+    /// The user of the machine under whose account this process runs.
     Operator,
-    /// The vault on its own.
+    /// The vault itself.
     Vault,
-    /// Whoever began what the vault carries on later: the entry of its beginning names the
+    /// The initiator of an act that the vault continues later: the entry of its beginning names the
     /// credential.
     Recorded(Actor),
 }
 
 impl Initiator {
-    /// Who acts, without the credential.
+    /// Returns the actor, without the credential.
     pub fn actor(self) -> Actor {
         match self {
             Self::Principal { id, .. } => Actor::Principal(id),
@@ -122,7 +122,7 @@ impl Initiator {
         }
     }
 
-    /// What they showed, where it was something.
+    /// Returns the presented credential, if there was one.
     pub fn credential(self) -> Option<TokenId> {
         match self {
             Self::Principal { credential, .. } => Some(credential),
@@ -143,7 +143,7 @@ impl fmt::Display for Actor {
     }
 }
 
-/// The text names no actor.
+/// The text is not an actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an actor: expected a principal's id (`prn_…`), `operator:<user>` or `vault`")]
 pub struct UnknownActor;

@@ -1,32 +1,32 @@
-//! What is sealed of a recording, and whose side of it: artefacts and legs.
+//! The sealed parts of a recording and their side: artefacts and legs.
 //!
-//! Owns the words that keys, rows and associated data have for them. INVARIANT: a word is for ever.
-//! What was sealed as one artefact of one leg opens as nothing else.
+//! Owns their names in keys, rows and associated data. INVARIANT: a name never changes. Content
+//! that was sealed as one artefact of one leg opens as nothing else.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use super::word::{UnknownWord, unknown};
 
-/// One sealed thing of a recording. (Waveforms join here when they are built.)
+/// One sealed part of a recording. (Waveforms are added here when they are built.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Artefact {
-    /// The sound: WAV as the source gave it.
+    /// The audio: WAV as the source delivered it.
     Audio,
-    /// What was said, as text in the house's own form.
+    /// The transcript, as text in the vault's own format.
     Transcript,
-    /// Who took part, with address and name. It is no object in the store: the database has it
-    /// (`details`).
+    /// The participants, with address and name. Not an object in the store: the database stores
+    /// them (`details`).
     Parties,
-    /// A file as the source gave it: a picture of a message, a track or a composition. A recording
-    /// may have several; they are counted from 0, in the source's order.
+    /// A file as the source delivered it: a picture of a message, a track or a composition. A
+    /// recording may have several; they are numbered from 0, in the source's order.
     Media(u8),
 }
 
-/// What the word of a file begins with; its number follows.
+/// The prefix of a file's name; its number follows.
 const MEDIA: &str = "media/";
 
 impl Artefact {
-    /// The word used in keys, rows, associated data and URLs.
+    /// Returns the name used in keys, rows, associated data and URLs.
     pub fn word(self) -> Cow<'static, str> {
         match self {
             Self::Audio => "audio".into(),
@@ -43,7 +43,7 @@ impl fmt::Display for Artefact {
     }
 }
 
-/// The text names no artefact.
+/// The text is not an artefact.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not an artefact: expected `audio`, `transcript`, `parties`, or `media/0` to `media/255`")]
 pub struct UnknownArtefact;
@@ -62,7 +62,7 @@ impl FromStr for Artefact {
             }
         };
 
-        // One spelling each: `media/+1` and `media/01` are numbers to the parser, and no words.
+        // One spelling each: the parser accepts `media/+1` and `media/01`, which are not names.
         if artefact.word() == text {
             Ok(artefact)
         } else {
@@ -71,8 +71,8 @@ impl FromStr for Artefact {
     }
 }
 
-/// One participant's side of a recording, with a record key of its own where there is one. Today
-/// every recording has the one leg `all`; sides get keys of their own when a part of a call can be
+/// One participant's side of a recording, which may have a record key of its own. At present every
+/// recording has the one leg `all`; sides get keys of their own when a part of a call can be
 /// shredded by itself.
 #[derive(
     Clone,
@@ -93,12 +93,12 @@ impl FromStr for Artefact {
 #[strum(serialize_all = "kebab-case")]
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum Leg {
-    /// All sides together. Its key also seals what belongs to the recording as a whole: who took
-    /// part, its transcript, the justifications of requests for it.
+    /// All sides together. Its key also seals the data of the recording as a whole: participants,
+    /// transcript, and justifications of requests for it.
     All,
-    /// The side that called, or wrote first.
+    /// The side that called, or that wrote first.
     Caller,
-    /// The side that was called, or written to.
+    /// The side that was called, or that was written to.
     Callee,
 }
 

@@ -1,6 +1,6 @@
-//! Statements of consent: who said yes or no to what, how, and when.
+//! Statements of consent: the person, the answer, its subject, method and time.
 //!
-//! Owns what one statement is. Refuses to know what follows from several: `policy` says that.
+//! Owns the form of one statement. Refuses to know the result of several: `policy` computes that.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::{
     word::{UnknownWord, unknown},
 };
 
-/// The purpose under which recording itself stands in statements of consent.
+/// The purpose that stands for recording itself in statements of consent.
 pub const RECORDING: &str = "recording";
 
 /// The answer of a statement.
@@ -125,55 +125,55 @@ crate::word_set!(OptOut);
 /// The keyword that Twilio recognised in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keyword {
-    /// One that the vault knows.
+    /// A known keyword.
     Known(OptOut),
-    /// One that the vault does not know.
+    /// An unknown keyword.
     Unknown,
 }
 
 impl Keyword {
-    /// Reads Twilio's word.
+    /// Parses Twilio's keyword.
     pub fn parse(word: &str) -> Self {
         let known = word.trim().to_ascii_uppercase().parse();
         known.map_or(Self::Unknown, Self::Known)
     }
 }
 
-/// About whom a statement speaks.
+/// The person or persons of a statement.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Whom {
     /// A person, in every conversation.
     Subject(SubjectId),
-    /// Whoever has this place in one conversation; without a place, everybody in it.
+    /// The party at this leg of one conversation; without a leg, every party of it.
     Leg(Conversation, Option<LegName>),
 }
 
-/// One statement, as the database keeps it. Statements are never changed: a later one may say
-/// otherwise.
+/// One statement, as the database stores it. Statements are never changed; a later one may
+/// contradict it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
     /// Its id.
     pub id: ConsentId,
-    /// About whom.
+    /// The person or persons.
     pub whom: Whom,
-    /// For which purposes of the policy, [`RECORDING`] among them; empty means all.
+    /// The purposes of the policy, which may include [`RECORDING`]; empty means all.
     pub purposes: BTreeSet<Purpose>,
-    /// What was said.
+    /// The answer.
     pub answer: Answer,
-    /// How.
+    /// The method.
     pub method: Method,
-    /// SHA-256 of the text that was disclosed, lower-case hex, where one was.
+    /// SHA-256 of the disclosed text, lower-case hex, if there was one.
     pub disclosure: Option<String>,
-    /// The version of the policy that it was said under, where known.
+    /// The version of the policy at that time, if known.
     pub policy_version: Option<String>,
-    /// When it was said.
+    /// When the statement was made.
     pub at: Timestamp,
-    /// When the vault learnt of it.
+    /// When the vault received it.
     pub recorded_at: Timestamp,
 }
 
 impl Statement {
-    /// Whether it speaks of this purpose.
+    /// Returns whether it covers this purpose.
     pub fn is_about(&self, purpose: &Purpose) -> bool {
         self.purposes.is_empty() || self.purposes.contains(purpose)
     }

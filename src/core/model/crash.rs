@@ -1,10 +1,10 @@
-//! Named places where a test may kill the process.
+//! Named points at which a test can kill the process.
 //!
-//! Compiled to nothing in a release build. A debug build dies at a place only when [`arm`] was told
-//! its name, which `config` does from `RECVAULT_CRASH_AT`; with `#2` behind the name, when it comes
-//! there for the second time.
+//! Compiled to nothing in a release build. A debug build dies at a point only if [`arm`] was called
+//! with its name, as `config` does for `RECVAULT_CRASH_AT`; with the suffix `#2`, when the process
+//! reaches it for the second time.
 
-/// Every place, in the order in which a recording meets them.
+/// Every point, in the order in which a recording reaches them.
 pub const POINTS: &[&str] = &[
     "accept.before_commit",
     "accept.after_commit",
@@ -49,7 +49,7 @@ pub const POINTS: &[&str] = &[
 static ARMED: std::sync::OnceLock<(String, std::sync::atomic::AtomicU32)> =
     std::sync::OnceLock::new();
 
-/// Chooses the place at which this process will die. Does nothing in a release build.
+/// Chooses the point at which this process dies. Does nothing in a release build.
 #[cfg_attr(
     not(debug_assertions),
     expect(unused_variables, reason = "release builds have no crash points")
@@ -62,7 +62,7 @@ pub fn arm(point: &str) {
     });
 }
 
-/// Dies here, without unwinding or flushing, if this place was armed.
+/// Kills the process without unwinding or flushing, if this point was armed.
 #[inline]
 #[cfg_attr(
     not(debug_assertions),

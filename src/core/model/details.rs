@@ -1,7 +1,7 @@
-//! Who took part in a recording, in the clear.
+//! The participants of a recording, in the clear.
 //!
-//! Owns the form in which it is sealed and shown, and how one account of it completes another.
-//! Refuses to know where it was told. INVARIANT: nothing of it is printed: `Debug` shows places and
+//! Owns the form in which they are sealed and shown, and how one report completes another. Refuses
+//! to know the source of a report. INVARIANT: nothing personal is printed: `Debug` shows legs and
 //! channels only.
 
 use std::fmt;
@@ -19,22 +19,22 @@ use crate::secret::SecretBuffer;
 /// The longest name, in characters.
 pub const MAX_NAME: usize = 128;
 
-/// One participant, as somebody told of them.
+/// One participant, as reported.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Participant {
-    /// Their place in the conversation.
+    /// Their leg of the conversation.
     pub leg: LegName,
-    /// The channel of a recording with two on which they are heard, 1 or 2; `None`: not known, or
-    /// not on one alone.
+    /// Their channel in a recording with two, 1 or 2; `None` if it is unknown or not one channel
+    /// alone.
     pub channel: Option<u8>,
-    /// How they are reached; `None` for somebody whom nobody knows.
+    /// Their address; `None` if it is unknown.
     pub address: Option<Address>,
-    /// What they are called, 1 to [`MAX_NAME`] characters, as [`Participant::name`] leaves it.
+    /// Their name, 1 to [`MAX_NAME`] characters, in the form that [`Participant::name`] returns.
     pub name: Option<String>,
 }
 
 impl Participant {
-    /// Somebody at this place, of whom nothing else is known.
+    /// Returns a participant at this leg without further details.
     pub fn at(leg: LegName) -> Self {
         Self {
             leg,
@@ -44,7 +44,7 @@ impl Participant {
         }
     }
 
-    /// A name as it is kept: without control characters and blanks at its ends, cut at [`MAX_NAME`]
+    /// Returns a name in its stored form: without control characters, trimmed, cut at [`MAX_NAME`]
     /// characters; `None` if nothing is left.
     pub fn name(text: &str) -> Option<String> {
         let name: String = text
@@ -57,7 +57,7 @@ impl Participant {
         (!name.is_empty()).then(|| name.to_owned())
     }
 
-    /// Whether anything is known of them that only a seal may hold.
+    /// Returns whether it has personal data, which must be sealed.
     pub fn is_personal(&self) -> bool {
         self.address.is_some() || self.name.is_some()
     }
@@ -72,11 +72,11 @@ impl fmt::Debug for Participant {
     }
 }
 
-/// Everybody who took part, in the order of their places.
+/// All participants, in the order of their legs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Participants(Vec<Participant>);
 
-/// How it is written: the form of this interface, which is sealed as it is shown.
+/// The JSON form, both sealed and shown.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written<'a> {
@@ -96,18 +96,18 @@ struct WrittenParty<'a> {
 }
 
 impl Participants {
-    /// Everybody, in the order of their places.
+    /// Returns all participants, in the order of their legs.
     pub fn iter(&self) -> impl Iterator<Item = &Participant> {
         self.0.iter()
     }
 
-    /// Whether anything is known that only a seal may hold.
+    /// Returns whether any participant has personal data, which must be sealed.
     pub fn is_personal(&self) -> bool {
         self.0.iter().any(Participant::is_personal)
     }
 
-    /// Takes in what somebody else told: new places, and what was not known of those that are
-    /// there. Who is known stays who they are.
+    /// Merges another report: adds new legs, and fills missing details of known ones. Known details
+    /// stay unchanged.
     pub fn complete(&mut self, told: impl IntoIterator<Item = Participant>) {
         for told in told {
             match self.0.binary_search_by(|known| known.leg.cmp(&told.leg)) {
@@ -115,7 +115,7 @@ impl Participants {
                 Ok(place) => {
                     if let Some(known) = self.0.get_mut(place) {
                         known.channel = known.channel.or(told.channel);
-                        // A name belongs to who has the address.
+                        // A name belongs to the person with the address.
                         if known.address.is_none()
                             || told.address.is_none()
                             || known.address == told.address
@@ -129,8 +129,8 @@ impl Participants {
         }
     }
 
-    /// Puts others in these places: their address, and no name but the one that comes with it.
-    /// Channels stay.
+    /// Replaces the participants at these legs: their address, and their name with the reported one
+    /// or none. Channels stay.
     pub fn correct(&mut self, told: impl IntoIterator<Item = Participant>) {
         for told in told {
             if let Ok(place) = self.0.binary_search_by(|known| known.leg.cmp(&told.leg))
@@ -144,8 +144,8 @@ impl Participants {
         }
     }
 
-    /// Brings it in line with who is named: everybody who is has a place in it, nobody else, and of
-    /// who is somebody else there it tells nothing. `subject` says who has an address.
+    /// Restricts it to the named parties: each of them has an entry, nobody else, and details of
+    /// another person at a leg are dropped. `subject` maps an address to its person.
     #[must_use]
     pub fn agreeing(mut self, parties: &[Party], subject: impl Fn(&Address) -> SubjectId) -> Self {
         let agreed = parties.iter().map(|party| {
@@ -174,7 +174,7 @@ impl Participants {
         agreed.collect()
     }
 
-    /// The text that is sealed and shown:
+    /// Returns the JSON that is sealed and shown:
     /// `{"parties": [{"leg", "channel", "address", "name"}, …]}`.
     pub fn to_json(&self) -> Zeroizing<String> {
         fn party(found: &Participant) -> WrittenParty<'_> {
@@ -195,7 +195,7 @@ impl Participants {
         text.into_text().expect("JSON is UTF-8")
     }
 
-    /// Reads what [`Self::to_json`] wrote; `None` for anything else.
+    /// Parses the output of [`Self::to_json`]; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let written: Written<'_> = serde_json::from_str(text).ok()?;
         let mut details = Self::default();

@@ -1,8 +1,7 @@
-//! One encoding of several fields as one text of bytes, for whatever is hashed, derived or
-//! authenticated.
+//! One unambiguous encoding of several fields as bytes, for hashing, derivation and authentication.
 //!
-//! Owns the form: each field after its length in bytes as a big-endian `u64`. Refuses to know what
-//! the fields mean; a caller's first field is a label that nothing else uses.
+//! Owns the form: each field after its length in bytes as a big-endian `u64`. Refuses to know the
+//! meaning of the fields; a caller's first field is a label that is used nowhere else.
 //!
 //! INVARIANT: two different lists of fields never give the same bytes.
 

@@ -1,8 +1,8 @@
-//! How a source encrypted a recording with its customer's own public key, before it kept it.
+//! The source's encryption of a recording with its customer's public key.
 //!
-//! Owns the three values that its owner needs besides the private key. Refuses to know how they are
-//! spelled on the wire (`twilio`) and how they are used. None of them is a secret: only the private
-//! key opens the wrapped one.
+//! Owns the three values that decryption requires besides the private key. Refuses to know their
+//! wire format (`twilio`) and their use. None of them is a secret: only the private key opens the
+//! wrapped one.
 
 use super::sid::PublicKeySid;
 

@@ -1,10 +1,10 @@
-//! Text as it is compared: what people see as one word is one sequence of characters.
+//! Text normalised for comparison: strings that look like the same word become the same sequence of
+//! characters.
 //!
-//! Owns the one normalisation that both sides of a comparison go through (consent words, content
-//! rules, redaction): characters that are not shown are dropped (Unicode
-//! `Default_Ignorable_Code_Point`), the rest is in NFKC and without case. Refuses to know what a
-//! word means. INVARIANT: nothing else in the crate folds case or normalises a text in order to
-//! compare what people said.
+//! Owns the one normalisation for both sides of a comparison (consent words, content rules,
+//! redaction): invisible characters are dropped (Unicode `Default_Ignorable_Code_Point`), the rest
+//! is in NFKC and caseless. Refuses to know the meaning of a word. INVARIANT: no other code in the
+//! crate folds case or normalises text in order to compare utterances.
 
 use std::ops::Range;
 
@@ -13,32 +13,31 @@ use unicode_normalization::{
     IsNormalized, UnicodeNormalization as _, char::canonical_combining_class, is_nfkc_quick,
 };
 
-/// The text as it is compared.
+/// Returns the text normalised for comparison.
 pub fn folded(text: &str) -> String {
     Folded::of(text).text
 }
 
-/// Drops the characters that are not shown: marks of direction, joiners, soft hyphens, byte order
-/// marks.
+/// Drops invisible characters: marks of direction, joiners, soft hyphens, byte order marks.
 pub fn visible(text: &str) -> impl Iterator<Item = char> {
     let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
     text.chars().filter(move |c| !ignorable.contains(*c))
 }
 
-/// A folded text that knows where each part of it comes from.
+/// A folded text with the origin of each part.
 #[derive(Debug)]
 pub struct Folded {
     text: String,
-    /// Empty for a text in ASCII: there, every byte stands where it stood.
+    /// Empty for an ASCII text, where offsets do not change.
     pieces: Vec<Piece>,
 }
 
-/// Characters that compose with each other and with no other.
+/// Characters that compose with each other only.
 #[derive(Debug)]
 struct Piece {
-    /// Where it begins in the folded text. It is not empty there.
+    /// Its offset in the folded text, where it is not empty.
     at: usize,
-    /// Where it is in the original.
+    /// Its range in the original.
     of: Range<usize>,
 }
 
@@ -76,7 +75,7 @@ impl Folded {
     fn take(&mut self, piece: &mut String, of: Range<usize>) {
         let at = self.text.len();
         if piece.is_ascii() {
-            // Most of most texts: nothing of it composes.
+            // Fast path: most characters of most texts do not compose.
             self.text
                 .extend(piece.drain(..).map(|c| c.to_ascii_lowercase()));
             if self.text.len() > at {
@@ -84,8 +83,8 @@ impl Folded {
             }
             return;
         }
-        // Upper case first, because only there `ß` and the two forms of `σ` meet their likes;
-        // character by character, so that no neighbour matters.
+        // Upper case first, because only there do `ß` and the two forms of `σ` match their
+        // equivalents; character by character, so that neighbours have no influence.
         let caseless = piece
             .nfkc()
             .flat_map(char::to_uppercase)
@@ -102,7 +101,7 @@ impl Folded {
         &self.text
     }
 
-    /// Where a part of the folded text is in the original; on boundaries of characters there.
+    /// Returns the range in the original of a part of the folded text; on character boundaries.
     pub fn original(&self, part: Range<usize>) -> Range<usize> {
         let piece = |at: usize| {
             let behind = self.pieces.partition_point(|piece| piece.at <= at);
@@ -121,7 +120,7 @@ impl Folded {
     }
 }
 
-/// Whether a character composes with nothing before it.
+/// Returns whether a character composes with nothing before it.
 fn begins(c: char) -> bool {
     if c.is_ascii() {
         return true;

@@ -13,7 +13,7 @@ use super::text::TextLine;
 #[schema(value_type = String, min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1F\x7F-\x9F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]*$", examples("Landgericht Berlin, 12 O 345/26"))]
 pub struct Authority(TextLine<1, 200>);
 
-/// The text names no authority.
+/// The text is not an authority.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not an authority: use 1 to 200 characters in one line, such as `Landgericht Berlin, 12 O 345/26`"

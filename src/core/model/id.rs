@@ -1,7 +1,7 @@
-//! Ids of our own: 128 bits with a prefix that says what they name.
+//! Ids of the vault: 128 bits with a prefix for the kind of object.
 //!
-//! The text form is the prefix and 32 lower-case hex digits, `rec_0123…`; it is the only form that
-//! leaves the process.
+//! The text form is the prefix and 32 lower-case hex digits, `rec_0123…`; no other form leaves the
+//! process.
 
 use std::{fmt, str::FromStr};
 
@@ -35,14 +35,14 @@ macro_rules! id {
         }
 
         impl $name {
-            /// A fresh id; 128 random bits.
+            /// Returns a new random id of 128 bits.
             pub fn random(rng: &mut dyn CryptoRng) -> Self {
                 let mut bytes = [0; 16];
                 rng.fill_bytes(&mut bytes);
                 Self(bytes)
             }
 
-            /// The 16 bytes, for digests and associated data.
+            /// Returns the 16 bytes, for digests and associated data.
             pub fn as_bytes(&self) -> &[u8; 16] {
                 &self.0
             }
@@ -94,7 +94,7 @@ id!(/** One request for the approval of a second person. */ ApprovalId, "apr_", 
 id!(/** One lease on a piece of work, or one process: who holds it. */ HolderId, "hld_", "a holder id");
 
 impl SubjectId {
-    /// The id behind a keyed hash of at least 16 bytes, of which the first 16 count.
+    /// Returns the id derived from a keyed hash, of which the first 16 bytes are used.
     pub fn of_hash(hash: &[u8; 32]) -> Self {
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&hash[..16]);
@@ -103,8 +103,8 @@ impl SubjectId {
 }
 
 impl ConsentId {
-    /// The id behind a keyed hash of what was said, of which the first 16 bytes count: said twice,
-    /// it is one statement.
+    /// Returns the id derived from a keyed hash of the statement, of which the first 16 bytes are
+    /// used: a repeated statement gets the same id.
     pub fn of_hash(hash: &[u8; 32]) -> Self {
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&hash[..16]);
@@ -113,15 +113,16 @@ impl ConsentId {
 }
 
 impl ApprovalId {
-    /// No approval has this id; for questions about the rules alone.
+    /// An id that no approval has, for questions about the rules alone.
     pub(crate) const NOBODYS: Self = Self([0; 16]);
 }
 
 impl RecordingId {
-    /// The id that a source's recording has in this vault.
+    /// Returns the id of a source's recording in this vault.
     ///
-    /// Derived, not random: however often and in whatever order a recording is announced, it is the
-    /// same one, and a shredded one is recognised for ever. Its record key is random all the same.
+    /// Derived, not random: however often and in whatever order a recording is announced, the id is
+    /// the same, and a shredded recording is always recognised. Its record key is random
+    /// nevertheless.
     pub fn of_source(vault: VaultId, account: &str, source: &str) -> Self {
         let named = length_prefixed(&[
             b"recvault/recording-id/1",

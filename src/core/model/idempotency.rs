@@ -1,7 +1,7 @@
-//! The key by which a client names a request that is to take effect once.
+//! The key with which a client identifies a request that must take effect once.
 //!
-//! Owns its form. Refuses to know requests. INVARIANT: the key is a secret of its client: it is never
-//! printed, because whoever knows it and has the same token reads the answer again.
+//! Owns its form. Refuses to know requests. INVARIANT: the key is its client's secret: it is never
+//! printed, because with it and the same token the response can be read again.
 
 use std::{fmt, str::FromStr};
 
@@ -11,10 +11,10 @@ use crate::secret::SecretText;
 const MAX: usize = 255;
 
 /// A client's key: 1 to 255 visible ASCII characters. As a string of a structured header (RFC 9651)
-/// it stands in quotation marks, which are no part of it.
+/// it is enclosed in quotation marks, which are not part of it.
 pub struct IdempotencyKey(SecretText);
 
-/// The text is no key.
+/// The text is not a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to {MAX} visible ASCII characters, such as a random UUID")]
 pub struct InvalidIdempotencyKey;

@@ -1,8 +1,8 @@
-//! JSON that means one thing only.
+//! JSON with exactly one interpretation.
 //!
-//! Owns how JSON from outside is read: a name stands once in an object, and an array is no object,
-//! though `serde` would take its items for the fields of one in their order. Refuses to know what is
-//! read. INVARIANT: what is read here, everybody else who reads the same bytes reads alike.
+//! Owns the parsing of JSON from outside: a name occurs once in an object, and an array is not
+//! accepted as an object, although `serde` would take its items for fields in order. Refuses to
+//! know the content. INVARIANT: every other reader of the same bytes gets the same values.
 
 use std::{collections::HashSet, fmt};
 
@@ -13,12 +13,12 @@ use serde::de::{
 
 use super::text::may_be_repeated;
 
-/// Why bytes are not what was expected. Printed, it quotes no value: it may be anybody's number.
+/// A parse error. Its text quotes no value, which may be a phone number.
 #[derive(Debug)]
 pub struct JsonFault {
-    /// Where, as `parties[1].leg`; empty for the whole.
+    /// The path, as `parties[1].leg`; empty for the whole document.
     pub path: String,
-    /// What is wrong, with line and column.
+    /// The error, with line and column.
     pub error: serde_json::Error,
 }
 
@@ -37,7 +37,7 @@ impl std::error::Error for JsonFault {}
 /// Reads a JSON object, and nothing else.
 ///
 /// # Errors
-/// What is wrong with it: its form, a name that is there twice, an array where an object belongs.
+/// The fault: its syntax, a repeated name, an array in place of an object.
 pub fn read<'de, T: serde::Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, JsonFault> {
     if !bytes.trim_ascii_start().starts_with(b"{") {
         return Err(JsonFault {
@@ -64,8 +64,8 @@ pub fn read<'de, T: serde::Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Json
     Ok(read)
 }
 
-/// An error of `serde` without what it found. It quotes that before it says what it expected; a
-/// name that is not known is told if it can be one.
+/// Removes the found value from an error of `serde`, which quotes it before the expected one. An
+/// unknown name is kept if it is harmless.
 fn without_value(error: serde_json::Error) -> serde_json::Error {
     let text = error.to_string();
     let place = match error.line() {
@@ -89,7 +89,7 @@ fn without_value(error: serde_json::Error) -> serde_json::Error {
     serde_json::Error::custom(format!("expected {expected}{place}"))
 }
 
-/// Reads like what it holds, but strictly.
+/// Deserialises like the inner type, but strictly.
 struct Strict<T>(T);
 
 macro_rules! strictly {
@@ -143,7 +143,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         self.0.deserialize_tuple_struct(name, len, Strict(visitor))
     }
 
-    // As a map: of a struct, JSON would also take an array.
+    // As a map: for a struct, JSON would also accept an array.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -211,7 +211,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Strict<V> {
         })
     }
 
-    // The enums that come in are words.
+    // Enums from outside are plain words.
     fn visit_enum<A: EnumAccess<'de>>(self, variant: A) -> Result<V::Value, A::Error> {
         self.0.visit_enum(variant)
     }
@@ -240,7 +240,7 @@ impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Strict<T> {
     }
 }
 
-/// The members of an object, with the names that were there.
+/// The members of an object, with the names seen so far.
 struct Members<A> {
     members: A,
     seen: HashSet<String>,
@@ -260,7 +260,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<A> {
         if self.seen.insert(name) {
             Ok(Some(key))
         } else {
-            // Which one is not said: a name may hold anything.
+            // The name is not quoted: it may contain anything.
             Err(A::Error::custom("a name is there twice in one object"))
         }
     }

@@ -1,8 +1,8 @@
-//! What kinds of communication a recording may be of, and how their sources name them.
+//! The kinds of communication that a recording may contain, and their names at the sources.
 //!
-//! Owns the closed lists and the one table of SIDs. Refuses to know what of a kind is kept where.
-//! Today only calls are brought in; the other kinds are words that rows, policies and formats can
-//! hold.
+//! Owns the closed lists and the one table of SIDs. Refuses to know how each kind is stored. At
+//! present only calls are collected; the other kinds are names that rows, policies and formats can
+//! contain.
 
 use super::{
     artefact::Artefact,
@@ -50,8 +50,8 @@ pub enum MediaKind {
 crate::word_set!(MediaKind);
 
 impl MediaKind {
-    /// The artefact that the source's bytes are sealed as: a recording of this kind that has not
-    /// got it is not complete.
+    /// Returns the artefact that holds the source's bytes: without it a recording of this kind is
+    /// incomplete.
     pub const fn content(self) -> Artefact {
         match self {
             Self::CallAudio => Artefact::Audio,
@@ -62,7 +62,7 @@ impl MediaKind {
     }
 }
 
-/// The source's product that a recording was made with.
+/// The source's product that made a recording.
 #[derive(
     Clone,
     Copy,
@@ -90,8 +90,7 @@ pub enum Product {
     Video,
 }
 
-/// What the first two letters of a SID say of the thing that it names: one line each, and nowhere
-/// else.
+/// The meaning of the first two letters of a SID; defined here only.
 const SIDS: [(&str, Product, MediaKind); 7] = [
     ("RE", Product::Voice, MediaKind::CallAudio),
     ("SM", Product::Messaging, MediaKind::Message),
@@ -102,14 +101,14 @@ const SIDS: [(&str, Product, MediaKind); 7] = [
     ("CJ", Product::Video, MediaKind::VideoComposition),
 ];
 
-/// The SID names nothing that a recording is of.
+/// The SID does not name a recording.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected the SID of a recording, message, chat message, interaction, track or composition: `RE`, `SM`, `MM`, `IM`, `KI`, `RT` or `CJ` and 32 hex digits"
 )]
 pub struct UnknownSource;
 
-/// What a recording is of has no SID of a call's recording.
+/// The recording has no SID of a call's recording.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{sid}` names no recording of a call, but media of kind `{kind}`")]
 pub struct NotACall {
@@ -117,8 +116,8 @@ pub struct NotACall {
     kind: MediaKind,
 }
 
-/// What a source calls the communication that a recording is of: one of these is one recording,
-/// however often it is announced.
+/// The source's name of a recording's communication: each one is one recording, however often it is
+/// announced.
 ///
 /// INVARIANT: the SID is one of the table's, so product and kind follow from it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
@@ -132,7 +131,7 @@ pub struct SourceRef {
 }
 
 impl SourceRef {
-    /// Reads the SID of something in an account.
+    /// Parses the SID of a communication in an account.
     ///
     /// # Errors
     /// [`UnknownSource`].
@@ -154,7 +153,7 @@ impl SourceRef {
         })
     }
 
-    /// A recording of a call or conference.
+    /// Returns the reference of a recording of a call or conference.
     pub fn of_call(account: &AccountSid, sid: &RecordingSid) -> Self {
         Self {
             account: account.clone(),
@@ -164,27 +163,27 @@ impl SourceRef {
         }
     }
 
-    /// The account or subaccount that it was made under.
+    /// The account or subaccount under which it was made.
     pub fn account(&self) -> &AccountSid {
         &self.account
     }
 
-    /// The product that it was made with.
+    /// The product that made it.
     pub fn product(&self) -> Product {
         self.product
     }
 
-    /// What it is.
+    /// The kind.
     pub fn kind(&self) -> MediaKind {
         self.kind
     }
 
-    /// The source's id of it.
+    /// The source's id.
     pub fn sid(&self) -> &str {
         &self.sid
     }
 
-    /// The same as the SID of a call's recording, for what the source offers of these alone.
+    /// Returns the SID of a call's recording, for operations that the source offers for these only.
     ///
     /// # Errors
     /// [`NotACall`].
@@ -195,7 +194,7 @@ impl SourceRef {
         })
     }
 
-    /// Our id of it in a vault.
+    /// Returns its id in a vault.
     pub fn recording_id(&self, vault: VaultId) -> RecordingId {
         RecordingId::of_source(vault, self.account.as_str(), &self.sid)
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-/// Why a text is not a name.
+/// Why a text is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{text}` is not a {what} name: use 1 to 64 lower-case letters, digits, `-` and `_`, starting with a letter"

@@ -1,17 +1,17 @@
-//! Numbers as people read them: a count with its noun, and a length of time.
+//! Numbers in text for people: a count with its noun, and a duration.
 //!
-//! Owns singular and plural, and the unit that suits a pause. Refuses to know what is counted.
+//! Owns singular and plural, and the choice of the duration's unit. Refuses to know what is
+//! counted.
 
 use std::{fmt::Display, time::Duration};
 
-/// `1 recording`, `2 recordings`: the count with the noun, or the beginning of the sentence, that
-/// suits it.
+/// Returns `1 recording`, `2 recordings`: the count with the matching form of the noun or phrase.
 pub fn counted<N: Display + PartialEq + From<u8>>(count: N, one: &str, many: &str) -> String {
     let noun = if count == N::from(1) { one } else { many };
     format!("{count} {noun}")
 }
 
-/// `0.4 s`, `12 s`, `5 min`, `3 h`: a pause, as exactly as anybody waits.
+/// Returns `0.4 s`, `12 s`, `5 min`, `3 h`: a duration with useful precision.
 pub fn pause(length: Duration) -> String {
     match length.as_secs() {
         0..10 => format!("{:.1} s", length.as_secs_f64()),

@@ -1,8 +1,8 @@
-//! A transcript as its source names it.
+//! The source's name of a transcript.
 
 use super::sid::{TranscriptSid, TranscriptionSid};
 
-/// What the source made, and how.
+/// The product that made a transcript, and its id.
 #[derive(
     Clone,
     Debug,
@@ -18,17 +18,17 @@ use super::sid::{TranscriptSid, TranscriptionSid};
 #[strum_discriminants(name(OriginKind), vis(), derive(strum::EnumString))]
 #[strum_discriminants(strum(serialize_all = "kebab-case"))]
 pub enum Origin {
-    /// Conversational Intelligence wrote it down afterwards.
+    /// Made by Conversational Intelligence after the call.
     Intelligence(TranscriptSid),
-    /// `<Record transcribe>` did.
+    /// Made by `<Record transcribe>`.
     Record(TranscriptionSid),
-    /// It was written down while the call went on. Its id may be that of a transcript of
-    /// Intelligence as well.
+    /// Made in real time during the call. Its id may equal that of a transcript of Conversational
+    /// Intelligence.
     RealTime(TranscriptSid),
 }
 
 impl Origin {
-    /// The word in rows, logs and metrics.
+    /// Returns the kind as used in rows, logs and metrics.
     pub fn kind(&self) -> &'static str {
         self.into()
     }
@@ -41,7 +41,7 @@ impl Origin {
         }
     }
 
-    /// Reads kind and id.
+    /// Parses kind and id.
     pub fn parse(kind: &str, sid: &str) -> Option<Self> {
         match kind.parse().ok()? {
             OriginKind::Intelligence => sid.parse().ok().map(Self::Intelligence),
@@ -50,8 +50,8 @@ impl Origin {
         }
     }
 
-    /// How good a transcript of this kind is: one that knows channels and words is better than one
-    /// that does not, and one that was made in haste is the worst.
+    /// Returns the quality rank of this kind: a transcript with channels and words ranks above one
+    /// without, and a real-time transcript ranks lowest.
     pub const fn rank(&self) -> u8 {
         match self {
             Self::Intelligence(_) => 3,

@@ -5,8 +5,8 @@
 //!     ├──▶ absent   (the source says there is no file)
 //!     └──▶ failed   (the source could not make one)
 //! ```
-//! A recording that is `announced`, `absent` or `failed` may be shredded too: then nothing of it
-//! will ever be fetched.
+//! A recording that is `announced`, `absent` or `failed` may be shredded too: then nothing of it is
+//! ever fetched.
 
 use std::collections::BTreeMap;
 
@@ -57,28 +57,28 @@ pub enum RecordingState {
 
 crate::word_set!(RecordingState);
 
-/// A recording as the catalogue knows it. Nothing in it is personal data.
+/// A recording as the catalogue stores it. It contains no personal data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recording {
-    /// Our id, derived from the vault and from what the source calls it.
+    /// The vault's id, derived from the vault and from the source's reference.
     pub id: RecordingId,
-    /// Where it stands.
+    /// Its state.
     pub state: RecordingState,
-    /// What the source calls it, and so what it is of. It never changes.
+    /// The source's reference, which implies the kind of communication. It never changes.
     pub source_ref: SourceRef,
-    /// The call, where the source named one.
+    /// The call, if the source named one.
     pub call: Option<CallSid>,
-    /// The conference, where the source named one.
+    /// The conference, if the source named one.
     pub conference: Option<ConferenceSid>,
-    /// How it came about, as the source says it (`DialVerb`, …). An open set.
+    /// How it was made, as the source reports (`DialVerb`, …). An open set.
     pub source: Option<String>,
-    /// What the source last said of it (`completed`, …). An open set.
+    /// The source's last status (`completed`, …). An open set.
     pub source_status: String,
     /// The source's error code; 16101 too short, 16102 silent.
     pub error_code: Option<i64>,
-    /// Length in whole seconds, as the source says.
+    /// Length in whole seconds, as reported by the source.
     pub duration_s: Option<i64>,
-    /// 1 or 2, as the source says.
+    /// 1 or 2, as reported by the source.
     pub channels: Option<i64>,
     /// The tier that classification chose.
     pub tier: Tier,
@@ -86,34 +86,34 @@ pub struct Recording {
     pub policy_version: String,
     /// SHA-256 of that policy file, lower-case hex.
     pub policy_digest: String,
-    /// When the recording began, as the source says.
+    /// When the recording began, as reported by the source.
     pub started_at: Option<Timestamp>,
-    /// When the vault first heard of it.
+    /// When the vault discovered it.
     pub announced_at: Timestamp,
     /// When it was sealed.
     pub sealed_at: Option<Timestamp>,
     /// When it was tombstoned.
     pub shredded_at: Option<Timestamp>,
-    /// When it was collected: when it began, as far as the source says so, and never later than the
-    /// vault heard of it. Time-limits count from here.
+    /// When it was collected: when it began, if the source reports that, and never later than its
+    /// discovery. Time limits count from here.
     pub collected_at: Timestamp,
-    /// What conditions may look at, by the labels that the policy declares. Never personal data.
+    /// Values for conditions, by the labels that the policy declares. Never personal data.
     pub labels: BTreeMap<Label, String>,
-    /// Holds that stop its shredding now.
+    /// The number of holds that prevent its shredding.
     pub holds: i64,
-    /// Set when it would have been shredded, were there no hold: it is closed to everybody but the
-    /// hold's own purposes since then.
+    /// Set when a hold prevented its shredding: since then it is closed to everything but the
+    /// hold's own purposes.
     pub revoked_at: Option<Timestamp>,
-    /// When it is shredded unless evidence of consent arrives; `None` if it is in no quarantine.
+    /// When it is shredded unless evidence of consent arrives; `None` if it is not in quarantine.
     pub quarantine_ends: Option<Timestamp>,
-    /// How the vault heard of it first.
+    /// How the vault discovered it.
     pub heard_by: DiscoveredBy,
-    /// How the source encrypted it with the customer's key, as far as it said so; `None` once it is
-    /// sealed or shredded.
+    /// How the source encrypted it with the customer's key, if reported; `None` once it is sealed
+    /// or shredded.
     pub encryption: Option<Encryption>,
 }
 
-/// How the vault heard of a recording first.
+/// How the vault discovered a recording.
 #[derive(
     Clone,
     Copy,
@@ -130,36 +130,37 @@ pub struct Recording {
 #[strum(serialize_all = "lowercase")]
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum DiscoveredBy {
-    /// The source called.
+    /// By the source's callback.
     Callback,
-    /// It was in the source's list, and no call had come.
+    /// In the source's list, before any callback.
     Reconcile,
-    /// A transcript of it came before it.
+    /// By a transcript that arrived before it.
     Transcript,
 }
 
 crate::word_set!(DiscoveredBy);
 
 impl Recording {
-    /// What it is of.
+    /// Returns its kind.
     pub fn kind(&self) -> MediaKind {
         self.source_ref.kind()
     }
 
-    /// The account or subaccount that it was made under.
+    /// Returns the account or subaccount under which it was made.
     pub fn account(&self) -> &AccountSid {
         self.source_ref.account()
     }
 
-    /// Everything that it belongs to, as far as the source told it: the conference before the call,
-    /// which is only one leg of it. Of several in which parties are named, those of the first count.
+    /// Returns every conversation that it belongs to, as far as the source reported them: the
+    /// conference before the call, which is only one leg of it. If parties are named in several,
+    /// those of the first count.
     pub fn conversations(&self) -> impl Iterator<Item = Conversation> + use<> {
         let conference = self.conference.clone().map(Conversation::Conference);
         let call = self.call.clone().map(Conversation::Call);
         conference.into_iter().chain(call)
     }
 
-    /// What its parties took part in, where the source told it.
+    /// Returns the conversation of its parties, if the source reported it.
     pub fn conversation(&self) -> Option<Conversation> {
         self.conversations().next()
     }

@@ -1,6 +1,7 @@
-//! Revocations: whom they reach, and what becomes of each recording.
+//! Revocations: their targets, and the outcome for each recording.
 //!
-//! Owns the words. Refuses to know what is covered when: the database and the flows say that.
+//! Owns the names. Refuses to know the scope of a revocation over time: the database and the flows
+//! define it.
 
 use super::{
     id::{RecordingId, SubjectId},
@@ -31,17 +32,17 @@ pub enum Target {
     Recording(RecordingId),
     /// Every recording of an account.
     Account(AccountSid),
-    /// Every recording of a conversation: who withdrew is known only by their place in it.
+    /// Every recording of a conversation: the person who withdrew is identified only by their leg.
     Conversation(Conversation),
 }
 
 impl Target {
-    /// The word used in rows and JSON: `subject`, `recording`, `account` or `conversation`.
+    /// Returns the kind used in rows and JSON: `subject`, `recording`, `account` or `conversation`.
     pub fn kind(&self) -> &'static str {
         self.into()
     }
 
-    /// The id in it, as text.
+    /// Returns its id as text.
     pub fn id(&self) -> String {
         match self {
             Self::Subject(subject) => subject.to_string(),
@@ -51,7 +52,7 @@ impl Target {
         }
     }
 
-    /// The target of this kind with this id; `None` for any other text.
+    /// Returns the target of this kind with this id; `None` for invalid text.
     pub fn parse(kind: &str, id: &str) -> Option<Self> {
         match kind.parse().ok()? {
             TargetKind::Subject => id.parse().ok().map(Self::Subject),

@@ -1,12 +1,12 @@
-//! How what has one text form stands in the description of the HTTP interface: which texts it
-//! takes, and one of them.
+//! Schemas of text types in the description of the HTTP interface: the accepted texts and an
+//! example.
 //!
-//! Owns the form of such a schema. Refuses to know what a text means: each type says its pattern
-//! beside its parser.
+//! Owns the form of such a schema. Refuses to know the meaning of a text: each type states its
+//! pattern beside its parser.
 
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, schema::Type};
 
-/// A text that matches `pattern` (ECMA-262), such as `example`.
+/// Returns the schema of a text that matches `pattern` (ECMA-262), such as `example`.
 pub(crate) fn text(description: &str, pattern: String, example: String) -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(Type::String)
@@ -16,7 +16,7 @@ pub(crate) fn text(description: &str, pattern: String, example: String) -> RefOr
         .into()
 }
 
-/// One of these words.
+/// Returns the schema of a closed set of words.
 pub(crate) fn words(description: &str, words: &[&str]) -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(Type::String)

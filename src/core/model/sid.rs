@@ -3,7 +3,7 @@
 
 use std::{fmt, str::FromStr};
 
-/// Why a text is not a SID of the wanted kind.
+/// Why a text is not a SID of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected {prefixes} and 32 hex digits")]
 pub struct InvalidSid {

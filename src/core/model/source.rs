@@ -1,7 +1,6 @@
-//! What the source keeps of a recording, and what became of it.
+//! Copies of a recording at the source, and their state.
 //!
-//! Owns the words for copies at the source and for their life. Refuses to know how they are
-//! deleted.
+//! Owns the names of these copies and their states. Refuses to know how they are deleted.
 
 use super::{
     time::Timestamp,
@@ -75,27 +74,27 @@ crate::word_set!(CopyKind);
 
 crate::word_set!(CopyState);
 
-/// One copy that the source keeps, or kept.
+/// One copy at the source, present or deleted.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct SourceCopy {
-    /// What it is.
+    /// Its kind.
     pub kind: CopyKind,
-    /// The source's id of it; of an object, the SHA-256 of its address, lower-case hex.
+    /// The source's id; for an object, the SHA-256 of its address, lower-case hex.
     pub sid: String,
-    /// How far its deletion is.
+    /// The state of its deletion.
     pub state: CopyState,
-    /// When the vault saw it first.
+    /// When the vault first saw it.
     pub found_at: Timestamp,
-    /// When the source took the deletion, or said that it has no such thing.
+    /// When the source accepted the deletion, or reported that the copy does not exist.
     pub deleted_at: Option<Timestamp>,
-    /// When the source said that it is deleted.
+    /// When the source confirmed the deletion.
     pub confirmed_at: Option<Timestamp>,
-    /// Until when the source keeps words about it, as far as it publishes that.
+    /// Until when the source keeps its metadata, as far as that is published.
     pub left_until: Option<Timestamp>,
 }
 
 impl SourceCopy {
-    /// One that was just seen.
+    /// Returns a copy that was just found.
     pub fn found(kind: CopyKind, sid: impl Into<String>, at: Timestamp) -> Self {
         Self {
             kind,
@@ -108,7 +107,7 @@ impl SourceCopy {
         }
     }
 
-    /// Whether nothing is left to be done about it.
+    /// Returns whether its deletion is confirmed or impossible.
     pub fn is_settled(&self) -> bool {
         matches!(self.state, CopyState::Confirmed | CopyState::Left)
     }
@@ -141,7 +140,7 @@ pub enum SourceState {
 }
 
 impl SourceState {
-    /// What follows from the copies, and from whether their deletion is still to be done.
+    /// Returns the state that follows from the copies, and from whether a deletion is pending.
     pub fn of(copies: &[SourceCopy], is_pending: bool) -> Self {
         match copies {
             _ if is_pending => Self::Pending,
@@ -152,7 +151,7 @@ impl SourceState {
         }
     }
 
-    /// The word in JSON.
+    /// Returns the name in JSON.
     pub fn as_str(self) -> &'static str {
         self.into()
     }

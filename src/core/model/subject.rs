@@ -1,8 +1,7 @@
-//! People across recordings: the addresses by which they are known, and the places they have in a
-//! conversation.
+//! People across recordings: their addresses, and their legs in a conversation.
 //!
-//! INVARIANT: an address is never printed. What leaves this type is the text that a keyed hash is
-//! made of, asked for by name.
+//! INVARIANT: an address is never printed. Only explicitly named methods expose its text, for a
+//! keyed hash or a seal.
 
 mod number;
 
@@ -20,15 +19,15 @@ use super::{
     sid::{CallSid, ConferenceSid, ProxySessionSid, RoomSid, ThreadSid},
 };
 
-/// How one person is reached: a telephone number in E.164 (ITU-T), or an address that is none
-/// (`sip:…`, `client:…`), in one spelling.
+/// One person's address: a telephone number in E.164 (ITU-T), or another address (`sip:…`,
+/// `client:…`) in one spelling.
 ///
-/// It is kept as it was told, and zeroed when it is dropped. Two addresses are equal if they are
-/// the same person's by the rules of the carriers: `+5215512345678` and `+525512345678`.
+/// It is stored as given, and zeroed when it is dropped. Two addresses are equal if carriers route
+/// them to the same person: `+5215512345678` and `+525512345678`.
 #[derive(Clone, zeroize::ZeroizeOnDrop, serde_with::DeserializeFromStr)]
 pub struct Address {
     told: String,
-    /// Where it is not as told.
+    /// The canonical form, if it differs from the given one.
     person: Option<String>,
 }
 
@@ -44,7 +43,7 @@ impl utoipa::PartialSchema for Address {
     }
 }
 
-/// Why a text is nobody's address. It does not repeat the text.
+/// Why a text is not an address. The error does not repeat the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not a telephone number in international form, like `+493012345678`, and no `sip:` or `client:` address"
@@ -52,25 +51,25 @@ impl utoipa::PartialSchema for Address {
 pub struct InvalidAddress;
 
 impl Address {
-    /// Reads an address as people and systems write it. White space, brackets, dots and dashes in a
-    /// number do not matter, nor do characters that are not shown; it must begin with `+` and a
-    /// country code, and have 6 to 15 digits. A number in E.164 is kept digit for digit.
+    /// Parses an address as people and systems write it. White space, brackets, dots, dashes and
+    /// invisible characters in a number are ignored; it must begin with `+` and a country code, and
+    /// have 6 to 15 digits. A number in E.164 is kept digit for digit.
     ///
     /// # Errors
-    /// [`InvalidAddress`]; also for what Twilio sends in place of a number that is withheld
-    /// (`anonymous`, `+266696687`, …).
+    /// [`InvalidAddress`]; also for Twilio's placeholders of a withheld number (`anonymous`,
+    /// `+266696687`, …).
     pub fn parse(text: &str) -> Result<Self, InvalidAddress> {
         if text.len() > 256 {
             return Err(InvalidAddress);
         }
-        // As they are: an identity that only looks like another one is somebody else's.
+        // Unchanged: an identity that only looks like another one belongs to another person.
         for scheme in ["sip:", "client:"] {
             let Some((head, rest)) = text.trim().split_at_checked(scheme.len()) else {
                 continue;
             };
             if head.eq_ignore_ascii_case(scheme) {
-                // Parameters of a SIP URI are about this call, not about the person (RFC 3261,
-                // section 19.1.1).
+                // Parameters of a SIP URI belong to this call, not to the person (RFC 3261, section
+                // 19.1.1).
                 let rest = rest.split([';', '?']).next().unwrap_or_default();
                 let fits = !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic());
                 let told = format!("{scheme}{}", rest.to_ascii_lowercase());
@@ -81,8 +80,8 @@ impl Address {
                 };
             }
         }
-        // Telephones copy a number with marks of direction around it, and some keyboards write wide
-        // digits.
+        // Telephones copy a number with direction marks around it, and some keyboards produce
+        // full-width digits.
         let text: String = visible(text).nfkc().collect();
         let text = text.trim();
         if WITHHELD.iter().any(|word| text.eq_ignore_ascii_case(word)) {
@@ -100,20 +99,18 @@ impl Address {
         }
     }
 
-    /// The address as it was told, in one spelling: for a seal, or for who must reach the person,
-    /// and for nothing else.
+    /// Returns the address as given, in one spelling: only for a seal, or to contact the person.
     pub fn expose(&self) -> &str {
         &self.told
     }
 
-    /// What the person is known by, the same for each of their spellings: for a keyed hash and for
-    /// nothing else.
+    /// Returns the canonical form, the same for each spelling of one person: only for a keyed hash.
     pub fn expose_person(&self) -> &str {
         self.person.as_deref().unwrap_or(&self.told)
     }
 }
 
-/// On WhatsApp and by RCS, a person is reached by their number.
+/// Removes the channel prefix: on WhatsApp and RCS, a person's address is their number.
 fn without_channel(text: &str) -> &str {
     let number = |channel: &str| {
         text.split_at_checked(channel.len())
@@ -151,9 +148,9 @@ impl Hash for Address {
     }
 }
 
-/// What Twilio says instead of a number that it may not tell
-/// (<https://www.twilio.com/docs/voice/twiml#request-parameters>): words, and the digits that these
-/// words have on a keypad.
+/// Twilio's placeholders for a withheld number
+/// (<https://www.twilio.com/docs/voice/twiml#request-parameters>): words, and their digits on a
+/// keypad.
 const WITHHELD: [&str; 10] = [
     "anonymous",
     "restricted",
@@ -181,8 +178,8 @@ impl FromStr for Address {
     }
 }
 
-/// What people take part in, by the source's id: what recordings of any kind belong to together. It
-/// has no key. Today only calls and conferences are brought in; no recording belongs to any other.
+/// A conversation, by the source's id: it groups recordings of any kind. It has no key. At present
+/// only calls and conferences are collected; no recording belongs to another kind.
 #[derive(
     Clone,
     Debug,
@@ -204,12 +201,12 @@ pub enum Conversation {
     Thread(ThreadSid),
     /// A video room.
     Room(RoomSid),
-    /// A session in which neither side knows the other's number.
+    /// A session in which neither side sees the other's number.
     Session(ProxySessionSid),
 }
 
 impl Conversation {
-    /// The source's id as text. Its first letters say which of these it is.
+    /// Returns the source's id as text. Its first letters determine the kind.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Call(sid) => sid.as_str(),
@@ -220,7 +217,8 @@ impl Conversation {
         }
     }
 
-    /// Reads the id of a conversation that recordings can belong to today: a call or a conference.
+    /// Parses the id of a conversation that recordings can belong to at present: a call or a
+    /// conference.
     ///
     /// # Errors
     /// [`UnknownConversation`]; also for the id of another kind.
@@ -232,7 +230,7 @@ impl Conversation {
     }
 }
 
-/// The text names no conversation.
+/// The text is not a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected `CA` or `CF` and 32 hex digits")]
 pub struct UnknownConversation;
@@ -256,15 +254,15 @@ impl FromStr for Conversation {
     }
 }
 
-/// One participant, as a conversation knows them.
+/// One participant of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Party {
-    /// Their place, as the application calls it: `caller`, `callee`, or a channel number.
+    /// Their leg, as the application names it: `caller`, `callee`, or a channel number.
     pub leg: super::name::LegName,
-    /// Who they are; `None` for somebody who is not known.
+    /// The person; `None` if unknown.
     pub subject: Option<super::id::SubjectId>,
-    /// On which channel of a recording with two they are heard, 1 or 2; `None`: not known, or not
-    /// on one alone.
+    /// Their channel in a recording with two, 1 or 2; `None` if it is unknown or not one channel
+    /// alone.
     pub channel: Option<u8>,
 }
 

@@ -1,12 +1,12 @@
-//! What a text from outside may hold, said once: for labels, names, notes and references, whatever
-//! brings them.
+//! The permitted content of a text from outside, defined once: for labels, names, notes and
+//! references from any source.
 //!
-//! Owns the rule and the types that prove it. Refuses to know what a text means. What is kept is in
-//! NFC (Unicode Standard Annex 15), so that one word is one word however it was typed; it holds no
-//! control character (U+0000 is none that PostgreSQL keeps, and a line break writes a second line
-//! into somebody's terminal) and none that changes the direction of the text around it
-//! (CVE-2021-42574); and it has a bounded number of characters. INVARIANT: no error repeats the
-//! text. It may be anybody's.
+//! Owns the rule and the types that prove it. Refuses to know the meaning of a text. Stored text is
+//! in NFC (Unicode Standard Annex 15), so that one word has one form however it was typed. It
+//! contains no control character (PostgreSQL does not store U+0000, and a line break would forge a
+//! second line on a terminal) and none that changes the direction of the surrounding text
+//! (CVE-2021-42574); and its number of characters is bounded. INVARIANT: no error repeats the text,
+//! which may be personal.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -19,16 +19,16 @@ pub struct TextLine<const MIN: usize, const MAX: usize>(String);
 
 /// The value of a label.
 pub type LabelValue = TextLine<1, 64>;
-/// What an operator calls a token.
+/// An operator's name of a token.
 pub type TokenLabel = TextLine<1, 200>;
-/// What an issuer calls a principal: for issuer `local`, the name given at the command line.
+/// An issuer's name of a principal: for issuer `local`, the name given at the command line.
 pub type PrincipalSubject = TextLine<1, 255>;
-/// Who vouches for a principal: `local`, or the address of an OIDC issuer.
+/// The authority for a principal: `local`, or the address of an OIDC issuer.
 pub type PrincipalIssuer = TextLine<1, 255>;
 /// A reference to the evidence of a statement.
 pub type Reference = TextLine<1, 1000>;
-/// Why somebody asks for something, as they sent it: whether there is something in it, and whether
-/// it is too long, is for the policy to say.
+/// The justification of a request as received: the policy decides whether it is present and not too
+/// long.
 pub type Justification = TextLine<0, 8192>;
 
 /// Why a text is refused.
@@ -37,7 +37,7 @@ pub enum InvalidText {
     /// Too short or too long.
     #[error("must have {0} to {1} characters")]
     Length(usize, usize),
-    /// Nothing that anybody sees.
+    /// No visible character.
     #[error("must not consist of spaces only")]
     Blank,
     /// A control character.
@@ -54,11 +54,11 @@ impl<const MIN: usize, const MAX: usize> TextLine<MIN, MAX> {
         &self.0
     }
 
-    /// The text, or its beginning if it is too long; for what must not be lost because of its
-    /// length.
+    /// Returns the text, or its beginning if it is too long; for records that must not be lost
+    /// because of a text's length.
     ///
     /// # Errors
-    /// [`InvalidText`] for what is too short or holds what no line may.
+    /// [`InvalidText`] if it is too short or contains a forbidden character.
     pub fn cut(text: &str) -> Result<Self, InvalidText> {
         let text = composed(text);
         let end = text
@@ -73,8 +73,8 @@ impl<const MIN: usize, const MAX: usize> FromStr for TextLine<MIN, MAX> {
     type Err = InvalidText;
 
     fn from_str(text: &str) -> Result<Self, InvalidText> {
-        // Composing never makes a text longer than thrice its size: what is far too long is not
-        // read to its end.
+        // Refused before composition, so that a text that is far too long is not read to its end.
+        // Only four characters that compose into one, as in polytonic Greek, shrink further.
         if text.chars().nth(3 * MAX).is_some() {
             return Err(InvalidText::Length(MIN, MAX));
         }
@@ -115,13 +115,13 @@ impl<'de, const MIN: usize, const MAX: usize> serde::Deserialize<'de> for TextLi
     }
 }
 
-/// Whether an error may repeat what somebody sent where a name of ours belongs: it begins as one,
-/// and is nobody's number and no address.
+/// Returns whether an error may repeat received text in place of a name: it begins like a name, and
+/// is neither a phone number nor an address.
 pub(super) fn may_be_repeated(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic()) && !text.contains(['@', ':', '+'])
 }
 
-/// The beginning of what somebody sent, for an error, if it may be repeated.
+/// Returns the beginning of received text for an error, if it may be repeated.
 pub(super) fn repeated(text: &str, most: usize) -> String {
     if may_be_repeated(text) {
         text.chars().take(most).collect()
@@ -138,16 +138,16 @@ fn composed(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether a character may stand in a text of several lines, such as what somebody said: any but
-/// control characters; tabs and line breaks do no harm there.
+/// Returns whether a character is permitted in a text of several lines, such as an utterance: any
+/// but control characters; tabs and line breaks are permitted.
 pub fn is_prose(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r') || !c.is_control()
 }
 
-/// What is wrong with a character, given its place.
+/// Returns the fault of a character, which takes its position.
 fn fault(c: char) -> Option<fn(usize) -> InvalidText> {
     match c {
-        // Line and paragraph separator break lines, too.
+        // Line and paragraph separators break lines, too.
         _ if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => Some(InvalidText::Control),
         // Marks, embeddings, overrides and isolates of the bidirectional algorithm (UAX 9).
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
@@ -173,7 +173,7 @@ impl utoipa::PartialSchema for PolicyVersion {
     }
 }
 
-/// The text is no version.
+/// The text is not a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not the name of a version: use 1 to 64 ASCII letters, digits, `.`, `-` and `_`")]
 pub struct InvalidVersion;

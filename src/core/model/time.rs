@@ -1,7 +1,6 @@
 //! Time as a value, and the clock as an argument.
 //!
-//! Rules take a [`Timestamp`]; flows take a [`Clock`]. Nothing else in the house reads the ambient
-//! clock.
+//! Rules take a [`Timestamp`]; flows take a [`Clock`]. No other code reads the ambient clock.
 
 use std::{
     fmt,
@@ -30,7 +29,7 @@ use std::{
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// From milliseconds since the epoch, as the database keeps them.
+    /// Converts milliseconds since the epoch, as the database stores them.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
@@ -58,12 +57,12 @@ impl Timestamp {
         )
     }
 
-    /// How long from `earlier` until `self`; zero if `earlier` is later.
+    /// Returns the time from `earlier` until `self`; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// RFC 3339 without fractions of a second, which Twilio's lists are filtered by.
+    /// Returns RFC 3339 without fractions of a second, as the filters of Twilio's lists require.
     pub fn in_seconds(self) -> String {
         let text = Self(self.0.div_euclid(1000).saturating_mul(1000)).to_string();
         text.strip_suffix(".000Z")
@@ -102,7 +101,7 @@ impl<'de> serde::Deserialize<'de> for Timestamp {
     }
 }
 
-/// Where the time comes from: the machine, or a test's hand. Clones share one time.
+/// The source of time: the machine, or a test. Clones share one time.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {
     /// The machine's wall clock.
@@ -112,16 +111,16 @@ pub enum Clock {
     Manual(Arc<Hand>),
 }
 
-/// What a manual clock shows.
+/// The state of a manual clock.
 #[derive(Debug)]
 pub struct Hand {
     wall: AtomicI64,
-    /// Milliseconds that have passed, whatever the wall clock was set to.
+    /// Milliseconds of elapsed time, regardless of changes to the wall clock.
     steady: AtomicI64,
 }
 
 impl Clock {
-    /// A clock that stands at `at`.
+    /// Returns a manual clock that shows `at`.
     pub fn manual(at: Timestamp) -> Self {
         Self::Manual(Arc::new(Hand {
             wall: AtomicI64::new(at.0),
@@ -129,7 +128,7 @@ impl Clock {
         }))
     }
 
-    /// The present.
+    /// Returns the present time.
     pub fn now(&self) -> Timestamp {
         match self {
             #[expect(
@@ -141,8 +140,8 @@ impl Clock {
         }
     }
 
-    /// How much has passed since some moment, by a clock that nobody sets and that goes on while
-    /// the machine sleeps.
+    /// Returns the time elapsed since some fixed moment, by a clock that nobody can set and that
+    /// continues while the machine sleeps.
     pub fn steady(&self) -> Duration {
         match self {
             Self::System => {
@@ -158,7 +157,7 @@ impl Clock {
         }
     }
 
-    /// Sets a manual clock ahead, while nothing passes.
+    /// Sets a manual clock ahead, without elapsed time.
     pub fn set_ahead(&self, by: Duration) {
         if let Self::Manual(hand) = self {
             hand.wall.fetch_add(
@@ -168,7 +167,7 @@ impl Clock {
         }
     }
 
-    /// Sets a manual clock back, while nothing passes.
+    /// Sets a manual clock back, without elapsed time.
     pub fn set_back(&self, by: Duration) {
         if let Self::Manual(hand) = self {
             hand.wall.fetch_sub(
@@ -178,7 +177,7 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock forwards; the machine's clock does not listen.
+    /// Moves a manual clock forwards; has no effect on the machine's clock.
     pub fn advance(&self, by: Duration) {
         if let Self::Manual(hand) = self {
             let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);

@@ -1,16 +1,16 @@
-//! Timelines of the audit log: in which of several histories a number was given.
+//! Timelines of the audit log: the history in which a number was assigned.
 //!
-//! A restore finds of the log what the store has, and the rebuilt database numbers on behind that.
-//! The lost one may have given the same numbers to other entries. So each restore begins a timeline,
-//! as PostgreSQL's recovery does: timeline and number together say which entry is meant, and of two
-//! timelines the higher one was begun later.
+//! A restore continues the log after the entries that it finds in the store. The lost database may
+//! have given the same numbers to other entries. So each restore begins a timeline, as PostgreSQL's
+//! recovery does: timeline and number together identify an entry, and of two timelines the higher
+//! one began later.
 //!
 //! ```text
 //! timeline 1   1 ─── 30 ─── 40          31 to 40 were lost with the database
 //! timeline 2          └─ 31 ─── 38 …    its path: timeline 1 to 30, then timeline 2
 //! ```
-//! Owns the order of timelines and what two logs have in common. Refuses to know where either is
-//! kept.
+//! Owns the order of timelines and the common part of two logs. Refuses to know where either is
+//! stored.
 
 use std::fmt;
 
@@ -21,21 +21,21 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "u32", into = "u32")]
 pub struct Timeline(u32);
 
-/// Why a number is none of a timeline.
+/// Why a number is not a timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not the number of a timeline: expected a whole number from 1")]
 pub struct InvalidTimeline;
 
 impl Timeline {
-    /// That of a vault before it is restored for the first time.
+    /// The timeline of a vault before its first restore.
     pub const FIRST: Self = Self(1);
 
-    /// As a database has it.
+    /// Returns the number, as the database stores it.
     pub fn number(self) -> i64 {
         self.0.into()
     }
 
-    /// The one that begins after this and every one before it.
+    /// Returns the timeline after this one.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
@@ -112,25 +112,25 @@ impl fmt::Display for LogPoint {
     }
 }
 
-/// Where a timeline begins.
+/// The beginning of a timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fork {
     /// The timeline.
     pub timeline: Timeline,
-    /// The number that its first one follows. Up to it, it has what the timeline before has.
+    /// The number before its first one. Up to this number it equals the previous timeline.
     pub behind: i64,
 }
 
 /// The timelines that a log goes through, from 1 to its own.
 ///
-/// INVARIANT: the first is timeline 1, behind 0; each other one is later than the one before, and
+/// INVARIANT: the first is timeline 1, after 0; each other one is later than the previous one, and
 /// begins no earlier.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Fork>", into = "Vec<Fork>")]
 pub struct LogPath(Vec<Fork>);
 
-/// Why forks are no path.
+/// Why forks do not form a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not the path of a log: timelines begin with 1, and each is later than the one before")]
 pub struct InvalidLogPath;
@@ -141,12 +141,12 @@ impl LogPath {
         behind: 0,
     };
 
-    /// That of a vault that was never restored.
+    /// Returns the path of a vault that was never restored.
     pub fn first() -> Self {
         Self(vec![Self::FIRST])
     }
 
-    /// The same log up to a number, and a later timeline behind it.
+    /// Returns the same log up to a number, followed by a later timeline.
     ///
     /// # Errors
     /// [`InvalidLogPath`] if the timeline is not later, or would begin before the last one.
@@ -155,35 +155,36 @@ impl LogPath {
         self.0.try_into()
     }
 
-    /// Where each timeline begins, in order.
+    /// Returns the beginning of each timeline, in order.
     pub fn forks(&self) -> &[Fork] {
         &self.0
     }
 
-    /// The timeline in which the log goes on.
+    /// Returns the timeline in which the log continues.
     pub fn current(&self) -> Timeline {
         self.0.last().unwrap_or(&Self::FIRST).timeline
     }
 
-    /// The timeline in which this log has a number.
+    /// Returns the timeline in which this log has a number.
     pub fn timeline_of(&self, seq: i64) -> Timeline {
         let begun = self.0.iter().rfind(|fork| fork.behind < seq);
         begun.unwrap_or(&Self::FIRST).timeline
     }
 
-    /// Up to which number this log goes along a timeline; without an end along its own. `None` for
-    /// a timeline that it does not go through.
+    /// Returns the number up to which this log follows a timeline; unlimited for its own timeline.
+    /// `None` for a timeline that it does not go through.
     pub fn end_of(&self, timeline: Timeline) -> Option<i64> {
         let at = self.0.iter().position(|fork| fork.timeline == timeline)?;
         Some(self.0.get(at + 1).map_or(i64::MAX, |next| next.behind))
     }
 
-    /// Whether this log has, under the same number, what a timeline has there.
+    /// Returns whether this log contains the entry at that point of a timeline, under the same
+    /// number.
     pub fn holds(&self, point: LogPoint) -> bool {
         self.timeline_of(point.seq) == point.timeline
     }
 
-    /// Up to which number two logs have the same.
+    /// Returns the number up to which two logs are equal.
     pub fn shared_with(&self, other: &Self) -> i64 {
         let common = self.0.iter().zip(&other.0);
         let common = common.take_while(|(ours, theirs)| ours == theirs).count();

@@ -1,10 +1,10 @@
-//! What was said in a recording, as text: one form, whoever heard it.
+//! The transcript of a recording: one form, whatever system made it.
 //!
-//! Owns what a transcript may hold, how it is read from JSON, and how it is written as JSON and
-//! WebVTT. Refuses to know who wrote it down and what the words mean.
+//! Owns the permitted content of a transcript, its parsing from JSON, and its output as JSON and
+//! WebVTT. Refuses to know its author and the meaning of the words.
 //!
-//! INVARIANT: a [`Transcript`] is within its bounds, and its sentences stand in the order in which
-//! they began. What was said is never printed by `Debug` or in an error.
+//! INVARIANT: a [`Transcript`] is within its bounds, and its sentences are ordered by their
+//! beginning. Its text is never printed by `Debug` or in an error.
 
 mod join;
 mod read;
@@ -18,7 +18,7 @@ pub use self::read::InvalidTranscript;
 use super::name::LegName;
 use crate::secret::SecretBuffer;
 
-/// Bytes beyond which a text is no transcript.
+/// The maximum length in bytes.
 pub const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Most sentences.
 pub const MAX_SENTENCES: usize = 50_000;
@@ -31,7 +31,7 @@ pub const MAX_WORD_CHARS: usize = 200;
 /// No sentence ends later: seven days, in milliseconds.
 pub const MAX_MS: u64 = 7 * 24 * 3600 * 1000;
 
-/// Something that somebody said. Zeroed when it is dropped.
+/// A spoken text. Zeroed when it is dropped.
 #[derive(Clone, Default, PartialEq, Eq, ZeroizeOnDrop, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Said(String);
@@ -42,7 +42,7 @@ impl Said {
         Self(text)
     }
 
-    /// The text, for who may have it.
+    /// Returns the text, for authorised use.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -54,7 +54,7 @@ impl fmt::Debug for Said {
     }
 }
 
-/// One word and when it was said.
+/// One word and its time.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpokenWord {
@@ -66,24 +66,24 @@ pub struct SpokenWord {
     pub end_ms: u64,
 }
 
-/// Something that one party said in one go.
+/// An uninterrupted utterance of one party.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sentence {
-    /// Who spoke, by their place in the conversation (`caller`) or their channel (`channel-1`),
-    /// where that is known.
+    /// The speaker, by their leg of the conversation (`caller`) or their channel (`channel-1`), if
+    /// known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leg: Option<LegName>,
     /// Milliseconds from the beginning of the recording.
     pub start_ms: u64,
     /// Milliseconds, not before `start_ms` and at most [`MAX_MS`].
     pub end_ms: u64,
-    /// What was said; at most [`MAX_CHARS`] characters.
+    /// The text; at most [`MAX_CHARS`] characters.
     pub text: Said,
-    /// How sure the listener is, 0 to 1, where it says so.
+    /// The confidence of the speech recognition, 0 to 1, if it reports one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f32>,
-    /// The same word by word, where the listener gives it; at most [`MAX_WORDS`].
+    /// The same word by word, if available; at most [`MAX_WORDS`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<SpokenWord>,
 }
@@ -98,7 +98,7 @@ pub struct Transcript {
     lost: u32,
 }
 
-/// Most pieces that may be missing.
+/// The maximum number of missing pieces.
 pub const MAX_LOST: u32 = 1_000_000;
 
 const fn is_none(lost: &u32) -> bool {
@@ -115,16 +115,16 @@ impl Transcript {
     ///   "lost": 2 }
     /// ```
     ///
-    /// `lost` may be left out: nothing is known to be missing.
+    /// `lost` may be omitted: no piece is then known to be missing.
     ///
     /// # Errors
-    /// [`InvalidTranscript`] names the place, and never what stands there.
+    /// [`InvalidTranscript`] names the position, and never quotes the text.
     pub fn parse(json: &[u8]) -> Result<Self, InvalidTranscript> {
         read::parse(json)
     }
 
-    /// Puts a transcript together. `language` is a tag of BCP 47, `source` a short name of what
-    /// wrote it down.
+    /// Creates a transcript. `language` is a tag of BCP 47, `source` a short name of the
+    /// transcribing system.
     ///
     /// # Errors
     /// [`InvalidTranscript`], as from [`Self::parse`].
@@ -134,7 +134,8 @@ impl Transcript {
         mut sentences: Vec<Sentence>,
     ) -> Result<Self, InvalidTranscript> {
         read::check(&language, &source, &sentences)?;
-        // Stable: what began together stays as it was told. WebVTT wants cues in this order.
+        // Stable: sentences with the same beginning keep their order. WebVTT requires cues in this
+        // order.
         sentences.sort_by_key(|sentence| sentence.start_ms);
         Ok(Self {
             language,
@@ -144,7 +145,7 @@ impl Transcript {
         })
     }
 
-    /// The same, of which so many pieces never arrived; more than [`MAX_LOST`] count as that many.
+    /// Returns the same transcript with this number of missing pieces; at most [`MAX_LOST`].
     #[must_use]
     pub fn with_lost(self, pieces: u32) -> Self {
         Self {
@@ -153,13 +154,13 @@ impl Transcript {
         }
     }
 
-    /// How many pieces are known to be missing: they were numbered by who wrote them down, and
-    /// never arrived. Where they belong is not known.
+    /// Returns how many pieces are known to be missing: the source numbered them, and they never
+    /// arrived. Their positions are unknown.
     pub fn lost(&self) -> u32 {
         self.lost
     }
 
-    /// What was said, in the order in which it began.
+    /// Returns the sentences, ordered by their beginning.
     pub fn sentences(&self) -> &[Sentence] {
         &self.sentences
     }
@@ -169,12 +170,13 @@ impl Transcript {
         &self.language
     }
 
-    /// What wrote it down.
+    /// Returns the name of the transcribing system.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// The same with other words. For who hides some: lengths in characters must not grow.
+    /// Returns the same transcript with other texts, for redaction: lengths in characters must not
+    /// grow.
     pub(crate) fn retold(
         &self,
         mut retell: impl FnMut(usize, &Sentence) -> (Said, Vec<Said>),
@@ -200,13 +202,13 @@ impl Transcript {
         }
     }
 
-    /// As JSON; what [`Self::parse`] reads gives the same transcript.
+    /// Returns it as JSON; [`Self::parse`] restores the same transcript.
     pub fn to_json(&self) -> SecretBuffer {
         SecretBuffer::json(self).expect("texts and finite numbers have a JSON form")
     }
 
-    /// As WebVTT (<https://www.w3.org/TR/webvtt1/>): a cue for each sentence, with who spoke as its
-    /// voice.
+    /// Returns it as WebVTT (<https://www.w3.org/TR/webvtt1/>): a cue for each sentence, with the
+    /// speaker as its voice.
     pub fn to_vtt(&self) -> SecretBuffer {
         vtt::write(self)
     }

@@ -1,9 +1,9 @@
-//! What the head of a WAV file says about its sound (RIFF/WAVE, RFC 2361, and Microsoft's "Multiple
-//! Channel Audio Data and WAVE Files").
+//! The head of a WAV file (RIFF/WAVE, RFC 2361, and Microsoft's "Multiple Channel Audio Data and
+//! WAVE Files").
 //!
-//! Owns the reading of the head, and where which moment is in the file. Refuses to touch the sound,
-//! and refuses every format in which a moment has no fixed place. Pure, and every number in it
-//! comes from a stranger.
+//! Owns the parsing of the head, and the position of each moment in the file. Refuses to touch the
+//! audio, and refuses every format in which a moment has no fixed position. Pure; every number in a
+//! head is untrusted.
 #![deny(clippy::indexing_slicing)]
 
 mod meter;
@@ -14,14 +14,13 @@ use std::ops::Range;
 
 pub use meter::{AudioMeasurement, Meter};
 
-/// How much of a file is looked at to find its head; where more stands before the sound, the file
-/// is not read.
+/// The maximum length of a head; a file with more data before the audio is not read.
 pub const MAX_HEAD: usize = 64 * 1024;
 
-/// How one sample is written.
+/// The encoding of a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// Whole numbers of so many bits: 8, 16, 24 or 32.
+    /// Integers of this many bits: 8, 16, 24 or 32.
     Pcm(u16),
     /// µ-law (ITU-T G.711), 8 bits.
     MuLaw,
@@ -29,39 +28,39 @@ pub enum Encoding {
     ALaw,
 }
 
-/// The shape of a file's sound.
+/// The audio format of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wave {
-    /// How samples are written.
+    /// The encoding of samples.
     pub encoding: Encoding,
     /// Channels, 1 to 64.
     pub channels: u16,
     /// Samples of each channel in one second, at least 1.
     pub rate: u32,
-    /// Bytes of one moment: a sample of every channel.
+    /// Bytes of one frame: a sample of every channel.
     pub block: u32,
     /// The body of the `fmt ` chunk, as it stands in the file.
     format: Vec<u8>,
-    /// Where the sound begins.
+    /// Where the audio begins.
     start: u64,
-    /// Bytes of sound; `None` if the writer did not know: then it goes on to the end of the file.
+    /// Bytes of audio; `None` if the writer did not know: then it extends to the end of the file.
     length: Option<u64>,
 }
 
-/// Why a head cannot be read.
+/// Why a head cannot be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnreadableWave {
-    /// It goes on behind what was given.
+    /// It continues after the given bytes.
     #[error("the header of the file is longer than the available bytes")]
     Short,
-    /// It is no RIFF/WAVE file, or not of a format in which a moment has a fixed place.
+    /// Not a RIFF/WAVE file, or of a format in which a moment has no fixed position.
     #[error("not a WAV file with PCM, µ-law or A-law audio")]
     Format,
 }
 
 impl Wave {
-    /// Reads the head of a file from its first bytes. Chunks may come in any order, as far as
-    /// `fmt ` and the beginning of the sound are among them.
+    /// Parses the head of a file from its first bytes. Chunks may come in any order, if `fmt ` and
+    /// the beginning of the audio are among them.
     ///
     /// # Errors
     /// [`UnreadableWave::Short`] if more bytes may help.
@@ -73,7 +72,7 @@ impl Wave {
         let mut at = 12usize;
         let mut format = None;
         let mut sound = None;
-        // RF64 (EBU Tech 3306): the length of the sound in 64 bits.
+        // RF64 (EBU Tech 3306): the length of the audio in 64 bits.
         let mut long = None;
         loop {
             let chunk = head.get(at..).ok_or(UnreadableWave::Short)?;
@@ -111,8 +110,8 @@ impl Wave {
             if let (Some(format), Some((start, length))) = (format, sound) {
                 return Self::of_format(format, start, length);
             }
-            // Bodies of odd length are padded. A sound that goes on to the end of the file has
-            // nothing behind it.
+            // Bodies of odd length are padded. Audio that extends to the end of the file has
+            // nothing after it.
             let padded = u64::from(length) + u64::from(length % 2);
             if sound.is_some_and(|(_, length)| length.is_none()) {
                 return Err(UnreadableWave::Format);
@@ -142,7 +141,7 @@ impl Wave {
             .and_then(number)?
             .0;
         if tag == EXTENSIBLE {
-            // The real tag begins an id; the rest of it says that it is one.
+            // The id begins with the real tag; the rest identifies it as such an id.
             if format.get(26..40) != Some(&OF_TAG) {
                 return Err(UnreadableWave::Format);
             }
@@ -154,7 +153,8 @@ impl Wave {
             (6, 8) => Encoding::ALaw,
             _ => return Err(UnreadableWave::Format),
         };
-        // A block that is larger than its samples would have a moment where nobody looks for it.
+        // If a block were larger than its samples, frames would not be where they are computed to
+        // be.
         if !(1..=64).contains(&channels)
             || rate == 0
             || block != u32::from(channels) * u32::from(bits / 8)
@@ -177,15 +177,15 @@ impl Wave {
         u64::from(self.rate) * u64::from(self.block)
     }
 
-    /// Where the sound is in a file of so many bytes: whole moments only.
+    /// Returns the range of the audio in a file of this many bytes: whole frames only.
     pub fn sound(&self, file_len: u64) -> Range<u64> {
         let there = file_len.saturating_sub(self.start);
         let length = self.length.map_or(there, |length| length.min(there));
         self.start..self.start + length / u64::from(self.block) * u64::from(self.block)
     }
 
-    /// Where the sound between two seconds is in a file of so many bytes; empty if the sound is
-    /// over before.
+    /// Returns the range of the audio between two seconds in a file of this many bytes; empty if
+    /// the audio ends before it.
     pub fn between(&self, from_s: u32, to_s: u32, file_len: u64) -> Range<u64> {
         let sound = self.sound(file_len);
         let at = |second: u32| {
@@ -197,14 +197,15 @@ impl Wave {
         at(from_s)..at(to_s).max(at(from_s))
     }
 
-    /// The head of a file that holds `length` bytes of this sound and nothing else.
+    /// Returns the head of a file that holds `length` bytes of this audio and nothing else.
     pub fn head(&self, length: u64) -> Vec<u8> {
         let format_len = u32::try_from(self.format.len()).unwrap_or(u32::MAX);
         let before = 4 + 8 + u64::from(format_len) + u64::from(format_len % 2) + 8;
         let padded = length.saturating_add(length % 2);
         let mut head = Vec::with_capacity(64);
         head.extend_from_slice(b"RIFF");
-        // Longer than the format can say: all ones, as of a writer that could not know.
+        // Longer than the format can express: all ones, as from a writer that did not know the
+        // length.
         head.extend_from_slice(
             &u32::try_from(before.saturating_add(padded))
                 .unwrap_or(u32::MAX)
@@ -222,11 +223,11 @@ impl Wave {
 
 /// `WAVE_FORMAT_EXTENSIBLE`.
 const EXTENSIBLE: u16 = 0xFFFE;
-/// What follows a tag in the id of a format that has one.
+/// The rest of a format id that begins with a tag.
 const OF_TAG: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
 
-/// The length of the sound, if the header knows it. A writer that could not go back leaves all
-/// ones, or 0 although the file does not end there.
+/// Returns the length of the audio, if the header states it. A writer that could not seek back
+/// leaves all ones, or 0 although the file does not end there.
 fn known(length: u32, riff_len: u32, body: usize) -> Option<u64> {
     let ends_here = u64::from(riff_len) + 8 == body as u64;
     match length {

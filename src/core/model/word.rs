@@ -1,10 +1,10 @@
-//! Closed sets of words: enums of which every variant is one word in rows, JSON, files and metrics.
+//! Closed sets of words: enums whose variants are each one word in rows, JSON, files and metrics.
 //!
-//! Owns what is said of a text that is none of the words. The words stand once, where the set is
-//! declared, and `strum` derives writing and reading from there. Refuses to repeat the text: what
-//! came from outside may be somebody's number in the wrong column.
+//! Owns the error for a text that is none of the words. The words are defined once, where the set
+//! is declared, and `strum` derives writing and parsing. Refuses to repeat the text: text from
+//! outside may be a phone number in the wrong column.
 
-/// The text is none of the words that are expected in its place.
+/// The text is none of the expected words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected one of {}", self.expected())]
 pub struct UnknownWord {
@@ -12,13 +12,13 @@ pub struct UnknownWord {
 }
 
 impl UnknownWord {
-    /// The words that would have been right, for a sentence of the reader's own.
+    /// Returns the expected words, for a caller's own sentence.
     pub fn expected(&self) -> String {
         format!("`{}`", self.expected.join("`, `"))
     }
 }
 
-/// What reading a word of the set `T` fails with, for strum's `parse_err_fn`.
+/// Returns the parse error of the set `T`, for strum's `parse_err_fn`.
 pub fn unknown<T>(_: &str) -> UnknownWord
 where
     T: strum::VariantArray + Copy + Into<&'static str>,
@@ -28,7 +28,7 @@ where
     }
 }
 
-/// Gives sets of words the two ways in which they are used: all of them, and one as a text.
+/// Gives a set of words its two methods: all words, and one as text.
 #[macro_export]
 macro_rules! word_set {
     ($($set:ty),+ $(,)?) => {$(
@@ -36,7 +36,7 @@ macro_rules! word_set {
             /// Every word of the set, in order.
             pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
-            /// The word, as in rows, JSON and files.
+            /// Returns the word, as in rows, JSON and files.
             pub fn as_str(self) -> &'static str {
                 self.into()
             }

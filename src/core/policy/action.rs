@@ -1,7 +1,7 @@
-//! What a permit is for: a closed set of actions, each a word and a type.
+//! Actions that need a permit: a closed set, each a word and a type.
 //!
-//! Owns the words in the policy file and in the audit log, and the marker types that [`Permit`] is
-//! typed by. Refuses to know who may do what.
+//! Owns the words in the policy file and in the audit log, and the marker types of [`Permit`].
+//! Refuses to know who has which permission.
 //!
 //! INVARIANT: nothing but the markers here implements [`PermitAction`], and each stands for one
 //! word.
@@ -10,13 +10,13 @@
 
 use std::fmt;
 
-/// What is not listening and yet not for everybody.
+/// An action other than playback that requires permission.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::Display, strum::IntoStaticStr,
 )]
 #[strum(serialize_all = "kebab-case")]
 pub enum Action {
-    /// List recordings and see what the catalogue knows of them.
+    /// List recordings and read their catalogue data.
     Catalogue,
     /// Shred recordings.
     Shred,
@@ -28,14 +28,14 @@ pub enum Action {
     Revoke,
     /// Place, list and lift holds.
     Hold,
-    /// Correct what the catalogue says of a recording.
+    /// Correct catalogue data of a recording.
     Correct,
-    /// File transcripts.
+    /// Store transcripts.
     Transcribe,
-    /// Hand out everything about one person.
+    /// Export the data about one person.
     Export,
     /// Turn epochs, renew and move keys. For the operator on the machine only; no role of a policy
-    /// reaches it.
+    /// grants it.
     Keys,
 }
 
@@ -64,7 +64,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// An action as a type, so that a function can demand the permit for it and for no other.
+/// An action as a type, so that a function can require the permit for it and for no other.
 pub trait PermitAction: sealed::Sealed + Copy + fmt::Debug + Send + Sync + 'static {
     /// The action that this type stands for.
     const ACTION: Action;

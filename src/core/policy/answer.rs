@@ -1,8 +1,8 @@
-//! What an answer means: a key, an utterance, a message.
+//! The meaning of an answer: a key, an utterance, a message.
 //!
-//! Owns what counts as yes and as no, by what the file lists. Refuses to guess: what is not listed
-//! is not understood. INVARIANT: an answer is compared as a whole. "Yes, but not now" is no yes
-//! because it begins with one.
+//! Owns the classification as yes or no, by the lists in the file. Refuses to guess: an unlisted
+//! answer is not understood. INVARIANT: an answer is compared as a whole. "Yes, but not now" is not
+//! a yes because it begins with one.
 
 use super::document::{ConsentRules, Cue, MessageRule, Spoken, VoiceConsent};
 use crate::model::{
@@ -10,19 +10,20 @@ use crate::model::{
     folding::folded,
 };
 
-/// What an answer in a call was taken for.
+/// The classification of an answer in a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Understood {
     /// Yes.
     Yes,
     /// No.
     No,
-    /// Something that is neither, or nothing at all.
+    /// Neither, or no answer.
     Unclear,
 }
 
 impl VoiceConsent {
-    /// What is said in this language; in the first one if the file has not this or none is wanted.
+    /// Returns the texts for this language; the first language if the file lacks it or none is
+    /// requested.
     pub fn spoken(&self, language: Option<&str>) -> Option<&Spoken> {
         let wanted = |spoken: &&Spoken| {
             language.is_some_and(|language| spoken.language.eq_ignore_ascii_case(language))
@@ -33,8 +34,8 @@ impl VoiceConsent {
             .or_else(|| self.languages.first())
     }
 
-    /// What an utterance is taken for; `confidence` is from 0 to 1, as speech recognition says it.
-    /// Nothing said of it is no confidence.
+    /// Classifies an utterance; `confidence` is from 0 to 1, as reported by speech recognition. A
+    /// missing value counts as no confidence.
     pub fn hears(&self, spoken: &Spoken, utterance: &str, confidence: Option<f64>) -> Understood {
         let sure = confidence
             .filter(|confidence| confidence.is_finite())
@@ -49,12 +50,12 @@ impl VoiceConsent {
 }
 
 impl Spoken {
-    /// What keys are taken for: one key, and no other beside it.
+    /// Classifies keys: exactly one key counts.
     pub fn reads(&self, digits: &str) -> Understood {
         self.answer(|cue| digits.chars().eq([cue.digit]))
     }
 
-    /// Every utterance that means something, for speech recognition.
+    /// Returns every listed utterance, as hints for speech recognition.
     pub fn hints(&self) -> impl Iterator<Item = &str> {
         self.yes
             .words
@@ -77,9 +78,9 @@ impl Spoken {
 impl ConsentRules {
     /// Returns the rule for a message. `keyword` is the one that Twilio recognised, if any.
     ///
-    /// Twilio's word goes before the text. A text that Twilio took for an answer about messages is
-    /// never a yes to anything else: `START` and `YES` mean that somebody wants messages again. It
-    /// may be a no.
+    /// Twilio's keyword takes precedence over the text. A text that Twilio classified as an answer
+    /// about messages is never a yes to anything else: `START` and `YES` mean that the sender wants
+    /// messages again. It may be a no.
     pub fn rule_for(&self, keyword: Option<Keyword>, text: &str) -> Option<&MessageRule> {
         let by_keyword = match keyword {
             Some(Keyword::Known(opt_out)) => self
@@ -96,11 +97,11 @@ impl ConsentRules {
     }
 }
 
-/// A text as it is compared: folded (see `model::folding`), without punctuation, with one space
-/// between words. Speech recognition writes "I agree." where somebody said "i agree"; people write
-/// messages as they like.
+/// Normalises a text for comparison: folded (see `model::folding`), without punctuation, with one
+/// space between words. Speech recognition writes "I agree." for a spoken "i agree", and people
+/// write messages in any form.
 pub(super) fn plain(text: &str) -> String {
-    // Other signs stay: in many scripts vowels are no letters.
+    // Other signs stay: in many scripts vowels are not letters.
     const PUNCTUATION: &str = "…‘’‚‛“”„‟«»‹›¿¡·–—、。，．！？；：「」『』（）؟،؛।॥۔";
     let gone = |c: char| {
         (c.is_ascii_punctuation() && c != '\'')
@@ -108,9 +109,9 @@ pub(super) fn plain(text: &str) -> String {
             || c.is_whitespace()
             || c.is_control()
     };
-    // An apostrophe is within a word in many languages; which character it is depends on who wrote
-    // it. Before folding, because NFKC turns an acute accent that stands alone into a space and a
-    // mark.
+    // An apostrophe is part of a word in many languages; which character is used depends on the
+    // writer. Replaced before folding, because NFKC turns a standalone acute accent into a space
+    // and a mark.
     let text = folded(&text.replace(['’', '‘', 'ʼ', '´'], "'"));
     let words = text
         .split(gone)
@@ -222,7 +223,7 @@ mod tests {
                 "{confidence:?}"
             );
         }
-        // Some models of speech recognition say nothing of it.
+        // Some speech recognition models report no confidence.
         let trusting = asked(0);
         assert_eq!(
             trusting.hears(trusting.spoken(None).unwrap(), "yes", None),

@@ -1,9 +1,9 @@
-//! The agreement of a second person, and other questions beside a decision: who may agree and for
-//! how long, who may ask about a person.
+//! Approval by a second person, and other questions besides a decision: who may approve and for how
+//! long, and who may ask about a person.
 //!
-//! Owns the questions that come before and after a decision. Refuses to decide about plaintext:
-//! that is the decision's. Both versions count, the one in force and the one to which a recording
-//! is pinned, and the narrower holds.
+//! Owns the questions that come before and after a decision. Refuses to decide about plaintext: the
+//! decision does. Both versions count, the one in force and the pinned one, and the stricter
+//! applies.
 
 use std::time::Duration;
 
@@ -20,19 +20,18 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// How long an approval holds that is given for this recording, and how long a request waits for
-/// one; `None` where no second person is asked for.
+/// Returns how long an approval for this recording is valid, and how long a request waits for one;
+/// `None` if no second person is required.
 pub fn approval_lifetime(recording: &Recording, rulebook: &Rulebook) -> Option<Duration> {
     asked_for(recording, rulebook)
         .map(|approval| approval.lifetime)
         .min()
 }
 
-/// Decides whether this principal may approve that somebody else opens this recording.
+/// Decides whether this principal may approve that another principal opens this recording.
 ///
 /// # Errors
-/// The refusal with every reason; hidden where the principal may not know that the recording
-/// exists.
+/// The refusal with every reason; hidden if the principal may not know that the recording exists.
 pub fn may_approve(
     principal: &Principal,
     recording: &Recording,
@@ -75,7 +74,7 @@ pub fn may_approve(
     Err(Denial::by_current(&against, hidden, rules.shared_digest()))
 }
 
-/// The tiers for whose recordings this principal may approve, by the version in force.
+/// Returns the tiers for whose recordings this principal may approve, by the version in force.
 ///
 /// # Errors
 /// The refusal if there is none.
@@ -106,8 +105,8 @@ pub fn approvable(
     Err(Denial::by_current(&against, hidden, rules.shared_digest()))
 }
 
-/// The refusal of an opening that was allowed and then found the day's budget spent by others that
-/// ran beside it.
+/// Returns the refusal of an opening that was allowed, after concurrent openings had used up the
+/// day's budget.
 pub fn over_budget(purpose: &Purpose, rulebook: &Rulebook) -> Denial {
     let against = Grounds::of(
         Reason::BudgetSpent,
@@ -116,13 +115,12 @@ pub fn over_budget(purpose: &Purpose, rulebook: &Rulebook) -> Denial {
     Denial::by_current(&against, false, rulebook.current().shared_digest())
 }
 
-/// Decides whether a principal may state a purpose at all, whatever recording it is about: for
-/// requests about a person, of whom nothing may be told, not even that they are not known, to
-/// somebody who may not.
+/// Decides whether a principal may state a purpose at all, regardless of the recording: for
+/// requests about a person. An unauthorised principal must learn nothing about that person, not
+/// even that the person is unknown.
 ///
 /// # Errors
-/// The refusal with every reason; hidden where the principal may not know that there are
-/// recordings.
+/// The refusal with every reason; hidden if the principal may not know that recordings exist.
 pub fn may_state(
     principal: &Principal,
     purpose: &Purpose,

@@ -1,9 +1,9 @@
-//! A table of expected decisions, for the operator's own tests: who asks for what, and what the
-//! policy must answer.
+//! A table of expected decisions, for the operator's own tests: requests and the decisions that the
+//! policy must make.
 //!
-//! Owns the shape of the table and the comparison. Refuses to know a vault: each case makes up its
-//! principal and its recording, which is pinned to the version in question. INVARIANT: what a case
-//! does not state is not so, as for a real request.
+//! Owns the form of the table and the comparison. Refuses to know a vault: each case defines its
+//! principal and its recording, which is pinned to the tested version. INVARIANT: a fact that a
+//! case does not state is absent, as for a real request.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,7 +32,7 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// The word that expects a grant.
+/// The word for an expected grant.
 const ALLOW: &str = "allow";
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -47,7 +47,7 @@ struct File {
     cases: Vec<Case>,
 }
 
-/// One request and what must come of it.
+/// One request and the expected result.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
@@ -84,8 +84,8 @@ struct Case {
     view: Option<String>,
 }
 
-/// What one party of the conversation said, by purpose. They said it when they were recorded, and
-/// withdrew since.
+/// The statements of one party, by purpose. They are made when the recording is made; withdrawals
+/// come later.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Said {
@@ -108,24 +108,24 @@ fn sealed() -> RecordingState {
     RecordingState::Sealed
 }
 
-/// What came of one case.
+/// The result of one case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CaseOutcome {
     /// The case.
     pub name: String,
-    /// Whether it came out as expected.
+    /// Whether it is as expected.
     pub holds: bool,
-    /// What was expected: `allow` or codes of reasons, and the view where one was named.
+    /// The expected result: `allow` or codes of reasons, and the view if one is named.
     pub expected: Vec<String>,
-    /// What the policy answers.
+    /// The policy's decision.
     pub found: Vec<String>,
 }
 
 impl Cases {
-    /// Reads a table.
+    /// Parses a table.
     ///
     /// # Errors
-    /// What is wrong with it, and where.
+    /// The fault and its position.
     pub fn parse(text: &str) -> Result<Self, String> {
         let file: File =
             toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
@@ -164,18 +164,18 @@ impl Cases {
         Ok(Self(file.cases))
     }
 
-    /// How many cases.
+    /// Returns the number of cases.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Decides every case by the rules in force, as of `now`, or of the day on which they take
-    /// effect if that comes later.
+    /// effect if that is later.
     pub fn decide(&self, rulebook: &Rulebook, now: Timestamp) -> Vec<CaseOutcome> {
         let now = now.max(rulebook.current().document().effective);
         self.0
@@ -224,7 +224,7 @@ impl Case {
         };
         let wanted = self.view.as_deref();
         let holds = found == expected && wanted.is_none_or(|wanted| view == Some(wanted));
-        // The view is told only where one is asked for.
+        // The view is included only if the case names one.
         let told = |answer: BTreeSet<String>, view: Option<&str>| {
             answer
                 .into_iter()
@@ -327,7 +327,7 @@ impl Case {
     }
 }
 
-/// An id of nobody.
+/// An arbitrary id.
 fn id<T: std::str::FromStr>(prefix: &str) -> T {
     format!("{prefix}{}", "0".repeat(32))
         .parse()

@@ -1,4 +1,4 @@
-//! Who plays in the tests of the policy: somebody who asks, a recording, and what people said.
+//! Test data for the policy: a requester, a recording, and statements.
 
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ pub(super) fn party(leg: &str, subject: Option<SubjectId>) -> Party {
     }
 }
 
-/// Something that was said, and known at once.
+/// Returns a statement that the vault received immediately.
 pub(super) fn said(answer: Answer, whom: Whom, purposes: &[&str], at: Timestamp) -> Statement {
     Statement {
         id: ConsentId::random(&mut rand::rng()),
@@ -91,7 +91,7 @@ pub(super) fn said(answer: Answer, whom: Whom, purposes: &[&str], at: Timestamp)
     }
 }
 
-/// Somebody in the call of [`recording`]; without a leg, everybody.
+/// Returns a party of the call of [`recording`]; without a leg, every party.
 pub(super) fn in_call(leg: Option<&str>) -> Whom {
     Whom::Leg(
         Conversation::Call(format!("CA{}", "0".repeat(32)).parse().unwrap()),

@@ -5,10 +5,10 @@
 //!     document ┴→ text → parsed → validated by the schema → one slice for each purpose
 //! ```
 //!
-//! Owns what is compiled, and what follows when it is asked. Refuses to know of other versions: the
+//! Owns the compilation, and the evaluation of a request. Refuses to know of other versions: the
 //! decision does. INVARIANTS
-//! - What is printed is what is enforced: the rules are parsed from the text.
-//! - A slice leaves out only rules whose scope is another purpose.
+//! - The printed rules are the enforced rules: they are parsed from the text.
+//! - A slice omits only rules whose scope is another purpose.
 //! - An evaluation that fails refuses; so does one in which no rule permits.
 
 mod question;
@@ -37,10 +37,10 @@ use super::{
 };
 use crate::model::name::Purpose;
 
-/// The clause that refuses what cannot even be asked.
+/// The clause that refuses a request with facts that Cedar cannot represent.
 pub(super) const UNASKABLE: &str = "fixed/request";
 
-/// The rules of one version, ready to be asked.
+/// The compiled rules of one version.
 #[derive(Debug)]
 pub(super) struct Compiled {
     text: String,
@@ -49,21 +49,21 @@ pub(super) struct Compiled {
     unknown: Slice,
 }
 
-/// What one purpose is decided by.
+/// The rules that apply to one purpose.
 #[derive(Debug)]
 struct Slice {
     action: Entity,
     policies: PolicySet,
     marks: HashMap<PolicyId, Mark>,
-    /// The clause that is named where no rule says anything.
+    /// The clause that is named if no rule applies.
     silent: Arc<str>,
 }
 
-/// What one rule says of itself.
+/// The annotations of one rule.
 #[derive(Clone, Debug)]
 struct Mark {
     clause: Arc<str>,
-    /// Why, for a rule that forbids.
+    /// The reason, for a rule that forbids.
     reason: Option<Reason>,
 }
 
@@ -71,7 +71,8 @@ impl Compiled {
     /// Compiles a document.
     ///
     /// # Errors
-    /// Why it cannot be compiled. A document that was read can: its conditions were checked.
+    /// Why it cannot be compiled. A document that was parsed can always be compiled: its conditions
+    /// were checked.
     pub(super) fn of(document: &PolicyDocument) -> Result<Self, Vec<String>> {
         let vocabulary = Vocabulary::of(document);
         let (text, schema) = (text::text(document), schema::text(&vocabulary));
@@ -120,17 +121,18 @@ impl Compiled {
         })
     }
 
-    /// All rules, in the syntax of Cedar.
+    /// Returns all rules, in the syntax of Cedar.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
 
-    /// The schema that they were validated by.
+    /// Returns the schema by which they were validated.
     pub(super) fn schema(&self) -> &str {
         &self.schema
     }
 
-    /// Asks every rule about one purpose: the clause that permits, or all that speaks against it.
+    /// Evaluates every rule for one purpose: returns the permitting clause, or every reason against
+    /// it.
     pub(super) fn judge(
         &self,
         purpose: &Purpose,

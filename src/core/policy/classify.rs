@@ -1,10 +1,10 @@
-//! Classification: which tier a newly announced recording belongs to.
+//! Classification: the tier of a newly announced recording.
 //!
-//! Owns what can be known of a recording before it is heard, and how a rule matches it. Refuses to
-//! know where that came from. A callback carries no phone number
-//! (<https://www.twilio.com/docs/voice/api/recording#recording-status-callback>); a line that
-//! matters is told apart by a query parameter of the callback URL that was given to Twilio for it,
-//! or, once somebody has named the parties, by its number.
+//! Owns the facts that are known of a recording before it is fetched, and the matching of rules.
+//! Refuses to know their origin. A callback carries no phone number
+//! (<https://www.twilio.com/docs/voice/api/recording#recording-status-callback>). A line is
+//! therefore distinguished by a query parameter of the callback URL that was configured at Twilio
+//! for it, or, once the parties are named, by its number.
 
 use crate::model::{
     name::{Label, Tier},
@@ -14,7 +14,7 @@ use crate::model::{
     text::{InvalidText, LabelValue},
 };
 
-/// What the source tells of a new recording, as far as classification may look at it.
+/// The facts of a new recording that classification can use.
 #[derive(Clone, Copy, Debug)]
 pub struct ClassificationFacts<'a> {
     /// The account or subaccount it was made under.
@@ -23,19 +23,19 @@ pub struct ClassificationFacts<'a> {
     pub source: Option<&'a str>,
     /// Whether it is of a conference.
     pub conference: bool,
-    /// Query parameters of the callback URL, decoded. The operator gave them to Twilio and Twilio
-    /// signs them.
+    /// Query parameters of the callback URL, decoded. The operator configured them at Twilio, and
+    /// Twilio signs them.
     pub parameters: &'a [(String, String)],
 }
 
 /// One classification rule: all its conditions must hold.
 #[derive(Debug)]
 pub struct Classification {
-    /// The tier it chooses.
+    /// The chosen tier.
     pub tier: Tier,
     /// Made under this account.
     pub account: Option<AccountSid>,
-    /// Came about this way.
+    /// Made in this way.
     pub source: Option<String>,
     /// Is, or is not, of a conference.
     pub conference: Option<bool>,
@@ -43,13 +43,13 @@ pub struct Classification {
     pub parameter: Option<(String, String)>,
     /// A label that the policy declares has this value.
     pub label: Option<(Label, LabelValue)>,
-    /// A party has this address. Known only when parties are named.
+    /// A party has this address. Known only once parties are named.
     pub number: Option<Address>,
 }
 
-/// The value of a label in the parameters of a callback URL: the first in which there is something. What is
-/// too long is cut; what holds a character that no label may hold is none, because no recording is
-/// lost for a label.
+/// Returns the value of a label in the parameters of a callback URL: the first non-blank one. A
+/// value that is too long is cut; a value with a forbidden character is an error, so the label is
+/// omitted and the recording kept.
 pub(super) fn label_value(
     parameters: &[(String, String)],
     label: &Label,
@@ -61,7 +61,8 @@ pub(super) fn label_value(
 }
 
 impl Classification {
-    /// Whether every condition holds. One for a number does not: an announcement names nobody.
+    /// Returns whether every condition holds. A rule for a number never matches, because an
+    /// announcement names no party.
     pub fn matches(&self, announcement: &ClassificationFacts<'_>) -> bool {
         self.number.is_none()
             && self.label.as_ref().is_none_or(|(label, wanted)| {
@@ -84,9 +85,9 @@ impl Classification {
                 .is_none_or(|parameter| announcement.parameters.contains(parameter))
     }
 
-    /// Whether it is for a number, `is_party` says that somebody with that number took part, and
-    /// every other condition holds, as far as it can be known after the announcement. Parameters
-    /// cannot, so that a rule has either them or a number.
+    /// Returns whether it is a rule for a number, `is_party` confirms that number, and every other
+    /// condition holds after the announcement. Parameters are unknown by then, so a rule has either
+    /// a parameter or a number.
     pub(super) fn matches_party(
         &self,
         recording: &Recording,
@@ -113,7 +114,7 @@ impl Classification {
                 .is_none_or(|conference| conference == recording.conference.is_some())
     }
 
-    /// Whether it has any condition; without one it would swallow every recording.
+    /// Returns whether it has any condition; a rule without one would match every recording.
     pub(super) fn is_conditional(&self) -> bool {
         self.account.is_some()
             || self.source.is_some()
@@ -234,7 +235,7 @@ mod tests {
         ] {
             assert_eq!(to(&line("restricted", other), "standard"), None, "{other}");
         }
-        // At the announcement nobody is known.
+        // An announcement names no party.
         let account = format!("AC{}", "0".repeat(32)).parse().unwrap();
         let announcement = ClassificationFacts {
             account: &account,

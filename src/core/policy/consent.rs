@@ -1,13 +1,13 @@
-//! What follows from statements of consent.
+//! The effect of statements of consent.
 //!
 //! Owns the all-party rule. Refuses to know where statements come from.
 //! INVARIANTS
-//! - Nobody is left out: a conversation of which no party is known has one that nobody knows.
-//! - A withdrawal ends consent for everything that was collected until the vault learnt of it. A
-//!   later yes counts only for what is collected after.
-//! - One more yes never takes anything away, and the order of statements says nothing.
-//! - In doubt it is no: of a yes and a no of the same moment the no counts, and a no counts from
-//!   the moment it is known, even if it says it is of tomorrow.
+//! - No party is ignored: a conversation without known parties has one unknown party.
+//! - A withdrawal ends consent for everything that was collected until the vault received it. A
+//!   later yes counts only for recordings collected after it.
+//! - An additional yes never removes consent, and the order of statements is irrelevant.
+//! - In doubt the answer is no: of a yes and a no at the same moment the no counts, and a no counts
+//!   as soon as it is known, even if it is dated in the future.
 
 use crate::model::{
     consent::{Answer, Statement, Whom},
@@ -18,11 +18,11 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// What consent is to: what was collected then, in this conversation.
+/// The scope of consent: the conversation and the time of collection.
 #[derive(Clone, Debug)]
 struct Occasion<'a> {
     conversation: Option<Conversation>,
-    /// The call, also where it is a leg of the conversation.
+    /// The call, even if it is a leg of the conversation.
     call: Option<&'a CallSid>,
     collected_at: Timestamp,
 }
@@ -37,30 +37,30 @@ impl<'a> Occasion<'a> {
     }
 }
 
-/// The parties of one recording, and every statement that may bear on them.
+/// The parties of one recording, and every statement that may apply to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Consents {
-    /// Who took part, as far as it was told.
+    /// The participants, as far as they were reported.
     pub parties: Vec<Party>,
-    /// What they, or others, said; in any order.
+    /// Their statements and those of others, in any order.
     pub statements: Vec<Statement>,
 }
 
 impl Consents {
-    /// Nothing is known.
+    /// Without parties and statements.
     pub const NONE: Self = Self {
         parties: Vec::new(),
         statements: Vec::new(),
     };
 
-    /// Whether every party consents to this purpose for this recording, as of now.
+    /// Returns whether every party consents to this purpose for this recording, as of now.
     pub fn cover(&self, recording: &Recording, purpose: &Purpose, now: Timestamp) -> bool {
         let occasion = Occasion::of(recording);
         self.every_party(|party| self.says_yes(&occasion, party, purpose, now, |_| true))
     }
 
-    /// Whether every party of a call that is going on consents to this purpose, for what is
-    /// collected from now on.
+    /// Returns whether every party of a running call consents to this purpose, for audio collected
+    /// from now on.
     pub fn cover_from_now(&self, call: &CallSid, purpose: &Purpose, now: Timestamp) -> bool {
         let occasion = Occasion {
             conversation: Some(Conversation::Call(call.clone())),
@@ -70,8 +70,8 @@ impl Consents {
         self.every_party(|party| self.says_yes(&occasion, party, purpose, now, |_| true))
     }
 
-    /// Whether every party said yes to this purpose under this version of the policy, after the
-    /// recording was collected.
+    /// Returns whether every party said yes to this purpose under this version of the policy, after
+    /// the recording was collected.
     pub fn renew(
         &self,
         recording: &Recording,
@@ -94,8 +94,8 @@ impl Consents {
         }
     }
 
-    /// Whether a party has said yes in such a way, has not said no since, and has not withdrawn
-    /// since the recording was collected.
+    /// Returns whether a party has made a yes that `counts`, has not said no since, and has not
+    /// withdrawn since the recording was collected.
     fn says_yes(
         &self,
         occasion: &Occasion<'_>,
@@ -108,8 +108,8 @@ impl Consents {
         let noes = |answer| {
             about().filter(move |said| said.answer == answer && is_no_of(said, occasion, party))
         };
-        // Until the vault learnt of it, it went on collecting; what it collected in between is
-        // withdrawn too.
+        // The vault continued to collect until it received the withdrawal; recordings from that
+        // period are withdrawn too.
         let withdrawn = noes(Answer::Withdrawn)
             .map(|said| said.at.max(said.recorded_at))
             .max();
@@ -126,26 +126,26 @@ impl Consents {
     }
 }
 
-/// Whether a yes is this party's; that of somebody who is not known, only if it speaks of everybody
-/// in the conversation.
+/// Returns whether a yes is this party's; for an unknown party, only a yes for everybody in the
+/// conversation.
 fn is_yes_of(said: &Statement, occasion: &Occasion<'_>, party: Option<&Party>) -> bool {
     match &said.whom {
         Whom::Subject(subject) => is_subject(party, *subject),
-        // A call may be one leg of a conference. Whoever speaks for everybody in the call does not
-        // speak for the conference.
+        // A call may be one leg of a conference. A statement for everybody in the call does not
+        // cover the conference.
         Whom::Leg(conversation, leg) => {
             occasion.conversation.as_ref() == Some(conversation) && is_at(leg.as_ref(), party)
         }
     }
 }
 
-/// Whether a no may be this party's. In a call that is a leg of a conference places have other
-/// names than in the conference: it may be anybody's.
+/// Returns whether a no may be this party's. In a call that is a leg of a conference, legs have
+/// other names than in the conference, so a no may be any party's.
 fn is_no_of(said: &Statement, occasion: &Occasion<'_>, party: Option<&Party>) -> bool {
     match &said.whom {
         Whom::Subject(subject) => is_subject(party, *subject),
         Whom::Leg(conversation, leg) if occasion.conversation.as_ref() == Some(conversation) => {
-            // Of somebody without a place nobody knows that it was not they who spoke.
+            // An unknown party may be the one who spoke.
             party.is_none() || is_at(leg.as_ref(), party)
         }
         Whom::Leg(Conversation::Call(call), _) => occasion.call == Some(call),

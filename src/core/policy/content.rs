@@ -1,14 +1,13 @@
-//! What a text gives away: numbers of cards, social security and bank accounts, and words that the
-//! policy lists.
+//! Sensitive content of a text: card numbers, social security numbers, bank account numbers, and
+//! words that the policy lists.
 //!
-//! Owns the finding and the hiding. Refuses to keep or to tell what it found: it gives places and
-//! rules. It would rather find too much than too little: what is found can only make a recording
-//! more sensitive, or hide something.
+//! Owns finding and redacting it. Refuses to store or to report the found text: it returns
+//! positions and rules. It prefers false positives to false negatives: a finding can only make a
+//! recording more sensitive, or redact something.
 //!
-//! Digits count in whatever way a transcript has them: in groups, with spaces or punctuation of any
-//! kind between them, spread over sentences, or as English or German words (`four one one one`,
-//! `forty-one eleven`, `einundvierzig elf`). A card number goes on over a few words between its
-//! groups.
+//! Digits are recognised in every form of a transcript: in groups, separated by spaces or any
+//! punctuation, spread over sentences, or as English or German words (`four one one one`,
+//! `forty-one eleven`, `einundvierzig elf`). A card number may have a few words between its groups.
 #![deny(clippy::indexing_slicing)]
 
 mod account;
@@ -27,23 +26,23 @@ use self::token::Tokens;
 pub use self::transcript::{found_in, redacted};
 use super::document::{ContentRule, Pattern};
 
-/// Something that a rule finds.
+/// A finding of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentMatch {
-    /// Where, in bytes of the text; on boundaries of characters.
+    /// Its range in bytes of the text; on character boundaries.
     pub range: Range<usize>,
-    /// Which rule, counted from 0.
+    /// The index of the rule, from 0.
     pub rule: usize,
 }
 
 impl Pattern {
-    /// What kind of thing it finds, as the policy file says it.
+    /// Returns the kind of finding, as the policy file names it.
     pub fn kind(&self) -> &'static str {
         self.into()
     }
 }
 
-/// Everything that the rules find, in the order of the text. Places may overlap.
+/// Returns every finding of the rules, in the order of the text. Ranges may overlap.
 pub fn find(text: &str, rules: &[ContentRule]) -> Vec<ContentMatch> {
     if rules.is_empty() {
         return Vec::new();
@@ -63,14 +62,14 @@ pub fn find(text: &str, rules: &[ContentRule]) -> Vec<ContentMatch> {
     found
 }
 
-/// The text with a `█` for every character of what was found: as many characters as before.
+/// Returns the text with a `█` for every found character; the number of characters stays the same.
 pub fn redact(text: &str, found: &[ContentMatch]) -> String {
     let mut ranges: Vec<Range<usize>> = found.iter().map(|found| found.range.clone()).collect();
     ranges.sort_by_key(|range| range.start);
     hide(text, ranges.into_iter())
 }
 
-/// The same for places in the order of their beginnings.
+/// As [`redact`], for ranges in the order of their beginnings.
 fn hide(text: &str, ranges: impl Iterator<Item = Range<usize>>) -> String {
     let mut ranges = ranges.peekable();
     let mut hidden_to = 0;
@@ -83,5 +82,5 @@ fn hide(text: &str, ranges: impl Iterator<Item = Range<usize>>) -> String {
     text.char_indices().map(hide).collect()
 }
 
-/// What stands for a character that is hidden.
+/// The replacement of a hidden character.
 const HIDDEN: char = '█';

@@ -1,11 +1,11 @@
-//! The decision: may this principal hear this recording for this purpose, now?
+//! The decision: may this principal open this recording for this purpose, now?
 //!
-//! Owns how the versions of the policy go together. Refuses to do I/O, to read a clock, or to stop
-//! at the first reason. INVARIANTS
-//! - A [`Grant`] is made only here, and only when neither the current rules nor those to which the
-//!   recording is pinned name a reason against it.
-//! - A later version of the policy narrows at once. It widens only where every party said yes to
-//!   this purpose under it.
+//! Owns the combination of policy versions. Refuses to do I/O, to read a clock, or to stop at the
+//! first reason. INVARIANTS
+//! - A [`Grant`] is made only here, and only if neither the current rules nor the pinned ones name
+//!   a reason against it.
+//! - A later version of the policy narrows access immediately. It widens access only if every party
+//!   said yes to this purpose under it.
 
 mod grant;
 #[cfg(test)]
@@ -22,20 +22,20 @@ use super::{
 };
 use crate::model::time::Timestamp;
 
-/// What the earlier version still forbids after every party renewed their consent to the purpose:
-/// whether the recording may be kept is another question.
+/// Reasons of the earlier version that still apply after every party renewed their consent to the
+/// purpose: they concern whether the recording may be kept at all.
 const NOT_RENEWED: [Reason; 2] = [Reason::Quarantined, Reason::PolicyFailed];
 
-/// The answer to a request to listen.
+/// The decision on a request for playback.
 #[derive(Debug)]
 pub enum Decision {
-    /// Yes, and the proof of it.
+    /// Allowed, with the proof.
     Allow(Grant),
-    /// No. This is also the answer where no safe decision could be reached.
+    /// Denied, also if no safe decision could be reached.
     Deny(Denial),
 }
 
-/// Decides by the current rules and by those to which the recording is pinned: both must allow.
+/// Decides by the current and the pinned rules: both must allow.
 pub fn decide(facts: &DecisionFacts<'_>, rulebook: &Rulebook, now: Timestamp) -> Decision {
     let rules = rulebook.current();
     let pinned = rulebook.find(&facts.recording.policy_digest);
@@ -92,8 +92,7 @@ pub fn decide(facts: &DecisionFacts<'_>, rulebook: &Rulebook, now: Timestamp) ->
     ))
 }
 
-/// On what terms all these versions allow: what each of them gives, until the first end that one of
-/// them sets.
+/// Returns the terms on which all these versions allow: the common part, until the earliest end.
 fn terms(
     facts: &DecisionFacts<'_>,
     binding: &[&Rules],
@@ -133,9 +132,9 @@ fn terms(
     })
 }
 
-/// Whether the principal may not know that the recording exists: it is of a foreign account, or no
-/// role of theirs has to do with recordings at all. Whether the policy is in force does not matter
-/// here: its date is published.
+/// Returns whether the principal must not learn that the recording exists: it belongs to another
+/// account, or none of their roles concerns recordings at all. Whether the policy is in force is
+/// irrelevant here: its date is published.
 fn is_hidden(facts: &DecisionFacts<'_>, rules: &Rules) -> bool {
     !facts.principal.knows(facts.recording.account()) || !rules.shows_recordings_to(facts.principal)
 }

@@ -1,11 +1,11 @@
-//! What another version would change for the recordings that are there: per purpose, how many it
-//! opens now and would open.
+//! The effect of another version on the existing recordings: per purpose, how many it opens now and
+//! would open.
 //!
-//! Owns the counting, by the decision itself. Each recording is asked for in the name of somebody
-//! to whom nothing is lacking: every role of the purpose, all accounts, a justification, a ticket,
-//! an approval, and the attributes that go with the recording's labels. So what is counted is what
-//! the policy opens to anybody at all. INVARIANT: a decision is taken again unless everything that
-//! it can depend on is the same.
+//! Owns the counting, which uses the decision itself. Each recording is requested by a hypothetical
+//! principal that meets every requirement: every role of the purpose, all accounts, a
+//! justification, a ticket, an approval, and the attributes that match the recording's labels. So
+//! the count covers what the policy opens to any principal at all. INVARIANT: a decision is reused
+//! only if everything that it can depend on is the same.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -31,28 +31,27 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// What would change.
+/// The differences.
 #[derive(Clone, Debug, Serialize)]
 pub struct Diff {
-    /// As of when both were asked: now, or the day on which the new version takes effect, if that
-    /// comes later.
+    /// The time of the comparison: now, or the day on which the new version takes effect, if that
+    /// is later.
     pub at: Timestamp,
     /// The version in force.
     pub from_version: String,
-    /// The new one.
+    /// The new version.
     pub to_version: String,
     /// Recordings that were counted: all that are not shredded.
     pub recordings: u64,
-    /// By purpose, in the order of the new version; purposes that it does not have any more come
-    /// last.
+    /// By purpose, in the order of the new version; purposes that it no longer has come last.
     pub purposes: Vec<Tally>,
     /// Recordings that are due by retention under the version in force.
     pub due_now: u64,
-    /// Recordings that would be due at once under the new one.
+    /// Recordings that would be due immediately under the new version.
     pub due_then: u64,
 }
 
-/// What would change for one purpose.
+/// The differences for one purpose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Tally {
     /// Its name.
@@ -67,8 +66,8 @@ pub struct Tally {
     pub lost: u64,
 }
 
-/// Everything about a recording that a decision can depend on, besides purpose and version: what
-/// `cedar::Question` puts, and what pins.
+/// All properties of a recording on which a decision can depend, besides purpose and version: the
+/// attributes of `cedar::Question`, and the pinned version.
 #[derive(PartialEq, Eq, Hash)]
 struct Likeness {
     state: RecordingState,
@@ -80,9 +79,9 @@ struct Likeness {
     revoked: bool,
     /// Consent to the purpose, to being recorded, and renewed under either version.
     consents: [bool; 4],
-    /// How many of the periods in any version are over since its collection.
+    /// The number of periods of any version that have passed since its collection.
     age: usize,
-    /// What else a condition may look at; only where the purpose has one.
+    /// Further attributes for conditions; only if the purpose has a condition.
     particulars: Option<Particulars>,
 }
 
@@ -95,7 +94,7 @@ struct Particulars {
     collected_at: Timestamp,
 }
 
-/// Counts recordings one after another.
+/// Counts recordings one by one.
 pub struct PolicyComparison<'a> {
     from: &'a Rulebook,
     to: &'a Rulebook,
@@ -108,14 +107,14 @@ pub struct PolicyComparison<'a> {
     known: HashMap<(usize, Likeness), (bool, bool)>,
 }
 
-/// A purpose with everybody who may state it in any version.
+/// A purpose with every role that may state it in any version.
 struct Asked {
     name: Purpose,
     roles: BTreeSet<Role>,
     conditional: bool,
 }
 
-/// What everybody writes who is counted for.
+/// The justification of the hypothetical principal.
 const JUSTIFICATION: &str = "policy diff";
 
 impl<'a> PolicyComparison<'a> {
@@ -181,7 +180,7 @@ impl<'a> PolicyComparison<'a> {
         }
     }
 
-    /// Counts one recording, with what is known of it. Shredded ones do not count.
+    /// Counts one recording with its consents and holds. Shredded ones do not count.
     pub fn count(&mut self, recording: &Recording, consents: &Consents, holds: &[Purpose]) {
         if recording.state == RecordingState::Shredded {
             return;
@@ -203,7 +202,7 @@ impl<'a> PolicyComparison<'a> {
         }
     }
 
-    /// What was counted.
+    /// Returns the counts.
     pub fn finish(self) -> Diff {
         self.counted
     }
@@ -229,7 +228,7 @@ impl<'a> PolicyComparison<'a> {
             return *known;
         }
         let answer = decided();
-        // Where conditions look at what every recording has of its own, keeping answers would only
+        // If conditions use attributes that differ for every recording, cached decisions would only
         // fill the memory.
         if self.known.len() < KEPT {
             self.known.insert(key, answer);
@@ -279,7 +278,7 @@ impl<'a> PolicyComparison<'a> {
     }
 }
 
-/// Answers that are kept.
+/// The maximum number of cached decisions.
 const KEPT: usize = 100_000;
 
 impl Asked {
@@ -296,8 +295,8 @@ impl Asked {
         }
     }
 
-    /// Whether somebody to whom nothing is lacking may open it: with the attributes that go with
-    /// its labels, or with none at all.
+    /// Returns whether a principal that meets every requirement may open it: with the attributes
+    /// that match its labels, or with none at all.
     fn may_open(
         &self,
         recording: &Recording,

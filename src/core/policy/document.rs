@@ -1,8 +1,8 @@
 //! The policy document: what the operator publishes, as plain values.
 //!
-//! Owns the shapes of `privacy-policy.toml`. Refuses to know how a decision is taken, and how the
-//! file is read: `read` does. INVARIANT: a document that was read holds no name that it does not also declare, and no
-//! name twice.
+//! Owns the types of `privacy-policy.toml`. Refuses to know how a decision is made, and how the
+//! file is parsed: `read` does that. INVARIANT: a parsed document contains no name that it does not
+//! declare, and no name twice.
 
 mod consent;
 mod fault;
@@ -21,7 +21,7 @@ use crate::model::{
     word::{UnknownWord, unknown},
 };
 
-/// Bytes beyond which a text is not a policy file.
+/// The maximum length of a policy file in bytes.
 pub const MAX_BYTES: usize = 64 * 1024;
 
 /// The longest grant that a tier may allow.
@@ -32,73 +32,73 @@ pub const MAX_GRANT_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct PolicyDocument {
     /// The operator's name for this version; 1 to 64 of ASCII letters, digits, `.`, `-` and `_`.
     pub version: String,
-    /// From when on it is in force.
+    /// The time from which it is in force.
     pub effective: Timestamp,
-    /// Who answers for the recordings.
+    /// The controller of the recordings.
     pub controller: Controller,
-    /// Who else handles them.
+    /// The processors of the recordings.
     pub processors: Vec<Processor>,
-    /// Every role there is, with text for people.
+    /// Every role, with text for people.
     pub roles: Vec<(Role, String)>,
-    /// Every tier there is.
+    /// Every tier.
     pub tiers: Vec<TierRule>,
     /// The tier of a recording that no classification rule matches.
     pub default_tier: Tier,
-    /// In order; the first that matches decides.
+    /// In order; the first matching rule decides.
     pub classification: Vec<Classification>,
     /// How recordings come into the vault.
     pub collection: Collection,
-    /// How consent is asked for in calls, and what messages mean.
+    /// How consent is requested in calls, and what messages mean.
     pub consent: ConsentRules,
-    /// What a transcript may say that makes its recording more sensitive.
+    /// Transcript content that makes its recording more sensitive.
     pub content: Vec<ContentRule>,
-    /// To whom recordings are passed on.
+    /// The recipients of recordings.
     pub recipients: Vec<Recipient>,
-    /// What a recorded person may ask for.
+    /// The rights of a recorded person.
     pub rights: Vec<Right>,
-    /// Every purpose there is.
+    /// Every purpose.
     pub purposes: Vec<PurposeRule>,
-    /// The purposes for which holds are placed. What was revoked and is kept by a hold stays open to
-    /// that purpose, if it is one of these, and to nothing else.
+    /// The purposes for which holds are placed. A revoked recording under a hold stays open to the
+    /// hold's purpose, if it is one of these, and to nothing else.
     pub hold_purposes: Vec<Purpose>,
-    /// Who may do what is not listening.
+    /// The roles for actions other than playback.
     pub actions: Actions,
 }
 
-/// Who answers for the recordings.
+/// The controller of the recordings.
 #[derive(Debug)]
 pub struct Controller {
     /// Name, for people.
     pub name: String,
-    /// Where a recorded person can turn to.
+    /// Contact for recorded persons.
     pub contact: String,
 }
 
-/// Somebody who handles recordings for the controller.
+/// A processor, which handles recordings for the controller.
 #[derive(Debug)]
 pub struct Processor {
     /// Name, for people.
     pub name: String,
-    /// What they do with the recordings, for people.
+    /// Its task, for people.
     pub task: String,
 }
 
 /// How recordings come into the vault.
 #[derive(Debug, Default)]
 pub struct Collection {
-    /// The legal basis of recording itself. `None` if the file does not say; then no consent is
-    /// asked for.
+    /// The legal basis of recording itself. `None` if the file states none; then no consent is
+    /// required.
     pub basis: Option<Basis>,
-    /// What is said to people before they are recorded.
+    /// The disclosure to people before they are recorded.
     pub disclosure: Option<String>,
     /// How long a recording waits for evidence of the consent that recording is based on.
     pub quarantine: Option<Duration>,
-    /// Labels whose values are taken from parameters of the callback URL with the same names, and
-    /// of principals.
+    /// Labels whose values come from parameters of the callback URL with the same names, and from
+    /// principals.
     pub labels: Vec<Label>,
-    /// What is shorter is not kept.
+    /// Shorter recordings are discarded.
     pub shorter_than: Option<Duration>,
-    /// What nowhere is louder than this is not kept: a 16-bit sample, 1 to 32767.
+    /// Recordings whose peak never exceeds this 16-bit value, 1 to 32767, are discarded.
     pub quieter_than: Option<u16>,
 }
 
@@ -127,9 +127,9 @@ pub enum Basis {
     LegalObligation,
     /// Somebody's vital interest.
     VitalInterest,
-    /// A task in the public interest.
+    /// A person's vital interest.
     PublicTask,
-    /// A legitimate interest of the controller or of somebody else.
+    /// A legitimate interest of the controller or of a third party.
     LegitimateInterest,
 }
 
@@ -148,7 +148,7 @@ impl Basis {
         }
     }
 
-    /// For people.
+    /// Text for people.
     pub const fn text(self) -> &'static str {
         match self {
             Self::Consent => "your consent",
@@ -161,16 +161,16 @@ impl Basis {
     }
 }
 
-/// What a transcript may say that makes its recording more sensitive.
+/// Transcript content that makes its recording more sensitive.
 #[derive(Debug)]
 pub struct ContentRule {
-    /// What to look for.
+    /// The content to find.
     pub pattern: Pattern,
-    /// The tier that the recording belongs to then, unless it is in a more sensitive one.
+    /// The tier to which the recording is then moved, unless it is in a more sensitive one.
     pub tier: Tier,
 }
 
-/// Something that can be found in what was said.
+/// A pattern of content.
 #[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Pattern {
@@ -184,16 +184,16 @@ pub enum Pattern {
     Words(Vec<String>),
 }
 
-/// Somebody to whom recordings are passed on.
+/// A recipient of recordings.
 #[derive(Debug)]
 pub struct Recipient {
     /// Name or kind, for people.
     pub name: String,
-    /// For which purposes.
+    /// The purposes.
     pub purposes: Vec<Purpose>,
 }
 
-/// What a recorded person may ask for.
+/// A right of a recorded person.
 #[derive(Debug)]
 pub struct Right {
     /// Its name, for people.
@@ -207,27 +207,28 @@ pub struct Right {
 pub struct TierRule {
     /// Its name.
     pub name: Tier,
-    /// What belongs to it, for people.
+    /// Its description, for people.
     pub description: String,
-    /// How long one grant opens a recording of this tier; 1 second to [`MAX_GRANT_LIFETIME`].
+    /// How long one grant opens a recording of this tier: 1 second to [`MAX_GRANT_LIFETIME`].
     pub grant_lifetime: Duration,
-    /// How soon after a shred no older copy of the key store may open it any more.
+    /// How soon after a shred no older copy of the key store opens the recording.
     pub forgotten: Forgotten,
     /// How long a recording of this tier is kept, from its collection on; `None`: no limit of its
     /// own.
     pub retention: Option<Duration>,
-    /// Who else must agree to each opening.
+    /// The approval that each opening requires.
     pub approval: Option<ApprovalRule>,
 }
 
-/// The agreement of a second person.
+/// The approval of a second person.
 #[derive(Debug)]
 pub struct ApprovalRule {
-    /// The roles of whom it can come.
+    /// The roles of approvers.
     pub roles: Vec<Role>,
-    /// How long an approval holds, and how long a request waits for one.
+    /// How long an approval is valid, and how long a request waits for one.
     pub lifetime: Duration,
-    /// The roles that may do without in an emergency; they must say why, and it raises an alarm.
+    /// The roles that may bypass it in an emergency; a justification is then required, and it
+    /// raises an alarm.
     pub break_glass: Vec<Role>,
 }
 
@@ -269,9 +270,9 @@ pub struct PurposeRule {
     pub roles: Vec<Role>,
     /// Whether a written justification must come with it.
     pub justification: bool,
-    /// Its legal basis; `None` if the file does not say.
+    /// Its legal basis; `None` if the file states none.
     pub basis: Option<Basis>,
-    /// What of a recording it gives.
+    /// The part of a recording that it gives.
     pub view: View,
     /// A condition in the syntax of Cedar.
     pub when: Option<String>,
@@ -282,10 +283,10 @@ pub struct PurposeRule {
     pub budget: Option<u32>,
 }
 
-/// The roles that may do what is not listening.
+/// The roles for actions other than playback.
 #[derive(Debug)]
 pub struct Actions {
-    /// List recordings and see what the catalogue knows of them.
+    /// List recordings and read their catalogue data.
     pub catalogue: Vec<Role>,
     /// Shred recordings.
     pub shred: Vec<Role>,
@@ -297,10 +298,10 @@ pub struct Actions {
     pub revoke: Vec<Role>,
     /// Place, list and lift holds.
     pub hold: Vec<Role>,
-    /// Correct what the catalogue says of a recording.
+    /// Correct catalogue data of a recording.
     pub correct: Vec<Role>,
-    /// File transcripts.
+    /// Store transcripts.
     pub transcribe: Vec<Role>,
-    /// Hand out everything about one person.
+    /// Export the data about one person.
     pub export: Vec<Role>,
 }

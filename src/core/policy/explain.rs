@@ -1,8 +1,8 @@
-//! One version of the policy, explained purpose by purpose: who may, what, on which basis, under
-//! which conditions, how long.
+//! One version of the policy, explained purpose by purpose: roles, contents, legal basis,
+//! conditions, durations.
 //!
-//! Owns the bringing together of what the file says in several places. Refuses to add anything that
-//! the file does not say, and to decide.
+//! Owns the combination of statements from several places of the file. Refuses to add anything that
+//! the file does not state, and to decide.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::model::{
     numerals::counted,
 };
 
-/// A purpose with everything that the policy says of it.
+/// A purpose with all its rules.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Explanation {
     /// Its name.
@@ -27,32 +27,32 @@ pub struct Explanation {
     pub text: String,
     /// The term of the W3C Data Privacy Vocabulary.
     pub dpv: String,
-    /// Its legal basis, where the file says one.
+    /// Its legal basis, if the file states one.
     pub basis: Option<SaidBasis>,
-    /// Who may state it.
+    /// The roles that may state it.
     pub roles: Vec<SaidRole>,
-    /// What it opens.
+    /// The tiers that it opens.
     pub tiers: Vec<OpenedTier>,
-    /// What of a recording it gives, as a word.
+    /// The part of a recording that it gives, as a word.
     pub view: &'static str,
-    /// The same in words.
+    /// The same in text.
     pub view_text: String,
-    /// Whether a reason must be written each time.
+    /// Whether a justification is required each time.
     pub justification: bool,
     /// A condition in the syntax of Cedar.
     pub condition: Option<String>,
-    /// How many recordings one person may open for it on one day.
+    /// How many recordings one principal may open for it on one day.
     pub budget: Option<u32>,
-    /// To whom recordings are passed on for it.
+    /// The recipients of recordings for it.
     pub recipients: Vec<String>,
 }
 
-/// A legal basis with its words.
+/// A legal basis with its text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SaidBasis {
-    /// As the file has it.
+    /// The code in the file.
     pub code: &'static str,
-    /// For people.
+    /// Text for people.
     pub text: &'static str,
     /// The term of the W3C Data Privacy Vocabulary.
     pub dpv: &'static str,
@@ -68,12 +68,12 @@ impl From<Basis> for SaidBasis {
     }
 }
 
-/// A role with its words.
+/// A role with its text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SaidRole {
     /// Its name.
     pub role: Role,
-    /// What it is.
+    /// Its description.
     pub text: String,
 }
 
@@ -87,11 +87,11 @@ pub struct OpenedTier {
     /// How long after its collection a recording of the tier can be opened for the purpose, in
     /// seconds; `None`: the policy sets no end.
     pub openable_for_s: Option<u64>,
-    /// The same in words.
+    /// The same in text.
     pub openable_for: String,
-    /// The roles of which somebody else must agree; empty where one person is enough.
+    /// The roles of approvers; empty if no approval is required.
     pub approval: Vec<Role>,
-    /// The roles that may do without in an emergency.
+    /// The roles that may bypass it in an emergency.
     pub break_glass: Vec<Role>,
 }
 
@@ -161,7 +161,7 @@ impl Rules {
 }
 
 impl Explanation {
-    /// The explanation in sentences, the most important first.
+    /// Returns the explanation in sentences, the most important first.
     pub fn sentences(&self) -> Vec<String> {
         let names = |roles: &[Role]| {
             words::listed(&roles.iter().map(Role::as_str).collect::<Vec<_>>(), "or")

@@ -1,7 +1,7 @@
-//! The facts of a request to listen: who, what, why.
+//! The facts of a request for playback.
 //!
-//! Owns what a decision looks at. Refuses to know how the facts were gathered; the caller vouches
-//! for them.
+//! Owns the input of a decision. Refuses to know how the facts were gathered; the caller guarantees
+//! them.
 
 use std::net::IpAddr;
 
@@ -14,20 +14,20 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// The longest justification, in characters. `fixed.cedar` has it too.
+/// The longest justification, in characters. `fixed.cedar` repeats it.
 pub const MAX_JUSTIFICATION: usize = 1000;
 
-/// An approval: a grant that needs one rests on it.
+/// A valid approval, on which a grant can rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StandingApproval {
-    /// Which.
+    /// Its id.
     pub id: ApprovalId,
-    /// Until when it holds.
+    /// Its end.
     pub until: Timestamp,
 }
 
 impl StandingApproval {
-    /// One that nobody gave, for a question about the rules alone.
+    /// Returns an approval that nobody gave, for a question about the rules alone.
     pub(crate) fn some_until(until: Timestamp) -> Self {
         Self {
             id: ApprovalId::NOBODYS,
@@ -36,39 +36,39 @@ impl StandingApproval {
     }
 }
 
-/// Everything that a decision looks at besides the rules and the time.
+/// The input of a decision besides the rules and the time.
 #[derive(Clone, Debug)]
 pub struct DecisionFacts<'a> {
-    /// Who asks.
+    /// The requester.
     pub principal: &'a Principal,
-    /// What they want to hear, as the catalogue knows it now.
+    /// The recording, as the catalogue describes it now.
     pub recording: &'a Recording,
-    /// Why.
+    /// The purpose.
     pub purpose: Purpose,
-    /// Their reason in their own words. At an opening: what they wrote when the grant was made.
+    /// The justification. At an opening: the one that was given for the grant.
     pub justification: Option<&'a str>,
-    /// The case in another system that they name.
+    /// The ticket: a case in another system.
     pub ticket: Option<&'a Ticket>,
-    /// Where they ask from.
+    /// The network address of the requester.
     pub network: Option<IpAddr>,
-    /// The parties of the recording, and every statement that bears on them.
+    /// The parties of the recording, and every statement that applies to them.
     pub consents: &'a Consents,
-    /// The purposes of the holds that stand.
+    /// The purposes of the present holds.
     pub holds: &'a [Purpose],
-    /// That somebody else has approved that this principal opens this recording for this purpose.
+    /// Another person's approval that this principal opens this recording for this purpose.
     pub approval: Option<StandingApproval>,
-    /// Whether they want to do without the approval that the tier asks for.
+    /// Whether the requester asks to bypass the approval that the tier requires.
     pub break_glass: bool,
-    /// How many recordings they have opened for this purpose today; 0 where this one is among them:
-    /// to open it again costs nothing.
+    /// How many recordings the requester has opened for this purpose today; 0 if this one is among
+    /// them, because opening it again costs nothing.
     pub openings_today: u32,
-    /// When a grant that was made earlier ends; `None` when a new one is wanted. A stored grant is
-    /// only a claim: the same decision is taken again at each opening.
+    /// The end of an earlier grant; `None` for a new one. A stored grant is only a claim: the
+    /// decision is made again at each opening.
     pub until: Option<Timestamp>,
 }
 
 impl<'a> DecisionFacts<'a> {
-    /// The bare request: nothing that could speak for it is known.
+    /// Returns the bare request, without any fact in its favour.
     pub fn new(principal: &'a Principal, recording: &'a Recording, purpose: Purpose) -> Self {
         Self {
             principal,
@@ -86,8 +86,8 @@ impl<'a> DecisionFacts<'a> {
         }
     }
 
-    /// Whether a justification was written. White space, punctuation and invisible marks alone are
-    /// none.
+    /// Returns whether a justification was given. White space, punctuation and invisible marks
+    /// alone do not count.
     pub fn is_justified(&self) -> bool {
         is_justified(self.justification)
     }

@@ -1,21 +1,21 @@
-//! Minimisation: what is not kept at all.
+//! Minimisation: recordings that are discarded.
 //!
-//! Owns the three reasons not to keep a recording, and what each looks at. INVARIANT: what was
-//! promised when it was collected and what is promised now both count; what cannot be measured is
-//! no reason.
+//! Owns the three reasons to discard a recording, and their criteria. INVARIANT: the policy at
+//! collection and the present policy both count; a recording that cannot be measured is not
+//! discarded for its measurements.
 
 use std::time::Duration;
 
 use super::rules::{Rulebook, Rules};
 use crate::model::{recording::Recording, wave::AudioMeasurement};
 
-/// Why a recording is not kept.
+/// Why a recording is discarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum NotKept {
-    /// It is shorter than the policy wants.
+    /// It is shorter than the policy's minimum.
     TooShort,
-    /// It is nowhere louder than the policy wants.
+    /// Its peak does not exceed the policy's minimum.
     Silent,
     /// No purpose opens it.
     NoPurpose,
@@ -29,10 +29,10 @@ impl NotKept {
 }
 
 impl Rulebook {
-    /// Whether a recording is to be let go of before anything of it is fetched.
+    /// Returns the reason to discard a recording before anything of it is fetched, if there is one.
     pub fn lets_go_unheard(&self, recording: &Recording) -> Option<NotKept> {
-        // A duration that is told is rounded to a second, which a bound in whole seconds does not
-        // notice.
+        // A reported duration is rounded to a second, which is irrelevant for a minimum in whole
+        // seconds.
         let told = recording
             .duration_s
             .and_then(|seconds| u64::try_from(seconds).ok())
@@ -43,7 +43,7 @@ impl Rulebook {
         (!self.is_of_use(recording)).then_some(NotKept::NoPurpose)
     }
 
-    /// Whether it is to be let go of now that it was measured.
+    /// Returns the reason to discard a measured recording, if there is one.
     pub fn lets_go(&self, recording: &Recording, measured: &AudioMeasurement) -> Option<NotKept> {
         if self.is_too_short(recording, Duration::from_millis(measured.length_ms)) {
             return Some(NotKept::TooShort);
@@ -52,7 +52,7 @@ impl Rulebook {
         is_silent.then_some(NotKept::Silent)
     }
 
-    /// The size of a sample that is silence still, if the policy says so.
+    /// Returns the largest absolute sample that counts as silence, if the policy sets one.
     pub fn quiet(&self, recording: &Recording) -> Option<u16> {
         self.binding(&recording.policy_digest)
             .filter_map(|rules| rules.document().collection.quieter_than)
@@ -65,11 +65,11 @@ impl Rulebook {
             .any(|least| length < least)
     }
 
-    /// Whether there is a purpose that somebody may state for its tier, in every version that binds
-    /// it.
+    /// Returns whether some purpose that a role may state opens its tier, in every version that
+    /// binds it.
     fn is_of_use(&self, recording: &Recording) -> bool {
-        // A tier that a version does not declare opens for nobody; but that may be a typing error,
-        // and a shred cannot be undone.
+        // A tier that a version does not declare opens for no purpose; but that may be a typing
+        // error, and a shred cannot be undone.
         if self
             .binding(&recording.policy_digest)
             .any(|rules| rules.tier(&recording.tier).is_none())
@@ -159,7 +159,7 @@ pub(super) mod tests {
         );
         let recording = recording(book.current(), Some(0), "standard");
         assert_eq!(book.lets_go_unheard(&recording), None);
-        // Digital silence has no sample over 0: a bound that nobody set must not find it.
+        // The peak of digital silence is 0, which does not exceed a minimum of 0.
         assert_eq!(
             book.lets_go(
                 &recording,

@@ -1,8 +1,8 @@
-//! Permits: leave to do what is not listening.
+//! Permits for actions other than playback.
 //!
-//! Owns who may list recordings, shred them and read the audit log. Refuses to decide about
-//! plaintext: that is the decision's. INVARIANT: a permit comes from the rules, or from the machine
-//! itself, and is for one action, which its type names.
+//! Owns the decision who may list recordings, shred them and read the audit log. Refuses to decide
+//! about plaintext: the decision does. INVARIANT: a permit comes from the rules, or from the
+//! machine itself, and is for one action, which its type names.
 
 use std::{collections::BTreeSet, marker::PhantomData};
 
@@ -18,9 +18,9 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// Leave to do one kind of thing, and no other: a function that needs it takes the permit for its
-/// own action, so there is nothing left to check when it runs. No permit is turned into another
-/// that the rules did not give to the same initiator at the same time ([`Permit::also`]).
+/// Permission for one action, and for no other: a function that requires it takes the permit for
+/// its own action, so that nothing is left to check when it runs. A permit is converted only into
+/// one that the rules gave to the same initiator at the same time ([`Permit::also`]).
 ///
 /// Only the rules and the machine itself make one:
 ///
@@ -35,7 +35,7 @@ use crate::model::{
 /// };
 /// ```
 ///
-/// Who may see the catalogue may not shred:
+/// A permit for the catalogue does not allow a shred:
 ///
 /// ```compile_fail,E0308
 /// use recvault_core::policy::{Permit, action};
@@ -43,7 +43,7 @@ use crate::model::{
 /// shred(&Permit::of_operator(action::Catalogue));
 /// ```
 ///
-/// With the permit for it, they may:
+/// The right permit does:
 ///
 /// ```
 /// use recvault_core::policy::{Permit, action};
@@ -65,8 +65,8 @@ pub struct Permit<A: PermitAction> {
 }
 
 impl<A: PermitAction> Permit<A> {
-    /// For the command line on the machine itself. Who can read the root file there needs no token:
-    /// asking for one would guard nothing.
+    /// Returns a permit for the command line on the machine itself. A user who can read the root
+    /// file there needs no token, which would protect nothing.
     pub fn of_operator(_: A) -> Self {
         Self {
             initiator: Initiator::Operator,
@@ -76,7 +76,7 @@ impl<A: PermitAction> Permit<A> {
         }
     }
 
-    /// For what the vault does by itself when its time has come.
+    /// Returns a permit for the vault's own scheduled work.
     pub fn of_vault(_: A) -> Self {
         Self {
             initiator: Initiator::Vault,
@@ -86,9 +86,9 @@ impl<A: PermitAction> Permit<A> {
         }
     }
 
-    /// Leave to do something else, where the rules give it to the same initiator, too; for the same
-    /// accounts. What somebody tells of people can let go of recordings, for one: only who may also
-    /// revoke does that.
+    /// Returns a permit for another action, if the rules also give it to the same initiator; for
+    /// the same accounts. For example, naming the parties can cause shreds, for which the permit to
+    /// revoke is needed too.
     pub fn also<B: PermitAction>(&self, _: B) -> Option<Permit<B>> {
         self.also.contains(&B::ACTION).then(|| Permit {
             initiator: self.initiator,
@@ -98,22 +98,22 @@ impl<A: PermitAction> Permit<A> {
         })
     }
 
-    /// Who may.
+    /// The permitted actor.
     pub fn actor(&self) -> Actor {
         self.initiator.actor()
     }
 
-    /// Who may, with the credential that they came with.
+    /// The permitted actor, with the presented credential.
     pub fn initiator(&self) -> Initiator {
         self.initiator
     }
 
-    /// Whether it reaches the recordings of this account. Where it does not, they do not exist.
+    /// Returns whether it covers the recordings of this account. Others appear not to exist.
     pub fn covers(&self, account: &AccountSid) -> bool {
         self.accounts.is_empty() || self.accounts.contains(account)
     }
 
-    /// The accounts it reaches, to narrow a list by; empty means all.
+    /// The accounts that it covers, to filter a list; empty means all.
     pub fn accounts(&self) -> &BTreeSet<AccountSid> {
         &self.accounts
     }
@@ -122,8 +122,8 @@ impl<A: PermitAction> Permit<A> {
 /// Decides by the current rules whether the principal may do this.
 ///
 /// # Errors
-/// The refusal with every reason. It is hidden where the principal may not know that recordings
-/// exist; for a question about no single recording there is nothing to hide.
+/// The refusal with every reason. It is hidden if the principal may not know that recordings exist;
+/// for a question about no single recording there is nothing to hide.
 pub fn permit<A: PermitAction>(
     principal: &Principal,
     _: A,
@@ -142,7 +142,7 @@ pub fn permit<A: PermitAction>(
     })
 }
 
-/// What [`permit`] decides by.
+/// The check behind [`permit`].
 pub(super) fn check(
     principal: &Principal,
     action: Action,

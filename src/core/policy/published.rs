@@ -1,9 +1,9 @@
 //! The policy as data: JSON-LD with the terms of the W3C Data Privacy Vocabulary
-//! (<https://w3id.org/dpv>), for programs that read what people were told.
+//! (<https://w3id.org/dpv>), for programs that check the published policy.
 //!
-//! Owns the shape, which is stable: members may be added, none changes its meaning. Times are RFC
-//! 3339; lengths of time are whole seconds in members that end with `_s`; what the file does not
-//! say is null or an empty list.
+//! Owns the schema, which is stable: members may be added, none changes its meaning. Times are RFC
+//! 3339; durations are whole seconds in members that end with `_s`; information that the file omits
+//! is null or an empty list.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use super::{
 };
 
 impl Rules {
-    /// What the file says, with its digest.
+    /// Returns the contents of the file, with its digest.
     pub fn to_json(&self) -> Value {
         let policy = self.document();
         let collection = &policy.collection;
@@ -71,14 +71,14 @@ impl Rules {
             "grant_lifetime_s": tier.grant_lifetime.as_secs(),
             "forgotten_at_once": self.immediate_tiers().contains(&&tier.name),
             "retention_s": seconds(tier.retention),
-            // What follows from it and from the purposes that open the tier.
+            // Derived from it and from the purposes that open the tier.
             "kept_s": seconds(self.limit(&tier.name).map(|limit| limit.period)),
             "approval": tier.approval.as_ref().map(approval),
         })
     }
 }
 
-/// Where the members come from. What has no term in a vocabulary is the vault's own.
+/// The vocabularies of the members. Members without a term in a vocabulary are the vault's own.
 fn context() -> Value {
     let term = |name: &str| format!("https://w3id.org/dpv#{name}");
     json!({
@@ -123,7 +123,7 @@ fn spoken(spoken: &Spoken) -> Value {
         "language": spoken.language,
         "voice": spoken.voice,
         "text": spoken.text,
-        // By this, a statement of consent says that it was this text that was heard.
+        // A statement of consent refers to the spoken text by this digest.
         "text_sha256": hex::encode(digest::digest(&digest::SHA256, spoken.text.as_bytes())),
         "agreed": spoken.agreed,
         "declined": spoken.declined,

@@ -1,8 +1,8 @@
-//! Reads a policy document.
+//! Parsing of a policy document.
 //!
-//! Owns the keys of the file and what each must hold. Refuses to stop at the first fault: a
-//! document is either read whole or every fault in it is told. INVARIANT: what is declared counts
-//! as declared even where its entry has another fault, so that one mistake is told once.
+//! Owns the keys of the file and their permitted values. Refuses to stop at the first fault: either
+//! the whole document is parsed, or every fault is reported. INVARIANT: a declaration counts even
+//! if its entry has another fault, so that one mistake is reported once.
 
 mod classification;
 mod collection;
@@ -35,8 +35,8 @@ use crate::model::{
 };
 
 impl PolicyDocument {
-    /// Reads the text of a policy file; `file` is how faults name it. Gives the document and what
-    /// is odd but not wrong in it.
+    /// Parses the text of a policy file; `file` is its name in faults. Returns the document and its
+    /// warnings.
     ///
     /// # Errors
     /// Every fault of the text, in the order of the lines.
@@ -59,8 +59,8 @@ impl PolicyDocument {
                 error.message(),
             );
         }
-        // What was recovered from a text that is not TOML would only repeat the same faults in
-        // other words.
+        // The recovered part of a text that is not TOML would only repeat the same faults in other
+        // words.
         if !faults.is_empty() {
             return Err(faults.into_list());
         }
@@ -83,19 +83,19 @@ impl PolicyDocument {
     }
 }
 
-/// What has been declared so far, and what was wrong with it.
+/// The declarations so far, and the faults.
 struct Reader<'f> {
     faults: &'f mut PolicyFaults,
     warnings: &'f mut PolicyFaults,
     roles: Vec<Role>,
     tiers: Vec<Tier>,
-    /// `None` where the list has a fault: then nobody knows what a condition may look at.
+    /// `None` if the list has a fault: the attributes of conditions are then unknown.
     labels: Option<Vec<Label>>,
     conditions: Vec<Condition>,
 }
 
 impl Reader<'_> {
-    /// Declarations first, then what refers to them.
+    /// Parses declarations first, then their uses.
     fn document(mut self, table: &DeTable<'_>) -> Option<PolicyDocument> {
         let mut file = Section::new(table, "the policy file", 1);
         let version = file
@@ -195,8 +195,7 @@ impl Reader<'_> {
     fn effective(&mut self, text: &At<String>) -> Option<Timestamp> {
         let date = Timestamp::parse_rfc3339(&text.value)
             .or_else(|| Timestamp::parse_rfc3339(&format!("{}T00:00:00Z", text.value)));
-        // RFC 3339 knows no years before 0, and Cedar none either; nobody has a policy from before
-        // the epoch.
+        // RFC 3339 and Cedar have no years before 0, and no policy dates from before the epoch.
         let date = date.filter(|date| date.as_millis() >= 0);
         if date.is_none() {
             let quoted = quote(&text.value);
@@ -298,7 +297,7 @@ impl Reader<'_> {
         self.word(&text, "basis")
     }
 
-    /// One word of a closed set.
+    /// Parses one word of a closed set.
     fn word<T: FromStr<Err = UnknownWord>>(
         &mut self,
         text: &At<&str>,
@@ -318,7 +317,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A length of time that may be as long as somebody keeps recordings.
+    /// Parses a duration up to the longest retention.
     fn period(&mut self, section: &mut Section<'_, '_>, key: &'static str) -> Option<Duration> {
         let text = section.text(key, self.faults)?;
         let period =
@@ -367,7 +366,7 @@ impl Reader<'_> {
         let catalogue = self.known_roles(&mut section, "catalogue");
         let shred = self.known_roles(&mut section, "shred");
         let audit = self.known_roles(&mut section, "audit");
-        // Who is not named may not.
+        // A role that is not listed has no permission.
         let mut also = |key| {
             Some(
                 section
@@ -434,7 +433,7 @@ impl Reader<'_> {
         known.then_some(tier.value)
     }
 
-    /// Reads every section `[[key]]`, even after one that has faults.
+    /// Parses every section `[[key]]`, even after one that has faults.
     fn each<'t, 'i, T>(
         &mut self,
         file: &mut Section<'t, 'i>,
@@ -463,7 +462,7 @@ fn duration(text: &str) -> Option<Duration> {
         "d" => 86_400,
         _ => return None,
     };
-    // `parse` would take a sign.
+    // `parse` would accept a sign.
     digits
         .bytes()
         .all(|byte| byte.is_ascii_digit())

@@ -1,14 +1,14 @@
-//! Why a request was refused.
+//! Reasons of a refusal.
 //!
-//! Owns the closed list of reasons with their codes, and the refusal that carries them. Refuses to
-//! know how they were found. INVARIANT: a refusal names at least one reason, each at most once, and
-//! holds nothing that the requester wrote.
+//! Owns the closed list of reasons with their codes, and the refusal that contains them. Refuses to
+//! know how they were determined. INVARIANT: a refusal names at least one reason, each at most
+//! once, and contains no text of the requester.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use crate::model::word::{UnknownWord, unknown};
 
-/// One reason to refuse. Codes are stable: they are in answers, in the audit log and in dashboards.
+/// One reason to refuse. Codes are stable: responses, the audit log and dashboards use them.
 #[derive(
     Clone,
     Copy,
@@ -25,15 +25,15 @@ use crate::model::word::{UnknownWord, unknown};
 #[strum(serialize_all = "kebab-case")]
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum Reason {
-    /// The policy's effective date has not come.
+    /// The policy is not in force yet.
     PolicyNotInForce,
-    /// The version to which the recording is pinned is not at hand.
+    /// The version to which the recording is pinned is not available.
     PolicyUnknown,
     /// The principal's accounts do not include the recording's.
     AccountUnknownToPrincipal,
-    /// Nothing is held of the recording.
+    /// No content of the recording is stored.
     RecordingNotSealed,
-    /// Its key is gone.
+    /// Its key is destroyed.
     RecordingShredded,
     /// The policy has no such tier.
     TierUnknown,
@@ -41,9 +41,9 @@ pub enum Reason {
     PurposeUnknown,
     /// The purpose does not open this tier.
     PurposeNotForTier,
-    /// None of the principal's roles may do this.
+    /// None of the principal's roles permits this.
     RoleNotAllowed,
-    /// The purpose asks for a written justification.
+    /// The purpose requires a justification.
     JustificationMissing,
     /// The justification is longer than [`MAX_JUSTIFICATION`](super::MAX_JUSTIFICATION).
     JustificationTooLong,
@@ -57,10 +57,10 @@ pub enum Reason {
     ConsentMissing,
     /// Recording is based on consent, and a party has not given it.
     Quarantined,
-    /// It would be shredded, were there no hold; and the hold is not for this purpose.
+    /// Only a hold prevents its shredding, and the hold is not for this purpose.
     #[strum(to_string = "recording-revoked")]
     Revoked,
-    /// The tier asks for the approval of a second person.
+    /// The tier requires the approval of a second person.
     ApprovalMissing,
     /// The principal has opened as many recordings for this purpose today as the policy allows.
     BudgetSpent,
@@ -72,12 +72,12 @@ impl Reason {
     /// Every reason, in the order in which they are reported.
     pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
-    /// The stable code.
+    /// Returns the stable code.
     pub fn code(self) -> &'static str {
         self.into()
     }
 
-    /// A sentence for people.
+    /// Returns a sentence for people.
     pub const fn text(self) -> &'static str {
         match self {
             Self::PolicyNotInForce => "The privacy policy is not in force yet.",
@@ -132,22 +132,22 @@ impl fmt::Display for Reason {
     }
 }
 
-/// One reason of a refusal, and which version of the policy gives it.
+/// One reason of a refusal, and the version of the policy that gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyRefusal {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// The clause that decided: a key of the policy file (`purposes/training/when`,
+    /// The deciding clause: a key of the policy file (`purposes/training/when`,
     /// `tiers/restricted/approval`), or one of the rules that no file can change (`fixed/state`).
     /// Stable, as codes are.
     pub clause: Arc<str>,
-    /// Set when only the earlier version refuses to which the recording is pinned: its name. A
-    /// later version never widens what an earlier one allowed.
+    /// Set if only the pinned earlier version refuses: its name. A later version never widens what
+    /// an earlier one allowed.
     pub pinned: Option<Arc<str>>,
 }
 
 impl PolicyRefusal {
-    /// The whole sentence for people.
+    /// Returns the whole sentence for people.
     pub fn sentence(&self) -> String {
         match &self.pinned {
             None => self.reason.text().to_owned(),
@@ -171,7 +171,8 @@ pub struct Denial {
 }
 
 impl Denial {
-    /// Reasons of the current rules first, then those that only the pinned version gives.
+    /// Creates it from the reasons of the current rules, followed by those that only the pinned
+    /// version gives.
     pub(super) fn new(
         current: &Grounds,
         pinned: &Grounds,
@@ -197,7 +198,7 @@ impl Denial {
         }
     }
 
-    /// Of a question that the version in force alone answers.
+    /// Creates the refusal of a question that only the version in force decides.
     pub(super) fn by_current(against: &Grounds, hidden: bool, policy_digest: Arc<str>) -> Self {
         Self::new(against, &Grounds::default(), None, hidden, policy_digest)
     }
@@ -207,13 +208,13 @@ impl Denial {
         &self.refusals
     }
 
-    /// Whether this is one of the reasons, under whichever version.
+    /// Returns whether this is one of the reasons, under either version.
     pub fn names(&self, reason: Reason) -> bool {
         self.refusals.iter().any(|refusal| refusal.reason == reason)
     }
 
-    /// Whether the principal may not even know that the recording exists: the answer must then be
-    /// the one for a recording that does not.
+    /// Returns whether the principal must not learn that the recording exists: the response must
+    /// then equal the one for a missing recording.
     pub fn is_hidden(&self) -> bool {
         self.hidden
     }
@@ -236,7 +237,7 @@ impl fmt::Display for Denial {
 
 impl std::error::Error for Denial {}
 
-/// Reasons with the clauses that give them; each reason once, in the order of [`Reason::ALL`].
+/// Reasons with their clauses; each reason once, in the order of [`Reason::ALL`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Grounds(BTreeMap<Reason, Arc<str>>);
 
@@ -245,8 +246,8 @@ impl Grounds {
         Self([(reason, clause)].into())
     }
 
-    /// Adds a reason. Of two clauses that give the same one, the first by name is kept, in
-    /// whichever order they come.
+    /// Adds a reason. If two clauses give the same one, the first by name is kept, in whatever
+    /// order they are added.
     pub(super) fn add(&mut self, reason: Reason, clause: &Arc<str>) {
         let kept = self.0.entry(reason).or_insert_with(|| Arc::clone(clause));
         if **clause < **kept {
@@ -254,7 +255,7 @@ impl Grounds {
         }
     }
 
-    /// Adds a reason where the condition holds.
+    /// Adds a reason if the condition holds.
     pub(super) fn add_if(&mut self, condition: bool, reason: Reason, clause: impl Into<Arc<str>>) {
         if condition {
             self.add(reason, &clause.into());

@@ -1,8 +1,8 @@
-//! What is left of a recording's purposes.
+//! The remaining purposes of a recording.
 //!
-//! Owns whether any purpose can ever open it again: what nothing can open has no reason to be kept
-//! (Article 5(1)(c) and (e) GDPR). Refuses to know who would ask; a condition or a role may be met
-//! one day.
+//! Owns whether any purpose can ever open it again: a recording that no purpose can open must not
+//! be kept (Article 5(1)(c) and (e) GDPR). Refuses to know the requester; a condition or a role may
+//! be met later.
 
 use std::collections::BTreeSet;
 
@@ -13,9 +13,9 @@ use super::{
 use crate::model::{name::Purpose, recording::Recording, time::Timestamp};
 
 impl Rulebook {
-    /// Whether some purpose may still open this recording when every party's consent to `closed` is
-    /// withdrawn: by the current version and by the one to which the recording is pinned. True
-    /// where that version is not at hand: nothing is let go of because a file is missing.
+    /// Returns whether some purpose may still open this recording when every party's consent to
+    /// `closed` is withdrawn: by the current and by the pinned version. True if the pinned version
+    /// is not available: a missing file is no reason to shred.
     pub fn opens_without(
         &self,
         recording: &Recording,
@@ -36,8 +36,8 @@ impl Rulebook {
             .any(|name| remains(self.current(), name) && remains(pinned, name))
     }
 
-    /// Whether consent to this purpose is asked for by any version that a recording may be pinned
-    /// to: only then a withdrawal closes something.
+    /// Returns whether any version that a recording may be pinned to bases this purpose on consent:
+    /// only then does a withdrawal close anything.
     pub fn rests_on_consent(&self, purpose: &Purpose) -> bool {
         self.versions().any(|rules| {
             rules
@@ -46,7 +46,7 @@ impl Rulebook {
         })
     }
 
-    /// Every purpose that consent is asked for by any version, some of them more than once.
+    /// Returns every purpose that any version bases on consent, possibly more than once.
     pub fn resting_on_consent(&self) -> impl Iterator<Item = &Purpose> {
         let purposes = self.versions().flat_map(|rules| &rules.document().purposes);
         purposes
@@ -54,13 +54,13 @@ impl Rulebook {
             .map(|purpose| &purpose.name)
     }
 
-    /// Whether recording itself rests on consent by any version.
+    /// Returns whether any version bases recording itself on consent.
     pub fn records_with_consent(&self) -> bool {
         self.versions()
             .any(|rules| rules.document().collection.basis == Some(Basis::Consent))
     }
 
-    /// Whether any version has this purpose.
+    /// Returns whether any version has this purpose.
     pub fn has_purpose(&self, purpose: &Purpose) -> bool {
         self.versions()
             .any(|rules| rules.purpose(purpose).is_some())

@@ -1,11 +1,11 @@
-//! Retention: how long a recording is kept, and which clause of which version says so.
+//! Retention: how long a recording is kept, and by which clause of which version.
 //!
-//! Owns the arithmetic. Refuses to shred, and to know what else may keep or end a recording: holds
-//! stop a shred, revocation and quarantine come earlier. INVARIANTS
-//! - The version in force and the one to which the recording is pinned both count, and the earlier
-//!   end wins: a later version never keeps longer.
-//! - What no version limits is never due. What is not known gives no limit: a mistake here would
-//!   destroy.
+//! Owns the arithmetic. Refuses to shred, and to know what else keeps or ends a recording: holds
+//! prevent a shred, revocation and quarantine come earlier. INVARIANTS
+//! - The version in force and the pinned version both count, and the earlier end wins: a later
+//!   version never keeps longer.
+//! - A recording that no version limits is never due. A missing version sets no limit, because a
+//!   mistake here would destroy data.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -16,36 +16,36 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// What in a version ends the keeping of recordings of one tier.
+/// The clause of a version that limits the retention of a tier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Clause {
     /// `retention` of the tier itself.
     Tier,
-    /// Every purpose that opens the tier ends; this one last.
+    /// Every purpose that opens the tier ends; this one is the last.
     Purposes(Purpose),
 }
 
 /// How long one version keeps recordings of one tier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// From their collection on.
+    /// Counted from their collection.
     pub period: Duration,
-    /// By which clause.
+    /// The clause.
     pub clause: Clause,
     /// The version's name.
     pub version: Arc<str>,
-    /// Nothing is due by a version before it is in force.
+    /// The version makes nothing due before it is in force.
     effective: Timestamp,
 }
 
 impl Limit {
-    /// From when on a recording that was collected then is kept no longer.
+    /// Returns the time at which the retention of a recording with this time of collection ends.
     pub fn end(&self, collected_at: Timestamp) -> Timestamp {
         collected_at.after(self.period).max(self.effective)
     }
 
-    /// What was collected until then is due now; `None` if nothing is, because the version is not
-    /// in force.
+    /// Returns the latest time of collection that is due now; `None` if the version is not in
+    /// force.
     pub fn due_until(&self, now: Timestamp) -> Option<Timestamp> {
         (self.effective <= now).then(|| now.before(self.period))
     }
@@ -65,9 +65,9 @@ impl fmt::Display for Limit {
 }
 
 impl Rules {
-    /// How long this version keeps recordings of a tier: what the tier says, or what the last of
-    /// the purposes says that open it, if all of them say something; the shorter of the two. `None`
-    /// if it sets no limit, or knows no such tier.
+    /// Returns how long this version keeps recordings of a tier: the tier's retention, or the
+    /// longest retention of the purposes that open it, if all of them have one; the shorter of the
+    /// two. `None` if it sets no limit, or has no such tier.
     pub fn limit(&self, tier: &Tier) -> Option<Limit> {
         let rule = self.tier(tier)?;
         let of_tier = rule.retention.map(|period| (period, Clause::Tier));
@@ -81,7 +81,7 @@ impl Rules {
                 .retention
                 .map(|period| (period, Clause::Purposes(purpose.name.clone())))
         });
-        // One without an end, and there is none for all.
+        // If one purpose has no end, there is no common end.
         let last = ends
             .collect::<Option<Vec<_>>>()
             .and_then(|ends| ends.into_iter().max_by_key(|(period, _)| *period));
@@ -98,8 +98,8 @@ impl Rules {
     }
 }
 
-/// The limits that count for recordings of a tier which are pinned to a version: of the version in
-/// force, and of that one where it is known.
+/// Returns the limits of recordings of a tier that are pinned to a version: of the version in
+/// force, and of the pinned one if it is known.
 pub fn limits(tier: &Tier, pinned: &str, rulebook: &Rulebook) -> Vec<Limit> {
     rulebook
         .binding(pinned)
@@ -107,12 +107,12 @@ pub fn limits(tier: &Tier, pinned: &str, rulebook: &Rulebook) -> Vec<Limit> {
         .collect()
 }
 
-/// From when on this recording is kept no longer; `None` without a limit.
+/// Returns when the retention of this recording ends; `None` without a limit.
 pub fn due(recording: &Recording, rulebook: &Rulebook) -> Option<Timestamp> {
     due_by(recording, rulebook).map(|(due, _)| due)
 }
 
-/// The same, and by which clause.
+/// As [`due`], with the limit.
 pub fn due_by(recording: &Recording, rulebook: &Rulebook) -> Option<(Timestamp, Limit)> {
     let limits = limits(&recording.tier, &recording.policy_digest, rulebook).into_iter();
     limits

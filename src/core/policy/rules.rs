@@ -1,8 +1,8 @@
-//! The rules: a policy document with its digest, and the book of all versions that still bind a
+//! The rules: a policy document with its digest, and the rulebook of all versions that still bind a
 //! recording.
 //!
-//! Owns look-up in one version and among versions. Refuses to know who asks for what.
-//! INVARIANT: the rules and the digest that names them come from the same bytes, which are kept.
+//! Owns look-up in one version and among versions. Refuses to know requests. INVARIANT: the rules
+//! and the digest that names them come from the same bytes, which are stored.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,7 +26,7 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// One version of the privacy policy, ready to decide by.
+/// One version of the privacy policy, ready for decisions.
 #[derive(Debug)]
 pub struct Rules {
     document: PolicyDocument,
@@ -38,14 +38,14 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Reads the text of a policy file; `file` is how faults name it.
+    /// Parses the text of a policy file; `file` is its name in faults.
     ///
     /// # Errors
     /// Every fault of the text with its line. A policy with a fault never loads.
     pub fn parse(file: &str, text: &str) -> Result<Self, Vec<PolicyFault>> {
         let (document, warnings) = PolicyDocument::read(file, text)?;
-        // Whatever a document that was read holds can be compiled. Should that ever be wrong, the
-        // policy does not load.
+        // Every parsed document can be compiled. If that were ever wrong, the policy would not
+        // load.
         let compiled = Compiled::of(&document).map_err(|reasons| {
             let fault = |reason| PolicyFault {
                 file: file.into(),
@@ -65,29 +65,28 @@ impl Rules {
         })
     }
 
-    /// What the file states, for the privacy page and the policy as data.
+    /// The contents of the file, for the privacy page and the policy as data.
     pub fn document(&self) -> &PolicyDocument {
         &self.document
     }
 
-    /// Every rule of this version in the syntax of Cedar, those that no file can change among them:
-    /// what [`decide`](super::decide()) asks.
+    /// Every rule of this version in the syntax of Cedar, including those that no file can change:
+    /// [`decide`](super::decide()) evaluates these.
     pub fn cedar(&self) -> String {
         self.compiled.text().to_owned()
     }
 
-    /// The schema that the rules were validated by, in the syntax of Cedar: what rules and
-    /// conditions may look at.
+    /// The schema of the rules, in the syntax of Cedar: the attributes for rules and conditions.
     pub fn schema(&self) -> String {
         self.compiled.schema().to_owned()
     }
 
-    /// What is odd but not wrong: a tier that nothing opens, a purpose that nobody may state.
+    /// Warnings: a tier that nothing opens, a purpose that no role may state.
     pub fn warnings(&self) -> &[PolicyFault] {
         &self.warnings
     }
 
-    /// The exact text that the digest is of; kept with the recordings that are pinned to it.
+    /// The exact text of the digest; stored with the recordings that are pinned to it.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -102,7 +101,8 @@ impl Rules {
         &self.digest
     }
 
-    /// The tier of a new recording: of the first classification rule that matches, or the default.
+    /// Returns the tier of a new recording: of the first classification rule that matches, or the
+    /// default.
     pub fn classify(&self, announcement: &ClassificationFacts<'_>) -> &Tier {
         let rule = self
             .document
@@ -112,8 +112,9 @@ impl Rules {
         rule.map_or(&self.document.default_tier, |rule| &rule.tier)
     }
 
-    /// The values of the labels that the policy declares, from parameters of the callback URL with
-    /// the same names; the first of each, cut to 64 characters. What no label may hold is left out.
+    /// Returns the values of the labels that the policy declares, from parameters of the callback
+    /// URL with the same names; the first of each, cut to 64 characters. Invalid values are
+    /// omitted.
     pub fn labels(&self, parameters: &[(String, String)]) -> BTreeMap<Label, LabelValue> {
         let declared = self.document.collection.labels.iter();
         declared
@@ -121,7 +122,7 @@ impl Rules {
             .collect()
     }
 
-    /// The labels that [`Self::labels`] leaves out, and why.
+    /// Returns the labels that [`Self::labels`] omits, and why.
     pub fn labels_left_out(&self, parameters: &[(String, String)]) -> Vec<(&Label, InvalidText)> {
         let declared = self.document.collection.labels.iter();
         declared
@@ -129,8 +130,8 @@ impl Rules {
             .collect()
     }
 
-    /// Whether anything in this version looks at this parameter of a callback URL: a label, or a
-    /// rule of classification.
+    /// Returns whether this version uses this parameter of a callback URL: a label, or a rule of
+    /// classification.
     pub fn heeds(&self, parameter: &str) -> bool {
         let rules = self
             .document
@@ -145,9 +146,9 @@ impl Rules {
             || rules.into_iter().any(|(name, _)| name == parameter)
     }
 
-    /// Whether `one` is a more sensitive tier than `other`: the file lists them from the least to
-    /// the most sensitive. A tier that it does not list opens for nobody, so that nothing is more
-    /// sensitive; and it is nothing to move to.
+    /// Returns whether `one` is a more sensitive tier than `other`: the file lists them from the
+    /// least to the most sensitive. An unlisted tier opens for nobody, so nothing is more
+    /// sensitive; and no recording can be moved to it.
     pub fn more_sensitive(&self, one: &Tier, other: &Tier) -> bool {
         let place = |name: &Tier| {
             self.document
@@ -158,7 +159,8 @@ impl Rules {
         matches!((place(one), place(other)), (Some(one), Some(other)) if one > other)
     }
 
-    /// The most sensitive of these tiers, if it is more sensitive than that of the recording.
+    /// Returns the most sensitive of these tiers, if it is more sensitive than that of the
+    /// recording.
     pub fn raised<'a>(
         &self,
         recording: &Recording,
@@ -174,8 +176,8 @@ impl Rules {
         most.filter(|tier| self.more_sensitive(tier, &recording.tier))
     }
 
-    /// The tier to which a recording goes because of who took part in it, if that is a more
-    /// sensitive one. `is_party` says whether somebody with that address did.
+    /// Returns the tier to which the participants of a recording move it, if that is a more
+    /// sensitive one. `is_party` returns whether an address belongs to a participant.
     pub fn reclassify(
         &self,
         recording: &Recording,
@@ -189,7 +191,7 @@ impl Rules {
         self.raised(recording, rules.map(|rule| &rule.tier))
     }
 
-    /// Whether any classification rule is for a number.
+    /// Returns whether any classification rule is for a number.
     pub fn knows_numbers(&self) -> bool {
         self.document
             .classification
@@ -197,7 +199,7 @@ impl Rules {
             .any(|rule| rule.number.is_some())
     }
 
-    /// The tiers whose shreds turn the epoch immediately.
+    /// Returns the tiers whose shreds turn the epoch immediately.
     pub fn immediate_tiers(&self) -> Vec<&Tier> {
         let immediate = self
             .document
@@ -207,13 +209,13 @@ impl Rules {
         immediate.map(|tier| &tier.name).collect()
     }
 
-    /// Whether the policy's day has come.
+    /// Returns whether the policy's effective date has come.
     pub fn is_in_force(&self, now: Timestamp) -> bool {
         self.document.effective <= now
     }
 
-    /// Whether this principal may know that a recording exists, as far as roles go: they may list
-    /// recordings or state some purpose.
+    /// Returns whether this principal may know that a recording exists, by their roles: they may
+    /// list recordings or state some purpose.
     pub fn shows_recordings_to(&self, principal: &Principal) -> bool {
         has_any(principal, &self.document.actions.catalogue)
             || self
@@ -234,7 +236,7 @@ impl Rules {
             .find(|purpose| purpose.name == *name)
     }
 
-    /// The roles that may do this.
+    /// Returns the roles that may do this.
     pub(super) fn roles_for(&self, action: Action) -> &[Role] {
         match action {
             Action::Catalogue => &self.document.actions.catalogue,
@@ -263,7 +265,7 @@ impl Rules {
     }
 }
 
-/// Whether the principal has one of the roles.
+/// Returns whether the principal has one of the roles.
 pub(super) fn has_any(principal: &Principal, roles: &[Role]) -> bool {
     roles.iter().any(|role| principal.roles.contains(role))
 }
@@ -273,12 +275,13 @@ pub(super) fn has_any(principal: &Principal, roles: &[Role]) -> bool {
 pub struct Rulebook {
     current: Rules,
     earlier: BTreeMap<Arc<str>, Rules>,
-    /// The digests of those that were published and that nothing ran with yet.
+    /// The digests of versions that were published and never in force.
     only_published: BTreeSet<String>,
 }
 
 impl Rulebook {
-    /// A book with `current` open. Of `earlier`, what has the same bytes as `current` is dropped.
+    /// Creates a rulebook with `current` in force. An `earlier` version with the same bytes is
+    /// dropped.
     pub fn new(current: Rules, earlier: impl IntoIterator<Item = Rules>) -> Self {
         let earlier = earlier
             .into_iter()
@@ -292,7 +295,7 @@ impl Rulebook {
         }
     }
 
-    /// The same, in which these digests are of versions that were published and never in force.
+    /// Marks the versions with these digests as published and never in force.
     #[must_use]
     pub fn without_force(self, only_published: BTreeSet<String>) -> Self {
         Self {
@@ -301,19 +304,18 @@ impl Rulebook {
         }
     }
 
-    /// The version that binds everybody now.
+    /// Returns the version in force.
     pub fn current(&self) -> &Rules {
         &self.current
     }
 
-    /// Every version, the current one first.
+    /// Returns every version, the current one first.
     pub fn versions(&self) -> impl Iterator<Item = &Rules> {
         std::iter::once(&self.current).chain(self.earlier.values())
     }
 
-    /// Whether people were told this version at that time: it had begun, and no other had begun
-    /// after it, unless it is the one that binds everybody now. One that was only published binds
-    /// nobody.
+    /// Returns whether this version was in force at that time: it had begun, and no later one had
+    /// begun, unless it is the current one. A version that was only published never counts.
     pub fn was_in_force(&self, version: &str, at: Timestamp) -> bool {
         let begun = |rules: &&Rules| rules.document.effective <= at;
         let is_current = |rules: &Rules| rules.digest == self.current.digest;
@@ -331,19 +333,19 @@ impl Rulebook {
         begun(&named) && (is_current || later.next().is_none())
     }
 
-    /// The versions that bind what is pinned to this digest: the one in force, and the pinned one
-    /// if it is another and at hand.
+    /// Returns the versions that bind recordings pinned to this digest: the one in force, and the
+    /// pinned one if it is another and available.
     pub fn binding(&self, pinned_digest: &str) -> impl Iterator<Item = &Rules> {
         std::iter::once(&self.current).chain(self.other(pinned_digest))
     }
 
-    /// The version with this digest, if it is at hand and not the one in force.
+    /// Returns the version with this digest, if it is available and not the one in force.
     pub(super) fn other(&self, pinned_digest: &str) -> Option<&Rules> {
         self.find(pinned_digest)
             .filter(|rules| rules.digest() != self.current.digest())
     }
 
-    /// The version with this digest, current or earlier.
+    /// Returns the version with this digest, current or earlier.
     pub fn find(&self, digest: &str) -> Option<&Rules> {
         if *self.current.digest == *digest {
             Some(&self.current)

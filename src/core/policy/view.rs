@@ -1,31 +1,32 @@
-//! What of a recording is given.
+//! Views: the parts of a recording that a grant gives.
 //!
-//! Owns the closed set of views, and what is in two of them. Refuses to know who gets which.
+//! Owns the closed set of views, and the intersection of two. Refuses to know which principal gets
+//! which.
 
 use crate::model::artefact::Artefact;
 
-/// What of a recording a grant gives. No other address of the grant works.
+/// The view of a grant. No URL for another part works.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum View {
-    /// The sound as it was recorded, what was said, and who took part.
+    /// The audio as recorded, the transcript, and the participants.
     #[default]
     Audio,
-    /// The sound between two moments, and nothing else.
+    /// The audio between two moments, and nothing else.
     Window {
-        /// From this second on.
+        /// The first second.
         from_s: u32,
-        /// Until before this second; larger than `from_s`.
+        /// The second before which it ends; larger than `from_s`.
         to_s: u32,
     },
-    /// What was said, and who took part.
+    /// The transcript, and the participants.
     Transcript,
-    /// What was said, without what the policy's content rules find in it.
+    /// The transcript, without the findings of the policy's content rules.
     RedactedTranscript,
 }
 
 impl View {
-    /// What is in both, if anything is. The sound comes with what was said, so that it holds every
-    /// other view.
+    /// Returns the intersection, if there is one. The audio comes with transcript and participants,
+    /// so it contains every other view.
     pub(in crate::policy) fn meet(self, other: Self) -> Option<Self> {
         match (self, other) {
             (Self::Audio, view) | (view, Self::Audio) => Some(view),
@@ -42,24 +43,24 @@ impl View {
         }
     }
 
-    /// Whether it gives anything of this artefact.
+    /// Returns whether it gives any part of this artefact.
     pub const fn gives(self, artefact: Artefact) -> bool {
         matches!(
             (self, artefact),
             (Self::Audio | Self::Window { .. }, Artefact::Audio)
                 | (Self::Audio | Self::Transcript | Self::RedactedTranscript, Artefact::Transcript)
-                // Who gets a part of the sound, or a text from which people were taken out, is not
-                // told who they are.
+                // Views of a part of the audio, or of a redacted text, do not disclose the
+                // participants.
                 | (Self::Audio | Self::Transcript, Artefact::Parties)
         )
     }
 
-    /// The word used in answers and in the audit log.
+    /// Returns the word used in responses and in the audit log.
     pub fn as_str(self) -> &'static str {
         self.kind().as_str()
     }
 
-    /// Its kind, without the limits of a window.
+    /// Returns its kind, without the limits of a window.
     pub const fn kind(self) -> ViewKind {
         match self {
             Self::Audio => ViewKind::Audio,

@@ -1,7 +1,7 @@
-//! What would have to change for a refusal to fall away.
+//! The remedy for a refusal.
 //!
-//! Owns the way out of each reason, in the words of the rules that gave it. Refuses to decide, and
-//! to promise: where several reasons speak against a request, each needs its own way out.
+//! Owns the remedy for each reason, in the words of the rules that gave it. Refuses to decide, and
+//! to promise: each of several reasons needs its own remedy.
 
 use super::{
     document::PurposeRule,
@@ -16,7 +16,7 @@ use crate::model::{
     recording::RecordingState,
 };
 
-/// What would have to change, for who operates the vault: it names roles, accounts and conditions.
+/// Returns the remedy, for an operator of the vault: it names roles, accounts and conditions.
 pub fn way_out(refusal: &PolicyRefusal, facts: &DecisionFacts<'_>, rulebook: &Rulebook) -> String {
     let current = rulebook.current();
     let pinned = rulebook
@@ -101,7 +101,7 @@ fn change(reason: Reason, facts: &DecisionFacts<'_>, rules: &Rules) -> String {
     }
 }
 
-/// The names of these purposes.
+/// Returns the names of these purposes.
 fn purposes(rules: &Rules, fits: impl Fn(&PurposeRule) -> bool) -> String {
     let purposes = rules.document().purposes.iter();
     let names: Vec<&str> = purposes
@@ -149,7 +149,7 @@ fn named(roles: &[Role]) -> String {
     words::listed(&roles.iter().map(Role::as_str).collect::<Vec<_>>(), "or")
 }
 
-/// Who would have to say yes, without naming anybody.
+/// Describes the parties whose consent is required, without naming anybody.
 fn parties(facts: &DecisionFacts<'_>) -> String {
     match facts.consents.parties.len() {
         0 => "every party of the conversation; no party is named yet".to_owned(),

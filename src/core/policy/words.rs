@@ -1,4 +1,4 @@
-//! The policy in words that people use: lengths of time, and what a purpose gives.
+//! Policy texts for people: durations, and the contents of a purpose.
 //!
 //! Owns wording that the privacy page and the command line share. Refuses to know where it is
 //! shown.
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::model::{name::Role, time::Timestamp};
 
-/// A length of time in its largest whole unit: `90 days`, `1 hour`, `15 minutes`.
+/// Returns a duration in its largest whole unit: `90 days`, `1 hour`, `15 minutes`.
 pub fn period(length: Duration) -> String {
     let seconds = length.as_secs();
     let units = [
@@ -30,7 +30,7 @@ pub fn period(length: Duration) -> String {
     }
 }
 
-/// What of a recording is given, to stand behind "they get".
+/// Returns the description of a view, to follow "they get".
 pub fn view(view: View) -> String {
     match view {
         View::Audio => "the audio and the transcript".into(),
@@ -60,7 +60,7 @@ fn moment(second: u32) -> String {
     }
 }
 
-/// A day as people write it, with the time where it is not the day's beginning (UTC).
+/// Returns a day as people write it, with the time unless it is the day's beginning (UTC).
 pub fn day(at: Timestamp) -> String {
     let Ok(moment) = jiff::Timestamp::from_millisecond(at.as_millis()) else {
         return at.to_string();
@@ -73,7 +73,7 @@ pub fn day(at: Timestamp) -> String {
     moment.strftime(form).to_string()
 }
 
-/// What an automatic check looks for.
+/// Returns the description of an automatic check.
 pub fn pattern(pattern: &Pattern) -> String {
     match pattern {
         Pattern::CardNumber => "numbers of payment cards".into(),
@@ -99,7 +99,7 @@ pub fn listed<T: AsRef<str>>(items: &[T], conjunction: &str) -> String {
 }
 
 impl PolicyDocument {
-    /// What a role is, in the words of the file; the name itself where the file has none.
+    /// Returns a role's text in the file; its name if the file has none.
     pub fn role_text<'a>(&'a self, role: &'a Role) -> &'a str {
         self.roles
             .iter()

@@ -1,4 +1,4 @@
-//! What a sealed object is an artefact of, and the associated data made from it. Built only here.
+//! The context of a sealed object, and the associated data made from it. Built only here.
 //!
 //! INVARIANT: two different contexts never give the same associated data: each field carries its
 //! length.
@@ -11,20 +11,20 @@ use crate::model::{
 
 /// Names this format and its version; a later version opens nothing that this one sealed.
 const LABEL: &[u8] = b"recvault/object/1";
-/// The same of a recovery file.
+/// The label of a recovery file.
 const RECOVERY: &[u8] = b"recvault/recovery/1";
 
-/// What a message is bound to.
+/// The context to which a message is bound.
 pub trait Bound {
     /// The associated data of the whole message.
     fn associated_data(&self) -> Vec<u8>;
 }
 
-/// A recovery file is bound to its header, which stands before it in the clear and names vault,
-/// epoch, kind and file.
+/// A recovery file is bound to its header, which precedes it in the clear and names vault, epoch,
+/// kind and file.
 #[derive(Clone, Copy, Debug)]
 pub struct RecoveryContext<'a> {
-    /// The header's bytes, exactly as they stand in the file.
+    /// The header's bytes, exactly as in the file.
     pub header: &'a [u8],
 }
 
@@ -34,7 +34,7 @@ impl Bound for RecoveryContext<'_> {
     }
 }
 
-/// The place of one sealed object: an object moved to any other place does not open there.
+/// The identity of one sealed object: an object in another's place does not open there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context {
     /// The vault that holds it.
@@ -43,7 +43,7 @@ pub struct Context {
     pub recording: RecordingId,
     /// The participant's side.
     pub leg: Leg,
-    /// What it is.
+    /// The artefact.
     pub artefact: Artefact,
 }
 

@@ -1,10 +1,10 @@
 //! Opening at random access, from pieces that the caller fetched.
 //!
-//! Owns the order of trust: header, then final segment, then whatever is asked for. It refuses to
+//! Owns the order of trust: header, then final segment, then the requested bytes. It refuses to
 //! fetch. The sequential way to read FLOE is deliberately absent, because it releases the front of
-//! an object before it can notice that the tail is missing.
+//! an object before it can detect that the tail is missing.
 //!
-//! INVARIANT: plaintext is in one buffer, which is zeroed when nobody has a part of it any more. An
+//! INVARIANT: plaintext is in one buffer, which is zeroed when no slice of it is held any more. An
 //! `Opener` exists only for an object whose header and final segment were authentic, so its length
 //! is true.
 
@@ -75,9 +75,8 @@ impl Opener {
         &self.layout
     }
 
-    /// Opens the ciphertext at [`Span::sealed`] and gives the plaintext of the span in order, as
-    /// slices of one buffer. Works in place when `sealed` is not shared with anybody else, and in a
-    /// copy when it is.
+    /// Opens the ciphertext at [`Span::sealed`] and returns the plaintext of the span in order, as
+    /// slices of one buffer. Works in place if `sealed` is not shared, and in a copy otherwise.
     ///
     /// # Errors
     /// If one segment is not authentic, nothing of the span is released.
@@ -105,7 +104,7 @@ impl Opener {
         Ok(self.slices(span, &Bytes::from_owner(opened)))
     }
 
-    /// Cuts framing, the unwanted front and the unwanted end away.
+    /// Removes framing and the bytes outside the span.
     fn slices(&self, span: &Span, opened: &Bytes) -> Vec<Bytes> {
         let full = self.layout.parameters().plaintext_segment_length();
         let step = self.layout.parameters().ciphertext_segment_length();
@@ -126,8 +125,8 @@ impl Opener {
     }
 }
 
-/// A buffer in which segments are opened. Zeroed when the last slice of it is dropped, whoever has
-/// that.
+/// A buffer in which segments are opened. Zeroed when the last slice of it is dropped, wherever
+/// that is held.
 struct Opened(BytesMut);
 
 impl AsRef<[u8]> for Opened {

@@ -1,11 +1,11 @@
 //! Sealing while the plaintext arrives.
 //!
-//! Owns the order of segments. It keeps back up to one full segment of plaintext, because only the
-//! end of the input tells whether a full segment was the final one; everything else goes straight
+//! Owns the order of segments. It retains up to one full segment of plaintext, because only the end
+//! of the input determines whether a full segment was the final one; everything else goes straight
 //! into the caller's buffer and is encrypted there.
 //!
-//! INVARIANT: plaintext is copied only into room that is there already, so that no copy of it is
-//! left behind; each position is sealed at most once, and exactly one segment is final.
+//! INVARIANT: plaintext is copied only into reserved capacity, so that no copy of it is left
+//! behind; each position is sealed at most once, and exactly one segment is final.
 
 use bytes::BytesMut;
 use fast_floe::low_level::{
@@ -20,7 +20,7 @@ use crate::secret::Key;
 /// `AEAD_MAX_SEGMENTS`).
 const MAX_SEGMENTS: u64 = 1 << 40;
 
-/// What became of one object.
+/// The lengths of one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SealedLength {
     /// Bytes of plaintext.
@@ -32,19 +32,19 @@ pub struct SealedLength {
 /// Seals one object from front to back.
 pub struct Sealer {
     state: EncryptionState,
-    /// The longest message FLOE allows: gives every position but the last its layout before the
-    /// real length is known.
+    /// The longest message that FLOE allows: it gives every position but the last its layout before
+    /// the real length is known.
     endless: MessageLayout,
-    /// Waits for the first byte of output.
+    /// Written before the first byte of output.
     header: Option<fast_floe::Header>,
-    /// Plaintext kept back: at most one full segment, empty only before the first byte.
+    /// Retained plaintext: at most one full segment, empty only before the first byte.
     held: Zeroizing<Vec<u8>>,
     /// Position of the next segment.
     next: u64,
     plain_len: u64,
     sealed_len: u64,
-    /// Set once a segment failed: what is in the caller's buffer is not an object and must not
-    /// become one.
+    /// Set once a segment failed: the contents of the caller's buffer are not an object and must
+    /// not be used as one.
     broken: bool,
 }
 
@@ -70,8 +70,8 @@ impl Sealer {
         })
     }
 
-    /// Takes `plain` and appends what can be sealed already to `out`: the header before anything
-    /// else, then whole segments.
+    /// Takes `plain` and appends everything that can be sealed already to `out`: first the header,
+    /// then whole segments.
     ///
     /// # Errors
     /// [`Error::TooLong`] or [`Error::Library`]; the object is then lost and every later call fails
@@ -123,8 +123,8 @@ impl Sealer {
         }
     }
 
-    /// Copies what is held and `fresh` to their place in `out` and encrypts them there, while they
-    /// are in the cache.
+    /// Copies the retained plaintext and `fresh` to their position in `out` and encrypts them
+    /// there, while they are in the cache.
     fn seal(
         &mut self,
         segment: SegmentLayout,
@@ -134,8 +134,8 @@ impl Sealer {
         if std::mem::replace(&mut self.broken, true) {
             return Err(Error::Library);
         }
-        // Before any plaintext is in it: a buffer that grows frees its former place with what was
-        // there.
+        // Before it contains any plaintext: a growing buffer frees its former memory with its
+        // contents.
         out.reserve(segment.ciphertext_length());
         let start = out.len();
         out.extend_from_slice(&[0; SEGMENT_PAYLOAD_OFFSET]);
@@ -168,7 +168,7 @@ mod tests {
         seal::Context,
     };
 
-    /// What grows is moved, and leaves plaintext in the place where it was.
+    /// A growing buffer is moved, and leaves plaintext in its former memory.
     #[test]
     fn what_is_held_back_stays_in_its_place() {
         let rng = &mut rand::rng();

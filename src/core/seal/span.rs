@@ -1,7 +1,7 @@
-//! Which ciphertext holds which plaintext.
+//! The arithmetic from plaintext ranges to ciphertext ranges.
 //!
-//! Owns the arithmetic between the two and nothing else: it has no key, so nothing it says is
-//! authenticated. [`super::Opener`] takes what is computed here and holds the object against it.
+//! Owns this arithmetic and nothing else: it has no key, so its results are not authenticated.
+//! [`super::Opener`] uses them and checks the object against them.
 
 use std::{num::NonZeroUsize, ops::Range};
 
@@ -12,7 +12,7 @@ use fast_floe::{
 
 use super::{Error, segment::SegmentLength};
 
-/// The shape of a sealed object, as its length says.
+/// The layout of a sealed object, derived from its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout(MessageLayout);
 
@@ -106,7 +106,7 @@ impl Span {
 #[derive(Clone, Debug)]
 pub struct Spans {
     layout: Layout,
-    /// What is still to be cut.
+    /// The range that is not cut yet.
     plain: Range<u64>,
     max_segments: u64,
 }

@@ -1,4 +1,4 @@
-//! Round trips, and the small world the other tests share: one key, one context, objects of any
+//! Tests of round trips, and the fixtures of the other tests: one key, one context, objects of any
 //! length.
 #![expect(
     clippy::indexing_slicing,
@@ -36,7 +36,7 @@ fn context() -> Context {
     }
 }
 
-/// Bytes that differ from one segment to the next, so that a wrong order shows.
+/// Returns bytes that differ from one segment to the next, so that a wrong order is detected.
 fn content(len: usize) -> Vec<u8> {
     (0..len)
         .map(|index| u8::try_from((index * 31 + index / 251) % 256).unwrap())
@@ -102,7 +102,7 @@ fn read(
     Ok(plain)
 }
 
-/// Opens everything, as somebody who listens from front to back does.
+/// Opens the whole object from front to back, as a listener does.
 fn open(segment: SegmentLength, object: &[u8]) -> Result<Vec<u8>, Error> {
     let mut opener = opener(segment, &key(), &context(), object)?;
     let end = opener.layout().plain_len();

@@ -1,8 +1,7 @@
-//! Secret bytes that are put together piece by piece.
+//! Secret bytes that are assembled piece by piece.
 //!
-//! INVARIANT: what grows leaves nothing behind. A plain `Vec` or `String` that grows frees its
-//! former place with the secret in it; this one moves to a larger place by hand and zeroes the
-//! former one.
+//! INVARIANT: growth leaves no copy behind. A plain `Vec` or `String` that grows frees its former
+//! memory with the secret in it; this type moves to larger memory itself and zeroes the former one.
 
 use std::{
     fmt, io,
@@ -11,8 +10,8 @@ use std::{
 
 use zeroize::{Zeroize, Zeroizing};
 
-/// Variable-length secret bytes, zeroed on drop and wherever they have been: decrypted pages, lines
-/// with keys, texts that are to be sealed.
+/// Variable-length secret bytes, zeroed on drop and on every move: decrypted pages, lines with
+/// keys, texts to be sealed.
 ///
 /// ```compile_fail
 /// fn wants_clone<T: Clone>() {}
@@ -22,25 +21,25 @@ use zeroize::{Zeroize, Zeroizing};
 pub struct SecretBuffer(Vec<u8>);
 
 impl SecretBuffer {
-    /// An empty one with room for so many bytes.
+    /// Returns an empty one with this capacity.
     pub fn with_capacity(bytes: usize) -> Self {
         Self(Vec::with_capacity(bytes))
     }
 
-    /// So many bytes, all 0.
+    /// Returns this many bytes, all 0.
     pub fn zeroed(bytes: usize) -> Self {
         Self(vec![0; bytes])
     }
 
-    /// Takes over bytes that are in one place only.
+    /// Takes over bytes of which no other copy exists.
     pub fn take(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
 
-    /// Something in JSON, which is nowhere else. For what always has a form in JSON.
+    /// Serialises a value as JSON, without another copy. For values that always have a JSON form.
     ///
     /// # Errors
-    /// For what has none.
+    /// For a value that has none.
     pub fn json(value: &impl serde::Serialize) -> serde_json::Result<Self> {
         let mut buffer = Self::with_capacity(256);
         serde_json::to_writer(&mut buffer, value)?;
@@ -58,12 +57,12 @@ impl SecretBuffer {
         self.extend_from_slice(&[byte]);
     }
 
-    /// Forgets all bytes and keeps the room.
+    /// Removes all bytes and keeps the capacity.
     pub fn clear(&mut self) {
         self.0.zeroize();
     }
 
-    /// Forgets the first bytes; the others move to their place.
+    /// Removes the first bytes; the others move to the front.
     pub fn drop_front(&mut self, bytes: usize) {
         let len = self.0.len();
         let bytes = bytes.min(self.0.len());
@@ -74,7 +73,7 @@ impl SecretBuffer {
         self.0.truncate(len - bytes);
     }
 
-    /// The same as text, in the same place; `None` if it is none.
+    /// Returns the same bytes as text, in place; `None` if they are not UTF-8.
     pub fn into_text(mut self) -> Option<Zeroizing<String>> {
         match String::from_utf8(std::mem::take(&mut self.0)) {
             Ok(text) => Some(Zeroizing::new(text)),

@@ -1,5 +1,5 @@
-//! Tokens: what a bearer shows, and what the database keeps. Two types, so that the first cannot be
-//! stored.
+//! Tokens: the form that a bearer presents, and the form that the database stores. Two types, so
+//! that the first cannot be stored.
 
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
@@ -7,8 +7,8 @@ use rand::CryptoRng;
 
 use super::{Key, SecretText};
 
-/// What a token is for; the prefix tells scanners and people what they have found. Never change
-/// one: tokens in use would stop working.
+/// The use of a token; scanners and people recognise it by the prefix. Never change a prefix:
+/// tokens in use would stop working.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenKind {
     /// `rvt_…`: a principal's bearer token.
@@ -26,7 +26,7 @@ impl TokenKind {
     }
 }
 
-/// A token as its bearer has it: a prefix and 256 random bits in base64url.
+/// A token in its bearer's form: a prefix and 256 random bits in base64url.
 #[derive(Debug)]
 pub struct Token(SecretText);
 
@@ -41,7 +41,7 @@ impl Token {
         )))
     }
 
-    /// Takes what somebody showed; `None` unless it has the form of a token of this kind.
+    /// Parses a presented token; `None` unless it has the form of this kind.
     pub fn parse(kind: TokenKind, text: &str) -> Option<Self> {
         let bits = text.strip_prefix(kind.prefix())?;
         let fits = bits.len() == 43
@@ -51,13 +51,13 @@ impl Token {
         fits.then(|| Self(SecretText::new(text.to_owned())))
     }
 
-    /// The text, for the one answer that shows it to its bearer.
+    /// Returns the text, for the one response that shows it to its bearer.
     pub fn expose(&self) -> &str {
         self.0.expose()
     }
 
-    /// The form that the database keeps: SHA-256, lower-case hex. Unsalted, because 256 random bits
-    /// cannot be guessed.
+    /// Returns the stored form: SHA-256, lower-case hex. Unsalted, because 256 random bits cannot
+    /// be guessed.
     pub fn hash(&self) -> TokenHash {
         TokenHash(hex::encode(digest::digest(
             &digest::SHA256,
@@ -66,7 +66,7 @@ impl Token {
     }
 }
 
-/// A token as the database keeps it.
+/// A token in its stored form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenHash(String);
 

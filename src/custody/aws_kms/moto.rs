@@ -1,4 +1,4 @@
-//! A stand-in for AWS KMS: `moto_server`, on a port of its own, for as long as a test has it.
+//! A stand-in for AWS KMS: `moto_server`, on a port of its own, for the duration of a test.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -8,7 +8,7 @@ use std::{
 use super::{super::settings::AwsKmsSettings, KmsCustody};
 use crate::{needs, secret::SecretText};
 
-/// A running server; it ends with this value.
+/// A running server; it is stopped on drop.
 pub(super) struct Moto {
     process: Child,
     pub(super) url: String,
@@ -21,7 +21,7 @@ impl Drop for Moto {
 }
 
 impl Moto {
-    /// Starts one.
+    /// Starts a server.
     pub(super) fn start() -> Self {
         let mut command = Command::new(needs::required("RECVAULT_TEST_MOTO"));
         command
@@ -34,7 +34,7 @@ impl Moto {
         let url = lines
             .find_map(|line| Some(line.unwrap().split_once("Running on ")?.1.trim().to_owned()))
             .unwrap();
-        // It writes a line for each request, and must not stop because nobody reads it.
+        // The server writes a line for each request, and would block if nobody read it.
         std::thread::spawn(move || lines.for_each(drop));
         Self { process, url }
     }
@@ -55,7 +55,7 @@ impl Moto {
         }
     }
 
-    /// Makes a KMS key and gives its ARN.
+    /// Makes a KMS key and returns its ARN.
     pub(super) async fn make_key(&self) -> String {
         let somebody =
             KmsCustody::new(self.settings("none"), std::path::Path::new("/nowhere")).unwrap();
@@ -70,7 +70,7 @@ impl Moto {
         made.key_metadata.unwrap().arn.unwrap()
     }
 
-    /// Forgets everything, keys first.
+    /// Resets the server, including its keys.
     pub(super) async fn forget(&self) {
         let client = reqwest::Client::builder().build().unwrap();
         let answer = client

@@ -1,7 +1,7 @@
 //! The service that wraps and unwraps root keys.
 //!
-//! Owns the connection: address, credentials, time-outs, and the translation of what KMS says.
-//! Refuses to know files.
+//! Owns the connection: address, credentials, time-outs, and the translation of KMS errors. Refuses
+//! to know files.
 
 use std::{error::Error as _, fmt, path::Path, time::Duration};
 
@@ -25,14 +25,14 @@ use crate::secret::{Key, SecretText};
 
 pub(super) const NAME: &str = "AWS KMS";
 
-/// Short, because a listener waits for it.
+/// Short, because an opening waits for the call.
 const TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(3),
     attempt: Duration::from_secs(5),
     operation: Duration::from_secs(12),
 };
 
-/// How long a call may take.
+/// The time limits of a call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeouts {
     /// For a connection.
@@ -43,7 +43,7 @@ pub(super) struct Timeouts {
     pub(super) operation: Duration,
 }
 
-/// KMS, reached when it is first asked.
+/// A KMS client, which connects on first use.
 pub(super) struct KmsClient {
     key_id: String,
     region: Region,
@@ -85,7 +85,7 @@ impl KmsClient {
         })
     }
 
-    /// The same with other time-outs.
+    /// Returns the client with other time-outs.
     #[cfg(test)]
     pub(super) fn patient(self, timeouts: Timeouts) -> Self {
         Self { timeouts, ..self }
@@ -138,8 +138,8 @@ impl KmsClient {
             .get_or_init(async || {
                 let credentials = match &self.credentials {
                     Some(credentials) => SharedCredentialsProvider::new(credentials.clone()),
-                    // Only the credentials are taken from the machine: where KMS is, and how long
-                    // to wait, is for the configuration to say.
+                    // Only the credentials come from the machine: the address and the time-outs
+                    // come from the configuration.
                     None => SharedCredentialsProvider::new(
                         DefaultCredentialsChain::builder()
                             .region(self.region.clone())
@@ -164,7 +164,7 @@ impl KmsClient {
     }
 }
 
-/// What KMS binds to a wrapped root and shows to key policies.
+/// Adds the encryption context, which KMS binds to a wrapped root and shows to key policies.
 fn in_context<B>(asked: B, root: RootName, put: impl Fn(B, &'static str, String) -> B) -> B {
     let asked = put(asked, "recvault-vault", root.vault.to_string());
     put(asked, "recvault-epoch", root.epoch.to_string())
@@ -210,7 +210,8 @@ fn credentials(settings: &AwsKmsSettings, base: &Path) -> Result<Option<Credenti
     }
 }
 
-/// Root keys travel to the endpoint and back: in the clear only inside this machine.
+/// Checks the endpoint: root keys are sent to it and back, so plain HTTP is allowed only inside
+/// this machine.
 fn check_endpoint(text: &str) -> Result<(), Error> {
     let url = Url::parse(text).ok().filter(|url| {
         url.username().is_empty() && url.password().is_none() && url.query().is_none()
@@ -230,7 +231,7 @@ fn check_endpoint(text: &str) -> Result<(), Error> {
     }
 }
 
-/// Converts an error of KMS, or of the way to it, to a custody error.
+/// Converts an error of KMS, or of the connection, to a custody error.
 fn from_kms<E, R>(key_id: &str, error: &SdkError<E, R>) -> Error
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
@@ -238,7 +239,7 @@ where
 {
     let said = || error.message().unwrap_or("it gives no reason").to_owned();
     match error.code() {
-        // A wrong context is an invalid ciphertext, too.
+        // A wrong context is also reported as an invalid ciphertext.
         Some("InvalidCiphertextException" | "IncorrectKeyException") => Error::NotAuthentic,
         Some("NotFoundException") => backend_error(format!(
             "the key `{key_id}` does not exist; root keys that it wrapped do not open ({})",

@@ -1,4 +1,4 @@
-//! KMS as moto plays it: what every kind promises, and what only this one can get wrong.
+//! Tests with moto in place of KMS: the behaviour of every kind, and faults of this kind only.
 
 use std::{fs, time::Duration};
 
@@ -77,7 +77,7 @@ async fn a_root_opens_in_its_context_and_under_its_kms_key_only() {
         "{slot}"
     );
 
-    // Another epoch or vault in the file is another context for KMS.
+    // Another epoch or vault in the file gives another encryption context.
     world.alter("\"epoch\": 1", "\"epoch\": 2");
     let renamed = RootName { epoch: 2, ..root };
     assert!(matches!(
@@ -100,7 +100,7 @@ async fn a_root_opens_in_its_context_and_under_its_kms_key_only() {
     assert!(custody.open(root, &sealed).await.is_err());
     fs::write(world.file(), &slot).unwrap();
 
-    // A changed setting is for the roots to come.
+    // A changed setting applies to later roots.
     let changed = world.custody_with(&other_key);
     assert_eq!(changed.open(root, &sealed).await.unwrap(), key);
     changed
@@ -172,7 +172,7 @@ async fn a_deleted_key_and_a_service_that_is_down_are_told_apart() {
     );
 }
 
-/// The connection is taken and nothing comes back, as behind a firewall that swallows packets.
+/// The connection is accepted and no response arrives, as behind a firewall that drops packets.
 #[tokio::test]
 async fn a_service_that_never_answers_is_given_up() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,4 +1,4 @@
-//! What each interruption leaves in the folder, and what of it is finished, refused or left alone.
+//! Tests of the files after each interruption, and of how they are completed, refused or ignored.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -56,7 +56,7 @@ fn owner() -> Owner {
     Owner::first(VaultId::random(&mut rand::rng()), None)
 }
 
-/// A slot file whose roots are words.
+/// Returns a slot file whose roots are words.
 fn content(slot: &Slot) -> Vec<u8> {
     let root = |epoch: &u64| KmsRoot {
         epoch: *epoch,
@@ -70,7 +70,7 @@ fn slot_of(content: &[u8]) -> Result<Slot, Error> {
     KmsFile::read(content)?.slot()
 }
 
-/// A vault in the middle of a turn: the slot before it, and the change that is to be made.
+/// Returns a vault in the middle of a turn: the previous slot, and the pending change.
 fn turning(world: &World) -> (Slot, Change) {
     let slot = world.swap(&Change::first(world.owner)).unwrap();
     let change = Change::adding(&slot, world.owner, 2).unwrap();
@@ -149,7 +149,7 @@ fn every_interruption_is_gone_on_from() {
             listed.len() > 1 && listed.iter().filter(|item| item.role == Role::Slot).count() == 1,
             "{step}: {listed:?}"
         );
-        // Whoever comes next, with whatever the place then holds.
+        // The next process continues with whatever slot is there.
         let present = slot_of(&world.place.read().unwrap().unwrap()).unwrap();
         let committed = ["renamed", "half overwritten"].contains(&step);
         assert_eq!(
@@ -203,7 +203,7 @@ fn what_is_nobodys_is_refused_by_name_and_stays() {
         assert_eq!(fs::read(world.path(name)).unwrap(), content, "{name}");
         fs::remove_file(world.path(name)).unwrap();
     }
-    // Another vault's slot under another name, and what is no slot, are none of our business.
+    // Another vault's slot under another name, and files that are not slots, are ignored.
     world.put("second", &content(&stranger));
     world.put("passphrase", b"hunter2");
     world.swap(&change).unwrap();
@@ -223,7 +223,7 @@ fn without_a_slot_the_last_copy_of_a_root_is_not_destroyed() {
     ));
     assert_eq!(fs::read(world.path("root.old")).unwrap(), content(&slot));
     fs::remove_file(world.path("root.old")).unwrap();
-    // What an interrupted `init` wrote was never in force.
+    // The slot of an interrupted `init` was never in force.
     world.put("root.next", &content(Change::first(world.owner).next()));
     world.swap(&Change::first(world.owner)).unwrap();
 }
@@ -298,7 +298,7 @@ fn a_copy_in_a_folder_below_is_found_and_what_is_not_looked_into_is_named() {
             .collect::<Vec<_>>()
     };
     assert_eq!(unexamined(&world), ["e", "backup.tar", "loop", "pipe"]);
-    // They keep nobody from turning: nobody says that they are copies.
+    // They do not prevent a turn, because nothing identifies them as copies.
     world.swap(&change).unwrap();
     assert_eq!(unexamined(&world).len(), 4);
 }
@@ -347,7 +347,7 @@ fn a_place_that_is_not_there_is_made_only_for_the_first_slot() {
     assert!(there.join("root").exists());
 }
 
-/// Nobody but an operator makes such a link; to overwrite what it leads to would destroy every root.
+/// Only an operator makes such a link; overwriting its target would destroy every root.
 #[test]
 fn a_leftover_that_links_to_the_slot_is_removed_and_the_slot_stays() {
     for name in ["root.old", "root.next"] {

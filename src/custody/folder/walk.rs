@@ -1,8 +1,8 @@
-//! What lies in a place of custody, also in the folders below it: somebody's `backup/root` opens as
-//! much as the slot that it was copied from.
+//! Every file in a place of custody, including the folders below it: a copy such as `backup/root`
+//! opens as well as the slot that it was copied from.
 //!
-//! Owns how deep and how far is looked. Refuses to follow links to folders, and to open what is no
-//! file: a pipe would never end. INVARIANT: what is not looked into is named.
+//! Owns the limits of depth and number. Refuses to follow links to folders, and to open anything
+//! but regular files: a pipe would never end. INVARIANT: a file that is not examined is named.
 
 use std::{
     fs, io,
@@ -11,19 +11,19 @@ use std::{
 
 use crate::custody::{Error, fault};
 
-/// Folders within folders that are looked into.
+/// The maximum depth of examined folders.
 const DEPTH: usize = 4;
-/// Files that are looked into. In a place that is used as intended there are four.
+/// The maximum number of examined files. A place that is used as intended has four.
 const FILES: usize = 1000;
 
-/// Something in the place.
+/// A file or folder in the place.
 pub(super) struct Seen {
     pub(super) path: PathBuf,
-    /// Whether it is a file that may be read, of up to so many bytes.
+    /// Whether it is a regular file within the length limit.
     pub(super) is_readable: bool,
 }
 
-/// Everything in a folder and below it, by path; nothing, if it does not exist.
+/// Returns everything in a folder and below it, by path; nothing if it does not exist.
 pub(super) fn below(folder: &Path, most: u64) -> Result<Vec<Seen>, Error> {
     let mut seen = Vec::new();
     let mut files = 0;
@@ -45,7 +45,7 @@ pub(super) fn below(folder: &Path, most: u64) -> Result<Vec<Seen>, Error> {
             let path = entry.map_err(|cause| fault(&folder, cause))?.path();
             let is_link = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_symlink());
             let is_readable = match fs::metadata(&path) {
-                // Removed between the listing and now; a link that leads nowhere is named.
+                // Removed between the listing and now; a dangling link is reported.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && !is_link => continue,
                 Err(_) => false,
                 Ok(meta) if meta.is_dir() && !is_link && depth < DEPTH => {
@@ -55,8 +55,7 @@ pub(super) fn below(folder: &Path, most: u64) -> Result<Vec<Seen>, Error> {
                 Ok(meta) => meta.is_file() && meta.len() <= most && files < FILES,
             };
             files += usize::from(is_readable);
-            // Of a folder with too much in it, the first that is not looked into stands for the
-            // others.
+            // In a folder with too many files, the first that is not examined stands for the rest.
             if is_readable
                 || files < FILES
                 || seen.last().is_none_or(|last: &Seen| last.is_readable)

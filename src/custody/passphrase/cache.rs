@@ -1,6 +1,6 @@
-//! The key that was derived from a passphrase, kept for ten seconds.
+//! A cache of the key derived from the passphrase, for ten seconds.
 //!
-//! Owns how long. Refuses to know how a passphrase is stretched and what is sealed under it.
+//! Owns its lifetime. Refuses to know the derivation and what the key seals.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -13,15 +13,15 @@ use crate::{
     secret::SecretText,
 };
 
-/// Longer than one act takes, and much shorter than a service runs.
+/// Longer than one operation, and much shorter than the life of a service.
 const KEPT: Duration = Duration::from_secs(10);
 
-/// The key that was derived last.
+/// The last derived key.
 #[derive(Default)]
 pub(super) struct KeyCache(Mutex<Option<(Instant, Arc<DerivedKey>)>>);
 
 impl KeyCache {
-    /// What this passphrase gives under these parameters: remembered, or derived now.
+    /// Returns the key for this passphrase and these parameters: cached, or derived now.
     ///
     /// # Errors
     /// [`Error::Format`] for parameters that are refused.
@@ -37,7 +37,7 @@ impl KeyCache {
         Ok(self.keep(DerivedKey::with(kdf.clone(), passphrase.duplicate())?))
     }
 
-    /// Remembers it instead of the one before.
+    /// Caches a key in place of the previous one.
     pub(super) fn keep(&self, derived: DerivedKey) -> Arc<DerivedKey> {
         let derived = Arc::new(derived);
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) =

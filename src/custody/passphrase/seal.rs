@@ -1,7 +1,7 @@
 //! Sealing the roots of a slot file under a passphrase.
 //!
-//! Owns the stretching with its floor and ceiling, and what a sealed root is bound to: everything
-//! else in the file. Refuses to know where the file is.
+//! Owns the key derivation with its minimum and maximum cost, and the binding of a sealed root to
+//! everything else in the file. Refuses to know where the file is.
 
 use argon2::Argon2;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
@@ -21,19 +21,19 @@ use crate::{
     secret::{Key, SecretText},
 };
 
-/// The least stretching that is accepted, also from a file: 64 MiB, three passes, one lane.
+/// The minimum cost that is accepted, also from a file: 64 MiB, three passes, one lane.
 const MIN_MEMORY_KIB: u32 = 65_536;
 const MIN_ITERATIONS: u32 = 3;
 const MIN_PARALLELISM: u32 = 1;
-/// The most that a file may ask for, so that an altered file cannot exhaust the machine: 4 GiB, a
-/// hundred passes.
+/// The maximum cost that a file may request, so that a tampered file cannot exhaust the machine: 4
+/// GiB, a hundred passes.
 const MAX_MEMORY_KIB: u32 = 4 * 1024 * 1024;
 const MAX_ITERATIONS: u32 = 100;
 
 /// A root key with its epoch.
 pub(super) type EpochRoot = (u64, Key);
 
-/// The key that a passphrase gives with one salt.
+/// The key derived from a passphrase with one salt.
 pub(super) struct DerivedKey {
     kdf: Kdf,
     passphrase: SecretText,
@@ -41,7 +41,7 @@ pub(super) struct DerivedKey {
 }
 
 impl DerivedKey {
-    /// With a new salt.
+    /// Derives a key with a new salt.
     pub(super) fn anew(passphrase: SecretText, rng: &mut dyn CryptoRng) -> Result<Self, Error> {
         let mut salt = [0; 16];
         rng.fill_bytes(&mut salt);
@@ -57,8 +57,8 @@ impl DerivedKey {
         )
     }
 
-    /// As a file says. Takes some 100 ms and the memory that its parameters ask for; parameters
-    /// below the minimum are refused, because a weakened file would be an attacker's.
+    /// Derives a key with a file's parameters. Takes some 100 ms and the memory that they request.
+    /// Parameters below the minimum are refused, because only an attacker would weaken them.
     pub(super) fn with(kdf: Kdf, passphrase: SecretText) -> Result<Self, Error> {
         Ok(Self {
             key: derive(&kdf, &passphrase)?,
@@ -67,7 +67,7 @@ impl DerivedKey {
         })
     }
 
-    /// Whether it is what this passphrase gives under these parameters.
+    /// Returns whether it was derived from this passphrase with these parameters.
     pub(super) fn is_of(&self, kdf: &Kdf, passphrase: &SecretText) -> bool {
         self.kdf == *kdf
             && bool::from(
@@ -83,7 +83,7 @@ impl DerivedKey {
         &self.kdf
     }
 
-    /// The slot file of `slot` with these roots.
+    /// Returns the slot file of `slot` with these roots.
     pub(super) fn seal(
         &self,
         slot: &Slot,
@@ -121,7 +121,7 @@ impl DerivedKey {
     }
 }
 
-/// A sealed root as `aead` takes it.
+/// Returns a sealed root in the form of `aead`.
 fn sealed(root: &PassphraseRoot) -> Result<Vec<u8>, Error> {
     let nonce = BASE64
         .decode(&root.nonce)
@@ -168,7 +168,8 @@ fn derive(kdf: &Kdf, passphrase: &SecretText) -> Result<Key, Error> {
     Ok(Key::take(&mut key))
 }
 
-/// Everything in the file but the sealed roots, and which of them this is.
+/// Returns the associated data of a root: everything in the file but the sealed roots, and the
+/// root's epoch.
 fn associated_data(slot: &Slot, kdf: &Kdf, epoch: u64) -> Vec<u8> {
     let owner = slot.owner();
     let numbers = [

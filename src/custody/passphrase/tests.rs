@@ -1,4 +1,4 @@
-//! The passphrase: which opens, how it is changed, and root files from before slots.
+//! Tests of the passphrase: opening, changing it, and root files from before slots.
 
 use std::{process::Command, sync::mpsc, time::Duration};
 
@@ -116,8 +116,7 @@ async fn a_changed_passphrase_opens_the_same_roots() {
             Err(Error::NotAuthentic)
         ));
     }
-    // A turn that was about to swap when the passphrase changed finds it changed, and destroys
-    // nothing.
+    // A turn whose swap comes after a change of the passphrase is refused, and destroys nothing.
     let late = Change::keeping_only(&slot, world.owner, &Restorable::proven(2)).unwrap();
     assert!(matches!(
         new.swap(&late).await,
@@ -176,8 +175,7 @@ async fn the_passphrase_is_read_from_its_file_each_time() {
     assert!(matches!(custody.opened().await, Err(Error::Passphrase(_))));
 }
 
-/// The file is where nobody answers, like a secret store whose mount hangs: here a pipe into which
-/// nobody writes.
+/// The file does not respond, like a secret store whose mount hangs: here a pipe without a writer.
 #[test]
 fn a_passphrase_file_that_hangs_holds_up_nobody_else() {
     let (world, (tell, told)) = (World::new(), mpsc::channel());

@@ -29,7 +29,7 @@ const KEY: &[u8] = b"recvault-root";
 const IV: usize = 12;
 const TAG_BITS: u64 = 128;
 
-/// What a slot object holds.
+/// The contents of a slot object.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Value {
@@ -54,7 +54,7 @@ impl Keys {
         &self.0
     }
 
-    /// The objects of one name; more than one only where two processes locked different files.
+    /// Returns the objects of one name; more than one only if two processes locked different files.
     pub(super) fn of(&self, root: RootName) -> Vec<KeyObject> {
         self.0
             .iter()
@@ -64,9 +64,9 @@ impl Keys {
     }
 }
 
-/// What is in a token.
+/// The contents of a token.
 pub(super) struct TokenContents {
-    /// Slot objects, the oldest generation first.
+    /// Slot objects, in order of generation.
     pub(super) slots: Vec<(ObjectHandle, Slot)>,
     pub(super) keys: Keys,
 }
@@ -96,11 +96,11 @@ impl TokenContents {
         })
     }
 
-    /// The slot in force.
+    /// Returns the slot in force.
     ///
     /// # Errors
-    /// [`Error::Inexact`] where two are of the same generation: processes with different lock files
-    /// were at it.
+    /// [`Error::Inexact`] if two have the same generation: processes with different lock files made
+    /// changes.
     pub(super) fn slot(&self) -> Result<Option<Slot>, Error> {
         match self.slots.as_slice() {
             [.., (_, one), (_, other)]
@@ -113,7 +113,7 @@ impl TokenContents {
         }
     }
 
-    /// Everything, and what it is.
+    /// Returns all objects and the role of each.
     pub(super) fn items(&self) -> Result<Vec<Item>, Error> {
         let slot = self.slot()?;
         let mut items = Vec::new();
@@ -148,10 +148,10 @@ impl TokenContents {
         Ok(items)
     }
 
-    /// Refuses keys of another vault: a token is one vault's. (A slot of another is refused by the
-    /// comparison.)
+    /// Refuses keys of another vault: a token belongs to one vault. (The comparison refuses a slot
+    /// of another vault.)
     pub(super) fn refuse_foreign(&self, vault: VaultId) -> Result<(), Error> {
-        // What an `init` left that died before its slot was written is nobody's.
+        // Keys left by an `init` that died before it wrote its slot belong to no vault.
         let is_foreign = |object: &&KeyObject| object.name.vault != vault && !self.slots.is_empty();
         match self.keys.0.iter().find(is_foreign) {
             Some(object) if self.slot()?.is_none_or(|slot| slot.owner().vault == vault) => {
@@ -182,7 +182,7 @@ fn find(
         .map_err(|error| from_pkcs11(&error))
 }
 
-/// One attribute; `None` if the object went away meanwhile.
+/// Reads one attribute; returns `None` if the object was destroyed meanwhile.
 fn attribute(
     session: &Session,
     handle: ObjectHandle,
@@ -219,7 +219,7 @@ pub(super) fn generate(session: &Session, root: RootName) -> Result<(), TokenErr
         .map_err(|error| from_pkcs11(&error))
 }
 
-/// Writes a slot object beside those that are there.
+/// Writes a slot object beside the existing ones.
 pub(super) fn write_slot(session: &Session, slot: &Slot) -> Result<(), TokenError> {
     let value = Value {
         format: FORMAT.into(),
@@ -242,7 +242,7 @@ pub(super) fn write_slot(session: &Session, slot: &Slot) -> Result<(), TokenErro
         .map_err(|error| from_pkcs11(&error))
 }
 
-/// Destroys an object; one that is gone is destroyed already.
+/// Destroys an object; an object that is gone counts as destroyed.
 pub(super) fn destroy(session: &Session, object: ObjectHandle) -> Result<(), TokenError> {
     match session.destroy_object(object) {
         Err(error) if !is_gone(&error) => Err(from_pkcs11(&error)),
@@ -266,7 +266,7 @@ pub(super) fn seal(
         Err(error) if is_gone(&error) => return Err(Error::NoRoot(root).into()),
         Err(error) => return Err(from_pkcs11(&error)),
     };
-    // After the call: some tokens write an IV of their own over the one they were given.
+    // Read after the call: some tokens overwrite the given IV with their own.
     Ok([iv.as_slice(), &sealed].concat())
 }
 

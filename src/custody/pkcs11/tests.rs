@@ -1,5 +1,5 @@
-//! A SoftHSM token for each test: what every kind promises, two objects of one name, and what a
-//! token refuses.
+//! Tests with one SoftHSM token each: the behaviour of every kind, two objects of one name, and
+//! refusals of a token.
 
 use std::{fs::File, path::PathBuf};
 
@@ -89,7 +89,7 @@ impl World {
     }
 }
 
-/// The library does not start while another process is half-way through making a token.
+/// Locks the configuration: the library does not start while another process is making a token.
 fn alone(configuration: &str) -> File {
     let file = File::create(format!("{configuration}.lock")).unwrap();
     file.lock().unwrap();
@@ -140,7 +140,7 @@ async fn many_at_once_make_one_slot() {
     let first = Change::first(world.owner);
     let others: Vec<Pkcs11Custody> = (0..6).map(|_| world.custody()).collect();
     let made = futures_util::future::join_all(others.iter().map(|other| other.swap(&first))).await;
-    // The very same change may be made twice: it is found done.
+    // The same change may be repeated: it has no further effect.
     assert!(
         made.iter()
             .all(|made| made.as_ref().is_ok_and(|made| made == first.next())),
@@ -161,8 +161,8 @@ async fn what_an_interrupted_change_left_is_no_root_and_goes() {
     let custody = world.custody();
     let root = world.root;
     let owner = world.owner;
-    // Before the first slot is written there is a key, and no root; nobody's `init` is kept from
-    // beginning.
+    // Before the first slot is written there is a key, and no root; that must not prevent an
+    // `init`.
     custody
         .with(move |session| objects::generate(session, RootName { epoch: 1, ..root }))
         .await
@@ -182,8 +182,7 @@ async fn what_an_interrupted_change_left_is_no_root_and_goes() {
     assert_eq!(custody.read().await.unwrap(), None);
     let slot = custody.swap(&Change::first(owner)).await.unwrap();
     assert_eq!(custody.contents().await.unwrap().len(), 2);
-    // A staged key whose slot was not written; then a slot that was written, and what it left out
-    // not destroyed.
+    // A staged key without its slot; then a written slot whose removed roots were not destroyed.
     custody
         .with(move |session| objects::generate(session, RootName { epoch: 2, ..root }))
         .await
@@ -256,7 +255,7 @@ async fn a_key_of_another_vault_is_refused() {
     );
 }
 
-/// What the next test does in a process of its own; by itself it does nothing.
+/// The part of the next test that runs in a process of its own; alone it does nothing.
 #[tokio::test]
 async fn as_another_process() {
     #[expect(clippy::disallowed_methods, reason = "the switches of this test")]
@@ -322,7 +321,7 @@ async fn what_another_process_stages_and_destroys_is_seen() {
     assert_eq!(custody.open(next, &sealed).await.unwrap(), key);
 }
 
-/// SoftHSM writes its token file anew at each log-in, and a kill in the middle of that destroys the
+/// SoftHSM rewrites its token file at each log-in, and a kill in the middle of that destroys the
 /// token.
 #[tokio::test]
 #[ignore = "needs SoftHSM: run `tests/run`"]

@@ -1,6 +1,6 @@
-//! How a token is reached: its library, its slot, its PIN.
+//! The connection to a token: its library, its slot, its PIN.
 //!
-//! Owns initialisation, login and the translation of what a token says. Refuses to know objects.
+//! Owns initialisation, login and the translation of the token's errors. Refuses to know objects.
 
 use std::{
     collections::BTreeMap,
@@ -23,17 +23,16 @@ use crate::secret::SecretText;
 
 pub(super) const NAME: &str = "PKCS #11 token";
 
-/// The libraries this process has initialised. A library is initialised once for a whole process,
-/// and stays so to its end: to finalise it would close the sessions of everybody else who uses it.
+/// The libraries this process has initialised. A library is initialised once per process and never
+/// finalised, because that would close the sessions of its other users.
 static MODULES: Mutex<BTreeMap<PathBuf, Module>> = Mutex::new(BTreeMap::new());
 
-/// Held for each operation: libraries that promise to bear several threads do not all keep it
-/// (SoftHSM 2 aborts the process when two of them ask for its slots at once), and custody is asked
-/// a few times a day.
+/// Held for each operation: not every library is as thread-safe as it claims (SoftHSM 2 aborts the
+/// process when two threads list its slots at once), and custody is used only a few times a day.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// Waits until no other thread of this process uses a token; not for ever, since one of them may
-/// hang in the library.
+/// Waits until no other thread of this process uses a token; with a time limit, because a thread
+/// may hang in the library.
 ///
 /// # Errors
 /// [`Error::Backend`] after some time.
@@ -63,21 +62,21 @@ fn pause() {
     std::thread::sleep(Duration::from_millis(2));
 }
 
-/// Where the token is and how to log in.
+/// The location of the token and its login.
 pub(super) struct TokenAddress {
     module: PathBuf,
     token: String,
     pin: Pin,
-    /// The PIN that the token refused last. It is not tried again, because tokens lock after a few
+    /// The last PIN that the token refused. It is not tried again, because tokens lock after a few
     /// wrong ones.
     refused: Mutex<Option<SecretText>>,
-    /// The session that is logged in, kept for the life of the process: some tokens write to their
-    /// store at every log-in, and a kill in the middle of that destroys a SoftHSM token.
+    /// The logged-in session, kept for the life of the process: some tokens write to their store at
+    /// every log-in, and a kill in the middle of that destroys a SoftHSM token.
     kept: Mutex<Option<Session>>,
 }
 
-/// Where the PIN is. A file is read anew for each login, so that it can be changed under a running
-/// service.
+/// The source of the PIN. A file is read anew for each login, so that it can be changed under a
+/// running service.
 enum Pin {
     Given(SecretText),
     File(PathBuf),
@@ -126,9 +125,8 @@ impl TokenAddress {
         })
     }
 
-    /// Runs `work` in the kept session, and again where the token failed for a reason that may be
-    /// over: what is done here may be repeated. A session that ended is replaced by another, which
-    /// logs in anew.
+    /// Runs `work` in the kept session, and again after a transient failure of the token: `work`
+    /// must be idempotent. A session that ended is replaced by a new one, which logs in again.
     pub(super) fn with_session<T>(
         &self,
         work: impl Fn(&Session) -> Result<T, TokenError>,
@@ -156,7 +154,7 @@ impl TokenAddress {
         }
     }
 
-    /// A session that is logged in.
+    /// Returns a logged-in session.
     pub(super) fn session(&self) -> Result<Session, TokenError> {
         let module = module(&self.module)?;
         let session = module
@@ -166,7 +164,7 @@ impl TokenAddress {
         Ok(session)
     }
 
-    /// Whether the token seals at all; asked before a root is made.
+    /// Checks that the token supports sealing; called before a root is made.
     pub(super) fn can_seal(&self) -> Result<(), Error> {
         let module = module(&self.module)?;
         match module.get_mechanism_info(self.slot(&module)?, MechanismType::AES_GCM) {
@@ -188,7 +186,8 @@ impl TokenAddress {
             match module.get_token_info(slot) {
                 Ok(info) if info.label() == self.token => found.push(slot),
                 Ok(_) => {}
-                // It may be another's, and broken; or ours, while another process writes to it.
+                // It may be another token, and broken; or this one, while another process writes to
+                // it.
                 Err(error) => silent = format!(", and slot {slot} does not answer: {error}"),
             }
         }
@@ -246,7 +245,7 @@ impl TokenAddress {
     }
 }
 
-/// A library, initialised once.
+/// Returns a library, initialised once.
 pub(super) fn module(path: &Path) -> Result<Module, TokenError> {
     let mut modules = lock(&MODULES);
     if let Some(module) = modules.get(path) {
@@ -255,7 +254,7 @@ pub(super) fn module(path: &Path) -> Result<Module, TokenError> {
     let module = Module::new(path)
         .map_err(|error| backend_error(format!("`{}` does not load: {error}", path.display())))?;
     match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
-        // Under another path, or by something else in this process.
+        // Initialised under another path, or by another component of this process.
         Ok(()) | Err(Refusal::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
         Err(error) => return Err(from_pkcs11(&error)),
     }
@@ -286,17 +285,17 @@ pub(super) fn from_pkcs11(error: &Refusal) -> TokenError {
     }
 }
 
-/// SoftHSM 2 fails now and then while another session or process writes to the same token.
+/// SoftHSM 2 fails occasionally while another session or process writes to the same token.
 const TRIES: usize = 5;
 
-/// Why a token did not do what it was asked.
+/// Why an operation of a token failed.
 #[derive(Debug)]
 pub(super) enum TokenError {
-    /// The session has ended; another one may do it.
+    /// The session has ended; a new one may succeed.
     SessionEnded(String),
-    /// The token names no reason (CKR_GENERAL_ERROR), and may do it when it is asked again.
+    /// The token gives no reason (CKR_GENERAL_ERROR), and may succeed on a retry.
     Transient(String),
-    /// Asked again, it would say the same.
+    /// A retry would fail in the same way.
     Custody(Error),
 }
 
@@ -315,7 +314,7 @@ impl From<TokenError> for Error {
     }
 }
 
-/// The object went away between a look and its use: another process destroyed it.
+/// Returns whether the object was destroyed by another process between look-up and use.
 pub(super) fn is_gone(error: &Refusal) -> bool {
     matches!(
         error,
@@ -323,7 +322,8 @@ pub(super) fn is_gone(error: &Refusal) -> bool {
     )
 }
 
-/// Tokens do not agree on what to say of a wrong tag; SoftHSM 2 calls it a general error.
+/// Returns whether the error means a wrong tag. Tokens report it differently; SoftHSM 2 calls it a
+/// general error.
 pub(super) fn is_wrong_tag(error: &Refusal) -> bool {
     use RvError::{EncryptedDataInvalid, EncryptedDataLenRange, GeneralError};
     matches!(

@@ -1,12 +1,11 @@
-//! A private RSA key inside a token, which opens the content keys of recordings that their source
+//! A private RSA key inside a token, which unwraps the content keys of recordings that their source
 //! encrypted.
 //!
-//! Owns how the token is asked: for OAEP with SHA-256 as a whole; and where it knows OAEP with
-//! SHA-1 only, as SoftHSM 2 does, for the power of the private key alone, whose padding is then
-//! looked at by [`oaep::unpad`]. The private key never leaves the token either way.
+//! Owns the requests to the token: OAEP with SHA-256 as a whole; or, if the token supports OAEP
+//! with SHA-1 only, as SoftHSM 2 does, the raw RSA operation, whose padding [`oaep::unpad`] then
+//! checks. The private key never leaves the token either way.
 //!
-//! INVARIANT: whatever is wrong with what should be opened, the answer is
-//! [`UnwrapError::Rejected`].
+//! INVARIANT: whatever is wrong with a wrapped key, the error is [`UnwrapError::Rejected`].
 
 use std::fmt;
 
@@ -76,7 +75,7 @@ impl Unwrapper {
         }
     }
 
-    /// The key; `None` if the token rejects what should be opened.
+    /// Returns the key; `None` if the token rejects the wrapped key.
     fn attempt(&self, session: &Session, wrapped: &[u8]) -> Result<Option<Key>, TokenError> {
         let key = self.key(session)?;
         let whole = PkcsOaepParams::new(
@@ -111,7 +110,8 @@ impl fmt::Debug for Unwrapper {
     }
 }
 
-/// The power of the private key by the token, and the padding by us; `None` if it is rejected.
+/// Runs the raw RSA operation in the token, and removes the padding here; returns `None` if it is
+/// rejected.
 fn by_power(
     session: &Session,
     key: ObjectHandle,
@@ -125,7 +125,7 @@ fn by_power(
         Err(error) if is_rejected(&error) => return Ok(None),
         Err(error) => return Err(from_pkcs11(&error)),
     };
-    // Some tokens leave the zeros at the front away.
+    // Some tokens omit leading zeros.
     let Some(missing) = wrapped.len().checked_sub(power.len()) else {
         return Ok(None);
     };
@@ -138,7 +138,7 @@ fn by_power(
     Ok(oaep::unpad(&block))
 }
 
-/// Whether a token says that it does not know OAEP with these parameters.
+/// Returns whether a token reports that it does not support OAEP with these parameters.
 fn is_unknown(error: &Refusal) -> bool {
     use RvError::{ArgumentsBad, MechanismInvalid, MechanismParamInvalid};
     matches!(
@@ -150,8 +150,8 @@ fn is_unknown(error: &Refusal) -> bool {
     )
 }
 
-/// Whether a token rejects what it began to decrypt. Tokens do not agree on the reason, and it must
-/// not be told.
+/// Returns whether a token rejects a decryption that it began. Tokens differ in the reason, which
+/// must not be disclosed.
 fn is_rejected(error: &Refusal) -> bool {
     use RvError::{
         DataInvalid, DataLenRange, EncryptedDataInvalid, EncryptedDataLenRange, FunctionFailed,
@@ -171,7 +171,7 @@ fn is_rejected(error: &Refusal) -> bool {
     )
 }
 
-/// Without the name of the setting that `custody` has for its own token.
+/// Converts the error without the name of the setting that `custody` uses for its own token.
 fn unavailable(error: &Error) -> UnwrapError {
     UnwrapError::Place(match error {
         Error::Setting { why, .. } | Error::Backend { why, .. } => why.clone(),

@@ -1,4 +1,5 @@
-//! What every store must do with recovery files: the same as with objects, and a listing in order.
+//! The behaviour required of every store for recovery files: the same as for objects, and an
+//! ordered listing.
 
 use std::ops::Range;
 
@@ -91,7 +92,7 @@ async fn they_are_listed_in_order(store: &Store) {
         ]
     };
     for kind in [Journal, Snapshot] {
-        // An order that is neither theirs nor its reverse.
+        // An order that is neither sorted nor reversed.
         for place in [3, 0, 6, 1, 5, 2, 4] {
             put_recovery(store, ordered(kind)[place], content(place))
                 .await

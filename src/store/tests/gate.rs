@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 
 use crate::store::Store;
 
-/// The test's hand on the gate.
+/// The test's control of the gate.
 #[derive(Clone, Debug)]
 pub(super) struct Gate(Arc<State>);
 
@@ -33,7 +33,7 @@ struct State {
     unfinished: AtomicUsize,
 }
 
-/// A store whose gate is shut.
+/// Returns a store whose gate is shut.
 pub(super) fn shut() -> (Gate, Store) {
     let state = State {
         passes: Semaphore::new(0),
@@ -65,7 +65,7 @@ impl Gate {
         self.0.most.load(SeqCst)
     }
 
-    /// Uploads that were begun, and neither completed nor aborted.
+    /// Returns the number of uploads that were begun, and neither completed nor aborted.
     pub(super) fn unfinished(&self) -> usize {
         self.0.unfinished.load(SeqCst)
     }

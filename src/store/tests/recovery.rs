@@ -1,5 +1,5 @@
-//! Recovery files where the kinds of store differ: what a killed writer leaves, links, and a folder
-//! that is not there any more.
+//! Tests of recovery files where the kinds of store differ: remains of a killed writer, links, and
+//! a folder that no longer exists.
 
 use std::path::Path as FilePath;
 
@@ -65,7 +65,7 @@ async fn a_bucket_is_swept_of_them() {
         .await;
 }
 
-/// What the backend says of the upload when it is asked to take one more part.
+/// Returns whether the backend still accepts a part of the upload.
 async fn still_takes_parts(upload: &mut Upload) -> bool {
     upload.part(content(10).into()).await.is_ok()
 }

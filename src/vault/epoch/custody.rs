@@ -1,8 +1,7 @@
-//! What a turner does to custody: every act is a swap, made under the lease of the turn, from a
-//! slot that was just read and is this database's.
+//! A turn's changes to custody: each is a compare-and-swap under the turn's lease, from a slot that
+//! was just read and belongs to this database.
 //!
-//! Owns the order of reading, asking for the lease and swapping. Refuses to know how a swap is
-//! done.
+//! Owns the order of reading, checking the lease and swapping. Refuses to know how a swap is done.
 //!
 //! INVARIANT: a root is left out only after the newest restorable snapshot in the store was
 //! verified with a root that stays.
@@ -18,13 +17,13 @@ use crate::{
 };
 
 impl Vault {
-    /// Seals every root under another passphrase. The entry comes first: a change that fails after
-    /// it has an entry too many, never one too few. `None` while another process turns or changes
-    /// custody.
+    /// Seals every root under another passphrase. The audit entry comes first: a change that fails
+    /// after it leaves an entry without a change, never the reverse. Returns `None` while another
+    /// process turns or changes custody.
     ///
     /// # Errors
-    /// The roots do not open with the passphrase so far, and nothing is written down; the database's;
-    /// custody's.
+    /// The roots do not open with the current passphrase, in which case no entry is written; the
+    /// database's; custody's.
     pub async fn change_passphrase(
         &self,
         file: &PassphraseCustody,
@@ -45,9 +44,9 @@ impl Vault {
         .await
     }
 
-    /// Finishes what an interrupted change of custody left, and names this database as the owner
-    /// where nobody is. Nothing is done where custody is in order; while another process turns,
-    /// that one does it.
+    /// Completes an interrupted change of custody, and names this database as the owner if no owner
+    /// is named. Does nothing if custody is in order, or while another process turns, because that
+    /// process does it.
     ///
     /// # Errors
     /// As [`Vault::check_owner`]; custody's, [`custody::Error::Foreign`] above all.
@@ -76,7 +75,7 @@ impl Vault {
 }
 
 impl crate::vault::Inner {
-    /// Whether the place holds this slot and nothing else, and the slot names its owner.
+    /// Returns whether the place holds this slot and nothing else, and the slot names its owner.
     async fn is_in_order(&self, slot: &Slot) -> Result<bool, Error> {
         let contents = self.custody.contents().await?;
         if let Some(foreign) = contents.iter().find(|item| item.role == Role::Foreign) {
@@ -93,8 +92,8 @@ impl crate::vault::Inner {
 }
 
 impl Turner<'_> {
-    /// Makes the next root. One that an earlier try left staged is destroyed and its number not
-    /// used again: a database that was lost since may have used it.
+    /// Makes the next root. A root that an earlier attempt left staged is destroyed, and its number
+    /// is not reused: a database that was lost since may have used it.
     pub(super) async fn stage(&self) -> Result<RootName, Error> {
         let vault = self.vault;
         let mut slot = vault.own_slot().await?;
@@ -124,8 +123,8 @@ impl Turner<'_> {
         })
     }
 
-    /// Destroys every root but the one that the proof is about, and sees that the place holds
-    /// nothing else; also where an earlier try came so far that the slot says so already.
+    /// Destroys every root but the one that the proof covers, and checks that the place holds
+    /// nothing else, even if the slot of an earlier attempt already says so.
     pub(super) async fn keep_only(
         &self,
         proof: &Restorable,
@@ -141,12 +140,12 @@ impl Turner<'_> {
         Ok(())
     }
 
-    /// Proof that the newest restorable snapshot in the store is of the epoch of this one, which
-    /// was verified just now.
+    /// Proves that the newest restorable snapshot in the store is of the same epoch as `checked`,
+    /// which was verified just now.
     ///
     /// # Errors
-    /// [`Error::NewerSnapshot`]: this database is not the one that the store knows, and what it
-    /// would destroy is still needed.
+    /// [`Error::NewerSnapshot`]: the store's newest snapshot is of another epoch, so the root that
+    /// would be destroyed is still needed; [`Error::NoSnapshot`]; the store's or custody's.
     pub(super) async fn restorable(&self, checked: &VerifiedSnapshot) -> Result<Restorable, Error> {
         match self.vault.newest_snapshot().await? {
             Some(newest) if newest.epoch == checked.epoch => Ok(Restorable::proven(checked.epoch)),
@@ -158,8 +157,8 @@ impl Turner<'_> {
         }
     }
 
-    /// Writes an entry down while the turn is ours; the newest position that the store knows of,
-    /// too, afterwards.
+    /// Writes an audit entry under the turn's lease. Returns the newest position that the store has,
+    /// too.
     pub(super) async fn tell(&self, entry: NewEntry) -> Result<Option<Position>, Error> {
         self.unit("custody.tell", async |mut unit| {
             unit.audit(entry.clone());
@@ -169,7 +168,7 @@ impl Turner<'_> {
         .await
     }
 
-    /// The newest position of the log that the store knows of, too, while the turn is ours.
+    /// Returns the newest position of the log that the store also has, under the turn's lease.
     async fn position(&self) -> Result<Option<Position>, Error> {
         self.unit("custody.position", async |mut unit| {
             unit.without_entry("the lease of the turn is kept");

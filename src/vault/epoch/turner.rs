@@ -1,8 +1,8 @@
-//! Who turns: one process at a time, held by a lease that every unit of the turn checks.
+//! The lease of the turn: one process turns at a time, and every unit of the turn checks the lease.
 //!
-//! Owns taking, keeping and leaving the lease, which counts by the database's time; each taking has
-//! a number, and a unit of another taking does not stand. A turner that slept finds it gone with
-//! the next unit, and nothing of that unit stands.
+//! Owns taking, renewing and releasing the lease, measured by the database's clock. Each
+//! acquisition has a number, and a unit of another acquisition is rolled back: a process that was
+//! suspended finds its lease lost at the next unit, and nothing of that unit is committed.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::{
     vault::{Inner, Vault, error::Error},
 };
 
-/// How long the turn belongs to a process that does not say it is still at it.
+/// The time after which a lease expires unless it is renewed.
 const LEASE: Duration = Duration::from_secs(60);
 
 /// The process that turns, while its lease lasts.
@@ -26,7 +26,7 @@ pub(super) struct Turner<'a> {
 }
 
 impl Vault {
-    /// Runs `work` as the one turner; `None` while another process is.
+    /// Runs `work` under the lease; returns `None` while another process holds it.
     pub(super) async fn as_turner<T: Send>(
         &self,
         work: impl AsyncFnOnce(&Turner<'_>) -> Result<T, Error>,
@@ -41,7 +41,7 @@ impl Vault {
             done = work(&turner) => done,
             lost = turner.keep() => Err(lost),
         };
-        // A lease that is not given back runs out.
+        // A lease that is not released expires.
         if let Err(error) = turner.leave().await {
             tracing::warn!(%error, "the lease of the turn is not released");
         }
@@ -50,17 +50,17 @@ impl Vault {
 }
 
 impl Turner<'_> {
-    /// The present epoch.
+    /// Returns the present epoch.
     pub(super) async fn current(&self) -> Result<EpochRow, Error> {
         epochs::current(&mut self.vault.db.read().await?)
             .await?
             .ok_or(Error::NoVault)
     }
 
-    /// Does a unit of work that stands only while the turn is ours.
+    /// Runs a unit of work that commits only while this process holds the lease.
     ///
     /// # Errors
-    /// [`db::Error::LeaseLost`] inside when it is not any more; as [`Inner::unit`].
+    /// [`db::Error::LeaseLost`] inside once it does not; as [`Inner::unit`].
     pub(super) async fn unit<T, F, Fut>(&self, name: &'static str, work: F) -> Result<T, Error>
     where
         F: Fn(Unit) -> Fut + Send + Sync,
@@ -80,7 +80,7 @@ impl Turner<'_> {
         work::extend(unit, &self.lease, term).await
     }
 
-    /// Keeps the lease while long steps run; returns when it is lost.
+    /// Renews the lease while long steps run; returns when it is lost.
     async fn keep(&self) -> Error {
         loop {
             tokio::time::sleep(LEASE / 3).await;
@@ -102,7 +102,7 @@ impl Turner<'_> {
             work::finish(&mut unit, &self.lease).await
         });
         match left.await {
-            // It is somebody else's by now, or nobody's.
+            // Another process holds it by now, or none does.
             Err(db::Error::LeaseLost) => Ok(()),
             left => Ok(left?),
         }

@@ -1,4 +1,4 @@
-//! The beginning of a recovery file: its name and header, from what one session of the database sees.
+//! The beginning of a recovery file: its name and header, as one session of the database sees them.
 
 use super::{ChainPosition, Header, Link, write::Writing};
 use crate::{
@@ -14,12 +14,13 @@ pub(in crate::vault) struct BegunFile {
     pub(in crate::vault) file: Writing,
     pub(in crate::vault) name: RecoveryName,
     pub(in crate::vault) header: Header,
-    /// The piece of the journal that is the newest so far.
+    /// The newest piece of the journal before it.
     pub(in crate::vault) before: Option<chain::JournalPiece>,
 }
 
 impl Inner {
-    /// Begins a file about what this session sees; its audit entries follow the number `since`.
+    /// Begins a file about the state that this session sees; its audit entries follow the number
+    /// `since`.
     ///
     /// # Errors
     /// [`keyring::Error::OtherEpoch`] inside if this process has the root of another epoch than the

@@ -1,4 +1,4 @@
-//! Reading a recovery file: authenticated from both ends before the first line, in bounded memory.
+//! Reading a recovery file: authenticated at both ends before the first line, in bounded memory.
 
 use std::{num::NonZeroUsize, sync::Arc};
 
@@ -17,7 +17,7 @@ use crate::{
 /// Segments read at a time: 1 MiB.
 const STRIDE: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not 0");
 
-/// A recovery file whose header was read, and is not known to be authentic.
+/// A recovery file whose header was read but not authenticated.
 pub(in crate::vault) struct Front {
     /// Its header.
     pub(in crate::vault) header: Header,
@@ -48,7 +48,7 @@ impl Front {
         })
     }
 
-    /// Opens the file with the root page's key of its epoch.
+    /// Opens the file with its epoch's root page key.
     ///
     /// # Errors
     /// [`Error::Seal`] if this is not the key, or the file was altered or cut.
@@ -90,7 +90,7 @@ impl Front {
 pub(in crate::vault) struct RecoveryFile {
     /// Its header.
     pub(in crate::vault) header: Header,
-    /// The root page's key of its epoch.
+    /// Its epoch's root page key.
     pub(in crate::vault) root: Arc<RootKey>,
     /// Its name.
     pub(in crate::vault) name: RecoveryName,
@@ -119,10 +119,10 @@ impl RecoveryFile {
         front.open(root).await
     }
 
-    /// The next line, without its end; `None` after the last.
+    /// Returns the next line, without its line end; `None` after the last.
     ///
     /// # Errors
-    /// [`Error::Seal`] if what comes next is not authentic; the store's.
+    /// [`Error::Seal`] if the next bytes are not authentic; the store's.
     pub(in crate::vault) async fn line(&mut self) -> Result<Option<&[u8]>, Error> {
         let mut looked = self.at;
         let end = loop {
@@ -132,7 +132,7 @@ impl RecoveryFile {
             }
             looked = self.buffer.len() - self.at;
             if !self.fill().await? {
-                // A file ends with a line's end.
+                // A file ends with a line end.
                 return if self.buffer.is_empty() {
                     Ok(None)
                 } else {
@@ -144,7 +144,7 @@ impl RecoveryFile {
         Ok(self.buffer.get(start..end))
     }
 
-    /// Drops the lines that were given and opens the next piece; false at the end.
+    /// Drops the lines that were returned and opens the next piece. Returns false at the end.
     async fn fill(&mut self) -> Result<bool, Error> {
         self.buffer.drop_front(self.at);
         self.at = 0;

@@ -1,4 +1,4 @@
-//! The envelope, held against alteration.
+//! Tests of the envelope against alteration.
 
 use super::*;
 use crate::{
@@ -106,7 +106,7 @@ impl World {
             .join(self.name.to_string())
     }
 
-    /// Every line, or the first error.
+    /// Returns every line, or the first error.
     async fn read(&self) -> Result<Vec<String>, Error> {
         let mut reading = RecoveryFile::open(
             &self.store,

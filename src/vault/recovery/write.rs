@@ -1,4 +1,4 @@
-//! Writing a recovery file: sealed while it is put together, in bounded memory.
+//! Writing a recovery file: sealed while it is assembled, in bounded memory.
 
 use bytes::{Bytes, BytesMut};
 
@@ -12,16 +12,16 @@ use crate::{
     vault::error::Error,
 };
 
-/// Ciphertext handed to the store at a time.
+/// Ciphertext passed to the store at a time.
 const PIECE: usize = 1024 * 1024;
 
-/// A recovery file that is being written. Dropped without [`Self::finish`], it leaves nothing that
-/// is listed.
+/// A recovery file that is being written. If dropped without [`Self::finish`], it leaves nothing
+/// that is listed.
 pub(in crate::vault) struct Writing {
     writer: Writer,
     sealer: Sealer,
     out: BytesMut,
-    /// Plain lines that wait to be sealed.
+    /// Plaintext lines that are not sealed yet.
     lines: SecretBuffer,
     written: u64,
 }
@@ -79,7 +79,7 @@ impl Writing {
         }
     }
 
-    /// Makes the file durable, and only then visible. Bytes written.
+    /// Makes the file durable, and only then visible. Returns the number of bytes written.
     ///
     /// # Errors
     /// The store's.
@@ -91,8 +91,7 @@ impl Writing {
         Ok(self.written + sealed.sealed_len)
     }
 
-    /// Gives the file up and removes what was sent of it; the sweep removes what cannot be removed
-    /// now.
+    /// Abandons the file and removes the uploaded parts; if that fails, the sweep removes them.
     pub(in crate::vault) async fn abort(self) {
         let _ = self.writer.abort().await;
     }

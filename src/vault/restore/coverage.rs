@@ -1,7 +1,7 @@
-//! How far each timeline of the log is in the store, and what is missing.
+//! Coverage: how far each timeline of the log is in the store, and what is missing.
 //!
-//! Files of several timelines come together when a process of a lost database went on writing, or
-//! when the newest snapshot is spoilt. The log that a restore goes on with, the main one, is that of
+//! Files of several timelines occur together if a process of a lost database continued to write, or
+//! if the newest snapshot is corrupt. The log that a restore continues, the main one, is that of
 //! the newest timeline. Owns the counting, each timeline along its own path. Refuses to open files.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,16 +12,16 @@ use crate::{
     vault::recovery::Header,
 };
 
-/// What is there of each timeline.
+/// The covered and missing numbers of each timeline.
 pub(super) struct Coverage {
     main: LogPath,
-    /// Up to which of its numbers each timeline is there, or was missed by name.
+    /// The number up to which each timeline is present, or reported as missing.
     reached: BTreeMap<Timeline, i64>,
     gaps: BTreeSet<Gap>,
 }
 
 impl Coverage {
-    /// Begins with a snapshot, which has all that is on its path.
+    /// Begins with a snapshot, which has everything on its path.
     pub(super) fn of(snapshot: &Header, main: LogPath) -> Self {
         let reached = snapshot.path.forks().iter().map(|fork| {
             let end = snapshot.path.end_of(fork.timeline);
@@ -51,7 +51,7 @@ impl Coverage {
             .insert(piece.path.current(), reached.max(piece.seq));
     }
 
-    /// Everything was read, and an entry is known of that is later than all of it.
+    /// Ends the counting: reports a gap if a later entry than the last one read is known.
     pub(super) fn end_before(&mut self, known: LogPoint) {
         if known.timeline == self.main.current() {
             let main = self.main.clone();
@@ -62,12 +62,12 @@ impl Coverage {
         }
     }
 
-    /// What is missing, in order.
+    /// Returns the gaps, in order.
     pub(super) fn gaps(self) -> Vec<Gap> {
         self.gaps.into_iter().collect()
     }
 
-    /// Up to which number a log is there.
+    /// Returns the number up to which a log is present.
     fn reached_on(&self, path: &LogPath) -> i64 {
         let mut forks = path.forks().iter().rev();
         let reached = forks.find_map(|fork| {
@@ -77,8 +77,8 @@ impl Coverage {
         reached.unwrap_or(0)
     }
 
-    /// Of a log, something of these numbers is missing: what it shares with the main one by the main
-    /// one's numbers, the rest by its own.
+    /// Reports these numbers of a log as missing: those shared with the main log under the main
+    /// log, the rest under the log's own timeline.
     fn miss(&mut self, path: &LogPath, first: i64, last: i64) {
         let shared = self.main.shared_with(path);
         if first <= shared {
@@ -97,8 +97,8 @@ impl Coverage {
         }
     }
 
-    /// Names a gap, unless one that has all of its numbers is named: the last piece before a restore
-    /// is missed by each of its successors.
+    /// Adds a gap, unless a recorded gap contains it: each successor of a missing last piece before
+    /// a restore reports it.
     fn name(&mut self, gap: Gap) {
         let is_named = self.gaps.iter().any(|named| {
             named.timeline == gap.timeline && named.first <= gap.first && gap.last <= named.last
@@ -108,7 +108,7 @@ impl Coverage {
         }
     }
 
-    /// The same of a timeline whose path nobody tells.
+    /// Reports a gap in a timeline whose path is unknown.
     fn miss_elsewhere(&mut self, known: LogPoint) {
         let reached = self.reached.get(&known.timeline);
         let first = reached.map_or(known.seq, |reached| known.seq.min(reached + 1));

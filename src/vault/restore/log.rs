@@ -1,14 +1,15 @@
-//! The audit log of a rebuilt database: one run of numbers from 1, whatever the store still has.
+//! The audit log of a rebuilt database: numbered from 1 without holes, whatever the store still
+//! has.
 //!
 //! ```text
 //! the main log, that of the newest file, under its own numbers
-//!   → in the place of each entry that is lost, an entry that says so: somebody has accepted the gap
-//!   → entries of other timelines, appended, each with what it was told as
-//!   → the new timeline goes on
+//!   → a placeholder for each lost entry, in a gap that was accepted
+//!   → entries of other timelines, appended, each with its original timeline and number
+//!   → the new timeline continues
 //! ```
-//! Owns these numbers. Refuses to know what entries say. INVARIANT: a number that somebody may have
-//! read in the main log stays that entry's; an entry that was read in a lost timeline is never
-//! dropped, and never there twice.
+//! Owns these numbers. Refuses to know the content of entries. INVARIANT: a number that may have
+//! been read in the main log stays with that entry; an entry that was read in a lost timeline is
+//! never dropped, and never entered twice.
 
 use super::{JournalLine, LineParser, fault_in, journal, reader::RecoveryReader};
 use crate::{
@@ -25,15 +26,15 @@ use crate::{
     vault::{error::Error, recovery::Header},
 };
 
-/// The log that a restore goes on with.
+/// The log that a restore continues.
 pub(super) struct MainLog {
     path: LogPath,
-    /// The last of its numbers that is known to have been given.
+    /// Its last number that is known to have been assigned.
     pub(super) to: i64,
 }
 
 impl MainLog {
-    /// That of the newest file, which may be known to have gone on.
+    /// Returns the log of the newest file, which may be known to have continued further.
     pub(super) fn of(newest: &Header, not_before: Option<LogPoint>) -> Self {
         let path = newest.path.clone();
         let known = not_before.filter(|known| known.timeline == path.current());
@@ -43,26 +44,26 @@ impl MainLog {
         }
     }
 
-    /// Its timelines.
+    /// Returns its timelines.
     pub(super) fn path(&self) -> &LogPath {
         &self.path
     }
 
-    /// Up to which number it has the same as the log of a file: what the file numbers above this is
-    /// of a lost timeline.
+    /// Returns the number up to which it equals the log of a file: higher numbers in the file
+    /// belong to a lost timeline.
     pub(super) fn shared_with(&self, file: &Header) -> i64 {
         self.path.shared_with(&file.path)
     }
 
-    /// Whether a file has entries of a lost timeline.
+    /// Returns whether a file has entries of a lost timeline.
     pub(super) fn has_lost(&self, file: &Header) -> bool {
         file.seq > self.shared_with(file).max(file.since)
     }
 
-    /// Says of every entry that is missing that it is lost.
+    /// Enters a placeholder for each missing entry, which records that the entry is lost.
     ///
     /// # Errors
-    /// [`Error::Gaps`] if one is missing that nobody has accepted to go without; the database's.
+    /// [`Error::Gaps`] if a missing entry is in no accepted gap; the database's.
     pub(super) async fn fill(
         &self,
         tx: &mut Tx,
@@ -86,7 +87,8 @@ impl MainLog {
         Ok(())
     }
 
-    /// Takes in what the files of lost timelines tell, behind number `to`. The number of the last.
+    /// Enters the entries of lost timelines from these files, after number `to`. Returns the last
+    /// number.
     ///
     /// # Errors
     /// The store's, custody's, the database's; [`Error::RecoveryFile`].
@@ -117,7 +119,7 @@ impl MainLog {
         Ok(last)
     }
 
-    /// Takes in one entry that was told at this point. Whether it got the number.
+    /// Enters one entry that was published at this point. Returns whether it took the number.
     async fn take_entry(
         &self,
         tx: &mut Tx,

@@ -1,10 +1,10 @@
-//! Rows of two timelines about the same thing, one after the other.
+//! Merging the rows of two timelines about the same object.
 //!
-//! A process that a restore left behind goes on, so two timelines may each have signed a receipt for
-//! one recording, given one person an id, or know of something that the other has not heard of. Owns
-//! what a row has to become before it is entered, so that nothing that is unique is there twice.
-//! Refuses to enter anything. INVARIANT: what never goes back in one database does not go back when
-//! two are put together.
+//! A process of the lost database may continue after a restore. Two timelines may therefore each
+//! have signed a receipt for one recording, given one person an id, or have data that the other
+//! lacks. Owns the change that a row needs before it is entered, so that unique values stay unique.
+//! Refuses to enter anything. INVARIANT: a value that never reverts in one database does not revert
+//! in a merge.
 
 use std::collections::BTreeMap;
 
@@ -19,8 +19,8 @@ use crate::{
     vault::error::Error,
 };
 
-/// Columns that a database fills once and never empties, by the table and the column by which its
-/// rows are found.
+/// Columns that are filled once and never emptied, by the table and the column that identifies its
+/// rows.
 const FILLED_ONCE: [(Table, &str, &[&str]); 4] = [
     (Table::SigningKeys, "key_id", &["retired_at"]),
     (Table::Recordings, "id", &["revoked_at", "revoked_reason"]),
@@ -28,22 +28,22 @@ const FILLED_ONCE: [(Table, &str, &[&str]); 4] = [
     (Table::Policies, "digest", &["in_force_at", "jws"]),
 ];
 
-/// Columns that name a principal whose rights hang on it.
+/// Columns that name a principal who has rights through the row.
 const OF_PRINCIPALS: [(Table, &str); 3] = [
     (Table::Tokens, "principal_id"),
     (Table::Approvals, "principal_id"),
     (Table::Approvals, "decided_by"),
 ];
 
-/// What the pieces so far have brought twice.
+/// Duplicates found in the pieces so far.
 #[derive(Default)]
 pub(super) struct Merge {
-    /// Ids of principals who are there under another: which.
+    /// Ids of principals that exist under another id, and that id.
     principals: BTreeMap<String, String>,
 }
 
 impl Merge {
-    /// A row of this file as it is to be entered; `None` if what is there counts, and not this.
+    /// Returns a row of this file as it must be entered; `None` if the existing row replaces it.
     ///
     /// # Errors
     /// [`Error::PolicyTwice`]; the database's.
@@ -66,8 +66,9 @@ impl Merge {
         }
     }
 
-    /// Two timelines may have named one person: the id that is there stays theirs, for credentials
-    /// and approvals of the other, too. Who asks and who approves are told apart by it.
+    /// Two timelines may have named one person: the existing id stays, and the other timeline's
+    /// credentials and approvals are moved to it. Requesters and approvers are distinguished by
+    /// this id.
     async fn principal(&mut self, tx: &mut Tx, row: Image) -> Result<Option<Image>, Error> {
         let text = |column| row.text(column).unwrap_or_default();
         let known = principals::find_named(tx, text("issuer"), text("subject")).await?;
@@ -98,7 +99,8 @@ impl Merge {
     }
 }
 
-/// A recording is shredded once: a second shred's keys die under the first one's receipt.
+/// A recording is shredded once: the keys of a second shred are destroyed under the first one's
+/// receipt.
 async fn tombstone(tx: &mut Tx, row: Image) -> Result<Image, Error> {
     Ok(match standing_receipt(tx, &row).await? {
         Some(receipt) => row.naming("receipt_id", receipt),
@@ -132,7 +134,7 @@ async fn standing_receipt(tx: &mut Tx, row: &Image) -> Result<Option<String>, Er
     Ok(standing.map(|(_, receipt)| receipt.to_string()))
 }
 
-/// Recordings are pinned to a version, so it cannot be two files.
+/// Recordings are pinned to a policy version, so a version must not stand for two files.
 async fn one_file_a_version(tx: &mut Tx, row: &Image, name: RecoveryName) -> Result<(), Error> {
     let version = row.text("version").unwrap_or_default();
     let known = policies::find(tx, version).await?;
@@ -147,7 +149,7 @@ async fn one_file_a_version(tx: &mut Tx, row: &Image, name: RecoveryName) -> Res
     }
 }
 
-/// The row, with what was filled before it and is empty in it.
+/// Returns the row, with columns that were filled before and are empty in it.
 async fn filled(tx: &mut Tx, row: Image) -> Result<Image, Error> {
     let mut tables = FILLED_ONCE.iter();
     let Some((table, key, columns)) = tables.find(|(table, ..)| *table == row.table()) else {

@@ -1,15 +1,14 @@
-//! What a restore would take in: the newest snapshot that opens, every piece of the journal behind
-//! it, and what is missing between them.
+//! The input of a restore: the newest snapshot that opens, every piece of the journal after it, and
+//! the gaps between them.
 //!
-//! Owns the order of pieces and the finding of gaps. Refuses to take anything in. A file that does
-//! not open counts as one that is not there: names decide nothing, and a piece that nobody can read
-//! is a gap if another piece follows it.
+//! Owns the order of pieces and the detection of gaps. Refuses to enter anything. A file that does
+//! not open counts as missing: names decide nothing, and an unreadable piece is a gap if another
+//! piece follows it.
 //!
-//! A hole is found twice. Each piece names its predecessor, so one that is missing between two
-//! others is noticed whatever was in it; and each says behind which number its audit entries begin
-//! ([`coverage`](super::coverage)).
-//! Pieces that are missing at the end nobody follows: only who knows of a position elsewhere
-//! notices (`not_before`).
+//! A gap is detected in two ways. Each piece names its predecessor, so a piece that is missing
+//! between two others is noticed whatever it held; and each states the number after which its audit
+//! entries begin ([`coverage`](super::coverage)). Pieces that are missing at the end have no
+//! successor: only a position known from elsewhere reveals them (`not_before`).
 
 use std::collections::BTreeSet;
 
@@ -27,43 +26,42 @@ use crate::{
     },
 };
 
-/// How often the store is listed again when something is missing that may only just have been
-/// written.
+/// How often the store is listed again when something is missing that may just have been written.
 const LOOKS: usize = 3;
 
-/// What somebody wants to restore.
+/// The operator's choices for a restore.
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
-    /// This snapshot; without it the newest that opens.
+    /// This snapshot; if absent, the newest that opens.
     pub snapshot: Option<RecoveryName>,
-    /// The gaps that are accepted: exactly those that there are.
+    /// The accepted gaps: exactly those that exist.
     pub accept: Vec<Gap>,
-    /// A position that the vault is known to have reached. What is found of it ends not before
-    /// this, or there is a gap.
+    /// A position that the vault is known to have reached. If the files end before it, there is a
+    /// gap.
     pub not_before: Option<Position>,
 }
 
-/// What a restore would take in.
+/// The input of a restore.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Plan {
     /// The snapshot.
     pub snapshot: RecoveryName,
-    /// Pieces of the journal that come after it, in order.
+    /// Pieces of the journal after it, in order.
     pub journal: Vec<RecoveryName>,
-    /// What is missing between them, or behind the last.
+    /// The gaps between them, or after the last.
     pub gaps: Vec<Gap>,
-    /// Files that do not open and are passed over.
+    /// Files that do not open and are skipped.
     pub unreadable: u64,
-    /// What of the gaps is accepted, and what the journal must reach.
+    /// The accepted gaps, and the position that the journal must reach.
     #[serde(skip)]
     pub choice: Choice,
-    /// Every file that was there.
+    /// Every file in the listing.
     #[serde(skip)]
     pub listed: BTreeSet<RecoveryName>,
 }
 
 impl Plan {
-    /// Whether exactly the gaps that there are were accepted.
+    /// Checks that exactly the existing gaps were accepted.
     ///
     /// # Errors
     /// [`Error::Gaps`], [`Error::NoSuchGap`].
@@ -89,11 +87,10 @@ impl Plan {
     }
 }
 
-/// Chooses what to restore from: the newest snapshot that opens, or the one that is wanted, and the
-/// journal behind it.
+/// Chooses the newest snapshot that opens, or the requested one, and the journal after it.
 ///
 /// # Errors
-/// [`Error::NoSnapshot`]; why a wanted snapshot does not open; the store's or custody's.
+/// [`Error::NoSnapshot`]; why a requested snapshot does not open; the store's or custody's.
 pub async fn plan(parts: &VaultParts, choice: Choice) -> Result<Plan, Error> {
     let mut looks = 1;
     loop {
@@ -105,8 +102,8 @@ pub async fn plan(parts: &VaultParts, choice: Choice) -> Result<Plan, Error> {
     }
 }
 
-/// Checks that nothing came into the store since the plan was made: a process of the former database
-/// was still at work, and told its callers that a restore would know of what it did.
+/// Checks that the store received no file since the plan was made: a process of the former database
+/// would still be at work, and its callers rely on a restore that includes their changes.
 ///
 /// # Errors
 /// [`Error::StoreMoved`]; the store's or custody's.
@@ -171,8 +168,8 @@ async fn look(parts: &VaultParts, choice: &Choice) -> Result<Plan, Error> {
         };
         return Err(Error::NoSnapshot(epochs));
     };
-    // By its name only what would be left out by its header, too: a file that says otherwise does
-    // not open.
+    // Skips by name only what the header would exclude as well: a file whose header differs from
+    // its name does not open.
     let (later, earlier): (Vec<_>, Vec<_>) = names(RecoveryKind::Journal)
         .await?
         .into_iter()
@@ -200,8 +197,8 @@ async fn look(parts: &VaultParts, choice: &Choice) -> Result<Plan, Error> {
     })
 }
 
-/// The pieces that hold what a snapshot does not, in the order in which they are taken in, and the
-/// gaps between them.
+/// Returns the pieces with changes after a snapshot, in the order in which they are entered, and
+/// the gaps between them.
 pub(super) fn behind(
     snapshot: &Header,
     mut pieces: Vec<(RecoveryName, Header)>,
@@ -212,8 +209,8 @@ pub(super) fn behind(
     pieces.sort_by_key(|(name, piece)| (piece.point(), piece.chain, *name));
     let left = LeftLog::of(snapshot, &pieces);
     pieces.retain(|(_, piece)| {
-        // Places in the chain are told apart within a timeline only: a process that a restore left
-        // behind goes on giving them.
+        // Places in the chain are comparable within a timeline only: a process of the lost database
+        // continues to assign them.
         let is_later = piece.path.current() > begun.timeline || piece.chain > snapshot.chain;
         is_later && piece.point() >= begun || left.has(piece)
     });
@@ -224,8 +221,8 @@ pub(super) fn behind(
     let newest = newest(snapshot, &pieces);
     let mut coverage = Coverage::of(snapshot, newest.path.clone());
     for (_, piece) in &pieces {
-        // A predecessor that was put together before the snapshot holds nothing that the snapshot
-        // does not.
+        // A predecessor that was assembled before the snapshot holds nothing that the snapshot
+        // lacks.
         let is_missing = |link: &&Link| {
             (link.name.timeline > begun.timeline || piece.chain - 1 > snapshot.chain)
                 && link.name.point() >= begun
@@ -241,18 +238,18 @@ pub(super) fn behind(
     (pieces, gaps)
 }
 
-/// The log that a restore goes on with, where that of the snapshot is another: somebody restored
-/// from before the snapshot's timeline, so what came between is in the journal only, under points
-/// that are lower than the snapshot's.
+/// The log that a restore continues, if it is not the snapshot's: an earlier restore started before
+/// the snapshot's timeline, so the entries between are in the journal only, at points lower than
+/// the snapshot's.
 struct LeftLog {
     main: LogPath,
     begun: LogPoint,
-    /// Up to which number the snapshot has what the main log has.
+    /// The number up to which the snapshot equals the main log.
     shared: i64,
 }
 
 impl LeftLog {
-    /// Of a snapshot and the pieces, in order, that come after it.
+    /// Returns it for a snapshot and the pieces, in order, that come after it.
     fn of(snapshot: &Header, pieces: &[(RecoveryName, Header)]) -> Self {
         let main = newest(snapshot, pieces).path.clone();
         Self {
@@ -262,20 +259,20 @@ impl LeftLog {
         }
     }
 
-    /// Whether an earlier piece has numbers of the main log that the snapshot has not.
+    /// Returns whether an earlier piece has numbers of the main log that the snapshot lacks.
     fn has(&self, piece: &Header) -> bool {
         let reached = piece.seq.min(self.main.shared_with(&piece.path));
         piece.point() < self.begun && reached > self.shared && reached >= piece.since
     }
 
-    /// Whether it may have, as far as its name tells.
+    /// Returns whether it may have such numbers, judging by its name.
     fn may_have(&self, name: RecoveryName) -> bool {
         name.seq > self.shared && self.main.end_of(name.timeline).is_some()
     }
 }
 
-/// The file that was written last, of these pieces in order and the snapshot: its log is the one that
-/// a restore goes on with.
+/// Returns the header of the file written last, of the snapshot and these pieces in order: a
+/// restore continues its log.
 pub(super) fn newest<'a>(snapshot: &'a Header, pieces: &'a [(RecoveryName, Header)]) -> &'a Header {
     let last = pieces.last().map(|(_, piece)| piece);
     last.filter(|piece| piece.point() > snapshot.point())

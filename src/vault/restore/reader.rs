@@ -1,6 +1,7 @@
 //! Reading recovery files for a restore, from a store and a custody that belong to no database yet.
 //!
-//! Owns which files were opened and how many do not open. Refuses to know which of them are wanted.
+//! Owns the opened files' keys and the count of files that do not open. Refuses to know which files
+//! are wanted.
 
 use super::fault_in;
 use crate::{
@@ -51,8 +52,8 @@ impl<'a> RecoveryReader<'a> {
         }
     }
 
-    /// Opens a file to its end: one that is spoilt in the middle is as good as none, and that must
-    /// be known before the database is filled.
+    /// Opens a file and reads it to its end: a file that is corrupt in the middle is useless, and
+    /// that must be known before the database is filled.
     pub(super) async fn open(&mut self, name: RecoveryName) -> Result<Header, Error> {
         match self.whole(name).await {
             Err(Error::Seal(_)) => Err(fault_in(name)("it does not open: it was altered or cut")),
@@ -66,7 +67,7 @@ impl<'a> RecoveryReader<'a> {
         Ok(file.header)
     }
 
-    /// The header of a file; `None` if it does not open, or is gone.
+    /// Returns the header of a file; `None` if it does not open, or is gone.
     pub(super) async fn header(&mut self, name: RecoveryName) -> Result<Option<Header>, Error> {
         match self.open(name).await {
             Ok(header) => Ok(Some(header)),

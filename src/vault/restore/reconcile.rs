@@ -1,8 +1,8 @@
-//! What has to go together again once rows of several timelines are in one database.
+//! Restoring consistency once rows of several timelines are in one database.
 //!
 //! The newest state of a recording replaces an older one whole, and may come from a timeline that
-//! knows nothing of a shred or a hold in another. Owns what follows from the rows that stand.
-//! Refuses to take in rows. INVARIANTS
+//! lacks a shred or a hold of another. Owns the changes that follow from the rows. Refuses to enter
+//! rows. INVARIANTS
 //! - A tombstone wins: its recording is shredded, whichever state came last.
 //! - `recordings.holds` is the number of holds that stand, and none stands over a tombstone.
 
@@ -16,7 +16,8 @@ use crate::{
     vault::error::Error,
 };
 
-/// Makes states, holds and outcomes of revocations agree with tombstones. The entries that say so.
+/// Makes states, holds and outcomes of revocations agree with tombstones. Returns the audit
+/// entries.
 ///
 /// # Errors
 /// The database's.

@@ -1,7 +1,7 @@
-//! What a piece of the journal brings into a rebuilt database: rows, keys and tombstones.
+//! Replaying a piece of the journal into a rebuilt database: rows, keys and tombstones.
 //!
-//! Owns what each kind of row means for what is there already. Refuses to know in which order pieces
-//! come. INVARIANT: a key whose fingerprint stands in a tombstone is not taken in.
+//! Owns how each kind of row changes the existing rows. Refuses to know the order of pieces.
+//! INVARIANT: a key whose fingerprint is in a tombstone is not entered.
 
 use std::sync::Arc;
 
@@ -33,8 +33,8 @@ const STATES: [Table; 7] = [
 ];
 
 impl Inner {
-    /// Takes in one piece of the journal, whose numbers are the rebuilt log's up to `shared`. How many
-    /// states.
+    /// Enters one piece of the journal, whose numbers up to `shared` are the rebuilt log's. Returns
+    /// how many states.
     pub(super) async fn replay(
         &self,
         tx: &mut Tx,
@@ -82,14 +82,14 @@ impl Inner {
             && awaits_source(tx, row.text("jws").unwrap_or_default()).await?;
         image::upsert(tx, table, std::slice::from_ref(&row)).await?;
         match (table, subject) {
-            // Its artefacts and who took part, if it has any still, follow.
+            // Its artefacts and participants, if it still has any, follow.
             (Table::Recordings, Some(id)) => {
                 recordings::remove_artefacts(tx, id).await?;
                 details::remove(tx, &[id]).await?;
                 work::cancel(tx, WorkKind::FetchMedia, &[id]).await?;
                 if is_sealed {
-                    // Which of them are to be deleted at the source, the flow knows when it looks
-                    // at each.
+                    // The flow decides which of them are deleted at the source when it handles
+                    // each.
                     work::enqueue(tx, WorkKind::DeleteAtSource, &[id], now).await?;
                 }
             }
@@ -99,7 +99,7 @@ impl Inner {
             (Table::Revocations, _) => self.resume_revocation(tx, &row, now).await?,
             (Table::Tombstones, Some(id)) => {
                 self.destroy_tombstoned(tx, id).await?;
-                // What is catalogued of a shredded recording is still to be removed.
+                // Objects of a shredded recording that are still catalogued must be removed.
                 if !recordings::artefacts(tx, id).await?.is_empty() {
                     work::enqueue(tx, WorkKind::DeleteCiphertext, &[id], now).await?;
                 }
@@ -122,14 +122,14 @@ impl Inner {
         Ok(())
     }
 
-    /// A tombstone that was taken in kills the keys that the snapshot, or an earlier piece, still had:
+    /// Destroys the keys of a tombstoned recording that the snapshot or an earlier piece still had:
     /// those of every leg, because no shred leaves one.
     async fn destroy_tombstoned(&self, tx: &mut Tx, id: RecordingId) -> Result<(), Error> {
         let entries = key_rows::entries_behind_tombstone(tx, id).await?;
         self.destroy_entries(tx, &entries).await
     }
 
-    /// A key of a living recording: into the tree, unless it is there; never, if it was destroyed.
+    /// Enters a key of a living recording into the tree, unless it is there or was destroyed.
     async fn take_key(
         &self,
         tx: &mut Tx,
@@ -156,14 +156,14 @@ impl Inner {
     }
 }
 
-/// Whether a receipt waits for the source's copies.
+/// Returns whether a receipt waits for the deletion of the source's copies.
 async fn awaits_source(tx: &mut Tx, jws: &str) -> Result<bool, Error> {
     let keys = signing_keys::all(tx).await?;
     Ok(Receipt::verify(jws, &keys).is_ok_and(|receipt| receipt.source() == Some(Removal::Pending)))
 }
 
-/// A row of a file whose numbers are the rebuilt log's up to `shared`; without the entries of a lost
-/// timeline, and without its numbers.
+/// Returns a row of a file whose numbers up to `shared` are the rebuilt log's; drops entries of a
+/// lost timeline, and removes that timeline's numbers from other rows.
 pub(super) fn of_main_log(row: Image, shared: i64) -> Option<Image> {
     let is_lost = row.int("seq").is_some_and(|seq| seq > shared);
     match row.table() {

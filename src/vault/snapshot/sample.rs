@@ -1,8 +1,8 @@
 //! A sample of living keys, found through a snapshot's own pages.
 //!
-//! Owns which keys are tried (each entry with the same chance) and the walk to them. It wants
-//! entries first and pages from the leaves up, as a snapshot has them, and keeps only the pages
-//! above the sample.
+//! Owns the choice of keys (each entry with equal probability) and the walk to them. It requires
+//! entries first and pages from the leaves up, as in a snapshot, and keeps only the pages above the
+//! sample.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,7 +41,7 @@ impl Sample {
         }
     }
 
-    /// Looks at a row.
+    /// Takes a row into account.
     pub(super) fn take(&mut self, row: &Image) -> Result<(), Error> {
         match row.table() {
             Table::KeyEntries => self.entry(image::entry_of(row)?),
@@ -75,12 +75,12 @@ impl Sample {
         self.pages.insert(page.id, page);
     }
 
-    /// Walks to every key of the sample, and to the key by which this vault recognises people. How
-    /// many record keys.
+    /// Walks to every key of the sample, and to the key of the vault's pseudonyms of people.
+    /// Returns how many record keys.
     ///
     /// # Errors
-    /// [`Error::Keyring`] where the way breaks off; [`Error::WrongKey`] for another key than the
-    /// entry says.
+    /// [`Error::Keyring`] where the path is broken; [`Error::WrongKey`] if a key does not match its
+    /// entry.
     pub(super) fn walk(&self, root: &RootKey, vault: VaultId, subject: &Key) -> Result<u64, Error> {
         let service = self.path(self.service.ok_or(keyring::Error::BrokenPath)?);
         let service = tree::walk(service, root, vault)?;
@@ -97,7 +97,7 @@ impl Sample {
         Ok(self.entries.len() as u64)
     }
 
-    /// The pages from the root down to `page`, as far as they are there.
+    /// Returns the pages from the root down to `page`, as far as they exist.
     fn path(&self, page: PageId) -> Vec<PageRow> {
         let mut path: Vec<PageRow> = Vec::new();
         let mut next = self.pages.get(&page);

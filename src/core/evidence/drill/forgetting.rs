@@ -1,47 +1,45 @@
-//! The first half of a drill: whoever kept every old copy, and has the vault's present root,
-//! reaches nothing that is shredded.
+//! The first half of a drill: an attacker with every old copy and the vault's present root reaches
+//! nothing that is shredded.
 
-/// What was attacked, and what was reached.
+/// The attack and its results.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Forgetting {
-    /// Databases, snapshots and pieces of the journal that were looked at, the live ones among
-    /// them.
+    /// Databases, snapshots and pieces of the journal that were examined, including the live ones.
     pub artefacts: u64,
-    /// How many of them could not be read at all; none, if it holds.
+    /// How many of them could not be read at all; must be 0.
     pub unreadable: u64,
     /// SHA-256 of their list as compact JSON, lower-case hex; the list is printed beside the
     /// evidence.
     pub artefacts_sha256: String,
     /// Whether no old copy was given, and the drill made old copies of a small vault of its own.
     pub own_artefacts: bool,
-    /// Different versions of key pages that were found in them.
+    /// Distinct versions of key pages found in them.
     pub page_versions: u64,
     /// How many of these opened.
     pub page_versions_opened: u64,
     /// Record keys that were reached, of all versions together.
     pub keys_reached: u64,
-    /// Recordings that are shredded and that a finished turn covers.
+    /// Shredded recordings that a completed turn covers.
     pub shredded: u64,
-    /// How many of these were reached; none, if it holds.
+    /// How many of these were reached; must be 0.
     pub shredded_reached: u64,
-    /// Recordings that are shredded and wait for the next turn: until then an old copy may still
-    /// open them.
+    /// Shredded recordings that wait for the next turn: until then an old copy may still open them.
     pub waiting: u64,
     /// How many of these were reached.
     pub waiting_reached: u64,
-    /// Recordings that live.
+    /// Living recordings.
     pub living: u64,
-    /// How many of these were reached from the live rows; all, if it holds. It shows that the
-    /// attack can find what is there.
+    /// How many of these were reached from the live rows; must be all. It shows that the attack
+    /// finds existing keys.
     pub living_reached: u64,
-    /// The same with the drill's own small vault, where no old copy was given.
+    /// The same attack on the drill's own small vault, if no old copy was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
 }
 
 impl Forgetting {
-    /// Whether it went as it must.
+    /// Returns whether this half succeeded.
     pub fn holds(&self) -> bool {
         self.unreadable == 0
             && self.shredded_reached == 0
@@ -49,7 +47,7 @@ impl Forgetting {
             && self.canary.as_ref().is_none_or(Canary::holds)
     }
 
-    /// Whether the numbers can be those of a drill.
+    /// Returns whether the numbers are consistent.
     pub(super) fn is_possible(&self) -> bool {
         let is_digest = self.artefacts_sha256.len() == 64
             && self
@@ -67,32 +65,32 @@ impl Forgetting {
     }
 }
 
-/// A small vault of the drill's own: copied, shredded, copied again, turned; then attacked with its
-/// old copies.
+/// A small vault that the drill creates: copied, shredded, copied again, turned; then attacked with
+/// its old copies.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Canary {
-    /// Old copies that were looked at.
+    /// Old copies that were examined.
     pub artefacts: u64,
-    /// Different versions of key pages that were found in them.
+    /// Distinct versions of key pages found in them.
     pub page_versions: u64,
     /// Recordings that were shredded before the turn.
     pub shredded: u64,
-    /// How many of these were reached after it; none, if it holds.
+    /// How many of these were reached after it; must be 0.
     pub shredded_reached: u64,
-    /// Recordings that live.
+    /// Living recordings.
     pub living: u64,
-    /// How many of these were reached; all, if it holds.
+    /// How many of these were reached; must be all.
     pub living_reached: u64,
-    /// Shredded ones that were reached by the same attack when it was given the root page's key
-    /// from before the turn.
+    /// Shredded recordings that the same attack reached with the root page key from before the
+    /// turn.
     pub shredded_reached_with_old_root: u64,
-    /// Whether these were all: the attack is not blind.
+    /// Whether these were all, which shows that the attack works.
     pub closure_bites: bool,
 }
 
 impl Canary {
-    /// Whether it went as it must.
+    /// Returns whether this half succeeded.
     pub fn holds(&self) -> bool {
         self.shredded > 0
             && self.shredded_reached == 0

@@ -2,52 +2,50 @@
 
 use crate::model::time::Timestamp;
 
-/// What was rebuilt, what was tried in it, and how long it took.
+/// What was rebuilt and tested, and how long it took.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recovery {
     /// Whether a vault was rebuilt at all.
     pub restored: bool,
-    /// From which snapshot.
+    /// The snapshot that was used.
     pub snapshot: Option<String>,
     /// Pieces of the journal that came after it.
     pub pieces: u64,
-    /// Shreds that the live database knows of.
+    /// Shreds in the live database.
     pub tombstones: u64,
-    /// How many of them the rebuilt one does not know.
+    /// How many of them the rebuilt database lacks.
     pub tombstones_missing: u64,
-    /// How many of the missing ones were waiting to be written to the journal when the drill began;
-    /// all, if it holds.
+    /// How many of the missing ones waited for the journal when the drill began; must be all.
     pub tombstones_behind: u64,
-    /// Recordings that live in the live database.
+    /// Living recordings in the live database.
     pub living: u64,
-    /// The recovery gap: how many of them the rebuilt one does not have.
+    /// The recovery gap: how many of them the rebuilt database lacks.
     pub gap: u64,
-    /// How many of the gap were waiting to be written to the journal when the drill began; all, if
-    /// it holds.
+    /// How many of the gap waited for the journal when the drill began; must be all.
     pub gap_behind: u64,
     /// When the oldest recording of the gap was sealed.
     pub gap_since: Option<Timestamp>,
-    /// Living recordings that were tried.
+    /// Living recordings in the sample.
     pub sampled: u64,
-    /// For how many of them the rebuilt database gave the key.
+    /// For how many of them the rebuilt database has the key.
     pub sample_keys: u64,
-    /// Of how many of them the ciphertext in the store is authentic under that key: header, first
+    /// For how many of them the ciphertext in the store is authentic under that key: header, first
     /// and final segment.
     pub sample_authentic: u64,
-    /// Shredded recordings that were tried.
+    /// Shredded recordings in the sample.
     pub shredded_sampled: u64,
-    /// How many of them the rebuilt database gave a key for; none, if it holds.
+    /// For how many of them the rebuilt database has a key; must be 0.
     pub shredded_opened: u64,
-    /// States that were waiting to be written to the journal when the drill began.
+    /// States that waited for the journal when the drill began.
     pub waiting: u64,
-    /// Since when the oldest.
+    /// How long the oldest of them had waited: since this time.
     pub oldest_waiting: Option<Timestamp>,
-    /// How long it took from an empty database to a vault that serves.
+    /// The time from an empty database to a vault in service.
     pub recovery_time_ms: u64,
-    /// When the newest file was written that the vault was rebuilt from.
+    /// When the newest file used for the rebuild was written.
     pub recovery_point: Option<Timestamp>,
-    /// For how long the oldest change that a loss of the database would lose has waited; 0, if none
+    /// How long the oldest change that a loss of the database would lose has waited; 0 if none
     /// would be lost.
     pub recovery_point_lag_s: u64,
     /// The deletion horizon, as configured.
@@ -55,7 +53,7 @@ pub struct Recovery {
 }
 
 impl Recovery {
-    /// Whether it went as it must.
+    /// Returns whether this half succeeded.
     pub fn holds(&self) -> bool {
         self.restored
             && self.tombstones_missing == self.tombstones_behind
@@ -65,7 +63,7 @@ impl Recovery {
             && self.shredded_opened == 0
     }
 
-    /// Whether the numbers can be those of a drill.
+    /// Returns whether the numbers are consistent.
     pub(super) fn is_possible(&self) -> bool {
         self.restored == self.snapshot.is_some()
             && self.restored == self.recovery_point.is_some()
@@ -78,7 +76,7 @@ impl Recovery {
             && self.sample_keys <= self.sampled
             && self.shredded_sampled <= self.tombstones
             && self.shredded_opened <= self.shredded_sampled
-            // A rebuilt vault that has living recordings was tried.
+            // If the rebuilt vault has living recordings, some were tried.
             && (!self.restored || self.sampled > 0 || self.gap == self.living)
     }
 }

@@ -1,4 +1,4 @@
-//! Evidence that holds, and every way in which it can be wrong.
+//! Tests of valid evidence, and of every invalid form.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ fn drill() -> DrillReport {
     }
 }
 
-/// The claims, changed by the test and signed again by the vault.
+/// Returns the claims, changed by the test and signed again by the vault.
 fn signed_with(change: impl FnOnce(&mut Value)) -> Result<DrillReport, Error> {
     let mut claims = serde_json::to_value(drill()).unwrap();
     change(&mut claims);

@@ -1,5 +1,5 @@
-//! Entries about access beside the decision itself: what was said with a request, second persons,
-//! emergencies, exports, corrections.
+//! Entries about access besides the decision itself: request details, approvals, emergencies,
+//! exports, corrections.
 
 use serde_json::{Value, json};
 
@@ -16,8 +16,7 @@ use crate::{
 };
 
 impl NewEntry {
-    /// The same entry with the ticket that was named with the request, and whether it asked to do
-    /// without approval, where either is so.
+    /// Adds the request's ticket, and whether it asked to bypass approval, if either is so.
     pub fn with_request(mut self, facts: &DecisionFacts<'_>) -> Self {
         if let Some(ticket) = facts.ticket {
             self.details
@@ -30,7 +29,7 @@ impl NewEntry {
         self
     }
 
-    /// A grant was ended before its time: by itself, or with the approval on which it rested.
+    /// A grant was ended early: by itself, or with the approval on which it rested.
     pub fn grant_ended(
         at: Timestamp,
         by: Initiator,
@@ -45,7 +44,7 @@ impl NewEntry {
         Self::new(at, by, AuditEvent::GrantEnded, Some(recording), details)
     }
 
-    /// Somebody asks that a second person approve.
+    /// A requester asks for a second person's approval.
     pub fn approval_requested(
         at: Timestamp,
         by: Initiator,
@@ -64,7 +63,7 @@ impl NewEntry {
         )
     }
 
-    /// Why somebody asks is about to be shown to who may approve.
+    /// The justification of a request is about to be shown to an approver.
     pub fn approval_shown(
         at: Timestamp,
         to: Initiator,
@@ -80,7 +79,7 @@ impl NewEntry {
         )
     }
 
-    /// A second person agreed until `expires_at`, or did not, or does no more.
+    /// A second person approved until `expires_at`, refused, or revoked the approval.
     pub fn approval_decided(
         at: Timestamp,
         by: Initiator,
@@ -100,8 +99,7 @@ impl NewEntry {
         )
     }
 
-    /// Somebody wanted to decide on a request and may not; without a denial, because it is their
-    /// own.
+    /// A principal tried to decide on their own request, which is not allowed; there is no denial.
     pub fn approval_denied(
         at: Timestamp,
         by: Initiator,
@@ -124,7 +122,7 @@ impl NewEntry {
         )
     }
 
-    /// The approval that the tier asks for was done without.
+    /// The required approval was bypassed.
     pub fn glass_broken(at: Timestamp, grant: &Grant, id: GrantId) -> Self {
         let details = json!({ "grant": id, "purpose": grant.purpose(), "tier": grant.tier() });
         Self::new(
@@ -136,8 +134,8 @@ impl NewEntry {
         )
     }
 
-    /// What is known of a person is about to be handed out: so many recordings are in it, and so
-    /// many are left out.
+    /// The data about a person are about to be exported: with this many recordings, and without
+    /// this many others.
     pub fn subject_exported(
         at: Timestamp,
         by: Initiator,
@@ -150,7 +148,7 @@ impl NewEntry {
         Self::new(at, by, AuditEvent::SubjectExported, None, details)
     }
 
-    /// Something about no single recording was refused. `what` is one of the house's own words.
+    /// A request that concerns no single recording was refused. `what` is an internal name.
     pub fn request_denied(
         at: Timestamp,
         by: Initiator,
@@ -168,8 +166,8 @@ impl NewEntry {
         )
     }
 
-    /// What the catalogue says of a recording was corrected: the names of the fields, of the house
-    /// or of the policy, and no values.
+    /// The catalogue's data of a recording were corrected: the names of the fields, built-in or of
+    /// the policy, and no values.
     pub fn recording_corrected(
         at: Timestamp,
         by: Initiator,

@@ -1,4 +1,4 @@
-//! Entries about the source's accounts: compared, listed, read again.
+//! Entries about the source's accounts: comparison, listing, reload.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl NewEntry {
-    /// The source's list of an account, of what it made since then, was compared with the vault.
+    /// The source's list of an account since a point in time was compared with the vault.
     pub fn reconcile_done(
         at: Timestamp,
         by: Initiator,
@@ -25,7 +25,7 @@ impl NewEntry {
         Self::new(at, by, AuditEvent::ReconcileDone, None, details)
     }
 
-    /// An existing account was listed to its end.
+    /// An existing account was listed completely.
     pub fn backfill_done(
         at: Timestamp,
         account: &AccountSid,
@@ -44,8 +44,8 @@ impl NewEntry {
         )
     }
 
-    /// The accounts were read again: these are new, these are gone, and so many there are now.
-    /// Secrets are told nowhere.
+    /// The accounts were reloaded: the added and removed ones, and their present number. Secrets
+    /// are never recorded.
     pub fn accounts_reloaded(
         at: Timestamp,
         added: &[AccountSid],

@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl NewEntry {
-    /// So many parties of a conversation were named, of whom so many are known.
+    /// Parties of a conversation were named: their number, and how many of them are identified.
     pub fn parties_named(
         at: Timestamp,
         by: Initiator,
@@ -29,8 +29,8 @@ impl NewEntry {
         Self::new(at, by, AuditEvent::PartiesNamed, None, details)
     }
 
-    /// A statement of consent was recorded. Who it is about is a keyed hash, or the source's id of
-    /// a conversation.
+    /// A statement of consent was recorded. It identifies its person by a keyed hash, or the
+    /// conversation by the source's id.
     pub fn consent_recorded(at: Timestamp, by: Initiator, statement: &Statement) -> Self {
         let mut details = json!({
             "consent": statement.id,
@@ -45,8 +45,8 @@ impl NewEntry {
         Self::new(at, by, AuditEvent::ConsentRecorded, None, details)
     }
 
-    /// The recording has not the evidence of consent that it needs, and is shredded at this time
-    /// unless it arrives.
+    /// The recording lacks the required evidence of consent, and is shredded at this time unless
+    /// the evidence arrives.
     pub fn recording_quarantined(
         at: Timestamp,
         by: Initiator,
@@ -62,7 +62,7 @@ impl NewEntry {
         )
     }
 
-    /// The evidence that the recording needed has arrived.
+    /// The required evidence arrived.
     pub fn recording_released(at: Timestamp, by: Initiator, recording: RecordingId) -> Self {
         Self::new(
             at,
@@ -114,7 +114,7 @@ mod tests {
         );
         let expected = json!({ "consent": id, "answer": "given", "method": "letter", "purposes": ["training"], "subject": subject });
         assert_eq!(details(&entry), expected);
-        // A place may be called as somebody is.
+        // A leg may have the same name as a person.
         said.whom = Whom::Leg(conversation.clone(), Some("anna".parse().unwrap()));
         let entry = NewEntry::consent_recorded(AT, Initiator::Operator, &said);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What belongs to an event besides its own columns.
+//! The details of an event besides its own columns.
 //!
 //! Owns its text form. Refuses to know which event has which members.
 
@@ -6,14 +6,14 @@ use std::{fmt, str::FromStr};
 
 use serde_json::{Map, Value};
 
-/// What else belongs to an event: a flat JSON object of ids, names, codes, numbers and digests.
-/// Text form: compact JSON.
+/// Further details of an event: a flat JSON object of ids, names, codes, numbers and digests. Text
+/// form: compact JSON.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(transparent)]
 pub struct EntryDetails(pub(super) Map<String, Value>);
 
 impl EntryDetails {
-    /// One value, for those who read the log.
+    /// Returns one value.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.0.get(key)
     }
@@ -31,7 +31,7 @@ impl fmt::Display for EntryDetails {
 #[error("the details of an audit entry are not a JSON object")]
 pub struct InvalidDetails;
 
-/// For reading back what was written; a new entry cannot be made of it.
+/// Reads stored details; a new entry cannot be made of them.
 impl FromStr for EntryDetails {
     type Err = InvalidDetails;
 

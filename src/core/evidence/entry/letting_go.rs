@@ -14,8 +14,8 @@ use crate::{
 };
 
 impl NewEntry {
-    /// A hold was placed on a recording, or says something else now. Who demands it is text, and so
-    /// is not written down here.
+    /// A hold was placed on a recording, or changed. The authority is free text, so it is not
+    /// recorded here.
     pub fn hold_placed(
         at: Timestamp,
         by: Initiator,
@@ -30,7 +30,7 @@ impl NewEntry {
         Self::new(at, by, AuditEvent::HoldPlaced, Some(recording), details)
     }
 
-    /// A hold was lifted; so many still stand.
+    /// A hold was lifted; this many remain.
     pub fn hold_lifted(
         at: Timestamp,
         by: Initiator,
@@ -47,7 +47,7 @@ impl NewEntry {
         )
     }
 
-    /// A recording is closed: to everything but the holds that keep it, or to these purposes.
+    /// A recording is closed: to everything but the holds that protect it, or to these purposes.
     pub fn recording_revoked(
         at: Timestamp,
         by: Initiator,
@@ -73,8 +73,8 @@ impl NewEntry {
         )
     }
 
-    /// A revocation begins. What it reaches is written down only as a kind: the id of a person
-    /// would connect their recordings for whoever reads the log.
+    /// A revocation begins. Of its target only the kind is recorded: the id of a person would link
+    /// their recordings for readers of the log.
     pub fn revocation_begun(
         at: Timestamp,
         by: Initiator,
@@ -87,8 +87,8 @@ impl NewEntry {
         Self::new(at, by, AuditEvent::RevocationBegun, None, details)
     }
 
-    /// Everything that a revocation reaches has an outcome: so many are shredded, so many kept by
-    /// holds, so many closed.
+    /// Every recording of a revocation has an outcome: the numbers of shredded, held and closed
+    /// ones.
     pub fn revocation_done(
         at: Timestamp,
         revocation: RevocationId,

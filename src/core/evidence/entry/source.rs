@@ -1,4 +1,4 @@
-//! Entries about what the source keeps.
+//! Entries about the source's copies.
 
 use serde_json::{Map, Value, json};
 
@@ -14,10 +14,10 @@ use crate::{
 };
 
 impl NewEntry {
-    /// One attempt changed something about copies: how many of each kind are deleted now, of how
-    /// many the source says so now, and how many the vault found that it cannot delete. The
-    /// source's ids are not written down here; the catalogue has them. `before` is what was known
-    /// of the same copies.
+    /// One attempt changed the state of copies: per kind, how many became deleted; then how many
+    /// deletions the source newly confirmed, and how many copies newly proved undeletable. The
+    /// source's ids are not recorded here; the catalogue has them. `before` is the earlier state of
+    /// the same copies.
     pub fn source_deleted(
         at: Timestamp,
         recording: RecordingId,
@@ -63,7 +63,7 @@ impl NewEntry {
         )
     }
 
-    /// The recording was still being made, and was told to stop.
+    /// The recording was still in progress, and was stopped.
     pub fn source_stopped(at: Timestamp, recording: RecordingId) -> Self {
         Self::new(
             at,

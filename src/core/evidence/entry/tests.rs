@@ -1,4 +1,4 @@
-//! What the log says, and what it must never say.
+//! Tests of the contents of the log, and of what it must never contain.
 
 use std::collections::BTreeSet;
 

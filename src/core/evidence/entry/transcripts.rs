@@ -1,4 +1,4 @@
-//! Entries about transcripts that the source made.
+//! Entries about the source's transcripts.
 
 use serde_json::json;
 
@@ -9,8 +9,8 @@ use crate::{
 };
 
 impl NewEntry {
-    /// A transcript of the source was given up after so many attempts; with its recording, where
-    /// that is known.
+    /// A transcript of the source was abandoned after this many attempts; with its recording, if
+    /// known.
     pub fn transcript_dead(
         at: Timestamp,
         origin: &Origin,

@@ -8,8 +8,8 @@ use crate::model::{
 };
 
 impl NewEntry {
-    /// The epoch turned: so many pages have new keys, and so many shreds are out of reach of the
-    /// next root.
+    /// The epoch turned: how many pages got new keys, and how many shreds are out of reach
+    /// of the next root.
     pub fn epoch_turned(
         at: Timestamp,
         by: Initiator,
@@ -26,7 +26,7 @@ impl NewEntry {
         )
     }
 
-    /// Another key signs from now on; both by their ids.
+    /// The signing key was replaced; both keys by their ids.
     pub fn signing_key_replaced(at: Timestamp, by: Initiator, key_id: &str, retired: &str) -> Self {
         Self::new(
             at,
@@ -37,8 +37,7 @@ impl NewEntry {
         )
     }
 
-    /// A snapshot was opened again; so many living keys of it were tried. The name is the store's
-    /// own.
+    /// A snapshot was verified, with this many living keys tried. The name is the store's own.
     pub fn snapshot_verified(at: Timestamp, snapshot: &str, keys: u64) -> Self {
         Self::new(
             at,
@@ -71,7 +70,7 @@ impl NewEntry {
         )
     }
 
-    /// So many pages, of one tier or of all, get new keys in the next turn.
+    /// This many pages, of one tier or of all, get new keys in the next turn.
     pub fn keys_rotated(at: Timestamp, by: Initiator, tier: Option<&Tier>, pages: u64) -> Self {
         Self::new(
             at,
@@ -82,8 +81,8 @@ impl NewEntry {
         )
     }
 
-    /// The database was rebuilt, and goes on in a new timeline, behind the log that the store had up
-    /// to the number `known_to`, and behind `late` entries of other timelines that it had.
+    /// The database was rebuilt. It continues in a new timeline after the store's log, which ended
+    /// at `known_to`, and after `late` entries of other timelines from the store.
     pub fn vault_restored(
         at: Timestamp,
         snapshot: &str,
@@ -106,8 +105,8 @@ impl NewEntry {
         )
     }
 
-    /// A rebuilding goes on although the store has lost something of the entries from `first` to
-    /// `last`, numbers of this log or of a lost timeline.
+    /// A restore continued although the store has lost some of the entries `first` to `last`,
+    /// numbers of this log or of a lost timeline.
     pub fn restore_gap_accepted(
         at: Timestamp,
         timeline: Option<Timeline>,
@@ -127,12 +126,12 @@ impl NewEntry {
         )
     }
 
-    /// What stands in the place of an entry that the store has lost.
+    /// The placeholder of an entry that the store has lost.
     pub fn entry_lost(at: Timestamp) -> Self {
         Self::new(at, Initiator::Vault, AuditEvent::EntryLost, None, json!({}))
     }
 
-    /// An operator said that the clock is right; `before` is what was believed until then.
+    /// An operator confirmed the clock; `before` is the time accepted until then.
     pub fn clock_accepted(at: Timestamp, by: Initiator, before: Option<Timestamp>) -> Self {
         Self::new(
             at,
@@ -143,7 +142,7 @@ impl NewEntry {
         )
     }
 
-    /// The epoch's turn was taken away from a holder.
+    /// The lease of the turn was taken from a holder.
     pub fn turn_released(at: Timestamp, by: Initiator, holder: &str, until: Timestamp) -> Self {
         Self::new(
             at,
@@ -165,7 +164,7 @@ impl NewEntry {
         )
     }
 
-    /// This database took custody over; from whom, if anybody had it.
+    /// This database took over custody; from another database, if one owned it.
     pub fn custody_taken(at: Timestamp, from: Option<DatabaseId>, to: DatabaseId) -> Self {
         let details = json!({ "from": from.map(|from| from.to_string()), "to": to.to_string() });
         Self::new(
@@ -177,7 +176,7 @@ impl NewEntry {
         )
     }
 
-    /// Another database took custody over: this one opens and writes nothing any more.
+    /// Another database took over custody: this one opens and writes nothing any more.
     pub fn custody_lost(at: Timestamp, to: DatabaseId) -> Self {
         Self::new(
             at,
@@ -188,7 +187,7 @@ impl NewEntry {
         )
     }
 
-    /// A drill was held, and whether its two halves came out well.
+    /// A drill was completed, with the results of its two halves.
     pub fn drill_held(at: Timestamp, by: Initiator, recovers: bool, forgets: bool) -> Self {
         Self::new(
             at,

@@ -1,11 +1,11 @@
-//! What an event is called in a sentence, for people who read a log.
+//! The text of each event for readers of a log.
 //!
-//! INVARIANT: the match has no rest, so that a new event must say what it is called.
+//! INVARIANT: the match has no wildcard arm, so that a new event must have a text.
 
 use super::AuditEvent;
 
 impl AuditEvent {
-    /// The event in words, without whom or what it concerns.
+    /// Returns the event as text, without its subject.
     pub fn words(self) -> &'static str {
         match self {
             Self::VaultCreated => "a vault was created",

@@ -1,12 +1,12 @@
-//! The copies of a shredded recording, and what became of each.
+//! The copies of a shredded recording, and the state of each.
 //!
-//! Owns which fates a copy can have and their form in a receipt,
-//! `{"copy": …, "state": …, "at": …}`. Refuses a fate that a copy cannot have: a key that is not
+//! Owns the possible states of a copy and their form in a receipt,
+//! `{"copy": …, "state": …, "at": …}`. Refuses a state that a copy cannot have: a key that is not
 //! destroyed, ciphertext that was "destroyed".
 
 use crate::model::time::Timestamp;
 
-/// One copy of what was shredded, and what became of it.
+/// One copy of a shredded recording, and its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(into = "WireCopy", try_from = "WireCopy")]
 pub enum HeldCopy {
@@ -17,30 +17,30 @@ pub enum HeldCopy {
     },
     /// The ciphertext in the vault's store; it does not open without its key.
     Ciphertext(Removal),
-    /// The source's copies of audio and transcripts, which never were under the vault's keys.
+    /// The source's copies of audio and transcripts, which were never under the vault's keys.
     Source(Removal),
 }
 
 impl HeldCopy {
-    /// Whether both are about the same copy, whatever became of it.
+    /// Returns whether both are the same copy, regardless of its state.
     pub(super) fn is_same_copy(&self, other: &Self) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }
 }
 
-/// What became of bytes that were to be deleted.
+/// The state of the deletion of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removal {
-    /// Deleted at this time, as far as whoever keeps it says.
+    /// Deleted at this time, according to the party that stores it.
     Removed(Timestamp),
-    /// To be deleted; the vault goes on trying.
+    /// To be deleted; the vault continues to try.
     Pending,
-    /// The vault does not know and does not try.
+    /// The vault does not know and does not try to delete it.
     Unknown,
 }
 
 impl Removal {
-    /// What it means of the source's copies, as a sentence or two for people.
+    /// Returns what this means for the source's copies, in a sentence or two for people.
     pub fn source_text(self) -> String {
         match self {
             Self::Removed(at) => format!(

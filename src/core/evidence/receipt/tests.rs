@@ -1,4 +1,4 @@
-//! Receipts before another library's judgement, and every way in which one can be wrong.
+//! Tests of receipts against another library, and of every invalid form.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::prelude::*;
@@ -60,7 +60,7 @@ fn pending() -> Vec<HeldCopy> {
     ]
 }
 
-/// The claims of a fresh receipt, changed by the test and signed again by the vault.
+/// Returns the claims of a new receipt, changed by the test and signed again by the vault.
 fn signed_with(change: impl FnOnce(&mut Value)) -> String {
     let text = receipt(pending()).sign(&signer());
     let mut claims: Value =
@@ -235,7 +235,7 @@ fn a_receipt_says_from_when_on_older_backups_are_useless() {
         (&json!("unrecoverable"), &json!("covered"), &json!(7))
     );
     assert_eq!(claims["unrecoverable_since"], json!(ISSUED));
-    // What became of the ciphertext does not change it.
+    // The state of the ciphertext does not change it.
     let removed = after.settled(HeldCopy::Ciphertext(Removal::Removed(ISSUED)), ISSUED);
     assert_eq!(
         (removed.state(), removed.epoch()),
@@ -288,7 +288,7 @@ fn each_copy_is_settled_by_itself_in_any_order() {
             (ReceiptState::Closed, &[key, ciphertext, source][..])
         );
     }
-    // Of what was never sealed there is no ciphertext to speak of.
+    // A recording that was never sealed has no ciphertext.
     let never_sealed = receipt(vec![HeldCopy::Source(Removal::Pending)]);
     assert_eq!(
         (never_sealed.state(), never_sealed.source()),

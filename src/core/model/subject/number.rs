@@ -1,10 +1,10 @@
-//! Telephone numbers: from a spelling to E.164, and from E.164 to the person.
+//! Telephone numbers: parsing to E.164, and the canonical number of a person.
 //!
-//! Owns what a trunk prefix is and which two numbers are one line. The numbering plans are
-//! libphonenumber's, from the crate `phonenumber`; its reader is not used, because it takes digits
-//! away from numbers that are whole (`+78121234567` lost its 8). INVARIANT: what is in E.164 is
-//! kept digit for digit; a digit is taken away only where the number is in no plan with it and in
-//! one without it.
+//! Owns the handling of trunk prefixes and the equivalence of two numbers of one line. The
+//! numbering plans are libphonenumber's, from the crate `phonenumber`. Its parser is not used,
+//! because it removes digits from complete numbers (`+78121234567` lost its 8). INVARIANT: a number
+//! in E.164 is kept digit for digit; a digit is removed only if the number is in no plan with it
+//! and in one without it.
 
 use std::{
     collections::HashMap,
@@ -14,13 +14,13 @@ use std::{
 use phonenumber::metadata::{DATABASE, Metadata};
 use regex::Regex;
 
-/// How many digits a number has with its country code: at most 15 (ITU-T E.164); the shortest that
-/// anybody is called from are of companies in Iran.
+/// The number of digits with the country code: at most 15 (ITU-T E.164); the shortest numbers in
+/// use are of companies in Iran.
 const DIGITS: std::ops::RangeInclusive<usize> = 6..=15;
 
-/// Reads a number that begins with `+`, as people write it: with spaces, brackets, dots, slashes
-/// and dashes, maybe with a trunk prefix (`+44 (0)20 …`). Returns its digits in E.164, without the
-/// plus.
+/// Parses a number that begins with `+`, as people write it: with spaces, brackets, dots, slashes
+/// and dashes, and possibly a trunk prefix (`+44 (0)20 …`). Returns its digits in E.164, without
+/// the plus.
 pub(super) fn read(text: &str) -> Option<String> {
     let rest = text.strip_prefix('+')?;
     let is_between = |c: char| {
@@ -28,7 +28,7 @@ pub(super) fn read(text: &str) -> Option<String> {
             || "()-./".contains(c)
             || matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}')
     };
-    // Letters would be an extension, or somebody's name.
+    // Letters would be an extension, or a name.
     if !rest.chars().all(|c| c.is_ascii_digit() || is_between(c)) {
         return None;
     }
@@ -36,42 +36,42 @@ pub(super) fn read(text: &str) -> Option<String> {
     if is_e164(&digits) && digits.len() == rest.len() {
         return Some(digits);
     }
-    // `+00 49 …`: the prefix of calls abroad beside the plus that stands for it.
+    // `+00 49 …`: the international prefix besides the plus that stands for it.
     let digits = digits.strip_prefix("00").unwrap_or(&digits);
     Some(planned(digits)).filter(|digits| is_e164(digits))
 }
 
-/// The digits by which a person is known, of digits in E.164: the same for all spellings of one
-/// line.
+/// Returns the canonical digits of a person, from digits in E.164: the same for all spellings of
+/// one line.
 pub(super) fn person(digits: &str) -> String {
     let digits = planned(digits);
     same_line(&digits).unwrap_or(digits)
 }
 
-/// Countries whose carriers write one line in two ways; the shorter way.
+/// Countries whose carriers write one line in two ways; returns the shorter one.
 fn same_line(digits: &str) -> Option<String> {
     let national = |code: &str, length: usize| {
         digits
             .strip_prefix(code)
             .filter(|rest| rest.len() == length)
     };
-    // Mexico wrote a 1 before mobile numbers until 2019, and WhatsApp still does.
+    // Mexico used a 1 before mobile numbers until 2019, and WhatsApp still does.
     if let Some(rest) = national("521", 10) {
         return Some(format!("52{rest}"));
     }
-    // Argentina has a 9 before mobile numbers where they are called from abroad.
+    // Argentina uses a 9 before mobile numbers in calls from abroad.
     if let Some(rest) = national("549", 10) {
         return Some(format!("54{rest}"));
     }
-    // Brazil put a 9 before mobile numbers, which begin with 6 to 9 without it; WhatsApp leaves it
-    // out in most areas.
+    // Brazil added a 9 before mobile numbers, which otherwise begin with 6 to 9; WhatsApp omits it
+    // in most areas.
     if let Some((area, line)) = national("55", 11).and_then(|rest| rest.split_at_checked(2))
         && let Some(line) = line.strip_prefix('9')
         && line.starts_with(['6', '7', '8', '9'])
     {
         return Some(format!("55{area}{line}"));
     }
-    // Benin put 01 before every number in 2024.
+    // Benin added 01 before every number in 2024.
     national("22901", 8).map(|rest| format!("229{rest}"))
 }
 
@@ -79,7 +79,7 @@ fn is_e164(digits: &str) -> bool {
     DIGITS.contains(&digits.len()) && !digits.starts_with('0')
 }
 
-/// The number as a plan has it: without a trunk prefix, if it is in no plan with it.
+/// Returns the number that fits a numbering plan: without a trunk prefix, if it fits none with it.
 fn planned(digits: &str) -> String {
     let code = (1..=3)
         .filter_map(|length| digits.split_at_checked(length))
@@ -102,8 +102,8 @@ fn planned(digits: &str) -> String {
     shorter.map_or_else(|| digits.to_owned(), |national| format!("{code}{national}"))
 }
 
-/// What a national number may be without the prefix that is dialled before it inside its country,
-/// or with its mobile prefix where that stands abroad.
+/// Returns candidates for a national number without its national prefix, or with a mobile prefix
+/// that is used abroad only.
 fn without_prefix(plan: &Metadata, national: &str) -> Vec<String> {
     let mut shorter = Vec::new();
     let found = plan
@@ -129,9 +129,9 @@ fn without_prefix(plan: &Metadata, national: &str) -> Vec<String> {
     shorter
 }
 
-/// Whether some plan of this country code has numbers of this form.
+/// Returns whether some numbering plan of this country code contains this number.
 fn is_planned(code: u16, national: &str) -> bool {
-    // Built once for each country that anybody calls from.
+    // Built once for each country code in use.
     static FORMS: LazyLock<HashMap<u16, OnceLock<Option<Regex>>>> = LazyLock::new(|| {
         DATABASE
             .iter()
@@ -144,7 +144,7 @@ fn is_planned(code: u16, national: &str) -> bool {
     form.is_some_and(|form| form.is_match(national))
 }
 
-/// The plans are written over several lines, so white space in them counts for nothing.
+/// The plans are written over several lines, so white space in them is ignored.
 fn form_of(code: u16) -> Option<Regex> {
     let plans = DATABASE.by_code(&code)?;
     let forms: Vec<String> = plans
@@ -227,7 +227,7 @@ mod tests {
             ("5511987654321", "551187654321"),
             ("5531996541234", "553196541234"),
             ("2290197123456", "22997123456"),
-            // Kept as told, and still the same person.
+            // Kept as given, and still the same person.
             ("4402079460018", "442079460018"),
             ("114155550100", "14155550100"),
         ] {

@@ -1,20 +1,20 @@
-//! Two transcripts of one recording, made of different parts of it, become one.
+//! Joining two transcripts of one recording that cover different parts of it.
 
 use std::collections::BTreeMap;
 
 use super::{Sentence, Transcript, read::InvalidTranscript};
 
-/// Who spoke, as far as that is known.
+/// The speaker, if known.
 type Leg = Option<String>;
 
 impl Transcript {
-    /// Both, in the order in which it was said. Where both have heard the same leg at the same
-    /// time, what `later` heard counts: it stands for what ends between its own first and last
-    /// sentence of that leg. Ends are known better than beginnings, which may be estimates: a
-    /// sentence that would begin before the one before it ended begins then.
+    /// Joins both, in the order of speech. Where both cover the same leg at the same time, `later`
+    /// wins: it replaces every sentence that ends between the ends of its own first and last
+    /// sentence of that leg. Ends are more reliable than beginnings, which may be estimates: a
+    /// sentence that would begin before the previous one of its leg ended begins at that end.
     ///
     /// # Errors
-    /// [`InvalidTranscript`] if together they are longer than a transcript may be.
+    /// [`InvalidTranscript`] if the result is longer than a transcript may be.
     pub fn joined(self, later: Self) -> Result<Self, InvalidTranscript> {
         let mut covered: BTreeMap<Leg, (u64, u64)> = BTreeMap::new();
         for said in &later.sentences {
@@ -95,7 +95,7 @@ mod tests {
             said("callee", 1_000, 2_000, "two"),
         ])
         .with_lost(1);
-        // Its beginning is estimated, and lies before what was said before it.
+        // Its estimated beginning lies before the previous sentence.
         let second = of(vec![
             said("callee", 500, 61_000, "three"),
             said("caller", 62_000, 63_000, "four"),

@@ -1,4 +1,4 @@
-//! Reads a transcript: strictly, within bounds, and without repeating in a fault what was said.
+//! Parsing of a transcript: strict, within bounds, and without quoting its text in an error.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::model::{json, text::is_prose};
 
-/// Why a text is no transcript.
+/// Why a text is not a valid transcript.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidTranscript {
     /// More bytes than a transcript may have.
@@ -22,9 +22,9 @@ pub enum InvalidTranscript {
     },
     /// A value is out of bounds.
     Value {
-        /// Where: `sentences[3].end_ms`.
+        /// The position: `sentences[3].end_ms`.
         at: String,
-        /// What is wrong with it.
+        /// The fault.
         why: &'static str,
     },
 }
@@ -47,14 +47,14 @@ impl fmt::Display for InvalidTranscript {
 
 impl std::error::Error for InvalidTranscript {}
 
-/// The form, before its bounds are checked.
+/// The parsed form, before its bounds are checked.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Form {
     language: String,
     source: String,
     sentences: Vec<Sentence>,
-    /// Absent in transcripts that were written before there was such a thing.
+    /// Absent in transcripts that were written before this field existed.
     #[serde(default)]
     lost: u32,
 }
@@ -128,7 +128,7 @@ pub(super) fn check(
 
 fn text(said: &Said, most: usize, at: impl FnOnce() -> String) -> Result<(), InvalidTranscript> {
     let said = said.expose();
-    // `nth` and not `count`: what is far too long is not read to its end.
+    // `nth` and not `count`: an overlong text is not read to its end.
     let fits = said.chars().nth(most).is_none() && said.chars().all(is_prose);
     ensure(
         fits,

@@ -1,4 +1,4 @@
-//! Transcripts come back as they went, and nothing that is said gets out of its place.
+//! Tests of round trips, and of the containment of spoken text.
 
 use proptest::prelude::*;
 
@@ -194,8 +194,8 @@ fn bounds_hold_to_the_character() {
     );
 }
 
-/// Cues of a WebVTT file as a browser reads them (section 6): blocks between empty lines, a line
-/// with an arrow, then the text, unescaped.
+/// Returns the cues of a WebVTT file as a browser parses them (section 6): blocks between empty
+/// lines, a line with an arrow, then the text, unescaped.
 fn cues(vtt: &[u8]) -> Vec<String> {
     let text = std::str::from_utf8(vtt).unwrap();
     let mut blocks = text.strip_prefix("WEBVTT\n").unwrap().split("\n\n");

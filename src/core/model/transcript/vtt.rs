@@ -1,7 +1,7 @@
-//! Writes WebVTT (<https://www.w3.org/TR/webvtt1/>).
+//! Output of WebVTT (<https://www.w3.org/TR/webvtt1/>).
 //!
-//! INVARIANT: whatever was said, it stays inside its cue: an arrow, a tag or an empty line in a
-//! text would begin something else (sections 4.1, 6.4).
+//! INVARIANT: every text stays inside its cue: an arrow, a tag or an empty line in it would
+//! otherwise begin another element (sections 4.1, 6.4).
 
 use super::{Said, Transcript};
 use crate::{model::numerals::counted, secret::SecretBuffer};
@@ -16,7 +16,7 @@ pub(super) fn write(transcript: &Transcript) -> SecretBuffer {
     }
     for sentence in transcript.sentences() {
         let said = sentence.text.expose();
-        // A cue without text is none.
+        // A cue must have text.
         if said.trim().is_empty() {
             continue;
         }
@@ -25,7 +25,7 @@ pub(super) fn write(transcript: &Transcript) -> SecretBuffer {
         let end = sentence.end_ms.max(sentence.start_ms + 1);
         vtt.push_str(&format!("\n{} --> {}\n", time(start), time(end)));
         if let Some(leg) = &sentence.leg {
-            // A name of a leg has only letters, digits, `-` and `_`; but it may have two dashes in
+            // A leg's name has only letters, digits, `-` and `_`; but it may contain two dashes in
             // a row, and `>` ends the tag.
             vtt.push_str(&format!("<v {leg}>"));
         }
@@ -35,7 +35,7 @@ pub(super) fn write(transcript: &Transcript) -> SecretBuffer {
     vtt.0
 }
 
-/// Text in a buffer that leaves nothing behind.
+/// A text buffer that leaves no copies in memory.
 struct Vtt(SecretBuffer);
 
 impl Vtt {

@@ -1,11 +1,11 @@
-//! Measures sound while it passes by.
+//! Measurement of audio while it streams.
 //!
-//! Owns how long it was and whether it was ever louder than a bound. Keeps nothing of it but the
-//! head of the file. What it cannot read, it does not measure.
+//! Owns its length and whether it ever exceeded a bound. Stores nothing of it but the head of the
+//! file. Formats that it cannot parse are not measured.
 
 use super::{Encoding, MAX_HEAD, UnreadableWave, Wave};
 
-/// A measurement that goes on.
+/// A running measurement.
 #[derive(Debug)]
 pub struct Meter {
     bound: u16,
@@ -13,35 +13,35 @@ pub struct Meter {
     state: State,
     /// Bytes of the file so far.
     passed: u64,
-    /// The size of the loudest sample so far; none is looked at after one over the bound.
+    /// The largest absolute sample so far; chunks after one over the bound are not examined.
     peak: u16,
-    /// The first byte of a sample of which the second has not come.
+    /// The first byte of a sample whose second byte has not arrived.
     half: Option<u8>,
 }
 
 #[derive(Debug)]
 enum State {
-    /// The head is not complete.
+    /// The head is incomplete.
     Begun,
-    /// The sound is passing by.
+    /// The audio is streaming.
     Known(Wave),
-    /// Nothing can be said of it.
+    /// The format cannot be measured.
     Unknown,
 }
 
-/// What was measured.
+/// The result of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AudioMeasurement {
-    /// How long it was, in whole milliseconds: what is shorter than a bound by one sample is below
-    /// it.
+    /// The length in whole milliseconds, rounded down: audio that is one sample shorter than a
+    /// bound is below it.
     pub length_ms: u64,
-    /// The size of the loudest sample, 0 to 32768, if samples have 16 bits; where it is over the
-    /// bound, only that it is over it.
+    /// The largest absolute sample, 0 to 32768, if samples have 16 bits; above the bound, only the
+    /// fact that it exceeds it is meaningful.
     pub peak: Option<u16>,
 }
 
 impl Meter {
-    /// Begins. Samples are looked at until one is larger than `bound`.
+    /// Begins a measurement. Samples are examined until a chunk has one larger than `bound`.
     pub fn new(bound: u16) -> Self {
         Self {
             bound,
@@ -53,7 +53,7 @@ impl Meter {
         }
     }
 
-    /// The next bytes of the file.
+    /// Takes the next bytes of the file.
     pub fn push(&mut self, chunk: &[u8]) {
         let before = self.passed;
         self.passed += chunk.len() as u64;
@@ -82,7 +82,7 @@ impl Meter {
         }
     }
 
-    /// What came to pass; `None` if the file was of no format that can be measured.
+    /// Returns the result; `None` if the file's format cannot be measured.
     pub fn finish(&self) -> Option<AudioMeasurement> {
         let State::Known(wave) = &self.state else {
             return None;
@@ -102,7 +102,7 @@ impl Meter {
         if self.peak > self.bound || wave.encoding != Encoding::Pcm(16) {
             return;
         }
-        // As far as the file may go: what is behind the sound is none.
+        // The largest possible range: bytes after the audio are excluded.
         let sound = wave.sound(u64::MAX);
         let offset = |position: u64| {
             usize::try_from(position.saturating_sub(at))
@@ -121,8 +121,8 @@ impl Meter {
             (self.half, samples) = (None, rest);
         }
         let (pairs, rest) = samples.as_chunks::<2>();
-        // In pieces, so that a loud sound costs little and a quiet one is compared many samples at
-        // a time.
+        // In chunks, so that a loud recording costs little and a quiet one is compared many samples
+        // at a time.
         for piece in pairs.chunks(1024) {
             let loudest = piece
                 .iter()

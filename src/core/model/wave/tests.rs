@@ -1,4 +1,4 @@
-//! Heads of every kind, and what is measured behind them.
+//! Tests of heads of every kind, and of measurements of the audio after them.
 #![expect(
     clippy::indexing_slicing,
     reason = "a test that reads beyond the end should fail loudly"
@@ -148,7 +148,7 @@ fn a_writer_that_could_not_go_back_is_understood() {
             "{riff} {data}"
         );
     }
-    // This one did know, and there is no sound.
+    // This writer knew the length, which is 0.
     let silent = file(&[
         chunk(b"fmt ", &format(1, 1, 8000, 16)),
         chunk(b"data", &[]),

@@ -1,4 +1,4 @@
-//! Tables that hold, that do not, and that are no tables.
+//! Tests of tables that hold, that do not hold, and that are invalid.
 
 use super::*;
 use crate::policy::Rules;

@@ -1,7 +1,7 @@
-//! The question that is put to the rules: one request, as Cedar sees it.
+//! The Cedar request: one question to the rules.
 //!
-//! Owns how facts become attributes. Refuses to know any rule. INVARIANT: a fact that is not known
-//! has no attribute. A fact that Cedar cannot hold makes no question, and that refuses.
+//! Owns the mapping of facts to attributes. Refuses to know any rule. INVARIANT: an unknown fact
+//! has no attribute. A fact that Cedar cannot represent makes the request fail, which refuses it.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,18 +15,18 @@ use crate::{
     policy::facts::{DecisionFacts, MAX_JUSTIFICATION},
 };
 
-/// One request, for every version of the policy.
+/// One request, usable with every version of the policy.
 pub(in crate::policy) struct Question {
     pub(super) principal: Entity,
     pub(super) resource: Entity,
     pub(super) context: Context,
 }
 
-/// A fact that Cedar cannot hold.
+/// A fact that Cedar cannot represent.
 pub(in crate::policy) struct Unaskable;
 
 impl Question {
-    /// Puts the facts as they are now.
+    /// Builds the request from the present facts.
     pub(in crate::policy) fn of(
         facts: &DecisionFacts<'_>,
         now: Timestamp,
@@ -56,8 +56,8 @@ fn principal(facts: &DecisionFacts<'_>) -> Result<Entity, Unaskable> {
     );
     for (label, values) in &principal.attributes {
         let values = values.iter().map(|value| text(value));
-        // A label that an older token has and that means something else here does not stand in for
-        // it.
+        // A label of an older token whose name now has another meaning must not replace that
+        // attribute.
         attributes
             .entry(label.as_str().to_owned())
             .or_insert_with(|| RestrictedExpression::new_set(values));
@@ -133,7 +133,7 @@ fn context(facts: &DecisionFacts<'_>, now: Timestamp) -> Result<Context, Unaskab
         ),
     ];
     if let Some(network) = facts.network {
-        // An IPv4 address is one, whichever way it came in.
+        // An IPv4 address is normalised, whichever form it came in.
         pairs.push((
             "network",
             RestrictedExpression::new_ip(network.to_canonical().to_string()),
@@ -164,7 +164,7 @@ fn truth(value: bool) -> RestrictedExpression {
     RestrictedExpression::new_bool(value)
 }
 
-/// Cedar keeps milliseconds, as the vault does.
+/// Cedar uses milliseconds, as the vault does.
 fn instant(at: Timestamp) -> RestrictedExpression {
     RestrictedExpression::new_datetime(at.to_string())
 }

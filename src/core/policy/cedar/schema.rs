@@ -1,10 +1,10 @@
-//! The schema: what rules and conditions may look at.
+//! The schema: the attributes that rules and conditions can use.
 //!
-//! Owns the names and types of everything that a policy can speak of. Refuses to know what a policy
-//! says about it. INVARIANTS
-//! - What may be unknown is optional, so that the validator refuses a condition that does not ask
-//!   for it with `has` first.
-//! - Roles and tiers are closed lists, so that the validator refuses one that is misspelt.
+//! Owns the names and types of everything that a policy can refer to. Refuses to know the rules.
+//! INVARIANTS
+//! - A possibly unknown attribute is optional, so that the validator refuses a condition that does
+//!   not check it with `has` first.
+//! - Roles and tiers are closed lists, so that the validator refuses a misspelt one.
 
 use std::fmt::Write as _;
 
@@ -18,9 +18,9 @@ pub(in crate::policy) struct Vocabulary<'d> {
     pub(in crate::policy) roles: Vec<&'d Role>,
     pub(in crate::policy) tiers: Vec<&'d Tier>,
     pub(in crate::policy) labels: Vec<&'d Label>,
-    /// Each with whether it is based on consent, and whether holds are placed for it.
+    /// Each purpose with whether it is based on consent, and whether holds are placed for it.
     pub(in crate::policy) purposes: Vec<(&'d Purpose, bool, bool)>,
-    /// Whether recording itself is.
+    /// Whether recording itself is based on consent.
     pub(in crate::policy) recorded_with_consent: bool,
 }
 
@@ -43,7 +43,8 @@ impl<'d> Vocabulary<'d> {
     }
 }
 
-/// Names that a label cannot have: principals or recordings have something else by them.
+/// Names that a label cannot have, because principals or recordings have another attribute of that
+/// name.
 pub(in crate::policy) const RESERVED: [&str; 13] = [
     "every_account",
     "accounts",
@@ -60,7 +61,7 @@ pub(in crate::policy) const RESERVED: [&str; 13] = [
     "roles",
 ];
 
-/// The schema as text, for Cedar and for people.
+/// Returns the schema as text, for Cedar and for people.
 pub(super) fn text(vocabulary: &Vocabulary<'_>) -> String {
     let mut text = String::from(
         "// The attributes for rules of the privacy policy. An attribute with `?` is optional: \
@@ -133,7 +134,7 @@ pub(super) fn text(vocabulary: &Vocabulary<'_>) -> String {
     text
 }
 
-/// A closed list, as long as there is one: Cedar knows no empty one.
+/// Declares a closed list, unless it is empty: Cedar has no empty enumeration.
 fn closed<T: std::fmt::Display>(names: &[T]) -> String {
     if names.is_empty() {
         return String::new();

@@ -1,5 +1,5 @@
-//! What is compiled can be read by Cedar, what cannot be evaluated refuses, and conditions are what
-//! they say.
+//! Tests: Cedar parses the compiled rules, a failed evaluation refuses, and conditions have their
+//! stated meaning.
 
 mod faults;
 mod looks;
@@ -25,15 +25,15 @@ use crate::{
 const SHIPPED: &str = include_str!("../../../../config/privacy-policy.toml");
 const WHEN: &str = "when = \"if principal has queue then resource has queue && principal.queue.contains(resource.queue) else true\"";
 
-/// The shipped policy with another condition for quality review, in a literal text of TOML that may
-/// have lines.
+/// Returns the shipped policy with another condition for quality review, in a literal text of TOML
+/// that may contain lines.
 fn with_condition(when: &str) -> Result<Rules, Vec<String>> {
     assert!(SHIPPED.contains(WHEN));
     let text = SHIPPED.replacen(WHEN, &format!("when = '''{when}'''"), 1);
     Rules::parse("p.toml", &text).map_err(|faults| faults.iter().map(ToString::to_string).collect())
 }
 
-/// What is wrong with a condition; the line of the `when` is named by every fault.
+/// Returns the faults of a condition; every fault names the line of the `when`.
 fn faults(when: &str) -> Vec<String> {
     let line = SHIPPED.lines().position(|line| line == WHEN).unwrap() + 1;
     let start = format!("p.toml:{line}: `when` of the purpose `quality-review`: ");
@@ -48,7 +48,7 @@ fn faults(when: &str) -> Vec<String> {
         .collect()
 }
 
-/// How somebody asks.
+/// The requester's details.
 struct Asked<'a> {
     network: Option<IpAddr>,
     ticket: Option<&'a Ticket>,
@@ -61,7 +61,8 @@ const PLAINLY: Asked<'_> = Asked {
     justification: None,
 };
 
-/// Whether quality review is allowed under this condition. Nothing but the condition may refuse.
+/// Returns whether quality review is allowed under this condition. Nothing but the condition may
+/// refuse.
 fn holds(
     when: &str,
     principal: &Principal,
@@ -121,7 +122,7 @@ fn what_is_printed_is_read_and_validated_by_cedar() {
     let schema = rules.schema().parse::<Schema>().unwrap();
     let told = Validator::new(schema).validate(&policies, ValidationMode::Strict);
     assert!(told.validation_passed(), "{told}");
-    // The shipped file does not rest recording on consent, so that no purpose is in that group.
+    // The shipped file does not base recording on consent, so that no purpose is in that group.
     assert!(
         told.validation_warnings()
             .all(|warning| warning.to_string().contains("quarantine")

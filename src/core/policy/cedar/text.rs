@@ -1,8 +1,8 @@
-//! The rules that a policy file makes, as Cedar.
+//! The rules of a policy file, as Cedar.
 //!
-//! Owns which key of the file becomes which rule. Refuses to evaluate any. INVARIANT: a purpose is
-//! permitted by one rule that asks for everything by itself. The rules that forbid say the same
-//! again, each with its reason: a rule that was left out would cost a reason and open nothing.
+//! Owns the mapping from keys of the file to rules. Refuses to evaluate any. INVARIANT: a purpose
+//! is permitted by one rule that contains every requirement itself. The rules that forbid repeat
+//! them, each with its reason: omitting one would lose a reason and permit nothing.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -14,8 +14,8 @@ use crate::policy::{
 /// The rules that no file can change.
 pub(super) const FIXED: &str = include_str!("../fixed.cedar");
 
-/// All rules of one version as text, for Cedar and for people. What is enforced is parsed from
-/// this.
+/// Returns all rules of one version as text, for Cedar and for people. The enforced rules are
+/// parsed from it.
 pub(super) fn text(document: &PolicyDocument) -> String {
     let mut text = format!(
         "{FIXED}\n// The rules of version `{}` of the policy file.\n\n",
@@ -87,7 +87,7 @@ fn of_purpose(document: &PolicyDocument, purpose: &PurposeRule) -> Vec<String> {
         .partition(|tier| purpose.tiers.contains(&tier.name));
     let [own, foreign] =
         [own, foreign].map(|tiers| tiers.into_iter().map(is_of_tier).collect::<Vec<_>>());
-    // On lines of its own, so that a comment at its end hides nothing; and it was parsed as one
+    // On lines of its own, so that a comment at its end hides nothing; it was parsed as one
     // expression before.
     let when = purpose.when.as_ref().map(|when| format!("(\n{when}\n)"));
     let refuse = |reason: Reason, key: &str, conditions: String| {
@@ -120,8 +120,8 @@ fn of_purpose(document: &PolicyDocument, purpose: &PurposeRule) -> Vec<String> {
             );
             refuse(Reason::PurposeExpired, "retention", conditions)
         }),
-        // At the opening of an earlier grant the database counts, in one statement with the opening
-        // itself.
+        // At the opening under an earlier grant the database counts, in one statement with the
+        // opening itself.
         purpose.budget.map(|budget| {
             let conditions =
                 format!("when {{ !(context has until) && context.openings_today >= {budget} }}");
@@ -133,7 +133,7 @@ fn of_purpose(document: &PolicyDocument, purpose: &PurposeRule) -> Vec<String> {
     .collect()
 }
 
-/// The rule that permits a purpose, for recordings of one of its own tiers.
+/// Returns the rule that permits a purpose, for recordings of one of its own tiers.
 fn permit_of(purpose: &PurposeRule, own: &str, when: Option<&str>) -> String {
     let name = purpose.name.as_str();
     let roles = any_role(purpose);
@@ -150,7 +150,7 @@ fn permit_of(purpose: &PurposeRule, own: &str, when: Option<&str>) -> String {
     )
 }
 
-/// That the principal has one of a purpose's roles.
+/// Returns the condition that the principal has one of a purpose's roles.
 fn any_role(purpose: &PurposeRule) -> String {
     let roles: Vec<String> = purpose
         .roles
@@ -174,7 +174,7 @@ fn is_of_tier(tier: &TierRule) -> String {
     format!("resource.tier == Recvault::Tier::\"{}\"", tier.name)
 }
 
-/// Nothing is true of an empty list.
+/// Returns the disjunction; false for an empty list.
 fn any(conditions: &[String]) -> String {
     if conditions.is_empty() {
         "false".to_owned()
@@ -183,7 +183,7 @@ fn any(conditions: &[String]) -> String {
     }
 }
 
-/// In the largest unit that fits, as people would write it.
+/// Returns a period in the largest unit that fits.
 fn period(period: Duration) -> String {
     let seconds = period.as_secs();
     let units = [(86_400, "d"), (3600, "h"), (60, "m")];
@@ -196,7 +196,7 @@ fn period(period: Duration) -> String {
     )
 }
 
-/// For a comment, which ends with its line.
+/// Returns the text for a comment, which ends with its line.
 fn plain(text: &str) -> String {
     text.chars()
         .map(|c| {

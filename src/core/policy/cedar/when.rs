@@ -1,8 +1,8 @@
 //! Conditions: the `when` of a purpose, before it becomes part of a rule.
 //!
-//! Owns what a text must be to count as a condition. Refuses to evaluate it. INVARIANT: a condition
-//! is one whole expression. What would only make sense in the place where it is put, such as a
-//! bracket that ends the rule and begins another, is refused.
+//! Owns the criteria for a valid condition. Refuses to evaluate it. INVARIANT: a condition is one
+//! whole expression. Text that is valid only at the place of insertion, such as a bracket that ends
+//! the rule and begins another, is refused.
 
 use cedar_policy::{
     Expression, Policy, PolicyId, PolicySet, Schema, ValidationError, ValidationMode,
@@ -12,34 +12,34 @@ use cedar_policy::{
 use super::schema::{self, Vocabulary};
 use crate::model::name::Purpose;
 
-/// Characters beyond which a text is no condition.
+/// The maximum length of a condition in characters.
 const MAX_LENGTH: usize = 4000;
 
-/// How deep brackets may be nested: Cedar's parser needs stack for each.
+/// The maximum nesting depth of brackets: Cedar's parser needs stack for each.
 const MAX_DEPTH: usize = 32;
 
-/// How much of what Cedar says is repeated.
+/// The maximum length of a quoted message of Cedar.
 const MAX_TOLD: usize = 400;
 
-/// Checks conditions by what a document declares.
+/// Checks conditions against the declarations of a document.
 pub(in crate::policy) struct Conditions(Option<Validator>);
 
 impl Conditions {
-    /// For a document that declares this.
+    /// Creates a checker for a document with these declarations.
     pub(in crate::policy) fn new(vocabulary: &Vocabulary<'_>) -> Self {
         let schema = Schema::from_cedarschema_str(&schema::text(vocabulary));
         Self(schema.ok().map(|(schema, _)| Validator::new(schema)))
     }
 
-    /// For a document whose declarations have faults themselves: only the form can be checked.
+    /// Creates a checker for a document with faulty declarations: only the form can be checked.
     pub(in crate::policy) fn of_form() -> Self {
         Self(None)
     }
 
-    /// Checks the condition of one purpose. Gives what is odd about it.
+    /// Checks the condition of one purpose. Returns warnings.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// Every fault.
     pub(in crate::policy) fn check(
         &self,
         purpose: &Purpose,
@@ -85,7 +85,7 @@ impl Conditions {
     }
 }
 
-/// What the validator says, with the way out where its words alone would leave people puzzled.
+/// Returns the validator's message, with a remedy if the message alone would be unclear.
 fn way_out(error: &ValidationError) -> String {
     let said = told(error);
     let said = said.strip_prefix("for policy `when`, ").unwrap_or(&said);
@@ -97,7 +97,7 @@ fn way_out(error: &ValidationError) -> String {
     }
 }
 
-/// How deep brackets are nested, at the most; those in texts and comments count too.
+/// Returns the maximum nesting depth of brackets; those in strings and comments count too.
 fn depth(text: &str) -> usize {
     let mut depth = 0_usize;
     let mut deepest = 0;
@@ -112,7 +112,7 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// What Cedar says, with the way out where it knows one.
+/// Returns Cedar's message, with its remedy if it provides one.
 fn told(error: impl std::fmt::Display) -> String {
     error.to_string().chars().take(MAX_TOLD).collect()
 }

@@ -1,4 +1,4 @@
-//! Who has consented, from every order of what was said.
+//! Tests of consent, with statements in every order.
 
 use proptest::prelude::*;
 

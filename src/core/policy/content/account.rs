@@ -1,12 +1,11 @@
 //! International bank account numbers (ISO 13616-1): country, two check digits, and as many letters
-//! and digits as the country says.
+//! and digits as the country defines.
 
 use std::ops::Range;
 
 use super::token::Tokens;
 
-/// Characters of a whole number, by country: those of the Single Euro Payments Area and the rest of
-/// the registry
+/// The length of a number by country: the Single Euro Payments Area and the rest of the registry
 /// (<https://www.swift.com/standards/data-standards/iban-international-bank-account-number>).
 fn length(country: [u8; 2]) -> Option<usize> {
     Some(match &country {
@@ -33,7 +32,7 @@ fn length(country: [u8; 2]) -> Option<usize> {
     })
 }
 
-/// Every number that begins and ends with a word of the text.
+/// Returns every number that begins and ends at a word boundary of the text.
 pub(super) fn find(tokens: &Tokens) -> Vec<Range<usize>> {
     let starts = 0..tokens.len();
     starts
@@ -41,7 +40,7 @@ pub(super) fn find(tokens: &Tokens) -> Vec<Range<usize>> {
         .collect()
 }
 
-/// The last token of the number that begins with this one.
+/// Returns the last token of the number that begins with this one.
 fn ends(tokens: &Tokens, first: usize) -> Option<usize> {
     let mut symbols = Vec::new();
     let mut wanted = None;
@@ -53,7 +52,7 @@ fn ends(tokens: &Tokens, first: usize) -> Option<usize> {
                 .filter(u8::is_ascii_alphanumeric)?
                 .to_ascii_uppercase();
             symbols.push(symbol);
-            // Known after two letters: most words of a text are left here.
+            // Decided after two letters: most words of a text are rejected here.
             match symbols.as_slice() {
                 [a, b] => wanted = Some(length([*a, *b])?),
                 [.., digit] if matches!(symbols.len(), 3 | 4) && !digit.is_ascii_digit() => {
@@ -63,7 +62,7 @@ fn ends(tokens: &Tokens, first: usize) -> Option<usize> {
             }
         }
         match wanted {
-            // Nothing begins with a word that says nothing.
+            // A filler word cannot begin a number.
             None if symbols.is_empty() => return None,
             Some(length) if symbols.len() == length => return is_valid(&symbols).then_some(at),
             Some(length) if symbols.len() > length => return None,
@@ -74,7 +73,7 @@ fn ends(tokens: &Tokens, first: usize) -> Option<usize> {
     None
 }
 
-/// The check digits of ISO/IEC 7064, MOD 97-10.
+/// Verifies the check digits of ISO/IEC 7064, MOD 97-10.
 fn is_valid(symbols: &[u8]) -> bool {
     let (front, rest) = symbols.split_at_checked(4).unwrap_or_default();
     let remainder = rest

@@ -5,18 +5,19 @@ use std::ops::Range;
 
 use super::token::Tokens;
 
-/// Words that may stand between two groups: `okay`, `then again`, a question of whoever is on the
-/// same channel. The check digit guards against numbers that do not belong together.
+/// The maximum number of words between two groups: `okay`, `then again`, a question of another
+/// speaker on the same channel. The check digit guards against numbers that do not belong together.
 const WORDS: usize = 4;
 
-/// Every run of whole groups that is a card number. Of those that begin together, the longest.
+/// Returns every run of whole groups that is a card number. Of runs with the same beginning, the
+/// longest.
 pub(super) fn find(tokens: &Tokens) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut hidden_to = 0;
     for first in 0..tokens.len() {
         let runs = tokens.runs(first, 19, WORDS);
         let longest = runs.longest_first().find(|(_, digits)| is_card(digits));
-        // One inside another hides nothing more.
+        // A run inside another one hides nothing more.
         if let Some((last, _)) = longest.filter(|(last, _)| *last >= hidden_to) {
             found.push(tokens.range(first, last));
             hidden_to = last + 1;
@@ -29,7 +30,7 @@ fn is_card(digits: &[u8]) -> bool {
     digits.len() >= 13 && is_of_a_network(digits) && luhn(digits)
 }
 
-/// The check digit of ISO/IEC 7812-1, annex B.
+/// Verifies the check digit of ISO/IEC 7812-1, annex B.
 fn luhn(digits: &[u8]) -> bool {
     let sum: u32 = digits
         .iter()
@@ -44,8 +45,8 @@ fn luhn(digits: &[u8]) -> bool {
     sum.is_multiple_of(10)
 }
 
-/// Whether numbers of this length are given out under this beginning. Without this, one in ten of
-/// any long numbers would be a card.
+/// Returns whether a card network issues numbers of this length with this prefix. Without this
+/// check, one in ten long numbers would pass as a card.
 fn is_of_a_network(digits: &[u8]) -> bool {
     let prefix = |length: usize| {
         digits

@@ -1,29 +1,29 @@
 //! Numbers in words, as people read them out: in English and in German.
 //!
-//! Owns which words are digits, and how two words make one number (`forty-one`, `einundvierzig`,
-//! `twelve hundred`). Refuses to know what the digits are a number of. Thousands are not read:
-//! nobody says a long number so. INVARIANT: a word is looked up once, among all there are: a
-//! transcript has a million words, and nearly none of them is a number.
+//! Owns the words for digits, and the combination of two words into one number (`forty-one`,
+//! `einundvierzig`, `twelve hundred`). Refuses to know what the digits identify. Thousands are not
+//! parsed: nobody reads out a long number that way. INVARIANT: a word is looked up once, among all
+//! of them: a transcript has a million words, and almost none of them is a number.
 
 use std::{collections::HashMap, sync::LazyLock};
 
 /// A word inside a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Numeral {
-    /// Digits, whatever follows.
+    /// Digits, regardless of the next word.
     Digits(&'static str),
     /// Twenty to ninety: the first digit of two, and both.
     Tens(&'static str, &'static str),
     /// A hundred after other digits.
     Hundred,
-    /// Says how often the next digit counts.
+    /// Multiplies the next digit.
     Times(u8),
-    /// May stand inside a number and says nothing.
+    /// May occur inside a number, without a value.
     Filler,
 }
 
 impl Numeral {
-    /// The digits that it stands for.
+    /// Returns the digits that it stands for.
     pub(super) fn digits(self) -> &'static str {
         match self {
             Self::Digits(digits) | Self::Tens(_, digits) => digits,
@@ -32,7 +32,7 @@ impl Numeral {
         }
     }
 
-    /// What it stands for before this word: `forty` is one digit in `forty-one`, and two in
+    /// Returns its meaning before this word: `forty` is one digit in `forty-one`, and two in
     /// `forty, one`.
     pub(super) fn before(self, next: Option<Numeral>, between: &str) -> Self {
         let joined = between
@@ -47,7 +47,7 @@ impl Numeral {
             (Self::Hundred, Some(Self::Digits(digit))) if joined && digit.len() == 1 => {
                 Self::Digits("0")
             }
-            // `twelve hundred and eleven`; its digits are those that follow.
+            // `twelve hundred and eleven`: its digits are the following ones.
             (Self::Hundred, Some(Self::Digits(_) | Self::Tens(..) | Self::Filler)) if joined => {
                 Self::Filler
             }
@@ -56,7 +56,7 @@ impl Numeral {
     }
 }
 
-/// What a folded word is inside a number.
+/// Returns the meaning of a folded word inside a number.
 pub(super) fn read(word: &str) -> Option<Numeral> {
     // The longest is `siebenundzwanzig`.
     if word.len() > 20 {
@@ -104,7 +104,7 @@ fn english(word: &str) -> Option<Numeral> {
     })
 }
 
-/// Every German word inside a number. Words are folded: `ß` is `ss`.
+/// Every German number word. Words are folded: `ß` is `ss`.
 static GERMAN: LazyLock<HashMap<String, Numeral>> = LazyLock::new(|| {
     let mut words: HashMap<String, Numeral> = HashMap::new();
     let mut digits = |word: String, number: usize| {
@@ -118,7 +118,7 @@ static GERMAN: LazyLock<HashMap<String, Numeral>> = LazyLock::new(|| {
             .zip(first..)
             .for_each(|(name, number)| spellings(name).for_each(|word| digits(word, number)));
     }
-    // Said on the telephone, because `zwei` sounds like `drei`.
+    // Used on the telephone, because `zwei` sounds like `drei`.
     digits("zwo".into(), 2);
     for (ten, tens) in TENS
         .iter()
@@ -152,7 +152,7 @@ static GERMAN: LazyLock<HashMap<String, Numeral>> = LazyLock::new(|| {
     words
 });
 
-/// A name with umlauts, and as it is written without them.
+/// Returns a name with umlauts, and its spelling without them.
 fn spellings(name: &str) -> impl Iterator<Item = String> {
     let plain = name.replace('ü', "ue").replace('ö', "oe");
     [name.to_owned()]
@@ -160,7 +160,7 @@ fn spellings(name: &str) -> impl Iterator<Item = String> {
         .chain((plain != name).then_some(plain))
 }
 
-/// The digits of a number below 100, without a zero before them.
+/// Returns the digits of a number below 100, without a leading zero.
 fn digits_of(number: usize) -> Option<&'static str> {
     const PAIRS: &str = concat!(
         "00010203040506070809",

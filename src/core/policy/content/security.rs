@@ -1,14 +1,14 @@
 //! Social security numbers of the United States: area, group, serial
 //! (<https://www.ssa.gov/employer/stateweb.htm>).
 //!
-//! Three groups of three, two and four digits are one wherever they stand; nine digits in another
-//! shape only next to the words for it.
+//! Three groups of three, two and four digits count anywhere; nine digits in another form only near
+//! the words for such a number.
 
 use std::ops::Range;
 
 use super::token::Tokens;
 
-/// Tokens before or after a number in which the words for it may stand.
+/// The maximum distance of these words from the number, in tokens.
 const NEAR: usize = 8;
 
 pub(super) fn find(tokens: &Tokens) -> Vec<Range<usize>> {
@@ -33,8 +33,8 @@ pub(super) fn find(tokens: &Tokens) -> Vec<Range<usize>> {
     found
 }
 
-/// Numbers that were never given out are none: area 000, 666 and from 900 on, group 00, serial
-/// 0000.
+/// Returns whether the number can have been issued: not area 000, 666 or from 900 on, group 00 or
+/// serial 0000.
 fn is_possible(digits: &[u8]) -> bool {
     let number = |from: usize, count: usize| {
         digits
@@ -49,13 +49,13 @@ fn is_possible(digits: &[u8]) -> bool {
     area != 0 && area != 666 && area < 900 && group != 0 && serial != 0
 }
 
-/// Whether it is written in its three groups.
+/// Returns whether it is written in its three groups.
 fn is_grouped(tokens: &Tokens, first: usize, last: usize) -> bool {
     let length = |at: usize| tokens.digits(at).map_or(0, <[u8]>::len);
     last == first + 2 && (length(first), length(first + 1), length(last)) == (3, 2, 4)
 }
 
-/// Whether `ssn` or `social security` stands near it.
+/// Returns whether `ssn` or `social security` occurs near it.
 fn is_named(tokens: &Tokens, first: usize, last: usize) -> bool {
     let word = |at: usize| {
         tokens

@@ -1,4 +1,4 @@
-//! What must be found in every spelling, and what must not be found.
+//! Tests of content that must be found in every spelling, and of content that must not be found.
 #![expect(
     clippy::indexing_slicing,
     reason = "a test that reads beyond the end should fail loudly"
@@ -31,7 +31,7 @@ fn all() -> Vec<ContentRule> {
     .collect()
 }
 
-/// What one rule finds, as texts.
+/// Returns the findings of one rule, as texts.
 fn found(rule: usize, text: &str) -> Vec<&str> {
     find(text, &all())
         .into_iter()
@@ -86,7 +86,7 @@ fn a_card_is_found_in_every_spelling() {
             )
         );
     }
-    // What stands before or behind it does not hide it.
+    // Surrounding text does not hide it.
     for text in [
         "pin 12 34, 4111 1111 1111 1111 12/27 123",
         "4111 1111 1111 1111 2027",

@@ -1,8 +1,8 @@
-//! A text as the finders see it: words, and runs of digits.
+//! The tokens of a text: words, and runs of digits.
 //!
-//! Owns what a word is, what may stand between two parts of one number, and which words are digits.
-//! INVARIANT: tokens stand in the order of the text, do not overlap, and begin and end on
-//! boundaries of characters.
+//! Owns the definition of a word, the separators permitted within one number, and the words for
+//! digits. INVARIANT: tokens are in the order of the text, do not overlap, and begin and end on
+//! character boundaries.
 
 use std::ops::Range;
 
@@ -17,10 +17,10 @@ pub(super) struct ContentToken {
     start: usize,
     end: usize,
     /// Whether the next token may belong to the same number: only spaces, punctuation and the like
-    /// are between them.
+    /// separate them.
     pub(super) goes_on: bool,
     kind: Kind,
-    /// How often it counts: the digit after `double` does twice.
+    /// How often it counts: the digit after `double` counts twice.
     times: usize,
 }
 
@@ -48,10 +48,10 @@ impl Kind {
 pub(super) struct Tokens {
     text: Folded,
     all: Vec<ContentToken>,
-    /// The digits of all tokens that may be a part of a number, one behind the other: every run
-    /// that begins with any of them reads them once more.
+    /// The digits of all tokens that may be part of a number, concatenated, so that each run can
+    /// read its digits as a slice.
     digits: Vec<u8>,
-    /// Where those of each token are; `None` for a word that is none.
+    /// The range of each token's digits; `None` for a word that is not part of a number.
     places: Vec<Option<Range<usize>>>,
 }
 
@@ -88,7 +88,7 @@ impl Tokens {
         self.all.get(at)
     }
 
-    /// The token, folded.
+    /// Returns the folded token.
     pub(super) fn word(&self, token: &ContentToken) -> &str {
         self.text
             .text()
@@ -96,7 +96,7 @@ impl Tokens {
             .unwrap_or_default()
     }
 
-    /// From the first of these tokens to the last, in the text as it was given.
+    /// Returns the range from the first of these tokens to the last, in the original text.
     pub(super) fn range(&self, first: usize, last: usize) -> Range<usize> {
         match (self.get(first), self.get(last)) {
             (Some(first), Some(last)) => self.text.original(first.start..last.end),
@@ -104,20 +104,19 @@ impl Tokens {
         }
     }
 
-    /// The letters and digits that a token stands for: itself, or the digits that it is the word
-    /// for.
+    /// Returns the letters and digits of a token: its own, or the digits that its word stands for.
     pub(super) fn symbols(&self, token: &ContentToken) -> impl Iterator<Item = char> {
         symbols(self.text.text(), token)
     }
 
-    /// The digits of a token that may be a part of a number: none of them for a word that says
-    /// nothing, no answer for any other word.
+    /// Returns the digits of a token that may be part of a number: empty for a filler word, `None`
+    /// for any other word.
     pub(super) fn digits(&self, at: usize) -> Option<&[u8]> {
         self.digits.get(self.places.get(at)?.clone()?)
     }
 
-    /// Runs of tokens from `first` on that are digits and go on to each other, up to `most` digits.
-    /// Up to `words` words in a row may stand between two groups of at least [`GROUP`] digits.
+    /// Returns the runs of connected digit tokens from `first` on, up to `most` digits. Up to
+    /// `words` consecutive words may separate two groups of at least [`GROUP`] digits.
     pub(super) fn runs(&self, first: usize, most: usize, words: usize) -> Runs {
         let mut runs = Runs::default();
         let mut between = 0;
@@ -125,7 +124,7 @@ impl Tokens {
         for at in first.. {
             let Some(token) = self.get(at) else { break };
             let before = runs.digits.len();
-            // A run that has more digits than wanted is not looked through for a part of it.
+            // Parts of a run with too many digits are not searched.
             match self.digits(at) {
                 Some(more) => runs
                     .digits
@@ -160,14 +159,14 @@ impl Tokens {
 /// Runs that begin with the same token.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
-    /// The digits of the longest, and perhaps more.
+    /// The digits of the longest run, and possibly more.
     digits: Vec<u8>,
-    /// The last token of each run, and how many of the digits are its own; the shortest first.
+    /// The last token of each run, and the number of its digits; the shortest run first.
     ends: Vec<(usize, usize)>,
 }
 
 impl Runs {
-    /// The last token of each run and its digits, the longest run first.
+    /// Returns the last token of each run and its digits, the longest run first.
     pub(super) fn longest_first(&self) -> impl Iterator<Item = (usize, &[u8])> {
         self.ends
             .iter()
@@ -176,8 +175,8 @@ impl Runs {
     }
 }
 
-/// Digits of a group that words may follow and a number still go on: fewer are a time, a date or a
-/// count.
+/// The minimum number of digits of a group before intervening words: fewer digits are a time, a
+/// date or a count.
 const GROUP: usize = 3;
 
 fn symbols(text: &str, token: &ContentToken) -> impl Iterator<Item = char> {
@@ -216,7 +215,7 @@ fn cut(text: &str) -> Vec<ContentToken> {
         if let Some(before) = all.last_mut() {
             let between = text.get(before.end..start).unwrap_or_default();
             before.goes_on = between.chars().nth(MAX_BETWEEN).is_none();
-            // `double 17` is no two digits.
+            // `double 17` is not two digits.
             let is_one = kind
                 .numeral()
                 .is_some_and(|numeral| numeral.digits().len() == 1)
@@ -242,23 +241,23 @@ fn cut(text: &str) -> Vec<ContentToken> {
     all
 }
 
-/// What belongs to a word: letters, digits and the marks that stand over them.
+/// Returns whether a character belongs to a word: letters, digits and combining marks.
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || is_combining_mark(c)
 }
 
-/// Letters of scripts that put no spaces between words: each is a token of its own, so that a
-/// listed word is found anywhere.
+/// Returns whether a letter's script has no spaces between words: each such letter is a token of
+/// its own, so that a listed word is found anywhere.
 fn is_unspaced(c: char) -> bool {
     matches!(c, '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 
-/// Characters between two parts of one number, at most: spaces and punctuation of any kind. A full
-/// stop too, because a listener may end a sentence there.
+/// The maximum number of characters between two parts of one number: spaces and any punctuation. It
+/// includes full stops, because speech recognition may end a sentence there.
 const MAX_BETWEEN: usize = 12;
 
-/// A digit of the scripts in which transcripts come: ASCII, full-width, Arabic, Persian,
-/// Devanagari, Bengali.
+/// Returns the digit of a character in the scripts of transcripts: ASCII, full-width, Arabic,
+/// Persian, Devanagari, Bengali.
 fn digit(c: char) -> Option<u8> {
     if c.is_ascii() {
         return u8::try_from(c)

@@ -1,8 +1,8 @@
-//! What a transcript gives away.
+//! Sensitive content of a transcript.
 //!
-//! Owns the way from sentences to one text of each leg and back: what is spread over sentences or
-//! words is found where it stands. INVARIANT: in a redacted transcript, a sentence in which
-//! something was found in one of its two forms, as a whole or word by word, shows it in neither.
+//! Owns the mapping from sentences to one text per leg and back, so that content spread over
+//! sentences or words is found in place. INVARIANT: if one of the two forms of a sentence, the
+//! whole or the words, has a finding, the redacted transcript shows it in neither form.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,8 +15,8 @@ use crate::{
     policy::document::ContentRule,
 };
 
-/// How often each rule, counted from 0, finds something in what was said: rules that find nothing
-/// are left out. A sentence is there in two forms, and what is found in both counts once.
+/// Returns how often each rule, by index from 0, matches the transcript; rules without a match are
+/// omitted. A sentence has two forms, and a finding in both counts once.
 pub fn found_in(transcript: &Transcript, rules: &[ContentRule]) -> BTreeMap<usize, usize> {
     let mut most = BTreeMap::new();
     for form in [whole, by_word] {
@@ -34,7 +34,7 @@ pub fn found_in(transcript: &Transcript, rules: &[ContentRule]) -> BTreeMap<usiz
     most
 }
 
-/// The transcript without what the rules find in it.
+/// Returns the transcript with every finding of the rules redacted.
 pub fn redacted(transcript: &Transcript, rules: &[ContentRule]) -> Transcript {
     let [texts, words] = [whole, by_word].map(|form| hidden(transcript, rules, form));
     transcript.retold(|at, sentence| {
@@ -43,7 +43,7 @@ pub fn redacted(transcript: &Transcript, rules: &[ContentRule]) -> Transcript {
         let text = match (texts.and_then(|texts| texts.first()), words) {
             (Some(text), _) => text.clone(),
             (None, None) => sentence.text.expose().to_owned(),
-            // Only word by word: then nobody knows where it is in the whole.
+            // Found in the words only: its position in the whole sentence is unknown.
             (None, Some(_)) => blackened(&sentence.text),
         };
         let words = match (words, texts) {
@@ -63,7 +63,7 @@ pub fn redacted(transcript: &Transcript, rules: &[ContentRule]) -> Transcript {
     })
 }
 
-/// The texts of one sentence, in one of its forms.
+/// Returns the texts of a sentence in one of its forms.
 type Form = fn(&Sentence) -> Vec<&str>;
 
 fn whole(sentence: &Sentence) -> Vec<&str> {
@@ -78,11 +78,11 @@ fn by_word(sentence: &Sentence) -> Vec<&str> {
         .collect()
 }
 
-/// Everything that was said on one leg.
+/// The whole text of one leg.
 #[derive(Default)]
 struct Leg {
     text: String,
-    /// Where each piece is in the text, and of which sentence it is.
+    /// The range of each piece in the text, and the index of its sentence.
     pieces: Vec<(Range<usize>, usize)>,
 }
 
@@ -102,7 +102,7 @@ fn legs(transcript: &Transcript, form: Form) -> Vec<Leg> {
     legs.into_values().collect()
 }
 
-/// The texts of those sentences in which something was found, with that hidden.
+/// Returns the redacted texts of those sentences that have a finding.
 fn hidden(
     transcript: &Transcript,
     rules: &[ContentRule],
@@ -145,7 +145,7 @@ fn hidden(
     hidden
 }
 
-/// The places without overlaps, in order.
+/// Returns the ranges without overlaps, in order.
 fn merged(found: &[ContentMatch]) -> Vec<Range<usize>> {
     let mut merged: Vec<Range<usize>> = Vec::new();
     for ContentMatch { range, .. } in found {

@@ -1,11 +1,11 @@
-//! Words and phrases that the policy lists: whole, in any case, however they are written.
+//! Words and phrases that the policy lists: whole, in any case and normalisation.
 
 use std::{collections::HashMap, ops::Range};
 
 use super::token::Tokens;
 
 pub(super) fn find(tokens: &Tokens, listed: &[String]) -> Vec<Range<usize>> {
-    // By their first word, so that a long list costs no more than a short one.
+    // Indexed by first word, so that a long list costs no more than a short one.
     let mut phrases: HashMap<String, Vec<Vec<String>>> = HashMap::new();
     for phrase in listed {
         let words = Tokens::of(phrase);
@@ -19,7 +19,8 @@ pub(super) fn find(tokens: &Tokens, listed: &[String]) -> Vec<Range<usize>> {
             .entry((*first).to_owned())
             .or_default()
             .push(rest.iter().map(|word| (*word).to_owned()).collect());
-        // What stands between two words may not be shown, and be dropped.
+        // The separator of two words may be an invisible character, which folding drops: then the
+        // joined words are one token.
         if !rest.is_empty() {
             phrases.entry(words.concat()).or_default().push(Vec::new());
         }

@@ -1,9 +1,9 @@
-//! The grant: proof that a decision allowed one principal to hear one recording for one purpose.
+//! The grant: proof that a decision allowed one principal to open one recording for one purpose.
 //!
-//! Owns what was allowed and until when. Refuses to be made, copied or changed anywhere but in the
-//! decision.
+//! Owns the extent and the end of the permission. Refuses to be made, copied or changed anywhere
+//! but in the decision.
 //!
-//! INVARIANT: whoever holds a grant got it from [`decide`](super::decide).
+//! INVARIANT: every grant comes from [`decide`](super::decide).
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::{
     policy::{facts::DecisionFacts, rules::Rules, view::View},
 };
 
-/// Proof of a decision. It can be had from a decision only:
+/// Proof of a decision. Only a decision returns one:
 ///
 /// ```
 /// use recvault_core::policy::{Decision, Grant};
@@ -31,8 +31,8 @@ use crate::{
 ///
 /// It cannot be made from facts,
 /// ```compile_fail,E0624
-/// use recvault_core::{model::time::Timestamp, policy::{Facts, Grant, Rules}};
-/// fn forged(facts: &Facts<'_>, rules: &Rules, end: Timestamp) -> Grant {
+/// use recvault_core::{model::time::Timestamp, policy::{DecisionFacts, Grant, Rules}};
+/// fn forged(facts: &DecisionFacts<'_>, rules: &Rules, end: Timestamp) -> Grant {
 ///     Grant::new(facts, rules, end)
 /// }
 /// ```
@@ -44,7 +44,7 @@ use crate::{
 ///     grant
 /// }
 /// ```
-/// nor be used for two.
+/// nor be duplicated.
 /// ```compile_fail,E0277
 /// fn wants_clone<T: Clone>() {}
 /// wants_clone::<recvault_core::policy::Grant>();
@@ -67,7 +67,7 @@ pub struct Grant {
     expires_at: Timestamp,
 }
 
-/// What the decision came to, besides what was asked.
+/// The result of the decision, besides the request's own facts.
 #[derive(Debug)]
 pub(super) struct GrantTerms {
     pub(super) clause: Arc<str>,
@@ -79,7 +79,7 @@ pub(super) struct GrantTerms {
 }
 
 impl Grant {
-    /// Only for the decision, and only when nothing speaks against it.
+    /// For the decision only, and only if there is no reason against it.
     pub(super) fn new(facts: &DecisionFacts<'_>, rules: &Rules, terms: GrantTerms) -> Self {
         Self {
             recording: facts.recording.id,
@@ -99,22 +99,22 @@ impl Grant {
         }
     }
 
-    /// What may be heard.
+    /// The recording that may be opened.
     pub fn recording(&self) -> RecordingId {
         self.recording
     }
 
-    /// By whom.
+    /// The principal.
     pub fn principal(&self) -> PrincipalId {
         self.principal
     }
 
-    /// By which of their credentials: with it, the grant ends.
+    /// The principal's credential: the grant ends with it.
     pub fn credential(&self) -> TokenId {
         self.credential
     }
 
-    /// By whom and by which credential, for the audit log.
+    /// The principal and the credential, for the audit log.
     pub fn initiator(&self) -> Initiator {
         Initiator::Principal {
             id: self.principal,
@@ -122,7 +122,7 @@ impl Grant {
         }
     }
 
-    /// Why.
+    /// The purpose.
     pub fn purpose(&self) -> &Purpose {
         &self.purpose
     }
@@ -137,25 +137,26 @@ impl Grant {
         &self.tier
     }
 
-    /// What of the recording may be had.
+    /// The part of the recording that it gives.
     pub fn view(&self) -> View {
         self.view
     }
 
-    /// Whether the tier asks for somebody else's approval and there is none: it was done without in
+    /// Returns whether the tier requires approval and there is none: the approval was bypassed in
     /// an emergency, which raises an alarm.
     pub fn is_break_glass(&self) -> bool {
         self.broke_glass
     }
 
-    /// The approval on which it rests, where the tier asks for one: taken back, it ends the grant.
+    /// The approval on which it rests, if the tier requires one. Revoking the approval ends the
+    /// grant.
     pub fn approval(&self) -> Option<ApprovalId> {
         self.approval
     }
 
-    /// How many recordings its principal may open for its purpose on one day (UTC), this one among
-    /// them; `None`: any number. A decision looks at the day's count before; who opens looks again,
-    /// because others may run beside it.
+    /// How many recordings its principal may open for its purpose on one day (UTC), including this
+    /// one; `None` means no limit. The decision checks the day's count first, and each opening
+    /// checks it again, because other openings may run concurrently.
     pub fn budget(&self) -> Option<u32> {
         self.budget
     }
@@ -175,7 +176,7 @@ impl Grant {
         &self.policy_digest
     }
 
-    /// From this instant on it opens nothing.
+    /// The instant from which it opens nothing.
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
     }

@@ -53,8 +53,8 @@ fn denied(decision: Decision) -> Denial {
     }
 }
 
-/// `code clause` for a reason of the current rules, `code clause @version` for one that only the
-/// pinned rules give.
+/// Returns `code clause` for a reason of the current rules, `code clause @version` for one that
+/// only the pinned rules give.
 fn told(denial: &Denial) -> Vec<String> {
     let told = denial
         .refusals()
@@ -66,7 +66,8 @@ fn told(denial: &Denial) -> Vec<String> {
     told.collect()
 }
 
-/// Nothing that a request can bring is missing: a reason, consent, and somebody else's approval.
+/// Returns facts in which nothing that a request can provide is missing: a reason, consent, and
+/// another person's approval.
 fn everything_granted<'a>(
     principal: &'a Principal,
     recording: &'a Recording,
@@ -81,7 +82,7 @@ fn everything_granted<'a>(
     }
 }
 
-/// One known person, who has said yes to everything.
+/// Returns one known person, who has said yes to everything.
 fn willing() -> Consents {
     let yes = said(Answer::Given, Whom::Subject(subject(1)), &[], days(-20));
     Consents {

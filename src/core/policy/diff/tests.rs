@@ -1,4 +1,4 @@
-//! What changes is counted, and answers are remembered only where they hold.
+//! Tests: changes are counted, and decisions are cached only where they are valid.
 
 use super::*;
 use crate::{
@@ -58,7 +58,7 @@ fn a_purpose_that_opens_less_loses_what_it_opened() {
     let diff = diff(narrower, &all);
     assert_eq!(diff.recordings, 3);
     assert_eq!(tally(&diff, "quality-review"), (2, 0, 0, 2));
-    // What is new is not in the version to which the recordings are pinned.
+    // A new purpose is not in the version to which the recordings are pinned.
     assert_eq!(tally(&diff, "quality-check"), (0, 0, 0, 0));
     assert_eq!(tally(&diff, "follow-up"), (1, 1, 0, 0));
     assert_eq!(tally(&diff, "subject-request"), (3, 3, 0, 0));
@@ -119,7 +119,8 @@ fn answers_are_kept_and_asked_for_again_where_they_must() {
             &[],
         );
     }
-    // One purpose has a condition, and looks at each; the other five tell two ages apart.
+    // One purpose has a condition, and evaluates each recording; the other five distinguish two
+    // ages.
     assert_eq!(comparison.known.len(), 4 + 5 * 2);
 }
 

@@ -1,8 +1,7 @@
-//! What is wrong with a policy file, and where.
+//! Faults of a policy file and their positions.
 //!
-//! Owns the place of each fault; refuses to know what makes one. INVARIANT: text of the file that
-//! is quoted in a fault is short and holds no control characters, so that a fault can be printed
-//! anywhere.
+//! Owns the position of each fault; refuses to know the rules. INVARIANT: quoted text of the file
+//! is short and contains no control characters, so that a fault can be printed anywhere.
 
 use std::sync::Arc;
 
@@ -14,11 +13,11 @@ pub struct PolicyFault {
     pub file: Arc<str>,
     /// Line in the file, the first is 1.
     pub line: usize,
-    /// What is wrong and how to mend it.
+    /// The fault and its remedy.
     pub reason: String,
 }
 
-/// Collects faults while a file is read, so that all can be told together.
+/// Collects faults while a file is parsed, so that all are reported together.
 pub(in crate::policy) struct PolicyFaults {
     file: Arc<str>,
     /// Byte offset at which each line starts.
@@ -43,7 +42,7 @@ impl PolicyFaults {
         }
     }
 
-    /// The line that holds the byte at `offset`.
+    /// Returns the line of the byte at `offset`.
     pub(in crate::policy) fn line(&self, offset: usize) -> usize {
         self.starts.partition_point(|start| *start <= offset).max(1)
     }
@@ -69,14 +68,14 @@ impl PolicyFaults {
         self.list.is_empty()
     }
 
-    /// All faults in the order of their lines.
+    /// Returns all faults in the order of their lines.
     pub(in crate::policy) fn into_list(mut self) -> Vec<PolicyFault> {
         self.list.sort_by_key(|fault| fault.line);
         self.list
     }
 }
 
-/// As much of a text as a fault quotes.
+/// Returns the part of a text that a fault may quote.
 pub(in crate::policy) fn quote(text: &str) -> &str {
     text.char_indices()
         .nth(64)

@@ -73,7 +73,7 @@ impl Reader<'_> {
         section.finish(self.faults);
         let name = name?;
         let value = value?;
-        // If the declaration has a fault, that is told.
+        // A fault of the declaration is reported there.
         if labels.is_some_and(|labels| !labels.contains(&name.value)) {
             self.faults.add(
                 name.line,

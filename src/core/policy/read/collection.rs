@@ -1,5 +1,4 @@
-//! How recordings come in and where they go: collection, what a transcript gives away, recipients,
-//! rights.
+//! Collection and recipients: collection rules, content rules, recipients, rights.
 
 use super::{Reader, walk::Section};
 use crate::{
@@ -122,7 +121,8 @@ impl Reader<'_> {
         })
     }
 
-    /// The purposes for which holds are placed. What was revoked cannot rest on consent.
+    /// Parses the purposes for which holds are placed. Revoked recordings cannot be opened on the
+    /// basis of consent.
     pub(super) fn hold_purposes(
         &mut self,
         file: &mut Section<'_, '_>,

@@ -1,6 +1,6 @@
 //! The conditions of purposes.
 //!
-//! Owns when they are checked: after everything that they may speak of was declared. Refuses to
+//! Owns when they are checked: after everything that they may refer to was declared. Refuses to
 //! know the language: `cedar` does.
 
 use super::{Reader, walk::Section};
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// A condition that was read and not yet checked.
+/// A condition that was parsed and not yet checked.
 pub(super) struct Condition {
     pub(super) line: usize,
     pub(super) purpose: Purpose,
@@ -20,9 +20,9 @@ pub(super) struct Condition {
 }
 
 impl Reader<'_> {
-    /// Labels, and what they cannot be called.
+    /// Parses labels, and refuses reserved names.
     pub(super) fn labels(&mut self, section: &mut Section<'_, '_>) -> Option<Vec<Label>> {
-        // Until the list turns out to be whole.
+        // Until the whole list is parsed.
         self.labels = None;
         let told = self.faults.count();
         let list = section.list::<Label>("labels", self.faults)?;
@@ -48,7 +48,7 @@ impl Reader<'_> {
         Some(labels)
     }
 
-    /// Checks every condition by what the document declares.
+    /// Checks every condition against the document's declarations.
     pub(super) fn check_conditions(&mut self, purposes: &[Purpose]) {
         if self.conditions.is_empty() {
             return;

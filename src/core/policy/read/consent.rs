@@ -1,4 +1,4 @@
-//! How consent is asked for in calls, and what messages mean.
+//! Parsing of the consent rules: questions in calls, and the meaning of messages.
 
 use super::{
     Reader,
@@ -18,19 +18,19 @@ use crate::{
     },
 };
 
-/// Characters that Twilio says at once.
+/// The maximum length of a spoken text at Twilio, in characters.
 const MAX_SPOKEN: usize = 4096;
-/// Characters of one message.
+/// The maximum length of one message, in characters.
 const MAX_REPLY: usize = 1600;
-/// Characters of an utterance or a message that means something.
+/// The maximum length of a listed utterance or message, in characters.
 const MAX_WORDS: usize = 100;
-/// Utterances of one answer, so that speech recognition takes them all as hints.
+/// The maximum number of utterances per answer, so that speech recognition takes them all as hints.
 const MAX_UTTERANCES: usize = 100;
-/// Named in every disclosure, whether the file lists it or not: it carries every call that is asked
-/// in.
+/// Named in every disclosure, whether the file lists it or not: it carries every call in which the
+/// question is asked.
 const TWILIO: &str = "Twilio";
 
-/// What the rest of the file declares, for those who refer to it. `None` where that has a fault.
+/// Declarations of the rest of the file, for references. `None` if they have a fault.
 pub(super) struct Declared<'a> {
     pub(super) processors: Option<&'a [Processor]>,
     pub(super) purposes: Option<&'a [PurposeRule]>,
@@ -174,7 +174,7 @@ impl Reader<'_> {
         None
     }
 
-    /// A language tag (BCP 47) in its plain form: a primary language and subtags, at most 35
+    /// Parses a language tag (BCP 47) in its plain form: a primary language and subtags, at most 35
     /// characters.
     fn language(&mut self, text: &At<&str>, known: &mut Vec<String>) -> Option<String> {
         let mut parts = text.value.split('-');
@@ -205,7 +205,7 @@ impl Reader<'_> {
         Some(text.value.to_owned())
     }
 
-    /// A text that tells people who handles what they say.
+    /// Checks a disclosure: it must name every processor of the recordings.
     fn disclosing(&mut self, text: &At<&str>, declared: &Declared<'_>) -> Option<String> {
         let said = self.bounded(text, "text", MAX_SPOKEN)?;
         let lower = said.to_lowercase();
@@ -265,7 +265,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Whole utterances or messages, as they are compared.
+    /// Parses whole utterances or messages, in their normalised form.
     fn utterances(&mut self, section: &mut Section<'_, '_>) -> Option<Vec<String>> {
         let list = section.list::<String>("words", self.faults)?;
         let words: Vec<String> = list.value.iter().map(|word| plain(&word.value)).collect();
@@ -285,7 +285,7 @@ impl Reader<'_> {
         fits.then_some(words)
     }
 
-    /// Purposes to which there can be consent.
+    /// Parses purposes that can be based on consent.
     fn consented(
         &mut self,
         section: &mut Section<'_, '_>,
@@ -300,7 +300,7 @@ impl Reader<'_> {
                 .flatten()
                 .find(|rule| rule.name == purpose.value);
             let why = match rule {
-                // If the declarations have a fault, that is told.
+                // A fault of the declarations is reported there.
                 _ if purpose.value.as_str() == RECORDING || declared.purposes.is_none() => None,
                 Some(rule) if rule.basis == Some(Basis::Consent) => None,
                 Some(_) => Some("which does not rest on consent"),
@@ -365,7 +365,7 @@ impl Reader<'_> {
             None if !rule.purposes.is_empty() => self
                 .faults
                 .add(line, "`purposes` in `[[messages]]` requires an `answer`"),
-            // A yes is to something; which that is must not be left to a later version of the file.
+            // A yes needs a purpose, which must not depend on a later version of the file.
             Some(Answer::Given) if rule.purposes.is_empty() => {
                 self.faults.add(
                     line,
@@ -394,7 +394,7 @@ impl Reader<'_> {
     }
 }
 
-/// What earlier rules are for.
+/// The texts that earlier rules cover.
 #[derive(Default)]
 pub(super) struct Taken {
     words: Vec<String>,

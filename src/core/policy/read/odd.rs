@@ -1,12 +1,12 @@
-//! What loads, but can hardly be meant.
+//! Warnings: documents that load, but are probably not as intended.
 //!
-//! Owns what is told as a warning. Refuses to refuse anything.
+//! Owns the warnings. Refuses to reject anything.
 
 use toml::de::DeTable;
 
 use crate::policy::document::{MessageRule, PolicyDocument, PolicyFaults, PurposeRule, TierRule};
 
-/// The words by which people opt out of messages at Twilio, unless that is set otherwise there.
+/// Twilio's default words for opting out of messages.
 const OPT_OUTS: [&str; 8] = [
     "stop",
     "stopall",
@@ -19,7 +19,7 @@ const OPT_OUTS: [&str; 8] = [
 ];
 
 impl PolicyDocument {
-    /// Tells what is odd in a document without faults.
+    /// Reports the oddities of a document without faults.
     pub(super) fn warn(&self, table: &DeTable<'_>, warnings: &mut PolicyFaults) {
         let line = |warnings: &PolicyFaults, key: &str, index: usize| {
             let entries = table.get(key).and_then(|list| list.get_ref().as_array());
@@ -47,8 +47,8 @@ impl PolicyDocument {
         }
     }
 
-    /// What is odd in how messages are understood; all at one line, because they stand below
-    /// another table.
+    /// Returns the oddities of message rules; all at one line, because they are below another
+    /// table.
     fn odd_messages(&self) -> Vec<String> {
         let of_opt_outs = |rule: &&MessageRule| {
             let only_opt_out = rule.words.is_empty() && rule.opt_out.is_some();
@@ -113,7 +113,7 @@ impl PolicyDocument {
             .iter()
             .filter(|tier| purpose.tiers.contains(&tier.name))
             .map(|tier| tier.retention);
-        // `None` is for ever, which nothing outlasts.
+        // `None` means forever, so nothing outlasts it.
         let longest = kept
             .reduce(|one, other| one.zip(other).map(|(one, other)| one.max(other)))
             .flatten();

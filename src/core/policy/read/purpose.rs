@@ -1,4 +1,4 @@
-//! What recordings may be opened for.
+//! Parsing of purposes.
 
 use super::{Reader, condition::Condition, walk::Section};
 use crate::{
@@ -71,7 +71,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The name, if it may be one and no purpose before has it.
+    /// Parses the name; it must be valid and unique among purposes.
     fn purpose_name(
         &mut self,
         section: &mut Section<'_, '_>,
@@ -96,7 +96,7 @@ impl Reader<'_> {
         Some(name.value)
     }
 
-    /// The IRI of a term of the Data Privacy Vocabulary.
+    /// Parses the IRI of a term of the Data Privacy Vocabulary.
     fn dpv(&mut self, section: &mut Section<'_, '_>) -> Option<String> {
         let dpv = section.text("dpv", self.faults)?;
         let is_broken = dpv

@@ -1,4 +1,5 @@
-//! The shipped policy loads; every fault is told with its line; no text makes the reader panic.
+//! Tests: the shipped policy loads, every fault is reported with its line, and no text makes the
+//! parser panic.
 
 pub(super) mod consent;
 mod new_keys;
@@ -33,7 +34,7 @@ fn line_of(text: &str, marker: &str) -> usize {
         + 1
 }
 
-/// The file has a fault at the line with this marker that says this.
+/// Asserts that the file has a fault with this text at the line with this marker.
 fn assert_told(text: &str, marker: &str, said: &str, case: &str) {
     let told = faults(text);
     let place = format!("p.toml:{}: ", line_of(text, marker));
@@ -362,7 +363,7 @@ fn every_kind_of_fault_is_told_with_its_line() {
     for (from, to, marker, said) in cases {
         assert!(SHIPPED.contains(from), "the shipped file has `{from}`");
         let mut text = SHIPPED.replacen(from, to, 1);
-        // Where the changed line looks like others, a comment marks the line that is meant.
+        // If the changed line resembles others, a comment marks the relevant line.
         match marker {
             "twice" => {
                 text = text.replacen(
@@ -452,14 +453,13 @@ proptest! {
 
     #[test]
     fn any_damaged_policy_is_compiled_or_refused(at in 0..SHIPPED.len(), cut in 0_usize..200, put in "[\\[\\]{}=\",.a-z0-9\n #'\\\\-]{0,40}") {
-        // The shipped file is ASCII but for an ellipsis, so most places are boundaries of
-        // characters.
+        // The shipped file is ASCII except for an ellipsis, so most offsets are character
+        // boundaries.
         if let (Some(head), Some(tail)) = (SHIPPED.get(..at), SHIPPED.get((at + cut).min(SHIPPED.len())..))
             && let Err(faults) = Rules::parse("p.toml", &format!("{head}{put}{tail}"))
         {
             prop_assert!(!faults.is_empty());
-            // What was read can always be compiled: each fault is one of the file, with the line
-            // that it stands on.
+            // Every parsed document can be compiled: each fault is one of the file, with its line.
             prop_assert!(faults.iter().all(|fault| !fault.reason.contains("cannot be compiled")), "{faults:?}");
         }
     }

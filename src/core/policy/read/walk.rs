@@ -1,9 +1,9 @@
-//! Walks a TOML table key by key.
+//! A key-by-key walk through a TOML table.
 //!
-//! Owns how a value of a wanted kind is taken from a table and what is said when it is missing, of
-//! another kind or not asked for. Refuses to know what the keys mean. Serde would stop at the first
-//! fault; this goes on, so that all faults come back together. INVARIANT: a key that nobody asked
-//! for is a fault.
+//! Owns taking a value of an expected kind from a table, and the fault if it is missing, of another
+//! kind or unexpected. Refuses to know the meaning of the keys. Serde would stop at the first
+//! fault; this continues, so that all faults are reported together. INVARIANT: a key that was never
+//! requested is a fault.
 
 use std::{fmt, str::FromStr};
 
@@ -14,7 +14,7 @@ use toml::{
 
 use crate::policy::document::{PolicyFaults, quote};
 
-/// A value with the line it stands on.
+/// A value with its line.
 #[derive(Debug)]
 pub(super) struct At<T> {
     pub(super) value: T,
@@ -24,7 +24,7 @@ pub(super) struct At<T> {
 /// One table of the file.
 pub(super) struct Section<'t, 'i> {
     table: &'t DeTable<'i>,
-    /// How faults call it: "`[[tiers]]`".
+    /// Its name in faults: "`[[tiers]]`".
     what: String,
     /// The line of its header.
     pub(super) line: usize,
@@ -41,8 +41,7 @@ impl<'t, 'i> Section<'t, 'i> {
         }
     }
 
-    /// A key that may be left out: reads it if it is there. `None` is a fault, `Some(None)` is its
-    /// absence.
+    /// Reads an optional key. `None` is a fault, `Some(None)` an absent key.
     pub(super) fn given<T>(
         &mut self,
         key: &'static str,
@@ -55,7 +54,7 @@ impl<'t, 'i> Section<'t, 'i> {
         }
     }
 
-    /// Text that is not blank.
+    /// Reads non-blank text.
     pub(super) fn text(
         &mut self,
         key: &'static str,
@@ -71,7 +70,7 @@ impl<'t, 'i> Section<'t, 'i> {
             })
     }
 
-    /// Text that `T` can be parsed from.
+    /// Reads text and parses it as `T`.
     pub(super) fn parsed<T: FromStr<Err: fmt::Display>>(
         &mut self,
         key: &'static str,
@@ -90,7 +89,7 @@ impl<'t, 'i> Section<'t, 'i> {
         }
     }
 
-    /// A list of texts that `T` can be parsed from; what cannot be parsed is left out and told.
+    /// Reads a list of texts and parses each as `T`; an invalid item is reported and omitted.
     pub(super) fn list<T: FromStr<Err: fmt::Display>>(
         &mut self,
         key: &'static str,
@@ -120,7 +119,7 @@ impl<'t, 'i> Section<'t, 'i> {
         })
     }
 
-    /// `true` or `false`.
+    /// Reads `true` or `false`.
     pub(super) fn flag(
         &mut self,
         key: &'static str,
@@ -129,7 +128,7 @@ impl<'t, 'i> Section<'t, 'i> {
         self.required(key, "true or false", faults, DeValue::as_bool)
     }
 
-    /// A whole number.
+    /// Reads a whole number.
     pub(super) fn number(
         &mut self,
         key: &'static str,
@@ -141,7 +140,7 @@ impl<'t, 'i> Section<'t, 'i> {
         })
     }
 
-    /// A date or a time, in quotes or bare, as it is written in RFC 3339.
+    /// Reads a date or a time in RFC 3339, with or without quotes.
     pub(super) fn date(
         &mut self,
         key: &'static str,
@@ -155,7 +154,7 @@ impl<'t, 'i> Section<'t, 'i> {
         })
     }
 
-    /// The table `[key]`.
+    /// Reads the table `[key]`.
     pub(super) fn section(
         &mut self,
         key: &'static str,
@@ -165,7 +164,7 @@ impl<'t, 'i> Section<'t, 'i> {
         Some(Section::new(table.value, format!("`[{key}]`"), table.line))
     }
 
-    /// The tables `[[key]]`; none is fine.
+    /// Reads the tables `[[key]]`; there may be none.
     pub(super) fn sections(
         &mut self,
         key: &'static str,
@@ -197,8 +196,8 @@ impl<'t, 'i> Section<'t, 'i> {
         sections
     }
 
-    /// Every key with the text it holds, in the order of the file, for tables whose keys are names
-    /// of the operator's.
+    /// Returns every key with its text, in the order of the file, for tables whose keys are the
+    /// operator's names.
     pub(super) fn texts(&self, faults: &mut PolicyFaults) -> Vec<(At<&'t str>, &'t str)> {
         let mut entries: Vec<_> = self.table.iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
@@ -217,7 +216,7 @@ impl<'t, 'i> Section<'t, 'i> {
         texts
     }
 
-    /// Ends the walk: tells every key that was not asked for.
+    /// Ends the walk: reports every key that was not requested.
     pub(super) fn finish(self, faults: &mut PolicyFaults) {
         for key in self.table.keys() {
             let name: &str = key.get_ref();
@@ -235,7 +234,7 @@ impl<'t, 'i> Section<'t, 'i> {
         }
     }
 
-    /// Whether the key is there. Asking makes it a known key.
+    /// Returns whether the key exists, and marks it as known.
     fn has(&mut self, key: &'static str) -> bool {
         if !self.asked.contains(&key) {
             self.asked.push(key);

@@ -1,4 +1,4 @@
-//! The digest of a policy, which rule classifies a recording, and which version is in force.
+//! Tests of the digest of a policy, of classification, and of the version in force.
 
 use super::*;
 
@@ -114,7 +114,7 @@ fn a_version_is_in_force_from_its_beginning_to_that_of_the_next() {
         ("2026-02-28", [true, false, false, false, false]),
         ("2026-03-01", [false, true, false, false, false]),
         ("2026-04-30", [false, true, false, false, false]),
-        // The one that binds now was put in force again.
+        // The current version was put in force again.
         ("2026-05-01", [false, true, true, false, false]),
     ] {
         assert_eq!(in_force(date), expected, "{date}");

@@ -1,5 +1,5 @@
-//! Our objects are FLOE messages to other implementations, theirs open here, and yesterday's open
-//! today.
+//! Tests of compatibility: our objects are FLOE messages to other implementations, theirs open
+//! here, and older objects still open.
 
 use floe_rs::gcm::{FloeDecryptor, FloeEncryptor, FloeKey, Header, Segment};
 
@@ -112,8 +112,8 @@ fn whole_messages_agree_with_fast_floe_both_ways() {
     }
 }
 
-/// An object that floe-rs 0.1.0 sealed under the key and context of these tests, kept as a file:
-/// format and associated data may not drift.
+/// An object that floe-rs 0.1.0 sealed under the key and context of these tests, stored as a file:
+/// format and associated data must not change.
 #[test]
 fn an_object_of_the_first_version_still_opens() {
     let object = hex::decode(

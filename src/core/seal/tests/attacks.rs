@@ -1,4 +1,4 @@
-//! What somebody who can write to the store could do, and that none of it yields a byte.
+//! Tests of attacks by anyone with write access to the store: none of them yields a byte.
 
 use super::super::Bound as _;
 use super::*;
@@ -17,7 +17,7 @@ fn refused(object: &[u8]) -> Error {
     }
 }
 
-/// The object with its segments in another order.
+/// Returns the object with its segments in another order.
 fn arranged(object: &[u8], order: &[usize]) -> Vec<u8> {
     let segments: Vec<&[u8]> = object[HEADER..].chunks(STEP).collect();
     let mut arranged = object[..HEADER].to_vec();
@@ -220,7 +220,7 @@ fn each_field_of_the_context_changed_alone() {
     }
 }
 
-/// The label is a constant; what it and the others would be otherwise is said to FLOE directly.
+/// The label is a constant; its changes and those of the other fields are passed to FLOE directly.
 #[test]
 fn each_field_of_the_associated_data_changed_alone() {
     let object = seal(SegmentLength::Text, b"what was said");

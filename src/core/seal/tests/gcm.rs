@@ -1,4 +1,4 @@
-//! Both AES-256-GCM implementations of the house, the one of the pages and the one of the bulk,
+//! Tests of both AES-256-GCM implementations in use, the one for pages and the one for bulk data,
 //! against Wycheproof.
 
 use aes_gcm::{

@@ -1,4 +1,4 @@
-//! A private key that is made in a SoftHSM token and never leaves it.
+//! Tests of a private key that is generated in a SoftHSM token and never leaves it.
 
 use std::{fs, path::PathBuf, sync::Arc};
 
@@ -16,7 +16,7 @@ use crate::{
 
 const LABEL: &str = "twilio-recordings";
 
-/// Makes a pair in the token; the public half as X.509 `SubjectPublicKeyInfo`.
+/// Makes a key pair in the token; returns the public key as X.509 `SubjectPublicKeyInfo`.
 fn pair(world: &World, label: &str) -> Vec<u8> {
     let place = TokenAddress::new(world.settings(PIN), std::path::Path::new("/")).unwrap();
     let _only = crate::custody::pkcs11::token::exclusive().unwrap();
@@ -76,8 +76,8 @@ fn what_was_wrapped_under_the_public_half_comes_out_and_nothing_else_does() {
     let public = pair(&world, LABEL);
     let key = Key::from_slice(&[0x5a; 32]).unwrap();
     let (unwrapper, _folder) = unwrapper(&world, LABEL, PIN);
-    // Again and again: the seed of the padding is another one each time, and with it the zeros at
-    // the front of the block.
+    // Repeated, because the seed of the padding differs each time, and with it the leading zeros of
+    // the block.
     for _ in 0..8 {
         assert_eq!(unwrapper.unwrap(&wrap(&public, key.expose())).unwrap(), key);
     }

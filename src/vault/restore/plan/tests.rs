@@ -1,4 +1,4 @@
-//! Which pieces follow a snapshot, and what is missing between them.
+//! Tests of the pieces after a snapshot, and of the gaps between them.
 
 use super::*;
 use crate::{
@@ -28,7 +28,7 @@ fn file(
     )
 }
 
-/// One whose log goes along a path.
+/// Returns a file whose log goes along a path.
 fn file_of(
     path: &LogPath,
     vault: VaultId,
@@ -125,7 +125,7 @@ fn the_pieces_behind_a_snapshot_are_taken_in_their_order() {
         gaps(&snapshot, &pieces, Some(31)),
         (vec![3, 4, 5, 6], vec![])
     );
-    // What stands before the snapshot may be gone.
+    // Pieces before the snapshot may be missing.
     assert_eq!(
         gaps(&snapshot, &pieces[2..], None),
         (vec![3, 4, 5, 6], vec![])
@@ -255,8 +255,9 @@ fn a_piece_that_begins_behind_all_that_is_there_is_a_gap_whatever_it_names() {
     );
 }
 
-/// A vault that was restored behind entry 30, from a snapshot at entry 10 and the pieces 1 and 2: of
-/// the lost timeline the pieces 3 and 4 were written later, of the new one its own 3 and 4.
+/// A vault that was restored after entry 30, from a snapshot at entry 10 and the pieces 1 and 2.
+/// The pieces 3 and 4 of the lost timeline were written later, and the new timeline has its own 3
+/// and 4.
 struct Forked {
     snapshot: File,
     pieces: Vec<File>,
@@ -352,7 +353,7 @@ fn a_snapshot_of_a_lost_timeline_hides_no_piece_of_the_next() {
     let snapshot = file_of(&path(&[]), vault, RecoveryKind::Snapshot, (45, 0, 4), late);
     let (chain, gaps) = gaps(&snapshot, &all_of(&forked), None);
     assert_eq!((chain, gaps), (vec![3, 4], vec![]));
-    // And one of the next leaves out what the lost one wrote.
+    // A snapshot of the next timeline excludes the pieces of the lost one.
     let new = Some(&forked.new[0]);
     let second = path(&[(2, 30)]);
     let snapshot = file_of(&second, vault, RecoveryKind::Snapshot, (36, 0, 3), new);

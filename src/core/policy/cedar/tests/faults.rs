@@ -1,4 +1,4 @@
-//! Conditions that are refused or odd, and any words as a condition.
+//! Tests of conditions that are refused or odd, and of arbitrary text as a condition.
 
 use cedar_policy::PolicySet;
 use proptest::prelude::*;
@@ -30,7 +30,7 @@ fn a_condition_smuggles_nothing_in() {
         "true\u{0}",
     ] {
         match with_condition(when) {
-            // A comment ends with its line, and its line ends before the rule goes on.
+            // A comment ends with its line, and its line ends before the rule continues.
             Ok(rules) => {
                 assert_eq!(when, "true // )");
                 assert_eq!(
@@ -138,7 +138,7 @@ fn faults_of_conditions_come_with_all_others() {
         told.len() == 2 && told[0].contains("1y") && told[1].contains("teem"),
         "{told:?}"
     );
-    // Where the labels themselves have a fault, nobody knows which of them are missing.
+    // If the labels themselves have a fault, it is unknown which of them are missing.
     let text = SHIPPED.replacen("labels = [\"team\"", "labels = [\"Team\"", 1);
     assert_eq!(Rules::parse("p", &text).unwrap_err().len(), 1);
 }
@@ -162,7 +162,7 @@ fn an_odd_condition_is_a_warning() {
     assert_eq!(odd("resource.conference"), "");
 }
 
-/// What conditions are made of, and what would end one early.
+/// The elements of conditions, and text that would end one early.
 fn any_words() -> impl Strategy<Value = String> {
     let words = vec![
         "principal",
@@ -241,7 +241,7 @@ fn any_condition_is_refused_or_stays_a_condition() {
     let tried = runner.run(&prop_oneof![3 => any_words(), 1 => "\\PC{0,200}"], |text| {
         match conditions.check(&purpose, &text) {
             Err(faults) => prop_assert!(!faults.is_empty()),
-            // What was taken is one condition of one rule, wherever it is put.
+            // An accepted condition is one condition of one rule, wherever it is inserted.
             Ok(_) => {
                 let text = rules.cedar().replace(
                     WHEN.trim_start_matches("when = \"").trim_end_matches('"'),

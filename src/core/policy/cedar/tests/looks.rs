@@ -1,4 +1,4 @@
-//! What conditions look at, and what they cannot look at.
+//! Tests of the attributes that conditions can and cannot use.
 
 use std::time::Duration;
 
@@ -234,7 +234,7 @@ fn a_condition_that_cannot_be_evaluated_refuses() {
             .all(|refusal| refusal.clause.starts_with("purposes/quality-review")),
         "{denial:?}"
     );
-    // A negation of the same is no way round it.
+    // A negation does not circumvent it.
     let negated = Rulebook::new(with_condition(&format!("!({overflow})")).unwrap(), []);
     let long = Recording {
         policy_digest: negated.current().digest().into(),

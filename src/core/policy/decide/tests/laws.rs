@@ -1,12 +1,12 @@
-//! The laws that no policy can break, tried on the shipped policy and on one that rests recording
-//! on consent.
+//! The laws that no policy can break, checked for the shipped policy and for one that bases
+//! recording on consent.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::policy::Basis;
 
-/// Everything that a request and a recording can be like.
+/// Every property of a request and a recording.
 #[derive(Clone, Debug)]
 struct World {
     roles: Vec<&'static str>,
@@ -22,7 +22,7 @@ struct World {
     approved: bool,
     break_glass: bool,
     age_days: i64,
-    /// To the version beside the current one.
+    /// Whether the recording is pinned to the version beside the current one.
     pinned: bool,
 }
 
@@ -186,12 +186,12 @@ fn world() -> impl Strategy<Value = World> {
     )
 }
 
-/// The shipped version, and one beside it that rests recording and quality review on consent; each
-/// as the current one.
+/// The shipped version, and another one that bases recording and quality review on consent; each as
+/// the current one.
 fn books() -> [(Rulebook, String); 2] {
     let other = SHIPPED.replacen("version = \"1\"", "version = \"2\"", 1);
     let other = other.replace("basis = \"legitimate-interest\"", "basis = \"consent\"");
-    // No hold is placed for a purpose that rests on consent.
+    // No hold is placed for a purpose that is based on consent.
     let other = other.replace(", \"dispute-resolution\"]", "]");
     let [one, other] =
         [SHIPPED, other.as_str()].map(|text| move || Rules::parse("p", text).unwrap());
@@ -203,7 +203,7 @@ fn books() -> [(Rulebook, String); 2] {
     ]
 }
 
-/// Tries a law on many worlds. The macro of proptest would read both policies again for each.
+/// Checks a law on many worlds. The macro of proptest would parse both policies again for each.
 fn every_world(law: impl Fn(&World, &Rulebook, &str) -> Result<(), TestCaseError>) {
     let books = books();
     let mut runner = proptest::test_runner::TestRunner::default();
@@ -261,7 +261,7 @@ fn any_hold_opens_nothing_that_was_not_revoked() {
 #[test]
 fn any_withdrawal_beats_everything_but_a_hold() {
     every_world(|world, book, pin| {
-        // Everybody who took part withdraws everything; what else was or is said does not matter.
+        // Every participant withdraws everything; other statements are irrelevant.
         let mut withdrawn = world.clone();
         withdrawn
             .consents

@@ -1,8 +1,8 @@
-//! The whole decision space against an oracle that was written by itself: it knows plans, not
-//! policies, and what people said, not statements.
+//! The whole decision space against an independently written oracle: it knows plans, not policies,
+//! and answers, not statements.
 //!
-//! Where two dimensions can have to do with each other, every combination is tried; and, of the
-//! whole space, a sample that holds every pair.
+//! Where two dimensions can interact, every combination is tested; and, of the whole space, a
+//! sample that contains every pair.
 
 mod both;
 mod plans;
@@ -34,11 +34,11 @@ enum Approved {
     Glass,
 }
 
-/// What somebody said in the course of time, and what it comes to.
+/// The answers of a person over time, and their result.
 #[derive(Clone, Copy, Debug)]
 struct Said {
-    /// Answers to which purposes, so many days after the recording was collected, and under the
-    /// current version.
+    /// Answers with their purposes, the number of days after the recording was collected, and
+    /// whether they are under the current version.
     words: &'static [(Answer, &'static [&'static str], i64, bool)],
     to_purpose: bool,
     to_recording: bool,
@@ -53,7 +53,7 @@ const NEVER: Said = Said {
     renewed: false,
 };
 
-/// Every way in which people make up their minds.
+/// Every course of a person's answers.
 const MINDS: [Said; 9] = [
     NEVER,
     Said {
@@ -120,7 +120,7 @@ struct Case {
     roles: &'static [&'static str],
     purpose: &'static str,
     justification: Written,
-    /// What each party says; without any, nobody is known to have taken part.
+    /// The answers of each party; if empty, no participant is known.
     minds: &'static [usize],
     hold: Hold,
     revoked: bool,
@@ -167,7 +167,7 @@ const MIND_SETS: [&[usize]; 15] = [
     &[1, 7],
 ];
 const UNTIL: [Option<i64>; 4] = [None, Some(1), Some(0), Some(100_000)];
-/// How many values each dimension has, in the order of [`point`]; the last two are the current
+/// The number of values of each dimension, in the order of [`point`]; the last two are the current
 /// version and the one to which the recording is pinned.
 const SIZES: Point = [
     5,
@@ -187,7 +187,7 @@ const SIZES: Point = [
     3,
 ];
 
-/// Nothing speaks against it.
+/// The point at which nothing refuses.
 const PLAIN: Point = [3, 0, 3, 0, 1, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
 
 fn case(point: &Point) -> Case {
@@ -230,7 +230,7 @@ fn case(point: &Point) -> Case {
     }
 }
 
-/// Every combination of these dimensions, the others plain.
+/// Returns every combination of these dimensions, with the others plain.
 fn product(dimensions: &[usize]) -> Vec<Point> {
     dimensions.iter().fold(vec![PLAIN], |points, dimension| {
         let each = |point: Point| {
@@ -244,7 +244,8 @@ fn product(dimensions: &[usize]) -> Vec<Point> {
     })
 }
 
-/// Decides all of them; some must be allowed and some not, or nothing was shown.
+/// Decides all of them; some must be allowed and some not, because the test would otherwise show
+/// nothing.
 fn check_all(points: &[Point]) {
     let world = World::new();
     let allowed = points.iter().filter(|point| world.check(point)).count();
@@ -294,8 +295,8 @@ fn the_whole_space_in_a_sample_that_holds_every_pair() {
     };
     let mut pairs = BTreeSet::new();
     for round in 0..6000 {
-        // Every other one is plain in most dimensions, or nearly all would be refused for many
-        // reasons at once.
+        // Every other one is plain in most dimensions, because otherwise nearly all would be
+        // refused for many reasons at once.
         let mut point = PLAIN;
         for dimension in 0..DIMENSIONS {
             if round % 2 == 0 || next(4) == 0 {

@@ -1,4 +1,4 @@
-//! What a grant says, and for how long.
+//! Tests of the contents and the end of a grant.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What the file may say about asking for consent.
+//! Tests of the consent rules in the file.
 
 use super::*;
 use crate::model::consent::{Answer, OptOut};
@@ -273,8 +273,8 @@ fn every_fault_of_the_questions_is_told_with_its_line() {
             );
         }
         if said.is_empty() {
-            // A reply alone is no fault, even beside an opt-out; the warning says that it does not
-            // get through.
+            // A reply alone is not a fault, even beside an opt-out; the warning states that it is
+            // not delivered.
             assert!(
                 PolicyDocument::read("p.toml", &text.replacen("purposes = []", "", 1)).is_ok(),
                 "{from}"

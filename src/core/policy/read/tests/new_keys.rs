@@ -1,4 +1,5 @@
-//! The keys that came later: what they hold is read, and every fault of them is told with its line.
+//! Tests of keys that were added later: their values are parsed, and every fault is reported with
+//! its line.
 
 use std::time::Duration;
 
@@ -287,7 +288,7 @@ fn every_fault_of_the_new_keys_is_told_with_its_line() {
     for (from, to, marker, said) in cases {
         assert!(SHIPPED.contains(from), "the shipped file has `{from}`");
         let mut text = SHIPPED.replacen(from, to, 1);
-        // Where the line that is meant looks like others, a comment marks it.
+        // If the relevant line resembles others, a comment marks it.
         text = text.replacen(
             "[[content]]\npattern = \"words\"",
             "[[content]] # words\npattern = \"words\"",

@@ -1,4 +1,4 @@
-//! What can hardly be meant is a warning.
+//! Tests of warnings about probable mistakes.
 
 use super::SHIPPED;
 use crate::model::time::Timestamp;

@@ -49,8 +49,8 @@ impl World {
         };
         let mut consents = Consents::NONE;
         for (place, mind) in case.minds.iter().enumerate() {
-            // The first is known, and speaks in every call; of the second only the place in this
-            // one is known.
+            // The first party is known, and makes statements for every call; of the second only the
+            // leg in this call is known.
             let (leg, who) = [("caller", Some(subject(1))), ("callee", None)][place];
             consents.parties.push(party(leg, who));
             for (answer, purposes, day, under_current) in MINDS[*mind].words {
@@ -90,7 +90,7 @@ impl World {
         decide(&facts, &self.books[current], NOW)
     }
 
-    /// Decides by the code and by the oracle, and compares. Gives whether it was allowed.
+    /// Decides by the code and by the oracle, and compares. Returns whether it was allowed.
     pub(super) fn check(&self, point: &Point) -> bool {
         let case = case(point);
         let current = point[13];
@@ -130,7 +130,7 @@ impl World {
         );
         tell(pin.is_none(), "policy-unknown", "fixed/pin");
         let earlier = pin.filter(|pin| *pin != current).map(|pin| plans[pin]);
-        // Some say yes to the purposes by name, and nobody knows the name of one that there is not.
+        // Some say yes to the purposes by name, which is impossible for an undeclared purpose.
         let renewed =
             case.all_say_yes(|said| said.renewed && (said.to_recording || case.purpose != "alien"));
         let mut theirs = earlier
@@ -226,7 +226,7 @@ fn after(seconds: i64) -> Timestamp {
     Timestamp::from_millis(NOW.as_millis() + seconds * 1000)
 }
 
-/// What the oracle thinks is in two views.
+/// Returns the oracle's intersection of two views.
 fn narrower(one: View, other: View) -> Option<View> {
     match (one, other) {
         (one, other) if one == other => Some(one),

@@ -1,15 +1,14 @@
-//! What the policies of the table say, as plain data, and the oracle, which knows nothing else.
+//! The policies of the table, as plain data, and the oracle, which uses nothing else.
 
 use std::collections::BTreeMap;
 
 use super::{super::*, Approved, Case, Hold, Written};
 
-/// What a test policy says, as plain data.
+/// A test policy, as plain data.
 pub(super) struct Plan {
     pub(super) version: &'static str,
     recorded_with_consent: bool,
-    /// Name, seconds of a grant, and the roles that may break the glass where an approval is asked
-    /// for.
+    /// Name, seconds of a grant, and the roles that may break the glass if an approval is required.
     tiers: &'static [(&'static str, i64, Option<&'static [&'static str]>)],
     purposes: &'static [PurposePlan],
 }
@@ -70,8 +69,8 @@ pub(super) static WIDE: Plan = Plan {
     ],
 };
 
-/// Knows no tier `restricted` and no purpose `dispute`, rests recording on consent, and wants and
-/// gives otherwise in everything.
+/// Has no tier `restricted` and no purpose `dispute`, bases recording on consent, and differs in
+/// every requirement and permission.
 pub(super) static NARROW: Plan = Plan {
     version: "narrow",
     recorded_with_consent: true,
@@ -165,7 +164,7 @@ impl Plan {
         self.purposes.iter().find(|purpose| purpose.name == name)
     }
 
-    /// The oracle for one version: its reasons, each with its clause.
+    /// Returns the oracle's result for one version: its reasons, each with its clause.
     pub(super) fn says(&self, case: &Case) -> BTreeMap<&'static str, String> {
         let mut told = BTreeMap::new();
         let mut tell = |wrong: bool, code, clause: String| {
