@@ -27,7 +27,7 @@ pub enum LogFormat {
     /// Lines for people.
     #[default]
     Text,
-    /// For machines: one JSON object a line.
+    /// Lines for programs: one JSON object per line.
     Json,
 }
 

@@ -47,7 +47,7 @@ const HEADERS: Duration = Duration::from_secs(10);
 /// The limits of connections.
 #[derive(Clone)]
 pub(super) struct ConnectionLimits {
-    /// At once.
+    /// The most connections at once.
     pub(super) connections: usize,
     shares: Shares,
     /// The proxies, whose connections carry the requests of many clients.
