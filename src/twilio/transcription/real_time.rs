@@ -31,7 +31,7 @@ pub struct RealTimeEvent {
     pub transcription: TranscriptSid,
     /// The time of the event, if Twilio reports it in a readable form. Whole or fractional seconds.
     pub at: Option<Timestamp>,
-    /// Twilio's sequence number, from 0.
+    /// Twilio's sequence number, 0 or more.
     pub sequence: Option<i64>,
     /// The kind of event.
     pub kind: RealTimeEventKind,
