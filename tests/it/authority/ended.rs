@@ -1,5 +1,5 @@
-//! An ended permission opens nothing, even for a session that was redeemed before; and a `HEAD` or
-//! a list has no effect.
+//! An ended permission opens nothing, even for a session that was redeemed before; and a `HEAD` has
+//! no effect.
 
 use recvault::{
     flow::Ended,
@@ -68,7 +68,7 @@ async fn head_runs_no_get_that_has_an_effect(database: Database) {
     let described = vault.anybody().get("/openapi.json").await.json();
     let paths = described["paths"].as_object().unwrap();
     let read = paths.iter().filter(|(_, item)| item["get"].is_object());
-    // Every kind of refusal is recorded.
+    // Refusals are recorded, whatever the method, and do not count.
     let effects = async || {
         let events = vault.events().await.into_iter();
         events.filter(|event| !event.ends_with(".denied")).count()

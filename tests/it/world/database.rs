@@ -313,7 +313,7 @@ impl Ground {
     }
 }
 
-/// Runs statements one after another, each in its own transaction.
+/// Runs statements one after another, each by itself.
 async fn at_server(server: &str, statements: &str) {
     let mut admin = PgConnection::connect(server).await.unwrap();
     for statement in statements.split(';') {
