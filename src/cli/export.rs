@@ -77,7 +77,7 @@ impl Export {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Writes the archive; returns the number of bytes, if they went to a file.
+    /// Writes the archive; how many bytes, if they went to a file.
     async fn write<S>(&self, archive: Guarded<S>, out: Out) -> Result<Option<u64>, Failure>
     where
         S: Stream<Item = Result<Bytes, Ended>> + Send,

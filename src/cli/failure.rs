@@ -139,7 +139,7 @@ fn wants_json(args: impl IntoIterator<Item = OsString>) -> bool {
 
 /// Returns clap's message without its heading, the usage and the hints.
 fn sentence(error: &clap::Error) -> String {
-    // For this error, clap prints the whole help.
+    // Here clap prints the whole help.
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return "a command is missing; `recvault --help` lists the commands".to_owned();
     }

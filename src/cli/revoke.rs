@@ -113,7 +113,7 @@ impl Revoke {
     }
 }
 
-/// Prints the effects of a dry run, with the id of each recording.
+/// Prints what would be done, each recording by its id.
 fn would_revoke(would: &Would, out: Out) -> Result<(), Failure> {
     let Would {
         shred,

@@ -1,4 +1,4 @@
-//! `[twilio]` and what it resolves to.
+//! `[twilio]`, and its conversion into accounts.
 //!
 //! Owns the keys and every check of them. Refuses to know the environment (`config` fills the
 //! settings), and makes no connection.

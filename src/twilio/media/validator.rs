@@ -222,7 +222,7 @@ mod tests {
     use super::*;
     use crate::{secret::Key, twilio::encryption::encrypted};
 
-    /// A file of `len` bytes whose header says `size`.
+    /// Returns a file of `len` bytes whose header states `size`.
     fn wav(len: usize, size: u32) -> Vec<u8> {
         let mut bytes = [b"RIFF".as_slice(), &size.to_le_bytes(), b"WAVE"].concat();
         bytes.resize(len, 7);
