@@ -254,7 +254,7 @@ impl Problem {
         Self::new(ProblemType::IdempotencyKeyReused, detail)
     }
 
-    /// The client has reached its limit of open requests.
+    /// The client has reached its limit of open connections or requests.
     pub(crate) fn crowded() -> Self {
         let detail = "This client has too many open requests. End some of them first.";
         Self::new(ProblemType::Crowded, detail)
