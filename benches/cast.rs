@@ -1,5 +1,4 @@
-//! Who plays in the benches: the shipped policy, somebody who may listen, and a recording that
-//! waits to be heard.
+//! Fixtures of the benches: the shipped policy, a principal who may listen, and a recording.
 
 use recvault::{
     config::SHIPPED_POLICY,
@@ -16,7 +15,7 @@ use recvault::{
 /// The account of every recording here.
 pub(crate) const ACCOUNT: &str = "AC00000000000000000000000000000000";
 
-/// The shipped policy, in force.
+/// Returns the shipped policy, in force.
 pub(crate) fn rulebook() -> Rulebook {
     Rulebook::new(
         Rules::parse("privacy-policy.toml", SHIPPED_POLICY)
@@ -25,7 +24,7 @@ pub(crate) fn rulebook() -> Rulebook {
     )
 }
 
-/// Somebody with these roles who may know every account.
+/// Returns a principal with these roles and access to every account.
 pub(crate) fn principal(roles: &[&str]) -> Principal {
     let roles = roles
         .iter()
@@ -40,7 +39,7 @@ pub(crate) fn principal(roles: &[&str]) -> Principal {
     }
 }
 
-/// A sealed recording of everyday calls.
+/// Returns a sealed recording of the standard tier.
 pub(crate) fn recording(rules: &Rules, now: Timestamp) -> Recording {
     let account = ACCOUNT.parse().expect("it is an account SID");
     let source_ref = SourceRef::parse(account, "RE00000000000000000000000000000000")

@@ -1,8 +1,8 @@
-//! The database's units of work, on SQLite and, where `RECVAULT_TEST_POSTGRES` names a server, on
+//! The database's units of work, on SQLite and, if `RECVAULT_TEST_POSTGRES` names a server, on
 //! PostgreSQL. Every unit is durable when it is counted, so this measures the disk too.
 //!
-//! `RECVAULT_BENCH_ROWS` says how many recordings the large vault holds (default 100,000; the
-//! design speaks of 1,000,000).
+//! `RECVAULT_BENCH_ROWS` is the number of recordings in the large vault (default 100,000; the
+//! design assumes 1,000,000).
 
 mod cast;
 mod filled;
@@ -49,9 +49,9 @@ use tokio::runtime::Runtime;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Recordings in the small vault, beside which the large one is measured.
+/// Recordings in the small vault, for comparison with the large one.
 const SMALL: usize = 1_000;
-/// Recordings on a page of the list.
+/// Recordings per page of the list.
 const PAGE: i64 = 50;
 
 fn dbs(c: &mut Criterion) {
@@ -74,7 +74,7 @@ fn dbs(c: &mut Criterion) {
     }
 }
 
-/// All measurements on one kind of database; `url` makes an empty one of a name.
+/// Runs all measurements on one kind of database; `url` creates an empty one with this name.
 fn on(
     c: &mut Criterion,
     runtime: &Runtime,
@@ -111,7 +111,7 @@ fn on(
     }
 }
 
-/// The newest page, and a page from the middle.
+/// Reads the newest page, and a page from the middle.
 fn lists(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, filled: &Filled) {
     let middle = filled.ids[filled.ids.len() / 2];
     let middle = runtime
@@ -212,7 +212,7 @@ fn units(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, filled: &F
         .expect("the committer ends with the queue");
 }
 
-/// Runs `unit` on what `prepare` made, `rounds` times; only `unit` is timed.
+/// Runs `unit` on the result of `prepare`, `rounds` times; only `unit` is timed.
 async fn timed<T>(
     rounds: u64,
     mut prepare: impl AsyncFnMut() -> T,
@@ -238,7 +238,7 @@ async fn shred(filled: &Filled, recording: Recording) -> Result<(), Failure> {
     filled.shred(&recording, &"bench".parse()?).await
 }
 
-/// Where new recordings come in.
+/// The acceptance of new recordings.
 struct Desk<'a> {
     filled: &'a Filled,
     acceptor: Acceptor,
@@ -285,7 +285,7 @@ impl Desk<'_> {
         Ok(())
     }
 
-    /// A recording that waits to be sealed, and the lease to do it.
+    /// Returns a recording that is due for sealing, and its lease.
     async fn due(&self) -> Result<(Lease<RecordingId>, Recording), Failure> {
         self.accept(self.announcements(1, "completed")).await?;
         let holder = HolderId::random(&mut rand::rng());
@@ -320,7 +320,7 @@ impl Desk<'_> {
         Ok(entered.await?)
     }
 
-    /// A token in the database, for grants to be given to.
+    /// Inserts a token that can hold grants.
     async fn token(&self) -> Result<TokenRow, Failure> {
         let principal = cast::principal(&["reviewer"]);
         let now = Clock::System.now();
@@ -385,7 +385,8 @@ impl Desk<'_> {
     }
 }
 
-/// Recordings in the large vault; few where criterion only tries whether a bench runs.
+/// Returns the number of recordings in the large vault; few if criterion only tests that a bench
+/// runs.
 fn rows() -> usize {
     let is_trial = std::env::args().any(|arg| arg == "--test");
     let rows = setting("RECVAULT_BENCH_ROWS")

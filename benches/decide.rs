@@ -18,8 +18,8 @@ use recvault::{
     policy::{Consents, Decision, DecisionFacts, Rulebook, Rules, action, decide, permit},
 };
 
-/// The shipped policy in force, and the digest of an earlier version that some recordings are
-/// pinned to.
+/// Returns the shipped policy in force, and the digest of an earlier version to which some
+/// recordings are pinned.
 fn rulebook_with_an_earlier_version() -> (Rulebook, String) {
     let parse = |text: &str| {
         Rules::parse("privacy-policy.toml", text).expect("the shipped policy has no fault")
@@ -29,7 +29,7 @@ fn rulebook_with_an_earlier_version() -> (Rulebook, String) {
     (Rulebook::new(parse(SHIPPED_POLICY), [earlier]), digest)
 }
 
-/// The same person, who works for these queues.
+/// Returns the principal with access to these queues.
 fn working_for(principal: Principal, queues: &[&str]) -> Principal {
     let queues = queues.iter().map(|queue| (*queue).to_owned()).collect();
     Principal {
@@ -38,7 +38,7 @@ fn working_for(principal: Principal, queues: &[&str]) -> Principal {
     }
 }
 
-/// The same recording, of this queue.
+/// Returns the recording with this queue.
 fn in_queue(recording: Recording, queue: &str) -> Recording {
     Recording {
         labels: [(

@@ -1,5 +1,5 @@
-//! Recordings that are encrypted with a customer's key, while they arrive: beside the one-shot
-//! AES-256-GCM of both libraries, which needs all of a file.
+//! Decryption of recordings that are encrypted with a customer's key, as a stream; compared with
+//! the one-shot AES-256-GCM of both libraries, which needs the whole file.
 
 use std::{hint::black_box, time::Duration};
 
@@ -24,7 +24,7 @@ fn decrypt(c: &mut Criterion) {
     sealed.expect("8 MiB can be encrypted");
     let mut group = c.benchmark_group("decrypt 8 MiB");
     group.throughput(Throughput::Bytes(LENGTH as u64));
-    // About what one read from a connection gives.
+    // About the size of one read from a connection.
     for piece in [16 << 10, 64 << 10, 1 << 20] {
         group.bench_function(format!("streamed, {} KiB at a time", piece >> 10), |b| {
             b.iter(|| {

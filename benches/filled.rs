@@ -1,5 +1,5 @@
-//! A vault with any number of sealed recordings, put there by SQL: their keys are real and can be
-//! looked up and destroyed; there is no sound.
+//! A vault with any number of sealed recordings, inserted by SQL: their keys are real and can be
+//! looked up and destroyed; there is no audio.
 
 use std::{collections::BTreeMap, error::Error, path::Path, sync::Arc};
 
@@ -22,23 +22,23 @@ use sqlx::{Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnec
 
 use crate::cast;
 
-/// Recordings written by one statement.
+/// Recordings per statement.
 const BATCH: usize = 10_000;
 /// The tier of all of them.
 const TIER: &str = "standard";
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// A vault that holds something.
+/// A vault with recordings.
 pub(crate) struct Filled {
     pub(crate) db: Db,
     pub(crate) vault: Vault,
-    /// Every recording, oldest first.
+    /// All recordings, oldest first.
     pub(crate) ids: Vec<RecordingId>,
 }
 
 impl Filled {
-    /// Shreds one recording in a unit of its own; fails if it was shredded before, or is held.
+    /// Shreds one recording in its own unit; fails if it was shredded before, or is held.
     pub(crate) async fn shred(
         &self,
         recording: &Recording,
@@ -64,13 +64,13 @@ impl Filled {
     }
 }
 
-/// Where a vault is made.
+/// The location of a new vault.
 pub(crate) struct Ground<'a> {
-    /// Its database, empty.
+    /// Its empty database.
     pub(crate) url: String,
-    /// For its root, and for its database if that is a file.
+    /// The folder of its root key, and of its database if that is a file.
     pub(crate) folder: &'a Path,
-    /// For its objects and its snapshots.
+    /// The store of its objects and snapshots.
     pub(crate) store: Store,
 }
 
@@ -83,13 +83,13 @@ pub(crate) fn custody(folder: &Path) -> Result<Arc<dyn Custody>, Failure> {
     Ok(custody::open(settings, folder)?)
 }
 
-/// What the tree hangs from.
+/// The root of the key tree.
 struct Root {
     vault: VaultId,
     key: RootKey,
 }
 
-/// Makes a vault with `count` sealed recordings, announced one a second until now.
+/// Creates a vault with `count` sealed recordings, announced one per second until now.
 pub(crate) async fn fill(ground: Ground<'_>, count: usize) -> Result<Filled, Failure> {
     let Ground { url, folder, store } = ground;
     let db = Db::open(
@@ -123,7 +123,7 @@ pub(crate) async fn fill(ground: Ground<'_>, count: usize) -> Result<Filled, Fai
         },
     };
 
-    // Filled behind the vault's back, so nothing is compared.
+    // The rows were not written by the vault, so nothing is compared.
     db.prove(&[]).await?;
     let grown = db.unit("grown", async |mut unit| {
         unit.without_entry("a bench");
@@ -188,7 +188,7 @@ struct Member<'a> {
     slot: &'a Slot,
 }
 
-/// Where a record key is, and its public name.
+/// The position of a record key, and its public name.
 #[derive(serde::Serialize)]
 struct Slot {
     page: PageId,
@@ -196,7 +196,7 @@ struct Slot {
     fingerprint: String,
 }
 
-/// Grows the tier's tree until it holds `count` record keys.
+/// Extends the tier's tree until it holds `count` record keys.
 async fn grow(tx: &mut Tx, root: &Root, count: usize) -> Result<Vec<Slot>, Failure> {
     let page = keys::root_page(tx)
         .await?
@@ -217,13 +217,13 @@ async fn grow(tx: &mut Tx, root: &Root, count: usize) -> Result<Vec<Slot>, Failu
 
 struct Grove<'a> {
     root: &'a Root,
-    /// Finished pages, each after its parent's key was placed; parents come after their children.
+    /// Finished pages, each after its parent's key was placed; children come before their parents.
     pages: Vec<PageRow>,
     slots: Vec<Slot>,
 }
 
 impl Grove<'_> {
-    /// Hangs pages for `count` record keys below the last page of `path`, and returns that page.
+    /// Attaches pages for `count` record keys below the last page of `path`, and returns that page.
     fn below(
         &mut self,
         mut path: Vec<PageRow>,
@@ -265,7 +265,7 @@ impl Grove<'_> {
     }
 }
 
-/// A connection of its own that need not be durable.
+/// A separate connection that need not be durable.
 enum Rows {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
@@ -317,7 +317,7 @@ impl Rows {
         Ok(())
     }
 
-    /// Leaves the database as a service finds it that has been running for long.
+    /// Leaves the database as that of a service that has been running for long.
     async fn close(self) -> Result<(), Failure> {
         match self {
             Self::Sqlite(mut connection) => {

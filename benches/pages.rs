@@ -1,4 +1,4 @@
-//! Pages of the key tree: what each look-up, deposit and shred pays for its keys, without the
+//! Pages of the key tree: the cost of keys in each look-up, deposit and shred, without the
 //! database's rows.
 
 use std::{hint::black_box, time::Duration};
@@ -10,7 +10,7 @@ use recvault::{
     secret::Key,
 };
 
-/// A path of five pages with one record key at its end, as a deposit leaves it.
+/// A path of five pages with one record key at its end, as after a deposit.
 struct Grown {
     vault: VaultId,
     root_key: RootKey,

@@ -1,5 +1,5 @@
-//! Span arithmetic: which ciphertext holds which plaintext. It must cost nothing beside the
-//! reading.
+//! Span arithmetic: the ciphertext range of a plaintext range. Its cost must be negligible beside
+//! the reading.
 
 use std::{hint::black_box, num::NonZeroUsize, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Sealing and opening by size, in memory: what the format and the cipher cost without store and
+//! Sealing and opening by size, in memory: the cost of the format and the cipher, without store and
 //! database.
 
 use std::{hint::black_box, num::NonZeroUsize, ops::Range, time::Duration};
@@ -15,16 +15,16 @@ use recvault::{
     secret::Key,
 };
 
-/// Bytes of plaintext: below one segment, one, and up to a long call.
+/// Bytes of plaintext: below one segment, one segment, and up to a long call.
 const SIZES: [usize; 6] = [1 << 10, 16 << 10, 64 << 10, 1 << 20, 8 << 20, 64 << 20];
-/// What a deposit hands to the store at a time.
+/// The size of a part for the store in a deposit.
 const PART: usize = 8 << 20;
-/// What arrives from the network at a time.
+/// The size of a chunk from the network.
 const CHUNK: usize = 64 << 10;
 /// Segments opened at a time in playback.
 const STRIDE: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not 0");
 
-/// Key and place of the objects here.
+/// Key and context of the objects here.
 struct Place {
     key: Key,
     context: Context,
@@ -45,8 +45,7 @@ impl Place {
         }
     }
 
-    /// Seals `plain` as a deposit does: chunk by chunk, a part handed on when it is full. `keep`
-    /// says what becomes of a part.
+    /// Seals `plain` as a deposit does: chunk by chunk, and passes each full part to `keep`.
     fn seal(&self, plain: &[u8], mut keep: impl FnMut(&mut BytesMut)) {
         let mut sealer = Sealer::new(&self.key, &self.context, SegmentLength::Media)
             .expect("there is randomness");
@@ -86,7 +85,7 @@ impl Place {
     }
 }
 
-/// A copy of a piece, unshared, as it comes from a store.
+/// Returns an unshared copy of a range, as from a store.
 fn cut(object: &Bytes, range: Range<u64>) -> Bytes {
     let at = |end: u64| usize::try_from(end).expect("the object is in memory");
     Bytes::copy_from_slice(&object[at(range.start)..at(range.end)])
@@ -123,7 +122,7 @@ fn open(c: &mut Criterion) {
         };
         group.throughput(Throughput::Bytes(size as u64));
         group.bench_function(BenchmarkId::from_parameter(size), |b| {
-            // Fetched pieces are opened in place, so each round needs pieces of its own.
+            // Fetched pieces are opened in place, so each round needs its own.
             let fetched = || {
                 spans()
                     .map(|span| (cut(&object, span.sealed()), span))
@@ -147,7 +146,7 @@ fn open(c: &mut Criterion) {
     }
 }
 
-/// Header and final segment: what every opening pays before its first byte.
+/// Measures header and final segment: the cost of every opening before its first byte.
 fn begin(c: &mut Criterion) {
     let place = Place::random();
     let object = place.sealed(&noise(1 << 20));

@@ -1,4 +1,4 @@
-//! Databases of our own on somebody's PostgreSQL server.
+//! Temporary databases on an existing PostgreSQL server.
 
 use std::error::Error;
 
@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Databases that are dropped together.
+/// A group of databases that are dropped together.
 pub(crate) struct Databases {
     server: String,
     prefix: String,
@@ -15,7 +15,7 @@ pub(crate) struct Databases {
 }
 
 impl Databases {
-    /// On the server of this URL.
+    /// Uses the server of this URL.
     pub(crate) fn on(server: &str) -> Self {
         Self {
             server: server.to_owned(),
@@ -24,7 +24,7 @@ impl Databases {
         }
     }
 
-    /// The URL of a new, empty database; `name` is of letters and digits.
+    /// Creates a new, empty database and returns its URL; `name` consists of letters and digits.
     pub(crate) async fn create(&mut self, name: &str) -> Result<String, Failure> {
         let database = format!("{}_{name}", self.prefix);
         let mut url = self.server.parse::<url::Url>()?;
@@ -34,7 +34,7 @@ impl Databases {
         Ok(url.into())
     }
 
-    /// Drops them all.
+    /// Drops all of them.
     pub(crate) async fn drop(self) -> Result<(), Failure> {
         for name in &self.names {
             self.execute(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
@@ -45,7 +45,7 @@ impl Databases {
 
     async fn execute(&self, sql: String) -> Result<(), Failure> {
         let mut connection = PgConnection::connect(&self.server).await?;
-        // The name is made of our own letters and digits.
+        // The name consists of our own letters and digits.
         sqlx::query(AssertSqlSafe(sql))
             .execute(&mut connection)
             .await?;

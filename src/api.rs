@@ -41,7 +41,7 @@ mod shred;
 mod transcript;
 mod twilio;
 
-// As the command line prints them, too.
+// The command line prints these types too.
 pub(crate) use self::{
     catalogue::{DetailsBody, RecordingBody},
     grants::ListedGrantBody,
@@ -132,13 +132,13 @@ pub fn router(
         .with_state(api)
 }
 
-/// Answers are not kept by clients and proxies, unless a handler says otherwise.
+/// Prevents clients and proxies from storing answers, unless a handler sets another header.
 fn no_store() -> SetResponseHeaderLayer<HeaderValue> {
     let value = HeaderValue::from_static("no-store");
     SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, value)
 }
 
-/// An answer loads nothing and is in no frame, unless a handler says otherwise.
+/// Forbids an answer to load anything or to be framed, unless a handler sets another policy.
 fn no_frames() -> SetResponseHeaderLayer<HeaderValue> {
     let value = "default-src 'none'; media-src 'self'; frame-ancestors 'none'";
     let value = HeaderValue::from_static(value);
@@ -255,7 +255,7 @@ async fn in_time(State(api): State<Api>, request: Request, next: Next) -> Respon
         .unwrap_or_else(|_| Problem::late().into_response())
 }
 
-/// The same for requests that may change something whatever their method: Twilio may be configured
+/// As [`in_time`], but every request runs to its end, whatever its method: Twilio may be configured
 /// to send callbacks with GET.
 async fn to_the_end_in_time(State(api): State<Api>, request: Request, next: Next) -> Response {
     let running = api.flow.running.to_its_end(next.run(request));

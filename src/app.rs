@@ -1,8 +1,8 @@
-//! The only place that chooses backends: a configuration becomes a database, a store, an unlocked
-//! vault, and a running service.
+//! The only place that chooses backends: builds a database, a store, an unlocked vault, and a
+//! running service from a configuration.
 //!
-//! Owns the order of starting and stopping, and every long-lived task. Refuses to know what the
-//! tasks do.
+//! Owns the order of starting and stopping, and every long-lived task. Refuses to know the work of
+//! the tasks.
 
 mod init;
 mod keys;
@@ -26,13 +26,13 @@ use crate::{
 pub use init::{InitPlan, Initialised, init};
 pub use serve::{RunningService, serve};
 
-/// Why the service cannot start, or a command cannot run.
+/// The reason why the service cannot start, or a command cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigFaults),
-    /// Several settings at once, each in a line.
+    /// Several faults of the settings, one per line.
     #[error("the configuration has faults:\n  {0}")]
     Settings(String),
     /// The root key.
@@ -47,13 +47,13 @@ pub enum Error {
     /// The vault.
     #[error(transparent)]
     Vault(#[from] vault::Error),
-    /// A story.
+    /// A use case.
     #[error(transparent)]
     Flow(#[from] flow::Error),
     /// TLS for the client.
     #[error(transparent)]
     Client(#[from] twilio::ClientError),
-    /// A new vault was to get settings, and there is a configuration file already.
+    /// `init` was given settings, but there is already a configuration file.
     #[error(
         "`{}` exists, so its settings are used as they are: change them there, and leave out \
          `--database`, `--store` and what belongs to them",
@@ -63,24 +63,24 @@ pub enum Error {
     /// A file or a socket.
     #[error("{what}: {cause}")]
     Io {
-        /// What was tried.
+        /// The file or socket.
         what: String,
-        /// What the system says.
+        /// The system's error.
         cause: std::io::Error,
     },
-    /// Metrics cannot be counted.
+    /// The metrics recorder cannot be installed.
     #[error("metrics cannot be counted: {0}")]
     Metrics(String),
 }
 
-/// Which stores are meant to be new, so that a folder that is not there is made.
+/// The stores that may be new, so that a missing folder is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NewStores {
-    /// None: a folder that is not there is a disk that is not mounted.
+    /// None: a missing folder means that a disk is not mounted.
     None,
-    /// The one for snapshots and journal.
+    /// The store of snapshots and journal.
     OfSnapshots,
-    /// All of a new vault.
+    /// All stores of a new vault.
     All,
 }
 
@@ -92,27 +92,27 @@ pub struct App {
     pub db: Db,
     /// The objects.
     pub store: Store,
-    /// Where snapshots and journal are; the same store unless `[recovery]` names another.
+    /// The store of snapshots and journal; the main store unless `[recovery]` names another.
     pub recovery: Store,
-    /// The root key's home.
+    /// The custody of the root key.
     pub custody: Arc<dyn Custody>,
     /// The time.
     pub clock: Clock,
 }
 
 impl App {
-    /// Opens database and stores. A store's folder that is not there is not made.
+    /// Opens database and stores. A missing folder of a store is not created.
     ///
     /// # Errors
-    /// As they say.
+    /// Errors of the backends.
     pub async fn open(config: Config, clock: Clock) -> Result<Self, Error> {
         Self::open_with(config, clock, NewStores::None).await
     }
 
-    /// The same where stores are meant to be new.
+    /// Opens database and stores, and creates the folders of new stores.
     ///
     /// # Errors
-    /// As they say.
+    /// Errors of the backends.
     pub async fn open_with(
         mut config: Config,
         clock: Clock,
@@ -151,13 +151,13 @@ impl App {
     /// Reads and checks the policy file.
     ///
     /// # Errors
-    /// All its faults, in a line each.
+    /// All faults, one per line.
     pub fn rules(&self) -> Result<Rules, Error> {
         read_rules(&self.config.base.join(&self.config.policy.file))
     }
 
-    /// Unlocks the vault for whoever writes: its database was compared with the store, and this
-    /// process may write to it from now on.
+    /// Unlocks the vault for writing: the database was compared with the store, and this process
+    /// may write to it from now on.
     ///
     /// # Errors
     /// [`Error::Custody`] or [`Error::Vault`].
@@ -165,8 +165,8 @@ impl App {
         Ok(Vault::unlock(self.parts()).await?)
     }
 
-    /// The same over a store that somebody says is new, and holds nothing of what was written
-    /// before.
+    /// Unlocks the vault for writing over a store that the operator declares to be new, without any
+    /// of the objects written before.
     ///
     /// # Errors
     /// [`Error::Custody`] or [`Error::Vault`].
@@ -174,8 +174,8 @@ impl App {
         Ok(Vault::unlock_over_a_new_store(self.parts()).await?)
     }
 
-    /// Unlocks the vault for reading. Whatever would write to the database is refused. A database that
-    /// has forgotten something is read, with a warning.
+    /// Unlocks the vault for reading. Every write to the database is refused. A database that lacks
+    /// changes is read, with a warning.
     ///
     /// # Errors
     /// [`Error::Custody`] or [`Error::Vault`].
@@ -190,7 +190,7 @@ impl App {
         Ok(vault)
     }
 
-    /// What the vault is unlocked with, or rebuilt from.
+    /// The parts for unlocking or rebuilding the vault.
     pub fn parts(&self) -> vault::VaultParts {
         vault::VaultParts {
             db: self.db.clone(),
@@ -201,10 +201,10 @@ impl App {
         }
     }
 
-    /// Unlocks everything that stories need, for reading.
+    /// Unlocks the vault and builds all use cases, for reading.
     ///
     /// # Errors
-    /// As its parts say.
+    /// Errors of the parts.
     pub async fn flow_to_read(&mut self) -> Result<Flow, Error> {
         let vault = self.unlock_to_read().await?;
         let rules = self.rules()?;
@@ -213,11 +213,11 @@ impl App {
         Ok(flow)
     }
 
-    /// The same, deciding as the service does: by the version that is in force, whatever the
-    /// configured file has become since.
+    /// Unlocks the vault and builds all use cases, for reading by the service's rules: by the
+    /// version in force, whatever the configured file is now.
     ///
     /// # Errors
-    /// As its parts say.
+    /// Errors of the parts.
     pub async fn flow_as_served(&mut self) -> Result<Flow, Error> {
         let vault = self.unlock_to_read().await?;
         let rules = match flow::in_force(&self.db).await? {
@@ -229,21 +229,22 @@ impl App {
         Ok(flow)
     }
 
-    /// Unlocks everything that stories need. The committer must be run by somebody, or no callback
-    /// is ever answered.
+    /// Unlocks the vault and builds all use cases. The caller must run the committer, otherwise no
+    /// callback is ever answered.
     ///
     /// # Errors
-    /// As its parts say.
+    /// Errors of the parts.
     pub async fn flow(&mut self) -> Result<(Flow, accept::Committer), Error> {
         let (flow, committer) = self.flow_about_the_clock().await?;
         flow.clock.begin().await?;
         Ok((flow, committer))
     }
 
-    /// The same for who is decided about, as by the service: by the version that is in force.
+    /// Unlocks the vault and builds all use cases, for decisions by the version in force, as the
+    /// service makes them.
     ///
     /// # Errors
-    /// As its parts say.
+    /// Errors of the parts.
     pub async fn flow_to_decide(&mut self) -> Result<Flow, Error> {
         let vault = self.unlock().await?;
         vault.finish_restore().await?;
@@ -259,7 +260,7 @@ impl App {
     /// As [`Self::flow`], without checking the clock: for the clock commands.
     ///
     /// # Errors
-    /// As its parts say.
+    /// Errors of the parts.
     pub async fn flow_about_the_clock(&mut self) -> Result<(Flow, accept::Committer), Error> {
         let vault = self.unlock().await?;
         vault.finish_restore().await?;
@@ -267,10 +268,10 @@ impl App {
     }
 
     /// As [`Self::flow`], without completing a restore first: that restore may wait for the turn
-    /// that is being released.
+    /// that is to be released.
     ///
     /// # Errors
-    /// As its parts say.
+    /// Errors of the parts.
     pub async fn flow_to_release(&mut self) -> Result<Flow, Error> {
         let vault = self.unlock().await?;
         let rules = self.rules()?;
@@ -305,7 +306,7 @@ impl App {
     }
 }
 
-/// Faults of the settings, in a line each.
+/// Joins faults of the settings, one per line.
 fn settings(faults: &[twilio::account::SettingFault]) -> Error {
     Error::Settings(
         faults
@@ -319,7 +320,7 @@ fn settings(faults: &[twilio::account::SettingFault]) -> Error {
 /// Reads and checks a policy file.
 ///
 /// # Errors
-/// All its faults, in a line each.
+/// All faults, one per line.
 pub fn read_rules(path: &Path) -> Result<Rules, Error> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|cause| Error::Io {

@@ -1,7 +1,7 @@
-//! The command tree: what an operator types.
+//! The command tree of the operator.
 //!
-//! Owns words, flags, exit codes and what is printed where: facts to standard output (`--json` for
-//! machines), everything else to standard error. Refuses to decide or to write anything by itself;
+//! Owns the words, the flags, the exit codes and the output: facts to standard output (`--json` for
+//! programs), everything else to standard error. Refuses to decide or to write anything by itself;
 //! it calls `app` and `flow`.
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 usage.
@@ -220,7 +220,7 @@ enum Command {
     },
 }
 
-/// Runs a command line. Returns its exit code.
+/// Runs a command line and returns its exit code.
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -245,15 +245,14 @@ pub fn run() -> ExitCode {
     code
 }
 
-/// Ends the runtime. A thread that hangs in the library of a token must not keep the process alive.
+/// Ends the runtime. A thread that hangs in a token's library must not keep the process alive.
 fn leave(runtime: Runtime) {
     runtime.shutdown_timeout(HANGING);
 }
 
-/// How long the end of the process waits for threads that are at something which cannot be broken
-/// off.
+/// The longest wait for threads that cannot be interrupted, at the end of the process.
 const HANGING: Duration = Duration::from_secs(5);
-/// How long a process that ends waits for its last log lines.
+/// The longest wait for the last log lines, at the end of the process.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 impl Cli {

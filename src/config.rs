@@ -1,7 +1,7 @@
 //! The sum of every module's settings: a TOML file, overridden by the environment.
 //!
 //! Owns the names of the sections, the layering, and the reporting of all faults together with file
-//! and line. Refuses to know what a setting is for. The only place that reads the environment.
+//! and line. Refuses to know the meaning of a setting. The only place that reads the environment.
 
 mod faults;
 mod print;
@@ -22,23 +22,23 @@ use crate::{api, custody, db, flow, store, telemetry, twilio};
 /// Variables `RECVAULT__SECTION__KEY` override the file.
 const PREFIX: &str = "RECVAULT__";
 
-/// The shipped configuration, with every key explained; `recvault init` writes it.
+/// The shipped configuration, with an explanation of every key; `recvault init` writes it.
 pub const SHIPPED: &str = include_str!("../config/recvault.toml");
 /// The shipped privacy policy; `recvault init` writes it.
 pub const SHIPPED_POLICY: &str = include_str!("../config/privacy-policy.toml");
 
-/// A value for a key that the shipped configuration has, as a text.
+/// A text value for a key of the shipped configuration.
 #[derive(Clone, Debug)]
 pub struct Setting {
     /// The section, such as `store`.
     pub section: &'static str,
     /// The key, such as `url`; in the shipped file it may be in a comment.
     pub key: &'static str,
-    /// What it is to be.
+    /// The new value.
     pub value: String,
 }
 
-/// The shipped configuration with other values, in their places and with every explanation.
+/// Returns the shipped configuration with other values in their places, and all its explanations.
 pub fn shipped_with(settings: &[Setting]) -> String {
     let mut section = "";
     let mut lines = Vec::new();
@@ -63,7 +63,7 @@ pub fn shipped_with(settings: &[Setting]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// `[policy]`: which policy is in force.
+/// `[policy]`: the policy in force.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicySettings {
@@ -79,7 +79,7 @@ impl Default for PolicySettings {
     }
 }
 
-/// Everything that can be set.
+/// All settings.
 #[derive(Debug)]
 pub struct Config {
     /// The configuration file, if it was read from one.
@@ -131,8 +131,8 @@ impl Config {
         })
     }
 
-    /// Puts a text and overriding variables (without their prefix) together. A variable that is not
-    /// UTF-8 is a fault.
+    /// Merges a configuration text with overriding variables (without their prefix). A variable
+    /// that is not UTF-8 is a fault.
     ///
     /// # Errors
     /// Every fault found, each with its place.
@@ -186,8 +186,8 @@ impl Config {
         }
     }
 
-    /// Files and folders that nobody else needs to read, each with the key that names it: secrets,
-    /// the database, the root key's home, the stores.
+    /// Returns the files and folders that only the service needs to read, each with the key that
+    /// names it: secrets, the database, the root key, the stores, the configuration file.
     pub fn private_paths(&self) -> Vec<(String, PathBuf)> {
         let mut found = Vec::new();
         print::secret_files(&self.merged, "", &mut found);
@@ -227,13 +227,14 @@ impl Config {
     }
 }
 
-/// Returns where a test may kill this process; see `model::crash`. Only debug builds use it.
+/// Returns the point at which a test kills this process; see `model::crash`. Only debug builds use
+/// it.
 pub fn crash_point() -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "config.rs reads the environment")]
     std::env::var("RECVAULT_CRASH_AT").ok()
 }
 
-/// Returns our variables, without their prefix. Those of others may hold any bytes.
+/// Returns the variables with our prefix, without it. Others may contain any bytes and are ignored.
 fn environment() -> Vec<(String, OsString)> {
     #[expect(clippy::disallowed_methods, reason = "config.rs reads the environment")]
     let variables = std::env::vars_os();
@@ -243,15 +244,15 @@ fn environment() -> Vec<(String, OsString)> {
 fn ours(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<(String, OsString)> {
     variables
         .filter_map(|(key, value)| {
-            // A name of ours with other bytes behind the prefix is refused as an unknown key.
+            // A variable with our prefix and other invalid bytes is refused as an unknown key.
             let key = key.to_string_lossy();
             Some((key.strip_prefix(PREFIX)?.to_owned(), value))
         })
         .collect()
 }
 
-/// Takes a section out and reads it. After a fault the key at fault is left out and the rest is
-/// read again, so that all faults are found.
+/// Removes a section from the table and parses it. After a fault, the faulty key is removed and the
+/// rest is parsed again, so that all faults are found.
 fn section<T: DeserializeOwned + Default>(
     merged: &mut Table,
     name: &str,

@@ -1,8 +1,8 @@
-//! The guided story and what it needs: a Twilio stand-in and a recording, so that anybody can try
-//! everything on one machine.
+//! The demo and its parts: a stand-in for Twilio and a recording, so that the whole workflow can be
+//! tried on one machine.
 //!
-//! Owns how the story is told. Refuses shortcuts: the service is the real one, over real HTTP, in a
-//! real vault folder.
+//! Owns the output of the demo. Refuses shortcuts: the service is the real one, over real HTTP, in
+//! a real vault folder.
 
 pub mod conversation;
 pub mod stand_in;
@@ -31,10 +31,10 @@ pub struct Options {
     dir: Option<PathBuf>,
 }
 
-/// Tells the story. Exit code 0 only if every step held.
+/// Runs the demo. Exit code 0 only if every step succeeded.
 ///
 /// # Errors
-/// Whatever keeps the world of the story from being set up.
+/// The reason why the demo cannot be set up.
 pub async fn run(options: Options, json: bool) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     let world = World::set_up(options.dir).await?;
     let mut story = Story::new(&world, !json);
@@ -46,7 +46,7 @@ pub async fn run(options: Options, json: bool) -> Result<ExitCode, Box<dyn Error
             "{}",
             serde_json::to_string_pretty(&story.summary())?
         );
-        // Whoever has closed the pipe wants no summary.
+        // If the pipe is closed, the summary is not wanted.
         printed.or_else(|error| {
             if error.kind() == io::ErrorKind::BrokenPipe {
                 Ok(())

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-/// Whatever is freed is zeroed: words and numbers pass through buffers of libraries, which do not
-/// do that themselves. What the vault itself puts together leaves nothing behind without it.
+/// Zeroes all freed memory: words and numbers pass through buffers of libraries, which do not zero
+/// them. The vault's own buffers are zeroed independently.
 #[global_allocator]
 static ZEROING: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
     zeroizing_alloc::ZeroAlloc(std::alloc::System);

@@ -1,8 +1,8 @@
 //! Tracing and metrics.
 //!
-//! Owns where logs go and in which form, and the names and texts of metrics. INVARIANT: neither
-//! holds personal data, a key, a token or a URL with one; log lines and labels carry ids, counts
-//! and fixed words.
+//! Owns the destination and the form of logs, and the names and descriptions of metrics. INVARIANT:
+//! neither holds personal data, a key, a token or a URL with one; log lines and labels hold ids,
+//! counts and fixed words.
 
 mod lines;
 
@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 pub struct TelemetrySettings {
     /// The form of log lines.
     pub format: LogFormat,
-    /// The least level that is logged, or a filter of `tracing`.
+    /// The least level that is logged, or a `tracing` filter.
     pub level: String,
 }
 
@@ -24,10 +24,10 @@ pub struct TelemetrySettings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Lines for people.
     #[default]
     Text,
-    /// For machines: one JSON object a line.
+    /// Lines for programs: one JSON object per line.
     Json,
 }
 
@@ -40,22 +40,22 @@ impl Default for TelemetrySettings {
     }
 }
 
-/// Who logs.
+/// The kind of process that logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Narrator {
-    /// The service: its log tells what happens to recordings.
+    /// The service: its log reports the events of recordings.
     Service,
-    /// A command, which prints itself what it did.
+    /// A command, which prints its own results.
     Command,
 }
 
-/// Begins to log to standard error. Does nothing if something logs already.
+/// Starts logging to standard error. Does nothing if a subscriber is installed already.
 ///
 /// # Errors
 /// A text that names the fault of `telemetry.level`.
 pub fn log(settings: &TelemetrySettings, narrator: Narrator) -> Result<(), String> {
-    // What PostgreSQL notices (a table that is there already) is asked for by name; a directive
-    // that comes later takes the place of one of these.
+    // Notices of PostgreSQL (such as an existing table) are logged only on request; a later
+    // directive overrides one of these.
     let quiet = match narrator {
         Narrator::Service => "sqlx::postgres::notice=warn",
         Narrator::Command => "sqlx::postgres::notice=warn,recvault::story=off",
@@ -78,8 +78,8 @@ pub fn log(settings: &TelemetrySettings, narrator: Narrator) -> Result<(), Strin
     Ok(())
 }
 
-/// From now on a panic is a log line that says where it was. What it says is left out unless it is
-/// a fixed text: the value that was not as expected may be anybody's.
+/// Logs every later panic with its location. The message is included only if it is a fixed text,
+/// because an unexpected value may be personal data.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let at = panic.location().map(ToString::to_string);
@@ -88,10 +88,10 @@ pub fn log_panics() {
     }));
 }
 
-/// Begins to count. The handle renders what was counted.
+/// Starts counting metrics. The returned handle renders them.
 ///
 /// # Errors
-/// If something counts already in this process.
+/// If a recorder is installed already in this process.
 pub fn count() -> Result<PrometheusHandle, BuildError> {
     let seconds = [
         0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0,

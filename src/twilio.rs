@@ -1,11 +1,11 @@
-//! Twilio: accounts, signatures, callbacks, media, who took part.
+//! Twilio: accounts, signatures, callbacks, media, participants.
 //!
-//! Owns everything that is true because Twilio says so: how a request is signed, what a callback
-//! may hold, how media is fetched and what can go wrong on the way. Refuses to know the database, the
-//! vault and the policy: it hands over plain values and streams.
+//! Owns Twilio's rules: the signature of a request, the parameters of a callback, the retrieval of
+//! media, and its errors. Refuses to know the database, the vault and the policy: it returns plain
+//! values and streams.
 //!
-//! INVARIANT: a callback is parsed only out of [`signature::Verified`], and credentials are sent
-//! only to the configured interface.
+//! INVARIANT: a callback is parsed only from [`signature::Verified`], and credentials are sent only
+//! to the configured interface.
 
 pub mod account;
 mod bucket;

@@ -1,9 +1,9 @@
-//! What leaves memory: a vault is used in this very process, and afterwards its whole memory is
-//! read for what must not be in it any more.
+//! Secrets in memory: a vault is used in this very process, and afterwards its whole memory is
+//! searched for data that must not be in it any more.
 //!
-//! A binary of its own, because every other test in the same process would leave words of its own
-//! behind. What is looked for is kept masked, so that the test does not find itself. Where the
-//! system does not let a process read its own memory, the test says so and proves nothing.
+//! A separate binary, because every other test in the same process would leave its own texts in
+//! memory. The needles are kept masked, so that the test does not find itself. If the system does
+//! not permit a process to read its own memory, the test prints a note and proves nothing.
 
 #![cfg(test)]
 #![cfg(target_os = "linux")]
@@ -68,7 +68,7 @@ impl Needle {
     }
 }
 
-/// Text that is in the program only masked: its bytes in hex, each XORed with [`MASK`].
+/// Text that is in the program only in masked form: its bytes in hex, each XORed with [`MASK`].
 fn masked(what: &'static str, hex: &str) -> Needle {
     Needle {
         what,
@@ -76,7 +76,7 @@ fn masked(what: &'static str, hex: &str) -> Needle {
     }
 }
 
-/// Where in this process's memory something is.
+/// Returns the needles that are in this process's memory.
 fn found(needles: &[Needle]) -> Vec<String> {
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     let mut memory = File::open("/proc/self/mem").unwrap();
@@ -85,7 +85,7 @@ fn found(needles: &[Needle]) -> Vec<String> {
         .map(|needle| needle.masked.len())
         .max()
         .unwrap();
-    // Twice as long as what is read at a time, so that nothing is missed between two pieces.
+    // Twice the length of a read, so that nothing is missed between two pieces.
     let mut buffer = vec![0u8; 1 << 20];
     let own = buffer.as_ptr() as u64..buffer.as_ptr() as u64 + buffer.len() as u64;
     let mut found = Vec::new();
@@ -166,7 +166,7 @@ fn announcement(flow: &Flow, conversation: &Conversation) -> Announcement {
     }
 }
 
-/// The record key, as somebody with the root finds it.
+/// Returns the record key, as derived from the root.
 async fn record_key(app: &App, flow: &Flow, recording: &Recording) -> Key {
     let mut tx = app.db.read().await.unwrap();
     let row = epochs::current(&mut tx).await.unwrap().unwrap();
@@ -248,7 +248,7 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
     let vault = &flow.vault;
     let call: Conversation = "CA00000000000000000000000000000001".parse().unwrap();
 
-    // Something waits, and goes through a turn.
+    // Waiting data goes through a turn.
     let told = || {
         let text = Zeroizing::new(number.text());
         vec![Participant {

@@ -1,9 +1,10 @@
-//! What no compiler checks: the tree of sources read as text, held against the rules of the house.
+//! Rules that no compiler checks: the source tree is read as text and checked against the house
+//! rules.
 //!
 //! Owns the rules and nothing else; each is a function from a file's path and text to faults, so
-//! that its own test can show it a bad sample. What counts as test code: items under
-//! `#[cfg(test)]`, and the files of modules that are declared so. Test code may import from any
-//! module of the house, may `unwrap`, and may start tasks.
+//! that its own test can pass it a bad sample. Test code means: items under `#[cfg(test)]`, and the
+//! files of modules that are declared so. Test code may import from any module, may `unwrap`, and
+//! may start tasks.
 
 #![cfg(test)]
 
@@ -51,7 +52,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All files below a folder whose names end so, by path.
+/// Returns all files below a folder with this ending, by path.
 fn files(folder: &str, ending: &str) -> Vec<Source> {
     let (mut folders, mut found): (Vec<PathBuf>, _) = (vec![root().join(folder)], Vec::new());
     while let Some(folder) = folders.pop() {
@@ -84,7 +85,7 @@ fn rust_files() -> Vec<Source> {
         .collect()
 }
 
-/// The sources of the program itself, test code blanked out.
+/// Returns the sources of the program itself, with test code blanked out.
 fn program() -> Vec<lexer::Code> {
     let sources = files("src", ".rs");
     let tests = lexer::test_modules(&sources);
@@ -116,7 +117,7 @@ fn a_body_is_read_in_one_place() {
 
 #[test]
 fn a_module_imports_only_modules_above_it() {
-    // The core's modules stand above all others.
+    // The core's modules come before all others.
     let modules: Vec<String> = ["src/core/lib.rs", "src/lib.rs"]
         .iter()
         .flat_map(|lib| imports::modules(&fs::read_to_string(root().join(lib)).unwrap()))

@@ -1,8 +1,8 @@
-//! Callbacks acknowledged a second: a load generator with many connections on the same machine,
-//! everything answered on disk.
+//! Callbacks acknowledged per second: a load generator with many connections on the same machine;
+//! every callback is on disk before its answer.
 //!
-//! The recordings are complete, so each callback also enqueues a fetch; the source they would be
-//! fetched from never answers, so that what is measured is the way in.
+//! The recordings are complete, so each callback also enqueues a fetch. The source never answers
+//! these fetches, so that only the acceptance is measured.
 
 use std::{
     io::{self, Write as _},
@@ -32,11 +32,11 @@ use super::{
     table::{Row, quantile, rate, time},
 };
 
-/// The first argument by which this program knows that it is the load generator.
+/// The first argument that turns this program into the load generator.
 pub(crate) const LOAD: &str = "--load";
-/// Connections that are kept open.
+/// The number of open connections.
 const CONNECTIONS: usize = 64;
-/// To reach: a second, and 99 of 100 within.
+/// The target rate per second, and the 99th percentile of the time.
 const TARGET: (f64, Duration) = (10_000.0, Duration::from_millis(25));
 
 pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
@@ -84,7 +84,7 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     )])
 }
 
-/// What the load generator says at the end.
+/// The result of the load generator.
 #[derive(Serialize, Deserialize)]
 struct Told {
     /// Callbacks answered 204.
@@ -94,7 +94,7 @@ struct Told {
     p99_us: u64,
 }
 
-/// The load generator: makes and signs every request first, and then sends them all.
+/// Runs the load generator: makes and signs every request first, then sends them all.
 pub(crate) fn load(arguments: &[String]) -> Result<(), Failure> {
     let [port, callbacks] = arguments else {
         return Err("the load generator wants a port and a number of callbacks".into());
@@ -170,7 +170,7 @@ async fn send(port: u16, requests: Vec<Vec<u8>>) -> io::Result<Answers> {
     Ok(answers)
 }
 
-/// Signed requests for as many recordings, byte for byte as they will be sent.
+/// Returns signed requests, one per recording, as the exact bytes to send.
 async fn requests(port: u16, callbacks: usize) -> Result<Vec<Vec<u8>>, Failure> {
     let account = Home::account()?;
     let stand_in = StandIn::start(vec![StandInAccount::new(account.clone(), AUTH_TOKEN)]).await?;

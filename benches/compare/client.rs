@@ -1,5 +1,5 @@
-//! A small HTTP/1.1 client, the same for every server that is measured, so thin that it is not what
-//! is measured.
+//! A small HTTP/1.1 client, the same for every measured server, and cheap enough not to affect the
+//! results.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -11,13 +11,13 @@ use std::{
 /// Bytes read at a time.
 const BUFFER: usize = 256 * 1024;
 
-/// One connection that is kept open between requests.
+/// One persistent connection.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
-/// What came back.
+/// An answer.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     /// From the request until the first byte of the body.
@@ -38,7 +38,7 @@ impl Connection {
         })
     }
 
-    /// Asks for a byte range and reads all of it away.
+    /// Requests a byte range, and reads and discards all of it.
     pub(crate) fn get(&mut self, path: &str, range: Range<u64>) -> io::Result<Answer> {
         let last = range.end.saturating_sub(1);
         let request = format!(
@@ -67,7 +67,8 @@ impl Connection {
         })
     }
 
-    /// Reads until the end of the headers; also how many bytes of the body came with them.
+    /// Reads until the end of the headers. Also returns the number of body bytes that came with
+    /// them.
     fn head(&mut self) -> io::Result<(Head, u64)> {
         let mut filled = 0;
         loop {

@@ -16,7 +16,7 @@ use super::{
     table::{Row, rate},
 };
 
-/// To reach, a second.
+/// The target rate per second.
 const TARGET: f64 = 20_000.0;
 
 pub(crate) fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {

@@ -1,6 +1,6 @@
-//! A large recording into the folder store, beside the same bytes unsealed, under `age` and under
-//! `rclone` crypt. A deposit is durable when it is done; `age` and `rclone` do not wait for the
-//! disk, so they are timed until their output is as safe.
+//! A large recording into the folder store, compared with the same bytes unsealed, with `age` and
+//! with `rclone` crypt. A deposit is durable when it is done; `age` and `rclone` do not wait for
+//! the disk, so they are timed until their output is as durable.
 
 use std::{
     fs::{self, File},
@@ -20,7 +20,7 @@ use super::{
     table::{Row, median, ratio, speed, time},
 };
 
-/// Bytes in a part of an upload, as the vault cuts them.
+/// Bytes per part of an upload, as in the vault.
 const PART: usize = 8 << 20;
 
 pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
@@ -33,8 +33,8 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
         [Some(0.8), None, None],
     )
     .await?;
-    // Where there is a file system without a disk, the same once more: what the tools can do,
-    // whatever the disk is today.
+    // If there is a file system in memory, the same again: the speed of the tools, independent of
+    // the disk.
     let memory = Path::new("/dev/shm");
     if room(memory) > 6 * length {
         let folder = tempfile::Builder::new()
@@ -55,12 +55,12 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     Ok(rows)
 }
 
-/// Bytes that a file system has left; 0 if it is not there.
+/// Returns the free bytes of a file system; 0 if it does not exist.
 fn room(path: &Path) -> u64 {
     rustix::fs::statvfs(path).map_or(0, |stat| stat.f_bavail * stat.f_frsize)
 }
 
-/// All tools in one folder. `least` is the ratio to reach beside each.
+/// Measures all tools in one folder. `least` is the target ratio against each.
 async fn on(
     place: &str,
     folder: &Path,
@@ -86,8 +86,8 @@ async fn on(
     let mut unsealed = Vec::new();
     let mut aged = Lasting::default();
     let mut crypted = Lasting::default();
-    // In turns, so that a slow minute of the disk meets all of them, and each round begins with
-    // another one; and each removes what it wrote, so that the next finds the same disk.
+    // In turns with a rotating start, so that a slow period of the disk affects all of them; and
+    // each removes its output, so that the next finds the same disk.
     for turn in
         (0..plan.size.pick(1, 2, 5)).flat_map(|round| (round..round + 4).map(|turn| turn % 4))
     {
@@ -152,8 +152,8 @@ async fn on(
     Ok(rows)
 }
 
-/// A tool that does not wait for the disk: its own time, and the time until its output is as safe
-/// as ours.
+/// A tool that does not wait for the disk: its own time, and the time until its output is as
+/// durable as a deposit.
 #[derive(Default)]
 struct Lasting {
     alone: Vec<Duration>,
@@ -170,7 +170,7 @@ impl Lasting {
     }
 }
 
-/// Brings a file, or the files of a folder, to the disk.
+/// Syncs a file, or the files of a folder, to disk.
 fn sync(path: &Path) -> Result<(), Failure> {
     if path.is_dir() {
         for entry in fs::read_dir(path)? {
@@ -180,7 +180,7 @@ fn sync(path: &Path) -> Result<(), Failure> {
     Ok(File::open(path)?.sync_all()?)
 }
 
-/// Removes what is in a folder.
+/// Empties a folder.
 fn empty(folder: &Path) -> Result<(), Failure> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -193,7 +193,8 @@ fn empty(folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The same parts through the same library, unsealed: one on its way while the next is made ready.
+/// Writes the same parts with the same library, unsealed: one is written while the next is
+/// prepared.
 async fn put(noise: &Noise, length: u64, folder: &Path) -> Result<Duration, Failure> {
     let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
     let begun = Instant::now();

@@ -1,5 +1,5 @@
-//! Deposits without a network: a vault in this process, and recordings that are announced only to
-//! be deposited.
+//! Deposits without a network: a vault in this process, and recordings that are announced only for
+//! their deposit.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ use recvault::{
 
 use super::{Failure, cast, service::Home};
 
-/// A vault that takes deposits.
+/// A vault for deposits.
 pub(crate) struct Desk {
     db: Db,
     vault: Vault,
@@ -42,7 +42,7 @@ impl Desk {
         ))
     }
 
-    /// Over a vault that is open already.
+    /// Uses a vault that is open already.
     pub(crate) fn over(db: Db, vault: Vault, rules: Rules) -> Self {
         let (acceptor, committer) = accept::channel(db.clone());
         #[expect(
@@ -58,8 +58,8 @@ impl Desk {
         }
     }
 
-    /// Deposits a stream as the audio of a new recording. How long the deposit took, without the
-    /// announcement.
+    /// Deposits a stream as the audio of a new recording. Returns the time of the deposit, without
+    /// the announcement.
     pub(crate) async fn deposit<E>(
         &self,
         stream: impl Stream<Item = Result<Bytes, E>> + Send + Unpin,
@@ -85,7 +85,7 @@ impl Desk {
         Ok((recording.id, begun.elapsed()))
     }
 
-    /// Ends it, so that a service may take the folder over.
+    /// Closes it, so that a service may use the folder.
     pub(crate) async fn close(self) {
         drop(self.acceptor);
         self.db.close().await;

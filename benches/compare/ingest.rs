@@ -1,5 +1,5 @@
 //! One-minute recordings end to end: callback, fetch from a stand-in on loopback, seal, folder
-//! store, database; beside `rclone` that copies the same files as they are.
+//! store, database; compared with `rclone`, which copies the same files.
 
 use std::time::{Duration, Instant};
 
@@ -23,9 +23,9 @@ use super::{
     table::{Row, median, rate, ratio},
 };
 
-/// Callbacks that the source sends at once.
+/// The number of concurrent callbacks.
 const CALLBACKS: usize = 16;
-/// To reach, a second.
+/// The target rate per second.
 const TARGET: f64 = 200.0;
 
 pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
@@ -89,7 +89,7 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     Ok(rows)
 }
 
-/// Where recordings come from.
+/// The source of recordings.
 pub(crate) struct Source {
     pub(crate) stand_in: StandIn,
     http: reqwest::Client,
@@ -97,7 +97,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// A source whose recordings all sound the same.
+    /// Starts a source whose recordings all have the same audio.
     pub(crate) async fn start(wav: Bytes) -> Result<Self, Failure> {
         let stand_in =
             StandIn::start(vec![StandInAccount::new(Home::account()?, AUTH_TOKEN)]).await?;
@@ -108,7 +108,7 @@ impl Source {
         })
     }
 
-    /// Announces new recordings, and waits until all of them are sealed. How long that took.
+    /// Announces new recordings, and waits until all of them are sealed. Returns the time.
     pub(crate) async fn ingest(
         &self,
         service: &Service,

@@ -1,9 +1,9 @@
 //! The key store at scale, on SQLite and PostgreSQL: shreds, revocations, turns, snapshots,
-//! restores, deposits and openings among many recordings, and what memory they take.
+//! restores, deposits and openings among many recordings, and their memory.
 //!
-//! The vault is filled by SQL: its keys and pages are real, its audit log is nearly empty, and of
-//! its sounds there is no byte, so that what is measured is the key store and its rows. Each step
-//! is followed by the next on the same vault, as in a day of a service.
+//! The vault is filled by SQL: its keys and pages are real, its audit log is nearly empty, and it
+//! has no audio, so that the key store and its rows are measured. All steps run on the same vault,
+//! one after the other, as in a running service.
 
 mod footprint;
 mod granted;
@@ -41,11 +41,11 @@ use super::{
     table::{Row, Table, quantile, rate, time},
 };
 
-/// Recordings let go of at once.
+/// The number of recordings shredded at once.
 const MANY: usize = 10_000;
-/// Single shreds, deposits and openings that are timed.
+/// The number of timed single shreds, deposits and openings.
 const SINGLE: usize = 300;
-/// To stay below: one shred on SQLite, a revocation, and a turn beside its snapshot.
+/// The upper bounds: one shred on SQLite, a revocation, and a turn compared with its snapshot.
 const TARGETS: [Duration; 3] = [
     Duration::from_millis(5),
     Duration::from_secs(5),
@@ -209,7 +209,7 @@ impl Place {
         ))
     }
 
-    /// Openings as a listener has them: key look-up, audit entry and the first byte.
+    /// Measures openings as in playback: key look-up, audit entry and the first byte.
     async fn openings(&self, vault: &Filled, ids: &[RecordingId]) -> Result<Row, Failure> {
         let book = cast::rulebook();
         let principal = cast::principal(&["reviewer"]);
@@ -307,7 +307,7 @@ impl Place {
         )])
     }
 
-    /// The stories over a vault, without a service around them.
+    /// Returns the use cases of a vault, without a service.
     fn flow(&self, vault: &Filled) -> Result<Flow, Failure> {
         let accounts = twilio::account::TwilioSettings::default()
             .resolve(&self.folder)
@@ -440,7 +440,7 @@ impl Place {
     }
 }
 
-/// The recordings, in the order of their ids.
+/// Returns the recordings, in the order of the ids.
 async fn found(vault: &Filled, ids: &[RecordingId]) -> Result<Vec<Recording>, Failure> {
     let mut all = Vec::with_capacity(ids.len());
     for ids in ids.chunks(1000) {

@@ -1,5 +1,5 @@
-//! A vault that holds a million recordings: shredding one of them, and listing them, beside a small
-//! one.
+//! A vault with a million recordings: shredding one of them, and listing them, compared with a
+//! small vault.
 
 use std::{
     path::Path,
@@ -22,9 +22,9 @@ use super::{
 
 /// Recordings in the small vault.
 const SMALL: usize = 1_000;
-/// Recordings on a page of the list.
+/// Recordings per page of the list.
 const PAGE: i64 = 50;
-/// To stay below: a shred, and a page of the large vault against one of the small.
+/// The upper bounds: a shred, and the ratio of a page of the large vault to one of the small.
 const TARGET: (Duration, f64) = (Duration::from_millis(5), 1.5);
 
 pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
@@ -90,7 +90,7 @@ async fn vault(folder: &Path, count: usize) -> Result<Filled, Failure> {
     .await
 }
 
-/// A page that begins after `share` of all recordings.
+/// Reads a page that begins after `share` of all recordings.
 async fn page(filled: &Filled, share: f64) -> Result<Duration, Failure> {
     #[expect(
         clippy::cast_possible_truncation,

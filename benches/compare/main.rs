@@ -1,14 +1,15 @@
-//! The same work beside public tools, in one run on one machine: `cargo bench --bench compare`.
+//! The same work by this program and by public tools, in one run on one machine: `cargo bench
+//! --bench compare`.
 //!
 //! ```text
 //! cargo bench --bench compare -- [--quick] [--only NAME,NAME] [--markdown FILE] [--dir DIR] [--rows N,N] [--postgres URL]
 //! ```
-//! Prints a table of ratios. What is not installed (`age`, `nginx`, `rclone`) is skipped. The
-//! service under test is the binary of the same build, in a process of its own; everything happens
-//! on loopback and in one folder that is removed at the end. `--quick` takes under a minute and
-//! says less; `--dir` names another place for the folder, such as one on another disk. `keys`, the
-//! key store at scale, is measured among as many recordings as `--rows` says, on SQLite and, where
-//! `--postgres` names a server, on PostgreSQL.
+//! Prints a table of ratios. Tools that are not installed (`age`, `nginx`, `rclone`) are skipped.
+//! The service under test is the binary of the same build, in a process of its own. Everything
+//! happens on loopback and in one folder that is removed at the end. `--quick` takes under a minute
+//! and is less precise; `--dir` names another location for the folder, such as one on another disk.
+//! `keys`, the key store at scale, is measured with the numbers of recordings in `--rows`, on
+//! SQLite and, if `--postgres` names a server, on PostgreSQL.
 
 #[path = "../cast.rs"]
 mod cast;
@@ -48,7 +49,8 @@ type Failure = Box<dyn Error + Send + Sync>;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.split_first() {
-        // The load generator is this program again, so that its work is not counted as ours.
+        // The load generator is another process of this program, so that its work is not counted as
+        // the service's.
         Some((first, rest)) if first == callbacks::LOAD => callbacks::load(rest),
         _ => run(&arguments),
     };
@@ -72,7 +74,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Everything that the plan asks for, in turn: nothing is measured beside anything else.
+/// Runs all planned measurements, one after the other.
 async fn measure(plan: &Plan) -> Result<Table, Failure> {
     let mut table = Table::begin(plan)?;
     if plan.wants("decisions") {

@@ -1,5 +1,4 @@
-//! Memory of the service: when nothing happens, and for each recording that is fetched at the same
-//! time.
+//! Memory of the service: idle, and per concurrent fetch.
 
 use std::time::Duration;
 
@@ -14,9 +13,9 @@ use super::{
     table::Row,
 };
 
-/// Recordings fetched at once, as shipped.
+/// Concurrent fetches, as shipped.
 const STREAMS: u16 = 8;
-/// To stay below, in MiB: idle, and for each stream.
+/// The upper bounds in MiB: idle, and per fetch.
 const TARGET: (u64, u64) = (48, 20);
 
 pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {

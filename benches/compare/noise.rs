@@ -1,5 +1,4 @@
-//! Content to store: random bytes that repeat after a while, so that making them is not what is
-//! measured.
+//! Content for measurements: periodic random bytes, so that their generation is not measured.
 
 use std::{
     convert::Infallible,
@@ -11,12 +10,12 @@ use std::{
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 
-/// Bytes after which the content repeats: beyond every cache of the processor.
+/// The period in bytes: larger than every cache of the processor.
 const PERIOD: usize = 64 << 20;
-/// What arrives at a time, as from a network.
+/// The size of a chunk, as from a network.
 const CHUNK: usize = 64 << 10;
 
-/// Any amount of content.
+/// Content of any length.
 pub(crate) struct Noise(Bytes);
 
 impl Noise {
@@ -26,8 +25,8 @@ impl Noise {
         Self(bytes.into())
     }
 
-    /// `length` bytes of it, in pieces of at most `size` that share its memory. `size` must divide
-    /// the period.
+    /// Returns `length` bytes, in pieces of at most `size` that share its memory. `size` must
+    /// divide the period.
     pub(crate) fn pieces(
         &self,
         length: u64,
@@ -45,7 +44,7 @@ impl Noise {
         })
     }
 
-    /// As it comes from a network.
+    /// Returns it as a stream, as from a network.
     pub(crate) fn stream(
         &self,
         length: u64,
@@ -53,7 +52,7 @@ impl Noise {
         stream::iter(self.pieces(length, CHUNK).map(Ok))
     }
 
-    /// The same bytes in a file, on disk when this returns.
+    /// Writes the same bytes to a file, durably.
     pub(crate) fn write(&self, length: u64, path: &Path) -> io::Result<()> {
         let mut file = File::create_new(path)?;
         for piece in self.pieces(length, CHUNK) {

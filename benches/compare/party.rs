@@ -1,4 +1,4 @@
-//! One person in the calls of many recordings, put there by SQL beside the vault.
+//! One person in the calls of many recordings, inserted by SQL.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -7,14 +7,14 @@ use sqlx::{Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnec
 
 use super::Failure;
 
-/// Each recording gets a call of its own, and each call this person.
+/// Gives each recording a call of its own, and each call this person.
 const SQL: [&str; 2] = [
     "UPDATE recordings SET call_sid = 'CA' || substr(id, 5) WHERE id IN (SELECT key FROM json_each($1)) AND $2 <> ''",
     "INSERT INTO parties (conversation, leg, subject, named_at) SELECT 'CA' || substr(key, 5), 'caller', $2, 0 FROM json_each($1) AS named",
 ];
 
-/// Names a person as a party of the calls of these recordings, in the database of this URL; `base` is
-/// the folder of one that is a file.
+/// Names a person as a party of the calls of these recordings, in the database of this URL; `base`
+/// is the folder of a database file.
 pub(crate) async fn name(
     url: &str,
     base: &Path,

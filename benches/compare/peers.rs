@@ -1,5 +1,5 @@
-//! The tools beside which we are measured, each asked in its own best way. One that is not
-//! installed is skipped.
+//! The compared tools, each used in its most efficient way. A tool that is not installed is
+//! skipped.
 
 use std::{
     fs,
@@ -11,7 +11,7 @@ use std::{
 
 use super::{Failure, client};
 
-/// A server of somebody else; it ends with this value.
+/// A running server of another tool; it ends on drop.
 pub(crate) struct Running(Child);
 
 impl Drop for Running {
@@ -21,14 +21,14 @@ impl Drop for Running {
     }
 }
 
-/// A port that is free now.
+/// Returns a free port.
 pub(crate) fn free_port() -> Result<u16, Failure> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
         .local_addr()?
         .port())
 }
 
-/// The first of these programs that answers to `flag`.
+/// Returns the first of these programs that supports `flag`.
 fn installed(programs: &[&str], flag: &str) -> Option<PathBuf> {
     let answers = |program: &&&str| {
         Command::new(program)
@@ -39,7 +39,7 @@ fn installed(programs: &[&str], flag: &str) -> Option<PathBuf> {
     programs.iter().find(answers).map(PathBuf::from)
 }
 
-/// How long a command takes.
+/// Returns the running time of a command.
 fn timed(command: &mut Command) -> Result<Duration, Failure> {
     let begun = Instant::now();
     let output = command.stdin(Stdio::null()).output()?;
@@ -85,7 +85,7 @@ impl Age {
         }))
     }
 
-    /// Seals a file. `age` leaves it to the system when its output reaches the disk.
+    /// Encrypts a file. `age` does not wait until its output is on disk.
     pub(crate) fn seal(&self, plain: &Path, sealed: &Path) -> Result<Duration, Failure> {
         timed(
             Command::new(&self.program)
@@ -103,7 +103,7 @@ pub(crate) struct Rclone {
 }
 
 impl Rclone {
-    /// `folder` takes its configuration and what it encrypts.
+    /// Finds `rclone`. `folder` receives its configuration and its encrypted files.
     pub(crate) fn find(folder: &Path) -> Result<Option<Self>, Failure> {
         let Some(program) = installed(&["rclone"], "version") else {
             return Ok(None);
@@ -126,8 +126,7 @@ impl Rclone {
         Ok(Some(Self { program, config }))
     }
 
-    /// Encrypts a file into the crypt remote. `rclone` leaves it to the system when its output
-    /// reaches the disk.
+    /// Encrypts a file into the crypt remote. `rclone` does not wait until its output is on disk.
     pub(crate) fn encrypt(&self, plain: &Path) -> Result<Duration, Failure> {
         timed(
             self.command()
@@ -138,7 +137,7 @@ impl Rclone {
         )
     }
 
-    /// Copies a folder of files as they are.
+    /// Copies a folder of files unencrypted.
     pub(crate) fn copy(&self, from: &Path, to: &Path, at_once: u16) -> Result<Duration, Failure> {
         timed(
             self.command()
@@ -153,7 +152,7 @@ impl Rclone {
         )
     }
 
-    /// Serves what was encrypted over HTTP, decrypted.
+    /// Serves the encrypted files over HTTP, decrypted.
     pub(crate) async fn serve(&self) -> Result<(Running, u16), Failure> {
         let port = free_port()?;
         let mut command = self.command();
@@ -207,7 +206,7 @@ pub(crate) async fn nginx(folder: &Path, served: &Path) -> Result<Option<(Runnin
     Ok(Some((running, port)))
 }
 
-/// The path under which the only file of a folder is served.
+/// Returns the path of the only file of a folder.
 fn first_file(folder: &Path) -> Result<String, Failure> {
     let entry = fs::read_dir(folder)?.next().ok_or("nothing to serve")??;
     Ok(format!("/{}", entry.file_name().to_string_lossy()))
@@ -246,7 +245,7 @@ impl Running {
         self.0.id()
     }
 
-    /// Ends it as a service manager does, so that it may end in order.
+    /// Ends it as a service manager does, so that it can shut down in order.
     pub(crate) fn stop(mut self) -> Result<(), Failure> {
         let ended = Command::new("kill").arg(self.id().to_string()).status()?;
         if ended.success() {

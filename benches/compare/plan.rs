@@ -1,4 +1,4 @@
-//! What is measured, how much of it, and where.
+//! The plan of a run: measurements, amounts, and location.
 
 use std::{
     fs::{self, File},
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::Failure;
 
-/// The names that `--only` takes, in the order in which they are measured.
+/// The names for `--only`, in the order of the measurements.
 const NAMES: [&str; 8] = [
     "decisions",
     "deposit",
@@ -26,19 +26,19 @@ const NAMES: [&str; 8] = [
 pub(crate) struct Plan {
     pub(crate) size: Size,
     pub(crate) markdown: Option<PathBuf>,
-    /// Recordings in the vaults of `keys`, where other numbers are wanted than the size's own.
+    /// Recordings in the vaults of `keys`, if they differ from those of the size.
     pub(crate) rows: Vec<usize>,
-    /// A PostgreSQL server on which databases may be made.
+    /// A PostgreSQL server on which databases may be created.
     pub(crate) postgres: Option<String>,
     only: Vec<String>,
-    /// Removed when the plan is dropped.
+    /// Removed on drop.
     folder: TempDir,
 }
 
-/// How much is measured.
+/// The amount of measurement.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Size {
-    /// Enough to see that everything works; the numbers mean nothing.
+    /// Enough to check that everything works; the numbers are meaningless.
     Trial,
     /// Under a minute.
     Quick,
@@ -47,7 +47,7 @@ pub(crate) enum Size {
 }
 
 impl Size {
-    /// The amount for this size.
+    /// Returns the amount for this size.
     pub(crate) fn pick<T>(self, trial: T, quick: T, full: T) -> T {
         match self {
             Self::Trial => trial,
@@ -76,7 +76,7 @@ impl Plan {
                 "--quick" => size = Size::Quick,
                 // As criterion's benches understand it.
                 "--test" => size = Size::Trial,
-                // Cargo says this to every bench.
+                // Cargo passes this to every bench.
                 "--bench" => {}
                 "--markdown" => markdown = Some(PathBuf::from(value()?)),
                 "--dir" => parent = PathBuf::from(value()?),
@@ -119,7 +119,7 @@ impl Plan {
         self.only.is_empty() || self.only.iter().any(|wanted| wanted == name)
     }
 
-    /// A new folder of this name.
+    /// Creates a new folder of this name.
     pub(crate) fn folder(&self, name: &str) -> Result<PathBuf, Failure> {
         let folder = self.folder.path().join(name);
         fs::create_dir_all(&folder)?;
@@ -127,9 +127,9 @@ impl Plan {
     }
 }
 
-/// Lets the system find memory for files of this length, right before writing them is timed. A
-/// virtual machine is given its memory page by page and gives it back when it is idle, which can
-/// take longer than all that is to be measured.
+/// Makes the system allocate memory for files of this length, right before their writing is timed.
+/// A virtual machine receives its memory page by page and returns it when idle, which can take
+/// longer than the measured work.
 pub(crate) fn warm(folder: &Path, length: u64) -> Result<(), Failure> {
     let (path, nothing) = (folder.join("warm"), vec![0; 1 << 20]);
     let mut file = File::create(&path)?;
@@ -139,7 +139,7 @@ pub(crate) fn warm(folder: &Path, length: u64) -> Result<(), Failure> {
     Ok(fs::remove_file(path)?)
 }
 
-/// Removes a folder that one measurement is done with, so that the next finds room.
+/// Removes a folder after a measurement, so that the next one has space.
 pub(crate) fn clear(folder: &Path) -> Result<(), Failure> {
     Ok(fs::remove_dir_all(folder)?)
 }

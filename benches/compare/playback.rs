@@ -1,6 +1,7 @@
-//! Playback over HTTP: first byte at three places of a long recording, and the speed of one stream;
-//! beside `nginx` with the plain file and `rclone serve http` over crypt. Every request of ours is
-//! decided, and its audit entry is on disk before the first byte.
+//! Playback over HTTP: the first byte at three positions of a long recording, and the speed of one
+//! stream; compared with `nginx` serving the plain file and with `rclone serve http` over crypt.
+//! For each request to this service, the decision is made and its audit entry is on disk before the
+//! first byte.
 
 use std::time::Duration;
 
@@ -15,9 +16,10 @@ use super::{
     table::{Row, median, rate, ratio, speed, time},
 };
 
-/// Bytes that a player asks for when it seeks.
+/// Bytes that a player requests when it seeks.
 const SEEK: u64 = 64 << 10;
-/// To reach: first byte within; last byte against the first; bytes a second; share of nginx.
+/// The targets: time to the first byte; ratio of the last position to the first; bytes per second;
+/// share of nginx.
 const TARGET: (Duration, f64, f64, f64) = (Duration::from_millis(1), 1.2, 1_073_741_824.0, 0.5);
 
 pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
@@ -83,7 +85,7 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>, Failure> {
     ))
 }
 
-/// A grant for the recording, as an application gets it; the path to listen at.
+/// Requests a grant for the recording, as an application does; returns the path of the audio.
 async fn granted(home: &Home, service: &Service, recording: &str) -> Result<String, Failure> {
     let http = reqwest::Client::builder().no_proxy().build()?;
     let request = http
@@ -103,13 +105,13 @@ async fn granted(home: &Home, service: &Service, recording: &str) -> Result<Stri
     Ok(path.ok_or_else(|| format!("no grant: {grant}"))?.to_owned())
 }
 
-/// Somebody who listens to one server.
+/// A listener of one server.
 struct Player {
     name: &'static str,
     port: u16,
     connection: Connection,
     path: String,
-    /// First bytes at the three places.
+    /// First bytes at the three positions.
     seeks: [Vec<Duration>; 3],
     streams: Vec<Duration>,
 }
@@ -127,15 +129,14 @@ impl Player {
         })
     }
 
-    /// A new connection: while others were set up or streamed, the server may have closed the one
-    /// that was idle.
+    /// Opens a new connection: during other measurements, the server may have closed the idle one.
     fn reopen(&mut self) -> Result<(), Failure> {
         self.connection = Connection::open(self.port)?;
         Ok(())
     }
 
-    /// Seeks to the places. The first request after a pause wakes a server up, which is not what is
-    /// measured, so it is not counted.
+    /// Seeks to the positions. The first request after a pause wakes the server up and is not
+    /// counted.
     fn seek(&mut self, places: [u64; 3]) -> Result<(), Failure> {
         self.connection.get(&self.path, 0..1)?;
         for (times, at) in self.seeks.iter_mut().zip(places) {

@@ -1,5 +1,5 @@
-//! The service under test: the binary of this build in a process of its own, with a vault folder of
-//! its own.
+//! The service under test: the binary of this build in a process of its own, with its own vault
+//! folder.
 
 use std::{
     fs,
@@ -26,7 +26,7 @@ pub(crate) struct Home {
     pub(crate) token: String,
 }
 
-/// A service that runs in a home.
+/// A running service in a home.
 pub(crate) struct Service {
     pub(crate) port: u16,
     running: peers::Running,
@@ -45,7 +45,7 @@ impl Home {
         Ok(cast::ACCOUNT.parse()?)
     }
 
-    /// The home's parts in this process.
+    /// Opens the home in this process.
     pub(crate) async fn app(&self) -> Result<App, Failure> {
         Ok(App::open(
             Config::read(&self.folder.join("recvault.toml"))?,
@@ -54,8 +54,8 @@ impl Home {
         .await?)
     }
 
-    /// Starts the service with the shipped configuration, apart from where it listens, where it
-    /// fetches and how much at once.
+    /// Starts the service with the shipped configuration, apart from its address, its source and
+    /// the concurrency.
     pub(crate) async fn serve(
         &self,
         api_base: &str,
@@ -75,7 +75,8 @@ impl Home {
         command.env("RECVAULT__SERVER__METRICS_LISTEN", "127.0.0.1:0");
         command.env("RECVAULT__TELEMETRY__LEVEL", "error");
         command.env("RECVAULT__TWILIO__API_BASE", api_base);
-        // Who took part is asked for each recording; the shipped pace is for Twilio's sake.
+        // The participants of each recording are requested; the shipped rate limit only protects
+        // Twilio.
         command.env("RECVAULT__TWILIO__REQUESTS_PER_S", "1000");
         command.env("RECVAULT__TWILIO__INTELLIGENCE_BASE", api_base);
         let account = format!(
@@ -90,7 +91,7 @@ impl Home {
         Ok(Service { port, running })
     }
 
-    /// A reader's view of the database, beside the running service.
+    /// Opens the database for reading, beside the running service.
     pub(crate) async fn db(&self) -> Result<Db, Failure> {
         let settings = db::DatabaseSettings {
             connections: 1,
@@ -100,7 +101,7 @@ impl Home {
     }
 }
 
-/// How many recordings are in a state.
+/// Counts the recordings in a state.
 pub(crate) async fn count(db: &Db, state: RecordingState) -> Result<u64, Failure> {
     let counts = recordings::count_by_state(&mut db.read().await?).await?;
     let count = counts
@@ -115,8 +116,8 @@ impl Service {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// A line of `/proc/PID/status`, in KiB: `VmRSS` for memory now, `VmHWM` for the most since the
-    /// last [`Self::forget_peak`].
+    /// Reads a line of `/proc/PID/status`, in KiB: `VmRSS` for the present memory, `VmHWM` for the
+    /// peak since the last [`Self::forget_peak`].
     pub(crate) fn memory(&self, line: &str) -> Result<u64, Failure> {
         let status = fs::read_to_string(
             Path::new("/proc")
@@ -135,7 +136,7 @@ impl Service {
             .parse()?)
     }
 
-    /// Lets the peak of memory begin anew (proc(5), `clear_refs`).
+    /// Resets the peak of memory (proc(5), `clear_refs`).
     pub(crate) fn forget_peak(&self) -> Result<(), Failure> {
         Ok(fs::write(
             Path::new("/proc")

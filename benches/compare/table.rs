@@ -1,4 +1,4 @@
-//! The table: what was measured, beside what, and whether it is enough.
+//! The table of results: measurement, compared tool, and target.
 
 use std::{
     fs,
@@ -17,17 +17,17 @@ use super::{
 pub(crate) struct Row {
     pub(crate) what: String,
     pub(crate) ours: String,
-    /// The other tool and its number; empty where there is none to compare with.
+    /// The other tool and its result; empty if there is none.
     pub(crate) peer: String,
-    /// Ours against the peer, above 1 where ours is better.
+    /// The ratio to the other tool, above 1 if this program is better.
     pub(crate) ratio: Option<f64>,
     pub(crate) target: String,
-    /// `None` where there is no target, or nothing to hold against it.
+    /// `None` if there is no target, or no result to compare with it.
     pub(crate) met: Option<bool>,
 }
 
 impl Row {
-    /// A number of our own, with nothing beside it.
+    /// Creates a row with a result of this program alone.
     pub(crate) fn alone(
         what: impl Into<String>,
         ours: impl Into<String>,
@@ -44,7 +44,8 @@ impl Row {
         }
     }
 
-    /// A number of our own beside a peer's. `least` is the ratio to reach.
+    /// Creates a row with the results of this program and of another tool. `least` is the target
+    /// ratio.
     pub(crate) fn beside(
         what: impl Into<String>,
         ours: impl Into<String>,
@@ -86,7 +87,7 @@ impl Row {
 
 const HEADS: [&str; 6] = ["what", "ours", "beside it", "ratio", "target", "met"];
 
-/// Rows, and what machine they are of.
+/// The rows, and the machine of the run.
 pub(crate) struct Table {
     rows: Vec<Row>,
     heading: String,
@@ -121,7 +122,7 @@ impl Table {
         })
     }
 
-    /// Adds rows, and shows them at once to whoever waits.
+    /// Adds rows, and prints them at once.
     pub(crate) fn add(&mut self, rows: Vec<Row>) -> Result<(), Failure> {
         for row in &rows {
             writeln!(io::stderr(), "{}", row.cells().join(" | "))?;
@@ -130,7 +131,7 @@ impl Table {
         Ok(())
     }
 
-    /// For a terminal.
+    /// Formats the table for a terminal.
     pub(crate) fn text(&self) -> String {
         let lines: Vec<[String; 6]> = self.lines();
         let width = |at: usize| {
@@ -152,7 +153,7 @@ impl Table {
         format!("{}\n\n{}\n", self.heading, body.join("\n"))
     }
 
-    /// For a page.
+    /// Formats the table as Markdown.
     pub(crate) fn markdown(&self) -> String {
         let mut lines: Vec<String> = self
             .lines()
@@ -181,7 +182,7 @@ fn processor() -> String {
     )
 }
 
-/// The value below which `share` of them lie; sorts them.
+/// Returns the quantile of this share; sorts the values.
 pub(crate) fn quantile(values: &mut [Duration], share: f64) -> Duration {
     values.sort_unstable();
     #[expect(
@@ -197,12 +198,12 @@ pub(crate) fn quantile(values: &mut [Duration], share: f64) -> Duration {
         .unwrap_or_default()
 }
 
-/// The middle one; sorts them.
+/// Returns the median; sorts the values.
 pub(crate) fn median(values: &mut [Duration]) -> Duration {
     quantile(values, 0.5)
 }
 
-/// `count` a second.
+/// Returns `count` per second.
 #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
 pub(crate) fn rate(count: u64, took: Duration) -> f64 {
     count as f64 / took.as_secs_f64()
@@ -217,7 +218,7 @@ pub(crate) fn time(took: Duration) -> String {
     }
 }
 
-/// Bytes a second, in words.
+/// Formats bytes per second.
 pub(crate) fn speed(bytes: u64, took: Duration) -> String {
     let mebibytes = rate(bytes, took) / f64::from(1 << 20);
     if mebibytes >= 1024.0 {
@@ -227,7 +228,7 @@ pub(crate) fn speed(bytes: u64, took: Duration) -> String {
     }
 }
 
-/// How often `ours` fits into `theirs`: above 1 where ours is faster.
+/// Returns `theirs` divided by `ours`: above 1 if ours is faster.
 pub(crate) fn ratio(ours: Duration, theirs: Duration) -> f64 {
     theirs.as_secs_f64() / ours.as_secs_f64()
 }

@@ -1,4 +1,4 @@
-//! The approval of a second person over HTTP: asked for, listed, decided.
+//! The approval of a second person over HTTP: request, list and decision.
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};

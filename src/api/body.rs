@@ -25,7 +25,7 @@ pub(super) const DEFAULT_LIMIT: usize = 64 * 1024;
 #[derive(Clone, Copy)]
 pub(super) struct BodyLimit(usize);
 
-/// Limits the request bodies of a route, and lets the refusal state the limit.
+/// Limits the request bodies of a route, and passes the limit to the error message.
 pub(super) fn limit(bytes: usize) -> (DefaultBodyLimit, Extension<BodyLimit>) {
     let limit = BodyLimit(bytes);
     (DefaultBodyLimit::max(bytes), Extension(limit))
@@ -57,7 +57,7 @@ impl FromRequest<Api> for TranscriptBody {
 }
 
 impl TranscriptBody {
-    /// Reads it.
+    /// Parses the transcript.
     pub(super) fn read(self) -> Result<Transcript, Problem> {
         Transcript::parse(&self.0?).map_err(|fault| Problem::bad_request(fault.to_string()))
     }
@@ -88,8 +88,8 @@ fn unread(rejection: &BytesRejection, limit: usize) -> Problem {
     }
 }
 
-/// Returns a request's body as it is, of at most so many bytes: for what looks at a request before
-/// its handler reads it.
+/// Returns a request's body unchanged, up to `most` bytes: for a layer that reads a request before
+/// its handler.
 pub(super) async fn whole(body: Body, most: usize) -> Result<Bytes, Problem> {
     let mut carrier = Request::new(body);
     DefaultBodyLimit::max(most).apply(&mut carrier);
@@ -97,14 +97,14 @@ pub(super) async fn whole(body: Body, most: usize) -> Result<Bytes, Problem> {
     read.map_err(|rejection| unread(&rejection, most))
 }
 
-/// Returns the body of an answer that a handler has made as a whole.
+/// Returns the whole body of a handler's answer.
 pub(super) async fn answered(body: Body) -> Result<Bytes, Problem> {
     let read = to_bytes(body, usize::MAX).await;
     read.map_err(|_| Problem::internal())
 }
 
-/// Whether the one content type says JSON: `application/json`, or another type in its syntax
-/// (RFC 6839, section 3.1).
+/// Whether there is one content type and it is JSON: `application/json`, or another type in its
+/// syntax (RFC 6839, section 3.1).
 fn is_json(headers: &HeaderMap) -> bool {
     let mut all = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(only), None) = (all.next(), all.next()) else {

@@ -1,6 +1,6 @@
 //! A number of seconds in a range, for settings.
 //!
-//! INVARIANT: a value out of range is a fault of the configuration, and never replaced silently.
+//! INVARIANT: a value out of range is a fault of the configuration, and is never replaced silently.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use serde::de::Error as _;
 pub struct BoundedSeconds<const LEAST: u64, const MOST: u64>(u64);
 
 impl<const LEAST: u64, const MOST: u64> BoundedSeconds<LEAST, MOST> {
-    /// Returns a default value; one out of range does not compile.
+    /// Creates a default value; one out of range does not compile.
     pub(super) const fn new(seconds: u64) -> Self {
         assert!(LEAST <= seconds && seconds <= MOST, "out of range");
         Self(seconds)
     }
 
-    /// Returns the time.
+    /// Returns the duration.
     pub const fn duration(self) -> Duration {
         Duration::from_secs(self.0)
     }

@@ -1,7 +1,8 @@
-//! The address of the client: the other end of the connection, or what a trusted proxy reports.
+//! The address of the client: the peer of the connection, or the address that a trusted proxy
+//! reports.
 //!
-//! Owns the reading of `X-Forwarded-For`, and which addresses are trusted proxies. INVARIANT: what
-//! a stranger may have written is never believed; what cannot be told is not known.
+//! Owns the parsing of `X-Forwarded-For`, and the list of trusted proxies. INVARIANT: an address
+//! that a stranger may have written is never trusted; an uncertain address is unknown.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -19,7 +20,7 @@ use super::{Api, problem::Problem};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The proxies whose `X-Forwarded-For` is believed. Clones share the list.
+/// The proxies whose `X-Forwarded-For` is trusted. Clones share the list.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(from = "Vec<TrustedProxy>")]
 pub struct TrustedProxies(Arc<[TrustedProxy]>);
@@ -41,13 +42,13 @@ impl TrustedProxies {
         self.0.len()
     }
 
-    /// Whether an address is a trusted proxy, also an IPv4 address that arrives as IPv6.
+    /// Whether an address is a trusted proxy; an IPv4-mapped IPv6 address counts as IPv4.
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|proxy| proxy.0.contains(&address))
     }
 
-    /// Returns the client's address for a connection from `peer`; `None` if it cannot be told.
+    /// Returns the client's address for a connection from `peer`; `None` if it is uncertain.
     ///
     /// Each proxy appends its peer's address, so the last address that is not a trusted proxy is the
     /// client. Earlier ones may be forged.
@@ -71,7 +72,7 @@ impl TrustedProxies {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde_with::DeserializeFromStr)]
 pub struct TrustedProxy(IpNet);
 
-/// Why a text names no proxy.
+/// The error of a text that names no proxy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}`: {why}")]
 pub struct InvalidProxy {
@@ -105,7 +106,7 @@ impl FromStr for TrustedProxy {
                 net.trunc()
             )));
         }
-        // An address that arrives as IPv6 is compared as the IPv4 address that it is.
+        // An IPv4-mapped IPv6 network is compared as IPv4.
         let IpNet::V6(six) = net else {
             return Ok(Self(net));
         };
@@ -123,7 +124,7 @@ impl FromStr for TrustedProxy {
     }
 }
 
-/// The client's address; `None` if it cannot be told.
+/// The client's address; `None` if it is uncertain.
 pub(super) struct ClientIp(pub(super) Option<IpAddr>);
 
 impl FromRequestParts<Api> for ClientIp {
@@ -148,7 +149,7 @@ pub(super) fn is_proxied(request: &Request, proxies: &TrustedProxies) -> bool {
         .is_some_and(|ConnectInfo(peer)| proxies.contains(peer.ip()))
 }
 
-/// An address; some proxies write the port, too.
+/// Parses an address; some proxies append the port.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text
         .strip_prefix('[')

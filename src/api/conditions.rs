@@ -1,7 +1,7 @@
 //! Conditional requests (RFC 9110, section 13): `If-Match` and `If-None-Match`, evaluated wherever
 //! an entity tag is sent.
 //!
-//! INVARIANT: they are evaluated before anything is opened.
+//! INVARIANT: they are evaluated before anything is decrypted.
 
 use axum::http::{HeaderMap, HeaderName, header};
 
@@ -10,7 +10,7 @@ use super::problem::Problem;
 /// The outcome of the conditions of a GET or HEAD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Precondition {
-    /// Answer as if there were none.
+    /// No condition prevents the answer.
     Met,
     /// The client's copy is current: 304.
     NotModified,
@@ -88,7 +88,7 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::IF_MATCH, told.parse().unwrap());
-            // It is asked first.
+            // `If-Match` is evaluated first.
             headers.insert(header::IF_NONE_MATCH, "\"c\"".parse().unwrap());
             assert_eq!(evaluate(&headers, "\"a\"").is_ok(), met, "{told}");
         }

@@ -1,7 +1,7 @@
 //! Rules of HTTP/1.1 for every request and answer.
 //!
-//! Owns the check of `Host`, and the end of a connection whose request body was not read to its end.
-//! Refuses to know routes.
+//! Owns the check of `Host`, and the closing of a connection whose request body was not read to its
+//! end. Refuses to know routes.
 
 use std::{
     pin::Pin,
@@ -23,8 +23,8 @@ use hyper::body::{Frame, SizeHint};
 
 use super::problem::Problem;
 
-/// Refuses a request of HTTP/1.1 without exactly one `Host` (RFC 9112, section 3.2): two readers of
-/// it could disagree about its target.
+/// Refuses an HTTP/1.1 request without exactly one `Host` (RFC 9112, section 3.2): two parsers
+/// could disagree about its target.
 pub(super) async fn require_host(request: Request, next: Next) -> Result<Response, Problem> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let fault = match (hosts.next(), hosts.next()) {
@@ -46,7 +46,7 @@ fn is_host(value: &HeaderValue) -> bool {
 }
 
 /// Closes the connection after an answer that was sent before the end of the request body: the rest
-/// of the body would be taken for the next request.
+/// of the body would be parsed as the next request.
 pub(super) async fn close_if_body_unread(request: Request, next: Next) -> Response {
     let is_read = Arc::new(AtomicBool::new(request.body().is_end_stream()));
     let body = Arc::clone(&is_read);

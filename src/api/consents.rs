@@ -1,7 +1,6 @@
 //! Statements of consent over HTTP.
 //!
-//! INVARIANT: an answer holds no number and no evidence, and a fault does not repeat what it is
-//! about.
+//! INVARIANT: an answer holds no number and no evidence, and a fault does not repeat its input.
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
@@ -221,7 +220,7 @@ async fn statements(
     Ok(Json(PageBody::of(statements.await?, &list)))
 }
 
-/// Reads the statements of a request: every fault, each with the number of its item.
+/// Parses the statements of a request. Reports every fault with the number of its item.
 fn read(request: &Value) -> Result<Vec<NewStatement>, String> {
     let Some(items) = request.get("items") else {
         return NewStatement::from_json(request)

@@ -1,8 +1,8 @@
-//! Pages of other origins that use the interface from a browser (CORS, in the Fetch standard).
+//! Cross-origin access from browsers (CORS, in the Fetch standard).
 //!
-//! Owns which origins may, and what of an answer they see: a dashboard asks for grants, reads
-//! WebVTT, and fetches sound in parts for Web Audio. INVARIANT: cookies and other credentials of the
-//! browser are never allowed, so that a page has what it was given and nothing else.
+//! Owns the permitted origins, and the exposed headers: a dashboard requests grants, reads WebVTT,
+//! and fetches parts of the audio for Web Audio. INVARIANT: cookies and other credentials of the
+//! browser are never allowed, so that a page has only the tokens that it was given.
 
 use std::{str::FromStr, time::Duration};
 
@@ -10,14 +10,14 @@ use axum::http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::CorsLayer;
 use url::Url;
 
-/// How long a browser remembers what a page may send.
+/// The time for which a browser caches the result of a preflight request.
 const REMEMBERED: Duration = Duration::from_secs(3600);
 
-/// Where a page comes from: scheme, host, and the port if it is not the scheme's own (RFC 6454).
+/// The origin of a page: scheme, host, and the port if it is not the scheme's default (RFC 6454).
 #[derive(Clone, Debug, PartialEq, Eq, serde_with::DeserializeFromStr)]
 pub struct WebOrigin(HeaderValue);
 
-/// Why a text is no origin.
+/// The error of a text that is no origin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}`: {why}")]
 pub struct InvalidOrigin {
@@ -45,7 +45,7 @@ impl FromStr for WebOrigin {
         let url = url.ok_or_else(|| {
             fault("expected an origin, like `https://dashboard.example.com`".into())
         })?;
-        // Browsers send this text, and it is compared byte for byte.
+        // Browsers send this serialisation, and it is compared byte for byte.
         let origin = url.origin().ascii_serialization();
         if origin != text {
             return Err(fault(format!("not as browsers send it; write `{origin}`")));
@@ -61,7 +61,7 @@ impl std::fmt::Display for WebOrigin {
     }
 }
 
-/// What lets pages of these origins in; `None` if there are none.
+/// Returns the layer that permits these origins; `None` if there are none.
 pub(super) fn layer(origins: &[WebOrigin]) -> Option<CorsLayer> {
     if origins.is_empty() {
         return None;
@@ -90,7 +90,7 @@ pub(super) fn layer(origins: &[WebOrigin]) -> Option<CorsLayer> {
             header::RANGE,
             HeaderName::from_static("idempotency-key"),
         ])
-        // Beside the few that every page sees (Fetch, section 3.3.3).
+        // Besides the headers that every page may read (Fetch, section 3.3.3).
         .expose_headers([
             header::ACCEPT_RANGES,
             header::ALLOW,

@@ -1,7 +1,7 @@
 //! Public, immutable documents: cached, with entity tags.
 //!
-//! Owns what is kept of them. `conditions` says whether one is sent.
-//! INVARIANT: an entity tag names one document for good.
+//! Owns the cache. `conditions` decides whether a document is sent.
+//! INVARIANT: an entity tag identifies one document forever.
 
 use std::{
     collections::HashMap,
@@ -16,7 +16,7 @@ use axum::{
 
 use super::conditions::{self, Precondition};
 
-/// Documents kept; there are a few for each version of the policy.
+/// The most cached documents; there are a few for each version of the policy.
 const KEPT: usize = 64;
 
 /// Documents by their entity tags.
@@ -24,7 +24,7 @@ const KEPT: usize = 64;
 pub(super) struct DocumentCache(Mutex<HashMap<String, Bytes>>);
 
 impl DocumentCache {
-    /// The document with this tag, made if it is not kept.
+    /// Returns the document with this tag, made if it is not cached.
     pub(super) fn get(&self, etag: &str, make: impl FnOnce() -> String) -> Bytes {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(document) = kept.get(etag) {
@@ -39,14 +39,14 @@ impl DocumentCache {
     }
 }
 
-/// The tag of a document that is made by nothing but this program.
+/// Returns the tag of a document: a digest of its bytes.
 pub(super) fn etag(document: &[u8]) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, document);
     format!("\"{}\"", hex::encode(digest))
 }
 
-/// Returns 200, 304 or 412. A client may keep the document, and asks again each time whether it
-/// is current.
+/// Returns 200, 304 or 412. A client may store the document, but must revalidate it before each
+/// use.
 pub(super) fn answer(
     asked: &HeaderMap,
     content_type: &'static str,

@@ -1,5 +1,5 @@
-//! The gate: a bearer token becomes a principal, a permit, or a refusal. Also the extractors of
-//! paths and queries that answer with problems.
+//! The gate: turns a bearer token into a principal, and a principal into a permit or a refusal.
+//! Also the extractors of paths and queries that answer with problems.
 
 use axum::{
     extract::{FromRequestParts, Path},
@@ -17,7 +17,8 @@ use crate::{
 /// A principal with a valid bearer token (RFC 6750, section 2.1: in the header, never in the URL).
 pub(super) struct Bearer(pub(super) Principal);
 
-/// Whom a layer before the handler has recognised: the token is looked up, and counted, once.
+/// The principal that a layer before the handler has authenticated, so that the token is looked up
+/// and counted once.
 #[derive(Clone)]
 pub(super) struct Authenticated(pub(super) Principal);
 
@@ -44,10 +45,10 @@ impl FromRequestParts<Api> for Bearer {
     }
 }
 
-/// Returns the token, if exactly one header has one.
+/// Returns the token, if exactly one header holds one.
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let mut headers = headers.get_all(header::AUTHORIZATION).iter();
-    // Two credentials at once are refused: which of them speaks would be a guess.
+    // Two credentials at once are refused: the choice between them would be a guess.
     let (Some(value), None) = (headers.next(), headers.next()) else {
         return None;
     };
@@ -66,8 +67,8 @@ impl Bearer {
         Ok(api.flow.access.permit(&self.0, action, recording).await?)
     }
 
-    /// Returns the permit for an action if the rules give it, and otherwise nothing: for what
-    /// somebody may do in several ways. A refusal is that of [`Self::permit`].
+    /// Returns the permit for an action if the rules give it, otherwise `None`: for actions that
+    /// have several sufficient permits. A refusal is that of [`Self::permit`].
     pub(super) fn may<A: PermitAction>(&self, api: &Api, action: A) -> Option<Permit<A>> {
         api.flow.access.may(&self.0, action)
     }
@@ -87,7 +88,7 @@ impl<T: std::str::FromStr + Send> FromRequestParts<Api> for Id<T> {
     }
 }
 
-/// A query string; errors name the parameter, and never repeat what was sent.
+/// A query string. Errors name the parameter, and never repeat its value.
 pub(super) struct QueryParams<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequestParts<Api> for QueryParams<T> {
@@ -99,10 +100,10 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for QueryParams<T> {
     }
 }
 
-/// Reads a query string, in which a name may stand several times where the parameter is a list.
+/// Parses a query string, in which the name of a list parameter may be repeated.
 ///
 /// # Errors
-/// A sentence that holds nothing of what was sent: a number may stand where a name belongs.
+/// A sentence without any part of the input: the input may have a number in the place of a name.
 fn query_params<T: DeserializeOwned>(query: &str) -> Result<T, String> {
     let pairs = form_urlencoded::parse(query.as_bytes());
     let read = serde_path_to_error::deserialize(serde_html_form::Deserializer::new(pairs));
@@ -117,7 +118,7 @@ fn query_params<T: DeserializeOwned>(query: &str) -> Result<T, String> {
                 });
                 format!("the query string has an unknown parameter; known are: {known}")
             }
-            // `serde` quotes what it found before it says what it expected.
+            // `serde` quotes the input before the expected form.
             Some(expected) if text.starts_with("invalid ") || text.starts_with("unknown ") => {
                 format!("the query string, `{path}`: expected {expected}")
             }

@@ -1,4 +1,4 @@
-//! Grants over HTTP: a purpose is stated, and URLs to listen come back.
+//! Grants over HTTP: a stated purpose yields URLs for listening.
 
 use std::str::FromStr;
 
@@ -156,7 +156,7 @@ pub(super) struct GrantListParams {
     cursor: Option<String>,
 }
 
-/// Whose grants are listed.
+/// The holder of the listed grants.
 #[derive(Clone, Copy, PartialEq, Eq, serde_with::DeserializeFromStr)]
 enum GrantHolder {
     All,

@@ -27,8 +27,8 @@ use crate::{
     policy::action,
 };
 
-/// A recording and the name of a hold, from the path. An invalid id is not found. An invalid name is
-/// a bad request: whoever places a hold chooses it.
+/// A recording and the name of a hold, from the path. An invalid id is not found. An invalid name
+/// is a bad request, because the client chooses it.
 pub(super) struct HoldPath(RecordingId, HoldName);
 
 impl FromRequestParts<Api> for HoldPath {

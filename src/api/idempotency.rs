@@ -1,8 +1,9 @@
 //! The header `Idempotency-Key`: a repeated `POST` gets the answer of the first one, and does not
 //! take effect again (draft-ietf-httpapi-idempotency-key-header-07).
 //!
-//! Owns which requests take a key, and what of an answer is kept. Refuses to know what a request
-//! does. INVARIANT: a route cannot forget it: it is a layer over all of them.
+//! Owns the requests that accept a key, and the stored form of an answer. Refuses to know the
+//! effect of a request. INVARIANT: no route with a bearer token can omit it, because it is a layer
+//! over all of them.
 
 use axum::{
     body::Body,
@@ -24,23 +25,23 @@ use crate::{
     model::idempotency::{IdempotencyKey, InvalidIdempotencyKey},
 };
 
-/// The name of the header, as HTTP compares it.
+/// The name of the header in lower case, as HTTP libraries compare it.
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// What an answer has that was given before.
+/// The header of a repeated answer.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// What a key does at an address.
+/// The effect of a key at an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeyUse {
     /// The request takes effect once.
     Once,
-    /// It changes nothing, or changes nothing when it is repeated: a key means nothing.
+    /// The request changes nothing, or is idempotent anyway: the key has no effect.
     Ignored,
-    /// The answer is a stream, which is not kept.
+    /// The answer is a stream, which is not stored.
     Refused,
 }
 
-/// What a key does with a request of this method to this address.
+/// Returns the effect of a key for a method and an address.
 pub(super) fn key_use(method: &Method, path: &str) -> KeyUse {
     match path {
         _ if *method != Method::POST || !path.starts_with("/v1/") => KeyUse::Ignored,
@@ -50,7 +51,7 @@ pub(super) fn key_use(method: &Method, path: &str) -> KeyUse {
     }
 }
 
-/// An answer as it is kept.
+/// The stored form of an answer.
 #[derive(Serialize, Deserialize)]
 struct KeptAnswer {
     status: u16,
@@ -58,7 +59,7 @@ struct KeptAnswer {
     body: String,
 }
 
-/// Gives a repeated request the answer of the first one.
+/// Answers a repeated request with the answer of the first one.
 pub(super) async fn once(
     State(api): State<Api>,
     request: Request,
@@ -96,7 +97,7 @@ pub(super) async fn once(
     }
 }
 
-/// Answers a request that nobody has answered, and keeps the answer if it is one for good.
+/// Runs a request that has no answer yet, and stores the answer if it is final.
 async fn first(
     api: &Api,
     claimed: ClaimedRequest,
@@ -125,7 +126,7 @@ async fn first(
     Ok(Response::from_parts(parts, Body::from(bytes)))
 }
 
-/// Returns the one key of a request.
+/// Returns the key of a request. Several headers are a fault.
 fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
     let mut all = headers.get_all(&KEY).iter();
     let invalid = |fault: InvalidIdempotencyKey| {
@@ -143,7 +144,7 @@ fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
     }
 }
 
-/// Returns an answer as it is kept; nothing for one that is no text.
+/// Serialises an answer for storage; `None` if it is not text.
 fn kept(status: StatusCode, headers: &HeaderMap, bytes: &Bytes) -> Option<String> {
     let header = |(name, value): (&HeaderName, &HeaderValue)| {
         Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
@@ -156,7 +157,7 @@ fn kept(status: StatusCode, headers: &HeaderMap, bytes: &Bytes) -> Option<String
     serde_json::to_string(&answer).ok()
 }
 
-/// Returns an answer that was given before.
+/// Returns a stored answer.
 fn replayed(kept: &str) -> Result<Response, Problem> {
     let read = || {
         let answer: KeptAnswer = serde_json::from_str(kept).ok()?;

@@ -1,9 +1,10 @@
 //! Rate limits: per client address without a credential, per client address for failed credentials,
 //! per valid credential.
 //!
-//! Owns the rates, and which addresses count as one client. A recently valid credential is not
-//! affected by failures from its address, so that nobody can lock out those who share it.
-//! INVARIANT: memory is bounded, whoever calls; a callback that Twilio has signed is never limited.
+//! Owns the rates, and the definition of one client. A recently valid credential is not affected by
+//! failures from its address, so that nobody can lock out other users of that address.
+//! INVARIANT: memory is bounded, whatever the number of clients; a callback that Twilio has signed
+//! is never limited.
 
 mod buckets;
 mod shares;
@@ -22,17 +23,17 @@ use self::buckets::Buckets;
 pub(crate) use self::shares::{Share, Shares};
 use super::{Api, bounded_seconds::BoundedSeconds, client_ip::ClientIp, problem::Problem};
 
-/// `[server.limits]`: what one client may ask for, and how long it may take.
+/// `[server.limits]`: limits of the requests and connections of one client.
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitSettings {
-    /// Connections open at once; 0: as many as the process may have files for, at most 4096.
+    /// The most open connections; 0: as many as the limit on open files allows, at most 4096.
     pub max_connections: u32,
-    /// Connections of one client address; 0: a quarter of all.
+    /// The most connections of one client address; 0: a quarter of all.
     pub connections_per_address: u32,
-    /// Seconds after which a connection is closed whose other end takes nothing.
+    /// Seconds after which a connection is closed if the peer accepts no bytes.
     pub write_timeout_s: BoundedSeconds<1, 3600>,
-    /// Bytes a second of one media answer; 0: as fast as they are taken.
+    /// Bytes per second of one media answer; 0: no limit.
     pub media_bytes_per_s: u32,
     /// Requests a second without a credential, for each client address; 0: no limit.
     pub anonymous_per_s: u32,
@@ -57,7 +58,7 @@ impl Default for LimitSettings {
 }
 
 impl LimitSettings {
-    /// How many of so many connections one client address may have.
+    /// Returns the number of connections that one client address may have, of this total.
     pub(crate) fn share_of(&self, connections: usize) -> usize {
         let wanted = usize::try_from(self.connections_per_address).unwrap_or(usize::MAX);
         if wanted == 0 {
@@ -68,8 +69,8 @@ impl LimitSettings {
     }
 }
 
-/// What counts as one client: an IPv4 address, or an IPv6 network of 64 bits, which is the least
-/// that one customer has.
+/// The identity of a client: an IPv4 address, or an IPv6 network of 64 bits, which is the smallest
+/// allocation of one customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RateLimitKey(Option<IpAddr>);
 
@@ -83,7 +84,7 @@ impl RateLimitKey {
     }
 }
 
-/// The rates, and what was spent of them.
+/// The rate limiters and the open requests.
 pub(super) struct Limits {
     began: Instant,
     anonymous: Buckets,
@@ -96,7 +97,7 @@ impl Limits {
     pub(super) fn new(settings: &LimitSettings, connections: usize) -> Self {
         Self {
             began: Instant::now(),
-            // Ten seconds' worth at once: a page is more than one request, and a team has one
+            // A burst of ten seconds: a page needs several requests, and a team may share one
             // address.
             anonymous: Buckets::new(
                 settings.anonymous_per_s,
@@ -132,15 +133,15 @@ impl Limits {
             .map_err(|wait| Problem::limited("failures", wait))
     }
 
-    /// Notes a valid credential.
+    /// Records a valid credential.
     pub(super) fn record_success(&self, credential: &str) {
         if !self.credentials.knows(&credential) {
-            // The first of its own.
+            // The first request of its own bucket.
             let _ = self.credentials.take(&credential, self.began.elapsed());
         }
     }
 
-    /// Notes an invalid credential or signature.
+    /// Records an invalid credential or signature.
     ///
     /// # Errors
     /// The problem to answer with instead, if the address has too many failures.

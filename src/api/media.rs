@@ -47,7 +47,7 @@ pub(super) async fn audio(
     if conditions::evaluate(&headers, &etag)? == Precondition::NotModified {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
     }
-    // A range is a part of what GET sends, and of nothing else (section 14.2).
+    // A range applies only to the representation that GET sends (section 14.2).
     let range = range_header(&headers, &etag).filter(|_| method == Method::GET);
     let (status, range) = match range::resolve(range, len) {
         RangeOutcome::Whole => (StatusCode::OK, 0..len),
@@ -191,11 +191,11 @@ async fn transcript(
     }
 }
 
-/// Asks a proxy not to buffer an answer.
+/// Disables buffering of an answer in a proxy.
 const UNBUFFERED: (&str, &str) = ("x-accel-buffering", "no");
 
 /// Returns an answer whose stream can be stopped at any byte. The connection finds the guard in its
-/// extensions; a proxy is asked not to buffer the bytes.
+/// extensions; the header disables buffering in a proxy.
 pub(super) fn guarded<S>(response: Builder, stream: Guarded<S>) -> Result<Response, Problem>
 where
     S: Stream<Item = Result<Bytes, Ended>> + Send + 'static,
@@ -208,7 +208,7 @@ where
         .map_err(|_| Problem::internal())
 }
 
-/// Returns the answer to a `HEAD`. Its body is a stream, because an empty body would claim a length
+/// Returns the answer to a `HEAD`. Its body is a stream, because an empty body would state a length
 /// of 0, and the length of a text is not known before it is opened.
 fn head_answer(response: Builder) -> Result<Response, Problem> {
     response
@@ -217,8 +217,8 @@ fn head_answer(response: Builder) -> Result<Response, Problem> {
         .map_err(|_| Problem::internal())
 }
 
-/// The `Range` header, if it counts: with an `If-Range` only while the representation is still the
-/// one it names (section 13.1.5).
+/// Returns the `Range` header, if it applies: with an `If-Range` only while the representation
+/// still has the named tag (section 13.1.5).
 fn range_header<'a>(headers: &'a HeaderMap, etag: &str) -> Option<&'a str> {
     let current = headers
         .get(header::IF_RANGE)

@@ -76,7 +76,7 @@ use crate::db::audit::AuditOrder;
         super::problems::page,
         show
     ),
-    // What only parameters are of.
+    // Types that only occur in parameters.
     components(schemas(AuditOrder)),
     modifiers(&BearerScheme)
 )]
@@ -101,8 +101,8 @@ pub(super) async fn show(headers: HeaderMap) -> Response {
     documents::answer(&headers, "application/json", etag, description.clone())
 }
 
-/// The description with its entity tag, made once: it takes milliseconds, and anyone may request
-/// it.
+/// The description with its entity tag, made once, because making it takes milliseconds and anyone
+/// may request it.
 static DESCRIPTION: LazyLock<(String, Bytes)> = LazyLock::new(|| {
     let mut description =
         serde_json::to_value(Description::openapi()).expect("a description has a JSON form");

@@ -1,7 +1,7 @@
-//! Lists over HTTP: one shape for all of them.
+//! Lists over HTTP: one form for all of them.
 //!
-//! Owns `limit`, `items` and `next_cursor`. Refuses to know what is listed. INVARIANT: a cursor works
-//! only for the list, the order and the filters that it was given for.
+//! Owns `limit`, `items` and `next_cursor`. Refuses to know the items. INVARIANT: a cursor is valid
+//! only for the list, the order and the filters for which it was issued.
 
 use std::{fmt::Display, str::FromStr};
 
@@ -35,33 +35,33 @@ impl<T: utoipa::ToSchema> PageBody<T> {
     }
 }
 
-/// Returns the number of items in a page.
+/// Checks the requested number of items in a page.
 pub(super) fn limit(wanted: Option<u16>) -> Result<u16, Problem> {
     Some(wanted.unwrap_or(100))
         .filter(|limit| (1..=1000).contains(limit))
         .ok_or_else(|| Problem::bad_request("`limit` must be 1 to 1000"))
 }
 
-/// A list as it was asked for: its name, its order and its filters. A cursor belongs to one.
+/// A requested list: its name, its order and its filters. A cursor belongs to one.
 pub(super) struct AskedList(String);
 
 impl AskedList {
-    /// The list of this name with these filters.
+    /// Identifies the list of this name with these filters.
     ///
-    /// The filters are those of the database, in which a person is a keyed hash: a cursor stands in
-    /// query strings, and nobody finds a number by trying what gives the same digest.
+    /// The filters are those of the database, in which a person is a keyed hash: a cursor is part
+    /// of query strings, and a number must not be found by trying candidates against its digest.
     pub(super) fn of(name: &'static str, filter: &impl Serialize) -> Self {
         let filter = serde_json::to_vec(&(name, filter)).expect("a filter has a JSON form");
         let digest = digest::digest(&digest::SHA256, &filter);
         Self(hex::encode(&digest.as_ref()[..8]))
     }
 
-    /// The cursor of a place in it: opaque to callers.
+    /// Returns the cursor of a position in the list. Opaque to clients.
     pub(super) fn cursor(&self, place: &impl ListPlace) -> String {
         BASE64URL.encode(format!("{}/{}", self.0, place.write()))
     }
 
-    /// The place that a cursor names.
+    /// Parses a cursor.
     pub(super) fn place<P: ListPlace>(&self, cursor: Option<&str>) -> Result<Option<P>, Problem> {
         let Some(cursor) = cursor else {
             return Ok(None);
@@ -88,12 +88,12 @@ fn no_cursor() -> Problem {
     Problem::bad_request("`cursor` is not a `next_cursor` of this list")
 }
 
-/// A place in a list, as text.
+/// A position in a list, as text.
 pub(super) trait ListPlace: Sized {
-    /// The text.
+    /// Serialises the position.
     fn write(&self) -> String;
 
-    /// The place; `None` for another text.
+    /// Parses a position; `None` if the text is not one.
     fn read(text: &str) -> Option<Self>;
 }
 
@@ -211,7 +211,7 @@ mod tests {
             let refused = format!("{:?}", refused.unwrap_err());
             assert!(refused.contains("belongs to another list"), "{refused}");
         }
-        // Where somebody is in the list, and what they may know of, is no part of it.
+        // The position in the list is not part of its identity, nor is the bearer's permission.
         let further = RecordingFilter {
             after: Some(place()),
             ..filter

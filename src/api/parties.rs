@@ -1,6 +1,6 @@
-//! Parties over HTTP: who takes part in a call or a conference.
+//! Parties over HTTP: the participants of a call or a conference.
 //!
-//! INVARIANT: a number goes in and never comes out here: only a grant shows it (`media`).
+//! INVARIANT: a number is accepted but never returned here: only a grant shows it (`media`).
 
 use axum::{Json, extract::State};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
@@ -47,7 +47,7 @@ impl From<PartyRequest> for (LegName, Option<Address>) {
     }
 }
 
-/// Reads a place. The fault does not repeat the text: it may be a person's name in the wrong member.
+/// Parses a leg. The fault does not repeat the text: it may be a person's name in the wrong member.
 fn leg<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LegName, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(|_| {

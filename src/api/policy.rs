@@ -1,7 +1,6 @@
-//! The privacy policy, as it is and as data: the file that the rules are made from, in every
-//! version that was published.
+//! The privacy policy as data: the file from which the rules are made, in every published version.
 //!
-//! Anybody may read it: what recorded people were promised is no secret.
+//! Public, because the promises to recorded people are not secret.
 
 use axum::{
     Json,
@@ -95,7 +94,7 @@ pub(super) async fn statement(
     Ok(([(header::CONTENT_TYPE, "application/jose")], jws).into_response())
 }
 
-/// Returns the file, unless `Accept` names JSON: browsers and `curl` accept any type.
+/// Returns the format: the file, unless `Accept` names JSON; browsers and `curl` accept any type.
 fn negotiate_format(headers: &HeaderMap, params: &FormatParams) -> PolicyFormat {
     let accept = headers
         .get(header::ACCEPT)
@@ -117,7 +116,7 @@ fn negotiate_format(headers: &HeaderMap, params: &FormatParams) -> PolicyFormat 
 }
 
 fn written(api: &Api, rules: &Rules, headers: &HeaderMap, params: &FormatParams) -> Response {
-    // Two forms are two representations, and have two tags (RFC 9110, section 8.8.3.3).
+    // Two formats are two representations with two tags (RFC 9110, section 8.8.3.3).
     let (kind, suffix, make): (_, _, fn(&Rules) -> String) = match negotiate_format(headers, params)
     {
         PolicyFormat::Toml => ("application/toml", "", |rules| rules.text().to_owned()),

@@ -1,7 +1,7 @@
-//! The privacy policy as a page for people, in force and in every version that was published.
+//! The privacy policy as a web page, in force and in every published version.
 //!
-//! Owns the form of the page; the template is beside this file. The content comes from the deciding
-//! rules, and from the schedule of epoch turns.
+//! Owns the form of the page; the template is beside this file. The content comes from the rules
+//! that decide, and from the schedule of epoch turns.
 
 use askama::Template;
 use axum::{
@@ -24,11 +24,11 @@ use crate::{
     },
 };
 
-/// Styles are in the page itself, and nothing else is loaded.
+/// Styles are inline, and nothing else is loaded.
 const CONTENT_SECURITY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
 
-/// How a version stands to the one in force.
+/// The relation of a version to the one in force.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum VersionStatus {
     Current,
@@ -51,7 +51,8 @@ struct Page<'a> {
     effective: String,
     contact_is_mail: bool,
     says_collection: bool,
-    /// How long a recording waits for evidence of consent, where recording is based on it.
+    /// The time for which a recording waits for evidence of consent, if recording is based on
+    /// consent.
     quarantine: Option<String>,
     shortest: Option<String>,
     asks_consent: bool,
@@ -86,7 +87,7 @@ struct CallPrompt<'a> {
     purposes: String,
 }
 
-/// The same in one language.
+/// The question in one language.
 struct PromptText<'a> {
     language: &'a str,
     text: &'a str,
@@ -263,7 +264,7 @@ fn tier_row<'a>(rules: &Rules, tier: &'a TierRule) -> TierRow<'a> {
     }
 }
 
-/// With a capital letter.
+/// Returns the text with an initial capital letter.
 fn sentence(text: &str) -> String {
     let mut characters = text.chars();
     characters
@@ -324,7 +325,7 @@ fn rendered(page: &Page<'_>) -> Result<Response, Problem> {
         .into_response())
 }
 
-/// A number of seconds as people say it.
+/// Formats a number of seconds in hours or days.
 fn hours(seconds: u64) -> String {
     match (seconds / 3600, seconds / 86400) {
         (1, _) => "1 hour".into(),

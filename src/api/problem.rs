@@ -1,6 +1,6 @@
 //! Errors as RFC 9457 problem details: the one place where an error becomes an HTTP answer.
 //!
-//! Logs causes inside the vault once, and never sends them, in any build.
+//! Logs the causes of internal errors once, and never sends them, in any build.
 
 mod causes;
 mod kind;
@@ -27,18 +27,18 @@ use crate::{
     policy::PolicyRefusal,
 };
 
-/// An error as an answer. What follows from its type (title and status) is not kept beside it.
+/// An error as an answer. The title and the status follow from the type and are not stored.
 #[derive(Debug)]
 pub struct Problem {
     kind: ProblemType,
     detail: Box<str>,
-    /// In a box, because few problems have any.
+    /// Boxed, because few problems have any.
     extensions: Option<Box<ProblemExtensions>>,
-    /// Seconds until a retry is allowed, where the type does not tell.
+    /// Seconds until a retry is allowed, if the type does not define them.
     retry_after_s: Option<NonZeroU16>,
 }
 
-/// The members that only some types of problem have.
+/// The members of only some problem types.
 #[derive(Debug, Default)]
 struct ProblemExtensions {
     reasons: Vec<ProblemReason>,
@@ -196,7 +196,7 @@ impl Problem {
         Self::new(ProblemType::NotDurableYet, detail)
     }
 
-    /// Nothing is written to the database any more.
+    /// The database accepts no more writes.
     pub(super) fn closed(because: ClosedFor) -> Self {
         let (kind, detail) = match because {
             ClosedFor::Forgetful => (
@@ -226,7 +226,7 @@ impl Problem {
         Self::new(ProblemType::TasksDead, detail)
     }
 
-    /// Too many requests of this kind; the next may come after `wait`.
+    /// Too many requests of this kind; the next is permitted after `wait`.
     pub(super) fn limited(what: &'static str, wait: Duration) -> Self {
         metrics::counter!("recvault_limited_total", "what" => what).increment(1);
         let seconds = u16::try_from(wait.as_secs()).unwrap_or(u16::MAX);
@@ -248,13 +248,13 @@ impl Problem {
         }
     }
 
-    /// The key was given with another request.
+    /// The key was used for another request.
     pub(super) fn key_reused() -> Self {
         let detail = "This `Idempotency-Key` was used for another request: another method, address or body. Nothing was done. Send each request with a key of its own.";
         Self::new(ProblemType::IdempotencyKeyReused, detail)
     }
 
-    /// One client has its share of the connections.
+    /// The client has reached its limit of open connections or requests.
     pub(crate) fn crowded() -> Self {
         let detail = "This client has too many open requests. End some of them first.";
         Self::new(ProblemType::Crowded, detail)
@@ -277,7 +277,7 @@ impl ProblemReason {
 }
 
 impl Problem {
-    /// Returns the problem of a request that cannot be read as HTTP; the reader gives the status.
+    /// Returns the problem of a request that is not valid HTTP, for the status of the HTTP parser.
     pub(crate) fn unreadable(status: StatusCode) -> Option<Self> {
         let (kind, detail) = match status {
             StatusCode::BAD_REQUEST => (

@@ -1,18 +1,18 @@
 //! Byte ranges of RFC 9110, section 14: one range per request.
 //!
-//! A header that is malformed, has another unit, or asks for several ranges is ignored, as the RFC
-//! allows; then the whole is served.
+//! A header that is malformed, has another unit, or names several ranges is ignored, as the RFC
+//! allows; then the whole representation is served.
 
 use std::ops::Range;
 
-/// The part of a representation of `len` bytes that a request asks for.
+/// The part of a representation of `len` bytes that a request selects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum RangeOutcome {
-    /// All of it: 200.
+    /// The whole representation: 200.
     Whole,
     /// A part: 206.
     Part(Range<u64>),
-    /// Nothing that exists: 416.
+    /// No existing byte: 416.
     Unsatisfiable,
 }
 
@@ -35,7 +35,7 @@ pub(super) fn resolve(header: Option<&str>, len: u64) -> RangeOutcome {
         (Position::None, Position::None) | (Position::Malformed, _) | (_, Position::Malformed) => {
             RangeOutcome::Whole
         }
-        // The last so many bytes.
+        // A suffix range.
         (Position::None, Position::At(0)) => RangeOutcome::Unsatisfiable,
         (Position::None, Position::At(_)) if len == 0 => RangeOutcome::Unsatisfiable,
         (Position::None, Position::At(suffix)) => {
@@ -63,7 +63,7 @@ fn position(text: &str) -> Position {
     if !text.bytes().all(|b| b.is_ascii_digit()) {
         return Position::Malformed;
     }
-    // More digits than a length can have: beyond every end.
+    // A number too large for `u64` is beyond every end.
     Position::At(text.parse().unwrap_or(u64::MAX))
 }
 

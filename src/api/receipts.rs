@@ -1,4 +1,4 @@
-//! Receipts and the key that checks them, for anybody.
+//! Receipts and the keys that verify them. Public.
 
 use axum::{
     Json,

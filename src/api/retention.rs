@@ -1,4 +1,4 @@
-//! What is kept and why, for those who may list recordings.
+//! The report of kept recordings, for principals who may list recordings.
 
 use axum::{Json, extract::State};
 

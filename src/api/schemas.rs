@@ -1,4 +1,4 @@
-//! Schemas of requests that are read by hand, for `/openapi.json`.
+//! Schemas of requests that are parsed without `serde`'s derives, for `/openapi.json`.
 
 use crate::model::name::LegName;
 

@@ -1,8 +1,8 @@
 //! The list of recordings over HTTP: filtered, sorted, and searched for a person.
 //!
 //! Owns the filters' names, which are the same in the query string and in the body of a search.
-//! INVARIANT: a person's number comes in a body only, because proxies and logs keep query strings;
-//! and it is looked at only for who may read what people said.
+//! INVARIANT: a person's number is accepted in a body only, because proxies and logs store query
+//! strings; and it is read only for a principal with the action `consent`.
 
 use std::{collections::BTreeMap, str::FromStr};
 
@@ -162,11 +162,11 @@ async fn page_of(
     Ok(Json(PageBody::of(page, &list)))
 }
 
-/// Returns the person by whom recordings are searched. Who may not is told so before the number is
-/// read.
+/// Returns the person by whom recordings are searched. A principal without permission is refused
+/// before the number is read.
 async fn person(api: &Api, bearer: &Bearer, given: &Value) -> Result<SubjectFilter, Problem> {
     let permit = bearer.permit(api, action::Consent, None).await?;
-    // Not by `serde`, whose faults repeat what they found: it may be a number without quotes.
+    // Not parsed by `serde`, whose faults repeat their input: it may be a number without quotes.
     let address = given
         .as_str()
         .ok_or("expected a text".to_owned())

@@ -38,7 +38,7 @@ pub(super) fn routes() -> Router<Api> {
         .route("/realtime", post(transcripts::real_time_posted))
 }
 
-/// Routes that Twilio calls by `POST` or `GET`.
+/// Returns routes that Twilio calls by `POST` or `GET`, without `HEAD`.
 fn told(routes: MethodRouter<Api>) -> MethodRouter<Api> {
     without_head(routes, "GET, POST")
 }

@@ -1,4 +1,4 @@
-//! `recvault init`: a vault folder that runs.
+//! `recvault init`: creates a vault folder that is ready for use.
 
 use std::{
     fs::{self, OpenOptions},
@@ -21,7 +21,7 @@ use crate::{
     vault::{self, Vault},
 };
 
-/// What `init` made.
+/// The result of `init`.
 pub struct Initialised {
     /// The vault's id.
     pub vault: VaultId,
@@ -31,24 +31,24 @@ pub struct Initialised {
     pub passphrase: Option<PathBuf>,
     /// A first token with every role of the policy.
     pub admin: Minted,
-    /// When.
+    /// The time of creation.
     pub at: Timestamp,
 }
 
-/// How long the first token lives.
+/// The lifetime of the first token.
 const ADMIN_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Where a vault is made, and what its configuration says beside what is shipped.
+/// The location of a new vault, and the settings of its configuration.
 #[derive(Clone, Debug)]
 pub struct InitPlan {
     /// The configuration file. Relative paths in it start at its folder.
     pub config: PathBuf,
-    /// What a new configuration file says instead of the shipped values.
+    /// Settings that replace the shipped values in a new configuration file.
     pub settings: Vec<Setting>,
 }
 
 impl InitPlan {
-    /// A vault folder with everything as it is shipped.
+    /// Plans a vault folder with the shipped settings.
     pub fn in_folder(folder: &Path) -> Self {
         Self {
             config: folder.join("recvault.toml"),
@@ -57,12 +57,12 @@ impl InitPlan {
     }
 }
 
-/// Makes a vault in the folder of its configuration file. Files that are there are used as they are;
-/// a vault that is there is never replaced, nor one whose database is lost.
+/// Creates a vault in the folder of its configuration file. Existing files are used as they are. An
+/// existing vault is never replaced, nor one whose database is lost.
 ///
 /// # Errors
 /// [`Error::ConfigExists`]; [`vault::Error::VaultExists`] or [`vault::Error::LostDatabase`] inside;
-/// or what could not be made.
+/// or the part that could not be created.
 pub async fn init(plan: &InitPlan, clock: Clock) -> Result<Initialised, Error> {
     let io = |what: &Path| {
         let what = format!("`{}`", what.display());
@@ -74,7 +74,7 @@ pub async fn init(plan: &InitPlan, clock: Clock) -> Result<Initialised, Error> {
         _ => Path::new("."),
     };
     let shipped = config::shipped_with(&plan.settings);
-    // The same command after one that failed goes on.
+    // A repeated command after a failure continues.
     let is_other = fs::read_to_string(file).is_ok_and(|there| there != shipped);
     if is_other && !plan.settings.is_empty() {
         return Err(Error::ConfigExists(file.clone()));
@@ -86,7 +86,7 @@ pub async fn init(plan: &InitPlan, clock: Clock) -> Result<Initialised, Error> {
         .mode(0o700)
         .create(folder)
         .map_err(io(folder))?;
-    // A URL of a database may have a password in it.
+    // The URL of a database may contain a password.
     write_if_missing(file, &shipped, 0o600).map_err(io(file))?;
     let config = Config::read(file)?;
     let policy = folder.join(&config.policy.file);
@@ -98,7 +98,7 @@ pub async fn init(plan: &InitPlan, clock: Clock) -> Result<Initialised, Error> {
     if app.db.is_new().await? {
         vault::check_unused(&app.store, &app.recovery).await?;
     }
-    // Before there is a vault that could not keep anything.
+    // Checked before there is a vault that could not store anything.
     app.store.check_permissions().await?;
     let vault = Vault::create(&app.db, app.custody.as_ref(), &app.clock).await?;
     let roles = rules
@@ -117,7 +117,7 @@ pub async fn init(plan: &InitPlan, clock: Clock) -> Result<Initialised, Error> {
     let unlocked = app.unlock().await?;
     let admin = flow::mint_token(&app.db, &app.clock, wanted).await?;
     flow::put_in_force(&app.db, &unlocked, &rules).await?;
-    // From the first moment on the store and custody alone can rebuild the vault.
+    // From the first moment the store and custody alone can rebuild the vault.
     unlocked.snapshot().await?;
     // Another `init` may have chosen the same store meanwhile.
     unlocked.check_alone().await?;
@@ -131,7 +131,7 @@ pub async fn init(plan: &InitPlan, clock: Clock) -> Result<Initialised, Error> {
     })
 }
 
-/// Writes a random passphrase into the configured file, unless one is given already.
+/// Writes a random passphrase into the configured file, unless there is one already.
 fn choose_passphrase(
     custody: &custody::CustodySettings,
     folder: &Path,
@@ -162,13 +162,13 @@ fn choose_passphrase(
     Ok(Some(path))
 }
 
-/// Writes a file whole, unless there is one: another `init` of the same folder never reads half of
-/// it.
+/// Writes a whole file unless it exists, so that another `init` in the same folder never reads a
+/// partial file.
 fn write_if_missing(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     if path.exists() {
         return Ok(());
     }
-    // Of nobody else, also where two machines share the folder and give out the same process ids.
+    // A unique name, even if two machines share the folder and assign the same process ids.
     let half = path.with_added_extension(format!("new-{:016x}", rand::random::<u64>()));
     let mut file = OpenOptions::new()
         .write(true)
@@ -177,7 +177,7 @@ fn write_if_missing(path: &Path, text: &str, mode: u32) -> io::Result<()> {
         .open(&half)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    // A link fails where a rename would replace.
+    // A hard link fails where a rename would replace the file.
     let linked = fs::hard_link(&half, path);
     fs::remove_file(&half)?;
     match linked {

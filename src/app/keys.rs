@@ -1,13 +1,13 @@
-//! Private keys of encrypted recordings that rest in tokens: `twilio` knows which, `custody` knows
-//! how, and here they meet.
+//! Private keys of encrypted recordings in tokens: connects the settings of `twilio` with the token
+//! access of `custody`.
 //!
-//! Owns nothing else. To be called wherever accounts are resolved, at the start and when they are
-//! read again.
+//! Owns nothing else. Must be called wherever accounts are resolved: at the start, and when they
+//! are reloaded.
 
 use super::Error;
 use crate::{custody, twilio::Accounts};
 
-/// Opens them. No token is asked yet.
+/// Opens the keys. No token is used yet.
 ///
 /// # Errors
 /// [`Error::Settings`] with the SID of the key.

@@ -1,6 +1,6 @@
 //! Connections: accepted, limited in number and time, and drained when the service stops.
 //!
-//! Owns the number of connections, in all and of one client. Refuses to know what they carry; see
+//! Owns the number of connections, in total and per client. Refuses to know the bytes on them; see
 //! `wire`.
 
 mod protocol_errors;
@@ -35,32 +35,31 @@ use crate::api::{
     limits::{RateLimitKey, Share, Shares},
 };
 
-/// Connections open at once, at most.
+/// The most connections at once.
 const CONNECTIONS: usize = 4096;
-/// Files that the service opens beside connections: database, store, log, downloads.
+/// The number of files that the service opens besides connections: database, store, log, downloads.
 const OTHER_FILES: u64 = 256;
-/// Files of one connection: its socket, and an object or a connection to the database that it waits
-/// for.
+/// The number of files per connection: its socket, and an object or a database connection for it.
 const FILES_EACH: u64 = 2;
-/// A client must send its headers within this time, also the next ones on a connection that it
-/// keeps.
+/// The time within which a client must send its headers, also those of later requests on the same
+/// connection.
 const HEADERS: Duration = Duration::from_secs(10);
 /// The limits of connections.
 #[derive(Clone)]
 pub(super) struct ConnectionLimits {
-    /// At once.
+    /// The most connections at once.
     pub(super) connections: usize,
     shares: Shares,
-    /// Their connections are those of many clients.
+    /// The proxies, whose connections carry the requests of many clients.
     proxies: TrustedProxies,
-    /// How long a client may accept no byte.
+    /// The longest time for which a client may accept no byte.
     patience: Duration,
-    /// Bytes a second of one media answer.
+    /// The rate of one media answer, in bytes per second.
     pace: Option<NonZeroU32>,
 }
 
 impl ConnectionLimits {
-    /// Returns the configured limits, as far as the process may open files for them.
+    /// Returns the configured limits, reduced to the number of files that the process may open.
     pub(super) fn of(settings: &api::ServerSettings) -> Self {
         let limits = &settings.limits;
         let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
@@ -89,7 +88,7 @@ impl ConnectionLimits {
         }
     }
 
-    /// Counts one more connection of this peer, unless it has as many as it may.
+    /// Counts one more connection of this peer, unless it has reached its limit.
     fn share(&self, peer: IpAddr) -> Result<Option<Share>, Crowded> {
         if self.proxies.contains(peer) {
             return Ok(None);
@@ -101,7 +100,7 @@ impl ConnectionLimits {
     }
 }
 
-/// The client has as many connections as it may.
+/// The client has reached its limit of connections.
 struct Crowded;
 
 /// Binds an address; port 0 lets the system choose.
@@ -137,7 +136,7 @@ impl SharedListener {
     }
 }
 
-/// Serves within bounds until `stop`; then lets running answers end, for `grace`.
+/// Serves within the limits until `stop`, then waits up to `grace` for running answers.
 #[expect(
     clippy::disallowed_methods,
     reason = "one task a connection, drained by the graceful shutdown"
@@ -169,7 +168,7 @@ pub(super) async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    // Out of file descriptors, most likely: a short pause lets connections end.
+                    // Most likely out of file descriptors: a short pause lets connections end.
                     tracing::warn!(%error, "a connection was not accepted");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
@@ -180,7 +179,7 @@ pub(super) async fn serve(
             let _ = socket.try_write(crowded());
             continue;
         };
-        // A player's seek is a small request: it must not wait for more.
+        // A seek in a player is a small request, which must not wait to be coalesced.
         let _ = socket.set_nodelay(true);
         let line = Arc::new(SocketState::default());
         let wire = ProblemBodies::over(GuardedSocket::new(
@@ -206,7 +205,7 @@ pub(super) async fn serve(
         let cut = cut.clone();
         tokio::spawn(async move {
             tokio::select! {
-                // A client may leave in any way.
+                // A client may disconnect in any way.
                 _ = connection => {}
                 () = cut.cancelled() => {}
             }

@@ -1,4 +1,5 @@
-//! The running service: sink, API, workers and watches, started together and stopped in order.
+//! The running service: the HTTP interface, the workers and the watches, started together and
+//! stopped in order.
 
 use std::{
     net::SocketAddr,
@@ -27,11 +28,11 @@ use crate::{
 
 /// A service that has started.
 pub struct RunningService {
-    /// Where it listens.
+    /// The address of the interface.
     pub address: SocketAddr,
-    /// Where metrics are, if anywhere.
+    /// The address of the metrics, if any.
     pub metrics: Option<SocketAddr>,
-    /// Its stories, for who runs in the same process.
+    /// The use cases, for callers in the same process.
     pub flow: Flow,
     file: Option<PathBuf>,
     stop: CancellationToken,
@@ -42,11 +43,11 @@ pub struct RunningService {
 }
 
 impl RunningService {
-    /// Reads the accounts again, with every secret file, and puts them in the place of the present
-    /// ones. Nothing else of the configuration is taken over; that takes a start.
+    /// Reads the accounts again, with every secret file, and replaces the present ones. Other
+    /// changes of the configuration require a restart.
     ///
     /// # Errors
-    /// Every fault that was found; then the former accounts stay.
+    /// All faults; the former accounts then stay.
     pub async fn reload(&self) -> Result<Reloaded, Error> {
         let config = Config::read(self.file.as_deref().unwrap_or(Path::new("recvault.toml")))?;
         let mut accounts = config
@@ -57,8 +58,8 @@ impl RunningService {
         Ok(self.flow.accounts.put(accounts).await?)
     }
 
-    /// Stops gracefully: no new connections, running answers and work get their grace, everything
-    /// accepted is committed.
+    /// Stops gracefully: accepts no new connections, waits for running answers and work within the
+    /// grace period, and commits all accepted callbacks.
     pub async fn stop(self) {
         let Self {
             flow,
@@ -78,8 +79,7 @@ impl RunningService {
         {
             tracing::warn!("running requests are aborted");
         }
-        // The queue of callbacks ends when the last holder of its other end is gone, and this is
-        // one.
+        // The queue of callbacks ends when the last acceptor is dropped, and `flow` holds one.
         drop(flow);
         if tokio::time::timeout(grace + Duration::from_secs(5), committing.ended())
             .await
@@ -92,10 +92,10 @@ impl RunningService {
     }
 }
 
-/// Starts the service and returns once it listens.
+/// Starts the service and returns when it listens.
 ///
 /// # Errors
-/// Whatever keeps it from serving; nothing runs then.
+/// The reason why it cannot serve; then nothing runs.
 pub async fn serve(mut app: App) -> Result<RunningService, Error> {
     let settings = app.config.server.clone();
     let Listeners {
@@ -107,7 +107,7 @@ pub async fn serve(mut app: App) -> Result<RunningService, Error> {
     let (flow, committer) = app.flow().await?;
     check_time_limits(&settings, flow.rulebook.current())?;
     check_backends(&app, &flow).await?;
-    // Before anybody can listen.
+    // Starts before the first connection.
     let watch = flow.playback.watch().await?;
 
     let stop = CancellationToken::new();
@@ -119,7 +119,7 @@ pub async fn serve(mut app: App) -> Result<RunningService, Error> {
         of_one_address = settings.limits.share_of(bounds.connections),
         "connection limits"
     );
-    // They end when the queue of callbacks does, which is after all others have.
+    // These tasks end with the queue of callbacks, after all others.
     let committing = committer_tasks(committer, app.clock.clone(), &flow, &stop);
     let mut tasks = flow_tasks(&flow, watch, &stop, grace);
     tasks.keep(
@@ -151,11 +151,11 @@ pub async fn serve(mut app: App) -> Result<RunningService, Error> {
 struct Listeners {
     requests: (TcpListener, SocketAddr),
     metrics: Option<MetricsListener>,
-    /// The public address, with the port that the system chose where it is 0.
+    /// The public address, with the port that the system chose if the configured one is 0.
     public: PublicUrl,
 }
 
-/// The bound address of `/metrics`, and what counts.
+/// The bound address of `/metrics`, and the recorder.
 struct MetricsListener {
     listener: TcpListener,
     address: SocketAddr,
@@ -189,8 +189,8 @@ impl Listeners {
     }
 }
 
-/// A call that is asked for consent is answered with TwiML, so its steps must fit into the time
-/// limit, with two seconds for the rest.
+/// Checks the time limit: a call that is asked for consent is answered with TwiML, so its steps
+/// must fit into the limit, with two seconds for the rest.
 fn check_time_limits(settings: &api::ServerSettings, rules: &Rules) -> Result<(), Error> {
     let least = flow::CONSENT_STEP_LIMIT + Duration::from_secs(2);
     let is_asked = rules.document().consent.voice.is_some();
@@ -203,8 +203,7 @@ fn check_time_limits(settings: &api::ServerSettings, rules: &Rules) -> Result<()
     Ok(())
 }
 
-/// Checks that database and store can be used, and puts the policy in force. Other commands read
-/// the policy file and change nothing.
+/// Checks that database and store are usable, and puts the policy in force.
 async fn check_backends(app: &App, flow: &Flow) -> Result<(), Error> {
     flow.health.probe().await?;
     app.store.check_permissions().await?;
@@ -284,8 +283,8 @@ fn serving_metrics(
     serving(metrics.listener, router, bounds, stop, grace)
 }
 
-/// Goes on with the watch that began before anybody could listen; after a restart, with a new one,
-/// which ends the streams that the former covered.
+/// Continues the watch that began before the first connection. After a restart, a new watch ends
+/// the streams that the former one covered.
 async fn watch_tombstones(
     flow: Flow,
     first: Arc<Mutex<Option<Watch>>>,
@@ -303,7 +302,7 @@ async fn watch_tombstones(
     }
 }
 
-/// Connections wait in the system's queue while their task is started again.
+/// Serves a listener. Connections wait in the system's queue while the task is restarted.
 fn serving(
     listener: TcpListener,
     router: Router,
@@ -325,7 +324,8 @@ fn serving(
     }
 }
 
-/// One recorder a process: a second service of the same process counts into the first one's.
+/// Returns the recorder of the process: a second service in the same process shares that of the
+/// first.
 fn metrics_recorder() -> Result<PrometheusHandle, Error> {
     static HANDLE: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
     let mut handle = HANDLE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -337,7 +337,7 @@ fn metrics_recorder() -> Result<PrometheusHandle, Error> {
         .ok_or_else(|| Error::Metrics("no recorder".into()))
 }
 
-/// `/metrics` on a listener of its own, so that it cannot leak to the public one.
+/// Renders `/metrics`, on a listener of its own, so that the public one cannot expose it.
 async fn show_metrics(State((handle, flow)): State<(PrometheusHandle, Flow)>) -> String {
     metrics::counter!("recvault_log_lines_lost_total").absolute(telemetry::lost());
     for (task, is_alive) in flow.liveness.all() {

@@ -1,9 +1,9 @@
-//! Long-lived tasks: started, watched, started again when they end unexpectedly, and waited for
-//! when the service stops.
+//! Long-lived tasks: started, monitored, restarted when they end unexpectedly, and awaited when the
+//! service stops.
 //!
-//! Owns the pauses before a restart. Refuses to know what a task does. INVARIANT: whatever runs for
-//! as long as the service was started here; `tests/tidy.rs` lets no other file of `app` start a
-//! task, but for the one task of each connection.
+//! Owns the pauses before a restart. Refuses to know the work of a task. INVARIANT: every task with
+//! the lifetime of the service was started here; `tests/tidy.rs` permits no other file of `app` to
+//! start a task, except for the one task of each connection.
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
@@ -16,14 +16,14 @@ use crate::{
     model::numerals,
 };
 
-/// How long a task rests before it is started again.
+/// The pauses before a task is restarted.
 #[derive(Clone, Copy)]
 struct Pauses {
-    /// The first time; it doubles with each.
+    /// The first pause; it doubles with each restart.
     first: Duration,
-    /// At most.
+    /// The longest pause.
     longest: Duration,
-    /// A task that ran for so long has recovered: the next pause is a short one again.
+    /// The running time after which the next pause is the first one again.
     recovered: Duration,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    /// None yet. They are to end after `stop`.
+    /// Creates an empty set of tasks, which end after `stop`.
     pub(super) fn until(stop: CancellationToken, liveness: Liveness) -> Self {
         Self {
             stop,
@@ -52,8 +52,8 @@ impl Tasks {
         }
     }
 
-    /// Runs what `make` makes. When that panics, or ends before it was told to, `make` makes
-    /// another after a pause.
+    /// Runs the future of `make`. If it panics, or ends before `stop`, runs another one after a
+    /// pause.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place where long-lived tasks start; `ended` waits for them"
@@ -76,7 +76,7 @@ impl Tasks {
         )));
     }
 
-    /// Waits until all have ended.
+    /// Waits until all tasks have ended.
     pub(super) async fn ended(self) {
         for task in self.running {
             let _ = task.await;
@@ -97,8 +97,8 @@ async fn supervise<F>(
     loop {
         let begun = Instant::now();
         liveness.begun(task);
-        // What a panic leaves behind is dropped with the future; what outlives it is behind locks
-        // that forgive one, or in the database.
+        // The future's own state is dropped with it; shared state is behind locks that tolerate a
+        // panic, or in the database.
         let ended = AssertUnwindSafe(async { make().await })
             .catch_unwind()
             .await;
@@ -135,11 +135,10 @@ mod tests {
 
     use super::*;
 
-    /// Longest wait for what should happen at once; only a test that fails waits this long.
+    /// The longest wait for an immediate event; only a failing test waits this long.
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    /// Runs a task that fails in its first `bad` lives, and how long it rested before each life
-    /// that came after.
+    /// Runs a task that fails in its first `bad` runs; returns the pause before each later run.
     async fn rests(bad: usize, fail: fn()) -> Vec<Duration> {
         let stop = CancellationToken::new();
         let liveness = Liveness::default();

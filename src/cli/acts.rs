@@ -1,7 +1,7 @@
-//! Which command lines do something that stays done, whether or not it can be told.
+//! The distinction between command lines with a permanent effect and those without.
 //!
-//! Owns this one distinction. Refuses to know what is done. INVARIANT: the match has no rest, so
-//! that a new command must say which it is.
+//! Owns this one distinction. Refuses to know the effects. INVARIANT: the match has no wildcard, so
+//! that a new command must be classified.
 
 use super::{
     Command, approval::ApprovalCommand, audit::AuditCommand, clock::ClockCommand,
@@ -13,8 +13,8 @@ use super::{
 
 impl Command {
     /// Whether the command has had an effect by the time it prints. Then the exit code reports
-    /// success, even if standard output cannot be written: a caller who took it for a failure would
-    /// repeat the command, or do without it.
+    /// success, even if standard output cannot be written: a caller that took it for a failure
+    /// would repeat the command, or assume that it had no effect.
     pub(super) fn acts(&self) -> bool {
         match self {
             Self::Init(_) | Self::Retry { .. } | Self::Export(_) => true,
@@ -41,7 +41,7 @@ impl Command {
             Self::Custody(CustodyCommand::ChangePassphrase { dry_run, .. }) => !dry_run,
             #[cfg(feature = "demo")]
             Self::Demo(_) => false,
-            // They say how something is, and have failed where they cannot.
+            // These only report, and have failed if they cannot.
             Self::Serve
             | Self::Token(TokenCommand::List)
             | Self::Principal(PrincipalCommand::List)

@@ -70,7 +70,7 @@ impl AuditCommand {
             let many = usize::try_from(left).unwrap_or(usize::MAX);
             for entry in page.items.iter().take(many) {
                 is_empty = false;
-                // Who has read enough closes the pipe, and the log is long.
+                // A reader that has enough closes the pipe, and the log is long.
                 if !out.bytes(line(entry, out)?.as_bytes())? {
                     return Ok(ExitCode::SUCCESS);
                 }

@@ -1,7 +1,7 @@
-//! Commands that are done in the name of a principal: they show a bearer token, as over HTTP.
+//! Commands on behalf of a principal: they present a bearer token, as over HTTP.
 //!
-//! INVARIANT: the token comes from a file or standard input, so that it is in no list of processes
-//! and in no history of a shell; and nothing of it is repeated.
+//! INVARIANT: the token comes from a file or standard input, so that it appears in no process list
+//! and in no shell history; no part of it is printed.
 
 use std::{
     fs,
@@ -37,12 +37,12 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// Whether standard input is read for the token.
+    /// Whether the token is read from standard input.
     pub(super) fn reads_input(&self) -> bool {
         self.token_file == Path::new("-")
     }
 
-    /// What is asked. From where is not known: a condition on the network is not met.
+    /// Returns the request. Its network is unknown: a condition on the network is not met.
     pub(super) fn asking(&self) -> Asking<'_> {
         Asking {
             ticket: self.ticket.clone(),
@@ -53,7 +53,7 @@ impl Request {
         }
     }
 
-    /// Who asks.
+    /// Authenticates the principal.
     pub(super) async fn principal(&self, flow: &Flow) -> Result<Principal, Failure> {
         let token = if self.reads_input() {
             let mut text = String::new();

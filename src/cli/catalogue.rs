@@ -1,4 +1,4 @@
-//! `recvault recordings`: the catalogue, as `GET /v1/recordings` shows it.
+//! `recvault recordings`: the catalogue, as in `GET /v1/recordings`.
 
 use std::{collections::BTreeMap, process::ExitCode};
 
@@ -141,7 +141,7 @@ impl ListRecordings {
     }
 }
 
-/// As many as wanted, and whether there are more.
+/// Returns up to `limit` recordings, and whether there are more.
 async fn found(
     flow: &Flow,
     permit: &Permit<action::Catalogue>,

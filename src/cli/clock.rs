@@ -1,4 +1,4 @@
-//! `recvault clock`: whether the clock is believed.
+//! `recvault clock`: the state of the clock.
 
 use std::process::ExitCode;
 

@@ -204,7 +204,7 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
         Box::new(fs::File::open(file).map_err(fault)?)
     };
     let mut bytes = Vec::new();
-    // One byte more than is allowed, so that too large is seen.
+    // One byte more than allowed, to detect a file that is too large.
     from.take(MAX_FILE as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(fault)?;

@@ -116,7 +116,7 @@ fn told(turned: &TurnReport) -> String {
     )
 }
 
-/// Replaces the key that signs.
+/// Replaces the signing key.
 pub(super) async fn rotate_signing_key(
     mut app: App,
     dry_run: bool,

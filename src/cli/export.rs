@@ -1,7 +1,7 @@
-//! `recvault export`: everything about one person, as an archive, in the name of a principal.
+//! `recvault export`: all data about one person as an archive, on behalf of a principal.
 //!
-//! Owns where the bytes go. Refuses to decide: the archive is that of `POST /v1/exports`. INVARIANT:
-//! a file with the wanted name is a whole archive; what was broken off leaves none.
+//! Owns the destination of the bytes. Refuses to decide: the archive is that of `POST /v1/exports`.
+//! INVARIANT: a file with the requested name is a whole archive; an interrupted export leaves none.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -55,7 +55,7 @@ impl Export {
         let flow = app.flow_to_decide().await?;
         let principal = self.request.principal(&flow).await?;
         let permit = flow.access.permit(&principal, action::Export, None).await?;
-        // Before the first recording is opened: what another process shreds ends the archive.
+        // Starts before the first recording is opened: a shred by another process ends the archive.
         let watch = flow.playback.watch().await?;
         // Before anything is said to be exported: a file that is there already is not written over.
         let mut file = self.file()?;
@@ -140,7 +140,7 @@ impl Export {
     }
 }
 
-/// Gives each piece to `take`, until that wants no more.
+/// Passes each piece to `take`, until it returns `false`.
 async fn pour<S>(
     mut archive: Guarded<S>,
     mut take: impl FnMut(&[u8]) -> io::Result<bool>,

@@ -1,7 +1,7 @@
-//! Why a command failed: a text for people, and with `--json` an object with a stable code.
+//! Failures of commands: a text for people, and with `--json` an object with a stable code.
 //!
-//! Owns the codes, and the one place that prints a failure. Refuses to know what a command does.
-//! `docs/operations.md` lists the codes.
+//! Owns the codes, and the one place that prints a failure. Refuses to know the effects of a
+//! command. `docs/operations.md` lists the codes.
 
 use std::{
     ffi::OsString,
@@ -14,10 +14,10 @@ use serde_json::json;
 
 use crate::{app, config::ConfigFaults, custody, db, flow, model::id::RecordingId, store, vault};
 
-/// Why a command failed; the text is for the operator.
+/// The reason why a command failed, as a text for the operator.
 pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// What kind of failure it is. The words are stable.
+/// The kind of failure. The words are stable.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantArray,
 )]
@@ -26,23 +26,23 @@ pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub(super) enum FailureCode {
     /// The configuration.
     Config,
-    /// What is there already does not go with it.
+    /// The request conflicts with the present state.
     Conflict,
     /// The root key.
     Custody,
     /// The database.
     Database,
-    /// The policy refuses.
+    /// The policy refuses the request.
     Denied,
-    /// Anything else; the message says what.
+    /// Any other failure; the message states the reason.
     Failed,
     /// A file, a socket or a pipe.
     File,
-    /// A hold keeps it.
+    /// A hold prevents it.
     Held,
-    /// What was asked for makes no sense.
+    /// The request is invalid.
     Invalid,
-    /// There is no such thing.
+    /// The object does not exist.
     NotFound,
     /// The policy file.
     Policy,
@@ -58,7 +58,7 @@ pub(super) enum FailureCode {
 
 crate::model::word::word_set!(FailureCode);
 
-/// A failure in the words of the command line.
+/// A failure with a text of the command line.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
 pub(super) struct CommandRefusal {
@@ -67,24 +67,24 @@ pub(super) struct CommandRefusal {
 }
 
 impl CommandRefusal {
-    /// There is no such thing.
+    /// Creates a failure: the object does not exist.
     pub(super) fn not_found(text: impl Into<String>) -> Failure {
         Self::of(FailureCode::NotFound, text)
     }
 
-    /// What was asked for makes no sense.
+    /// Creates a failure: the request is invalid.
     pub(super) fn invalid(text: impl Into<String>) -> Failure {
         Self::of(FailureCode::Invalid, text)
     }
 
-    /// A failure of this kind.
+    /// Creates a failure of this kind.
     pub(super) fn of(code: FailureCode, text: impl Into<String>) -> Failure {
         let text = text.into();
         Self { code, text }.into()
     }
 }
 
-/// The same failure; where there is nothing of that kind, with a text that names it.
+/// Converts an error; `NotFound` gets a text that names the object.
 pub(super) fn or_missing(error: flow::Error, text: impl FnOnce() -> String) -> Failure {
     match error {
         flow::Error::NotFound => CommandRefusal::not_found(text()),
@@ -92,7 +92,7 @@ pub(super) fn or_missing(error: flow::Error, text: impl FnOnce() -> String) -> F
     }
 }
 
-/// The same for a recording.
+/// Converts an error about a recording.
 pub(super) fn or_no_recording(id: RecordingId) -> impl Fn(flow::Error) -> Failure {
     move |error| {
         or_missing(error, || {
@@ -101,7 +101,7 @@ pub(super) fn or_no_recording(id: RecordingId) -> impl Fn(flow::Error) -> Failur
     }
 }
 
-/// Prints why a command failed. Returns the exit code 1.
+/// Prints a failure and returns the exit code 1.
 pub(super) fn tell(failure: &Failure, json: bool) -> ExitCode {
     if json {
         object(code_of(failure), &failure.to_string(), 1);
@@ -111,13 +111,13 @@ pub(super) fn tell(failure: &Failure, json: bool) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Prints what is wrong with a command line, or the help or version that was asked for. Returns the
-/// exit code: 2, or 0.
+/// Prints the fault of a command line, or the requested help or version. Returns the exit code: 2,
+/// or 0.
 pub(super) fn usage(error: &clap::Error, args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if error.use_stderr() && wants_json(args) {
         object(FailureCode::Usage, &sentence(error), 2);
     } else {
-        // Whoever has closed the pipe wants no help.
+        // If the pipe is closed, the help is not wanted.
         let _ = error.print();
     }
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
@@ -130,14 +130,14 @@ fn object(code: FailureCode, message: &str, exit_code: u8) {
     let _ = writeln!(io::stderr(), "{object}");
 }
 
-/// Whether `--json` is among the options of a command line that cannot be read.
+/// Whether `--json` is among the options of a command line that cannot be parsed.
 fn wants_json(args: impl IntoIterator<Item = OsString>) -> bool {
     args.into_iter()
         .take_while(|arg| arg != "--")
         .any(|arg| arg == "--json")
 }
 
-/// What clap says, without its heading, the usage and the hints.
+/// Returns clap's message without its heading, the usage and the hints.
 fn sentence(error: &clap::Error) -> String {
     // Here clap prints the whole help, or every command.
     if matches!(

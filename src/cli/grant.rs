@@ -1,4 +1,4 @@
-//! `recvault grant`: who may listen, and until when.
+//! `recvault grant`: grants to listen.
 
 use std::process::ExitCode;
 

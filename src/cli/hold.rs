@@ -111,8 +111,8 @@ async fn place(
     wanted: PlaceHold,
     out: Out,
 ) -> Result<(), Failure> {
-    // All of them before the first is touched: a wrong id among many must not leave the others half
-    // done.
+    // Checks all recordings before the first change: a wrong id among many must not leave the
+    // others partly done.
     for id in &wanted.recordings {
         flow.catalogue
             .show(&Permit::of_operator(action::Catalogue), *id)

@@ -1,6 +1,6 @@
-//! `recvault init`: where a new vault is made, and on which database and store.
+//! `recvault init`: the location, the database and the store of a new vault.
 //!
-//! Owns the flags and what is printed of a new vault. Refuses to know how it is made.
+//! Owns the flags and the printed result. Refuses to know the steps of the creation.
 
 use std::{
     path::{Path, PathBuf},
@@ -16,7 +16,7 @@ use crate::{
     model::time::Clock,
 };
 
-/// The folder that is made when none is named.
+/// The default folder of a new vault.
 const FOLDER: &str = "vault";
 /// The configuration file in it.
 const FILE: &str = "recvault.toml";
@@ -44,7 +44,7 @@ pub(super) struct Init {
 }
 
 impl Init {
-    /// Makes a vault. `named` is the configuration file, if the command line names one.
+    /// Creates a vault. `named` is the configuration file, if the command line names one.
     pub(super) async fn perform(
         self,
         named: Option<PathBuf>,
@@ -102,7 +102,7 @@ impl Init {
     }
 }
 
-/// Whether a file stands in a folder, which need not be there yet.
+/// Whether a file is in a folder, which need not exist yet.
 fn is_in(file: &Path, folder: &Path) -> bool {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     absolute(file).parent() == Some(absolute(folder).components().as_path())

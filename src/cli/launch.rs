@@ -1,5 +1,5 @@
-//! What a process sets for itself before it does anything: no core dumps, files for its user only,
-//! and as many of them as the system allows.
+//! The process's own settings before any work: no core dumps, private files, and as many open files
+//! as the system allows.
 
 use rustix::{
     fs::Mode,
@@ -10,7 +10,7 @@ use rustix::{
 
 use super::out;
 
-/// Sets all of it. What the system refuses is a warning.
+/// Applies all settings. A setting that the system refuses is a warning.
 pub(super) fn prepare() {
     // Only this user may read what the process creates: databases, copies, secrets, logs.
     umask(Mode::RWXG | Mode::RWXO);
@@ -18,7 +18,7 @@ pub(super) fn prepare() {
     as_many_files_as_allowed();
 }
 
-/// Keys must not end up in a core file, nor be read by a debugger of the same user.
+/// Keeps keys out of core files and away from debuggers of the same user.
 fn no_core_dumps() {
     let limited = setrlimit(
         Resource::Core,
@@ -33,8 +33,8 @@ fn no_core_dumps() {
     }
 }
 
-/// A connection is a file, and the limit that a shell or an init system sets at first is one for
-/// programs of long ago.
+/// Raises the limit on open files: each connection is a file, and the initial limit of a shell or
+/// an init system is too low for a service.
 fn as_many_files_as_allowed() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = Rlimit {

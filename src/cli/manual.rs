@@ -1,7 +1,7 @@
-//! `recvault completions` and `recvault man`: the command line for shells and for `man`.
+//! `recvault completions` and `recvault man`: shell completions and manual pages.
 //!
-//! Owns where they are written. What they say is made from the command tree itself, so that neither
-//! can be behind it.
+//! Owns the destination of both. Their content is generated from the command tree, so that neither
+//! can be outdated.
 
 use std::{fs, path::Path, process::ExitCode};
 

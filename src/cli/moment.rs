@@ -2,7 +2,7 @@
 
 use crate::model::time::Timestamp;
 
-/// A date, which begins at midnight UTC, or a time.
+/// Parses a date, which means midnight UTC, or a time.
 pub(super) fn moment(text: &str) -> Result<Timestamp, &'static str> {
     let time = Timestamp::parse_rfc3339(text)
         .or_else(|| Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z")));

@@ -9,17 +9,17 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-/// How facts are printed.
+/// The form of printed facts.
 #[derive(Clone, Copy)]
 pub(super) struct Out {
-    /// As JSON instead of for people.
+    /// JSON instead of text.
     pub(super) json: bool,
-    /// Whether something is done by the time it is printed.
+    /// Whether the command has had an effect by the time it prints.
     pub(super) acts: bool,
 }
 
 impl Out {
-    /// Prints facts: the same ones, for machines or for people.
+    /// Prints facts as JSON or as text.
     pub(super) fn facts(
         self,
         facts: &impl Serialize,
@@ -33,13 +33,14 @@ impl Out {
         self.text(&text)
     }
 
-    /// Prints text as it is. Whoever has closed the pipe wants no more of it, which is no failure
-    /// of the command; and what is done is done, though it cannot be told.
+    /// Prints text unchanged. A closed pipe is not a failure of the command; nor is any other
+    /// output error after a permanent effect.
     pub(super) fn text(self, text: &str) -> io::Result<()> {
         self.bytes(text.as_bytes()).map(|_| ())
     }
 
-    /// Prints bytes as they are. Whether somebody still reads: if not, the rest need not be made.
+    /// Prints bytes unchanged. Returns whether the reader still accepts output; if not, the rest
+    /// need not be made.
     pub(super) fn bytes(self, bytes: &[u8]) -> io::Result<bool> {
         let mut stdout = io::stdout().lock();
         match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
@@ -59,7 +60,7 @@ impl Out {
         }
     }
 
-    /// Says to people that a list is empty. On standard error, so that who counts lines counts
+    /// Prints that a list is empty. On standard error, so that a program that counts lines counts
     /// none.
     pub(super) fn none_if(self, is_empty: bool, what: &str) {
         if is_empty && !self.json {
@@ -68,7 +69,7 @@ impl Out {
     }
 }
 
-/// Ids below a sentence, a line each.
+/// Formats ids below a sentence, one per line.
 pub(super) fn indented<T: Display>(ids: &[T]) -> String {
     ids.iter().map(|id| format!("  {id}\n")).collect()
 }
@@ -84,7 +85,7 @@ pub(super) fn progress(work: &str, line: &str) {
 }
 
 /// Progress of work on many items: a bar on a terminal, and a plain line for each tenth elsewhere.
-/// On standard error, so that facts stay facts.
+/// On standard error, to keep standard output for facts.
 pub(super) struct Progress {
     work: &'static str,
     bar: Option<ProgressBar>,
@@ -93,7 +94,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Begins at none of `total` items.
+    /// Starts with none of `total` items done.
     pub(super) fn of(work: &'static str, total: u64) -> Self {
         let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}").ok();
         let bar = io::stderr()

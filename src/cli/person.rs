@@ -1,14 +1,14 @@
-//! A person on the command line: by number or address, or `-` for the first line of standard input.
+//! A person on the command line: a number or address, or `-` for the first line of standard input.
 //!
-//! INVARIANT: what was typed is not repeated in an error, so it is not read by clap, whose errors
-//! do. With `-` a number is in no list of processes and in no history of a shell.
+//! INVARIANT: an error does not repeat the input, so clap does not parse it, whose errors do. With
+//! `-`, a number appears in no process list and in no shell history.
 
 use std::io;
 
 use super::failure::{CommandRefusal, Failure};
 use crate::model::subject::Address;
 
-/// The address that `--subject` gives.
+/// Parses the value of `--subject`.
 pub(super) fn address(typed: &str) -> Result<Address, Failure> {
     let mut line = String::new();
     let text = if typed == "-" {

@@ -1,7 +1,7 @@
-//! `recvault receipt`: receipts, shown and verified.
+//! `recvault receipt`: shows and verifies receipts.
 //!
-//! Owns where the keys come from: a file, or the configured vault. Refuses to judge a receipt;
-//! `evidence` does.
+//! Owns the source of the keys: a file, or the configured vault. Refuses to verify a receipt
+//! itself; `evidence` does.
 
 use std::{
     fs,
@@ -54,7 +54,7 @@ impl ReceiptCommand {
     }
 }
 
-/// Which receipt: by its own id, or by what it is of.
+/// A receipt, by its own id or by that of its subject.
 #[derive(Clone, Copy)]
 pub(super) enum ReceiptOf {
     Itself(ReceiptId),

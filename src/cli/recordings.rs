@@ -28,8 +28,8 @@ pub(super) async fn shred(
         app.flow().await?.0
     };
     let permit = Permit::of_operator(action::Shred);
-    // All of them before the first is touched: a wrong id among many must not leave the others half
-    // done.
+    // Checks all recordings before the first change: a wrong id among many must not leave the
+    // others partly done.
     let mut recordings = Vec::with_capacity(ids.len());
     for id in &ids {
         let found = flow.shredding.shreddable(&permit, *id).await;

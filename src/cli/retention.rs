@@ -1,4 +1,4 @@
-//! `recvault retention`: kept recordings with the reason, and recordings that are due.
+//! `recvault retention`: kept recordings with the reason, and recordings due for a shred.
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
-//! `recvault serve`: the service, until a signal ends it.
+//! `recvault serve`: runs the service until a signal ends it.
 //!
-//! Owns the signals. Refuses to know what runs.
+//! Owns the signals. Refuses to know the tasks of the service.
 
 use std::process::ExitCode;
 
@@ -18,7 +18,7 @@ pub(super) async fn serve(config: Config) -> Result<ExitCode, Failure> {
     telemetry::log(&config.telemetry, Narrator::Service)?;
     telemetry::log_panics();
     let mut terminate = signal(SignalKind::terminate())?;
-    // Before it serves: without somebody who hears it, this signal would end the process.
+    // Before serving: without a handler, this signal would end the process.
     let mut hangup = signal(SignalKind::hangup())?;
     let service = app::serve(App::open(config, Clock::System).await?).await?;
     loop {
@@ -51,7 +51,7 @@ async fn reload(service: &app::RunningService) {
         }
         Err(error) => {
             let faults = error.to_string();
-            // The first line of many is their heading.
+            // The first of several lines is a heading.
             for fault in faults.lines().skip(usize::from(faults.lines().count() > 1)) {
                 tracing::error!(
                     fault = fault.trim(),

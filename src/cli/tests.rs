@@ -1,4 +1,4 @@
-//! The command tree as a whole: every command, walked.
+//! The whole command tree: every command is tested.
 
 mod documents;
 
@@ -8,7 +8,7 @@ use clap::{ArgAction, Command as Node};
 
 use super::*;
 
-/// Whether a command reads no configuration, so that it has none to miss.
+/// Whether a command reads no configuration.
 fn is_apart(path: &[String]) -> bool {
     matches!(
         path.first().map(String::as_str),
@@ -16,7 +16,7 @@ fn is_apart(path: &[String]) -> bool {
     )
 }
 
-/// The commands that do something, each by the words on its path.
+/// Returns all commands without subcommands, each with its path.
 fn leaves(node: &Node, path: &[String]) -> Vec<(Vec<String>, Node)> {
     let below: Vec<&Node> = node.get_subcommands().collect();
     if below.is_empty() {
@@ -28,7 +28,7 @@ fn leaves(node: &Node, path: &[String]) -> Vec<(Vec<String>, Node)> {
         .collect()
 }
 
-/// A value for an argument that must be given.
+/// Returns a value for a required argument.
 fn sample(arg: &str) -> &'static str {
     match arg {
         "recording" | "recordings" => "rec_00000000000000000000000000000000",
@@ -51,7 +51,7 @@ fn sample(arg: &str) -> &'static str {
     }
 }
 
-/// The shortest command line of a command.
+/// Returns the shortest command line of a command.
 fn shortest(path: &[String], node: &Node) -> Vec<String> {
     let mut line = path.to_vec();
     let id = match path.first().map(String::as_str) {
@@ -70,7 +70,7 @@ fn shortest(path: &[String], node: &Node) -> Vec<String> {
             _ => line.push(value.to_owned()),
         }
     }
-    // What groups ask for is required of none of their members.
+    // A required group makes none of its members required.
     match path.join(" ").as_str() {
         "token revoke" => line.push(sample("token").to_owned()),
         "revoke" => line.extend(["--subject".to_owned(), sample("subject").to_owned()]),
@@ -80,11 +80,11 @@ fn shortest(path: &[String], node: &Node) -> Vec<String> {
     line
 }
 
-/// A configuration that is named counts with every command, before and behind its words: with one
-/// that is not there, each fails and says so, before it does anything else.
+/// A named configuration applies to every command, before and behind its words: with a missing
+/// file, each command fails with an error that names it, before any effect.
 #[test]
 fn a_named_configuration_counts_everywhere() {
-    // The future of all commands together needs more room than a test's thread has.
+    // The future of all commands together needs a larger stack than a test's thread has.
     let roomy = std::thread::Builder::new().stack_size(64 * 1024 * 1024);
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let walking = roomy.spawn(move || runtime.block_on(walk())).unwrap();
@@ -109,7 +109,7 @@ async fn walk() {
                 Ok(_) => "it does not need the configuration that it is given".to_owned(),
                 Err(why) => why.to_string(),
             };
-            // The folder cannot be made, so that `init`, too, can only fail.
+            // The folder cannot be created, so that `init`, too, can only fail.
             let is_named = why.contains("/dev/null") || why.contains("leave out `--config`");
             if !is_named {
                 faults.push(format!("{line:?}: {why}"));

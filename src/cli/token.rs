@@ -206,7 +206,7 @@ impl TokenCommand {
     }
 }
 
-/// `LABEL=VALUE`.
+/// Parses `LABEL=VALUE`.
 pub(super) fn attribute(text: &str) -> Result<(Label, LabelValue), String> {
     let (label, value) = text.split_once('=').ok_or("expected `LABEL=VALUE`")?;
     let label = label

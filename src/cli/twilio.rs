@@ -70,7 +70,7 @@ impl TwilioCommand {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
         let (flow, committer) = app.flow().await?;
         let clock = app.clock.clone();
-        // Announcements go through the committer, which ends when the last story is dropped.
+        // Announcements go through the committer, which ends when the last acceptor is dropped.
         let story = async move {
             match self {
                 Self::Reconcile(wanted) => wanted.perform(&flow, out).await,
@@ -213,7 +213,7 @@ fn backfilled(one: &AccountBackfilled, dry_run: bool) -> String {
     text + &would(&one.would) + &fault(one.fault.as_deref())
 }
 
-/// What a dry run found, each recording by its id.
+/// Formats the result of a dry run, with the id of each recording.
 fn would(would: &WouldReconcile) -> String {
     let named = |what: &str, ids: &[RecordingId]| match ids {
         [] => String::new(),

@@ -11,7 +11,7 @@ use super::print::SECRET;
 pub struct ConfigFault {
     /// File and line, or the variable.
     pub place: String,
-    /// What is wrong and the way out.
+    /// The fault and its remedy.
     pub reason: String,
 }
 
@@ -101,8 +101,7 @@ impl ConfigFaults {
         });
     }
 
-    /// Notes what serde says of a section, without the value that it found; returns the key at
-    /// fault, if one can be told.
+    /// Adds serde's error for a section, without the value; returns the faulty key, if it is known.
     pub(super) fn note_section(
         &mut self,
         section: &str,
@@ -115,8 +114,7 @@ impl ConfigFaults {
             .map(|table| table.keys().collect())
             .unwrap_or_default();
         let mut named = message.split('`').skip(1).step_by(2);
-        // An unknown key is named first in serde's words. Otherwise the key is the one without
-        // which the rest has one fault less.
+        // serde quotes an unknown key first. For a fault inside a table, it names the table.
         let key = if message.starts_with("unknown field") {
             named.next().map(str::to_owned)
         } else {
@@ -127,7 +125,7 @@ impl ConfigFaults {
             .lines()
             .filter_map(|line| line.trim().strip_prefix("in `")?.strip_suffix('`'))
             .next();
-        // In a table of the section: the table is the key at fault.
+        // For a fault in a table of the section, the table is the faulty key.
         let key = key
             .filter(|_| in_key.is_none())
             .or_else(|| in_key?.split(['.', '[']).next().map(str::to_owned));
@@ -136,7 +134,7 @@ impl ConfigFaults {
         key
     }
 
-    /// Lays a variable over the file's value.
+    /// Overrides the file's value with a variable.
     pub(super) fn overlay(&mut self, merged: &mut Table, name: &str, text: String) {
         let path: Vec<String> = name.split("__").map(str::to_lowercase).collect();
         let (section, table, key) = match path.as_slice() {
@@ -150,7 +148,7 @@ impl ConfigFaults {
             }
         };
         self.variables.push(name.to_owned());
-        // As TOML where it is TOML (numbers, lists), else as plain text.
+        // Parsed as TOML if possible (numbers, lists), otherwise as plain text.
         let value = format!("v = {text}")
             .parse::<Table>()
             .ok()
@@ -169,8 +167,8 @@ impl ConfigFaults {
         };
         let is_secret = SECRET.contains(&key.as_str());
         let value = match (value, entry.get(key)) {
-            // What is text in the file stays text, whatever it looks like; and so does a PIN that
-            // is all digits.
+            // A text in the file is overridden by a text, whatever its form; and so is a PIN of
+            // digits.
             (_, Some(Value::String(_))) | (None, _) => Value::String(text),
             (Some(value), _) if is_secret && !value.is_array() => Value::String(text),
             (Some(value), _) => value,
@@ -178,7 +176,7 @@ impl ConfigFaults {
         entry.insert(key.clone(), value);
     }
 
-    /// A variable that fits nowhere, or cannot be read.
+    /// Adds a fault of a variable that names no key, or is unreadable.
     pub(super) fn variable(&mut self, name: &str, reason: &str) {
         self.list.push(ConfigFault {
             place: format!("{}{name}", super::PREFIX),
@@ -186,7 +184,7 @@ impl ConfigFaults {
         });
     }
 
-    /// The line, from 1, that sets a key of a section, or opens the section.
+    /// Returns the line, from 1, that sets a key of a section, or opens the section.
     fn line_of(&self, section: &str, key: Option<&str>) -> usize {
         let opens = |line: &str| {
             line.trim_start_matches('[')
@@ -221,8 +219,8 @@ impl ConfigFaults {
     }
 }
 
-/// What serde says of a value of another type than expected, without the value: it may be a secret
-/// in the place of a list or a table of secrets.
+/// Returns serde's message about an unexpected type, without the value: it may be a secret in the
+/// place of a list or a table of secrets.
 fn without_value(message: &str) -> String {
     let found = message.split(['"', '`']).next().filter(|_| {
         message.starts_with("invalid type: ") || message.starts_with("invalid value: ")

@@ -1,8 +1,9 @@
-//! The configuration as people may see it.
+//! The configuration without its secrets.
 
 use toml::{Table, Value};
 
-/// Keys whose values are secret. A key that ends in `_file` or `_files` names files and is not.
+/// Keys whose values are secret. A key that ends in `_file` or `_files` names files and is not
+/// secret.
 pub(super) const SECRET: &[&str] = &[
     "passphrase",
     "pin",
@@ -13,15 +14,15 @@ pub(super) const SECRET: &[&str] = &[
     "secret",
 ];
 
-/// The values with secrets replaced; a URL keeps its place but not its password.
+/// Replaces secret values. A URL keeps everything but its password.
 pub(super) fn redacted(table: &Table) -> Table {
     let mut shown = table.clone();
     hide(&mut shown);
     shown
 }
 
-/// The files that hold secrets, with the keys that name them: a key that ends in `_file` or
-/// `_files`, but for a certificate authority's.
+/// Collects the files of keys that end in `_file` or `_files`, except for a certificate
+/// authority's, each with its key.
 pub(super) fn secret_files(table: &Table, within: &str, found: &mut Vec<(String, String)>) {
     for (key, value) in table {
         let name = format!("{within}{key}");

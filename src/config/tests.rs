@@ -1,4 +1,4 @@
-//! The shipped file, faults with their places, and secrets that never show.
+//! The shipped file, faults with their places, and secrets that are never shown.
 
 use super::*;
 

@@ -1,10 +1,9 @@
-//! A recorded conversation to try things on, and recordings of any length made from it.
+//! A recorded conversation for demos and tests, and recordings of any length made from it.
 //!
-//! Owns the one WAV file that is compiled in (`tests/data/README.md` says what it is) and just
-//! enough of the WAV format to repeat it and to mix its channels. Refuses to be a WAV library:
-//! 16-bit PCM only.
+//! Owns the one WAV file that is compiled in (see `tests/data/README.md`) and just enough of the
+//! WAV format to repeat it and to mix its channels. Refuses to be a WAV library: 16-bit PCM only.
 //!
-//! INVARIANT: every file it makes has a header whose sizes are right.
+//! INVARIANT: the header of every file made here states the right sizes, up to 4 GiB.
 
 use bytes::Bytes;
 
@@ -18,13 +17,13 @@ pub const SAMPLE_RATE: u32 = 8000;
 /// Bits per sample.
 pub const SAMPLE_BITS: u16 = 16;
 
-/// Length in whole seconds, rounded to the nearest, as Twilio says it.
+/// Length in whole seconds, rounded to the nearest, as Twilio reports it.
 pub const SECONDS: u32 = 27;
 
 /// Bytes before the samples in every file made here.
 pub const HEADER_LEN: usize = 44;
 
-/// How many sides a recording keeps apart.
+/// The number of separate channels of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channels {
     /// Both mixed into one.
@@ -43,13 +42,13 @@ impl Channels {
     }
 }
 
-/// Length in bytes of the file that [`repeat_to`] makes.
+/// Returns the length in bytes of the file that [`repeat_to`] makes.
 pub fn length(seconds: u32, channels: Channels) -> u64 {
     HEADER_LEN as u64 + samples_length(seconds, channels)
 }
 
-/// A WAV file of exactly `seconds`: the conversation from its start, repeated as often as needed
-/// and cut.
+/// Returns a WAV file of exactly `seconds`: the conversation from its start, repeated as often as
+/// needed and cut.
 pub fn repeat_to(seconds: u32, channels: Channels) -> Vec<u8> {
     chunks(seconds, channels).fold(Vec::new(), |mut file, chunk| {
         file.extend_from_slice(&chunk);
@@ -57,8 +56,8 @@ pub fn repeat_to(seconds: u32, channels: Channels) -> Vec<u8> {
     })
 }
 
-/// The same file in pieces that share one copy of the samples: memory does not grow with its
-/// length.
+/// Returns the same file in pieces that share one copy of the samples: memory does not grow with
+/// its length.
 ///
 /// Beyond 4 GiB the header's sizes are all ones, as streaming writers leave them.
 pub fn chunks(seconds: u32, channels: Channels) -> impl Iterator<Item = Bytes> + Send {
@@ -79,16 +78,16 @@ pub fn chunks(seconds: u32, channels: Channels) -> impl Iterator<Item = Bytes> +
     std::iter::once(head).chain(body)
 }
 
-/// What Twilio would say of a recording.
+/// The metadata of a recording, as Twilio would report it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConversationFacts {
-    /// As the file says.
+    /// The number of channels in the file.
     pub channels: u16,
     /// Length at [`SAMPLE_RATE`], rounded to the nearest second.
     pub seconds: u64,
 }
 
-/// The facts of a 16-bit PCM WAV file; `None` if it is not one.
+/// Returns the metadata of a 16-bit PCM WAV file; `None` if it is not one.
 pub fn facts(wav: &[u8]) -> Option<ConversationFacts> {
     let (channels, samples) = parse(wav)?;
     let second = u64::from(SAMPLE_RATE) * u64::from(SAMPLE_BITS / 8) * u64::from(channels);
@@ -96,8 +95,8 @@ pub fn facts(wav: &[u8]) -> Option<ConversationFacts> {
     Some(ConversationFacts { channels, seconds })
 }
 
-/// A mono file in which each sample is the mean of the two channels; `None` unless `wav` is 16-bit
-/// PCM with two channels.
+/// Returns a mono file in which each sample is the mean of the two channels; `None` unless `wav` is
+/// 16-bit PCM with two channels.
 pub fn mix_to_mono(wav: &[u8]) -> Option<Vec<u8>> {
     let (2, samples) = parse(wav)? else {
         return None;
@@ -112,7 +111,7 @@ pub fn mix_to_mono(wav: &[u8]) -> Option<Vec<u8>> {
     Some(mono)
 }
 
-/// Channels and samples of a 16-bit PCM file, wherever its `data` chunk is.
+/// Returns channels and samples of a 16-bit PCM file, wherever its `data` chunk is.
 fn parse(wav: &[u8]) -> Option<(u16, &[u8])> {
     let mut rest = wav.strip_prefix(b"RIFF")?.get(4..)?.strip_prefix(b"WAVE")?;
     let mut channels = None;
@@ -126,7 +125,7 @@ fn parse(wav: &[u8]) -> Option<(u16, &[u8])> {
             b"data" => return Some((channels?, body)),
             _ => {}
         }
-        // Chunks begin at even places.
+        // Chunks begin at even offsets.
         rest = after.get(size + size % 2..)?;
     }
 }
@@ -147,7 +146,7 @@ fn samples_length(seconds: u32, channels: Channels) -> u64 {
         * u64::from(channels.count())
 }
 
-/// The canonical 44 bytes: RIFF, `fmt ` with PCM, `data`.
+/// Returns the canonical header of 44 bytes: RIFF, `fmt ` with PCM, `data`.
 fn header(samples: u64, channels: Channels) -> Vec<u8> {
     let frame = channels.count() * (SAMPLE_BITS / 8);
     let size = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes();

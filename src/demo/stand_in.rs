@@ -1,11 +1,11 @@
-//! A Twilio that runs in this process, for tests, benches and the demo.
+//! A Twilio in this process, for tests, benches and the demo.
 //!
-//! Owns the part of Twilio that the vault meets: media behind Basic authentication, the REST
-//! resources around a recording, signed callbacks, and everything that can go wrong with them, on
-//! demand. Refuses to know the vault: it talks HTTP on a loopback port and nothing else.
+//! Owns the part of Twilio that the vault uses: media behind Basic authentication, the REST
+//! resources around a recording, signed callbacks, and their failures, on demand. Refuses to know
+//! the vault: it only speaks HTTP on a loopback port.
 //!
-//! INVARIANT: what it does without a [`MediaFault`] or a [`RequestFault`] is what Twilio documents, and where
-//! Twilio documents nothing, what [`Behaviour`] says; it stops when it is dropped.
+//! INVARIANT: its behaviour without a [`MediaFault`] or a [`RequestFault`] is the documented one of
+//! Twilio, and where Twilio documents nothing, that of [`Behaviour`]; it stops on drop.
 
 mod account;
 mod add_ons;
@@ -90,26 +90,26 @@ pub struct StandIn {
 impl StandIn {
     /// Listens on a loopback port that the system chooses.
     ///
-    /// Must be called inside a tokio runtime. The first account is the one that owns recordings
-    /// nobody added.
+    /// Must be called inside a tokio runtime. The first account owns recordings that were not
+    /// added.
     pub async fn start(accounts: Vec<StandInAccount>) -> io::Result<Self> {
         Self::start_at(accounts, Clock::System).await
     }
 
-    /// The same by another clock, which may be the vault's; see [`Self::advance`] too.
+    /// Starts with another clock, which may be the vault's; see also [`Self::advance`].
     pub async fn start_at(accounts: Vec<StandInAccount>, clock: Clock) -> io::Result<Self> {
         let world = Arc::new(World::new(accounts, clock, Storage::start().await?));
         let server = server::start(|stop| rest::router(Arc::clone(&world), stop)).await?;
         Ok(Self { server, world })
     }
 
-    /// `http://127.0.0.1:<port>`: the service's `twilio.api_base`, and of the Intelligence
-    /// interface the base too.
+    /// `http://127.0.0.1:<port>`: the service's `twilio.api_base`, and also its
+    /// `twilio.intelligence_base`.
     pub fn base_url(&self) -> String {
         self.server.base_url()
     }
 
-    /// Settings for a service that talks to this stand-in, with every account.
+    /// Returns the settings of a service that uses this stand-in, with every account.
     pub fn settings(&self) -> TwilioSettings {
         let account = |account: &StandInAccount| {
             let mut settings = AccountSettings::new(
@@ -124,7 +124,7 @@ impl StandIn {
             settings
         };
         let accounts = self.world.accounts().iter().map(account).collect();
-        // Every base that the service asks is this one port.
+        // All base URLs of the service are this one port.
         TwilioSettings {
             api_base: self.base_url(),
             intelligence_base: self.base_url(),
@@ -133,54 +133,55 @@ impl StandIn {
         }
     }
 
-    /// Lets the next request for this recording's media fail. Faults queue up and are met in order.
+    /// Makes the next request for this recording's media fail. Faults are queued and occur in
+    /// order.
     pub fn fail(&self, sid: &RecordingSid, fault: MediaFault) {
         self.world.faults().add(Some(sid.clone()), fault);
     }
 
-    /// Lets the next request for any media fail that meets no fault of its own recording.
+    /// Makes the next request for any media fail, unless its recording has a fault of its own.
     pub fn fail_any(&self, fault: MediaFault) {
         self.world.faults().add(None, fault);
     }
 
-    /// Lets the next request of this kind go wrong. What goes wrong queues up per kind and is met
-    /// in order, after authentication.
+    /// Makes the next request of this kind fail. Faults are queued per kind and occur in order,
+    /// after authentication.
     pub fn fail_call(&self, call: Call, wrong: RequestFault) {
         self.world.wrongs().add(call, wrong);
     }
 
-    /// Requests of this kind so far, those that failed included.
+    /// Returns the number of requests of this kind, including failed ones.
     pub fn requests(&self, call: Call) -> u64 {
         self.world.wrongs().requests(call)
     }
 
-    /// Requests for media so far, those that failed included.
+    /// Returns the number of requests for media, including failed ones.
     pub fn media_requests(&self) -> u64 {
         self.world.media_requests.load(Ordering::SeqCst)
     }
 
-    /// Requests so far that came with no or the wrong credential.
+    /// Returns the number of requests without a credential or with a wrong one.
     pub fn unauthorised_requests(&self) -> u64 {
         self.world.unauthorised.load(Ordering::SeqCst)
     }
 
-    /// Changes what the stand-in does where Twilio may do either.
+    /// Changes the behaviour of the stand-in where that of Twilio is not certain.
     pub fn behave(&self, change: impl FnOnce(&mut Behaviour)) {
         change(&mut self.world.state().behaviour);
     }
 
-    /// Moves the stand-in's own time forwards, whatever clock it was started with.
+    /// Advances the stand-in's own time, whatever clock it was started with.
     pub fn advance(&self, by: std::time::Duration) {
         self.world.hours.advance(by);
     }
 
-    /// The stand-in's present.
+    /// Returns the stand-in's present time.
     pub fn now(&self) -> Timestamp {
         self.world.hours.now()
     }
 }
 
-/// What the stand-in knows; shared with its connections.
+/// The state of the stand-in, shared with its connections.
 struct World {
     accounts: Mutex<Vec<StandInAccount>>,
     hours: Hours,
@@ -192,7 +193,7 @@ struct World {
     unauthorised: AtomicU64,
 }
 
-/// Everything that requests read and change.
+/// The state that requests read and change.
 #[derive(Default)]
 struct State {
     behaviour: Behaviour,
@@ -209,7 +210,7 @@ struct State {
     window: Option<(Timestamp, u32)>,
 }
 
-/// Something of an account.
+/// An object of an account.
 #[derive(Clone)]
 struct Owned<T> {
     account: AccountSid,
@@ -263,12 +264,12 @@ impl World {
     }
 }
 
-/// A lock that a failed test poisoned still guards data that the next test may read.
+/// Data behind a lock that a failed test poisoned may still be read by the next test.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A new SID: the prefix and 32 random hex digits.
+/// Returns a new SID: the prefix and 32 random hex digits.
 fn new_sid(prefix: &str) -> String {
     let mut bytes = [0; 16];
     rand::fill(&mut bytes);

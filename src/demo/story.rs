@@ -1,4 +1,4 @@
-//! The story, step by step. Each step is checked; nothing is said to hold that did not.
+//! The steps of the demo. Each step is checked; the output claims only checked results.
 
 mod people;
 mod source;
@@ -21,7 +21,7 @@ use crate::{
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// A story that is being told.
+/// A running demo.
 pub(super) struct Story<'w> {
     world: &'w World,
     aloud: bool,
@@ -45,7 +45,7 @@ impl<'w> Story<'w> {
         }
     }
 
-    /// Tells it, as far as it goes: a step that does not hold is the last one.
+    /// Runs the steps; the first one that fails is the last.
     pub(super) async fn tell(&mut self) {
         self.say(&format!(
             "A vault in {}, a stand-in for Twilio at {}.\n",
@@ -61,7 +61,7 @@ impl<'w> Story<'w> {
         self.steps.len() == STEPS && self.steps.iter().all(|step| step.ok)
     }
 
-    /// The story as one JSON object.
+    /// Returns the result as one JSON object.
     pub(super) fn summary(&self) -> Value {
         let steps: Vec<Value> = self
             .steps
@@ -180,8 +180,8 @@ impl<'w> Story<'w> {
         grants: &str,
     ) -> Result<(), Failure> {
         let world = self.world;
-        // One that lives on, and copies of everything as somebody keeps them who forgets to delete
-        // them.
+        // Another living recording, and copies of everything, as if somebody had forgotten to
+        // delete them.
         world.another_recording().await?;
         let old = world.keep_old_copies().await?;
         let begun = Instant::now();
@@ -276,7 +276,7 @@ impl<'w> Story<'w> {
         self.step("drill-held", begun, held.holds() && bites, &told)
     }
 
-    /// The published key set.
+    /// Returns the published key set.
     async fn keys(&self) -> Result<KeySet, Failure> {
         Ok(self
             .world
@@ -289,7 +289,7 @@ impl<'w> Story<'w> {
             .parse()?)
     }
 
-    /// Waits for the receipt to close, and verifies it with nothing but the published key set.
+    /// Waits until the receipt is closed, and verifies it with the published key set alone.
     async fn closed_receipt(&self, receipt: &str) -> Result<bool, Failure> {
         let world = self.world;
         let base = self.world.base_url();
@@ -373,13 +373,13 @@ impl<'w> Story<'w> {
 
     fn say(&self, text: &str) {
         if self.aloud {
-            // Whoever is not listening misses nothing but the story.
+            // If standard error is closed, only this output is lost.
             let _ = io::stderr().write_all(text.as_bytes());
         }
     }
 }
 
-/// How many steps the whole story has.
+/// The number of all steps.
 const STEPS: usize = 13 + people::STEPS + source::STEPS;
 
 fn sha256(bytes: &[u8]) -> String {

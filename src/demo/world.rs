@@ -1,4 +1,4 @@
-//! The world of the story: a stand-in for Twilio, a vault folder, and the real service in this
+//! The environment of the demo: a stand-in for Twilio, a vault folder, and the real service in this
 //! process.
 
 use std::{
@@ -39,7 +39,7 @@ pub(super) struct World {
     vault: VaultId,
     token: String,
     folder: PathBuf,
-    /// Removes the folder at the end, unless somebody asked to keep it.
+    /// Whether the folder is kept at the end.
     is_kept: bool,
 }
 
@@ -91,11 +91,11 @@ impl World {
         })
     }
 
-    /// Ends everything.
+    /// Stops everything and removes the folder, unless it is kept.
     pub(super) async fn tear_down(self) {
         self.service.stop().await;
         if !self.is_kept {
-            // A folder in the system's temporary place; what is left of it is ciphertext.
+            // A folder in the system's temporary directory; a failed removal leaves it there.
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
@@ -126,8 +126,8 @@ impl World {
         &self.http
     }
 
-    /// Puts the conversation at the stand-in under a new SID, and says which id it will have in the
-    /// vault.
+    /// Adds the conversation to the stand-in under a new SID, and returns the id that it will have
+    /// in the vault.
     pub(super) fn record(&self) -> Result<(RecordingSid, RecordingId), Failure> {
         let sid: RecordingSid = format!("RE{}", sid_digits()).parse()?;
         self.stand_in.add_recording(
@@ -139,7 +139,7 @@ impl World {
         Ok((sid, id))
     }
 
-    /// The same of a call that these two had and that Twilio knows of.
+    /// Adds the recording of a call between these two parties, and the call itself.
     pub(super) fn record_call(
         &self,
         from: &str,
@@ -157,7 +157,7 @@ impl World {
         Ok((sid, id))
     }
 
-    /// Compares Twilio's list with the vault. How many recordings were not known.
+    /// Compares Twilio's list with the vault. Returns the number of newly announced recordings.
     pub(super) async fn compare_with_twilio(&self) -> Result<u64, Failure> {
         let compared = self
             .service
@@ -168,7 +168,7 @@ impl World {
         Ok(compared.iter().map(|account| account.found.announced).sum())
     }
 
-    /// Makes a transcript of a recording at Twilio, which tells of it as it does.
+    /// Adds a transcript of a recording at Twilio, and posts its event.
     pub(super) async fn transcribe(
         &self,
         recording: &RecordingSid,
@@ -194,7 +194,7 @@ impl World {
         Ok(())
     }
 
-    /// Announces a recording as Twilio does. The status of the answer.
+    /// Announces a recording as Twilio does. Returns the status of the answer.
     pub(super) async fn announce(&self, sid: &RecordingSid) -> Result<u16, Failure> {
         let url = format!("{}/twilio/recordings", self.base_url());
         Ok(self
@@ -205,8 +205,7 @@ impl World {
             .as_u16())
     }
 
-    /// Announces a recording as somebody does who does not know the auth token. The status of the
-    /// answer.
+    /// Announces a recording without knowledge of the auth token. Returns the status of the answer.
     pub(super) async fn forge(&self, sid: &RecordingSid, url: &str) -> Result<u16, Failure> {
         let params = self.stand_in.callback_params(sid, "completed");
         let mut callback = self.stand_in.callback(&self.account, url, &params);
@@ -214,7 +213,7 @@ impl World {
         Ok(callback.post(&self.http, url).await?.status().as_u16())
     }
 
-    /// Asks the API as the bearer of the first token.
+    /// Sends a request to the API with the first token.
     pub(super) async fn ask(
         &self,
         method: reqwest::Method,
@@ -250,7 +249,7 @@ impl World {
         Err(format!("the recording did not become {state} in time").into())
     }
 
-    /// Copies database, snapshots and journal as they are now.
+    /// Copies database, snapshots and journal in their present state.
     pub(super) async fn keep_old_copies(&self) -> Result<Old, Failure> {
         self.service.flow.recovery.journal().await?;
         let kept = self.folder.join("kept");
@@ -271,10 +270,10 @@ impl World {
         })
     }
 
-    /// Turns the epoch, under the running service. Whether nothing waits for a turn any more.
+    /// Turns the epoch under the running service. Returns whether no shred waits for a turn.
     pub(super) async fn turn(&self) -> Result<bool, Failure> {
         for _ in 0..600 {
-            // The service may be at it.
+            // The service may be turning it at the same time.
             if self
                 .service
                 .flow
@@ -291,7 +290,7 @@ impl World {
         Ok(status.waiting == 0 && status.finished)
     }
 
-    /// Holds a drill with old copies, under the running service.
+    /// Runs a drill with old copies, under the running service.
     pub(super) async fn drill(&self, old: Old) -> Result<CompletedDrill, Failure> {
         let options = DrillOptions {
             old,
@@ -306,7 +305,7 @@ impl World {
             .await?)
     }
 
-    /// A sealed recording besides the one of the story.
+    /// Adds another recording and waits until it is sealed.
     pub(super) async fn another_recording(&self) -> Result<RecordingId, Failure> {
         let (sid, id) = self.record()?;
         self.announce(&sid).await?;
@@ -315,7 +314,7 @@ impl World {
     }
 }
 
-/// The shipped configuration with free ports and the stand-in as Twilio.
+/// Returns the shipped configuration with free ports and the stand-in as Twilio.
 fn configured(shipped: &str, api_base: &str, account: &AccountSid) -> String {
     let account = format!(
         "\n[[twilio.accounts]]\nsid = \"{account}\"\nauth_token_files = [\"secrets/twilio-auth-token\"]\n"
@@ -342,7 +341,7 @@ fn configured(shipped: &str, api_base: &str, account: &AccountSid) -> String {
     text + &account
 }
 
-/// 32 random hex digits.
+/// Returns 32 random hex digits.
 fn sid_digits() -> String {
     let mut bytes = [0; 16];
     rand::Rng::fill_bytes(&mut rand::rng(), &mut bytes);

@@ -1,8 +1,8 @@
-//! Log lines: written to standard error by a thread of their own.
+//! Log lines, written to standard error by a dedicated thread.
 //!
 //! Owns the queue of that thread. Never blocks and never fails: a line that cannot be written now
-//! (the pipe is closed, the disk is full, nobody reads) is dropped and counted. `eprintln!` would panic there, and so does `tracing-subscriber` when its writer returns an
-//! error.
+//! (the pipe is closed, the disk is full, the reader is stuck) is dropped and counted. `eprintln!`
+//! would panic there, and so does `tracing-subscriber` when its writer returns an error.
 
 use std::{
     io::{self, Write},
@@ -16,8 +16,8 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Lines that may wait. Beyond it they are dropped, so that a reader that has stopped costs some
-/// memory and nothing else.
+/// The most waiting lines. Further ones are dropped, so that a stuck reader costs a bounded amount
+/// of memory and nothing else.
 const QUEUE: usize = 4096;
 
 static LOST: AtomicU64 = AtomicU64::new(0);
@@ -25,14 +25,14 @@ static QUEUED: OnceLock<SyncSender<LogMessage>> = OnceLock::new();
 
 enum LogMessage {
     Line(Vec<u8>),
-    /// Answered when everything before it was written.
+    /// Answered when every message before it was written.
     Flush(SyncSender<()>),
 }
 
-/// Makes the thread that writes, and the way to it.
+/// Starts the writing thread, and returns its queue.
 ///
 /// # Errors
-/// If the system gives no thread.
+/// If the system cannot start a thread.
 pub(super) fn to_standard_error() -> io::Result<Queue> {
     let queue = to(io::stderr())?;
     let _ = QUEUED.set(queue.0.clone());
@@ -63,12 +63,12 @@ fn lose() {
     LOST.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Lines that were dropped since the process began.
+/// Returns the number of lines that were dropped since the process began.
 pub fn lost() -> u64 {
     LOST.load(Ordering::Relaxed)
 }
 
-/// Waits until the lines so far are written, for so long at most; for a process that is about to
+/// Waits until the lines so far are written, at most for `patience`; for a process that is about to
 /// end.
 pub fn flush(patience: Duration) {
     let Some(queue) = QUEUED.get() else { return };
@@ -78,7 +78,7 @@ pub fn flush(patience: Duration) {
     }
 }
 
-/// The way to the thread. `tracing-subscriber` gives it a line at a time.
+/// The queue of the thread. `tracing-subscriber` writes one line at a time.
 #[derive(Clone)]
 pub(super) struct Queue(SyncSender<LogMessage>);
 
@@ -107,7 +107,7 @@ impl<'a> MakeWriter<'a> for Queue {
 mod tests {
     use super::*;
 
-    /// Takes nothing, as a full disk does.
+    /// Refuses every write, as a full disk does.
     struct Full;
 
     impl Write for Full {
@@ -120,7 +120,7 @@ mod tests {
         }
     }
 
-    /// Takes nothing and does not say so, as a pipe that nobody reads.
+    /// Blocks on a write, as a pipe without a reader does.
     struct Stuck(Receiver<()>);
 
     impl Write for Stuck {
@@ -158,7 +158,7 @@ mod tests {
                 .write_all(b"a line\n")
                 .expect("writing a line never fails");
         }
-        // One of them may be in the writer's hand.
+        // One line may be in the writer.
         assert!((99..=100).contains(&(lost() - before - 10)), "{}", lost());
         drop(release);
         wait_for_the_end_of(&stuck);

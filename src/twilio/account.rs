@@ -1,8 +1,8 @@
-//! The Twilio accounts we serve, and how their interface is reached.
+//! The configured Twilio accounts, and access to their interface.
 //!
-//! Owns what an account has: auth tokens that check signatures, the credential that fetches, the
-//! hosts that may be asked, and what becomes of its recordings at Twilio. INVARIANT: an [`Account`]
-//! has at least one auth token, and no secret in it is empty.
+//! Owns the parts of an account: the auth tokens that check signatures, the credential for
+//! requests, the permitted hosts, and the handling of its recordings at Twilio. INVARIANT: an
+//! [`Account`] has at least one auth token, and no secret in it is empty.
 
 mod buckets;
 mod connect;
@@ -38,7 +38,7 @@ use crate::{
     secret::SecretText,
 };
 
-/// Every account, ready for use, and the limits of requests.
+/// All accounts, ready for use, and the limits of requests.
 #[derive(Debug)]
 pub struct Accounts {
     accounts: Vec<Account>,
@@ -50,32 +50,32 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// The account of this SID, if it is ours.
+    /// Returns the account with this SID, if it is configured.
     pub fn get(&self, sid: &AccountSid) -> Option<&Account> {
         self.accounts.iter().find(|account| account.sid == *sid)
     }
 
-    /// Whether sentences are fetched with what is sensitive hidden.
+    /// Whether sentences are fetched in their redacted form.
     pub fn fetch_redacted(&self) -> bool {
         self.transcripts.redacted
     }
 
-    /// For how long a transcript waits for its recording.
+    /// Returns the time for which a transcript waits for its recording.
     pub fn transcripts_wait(&self) -> Duration {
         Duration::from_secs(u64::from(self.transcripts.wait_h) * 3600)
     }
 
-    /// The private keys of recordings that are encrypted.
+    /// The private keys of encrypted recordings.
     pub fn encryption_keys(&self) -> &EncryptionKeys {
         &self.encryption_keys
     }
 
-    /// The same, for who opens those that are in tokens.
+    /// The private keys, for opening those that are in tokens.
     pub fn encryption_keys_mut(&mut self) -> &mut EncryptionKeys {
         &mut self.encryption_keys
     }
 
-    /// Where a call goes on after it was asked for consent, if that is configured.
+    /// Returns the continuation of a call after the question of consent, if one is configured.
     pub fn connect(&self) -> Option<&Connect> {
         self.connect.as_ref()
     }
@@ -85,29 +85,29 @@ impl Accounts {
         self.accounts.iter()
     }
 
-    /// How Twilio's lists are compared with the vault.
+    /// Returns the plan of the comparison between Twilio's lists and the vault.
     pub fn reconcile(&self) -> &ReconcilePlan {
         &self.reconcile
     }
 }
 
-/// The accounts as they are now: others can take their place while the service runs.
+/// The current accounts, which can be replaced while the service runs.
 #[derive(Debug)]
 pub struct CurrentAccounts(RwLock<Arc<Accounts>>);
 
 impl CurrentAccounts {
-    /// These, until others take their place.
+    /// Starts with these accounts.
     pub fn new(accounts: Accounts) -> Self {
         Self(RwLock::new(Arc::new(accounts)))
     }
 
-    /// Those of this moment; who holds them keeps them.
+    /// Returns the accounts of this moment. A replacement does not affect the returned value.
     pub fn get(&self) -> Arc<Accounts> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Replaces the accounts. Running requests end with the former ones. Time-outs and rate limit
-    /// stay those of the start.
+    /// Replaces the accounts. Running requests end with the former ones. The time-outs and the rate
+    /// limit stay those of the start.
     pub fn replace(&self, accounts: Accounts) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(accounts);
     }
@@ -126,12 +126,12 @@ pub struct Account {
     pub(super) endpoints: Endpoints,
 }
 
-/// The credentials with which an account is asked.
+/// The credentials of an account.
 #[derive(Debug)]
 struct Credentials {
     auth_tokens: Vec<SecretText>,
     api_key: Option<(ApiKeySid, SecretText)>,
-    /// The parent's credential, of a subaccount without an API key.
+    /// The parent's credential, for a subaccount without an API key.
     parent: Option<ParentCredential>,
 }
 
@@ -152,7 +152,7 @@ struct SourcePolicy {
 }
 
 impl Account {
-    /// Whose secrets these are.
+    /// The account's SID.
     pub fn sid(&self) -> &AccountSid {
         &self.sid
     }
@@ -162,7 +162,7 @@ impl Account {
         self.parent.as_ref()
     }
 
-    /// Whether its requests use an API key, its own or its parent's.
+    /// Whether requests use an API key, the account's own or its parent's.
     pub fn uses_api_key(&self) -> bool {
         match (&self.credentials.api_key, &self.credentials.parent) {
             (Some(_), _) => true,
@@ -171,7 +171,7 @@ impl Account {
         }
     }
 
-    /// The tokens that may have signed a request; never empty.
+    /// The tokens that may have signed a request. Never empty.
     pub fn auth_tokens(&self) -> &[SecretText] {
         &self.credentials.auth_tokens
     }
@@ -186,8 +186,8 @@ impl Account {
         }
     }
 
-    /// The same without a parent's credential: for an interface whose addresses name no account, so
-    /// that the credential alone says whose resources are meant.
+    /// Returns the credential without regard to the parent's: for an interface whose addresses name
+    /// no account, so that the credential alone selects the account.
     pub fn own_credential(&self) -> (&str, &SecretText) {
         let Credentials {
             api_key,
@@ -220,12 +220,12 @@ impl Account {
         }
     }
 
-    /// What the path of its callbacks must hold, if anything.
+    /// The secret that the path of the account's callbacks must contain, if any.
     pub fn callback_secret(&self) -> Option<&SecretText> {
         self.callback_secret.as_ref()
     }
 
-    /// Whether the parties of its recordings are looked up.
+    /// Whether the parties of the account's recordings are looked up at Twilio.
     pub fn looks_up_parties(&self) -> bool {
         self.source.look_up_parties
     }
@@ -235,18 +235,19 @@ impl Account {
         self.source.delete_source
     }
 
-    /// For how long after sealing a transcript is waited for before Twilio's copies are deleted.
+    /// Returns the time after sealing for which a transcript is awaited before Twilio's copies are
+    /// deleted.
     pub fn await_transcript(&self) -> Duration {
         self.source.await_transcript
     }
 
-    /// Whether transcripts that nobody asked for are looked for.
+    /// Whether the vault searches for transcripts that Twilio made without a request.
     pub fn fetches_transcripts(&self) -> bool {
         self.source.fetch_transcripts
     }
 
     /// Whether an address is one of Twilio's own: the interface's host, or Twilio's domain. The
-    /// samples in its documentation have another scheme.
+    /// scheme is not compared: the examples in Twilio's documentation use another scheme.
     pub(super) fn is_twilio_host(&self, address: &Url) -> bool {
         let interface = &self.endpoints.api_base;
         let is_interface = address.host() == interface.host() && address.port() == interface.port();
@@ -257,17 +258,17 @@ impl Account {
     }
 }
 
-/// The addresses of an account's interfaces; every part checked.
+/// The addresses of an account's interfaces, all of them checked.
 #[derive(Clone, Debug)]
 pub(super) struct Endpoints {
     pub(super) api_base: Url,
     pub(super) intelligence_base: Url,
     pub(super) redirect_hosts: Vec<String>,
-    /// Where recordings are that Twilio stored elsewhere; the same for every account.
+    /// The buckets of recordings that Twilio stored elsewhere. The same for every account.
     pub(super) buckets: Arc<[Bucket]>,
 }
 
-/// Whether what is sent to this URL stays between the two ends: TLS, or no network at all.
+/// Whether data sent to this URL stays confidential: TLS, or a loopback address.
 pub(super) fn is_confidential(url: &Url) -> bool {
     match (url.scheme(), url.host()) {
         ("https", Some(_)) => true,

@@ -1,8 +1,8 @@
-//! A bucket of yours in which Twilio stores recordings instead of keeping them (external S3
+//! A customer's bucket in which Twilio stores recordings instead of keeping them (external S3
 //! storage).
 //!
-//! Owns which addresses mean an object of it, and how it is reached. Refuses to know what is
-//! fetched from it (`media`) and how it is configured (`account`). Makes no connection by itself.
+//! Owns the mapping of addresses to objects, and the client of the bucket. Refuses to know the use
+//! of the objects (`media`) and the settings (`account`). Makes no connection by itself.
 //!
 //! INVARIANT: an address only chooses a path below the bucket's prefix; requests go to the bucket's
 //! endpoint with the bucket's own credentials, never Twilio's.
@@ -22,28 +22,29 @@ use crate::secret::SecretText;
 const RETRIES: usize = 2;
 const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Which bucket, and what its addresses look like.
+/// A bucket, and the form of its addresses.
 #[derive(Debug)]
 pub(super) struct BucketAddress {
     /// The bucket's name.
     pub(super) bucket: String,
-    /// Where the bucket begins in the path of an address: `/`, or `/name/` if the name is in the
+    /// The path at which the bucket begins in an address: `/`, or `/name/` if the name is in the
     /// path.
     pub(super) root: String,
-    /// What an address begins with; its path ends with `/`.
+    /// The prefix of its addresses; its path ends with `/`.
     pub(super) prefix: Url,
-    /// Where the bucket is reached with its name in the path; `None`: where Amazon has it.
+    /// The endpoint, for addresses with the bucket's name in the path. `None`: Amazon's own
+    /// endpoint.
     pub(super) endpoint: Option<Url>,
 }
 
-/// A bucket that recordings may be fetched from.
+/// A bucket from which recordings are fetched.
 pub(super) struct Bucket {
     pub(super) place: BucketAddress,
     pub(super) store: AmazonS3,
 }
 
 impl Bucket {
-    /// Makes no connection.
+    /// Creates the client. Makes no connection.
     pub(super) fn new(
         place: BucketAddress,
         region: &str,
@@ -55,7 +56,8 @@ impl Bucket {
             .endpoint
             .as_ref()
             .is_some_and(|endpoint| endpoint.scheme() == "http");
-        // No limit for a whole request: a day of sound takes its time, and only silence is a fault.
+        // A whole request has no time limit: a day of audio takes long, and only silence is a
+        // fault.
         let options = ClientOptions::new()
             .with_allow_http(allow_http)
             .with_timeout_disabled()
@@ -69,7 +71,7 @@ impl Bucket {
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(&place.bucket)
             .with_region(region)
-            // A name with dots is no host that Amazon's certificate covers.
+            // A name with dots makes a host name that Amazon's certificate does not cover.
             .with_virtual_hosted_style_request(
                 place.endpoint.is_none() && !place.bucket.contains('.'),
             )
@@ -90,10 +92,10 @@ impl Bucket {
         Ok(Self { place, store })
     }
 
-    /// The path in this bucket that an address means, if it is one below the prefix.
+    /// Returns the path in this bucket for an address below the prefix, otherwise `None`.
     ///
-    /// The parser of URLs has resolved dots by now, also those that are written in hex. Its scheme
-    /// is left alone, because it is never asked.
+    /// The URL parser has resolved dot segments before, also escaped ones. The address may have
+    /// either scheme, because no request is sent to the address itself.
     pub(super) fn path(&self, address: &Url) -> Option<Path> {
         let prefix = &self.place.prefix;
         let is_anonymous = address.username().is_empty() && address.password().is_none();
@@ -111,12 +113,12 @@ impl Bucket {
         let key = address.path().strip_prefix(&self.place.root)?;
         let parts: Option<Vec<String>> = key.split('/').map(decoded).collect();
         let key = parts?.join("/");
-        // `Path` quietly drops a slash at either end, and would name another object then.
+        // `Path` silently drops a slash at either end, and would then name another object.
         Path::parse(&key).ok().filter(|path| path.as_ref() == key)
     }
 }
 
-/// Only what may be seen.
+/// Shows only the prefix.
 impl fmt::Debug for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Bucket")
@@ -125,7 +127,7 @@ impl fmt::Debug for Bucket {
     }
 }
 
-/// One part of a path, `%` and two hex digits resolved. `None` for what would be another path then.
+/// Decodes the percent-escapes of one path segment. `None` if the result would change the path.
 fn decoded(part: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(part.len());
     let mut rest = part.as_bytes();

@@ -1,14 +1,13 @@
-//! The recording status callback: Twilio tells that a recording began, is complete, is absent or
-//! failed.
+//! The recording status callback: a recording began, is complete, is absent or failed.
 //!
-//! Owns which parameters we read and how strictly
+//! Owns the parameters that are read, and the strictness of each
 //! (<https://www.twilio.com/docs/voice/api/recording#recordingstatuscallback>). Refuses to decide
-//! what follows from them, and keeps no personal data: telephone numbers, names and places are not
-//! read here ([`CallbackParties`](super::CallbackParties) reads whom a callback tells of).
+//! the consequences, and keeps no personal data: telephone numbers, names and places are not read
+//! here ([`CallbackParties`](super::CallbackParties) reads the participants).
 //!
-//! INVARIANT: it is made only from [`Verified`] input. Parameters that say *which* recording this
-//! is about are right or the callback is refused; parameters that only describe it are taken when
-//! they can be read, because a bad duration is no reason to lose a recording.
+//! INVARIANT: it is made only from [`Verified`] input. A malformed parameter that identifies the
+//! recording refuses the callback. A malformed parameter that only describes it is ignored, because
+//! a bad duration is no reason to lose a recording.
 
 mod from_resource;
 
@@ -24,37 +23,37 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// What one callback says.
+/// The content of one callback.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingCallback {
-    /// The recording; its account or subaccount has signed this.
+    /// The recording; its account or subaccount has signed the request.
     pub source_ref: SourceRef,
     /// The (parent) call; absent for a conference.
     pub call: Option<CallSid>,
     /// The conference.
     pub conference: Option<ConferenceSid>,
-    /// `in-progress`, `completed`, `absent`, `failed`, or a word that Twilio adds later; 1 to 32 of
-    /// `a-z` and `-`.
+    /// `in-progress`, `completed`, `absent`, `failed`, or a later status of Twilio's: 1 to 32
+    /// characters of `a-z` and `-`.
     pub status: String,
     /// Length in whole seconds.
     pub duration_s: Option<i64>,
     /// 1 or 2.
     pub channels: Option<i64>,
-    /// When it began.
+    /// The beginning of the recording.
     pub started_at: Option<Timestamp>,
-    /// What made it (`DialVerb`, `Conference`, …); an open set, at most 64 letters, digits, `-` and
-    /// `_`.
+    /// The component that made the recording (`DialVerb`, `Conference`, …): an open set, at most 64
+    /// letters, digits, `-` and `_`.
     pub source: Option<String>,
-    /// 0 on success, 16101 too short, 16102 silent.
+    /// 0 for success, 16101 for too short, 16102 for silent.
     pub error_code: Option<i64>,
-    /// How it is encrypted with the customer's key, where it is.
+    /// Its encryption with the customer's key, if it has one.
     pub encryption: Option<Encryption>,
-    /// What our own callback URL carries in its query, in order; classification reads it.
+    /// The query parameters of our own callback URL, in order, for classification.
     pub query: Vec<(String, String)>,
 }
 
 impl RecordingCallback {
-    /// Reads a verified request. Unknown parameters are ignored: Twilio may add some at any time.
+    /// Parses a verified request. Unknown parameters are ignored: Twilio may add some at any time.
     pub fn parse(verified: &Verified) -> Result<Self, CallbackError> {
         let params = VerifiedParams::of(verified);
         let account = ACCOUNT_SID;
@@ -89,8 +88,8 @@ impl RecordingCallback {
                 .filter(|source| is_source(source))
                 .map(str::to_owned),
             error_code: params.number("ErrorCode"),
-            // Details that cannot be read are no reason to lose the recording: the fetch asks the
-            // REST interface for them.
+            // Unreadable details are no reason to lose the recording: the fetch requests them from
+            // the REST interface.
             encryption: params
                 .readable("EncryptionDetails")
                 .and_then(|text| encryption::from_json(text).ok().flatten()),
@@ -110,7 +109,7 @@ fn is_source(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
-/// The query of our own URL: without the parameters that Twilio itself puts there.
+/// Returns the query of our own URL, without the parameters that Twilio adds.
 fn own_query(verified: &Verified) -> Vec<(String, String)> {
     let theirs = |name: &str| name == BODY_DIGEST || (verified.is_get() && is_twilios(name));
     verified
@@ -123,9 +122,9 @@ fn own_query(verified: &Verified) -> Vec<(String, String)> {
 
 /// Whether Twilio uses this parameter name in voice requests.
 ///
-/// A list and not a pattern, so that an operator's own `Team` or `Topic` survives; the places of
-/// the parties, which Twilio writes as `FromCity` or `CallerZip`, and SIP headers are open-ended
-/// families.
+/// A list and not a pattern, so that an operator's own `Team` or `Topic` is kept. Only the
+/// locations of the parties (`FromCity`, `CallerZip`), the recording's parameters and SIP headers
+/// are open-ended families.
 fn is_twilios(name: &str) -> bool {
     const NAMES: &[&str] = &[
         ACCOUNT_SID,

@@ -1,7 +1,7 @@
-//! The client with which Twilio's interfaces are asked.
+//! The HTTP client for Twilio's interfaces.
 //!
-//! Owns how connections are made: TLS, time-outs, pace, no proxies, and no redirects by itself.
-//! Refuses to know what is asked: `rest` and `media` teach it that.
+//! Owns the connections: TLS, time-outs, rate limit, no proxies, no automatic redirects. Refuses to
+//! know the requests: `rest` and `media` add methods for them.
 
 use reqwest::redirect::Policy;
 
@@ -20,8 +20,9 @@ pub struct TwilioClient {
 pub struct ClientError(#[source] reqwest::Error);
 
 impl TwilioClient {
-    /// A client with the settings' time-outs. Redirects are followed by hand; proxies in the
-    /// environment are ignored, because only configuration may decide whom credentials pass.
+    /// Creates a client with the time-outs of the settings. Redirects are followed by `media`;
+    /// proxies of the environment are ignored, because only the configuration may decide where
+    /// credentials pass.
     pub fn new(accounts: &Accounts) -> Result<Self, ClientError> {
         let limits = &accounts.limits;
         let http = reqwest::Client::builder()

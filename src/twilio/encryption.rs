@@ -5,13 +5,13 @@
 //! content key (AES-256, one a recording) ─ RSAES-OAEP, SHA-256, MGF1-SHA-256, no label ─▶ wrapped key     in the details
 //! WAV file ─ AES-256-GCM, nonce of 12 bytes, no associated data ─▶ ciphertext ‖ tag (16 bytes)             the media
 //! ```
-//! Owns how the details are spelled, the private keys that open content keys, and how media is
-//! decrypted. Refuses to know how the media is got (`media`), and what a token is: a private key
-//! inside one comes as an [`UnwrapKey`] from outside.
+//! Owns the form of the details, the private keys that open content keys, and the decryption of
+//! media. Refuses to know the origin of the media (`media`) and the kind of token: a private key in
+//! a token arrives as an [`UnwrapKey`] from outside.
 //!
-//! INVARIANT: no error holds a value of the details, a key or what a key opened; that a wrapped key
-//! does not open has one error, whatever the reason, because a reason would tell an attacker about
-//! the padding (Manger, CRYPTO 2001).
+//! INVARIANT: no error holds a value of the details, a key or a decrypted value. A wrapped key that
+//! does not open has one error, whatever the reason, because a reason would reveal the state of the
+//! padding (Manger, CRYPTO 2001).
 
 mod decrypt;
 mod details;

@@ -1,6 +1,6 @@
-//! What can go wrong while Twilio or a bucket is asked for a recording, and what the caller can do.
+//! Errors of requests to Twilio or a bucket for a recording, by the caller's possible reactions.
 //!
-//! Owns the errors, their words, and how the HTTP client's own become them. Refuses to retry.
+//! Owns the errors, their texts, and the conversion of the HTTP client's errors. Refuses to retry.
 //! INVARIANT: no text here holds a credential, a query or a path.
 
 use std::time::Duration;
@@ -10,53 +10,54 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use super::encryption::DetailsError;
 use crate::model::{numerals::counted, sid::PublicKeySid};
 
-/// Hops after the first request.
+/// The most redirects after the first request.
 pub const MAX_REDIRECTS: usize = 3;
 
-/// What the caller can do about a failed fetch. No text in it holds a credential, a query or a
-/// path.
+/// The caller's possible reactions to a failed fetch. No text in it holds a credential, a query or
+/// a path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
-    /// Ask again later: the media is not there (404). It may follow its callback by minutes, or
-    /// never come if it is deleted or kept elsewhere.
+    /// Retry later: the media is not there (404). It may be available minutes after its callback,
+    /// or never, if it was deleted or is stored elsewhere.
     #[error("twilio has no media for the recording yet (404)")]
     NotYet,
-    /// The same of a bucket: the object that Twilio names is not there.
+    /// Retry later: the object that Twilio names is not in the bucket (404).
     #[error("the object at `{host}` does not exist yet (404)")]
     NotYetElsewhere {
         /// The host alone.
         host: String,
     },
-    /// Ask again after the time given, or back off.
+    /// Retry after the stated time, or back off.
     #[error("twilio asks for fewer requests (429)")]
     Throttled {
-        /// As the other side said, at most one hour.
+        /// The time that the server stated, at most one hour.
         retry_after: Option<Duration>,
     },
-    /// Ask again soon: the other side or the network stumbled. What was received is worthless.
+    /// Retry soon: a temporary failure of the server or the network. The received bytes are
+    /// worthless.
     #[error("the fetch failed: {cause}")]
     Transient {
-        /// Why.
+        /// The cause.
         cause: TransientFailure,
     },
-    /// Asking again does not help until somebody changes something.
+    /// A retry does not help until something changes.
     #[error("the fetch is refused: {cause}")]
     Refused {
-        /// Why.
+        /// The cause.
         cause: FetchRefusal,
     },
 }
 
-/// A failure that may pass by itself.
+/// A failure that may be temporary.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransientFailure {
-    /// A server error or a request time-out of the other side.
+    /// A server error or a request time-out.
     #[error("the server answered {0}")]
     Status(u16),
     /// No connection.
     #[error("no connection to the server")]
     Connect,
-    /// Silence for longer than `twilio.read_idle_timeout_ms`.
+    /// No bytes for longer than `twilio.read_idle_timeout_ms`.
     #[error("no bytes arrived for longer than `twilio.read_idle_timeout_ms`")]
     Silence,
     /// The connection broke.
@@ -65,24 +66,23 @@ pub enum TransientFailure {
         /// Bytes of the body until then.
         received: u64,
     },
-    /// The body ended, but not where it should.
+    /// The body has another length than expected.
     #[error("the body ended after {} instead of {expected}", counted(*received, "byte", "bytes"))]
     Length {
         /// Bytes of the body.
         received: u64,
-        /// Bytes promised by `Content-Length`; where HTTP promises nothing, the least that the RIFF
-        /// header does.
+        /// The bytes of `Content-Length`; without it, the least length in the RIFF header.
         expected: u64,
     },
-    /// The private key that opens an encrypted recording cannot be asked.
+    /// The private key for an encrypted recording cannot be used now.
     #[error("the private key of `{sid}` cannot be used: {why}")]
     PrivateKey {
-        /// The SID of its public half.
+        /// The SID of the public key.
         sid: PublicKeySid,
-        /// What its place says; never a secret.
+        /// The reason, without any secret.
         why: String,
     },
-    /// A bucket's server answered something that is no answer.
+    /// The request to a bucket failed: no connection, a server error, or an invalid answer.
     #[error("the bucket at `{host}` cannot be reached")]
     Bucket {
         /// The host alone.
@@ -90,7 +90,7 @@ pub enum TransientFailure {
     },
 }
 
-/// A failure that needs a person.
+/// A failure that needs an operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchRefusal {
     /// 401 or 403.
@@ -98,10 +98,10 @@ pub enum FetchRefusal {
         "the server does not accept the account's credential ({0}); check `api_key_sid` and its secret, or the first auth token"
     )]
     Credential(u16),
-    /// It is of another kind than what is fetched here.
+    /// A recording of a kind that is not fetched.
     #[error("{why}, which is not fetched")]
     Kind {
-        /// What it is.
+        /// The kind.
         why: String,
     },
     /// Any other answer that is not the media.
@@ -122,22 +122,22 @@ pub enum FetchRefusal {
     /// More than [`MAX_REDIRECTS`].
     #[error("redirected more than {MAX_REDIRECTS} times")]
     TooManyRedirects,
-    /// Not sound: most likely an error page.
+    /// Not audio: most likely an error page.
     #[error("the content type is `{found}`, not audio")]
     ContentType {
-        /// What it is, cut at 64 characters; empty if nothing was said.
+        /// The content type, cut at 64 characters; empty if there was none.
         found: String,
     },
-    /// Sound by its type, but not a WAV file.
+    /// Audio by its type, but not a WAV file.
     #[error(
         "the body does not begin as a RIFF/WAVE file, and twilio does not report it as encrypted \
          with a customer key"
     )]
     NotRiff,
-    /// What Twilio says about the encryption cannot be read.
+    /// The encryption details of Twilio cannot be used.
     #[error("it is encrypted with your public key, but its encryption details cannot be used: {0}")]
     Details(DetailsError),
-    /// Nobody gave us the private key.
+    /// No private key is configured.
     #[error(
         "it is encrypted with your public key `{sid}`: add its private key to `twilio.encryption_keys`, and run `recvault retry`"
     )]
@@ -145,7 +145,7 @@ pub enum FetchRefusal {
         /// The SID of the public key.
         sid: PublicKeySid,
     },
-    /// The private key is of another pair, or the wrapped key was altered.
+    /// The private key belongs to another public key, or the wrapped key was altered.
     #[error(
         "the private key that `twilio.encryption_keys` has for `{sid}` does not open its content key"
     )]
@@ -153,30 +153,30 @@ pub enum FetchRefusal {
         /// The SID of the public key.
         sid: PublicKeySid,
     },
-    /// Decrypted, and no sound.
+    /// Decrypted, but not a WAV file.
     #[error(
         "the decrypted file is not a RIFF/WAVE file: key, nonce and file do not belong together, \
          or the file was altered"
     )]
     Garbled,
-    /// Decrypted, and not authentic.
+    /// Decrypted, but not authentic.
     #[error("the encrypted file is not authentic: its tag is wrong")]
     Tag,
-    /// An encrypted file that is shorter than its own header says.
+    /// An encrypted file that is shorter than its own header states.
     #[error(
         "the encrypted file is truncated: {} of audio, but its header states {expected}",
         counted(*received, "byte", "bytes")
     )]
     Cut {
-        /// Bytes of sound.
+        /// Bytes of audio.
         received: u64,
-        /// The least that the RIFF header promises.
+        /// The least length in the RIFF header.
         expected: u64,
     },
     /// An encrypted file that is longer than its encryption allows.
     #[error("the encrypted file is longer than the 64 GiB that AES-GCM can encrypt")]
     TooLong,
-    /// Twilio stored it where we may not fetch.
+    /// Twilio stored the audio in a bucket that is not configured.
     #[error(
         "twilio stored it at `{host}`, and no `url_prefix` of `twilio.buckets` covers it: add the bucket, and run `recvault retry`"
     )]
@@ -184,7 +184,7 @@ pub enum FetchRefusal {
         /// The host alone.
         host: String,
     },
-    /// A bucket does not let us in.
+    /// The bucket refuses the credential.
     #[error(
         "the bucket at `{host}` does not accept its credential; check `access_key_id` and its \
          secret in `twilio.buckets`, and their read permission"
@@ -193,7 +193,7 @@ pub enum FetchRefusal {
         /// The host alone.
         host: String,
     },
-    /// Twilio's metadata could not be understood.
+    /// Twilio's metadata cannot be used.
     #[error("twilio's metadata of the recording cannot be used: {0}")]
     Metadata(&'static str),
 }
@@ -210,8 +210,8 @@ impl From<FetchRefusal> for FetchError {
     }
 }
 
-/// RFC 9110, section 10.2.3, in seconds; a date needs a clock and is left to the caller's own
-/// back-off.
+/// Parses `Retry-After` in seconds (RFC 9110, section 10.2.3), at most one hour. A date counts as
+/// absent, because it needs a clock: the caller then backs off.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers
         .get(RETRY_AFTER)?
@@ -223,7 +223,7 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds.min(3600)))
 }
 
-/// What happened, without the URL that `reqwest` would name.
+/// Classifies an error, without the URL that `reqwest` would name.
 pub(super) fn transient_failure(error: &reqwest::Error, received: u64) -> TransientFailure {
     if error.is_connect() {
         TransientFailure::Connect

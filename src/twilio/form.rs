@@ -1,9 +1,9 @@
-//! `application/x-www-form-urlencoded` bodies and query strings, decoded without touching what
-//! Twilio signed.
+//! `application/x-www-form-urlencoded` bodies and query strings, decoded without changes to the
+//! text that Twilio signed.
 //!
-//! Owns the decoding (WHATWG URL, section 5.1) with two differences: an escape that is not one is
-//! an error, and so is text that is not UTF-8, because a guess would change what the signature
-//! covers. Refuses to know any parameter by name.
+//! Owns the decoding (WHATWG URL, section 5.1) with two differences: an invalid escape is an error,
+//! and so is text that is not UTF-8, because a replacement would change the signed text. Refuses to
+//! know any parameter by name.
 //!
 //! INVARIANT: order, duplicates and surrounding blanks are kept; frameworks that trim values break
 //! signatures.
@@ -11,7 +11,7 @@
 /// The most parameters one body or query may hold. Twilio's callbacks have fewer than 60.
 pub const MAX_PARAMETERS: usize = 256;
 
-/// Why a form cannot be read.
+/// The reason why a form cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FormError {
     /// More than [`MAX_PARAMETERS`].
@@ -25,12 +25,12 @@ pub enum FormError {
     NotUtf8(Field),
 }
 
-/// Which part of a form an error is about. The value is never shown: it may be a phone number.
+/// The part of a form that an error is about. The value is never shown: it may be a phone number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Field {
     /// The value of the named parameter; the name is cut at 64 characters.
     Value(String),
-    /// The name of the parameter at this place, counted from 1.
+    /// The name of the parameter at this position, counted from 1.
     Name(usize),
 }
 

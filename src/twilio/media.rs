@@ -1,14 +1,13 @@
-//! Fetching a recording's sound from Twilio
+//! Fetching a recording's audio from Twilio
 //! (<https://www.twilio.com/docs/voice/api/recording#fetch-a-recordings-media-file>).
 //!
-//! Owns the request, the redirects, the time-outs and the meaning of each answer. Refuses to know
-//! what becomes of the bytes, and never retries by itself: [`FetchError`] says what the caller can
-//! do.
+//! Owns the request, the redirects, and the meaning of each answer. Refuses to know the use of the
+//! bytes, and never retries by itself: [`FetchError`] states the caller's possible reactions.
 //!
-//! INVARIANT: the URL is built from ids, never taken from a callback; credentials go to this
-//! recording's path at the configured interface and nowhere else, whatever a redirect says; a
-//! [`Body`] that ends without an error is a whole RIFF/WAVE file. What Twilio stored elsewhere is
-//! fetched from configured buckets only, with their own credentials (`external_storage`).
+//! INVARIANT: the URL is built from ids, never taken from a callback. Credentials go only to this
+//! recording's path at the configured interface, whatever a redirect says. A [`Body`] that ends
+//! without an error is a whole RIFF/WAVE file. Audio that Twilio stored elsewhere is fetched from
+//! configured buckets only, with their own credentials (`external_storage`).
 
 mod body;
 mod external_storage;
@@ -33,10 +32,10 @@ use super::{
 };
 use crate::model::sid::RecordingSid;
 
-/// A recording's sound, on its way.
+/// A recording's audio, as a stream.
 #[derive(Debug)]
 pub struct Media {
-    /// Bytes to come, where the other side said.
+    /// The length of the body, if the server stated it.
     pub content_length: Option<u64>,
     /// The WAV file.
     pub body: Body,
@@ -45,9 +44,9 @@ pub struct Media {
 impl TwilioClient {
     /// Begins to fetch a recording as WAV.
     ///
-    /// Asks for both channels unless `channels` is 1. Twilio answers 400 where it cannot separate
-    /// them (`<Record>`, old recordings); then one channel is asked for. Ends when the headers are
-    /// in; the sound comes through [`Media::body`].
+    /// Requests both channels unless `channels` is 1. Twilio answers 400 where it cannot separate
+    /// them (`<Record>`, old recordings); then one channel is requested. Returns when the headers
+    /// have arrived; the audio follows through [`Media::body`].
     pub async fn media(
         &self,
         account: &Account,
@@ -109,7 +108,7 @@ impl TwilioClient {
     }
 }
 
-/// Judges an answer by its headers.
+/// Checks an answer by its headers.
 fn media(response: Response) -> Result<Media, FetchError> {
     let status = response.status();
     if let Some(failure) = status_error(status, response.headers()) {
@@ -147,9 +146,9 @@ fn media(response: Response) -> Result<Media, FetchError> {
     })
 }
 
-/// Twilio says `audio/x-wav`. The storage it may redirect to often knows nothing of its objects and
-/// says octets; the RIFF check behind this one makes that safe. What must stop here are error
-/// documents: XML, JSON, HTML, text.
+/// Twilio sends `audio/x-wav`. Storage behind a redirect often does not know the type of its
+/// objects and sends octets; the later RIFF check makes that safe. Error documents must be refused
+/// here: XML, JSON, HTML, text.
 fn is_sound(kind: &str) -> bool {
     kind.starts_with("audio/") || matches!(kind, "application/octet-stream" | "binary/octet-stream")
 }

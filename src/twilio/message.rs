@@ -1,9 +1,10 @@
 //! An incoming message: the webhook of a number or a Messaging Service.
 //!
-//! Owns which parameters we read (<https://www.twilio.com/docs/messaging/guides/webhook-request>).
-//! Refuses to know what a text means, and keeps none.
+//! Owns the parameters that are read
+//! (<https://www.twilio.com/docs/messaging/guides/webhook-request>). Refuses to know the meaning of
+//! a text, and stores none.
 //!
-//! INVARIANT: who wrote, and what, is never printed.
+//! INVARIANT: `Debug` shows neither the sender nor the text.
 
 use std::fmt;
 
@@ -20,24 +21,24 @@ use crate::model::{
 /// One message.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IncomingMessage {
-    /// The account or subaccount, which has signed this.
+    /// The account or subaccount that signed the request.
     pub account: AccountSid,
     /// Its id.
     pub sid: MessageSid,
-    /// Who wrote it; `None` for a short code, a name, or a channel-specific address (such as
+    /// The sender; `None` for a short code, a name, or a channel-specific address (such as
     /// Messenger).
     pub from: Option<Address>,
-    /// What was written; empty for a picture alone.
+    /// The text; empty for a picture alone.
     pub body: String,
     /// The keyword that Twilio recognised, where Advanced Opt-Out reports one.
     pub keyword: Option<Keyword>,
 }
 
 impl IncomingMessage {
-    /// Reads a verified request.
+    /// Parses a verified request.
     pub fn parse(verified: &Verified) -> Result<Self, CallbackError> {
         let params = VerifiedParams::of(verified);
-        // The older names say the same.
+        // The older names have the same value.
         let sid = ["MessageSid", "SmsMessageSid", "SmsSid"]
             .into_iter()
             .find_map(|name| params.readable(name));

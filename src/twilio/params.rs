@@ -1,39 +1,39 @@
 //! Parameters of a callback, by name.
 //!
-//! Owns how strictly they are read: what says *which* thing a callback is about has one value of
-//! the right form or is a fault; what only describes it is taken when it can be read. INVARIANT: a
-//! fault names the parameter, never its value.
+//! Owns the strictness of parsing: a parameter that identifies the subject of a callback must have
+//! one value of the right form, otherwise it is a fault; a parameter that only describes it is
+//! ignored if it is unreadable. INVARIANT: a fault names the parameter, never its value.
 
 use std::str::FromStr;
 
 use super::signature::Verified;
 
-/// Why a signed request is not the callback that it should be. The value is never shown.
+/// The reason why a signed request is not a valid callback. The value is never shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CallbackError {
-    /// A parameter without which there is nothing to do.
+    /// A required parameter is absent.
     #[error("`{field}` is missing; check that this URL is configured for this kind of callback")]
     Missing {
-        /// Its name.
+        /// The parameter's name.
         field: &'static str,
     },
     /// A parameter of another form.
     #[error("`{field}` is malformed: expected {expected}")]
     Malformed {
-        /// Its name.
+        /// The parameter's name.
         field: &'static str,
-        /// The form it should have.
+        /// The expected form.
         expected: &'static str,
     },
     /// Two different values.
     #[error("`{field}` is given more than once, with different values")]
     Ambiguous {
-        /// Its name.
+        /// The parameter's name.
         field: &'static str,
     },
 }
 
-/// The parameters of a verified request, asked for by name.
+/// The parameters of a verified request, by name.
 pub(super) struct VerifiedParams<'a>(&'a [(String, String)]);
 
 impl<'a> VerifiedParams<'a> {
@@ -41,12 +41,12 @@ impl<'a> VerifiedParams<'a> {
         Self(verified.params())
     }
 
-    /// Those of our own URL. In a GET, Twilio's stand beside them.
+    /// Returns the parameters of our own URL. In a GET, Twilio's parameters are among them.
     pub(super) fn of_query(verified: &'a Verified) -> Self {
         Self(verified.query())
     }
 
-    /// The value of a name; an empty one counts as absent.
+    /// Returns the value of a name. An empty value counts as absent.
     pub(super) fn one(&self, field: &'static str) -> Result<Option<&'a str>, CallbackError> {
         let mut values = self
             .0
@@ -81,7 +81,7 @@ impl<'a> VerifiedParams<'a> {
             .ok_or(CallbackError::Missing { field })
     }
 
-    /// The value of a describing parameter, if there is exactly one.
+    /// Returns the value of a describing parameter. `None` if it is absent, empty or ambiguous.
     pub(super) fn readable(&self, field: &'static str) -> Option<&'a str> {
         self.one(field).ok().flatten()
     }

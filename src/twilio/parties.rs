@@ -1,13 +1,13 @@
-//! Who took part, as Twilio's resources and callbacks tell it.
+//! The participants of a call or conference, from Twilio's resources and callbacks.
 //!
-//! Owns what each field means: whom a leg belongs to, which channel they are on, what is nobody's
-//! address. Refuses to know who is known already.
+//! Owns the meaning of each field: the person of a leg, the person's channel, and values that are
+//! no person's address. Refuses to know the participants that are known already.
 //!
-//! Of a call there are two sides. A leg is one person's: of an inbound one who called (`from`), of
-//! an outbound one who was called (`to`). The legs that a call dialled are the other side. Of a
-//! recording with two channels the first is the call that was recorded, and the second what it
-//! dialled (<https://www.twilio.com/docs/voice/twiml/dial>); of a conference's, the first is who
-//! came first, and the second everybody else.
+//! A call has two sides. A leg belongs to one person: for an inbound leg the caller (`from`), for
+//! an outbound leg the called party (`to`). The legs that a call dialled are the other side. In a
+//! two-channel recording, the first channel is the recorded call, and the second the dialled legs
+//! (<https://www.twilio.com/docs/voice/twiml/dial>). In that of a conference, the first channel is
+//! the first participant, and the second all others.
 //!
 //! INVARIANT: a second side without data is listed as an unknown participant.
 
@@ -23,13 +23,13 @@ use crate::model::{
     subject::{Address, Conversation},
 };
 
-/// What Twilio says made a recording of a caller alone (`<Record>`).
+/// Twilio's source of a recording of a caller alone (`<Record>`).
 const ALONE: &str = "RecordVerb";
-/// What Twilio says made a recording of a SIP trunk.
+/// Twilio's source of a recording of a SIP trunk.
 const TRUNK: &str = "Trunking";
 
-/// Labels that are a part somebody plays, and no name of theirs. Every other label may be one, and
-/// is kept as such: sealed.
+/// Labels that are a role and not a name. Every other label may be a name, and is stored as one:
+/// sealed.
 const PARTS: [&str; 16] = [
     "agent",
     "bot",
@@ -49,8 +49,8 @@ const PARTS: [&str; 16] = [
     "teacher",
 ];
 
-/// Who took part in a call that was recorded, and in the legs that it dialled. `source` is what
-/// made the recording, as Twilio says it.
+/// Returns the participants of a recorded call and of the legs that it dialled. `source` is the
+/// recording's source, as Twilio reports it.
 pub fn of_call(
     call: &CallResource,
     children: &[CallResource],
@@ -88,7 +88,8 @@ pub fn of_call(
         .collect()
 }
 
-/// Who is in a conference, each with their call where it could be found, in any order.
+/// Returns the participants of a conference, from its participants in any order, each with its call
+/// if that was found.
 pub fn of_conference(
     participants: &[(ParticipantResource, Option<CallResource>)],
 ) -> Vec<Participant> {
@@ -139,8 +140,8 @@ pub fn of_conference(
     found
 }
 
-/// Who was in a conference that has ended: Twilio has forgotten them, except for the call that the
-/// recording names, if any. There were others.
+/// Returns the participants of a conference that has ended: Twilio has no list of them any more,
+/// only the call that the recording names. The others are one unknown participant.
 pub fn of_ended_conference(call: &CallResource) -> Vec<Participant> {
     let known = Participant {
         leg: leg("participant-1"),
@@ -151,25 +152,25 @@ pub fn of_ended_conference(call: &CallResource) -> Vec<Participant> {
     vec![known, Participant::at(leg("participant-2"))]
 }
 
-/// Who took part in a call, as a callback tells it that has the parameters of a call in it, or our
-/// own in its URL.
+/// The participants of a call, from a callback with the parameters of a call, or with our own
+/// parameters in its URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallbackParties {
     /// The call.
     pub conversation: Conversation,
-    /// Who; at least one of whom something is known.
+    /// The participants, at least one of them with an address.
     pub parties: Vec<Participant>,
 }
 
 impl CallbackParties {
-    /// Reads a verified request; `None` if it tells of nobody, or does not say clearly of whom.
+    /// Parses a verified request. `None` if it names no participant, or does not identify the call.
     ///
-    /// Two ways to tell: `Direction` with `From` and `To`, as Twilio sends them with everything
-    /// about a call (a recording status callback has none of them, so far); and `caller` and
-    /// `callee` in the query of our own URL, which may name a `client:` or `sip:` address. A number
-    /// there is not read: URLs are in Twilio's logs and everybody's, and whoever wants to tell
-    /// numbers has `POST /v1/calls/{sid}/parties` for it. Of a conference's callback nothing is
-    /// read, because it speaks of one leg only.
+    /// There are two forms. Twilio sends `Direction` with `From` and `To` in requests about a call;
+    /// a recording status callback has none of them so far. And the query of our own URL may
+    /// contain `caller` and `callee`, each a `client:` or `sip:` address. A number there is
+    /// ignored, because URLs are logged by Twilio and by proxies; numbers are named by `POST
+    /// /v1/calls/{sid}/parties`. A conference's callback is ignored, because it describes one leg
+    /// only.
     pub fn parse(verified: &Verified) -> Option<Self> {
         let params = VerifiedParams::of(verified);
         if params.one("ConferenceSid") != Ok(None) {
@@ -242,17 +243,17 @@ impl CallbackParties {
     }
 }
 
-/// The end of a leg that is a person's, and not the account's own.
+/// The end of a leg that belongs to a person, and not to the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
-    /// Who called.
+    /// The caller.
     Calling,
-    /// Who was called.
+    /// The called party.
     Called,
 }
 
 impl Side {
-    /// `None` where it is neither, as on a trunk.
+    /// `None` for any other direction, as on a trunk.
     fn parse(direction: &str) -> Option<Self> {
         match direction {
             "inbound" => Some(Self::Calling),
@@ -282,7 +283,8 @@ impl Side {
         }
     }
 
-    /// Of a call that dialled nobody; with the other side, if there may be one.
+    /// Returns the participant of a call without dialled legs, and the other side, if there may be
+    /// one.
     fn alone(self, call: &CallResource, with_another: bool) -> Vec<Participant> {
         let other = match self {
             Self::Calling => Self::Called,
@@ -296,7 +298,7 @@ impl Side {
     }
 }
 
-/// Whether anybody was on a leg that was dialled.
+/// Whether a dialled leg was answered.
 fn was_there(child: &CallResource) -> bool {
     let status = child.status.as_deref().unwrap_or_default();
     !matches!(
@@ -312,7 +314,7 @@ fn address_of(call: &CallResource) -> Option<Address> {
     }
 }
 
-/// What the caller is called. Of who was called, Twilio has no name.
+/// Returns the caller's name. Twilio has no name of a called party.
 fn name_of(call: &CallResource) -> Option<String> {
     call.caller_name
         .as_deref()
@@ -328,12 +330,13 @@ fn person(side: &str, channel: Option<u8>, text: Option<&str>) -> Participant {
     }
 }
 
-/// Who cannot be read (`anonymous`, a short code) is somebody whom nobody knows.
+/// Returns the address. A value that is no address (`anonymous`, a short code) is an unknown
+/// person.
 fn address(text: Option<&str>) -> Option<Address> {
     text.and_then(|text| Address::parse(text).ok())
 }
 
-/// A label that is a part somebody plays: one of the words, and at most a number behind it.
+/// Returns a label that is a role: one of the words, with at most one number behind it.
 fn part(label: &str) -> Option<LegName> {
     let label = label.to_ascii_lowercase();
     let (word, number) = label.split_once(['-', '_']).unwrap_or((&label, "1"));

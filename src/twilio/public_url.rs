@@ -1,8 +1,8 @@
-//! The address under which the world, and Twilio, reaches this service.
+//! The public address of this service.
 //!
-//! Owns the configured public base URL, because signatures are made over the URL that Twilio called
-//! and a proxy in front of us may have changed everything but the path. Refuses to look at `Host`,
-//! `Forwarded` and `X-Forwarded-*`: a stranger can write those.
+//! Owns the configured public base URL, because signatures cover the URL that Twilio called, and a
+//! proxy before us may have changed everything but the path. Refuses to read `Host`, `Forwarded`
+//! and `X-Forwarded-*`, which a stranger can write.
 //!
 //! INVARIANT: the host keeps the case in which it was configured (Twilio signs it so), and user
 //! names and passwords are dropped (Twilio drops them before it signs).
@@ -42,7 +42,7 @@ enum Scheme {
     Https,
 }
 
-/// Why a text is not a public base URL.
+/// The error of a text that is not a public base URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected the address that Twilio calls, such as `https://vault.example.com`: http or https, a host, no query, no fragment"
@@ -50,7 +50,7 @@ enum Scheme {
 pub struct InvalidPublicUrl;
 
 impl PublicUrl {
-    /// The full URL of `path_and_query`, which begins with `/`, as we write it for others.
+    /// Returns the full URL of `path_and_query`, which begins with `/`, for links.
     pub fn join(&self, path_and_query: &str) -> String {
         self.with_port(self.port, path_and_query)
     }
@@ -66,12 +66,12 @@ impl PublicUrl {
         }
     }
 
-    /// Whether callers reach us over TLS.
+    /// Whether callers reach the service over TLS.
     pub fn is_https(&self) -> bool {
         self.scheme == Scheme::Https
     }
 
-    /// The same place with another way of writing the port.
+    /// Returns the full URL with another port, or none.
     pub(super) fn with_port(&self, port: Option<u16>, path_and_query: &str) -> String {
         let Self {
             scheme,

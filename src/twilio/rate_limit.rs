@@ -1,6 +1,6 @@
 //! Client-side rate limit and time-outs for Twilio's REST API.
 //!
-//! Owns the order of requests. Refuses to know what they ask for.
+//! Owns the time at which each request may be sent. Refuses to know the requests.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -17,7 +17,7 @@ pub(super) struct ClientLimits {
     pub(super) read_idle_timeout: Duration,
 }
 
-/// Spaces requests evenly: this many a second, and none saved up.
+/// Spaces requests evenly at this rate; unused time gives no burst.
 #[derive(Debug)]
 pub(super) struct RateLimiter {
     every: Duration,

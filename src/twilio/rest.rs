@@ -1,18 +1,18 @@
-//! Twilio's REST interface, media apart: <https://www.twilio.com/docs/usage/api>.
+//! Twilio's REST interface without media: <https://www.twilio.com/docs/usage/api>.
 //!
-//! Owns how it is asked, how fast, how its lists are walked, and what each answer means. Refuses to
-//! know what becomes of what it says, and never asks again by itself: [`RestError`] says what the
-//! caller can do.
+//! Owns the form of requests, their rate, the iteration over lists, and the meaning of each answer.
+//! Refuses to know the use of the answers, and never retries by itself: [`RestError`] states the
+//! caller's possible reactions.
 //!
-//! INVARIANT: every address is built from the account's configured roots and from ids; a page that
-//! the other side names is followed on the same root only; nothing is redirected; credentials go
-//! nowhere else. The root says whose credential is sent: Conversational Intelligence names no
-//! account in its addresses and is never asked with a parent's. An answer is read up to
-//! [`MAX_ANSWER`] bytes. No error holds an address, a credential or what an answer said.
+//! INVARIANT: every address is built from the account's configured roots and from ids. The address
+//! of a next page is followed on the same root only. Redirects are not followed, and credentials go
+//! nowhere else. The root determines the credential: addresses of Conversational Intelligence name
+//! no account, so a parent's credential is never sent there. An answer is read up to [`MAX_ANSWER`]
+//! bytes. No error holds an address, a credential or the content of an answer.
 //!
-//! Twilio's schemas let nearly every field be `null` (<https://github.com/twilio/twilio-oai>). What
-//! cannot be read costs at most its item: a field that only describes is absent then, and of a list
-//! that had unreadable items [`List::unreadable`] says how many.
+//! In Twilio's schemas nearly every field may be `null` (<https://github.com/twilio/twilio-oai>).
+//! An unreadable value costs at most its item: a field that only describes is absent then, and
+//! [`List::unreadable`] counts the unreadable items of a list.
 
 mod access;
 mod accounts;
@@ -50,50 +50,50 @@ use super::{
 };
 use crate::secret::SecretBuffer;
 
-/// Bytes beyond which an answer is not read: a page of 5,000 sentences with words is some
+/// The longest answer that is read, in bytes: a page of 5,000 sentences with words has a few
 /// megabytes.
 pub const MAX_ANSWER: usize = 32 * 1024 * 1024;
 
-/// What the caller can do about a request that failed.
+/// The caller's possible reactions to a failed request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RestError {
     /// Not found (404): never existed, or deleted.
     #[error("twilio has no such resource (404)")]
     NotFound,
-    /// Ask again after the time given, or back off. Nothing was done.
+    /// Retry after the stated time, or back off. Nothing was done.
     #[error("twilio asks for fewer requests (429)")]
     Throttled {
-        /// As the other side said, at most one hour.
+        /// The time that the server stated, at most one hour.
         retry_after: Option<Duration>,
     },
-    /// Ask again soon: the other side or the network stumbled. What was asked for may have been
-    /// done.
+    /// Retry soon: a temporary failure of the server or the network. The request may have taken
+    /// effect.
     #[error("the request failed: {cause}")]
     Transient {
-        /// Why.
+        /// The cause.
         cause: TransientFailure,
     },
-    /// Asking again does not help until something changes.
+    /// A retry does not help until something changes.
     #[error("twilio refused with {status}{}", code.map(|code| format!(", error {code}")).unwrap_or_default())]
     Refused {
         /// The HTTP status.
         status: u16,
-        /// Twilio's own code (<https://www.twilio.com/docs/api/errors>), where it said one.
+        /// Twilio's error code (<https://www.twilio.com/docs/api/errors>), if it sent one.
         code: Option<i64>,
     },
-    /// The answer is not what the documentation promises.
+    /// The answer does not have the documented form.
     #[error("twilio answered, but {0}")]
     Shape(&'static str),
 }
 
 impl RestError {
-    /// Whether the same request may go well later without anybody's doing.
+    /// Whether the same request may succeed later without intervention.
     pub fn passes(&self) -> bool {
         matches!(self, Self::Throttled { .. } | Self::Transient { .. })
     }
 }
 
-/// The same failure, met while fetching.
+/// The same failure, during a fetch.
 impl From<RestError> for FetchError {
     fn from(error: RestError) -> Self {
         match error {
@@ -110,7 +110,7 @@ impl From<RestError> for FetchError {
     }
 }
 
-/// Which of an account's interfaces.
+/// One of an account's interfaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RestApi {
     /// `api.twilio.com`, version 2010-04-01.
@@ -119,7 +119,7 @@ pub(super) enum RestApi {
     Intelligence,
 }
 
-/// An address below one of the roots; which root it is says with whose credential it is asked.
+/// An address below one of the roots. The root determines the credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ApiUrl {
     root: RestApi,
@@ -127,7 +127,7 @@ pub(super) struct ApiUrl {
 }
 
 impl ApiUrl {
-    /// With one more parameter in its query.
+    /// Adds a query parameter.
     pub(super) fn with(mut self, name: &str, value: &str) -> Self {
         self.url.query_pairs_mut().append_pair(name, value);
         self
@@ -135,7 +135,7 @@ impl ApiUrl {
 }
 
 impl Account {
-    /// The address of something: `path` begins with a slash and is made of constants and ids only.
+    /// Returns an address. `path` begins with a slash and consists of constants and ids only.
     pub(super) fn url(&self, root: RestApi, path: &str) -> ApiUrl {
         let mut url = match root {
             RestApi::Api => self.endpoints.api_base.clone(),
@@ -145,8 +145,8 @@ impl Account {
         ApiUrl { root, url }
     }
 
-    /// The same below the account's own resources of version 2010-04-01: `rest` is like
-    /// `/Recordings.json`.
+    /// Returns an address below the account's own resources of version 2010-04-01. `rest` has a
+    /// form like `/Recordings.json`.
     pub(super) fn account_url(&self, rest: &str) -> ApiUrl {
         self.url(
             RestApi::Api,
@@ -156,7 +156,7 @@ impl Account {
 }
 
 impl TwilioClient {
-    /// GET.
+    /// Sends a GET and parses the answer.
     pub(super) async fn get<T: DeserializeOwned>(
         &self,
         account: &Account,
@@ -165,7 +165,7 @@ impl TwilioClient {
         parsed(&self.ask(account, Method::GET, url, None).await?)
     }
 
-    /// POST of a form. A success status is enough; the body is not parsed.
+    /// Sends a POST with a form. A success status is enough; the body is not parsed.
     pub(super) async fn post(
         &self,
         account: &Account,
@@ -177,7 +177,7 @@ impl TwilioClient {
             .map(drop)
     }
 
-    /// DELETE. `Ok` is 204: it is deleted.
+    /// Sends a DELETE. `Ok` for every success status; Twilio answers 204.
     pub(super) async fn delete(&self, account: &Account, url: ApiUrl) -> Result<(), RestError> {
         self.ask(account, Method::DELETE, url, None).await.map(drop)
     }
@@ -258,7 +258,7 @@ fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, RestError> {
         .map_err(|_| RestError::Shape("its JSON is not of the documented form"))
 }
 
-/// Twilio's code in an error of the 2010 interface.
+/// Returns Twilio's code from an error of the 2010 interface.
 fn code(body: &[u8]) -> Option<i64> {
     serde_json::from_slice::<serde_json::Value>(body)
         .ok()?

@@ -1,13 +1,13 @@
-//! `X-Twilio-Signature`: who may tell us things.
+//! `X-Twilio-Signature`: the authentication of callbacks.
 //!
 //! Owns the signature (<https://www.twilio.com/docs/usage/security>): HMAC-SHA1 under the account's
-//! auth token over the URL that Twilio called and, for a form, every parameter. Refuses to know
-//! what the parameters mean, beyond which account they name. Twilio sends no time and no nonce, so
-//! a request can be replayed: whoever acts on it must do so at most once.
+//! auth token over the URL that Twilio called and, for a form, every parameter. Refuses to know the
+//! meaning of the parameters, except for the account. Twilio sends neither a time nor a nonce, so a
+//! request can be replayed: its effects must be idempotent.
 //!
-//! INVARIANT: a [`Verified`] exists only for a request whose signature matched a token of the
-//! account it names; the URL is built from the configured [`PublicUrl`], never from what the caller
-//! says of itself.
+//! INVARIANT: a [`Verified`] exists only for a request whose signature matched a token or shared
+//! key of the account that it names. The URL is built from the configured [`PublicUrl`], never from
+//! the caller's headers.
 
 use std::fmt;
 
@@ -28,8 +28,8 @@ use crate::{
 /// The header that carries the signature.
 pub const HEADER: &str = "X-Twilio-Signature";
 
-/// The header that says which shared key signed, and how: `key=NAME,algorithm=HMAC_SHA256`. Absent:
-/// the auth token, with SHA-1.
+/// The header that names the signing key and the algorithm: `key=NAME,algorithm=HMAC_SHA256`.
+/// Absent: the auth token, with SHA-1.
 pub const SETTINGS_HEADER: &str = "X-Twilio-Webhooks-Signature-Settings";
 
 /// Twilio's query parameter with the SHA-256 of a JSON body, lower-case hex.
@@ -38,10 +38,10 @@ pub(super) const BODY_DIGEST: &str = "bodySHA256";
 /// The parameter of every callback that names the account.
 pub(super) const ACCOUNT_SID: &str = "AccountSid";
 
-/// The same in newer products, forms included.
+/// The same parameter in newer products, in forms too.
 const NEWER_ACCOUNT_SID: &str = "account_sid";
 
-/// A request as it arrived, nothing decoded.
+/// A request as it arrived, not decoded.
 #[derive(Clone, Copy)]
 pub struct SignedRequest<'a> {
     /// Path and query exactly as in the request line.
@@ -50,11 +50,11 @@ pub struct SignedRequest<'a> {
     pub signature: Option<&'a str>,
     /// The value of [`SETTINGS_HEADER`], if there is one; several that differ name no key.
     pub settings: Option<&'a str>,
-    /// How the parameters travel.
+    /// The transport of the parameters.
     pub delivery: Delivery<'a>,
 }
 
-/// How the parameters of a request travel.
+/// The transport of a request's parameters.
 #[derive(Clone, Copy)]
 pub enum Delivery<'a> {
     /// GET: all of them are in the query. Route GET only where callbacks are configured so.
@@ -68,8 +68,8 @@ pub enum Delivery<'a> {
     },
 }
 
-/// A request that the account it names has signed. Its `Debug` shows the account only: the rest may
-/// be about people.
+/// A request that the named account has signed. Its `Debug` shows the account only: the rest may be
+/// personal data.
 pub struct Verified {
     account: AccountSid,
     query: Vec<(String, String)>,
@@ -82,24 +82,24 @@ enum Content {
     Json(serde_json::Value),
 }
 
-/// Why a request is not accepted.
+/// The reason for refusing a request.
 #[derive(Debug, thiserror::Error)]
 pub enum Rejection {
-    /// It cannot be read; answer 400.
+    /// It cannot be parsed; answer 400.
     #[error("the request cannot be read: {0}")]
     Malformed(#[from] Malformed),
-    /// Nobody we know has signed it; answer 403, and the same for every reason.
+    /// It is not signed by a known account; answer 403, the same for every reason.
     #[error("the request is not signed by a known account: {0}")]
     Forbidden(Forbidden),
 }
 
-/// What cannot be read.
+/// The part that cannot be parsed.
 #[derive(Debug, thiserror::Error)]
 pub enum Malformed {
     /// Form or query.
     #[error(transparent)]
     Form(#[from] FormError),
-    /// The body says that it is JSON and is not.
+    /// The content type is JSON, but the body is not.
     #[error("the body is not JSON")]
     Json,
     /// Neither a form nor JSON.
@@ -109,7 +109,7 @@ pub enum Malformed {
     ContentType,
 }
 
-/// Why a request is forbidden: for our own log, never for the caller.
+/// The reason why a request is forbidden: for our own log, never for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Forbidden {
     /// No signature header.
@@ -121,7 +121,7 @@ pub enum Forbidden {
     /// A JSON body without its digest in the query, or with another one.
     #[error("`{BODY_DIGEST}` in its query differs from the digest of its body")]
     BodyDigest,
-    /// A shared key that the account has not, or not with this algorithm.
+    /// A shared key that the account does not have, or not with this algorithm.
     #[error(
         "its `{SETTINGS_HEADER}` names a key or an algorithm that is not configured: compare `shared_keys` of the account with the webhook settings at Twilio"
     )]
@@ -131,14 +131,14 @@ pub enum Forbidden {
         "it is signed by no shared key, and the account has `require_shared_key`: add a rule for this URL to the webhook settings at Twilio"
     )]
     NoSharedKey,
-    /// Text of its URL may have become parameters of its body: the signature cannot tell them
-    /// apart.
+    /// Text of its URL may have become parameters of its body: the signature cannot distinguish
+    /// them.
     #[error(
         "a parameter of its body precedes the account's in the order of the signature and may be a \
          part of its URL; Twilio sends no such parameter"
     )]
     AmbiguousUrl,
-    /// No token made this signature over any form of our URL.
+    /// No key of the account made this signature over any form of our URL.
     #[error(
         "no auth token of its account gives this signature; compare `public_url` with the URL configured at Twilio, and the auth token"
     )]
@@ -151,7 +151,7 @@ impl Verified {
         &self.account
     }
 
-    /// What Twilio has to say: the form, or the query of a GET. Empty for JSON.
+    /// Returns Twilio's parameters: the form, or the query of a GET. Empty for JSON.
     pub fn params(&self) -> &[(String, String)] {
         match &self.content {
             Content::Query => &self.query,
@@ -160,12 +160,12 @@ impl Verified {
         }
     }
 
-    /// The query of the callback URL. For a GET, Twilio's own parameters are among them.
+    /// Returns the query of the callback URL. For a GET, Twilio's own parameters are among them.
     pub fn query(&self) -> &[(String, String)] {
         &self.query
     }
 
-    /// The body, where it is JSON.
+    /// Returns the body, if it is JSON.
     pub fn json(&self) -> Option<&serde_json::Value> {
         match &self.content {
             Content::Json(value) => Some(value),
@@ -173,7 +173,7 @@ impl Verified {
         }
     }
 
-    /// Whether everything came in the query.
+    /// Whether all parameters came in the query.
     pub(super) fn is_get(&self) -> bool {
         matches!(self.content, Content::Query)
     }
@@ -189,7 +189,7 @@ impl fmt::Debug for Verified {
 
 /// Checks the signature of a request.
 ///
-/// The account is the one that the request names, so that a subaccount's token counts for that
+/// The account is the one that the request names, so that a subaccount's token is valid for that
 /// subaccount only. An unknown account costs the same work as a known one and is refused like a
 /// wrong signature.
 pub fn verify(
@@ -210,7 +210,7 @@ pub fn verify(
         Content::Json(value) => (&[][..], named_in_json(value)),
     };
     let known = named.as_ref().and_then(|sid| accounts.get(sid));
-    // Its signatures are never accepted; it is here so that the time taken tells nothing.
+    // Its signatures are never accepted; it only makes the time independent of the account.
     let decoy = SecretText::new("0".repeat(32));
     let keys = known.map_or_else(Vec::new, |account| signing_keys(account, request.settings));
     let is_key_known = !keys.is_empty();
@@ -246,25 +246,26 @@ pub fn verify(
     }
 }
 
-/// The signature of a request, as in [`HEADER`]: base64 of the HMAC-SHA1 of `url` followed by every
-/// parameter.
+/// Returns the signature of a request, as in [`HEADER`]: base64 of the HMAC-SHA1 of `url` followed
+/// by every parameter.
 ///
-/// `params` are the decoded form parameters; empty for GET and JSON. Twilio puts nothing between
-/// URL, names and values, so the signature does not say where one ends and the next begins: whoever
-/// reads the parameters must hold each to its form.
+/// `params` are the decoded form parameters; empty for GET and JSON. Twilio puts no separator
+/// between URL, names and values, so the signature does not cover their boundaries: every parameter
+/// must be checked against its form.
 pub fn sign(token: &SecretText, url: &str, params: &[(String, String)]) -> String {
     mac(&key(token), url, &tail(params))
 }
 
-/// The forms of our URL that Twilio may have signed.
+/// Returns the forms of our URL that Twilio may have signed.
 ///
-/// It signs with or without a port, depending on product and scheme; so: no port, the scheme's own
-/// port, the configured port. An apostrophe in the query is signed as it is or as `%27`, for URLs
-/// that went through a WHATWG serialiser (Twilio's Node library tries both as well). A proxy may
-/// write escapes in another way than they were signed (`%27` for `'`, `+` for `%20`, `%2f`, `?flag`
-/// for `?flag=`): the query is tried as Node's `querystring` writes it, too. That is safe because
-/// it has the same names and values in the same order, and we read nothing else. User names and
-/// passwords are never part of it. The set follows from configuration and the request line alone.
+/// Twilio signs with or without a port, depending on product and scheme; so: no port, the scheme's
+/// own port, the configured port. It signs an apostrophe in the query literally or as `%27`, for
+/// URLs from a WHATWG serialiser (Twilio's Node library tries both as well). A proxy may encode
+/// escapes in another way than they were signed (`%27` for `'`, `+` for `%20`, `%2f`, `?flag` for
+/// `?flag=`): the query is also tried in the form of Node's `querystring`. That is safe because the
+/// form has the same names and values in the same order, and nothing else is read. User names and
+/// passwords are never part of the URL. The set follows from configuration and the request line
+/// alone.
 pub fn candidates(public: &PublicUrl, path_and_query: &str) -> Vec<String> {
     let mut ports = vec![None, Some(public.default_port())];
     if let Some(port) = public.port().filter(|&port| port != public.default_port()) {
@@ -289,7 +290,7 @@ pub fn candidates(public: &PublicUrl, path_and_query: &str) -> Vec<String> {
         .collect()
 }
 
-/// A query as Node's `querystring.stringify` writes it: everything escaped but `A-Za-z0-9` and
+/// Serialises a query like Node's `querystring.stringify`: everything escaped but `A-Za-z0-9` and
 /// `!'()*-._~`.
 fn rewritten(pairs: &[(String, String)]) -> String {
     let escaped = |text: &str| -> String {
@@ -311,8 +312,8 @@ fn rewritten(pairs: &[(String, String)]) -> String {
         .join("&")
 }
 
-/// The keys that may have signed: the auth tokens, or the shared key that the request names if the
-/// account has it with that algorithm. What a request says can choose among the configured keys and
+/// Returns the keys that may have signed: the auth tokens, or the shared key that the request names
+/// if the account has it with that algorithm. A request can choose among the configured keys, but
 /// never another algorithm for one.
 fn signing_keys(account: &Account, settings: Option<&str>) -> Vec<hmac::Key> {
     let Some(settings) = settings else {
@@ -355,7 +356,7 @@ fn account_sorts_first(params: &[(String, String)]) -> bool {
         .is_none_or(|first| first == ACCOUNT_SID || first == NEWER_ACCOUNT_SID)
 }
 
-/// Tries every key on every candidate; the time does not depend on which one fits.
+/// Tries every key on every candidate; the time does not depend on which one matches.
 fn matches(
     keys: &[hmac::Key],
     candidates: &[String],
@@ -386,8 +387,8 @@ fn mac(key: &hmac::Key, url: &str, tail: &str) -> String {
     STANDARD.encode(context.sign())
 }
 
-/// Names in byte order; per name its distinct values in byte order; each as name and value without
-/// separators.
+/// Sorts names in byte order, and the distinct values of each name in byte order; joins names and
+/// values without separators.
 fn tail(params: &[(String, String)]) -> String {
     let mut sorted: Vec<_> = params.iter().collect();
     sorted.sort_unstable();
@@ -398,7 +399,8 @@ fn tail(params: &[(String, String)]) -> String {
         .collect()
 }
 
-/// The decoded content, and whether the digest that a JSON body needs is there and right.
+/// Decodes the content. The `bool` tells whether the digest that a JSON body requires is present
+/// and correct.
 fn content(
     delivery: Delivery<'_>,
     query: &[(String, String)],
@@ -417,7 +419,7 @@ fn content(
         .to_ascii_lowercase();
     match kind.as_str() {
         "application/x-www-form-urlencoded" => Ok((Content::Form(form::decode(bytes)?), true)),
-        // A POST without parameters has nothing to describe.
+        // A POST without parameters needs no content type.
         "" if bytes.is_empty() => Ok((Content::Form(Vec::new()), true)),
         "application/json" => {
             let value = json::read(bytes).map_err(|_| Malformed::Json)?;
@@ -427,13 +429,13 @@ fn content(
     }
 }
 
-/// A JSON body is signed through its digest in the query; without that, nothing protects it.
+/// A JSON body is signed through its digest in the query; without that, it is not authenticated.
 fn digest_fits(query: &[(String, String)], body: &[u8]) -> bool {
     let expected = hex::encode(digest::digest(&digest::SHA256, body));
     only(query, BODY_DIGEST).is_some_and(|given| given == expected)
 }
 
-/// The older name counts where both are there.
+/// The older name takes precedence.
 fn named_account(params: &[(String, String)]) -> Option<AccountSid> {
     let name = if params.iter().any(|(name, _)| name == ACCOUNT_SID) {
         ACCOUNT_SID
@@ -453,7 +455,7 @@ fn named_in_json(value: &serde_json::Value) -> Option<AccountSid> {
         .ok()
 }
 
-/// The value of a name that has exactly one value.
+/// Returns the value of a name that has exactly one distinct value.
 fn only<'a>(params: &'a [(String, String)], wanted: &str) -> Option<&'a str> {
     let mut values = params
         .iter()

@@ -1,4 +1,4 @@
-//! Requests that somebody signed, for tests of what is read from them.
+//! Signed requests, for tests of the parsers.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::secret::SecretText;
 
 const PUBLIC: &str = "https://vault.example.com";
 
-/// A SID of one digit.
+/// A SID that repeats one digit.
 pub(super) fn sid(prefix: &str, digit: &str) -> String {
     format!("{prefix}{}", digit.repeat(32))
 }
@@ -48,7 +48,7 @@ pub(super) fn post_form(path: &str, params: &[(String, String)]) -> Verified {
     })
 }
 
-/// The same by GET.
+/// The same request by GET.
 pub(super) fn get(path: &str) -> Verified {
     let signature = signature::sign(&token(), &format!("{PUBLIC}{path}"), &[]);
     verify(&SignedRequest {

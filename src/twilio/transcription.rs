@@ -1,11 +1,10 @@
-//! What Twilio tells of transcripts: that one can be fetched, and what is being said in a call that
-//! goes on.
+//! Twilio's callbacks about transcripts: one can be fetched, or a call in progress is transcribed.
 //!
-//! Owns the three forms in which it tells, and how strictly each is read. Refuses to decide what
-//! follows.
+//! Owns the three forms of callbacks, and the strictness of each. Refuses to decide the
+//! consequences.
 //!
-//! INVARIANT: each is made only from [`Verified`](super::signature::Verified) input. Of transcripts
-//! that can be fetched nothing is kept but their ids, whatever else a request says.
+//! INVARIANT: each is made only from [`Verified`](super::signature::Verified) input. For a
+//! transcript that can be fetched, only ids are kept, whatever else the request contains.
 
 mod intelligence;
 mod real_time;

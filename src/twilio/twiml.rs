@@ -1,46 +1,46 @@
-//! TwiML: what a call or a message is told to do (<https://www.twilio.com/docs/voice/twiml>,
+//! TwiML: the instructions for a call or a message (<https://www.twilio.com/docs/voice/twiml>,
 //! <https://www.twilio.com/docs/messaging/twiml>).
 //!
-//! Owns the verbs that this vault says and their XML. Refuses to know why they are said.
+//! Owns the verbs that the vault uses and their XML. Refuses to know the reason for them.
 //!
-//! INVARIANT: whatever a text or a URL holds, the document is well-formed XML 1.0 and says nothing
-//! but what its types say.
+//! INVARIANT: whatever a text or a URL contains, the document is well-formed XML 1.0 and has no
+//! elements but those of its types.
 
 use std::fmt::{self, Write as _};
 
-/// A document, from its first verb to its last.
+/// A document: a list of verbs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Response(Vec<Verb>);
 
 /// One verb.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verb {
-    /// Says something and listens.
+    /// Speaks a text and waits for an answer.
     Gather(Gather),
-    /// Says something.
+    /// Speaks a text.
     Say(TwimlSay),
-    /// Goes on with another document.
+    /// Continues with another document.
     Redirect(String),
-    /// Begins to record the call, and goes on at once.
+    /// Starts recording the call, and continues immediately.
     StartRecording(StartRecording),
-    /// Calls somebody and joins both.
+    /// Dials a party and joins both.
     Dial(Dial),
     /// Ends the call.
     Hangup,
-    /// Answers a message.
+    /// Replies to a message.
     Message(String),
 }
 
 /// `<Gather>`: one key, or an utterance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gather {
-    /// What is said; it is always heard to its end before anything counts.
+    /// The spoken text. It is played to its end before an answer counts.
     pub say: TwimlSay,
-    /// Where the answer is sent, by POST.
+    /// The URL that receives the answer, by POST.
     pub action: String,
-    /// Seconds of silence after which it is over.
+    /// Seconds of silence after which the verb ends.
     pub timeout_s: u8,
-    /// What may be said; empty: only keys are listened for.
+    /// The expected utterances; empty: only keys are accepted.
     pub hints: Vec<String>,
 }
 
@@ -51,32 +51,32 @@ pub struct TwimlSay {
     pub text: String,
     /// BCP 47.
     pub language: String,
-    /// Twilio's name of a voice.
+    /// Twilio's name of the voice.
     pub voice: Option<String>,
 }
 
-/// `<Start><Recording>`: of both sides, each on its own channel.
+/// `<Start><Recording>`: both sides, each on its own channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartRecording {
-    /// Where it is told what becomes of the recording, by POST.
+    /// The URL that receives the status of the recording, by POST.
     pub callback: String,
 }
 
-/// What a recording callback is told of: every event that Twilio's specification names, in TwiML
-/// and over REST. Another word, such as `failed`, may have the request refused and then nothing is
-/// recorded; what failed is found by comparison.
+/// The events of a recording callback: all that Twilio's specification names, in TwiML and over
+/// REST. Any other word, such as `failed`, may cause Twilio to refuse the request, and then nothing
+/// is recorded. Failed recordings are found by comparison.
 pub const RECORDING_EVENTS: &str = "in-progress completed absent";
 
 /// `<Dial>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dial {
-    /// Whom.
+    /// The dialled party.
     pub to: Endpoint,
-    /// A document that they hear before both are joined.
+    /// The URL of a document that the dialled party hears before both are joined.
     pub whisper: Option<String>,
 }
 
-/// Somebody who can be dialled.
+/// A party that can be dialled.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Endpoint {
     /// A telephone number in E.164.
@@ -102,7 +102,7 @@ impl Endpoint {
         }
     }
 
-    /// As Twilio is told it.
+    /// Returns the text of the element.
     pub fn expose(&self) -> &str {
         match self {
             Self::Number(text) | Self::Sip(text) | Self::Client(text) => text,
@@ -111,14 +111,14 @@ impl Endpoint {
 }
 
 impl Response {
-    /// With one more verb.
+    /// Adds a verb.
     #[must_use]
     pub fn with(mut self, verb: Verb) -> Self {
         self.0.push(verb);
         self
     }
 
-    /// With one more verb, if there is one.
+    /// Adds a verb, if there is one.
     #[must_use]
     pub fn with_any(mut self, verb: Option<Verb>) -> Self {
         self.0.extend(verb);
@@ -173,7 +173,7 @@ impl Gather {
             ("timeout", Some(timeout.as_str())),
             ("action", Some(self.action.as_str())),
             ("method", Some("POST")),
-            // Who answers before they were told everything has not agreed to it.
+            // An answer before the end of the text would not be informed consent.
             ("bargeIn", Some("false")),
             ("language", speaks.then_some(self.say.language.as_str())),
             ("speechTimeout", speaks.then_some("auto")),
@@ -239,8 +239,8 @@ fn open(f: &mut fmt::Formatter<'_>, name: &str, attributes: &Attributes<'_>) -> 
     Ok(())
 }
 
-/// Text as it stands in content and in attributes alike. White space is written so that an
-/// attribute keeps it; what XML 1.0 has no place for (section 2.2) is replaced.
+/// Escapes text for content and attributes alike. White space is escaped so that an attribute keeps
+/// it; characters that XML 1.0 does not allow (section 2.2) are replaced.
 fn escape(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     for c in text.chars() {
         match c {

@@ -1,10 +1,11 @@
 //! The requests for TwiML of `/twilio/consent/voice`: the beginning of a call, and each answer.
 //!
-//! Owns which parameters we read (<https://www.twilio.com/docs/voice/twiml#request-parameters>,
-//! <https://www.twilio.com/docs/voice/twiml/gather>) and what our own URL carries from one request to the next. Refuses to know what an answer means.
+//! Owns the parameters that are read (<https://www.twilio.com/docs/voice/twiml#request-parameters>,
+//! <https://www.twilio.com/docs/voice/twiml/gather>) and the state that our own URL carries from
+//! one request to the next. Refuses to know the meaning of an answer.
 //!
-//! INVARIANT: what says *which* call this is is right or the request is refused. Numbers, keys and
-//! words are never printed. Our own URL carries nothing about anybody.
+//! INVARIANT: a malformed parameter that identifies the call refuses the request. `Debug` shows no
+//! numbers, keys or words. Our own URL holds no personal data.
 
 use std::fmt;
 
@@ -27,24 +28,24 @@ pub const CALLEE: &str = "callee";
 /// One request.
 #[derive(Clone, PartialEq)]
 pub struct VoiceRequest {
-    /// The account or subaccount, which has signed this.
+    /// The account or subaccount that signed the request.
     pub account: AccountSid,
     /// The call that runs the TwiML.
     pub call: CallSid,
     /// The call that dialled it.
     pub parent: Option<CallSid>,
-    /// The leg that hears it.
+    /// The leg that hears the text.
     pub leg: LegName,
-    /// Whether the callee hears this before both calls are joined (`<Number url="…">`): they are
-    /// joined when it ends.
+    /// Whether the callee hears the text before both calls are joined (`<Number url="…">`): they
+    /// are joined when it ends.
     pub is_whisper: bool,
     /// The address of that leg, if Twilio reports one.
     pub address: Option<Address>,
-    /// Keys that were pressed.
+    /// The pressed keys.
     pub digits: Option<String>,
-    /// What speech recognition understood.
+    /// The recognised speech.
     pub speech: Option<String>,
-    /// How sure it was, 0 to 1.
+    /// The confidence of the recognition, 0 to 1.
     pub confidence: Option<f64>,
     /// The step of the consent dialogue.
     pub step: VoiceStep,
@@ -59,25 +60,25 @@ pub struct VoiceStep {
     /// Whether the request carries an answer. Without it digits are ignored: Twilio repeats them
     /// after a `<Redirect>`.
     pub answers: bool,
-    /// Which attempt, from 1 on.
+    /// The number of the attempt, from 1.
     pub attempt: u8,
-    /// The language that is wanted, or spoken.
+    /// The requested or spoken language.
     pub language: Option<String>,
-    /// The beginning of the digest of the policy by which it was asked.
+    /// The beginning of the digest of the policy that defined the question.
     pub policy: Option<String>,
-    /// Whether a recording begins only when somebody else, who is dialled, has agreed as well.
+    /// Whether a recording begins only when the dialled party has agreed as well.
     pub waits_for_both: bool,
 }
 
-/// The parameters that [`VoiceStep`] and the place are read from.
+/// The parameters of [`VoiceStep`] and of the leg.
 const OURS: [&str; 6] = ["step", "attempt", "language", "policy", "leg", "record"];
 
-/// How much of the policy's digest the URL carries.
+/// The number of digits of the policy's digest in the URL.
 pub const POLICY_DIGITS: usize = 16;
 
 impl VoiceRequest {
-    /// Reads a verified request. What our own URL should carry and does not is as in a first
-    /// request.
+    /// Parses a verified request. Parameters that are missing in our own URL have the values of a
+    /// first request.
     pub fn parse(verified: &Verified) -> Result<Self, CallbackError> {
         let params = VerifiedParams::of(verified);
         let own = VerifiedParams::of_query(verified);
@@ -86,7 +87,7 @@ impl VoiceRequest {
             "the name of a place in a conversation, like `callee`",
         )?;
         let parent: Option<CallSid> = params.optional("ParentCallSid", "`CA` and 32 hex digits")?;
-        // Of a call that was made to somebody, `From` is a number of ours.
+        // For an outbound call, `From` is one of the account's numbers.
         let is_outbound = params
             .readable("Direction")
             .is_some_and(|direction| direction.starts_with("outbound"));
@@ -126,7 +127,7 @@ impl VoiceRequest {
         })
     }
 
-    /// The call whose parties these are: that which dialled, where this was dialled.
+    /// Returns the call of the conversation: for a dialled leg, the call that dialled it.
     pub fn conversation(&self) -> &CallSid {
         self.parent
             .as_ref()

@@ -1,5 +1,5 @@
-//! What the world outside remembers of the vault: what was asked, what was answered. Whatever was
-//! answered must be true for ever.
+//! The external record of the vault: the requests and their answers. Every answer must stay true
+//! forever.
 
 use std::sync::{
     OnceLock,
@@ -18,18 +18,18 @@ use crate::{
     world::{World, sound},
 };
 
-/// One recording as the world outside remembers it.
+/// The external record of one recording.
 pub(crate) struct Entry {
     pub(crate) sid: RecordingSid,
     pub(crate) id: RecordingId,
     pub(crate) wav: Bytes,
-    /// Its callback was answered 2xx.
+    /// Whether its callback was answered 2xx.
     pub(crate) is_acknowledged: AtomicBool,
-    /// Somebody asked to shred it, answered or not.
+    /// Whether its shred was requested, answered or not.
     pub(crate) is_condemned: AtomicBool,
-    /// The receipt that was given for the shred.
+    /// The receipt of the shred.
     pub(crate) receipt: OnceLock<String>,
-    /// Where a grant from before the shred lets one listen.
+    /// The audio path of a grant from before the shred.
     pub(crate) audio: OnceLock<String>,
 }
 
@@ -49,14 +49,14 @@ impl Entry {
         }
     }
 
-    /// Recordings of `seconds`, each with a sound of its own.
+    /// Creates recordings of `seconds`, each with different audio.
     pub(crate) fn several(world: &World, count: u32, seconds: u32) -> Vec<Self> {
         (0..count)
             .map(|mark| Self::new(world, sound(mark, seconds)))
             .collect()
     }
 
-    /// Announces it; an answer is remembered. Anything but 204 is a "not now".
+    /// Announces it, and records an answer of 204. Any other status means a later retry.
     pub(crate) async fn announce(&self, world: &World, client: &Client) -> reqwest::Result<u16> {
         let status = world.announce(client, &self.sid).await?;
         assert!(matches!(status, 204 | 503), "{status}");
@@ -64,7 +64,7 @@ impl Entry {
         Ok(status)
     }
 
-    /// Gets a grant to come back with after the shred.
+    /// Requests a grant for use after the shred.
     pub(crate) async fn prepare_to_listen(&self, client: &Client) -> reqwest::Result<()> {
         if let (201, Some(path)) = client.grant(self.id).await? {
             let _ = self.audio.set(path);
@@ -72,7 +72,7 @@ impl Entry {
         Ok(())
     }
 
-    /// Shreds it; an answer is remembered.
+    /// Shreds it, and records the answer.
     pub(crate) async fn shred(&self, client: &Client) -> reqwest::Result<()> {
         self.is_condemned.store(true, SeqCst);
         let (status, receipt) = client.shred(self.id).await?;
@@ -87,8 +87,8 @@ impl Entry {
         Ok(())
     }
 
-    /// Listens where the grant from before the shred led. What comes complete must be the sound,
-    /// and after the shred was answered nothing may.
+    /// Plays it with the grant from before the shred. A complete answer must be the audio, and
+    /// after an answered shred there must be none.
     pub(crate) async fn listen_again(&self, client: &Client) -> reqwest::Result<()> {
         let Some(path) = self.audio.get() else {
             return Ok(());
@@ -103,14 +103,15 @@ impl Entry {
                 "nobody shredded {}",
                 self.id
             ),
-            // Between the decision and the key the tombstone came down, or the process is going away.
+            // Between the decision and the key the tombstone was written, or the process is
+            // stopping.
             other => assert!(matches!(other, 404 | 503), "{other}"),
         }
         Ok(())
     }
 
-    /// Brings this recording to its end at a service that stays up, and holds the vault to every
-    /// answer it ever gave.
+    /// Brings this recording to its final state at a running service, and checks the vault against
+    /// every earlier answer.
     async fn settle(&self, world: &World, client: &Client) {
         let mut state = client.state(self.id).await.unwrap();
         assert!(
@@ -118,7 +119,7 @@ impl Entry {
             "{} was answered 204 and is lost",
             self.id
         );
-        // Twilio sends again what was not answered.
+        // Twilio repeats a callback that was not answered.
         if !self.is_acknowledged.load(SeqCst) {
             assert_eq!(self.announce(world, client).await.unwrap(), 204);
             state = client.state(self.id).await.unwrap();
@@ -155,7 +156,7 @@ impl Entry {
         }
     }
 
-    /// Nothing opens it.
+    /// Checks that nothing opens it.
     async fn is_gone(&self, client: &Client) {
         if let Some(path) = self.audio.get() {
             assert_eq!(
@@ -173,7 +174,7 @@ impl Entry {
         );
     }
 
-    /// The receipt of a shred holds, and closes after the epoch has turned.
+    /// Checks the receipt of a shred, and that it closes after the epoch has turned.
     async fn closes(&self, client: &Client, keys: &KeySet) {
         let receipt = self.receipt.get().expect("the shred was answered");
         let closed = eventually(async || {
@@ -190,8 +191,8 @@ impl Entry {
     }
 }
 
-/// Brings every recording to its end, see [`Entry::settle`], and lets the operator turn the epoch
-/// for what was shredded.
+/// Brings every recording to its final state, see [`Entry::settle`], and turns the epoch as the
+/// operator for the shredded ones.
 pub(crate) async fn settle(entries: &[Entry], world: &World, client: &Client) {
     let (_, keys) = client.get("/.well-known/jwks.json").await.unwrap();
     let keys: KeySet = std::str::from_utf8(&keys).unwrap().parse().unwrap();

@@ -1,5 +1,5 @@
-//! Nobody takes what the service logs: the disk is full, the pipe is closed, or nobody reads it.
-//! The service goes on.
+//! The log of the service cannot be written: the disk is full, the pipe is closed, or the reader is
+//! stuck. The service continues.
 
 use std::{
     fs::{File, OpenOptions},
@@ -16,7 +16,7 @@ use crate::{
     world::{World, sound},
 };
 
-/// A service whose log goes there; it is killed when this is dropped.
+/// A service with this log destination; it is killed on drop.
 struct Deaf(Child);
 
 impl Drop for Deaf {
@@ -26,7 +26,7 @@ impl Drop for Deaf {
     }
 }
 
-/// Ports that are free now. Where the service listens cannot be read from its log here.
+/// Returns free ports. The service's address cannot be read from its log here.
 fn free_ports() -> [u16; 2] {
     let bound = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     bound.map(|listener| listener.local_addr().unwrap().port())
@@ -62,7 +62,7 @@ async fn seals_whatever_becomes_of_its_log(log: impl Into<Stdio>, level: &str) {
             .is_ok_and(|(status, _)| status == 200)
     };
     assert!(eventually(is_ready).await, "it never got ready");
-    // Work that fails is told of; what is good must still be done.
+    // Failing work is logged; other work must still be done.
     let (missing, _) = world.record(sound(0, 1));
     world
         .stand_in

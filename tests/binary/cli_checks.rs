@@ -1,5 +1,4 @@
-//! `policy check`, `config print` and `doctor`: what is wrong is told at once, completely, and with
-//! its place.
+//! `policy check`, `config print` and `doctor`: all faults are reported at once, with their places.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -172,7 +171,7 @@ async fn doctor_says_what_is_well_weak_and_broken() {
         );
     }
 
-    // Better kept, it finds nothing weak.
+    // With better settings, it finds nothing weak.
     world.configure(
         "public_url = \"http://127.0.0.1:0\"",
         "public_url = \"https://vault.example.com\"",
@@ -196,8 +195,8 @@ async fn doctor_says_what_is_well_weak_and_broken() {
     let findings = world.run(&["doctor", "--json"]).json();
     assert!(verdicts(&findings, "weak").is_empty(), "{findings}");
 
-    // A file where the objects should be, and a policy with a fault: both are told, and the exit
-    // code says so.
+    // A file in the place of the objects, and a policy with a fault: both are reported, and the
+    // exit code is 1.
     fs::remove_dir_all(world.path("objects")).unwrap();
     fs::create_dir(world.path("objects")).unwrap();
     fs::write(world.path("objects/probe-rehearsal"), "in the way").unwrap();

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::world::World;
 
-/// Numbers of nobody.
+/// Fictitious numbers.
 const ANNA: &str = "+493023125001";
 const BERTA: &str = "+493023125002";
 

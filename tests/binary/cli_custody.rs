@@ -1,4 +1,4 @@
-//! The root key's home: another passphrase, and a vault whose root is in a token.
+//! Custody of the root key: another passphrase, and a vault whose root is in a token.
 
 use std::{fs, path::Path, process::Command};
 
@@ -12,7 +12,7 @@ use crate::{
     world::World,
 };
 
-/// A second configuration of the same vault, whose database is empty.
+/// Writes a second configuration of the same vault, with an empty database.
 fn elsewhere(world: &World) -> Database {
     let text = fs::read_to_string(world.path("recvault.toml")).unwrap();
     let url = format!("url = \"{}\"", world.database.url());
@@ -32,7 +32,7 @@ async fn a_restore_beside_a_live_service_takes_custody_in_one_explicit_act() {
     world.run(&["snapshot", "create"]).done();
     let service = world.serve().await;
 
-    // Without the word nothing happens, neither here nor there.
+    // Without `--take-over` nothing happens, in either database.
     let refused = world
         .run(&["--config", "elsewhere.toml", "snapshot", "restore"])
         .refused();
@@ -65,7 +65,7 @@ async fn a_restore_beside_a_live_service_takes_custody_in_one_explicit_act() {
     let taken = restored.texts(told).await.remove(0);
     assert!(taken.contains(&former) && taken.contains(&owner), "{taken}");
 
-    // The service that still runs notices, says so in its log, and is out of it.
+    // The running service notices the take-over, logs it, and stops serving.
     assert!(
         eventually(async || service.client.get("/readyz").await.unwrap().0 == 503).await,
         "{}",
@@ -82,7 +82,7 @@ async fn a_restore_beside_a_live_service_takes_custody_in_one_explicit_act() {
             "{refused}"
         );
     }
-    // The owner goes on.
+    // The owner continues.
     world
         .run(&["--config", "elsewhere.toml", "epoch", "turn"])
         .done();
@@ -164,8 +164,7 @@ async fn a_passphrase_is_changed_beside_turns_and_no_root_is_lost() {
         if changed {
             fs::write(world.path("custody/passphrase"), new).unwrap();
         }
-        // Whichever came first: the vault opens, and a turn goes on from wherever the other one had
-        // to stop.
+        // In either order, the vault opens, and a turn resumes wherever the other one had to stop.
         world
             .database
             .execute("UPDATE work SET due_at = 0 WHERE kind = 'epoch-turn'")
@@ -192,7 +191,7 @@ async fn a_lost_slot_is_an_alarm_and_a_copy_of_it_is_refused_by_name() {
     fs::rename(world.path("gone"), world.path("custody/root")).unwrap();
     assert!(eventually(async || service.client.get("/readyz").await.unwrap().0 == 200).await);
 
-    // A copy beside the slot outlives the root that is destroyed.
+    // A copy beside the slot outlives the destroyed root.
     fs::copy(world.path("custody/root"), world.path("custody/root.bak")).unwrap();
     for command in [&["epoch", "turn"][..], &["sweep"]] {
         let refused = world.run(command).refused();
@@ -233,7 +232,7 @@ async fn a_changed_passphrase_is_written_down_and_opens_the_vault() {
         "--json",
     ];
 
-    // What is only tried changes nothing.
+    // A dry run changes nothing.
     let facts = world.run(&[&change[..], &["--dry-run"]].concat()).json();
     assert_eq!(
         (&facts["epochs"], &facts["changed"]),
@@ -244,7 +243,7 @@ async fn a_changed_passphrase_is_written_down_and_opens_the_vault() {
         (root, 0)
     );
 
-    // Neither does somebody without the passphrase so far, nor a new one that is none.
+    // Nor does a wrong present passphrase, or an invalid new one.
     let passphrase = fs::read(world.path("custody/passphrase")).unwrap();
     fs::write(world.path("custody/passphrase"), "a guess").unwrap();
     assert!(
@@ -320,7 +319,7 @@ fn other_kinds_have_no_passphrase() {
     assert!(why.contains("`custody.aws_kms.key_id`: missing"), "{why}");
 }
 
-/// A new token; the path of its configuration.
+/// Creates a token; returns the path of its configuration.
 pub(crate) fn token(folder: &Path) -> String {
     fs::create_dir(folder.join("tokens")).unwrap();
     let configuration = folder.join("softhsm2.conf");

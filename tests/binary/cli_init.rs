@@ -1,11 +1,11 @@
-//! `recvault init`: a vault folder that runs, and that is never replaced.
+//! `recvault init`: creates a working vault folder, and never replaces one.
 
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use crate::process::{run_in, run_with_open_umask};
 
-/// Every file below a folder with its bytes; the write-ahead log of SQLite comes and goes with who
-/// looks.
+/// Returns every file below a folder with its bytes, without the write-ahead log of SQLite, which
+/// depends on open connections.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -63,7 +63,7 @@ fn init_makes_a_folder_whose_secrets_are_the_owners() {
         "the passphrase is not shown"
     );
 
-    // The token is nowhere but on the screen, and the passphrase only in its file.
+    // The token is only on the screen, and the passphrase only in its file.
     for (name, bytes) in files(&folder) {
         let holds = |secret: &str| {
             bytes
@@ -79,7 +79,7 @@ fn init_makes_a_folder_whose_secrets_are_the_owners() {
             "{name} holds the passphrase"
         );
     }
-    // It runs as it is.
+    // It runs without changes.
     run_in(
         world.path(),
         &["--config", "calls/recvault.toml", "status"],
@@ -111,7 +111,8 @@ fn what_init_makes_is_its_users_alone_whatever_the_umask_and_the_folder() {
     }
     assert!(seen > 8, "{seen} files and folders");
 
-    // What others may read, doctor names with the way out; where no folder lets them in, nothing.
+    // `doctor` names files that others may read, with the remedy; if a folder above them denies
+    // access, it names nothing.
     let doctor = || {
         let args = ["--config", "calls/recvault.toml", "doctor"];
         run_with_open_umask(world.path(), &args).stdout
@@ -154,7 +155,7 @@ fn init_makes_a_vault_on_another_database_and_store_in_one_step() {
     )
     .done();
 
-    // A configuration that is there is nobody's to change.
+    // An existing configuration is not changed.
     let why = run_in(
         world.path(),
         &["init", "calls", "--store", "folder:./b"],

@@ -1,4 +1,4 @@
-//! Lists, receipts, grants and exports on the command line, while the service runs beside it.
+//! Lists, receipts, grants and exports on the command line, beside a running service.
 
 use std::{fs, io::Write as _, process::Stdio};
 
@@ -151,7 +151,7 @@ async fn a_grant_is_given_in_the_name_of_a_principal_only() {
         ended.contains(grant) && ended.contains("  ended  "),
         "{ended}"
     );
-    // The log names who asked, and every way of asking is in it.
+    // The log names the principal, and every kind of request.
     let entry = world
         .run(&[
             "audit",
@@ -182,7 +182,7 @@ async fn a_revocation_names_its_receipts_and_each_can_be_shown() {
     let world = World::sqlite().await;
     let service = world.serve().await;
     let id = world.sealed(&service.client, sound(1, 1)).await.to_string();
-    // Nothing moves on while it is looked at.
+    // Nothing changes during the look.
     service.process.stop().await;
     let dry = world
         .run(&[

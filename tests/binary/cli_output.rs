@@ -1,4 +1,4 @@
-//! What programs, shells and pipes get from the command line.
+//! Output of the command line for programs, shells and pipes.
 
 use std::{
     fs,
@@ -11,7 +11,7 @@ use crate::{
     world::World,
 };
 
-/// The error object on the last line of standard error.
+/// Returns the error object on the last line of standard error.
 fn error_of(stderr: &str) -> serde_json::Value {
     let last = stderr.lines().last().unwrap_or_default();
     let object: serde_json::Value =
@@ -86,7 +86,7 @@ async fn an_error_is_json_if_json_was_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pipe_that_is_closed_early_ends_a_long_list_quietly() {
     let world = World::sqlite().await;
-    // More than a pipe holds.
+    // More than a pipe's buffer.
     for _ in 0..4 {
         world.run(&["snapshot", "create"]).done();
     }

@@ -1,4 +1,4 @@
-//! `policy` and `retention`: what was promised, what it answers, and what it lets go of.
+//! `policy` and `retention`: published versions, decisions, and shreds by retention.
 
 use std::fs;
 
@@ -191,7 +191,7 @@ async fn a_file_that_the_service_refuses_does_not_pass_the_check() {
         "{why}\n{serve}"
     );
 
-    // Far from any vault the file is all there is.
+    // Without a vault, only the file is checked.
     let afar = tempfile::tempdir().unwrap();
     fs::copy(&file, afar.path().join("policy.toml")).unwrap();
     let alone = ["policy", "check", "policy.toml", "--json"];
@@ -329,7 +329,7 @@ async fn the_operator_sees_what_is_kept_and_lets_go_of_what_is_due() {
             .done()
             .contains("Shredded 0 recordings")
     );
-    // A shorter time takes effect at once.
+    // A shorter period takes effect at once.
     let policy = fs::read_to_string(world.path("privacy-policy.toml")).unwrap();
     let shorter = policy
         .replacen("version = \"1\"", "version = \"2\"", 1)

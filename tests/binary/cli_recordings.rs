@@ -1,5 +1,5 @@
-//! `status`, `shred`, `receipt verify`, `audit list`, `retry` and `sweep`, while the service runs
-//! beside them.
+//! `status`, `shred`, `receipt verify`, `audit list`, `retry` and `sweep`, beside a running
+//! service.
 
 use std::fs;
 
@@ -66,7 +66,7 @@ async fn a_shred_leaves_a_receipt_that_anybody_can_check_offline() {
         eventually(async || world.objects().is_empty()).await,
         "the service removes the bytes"
     );
-    // Again: the same receipt, by now closed. And a dry run knows.
+    // A repeat returns the same receipt, which is closed by now. A dry run shows it too.
     let again = world
         .run(&[
             "shred",
@@ -92,7 +92,7 @@ async fn a_shred_leaves_a_receipt_that_anybody_can_check_offline() {
         "{dry}"
     );
 
-    // With the vault, and far from any vault.
+    // With the vault, and without any vault.
     let afar = tempfile::tempdir().unwrap();
     let (_, keys) = service.client.get("/.well-known/jwks.json").await.unwrap();
     fs::write(afar.path().join("jwks.json"), keys).unwrap();
@@ -166,8 +166,8 @@ async fn a_receipt_with_one_altered_character_does_not_hold() {
         world.run(&["receipt", "verify", "receipt", "--keys", "jwks.json"])
     };
     verify(jws).done();
-    // Each part, at its first, a middle and its last character; the last of a part may have spare
-    // bits, and those must be 0 too.
+    // Each part, at its first, a middle and its last character; the last character of a part may
+    // have spare bits, which must be 0.
     let dots: Vec<usize> = jws.match_indices('.').map(|(at, _)| at).collect();
     let places = [
         0,
@@ -342,14 +342,15 @@ async fn a_sweep_removes_old_litter_and_nothing_else() {
     let service = world.serve().await;
     let id = world.sealed(&service.client, sound(1, 1)).await;
     let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
-    // Its own sweep is behind it.
+    // The service's own sweep has run already.
     service
         .process
         .says("that it has swept", |log| {
             log.contains("swept orphans=0").then_some(())
         })
         .await;
-    // As a killed process leaves it: an object that nobody owns, one just now, and half of one.
+    // The leftovers of a killed process: an object without an owner, a recent one, and an
+    // unfinished one.
     fs::create_dir_all(world.path("objects/objects/00")).unwrap();
     let litter = |name: &str, age: Option<std::time::SystemTime>| {
         let path = world.path("objects/objects/00").join(name);

@@ -1,4 +1,4 @@
-//! Commands that cannot be done say why, and what would help.
+//! Commands that fail state the reason and the remedy.
 
 use std::fs;
 

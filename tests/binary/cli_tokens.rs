@@ -1,4 +1,4 @@
-//! `recvault token`: bearer tokens are made, listed, and die when they are revoked.
+//! `recvault token`: bearer tokens are created, listed and revoked.
 
 use reqwest::Method;
 

@@ -1,4 +1,4 @@
-//! Those who call the service: an application with a bearer token, and a listener with a grant.
+//! Clients of the service: an application with a bearer token, and a player with a grant.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use recvault::model::id::RecordingId;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// A caller of one running service. Calls fail only when the connection does.
+/// A client of one running service. Calls fail only if the connection does.
 #[derive(Clone)]
 pub(crate) struct Client {
     /// `http://127.0.0.1:<port>`.
@@ -32,7 +32,7 @@ impl Client {
         }
     }
 
-    /// Status and JSON of an answer; null where the body is no JSON.
+    /// Returns status and JSON of an answer; null if the body is not JSON.
     pub(crate) async fn ask(
         &self,
         method: Method,
@@ -54,14 +54,14 @@ impl Client {
         ))
     }
 
-    /// Status and body of what anybody may fetch.
+    /// Returns status and body of a public resource.
     pub(crate) async fn get(&self, path: &str) -> Result<(u16, Bytes)> {
         let response = self.http.get(format!("{}{path}", self.base)).send().await?;
         Ok((response.status().as_u16(), response.bytes().await?))
     }
 
-    /// The state of a recording; `None` if there is none. Of one that a restore would not find
-    /// shredded yet, nothing is said before it would.
+    /// Returns the state of a recording; `None` if there is none. A shred that is not durable yet
+    /// is awaited.
     pub(crate) async fn state(&self, id: RecordingId) -> Result<Option<String>> {
         let path = format!("/v1/recordings/{id}");
         let (mut status, mut body) = self.ask(Method::GET, &path, None).await?;
@@ -81,7 +81,7 @@ impl Client {
         }))
     }
 
-    /// Asks to listen: the status, and the path of the sound if the grant was given.
+    /// Requests a grant: the status, and the path of the audio if it was granted.
     pub(crate) async fn grant(&self, id: RecordingId) -> Result<(u16, Option<String>)> {
         let (status, body) = self
             .ask(
@@ -96,7 +96,7 @@ impl Client {
         Ok((status, path))
     }
 
-    /// Shreds: the status, and the receipt's id.
+    /// Shreds: returns the status, and the receipt's id.
     pub(crate) async fn shred(&self, id: RecordingId) -> Result<(u16, Option<String>)> {
         let (status, body) = self
             .ask(
@@ -108,9 +108,9 @@ impl Client {
         Ok((status, body["receipt_id"].as_str().map(str::to_owned)))
     }
 
-    /// What is heard under a new grant.
+    /// Returns the audio under a new grant.
     pub(crate) async fn hear(&self, id: RecordingId) -> Bytes {
-        // What is not to be had for a moment is asked for again.
+        // A temporary refusal is retried.
         let mut granted = (503, None);
         eventually(async || {
             granted = self.grant(id).await.unwrap();
@@ -135,7 +135,7 @@ impl Client {
     }
 }
 
-/// Asks again and again, some 40 times a second for 40 s, until the answer is yes.
+/// Polls some 40 times a second for 40 s, until the answer is `true`.
 pub(crate) async fn eventually(mut ask: impl AsyncFnMut() -> bool) -> bool {
     for _ in 0..1600 {
         if ask().await {

@@ -1,4 +1,5 @@
-//! `recvault init` dies at each place inside custody, and the same command goes on from there.
+//! `recvault init` dies at each crash point inside custody, and the same command completes
+//! afterwards.
 
 use std::{fs, path::Path};
 
@@ -7,14 +8,14 @@ use serde_json::Value;
 
 use crate::{cli_custody::token, needs, process::run_in};
 
-/// A folder that is to become a vault, and what its commands need to be told.
+/// A folder for a vault, and the environment of its commands.
 struct Place {
     folder: tempfile::TempDir,
     variables: Vec<(&'static str, String)>,
 }
 
 impl Place {
-    /// With its root in a file.
+    /// Keeps the root in a file.
     fn of_files() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
@@ -22,7 +23,7 @@ impl Place {
         }
     }
 
-    /// With its root in a token.
+    /// Keeps the root in a token.
     fn of_a_token() -> Self {
         let library = needs::required("RECVAULT_TEST_SOFTHSM");
         let folder = tempfile::tempdir().unwrap();
@@ -51,7 +52,7 @@ impl Place {
         run_in(self.folder.path(), args, &variables)
     }
 
-    /// `init` dies at this place.
+    /// Runs `init`, which dies at this crash point.
     fn dies_at(&self, point: &str) {
         let ended = self.run(&["init", ".", "--json"], &[("RECVAULT_CRASH_AT", point)]);
         assert_eq!(
@@ -61,8 +62,8 @@ impl Place {
         );
     }
 
-    /// The same command again makes the vault, whose root is the only thing in custody, and it
-    /// lives.
+    /// Runs the same command again: it creates the vault, with its root as the only object in
+    /// custody, and the vault works.
     fn becomes_a_vault(&self, after: &str) {
         let made = self.run(&["init", ".", "--json"], &[]);
         assert_eq!(made.code, Some(0), "after {after}: {made:#?}");
@@ -130,7 +131,7 @@ fn an_init_that_died_with_its_root_half_made_in_a_token_is_gone_on_from() {
     }
 }
 
-/// The vault is there by then, and its first token was shown to nobody.
+/// The vault exists by then, but its first token was never shown.
 #[test]
 fn an_init_that_died_with_half_a_snapshot_names_the_way_out() {
     let place = Place::of_files();

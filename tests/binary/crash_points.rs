@@ -1,4 +1,4 @@
-//! The executable dies at each named place of ingest and shred, and starts again.
+//! The executable dies at each named crash point of ingest and shred, and starts again.
 
 use recvault::model::crash;
 
@@ -11,8 +11,7 @@ use crate::{
     world::World,
 };
 
-/// Tells a story of a death at each of these places, on both databases, and notes which places they
-/// are.
+/// Declares a test for each of these crash points, on both databases, and lists the points.
 macro_rules! points {
     ($story:ident: $($event:ident at $point:literal;)*) => {
         mod sqlite {
@@ -70,7 +69,7 @@ points! {
 
 async fn dies_and_comes_back(kind: Kind, point: &str) {
     let world = World::on(kind).await;
-    // More than one part of an upload where the upload is what breaks off.
+    // More than one part of an upload, if the upload is interrupted.
     let seconds = if point == "deposit.first_bytes" {
         600
     } else {
@@ -79,7 +78,7 @@ async fn dies_and_comes_back(kind: Kind, point: &str) {
     let early = Entry::several(&world, 3, 1);
     let late = Entry::several(&world, 3, seconds);
 
-    // A life before: three recordings, of which one is shredded; then the power goes.
+    // An earlier run: three recordings, one of them shredded; then the power fails.
     let service = world.serve().await;
     for entry in &early {
         assert_eq!(entry.announce(&world, &service.client).await.unwrap(), 204);
@@ -90,7 +89,7 @@ async fn dies_and_comes_back(kind: Kind, point: &str) {
     book::settle(&early[..1], &world, &service.client).await;
     service.process.kill().await;
 
-    // The life that ends at the point.
+    // The run that ends at the crash point.
     let service = world.serve_until(Some(point)).await;
     if ["shred", "remove", "erase"]
         .iter()
@@ -111,8 +110,8 @@ async fn dies_and_comes_back(kind: Kind, point: &str) {
         &late[0],
     );
     if point.starts_with("erase") {
-        // The database knew of the copy before anything happened to it, and learns what happened from
-        // Twilio when it asks again.
+        // The database had recorded the copy before any change to it, and learns the result from
+        // Twilio on the next request.
         let sources = format!(
             "SELECT state FROM sources WHERE recording_id = '{}'",
             early[1].id
@@ -125,7 +124,7 @@ async fn dies_and_comes_back(kind: Kind, point: &str) {
         );
     }
 
-    // The dead process's leases run out.
+    // The dead process's leases expire.
     world.database.execute("UPDATE work SET due_at = 0").await;
     let service = world.serve().await;
     let all: Vec<Entry> = early.into_iter().chain(late).collect();
@@ -161,7 +160,7 @@ async fn dies_and_comes_back(kind: Kind, point: &str) {
     );
 }
 
-/// What a death at a point leaves on disk, besides what must always hold.
+/// Checks the state on disk after a death at a point, besides the general invariants.
 fn expect_what_the_point_leaves(
     world: &World,
     point: &str,

@@ -22,7 +22,7 @@ use crate::{
 const RECORDINGS: u32 = 200;
 const CALLERS: u64 = 16;
 const KILLS: usize = 5;
-/// Whatever takes longer hangs.
+/// The limit of a run; longer means that it hangs.
 const LIMIT: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,12 +36,12 @@ async fn postgres_is_killed_at_random_under_load() {
     is_killed_at_random(Kind::Postgres).await;
 }
 
-/// What the callers share.
+/// The state that the clients share.
 struct Load {
     world: World,
     entries: Vec<Entry>,
     next: AtomicUsize,
-    /// The service of the moment; between two lives the last one.
+    /// The present service; between two runs the last one.
     service: watch::Receiver<Client>,
     is_over: AtomicBool,
 }
@@ -81,7 +81,7 @@ async fn is_killed_at_random(kind: Kind) {
             found.orphans,
             found.work
         );
-        // Once in a while it does not even get to its feet.
+        // Sometimes it is killed during its start.
         if round % 2 == 1 {
             let process = load.world.launch(None);
             tokio::time::sleep(Duration::from_millis(rng.random_range(0..300))).await;
@@ -135,7 +135,7 @@ impl Load {
         }
     }
 
-    /// Shreds one recording after another. A shred that is not answered is not asked for again.
+    /// Shreds one recording after another. An unanswered shred is not repeated.
     async fn shred(self: Arc<Self>, mut rng: StdRng) {
         while !self.is_over.load(SeqCst) {
             pause(&mut rng, 60).await;
@@ -149,7 +149,7 @@ impl Load {
         }
     }
 
-    /// Listens to whatever can be heard or could once be.
+    /// Plays recordings, also shredded ones.
     async fn listen(self: Arc<Self>, mut rng: StdRng) {
         while !self.is_over.load(SeqCst) {
             pause(&mut rng, 20).await;

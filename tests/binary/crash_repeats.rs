@@ -1,5 +1,5 @@
-//! The executable dies in the middle of a request with an `Idempotency-Key`, and the client asks
-//! again.
+//! The executable dies in the middle of a request with an `Idempotency-Key`, and the client repeats
+//! it.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ points! {
     dies_between_the_effect_and_the_kept_answer at "idempotency.done";
 }
 
-/// Asks for a grant under a key: the status, and the answer.
+/// Requests a grant with a key: returns the status and the answer.
 async fn asks(client: &Client, entry: &Entry) -> reqwest::Result<(u16, Value)> {
     let path = format!("{}/v1/recordings/{}/grants", client.base, entry.id);
     let request = client.http.request(Method::POST, path);
@@ -41,7 +41,7 @@ async fn dies_and_is_asked_again(kind: Kind, point: &str) {
     let before = if point == "idempotency.claimed" { 0 } else { 1 };
     assert_eq!(grants().await, before, "{point}");
 
-    // Nobody can say whether it took effect: it is not run again before its lease has passed.
+    // Its effect is unknown, so it is not run again before its lease has expired.
     let service = world.serve().await;
     let (status, problem) = asks(&service.client, &entry).await.unwrap();
     assert_eq!(

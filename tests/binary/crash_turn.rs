@@ -1,5 +1,5 @@
-//! The executable dies at each named place of a turn, a snapshot, the journal and a restore, and
-//! starts again.
+//! The executable dies at each named crash point of a turn, a snapshot, the journal and a restore,
+//! and starts again.
 
 mod restores;
 
@@ -55,7 +55,7 @@ mod custodies {
     }
 }
 
-/// Every place that is met here, in order.
+/// Returns every crash point of this file, in order.
 pub(crate) fn tried() -> Vec<&'static str> {
     [
         turns::TRIED,
@@ -66,8 +66,8 @@ pub(crate) fn tried() -> Vec<&'static str> {
     .concat()
 }
 
-/// Two that live, one whose bytes are gone, and one that was shredded with nobody there to remove
-/// its bytes.
+/// Two living recordings, one whose bytes are removed, and one that was shredded without a service
+/// to remove its bytes.
 struct Life {
     living: Vec<Entry>,
     shredded: Vec<Entry>,
@@ -96,7 +96,7 @@ impl Life {
         }
     }
 
-    /// Holds a vault that no process serves to what must be true at every moment.
+    /// Checks the invariants of a vault that no process serves.
     async fn holds(&self, world: &World, closed: bool) {
         let found = invariants::check(world).await;
         let state = |entry: &Entry| found.states[&entry.id.to_string()].clone();
@@ -110,8 +110,8 @@ impl Life {
             "{states:?}"
         );
 
-        // Root and snapshot: at most two of the one, at least one of the other that holds, and it
-        // is enough for a new database.
+        // Custody has at most two roots, and a snapshot that one of them opens suffices to rebuild
+        // the database.
         let epochs = roots(world).await;
         assert!(
             (1..=if closed { 1 } else { 2 }).contains(&epochs.len()),
@@ -134,7 +134,7 @@ impl Life {
         }
     }
 
-    /// Brings a service up on it and sees that it is the vault that it was.
+    /// Starts a service and checks that the vault is unchanged.
     async fn goes_on(self, world: &World) {
         let service = world.serve().await;
         for living in &self.living {
@@ -151,8 +151,7 @@ impl Life {
             .chain(self.shredded)
             .chain([late])
             .collect();
-        // The receipts close, and nobody has to do more for it than to let the service run and the
-        // epoch turn.
+        // The receipts close without any action but a running service and an epoch turn.
         book::settle(&all, world, &service.client).await;
         service.process.stop().await;
         let found = invariants::check(world).await;
@@ -165,7 +164,7 @@ impl Life {
     }
 }
 
-/// The operator shreds; the receipt is remembered.
+/// Shreds as the operator, and records the receipt.
 fn shred(world: &World, entry: &Entry) {
     entry
         .is_condemned
@@ -183,7 +182,7 @@ fn shred(world: &World, entry: &Entry) {
     assert_eq!(entry.receipt.get_or_init(|| receipt.to_owned()), receipt);
 }
 
-/// Epochs whose root is in custody.
+/// Returns the epochs whose root is in custody.
 async fn roots(world: &World) -> BTreeSet<u64> {
     let app = App::open(
         Config::read(&world.path("recvault.toml")).unwrap(),
@@ -200,7 +199,7 @@ async fn roots(world: &World) -> BTreeSet<u64> {
         .collect()
 }
 
-/// The epoch in the name of a snapshot.
+/// Returns the epoch in the name of a snapshot.
 fn epoch_of(kept: &Value) -> u64 {
     kept["snapshot"]
         .as_str()
@@ -213,7 +212,7 @@ fn epoch_of(kept: &Value) -> u64 {
         .unwrap()
 }
 
-/// What lies in the place of custody besides the passphrase, by name.
+/// Returns the names of the objects in custody besides the passphrase.
 fn place(world: &World) -> Vec<String> {
     let names = fs::read_dir(world.path("custody"))
         .unwrap()
@@ -223,7 +222,7 @@ fn place(world: &World) -> Vec<String> {
     names
 }
 
-/// The lease of a dead turner runs out.
+/// Expires the lease of a dead turner.
 async fn the_lease_runs_out(world: &World) {
     world
         .database
@@ -252,7 +251,7 @@ async fn dies_while_it_turns(kind: Kind, point: &str) {
         }
         _ => assert!(after.len() == 2 && after.is_superset(&before), "{after:?}"),
     }
-    // Nobody else turns while its lease runs.
+    // No other process turns before its lease has expired.
     let refused = world.run(&["epoch", "turn"]).refused();
     assert!(refused.contains("another process"), "{refused}");
     the_lease_runs_out(&world).await;
@@ -260,8 +259,8 @@ async fn dies_while_it_turns(kind: Kind, point: &str) {
     life.holds(&world, true).await;
     assert_eq!(roots(&world).await, BTreeSet::from([began]));
 
-    // The service dies of the next turn, which a shred asks for at once; the one after it finishes
-    // what it finds.
+    // The service dies in the next turn, which a shred requests at once; the following turn
+    // completes it.
     world.forget_immediately();
     let again = Entry::new(&world, sound(8, 1));
     let service = world.serve_until(Some(point)).await;
@@ -296,12 +295,12 @@ async fn dies_while_it_turns(kind: Kind, point: &str) {
     life.goes_on(&world).await;
 }
 
-/// Each act on custody that a turn and a change of the passphrase have, killed between every two
-/// calls to the system: no root is lost, and none that should be destroyed stays.
+/// Kills each change of custody, in a turn and in a change of the passphrase, between any two
+/// system calls: no root is lost, and none that should be destroyed stays.
 async fn dies_while_it_changes_custody(kind: Kind, point: &str) {
     let world = World::on(kind).await;
     let life = Life::led(&world).await;
-    // Of the next root's making; then of the old one's destruction.
+    // First in the creation of the next root, then in the destruction of the old one.
     for times in ["#1", "#2"] {
         let ended = world.run_until(&format!("{point}{times}"), &["epoch", "turn"]);
         assert_eq!(
@@ -316,7 +315,7 @@ async fn dies_while_it_changes_custody(kind: Kind, point: &str) {
             "nothing is called unrecoverable: {states:?}"
         );
         the_lease_runs_out(&world).await;
-        // Whatever writes clears what was left first; what only reads leaves it.
+        // A writing command removes the leftovers first; a reading command keeps them.
         world.run(&["status"]).done();
         world.run(&["sweep"]).done();
         assert_eq!(place(&world), ["root", "root.lock"], "{point}{times}");
@@ -363,7 +362,7 @@ async fn dies_while_it_changes_custody(kind: Kind, point: &str) {
     life.goes_on(&world).await;
 }
 
-/// Whether no turn is under way and no shred waits for one.
+/// Whether no turn is in progress and no shred waits for one.
 async fn is_finished(world: &World) -> bool {
     let open = "SELECT CAST((SELECT COUNT(*) FROM epochs WHERE finished_at IS NULL AND epoch = (SELECT MAX(epoch) FROM epochs))
                 + (SELECT COUNT(*) FROM receipts WHERE state = 'tombstoned') AS TEXT)";
@@ -394,7 +393,7 @@ async fn dies_while_it_writes_to_the_store(kind: Kind, point: &str) {
             "the newest holds"
         );
     } else {
-        // A shred that is durable and in the journal, and of which nobody was told.
+        // A shred that is durable and in the journal, but was not answered.
         let id = life.living[1].id.to_string();
         let waiting = async || world.database.texts("SELECT id FROM outbox").await;
         assert!(!waiting().await.contains(&id));
@@ -405,8 +404,8 @@ async fn dies_while_it_writes_to_the_store(kind: Kind, point: &str) {
             "it should have died at {point}: {ended:?}"
         );
         assert!(waiting().await.contains(&id));
-        // A service that finds it so dies of it, too; the next writes it once more and clears the
-        // mark.
+        // The next service dies at the same point; the one after it writes the piece again and
+        // clears the mark.
         world.launch(Some(point)).dies(point).await;
         assert!(waiting().await.contains(&id));
         shred(&world, &life.living[1]);
@@ -426,8 +425,8 @@ async fn dies_while_it_writes_to_the_store(kind: Kind, point: &str) {
     life.goes_on(&world).await;
 }
 
-/// A database that is made from the store alone has every tombstone and every living key, whatever was
-/// written twice.
+/// Checks that a database rebuilt from the store alone has every tombstone and every living key,
+/// whatever was written twice.
 async fn the_rebuilt_vault_knows(world: &World, life: &Life) {
     let text = fs::read_to_string(world.path("recvault.toml")).unwrap();
     let url = format!("url = \"{}\"", world.database.url());
@@ -450,7 +449,7 @@ async fn the_rebuilt_vault_knows(world: &World, life: &Life) {
     assert!(plan["journal"].as_array().unwrap().len() >= 2, "{plan}");
     let config = Config::read(&world.path("elsewhere.toml")).unwrap();
     let app = App::open(config, Clock::System).await.unwrap();
-    // Not settled: this is only a look, and the vault itself goes on.
+    // The restore is not completed: the original vault stays in use.
     let plan = recvault::vault::plan(&app.parts(), Default::default())
         .await
         .unwrap();

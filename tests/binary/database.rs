@@ -1,5 +1,5 @@
-//! The database of one test, looked at from outside: its own SQLite file or its own PostgreSQL
-//! database, which goes with the test.
+//! The database of one test, accessed from outside: its own SQLite file or its own PostgreSQL
+//! database, removed after the test.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use sqlx::{
 
 use crate::needs;
 
-/// Which database the database of a test is in.
+/// The kind of database of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Sqlite,
@@ -20,7 +20,7 @@ pub(crate) enum Kind {
 pub(crate) enum Database {
     /// A file in the vault folder.
     Sqlite(PathBuf),
-    /// A database of its own on the server of `admin`.
+    /// A separate database on the server of `admin`.
     Postgres {
         admin: String,
         name: String,
@@ -29,7 +29,7 @@ pub(crate) enum Database {
 }
 
 impl Kind {
-    /// Every kind that there is a server for.
+    /// Returns every available kind.
     pub(crate) fn given() -> impl Iterator<Item = Self> {
         let postgres = needs::given("RECVAULT_TEST_POSTGRES").map(|_| Self::Postgres);
         [Some(Self::Sqlite), postgres].into_iter().flatten()
@@ -57,7 +57,7 @@ impl Database {
         }
     }
 
-    /// As the configuration names it.
+    /// Returns its URL for the configuration.
     pub(crate) fn url(&self) -> String {
         match self {
             Self::Sqlite(path) => format!(
@@ -68,8 +68,7 @@ impl Database {
         }
     }
 
-    /// The first column, which must be text, of every row of a query that both databases
-    /// understand.
+    /// Returns the first column, which must be text, of every row of a query in portable SQL.
     pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
         let query = AssertSqlSafe(sql.to_owned());
         match self {
@@ -93,8 +92,8 @@ impl Database {
         }
     }
 
-    /// A session of its own on PostgreSQL in which this was done, and which is open until this is
-    /// dropped.
+    /// Opens a separate PostgreSQL session, runs this statement in it, and keeps it open until
+    /// drop.
     pub(crate) async fn holding(&self, sql: &str) -> PgConnection {
         let Self::Postgres { url, .. } = self else {
             panic!("only PostgreSQL has such locks")
@@ -107,8 +106,7 @@ impl Database {
         connection
     }
 
-    /// A copy of it as it is now, while nobody is connected: a file below `folder`, or another
-    /// database.
+    /// Copies it while there are no connections: into a file below `folder`, or another database.
     pub(crate) async fn copied(&self, folder: &Path) -> Self {
         match self {
             Self::Sqlite(path) => {
@@ -164,7 +162,7 @@ impl Drop for Database {
         };
         let admin = admin.clone();
         let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-        // A runtime of its own: the test's may be the one that is being torn down.
+        // A separate runtime, because the test's own may be shutting down.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()

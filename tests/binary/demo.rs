@@ -1,4 +1,4 @@
-//! `recvault demo`, as somebody runs it who has nothing but the executable.
+//! `recvault demo`, without anything but the executable.
 
 use std::{fs, process::Command};
 
@@ -178,7 +178,7 @@ async fn the_lines_of_a_story_that_stays_up_work() {
     );
 }
 
-/// Does what the lines say, in their order; each command with its output.
+/// Runs the printed lines in order; returns each command with its output.
 fn follow(said: &str) -> Vec<(String, String)> {
     let (_, lines) = said
         .split_once("waits for you:\n")
@@ -193,7 +193,7 @@ fn follow(said: &str) -> Vec<(String, String)> {
             value.clone_into(&mut token);
             continue;
         }
-        // The comment has a command in it, for the URL that the command before it gave.
+        // The comment contains a command for the URL that the command before it returned.
         let command = line
             .strip_prefix("# then, with its audio_url:")
             .map_or(line, |rest| rest.split(" | xxd").next().unwrap().trim());

@@ -1,5 +1,5 @@
-//! A vault on a disk that is full, and a database that somebody else has locked: not now, nothing
-//! half-written, and well again afterwards.
+//! A vault on a full disk, and a database that another process has locked: requests are refused
+//! temporarily, nothing is half-written, and the vault recovers.
 
 use std::{fs, io::Write as _, path::PathBuf, process::Command};
 
@@ -12,13 +12,13 @@ use crate::{
     world::{World, sound},
 };
 
-/// A small disk of its own, as long as this lives.
+/// A small temporary disk, unmounted on drop.
 struct Disk {
     mount: TempDir,
 }
 
 impl Disk {
-    /// `None`, after saying so, where we may not mount.
+    /// Mounts it; prints a note and returns `None` without permission to mount.
     fn mount(size: &str) -> Option<Self> {
         let mount = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount")
@@ -32,7 +32,7 @@ impl Disk {
         None
     }
 
-    /// Takes every free byte; removing the file gives them back.
+    /// Fills the disk; removing the returned file frees the space.
     fn fill(&self) -> PathBuf {
         let path = self.mount.path().join("filler");
         let mut file = fs::File::create(&path).unwrap();
@@ -54,7 +54,7 @@ impl Drop for Disk {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_full_disk_nothing_is_promised_that_is_not_kept() {
-    // Of these the write-ahead log takes 16 before it is folded back.
+    // The write-ahead log takes 16 MiB of these before it is folded back.
     let Some(disk) = Disk::mount("32m") else {
         return;
     };
@@ -66,8 +66,8 @@ async fn on_a_full_disk_nothing_is_promised_that_is_not_kept() {
     kept.prepare_to_listen(&service.client).await.unwrap();
 
     let filler = disk.fill();
-    // The write-ahead log has some room left, so the first ones may still be taken: then they
-    // count.
+    // The write-ahead log has some space left, so the first callbacks may be accepted: then they
+    // must be durable.
     let late = Entry::several(&world, 60, 1);
     let mut refused = 0;
     for entry in &late {
@@ -81,7 +81,7 @@ async fn on_a_full_disk_nothing_is_promised_that_is_not_kept() {
         );
     }
     assert!(refused > 0, "the disk is not full");
-    // No audit entry, no access; and no shred either, half or whole.
+    // Without an audit entry there is no access, and no shred either, not even a partial one.
     let (status, _) = service.client.grant(kept.id).await.unwrap();
     assert_eq!(status, 503, "{}", service.process.log());
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Whatever anybody sends: the service answers or hangs up, never with 500, and goes on.
+//! Arbitrary input: the service answers or closes the connection, never with 500, and continues.
 
 use std::{
     io::{Read as _, Write as _},
@@ -32,7 +32,7 @@ async fn garbage_at_every_door_on_postgres() {
 
 async fn garbage_at_every_door(kind: Kind) {
     let world = World::on(kind).await;
-    // All of it comes from one address, and is to reach the doors.
+    // All requests come from one address, and must reach the handlers.
     world.configure("anonymous_per_s = 20", "anonymous_per_s = 0");
     world.configure("failures_per_m = 60", "failures_per_m = 0");
     let service = world.serve().await;
@@ -71,7 +71,7 @@ async fn garbage_at_every_door(kind: Kind) {
     }
     let address = service.client.base.trim_start_matches("http://").to_owned();
     let bytes: Vec<Vec<u8>> = (0..150).map(|_| raw(&routes, rng)).collect();
-    // Blocking calls on a thread of their own.
+    // Blocking calls on a separate thread.
     tokio::task::spawn_blocking(move || bytes.iter().for_each(|bytes| shout(&address, bytes)))
         .await
         .unwrap();
@@ -92,7 +92,7 @@ async fn garbage_at_every_door(kind: Kind) {
     invariants::check(&world).await;
 }
 
-/// A well-formed request with nonsense in it, sometimes by somebody who may.
+/// Sends a well-formed request with random content, sometimes with a valid token.
 async fn call(service: &Service, method: &str, route: &str, rng: &mut StdRng) {
     let mut url = format!("{}{route}", service.client.base);
     if rng.random() {
@@ -147,7 +147,7 @@ async fn call(service: &Service, method: &str, route: &str, rng: &mut StdRng) {
     .unwrap();
     request = request.header(header, value);
     if rng.random() {
-        // Never the reason that really shreds, nor a purpose that really grants.
+        // Never a reason that would really shred, nor a purpose that would really be granted.
         let body = match rng.random_range(0..3) {
             0 => bytes(rng, 70_000),
             1 => b"{\"reason\":\"\\u0000\",\"purpose\":[[[[]]]]}".to_vec(),
@@ -166,7 +166,7 @@ async fn call(service: &Service, method: &str, route: &str, rng: &mut StdRng) {
     );
 }
 
-/// A form that Twilio really signed, with nonsense in it.
+/// Posts a form with a valid signature and random content.
 async fn signed(world: &World, service: &Service, rng: &mut StdRng) {
     let (sid, _) = world.record(sound(2, 1));
     let status = [
@@ -204,7 +204,7 @@ async fn signed(world: &World, service: &Service, rng: &mut StdRng) {
     assert!(matches!(status, 204 | 400), "{status} for {params:?}");
 }
 
-/// What is not even HTTP, or hardly.
+/// Returns input that is not valid HTTP.
 fn raw(routes: &[String], rng: &mut StdRng) -> Vec<u8> {
     let route = routes.choose(rng).unwrap();
     let method = METHODS.choose(rng).unwrap();
@@ -226,7 +226,7 @@ fn raw(routes: &[String], rng: &mut StdRng) -> Vec<u8> {
     bytes
 }
 
-/// Sends bytes and reads what comes; the other end may hang up at any time.
+/// Sends bytes and reads the answer; the other end may close the connection at any time.
 fn shout(address: &str, bytes: &[u8]) {
     let mut socket = TcpStream::connect(address).expect("the service still listens");
     socket

@@ -1,5 +1,5 @@
-//! Clients that hang up while something is done for them: it is done wholly or not at all, and what
-//! is counted is what was done.
+//! Clients that disconnect during a request: it takes effect wholly or not at all, and the counters
+//! are right.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ async fn shreds_are_counted_whoever_hangs_up(kind: Kind) {
     }
     for id in &ids {
         let path = format!("{}/v1/recordings/{id}", client.base);
-        // A connection of its own, which is closed when nobody waits for the answer any more.
+        // A separate connection, which is closed when the answer is no longer awaited.
         let http = reqwest::Client::builder()
             .no_proxy()
             .pool_max_idle_per_host(0)
@@ -73,7 +73,7 @@ async fn shreds_are_counted_whoever_hangs_up(kind: Kind) {
         seen.0 == seen.1 && seen.0 > 0.0
     });
     assert!(agree.await, "counted and shredded: {seen:?}");
-    // Nobody's connection is left in the middle of something: what was not done can be done now.
+    // No connection is stuck: everything that was not done can be done now.
     for id in &ids {
         assert_eq!(client.shred(*id).await.unwrap().0, 200);
     }

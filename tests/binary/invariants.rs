@@ -1,20 +1,21 @@
-//! What must hold of a vault that lies still, however its last process ended: no half state, and an
-//! audit log without gaps.
+//! The invariants of a vault without a running process, however the last one ended: no partial
+//! state, and an audit log without gaps.
 
 use std::collections::BTreeMap;
 
 use crate::world::World;
 
-/// What was found in a vault that keeps its promises.
+/// The state of a vault whose invariants hold.
 #[derive(Debug)]
 pub(crate) struct Found {
-    /// The state of each recording by its id; of a shredded one the state of its receipt.
+    /// The state of each recording by its id; for a shredded one, that of its receipt.
     pub(crate) states: BTreeMap<String, String>,
-    /// Whole objects that no recording owns.
+    /// Complete objects that no recording owns.
     pub(crate) orphans: usize,
-    /// Objects of shredded recordings that are catalogued still, although their bytes are gone.
+    /// Objects of shredded recordings that are still in the catalogue, although their bytes are
+    /// removed.
     pub(crate) removed: usize,
-    /// Pieces of work that wait.
+    /// Waiting work items.
     pub(crate) work: u32,
 }
 
@@ -37,7 +38,7 @@ const RECORDINGS: &str = "
       || '|' || (SELECT COUNT(*) FROM audit e WHERE e.recording_id = r.id AND e.event = 'shred.bytes-removed')
     FROM recordings r ORDER BY r.id";
 
-/// Entries, the highest number, and the number that the head holds.
+/// The number of entries, the highest number, and the number in the head.
 const AUDIT: &str = "
     SELECT COUNT(*) || '|' || COALESCE(MAX(seq), 0) || '|' || COALESCE(MIN(seq), 1) || '|' || (SELECT seq FROM audit_head) FROM audit";
 
@@ -141,16 +142,16 @@ pub(crate) async fn check(world: &World) -> Found {
                     ("1", sealings, "1"),
                     "tombstone and log agree: {row}"
                 );
-                // A rebuilt database may not know that the bytes are removed, and removes them once
-                // more.
+                // A rebuilt database may not know that the bytes are removed, and removes them
+                // again.
                 let is_again = is_rebuilt && matches!((removes, removals), ("1", "1") | ("0", "2"));
                 assert!(
                     is_again || matches!((removes, removals), ("1", "0") | ("0", "1")),
                     "its bytes will be removed or are: {row}"
                 );
                 match (fingerprints, receipt) {
-                    // What was never sealed leaves nothing to remove and nothing to turn for, so
-                    // its receipt waits for the source alone.
+                    // A recording that was never sealed needs no removal and no turn, so its
+                    // receipt waits for the source alone.
                     ("0", "closed") => {
                         assert_eq!((epoch, artefacts), ("0", "0"), "there was no key: {row}")
                     }
@@ -180,7 +181,7 @@ pub(crate) async fn check(world: &World) -> Found {
             }
             _ => panic!("no recording here is absent or failed: {row}"),
         }
-        // After the receipt is closed, whatever Twilio tells again is looked at once more; nothing
+        // After the receipt is closed, a new callback of Twilio's is checked once more, but nothing
         // waits for that.
         let erases = if receipt == "closed" { "0" } else { erases };
         found.work += [fetches, removes, erases]

@@ -1,4 +1,5 @@
-//! A service whose key management service is out of reach when the epoch has turned elsewhere.
+//! A service whose key management service is unreachable after another process has turned the
+//! epoch.
 
 use std::{
     net::SocketAddr,
@@ -22,22 +23,22 @@ use crate::{
     world::{World, sound},
 };
 
-/// What becomes of a connection on the road.
+/// The fate of a connection through the proxy.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// It arrives.
+    /// It is forwarded.
     Open,
-    /// It is ended at once.
+    /// It is closed at once.
     Cut,
-    /// It is taken, and nothing ever comes back.
+    /// It is accepted, but never answered.
     Silent,
 }
 
-/// A road to a server, which the test opens and closes. It ends with this value.
+/// A proxy to a server, which the test opens and closes. It ends on drop.
 struct Road {
     url: String,
     way: watch::Sender<Way>,
-    /// How many connections in vain there were.
+    /// The number of failed connections.
     vain: Arc<AtomicUsize>,
     _tasks: JoinSet<()>,
 }
@@ -61,7 +62,7 @@ impl Road {
                 travellers.spawn(async move {
                     tokio::select! {
                         () = travel(stream, way, server) => {}
-                        // Whoever is on it when it changes does not arrive.
+                        // A change also ends open connections.
                         _ = changes.changed() => {}
                     }
                 });
@@ -96,7 +97,7 @@ async fn a_turn_elsewhere_while_the_service_cannot_be_asked(way: Way) {
     let wav = sound(1, 1);
     let id = world.sealed(client, wav.clone()).await;
 
-    // Nobody asks while the key in memory is the present one's.
+    // No request is made while the key in memory is the present one.
     road.way.send_replace(way);
     assert_eq!(client.hear(id).await, wav);
     assert_eq!(client.get("/readyz").await.unwrap().0, 200);
@@ -120,7 +121,7 @@ async fn a_turn_elsewhere_while_the_service_cannot_be_asked(way: Way) {
         503,
         "nothing opens by a key of before"
     );
-    // It asks again and again, and is not ready in between.
+    // It retries, and is not ready in between.
     let asked = road.vain.load(Ordering::SeqCst);
     let mut answers = Vec::new();
     let again = eventually(async || {
@@ -151,7 +152,7 @@ async fn a_turn_elsewhere_while_the_service_cannot_be_asked(way: Way) {
     );
     assert_eq!(client.hear(id).await, wav);
     assert_eq!(world.announce(client, &sid).await.unwrap(), 204);
-    // What failed meanwhile rests for a while.
+    // Work that failed meanwhile is postponed.
     world.database.execute("UPDATE work SET due_at = 0").await;
     client.until(late, "sealed").await;
     service.process.stop().await;

@@ -1,4 +1,4 @@
-//! The log of a service at level `info` tells what happened, in words and in order.
+//! The log of a service at level `info` reports the events in words and in order.
 
 use serde_json::json;
 
@@ -7,8 +7,8 @@ use crate::{
     world::{World, sound},
 };
 
-/// The places of these lines in the log, each with all of its marks; it panics at the first that is
-/// not behind the one before.
+/// Returns the positions of these lines in the log, each with all of its marks; panics at the first
+/// that is not behind the one before.
 fn in_order(log: &str, wanted: &[&[&str]]) {
     let mut lines = log.lines();
     for marks in wanted {

@@ -1,8 +1,8 @@
-//! The real executable, as operators, Twilio, listeners and power cuts meet it.
+//! The real executable, as used by operators, Twilio and players, and under power failures.
 //!
-//! Every test owns its world: a folder, a database, a stand-in for Twilio, and the processes it
-//! starts. What more it may need is in [`needs`]: a PostgreSQL whose user may make databases, a
-//! Python with the package `twilio` or `phonenumbers`, SoftHSM's library, readers of OpenAPI.
+//! Every test owns its world: a folder, a database, a stand-in for Twilio, and its processes.
+//! Further requirements are in [`needs`]: a PostgreSQL user that may create databases, a Python
+//! with the package `twilio` or `phonenumbers`, SoftHSM's library, readers of OpenAPI.
 
 #![cfg(test)]
 

@@ -1,4 +1,4 @@
-//! Google's libphonenumber, in Python, beside our reading of telephone numbers.
+//! The parser of telephone numbers against Google's libphonenumber, in Python.
 
 use std::process::Command;
 

@@ -1,5 +1,5 @@
-//! An old copy of the database is put back, or the database is lost: every command that writes
-//! refuses, and says what helps.
+//! An old copy of the database is in use, or the database is lost: every writing command refuses,
+//! and states the remedy.
 
 use std::fs;
 
@@ -80,7 +80,7 @@ async fn every_command_refuses_an_old_copy(kind: Kind) {
         "{}",
         serving.log()
     );
-    // What reads says so, and reads.
+    // A reading command warns, and reads.
     let status = world.run(&["status"]);
     assert!(
         status.code == Some(0) && status.stderr.contains("out of date"),
@@ -100,7 +100,7 @@ async fn every_command_refuses_an_old_copy(kind: Kind) {
         "nothing was written or destroyed"
     );
 
-    // The newer one goes on.
+    // The newer database continues.
     on(&world, &world.database);
     let service = world.serve().await;
     assert!(
@@ -153,7 +153,7 @@ async fn a_lost_database_is_rebuilt_and_not_made_anew(kind: Kind) {
         (roots, objects)
     );
 
-    // It dies after everything is in the database: the same command goes on.
+    // It dies after everything is in the database: the same command completes it.
     let ended = world.run_until("restore.committed", &["snapshot", "restore", "--take-over"]);
     assert_eq!(ended.code, None, "{ended:?}");
     let done = world
@@ -244,7 +244,7 @@ async fn the_policy_that_the_service_decides_by_answers_why_not() {
             .clone()
     };
     assert_eq!(asked(), "1");
-    // The file is changed, and the service has not started with it.
+    // The file is changed, but the service has not started with it.
     let file = world.path("privacy-policy.toml");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(

@@ -1,5 +1,5 @@
-//! `/openapi.json` as others read it: validators find no fault, clients that are generated from it
-//! tell the whole story, and a fuzzer that believes it finds nothing that is not as it says.
+//! `/openapi.json` as other tools read it: validators find no fault, generated clients run the
+//! whole workflow, and a fuzzer finds no deviation from it.
 //!
 //! `tests/run` installs the readers: `RECVAULT_TEST_OPENAPI` is a folder with a virtual environment
 //! of Python in `venv` and packages of Node in `node_modules`.
@@ -25,14 +25,14 @@ use crate::{
 /// The scripts and settings of these tests.
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/binary/openapi");
 
-/// The programs that read the description, and a folder to work in.
+/// The programs that read the description, and a folder for their work.
 struct Readers {
     installed: PathBuf,
     folder: TempDir,
 }
 
 impl Readers {
-    /// With the description that a service gives.
+    /// Fetches the description of a service.
     async fn of(client: &Client) -> Self {
         let installed = PathBuf::from(needs::required("RECVAULT_TEST_OPENAPI"));
         let folder = tempfile::tempdir().unwrap();
@@ -46,12 +46,12 @@ impl Readers {
         self.folder.path().join(name)
     }
 
-    /// A program of the Python environment.
+    /// Returns a program of the Python environment.
     fn python(&self, program: &str) -> Command {
         self.command(&self.installed.join("venv/bin").join(program))
     }
 
-    /// A program of the Node packages.
+    /// Returns a program of the Node packages.
     fn node(&self, program: &str) -> Command {
         self.command(&self.installed.join("node_modules/.bin").join(program))
     }
@@ -60,7 +60,7 @@ impl Readers {
         let mut command = Command::new(program);
         command
             .current_dir(self.folder.path())
-            // What these programs would tell their makers.
+            // No telemetry.
             .env("REDOCLY_TELEMETRY", "off")
             .env("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true");
         command
@@ -74,7 +74,7 @@ async fn run(mut command: Command) -> Output {
         .unwrap()
 }
 
-/// Everything that it said.
+/// Returns its whole output.
 fn said(output: &Output) -> String {
     format!(
         "{}{}",
@@ -113,7 +113,7 @@ async fn other_readers_find_no_fault_in_the_description() {
     succeeds(spectral).await;
 }
 
-/// A sealed recording of a call, its sound in a file, and what a story wants to know of both.
+/// Returns a sealed recording of a call, a file of its audio, and further arguments of the scripts.
 async fn one_call(world: &World, service: &Service, readers: &Readers) -> [String; 4] {
     let wav = sound(1, 3);
     fs::write(readers.path("sound.wav"), &wav).unwrap();
@@ -174,7 +174,7 @@ async fn a_client_made_for_typescript_tells_the_whole_story() {
         let mut generator = readers.node("openapi-typescript");
         generator.args(["openapi.json", "--output", "made.d.ts"]);
         succeeds(generator).await;
-        // Its types hold: a request that the description does not know would not compile.
+        // The types are strict: a request that the description lacks does not compile.
         let mut compiler = readers.node("tsc");
         compiler.args(["--strict", "--target", "es2022", "--module", "nodenext"]);
         compiler.args(["--types", "node", "--skipLibCheck", "story.ts"]);
@@ -185,7 +185,7 @@ async fn a_client_made_for_typescript_tells_the_whole_story() {
     }
 }
 
-/// What there is, for `hooks.py`.
+/// Returns the existing objects, for `hooks.py`.
 async fn fixtures(world: &World, client: &Client) -> Value {
     let mut recordings = Vec::new();
     for number in 0..12 {

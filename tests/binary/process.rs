@@ -1,5 +1,5 @@
-//! Processes of the real executable: commands that end, and services that run until they are told
-//! to stop, die or are killed.
+//! Processes of the real executable: commands that end, and services that run until they are
+//! stopped, die or are killed.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -13,10 +13,10 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::watch;
 
-/// Longest wait for anything that should happen at once; only a test that fails waits this long.
+/// The longest wait for an immediate event; only a failing test waits this long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The executable, without anything of the test's own environment.
+/// The executable, without the test's own environment.
 pub(crate) fn recvault() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_recvault"));
     command.env_clear().stdin(Stdio::null());
@@ -38,7 +38,7 @@ pub(crate) fn run_in(folder: &Path, args: &[&str], variables: &[(&str, &str)]) -
     Ended::of(command.current_dir(folder))
 }
 
-/// The same under a umask that closes nothing to anybody.
+/// Runs a command line with a umask that removes no permissions.
 pub(crate) fn run_with_open_umask(folder: &Path, args: &[&str]) -> Ended {
     let mut shell = Command::new("/bin/sh");
     shell.args([
@@ -61,21 +61,21 @@ impl Ended {
         }
     }
 
-    /// Standard output of a command that must have done what it was asked.
+    /// Returns the standard output of a command that must succeed.
     #[track_caller]
     pub(crate) fn done(self) -> String {
         assert_eq!(self.code, Some(0), "{self:#?}");
         self.stdout
     }
 
-    /// The same, as JSON.
+    /// Returns the standard output of a command that must succeed, as JSON.
     #[track_caller]
     pub(crate) fn json(self) -> serde_json::Value {
         let stdout = self.done();
         serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}"))
     }
 
-    /// Standard error of a command that must have refused or failed, having printed no facts.
+    /// Returns the standard error of a command that must fail without printing facts.
     #[track_caller]
     pub(crate) fn refused(self) -> String {
         assert_eq!(
@@ -87,7 +87,7 @@ impl Ended {
     }
 }
 
-/// A child process that stays; it is killed when this is dropped.
+/// A running child process; it is killed on drop.
 pub(crate) struct Process {
     pid: Pid,
     ended: watch::Receiver<Option<ExitStatus>>,
@@ -96,7 +96,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts it and keeps what it writes to standard error.
+    /// Starts it and keeps its standard error.
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut child = command
             .stdout(Stdio::null())
@@ -126,17 +126,17 @@ impl Process {
         }
     }
 
-    /// What it wrote to standard error so far.
+    /// Returns its standard error so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
-    /// The process's number.
+    /// Returns the process id.
     pub(crate) fn id(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
     }
 
-    /// Waits until its log holds what `find` looks for.
+    /// Waits until `find` finds something in its log.
     pub(crate) async fn says<T: Send>(
         &self,
         what: &str,
@@ -182,7 +182,7 @@ impl Process {
         self.end().await;
     }
 
-    /// Tells it to stop; it must do so in order and complain about nothing.
+    /// Stops it; it must end in order and without errors in its log.
     pub(crate) async fn stop(&self) {
         self.signal(Signal::TERM);
         let status = self.end().await;
@@ -194,7 +194,7 @@ impl Process {
         );
     }
 
-    /// Waits until it has died of its own hand, at the place it was armed for.
+    /// Waits until it has died at the armed crash point.
     pub(crate) async fn dies(&self, point: &str) {
         let status = self.end().await;
         assert_eq!(
@@ -208,7 +208,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // A stopped process dies too.
+        // Also kills a stopped process.
         self.signal(Signal::KILL);
     }
 }

@@ -1,5 +1,5 @@
-//! What many revocations that are due at once cost others: how long a callback and `/readyz` wait
-//! beside them.
+//! The cost of many revocations that are due at once: the latency of callbacks and `/readyz` beside
+//! them.
 
 use std::{
     collections::BTreeSet,
@@ -21,10 +21,10 @@ use crate::{
 };
 
 const REVOCATIONS: u32 = 150;
-/// Between the end of one request and the next.
+/// The pause between two requests.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// How long requests waited, shortest first.
+/// The latencies of requests, shortest first.
 struct Waits(Vec<Duration>);
 
 impl Waits {
@@ -42,7 +42,7 @@ impl Waits {
     }
 }
 
-/// Asks one after another until `is_over`.
+/// Sends one request after another until `is_over`.
 async fn waits(mut ask: impl AsyncFnMut() -> u16, good: u16, is_over: impl Fn() -> bool) -> Waits {
     let mut waits = Vec::new();
     while !is_over() {
@@ -55,7 +55,7 @@ async fn waits(mut ask: impl AsyncFnMut() -> u16, good: u16, is_over: impl Fn() 
     Waits(waits)
 }
 
-/// What callbacks and `/readyz` wait, side by side.
+/// Measures callbacks and `/readyz` at the same time.
 async fn both(
     world: &World,
     client: &Client,
@@ -78,7 +78,7 @@ async fn both(
     [callbacks, ready]
 }
 
-/// Begins a revocation of each recording, and leaves all of them to whoever is at work.
+/// Begins a revocation of each recording, and leaves all of them to the service.
 async fn begin(world: &World, ids: &[RecordingId]) {
     let mut app = App::open(
         Config::read(&world.path("recvault.toml")).unwrap(),

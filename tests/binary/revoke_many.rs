@@ -1,4 +1,4 @@
-//! `revoke` of an account, the power cut in the middle of it; and holds on the command line.
+//! `revoke` of an account, interrupted by a power failure; and holds on the command line.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ async fn shredded(world: &World) -> usize {
         .len()
 }
 
-/// More than one unit of work takes; it dies after the first one's commit.
+/// More recordings than one unit of work takes; it dies after the first unit's commit.
 async fn what_dies_half_way_goes_on_by_itself(kind: Kind) {
     let world = World::on(kind).await;
     let service = world.serve().await;
@@ -99,7 +99,7 @@ async fn what_dies_half_way_goes_on_by_itself(kind: Kind) {
         .await
         .remove(0);
 
-    // The dead process's lease runs out, and the service goes on.
+    // The dead process's lease expires, and the service continues.
     world
         .database
         .execute("UPDATE work SET due_at = 0 WHERE kind = 'revocation'")
@@ -111,7 +111,7 @@ async fn what_dies_half_way_goes_on_by_itself(kind: Kind) {
     service.process.stop().await;
     invariants::check(&world).await;
 
-    // Once more says the same of all of them.
+    // A repeat reports the same for all of them.
     let again = world.run(&args);
     assert!(
         again.stderr.contains("revoke: 2"),

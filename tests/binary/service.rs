@@ -1,5 +1,4 @@
-//! `recvault serve` as a process: how it stops, and what it gives away to who looks at it from
-//! outside.
+//! `recvault serve` as a process: its stopping, and its protection against other processes.
 
 use std::{fs, time::Duration};
 
@@ -19,7 +18,7 @@ async fn sigterm_lets_everything_accepted_end_well() {
         let world = World::on(kind).await;
         let service = world.serve().await;
         let (sid, id) = world.record(sound(1, 4));
-        // Under way when the signal comes, and done within the grace.
+        // In progress when the signal arrives, and completed within the grace period.
         world.stand_in.fail(
             &sid,
             MediaFault::SlowBody {
@@ -76,8 +75,8 @@ async fn nobody_gets_a_core_dump_of_it() {
         ["0", "0"],
         "{core}"
     );
-    // What may not be dumped belongs to root, so that no other process of the same user can attach
-    // to it.
+    // The files of an undumpable process belong to root, so that no other process of the same user
+    // can attach to it.
     let memory = fs::metadata(format!("/proc/{}/mem", service.process.id())).unwrap();
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&memory), 0);
 }
@@ -90,7 +89,7 @@ async fn it_is_not_ready_while_the_store_is_away() {
     fs::write(world.path("objects"), "in the way").unwrap();
     assert_eq!(service.client.get("/readyz").await.unwrap().0, 503);
     assert_eq!(service.client.get("/healthz").await.unwrap().0, 200);
-    // A callback needs no store, and waits.
+    // A callback needs no store, and its work waits.
     let (sid, id) = world.record(sound(1, 1));
     assert_eq!(world.announce(&service.client, &sid).await.unwrap(), 204);
     assert!(eventually(async || service.process.log().contains("work was not completed")).await);

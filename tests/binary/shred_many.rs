@@ -1,4 +1,4 @@
-//! `shred` with many recordings, and the power cut in the middle of it.
+//! `shred` with many recordings, interrupted by a power failure.
 
 use serde_json::Value;
 
@@ -72,7 +72,7 @@ async fn many_are_shredded_by_one_command() {
     );
 }
 
-/// More than one unit of work takes; it dies after the first one's commit.
+/// More recordings than one unit of work takes; it dies after the first unit's commit.
 async fn what_dies_half_way_is_gone_on_with(kind: Kind) {
     let world = World::on(kind).await;
     let service = world.serve().await;

@@ -1,4 +1,4 @@
-//! A service that is stopped and goes on, and a limit on open files that is too low.
+//! A service that is suspended and resumed, and a limit on open files that is too low.
 
 use std::{
     fs,
@@ -22,8 +22,8 @@ use crate::{
 
 /// Bytes of one second: 8 kHz, 16 bit, two channels.
 const SECOND: usize = 32_000;
-/// What the listener's own buffer takes. So much may still come out of a socket on a slow machine;
-/// in the time until the service has asked the database, four times as much would be heard.
+/// The listener's own receive buffer. This much may still arrive on a slow machine; four times as
+/// much would arrive before the service has checked the database.
 const WINDOW: u32 = 4096;
 
 async fn listener(service: &Service, path: &str) -> TcpStream {
@@ -44,8 +44,8 @@ async fn listener(service: &Service, path: &str) -> TcpStream {
     stream
 }
 
-/// Reads in real time until nothing has come for a second, or for so long: how much, and whether
-/// the connection was reset.
+/// Reads in real time until nothing has arrived for a second, or for this time: returns the number
+/// of bytes, and whether the connection was reset.
 async fn hears(stream: &mut TcpStream, during: Duration) -> (usize, bool) {
     let begun = Instant::now();
     let mut heard = 0;
@@ -63,13 +63,13 @@ async fn hears(stream: &mut TcpStream, during: Duration) -> (usize, bool) {
     (heard, false)
 }
 
-/// Stops the service and shreds beside it. Since when it is stopped.
+/// Suspends the service and shreds beside it. Returns the time of the suspension.
 fn shredded_while_stopped(world: &World, service: &Service, id: &str) -> Instant {
     for _ in 0..10 {
         service.process.signal(Signal::STOP);
         let slept = Instant::now();
         let ended = world.run(&["shred", id, "--reason", "operator"]);
-        // Stopped inside a unit of its own, it holds the lock of SQLite.
+        // Suspended inside its own unit, it holds the lock of SQLite.
         if !ended.stderr.contains("database is locked") {
             ended.done();
             return slept;
@@ -79,7 +79,7 @@ fn shredded_while_stopped(world: &World, service: &Service, id: &str) -> Instant
     panic!("it is inside a unit of its own whenever it is stopped");
 }
 
-/// It is stopped for much less than its streams may live without a look.
+/// It is suspended for much less than its streams may continue without a check.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_was_stopped_while_another_process_shredded_lets_nothing_out_when_it_goes_on()
  {
@@ -98,7 +98,7 @@ async fn a_service_that_was_stopped_while_another_process_shredded_lets_nothing_
         assert!(heard > SECOND, "{heard}");
 
         let slept = shredded_while_stopped(&world, &service, &id.to_string());
-        // What its socket holds is out of its hands.
+        // The bytes in its socket cannot be recalled.
         let (under_way, is_reset) = hears(&mut stream, Duration::from_secs(20)).await;
         assert!(
             !is_reset && under_way <= 2 * SECOND,
@@ -130,7 +130,7 @@ async fn the_limit_on_open_files_is_raised_and_connections_fit_into_it() {
         .arg(world.path("recvault.toml"))
         .arg("serve");
     let process = Process::spawn(&mut command);
-    // 256 are for the rest, and each connection may need two.
+    // 256 files are for the rest, and each connection may need two.
     process
         .says("how many connections fit", |log| {
             log.contains("connections=72").then_some(())

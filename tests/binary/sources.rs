@@ -1,5 +1,5 @@
-//! `twilio reconcile` and `twilio backfill` as commands, beside a running service or without one;
-//! accounts that are read again on SIGHUP; and what `doctor` says of accounts.
+//! `twilio reconcile` and `twilio backfill` as commands, with and without a running service;
+//! accounts that are reloaded on SIGHUP; and the findings of `doctor` about accounts.
 
 use std::{fs, time::Duration};
 
@@ -16,13 +16,13 @@ use crate::{
     world::{World, digits, sound},
 };
 
-/// Where it dies of the places that this file tries.
+/// The crash points of this file.
 pub(crate) const TRIED: &[&str] = &["backfill.day_done"];
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl World {
-    /// What was recorded so many days ago, which nobody told of.
+    /// Adds a recording of this many days ago, without a callback.
     fn recorded_ago(&self, days: u32) -> RecordingId {
         let (sid, id) = self.record(sound(days, 1));
         let created = Some(Clock::System.now().before(DAY * days));
@@ -151,7 +151,7 @@ async fn a_backfill_is_killed_again_and_again_and_lists_no_day_twice() {
             "{counted}"
         );
         let days = world.stand_in.requests(Call::RecordingList);
-        // It dies after each of three days, and goes on three times.
+        // It dies after each of three days, and is resumed three times.
         for _ in 0..3 {
             let ended = world.run_until("backfill.day_done", &command);
             assert_eq!(ended.code, None, "{ended:?}");
@@ -164,8 +164,8 @@ async fn a_backfill_is_killed_again_and_again_and_lists_no_day_twice() {
         let done = ended.json();
         assert_eq!(done["accounts"][0]["fault"], Value::Null, "{done}");
         let listed = world.stand_in.requests(Call::RecordingList) - days;
-        // Every day once. What came between the first and the last command may be one more, or two
-        // around midnight.
+        // Every day is listed once. Recordings between the first and the last command may add one
+        // more, or two around midnight.
         assert!(
             (days..=days + 2).contains(&listed),
             "{listed} requests for {days} days"
@@ -198,7 +198,7 @@ async fn accounts_are_read_again_on_sighup_and_nothing_stops() {
         "the account is not known"
     );
 
-    // Everything that is wrong is told, and the former accounts stay.
+    // All faults are reported, and the former accounts stay.
     let file = world.path("recvault.toml");
     let good = fs::read_to_string(&file).unwrap();
     let entry = format!(
@@ -232,7 +232,7 @@ async fn accounts_are_read_again_on_sighup_and_nothing_stops() {
     );
     service.client.until(id, "sealed").await;
 
-    // Put right, the subaccount is there.
+    // After the correction, the subaccount is there.
     fs::write(world.path("secrets/sub"), &token).unwrap();
     fs::write(&file, format!("{good}{entry}")).unwrap();
     service.process.signal(Signal::HUP);
@@ -352,7 +352,8 @@ async fn doctor_finds_what_is_weak_in_an_account() {
             && says("callbacks").contains("#rc=5&rp=all")
     );
     assert!(says("subaccounts").contains(sub.as_str()));
-    // Once completed ones are told of, it sees that those without a file are not.
+    // When callbacks of completed recordings arrive, it notices that those of absent recordings do
+    // not.
     let service = world.serve().await;
     for mark in 10..30 {
         let (sid, _) = world.record(sound(mark, 1));
@@ -392,7 +393,7 @@ async fn doctor_says_that_twilio_cannot_be_reached_and_checks_the_rest() {
         .stand_in
         .fail_call(Call::RecordingList, RequestFault::Unauthorised);
     assert!(reachable(&world.run(&["doctor", "--json"])).contains("api_key_sid"));
-    // Silence is waited for as long as the settings say.
+    // The time-out is the configured one.
     world.configure("read_idle_timeout_ms = 30000", "read_idle_timeout_ms = 500");
     world
         .stand_in

@@ -1,5 +1,5 @@
-//! Twilio's own Python library, as a client of the stand-in: what it makes of every answer shows
-//! that the stand-in speaks as Twilio does.
+//! Twilio's own Python library as a client of the stand-in: its results show that the stand-in
+//! behaves like Twilio.
 
 use std::{
     io::Write as _,
@@ -40,8 +40,7 @@ fn call(digit: char) -> CallSid {
     sid("CA", digit).parse().unwrap()
 }
 
-/// A Twilio with one of everything, and five recordings an hour apart, the first of which is the
-/// newest.
+/// Returns a Twilio with one object of each kind, and five recordings an hour apart, newest first.
 async fn populated(account: &AccountSid, subaccount: &AccountSid) -> StandIn {
     let twilio = StandIn::start(vec![
         StandInAccount::new(account.clone(), "token"),

@@ -1,5 +1,5 @@
-//! Twilio's own Python library beside the real service: what it signs is accepted, and our TwiML is
-//! what it would write.
+//! Twilio's own Python library and the real service: its signatures are accepted, and our TwiML
+//! equals its output.
 
 use std::{
     io::Write as _,
@@ -17,7 +17,7 @@ use crate::{
     world::{World, digits},
 };
 
-/// Lets the library sign all requests at once.
+/// Signs all requests with the library in one run.
 fn sign(python: &str, requests: &[Value]) -> Vec<Value> {
     asked(
         python,
@@ -26,7 +26,7 @@ fn sign(python: &str, requests: &[Value]) -> Vec<Value> {
     )
 }
 
-/// What a script answers to lines of JSON, one for each.
+/// Returns a script's answers to lines of JSON, one for each.
 fn asked(python: &str, script: &str, requests: &[Value]) -> Vec<Value> {
     let mut signer = Command::new(python)
         .arg(script)
@@ -52,7 +52,7 @@ fn asked(python: &str, script: &str, requests: &[Value]) -> Vec<Value> {
     signed
 }
 
-/// What a callback may carry besides what we read: everything that encoders disagree about.
+/// Additional parameters of a callback: every case in which encoders differ.
 const AWKWARD: &[&[(&str, &str)]] = &[
     &[],
     &[
@@ -142,7 +142,7 @@ async fn what_twilios_own_library_signs_is_accepted() {
             }
         };
         let body = signed["body"].as_str().map(str::to_owned);
-        // Changed first: what is refused must leave nothing behind.
+        // The altered request first: a refused one must have no effect.
         let change = |text: &str| text.replacen("DialVerb", "DialVerc", 1);
         let changed = match &body {
             Some(body) => send(url.to_owned(), Some(change(body))).await,
@@ -169,7 +169,7 @@ async fn what_twilios_own_library_signs_is_accepted() {
     }
 }
 
-/// What people are asked, with everything that XML minds.
+/// A policy whose texts contain everything that XML must escape.
 const ASKS: &str = r#"
 [consent.voice]
 purposes = ["recording"]
@@ -281,7 +281,7 @@ async fn our_twiml_is_what_twilios_own_library_would_write() {
             ["Redirect", { "method": "POST" }, next(2, "de-DE"), []],
         ] }),
         json!({ "ours": no, "theirs": [say("Not recorded."), ["Dial", {}, null, [["Sip", {}, "sip:desk@example.com;transport=tls", []]]]] }),
-        // Nothing is said of a recording before the callee was asked, too.
+        // Nothing about a recording is said before the callee was asked, too.
         json!({ "ours": yes, "theirs": [
             ["Dial", {}, null, [["Sip", { "url": whisper, "method": "POST" }, "sip:desk@example.com;transport=tls", []]]],
         ] }),

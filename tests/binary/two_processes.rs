@@ -21,14 +21,14 @@ use crate::{
 #[ignore = "needs PostgreSQL: run `tests/run`"]
 async fn two_services_fed_at_once_seal_and_shred_each_recording_once() {
     let world = World::on(Kind::Postgres).await;
-    // Enough connections that writers meet: the keys of all these recordings are on two pages.
+    // Enough connections for concurrent writers: the keys of all these recordings are on two pages.
     world.configure("connections = 4", "connections = 20");
     let first = world.serve().await;
     let second = world.serve().await;
     let entries = Entry::several(&world, 60, 1);
     let clients = [&first.client, &second.client];
 
-    // Every third callback comes twice, at both doors at once.
+    // Every third callback arrives twice, at both services at once.
     let announced =
         stream::iter(entries.iter().enumerate()).for_each_concurrent(16, |(at, entry)| {
             let world = &world;
@@ -63,7 +63,7 @@ async fn two_services_fed_at_once_seal_and_shred_each_recording_once() {
                 "a shred is answered, whoever else is shredding: {}",
                 entry.id
             );
-            // At the other door too, and with the same receipt.
+            // At the other service too, and with the same receipt.
             entry.shred(clients[(at + 1) % 2]).await.unwrap();
         },
     );
@@ -90,7 +90,7 @@ async fn a_stream_of_one_service_is_silenced_when_the_other_shreds() {
     let world = World::on(Kind::Postgres).await;
     let first = world.serve().await;
     let second = world.serve().await;
-    // Much more than the buffers on the way to a slow listener hold.
+    // Much more than the buffers between the service and a slow listener.
     let wav = conversation::repeat_to(1800, Channels::Dual);
     let id = world.sealed(&first.client, wav.clone().into()).await;
     let (_, path) = first.client.grant(id).await.unwrap();
@@ -122,7 +122,7 @@ async fn a_stream_of_one_service_is_silenced_when_the_other_shreds() {
             shredded.elapsed() < Duration::from_secs(5),
             "5 s after the shred it is still heard"
         );
-        // A listener who listens.
+        // A listener that reads slowly.
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
     assert!(
@@ -133,8 +133,7 @@ async fn a_stream_of_one_service_is_silenced_when_the_other_shreds() {
     assert_eq!(world.objects().len(), 1, "the bytes are there still");
 }
 
-/// The bytes of what is shredded stay for an hour, so that it is not their removal which ends a
-/// stream.
+/// Postpones the removal of shredded bytes by an hour, so that it does not end a stream.
 async fn keep_the_bytes(world: &World) {
     let put_off = "CREATE FUNCTION put_off() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN NEW.due_at := NEW.due_at + 3600000; RETURN NEW; END $$";
@@ -147,8 +146,8 @@ async fn keep_the_bytes(world: &World) {
         .await;
 }
 
-/// Reads whatever comes until nothing has come for a while: true if the sound is still under way
-/// then, false if it is cut off.
+/// Reads until nothing has arrived for a while: returns `true` if the audio is not over then,
+/// `false` if it is cut off.
 async fn drain(response: &mut reqwest::Response, heard: &mut usize, pause: Duration) -> bool {
     loop {
         match tokio::time::timeout(pause, response.chunk()).await {
@@ -183,8 +182,8 @@ async fn a_service_that_slept_through_a_shred_wakes_up_silent() {
         .expect("the stream begins")
         .len();
     keep_the_bytes(&world).await;
-    // One that falls asleep while it reads for the journal keeps its session, and nobody gets the
-    // lock below.
+    // A process that is suspended while it reads for the journal keeps its session, which blocks
+    // the lock below.
     assert!(
         eventually(async || world
             .database
@@ -197,10 +196,11 @@ async fn a_service_that_slept_through_a_shred_wakes_up_silent() {
     sleeper.process.signal(Signal::STOP);
     let slept = Instant::now();
     assert_eq!(other.client.shred(id).await.unwrap().0, 200);
-    // What was in the buffers of the connection comes now, and nothing is left in them.
+    // The buffers of the connection are drained now.
     assert!(drain(&mut response, &mut heard, Duration::from_millis(500)).await);
     assert!(heard < wav.len() / 2, "{heard} bytes were under way");
-    // It wakes too late to go on unasked, and cannot ask: whoever looks for tombstones has to wait.
+    // It wakes up too late to continue without a check, and cannot check: the query for tombstones
+    // must wait.
     let lock = world
         .database
         .holding("LOCK TABLE tombstones IN ACCESS EXCLUSIVE MODE")
@@ -230,8 +230,8 @@ async fn a_service_that_slept_does_not_seal_what_another_has_taken_over() {
     let world = World::on(Kind::Postgres).await;
     let wav = sound(1, 30);
     let (sid, id) = world.record(wav.clone());
-    // Half a second the first time; the second time long enough for the sleeper to wake up and
-    // lose.
+    // Half a second the first time; the second time long enough for the suspended process to wake
+    // up and lose.
     world.stand_in.fail(
         &sid,
         MediaFault::SlowBody {
@@ -274,6 +274,6 @@ async fn a_service_that_slept_does_not_seal_what_another_has_taken_over() {
     sleeper.process.stop().await;
     other.process.stop().await;
     let found = invariants::check(&world).await;
-    // What the sleeper had stored by then is the sweep's, at most.
+    // At most the objects that the suspended process had stored are left for the sweep.
     assert!(found.states.len() == 1 && found.orphans <= 1, "{found:?}");
 }

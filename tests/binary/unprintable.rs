@@ -1,5 +1,4 @@
-//! What an operator is told: nobody takes what a command prints, and what a command says without
-//! being asked.
+//! Output that cannot be written, and messages on standard error.
 
 use std::{
     fs::OpenOptions,

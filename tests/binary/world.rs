@@ -1,5 +1,5 @@
-//! The world of one test: a vault folder made by the real `recvault init`, and a Twilio in the
-//! test's own process.
+//! The world of one test: a vault folder created by the real `recvault init`, and a stand-in for
+//! Twilio in the test's own process.
 
 use std::{
     collections::BTreeMap,
@@ -32,7 +32,7 @@ use crate::{
     process::{self, Ended, Process},
 };
 
-/// Everything of one test.
+/// The parts of one test.
 pub(crate) struct World {
     pub(crate) folder: TempDir,
     pub(crate) database: Database,
@@ -44,33 +44,34 @@ pub(crate) struct World {
     pub(crate) token: String,
 }
 
-/// A running service with somebody to call it.
+/// A running service with a client.
 pub(crate) struct Service {
     pub(crate) process: Process,
     pub(crate) client: Client,
 }
 
 impl World {
-    /// A vault on SQLite.
+    /// Creates a vault on SQLite.
     pub(crate) async fn sqlite() -> Self {
         Self::sqlite_in(&std::env::temp_dir()).await
     }
 
-    /// A vault on SQLite, in a new folder inside this one.
+    /// Creates a vault on SQLite, in a new folder inside this one.
     pub(crate) async fn sqlite_in(place: &Path) -> Self {
         let folder = tempfile::tempdir_in(place).unwrap();
         let database = Database::Sqlite(folder.path().join("vault.db"));
         Self::made(folder, database, None).await
     }
 
-    /// A vault on SQLite whose root a key of AWS KMS unwraps; these are its `[custody.aws_kms]`.
+    /// Creates a vault on SQLite whose root is wrapped by a key of AWS KMS; `lines` are its
+    /// `[custody.aws_kms]`.
     pub(crate) async fn by_kms(lines: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::Sqlite(folder.path().join("vault.db"));
         Self::made(folder, database, Some(lines)).await
     }
 
-    /// A vault on the kind of database.
+    /// Creates a vault on this kind of database.
     pub(crate) async fn on(kind: Kind) -> Self {
         match kind {
             Kind::Sqlite => Self::sqlite().await,
@@ -122,12 +123,12 @@ impl World {
         process::run_in(self.folder.path(), args, &[])
     }
 
-    /// The same, and it must die at this place on its way.
+    /// Runs a command, which must die at this crash point.
     pub(crate) fn run_until(&self, crash_at: &str, args: &[&str]) -> Ended {
         process::run_in(self.folder.path(), args, &[("RECVAULT_CRASH_AT", crash_at)])
     }
 
-    /// A sweep without the hour of patience that the command line insists on.
+    /// Sweeps without the minimum age of an hour that the command line requires.
     pub(crate) async fn sweep_now(&self) -> Swept {
         let mut app = App::open(
             Config::read(&self.path("recvault.toml")).unwrap(),
@@ -139,7 +140,7 @@ impl World {
         flow.sweeper.sweep(Duration::ZERO).await.unwrap()
     }
 
-    /// From the next start on, a shred asks for a turn at once.
+    /// Makes each shred request a turn at once, from the next start on.
     pub(crate) fn forget_immediately(&self) {
         let file = self.path("privacy-policy.toml");
         let text = fs::read_to_string(&file).unwrap();
@@ -155,7 +156,7 @@ impl World {
         fs::write(file, text).unwrap();
     }
 
-    /// The operator turns the epoch; the number of the new one.
+    /// Turns the epoch as the operator; returns the new epoch.
     pub(crate) fn turn(&self) -> u64 {
         self.run(&["epoch", "turn", "--json"]).json()["epoch"]
             .as_u64()
@@ -174,10 +175,10 @@ impl World {
         fs::write(file, text.replace(from, to)).unwrap();
     }
 
-    /// Starts the service; it may still be far from ready. `crash_at` is where it is to die.
+    /// Starts the service; it may not be ready yet. `crash_at` is its crash point.
     pub(crate) fn launch(&self, crash_at: Option<&str>) -> Process {
         let mut command = process::recvault();
-        // Any other folder would do as well: paths start at the configuration file.
+        // The working directory does not matter: paths start at the configuration file.
         command
             .current_dir("/")
             .arg("--config")
@@ -192,7 +193,7 @@ impl World {
         self.serve_until(None).await
     }
 
-    /// The same, with a place where it is to die.
+    /// Starts the service with a crash point and waits until it is ready.
     pub(crate) async fn serve_until(&self, crash_at: Option<&str>) -> Service {
         let process = self.launch(crash_at);
         let address = process
@@ -220,7 +221,7 @@ impl World {
         Service { process, client }
     }
 
-    /// Puts a sound at the stand-in under a new SID.
+    /// Adds audio to the stand-in under a new SID.
     pub(crate) fn record(&self, wav: Bytes) -> (RecordingSid, RecordingId) {
         let sid: RecordingSid = format!("RE{}", digits()).parse().unwrap();
         self.stand_in.add_recording(&self.account, sid.clone(), wav);
@@ -228,12 +229,12 @@ impl World {
         (sid, id)
     }
 
-    /// Which recording of the vault a SID is.
+    /// Returns the vault's id for a SID.
     pub(crate) fn id(&self, sid: &RecordingSid) -> RecordingId {
         RecordingId::of_source(self.vault, self.account.as_str(), sid.as_str())
     }
 
-    /// Announces a complete recording as Twilio does; the status of the answer.
+    /// Announces a complete recording as Twilio does; returns the status of the answer.
     pub(crate) async fn announce(
         &self,
         client: &Client,
@@ -248,7 +249,7 @@ impl World {
             .as_u16())
     }
 
-    /// Records, announces and waits for the seal.
+    /// Adds a recording, announces it and waits until it is sealed.
     pub(crate) async fn sealed(&self, client: &Client, wav: Bytes) -> RecordingId {
         let (sid, id) = self.record(wav);
         assert_eq!(self.announce(client, &sid).await.unwrap(), 204);
@@ -256,7 +257,7 @@ impl World {
         id
     }
 
-    /// Whole objects in the store, by their 32 digits, with their lengths.
+    /// Returns the complete objects in the store, by their 32 digits, with their lengths.
     pub(crate) fn objects(&self) -> BTreeMap<String, u64> {
         let whole =
             |(name, size): (String, u64)| Some((name.strip_suffix(".floe")?.to_owned(), size));
@@ -266,7 +267,7 @@ impl World {
             .collect()
     }
 
-    /// Objects that were begun and not finished.
+    /// Returns the number of unfinished objects.
     pub(crate) fn unfinished_objects(&self) -> usize {
         self.files_of_objects()
             .keys()
@@ -274,7 +275,7 @@ impl World {
             .count()
     }
 
-    /// Files of any kind in the store that were begun and not finished.
+    /// Returns the number of unfinished files of any kind in the store.
     pub(crate) fn unfinished_files(&self) -> usize {
         fn below(folder: &Path) -> Vec<PathBuf> {
             let entries = fs::read_dir(folder)
@@ -313,8 +314,8 @@ impl World {
     }
 }
 
-/// The shipped configuration with ports that the system chooses, the stand-in as Twilio, and leases
-/// as short as they can be: who takes over from a dead process waits for them.
+/// Returns the shipped configuration with ports that the system chooses, the stand-in as Twilio,
+/// and the shortest leases, because a successor waits for those of a dead process.
 fn configured(db: &str, api_base: &str, account: &AccountSid) -> String {
     let mut text = SHIPPED.to_owned();
     for (from, to) in [
@@ -335,12 +336,13 @@ fn configured(db: &str, api_base: &str, account: &AccountSid) -> String {
             "intelligence_base = \"https://intelligence.twilio.com\"",
             &format!("intelligence_base = \"{api_base}\""),
         ),
-        // Who took part is asked for each recording, and the shipped pace is for Twilio's sake.
+        // The participants of each recording are requested, and the shipped rate limit only
+        // protects Twilio.
         ("requests_per_s = 100", "requests_per_s = 1000"),
         ("url = \"sqlite:vault.db\"", &format!("url = \"{db}\"")),
         ("lease_s = 60", "lease_s = 5"),
         ("grace_s = 10", "grace_s = 3"),
-        // Most stories are about what was told.
+        // Most stories are about callbacks.
         ("every_m = 15", "every_m = 0"),
     ] {
         assert!(
@@ -354,14 +356,14 @@ fn configured(db: &str, api_base: &str, account: &AccountSid) -> String {
     )
 }
 
-/// A sound of its own: mono, so many seconds, with a mark so that no two are alike.
+/// Returns mono audio of this length, with a mark that makes it unique.
 pub(crate) fn sound(mark: u32, seconds: u32) -> Bytes {
     let mut wav = conversation::repeat_to(seconds, Channels::Mono);
     wav[HEADER_LEN..HEADER_LEN + 4].copy_from_slice(&mark.to_le_bytes());
     wav.into()
 }
 
-/// 32 random hex digits.
+/// Returns 32 random hex digits.
 pub(crate) fn digits() -> String {
     let mut bytes = [0; 16];
     rand::Rng::fill_bytes(&mut rand::rng(), &mut bytes);

@@ -1,5 +1,5 @@
-//! Second persons, emergencies and budgets: what one principal may not do alone, or not any number
-//! of times.
+//! Second persons, emergencies and budgets: limits on what one principal may do alone or
+//! repeatedly.
 
 mod limits;
 mod requests;
@@ -13,7 +13,7 @@ use crate::world::{Answer, Caller, Database, Recipe, Recorded, TestVault};
 
 const WORDS: &str = "Ophelia Brandywine disputes what was agreed";
 
-/// Somebody else with these roles.
+/// Returns another principal with this role.
 async fn another(vault: &TestVault, role: &str) -> Caller {
     let wanted = flow::NewToken {
         roles: vec![role.parse().unwrap()],
@@ -77,7 +77,7 @@ fn path(vault: &TestVault, grant: &Answer) -> String {
         .path_of(grant.json()["audio_url"].as_str().unwrap())
 }
 
-/// The entries of the audit log of this event.
+/// Returns the audit entries of this event.
 async fn entries(vault: &TestVault, event: &str) -> Vec<Value> {
     let log = vault
         .asks("auditor")
@@ -128,7 +128,7 @@ async fn two_officers_open_together_what_one_may_not_open_alone(database: Databa
         "nobody agreed yet"
     );
 
-    // Who may approve sees why; that it was shown is in the log.
+    // An approving principal sees the justification; the log records that it was shown.
     let listed = second.get("/v1/approvals?state=requested").await.json();
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
     let item = &listed["items"][0];
@@ -156,7 +156,7 @@ async fn two_officers_open_together_what_one_may_not_open_alone(database: Databa
         "their account has no recording"
     );
 
-    // Not oneself, not any role, not who may not know.
+    // Not the requester, not every role, and not a principal without access to the account.
     let problem = decides(&first, &asked["id"], true)
         .await
         .problem(403, "own-request");
@@ -210,7 +210,7 @@ async fn two_officers_open_together_what_one_may_not_open_alone(database: Databa
         .await;
     assert!(opened.status == 200 && opened.body == recorded.wav);
 
-    // It is for one principal and one purpose.
+    // It is valid for one principal and one purpose.
     assert_eq!(
         asks_to_listen(&second, recorded.id, purpose, json!({}))
             .await
@@ -230,7 +230,7 @@ async fn two_officers_open_together_what_one_may_not_open_alone(database: Databa
             .reasons(),
         ["approval-missing"]
     );
-    // And for a time, which its last grant does not outlive.
+    // And for a limited time, which its last grant does not outlive.
     vault.clock.advance(Duration::from_secs(8 * 3600 - 60));
     let last = asks_to_listen(&first, recorded.id, purpose, json!({})).await;
     assert_eq!(last.json()["expires_at"], json!(until));
@@ -284,7 +284,7 @@ async fn what_is_taken_back_refused_or_over_opens_nothing(database: Database) {
     let first = vault.asks("privacy-officer");
     let second = another(&vault, "privacy-officer").await;
     let purpose = "legal-request";
-    // Taken back.
+    // Withdrawn.
     let asked = asks_for_approval(&first, recorded.id, purpose).await.json();
     assert_eq!(decides(&second, &asked["id"], true).await.status, 200);
     let open = path(
@@ -317,7 +317,7 @@ async fn what_is_taken_back_refused_or_over_opens_nothing(database: Database) {
             .reasons(),
         ["approval-missing"]
     );
-    // Over.
+    // Expired.
     let asked = asks_for_approval(&first, recorded.id, purpose).await.json();
     vault.clock.advance(Duration::from_secs(8 * 3600));
     decides(&second, &asked["id"], true)
@@ -347,7 +347,7 @@ async fn what_is_taken_back_refused_or_over_opens_nothing(database: Database) {
             .reasons(),
         ["approval-missing"]
     );
-    // Gone with the recording: nothing is left to approve, and what was said cannot be read.
+    // After a shred nothing can be approved, and the justification cannot be read.
     let asked = asks_for_approval(&first, recorded.id, purpose).await.json();
     assert_eq!(vault.shred(recorded.id).await.status, 200);
     assert_eq!(second.get("/v1/approvals").await.json()["items"], json!([]));

@@ -1,4 +1,4 @@
-//! Somebody calls, is asked whether the call may be recorded, and says yes, no, or nothing.
+//! An incoming call is asked for consent to recording: yes, no, or no answer.
 
 mod both;
 mod line;
@@ -29,7 +29,7 @@ const VOICE: &str = "/twilio/consent/voice";
 const APP: &str = "consent = { connect_url = \"https://app.example.com/voice?line=1&from=vault\" }";
 const TEXT: &str = "May we record this call? <Twilio> carries & records it. Press 1 or say yes; press 2 or say no.";
 
-/// What a policy says that asks.
+/// A policy that asks for consent in calls.
 pub(crate) const ASKS: &str = r#"
 [consent.voice]
 purposes = ["recording", "training"]
@@ -52,8 +52,8 @@ yes = { digit = "1", words = ["ja"] }
 no = { digit = "2", words = ["nein"] }
 "#;
 
-/// The same, with an application that connects callers to the desk, whose people have agreed by
-/// contract.
+/// Creates a vault that asks, with an application that connects callers to the desk, whose staff
+/// have agreed by contract.
 async fn answering(database: Database) -> TestVault {
     let vault = asking(database, APP).await;
     let contract = json!({ "subject": DESK, "answer": "given", "method": "contract" });
@@ -68,7 +68,7 @@ async fn answering(database: Database) -> TestVault {
     vault
 }
 
-/// A vault that asks, and to which recording rests on consent.
+/// Creates a vault that asks, with recording based on consent.
 async fn asking(database: Database, twilio: &'static str) -> TestVault {
     let policy = that_keeps_everything(&format!("{}{ASKS}", consent_policy()));
     Recipe {
@@ -177,7 +177,7 @@ async fn a_caller_agrees_and_is_connected_to_somebody_who_has_not(database: Data
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     assert_eq!(line.presses(&asked, "1").await.verbs()[0], "Start");
-    // Twilio says whom the application dialled.
+    // Twilio reports the party that the application dialled.
     let recorded = line.was_recorded().await;
     assert!(waits(&vault, recorded).await);
     let told = json!({ "call": line.call.sid, "leg": "callee", "answer": "given", "method": "contract", "purposes": ["recording"] });
@@ -190,7 +190,7 @@ async fn a_caller_agrees_and_is_connected_to_somebody_who_has_not(database: Data
         201
     );
     assert!(!waits(&vault, recorded).await);
-    // Who talks to a machine is alone.
+    // A call to a machine has one participant.
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     line.presses(&asked, "1").await;
@@ -209,7 +209,7 @@ async fn a_caller_refuses_and_the_call_goes_on_without_a_recording(database: Dat
         };
         assert_eq!(declined.verbs(), ["Say", "Redirect"]);
         assert_eq!(declined.text("Say"), "This call is not recorded.");
-        // Should somebody else record it, it is closed.
+        // If another application records it nevertheless, it is closed.
         assert!(waits(&vault, line.was_recorded().await).await);
     }
     assert_eq!(
@@ -238,7 +238,7 @@ async fn whoever_says_nothing_has_said_nothing(database: Database) {
             "This call is not recorded.".into()
         )
     );
-    // What is neither yes nor no is as good as silence, and an empty answer, too.
+    // An answer that is neither yes nor no counts as silence, and so does an empty one.
     for answers in [["7", "11"], ["", ""]] {
         let asked = line.asks(VOICE).await;
         let again = line.presses(&asked, answers[0]).await;
@@ -258,7 +258,7 @@ async fn an_answer_that_comes_again_is_the_same_answer(database: Database) {
     vault.clock.advance(Duration::from_secs(3));
     assert_eq!(line.presses(&unclear, "1").await, agreed);
     assert_eq!(told(&vault).await, 1);
-    // A question is not answered by the keys that Twilio sends again when it is sent on.
+    // Keys that Twilio repeats after a redirect are no answer to the question.
     let path = vault.process.path_of(&asked.text("Redirect"));
     let asked_again = line
         .answers_at(&path, &GatherAnswer::Digits("1".into()))
@@ -267,7 +267,7 @@ async fn an_answer_that_comes_again_is_the_same_answer(database: Database) {
         (asked_again.verbs()[0].as_str(), told(&vault).await),
         ("Gather", 1)
     );
-    // They said no later, and the old yes is brought once more.
+    // They said no later, and the old yes is delivered again.
     vault.clock.advance(Duration::from_secs(3));
     let asked = line.asks(VOICE).await;
     line.presses(&asked, "2").await;
@@ -360,7 +360,7 @@ async fn a_caller_is_asked_in_their_language() {
         ("Danke. Das Gespräch wird aufgezeichnet.".into(), None)
     );
     assert!(evidence(&vault, ANNA).await[0].contains("in de-DE"));
-    // Silence goes on in the same language, and one that is not there is the first.
+    // After silence the language stays the same; an unknown language means the first one.
     assert_eq!(
         line.is_silent(&asked)
             .await

@@ -1,4 +1,4 @@
-//! Somebody kept a copy of the key store at every moment, takes the running system at last, and
+//! An attacker with a copy of the key store from every moment, and finally with the running system,
 //! reaches nothing that is unrecoverable.
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -19,14 +19,14 @@ use crate::{
     },
 };
 
-/// A vault, and somebody who watches it.
+/// A vault and its attacker.
 struct Scene {
     vault: TestVault,
-    /// Another process, which fills leaves of its own.
+    /// Another process, which fills its own leaves.
     other: Process,
     store: FaultyStore,
     custody: FaultyCustody,
-    /// Custody as whoever breaks in finds it.
+    /// Custody as the attacker finds it.
     real: Arc<dyn Custody>,
     attacker: Attacker,
     living: Vec<Held>,
@@ -41,7 +41,7 @@ struct Held {
 }
 
 impl Scene {
-    /// `None` where there is no such home.
+    /// `None` if this kind of custody is not available.
     async fn on(database: Database, home: Home) -> Option<Self> {
         let store = FaultyStore::new();
         let custody = FaultyCustody::new();
@@ -72,7 +72,7 @@ impl Scene {
         })
     }
 
-    /// Seals so many, by the first process or the other.
+    /// Seals this many, by the first process or the other.
     async fn seal(&mut self, count: u8, by_other: bool) {
         for _ in 0..count {
             let sound = [b"RIFF\x05\0\0\0WAVE".as_slice(), &[rand::random()]].concat();
@@ -93,7 +93,7 @@ impl Scene {
         self.copy().await;
     }
 
-    /// Shreds the living one at this place.
+    /// Shreds the living one at this index.
     async fn shred(&mut self, at: usize) {
         let held = self.living.remove(at);
         let answer = self.vault.shred(held.recorded.id).await;
@@ -135,8 +135,8 @@ impl Scene {
         states
     }
 
-    /// Breaks in. What is reached must not be unrecoverable, what is tombstoned must be in reach (or
-    /// this proves nothing), and from the live rows alone every living key is.
+    /// Attacks. No reached recording may be unrecoverable, every tombstoned one must be reached
+    /// (otherwise this proves nothing), and the live rows alone must yield every living key.
     async fn attack(&mut self) -> BTreeSet<String> {
         self.copy().await;
         let reached = self.attacker.reaches(self.real.as_ref()).await;
@@ -193,8 +193,8 @@ async fn nothing_unrecoverable_is_reached(mut scene: Scene) {
     scene.vault.process.flow.recovery.journal().await.unwrap();
     scene.copy().await;
 
-    // Several batches: two neighbours; one of the other's leaf; one that has moved; one that came
-    // and went within this epoch.
+    // Several batches: two neighbours; one of the other's leaf; one that has moved; one that was
+    // sealed and shredded within this epoch.
     scene.shred(0).await;
     scene.shred(0).await;
     scene.shred(8).await;
@@ -211,8 +211,8 @@ async fn nothing_unrecoverable_is_reached(mut scene: Scene) {
         "until the turn everything is in reach"
     );
 
-    // The turn, with a look at each of its stations; whoever is shredded before it commits is
-    // covered by it, whoever later waits.
+    // The turn, with an attack at each of its stages; a shred before its commit is covered by it, a
+    // later one waits.
     let custody = scene.custody.clone();
     for ask in [Ask::Stage, Ask::Seal, Ask::Destroy] {
         custody.plan(ask, [Plan::Gate]);
@@ -250,8 +250,8 @@ async fn nothing_unrecoverable_is_reached(mut scene: Scene) {
     scene.attack().await;
     nothing_older_is_in_the_store(&scene).await;
 
-    // What waited, and what was moved before the turn and shredded after it, goes with the next
-    // one.
+    // Waiting shreds, and a recording that was moved before the turn and shredded after it, are
+    // covered by the next turn.
     scene.move_to(0, "sensitive").await;
     scene.shred(0).await;
     scene.attack().await;
@@ -279,7 +279,7 @@ async fn nothing_unrecoverable_is_reached(mut scene: Scene) {
     assert_eq!(scene.states().await, vec![ReceiptState::Closed; 9]);
 }
 
-/// After a turn the store holds no snapshot and no piece of the journal of an epoch before.
+/// Checks that the store holds no snapshot and no piece of the journal of an earlier epoch.
 async fn nothing_older_is_in_the_store(scene: &Scene) {
     let store = Store::over(Arc::new(scene.store.clone()));
     let epoch = number(&scene.vault.process.db).await;
@@ -315,7 +315,7 @@ async fn what_an_attempt_sealed_that_came_to_nothing_opens_nothing_later(databas
 
 async fn an_attempt_leaves_nothing(mut scene: Scene) {
     scene.seal(3, false).await;
-    // Root page key and pages of the attempt may stand in a write-ahead log, although it was never
+    // Root page key and pages of the attempt may be in a write-ahead log, although it was never
     // committed.
     scene.vault.ground().refuse_rows_of("epochs").await;
     scene
@@ -358,7 +358,7 @@ async fn a_process_that_slept_through_the_turn_leaves_nothing_to_reach(database:
     let mut scene = Scene::on(database, Home::Passphrase).await.unwrap();
     scene.seal(3, true).await;
     scene.shred(0).await;
-    // The other process holds the old root still: what it writes after the turn is of the new one.
+    // The other process still holds the old root: its writes after the turn use the new one.
     scene
         .vault
         .process

@@ -1,4 +1,4 @@
-//! What happened is written down before it happens, or it does not happen.
+//! Every action is recorded before it takes effect; otherwise it does not take effect.
 
 use std::time::Duration;
 
@@ -158,8 +158,8 @@ async fn the_log_cannot_be_written_and_nothing_happens(database: Database) {
         "its token lives"
     );
     vault.plays(&recorded).await;
-    // The sound that was stored before its entry could be written is nobody's, and is swept when it
-    // is old enough.
+    // The audio that was stored before its entry could be written has no owner, and is swept when
+    // it is old enough.
     assert_eq!(vault.objects().await.len(), 2);
     vault.later().await;
     vault.plays(&waiting).await;
@@ -274,7 +274,7 @@ async fn an_auditor_of_one_account_reads_of_that_account_only(database: Database
     let others = vault.record_for(&vault.other_account, Bytes::from_static(conversation::WAV));
     assert_eq!(vault.tell(&others, "completed").await.status, 204);
     vault.process.flow.worker.work_off().await.unwrap();
-    // The stranger has every role, for the other account: nothing of the first one, and nothing of
+    // The stranger has every role, for the other account: no entries of the first one, and none of
     // other tokens and of policies.
     let read = vault.asks("stranger").get("/v1/audit").await.json();
     let about: Vec<Value> = vault
@@ -282,7 +282,7 @@ async fn an_auditor_of_one_account_reads_of_that_account_only(database: Database
         .await
         .into_iter()
         .filter(|entry| {
-            // Their own token is about that account alone.
+            // Their own token is limited to that account.
             entry["recording"] == json!(others.id)
                 || entry["details"]["accounts"] == json!([vault.other_account])
         })

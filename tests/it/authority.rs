@@ -1,6 +1,5 @@
-//! Who may do what: what lets go of recordings needs the action `revoke`, a hold opens what the
-//! policy declares, an archive of a person is handed out by who may export, and what an approval or
-//! a token carried ends with it.
+//! Permissions: a shred needs the action `revoke`, a hold opens its declared purpose, an export
+//! needs the action `export`, and grants end with their approval or token.
 
 mod bodies;
 mod ended;
@@ -25,7 +24,7 @@ use crate::world::{Answer, Caller, Database, Process, Recipe, Recorded, TestVaul
 const ANNA: &str = "+49 30 901820";
 const BERND: &str = "+49 30 901821";
 
-/// Somebody with a token of their own.
+/// Returns a client with a new token.
 pub(crate) async fn somebody(vault: &TestVault, role: &str, accounts: &[AccountSid]) -> Caller {
     let wanted = flow::NewToken {
         roles: vec![role.parse().unwrap()],
@@ -38,7 +37,7 @@ pub(crate) async fn somebody(vault: &TestVault, role: &str, accounts: &[AccountS
     vault.process.api.clone().bearing(minted.token.expose())
 }
 
-/// The shipped policy with a desk that tells who took part and what they said, puts that right, and
+/// Returns the shipped policy with a desk that names parties, records consent and corrects it, but
 /// may not revoke.
 fn with_a_desk(policy: &str) -> String {
     let mut policy = policy.replacen("[roles]\n", "[roles]\ndesk = \"Tells.\"\n", 1);
@@ -97,7 +96,7 @@ async fn who_may_only_name_lets_go_of_nothing(database: Database) {
     ];
     vault.took_part(&corrected, "caller", BERND).await;
     vault.revoked(json!({ "subject": ANNA })).await;
-    // The answer says nothing about who has revoked.
+    // The answer does not disclose revocations.
     let answers = [
         names(&desk, &named, ANNA).await,
         names(&desk, &other, BERND).await,
@@ -110,8 +109,8 @@ async fn who_may_only_name_lets_go_of_nothing(database: Database) {
     let path = format!("/v1/recordings/{}", corrected.id);
     let request = desk.request(Method::PATCH, &path).json(&correction);
     assert_eq!(send(request).await.status, 200);
-    // Calls of which nobody knows whose they are yet: one is named by the desk, one by an officer
-    // of another account.
+    // Calls without known participants: one is named by the desk, one by an officer of another
+    // account.
     let late = [vault.record(), vault.record()];
     for (who, recorded) in [&desk, &limited].into_iter().zip(&late) {
         assert_eq!(names(who, recorded, ANNA).await.status, 200);
@@ -135,7 +134,7 @@ async fn who_may_only_name_lets_go_of_nothing(database: Database) {
         .await
         .problem(403, "denied");
     assert_eq!(vault.state(other.id).await, "sealed");
-    // Who may revoke says the same, and it takes effect.
+    // The same statement of a principal with `revoke` takes effect.
     let officer = vault.asks("privacy-officer");
     assert_eq!(names(&officer, &named, ANNA).await.status, 200);
     assert_eq!(vault.state(named.id).await, "shredded");
@@ -234,7 +233,7 @@ async fn an_archive_of_a_person_needs_the_action_export(database: Database) {
     assert_eq!(vault.count("subject.exported").await, 1);
 }
 
-/// A restricted recording that an officer asked to open, with what they were given.
+/// Returns a restricted recording, the officer who requested it, the approval and the grant.
 async fn approved(vault: &TestVault) -> (RecordingId, Caller, Value, Answer) {
     let recorded = vault.record();
     let params = vault.stand_in.callback_params(&recorded.sid, "completed");
@@ -275,7 +274,7 @@ async fn listening(process: &Process, path: &str) -> BoxStream<'static, Result<B
     pieces.unwrap().boxed()
 }
 
-/// How a stream ends, of which nothing was read yet.
+/// Returns the end of a stream that was not read yet.
 async fn end_of(stream: &mut BoxStream<'static, Result<Bytes, Ended>>) -> Option<Ended> {
     while let Some(piece) = stream.next().await {
         if let Err(ended) = piece {
@@ -443,7 +442,7 @@ async fn a_limited_auditor_sees_every_entry_about_their_account(database: Databa
     .await;
     let mut seen = Vec::new();
     let mut next = Some(String::new());
-    // In the smallest pages, so that none is lost between two.
+    // In the smallest pages, so that a lost entry between two would be noticed.
     while let Some(cursor) = next {
         let page = auditor
             .get(&format!("/v1/audit?limit=1{cursor}"))
@@ -472,9 +471,9 @@ async fn a_limited_auditor_sees_every_entry_about_their_account(database: Databa
     ] {
         let count = seen.iter().filter(|entry| entry["event"] == event).count();
         let expected = match event {
-            // The stranger's token is of that account, too.
+            // The stranger's token is limited to that account, too.
             "token.created" => 2,
-            // Of the conversation, and of the account.
+            // One for the conversation, one for the account.
             "consent.recorded" | "revocation.begun" | "revocation.done" => 2,
             _ => 1,
         };

@@ -1,5 +1,5 @@
-//! Twilio stores recordings in a bucket of the team's: they are fetched from there with the
-//! bucket's own credentials, and from nowhere else.
+//! Twilio stores recordings in the customer's bucket: they are fetched from there with the bucket's
+//! own credentials, and from nowhere else.
 
 use std::sync::{Arc, Mutex};
 
@@ -38,7 +38,7 @@ async fn vault(home: String) -> TestVault {
     .await
 }
 
-/// A recording that Twilio says is there.
+/// Adds a recording that Twilio reports at this address.
 pub(crate) fn record(vault: &TestVault, address: &str) -> Recorded {
     let sid: RecordingSid = format!("RE{}", digits()).parse().unwrap();
     vault
@@ -52,7 +52,7 @@ pub(crate) fn record(vault: &TestVault, address: &str) -> Recorded {
     }
 }
 
-/// Twilio stores it there.
+/// Stores the file as Twilio does.
 pub(crate) fn put(s3: &S3Server, name: &str) {
     let file = s3.root().join(s3.bucket).join("recordings").join(name);
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -178,7 +178,7 @@ async fn a_bucket_with_a_wrong_secret_says_which_setting_is_wrong() {
     .await;
 }
 
-/// A host that refuses everything and remembers what it was shown.
+/// Starts a host that refuses everything and records the requests.
 async fn witness(answer: StatusCode) -> (String, Arc<Mutex<Vec<String>>>, JoinSet<()>) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let own = Arc::clone(&seen);

@@ -1,4 +1,4 @@
-//! Twilio calls: what is signed is kept, what is not leaves no trace.
+//! Twilio's callbacks: a signed one is stored, any other has no effect.
 
 mod signing;
 
@@ -11,7 +11,7 @@ use crate::world::{Answer, Database, Recipe, Recorded, TestVault, send};
 
 const PATH: &str = "/twilio/recordings";
 
-/// Where a recording would be if it was announced for this account.
+/// Returns the id of a recording, if it were announced for this account.
 fn id_for(vault: &TestVault, account: &str, recorded: &Recorded) -> RecordingId {
     RecordingId::of_source(vault.made.vault, account, recorded.sid.as_str())
 }
@@ -129,7 +129,7 @@ async fn a_crowd_of_callbacks_is_kept_to_the_last(database: Database) {
 async fn the_database_refuses_rows_and_nothing_is_half_written(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.record();
-    // The row of the recording could be written and that of its work could not.
+    // The row of the recording can be written, but that of its work cannot.
     vault.ground().refuse_rows_of("work").await;
     let answer = vault.tell(&recorded, "completed").await;
     answer.problem(503, "unavailable");
@@ -286,7 +286,7 @@ async fn a_callback_in_another_form_is_refused() {
                 .body(signed.body.clone()),
         )
         .await;
-        // JSON is taken from Twilio, and this is none.
+        // JSON is accepted from Twilio, but this is not JSON.
         let expected = match kind {
             "application/json" => (400, "bad-request"),
             _ => (415, "unsupported-media-type"),
@@ -321,7 +321,7 @@ async fn what_twilio_adds_later_does_no_harm() {
         None,
         "nothing is fetched before it is complete"
     );
-    // What an earlier callback could not say, a later one adds.
+    // A later callback adds facts that an earlier one lacked.
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
     assert_eq!(vault.details(recorded.id).await["duration_s"], 27);
     vault.process.flow.worker.work_off().await.unwrap();

@@ -1,5 +1,5 @@
-//! A clock jumps, and nothing is destroyed by a date that only it has reached, until an operator
-//! says that it is right.
+//! A clock jumps: nothing is destroyed by a date that only this clock has reached, until an
+//! operator confirms it.
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ use crate::{
 const DAY: Duration = Duration::from_secs(86_400);
 
 impl TestVault {
-    /// Another process is started now, as after a stop.
+    /// Starts another process, as after a stop.
     async fn restarted(&self) -> Process {
         self.another_process().await
     }
 }
 
-/// Tokens do not live for so long: who looks later looks from behind.
+/// Returns the state by direct access, because tokens expire earlier.
 async fn state(vault: &TestVault, id: RecordingId) -> String {
     vault
         .process
@@ -41,7 +41,7 @@ fn operator() -> Permit<action::Keys> {
     Permit::of_operator(action::Keys)
 }
 
-/// Sweeps; whether the clock was believed.
+/// Sweeps; returns whether the clock was trusted.
 async fn sweeps(process: &Process) -> bool {
     match process
         .flow
@@ -92,7 +92,7 @@ async fn a_clock_that_jumps_shreds_nothing_until_it_is_accepted(database: Databa
     let status = vault.process.flow.monitoring.status().await.unwrap();
     assert!(status.clock.refused.is_some());
 
-    // What people ask for goes on: a shred, and the turn after it.
+    // Requested actions continue: a shred, and the turn after it.
     vault
         .process
         .flow
@@ -143,7 +143,7 @@ async fn time_that_passes_is_no_jump(database: Database) {
     vault.clock.advance(400 * DAY);
     assert!(sweeps(&vault.process).await);
     assert_eq!(state(&vault, recorded.id).await, "shredded");
-    // And its sweep is what the next process goes by.
+    // And the next process uses the time of its sweep.
     let restarted = vault.restarted().await;
     vault.clock.set_ahead(DAY);
     assert!(sweeps(&restarted).await);
@@ -213,7 +213,7 @@ async fn copies_at_the_source_wait_for_a_clock_that_is_right(database: Database)
     );
 }
 
-/// A process died while its clock was ahead: what it had put off is due, and the turn is anybody's.
+/// A process died while its clock was ahead: its postponed work is due, and its turn can be taken.
 async fn nothing_waits_for_the_time_of_a_clock_that_was_ahead(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.record();

@@ -1,5 +1,4 @@
-//! What people say about being recorded and listened to, and what becomes of recordings about which
-//! they said nothing.
+//! Statements of consent to recording and listening, and the fate of recordings without any.
 
 mod many;
 mod outliving;
@@ -16,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::world::{Answer, Database, Recipe, Recorded, TestVault};
 
-/// Numbers of nobody (reserved by the Bundesnetzagentur for films).
+/// Fictitious numbers (reserved by the Bundesnetzagentur for films).
 const CALLER: &str = "+49 30 23125-001";
 const CALLEE: &str = "+49 30 23125-002";
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -30,7 +29,7 @@ pub(crate) fn consent_policy() -> String {
     )
 }
 
-/// A vault that wants the consent of everybody whom it records.
+/// Creates a vault that requires the consent of every participant.
 async fn strict(database: Database) -> TestVault {
     Recipe {
         policy: consent_policy(),
@@ -40,7 +39,7 @@ async fn strict(database: Database) -> TestVault {
     .await
 }
 
-/// The call of a recording that nobody told the vault of yet.
+/// Returns the call of a recording that was not announced yet.
 fn call_of(recorded: &Recorded) -> String {
     format!("CA{}", &recorded.sid.as_str()[2..])
 }
@@ -58,7 +57,7 @@ async fn name(vault: &TestVault, recorded: &Recorded, parties: Value) -> Answer 
     .await
 }
 
-/// Somebody's answer to recording and to everything else, told by the privacy officer.
+/// Records a person's answer to recording and all purposes, as the privacy officer.
 async fn says(vault: &TestVault, number: &str, answer: &str) -> Value {
     let told = json!({ "subject": number, "answer": answer, "method": "speech", "evidence": "second 3 of the call" });
     let recorded = officer(vault, "/v1/consents", told).await;
@@ -165,7 +164,7 @@ async fn nobody_hears_what_waits(database: Database) {
     says(&vault, CALLEE, "given").await;
     let heard = vault.audio(recorded.id).await;
     assert_eq!(vault.anybody().get(&heard).await.status, 200);
-    // A no of one of them ends it for all, for the grant that was given, too.
+    // A refusal of one participant ends it for all, also for the existing grant.
     says(&vault, CALLEE, "declined").await;
     assert_eq!(vault.anybody().get(&heard).await.reasons(), ["quarantined"]);
 }
@@ -295,7 +294,7 @@ async fn what_waits_in_vain_is_shredded(database: Database) {
         Default::default(),
         "nothing is left to do"
     );
-    // Evidence that comes too late brings nothing back.
+    // Late evidence restores nothing.
     says(&vault, CALLER, "given").await;
     assert_eq!(
         says(&vault, CALLEE, "given").await["released"],
@@ -313,8 +312,8 @@ async fn evidence_that_was_overlooked_counts_at_the_end(database: Database) {
     for number in [CALLER, CALLEE] {
         says(&vault, number, "given").await;
     }
-    // As if the statements had come at the very moment of sealing, and the mark had been set all
-    // the same.
+    // As if the statements had arrived at the very moment of sealing, and the quarantine had been
+    // set nevertheless.
     let ends = vault.clock.now().as_millis();
     vault
         .ground()
@@ -339,7 +338,8 @@ async fn consent_before_the_call_leaves_nothing_to_wait_for(database: Database) 
         "everybody in the call stayed on the line"
     );
     assert_eq!(vault.count("recording.quarantined").await, 0);
-    // An unknown third party is covered by what everybody said; a known one who declines is not.
+    // An unknown third party is covered by the statements of the others; a known one who declines
+    // is not.
     assert_eq!(
         name(&vault, &recorded, json!([{ "leg": "third" }]))
             .await

@@ -1,5 +1,5 @@
-//! A crowd: clients that never read, callers without a credential, guesses. It costs the others
-//! nothing.
+//! Overload: clients that never read, requests without a credential, guessed credentials. Other
+//! clients are not affected.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -34,7 +34,7 @@ async fn served(server: &'static str) -> (TestVault, Recorded) {
     (vault, recorded)
 }
 
-/// Somebody at a loopback address of their own, with a small buffer, who asks and may never read.
+/// Connects from a separate loopback address, with a small buffer, and sends a request.
 async fn asks_from(from: &str, at: SocketAddr, request: &str) -> Option<TcpStream> {
     let socket = TcpSocket::new_v4().unwrap();
     socket
@@ -46,7 +46,7 @@ async fn asks_from(from: &str, at: SocketAddr, request: &str) -> Option<TcpStrea
     Some(stream)
 }
 
-/// The first bytes of an answer, if there is one.
+/// Returns the first bytes of an answer, if there is one.
 async fn first(mut stream: TcpStream) -> String {
     let mut buffer = vec![0; 1024];
     let read = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut buffer))
@@ -161,7 +161,8 @@ async fn a_connection_that_is_kept_and_not_used_is_closed() {
     );
 }
 
-/// Behind a proxy the connections are the proxy's: requests count, to the end of their answers.
+/// Behind a proxy the connections are the proxy's: requests are counted, to the end of their
+/// answers.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_client_behind_a_proxy_has_its_share_of_the_requests() {
     let (vault, recorded) =
@@ -275,7 +276,7 @@ async fn who_guesses_is_stopped_and_neither_twilio_nor_a_good_token_is() {
         .form("/twilio/recordings", "AccountSid=x", &["x"])
         .await
         .problem(429, "too-many-requests");
-    // Everybody has the same address here.
+    // All clients have the same address here.
     assert_eq!(agent.get("/v1/recordings").await.status, 200);
     assert_eq!(vault.anybody().get(&media).await.status, 200);
     for _ in 0..50 {

@@ -1,5 +1,5 @@
-//! A database whose file is taken from under a running service, or whose roots are: nothing is
-//! answered "done" that the next start would not find.
+//! A database whose file or custody is taken away from a running service: it confirms nothing that
+//! the next start would lack.
 
 use std::{
     fs,
@@ -18,8 +18,7 @@ use tokio::sync::Notify;
 
 use crate::world::{Database, Recipe, until};
 
-/// Does something to the files of a running service's database; it refuses everything from then on,
-/// and says why.
+/// Changes the files of a running service's database; it then refuses all requests with the reason.
 async fn is_noticed(take: impl FnOnce(&Path), put_back: impl FnOnce(&Path)) {
     let vault = Recipe::default().served().await;
     let recorded = vault.record();
@@ -29,7 +28,7 @@ async fn is_noticed(take: impl FnOnce(&Path), put_back: impl FnOnce(&Path)) {
     })
     .await;
     take(&vault.folder().join("vault.db"));
-    // Nobody asks for its health before: nothing may be answered that is lost with the process.
+    // No health check runs before: nothing may be confirmed that is lost with the process.
     let late = vault.record();
     assert_eq!(
         vault.tell(&late, "completed").await.status,
@@ -108,7 +107,7 @@ async fn a_database_that_is_replaced_by_an_identical_copy_is_noticed() {
     .await;
 }
 
-/// What was committed since the last checkpoint is there, and nowhere else.
+/// Changes committed since the last checkpoint are only in this file.
 #[tokio::test]
 async fn a_write_ahead_log_that_is_removed_is_noticed() {
     is_noticed(
@@ -146,8 +145,8 @@ async fn a_database_that_is_removed_is_noticed_without_anybody_writing() {
     assert!(refused.contains("replaced or removed"), "{refused}");
 }
 
-/// The last connection that closes removes what is beside the database; that is no reason to refuse
-/// the next.
+/// The last connection that closes removes the files beside the database; that is no reason to
+/// refuse the next one.
 #[tokio::test]
 async fn a_database_that_was_closed_is_not_displaced() {
     let vault = Recipe::default().by_hand().await;
@@ -188,7 +187,7 @@ async fn the_former_database_says_that_another_has_taken_over(database: Database
         .problem(503, "taken-over");
 }
 
-/// The client that asked goes away while the last entry waits for another writer.
+/// The requesting client disconnects while the last entry waits for another writer.
 async fn a_caller_who_is_cancelled_does_not_take_the_finding_along(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     vault.process.flow.recovery.journal().await.unwrap();

@@ -1,4 +1,4 @@
-//! The operator holds a drill: with real old copies, and with every way in which one must fail.
+//! The operator runs a drill: with real old copies, and with every fault that it must find.
 
 mod finding;
 
@@ -15,7 +15,7 @@ use crate::{
     world::{Database, Process, Recipe, Recorded, TestVault, files_below},
 };
 
-/// Holds a drill with these old copies; the evidence must verify, and say what is said beside it.
+/// Runs a drill with these old copies; the evidence must verify, and match the result.
 pub(crate) async fn held(vault: &TestVault, old: Old) -> CompletedDrill {
     held_by(&vault.another_process().await, vault, old).await
 }
@@ -56,8 +56,8 @@ async fn held_by(process: &Process, vault: &TestVault, old: Old) -> CompletedDri
     held
 }
 
-/// Copies of the database and of what the store has for a recovery, as somebody keeps them who
-/// forgets to delete them.
+/// Copies of the database and of the store's recovery files, as somebody keeps them who forgets to
+/// delete them.
 struct Kept {
     db: String,
     store: PathBuf,
@@ -106,8 +106,8 @@ fn old(kept: &[&Kept]) -> Old {
     }
 }
 
-/// A vault with a life behind it: living, shredded, moved and shredded, turned; and what somebody
-/// kept of it before and in between.
+/// A vault with a history (living, shredded, moved and shredded, turned), and copies from before
+/// and in between.
 struct Lived {
     vault: TestVault,
     living: Recorded,
@@ -220,7 +220,7 @@ async fn a_vault_with_a_life_behind_it_forgets_and_recovers(database: Database) 
         (0, 0, 24 * 3600)
     );
 
-    // Nothing was changed but for one entry.
+    // Only one entry was added.
     let log = vault.entries().await;
     assert_eq!(log.len(), entries + 1);
     assert_eq!(
@@ -234,7 +234,7 @@ async fn a_vault_with_a_life_behind_it_forgets_and_recovers(database: Database) 
         "an old copy was touched"
     );
 
-    // After the next turn, what waited is out of reach, too.
+    // After the next turn, the waiting shreds are out of reach, too.
     vault
         .process
         .flow

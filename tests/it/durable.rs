@@ -1,5 +1,5 @@
-//! The journal comes before the answer: while the store is away a shred takes effect, and is told
-//! when a restore would find it.
+//! The journal is written before the answer: while the store is unavailable, a shred takes effect,
+//! and is confirmed when a restore would contain it.
 
 use recvault::{
     model::id::RecordingId,
@@ -22,7 +22,7 @@ async fn over(store: &FaultyStore, database: Database) -> TestVault {
     }
     .by_hand()
     .await;
-    // `init` made its snapshot in the configured store.
+    // `init` wrote its snapshot to the configured store.
     vault.process.flow.vault.snapshot().await.unwrap();
     vault
 }
@@ -69,7 +69,7 @@ async fn a_shred_is_told_when_a_restore_would_find_it(database: Database) {
     // It has taken effect.
     assert_eq!(vault.key_entry(recorded.id).await, None);
     assert!(!is_known_to_a_restore(&vault, database, recorded.id).await);
-    // And nobody is told of it, in no way.
+    // But it is not confirmed in any way.
     let (_, receipt) = recvault::db::shreds::find_tombstone(
         &mut vault.process.db.read().await.unwrap(),
         recorded.id,
@@ -96,7 +96,7 @@ async fn a_shred_is_told_when_a_restore_would_find_it(database: Database) {
         .shred(recorded.id)
         .await
         .problem(503, "not-durable-yet");
-    // It completes by itself, as the service does it every two seconds.
+    // It completes by itself, as in the service every two seconds.
     vault.process.flow.recovery.journal().await.unwrap();
     assert_eq!(vault.shred(recorded.id).await.status, 200);
     assert_eq!(
@@ -120,7 +120,7 @@ async fn a_shred_waits_for_its_own_piece_and_not_for_a_queue_that_never_ends(dat
     let recorded = vault.sealed().await;
     vault.process.flow.recovery.journal().await.unwrap();
 
-    // At each piece that the journal writes, something else has changed already.
+    // At each piece of the journal, another change has already been made.
     const PIECES: usize = 6;
     store.plan(Op::Put, [Plan::Gate; PIECES]);
     let mut answer = std::pin::pin!(vault.shred(recorded.id));
@@ -267,7 +267,7 @@ async fn a_sweep_shreds_everything_that_is_due_before_it_fails_for_the_store(dat
     );
 }
 
-/// Another process has turned the epoch, so the journal asks custody for the present root.
+/// Another process has turned the epoch, so the journal requests the present root from custody.
 async fn custody_that_cannot_be_read_leaves_what_was_done_unconfirmed(database: Database) {
     let custody = FaultyCustody::new();
     let vault = Recipe {

@@ -1,5 +1,5 @@
-//! Twilio encrypts recordings with the team's own public key: with the private key they are heard,
-//! and without it nothing of them is kept.
+//! Twilio encrypts recordings with the customer's own public key: with the private key they can be
+//! played, and without it nothing of them is stored.
 
 mod damage;
 #[cfg(feature = "pkcs11")]
@@ -28,13 +28,13 @@ use crate::{
     world::{Database, Recipe, Recorded, TestVault, digits, files_below},
 };
 
-/// A pair of keys of the team.
+/// A key pair of the customer.
 struct Pair {
     pem: String,
     public: Vec<u8>,
 }
 
-/// Made once, because that takes its time.
+/// Created once, because that is slow.
 static PAIRS: LazyLock<[Pair; 2]> = LazyLock::new(|| {
     std::array::from_fn(|_| {
         let key = PrivateDecryptingKey::generate(KeySize::Rsa2048).unwrap();
@@ -51,7 +51,7 @@ static PAIRS: LazyLock<[Pair; 2]> = LazyLock::new(|| {
     })
 });
 
-/// The team's place for keys, and what its configuration says of them.
+/// The customer's folder for keys, with its configuration.
 struct Keys {
     folder: TempDir,
     sid: String,
@@ -59,7 +59,7 @@ struct Keys {
 }
 
 impl Keys {
-    /// Without a private key yet.
+    /// Without a private key.
     fn none() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
@@ -68,7 +68,7 @@ impl Keys {
         }
     }
 
-    /// With the private half of one of the [`PAIRS`].
+    /// With the private key of one of the [`PAIRS`].
     fn with(pair: usize) -> Self {
         let mut keys = Self::none();
         keys.add(pair);
@@ -95,8 +95,8 @@ impl Keys {
     }
 }
 
-/// Encrypted under the first of the [`PAIRS`]. Its metadata spells its details so; its callbacks do
-/// as callbacks do.
+/// Adds a recording that is encrypted with the first of the [`PAIRS`]. Its metadata uses this
+/// spelling; its callbacks use their own.
 fn record(vault: &TestVault, keys: &Keys, wav: &[u8], spelling: Spelling) -> Recorded {
     let sid: RecordingSid = format!("RE{}", digits()).parse().unwrap();
     vault.stand_in.add_encrypted_recording(
@@ -119,7 +119,7 @@ fn conversation(vault: &TestVault, keys: &Keys) -> Recorded {
     record(vault, keys, conversation::WAV, Spelling::Page)
 }
 
-/// Twilio tells of it, with other words about its encryption or none.
+/// Posts its callback, with other encryption details or none.
 async fn tell(vault: &TestVault, recorded: &Recorded, details: Option<&str>) {
     let mut params = vault.stand_in.callback_params(&recorded.sid, "completed");
     params.retain(|(name, _)| name != "EncryptionDetails");
@@ -133,7 +133,7 @@ async fn tell(vault: &TestVault, recorded: &Recorded, details: Option<&str>) {
     );
 }
 
-/// The details as the stand-in has them in a callback.
+/// Returns the details in the stand-in's callback.
 fn details(vault: &TestVault, recorded: &Recorded) -> Value {
     let params = vault.stand_in.callback_params(&recorded.sid, "completed");
     let (_, details) = params
@@ -143,7 +143,7 @@ fn details(vault: &TestVault, recorded: &Recorded) -> Value {
     serde_json::from_str(details).unwrap()
 }
 
-/// It is set aside for this reason, and nothing of it is kept anywhere.
+/// Checks that it is dead for this reason, and that nothing of it is stored.
 async fn is_set_aside(vault: &TestVault, recorded: &Recorded, why: &str) {
     let (id, told) = vault.dead().await.expect("it is set aside");
     assert_eq!(id, recorded.id.to_string());

@@ -1,4 +1,4 @@
-//! The epoch turns: what was shredded is unrecoverable, and what lives goes on.
+//! The epoch turns: shredded recordings are unrecoverable, and living ones are unaffected.
 
 use recvault::{
     evidence::{
@@ -18,7 +18,7 @@ async fn receipt(vault: &TestVault, answer: &crate::world::Answer) -> Receipt {
     receipt_of(vault, answer.json()["receipt_id"].as_str().unwrap()).await
 }
 
-/// The receipt of this id, checked.
+/// Returns the verified receipt with this id.
 pub(crate) async fn receipt_of(vault: &TestVault, id: &str) -> Receipt {
     let text = vault
         .anybody()
@@ -103,7 +103,7 @@ async fn a_turn_makes_shreds_unrecoverable_and_leaves_the_living_alone(database:
         .grant("reviewer", all[0].id, "quality-review")
         .await
         .problem(410, "shredded");
-    // The next recordings come in under the new root, and another process sees it at once.
+    // The next recordings are sealed under the new root, and another process notices it at once.
     let other = vault.another_process().await;
     assert_eq!(other.flow.vault.epoch(), 2);
     let late = vault.sealed().await;

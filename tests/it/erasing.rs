@@ -1,4 +1,4 @@
-//! What Twilio keeps is deleted there, in a closed loop: found, deleted, confirmed, and told in the
+//! Twilio's copies are deleted in a closed loop: found, deleted, confirmed, and listed in the
 //! receipt.
 
 mod after_sealing;
@@ -24,8 +24,8 @@ use crate::{
     world::{Answer, Database, Recipe, Recorded, TestVault, digits},
 };
 
-/// Everything that Twilio can make of a recording. How many copies there are then, the recording
-/// itself included.
+/// Adds every kind of copy that Twilio can make of a recording. Returns the number of copies,
+/// including the recording itself.
 fn words_of(vault: &TestVault, recorded: &Recorded) -> usize {
     let stand_in = &vault.stand_in;
     let account = &vault.account;
@@ -59,18 +59,18 @@ fn call_of(recorded: &Recorded) -> CallSid {
         .unwrap()
 }
 
-/// What the recording's receipt says now.
+/// Returns the present receipt of the recording.
 async fn receipt(vault: &TestVault, shredded: &Answer) -> Receipt {
     assert_eq!(shredded.status, 200, "{shredded:?}");
     receipt_of(vault, shredded.json()["receipt_id"].as_str().unwrap()).await
 }
 
-/// What the API says of the source's copies.
+/// Returns the source's copies in the API.
 async fn source(vault: &TestVault, recorded: &Recorded) -> Value {
     vault.details(recorded.id).await["at_source"].clone()
 }
 
-/// What everything that could hold a word or a sound of it is gone for Twilio.
+/// Whether all audio and text of it is deleted at Twilio.
 fn is_gone(kept: &RemainingCopies) -> bool {
     !kept.content() && kept.status.as_deref() == Some("deleted")
 }
@@ -79,7 +79,7 @@ async fn work_off(vault: &TestVault) {
     vault.process.flow.worker.work_off().await.unwrap();
 }
 
-/// The reasons for which deletions are in vain.
+/// Returns the reasons of failing deletions.
 async fn stuck(vault: &TestVault) -> Vec<String> {
     let status = vault.process.flow.monitoring.status().await.unwrap();
     status
@@ -209,7 +209,7 @@ async fn a_recording_that_was_never_sealed_waits_for_its_source_too(database: Da
         assert_eq!(source(&vault, recorded).await["state"], "deleted");
     }
     assert!(is_gone(&vault.stand_in.kept(&announced.sid)));
-    // Of the absent one there is no sound, and Twilio deletes only what is complete.
+    // The absent one has no audio, and Twilio deletes only complete recordings.
     assert_eq!(
         vault.stand_in.kept(&absent.sid).status.as_deref(),
         Some("absent")
@@ -291,7 +291,7 @@ async fn a_rebuilt_vault_goes_on_deleting_at_twilio(database: Database) {
     let sealed = vault.sealed().await;
     let answer = vault.shred(shredded.id).await;
     vault.process.flow.recovery.journal().await.unwrap();
-    // The database is lost, and with it all work: only the journal knows of these two.
+    // The database is lost with all its work: only the journal has these two.
     let (app, _ground) = vault.app_on_an_empty_database(database).await;
     let plan = recvault::vault::plan(&app.parts(), Default::default())
         .await

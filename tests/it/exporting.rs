@@ -1,5 +1,4 @@
-//! A recorded person asks for everything about them; and what the catalogue says of them is put
-//! right.
+//! A recorded person's export of all data about them, and corrections of the catalogue.
 
 mod correcting;
 mod views;
@@ -41,7 +40,7 @@ async fn recorded_in(vault: &TestVault, tier: &str, wav: Bytes) -> Recorded {
     recorded
 }
 
-/// Names who took part in the call of a recording.
+/// Names the participants of a recording's call.
 async fn named(vault: &TestVault, recorded: &Recorded, numbers: &[(&str, &str)]) -> String {
     let call = vault.details(recorded.id).await["call_sid"]
         .as_str()
@@ -70,7 +69,7 @@ fn wish(number: &str) -> Value {
     json!({ "subject": number, "purpose": "subject-request", "justification": WORDS, "ticket": "DSAR-9" })
 }
 
-/// The files of an archive, in their order.
+/// Returns the files of an archive, in order.
 fn unpacked(archive: &Bytes) -> (Vec<String>, BTreeMap<String, Vec<u8>>) {
     let mut order = Vec::new();
     let mut files = BTreeMap::new();
@@ -156,7 +155,7 @@ async fn a_person_gets_everything_about_them_and_nothing_else(database: Database
             )
         );
         let parties = json_of(&files, &format!("recordings/{}/parties.json", recorded.id));
-        // The other one's number is theirs.
+        // The other person's number is not included.
         let party = |leg: &str, address: Option<&str>| json!({ "leg": leg, "channel": null, "address": address, "name": null });
         assert_eq!(
             parties["parties"],
@@ -213,7 +212,7 @@ async fn a_person_gets_everything_about_them_and_nothing_else(database: Database
         json!({ "address": NUMBER, "evidence": "contract 17" })
     );
 
-    // Who listened and why: the reviewer, this archive, and what was refused.
+    // Accesses with their reasons: the reviewer, this archive, and refusals.
     let listening = json_of(&files, "listening.json")["entries"].clone();
     let listening = listening.as_array().unwrap();
     let of = |what: &str| {
@@ -223,7 +222,7 @@ async fn a_person_gets_everything_about_them_and_nothing_else(database: Database
             .collect::<Vec<_>>()
     };
     let openings = of("opening.started");
-    // One of the reviewer; of this archive, who took part and the sound of each of the two.
+    // One of the reviewer; for this archive, participants and audio of each of the two.
     assert_eq!(openings.len(), 5);
     assert_eq!(
         (
@@ -282,7 +281,7 @@ async fn a_person_gets_everything_about_them_and_nothing_else(database: Database
             "{secret}"
         );
     }
-    // A second archive tells of the first.
+    // A second archive lists the first.
     let (_, files) = unpacked(&exported(&vault, "privacy-officer", NUMBER).await.body);
     let entries = json_of(&files, "listening.json")["entries"].clone();
     assert_eq!(
@@ -310,7 +309,7 @@ async fn who_may_not_learns_nothing_about_anybody(database: Database) {
     let unknown = exported(&vault, "nobody", "+493055509999").await;
     known.problem(404, "not-found");
     assert_eq!(known.body, unknown.body);
-    // The stranger may ask, and knows of no recording: not even that there is one.
+    // The stranger may export, but has access to no recording, and learns of none.
     let (order, files) = unpacked(&exported(&vault, "stranger", NUMBER).await.body);
     assert_eq!(order, ["manifest.json", "listening.json"]);
     let manifest = json_of(&files, "manifest.json");
@@ -367,7 +366,7 @@ on_both_databases!(
     who_may_not_learns_nothing_about_anybody,
 );
 
-/// Seconds of sound, 24 MB: so long that its archive is not in any buffer as a whole.
+/// Seconds of audio, 24 MB: so long that no buffer holds its whole archive.
 const LONG: u32 = 1500;
 
 #[tokio::test]
@@ -429,7 +428,7 @@ async fn a_reader_who_leaves_stops_the_archive() {
         .unwrap();
     archive.chunk().await.unwrap().unwrap();
     let flow = &vault.process.flow;
-    // Who took part, and then the sound.
+    // The participants, and then the audio.
     until("the first is being read", || async {
         vault.count("opening.started").await == 2
     })

@@ -1,5 +1,5 @@
-//! The vault fetches: whatever goes wrong at the other end, nothing is half there, and in the end
-//! the sound is whole.
+//! Fetching: whatever fails at the source, nothing partial is stored, and finally the audio is
+//! complete.
 
 mod leases;
 
@@ -16,7 +16,7 @@ use crate::world::{Database, Recipe, Recorded, TestVault};
 
 const LOOPBACK_LISTED: &str = "media_redirect_hosts = [\"127.0.0.1\"]";
 
-/// One attempt, which meets this fault and leaves nothing.
+/// Makes one attempt, which fails with this fault and stores nothing.
 async fn meets(vault: &TestVault, fault: MediaFault) -> Recorded {
     let recorded = vault.announced().await;
     vault.stand_in.fail(&recorded.sid, fault);
@@ -25,7 +25,7 @@ async fn meets(vault: &TestVault, fault: MediaFault) -> Recorded {
     recorded
 }
 
-/// A fault that may pass is met, and the vault comes back by itself.
+/// Checks that a transient fault is retried.
 async fn passes(vault: &TestVault, fault: MediaFault) {
     let recorded = meets(vault, fault.clone()).await;
     let due = vault.due_in_ms(recorded.id).await.unwrap();
@@ -38,7 +38,7 @@ async fn passes(vault: &TestVault, fault: MediaFault) {
     vault.plays(&recorded).await;
 }
 
-/// A fault that does not pass is met, somebody sees it, and revives the work.
+/// Checks that a permanent fault makes the work dead, and that a retry revives it.
 async fn is_set_aside(vault: &TestVault, fault: MediaFault, why: &str) {
     let recorded = meets(vault, fault.clone()).await;
     let (id, last_error) = vault.dead().await.expect("it is set aside");
@@ -100,7 +100,7 @@ async fn the_server_stumbles_and_the_vault_comes_back(database: Database) {
     }
 }
 
-/// Shreds everything, so that the next fault meets an empty store.
+/// Shreds everything, so that the next test starts with an empty store.
 async fn empty(vault: &TestVault) {
     let list = vault
         .asks("auditor")
@@ -349,7 +349,7 @@ async fn the_credential_is_wrong_until_somebody_corrects_it() {
         "{why}"
     );
     assert!(!why.contains(&"0".repeat(32)));
-    // Once for who took part, once for the media.
+    // Once for the participants, once for the media.
     assert_eq!(vault.stand_in.unauthorised_requests(), 2);
 
     std::fs::write(vault.folder().join("secrets/0"), &vault.auth_token).unwrap();
@@ -363,7 +363,7 @@ async fn the_credential_is_wrong_until_somebody_corrects_it() {
 async fn a_recording_with_one_channel_is_asked_for_as_such() {
     let vault = Recipe::default().by_hand().await;
     let mono = Bytes::from(conversation::mix_to_mono(conversation::WAV).unwrap());
-    // Twilio said how many channels there are, or did not.
+    // Twilio reported the number of channels, or did not.
     for (told, requests) in [(true, 1), (false, 2)] {
         let recorded = vault.record_wav(mono.clone());
         let mut params = vault.stand_in.callback_params(&recorded.sid, "completed");

@@ -1,4 +1,4 @@
-//! A database that has forgotten what the vault did: nothing is written to it, and nothing opens.
+//! A database that lacks changes of the vault: it is not written, and nothing opens.
 
 mod store;
 
@@ -24,7 +24,7 @@ fn token() -> NewToken {
     NewToken::new("another".parse().unwrap(), Duration::from_secs(3600))
 }
 
-/// What a command would open over this database.
+/// Opens the app of a command over this database.
 async fn app_over(vault: &TestVault, db: Db) -> App {
     let mut app = App::open(
         Config::read(&vault.made.config).unwrap(),
@@ -43,7 +43,7 @@ async fn an_old_copy_takes_no_token_and_turns_nothing(database: Database) {
     let (_copy, copied) = vault.ground().copy(vault.folder()).await;
     assert_eq!(vault.shred(recorded.id).await.status, 200);
     let mut app = app_over(&vault, copied).await;
-    // Before anything was compared it is read only.
+    // Before the comparison it is read-only.
     let refused = flow::mint_token(&app.db, &app.clock, token())
         .await
         .map(drop)
@@ -55,7 +55,7 @@ async fn an_old_copy_takes_no_token_and_turns_nothing(database: Database) {
         refused.contains("lacks later changes") && refused.contains("snapshot restore"),
         "{refused}"
     );
-    // Whoever goes on nevertheless writes nothing.
+    // A later attempt writes nothing either.
     let refused = flow::mint_token(&app.db, &app.clock, token())
         .await
         .map(drop)
@@ -81,7 +81,7 @@ async fn an_old_copy_takes_no_token_and_turns_nothing(database: Database) {
         1,
         "it is read"
     );
-    // The one that remembers goes on.
+    // The complete one continues.
     assert_eq!(
         vault
             .process
@@ -130,7 +130,7 @@ async fn a_replica_that_lagged_takes_over_and_nothing_opens_any_more(database: D
     assert_eq!(vault.shred(dies.id).await.status, 200);
     vault.ground().go_back().await;
     assert_eq!(vault.state(dies.id).await, "sealed", "so says the replica");
-    // Each opening writes an entry first, and its number was given before; and the watch looks by
+    // Each opening writes an entry first, whose number was used before; and the watch checks by
     // itself.
     for id in [dies.id, lives.id] {
         vault
@@ -202,8 +202,8 @@ async fn a_replica_is_noticed_without_anybody_writing(database: Database) {
         .problem(503, "database-out-of-date");
 }
 
-/// Readers of before still see the old file, and every session that begins sees the new one: nobody
-/// may wait for the two to agree.
+/// Older connections still see the old file, and every new one sees the new file: detection must
+/// not depend on their agreement.
 #[tokio::test]
 async fn a_file_that_was_replaced_under_a_service_is_noticed_by_the_journal() {
     let vault = Recipe::default().by_hand().await;
@@ -245,7 +245,7 @@ async fn a_file_that_was_replaced_under_a_service_is_noticed_by_the_journal() {
     assert_eq!(flow.health.refusal(), Some(ClosedFor::Displaced));
 }
 
-/// The vault's configuration with another database.
+/// Returns the vault's configuration with another database.
 async fn on_another_database(
     vault: &TestVault,
     database: Database,
@@ -298,7 +298,7 @@ async fn a_lost_database_is_no_reason_to_make_a_new_vault(database: Database) {
             && refused.contains("snapshot restore"),
         "{refused}"
     );
-    // Without a recovery file the objects say it.
+    // Without a recovery file, the objects show it.
     for kind in ["snapshots", "journal"] {
         let _ = fs::rename(
             vault.folder().join("objects").join(kind),
@@ -333,7 +333,7 @@ async fn a_lost_database_is_no_reason_to_make_a_new_vault(database: Database) {
         "every command says the same: {refused}"
     );
     assert_eq!((roots().await, vault.objects().await), before);
-    // And that is the way out.
+    // And that is the remedy.
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
     vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
         .await
@@ -349,7 +349,7 @@ async fn a_sweep_over_a_database_that_is_behind_removes_nothing(database: Databa
     vault.process.flow.recovery.journal().await.unwrap();
     let before = vault.objects().await;
     vault.ground().go_back().await;
-    // A process that has never seen what the store has.
+    // A process that has never read the store.
     let app = App::open(
         Config::read(&vault.made.config).unwrap(),
         vault.clock.clone(),
@@ -385,7 +385,7 @@ async fn a_sweep_over_a_database_that_is_behind_removes_nothing(database: Databa
     assert_eq!(vault.objects().await, before);
 }
 
-/// A session that began before others of this process saw more is not older than the vault.
+/// A session that began before others of this process read newer state is not out of date.
 async fn what_others_see_meanwhile_is_no_loss(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let flow = &vault.process.flow;
@@ -421,7 +421,7 @@ on_both_databases!(
     a_sweep_over_a_database_that_is_behind_removes_nothing,
 );
 
-/// Whoever made a vault may not be told that there is one, where the tables only look empty.
+/// A database with rows is not a new vault, even if the usual tables are empty.
 #[tokio::test]
 async fn a_database_with_a_row_anywhere_is_not_empty() {
     let vault = Recipe::default().by_hand().await;

@@ -1,4 +1,4 @@
-//! Somebody demands that a recording is kept, and somebody else that it goes.
+//! Holds against shreds and revocations.
 
 mod listing;
 
@@ -38,7 +38,7 @@ impl TestVault {
         .await
     }
 
-    /// The privacy officer places a hold.
+    /// Places a hold as the privacy officer.
     async fn held(&self, id: RecordingId, name: &str) {
         let answer = self.place(id, name, self.demand()).await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -172,7 +172,7 @@ async fn what_is_revoked_under_a_hold_is_closed_and_goes_with_the_last_one(datab
             (&json!(held.id), &json!("lawsuit-7"), &body["revoked_at"])
         ]
     );
-    // It is closed, but for the purpose of the holds.
+    // It is closed, except for the purpose of the holds.
     assert_eq!(
         vault
             .grant("reviewer", held.id, "quality-review")
@@ -201,7 +201,7 @@ async fn what_is_revoked_under_a_hold_is_closed_and_goes_with_the_last_one(datab
         .await;
     assert!(heard.status == 200 && heard.body == held.wav, "{heard:?}");
     vault.anybody().get(&path).await.problem(403, "denied");
-    // Once more changes nothing.
+    // A repeat changes nothing.
     assert_eq!(
         vault.revoked(json!({ "account": vault.account })).await["held"],
         json!([held.id])
@@ -242,7 +242,7 @@ async fn what_is_revoked_under_a_hold_is_closed_and_goes_with_the_last_one(datab
         vault.list_holds("?conflicts=true").await,
         Vec::<Value>::new()
     );
-    // The receipt for the whole says so, too.
+    // The receipt for the whole revocation lists it, too.
     vault.process.flow.revocations.continue_all().await.unwrap();
     let path = format!("/v1/revocations/{}", body["id"].as_str().unwrap());
     let body = vault.asks("privacy-officer").get(&path).await.json();
@@ -251,7 +251,7 @@ async fn what_is_revoked_under_a_hold_is_closed_and_goes_with_the_last_one(datab
         json!({ "shredded": 2, "held": 0, "closed": 0 })
     );
     assert_eq!(vault.whole(&body).await.state, RevocationState::Complete);
-    // Lifted once more, it says the same.
+    // A second lift returns the same.
     assert_eq!(
         vault.lift(held.id, "lawsuit-7").await.json()["receipt_id"],
         last["receipt_id"]
@@ -313,7 +313,7 @@ async fn what_a_hold_released_is_found_again(database: Database) {
     );
 }
 
-/// A hold and a shred at the same moment: one of them is first, and it is never both.
+/// A hold and a shred at the same moment: one of them wins, and never both.
 async fn a_hold_comes_wholly_before_a_shred_or_wholly_after(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let other = vault.another_process().await;
@@ -339,7 +339,7 @@ async fn a_hold_comes_wholly_before_a_shred_or_wholly_after(database: Database) 
                 assert!(error.to_string().contains("lawsuit-7"), "{error}");
                 vault.plays(&recorded).await;
             }
-            // 503 while the shred is not told yet, because a restore would not find it.
+            // 503 while the shred is not durable, because a restore would not contain it.
             (410 | 503, Ok(_)) => assert_eq!(vault.state(recorded.id).await, "shredded"),
             other => panic!("{other:?}"),
         }
@@ -386,7 +386,7 @@ async fn a_rebuilt_vault_knows_of_holds_and_revocations(database: Database) {
             .json()["state"],
         "shredded"
     );
-    // What was revoked there is revoked for what arrives here.
+    // A revocation from there applies to later recordings here.
     let lifted = send(officer.request(
         Method::DELETE,
         &format!("/v1/recordings/{}/holds/lawsuit-7", held.id),

@@ -1,5 +1,5 @@
-//! A restore has no holes: what is missing in the journal is named, and only gone without when
-//! somebody says so.
+//! Gaps in a restore: each missing part of the journal is named, and is only skipped if the
+//! operator accepts it.
 
 use std::{fs, path::PathBuf};
 
@@ -12,7 +12,7 @@ use recvault::{
 
 use crate::world::{Database, Process, Recipe, Recorded, TestVault};
 
-/// The pieces of the journal, oldest first.
+/// Returns the pieces of the journal, oldest first.
 fn pieces(vault: &TestVault) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(vault.folder().join("objects/journal")) else {
         return Vec::new();
@@ -22,7 +22,7 @@ fn pieces(vault: &TestVault) -> Vec<PathBuf> {
     files
 }
 
-/// Writes what changed, and gives the piece that has it.
+/// Writes the journal, and returns the new piece.
 async fn journaled(vault: &TestVault) -> PathBuf {
     let before = pieces(vault);
     vault.process.flow.recovery.journal().await.unwrap();
@@ -34,7 +34,7 @@ async fn journaled(vault: &TestVault) -> PathBuf {
     new.remove(0)
 }
 
-/// A vault in whose journal a shred stands in a piece of its own, between two others.
+/// Creates a vault whose journal has a shred in a separate piece, between two others.
 async fn with_a_shred_between(database: Database) -> (TestVault, [Recorded; 2], PathBuf) {
     let vault = Recipe::on(database).by_hand().await;
     let dies = vault.sealed().await;
@@ -124,7 +124,7 @@ async fn a_missing_piece_is_named_and_accepted_only_by_name(database: Database) 
         &planned(&app_again(&vault, database).await.0, vec![gap]).await,
     )
     .await;
-    // It is what was lost, and that is said from then on.
+    // The shred is the lost change, and the loss stays visible.
     vault.plays_in(&process, &dies).await;
     vault.plays_in(&process, &lives).await;
     let status = process.flow.monitoring.status().await.unwrap();
@@ -156,7 +156,7 @@ async fn a_missing_piece_is_named_and_accepted_only_by_name(database: Database) 
         told.details.to_string(),
         format!(r#"{{"first":{},"last":{}}}"#, gap.first, gap.last)
     );
-    // In the log each entry of the gap is one that is lost; all others keep their numbers.
+    // In the log, each entry of the gap marks a lost one; all others keep their numbers.
     let told = log.items.iter().map(serde_json::to_value);
     for (seq, (entry, before)) in (1..).zip(told.zip(&before)) {
         let entry = entry.unwrap();
@@ -211,8 +211,8 @@ async fn a_snapshot_that_is_spoilt_in_its_middle_is_passed_over(database: Databa
     let newest = vault.process.flow.vault.snapshot().await.unwrap().snapshot;
     let path = vault.folder().join("objects").join(newest.to_string());
     let mut bytes = fs::read(&path).unwrap();
-    // Behind the header and before the final segment, if there is room between them; else anywhere
-    // in the body.
+    // Behind the header and before the final segment, if there is space between them; otherwise
+    // anywhere in the body.
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&path, bytes).unwrap();

@@ -1,5 +1,5 @@
-//! Time passes: what is kept too long goes by itself, what is held stays, and anybody who may list
-//! can see why.
+//! Retention: recordings are shredded when their period ends, held ones stay, and every principal
+//! who may list recordings can see the reason.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn sealed_in(vault: &TestVault, tier: &str) -> Recorded {
     recorded
 }
 
-/// The tokens of the tests live for 30 days: who looks later looks from behind.
+/// The tokens of the tests live for 30 days, so later states are read directly.
 async fn state(vault: &TestVault, id: RecordingId) -> String {
     let details = vault
         .process
@@ -41,7 +41,7 @@ async fn state(vault: &TestVault, id: RecordingId) -> String {
     details.recording.state.to_string()
 }
 
-/// A hold, from behind the vault's back.
+/// Inserts a hold directly.
 async fn hold(vault: &TestVault, id: RecordingId, name: &str) {
     vault
         .ground()
@@ -60,7 +60,7 @@ async fn lift(vault: &TestVault, id: RecordingId) {
         .await;
 }
 
-/// How long until the recording is so old. It began shortly before the vault heard of it.
+/// Returns the time until the recording has this age. It began shortly before its announcement.
 async fn until_age(vault: &TestVault, id: RecordingId, age: Duration) -> Duration {
     let details = vault
         .process
@@ -97,7 +97,7 @@ async fn what_is_kept_long_enough_is_shredded_to_the_millisecond(database: Datab
         "sealed",
         "a dry run does nothing"
     );
-    // As the hourly sweep does it.
+    // As the hourly sweep does.
     assert_eq!(
         flow.sweeper
             .sweep(Duration::from_secs(3600))
@@ -128,7 +128,7 @@ async fn what_is_kept_long_enough_is_shredded_to_the_millisecond(database: Datab
         (&json!("vault"), &json!("retention"))
     );
     assert_eq!(tombstoned["recording"], json!(sensitive.id));
-    // Its bytes go, too, and the receipt says so.
+    // Its bytes are removed too, and the receipt states it.
     flow.worker.work_off().await.unwrap();
     assert_eq!(vault.artefacts(sensitive.id).await, []);
     assert_eq!(vault.artefacts(standard.id).await.len(), 1);
@@ -269,7 +269,7 @@ async fn who_may_list_reads_what_is_kept_and_why(database: Database) {
         ),
         (&json!(1), &json!("audit-2026"), &json!([]))
     );
-    // Of other accounts nothing is told.
+    // Other accounts are not included.
     let strangers = vault.asks("stranger").get("/v1/retention").await.json();
     assert_eq!(
         (

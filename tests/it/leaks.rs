@@ -1,5 +1,5 @@
-//! A whole story is told, and then everything that was written anywhere is searched for what must
-//! not be in it.
+//! A whole workflow is run, and then all written data is searched for content that must not be in
+//! it.
 
 mod search;
 
@@ -23,7 +23,7 @@ use serde_json::json;
 use self::search::Search;
 use crate::world::{Database, Kept, Recipe, Recorded, TestVault, digits, files_below, send, until};
 
-/// Everything about people that Twilio sends along.
+/// All personal data in Twilio's parameters.
 const PEOPLE: [(&str, &str); 10] = [
     ("From", "+14155550142"),
     ("To", "+493055501987"),
@@ -41,8 +41,8 @@ const JUSTIFICATION: &str = "Ophelia Brandywine called back about her mortgage";
 
 const SAID: &str = "Persephone Vandergelder owes eleven thousand";
 
-/// Log lines of this process: everything that our own code, and every library below it, can be made
-/// to say.
+/// Captures the log lines of this process, at the most verbose level of our own code and of every
+/// library.
 fn logs() -> Arc<Mutex<Vec<u8>>> {
     static LINES: OnceLock<Arc<Mutex<Vec<u8>>>> = OnceLock::new();
     LINES
@@ -73,12 +73,12 @@ impl Write for Pen {
     }
 }
 
-/// Twilio tells of a recording, with everything about the people in it; by GET, so that it is in a
-/// URL, or by POST.
+/// Posts the callback of a recording with all personal data; by GET, so that it is in a URL, or by
+/// POST.
 async fn tell_everything(vault: &TestVault, recorded: &Recorded, method: Method) {
     let mut params = vault.stand_in.callback_params(&recorded.sid, "completed");
     params.extend(PEOPLE.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    // So that it is clear whose number is whose, and they are read.
+    // So that the numbers are assigned to the parties and read.
     params.push(("Direction".to_owned(), "inbound".to_owned()));
     if method == Method::POST {
         assert_eq!(
@@ -116,7 +116,7 @@ async fn tell_everything(vault: &TestVault, recorded: &Recorded, method: Method)
     }
 }
 
-/// The application tells who took part and what they said, and makes mistakes.
+/// Posts parties and statements of consent as the application, including faulty ones.
 async fn tell_who_they_are(vault: &TestVault, recorded: &Recorded) {
     let caller = PEOPLE[0].1;
     let callee = PEOPLE[1].1;
@@ -152,8 +152,8 @@ async fn tell_who_they_are(vault: &TestVault, recorded: &Recorded) {
     }
 }
 
-/// Twilio tells what was said in every way that it knows: of one recording in a transcript that is
-/// fetched, and in a call that goes on.
+/// Posts spoken text in every form: for one recording as a transcript that is fetched, and for a
+/// call in progress.
 async fn tell_what_was_said(vault: &TestVault, recorded: &Recorded) {
     let tell = async |path: &str, params: &[(String, String)]| {
         vault
@@ -194,7 +194,7 @@ async fn tell_what_was_said(vault: &TestVault, recorded: &Recorded) {
         vault.artefacts(recorded.id).await.len() == 2
     })
     .await;
-    // A call that goes on, so that its words wait in the database.
+    // A call in progress, so that its utterances wait in the database.
     let mut rt = vault
         .stand_in
         .real_time(&vault.account, &format!("CA{}", digits()).parse().unwrap());
@@ -221,7 +221,7 @@ async fn tell_what_was_said(vault: &TestVault, recorded: &Recorded) {
     );
 }
 
-/// Every key that opens anything: the root key, page keys, record keys and the signing seed.
+/// Searches for every key: the root key, page keys, record keys and the signing seed.
 async fn search_for_keys(vault: &TestVault, search: &mut Search) {
     let root = vault.root().await;
     search.key("root key", root.key.expose());

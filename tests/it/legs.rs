@@ -1,5 +1,4 @@
-//! What a recording is of, and whose side: a second leg has a key of its own, and what becomes of
-//! one becomes of both.
+//! The legs of a recording: a second leg has its own key, and every change applies to both.
 
 use std::{collections::BTreeSet, convert::Infallible};
 
@@ -18,14 +17,14 @@ use crate::{
     world::{Database, Process, Recipe, Recorded, TestVault},
 };
 
-/// A sealed recording, to which the caller's side is added under a key of its own.
+/// Returns a sealed recording with the caller's leg added under its own key.
 async fn with_two_legs(vault: &TestVault) -> Recorded {
     let recorded = vault.sealed().await;
     join(vault, recorded.id, Leg::Caller).await.unwrap();
     recorded
 }
 
-/// Seals one side of a recording beside what is there.
+/// Seals one leg of a recording beside the existing object.
 async fn join(vault: &TestVault, id: RecordingId, leg: Leg) -> Result<(), vault::Error> {
     let process = &vault.process;
     let recording = recordings::find(&mut process.db.read().await.unwrap(), id)
@@ -51,7 +50,7 @@ async fn join(vault: &TestVault, id: RecordingId, leg: Leg) -> Result<(), vault:
     joined.await
 }
 
-/// The public names of the keys that the legs of a recording have, as the rows say it.
+/// Returns the public names of the keys of a recording's legs, from the rows.
 async fn named(process: &Process, id: RecordingId) -> BTreeSet<String> {
     let mut tx = process.db.read().await.unwrap();
     let entries = keys::find_entries(&mut tx, &[id]).await.unwrap();
@@ -61,7 +60,7 @@ async fn named(process: &Process, id: RecordingId) -> BTreeSet<String> {
         .collect()
 }
 
-/// The public names of all keys that are in the pages, whatever the rows say.
+/// Returns the public names of all keys in the pages, regardless of the rows.
 async fn in_the_tree(vault: &TestVault, process: &Process) -> BTreeSet<String> {
     let root = vault.root_of(process).await;
     let mut tx = process.db.read().await.unwrap();
@@ -101,7 +100,7 @@ async fn a_shred_destroys_the_key_of_every_leg(database: Database) {
         );
     }
 
-    // The bytes of both sides go.
+    // The bytes of both legs are removed.
     assert_eq!(vault.objects().await.len(), 4);
     vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(vault.objects().await.len(), 2);
@@ -166,7 +165,7 @@ async fn every_leg_is_read_back_and_drilled(database: Database) {
     assert_eq!((recovery.tombstones, recovery.shredded_sampled), (2, 2));
     assert!(held.drill.forgets() && held.drill.recovers());
 
-    // One side is altered: neither a reading back nor a drill passes over it.
+    // One leg is altered: both a read-back and a drill notice it.
     let recording = recordings::find(&mut vault.process.db.read().await.unwrap(), lives.id)
         .await
         .unwrap()
@@ -201,7 +200,7 @@ async fn a_recording_says_that_it_is_of_a_call(database: Database) {
         (&"call".into(), &"all".into())
     );
 
-    // The kind travels, and a row of a kind that nobody knows is no recording.
+    // The kind is part of the journal, and a row of an unknown kind is refused.
     vault.process.flow.recovery.journal().await.unwrap();
     let (_, process, _ground) = rebuilt(&vault, database).await;
     vault.plays_in(&process, &recorded).await;

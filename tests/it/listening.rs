@@ -1,4 +1,4 @@
-//! Somebody wants to listen: who is let, for what, how long, and which bytes.
+//! Playback: the permitted principals, purposes, times and bytes.
 
 mod playing;
 
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::world::{Answer, Database, Recipe, Recorded, TestVault, send};
 
-/// The shipped policy in the words of a test: purpose, tiers, roles, and whether it wants a
+/// The shipped policy, as expected by the test: purpose, tiers, roles, and whether it requires a
 /// justification.
 const PURPOSES: [(&str, &[&str], &[&str], bool); 6] = [
     ("follow-up", &["standard"], &["agent", "reviewer"], true),
@@ -88,7 +88,7 @@ async fn everybody_asks_for_everything_and_gets_what_the_policy_says(database: D
                         (!tiers.contains(&tier), "purpose-not-for-tier"),
                         (!roles.contains(&who), "role-not-allowed"),
                         (is_missing, "justification-missing"),
-                        // Nobody has said yes, and nobody else has agreed.
+                        // Nobody has consented, and nobody else has approved.
                         (purpose == "training", "consent-missing"),
                         (tier == "restricted", "approval-missing"),
                     ];
@@ -179,7 +179,7 @@ async fn a_stranger_cannot_tell_what_is_there(database: Database) {
             .len(),
         2
     );
-    // What is the stranger's own is not hidden.
+    // The stranger's own recordings are visible.
     let own = vault.record_for(&vault.other_account, theirs.wav);
     assert_eq!(vault.tell(&own, "completed").await.status, 204);
     vault.process.flow.worker.work_off().await.unwrap();
@@ -217,7 +217,7 @@ async fn a_grant_ends_and_with_it_the_sound(database: Database) {
         vault.anybody().with(Method::HEAD, &path, &[]).await.status,
         403
     );
-    // Ended long enough ago, it is forgotten.
+    // Long after its end, it is deleted.
     vault.clock.advance(Duration::from_secs(7 * 24 * 3600 + 1));
     assert_eq!(
         vault
@@ -249,7 +249,7 @@ async fn a_revoked_token_takes_its_grants_with_it(database: Database) {
     let answer = ask(&vault, "reviewer", recorded.id, "quality-review", None).await;
     answer.problem(401, "unauthorized");
     assert_eq!(answer.header("www-authenticate"), "Bearer");
-    // The grants of others hold.
+    // The grants of others stay valid.
     let path = vault
         .process
         .path_of(officers["audio_url"].as_str().unwrap());
@@ -326,7 +326,7 @@ async fn what_is_asked_without_a_valid_token_is_refused() {
         vault.minted("reviewer").token.expose()
     );
     vault.anybody().get(&path).await.problem(404, "not-found");
-    // After 30 days a token is nobody's.
+    // After 30 days a token is no longer valid.
     vault.clock.advance(Duration::from_secs(30 * 24 * 3600));
     vault
         .asks("agent")
@@ -429,9 +429,9 @@ async fn a_later_policy_narrows_at_once_and_never_widens() {
     )
     .unwrap();
     let process = vault.another_process().await;
-    // The grant was given under the first version; the second does not name reviewers.
+    // The grant was issued under the first version; the second does not name reviewers.
     assert_eq!(process.api.get(&path).await.reasons(), ["role-not-allowed"]);
-    // The second names agents, and the first, to which the recording is bound, does not.
+    // The second version names agents, but the first, to which the recording is pinned, does not.
     let agent = process
         .api
         .clone()
@@ -449,7 +449,7 @@ async fn a_later_policy_narrows_at_once_and_never_widens() {
         .unwrap()
         .to_owned();
     assert!(text.contains("version `1`"), "{text}");
-    // For what is recorded from now on, it is the second that counts.
+    // For new recordings, only the second version counts.
     let new = vault.record();
     let params = vault.stand_in.callback_params(&new.sid, "completed");
     let signed = vault.stand_in.callback(

@@ -1,5 +1,5 @@
-//! Lists are asked over HTTP: for recordings, for a person's, for the log, for grants and
-//! revocations; and nobody learns of what is not theirs.
+//! Lists over HTTP: recordings, the recordings of a person, the log, grants and revocations; none
+//! discloses objects without permission.
 
 mod repeating;
 
@@ -20,7 +20,7 @@ fn call(recorded: &Recorded) -> String {
     recorded.sid.as_str().replacen("RE", "CA", 1)
 }
 
-/// A recording of an account, sealed, whose call has this caller.
+/// Returns a sealed recording of an account, whose call has this caller.
 async fn recorded(vault: &TestVault, account: Option<&str>, number: &str) -> Recorded {
     let account = account.map_or_else(|| vault.account.clone(), |sid| sid.parse().unwrap());
     let recorded = vault.record_for(&account, Bytes::from_static(conversation::WAV));
@@ -36,7 +36,7 @@ async fn recorded(vault: &TestVault, account: Option<&str>, number: &str) -> Rec
     recorded
 }
 
-/// The ids of every item of a list, page by page, `limit` at a time.
+/// Returns the ids of every item of a list, page by page, `limit` at a time.
 async fn ids(who: &Caller, path: &str, limit: u32) -> Vec<String> {
     let mut found = Vec::new();
     let mut cursor = String::new();
@@ -98,7 +98,7 @@ async fn recordings_are_asked_for_by_what_is_known_of_them(database: Database) {
         .await;
     assert_eq!(all_ids(&searched.json()), names(&[&c]));
 
-    // A cursor is for the list, the order and the filters that gave it.
+    // A cursor is for the list, the order and the filters for which it was issued.
     let page = agent.get("/v1/recordings?limit=1").await.json();
     let cursor = page["next_cursor"].as_str().unwrap();
     for query in [
@@ -172,7 +172,8 @@ async fn a_person_is_searched_by_who_may_read_what_people_said(database: Databas
     let foreign = json!({ "subject": BERND, "cursor": first["next_cursor"] });
     search(&officer, foreign).await.problem(400, "bad-request");
 
-    // Whoever may not gets one answer, whatever the number is, and before it is looked at.
+    // A principal without permission gets the same answer for every number, and before it is
+    // parsed.
     let agent = vault.asks("agent");
     let refusals: Vec<Answer> = [
         search(&agent, by(ANNA)).await,
@@ -191,7 +192,7 @@ async fn a_person_is_searched_by_who_may_read_what_people_said(database: Databas
         "without a person they may"
     );
 
-    // Whoever knows one account finds a person there, and nothing of others.
+    // A principal limited to one account finds a person there, and nothing of others.
     let limited = somebody(&vault, "privacy-officer", std::slice::from_ref(&other)).await;
     assert_eq!(
         all_ids(&search(&limited, by(ANNA)).await.json()),
@@ -211,7 +212,7 @@ async fn a_person_is_searched_by_who_may_read_what_people_said(database: Databas
         json!({ "items": [], "next_cursor": null }).to_string()
     );
 
-    // A number is not taken in an address, and no fault repeats one.
+    // A number in a query string is refused, and no fault repeats one.
     for query in [
         format!("subject={}", ANNA.replace('+', "%2B")),
         format!("{}=1", ANNA.replace('+', "%2B")),
@@ -310,7 +311,8 @@ async fn the_log_is_asked_from_either_end(database: Database) {
     let early = that(&|entry| entry["at"].as_str() < Some(since));
     assert_eq!(seqs(&auditor, &format!("&until={since}")).await, early);
 
-    // Whoever knows one account asks for a recording of another: nothing, as if it were not there.
+    // A principal limited to one account requests a recording of another: the answer is that of an
+    // unknown one.
     let limited = somebody(&vault, "auditor", std::slice::from_ref(&other)).await;
     assert_eq!(
         seqs(&limited, &format!("&recording={}", a.id)).await,

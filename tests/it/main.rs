@@ -1,8 +1,7 @@
-//! The stories of the vault, told in one process: each test owns its world and is named after who
-//! did what.
+//! Tests of the vault in one process: each owns its world and is named after actor and event.
 //!
-//! What it may need is in [`needs`]. On PostgreSQL every test makes a database of its own and drops
-//! it.
+//! External requirements are in [`needs`]. On PostgreSQL every test creates its own database and
+//! drops it.
 
 #![cfg(test)]
 

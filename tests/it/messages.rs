@@ -1,4 +1,4 @@
-//! Somebody writes a message: what it says about their consent, and what follows.
+//! Incoming messages: statements of consent, and their consequences.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ const ANNA: &str = "+493090182001";
 const OURS: &str = "+493090182009";
 const MESSAGES: &str = "/twilio/messages";
 
-/// What messages mean.
+/// The keywords of the policy.
 const MEANS: &str = r#"
 [[consent.messages]]
 words = ["stop recording"]
@@ -32,7 +32,7 @@ words = ["recording help"]
 reply = "Send STOP RECORDING."
 "#;
 
-/// `STOP`, as Twilio understands it, ends consent here.
+/// Twilio's `STOP` withdraws consent here.
 const STOP_MEANS: &str = r#"
 [[consent.messages]]
 opt_out = "STOP"
@@ -60,12 +60,12 @@ impl TestVault {
         self.post_callback(&self.account, MESSAGES, params).await
     }
 
-    /// Somebody writes; the reply.
+    /// Posts a message; returns the reply.
     async fn writes(&self, from: &str, body: &str, opt_out: Option<&str>) -> Option<String> {
         reply(&self.posts(&self.message(from, body, opt_out)).await)
     }
 
-    /// How many statements there are, by answer.
+    /// Returns the number of statements, by answer.
     async fn said(&self) -> BTreeMap<&'static str, i64> {
         let mut said = BTreeMap::new();
         for answer in ["given", "declined", "withdrawn"] {
@@ -167,7 +167,7 @@ async fn who_is_known_by_no_recording_is_told_so(database: Database) {
             .contains("No recording"),
         "also when it is told again"
     );
-    // One line in two spellings, as WhatsApp and the carrier write it.
+    // One number in two spellings, those of WhatsApp and of the carrier.
     let recorded = vault.record();
     vault.took_part(&recorded, "caller", "+525512345678").await;
     vault.agrees("+525512345678").await;
@@ -196,7 +196,7 @@ async fn a_message_that_comes_again_is_the_same_message(database: Database) {
         .filter(|event| *event == "revocation.begun")
         .count();
     assert_eq!(begun, 1);
-    // They say yes again, and the old message is brought once more: it takes nothing back.
+    // They consent again, and the old message is delivered again: it withdraws nothing.
     vault.agrees(ANNA).await;
     vault.posts(&params).await;
     assert_eq!(vault.said().await, [("given", 1), ("withdrawn", 1)].into());
@@ -234,7 +234,7 @@ async fn a_yes_to_messages_is_no_yes_to_anything_else(database: Database) {
     let vault = reading(database, "").await;
     assert_eq!(vault.writes(ANNA, "YES", Some("START")).await, None);
     assert_eq!(vault.said().await, [].into());
-    // A no is heard beside an opt-out, and not replied to.
+    // A refusal beside an opt-out counts, but gets no reply.
     assert_eq!(
         vault.writes(ANNA, "Stop recording", Some("STOP")).await,
         None
@@ -283,7 +283,7 @@ async fn whoever_has_no_number_is_nobody() {
         );
     }
     assert_eq!(vault.said().await, [].into());
-    // On WhatsApp they have one.
+    // On WhatsApp there is a reply.
     assert!(
         vault
             .writes(&format!("whatsapp:{ANNA}"), "stop recording", None)

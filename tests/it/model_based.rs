@@ -1,11 +1,11 @@
-//! Random lives of a vault against a plain map of what must be alive and what must be gone.
+//! Random lives of a vault, checked against a plain map of living and shredded recordings.
 //!
-//! A life is a sequence of deposits, shreds, moves, turns (some of which break off), snapshots,
-//! journals, restarts, and losses of the database with a rebuilding from the store. A failure:
-//! something acknowledged is missing or does not open; something shredded opens, or is reached by
-//! whoever kept every copy although its receipt says that it is not; a receipt says less than it
-//! said. Not a failure: what was never in the journal is lost with the database. Each life prints
-//! its number, from which it can be told again.
+//! A life is a sequence of deposits, shreds, moves, turns (some of which fail), snapshots,
+//! journals, restarts, and losses of the database with a rebuild from the store. A failure: an
+//! acknowledged recording is missing or does not open; a shredded one opens, or an attacker with
+//! every copy reaches it although its receipt excludes that; a receipt is weaker than before. Not a
+//! failure: data that was never in the journal is lost with the database. Each life prints its
+//! seed, which reproduces it.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -28,21 +28,22 @@ use crate::{
 
 const STEPS: usize = 40;
 
-/// How many lives; more in `tests/fuzz`.
+/// The number of lives; more in `tests/fuzz`.
 fn lives() -> u64 {
     #[expect(clippy::disallowed_methods, reason = "a test's own variable")]
     let given = std::env::var("RECVAULT_TEST_LIVES").ok();
     given.map_or(12, |given| given.parse().expect("a number of lives"))
 }
 
-/// What is known of a recording outside the vault.
+/// The external record of a recording.
 struct Known {
     recorded: Recorded,
     tier: Tier,
     fingerprint: String,
-    /// The receipt and what it said last; `None` while it lives.
+    /// The receipt and its last state; `None` while the recording lives.
     shredded: Option<(String, ReceiptState)>,
-    /// What the store knows of it: whether it is there, and what its receipt says at least.
+    /// The knowledge of the store: whether the recording is in it, and the least state of its
+    /// receipt.
     stored: Option<Option<ReceiptState>>,
 }
 
@@ -55,7 +56,7 @@ struct Life {
     attacker: Attacker,
     known: BTreeMap<RecordingId, Known>,
     rng: StdRng,
-    /// The database, after the first was lost.
+    /// The present database, after the first was lost.
     rebuilt: Option<(TempDir, Ground)>,
 }
 
@@ -74,7 +75,7 @@ enum Step {
     Lose,
 }
 
-/// Each as often as it stands here.
+/// Each with the probability of its number of occurrences.
 const CHOICE: [Step; 32] = {
     use Step::*;
     [
@@ -140,7 +141,7 @@ impl Life {
         }
     }
 
-    /// One that lives, or one that does not.
+    /// Returns a random recording that lives, or one that does not.
     fn any(&mut self, living: bool) -> Option<RecordingId> {
         let ids: Vec<_> = self
             .known
@@ -161,7 +162,7 @@ impl Life {
                 let turned = self.vault.process.flow.epochs.turn(&keys()).await.unwrap();
                 assert!(turned.is_some(), "nobody else turns");
                 self.is_stored().await;
-                // The receipts that it signed are not in the snapshot that it made.
+                // The receipts that the turn signed are not in its snapshot.
                 self.vault.process.flow.vault.journal().await.unwrap();
                 self.look().await;
             }
@@ -182,7 +183,7 @@ impl Life {
                     .await
                     .unwrap_err();
                 assert!(self.store.is_through());
-                // It broke off at its snapshot, which may be in the store all the same.
+                // It failed at its snapshot, which may be in the store nevertheless.
                 if is_written {
                     self.everything_is_stored().await;
                 }
@@ -265,7 +266,7 @@ impl Life {
         known.tier = to;
     }
 
-    /// From now on the store alone knows everything, if nothing waits for the journal.
+    /// Records that the store alone has everything, if nothing waits for the journal.
     async fn is_stored(&mut self) {
         if self
             .vault
@@ -289,7 +290,7 @@ impl Life {
         }
     }
 
-    /// Reads every receipt; none says less than before.
+    /// Reads every receipt; none may be weaker than before.
     async fn look(&mut self) {
         for known in self.known.values_mut() {
             if let Some((receipt, before)) = &mut known.shredded {
@@ -300,7 +301,7 @@ impl Life {
         }
     }
 
-    /// The database is gone. What the store knows comes back; what it does not know may be lost.
+    /// Loses the database. Data in the store comes back; any other may be lost.
     async fn lose(&mut self) {
         self.copy().await;
         let (app, ground) = self.vault.app_on_an_empty_database(self.database).await;
@@ -310,7 +311,7 @@ impl Life {
             .unwrap();
         self.vault.process = self.vault.process_over(app).await;
         self.rebuilt = Some(ground);
-        // What a lost database only had itself.
+        // Data that only the lost database had.
         let mut lost = Vec::new();
         for (id, known) in &mut self.known {
             match known.stored {
@@ -327,7 +328,7 @@ impl Life {
                 self.known[&id].shredded.is_none(),
                 "a shred is told when it is in the store"
             );
-            // The snapshot of a turn that broke off may have it all the same.
+            // The snapshot of a failed turn may have it nevertheless.
             if self.vault.key_entry(id).await.is_none() {
                 self.known.remove(&id);
             }
@@ -338,7 +339,7 @@ impl Life {
             .filter(|known| known.shredded.is_some())
             .count();
         assert_eq!(restored.tombstones, i64::try_from(tombstones).unwrap());
-        // The rebuilding ended with a snapshot of everything.
+        // The rebuild ended with a snapshot of everything.
         self.look().await;
         self.is_stored().await;
     }
@@ -349,7 +350,7 @@ impl Life {
             .await;
     }
 
-    /// Everything that must hold at any time.
+    /// Checks all invariants.
     async fn holds(&mut self) {
         self.copy().await;
         self.look().await;

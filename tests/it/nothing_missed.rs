@@ -1,10 +1,10 @@
-//! Whatever becomes of Twilio's callbacks, the vault ends the same.
+//! Whatever happens to Twilio's callbacks, the vault has the same final state.
 //!
-//! A lot is a few recordings at Twilio: of calls, conferences and trunks, with and without a file,
-//! over or still running; and what happens: callbacks in any order, again, or never, work that is
-//! done or waits, comparisons in between. After a last comparison the vault is held against another
-//! one, to which everything was told once and in order: the same catalogue, the same lengths of
-//! what is sealed. A failure: any difference but ids and times.
+//! A lot is a few recordings at Twilio (of calls, conferences and trunks, with and without a file,
+//! finished or running) and a sequence of events: callbacks in any order, repeated, or missing,
+//! work that is done or waits, comparisons in between. After a last comparison the vault is
+//! compared with another one, which received every callback once and in order: the same catalogue,
+//! the same lengths of sealed objects. A failure: any difference but ids and times.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use serde_json::Value;
 
 use crate::world::{Recipe, TestVault, digits};
 
-/// How many lots; more in `tests/fuzz`.
+/// The number of lots; more in `tests/fuzz`.
 fn lots() -> u32 {
     #[expect(clippy::disallowed_methods, reason = "a test's own variable")]
     let given = std::env::var("RECVAULT_TEST_LIVES").ok();
@@ -39,7 +39,7 @@ struct Kind {
     of: Of,
     /// Whether there will be no file.
     absent: bool,
-    /// Whether it still runs at first.
+    /// Whether it is still running at first.
     runs: bool,
     seconds: u32,
     dual: bool,
@@ -54,13 +54,13 @@ enum Of {
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// A callback says that it has begun.
+    /// A callback reports its beginning.
     Begun(usize),
     /// It ends at Twilio.
     Ends(usize),
-    /// A callback says how it ended, if it has.
+    /// A callback reports its end, if it has ended.
     Ended(usize),
-    /// Work is done.
+    /// Due work is done.
     Work,
     /// Twilio's list is compared.
     Reconcile,
@@ -95,7 +95,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A lot as one of the two vaults sees it.
+/// A lot in one of the two vaults.
 struct Lot<'a> {
     vault: &'a TestVault,
     recordings: Vec<(RecordingSid, Kind, bool)>,
@@ -215,7 +215,7 @@ impl<'a> Lot<'a> {
         self.work().await;
     }
 
-    /// Everything is told once, in order, and done at once.
+    /// Posts every callback once, in order, and does all work at once.
     async fn play_in_order(&mut self) {
         for which in 0..self.recordings.len() {
             self.tell(which, false).await;
@@ -227,7 +227,7 @@ impl<'a> Lot<'a> {
         self.work().await;
     }
 
-    /// The catalogue without ids and times of this vault, and what is left to do.
+    /// Returns the catalogue without ids and times, and the remaining work.
     async fn outcome(&self) -> (Vec<Value>, Option<i64>, Option<i64>) {
         let mut catalogue = Vec::new();
         for (sid, ..) in &self.recordings {
@@ -308,6 +308,6 @@ fn any_order_repetition_and_loss_of_callbacks_ends_in_the_same_vault() {
         },
     );
     told.unwrap();
-    // The worlds end where they were made.
+    // The worlds are dropped in the runtime that created them.
     runtime.block_on(async move { drop((one, other)) });
 }

@@ -1,5 +1,5 @@
-//! Who took part: found at Twilio before anything is sealed, told by a callback or by the
-//! application, and shown to who may know.
+//! Participants: looked up at Twilio before sealing, or named by a callback or by the application,
+//! and shown with permission only.
 
 mod keeping;
 
@@ -40,8 +40,8 @@ pub(crate) fn sid<T: std::str::FromStr>(prefix: &str) -> T {
 }
 
 impl TestVault {
-    /// A recording of a call that `from` made to [`LINE`] and in which `to` was dialled, as Twilio
-    /// knows it.
+    /// Adds a recording of a call that `from` made to [`LINE`] and in which `to` was dialled, with
+    /// the call at Twilio.
     pub(crate) fn spoke(&self, from: &str, to: &str) -> Recorded {
         let recorded = self.record();
         self.stand_in.add_call(
@@ -55,14 +55,14 @@ impl TestVault {
         recorded
     }
 
-    /// Twilio tells that it is complete, and what is due is done.
+    /// Posts the callback of a complete recording, and does all due work.
     pub(crate) async fn told(&self, recorded: &Recorded) {
         assert_eq!(self.tell(recorded, "completed").await.status, 204);
         self.process.flow.worker.work_off().await.unwrap();
     }
 
-    /// The parties of the recording's call, without numbers, as anybody with the right to consent
-    /// work sees them.
+    /// Returns the parties of the recording's call, without numbers, as a principal with the action
+    /// `consent` sees them.
     async fn named(&self, recorded: &Recorded) -> Value {
         let answer = self
             .asks("privacy-officer")
@@ -71,7 +71,7 @@ impl TestVault {
         answer.json()["parties"].clone()
     }
 
-    /// A grant for a purpose, and the answer at an address of it.
+    /// Requests a grant for a purpose, and returns the answer at one of its addresses.
     pub(crate) async fn under_a_grant(
         &self,
         recorded: &Recorded,
@@ -92,7 +92,7 @@ impl TestVault {
         )
     }
 
-    /// Who took part, as a reviewer sees them.
+    /// Returns the participants, as a reviewer sees them.
     pub(crate) async fn shown(&self, recorded: &Recorded) -> Vec<Value> {
         let (_, answer) = self.under_a_grant(recorded, "quality-review").await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -160,7 +160,7 @@ async fn two_who_spoke_are_known_when_their_recording_is_sealed(database: Databa
             .iter()
             .any(|entry| entry.to_string().contains("23125"))
     );
-    // Nobody is asked again.
+    // No second look-up.
     let asked = vault.stand_in.requests(Call::CallFetch);
     vault.told(&recorded).await;
     assert_eq!(vault.stand_in.requests(Call::CallFetch), asked);
@@ -264,7 +264,7 @@ async fn what_twilio_does_not_know_is_sealed_without(database: Database) {
     }
     .by_hand()
     .await;
-    // It has no such call, says no, says something else: at once.
+    // Twilio has no such call, refuses, or answers something else: no retry.
     for wrong in [
         None,
         Some(RequestFault::Forbidden),
@@ -279,7 +279,7 @@ async fn what_twilio_does_not_know_is_sealed_without(database: Database) {
         let (grant, answer) = vault.under_a_grant(&recorded, "quality-review").await;
         assert_eq!((&grant["parties_url"], answer.status), (&Value::Null, 404));
     }
-    // It stumbles: three attempts, and not at once.
+    // A transient failure: three attempts, not at once.
     for wrong in [
         RequestFault::ServerError,
         RequestFault::Silence,
@@ -309,7 +309,7 @@ async fn what_twilio_does_not_know_is_sealed_without(database: Database) {
             404
         );
     }
-    // It asks for patience, and says then.
+    // Twilio throttles, and answers later.
     let recorded = vault.spoke(ANNA, "client:agent");
     vault.stand_in.fail_call(
         Call::CallList,
@@ -439,7 +439,7 @@ async fn a_callback_tells_who_called(database: Database) {
         [("From", ANNA), ("To", LINE), ("Direction", "inbound")]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
-    // A number in a URL is in everybody's logs, and is not read there.
+    // A number in a URL is logged everywhere, and is ignored there.
     let path = "/twilio/recordings?callee=client:agent&caller=%2B493023125077";
     assert_eq!(
         vault

@@ -1,5 +1,5 @@
-//! One person with two tokens is one person: what goes by the principal, what goes by the
-//! credential, and what the log says of both.
+//! One person with two tokens is one principal: rules by principal, rules by credential, and the
+//! audit log of both.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::world::{Answer, Caller, Database, Recipe, Recorded, TestVault};
 
 const PURPOSE: &str = "dispute-resolution";
 
-/// A token of a person, with one role.
+/// Returns a token of a person, with one role.
 async fn minted(vault: &TestVault, person: &str, role: &str) -> Minted {
     let wanted = flow::NewToken {
         principal: Some(person.parse().unwrap()),
@@ -60,7 +60,7 @@ fn path(vault: &TestVault, grant: &Answer) -> String {
     vault.process.path_of(url.as_str().unwrap())
 }
 
-/// The entries of the audit log of this event.
+/// Returns the audit entries of this event.
 async fn entries(vault: &TestVault, event: &str) -> Vec<Value> {
     let log = vault.asks("auditor").get("/v1/audit?limit=1000").await;
     let items = log.json()["items"].as_array().unwrap().clone();
@@ -93,7 +93,7 @@ async fn one_person_with_two_tokens_does_not_approve_their_own_request(database:
     let listen = asks(&bearer(&vault, &phone), "grants", recorded.id, PURPOSE).await;
     assert_eq!(listen.reasons(), ["approval-missing"]);
 
-    // Somebody else may; and it is approved for the person, whichever token they come with.
+    // Another principal may; and the approval is for the person, whichever token is used.
     let decided = approves(&bearer(&vault, &other), &asked).await;
     assert_eq!(decided.status, 200, "{decided:?}");
     assert_eq!(decided.json()["decided_by"], json!(other.principal.id));
@@ -122,7 +122,7 @@ async fn two_tokens_of_one_person_share_one_days_budget(database: Database) {
     let desk = bearer(&vault, &minted(&vault, "anna", "agent").await);
     let phone = bearer(&vault, &minted(&vault, "anna", "agent").await);
     let other = bearer(&vault, &minted(&vault, "berta", "agent").await);
-    // Granted before the budget is spent, to open after it.
+    // Granted before the budget is spent, to be opened after it.
     let late = path(&vault, &asks(&phone, "grants", third.id, "follow-up").await);
     for (who, recorded) in [(&desk, &first), (&phone, &second)] {
         let listen = asks(who, "grants", recorded.id, "follow-up").await;
@@ -171,7 +171,7 @@ async fn a_revoked_token_ends_only_its_own_grants(database: Database) {
         .await
         .unwrap();
     assert_eq!(statuses().await, [404, 200, 200, 200]);
-    // All of a person at once.
+    // All tokens of a person at once.
     let anna = "anna".parse().unwrap();
     let revoked = flow::revoke_tokens_of(db, &vault.clock, &anna)
         .await
@@ -244,7 +244,7 @@ async fn the_log_names_the_principal_and_the_credential(database: Database) {
     );
 }
 
-/// The journal brings a principal with the token, and never one without the other.
+/// The journal restores a token with its principal, and never one without the other.
 async fn who_came_after_the_snapshot_is_the_same_person_in_a_rebuilt_vault(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = restricted(&vault).await;

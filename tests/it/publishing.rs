@@ -1,5 +1,4 @@
-//! The operator publishes a version of the policy; everybody reads it, and every earlier one, for
-//! ever.
+//! The operator publishes versions of the policy; all of them are public, forever.
 
 use std::fs;
 
@@ -16,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::world::{Caller, Database, Recipe, TestVault};
 
-/// The shipped policy as another version.
+/// Returns the shipped policy as another version.
 fn version(version: &str, effective: &str) -> String {
     let text = SHIPPED_POLICY.replacen("version = \"1\"", &format!("version = \"{version}\""), 1);
     text.replacen(
@@ -110,7 +109,7 @@ async fn a_version_is_read_by_everybody_before_and_after_it_decides(database: Da
     assert_eq!((again.new, again.statement), (false, done.statement));
     assert_eq!(vault.count("policy.published").await, 2);
 
-    // Nothing is decided by it yet, and it reads as it is.
+    // No decision uses it yet, and it is returned unchanged.
     let [new, old] = listed(vault.anybody()).await.try_into().unwrap();
     assert_eq!(
         (&new["version"], &new["current"], &new["in_force_at"]),

@@ -1,5 +1,5 @@
-//! Twilio's list against the vault: what nobody told of is found, what cannot be had is said, and
-//! whatever goes wrong on the way does no harm.
+//! The comparison of Twilio's list with the vault: recordings without a callback are found, missing
+//! ones are reported, and no failure does harm.
 
 mod accounts;
 mod asking;
@@ -24,7 +24,7 @@ use serde_json::json;
 use crate::world::{Database, Recipe, Recorded, TestVault, digits};
 
 impl TestVault {
-    /// The operator compares the account whose recordings the stories are about.
+    /// Compares the account of most recordings, as the operator.
     async fn reconcile(&self) -> AccountReconciled {
         self.reconcile_of(&self.account, false).await
     }
@@ -44,14 +44,14 @@ impl TestVault {
             .remove(0)
     }
 
-    /// What was found; it must have come to its end.
+    /// Returns the result of a comparison, which must be complete.
     async fn finds(&self) -> Reconciled {
         let done = self.reconcile().await;
         assert_eq!(done.fault, None);
         done.found
     }
 
-    /// Does all work that is due, and says how many recordings there are of each state.
+    /// Does all due work, and returns the number of recordings in each state.
     async fn works_off(&self) -> Vec<(String, i64)> {
         self.process.flow.worker.work_off().await.unwrap();
         let status = self.process.flow.monitoring.status().await.unwrap();
@@ -62,7 +62,7 @@ impl TestVault {
             .collect()
     }
 
-    /// A recording of any kind at Twilio, and the id that it has here.
+    /// Adds a recording of any kind at Twilio, and returns its id in the vault.
     fn recorded_of(
         &self,
         account: &AccountSid,
@@ -82,7 +82,7 @@ impl TestVault {
         }
     }
 
-    /// Replaces words of the configuration and takes its accounts over, as SIGHUP does.
+    /// Changes the configuration and reloads the accounts, as on SIGHUP.
     pub(crate) async fn reconfigure(&self, from: &str, to: &str) {
         let text = fs::read_to_string(&self.made.config).unwrap();
         assert!(text.contains(from), "`{from}` is not in the configuration");
@@ -96,7 +96,7 @@ impl TestVault {
             .unwrap();
     }
 
-    /// How much is written down, table by table.
+    /// Returns the number of rows of each table.
     async fn footprint(&self) -> Vec<Option<i64>> {
         let mut counts = Vec::new();
         for table in [
@@ -161,7 +161,7 @@ async fn twilio_never_called_and_everything_is_found_all_the_same(database: Data
             .await,
         Some(2)
     );
-    // Again, and nothing is new; what was found before is told in the log with its counts.
+    // A repeat finds nothing new; the log has the counts of the earlier one.
     assert_eq!(
         vault.finds().await,
         Reconciled {
@@ -210,7 +210,7 @@ async fn a_callback_that_came_and_one_that_was_lost(database: Database) {
     assert_eq!(vault.works_off().await, [("sealed".to_owned(), 2)]);
     vault.plays(&recorded).await;
     vault.plays(&told).await;
-    // The callback comes after all, and changes nothing.
+    // A late callback changes nothing.
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
     assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 0);
 }
@@ -221,7 +221,7 @@ async fn what_is_shredded_or_should_be_gone_is_asked_to_be_deleted(database: Dat
     let sealed = vault.sealed().await;
     assert_eq!(vault.shred(shredded.id).await.status, 200);
     vault.process.flow.worker.work_off().await.unwrap();
-    // Whatever became of it at Twilio: it is there (again), and no work waits.
+    // Whatever happened to it at Twilio: it exists (again), and no work waits.
     vault
         .stand_in
         .add_recording(&vault.account, shredded.sid.clone(), shredded.wav.clone());
@@ -246,8 +246,7 @@ async fn what_is_shredded_or_should_be_gone_is_asked_to_be_deleted(database: Dat
         "shredded",
         "and is not announced again"
     );
-    // The account wants its copies gone after sealing from now on; a transcript is waited for
-    // first.
+    // From now on the account deletes its copies after sealing; a transcript is awaited first.
     let sid = format!("sid = \"{}\"\n", vault.account);
     vault
         .reconfigure(
@@ -259,7 +258,7 @@ async fn what_is_shredded_or_should_be_gone_is_asked_to_be_deleted(database: Dat
     vault.clock.advance(Duration::from_secs(3601));
     assert_eq!(vault.finds().await.erased, 1);
     assert!(vault.work_of("delete-at-source", sealed.id).await.is_some());
-    // Nor does it touch what an account wants to keep there.
+    // Nor does it delete copies that an account keeps.
     vault.ground().run("DELETE FROM work").await;
     vault.reconfigure("\"after-sealing\"", "\"never\"").await;
     assert_eq!(vault.finds().await.erased, 0);
@@ -273,8 +272,8 @@ async fn what_nobody_can_have_is_told_and_not_changed(database: Database) {
     vault.stand_in.remove_recording(&gone.sid);
     vault.stand_in.set_status(&deleted.sid, "deleted");
     vault.stand_in.set_status(&lately.sid, "deleted");
-    // Deleted before the vault ever heard of it, and one that it heard of. Twilio may not list yet
-    // what was announced a minute ago.
+    // One was deleted before its announcement, and one after it. Twilio may not list a recording
+    // yet that was announced a minute ago.
     let done = vault.reconcile().await;
     assert_eq!(
         (done.found.ghosts, done.ghost_recordings.len(), done.fault),
@@ -300,8 +299,8 @@ async fn what_nobody_can_have_is_told_and_not_changed(database: Database) {
             .collect::<Vec<_>>(),
         [3]
     );
-    // A recording that the list does not hold, but Twilio has, is no ghost: it began longer ago
-    // than is looked back.
+    // A recording that Twilio has but does not list is no ghost: it is older than the period of the
+    // comparison.
     let early = vault.recorded_of(&vault.account, |facts| RecordingFacts {
         created: Some(vault.clock.now().before(Duration::from_secs(80 * 3600))),
         ..facts
@@ -397,7 +396,7 @@ async fn a_fetch_that_was_given_up_is_taken_up_again() {
     );
     vault.works_off().await;
     vault.plays(&recorded).await;
-    // And one whose work is lost altogether, as after a restore.
+    // And one whose work is lost, as after a restore.
     let recorded = vault.announced().await;
     vault.ground().run("DELETE FROM work").await;
     assert_eq!(vault.finds().await.advanced, 1);

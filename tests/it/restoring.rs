@@ -1,4 +1,4 @@
-//! The database is lost: the store and custody alone rebuild the vault.
+//! The database is lost: the store and custody alone suffice to rebuild the vault.
 
 use std::{collections::BTreeSet, fs};
 
@@ -16,7 +16,7 @@ use crate::{
     world::{Database, Process, Recipe, TestVault},
 };
 
-/// A new process over an empty database, rebuilt from the store.
+/// Starts a new process over an empty database, rebuilt from the store.
 pub(crate) async fn rebuilt(
     vault: &TestVault,
     database: Database,
@@ -55,8 +55,7 @@ async fn on_an_empty_database(
 
 async fn snapshot_and_journal_rebuild_everything(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
-    // In the snapshot: one that lives, one that is shredded before, one that is shredded after, one
-    // that moves after.
+    // In the snapshot: one living, one shredded before, one shredded after, one moved after.
     let [lives, dead, dies, moves] = [
         vault.sealed().await,
         vault.sealed().await,
@@ -73,7 +72,7 @@ async fn snapshot_and_journal_rebuild_everything(database: Database) {
         .move_to(&keys(), moves.id, &"sensitive".parse().unwrap(), false)
         .await
         .unwrap();
-    // In the journal only: one that lives, one that is shredded.
+    // In the journal only: one living, one shredded.
     let [late, late_dead] = [vault.sealed().await, vault.sealed().await];
     assert!(vault.process.flow.recovery.journal().await.unwrap() > 0);
     vault.shred(late_dead.id).await;
@@ -105,7 +104,7 @@ async fn snapshot_and_journal_rebuild_everything(database: Database) {
             .json()["tier"]
             .clone();
         assert_eq!(tier, "sensitive");
-        // The log is whole up to the shred, and goes on behind it without a gap.
+        // The log is complete up to the shred, and continues without a gap.
         let log = process
             .flow
             .catalogue
@@ -124,7 +123,8 @@ async fn snapshot_and_journal_rebuild_everything(database: Database) {
         assert_eq!(log[..before.len()], before[..], "every entry of before");
         assert_eq!(log[before.len()]["event"], "vault.restored");
         assert!((1..).zip(&log).all(|(seq, entry)| entry["seq"] == seq));
-        // The rebuilt vault turns, and goes on; only the last of the two, for they share custody.
+        // The rebuilt vault turns, and continues; only the last of the two, because they share
+        // custody.
         if other == Database::Sqlite {
             assert_eq!(
                 process
@@ -159,7 +159,7 @@ async fn a_database_from_before_a_shred_is_not_served(database: Database) {
     let refused = app.flow().await.map(drop).unwrap_err().to_string();
     assert!(refused.contains("lacks later changes"), "{refused}");
 
-    // After a turn the same copy does not even unlock.
+    // After a turn the same copy cannot even be unlocked.
     vault
         .process
         .flow
@@ -205,7 +205,7 @@ async fn a_snapshot_older_than_the_root_is_refused(database: Database) {
     .unwrap_err()
     .to_string();
     assert!(refused.contains("older than the root"), "{refused}");
-    // Nor does it open for who insists.
+    // Nor can it be forced open.
     let plan = vault::Plan {
         snapshot: old,
         journal: Vec::new(),
@@ -232,8 +232,7 @@ async fn a_snapshot_older_than_the_root_is_refused(database: Database) {
     );
 }
 
-/// Everything of the key store that somebody kept, and what the roots that custody has now make of
-/// it.
+/// A copy of the whole key store, and the keys that the present roots in custody open in it.
 #[derive(Default)]
 struct Kept {
     pages: Vec<PageRow>,
@@ -265,14 +264,14 @@ impl Kept {
     }
 }
 
-/// Losses in the middle of a turn are among the random lives of `model_based`, and the crash points
-/// of the executable.
+/// Losses in the middle of a turn are covered by the random lives of `model_based`, and by the
+/// crash points of the executable.
 async fn a_database_lost_after_a_turn_that_was_refused_brings_nothing_back(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let [lives, dies] = [vault.sealed().await, vault.sealed().await];
     vault.process.flow.recovery.journal().await.unwrap();
     let key = vault.key_entry(dies.id).await.unwrap().fingerprint;
-    // A store whose snapshots cannot be listed is found out before a root is made.
+    // A store whose snapshots cannot be listed is noticed before a root is created.
     let [snapshots, away] =
         ["snapshots", "away"].map(|name| vault.folder().join("objects").join(name));
     fs::rename(&snapshots, &away).unwrap();
@@ -283,7 +282,7 @@ async fn a_database_lost_after_a_turn_that_was_refused_brings_nothing_back(datab
     let mut kept = Kept::default();
     kept.copy(&vault.process.db).await;
 
-    // That database is lost; the one rebuilt is of the epoch before, and shreds.
+    // That database is lost; the rebuilt one has the earlier epoch, and shreds.
     let (restored, process, _ground) = rebuilt(&vault, database).await;
     assert_eq!(restored.epoch, 1);
     kept.copy(&process.db).await;
@@ -327,7 +326,7 @@ async fn what_only_the_lost_database_held_is_out_of_reach_after_the_next_turn(da
     let vault = Recipe::on(database).by_hand().await;
     vault.sealed().await;
     vault.process.flow.vault.snapshot().await.unwrap();
-    // Sealed and shredded after the snapshot: the rebuilt database never knew of its page's older
+    // Sealed and shredded after the snapshot: the rebuilt database never had its page's older
     // versions.
     let dies = vault.sealed().await;
     let key = vault.key_entry(dies.id).await.unwrap().fingerprint;

@@ -1,4 +1,4 @@
-//! Many recordings are let go of at once.
+//! Many recordings are shredded at once.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ use crate::{
 
 const COUNT: u16 = 300;
 
-/// Recordings on three leaf pages of one tier and one of another.
+/// Adds recordings on three leaf pages of one tier and on one of another.
 async fn stocked(vault: &TestVault) -> Vec<Recorded> {
     let mut all = Vec::new();
     for number in 0..COUNT {
@@ -64,8 +64,8 @@ async fn rows(vault: &TestVault, table: Table, id: RecordingId) -> Vec<Image> {
     .unwrap()
 }
 
-/// What is known of a shredded recording, without ids and times; and that its rows, its receipt and
-/// its audit entry say the same.
+/// Returns the data of a shredded recording, without ids and times; checks that its rows, its
+/// receipt and its audit entry agree.
 async fn what_is_left(vault: &TestVault, shredded: &Shredded) -> String {
     let id = shredded.recording;
     let [recording, tombstone, receipt] = [Table::Recordings, Table::Tombstones, Table::Receipts]
@@ -294,7 +294,7 @@ async fn nothing_is_shredded_if_one_is_not_there(database: Database) {
     vault.plays(&recorded).await;
 }
 
-/// Two processes let go of the same recordings, and of some others, at once.
+/// Two processes shred the same recordings, and some others, at once.
 async fn two_who_let_go_at_once_give_the_same_receipts(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let all: Vec<RecordingId> = stocked(&vault)
@@ -335,7 +335,7 @@ on_both_databases!(
 );
 
 impl TestVault {
-    /// How often an event is in the audit log, however long that is.
+    /// Returns the number of an event in the audit log, whatever its length.
     async fn count_of(&self, event: &str) -> Option<i64> {
         self.ground()
             .integer(&format!(

@@ -13,13 +13,13 @@ use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 
-/// A running server. It stops, and its objects are gone, when this is dropped.
+/// A running server. It stops, and its objects are removed, on drop.
 pub(crate) struct S3Server {
     /// `http://127.0.0.1:<port>`.
     pub(crate) endpoint: String,
-    /// The one bucket; it is there already.
+    /// The one bucket, which exists already.
     pub(crate) bucket: &'static str,
-    /// The one access key id it knows.
+    /// The one access key id.
     pub(crate) access_key: &'static str,
     /// The secret beside it.
     pub(crate) secret_key: &'static str,
@@ -28,8 +28,7 @@ pub(crate) struct S3Server {
     thread: Option<thread::JoinHandle<()>>,
 }
 
-/// Starts a server on a free port. It runs in a thread of its own, so that any kind of test can use
-/// it.
+/// Starts a server on a free port, in a separate thread, so that any kind of test can use it.
 pub(crate) fn start() -> S3Server {
     let root = tempfile::tempdir().expect("a temporary folder");
     let bucket = "calls";
@@ -72,7 +71,7 @@ pub(crate) fn start() -> S3Server {
 }
 
 impl S3Server {
-    /// Where the server keeps everything: buckets are folders, unfinished uploads are files beside
+    /// Returns the folder of all data: buckets are folders, unfinished uploads are files beside
     /// them.
     pub(crate) fn root(&self) -> &Path {
         self.root.path()
@@ -100,7 +99,7 @@ async fn serve(listener: TcpListener, root: &Path, access_key: &str, secret_key:
         let connection =
             http1::Builder::new().serve_connection(TokioIo::new(socket), service.clone());
         connections.spawn(async move {
-            // A client that hangs up is not the server's business.
+            // A client may disconnect at any time.
             let _ended = connection.await;
         });
     }

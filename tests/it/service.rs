@@ -1,4 +1,4 @@
-//! The service itself: ready or not, stopping, and how it speaks.
+//! The service itself: readiness, stopping, and its answers.
 
 mod http;
 mod speaking;
@@ -65,7 +65,7 @@ async fn twilio_calls_and_the_recording_is_sealed_by_itself(database: Database) 
         ("recvault_shreds_total", 1.0),
         ("recvault_work{kind=\"fetch\",state=\"due\"}", 0.0),
     ] {
-        // At least: other stories of the same process count into the same counters.
+        // At least, because other tests of the same process share the counters.
         assert!(counted(&metrics, name) >= Some(least), "{name}\n{metrics}");
     }
 }
@@ -100,7 +100,7 @@ async fn broken_glass_is_counted_for_whoever_watches() {
     assert!(counted(&vault.metrics().await, "recvault_break_glass_total") >= Some(before + 1.0));
 }
 
-/// The value of one line of the metrics.
+/// Returns the value of one line of the metrics.
 fn counted(metrics: &str, name: &str) -> Option<f64> {
     metrics
         .lines()
@@ -245,7 +245,7 @@ async fn the_catalogue_is_read_page_by_page() {
     let vault = Recipe::default().by_hand().await;
     let mut expected = Vec::new();
     for number in 0..25 {
-        // Several at the same moment, so that the time alone is no place.
+        // Several at the same moment, so that the time alone is not a unique position.
         if number % 3 == 0 {
             vault.clock.advance(Duration::from_millis(10));
         }

@@ -1,4 +1,4 @@
-//! A recording is let go of for good.
+//! A recording is shredded.
 
 mod pages;
 
@@ -23,7 +23,7 @@ use crate::{
     world::{Answer, Database, FaultyStore, GatedHost, Op, Plan, Recipe, TestVault},
 };
 
-/// The receipt as anybody gets it, checked with the published keys.
+/// Returns the public receipt, verified with the published keys.
 async fn receipt(vault: &TestVault, id: &str) -> Receipt {
     let answer = vault.anybody().get(&format!("/v1/receipts/{id}")).await;
     assert_eq!(
@@ -65,7 +65,7 @@ async fn a_recording_is_shredded_and_a_receipt_proves_it(database: Database) {
         json!(vault.process.public(&format!("/v1/receipts/{id}")))
     );
 
-    // Step one: the key is gone, the bytes are not, and the receipt says so.
+    // Step one: the key is destroyed, the bytes are not, and the receipt states both.
     let tombstoned = receipt(&vault, &id).await;
     assert_eq!(
         (
@@ -146,7 +146,7 @@ async fn a_recording_is_shredded_and_a_receipt_proves_it(database: Database) {
         (tombstoned.copies(), tombstoned.tombstoned_at(), 1)
     );
 
-    // Then the bytes, here and at the source.
+    // Then the bytes are removed, here and at the source.
     vault.clock.advance(Duration::from_secs(5));
     assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 2);
     assert_eq!(
@@ -233,8 +233,8 @@ async fn shredding_again_and_at_the_same_time_is_shredding_once(database: Databa
         matches!(kept.copies()[1], HeldCopy::Ciphertext(Removal::Removed(_))),
         "{kept:?}"
     );
-    // Both processes are asked to turn, one after the other: the receipt says the first turn's,
-    // whatever comes later.
+    // Both processes turn, one after the other: the receipt names the first turn, whatever comes
+    // later.
     for process in [&other, &vault.process] {
         process.flow.epochs.turn(&keys()).await.unwrap().unwrap();
         let closed = receipt(&vault, later["receipt_id"].as_str().unwrap()).await;
@@ -256,7 +256,7 @@ async fn what_is_not_sealed_yet_is_shredded_and_never_fetched(database: Database
         assert_eq!(answer.status, 200, "{status}: {answer:?}");
         let requests = vault.stand_in.media_requests();
         vault.later().await;
-        // Twilio tells of it again, and of its end.
+        // Twilio announces it again, with every status.
         for again in ["in-progress", "completed", "absent"] {
             assert_eq!(vault.tell(&recorded, again).await.status, 204);
             vault.later().await;
@@ -392,7 +392,7 @@ async fn a_receipt_is_for_anybody_who_knows_its_id() {
             .await
             .problem(404, "not-found");
     }
-    // Another vault's keys do not vouch for it.
+    // It does not verify with another vault's keys.
     let elsewhere = Recipe::default().by_hand().await;
     let text = vault
         .anybody()

@@ -1,5 +1,5 @@
-//! The key that signs is replaced: every process goes on with the new one, and what the old one
-//! signed stays valid, also after the database was lost.
+//! The signing key is replaced: every process continues with the new one, and earlier signatures
+//! stay valid, also after a loss of the database.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use recvault::{
@@ -18,7 +18,7 @@ async fn published(process: &Process) -> KeySet {
     answer.text().parse().unwrap()
 }
 
-/// The receipt of a shred that this process does, and the key that signed it.
+/// Shreds by this process; returns the receipt, and the key that signed it.
 async fn shredded_by(vault: &TestVault, process: &Process, id: RecordingId) -> (String, String) {
     let officer = process
         .api
@@ -51,7 +51,7 @@ async fn every_process_goes_on_with_the_new_key(database: Database) {
     assert_eq!(rotated.keys.retired, old);
     assert!(rotated.turned.is_some(), "older copies lose the old seed");
 
-    // The other process has the old root and the old seed, and nobody tells it.
+    // The other process has the old root and the old seed, and is not notified.
     let (by_other, second) = shredded_by(&vault, &other, two).await;
     let (by_this, third) = shredded_by(&vault, &vault.process, three).await;
     assert_eq!([&second, &third], [&rotated.keys.key_id; 2]);
@@ -96,7 +96,7 @@ async fn a_retired_key_does_not_come_back_with_a_snapshot(database: Database) {
     let (old_receipt, old) = shredded_by(&vault, &vault.process, one).await;
     vault.process.flow.vault.snapshot().await.unwrap();
 
-    // Replaced, and no turn yet: the snapshot has the old page.
+    // Replaced, but not turned: the snapshot has the old page.
     let replaced = vault
         .process
         .flow

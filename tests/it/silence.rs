@@ -1,5 +1,5 @@
-//! Silence means silence: what is still on its way to a slow listener when the shred is answered,
-//! counted in bytes over real sockets.
+//! The audio that still reaches a slow listener after the shred was answered, counted in bytes over
+//! real sockets.
 
 use std::{
     net::SocketAddr,
@@ -21,8 +21,8 @@ use crate::world::{Recipe, Recorded, TestVault, until};
 
 /// Bytes of one second: 8 kHz, 16 bit, two channels.
 const SECOND: usize = 32_000;
-/// What may still be heard after the answer: a second of sound on its way, and the listener's own
-/// small buffer.
+/// The most bytes after the answer: one second of audio in transit, and the listener's own small
+/// buffer.
 const BOUND: usize = 64 * 1024;
 
 async fn served(server: &'static str, wav: Vec<u8>) -> (TestVault, Recorded) {
@@ -42,12 +42,12 @@ async fn served(server: &'static str, wav: Vec<u8>) -> (TestVault, Recorded) {
     (vault, recorded)
 }
 
-/// Twenty minutes.
+/// Twenty minutes of audio.
 fn long() -> Vec<u8> {
     repeat_to(1200, Channels::Dual)
 }
 
-/// Somebody with a small buffer of their own, who has sent a request.
+/// Connects with a small receive buffer, and sends a request.
 async fn asks(at: SocketAddr, request: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -60,7 +60,7 @@ fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nhost: vault\r\n\r\n")
 }
 
-/// Reads at a pace for so long, or to the end: what came, and how it ended if it did.
+/// Reads at a rate for this time, or to the end: returns the bytes, and the end, if any.
 async fn listens(
     stream: &mut TcpStream,
     pace: usize,
@@ -89,7 +89,7 @@ async fn listens(
     (heard, None)
 }
 
-/// Listens on after the shred was answered: little comes, and no end that looks proper.
+/// Reads on after the shred was answered: few bytes arrive, and no orderly end.
 async fn falls_silent(stream: &mut TcpStream) {
     let (after, end) = listens(stream, SECOND, Duration::from_secs(30)).await;
     assert!(
@@ -104,7 +104,7 @@ async fn falls_silent(stream: &mut TcpStream) {
     assert_eq!(end.kind(), std::io::ErrorKind::ConnectionReset);
 }
 
-/// Also that somebody who listens in real time is not taken for one who takes nothing.
+/// Also checks that a listener in real time does not count as stalled.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listener_in_real_time_hears_a_second_at_most_after_the_shred_was_answered() {
     let (vault, recorded) = served("[server.limits]\nwrite_timeout_s = 2", long()).await;
@@ -171,8 +171,8 @@ async fn an_archive_falls_silent_when_a_recording_in_it_is_shredded() {
     falls_silent(&mut stream).await;
 }
 
-/// A proxy that takes whatever it gets, keeps it for its client, and passes on what it has even
-/// when its own source is gone: the worst there is.
+/// A proxy that reads everything, buffers it for its client, and forwards its buffer even when its
+/// own source is closed: the worst case.
 async fn collecting_proxy(vault: SocketAddr, tasks: &mut JoinSet<()>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -220,7 +220,7 @@ async fn behind_a_proxy_that_collects_a_pace_bounds_what_is_still_heard() {
     );
     assert_eq!(vault.shred(recorded.id).await.status, 200);
     let (after, end) = listens(&mut stream, SECOND, Duration::from_secs(10)).await;
-    // What the proxy was ahead: the first second, and a piece.
+    // The lead of the proxy: the first second, and a chunk.
     assert!(
         after.len() <= BOUND,
         "{} bytes are {} ms of sound",

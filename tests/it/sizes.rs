@@ -1,4 +1,4 @@
-//! Recordings of every length come back as they went, from every kind of store.
+//! Recordings of every length play back unchanged, from every kind of store.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
@@ -6,11 +6,11 @@ use recvault::seal::{Layout, SegmentLength};
 
 use crate::world::{Database, Kept, Recipe, TestVault};
 
-/// What is sent to the store at a time.
+/// The size of a part in the store.
 const PART: u64 = 8 * 1024 * 1024;
 
-/// A file of exactly this length with a RIFF/WAVE header, and noise behind it so that no two bytes
-/// can be mistaken for each other.
+/// Returns a file of exactly this length with a RIFF/WAVE header and noise, so that all parts of it
+/// differ.
 fn noise(len: u64) -> Bytes {
     let len = usize::try_from(len).unwrap();
     let mut file = Vec::with_capacity(len + 8);
@@ -28,8 +28,8 @@ fn noise(len: u64) -> Bytes {
     file.into()
 }
 
-/// Lengths of plaintext around every boundary: the shortest file, segments, parts of an upload, up
-/// to four of them.
+/// Returns lengths of plaintext around every boundary: the shortest file, segments, parts of an
+/// upload, up to four of them.
 fn lengths() -> Vec<u64> {
     let segment = SegmentLength::Media.plain() as u64;
     let mut lengths = vec![12, 13, segment - 1, segment, segment + 1, 2 * segment];
@@ -41,7 +41,7 @@ fn lengths() -> Vec<u64> {
         2 * PART + 1,
         3 * PART + 1,
     ] {
-        // Not every sealed length exists; the nearest below is as near to the boundary.
+        // Not every sealed length exists; the nearest one below is used.
         let plain = (0..64)
             .find_map(|less| Layout::of(sealed - less, SegmentLength::Media).ok())
             .unwrap()

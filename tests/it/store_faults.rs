@@ -1,5 +1,4 @@
-//! The store fails, loses answers or dawdles: a recording is sealed in the end, once, or is not
-//! there.
+//! The store fails, loses answers or is slow: a recording is finally sealed once, or not stored.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +15,7 @@ async fn over(store: &FaultyStore) -> TestVault {
     .await
 }
 
-/// Long enough for an upload of three parts.
+/// Adds a recording that is long enough for an upload of three parts.
 async fn long_one(vault: &TestVault) -> Recorded {
     let recorded = vault.record_wav(conversation::repeat_to(600, Channels::Dual).into());
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
@@ -65,7 +64,7 @@ async fn a_write_fails_and_is_done_again() {
         );
         assert_eq!(vault.later().await, 1);
         vault.plays(&recorded).await;
-        // A write whose answer was lost leaves an object behind that is nobody's.
+        // A write whose answer was lost leaves an object without an owner.
         let lost = usize::from(matches!(plans, [Plan::Lose]));
         assert_eq!(
             vault.objects().await.len(),
@@ -156,7 +155,7 @@ async fn a_sealed_object_that_is_not_there_is_told_as_that_and_counted() {
     assert_eq!(status.missing_ciphertext, 1);
     vault.plays(&other).await;
 
-    // What was shredded is not missing.
+    // A shredded recording does not count as missing.
     assert_eq!(vault.shred(recorded.id).await.status, 200);
     vault.anybody().get(&path).await.problem(410, "shredded");
     let status = vault.process.flow.monitoring.status().await.unwrap();
@@ -171,7 +170,7 @@ async fn a_read_fails_and_the_listener_is_told() {
     let path = vault.audio(recorded.id).await;
     store.plan(Op::Get, [Plan::Fail]);
     vault.anybody().get(&path).await.problem(503, "unavailable");
-    // Header and end are read, the first segments are, and then no more.
+    // Header, end and first segments are read, and the next read fails.
     store.plan(Op::Get, [Plan::Pass, Plan::Pass, Plan::Pass, Plan::Fail]);
     assert!(
         vault.anybody().get_or_break(&path).await.is_none(),

@@ -1,4 +1,4 @@
-//! Somebody is listening, and it has to stop.
+//! Running streams that must end.
 
 use std::time::{Duration, Instant};
 
@@ -14,15 +14,15 @@ use reqwest::{Method, Response};
 
 use crate::world::{Database, FaultyStore, Op, Plan, Recipe, Recorded, TestVault, until};
 
-/// How long a stream goes on when the database cannot be asked.
+/// The time for which a stream continues without a check of the database.
 const LEASE: Duration = Duration::from_secs(4);
 
-/// Much longer than what the buffers between two ends of a loopback connection hold.
+/// Much longer than the buffers of a loopback connection.
 fn long() -> Bytes {
     conversation::repeat_to(1200, conversation::Channels::Dual).into()
 }
 
-/// Somebody who has heard the beginning and stopped reading.
+/// A listener that has read the beginning and stopped reading.
 struct Listener {
     response: Response,
     heard: Vec<u8>,
@@ -41,7 +41,7 @@ impl Listener {
         Self { response, heard }
     }
 
-    /// Reads on. True if the sound came to its proper end.
+    /// Reads on. Returns `true` if the audio came to its proper end.
     async fn hears_all(&mut self, pause: Duration) -> bool {
         loop {
             tokio::time::sleep(pause).await;
@@ -53,7 +53,8 @@ impl Listener {
         }
     }
 
-    /// Reads on, and finds that the sound breaks off before its end; what was heard until then was
+    /// Reads on, and checks that the audio is cut off before its end; the received part must be
+    /// correct.
     /// right.
     async fn is_cut_off(&mut self, recorded: &Recorded) {
         assert!(
@@ -66,7 +67,7 @@ impl Listener {
     }
 }
 
-/// The pieces of a sound as they are released, with no network behind.
+/// Returns the released pieces of the audio, without a network.
 async fn listening(
     vault: &TestVault,
     path: &str,
@@ -106,7 +107,7 @@ async fn listeners_are_cut_off_when_their_recording_is_shredded(database: Databa
     assert!(unconcerned.hears_all(Duration::ZERO).await && unconcerned.heard == other.wav);
 }
 
-/// A vault as it is served, with a long recording.
+/// Creates a served vault, with a long recording.
 async fn served(database: Database) -> (TestVault, Recorded) {
     let vault = Recipe {
         clock: Clock::System,
@@ -184,7 +185,7 @@ async fn listeners_are_cut_off_when_the_database_cannot_be_asked(database: Datab
     }
     let since = Instant::now();
     let ended = loop {
-        // A listener who takes his time, so that the sound is not over first.
+        // A slow listener, so that the audio is not over first.
         tokio::time::sleep(Duration::from_millis(50)).await;
         if let Err(ended) = pieces.next().await.expect("the sound is not over") {
             break ended;
@@ -227,7 +228,7 @@ on_both_databases!(
     listeners_are_cut_off_when_the_database_cannot_be_asked,
 );
 
-/// How many streams run.
+/// Returns the number of running streams.
 async fn running(vault: &TestVault) -> usize {
     let status = vault.process.flow.monitoring.status().await;
     status.unwrap().streams
@@ -281,7 +282,7 @@ async fn a_stream_lasts_longer_than_one_lease_as_long_as_the_database_is_asked()
     }
 }
 
-/// A process that slept too long, or whose watch did: what it had begun ends, unless it asks first.
+/// A process or its watch was suspended for too long: its streams end, unless it checks first.
 #[tokio::test]
 async fn who_was_not_asked_about_for_too_long_is_not_heard_before_there_was_a_look() {
     let vault = Recipe::default().by_hand().await;
@@ -343,8 +344,8 @@ async fn who_was_not_asked_about_for_too_long_is_not_heard_before_there_was_a_lo
     );
 }
 
-/// The other narrow place: the lease was good when the piece was asked for, and the process stops
-/// until it is not.
+/// The other critical moment: the lease was valid when the piece was requested, and the process is
+/// suspended until it is not.
 #[tokio::test]
 async fn a_piece_that_was_in_hand_when_the_process_was_stopped_is_not_released_after_the_lease() {
     let store = FaultyStore::new();
@@ -387,8 +388,8 @@ async fn not_one_more_byte_comes_after_the_grant_has_ended() {
     let recorded = vault.sealed().await;
     let path = vault.audio(recorded.id).await;
     let mut bytes = listening(&vault, &path).await;
-    // The first two pieces: the second is one of several that are opened together, so that more are
-    // at hand at once.
+    // The first two pieces: the second is one of several that are opened together, so that more of
+    // them are ready.
     assert!(bytes.next().await.unwrap().is_ok() && bytes.next().await.unwrap().is_ok());
     vault.clock.advance(Duration::from_secs(3600));
     let after = bytes.next().await.unwrap();
@@ -413,7 +414,7 @@ async fn a_slow_listener_is_cut_off_when_a_short_grant_ends() {
     .await;
     let recorded = vault.sealed_wav(long()).await;
     let mut listener = Listener::begin(&vault, &vault.audio(recorded.id).await).await;
-    // At this pace the whole would take several seconds at the least.
+    // At this rate the whole would take at least several seconds.
     assert!(!listener.hears_all(Duration::from_millis(50)).await);
     assert!(listener.heard.len() < recorded.wav.len() && recorded.wav.starts_with(&listener.heard));
 }
@@ -428,7 +429,7 @@ async fn a_listener_who_leaves_is_forgotten() {
     until("the stream is over", async || running(&vault).await == 0).await;
 }
 
-/// The narrow place: the key is in hand, no byte has left yet, and the shred comes in between.
+/// The critical moment: the key was read, no byte has been sent, and the shred comes in between.
 #[tokio::test]
 async fn a_shred_between_the_key_and_the_first_byte_lets_no_byte_out() {
     let store = FaultyStore::new();
@@ -478,7 +479,7 @@ async fn a_crowd_listens_while_the_recording_is_shredded_and_nobody_gets_in_afte
         match answer.status {
             200 => assert!(answer.body == recorded.wav, "it was heard before the shred"),
             404 | 410 => {}
-            // Of a shred nothing is said before a restore would find it.
+            // A shred is not confirmed before a restore would contain it.
             503 => assert_eq!(answer.json()["type"], "/problems/not-durable-yet"),
             other => panic!("{other}"),
         }

@@ -1,4 +1,4 @@
-//! Somebody changes what is in the store or in the database: no false sound ever leaves the vault.
+//! Data in the store or in the database is altered: the vault never returns false audio.
 
 use std::{fs, path::PathBuf};
 
@@ -7,7 +7,7 @@ use reqwest::Method;
 
 use crate::world::{Recipe, Recorded, TestVault};
 
-/// Where the folder store keeps an object.
+/// Returns the path of an object in the folder store.
 fn file_of(vault: &TestVault, object: ObjectId) -> PathBuf {
     let digits = hex::encode(object.as_bytes());
     vault
@@ -17,11 +17,10 @@ fn file_of(vault: &TestVault, object: ObjectId) -> PathBuf {
         .join(format!("{digits}.floe"))
 }
 
-/// Listens to all of it: the status, and whether the body came to its end, and the body as far as
-/// it came.
+/// Plays the whole: returns the status, whether the body came to its end, and the received body.
 async fn hear(vault: &TestVault, recorded: &Recorded) -> (u16, bool, Vec<u8>) {
     let path = vault.audio(recorded.id).await;
-    // Where not even the first segment opens, the connection ends without an answer.
+    // If not even the first segment opens, the connection ends without an answer.
     let Ok(mut response) = vault.anybody().request(Method::GET, &path).send().await else {
         return (200, false, Vec::new());
     };
@@ -36,7 +35,7 @@ async fn hear(vault: &TestVault, recorded: &Recorded) -> (u16, bool, Vec<u8>) {
     }
 }
 
-/// Checks that not one byte of sound is given away, and that the answer does not say why.
+/// Checks that not one byte of audio is returned, and that the answer does not state the reason.
 async fn is_refused(vault: &TestVault, recorded: &Recorded, case: &str) {
     let (status, complete, body) = hear(vault, recorded).await;
     let text = String::from_utf8(body).expect("a problem, and no sound");
@@ -89,7 +88,7 @@ async fn a_byte_is_altered_and_nothing_from_there_on_is_heard() {
                 "nothing of the altered segment is heard"
             );
             assert!(recorded.wav.starts_with(&body));
-            // What does not touch the altered segment still opens.
+            // A range without the altered segment still opens.
             let range = format!(
                 "bytes={}-{}",
                 (number + 1) * plain,
@@ -141,8 +140,7 @@ async fn an_object_is_cut_lengthened_or_lost() {
         fs::write(&file, &sealed[..len]).unwrap();
         is_refused(&vault, &recorded, &format!("cut to {len}")).await;
     }
-    // A whole segment taken out of the middle, and the length made up for with what was there
-    // before.
+    // A whole segment removed from the middle, and the length filled up with an earlier one.
     let mut shifted = sealed.clone();
     shifted.drain(segment * 3..segment * 4);
     shifted.extend_from_slice(&sealed[sealed.len() - segment..]);
@@ -189,8 +187,8 @@ async fn rows_are_swapped_in_the_database() {
              UPDATE {table} SET {column} = (SELECT it FROM was WHERE was.recording_id <> {table}.recording_id); DROP TABLE was"
         )
     };
-    // Another recording's object, then its key, then both: the recording's id is part of what is
-    // authenticated.
+    // Another recording's object, then its key, then both: the recording's id is part of the
+    // authenticated data.
     for (tables, case) in [
         (&["artefacts"][..], "object"),
         (&["key_entries"], "object and key"),
@@ -220,8 +218,7 @@ async fn a_key_is_replaced_by_another_recordings_key() {
     let vault = Recipe::default().by_hand().await;
     let first = vault.sealed().await;
     let second = vault.sealed().await;
-    // Two entries for one key, but each with its own fingerprint: the key is not the one that was
-    // named.
+    // Two entries for one key, but each with its own fingerprint: the key is not the named one.
     vault
         .ground()
         .run("UPDATE key_entries SET slot = (SELECT MIN(slot) FROM key_entries)")
@@ -257,7 +254,7 @@ async fn a_key_page_is_altered_or_taken_from_another_place() {
             .await;
         vault.plays(&recorded).await;
     }
-    // An older generation of the same page under a new number, as a restored row would be.
+    // An older generation of the same page with a new number, as a restored row would have.
     vault
         .ground()
         .run("UPDATE pages SET generation = generation + 1 WHERE level = 0 AND tier = 'standard'")

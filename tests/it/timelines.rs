@@ -1,4 +1,4 @@
-//! The audit log is numbered without gaps, whatever was lost, restored, and written too late.
+//! The audit log is numbered without gaps, despite losses, restores, and late writes.
 
 mod merging;
 
@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::world::{Database, Process, Recipe, TestVault};
 
-/// A log as a process reads it.
+/// The log as a process reads it.
 struct Log {
     entries: Vec<Entry>,
     path: LogPath,
@@ -45,7 +45,7 @@ impl Log {
         log
     }
 
-    /// In which timeline, and as which number, an entry was told first.
+    /// Returns the timeline and the number under which an entry was first written.
     fn point(&self, entry: &Entry) -> LogPoint {
         let timeline = self.path.timeline_of(entry.seq);
         entry.told.unwrap_or(LogPoint {
@@ -59,7 +59,7 @@ impl Log {
     }
 }
 
-/// An entry without its number, as it is everywhere.
+/// Returns an entry without its number, which is the same everywhere.
 fn content(entry: &Entry) -> String {
     let mut entry = serde_json::to_value(entry).unwrap();
     let fields = entry.as_object_mut().unwrap();
@@ -68,7 +68,7 @@ fn content(entry: &Entry) -> String {
     entry.to_string()
 }
 
-/// Something that the log tells.
+/// Performs an action with an audit entry.
 async fn act(vault: &TestVault, process: &Process) {
     let token = NewToken::new("another".parse().unwrap(), Duration::from_secs(3600));
     flow::mint_token(&process.db, &vault.clock, token)
@@ -76,8 +76,8 @@ async fn act(vault: &TestVault, process: &Process) {
         .unwrap();
 }
 
-/// The database is lost; another process goes on with what the store has of it. The former one is
-/// given back, for it may still be running.
+/// Loses the database; another process continues with the store's content. Returns the former one,
+/// which may still be running.
 async fn lose(
     vault: &mut TestVault,
     database: Database,
@@ -93,8 +93,8 @@ async fn lose(
     (restored, former, ground)
 }
 
-/// The snapshots of every timeline but the first are gone, as if spoilt; unless one of them has taken
-/// the place of the first.
+/// Removes the snapshots of every timeline but the first, as if damaged; unless one of them has
+/// replaced the first.
 fn lose_snapshots(vault: &TestVault) {
     let files = fs::read_dir(vault.folder().join("objects/snapshots")).unwrap();
     let files = files.map(|file| file.unwrap().path());
@@ -112,7 +112,7 @@ async fn what_is_confirmed_during_a_take_over_is_known_to_the_restore(database: 
     let dies = vault.sealed().await;
     vault.process.flow.vault.journal_all().await.unwrap();
 
-    // The plan is made, and loading takes its time: meanwhile the vault is still at work.
+    // The plan is made, and loading is slow: meanwhile the vault still works.
     let (app, _ground) = vault.app_on_an_empty_database(database).await;
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
     assert_eq!(vault.shred(dies.id).await.status, 200);
@@ -122,7 +122,7 @@ async fn what_is_confirmed_during_a_take_over_is_known_to_the_restore(database: 
     assert!(matches!(refused, vault::Error::StoreMoved(_)), "{refused}");
     drop(app);
 
-    // The same command again takes it in.
+    // The same command again includes it.
     let (app, _ground) = vault.app_on_an_empty_database(database).await;
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
     vault::restore(app.parts(), &plan, Claim::TakeOver)
@@ -146,8 +146,8 @@ async fn what_a_lost_database_tells_too_late_is_appended_and_says_so(database: D
         (2, 0),
         "{restored:?}"
     );
-    // A process of the lost database still writes to the store, and the new one goes on. Both give
-    // the same numbers.
+    // A process of the lost database still writes to the store, and the new one continues. Both
+    // assign the same numbers.
     let recording = json!({ "reason": "subject-request" });
     let officer = vault.minted("privacy-officer").token.expose().to_owned();
     let shredded = former
@@ -156,9 +156,9 @@ async fn what_a_lost_database_tells_too_late_is_appended_and_says_so(database: D
         .bearing(&officer)
         .delete(&format!("/v1/recordings/{}", dies.id), recording)
         .await;
-    // It is done, and confirmed to nobody: custody is another database's.
+    // It has taken effect, but is not confirmed: custody belongs to another database.
     shredded.problem(503, "taken-over");
-    // What it notes for itself after that reaches no store.
+    // Its later entries reach no store.
     let mut late = Log::of(&former).await.entries;
     late.retain(|entry| entry.event != AuditEvent::CustodyLost);
     vault.sealed().await;
@@ -194,14 +194,14 @@ async fn what_a_lost_database_tells_too_late_is_appended_and_says_so(database: D
         (&details["timeline"], &details["entries_known_to"]),
         (&json!(3), &json!(told))
     );
-    // Its shred counts, and no listener or receipt waits for its number.
+    // Its shred counts, and its number blocks no listener or receipt.
     assert_eq!(vault.state(dies.id).await, "shredded");
     assert_eq!(vault.key_entry(dies.id).await, None);
     let mut tx = vault.process.db.read().await.unwrap();
     assert!(!db::shreds::is_undurable(&mut tx, dies.id).await.unwrap());
     drop(tx);
 
-    // Who restores once more tells none of it twice, and nothing under another number.
+    // Another restore adds none of it twice, and nothing under another number.
     vault.process.flow.vault.journal_all().await.unwrap();
     let third = Log::of(&vault.process).await.entries;
     lose_snapshots(&vault);
@@ -211,7 +211,8 @@ async fn what_a_lost_database_tells_too_late_is_appended_and_says_so(database: D
     assert_eq!(again[..third.len()], third[..]);
 }
 
-/// A database that was restored and wrote nothing to the store is unknown there, but not to custody.
+/// A database that was restored and wrote nothing to the store is unknown there, but not to
+/// custody.
 async fn no_timeline_begins_twice(database: Database) {
     let mut vault = Recipe::on(database).by_hand().await;
     vault.process.flow.vault.journal_all().await.unwrap();
@@ -222,8 +223,9 @@ async fn no_timeline_begins_twice(database: Database) {
     assert_eq!(restored.timeline.number(), 3);
 }
 
-/// What a process of the lost database writes between a restore and its first snapshot is newer than
-/// all that the restored database knows of the store, and is no reason to refuse it.
+/// A piece that a process of the lost database writes between a restore and its first snapshot is
+/// newer than everything that the restored database knows of the store, and is no reason to refuse
+/// it.
 async fn a_piece_that_comes_while_a_restore_is_not_settled_is_of_a_lost_timeline(
     database: Database,
 ) {
@@ -252,13 +254,13 @@ async fn a_piece_that_comes_while_a_restore_is_not_settled_is_of_a_lost_timeline
     assert!(refused.to_string().contains("of timeline 2"), "{refused}");
 }
 
-/// One random life: what is in the store, and all processes that ever wrote to it.
+/// One random life: the content of the store, and all processes that ever wrote to it.
 struct Life {
     vault: TestVault,
     database: Database,
     former: Vec<Process>,
     grounds: Vec<Box<dyn std::any::Any + Send + Sync>>,
-    /// What the journal has, by where it was told.
+    /// The content of the journal, by first position.
     stored: BTreeMap<LogPoint, String>,
     rng: StdRng,
 }
@@ -319,8 +321,8 @@ impl Life {
         }
     }
 
-    /// A snapshot of a later timeline stands for everything before it: what came too late for it is
-    /// not looked for.
+    /// Whether a snapshot of a later timeline covers this position: entries that were too late for
+    /// it are not expected.
     fn is_left_out(&self, point: LogPoint, log: &Log) -> bool {
         let restored = log
             .entries

@@ -1,4 +1,4 @@
-//! Twilio tells of a transcript, and the vault fetches it and files it with its recording.
+//! Twilio announces a transcript, and the vault fetches it and files it with its recording.
 
 mod failing;
 mod placing;
@@ -25,7 +25,7 @@ pub(crate) fn gt() -> String {
     format!("GT{}", digits())
 }
 
-/// A transcript at Twilio in which these words are said, one sentence a second.
+/// Adds a transcript at Twilio with these sentences, one per second.
 pub(crate) fn made(vault: &TestVault, of: &RecordingSid, said: &[&str]) -> TranscriptFacts {
     let sentence = |(at, text): (usize, &&str)| {
         SentenceFacts::new(1, &at.to_string(), &format!("{at}.9"), text)
@@ -38,7 +38,7 @@ pub(crate) fn made(vault: &TestVault, of: &RecordingSid, said: &[&str]) -> Trans
     facts
 }
 
-/// Twilio posts the webhook of a transcript.
+/// Posts the webhook of a transcript.
 pub(crate) async fn told(vault: &TestVault, transcript: &str) {
     let params = vault.stand_in.transcript_event(transcript).unwrap();
     assert_eq!(
@@ -50,7 +50,7 @@ pub(crate) async fn told(vault: &TestVault, transcript: &str) {
     );
 }
 
-/// Twilio posts the callback of a transcription of `<Record>`.
+/// Adds a transcription of `<Record>`, and posts its callback.
 pub(crate) async fn transcribed(vault: &TestVault, of: &RecordingSid, said: &str) -> String {
     let sid = format!("TR{}", digits());
     vault.stand_in.add_transcription(
@@ -72,7 +72,7 @@ pub(crate) async fn work(vault: &TestVault) {
     vault.process.flow.worker.work_off().await.unwrap();
 }
 
-/// What somebody with a grant reads, if there is anything.
+/// Returns the transcript under a new grant, if there is one.
 pub(crate) async fn reads(vault: &TestVault, id: RecordingId) -> Option<Value> {
     let grant = granted(vault, id, "see").await;
     if grant["transcript_url"].is_null() {
@@ -83,7 +83,7 @@ pub(crate) async fn reads(vault: &TestVault, id: RecordingId) -> Option<Value> {
     Some(answer.json())
 }
 
-/// The words that somebody with a grant reads, sentence by sentence.
+/// Returns the sentences under a new grant.
 pub(crate) async fn words(vault: &TestVault, id: RecordingId) -> Vec<String> {
     let read = reads(vault, id).await.unwrap_or(json!({ "sentences": [] }));
     let text = |sentence: &Value| sentence["text"].as_str().unwrap().to_owned();
@@ -95,7 +95,7 @@ pub(crate) async fn words(vault: &TestVault, id: RecordingId) -> Vec<String> {
         .collect()
 }
 
-/// The transcripts that were given up: the id of each, and why.
+/// Returns the dead transcripts: the id of each, and the reason.
 pub(crate) async fn dead(vault: &TestVault) -> Vec<(String, String)> {
     let status = vault.process.flow.monitoring.status().await.unwrap();
     status
@@ -162,7 +162,7 @@ async fn each_form_of_the_webhook_is_heard(database: Database) {
             .status,
         204
     );
-    // Told twice, once at the other address: filed once.
+    // Announced twice, once at the other address: filed once.
     assert_eq!(
         vault
             .post_callback(&vault.account, "/twilio/transcriptions", &event(0))
@@ -333,7 +333,7 @@ async fn long_transcripts_come_in_pages_with_channels_words_and_gaps(database: D
     assert_eq!(sentences[2_499]["text"], "Said 2499.");
 }
 
-/// A sentence with its confidence as a person would write it.
+/// Returns a sentence with its confidence rounded.
 fn rounded(sentence: &Value) -> Value {
     let mut sentence = sentence.clone();
     if let Some(confidence) = sentence["confidence"].as_f64() {

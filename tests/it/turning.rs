@@ -1,5 +1,5 @@
-//! The epoch turns while everything goes on, while others turn, while custody and store fail, and
-//! when it is due.
+//! The epoch turns under load, while other processes turn, while custody and store fail, and when
+//! it is due.
 
 mod schedule;
 
@@ -43,8 +43,8 @@ async fn roots(vault: &TestVault) -> Vec<u64> {
         .collect()
 }
 
-/// The epochs there were, oldest first: each began after the one before it, and all but perhaps the
-/// last are done.
+/// Returns the epochs, oldest first: each began after the one before it, and all but possibly the
+/// last are finished.
 async fn began(vault: &TestVault) -> Vec<u64> {
     let mut rows = epochs::newest(&mut vault.process.db.read().await.unwrap(), 1000)
         .await
@@ -113,7 +113,7 @@ async fn everybody_goes_on_while_two_processes_turn(database: Database) {
     );
     assert!(here + there >= 1, "nobody turned");
     assert_eq!(began(&vault).await.len(), 1 + here + there);
-    // Whatever was left to the other's worker is done now.
+    // Work that was left to the other's worker is done now.
     vault.later().await;
     late.extend(later);
     for living in early[3..].iter().chain(&late) {
@@ -195,7 +195,7 @@ async fn a_turner_whose_lease_was_taken_over_does_nothing_more(database: Databas
         (ReceiptState::Unrecoverable, Some(3))
     );
 
-    // And after it, before the old root is destroyed: the other completes what it finds, and turns
+    // And after it, before the old root is destroyed: the other one completes the turn, and turns
     // once more.
     let gone = vault.sealed().await;
     let receipt = receipt_id(&vault.shred(gone.id).await);
@@ -227,8 +227,8 @@ async fn a_turner_whose_lease_was_taken_over_does_nothing_more(database: Databas
     );
 }
 
-/// The one moment at which nothing else than the lease stands between a turner and the database: the
-/// root is destroyed, and not yet said to be.
+/// The one moment at which only the lease prevents a write by the turner: the root is destroyed,
+/// but that is not recorded yet.
 async fn a_turner_whose_lease_was_taken_away_notes_no_destruction(database: Database) {
     let custody = FaultyCustody::new();
     let vault = Recipe {
@@ -268,7 +268,7 @@ async fn a_turner_whose_lease_was_taken_away_notes_no_destruction(database: Data
         ReceiptState::Tombstoned
     );
 
-    // Whoever comes next finds the root destroyed, and says so.
+    // The next turner finds the root destroyed, and records it.
     assert_eq!(turn(&other).await, Some(3));
     let made = receipt_of(&vault, &receipt).await;
     assert_eq!(
@@ -313,7 +313,8 @@ async fn a_process_that_slept_across_turns_goes_on(database: Database) {
     );
 }
 
-/// A turn fails as planned; the vault is usable meanwhile, and the next turn goes on.
+/// Checks that a turn fails as planned, that the vault stays usable, and that the next turn
+/// resumes.
 async fn survives(vault: &TestVault, when: &str, destroyed: bool) {
     let (lives, dies): (Recorded, Recorded) = (vault.sealed().await, vault.sealed().await);
     let receipt = receipt_id(&vault.shred(dies.id).await);
@@ -383,7 +384,7 @@ async fn the_store_fails_and_no_root_is_destroyed(database: Database) {
     }
     .by_hand()
     .await;
-    // A store that cannot be read is found out before a root is made.
+    // A store that cannot be read is noticed before a root is created.
     for (op, plan) in [(Op::Put, Plan::Fail), (Op::Put, Plan::Lose)] {
         let [lives, dies] = [vault.sealed().await, vault.sealed().await];
         let receipt = receipt_id(&vault.shred(dies.id).await);
@@ -414,7 +415,8 @@ async fn the_store_fails_and_no_root_is_destroyed(database: Database) {
     }
 }
 
-/// A turn stops before the root goes, and the snapshot that it noted is spoilt before the next try.
+/// A turn stops before the root is destroyed, and its recorded snapshot is damaged before the next
+/// attempt.
 async fn a_snapshot_that_is_spoilt_in_a_turn_is_replaced_by_one_that_opens(database: Database) {
     let custody = FaultyCustody::new();
     let vault = Recipe {
@@ -427,7 +429,7 @@ async fn a_snapshot_that_is_spoilt_in_a_turn_is_replaced_by_one_that_opens(datab
     custody.plan(Ask::Destroy, [Plan::Fail]);
     let flow = &vault.process.flow;
     flow.epochs.turn(&keys()).await.unwrap_err();
-    // What it writes opens, so that the database can be compared with the store.
+    // Its own writes open, so that the database can be compared with the store.
     vault.sealed().await;
     flow.recovery.journal().await.unwrap();
     let noted = async || {

@@ -1,4 +1,4 @@
-//! Somebody sees what the purpose allows, and nothing else: views, windows, transcripts.
+//! Views of a purpose: windows, transcripts, and nothing else.
 
 mod filing;
 mod keeping;
@@ -20,7 +20,7 @@ use crate::world::{Answer, Database, Recipe, Recorded, TestVault, send, that_kee
 const SECOND: usize = 8000 * 4;
 const HEAD: usize = conversation::HEADER_LEN;
 
-/// The shipped policy with a purpose for each view. Nobody else has to agree to anything.
+/// Returns the shipped policy with a purpose for each view. None requires an approval.
 pub(crate) fn policy() -> String {
     let purpose = |name: &str, view: &str| {
         format!(
@@ -82,14 +82,14 @@ pub(crate) async fn filed(vault: &TestVault, id: RecordingId, texts: &[&str]) {
     assert!(matches!(answer.status, 200 | 201), "{answer:?}");
 }
 
-/// The grant for a purpose.
+/// Returns the grant for a purpose.
 pub(crate) async fn granted(vault: &TestVault, id: RecordingId, purpose: &str) -> Value {
     let answer = vault.grant("reviewer", id, purpose).await;
     assert_eq!(answer.status, 201, "{purpose}: {answer:?}");
     answer.json()
 }
 
-/// The token of a grant, from whichever address it has.
+/// Returns the token of a grant, from any of its addresses.
 pub(crate) fn token_of(grant: &Value) -> String {
     let url = ["audio_url", "transcript_url"]
         .iter()
@@ -278,7 +278,7 @@ async fn a_part_of_the_sound_is_a_file_of_its_own(database: Database) {
         (len.to_string().as_str(), 0)
     );
 
-    // No two parts have one tag: a player that has a piece of one does not go on with another.
+    // No two parts have the same tag: a player with a piece of one does not continue with another.
     let mut tags = vec![etag.clone()];
     for (purpose, expected) in [
         ("hear-end", part(26, 100)),
@@ -380,7 +380,7 @@ async fn a_transcript_dies_with_its_recording(database: Database) {
     let vault = vault_on(database).await;
     let recorded = vault.sealed().await;
     let other = vault.sealed().await;
-    // Longer than one piece, so that its reading can be cut.
+    // Longer than one piece, so that its reading can be interrupted.
     let long: Vec<String> = (0..2000)
         .map(|at| format!("Sentence number {at}, which is one of very many."))
         .collect();

@@ -1,5 +1,5 @@
-//! Numbers and words that wait for a recording outlive a turn only as long as they wait: an old
-//! copy and the present root give neither.
+//! Numbers and utterances that wait for a recording survive a turn only while they wait: an old
+//! copy and the present root yield neither.
 
 use recvault::{
     db::{
@@ -24,7 +24,7 @@ const NUMBERS: [&str; 2] = ["+493023125011", "+493023125022"];
 const WORDS: &str = "The eleven are in the blue drawer.";
 
 impl TestVault {
-    /// The application names two who speak, before there is a recording.
+    /// Names two participants as the application, before there is a recording.
     async fn two_wait(&self, recorded: &Recorded) {
         let parties = json!({ "parties": [{ "leg": "customer", "number": NUMBERS[0] }, { "leg": "agent", "number": NUMBERS[1] }] });
         let path = format!("/v1/calls/{}/parties", call_of(recorded));
@@ -37,7 +37,7 @@ impl TestVault {
         );
     }
 
-    /// Twilio tells what is said while the call goes on.
+    /// Posts an utterance of a call in progress.
     async fn words_wait(&self, recorded: &Recorded) {
         let mut rt = self.stand_in.real_time(&self.account, &call_of(recorded));
         for event in [
@@ -67,7 +67,7 @@ impl TestVault {
     }
 }
 
-/// What waits in a copy of the database.
+/// The waiting rows in a copy of the database.
 struct Copied {
     parties: Vec<((Conversation, LegName), Vec<u8>)>,
     pieces: Vec<WaitingUtterance>,
@@ -83,8 +83,8 @@ impl Copied {
         }
     }
 
-    /// Everything that these keys open: what hangs from the root and what hangs from the seed, as
-    /// it stands and behind what a row begins with.
+    /// Returns all texts that these keys open: keys derived from the root and from the seed, with
+    /// and without a row's prefix.
     fn opened(&self, vault: &TestVault, root: &RootKey, seed: &Key) -> Vec<String> {
         let mut found = Vec::new();
         let mut attempt = |key: &Key, sealed: &[u8]| {
@@ -96,7 +96,7 @@ impl Copied {
                 );
             }
         };
-        // As if the seed, which outlives every turn, stood in the root's place.
+        // As if the seed, which survives every turn, were the root.
         let seed = RootKey {
             epoch: root.epoch,
             key: seed.duplicate(),
@@ -126,7 +126,7 @@ impl Copied {
     }
 }
 
-/// The vault's seed, as whoever has the present root and the present rows finds it.
+/// Returns the vault's seed, as the present root and the present rows yield it.
 async fn seed(vault: &TestVault, root: &RootKey) -> Key {
     let mut tx = vault.process.db.read().await.unwrap();
     let page = rows::service_page(&mut tx).await.unwrap().unwrap();
@@ -166,7 +166,7 @@ async fn an_old_copy_and_the_present_root_give_neither_number_nor_word(database:
         Vec::<String>::new()
     );
 
-    // Nor does the vault itself, with the old rows back in their places.
+    // Nor does the vault itself, with the old rows restored.
     let [piece] = copied.pieces.try_into().unwrap();
     let put_back = vault.process.db.unit("put_back", async |mut unit| {
         unit.without_entry("a test");
@@ -218,7 +218,7 @@ async fn what_still_waits_is_there_after_turns_that_another_process_made(databas
     for _ in 0..2 {
         assert!(other.flow.epochs.turn(&keys()).await.unwrap().is_some());
     }
-    // This process has not heard of it, and lets more wait.
+    // This process has not noticed it, and adds more waiting rows.
     vault.two_wait(&later).await;
     for recorded in [&recorded, &later] {
         vault.told(recorded).await;
@@ -243,7 +243,7 @@ async fn what_still_waits_is_there_after_turns_that_another_process_made(databas
     );
 }
 
-/// The turn was cut short after its root was in force, and the database was lost: the snapshot is
+/// The turn was interrupted after its root was in force, and the database was lost: the snapshot is
 /// of the epoch before, the journal of both.
 async fn what_waits_is_there_in_a_vault_rebuilt_from_two_epochs(database: Database) {
     let store = FaultyStore::new();
@@ -290,8 +290,8 @@ async fn what_waits_is_there_in_a_vault_rebuilt_from_two_epochs(database: Databa
     assert_eq!(opened.len(), 4, "{opened:?}");
 }
 
-/// Somebody lets a word wait while the epoch ends: it is sealed under the epoch that holds when its
-/// unit commits.
+/// An utterance arrives while the epoch ends: it is sealed under the epoch that is in force when
+/// its unit commits.
 async fn what_is_told_while_epochs_end_is_not_lost(database: Database) {
     let vault = Recipe {
         policy: policy(),

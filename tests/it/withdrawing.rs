@@ -1,5 +1,5 @@
-//! Somebody withdraws: everything of theirs is let go of, whatever it is doing at that moment, and
-//! whatever comes later of what was before.
+//! A person revokes: all recordings of the person are shredded, whatever their state, and so are
+//! later arrivals of earlier recordings.
 
 mod meanwhile;
 mod purposes;
@@ -33,7 +33,7 @@ fn conversation(recorded: &Recorded) -> Conversation {
 }
 
 impl TestVault {
-    /// Somebody took part in the call of a recording, as an application tells it.
+    /// Names a participant of the call of a recording, as an application.
     pub(crate) async fn took_part(&self, recorded: &Recorded, leg: &str, number: &str) {
         let parties = json!({ "parties": [{ "leg": leg, "number": number }] });
         let path = format!("/v1/calls/{}/parties", conversation(recorded));
@@ -49,7 +49,7 @@ impl TestVault {
         self.asks(who).post("/v1/revocations", body).await
     }
 
-    /// The privacy officer revokes, and it is done at once.
+    /// Revokes as the privacy officer; the revocation must be complete at once.
     pub(crate) async fn revoked(&self, what: Value) -> Value {
         let answer = self.revoke("privacy-officer", what).await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -71,8 +71,8 @@ impl TestVault {
             .unwrap()
     }
 
-    /// The receipt for the whole, checked by who has nothing but the published keys; and that it is
-    /// of just the receipts that were told.
+    /// Returns the receipt for the whole revocation, verified with the published keys; checks that
+    /// it lists exactly the returned receipts.
     pub(crate) async fn whole(&self, body: &Value) -> RevocationReceipt {
         let whole = RevocationReceipt::verify(
             body["receipt"].as_str().unwrap(),
@@ -88,7 +88,7 @@ impl TestVault {
         whole
     }
 
-    /// The recordings that receipts are of, each checked.
+    /// Returns the recordings of the receipts, each verified.
     async fn proven(&self, body: &Value) -> BTreeSet<RecordingId> {
         let keys = self.published_keys().await;
         let mut proven = BTreeSet::new();
@@ -113,7 +113,7 @@ impl TestVault {
         answer.json()
     }
 
-    /// The privacy officer tells what somebody said of their training.
+    /// Records a person's statement about training, as the privacy officer.
     async fn says(&self, statement: Value) -> Answer {
         let mut body = json!({ "purposes": ["training"], "method": "speech" });
         body.as_object_mut()
@@ -124,7 +124,7 @@ impl TestVault {
             .await
     }
 
-    /// A recording that began now, and not when those of the stand-in did.
+    /// Adds a recording that began now, later than the stand-in's others.
     async fn sealed_now(&self) -> Recorded {
         let recorded = self.record();
         let mut params = self.stand_in.callback_params(&recorded.sid, "completed");
@@ -188,7 +188,7 @@ async fn a_person_withdraws_and_gets_proof_of_everything(database: Database) {
         "what is told is in the journal"
     );
 
-    // Neither the number nor the person's id is in what stays or goes out.
+    // Neither the number nor the person's id is in stored or returned data.
     let subject = vault
         .process
         .flow
@@ -214,7 +214,7 @@ async fn a_person_withdraws_and_gets_proof_of_everything(database: Database) {
     );
     assert_eq!(vault.count("revocation.done").await, 1);
 
-    // Once more is harmless, and gives the same receipts.
+    // A repeat is harmless, and returns the same receipts.
     let again = vault.revoked(json!({ "subject": "+4930901820" })).await;
     assert_eq!(again["receipts"], body["receipts"]);
     assert_eq!(vault.count("shred.tombstoned").await, 2);
@@ -340,7 +340,7 @@ async fn who_may_know_one_account_revokes_in_that_one_only(database: Database) {
     vault.plays(&foreign).await;
     vault.plays(&later).await;
     assert_eq!(vault.state(late.id).await, "shredded");
-    // What is not theirs, they do not even see.
+    // Revocations of other accounts are not visible to them.
     let whole = vault.revoked(json!({ "recording": foreign.id })).await;
     let path = format!("/v1/revocations/{}", whole["id"].as_str().unwrap());
     vault
@@ -358,7 +358,7 @@ async fn who_may_know_one_account_revokes_in_that_one_only(database: Database) {
     assert_eq!(stranger["counts"]["shredded"], 2, "both are gone already");
 }
 
-/// A revocation is begun, and nobody goes on with it: as if the process had died.
+/// A revocation is begun, but not continued: as if the process had died.
 async fn another_process_goes_on(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.sealed().await;
@@ -377,7 +377,7 @@ async fn another_process_goes_on(database: Database) {
     };
     let died = begin(vault.process.flow.clone()).await;
     let left = begin(vault.process.flow.clone()).await;
-    // Its patience ends before it did anything.
+    // Its time limit ends before it has done anything.
     vault
         .process
         .flow

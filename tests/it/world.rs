@@ -1,12 +1,12 @@
-//! A vault of a test's own: folder, database, store, stand-in for Twilio, clock, and a bearer token
-//! for every role.
+//! The world of one test: a vault with its folder, database, store, stand-in for Twilio and clock,
+//! and a bearer token for every role.
 //!
-//! Owns how a world is put together. There are two kinds of process: one *by hand*, with real HTTP
-//! on loopback but without workers, where `flow.worker.work_off()` does the work when the test says so;
-//! and one that is *served*, as `recvault serve` does it.
+//! Owns the construction of a world. There are two kinds of process: one *by hand*, with real HTTP
+//! on loopback but without workers, where `flow.worker.work_off()` does the work on demand; and one
+//! that is *served*, as by `recvault serve`.
 //!
-//! INVARIANT: nothing is shared between worlds but the machine; what a world made is gone when it
-//! is dropped.
+//! INVARIANT: worlds share nothing but the machine; everything that a world created is removed on
+//! drop.
 
 mod attacker;
 mod caller;
@@ -62,22 +62,22 @@ pub(crate) use self::{
 };
 use crate::s3_server::S3Server;
 
-/// A vault and everything around it. The first process is part of it;
+/// A vault with everything around it. The first process is part of it;
 /// [`TestVault::another_process`] starts more.
 pub(crate) struct TestVault {
-    /// The first process. Before the rest, so that it is dropped first.
+    /// The first process. Declared first, so that it is dropped first.
     pub(crate) process: Process,
-    /// The time of every process.
+    /// The clock of every process.
     pub(crate) clock: Clock,
-    /// What `init` made.
+    /// The result of `init`.
     pub(crate) made: Initialised,
-    /// Twilio.
+    /// The stand-in for Twilio.
     pub(crate) stand_in: StandIn,
-    /// The account whose recordings the stories are about.
+    /// The account of the recordings in most tests.
     pub(crate) account: AccountSid,
-    /// Another account of the vault; the only one that the stranger knows.
+    /// Another account of the vault; the only one to which the stranger has access.
     pub(crate) other_account: AccountSid,
-    /// An account at Twilio that the vault does not know.
+    /// An account at Twilio that the vault has not configured.
     pub(crate) unknown_account: AccountSid,
     /// The S3 server, if the store is one.
     pub(crate) s3: Option<S3Server>,
@@ -89,7 +89,7 @@ pub(crate) struct TestVault {
     recipe: Recipe,
 }
 
-/// A recording at the stand-in, and the id it has in the vault.
+/// A recording at the stand-in, with its id in the vault.
 #[derive(Clone)]
 pub(crate) struct Recorded {
     pub(crate) sid: RecordingSid,
@@ -97,7 +97,7 @@ pub(crate) struct Recorded {
     pub(crate) wav: Bytes,
 }
 
-/// Everybody who asks. `stranger` has every role, in another account; `nobody` has none that the
+/// The bearers of tokens. `stranger` has every role, in another account; `nobody` has none that the
 /// policy knows.
 const BEARERS: [(&str, &[&str]); 6] = [
     ("agent", &["agent"]),
@@ -139,12 +139,12 @@ impl TestVault {
         tokens
     }
 
-    /// Another process on the same database and store, by hand.
+    /// Starts another process on the same database and store, by hand.
     pub(crate) async fn another_process(&self) -> Process {
         self.another_process_at(self.clock.clone()).await
     }
 
-    /// The same, with a clock of its own.
+    /// Starts another process with a clock of its own.
     pub(crate) async fn another_process_at(&self, clock: Clock) -> Process {
         let app = App::open(Config::read(&self.made.config).unwrap(), clock)
             .await
@@ -152,8 +152,8 @@ impl TestVault {
         self.recipe.by_hand_over(self.recipe.adapted(app)).await
     }
 
-    /// What a process would open, over an empty database of this kind; it lasts as long as what comes
-    /// with it.
+    /// Opens the app of a process over an empty database of this kind, which exists until the
+    /// returned ground is dropped.
     pub(crate) async fn app_on_an_empty_database(
         &self,
         database: Database,
@@ -163,12 +163,12 @@ impl TestVault {
         (self.app_on(folder.path(), &ground).await, (folder, ground))
     }
 
-    /// What a process would open, over a database that is elsewhere.
+    /// Opens the app of a process over another database.
     pub(crate) async fn app_on(&self, folder: &Path, ground: &Ground) -> App {
         let mut app = App::open(Config::read(&self.made.config).unwrap(), self.clock.clone())
             .await
             .unwrap();
-        // One: a story that holds a session while it asks for another would wait for itself, here
+        // One: a test that holds a session while it requests another would wait for itself, here
         // and in every other test.
         let settings = db::DatabaseSettings {
             url: ground.url.clone(),
@@ -181,7 +181,7 @@ impl TestVault {
         self.recipe.adapted(app)
     }
 
-    /// Another process, by hand, over what somebody opened.
+    /// Starts another process, by hand, over an opened app.
     pub(crate) async fn process_over(&self, app: App) -> Process {
         self.recipe.by_hand_over(app).await
     }
@@ -197,7 +197,7 @@ impl TestVault {
             .map_err(|error| error.to_string())
     }
 
-    /// What the served process counts.
+    /// Returns the metrics of the served process.
     pub(crate) async fn metrics(&self) -> String {
         let address = self.process.metrics.expect("a served process has metrics");
         Caller::at(address).get("/metrics").await.text()
@@ -208,17 +208,17 @@ impl TestVault {
         self.folder.path()
     }
 
-    /// The database, for who goes behind the vault's back.
+    /// Returns the database, for direct access.
     pub(crate) fn ground(&self) -> &Ground {
         &self.ground
     }
 
-    /// The token of one of [`BEARERS`].
+    /// Returns the token of one of [`BEARERS`].
     pub(crate) fn minted(&self, who: &str) -> &Minted {
         &self.tokens[who]
     }
 
-    /// The first process's HTTP, in the name of one of [`BEARERS`].
+    /// Returns a client of the first process, with the token of one of [`BEARERS`].
     pub(crate) fn asks(&self, who: &str) -> Caller {
         self.process
             .api
@@ -226,22 +226,22 @@ impl TestVault {
             .bearing(self.minted(who).token.expose())
     }
 
-    /// The first process's HTTP, in nobody's name.
+    /// Returns a client of the first process, without a token.
     pub(crate) fn anybody(&self) -> &Caller {
         &self.process.api
     }
 
-    /// The conversation, recorded under a new SID.
+    /// Adds the conversation under a new SID.
     pub(crate) fn record(&self) -> Recorded {
         self.record_wav(Bytes::from_static(conversation::WAV))
     }
 
-    /// A file recorded under a new SID.
+    /// Adds a file under a new SID.
     pub(crate) fn record_wav(&self, wav: Bytes) -> Recorded {
         self.record_for(&self.account, wav)
     }
 
-    /// A file recorded under a new SID of an account.
+    /// Adds a file under a new SID of an account.
     pub(crate) fn record_for(&self, account: &AccountSid, wav: Bytes) -> Recorded {
         let sid: RecordingSid = format!("RE{}", digits()).parse().unwrap();
         self.stand_in
@@ -253,7 +253,7 @@ impl TestVault {
         }
     }
 
-    /// Twilio tells the status of a recording.
+    /// Posts the callback of a recording with this status.
     pub(crate) async fn tell(&self, recorded: &Recorded, status: &str) -> Answer {
         let params = self.stand_in.callback_params(&recorded.sid, status);
         let account = params
@@ -267,7 +267,7 @@ impl TestVault {
             .await
     }
 
-    /// Twilio posts a form, signed in the name of an account for the public URL.
+    /// Posts a form as Twilio, signed by an account for the public URL.
     pub(crate) async fn post_callback(
         &self,
         account: &AccountSid,
@@ -283,19 +283,19 @@ impl TestVault {
             .await
     }
 
-    /// A new recording that Twilio told of as completed; its work waits.
+    /// Adds a recording and posts its callback; its work waits.
     pub(crate) async fn announced(&self) -> Recorded {
         let recorded = self.record();
         assert_eq!(self.tell(&recorded, "completed").await.status, 204);
         recorded
     }
 
-    /// A new recording that is sealed.
+    /// Adds a recording and seals it.
     pub(crate) async fn sealed(&self) -> Recorded {
         self.sealed_wav(Bytes::from_static(conversation::WAV)).await
     }
 
-    /// A new recording with this sound that is sealed.
+    /// Adds a recording with this audio and seals it.
     pub(crate) async fn sealed_wav(&self, wav: Bytes) -> Recorded {
         let recorded = self.record_wav(wav);
         assert_eq!(self.tell(&recorded, "completed").await.status, 204);
@@ -304,7 +304,7 @@ impl TestVault {
         recorded
     }
 
-    /// Somebody states a purpose; each purpose gets a justification.
+    /// Requests a grant for a purpose, with a justification.
     pub(crate) async fn grant(&self, who: &str, id: RecordingId, purpose: &str) -> Answer {
         let body = json!({ "purpose": purpose, "justification": "the customer called back" });
         self.asks(who)
@@ -312,7 +312,7 @@ impl TestVault {
             .await
     }
 
-    /// A reviewer's grant, as the path of its sound.
+    /// Returns the audio path of a reviewer's grant.
     pub(crate) async fn audio(&self, id: RecordingId) -> String {
         let answer = self.grant("reviewer", id, "quality-review").await;
         assert_eq!(answer.status, 201, "{answer:?}");
@@ -320,7 +320,7 @@ impl TestVault {
             .path_of(answer.json()["audio_url"].as_str().unwrap())
     }
 
-    /// The privacy officer shreds.
+    /// Shreds as the privacy officer.
     pub(crate) async fn shred(&self, id: RecordingId) -> Answer {
         self.asks("privacy-officer")
             .delete(
@@ -330,13 +330,13 @@ impl TestVault {
             .await
     }
 
-    /// A recording as the API shows it to the auditor.
+    /// Returns a recording as the API shows it to the auditor.
     pub(crate) async fn details(&self, id: RecordingId) -> Value {
         let path = format!("/v1/recordings/{id}");
         let mut answer = self.asks("auditor").get(&path).await;
         if answer.status == 503 && answer.json()["type"] == "/problems/not-durable-yet" {
-            // Of a shred nothing is said before a restore would find it; where nobody works, nobody
-            // writes the journal.
+            // A shred is not shown before it is durable; without workers, the journal must be
+            // written here.
             self.process.flow.recovery.journal().await.unwrap();
             answer = self.asks("auditor").get(&path).await;
         }
@@ -344,20 +344,19 @@ impl TestVault {
         answer.json()
     }
 
-    /// Its state, as the API shows it.
+    /// Returns its state in the API.
     pub(crate) async fn state(&self, id: RecordingId) -> String {
         self.details(id).await["state"].as_str().unwrap().to_owned()
     }
 
-    /// Moves the manual clock far enough for any postponed work to be due, and does it.
+    /// Advances the manual clock far enough for any postponed work to be due, and does it.
     pub(crate) async fn later(&self) -> usize {
         self.clock.advance(Duration::from_secs(1000));
         self.process.flow.worker.work_off().await.unwrap()
     }
 }
 
-/// Waits, a little at a time, until a condition holds; for what happens in the background of a
-/// served vault.
+/// Polls until a condition holds, for background work of a served vault.
 pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     for _ in 0..3000 {
         if holds().await {
@@ -368,7 +367,7 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl 
     panic!("it did not come about in time: {what}");
 }
 
-/// Every file below a folder.
+/// Returns every file below a folder.
 pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -382,7 +381,7 @@ pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// 32 random hex digits.
+/// Returns 32 random hex digits.
 pub(crate) fn digits() -> String {
     hex::encode(rand::random::<[u8; 16]>())
 }

@@ -1,4 +1,4 @@
-//! What can happen next, and how it is told.
+//! The actions of the model, and their text in a trace.
 
 use super::{
     flaws::Flaw,
@@ -23,7 +23,7 @@ pub(crate) enum Action {
 }
 
 impl State {
-    /// All that can happen, in a fixed order.
+    /// Returns all possible actions, in a fixed order.
     pub(crate) fn enabled(&self, scope: &Scope) -> Vec<Action> {
         let mut actions = Vec::new();
         if let Some(db) = &self.db {
@@ -79,7 +79,7 @@ impl State {
         actions
     }
 
-    /// The state after it.
+    /// Returns the state after an action.
     pub(crate) fn after(&self, action: Action, flaw: Option<Flaw>) -> State {
         let mut state = self.clone();
         match action {
@@ -108,8 +108,8 @@ impl State {
         state.normal()
     }
 
-    /// What an action does here, for a trace. Turners change places, so they are told by who has
-    /// the lease.
+    /// Describes an action in this state, for a trace. Turners are interchangeable, so they are
+    /// named by the lease.
     pub(crate) fn told(&self, action: Action) -> String {
         let who = |who: usize| {
             let has_lease = self.db.as_ref().is_some_and(|db| db.holder == Some(who));

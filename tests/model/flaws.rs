@@ -1,14 +1,14 @@
-//! The ways to get it wrong: each changes one step of the protocol, and the mutants' table says
-//! what falls.
+//! Flawed variants of the protocol: each changes one step, and the mutants' table names the
+//! invariant that fails.
 
-/// One step done otherwise.
+/// One changed step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
     /// The last transaction seals the old root page's key under the new root.
     RootPageKeyKept,
     /// The last transaction seals the new root page's key under the old root, which is then kept.
     RootKept,
-    /// The climb does not renew the page above a renewed one.
+    /// The rekeying does not renew the page above a renewed one.
     ClimbSkipsTheBranch,
     /// Snapshot after destruction.
     SnapshotLast,
@@ -34,7 +34,7 @@ pub(crate) enum Flaw {
     /// A piece of the journal does not carry the root page's key sealed under the root: only a
     /// snapshot of its epoch does.
     PiecesCarryNoKey,
-    /// A transaction of a turner does not ask whether the lease is still its own.
+    /// A transaction of a turner does not check that the lease is still its own.
     LeaseNotAsked,
     /// A turn that was begun again starts the next one once the old root is noted, and completes
     /// its own receipts only.
@@ -57,7 +57,7 @@ pub(crate) enum Flaw {
     RestoreKeepsTheStagedRoot,
     /// A rebuilding has newer roots destroyed and then gives their number to the next one.
     RestoreReusesNumbers,
-    /// A rebuilt database takes things in before a snapshot of it is verified and newer roots are
+    /// A rebuilt database accepts deposits before a snapshot of it is verified and newer roots are
     /// destroyed.
     RestoreOpensEarly,
 }

@@ -1,4 +1,4 @@
-//! What must be so in every reachable state.
+//! The invariants of every reachable state.
 
 use super::{
     flaws::Flaw,
@@ -7,14 +7,14 @@ use super::{
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Invariant {
-    /// A. What a receipt called unrecoverable cannot be had from everything that was ever stored
-    /// and all of custody as it is.
+    /// A. A recording whose receipt says `unrecoverable` cannot be opened with all data that was
+    /// ever stored and all of the present custody.
     Unrecoverable,
-    /// B. What is tombstoned does not open; an acknowledged tombstone stands, also in what would be
-    /// rebuilt.
+    /// B. A tombstoned recording does not open; an acknowledged tombstone persists, also in a
+    /// rebuilt database.
     Tombstoned,
-    /// C. A snapshot opens, and what was ever flushed and never shredded is in the database and in
-    /// what would be rebuilt.
+    /// C. A snapshot opens, and every recording that was flushed and never shredded is in the
+    /// database and in a rebuilt one.
     Rebuildable,
     /// D. Custody has at most two roots.
     TwoRoots,
@@ -25,7 +25,7 @@ pub(crate) enum Invariant {
 }
 
 impl State {
-    /// The first invariant that does not hold here.
+    /// Returns the first violated invariant.
     pub(crate) fn violated(&self, flaw: Option<Flaw>) -> Option<Invariant> {
         let told = &self.told;
         let recordings = || 0..super::state::RECORDINGS;

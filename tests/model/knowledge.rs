@@ -1,13 +1,13 @@
-//! What the attacker can derive: every version of everything that was ever in the database or in the
+//! The attacker's knowledge: every version of all data that was ever in the database or in the
 //! store, as edges between keys.
 //!
-//! Owns the closure. An edge says that somewhere the one key lies sealed under the other; edges are
-//! never taken back, because old copies are not. Edges are kept closed, so that keys which nothing
-//! can name any more can be left out without losing what leads through them.
+//! Owns the closure. An edge means that a copy of the one key is sealed under the other. Edges are
+//! never removed, because old copies are not. They are kept closed, so that keys without a name can
+//! be dropped without losing the paths through them.
 
 use super::state::{EPOCHS, Epoch, RECORDINGS, Recording};
 
-/// The key of a page, by number. Numbers are given anew after each action; see [`Knowledge::keep`].
+/// The key of a page, by number. Keys are renumbered after each action; see [`Knowledge::keep`].
 pub(crate) type Key = usize;
 
 /// A set of record keys (the low bits) and keys of pages (the bits from [`RECORDINGS`] on).
@@ -21,7 +21,7 @@ fn page(key: Key) -> Keys {
     1 << (RECORDINGS + key)
 }
 
-/// For each key that still counts, all keys that can be had from it.
+/// For each relevant key, all keys that can be derived from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Knowledge {
     roots: [Keys; EPOCHS],
@@ -29,7 +29,7 @@ pub(crate) struct Knowledge {
 }
 
 impl Knowledge {
-    /// A key that nobody has seen.
+    /// Creates a key that is sealed nowhere.
     pub(crate) fn fresh(&mut self) -> Key {
         self.pages.push(0);
         assert!(
@@ -39,18 +39,18 @@ impl Knowledge {
         self.pages.len() - 1
     }
 
-    /// A record key was sealed under the key of a page (or of the journal, which is derived from
-    /// the root page's).
+    /// Seals a record key under the key of a page (or of the journal, which is derived from the
+    /// root page's).
     pub(crate) fn seal_record(&mut self, recording: Recording, under: Key) {
         self.add(under, record(recording));
     }
 
-    /// The key of a page was sealed under the key of another.
+    /// Seals the key of a page under that of another.
     pub(crate) fn seal_page(&mut self, key: Key, under: Key) {
         self.add(under, page(key) | self.pages[key]);
     }
 
-    /// The key of a root page was sealed under a root key.
+    /// Seals the key of a root page under a root key.
     pub(crate) fn seal_root_page(&mut self, key: Key, under: Epoch) {
         self.roots[usize::from(under)] |= page(key) | self.pages[key];
     }
@@ -68,12 +68,12 @@ impl Knowledge {
         }
     }
 
-    /// Nobody has this root key any more.
+    /// Removes a root key that no longer exists.
     pub(crate) fn forget_root(&mut self, epoch: Epoch) {
         self.roots[usize::from(epoch)] = 0;
     }
 
-    /// Whether an attacker who is given all of custody now has the key of this recording.
+    /// Whether an attacker with all of the present custody has the key of this recording.
     pub(crate) fn reaches(&self, recording: Recording) -> bool {
         self.roots
             .iter()

@@ -1,18 +1,17 @@
 //! The epoch turn as an executable model: every reachable state of a small vault is visited, with a
-//! pause, a crash or the loss of the database after every step, and in each one the promises are
-//! checked.
+//! pause, a crash or the loss of the database after every step, and the invariants are checked in
+//! each state.
 //!
-//! It owns no line of the program and uses none: what is checked here is the protocol, not the
-//! code. A recording is a bit, a key is a number, sealing is an edge from one key to another, and
-//! the page tree is two leaves under one branch under the root page. A recording that was lost and
-//! comes again has the same bit, though another key: when it is shredded, both must die. Abstracted
-//! away: the bytes, tiers, legs, cached keys, clocks (a lease can have run out at any time), torn
-//! writes (objects and transactions are whole or absent), the audit log but for its length, an
-//! attacker who saw a root key before it was destroyed, and two databases of one vault that live at
-//! the same time (custody names its owner, and a take-over counts here as one more change of the
-//! slot).
+//! It owns no line of the program and uses none: it checks the protocol, not the code. A recording
+//! is a bit, a key is a number, sealing is an edge from one key to another, and the page tree is
+//! two leaves under one branch under the root page. A recording that was lost and is deposited
+//! again has the same bit, though another key: when it is shredded, both must die. Not modelled:
+//! the bytes, tiers, legs, cached keys, clocks (a lease can have expired at any time), torn writes
+//! (objects and transactions are whole or absent), the audit log except its length, an attacker who
+//! saw a root key before it was destroyed, and two databases of one vault at the same time (custody
+//! names its owner, and a take-over counts here as one more change of the slot).
 //!
-//! What each action stands for:
+//! The code of each action:
 //!
 //! | action | code |
 //! |---|---|
@@ -24,23 +23,23 @@
 //! | flush: read, write | `vault/journal`: marked rows read at once; stored, and the marks that are still the same cleared |
 //! | lose, restore | the database is gone; `vault/snapshot` rebuilds it from the store and custody's roots |
 //!
-//! What a rebuilding must do, because without it a promise falls (each is a row of the mutants'
-//! table):
+//! The duties of a rebuild, each necessary for an invariant (each is a row of the mutants' table):
 //!
 //! - Every page becomes stale: old copies of a page, from after the snapshot and under the same
 //!   key, may hold keys that this page does not.
 //! - The next epoch is numbered above every root in custody, and the staged root, which may have
 //!   sealed pages of the lost database, dies unused.
 //! - Receipts that are not completed are covered anew.
-//! - Before anything is taken in, a snapshot of the rebuilt database is verified, then every other
+//! - Before anything is accepted, a snapshot of the rebuilt database is verified, then every other
 //!   root is destroyed.
 //!
-//! A snapshot says how often its database had been rebuilt, and that counts before its epoch; numbers
-//! of epochs are not given twice. Both were needed while a turner that slept could destroy what it
-//! had once found; since a swap compares, they are a second line.
+//! A snapshot states how often its database had been rebuilt, and that takes precedence over its
+//! epoch; numbers of epochs are not reused. Both were necessary while a suspended turner could
+//! destroy roots that it had found earlier; since a swap compares, they are a second line of
+//! defence.
 //!
-//! The protocol that holds and the flawed ones that must not are one program: a [`flaws::Flaw`]
-//! changes one step of it.
+//! The correct protocol and the flawed ones are one program: a [`flaws::Flaw`] changes one step of
+//! it.
 
 #![cfg(test)]
 

@@ -1,4 +1,4 @@
-//! Mutants: each flawed protocol, the promise that falls, and how little it takes.
+//! Mutants: each flawed protocol, the invariant that fails, and the smallest scope for it.
 
 use super::{
     flaws::Flaw,
@@ -104,8 +104,8 @@ fn table() -> Vec<(Flaw, Invariant, Scope)> {
     ]
 }
 
-/// A turner that slept used to make these dangerous: it destroyed what it had once found. A swap
-/// that compares is refused instead.
+/// These were dangerous because of a suspended turner, which destroyed roots that it had found
+/// earlier. Now its swap is refused.
 #[test]
 fn some_flaws_are_harmless_since_custody_compares() {
     let lost = || Scope {

@@ -1,4 +1,4 @@
-//! What happens to the page tree: deposit, shred, move, and a page that gets a new key. Each is one
+//! Changes of the page tree: deposit, shred, move, and a new key for a page. Each is one
 //! transaction, or part of one.
 
 use super::{
@@ -36,7 +36,7 @@ impl State {
         }
     }
 
-    /// To the other leaf.
+    /// Moves it to the other leaf.
     pub(crate) fn relocate(&mut self, recording: Recording, flaw: Option<Flaw>) {
         let Some(db) = &mut self.db else {
             return;
@@ -52,7 +52,7 @@ impl State {
         self.knowledge.seal_record(recording, rows.keys[to]);
     }
 
-    /// Gives a page a new key. Its parent is rewritten under the key it has, and so becomes stale.
+    /// Gives a page a new key. Its parent is rewritten under its present key, and so becomes stale.
     pub(crate) fn renew(&mut self, page: usize, flaw: Option<Flaw>) {
         let Some(db) = &mut self.db else {
             return;
@@ -81,7 +81,7 @@ impl State {
         }
     }
 
-    /// The stale page that is renewed next: leaves before the branch.
+    /// Returns the stale page that is renewed next: leaves before the branch.
     pub(crate) fn lowest_stale(&self) -> Option<usize> {
         let rows = &self.db.as_ref()?.rows;
         LEAVES
@@ -90,7 +90,7 @@ impl State {
             .find(|&page| rows.stale[page])
     }
 
-    /// The recordings that can be opened now.
+    /// Returns the recordings that can be opened now.
     pub(crate) fn open_now(&self) -> Set {
         let Some(db) = &self.db else { return 0 };
         let slots = db.rows.slots;
@@ -99,7 +99,7 @@ impl State {
             .fold(0, |set, recording| set | 1 << recording)
     }
 
-    /// Tombstoned, and in no turn's account yet.
+    /// Returns the tombstoned recordings that no turn covers yet.
     pub(crate) fn uncovered(&self) -> Set {
         let Some(db) = &self.db else { return 0 };
         let rows = &db.rows;

@@ -1,4 +1,4 @@
-//! The journal, and the rebuilding of a lost database from it and the newest snapshot that custody's
+//! The journal, and the rebuild of a lost database from it and the newest snapshot that custody's
 //! roots open.
 
 use super::{
@@ -7,7 +7,7 @@ use super::{
 };
 
 impl State {
-    /// Reads the marked recordings and the key they will be sealed under, at once.
+    /// Reads the marked recordings and the key for sealing them, at once.
     pub(crate) fn read_marks(&mut self) {
         let Some(db) = &self.db else { return };
         let rows = &db.rows;
@@ -22,8 +22,7 @@ impl State {
         });
     }
 
-    /// Stores what was read; then clears the marks in the database it was read from, where they still
-    /// say the same.
+    /// Stores the read rows, then clears the marks in the database where they are unchanged.
     pub(crate) fn write_pieces(&mut self, flaw: Option<Flaw>) {
         let Some(mut flush) = self.flush.take() else {
             return;
@@ -39,7 +38,7 @@ impl State {
             if has(flush.keys, recording) {
                 self.knowledge.seal_record(recording, flush.key);
             }
-            // What no root opens is as good as not written.
+            // A piece that no root opens counts as not written.
             let piece = &mut self.journal[usize::from(flush.root)][recording];
             if flush.root != 0 && has(flush.keys, recording) {
                 piece.key = piece.key.max(flush.audit);
@@ -71,13 +70,14 @@ impl State {
         };
     }
 
-    /// The database is gone.
+    /// Loses the database.
     pub(crate) fn lose(&mut self) {
         self.db = None;
         self.spent.losses += 1;
     }
 
-    /// What would be rebuilt now, and which recordings came from the journal; those go into `leaf`.
+    /// Returns the rows of a rebuild now, and the recordings that came from the journal; those go
+    /// into `leaf`.
     pub(crate) fn rebuilt(&self, leaf: usize, flaw: Option<Flaw>) -> Option<(Rows, Vec<usize>)> {
         let counts = u8::from(flaw != Some(Flaw::RestoreForgetsLives));
         let mut rows = self
@@ -153,7 +153,7 @@ impl State {
             opens: true,
             holder: None,
         });
-        // The rebuilt database takes custody over: whoever turned the lost one swaps nothing any
+        // The rebuilt database takes custody over: the turner of the lost one can swap nothing any
         // more.
         self.changed(flaw);
     }

@@ -1,5 +1,5 @@
-//! How much may happen: small bounds, so that all of it is visited in seconds. Each disturbance
-//! meets each other one in some scope, the wider ones in the test that is run by hand.
+//! The bounds of each search, so small that it is complete within seconds. Each disturbance meets
+//! each other one in some scope; the wider scopes are in the test that is run by hand.
 
 use super::{search, state::Set};
 
@@ -15,7 +15,7 @@ pub(crate) struct Scope {
     pub(crate) losses: u8,
 }
 
-/// One turn, whole, and a flush that may be slow.
+/// One whole turn, and a flush that may be slow.
 pub(crate) const NOTHING: Scope = Scope {
     recordings: 2,
     epochs: 2,
@@ -43,7 +43,7 @@ fn holds(scope: &Scope) {
             violation.trace.join("\n")
         );
     }
-    // What never happens in a scope is not checked by it.
+    // An event that never happens in a scope is not checked by it.
     assert!(
         found.completed > 0 || scope.shreds == 0,
         "no receipt was ever completed"

@@ -9,12 +9,12 @@ use std::{
 
 use super::{actions::Action, flaws::Flaw, invariants::Invariant, scopes::Scope, state::State};
 
-/// What a search found.
+/// The result of a search.
 pub(crate) struct Found {
     pub(crate) states: usize,
-    /// Those in which some receipt says `unrecoverable`.
+    /// The states with an `unrecoverable` receipt.
     pub(crate) completed: usize,
-    /// Those in which a rebuilt database has finished a turn since.
+    /// The states in which a rebuilt database has finished a turn since.
     pub(crate) recovered: usize,
     pub(crate) violation: Option<Violation>,
 }
@@ -29,7 +29,7 @@ pub(crate) fn search(scope: &Scope, flaw: Option<Flaw>) -> Found {
     let first = Rc::new(State::initial());
     let mut seen: HashSet<Rc<State>, BuildHasherDefault<Mixer>> =
         HashSet::from_iter([first.clone()]);
-    // How each state was reached first: from which one, by what.
+    // The predecessor and the action by which each state was reached first.
     let mut ways: Vec<(usize, Option<Action>)> = vec![(0, None)];
     let mut queue = VecDeque::from([(0, first)]);
     let mut found = Found {
@@ -80,7 +80,7 @@ fn trace(ways: &[(usize, Option<Action>)], mut index: usize, flaw: Option<Flaw>)
     actions.into_iter().rev().map(tell).collect()
 }
 
-/// A fast hasher: states are many, and nobody chooses them to collide.
+/// A fast hasher: there are many states, and none is chosen to collide.
 #[derive(Default)]
 struct Mixer(u64);
 

@@ -1,9 +1,8 @@
-//! The state of a small vault: custody, database, store, who turns, who flushes, and what was
-//! promised to whom.
+//! The state of a small vault: custody, database, store, turners, flush, and the answers to
+//! clients.
 //!
-//! Owns the shape and the normal form. Refuses to know what may happen next. Two states that nobody
-//! can tell apart are equal: keys are numbered by where they are found, and the two turners are not
-//! told apart.
+//! Owns the structure and the normal form. Refuses to know the possible actions. Indistinguishable
+//! states are equal: keys are numbered by their position, and the two turners are interchangeable.
 
 use super::{
     flaws::Flaw,
@@ -30,31 +29,31 @@ pub(crate) const ROOT: usize = 0;
 pub(crate) const BRANCH: usize = 1;
 pub(crate) const LEAVES: [usize; 2] = [2, 3];
 
-/// What the database holds, and a snapshot of it too.
+/// The content of the database, and of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Rows {
     pub(crate) epoch: Epoch,
-    /// The epoch whose root key seals the root page's key; always `epoch`, but in a flawed
+    /// The epoch whose root key seals the root page's key; always `epoch`, except in a flawed
     /// protocol.
     pub(crate) root: Epoch,
     /// The number of the next epoch: no root in custody ever had it.
     pub(crate) next: Epoch,
     /// By page.
     pub(crate) keys: [Key; 4],
-    /// By page: an older copy of it holds a key that must die.
+    /// By page: whether an older copy of it holds a key that must die.
     pub(crate) stale: [bool; 4],
     /// By recording: the leaf page that holds its key.
     pub(crate) slots: [Option<usize>; RECORDINGS],
     pub(crate) tombstones: Set,
     /// By recording: the epoch whose turn covers its receipt; 0 is none.
     pub(crate) covered: [Epoch; RECORDINGS],
-    /// Receipts that say so.
+    /// Receipts that say `unrecoverable`.
     pub(crate) unrecoverable: Set,
     pub(crate) outbox: Set,
-    /// Every root but the present one is destroyed.
+    /// Whether every root but the present one is destroyed.
     pub(crate) settled: bool,
     pub(crate) finished: bool,
-    /// Rebuilt from the store and not settled since: nothing is taken in.
+    /// Whether it was rebuilt and is not settled: it accepts nothing.
     pub(crate) restored: bool,
     /// How often the database was rebuilt.
     pub(crate) life: u8,
@@ -65,14 +64,14 @@ pub(crate) struct Rows {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Db {
     pub(crate) rows: Rows,
-    /// The root key that seals the root page's key is in custody: that one, not a later one of the
-    /// same number.
+    /// Whether the root key that seals the root page's key is in custody: that one, not a later one
+    /// with the same number.
     pub(crate) opens: bool,
-    /// Which turner has the lease.
+    /// The turner with the lease.
     pub(crate) holder: Option<usize>,
 }
 
-/// What the journal has of one recording, sealed in one epoch: the number of the newest piece with
+/// The journal's pieces of one recording, sealed in one epoch: the number of the newest piece with
 /// its key, and with its tombstone; 0 is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Piece {
@@ -80,17 +79,17 @@ pub(crate) struct Piece {
     pub(crate) tombstone: u8,
 }
 
-/// What a turner does next.
+/// The next step of a turner.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Step {
     Idle,
     Stage,
     Climb,
-    /// In the middle of the last transaction, with the receipts (or, flawed, the stale pages) that
-    /// it has read.
+    /// In the middle of the last transaction, with the receipts (or, if flawed, the stale pages)
+    /// that it has read.
     Commit(u8),
     Read,
-    /// With what was read, unless no root opens that any more.
+    /// With the rows that were read, unless no root opens them any more.
     Write(Option<Box<Rows>>),
     Verify,
     Destroy,
@@ -99,16 +98,16 @@ pub(crate) enum Step {
     Finish,
 }
 
-/// A process that turns, and what it remembers.
+/// A process that turns, with its memory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Turner {
     pub(crate) step: Step,
     pub(crate) epoch: Epoch,
     pub(crate) next: Epoch,
-    /// The staged root it has in hand is still in custody.
+    /// Whether its staged root is still in custody.
     pub(crate) staged: bool,
-    /// The roots in the slot that it read, and that its next swap expects; empty when somebody
-    /// changed custody since.
+    /// The roots in the slot that it read, and that its next swap expects; empty if custody was
+    /// changed since.
     pub(crate) slot: Roots,
 }
 
@@ -122,20 +121,20 @@ impl Turner {
     };
 }
 
-/// OutboxKind recordings, read and not written yet.
+/// Marked recordings, read and not written yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Flush {
-    /// The root that opens it; 0 when there is none any more.
+    /// The root that opens it; 0 if there is none any more.
     pub(crate) root: Epoch,
     pub(crate) key: Key,
     pub(crate) audit: u8,
     pub(crate) keys: Set,
     pub(crate) tombstones: Set,
-    /// The losses before the database that it was read from.
+    /// The number of losses before the database that it was read from.
     pub(crate) losses: u8,
 }
 
-/// What the world was told, whatever becomes of the database.
+/// The answers to clients, whatever happens to the database.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Told {
     /// Deposits that are in the store.
@@ -144,11 +143,11 @@ pub(crate) struct Told {
     pub(crate) tombstoned: Set,
     /// Receipts that said `unrecoverable`.
     pub(crate) unrecoverable: Set,
-    /// Recordings that anybody ever shredded, acknowledged or not.
+    /// Recordings that were ever shredded, acknowledged or not.
     pub(crate) shredded: Set,
 }
 
-/// How often what happened; see [`super::scopes::Scope`].
+/// The number of each kind of event; see [`super::scopes::Scope`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Spent {
     pub(crate) moves: u8,
@@ -159,12 +158,12 @@ pub(crate) struct Spent {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct State {
-    /// By epoch: whether its root is there.
+    /// By epoch: whether its root is in custody.
     pub(crate) custody: [bool; EPOCHS],
     pub(crate) db: Option<Db>,
-    /// By epoch, those that some root opens. Of one epoch the newest is enough.
+    /// By epoch, the snapshots that some root opens. The newest of each epoch suffices.
     pub(crate) snapshots: [Option<Box<Rows>>; EPOCHS],
-    /// By epoch, those that some root opens, and recording.
+    /// By epoch and recording, the pieces that some root opens.
     pub(crate) journal: [[Piece; RECORDINGS]; EPOCHS],
     pub(crate) turners: [Turner; 2],
     pub(crate) flush: Option<Flush>,
@@ -174,7 +173,8 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// A vault in its first epoch, with recording 0 in the first leaf and in a verified snapshot.
+    /// Returns a vault in its first epoch, with recording 0 in the first leaf and in a verified
+    /// snapshot.
     pub(crate) fn initial() -> State {
         let mut knowledge = Knowledge::default();
         let keys: [Key; 4] = std::array::from_fn(|_| knowledge.fresh());
@@ -224,15 +224,15 @@ impl State {
         state.normal()
     }
 
-    /// The slot of custody, as whoever reads it now finds it.
+    /// Returns the present slot of custody.
     pub(crate) fn slot(&self) -> Roots {
         (0..EPOCHS)
             .filter(|&epoch| self.custody[epoch])
             .fold(0, |roots, epoch| roots | 1 << epoch)
     }
 
-    /// Compares the slot with the one that was read, and makes it this one; false if somebody
-    /// changed it since. Whoever else has read it finds that out.
+    /// Replaces the slot if it is the one that was read; returns `false` if it was changed since.
+    /// Any other turner that has read it will notice.
     pub(crate) fn swap(&mut self, who: usize, to: Roots, flaw: Option<Flaw>) -> bool {
         if self.turners[who].slot == 0 {
             return false;
@@ -245,15 +245,15 @@ impl State {
         true
     }
 
-    /// Nobody's expectation of the slot is met any more.
+    /// Invalidates the expectations of all turners.
     pub(crate) fn changed(&mut self, flaw: Option<Flaw>) {
         if flaw != Some(Flaw::SwapNotCompared) {
             self.turners.iter_mut().for_each(|turner| turner.slot = 0);
         }
     }
 
-    /// A root key is gone, and with it what only it opened. (Old copies of that stay where they
-    /// are, and are worth nothing.)
+    /// Destroys a root key, and all data that only it opened. (Old copies of that data remain, but
+    /// are worthless.)
     pub(crate) fn destroy(&mut self, epoch: Epoch) {
         let number = usize::from(epoch);
         if !std::mem::take(&mut self.custody[number]) {
@@ -278,8 +278,8 @@ impl State {
         }
     }
 
-    /// Leaves out pieces that no rebuilding will use: older than every snapshot, or a key where
-    /// there is a tombstone.
+    /// Removes pieces that no rebuild will use: older than every snapshot, or a key where there is
+    /// a tombstone.
     fn without_old_pieces(&mut self) {
         let stored = self.snapshots.iter().flatten().map(|rows| rows.audit);
         let read = self.turners.iter().filter_map(|turner| match &turner.step {
@@ -297,7 +297,7 @@ impl State {
         }
     }
 
-    /// The same state, named in the one way.
+    /// Returns the normal form of the state.
     pub(crate) fn normal(mut self) -> State {
         self.without_old_pieces();
         if self.turners[0] > self.turners[1] {
@@ -322,7 +322,7 @@ impl State {
         self
     }
 
-    /// All places where the number of a page's key stands.
+    /// Returns all places that hold the number of a page's key.
     fn named(&mut self) -> Vec<&mut Key> {
         let db = self.db.iter_mut().map(|db| &mut db.rows);
         let stored = self.snapshots.iter_mut().flatten().map(|rows| &mut **rows);

@@ -1,8 +1,8 @@
-//! The turner: what it does at each step, and what it finds when it begins.
+//! The turner: its steps, and its start from any state.
 //!
-//! INVARIANT: what it does to the database asks for the lease in the same transaction. What it does
-//! to custody is a swap: it names the slot that was read when the lease was last asked, and is
-//! refused if that was changed since. What it does to the store may come arbitrarily late.
+//! INVARIANT: its changes of the database check the lease in the same transaction. Its changes of
+//! custody are swaps: each names the slot that was read when the lease was last checked, and is
+//! refused if the slot was changed since. Its writes to the store may come arbitrarily late.
 
 use super::{
     flaws::Flaw,
@@ -10,7 +10,7 @@ use super::{
 };
 
 impl State {
-    /// Takes the lease and reads from the rows where to go on.
+    /// Takes the lease and reads from the rows where to resume.
     pub(crate) fn begin(&mut self, who: usize, flaw: Option<Flaw>) {
         let Some(db) = &mut self.db else {
             return;
@@ -37,7 +37,7 @@ impl State {
         };
     }
 
-    /// One step of a turner that is not idle.
+    /// Runs one step of a turner that is not idle.
     pub(crate) fn step(&mut self, who: usize, flaw: Option<Flaw>) {
         let Turner {
             step, epoch, next, ..
@@ -132,7 +132,7 @@ impl State {
         }
     }
 
-    /// One stale page gets a new key.
+    /// Gives one stale page a new key.
     pub(crate) fn rekey(&mut self, who: usize, flaw: Option<Flaw>) {
         match self.lowest_stale() {
             Some(page) if self.may_write(who, flaw) => self.renew(page, flaw),
@@ -152,18 +152,18 @@ impl State {
         }
     }
 
-    /// Leaves out every root but the present epoch's; not when custody was changed since it was
-    /// read, or has no such root.
+    /// Removes every root but the present epoch's; not if custody was changed since it was read, or
+    /// has no such root.
     fn keep_only(&mut self, who: usize, epoch: Epoch, flaw: Option<Flaw>) -> bool {
         self.turners[who].slot & (1 << epoch) != 0 && self.swap(who, 1 << epoch, flaw)
     }
 
-    /// Leaves out what an earlier try staged, then adds the next root; a third, or one below the
-    /// newest, cannot be added.
+    /// Removes a root that an earlier attempt staged, then adds the next root; a third one, or one
+    /// below the newest, cannot be added.
     fn stage(&mut self, who: usize, epoch: Epoch, next: Epoch, flaw: Option<Flaw>) -> Step {
         let (read, present) = (self.turners[who].slot, 1 << epoch);
         let next = match flaw {
-            // The number after that of the root which an earlier try left.
+            // The number after that of the root which an earlier attempt left.
             Some(Flaw::StagesBesideAnother) if has(read, next.into()) => next + 1,
             Some(Flaw::StagesBesideAnother) => next,
             Some(Flaw::RestoreKeepsTheStagedRoot) if has(read, next.into()) => {
@@ -187,7 +187,7 @@ impl State {
         Step::Climb
     }
 
-    /// The first half of the last transaction.
+    /// Runs the first half of the last transaction.
     fn cover(&mut self, epoch: Epoch, flaw: Option<Flaw>) -> Step {
         match flaw {
             Some(Flaw::DestroyedBeforeTheCommit) => self.destroy(epoch),
@@ -204,7 +204,7 @@ impl State {
         Step::Commit(self.uncovered())
     }
 
-    /// The second half.
+    /// Runs the second half.
     fn commit(&mut self, who: usize, next: Epoch, read: u8, flaw: Option<Flaw>) {
         let is_late = flaw == Some(Flaw::CoversLast);
         let covers = if is_late { self.uncovered() } else { read };
@@ -252,7 +252,7 @@ impl State {
         self.db.as_ref().is_some_and(|db| db.rows.stale[page])
     }
 
-    /// Into the store, unless a newer one of its epoch is there.
+    /// Writes to the store, unless a newer snapshot of its epoch is there.
     fn store(&mut self, read: Option<Box<super::state::Rows>>) {
         let Some(rows) = read else { return };
         let place = &mut self.snapshots[usize::from(rows.epoch)];

@@ -1,15 +1,16 @@
-//! What a test needs and a machine may lack: a server, a library, a program. Variables name them.
+//! External requirements of tests: a server, a library, a program. Environment variables name them.
 //!
-//! A test that is nothing without one is `#[ignore]`d, and takes it by [`required`]. A test that
-//! only does less without one asks by [`given`]. `tests/run` runs the ignored ones, too, and sets
-//! `RECVAULT_TEST_ALL`: then nothing may be missing.
+//! A test that is useless without its requirement is `#[ignore]`d, and uses [`required`]. A test
+//! that only covers less without it uses [`given`]. `tests/run` also runs the ignored tests, and
+//! sets `RECVAULT_TEST_ALL`: then all requirements must be present.
 
-/// The variable's value.
+/// Returns the variable's value; panics if it is not set.
 pub(crate) fn required(variable: &str) -> String {
     value(variable).unwrap_or_else(|| panic!("`{variable}` is not set: `tests/run` sets it"))
 }
 
-/// The variable's value; `None`, after saying so, where it is not set and need not be.
+/// Returns the variable's value. If it is not set and not required, prints a note and returns
+/// `None`.
 pub(crate) fn given(variable: &str) -> Option<String> {
     if value("RECVAULT_TEST_ALL").is_some() {
         return Some(required(variable));

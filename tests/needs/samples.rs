@@ -1,4 +1,4 @@
-//! What the unit tests of both crates begin with.
+//! Fixtures for the unit tests of both crates.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use crate::model::{
     word::UnknownWord,
 };
 
-/// The words of a closed set are these, in this order: they are in rows, logs and files of others.
-/// Each comes back as it went, and a text that is none of them is refused with all of them.
+/// Checks that the words of a closed set are these, in this order, because they are stored in rows,
+/// logs and files. Each word parses back, and any other text is refused with a list of all words.
 pub(crate) fn words_are<T>(words: &str)
 where
     T: strum::VariantArray + Copy + PartialEq + std::fmt::Debug,
@@ -32,7 +32,7 @@ where
     }
 }
 
-/// The JSON of a set, and the description of it in the interface, have the same words.
+/// Checks that the JSON of a set, and its schema in the interface, have the same words.
 pub(crate) fn json_has_the_words<T>()
 where
     T: strum::VariantArray + Copy + Into<&'static str> + serde::Serialize + utoipa::PartialSchema,
@@ -46,7 +46,7 @@ where
     assert_eq!(schema["enum"], serde_json::json!(all));
 }
 
-/// The shipped file with its example of `[consent]` taken out of the comments.
+/// Returns the shipped policy with its example of `[consent]` uncommented.
 pub(crate) fn asking() -> String {
     let is_key = |line: &str| {
         let key = line.split_once(" = ").map_or("", |(key, _)| key);
@@ -68,7 +68,7 @@ pub(crate) fn asking() -> String {
         .collect()
 }
 
-/// A recording: sealed, of a standard tier, with nothing known about it. Everything that happened to it happened then.
+/// Returns a sealed recording of the standard tier, without further data. All its times are `at`.
 pub(crate) fn recording(at: Timestamp) -> Recording {
     let account = format!("AC{}", "0".repeat(32)).parse().unwrap();
     Recording {

@@ -1,11 +1,11 @@
-//! The walks of `ARCHITECTURE.md` are those of the code.
+//! The walks of `ARCHITECTURE.md` match the code.
 
 use std::collections::BTreeSet;
 
 /// The longest that a walk may be, in files.
 const LONGEST: usize = 20;
 
-/// Paths that the document names and the tree lacks, and walks that are too long.
+/// Returns paths in the document that do not exist, and walks that are too long.
 pub(super) fn faults(document: &str, exists: impl Fn(&str) -> bool) -> Vec<String> {
     let mut faults: Vec<String> = paths(document)
         .into_iter()
@@ -27,7 +27,7 @@ pub(super) fn faults(document: &str, exists: impl Fn(&str) -> bool) -> Vec<Strin
     faults
 }
 
-/// The files and folders that a text names in backticks.
+/// Returns the files and folders that a text names in backticks.
 fn paths(text: &str) -> BTreeSet<&str> {
     text.split('`')
         .skip(1)

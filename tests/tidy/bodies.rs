@@ -2,7 +2,7 @@
 
 use super::lexer::Code;
 
-/// Where bodies are read, and what hands requests on unread.
+/// Files that read bodies, or pass requests on unread.
 const READERS: [&str; 5] = [
     "src/api/body.rs",
     "src/api/connection.rs",
@@ -11,7 +11,7 @@ const READERS: [&str; 5] = [
     "src/api/limits.rs",
 ];
 
-/// What reads a body by another way; and which arguments of a handler are one.
+/// Other ways to read a body, and handler arguments that do so.
 const WAYS: [&str; 8] = [
     "BytesRejection",
     "JsonRejection",
@@ -31,7 +31,7 @@ const ARGUMENTS: [&str; 6] = [
     "<Bytes",
 ];
 
-/// The lines of a file of `src/api` that read a body, or could.
+/// Returns the lines of a file of `src/api` that read a body, or could.
 pub(super) fn stray(code: &Code) -> Vec<String> {
     if !code.path.starts_with("src/api/") || READERS.contains(&code.path.as_str()) {
         return Vec::new();

@@ -2,7 +2,7 @@
 
 use super::lexer::Code;
 
-/// Files with a form of which a word is only a part, so that no derivation reads it.
+/// Files with a form that contains more than the word, so that no derivation parses it.
 const PARTS: [&str; 2] = [
     // `media/0` to `media/255`.
     "src/core/model/artefact.rs",
@@ -10,12 +10,12 @@ const PARTS: [&str; 2] = [
     "src/core/model/actor.rs",
 ];
 
-/// Sets whose words are matched one by one: as texts that are read, or as texts that are given.
+/// Returns sets whose words are matched one by one, for parsing or for printing.
 pub(super) fn by_hand(code: &Code) -> Vec<String> {
     if PARTS.contains(&code.path.as_str()) {
         return Vec::new();
     }
-    // The lexer blanks texts: an arm that has nothing on one side had a text there.
+    // The lexer blanks texts: an arm with an empty side had a text there.
     let reading = bodies(code, "FromStr for").filter(|(_, body)| {
         arms(body).any(|(before, _)| before.trim_end().ends_with(['{', '}', ',', '|']))
     });
@@ -35,13 +35,13 @@ pub(super) fn by_hand(code: &Code) -> Vec<String> {
         .collect()
 }
 
-/// What is before and behind each arm's arrow.
+/// Returns both sides of each arm's arrow.
 fn arms(body: &str) -> impl Iterator<Item = (&str, &str)> {
     let arrows = body.match_indices("=>");
     arrows.map(|(at, arrow)| (&body[..at], &body[at + arrow.len()..]))
 }
 
-/// What stands in the braces after these words, and where they stand.
+/// Returns the content of the braces after these words, with its position.
 fn bodies<'a>(code: &'a Code, words: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
     code.words(words).map(|at| {
         let rest = &code.code[at..];

@@ -1,11 +1,11 @@
-//! The columns of a table are listed where it is declared, and nowhere else: a query selects and
-//! enters whole rows by the declaration's own lists.
+//! The columns of a table are listed in its declaration, and nowhere else: a query selects and
+//! inserts whole rows by the declaration's own lists.
 
 use std::collections::BTreeSet;
 
 use super::lexer::Code;
 
-/// Queries that list columns all the same, and why.
+/// Queries that list columns nevertheless, with the reason.
 const EXCUSED: &[(&str, &str)] = &[
     (
         "accept.announce",
@@ -29,10 +29,10 @@ const EXCUSED: &[(&str, &str)] = &[
     ),
 ];
 
-/// So many columns are a list.
+/// The smallest number of columns that counts as a list.
 const MANY: usize = 3;
 
-/// Lists of columns in texts of the database, and excuses that nobody needs any more.
+/// Returns lists of columns in texts of the database, and unused excuses.
 pub(super) fn listed(codes: &[Code]) -> Vec<String> {
     let mut needed = BTreeSet::new();
     let mut faults = Vec::new();
@@ -56,7 +56,7 @@ pub(super) fn listed(codes: &[Code]) -> Vec<String> {
     faults
 }
 
-/// The name of a query, which stands in front of it.
+/// Returns the name of a query, from the comment before it.
 fn query(text: &str) -> &str {
     let named = text.trim_start().strip_prefix("/*");
     named
@@ -64,7 +64,7 @@ fn query(text: &str) -> &str {
         .map_or("", |(name, _)| name.trim())
 }
 
-/// The first list of columns in a statement.
+/// Returns the first list of columns in a statement.
 fn list(text: &str) -> Option<&str> {
     let is_column = |item: &str| {
         !item.is_empty()

@@ -1,4 +1,4 @@
-//! Configuration files whose every key is explained, and settings whose secrets are known as such.
+//! Every key of the configuration files is explained, and every secret of the settings is redacted.
 
 use std::collections::BTreeSet;
 
@@ -7,14 +7,14 @@ use super::lexer::Code;
 /// Tables whose entries are named by the operator: the comment above the table explains them all.
 const SHARED: &[&str] = &["roles"];
 
-/// Keys without a comment directly above them. In blocks of one name, such as `[[tiers]]`, the
-/// first to use a key explains it for all.
+/// Returns keys without a comment directly above them. In blocks of one name, such as `[[tiers]]`,
+/// the first use of a key explains it for all.
 pub(super) fn unexplained(path: &str, text: &str) -> Vec<String> {
     let mut table = String::new();
     let mut explained = BTreeSet::new();
     let mut faults = Vec::new();
-    // Whether the line before was a comment, and what is still open: brackets of an array, or the
-    // quotes of a text of many lines.
+    // Whether the line before was a comment, and the open brackets of an array or quotes of a
+    // multi-line text.
     let mut is_said = false;
     let mut table_is_said = false;
     let mut depth = 0i32;
@@ -55,14 +55,14 @@ pub(super) fn unexplained(path: &str, text: &str) -> Vec<String> {
     faults
 }
 
-/// Follows what a line opens and closes.
+/// Tracks the brackets and quotes of a line.
 fn open(line: &str, depth: &mut i32, quotes: &mut Option<&'static str>) {
     let mut rest = line;
     while let Some(c) = rest.chars().next() {
         if let Some(end) = *quotes {
             match rest.find(end) {
                 Some(at) => (rest, *quotes) = (&rest[at + end.len()..], None),
-                // Only texts in three quotes go on in the next line.
+                // Only texts in three quotes continue on the next line.
                 None => {
                     *quotes = quotes.filter(|quotes| quotes.len() == 3);
                     return;
@@ -87,7 +87,7 @@ fn open(line: &str, depth: &mut i32, quotes: &mut Option<&'static str>) {
     }
 }
 
-/// Secrets among the settings that `config::print` does not hide.
+/// Returns secrets among the settings that `config::print` does not redact.
 pub(super) fn shown_secrets(codes: &[Code]) -> Vec<String> {
     let hidden: BTreeSet<&str> = codes
         .iter()
@@ -104,7 +104,7 @@ pub(super) fn shown_secrets(codes: &[Code]) -> Vec<String> {
 
 const PRINT: &str = "src/config/print.rs";
 
-/// The texts of the list `SECRET`.
+/// Returns the texts of the list `SECRET`.
 fn hidden_keys(code: &Code) -> Vec<&str> {
     let Some(start) = code.code.find("const SECRET") else {
         return Vec::new();
@@ -121,7 +121,7 @@ fn hidden_keys(code: &Code) -> Vec<&str> {
         .collect()
 }
 
-/// Fields of settings that hold a secret: where they are, and their names.
+/// Returns the fields of settings that hold a secret, with their positions.
 fn secrets(code: &Code) -> Vec<(String, &str)> {
     let mut found = Vec::new();
     for (at, _) in code.code.match_indices("Deserialize") {

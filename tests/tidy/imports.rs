@@ -1,8 +1,8 @@
-//! The order of modules, and who imports what.
+//! The order of modules, and the direction of imports.
 
 use super::lexer::Code;
 
-/// The modules that a crate's `lib.rs` declares, in its order.
+/// Returns the modules that a crate's `lib.rs` declares, in its order.
 pub(super) fn modules(lib: &str) -> Vec<String> {
     let declared = lib.lines().filter_map(|line| {
         line.strip_prefix("pub mod ")
@@ -14,15 +14,15 @@ pub(super) fn modules(lib: &str) -> Vec<String> {
         .collect()
 }
 
-/// The module of the first level that a file belongs to, in either crate.
+/// Returns the top-level module of a file, in either crate.
 pub(super) fn room(path: &str) -> &str {
     let path = path.strip_prefix("src/").unwrap_or(path);
     let path = path.strip_prefix("core/").unwrap_or(path);
     path.split(['/', '.']).next().unwrap_or_default()
 }
 
-/// Imports, of a file under `src`, of modules that stand below its own. The crate's root and the
-/// binary stand below all.
+/// Returns a file's imports of modules that come after its own in the order. The crate's root and
+/// the binary come last.
 pub(super) fn upward(code: &Code, modules: &[String]) -> Vec<String> {
     let own = room(&code.path);
     let rank = |name: &str| modules.iter().position(|module| module == name);
@@ -51,7 +51,7 @@ pub(super) fn upward(code: &Code, modules: &[String]) -> Vec<String> {
     faults
 }
 
-/// The first names of a path, or of each path in a braced group.
+/// Returns the first names of a path, or of each path in a braced group.
 fn first_names(path: &str) -> Vec<&str> {
     let name = |text: &'_ str| {
         text.find(|c: char| !c.is_alphanumeric() && c != '_')

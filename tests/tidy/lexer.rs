@@ -1,11 +1,11 @@
 //! Rust source as code, without comments and texts, and as texts.
 //!
-//! Owns just enough of the language's grammar to tell the three apart; refuses to know what the
-//! code means.
+//! Owns just enough of the language's grammar to separate the three; refuses to know the meaning of
+//! the code.
 
 use super::Source;
 
-/// A file: its code with comments and the insides of texts blanked, line for line, and the texts.
+/// A file: its code with comments and the contents of texts blanked, line for line, and the texts.
 pub(super) struct Code {
     pub(super) path: String,
     pub(super) code: String,
@@ -14,12 +14,12 @@ pub(super) struct Code {
 }
 
 impl Code {
-    /// `path:line` of a place in the code.
+    /// Returns `path:line` of a position in the code.
     pub(super) fn at(&self, offset: usize) -> String {
         format!("{}:{}", self.path, line(&self.code, offset))
     }
 
-    /// Where this stands as a word: not inside a longer name.
+    /// Returns the positions of a word, not inside a longer name.
     pub(super) fn words<'a>(&'a self, word: &'a str) -> impl Iterator<Item = usize> + 'a {
         let is_name = |c: char| c.is_alphanumeric() || c == '_';
         let starts = word.starts_with(is_name);
@@ -37,7 +37,7 @@ impl Code {
             })
     }
 
-    /// The same without the items under `#[cfg(test)]`.
+    /// Returns the code without the items under `#[cfg(test)]`.
     pub(super) fn without_tests(mut self) -> Self {
         let mut from = 0;
         while let Some(start) = self.code[from..].find(TEST).map(|offset| from + offset) {
@@ -59,7 +59,7 @@ impl Code {
 
 const TEST: &str = "#[cfg(test)]";
 
-/// Bytes up to the end of the item: its closing brace, or a semicolon before any brace.
+/// Returns the length of an item: up to its closing brace, or a semicolon before any brace.
 fn item_len(code: &str) -> usize {
     let mut depth = 0usize;
     for (offset, c) in code.char_indices() {
@@ -79,7 +79,7 @@ fn line(code: &str, offset: usize) -> usize {
     code[..offset].matches('\n').count() + 1
 }
 
-/// The modules declared as `#[cfg(test)] mod name;`, as paths without `.rs`.
+/// Returns the modules declared as `#[cfg(test)] mod name;`, as paths without `.rs`.
 pub(super) fn test_modules(sources: &[Source]) -> Vec<String> {
     let mut modules = Vec::new();
     for source in sources {
@@ -161,7 +161,7 @@ pub(super) fn read(path: &str, text: &str) -> Code {
     code
 }
 
-/// Length of a block comment; they nest.
+/// Returns the length of a block comment; they nest.
 fn block_comment(text: &str) -> usize {
     let mut depth = 0usize;
     let mut at = 0;
@@ -182,7 +182,7 @@ fn block_comment(text: &str) -> usize {
     text.len()
 }
 
-/// How many hashes a raw string that begins here has.
+/// Returns the number of hashes of a raw string that begins here.
 fn raw_string(text: &str) -> Option<usize> {
     let rest = text
         .strip_prefix("br")
@@ -192,7 +192,7 @@ fn raw_string(text: &str) -> Option<usize> {
     rest[hashes..].starts_with('"').then_some(hashes)
 }
 
-/// Length of a quoted text with its quotes; a backslash hides what follows it.
+/// Returns the length of a quoted text with its quotes; a backslash escapes the next character.
 fn quoted(text: &str, quote: char) -> usize {
     let mut hidden = false;
     for (offset, c) in text.char_indices().skip(1) {
@@ -206,7 +206,7 @@ fn quoted(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// Whether a character begins here, and not a lifetime.
+/// Whether a character literal begins here, and not a lifetime.
 fn is_char(text: &str) -> bool {
     let mut chars = text.chars().skip(1);
     matches!(

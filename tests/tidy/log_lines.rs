@@ -1,14 +1,13 @@
-//! What people read in a log is in words: no line at `info` or above shows a value in the form that
-//! is meant for programmers.
+//! Log lines for people are in words: no line at `info` or above shows a value in its `Debug` form.
 //!
-//! Owns how such a form is recognised. Refuses to know what a line should say.
+//! Owns the recognition of such a form. Refuses to know the content of a line.
 
 use super::lexer::Code;
 
-/// The macros whose lines people read.
+/// The macros of log lines for people.
 const MACROS: [&str; 3] = ["info!", "warn!", "error!"];
 
-/// Lines at `info` or above with `?field` or `{…:?}`.
+/// Returns lines at `info` or above with `?field` or `{…:?}`.
 pub(super) fn debugged(code: &Code) -> Vec<String> {
     let mut faults = Vec::new();
     for name in MACROS {
@@ -31,7 +30,7 @@ pub(super) fn debugged(code: &Code) -> Vec<String> {
     faults
 }
 
-/// Bytes from the opening bracket of a call to the closing one.
+/// Returns the length of a call, from the opening bracket to the closing one.
 fn call_len(code: &str) -> usize {
     let mut depth = 0usize;
     for (offset, c) in code.char_indices() {
@@ -47,7 +46,7 @@ fn call_len(code: &str) -> usize {
     code.len()
 }
 
-/// Whether a `?` stands before a value, as in `?error` and `why = ?error`, and not behind one.
+/// Whether a `?` is before a value, as in `?error` and `why = ?error`, and not after one.
 fn has_debug_field(call: &str) -> bool {
     call.match_indices('?').any(|(offset, _)| {
         let before = call[..offset].trim_end().chars().next_back();

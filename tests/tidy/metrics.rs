@@ -1,4 +1,4 @@
-//! Metrics that are counted, and metrics that are described: the same.
+//! Every counted metric is described, and every described metric is counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use super::lexer::Code;
 /// The file that describes every metric.
 const DESCRIPTIONS: &str = "src/telemetry.rs";
 
-/// Metrics that are counted and not described, or described and not counted.
+/// Returns metrics that are counted and not described, or described and not counted.
 pub(super) fn undescribed(codes: &[Code]) -> Vec<String> {
     let mut described = BTreeSet::new();
     let mut counted: BTreeMap<&str, String> = BTreeMap::new();

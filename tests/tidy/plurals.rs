@@ -1,11 +1,11 @@
-//! One recording is no "1 recordings": a count with its noun is made by `numerals::counted`.
+//! A count and its noun are formatted by `numerals::counted`, so that no text says "1 recordings".
 //!
-//! Owns how a count before a plural is recognised. Refuses to know which numbers can be 1: constants
-//! in capitals cannot, and where else that is sure, the file is listed with the reason.
+//! Owns the recognition of a count before a plural. Refuses to know which numbers can be 1:
+//! constants in capitals cannot; any other exception is listed by file, with the reason.
 
 use super::lexer::Code;
 
-/// What is counted in texts for people.
+/// The nouns that are counted in texts for people.
 const NOUNS: &[&str] = &[
     "accounts",
     "attempts",
@@ -34,9 +34,9 @@ const NOUNS: &[&str] = &[
     "work items",
 ];
 
-/// A count in a format that a plural follows whatever the count is.
+/// Returns counts in a format with a fixed plural.
 pub(super) fn unsuited(code: &Code) -> Vec<String> {
-    // The stand-in says what Twilio says, and the guided story counts what it has made itself.
+    // The stand-in repeats Twilio's texts, and the demo counts its own objects.
     if code.path.starts_with("src/demo") {
         return Vec::new();
     }

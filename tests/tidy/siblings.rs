@@ -1,25 +1,25 @@
-//! Imports inside a room run one way, too: who stands beside a file is imported by name, and no two
-//! import each other, by whatever way round.
+//! Imports inside a folder have one direction, too: siblings are imported by name, and no two files
+//! import each other, directly or indirectly.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::lexer::Code;
 
-/// What is still open, by room. A room that has become clean is taken off.
+/// The known exceptions, by folder. A clean folder is removed from the list.
 pub(super) struct Open {
-    /// Whose files import each other in circles.
+    /// Folders whose files have import cycles.
     pub(super) in_circles: &'static [&'static str],
-    /// Whose files import through their heads.
+    /// Folders whose files import through their heads.
     pub(super) through_heads: &'static [&'static str],
 }
 
-/// The rooms that are not clean yet.
+/// The folders that are not clean yet.
 pub(super) const NOT_YET: Open = Open {
     in_circles: &[],
     through_heads: &[],
 };
 
-/// What is wrong with imports among the files of one room, for every room.
+/// Returns the faults of imports among the files of each folder.
 pub(super) fn tangled(codes: &[Code], not_yet: &Open) -> Vec<String> {
     let house = House::of(codes);
     let mut faults = but(house.cycles(), not_yet.in_circles);
@@ -27,7 +27,7 @@ pub(super) fn tangled(codes: &[Code], not_yet: &Open) -> Vec<String> {
     faults
 }
 
-/// The faults of all rooms but these, which have some.
+/// Returns the faults of all folders but these, which must have some.
 fn but(found: Vec<(String, String)>, not_yet: &[&str]) -> Vec<String> {
     let clean = not_yet
         .iter()
@@ -42,10 +42,10 @@ fn but(found: Vec<(String, String)>, not_yet: &[&str]) -> Vec<String> {
     faults
 }
 
-/// A module by the names that lead to it from the crate's root.
+/// A module, by its path from the crate's root.
 type Path = Vec<String>;
 
-/// One import: where it stands, in which module, what it names, and how that is called there.
+/// One import: its position, its module, its target, and its local name.
 struct Import {
     at: String,
     module: Path,
@@ -56,7 +56,7 @@ struct Import {
 struct House {
     modules: BTreeSet<Path>,
     imports: Vec<Import>,
-    /// What a module has from modules below it, and does not declare itself.
+    /// Names that a module re-exports from modules below it, and does not declare itself.
     passed_on: BTreeMap<Path, BTreeSet<String>>,
 }
 
@@ -82,7 +82,7 @@ impl House {
         }
     }
 
-    /// The imports of what a sibling declares, by way of the head of their folder.
+    /// Returns imports of siblings' items through the head of their folder.
     fn through_heads(&self) -> Vec<(String, String)> {
         let mut faults = Vec::new();
         for import in &self.imports {
@@ -109,9 +109,9 @@ impl House {
         faults
     }
 
-    /// The ways through siblings that end where they began, one for each import that closes one.
+    /// Returns the cycles among siblings, one for each import that closes one.
     fn cycles(&self) -> Vec<(String, String)> {
-        // By folder: who imports whom, and where.
+        // By folder: importer, imported, and position.
         let mut folders: BTreeMap<&[String], BTreeMap<&str, BTreeMap<&str, &str>>> =
             BTreeMap::new();
         for import in &self.imports {
@@ -150,7 +150,7 @@ impl House {
     }
 }
 
-/// Walks on from here, and tells of each import that leads back to where the walk was.
+/// Continues the search from here, and reports each import that closes a cycle.
 fn closing<'a>(
     name: &'a str,
     graph: &BTreeMap<&'a str, BTreeMap<&'a str, &'a str>>,
@@ -175,7 +175,7 @@ fn closing<'a>(
     done.insert(name);
 }
 
-/// How many names two paths have in common from the root on.
+/// Returns the number of common names of two paths, from the root.
 fn shared(one: &[String], other: &[String]) -> usize {
     one.iter().zip(other).take_while(|(a, b)| a == b).count()
 }
@@ -187,8 +187,8 @@ fn module(path: &str) -> Path {
     path.split('/').map(str::to_owned).collect()
 }
 
-/// Everything that a file names from the crate's root, from itself or from above itself, and what
-/// it takes over from modules below it.
+/// Returns everything that a file names from the crate's root, from itself or from above itself,
+/// and its re-exports from modules below it.
 fn imports(code: &Code, modules: &BTreeSet<Path>) -> Vec<Import> {
     let own = module(&code.path);
     let mut imports = Vec::new();
@@ -233,7 +233,7 @@ fn first_name(text: &str) -> &str {
     &text[..end.unwrap_or(text.len())]
 }
 
-/// A path as it is from the crate's root; without a `self` at its end, which names the module.
+/// Returns a path from the crate's root, without a `self` at its end, which names the module.
 fn absolute(own: &[String], path: &[String]) -> Option<Path> {
     let mut path = path.iter().peekable();
     let mut from: Path = match path.next()?.as_str() {
@@ -248,8 +248,7 @@ fn absolute(own: &[String], path: &[String]) -> Option<Path> {
     Some(from)
 }
 
-/// Reads a path, or a tree of them, each with the name that it gets, and returns what is left of
-/// the text.
+/// Parses a path, or a tree of them, each with its local name, and returns the rest of the text.
 fn tree<'a>(text: &'a str, before: &[String], named: &mut Vec<(Path, String)>) -> &'a str {
     let mut path = before.to_vec();
     let mut rest = text.trim_start();

@@ -1,13 +1,13 @@
-//! One name, one type.
+//! Type names are unique.
 
 use std::collections::BTreeMap;
 
 use super::lexer::Code;
 
-/// Idioms of the language that every module may have: they are always written with their module.
+/// Idiomatic names that every module may have: they are always written with their module.
 const IDIOMS: [&str; 1] = ["Error"];
 
-/// Types with some visibility whose name another such type has, too.
+/// Returns visible types that share their name with another visible type.
 pub(super) fn repeated(codes: &[Code]) -> Vec<String> {
     let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for code in codes {
@@ -27,7 +27,7 @@ pub(super) fn repeated(codes: &[Code]) -> Vec<String> {
         .collect()
 }
 
-/// Names of types that are visible outside their own module, and where they are declared.
+/// Returns the names of types that are visible outside their own module, with their positions.
 fn declared(code: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     let mut start = 0;
@@ -49,7 +49,7 @@ fn declared(code: &str) -> Vec<(usize, &str)> {
         let end = name
             .find(|c: char| !c.is_alphanumeric() && c != '_')
             .unwrap_or(name.len());
-        // A macro declares it under another name each time.
+        // A macro declares it under a different name each time.
         if end > 0 {
             found.push((offset, &name[..end]));
         }

@@ -1,11 +1,11 @@
-//! The units of work that change rows and tell the audit log nothing: each with its reason, here
-//! and in the code. Who adds one changes this list, and whoever reads the change sees it.
+//! The units of work that change rows without an audit entry: each with its reason, here and in the
+//! code, so that a new one changes this list and is visible in review.
 
 use std::collections::BTreeSet;
 
 use super::lexer::Code;
 
-/// Why units of these files need no entry.
+/// The reasons why units of these files need no entry.
 const EXCUSED: &[(&str, &[&str])] = &[
     (
         "src/flow/queue.rs",
@@ -103,7 +103,7 @@ const EXCUSED: &[(&str, &[&str])] = &[
     ("src/vault/journal.rs", &["what is in the store by now"]),
 ];
 
-/// Where the list and the code differ.
+/// Returns the differences between the list and the code.
 pub(super) fn unlisted(program: &[Code]) -> Vec<String> {
     let said: BTreeSet<(&str, &str)> = program.iter().flat_map(excuses).collect();
     let listed: BTreeSet<(&str, &str)> = EXCUSED
@@ -121,13 +121,13 @@ pub(super) fn unlisted(program: &[Code]) -> Vec<String> {
     new.chain(gone).collect()
 }
 
-/// The file, and the reasons that are said in it. What is no plain text counts as none.
+/// Returns the file and its reasons. An argument that is no literal text counts as empty.
 fn excuses(code: &Code) -> Vec<(&str, &str)> {
     if code.path == "src/db/unit.rs" {
         return Vec::new();
     }
     let calls = code.words("without_entry").map(|at| {
-        // What is in a text is blank in the code.
+        // The contents of texts are blank in the code.
         let line = code.code[..at].matches('\n').count() + 1;
         let (_, arguments) = code.code[at..].split_once('(').unwrap_or_default();
         let (argument, _) = arguments.split_once(')').unwrap_or_default();

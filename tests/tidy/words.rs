@@ -1,9 +1,8 @@
-//! Words that may stand only in some places, or nowhere.
+//! Words that are permitted only in some files, or nowhere.
 
 use super::lexer::Code;
 
-/// What the lints would be told to look away from, what is not finished, and what panics on a
-/// stranger's input.
+/// Returns suppressed lints, unfinished code, and calls that panic on external input.
 pub(super) fn shortcuts(code: &Code) -> Vec<String> {
     let unwraps = found(
         code,
@@ -13,7 +12,7 @@ pub(super) fn shortcuts(code: &Code) -> Vec<String> {
     unfinished(code).into_iter().chain(unwraps).collect()
 }
 
-/// The part of it that tests may not do either.
+/// Returns the part of it that is forbidden in tests as well.
 pub(super) fn unfinished(code: &Code) -> Vec<String> {
     let looks_away = found(
         code,
@@ -24,7 +23,7 @@ pub(super) fn unfinished(code: &Code) -> Vec<String> {
     looks_away.into_iter().chain(undone).collect()
 }
 
-/// The environment, read anywhere but in the configuration.
+/// Returns reads of the environment outside the configuration.
 pub(super) fn environment(code: &Code) -> Vec<String> {
     if is_in(code, &["src/config"]) {
         return Vec::new();
@@ -36,7 +35,7 @@ pub(super) fn environment(code: &Code) -> Vec<String> {
     )
 }
 
-/// Files, network, processes and threads, in the pure core.
+/// Returns uses of files, network, processes and threads in the pure core.
 pub(super) fn input_or_output(code: &Code) -> Vec<String> {
     // A secret is read from its file in one place.
     if !is_in(code, &["src/core"]) || is_in(code, &["src/core/secret"]) {
@@ -56,9 +55,9 @@ pub(super) fn input_or_output(code: &Code) -> Vec<String> {
     )
 }
 
-/// Tasks, started where nobody stops them, or restarts them when they end.
+/// Returns tasks that are started where they are neither stopped nor restarted.
 pub(super) fn tasks(code: &Code) -> Vec<String> {
-    // `db/tx.rs`: a commit that was begun runs to its end.
+    // `db/tx.rs`: a started commit runs to its end.
     if is_in(
         code,
         &[
@@ -79,9 +78,9 @@ pub(super) fn tasks(code: &Code) -> Vec<String> {
     )
 }
 
-/// Sessions that live for a whole block because they are temporaries in its head: Rust drops those
-/// of `for`, `match`, `if let` and `while let` after the block, and a pool of four connections is
-/// empty when four of them wait in it for another.
+/// Returns sessions that live for a whole block because they are temporaries in its head: Rust
+/// drops those of `for`, `match`, `if let` and `while let` after the block, and a pool of four
+/// connections is exhausted when four holders wait in it for another.
 pub(super) fn sessions(code: &Code) -> Vec<String> {
     let hits = ["database.read()", "database.snapshot()"]
         .into_iter()
@@ -100,8 +99,8 @@ pub(super) fn sessions(code: &Code) -> Vec<String> {
     .collect()
 }
 
-/// Whether the expression goes on to a block before its statement ends, and not inside the brackets
-/// that it stands in.
+/// Whether the expression continues to a block before its statement ends, outside the enclosing
+/// brackets.
 fn opens_a_block(after: &str) -> bool {
     let mut depth = 0i32;
     for c in after.chars() {
@@ -116,7 +115,7 @@ fn opens_a_block(after: &str) -> bool {
     false
 }
 
-/// The statement so far.
+/// Returns the statement up to here.
 fn head(before: &str) -> &str {
     let start = before.rfind([';', '{', '}']).map_or(0, |at| at + 1);
     before[start..].trim_start()
@@ -134,8 +133,8 @@ fn is_kept_by(head: &str) -> bool {
     has("match") || has("for") || (is_condition && has("let"))
 }
 
-/// The word that lets a root be destroyed, said anywhere but where the newest snapshot was just
-/// verified.
+/// Returns uses of the token that permits the destruction of a root, anywhere but where the newest
+/// snapshot was just verified.
 pub(super) fn restorables(code: &Code) -> Vec<String> {
     if is_in(code, &["src/vault/epoch/custody"]) {
         return Vec::new();
@@ -147,8 +146,8 @@ pub(super) fn restorables(code: &Code) -> Vec<String> {
     )
 }
 
-/// A database that is let write, or kept from it, anywhere but where its memory is compared; and one
-/// that counts as empty, anywhere but where a vault is made or rebuilt.
+/// Returns places that permit or forbid writes to a database, anywhere but where it is compared
+/// with the store; and that treat one as empty, anywhere but where a vault is created or rebuilt.
 pub(super) fn proofs(code: &Code) -> Vec<String> {
     let mut faults = Vec::new();
     if !is_in(
@@ -171,7 +170,7 @@ pub(super) fn proofs(code: &Code) -> Vec<String> {
     faults
 }
 
-/// SQL in texts, outside the database.
+/// Returns SQL in texts, outside the database.
 pub(super) fn sql(code: &Code) -> Vec<String> {
     /// Words that, in this order, make a statement.
     const STATEMENTS: &[&[&str]] = &[

@@ -1,16 +1,16 @@
-//! The memory of this process from a moment on.
+//! The memory of this process since a given moment.
 
 use std::{fs, path::Path};
 
 use super::super::Failure;
 
-/// Memory of this process from a moment on.
+/// The memory of this process since a given moment.
 pub(super) struct Memory {
     before: u64,
 }
 
 impl Memory {
-    /// Lets the peak begin anew (proc(5), `clear_refs`).
+    /// Resets the peak (proc(5), `clear_refs`).
     pub(super) fn begin() -> Result<Self, Failure> {
         fs::write("/proc/self/clear_refs", "5")?;
         Ok(Self {

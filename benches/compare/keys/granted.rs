@@ -1,4 +1,4 @@
-//! The rows of a grant, without which nothing is opened.
+//! The rows of a grant, which every opening needs.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use recvault::{
 
 use crate::{Failure, filled::Filled};
 
-/// A token in the database, for grants to be given to.
+/// Inserts a token that can hold grants.
 pub(super) async fn token(vault: &Filled, principal: &Principal) -> Result<TokenId, Failure> {
     let now = Clock::System.now();
     let hash = Token::random(TokenKind::Bearer, &mut rand::rng()).hash();
@@ -42,7 +42,7 @@ pub(super) async fn token(vault: &Filled, principal: &Principal) -> Result<Token
     Ok(row.id)
 }
 
-/// The row of a grant, without which nothing is opened.
+/// Inserts the row of a grant, which every opening needs.
 pub(super) async fn given(
     vault: &Filled,
     token: TokenId,

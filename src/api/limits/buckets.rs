@@ -1,8 +1,9 @@
 //! Token buckets in a table of fixed size.
 //!
-//! Owns the arithmetic (the generic cell rate algorithm: one time stamp a bucket) and what is
-//! forgotten when the table is full: the bucket that is full the soonest, of which least is known.
-//! Whoever fills the table with keys of their own only makes it forget; nobody is limited by that.
+//! Owns the arithmetic (the generic cell rate algorithm: one time stamp per bucket) and the
+//! eviction when the table is full: the bucket that is full the soonest, because it holds the least
+//! information. An attacker who fills the table with keys only causes evictions, and an eviction
+//! limits nobody.
 
 use std::{
     hash::{BuildHasher as _, Hash, RandomState},
@@ -10,32 +11,32 @@ use std::{
     time::Duration,
 };
 
-/// Sets of the table; a key has one of them.
+/// Sets of the table; each key belongs to one of them.
 const SETS: usize = 2048;
-/// Buckets of a set.
+/// Buckets per set.
 const WAYS: usize = 4;
 
-/// Buckets of one rate: 192 KiB, however many keys there are.
+/// Buckets of one rate: 192 KiB, whatever the number of keys.
 pub(super) struct Buckets {
     sets: Box<[Mutex<[Bucket; WAYS]>]>,
-    /// Keys are hashed under a secret of the process, so that nobody can choose who shares a set.
+    /// Hashes keys with a secret of the process, so that nobody can choose a key in a given set.
     hasher: RandomState,
-    /// Between two requests at the rate.
+    /// The interval between two requests at the rate.
     interval: Duration,
-    /// How far before its time a request may come.
+    /// The time by which a request may come early.
     ahead: Duration,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Bucket {
-    /// The hash of its key; 0 for none.
+    /// The hash of its key; 0 if unused.
     key: u64,
-    /// When it will be full again, since the beginning.
+    /// The time at which it is full again, since the start.
     full_at: Duration,
 }
 
 impl Buckets {
-    /// `number` requests per `seconds`, with a burst of `burst`; 0 disables the limit.
+    /// Permits `number` requests per `seconds`, with a burst of `burst`; 0 disables the limit.
     pub(super) fn new(number: u32, seconds: u32, burst: u32) -> Self {
         let interval = Duration::from_secs(seconds.into())
             .checked_div(number)
@@ -51,10 +52,10 @@ impl Buckets {
         }
     }
 
-    /// Takes one.
+    /// Takes one request from a bucket.
     ///
     /// # Errors
-    /// The time until there is one.
+    /// The time until the next request is permitted.
     pub(super) fn take(&self, key: &impl Hash, now: Duration) -> Result<(), Duration> {
         self.with(key, |key, set| {
             let found = set.iter_mut().find(|bucket| bucket.key == key);
@@ -71,7 +72,7 @@ impl Buckets {
         })
     }
 
-    /// Whether there is one.
+    /// Checks whether a request is permitted, without taking it.
     ///
     /// # Errors
     /// As [`Self::take`].
@@ -83,7 +84,7 @@ impl Buckets {
         })
     }
 
-    /// Whether something was taken under this key not long ago.
+    /// Whether the table holds a bucket for this key.
     pub(super) fn knows(&self, key: &impl Hash) -> bool {
         self.with(key, |key, set| set.iter().any(|bucket| bucket.key == key))
     }

@@ -1,6 +1,7 @@
 //! A cap on concurrent connections or requests per client.
 //!
-//! Owns the count. Its memory is bounded by what is counted: a client with none open is not in it.
+//! Owns the count. Its memory is bounded by the counted connections: a client without any has no
+//! entry.
 
 use std::{
     collections::HashMap,
@@ -24,14 +25,14 @@ pub(crate) struct Shares {
     open: Arc<Mutex<HashMap<RateLimitKey, usize>>>,
 }
 
-/// One open connection or request of a client; given back when it is dropped.
+/// One open connection or request of a client, released on drop.
 pub(crate) struct Share {
     shares: Shares,
     client: RateLimitKey,
 }
 
 impl Shares {
-    /// At most this many for each client.
+    /// Permits at most `most` for each client.
     pub(crate) fn new(most: usize) -> Self {
         Self {
             most,
@@ -39,7 +40,7 @@ impl Shares {
         }
     }
 
-    /// Counts one more for this client; `None` if it has as many as it may.
+    /// Counts one more for this client; `None` if it has reached the limit.
     pub(crate) fn enter(&self, client: RateLimitKey) -> Option<Share> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(client).or_default();
@@ -72,7 +73,7 @@ impl Drop for Share {
 }
 
 impl Share {
-    /// Gives it back when the answer is over.
+    /// Releases the share when the body of the answer ends.
     pub(super) fn until_the_end_of(self, response: Response) -> Response {
         response.map(|body| Body::new(CountedBody { body, _share: self }))
     }

@@ -1,8 +1,8 @@
 //! The parts of the description that are common to all operations: the answers that any may give,
 //! the form of problems, the parameters with one meaning everywhere, and the examples.
 //!
-//! Owns what utoipa cannot derive. Refuses to know what a handler does. INVARIANT: every answer
-//! with a status of 400 or more is a [`Problem`].
+//! Owns the parts that utoipa cannot derive. Refuses to know the effects of a handler. INVARIANT:
+//! every answer with a status of 400 or more is a [`Problem`].
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -74,7 +74,7 @@ const TAGGED: &[&str] = &[
 /// The pattern of a cursor.
 const CURSOR: &str = "^[A-Za-z0-9_-]{1,512}$";
 
-/// Adds what utoipa cannot derive.
+/// Adds the parts that utoipa cannot derive.
 pub(super) fn complete(document: &mut Value) {
     document["servers"] =
         json!([{ "url": "/", "description": "The vault that serves this description." }]);
@@ -122,7 +122,7 @@ fn refer(schemas: &mut Value) {
     schemas.extend(items);
 }
 
-/// Adds the rules that concern several members together.
+/// Adds the rules that involve several members.
 fn constrain(schemas: &mut Value) {
     refer(schemas);
     for (_, schema) in members(Some(&mut *schemas)) {
@@ -149,7 +149,7 @@ fn constrain(schemas: &mut Value) {
         schema["examples"] = json!([{ "subject": "+493012345678", "reason": "subject-request" }]);
     }
     for form in ["PartiesRequest", "CorrectionRequest"] {
-        // A place is named once.
+        // Each leg is named once.
         if let Some(list) = schemas.pointer_mut(&format!("/{form}/properties/parties")) {
             list["uniqueItems"] = json!(true);
         }
@@ -177,7 +177,7 @@ fn constrain(schemas: &mut Value) {
     }
 }
 
-/// One operation, and where it is.
+/// One operation, with its path.
 struct DescribedCall<'a> {
     path: &'a str,
     /// Whether a repeat with the same `Idempotency-Key` takes no effect.
@@ -368,7 +368,7 @@ impl DescribedCall<'_> {
     }
 }
 
-/// The header by which a repeated request takes effect once.
+/// Returns the parameter of the header that makes a repeated request take effect once.
 fn idempotency_key() -> Value {
     json!({
         "name": "Idempotency-Key",
@@ -380,7 +380,7 @@ fn idempotency_key() -> Value {
     })
 }
 
-/// The form of a callback: parameters with Twilio's names, always with the account's SID.
+/// Returns the schema of a callback: parameters with Twilio's names, always with the account's SID.
 fn callback() -> Value {
     json!({
         "type": "object",

@@ -1,19 +1,19 @@
 //! An example value of a schema.
 //!
-//! Made from the schema itself, so that an example always fits its schema.
+//! Derived from the schema itself, so that an example always matches its schema.
 
 use serde_json::{Map, Value, json};
 
-/// How much of an object is shown.
+/// The members of an object that are shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// What must be there: for requests.
+    /// Only required members: for requests.
     Required,
-    /// Everything: for answers.
+    /// All members: for answers.
     All,
 }
 
-/// A value that fits `schema`, whose references are looked up in `schemas`.
+/// Returns a value that matches `schema`, whose references are looked up in `schemas`.
 pub(super) fn of(schema: &Value, schemas: &Value, shown: Extent) -> Value {
     if let Some(name) = schema["$ref"].as_str() {
         let name = name.rsplit('/').next().unwrap_or_default();
@@ -59,7 +59,7 @@ pub(super) fn of(schema: &Value, schemas: &Value, shown: Extent) -> Value {
     }
 }
 
-/// The type, where null is only one of several.
+/// Returns the type; null is ignored among several.
 fn kind(schema: &Value) -> &str {
     let several = schema["type"].as_array().map(Vec::as_slice);
     several

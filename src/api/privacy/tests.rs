@@ -1,4 +1,4 @@
-//! What the page says, and how it is built.
+//! The text of the page, and its structure.
 
 use super::*;
 

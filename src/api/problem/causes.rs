@@ -1,6 +1,6 @@
 //! The problem of each error of the vault.
 //!
-//! Owns the choice. INVARIANT: every error is named, so that a new one is decided on here.
+//! Owns the choice. INVARIANT: every error is named, so that a new one requires a decision here.
 
 use super::{HeldBy, Problem, ProblemExtensions, ProblemReason, kind::ProblemType};
 use crate::{
@@ -8,13 +8,13 @@ use crate::{
     flow, vault,
 };
 
-/// Logs an error of an unforeseen kind; its cause is never sent.
+/// Logs an unexpected error; its cause is never sent.
 fn internal(error: &dyn std::fmt::Display) -> Problem {
     tracing::error!(%error, "internal error");
     Problem::internal()
 }
 
-/// Logs why a backend cannot be used now.
+/// Logs the reason why a backend is unavailable.
 fn unavailable(backend: &'static str, error: &dyn std::fmt::Display) -> Problem {
     tracing::error!(%error, "{backend} is not available");
     Problem::unavailable()

@@ -50,8 +50,8 @@ pub(in crate::api) struct ProblemMeaning {
     pub(in crate::api) title: &'static str,
     /// Its meaning and its remedy.
     pub(in crate::api) text: &'static str,
-    /// Seconds after which a retry may succeed, for `Retry-After`; `None` where the request must be
-    /// changed, or only the moment tells.
+    /// Seconds after which a retry may succeed, for `Retry-After`; `None` if the request must be
+    /// changed, or the delay depends on the occurrence.
     pub(in crate::api) retry_after_s: Option<NonZeroU16>,
 }
 
@@ -256,7 +256,7 @@ impl ProblemType {
 
     const fn retry_after_s(self) -> Option<NonZeroU16> {
         match self {
-            // These pass by themselves.
+            // Temporary conditions.
             Self::Crowded
             | Self::Late
             | Self::NotDurableYet

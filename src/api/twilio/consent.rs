@@ -1,7 +1,8 @@
 //! Consent over Twilio: the answers to calls and messages, as TwiML.
 //!
-//! Owns the URLs in it. Refuses to know what an answer means. INVARIANT: a signed
-//! request of a call is answered with TwiML by which the call goes on, whatever fails on our side.
+//! Owns the URLs in the TwiML. Refuses to know the meaning of an answer. INVARIANT: a signed
+//! request of a call is answered with TwiML with which the call continues, whatever fails in the
+//! vault.
 
 use axum::{
     extract::State,
@@ -125,7 +126,7 @@ fn ask(
         timeout_s: patience_s,
         hints,
     };
-    // Twilio continues here when there was no answer.
+    // Twilio continues here if there was no answer.
     let next = links.step("ask", attempt.saturating_add(1), spoken, None);
     twiml::Response::default()
         .with(Verb::Gather(gather))
@@ -173,12 +174,12 @@ fn say(spoken: &Spoken, text: &str) -> TwimlSay {
 
 /// Callback URLs for TwiML. They hold no personal data.
 struct Links {
-    /// Up to and without `/consent/voice`; with the secret of the account's callbacks, where it has
+    /// The base URL, without `/consent/voice`; with the callback secret of the account, if it has
     /// one.
     base: String,
-    /// The parameters of every step of this call, to follow other parameters.
+    /// The parameters of every step of this call, appended to other parameters.
     step_query: String,
-    /// The parameters of its recording: those that the policy reads.
+    /// The parameters of its recording callback: those that the policy reads.
     policy_query: String,
 }
 
@@ -193,8 +194,8 @@ impl Links {
             || "/twilio".to_owned(),
             |secret| format!("/twilio/{}", secret.expose()),
         );
-        // In a GET, Twilio's parameters are in the query too and contain numbers; only parameters
-        // that the policy reads are passed on.
+        // In a GET, Twilio's own parameters are in the query too and contain numbers; only
+        // parameters that the policy reads are passed on.
         let policy_query = request.query.iter().filter(|(name, _)| rules.heeds(name));
         let policy_query = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(policy_query)
@@ -234,7 +235,7 @@ impl Links {
         )
     }
 
-    /// The URL of the question that the callee hears before both calls are joined.
+    /// Returns the URL of the question that the callee hears before both calls are joined.
     fn whisper(&self, leg: &str, spoken: Option<&Spoken>) -> String {
         let language = spoken.map_or_else(String::new, |spoken| {
             format!("&language={}", spoken.language)

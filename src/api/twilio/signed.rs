@@ -1,9 +1,8 @@
-//! What an account of ours has signed; every callback comes through here.
+//! Requests that a configured account has signed. Every callback passes through here.
 //!
-//! Owns how a request of Twilio's becomes one that is believed: signature, and the secret that
-//! callbacks of an account may have to carry in their path. INVARIANT: the secret is compared in
-//! constant time, and is in no log line and no answer; whatever is wrong with it looks like a wrong
-//! signature.
+//! Owns the authentication of a request from Twilio: the signature, and the secret that an account
+//! may require in the path of its callbacks. INVARIANT: the secret is compared in constant time,
+//! and is in no log line and no answer; a wrong secret has the same answer as a wrong signature.
 
 use axum::{
     RequestExt as _,
@@ -21,7 +20,7 @@ use crate::{
     },
 };
 
-/// A request whose signature was checked: a POST with its body, anything else with its query.
+/// A request with a verified signature: a POST with its body, any other method with its query.
 pub(in crate::api) struct Signed(pub(super) Verified);
 
 impl FromRequest<Api> for Signed {
@@ -74,15 +73,15 @@ impl FromRequest<Api> for Signed {
     }
 }
 
-/// What the signature was made with, as the request says. Several headers, or one that is no text,
-/// name no key; they are not as good as none.
+/// Returns the signature settings of a request. Several headers, or one that is not text, yield an
+/// empty text, which names no key; they do not count as absent.
 fn settings(headers: &HeaderMap) -> Option<&str> {
     headers
         .contains_key(SIGNATURE_SETTINGS_HEADER)
         .then(|| only(headers, SIGNATURE_SETTINGS_HEADER).unwrap_or_default())
 }
 
-/// The one value of a header; several are none.
+/// Returns the only value of a header; `None` if there are several.
 fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -123,7 +122,7 @@ fn verified(
     Ok(verified)
 }
 
-/// Whether a path carries what the account wants, and nothing if it wants nothing.
+/// Whether a path carries the account's secret, and none if the account has none.
 fn fits(account: &Account, carried: Option<&str>) -> bool {
     match (account.callback_secret(), carried) {
         (Some(wanted), Some(carried)) => {

@@ -1,4 +1,4 @@
-//! What Twilio calls about transcripts. 204 means durable.
+//! Twilio's callbacks about transcripts. 204 means durable.
 
 use axum::{extract::State, http::StatusCode};
 

@@ -1,10 +1,10 @@
-//! Answers to requests that no handler has read: `hyper`'s own answer to a request that is not HTTP,
-//! with a problem as its body, and the answer to a client with too many connections.
+//! Answers to requests that no handler has read: `hyper`'s own answer to a request that is not
+//! HTTP, with a problem as its body, and the answer to a client with too many connections.
 //!
-//! Owns the form of such an answer. `hyper` offers no way to change its own answers: it writes a
-//! bare head, which is replaced here on its way to the socket. INVARIANT: nothing else is changed; an answer of the
-//! router is never empty where it has one of these statuses. What `hyper` does not answer at all
-//! (headers that never end) stays without an answer.
+//! Owns the form of such an answer. `hyper` has no option to change its own answers: it writes a
+//! bare head, which is replaced here before it reaches the socket. INVARIANT: nothing else is
+//! changed; an answer of the router with one of these statuses is never empty. A request that
+//! `hyper` does not answer at all (headers that never end) stays without an answer.
 
 use std::{
     io::{self, IoSlice},
@@ -21,8 +21,8 @@ use crate::api::Problem;
 /// The header that marks an answer written by hyper itself: it has no body.
 const EMPTY: &str = "content-length: 0\r\n";
 
-/// The answer to a client that has as many connections as it may. Its request is not read, so this
-/// may not reach it.
+/// Returns the answer to a client that has reached its limit of connections. Its request is not
+/// read, so the answer may not arrive.
 pub(super) fn crowded() -> &'static [u8] {
     static CROWDED: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let head = format!(
@@ -33,7 +33,7 @@ pub(super) fn crowded() -> &'static [u8] {
     &CROWDED
 }
 
-/// A bare head with a problem for its body.
+/// Adds a problem as the body to a bare head.
 fn with_body(head: &str, problem: &Problem) -> Vec<u8> {
     let json = problem.to_json();
     let described = format!(
@@ -58,7 +58,7 @@ fn explained(bytes: &[u8]) -> Option<Vec<u8>> {
 /// A connection on which `hyper`'s own answers get a problem as their body.
 pub(super) struct ProblemBodies<W> {
     wire: W,
-    /// Bytes that replace those that were taken.
+    /// The remaining bytes of a replaced answer.
     replacement: Vec<u8>,
 }
 
@@ -81,12 +81,12 @@ impl<W: AsyncWrite + Unpin> ProblemBodies<W> {
         Poll::Ready(Ok(()))
     }
 
-    /// Takes an answer of `hyper`'s own and writes its replacement.
+    /// Replaces an answer of `hyper`'s own.
     fn take(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Option<Poll<io::Result<usize>>> {
         self.replacement = explained(bytes)?;
         Some(match self.poll_replacement(context) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            // What is left goes with the flush.
+            // The remaining bytes are written by the flush.
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(bytes.len())),
         })
     }
@@ -121,7 +121,7 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for ProblemBodies<W> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_replacement(context))?;
-        // An answer of `hyper`'s own is alone.
+        // An answer of `hyper`'s own is written alone.
         if let [only] = slices
             && let Some(taken) = self.take(context, only)
         {

@@ -1,13 +1,13 @@
-//! The socket of one connection, and the only way on which bytes leave over it.
+//! The socket of one connection, and the only path of outgoing bytes.
 //!
-//! Owns the path from a body to the peer: the pieces that are handed to `hyper`, the size of the
-//! socket's buffer, the write time-out, and the end. INVARIANT:
-//! every write asks the guards of the streams whose bytes it may carry, and a connection that ends
-//! before such a stream has come to its own end is reset, so that what its socket still holds is
-//! thrown away. Refuses to know why a stream must end.
+//! Owns the path from a body to the peer: the chunks for `hyper`, the size of the socket's buffer,
+//! the write time-out, and the end. INVARIANT: before every write, the guards of all streams with
+//! bytes in it are checked. A connection that ends before such a stream has ended properly is
+//! reset, so that the bytes in its socket are discarded. Refuses to know the reason why a stream
+//! must end.
 //!
-//! What the other end has acknowledged is out of reach, in whatever buffer it lies.
-//! `server.limits.media_bytes_per_s` bounds that, by the pace alone.
+//! Bytes that the peer has acknowledged cannot be recalled, in whatever buffer they are. Only the
+//! rate `server.limits.media_bytes_per_s` bounds their number.
 
 use std::{
     io::{self, IoSlice},
@@ -35,12 +35,12 @@ use tokio::{
 
 use crate::flow::{Ended, StreamGuard};
 
-/// Bytes of a guarded body that are handed on at a time. Half a second of 8 kHz 16-bit stereo.
+/// The largest chunk of a guarded body, in bytes. Half a second of 8 kHz 16-bit stereo.
 const PIECE: usize = 16 * 1024;
-/// What a socket that carries guarded bytes is asked to hold. Linux takes twice that, for
-/// bookkeeping: about one second of 8 kHz 16-bit stereo is under way at most.
+/// The requested send buffer of a socket with guarded bytes. Linux doubles it for bookkeeping: at
+/// most about one second of 8 kHz 16-bit stereo is in transit.
 const SEND_BUFFER: usize = 16 * 1024;
-/// More is not taken by a socket while so many bytes have not even been sent.
+/// The most unsent bytes in a socket before it accepts no more.
 const NOT_SENT: u32 = 16 * 1024;
 
 /// The socket of a connection.
@@ -48,9 +48,9 @@ pub(super) struct GuardedSocket {
     stream: TcpStream,
     line: Arc<SocketState>,
     has_small_buffer: bool,
-    /// How long the peer may accept no byte.
+    /// The longest time for which the peer may accept no byte.
     patience: Duration,
-    /// Runs while it does.
+    /// Runs while the peer accepts no byte.
     stall: Option<Pin<Box<Sleep>>>,
 }
 
@@ -62,9 +62,9 @@ pub(super) struct SocketState(Mutex<Vec<CarriedStream>>);
 struct CarriedStream {
     guard: StreamGuard,
     ended: Pin<Box<dyn Future<Output = Ended> + Send>>,
-    /// Waits until bytes may leave.
+    /// Waits until bytes may be sent.
     fresh: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    /// Its body has come to its proper end.
+    /// Whether its body has ended properly.
     is_whole: Arc<AtomicBool>,
 }
 
@@ -73,8 +73,8 @@ impl SocketState {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the guard out of an answer, if it has one, and lets its body through piece by piece,
-    /// `pace` bytes a second at most.
+    /// Removes the guard from an answer, if it has one, and passes its body on in chunks, at most
+    /// `pace` bytes per second.
     pub(super) fn carry(
         self: &Arc<Self>,
         mut response: Response,
@@ -125,7 +125,7 @@ impl SocketState {
             })
     }
 
-    /// Ready when the database was asked recently.
+    /// Ready when the guards' last check of the database is recent.
     fn poll_fresh(&self, context: &mut Context<'_>) -> Poll<()> {
         for held in self.lock().iter_mut() {
             while !held.guard.is_fresh() {
@@ -140,7 +140,7 @@ impl SocketState {
         Poll::Ready(())
     }
 
-    /// Everything that was written is in the socket.
+    /// Records that all written bytes are in the socket.
     fn flushed(&self) {
         self.lock()
             .retain(|held| !held.is_whole.load(Ordering::Acquire));
@@ -153,8 +153,8 @@ impl SocketState {
 
 impl GuardedSocket {
     pub(super) fn new(stream: TcpStream, line: Arc<SocketState>, patience: Duration) -> Self {
-        // On every connection: a socket that takes megabytes at once would seem to take nothing for
-        // a minute.
+        // On every connection: a socket that accepts megabytes at once would then seem to accept
+        // nothing for a minute.
         #[cfg(target_os = "linux")]
         if let Err(error) = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(NOT_SENT) {
             tracing::warn!(%error, "the buffer of a connection cannot be bounded");
@@ -168,7 +168,7 @@ impl GuardedSocket {
         }
     }
 
-    /// Writes, if the guards allow it.
+    /// Writes, if the guards permit it.
     fn poll_out(
         &mut self,
         context: &mut Context<'_>,
@@ -182,7 +182,7 @@ impl GuardedSocket {
             )));
         }
         if self.line.poll_fresh(context).is_pending() {
-            // The wait is ours, so the write time-out does not run.
+            // The service itself causes the wait, so the write time-out does not run.
             self.stall = None;
             return Poll::Pending;
         }
@@ -205,7 +205,7 @@ impl GuardedSocket {
         )))
     }
 
-    /// From the first guarded byte on, the socket has a small buffer.
+    /// Reduces the send buffer, at the first guarded byte.
     fn shrink_send_buffer(&mut self) {
         self.has_small_buffer = true;
         if let Err(error) = socket2::SockRef::from(&self.stream).set_send_buffer_size(SEND_BUFFER) {
@@ -213,7 +213,7 @@ impl GuardedSocket {
         }
     }
 
-    /// The connection will be reset, and what its socket holds is thrown away.
+    /// Sets the connection to be reset on close, which discards the bytes in its socket.
     fn cut(&self, why: &'static str, kind: io::ErrorKind, error: impl ToString) -> io::Error {
         metrics::counter!("recvault_connections_cut_total", "why" => why).increment(1);
         self.reset();
@@ -229,8 +229,8 @@ impl GuardedSocket {
 
 impl Drop for GuardedSocket {
     fn drop(&mut self) {
-        // A body that failed, a connection that was cut at the end of the grace: an end that looks
-        // proper would be a lie.
+        // The body failed, or the connection was aborted after the grace period: an orderly end
+        // would be misleading.
         if self.line.is_holding() {
             self.reset();
         }
@@ -272,7 +272,7 @@ impl AsyncWrite for GuardedSocket {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(context))?;
-        // `hyper` flushes only when it holds nothing itself.
+        // `hyper` flushes only when its own buffer is empty.
         self.line.flushed();
         Poll::Ready(Ok(()))
     }
@@ -282,11 +282,11 @@ impl AsyncWrite for GuardedSocket {
     }
 }
 
-/// A guarded body, piece by piece.
+/// A guarded body, in chunks.
 struct Carried {
     body: Body,
     rest: Bytes,
-    /// Bytes that are still to come, where that is known: `hyper` does not ask for the end then.
+    /// The remaining bytes, if known: `hyper` then does not poll for the end.
     left: Option<u64>,
     line: Arc<SocketState>,
     is_whole: Arc<AtomicBool>,
@@ -334,15 +334,15 @@ impl HttpBody for Carried {
     }
 }
 
-/// A rate in bytes a second, with one second's worth at the beginning and after a pause.
+/// A rate in bytes per second, with a burst of one second at the beginning and after a pause.
 struct Throttle {
     per_second: NonZeroU32,
-    /// When a listener would have heard everything that was handed on.
+    /// The time at which the passed bytes have been played.
     heard: Instant,
     due: Option<Pin<Box<Sleep>>>,
 }
 
-/// How far a paced stream may be ahead of its listener.
+/// The longest lead of a throttled stream over its playback.
 const AHEAD: Duration = Duration::from_secs(1);
 
 impl Throttle {

@@ -36,7 +36,7 @@ impl Findings {
     }
 }
 
-/// Checks everything the configuration names; exit code 1 if something is broken.
+/// Checks every configured resource. Exit code 1 if one is broken.
 pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Failure> {
     let mut findings = Findings::default();
     let config = Config::read(file)?;
@@ -95,7 +95,7 @@ pub(in crate::cli) async fn doctor(file: &Path, out: Out) -> Result<ExitCode, Fa
     })
 }
 
-/// How far a clock that is believed is off.
+/// Reports the deviations of a trusted clock.
 fn clock(status: &flow::ClockStatus, findings: &mut Findings) {
     let deviations = status.deviations();
     if deviations.is_empty() {
@@ -110,7 +110,7 @@ fn clock(status: &flow::ClockStatus, findings: &mut Findings) {
     }
 }
 
-/// Whether the database has every audit entry that the store names.
+/// Checks that the database has every audit entry that the store names.
 async fn memory(flow: &Flow, findings: &mut Findings) {
     match flow.vault.compare_with_store().await {
         Ok(()) => findings.find(
@@ -145,7 +145,7 @@ async fn memory(flow: &Flow, findings: &mut Findings) {
     }
 }
 
-/// Findings from the settings alone.
+/// Reports the findings from the settings alone.
 fn settings(config: &Config, findings: &mut Findings) {
     let public = &config.server.public_url;
     if !public.is_https() {
@@ -219,7 +219,7 @@ fn settings(config: &Config, findings: &mut Findings) {
     }
 }
 
-/// Findings from the opened custody, database, store and policy.
+/// Reports the findings from the opened custody, database, store and policy.
 async fn opened(app: &App, findings: &mut Findings) {
     let meaning = app.custody.meaning();
     let why = format!(
@@ -264,7 +264,7 @@ async fn opened(app: &App, findings: &mut Findings) {
     }
 }
 
-/// Every file and object in the place of custody.
+/// Reports every file and object in the location of custody.
 async fn place(app: &App, findings: &mut Findings) {
     let contents = match app.custody.contents().await {
         Ok(contents) => contents,
@@ -323,9 +323,9 @@ async fn place(app: &App, findings: &mut Findings) {
     }
 }
 
-/// Twilio's answers about the accounts, and the callbacks that arrived from them.
+/// Reports Twilio's answers about the accounts, and the callbacks that arrived from them.
 async fn accounts(flow: &Flow, public: PublicUrl, findings: &mut Findings) {
-    // For a port that the system chooses, any other will do.
+    // If the system chooses the port, any other number will do.
     let public = public.with_bound_port(1);
     match flow.accounts.examine(&public).await {
         Ok(found) => {

@@ -1,6 +1,6 @@
-//! What `doctor` finds about files that everybody on the machine may read.
+//! The findings of `doctor` about files that every user of the machine may access.
 //!
-//! Owns the question. Refuses to know what is in the files.
+//! Owns the check of permissions. Refuses to know the contents of the files.
 
 use std::{
     fs,
@@ -10,17 +10,17 @@ use std::{
 
 use crate::config::Config;
 
-/// The permission bits of everybody who is neither the owner nor in the group.
+/// The permission bits of users who are neither the owner nor in the group.
 const OTHERS: u32 = 0o007;
 
-/// The key and the path of each file or folder that others may read or write.
+/// Returns the key and the path of each file or folder that others may access.
 pub(super) fn open_to_others(config: &Config) -> Vec<(String, PathBuf)> {
     let mut paths = config.private_paths();
     paths.retain(|(_, path)| is_open(path));
     paths
 }
 
-/// Whether others may use it: the file says so, and so do the folders above it.
+/// Whether others may access a path: by its own mode, and by those of the folders above it.
 fn is_open(path: &Path) -> bool {
     let mode = |path: &Path| fs::metadata(path).map(|found| found.permissions().mode());
     let Ok(path) = fs::canonicalize(path) else {

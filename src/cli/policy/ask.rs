@@ -1,4 +1,4 @@
-//! Questions to the policy about what is in the vault: `why-not` and `diff`.
+//! Questions to the policy about recordings in the vault: `why-not` and `diff`.
 
 use std::{
     path::Path,
@@ -68,7 +68,7 @@ fn told(why: &Why) -> String {
     text
 }
 
-/// Counted recordings between two lines of progress.
+/// The number of recordings between two lines of progress.
 const SAY_EVERY: u64 = 20_000;
 
 pub(super) async fn diff(mut app: App, new: &Path, out: Out) -> Result<ExitCode, Failure> {

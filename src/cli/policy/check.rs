@@ -1,7 +1,7 @@
-//! `recvault policy check`: whether a policy file is one with which the service would start.
+//! `recvault policy check`: checks that the service would start with a policy file.
 //!
-//! Owns what the file is compared with: where a configuration and its database are at hand, the
-//! versions that were published. Refuses to judge by itself; the service asks the same functions.
+//! Owns the comparison: with the published versions, if a configuration and its database are
+//! available. Refuses to decide by itself; the service calls the same functions.
 
 use std::{
     path::{Path, PathBuf},
@@ -29,7 +29,7 @@ pub(super) async fn check(
 ) -> Result<ExitCode, Failure> {
     let config = match Config::read(config) {
         Ok(config) => Some(config),
-        // A file alone can be checked without any vault.
+        // A file can be checked without any vault.
         Err(_) if file.is_some() && !is_named && !config.exists() => None,
         Err(faults) => return Err(faults.into()),
     };
@@ -60,8 +60,8 @@ pub(super) async fn check(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether the file was compared with what was published. A database that is not at hand is no fault
-/// of the file, and said.
+/// Returns whether the file was compared with the published versions. An unavailable database is
+/// not a fault of the file, but is reported.
 async fn compare(config: Option<&Config>, rules: &Rules) -> Result<bool, Failure> {
     let Some(config) = config else {
         return Ok(false);

@@ -1,4 +1,4 @@
-//! `recvault policy test`: a table of cases against a policy file.
+//! `recvault policy test`: decides a table of cases by a policy file.
 
 use std::{fs, path::Path, process::ExitCode};
 

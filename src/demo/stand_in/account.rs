@@ -1,4 +1,4 @@
-//! Accounts, who may ask for what is theirs, and the Accounts resource.
+//! Accounts, the permissions of their credentials, and the Accounts resource.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -12,23 +12,23 @@ use super::{
 };
 use crate::model::sid::AccountSid;
 
-/// An account at the stand-in. Its secrets are made up, so they may be seen.
+/// An account at the stand-in. Its secrets are invented, so they may be shown.
 #[derive(Clone, Debug)]
 pub struct StandInAccount {
     /// `AC…`.
     pub sid: AccountSid,
-    /// Signs callbacks, and opens the interface with the SID as user.
+    /// Signs callbacks, and is the password of the interface, with the SID as user.
     pub auth_token: String,
-    /// SID (`SK…`) and secret of a key that opens the interface as well.
+    /// SID (`SK…`) and secret of an API key for the interface.
     pub api_key: Option<(String, String)>,
-    /// The account that this one is a subaccount of; its credentials open this one too.
+    /// The parent account; its credentials give access to this one too.
     pub parent: Option<AccountSid>,
-    /// As the Accounts resource says: `active`, `suspended`, `closed`.
+    /// The status in the Accounts resource: `active`, `suspended`, `closed`.
     pub status: String,
 }
 
 impl StandInAccount {
-    /// An account without an API key and without a parent.
+    /// Creates an account without an API key and without a parent.
     pub fn new(sid: AccountSid, auth_token: impl Into<String>) -> Self {
         Self {
             sid,
@@ -39,7 +39,7 @@ impl StandInAccount {
         }
     }
 
-    /// A subaccount.
+    /// Creates a subaccount.
     pub fn below(parent: &AccountSid, sid: AccountSid, auth_token: impl Into<String>) -> Self {
         Self {
             parent: Some(parent.clone()),
@@ -54,8 +54,8 @@ impl StandIn {
         self.world.accounts().push(account);
     }
 
-    /// Gives an account another status: of one that is not `active`, nothing but the Accounts
-    /// resource can be had.
+    /// Changes the status of an account. If it is not `active`, only the Accounts resource is
+    /// accessible.
     pub fn set_account_status(&self, account: &AccountSid, status: &str) {
         if let Some(account) = self
             .world
@@ -67,8 +67,8 @@ impl StandIn {
         }
     }
 
-    /// Puts another primary token in the place of an account's, as a promotion does: the old one
-    /// opens and signs nothing any more.
+    /// Replaces the primary token of an account, as a promotion does: the old one is no longer
+    /// valid for requests and signatures.
     pub fn promote_token(&self, account: &AccountSid, token: impl Into<String>) {
         if let Some(account) = self
             .world
@@ -81,15 +81,15 @@ impl StandIn {
     }
 }
 
-/// Who asks.
+/// The sender of a request.
 pub(super) struct Caller {
-    /// The account that the credential is of.
+    /// The account of the credential.
     pub(super) account: AccountSid,
-    /// Whether it is an API key.
+    /// Whether the credential is an API key.
     pub(super) by_key: bool,
 }
 
-/// Whose credential a request carries.
+/// Returns the sender of a request, by its credential.
 pub(super) fn caller(world: &World, headers: &HeaderMap) -> Option<Caller> {
     let given = headers
         .get(header::AUTHORIZATION)
@@ -109,7 +109,7 @@ pub(super) fn caller(world: &World, headers: &HeaderMap) -> Option<Caller> {
     })
 }
 
-/// Whether this caller may ask for what is this account's: its own, or a subaccount's.
+/// Whether this caller has access to an account: its own, or a subaccount.
 pub(super) fn may_open(world: &World, caller: &Caller, account: &str) -> bool {
     world.account(account).is_some_and(|account| {
         account.sid == caller.account || account.parent.as_ref() == Some(&caller.account)
@@ -147,7 +147,7 @@ pub(super) fn list(
 fn resource(world: &World, account: &StandInAccount) -> Value {
     let uri = format!("/2010-04-01/Accounts/{}", account.sid);
     json!({
-        // Twilio shows it to the account itself; nobody should read it from here.
+        // Twilio shows it to the account itself; the vault must not read it from here.
         "auth_token": null,
         "date_created": rfc2822(world.hours.at_first()),
         "date_updated": rfc2822(world.hours.at_first()),

@@ -1,4 +1,4 @@
-//! The AddOnResults resource of a recording: what other companies made of it.
+//! The AddOnResults resource of a recording: data that other companies derived from it.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ use crate::model::sid::{AccountSid, RecordingSid};
 pub struct AddOnFacts {
     /// `XR…`.
     pub sid: String,
-    /// What it is of.
+    /// The recording.
     pub recording: RecordingSid,
     /// `init`, `processing`, `completed`, `failed`...
     pub status: String,
@@ -28,7 +28,7 @@ pub struct AddOnFacts {
 }
 
 impl AddOnFacts {
-    /// A completed one of some add-on.
+    /// Creates a completed result of an add-on.
     pub fn new(sid: impl Into<String>, recording: RecordingSid) -> Self {
         Self {
             sid: sid.into(),
@@ -40,7 +40,7 @@ impl AddOnFacts {
 }
 
 impl StandIn {
-    /// Makes an add-on result known, in place of one with this SID.
+    /// Adds an add-on result, replacing one with this SID.
     pub fn add_add_on(&self, account: &AccountSid, facts: AddOnFacts) {
         let owned = self.world.own(account, facts);
         self.world

@@ -1,4 +1,4 @@
-//! Answers of the interface, good and bad: JSON errors where JSON was asked for, XML on media URLs.
+//! Answers of the interface: JSON, with errors in JSON, or in XML for media URLs.
 
 use std::{convert::Infallible, io};
 
@@ -16,7 +16,7 @@ use super::{behaviour::TwilioProblem, wrong::RequestFault};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// What came of a request.
+/// The answer to a request.
 pub(super) enum StandInAnswer {
     /// A document.
     Json(StatusCode, Value),
@@ -115,7 +115,7 @@ impl Refused {
         self.with_headers(document)
     }
 
-    /// The XML of this error under another HTTP status.
+    /// Returns the XML of this error with another HTTP status.
     pub(super) fn xml_as(&self, status: StatusCode) -> Response {
         let Self {
             status: inner,
@@ -150,7 +150,7 @@ impl Refused {
     }
 }
 
-/// What a request meets that is to go wrong: an error, or another answer.
+/// Returns the error, or another wrong answer, of a faulty request.
 pub(super) fn wrong(
     wrong: &RequestFault,
     elsewhere: &str,
@@ -203,7 +203,7 @@ pub(super) fn wrong(
     })
 }
 
-/// An answer whose `Content-Length` is what we say, whatever the body does.
+/// Returns an answer with this `Content-Length`, whatever the length of the body.
 pub(super) fn stated(content_type: HeaderValue, length: u64, body: Body) -> Response {
     (
         [
@@ -215,7 +215,7 @@ pub(super) fn stated(content_type: HeaderValue, length: u64, body: Body) -> Resp
         .into_response()
 }
 
-/// A body that breaks after its start.
+/// Returns a body that breaks after its start.
 pub(super) fn cut(start: Bytes) -> impl Stream<Item = io::Result<Bytes>> + Send {
     let breaks = stream::once(async {
         // Lets the connection write what it has before it is closed.
@@ -225,7 +225,7 @@ pub(super) fn cut(start: Bytes) -> impl Stream<Item = io::Result<Bytes>> + Send 
     stream::iter((!start.is_empty()).then_some(Ok(start))).chain(breaks)
 }
 
-/// Valid JSON all the way, 256 MiB of it.
+/// Returns 256 MiB of valid JSON.
 fn huge(stop: CancellationToken) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
     let blank = Bytes::from_static(&[b' '; 64 * 1024]);
     let body = stream::repeat(blank).take(4096);

@@ -1,47 +1,47 @@
-//! What Twilio does not say, or says of some accounts only: each a setting, so that a test can have
-//! both.
+//! Behaviour that Twilio does not document, or documents for some accounts only: each a setting, so
+//! that a test can have both variants.
 
 use std::time::Duration;
 
 use crate::model::sid::AccountSid;
 
-/// An error as the interface gives it.
+/// An error of the interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TwilioProblem {
     /// HTTP status.
     pub status: u16,
-    /// Twilio's code.
+    /// Twilio's error code.
     pub code: u32,
 }
 
-/// How media leads elsewhere.
+/// The redirect of media.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaRedirect {
     /// 302 or 307.
     pub status: u16,
 }
 
-/// How many requests are answered.
+/// The limit on requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// So many requests...
+    /// The number of requests...
     pub requests: u32,
-    /// ...within this time, by the stand-in's clock. The others get 429.
+    /// ...within this time, by the stand-in's clock. Further ones get 429.
     pub per: Duration,
     /// Seconds in `Retry-After`; Twilio documents none.
     pub retry_after: Option<u64>,
 }
 
-/// How a list never ends.
+/// The form of a list that never ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endless {
-    /// Its second page leads to itself.
+    /// Its second page links to itself.
     Circle,
-    /// There is always another page, with nothing on it.
+    /// There is always another page, without items.
     Empty,
 }
 
-/// Every setting; [`Default`] is what is documented or likely.
+/// All settings; [`Default`] is the documented or likely behaviour.
 #[derive(Clone, Debug)]
 pub struct Behaviour {
     /// The answer to the deletion of a recording that is not completed. Twilio documents only that
@@ -62,36 +62,36 @@ pub struct Behaviour {
     pub second_deletion_is_fine: bool,
     /// Whether the subresources of a deleted recording are still listed under it. Not documented.
     pub deleted_lists_subresources: bool,
-    /// How long the metadata of a deleted recording is kept.
+    /// The time for which the metadata of a deleted recording is kept.
     pub metadata_kept: Duration,
-    /// The answer when a recording is to be changed that runs no more.
+    /// The answer to a change of a recording that no longer runs.
     pub unchangeable: TwilioProblem,
-    /// Whether a recording that is stopped is completed at once, instead of when the test says so.
+    /// Whether a stopped recording is completed at once, instead of when the test completes it.
     pub stop_completes: bool,
-    /// Whether a completed conference still lists its participants. Twilio lists them only while it
-    /// lasts.
+    /// Whether a completed conference still lists its participants. Twilio lists them only during
+    /// the conference.
     pub ended_conference_lists_participants: bool,
-    /// Whether media is given to whoever asks without a credential, as old accounts had it.
+    /// Whether media is served without a credential, as in old accounts.
     pub media_is_open: bool,
     /// Whether media comes from another host, which refuses an `Authorization` header. Not
-    /// documented of voice.
+    /// documented for voice.
     pub media_redirect: Option<MediaRedirect>,
-    /// How long after a recording is completed its media is still not there.
+    /// The time after the completion of a recording for which its media is not available yet.
     pub media_delay: Duration,
     /// Whether media comes without a `Content-Length`. Not documented.
     pub media_without_length: bool,
-    /// Whether an API key opens the Accounts resource: a main key does, a standard key does not.
+    /// Whether an API key gives access to the Accounts resource: a main key does, a standard key
+    /// does not.
     pub key_opens_accounts: bool,
     /// Limits all requests.
     pub rate_limit: Option<RateLimit>,
-    /// What the absolute links of the Intelligence interface begin with; without it, the address
-    /// that was asked.
+    /// The origin of absolute links in the Intelligence interface; without it, that of the request.
     pub intelligence_links: Option<String>,
-    /// Whether every recording that is completed is transcribed at once by this Intelligence
-    /// service (`GA…`), as `auto_transcribe` does.
+    /// The Intelligence service (`GA…`) that transcribes every completed recording at once, as
+    /// `auto_transcribe` does.
     pub auto_transcribe: Option<String>,
-    /// In so many of a hundred fields that the schemas let be `null`, `null` it is: now this one,
-    /// now that one. Ids of what is shown are spared.
+    /// The percentage of nullable fields that are `null`, chosen at random. Ids of the shown items
+    /// are never `null`.
     pub null_per_cent: u8,
     /// An account whose lists of the older interface never end.
     pub endless: Option<(AccountSid, Endless)>,

@@ -1,5 +1,5 @@
-//! Callbacks as Twilio sends them: what a recording status callback says, and how any form, query
-//! or JSON document is signed.
+//! Callbacks as Twilio sends them: the parameters of a recording status callback, and the signature
+//! of any form, query or JSON document.
 
 use serde_json::Value;
 use url::{Url, form_urlencoded};
@@ -25,7 +25,7 @@ pub struct SignedCallback {
 }
 
 impl SignedCallback {
-    /// Posts it; `to` may be another address than the one that was signed, as behind a proxy.
+    /// Posts it; `to` may differ from the signed address, as behind a proxy.
     pub async fn post(
         self,
         client: &reqwest::Client,
@@ -44,10 +44,10 @@ impl SignedCallback {
     }
 }
 
-/// The same as a GET: everything is in the URL.
+/// A signed GET: all parameters are in the URL.
 #[derive(Clone, Debug)]
 pub struct SignedGet {
-    /// What is asked, with every parameter.
+    /// The URL with every parameter.
     pub url: String,
     /// The value of [`signature::HEADER`].
     pub signature: String,
@@ -56,7 +56,7 @@ pub struct SignedGet {
 /// A JSON document with its signature.
 #[derive(Clone, Debug)]
 pub struct SignedJson {
-    /// Where it goes: the callback URL with `bodySHA256`.
+    /// The destination: the callback URL with `bodySHA256`.
     pub url: String,
     /// The document.
     pub body: String,
@@ -78,8 +78,8 @@ impl SignedJson {
 }
 
 impl StandIn {
-    /// The parameters of a recording status callback. A recording that was not added belongs to the
-    /// first account.
+    /// Returns the parameters of a recording status callback. A recording that was not added
+    /// belongs to the first account.
     ///
     /// # Panics
     /// Without an account.
@@ -101,7 +101,7 @@ impl StandIn {
         signed(&self.world, account, url, params)
     }
 
-    /// The same as a GET.
+    /// Signs a GET.
     ///
     /// # Panics
     /// As [`Self::callback`].
@@ -120,7 +120,7 @@ impl StandIn {
         }
     }
 
-    /// Signs a JSON document as Twilio would: its digest is in the URL.
+    /// Signs a JSON document as Twilio would, with its digest in the URL.
     ///
     /// # Panics
     /// As [`Self::callback`].
@@ -138,7 +138,7 @@ impl StandIn {
         }
     }
 
-    /// Tells the service at `url` about a recording, as Twilio does.
+    /// Posts the callback of a recording to the service at `url`, as Twilio does.
     ///
     /// # Panics
     /// As [`StandIn::callback`] and [`StandIn::callback_params`].
@@ -257,7 +257,7 @@ fn sign(world: &World, account: &AccountSid, url: &str, params: &[(String, Strin
 fn signed_url(url: &str) -> String {
     let mut url: Url = url.parse().expect("the callback URL is a URL");
     url.set_fragment(None);
-    // These fail for URLs without a host only, and then there is nothing to drop.
+    // These fail only for URLs without a host, which have nothing to drop.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     if url.scheme() == "https" {

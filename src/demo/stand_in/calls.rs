@@ -1,4 +1,4 @@
-//! The Calls resource: who spoke with whom.
+//! The Calls resource.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// What is known of a call, or of one leg of it.
+/// The facts of a call, or of one leg of it.
 #[derive(Clone, Debug)]
 pub struct CallFacts {
     /// `CA…`.
@@ -30,18 +30,18 @@ pub struct CallFacts {
     pub direction: String,
     /// `queued`, `ringing`, `in-progress`, `completed`, `busy`, `failed`, `no-answer`, `canceled`.
     pub status: String,
-    /// The name that a look-up found.
+    /// The name from a look-up.
     pub caller_name: Option<String>,
     /// The number that forwarded the call.
     pub forwarded_from: Option<String>,
-    /// When it began; without it, shortly before it is added.
+    /// The beginning; without it, shortly before the call is added.
     pub start_time: Option<Timestamp>,
     /// Seconds.
     pub duration: u64,
 }
 
 impl CallFacts {
-    /// A completed inbound call.
+    /// Creates a completed inbound call.
     pub fn new(sid: CallSid, from: impl Into<String>, to: impl Into<String>) -> Self {
         Self {
             sid,
@@ -57,7 +57,7 @@ impl CallFacts {
         }
     }
 
-    /// The leg that `<Dial>` made from another.
+    /// Creates the leg that `<Dial>` makes from another.
     pub fn dialled(
         parent: CallSid,
         sid: CallSid,
@@ -73,7 +73,7 @@ impl CallFacts {
 }
 
 impl StandIn {
-    /// Makes a call known, in place of one with this SID.
+    /// Adds a call, replacing one with this SID.
     pub fn add_call(&self, account: &AccountSid, facts: CallFacts) {
         let owned = self.world.own(account, facts);
         self.world
@@ -82,7 +82,7 @@ impl StandIn {
             .insert(owned.facts.sid.clone(), owned);
     }
 
-    /// Gives a call another status.
+    /// Changes the status of a call.
     pub fn set_call_status(&self, call: &CallSid, status: &str) {
         if let Some(owned) = self.world.state().calls.get_mut(call) {
             status.clone_into(&mut owned.facts.status);

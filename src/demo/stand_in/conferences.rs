@@ -12,19 +12,19 @@ use super::{
 };
 use crate::model::sid::{AccountSid, CallSid, ConferenceSid};
 
-/// What is known of a conference.
+/// The facts of a conference.
 #[derive(Clone, Debug)]
 pub struct ConferenceFacts {
     /// `CF…`.
     pub sid: ConferenceSid,
-    /// The name it was dialled by.
+    /// Its name in TwiML.
     pub friendly_name: String,
     /// `init`, `in-progress`, `completed`.
     pub status: String,
 }
 
 impl ConferenceFacts {
-    /// One that goes on.
+    /// Creates a conference in progress.
     pub fn new(sid: ConferenceSid, friendly_name: impl Into<String>) -> Self {
         Self {
             sid,
@@ -34,25 +34,25 @@ impl ConferenceFacts {
     }
 }
 
-/// Somebody in a conference.
+/// A participant of a conference.
 #[derive(Clone, Debug)]
 pub struct ParticipantFacts {
-    /// Their call.
+    /// The participant's call.
     pub call: CallSid,
-    /// The name that whoever put them in gave.
+    /// The label that the application gave the participant.
     pub label: Option<String>,
     /// `queued`, `connecting`, `ringing`, `connected`, `complete`, `failed`.
     pub status: String,
-    /// Whether the conference began with them.
+    /// Whether the conference begins when the participant enters.
     pub start_conference_on_enter: bool,
-    /// Whether it ended with them.
+    /// Whether the conference ends when the participant leaves.
     pub end_conference_on_exit: bool,
-    /// Whether nobody hears them.
+    /// Whether the participant is muted.
     pub muted: bool,
 }
 
 impl ParticipantFacts {
-    /// Somebody who is connected and has no label.
+    /// Creates a connected participant without a label.
     pub fn new(call: CallSid) -> Self {
         Self {
             call,
@@ -66,7 +66,7 @@ impl ParticipantFacts {
 }
 
 impl StandIn {
-    /// Makes a conference known, in place of one with this SID.
+    /// Adds a conference, replacing one with this SID.
     pub fn add_conference(&self, account: &AccountSid, facts: ConferenceFacts) {
         let owned = self.world.own(account, facts);
         self.world
@@ -75,7 +75,7 @@ impl StandIn {
             .insert(owned.facts.sid.clone(), owned);
     }
 
-    /// Puts somebody into a conference. Their call is to be added too.
+    /// Adds a participant to a conference. The participant's call must be added too.
     pub fn add_participant(&self, conference: &ConferenceSid, facts: ParticipantFacts) {
         self.world
             .state()
@@ -83,7 +83,7 @@ impl StandIn {
             .push((conference.clone(), facts));
     }
 
-    /// Gives a conference another status. Of one that is `completed` participants are no longer
+    /// Changes the status of a conference. The participants of a `completed` one are no longer
     /// listed, unless [`super::Behaviour::ended_conference_lists_participants`].
     pub fn set_conference_status(&self, conference: &ConferenceSid, status: &str) {
         if let Some(owned) = self.world.state().conferences.get_mut(conference) {

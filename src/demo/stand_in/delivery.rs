@@ -1,5 +1,5 @@
-//! Who is told what of recordings: those who subscribed, by callbacks that wait to be posted in any
-//! order, twice, or never.
+//! The delivery of recording status callbacks to subscribers: they are queued and can be posted in
+//! any order, twice, or never.
 
 use super::{
     StandIn, State, World,
@@ -12,15 +12,15 @@ use crate::{
     twilio::signature,
 };
 
-/// A recording status callback that waits. It can be posted more than once, as Twilio's retries
-/// are: with the same token.
+/// A queued recording status callback. It can be posted more than once, as Twilio's retries are:
+/// with the same token.
 #[derive(Clone, Debug)]
 pub struct PendingCallback {
-    /// What it is about.
+    /// The recording.
     pub recording: RecordingSid,
-    /// What it says.
+    /// The status.
     pub status: String,
-    /// Where it goes.
+    /// The destination.
     pub url: String,
     /// The form and its signature.
     pub signed: SignedCallback,
@@ -46,9 +46,9 @@ impl PendingCallback {
 }
 
 impl StandIn {
-    /// Lets an account's recordings be told to this URL: `events` are statuses separated by blanks,
+    /// Subscribes this URL to an account's recordings. `events` are statuses separated by blanks,
     /// such as `in-progress completed absent failed`; none means `completed`, as at Twilio.
-    /// Replaces the subscription before.
+    /// Replaces the previous subscription.
     pub fn subscribe(&self, account: &AccountSid, url: &str, events: &str) {
         self.world
             .state()
@@ -56,14 +56,14 @@ impl StandIn {
             .insert(account.clone(), Subscription::new(url, events));
     }
 
-    /// Queues a callback about a recording, if its account or the request that began it is
-    /// subscribed to this status. Never of a SIP trunk.
+    /// Queues a callback about a recording, if its account or the request that started it has
+    /// subscribed to this status. Never for a SIP trunk.
     pub fn announce(&self, recording: &RecordingSid, status: &str) -> bool {
         self.world
             .announce(&mut self.world.state(), recording, status)
     }
 
-    /// Posts a callback about a recording at once, if somebody is subscribed to this status.
+    /// Posts a callback about a recording at once, if there is a subscription to this status.
     pub async fn deliver(
         &self,
         client: &reqwest::Client,
@@ -76,12 +76,13 @@ impl StandIn {
         Some(callback.post(client).await)
     }
 
-    /// The callbacks that wait, in the order in which they came to be. They wait on.
+    /// Returns the queued callbacks, in order of their creation. They stay queued.
     pub fn pending(&self) -> Vec<PendingCallback> {
         self.world.state().pending.clone()
     }
 
-    /// Takes all callbacks that wait: to post them in another order, more than once, or not at all.
+    /// Removes and returns all queued callbacks, to be posted in another order, more than once, or
+    /// not at all.
     pub fn take_pending(&self) -> Vec<PendingCallback> {
         std::mem::take(&mut self.world.state().pending)
     }

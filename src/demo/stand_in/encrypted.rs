@@ -1,4 +1,4 @@
-//! Recordings that are encrypted under a customer's public key.
+//! Recordings that are encrypted with a customer's public key.
 //!
 //! A random content key (CEK) per recording seals the file by AES-256-GCM without associated data;
 //! the tag is the file's last 16 bytes. The CEK is wrapped by RSAES-OAEP with SHA-256 and
@@ -21,9 +21,9 @@ use super::{
 use crate::model::sid::{AccountSid, RecordingSid};
 
 impl StandIn {
-    /// Makes a recording available that is encrypted under this public key (RSA, X.509
-    /// `SubjectPublicKeyInfo` in DER; `public_key_sid` is its `CR…`). The REST resource spells its
-    /// details so; callbacks as callbacks do.
+    /// Adds a recording that is encrypted with this public key (RSA, X.509 `SubjectPublicKeyInfo`
+    /// in DER; `public_key_sid` is its `CR…`). The REST resource uses this spelling of the details;
+    /// callbacks use their own.
     ///
     /// # Panics
     /// If the key is no RSA public key of 2048 bits or more.
@@ -51,13 +51,12 @@ impl StandIn {
         self.world.state().recordings.insert(sid, held);
     }
 
-    /// Changes how callbacks spell a recording's encryption details.
+    /// Changes the spelling of a recording's encryption details in callbacks.
     pub fn spell_callback(&self, sid: &RecordingSid, spelling: Spelling) {
         self.with_encryption(sid, |encryption| encryption.callback = spelling);
     }
 
-    /// Says this instead of a recording's encryption details, in the REST resource and in
-    /// callbacks.
+    /// Replaces a recording's encryption details, in the REST resource and in callbacks.
     pub fn say_encryption_details(&self, sid: &RecordingSid, details: Value) {
         self.with_encryption(sid, |encryption| encryption.instead = Some(details));
     }
@@ -75,7 +74,7 @@ impl StandIn {
     }
 }
 
-/// The file, the wrapped content key and the IV.
+/// Returns the file, the wrapped content key and the IV.
 fn seal(wav: &[u8], public_key: &[u8]) -> Result<(Bytes, Vec<u8>, [u8; NONCE_LEN]), Unspecified> {
     let mut cek = [0; 32];
     let mut iv = [0; NONCE_LEN];

@@ -1,21 +1,21 @@
-//! How a recording is encrypted, and how the interface and callbacks spell it.
+//! The encryption of a recording, and its spellings in the interface and in callbacks.
 
 use serde_json::{Value, json};
 
-/// How the fields of `EncryptionDetails` are called; Twilio's pages and descriptions do not agree.
+/// The field names of `EncryptionDetails`; Twilio's documentation is inconsistent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spelling {
     /// `type`, `public_key_sid`, `encrypted_cek`, `iv`: as in callbacks.
     Callback,
-    /// `type`, `encryption_public_key_sid`, `encryption_cek`, `iv`: as on the page of the REST
-    /// resource.
+    /// `type`, `encryption_public_key_sid`, `encryption_cek`, `iv`: as in the documentation of the
+    /// REST resource.
     Page,
     /// `encryption_public_key_sid`, `encryption_cek`, `encryption_iv`: as in the examples of the
-    /// interface's description.
+    /// OpenAPI description.
     Description,
 }
 
-/// How a recording is encrypted.
+/// The encryption of a recording.
 #[derive(Clone, Debug)]
 pub(super) struct EncryptionFacts {
     pub(super) public_key_sid: String,
@@ -23,7 +23,7 @@ pub(super) struct EncryptionFacts {
     pub(super) iv: String,
     pub(super) metadata: Spelling,
     pub(super) callback: Spelling,
-    /// Said instead of all of it.
+    /// Replaces all other fields.
     pub(super) instead: Option<Value>,
 }
 
@@ -33,7 +33,7 @@ impl EncryptionFacts {
         self.spelled(self.metadata)
     }
 
-    /// `EncryptionDetails` of a callback: JSON in a text.
+    /// `EncryptionDetails` of a callback: JSON as a text.
     pub(super) fn in_callback(&self) -> String {
         self.spelled(self.callback).to_string()
     }

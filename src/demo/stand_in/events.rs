@@ -1,8 +1,8 @@
-//! What Twilio tells besides the status of recordings: transcripts in three forms, calls that come
-//! in, answers, messages.
+//! Twilio's requests besides the status of recordings: transcripts in three forms, incoming calls,
+//! answers, messages.
 //!
-//! Each function gives parameters; [`StandIn::callback`], [`StandIn::get_callback`] or, of an
-//! object made from them, [`StandIn::json_callback`] signs them.
+//! Each function returns parameters. [`StandIn::callback`] and [`StandIn::get_callback`] sign them,
+//! and [`StandIn::json_callback`] signs an object made from them.
 
 use serde_json::json;
 
@@ -24,12 +24,12 @@ fn owned<const N: usize>(params: [(&str, String); N]) -> Params {
         .collect()
 }
 
-/// What somebody answered to `<Gather>`.
+/// The answer to a `<Gather>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GatherAnswer {
     /// Keys; empty if the time ran out and `actionOnEmptyResult` is set.
     Digits(String),
-    /// Words.
+    /// Speech.
     Speech {
         /// `SpeechResult`.
         said: String,
@@ -39,7 +39,7 @@ pub enum GatherAnswer {
 }
 
 impl StandIn {
-    /// The webhook of Intelligence: that a transcript can be fetched. `None` if it is not known.
+    /// The webhook of Intelligence: a transcript is available. `None` if the transcript is unknown.
     pub fn transcript_event(&self, transcript: &str) -> Option<Params> {
         let state = self.world.state();
         let held = state.transcripts.get(transcript)?;
@@ -67,7 +67,7 @@ impl StandIn {
         Some(params)
     }
 
-    /// `transcribeCallback` of `<Record>`. `None` if the transcription or its call is not known.
+    /// `transcribeCallback` of `<Record>`. `None` if the transcription is unknown.
     pub fn transcription_callback_params(&self, transcription: &str) -> Option<Params> {
         let (held, call) = {
             let state = self.world.state();
@@ -104,7 +104,7 @@ impl StandIn {
         Some(params)
     }
 
-    /// A transcription of a call while it goes on; its events are made one after the other.
+    /// Starts the transcription of a call in progress; its events are made one after the other.
     pub fn real_time(&self, account: &AccountSid, call: &CallSid) -> RealTime {
         RealTime {
             account: account.clone(),
@@ -115,7 +115,7 @@ impl StandIn {
         }
     }
 
-    /// What Twilio asks the URL of a number that is called.
+    /// The parameters of the request to the URL of a called number.
     pub fn voice_params(&self, account: &AccountSid, call: &CallFacts) -> Params {
         let mut params = owned([
             ("CallSid", call.sid.to_string()),
@@ -146,7 +146,7 @@ impl StandIn {
         params
     }
 
-    /// What Twilio asks the `action` of a `<Gather>`.
+    /// The parameters of the request to the `action` of a `<Gather>`.
     pub fn gather_params(
         &self,
         account: &AccountSid,
@@ -167,8 +167,8 @@ impl StandIn {
         params
     }
 
-    /// A message that comes in. `opt_out_type` (`STOP`, `START`, `HELP`) is there only where
-    /// Advanced Opt-Out is on.
+    /// The parameters of an incoming message. `opt_out_type` (`STOP`, `START`, `HELP`) is only
+    /// present with Advanced Opt-Out.
     pub fn message_params(
         &self,
         account: &AccountSid,
@@ -196,7 +196,7 @@ impl StandIn {
         params
     }
 
-    /// What Twilio asks when a call has another status, such as `completed`.
+    /// The parameters of the request for another call status, such as `completed`.
     pub fn call_status_params(&self, account: &AccountSid, call: &CallFacts) -> Params {
         let mut params = self.voice_params(account, call);
         params.extend(owned([
@@ -207,7 +207,7 @@ impl StandIn {
     }
 }
 
-/// The events of one Real-Time Transcription, numbered as Twilio numbers them.
+/// The events of one Real-Time Transcription, numbered as at Twilio.
 #[derive(Clone, Debug)]
 pub struct RealTime {
     account: AccountSid,
@@ -223,7 +223,7 @@ impl RealTime {
         &self.sid
     }
 
-    /// It begins, on both tracks.
+    /// The transcription begins, on both tracks.
     pub fn started(&mut self) -> Params {
         let more = owned([
             (
@@ -241,14 +241,14 @@ impl RealTime {
         self.event("transcription-started", more)
     }
 
-    /// A guess at what is being said; `track` is `inbound_track` or `outbound_track`.
+    /// A partial result; `track` is `inbound_track` or `outbound_track`.
     pub fn partial(&mut self, track: &str, text: &str, stability: &str) -> Params {
         let mut more = content(track, json!({ "transcript": text }).to_string(), false);
         more.push(("Stability".to_owned(), stability.to_owned()));
         self.event("transcription-content", more)
     }
 
-    /// What was said; `confidence` is 0 to 1.
+    /// A final result; `confidence` is 0 to 1.
     pub fn said(&mut self, track: &str, text: &str, confidence: f64) -> Params {
         let more = content(
             track,
@@ -258,12 +258,12 @@ impl RealTime {
         self.event("transcription-content", more)
     }
 
-    /// It ends.
+    /// The transcription ends.
     pub fn stopped(&mut self) -> Params {
         self.event("transcription-stopped", Vec::new())
     }
 
-    /// It breaks, with a code of 32650 to 32655.
+    /// The transcription fails, with a code of 32650 to 32655.
     pub fn failed(&mut self, code: u32) -> Params {
         let more = owned([
             ("TranscriptionErrorCode", code.to_string()),
@@ -272,7 +272,7 @@ impl RealTime {
         self.event("transcription-error", more)
     }
 
-    /// Skips a number, as if an event was lost.
+    /// Skips a number, as if an event were lost.
     pub fn lose_one(&mut self) {
         self.next += 1;
     }

@@ -1,4 +1,4 @@
-//! What can go wrong with media, each seen at Twilio or at the storage it redirects to.
+//! Faults of media, all of them observed at Twilio or at the storage it redirects to.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -7,12 +7,12 @@ use std::{
 
 use crate::model::sid::RecordingSid;
 
-/// One way for a media request to fail.
+/// One fault of a media request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MediaFault {
-    /// 404 with Twilio's XML error: the media follows its callback late.
+    /// 404 with Twilio's XML error: the media is available later than its callback.
     NotYet {
-        /// How many requests meet it.
+        /// The number of affected requests.
         times: u32,
     },
     /// 429.
@@ -22,55 +22,55 @@ pub enum MediaFault {
     },
     /// 500.
     ServerError {
-        /// How many requests meet it.
+        /// The number of affected requests.
         times: u32,
     },
-    /// The body comes, slowly.
+    /// The body arrives slowly.
     SlowBody {
-        /// How many at once.
+        /// Bytes per piece.
         bytes: usize,
-        /// How often.
+        /// The interval between pieces.
         every: Duration,
     },
     /// The connection breaks.
     CutBody {
-        /// After so many bytes of the body.
+        /// The number of bytes of the body before the break.
         at: usize,
     },
     /// `Content-Length` is not the length of the body. HTTP then delivers the shorter of the two.
     WrongLength {
-        /// What it says.
+        /// The stated length.
         claim: u64,
     },
-    /// 200 with an XML error instead of sound.
+    /// 200 with an XML error instead of audio.
     XmlErrorBody,
     /// 302.
     RedirectTo {
         /// `Location`.
         url: String,
     },
-    /// The sound under another content type.
+    /// Audio with another content type.
     WrongContentType {
         /// The type.
         value: String,
     },
-    /// `audio/x-wav` that is no WAV file, as with customer-key encryption.
+    /// `audio/x-wav` that is not a WAV file, as with customer-key encryption.
     NotRiff,
 }
 
-/// Faults that wait to be met.
+/// Queued faults.
 #[derive(Default)]
 pub(super) struct PendingFaults {
     queues: HashMap<Option<RecordingSid>, VecDeque<MediaFault>>,
 }
 
 impl PendingFaults {
-    /// Queues a fault for one recording, or for whichever comes first.
+    /// Queues a fault for one recording, or for the next one.
     pub(super) fn add(&mut self, recording: Option<RecordingSid>, fault: MediaFault) {
         self.queues.entry(recording).or_default().push_back(fault);
     }
 
-    /// The fault that this request meets: the recording's own first.
+    /// Returns the fault of this request: the recording's own first.
     pub(super) fn next(&mut self, recording: &RecordingSid) -> Option<MediaFault> {
         self.pop(&Some(recording.clone()))
             .or_else(|| self.pop(&None))

@@ -1,4 +1,4 @@
-//! Another host, to which a redirect may lead: storage, or somebody who collects credentials.
+//! Another host, the target of a redirect: storage, or an attacker who collects credentials.
 
 use std::{
     io,
@@ -16,8 +16,7 @@ use bytes::Bytes;
 
 use super::server::{self, Server};
 
-/// A server that answers every GET with the same WAV file and remembers what it was shown. Stops
-/// when it is dropped.
+/// A server that answers every GET with the same WAV file and records the requests. Stops on drop.
 pub struct ForeignHost {
     server: Server,
     seen: Arc<Seen>,
@@ -48,12 +47,12 @@ impl ForeignHost {
         Ok(Self { server, seen })
     }
 
-    /// `http://127.0.0.1:<port>`; every path below it has the file.
+    /// `http://127.0.0.1:<port>`; every path below it returns the file.
     pub fn base_url(&self) -> String {
         self.server.base_url()
     }
 
-    /// Requests so far.
+    /// Returns the number of requests.
     pub fn requests(&self) -> u64 {
         self.seen.requests.load(Ordering::SeqCst)
     }

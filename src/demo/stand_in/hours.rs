@@ -1,4 +1,4 @@
-//! The stand-in's time: a clock, and how far a test has moved it ahead.
+//! The stand-in's time: a clock, and the time by which a test has advanced it.
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},
@@ -7,8 +7,8 @@ use std::{
 
 use crate::model::time::{Clock, Timestamp};
 
-/// How long before it is added a recording, a call or anything else here began: one of long ago
-/// would be kept no longer.
+/// The age of a recording, a call or anything else when it is added. It is short, because the
+/// metadata of old objects would have expired.
 const AGO: Duration = Duration::from_secs(60);
 
 pub(super) struct Hours {
@@ -43,12 +43,13 @@ impl Hours {
         );
     }
 
-    /// When something that is added now began: whole seconds, since Twilio tells no others.
+    /// Returns the beginning of an object that is added now, in whole seconds, as Twilio reports
+    /// it.
     pub(super) fn lately(&self) -> Timestamp {
         whole_seconds(self.now().before(AGO))
     }
 
-    /// When something began that nobody added: the same for each time it is asked for.
+    /// Returns the beginning of an object that was not added: always the same.
     pub(super) fn at_first(&self) -> Timestamp {
         whole_seconds(self.opened.before(AGO))
     }
@@ -58,7 +59,7 @@ fn whole_seconds(at: Timestamp) -> Timestamp {
     Timestamp::from_millis(at.as_millis().div_euclid(1000) * 1000)
 }
 
-/// RFC 2822, as the 2010 interface and its callbacks write times.
+/// Formats a time by RFC 2822, as the 2010 interface and its callbacks do.
 pub(super) fn rfc2822(at: Timestamp) -> String {
     jiff::Timestamp::from_millisecond(at.as_millis())
         .unwrap_or_default()
@@ -66,7 +67,7 @@ pub(super) fn rfc2822(at: Timestamp) -> String {
         .to_string()
 }
 
-/// ISO 8601 without fractions, as the newer interfaces write times.
+/// Formats a time by ISO 8601 without fractions, as the newer interfaces do.
 pub(super) fn iso8601(at: Timestamp) -> String {
     jiff::Timestamp::from_millisecond(at.as_millis())
         .unwrap_or_default()
@@ -74,7 +75,7 @@ pub(super) fn iso8601(at: Timestamp) -> String {
         .to_string()
 }
 
-/// A moment that a list is filtered by: `YYYY-MM-DD` (midnight, GMT) or a date and time. The second
+/// Parses the time of a list filter: `YYYY-MM-DD` (midnight, GMT) or a date and time. The second
 /// value: whether it is a whole day.
 pub(super) fn filter_time(text: &str) -> Option<(Timestamp, bool)> {
     if text.len() == "2026-01-31".len() {

@@ -1,6 +1,6 @@
 //! Media: `GET /2010-04-01/Accounts/{AC}/Recordings/{RE}[.wav]`.
 //!
-//! `.mp3` is not made here. Errors are the XML of Twilio's 2010 interface.
+//! `.mp3` is not supported. Errors are the XML of Twilio's 2010 interface.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -86,7 +86,7 @@ pub(super) fn answer(
     }
 }
 
-/// Faults that need no media to be met.
+/// Returns the answer of a fault that does not need the media.
 fn before_the_media(fault: Option<&MediaFault>) -> Option<Result<Response, Refused>> {
     Some(match fault? {
         MediaFault::NotYet { .. } => Err(Refused::not_found()),
@@ -100,7 +100,7 @@ fn before_the_media(fault: Option<&MediaFault>) -> Option<Result<Response, Refus
     })
 }
 
-/// The file, with as many channels as were asked for. What is encrypted cannot be mixed.
+/// Returns the file with the requested number of channels. Encrypted channels cannot be mixed.
 fn wav(held: HeldRecording, channels: Option<u16>) -> Result<Bytes, Refused> {
     let media = held.facts.media.ok_or_else(Refused::not_found)?;
     match (channels, held.sound.channels) {

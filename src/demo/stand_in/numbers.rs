@@ -1,4 +1,4 @@
-//! The IncomingPhoneNumbers resource: which numbers there are, and what answers them.
+//! The IncomingPhoneNumbers resource.
 
 use serde_json::{Value, json};
 
@@ -19,18 +19,18 @@ pub struct NumberFacts {
     pub sid: String,
     /// E.164.
     pub phone_number: String,
-    /// What is asked when it is called; empty if nothing is.
+    /// The URL that a call requests; empty: none.
     pub voice_url: String,
-    /// What is asked when a message comes; empty if nothing is.
+    /// The URL that a message requests; empty: none.
     pub sms_url: String,
-    /// `TK…`: the SIP trunk that has it.
+    /// `TK…`: the SIP trunk of the number.
     pub trunk_sid: Option<String>,
     /// `in-use`.
     pub status: String,
 }
 
 impl NumberFacts {
-    /// A number with a new SID that is answered by this URL.
+    /// Creates a number with a new SID and this URL for calls.
     pub fn new(phone_number: impl Into<String>, voice_url: impl Into<String>) -> Self {
         Self {
             sid: new_sid("PN"),
@@ -44,7 +44,7 @@ impl NumberFacts {
 }
 
 impl StandIn {
-    /// Gives an account a number.
+    /// Adds a number to an account.
     pub fn add_number(&self, account: &AccountSid, facts: NumberFacts) {
         let owned = self.world.own(account, facts);
         self.world.state().numbers.push(owned);

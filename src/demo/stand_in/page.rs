@@ -1,8 +1,8 @@
 //! Lists in pages: the envelope of the 2010 interface, whose links are relative, and that of the
-//! newer ones, whose links are absolute.
+//! newer interfaces, whose links are absolute.
 //!
-//! INVARIANT: a page begins right behind the last item of the page before, also when items came or
-//! went in between: its token names that item's place in the order, not a number.
+//! INVARIANT: a page begins right behind the last item of the page before, even if items were added
+//! or removed in between: its token holds that item's sort key, not an index.
 
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
@@ -10,7 +10,7 @@ use url::form_urlencoded;
 use super::answer::{Refused, StandInAnswer};
 
 const DEFAULT_SIZE: usize = 50;
-/// Above it, sizes are taken to be this.
+/// Larger page sizes are reduced to this.
 const MAX_SIZE: usize = 1000;
 
 /// Names and values of a query or a form, in order.
@@ -32,14 +32,14 @@ impl FormPairs {
         &self.0
     }
 
-    /// A switch, as Twilio's clients write it.
+    /// Returns a boolean, as Twilio's clients write it.
     pub(super) fn flag(&self, name: &str) -> Option<bool> {
         self.get(name)
             .map(|value| value.eq_ignore_ascii_case("true"))
     }
 }
 
-/// The items of one page, and how to go on.
+/// The items of one page, and the tokens of its neighbours.
 struct Page<T> {
     items: Vec<T>,
     number: usize,
@@ -48,7 +48,7 @@ struct Page<T> {
     previous: Option<String>,
 }
 
-/// Cuts a page out of all items, each with its place in the order.
+/// Selects a page of all items, each with its sort key.
 fn cut<T>(
     mut all: Vec<(String, T)>,
     query: &FormPairs,
@@ -93,7 +93,7 @@ fn cut<T>(
     }
     let is_last = all.len() <= size;
     if !is_last {
-        // A page of a long list: only its own items are put in order.
+        // A page of a long list: only its own items are sorted.
         all.select_nth_unstable_by(size, in_order);
         all.truncate(size);
     }
@@ -123,7 +123,7 @@ fn in_order<T>((a, _): &(String, T), (b, _): &(String, T)) -> std::cmp::Ordering
     a.cmp(b)
 }
 
-/// A page's address: the filters of the request with other page parameters.
+/// Returns the address of a page: the filters of the request with other page parameters.
 fn address(path: &str, query: &FormPairs, size: usize, page: usize, token: Option<&str>) -> String {
     let mut encoded = form_urlencoded::Serializer::new(String::new());
     for (name, value) in query
@@ -142,7 +142,7 @@ fn address(path: &str, query: &FormPairs, size: usize, page: usize, token: Optio
     format!("{path}?{}", encoded.finish())
 }
 
-/// A list of the 2010 interface under `key`. Items come with their places in the order.
+/// Returns a page of a list in the 2010 interface, under `key`. Items come with their sort keys.
 pub(super) fn of_2010<T>(
     items: Vec<(String, T)>,
     key: &str,
@@ -188,7 +188,8 @@ pub(super) fn of_2010<T>(
     Ok(StandInAnswer::ok(Value::Object(document)))
 }
 
-/// A list of a newer interface under `key`; `url` is the absolute address of the list.
+/// Returns a page of a list in a newer interface, under `key`; `url` is the absolute address of the
+/// list.
 pub(super) fn of_v2<T>(
     items: Vec<(String, T)>,
     key: &str,
@@ -237,7 +238,8 @@ mod tests {
     fn pages_follow_each_other_while_items_come_and_go() {
         let (items, next, previous) = page(&["d", "b", "a", "c"], "PageSize=2");
         assert_eq!((items, previous), (vec!["a".into(), "b".into()], None));
-        // `b`, the last one shown, is gone, and `aa` is new before it: neither moves the rest.
+        // `b`, the last item shown, is removed, and `aa` is added before it: neither moves the
+        // rest.
         let (items, next, previous) = page(
             &["a", "aa", "c", "d"],
             &format!("PageSize=2&Page=1&PageToken={}", next.unwrap()),
@@ -251,8 +253,8 @@ mod tests {
     }
 
     proptest! {
-        /// However a list changes while it is read, what was there all the time is read once, in
-        /// order, and nothing is read twice.
+        /// However a list changes while it is read, an item that stays is read once, in order, and
+        /// no item is read twice.
         #[test]
         fn any_change_of_a_list_leaves_its_pages_whole(
             start in btree_set(0_u16..500, 0..60),
@@ -271,7 +273,7 @@ mod tests {
                 seen.extend(items);
                 let Some(next) = next else { break };
                 query = format!("PageSize={size}&Page={number}&PageToken={next}");
-                // What was read and goes later was there for as long as it mattered.
+                // An item that was read and removed later was present as long as it mattered.
                 always.retain(|item| !gone.contains(item) || seen.contains(&format!("{item:05}")));
                 held = held.difference(&gone).chain(&new).copied().collect();
             }

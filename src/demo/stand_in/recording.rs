@@ -1,4 +1,4 @@
-//! Recordings as tests make them and change them, and what is left of one.
+//! Recordings as tests create and change them, and their remaining copies.
 
 use bytes::Bytes;
 
@@ -11,36 +11,37 @@ use crate::{
     },
 };
 
-/// What is known of a recording besides its account. [`RecordingFacts::new`] is that of an ordinary
-/// call.
+/// The facts of a recording besides its account. [`RecordingFacts::new`] creates those of an
+/// ordinary call.
 #[derive(Clone, Debug)]
 pub struct RecordingFacts {
     /// The file, if there is one at Twilio.
     pub media: Option<Bytes>,
-    /// As the REST resource says: `in-progress`, `paused`, `stopped`, `processing`, `completed`,
-    /// `absent`, `deleted`.
+    /// The status in the REST resource: `in-progress`, `paused`, `stopped`, `processing`,
+    /// `completed`, `absent`, `deleted`.
     pub status: String,
     /// `DialVerb`, `Conference`, `OutboundAPI`, `Trunking`, `RecordVerb`, `StartCallRecordingAPI`,
     /// `StartConferenceRecordingAPI`...
     pub source: String,
-    /// The call; of a conference, there may be none.
+    /// The call; a conference's recording may have none.
     pub call: Option<CallSid>,
     /// The conference.
     pub conference: Option<ConferenceSid>,
     /// `inbound`, `outbound`, `both`.
     pub track: String,
-    /// Channels; read from the file where there is one.
+    /// The number of channels; read from the file if there is one.
     pub channels: u16,
-    /// Why it is absent: 16101 (too short), 16102 (silent).
+    /// The reason why it is absent: 16101 (too short), 16102 (silent).
     pub error_code: Option<u32>,
-    /// When it began; without it, shortly before it is added.
+    /// The beginning; without it, shortly before the recording is added.
     pub created: Option<Timestamp>,
-    /// Where its file is, if Twilio stores it elsewhere.
+    /// The location of its file, if Twilio stores it elsewhere.
     pub media_url: Option<String>,
 }
 
 impl RecordingFacts {
-    /// A completed recording of a two-party call; the call's SID has the digits of the recording's.
+    /// Creates a completed recording of a two-party call; the call's SID has the digits of the
+    /// recording's.
     pub fn new(sid: &RecordingSid, media: Bytes) -> Self {
         Self {
             channels: sound(Some(&media)).channels,
@@ -56,7 +57,7 @@ impl RecordingFacts {
         }
     }
 
-    /// One of a conference: no call, mono.
+    /// Creates a recording of a conference, without a call.
     pub fn of_conference(sid: &RecordingSid, conference: ConferenceSid, media: Bytes) -> Self {
         Self {
             source: "Conference".to_owned(),
@@ -66,7 +67,7 @@ impl RecordingFacts {
         }
     }
 
-    /// One of a SIP trunk: Twilio never tells about it.
+    /// Creates a recording of a SIP trunk: Twilio never sends callbacks for it.
     pub fn of_trunk(sid: &RecordingSid, media: Bytes) -> Self {
         Self {
             source: "Trunking".to_owned(),
@@ -75,7 +76,7 @@ impl RecordingFacts {
     }
 }
 
-/// A recording here.
+/// A recording at the stand-in.
 #[derive(Clone)]
 pub(super) struct HeldRecording {
     pub(super) account: AccountSid,
@@ -85,19 +86,19 @@ pub(super) struct HeldRecording {
     pub(super) updated: Timestamp,
     pub(super) deleted: Option<Timestamp>,
     pub(super) encryption: Option<EncryptionFacts>,
-    /// Whom the request that began it wants to be told.
+    /// The subscription of the request that started it.
     pub(super) callback: Option<Subscription>,
     pub(super) started_with: Vec<(String, String)>,
 }
 
-/// What the stand-in still has of a recording.
+/// The copies of a recording that the stand-in still has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RemainingCopies {
     /// Its status, if it is still known.
     pub status: Option<String>,
     /// Whether its file is here.
     pub media: bool,
-    /// Until when the metadata of a deleted recording stays.
+    /// The time at which the metadata of a deleted recording expires.
     pub metadata_until: Option<Timestamp>,
     /// `TR…` of its transcriptions.
     pub transcriptions: Vec<String>,
@@ -108,7 +109,7 @@ pub struct RemainingCopies {
 }
 
 impl RemainingCopies {
-    /// Whether anything is left of what was said, in sound or in words.
+    /// Whether any audio or text of the conversation remains.
     pub fn content(&self) -> bool {
         self.media
             || !self.transcriptions.is_empty()
@@ -118,21 +119,21 @@ impl RemainingCopies {
 }
 
 impl StandIn {
-    /// Makes a recording available. How many channels it has is read from the file; anything that
-    /// is no WAV file counts as mono.
+    /// Adds a recording. The number of channels is read from the file; a file that is not WAV
+    /// counts as mono.
     pub fn add_recording(&self, account: &AccountSid, sid: RecordingSid, wav: Bytes) {
         let facts = RecordingFacts::new(&sid, wav);
         self.add_recording_of(account, sid, facts);
     }
 
-    /// Makes a recording of any kind known, in place of one with this SID.
+    /// Adds a recording of any kind, replacing one with this SID.
     pub fn add_recording_of(&self, account: &AccountSid, sid: RecordingSid, facts: RecordingFacts) {
         let held = held(&self.world, account, facts);
         self.world.state().recordings.insert(sid, held);
     }
 
-    /// Makes a recording known whose file Twilio stored elsewhere: there is no media here, and
-    /// `media_url` says where it is.
+    /// Adds a recording whose file Twilio stored elsewhere: there is no media here, and `media_url`
+    /// is its location.
     pub fn add_external_recording(
         &self,
         account: &AccountSid,
@@ -147,7 +148,7 @@ impl StandIn {
         self.world.state().recordings.insert(sid, held);
     }
 
-    /// A call is being recorded. Subscribers hear `in-progress`.
+    /// Starts the recording of a call. Subscribers receive `in-progress`.
     pub fn begin_recording(&self, account: &AccountSid, sid: RecordingSid, call: CallSid) {
         let facts = RecordingFacts {
             media: None,
@@ -160,20 +161,20 @@ impl StandIn {
         self.announce(&sid, "in-progress");
     }
 
-    /// A recording that ran is processed: its media can be fetched, and subscribers hear
-    /// `completed`. Without a file of its own it is the demo's conversation. No effect on one that
-    /// is not known.
+    /// Completes a running recording: its media can be fetched, and subscribers receive
+    /// `completed`. Without a file of its own it has the demo's conversation. No effect on an
+    /// unknown recording.
     pub fn completed(&self, sid: &RecordingSid) {
         self.world.complete(&mut self.world.state(), sid);
     }
 
-    /// The same with this file.
+    /// Completes a running recording with this file.
     pub fn completed_with(&self, sid: &RecordingSid, wav: Bytes) {
         self.replace_media(sid, wav);
         self.completed(sid);
     }
 
-    /// Gives a recording another status, without telling anybody.
+    /// Changes the status of a recording, without a callback.
     pub fn set_status(&self, sid: &RecordingSid, status: &str) {
         if let Some(held) = self.world.state().recordings.get_mut(sid) {
             status.clone_into(&mut held.facts.status);
@@ -181,7 +182,7 @@ impl StandIn {
         }
     }
 
-    /// Puts other bytes in the place of a recording's media, such as damaged ones.
+    /// Replaces a recording's media, for example with damaged bytes.
     pub fn replace_media(&self, sid: &RecordingSid, media: Bytes) {
         if let Some(held) = self.world.state().recordings.get_mut(sid) {
             if held.encryption.is_none() {
@@ -191,17 +192,18 @@ impl StandIn {
         }
     }
 
-    /// The bytes that a recording's media is here, sealed if it is.
+    /// Returns the bytes of a recording's media, encrypted if the recording is.
     pub fn media(&self, sid: &RecordingSid) -> Option<Bytes> {
         self.world.state().recordings.get(sid)?.facts.media.clone()
     }
 
-    /// Takes a recording away without a trace, as if it was deleted long ago.
+    /// Removes a recording completely, as if it was deleted long ago.
     pub fn remove_recording(&self, sid: &RecordingSid) {
         self.world.state().recordings.remove(sid);
     }
 
-    /// The parameters of the request that began this recording over REST; empty for others.
+    /// Returns the parameters of the request that started this recording over REST; empty for
+    /// others.
     pub fn started_with(&self, sid: &RecordingSid) -> Vec<(String, String)> {
         self.world
             .state()
@@ -211,7 +213,7 @@ impl StandIn {
             .unwrap_or_default()
     }
 
-    /// The recordings of a call, oldest first, deleted ones included.
+    /// Returns the recordings of a call, oldest first, including deleted ones.
     pub fn recordings_of(&self, call: &CallSid) -> Vec<RecordingSid> {
         let state = self.world.state();
         let mut found: Vec<_> = state
@@ -223,7 +225,7 @@ impl StandIn {
         found.into_iter().map(|(sid, _)| sid.clone()).collect()
     }
 
-    /// What is still here of a recording.
+    /// Returns the remaining copies of a recording.
     pub fn kept(&self, sid: &RecordingSid) -> RemainingCopies {
         let now = self.world.hours.now();
         let state = self.world.state();
@@ -262,7 +264,7 @@ fn keys<T>(
 }
 
 impl State {
-    /// A recording, unless its metadata has expired.
+    /// Returns a recording, unless its metadata has expired.
     pub(super) fn recording(&self, sid: &RecordingSid, now: Timestamp) -> Option<&HeldRecording> {
         self.recordings
             .get(sid)
@@ -276,7 +278,7 @@ impl State {
 }
 
 impl World {
-    /// The end of a recording; whoever wants to know is told.
+    /// Completes a recording, and queues the callbacks of its subscribers.
     pub(super) fn complete(&self, state: &mut State, sid: &RecordingSid) {
         let Some(held) = state.recordings.get_mut(sid) else {
             return;
@@ -329,7 +331,7 @@ fn sound(media: Option<&Bytes>) -> ConversationFacts {
         })
 }
 
-/// The call that a recording here is of, unless it says another.
+/// Returns the default call of a recording.
 pub(super) fn call_of(recording: &RecordingSid) -> CallSid {
     let sid = format!("CA{}", recording.as_str().trim_start_matches("RE"));
     sid.parse()

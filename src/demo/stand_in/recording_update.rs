@@ -1,4 +1,4 @@
-//! Recordings that run: begun, paused, gone on with and stopped over REST.
+//! Running recordings: started, paused, resumed and stopped over REST.
 
 use super::{
     World,
@@ -12,10 +12,10 @@ use super::{
 };
 use crate::model::sid::{CallSid, RecordingSid};
 
-/// Stands for the recording that runs.
+/// The alias of the running recording.
 const CURRENT: &str = "Twilio.CURRENT";
 
-/// `POST …/Calls/{CA}/Recordings/{RE}.json`, and of a conference: `Status` is `stopped`, `paused`
+/// `POST …/Calls/{CA}/Recordings/{RE}.json`, also for a conference: `Status` is `stopped`, `paused`
 /// or `in-progress`.
 pub(super) fn update(
     world: &World,
@@ -76,11 +76,11 @@ fn runs(held: &HeldRecording) -> bool {
     matches!(held.facts.status.as_str(), "in-progress" | "paused")
 }
 
-/// The events that the specification names. What comes of another one is not documented; it is
+/// The events that the specification names. The answer to another one is not documented; it is
 /// refused here.
 const EVENTS: [&str; 3] = ["in-progress", "completed", "absent"];
 
-/// `POST …/Calls/{CA}/Recordings.json`: begins a recording of a call that is in progress.
+/// `POST …/Calls/{CA}/Recordings.json`: starts the recording of a call in progress.
 pub(super) fn start(world: &World, asked: &AuthenticatedRequest) -> Result<StandInAnswer, Refused> {
     let Below::Call(call) = &asked.ask.below else {
         return Err(Refused::not_found());

@@ -95,7 +95,7 @@ pub(super) fn delete(
             ));
         }
     }
-    // A file that is stored elsewhere stays there.
+    // A file that is stored elsewhere is not deleted.
     held.facts.media = None;
     held.facts.status = "deleted".to_owned();
     (held.deleted, held.updated) = (Some(now), now);
@@ -112,8 +112,8 @@ pub(super) fn delete(
     Ok(StandInAnswer::Empty)
 }
 
-/// The metadata resource, field by field. Below a call or a conference it has its track, and
-/// neither a media URL nor subresources.
+/// Returns the metadata resource. Below a call or a conference it has its track, but neither a
+/// media URL nor subresources.
 pub(super) fn resource(sid: &RecordingSid, held: &HeldRecording, below: &Below) -> Value {
     let account = format!("/2010-04-01/Accounts/{}", held.account);
     let uri = match below {
@@ -180,17 +180,17 @@ pub(super) fn is_below(held: &HeldRecording, below: &Below) -> bool {
     }
 }
 
-/// A filter that may be absent.
+/// Whether a value matches an optional filter.
 pub(super) fn is(wanted: Option<&str>, found: Option<String>) -> bool {
     wanted.is_none_or(|wanted| found.is_some_and(|found| found == wanted))
 }
 
-/// A place in a list that begins with what is newest.
+/// Returns the sort key of a list with the newest item first.
 pub(super) fn newest_first(created: Timestamp, sid: &str) -> String {
     format!("{:019}{sid}", i64::MAX.saturating_sub(created.as_millis()))
 }
 
-/// `DateCreated`, `DateCreated<` and `DateCreated>`: a day, or bounds that count in themselves.
+/// `DateCreated`, `DateCreated<` and `DateCreated>`: a day or a time, and inclusive bounds.
 struct Born {
     on: Option<(Timestamp, bool)>,
     until: Option<Timestamp>,

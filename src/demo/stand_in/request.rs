@@ -1,18 +1,18 @@
-//! A request as the handlers get it: routed, authenticated and read.
+//! A request for the handlers: routed, authenticated and parsed.
 //!
-//! Refuses to know who answers it; `rest` makes it and gives it on.
+//! Refuses to know the handlers; `rest` creates it and passes it on.
 
 use super::{page::FormPairs, route::Ask};
 use crate::model::sid::AccountSid;
 
-/// A request whose sender is known.
+/// A request with a known sender.
 pub(super) struct AuthenticatedRequest {
     pub(super) ask: Ask,
-    /// Whose things are asked for.
+    /// The account of the requested resource.
     pub(super) account: AccountSid,
     pub(super) path: String,
     pub(super) query: FormPairs,
     pub(super) form: FormPairs,
-    /// `http://<host>` that was asked.
+    /// The origin of the request, `http://<host>`.
     pub(super) origin: String,
 }

@@ -1,5 +1,5 @@
-//! From a request to its answer: counted, authenticated, limited, made to go wrong, and only then
-//! done.
+//! The handling of a request: counted, authenticated, rate-limited, possibly failed by a fault, and
+//! only then performed.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::model::sid::AccountSid;
 
-/// Forms here are small.
+/// The longest form, in bytes.
 const MAX_FORM: usize = 64 * 1024;
 
 #[derive(Clone)]
@@ -105,7 +105,7 @@ fn count(world: &World, ask: &Ask) {
     }
 }
 
-/// Whose things this caller asks for, if they may.
+/// Returns the account of the requested resource, if the caller has access to it.
 fn owner(
     world: &World,
     ask: &Ask,
@@ -139,7 +139,8 @@ fn owner(
         Some(_) => return Err(refuse()),
     };
     let account = world.account(account).ok_or_else(Refused::not_found)?;
-    // Of a suspended account its parent still sees that it is suspended.
+    // The Accounts resource of an account that is not active stays readable, so that its status can
+    // be seen.
     if account.status == "active" || ask.call == Call::Account {
         Ok(account.sid)
     } else {
@@ -147,7 +148,7 @@ fn owner(
     }
 }
 
-/// So many requests in a window that begins with its first.
+/// Applies the rate limit, in a window that begins with its first request.
 fn limit(world: &World) -> Result<(), Refused> {
     let now = world.hours.now();
     let mut state = world.state();
@@ -213,7 +214,7 @@ fn perform(
     Ok(response)
 }
 
-/// The newer interfaces tell how much may be asked.
+/// Adds the rate limit headers of the newer interfaces.
 fn tell_limits(response: &mut Response<Body>) {
     for (name, value) in [
         ("x-rate-limit-limit", "100"),

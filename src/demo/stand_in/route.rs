@@ -1,21 +1,20 @@
-//! The whole interface on one page: which request means what.
+//! The route table of the whole interface.
 
 use axum::http::Method;
 
 use super::wrong::Call;
 
-/// What a request is for.
+/// The meaning of a request.
 pub(super) struct Ask {
     pub(super) call: Call,
-    /// `AC…` of the path; the newer interfaces have none there.
+    /// `AC…` in the path; the newer interfaces have none there.
     pub(super) account: Option<String>,
     pub(super) below: Below,
-    /// The resource's own SID, as it stands in the path; empty for lists. Of media, with its
-    /// suffix.
+    /// The resource's own SID in the path; empty for lists. For media, with its suffix.
     pub(super) sid: String,
 }
 
-/// What a list or a resource stands below.
+/// The parent of a list or a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Below {
     Account,
@@ -24,7 +23,7 @@ pub(super) enum Below {
     Recording(String),
 }
 
-/// `None`: there is nothing of this name, or it cannot be done.
+/// Routes a request. `None` if there is no such path, or no such method.
 pub(super) fn route(method: &Method, path: &str) -> Option<Ask> {
     let path = path.strip_prefix('/')?;
     if let Some(path) = path.strip_prefix("v2/") {

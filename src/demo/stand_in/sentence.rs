@@ -1,21 +1,21 @@
-//! Sentences of transcripts and their words, as tests make them.
+//! Sentences of transcripts and their words, as tests create them.
 
-/// Something that somebody said.
+/// A sentence.
 #[derive(Clone, Debug)]
 pub struct SentenceFacts {
     /// 1 or 2.
     pub channel: u32,
-    /// Seconds from the beginning, as text; Twilio may not know.
+    /// Seconds from the beginning, as text; `None` if unknown.
     pub start: Option<String>,
     /// As `start`.
     pub end: Option<String>,
-    /// What was said.
+    /// The text.
     pub text: String,
-    /// What is shown instead where redaction is on; without it the text is harmless.
+    /// The redacted text, if redaction is on; without it the text needs no redaction.
     pub redacted: Option<String>,
-    /// 0 to 1, as text; Twilio may not know.
+    /// 0 to 1, as text; `None` if unknown.
     pub confidence: Option<String>,
-    /// The same word by word.
+    /// The words with their times.
     pub words: Vec<WordFacts>,
 }
 
@@ -31,7 +31,8 @@ pub struct WordFacts {
 }
 
 impl SentenceFacts {
-    /// A sentence whose words share its time evenly, or have none if the times are no numbers.
+    /// Creates a sentence whose words share its time evenly. It has no words if the times are not
+    /// numbers.
     pub fn new(channel: u32, start: &str, end: &str, text: &str) -> Self {
         Self {
             channel,

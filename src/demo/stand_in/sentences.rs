@@ -1,4 +1,4 @@
-//! The list of the sentences of a transcript of Intelligence v2.
+//! The list of the sentences of a transcript, in Intelligence v2.
 
 use serde_json::{Value, json};
 
@@ -11,11 +11,11 @@ use super::{
     transcripts::{find, origin},
 };
 
-/// Above it, page sizes are taken to be this.
+/// Larger page sizes are reduced to this.
 const MAX_SIZE: usize = 5000;
 
-/// `GET /v2/Transcripts/{GT}/Sentences`. Where redaction is on, what was really said comes only if
-/// `Redacted=false` asks for it.
+/// `GET /v2/Transcripts/{GT}/Sentences`. With redaction, the original text is only returned for
+/// `Redacted=false`.
 pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<StandInAnswer, Refused> {
     let state = world.state();
     let owned = find(&state, asked)?;
@@ -55,7 +55,7 @@ fn resource(
     with_words: bool,
 ) -> Value {
     let instead = sentence.redacted.as_ref().filter(|_| redacted);
-    // Words would tell what was hidden.
+    // The words would reveal the redacted text.
     let words = sentence.words.iter().filter(|_| instead.is_none());
     let words = words
         .map(|word| json!({ "word": word.word, "start_time": word.start, "end_time": word.end }));

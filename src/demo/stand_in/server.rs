@@ -1,4 +1,4 @@
-//! A server on a loopback port that lives as long as its handle.
+//! A server on a loopback port with the lifetime of its handle.
 
 use std::{
     io,
@@ -9,7 +9,7 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Stops accepting, and ends its slow answers, when it is dropped.
+/// Stops accepting connections, and ends its slow answers, on drop.
 pub(super) struct Server {
     address: SocketAddr,
     _stop: DropGuard,
@@ -21,7 +21,7 @@ impl Server {
     }
 }
 
-/// Starts the router that `routes` makes; it gets the token that is cancelled at the end.
+/// Starts the router of `routes`, which receives the token that is cancelled at the end.
 pub(super) async fn start(routes: impl FnOnce(CancellationToken) -> Router) -> io::Result<Server> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;

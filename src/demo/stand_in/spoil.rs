@@ -1,15 +1,14 @@
-//! Answers that are right and awkward: fields that the schemas let be `null`, and lists that never
-//! end.
+//! Valid but awkward answers: `null` in nullable fields, and lists that never end.
 
 use rand::RngExt as _;
 use serde_json::{Map, Value, json};
 
 use super::{World, answer::StandInAnswer, behaviour::Endless, request::AuthenticatedRequest};
 
-/// What is never `null`: what something is known by, and what a page is made of.
+/// Fields that are never `null`: the id and the address of an item.
 const SPARED: [&str; 2] = ["sid", "uri"];
 
-/// The answer as [`super::Behaviour`] wants it.
+/// Changes an answer by the settings of [`super::Behaviour`].
 pub(super) fn spoilt(
     world: &World,
     asked: &AuthenticatedRequest,
@@ -36,7 +35,8 @@ pub(super) fn spoilt(
     StandInAnswer::Json(status, document)
 }
 
-/// Puts `null` into texts, objects and lists of what is shown. Whole numbers are never `null`.
+/// Replaces texts, booleans, objects and lists of the shown items by `null`. Numbers are never
+/// replaced.
 fn leave_out(document: &mut Value, per_cent: u8) {
     let Some(fields) = document.as_object_mut() else {
         return;
@@ -83,7 +83,7 @@ fn lead_on(page: &mut Map<String, Value>, endless: Endless, asked: &Authenticate
                 .saturating_add(1)
         }
     };
-    // `~` stands behind every place in an order.
+    // `~` sorts behind every key.
     page.insert(
         "next_page_uri".to_owned(),
         json!(format!("{}?Page={number}&PageToken=PA~", asked.path)),

@@ -1,7 +1,7 @@
-//! Another host that media can lead to: objects behind signed links, as storage gives them.
+//! The storage host of redirected media: objects behind signed links.
 //!
-//! Like storage, it answers 400 to a request with a second kind of authentication; and it remembers
-//! whether it was shown one.
+//! Like S3, it answers 400 to a request with a second kind of authentication; and it records
+//! whether there was one.
 
 use std::{
     collections::HashMap,
@@ -48,7 +48,7 @@ impl Storage {
         Ok(Self { server, shelf })
     }
 
-    /// Puts an object there; its signed URL.
+    /// Stores an object and returns its signed URL.
     pub(super) fn put(&self, path: &str, object: Bytes) -> String {
         lock(&self.shelf.objects).insert(path.to_owned(), object);
         format!(
@@ -58,7 +58,7 @@ impl Storage {
         )
     }
 
-    /// Where nothing is.
+    /// Returns a URL without an object.
     pub(super) fn nowhere(&self) -> String {
         format!("{}/elsewhere", self.server.base_url())
     }
@@ -83,13 +83,13 @@ impl Shelf {
 }
 
 impl StandIn {
-    /// Puts an object into the storage beside Twilio and gives its URL, for
+    /// Stores an object in the storage beside Twilio and returns its URL, for
     /// [`StandIn::add_external_recording`]. `path` begins with `/`.
     pub fn store_elsewhere(&self, path: &str, object: Bytes) -> String {
         self.world.storage.put(path, object)
     }
 
-    /// Requests so far at the other host, to which redirects lead.
+    /// Returns the number of requests at the other host, the target of redirects.
     pub fn requests_elsewhere(&self) -> u64 {
         self.world.storage.shelf.requests.load(Ordering::SeqCst)
     }

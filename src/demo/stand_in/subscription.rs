@@ -1,6 +1,6 @@
-//! Whom Twilio tells of recordings, and of which of their statuses.
+//! Subscriptions to recording status callbacks.
 
-/// A callback URL and the statuses it is told.
+/// A callback URL and its statuses.
 #[derive(Clone, Debug)]
 pub(super) struct Subscription {
     pub(super) url: String,
@@ -8,7 +8,7 @@ pub(super) struct Subscription {
 }
 
 impl Subscription {
-    /// `events` are separated by blanks; none means `completed` alone.
+    /// Creates a subscription. `events` are separated by blanks; none means `completed` alone.
     pub(super) fn new(url: &str, events: &str) -> Self {
         let mut events: Vec<String> = events.split_whitespace().map(str::to_owned).collect();
         if events.is_empty() {

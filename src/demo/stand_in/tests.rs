@@ -1,4 +1,4 @@
-//! What the media client makes of Twilio, and of everything that can go wrong with it.
+//! The media client against the stand-in, with all its faults.
 
 mod accounts;
 mod asking;
@@ -30,7 +30,7 @@ use crate::{
 
 const KEY_SECRET: &str = "key-secret";
 
-/// A stand-in with one account and the conversation, and a client that talks to it.
+/// A stand-in with one account and the conversation, and a client for it.
 struct Story {
     twilio: StandIn,
     accounts: Accounts,
@@ -252,7 +252,8 @@ async fn the_length_that_http_says_decides_whether_a_body_is_whole() {
     });
     assert!(is_broken(&story.failure().await));
     for claim in [WAV.len() - 1, WAV.len() / 2] {
-        // HTTP says that these bytes are all; that the file's header promises more is a remark.
+        // HTTP states that these bytes are all; a longer length in the file's header is only
+        // recorded.
         story.fail(MediaFault::WrongLength {
             claim: claim as u64,
         });

@@ -18,16 +18,16 @@ use crate::model::sid::{AccountSid, RecordingSid};
 pub struct TranscriptionFacts {
     /// `TR…`.
     pub sid: String,
-    /// What it is of.
+    /// The transcribed recording.
     pub recording: RecordingSid,
-    /// What was said.
+    /// The text.
     pub text: String,
     /// `in-progress`, `completed`, `failed`.
     pub status: String,
 }
 
 impl TranscriptionFacts {
-    /// A completed one.
+    /// Creates a completed transcription.
     pub fn new(sid: impl Into<String>, recording: RecordingSid, text: impl Into<String>) -> Self {
         Self {
             sid: sid.into(),
@@ -39,7 +39,7 @@ impl TranscriptionFacts {
 }
 
 impl StandIn {
-    /// Makes a transcription known, in place of one with this SID.
+    /// Adds a transcription, replacing one with this SID.
     pub fn add_transcription(&self, account: &AccountSid, facts: TranscriptionFacts) {
         let owned = self.world.own(account, facts);
         self.world
@@ -49,7 +49,7 @@ impl StandIn {
     }
 }
 
-/// `GET …/Transcriptions.json`, of the account or of a recording.
+/// `GET …/Transcriptions.json`, of an account or of a recording.
 pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<StandInAnswer, Refused> {
     let state = world.state();
     above(world, &state, asked)?;
@@ -100,7 +100,7 @@ pub(super) fn delete(
     Ok(StandInAnswer::Empty)
 }
 
-/// The recording that subresources are asked of is there.
+/// Checks that the parent recording of a subresource exists.
 pub(super) fn above(
     world: &World,
     state: &State,

@@ -1,5 +1,5 @@
-//! The Transcripts of Intelligence v2: whole transcripts with their channels, found by what they
-//! were made from.
+//! The Transcripts of Intelligence v2: whole transcripts with their channels, found by their
+//! source.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// Who speaks on a channel.
+/// The speaker of a channel.
 #[derive(Clone, Debug, Default)]
 pub struct TranscriptParticipant {
     /// 1 or 2.
@@ -28,9 +28,9 @@ pub struct TranscriptParticipant {
     pub full_name: Option<String>,
     /// An address.
     pub email: Option<String>,
-    /// What the application calls them, such as a number.
+    /// The application's id of the participant, such as a number.
     pub media_participant_id: Option<String>,
-    /// What the application calls them elsewhere.
+    /// The application's id of the user.
     pub user_id: Option<String>,
 }
 
@@ -43,23 +43,23 @@ pub struct TranscriptFacts {
     pub service_sid: String,
     /// `Recording`, `ExternalRecording`, `Call`...
     pub source: String,
-    /// `RE…` or `CA…`, by the source.
+    /// `RE…` or `CA…`, depending on the source.
     pub source_sid: Option<String>,
-    /// Of an external recording.
+    /// The URL of an external recording.
     pub media_url: Option<String>,
-    /// Who spoke on which channel.
+    /// The speakers of the channels.
     pub participants: Vec<TranscriptParticipant>,
-    /// What was said.
+    /// The sentences.
     pub sentences: Vec<SentenceFacts>,
-    /// Whether what it shows unasked is redacted.
+    /// Whether sentences are redacted by default.
     pub redaction: bool,
     /// `queued`, `in-progress`, `completed`, `new`, `failed`, `canceled`, `error`.
     pub status: String,
     /// `en-US`...
     pub language: String,
-    /// What the application gave with it.
+    /// The application's own key of the transcript.
     pub customer_key: Option<String>,
-    /// When the conversation began.
+    /// The beginning of the conversation.
     pub media_start_time: Option<Timestamp>,
     /// Seconds.
     pub duration: u64,
@@ -68,7 +68,7 @@ pub struct TranscriptFacts {
 }
 
 impl TranscriptFacts {
-    /// A completed one of a recording, with nobody and nothing in it.
+    /// Creates a completed transcript of a recording, without participants and sentences.
     pub fn new(sid: impl Into<String>, recording: &RecordingSid) -> Self {
         Self {
             sid: sid.into(),
@@ -90,7 +90,7 @@ impl TranscriptFacts {
 }
 
 impl StandIn {
-    /// Makes a transcript known, in place of one with this SID.
+    /// Adds a transcript, replacing one with this SID.
     pub fn add_transcript(&self, account: &AccountSid, facts: TranscriptFacts) {
         let owned = self.world.own(account, facts);
         self.world
@@ -99,7 +99,7 @@ impl StandIn {
             .insert(owned.facts.sid.clone(), owned);
     }
 
-    /// Gives a transcript another status.
+    /// Changes the status of a transcript.
     pub fn set_transcript_status(&self, sid: &str, status: &str) {
         if let Some(owned) = self.world.state().transcripts.get_mut(sid) {
             status.clone_into(&mut owned.facts.status);
@@ -108,7 +108,7 @@ impl StandIn {
 }
 
 impl World {
-    /// Where every recording is transcribed, so is this one.
+    /// Transcribes a recording, if every recording is transcribed.
     pub(super) fn transcribe(&self, state: &mut State, recording: &RecordingSid) {
         let (Some(service_sid), Some(held)) = (
             &state.behaviour.auto_transcribe,
@@ -132,7 +132,7 @@ impl World {
     }
 }
 
-/// What absolute links begin with.
+/// Returns the origin of absolute links.
 pub(super) fn origin(state: &State, asked: &AuthenticatedRequest) -> String {
     state
         .behaviour
@@ -141,8 +141,8 @@ pub(super) fn origin(state: &State, asked: &AuthenticatedRequest) -> String {
         .unwrap_or_else(|| asked.origin.clone())
 }
 
-/// A transcript of the account that asks: a parent's credential does not open a subaccount here,
-/// since the path names none.
+/// Returns a transcript of the requesting account. A parent's credential gives no access to a
+/// subaccount here, since the path names none.
 pub(super) fn find<'a>(
     state: &'a State,
     asked: &AuthenticatedRequest,

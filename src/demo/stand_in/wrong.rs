@@ -1,4 +1,4 @@
-//! What can go wrong with any request, per kind of request; and how many of each kind there were.
+//! Faults of requests, per kind of request; and the number of requests of each kind.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -17,7 +17,7 @@ pub enum Call {
     RecordingDelete,
     /// `POST Calls/{CA}/Recordings/{RE}.json`, and of a conference: stop, pause, resume.
     RecordingUpdate,
-    /// `POST Calls/{CA}/Recordings.json`: begin one.
+    /// `POST Calls/{CA}/Recordings.json`: start a recording.
     RecordingStart,
     /// `GET Recordings/{RE}` and `.wav`.
     Media,
@@ -82,7 +82,7 @@ impl Call {
     ];
 }
 
-/// A way for a request to go wrong. Unless it says otherwise, nothing else happens.
+/// A fault of a request. Unless noted, the request has no effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestFault {
     /// 404, code 20404.
@@ -105,7 +105,7 @@ pub enum RequestFault {
         /// Twilio's code.
         code: u32,
     },
-    /// The connection stays open and no answer comes.
+    /// The connection stays open without an answer.
     Silence,
     /// 200 and the beginning of a JSON document; then the connection breaks.
     CutBody,
@@ -113,19 +113,19 @@ pub enum RequestFault {
     NotJson,
     /// 200 and a JSON document of 256 MiB, without a `Content-Length`.
     HugeBody,
-    /// 200 and JSON that is of another form than asked for.
+    /// 200 and JSON of another form than documented.
     WrongShape,
-    /// 307 to another host, which remembers what it is shown:
+    /// 307 to another host, which records the requests:
     /// [`super::StandIn::saw_authorization_elsewhere`].
     RedirectAway,
-    /// What was asked for is done, and the answer is 500.
+    /// The request takes effect, and the answer is 500.
     DoneThenServerError,
-    /// What was asked for is done, and no answer comes.
+    /// The request takes effect, and there is no answer.
     DoneThenSilence,
 }
 
 impl RequestFault {
-    /// One of each way.
+    /// Returns one fault of each kind.
     pub fn all() -> Vec<Self> {
         vec![
             Self::NotFound,
@@ -152,7 +152,7 @@ impl RequestFault {
     }
 }
 
-/// What waits to go wrong, and what was asked.
+/// The queued faults, and the numbers of requests.
 #[derive(Default)]
 pub(super) struct Wrongs {
     queues: HashMap<Call, VecDeque<RequestFault>>,
@@ -164,7 +164,7 @@ impl Wrongs {
         self.queues.entry(call).or_default().push_back(wrong);
     }
 
-    /// What this request meets.
+    /// Returns the fault of this request.
     pub(super) fn next(&mut self, call: Call) -> Option<RequestFault> {
         self.queues.get_mut(&call)?.pop_front()
     }

@@ -1,5 +1,4 @@
-//! The chapter about people: consent, a hold, a withdrawal, and what the page at `/privacy` says of
-//! all that.
+//! The steps about people: consent, a hold, and a revocation.
 
 use std::time::Instant;
 
@@ -9,16 +8,16 @@ use serde_json::{Value, json};
 use super::{Failure, Story};
 use crate::{evidence::RevocationReceipt, model::id::RecordingId};
 
-/// Steps of this chapter.
+/// The number of these steps.
 pub(super) const STEPS: usize = 5;
 
-/// The customer; a number that is reserved for stories by the numbering authority.
+/// The customer; a number that the numbering authority reserves for fiction.
 const CUSTOMER: &str = "+4930230125000";
-/// Who answered.
+/// The callee.
 const AGENT: &str = "client:agent-7";
 
 impl Story<'_> {
-    /// Tells it, on a recording of its own.
+    /// Runs the steps, on a recording of its own.
     pub(super) async fn people(&mut self) -> Result<(), Failure> {
         let world = self.world;
         let id = world.another_recording().await?;
@@ -134,8 +133,8 @@ impl Story<'_> {
             .await
     }
 
-    /// Waits until the receipt for the whole says that no hold keeps anything, and verifies it with
-    /// the published keys alone.
+    /// Waits until the receipt for the whole revocation lists no held recording, and verifies it
+    /// with the published keys alone.
     async fn receipt_of_the_whole(&self, revocation: &str) -> Result<bool, Failure> {
         let keys = self.keys().await?;
         for _ in 0..600 {
@@ -155,7 +154,7 @@ impl Story<'_> {
     }
 }
 
-/// Whether a refusal gives this reason.
+/// Whether a refusal has this reason.
 fn names(refused: &Value, code: &str) -> bool {
     refused["reasons"]
         .as_array()

@@ -1,5 +1,5 @@
-//! The chapter about Twilio: a callback that never came, who took part, what was said, and nothing
-//! that is left there.
+//! The steps about Twilio: a lost callback, the participants, the transcript, and the deletion of
+//! all copies there.
 
 use std::time::{Duration, Instant};
 
@@ -9,18 +9,18 @@ use serde_json::{Value, json};
 use super::{Failure, Story};
 use crate::model::id::RecordingId;
 
-/// Steps of this chapter.
+/// The number of these steps.
 pub(super) const STEPS: usize = 4;
 
-/// Who calls; a number that is reserved for stories by the numbering authority.
+/// The caller; a number that the numbering authority reserves for fiction.
 const CALLER: &str = "+4930230125001";
-/// Who answers.
+/// The callee.
 const CALLEE: &str = "client:agent-8";
-/// What is said.
+/// The spoken sentence.
 const SAID: &str = "I would like to change my order.";
 
 impl Story<'_> {
-    /// Tells it, on a recording of its own.
+    /// Runs the steps, on a recording of its own.
     pub(super) async fn source(&mut self) -> Result<(), Failure> {
         let world = self.world;
         let (sid, id) = world.record_call(CALLER, CALLEE)?;
@@ -70,7 +70,7 @@ impl Story<'_> {
         self.step("nothing-left-at-twilio", begun, nothing_left, told)
     }
 
-    /// A grant, once there is something to read.
+    /// Returns a grant, when there is a transcript.
     async fn grant_with_transcript(&self, id: RecordingId) -> Result<Value, Failure> {
         let path = format!("/v1/recordings/{id}/grants");
         for _ in 0..600 {
@@ -95,7 +95,7 @@ impl Story<'_> {
         Ok(self.world.http().get(url).send().await?.json().await?)
     }
 
-    /// Waits until the vault says that nothing is left at the source.
+    /// Waits until the vault reports that no copy is left at the source.
     async fn deleted_at_source(&self, id: RecordingId) -> Result<bool, Failure> {
         for _ in 0..600 {
             let (_, recording) = self

@@ -1,8 +1,8 @@
-//! `[[twilio.buckets]]`: where Twilio stores an account's recordings instead of keeping them.
+//! `[[twilio.buckets]]`: the buckets in which Twilio stores recordings instead of keeping them.
 //!
-//! Owns the keys of the settings, and how a prefix of addresses becomes a bucket at an endpoint.
-//! Makes no connection. INVARIANT: a bucket has credentials of its own, and is reached over TLS or
-//! on this machine.
+//! Owns the keys of the settings, and the conversion of an address prefix into a bucket at an
+//! endpoint. Makes no connection. INVARIANT: a bucket has credentials of its own, and is reached
+//! over TLS or on this machine.
 
 use std::path::PathBuf;
 
@@ -24,16 +24,16 @@ use crate::{
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BucketSettings {
-    /// What the address of each recording there begins with, as Twilio's `media_url` has it: bucket
-    /// and folder, in the host name or in the path. Ends with `/`.
+    /// The prefix of every recording's address, as in Twilio's `media_url`: bucket and folder, in
+    /// the host name or in the path. Ends with `/`.
     pub url_prefix: String,
-    /// Region that signatures are made for.
+    /// The region for which requests are signed.
     pub region: String,
-    /// Where the bucket is reached, if not where its address says: `https://host`, with a port if
-    /// need be.
+    /// The endpoint of the bucket, if it differs from the address: `https://host`, with an optional
+    /// port.
     #[serde(default)]
     pub endpoint: Option<String>,
-    /// Access key id. Twilio's credentials are never used there.
+    /// The access key id. Twilio's credentials are never sent to a bucket.
     pub access_key_id: String,
     /// The secret of the access key given directly, for the environment.
     #[serde(default)]
@@ -41,12 +41,12 @@ pub struct BucketSettings {
     /// File with the secret of the access key.
     #[serde(default)]
     pub secret_access_key_file: Option<PathBuf>,
-    /// Whether it is reached by plain http, which only a bucket on this machine may be.
+    /// Whether plain http is permitted, which is only possible for a bucket on this machine.
     #[serde(default)]
     pub allow_http: bool,
 }
 
-/// Resolves them, with a fault for each thing that is wrong.
+/// Resolves the buckets, and reports every fault.
 pub(super) fn resolve(
     settings: &[BucketSettings],
     limits: &ClientLimits,
@@ -125,7 +125,7 @@ fn address(settings: &BucketSettings, faults: &mut TableFaults<'_>) -> Option<Bu
     found
 }
 
-/// Scheme, host, port and path, and nothing else.
+/// Whether a URL has a scheme, a host, an optional port and a path, and nothing else.
 fn is_bare(url: &Url) -> bool {
     let is_anonymous = url.username().is_empty() && url.password().is_none();
     matches!(url.scheme(), "https" | "http")
@@ -135,7 +135,7 @@ fn is_bare(url: &Url) -> bool {
         && url.fragment().is_none()
 }
 
-/// Reads which bucket an address means
+/// Parses the bucket and the endpoint from an address
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html>).
 fn bucket(prefix: &Url, endpoint: Option<Url>) -> Option<BucketAddress> {
     let host = prefix.host_str()?;

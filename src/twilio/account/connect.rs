@@ -1,6 +1,6 @@
-//! `[twilio.consent]`: where a call goes after it was asked for consent.
+//! `[twilio.consent]`: the continuation of a call after the question of consent.
 //!
-//! Owns the keys and every check of them. Refuses to know what is asked.
+//! Owns the keys and every check of them. Refuses to know the question.
 
 use url::Url;
 
@@ -11,33 +11,33 @@ use crate::{model::subject::Address, twilio::twiml::Endpoint};
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConsentSettings {
-    /// The application's own TwiML, which the call goes on with.
+    /// The URL of the application's own TwiML, with which the call continues.
     pub connect_url: Option<String>,
-    /// Who is dialled: a number in E.164, `sip:…` or `client:…`.
+    /// The callee: a number in E.164, `sip:…` or `client:…`.
     pub connect_to: Option<String>,
-    /// Whether who is dialled is asked, too, before a recording begins. Without it: where recording
-    /// rests on consent.
+    /// Whether the callee is asked too before a recording begins. Without it: where recording is
+    /// based on consent.
     pub ask_callee: Option<bool>,
 }
 
-/// Where a call goes on.
+/// The continuation of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Connect {
-    /// With other TwiML.
+    /// Other TwiML.
     Url(Url),
-    /// With somebody.
+    /// A dialled callee.
     To {
-        /// Whom.
+        /// The callee's endpoint.
         endpoint: Endpoint,
-        /// By which they are known in the vault, if by any.
+        /// The callee's address in the vault, if there is one.
         address: Option<Address>,
-        /// Whether they are asked, too; `None`: where recording rests on consent.
+        /// Whether the callee is asked too. `None`: where recording is based on consent.
         ask: Option<bool>,
     },
 }
 
 impl ConsentSettings {
-    /// Whether anything says where calls go on.
+    /// Whether a continuation is configured.
     pub fn goes_on(&self) -> bool {
         self.connect_url.is_some() || self.connect_to.is_some()
     }
@@ -88,7 +88,7 @@ impl ConsentSettings {
     }
 }
 
-/// As it is dialled, which keeps parameters and case, and the one spelling of who it is.
+/// Returns the endpoint as it is dialled, with its parameters and case, and its canonical address.
 fn endpoint(text: &str) -> Option<(Endpoint, Option<Address>)> {
     let address: Address = text.parse().ok()?;
     let endpoint = match text.split_once(':') {

@@ -1,7 +1,7 @@
-//! `[[twilio.encryption_keys]]`: the private keys of recordings that are encrypted with your own
-//! public key.
+//! `[[twilio.encryption_keys]]`: the private keys of recordings that are encrypted with the
+//! customer's own public key.
 //!
-//! Owns the keys of the settings and their checks. Refuses to open a token: that is `custody`'s,
+//! Owns the keys of the settings and their checks. Refuses to open a token: `custody` does that,
 //! through [`TokenKey`].
 
 use std::{
@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EncryptionKeySettings {
-    /// `CR…`: what Twilio calls the public half.
+    /// `CR…`: Twilio's SID of the public key.
     pub public_key_sid: PublicKeySid,
     /// File with the private key: PEM, PKCS #8 or PKCS #1, RSA of 2048 to 4096 bits.
     #[serde(default)]
@@ -32,7 +32,7 @@ pub struct EncryptionKeySettings {
     pub pkcs11: Option<TokenKey>,
 }
 
-/// Resolves them, with a fault for each thing that is wrong.
+/// Resolves the keys, and reports every fault.
 pub(super) fn resolve(
     settings: &[EncryptionKeySettings],
     faults: &mut TableFaults<'_>,

@@ -1,6 +1,6 @@
-//! What is wrong with the settings, gathered while they are resolved.
+//! Faults of the settings, collected while they are resolved.
 //!
-//! Owns the faults and the ways in which a secret is read, which all parts of the settings share.
+//! Owns the faults and the reading of secrets, which all parts of the settings share.
 //! INVARIANT: a fault names a key and never holds a secret.
 
 use std::{
@@ -11,17 +11,17 @@ use std::{
 
 use crate::secret::SecretText;
 
-/// One thing that is wrong with the settings.
+/// One fault of the settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{key}`: {problem}")]
 pub struct SettingFault {
     /// The full name of the key, such as `twilio.accounts[0].sid`.
     pub key: String,
-    /// What is wrong and the way out; never a secret.
+    /// The fault and its remedy; never a secret.
     pub problem: String,
 }
 
-/// All faults that were found so far, and the folder where relative paths start.
+/// All faults so far, and the base folder of relative paths.
 #[derive(Default)]
 pub(super) struct SettingFaults {
     base: PathBuf,
@@ -36,7 +36,7 @@ impl SettingFaults {
         }
     }
 
-    /// The faults of one table of the settings; `key` is its full name.
+    /// Returns the faults of one table of the settings; `key` is its full name.
     pub(super) fn at(&mut self, key: impl Into<String>) -> TableFaults<'_> {
         TableFaults {
             key: key.into(),
@@ -44,7 +44,7 @@ impl SettingFaults {
         }
     }
 
-    /// Returns the value if nothing is wrong, otherwise all faults.
+    /// Returns the value if there is no fault, otherwise all faults.
     pub(super) fn or<T>(self, value: T) -> Result<T, Vec<SettingFault>> {
         if self.list.is_empty() {
             Ok(value)
@@ -61,7 +61,7 @@ pub(super) struct TableFaults<'a> {
 }
 
 impl TableFaults<'_> {
-    /// A fault of a key of this table.
+    /// Adds a fault of a key in this table.
     pub(super) fn add(&mut self, name: impl fmt::Display, problem: impl fmt::Display) {
         self.all.list.push(SettingFault {
             key: format!("{}.{name}", self.key),
@@ -69,7 +69,7 @@ impl TableFaults<'_> {
         });
     }
 
-    /// A fault of the table itself.
+    /// Adds a fault of the table itself.
     pub(super) fn add_here(&mut self, problem: impl fmt::Display) {
         self.all.list.push(SettingFault {
             key: self.key.clone(),
@@ -77,22 +77,22 @@ impl TableFaults<'_> {
         });
     }
 
-    /// The faults of a table in this table.
+    /// Returns the faults of a table in this table.
     pub(super) fn at(&mut self, name: impl fmt::Display) -> TableFaults<'_> {
         self.all.at(format!("{}.{name}", self.key))
     }
 
-    /// The number of all faults so far.
+    /// Returns the number of all faults so far.
     pub(super) fn count(&self) -> usize {
         self.all.list.len()
     }
 
-    /// A path of the settings, relative to the folder of the configuration.
+    /// Resolves a path against the folder of the configuration.
     pub(super) fn path(&self, path: &Path) -> PathBuf {
         self.all.base.join(path)
     }
 
-    /// Refuses a number out of range.
+    /// Adds a fault for a number out of range.
     pub(super) fn check_range<T: PartialOrd + fmt::Display>(
         &mut self,
         name: &str,
@@ -107,7 +107,7 @@ impl TableFaults<'_> {
         }
     }
 
-    /// Resolves the secret `name`, which is given directly or in the file of `{name}_file`.
+    /// Resolves the secret `name`, given directly or in the file of `{name}_file`.
     pub(super) fn secret(&mut self, name: &str, source: &SecretSource<'_>) -> ResolvedSecret {
         let file_key = format!("{name}_file");
         let found = match (source.value, source.file) {
@@ -123,7 +123,7 @@ impl TableFaults<'_> {
         found.map_or(ResolvedSecret::Invalid, ResolvedSecret::Given)
     }
 
-    /// Returns the secret in a file; `None` for one that cannot be used, with a fault.
+    /// Returns the secret in a file. If it is unusable, adds a fault and returns `None`.
     pub(super) fn read(&mut self, name: &str, file: &Path) -> Option<SecretText> {
         match SecretText::read(&self.path(file)) {
             Ok(secret) => self.filled(name, secret),
@@ -134,10 +134,11 @@ impl TableFaults<'_> {
         }
     }
 
-    /// Returns the secret, if it is one and nothing else; otherwise `None`, with a fault.
+    /// Returns the secret if it is neither empty nor holds white space. Otherwise adds a fault and
+    /// returns `None`.
     pub(super) fn filled(&mut self, name: &str, secret: SecretText) -> Option<SecretText> {
         if secret.expose().is_empty() {
-            // An empty key would let anybody sign.
+            // An empty key would let anyone sign.
             self.add(name, "the secret is empty");
             return None;
         }
@@ -151,7 +152,7 @@ impl TableFaults<'_> {
     }
 }
 
-/// Where a secret of the settings may be.
+/// The two possible places of a secret in the settings.
 pub(super) struct SecretSource<'a> {
     /// Given directly.
     pub(super) value: Option<&'a SecretText>,
@@ -161,16 +162,16 @@ pub(super) struct SecretSource<'a> {
 
 /// A secret of the settings.
 pub(super) enum ResolvedSecret {
-    /// The settings do not name one.
+    /// The settings hold no such secret.
     Absent,
-    /// It cannot be used; the faults state why.
+    /// The secret is unusable; the faults state the reason.
     Invalid,
-    /// It can be used.
+    /// The secret is usable.
     Given(SecretText),
 }
 
 impl ResolvedSecret {
-    /// Returns the secret, if it can be used.
+    /// Returns the secret, if it is usable.
     pub(super) fn given(self) -> Option<SecretText> {
         match self {
             Self::Given(secret) => Some(secret),

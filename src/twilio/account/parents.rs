@@ -1,12 +1,12 @@
-//! Subaccounts and the accounts to which they belong.
+//! Subaccounts and their parent accounts.
 //!
-//! Owns who may lend a credential to whom. INVARIANT: only a parent lends, only to its subaccounts,
-//! and only for requests: signatures are checked with a subaccount's own tokens.
+//! Owns the rules by which a parent lends its credential. INVARIANT: only a parent lends, only to
+//! its subaccounts, and only for requests: signatures are checked with a subaccount's own tokens.
 
 use super::Account;
 
-/// Lends each subaccount without an API key its parent's credential; what does not fit is told with
-/// the place of the subaccount.
+/// Lends each subaccount without an API key its parent's credential. Reports faults with the index
+/// of the subaccount.
 pub(super) fn join(accounts: &mut [Account], mut fault: impl FnMut(usize, &'static str)) {
     let mut lent = Vec::new();
     for (at, account) in accounts.iter().enumerate() {

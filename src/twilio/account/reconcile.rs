@@ -1,4 +1,4 @@
-//! `[twilio.reconcile]`: how often, and how far back.
+//! `[twilio.reconcile]`: the interval and the period of the comparison.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -6,17 +6,17 @@ use super::faults::TableFaults;
 
 /// Minutes between two comparisons.
 const EVERY_M: RangeInclusive<u32> = 0..=1440;
-/// Hours for which the list is looked back.
+/// Hours of the period that a comparison covers.
 const LOOK_BACK_H: RangeInclusive<u32> = 25..=960;
 
 /// `[twilio.reconcile]`.
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReconcileSettings {
-    /// Minutes between two comparisons, 0 to 1440. 0: only by hand.
+    /// Minutes between two comparisons, 0 to 1440. 0: only on command.
     pub every_m: u32,
-    /// Hours for which the list is looked back, 25 to 960. Twilio lists a recording by when it
-    /// began, and a call can last for 24 hours.
+    /// Hours of the period that a comparison covers, 25 to 960. Twilio lists a recording by its
+    /// beginning, and a call can last for 24 hours.
     pub look_back_h: u32,
 }
 
@@ -29,7 +29,7 @@ impl Default for ReconcileSettings {
     }
 }
 
-/// How Twilio's lists are compared with the vault; every part checked.
+/// The plan of the comparison between Twilio's lists and the vault, all of it checked.
 #[derive(Clone, Debug)]
 pub struct ReconcilePlan {
     every: Option<Duration>,
@@ -37,7 +37,7 @@ pub struct ReconcilePlan {
 }
 
 impl ReconcileSettings {
-    /// Checks them.
+    /// Checks the settings.
     pub(super) fn resolve(&self, faults: &mut TableFaults<'_>) -> ReconcilePlan {
         faults.check_range("every_m", &self.every_m, &EVERY_M, "minutes");
         let why = "hours: a call lasts up to 24, and is listed by its beginning";
@@ -51,12 +51,12 @@ impl ReconcileSettings {
 }
 
 impl ReconcilePlan {
-    /// The time between two comparisons; `None`: only by hand.
+    /// The time between two comparisons. `None`: only on command.
     pub fn every(&self) -> Option<Duration> {
         self.every
     }
 
-    /// How far back the list is looked at.
+    /// The length of the period that a comparison covers.
     pub fn look_back(&self) -> Duration {
         self.look_back
     }

@@ -1,7 +1,7 @@
-//! `[twilio]` and what it resolves to.
+//! `[twilio]`, and its conversion into accounts.
 //!
-//! Owns the keys and every check of them. Refuses to know the environment (config fills the
-//! settings) and makes no connection.
+//! Owns the keys and every check of them. Refuses to know the environment (`config` fills the
+//! settings), and makes no connection.
 
 mod network;
 
@@ -33,31 +33,31 @@ use crate::{
 #[derive(Debug, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TwilioSettings {
-    /// Root of the REST interface; another region or edge has another host. Plain http only to this
-    /// machine.
+    /// Root of the REST interface. Other regions and edges have other hosts. Plain http is only for
+    /// this machine.
     pub api_base: String,
-    /// Root of Conversational Intelligence, which has a host of its own.
+    /// Root of Conversational Intelligence, which has its own host.
     pub intelligence_base: String,
     /// Most requests a second to the REST interface, media not counted, 1 to 1000.
     pub requests_per_s: u32,
-    /// Host names to which Twilio may send us on for media, besides the host of `api_base`.
+    /// Host names to which Twilio may redirect media requests, besides the host of `api_base`.
     /// Credentials are never sent there.
     pub media_redirect_hosts: Vec<String>,
     /// Longest time to connect, milliseconds.
     pub connect_timeout_ms: u64,
     /// Longest time without a byte while waiting for or reading an answer, milliseconds.
     pub read_idle_timeout_ms: u64,
-    /// How Twilio's lists are compared with the vault.
+    /// The comparison between Twilio's lists and the vault.
     pub reconcile: ReconcileSettings,
-    /// Where calls go on after they were asked for consent.
+    /// The continuation of calls after the question of consent.
     pub consent: ConsentSettings,
-    /// How transcripts are fetched.
+    /// The retrieval of transcripts.
     pub transcripts: TranscriptSettings,
     /// The accounts and subaccounts whose callbacks are accepted.
     pub accounts: Vec<AccountSettings>,
-    /// Private keys of recordings that are encrypted with your own public key.
+    /// Private keys of recordings that are encrypted with the customer's own public key.
     pub encryption_keys: Vec<EncryptionKeySettings>,
-    /// Buckets to which Twilio stores recordings instead of keeping them.
+    /// Buckets in which Twilio stores recordings instead of keeping them.
     pub buckets: Vec<BucketSettings>,
 }
 
@@ -84,28 +84,29 @@ impl Default for TwilioSettings {
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccountSettings {
-    /// `AC…`; a subaccount signs with its own token and needs an entry of its own.
+    /// `AC…`. A subaccount signs with its own token and needs its own entry.
     pub sid: AccountSid,
-    /// The account to which this subaccount belongs. Without an API key of its own, its recordings
-    /// are fetched with that account's credential.
+    /// The account to which this subaccount belongs. A subaccount without an API key uses that
+    /// account's credential for requests.
     #[serde(default)]
     pub parent: Option<AccountSid>,
-    /// Auth tokens given directly, for the environment. The first token is the primary one; keep
-    /// the old one beside it while rotating.
+    /// Auth tokens given directly, for the environment. The first token is the primary one; during
+    /// a rotation the old one stays beside it.
     #[serde(default)]
     pub auth_tokens: Vec<SecretText>,
-    /// Files with one auth token each; they come after `auth_tokens`.
+    /// Files with one auth token each, added after `auth_tokens`.
     #[serde(default)]
     pub auth_token_files: Vec<PathBuf>,
     /// Keys that sign callbacks in place of the auth token, as configured in Twilio's webhook
-    /// settings; both while one is rotated.
+    /// settings. During a rotation, both keys.
     #[serde(default)]
     pub shared_keys: Vec<SharedKeySettings>,
-    /// Whether callbacks that the auth token signed are refused: every one must be signed by a
-    /// shared key.
+    /// Whether callbacks signed with the auth token are refused: every callback must be signed with
+    /// a shared key.
     #[serde(default)]
     pub require_shared_key: bool,
-    /// `SK…`: the API key that fetches. Without one, the account SID and its first auth token do.
+    /// `SK…`: the API key for requests. Without one, the account SID and its first auth token are
+    /// used.
     #[serde(default)]
     pub api_key_sid: Option<ApiKeySid>,
     /// The API key's secret given directly, for the environment.
@@ -114,10 +115,10 @@ pub struct AccountSettings {
     /// File with the API key's secret.
     #[serde(default)]
     pub api_key_secret_file: Option<PathBuf>,
-    /// Another root of the REST interface for this account.
+    /// The root of the REST interface for this account, if it differs.
     #[serde(default)]
     pub api_base: Option<String>,
-    /// Another root of Conversational Intelligence for this account.
+    /// The root of Conversational Intelligence for this account, if it differs.
     #[serde(default)]
     pub intelligence_base: Option<String>,
     /// A secret that callbacks of this account carry in their path, `/twilio/{secret}/recordings`,
@@ -127,33 +128,33 @@ pub struct AccountSettings {
     /// File with the secret of the callbacks' path.
     #[serde(default)]
     pub callback_secret_file: Option<PathBuf>,
-    /// Whether the parties of its recordings are looked up at Twilio.
+    /// Whether the parties of the account's recordings are looked up at Twilio.
     #[serde(default = "yes")]
     pub look_up_parties: bool,
-    /// When Twilio's own copies are deleted.
+    /// The time at which Twilio's own copies are deleted.
     #[serde(default)]
     pub delete_source: DeleteSource,
-    /// Hours for which a transcript is waited for before Twilio's copies are deleted after sealing,
-    /// 0 to 720. 0: none is waited for.
+    /// Hours after sealing for which a transcript is awaited before Twilio's copies are deleted, 0
+    /// to 720. 0: none is awaited.
     #[serde(default)]
     pub await_transcript_h: u32,
-    /// Whether transcripts that Twilio made of a recording without being asked are looked for after
-    /// it is sealed.
+    /// Whether the vault searches, after sealing, for transcripts that Twilio made without a
+    /// request.
     #[serde(default = "yes")]
     pub fetch_transcripts: bool,
 }
 
-/// When the source's own copies of a recording are deleted.
+/// The time at which the source's own copies of a recording are deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeleteSource {
-    /// The vault deletes nothing there, and its receipts say so.
+    /// The vault deletes nothing at the source, and its receipts state that.
     Never,
-    /// With the vault's own.
+    /// When the vault shreds its own copy.
     #[default]
     AfterShredding,
-    /// As soon as the vault has read its own back, and its transcript is in or no longer waited
-    /// for; and with the vault's own.
+    /// As soon as the vault has verified its own copy, and the transcript is filed or no longer
+    /// awaited. Also when the vault shreds its own copy.
     AfterSealing,
 }
 
@@ -162,7 +163,7 @@ const fn yes() -> bool {
 }
 
 impl AccountSettings {
-    /// An account with these auth tokens and no API key.
+    /// Creates an account with these auth tokens and without an API key.
     pub fn new(sid: AccountSid, auth_tokens: Vec<SecretText>) -> Self {
         Self {
             sid,
@@ -188,7 +189,7 @@ impl AccountSettings {
 
 /// Requests a second to the REST interface.
 const REQUESTS_PER_S: RangeInclusive<u32> = 1..=1000;
-/// Hours for which a transcript is waited for before Twilio's copies are deleted.
+/// Hours for which a transcript is awaited before Twilio's copies are deleted.
 const AWAIT_TRANSCRIPT_H: RangeInclusive<u32> = 0..=720;
 /// Characters of the secret in the path of callbacks.
 const PATH_SECRET: RangeInclusive<usize> = 16..=128;
@@ -346,7 +347,7 @@ impl AccountSettings {
         }
     }
 
-    /// The common endpoints, with the account's own in their place.
+    /// Returns the common endpoints, with the account's own ones in their place.
     fn endpoints(&self, common: &Endpoints, faults: &mut TableFaults<'_>) -> Endpoints {
         let mut endpoints = common.clone();
         if let Some(base) = &self.api_base {

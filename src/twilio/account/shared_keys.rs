@@ -1,19 +1,19 @@
 //! `[[twilio.accounts.shared_keys]]`: keys of Twilio's webhook settings that sign callbacks in
 //! place of the auth token.
 //!
-//! Owns their form. INVARIANT: the algorithm of a key is the one in the settings; what a request
-//! says of it can only agree.
+//! Owns the form of the keys. INVARIANT: the algorithm of a key is the one in the settings; a
+//! request that names another algorithm is refused.
 
 use std::path::PathBuf;
 
 use super::faults::{ResolvedSecret, SecretSource, TableFaults};
 use crate::secret::SecretText;
 
-/// One key, as the settings give it.
+/// One key in the settings.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SharedKeySettings {
-    /// Its name at Twilio, as in the header `X-Twilio-Webhooks-Signature-Settings`.
+    /// The key's name at Twilio, as in the header `X-Twilio-Webhooks-Signature-Settings`.
     pub name: String,
     /// The key itself, for the environment.
     #[serde(default)]
@@ -21,15 +21,15 @@ pub struct SharedKeySettings {
     /// File with the key.
     #[serde(default)]
     pub secret_file: Option<PathBuf>,
-    /// What it signs with.
+    /// The algorithm of its signatures.
     #[serde(default)]
     pub algorithm: Algorithm,
 }
 
-/// The hash of a signature (HMAC, RFC 2104).
+/// The hash algorithm of a signature (HMAC, RFC 2104).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 pub enum Algorithm {
-    /// SHA-1, as auth tokens sign.
+    /// SHA-1, as for auth tokens.
     #[serde(rename = "HMAC_SHA1")]
     Sha1,
     /// SHA-256.
@@ -46,7 +46,7 @@ pub(in crate::twilio) struct SharedKey {
     pub(in crate::twilio) algorithm: Algorithm,
 }
 
-/// The longest name of a key.
+/// The longest name of a key, in bytes.
 const MAX_NAME: usize = 128;
 
 /// Resolves the keys of an account; `faults` are the account's.

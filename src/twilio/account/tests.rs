@@ -1,4 +1,4 @@
-//! Accounts: which are accepted, and what shows of them.
+//! Accounts: accepted and refused settings, and their `Debug` output.
 
 use std::{fs, path::Path};
 

@@ -1,7 +1,6 @@
 //! Converts a REST recording into the callback it corresponds to.
 //!
-//! Owns how the words of the REST interface become those of callbacks. Refuses to ask for the
-//! resource (`rest`).
+//! Owns the mapping of REST fields to callback fields. Refuses to request the resource (`rest`).
 
 use super::{RecordingCallback, is_source};
 use crate::{
@@ -10,10 +9,10 @@ use crate::{
 };
 
 impl RecordingResource {
-    /// Returns the callback, so that both ways have the same effect. Every status of an unfinished
-    /// recording becomes `in-progress`. Callbacks have length and channels of completed recordings
-    /// only, and the error code 0 for a success. `account` is the requested one, which the resource
-    /// does not always name.
+    /// Returns the callback, so that both sources have the same effect. Every status other than
+    /// `completed` and `absent` becomes `in-progress`. As in callbacks, only completed recordings
+    /// have a length, channels, and the error code 0 for success. `account` is the requested one,
+    /// which the resource does not always name.
     pub fn to_callback(&self, account: &AccountSid) -> RecordingCallback {
         let status = match self.status.as_str() {
             "completed" | "absent" => self.status.as_str(),

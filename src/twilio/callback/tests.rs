@@ -1,4 +1,4 @@
-//! Callbacks as Twilio sends them, and as nobody should.
+//! Callbacks as Twilio sends them, and malformed ones.
 
 use super::*;
 use crate::twilio::signed::{self, sid};

@@ -1,17 +1,16 @@
-//! Decrypting while the bytes arrive: AES-256-GCM over a stream that is never held as a whole (NIST
-//! SP 800-38D).
+//! Streaming decryption: AES-256-GCM over a stream that is never held as a whole (NIST SP 800-38D).
 //!
 //! ```text
 //! ciphertext ‖ tag (the last 16 bytes)         H = E(0)     J₀ = nonce ‖ 1     keystream = E(J₀+1), E(J₀+2), …
 //! plaintext = ciphertext ⊕ keystream           tag = E(J₀) ⊕ GHASH_H(ciphertext, no associated data)
 //! ```
-//! Owns the arithmetic. Refuses to know where the bytes come from. No library that we trust gives
-//! out bytes of GCM before it has seen the tag, and a day of sound does not fit into memory; so the
-//! mode is put together here from two parts of such libraries, counter mode (aws-lc-rs) and GHASH
-//! (RustCrypto), and held against both libraries' own GCM in the tests.
+//! Owns the arithmetic. Refuses to know the source of the bytes. No trusted library releases GCM
+//! plaintext before it has checked the tag, and a day of audio does not fit into memory. Therefore
+//! the mode is composed here from counter mode (aws-lc-rs) and GHASH (RustCrypto). The tests
+//! compare it with the GCM of both libraries.
 //!
-//! INVARIANT: what comes out before [`Decryptor::finish`] is not authentic yet. Whoever takes it
-//! must be able to drop it all: it flows into a deposit, which commits nothing when the stream ends
+//! INVARIANT: the output before [`Decryptor::finish`] is not authentic yet. The consumer must be
+//! able to discard all of it: it flows into a deposit, which commits nothing when the stream ends
 //! with an error.
 
 use std::fmt;
@@ -30,25 +29,25 @@ use crate::secret::Key;
 const BLOCK: usize = 16;
 /// Bytes of the tag at the end.
 pub(in crate::twilio) const TAG: usize = 16;
-/// The most that one key and nonce encrypt: 2³² − 2 blocks, before the counter would come round.
+/// The longest plaintext of one key and nonce: 2³² − 2 blocks, before the counter would wrap.
 const MAX_LEN: u64 = ((1 << 32) - 2) * BLOCK as u64;
 
-/// Takes ciphertext piece by piece, gives plaintext, and says at the end whether it was authentic.
+/// Decrypts ciphertext piece by piece, and checks its authenticity at the end.
 pub struct Decryptor {
     keystream: StreamingDecryptingKey,
     ghash: GHash,
     /// E(J₀).
     mask: Zeroizing<[u8; BLOCK]>,
-    /// Less than two blocks: what may be the tag, and what does not fill a block yet.
+    /// Less than two blocks: the possible tag, and the start of an incomplete block.
     held: BytesMut,
     /// Bytes decrypted so far.
     done: u64,
 }
 
-/// Why there is no plaintext.
+/// The reason for a failed decryption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecryptError {
-    /// Cut, altered, or encrypted otherwise.
+    /// Truncated, altered, or encrypted under another key or nonce.
     #[error("the tag is wrong")]
     Tag,
     /// Longer than AES-GCM can encrypt.
@@ -57,7 +56,7 @@ pub enum DecryptError {
 }
 
 impl Decryptor {
-    /// For one file.
+    /// Creates a decryptor for one file.
     pub fn new(key: &Key, nonce: &[u8; 12]) -> Self {
         let h = block(&mut keystream(key, [0; BLOCK]));
         let mut first = [0; BLOCK];
@@ -76,8 +75,8 @@ impl Decryptor {
         }
     }
 
-    /// Takes a piece; gives what of the plaintext is known by now, whole blocks except those that
-    /// may be the tag.
+    /// Takes a piece of ciphertext. Returns the plaintext of all complete blocks that cannot be
+    /// part of the tag.
     ///
     /// # Errors
     /// [`DecryptError::TooLong`].
@@ -87,8 +86,8 @@ impl Decryptor {
             self.held.extend_from_slice(piece);
             return Ok(Bytes::new());
         }
-        // The block that began in the piece before is made whole; the rest is decrypted where it
-        // is.
+        // The block that the last piece began is completed; the rest is decrypted without a copy of
+        // the input.
         let mut out = BytesMut::zeroed(ready + BLOCK);
         let whole = self.held.len().next_multiple_of(BLOCK).min(ready);
         let (start, piece) = piece.split_at(whole.saturating_sub(self.held.len()));
@@ -102,10 +101,10 @@ impl Decryptor {
         Ok(out.freeze())
     }
 
-    /// The last bytes of the plaintext, fewer than 16, if all of it was authentic.
+    /// Returns the last bytes of the plaintext, fewer than 16, if all of it was authentic.
     ///
     /// # Errors
-    /// [`DecryptError`]: everything that came out is worthless.
+    /// [`DecryptError`]: the whole output is worthless.
     pub fn finish(mut self) -> Result<Bytes, DecryptError> {
         let rest = self.held.len().checked_sub(TAG).ok_or(DecryptError::Tag)?;
         let rest = self.held.split_to(rest);
@@ -129,7 +128,7 @@ impl Decryptor {
     }
 
     /// Hashes ciphertext and decrypts it to the beginning of `out`, which has room for one block
-    /// more. Only the last piece is no whole number of blocks.
+    /// more. Only the last piece may end with an incomplete block.
     fn decrypt(&mut self, ciphertext: &[u8], out: &mut [u8]) -> Result<(), DecryptError> {
         if ciphertext.is_empty() {
             return Ok(());
@@ -162,16 +161,16 @@ impl fmt::Debug for Decryptor {
     }
 }
 
-/// AES-256 in counter mode from this block on. The counter of aws-lc-rs is the whole block and that
-/// of GCM its last 32 bits; they are the same as long as it does not come round, which [`MAX_LEN`]
-/// sees to.
+/// Returns AES-256 in counter mode, starting with this block. aws-lc-rs counts with the whole block
+/// and GCM with its last 32 bits; both are equal until the counter wraps, which [`MAX_LEN`]
+/// prevents.
 fn keystream(key: &Key, first: [u8; BLOCK]) -> StreamingDecryptingKey {
     let key = UnboundCipherKey::new(&AES_256, key.expose()).expect("the key has 32 bytes");
     StreamingDecryptingKey::ctr(key, DecryptionContext::Iv128(FixedLength::from(first)))
         .expect("AES has a counter mode")
 }
 
-/// The next block of a keystream.
+/// Returns the next block of a keystream.
 fn block(keystream: &mut StreamingDecryptingKey) -> Zeroizing<[u8; BLOCK]> {
     let mut out = Zeroizing::new([0; 2 * BLOCK]);
     keystream

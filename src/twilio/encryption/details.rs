@@ -1,10 +1,10 @@
-//! `EncryptionDetails` of a callback and `encryption_details` of the REST resource, in every
-//! spelling that Twilio uses.
+//! `EncryptionDetails` of a callback and `encryption_details` of the REST resource, under all field
+//! names that Twilio uses.
 //!
-//! Owns the names and the forms of the fields. Twilio's own pages do not agree on the names, so
-//! that all of them are read; where two names of one field have different values, nobody can say
-//! which is right, and the details are refused. INVARIANT: what is read has a key's SID, a wrapped
-//! key of 256 to 1024 bytes and a nonce of 12 bytes, both in base64 of the standard alphabet.
+//! Owns the names and the forms of the fields. Twilio's documentation is inconsistent about the
+//! names, so all of them are read. If two names of one field have different values, the details are
+//! refused, because neither is certain. INVARIANT: parsed details have a key's SID, a wrapped key
+//! of 256 to 1024 bytes and a nonce of 12 bytes, both in base64 of the standard alphabet.
 
 use std::fmt;
 
@@ -17,11 +17,11 @@ use serde_json::Value;
 
 use crate::model::encryption::Encryption;
 
-/// Longest text that is read: the wrapped key of the longest RSA key that is in use (8192 bits) is
-/// 1,368 letters.
+/// The longest text that is parsed, in bytes: the wrapped key of the longest RSA key in use (8192
+/// bits) has 1,368 characters.
 const MAX_TEXT: usize = 8192;
 const NONCE: usize = 12;
-/// Bytes of a wrapped key: as long as the RSA modulus, 2048 to 8192 bits.
+/// The length of a wrapped key in bytes: that of the RSA modulus, 2048 to 8192 bits.
 const WRAPPED: std::ops::RangeInclusive<usize> = 256..=1024;
 
 const KIND: &[&str] = &["type"];
@@ -29,42 +29,42 @@ const KEY_SID: &[&str] = &["public_key_sid", "encryption_public_key_sid"];
 const WRAPPED_KEY: &[&str] = &["encrypted_cek", "encryption_cek"];
 const IV: &[&str] = &["iv", "encryption_iv"];
 
-/// Why details are no details. Never a value of them.
+/// The reason why details cannot be used. Holds no value of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DetailsError {
     /// Neither an object nor null.
     #[error("they are not a JSON object")]
     Shape,
-    /// Longer than anything that is meant seriously.
+    /// Longer than any valid details.
     #[error("they are longer than {MAX_TEXT} bytes")]
     TooLong,
-    /// Some of it is there, and this is not.
+    /// Some fields are present, and this one is missing.
     #[error("`{field}` is missing")]
     Missing {
-        /// Its name.
+        /// The field's name.
         field: &'static str,
     },
-    /// Another form.
+    /// A field of another form.
     #[error("`{field}` is malformed: expected {expected}")]
     Malformed {
-        /// Its name.
+        /// The field's name.
         field: &'static str,
-        /// The form it should have.
+        /// The expected form.
         expected: &'static str,
     },
-    /// Two names of one thing, or one name twice, with different values.
+    /// Two names of one field, or one name twice, with different values.
     #[error("`{field}` is given with two different values")]
     Conflict {
-        /// The name in callbacks.
+        /// The field's name in callbacks.
         field: &'static str,
     },
-    /// Another scheme than the one we know.
+    /// An unknown encryption scheme.
     #[error("`type` is unknown; expected `rsa-aes`")]
     UnknownType,
 }
 
-/// Reads the text of a callback's parameter; `None` if it says that there is no encryption
-/// (nothing, `null`, an empty object).
+/// Parses the text of a callback's parameter. `None` if there is no encryption (empty, `null`, an
+/// empty object).
 ///
 /// # Errors
 /// [`DetailsError`].
@@ -79,14 +79,14 @@ pub fn from_json(text: &str) -> Result<Option<Encryption>, DetailsError> {
     read(&pairs)
 }
 
-/// Reads the field of the REST resource; `None` if it says that there is no encryption.
+/// Parses the field of the REST resource. `None` if there is no encryption.
 ///
 /// # Errors
 /// [`DetailsError`].
 pub fn from_value(value: &Value) -> Result<Option<Encryption>, DetailsError> {
     match value {
         Value::Null => Ok(None),
-        // Nobody documents a text here, and a callback's would be one.
+        // A string is not documented here, but callbacks have one.
         Value::String(text) => from_json(text),
         other => {
             let Pairs(pairs) = Pairs::deserialize(other).map_err(|_| DetailsError::Shape)?;
@@ -130,7 +130,7 @@ fn read(pairs: &[(String, Value)]) -> Result<Option<Encryption>, DetailsError> {
     }))
 }
 
-/// The one value that all names of a field agree on. Null and an empty text count as absent.
+/// Returns the one value of all names of a field. Null and an empty string count as absent.
 fn one<'a>(
     pairs: &'a [(String, Value)],
     names: &[&'static str],
@@ -170,7 +170,7 @@ fn encoded(
     }
 }
 
-/// An object as it was written: a name that comes twice is seen twice.
+/// An object in which repeated names are kept.
 struct Pairs(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Pairs {

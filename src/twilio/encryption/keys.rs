@@ -1,34 +1,34 @@
-//! The private keys that open content keys, by the SID of their public half.
+//! The private keys that open content keys, by the SID of their public key.
 //!
-//! Owns which key is asked. Refuses to know where it rests: in this process ([`super::PrivateKey`])
-//! or in a token, which `app` opens.
+//! Owns the choice of the key. Refuses to know its location: this process ([`super::PrivateKey`])
+//! or a token, which `app` opens.
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use crate::{model::sid::PublicKeySid, secret::Key};
 
-/// A private key, wherever it rests.
+/// A private key, in this process or in a token.
 pub trait UnwrapKey: Send + Sync + fmt::Debug {
-    /// Opens a content key that was wrapped under the public half, by RSAES-OAEP with SHA-256 and
-    /// MGF1-SHA-256 and without a label. May block for as long as a token takes.
+    /// Opens a content key that was wrapped with the public key, by RSAES-OAEP with SHA-256 and
+    /// MGF1-SHA-256 and without a label. May block for as long as a token needs.
     ///
     /// # Errors
     /// [`UnwrapError`].
     fn unwrap(&self, wrapped: &[u8]) -> Result<Key, UnwrapError>;
 }
 
-/// Why a content key did not come out.
+/// The reason why a content key cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnwrapError {
-    /// It is none that was wrapped under this key. There is no more to be told, on purpose.
+    /// The content key was not wrapped with this public key. Deliberately without details.
     #[error("the private key does not open it")]
     Rejected,
-    /// The key's place cannot be asked now.
+    /// The token cannot be used now.
     #[error("{0}")]
     Place(String),
 }
 
-/// Where in a token a private key is.
+/// The location of a private key in a token.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenKey {
@@ -42,21 +42,21 @@ pub struct TokenKey {
     pub pin_file: PathBuf,
 }
 
-/// One of the keys.
+/// One configured key.
 #[derive(Debug)]
 pub(in crate::twilio) struct EncryptionKey {
     pub(in crate::twilio) public_key_sid: PublicKeySid,
     pub(in crate::twilio) key: Arc<dyn UnwrapKey>,
-    /// Where it is to be opened yet.
+    /// The token that holds the key, if any.
     pub(in crate::twilio) token: Option<TokenKey>,
 }
 
-/// Every private key that is configured.
+/// All configured private keys.
 #[derive(Debug, Default)]
 pub struct EncryptionKeys(pub(in crate::twilio) Vec<EncryptionKey>);
 
 impl EncryptionKeys {
-    /// The key whose public half Twilio knows by this SID.
+    /// Returns the private key for Twilio's SID of the public key.
     pub fn find(&self, public_key_sid: &PublicKeySid) -> Option<Arc<dyn UnwrapKey>> {
         self.0
             .iter()
@@ -64,15 +64,15 @@ impl EncryptionKeys {
             .map(|key| Arc::clone(&key.key))
     }
 
-    /// The SIDs, in the order of the settings.
+    /// Returns the SIDs, in the order of the settings.
     pub fn sids(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|key| key.public_key_sid.as_str())
     }
 
-    /// Opens the keys that rest in tokens. Until then they can open nothing.
+    /// Opens the keys that are in tokens. Before that, they cannot open anything.
     ///
     /// # Errors
-    /// What `open` says of the first that it cannot open, with the SID.
+    /// The error of `open` for the first key that it cannot open, with the SID.
     pub fn open_tokens<E>(
         &mut self,
         mut open: impl FnMut(&TokenKey) -> Result<Arc<dyn UnwrapKey>, E>,
@@ -86,7 +86,7 @@ impl EncryptionKeys {
     }
 }
 
-/// Stands for a key in a token that nobody opened.
+/// Stands in for a key in a token that is not open.
 #[derive(Debug)]
 pub(in crate::twilio) struct Unopened;
 

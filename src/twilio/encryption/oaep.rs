@@ -1,11 +1,12 @@
 //! Removes OAEP padding (RFC 8017, 7.1.2 step 3) from a block that a token decrypted raw.
 //!
-//! For tokens that know OAEP only with SHA-1 (SoftHSM 2 is one): there the token does the power of
-//! the private key, which never leaves it, and the padding is looked at here. Owns nothing else.
+//! For tokens that support OAEP only with SHA-1, such as SoftHSM 2: the token performs the RSA
+//! operation with the private key, which never leaves it, and the padding is checked here. Owns
+//! nothing else.
 //!
-//! INVARIANT: which part of the padding is wrong shows neither in the answer nor in the time:
+//! INVARIANT: neither the result nor the time reveals which part of the padding is wrong:
 //! everything is computed and compared in full, and one bit decides at the end. Manger's attack
-//! (CRYPTO 2001) needs to know only whether the first byte was zero.
+//! (CRYPTO 2001) only needs to know whether the first byte was zero.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use subtle::{Choice, ConstantTimeEq as _};
@@ -15,15 +16,15 @@ use crate::secret::Key;
 
 const HASH: usize = 32;
 
-/// A content key out of a padded block:
+/// Returns the content key from a padded block:
 /// `0 ‖ masked seed ‖ masked (hash of the empty label ‖ zeros ‖ 1 ‖ key)`. `block` is as long as
 /// the modulus.
 ///
-/// Only 32 bytes are a key, so the place of the `1` is known, and nothing has to be searched for
-/// it. `None` for everything else.
+/// A key has exactly 32 bytes, so the position of the `1` is known, and no search is needed.
+/// Returns `None` for anything else.
 pub fn unpad(block: &[u8]) -> Option<Key> {
     let mut block = Zeroizing::new(block.to_vec());
-    // Lengths are public: the modulus' and the hash's.
+    // Lengths are public: those of the modulus and of the hash.
     let (first, rest) = block.split_first_mut()?;
     let (seed, db) = rest.split_at_mut_checked(HASH)?;
     let (padding, key) = db

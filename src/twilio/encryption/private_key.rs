@@ -1,9 +1,8 @@
-//! A private key that rests in this process: RSA from a PEM file.
+//! A private key in this process: RSA from a PEM file.
 //!
 //! Owns the two forms that `openssl genrsa` and `openssl genpkey` write, and the decryption by
-//! aws-lc-rs, whose check of the padding takes the same time whatever is wrong. INVARIANT: the
-//! text, its DER and what is decrypted are zeroed when they are dropped; nothing of the key is
-//! shown.
+//! aws-lc-rs, which checks the padding in constant time. INVARIANT: the text, its DER and decrypted
+//! values are zeroed on drop; no output shows any part of the key.
 
 use std::fmt;
 
@@ -14,17 +13,17 @@ use zeroize::Zeroizing;
 use super::keys::{UnwrapError, UnwrapKey};
 use crate::secret::Key;
 
-/// Bits of an RSA key that is taken.
+/// The accepted lengths of an RSA key, in bits.
 const BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
 /// An RSA private key.
 pub struct PrivateKey(OaepPrivateDecryptingKey);
 
 impl PrivateKey {
-    /// Reads the text of a PEM file: `PRIVATE KEY` (PKCS #8) or `RSA PRIVATE KEY` (PKCS #1).
+    /// Parses a PEM file: `PRIVATE KEY` (PKCS #8) or `RSA PRIVATE KEY` (PKCS #1).
     ///
     /// # Errors
-    /// What is wrong and the way out; nothing of the text.
+    /// The fault and its remedy, without any part of the text.
     pub fn from_pem(text: &str) -> Result<Self, &'static str> {
         let pkcs8 = match der(text, "PRIVATE KEY")? {
             Some(der) => der,
@@ -71,7 +70,7 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-/// The bytes between the lines of one label, if the text has them (RFC 7468).
+/// Returns the decoded bytes between the lines of a label, if the text has them (RFC 7468).
 fn der(text: &str, label: &str) -> Result<Option<Zeroizing<Vec<u8>>>, &'static str> {
     let Some((_, rest)) = text.split_once(&format!("-----BEGIN {label}-----")) else {
         return Ok(None);
@@ -96,7 +95,7 @@ fn der(text: &str, label: &str) -> Result<Option<Zeroizing<Vec<u8>>>, &'static s
     Ok(Some(Zeroizing::new(der)))
 }
 
-/// A PKCS #1 key as PKCS #8 has it: version 0, the algorithm `rsaEncryption`, and the key in an
+/// Wraps a PKCS #1 key as PKCS #8: version 0, the algorithm `rsaEncryption`, and the key in an
 /// octet string (RFC 5958, RFC 8017 appendix A.1).
 fn in_pkcs8(pkcs1: &[u8]) -> Zeroizing<Vec<u8>> {
     const VERSION: &[u8] = &[0x02, 0x01, 0x00];
@@ -107,12 +106,12 @@ fn in_pkcs8(pkcs1: &[u8]) -> Zeroizing<Vec<u8>> {
     tagged(0x30, &[VERSION, RSA, &octets])
 }
 
-/// A DER element: tag, length, contents.
+/// Encodes a DER element: tag, length, contents.
 pub(super) fn tagged(tag: u8, contents: &[&[u8]]) -> Zeroizing<Vec<u8>> {
     let length: usize = contents.iter().map(|part| part.len()).sum();
     let digits = length.to_be_bytes();
     let digits = digits.iter().skip_while(|&&digit| digit == 0);
-    // Once in full, so that no copy is left behind by a buffer that grows.
+    // Allocated once in full: a growing buffer would leave copies behind.
     let mut out = Zeroizing::new(Vec::with_capacity(length + 10));
     out.push(tag);
     match u8::try_from(length) {

@@ -1,5 +1,5 @@
-//! What tests of encrypted recordings need: a pair of keys, and what Twilio makes with the public
-//! half.
+//! Helpers for tests of encrypted recordings: a key pair, and Twilio's operations with the public
+//! key.
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
@@ -39,7 +39,7 @@ impl Pair {
     }
 }
 
-/// A content key under a public key, as Twilio wraps it.
+/// Wraps a content key with a public key, as Twilio does.
 pub(crate) fn wrap(public: &[u8], key: &[u8]) -> Vec<u8> {
     let public =
         OaepPublicEncryptingKey::new(PublicEncryptingKey::from_der(public).unwrap()).unwrap();
@@ -63,7 +63,7 @@ pub(crate) fn pem(label: &str, der: &[u8]) -> String {
     )
 }
 
-/// A file as Twilio encrypts it: ciphertext and tag.
+/// Encrypts a file as Twilio does: ciphertext and tag.
 pub(crate) fn encrypted(key: &[u8; 32], nonce: &[u8; 12], plain: &[u8]) -> Vec<u8> {
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).unwrap());
     let mut bytes = plain.to_vec();

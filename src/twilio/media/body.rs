@@ -1,8 +1,8 @@
-//! The sound itself: a stream that is sure of what it yields.
+//! The audio itself: a stream that yields only checked bytes.
 //!
-//! Owns the stream, which ends after the first error. What it checks is in `check`: a connection
-//! that breaks is not always an error to HTTP, an error document with the wrong type is not sound,
-//! and an encrypted file is authentic only when its tag is.
+//! Owns the stream, which ends after the first error. The checks are in `validator`: a connection
+//! that breaks is not always an error to HTTP, an error document with the wrong type is not audio,
+//! and an encrypted file is authentic only if its tag is correct.
 //!
 //! INVARIANT: nothing is yielded before the first 12 bytes of plaintext are known to be RIFF/WAVE;
 //! after an error nothing more is yielded; a body that ends without an error is a whole RIFF/WAVE
@@ -25,16 +25,16 @@ use crate::twilio::{
 
 /// The bytes of a WAV file in order; memory is bounded by one network read.
 pub struct Body {
-    /// `None` once it has ended, well or badly.
+    /// `None` after the end, with or without an error.
     chunks: Option<BoxStream<'static, Result<Bytes, TransientFailure>>>,
     check: MediaValidator,
-    /// What was read ahead by [`Body::begun`].
+    /// The bytes read ahead by [`Body::begun`].
     ahead: Option<Bytes>,
 }
 
 impl Body {
-    /// Of these chunks, which have as many bytes in all as the other side said. How many came
-    /// before a break is counted here.
+    /// Creates a body from these chunks, whose total length is `content_length`, if stated. The
+    /// bytes received before a break are counted here.
     pub(super) fn new(
         chunks: impl Stream<Item = Result<Bytes, TransientFailure>> + Send + 'static,
         content_length: Option<u64>,
@@ -46,14 +46,14 @@ impl Body {
         }
     }
 
-    /// The same, where HTTP says by itself where the body ends.
+    /// Marks the body as one whose end HTTP itself states.
     #[must_use]
     pub(super) fn framed(mut self) -> Self {
         self.check.framed();
         self
     }
 
-    /// The length in the RIFF header, where it exceeds that of a complete body; known when the body
+    /// The length in the RIFF header, if it exceeds that of a complete body. Known when the body
     /// has ended.
     pub fn riff_len_excess(&self) -> Arc<OnceLock<u64>> {
         self.check.riff_len_excess()
@@ -66,10 +66,10 @@ impl Body {
         self
     }
 
-    /// Reads as much as shows whether it is sound at all.
+    /// Reads enough to check that it is RIFF/WAVE.
     ///
     /// # Errors
-    /// What the stream would have yielded first.
+    /// The first error of the stream.
     pub async fn begun(mut self) -> Result<Self, FetchError> {
         if let Some(first) = self.next().await {
             self.ahead = Some(first?);

@@ -1,12 +1,12 @@
-//! Fetching and deleting recordings that Twilio stored in a bucket of yours instead of keeping them
-//! (external S3 storage).
+//! Fetching and deleting recordings that Twilio stored in a customer's bucket instead of keeping
+//! them (external S3 storage).
 //!
-//! Owns which bucket an address chooses, and the meaning of each answer. Twilio then has metadata
-//! only, whose `media_url` is the object's whole address.
+//! Owns the choice of the bucket for an address, and the meaning of each answer. For such a
+//! recording Twilio has metadata only, and its `media_url` is the full address of the object.
 //!
-//! INVARIANT: an address is never asked as it is. It only chooses one of the configured buckets and
-//! a path in it; the request goes to that bucket's endpoint with that bucket's own credentials,
-//! never Twilio's. No error holds more of an address than its host.
+//! INVARIANT: no request is sent to an address as it is. An address only chooses one of the
+//! configured buckets and a path in it. The request goes to that bucket's endpoint with that
+//! bucket's own credentials, never Twilio's. No error holds more of an address than its host.
 
 use futures_util::StreamExt as _;
 use object_store::{ObjectStoreExt as _, path::Path};
@@ -21,7 +21,7 @@ use crate::twilio::{
 };
 
 impl Account {
-    /// The bucket and the path in it that an address means.
+    /// Returns the bucket and the path in it for an address.
     fn object(&self, address: &Url) -> Option<(&Bucket, Path)> {
         self.endpoints
             .buckets
@@ -31,8 +31,8 @@ impl Account {
 }
 
 impl TwilioClient {
-    /// Begins to fetch a recording that Twilio stored elsewhere, from where its metadata says.
-    /// `None` if that is Twilio itself, or nothing that can be read.
+    /// Begins to fetch a recording that Twilio stored elsewhere, from the address in its metadata.
+    /// `None` if the address is Twilio's own, or cannot be parsed.
     ///
     /// # Errors
     /// [`FetchRefusal::ForeignMedia`] if no bucket covers the address; otherwise as [`TwilioClient::media`].
@@ -76,7 +76,7 @@ impl TwilioClient {
     /// hides it only.
     ///
     /// # Errors
-    /// [`BucketDeleteError`]. Nothing is asked where no bucket covers the address.
+    /// [`BucketDeleteError`]. No request is sent if no bucket covers the address.
     pub async fn delete_object(
         &self,
         account: &Account,
@@ -100,22 +100,22 @@ impl TwilioClient {
                 _ => BucketDeleteError::Transient(TransientFailure::Bucket { host }),
             }
         };
-        // S3 says of every object that it is deleted, also of one that never was.
+        // S3 reports success for the deletion of an object that never existed.
         bucket.store.head(&path).await.map_err(failed)?;
         bucket.store.delete(&path).await.map_err(failed)
     }
 }
 
-/// Why an object in a bucket is not deleted.
+/// The reason why an object in a bucket was not deleted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BucketDeleteError {
-    /// There is no such object, or not any more.
+    /// There is no such object, or no longer.
     #[error("the bucket has no such object")]
     NotFound,
-    /// What Twilio names is no URL.
+    /// Twilio's address is not a URL.
     #[error("the address of the audio is not a URL")]
     NoAddress,
-    /// No bucket of the settings covers the address.
+    /// No configured bucket covers the address.
     #[error(
         "twilio stored the audio at `{host}`, and no `url_prefix` of `twilio.buckets` covers it: add the bucket, or delete the object there"
     )]
@@ -123,7 +123,7 @@ pub enum BucketDeleteError {
         /// The host alone.
         host: String,
     },
-    /// The bucket's credential may not delete.
+    /// The bucket's credential has no permission to delete.
     #[error(
         "the bucket at `{host}` does not let its credential delete: check `access_key_id`, its secret and its permissions in `twilio.buckets`"
     )]
@@ -131,7 +131,7 @@ pub enum BucketDeleteError {
         /// The host alone.
         host: String,
     },
-    /// Ask again soon.
+    /// Retry soon.
     #[error(transparent)]
     Transient(TransientFailure),
 }

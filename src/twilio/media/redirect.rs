@@ -1,7 +1,7 @@
-//! Where a redirect may lead, and what may travel with it. Pure.
+//! Permitted targets of redirects, and the permission to send credentials there. Pure.
 //!
-//! Clients that followed redirects blindly have given Twilio credentials to strangers and fetched
-//! from inside their own network; so each hop is judged anew, by URL.
+//! Clients that follow redirects blindly have leaked Twilio credentials to strangers and fetched
+//! from their own internal network. Therefore each hop is checked anew, by URL.
 
 use reqwest::{StatusCode, Url};
 
@@ -10,12 +10,13 @@ use crate::twilio::{
     fetch_error::FetchRefusal,
 };
 
-/// The statuses whose `Location` is followed; for a GET they mean the same.
+/// Whether the `Location` of a status is followed. For a GET, these statuses have the same meaning.
 pub(super) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// The next URL: confidential, without a user of its own, on the interface or on a listed host.
+/// Returns the next URL: confidential, without user and password, on the interface or on a listed
+/// host.
 pub(super) fn target(
     endpoints: &Endpoints,
     from: &Url,
@@ -25,7 +26,7 @@ pub(super) fn target(
         .and_then(|text| from.join(text).ok())
         .ok_or(FetchRefusal::Location)?;
     let host = to.host_str().ok_or(FetchRefusal::Location)?;
-    // A user in the URL would become an Authorization header that we did not choose.
+    // A user in the URL would become an unintended Authorization header.
     if !to.username().is_empty() || to.password().is_some() {
         return Err(FetchRefusal::Location);
     }
@@ -42,8 +43,8 @@ pub(super) fn target(
     Ok(to)
 }
 
-/// Whether the account's credential may go to `to`: the interface itself, and there only `path`
-/// (the recording) with or without a suffix.
+/// Whether the account's credential may be sent to `to`: only to `path` (the recording) at the
+/// interface, with or without a suffix.
 pub(super) fn may_carry_credential(endpoints: &Endpoints, path: &str, to: &Url) -> bool {
     let is_recording = to
         .path()
@@ -52,7 +53,7 @@ pub(super) fn may_carry_credential(endpoints: &Endpoints, path: &str, to: &Url) 
     is_interface(endpoints, to) && is_recording
 }
 
-/// Same scheme, host and port.
+/// Whether scheme, host and port are those of the interface.
 fn is_interface(endpoints: &Endpoints, to: &Url) -> bool {
     to.origin() == endpoints.api_base.origin()
 }

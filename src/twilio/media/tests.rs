@@ -1,4 +1,4 @@
-//! What needs no Twilio; the whole conversation is tested beside the stand-in, `demo::stand_in`.
+//! Tests without a server; `demo::stand_in` tests the whole exchange.
 
 use std::path::Path;
 
@@ -44,8 +44,8 @@ fn sound_is_audio_or_unnamed_octets() {
     }
 }
 
-/// A body that ends with its connection has no length that HTTP could miss; only the RIFF header
-/// tells that it is cut.
+/// A body that ends with its connection has no length that HTTP could check; only the RIFF header
+/// shows that it is truncated.
 #[tokio::test]
 async fn a_cut_that_http_does_not_notice_is_noticed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,7 +1,7 @@
-//! What decrypts a recording's media: its content key, unwrapped.
+//! The decryptor of a recording's media, from its wrapped content key.
 //!
-//! Owns what it means to a fetch that a private key does not open it. Refuses to know which key that
-//! is, and where it rests.
+//! Owns the fetch errors of a private key that cannot open the content key. Refuses to know the
+//! choice and the location of the key.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -13,15 +13,16 @@ use crate::{
     },
 };
 
-/// What decrypts media that was encrypted so. May block, as [`UnwrapKey::unwrap`].
+/// Returns the decryptor for media with these encryption details. May block, as
+/// [`UnwrapKey::unwrap`].
 ///
 /// # Errors
-/// [`FetchError::Refused`] if the key does not open it, [`FetchError::Transient`] if the key's
-/// place cannot be asked.
+/// [`FetchError::Refused`] if the key does not open the content key, [`FetchError::Transient`] if
+/// the private key cannot be used now.
 pub fn decryptor(told: &Encryption, key: &dyn UnwrapKey) -> Result<Decryptor, FetchError> {
     let sid = || told.public_key_sid.clone();
-    // What came from the database was checked when it was read; if it cannot be read now, it
-    // opens nothing.
+    // Details from the database were checked when they were parsed; details that are unreadable now
+    // open nothing.
     let wrapped = STANDARD.decode(&told.wrapped_key);
     let nonce = STANDARD.decode(&told.nonce);
     let nonce = nonce.ok().and_then(|nonce| nonce.try_into().ok());

@@ -1,10 +1,10 @@
-//! The checks of a body of audio: complete, authentic where it is encrypted, and RIFF/WAVE in plain
-//! text.
+//! The checks of a body of audio: complete, authentic if it is encrypted, and RIFF/WAVE in
+//! plaintext.
 //!
-//! Owns the three checks and their order: the length that HTTP promised is that of the bytes on the
-//! wire; the decryption, where there is one, is behind it; the RIFF header is looked for in what
-//! comes out of that. Where HTTP or the tag says that the body is whole, it is; a header that
-//! promises more is a remark. Only where neither says so does the header decide. No I/O.
+//! Owns the three checks and their order: the number of received bytes equals the length that HTTP
+//! stated; the decryption, if any, comes next; the RIFF header is checked in its output. If HTTP or
+//! the tag shows that the body is whole, it is whole, and a longer length in the header is only
+//! recorded. Otherwise the length in the header decides. No I/O.
 //!
 //! INVARIANT: nothing is passed on before the first 12 bytes of plaintext are known to be
 //! RIFF/WAVE.
@@ -27,9 +27,9 @@ const MIN_WAV_LEN: u64 = 44;
 /// The state of all checks.
 pub(super) struct MediaValidator {
     content_length: Option<u64>,
-    /// Whether HTTP says by itself where the body ends, without a length before it.
+    /// Whether HTTP itself states the end of the body, without a length before it.
     is_framed: bool,
-    /// The length in the RIFF header of a complete body, where it is more than there is.
+    /// The length in the RIFF header of a complete body, if it exceeds the actual length.
     riff_len_excess: Arc<OnceLock<u64>>,
     /// Bytes on the wire so far.
     received: u64,
@@ -51,18 +51,18 @@ impl MediaValidator {
         }
     }
 
-    /// HTTP says where the body ends: it is chunked.
+    /// Records that HTTP states the end of the body: it is chunked.
     pub(super) fn framed(&mut self) {
         self.is_framed = true;
     }
 
-    /// The length in the RIFF header, where it exceeds that of a complete body; known when the body
+    /// The length in the RIFF header, if it exceeds that of a complete body. Known when the body
     /// has ended.
     pub(super) fn riff_len_excess(&self) -> Arc<OnceLock<u64>> {
         Arc::clone(&self.riff_len_excess)
     }
 
-    /// The bytes that come are encrypted.
+    /// Decrypts the bytes that follow.
     pub(super) fn decrypt(&mut self, decryptor: Decryptor) {
         (self.decryptor, self.is_encrypted) = (Some(decryptor), true);
     }
@@ -71,7 +71,7 @@ impl MediaValidator {
         self.received
     }
 
-    /// Takes a chunk; gives what may be passed on.
+    /// Takes a chunk; returns the bytes that may be passed on.
     pub(super) fn push(&mut self, chunk: Bytes) -> Result<Option<Bytes>, FetchError> {
         self.received += chunk.len() as u64;
         if let Some(expected) = self
@@ -91,7 +91,7 @@ impl MediaValidator {
         self.inspect(plain)
     }
 
-    /// Whether it ended where and as it should; the last bytes that may be passed on.
+    /// Checks the end of the body; returns the last bytes that may be passed on.
     pub(super) fn finish(&mut self) -> Result<Option<Bytes>, FetchError> {
         let received = self.received;
         if let Some(expected) = self.content_length.filter(|&expected| received != expected) {
@@ -109,12 +109,12 @@ impl MediaValidator {
         let sound = self.riff.seen;
         match self.riff.length {
             Some(expected) if sound < expected => {
-                // The tag of an encrypted file was right by now.
+                // At this point the tag of an encrypted file was correct.
                 if self.content_length.is_none() && !self.is_framed && !self.is_encrypted {
                     return Err(self.short(sound, expected));
                 }
-                // Writers get it wrong: 44 bytes instead of 36, all ones but one, a pad byte that
-                // is counted and missing.
+                // Some writers state a wrong length: 44 bytes instead of 36, all ones but one, or a
+                // counted pad byte that is missing.
                 let _ = self.riff_len_excess.set(expected);
                 Ok(last)
             }
@@ -136,10 +136,10 @@ impl MediaValidator {
         }
     }
 
-    /// What to say of an encrypted file whose tag is wrong: where its own header promises more, it
-    /// was cut.
+    /// Returns the error of an encrypted file whose tag is wrong. If its own header states a
+    /// greater length, it was truncated.
     fn not_authentic(&self, wrong: DecryptError) -> FetchError {
-        // The last bytes of it were not given out.
+        // The decryptor has held back the last bytes.
         let sound = self.received.saturating_sub(TAG as u64);
         match (wrong, self.riff.length) {
             (DecryptError::TooLong, _) => FetchRefusal::TooLong.into(),
@@ -149,9 +149,9 @@ impl MediaValidator {
         }
     }
 
-    /// Fewer bytes of sound than the header promises. Where the length of an encrypted file was
-    /// told and kept, the file itself is so, and asking again does not help; otherwise the
-    /// connection may have broken without HTTP noticing.
+    /// Returns the error of a body that is shorter than its header states. If an encrypted file has
+    /// the length that HTTP stated, the file itself is too short, and a retry does not help.
+    /// Otherwise the connection may have broken without an HTTP error.
     fn short(&self, received: u64, expected: u64) -> FetchError {
         if self.is_encrypted && self.content_length.is_some() {
             FetchRefusal::Cut { received, expected }.into()
@@ -161,26 +161,26 @@ impl MediaValidator {
     }
 }
 
-/// The look at the beginning of the plaintext.
+/// The check of the beginning of the plaintext.
 #[derive(Default)]
 struct Riff {
-    /// The first bytes, held back until there are enough to judge.
+    /// The first bytes, held back until there are enough of them.
     head: BytesMut,
-    /// The least length that the header promises; known once the head is judged.
+    /// The least length that the header states. Known once the header is checked.
     length: Option<u64>,
     /// Bytes of plaintext so far.
     seen: u64,
 }
 
 impl Riff {
-    /// What may be passed on; the outer `None` for what is no RIFF/WAVE.
+    /// Returns the bytes that may be passed on. The outer `None` means that it is not RIFF/WAVE.
     #[expect(clippy::option_option, reason = "nothing to pass on yet is no fault")]
     fn push(&mut self, chunk: Bytes) -> Option<Option<Bytes>> {
         self.seen += chunk.len() as u64;
         if self.length.is_some() {
             return Some((!chunk.is_empty()).then_some(chunk));
         }
-        // Almost always the first chunk is long enough and goes through without a copy.
+        // Almost always the first chunk is long enough and passes without a copy.
         let start = if self.head.is_empty() {
             chunk
         } else {
@@ -196,10 +196,10 @@ impl Riff {
     }
 }
 
-/// The least length of the file in bytes, or `None` if it is not RIFF/WAVE.
+/// Returns the least length of the file in bytes, or `None` if it is not RIFF/WAVE.
 ///
-/// The header counts the bytes after its first eight. A writer that could not go back leaves 0 or
-/// all ones; then the header promises nothing but itself.
+/// The header counts the bytes after its first eight. A writer that could not seek back leaves 0 or
+/// all ones; then only the header itself is certain.
 fn riff_length(start: &[u8]) -> Option<u64> {
     // RF64 (EBU Tech 3306) has its lengths elsewhere, and all ones here.
     let rest = start
@@ -222,14 +222,14 @@ mod tests {
     use super::*;
     use crate::{secret::Key, twilio::encryption::encrypted};
 
-    /// A file of `len` bytes whose header says `size`.
+    /// Returns a file of `len` bytes whose header states `size`.
     fn wav(len: usize, size: u32) -> Vec<u8> {
         let mut bytes = [b"RIFF".as_slice(), &size.to_le_bytes(), b"WAVE"].concat();
         bytes.resize(len, 7);
         bytes
     }
 
-    /// What comes through if the file arrives in chunks of these lengths (repeated).
+    /// Checks a file that arrives in chunks of these lengths (repeated), and returns the output.
     fn run(
         file: &[u8],
         lengths: &[usize],
@@ -368,8 +368,7 @@ mod tests {
             );
             assert_eq!(run_encrypted(&file, &[at], None).unwrap(), plain, "{at}");
         }
-        // What begins like sound where it should be encrypted is none when it is decrypted, and the
-        // other way round.
+        // Plain audio is garbled by decryption, and encrypted audio is not RIFF/WAVE without it.
         assert_eq!(
             run_encrypted(&plain, &[16], None),
             Err(FetchRefusal::Garbled.into())
@@ -396,8 +395,8 @@ mod tests {
         );
         let cut = |received, expected| Err(FetchRefusal::Cut { received, expected }.into());
         for at in 0..116_usize {
-            // Too short for the header, of which no byte was given out yet, or for what it
-            // promises.
+            // Too short for the header, of which no byte was released yet, or for the length that
+            // it states.
             let (received, expected) = (
                 at.saturating_sub(16) as u64,
                 if at < 32 { MIN_WAV_LEN } else { 100 },
@@ -407,7 +406,7 @@ mod tests {
                 cut(received, expected),
                 "{at}"
             );
-            // A connection that breaks is another thing, and passes.
+            // A connection that breaks is a different, transient failure.
             assert_eq!(
                 run_encrypted(&file[..at], &[16], None),
                 Err(length(received, expected)),

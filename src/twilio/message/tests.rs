@@ -1,4 +1,4 @@
-//! Messages as Twilio tells of them, and as nobody should.
+//! Messages as Twilio sends them, and malformed ones.
 
 use proptest::prelude::*;
 
@@ -40,7 +40,7 @@ fn a_message_comes_in() {
         (picture.sid.as_str(), picture.body.as_str()),
         (sid("MM", "1").as_str(), "")
     );
-    // Older names of the same.
+    // Older names of the parameter.
     assert_eq!(
         parse(&[("MessageSid", ""), ("SmsSid", &sid("SM", "3"))])
             .unwrap()

@@ -1,4 +1,4 @@
-//! Calls as Twilio tells of them, and who took part in each.
+//! Calls as Twilio reports them, and the participants of each.
 
 use std::path::Path;
 
@@ -34,7 +34,7 @@ fn participant(call: u32, label: Option<&str>, second: u32) -> ParticipantResour
     .unwrap()
 }
 
-/// Places, channels, addresses and names, as text.
+/// Formats legs, channels, addresses and names as text.
 fn told(found: &[Participant]) -> Vec<String> {
     let text = |found: &Participant| {
         let channel = found
@@ -72,7 +72,7 @@ fn of_two_channels_the_first_is_the_call_and_the_second_what_it_dialled() {
         )),
         both
     );
-    // Of those whom it rang, the one who answered.
+    // Of the parties that were rung, only the one that answered.
     let rang = CallResource {
         status: Some("no-answer".into()),
         ..call(3, "outbound-dial", ANNA, "sip:late@example.com")
@@ -89,7 +89,7 @@ fn of_two_channels_the_first_is_the_call_and_the_second_what_it_dialled() {
         told(&of_call(&parent, &[rang], Some("DialVerb"))),
         both[..1]
     );
-    // Who was called first, and then was connected.
+    // The party that was called first, and then was connected.
     let agent = call(1, "outbound-api", LINE, "client:agent");
     let customer = call(2, "outbound-dial", LINE, ANNA);
     assert_eq!(
@@ -206,7 +206,7 @@ fn who_comes_first_into_a_conference_is_on_the_first_channel() {
         "participant-4 - ? -",
     ];
     assert_eq!(told(&of_conference(&three)), expected);
-    // Two who came at once, and whose calls began at once.
+    // Two that joined at the same time, and whose calls began at the same time.
     let at_once = |number, of: &CallResource| {
         (
             participant(number, None, 1),
@@ -326,8 +326,8 @@ fn a_callback_with_the_parameters_of_a_call_tells_whose_leg_it_is() {
         of("outbound-api", &[]),
         ["callee 1 +14155550142 -", "caller 2 ? -"]
     );
-    // Without a direction nobody knows which end is a person's, and of a conference it is one leg
-    // of many.
+    // Without a direction the person's end is not known, and a conference's callback describes one
+    // leg of many.
     assert!(of("", &[]).is_empty() && of("sideways", &[]).is_empty());
     assert!(of("inbound", &[("ConferenceSid", &sid("CF", 1))]).is_empty());
     assert!(

@@ -1,7 +1,7 @@
-//! Whether a credential opens what it is meant to open.
+//! Checks that a credential gives access to its account.
 //!
-//! Without that, "there is no such thing" says nothing: the same answer comes for an account that
-//! is not ours, and for a product that is not there.
+//! Without this check, "not found" proves nothing: a request for another account, or for a product
+//! that the account lacks, has the same answer.
 
 use serde_json::Value;
 
@@ -10,10 +10,10 @@ use super::{
 };
 
 impl TwilioClient {
-    /// `Ok` if the account's recordings can be read with its credential.
+    /// Returns `Ok` if the account's recordings can be read with its credential.
     ///
-    /// It asks for the list itself and not for the Accounts resource, which a standard API key does
-    /// not open.
+    /// Requests the list itself and not the Accounts resource, which a standard API key may not
+    /// read.
     pub async fn opens_recordings(&self, account: &Account) -> Result<(), RestError> {
         let list = account
             .account_url("/Recordings.json")
@@ -24,8 +24,8 @@ impl TwilioClient {
             .map(drop)
     }
 
-    /// `Ok` if the account's transcripts of Conversational Intelligence can be read with its own
-    /// credential.
+    /// Returns `Ok` if the account's transcripts of Conversational Intelligence can be read with
+    /// its own credential.
     pub async fn opens_transcripts(&self, account: &Account) -> Result<(), RestError> {
         let list = account
             .url(RestApi::Intelligence, "/v2/Transcripts")

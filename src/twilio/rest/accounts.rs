@@ -8,7 +8,7 @@ use super::{
 };
 use crate::model::sid::AccountSid;
 
-/// An account or subaccount as Twilio tells of it.
+/// An account or subaccount at Twilio.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct AccountResource {
     /// The account.
@@ -16,24 +16,24 @@ pub struct AccountResource {
     /// `active`, `suspended`, `closed`; an open set.
     #[serde(default, deserialize_with = "text")]
     pub status: String,
-    /// The account to which it belongs: of a main account, itself.
+    /// The owning account; that of a main account is the account itself.
     #[serde(default, deserialize_with = "readable")]
     pub owner_account_sid: Option<AccountSid>,
 }
 
-/// A number of an account, as far as it says who is asked when somebody calls it.
+/// A number of an account, with the URL that incoming calls request.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct IncomingNumber {
     /// `PN…`.
     #[serde(default, deserialize_with = "text")]
     pub sid: String,
-    /// Where a call asks what to do; empty or absent: nowhere.
+    /// The URL that a call requests; empty or absent: none.
     #[serde(default, deserialize_with = "readable")]
     pub voice_url: Option<String>,
 }
 
 impl TwilioClient {
-    /// The account itself. A standard API key may not read it, though it may everything else.
+    /// Returns the account's resource. A standard API key may not read it.
     pub async fn account(&self, account: &Account) -> Result<AccountResource, RestError> {
         let resource: AccountResource = self.get(account, account.account_url(".json")).await?;
         if resource.sid != *account.sid() {
@@ -42,14 +42,14 @@ impl TwilioClient {
         Ok(resource)
     }
 
-    /// The subaccounts of a main account, closed ones left out. A standard API key may not list
-    /// them.
+    /// Returns the subaccounts of a main account, without closed ones. A standard API key may not
+    /// list them.
     pub async fn subaccounts(&self, account: &Account) -> Result<Vec<AccountResource>, RestError> {
         let url = account
             .url(RestApi::Api, "/2010-04-01/Accounts.json")
             .with("PageSize", "1000");
         let all: Vec<AccountResource> = self.all(account, url, "accounts").await?.items;
-        // Of which account it is, is not always told; nobody else's are listed.
+        // The owner is not always reported; a resource with another owner is left out.
         let is_its = |resource: &AccountResource| {
             resource
                 .owner_account_sid
@@ -62,7 +62,7 @@ impl TwilioClient {
         Ok(all.into_iter().filter(is_sub).collect())
     }
 
-    /// The numbers of an account.
+    /// Returns the numbers of an account.
     pub async fn incoming_numbers(
         &self,
         account: &Account,
@@ -98,7 +98,7 @@ mod tests {
             .unwrap()
     }
 
-    /// An interface that answers so, and an account that asks it.
+    /// Starts a server with these routes, and returns a client and an account for it.
     async fn asking(routes: Router) -> (TwilioClient, Accounts, JoinSet<()>) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let api_base = format!("http://{}", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! Results of add-ons: what other companies made of a recording
+//! Results of add-ons: data that other companies derived from a recording
 //! (<https://www.twilio.com/docs/voice/api/recording-addonresult-resource>).
 
 use serde::Deserialize;
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{Account, RestError, TwilioClient, lenient::text, page::List};
 use crate::model::sid::{AddOnResultSid, RecordingSid};
 
-/// The result of an add-on, without what it says.
+/// The result of an add-on, without its payloads.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct AddOnResource {
     /// Its id.
@@ -17,7 +17,7 @@ pub struct AddOnResource {
 }
 
 impl TwilioClient {
-    /// Every add-on result of a recording.
+    /// Returns every add-on result of a recording.
     pub async fn add_ons_of(
         &self,
         account: &Account,
@@ -29,8 +29,8 @@ impl TwilioClient {
         self.all(account, url, "add_on_results").await
     }
 
-    /// Deletes an add-on result. That its payloads go with it is not documented in so many words;
-    /// they have no address but below it.
+    /// Deletes an add-on result. Twilio does not document explicitly that its payloads are deleted
+    /// with it; they only have addresses below it.
     pub async fn delete_add_on(
         &self,
         account: &Account,

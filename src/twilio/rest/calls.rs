@@ -1,7 +1,7 @@
-//! Calls and who takes part in conferences: <https://www.twilio.com/docs/voice/api/call-resource>,
+//! Calls and participants of conferences: <https://www.twilio.com/docs/voice/api/call-resource>,
 //! <https://www.twilio.com/docs/voice/api/conference-participant-resource>.
 //!
-//! INVARIANT: what these resources say of people is never printed.
+//! INVARIANT: `Debug` shows no personal data of these resources.
 
 use std::fmt;
 
@@ -16,10 +16,10 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// One leg of a call. Fields that only describe it are absent where they cannot be read.
+/// One leg of a call. Fields that only describe it are absent if they are unreadable.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct CallResource {
-    /// The leg. Somebody was on it, whether its id can be read or not.
+    /// The leg's id. A leg counts as a participant even if its id is unreadable.
     #[serde(default, deserialize_with = "readable")]
     pub sid: Option<CallSid>,
     /// The account or subaccount.
@@ -28,10 +28,10 @@ pub struct CallResource {
     /// The leg that dialled this one.
     #[serde(default, deserialize_with = "readable")]
     pub parent_call_sid: Option<CallSid>,
-    /// Who called: a number, `client:…`, `sip:…`, or a word such as `anonymous`.
+    /// The caller: a number, `client:…`, `sip:…`, or a word such as `anonymous`.
     #[serde(default, deserialize_with = "readable")]
     pub from: Option<String>,
-    /// Who was called, as [`Self::from`].
+    /// The called party, in the form of [`Self::from`].
     #[serde(default, deserialize_with = "readable")]
     pub to: Option<String>,
     /// `inbound`, `outbound-api`, `outbound-dial`, `trunking-originating`, `trunking-terminating`;
@@ -42,13 +42,13 @@ pub struct CallResource {
     /// an open set.
     #[serde(default, deserialize_with = "readable")]
     pub status: Option<String>,
-    /// What the calling number's owner is called, where a look-up was paid for.
+    /// The name of the calling number's owner, if a look-up was paid for.
     #[serde(default, deserialize_with = "readable")]
     pub caller_name: Option<String>,
-    /// When it began.
+    /// The beginning of the leg.
     #[serde(default, deserialize_with = "rfc2822")]
     pub start_time: Option<Timestamp>,
-    /// Whole seconds; Twilio writes a text.
+    /// Whole seconds; Twilio sends a string.
     #[serde(default, deserialize_with = "number")]
     pub duration: Option<i64>,
 }
@@ -62,16 +62,16 @@ impl fmt::Debug for CallResource {
     }
 }
 
-/// Somebody in a conference.
+/// A participant of a conference.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct ParticipantResource {
-    /// Their leg.
+    /// The participant's leg.
     #[serde(default, deserialize_with = "readable")]
     pub call_sid: Option<CallSid>,
-    /// What whoever put them in called them.
+    /// The label that the application gave the participant.
     #[serde(default, deserialize_with = "readable")]
     pub label: Option<String>,
-    /// When they came.
+    /// The time of joining.
     #[serde(default, deserialize_with = "rfc2822")]
     pub date_created: Option<Timestamp>,
 }
@@ -85,7 +85,7 @@ impl fmt::Debug for ParticipantResource {
 }
 
 impl TwilioClient {
-    /// A call, or one leg of one.
+    /// Returns a call, or one leg of it.
     pub async fn call(&self, account: &Account, sid: &CallSid) -> Result<CallResource, RestError> {
         let call: CallResource = self
             .get(account, account.account_url(&format!("/Calls/{sid}.json")))
@@ -101,7 +101,7 @@ impl TwilioClient {
         Ok(call)
     }
 
-    /// The legs that a call dialled, as Twilio orders them.
+    /// Returns the legs that a call dialled, in Twilio's order.
     pub async fn child_calls(
         &self,
         account: &Account,
@@ -119,8 +119,8 @@ impl TwilioClient {
             .collect())
     }
 
-    /// Who is in a conference, also those of whom nothing can be read. Twilio forgets them when it
-    /// ends: then the list is empty.
+    /// Returns the participants of a conference, including unreadable ones. Twilio deletes the list
+    /// when the conference ends; then it is empty.
     pub async fn participants(
         &self,
         account: &Account,

@@ -1,5 +1,5 @@
-//! Fields that only describe something, read so that none of them costs more than itself: what is
-//! `null`, absent or of another form is not there.
+//! Lenient parsing of fields that only describe something: a value that is `null`, absent or of
+//! another form counts as absent, and costs no other field.
 //!
 //! INVARIANT: no function here fails on JSON that is well-formed.
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::model::time::Timestamp;
 
-/// A text that can be read as what it should be.
+/// Reads a text that parses as `T`.
 pub(super) fn readable<'de, D: Deserializer<'de>, T: FromStr>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
@@ -18,19 +18,19 @@ pub(super) fn readable<'de, D: Deserializer<'de>, T: FromStr>(
     Ok(value.as_str().and_then(|text| text.parse().ok()))
 }
 
-/// A text; an empty one stands for none.
+/// Reads a text; empty if there is none.
 pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Ok(readable(deserializer)?.unwrap_or_default())
 }
 
-/// An object or whatever else; its default stands for none.
+/// Reads a value; the default if it is unreadable.
 pub(super) fn or_default<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(serde_json::from_value(Value::deserialize(deserializer)?).unwrap_or_default())
 }
 
-/// The items of a list that can be read.
+/// Reads the readable items of a list.
 pub(super) fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
@@ -43,13 +43,13 @@ pub(super) fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(
         .collect())
 }
 
-/// A number, or a text that is one.
+/// Reads a number, or a text that is one.
 pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     let value = Value::deserialize(deserializer)?;
     Ok(value.as_i64().or_else(|| value.as_str()?.parse().ok()))
 }
 
-/// A time as Twilio writes it.
+/// Reads a time in the format of the 2010 interface.
 pub(super) fn rfc2822<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Timestamp>, D::Error> {
@@ -57,7 +57,7 @@ pub(super) fn rfc2822<'de, D: Deserializer<'de>>(
     Ok(value.as_str().and_then(Timestamp::parse_rfc2822))
 }
 
-/// A time as Twilio's newer interfaces write it.
+/// Reads a time in the format of Twilio's newer interfaces.
 pub(super) fn rfc3339<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Timestamp>, D::Error> {

@@ -1,9 +1,10 @@
 //! Lists, page by page, in both of Twilio's envelopes.
 //!
-//! Owns when a list is at its end, and when it never will be. INVARIANT: the next page is the one
-//! that the other side names, because its token cannot be computed; it is asked for on the list's
-//! own root and path only, and no page is asked for twice. Nothing but an absent, `null` or empty
-//! address ends a list: whatever else cannot be followed is an error, so that part of a list never
+//! Owns the detection of a list's end, and of a list that never ends. INVARIANT: the next page is
+//! the one that the server names, because its token cannot be computed. It is requested on the
+//! list's own root and path only, and no page is requested twice. Only an absent, `null` or empty
+//! address ends a list: any other address that cannot be followed is an error, so that a part of a
+//! list never looks like all of it.
 //! looks like all of it.
 
 use std::{collections::HashSet, marker::PhantomData};
@@ -14,11 +15,11 @@ use serde_json::Value;
 
 use super::{Account, ApiUrl, RestApi, RestError, TwilioClient};
 
-/// Pages of one list, at most: of recordings, five million.
+/// The most pages of one list: for recordings, five million items.
 const MOST_PAGES: usize = 10_000;
-/// Pages in a row in which nothing is listed, at most.
+/// The most consecutive pages without a readable item.
 const MOST_EMPTY: u32 = 50;
-/// Pages of a list that is known to be short, at most.
+/// The most pages of a list that is known to be short.
 const MOST_OF_SHORT: usize = 50;
 
 const NO_LIST: RestError = RestError::Shape("the list lacks its documented envelope");
@@ -28,21 +29,21 @@ const ELSEWHERE: RestError =
 const CIRCLE: RestError = RestError::Shape("the list leads back to an earlier page");
 const ENDLESS: RestError = RestError::Shape("the list does not end");
 
-/// Some of a list.
+/// One page of a list.
 #[derive(Debug)]
 pub struct ListPage<T> {
-    /// In the order in which the other side told them.
+    /// The items, in the server's order.
     pub items: Vec<T>,
-    /// How many more there are that cannot be read.
+    /// The number of further items that are unreadable.
     pub unreadable: usize,
 }
 
-/// All of a list.
+/// A whole list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List<T> {
-    /// In the order in which the other side told them.
+    /// The items, in the server's order.
     pub items: Vec<T>,
-    /// How many more there are that cannot be read.
+    /// The number of further items that are unreadable.
     pub unreadable: usize,
 }
 
@@ -55,7 +56,7 @@ impl<T> Default for List<T> {
     }
 }
 
-/// A walk through a list.
+/// An iteration over a list.
 #[derive(Debug)]
 pub struct Pages<T> {
     items: &'static str,
@@ -66,7 +67,7 @@ pub struct Pages<T> {
 }
 
 impl<T: DeserializeOwned> Pages<T> {
-    /// The walk that begins at this address; `items` is the name of the array.
+    /// Starts an iteration at this address; `items` is the name of the array.
     pub(super) fn new(first: ApiUrl, items: &'static str) -> Self {
         Self {
             items,
@@ -77,11 +78,12 @@ impl<T: DeserializeOwned> Pages<T> {
         }
     }
 
-    /// The next page; `None` behind the last. After an error that passes it may be asked again.
+    /// Returns the next page; `None` after the last. After a transient error it may be called
+    /// again.
     ///
     /// # Errors
-    /// [`RestError::Shape`] also for a list that leads elsewhere, in a circle or on for ever;
-    /// everything before that was handed out.
+    /// [`RestError::Shape`] also for a list that leads elsewhere, has a cycle or never ends. All
+    /// pages before that were returned.
     pub async fn next(
         &mut self,
         client: &TwilioClient,
@@ -110,7 +112,7 @@ impl<T: DeserializeOwned> Pages<T> {
         Ok(Some(page))
     }
 
-    /// The next page, unless it leads nowhere.
+    /// Checks the next page against the limits and the pages already requested.
     fn advance(&mut self, next: ApiUrl) -> Result<ApiUrl, RestError> {
         if self.empty >= MOST_EMPTY || self.asked.len() >= MOST_PAGES {
             return Err(ENDLESS);
@@ -123,7 +125,7 @@ impl<T: DeserializeOwned> Pages<T> {
 }
 
 impl TwilioClient {
-    /// All of a list that is known to be short.
+    /// Returns a whole list that is known to be short.
     pub(super) async fn all<T: DeserializeOwned>(
         &self,
         account: &Account,
@@ -151,7 +153,7 @@ fn key(url: &Url) -> String {
     format!("{}?{}", url.path(), url.query().unwrap_or_default())
 }
 
-/// What is on a page.
+/// Parses the items of a page.
 pub(super) fn page<T: DeserializeOwned>(
     envelope: &mut Value,
     items: &'static str,
@@ -170,8 +172,8 @@ pub(super) fn page<T: DeserializeOwned>(
     })
 }
 
-/// Where a list goes on: of version 2010-04-01 `next_page_uri`, relative or on the same root; of
-/// Conversational Intelligence `meta.next_page_url`, which is absolute.
+/// Returns the address of the next page: in version 2010-04-01 `next_page_uri`, relative or on the
+/// same root; in Conversational Intelligence `meta.next_page_url`, which is absolute.
 pub(super) fn next(envelope: &Value, from: &ApiUrl) -> Result<Option<ApiUrl>, RestError> {
     let told = match from.root {
         RestApi::Api => envelope.get("next_page_uri"),
@@ -190,7 +192,7 @@ pub(super) fn next(envelope: &Value, from: &ApiUrl) -> Result<Option<ApiUrl>, Re
     let url = match from.root {
         RestApi::Api => from.url.join(told).map_err(|_| UNREADABLE)?,
         RestApi::Intelligence => {
-            // A server behind another host or scheme names itself; what counts is path and query.
+            // A server behind another host or scheme names itself; only path and query matter.
             let told = Url::parse(told).map_err(|_| UNREADABLE)?;
             let mut url = from.url.clone();
             url.set_path(told.path());

@@ -1,9 +1,8 @@
-//! Whether media is given to strangers
+//! The check that media requires a credential
 //! (<https://www.twilio.com/docs/voice/api/recording#fetch-a-recordings-media-file>).
 //!
-//! Owns the one request that is made without a credential on purpose. Old accounts may have
-//! "Enforce HTTP Auth on Media URLs" switched off; then whoever knows a recording's address can
-//! hear it.
+//! Owns the one request that deliberately carries no credential. In old accounts "Enforce HTTP Auth
+//! on Media URLs" may be off; then anyone who knows a recording's address can listen to it.
 
 use reqwest::StatusCode;
 
@@ -11,11 +10,11 @@ use super::{Account, RestError, TwilioClient, status_error};
 use crate::{model::sid::RecordingSid, twilio::fetch_error::transient_failure};
 
 impl TwilioClient {
-    /// Whether a stranger is turned away from a recording's sound. Nothing of the sound is read.
+    /// Whether a recording's audio is refused without a credential. The audio is not read.
     ///
     /// # Errors
-    /// [`RestError::NotFound`] if it cannot be told, because a stranger is told that there is
-    /// nothing.
+    /// [`RestError::NotFound`] if Twilio answers 404 to a request without a credential, which
+    /// proves neither.
     pub async fn media_is_protected(
         &self,
         account: &Account,
@@ -30,7 +29,7 @@ impl TwilioClient {
         })?;
         match response.status() {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(true),
-            // Where the audio is.
+            // The redirect leads to the audio.
             status if status.is_redirection() => Ok(false),
             status => status_error(status, response.headers()).map_or(Ok(false), Err),
         }

@@ -15,8 +15,8 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// A recording as Twilio's list and its metadata tell of it. Fields that only describe it are
-/// absent where they cannot be read.
+/// A recording in Twilio's list and metadata. Fields that only describe it are absent if they are
+/// unreadable.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct RecordingResource {
     /// The recording.
@@ -34,54 +34,55 @@ pub struct RecordingResource {
     /// The conference.
     #[serde(default, deserialize_with = "readable")]
     pub conference_sid: Option<ConferenceSid>,
-    /// Whole seconds. Twilio writes a text; `-1` and the like count as unknown.
+    /// Whole seconds. Twilio sends a string; a negative value counts as unknown when it is
+    /// converted.
     #[serde(default, deserialize_with = "number")]
     pub duration: Option<i64>,
     /// 1 or 2.
     #[serde(default, deserialize_with = "number")]
     pub channels: Option<i64>,
-    /// What made it; an open set.
+    /// The component that made it; an open set.
     #[serde(default, deserialize_with = "readable")]
     pub source: Option<String>,
-    /// 16101 too short, 16102 silent.
+    /// 16101 for too short, 16102 for silent.
     #[serde(default, deserialize_with = "number")]
     pub error_code: Option<i64>,
-    /// When it began.
+    /// The beginning of the recording.
     #[serde(default, deserialize_with = "rfc2822")]
     pub start_time: Option<Timestamp>,
-    /// When Twilio made the entry; its lists are filtered by this.
+    /// The creation of Twilio's entry. Twilio's lists are filtered by it.
     #[serde(default, deserialize_with = "rfc2822")]
     pub date_created: Option<Timestamp>,
-    /// Where the media is, if it is kept elsewhere.
+    /// The address of the media, if it is stored elsewhere.
     #[serde(default, deserialize_with = "readable")]
     pub media_url: Option<String>,
-    /// How it is encrypted with the customer's key, unread.
+    /// Its encryption with the customer's key, not parsed.
     #[serde(default)]
     pub encryption_details: Value,
 }
 
-/// What of an account's recordings to list.
+/// The filter of a list of an account's recordings.
 #[derive(Clone, Copy, Debug)]
 pub struct Listing {
-    /// Created at or after; whole seconds.
+    /// Created at or after this time; whole seconds.
     pub since: Timestamp,
-    /// Created before, as Twilio's filter is written; it may count the second itself. Whole
+    /// Created before this time, by Twilio's filter, which may include the second itself. Whole
     /// seconds. `None`: until now.
     pub until: Option<Timestamp>,
     /// Recordings in a page, 1 to 1000.
     pub page_size: u16,
-    /// Whether those that were deleted in the last 40 days are listed too.
+    /// Whether recordings that were deleted in the last 40 days are listed too.
     pub with_deleted: bool,
 }
 
 impl RecordingResource {
-    /// Whether it is this account's, as far as is told.
+    /// Whether it belongs to this account; `true` if no account is reported.
     pub fn is_of(&self, account: &AccountSid) -> bool {
         self.account_sid.as_ref().is_none_or(|of| of == account)
     }
 
-    /// Where its sound is, if that is a bucket of the customer's and not Twilio. Twilio's own
-    /// addresses may be of another scheme or region.
+    /// Returns the address of its audio, if that is a customer's bucket and not Twilio. Twilio's
+    /// own addresses may have another scheme or region.
     pub fn elsewhere(&self, account: &Account) -> Option<&str> {
         let address = Url::parse(self.media_url.as_deref()?).ok()?;
         self.media_url
@@ -91,7 +92,8 @@ impl RecordingResource {
 }
 
 impl TwilioClient {
-    /// Every recording of a call, as its parent. One of a conference is not among them.
+    /// Returns every recording of a call, as its parent call. Recordings of conferences are not
+    /// among them.
     pub async fn recordings_of_call(
         &self,
         account: &Account,
@@ -108,8 +110,8 @@ impl TwilioClient {
         }
     }
 
-    /// A recording's metadata. `with_deleted`: also of one that was deleted in the last 40 days;
-    /// its status is then `deleted`.
+    /// Returns a recording's metadata. `with_deleted`: also of a recording that was deleted in the
+    /// last 40 days; its status is then `deleted`.
     pub async fn recording(
         &self,
         account: &Account,
@@ -127,12 +129,12 @@ impl TwilioClient {
         Ok(resource)
     }
 
-    /// An account's recordings, as Twilio orders them: newest first. Nothing is asked yet.
+    /// Returns an account's recordings, in Twilio's order: newest first. Sends no request yet.
     pub fn recordings(&self, account: &Account, listing: &Listing) -> Pages<RecordingResource> {
         let mut url = account
             .account_url("/Recordings.json")
             .with("PageSize", &listing.page_size.clamp(1, 1000).to_string());
-        // Twilio's own spelling of a range: the comparison belongs to the name.
+        // Twilio's own syntax of a range: the comparison is part of the name.
         url = url.with("DateCreated>", &listing.since.in_seconds());
         if let Some(until) = listing.until {
             url = url.with("DateCreated<", &until.in_seconds());
@@ -143,8 +145,7 @@ impl TwilioClient {
         Pages::new(url, "recordings")
     }
 
-    /// Ends a recording that is being made. What was recorded until then is kept and becomes
-    /// `completed`.
+    /// Stops a running recording. The part recorded so far is kept and becomes `completed`.
     pub async fn stop_recording(
         &self,
         account: &Account,
@@ -159,7 +160,7 @@ impl TwilioClient {
         .await
     }
 
-    /// The same for a conference's.
+    /// Stops the running recording of a conference.
     pub async fn stop_conference_recording(
         &self,
         account: &Account,
@@ -174,8 +175,8 @@ impl TwilioClient {
         .await
     }
 
-    /// Deletes a recording. Twilio does that only with one that is `completed`; what it answers
-    /// otherwise is not documented.
+    /// Deletes a recording. Twilio only deletes one that is `completed`; its answer otherwise is
+    /// not documented.
     pub async fn delete_recording(
         &self,
         account: &Account,

@@ -1,6 +1,6 @@
-//! Every REST call against answers made from Twilio's published schemas.
+//! Every REST call against answers generated from Twilio's published schemas.
 //!
-//! The table holds the fields that are read, as <https://github.com/twilio/twilio-oai> has them in
+//! The tables hold the fields that are read, as in <https://github.com/twilio/twilio-oai>,
 //! `spec/json/twilio_api_v2010.json` and `spec/json/twilio_intelligence_v2.json` (read on
 //! 2026-11-29). No field is required there, and everything but whole numbers may be `null`.
 
@@ -36,7 +36,8 @@ enum Kind {
     Number,
     /// No type at all.
     Anything,
-    /// The `channel` of a transcript, and what is in it: no type, and this form on its page.
+    /// The `channel` of a transcript with its content: no type in the schema, but this form in the
+    /// documentation.
     Channel,
     /// The `words` of a sentence: a list of items without a type.
     Words,
@@ -169,7 +170,7 @@ fn anything() -> BoxedStrategy<Value> {
     .boxed()
 }
 
-/// What the schema allows for a field, where it is there.
+/// Generates a value that the schema allows for a field.
 fn of(kind: Kind) -> BoxedStrategy<Value> {
     match kind {
         // Of the account that asks, as whatever it lists is.
@@ -208,7 +209,7 @@ fn of(kind: Kind) -> BoxedStrategy<Value> {
     }
 }
 
-/// Anything that the schema allows: each field may be left out.
+/// Generates any object that the schema allows: each field may be absent.
 fn resource(schema: Schema) -> BoxedStrategy<Value> {
     let fields: Vec<_> = schema
         .iter()
@@ -229,7 +230,7 @@ fn call() -> CallSid {
     format!("CA{}", "7".repeat(32)).parse().unwrap()
 }
 
-/// The lists: where the items stand, what they are, and what one is known by.
+/// The lists: the member with the items, their schema, and the identifying field.
 const LISTS: [(&str, &str, Schema, &str); 11] = [
     ("recordings", "recordings", RECORDING, "sid"),
     ("recordings of a call", "recordings", RECORDING, "sid"),
@@ -244,7 +245,8 @@ const LISTS: [(&str, &str, Schema, &str); 11] = [
     ("sentences", "sentences", SENTENCE, "transcript"),
 ];
 
-/// What a list call makes of two pages: what each item is known by, and how many cannot be read.
+/// Lists two pages by a call; returns the identifying field of each item, and the number of
+/// unreadable items.
 async fn listed(other: &Other, list: &str) -> Result<(Vec<String>, usize), RestError> {
     fn known<T>(list: List<T>, by: impl Fn(&T) -> String) -> (Vec<String>, usize) {
         (list.items.iter().map(by).collect(), list.unreadable)
@@ -342,7 +344,7 @@ async fn listed(other: &Other, list: &str) -> Result<(Vec<String>, usize), RestE
     })
 }
 
-/// An item of which only what it is known by is told.
+/// An item with its identifying field only.
 fn bare(items: &str, schema: Schema, by: &str, number: usize) -> (String, Value) {
     let kind = schema.iter().find(|(name, _)| *name == by).unwrap().1;
     let name = if let Kind::Sid(prefix) = kind {
@@ -418,7 +420,7 @@ async fn an_item_that_tells_nothing_costs_no_other_of_its_list() {
     );
 }
 
-/// The list's own path, on which it goes on.
+/// The list's own path, on which its next page is.
 fn next_of(list: &str) -> String {
     let own = format!("/2010-04-01/Accounts/{}", sid());
     match list {
@@ -474,7 +476,7 @@ async fn what_is_asked_for_by_its_id_is_read_whatever_else_is_told_of_it() {
             assert_eq!(read, Ok(()), "{told}");
         }
     }
-    // What was done is done, whatever is shown of it.
+    // The request took effect, whatever the answer shows.
     for _ in 0..16 {
         let told = resource(RECORDING)
             .new_tree(&mut runner)

@@ -14,26 +14,26 @@ use crate::{
     twilio::transcription::confidence,
 };
 
-/// A sentence. What only describes it is absent where it cannot be read; one whose text is `null`
-/// is no sentence.
+/// A sentence. Describing fields are absent if they are unreadable; an item whose text is `null` is
+/// no sentence.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct SentenceResource {
-    /// The channel on which it was said, from 1.
+    /// The speaker's channel, from 1.
     #[serde(default, deserialize_with = "channel")]
     pub media_channel: Option<u8>,
-    /// Milliseconds from the beginning; Twilio writes seconds as a text, or nothing.
+    /// Milliseconds from the beginning; Twilio sends seconds as a string, or nothing.
     #[serde(default, deserialize_with = "millis", rename = "start_time")]
     pub start_ms: Option<u64>,
     /// As `start_ms`.
     #[serde(default, deserialize_with = "millis", rename = "end_time")]
     pub end_ms: Option<u64>,
-    /// What was said.
+    /// The text.
     pub transcript: Said,
     /// 0 to 1.
     #[serde(default, deserialize_with = "share")]
     pub confidence: Option<f32>,
-    /// The same word by word, where that was asked for and is known; a word that cannot be read is
-    /// left out.
+    /// The words with their times, if they were requested and are known. Unreadable words are left
+    /// out.
     #[serde(default, deserialize_with = "list")]
     pub words: Vec<WordResource>,
 }
@@ -52,8 +52,8 @@ pub struct WordResource {
 }
 
 impl TwilioClient {
-    /// Every sentence of a transcript with its words, in Twilio's order. `redacted`: as its service
-    /// hides what is sensitive, where that is on; otherwise as it was said.
+    /// Returns every sentence of a transcript with its words, in Twilio's order. `redacted`: with
+    /// the redactions of the transcript's service, if redaction is on; otherwise the original text.
     pub async fn sentences(
         &self,
         account: &Account,
@@ -72,7 +72,7 @@ impl TwilioClient {
     }
 }
 
-/// Seconds, as a text or a number, to the nearest millisecond that they name; anything else counts
+/// Reads seconds, as a text or a number, rounded to the nearest millisecond. Anything else counts
 /// as absent.
 fn millis<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     let value = Value::deserialize(deserializer)?;

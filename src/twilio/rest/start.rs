@@ -1,12 +1,12 @@
-//! Beginning to record a call that goes on
+//! Starting the recording of a call in progress
 //! (<https://www.twilio.com/docs/voice/api/recording#create-a-recording-resource>).
 
 use super::{Account, RestError, TwilioClient};
 use crate::{model::sid::CallSid, twilio::twiml::RECORDING_EVENTS};
 
 impl TwilioClient {
-    /// Begins to record both sides of a call, each on its own channel; `callback` is told what
-    /// becomes of it. Not harmless twice: that makes two recordings.
+    /// Starts recording both sides of a call, each on its own channel. `callback` receives the
+    /// status of the recording. Not idempotent: a second request makes a second recording.
     pub async fn start_recording(
         &self,
         account: &Account,

@@ -1,5 +1,5 @@
-//! The REST client against a server that answers as it is told: each failure, lists that end and
-//! lists that lead astray.
+//! The REST client against a server with scripted answers: each failure, lists that end and lists
+//! that lead elsewhere.
 
 mod lists;
 
@@ -32,7 +32,7 @@ pub(super) struct Told {
 /// Address and credential.
 type Request = (String, Option<String>);
 
-/// A server that answers in order, and remembers what it was asked.
+/// A server that answers in order, and records the requests.
 pub(super) struct Other {
     accounts: Accounts,
     pub(super) client: TwilioClient,

@@ -21,19 +21,19 @@ pub struct TranscriptionResource {
     /// `in-progress`, `completed`, `failed`; an open set.
     #[serde(default, deserialize_with = "text")]
     pub status: String,
-    /// Of what it is.
+    /// The transcribed recording.
     #[serde(default, deserialize_with = "readable")]
     pub recording_sid: Option<RecordingSid>,
     /// Whole seconds that were transcribed.
     #[serde(default, deserialize_with = "number")]
     pub duration: Option<i64>,
-    /// What was said, in one piece; absent until it is completed.
+    /// The whole text; absent until it is completed.
     #[serde(default, deserialize_with = "or_default")]
     pub transcription_text: Option<Said>,
 }
 
 impl TwilioClient {
-    /// Every transcription of a recording.
+    /// Returns every transcription of a recording.
     pub async fn transcriptions_of(
         &self,
         account: &Account,
@@ -45,7 +45,7 @@ impl TwilioClient {
         self.all(account, url, "transcriptions").await
     }
 
-    /// One transcription.
+    /// Returns one transcription.
     pub async fn transcription(
         &self,
         account: &Account,

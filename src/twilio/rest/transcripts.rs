@@ -13,7 +13,7 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// A transcript, without what was said.
+/// A transcript, without its text.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct TranscriptResource {
     /// Its id.
@@ -24,36 +24,35 @@ pub struct TranscriptResource {
     /// The account or subaccount.
     #[serde(default, deserialize_with = "readable")]
     pub account_sid: Option<AccountSid>,
-    /// What it was made from.
+    /// The source of the transcript.
     #[serde(default, deserialize_with = "or_default")]
     pub channel: Channel,
     /// `en-US`…
     #[serde(default, deserialize_with = "readable")]
     pub language_code: Option<String>,
-    /// When the conversation began, where whoever asked for it said so.
+    /// The beginning of the conversation, if the requester stated it.
     #[serde(default, deserialize_with = "rfc3339")]
     pub media_start_time: Option<Timestamp>,
-    /// `CR…`: its sentences are encrypted with the customer's key, in a form that is not
-    /// documented.
+    /// `CR…`: its sentences are encrypted with the customer's key, in an undocumented form.
     #[serde(default, deserialize_with = "readable")]
     pub encryption_credential_sid: Option<String>,
 }
 
-/// What a transcript was made from. Who took part is not read.
+/// The source of a transcript. Its participants are not read.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct Channel {
-    /// Where the sound was.
+    /// The location of the audio.
     #[serde(default, deserialize_with = "or_default")]
     pub media_properties: MediaProperties,
 }
 
-/// Where the sound of a transcript was.
+/// The location of a transcript's audio.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct MediaProperties {
     /// `Recording`, `ExternalRecording`, `Call`, `Conversation`, `ConversationRelay`; an open set.
     #[serde(default, deserialize_with = "readable")]
     pub source: Option<String>,
-    /// `RE…` or `CA…`, by the source.
+    /// `RE…` or `CA…`, depending on the source.
     #[serde(default, deserialize_with = "readable")]
     pub source_sid: Option<String>,
 }
@@ -67,8 +66,8 @@ impl TranscriptResource {
 }
 
 impl TwilioClient {
-    /// Every transcript of a recording, whoever asked for it: a service may transcribe each
-    /// recording of the account by itself.
+    /// Returns every transcript of a recording, whoever requested it: a service may transcribe each
+    /// recording of the account automatically.
     pub async fn transcripts_of(
         &self,
         account: &Account,
@@ -77,7 +76,7 @@ impl TwilioClient {
         self.transcripts_from(account, recording.as_str()).await
     }
 
-    /// Every transcript of a call, such as one that was made while it lasted.
+    /// Returns every transcript of a call, such as one that was made during the call.
     pub async fn transcripts_of_call(
         &self,
         account: &Account,
@@ -109,7 +108,7 @@ impl TwilioClient {
         }
     }
 
-    /// One transcript.
+    /// Returns one transcript.
     pub async fn transcript(
         &self,
         account: &Account,

@@ -1,5 +1,5 @@
-//! Published vectors of Twilio's own libraries and documentation, then our own; and what must not
-//! verify.
+//! Published vectors of Twilio's own libraries and documentation, then our own; and requests that
+//! must not verify.
 
 use super::*;
 
@@ -229,7 +229,7 @@ fn vector_17_an_apostrophe_is_signed_plain_or_escaped() {
     let presented = format!("{U}&Body=It's+amazing");
     must_pass(BASE, &presented, P, "TfZzewPq8wqrGlMfyAud8+/IvJ0=");
     must_pass(BASE, &presented, P, "dsq4Ehbj6cs+KdTkpF5sSSplOWw=");
-    // Not the other way round: an escaped one was signed escaped.
+    // Not in reverse: an escaped apostrophe was signed as `%27`.
     must_fail(
         BASE,
         &format!("{U}&Body=It%27s+amazing"),

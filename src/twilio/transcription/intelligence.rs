@@ -1,6 +1,6 @@
 //! The webhook of Conversational Intelligence (classic, v2): a transcript can be fetched.
 //!
-//! Its content type is not documented: a form, by POST or GET, and JSON are all read. It says
+//! Its content type is not documented: a form, by POST or GET, and JSON are all accepted. It holds
 //! neither status nor text.
 
 use std::str::FromStr;
@@ -15,20 +15,20 @@ use crate::{
     },
 };
 
-/// The one event that is about a transcript.
+/// The event type of a transcript.
 const AVAILABLE: &str = "voice_intelligence_transcript_available";
 
 /// A transcript can be fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IntelligenceEvent {
-    /// The account, which has signed this.
+    /// The account that signed the request.
     pub account: AccountSid,
     /// The transcript.
     pub transcript: TranscriptSid,
 }
 
 impl IntelligenceEvent {
-    /// Whether a verified request looks like this webhook, and like no callback of the older
+    /// Whether a verified request has the form of this webhook, and not of a callback of the older
     /// interface.
     pub fn is_one(verified: &Verified) -> bool {
         verified.json().is_some()
@@ -37,8 +37,7 @@ impl IntelligenceEvent {
                 .is_some()
     }
 
-    /// Reads a verified request; `None` is an event of another kind, with which there is nothing to
-    /// do.
+    /// Parses a verified request. `None` for an event of another type, which needs no action.
     ///
     /// # Errors
     /// [`CallbackError`] names the parameter.
@@ -54,8 +53,8 @@ impl IntelligenceEvent {
         if kind != AVAILABLE {
             return Ok(None);
         }
-        // A second name for the account must not say something else than the one whose signature
-        // was checked.
+        // A second name for the account must not differ from the account whose signature was
+        // checked.
         let account: Option<AccountSid> = parsed(
             read("account_sid")?,
             "account_sid",
@@ -82,7 +81,7 @@ impl IntelligenceEvent {
     }
 }
 
-/// A text in a JSON object; an empty one counts as absent.
+/// Returns a text in a JSON object. An empty text counts as absent.
 fn member<'a>(json: &'a Value, field: &'static str) -> Result<Option<&'a str>, CallbackError> {
     match json.get(field) {
         None | Some(Value::Null) => Ok(None),

@@ -1,7 +1,7 @@
 //! Events of Real-Time Transcription (<https://www.twilio.com/docs/voice/twiml/transcription>).
 //!
-//! Booleans and numbers are texts. What the speech engine adds in its own words
-//! (`TranscriptionProviderData`) is not read: even the documented sample of it is no JSON.
+//! Booleans and numbers are strings. The data of the speech engine (`TranscriptionProviderData`) is
+//! not read: even its documented sample is not JSON.
 //! INVARIANT: `Debug` shows no words.
 
 use zeroize::Zeroizing;
@@ -23,48 +23,47 @@ use crate::{
 /// One event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RealTimeEvent {
-    /// The account, which has signed this.
+    /// The account that signed the request.
     pub account: AccountSid,
-    /// The call that goes on.
+    /// The call in progress.
     pub call: CallSid,
-    /// The transcription; where Intelligence keeps it, a transcript there has the same id.
+    /// The transcription's id. If Intelligence stores it, the transcript there has the same id.
     pub transcription: TranscriptSid,
-    /// When it happened, as far as Twilio says so in a form that can be read. Whole or broken
-    /// seconds.
+    /// The time of the event, if Twilio reports it in a readable form. Whole or fractional seconds.
     pub at: Option<Timestamp>,
-    /// The number that Twilio gave it, from 0.
+    /// Twilio's sequence number, 0 or more.
     pub sequence: Option<i64>,
-    /// What happened.
+    /// The kind of event.
     pub kind: RealTimeEventKind,
 }
 
-/// What happened.
+/// The kind of event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RealTimeEventKind {
-    /// It began.
+    /// The transcription began.
     Started,
-    /// Somebody said something.
+    /// An utterance.
     Said(SpokenPiece),
     /// A partial result; the final one follows.
     Partial(Track),
-    /// It ended.
+    /// The transcription ended.
     Stopped,
-    /// It is in trouble: 32650 to 32655, where the code can be read.
+    /// The transcription failed. The codes are 32650 to 32655; `None` if the code is unreadable.
     Failed(Option<i64>),
-    /// Something that Twilio added later.
+    /// An event that Twilio added later.
     Other,
 }
 
-/// Something that somebody said.
+/// An utterance of a participant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpokenPiece {
-    /// On which side.
+    /// The side of the call.
     pub track: Track,
     /// The words; at most [`transcript::MAX_CHARS`] characters, the rest is cut.
     pub said: Said,
-    /// 0 to 1, where told.
+    /// 0 to 1, if reported.
     pub confidence: Option<f32>,
-    /// The language as Twilio says it, such as `en-US`; at most 35 characters.
+    /// The language as Twilio reports it, such as `en-US`; at most 35 characters.
     pub language: Option<String>,
 }
 
@@ -83,10 +82,10 @@ pub struct SpokenPiece {
 )]
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
 pub enum Track {
-    /// What comes from who is at the other end of the call: for a call that came in, the caller.
+    /// Audio from the other end of the call: for an inbound call, the caller.
     #[strum(to_string = "inbound_track")]
     Inbound,
-    /// What is played to them.
+    /// Audio played to the other end.
     #[strum(to_string = "outbound_track")]
     Outbound,
 }
@@ -94,10 +93,10 @@ pub enum Track {
 recvault_core::word_set!(Track);
 
 impl RealTimeEvent {
-    /// Reads a verified request.
+    /// Parses a verified request.
     ///
     /// # Errors
-    /// [`CallbackError`] names the parameter, and never what was said.
+    /// [`CallbackError`] names the parameter, and never holds spoken text.
     pub fn parse(verified: &Verified) -> Result<Self, CallbackError> {
         let params = VerifiedParams::of(verified);
         let event = params
@@ -118,7 +117,7 @@ impl RealTimeEvent {
             .optional::<u32>("SequenceId", "a whole number")?
             .map(i64::from);
         if sequence.is_none() && matches!(kind, RealTimeEventKind::Said(_)) {
-            // Without it nobody could tell a repetition from something said twice.
+            // Without it, a repetition cannot be distinguished from the same words said twice.
             return Err(CallbackError::Missing {
                 field: "SequenceId",
             });
@@ -189,9 +188,9 @@ struct Told {
     confidence: Option<serde_json::Value>,
 }
 
-/// A share from 0 to 1, as a number or a text; anything else counts as not told.
+/// Parses a share from 0 to 1, as a number or a text. Anything else counts as absent.
 pub(in crate::twilio) fn confidence(value: serde_json::Value) -> Option<f32> {
-    // Through its text: it is the way from either form to the nearest `f32`.
+    // Through its text, because that yields the nearest `f32` from either form.
     let text = match value {
         serde_json::Value::String(text) => text,
         serde_json::Value::Number(number) => number.to_string(),

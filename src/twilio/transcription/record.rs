@@ -1,8 +1,8 @@
 //! The `transcribeCallback` of `<Record transcribe="true">`: a recording was transcribed, or could
 //! not be.
 //!
-//! It carries the text as well. That is never read: it is fetched, as everything else is, so that
-//! what was said comes over one way only.
+//! It also holds the text. That is never read: the text is fetched like all others, so that there
+//! is only one path for spoken text.
 
 use crate::{
     model::sid::{AccountSid, RecordingSid, TranscriptionSid},
@@ -15,16 +15,16 @@ use crate::{
 /// A transcription can be fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TranscriptionCallback {
-    /// The account, which has signed this.
+    /// The account that signed the request.
     pub account: AccountSid,
     /// The transcription.
     pub transcription: TranscriptionSid,
-    /// Of what it is.
+    /// The transcribed recording.
     pub recording: RecordingSid,
 }
 
 impl TranscriptionCallback {
-    /// Reads a verified request.
+    /// Parses a verified request.
     ///
     /// # Errors
     /// [`CallbackError`] names the parameter.

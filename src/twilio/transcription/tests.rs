@@ -1,4 +1,4 @@
-//! What Twilio tells of transcripts, as it tells it and as nobody should.
+//! Twilio's callbacks about transcripts, as it sends them and malformed.
 
 use std::path::Path;
 
@@ -111,7 +111,7 @@ fn object(params: &[(String, String)]) -> serde_json::Value {
         .into()
 }
 
-/// The parameters with one of them set, replacing the one they have.
+/// Sets one of the parameters, replacing an earlier value.
 fn with(mut params: Vec<(String, String)>, name: &str, value: &str) -> Vec<(String, String)> {
     params.retain(|(own, _)| own != name);
     params.push((name.into(), value.into()));
@@ -146,7 +146,7 @@ fn a_transcript_is_told_of_in_three_forms() {
 
 #[test]
 fn the_account_of_a_transcript_is_the_one_that_signed() {
-    // Signed in the name of an account that the newer name does not name.
+    // Signed for another account than the one that the newer name states.
     let both = with(available(), "AccountSid", &sid("AC", "0"));
     assert!(IntelligenceEvent::parse(&form(&both)).is_ok());
     let other = with(both, "account_sid", &sid("AC", "9"));
@@ -250,7 +250,7 @@ fn content(more: &[(&str, &str)]) -> Vec<(String, String)> {
             "TranscriptionData",
             r#"{"transcript": "It is \"fine\".", "confidence": 0.9956335}"#,
         ),
-        // As in the documentation: no JSON.
+        // As in the documentation: not JSON.
         (
             "TranscriptionProviderData",
             r#"{"resultEndTime": '4.5s', words: [}"#,

@@ -1,4 +1,4 @@
-//! TwiML as another reader reads it.
+//! TwiML as an independent parser reads it.
 
 use proptest::prelude::*;
 use roxmltree::Document;
@@ -30,8 +30,8 @@ fn rendered(verbs: impl IntoIterator<Item = Verb>) -> String {
         .to_string()
 }
 
-/// Every verb, and what Twilio's own library (twilio 9.13.0, `twilio.twiml.voice_response`) writes
-/// for it; its attributes are in alphabetical order.
+/// Every verb, and the output of Twilio's own library (twilio 9.13.0,
+/// `twilio.twiml.voice_response`) for it; its attributes are in alphabetical order.
 #[test]
 fn each_verb_says_what_twilios_own_library_says() {
     let attributes = |node: roxmltree::Node<'_, '_>| {
@@ -141,7 +141,7 @@ fn who_is_dialled_is_not_printed() {
     assert!(!format!("{dial:?}").contains("4930"));
 }
 
-/// What XML 1.0 has a place for.
+/// Replaces characters that XML 1.0 does not allow.
 fn allowed(text: &str) -> String {
     let has_no_place = |c: char| matches!(c, '\u{0}'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
     text.chars()

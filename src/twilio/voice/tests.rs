@@ -1,4 +1,4 @@
-//! Requests for TwiML as Twilio makes them, and as nobody should.
+//! Requests for TwiML as Twilio sends them, and malformed ones.
 
 use proptest::prelude::*;
 
@@ -90,10 +90,10 @@ fn a_whisper_is_about_the_call_that_dialled() {
         (request.conversation().as_str(), request.address.clone()),
         (parent.as_str(), "client:desk".parse().ok())
     );
-    // Should Twilio not tell which call that is, it is this one.
+    // If Twilio does not report the parent call, it is this call.
     let request = parse("/v?leg=callee", &[("Direction", "outbound-dial")]).unwrap();
     assert_eq!(request.conversation(), &request.call);
-    // A call that was dialled and asks for itself is one like any other.
+    // A dialled call that requests for itself is like any other.
     let request = parse("/v", &params).unwrap();
     assert_eq!(
         (request.is_whisper, request.conversation()),
@@ -147,7 +147,7 @@ fn an_answer_comes_with_what_our_own_url_carries() {
         parse(url, &[("Digits", "1")]).unwrap().digits.as_deref(),
         Some("1")
     );
-    // By GET, Twilio's parameters stand beside ours.
+    // By GET, Twilio's parameters are among ours.
     let path = format!(
         "{url}&AccountSid={}&CallSid={}&Digits=2",
         sid("AC", "0"),

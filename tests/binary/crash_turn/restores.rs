@@ -1,4 +1,4 @@
-//! The executable dies at each named place of a restore, and the same command goes on.
+//! The executable dies at each named crash point of a restore, and the same command completes it.
 
 use super::{Kind, Life};
 use crate::{
@@ -22,7 +22,7 @@ async fn dies_while_it_restores(kind: Kind, point: &str) {
     let mut world = World::on(kind).await;
     let mut life = Life::led(&world).await;
     world.run(&["snapshot", "create"]).done();
-    // In the journal only: one more that lives.
+    // In the journal only: one more living recording.
     let service = world.serve().await;
     let late = Entry::new(&world, sound(7, 1));
     assert_eq!(late.announce(&world, &service.client).await.unwrap(), 204);
@@ -73,8 +73,7 @@ async fn dies_while_it_restores(kind: Kind, point: &str) {
     }
 
     if is_settling {
-        // The dead process has the turn for a while yet: the refusal says for how long, and the way
-        // out leads out.
+        // The dead process still holds the turn: the refusal states the time, and its remedy works.
         let refused = world.run(&["snapshot", "restore", "--take-over"]).refused();
         assert!(
             refused.contains("s from now by the database's clock")
@@ -87,7 +86,7 @@ async fn dies_while_it_restores(kind: Kind, point: &str) {
             "{released}"
         );
     }
-    // The same command goes on from wherever it was.
+    // The same command resumes.
     let restored = world
         .run(&["snapshot", "restore", "--take-over", "--json"])
         .json();
@@ -106,7 +105,7 @@ async fn dies_while_it_restores(kind: Kind, point: &str) {
     let refused = world.run(&["snapshot", "restore", "--take-over"]).refused();
     assert!(refused.contains("not empty"), "{refused}");
     life.living.push(late);
-    // Grants live for minutes, and in no snapshot.
+    // Grants live for minutes, and are not in snapshots.
     for entry in life.living.iter_mut().chain(&mut life.shredded) {
         entry.audio.take();
     }

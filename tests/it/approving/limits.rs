@@ -92,7 +92,7 @@ async fn in_an_emergency_an_officer_breaks_the_glass_and_everybody_hears_of_it(d
             .broken_glass,
         1
     );
-    // Where nothing has to be broken, nothing is.
+    // If no approval is required, none is bypassed.
     let standard = vault.sealed().await;
     let plain = asks_to_listen(
         &vault.asks("reviewer"),
@@ -157,7 +157,7 @@ async fn twenty_ask_at_once_and_five_open(database: Database) {
         assert_eq!(answer.reasons(), ["budget-spent"]);
     }
     assert_eq!(vault.count("opening.started").await, 5);
-    // Seeking in what is open costs nothing, and what was refused stays so.
+    // Seeking in an opened recording costs nothing, and a refused one stays refused.
     for (path, _) in &open {
         assert_eq!(
             vault

@@ -1,4 +1,4 @@
-//! What is told with a request: a ticket, and where it comes from.
+//! Further data of a request: a ticket, and its network.
 
 use recvault::config::SHIPPED_POLICY;
 use reqwest::Method;
@@ -122,7 +122,7 @@ async fn where_a_request_comes_from_is_asked_at_every_opening() {
         ["condition-not-met"],
         "the proxy does not say"
     );
-    // Who is no proxy is not believed.
+    // The header of a peer that is not a trusted proxy is ignored.
     let vault = recipe("").by_hand().await;
     let recorded = vault.sealed().await;
     assert_eq!(

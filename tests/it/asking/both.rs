@@ -1,4 +1,4 @@
-//! Two people on a line: the yes of one is not that of the other.
+//! Two people in a call: the consent of one is not that of the other.
 
 use bytes::Bytes;
 use recvault::demo::conversation::WAV;
@@ -43,7 +43,7 @@ async fn who_is_dialled_is_asked_too_and_the_recording_begins_when_both_have_agr
             "Thank you. This call is recorded.".into()
         )
     );
-    // Brought again, it does not begin a second one.
+    // A repeated delivery does not start a second recording.
     desk.presses(&asked, "1").await;
     let recordings = vault.stand_in.recordings_of(&line.call.sid);
     let [recording] = &recordings[..] else {
@@ -88,7 +88,7 @@ async fn who_is_dialled_is_asked_too_and_the_recording_begins_when_both_have_agr
 
 async fn one_of_two_refuses_and_nothing_is_recorded(database: Database) {
     let vault = asking(database, TO_DESK).await;
-    // Who was called.
+    // The called party.
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     let agreed = line.presses(&asked, "1").await;
@@ -102,7 +102,7 @@ async fn one_of_two_refuses_and_nothing_is_recorded(database: Database) {
         (declined.verbs(), declined.text("Say")),
         (vec!["Say".into()], "This call is not recorded.".into())
     );
-    // Who says nothing, neither.
+    // Silence is no consent either.
     let mut asked = desk.asks(&whisper).await;
     for _ in 0..2 {
         asked = desk.is_silent(&asked).await;
@@ -110,7 +110,7 @@ async fn one_of_two_refuses_and_nothing_is_recorded(database: Database) {
     assert_eq!(asked, declined);
     assert!(waits(&vault, line.was_recorded().await).await);
 
-    // Who called: then the other is not even asked.
+    // The caller declines: then the other one is not even asked.
     let line = Line::from(&vault, ANNA);
     let asked = line.asks(VOICE).await;
     let declined = line.presses(&asked, "2").await;
@@ -118,7 +118,7 @@ async fn one_of_two_refuses_and_nothing_is_recorded(database: Database) {
         (declined.verbs(), declined.attribute("Number", "url")),
         (vec!["Say".into(), "Dial".into()], None)
     );
-    // And if they were asked by somebody's own TwiML, their yes is not enough.
+    // If they were asked by other TwiML, their yes alone does not suffice.
     let desk = line.dials(DESK);
     let asked = desk.asks(&whisper).await;
     let joined = desk.presses(&asked, "1").await;
@@ -135,7 +135,7 @@ async fn who_is_dialled_by_the_application_is_a_party_whatever_they_say(database
         let desk = line.dials(DESK);
         let asked = desk.asks(&format!("{VOICE}?leg=callee")).await;
         if let Some(key) = key {
-            // Twilio has begun nothing so far, so nobody says that it has.
+            // Twilio has not started a recording, so no text claims it.
             let says: &[&str] = if is_open { &[] } else { &["Say"] };
             assert_eq!(desk.presses(&asked, key).await.verbs(), says);
         }

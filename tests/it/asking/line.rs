@@ -1,4 +1,4 @@
-//! A call as Twilio runs it: what it is told, and what whoever is on the line does.
+//! A call as Twilio runs it: its TwiML, and the actions of its participant.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,14 +21,14 @@ use serde_json::{Value, json};
 use super::{DESK, OURS};
 use crate::world::{Answer, TestVault, digits};
 
-/// A call, and whoever is on the line.
+/// A call with its participant.
 pub(super) struct Line<'a> {
     pub(super) vault: &'a TestVault,
     pub(super) call: CallFacts,
     has_dialled: AtomicBool,
 }
 
-/// What a call is told: TwiML.
+/// The TwiML of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Told(String);
 
@@ -42,7 +42,7 @@ impl Told {
         Self(answer.text())
     }
 
-    /// The verbs, in their order.
+    /// Returns the verbs in order.
     pub(super) fn verbs(&self) -> Vec<String> {
         let read = Document::parse(&self.0).unwrap();
         read.root_element()
@@ -85,7 +85,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The leg to somebody whom this call dials.
+    /// Returns the leg that this call dials.
     pub(super) fn dials(&self, to: &str) -> Self {
         let sid: CallSid = format!("CA{}", digits()).parse().unwrap();
         let call = CallFacts {
@@ -103,7 +103,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Twilio asks what to do.
+    /// Requests TwiML.
     pub(super) async fn asks(&self, path: &str) -> Told {
         let params = self
             .vault
@@ -117,7 +117,7 @@ impl<'a> Line<'a> {
         )
     }
 
-    /// Twilio brings an answer to where it was told to.
+    /// Sends an answer to the `action` of a `<Gather>`.
     pub(super) async fn answers(&self, told: &Told, answer: &GatherAnswer) -> Told {
         let path = self
             .vault
@@ -154,20 +154,19 @@ impl<'a> Line<'a> {
         .await
     }
 
-    /// Nothing is answered: Twilio goes on in the document.
+    /// Gives no answer: Twilio continues in the document.
     pub(super) async fn is_silent(&self, told: &Told) -> Told {
         self.asks(&self.vault.process.path_of(&told.text("Redirect")))
             .await
     }
 
-    /// The call was recorded without anybody having been dialled.
+    /// Adds the recording of the call, without a dialled leg.
     pub(super) async fn was_recorded_alone(&self) -> RecordingId {
         self.has_dialled.store(true, Ordering::Relaxed);
         self.was_recorded().await
     }
 
-    /// The call was recorded all the same, or for having agreed; with the desk, if nobody else was
-    /// dialled.
+    /// Adds the recording of the call; with a leg to the desk, if nothing else was dialled.
     pub(super) async fn was_recorded(&self) -> RecordingId {
         if !self.has_dialled.load(Ordering::Relaxed) {
             let desk = self.dials(DESK);
@@ -175,7 +174,7 @@ impl<'a> Line<'a> {
                 .stand_in
                 .set_call_status(&desk.call.sid, "completed");
         }
-        // Who took part is looked up when it is over.
+        // The participants are looked up when the call is over.
         self.vault
             .stand_in
             .set_call_status(&self.call.sid, "completed");
@@ -210,7 +209,7 @@ pub(super) async fn waits(vault: &TestVault, id: RecordingId) -> bool {
     !vault.details(id).await["quarantine_ends"].is_null()
 }
 
-/// Where the evidence of what somebody said is, as who keeps the vault reads it.
+/// Returns the locations of a person's evidence, as the operator reads them.
 pub(super) async fn evidence(vault: &TestVault, number: &str) -> Vec<String> {
     let permit = Permit::of_operator(action::Consent);
     let flow = &vault.process.flow;
@@ -235,7 +234,7 @@ pub(super) async fn evidence(vault: &TestVault, number: &str) -> Vec<String> {
     page.items.iter().map(open).map(read).collect()
 }
 
-/// What the privacy officer sees of somebody.
+/// Returns a person's statements, as the privacy officer sees them.
 pub(super) async fn statements(vault: &TestVault, number: &str) -> Vec<Value> {
     let answer = vault
         .asks("privacy-officer")

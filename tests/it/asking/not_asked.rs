@@ -1,4 +1,4 @@
-//! Calls that are not asked, do not wait, or in which somebody else cannot agree.
+//! Calls that are not asked, do not wait, or in which another party cannot consent.
 
 use std::time::{Duration, Instant};
 
@@ -58,7 +58,7 @@ async fn a_call_is_not_asked_where_the_policy_asks_nothing() {
     .await;
     let line = Line::from(&vault, ANNA);
     assert_eq!(line.asks(VOICE).await.verbs(), ["Redirect"]);
-    // Nor before the policy's day.
+    // Nor before the policy is in force.
     let policy = format!(
         "{}{ASKS}",
         SHIPPED_POLICY.replacen("effective = 2026-01-01", "effective = 2126-01-01", 1)
@@ -86,7 +86,7 @@ async fn a_call_that_has_nowhere_to_go_on_is_not_asked() {
             "This call is not recorded.".into()
         )
     );
-    // Before two calls are joined there is no need to know where this one goes on.
+    // Before two calls are joined, the continuation need not be configured.
     let desk = line.dials(DESK);
     assert_eq!(
         desk.asks(&format!("{VOICE}?leg=callee")).await.verbs()[0],

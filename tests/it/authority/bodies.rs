@@ -1,4 +1,4 @@
-//! A body means one thing, and says what it is.
+//! A body has one interpretation, and states its type.
 
 use recvault::model::id::RecordingId;
 use reqwest::Method;
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::world::{Answer, Database, Recipe, TestVault, send};
 
-/// Every route that reads JSON, with a body that it takes.
+/// Returns every route that reads JSON, with a valid body.
 fn routes(id: RecordingId) -> Vec<(Method, String, String)> {
     let recording = format!("/v1/recordings/{id}");
     let statement = json!({ "subject": "+4930901820", "answer": "given", "method": "letter", "purposes": ["training"] });
@@ -85,7 +85,7 @@ async fn what_means_two_things_is_refused_on_every_route(database: Database) {
         let to = (&method, path.as_str());
         let json = &["application/json"][..];
         let (first, _) = body[1..].split_once(':').unwrap();
-        // A name twice, with another escape; an unknown one; arrays of the values.
+        // A repeated name, with another escape; an unknown name; arrays of the values.
         let escaped = format!("\"\\u{:04x}{}", first.as_bytes()[1], &first[2..]);
         let values: serde_json::Value = serde_json::from_str(&body).unwrap();
         let values: Vec<_> = values.as_object().unwrap().values().cloned().collect();
@@ -136,7 +136,7 @@ async fn no_fault_repeats_a_number(database: Database) {
                 assert!(!answer.text().contains("3076543201"), "{answer:?}");
             }
         }
-        // As a text it may be taken, but a fault does not tell it either.
+        // A text may be accepted, but a fault does not repeat it either.
         for name in members.keys() {
             let mut body = body.clone();
             body[name] = json!("sip:493076543201@example.org");

@@ -1,4 +1,5 @@
-//! What is over opens nothing, also for who was let in before; and a look has no effect.
+//! An ended permission opens nothing, even for a session that was redeemed before; and a `HEAD` has
+//! no effect.
 
 use recvault::{
     flow::Ended,
@@ -19,7 +20,7 @@ async fn who_was_let_in_before_a_grant_ended_opens_nothing(database: Database) {
     let grant = vault.grant("reviewer", recorded.id, "quality-review").await;
     let path = audio(&vault, &grant);
     let token = path.split('/').nth(3).unwrap();
-    // Another process, which has not heard of the end when it comes to open.
+    // Another process, which has not noticed the end when it opens.
     let playback = &other.flow.playback;
     let heard = playback.redeem(token, None, Artefact::Audio).await.unwrap();
     let parties = playback.redeem_parties(token, None).await.unwrap();
@@ -39,7 +40,7 @@ async fn a_grant_ends_with_the_approval_on_which_it_came_to_rest(database: Datab
     let approver = somebody(&vault, "privacy-officer", &[]).await;
     let why = json!({ "purpose": "dispute-resolution", "justification": "file 7" });
     let recording = format!("/v1/recordings/{}", recorded.id);
-    // Nobody had to approve when it was given.
+    // No approval was required when it was granted.
     let grant = officer
         .post(&format!("{recording}/grants"), why.clone())
         .await;
@@ -67,7 +68,7 @@ async fn head_runs_no_get_that_has_an_effect(database: Database) {
     let described = vault.anybody().get("/openapi.json").await.json();
     let paths = described["paths"].as_object().unwrap();
     let read = paths.iter().filter(|(_, item)| item["get"].is_object());
-    // Refusals are written down, however something was asked for.
+    // Refusals are recorded, whatever the method, and do not count.
     let effects = async || {
         let events = vault.events().await.into_iter();
         events.filter(|event| !event.ends_with(".denied")).count()
@@ -95,7 +96,7 @@ async fn the_names_of_holds_are_for_who_holds(database: Database) {
     let path = format!("/v1/recordings/{}/holds/case-7", recorded.id);
     let placed = send(officer.request(Method::PUT, &path).json(&hold)).await;
     assert_eq!(placed.status, 200, "{placed:?}");
-    // What is revoked, and kept.
+    // Revoked, but held.
     let revoked = vault
         .revoke("privacy-officer", json!({ "recording": recorded.id }))
         .await;

@@ -1,4 +1,4 @@
-//! How far what somebody tells reaches: no further than their accounts and their leave to revoke.
+//! The reach of statements and names: limited by the principal's accounts and the action `revoke`.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::world::{Caller, Database, Recorded, TestVault};
 
 const WITHOUT_END: &str = "4000-01-01T00:00:00.000Z";
 
-/// Somebody says so at the caller's place.
+/// Records a statement at the caller's leg.
 async fn says(who: &Caller, recorded: &Recorded, answer: &str) {
     let said =
         json!({ "call": call(recorded), "leg": "caller", "answer": answer, "method": "letter" });
@@ -33,7 +33,7 @@ async fn a_withdrawal_reaches_the_accounts_of_who_tells_it_only(database: Databa
     let accounts = std::slice::from_ref(&vault.other_account);
     let limited = somebody(&vault, "privacy-officer", accounts).await;
     let officer = vault.asks("privacy-officer");
-    // Nobody knows yet whose call it is.
+    // The participants of the call are unknown yet.
     let late = vault.record();
     assert_eq!(names(&officer, &late, ANNA).await.status, 200);
     says(&officer, &late, "given").await;
@@ -48,7 +48,7 @@ async fn a_withdrawal_reaches_the_accounts_of_who_tells_it_only(database: Databa
     assert_eq!(vault.state(late.id).await, "shredded");
 }
 
-/// What becomes of a recording after the quarantine that the policy knows.
+/// Returns the state of a recording after the quarantine period.
 async fn after_the_quarantine(vault: &TestVault, recorded: &Recorded) -> String {
     vault.clock.advance(Duration::from_secs(8 * 24 * 3600));
     vault.process.flow.quarantine.sweep().await.unwrap();
@@ -59,7 +59,7 @@ async fn ends(vault: &TestVault, recorded: &Recorded) -> Value {
     vault.details(recorded.id).await["quarantine_ends"].clone()
 }
 
-/// Somebody whom nobody knows was on the call, too.
+/// Adds an unknown participant to the call.
 async fn adds_a_place(who: &Caller, recorded: &Recorded) {
     let parties = json!({ "parties": [{ "leg": "third" }] });
     let path = format!("/v1/calls/{}/parties", call(recorded));
@@ -85,7 +85,7 @@ async fn what_is_told_without_leave_to_revoke_lets_go_of_nothing_before_sealing_
         arrives(&vault, one).await;
         assert_eq!(ends(&vault, one).await, WITHOUT_END);
     }
-    // The same of who may revoke counts, in the same moment, too.
+    // The same statement of a principal with `revoke` counts at once, too.
     says(&officer, told_again, "declined").await;
     assert_ne!(ends(&vault, told_again).await, WITHOUT_END);
     for (one, state) in recorded.iter().zip(["sealed", "sealed", "shredded"]) {
@@ -120,10 +120,10 @@ async fn a_yes_sets_no_deadline(database: Database) {
     a_second_later(&vault).await;
     says(&officer, &recorded, "given").await;
     assert_eq!(ends(&vault, &recorded).await, WITHOUT_END);
-    // Nor does naming somebody again who had agreed, or somebody else.
+    // Nor does naming a consenting participant again, or another one.
     assert_eq!(names(&officer, &recorded, ANNA).await.status, 200);
     assert_eq!(after_the_quarantine(&vault, &recorded).await, "sealed");
-    // Who may revoke names the place that closed it.
+    // A principal with `revoke` names the leg that closed it.
     adds_a_place(&officer, &recorded).await;
     assert_ne!(ends(&vault, &recorded).await, WITHOUT_END);
     assert_eq!(after_the_quarantine(&vault, &recorded).await, "shredded");
@@ -169,7 +169,7 @@ async fn what_ended_before_a_stream_began_does_not_end_it(database: Database) {
     assert_eq!(names(&officer, &recorded, ANNA).await.status, 200);
     says(&officer, &recorded, "given").await;
     arrives(&vault, &recorded).await;
-    // While nobody listens, and so nobody looks, it is closed and opens again.
+    // While there is no access, and so no check, it is closed and opened again.
     for answer in ["declined", "given"] {
         a_second_later(&vault).await;
         says(&officer, &recorded, answer).await;

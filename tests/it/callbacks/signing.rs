@@ -1,4 +1,4 @@
-//! Whose signature is believed: forgers, other accounts, rotated tokens, proxies.
+//! Accepted and refused signatures: forgers, other accounts, rotated tokens, proxies.
 
 use recvault::{secret::SecretText, twilio::signature};
 use reqwest::Method;
@@ -48,7 +48,7 @@ async fn a_forger_leaves_no_row() {
         answer.problem(403, "bad-signature");
         assert!(!vault.has_row(recorded.id).await, "{case}");
     }
-    // One parameter changed after it was signed.
+    // One parameter was changed after the signature.
     let body = signed
         .body
         .replace("RecordingChannels=2", "RecordingChannels=1");
@@ -166,7 +166,7 @@ async fn twilio_signs_the_public_address_whatever_a_proxy_makes_of_it() {
             .starts_with("https://vault.example.com/records/v1/media/rvg_")
     );
 
-    // The address of the process itself, and what headers say, do not count.
+    // The address of the process itself and the headers do not count.
     let stranger = vault.record();
     let params = vault.stand_in.callback_params(&stranger.sid, "completed");
     for url in [
@@ -187,7 +187,7 @@ async fn twilio_signs_the_public_address_whatever_a_proxy_makes_of_it() {
             .problem(403, "bad-signature");
     }
     assert!(!vault.has_row(stranger.id).await);
-    // And they do no harm to what is signed rightly.
+    // And they do not affect correctly signed requests.
     let signed = vault
         .stand_in
         .callback(&vault.account, &vault.process.public(PATH), &params);

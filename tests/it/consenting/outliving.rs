@@ -1,4 +1,4 @@
-//! What was said outlives the database, and what must not be left in it or in the store.
+//! Statements survive the loss of the database, and leave no forbidden data in it or in the store.
 
 use std::collections::BTreeSet;
 

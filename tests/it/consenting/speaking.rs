@@ -1,4 +1,4 @@
-//! Who may speak of consent, and what is listed of it.
+//! The permission to record consent, and the list of statements.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What a drill finds: roots that live on, what the store has lost, what is damaged or cannot be read.
+//! The findings of a drill: roots that were not destroyed, losses of the store, and damaged or
+//! unreadable copies.
 
 use std::{
     fs,
@@ -30,7 +31,7 @@ async fn a_root_that_was_not_destroyed_is_found_out(database: Database) {
         .unwrap();
     assert!(held(&vault, old(&[&kept])).await.holds());
 
-    // From a backup that should not have been, under a running service: none starts beside it.
+    // From a backup that should not exist, under a running service: none can start beside it.
     let process = vault.another_process().await;
     fs::write(vault.folder().join("custody/root.bak"), root).unwrap();
     let by_database = Old {
@@ -61,7 +62,7 @@ async fn a_root_that_was_not_destroyed_is_found_out(database: Database) {
     assert_eq!(log.last().unwrap()["details"]["forgets"], false);
 }
 
-/// Removes the pieces of the journal that came after these.
+/// Removes the pieces of the journal that are newer than these.
 fn remove_journal(vault: &TestVault, but: &[PathBuf]) {
     let pieces = files_below(&vault.folder().join("objects/journal"));
     let doomed: Vec<_> = pieces
@@ -81,7 +82,7 @@ async fn what_the_store_has_lost_is_missed(database: Database) {
         kept,
     } = lived(database).await;
     let recorded = vault.sealed().await;
-    // Who begins after the loss is refused; this one runs already.
+    // A new process is refused after the loss; this one runs already.
     let runs = vault.another_process().await;
     let behind = held_by(&runs, &vault, old(&[&kept[0]])).await;
     assert!(behind.holds(), "{:?}", behind.failures);
@@ -97,7 +98,7 @@ async fn what_the_store_has_lost_is_missed(database: Database) {
     );
     assert!(recovery.waiting >= 1 && recovery.oldest_waiting.is_some());
 
-    // A living recording whose piece of the journal is gone.
+    // The piece of the journal of a living recording is lost.
     vault.process.flow.recovery.journal().await.unwrap();
     remove_journal(&vault, &[]);
     let gap = held_by(&runs, &vault, old(&[&kept[0]])).await;
@@ -112,7 +113,7 @@ async fn what_the_store_has_lost_is_missed(database: Database) {
         gap.failures
     );
 
-    // A tombstone whose piece is gone.
+    // The piece of a tombstone is lost.
     vault.process.flow.vault.snapshot().await.unwrap();
     let before = files_below(&vault.folder().join("objects/journal"));
     vault.shred(living.id).await;
@@ -137,7 +138,7 @@ async fn what_the_store_has_lost_is_missed(database: Database) {
         tombstone.failures
     );
 
-    // Everything is gone.
+    // Everything is lost.
     fs::remove_dir_all(vault.folder().join("objects/snapshots")).unwrap();
     let nothing = held_by(&runs, &vault, old(&[&kept[0]])).await;
     assert!(!nothing.drill.recovers() && !nothing.drill.recovery.restored);
@@ -256,7 +257,7 @@ async fn what_cannot_be_read_is_named_and_not_passed_over() {
         found.failures
     );
 
-    // One bad copy among good ones does not keep the rest from being looked at.
+    // One bad copy among good ones does not prevent the examination of the rest.
     let mut both = old(&[&kept[0]]);
     both.files.push(at("noise"));
     let held = held(&vault, both).await;

@@ -1,4 +1,4 @@
-//! What was altered or cut on the way, and a connection that breaks.
+//! Altered and truncated files, and a connection that breaks.
 
 use recvault::demo::stand_in::{MediaFault, Spelling};
 
@@ -9,7 +9,7 @@ async fn a_file_that_was_altered_or_cut_at_twilio_leaves_nothing() {
     let keys = Keys::with(0);
     let vault = keys.recipe().by_hand().await;
     // Longer than two parts of an upload, so that ciphertext is in the store before the tag is
-    // seen.
+    // checked.
     let mut long = conversation::WAV.repeat(40);
     long[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
     assert!(long.len() > 20 << 20, "{}", long.len());
@@ -72,7 +72,7 @@ async fn a_file_that_was_altered_or_cut_at_twilio_leaves_nothing() {
         assert_eq!(vault.process.flow.worker.work_off().await.unwrap(), 1);
         is_set_aside(&vault, &recorded, why).await;
 
-        // Twilio mends it, and somebody says so.
+        // Twilio repairs it, and the operator retries.
         vault.stand_in.replace_media(&recorded.sid, whole);
         assert_eq!(
             vault

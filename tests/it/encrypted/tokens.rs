@@ -5,7 +5,7 @@ use std::{fmt::Write as _, fs};
 use super::{Keys, PAIRS, conversation, is_set_aside};
 use crate::{needs, world::digits};
 
-/// Puts the private half of one of the [`PAIRS`] into a token of its own, as an operator does.
+/// Imports the private key of one of the [`PAIRS`] into a separate token, as an operator does.
 fn in_a_token(pair: usize) -> Keys {
     let [module, configuration] = ["RECVAULT_TEST_SOFTHSM", "SOFTHSM2_CONF"].map(needs::required);
     let mut keys = Keys::none();
@@ -13,7 +13,7 @@ fn in_a_token(pair: usize) -> Keys {
     let [pin, pem] = ["pin", "key.pem"].map(|name| keys.folder.path().join(name));
     fs::write(&pin, "4711").unwrap();
     fs::write(&pem, &PAIRS[pair].pem).unwrap();
-    // The library does not start while another process is half-way through making a token.
+    // The library does not start while another process is creating a token.
     let alone = fs::File::create(format!("{configuration}.lock")).unwrap();
     alone.lock().unwrap();
     let softhsm = |arguments: &[&str]| {

@@ -1,4 +1,5 @@
-//! An account wants Twilio's copies gone as soon as the vault has its own: not a moment before.
+//! An account with `delete_source = "after-sealing"`: Twilio's copies are deleted as soon as the
+//! vault has its own, and not before.
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -18,12 +19,12 @@ use crate::{
 };
 
 const AT_ONCE: &str = "delete_source = \"after-sealing\"";
-/// What Twilio wrote down is not fetched, so that nothing but the deadline ends the waiting.
+/// Twilio's transcripts are not fetched, so that only the deadline ends the wait.
 const A_DAY_LATER: &str =
     "delete_source = \"after-sealing\"\nawait_transcript_h = 24\nfetch_transcripts = false";
 const A_DAY_LATER_WITH_WORDS: &str = "delete_source = \"after-sealing\"\nawait_transcript_h = 24";
 
-/// A recording that is sealed, with words at Twilio; what is to be deleted there waits for its day.
+/// Returns a sealed recording with copies at Twilio whose deletion waits for its day.
 async fn sealed(vault: &TestVault) -> Recorded {
     let recorded = vault.sealed().await;
     words_of(vault, &recorded);
@@ -50,8 +51,8 @@ async fn twilios_copies_go_after_the_vault_has_read_its_own_back(database: Datab
     assert_eq!(vault.count("source.deleted").await, 1);
     vault.plays(&recorded).await;
 
-    // Later it is shredded. What was confirmed is not asked for again, but words that were made
-    // late are looked for.
+    // Later it is shredded. Confirmed copies are not requested again, but late copies are searched
+    // for.
     let asked = vault.stand_in.requests(Call::RecordingFetch)
         + vault.stand_in.requests(Call::RecordingDelete);
     let deleted = vault.clock.now();
@@ -122,7 +123,7 @@ async fn without_a_transcript_to_wait_for_they_go_at_once() {
     vault.plays(&recorded).await;
 }
 
-/// Where the folder store keeps the sound.
+/// Returns the file of the audio in the folder store.
 async fn file_of(vault: &TestVault, recorded: &Recorded) -> PathBuf {
     let [artefact] = vault.artefacts(recorded.id).await.try_into().unwrap();
     let digits = hex::encode(artefact.object.as_bytes());
@@ -190,7 +191,7 @@ async fn an_object_that_is_not_what_was_sealed_keeps_everything_at_twilio() {
         "Twilio was not even asked"
     );
 
-    // Authentic to the last segment, and yet not what the catalogue says.
+    // Authentic to the last segment, but not the object in the catalogue.
     fs::write(&file, &whole).unwrap();
     let other = "0".repeat(64);
     vault
@@ -268,7 +269,7 @@ async fn a_transcript_that_is_still_to_be_fetched_is_not_deleted() {
             "{is_shredded}"
         );
         if is_shredded {
-            // Nobody waits for its words any more.
+            // Its transcript is no longer awaited.
             vault.shred(recorded.id).await;
         } else {
             vault.stand_in.set_transcript_status(&sid, "completed");
@@ -301,13 +302,13 @@ async fn words_that_nobody_asked_for_are_fetched_and_then_go_however_late_they_a
         )
     };
     late(&recorded.sid);
-    // The first look, ten minutes after sealing: what is found is filed, and nothing is waited for
-    // any more.
+    // The first check, ten minutes after sealing: transcripts are filed, and nothing is awaited any
+    // more.
     vault.later().await;
     assert_eq!(vault.artefacts(recorded.id).await.len(), 2);
     assert!(is_gone(&vault.stand_in.kept(&recorded.sid)));
 
-    // Made when everything was gone; the second look, six hours later, finds it.
+    // Made after the deletion; the second check, six hours later, finds it.
     late(&recorded.sid);
     assert!(vault.stand_in.kept(&recorded.sid).content());
     vault.clock.advance(Duration::from_secs(6 * 3600));

@@ -1,4 +1,4 @@
-//! Twilio says that there is no such thing: whether that is believed.
+//! Twilio answers 404: the conditions for trusting it.
 
 use recvault::{
     demo::stand_in::{AddOnFacts, Call, RequestFault, TranscriptionFacts},
@@ -67,7 +67,7 @@ async fn not_found_to_a_wrong_credential_is_no_deletion() {
 async fn a_deletion_that_is_answered_not_found_is_believed_only_by_an_open_account() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.sealed().await;
-    // Nothing of the whole call: for that its recordings are listed, too.
+    // None of the whole call: for that, its recordings are listed, too.
     vault.stand_in.add_transcription(
         &vault.account,
         TranscriptionFacts::new(format!("TR{}", digits()), recorded.sid.clone(), "Hello."),
@@ -109,8 +109,8 @@ async fn a_transcript_that_is_not_found_is_believed_only_by_an_open_product() {
     told(&vault, &facts.sid).await;
     work_off(&vault).await;
     let shredded = vault.shred(recorded.id).await;
-    // The account's recordings can be read all the time; its transcripts cannot: of the recording,
-    // of its call, and any.
+    // The account's recordings can be read all the time; its transcripts cannot: those of the
+    // recording, of its call, and any.
     for _ in 0..3 {
         vault.stand_in.fail_call(
             Call::TranscriptList,
@@ -188,7 +188,7 @@ async fn a_token_that_is_not_valid_any_more_deletes_nothing_and_is_told_loudly()
         receipt(&vault, &shredded).await.source(),
         Some(Removal::Pending)
     );
-    // It rests for long; the operator has put the token right and does not want to wait.
+    // Its pause is long; the operator has corrected the token and does not want to wait.
     vault
         .stand_in
         .promote_token(&vault.account, &vault.auth_token);

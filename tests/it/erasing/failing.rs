@@ -1,5 +1,5 @@
-//! Every request to Twilio fails in every way: nothing is taken for deleted that is not, and in the
-//! end everything is.
+//! Every request to Twilio fails in every way: no remaining copy counts as deleted, and finally all
+//! copies are deleted.
 
 use recvault::{
     demo::stand_in::{Behaviour, Call, RequestFault},
@@ -53,7 +53,7 @@ async fn every_request_fails_in_every_way_and_in_the_end_everything_is_deleted(d
             work_off(&vault).await;
             let kept = vault.stand_in.kept(&recorded.sid);
             let said = receipt(&vault, &shredded).await.source().unwrap();
-            // Whatever Twilio answered: the receipt says that it is gone only if it is.
+            // Whatever Twilio answers: the receipt states the deletion only if it is true.
             let is_product =
                 call == Call::TranscriptList && matches!(wrong, RequestFault::Refused { .. });
             assert!(
@@ -150,7 +150,7 @@ async fn a_deletion_that_does_not_come_true_is_asked_for_again() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.sealed().await;
     let shredded = vault.shred(recorded.id).await;
-    // Twilio says yes and does nothing.
+    // Twilio reports success without an effect.
     vault
         .stand_in
         .fail_call(Call::RecordingDelete, RequestFault::NotJson);
@@ -184,7 +184,7 @@ async fn twilio_may_do_either_where_it_documents_nothing() {
     ];
     for (number, change) in changes.into_iter().enumerate() {
         vault.stand_in.behave(change);
-        // One that Twilio deletes when it is told to, and one that somebody deleted there before.
+        // One that Twilio deletes on request, and one that was deleted there before.
         for is_deleted_before in [false, true] {
             let recorded = vault.sealed().await;
             let shredded = vault.shred(recorded.id).await;

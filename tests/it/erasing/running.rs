@@ -1,4 +1,4 @@
-//! Somebody revokes while the call lasts: the recording is stopped, waited for, and deleted.
+//! A revocation during the call: the recording is stopped, awaited, and deleted.
 
 use recvault::{
     demo::stand_in::{Call, RecordingFacts, RequestFault},
@@ -8,7 +8,7 @@ use recvault::{
 use super::{Database, Recorded, TestVault, call_of, is_gone, receipt, work_off};
 use crate::world::{Recipe, digits};
 
-/// A call is being recorded, and Twilio said so.
+/// Adds a recording in progress, with its callback.
 async fn running(vault: &TestVault) -> Recorded {
     let recorded = vault.record();
     vault
@@ -33,11 +33,11 @@ async fn a_revocation_during_a_call_stops_waits_and_deletes(database: Database) 
         receipt(&vault, &shredded).await.source(),
         Some(Removal::Pending)
     );
-    // It goes on waiting, and does not try what Twilio would refuse.
+    // It keeps waiting, and does not try a deletion that Twilio would refuse.
     vault.later().await;
     assert_eq!(vault.stand_in.requests(Call::RecordingDelete), 0);
 
-    // Now it is complete, and Twilio says so: that is what is waited for, and no pause has to end.
+    // Now it is complete, with a callback: that ends the wait at once, without a pause.
     vault.stand_in.completed(&recorded.sid);
     assert!(vault.stand_in.kept(&recorded.sid).media);
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);

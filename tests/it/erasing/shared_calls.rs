@@ -1,4 +1,4 @@
-//! What was made of a whole call belongs to each of its recordings.
+//! Copies made from a whole call belong to each of its recordings.
 
 use recvault::{
     demo::stand_in::{RecordingFacts, SentenceFacts, TranscriptFacts},

@@ -1,5 +1,5 @@
-//! A subaccount has no API key of its own and asks with its parent's credential; Conversational
-//! Intelligence knows it by its own only.
+//! A subaccount without an API key uses its parent's credential; Conversational Intelligence
+//! accepts only its own.
 
 use std::fs;
 
@@ -42,7 +42,7 @@ async fn transcripts_of_a_subaccount_are_filed_and_deleted_with_its_own_credenti
         ..TranscriptFacts::new(format!("GT{}", digits()), &recorded.sid)
     };
     vault.stand_in.add_transcript(&sub, words());
-    // Nobody tells of it: the vault looks ten minutes later.
+    // There is no callback: the vault checks ten minutes later.
     vault.later().await;
     assert_eq!(
         vault.artefacts(recorded.id).await.len(),

@@ -1,4 +1,4 @@
-//! What the catalogue says of people is put right.
+//! Corrections of the catalogue.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ async fn an_officer_corrects_what_the_catalogue_says(database: Database) {
         1,
         "it was so already"
     );
-    // Somebody else had the place.
+    // The leg had another participant.
     let answer = corrects(
         "privacy-officer",
         json!({ "parties": [{ "leg": "caller", "number": "+493055500000" }] }),

@@ -1,4 +1,4 @@
-//! What a view or a second person gives is in the archive.
+//! The archive contains exactly what the view and the approval permit.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{NUMBER, WORDS, exported, json_of, named, recorded_in, unpacked, wish};
 use crate::world::{Database, Recipe, send};
 
-/// A purpose that opens for an export what `view` gives of its own; in TOML.
+/// Returns a purpose in TOML that gives this view to an export.
 fn giving(view: &str) -> String {
     let purpose = "basis = \"legal-obligation\"\n\n[[purposes]]\nname = \"legal-request\"";
     let policy = SHIPPED_POLICY.replacen(
@@ -47,7 +47,7 @@ async fn what_a_view_gives_is_in_it_and_no_more(database: Database) {
         ),
         ("window = { from_s = 1, to_s = 3 }", &["audio.wav"], false),
     ] {
-        // Its tier would ask for a second person, once the number is found in what was said.
+        // Its tier would require a second person, once the number is found in the transcript.
         let policy = giving(view).replacen(
             "tier = \"restricted\"\n\n[[content]]",
             "tier = \"standard\"\n\n[[content]]",

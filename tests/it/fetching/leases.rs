@@ -1,4 +1,4 @@
-//! Workers whose lease is over, and those that take over.
+//! Workers whose lease has expired, and their successors.
 
 use std::time::Duration;
 
@@ -127,7 +127,7 @@ async fn a_worker_that_lost_its_lease_stops_in_the_middle_and_leaves_nothing() {
     .by_hand()
     .await;
     let other = vault.another_process().await;
-    // Long enough that its upload has begun when the sound stops.
+    // Long enough that its upload has begun when the source stops.
     let recorded =
         vault.record_wav(conversation::repeat_to(600, conversation::Channels::Dual).into());
     let host = GatedHost::start(recorded.wav.clone()).await;
@@ -143,8 +143,7 @@ async fn a_worker_that_lost_its_lease_stops_in_the_middle_and_leaves_nothing() {
         vault.clock.advance(Duration::from_secs(5));
         assert_eq!(other.flow.worker.work_off().await.unwrap(), 1);
     };
-    // The gate is never opened: the first ends because it finds that the work is not its own any
-    // more.
+    // The gate is never opened: the first worker ends because the work is no longer its own.
     let (first, ()) = tokio::join!(vault.process.flow.worker.work_off(), overtake);
     assert_eq!(first.unwrap(), 1);
     vault.clock.advance(Duration::from_secs(3600));

@@ -1,10 +1,10 @@
-//! A store that has forgotten, or holds what is not the vault's: its names decide nothing.
+//! A store that has lost files or holds foreign ones: names alone decide nothing.
 
 use recvault::model::timeline::Timeline;
 
 use super::*;
 
-/// Puts bytes under a name that says more than is true.
+/// Stores bytes under a misleading name.
 fn plant(
     vault: &TestVault,
     kind: RecoveryKind,
@@ -45,7 +45,7 @@ async fn strange_names_decide_nothing(database: Database) {
         plant(&vault, kind, 1, i64::MAX - 2, &real);
         plant(&vault, kind, 9, i64::MAX, &real);
     }
-    // A new process starts, and knows how many it passed over.
+    // A new process starts, and counts the skipped files.
     let process = vault.another_process().await;
     assert_eq!(
         process.flow.vault.unreadable_files(),
@@ -67,7 +67,7 @@ async fn strange_names_decide_nothing(database: Database) {
             .epoch,
         2
     );
-    // Nor do they keep a restore from what is true.
+    // Nor do they affect a restore.
     let (app, _ground) = vault.app_on_an_empty_database(database).await;
     let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
     assert_eq!((plan.snapshot.epoch, plan.gaps.len()), (2, 0));
@@ -92,7 +92,8 @@ async fn a_flood_of_names_is_bounded_work_and_lets_nothing_be_destroyed(database
             b"no header",
         );
     }
-    // Whoever writes was compared with the newest that opens, however many do not.
+    // A writer was compared with the newest file that opens, whatever the number of unreadable
+    // ones.
     let process = vault.another_process().await;
     assert_eq!(process.flow.vault.unreadable_files(), 100);
     let refused = app_over(&vault, copied)
@@ -106,8 +107,8 @@ async fn a_flood_of_names_is_bounded_work_and_lets_nothing_be_destroyed(database
         refused.contains("lacks later changes"),
         "an old copy does not hide behind them: {refused}"
     );
-    // As long as a newer file may hide behind them, nothing is destroyed. What was tried once is
-    // not tried again.
+    // While a newer file may be among them, nothing is destroyed. A file that failed once is not
+    // tried again.
     plant(&vault, RecoveryKind::Snapshot, 1, i64::MAX, b"no header");
     for number in 100..200 {
         plant(
@@ -132,7 +133,7 @@ async fn a_flood_of_names_is_bounded_work_and_lets_nothing_be_destroyed(database
     process.flow.garbage.sweep(Duration::ZERO).await.unwrap();
 }
 
-/// A disk that is not mounted, or a path that was mistyped, looks like an empty store.
+/// A disk that is not mounted, or a mistyped path, looks like an empty store.
 async fn a_store_that_has_forgotten_takes_no_writer(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = vault.sealed().await;
@@ -140,7 +141,7 @@ async fn a_store_that_has_forgotten_takes_no_writer(database: Database) {
     let there = vault.folder().join("objects");
     let away = vault.folder().join("objects.away");
     fs::rename(&there, &away).unwrap();
-    // Nothing is made in its place.
+    // It is not created.
     let refused = App::open(
         Config::read(&vault.made.config).unwrap(),
         vault.clock.clone(),
@@ -154,7 +155,7 @@ async fn a_store_that_has_forgotten_takes_no_writer(database: Database) {
         "{refused}"
     );
     assert!(!there.exists());
-    // An empty one, as where the disk is not mounted, is no better.
+    // An empty folder, as where the disk is not mounted, is refused too.
     fs::create_dir(&there).unwrap();
     let app = App::open(
         Config::read(&vault.made.config).unwrap(),
@@ -173,7 +174,7 @@ async fn a_store_that_has_forgotten_takes_no_writer(database: Database) {
         .unwrap_err()
         .to_string();
     assert!(refused.contains("not compared with the store"), "{refused}");
-    // Only who says that the store is new goes on with it.
+    // Only an operator who declares the store to be new continues with it.
     assert!(
         app.unlock_over_a_new_store()
             .await

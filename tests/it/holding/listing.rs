@@ -1,4 +1,4 @@
-//! Holds are placed, changed, lifted and listed.
+//! Placing, changing, lifting and listing holds.
 
 use std::time::Duration;
 

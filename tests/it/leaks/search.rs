@@ -1,4 +1,4 @@
-//! A search for many needles at once, in whatever form they may have been written.
+//! A search for many needles at once, in every form in which they may have been written.
 
 use std::collections::HashSet;
 
@@ -7,10 +7,10 @@ use base64::{
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
 
-/// Bytes of sound that are looked for as one: every 64 bytes of a file hold a whole block.
+/// The size of a searched block of audio: every 64 bytes of a file contain a whole block.
 const BLOCK: usize = 32;
 
-/// What is looked for, and where it was found.
+/// The needles, and the places where they were found.
 #[derive(Default)]
 pub(super) struct Search {
     needles: Vec<(&'static str, Vec<u8>)>,
@@ -20,7 +20,7 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// A text, as it is and as it would be in a URL.
+    /// Adds a text, literally and URL-encoded.
     pub(super) fn text(&mut self, what: &'static str, text: &str) {
         assert!(
             text.len() >= 8,
@@ -31,7 +31,7 @@ impl Search {
             .extend([text.to_owned(), encoded].map(|form| (what, form.into_bytes())));
     }
 
-    /// A key: raw, in hex, in base64, and as a list of numbers.
+    /// Adds a key: raw, in hex, in base64, and as a list of numbers.
     pub(super) fn key(&mut self, what: &'static str, key: &[u8; 32]) {
         let forms = [
             hex::encode(key),
@@ -45,7 +45,7 @@ impl Search {
         self.needles.push((what, key.to_vec()));
     }
 
-    /// Any 64 bytes of a file in a row, unless they are next to silence.
+    /// Adds any 64 consecutive bytes of a file, except for near silence.
     pub(super) fn sound(&mut self, wav: &[u8]) {
         let blocks = wav.as_chunks::<BLOCK>().0.iter();
         self.blocks
@@ -53,7 +53,7 @@ impl Search {
         assert!(self.blocks.len() > 1000);
     }
 
-    /// Looks through one place.
+    /// Searches one place.
     pub(super) fn through(&mut self, place: &str, hay: &[u8]) {
         self.places += 1;
         for (what, needle) in &self.needles {
@@ -86,7 +86,7 @@ fn what_is_there_is_found() {
     search.text("name", "Ophelia Brandywine");
     search.through("nothing", b"nothing");
     assert_eq!(search.found, Vec::<String>::new());
-    // Any 64 bytes in a row, wherever they begin and whatever is around them.
+    // Any 64 consecutive bytes, at any offset and in any context.
     for at in [0, 1, 31, 33, 777_777] {
         search.through(
             "sound",

@@ -1,4 +1,4 @@
-//! A player asks for the whole, for parts, and oddly.
+//! A player requests the whole, ranges, and malformed ranges.
 
 use reqwest::Method;
 use serde_json::json;

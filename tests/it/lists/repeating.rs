@@ -1,5 +1,5 @@
-//! Requests with an `Idempotency-Key` are repeated: by an impatient client, by two at once, after a
-//! death, with another body, a day later.
+//! Repeated requests with an `Idempotency-Key`: by an impatient client, by two at once, after a
+//! crash, with another body, a day later.
 
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ async fn a_repeated_request_gets_the_first_answer_and_takes_effect_once(database
     let heard = vault.anybody().get(&vault.process.path_of(&audio)).await;
     assert_eq!((heard.status, &heard.body), (200, &recorded.wav));
 
-    // Another body, another address, another query: another request.
+    // Another body, address or query is another request.
     let other = json!({ "purpose": "quality-review", "justification": "another" });
     let elsewhere = format!("/v1/recordings/{}/approvals", recorded.id);
     for answer in [
@@ -81,7 +81,7 @@ async fn a_repeated_request_gets_the_first_answer_and_takes_effect_once(database
     ] {
         answer.problem(422, "idempotency-key-reused");
     }
-    // A key is its token's own: another token has an answer of its own, and a stranger's says no.
+    // A key belongs to its token: another token gets its own answer, and a stranger's is refused.
     let colleague = somebody(&vault, "reviewer", &[]).await;
     let theirs = posts(&colleague, &path, KEY, &purpose()).await;
     assert_eq!(
@@ -95,7 +95,7 @@ async fn a_repeated_request_gets_the_first_answer_and_takes_effect_once(database
     nobody.problem(401, "unauthorized");
     assert_eq!(grants(&vault).await, 2);
 
-    // A refusal is an answer, too.
+    // A refusal is stored as an answer, too.
     let agent = vault.asks("agent");
     let refused = posts(&agent, &path, "a", &purpose()).await;
     assert_eq!(refused.reasons(), ["role-not-allowed"]);
@@ -105,7 +105,7 @@ async fn a_repeated_request_gets_the_first_answer_and_takes_effect_once(database
         (refused.text(), "true")
     );
     assert_eq!(again.header("content-type"), "application/problem+json");
-    // Without a key nothing is remembered.
+    // Without a key nothing is stored.
     let plain = reviewer.post(&path, purpose()).await;
     assert_eq!((plain.status, grants(&vault).await), (201, 3));
 }
@@ -140,7 +140,7 @@ async fn an_answer_does_not_rest_in_the_clear(database: Database) {
         .split('/')
         .find(|part| part.starts_with("rvg_"))
         .unwrap();
-    // Of PostgreSQL every row, of SQLite its files.
+    // For PostgreSQL every row, for SQLite its files.
     let mut rest = vault.ground().all_rows().await.into_bytes();
     for file in files_below(vault.folder()) {
         rest.extend(std::fs::read(file).unwrap());
@@ -152,7 +152,7 @@ async fn an_answer_does_not_rest_in_the_clear(database: Database) {
     for secret in [token, KEY] {
         assert!(!holds(secret) && !holds(&hex::encode(secret)), "{secret}");
     }
-    // Who has the database and the vault's own keys lacks the client's.
+    // The database and the vault's own keys do not suffice without the client's key.
     let bearer = vault.minted("reviewer").row.id;
     let bytes = serde_json::to_vec(&body).unwrap();
     let fields = [b"POST".as_slice(), path.as_bytes(), &bytes];
@@ -192,7 +192,7 @@ async fn an_answer_is_forgotten_after_a_day(database: Database) {
     let again = posts(&reviewer, &path, KEY, &purpose()).await;
     assert_eq!(again.text(), first, "on the day it is kept");
     vault.clock.advance(Duration::from_millis(1));
-    // It counts no more, swept or not, and the key is free for anything.
+    // It has expired, swept or not, and the key can be used again.
     let other = json!({ "purpose": "quality-review" });
     let fresh = posts(&reviewer, &path, KEY, &other).await;
     assert_eq!(
@@ -240,7 +240,7 @@ async fn a_dead_attempt_is_taken_over_and_cannot_answer_any_more(database: Datab
         assert_eq!(waits.header("retry-after"), "1");
     };
     waits().await;
-    // It says that it goes on, for as long as it does.
+    // It extends its lease as long as it runs.
     for _ in 0..3 {
         vault.clock.advance(Duration::from_secs(20));
         requests.extend(&paused).await;
@@ -250,7 +250,7 @@ async fn a_dead_attempt_is_taken_over_and_cannot_answer_any_more(database: Datab
     let Attempt::First(successor) = claim().await else {
         panic!("the lease has passed");
     };
-    // Back from its pause, the first one neither answers, nor gives back, nor keeps the claim.
+    // After its pause, the first one neither stores an answer, nor releases, nor extends the claim.
     requests.answer(&paused, "late").await;
     requests.extend(&paused).await;
     requests.release(&paused).await;
@@ -291,7 +291,7 @@ async fn what_takes_no_key_says_so_or_does_not_mind(database: Database) {
     let twice = twice.header("Idempotency-Key", "a");
     let twice = send(twice.header("Idempotency-Key", "a")).await;
     twice.problem(400, "bad-request");
-    // A body that is too large here stays so.
+    // A body that is too large is still refused.
     let large = json!({ "purpose": "x".repeat(70_000) });
     posts(&officer, &path, "large", &large)
         .await

@@ -1,5 +1,5 @@
-//! Names that the application gives before and after sealing, corrections, and what a shred leaves
-//! of anybody: nothing.
+//! Names from the application before and after sealing, corrections, and the deletion of all names
+//! by a shred.
 
 use std::fs;
 
@@ -16,11 +16,11 @@ use crate::{
 
 const BERND: &str = "+49 30 23125-022";
 const BERND_E164: &str = "+493023125022";
-/// How many parties' addresses wait for a recording.
+/// The number of stored addresses that wait for a recording.
 const WAIT: &str = "SELECT COUNT(*) FROM parties WHERE length(sealed) > 0";
 
 impl TestVault {
-    /// The application names both who spoke.
+    /// Names both participants, as the application.
     async fn both_named(&self, recorded: &Recorded) {
         let parties = json!({ "parties": [{ "leg": "customer", "number": ANNA }, { "leg": "agent", "number": BERND }] });
         let path = format!("/v1/calls/{}/parties", call_of(recorded));
@@ -37,7 +37,7 @@ impl TestVault {
         self.ground().integer(WAIT).await.unwrap()
     }
 
-    /// Another recording of the same call.
+    /// Adds another recording of the same call.
     pub(crate) fn again(&self, recorded: &Recorded) -> Recorded {
         let sid = super::sid::<recvault::model::sid::RecordingSid>("RE");
         let facts = recvault::demo::stand_in::RecordingFacts {
@@ -71,7 +71,7 @@ async fn whom_the_application_named_before_is_taken_over(database: Database) {
         (vault.shown(&recorded).await, vault.waiting().await),
         (both().to_vec(), 0)
     );
-    // Another recording of the call has them from the first.
+    // Another recording of the call gets them from the first.
     let again = vault.again(&recorded);
     vault.told(&again).await;
     assert_eq!(vault.shown(&again).await, both());
@@ -107,7 +107,7 @@ async fn whom_the_application_names_after_is_sealed_at_once(database: Database) 
         named,
         "the same again changes nothing"
     );
-    // In another tier, and after a turn that another process made.
+    // In another tier, and after a turn by another process.
     let other = vault.another_process().await;
     vault
         .process
@@ -140,7 +140,7 @@ async fn who_is_known_keeps_their_place_whatever_twilio_says(database: Database)
     let recorded = vault.spoke(ANNA, BERND);
     vault.both_named(&recorded).await;
     vault.told(&recorded).await;
-    // Twilio knows their channels.
+    // Twilio reports their channels.
     let shown = [
         party("agent", Some(2), Some(BERND_E164), None),
         party("customer", Some(1), Some(ANNA_E164), None),
@@ -233,7 +233,7 @@ async fn who_waits_for_a_week_is_forgotten(database: Database) {
     vault.clock.advance(hour);
     vault.process.flow.garbage.sweep(24 * hour).await.unwrap();
     assert_eq!(vault.waiting().await, 0);
-    // They are recognised all the same, and nobody can be shown.
+    // They are matched nevertheless, but cannot be shown.
     vault.told(&recorded).await;
     assert_eq!(
         vault

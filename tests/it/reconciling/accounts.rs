@@ -1,5 +1,5 @@
-//! Accounts: subaccounts that ask with their parent's credential, regions, secrets in the path of
-//! callbacks, and tokens that are replaced while the service runs.
+//! Accounts: subaccounts with their parent's credential, regions, secrets in the path of callbacks,
+//! and tokens that are replaced while the service runs.
 
 use std::fs;
 
@@ -18,7 +18,7 @@ use crate::world::{Recipe, Recorded, TestVault, digits};
 const SECRET: &str = "a-secret-of-the-path-0123";
 
 impl TestVault {
-    /// Twilio tells of a completed recording at this path.
+    /// Posts the callback of a completed recording to this path.
     async fn tell_at(&self, path: &str, recorded: &Recorded) -> crate::world::Answer {
         let params = self.stand_in.callback_params(&recorded.sid, "completed");
         let account: AccountSid = params
@@ -60,8 +60,8 @@ async fn a_subaccount_signs_by_itself_and_asks_with_its_parents_credential() {
     assert_eq!((done.found.announced, done.fault), (1, None));
     assert_eq!(vault.works_off().await, [("sealed".to_owned(), 2)]);
     vault.plays(&lost).await;
-    // A token of its own that opens nothing: only the parent's credential can have asked. What the
-    // parent signs is not the subaccount's.
+    // The subaccount's own token is invalid at Twilio: only the parent's credential can have been
+    // used. A parent's signature is not accepted for the subaccount.
     vault.reconfigure(&entry("sub"), &entry("0")).await;
     let third = vault.record_for(&sub, Bytes::from_static(conversation::WAV));
     assert_eq!(vault.reconcile_of(&sub, false).await.fault, None);
@@ -120,7 +120,7 @@ async fn callbacks_carry_the_secret_of_their_account_in_their_path() {
     let mine = vault.record();
     let of_another = vault.record_for(&vault.other_account, Bytes::from_static(conversation::WAV));
     let at = |secret: &str| format!("/twilio/{secret}/recordings");
-    // Each of them is signed well: for the URL that was called.
+    // Each of them is signed correctly, for the requested URL.
     let mut answers = Vec::new();
     for path in [
         "/twilio/recordings".to_owned(),
@@ -131,9 +131,9 @@ async fn callbacks_carry_the_secret_of_their_account_in_their_path() {
     ] {
         answers.push(vault.tell_at(&path, &mine).await);
     }
-    // An account without a secret carries none, not even that of another.
+    // An account without a secret accepts none, not even that of another.
     answers.push(vault.tell_at(&at(SECRET), &of_another).await);
-    // And who does not sign is told the same.
+    // An unsigned request gets the same answer.
     answers.push(
         vault
             .process
@@ -191,8 +191,8 @@ async fn callbacks_carry_the_secret_of_their_account_in_their_path() {
 async fn accounts_come_and_go_and_a_token_is_replaced_while_the_service_runs() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.announced().await;
-    // Twilio promotes another token. While both are configured both are believed, and the first one
-    // asks.
+    // Twilio promotes another token. While both are configured, both are accepted, and the first
+    // one is used for requests.
     let old = vault.auth_token.clone();
     let new = digits();
     fs::write(vault.folder().join("secrets/next"), &new).unwrap();
@@ -212,7 +212,7 @@ async fn accounts_come_and_go_and_a_token_is_replaced_while_the_service_runs() {
     );
     vault.works_off().await;
     vault.plays(&recorded).await;
-    // The old one is no longer believed once it is not configured.
+    // The old one is no longer accepted after its removal.
     vault
         .reconfigure("[\"secrets/next\", \"secrets/0\"]", "[\"secrets/next\"]")
         .await;
@@ -221,7 +221,7 @@ async fn accounts_come_and_go_and_a_token_is_replaced_while_the_service_runs() {
         .tell_at("/twilio/recordings", &recorded)
         .await
         .problem(403, "bad-signature");
-    // An account goes; what it signs is refused from then on. Another comes.
+    // An account is removed; its signatures are refused from then on. Another one is added.
     let of_another = vault.record_for(&vault.other_account, Bytes::from_static(conversation::WAV));
     let entry = format!(
         "[[twilio.accounts]]\nsid = \"{}\"\nauth_token_files = [\"secrets/other\"]\n",

@@ -1,4 +1,4 @@
-//! Who compares: an operator, two at once, and the running service by itself.
+//! Comparisons by an operator, by two at once, and by the running service.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ async fn two_operators_compare_at_once_and_it_is_as_if_one_had(database: Databas
         other.flow.reconciliation.reconcile(&wanted)
     );
     for one in mine.unwrap().iter().chain(&theirs.unwrap()) {
-        // Whoever loses the turn says so; what they did stands.
+        // The one that loses the lease reports it; its results stand.
         assert!(
             one.fault
                 .as_ref()
@@ -95,8 +95,8 @@ async fn a_running_service_finds_by_itself_what_nobody_told() {
     .await;
     let mine = vault.record();
     let of_another = vault.record_for(&vault.other_account, Bytes::from_static(conversation::WAV));
-    // The first comparison may have come before the recordings; the next one comes when the clock
-    // says so, and is looked for each minute. Here another process begins, which looks at once.
+    // The first comparison may have run before the recordings; the next one is due by the clock,
+    // and is checked each minute. Another process starts here, which checks at once.
     vault.clock.advance(Duration::from_secs(61));
     let stop = tokio_util::sync::CancellationToken::new();
     let other = vault.another_process().await;
@@ -114,7 +114,7 @@ async fn a_running_service_finds_by_itself_what_nobody_told() {
     }
     vault.plays(&mine).await;
     assert!(vault.has_row(of_another.id).await);
-    // Each account once for each of the two times, whoever did it: the processes take turns.
+    // Each account once for each of the two times, by either process: they share a lease.
     assert!(
         vault.stand_in.requests(Call::RecordingList) <= 4,
         "{}",

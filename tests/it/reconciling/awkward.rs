@@ -1,5 +1,4 @@
-//! Answers that are as the specification allows, and awkward; and lists that no specification
-//! allows.
+//! Answers that the specification permits but are awkward, and lists that no specification permits.
 
 use recvault::{
     demo::stand_in::Endless,

@@ -1,4 +1,4 @@
-//! An existing account is listed, day by day: counted first, then made known, and never listed
+//! An existing account is listed, day by day: first counted, then announced, and never listed
 //! twice.
 
 use std::{
@@ -17,7 +17,7 @@ use crate::world::{Database, Recipe, Recorded, TestVault, until};
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl TestVault {
-    /// What was recorded so many days ago, which nobody told of.
+    /// Adds a recording of this many days ago, without a callback.
     fn recorded_ago(&self, days: u32) -> Recorded {
         let created = self.clock.now().before(DAY * days);
         self.recorded_of(&self.account, |facts| RecordingFacts {
@@ -26,7 +26,7 @@ impl TestVault {
         })
     }
 
-    /// Lists the account, and counts the days that were told.
+    /// Lists the account, and returns the number of reported days.
     async fn backfill(&self, wanted: Backfilling) -> (AccountBackfilled, usize) {
         let wanted = Backfilling {
             account: Some(self.account.clone()),
@@ -74,7 +74,7 @@ async fn an_existing_account_is_counted_and_then_taken_in(database: Database) {
         .map(|days| vault.recorded_ago(days))
         .collect();
     let before = vault.footprint().await;
-    // 27 seconds, and two channels of 16,000 bytes a second.
+    // 27 seconds, and two channels of 16,000 bytes per second.
     let (counted, days) = vault
         .backfill(Backfilling {
             dry_run: true,
@@ -122,7 +122,7 @@ async fn an_existing_account_is_counted_and_then_taken_in(database: Database) {
         (&5.into(), &4.into())
     );
 
-    // Since the same time again: only what came since then is listed. Unless it is to begin again.
+    // Since the same time again: only newer recordings are listed, unless a restart is requested.
     let asked = vault.listed();
     vault.clock.advance(Duration::from_secs(60));
     let (again, _) = vault.backfill(since(begin)).await;
@@ -159,7 +159,7 @@ async fn a_listing_breaks_off_and_goes_on_where_it_was() {
         .plan(&since(begin))
         .await
         .unwrap();
-    // Two accounts with eleven days each; the first one breaks off after three.
+    // Two accounts with eleven days each; the first one is interrupted after three.
     let told = AtomicUsize::new(0);
     let say = |days: usize| {
         if told.fetch_add(days, Ordering::SeqCst) + days == 3 {

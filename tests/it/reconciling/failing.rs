@@ -1,5 +1,5 @@
-//! Whatever goes wrong with Twilio's list: it is asked again as far as that helps, said where it
-//! does not, and what was found before stays found.
+//! Failures of Twilio's list: it is requested again if that helps, reported if not, and earlier
+//! results stand.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::world::{Recipe, Recorded, TestVault, until};
 const MANY: usize = 501;
 
 impl TestVault {
-    /// More recordings than fit in a page, which nobody told of.
+    /// Adds more recordings than fit in a page, without callbacks.
     fn record_many(&self) -> Vec<Recorded> {
         (0..MANY)
             .map(|_| self.record_wav(Bytes::from_static(b"RIFF")))
@@ -33,8 +33,8 @@ impl TestVault {
             .unwrap()
     }
 
-    /// Lets the second page go wrong in this way. The pages come half a second after each other, so
-    /// that there is time for it.
+    /// Makes the second page fail in this way. The pages are half a second apart, so that there is
+    /// time for it.
     async fn reconcile_with_a_broken_second_page(
         &self,
         wrong: RequestFault,
@@ -168,8 +168,8 @@ async fn paging_breaks_off_and_what_was_found_stays_found() {
         "{done:?}"
     );
     assert_eq!(vault.rows().await, 500);
-    // A cut page is asked for again, and a place that Twilio has forgotten begins the list again:
-    // nothing is announced twice, or counted twice.
+    // A truncated page is requested again, and an expired page token restarts the list: nothing is
+    // announced or counted twice.
     for wrong in [
         RequestFault::CutBody,
         RequestFault::Refused {

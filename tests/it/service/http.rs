@@ -1,5 +1,5 @@
-//! HTTP itself: hosts, what cannot be read, bodies that are not read, HEAD, conditions, and pages
-//! of other origins.
+//! HTTP: hosts, malformed requests, unread bodies, HEAD, conditional requests, and cross-origin
+//! requests.
 
 use std::{fs, net::SocketAddr};
 
@@ -13,12 +13,12 @@ use tokio::{
 use super::served_on;
 use crate::world::{Answer, Caller, Database, Recipe, send};
 
-/// What comes back for these bytes, until the vault closes the connection.
+/// Sends these bytes, and returns the answer up to the end of the connection.
 async fn told(at: SocketAddr, bytes: &[u8]) -> (u16, String, Vec<u8>) {
     let mut stream = TcpStream::connect(at).await.unwrap();
     let mut answer = Vec::new();
-    // Who has heard enough answers before everything is sent, and a reset after the answer is no
-    // loss of it.
+    // The server may answer before everything is sent, and a reset after the answer does not
+    // invalidate it.
     let _ = stream.write_all(bytes).await;
     let _ = stream.read_to_end(&mut answer).await;
     let end = answer
@@ -70,7 +70,7 @@ async fn a_request_names_its_host_once() {
             }
         }
     }
-    // Before 1.1 there was no such header.
+    // HTTP/1.0 does not require this header.
     assert_eq!(told(at, b"GET /healthz HTTP/1.0\r\n\r\n").await.0, 200);
 }
 
@@ -111,7 +111,7 @@ async fn what_is_no_http_is_answered_with_a_problem() {
     ] {
         is_problem(&told(at, request.as_bytes()).await, status, kind);
     }
-    // What was answered before on the same connection stays as it was.
+    // An earlier answer on the same connection is not affected.
     let twice = b"GET /healthz HTTP/1.1\r\nhost: vault\r\n\r\nrubbish\r\n\r\n";
     let (status, _, rest) = told(at, twice).await;
     let rest = String::from_utf8(rest).unwrap();
@@ -134,14 +134,14 @@ async fn an_answer_that_leaves_a_body_unread_closes_the_connection() {
         (post("/v1/revocations", token, 300_000), 413),
         (post("/v1/revocations", "nobody", 300_000), 401),
         (post("/healthz", token, 300_000), 405),
-        // Also where it would have been short.
+        // Also for a short body.
         (post("/v1/revocations", "nobody", 300), 401),
     ] {
         let (seen, head, _) = told(at, request.as_bytes()).await;
         assert_eq!(seen, status, "{head}");
         assert!(head.contains("\r\nconnection: close"), "{head}");
     }
-    // One that was read leaves the connection open for the next.
+    // After a body that was read, the connection stays open for the next request.
     let both = post("/v1/revocations", token, 10)
         + "GET /healthz HTTP/1.1\r\nhost: vault\r\nconnection: close\r\n\r\n";
     let (status, head, rest) = told(at, both.as_bytes()).await;
@@ -152,7 +152,7 @@ async fn an_answer_that_leaves_a_body_unread_closes_the_connection() {
     assert!(String::from_utf8_lossy(&rest).contains("HTTP/1.1 200 OK"));
 }
 
-/// The headers of an answer that HEAD must have as GET has them.
+/// Returns the headers that HEAD and GET must share.
 fn alike(answer: &Answer) -> Vec<(String, String)> {
     let mut headers: Vec<(String, String)> = answer
         .headers
@@ -218,7 +218,7 @@ async fn head_is_answered_as_get(database: Database) {
             assert_eq!(alike(&head), alike(&get), "{stage} {path}");
             assert!(head.body.is_empty(), "{stage} {path}");
         }
-        // What cannot be opened must not seem to be there.
+        // An object that cannot be opened must not seem to exist.
         if stage == "here" {
             fs::rename(&objects, vault.folder().join("elsewhere")).unwrap();
         }
@@ -286,7 +286,7 @@ async fn conditions_are_asked_wherever_a_tag_is_sent(database: Database) {
                     .await;
                 assert_eq!(answer.status, 412, "{method} {path} {other}");
             }
-            // What does not match is told before what is known.
+            // `If-Match` takes precedence over `If-None-Match`.
             let both = [("if-match", "\"other\""), ("if-none-match", etag.as_str())];
             assert_eq!(anybody.with(method, path, &both).await.status, 412);
         }
@@ -322,7 +322,7 @@ async fn a_dashboard_on_a_named_origin_asks_for_grants_and_plays() {
     let recorded = vault.sealed().await;
     let anybody = vault.anybody();
     let grants = format!("/v1/recordings/{}/grants", recorded.id);
-    // A browser asks first whether it may.
+    // A browser sends a preflight request first.
     for (path, method, headers) in [
         (grants.as_str(), "POST", "authorization,content-type"),
         ("/v1/media/x/audio.wav", "GET", "range"),
@@ -361,7 +361,7 @@ async fn a_dashboard_on_a_named_origin_asks_for_grants_and_plays() {
         let answer = anybody.with(Method::OPTIONS, path, &stranger).await;
         assert_eq!(answer.header("access-control-allow-origin"), "", "{path}");
     }
-    // And sees what it needs to play and to go on: of refusals, too.
+    // And it exposes the headers for playing and seeking, also for refusals.
     let audio = vault.audio(recorded.id).await;
     let part = anybody
         .with(

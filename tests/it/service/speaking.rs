@@ -1,4 +1,4 @@
-//! How the service speaks: refusals, headers, its description, and what anybody may read.
+//! The form of answers: refusals, headers, the description, and public resources.
 
 use std::{collections::BTreeSet, fs};
 
@@ -132,7 +132,7 @@ async fn every_refusal_is_a_problem_with_every_header() {
     }
 }
 
-/// What is left of a call's arguments, up to the parenthesis that ends it.
+/// Returns the rest of a call's arguments, up to the closing parenthesis.
 fn arguments(text: &str) -> &str {
     let mut depth = 1;
     let end = text.find(|c| {
@@ -162,7 +162,7 @@ async fn the_description_lists_every_route_and_no_other() {
                 .map(|method| (path.clone(), method.to_owned()))
         })
         .collect();
-    // The route table fits on one page and can be read; what Twilio calls is a table of its own.
+    // The route table is on one page and can be parsed; the routes for Twilio are a separate table.
     let mut routed = BTreeSet::new();
     let tables = [
         ("", include_str!("../../../src/api.rs")),

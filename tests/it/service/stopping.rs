@@ -1,4 +1,4 @@
-//! The service stops: running work, callbacks, listeners.
+//! Stopping the service: running work, callbacks, listeners.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ async fn the_service_stops_and_running_work_comes_to_its_end(database: Database)
         .await;
         host.open();
     };
-    // Much less than the grace: it does not wait for what does not come.
+    // Much shorter than the grace period: it does not wait for streams that stall.
     let both = async { tokio::join!(stopped.stop(), opening) };
     tokio::time::timeout(Duration::from_secs(60), both)
         .await

@@ -1,4 +1,4 @@
-//! What becomes of the key page, and of its other keys.
+//! The key page of a shredded recording, and its other keys.
 
 use recvault::{
     db::keys as rows,
@@ -25,7 +25,7 @@ async fn neighbours_on_the_same_page_are_left_alone(database: Database) {
     for at in shredded {
         assert_eq!(vault.shred(all[at].id).await.status, 200);
     }
-    // What is added afterwards does not come to lie on a destroyed key's place.
+    // A later key is not placed at a destroyed key's position.
     all.push(vault.sealed().await);
     for (at, recorded) in all.iter().enumerate() {
         if shredded.contains(&at) {
@@ -89,7 +89,7 @@ async fn the_key_page_is_rewritten_and_rows_from_before_do_not_help(database: Da
     assert_eq!(vault.shred(recorded.id).await.status, 200);
     assert!(!is_in_the_tree(&vault, &root, &key).await);
     assert_eq!(vault.key_entry(recorded.id).await, None);
-    // Who was let in before the shred does not get the key any more.
+    // A grant from before the shred does not get the key any more.
     let refused = vault
         .process
         .flow
@@ -100,8 +100,8 @@ async fn the_key_page_is_rewritten_and_rows_from_before_do_not_help(database: Da
         .expect("nothing opens");
     assert_eq!(refused.to_string(), "not found");
 
-    // Somebody puts the rows back: the entry, then the page with the key, then the state. The tombstone
-    // stands before all of them.
+    // An attacker restores the rows: the entry, then the page with the key, then the state. The
+    // tombstone takes precedence over all of them.
     for restored in [
         "INSERT INTO key_entries SELECT * FROM kept_entries",
         "UPDATE pages SET sealed = (SELECT sealed FROM kept_pages k WHERE k.id = pages.id), \

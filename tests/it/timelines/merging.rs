@@ -1,5 +1,5 @@
-//! Two timelines did something to the same recording, person or version, and neither knew of the
-//! other: what a restore makes of both.
+//! Two timelines changed the same recording, person or version, independently: the result of a
+//! restore of both.
 
 use recvault::{
     config::SHIPPED_POLICY,
@@ -17,8 +17,8 @@ use serde_json::Value;
 use super::*;
 use crate::world::{Answer, Recorded, send};
 
-/// A recording that a snapshot of the first timeline does not have and its journal has; and the
-/// process of the database that was lost after that, which goes on.
+/// Returns a recording that is in the journal of the first timeline but not in its snapshot; and
+/// the process of the later lost database, which continues.
 async fn forked(database: Database) -> (TestVault, Recorded, Process, impl Sized) {
     let mut vault = Recipe::on(database).by_hand().await;
     let recorded = vault.sealed().await;
@@ -27,10 +27,10 @@ async fn forked(database: Database) -> (TestVault, Recorded, Process, impl Sized
     (vault, recorded, former, ground)
 }
 
-/// What both wrote is put together, without a snapshot of the second.
+/// Merges the writes of both, without a snapshot of the second.
 async fn merged(vault: &mut TestVault, database: Database, former: &Process) -> impl Sized + use<> {
-    // What the former one was asked for is in the store since its answer. Once it has noticed that
-    // custody is gone, it writes nothing any more.
+    // Confirmed changes of the former process are in the store. After it has noticed the loss of
+    // custody, it writes nothing.
     let _ = former.flow.vault.journal_all().await;
     vault.process.flow.vault.journal_all().await.unwrap();
     lose_snapshots(vault);
@@ -38,7 +38,7 @@ async fn merged(vault: &mut TestVault, database: Database, former: &Process) -> 
     (second, ground)
 }
 
-/// The privacy officer asks one of the processes.
+/// Sends a request to one of the processes, as the privacy officer.
 async fn asks(
     vault: &TestVault,
     process: &Process,
@@ -48,7 +48,7 @@ async fn asks(
     let officer = vault.minted("privacy-officer").token.expose().to_owned();
     let caller = process.api.clone().bearing(&officer);
     let answer = send(caller.request(method, &path).json(&body)).await;
-    // The former process confirms nothing: custody is another database's.
+    // The former process confirms nothing: custody belongs to another database.
     let is_former = !std::ptr::eq(process, &vault.process);
     let expected = if is_former { 503 } else { 200 };
     assert_eq!(answer.status, expected, "{path}: {answer:?}");
@@ -80,7 +80,7 @@ async fn lift(vault: &TestVault, process: &Process, id: RecordingId, name: &str)
     asks(vault, process, (Method::DELETE, path), json!({})).await;
 }
 
-/// A recording with the names of the holds that stand.
+/// Returns a recording with the names of its holds in force.
 async fn found(vault: &TestVault, id: RecordingId) -> (Recording, Vec<String>) {
     let mut tx = vault.process.db.read().await.unwrap();
     let recording = recordings::find(&mut tx, id).await.unwrap().unwrap();
@@ -94,7 +94,7 @@ async fn a_shred_of_a_lost_database_wins_over_what_the_next_did_later(database: 
     let (mut vault, dies, former, _first) = forked(database).await;
     let other = vault.sealed().await;
     let receipt = shred(&vault, &former, dies.id).await;
-    // The next database goes on with it: one hold is lifted again, one stands.
+    // The next database continues: one hold is lifted again, one stays.
     place(&vault, &vault.process, dies.id, "case-7").await;
     place(&vault, &vault.process, dies.id, "case-8").await;
     lift(&vault, &vault.process, dies.id, "case-8").await;
@@ -122,7 +122,7 @@ async fn a_shred_of_a_lost_database_wins_over_what_the_next_did_later(database: 
             .contains("case-7")
     );
 
-    // Whoever shreds it beside another gets the receipt that it has.
+    // A second shred of it in the other timeline yields the existing receipt.
     let both = json!({ "account": vault.account, "reason": "contract-ended" });
     let path = (Method::POST, "/v1/revocations".to_owned());
     let revoked = asks(&vault, &vault.process, path, both).await.json();
@@ -134,7 +134,7 @@ async fn a_shred_of_a_lost_database_wins_over_what_the_next_did_later(database: 
 async fn a_hold_that_a_lost_database_placed_is_kept(database: Database) {
     let (mut vault, kept, former, _first) = forked(database).await;
     place(&vault, &former, kept.id, "case-7").await;
-    // The next database has not heard of it.
+    // The next database does not know of it.
     place(&vault, &vault.process, kept.id, "case-8").await;
     lift(&vault, &vault.process, kept.id, "case-8").await;
     assert_eq!(found(&vault, kept.id).await.1, [""; 0]);
@@ -144,7 +144,7 @@ async fn a_hold_that_a_lost_database_placed_is_kept(database: Database) {
     assert_eq!(recording.state, RecordingState::Sealed);
     assert_eq!(standing, ["case-7"]);
     vault.shred(kept.id).await.problem(409, "held");
-    // The hold was all that kept it.
+    // Only the hold kept it.
     lift(&vault, &vault.process, kept.id, "case-7").await;
     assert_eq!(vault.shred(kept.id).await.status, 200);
 }
@@ -157,7 +157,7 @@ async fn a_recording_that_two_timelines_shredded_keeps_its_first_receipt(databas
 
     let _second = merged(&mut vault, database, &former).await;
     assert_eq!(shred(&vault, &vault.process, dies.id).await, first);
-    // A restore from the older snapshot goes the same way once more.
+    // A restore from the older snapshot has the same result.
     vault.process.flow.vault.journal_all().await.unwrap();
     lose_snapshots(&vault);
     let (_, _third, _ground) = lose(&mut vault, database).await;

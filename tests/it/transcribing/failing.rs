@@ -1,4 +1,4 @@
-//! Twilio cannot give a transcript, is slow, or leaves something out.
+//! Twilio cannot deliver a transcript, is slow, or omits something.
 
 use recvault::demo::stand_in::{Call, RequestFault, TranscriptFacts, TranscriptionFacts};
 
@@ -116,7 +116,7 @@ async fn twilio_is_slow_and_stumbles_and_the_vault_comes_back(database: Database
     );
     vault.later().await;
     assert_eq!(words(&vault, recorded.id).await, ["Hello."]);
-    // What does not pass by itself is not asked for again and again.
+    // A permanent failure is not retried.
     let refused = made(&vault, &recorded.sid, &["Again."]);
     told(&vault, &refused.sid).await;
     vault

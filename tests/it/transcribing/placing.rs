@@ -1,4 +1,4 @@
-//! A transcript finds its place, in whatever order it and its recording come.
+//! A transcript is matched with its recording, in whatever order they arrive.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::{
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// How many rows wait, and how many erasures are asked for.
+/// Returns the number of waiting rows and of requested deletions.
 async fn waiting(vault: &TestVault) -> i64 {
     vault
         .ground()
@@ -60,7 +60,7 @@ async fn a_transcript_comes_long_after_its_recording(database: Database) {
     assert_eq!(words(&vault, recorded.id).await, ["Hello."]);
 }
 
-/// The vault was not told of the recording, and is now.
+/// The recording was not announced before, and is now.
 async fn found(vault: &TestVault, recorded: &Recorded) {
     work(vault).await;
     assert_eq!(vault.state(recorded.id).await, "sealed");
@@ -82,7 +82,7 @@ async fn a_transcript_finds_a_recording_that_nobody_told_of(database: Database) 
     let recorded = vault.record();
     transcribed(&vault, &recorded.sid, "Hello.").await;
     found(&vault, &recorded).await;
-    // By its call: a transcript that was made in real time, and kept by Intelligence.
+    // By its call: a real-time transcript that Intelligence stores.
     let recorded = vault.record();
     let call: CallSid = format!("CA{}", &recorded.sid.as_str()[2..])
         .parse()
@@ -121,7 +121,7 @@ async fn a_transcript_of_nothing_is_given_up_after_two_days(database: Database) 
         !vault.has_row(foreign.id).await && !vault.has_row(missing.id).await,
         "another account's is nobody's business"
     );
-    // It is there after all.
+    // It exists after all.
     vault
         .stand_in
         .add_recording(&vault.account, missing.sid.clone(), missing.wav.clone());
@@ -144,7 +144,7 @@ async fn a_recording_without_sound_has_no_words(database: Database) {
 async fn a_transcript_of_a_shredded_recording_is_never_filed(database: Database) {
     let vault = vault_on(database).await;
     let [before, after] = [vault.sealed().await, vault.sealed().await];
-    // One waits while its recording is shredded, one comes after.
+    // One waits while its recording is shredded, one arrives after it.
     let waits = made(&vault, &before.sid, &["Before."]);
     vault.stand_in.set_transcript_status(&waits.sid, "queued");
     transcribed(&vault, &before.sid, "Recorded.").await;

@@ -1,5 +1,4 @@
-//! What is said in a call is told while it goes on: in any order, more than once, and not all of
-//! it.
+//! Utterances of a call in progress arrive in any order, repeatedly, and incompletely.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +25,7 @@ fn call_of(recorded: &Recorded) -> CallSid {
         .unwrap()
 }
 
-/// When a recording began, as Twilio says it.
+/// Returns the beginning of a recording, as Twilio reports it.
 fn began(vault: &TestVault, recorded: &Recorded) -> Timestamp {
     let params = vault.stand_in.callback_params(&recorded.sid, "completed");
     Timestamp::parse_rfc2822(
@@ -39,7 +38,7 @@ fn began(vault: &TestVault, recorded: &Recorded) -> Timestamp {
     .unwrap()
 }
 
-/// The event, so many milliseconds after then.
+/// Returns the event, this many milliseconds after the beginning.
 fn at(mut params: Params, began: Timestamp, millis: u64) -> Params {
     let time = began.after(Duration::from_millis(millis)).to_string();
     params
@@ -50,8 +49,8 @@ fn at(mut params: Params, began: Timestamp, millis: u64) -> Params {
     params
 }
 
-/// A conversation of two with guesses, in the order in which it was told, with the event at `lost`
-/// missing.
+/// Returns a conversation of two with partial results, in order of arrival, without the event at
+/// `lost`.
 fn conversation(
     vault: &TestVault,
     recorded: &Recorded,
@@ -93,7 +92,7 @@ async fn settle(vault: &TestVault) {
     work(vault).await;
 }
 
-/// Rows that hold what was said, or wait for it.
+/// Returns the number of rows that hold utterances, and of those that wait for them.
 async fn rows(vault: &TestVault) -> [i64; 2] {
     let count = async |sql: &str| vault.ground().integer(sql).await.unwrap();
     [
@@ -142,7 +141,7 @@ async fn any_order_and_repetition_gives_the_same_transcript(database: Database) 
             (Some(expected(0)), [0, 0]),
             "seed {seed}: {told:?}"
         );
-        // Once more, long after.
+        // A repeat, long after.
         for params in &events {
             tell(&vault, params).await;
         }
@@ -224,7 +223,7 @@ async fn what_never_came_is_counted_and_said(database: Database) {
     let vault = vault_on(database).await;
     let recorded = vault.sealed().await;
     let (_, mut events) = conversation(&vault, &recorded, began(&vault, &recorded));
-    // The guess counts as well: that it was one is not known.
+    // The partial result counts as well: a lost event is not known to be one.
     events.remove(3);
     events.remove(1);
     for params in &events {
@@ -288,7 +287,7 @@ async fn what_is_said_goes_with_the_recording_of_its_call(database: Database) {
     assert_eq!(rows(&vault).await, [5, 1]);
     assert_eq!(vault.shred(recorded.id).await.status, 200);
     assert_eq!(rows(&vault).await, [0, 0]);
-    // The call goes on.
+    // The call continues.
     let more = at(
         rt.said("inbound_track", "And more.", 0.5),
         began(&vault, &recorded),
@@ -330,7 +329,7 @@ async fn words_that_find_no_recording_are_deleted_after_two_days(database: Datab
         .unwrap();
     assert_eq!(rows(&vault).await[0], 0);
     work(&vault).await;
-    // There is nothing left of which a recording could be missing.
+    // No row is left for a missing recording.
     assert_eq!(rows(&vault).await, [0, 0]);
     let (_, events) = conversation(&vault, &given_up, vault.stand_in.now());
     for params in &events {

@@ -1,4 +1,4 @@
-//! When a turn is due, and what a rotation renews.
+//! The schedule of turns, and the pages that a rotation renews.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Somebody files what was said, and the recording may become more sensitive for it.
+//! Transcripts are filed, and can move the recording to a more sensitive tier.
 
 use std::sync::Arc;
 
@@ -110,7 +110,7 @@ async fn only_who_may_files_and_only_what_is_a_transcript(database: Database) {
             .problem(400, "bad-request");
         assert!(!problem["detail"].as_str().unwrap().contains("Hello"));
     }
-    // Much more than other bodies may have, and not more than that.
+    // Much larger than the limit of other bodies, and its own limit.
     let long = transcript(&["All is well. ".repeat(1000).as_str(); 500]).to_string();
     assert_eq!(
         file(&vault, "privacy-officer", recorded.id, long)
@@ -207,7 +207,7 @@ async fn what_was_said_raises_the_tier_and_never_lowers_it(database: Database) {
         json!({ "from": "sensitive", "to": "restricted", "because": ["card-number", "iban", "words"] }),
     ];
     assert_eq!(reclassified(&vault).await, steps);
-    // No re-seal, and all of it opens under the key in its new place.
+    // Nothing is sealed again, and all of it opens with the key at its new position.
     assert_eq!(vault.artefacts(recorded.id).await[0].object, object);
     assert_eq!(
         media(

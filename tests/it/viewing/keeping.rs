@@ -1,4 +1,4 @@
-//! Twilio tells of recordings that are not worth keeping, and nothing of them is kept.
+//! Recordings that the policy discards, and of which nothing is stored.
 
 use recvault::{
     config::SHIPPED_POLICY,
@@ -19,8 +19,8 @@ async fn vault_on(database: Database, policy: impl FnOnce(String) -> String) -> 
     .await
 }
 
-/// Checks that a recording is gone for a reason, that nothing of it was ever stored, and that it
-/// does not come back.
+/// Checks that a recording was discarded for this reason, that nothing of it was ever stored, and
+/// that it does not come back.
 async fn is_not_kept(vault: &TestVault, recorded: &Recorded, reason: &str) {
     let details = vault.details(recorded.id).await;
     assert_eq!(
@@ -87,7 +87,7 @@ async fn is_not_kept(vault: &TestVault, recorded: &Recorded, reason: &str) {
     );
 }
 
-/// Twilio tells of a recording without its length.
+/// Posts the callback of a recording without its length.
 async fn tell_without_length(vault: &TestVault, recorded: &Recorded) {
     let mut params = vault.stand_in.callback_params(&recorded.sid, "completed");
     params.retain(|(name, _)| name != "RecordingDuration");
@@ -113,7 +113,7 @@ async fn what_is_told_to_be_too_short_is_not_even_fetched(database: Database) {
 async fn what_turns_out_to_be_too_short_is_not_kept(database: Database) {
     let vault = vault_on(database, |policy| policy).await;
     let wav = conversation::repeat_to(3, Channels::Dual);
-    // One moment less than the policy wants.
+    // One frame less than the policy requires.
     let mut short = wav[..wav.len() - 4].to_vec();
     let len = u32::try_from(short.len()).unwrap();
     short[4..8].copy_from_slice(&(len - 8).to_le_bytes());
@@ -128,7 +128,7 @@ async fn what_turns_out_to_be_too_short_is_not_kept(database: Database) {
 
 async fn silence_is_not_kept(database: Database) {
     let vault = vault_on(database, |policy| policy).await;
-    // Longer than a part of an upload, so that some of it was on its way before the end was known.
+    // Longer than a part of an upload, so that some of it was sent before the end was known.
     let mut wav = conversation::repeat_to(300, Channels::Dual);
     for sample in wav[conversation::HEADER_LEN..].as_chunks_mut::<2>().0 {
         *sample = 16i16.to_le_bytes();
@@ -147,7 +147,7 @@ async fn silence_is_not_kept(database: Database) {
         0,
         "no half of an upload is left"
     );
-    // The last sample is louder than silence may be.
+    // The last sample is louder than the policy's limit.
     let end = wav.len();
     wav[end - 2..].copy_from_slice(&(-17i16).to_le_bytes());
     let heard = vault.sealed_wav(wav.into()).await;

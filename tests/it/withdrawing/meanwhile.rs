@@ -1,4 +1,4 @@
-//! What is fetched, listened to, or still to arrive when somebody withdraws.
+//! Recordings that are being fetched, played, or have not arrived yet at a revocation.
 
 use std::time::{Duration, Instant};
 
@@ -64,7 +64,7 @@ async fn what_is_being_fetched_is_not_kept(database: Database) {
     );
 }
 
-/// Who hears it for training is cut off when consent to that is withdrawn, in another process as in
+/// A listener for training is cut off when consent to that is withdrawn, in another process as in
 /// this one.
 async fn whoever_listens_is_cut_off_when_consent_is_withdrawn(database: Database) {
     let vault = Recipe {
@@ -159,9 +159,9 @@ async fn what_arrives_later_is_not_kept(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let body = vault.revoked(json!({ "account": vault.account })).await;
     assert_eq!(vault.whole(&body).await.shredded, 0);
-    // Told twice: each revocation covers it.
+    // Requested twice: each revocation covers it.
     let again = vault.revoked(json!({ "account": vault.account })).await;
-    // It was recorded before, and Twilio tells of it only now.
+    // It was recorded before, but Twilio announces it only now.
     let late = vault.announced().await;
     vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(
@@ -181,7 +181,7 @@ async fn what_arrives_later_is_not_kept(database: Database) {
         );
     }
 
-    // What is recorded after the revocation is not its business.
+    // Recordings after the revocation are not covered.
     vault.clock.advance(Duration::from_secs(1));
     let after = vault.sealed_now().await;
     vault.plays(&after).await;
@@ -213,7 +213,7 @@ async fn a_party_that_is_named_later_is_reached_all_the_same(database: Database)
     assert_eq!(vault.proven(&body).await, [named_later.id].into());
     assert_eq!(vault.whole(&body).await.shredded, 1);
     vault.plays(&other).await;
-    // And what comes after the withdrawal is not reached, though it is theirs.
+    // And recordings after the withdrawal are not reached, though they are of the same person.
     vault.clock.advance(Duration::from_secs(1));
     let after = vault.sealed_now().await;
     vault.took_part(&after, "caller", ANNA).await;

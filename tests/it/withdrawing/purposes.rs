@@ -33,7 +33,7 @@ async fn a_single_purpose_is_closed(database: Database) {
         (&closed["recording"], &closed["details"]["purposes"]),
         (&json!(recorded.id), &json!(["training"]))
     );
-    // What arrives later is kept, and closed too.
+    // Later arrivals are kept, but closed too.
     assert_eq!(vault.tell(&late, "completed").await.status, 204);
     vault.process.flow.worker.work_off().await.unwrap();
     vault.plays(&late).await;
@@ -45,7 +45,7 @@ async fn a_single_purpose_is_closed(database: Database) {
         "what they said stands for all their conversations"
     );
 
-    // For an account nobody speaks: everybody's consent in its conversations is withdrawn.
+    // For an account, the consent of every participant of its conversations is withdrawn.
     let body = vault
         .revoked(json!({ "account": vault.account, "purposes": ["training"] }))
         .await;
@@ -53,14 +53,14 @@ async fn a_single_purpose_is_closed(database: Database) {
         (&body["counts"]["closed"], vault.statements().await),
         (&json!(2), 3)
     );
-    // Together with `recording` it is everything.
+    // Together with `recording`, everything is revoked.
     let body = vault
         .revoked(json!({ "subject": ANNA, "purposes": ["training", "recording"] }))
         .await;
     assert_eq!(vault.proven(&body).await, [recorded.id, late.id].into());
 }
 
-/// The shipped policy with training, which rests on consent, as its only purpose.
+/// Returns the shipped policy with training, which is based on consent, as its only purpose.
 fn only_training() -> String {
     let (head, rest) = SHIPPED_POLICY.split_once("[[purposes]]").unwrap();
     let training = rest
@@ -69,7 +69,7 @@ fn only_training() -> String {
         .unwrap();
     let (_, tail) = rest.split_once("[[rights]]").unwrap();
     let text = format!("{head}[[purposes]]{training}[[rights]]{tail}");
-    // No hold is placed for a purpose that there is not.
+    // No hold can name a purpose that does not exist.
     text.replace(
         "hold_purposes = [\"legal-request\", \"dispute-resolution\"]",
         "",

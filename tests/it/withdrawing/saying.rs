@@ -1,4 +1,4 @@
-//! What is said before and after a withdrawal.
+//! Statements before and after a withdrawal.
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ async fn a_new_consent_opens_only_what_comes_after(database: Database) {
     );
 }
 
-/// By a statement of consent, and not by the word for it.
+/// By a statement of consent, without `POST /v1/revocations`.
 async fn who_says_no_longer_has_revoked(database: Database) {
     let vault = Recipe {
         policy: consent_policy(),
@@ -72,7 +72,8 @@ async fn who_says_no_longer_has_revoked(database: Database) {
         .says(json!({ "subject": ANNA, "purposes": [], "answer": "withdrawn" }))
         .await;
     assert_eq!(vault.state(theirs.id).await, "shredded");
-    // In a call, by who is known only by their place in it; also what Twilio tells of later.
+    // In a call, by a participant who is known only by the leg; also for recordings that are
+    // announced later.
     for recorded in [&in_call, &late] {
         let call = conversation(recorded);
         let said = vault.says(json!({ "call": call, "leg": "caller", "purposes": ["recording"], "answer": "withdrawn" })).await;
@@ -112,7 +113,7 @@ async fn what_never_rested_on_consent_outlives_its_withdrawal(database: Database
     vault
         .says(json!({ "subject": ANNA, "purposes": [], "answer": "withdrawn" }))
         .await;
-    // Training rested on it; the rest goes on, until they revoke without naming a purpose.
+    // Training was based on it; the rest stays open, until they revoke without naming a purpose.
     assert_eq!(training().await.reasons(), ["consent-missing"]);
     vault.plays(&recorded).await;
 }

@@ -1,8 +1,8 @@
-//! The attacker: somebody who keeps a copy of everything that lies in the database and in the
-//! store, at every moment, and who is at last given all of custody as it is then.
+//! The attacker: keeps a copy of all data in the database and in the store, at every moment, and
+//! finally receives all of the present custody.
 //!
-//! Knows the formats and nothing of the vault's inside: opens what opens, follows whatever that
-//! gives, and stops when nothing new comes.
+//! Knows the formats but not the vault's code: opens whatever can be opened, uses the result for
+//! further attempts, and stops when there is nothing new.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -46,7 +46,7 @@ impl Attacker {
         }
     }
 
-    /// Copies every row of the key store and every recovery file there is now.
+    /// Copies every row of the key store and every recovery file.
     pub(crate) async fn copy(&mut self, db: &Db, store: &FaultyStore) {
         let mut tx = db.read().await.unwrap();
         for page in keys::all_pages(&mut tx).await.unwrap() {
@@ -63,7 +63,7 @@ impl Attacker {
         );
     }
 
-    /// Keeps what custody sealed, wherever that may have been written.
+    /// Keeps the values that custody sealed, wherever they may have been written.
     pub(crate) fn overhear(&mut self, sealed: Vec<(RootName, Vec<u8>)>) {
         self.root_sealed.extend(
             sealed
@@ -77,7 +77,7 @@ impl Attacker {
             .insert((page.id, page.generation, page.sealed.clone()), page);
     }
 
-    /// The fingerprints of all record keys that are had from the copies by whoever has custody now.
+    /// Returns the fingerprints of all record keys that the copies and the present custody yield.
     pub(crate) async fn reaches(&mut self, custody: &dyn Custody) -> BTreeSet<String> {
         let (mut roots, mut tried): (Vec<RootKey>, BTreeSet<(u64, Vec<u8>)>) =
             (Vec::new(), BTreeSet::new());
@@ -102,7 +102,7 @@ impl Attacker {
                 if !tried.insert((*epoch, sealed.clone())) {
                     continue;
                 }
-                // What is said of it need not be true: every root is tried.
+                // The stated name may be wrong: every root is tried.
                 for name in &names {
                     if let Ok(key) = custody.open(*name, sealed).await {
                         roots.push(RootKey {
@@ -134,8 +134,8 @@ impl Attacker {
         record_keys
     }
 
-    /// Takes what the lines of a recovery file hold: pages, sealed root page keys, and the record
-    /// keys whose fingerprints these are.
+    /// Collects the content of a recovery file: pages, sealed root page keys, and the fingerprints
+    /// of record keys.
     fn read(&mut self, lines: &[u8]) -> Vec<String> {
         let mut table = None;
         let mut keys = Vec::new();
@@ -173,7 +173,7 @@ fn header(file: &[u8]) -> Value {
     serde_json::from_slice(file.split(|byte| *byte == b'\n').next().unwrap()).unwrap()
 }
 
-/// The lines of a recovery file, if this is the root page's key under which it was sealed.
+/// Returns the lines of a recovery file, if it was sealed under this root page's key.
 fn opened(file: &Bytes, root: &RootKey) -> Option<Vec<u8>> {
     let length = file.iter().position(|byte| *byte == b'\n')? + 1;
     let id = header(file)["file"].as_str()?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! HTTP as anybody speaks it, and what came back.
+//! An HTTP client, and its answers.
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
@@ -7,7 +7,7 @@ use recvault::twilio::SIGNATURE_HEADER;
 use reqwest::{Client, Method, RequestBuilder, header::HeaderMap};
 use serde_json::Value;
 
-/// Somebody who calls one process, maybe with a bearer token.
+/// A client of one process, with or without a bearer token.
 #[derive(Clone)]
 pub(crate) struct Caller {
     http: Client,
@@ -15,7 +15,7 @@ pub(crate) struct Caller {
     bearer: Option<String>,
 }
 
-/// An answer, read to its end.
+/// A whole answer.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
@@ -43,7 +43,7 @@ impl Caller {
         }
     }
 
-    /// A request that the test finishes by itself.
+    /// Returns a request for further changes by the test.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
         match &self.bearer {
@@ -56,7 +56,7 @@ impl Caller {
         send(self.request(Method::GET, path)).await
     }
 
-    /// A whole answer, or `None` if the connection breaks before its end.
+    /// Returns a whole answer, or `None` if the connection breaks before its end.
     pub(crate) async fn get_or_break(&self, path: &str) -> Option<Answer> {
         let response = self.request(Method::GET, path).send().await.ok()?;
         let status = response.status().as_u16();
@@ -68,7 +68,7 @@ impl Caller {
         })
     }
 
-    /// A GET or HEAD with more headers.
+    /// Sends a GET or HEAD with further headers.
     pub(crate) async fn with(
         &self,
         method: Method,
@@ -93,7 +93,7 @@ impl Caller {
         send(self.request(Method::DELETE, path).json(&body)).await
     }
 
-    /// A form with any number of Twilio signatures.
+    /// Posts a form with any number of Twilio signatures.
     pub(crate) async fn form(&self, path: &str, body: &str, signatures: &[&str]) -> Answer {
         let request = self
             .request(Method::POST, path)
@@ -105,7 +105,7 @@ impl Caller {
     }
 }
 
-/// Sends, and reads the whole answer.
+/// Sends a request, and reads the whole answer.
 pub(crate) async fn send(request: RequestBuilder) -> Answer {
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();
@@ -126,14 +126,14 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// A header's value; empty if it is not there.
+    /// Returns a header's value; empty if it is absent.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Checks that this is a problem of RFC 9457 with this status and kind, and gives it.
+    /// Checks that this is a problem of RFC 9457 with this status and type, and returns it.
     #[track_caller]
     pub(crate) fn problem(&self, status: u16, kind: &str) -> Value {
         assert_eq!(
@@ -153,7 +153,7 @@ impl Answer {
         problem
     }
 
-    /// The codes of a refusal's reasons.
+    /// Returns the codes of a refusal's reasons.
     pub(crate) fn reasons(&self) -> Vec<String> {
         let problem = self.problem(403, "denied");
         problem["reasons"]

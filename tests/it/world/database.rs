@@ -1,4 +1,4 @@
-//! The database of one world, and a way to it that is not the vault's.
+//! The database of one world, and direct access to it.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,16 +18,16 @@ use sqlx::{
 use super::digits;
 use crate::needs;
 
-/// Which database.
+/// The kind of database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Database {
     /// A file in the vault's folder.
     Sqlite,
-    /// A database of its own on the server that `RECVAULT_TEST_POSTGRES` names.
+    /// A separate database on the server in `RECVAULT_TEST_POSTGRES`.
     Postgres,
 }
 
-/// A database that is gone when this is dropped.
+/// A database that is removed on drop.
 pub(crate) struct Ground {
     /// For `database.url`.
     pub(crate) url: String,
@@ -39,7 +39,7 @@ pub(crate) struct Ground {
 const SERVER: &str = "RECVAULT_TEST_POSTGRES";
 
 impl Database {
-    /// Every kind that there is a server for; SQLite, which is always there, is the last.
+    /// Returns every available kind; SQLite, which always is, comes last.
     pub(crate) fn given() -> impl Iterator<Item = Self> {
         let postgres = needs::given(SERVER).map(|_| Self::Postgres);
         [postgres, Some(Self::Sqlite)].into_iter().flatten()
@@ -67,7 +67,7 @@ impl Database {
 }
 
 impl Ground {
-    /// A copy of every row there is now, in a database of the same kind, as a backup would hold it.
+    /// Copies every row into a database of the same kind, as a backup would.
     pub(crate) async fn copy(&self, base: &Path) -> (Self, Db) {
         let database = if self.is_postgres() {
             Database::Postgres
@@ -106,7 +106,7 @@ impl Ground {
         (copy, to)
     }
 
-    /// The tables of the vault.
+    /// Returns the tables of the vault.
     async fn tables(&self) -> Vec<String> {
         let all: Vec<String> = if self.is_postgres() {
             let sql = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'";
@@ -127,7 +127,7 @@ impl Ground {
             .collect()
     }
 
-    /// Remembers every row there is now, for [`Self::go_back`].
+    /// Saves every row, for [`Self::go_back`].
     pub(crate) async fn keep(&self) {
         let tables = self.tables().await;
         let kept: Vec<String> = tables
@@ -137,8 +137,8 @@ impl Ground {
         self.run(&kept.join(";")).await;
     }
 
-    /// Puts every row back that was kept, below the processes that run: as a replica that lagged
-    /// and takes over.
+    /// Restores every saved row below the running processes, like a lagging replica that takes
+    /// over.
     pub(crate) async fn go_back(&self) {
         let mut back = String::new();
         for name in self.tables().await {
@@ -174,7 +174,7 @@ impl Ground {
         .await;
     }
 
-    /// The columns of a table that are written, and not computed from others.
+    /// Returns the columns of a table without computed ones.
     async fn written_columns(&self, table: &str) -> String {
         // SQLite's `table_info` leaves computed columns out.
         let sql = if self.is_postgres() {
@@ -195,7 +195,7 @@ impl Ground {
         columns.join(", ")
     }
 
-    /// Runs statements behind the vault's back.
+    /// Runs statements directly.
     pub(crate) async fn run(&self, sql: &str) {
         let sql = AssertSqlSafe(sql.to_owned());
         if !self.is_postgres() {
@@ -208,7 +208,7 @@ impl Ground {
         }
     }
 
-    /// The integer that a query finds.
+    /// Returns the integer of a query.
     pub(crate) async fn integer(&self, sql: &str) -> Option<i64> {
         if !self.is_postgres() {
             let query = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
@@ -224,7 +224,7 @@ impl Ground {
             .unwrap()
     }
 
-    /// A connection of one's own, to hold a lock with.
+    /// Opens a separate connection, for holding a lock.
     pub(crate) async fn sqlite(&self) -> SqliteConnection {
         SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&self.file))
             .await
@@ -235,7 +235,7 @@ impl Ground {
         self.dropped.is_some()
     }
 
-    /// Every row of every table as text; of SQLite, whose file can be read, none.
+    /// Returns every row of every table as text; empty for SQLite, whose file can be read.
     pub(crate) async fn all_rows(&self) -> String {
         if !self.is_postgres() {
             return String::new();
@@ -257,7 +257,7 @@ impl Ground {
         text
     }
 
-    /// From now on nothing can be appended to a table.
+    /// Refuses all inserts into a table from now on.
     pub(crate) async fn refuse_rows_of(&self, table: &str) {
         self.run(&match self.dropped {
             None => format!("CREATE TRIGGER refused BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'refused by the test'); END"),
@@ -278,7 +278,7 @@ impl Ground {
         .await;
     }
 
-    /// The vault cannot reach its tables any more.
+    /// Makes the tables inaccessible to the vault.
     pub(crate) async fn take_away(&self) {
         match &self.dropped {
             None => {
@@ -313,7 +313,7 @@ impl Ground {
     }
 }
 
-/// Runs statements, one after another, each by itself.
+/// Runs statements one after another, each by itself.
 async fn at_server(server: &str, statements: &str) {
     let mut admin = PgConnection::connect(server).await.unwrap();
     for statement in statements.split(';') {
@@ -329,7 +329,7 @@ impl Drop for Ground {
         let Some((server, name)) = self.dropped.take() else {
             return;
         };
-        // A thread of its own: this may be dropped inside a runtime, which cannot wait for itself.
+        // A separate thread: this may be dropped inside a runtime, which cannot wait for itself.
         let dropping = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -344,7 +344,7 @@ impl Drop for Ground {
     }
 }
 
-/// Tells each story on both databases.
+/// Declares each test for both databases.
 macro_rules! on_both_databases {
     ($($story:ident),+ $(,)?) => {
         mod sqlite {

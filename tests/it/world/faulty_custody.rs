@@ -1,5 +1,5 @@
-//! Custody that fails or waits when the test says so, before the real one is asked, and remembers
-//! what it sealed.
+//! Custody that fails or waits on demand, before the real one is called, and records the sealed
+//! values.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -16,23 +16,23 @@ use tokio::sync::Semaphore;
 
 use super::Plan;
 
-/// Longest wait at a gate; only a test that fails waits this long.
+/// The longest wait at a gate; only a failing test waits this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the vault asks of custody; the last three in a turn, in this order.
+/// The requests to custody; the last three are those of a turn, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Ask {
-    /// The slot.
+    /// Reads the slot.
     Read,
-    /// The next root.
+    /// Stages the next root.
     Stage,
-    /// The root page's next key under it.
+    /// Seals the root page's next key under it.
     Seal,
-    /// The end of the root before.
+    /// Destroys the previous root.
     Destroy,
 }
 
-/// The test's hand on the custody of every process of a vault. Clones share it.
+/// Controls the custody of every process of a vault. Clones share it.
 #[derive(Clone)]
 pub(crate) struct FaultyCustody(Arc<State>);
 
@@ -55,7 +55,7 @@ impl FaultyCustody {
         }))
     }
 
-    /// Puts itself before the real one.
+    /// Wraps the real custody.
     pub(super) fn before(&self, real: Arc<dyn Custody>) -> Arc<dyn Custody> {
         Arc::new(Before {
             hand: self.clone(),
@@ -63,7 +63,7 @@ impl FaultyCustody {
         })
     }
 
-    /// Lets the next requests of this kind meet these plans, in order.
+    /// Plans the next requests of this kind, in order.
     pub(crate) fn plan(&self, ask: Ask, plans: impl IntoIterator<Item = Plan>) {
         self.0
             .plans
@@ -74,7 +74,7 @@ impl FaultyCustody {
             .extend(plans);
     }
 
-    /// Waits until a request stands at the gate.
+    /// Waits until a request is at the gate.
     pub(crate) async fn reached(&self) {
         let reached = tokio::time::timeout(PATIENCE, self.0.reached.acquire()).await;
         reached.expect("nobody came to the gate").unwrap().forget();
@@ -85,7 +85,7 @@ impl FaultyCustody {
         self.0.open.add_permits(1);
     }
 
-    /// Everything that was ever sealed, whether or not it came to stand in a database.
+    /// Returns everything that was ever sealed, whether or not it was written to a database.
     pub(crate) fn sealed(&self) -> Vec<(RootName, Vec<u8>)> {
         self.0.sealed.lock().unwrap().clone()
     }

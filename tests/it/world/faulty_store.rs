@@ -1,4 +1,4 @@
-//! A store in memory that fails, waits or dawdles when the test says so.
+//! A store in memory that fails, waits or is slow on demand.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -18,31 +18,31 @@ use object_store::{
 };
 use tokio::sync::Semaphore;
 
-/// What the vault asks of a store.
+/// The requests to a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Op {
-    /// A whole object at once.
+    /// Writes a whole object at once.
     Put,
-    /// The beginning of a long upload.
+    /// Begins a multipart upload.
     Begin,
-    /// One part of it.
+    /// Writes one part of it.
     Part,
-    /// Its end.
+    /// Completes it.
     Complete,
-    /// Bytes of an object.
+    /// Reads bytes of an object.
     Get,
-    /// A removal.
+    /// Deletes an object.
     Delete,
 }
 
-/// What becomes of one request.
+/// The result of one request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Plan {
-    /// Nothing special.
+    /// Success.
     Pass,
-    /// It fails and nothing is done.
+    /// A failure without effect.
     Fail,
-    /// It is done and the answer is lost.
+    /// It takes effect, but the answer is lost.
     Lose,
     /// It waits until [`FaultyStore::open`].
     Gate,
@@ -50,7 +50,7 @@ pub(crate) enum Plan {
     Slow(Duration),
 }
 
-/// The store, and the test's hand on it. Clones share it.
+/// The store and its control. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct FaultyStore(Arc<State>);
 
@@ -82,7 +82,7 @@ impl FaultyStore {
         }))
     }
 
-    /// Lets the next requests of this kind meet these plans, in order.
+    /// Plans the next requests of this kind, in order.
     pub(crate) fn plan(&self, op: Op, plans: impl IntoIterator<Item = Plan>) {
         self.0
             .plans
@@ -93,7 +93,7 @@ impl FaultyStore {
             .extend(plans);
     }
 
-    /// Whether every plan was met.
+    /// Whether every plan was used.
     pub(crate) fn is_through(&self) -> bool {
         self.0
             .plans
@@ -103,7 +103,7 @@ impl FaultyStore {
             .all(VecDeque::is_empty)
     }
 
-    /// How many requests of this kind there were.
+    /// Returns the number of requests of this kind.
     pub(crate) fn met(&self, op: Op) -> usize {
         self.0
             .met
@@ -114,7 +114,7 @@ impl FaultyStore {
             .unwrap_or_default()
     }
 
-    /// Waits until a request stands at the gate.
+    /// Waits until a request is at the gate.
     pub(crate) async fn reached(&self) {
         self.0.reached.acquire().await.unwrap().forget();
     }
@@ -124,7 +124,7 @@ impl FaultyStore {
         self.0.open.add_permits(1);
     }
 
-    /// Everything that is in it, seen past every plan.
+    /// Returns the whole content, regardless of plans.
     pub(crate) async fn contents(&self) -> BTreeMap<String, Bytes> {
         let listed: Vec<_> = self.0.inner.list(None).try_collect().await.unwrap();
         let mut contents = BTreeMap::new();
@@ -143,7 +143,7 @@ impl FaultyStore {
         contents
     }
 
-    /// Does a request as it is planned.
+    /// Runs a request as planned.
     async fn meet<T>(&self, op: Op, request: impl Future<Output = Result<T>>) -> Result<T> {
         *self.0.met.lock().unwrap().entry(op).or_default() += 1;
         let plan = self

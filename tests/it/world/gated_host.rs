@@ -1,4 +1,4 @@
-//! A host for media that stops in the middle of a file until the test lets it go on.
+//! A media host that stops in the middle of a file until the test continues it.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 
-/// Serves one file on every path. Stops when it is dropped.
+/// Serves one file on every path. Stops on drop.
 pub(crate) struct GatedHost {
     pub(crate) url: String,
     gate: Arc<Gate>,
@@ -55,12 +55,12 @@ impl GatedHost {
         }
     }
 
-    /// Waits until somebody stands in the middle of the file.
+    /// Waits until a request is in the middle of the file.
     pub(crate) async fn reached(&self) {
         self.gate.reached.acquire().await.unwrap().forget();
     }
 
-    /// Lets one of those who stand there go on.
+    /// Continues one of the waiting requests.
     pub(crate) fn open(&self) {
         self.gate.open.add_permits(1);
     }

@@ -1,6 +1,6 @@
-//! Where the root rests in a test: a root file, a token of its own, or a key of its own in a
-//! stand-in for AWS KMS. What the last two need is named by variables of the environment; without
-//! them they are left out, with a word.
+//! The custody of the root key in a test: a root file, a separate token, or a separate key in a
+//! stand-in for AWS KMS. Environment variables name the requirements of the last two; without them
+//! they are skipped, with a note.
 
 use std::{fs::File, path::Path, process::Command};
 
@@ -11,7 +11,7 @@ use super::{digits, moto::Moto};
 use crate::needs;
 
 const PIN: &str = "0042";
-/// As many as the stories of one process want.
+/// Enough for all tests of one process.
 const TOKENS: usize = 8;
 
 /// A kind of custody.
@@ -22,7 +22,7 @@ pub(crate) enum Home {
     AwsKms,
 }
 
-/// Lines for the configuration, and what must run as long as they are used.
+/// Lines for the configuration, and the servers that they need.
 pub(crate) struct Furnished {
     pub(crate) lines: String,
     _server: Option<Moto>,
@@ -31,7 +31,7 @@ pub(crate) struct Furnished {
 impl Home {
     pub(crate) const ALL: [Self; 3] = [Self::Passphrase, Self::Pkcs11, Self::AwsKms];
 
-    /// Makes what it needs; `None`, after saying so, where that is not there.
+    /// Creates the custody; prints a note and returns `None` if its requirements are missing.
     pub(crate) async fn furnish(self) -> Option<Furnished> {
         match self {
             Self::Passphrase => Some(Furnished {
@@ -65,13 +65,13 @@ impl Home {
     }
 }
 
-/// A token that nobody has. The library knows those only that were there when it started in this
-/// process, so some are made at once, before.
+/// Returns an unused token. The library only knows the tokens that existed when it started in this
+/// process, so several are created at once, before.
 async fn token(library: &str, configuration: &str) -> String {
     static FREE: Mutex<Vec<String>> = Mutex::const_new(Vec::new());
     let mut free = FREE.lock().await;
     if free.is_empty() {
-        // Nor does it start while another process is half-way through making one.
+        // Nor does it start while another process is creating one.
         let lock = File::create(format!("{configuration}.lock")).unwrap();
         lock.lock().unwrap();
         for _ in 0..TOKENS {

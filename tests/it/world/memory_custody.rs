@@ -1,8 +1,8 @@
-//! Custody in this process's memory, for stories with so many turns that no passphrase could be
-//! stretched for each.
+//! Custody in this process's memory, for tests with so many turns that deriving a key from a
+//! passphrase for each would be too slow.
 //!
-//! Keeps every promise of the real ones: it compares before it swaps, what is sealed is bound to
-//! its root.
+//! Keeps every promise of the real ones: it compares before it swaps, and sealed values are bound
+//! to their root.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,7 @@ use recvault::{
     secret::Key,
 };
 
-/// Shared by every process of a vault. Clones share it.
+/// The custody of every process of a vault. Clones share it.
 #[derive(Clone, Default)]
 pub(crate) struct MemoryCustody(Arc<Mutex<Place>>);
 

@@ -5,7 +5,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// `moto_server`, on a port of its own; it ends with this value.
+/// `moto_server`, on its own port; it ends on drop.
 pub(crate) struct Moto {
     process: Child,
     pub(crate) url: String,
@@ -24,12 +24,12 @@ impl Moto {
         let url = lines
             .find_map(|line| Some(line.unwrap().split_once("Running on ")?.1.trim().to_owned()))
             .unwrap();
-        // It writes a line for each request, and must not stop because nobody reads it.
+        // It writes a line for each request, and would block if its output were not read.
         std::thread::spawn(move || lines.for_each(drop));
         Self { process, url }
     }
 
-    /// Makes a KMS key; its ARN.
+    /// Creates a KMS key and returns its ARN.
     async fn make_key(&self) -> String {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let request = client
@@ -47,7 +47,7 @@ impl Moto {
             .to_owned()
     }
 
-    /// `[custody.aws_kms]` with a key of its own, for whoever reaches it at this address.
+    /// Returns `[custody.aws_kms]` with a new key, for this address.
     pub(crate) async fn lines(&self, endpoint: &str) -> String {
         format!(
             "[custody.aws_kms]\nkey_id = \"{}\"\nregion = \"eu-west-1\"\nendpoint = \"{endpoint}\"\naccess_key_id = \"AKIDEXAMPLE\"\n\

@@ -1,4 +1,4 @@
-//! What the vault holds, seen from behind its back.
+//! Direct access to the vault's data.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use serde_json::Value;
 use super::TestVault;
 
 impl TestVault {
-    /// The root page's key, opened as the vault opens it.
+    /// Returns the root page's key, opened as the vault opens it.
     pub(crate) async fn root(&self) -> RootKey {
         let app = App::open(Config::read(&self.made.config).unwrap(), self.clock.clone())
             .await
@@ -46,8 +46,8 @@ impl TestVault {
         }
     }
 
-    /// The root page's key in force in the database of another process, opened as the vault opens
-    /// it.
+    /// Returns the present root page's key in the database of another process, opened as the vault
+    /// opens it.
     pub(crate) async fn root_of(&self, process: &super::Process) -> Key {
         let row = epochs::current(&mut process.db.read().await.unwrap())
             .await
@@ -64,7 +64,7 @@ impl TestVault {
             .unwrap()
     }
 
-    /// Custody, as whoever opens the configuration anew finds it.
+    /// Opens custody from the configuration.
     pub(crate) async fn custody(&self) -> Arc<dyn Custody> {
         App::open(Config::read(&self.made.config).unwrap(), self.clock.clone())
             .await
@@ -72,7 +72,7 @@ impl TestVault {
             .custody
     }
 
-    /// Whether the catalogue has a row of it.
+    /// Whether the catalogue has a row of the recording.
     pub(crate) async fn has_row(&self, id: RecordingId) -> bool {
         recordings::find(&mut self.process.db.read().await.unwrap(), id)
             .await
@@ -92,13 +92,13 @@ impl TestVault {
             .unwrap()
     }
 
-    /// Every whole object in the store.
+    /// Returns every whole object in the store.
     pub(crate) async fn objects(&self) -> Vec<ObjectId> {
         let all = self.process.store.list(Timestamp::from_millis(i64::MAX));
         all.map_ok(|listed| listed.id).try_collect().await.unwrap()
     }
 
-    /// Checks that nothing at all is held of an announced recording.
+    /// Checks that nothing of an announced recording is stored.
     pub(crate) async fn holds_nothing_of(&self, id: RecordingId) {
         assert_eq!(self.state(id).await, "announced");
         assert_eq!(
@@ -123,13 +123,13 @@ impl TestVault {
         );
     }
 
-    /// The same in another process.
+    /// Checks that a recording plays back in another process.
     pub(crate) async fn plays_in(&self, process: &super::Process, recorded: &super::Recorded) {
         let officer = process
             .api
             .clone()
             .bearing(self.minted("privacy-officer").token.expose());
-        // Some tiers ask for a second person, whom this process does not wait for.
+        // Some tiers require a second person, which this request bypasses.
         let body = serde_json::json!({ "purpose": "dispute-resolution", "justification": "the customer called back", "break_glass": true });
         let answer = officer
             .post(&format!("/v1/recordings/{}/grants", recorded.id), body)
@@ -144,7 +144,7 @@ impl TestVault {
         );
     }
 
-    /// The audit log from behind the API, each entry as `event`.
+    /// Returns the events of the audit log, read directly.
     pub(crate) async fn events(&self) -> Vec<String> {
         self.entries()
             .await
@@ -153,7 +153,7 @@ impl TestVault {
             .collect()
     }
 
-    /// How often an event is in the audit log.
+    /// Returns the number of an event in the audit log.
     pub(crate) async fn count(&self, event: &str) -> usize {
         self.events()
             .await
@@ -162,7 +162,7 @@ impl TestVault {
             .count()
     }
 
-    /// The whole audit log.
+    /// Returns the whole audit log.
     pub(crate) async fn entries(&self) -> Vec<Value> {
         let page = self
             .process
@@ -181,7 +181,7 @@ impl TestVault {
             .collect()
     }
 
-    /// The first piece of work that was given up: for which recording, and why.
+    /// Returns the first dead work item: its recording, and the reason.
     pub(crate) async fn dead(&self) -> Option<(String, String)> {
         let status = self.process.flow.monitoring.status().await.unwrap();
         status
@@ -191,7 +191,7 @@ impl TestVault {
             .map(|dead| (dead.subject, dead.last_error.unwrap()))
     }
 
-    /// Milliseconds until a recording's work is due; `None` without work.
+    /// Returns the milliseconds until a recording's work is due; `None` without work.
     pub(crate) async fn due_in_ms(&self, id: RecordingId) -> Option<i64> {
         let due = self
             .ground()

@@ -1,4 +1,4 @@
-//! One process of the vault: HTTP on a loopback port, and the stories behind it.
+//! One process of the vault: HTTP on a loopback port, and its use cases.
 
 use std::net::SocketAddr;
 
@@ -13,14 +13,14 @@ use tokio::{net::TcpListener, task::JoinSet};
 
 use super::Caller;
 
-/// A running process. Dropped, it is as good as killed.
+/// A running process. A drop has the effect of a kill.
 pub(crate) struct Process {
     pub(crate) flow: Flow,
     pub(crate) db: Db,
     pub(crate) store: Store,
-    /// Its HTTP, in nobody's name.
+    /// A client without a token.
     pub(crate) api: Caller,
-    /// Where its metrics are, if it is served.
+    /// The address of its metrics, if it is served.
     pub(crate) metrics: Option<SocketAddr>,
     public: String,
     service: Option<RunningService>,
@@ -28,7 +28,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// HTTP and the committer, and no workers.
+    /// Starts HTTP and the committer, without workers.
     pub(super) async fn by_hand(mut app: App, public: Option<&str>) -> Self {
         let mut tasks = JoinSet::new();
         let (flow, committer) = app.flow().await.unwrap();
@@ -59,7 +59,7 @@ impl Process {
         }
     }
 
-    /// Everything, as `recvault serve` runs it.
+    /// Starts everything, as `recvault serve` does.
     pub(super) async fn served(app: App) -> Self {
         let db = app.db.clone();
         let store = app.store.clone();
@@ -91,17 +91,17 @@ impl Process {
             .await;
     }
 
-    /// The public URL of a path.
+    /// Returns the public URL of a path.
     pub(crate) fn public(&self, path: &str) -> String {
         format!("{}{path}", self.public)
     }
 
-    /// Where it takes connections, if it is served.
+    /// Returns the address of a served process.
     pub(crate) fn address(&self) -> SocketAddr {
         self.service.as_ref().expect("it is served").address
     }
 
-    /// The path of a public URL.
+    /// Returns the path of a public URL.
     pub(crate) fn path_of(&self, url: &str) -> String {
         url.strip_prefix(&self.public)
             .expect("a URL below the public one")

@@ -1,4 +1,4 @@
-//! What a world is made of.
+//! The settings of a world.
 
 use std::{fs, sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::s3_server::{self, S3Server};
 
-/// Where ciphertext is kept.
+/// The store of ciphertext.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kept {
     /// `objects` in the vault's folder.
@@ -30,44 +30,45 @@ pub(crate) enum Kept {
     S3,
 }
 
-/// How to make a [`TestVault`]. Without a word: SQLite, a folder, a clock that stands at the
-/// present, the shipped policy without its bounds on what is kept, because many a story is told
-/// with a sound of a few bytes.
+/// The settings of a [`TestVault`]. The default: SQLite, a folder, a manual clock at the present,
+/// and the shipped policy without its minimum length and level, because many tests use a few bytes
+/// of audio.
 #[derive(Clone)]
 pub(crate) struct Recipe {
     pub(crate) database: Database,
     pub(crate) kept: Kept,
     pub(crate) clock: Clock,
     pub(crate) policy: String,
-    /// What Twilio calls; `None`: the address of the process.
+    /// The public URL; `None`: the address of the process.
     pub(crate) public_url: Option<String>,
-    /// Auth tokens of the account that the vault lists before the one that the stand-in uses.
+    /// Auth tokens of the account, configured before the one that the stand-in uses.
     pub(crate) newer_tokens: Vec<String>,
-    /// More lines for `[server]`, `[twilio]` and `[work]`.
+    /// Further lines for `[server]`, `[twilio]` and `[work]`.
     pub(crate) server: &'static str,
     pub(crate) twilio: &'static str,
     pub(crate) work: &'static str,
     /// `twilio.requests_per_s`.
     pub(crate) requests_per_s: u32,
-    /// `twilio.reconcile.every_m`. 0, as in most stories: nothing is found that was not told.
+    /// `twilio.reconcile.every_m`. 0, as in most tests: a recording without a callback is not
+    /// found.
     pub(crate) every_m: u32,
-    /// More lines for the account whose recordings the stories are about.
+    /// Further lines for the account of most recordings.
     pub(crate) account: &'static str,
     /// `[custody]`.
     pub(crate) home: String,
     /// Lines for `[epoch]`.
     pub(crate) epoch: &'static str,
-    /// A store instead of the one in the configuration.
+    /// A store that replaces the configured one.
     pub(crate) adapter: Option<Arc<dyn ObjectStore>>,
-    /// A store for snapshots and journal instead of the other.
+    /// A store for snapshots and journal that replaces the other.
     pub(crate) recovery: Option<FaultyStore>,
-    /// Something that stands before custody.
+    /// A wrapper of custody.
     pub(crate) custody: Option<FaultyCustody>,
-    /// Custody instead of the one in the configuration.
+    /// Custody that replaces the configured one.
     pub(crate) memory: Option<MemoryCustody>,
 }
 
-/// A policy without bounds on what is kept.
+/// Returns a policy without minimum length and level.
 pub(crate) fn that_keeps_everything(policy: &str) -> String {
     let bound = |line: &&str| {
         !["shorter_than", "quieter_than"]
@@ -107,7 +108,7 @@ impl Default for Recipe {
 }
 
 impl Recipe {
-    /// The usual, on this database.
+    /// The default, on this database.
     pub(crate) fn on(database: Database) -> Self {
         Self {
             database,
@@ -115,12 +116,12 @@ impl Recipe {
         }
     }
 
-    /// A vault whose work is done by hand.
+    /// Creates a vault whose work is done on demand.
     pub(crate) async fn by_hand(self) -> TestVault {
         self.make(false).await
     }
 
-    /// A vault as `recvault serve` runs it.
+    /// Creates a vault as `recvault serve` runs it.
     pub(crate) async fn served(self) -> TestVault {
         self.make(true).await
     }
@@ -158,8 +159,8 @@ impl Recipe {
             .unwrap();
         let app = self.adapted(app);
         if self.memory.is_none() && (self.recovery.is_some() || self.kept == Kept::Memory) {
-            // As whoever names another store for recovery has to: before it holds a snapshot,
-            // nothing is written.
+            // As an operator who names another store for recovery must do: nothing is written
+            // before it holds a snapshot.
             app.unlock_over_a_new_store()
                 .await
                 .unwrap()
@@ -192,12 +193,12 @@ impl Recipe {
         }
     }
 
-    /// A process over an application that is adapted already.
+    /// Starts a process over an adapted app.
     pub(super) async fn by_hand_over(&self, adapted: App) -> Process {
         Process::by_hand(adapted, self.public_url.as_deref()).await
     }
 
-    /// What `init` makes, with custody of the test's own.
+    /// Runs `init`, with the test's own custody.
     async fn planted(&self, folder: &TempDir) -> Initialised {
         let config = folder.path().join("recvault.toml");
         let app = self.adapted(
@@ -281,7 +282,7 @@ impl Recipe {
             .map(|number| format!("\"secrets/{number}\""))
             .collect();
         let [account, other] = accounts;
-        // Everybody has one address here; who tells of limits sets them.
+        // All clients have one address here; tests of limits set them.
         let limits = if self.server.contains("[server.limits]") {
             ""
         } else {

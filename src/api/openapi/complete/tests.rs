@@ -1,4 +1,4 @@
-//! The description as it is served says what it must of every operation.
+//! The served description has all required parts for every operation.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ fn document() -> Value {
     serde_json::from_slice(&super::super::DESCRIPTION.1).unwrap()
 }
 
-/// Every operation, with where it is.
+/// Returns every operation with its method and path.
 fn operations(document: &Value) -> Vec<(String, &Value)> {
     let paths = document["paths"].as_object().unwrap();
     paths
@@ -35,7 +35,7 @@ fn every_operation_has_an_id_of_its_own_and_says_what_it_does() {
     for (place, operation) in operations(&document) {
         let id = operation["operationId"].as_str().unwrap();
         assert!(ids.insert(id), "{place}: `{id}` is another one's, too");
-        // The name of its function would be `show` or `list`, as others'.
+        // The default id is the function's name, such as `show` or `list`, which is not unique.
         assert!(
             id.contains(|c: char| c.is_ascii_uppercase()),
             "{place}: give it an `operation_id`, not `{id}`"
@@ -115,7 +115,7 @@ fn every_post_takes_a_key_or_needs_none() {
             without.push(place);
         }
     }
-    // The first is a stream; the others only read.
+    // The first answers with a stream; the others only read.
     let expected = [
         "post /v1/consents/search",
         "post /v1/exports",
@@ -133,7 +133,7 @@ fn walk(place: &str, value: &Value, look: &mut impl FnMut(&str, &Value)) {
                 look(place, value);
             }
             for (name, member) in members {
-                // What is wrong has no bounds, and an example is no schema.
+                // A `not` schema needs no bounds, and an example is no schema.
                 if !matches!(
                     name.as_str(),
                     "not" | "example" | "examples" | "securitySchemes"

@@ -1,4 +1,4 @@
-//! A socket whose bodies nobody polls: only the wire itself asks the guards here.
+//! A socket whose bodies are never polled: only the socket itself checks the guards here.
 
 use futures_util::poll;
 use tokio::{
@@ -9,7 +9,7 @@ use tokio::{
 use super::*;
 use crate::flow::Staged;
 
-/// A wire that carries one stream, and the other end.
+/// A socket that carries one stream, and its peer.
 async fn carrying(guard: StreamGuard) -> (GuardedSocket, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -17,7 +17,7 @@ async fn carrying(guard: StreamGuard) -> (GuardedSocket, TcpStream) {
     let line = Arc::new(SocketState::default());
     let mut response = Response::new(Body::from("what is still to come"));
     response.extensions_mut().insert(guard);
-    // Its body is dropped, and its guard stays.
+    // The body is dropped, but its guard stays.
     drop(line.carry(response, None));
     let wire = GuardedSocket::new(accepted.unwrap().0, line, Duration::from_secs(60));
     (wire, other.unwrap())

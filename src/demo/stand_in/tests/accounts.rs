@@ -1,10 +1,10 @@
-//! Who is let in where.
+//! Access to accounts.
 
 use super::{asking::*, *};
 
 const KEY: &str = "SKaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-/// A parent, its subaccount and a stranger; who asks, for what, and the answer.
+/// A parent, its subaccount and a stranger; caller, account, and the answer.
 #[tokio::test]
 async fn a_parent_opens_its_subaccounts_and_nobody_else_does() {
     let asking = Asking::begin().await;

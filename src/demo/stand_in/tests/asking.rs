@@ -1,4 +1,4 @@
-//! Somebody who asks the interface with a credential, and what they get.
+//! A client of the interface with a credential.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::*;
 
 pub(super) const TOKEN: &str = "token";
 
-/// A stand-in with one account, and somebody who asks for what is that account's.
+/// A stand-in with one account, and a client with that account's credential.
 pub(super) struct Asking {
     pub(super) twilio: StandIn,
     pub(super) http: reqwest::Client,
@@ -33,7 +33,8 @@ impl Asking {
         }
     }
 
-    /// The URL of something below the account; a path that begins with `/` is below the root.
+    /// Returns the URL of a resource below the account; a path that begins with `/` is below the
+    /// root.
     pub(super) fn url(&self, path: &str) -> String {
         let base = self.twilio.base_url();
         if path.starts_with('/') {
@@ -76,7 +77,7 @@ impl Asking {
         )
     }
 
-    /// A document that is there.
+    /// Returns an existing document.
     pub(super) async fn get(&self, path: &str) -> Value {
         let (status, document) = self.ask("GET", path, &[]).await;
         assert_eq!(status, 200, "{path}: {document}");
@@ -87,12 +88,12 @@ impl Asking {
         self.ask(method, path, &[]).await.0
     }
 
-    /// The SIDs on one page of a list.
+    /// Returns the SIDs on one page of a list.
     pub(super) async fn sids(&self, path: &str, key: &str) -> Vec<String> {
         sids(&self.get(path).await, key)
     }
 
-    /// A recording of the conversation, `ago` before now.
+    /// Adds a recording of the conversation, `ago` before now.
     pub(super) fn record(&self, digit: char, ago: Duration) -> RecordingSid {
         let sid = recording_sid(digit);
         let created = Some(self.twilio.now().before(ago));
@@ -115,7 +116,7 @@ pub(super) fn sids(document: &Value, key: &str) -> Vec<String> {
         .collect()
 }
 
-/// A SID of any kind.
+/// Returns a SID of any kind.
 pub(super) fn sid(prefix: &str, digit: char) -> String {
     format!("{prefix}{}", String::from(digit).repeat(32))
 }

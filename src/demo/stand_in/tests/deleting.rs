@@ -1,8 +1,8 @@
-//! What a deletion takes, what it leaves, and for how long.
+//! The extent of a deletion, and the retention of the rest.
 
 use super::{asking::*, *};
 
-/// A recording with everything that can hang on one.
+/// Adds a recording with every kind of subresource.
 fn laden(asking: &Asking) -> RecordingSid {
     let recording = asking.record('1', Duration::ZERO);
     let account = &asking.account;
@@ -101,7 +101,7 @@ async fn only_a_completed_recording_can_be_deleted() {
     assert_eq!(asking.get(&own).await["error_code"], 16101);
     asking.twilio.set_status(&recording, "processing");
     assert_eq!(asking.status("DELETE", &own).await, 409);
-    // Its file is made, and not given yet.
+    // Its file exists, but is not available yet.
     assert_eq!(
         asking
             .status("GET", &format!("Recordings/{recording}"))

@@ -1,4 +1,4 @@
-//! Media under a customer's key, and media that is elsewhere.
+//! Media encrypted with a customer's key, and media that is stored elsewhere.
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{asking::*, *};
 
-/// Opens as the customer does.
+/// Decrypts as the customer does.
 fn open(key: &PrivateDecryptingKey, cek: &str, iv: &str, file: &[u8]) -> Vec<u8> {
     let key = OaepPrivateDecryptingKey::new(key.clone()).unwrap();
     let mut cek_bytes = vec![0; key.min_output_size()];
@@ -233,7 +233,7 @@ async fn all_media_leads_to_storage_which_wants_no_second_credential() {
         );
     }
     assert_eq!(asking.twilio.requests_elsewhere(), 4);
-    // The vault's own client gets there.
+    // The vault's own client follows the redirect.
     let mut settings = asking.twilio.settings();
     settings.media_redirect_hosts = vec!["127.0.0.1".into()];
     let accounts = settings.resolve(Path::new("/")).unwrap();

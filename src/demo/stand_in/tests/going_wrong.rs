@@ -1,4 +1,4 @@
-//! Each way for a request to go wrong, and limits.
+//! Each fault of a request, and rate limits.
 
 use super::{asking::*, *};
 
@@ -30,7 +30,7 @@ async fn every_wrong_answer_is_what_it_says_and_only_once() {
         ),
     ] {
         asking.twilio.fail_call(Call::RecordingFetch, wrong.clone());
-        // Of another kind: not met.
+        // A request of another kind is not affected.
         assert_eq!(asking.status("GET", "Recordings.json").await, 200);
         let response = asking.send("GET", &own, &[]).await;
         let retry_after = response.headers().get("retry-after").cloned();
@@ -210,8 +210,7 @@ async fn what_twilio_does_not_have_is_not_found() {
     assert_eq!(asking.status("PUT", "Recordings.json").await, 404);
 }
 
-/// Where each kind of request is asked: with its method, below the account of a recording that has
-/// everything.
+/// One request of each kind, with its method and its path below an account that has everything.
 const PLACES: &[(Call, &str, &str)] = &[
     (
         Call::Account,

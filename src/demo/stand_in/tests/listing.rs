@@ -1,4 +1,4 @@
-//! Lists of recordings: filters, pages, and what a page number without its token is worth.
+//! Lists of recordings: filters, pages, and page numbers without a token.
 
 use super::{asking::*, *};
 
@@ -40,7 +40,7 @@ async fn pages_are_followed_by_their_relative_links_only() {
         "{next}"
     );
 
-    // One that was shown is deleted, one that is newer comes: the next page is where it was.
+    // A shown item is deleted, and a newer one is added: the next page stays the same.
     assert_eq!(
         asking
             .status("DELETE", &format!("Recordings/{}.json", made[1]))
@@ -141,7 +141,7 @@ async fn a_bound_counts_in_itself_to_the_second() {
         ("DateCreated%3C=2026-03-04T05:06:06Z", 0),
         ("DateCreated%3E=2026-03-04T05:06:07Z", 1),
         ("DateCreated%3E=2026-03-04T05:06:08Z", 0),
-        // A day is its midnight where it is a bound.
+        // As a bound, a day means its midnight.
         ("DateCreated%3C=2026-03-04", 0),
         ("DateCreated%3C=2026-03-05", 1),
         ("DateCreated%3E=2026-03-04", 1),

@@ -1,4 +1,4 @@
-//! Who spoke: calls and their legs, conferences and who is in them, numbers.
+//! Participants: calls and their legs, conferences and their participants, numbers.
 
 use super::{asking::*, *};
 

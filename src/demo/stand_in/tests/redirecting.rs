@@ -1,4 +1,4 @@
-//! Redirects: whom they may lead to, and what goes with them.
+//! Redirects: permitted targets, and the credential on the way.
 
 use bytes::Bytes;
 
@@ -27,7 +27,7 @@ async fn a_redirect_to_a_listed_host_is_followed_without_the_credential() {
 async fn a_redirect_to_another_host_is_refused_before_it_is_asked() {
     let stranger = ForeignHost::start(Bytes::from_static(WAV)).await.unwrap();
     let story = Story::begin().await;
-    // The same address, but another port: another origin.
+    // The same host with another port is another origin.
     story.fail(MediaFault::RedirectTo {
         url: format!("{}/x?secret=1", stranger.base_url()),
     });

@@ -1,9 +1,8 @@
-//! Recordings of calls that go on: begun, paused, stopped, and known to be over when Twilio says
-//! so.
+//! Recordings of calls in progress: started, paused, stopped, and completed when Twilio reports so.
 
 use super::{asking::*, *};
 
-/// A call that goes on.
+/// A call in progress.
 fn call(asking: &Asking) -> CallSid {
     let call: CallSid = sid("CA", '1').parse().unwrap();
     let facts = CallFacts {
@@ -161,7 +160,7 @@ async fn a_recording_is_begun_and_whoever_began_it_is_told() {
         ["in-progress", "completed"].map(|status| (status.to_owned(), wanted[1].1.to_owned()))
     );
 
-    // Mono is the default, and of one track there is no more.
+    // Mono is the default, and a single track is always mono.
     for form in [
         vec![],
         vec![("RecordingTrack", "inbound"), ("RecordingChannels", "dual")],

@@ -1,10 +1,10 @@
-//! What Twilio tells, whom, and in which forms.
+//! Callbacks: their subscribers, contents and forms.
 
 use serde_json::Value;
 
 use super::{asking::*, *};
 
-/// A subscription to everything, at an address where nobody listens.
+/// A subscription URL at an address without a server.
 const URL: &str = "http://127.0.0.1:9/twilio/recordings";
 
 fn value<'a>(params: &'a [(String, String)], name: &str) -> Option<&'a str> {
@@ -193,7 +193,7 @@ async fn a_transcript_is_told_as_a_form_and_as_signed_json() {
     assert_eq!(signed.signature, signature::sign(&token, &signed.url, &[]));
 }
 
-/// The vector of the reference page: token `12345`.
+/// The vector of the reference documentation: token `12345`.
 #[tokio::test]
 async fn a_get_and_a_json_document_are_signed_as_in_the_vectors() {
     let account = account_sid();

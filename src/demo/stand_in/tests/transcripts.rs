@@ -174,7 +174,7 @@ async fn a_deleted_transcript_is_gone_and_a_strangers_is_not_there() {
     asking
         .twilio
         .add_transcript(&child, TranscriptFacts::new(sid("GT", '9'), &recording));
-    // No account stands in these paths: a parent's credential asks for the parent's.
+    // These paths name no account: a parent's credential means the parent's own transcripts.
     assert_eq!(
         asking
             .status("GET", &format!("/v2/Transcripts/{}", sid("GT", '9')))

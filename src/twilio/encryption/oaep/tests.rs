@@ -1,5 +1,5 @@
-//! Our padding against aws-lc-rs: a block that is padded here is encrypted by the public exponent,
-//! and aws-lc-rs decrypts it as a whole; both must say the same of every block.
+//! Our unpadding against aws-lc-rs: each padded block is encrypted with the public exponent and
+//! decrypted by aws-lc-rs. Both must give the same result for every block.
 
 use std::sync::OnceLock;
 
@@ -10,7 +10,7 @@ use crate::twilio::encryption::{Pair, PrivateKey, UnwrapKey as _};
 
 const K: usize = 256;
 
-/// RFC 8017, section 7.1.1, step 2, for a message of any length, with a seed of the test's own.
+/// Pads a message of any length by RFC 8017, section 7.1.1, step 2, with the test's own seed.
 fn padded(message: &[u8], seed: [u8; HASH]) -> Vec<u8> {
     let mut db = digest(&SHA256, b"").as_ref().to_vec();
     db.resize(K - HASH - 2 - message.len(), 0);
@@ -44,7 +44,7 @@ fn pair() -> &'static (PrivateKey, Vec<u8>) {
     })
 }
 
-/// block ^ 65537 mod n, bit by bit: slow, and plain enough to be believed.
+/// block ^ 65537 mod n, bit by bit: slow, but easy to verify.
 fn encrypt(block: &[u8], n: &[u8]) -> Vec<u8> {
     let limbs = |bytes: &[u8]| -> Vec<u32> {
         bytes
@@ -96,7 +96,7 @@ fn add(sum: &mut [u32], other: &[u32], n: &[u32]) {
     }
 }
 
-/// What aws-lc-rs says of the same block, for which it is encrypted first.
+/// Encrypts the block and returns the result of aws-lc-rs for it.
 fn by_aws_lc(block: &[u8]) -> Option<Key> {
     let (private, n) = pair();
     private.unwrap(&encrypt(block, n)).ok()
@@ -145,7 +145,7 @@ fn each_part_of_the_padding_is_looked_at() {
     ] {
         assert_eq!(both(&with(at, byte)), None, "{at}");
     }
-    // The one too early: 33 bytes of message, of which none is a key.
+    // The `1` too early: 33 bytes of message, which is no key.
     assert_eq!(both(&with(one - 1, 1)), None);
     for length in [0, 31, 33] {
         assert_eq!(both(&padded(&vec![7; length], seed)), None, "{length}");

@@ -1,4 +1,4 @@
-//! Which files are private keys.
+//! Accepted and refused files of private keys.
 
 use aws_lc_rs::{
     rand::SystemRandom,
@@ -8,8 +8,8 @@ use aws_lc_rs::{
 use super::*;
 use crate::twilio::encryption::{Pair, pem};
 
-/// The PKCS #1 key inside a PKCS #8 one: the contents of its last octet string, whose length is two
-/// bytes.
+/// Returns the PKCS #1 key inside a PKCS #8 key: the contents of its last octet string, whose
+/// length has two bytes.
 fn pkcs1(pkcs8: &[u8]) -> Vec<u8> {
     let at = pkcs8
         .windows(2)

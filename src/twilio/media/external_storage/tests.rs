@@ -1,4 +1,4 @@
-//! Which addresses mean an object of a bucket, and which mean nothing.
+//! Addresses with and without an object in a bucket.
 
 use proptest::prelude::*;
 
@@ -28,7 +28,7 @@ fn accounts() -> Accounts {
         .unwrap()
 }
 
-/// The bucket's name and the path, if the address means any.
+/// Returns the bucket's name and the path for an address, if any.
 fn meant(accounts: &Accounts, address: &str) -> Option<(String, String)> {
     let account = accounts.iter().next().unwrap();
     let (bucket, path) = account.object(&Url::parse(address).ok()?)?;
@@ -174,8 +174,8 @@ async fn what_is_not_covered_is_asked_nowhere_and_named_by_its_host() {
 }
 
 proptest! {
-    /// Whatever comes after the prefix, the path stays below the bucket's folder and has no part
-    /// that means another one.
+    /// Whatever follows the prefix, the path stays below the bucket's folder and has no segment
+    /// that leads elsewhere.
     #[test]
     fn any_address_stays_below_its_prefix(rest in "[a-z./%25e_ -]{0,40}") {
         let accounts = accounts();

@@ -1,4 +1,4 @@
-//! What comes out with the right key, and what is said of every other.
+//! Decryption with the right key, and the errors of all others.
 
 use super::*;
 use crate::twilio::encryption::{Pair, PrivateKey, Unopened, encrypted};

@@ -1,4 +1,4 @@
-//! Sentences as Twilio writes them, and as it should not.
+//! Sentences as Twilio sends them, and malformed ones.
 
 use proptest::prelude::*;
 

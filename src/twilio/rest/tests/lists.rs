@@ -1,4 +1,4 @@
-//! Lists: walked to their end, and those that lead elsewhere or never end.
+//! Lists: read to their end, and those that lead elsewhere or never end.
 
 use serde_json::json;
 
@@ -146,7 +146,7 @@ async fn only_nothing_is_the_end_of_a_list() {
         recording()
     );
     let base = other.accounts.iter().next().unwrap().account_url("").url;
-    // Absolute, on the same root: some peers say it so.
+    // Absolute, on the same root: some servers send that.
     let absolute = base.join(&format!("{transcriptions}?Page=1")).unwrap();
     other.tells(
         200,
@@ -255,7 +255,7 @@ async fn a_list_that_goes_round_or_on_for_ever_ends_with_an_error_behind_what_wa
             .unwrap_err(),
         circle
     );
-    // Always another one, and nothing on it.
+    // Always another page, with no items.
     let before = other.asked().len();
     for page in 0..60 {
         other.tells(

@@ -208,13 +208,13 @@ fn json_is_verified_through_its_digest_only() {
         assert_eq!(verified.json().unwrap()["n"], 1);
         assert!(verified.params().is_empty());
 
-        // The URL is signed as it stands, but the body is another one.
+        // The URL is signed correctly, but the body differs.
         let other = body.replace(":1", ":2");
         assert_eq!(
             outcome(&json(&path, &other, &signature)).unwrap_err(),
             Forbidden::BodyDigest
         );
-        // A right signature over a URL without the digest says nothing of the body.
+        // A correct signature over a URL without the digest does not cover the body.
         let signature = sign(&token(), "https://vault.example.com/twilio/transcript", &[]);
         assert_eq!(
             outcome(&json("/twilio/transcript", &body, &signature)).unwrap_err(),
@@ -260,7 +260,7 @@ fn an_account_that_is_unknown_missing_or_ambiguous_is_forbidden() {
     ];
     for params in cases {
         let body = encoded(&params);
-        // Signed with a real token, and with the token that stands in for an unknown account's.
+        // Signed with a real token, and with the decoy token of unknown accounts.
         for key in ["12345".to_owned(), "0".repeat(32)] {
             let signature = sign(&SecretText::new(key), &url, &params);
             assert_eq!(
@@ -309,7 +309,7 @@ fn what_cannot_be_read_is_malformed() {
     );
 }
 
-/// What a key signs with this hash, as Twilio does it for shared keys.
+/// Signs with this hash, as Twilio does with shared keys.
 fn shared(hash: hmac::Algorithm, secret: &str, path: &str, params: &[(String, String)]) -> String {
     mac(
         &hmac::Key::new(hash, secret.as_bytes()),
@@ -358,7 +358,7 @@ fn a_shared_key_signs_with_its_own_algorithm_and_with_no_weaker_one() {
         );
     }
     assert!(!Forbidden::UnknownKey.to_string().contains("public_url"));
-    // A shared key is no auth token, and an auth token no shared key.
+    // A shared key is not accepted as an auth token, nor an auth token as a shared key.
     assert_eq!(told(None, &strong).unwrap_err(), Forbidden::WrongSignature);
     let by_token = sign(
         &token(),
