@@ -207,9 +207,11 @@ impl Config {
             ("recovery.store.url", recovery),
         ];
         for (key, store) in stores {
-            if let Some(folder) = store.and_then(|store| store.url.strip_prefix("folder:")) {
-                found.push((key.into(), folder.to_owned()));
-            }
+            let folder = store.and_then(|store| {
+                let url = store.url.as_str();
+                url.strip_prefix("folder:").or(url.strip_prefix("file://"))
+            });
+            found.extend(folder.map(|folder| (key.into(), folder.to_owned())));
         }
         let mut paths: Vec<_> = found
             .into_iter()

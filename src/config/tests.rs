@@ -47,6 +47,15 @@ fn the_environment_overrides_the_file() {
 }
 
 #[test]
+fn both_forms_of_a_folder_are_private() {
+    for url in ["folder:/srv/calls", "file:///srv/calls"] {
+        let config = layered(&format!("[store]\nurl = \"{url}\"\n"), &[]).unwrap();
+        let expected = ("store.url".to_owned(), PathBuf::from("/srv/calls"));
+        assert!(config.private_paths().contains(&expected), "{url}");
+    }
+}
+
+#[test]
 fn a_number_in_a_text_key_stays_text() {
     let config = layered(
         "[store]\naccess_key_id = \"x\"\n",

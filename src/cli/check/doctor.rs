@@ -201,9 +201,10 @@ fn settings(config: &Config, findings: &mut Findings) {
             counted(count, "account", "accounts"),
         ),
     }
-    for (key, path) in private_files::open_to_others(config) {
+    for (key, path, to) in private_files::open_to_others(config) {
         let path = path.display();
-        let why = format!("every user of this machine may use `{path}`: `chmod o-rwx {path}`");
+        let (who, mode) = (to.who(), to.mode());
+        let why = format!("{who} may use `{path}`: `chmod {mode} {path}`");
         findings.find(key, "weak", why);
     }
     if let keys @ 1.. = config.twilio.encryption_keys.len() {

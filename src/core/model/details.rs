@@ -65,7 +65,7 @@ impl Participant {
 
 impl fmt::Debug for Participant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Found")
+        f.debug_struct("Participant")
             .field("leg", &self.leg)
             .field("channel", &self.channel)
             .finish_non_exhaustive()
