@@ -44,7 +44,7 @@ mod twilio;
 // The command line prints these types too.
 pub(crate) use self::{
     catalogue::{DetailsBody, RecordingBody},
-    grants::ListedGrantBody,
+    grants::{GrantBody, ListedGrantBody},
 };
 
 use std::{sync::Arc, time::Duration};

@@ -25,6 +25,7 @@ use crate::{
         time::Timestamp,
     },
     policy::{View, ViewKind, action},
+    twilio::PublicUrl,
 };
 
 /// The purpose of a request to listen.
@@ -47,7 +48,7 @@ pub(super) struct GrantRequest {
 
 /// A grant. The URLs contain its token: anyone with a URL may listen until the grant ends.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct GrantBody {
+pub(crate) struct GrantBody {
     id: GrantId,
     purpose: Purpose,
     /// SHA-256 of the deciding policy file.
@@ -69,6 +70,51 @@ pub(super) struct GrantBody {
     /// The participants, as JSON. Null if the view does not include them, or none are known.
     #[schema(format = "uri")]
     parties_url: Option<String>,
+}
+
+impl GrantBody {
+    /// Returns a grant with its URLs below a public base URL.
+    pub(crate) fn of(public: &PublicUrl, issued: &IssuedGrant) -> Self {
+        let IssuedGrant {
+            id,
+            grant,
+            token,
+            artefacts,
+        } = issued;
+        let url = |artefact, file: &str| {
+            artefacts
+                .contains(&artefact)
+                .then(|| public.join(&format!("/v1/media/{}/{file}", token.expose())))
+        };
+        let window = match grant.view() {
+            View::Window { from_s, to_s } => Some(WindowBody { from_s, to_s }),
+            View::Audio | View::Transcript | View::RedactedTranscript => None,
+        };
+        Self {
+            id: *id,
+            purpose: grant.purpose().clone(),
+            policy_digest: grant.policy_digest().to_owned(),
+            expires_at: grant.expires_at(),
+            view: grant.view().kind(),
+            window,
+            audio_url: url(Artefact::Audio, "audio.wav"),
+            transcript_url: url(Artefact::Transcript, "transcript.json"),
+            transcript_vtt_url: url(Artefact::Transcript, "transcript.vtt"),
+            parties_url: url(Artefact::Parties, "parties.json"),
+        }
+    }
+
+    /// Returns the URLs that the grant gives.
+    pub(crate) fn urls(&self) -> impl Iterator<Item = &str> {
+        [
+            &self.audio_url,
+            &self.transcript_url,
+            &self.transcript_vtt_url,
+            &self.parties_url,
+        ]
+        .into_iter()
+        .filter_map(Option::as_deref)
+    }
 }
 
 /// A part of the audio.
@@ -104,34 +150,8 @@ pub(super) async fn create(
         network,
         ..Asking::new(purpose, justification.as_ref().map(Justification::as_str))
     };
-    let IssuedGrant {
-        id,
-        grant,
-        token,
-        artefacts,
-    } = api.flow.playback.grant(&principal, id, &asking).await?;
-    let url = |artefact, file: &str| {
-        artefacts.contains(&artefact).then(|| {
-            api.public
-                .join(&format!("/v1/media/{}/{file}", token.expose()))
-        })
-    };
-    let window = match grant.view() {
-        View::Window { from_s, to_s } => Some(WindowBody { from_s, to_s }),
-        View::Audio | View::Transcript | View::RedactedTranscript => None,
-    };
-    let body = GrantBody {
-        id,
-        purpose: grant.purpose().clone(),
-        policy_digest: grant.policy_digest().to_owned(),
-        expires_at: grant.expires_at(),
-        view: grant.view().kind(),
-        window,
-        audio_url: url(Artefact::Audio, "audio.wav"),
-        transcript_url: url(Artefact::Transcript, "transcript.json"),
-        transcript_vtt_url: url(Artefact::Transcript, "transcript.vtt"),
-        parties_url: url(Artefact::Parties, "parties.json"),
-    };
+    let issued = api.flow.playback.grant(&principal, id, &asking).await?;
+    let body = GrantBody::of(&api.public, &issued);
     Ok((StatusCode::CREATED, Json(body)))
 }
 

@@ -11,12 +11,11 @@ use super::{
     out::Out,
 };
 use crate::{
-    api::ListedGrantBody,
+    api::{GrantBody, ListedGrantBody},
     app::App,
     db::grants::{GrantFilter, GrantState, ListedGrant},
-    flow::{Flow, GrantLister, IssuedGrant},
+    flow::{Flow, GrantLister},
     model::{
-        artefact::Artefact,
         id::{GrantId, PrincipalId, RecordingId},
         name::Purpose,
     },
@@ -111,43 +110,15 @@ async fn create(
     let mut asking = request.asking();
     asking.break_glass = break_glass;
     let issued = flow.playback.grant(&principal, recording, &asking).await;
-    let IssuedGrant {
-        id,
-        grant,
-        token,
-        artefacts,
-    } = issued.map_err(or_no_recording(recording))?;
-    let url = |artefact, file: &str| {
-        artefacts
-            .contains(&artefact)
-            .then(|| public.join(&format!("/v1/media/{}/{file}", token.expose())))
-    };
-    let urls = [
-        ("audio_url", url(Artefact::Audio, "audio.wav")),
-        (
-            "transcript_url",
-            url(Artefact::Transcript, "transcript.json"),
-        ),
-        (
-            "transcript_vtt_url",
-            url(Artefact::Transcript, "transcript.vtt"),
-        ),
-        ("parties_url", url(Artefact::Parties, "parties.json")),
-    ];
-    let mut facts = json!({
-        "id": id, "purpose": grant.purpose(), "policy_digest": grant.policy_digest(), "expires_at": grant.expires_at(),
-        "view": grant.view().as_str(),
-    });
-    for (name, url) in &urls {
-        facts[*name] = json!(url);
-    }
-    Ok(out.facts(&facts, || {
-        let urls = urls.iter().filter_map(|(_, url)| url.as_ref());
-        let urls: String = urls.map(|url| format!("  {url}\n")).collect();
+    let issued = issued.map_err(or_no_recording(recording))?;
+    let body = GrantBody::of(public, &issued);
+    Ok(out.facts(&body, || {
+        let urls: String = body.urls().map(|url| format!("  {url}\n")).collect();
         format!(
-            "Grant {id} for {}, until {}. Anyone with an address may listen until then:\n{urls}",
-            grant.purpose(),
-            grant.expires_at()
+            "Grant {} for {}, until {}. Anyone with an address may listen until then:\n{urls}",
+            issued.id,
+            issued.grant.purpose(),
+            issued.grant.expires_at()
         )
     })?)
 }
