@@ -119,7 +119,8 @@ enum Command {
     /// Records and lists statements of consent.
     #[command(subcommand)]
     Consent(consent::ConsentCommand),
-    /// Revokes consent: present and later recordings are shredded, or closed to single purposes.
+    /// Revokes consent: recordings that began before are shredded, or closed to single purposes, also
+    /// those that arrive later.
     /// After an interruption the running service resumes the revocation.
     Revoke(revoke::Revoke),
     /// Places, lifts and lists holds, which stop shredding.

@@ -8,7 +8,7 @@ mod lines;
 
 pub use lines::{flush, lost};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// `[telemetry]`: the form and the level of logs.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
@@ -60,7 +60,17 @@ pub fn log(settings: &TelemetrySettings, narrator: Narrator) -> Result<(), Strin
         Narrator::Service => "sqlx::postgres::notice=warn",
         Narrator::Command => "sqlx::postgres::notice=warn,recvault::story=off",
     };
-    let level = format!("{quiet},{}", settings.level);
+    let level = settings.level.trim();
+    // A filter takes any unknown word for the name of a module, and then logs nothing else.
+    if !level.contains(['=', ',', '['])
+        && (level.is_empty() || level.parse::<LevelFilter>().is_err())
+    {
+        return Err(format!(
+            "`telemetry.level`: `{level}` is no level; expected `error`, `warn`, `info`, `debug`, \
+             `trace` or `off`, or a filter such as `info,recvault::flow=debug`"
+        ));
+    }
+    let level = format!("{quiet},{level}");
     let filter =
         EnvFilter::try_new(level).map_err(|error| format!("`telemetry.level`: {error}"))?;
     let lines = lines::to_standard_error()

@@ -64,6 +64,12 @@ impl TranscriptBody {
 }
 
 async fn json_bytes(request: Request, api: &Api) -> Result<Bytes, Problem> {
+    // RFC 9110, section 8.4: a coding that is not supported.
+    let coding = request.headers().get(header::CONTENT_ENCODING);
+    if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        let detail = "Send the body without a `Content-Encoding`.";
+        return Err(Problem::new(ProblemType::UnsupportedMediaType, detail));
+    }
     if !is_json(request.headers()) {
         return Err(unsupported(&["application/json"]));
     }

@@ -44,6 +44,7 @@ pub(super) struct RecordingQuery {
         pattern = r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240})$",
         examples("+493012345678")
     )]
+    #[serde(default, deserialize_with = "given")]
     subject: Option<Value>,
     /// Only recordings in this state.
     state: Option<RecordingState>,
@@ -75,6 +76,11 @@ pub(super) struct RecordingQuery {
     /// `next_cursor` of the page before.
     #[schema(pattern = "^[A-Za-z0-9_-]{1,512}$")]
     cursor: Option<String>,
+}
+
+/// Reads a value that is present, `null` included: a search for nobody must not list everybody.
+fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 /// A label and its value, as `name:value`.

@@ -140,14 +140,7 @@ pub(super) async fn rotate_signing_key(
     let rotated = flow.epochs.rotate_signing_key(&permit).await?;
     out.facts(&rotated, || {
         let keys = &rotated.keys;
-        let turned = match &rotated.turned {
-            Some(turned) => told(turned),
-            None => {
-                "Another process turns the epoch; older backups hold the retired key until the \
-                     next turn.\n"
-                    .to_owned()
-            }
-        };
+        let turned = told(&rotated.turned);
         format!(
             "Key {} signs from now on. Key {} is retired: what it signed stays valid.\n{turned}",
             keys.key_id, keys.retired

@@ -149,6 +149,10 @@ async fn publish(app: App, file: &Path, dry_run: bool, out: Out) -> Result<ExitC
         app.unlock().await?
     };
     let done = flow::publish(&app.db, &vault, &rules, dry_run).await?;
+    if !dry_run {
+        // A version is signed once: a restore must know of it.
+        vault.make_durable().await?;
+    }
     out.facts(&done, || {
         let version = &done.version;
         let digest = &done.digest;

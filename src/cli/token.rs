@@ -166,7 +166,7 @@ impl TokenCommand {
                 principal: Some(name),
                 ..
             } => {
-                app.unlock().await?;
+                let vault = app.unlock().await?;
                 let revoked = flow::revoke_tokens_of(&app.db, &app.clock, &name)
                     .await
                     .map_err(|error| {
@@ -177,6 +177,8 @@ impl TokenCommand {
                             )
                         })
                     })?;
+                // Confirmed only when a restore would find it, as every withdrawal of access.
+                vault.make_durable().await?;
                 let whose = revoked.principal.id;
                 let ids = &revoked.tokens;
                 out.facts(
@@ -186,7 +188,7 @@ impl TokenCommand {
             }
             Self::Revoke { id, .. } => {
                 let id = id.ok_or("no token is named: give a token id, or `--principal`")?;
-                app.unlock().await?;
+                let vault = app.unlock().await?;
                 let at = flow::revoke_token(&app.db, &app.clock, id)
                     .await
                     .map_err(|error| {
@@ -197,6 +199,7 @@ impl TokenCommand {
                             )
                         })
                     })?;
+                vault.make_durable().await?;
                 out.facts(&serde_json::json!({ "id": id, "revoked_at": at }), || {
                     format!("Revoked {id}.\n")
                 })?;

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod actor;
 pub mod artefact;
+pub mod bounded;
 pub mod consent;
 pub mod crash;
 pub mod details;

@@ -22,6 +22,7 @@ pub struct DatabaseSettings {
     /// `sqlite:PATH` (relative to the configuration file) or `postgres://…`.
     pub url: String,
     /// Connections for readers (SQLite) or in all (PostgreSQL), 1 to 64.
+    #[serde(deserialize_with = "crate::model::bounded::within::<1, 64, _, _>")]
     pub connections: u32,
 }
 

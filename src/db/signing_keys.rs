@@ -47,12 +47,18 @@ pub async fn insert(tx: &mut Tx, key: &VerifyingKey, now: Timestamp) -> Result<(
     Ok(())
 }
 
-/// Records that a key no longer signs.
-pub async fn retire(tx: &mut Tx, key_id: &str, now: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "/* signing_keys.retire */ UPDATE signing_keys SET retired_at = $2 WHERE key_id = $1 AND retired_at IS NULL";
-    tx.execute(SQL, &[Arg::Text(key_id), Arg::Int(now.as_millis())])
-        .await?;
-    Ok(())
+/// Retires every key but this one: one key signs at a time, also after rows of two timelines were
+/// merged. Returns the ids of the retired keys.
+pub async fn retire_others(
+    tx: &mut Tx,
+    key_id: &str,
+    now: Timestamp,
+) -> Result<Vec<String>, Error> {
+    const SQL: &str = "/* signing_keys.retire_others */
+        UPDATE signing_keys SET retired_at = $2 WHERE key_id <> $1 AND retired_at IS NULL RETURNING key_id";
+    let args = [Arg::Text(key_id), Arg::Int(now.as_millis())];
+    let rows = tx.fetch_all(SQL, &args).await?;
+    rows.iter().map(|row| row.text("key_id")).collect()
 }
 
 /// Returns whether a key no longer signs.

@@ -224,7 +224,9 @@ impl Exports {
         let mut after = None;
         loop {
             let mut tx = self.db.read().await?;
-            let page = exports::recordings(&mut tx, plan.subject, after, PAGE as i64).await?;
+            let accounts = permit.accounts();
+            let page =
+                exports::recordings(&mut tx, plan.subject, accounts, after, PAGE as i64).await?;
             drop(tx);
             after = page.last().copied();
             self.decide_page(&mut plan, &page).await?;
@@ -272,6 +274,8 @@ impl Exports {
             let facts = circumstances.asked(&plan.principal, &recording, &asking);
             let denial = match decide(&facts, &self.rulebook, now) {
                 Decision::Allow(_) => None,
+                // Its existence may not be known, and so no entry may count it.
+                Decision::Deny(denial) if denial.is_hidden() => continue,
                 Decision::Deny(denial) => {
                     refused.push(
                         NewEntry::decision_denied(now, &facts, None, &denial).with_request(&facts),
@@ -279,9 +283,6 @@ impl Exports {
                     Some(denial)
                 }
             };
-            if denial.as_ref().is_some_and(Denial::is_hidden) {
-                continue;
-            }
             match denial {
                 None => {
                     plan.fresh = plan.fresh.saturating_add(is_fresh.into());

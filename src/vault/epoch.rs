@@ -22,7 +22,7 @@ mod turner;
 use std::collections::BTreeSet;
 
 use self::turner::Turner;
-use super::{Inner, Vault, error::Error, snapshot::VerifiedSnapshot};
+use super::{Inner, Vault, error::Error, sign::ReplacedKey, snapshot::VerifiedSnapshot};
 use crate::{
     db::{
         Tx, Unit, chain,
@@ -72,13 +72,28 @@ impl Vault {
     pub async fn turn(&self, actor: Initiator) -> Result<Option<TurnReport>, Error> {
         self.check_before_destroying().await?;
         self.as_turner(async |turner| {
-            let current = turner.current().await?;
-            if current.finished_at.is_none() {
-                turner
-                    .complete(current, Work::begin(self.0.clock.now()))
-                    .await?;
-            }
+            turner.complete_former().await?;
             turner.turn(actor).await
+        })
+        .await
+    }
+
+    /// Replaces the signing key and turns the epoch, under one lease of the turn: a key is replaced
+    /// only if older copies of its seed can be put out of reach at once. Returns `None` while
+    /// another process holds the lease; nothing is replaced then.
+    ///
+    /// # Errors
+    /// As [`Self::turn`] and [`Self::replace_signing_key`].
+    pub async fn rotate_signing_key(
+        &self,
+        actor: Initiator,
+    ) -> Result<Option<(ReplacedKey, TurnReport)>, Error> {
+        self.check_before_destroying().await?;
+        self.as_turner(async |turner| {
+            turner.complete_former().await?;
+            let keys = self.replace_signing_key(actor).await?;
+            crash::point("rotate.key_replaced");
+            Ok((keys, turner.turn(actor).await?))
         })
         .await
     }
@@ -161,6 +176,16 @@ impl Work {
 }
 
 impl Turner<'_> {
+    /// Completes the former turn, if it was interrupted.
+    async fn complete_former(&self) -> Result<(), Error> {
+        let current = self.current().await?;
+        if current.finished_at.is_none() {
+            let work = Work::begin(self.vault.clock.now());
+            self.complete(current, work).await?;
+        }
+        Ok(())
+    }
+
     async fn turn(&self, actor: Initiator) -> Result<TurnReport, Error> {
         let vault = self.vault;
         let mut work = Work::begin(vault.clock.now());

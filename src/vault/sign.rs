@@ -208,14 +208,14 @@ impl Inner {
         let service = service.seal(self.id, &mut rand::rng());
         key_rows::replace_pages(unit, &[service]).await?;
 
-        signing_keys::retire(unit, before.key_id(), now).await?;
         signing_keys::insert(unit, signer.verifying_key(), now).await?;
+        let retired = signing_keys::retire_others(unit, signer.key_id(), now).await?;
         let replaced = ReplacedKey {
             key_id: signer.key_id().to_owned(),
             retired: before.key_id().to_owned(),
         };
-        let both = [&replaced.key_id, &replaced.retired];
-        unit.to_journal(OutboxKind::SigningKey, &both, now);
+        let changed: Vec<&String> = retired.iter().chain([&replaced.key_id]).collect();
+        unit.to_journal(OutboxKind::SigningKey, &changed, now);
         unit.audit(NewEntry::signing_key_replaced(
             now,
             actor,

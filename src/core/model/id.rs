@@ -65,7 +65,7 @@ macro_rules! id {
             type Err = InvalidId;
 
             fn from_str(text: &str) -> Result<Self, InvalidId> {
-                let refuse = || InvalidId { text: super::text::repeated(text, 64), what: $what, prefix: $prefix };
+                let refuse = || InvalidId { text: super::text::repeated_id(text, $prefix), what: $what, prefix: $prefix };
                 let digits = text.strip_prefix($prefix).ok_or_else(refuse)?;
                 let mut bytes = [0; 16];
                 hex::decode_to_slice(digits, &mut bytes).map_err(|_| refuse())?;

@@ -115,10 +115,20 @@ impl<'de, const MIN: usize, const MAX: usize> serde::Deserialize<'de> for TextLi
     }
 }
 
-/// Returns whether an error may repeat received text in place of a name: it begins like a name, and
-/// is neither a phone number nor an address.
+/// Characters of the longest text that an error repeats.
+const REPEATED: usize = 64;
+/// Digits in such a text, at most: more may be a phone number.
+const DIGITS: usize = 3;
+
+/// Returns whether an error may repeat received text in place of a name: it is short, has the
+/// characters of a name, and no digits that make a phone number or a secret.
 pub(super) fn may_be_repeated(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphabetic()) && !text.contains(['@', ':', '+'])
+    let is_of_names = |char: char| char.is_ascii_alphanumeric() || "_-.[]".contains(char);
+    let digits = text.chars().filter(char::is_ascii_digit).count();
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.len() <= REPEATED
+        && text.chars().all(is_of_names)
+        && digits <= DIGITS
 }
 
 /// Returns the beginning of received text for an error, if it may be repeated.
@@ -127,6 +137,17 @@ pub(super) fn repeated(text: &str, most: usize) -> String {
         text.chars().take(most).collect()
     } else {
         "…".to_owned()
+    }
+}
+
+/// Returns the beginning of a text that should be an id, for an error: an id that is mistyped, with
+/// its prefix and hexadecimal digits, is no person's.
+pub(super) fn repeated_id(text: &str, prefix: &str) -> String {
+    let digits = text.strip_prefix(prefix);
+    if digits.is_some_and(|digits| digits.chars().all(|char| char.is_ascii_hexdigit())) {
+        text.chars().take(REPEATED).collect()
+    } else {
+        repeated(text, REPEATED)
     }
 }
 
@@ -208,6 +229,27 @@ mod tests {
     use super::*;
 
     type Short = TextLine<1, 8>;
+
+    #[test]
+    fn an_error_repeats_names_and_nothing_that_may_be_a_number_a_person_or_a_secret() {
+        for name in ["subjcet", "parties[0].leg", "quality-review"] {
+            assert_eq!(repeated(name, 64), name);
+        }
+        let long = "a".repeat(65);
+        for text in [
+            "Tel 030 76543201",
+            "tel493076543201",
+            "Anna Schmidt",
+            "anna@example.com",
+            "+493076543201",
+            "rvt_0123456789abcdef",
+            &long,
+        ] {
+            assert_eq!(repeated(text, 64), "…", "{text}");
+        }
+        assert_eq!(repeated_id("rec_0123456789abcdeg", "rec_"), "…");
+        assert_eq!(repeated_id("rec_0123456789ab", "rec_"), "rec_0123456789ab");
+    }
 
     #[test]
     fn a_line_is_composed_bounded_and_plain() {

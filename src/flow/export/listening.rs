@@ -83,6 +83,17 @@ impl<'a> Log<'a> {
         }
     }
 
+    /// Returns whether an entry belongs to the document. An earlier export may have covered other
+    /// accounts: a caller who is limited to some sees only their own.
+    fn is_listed(&self, entry: &Entry) -> bool {
+        let principal = &self.plan.principal;
+        let is_own = || entry.actor == principal.initiator().actor();
+        EVENTS.contains(&entry.event)
+            && (entry.event != AuditEvent::SubjectExported
+                || principal.accounts.is_empty()
+                || is_own())
+    }
+
     /// Returns the lines of the next window; `None` at the end.
     async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
         if self.seq >= self.to {
@@ -95,10 +106,10 @@ impl<'a> Log<'a> {
         drop(tx);
         self.seq = end;
         let mut lines = Vec::new();
-        for entry in found
-            .into_iter()
-            .filter(|entry| EVENTS.contains(&entry.event))
-        {
+        for entry in found {
+            if !self.is_listed(&entry) {
+                continue;
+            }
             if self.begun {
                 lines.extend_from_slice(b",\n");
             }

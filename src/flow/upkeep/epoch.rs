@@ -42,6 +42,7 @@ const PACE: Duration = Duration::from_secs(5);
 pub struct EpochSettings {
     /// The longest time between a shred and the turn that makes it unrecoverable, in hours; 1 to
     /// 720.
+    #[serde(deserialize_with = "crate::model::bounded::within::<1, 720, _, _>")]
     pub turn_every_h: u32,
     /// Days after which the keys of all pages are renewed with the next turn; 0 for never.
     pub rotate_every_d: u32,
@@ -108,7 +109,7 @@ pub struct SigningKeyRotated {
     #[serde(flatten)]
     pub keys: ReplacedKey,
     /// The turn that made the old seed unrecoverable; `None` while another process turns.
-    pub turned: Option<TurnReport>,
+    pub turned: TurnReport,
 }
 
 /// Turns the epoch when it is due, or on request.
@@ -251,15 +252,21 @@ impl EpochTurning {
     /// seed of the former key.
     ///
     /// # Errors
-    /// As [`Self::turn`]; after 122 replacements the page of the key is full.
+    /// [`vault::Error::TurnHeld`] inside while another process turns; as [`Self::turn`]; after 122
+    /// replacements the page of the key is full. Nothing is replaced then.
     pub async fn rotate_signing_key(
         &self,
         permit: &Permit<action::Keys>,
     ) -> Result<SigningKeyRotated, Error> {
-        let keys = self.vault.replace_signing_key(permit.initiator()).await?;
-        Ok(SigningKeyRotated {
-            keys,
-            turned: self.turn_as(permit.initiator()).await?,
+        let rotated = self.vault.rotate_signing_key(permit.initiator()).await?;
+        if let Some((keys, turned)) = rotated {
+            return Ok(SigningKeyRotated { keys, turned });
+        }
+        Err(match self.turning().await? {
+            Some(held) => crate::vault::Error::TurnHeld(held).into(),
+            None => Error::Conflict(
+                "another process has just turned the epoch; repeat the command".into(),
+            ),
         })
     }
 

@@ -29,6 +29,7 @@ use crate::{
 #[serde(deny_unknown_fields, default)]
 pub struct RecoverySettings {
     /// Hours between two snapshots, 1 to 720. Each turn of the epoch makes one, too.
+    #[serde(deserialize_with = "crate::model::bounded::within::<1, 720, _, _>")]
     pub snapshot_every_h: u32,
     /// Another store for snapshots and journal than the one for recordings.
     pub store: Option<store::StoreSettings>,

@@ -1,7 +1,9 @@
 //! The queries of exports and corrections.
 
+use std::collections::BTreeSet;
+
 use super::{
-    super::{World, announcement, at, parsed, recording_id, vouched},
+    super::{World, announcement, at, parsed, recording_id, source_ref, vouched},
     purpose, somebody,
 };
 use crate::{
@@ -96,26 +98,32 @@ async fn a_person_is_found_in_every_conversation_of_theirs(world: &World) {
     tx.commit().await.unwrap();
     let mut tx = world.db.read().await.unwrap();
     let theirs = [0, 1, 2].map(recording_id);
+    let everywhere = BTreeSet::new();
+    let only = BTreeSet::from([source_ref(1, 1).account().clone()]);
+    let of_one = exports::recordings(&mut tx, subject, &only, None, 9).await;
+    assert_eq!(of_one.unwrap(), [theirs[1]], "and no word of the others");
     assert_eq!(
-        exports::recordings(&mut tx, subject, None, 9)
+        exports::recordings(&mut tx, subject, &everywhere, None, 9)
             .await
             .unwrap(),
         theirs
     );
     assert_eq!(
-        exports::recordings(&mut tx, subject, None, 2)
+        exports::recordings(&mut tx, subject, &everywhere, None, 2)
             .await
             .unwrap(),
         theirs[..2]
     );
     assert_eq!(
-        exports::recordings(&mut tx, subject, Some(theirs[1]), 9)
+        exports::recordings(&mut tx, subject, &everywhere, Some(theirs[1]), 9)
             .await
             .unwrap(),
         theirs[2..]
     );
     assert_eq!(
-        exports::recordings(&mut tx, other, None, 9).await.unwrap(),
+        exports::recordings(&mut tx, other, &everywhere, None, 9)
+            .await
+            .unwrap(),
         [recording_id(3)]
     );
 }
