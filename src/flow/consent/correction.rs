@@ -278,9 +278,9 @@ async fn named(tx: &mut Tx, recording: &Recording) -> Result<Conversation, Error
         .into_iter()
         .find(|conversation| known.contains_key(conversation));
     first.ok_or_else(|| {
-        Error::Invalid(
-            "`parties`: no party of this recording is named; name the parties first, a \
-                        correction needs existing parties"
+        Error::Conflict(
+            "no party of this recording is named: name the parties first, a correction needs \
+                        existing parties"
                 .into(),
         )
     })
