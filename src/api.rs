@@ -40,6 +40,7 @@ pub mod settings;
 mod shred;
 mod transcript;
 mod twilio;
+mod unread;
 
 // The command line prints these types too.
 pub(crate) use self::{

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::{
     Api, body::JsonBody, client_ip::ClientIp, gate::Bearer, media::guarded, problem::Problem,
+    unread::UnreadAddress,
 };
 use crate::{
     flow::Asking,
@@ -17,7 +18,8 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(super) struct ExportRequest {
     /// The person's telephone number in international form, or their `sip:` or `client:` address.
-    subject: Address,
+    #[schema(value_type = Address)]
+    subject: UnreadAddress,
     /// A purpose of the privacy policy, such as `subject-request`.
     purpose: Purpose,
     /// The justification, where the purpose requires one; at most 1000 characters.
@@ -41,11 +43,12 @@ pub(super) async fn create(
     JsonBody(request): JsonBody<ExportRequest>,
 ) -> Result<Response, Problem> {
     let permit = bearer.permit(&api, action::Export, None).await?;
+    let address = request.subject.read()?;
     let ExportRequest {
-        subject,
         purpose,
         justification,
         ticket,
+        ..
     } = request;
     let asking = Asking {
         ticket,
@@ -55,7 +58,7 @@ pub(super) async fn create(
     let archive = api
         .flow
         .exports
-        .person(&permit, &bearer.0, &subject, &asking)
+        .person(&permit, &bearer.0, &address, &asking)
         .await?;
     let response = Response::builder().header(header::CONTENT_TYPE, "application/x-tar");
     guarded(

@@ -8,7 +8,6 @@ use std::{collections::BTreeMap, str::FromStr};
 
 use axum::{Json, extract::State};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::{
     Api,
@@ -17,6 +16,7 @@ use super::{
     gate::{Bearer, QueryParams},
     page::{self, AskedList, PageBody},
     problem::Problem,
+    unread::UnreadAddress,
 };
 use crate::{
     db::recordings::{RecordingFilter, RecordingSort, SubjectFilter},
@@ -39,13 +39,9 @@ pub(super) struct RecordingQuery {
     /// Only recordings of conversations in which this person has a place: a number in international
     /// form, or an address with `sip:` or `client:`. Requires the action `consent`.
     #[param(ignore)]
-    #[schema(
-        value_type = Option<String>,
-        pattern = r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240})$",
-        examples("+493012345678")
-    )]
+    #[schema(value_type = Option<Address>)]
     #[serde(default, deserialize_with = "given")]
-    subject: Option<Value>,
+    subject: Option<UnreadAddress>,
     /// Only recordings in this state.
     state: Option<RecordingState>,
     /// Only recordings of this tier.
@@ -79,8 +75,10 @@ pub(super) struct RecordingQuery {
 }
 
 /// Reads a value that is present, `null` included: a search for nobody must not list everybody.
-fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
+fn given<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<UnreadAddress>, D::Error> {
+    UnreadAddress::deserialize(deserializer).map(Some)
 }
 
 /// A label and its value, as `name:value`.
@@ -170,14 +168,13 @@ async fn page_of(
 
 /// Returns the person by whom recordings are searched. A principal without permission is refused
 /// before the number is read.
-async fn person(api: &Api, bearer: &Bearer, given: &Value) -> Result<SubjectFilter, Problem> {
+async fn person(
+    api: &Api,
+    bearer: &Bearer,
+    given: &UnreadAddress,
+) -> Result<SubjectFilter, Problem> {
     let permit = bearer.permit(api, action::Consent, None).await?;
-    // Not parsed by `serde`, whose faults repeat their input: it may be a number without quotes.
-    let address = given
-        .as_str()
-        .ok_or("expected a text".to_owned())
-        .and_then(|text| Address::parse(text).map_err(|fault| fault.to_string()))
-        .map_err(|why| Problem::bad_request(format!("`subject`: {why}")))?;
+    let address = given.read()?;
     Ok(SubjectFilter::by(&permit, api.flow.vault.subject(&address)))
 }
 
