@@ -173,9 +173,6 @@ pub async fn oddities(db: &Db, rules: &Rules, clock: &Clock) -> Result<Vec<Strin
         if row.digest == rules.digest() {
             continue;
         }
-        if row.version == rules.version() {
-            odd.push(changed(rules).to_string());
-        }
         let later = Rules::parse(&row.version, &row.source)
             .ok()
             .filter(|other| other.document().effective > effective);

@@ -347,9 +347,7 @@ async fn doctor_hears_of_a_version_that_is_not_in_force_yet_and_of_one_that_come
         odd.len() == 1 && odd[0].contains("the published version 3 takes effect later"),
         "{odd:?}"
     );
-    let odd = oddities(&format!("{SHIPPED_POLICY}\n")).await;
-    assert!(
-        odd.iter().any(|odd| odd.contains("new `version`")),
-        "{odd:?}"
-    );
+    let changed = Rules::parse("p", &format!("{SHIPPED_POLICY}\n")).unwrap();
+    let refused = flow::fits_published(&app.db, &changed).await.unwrap_err();
+    assert!(refused.to_string().contains("new `version`"), "{refused}");
 }

@@ -254,6 +254,9 @@ async fn opened(app: &App, findings: &mut Findings) {
                 let why = "the policy requests consent in calls, but neither `connect_url` nor `connect_to` is set, so these calls end: set one of them";
                 findings.find("twilio.consent", "weak", why);
             }
+            if let Err(error) = flow::fits_published(&app.db, &rules).await {
+                findings.find("policy", "broken", error.to_string());
+            }
             for odd in flow::oddities(&app.db, &rules, &app.clock)
                 .await
                 .unwrap_or_default()

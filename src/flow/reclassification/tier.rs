@@ -4,8 +4,12 @@ use super::Reclassification;
 use crate::{
     db::recordings,
     evidence::NewEntry,
-    flow::{error::Error, units::journal_or_warn},
-    model::{id::RecordingId, name::Tier, recording::Recording},
+    flow::{error::Error, refusal::shredded, units::journal_or_warn},
+    model::{
+        id::RecordingId,
+        name::Tier,
+        recording::{Recording, RecordingState},
+    },
     policy::{Permit, action},
 };
 
@@ -14,7 +18,7 @@ impl Reclassification {
     /// as it was, and whether it was, or would be, moved.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Invalid`] for a tier that the policy does not have.
+    /// [`Error::NotFound`]; [`Error::Shredded`]; [`Error::Invalid`] for a tier that the policy does not have.
     pub async fn move_to(
         &self,
         permit: &Permit<action::Keys>,
@@ -37,6 +41,9 @@ impl Reclassification {
         let recording = recordings::find(&mut self.db.read().await?, id)
             .await?
             .ok_or(Error::NotFound)?;
+        if recording.state == RecordingState::Shredded {
+            return Err(shredded(&self.db, id).await?);
+        }
         let moves = recording.tier != *to;
         if moves && !dry_run {
             let vault = &self.vault;
