@@ -347,3 +347,20 @@ const GAUGES: &[(&str, &str)] = &[
         "Age of the newest snapshot.",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused_before_it_silences_the_log() {
+        for level in ["warning", "chatty", "", " "] {
+            let settings = TelemetrySettings {
+                level: level.into(),
+                ..TelemetrySettings::default()
+            };
+            let fault = log(&settings, Narrator::Command).unwrap_err();
+            assert!(fault.contains("telemetry.level"), "{fault}");
+        }
+    }
+}
