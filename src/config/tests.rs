@@ -67,7 +67,7 @@ fn a_number_in_a_text_key_stays_text() {
 
 #[test]
 fn all_faults_are_told_together_with_their_lines() {
-    let text = "[server]\nlisten = \"127.0.0.1:1\"\nlissten = 1\n\n[work]\nconcurrency = \"many\"\nlease_s = 3\nattemps = 4\n\n[sotre]\nurl = 1\n";
+    let text = "[server]\nlisten = \"127.0.0.1:1\"\nlissten = 1\n\n[work]\nconcurrency = \"many\"\nlease_s = 30\nattemps = 4\n\n[sotre]\nurl = 1\n";
     let found = faults(text, &[("DATABASE__URRL", "x"), ("X", "y")]);
     assert!(
         found

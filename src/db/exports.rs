@@ -23,10 +23,10 @@ pub async fn recordings(
     const SQL: &str = "/* exports.recordings */
         SELECT id FROM (
           SELECT recordings.id FROM parties JOIN recordings ON recordings.conference_sid = parties.conversation
-          WHERE parties.subject = $1 AND ($4 = '[]' OR recordings.account IN (SELECT key FROM json_each($4)))
+          WHERE parties.subject = $1 AND ($4 = '{}' OR recordings.account IN (SELECT key FROM json_each($4)))
           UNION
           SELECT recordings.id FROM parties JOIN recordings ON recordings.call_sid = parties.conversation
-          WHERE parties.subject = $1 AND ($4 = '[]' OR recordings.account IN (SELECT key FROM json_each($4)))
+          WHERE parties.subject = $1 AND ($4 = '{}' OR recordings.account IN (SELECT key FROM json_each($4)))
         ) AS theirs WHERE id > $2 ORDER BY id LIMIT $3";
     let subject = subject.to_string();
     let after = after.map(|id| id.to_string()).unwrap_or_default();

@@ -92,7 +92,6 @@ impl Vault {
         self.as_turner(async |turner| {
             turner.complete_former().await?;
             let keys = self.replace_signing_key(actor).await?;
-            crash::point("rotate.key_replaced");
             Ok((keys, turner.turn(actor).await?))
         })
         .await

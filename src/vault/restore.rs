@@ -135,11 +135,12 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
     let restored = empty
         .first_unit("restore.restore", async |mut unit| {
             let now = parts.clock.now();
-            let (inner, rows) = source.load_snapshot(&mut unit, parts, file).await?;
+            // On the heap, each: together they would be too large for the stack of a thread.
+            let (inner, rows) = Box::pin(source.load_snapshot(&mut unit, parts, file)).await?;
             let mut restored = source.restored(rows);
-            let lost = source
-                .replay_journal(&mut unit, &inner, &mut reader, &mut restored)
-                .await?;
+            let lost =
+                Box::pin(source.replay_journal(&mut unit, &inner, &mut reader, &mut restored))
+                    .await?;
             let reconciled = reconcile(&mut unit, now).await?;
             restored.tombstones = image::count(&mut unit, Table::Tombstones).await?;
             // The lost database's changes after the snapshot are unknown: any of its pages may have
@@ -147,9 +148,7 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
             key_rows::mark_stale(&mut unit, None).await?;
             shreds::uncover(&mut unit).await?;
             epochs::unsettle(&mut unit, restored.epoch, source.slot.newest()).await?;
-            let known_to = source
-                .rebuild_log(&mut unit, &mut reader, &lost, now)
-                .await?;
+            let known_to = Box::pin(source.rebuild_log(&mut unit, &mut reader, &lost, now)).await?;
             restored.late_entries = known_to - source.main.to;
             for gap in &plan.gaps {
                 gaps::insert(&mut unit, *gap, now).await?;
@@ -157,7 +156,7 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
             let entries = source.entries(&inner, &restored, reconciled, now);
             // Before custody is taken, so that a refusal by the database comes first.
             unit.audit_now(entries).await?;
-            source.transfer_custody(&mut unit, &inner).await?;
+            Box::pin(source.transfer_custody(&mut unit, &inner)).await?;
             Ok::<_, Error>(restored)
         })
         .await?;

@@ -125,7 +125,7 @@ fn what_init_makes_is_its_users_alone_whatever_the_umask_and_the_folder() {
         let said = doctor();
         assert!(said.contains("weak"), "{said}");
         assert!(
-            said.contains(&format!("chmod o-rwx calls/{name}")),
+            said.contains(&format!("chmod go-rwx calls/{name}")),
             "{said}"
         );
     }

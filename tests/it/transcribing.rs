@@ -413,7 +413,7 @@ async fn the_better_transcript_stays_and_the_applications_own_before_all(databas
         )
         .await
         .status,
-        204
+        200
     );
     assert_eq!(
         (
