@@ -40,7 +40,7 @@ pub(super) struct CorrectionRequest {
 #[utoipa::path(patch, path = "/v1/recordings/{id}", operation_id = "correctRecording", tag = "recordings", params(("id" = String, Path)), security(("bearer" = [])),
     request_body = CorrectionRequest,
     responses((status = 200, body = RecordingBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 404, body = Problem), (status = 410, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem), (status = 410, body = Problem)))]
 pub(super) async fn correct(
     State(api): State<Api>,
     bearer: Bearer,

@@ -39,7 +39,7 @@ pub(super) struct RecordingQuery {
     /// Only recordings of conversations in which this person has a place: a number in international
     /// form, or an address with `sip:` or `client:`. Requires the action `consent`.
     #[param(ignore)]
-    #[schema(value_type = Option<Address>)]
+    #[schema(value_type = Address, required = false)]
     #[serde(default, deserialize_with = "given")]
     subject: Option<UnreadAddress>,
     /// Only recordings in this state.

@@ -132,34 +132,32 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
     };
     // This one unit may take as long as reading the store: no other process uses this database yet.
     let empty = parts.db.clone();
-    let restored = empty
-        .first_unit("restore.restore", async |mut unit| {
-            let now = parts.clock.now();
-            // On the heap, each: together they would be too large for the stack of a thread.
-            let (inner, rows) = Box::pin(source.load_snapshot(&mut unit, parts, file)).await?;
-            let mut restored = source.restored(rows);
-            let lost =
-                Box::pin(source.replay_journal(&mut unit, &inner, &mut reader, &mut restored))
-                    .await?;
-            let reconciled = reconcile(&mut unit, now).await?;
-            restored.tombstones = image::count(&mut unit, Table::Tombstones).await?;
-            // The lost database's changes after the snapshot are unknown: any of its pages may have
-            // held a key that is destroyed by now.
-            key_rows::mark_stale(&mut unit, None).await?;
-            shreds::uncover(&mut unit).await?;
-            epochs::unsettle(&mut unit, restored.epoch, source.slot.newest()).await?;
-            let known_to = Box::pin(source.rebuild_log(&mut unit, &mut reader, &lost, now)).await?;
-            restored.late_entries = known_to - source.main.to;
-            for gap in &plan.gaps {
-                gaps::insert(&mut unit, *gap, now).await?;
-            }
-            let entries = source.entries(&inner, &restored, reconciled, now);
-            // Before custody is taken, so that a refusal by the database comes first.
-            unit.audit_now(entries).await?;
-            Box::pin(source.transfer_custody(&mut unit, &inner)).await?;
-            Ok::<_, Error>(restored)
-        })
-        .await?;
+    let unit = empty.first_unit("restore.restore", async |mut unit| {
+        let now = parts.clock.now();
+        // On the heap, each: together they would be too large for the stack of a thread.
+        let (inner, rows) = Box::pin(source.load_snapshot(&mut unit, parts, file)).await?;
+        let mut restored = source.restored(rows);
+        let lost =
+            Box::pin(source.replay_journal(&mut unit, &inner, &mut reader, &mut restored)).await?;
+        let reconciled = reconcile(&mut unit, now).await?;
+        restored.tombstones = image::count(&mut unit, Table::Tombstones).await?;
+        // The lost database's changes after the snapshot are unknown: any of its pages may have
+        // held a key that is destroyed by now.
+        key_rows::mark_stale(&mut unit, None).await?;
+        shreds::uncover(&mut unit).await?;
+        epochs::unsettle(&mut unit, restored.epoch, source.slot.newest()).await?;
+        let known_to = Box::pin(source.rebuild_log(&mut unit, &mut reader, &lost, now)).await?;
+        restored.late_entries = known_to - source.main.to;
+        for gap in &plan.gaps {
+            gaps::insert(&mut unit, *gap, now).await?;
+        }
+        let entries = source.entries(&inner, &restored, reconciled, now);
+        // Before custody is taken, so that a refusal by the database comes first.
+        unit.audit_now(entries).await?;
+        Box::pin(source.transfer_custody(&mut unit, &inner)).await?;
+        Ok::<_, Error>(restored)
+    });
+    let restored = Box::pin(unit).await?;
     crash::point("restore.committed");
     Ok(restored)
 }

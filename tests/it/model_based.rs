@@ -209,7 +209,8 @@ impl Life {
                 };
                 self.vault.process = process;
             }
-            Step::Lose => self.lose().await,
+            // On the heap: a restore's future is large.
+            Step::Lose => Box::pin(self.lose()).await,
         }
         if matches!(step, Step::Journal | Step::Move | Step::Shred | Step::Turn) {
             self.is_stored().await;
