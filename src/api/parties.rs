@@ -175,7 +175,7 @@ impl From<Vec<Party>> for PartiesBody {
 mod tests {
     use super::*;
     use crate::{
-        api::{consents::SearchRequest, corrections::CorrectionRequest, exports::ExportRequest},
+        api::{consents::SearchRequest, corrections::CorrectionRequest},
         model::json,
     };
 
@@ -198,11 +198,9 @@ mod tests {
         for value in values {
             let party = format!("{{\"leg\": \"caller\", \"number\": {value}}}");
             let parties = format!("{{\"parties\": [{party}]}}");
-            let subject = format!("{{\"subject\": {value}, \"purpose\": \"subject-request\"}}");
             for told in [
                 why::<PartiesRequest>(&parties),
                 why::<CorrectionRequest>(&parties),
-                why::<ExportRequest>(&subject),
                 why::<SearchRequest>(&format!("{{\"subject\": {value}}}")),
                 why::<PartiesRequest>(&format!("{{\"parties\": {value}}}")),
             ] {

@@ -33,3 +33,24 @@ impl PartialSchema for UnreadAddress {
         Address::schema()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_fault_repeats_what_was_said() {
+        for value in [
+            "491577777777",
+            "\"0049 1577777777\"",
+            "[491577777777]",
+            "null",
+        ] {
+            let unread: UnreadAddress = serde_json::from_str(value).unwrap();
+            let fault = format!("{:?}", unread.read().unwrap_err());
+            assert!(!fault.contains("577777"), "{fault}");
+        }
+        let known: UnreadAddress = serde_json::from_str("\"+493012345678\"").unwrap();
+        assert!(known.read().is_ok());
+    }
+}
