@@ -12,7 +12,7 @@ use super::{
     error::Error,
     row::Row,
     table::{ColumnKind, Value},
-    tx::{Arg, Tx},
+    tx::{Arg, Tx, set},
 };
 use crate::model::time::Timestamp;
 
@@ -41,6 +41,15 @@ pub(super) fn text(value: impl Display) -> Value<'static> {
 /// A time as a bound value.
 pub(super) fn time(at: Timestamp) -> Value<'static> {
     Value::Int(at.as_millis())
+}
+
+/// Members of a set as a bound value, for `IN (SELECT key FROM json_each(?))`; `None` for an empty
+/// set, which restricts nothing.
+pub(super) fn members<T: Display>(
+    members: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
+) -> Option<Value<'static>> {
+    let members = members.into_iter();
+    (members.len() > 0).then(|| text(set(members)))
 }
 
 impl ListQuery {

@@ -11,9 +11,9 @@ use super::{StoredEntry, entries, of_accounts};
 use crate::{
     db::{
         error::Error,
-        query::{ListQuery, text, time},
+        query::{ListQuery, members, text, time},
         table::{TableRow as _, Value},
-        tx::{Tx, set},
+        tx::Tx,
     },
     evidence::{AuditEvent, Entry},
     model::{
@@ -109,15 +109,13 @@ impl AuditFilter {
             let named = text(format_args!("%\"{principal}\"%"));
             query.with(PRINCIPAL, [text(principal), named]);
         }
-        if !self.events.is_empty() {
-            let events = text(set(&self.events));
-            query.with("event IN (SELECT key FROM json_each(?))", [events]);
-        }
+        query.when(
+            "event IN (SELECT key FROM json_each(?))",
+            members(&self.events),
+        );
         query.when("at >= ?", self.since.map(time));
         query.when("at < ?", self.until.map(time));
-        if !self.accounts.is_empty() {
-            query.with(THEIRS, [text(set(&self.accounts))]);
-        }
+        query.when(THEIRS, members(&self.accounts));
         let (behind, end) = match self.order {
             AuditOrder::Oldest => ("seq > ?", " ORDER BY seq LIMIT ?"),
             AuditOrder::Newest => ("seq < ?", " ORDER BY seq DESC LIMIT ?"),

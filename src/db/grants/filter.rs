@@ -10,10 +10,10 @@ use super::GrantRow;
 use crate::{
     db::{
         error::Error,
-        query::{ListOrder, ListQuery, text, time},
+        query::{ListOrder, ListQuery, members, text, time},
         row::Row,
         table::TableRow as _,
-        tx::{Tx, set},
+        tx::Tx,
     },
     model::{
         id::{GrantId, PrincipalId, RecordingId},
@@ -101,13 +101,10 @@ impl GrantFilter {
             Some(GrantState::Ended) => query.with(ENDED, [time(now), time(now)]),
             None => {}
         }
-        if !self.accounts.is_empty() {
-            let accounts = text(set(&self.accounts));
-            query.with(
-                "recordings.account IN (SELECT key FROM json_each(?))",
-                [accounts],
-            );
-        }
+        query.when(
+            "recordings.account IN (SELECT key FROM json_each(?))",
+            members(&self.accounts),
+        );
         let order = ListOrder {
             column: "grants.issued_at",
             id: "grants.id",

@@ -11,7 +11,7 @@ use super::stored::{COLUMNS, recording};
 use crate::{
     db::{
         error::Error,
-        query::{ListOrder, ListQuery, text, time},
+        query::{ListOrder, ListQuery, members, text, time},
         table::Value,
         tx::{Tx, set},
     },
@@ -207,10 +207,10 @@ impl RecordingFilter {
         if column.order.column == "sealed_at" {
             query.with("sealed_at IS NOT NULL", []);
         }
-        if !self.accounts.is_empty() {
-            let accounts = text(set(&self.accounts));
-            query.with("account IN (SELECT key FROM json_each(?))", [accounts]);
-        }
+        query.when(
+            "account IN (SELECT key FROM json_each(?))",
+            members(&self.accounts),
+        );
         let after = self.after.map(|(at, id)| (at, id.to_string()));
         query.page(column.order, after, limit);
         query
