@@ -105,12 +105,12 @@ async fn first(
     next: Next,
 ) -> Result<Response, Problem> {
     let requests = &api.flow.idempotency;
-    let mut answering = std::pin::pin!(next.run(request));
-    let response = loop {
-        tokio::select! {
-            response = &mut answering => break response,
-            () = tokio::time::sleep(ClaimedRequest::SIGN_EVERY) => requests.extend(&claimed).await,
-        }
+    // Beside each other: a handler that holds the database's one writer must go on while the
+    // extension of its own claim waits for that writer.
+    let response = tokio::select! {
+        biased;
+        response = next.run(request) => response,
+        never = requests.keep(&claimed) => match never {},
     };
     let status = response.status();
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {

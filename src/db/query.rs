@@ -43,6 +43,20 @@ pub(super) fn time(at: Timestamp) -> Value<'static> {
     Value::Int(at.as_millis())
 }
 
+/// The least number of rows that one query of a list examines whose callers may see only some.
+pub(super) const EXAMINED: i64 = 500;
+
+/// Returns whether a list is complete after a query that examined `seen` of at most `at_once` rows,
+/// and cuts it to `limit`.
+pub(super) fn is_full<T>(found: &mut Vec<T>, seen: usize, at_once: i64, limit: i64) -> bool {
+    let reaches = |count: usize, of: i64| i64::try_from(count).is_ok_and(|count| count >= of);
+    let is_full = !reaches(seen, at_once) || reaches(found.len(), limit);
+    if is_full {
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    }
+    is_full
+}
+
 /// Members of a set as a bound value, for `IN (SELECT key FROM json_each(?))`; `None` for an empty
 /// set, which restricts nothing.
 pub(super) fn members<T: Display>(
@@ -68,7 +82,7 @@ impl ListQuery {
         values: impl IntoIterator<Item = Value<'static>>,
     ) {
         self.sql.push_str(" AND ");
-        self.add(condition, values);
+        self.push(condition, values);
     }
 
     /// Adds a condition with one value, if there is a value.
@@ -97,16 +111,24 @@ impl ListQuery {
         };
         if let Some((at, after)) = behind {
             // Both: SQLite walks an index by the first, the second cuts off what was shown.
-            self.add(&format!(" AND {column} {sign}= ?"), [time(at)]);
+            self.push(&format!(" AND {column} {sign}= ?"), [time(at)]);
             let place = [time(at), text(after)];
-            self.add(&format!(" AND ({column}, {id}) {sign} (?, ?)"), place);
+            self.push(&format!(" AND ({column}, {id}) {sign} (?, ?)"), place);
         }
         let order = format!(" ORDER BY {column} {direction}, {id} {direction} LIMIT ?");
-        self.add(&order, [Value::Int(limit)]);
+        self.push(&order, [Value::Int(limit)]);
     }
 
-    /// Adds a text with as many `?` as values, which get the next numbers.
-    pub(super) fn add(&mut self, text: &str, values: impl IntoIterator<Item = Value<'static>>) {
+    /// Adds a constant text with as many `?` as values, which get the next numbers.
+    pub(super) fn add(
+        &mut self,
+        text: &'static str,
+        values: impl IntoIterator<Item = Value<'static>>,
+    ) {
+        self.push(text, values);
+    }
+
+    fn push(&mut self, text: &str, values: impl IntoIterator<Item = Value<'static>>) {
         let mut parts = text.split('?');
         self.sql.push_str(parts.next().unwrap_or_default());
         let before = self.values.len();

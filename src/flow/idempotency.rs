@@ -2,10 +2,11 @@
 //!
 //! Owns the claim, its lease, and how long an answer is kept. Refuses to know what a request does,
 //! and HTTP: the answer is a text. INVARIANT: two attempts at one request never run at the same
-//! time, unless one of them has stood still for longer than its lease; then, and when a process dies
-//! between the effect and the answer, the effect may come twice.
+//! time, unless one of them has stood still for longer than its lease. Then, and whenever the answer
+//! is not kept (a process dies between the effect and the answer, a 5xx, a failure to store it, a
+//! restore), the effect may come twice.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use zeroize::Zeroizing;
 
@@ -49,10 +50,10 @@ pub struct ClaimedRequest {
     token: i64,
 }
 
-impl ClaimedRequest {
-    /// How often whoever works on it says that they still do ([`Idempotency::extend`]).
-    pub const SIGN_EVERY: Duration = Duration::from_secs(10);
+/// The time between two extensions of a claim.
+const SIGN_EVERY: Duration = Duration::from_secs(10);
 
+impl ClaimedRequest {
     fn place(&self) -> (&str, i64) {
         (&self.request.id, self.token)
     }
@@ -93,7 +94,15 @@ impl Idempotency {
         })
     }
 
-    /// Says that the work goes on.
+    /// Extends a claim again and again. Never returns; the caller drops it when the work is done.
+    pub async fn keep(&self, claimed: &ClaimedRequest) -> Infallible {
+        loop {
+            tokio::time::sleep(SIGN_EVERY).await;
+            self.extend(claimed).await;
+        }
+    }
+
+    /// Extends a claim.
     pub async fn extend(&self, claimed: &ClaimedRequest) {
         let extended = self.db.unit("idempotency.extend", async |mut unit| {
             unit.without_entry("whose the request is");

@@ -168,6 +168,8 @@ impl Playback {
         let broken =
             is_broken.then(|| NewEntry::glass_broken(now, &grant, grant_id).with_request(facts));
         let entries: Vec<NewEntry> = [allowed].into_iter().chain(broken).collect();
+        // Before the commit: a read that fails must not lose the token of a grant that stands.
+        let artefacts = self.given_by(&grant).await?;
         self.db
             .unit("playback.give", async |mut unit| {
                 if let Some(approval) = row.approval {
@@ -190,7 +192,6 @@ impl Playback {
                 "break-glass: a recording is opened without the approval that its tier requires"
             );
         }
-        let artefacts = self.given_by(&grant).await?;
         Ok(IssuedGrant {
             id: grant_id,
             grant,

@@ -11,7 +11,7 @@ use super::{StoredEntry, entries, of_accounts};
 use crate::{
     db::{
         error::Error,
-        query::{ListQuery, members, text, time},
+        query::{EXAMINED, ListQuery, is_full, members, text, time},
         table::{TableRow as _, Value},
         tx::Tx,
     },
@@ -24,9 +24,6 @@ use crate::{
         word::{UnknownWord, unknown},
     },
 };
-
-/// Entries that are looked at by one query, at least, for who may know of some accounts only.
-const LOOKED_AT: i64 = 500;
 
 /// The order of a list of entries.
 #[derive(
@@ -131,7 +128,7 @@ pub async fn list(tx: &mut Tx, filter: &AuditFilter, limit: i64) -> Result<Vec<E
     if filter.accounts.is_empty() {
         return entries(filter.query(filter.after, limit).rows(tx).await?);
     }
-    let at_once = limit.max(LOOKED_AT);
+    let at_once = limit.max(EXAMINED);
     let mut found = Vec::new();
     let mut after = filter.after;
     loop {
@@ -139,10 +136,7 @@ pub async fn list(tx: &mut Tx, filter: &AuditFilter, limit: i64) -> Result<Vec<E
         let seen = page.len();
         after = page.last().map(|last| last.seq).or(after);
         found.extend(of_accounts::only(tx, &filter.accounts, page).await?);
-        if i64::try_from(seen).is_ok_and(|seen| seen < at_once)
-            || i64::try_from(found.len()).is_ok_and(|found| found >= limit)
-        {
-            found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        if is_full(&mut found, seen, at_once, limit) {
             return Ok(found);
         }
     }

@@ -11,7 +11,7 @@ use super::{COLUMNS, Revocation, StoredRevocation};
 use crate::{
     db::{
         error::Error,
-        query::{ListOrder, ListQuery, text, time},
+        query::{EXAMINED, ListOrder, ListQuery, is_full, text, time},
         table::TableRow as _,
         tx::Tx,
     },
@@ -22,9 +22,6 @@ use crate::{
         word::{UnknownWord, unknown},
     },
 };
-
-/// Revocations that are looked at by one query, at least, for who may know of some accounts only.
-const LOOKED_AT: i64 = 500;
 
 /// How far a revocation is.
 #[derive(
@@ -65,8 +62,8 @@ pub struct RevocationFilter {
     pub since: Option<Timestamp>,
     /// Only those begun before.
     pub until: Option<Timestamp>,
-    /// Only those that reach nothing outside these accounts; empty means all. What the permit
-    /// covers.
+    /// Only revocations that were limited to some of these accounts; empty means all. The accounts
+    /// of the permit.
     #[serde(skip)]
     pub accounts: BTreeSet<AccountSid>,
     /// Only those that come after this one in the list.
@@ -135,7 +132,7 @@ pub async fn list(
     let at_once = if filter.accounts.is_empty() {
         limit
     } else {
-        limit.max(LOOKED_AT)
+        limit.max(EXAMINED)
     };
     let mut found = Vec::new();
     let mut after = filter.after;
@@ -149,9 +146,7 @@ pub async fn list(
                 found.push(revocation);
             }
         }
-        let is_last = i64::try_from(seen).is_ok_and(|seen| seen < at_once);
-        if is_last || i64::try_from(found.len()).is_ok_and(|found| found >= limit) {
-            found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        if is_full(&mut found, seen, at_once, limit) {
             return Ok(found);
         }
     }

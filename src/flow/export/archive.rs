@@ -50,6 +50,7 @@ async fn write(exports: Exports, plan: Plan, mut out: TarSink) -> Result<(), End
     out.whole("manifest.json", pretty(&manifest(&exports, &plan)))
         .await?;
     if plan.no_consents.is_empty() {
+        bearer_lives(&exports, &plan).await.map_err(ended)?;
         let consents = statements(&exports, &plan).await.map_err(ended)?;
         out.whole("consents.json", pretty(&consents)).await?;
     }
@@ -57,9 +58,18 @@ async fn write(exports: Exports, plan: Plan, mut out: TarSink) -> Result<(), End
         recording(&exports, &plan, included.id, &mut out).await?;
     }
     if plan.no_listening.is_empty() {
+        bearer_lives(&exports, &plan).await.map_err(ended)?;
         listening::write(&exports, &plan, &mut out).await?;
     }
     out.end().await
+}
+
+/// Refuses to continue for a token that was revoked or has expired: an archive may take long.
+async fn bearer_lives(exports: &Exports, plan: &Plan) -> Result<(), Error> {
+    let mut tx = exports.db.read().await?;
+    let now = exports.clock.now();
+    let found = tokens::living(&mut tx, plan.principal.credential, now).await?;
+    found.map(drop).ok_or(Error::NotFound)
 }
 
 /// Builds the manifest: what is included, what is left out, and why.
@@ -267,11 +277,8 @@ async fn decided(
 ) -> Result<(IssuedGrant, Recording), Error> {
     let now = exports.clock.now();
     let asking = plan.asking();
+    bearer_lives(exports, plan).await?;
     let mut tx = exports.db.read().await?;
-    // The archive may take long: a token that was revoked meanwhile opens nothing more.
-    tokens::living(&mut tx, plan.principal.credential, now)
-        .await?
-        .ok_or(Error::NotFound)?;
     let recording = recordings::find(&mut tx, id)
         .await?
         .ok_or(Error::NotFound)?;
