@@ -195,28 +195,25 @@ impl Config {
         if let Some(file) = &self.custody.passphrase_file {
             found.push(("custody.passphrase_file".into(), file.clone()));
         }
-        if let Some(file) = self.database.url.strip_prefix("sqlite:") {
-            let file = file.trim_start_matches("//");
-            found.extend(
-                ["", "-wal", "-shm"].map(|end| ("database.url".into(), format!("{file}{end}"))),
-            );
-        }
-        let recovery = self.recovery.store.as_ref();
-        let stores = [
-            ("store.url", Some(&self.store)),
-            ("recovery.store.url", recovery),
-        ];
-        for (key, store) in stores {
-            let folder = store.and_then(|store| {
-                let url = store.url.as_str();
-                url.strip_prefix("folder:").or(url.strip_prefix("file://"))
-            });
-            found.extend(folder.map(|folder| (key.into(), folder.to_owned())));
-        }
         let mut paths: Vec<_> = found
             .into_iter()
             .map(|(key, path)| (key, self.base.join(path)))
             .collect();
+        if let Some(file) = self.database.file(&self.base) {
+            for ending in ["", "-wal", "-shm"] {
+                let mut name = file.clone().into_os_string();
+                name.push(ending);
+                paths.push(("database.url".to_owned(), name.into()));
+            }
+        }
+        let stores = [
+            ("store.url", Some(&self.store)),
+            ("recovery.store.url", self.recovery.store.as_ref()),
+        ];
+        for (key, store) in stores {
+            let folder = store.and_then(|store| store.folder(&self.base));
+            paths.extend(folder.map(|folder| (key.to_owned(), folder)));
+        }
         paths.extend(self.file.clone().map(|file| ("--config".to_owned(), file)));
         paths.sort_unstable();
         paths.dedup_by(|one, other| one.1 == other.1);

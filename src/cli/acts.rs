@@ -17,7 +17,7 @@ impl Command {
     /// would repeat the command, or assume that it had no effect.
     pub(super) fn acts(&self) -> bool {
         match self {
-            Self::Init(_) | Self::Retry { .. } | Self::Export(_) => true,
+            Self::Init(_) | Self::Retry { .. } => true,
             Self::Grant(GrantCommand::Create { .. } | GrantCommand::End { .. }) => true,
             Self::Shred { dry_run, .. }
             | Self::Move { dry_run, .. }
@@ -65,6 +65,8 @@ impl Command {
             | Self::Audit(AuditCommand::List(_))
             | Self::Recordings(_)
             | Self::Grant(GrantCommand::List { .. })
+            // Its effect is the archive: one that cannot be written is a failure.
+            | Self::Export(_)
             | Self::Receipt(_)
             | Self::Status
             | Self::Doctor

@@ -1,7 +1,7 @@
 //! `recvault export`: all data about one person as an archive, on behalf of a principal.
 //!
 //! Owns the destination of the bytes. Refuses to decide: the archive is that of `POST /v1/exports`.
-//! INVARIANT: a file with the requested name is a whole archive; an interrupted export leaves none.
+//! INVARIANT: an export that fails leaves no file.
 
 use std::{
     fs::{self, File, OpenOptions},

@@ -136,10 +136,10 @@ pub(super) async fn sweep(
         return Ok(ExitCode::SUCCESS);
     }
     // `retention sweep` shreds by retention; it has a dry run.
-    let litter = flow.garbage.sweep(age).await?;
+    let removed = flow.garbage.sweep(age).await?;
     let swept = flow::Swept {
         unconsented: flow.quarantine.sweep().await?.shredded,
-        ..litter
+        ..removed
     };
     out.facts(&swept, || {
         let flow::Swept {

@@ -148,13 +148,8 @@ fn told(status: &RevocationStatus, outcomes: &[ReachedRecording], out: Out) -> R
         held,
         ..
     } = status;
-    let state = if revocation.is_done {
-        "done"
-    } else {
-        "running"
-    };
     let facts = json!({
-        "id": revocation.id, "state": state, "revoked_at": revocation.revoked_at, "counts": counts, "outcomes": outcomes,
+        "id": revocation.id, "state": revocation.state(), "revoked_at": revocation.revoked_at, "counts": counts, "outcomes": outcomes,
         "receipt": revocation.jws,
     });
     Ok(out.facts(&facts, || {

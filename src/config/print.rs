@@ -59,14 +59,34 @@ fn hide(table: &mut Table) {
                 .filter_map(Value::as_table_mut)
                 .for_each(hide),
             Value::String(text) => {
-                if let Ok(mut url) = url::Url::parse(text)
-                    && url.password().is_some()
-                    && url.set_password(Some("secret")).is_ok()
-                {
-                    *text = url.to_string();
+                if let Some(shown) = without_password(text) {
+                    *text = shown;
                 }
             }
             _ => {}
         }
     }
+}
+
+/// Returns a URL with its password replaced: before the host, or as a parameter, which PostgreSQL
+/// URLs allow. `None` if the text is no URL with a password.
+fn without_password(text: &str) -> Option<String> {
+    const PASSWORDS: [&str; 2] = ["password", "sslpassword"];
+    let mut url = url::Url::parse(text).ok()?;
+    let mut is_hidden = url.password().is_some() && url.set_password(Some("secret")).is_ok();
+    let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    if pairs
+        .iter()
+        .any(|(name, _)| PASSWORDS.contains(&name.as_str()))
+    {
+        let mut shown = url.query_pairs_mut();
+        shown.clear();
+        for (name, value) in &pairs {
+            let is_secret = PASSWORDS.contains(&name.as_str());
+            shown.append_pair(name, if is_secret { "secret" } else { value });
+        }
+        drop(shown);
+        is_hidden = true;
+    }
+    is_hidden.then(|| url.to_string())
 }

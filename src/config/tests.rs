@@ -47,10 +47,19 @@ fn the_environment_overrides_the_file() {
 }
 
 #[test]
+fn a_password_in_the_parameters_of_a_url_is_not_shown() {
+    let url = "postgres://host/vault?user=u&password=hunter2&sslmode=require";
+    let config = layered(&format!("[database]\nurl = \"{url}\"\n"), &[]).unwrap();
+    let shown = config.shown().to_string();
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(shown.contains("sslmode=require"), "{shown}");
+}
+
+#[test]
 fn both_forms_of_a_folder_are_private() {
-    for url in ["folder:/srv/calls", "file:///srv/calls"] {
+    for url in ["folder:/srv/my calls", "file:///srv/my%20calls"] {
         let config = layered(&format!("[store]\nurl = \"{url}\"\n"), &[]).unwrap();
-        let expected = ("store.url".to_owned(), PathBuf::from("/srv/calls"));
+        let expected = ("store.url".to_owned(), PathBuf::from("/srv/my calls"));
         assert!(config.private_paths().contains(&expected), "{url}");
     }
 }

@@ -186,16 +186,6 @@ pub async fn service_page(tx: &mut Tx) -> Result<Option<PageId>, Error> {
     page_with_room(tx, SERVICE, LEAF).await
 }
 
-/// Returns how many slots of the vault's own leaf page are or were in use.
-pub async fn service_keys(tx: &mut Tx) -> Result<Option<u8>, Error> {
-    const SQL: &str =
-        "/* keys.service_keys */ SELECT id, used FROM pages WHERE tier = $1 AND level = $2";
-    let row = tx
-        .fetch_first(SQL, &[Arg::Text(SERVICE), Arg::Int(LEAF.into())])
-        .await?;
-    row.map(|row| row.number("pages", "used", "id")).transpose()
-}
-
 /// Returns a page of this tier and level with a free slot. (For leaves with record keys, see
 /// [`claim_leaf`].)
 pub async fn page_with_room(tx: &mut Tx, tier: &str, level: u8) -> Result<Option<PageId>, Error> {

@@ -107,10 +107,11 @@ pub(super) async fn set<T: Display>(
     .map(|_| ())
 }
 
-/// Returns up to `limit` marks, in no order.
+/// Returns up to `limit` marks: signing keys first, so that no piece of the journal has a receipt
+/// whose key is in a later one; the others in no order.
 pub async fn next(tx: &mut Tx, limit: i64) -> Result<Vec<OutboxMark>, Error> {
     const SQL: &str = formatcp!(
-        "/* outbox.next */ SELECT {} FROM outbox LIMIT $1",
+        "/* outbox.next */ SELECT {} FROM outbox ORDER BY kind <> 'signing-key' LIMIT $1",
         StoredMark::COLUMNS
     );
     let rows: Vec<StoredMark> = tx.fetch_rows(SQL, &[Arg::Int(limit)]).await?;

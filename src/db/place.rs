@@ -52,7 +52,7 @@ impl DatabaseSettings {
     }
 
     /// The file, of a SQLite database.
-    pub(super) fn file(&self, base: &Path) -> Option<PathBuf> {
+    pub fn file(&self, base: &Path) -> Option<PathBuf> {
         let path = self.url.strip_prefix("sqlite:")?;
         Some(base.join(path.trim_start_matches("//")))
     }

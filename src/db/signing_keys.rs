@@ -61,9 +61,9 @@ pub async fn retire_others(
     rows.iter().map(|row| row.text("key_id")).collect()
 }
 
-/// Returns whether a key no longer signs.
-pub async fn is_retired(tx: &mut Tx, key_id: &str) -> Result<bool, Error> {
-    const SQL: &str = "/* signing_keys.is_retired */ SELECT COUNT(*) FROM signing_keys WHERE key_id = $1 AND retired_at IS NOT NULL";
+/// Returns whether a key signs now. At most one does.
+pub async fn is_in_force(tx: &mut Tx, key_id: &str) -> Result<bool, Error> {
+    const SQL: &str = "/* signing_keys.is_in_force */ SELECT COUNT(*) FROM signing_keys WHERE key_id = $1 AND retired_at IS NULL";
     Ok(tx.fetch_int(SQL, &[Arg::Text(key_id)]).await? > 0)
 }
 

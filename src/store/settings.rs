@@ -86,6 +86,14 @@ impl StoreSettings {
         }
     }
 
+    /// Returns the folder, if the store is one.
+    pub fn folder(&self, base: &FilePath) -> Option<PathBuf> {
+        match self.place(base).ok()? {
+            StoreLocation::Folder(folder) => Some(folder),
+            StoreLocation::Memory | StoreLocation::S3 { .. } => None,
+        }
+    }
+
     /// Returns the endpoint as requests use it: with the bucket in its host name unless it is in
     /// the path.
     pub(super) fn endpoint(&self, bucket: &str) -> Result<Option<Url>, Error> {

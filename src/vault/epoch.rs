@@ -91,7 +91,18 @@ impl Vault {
         self.check_before_destroying().await?;
         self.as_turner(async |turner| {
             turner.complete_former().await?;
-            let keys = self.replace_signing_key(actor).await?;
+            let vault = &*self.0;
+            let replaced = turner.unit("sign.replace_key", async |mut unit| {
+                vault.replace_signing_key(&mut unit, actor).await
+            });
+            let (keys, signer) = replaced.await?;
+            vault.signing.set(signer);
+            // If the turn fails, it is to be repeated, and not this.
+            tracing::info!(
+                key_id = keys.key_id,
+                retired = keys.retired,
+                "the signing key was replaced, and the epoch turns next"
+            );
             Ok((keys, turner.turn(actor).await?))
         })
         .await

@@ -29,18 +29,11 @@ use crate::{
 /// The content of the service page.
 pub(super) struct ServicePage {
     pub(super) keys: ServiceKeys,
-    pub(super) signer: NumberedSigner,
-}
-
-/// A signing key, and how many keys its page had when it was the last one.
-#[derive(Clone)]
-pub(super) struct NumberedSigner {
-    signer: Arc<Signer>,
-    used: u8,
+    pub(super) signer: Arc<Signer>,
 }
 
 /// The signing key that this process loaded last.
-pub(super) struct CurrentSigner(RwLock<NumberedSigner>);
+pub(super) struct CurrentSigner(RwLock<Arc<Signer>>);
 
 /// A replacement of the signing key.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -61,27 +54,21 @@ impl ServicePage {
         let service = tree::walk(key_rows::path(tx, page).await?, root, vault)?;
         Ok(Self {
             keys: ServiceKeys::of(&service.page)?,
-            signer: NumberedSigner {
-                signer: Arc::new(Signer::from_seed(&keyring::signing_seed(&service.page)?)),
-                used: service.page.used(),
-            },
+            signer: Arc::new(Signer::from_seed(&keyring::signing_seed(&service.page)?)),
         })
     }
 }
 
 impl CurrentSigner {
-    pub(super) fn of(signer: NumberedSigner) -> Self {
+    pub(super) fn of(signer: Arc<Signer>) -> Self {
         Self(RwLock::new(signer))
     }
 
-    fn get(&self) -> NumberedSigner {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    fn get(&self) -> Arc<Signer> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn set(&self, signer: NumberedSigner) {
+    pub(super) fn set(&self, signer: Arc<Signer>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = signer;
     }
 }
@@ -164,9 +151,28 @@ impl Vault {
     /// As [`Self::replace_signing_key`].
     pub(super) async fn retire_what_came_back(&self) -> Result<(), Error> {
         let key = self.signing_key_id().await?;
-        if signing_keys::is_retired(&mut self.0.db.read().await?, &key).await? {
-            let ReplacedKey { key_id, retired } =
-                self.replace_signing_key(Initiator::Vault).await?;
+        if signing_keys::is_in_force(&mut self.0.db.read().await?, &key).await? {
+            return Ok(());
+        }
+        // Decided under the lock of the page: another process may have replaced the key meanwhile.
+        let vault = &*self.0;
+        let replaced = vault.unit("sign.retire_what_came_back", async |mut unit| {
+            let id = key_rows::service_page(&mut unit)
+                .await?
+                .ok_or(Error::NoVault)?;
+            key_rows::lock(&mut unit, &BTreeSet::<PageId>::from([id])).await?;
+            let page = ServicePage::open(&mut unit, &vault.root.key(), vault.id).await?;
+            if signing_keys::is_in_force(&mut unit, page.signer.key_id()).await? {
+                unit.abandon();
+                return Ok(None);
+            }
+            let replaced = vault
+                .replace_signing_key(&mut unit, Initiator::Vault)
+                .await?;
+            Ok(Some(replaced))
+        });
+        if let Some((ReplacedKey { key_id, retired }, signer)) = replaced.await? {
+            vault.signing.set(signer);
             tracing::warn!(
                 key_id,
                 retired,
@@ -184,19 +190,19 @@ impl Inner {
     /// [`Error::Keyring`] if the epoch has turned, which [`Self::unit`] handles; the database's.
     pub(super) async fn signer(&self, tx: &mut Tx) -> Result<Arc<Signer>, Error> {
         let known = self.signing.get();
-        if key_rows::service_keys(tx).await? == Some(known.used) {
-            return Ok(known.signer);
+        if signing_keys::is_in_force(tx, known.key_id()).await? {
+            return Ok(known);
         }
         let page = ServicePage::open(tx, &self.root.key(), self.id).await?;
-        self.signing.set(page.signer.clone());
-        Ok(page.signer.signer)
+        self.signing.set(Arc::clone(&page.signer));
+        Ok(page.signer)
     }
 
-    async fn replace_signing_key(
+    pub(super) async fn replace_signing_key(
         &self,
         unit: &mut Unit,
         actor: Initiator,
-    ) -> Result<(ReplacedKey, NumberedSigner), Error> {
+    ) -> Result<(ReplacedKey, Arc<Signer>), Error> {
         let now = self.clock.now();
         let id = key_rows::service_page(unit).await?.ok_or(Error::NoVault)?;
         key_rows::lock(unit, &BTreeSet::<PageId>::from([id])).await?;
@@ -204,7 +210,6 @@ impl Inner {
         let before = Signer::from_seed(&keyring::signing_seed(&service.page)?);
         let seed = keyring::replace_signing_seed(&mut service.page, &mut rand::rng())?;
         let signer = Signer::from_seed(&seed);
-        let used = service.page.used();
         let service = service.seal(self.id, &mut rand::rng());
         key_rows::replace_pages(unit, &[service]).await?;
 
@@ -222,10 +227,6 @@ impl Inner {
             &replaced.key_id,
             &replaced.retired,
         ));
-        let signer = NumberedSigner {
-            signer: Arc::new(signer),
-            used,
-        };
-        Ok((replaced, signer))
+        Ok((replaced, Arc::new(signer)))
     }
 }

@@ -75,8 +75,8 @@ impl Sample {
         self.pages.insert(page.id, page);
     }
 
-    /// Walks to every key of the sample, and to the key of the vault's pseudonyms of people.
-    /// Returns how many record keys.
+    /// Walks to every key of the sample, to the key of the vault's pseudonyms of people, and to the
+    /// signing seed. Returns how many record keys.
     ///
     /// # Errors
     /// [`Error::Keyring`] where the path is broken; [`Error::WrongKey`] if a key does not match its
@@ -87,6 +87,7 @@ impl Sample {
         if ServiceKeys::of(&service.page)?.subject != *subject {
             return Err(Error::WrongKey);
         }
+        keyring::signing_seed(&service.page)?;
         for entry in &self.entries {
             let PageSlot { page, slot } = entry.place;
             let key = tree::walk(self.path(page), root, vault)?.page.key(slot)?;
