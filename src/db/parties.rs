@@ -251,10 +251,7 @@ async fn vouch(
 /// Takes advisory locks on these people for the rest of the unit, in one order: a naming and a
 /// revocation of the same person are serialised, and the later one sees the earlier. Not a row
 /// lock, because there may be no row yet.
-pub(super) async fn lock_subjects(
-    tx: &mut Tx,
-    subjects: &BTreeSet<SubjectId>,
-) -> Result<(), Error> {
+pub async fn lock_subjects(tx: &mut Tx, subjects: &BTreeSet<SubjectId>) -> Result<(), Error> {
     const SQL: &str = "/* parties.lock_subjects */ SELECT CAST(pg_advisory_xact_lock(hashtext('recvault.subject'), hashtext($1)) AS TEXT)";
     // SQLite has one writer at a time.
     if tx.is_postgres() {

@@ -75,14 +75,18 @@ pub async fn release(tx: &mut Tx, id: RecordingId) -> Result<bool, Error> {
 }
 
 /// Returns recordings whose quarantine has ended and that have no hold, in the order of their ids,
-/// after the given one; locked for the rest of the unit.
+/// after the given one; locked for the rest of the unit. Rows that another unit has locked are left
+/// out: the sweep comes again, and waits for no unit that may wait for it.
 pub async fn due(
     tx: &mut Tx,
     now: Timestamp,
     after: Option<RecordingId>,
     limit: i64,
 ) -> Result<Vec<Recording>, Error> {
-    let sql = locking(tx, OVER.to_owned());
+    let mut sql = locking(tx, OVER.to_owned());
+    if tx.is_postgres() {
+        sql.push_str(" SKIP LOCKED");
+    }
     page_over(tx, &sql, now, after, limit).await
 }
 

@@ -94,7 +94,9 @@ impl Writer {
         if finished.is_err() {
             let _ = self.remove_sent().await;
         }
-        finished
+        finished?;
+        // A disk that was unmounted meanwhile would leave the object in another place.
+        self.store.stands().await
     }
 
     async fn complete(&mut self) -> Result<(), Error> {

@@ -220,6 +220,11 @@ impl Corrections {
             .into_iter()
             .map(|party| (party.leg, party.subject))
             .collect();
+        let subjects = corrected.iter().filter_map(|(_, address)| address.as_ref());
+        let subjects = subjects
+            .map(|address| self.vault.subject(address))
+            .collect();
+        parties::lock_subjects(tx, &subjects).await?;
         let mut moved = BTreeSet::new();
         for (leg, address) in corrected {
             let subject = address.as_ref().map(|address| self.vault.subject(address));

@@ -8,7 +8,7 @@ use crate::{
     db::{
         self, Unit, consents,
         outbox::OutboxKind,
-        recordings,
+        parties, recordings,
         revocations::{self, Revocation},
     },
     evidence::{NewEntry, ShredReason},
@@ -108,6 +108,13 @@ impl Revocations {
         now: Timestamp,
     ) -> Result<(Vec<NewEntry>, Vec<RevocationId>), Error> {
         let by = permit.initiator();
+        // All of them at once, in one order.
+        let subject = |said: &&Statement| match &said.whom {
+            Whom::Subject(subject) => Some(*subject),
+            Whom::Leg(..) => None,
+        };
+        let subjects = withdrawals.iter().filter_map(subject).collect();
+        parties::lock_subjects(unit, &subjects).await?;
         let mut entries = Vec::new();
         let mut begun = Vec::new();
         for said in withdrawals {
