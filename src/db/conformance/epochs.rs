@@ -29,6 +29,7 @@ every_database!(
     no_epoch_number_is_given_twice,
     a_rebuilt_database_is_unsettled_until_its_epoch_is_finished,
     a_mark_goes_only_if_nothing_changed_meanwhile,
+    signing_keys_are_journaled_before_what_they_signed,
 );
 
 async fn begun(world: &World, epoch: u64) {
@@ -301,6 +302,20 @@ async fn a_rebuilt_database_is_unsettled_until_its_epoch_is_finished(world: &Wor
     );
     epochs::finish(&mut tx, 3, at(2)).await.unwrap();
     assert!(epochs::is_settled(&mut tx).await.unwrap());
+}
+
+async fn signing_keys_are_journaled_before_what_they_signed(world: &World) {
+    let mut tx = world.tx().await;
+    let recordings: Vec<_> = (0..9).map(recording_id).collect();
+    outbox::set(&mut tx, OutboxKind::Recording, &recordings, at(1))
+        .await
+        .unwrap();
+    outbox::set(&mut tx, OutboxKind::SigningKey, &["k"], at(2))
+        .await
+        .unwrap();
+    let read = outbox::next(&mut tx, 9).await.unwrap();
+    assert_eq!(read.len(), 9);
+    assert_eq!(read[0].kind, OutboxKind::SigningKey);
 }
 
 async fn a_mark_goes_only_if_nothing_changed_meanwhile(world: &World) {

@@ -9,7 +9,7 @@ use recvault::{
         Term,
         idempotency::{self, RequestClaim},
     },
-    flow::Attempt,
+    flow::{self, Attempt},
     model::idempotency::IdempotencyKey,
 };
 use reqwest::Method;
@@ -108,6 +108,14 @@ async fn a_repeated_request_gets_the_first_answer_and_takes_effect_once(database
     // Without a key nothing is stored.
     let plain = reviewer.post(&path, purpose()).await;
     assert_eq!((plain.status, grants(&vault).await), (201, 3));
+    // Who may no longer ask gets no answer of before.
+    let token = vault.minted("reviewer").row.id;
+    flow::revoke_token(&vault.process.db, &vault.clock, token)
+        .await
+        .unwrap();
+    let late = posts(&reviewer, &path, KEY, &purpose()).await;
+    assert_eq!(late.status, 401);
+    assert!(!late.text().contains("rvg_"), "{late:?}");
 }
 
 async fn two_at_once_make_one_grant(database: Database) {
