@@ -78,7 +78,7 @@ use crate::{
         time::{Clock, Timestamp},
     },
     secret::SecretText,
-    twilio::account::{AccountSettings, TwilioSettings},
+    twilio::account::{AccountSettings, ProductSettings, TwilioSettings},
 };
 
 /// A running stand-in.
@@ -104,7 +104,7 @@ impl StandIn {
     }
 
     /// `http://127.0.0.1:<port>`: the service's `twilio.api_base`, and also its
-    /// `twilio.intelligence_base`.
+    /// `twilio.intelligence_base` and every root of `twilio.products`.
     pub fn base_url(&self) -> String {
         self.server.base_url()
     }
@@ -128,6 +128,7 @@ impl StandIn {
         TwilioSettings {
             api_base: self.base_url(),
             intelligence_base: self.base_url(),
+            products: ProductSettings::at(&self.base_url()),
             accounts,
             ..TwilioSettings::default()
         }
