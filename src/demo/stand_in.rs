@@ -22,6 +22,10 @@ mod fault;
 mod foreign;
 mod hours;
 mod media;
+mod message;
+mod message_callback;
+mod message_media;
+mod messages;
 mod numbers;
 mod page;
 mod recording;
@@ -61,6 +65,7 @@ pub use self::{
     events::{GatherAnswer, RealTime},
     fault::MediaFault,
     foreign::ForeignHost,
+    message::{MessageFacts, MessageFile, RemainingMessage},
     numbers::NumberFacts,
     recording::{RecordingFacts, RemainingCopies},
     sentence::{SentenceFacts, WordFacts},
@@ -74,7 +79,7 @@ use self::{
 };
 use crate::{
     model::{
-        sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
+        sid::{AccountSid, CallSid, ConferenceSid, MessageSid, RecordingSid},
         time::{Clock, Timestamp},
     },
     secret::SecretText,
@@ -206,6 +211,7 @@ struct State {
     add_ons: BTreeMap<String, Owned<AddOnFacts>>,
     transcripts: BTreeMap<String, Owned<TranscriptFacts>>,
     numbers: Vec<Owned<NumberFacts>>,
+    messages: BTreeMap<MessageSid, Owned<MessageFacts>>,
     subscriptions: HashMap<AccountSid, Subscription>,
     pending: Vec<PendingCallback>,
     window: Option<(Timestamp, u32)>,
