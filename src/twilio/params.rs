@@ -6,7 +6,7 @@
 
 use std::str::FromStr;
 
-use super::{personal::PersonalText, signature::Verified};
+use super::signature::Verified;
 
 /// The reason why a signed request is not a valid callback. The value is never shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -111,19 +111,6 @@ impl<'a> VerifiedParams<'a> {
         let (_, first) = values.next()?;
         let is_one = values.all(|(_, other)| other == first) && !first.is_empty();
         is_one.then_some(first.as_str())
-    }
-
-    /// Returns every value of a name, in the order received.
-    pub(super) fn all(&self, field: &'static str) -> impl Iterator<Item = &'a str> {
-        self.0
-            .iter()
-            .filter(move |(name, value)| name == field && !value.is_empty())
-            .map(|(_, value)| value.as_str())
-    }
-
-    /// Returns a describing parameter as personal text.
-    pub(super) fn personal(&self, field: &'static str) -> Option<PersonalText> {
-        self.readable(field).map(PersonalText::from)
     }
 
     /// Returns a describing parameter that parses. `None` if it does not.

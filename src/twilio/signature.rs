@@ -17,7 +17,9 @@ use aws_lc_rs::{digest, hmac};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use subtle::{Choice, ConstantTimeEq as _};
 
-pub(super) use self::named::ACCOUNT_SID;
+#[cfg(test)]
+pub(super) use self::named::named_in_events;
+pub(super) use self::named::{ACCOUNT_SID, event_account};
 use self::named::{account_sorts_first, named_account, named_in_json, only};
 use super::{
     account::{Account, Accounts, Algorithm},

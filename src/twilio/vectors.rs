@@ -4,6 +4,9 @@
 
 use std::path::Path;
 
+use proptest::prelude::*;
+use serde_json::Value;
+
 use super::{
     account::{AccountSettings, TwilioSettings},
     signature::{self, Delivery, SignedRequest, Verified},
@@ -248,6 +251,23 @@ pub(super) fn verify(path: &str, signature: &str, delivery: Delivery<'_>) -> Ver
         &request,
     )
     .unwrap()
+}
+
+/// Any JSON.
+pub(super) fn arbitrary_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".{0,40}".prop_map(Value::from)
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::btree_map("[a-zA-Z_]{1,8}|sid|type", inner, 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
 }
 
 #[test]

@@ -39,24 +39,24 @@ pub(super) fn named_account(params: &[(String, String)]) -> Option<AccountSid> {
 /// `AccountSid`. Events name the account of each resource, or none; therefore the sink's own URL
 /// may name it, and otherwise all events must agree.
 pub(super) fn named_in_json(value: &Value, query: &[(String, String)]) -> Option<AccountSid> {
-    let Value::Array(events) = value else {
-        return value
+    if !value.is_array() {
+        let named = value
             .get(NEWER_ACCOUNT_SID)
-            .or_else(|| value.get(ACCOUNT_SID))?
-            .as_str()?
-            .parse()
-            .ok();
-    };
+            .or_else(|| value.get(ACCOUNT_SID));
+        return named?.as_str()?.parse().ok();
+    }
     if query.iter().any(|(name, _)| name == ACCOUNT_SID) {
         return only(query, ACCOUNT_SID)?.parse().ok();
     }
-    let mut named = events.iter().filter_map(event_account);
+    named_in_events(value)
+}
+
+/// Returns the account that every event names, of those that name one.
+pub(in crate::twilio) fn named_in_events(events: &Value) -> Option<AccountSid> {
+    let mut named = events.as_array()?.iter().filter_map(event_account);
     let first = named.next()?;
-    named
-        .all(|other| other == first)
-        .then_some(first)?
-        .parse()
-        .ok()
+    let is_only = named.all(|other| other == first);
+    is_only.then_some(first)?.parse().ok()
 }
 
 /// Returns the account of an event of Event Streams, as its data names it.
