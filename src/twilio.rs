@@ -22,6 +22,7 @@ pub mod message;
 mod params;
 pub mod parties;
 pub mod personal;
+pub mod proxy;
 pub mod public_url;
 mod rate_limit;
 pub mod received_form;
@@ -33,6 +34,7 @@ pub mod transcription;
 pub mod twiml;
 #[cfg(test)]
 mod vectors;
+pub mod video;
 pub mod voice;
 
 pub use account::{Account, Accounts, Connect, CurrentAccounts, DeleteSource, ReconcilePlan};
@@ -45,6 +47,7 @@ pub use message::{IncomingMessage, MessageAddress, MessageMedia, MessageStatusCa
 pub use params::CallbackError;
 pub use parties::CallbackParties;
 pub use personal::PersonalText;
+pub use proxy::InteractionCallback;
 pub use public_url::PublicUrl;
 pub use received_form::ReceivedForm;
 pub use rest::{
@@ -55,4 +58,5 @@ pub use signature::{
     SETTINGS_HEADER as SIGNATURE_SETTINGS_HEADER, SignedRequest, verify,
 };
 pub use transcription::{IntelligenceEvent, RealTimeEvent, TranscriptionCallback};
+pub use video::VideoCallback;
 pub use voice::VoiceRequest;

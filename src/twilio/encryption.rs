@@ -5,6 +5,8 @@
 //! content key (AES-256, one a recording) ─ RSAES-OAEP, SHA-256, MGF1-SHA-256, no label ─▶ wrapped key     in the details
 //! WAV file ─ AES-256-GCM, nonce of 12 bytes, no associated data ─▶ ciphertext ‖ tag (16 bytes)             the media
 //! ```
+//! Files of Video have another scheme, without authentication (`envelope`).
+//!
 //! Owns the form of the details, the private keys that open content keys, and the decryption of
 //! media. Refuses to know the origin of the media (`media`) and the kind of token: a private key in
 //! a token arrives as an [`UnwrapKey`] from outside.
@@ -15,6 +17,7 @@
 
 mod decrypt;
 mod details;
+mod envelope;
 mod keys;
 pub mod oaep;
 mod private_key;
@@ -26,6 +29,7 @@ pub(super) use self::{
 pub use self::{
     decrypt::{DecryptError, Decryptor},
     details::{DetailsError, from_json, from_value},
+    envelope::{EnvelopeError, EnvelopeKeyError, FileDecryptError, FileDecryptor, FileEnvelope},
     keys::{EncryptionKeys, TokenKey, UnwrapError, UnwrapKey},
     private_key::PrivateKey,
 };

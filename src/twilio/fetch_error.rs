@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-use super::encryption::DetailsError;
+use super::encryption::{DetailsError, EnvelopeError};
 use crate::model::{numerals::counted, sid::PublicKeySid};
 
 /// The most redirects after the first request.
@@ -79,6 +79,12 @@ pub enum TransientFailure {
     PrivateKey {
         /// The SID of the public key.
         sid: PublicKeySid,
+        /// The reason, without any secret.
+        why: String,
+    },
+    /// No private key that can be used now opens an encrypted file of Video.
+    #[error("a private key of `twilio.encryption_keys` cannot be used: {why}")]
+    EnvelopeKey {
         /// The reason, without any secret.
         why: String,
     },
@@ -193,6 +199,23 @@ pub enum FetchRefusal {
         /// The host alone.
         host: String,
     },
+    /// A file of Video that does not begin as its container.
+    #[error("the file does not begin as {expected}")]
+    Container {
+        /// The container.
+        expected: &'static str,
+    },
+    /// The headers of an encrypted file of Video cannot be used.
+    #[error("it is encrypted with your public key, but {0}")]
+    Envelope(EnvelopeError),
+    /// No private key opens an encrypted file of Video.
+    #[error(
+        "it is encrypted with your public key, but no private key of `twilio.encryption_keys` opens its content key: add the key, and run `recvault retry`"
+    )]
+    NoEnvelopeKey,
+    /// A decrypted file of Video with a wrong padding, length or beginning.
+    #[error("the encrypted file was cut or altered, or its content key is another one: {0}")]
+    EnvelopeContent(&'static str),
     /// Twilio's metadata cannot be used.
     #[error("twilio's metadata of the recording cannot be used: {0}")]
     Metadata(&'static str),

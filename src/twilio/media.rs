@@ -10,12 +10,17 @@
 //! configured buckets only, with their own credentials (`external_storage`).
 
 mod body;
+mod chat_file;
+mod container;
 mod external_storage;
 mod file;
+mod file_body;
 mod follow;
+mod message_file;
 mod redirect;
 mod unwrap;
 mod validator;
+mod video_file;
 
 use std::fmt;
 
@@ -27,10 +32,8 @@ use reqwest::{
 
 use self::redirect::MediaOrigin;
 pub use self::{
-    body::Body,
-    external_storage::BucketDeleteError,
-    file::{FileBody, MediaFile},
-    unwrap::decryptor,
+    body::Body, container::FileContainer, external_storage::BucketDeleteError, file::MediaFile,
+    file_body::FileBody, unwrap::decryptor,
 };
 use super::{
     account::Account,
@@ -92,7 +95,10 @@ impl TwilioClient {
             listed: &account.endpoints.redirect_hosts,
             is_known: |_| false,
         };
-        media(self.follow(&origin, url, account.credential()).await?)
+        media(
+            self.follow(&origin, url, Some(account.credential()))
+                .await?,
+        )
     }
 }
 

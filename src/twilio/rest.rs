@@ -18,16 +18,20 @@ mod access;
 mod accounts;
 mod add_ons;
 mod calls;
+mod chat_media;
+mod conversations;
 mod deletion;
 mod lenient;
 mod messages;
 mod page;
 mod protection;
+mod proxy;
 mod recordings;
 mod sentences;
 mod start;
 mod transcriptions;
 mod transcripts;
+mod video;
 
 use std::time::Duration;
 
@@ -39,13 +43,17 @@ pub use self::{
     accounts::{AccountResource, IncomingNumber},
     add_ons::AddOnResource,
     calls::{CallResource, ParticipantResource},
+    chat_media::ChatMediaResource,
+    conversations::{ChatPerson, ChatPlace},
     deletion::Deletion,
     messages::{MessageListing, MessageMediaResource, MessageResource},
     page::{List, ListPage, Pages},
+    proxy::ProxyPlace,
     recordings::{Listing, RecordingResource},
     sentences::{SentenceResource, WordResource},
     transcriptions::TranscriptionResource,
     transcripts::TranscriptResource,
+    video::VideoCopyState,
 };
 use super::{
     account::Account,

@@ -15,6 +15,17 @@ pub trait UnwrapKey: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`UnwrapError`].
     fn unwrap(&self, wrapped: &[u8]) -> Result<Key, UnwrapError>;
+
+    /// Opens a content key that was wrapped by RSAES-PKCS1-v1_5, as those of Video are. A key that
+    /// cannot do that says so.
+    ///
+    /// # Errors
+    /// [`UnwrapError`].
+    fn unwrap_pkcs1(&self, _wrapped: &[u8]) -> Result<Key, UnwrapError> {
+        Err(UnwrapError::Place(
+            "it opens keys by OAEP only; files of Video need a private key in a file".into(),
+        ))
+    }
 }
 
 /// The reason why a content key cannot be opened.
@@ -62,6 +73,11 @@ impl EncryptionKeys {
             .iter()
             .find(|key| key.public_key_sid == *public_key_sid)
             .map(|key| Arc::clone(&key.key))
+    }
+
+    /// Returns every private key, in the order of the settings.
+    pub(super) fn all(&self) -> impl Iterator<Item = &dyn UnwrapKey> {
+        self.0.iter().map(|key| &*key.key)
     }
 
     /// Returns the SIDs, in the order of the settings.

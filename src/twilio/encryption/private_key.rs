@@ -6,7 +6,10 @@
 
 use std::fmt;
 
-use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey};
+use aws_lc_rs::rsa::{
+    OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, Pkcs1PrivateDecryptingKey,
+    PrivateDecryptingKey,
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
@@ -16,8 +19,12 @@ use crate::secret::Key;
 /// The accepted lengths of an RSA key, in bits.
 const BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
-/// An RSA private key.
-pub struct PrivateKey(OaepPrivateDecryptingKey);
+/// An RSA private key, for both paddings: OAEP for recordings of calls, PKCS #1 v1.5 for files of
+/// Video.
+pub struct PrivateKey {
+    oaep: OaepPrivateDecryptingKey,
+    pkcs1: Pkcs1PrivateDecryptingKey,
+}
 
 impl PrivateKey {
     /// Parses a PEM file: `PRIVATE KEY` (PKCS #8) or `RSA PRIVATE KEY` (PKCS #1).
@@ -47,18 +54,29 @@ impl PrivateKey {
         if !BITS.contains(&key.key_size_bits()) {
             return Err("is not an RSA private key of 2048 to 4096 bits");
         }
-        OaepPrivateDecryptingKey::new(key)
-            .map(Self)
-            .map_err(|_| "cannot be used")
+        let again = PrivateDecryptingKey::from_pkcs8(&pkcs8).map_err(|_| "cannot be used")?;
+        Ok(Self {
+            oaep: OaepPrivateDecryptingKey::new(key).map_err(|_| "cannot be used")?,
+            pkcs1: Pkcs1PrivateDecryptingKey::new(again).map_err(|_| "cannot be used")?,
+        })
     }
 }
 
 impl UnwrapKey for PrivateKey {
     fn unwrap(&self, wrapped: &[u8]) -> Result<Key, UnwrapError> {
-        let mut room = Zeroizing::new(vec![0; self.0.min_output_size()]);
+        let mut room = Zeroizing::new(vec![0; self.oaep.min_output_size()]);
         let opened = self
-            .0
+            .oaep
             .decrypt(&OAEP_SHA256_MGF1SHA256, wrapped, &mut room, None)
+            .map_err(|_| UnwrapError::Rejected)?;
+        Key::from_slice(opened).ok_or(UnwrapError::Rejected)
+    }
+
+    fn unwrap_pkcs1(&self, wrapped: &[u8]) -> Result<Key, UnwrapError> {
+        let mut room = Zeroizing::new(vec![0; self.pkcs1.min_output_size()]);
+        let opened = self
+            .pkcs1
+            .decrypt(wrapped, &mut room)
             .map_err(|_| UnwrapError::Rejected)?;
         Key::from_slice(opened).ok_or(UnwrapError::Rejected)
     }

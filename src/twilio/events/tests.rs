@@ -188,7 +188,7 @@ fn a_faulty_event_costs_only_itself() {
         good(),
     ]));
     let counts = (told.events.len(), told.faulty, told.unknown, told.foreign);
-    assert_eq!(counts, (2, 7, 2, 1));
+    assert_eq!(counts, (2, 8, 2, 1));
 }
 
 #[test]

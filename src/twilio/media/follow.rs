@@ -15,18 +15,19 @@ use crate::{
 };
 
 impl TwilioClient {
-    /// Sends a GET and follows permitted redirects. Returns the first answer that is none.
+    /// Sends a GET and follows permitted redirects. Returns the first answer that is none. Without
+    /// a credential, no request carries one.
     pub(super) async fn follow(
         &self,
         origin: &MediaOrigin<'_>,
         first: Url,
-        credential: (&str, &SecretText),
+        credential: Option<(&str, &SecretText)>,
     ) -> Result<Response, FetchError> {
         let mut url = first;
         for _ in 0..=MAX_REDIRECTS {
             let mut request = self.http.get(url.clone());
-            if redirect::may_carry_credential(origin, &url) {
-                let (user, password) = credential;
+            let is_its_place = redirect::may_carry_credential(origin, &url);
+            if let Some((user, password)) = credential.filter(|_| is_its_place) {
                 request = request.basic_auth(user, Some(password.expose()));
             }
             let sent = request.send().await;

@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::{
-    Account, RestApi, RestError, TwilioClient, page::Pages, transcripts::TranscriptResource,
+    Account, ApiUrl, RestApi, RestError, TwilioClient, page::Pages, transcripts::TranscriptResource,
 };
 
 impl TwilioClient {
@@ -31,6 +31,44 @@ impl TwilioClient {
             .next(self, account)
             .await
             .map(drop)
+    }
+
+    /// Returns `Ok` if the account's chats can be read with its own credential.
+    pub async fn opens_conversations(&self, account: &Account) -> Result<(), RestError> {
+        let list = account.url(RestApi::Conversations, "/v1/Conversations");
+        self.opens(account, list, "conversations").await
+    }
+
+    /// Returns `Ok` if the account's sessions of Proxy can be read with its own credential.
+    pub async fn opens_proxy(&self, account: &Account) -> Result<(), RestError> {
+        let list = account.url(RestApi::Proxy, "/v1/Services");
+        self.opens(account, list, "services").await
+    }
+
+    /// Returns `Ok` if the account's recordings of Video can be read with its own credential.
+    pub async fn opens_video(&self, account: &Account) -> Result<(), RestError> {
+        let list = account.url(RestApi::Video, "/v1/Recordings");
+        self.opens(account, list, "recordings").await
+    }
+
+    /// Reads the first page of a list whose address names no account. The items must be of this
+    /// account: the credential alone selects it.
+    async fn opens(
+        &self,
+        account: &Account,
+        list: ApiUrl,
+        items: &'static str,
+    ) -> Result<(), RestError> {
+        let mut pages = Pages::<Value>::new(list.with("PageSize", "1"), items);
+        let page = pages.next(self, account).await?;
+        let is_other = |item: &Value| {
+            let of = item.get("account_sid").and_then(Value::as_str);
+            of.is_some_and(|of| of != account.sid().as_str())
+        };
+        if page.is_some_and(|page| page.items.iter().any(is_other)) {
+            return Err(RestError::Shape("the list is of another account"));
+        }
+        Ok(())
     }
 
     /// Returns `Ok` if the account's transcripts of Conversational Intelligence can be read with
