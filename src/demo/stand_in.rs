@@ -13,6 +13,9 @@ mod answer;
 mod behaviour;
 mod callback;
 mod calls;
+mod chat;
+mod chat_callback;
+mod chats;
 mod conferences;
 mod delivery;
 mod encrypted;
@@ -28,6 +31,7 @@ mod message_media;
 mod messages;
 mod numbers;
 mod page;
+mod proxy;
 mod recording;
 mod recording_update;
 mod recordings;
@@ -42,6 +46,8 @@ mod storage;
 mod subscription;
 mod transcriptions;
 mod transcripts;
+mod video;
+mod video_rest;
 mod wrong;
 
 use std::{
@@ -59,6 +65,7 @@ pub use self::{
     behaviour::{Behaviour, Endless, MediaRedirect, RateLimit, TwilioProblem},
     callback::{SignedCallback, SignedGet, SignedJson},
     calls::CallFacts,
+    chat::{ChatDeliveryFacts, ChatFacts, ChatFile, ChatMessageFacts, ChatParticipantFacts},
     conferences::{ConferenceFacts, ParticipantFacts},
     delivery::PendingCallback,
     encryption_facts::Spelling,
@@ -67,10 +74,12 @@ pub use self::{
     foreign::ForeignHost,
     message::{MessageFacts, MessageFile, RemainingMessage},
     numbers::NumberFacts,
+    proxy::{InteractionFacts, ProxyParticipantFacts, ProxySessionFacts},
     recording::{RecordingFacts, RemainingCopies},
     sentence::{SentenceFacts, WordFacts},
     transcriptions::TranscriptionFacts,
     transcripts::{TranscriptFacts, TranscriptParticipant},
+    video::{CompositionFacts, RoomParticipantFacts, TrackFacts},
     wrong::{Call, RequestFault},
 };
 use self::{
@@ -79,7 +88,10 @@ use self::{
 };
 use crate::{
     model::{
-        sid::{AccountSid, CallSid, ConferenceSid, MessageSid, RecordingSid},
+        sid::{
+            AccountSid, CallSid, CompositionSid, ConferenceSid, MessageSid, ProxySessionSid,
+            RecordingSid, RoomParticipantSid, ThreadSid, TrackRecordingSid,
+        },
         time::{Clock, Timestamp},
     },
     secret::SecretText,
@@ -212,6 +224,11 @@ struct State {
     transcripts: BTreeMap<String, Owned<TranscriptFacts>>,
     numbers: Vec<Owned<NumberFacts>>,
     messages: BTreeMap<MessageSid, Owned<MessageFacts>>,
+    chats: BTreeMap<ThreadSid, Owned<ChatFacts>>,
+    sessions: BTreeMap<ProxySessionSid, Owned<ProxySessionFacts>>,
+    tracks: BTreeMap<TrackRecordingSid, Owned<TrackFacts>>,
+    compositions: BTreeMap<CompositionSid, Owned<CompositionFacts>>,
+    room_participants: BTreeMap<RoomParticipantSid, Owned<RoomParticipantFacts>>,
     subscriptions: HashMap<AccountSid, Subscription>,
     pending: Vec<PendingCallback>,
     window: Option<(Timestamp, u32)>,

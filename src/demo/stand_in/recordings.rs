@@ -124,7 +124,7 @@ pub(super) fn resource(sid: &RecordingSid, held: &HeldRecording, below: &Below) 
         Below::Conference(conference) => {
             format!("{account}/Conferences/{conference}/Recordings/{sid}")
         }
-        Below::Account | Below::Recording(_) | Below::Message(_) => {
+        Below::Account | Below::Recording(_) | Below::Message(_) | Below::Ids(_) => {
             format!("{account}/Recordings/{sid}")
         }
     };
@@ -181,7 +181,7 @@ pub(super) fn is_below(held: &HeldRecording, below: &Below) -> bool {
             .conference
             .as_ref()
             .is_some_and(|own| own.as_str() == conference),
-        Below::Account | Below::Recording(_) | Below::Message(_) => true,
+        Below::Account | Below::Recording(_) | Below::Message(_) | Below::Ids(_) => true,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The route table of the whole interface.
 
+mod products;
+
 use axum::http::Method;
 
 use super::wrong::Call;
@@ -22,6 +24,18 @@ pub(super) enum Below {
     Conference(String),
     Recording(String),
     Message(String),
+    /// The ids in the path of another product, from the outside in; empty where there is none.
+    Ids(Vec<String>),
+}
+
+impl Ask {
+    /// Returns an id of the path of another product.
+    pub(super) fn id(&self, place: usize) -> &str {
+        match &self.below {
+            Below::Ids(ids) => ids.get(place).map_or("", String::as_str),
+            _ => "",
+        }
+    }
 }
 
 /// Routes a request. `None` if there is no such path, or no such method.
@@ -29,6 +43,9 @@ pub(super) fn route(method: &Method, path: &str) -> Option<Ask> {
     let path = path.strip_prefix('/')?;
     if let Some(path) = path.strip_prefix("v2/") {
         return intelligence(method, &path.split('/').collect::<Vec<_>>());
+    }
+    if let Some(path) = path.strip_prefix("v1/") {
+        return products::v1(method.as_str(), &path.split('/').collect::<Vec<_>>());
     }
     let path = path.strip_prefix("2010-04-01/")?;
     let Some(path) = path.strip_suffix(".json") else {
@@ -144,14 +161,14 @@ mod tests {
     proptest! {
         #[test]
         fn any_path_means_one_thing_or_nothing(
-            words in proptest::collection::vec("v2|2010-04-01|Accounts|Calls|Recordings|Transcripts|Sentences|AC1|RE1|[./]{0,2}|.{0,4}", 0..8),
+            words in proptest::collection::vec("v1|v2|2010-04-01|Accounts|Calls|Recordings|Services|Sessions|Conversations|Messages|Rooms|Media|Transcripts|Sentences|AC1|RE1|[./]{0,2}|.{0,4}", 0..8),
             method in "GET|POST|DELETE|PUT",
             json in any::<bool>(),
         ) {
             let path = format!("/{}{}", words.join("/"), if json { ".json" } else { "" });
             if let Some(ask) = route(&method.parse().unwrap(), &path) {
                 prop_assert!(path.contains(&ask.sid));
-                prop_assert_eq!(ask.account.is_none(), path.starts_with("/v2/") || ask.call == Call::AccountList);
+                prop_assert_eq!(ask.account.is_none(), path.starts_with("/v1/") || path.starts_with("/v2/") || ask.call == Call::AccountList);
             }
         }
     }

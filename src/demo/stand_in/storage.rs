@@ -14,7 +14,7 @@ use std::{
 
 use axum::{
     Router,
-    http::{HeaderMap, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -31,7 +31,7 @@ pub(super) struct Storage {
 
 #[derive(Default)]
 struct Shelf {
-    objects: Mutex<HashMap<String, Bytes>>,
+    objects: Mutex<HashMap<String, (Bytes, HeaderMap)>>,
     requests: AtomicU64,
     authorization: AtomicBool,
 }
@@ -50,7 +50,22 @@ impl Storage {
 
     /// Stores an object and returns its signed URL.
     pub(super) fn put(&self, path: &str, object: Bytes) -> String {
-        lock(&self.shelf.objects).insert(path.to_owned(), object);
+        self.put_with(path, object, Vec::new())
+    }
+
+    /// Stores an object with further headers.
+    pub(super) fn put_with(
+        &self,
+        path: &str,
+        object: Bytes,
+        headers: Vec<(String, String)>,
+    ) -> String {
+        let headers = headers.into_iter().filter_map(|(name, value)| {
+            let name = HeaderName::try_from(name).ok()?;
+            Some((name, HeaderValue::try_from(value).ok()?))
+        });
+        let held = (object, headers.collect());
+        lock(&self.shelf.objects).insert(path.to_owned(), held);
         format!(
             "{}{path}?X-Amz-Signature={}",
             self.server.base_url(),
@@ -72,11 +87,10 @@ impl Shelf {
             return (StatusCode::BAD_REQUEST, "Only one auth mechanism allowed").into_response();
         }
         match lock(&self.objects).get(uri.path()) {
-            Some(object) => (
-                [(header::CONTENT_TYPE, "binary/octet-stream")],
-                object.clone(),
-            )
-                .into_response(),
+            Some((object, further)) => {
+                let kind = [(header::CONTENT_TYPE, "binary/octet-stream")];
+                (kind, further.clone(), object.clone()).into_response()
+            }
             None => (StatusCode::FORBIDDEN, "AccessDenied").into_response(),
         }
     }

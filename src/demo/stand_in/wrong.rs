@@ -67,6 +67,66 @@ pub enum Call {
     MessageMediaDelete,
     /// `GET Messages/{SM}/Media/{ME}`: the file.
     MessageFile,
+    /// `GET /v1/Conversations`, also below a service.
+    ThreadList,
+    /// `GET /v1/Conversations/{CH}`.
+    ThreadFetch,
+    /// `DELETE /v1/Conversations/{CH}`.
+    ThreadDelete,
+    /// `GET /v1/Conversations/{CH}/Messages`.
+    ChatMessageList,
+    /// `GET /v1/Conversations/{CH}/Messages/{IM}`.
+    ChatMessageFetch,
+    /// `DELETE /v1/Conversations/{CH}/Messages/{IM}`.
+    ChatMessageDelete,
+    /// `GET /v1/Conversations/{CH}/Messages/{IM}/Receipts`.
+    ChatReceiptList,
+    /// `GET /v1/Conversations/{CH}/Participants`.
+    ChatParticipantList,
+    /// `DELETE /v1/Conversations/{CH}/Participants/{MB}`.
+    ChatParticipantDelete,
+    /// `GET /v1/ParticipantConversations`.
+    ParticipantConversationList,
+    /// `GET /v1/Services/{IS}/Media/{ME}`.
+    ChatMedia,
+    /// `GET /v1/Services`.
+    ProxyServiceList,
+    /// `GET /v1/Services/{KS}/Sessions`.
+    ProxySessionList,
+    /// `GET /v1/Services/{KS}/Sessions/{KC}`.
+    ProxySessionFetch,
+    /// `DELETE /v1/Services/{KS}/Sessions/{KC}`.
+    ProxySessionDelete,
+    /// `GET /v1/Services/{KS}/Sessions/{KC}/Participants`.
+    ProxyParticipantList,
+    /// `DELETE /v1/Services/{KS}/Sessions/{KC}/Participants/{KP}`.
+    ProxyParticipantDelete,
+    /// `GET /v1/Services/{KS}/Sessions/{KC}/Interactions`.
+    InteractionList,
+    /// `GET /v1/Services/{KS}/Sessions/{KC}/Interactions/{KI}`.
+    InteractionFetch,
+    /// `DELETE /v1/Services/{KS}/Sessions/{KC}/Interactions/{KI}`.
+    InteractionDelete,
+    /// `GET /v1/Recordings`, also below a room.
+    TrackList,
+    /// `GET /v1/Recordings/{RT}`.
+    TrackFetch,
+    /// `DELETE /v1/Recordings/{RT}`.
+    TrackDelete,
+    /// `GET /v1/Recordings/{RT}/Media`.
+    TrackMedia,
+    /// `GET /v1/Compositions`.
+    CompositionList,
+    /// `GET /v1/Compositions/{CJ}`.
+    CompositionFetch,
+    /// `DELETE /v1/Compositions/{CJ}`.
+    CompositionDelete,
+    /// `GET /v1/Compositions/{CJ}/Media`.
+    CompositionMedia,
+    /// `GET /v1/Rooms/{RM}/Participants`.
+    RoomParticipantList,
+    /// `POST /v1/Rooms/{RM}/Participants/{PA}/Anonymize`.
+    RoomParticipantAnonymize,
 }
 
 impl Call {
@@ -103,6 +163,36 @@ impl Call {
         Self::MessageMediaFetch,
         Self::MessageMediaDelete,
         Self::MessageFile,
+        Self::ThreadList,
+        Self::ThreadFetch,
+        Self::ThreadDelete,
+        Self::ChatMessageList,
+        Self::ChatMessageFetch,
+        Self::ChatMessageDelete,
+        Self::ChatReceiptList,
+        Self::ChatParticipantList,
+        Self::ChatParticipantDelete,
+        Self::ParticipantConversationList,
+        Self::ChatMedia,
+        Self::ProxyServiceList,
+        Self::ProxySessionList,
+        Self::ProxySessionFetch,
+        Self::ProxySessionDelete,
+        Self::ProxyParticipantList,
+        Self::ProxyParticipantDelete,
+        Self::InteractionList,
+        Self::InteractionFetch,
+        Self::InteractionDelete,
+        Self::TrackList,
+        Self::TrackFetch,
+        Self::TrackDelete,
+        Self::TrackMedia,
+        Self::CompositionList,
+        Self::CompositionFetch,
+        Self::CompositionDelete,
+        Self::CompositionMedia,
+        Self::RoomParticipantList,
+        Self::RoomParticipantAnonymize,
     ];
 }
 

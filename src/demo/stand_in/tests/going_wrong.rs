@@ -319,6 +319,100 @@ const PLACES: &[(Call, &str, &str)] = &[
         "Messages/SM1/Media/ME1.json",
     ),
     (Call::MessageFile, "GET", "Messages/SM1/Media/ME1"),
+    (Call::ThreadList, "GET", "/v1/Conversations"),
+    (Call::ThreadFetch, "GET", "/v1/Conversations/CH1"),
+    (Call::ThreadDelete, "DELETE", "/v1/Conversations/CH1"),
+    (
+        Call::ChatMessageList,
+        "GET",
+        "/v1/Conversations/CH1/Messages",
+    ),
+    (
+        Call::ChatMessageFetch,
+        "GET",
+        "/v1/Conversations/CH1/Messages/IM1",
+    ),
+    (
+        Call::ChatMessageDelete,
+        "DELETE",
+        "/v1/Conversations/CH1/Messages/IM1",
+    ),
+    (
+        Call::ChatReceiptList,
+        "GET",
+        "/v1/Conversations/CH1/Messages/IM1/Receipts",
+    ),
+    (
+        Call::ChatParticipantList,
+        "GET",
+        "/v1/Conversations/CH1/Participants",
+    ),
+    (
+        Call::ChatParticipantDelete,
+        "DELETE",
+        "/v1/Conversations/CH1/Participants/MB1",
+    ),
+    (
+        Call::ParticipantConversationList,
+        "GET",
+        "/v1/ParticipantConversations",
+    ),
+    (Call::ChatMedia, "GET", "/v1/Services/IS1/Media/ME1"),
+    (Call::ProxyServiceList, "GET", "/v1/Services"),
+    (Call::ProxySessionList, "GET", "/v1/Services/KS1/Sessions"),
+    (
+        Call::ProxySessionFetch,
+        "GET",
+        "/v1/Services/KS1/Sessions/KC1",
+    ),
+    (
+        Call::ProxySessionDelete,
+        "DELETE",
+        "/v1/Services/KS1/Sessions/KC1",
+    ),
+    (
+        Call::ProxyParticipantList,
+        "GET",
+        "/v1/Services/KS1/Sessions/KC1/Participants",
+    ),
+    (
+        Call::ProxyParticipantDelete,
+        "DELETE",
+        "/v1/Services/KS1/Sessions/KC1/Participants/KP1",
+    ),
+    (
+        Call::InteractionList,
+        "GET",
+        "/v1/Services/KS1/Sessions/KC1/Interactions",
+    ),
+    (
+        Call::InteractionFetch,
+        "GET",
+        "/v1/Services/KS1/Sessions/KC1/Interactions/KI1",
+    ),
+    (
+        Call::InteractionDelete,
+        "DELETE",
+        "/v1/Services/KS1/Sessions/KC1/Interactions/KI1",
+    ),
+    (Call::TrackList, "GET", "/v1/Recordings"),
+    (Call::TrackFetch, "GET", "/v1/Recordings/RT1"),
+    (Call::TrackDelete, "DELETE", "/v1/Recordings/RT1"),
+    (Call::TrackMedia, "GET", "/v1/Recordings/RT1/Media"),
+    (Call::CompositionList, "GET", "/v1/Compositions"),
+    (Call::CompositionFetch, "GET", "/v1/Compositions/CJ1"),
+    (Call::CompositionDelete, "DELETE", "/v1/Compositions/CJ1"),
+    (Call::CompositionMedia, "GET", "/v1/Compositions/CJ1/Media"),
+    (
+        Call::RoomParticipantList,
+        "GET",
+        "/v1/Rooms/RM1/Participants",
+    ),
+    (
+        Call::RoomParticipantAnonymize,
+        "POST",
+        "/v1/Rooms/RM1/Participants/PA1/Anonymize",
+    ),
 ];
 
 #[tokio::test]
