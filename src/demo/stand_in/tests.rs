@@ -2,8 +2,10 @@
 
 mod accounts;
 mod asking;
+mod chatting;
 mod deleting;
 mod encrypted;
+mod filming;
 mod going_wrong;
 mod listing;
 mod messaging;
