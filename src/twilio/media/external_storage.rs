@@ -9,14 +9,21 @@
 //! bucket's own credentials, never Twilio's. No error holds more of an address than its host.
 
 use futures_util::StreamExt as _;
-use object_store::{ObjectStoreExt as _, path::Path};
+use object_store::{Attribute, GetResult, ObjectStoreExt as _, path::Path};
 use reqwest::Url;
 
-use super::{Media, body::Body};
+use super::{
+    Media,
+    body::Body,
+    container::FileContainer,
+    file::{MediaFile, kind},
+    file_body::FileBody,
+};
 use crate::twilio::{
     account::Account,
     bucket::Bucket,
     client::TwilioClient,
+    encryption::FileEnvelope,
     fetch_error::{FetchError, FetchRefusal, TransientFailure},
 };
 
@@ -41,27 +48,9 @@ impl TwilioClient {
         account: &Account,
         media_url: &str,
     ) -> Result<Option<Media>, FetchError> {
-        let Ok(address) = Url::parse(media_url) else {
+        let Some(got) = get(account, media_url).await? else {
             return Ok(None);
         };
-        let host = host(&address);
-        let Some((bucket, path)) = account.object(&address) else {
-            return if account.is_twilio_host(&address) {
-                Ok(None)
-            } else {
-                Err(FetchRefusal::ForeignMedia { host }.into())
-            };
-        };
-        let got = bucket.store.get(&path).await.map_err(|error| match error {
-            object_store::Error::NotFound { .. } => {
-                FetchError::NotYetElsewhere { host: host.clone() }
-            }
-            object_store::Error::PermissionDenied { .. }
-            | object_store::Error::Unauthenticated { .. } => {
-                FetchRefusal::BucketCredential { host: host.clone() }.into()
-            }
-            _ => TransientFailure::Bucket { host: host.clone() }.into(),
-        })?;
         let content_length = Some(got.meta.size);
         let chunks = got
             .into_stream()
@@ -69,6 +58,39 @@ impl TwilioClient {
         Ok(Some(Media {
             content_length,
             body: Body::new(chunks, content_length),
+        }))
+    }
+
+    /// Begins to fetch a file of Video that Twilio stored elsewhere, from the address in its
+    /// metadata. `None` as for [`Self::external_media`].
+    ///
+    /// # Errors
+    /// As [`Self::external_media`]; also for headers of an encryption that cannot be used.
+    pub async fn external_file(
+        &self,
+        account: &Account,
+        location: &str,
+        container: FileContainer,
+    ) -> Result<Option<MediaFile>, FetchError> {
+        let Some(got) = get(account, location).await? else {
+            return Ok(None);
+        };
+        let attribute = |name: &'static str| {
+            let value = got.attributes.get(&Attribute::Metadata(name.into()));
+            value.map(|value| &**value)
+        };
+        let envelope = FileEnvelope::read(attribute).map_err(FetchRefusal::Envelope)?;
+        let content_type = got.attributes.get(&Attribute::ContentType);
+        let content_type = kind(content_type.map_or("", |value| value));
+        let content_length = Some(got.meta.size);
+        let chunks = got
+            .into_stream()
+            .map(|chunk| chunk.map_err(|_| TransientFailure::Broken { received: 0 }));
+        Ok(Some(MediaFile {
+            content_type,
+            content_length,
+            envelope,
+            body: FileBody::new(chunks, content_length).within(container),
         }))
     }
 
@@ -104,6 +126,30 @@ impl TwilioClient {
         bucket.store.head(&path).await.map_err(failed)?;
         bucket.store.delete(&path).await.map_err(failed)
     }
+}
+
+/// Requests an object. `None` if the address is Twilio's own, or cannot be parsed.
+async fn get(account: &Account, address: &str) -> Result<Option<GetResult>, FetchError> {
+    let Ok(address) = Url::parse(address) else {
+        return Ok(None);
+    };
+    let host = host(&address);
+    let Some((bucket, path)) = account.object(&address) else {
+        return if account.is_twilio_host(&address) {
+            Ok(None)
+        } else {
+            Err(FetchRefusal::ForeignMedia { host }.into())
+        };
+    };
+    let got = bucket.store.get(&path).await.map_err(|error| match error {
+        object_store::Error::NotFound { .. } => FetchError::NotYetElsewhere { host },
+        object_store::Error::PermissionDenied { .. }
+        | object_store::Error::Unauthenticated { .. } => {
+            FetchRefusal::BucketCredential { host }.into()
+        }
+        _ => TransientFailure::Bucket { host }.into(),
+    })?;
+    Ok(Some(got))
 }
 
 /// The reason why an object in a bucket was not deleted.

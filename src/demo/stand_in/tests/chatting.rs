@@ -99,9 +99,17 @@ async fn a_chat_is_told_listed_and_deleted() {
     assert_eq!(receipts.items[0].channel_message, Some(copy.clone()));
     let delivered = &twilio.chat_delivery_callbacks(&thread, &first, URL)[0];
     let delivered = ConversationCallback::parse(&story.signed(delivered)).unwrap();
+    let ChatEvent::DeliveryUpdated(delivered) = delivered.event else {
+        panic!()
+    };
+    let receipt = &receipts.items[0];
     assert_eq!(
-        delivered.event,
-        ChatEvent::DeliveryUpdated(receipts.items[0].clone())
+        (
+            &delivered.receipt,
+            &delivered.channel_message,
+            &delivered.status
+        ),
+        (&receipt.receipt, &receipt.channel_message, &receipt.status)
     );
 
     for person in [

@@ -173,6 +173,81 @@ async fn what_is_not_covered_is_asked_nowhere_and_named_by_its_host() {
     }
 }
 
+/// A bucket with one object, and the address below which it is.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test's own server, which ends with the test's runtime"
+)]
+async fn bucket_with(headers: Vec<(&'static str, String)>, object: &'static [u8]) -> String {
+    let answer = async move |uri: axum::http::Uri| {
+        let mut told = axum::http::HeaderMap::new();
+        let common = [
+            ("etag", "\"1\"".to_owned()),
+            ("last-modified", "Sun, 29 Nov 2026 18:00:58 GMT".to_owned()),
+            ("content-type", "application/octet-stream".to_owned()),
+        ];
+        for (name, value) in common.into_iter().chain(headers.clone()) {
+            told.insert(name, value.parse().unwrap());
+        }
+        match uri.path() {
+            "/films/RT1" => (axum::http::StatusCode::OK, told, object),
+            _ => (axum::http::StatusCode::NOT_FOUND, told, b"".as_slice()),
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}/films/", listener.local_addr().unwrap());
+    let router = axum::Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    base
+}
+
+#[tokio::test]
+async fn a_file_of_video_brings_the_headers_of_its_encryption() {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let told = async |headers: Vec<(&'static str, String)>, name: &str| {
+        let base = bucket_with(headers, b"\x1a\x45\xdf\xa3 film").await;
+        let settings = format!(
+            "[[buckets]]\nurl_prefix = '{base}'\nregion = 'r'\naccess_key_id = 'AKID'\n\
+             secret_access_key = 'hunter2'\nallow_http = true\n[[accounts]]\n\
+             sid = 'AC00000000000000000000000000000000'\nauth_tokens = ['t']"
+        );
+        let settings: TwilioSettings = toml::from_str(&settings).unwrap();
+        let accounts = settings.resolve(std::path::Path::new("/")).unwrap();
+        let client = TwilioClient::new(&accounts).unwrap();
+        let account = accounts.iter().next().unwrap();
+        let address = format!("{base}{name}");
+        client
+            .external_file(account, &address, FileContainer::Matroska)
+            .await
+    };
+    let key = STANDARD.encode([1; 256]);
+    let headers = vec![
+        ("x-amz-meta-x-amz-key", key.clone()),
+        ("x-amz-meta-x-amz-iv", STANDARD.encode([2; 16])),
+        (
+            "x-amz-meta-x-amz-unencrypted-content-length",
+            "5".to_owned(),
+        ),
+    ];
+    let file = told(headers.clone(), "RT1").await.unwrap().unwrap();
+    assert_eq!(file.envelope.unwrap().plain_len(), 5);
+    let file = told(Vec::new(), "RT1").await.unwrap().unwrap();
+    assert_eq!((file.envelope, file.content_length), (None, Some(9)));
+    let chunks: Vec<_> = futures_util::TryStreamExt::try_collect(file.body)
+        .await
+        .unwrap();
+    assert_eq!(chunks.concat(), b"\x1a\x45\xdf\xa3 film");
+    let half = told(vec![("x-amz-meta-x-amz-key", key)], "RT1").await;
+    assert!(matches!(
+        half,
+        Err(FetchError::Refused {
+            cause: FetchRefusal::Envelope(_)
+        })
+    ));
+    let gone = told(headers, "RT2").await.unwrap_err();
+    assert!(matches!(gone, FetchError::NotYetElsewhere { .. }), "{gone}");
+}
+
 proptest! {
     /// Whatever follows the prefix, the path stays below the bucket's folder and has no segment
     /// that leads elsewhere.
