@@ -24,6 +24,7 @@
 
 mod answers;
 mod approval;
+mod ciphertext;
 mod deposit;
 mod details;
 mod digest;
@@ -32,6 +33,7 @@ mod epoch;
 mod error;
 mod journal;
 mod keys;
+mod message;
 mod open;
 mod ownership;
 mod read_back;

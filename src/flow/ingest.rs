@@ -95,6 +95,8 @@ impl Ingest {
             policy_digest: rules.digest().to_owned(),
             call: callback.call,
             conference: callback.conference,
+            thread: None,
+            author: None,
             source: callback.source,
             source_status: callback.status,
             error_code: callback.error_code,

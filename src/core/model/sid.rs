@@ -58,7 +58,7 @@ sid!(/** An account or subaccount. */ AccountSid, "AC");
 sid!(/** A voice recording. */ RecordingSid, "RE");
 sid!(/** A call. */ CallSid, "CA");
 sid!(/** A conference. */ ConferenceSid, "CF");
-sid!(/** A chat of Conversations: the thread of its messages. */ ThreadSid, "CH");
+sid!(/** A chat of Conversations. */ ChatSid, "CH");
 sid!(/** A video room. */ RoomSid, "RM");
 sid!(/** A session of Proxy. */ ProxySessionSid, "KC");
 sid!(/** What was said in a recording, by `<Record transcribe>`. */ TranscriptionSid, "TR");

@@ -4,6 +4,7 @@
 //! keyed hash or a seal.
 
 mod number;
+mod thread;
 
 use std::{
     cmp::Ordering,
@@ -14,9 +15,11 @@ use std::{
 
 use unicode_normalization::UnicodeNormalization as _;
 
+pub use self::thread::ThreadId;
+
 use super::{
     folding::visible,
-    sid::{CallSid, ConferenceSid, ProxySessionSid, RoomSid, ThreadSid},
+    sid::{CallSid, ConferenceSid, ProxySessionSid, RoomSid, ChatSid},
 };
 
 /// One person's address: a telephone number in E.164 (ITU-T), or another address (`sip:…`,
@@ -178,8 +181,8 @@ impl FromStr for Address {
     }
 }
 
-/// A conversation, by the source's id: it groups recordings of any kind. It has no key. At present
-/// only calls and conferences are collected; no recording belongs to another kind.
+/// A conversation: it groups recordings of any kind. It has no key. At present only calls,
+/// conferences and threads are collected; no recording belongs to another kind.
 #[derive(
     Clone,
     Debug,
@@ -197,8 +200,10 @@ pub enum Conversation {
     Call(CallSid),
     /// A conference.
     Conference(ConferenceSid),
-    /// A thread of messages.
-    Thread(ThreadSid),
+    /// A chat of Conversations.
+    Chat(ChatSid),
+    /// The messages between two addresses.
+    Thread(ThreadId),
     /// A video room.
     Room(RoomSid),
     /// A session in which neither side sees the other's number.
@@ -206,12 +211,14 @@ pub enum Conversation {
 }
 
 impl Conversation {
-    /// Returns the source's id as text. Its first letters determine the kind.
+    /// Returns its id as text: the source's, or a thread's own. Its first letters determine the
+    /// kind.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Call(sid) => sid.as_str(),
             Self::Conference(sid) => sid.as_str(),
-            Self::Thread(sid) => sid.as_str(),
+            Self::Chat(sid) => sid.as_str(),
+            Self::Thread(id) => id.as_str(),
             Self::Room(sid) => sid.as_str(),
             Self::Session(sid) => sid.as_str(),
         }
@@ -247,6 +254,7 @@ impl FromStr for Conversation {
     fn from_str(text: &str) -> Result<Self, UnknownConversation> {
         let call = text.parse().map(Self::Call);
         call.or_else(|_| text.parse().map(Self::Conference))
+            .or_else(|_| text.parse().map(Self::Chat))
             .or_else(|_| text.parse().map(Self::Thread))
             .or_else(|_| text.parse().map(Self::Room))
             .or_else(|_| text.parse().map(Self::Session))
