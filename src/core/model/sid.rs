@@ -65,6 +65,18 @@ sid!(/** What was said in a recording, by `<Record transcribe>`. */ Transcriptio
 sid!(/** What was said, by Conversational Intelligence or in real time. */ TranscriptSid, "GT");
 sid!(/** What an add-on made of a recording. */ AddOnResultSid, "XR");
 sid!(/** A message. */ MessageSid, "SM" or "MM");
+sid!(/** A picture, sound or file of a message. */ MediaSid, "ME");
+sid!(/** A service that sends and receives messages through a set of numbers. */ MessagingServiceSid, "MG");
+sid!(/** A service of Conversations: a set of chats. */ ChatServiceSid, "IS");
+sid!(/** A message in a chat of Conversations. */ ChatMessageSid, "IM");
+sid!(/** A participant of a chat of Conversations. */ ChatParticipantSid, "MB");
+sid!(/** A report on the delivery of a chat message. */ DeliveryReceiptSid, "DY");
+sid!(/** A service of Proxy. */ ProxyServiceSid, "KS");
+sid!(/** One message or call through a session of Proxy. */ InteractionSid, "KI");
+sid!(/** A participant of a session of Proxy. */ ProxyParticipantSid, "KP");
+sid!(/** The recording of one track of a video room. */ TrackRecordingSid, "RT");
+sid!(/** Tracks of a video room put together. */ CompositionSid, "CJ");
+sid!(/** A participant of a video room. */ RoomParticipantSid, "PA");
 sid!(/** An API key. */ ApiKeySid, "SK");
 sid!(/** The public half of a customer's key pair. */ PublicKeySid, "CR");
 
