@@ -59,6 +59,7 @@ pub use details::Keeping;
 pub(crate) use drill_view::{DrillView, KeyPresence, OpenedFile, Opens, Retained, RetainedFile};
 pub use epoch::TurnReport;
 pub use error::{AsVaultError, Error};
+pub use message::{MessageContent, SealedMessage};
 pub use open::{PlayableArtefact, PlaybackStream};
 pub use ownership::Claim;
 pub use restore::{Choice, Plan, Restored, plan, restore, unfinished};

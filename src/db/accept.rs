@@ -77,7 +77,10 @@ pub struct Announcement {
 /// state that it leads to. A message has its content even if it was not delivered.
 fn rank(kind: MediaKind, status: &str) -> (i64, &'static str) {
     match (kind, status) {
-        (MediaKind::Message, "received" | "sent" | "delivered" | "undelivered" | "failed" | "read")
+        (
+            MediaKind::Message,
+            "received" | "sent" | "delivered" | "undelivered" | "failed" | "read",
+        )
         | (_, "completed") => (2, "announced"),
         (_, "absent") => (1, "absent"),
         (_, "failed") => (1, "failed"),

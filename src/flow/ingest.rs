@@ -1,8 +1,10 @@
 //! Ingest: a callback is accepted, its media fetched, sealed and stored.
 
+mod arriving;
 pub(super) mod failure;
 pub(super) mod fetching;
 pub(super) mod keep;
+pub(super) mod messages;
 pub(super) mod parties;
 mod source;
 

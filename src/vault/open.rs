@@ -161,12 +161,7 @@ impl Vault {
         let (key, ends) = vault.key_and_ends(released, sealed, &layout).await?;
         let opener = vault.opener(&key, grant.recording(), sealed, layout, ends)?;
         let spans = spans_of(layout, segment, &cut.sound)?;
-        Ok(plaintext(
-            vault.ciphertext(sealed),
-            opener,
-            spans,
-            cut,
-        ))
+        Ok(plaintext(vault.ciphertext(sealed), opener, spans, cut))
     }
 
     /// Checks whether it could be opened now: its key exists, header and final segment are

@@ -149,7 +149,11 @@ impl Vault {
     }
 
     /// Stores an object that is complete in memory. Returns its SHA-256.
-    pub(super) async fn store_whole(&self, object: ObjectId, sealed: Bytes) -> Result<[u8; 32], Error> {
+    pub(super) async fn store_whole(
+        &self,
+        object: ObjectId,
+        sealed: Bytes,
+    ) -> Result<[u8; 32], Error> {
         let mut digest = Digest::default();
         digest.update(sealed.clone()).await?;
         let mut writer = self.0.store.writer(object);

@@ -48,7 +48,9 @@ impl fmt::Display for Artefact {
 
 /// The text is not an artefact.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not an artefact: expected `audio`, `transcript`, `parties`, `form`, or `media/0` to `media/255`")]
+#[error(
+    "not an artefact: expected `audio`, `transcript`, `parties`, `form`, or `media/0` to `media/255`"
+)]
 pub struct UnknownArtefact;
 
 impl FromStr for Artefact {

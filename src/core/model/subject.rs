@@ -19,7 +19,7 @@ pub use self::thread::ThreadId;
 
 use super::{
     folding::visible,
-    sid::{CallSid, ConferenceSid, ProxySessionSid, RoomSid, ChatSid},
+    sid::{CallSid, ChatSid, ConferenceSid, ProxySessionSid, RoomSid},
 };
 
 /// One person's address: a telephone number in E.164 (ITU-T), or another address (`sip:…`,
