@@ -224,14 +224,22 @@ impl Conversation {
         }
     }
 
-    /// Parses the id of a conversation that recordings can belong to at present: a call or a
-    /// conference.
+    /// Returns the thread, if it is one.
+    pub fn into_thread(self) -> Option<ThreadId> {
+        match self {
+            Self::Thread(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Parses the id of a conversation that recordings can belong to at present: a call, a
+    /// conference or a thread.
     ///
     /// # Errors
     /// [`UnknownConversation`]; also for the id of another kind.
-    pub fn of_calls(text: &str) -> Result<Self, UnknownConversation> {
+    pub fn collected(text: &str) -> Result<Self, UnknownConversation> {
         match text.parse() {
-            Ok(known @ (Self::Call(_) | Self::Conference(_))) => Ok(known),
+            Ok(known @ (Self::Call(_) | Self::Conference(_) | Self::Thread(_))) => Ok(known),
             _ => Err(UnknownConversation),
         }
     }
@@ -239,7 +247,7 @@ impl Conversation {
 
 /// The text is not a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected `CA` or `CF` and 32 hex digits")]
+#[error("expected `CA` or `CF` and 32 hex digits, or `thr_` and 32 lower-case hex digits")]
 pub struct UnknownConversation;
 
 impl fmt::Display for Conversation {
@@ -371,7 +379,7 @@ mod tests {
             assert_eq!(conversation.as_str(), text);
             assert_eq!(serde_json::to_value(&conversation).unwrap(), text);
             assert_eq!(
-                Conversation::of_calls(&text).is_ok(),
+                Conversation::collected(&text).is_ok(),
                 matches!(letters, "CA" | "CF"),
                 "{letters}"
             );

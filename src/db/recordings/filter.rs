@@ -17,9 +17,11 @@ use crate::{
     },
     model::{
         id::{RecordingId, SubjectId},
+        media::MediaKind,
         name::{Label, Tier},
         recording::{Recording, RecordingState},
-        sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
+        sid::{AccountSid, CallSid, ConferenceSid, SourceSid},
+        subject::ThreadId,
         text::LabelValue,
         time::Timestamp,
         word::{UnknownWord, unknown},
@@ -144,8 +146,12 @@ pub struct RecordingFilter {
     pub call: Option<CallSid>,
     /// Only of this conference.
     pub conference: Option<ConferenceSid>,
+    /// Only of this thread.
+    pub thread: Option<ThreadId>,
+    /// Only of this kind.
+    pub kind: Option<MediaKind>,
     /// Only what the source calls so.
-    pub recording_sid: Option<RecordingSid>,
+    pub recording_sid: Option<SourceSid>,
     /// Only with all of these labels.
     pub labels: BTreeMap<Label, LabelValue>,
     /// Only of conversations in which this person has a place.
@@ -192,6 +198,8 @@ impl RecordingFilter {
         query.when("account = ?", self.account.as_ref().map(text));
         query.when("call_sid = ?", self.call.as_ref().map(text));
         query.when("conference_sid = ?", self.conference.as_ref().map(text));
+        query.when("thread = ?", self.thread.as_ref().map(text));
+        query.when("kind = ?", self.kind.map(text));
         query.when("source_sid = ?", self.recording_sid.as_ref().map(text));
         if let Some(SubjectFilter(subject)) = self.subject {
             if self.accounts.is_empty() {
