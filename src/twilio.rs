@@ -42,7 +42,9 @@ pub use parties::CallbackParties;
 pub use personal::PersonalText;
 pub use public_url::PublicUrl;
 pub use received_form::ReceivedForm;
-pub use rest::{RecordingResource, RestError, SentenceResource};
+pub use rest::{
+    Deletion, MessageListing, MessageResource, RecordingResource, RestError, SentenceResource,
+};
 pub use signature::{
     Delivery, HEADER as SIGNATURE_HEADER, Malformed, Rejection,
     SETTINGS_HEADER as SIGNATURE_SETTINGS_HEADER, SignedRequest, verify,

@@ -15,6 +15,7 @@ mod status;
 use std::fmt;
 
 use self::status::MESSAGE_STATUS;
+pub(super) use self::status::is_final;
 pub use self::{address::MessageAddress, media::MessageMedia, status::MessageStatusCallback};
 use super::{
     callback::own_query,

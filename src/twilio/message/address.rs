@@ -5,6 +5,8 @@
 //!
 //! INVARIANT: `Debug` shows nothing of it.
 
+use std::{convert::Infallible, str::FromStr};
+
 use crate::{model::subject::Address, twilio::personal::PersonalText};
 
 /// A number, short code, sender name, `whatsapp:` number or `whatsapp:` user identifier.
@@ -54,6 +56,14 @@ impl MessageAddress {
         let is_identifier = matches!(identifier.len(), 1..=MAX_IDENTIFIER)
             && identifier.bytes().all(|byte| byte.is_ascii_alphanumeric());
         (channel.eq_ignore_ascii_case("whatsapp") && is_country && is_identifier).then_some(rest)
+    }
+}
+
+impl FromStr for MessageAddress {
+    type Err = Infallible;
+
+    fn from_str(raw: &str) -> Result<Self, Infallible> {
+        Ok(Self::parse(raw))
     }
 }
 
