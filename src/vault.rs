@@ -24,14 +24,17 @@
 
 mod answers;
 mod approval;
+mod ciphertext;
 mod deposit;
 mod details;
 mod digest;
 mod drill_view;
 mod epoch;
 mod error;
+mod file;
 mod journal;
 mod keys;
+mod message;
 mod open;
 mod ownership;
 mod read_back;
@@ -57,6 +60,8 @@ pub use details::Keeping;
 pub(crate) use drill_view::{DrillView, KeyPresence, OpenedFile, Opens, Retained, RetainedFile};
 pub use epoch::TurnReport;
 pub use error::{AsVaultError, Error};
+pub use file::StoredFile;
+pub use message::{MessageContent, SealedMessage};
 pub use open::{PlayableArtefact, PlaybackStream};
 pub use ownership::Claim;
 pub use restore::{Choice, Plan, Restored, plan, restore, unfinished};

@@ -61,7 +61,14 @@ pub(crate) struct GrantBody {
     /// The audio. Null if the view does not include it.
     #[schema(format = "uri")]
     audio_url: Option<String>,
-    /// The transcript, as JSON. Null if the view does not include it, or there is none.
+    /// The message, every field as the source delivered it. Null if the view does not include it, or
+    /// the recording is no message.
+    #[schema(format = "uri")]
+    message_url: Option<String>,
+    /// The files of the message, in their order.
+    #[schema(max_items = 256)]
+    file_urls: Vec<String>,
+    /// The transcript, or the text of a message, as JSON. Null if the view does not include it, or there is none.
     #[schema(format = "uri")]
     transcript_url: Option<String>,
     /// The transcript as WebVTT, for a player.
@@ -98,6 +105,14 @@ impl GrantBody {
             view: grant.view().kind(),
             window,
             audio_url: url(Artefact::Audio, "audio.wav"),
+            message_url: url(Artefact::Form, "message.json"),
+            file_urls: artefacts
+                .iter()
+                .filter_map(|artefact| match artefact {
+                    Artefact::Media(number) => url(*artefact, &format!("files/{number}")),
+                    _ => None,
+                })
+                .collect(),
             transcript_url: url(Artefact::Transcript, "transcript.json"),
             transcript_vtt_url: url(Artefact::Transcript, "transcript.vtt"),
             parties_url: url(Artefact::Parties, "parties.json"),
@@ -108,12 +123,14 @@ impl GrantBody {
     pub(crate) fn urls(&self) -> impl Iterator<Item = &str> {
         [
             &self.audio_url,
+            &self.message_url,
             &self.transcript_url,
             &self.transcript_vtt_url,
             &self.parties_url,
         ]
         .into_iter()
         .filter_map(Option::as_deref)
+        .chain(self.file_urls.iter().map(String::as_str))
     }
 }
 

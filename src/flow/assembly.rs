@@ -22,7 +22,13 @@ use super::{
     },
     export::Exports,
     idempotency::Idempotency,
-    ingest::{Ingest, fetching::Fetching, keep::Admission, parties::PartyLookup},
+    ingest::{
+        Ingest,
+        fetching::Fetching,
+        keep::Admission,
+        messages::{MessageIntake, fetch::MessageFetching, files::FileFetching},
+        parties::PartyLookup,
+    },
     liveness::Liveness,
     playback::Playback,
     policies::{Policies, approval::Approvals},
@@ -55,6 +61,7 @@ impl Flow {
             accounts,
             client,
             acceptor,
+            messages: message_queue,
             clock,
             settings,
             epochs: epoch_settings,
@@ -174,11 +181,11 @@ impl Flow {
             Arc::clone(&parties),
             Arc::clone(&reclassification),
         ));
-        let admission = Admission::new(
+        let admission = Arc::new(Admission::new(
             Arc::clone(&rulebook),
             Arc::clone(&revocations),
             Arc::clone(&shredding),
-        );
+        ));
         let ingest = Arc::new(Ingest::new(
             vault.clone(),
             Arc::clone(&rulebook),
@@ -186,6 +193,28 @@ impl Flow {
             wakeups.clone(),
             Arc::clone(&lookup),
         ));
+        let message_intake = Arc::new(MessageIntake::new(
+            vault.clone(),
+            db.clone(),
+            Arc::clone(&rulebook),
+            clock.clone(),
+            wakeups.clone(),
+            Arc::clone(&twilio),
+            Arc::clone(&parties),
+            acceptor,
+            message_queue,
+        ));
+        let message_fetching = MessageFetching::new(
+            vault.clone(),
+            db.clone(),
+            Arc::clone(&rulebook),
+            clock.clone(),
+            Arc::clone(&twilio),
+            wakeups.clone(),
+            Arc::clone(&reclassification),
+            Arc::clone(&admission),
+        );
+        let files = FileFetching::new(vault.clone(), db.clone(), Arc::clone(&twilio));
         let fetching = Fetching::new(
             vault.clone(),
             Arc::clone(&rulebook),
@@ -194,6 +223,7 @@ impl Flow {
             wakeups.clone(),
             Arc::clone(&lookup),
             admission,
+            message_fetching,
         );
         let transcripts = Arc::new(TranscriptFiling::new(
             vault.clone(),
@@ -235,6 +265,7 @@ impl Flow {
         );
         let performers = Performers {
             fetching,
+            files,
             deletion,
             shredding: Arc::clone(&shredding),
             transcription,
@@ -255,6 +286,7 @@ impl Flow {
             Arc::clone(&twilio),
             wakeups.clone(),
             Arc::clone(&ingest),
+            Arc::clone(&message_intake),
         ));
         let backfills = Arc::new(Backfills::new(
             db.clone(),
@@ -369,6 +401,7 @@ impl Flow {
             messages,
             corrections,
             ingest,
+            message_intake,
             transcripts,
             transcript_news,
             worker,

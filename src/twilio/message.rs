@@ -18,6 +18,7 @@ use self::status::MESSAGE_STATUS;
 pub(super) use self::status::is_final;
 pub use self::{address::MessageAddress, media::MessageMedia, status::MessageStatusCallback};
 use super::{
+    callback::own_query,
     params::{CallbackError, VerifiedParams},
     personal::PersonalText,
     received_form::ReceivedForm,
@@ -56,6 +57,8 @@ pub struct IncomingMessage {
     pub media: Vec<MessageMedia>,
     /// The Messaging Service that received it.
     pub messaging_service: Option<MessagingServiceSid>,
+    /// The query parameters of our own URL, in order, for classification.
+    pub query: Vec<(String, String)>,
     /// The whole form as received.
     pub form: ReceivedForm,
 }
@@ -94,6 +97,7 @@ impl IncomingMessage {
             num_media,
             media,
             messaging_service: params.parsed("MessagingServiceSid"),
+            query: own_query(verified),
             form: ReceivedForm::of(verified),
             sender,
             account,

@@ -55,9 +55,22 @@ impl MediaKind {
     pub const fn content(self) -> Artefact {
         match self {
             Self::CallAudio => Artefact::Audio,
-            Self::Message | Self::ChatMessage | Self::VideoTrack | Self::VideoComposition => {
-                Artefact::Media(0)
-            }
+            Self::Message | Self::ChatMessage => Artefact::Form,
+            Self::VideoTrack | Self::VideoComposition => Artefact::Media(0),
+        }
+    }
+}
+
+impl MediaKind {
+    /// Returns whether the source has the content of a communication with this status, as far as it
+    /// will ever have it. A message has its content even if it was not delivered.
+    pub fn is_complete(self, status: &str) -> bool {
+        match self {
+            Self::Message => matches!(
+                status,
+                "received" | "sent" | "delivered" | "undelivered" | "failed" | "read"
+            ),
+            _ => status == "completed",
         }
     }
 }

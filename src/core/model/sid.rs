@@ -58,7 +58,7 @@ sid!(/** An account or subaccount. */ AccountSid, "AC");
 sid!(/** A voice recording. */ RecordingSid, "RE");
 sid!(/** A call. */ CallSid, "CA");
 sid!(/** A conference. */ ConferenceSid, "CF");
-sid!(/** A chat of Conversations: the thread of its messages. */ ThreadSid, "CH");
+sid!(/** A chat of Conversations. */ ChatSid, "CH");
 sid!(/** A video room. */ RoomSid, "RM");
 sid!(/** A session of Proxy. */ ProxySessionSid, "KC");
 sid!(/** What was said in a recording, by `<Record transcribe>`. */ TranscriptionSid, "TR");
@@ -77,6 +77,7 @@ sid!(/** A participant of a session of Proxy. */ ProxyParticipantSid, "KP");
 sid!(/** The recording of one track of a video room. */ TrackRecordingSid, "RT");
 sid!(/** Tracks of a video room put together. */ CompositionSid, "CJ");
 sid!(/** A participant of a video room. */ RoomParticipantSid, "PA");
+sid!(/** A recording or message, as the source names it. */ SourceSid, "RE" or "SM" or "MM");
 sid!(/** An API key. */ ApiKeySid, "SK");
 sid!(/** The public half of a customer's key pair. */ PublicKeySid, "CR");
 
