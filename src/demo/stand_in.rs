@@ -89,8 +89,8 @@ use self::{
 use crate::{
     model::{
         sid::{
-            AccountSid, CallSid, CompositionSid, ConferenceSid, MessageSid, ProxySessionSid,
-            RecordingSid, RoomParticipantSid, ThreadSid, TrackRecordingSid,
+            AccountSid, CallSid, ChatSid, CompositionSid, ConferenceSid, MessageSid,
+            ProxySessionSid, RecordingSid, RoomParticipantSid, TrackRecordingSid,
         },
         time::{Clock, Timestamp},
     },
@@ -224,7 +224,7 @@ struct State {
     transcripts: BTreeMap<String, Owned<TranscriptFacts>>,
     numbers: Vec<Owned<NumberFacts>>,
     messages: BTreeMap<MessageSid, Owned<MessageFacts>>,
-    chats: BTreeMap<ThreadSid, Owned<ChatFacts>>,
+    chats: BTreeMap<ChatSid, Owned<ChatFacts>>,
     sessions: BTreeMap<ProxySessionSid, Owned<ProxySessionFacts>>,
     tracks: BTreeMap<TrackRecordingSid, Owned<TrackFacts>>,
     compositions: BTreeMap<CompositionSid, Owned<CompositionFacts>>,

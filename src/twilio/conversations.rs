@@ -8,19 +8,19 @@
 //! INVARIANT: `Debug` shows no text, name, identity or number.
 
 mod binding;
+mod chat;
 mod delivery;
 mod media;
 mod message;
 mod participant;
-mod thread;
 
 pub use self::{
     binding::MessagingBinding,
+    chat::{Chat, ChatStateChange},
     delivery::ChatDelivery,
     media::ChatMedia,
     message::ChatMessage,
     participant::{ChatParticipant, ParticipantConversation},
-    thread::{ChatStateChange, ChatThread},
 };
 use super::{
     fields::Fields, params::CallbackError, personal::PersonalText, received_form::ReceivedForm,
@@ -75,11 +75,11 @@ pub enum ChatEvent {
     /// Somebody left. Their messages stay.
     ParticipantRemoved(ChatParticipant),
     /// A chat began.
-    ThreadAdded(ChatThread),
+    ChatAdded(Chat),
     /// A chat's names or attributes changed.
-    ThreadUpdated(ChatThread),
+    ChatUpdated(Chat),
     /// A chat was removed with all of its messages, of which no event tells.
-    ThreadRemoved(ChatThread),
+    ChatRemoved(Chat),
     /// A chat became active, inactive or closed.
     StateChanged(ChatStateChange),
     /// News of the delivery to one participant.
@@ -125,9 +125,9 @@ impl ChatEvent {
             "onParticipantAdded" => Self::ParticipantAdded(ChatParticipant::read(fields)?),
             "onParticipantUpdated" => Self::ParticipantUpdated(ChatParticipant::read(fields)?),
             "onParticipantRemoved" => Self::ParticipantRemoved(ChatParticipant::read(fields)?),
-            "onConversationAdded" => Self::ThreadAdded(ChatThread::read(fields)?),
-            "onConversationUpdated" => Self::ThreadUpdated(ChatThread::read(fields)?),
-            "onConversationRemoved" => Self::ThreadRemoved(ChatThread::read(fields)?),
+            "onConversationAdded" => Self::ChatAdded(Chat::read(fields)?),
+            "onConversationUpdated" => Self::ChatUpdated(Chat::read(fields)?),
+            "onConversationRemoved" => Self::ChatRemoved(Chat::read(fields)?),
             "onConversationStateUpdated" => Self::StateChanged(ChatStateChange::read(fields)?),
             "onDeliveryUpdated" => Self::DeliveryUpdated(ChatDelivery::read(fields)?),
             _ => Self::Other,

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use super::{StandIn, new_sid};
 use crate::model::{
     sid::{
-        AccountSid, ChatMessageSid, ChatParticipantSid, ChatServiceSid, DeliveryReceiptSid,
-        MediaSid, MessageSid, ThreadSid,
+        AccountSid, ChatMessageSid, ChatParticipantSid, ChatServiceSid, ChatSid,
+        DeliveryReceiptSid, MediaSid, MessageSid,
     },
     time::Timestamp,
 };
@@ -141,7 +141,7 @@ impl ChatParticipantFacts {
 
 impl StandIn {
     /// Begins a chat.
-    pub fn add_chat(&self, account: &AccountSid, service: &ChatServiceSid) -> ThreadSid {
+    pub fn add_chat(&self, account: &AccountSid, service: &ChatServiceSid) -> ChatSid {
         let facts = ChatFacts {
             service: service.clone(),
             state: "active".to_owned(),
@@ -150,7 +150,7 @@ impl StandIn {
             participants: BTreeMap::new(),
             next_index: 0,
         };
-        let sid: ThreadSid = made("CH");
+        let sid: ChatSid = made("CH");
         let owned = self.world.own(account, facts);
         self.world.state().chats.insert(sid.clone(), owned);
         sid
@@ -160,11 +160,7 @@ impl StandIn {
     ///
     /// # Panics
     /// Without the chat.
-    pub fn add_chat_message(
-        &self,
-        chat: &ThreadSid,
-        mut facts: ChatMessageFacts,
-    ) -> ChatMessageSid {
+    pub fn add_chat_message(&self, chat: &ChatSid, mut facts: ChatMessageFacts) -> ChatMessageSid {
         let sid: ChatMessageSid = made("IM");
         let now = self.world.hours.now();
         let mut state = self.world.state();
@@ -177,7 +173,7 @@ impl StandIn {
     }
 
     /// Changes the text of a message, without a webhook.
-    pub fn edit_chat_message(&self, chat: &ThreadSid, sid: &ChatMessageSid, body: &str) {
+    pub fn edit_chat_message(&self, chat: &ChatSid, sid: &ChatMessageSid, body: &str) {
         let mut state = self.world.state();
         let message = state
             .chats
@@ -194,7 +190,7 @@ impl StandIn {
     /// Without the chat.
     pub fn add_chat_participant(
         &self,
-        chat: &ThreadSid,
+        chat: &ChatSid,
         mut facts: ChatParticipantFacts,
     ) -> ChatParticipantSid {
         let sid: ChatParticipantSid = made("MB");
@@ -206,12 +202,12 @@ impl StandIn {
     }
 
     /// Removes a chat with everything in it, without a webhook.
-    pub fn remove_chat(&self, chat: &ThreadSid) {
+    pub fn remove_chat(&self, chat: &ChatSid) {
         self.world.state().chats.remove(chat);
     }
 
     /// Returns the ids of the messages that a chat still has; `None` without the chat.
-    pub fn remaining_chat(&self, chat: &ThreadSid) -> Option<Vec<ChatMessageSid>> {
+    pub fn remaining_chat(&self, chat: &ChatSid) -> Option<Vec<ChatMessageSid>> {
         let state = self.world.state();
         let chat = state.chats.get(chat)?;
         Some(chat.facts.messages.keys().cloned().collect())

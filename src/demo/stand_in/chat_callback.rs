@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{StandIn, callback::SignedCallback, chat::ChatFile, hours::iso8601};
 use crate::model::{
-    sid::{AccountSid, ChatMessageSid, ChatParticipantSid, ThreadSid},
+    sid::{AccountSid, ChatMessageSid, ChatParticipantSid, ChatSid},
     time::Timestamp,
 };
 
@@ -17,7 +17,7 @@ impl StandIn {
     /// If there is no such chat or message, or as [`Self::callback`].
     pub fn chat_message_callback(
         &self,
-        chat: &ThreadSid,
+        chat: &ChatSid,
         sid: &ChatMessageSid,
         event: &str,
         url: &str,
@@ -53,7 +53,7 @@ impl StandIn {
     /// As [`Self::chat_message_callback`].
     pub fn chat_participant_callback(
         &self,
-        chat: &ThreadSid,
+        chat: &ChatSid,
         sid: &ChatParticipantSid,
         event: &str,
         url: &str,
@@ -86,7 +86,7 @@ impl StandIn {
     ///
     /// # Panics
     /// As [`Self::chat_message_callback`].
-    pub fn thread_callback(&self, chat: &ThreadSid, event: &str, url: &str) -> SignedCallback {
+    pub fn chat_changed_callback(&self, chat: &ChatSid, event: &str, url: &str) -> SignedCallback {
         let (account, params) = self.chat_params(chat, event);
         self.chat_callback(&account, params, event, url)
     }
@@ -97,7 +97,7 @@ impl StandIn {
     /// As [`Self::chat_message_callback`].
     pub fn chat_delivery_callbacks(
         &self,
-        chat: &ThreadSid,
+        chat: &ChatSid,
         sid: &ChatMessageSid,
         url: &str,
     ) -> Vec<SignedCallback> {
@@ -126,7 +126,7 @@ impl StandIn {
         signed.collect()
     }
 
-    fn chat_params(&self, chat: &ThreadSid, event: &str) -> (AccountSid, Params) {
+    fn chat_params(&self, chat: &ChatSid, event: &str) -> (AccountSid, Params) {
         let state = self.world.state();
         let owned = state.chats.get(chat).expect("the chat was added");
         let params = vec![

@@ -11,7 +11,7 @@ use super::{
     recordings::newest_first,
     request::AuthenticatedRequest,
 };
-use crate::model::sid::{ChatMessageSid, ChatParticipantSid, ThreadSid};
+use crate::model::sid::{ChatMessageSid, ChatParticipantSid, ChatSid};
 
 type Answer = Result<StandInAnswer, Refused>;
 
@@ -22,8 +22,8 @@ const MOST: usize = 100;
 fn find<'a>(
     state: &'a mut State,
     asked: &AuthenticatedRequest,
-) -> Result<(ThreadSid, &'a mut Owned<ChatFacts>), Refused> {
-    let sid: ThreadSid = asked.ask.id(1).parse().map_err(|_| Refused::not_found())?;
+) -> Result<(ChatSid, &'a mut Owned<ChatFacts>), Refused> {
+    let sid: ChatSid = asked.ask.id(1).parse().map_err(|_| Refused::not_found())?;
     let owned = state.chats.get_mut(&sid).ok_or_else(Refused::not_found)?;
     let service = asked.ask.id(0);
     let is_here = service.is_empty() || owned.facts.service.as_str() == service;
@@ -278,7 +278,7 @@ pub(super) fn media(world: &World, asked: &AuthenticatedRequest) -> Answer {
     })))
 }
 
-fn chat(sid: &ThreadSid, owned: &Owned<ChatFacts>) -> Value {
+fn chat(sid: &ChatSid, owned: &Owned<ChatFacts>) -> Value {
     json!({
         "account_sid": owned.account,
         "chat_service_sid": owned.facts.service,
@@ -293,7 +293,7 @@ fn chat(sid: &ThreadSid, owned: &Owned<ChatFacts>) -> Value {
 }
 
 fn message(
-    thread: &ThreadSid,
+    thread: &ChatSid,
     owned: &Owned<ChatFacts>,
     sid: &ChatMessageSid,
     facts: &ChatMessageFacts,
@@ -326,7 +326,7 @@ fn file(file: &ChatFile) -> Value {
 }
 
 fn participant(
-    thread: &ThreadSid,
+    thread: &ChatSid,
     owned: &Owned<ChatFacts>,
     sid: &ChatParticipantSid,
     facts: &ChatParticipantFacts,

@@ -68,11 +68,11 @@ pub enum Call {
     /// `GET Messages/{SM}/Media/{ME}`: the file.
     MessageFile,
     /// `GET /v1/Conversations`, also below a service.
-    ThreadList,
+    ChatList,
     /// `GET /v1/Conversations/{CH}`.
-    ThreadFetch,
+    ChatFetch,
     /// `DELETE /v1/Conversations/{CH}`.
-    ThreadDelete,
+    ChatDelete,
     /// `GET /v1/Conversations/{CH}/Messages`.
     ChatMessageList,
     /// `GET /v1/Conversations/{CH}/Messages/{IM}`.
@@ -163,9 +163,9 @@ impl Call {
         Self::MessageMediaFetch,
         Self::MessageMediaDelete,
         Self::MessageFile,
-        Self::ThreadList,
-        Self::ThreadFetch,
-        Self::ThreadDelete,
+        Self::ChatList,
+        Self::ChatFetch,
+        Self::ChatDelete,
         Self::ChatMessageList,
         Self::ChatMessageFetch,
         Self::ChatMessageDelete,

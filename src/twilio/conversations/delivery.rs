@@ -5,8 +5,7 @@ use serde_json::Value;
 
 use crate::{
     model::sid::{
-        ChatMessageSid, ChatParticipantSid, ChatServiceSid, DeliveryReceiptSid, MessageSid,
-        ThreadSid,
+        ChatMessageSid, ChatParticipantSid, ChatServiceSid, ChatSid, DeliveryReceiptSid, MessageSid,
     },
     twilio::{
         fields::{Fields, of_resource},
@@ -19,7 +18,7 @@ use crate::{
 #[serde(try_from = "Value")]
 pub struct ChatDelivery {
     /// The chat.
-    pub thread: ThreadSid,
+    pub chat: ChatSid,
     /// The chat message.
     pub message: ChatMessageSid,
     /// The receipt.
@@ -39,7 +38,7 @@ pub struct ChatDelivery {
 impl ChatDelivery {
     pub(super) fn read(fields: &Fields<'_>) -> Result<Self, CallbackError> {
         Ok(Self {
-            thread: fields.required(&["ConversationSid"], "`CH` and 32 hex digits")?,
+            chat: fields.required(&["ConversationSid"], "`CH` and 32 hex digits")?,
             message: fields.required(&["MessageSid"], "`IM` and 32 hex digits")?,
             receipt: fields.required(&["DeliveryReceiptSid", "Sid"], "`DY` and 32 hex digits")?,
             service: fields.parsed("ChatServiceSid"),

@@ -7,8 +7,8 @@ use crate::{
     model::{
         media::SourceRef,
         sid::{
-            AccountSid, ChatMessageSid, ChatParticipantSid, ChatServiceSid, MessagingServiceSid,
-            ThreadSid,
+            AccountSid, ChatMessageSid, ChatParticipantSid, ChatServiceSid, ChatSid,
+            MessagingServiceSid,
         },
         time::Timestamp,
     },
@@ -24,7 +24,7 @@ use crate::{
 #[serde(try_from = "Value")]
 pub struct ChatMessage {
     /// The chat.
-    pub thread: ThreadSid,
+    pub chat: ChatSid,
     /// The message.
     pub sid: ChatMessageSid,
     /// The service of the chat, if it is stated.
@@ -58,7 +58,7 @@ impl ChatMessage {
     pub(super) fn read(fields: &Fields<'_>) -> Result<Self, CallbackError> {
         let (media, media_are_whole) = ChatMedia::all(fields);
         Ok(Self {
-            thread: fields.required(&["ConversationSid"], "`CH` and 32 hex digits")?,
+            chat: fields.required(&["ConversationSid"], "`CH` and 32 hex digits")?,
             sid: fields.required(&["MessageSid", "Sid"], "`IM` and 32 hex digits")?,
             service: fields.parsed("ChatServiceSid"),
             index: fields.parsed("Index"),

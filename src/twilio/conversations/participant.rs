@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::binding::MessagingBinding;
 use crate::{
     model::{
-        sid::{ChatParticipantSid, ChatServiceSid, ThreadSid},
+        sid::{ChatParticipantSid, ChatServiceSid, ChatSid},
         time::Timestamp,
     },
     twilio::{
@@ -20,7 +20,7 @@ use crate::{
 #[serde(try_from = "Value")]
 pub struct ChatParticipant {
     /// The chat.
-    pub thread: ThreadSid,
+    pub chat: ChatSid,
     /// The participant.
     pub sid: ChatParticipantSid,
     /// The service of the chat, if it is stated.
@@ -42,7 +42,7 @@ pub struct ChatParticipant {
 impl ChatParticipant {
     pub(super) fn read(fields: &Fields<'_>) -> Result<Self, CallbackError> {
         Ok(Self {
-            thread: fields.required(&["ConversationSid"], "`CH` and 32 hex digits")?,
+            chat: fields.required(&["ConversationSid"], "`CH` and 32 hex digits")?,
             sid: fields.required(&["ParticipantSid", "Sid"], "`MB` and 32 hex digits")?,
             service: fields.parsed("ChatServiceSid"),
             identity: fields.personal("Identity"),
@@ -69,7 +69,7 @@ impl TryFrom<Value> for ChatParticipant {
 #[serde(try_from = "Value")]
 pub struct ParticipantConversation {
     /// The chat.
-    pub thread: ThreadSid,
+    pub chat: ChatSid,
     /// The person as its participant.
     pub participant: ChatParticipantSid,
     /// The service of the chat.
@@ -84,7 +84,7 @@ impl TryFrom<Value> for ParticipantConversation {
     fn try_from(value: Value) -> Result<Self, CallbackError> {
         of_resource(&value, |fields| {
             Ok(Self {
-                thread: fields.required(&["ConversationSid"], "`CH` and 32 hex digits")?,
+                chat: fields.required(&["ConversationSid"], "`CH` and 32 hex digits")?,
                 participant: fields.required(&["ParticipantSid"], "`MB` and 32 hex digits")?,
                 service: fields.parsed("ChatServiceSid"),
                 state: fields.word("ConversationState"),

@@ -29,7 +29,7 @@ fn a_message_comes_into_a_chat() {
     assert_eq!(told.client_identity, Some("dave".into()));
     let message = message("C1");
     assert_eq!(message.source_ref(&told.account).sid(), id("IM"));
-    assert_eq!(message.thread.as_str(), id("CH"));
+    assert_eq!(message.chat.as_str(), id("CH"));
     assert_eq!(
         (message.index, message.author),
         (Some(35), Some("dave".into()))
@@ -126,7 +126,7 @@ fn a_participant_joins_with_every_address() {
 
 #[test]
 fn a_chat_begins_ends_and_delivers() {
-    let ChatEvent::ThreadRemoved(thread) = callback("C6").event else {
+    let ChatEvent::ChatRemoved(thread) = callback("C6").event else {
         panic!()
     };
     assert_eq!(
@@ -214,7 +214,7 @@ proptest! {
         let _ = serde_json::from_value::<ChatMessage>(object.clone());
         object["sid"] = id("MB").into();
         prop_assert!(serde_json::from_value::<ChatParticipant>(object).is_ok());
-        let _ = serde_json::from_value::<ChatThread>(value.clone());
+        let _ = serde_json::from_value::<Chat>(value.clone());
         let _ = serde_json::from_value::<ChatDelivery>(value.clone());
         let _ = serde_json::from_value::<ParticipantConversation>(value);
     }

@@ -12,7 +12,7 @@ use super::{
     lenient::{or_default, readable, text},
 };
 use crate::{
-    model::sid::{ChatMessageSid, ChatServiceSid, MediaSid, ThreadSid},
+    model::sid::{ChatMessageSid, ChatServiceSid, ChatSid, MediaSid},
     twilio::personal::PersonalText,
 };
 
@@ -23,7 +23,7 @@ pub struct ChatMediaResource {
     pub sid: MediaSid,
     /// The chat.
     #[serde(default, deserialize_with = "readable", rename = "channel_sid")]
-    pub thread: Option<ThreadSid>,
+    pub chat: Option<ChatSid>,
     /// The message; none until the file is attached.
     #[serde(default, deserialize_with = "readable", rename = "message_sid")]
     pub message: Option<ChatMessageSid>,

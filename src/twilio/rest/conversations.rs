@@ -11,11 +11,11 @@ use super::{
 };
 use crate::{
     model::{
-        sid::{ChatMessageSid, ChatParticipantSid, ChatServiceSid, ThreadSid},
+        sid::{ChatMessageSid, ChatParticipantSid, ChatServiceSid, ChatSid},
         time::Timestamp,
     },
     twilio::conversations::{
-        ChatDelivery, ChatMessage, ChatParticipant, ChatThread, ParticipantConversation,
+        Chat, ChatDelivery, ChatMessage, ChatParticipant, ParticipantConversation,
     },
 };
 
@@ -27,7 +27,7 @@ pub struct ChatPlace<'a> {
     /// Its service; `None` for the account's default service.
     pub service: Option<&'a ChatServiceSid>,
     /// The chat.
-    pub thread: &'a ThreadSid,
+    pub sid: &'a ChatSid,
 }
 
 /// A person whose chats are listed.
@@ -46,21 +46,21 @@ impl Account {
         self.url(RestApi::Conversations, &format!("/v1{service}{rest}"))
     }
 
-    fn thread_url(&self, chat: ChatPlace<'_>, rest: &str) -> ApiUrl {
-        let path = format!("/Conversations/{}{rest}", chat.thread);
+    fn below_chat(&self, chat: ChatPlace<'_>, rest: &str) -> ApiUrl {
+        let path = format!("/Conversations/{}{rest}", chat.sid);
         self.chat_url(chat.service, &path)
     }
 }
 
 impl TwilioClient {
     /// Returns the chats of a service that were created in a time. Sends no request yet.
-    pub fn threads(
+    pub fn chats(
         &self,
         account: &Account,
         service: Option<&ChatServiceSid>,
         since: Timestamp,
         until: Option<Timestamp>,
-    ) -> Pages<ChatThread> {
+    ) -> Pages<Chat> {
         let mut url = account
             .chat_url(service, "/Conversations")
             .with("PageSize", "100")
@@ -72,13 +72,9 @@ impl TwilioClient {
     }
 
     /// Returns a chat.
-    pub async fn thread(
-        &self,
-        account: &Account,
-        chat: ChatPlace<'_>,
-    ) -> Result<ChatThread, RestError> {
-        let found: ChatThread = self.get(account, account.thread_url(chat, "")).await?;
-        if found.sid == *chat.thread {
+    pub async fn chat(&self, account: &Account, chat: ChatPlace<'_>) -> Result<Chat, RestError> {
+        let found: Chat = self.get(account, account.below_chat(chat, "")).await?;
+        if found.sid == *chat.sid {
             Ok(found)
         } else {
             Err(OTHER)
@@ -89,7 +85,7 @@ impl TwilioClient {
     /// yet.
     pub fn chat_messages(&self, account: &Account, chat: ChatPlace<'_>) -> Pages<ChatMessage> {
         let url = account
-            .thread_url(chat, "/Messages")
+            .below_chat(chat, "/Messages")
             .with("Order", "asc")
             .with("PageSize", "100");
         Pages::new(url, "messages")
@@ -102,9 +98,9 @@ impl TwilioClient {
         chat: ChatPlace<'_>,
         sid: &ChatMessageSid,
     ) -> Result<ChatMessage, RestError> {
-        let url = account.thread_url(chat, &format!("/Messages/{sid}"));
+        let url = account.below_chat(chat, &format!("/Messages/{sid}"));
         let found: ChatMessage = self.get(account, url).await?;
-        if found.sid == *sid && found.thread == *chat.thread {
+        if found.sid == *sid && found.chat == *chat.sid {
             Ok(found)
         } else {
             Err(OTHER)
@@ -118,7 +114,7 @@ impl TwilioClient {
         chat: ChatPlace<'_>,
     ) -> Pages<ChatParticipant> {
         let url = account
-            .thread_url(chat, "/Participants")
+            .below_chat(chat, "/Participants")
             .with("PageSize", "100");
         Pages::new(url, "participants")
     }
@@ -148,7 +144,7 @@ impl TwilioClient {
         chat: ChatPlace<'_>,
         sid: &ChatMessageSid,
     ) -> Result<List<ChatDelivery>, RestError> {
-        let url = account.thread_url(chat, &format!("/Messages/{sid}/Receipts"));
+        let url = account.below_chat(chat, &format!("/Messages/{sid}/Receipts"));
         let list: List<ChatDelivery> = self
             .all(account, url.with("PageSize", "50"), "delivery_receipts")
             .await?;
@@ -167,7 +163,7 @@ impl TwilioClient {
         chat: ChatPlace<'_>,
         sid: &ChatMessageSid,
     ) -> Result<Deletion, RestError> {
-        let url = account.thread_url(chat, &format!("/Messages/{sid}"));
+        let url = account.below_chat(chat, &format!("/Messages/{sid}"));
         self.remove(account, url).await
     }
 
@@ -178,16 +174,16 @@ impl TwilioClient {
         chat: ChatPlace<'_>,
         sid: &ChatParticipantSid,
     ) -> Result<Deletion, RestError> {
-        let url = account.thread_url(chat, &format!("/Participants/{sid}"));
+        let url = account.below_chat(chat, &format!("/Participants/{sid}"));
         self.remove(account, url).await
     }
 
     /// Deletes a chat with all of its messages, files and participants.
-    pub async fn delete_thread(
+    pub async fn delete_chat(
         &self,
         account: &Account,
         chat: ChatPlace<'_>,
     ) -> Result<Deletion, RestError> {
-        self.remove(account, account.thread_url(chat, "")).await
+        self.remove(account, account.below_chat(chat, "")).await
     }
 }

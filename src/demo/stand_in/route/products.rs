@@ -48,9 +48,9 @@ fn proxy(method: &str, service: &str, rest: &[&str]) -> Option<Ask> {
 fn chat(method: &str, service: &str, rest: &[&str]) -> Option<Ask> {
     let (call, thread, sid) = match (method, rest) {
         ("GET", ["ParticipantConversations"]) => (Call::ParticipantConversationList, "", ""),
-        ("GET", ["Conversations"]) => (Call::ThreadList, "", ""),
-        ("GET", ["Conversations", thread]) => (Call::ThreadFetch, *thread, ""),
-        ("DELETE", ["Conversations", thread]) => (Call::ThreadDelete, *thread, ""),
+        ("GET", ["Conversations"]) => (Call::ChatList, "", ""),
+        ("GET", ["Conversations", thread]) => (Call::ChatFetch, *thread, ""),
+        ("DELETE", ["Conversations", thread]) => (Call::ChatDelete, *thread, ""),
         ("GET", ["Conversations", thread, "Messages"]) => (Call::ChatMessageList, *thread, ""),
         ("GET", ["Conversations", thread, "Messages", sid]) => {
             (Call::ChatMessageFetch, *thread, *sid)

@@ -43,19 +43,19 @@ impl Story {
 async fn a_chat_is_told_listed_and_deleted() {
     let story = Story::begin().await;
     let (twilio, client, account) = (&story.twilio, &story.client, story.own());
-    let thread = twilio.add_chat(&story.account, &service());
+    let chat_sid = twilio.add_chat(&story.account, &service());
     let anna = ChatParticipantFacts::sms("+493023125001", "+493023125009");
-    let anna = twilio.add_chat_participant(&thread, anna);
-    twilio.add_chat_participant(&thread, ChatParticipantFacts::identity("dave"));
+    let anna = twilio.add_chat_participant(&chat_sid, anna);
+    twilio.add_chat_participant(&chat_sid, ChatParticipantFacts::identity("dave"));
     let copy = MessageFacts::outbound("+493023125009", "+493023125001", "one");
     let copy = twilio.add_message(&story.account, copy);
     let first = ChatMessageFacts {
         deliveries: vec![ChatDeliveryFacts::new(copy.clone())],
         ..ChatMessageFacts::new("dave", "one")
     };
-    let first = twilio.add_chat_message(&thread, first);
-    let second = twilio.add_chat_message(&thread, ChatMessageFacts::new("dave", "two"));
-    let told = twilio.chat_message_callback(&thread, &second, "onMessageAdded", URL);
+    let first = twilio.add_chat_message(&chat_sid, first);
+    let second = twilio.add_chat_message(&chat_sid, ChatMessageFacts::new("dave", "two"));
+    let told = twilio.chat_message_callback(&chat_sid, &second, "onMessageAdded", URL);
     let told = ConversationCallback::parse(&story.signed(&told)).unwrap();
     let ChatEvent::MessageAdded(message) = told.event else {
         panic!("{told:?}")
@@ -69,7 +69,7 @@ async fn a_chat_is_told_listed_and_deleted() {
     for place in [None, Some(&known)] {
         let chat = ChatPlace {
             service: place,
-            thread: &thread,
+            sid: &chat_sid,
         };
         let mut pages = client.chat_messages(account, chat);
         let page = pages.next(client, account).await.unwrap().unwrap();
@@ -87,17 +87,17 @@ async fn a_chat_is_told_listed_and_deleted() {
     }
     let chat = ChatPlace {
         service: Some(&known),
-        thread: &thread,
+        sid: &chat_sid,
     };
     assert_eq!(
-        client.thread(account, chat).await.unwrap().service,
+        client.chat(account, chat).await.unwrap().service,
         Some(service())
     );
     let read = client.chat_message(account, chat, &second).await.unwrap();
     assert_eq!(read.body, Some("two".into()));
     let receipts = client.chat_receipts(account, chat, &first).await.unwrap();
     assert_eq!(receipts.items[0].channel_message, Some(copy.clone()));
-    let delivered = &twilio.chat_delivery_callbacks(&thread, &first, URL)[0];
+    let delivered = &twilio.chat_delivery_callbacks(&chat_sid, &first, URL)[0];
     let delivered = ConversationCallback::parse(&story.signed(delivered)).unwrap();
     let ChatEvent::DeliveryUpdated(delivered) = delivered.event else {
         panic!()
@@ -118,12 +118,12 @@ async fn a_chat_is_told_listed_and_deleted() {
     ] {
         let mut chats = client.participant_conversations(account, None, person);
         let page = chats.next(client, account).await.unwrap().unwrap();
-        assert_eq!(page.items[0].thread, thread);
+        assert_eq!(page.items[0].chat, chat_sid);
     }
     let mut people = client.chat_participants(account, chat);
     let people = people.next(client, account).await.unwrap().unwrap().items;
     assert_eq!(people.len(), 2);
-    let joined = twilio.chat_participant_callback(&thread, &anna, "onParticipantAdded", URL);
+    let joined = twilio.chat_participant_callback(&chat_sid, &anna, "onParticipantAdded", URL);
     let joined = ConversationCallback::parse(&story.signed(&joined)).unwrap();
     assert!(matches!(joined.event, ChatEvent::ParticipantAdded(told) if told.binding.is_some()));
 
@@ -144,10 +144,10 @@ async fn a_chat_is_told_listed_and_deleted() {
         client.delete_chat_participant(account, chat, &anna).await,
         deleted
     );
-    assert_eq!(twilio.remaining_chat(&thread), Some(vec![second]));
-    assert_eq!(client.delete_thread(account, chat).await, deleted);
-    assert_eq!(client.thread(account, chat).await, Err(RestError::NotFound));
-    assert_eq!(twilio.remaining_chat(&thread), None);
+    assert_eq!(twilio.remaining_chat(&chat_sid), Some(vec![second]));
+    assert_eq!(client.delete_chat(account, chat).await, deleted);
+    assert_eq!(client.chat(account, chat).await, Err(RestError::NotFound));
+    assert_eq!(twilio.remaining_chat(&chat_sid), None);
     assert_eq!(client.opens_conversations(account).await, Ok(()));
 }
 
@@ -155,16 +155,16 @@ async fn a_chat_is_told_listed_and_deleted() {
 async fn a_file_of_a_chat_comes_without_any_credential() {
     let story =
         Story::with(|settings| settings.media_redirect_hosts = vec!["127.0.0.1".into()]).await;
-    let thread = story.twilio.add_chat(&story.account, &service());
+    let chat_sid = story.twilio.add_chat(&story.account, &service());
     let file = ChatFile::new("x.png", "image/png", b"picture".as_slice());
     let facts = ChatMessageFacts {
         media: vec![file.clone()],
         ..ChatMessageFacts::new("dave", "")
     };
-    let sid = story.twilio.add_chat_message(&thread, facts);
+    let sid = story.twilio.add_chat_message(&chat_sid, facts);
     let told = story
         .twilio
-        .chat_message_callback(&thread, &sid, "onMessageAdded", URL);
+        .chat_message_callback(&chat_sid, &sid, "onMessageAdded", URL);
     let told = ConversationCallback::parse(&story.signed(&told)).unwrap();
     assert!(matches!(told.event, ChatEvent::MessageAdded(told) if told.media[0].sid == file.sid));
     let fetched = story
@@ -183,12 +183,12 @@ async fn a_file_of_a_chat_comes_without_any_credential() {
     assert_eq!((described.message, described.size), (Some(sid), Some(7)));
     // Storage that is not listed is not asked.
     let strict = Story::begin().await;
-    let thread = strict.twilio.add_chat(&strict.account, &service());
+    let chat_sid = strict.twilio.add_chat(&strict.account, &service());
     let facts = ChatMessageFacts {
         media: vec![file.clone()],
         ..ChatMessageFacts::default()
     };
-    strict.twilio.add_chat_message(&thread, facts);
+    strict.twilio.add_chat_message(&chat_sid, facts);
     let refused = strict
         .client
         .chat_media_file(strict.own(), &service(), &file.sid)

@@ -319,9 +319,9 @@ const PLACES: &[(Call, &str, &str)] = &[
         "Messages/SM1/Media/ME1.json",
     ),
     (Call::MessageFile, "GET", "Messages/SM1/Media/ME1"),
-    (Call::ThreadList, "GET", "/v1/Conversations"),
-    (Call::ThreadFetch, "GET", "/v1/Conversations/CH1"),
-    (Call::ThreadDelete, "DELETE", "/v1/Conversations/CH1"),
+    (Call::ChatList, "GET", "/v1/Conversations"),
+    (Call::ChatFetch, "GET", "/v1/Conversations/CH1"),
+    (Call::ChatDelete, "DELETE", "/v1/Conversations/CH1"),
     (
         Call::ChatMessageList,
         "GET",

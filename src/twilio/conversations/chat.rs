@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::binding::MessagingBinding;
 use crate::{
     model::{
-        sid::{ChatServiceSid, MessagingServiceSid, ThreadSid},
+        sid::{ChatServiceSid, ChatSid, MessagingServiceSid},
         time::Timestamp,
     },
     twilio::{
@@ -18,9 +18,9 @@ use crate::{
 /// The state of a chat.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(try_from = "Value")]
-pub struct ChatThread {
+pub struct Chat {
     /// The chat.
-    pub sid: ThreadSid,
+    pub sid: ChatSid,
     /// Its service, if it is stated.
     pub service: Option<ChatServiceSid>,
     /// The Messaging Service.
@@ -43,7 +43,7 @@ pub struct ChatThread {
     pub removed_at: Option<Timestamp>,
 }
 
-impl ChatThread {
+impl Chat {
     pub(super) fn read(fields: &Fields<'_>) -> Result<Self, CallbackError> {
         Ok(Self {
             sid: fields.required(&["ConversationSid", "Sid"], "`CH` and 32 hex digits")?,
@@ -62,7 +62,7 @@ impl ChatThread {
 }
 
 /// A chat of a list over REST.
-impl TryFrom<Value> for ChatThread {
+impl TryFrom<Value> for Chat {
     type Error = CallbackError;
 
     fn try_from(value: Value) -> Result<Self, CallbackError> {
@@ -74,7 +74,7 @@ impl TryFrom<Value> for ChatThread {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChatStateChange {
     /// The chat.
-    pub thread: ThreadSid,
+    pub chat: ChatSid,
     /// Its service, if it is stated.
     pub service: Option<ChatServiceSid>,
     /// The former state.
@@ -90,7 +90,7 @@ pub struct ChatStateChange {
 impl ChatStateChange {
     pub(super) fn read(fields: &Fields<'_>) -> Result<Self, CallbackError> {
         Ok(Self {
-            thread: fields.required(&["ConversationSid"], "`CH` and 32 hex digits")?,
+            chat: fields.required(&["ConversationSid"], "`CH` and 32 hex digits")?,
             service: fields.parsed("ChatServiceSid"),
             from: fields.word("StateFrom"),
             to: fields.word("StateTo"),
