@@ -16,6 +16,7 @@ mod fetch_error;
 pub mod form;
 pub mod media;
 pub mod message;
+mod own_query;
 mod params;
 pub mod parties;
 pub mod personal;

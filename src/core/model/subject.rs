@@ -3,8 +3,8 @@
 //! INVARIANT: an address is never printed. Only explicitly named methods expose its text, for a
 //! keyed hash or a seal.
 
+mod message_thread;
 mod number;
-mod thread;
 
 use std::{
     cmp::Ordering,
@@ -15,7 +15,7 @@ use std::{
 
 use unicode_normalization::UnicodeNormalization as _;
 
-pub use self::thread::ThreadId;
+pub use self::message_thread::ThreadId;
 
 use super::{
     folding::visible,

@@ -16,7 +16,7 @@ use crate::{
         error::Error,
         ingest::{
             failure::FetchFailure,
-            fetching::Fetched,
+            fetched::Fetched,
             keep::{Admission, lets_go_unheard},
         },
         reclassification::Reclassification,
