@@ -35,6 +35,9 @@ pub enum Error {
     /// Several faults of the settings, one per line.
     #[error("the configuration has faults:\n  {0}")]
     Settings(String),
+    /// Several faults of the policy file, one per line.
+    #[error("the policy file has faults:\n  {0}")]
+    Policy(String),
     /// The root key.
     #[error(transparent)]
     Custody(#[from] custody::Error),
@@ -240,6 +243,19 @@ impl App {
         Ok((flow, committer))
     }
 
+    /// Returns [`Self::flow_to_read`] for a dry run and [`Self::flow`] for the act itself, of which
+    /// a command needs no callbacks.
+    ///
+    /// # Errors
+    /// Errors of the parts.
+    pub async fn flow_for(&mut self, dry_run: bool) -> Result<Flow, Error> {
+        if dry_run {
+            self.flow_to_read().await
+        } else {
+            Ok(self.flow().await?.0)
+        }
+    }
+
     /// Unlocks the vault and builds all use cases, for decisions by the version in force, as the
     /// service makes them.
     ///
@@ -328,7 +344,7 @@ pub fn read_rules(path: &Path) -> Result<Rules, Error> {
         cause,
     })?;
     let rules = Rules::parse(&name, &text).map_err(|faults| {
-        Error::Settings(
+        Error::Policy(
             faults
                 .iter()
                 .map(ToString::to_string)

@@ -5,7 +5,7 @@
 //! ciphertext under a random id, and of a recovery file where it stands in time.
 //!
 //! INVARIANT: what can be listed or read is whole and durable. What a crash leaves behind cannot be
-//! read, and [`Store::sweep_uploads`] removes it.
+//! read, and [`Store::sweep_uploads`] and [`Store::sweep_unrecorded`] remove it.
 
 mod error;
 mod folder;
@@ -25,13 +25,13 @@ pub use error::Error;
 use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
 pub use name::{InvalidRecoveryName, Name, RecoveryKind, RecoveryName};
 use object_store::{
-    ObjectStore, ObjectStoreExt, PutPayload, aws::AmazonS3, local::LocalFileSystem,
-    memory::InMemory,
+    ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem, memory::InMemory,
 };
 pub use settings::StoreSettings;
+pub use upload::UnrecordedSwept;
 pub use writer::Writer;
 
-use self::{folder::Folder, name::OBJECTS, path::Paths, settings::StoreLocation};
+use self::{folder::Folder, name::OBJECTS, path::Paths, s3::S3Bucket, settings::StoreLocation};
 use crate::model::{id::ObjectId, time::Timestamp};
 
 /// Ranges closer than this are fetched as one: cheaper than a second request, and not much more
@@ -53,7 +53,7 @@ pub struct Store {
 #[derive(Clone)]
 enum Kind {
     Folder(Folder),
-    S3(Arc<AmazonS3>),
+    S3(S3Bucket),
     Memory,
     Adapter,
 }
@@ -112,9 +112,9 @@ impl Store {
                 }
             }
             StoreLocation::S3 { bucket, prefix } => {
-                let s3 = Arc::new(s3::client(settings, &bucket, base)?);
+                let s3 = s3::client(settings, &bucket, base)?;
                 Self {
-                    inner: s3.clone(),
+                    inner: s3.objects.clone(),
                     kind: Kind::S3(s3),
                     paths: Paths::under(prefix),
                 }
@@ -213,8 +213,22 @@ impl Store {
     pub async fn sweep_uploads(&self, older_than: Timestamp) -> Result<u64, Error> {
         match &self.kind {
             Kind::Folder(folder) => folder.sweep(older_than).await,
-            Kind::S3(s3) => upload::sweep(self, s3.as_ref(), older_than).await,
+            Kind::S3(s3) => upload::sweep(self, s3.objects.as_ref(), older_than).await,
             Kind::Memory | Kind::Adapter => Ok(0),
+        }
+    }
+
+    /// Aborts uploads of ours that the store itself says began before `older_than` and that nobody
+    /// recorded: their process died between starting and recording them. Only S3 has such. Choose a
+    /// time that no live upload is older than, with room for a store whose clock differs.
+    ///
+    /// # Errors
+    /// A fault of the store; what was aborted until then stays aborted. A store that does not let
+    /// its uploads be listed is no fault: the result says so.
+    pub async fn sweep_unrecorded(&self, older_than: Timestamp) -> Result<UnrecordedSwept, Error> {
+        match &self.kind {
+            Kind::S3(s3) => upload::sweep_unrecorded(self, s3, older_than).await,
+            Kind::Folder(_) | Kind::Memory | Kind::Adapter => Ok(UnrecordedSwept::default()),
         }
     }
 

@@ -54,12 +54,7 @@ pub enum Narrator {
 /// # Errors
 /// A text that names the fault of `telemetry.level`.
 pub fn log(settings: &TelemetrySettings, narrator: Narrator) -> Result<(), String> {
-    // Notices of PostgreSQL (such as an existing table) are logged only on request; a later
-    // directive overrides one of these.
-    let quiet = match narrator {
-        Narrator::Service => "sqlx::postgres::notice=warn",
-        Narrator::Command => "sqlx::postgres::notice=warn,recvault::story=off",
-    };
+    let quiet = quiet(narrator);
     let level = settings.level.trim();
     // A filter takes any unknown word for the name of a module, and then logs nothing else.
     if !level.contains(['=', ',', '['])
@@ -86,6 +81,16 @@ pub fn log(settings: &TelemetrySettings, narrator: Narrator) -> Result<(), Strin
     // An error means that a subscriber is installed already (tests).
     drop(begun);
     Ok(())
+}
+
+/// Returns the directives before the configured ones; a later directive overrides one of these.
+fn quiet(narrator: Narrator) -> &'static str {
+    // The database driver's own words, such as notices of PostgreSQL and waits for a connection,
+    // only say once more what the program says with its cause.
+    match narrator {
+        Narrator::Service => "sqlx=error",
+        Narrator::Command => "sqlx=error,recvault::story=off",
+    }
 }
 
 /// Logs every later panic with its location. The message is included only if it is a fixed text,

@@ -268,6 +268,11 @@ impl Vault {
         self.0.id
     }
 
+    /// Returns the store of snapshots and journal; usually the one of ciphertext.
+    pub(crate) fn recovery_store(&self) -> &Store {
+        &self.0.recovery
+    }
+
     /// Returns the kind of custody.
     pub fn custody_kind(&self) -> &'static str {
         self.0.custody.kind()

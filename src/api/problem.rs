@@ -111,7 +111,7 @@ impl utoipa::ToSchema for Problem {
 
 /// One reason of a refusal.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct ProblemReason {
+pub(crate) struct ProblemReason {
     /// Stable, for programs.
     #[schema(max_length = 64, examples("purpose-unknown"))]
     code: &'static str,

@@ -63,11 +63,12 @@ impl Revocations {
         reason: &ShredReason,
     ) -> Result<Revocation, Error> {
         let revocation = self.revocation_of(permit, target, purposes, reason).await?;
-        self.db
+        let begun = self
+            .db
             .unit("begin.begin_revocation", async |mut unit| {
                 let now = revocation.revoked_at;
                 let until = self.queue.term(&mut unit).await?.until();
-                revocations::insert(&mut unit, &revocation, until).await?;
+                let inserted = revocations::insert(&mut unit, &revocation, until).await?;
                 unit.to_journal(OutboxKind::Revocation, &[revocation.id], now);
                 if let Some(said) = withdrawal(&revocation) {
                     let said: Vec<ConsentId> = consents::insert_new(&mut unit, &[said])
@@ -87,10 +88,9 @@ impl Revocations {
                     reason,
                 );
                 unit.audit(begun);
-                Ok::<_, db::Error>(())
-            })
-            .await?;
-        Ok(revocation)
+                Ok::<_, db::Error>(inserted)
+            });
+        Ok(begun.await?)
     }
 
     /// Begins the revocations that follow from withdrawals, in the unit that records these, and
