@@ -175,10 +175,7 @@ fn bearer() -> Router<Api> {
         .route("/v1/approvals", without_head(get(approvals::list), "GET"))
         .route("/v1/approvals/{id}", post(approvals::decide))
         .route("/v1/exports", post(exports::create))
-        .route(
-            "/v1/recordings/{id}/transcript",
-            put(transcript::file),
-        )
+        .route("/v1/recordings/{id}/transcript", put(transcript::file))
         .route("/v1/audit", get(audit::list))
         .route("/v1/retention", get(retention::show))
         .route(
@@ -189,11 +186,7 @@ fn bearer() -> Router<Api> {
             "/v1/conferences/{sid}/parties",
             get(parties::of_conference).post(parties::name_of_conference),
         )
-        .route(
-            "/v1/consents",
-            get(consents::list)
-                .post(consents::record),
-        )
+        .route("/v1/consents", get(consents::list).post(consents::record))
         .route("/v1/consents/search", post(consents::search))
 }
 

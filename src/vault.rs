@@ -59,7 +59,7 @@ pub use epoch::TurnReport;
 pub use error::{AsVaultError, Error};
 pub use open::{PlayableArtefact, PlaybackStream};
 pub use ownership::Claim;
-pub use restore::{Choice, Plan, Restored, plan, restore, unfinished};
+pub use restore::{Choice, Plan, Restored, check_restore, plan, restore, unfinished};
 pub use rollback::check_unused;
 pub use shred::{Cause, DeletedCiphertext, OnHold, ShredOutcome, Shredded};
 pub use sign::ReplacedKey;

@@ -267,7 +267,7 @@ impl Problem {
 }
 
 impl ProblemReason {
-    fn of(refusal: &PolicyRefusal) -> Self {
+    pub(crate) fn of(refusal: &PolicyRefusal) -> Self {
         Self {
             code: refusal.reason.code(),
             clause: refusal.clause.to_string(),

@@ -96,10 +96,7 @@ pub(super) struct One {
 
 impl ConsentCommand {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
-        let only_reads = matches!(
-            self,
-            Self::List { .. } | Self::Import { dry_run: true, .. }
-        );
+        let only_reads = matches!(self, Self::List { .. } | Self::Import { dry_run: true, .. });
         let flow = app.flow_for(only_reads).await?;
         let permit = Permit::of_operator(action::Consent);
         match self {

@@ -92,6 +92,14 @@ impl CommandRefusal {
         Self::invalid(format!("`{}`: {fault}", path.display()))
     }
 
+    /// Creates a failure: a secret that is shown only once could not be printed. `taken_back` is
+    /// what became of it.
+    pub(super) fn unseen(cause: &io::Error, taken_back: Result<String, Failure>) -> Failure {
+        let outcome = taken_back
+            .unwrap_or_else(|why| format!("it could not be taken back, and is still valid: {why}"));
+        Self::of(FailureCode::File, format!("{cause}; {outcome}"))
+    }
+
     /// Creates a failure of this kind.
     pub(super) fn of(code: FailureCode, text: impl Into<String>) -> Failure {
         let text = text.into();
@@ -174,8 +182,7 @@ fn object(code: FailureCode, message: &str, denial: Option<&Denial>, exit_code: 
         "error": { "code": code.as_str(), "message": message, "exit_code": exit_code },
     });
     if let Some(denial) = denial {
-        let reasons: Vec<ProblemReason> =
-            denial.refusals().iter().map(ProblemReason::of).collect();
+        let reasons: Vec<ProblemReason> = denial.refusals().iter().map(ProblemReason::of).collect();
         object["error"]["reasons"] = json!(reasons);
     }
     let _ = writeln!(io::stderr(), "{object}");

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     bearer::Request,
-    failure::{Failure, or_missing, or_no_recording},
+    failure::{CommandRefusal, Failure, or_missing, or_no_recording},
     out::{self, Out},
 };
 use crate::{
@@ -116,7 +116,7 @@ async fn create(
     let issued = flow.playback.grant(&principal, recording, &asking).await;
     let issued = issued.map_err(or_no_recording(recording))?;
     let body = GrantBody::of(public, &issued);
-    Ok(out.facts(&body, || {
+    let shown = out.secret(&body, || {
         let urls: String = body.urls().map(|url| format!("  {url}\n")).collect();
         format!(
             "Grant {} for {}, until {}. Anyone with an address may listen until then:\n{urls}",
@@ -124,7 +124,19 @@ async fn create(
             issued.grant.purpose(),
             issued.grant.expires_at()
         )
-    })?)
+    });
+    let Err(cause) = shown else {
+        return Ok(());
+    };
+    let id = issued.id;
+    let permit = Permit::of_operator(action::Revoke);
+    let ended = flow.playback.end(&permit, id).await;
+    let taken_back =
+        ended.map(|_| format!("grant {id}, whose addresses nobody has seen, is ended"));
+    Err(CommandRefusal::unseen(
+        &cause,
+        taken_back.map_err(Failure::from),
+    ))
 }
 
 async fn list(

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     app::read_rules,
     cli::{
-        failure::Failure,
+        failure::{CommandRefusal, Failure},
         out::{self, Out},
     },
     config::Config,
