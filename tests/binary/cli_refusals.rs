@@ -111,6 +111,19 @@ async fn an_empty_database_beside_a_root_file_is_not_filled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_of_a_restore_refuses_what_the_restore_refuses() {
+    let world = World::sqlite().await;
+    world.run(&["snapshot", "create"]).done();
+    for more in [&[][..], &["--take-over"]] {
+        let restore = [&["snapshot", "restore"], more].concat();
+        let why = world.run(&restore).refused();
+        let dry = world.run(&[&restore[..], &["--dry-run"]].concat());
+        assert_eq!((dry.code, &dry.stderr), (Some(1), &why), "{dry:?}");
+        assert!(dry.stdout.starts_with("Would refuse "), "{dry:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_port_that_is_taken_is_named() {
     let world = World::sqlite().await;
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
