@@ -85,6 +85,8 @@ pub enum NewStores {
     OfSnapshots,
     /// All stores of a new vault.
     All,
+    /// None, and a missing folder is tolerated: what is done needs no store.
+    NoneNeeded,
 }
 
 /// An opened configuration: backends chosen, nothing unlocked yet.
@@ -122,12 +124,12 @@ impl App {
         new: NewStores,
     ) -> Result<Self, Error> {
         let custody = custody::open(std::mem::take(&mut config.custody), &config.base)?;
-        let opened = |settings, is_new| {
-            if is_new {
-                Store::make(settings, &config.base)
-            } else {
-                Store::open(settings, &config.base)
+        let opened = |settings, is_new| match Store::open(settings, &config.base) {
+            Err(store::Error::NoFolder { .. }) if is_new => Store::make(settings, &config.base),
+            Err(store::Error::NoFolder { path }) if new == NewStores::NoneNeeded => {
+                Ok(Store::away(path))
             }
+            opened => opened,
         };
         let is_both = config.recovery.store.is_none();
         let store = opened(
@@ -135,7 +137,10 @@ impl App {
             new == NewStores::All || new == NewStores::OfSnapshots && is_both,
         )?;
         let recovery = match &config.recovery.store {
-            Some(settings) => opened(settings, new != NewStores::None)?,
+            Some(settings) => opened(
+                settings,
+                matches!(new, NewStores::All | NewStores::OfSnapshots),
+            )?,
             None => store.clone(),
         };
         let db = Db::open(&config.database, &config.base)
@@ -254,6 +259,17 @@ impl App {
         } else {
             Ok(self.flow().await?.0)
         }
+    }
+
+    /// As [`Self::flow`], to shred only: also while the store is away.
+    ///
+    /// # Errors
+    /// Errors of the parts.
+    pub async fn flow_to_shred(&mut self) -> Result<Flow, Error> {
+        let vault = Vault::unlock_to_shred(self.parts()).await?;
+        let (flow, _) = self.build_flow(vault, self.rules()?).await?;
+        flow.clock.begin().await?;
+        Ok(flow)
     }
 
     /// Unlocks the vault and builds all use cases, for decisions by the version in force, as the

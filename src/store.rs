@@ -56,6 +56,9 @@ enum Kind {
     S3(S3Bucket),
     Memory,
     Adapter,
+    /// A folder that was not there when the process began: nothing in it is read or written, also
+    /// if it appears.
+    Away(Arc<str>),
 }
 
 /// One object, as a listing shows it.
@@ -132,10 +135,20 @@ impl Store {
         }
     }
 
+    /// A store whose folder is not there, for what can be done without: every operation fails with
+    /// [`Error::NoFolder`].
+    pub fn away(path: String) -> Self {
+        Self {
+            inner: Arc::new(InMemory::new()),
+            kind: Kind::Away(path.into()),
+            paths: Paths::default(),
+        }
+    }
+
     /// The word by which errors name this store.
     pub fn name(&self) -> &'static str {
         match self.kind {
-            Kind::Folder(_) => "folder",
+            Kind::Folder(_) | Kind::Away(_) => "folder",
             Kind::S3(_) => "s3",
             Kind::Memory => "memory",
             Kind::Adapter => "adapter",
@@ -215,6 +228,7 @@ impl Store {
             Kind::Folder(folder) => folder.sweep(older_than).await,
             Kind::S3(s3) => upload::sweep(self, s3.objects.as_ref(), older_than).await,
             Kind::Memory | Kind::Adapter => Ok(0),
+            Kind::Away(_) => self.stands().await.map(|()| 0),
         }
     }
 
@@ -229,6 +243,7 @@ impl Store {
         match &self.kind {
             Kind::S3(s3) => upload::sweep_unrecorded(self, s3, older_than).await,
             Kind::Folder(_) | Kind::Memory | Kind::Adapter => Ok(UnrecordedSwept::default()),
+            Kind::Away(_) => self.stands().await.map(|()| UnrecordedSwept::default()),
         }
     }
 
@@ -264,14 +279,20 @@ impl Store {
     async fn stands(&self) -> Result<(), Error> {
         match &self.kind {
             Kind::Folder(folder) => folder.is_there().await,
+            Kind::Away(path) => Err(no_folder(path)),
             Kind::S3(_) | Kind::Memory | Kind::Adapter => Ok(()),
         }
     }
 
     /// Every whole file of ours below `top`, in no order. What is not ours is passed over.
     fn named(&self, top: &'static str) -> BoxStream<'static, Result<Found, Error>> {
-        if let Kind::Folder(folder) = &self.kind {
-            return folder.named(top);
+        match &self.kind {
+            Kind::Folder(folder) => return folder.named(top),
+            Kind::Away(path) => {
+                let error = no_folder(path);
+                return futures_util::stream::once(async { Err(error) }).boxed();
+            }
+            Kind::S3(_) | Kind::Memory | Kind::Adapter => {}
         }
         let store = self.name();
         let paths = self.paths.clone();
@@ -290,6 +311,7 @@ impl Store {
     }
 
     async fn size_of(&self, name: Name) -> Result<u64, Error> {
+        self.may_be_read()?;
         let meta = self
             .inner
             .head(&self.paths.of(name))
@@ -303,7 +325,16 @@ impl Store {
         found.pop().ok_or_else(|| self.short())
     }
 
+    /// What is away is not missing.
+    fn may_be_read(&self) -> Result<(), Error> {
+        match &self.kind {
+            Kind::Away(path) => Err(no_folder(path)),
+            _ => Ok(()),
+        }
+    }
+
     async fn read_all(&self, name: Name, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, Error> {
+        self.may_be_read()?;
         let path = self.paths.of(name);
         let wanted: Vec<Range<u64>> = ranges
             .iter()
@@ -407,6 +438,11 @@ impl Store {
             other => other,
         }
     }
+}
+
+fn no_folder(path: &str) -> Error {
+    let path = path.to_owned();
+    Error::NoFolder { path }
 }
 
 impl fmt::Debug for Store {

@@ -228,6 +228,16 @@ impl Vault {
         Ok(vault)
     }
 
+    /// Unlocks as [`Self::unlock`], for a process that only shreds: also while the store is away.
+    ///
+    /// # Errors
+    /// As [`Self::unlock`], but for those of the store.
+    pub async fn unlock_to_shred(parts: VaultParts) -> Result<Self, Error> {
+        let vault = Self::unlock_to_read(parts).await?;
+        vault.admit_shredder().await?;
+        Ok(vault)
+    }
+
     /// Unlocks a vault for reading: proves that custody and database belong together by walking to
     /// the signing key. The database refuses every write.
     ///

@@ -22,7 +22,11 @@ pub(super) async fn shred(
     dry_run: bool,
     out: Out,
 ) -> Result<ExitCode, Failure> {
-    let flow = app.flow_for(dry_run).await?;
+    let flow = if dry_run {
+        app.flow_to_read().await?
+    } else {
+        app.flow_to_shred().await?
+    };
     let permit = Permit::of_operator(action::Shred);
     // Checks all recordings before the first change: a wrong id among many must not leave the
     // others partly done.

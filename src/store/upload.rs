@@ -50,6 +50,7 @@ pub(super) type Part = BoxFuture<'static, object_store::Result<Option<PartId>>>;
 
 impl Upload {
     pub(super) async fn begin(store: &Store, name: Name) -> Result<Self, Error> {
+        store.may_be_read()?;
         let fault = |error| Error::of_write(store.name(), name, error);
         let path = store.paths.of(name);
         match store.inner.head(&path).await {

@@ -154,7 +154,7 @@ async fn a_body_has_the_limit_of_its_route_with_a_key_and_without(database: Data
             let with = posts(
                 &officer,
                 path,
-                &format!("{KEY}-{bytes}{status}"),
+                &format!("{}-{bytes}", path.len()),
                 &long(bytes),
             )
             .await;
