@@ -267,6 +267,7 @@ impl App {
     /// Errors of the parts.
     pub async fn flow_to_shred(&mut self) -> Result<Flow, Error> {
         let vault = Vault::unlock_to_shred(self.parts()).await?;
+        vault.finish_restore().await?;
         let (flow, _) = self.build_flow(vault, self.rules()?).await?;
         flow.clock.begin().await?;
         Ok(flow)
