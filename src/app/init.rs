@@ -86,13 +86,23 @@ pub async fn init(plan: &InitPlan, clock: Clock) -> Result<Initialised, Error> {
     Config::layered(&name, &shipped, folder, Vec::new())?;
     // Before anything is written: a wrong URL would otherwise stay in the configuration.
     let planned = Config::of_text(&name, there.as_deref().unwrap_or(&shipped), folder)?;
-    try_places(&planned, folder).await?;
-
+    // Paths in it may begin in the folder.
+    let missing: Vec<&Path> = folder
+        .ancestors()
+        .take_while(|above| !above.as_os_str().is_empty() && !above.exists())
+        .collect();
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(folder)
         .map_err(io(folder))?;
+    if let Err(error) = try_places(&planned).await {
+        for folder in missing {
+            // Only an empty one can be removed.
+            let _ = fs::remove_dir(folder);
+        }
+        return Err(error);
+    }
     // The URL of a database may contain a password.
     write_if_missing(file, &shipped, 0o600).map_err(io(file))?;
     let config = Config::read(file)?;
@@ -140,10 +150,10 @@ pub async fn init(plan: &InitPlan, clock: Clock) -> Result<Initialised, Error> {
 
 /// Checks that database and stores can be used, and belong to no vault, without creating anything
 /// in the file system.
-async fn try_places(config: &Config, folder: &Path) -> Result<(), Error> {
-    let store = try_store(&config.store, config, folder).await?;
+async fn try_places(config: &Config) -> Result<(), Error> {
+    let store = try_store(&config.store, config).await?;
     let recovery = match &config.recovery.store {
-        Some(settings) => try_store(settings, config, folder).await?,
+        Some(settings) => try_store(settings, config).await?,
         None => store.clone(),
     };
     if config.database.may_exist(&config.base) {
@@ -154,8 +164,8 @@ async fn try_places(config: &Config, folder: &Path) -> Result<(), Error> {
             return Err(vault::Error::VaultExists(vault).into());
         }
     } else if let Some(file) = config.database.file(&config.base) {
-        let parent = file.parent().unwrap_or(folder);
-        if !parent.is_dir() && !is_same(parent, folder) {
+        let parent = file.parent().unwrap_or(&config.base);
+        if !parent.is_dir() {
             let what = format!("`database.url`: the folder `{}`", parent.display());
             let cause = io::ErrorKind::NotFound.into();
             return Err(Error::Io { what, cause });
@@ -168,16 +178,12 @@ async fn try_places(config: &Config, folder: &Path) -> Result<(), Error> {
 }
 
 /// Opens a store that is there; `None` for a folder that is to be created.
-async fn try_store(
-    settings: &StoreSettings,
-    config: &Config,
-    folder: &Path,
-) -> Result<Option<Store>, Error> {
+async fn try_store(settings: &StoreSettings, config: &Config) -> Result<Option<Store>, Error> {
     if let Some(place) = settings.folder(&config.base)
         && !place.exists()
     {
         let mut above = place.ancestors().skip(1);
-        let nearest = above.find(|above| above.exists() || is_same(above, folder));
+        let nearest = above.find(|above| above.exists());
         if let Some(file) = nearest.filter(|nearest| nearest.is_file()) {
             let what = format!("`store.url`: `{}`", file.display());
             let cause = io::ErrorKind::NotADirectory.into();
@@ -188,12 +194,6 @@ async fn try_store(
     let store = Store::open(settings, &config.base)?;
     store.check_permissions().await?;
     Ok(Some(store))
-}
-
-/// Whether two paths name the same folder, which need not exist.
-fn is_same(one: &Path, other: &Path) -> bool {
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    absolute(one).components().eq(absolute(other).components())
 }
 
 /// Writes a random passphrase into the configured file, unless there is one already.
