@@ -50,6 +50,8 @@ pub(crate) fn recording(rules: &Rules, now: Timestamp) -> Recording {
         source_ref,
         call: None,
         conference: None,
+        thread: None,
+        author: None,
         source: Some("DialVerb".into()),
         source_status: "completed".into(),
         error_code: None,

@@ -261,6 +261,8 @@ impl Desk<'_> {
                 source_ref,
                 call: None,
                 conference: None,
+                thread: None,
+                author: None,
                 source: recording.source,
                 source_status: status.to_owned(),
                 error_code: None,

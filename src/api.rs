@@ -204,6 +204,7 @@ fn without_head(routes: MethodRouter<Api>, takes: &'static str) -> MethodRouter<
 fn granted() -> Router<Api> {
     Router::new()
         .route("/v1/media/{token}/audio.wav", get(media::audio))
+        .route("/v1/media/{token}/message.json", get(media::message))
         .route(
             "/v1/media/{token}/transcript.json",
             get(media::transcript_json),

@@ -15,9 +15,9 @@ use std::{path::Path, sync::Arc};
 use crate::{
     config::{Config, ConfigFaults},
     custody::{self, Custody},
-    db::{self, Db, accept},
+    db::{self, Db, accept, group_commit},
     flow::{self, Flow, Parts},
-    model::time::Clock,
+    model::time::{Clock, Timestamp},
     policy::Rules,
     store::{self, Store},
     twilio,
@@ -242,7 +242,7 @@ impl App {
     ///
     /// # Errors
     /// Errors of the parts.
-    pub async fn flow(&mut self) -> Result<(Flow, accept::Committer), Error> {
+    pub async fn flow(&mut self) -> Result<(Flow, Committers), Error> {
         let (flow, committer) = self.flow_about_the_clock().await?;
         flow.clock.begin().await?;
         Ok((flow, committer))
@@ -294,7 +294,7 @@ impl App {
     ///
     /// # Errors
     /// Errors of the parts.
-    pub async fn flow_about_the_clock(&mut self) -> Result<(Flow, accept::Committer), Error> {
+    pub async fn flow_about_the_clock(&mut self) -> Result<(Flow, Committers), Error> {
         let vault = self.unlock().await?;
         vault.finish_restore().await?;
         self.build_flow(vault, self.rules()?).await
@@ -311,17 +311,14 @@ impl App {
         Ok(self.build_flow(vault, rules).await?.0)
     }
 
-    async fn build_flow(
-        &self,
-        vault: Vault,
-        rules: Rules,
-    ) -> Result<(Flow, accept::Committer), Error> {
+    async fn build_flow(&self, vault: Vault, rules: Rules) -> Result<(Flow, Committers), Error> {
         let accounts = self.config.twilio.resolve(&self.config.base);
         let mut accounts = accounts.map_err(|faults| settings(&faults))?;
         keys::open_tokens(&mut accounts)?;
         let client = twilio::TwilioClient::new(&accounts)?;
         let rulebook = flow::rulebook(&self.db, rules).await?;
-        let (acceptor, committer) = accept::channel(self.db.clone());
+        let (acceptor, announcements) = accept::channel(self.db.clone());
+        let (messages, queue) = group_commit::channel();
         let flow = Flow::new(Parts {
             vault,
             db: self.db.clone(),
@@ -330,12 +327,32 @@ impl App {
             accounts,
             client,
             acceptor,
+            messages,
             clock: self.clock.clone(),
             settings: self.config.work.clone(),
             epochs: self.config.epoch.clone(),
             snapshot_every: self.config.recovery.snapshot_every(),
         });
-        Ok((flow, committer))
+        let messages =
+            flow::MessageCommitter::new(&flow, self.db.clone(), self.clock.clone(), queue);
+        let committers = Committers {
+            announcements,
+            messages,
+        };
+        Ok((flow, committers))
+    }
+}
+
+/// The group commits of callbacks, which end when the last [`Flow`] is dropped.
+pub struct Committers {
+    announcements: accept::Committer,
+    messages: flow::MessageCommitter,
+}
+
+impl Committers {
+    /// Commits until the queues are closed and empty. Another call continues with the same queues.
+    pub async fn run(&self, now: impl Fn() -> Timestamp + Send + Sync) {
+        tokio::join!(self.announcements.run(now), self.messages.run());
     }
 }
 

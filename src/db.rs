@@ -32,6 +32,7 @@ mod file;
 pub mod gaps;
 mod gate;
 pub mod grants;
+pub mod group_commit;
 pub mod holds;
 pub mod idempotency;
 pub mod image;

@@ -75,7 +75,13 @@ pub use export::Exports;
 pub(crate) use guard::Staged;
 pub use guard::{Guarded, StreamGuard};
 pub use idempotency::{Attempt, ClaimedRequest, Idempotency};
-pub use ingest::Ingest;
+pub use ingest::{
+    Ingest,
+    messages::{
+        MessageIntake,
+        commit::{ArrivingMessage, MessageCommitter, MessageSender},
+    },
+};
 pub use liveness::{Liveness, Task};
 pub use page::Page;
 pub use patience::WorkSettings;
@@ -141,6 +147,8 @@ pub struct Parts {
     pub client: TwilioClient,
     /// The group commit of announcements.
     pub acceptor: Acceptor,
+    /// The group commit of messages.
+    pub messages: MessageSender,
     /// The clock.
     pub clock: Clock,
     /// The pace and the retries of work.
@@ -196,6 +204,8 @@ pub struct Flow {
     pub corrections: Arc<Corrections>,
     /// Recording callbacks of the source.
     pub ingest: Arc<Ingest>,
+    /// Messages that the source delivers.
+    pub message_intake: Arc<MessageIntake>,
     /// Filing of transcripts.
     pub transcripts: Arc<TranscriptFiling>,
     /// Transcript callbacks of the source.

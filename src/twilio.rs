@@ -18,25 +18,33 @@ pub mod media;
 pub mod message;
 mod params;
 pub mod parties;
+pub mod personal;
 pub mod public_url;
 mod rate_limit;
+pub mod received_form;
 pub mod rest;
 pub mod signature;
 #[cfg(test)]
 mod signed;
 pub mod transcription;
 pub mod twiml;
+#[cfg(test)]
+mod vectors;
 pub mod voice;
 
 pub use account::{Account, Accounts, Connect, CurrentAccounts, DeleteSource, ReconcilePlan};
 pub use callback::RecordingCallback;
 pub use client::{ClientError, TwilioClient};
 pub use fetch_error::{FetchError, FetchRefusal, MAX_REDIRECTS, TransientFailure};
-pub use message::IncomingMessage;
+pub use message::{IncomingMessage, MessageAddress, MessageMedia, MessageStatusCallback};
 pub use params::CallbackError;
 pub use parties::CallbackParties;
+pub use personal::PersonalText;
 pub use public_url::PublicUrl;
-pub use rest::{RecordingResource, RestError, SentenceResource};
+pub use received_form::ReceivedForm;
+pub use rest::{
+    Deletion, MessageListing, MessageResource, RecordingResource, RestError, SentenceResource,
+};
 pub use signature::{
     Delivery, HEADER as SIGNATURE_HEADER, Malformed, Rejection,
     SETTINGS_HEADER as SIGNATURE_SETTINGS_HEADER, SignedRequest, verify,

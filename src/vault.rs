@@ -24,6 +24,7 @@
 
 mod answers;
 mod approval;
+mod ciphertext;
 mod deposit;
 mod details;
 mod digest;
@@ -32,6 +33,7 @@ mod epoch;
 mod error;
 mod journal;
 mod keys;
+mod message;
 mod open;
 mod ownership;
 mod read_back;
@@ -57,6 +59,7 @@ pub use details::Keeping;
 pub(crate) use drill_view::{DrillView, KeyPresence, OpenedFile, Opens, Retained, RetainedFile};
 pub use epoch::TurnReport;
 pub use error::{AsVaultError, Error};
+pub use message::{MessageContent, SealedMessage};
 pub use open::{PlayableArtefact, PlaybackStream};
 pub use ownership::Claim;
 pub use restore::{Choice, Plan, Restored, check_restore, plan, restore, unfinished};

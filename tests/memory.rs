@@ -151,6 +151,8 @@ fn announcement(flow: &Flow, conversation: &Conversation) -> Announcement {
         source_ref,
         call: Some(call),
         conference: None,
+        thread: None,
+        author: None,
         source: None,
         source_status: "completed".into(),
         error_code: None,

@@ -100,6 +100,8 @@ impl Desk {
                 source_ref: recording.source_ref.clone(),
                 call: None,
                 conference: None,
+                thread: None,
+                author: None,
                 source: recording.source,
                 source_status: recording.source_status,
                 error_code: None,

@@ -321,6 +321,7 @@ impl Place {
             client: twilio::TwilioClient::new(&accounts)?,
             accounts,
             acceptor,
+            messages: recvault::db::group_commit::channel().0,
             clock: Clock::System,
             settings: flow::WorkSettings::default(),
             epochs: flow::EpochSettings::default(),

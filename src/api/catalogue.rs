@@ -16,10 +16,11 @@ use crate::{
     model::{
         id::{ReceiptId, RecordingId},
         media::MediaKind,
-        name::{Label, Tier},
+        name::{Label, LegName, Tier},
         recording::{Recording, RecordingState as Life},
-        sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
+        sid::{AccountSid, CallSid, ConferenceSid, SourceSid},
         source::{CopyKind, CopyState, SourceCopy, SourceState},
+        subject::{Conversation, ThreadId},
         text::PolicyVersion,
         time::Timestamp,
     },
@@ -30,7 +31,7 @@ use crate::{
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct RecordingBody {
     id: RecordingId,
-    /// The kind of communication; `call` is the only kind today.
+    /// The kind of communication; `call` and `message` are collected today.
     kind: MediaKind,
     state: Life,
     tier: Tier,
@@ -39,10 +40,15 @@ pub(crate) struct RecordingBody {
     #[schema(pattern = "^[0-9a-f]{64}$")]
     policy_digest: String,
     account_sid: AccountSid,
-    #[schema(value_type = RecordingSid)]
+    /// The source's id: of a recording, or of a message.
+    #[schema(value_type = SourceSid)]
     recording_sid: String,
     call_sid: Option<CallSid>,
     conference_sid: Option<ConferenceSid>,
+    /// The thread of a message: the same for every message between two addresses. Null for calls.
+    thread_id: Option<ThreadId>,
+    /// Who wrote a message, by their place in the thread: `contact`, or `line` for the account's own.
+    author: Option<LegName>,
     /// The recording component, as reported by the source.
     #[schema(max_length = 64, examples("DialVerb"))]
     source: Option<String>,
@@ -115,8 +121,11 @@ pub(super) struct CopyBody {
 /// A sealed object.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct ArtefactBody {
-    /// `audio`, `transcript`, or `media/0` to `media/255`.
-    #[schema(pattern = "^(audio|transcript|media/[0-9]{1,3})$", examples("audio"))]
+    /// `audio`, `transcript`, `form` (a message as delivered), or `media/0` to `media/255`.
+    #[schema(
+        pattern = "^(audio|transcript|form|media/[0-9]{1,3})$",
+        examples("audio")
+    )]
     artefact: Cow<'static, str>,
     #[schema(max_length = 128, examples("audio/wav"))]
     content_type: String,
@@ -155,6 +164,8 @@ impl From<Recording> for RecordingBody {
             recording_sid: source_ref.sid().to_owned(),
             call_sid: recording.call,
             conference_sid: recording.conference,
+            thread_id: recording.thread.and_then(Conversation::into_thread),
+            author: recording.author,
             source: recording.source,
             source_status: recording.source_status,
             error_code: recording.error_code,

@@ -61,7 +61,11 @@ pub(crate) struct GrantBody {
     /// The audio. Null if the view does not include it.
     #[schema(format = "uri")]
     audio_url: Option<String>,
-    /// The transcript, as JSON. Null if the view does not include it, or there is none.
+    /// The message, every field as the source delivered it. Null if the view does not include it, or
+    /// the recording is no message.
+    #[schema(format = "uri")]
+    message_url: Option<String>,
+    /// The transcript, or the text of a message, as JSON. Null if the view does not include it, or there is none.
     #[schema(format = "uri")]
     transcript_url: Option<String>,
     /// The transcript as WebVTT, for a player.
@@ -98,6 +102,7 @@ impl GrantBody {
             view: grant.view().kind(),
             window,
             audio_url: url(Artefact::Audio, "audio.wav"),
+            message_url: url(Artefact::Form, "message.json"),
             transcript_url: url(Artefact::Transcript, "transcript.json"),
             transcript_vtt_url: url(Artefact::Transcript, "transcript.vtt"),
             parties_url: url(Artefact::Parties, "parties.json"),
@@ -108,6 +113,7 @@ impl GrantBody {
     pub(crate) fn urls(&self) -> impl Iterator<Item = &str> {
         [
             &self.audio_url,
+            &self.message_url,
             &self.transcript_url,
             &self.transcript_vtt_url,
             &self.parties_url,

@@ -9,6 +9,10 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures_util::{Stream, stream};
+use utoipa::openapi::{
+    RefOr, Schema,
+    schema::{ArrayBuilder, ObjectBuilder, Type},
+};
 
 use super::{
     Api,
@@ -37,18 +41,99 @@ pub(super) async fn audio(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let session = api
-        .flow
-        .playback
-        .redeem(&token, network, Artefact::Audio)
-        .await?;
+    let asked = Asked {
+        token: &token,
+        network,
+        method: &method,
+        headers: &headers,
+    };
+    whole(
+        &api,
+        asked,
+        Artefact::Audio,
+        "inline; filename=\"recording.wav\"",
+    )
+    .await
+}
+
+/// Returns a message under a grant with the view `audio`: every field as the source delivered it, as
+/// pairs of a name and a value.
+///
+/// `HEAD` opens nothing.
+#[utoipa::path(get, path = "/v1/media/{token}/message.json", operation_id = "getMessage", tag = "media", params(("token" = String, Path), ("Range" = Option<String>, Header)),
+    responses((status = 200, body = MessageForm), (status = 206, body = MessageForm), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 410, body = Problem), (status = 416, body = Problem)))]
+pub(super) async fn message(
+    State(api): State<Api>,
+    ClientIp(network): ClientIp,
+    Id(token): Id<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let asked = Asked {
+        token: &token,
+        network,
+        method: &method,
+        headers: &headers,
+    };
+    whole(
+        &api,
+        asked,
+        Artefact::Form,
+        "inline; filename=\"message.json\"",
+    )
+    .await
+}
+
+/// The fields of a message, in the order in which the source delivered them.
+pub(super) struct MessageForm;
+
+impl utoipa::ToSchema for MessageForm {}
+
+impl utoipa::PartialSchema for MessageForm {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String);
+        let pair = ArrayBuilder::new()
+            .items(text)
+            .min_items(Some(2))
+            .max_items(Some(2));
+        ArrayBuilder::new()
+            .description(Some("Pairs of a name and a value, in the order received."))
+            .items(pair)
+            .max_items(Some(1000))
+            .into()
+    }
+}
+
+/// A request for an artefact as it was sealed.
+struct Asked<'a> {
+    token: &'a str,
+    network: Option<IpAddr>,
+    method: &'a Method,
+    headers: &'a HeaderMap,
+}
+
+/// Returns an artefact as it was sealed, whole or by range (RFC 9110, section 14).
+async fn whole(
+    api: &Api,
+    asked: Asked<'_>,
+    wanted: Artefact,
+    disposition: &'static str,
+) -> Result<Response, Problem> {
+    let Asked {
+        token,
+        network,
+        method,
+        headers,
+    } = asked;
+    let session = api.flow.playback.redeem(token, network, wanted).await?;
     let len = session.playable.len();
     let etag = format!("\"{}\"", session.playable.etag());
-    if conditions::evaluate(&headers, &etag)? == Precondition::NotModified {
+    if conditions::evaluate(headers, &etag)? == Precondition::NotModified {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
     }
     // A range applies only to the representation that GET sends (section 14.2).
-    let range = range_header(&headers, &etag).filter(|_| method == Method::GET);
+    let range = range_header(headers, &etag).filter(|_| *method == Method::GET);
     let (status, range) = match range::resolve(range, len) {
         RangeOutcome::Whole => (StatusCode::OK, 0..len),
         RangeOutcome::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
@@ -58,10 +143,7 @@ pub(super) async fn audio(
         .status(status)
         .header(header::CONTENT_TYPE, session.playable.content_type())
         .header(header::CONTENT_LENGTH, range.end - range.start)
-        .header(
-            header::CONTENT_DISPOSITION,
-            "inline; filename=\"recording.wav\"",
-        )
+        .header(header::CONTENT_DISPOSITION, disposition)
         .header(header::ACCEPT_RANGES, "bytes")
         .header(header::ETAG, etag);
     if status == StatusCode::PARTIAL_CONTENT {
@@ -70,7 +152,7 @@ pub(super) async fn audio(
             format!("bytes {}-{}/{len}", range.start, range.end - 1),
         );
     }
-    match method {
+    match *method {
         Method::HEAD => {
             api.flow.playback.could_open(&session).await?;
             head_answer(response)

@@ -58,6 +58,7 @@ use crate::db::audit::AuditOrder;
         super::consents::record,
         super::consents::search,
         super::media::audio,
+        super::media::message,
         super::media::transcript_json,
         super::media::transcript_vtt,
         super::media::parties,

@@ -21,10 +21,11 @@ use super::{
 use crate::{
     db::recordings::{RecordingFilter, RecordingSort, SubjectFilter},
     model::{
+        media::MediaKind,
         name::{Label, Tier},
         recording::RecordingState,
-        sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
-        subject::Address,
+        sid::{AccountSid, CallSid, ConferenceSid, SourceSid},
+        subject::{Address, ThreadId},
         text::LabelValue,
         time::Timestamp,
     },
@@ -52,8 +53,12 @@ pub(super) struct RecordingQuery {
     call: Option<CallSid>,
     /// Only recordings of this conference.
     conference: Option<ConferenceSid>,
+    /// Only the messages of this thread.
+    thread: Option<ThreadId>,
+    /// Only recordings of this kind.
+    kind: Option<MediaKind>,
     /// Only the recording with this SID.
-    recording_sid: Option<RecordingSid>,
+    recording_sid: Option<SourceSid>,
     /// Only recordings with this label, as `name:value`. Several: with all of them, each named once.
     #[serde(default)]
     #[param(required = false, max_items = 32, example = json!(["queue:support"]))]
@@ -196,6 +201,8 @@ impl RecordingQuery {
             account: self.account,
             call: self.call,
             conference: self.conference,
+            thread: self.thread,
+            kind: self.kind,
             recording_sid: self.recording_sid,
             labels,
             subject,

@@ -14,11 +14,11 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{App, Error, keys, listen, settings, supervise::Tasks};
+use super::{App, Committers, Error, keys, listen, settings, supervise::Tasks};
 use crate::{
     api,
     config::Config,
-    db::{Db, accept::Committer},
+    db::Db,
     flow::{self, Flow, Reloaded, Task, Watch},
     model::time::Clock,
     policy::Rules,
@@ -214,7 +214,7 @@ async fn check_backends(app: &App, flow: &Flow) -> Result<(), Error> {
 
 /// Starts the task that makes callbacks durable.
 fn committer_tasks(
-    committer: Committer,
+    committer: Committers,
     clock: Clock,
     flow: &Flow,
     stop: &CancellationToken,

@@ -20,7 +20,7 @@ use crate::{
         name::{Label, Tier},
         numerals::counted,
         recording::{Recording, RecordingState},
-        sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
+        sid::{AccountSid, CallSid, ConferenceSid, SourceSid},
         text::LabelValue,
         time::Timestamp,
     },
@@ -59,7 +59,7 @@ pub(super) struct ListRecordings {
     conference: Option<ConferenceSid>,
     /// Only the recording with this SID.
     #[arg(long, value_name = "SID")]
-    recording_sid: Option<RecordingSid>,
+    recording_sid: Option<SourceSid>,
     /// Only recordings with this label; repeatable, with all of them.
     #[arg(long = "label", value_name = "LABEL=VALUE", value_parser = token::attribute)]
     labels: Vec<(Label, LabelValue)>,

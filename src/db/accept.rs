@@ -1,18 +1,16 @@
 //! Announcements: durable storage of callbacks, many in one transaction.
-//!
-//! Group commit: callbacks that arrive while a transaction is being written queue up and share the
-//! next one. Each caller is answered only after the commit that holds its announcement.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
 use const_format::formatcp;
-use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::{
     error::Error,
+    group_commit::{self, GroupCommit, GroupReceiver, GroupSender},
     open::Db,
     table::TableRow as _,
     tx::Arg,
+    unit::Unit,
     work::{self, StoredWork, WorkKind},
 };
 use crate::{
@@ -21,19 +19,15 @@ use crate::{
         crash,
         encryption::Encryption,
         id::RecordingId,
-        media::SourceRef,
-        name::{Label, Tier},
+        media::{MediaKind, SourceRef},
+        name::{Label, LegName, Tier},
         recording::DiscoveredBy,
         sid::{CallSid, ConferenceSid},
+        subject::Conversation,
         text::LabelValue,
         time::Timestamp,
     },
 };
-
-/// Most announcements in one transaction.
-const BATCH: usize = 256;
-/// Most announcements that may wait. Beyond this limit the caller is asked to retry.
-const QUEUE: usize = 4096;
 
 /// What a source reported about a recording. No personal data.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -49,6 +43,10 @@ pub struct Announcement {
     /// The conference, where reported.
     #[serde(rename = "conference_sid")]
     pub conference: Option<ConferenceSid>,
+    /// The thread of a message.
+    pub thread: Option<Conversation>,
+    /// Who wrote a message, by their leg of the thread.
+    pub author: Option<LegName>,
     /// How the recording was made, where reported.
     pub source: Option<String>,
     /// The status that the source reported.
@@ -76,21 +74,31 @@ pub struct Announcement {
 }
 
 /// Returns the rank of a status, which grows with what the status tells of the recording, and the
-/// state that it leads to.
-fn rank(status: &str) -> (i64, &'static str) {
-    match status {
-        "completed" => (2, "announced"),
-        "absent" => (1, "absent"),
-        "failed" => (1, "failed"),
-        // `in-progress`, and unknown statuses.
+/// state that it leads to. A message has its content even if it was not delivered.
+fn rank(kind: MediaKind, status: &str) -> (i64, &'static str) {
+    match (kind, status) {
+        (
+            MediaKind::Message,
+            "received" | "sent" | "delivered" | "undelivered" | "failed" | "read",
+        )
+        | (_, "completed") => (2, "announced"),
+        (_, "absent") => (1, "absent"),
+        (_, "failed") => (1, "failed"),
+        // `in-progress`, `queued`, and unknown statuses.
         _ => (0, "announced"),
     }
 }
 
+impl Announcement {
+    fn rank(&self) -> (i64, &'static str) {
+        rank(self.source_ref.kind(), &self.source_status)
+    }
+}
+
 const ANNOUNCE: &str = "/* accept.announce */
-INSERT INTO recordings (id, kind, state, account, source_sid, call_sid, conference_sid, source, source_status, source_rank, error_code,
+INSERT INTO recordings (id, kind, state, account, source_sid, call_sid, conference_sid, thread, author, source, source_status, source_rank, error_code,
   duration_s, channels, tier, policy_version, policy_digest, started_at, announced_at, collected_at, labels, heard_by, encryption)
-SELECT value->>'id', value->>'kind', value->>'state', value->>'account', value->>'source_sid', value->>'call_sid', value->>'conference_sid',
+SELECT value->>'id', value->>'kind', value->>'state', value->>'account', value->>'source_sid', value->>'call_sid', value->>'conference_sid', value->>'thread', value->>'author',
   value->>'source', value->>'source_status', CAST(value->>'rank' AS BIGINT), CAST(value->>'error_code' AS BIGINT),
   CAST(value->>'duration_s' AS BIGINT), CAST(value->>'channels' AS BIGINT), value->>'tier', value->>'policy_version',
   value->>'policy_digest', CAST(value->>'started_at' AS BIGINT), $2,
@@ -105,6 +113,8 @@ ON CONFLICT (id) DO UPDATE SET
   source_rank = CASE WHEN excluded.source_rank > recordings.source_rank THEN excluded.source_rank ELSE recordings.source_rank END,
   call_sid = COALESCE(recordings.call_sid, excluded.call_sid),
   conference_sid = COALESCE(recordings.conference_sid, excluded.conference_sid),
+  thread = COALESCE(recordings.thread, excluded.thread),
+  author = COALESCE(recordings.author, excluded.author),
   source = COALESCE(recordings.source, excluded.source),
   duration_s = COALESCE(recordings.duration_s, excluded.duration_s),
   channels = COALESCE(recordings.channels, excluded.channels),
@@ -127,32 +137,20 @@ ON CONFLICT (kind, subject) DO NOTHING",
     StoredWork::INSERT_INTO
 );
 
-/// The sending end of the queue. Clones share one queue.
+/// The sending end of the queue of announcements. Clones share one queue.
 #[derive(Clone)]
-pub struct Acceptor(mpsc::Sender<Waiting>);
-
-struct Waiting {
-    announcement: Announcement,
-    answer: oneshot::Sender<Result<(), Error>>,
-}
+pub struct Acceptor(GroupSender<Announcement>);
 
 /// The receiving end of the queue. The task [`Committer::run`] drains it.
 pub struct Committer {
     db: Db,
-    // Behind a mutex, so that the task can be restarted after a panic.
-    queue: Mutex<mpsc::Receiver<Waiting>>,
+    queue: GroupReceiver<Announcement>,
 }
 
 /// Creates both ends of the queue.
 pub fn channel(db: Db) -> (Acceptor, Committer) {
-    let (sender, queue) = mpsc::channel(QUEUE);
-    (
-        Acceptor(sender),
-        Committer {
-            db,
-            queue: Mutex::new(queue),
-        },
-    )
+    let (sender, queue) = group_commit::channel();
+    (Acceptor(sender), Committer { db, queue })
 }
 
 impl Acceptor {
@@ -163,79 +161,30 @@ impl Acceptor {
     /// [`Error::Unstorable`] if the announcement contains U+0000. [`Error::Unavailable`] otherwise:
     /// the announcement is not durable, and the source should send it again.
     pub async fn accept(&self, announcement: Announcement) -> Result<(), Error> {
-        let (answer, answered) = oneshot::channel();
-        self.0
-            .try_send(Waiting {
-                announcement,
-                answer,
-            })
-            .map_err(|_| Error::Unavailable("too many callbacks are waiting".into()))?;
-        answered
-            .await
-            .unwrap_or_else(|_| Err(Error::Unavailable("the service is stopping".into())))
+        self.0.send(announcement).await
     }
 }
 
 impl Committer {
-    /// Commits batches until every [`Acceptor`] is dropped and the queue is empty. Another call
-    /// continues with the same queue; callers whose batch was interrupted are asked to retry.
+    /// Commits batches until every [`Acceptor`] is dropped and the queue is empty.
     pub async fn run(&self, now: impl Fn() -> Timestamp + Send + Sync) {
-        let mut queue = self.queue.lock().await;
-        loop {
-            let mut batch = Vec::with_capacity(BATCH);
-            if queue.recv_many(&mut batch, BATCH).await == 0 {
-                return;
-            }
-            self.settle(batch, &now).await;
-        }
+        let announcing = Announcing { db: &self.db, now };
+        self.queue.run(&announcing).await;
     }
+}
 
-    /// Commits a batch and answers each caller in it. If the batch fails and one announcement may
-    /// be the cause, each half is tried by itself: only the bad announcement fails, after a binary
-    /// search.
-    async fn settle(&self, batch: Vec<Waiting>, now: &(impl Fn() -> Timestamp + Sync)) {
-        let mut batches = vec![batch];
-        while let Some(mut batch) = batches.pop() {
-            match self.commit(&batch, now()).await {
-                Ok(()) => answer(batch, || Ok(())),
-                Err(error) if batch.len() > 1 && error.may_be_caused_by_data() => {
-                    let half = batch.split_off(batch.len() / 2);
-                    batches.extend([half, batch]);
-                }
-                Err(Error::Unstorable) => answer(batch, || Err(Error::Unstorable)),
-                Err(error) => answer(batch, || Err(Error::Unavailable(error.to_string()))),
-            }
-        }
-    }
+struct Announcing<'a, N> {
+    db: &'a Db,
+    now: N,
+}
 
-    async fn commit(&self, batch: &[Waiting], now: Timestamp) -> Result<(), Error> {
-        let document = document(batch.iter().map(|waiting| &waiting.announcement));
+impl<N: Fn() -> Timestamp + Send + Sync> GroupCommit<Announcement> for Announcing<'_, N> {
+    async fn commit(&self, batch: &[&Announcement]) -> Result<(), Error> {
+        let now = (self.now)();
         self.db
             .unit("accept.commit", async |mut unit| {
                 unit.without_entry("what is announced is told when it is sealed");
-                let args = [Arg::Text(&document), Arg::Int(now.as_millis())];
-                unit.execute(ANNOUNCE, &args).await?;
-                unit.execute(ENQUEUE, &args).await?;
-                let refused = unit.fetch_all(REFUSED, &args[..1]).await?;
-                let refused = refused
-                    .iter()
-                    .map(|row| row.parse("recordings", "id", "id"))
-                    .collect::<Result<Vec<RecordingId>, Error>>()?;
-                if !refused.is_empty() {
-                    // A recording that the source still announces may still exist there, or can be
-                    // deleted only now that it is complete.
-                    work::begin_anew(&mut unit, WorkKind::DeleteAtSource, &refused, now).await?;
-                    unit.audit_all(
-                        refused
-                            .iter()
-                            .map(|id| NewEntry::recording_refused(now, *id)),
-                    );
-                }
-                let told = batch
-                    .iter()
-                    .filter(|waiting| waiting.announcement.heard_by == DiscoveredBy::Callback)
-                    .count();
-                unit.count("recvault_callbacks_accepted_total", told as u64);
+                announce(&mut unit, batch, Then::Fetch, now).await?;
                 crash::point("accept.before_commit");
                 Ok::<_, Error>(())
             })
@@ -243,6 +192,54 @@ impl Committer {
         crash::point("accept.after_commit");
         Ok(())
     }
+}
+
+/// What becomes of complete announcements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// The source is asked for the content.
+    Fetch,
+    /// The same unit seals it.
+    Seal,
+}
+
+/// Adds announcements to the catalogue.
+///
+/// # Errors
+/// [`Error::Unstorable`] if one of them contains U+0000; any database error.
+pub async fn announce(
+    unit: &mut Unit,
+    announcements: &[&Announcement],
+    then: Then,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let document = document(announcements.iter().copied());
+    let args = [Arg::Text(&document), Arg::Int(now.as_millis())];
+    unit.execute(ANNOUNCE, &args).await?;
+    if then == Then::Fetch {
+        unit.execute(ENQUEUE, &args).await?;
+    }
+    let refused = unit.fetch_all(REFUSED, &args[..1]).await?;
+    let refused = refused
+        .iter()
+        .map(|row| row.parse("recordings", "id", "id"))
+        .collect::<Result<Vec<RecordingId>, Error>>()?;
+    if !refused.is_empty() {
+        // A recording that the source still announces may still exist there, or can be deleted only
+        // now that it is complete.
+        work::begin_anew(unit, WorkKind::DeleteAtSource, &refused, now).await?;
+        unit.audit_all(
+            refused
+                .iter()
+                .map(|id| NewEntry::recording_refused(now, *id)),
+        );
+    }
+    let told = announcements
+        .iter()
+        .filter(|announcement| announcement.heard_by == DiscoveredBy::Callback)
+        .count();
+    unit.count("recvault_callbacks_accepted_total", told as u64);
+    Ok(())
 }
 
 /// Builds one JSON object with a member for each recording. Several announcements of one recording
@@ -264,7 +261,7 @@ fn document<'a>(announcements: impl Iterator<Item = &'a Announcement>) -> String
             .or_insert(Cow::Borrowed(announcement));
     }
     let ranked = told.into_iter().map(|(id, announcement)| {
-        let (rank, state) = rank(&announcement.source_status);
+        let (rank, state) = announcement.rank();
         (
             id,
             Ranked {
@@ -278,23 +275,17 @@ fn document<'a>(announcements: impl Iterator<Item = &'a Announcement>) -> String
         .expect("ids and plain values always have a JSON form")
 }
 
-/// Answers every caller of a batch. A caller that is gone learns the result from the source's next
-/// attempt.
-fn answer(batch: Vec<Waiting>, result: impl Fn() -> Result<(), Error>) {
-    for waiting in batch {
-        let _ = waiting.answer.send(result());
-    }
-}
-
 /// Merges a later announcement: a status of a higher rank, and facts that were not known. Tier and
 /// policy stay those of the first announcement.
 fn add(known: &mut Announcement, later: &Announcement) {
-    if rank(&later.source_status).0 > rank(&known.source_status).0 {
+    if later.rank().0 > known.rank().0 {
         known.source_status.clone_from(&later.source_status);
         known.error_code = later.error_code;
     }
     known.call = known.call.take().or_else(|| later.call.clone());
     known.conference = known.conference.take().or_else(|| later.conference.clone());
+    known.thread = known.thread.take().or_else(|| later.thread.clone());
+    known.author = known.author.take().or_else(|| later.author.clone());
     known.source = known.source.take().or_else(|| later.source.clone());
     known.duration_s = known.duration_s.or(later.duration_s);
     known.channels = known.channels.or(later.channels);

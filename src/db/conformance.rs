@@ -275,6 +275,8 @@ fn announcement(number: u32, status: &str) -> Announcement {
         source_ref: source_ref(number, number % 3),
         call: None,
         conference: None,
+        thread: None,
+        author: None,
         source: None,
         source_status: status.into(),
         error_code: None,

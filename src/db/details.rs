@@ -65,6 +65,24 @@ pub async fn put(tx: &mut Tx, id: RecordingId, sealed: &[u8], now: Timestamp) ->
     tx.insert_row(SQL, &row, &[]).await.map(|_| ())
 }
 
+/// Stores the sealed details of recordings that have none.
+pub async fn insert(
+    tx: &mut Tx,
+    sealed: Vec<(RecordingId, Vec<u8>)>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    const SQL: &str = concatcp!("/* details.insert */ ", StoredDetails::INSERT_INTO);
+    let rows: Vec<StoredDetails> = sealed
+        .into_iter()
+        .map(|(recording, sealed)| StoredDetails {
+            recording,
+            sealed,
+            sealed_at: now,
+        })
+        .collect();
+    tx.insert_rows(SQL, &rows).await.map(|_| ())
+}
+
 /// Deletes the sealed details of these recordings.
 pub async fn remove(tx: &mut Tx, ids: &[RecordingId]) -> Result<(), Error> {
     const SQL: &str = "/* details.remove */ DELETE FROM details WHERE recording_id IN (SELECT key FROM json_each($1))";
@@ -85,8 +103,9 @@ pub async fn sealed_of(
             "call_sid = $1 AND (conference_sid IS NULL OR NOT EXISTS (SELECT 1 FROM parties WHERE conversation = conference_sid))"
         }
         Conversation::Conference(_) => "conference_sid = $1",
+        Conversation::Thread(_) => "thread = $1",
         // No recording has a column for these kinds of conversations.
-        Conversation::Thread(_) | Conversation::Room(_) | Conversation::Session(_) => {
+        Conversation::Chat(_) | Conversation::Room(_) | Conversation::Session(_) => {
             return Ok(Vec::new());
         }
     };
@@ -106,7 +125,7 @@ pub async fn sealed_of(
 /// of this unit.
 pub async fn lock(tx: &mut Tx, conversation: &Conversation) -> Result<(), Error> {
     const SQL: &str = "/* details.lock */
-        SELECT id FROM recordings WHERE (call_sid = $1 OR conference_sid = $1) AND state IN ('announced', 'sealed')
+        SELECT id FROM recordings WHERE (call_sid = $1 OR conference_sid = $1 OR thread = $1) AND state IN ('announced', 'sealed')
         ORDER BY id FOR NO KEY UPDATE";
     // SQLite has one writer at a time anyway.
     if tx.is_postgres() {

@@ -25,6 +25,9 @@ pub async fn recordings(
           SELECT recordings.id FROM parties JOIN recordings ON recordings.conference_sid = parties.conversation
           WHERE parties.subject = $1 AND ($4 = '{}' OR recordings.account IN (SELECT key FROM json_each($4)))
           UNION
+          SELECT recordings.id FROM parties JOIN recordings ON recordings.thread = parties.conversation
+          WHERE parties.subject = $1 AND ($4 = '{}' OR recordings.account IN (SELECT key FROM json_each($4)))
+          UNION
           SELECT recordings.id FROM parties JOIN recordings ON recordings.call_sid = parties.conversation
           WHERE parties.subject = $1 AND ($4 = '{}' OR recordings.account IN (SELECT key FROM json_each($4)))
         ) AS theirs WHERE id > $2 ORDER BY id LIMIT $3";

@@ -305,22 +305,20 @@ async fn replace(tx: &mut Tx, query: &str, stale: &str, pages: &[PageRow]) -> Re
     Ok(())
 }
 
-/// Inserts the position of a recording's key.
-pub async fn insert_entry(
-    tx: &mut Tx,
-    id: RecordingId,
-    leg: Leg,
-    entry: &KeyEntry,
-) -> Result<(), Error> {
-    const SQL: &str = formatcp!("/* keys.insert_entry */ {}", StoredKeyEntry::INSERT);
-    let row = StoredKeyEntry {
-        recording: id,
-        leg,
-        page: entry.place.page,
-        slot: entry.place.slot,
-        fingerprint: entry.fingerprint.clone(),
-    };
-    tx.insert_row(SQL, &row, &[]).await.map(|_| ())
+/// Inserts the positions of recordings' keys.
+pub async fn insert_entries(tx: &mut Tx, entries: KeyEntries) -> Result<(), Error> {
+    const SQL: &str = formatcp!("/* keys.insert_entries */ {}", StoredKeyEntry::INSERT_INTO);
+    let rows: Vec<StoredKeyEntry> = entries
+        .into_iter()
+        .map(|((recording, leg), entry)| StoredKeyEntry {
+            recording,
+            leg,
+            page: entry.place.page,
+            slot: entry.place.slot,
+            fingerprint: entry.fingerprint,
+        })
+        .collect();
+    tx.insert_rows(SQL, &rows).await.map(|_| ())
 }
 
 const ENTRY: &str = StoredKeyEntry::COLUMNS;

@@ -132,7 +132,7 @@ pub async fn wait_for_sealing(tx: &mut Tx, bearing: &AffectedScope) -> Result<()
     if tx.is_postgres() {
         let sql = format!(
             "/* quarantine.wait_for_sealing */
-            SELECT id FROM recordings WHERE state = 'announced' AND (call_sid IN ({CONCERNED}) OR conference_sid IN ({CONCERNED}))
+            SELECT id FROM recordings WHERE state = 'announced' AND (call_sid IN ({CONCERNED}) OR conference_sid IN ({CONCERNED}) OR thread IN ({CONCERNED}))
             ORDER BY id FOR NO KEY UPDATE"
         );
         tx.execute(&sql, &bearing.args()).await?;
@@ -151,7 +151,7 @@ pub async fn waiting(
     let sql = format!(
         "/* quarantine.waiting */
         SELECT {COLUMNS} FROM recordings
-        WHERE quarantine_ends IS NOT NULL AND state = 'sealed' AND (call_sid IN ({CONCERNED}) OR conference_sid IN ({CONCERNED}))
+        WHERE quarantine_ends IS NOT NULL AND state = 'sealed' AND (call_sid IN ({CONCERNED}) OR conference_sid IN ({CONCERNED}) OR thread IN ({CONCERNED}))
           AND id > $3 ORDER BY id LIMIT $4"
     );
     page(tx, sql, bearing, after, limit, None).await
@@ -170,7 +170,8 @@ pub async fn released<D: Display + Sync>(
         "/* quarantine.released */
         SELECT {COLUMNS} FROM recordings
         WHERE id IN (SELECT id FROM recordings WHERE call_sid IN ({CONCERNED})
-            UNION SELECT id FROM recordings WHERE conference_sid IN ({CONCERNED}))
+            UNION SELECT id FROM recordings WHERE conference_sid IN ({CONCERNED})
+            UNION SELECT id FROM recordings WHERE thread IN ({CONCERNED}))
           AND quarantine_ends IS NULL AND state = 'sealed' AND policy_digest IN (SELECT key FROM json_each($5))
           AND id > $3 ORDER BY id LIMIT $4"
     );
@@ -185,7 +186,8 @@ pub async fn accounts_of(
 ) -> Result<BTreeSet<AccountSid>, Error> {
     const SQL: &str = "/* quarantine.accounts_of */
         SELECT account FROM recordings WHERE call_sid IN (SELECT key FROM json_each($1))
-        UNION SELECT account FROM recordings WHERE conference_sid IN (SELECT key FROM json_each($1))";
+        UNION SELECT account FROM recordings WHERE conference_sid IN (SELECT key FROM json_each($1))
+        UNION SELECT account FROM recordings WHERE thread IN (SELECT key FROM json_each($1))";
     let rows = tx.fetch_all(SQL, &[Arg::Text(&set(conversations))]).await?;
     rows.iter()
         .map(|row| row.parse("recordings", "account", "account"))

@@ -5,6 +5,7 @@ mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use const_format::formatcp;
 
 pub use self::filter::{RecordingFilter, RecordingSort, SubjectFilter, list};
@@ -28,7 +29,7 @@ use crate::model::{
 table! {
     "artefacts" { subject: Some("recording_id") }
 
-    /// A sealed object of a recording, as stored in the catalogue.
+    /// A sealed artefact of a recording, as stored in the catalogue.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct SealedArtefact {
         key {
@@ -39,8 +40,10 @@ table! {
             /// The kind of artefact.
             pub artefact: Artefact = "artefact",
         }
-        /// Its name in the store.
-        pub object: ObjectId = "object_id",
+        /// Its name in the store; `None` for a small artefact, whose ciphertext is in the row.
+        pub object: Option<ObjectId> = "object_id",
+        /// The ciphertext of a small artefact; otherwise empty.
+        pub inline: Bytes = "inline",
         /// Plaintext bytes.
         pub plain_len: u64 = "plain_len",
         /// Ciphertext bytes.
@@ -106,6 +109,24 @@ pub async fn mark_sealed(tx: &mut Tx, id: RecordingId, now: Timestamp) -> Result
     .parse("recordings", "tier", "id")
 }
 
+/// Marks those of these recordings as sealed that are announced, and locks their rows for the rest
+/// of the unit. Returns them as they are now.
+pub async fn mark_all_sealed(
+    tx: &mut Tx,
+    ids: &[RecordingId],
+    now: Timestamp,
+) -> Result<Vec<Recording>, Error> {
+    const SQL: &str = formatcp!(
+        "/* recordings.mark_all_sealed */
+        UPDATE recordings SET state = 'sealed', sealed_at = $2
+        WHERE id IN (SELECT key FROM json_each($1)) AND state = 'announced' RETURNING {COLUMNS}"
+    );
+    let rows = tx
+        .fetch_all(SQL, &[Arg::Text(&set(ids)), Arg::Int(now.as_millis())])
+        .await?;
+    rows.iter().map(recording).collect()
+}
+
 /// Locks the row of a sealed recording for the rest of the unit, without a change. Returns its
 /// tier.
 ///
@@ -131,8 +152,9 @@ pub async fn of_conversation(
     let clause = match conversation {
         Conversation::Call(_) => "call_sid = $1 AND conference_sid IS NULL",
         Conversation::Conference(_) => "conference_sid = $1",
+        Conversation::Thread(_) => "thread = $1",
         // No recording has a column for these kinds of conversations.
-        Conversation::Thread(_) | Conversation::Room(_) | Conversation::Session(_) => {
+        Conversation::Chat(_) | Conversation::Room(_) | Conversation::Session(_) => {
             return Ok(Vec::new());
         }
     };
@@ -255,17 +277,17 @@ pub async fn change_labels(
     Ok(changed)
 }
 
-/// Inserts a sealed object.
-pub async fn insert_artefact(tx: &mut Tx, sealed: &SealedArtefact) -> Result<(), Error> {
+/// Inserts sealed artefacts.
+pub async fn insert_artefacts(tx: &mut Tx, sealed: &[SealedArtefact]) -> Result<(), Error> {
     const SQL: &str = formatcp!(
-        "/* recordings.insert_artefact */ {}",
-        SealedArtefact::INSERT
+        "/* recordings.insert_artefacts */ {}",
+        SealedArtefact::INSERT_INTO
     );
-    tx.insert_row(SQL, sealed, &[]).await.map(|_| ())
+    tx.insert_rows(SQL, sealed).await.map(|_| ())
 }
 
-/// Inserts a sealed object and deletes an older one of the same leg and artefact. Returns the name
-/// of the older one in the store, if there was one.
+/// Inserts a sealed artefact and deletes an older one of the same leg and name. Returns the name of
+/// the older one in the store, if it was there.
 pub async fn replace_artefact(
     tx: &mut Tx,
     sealed: &SealedArtefact,
@@ -280,13 +302,14 @@ pub async fn replace_artefact(
     let older = tx
         .fetch_first(SQL, &args)
         .await?
-        .map(|row| row.parse("artefacts", "object_id", "recording_id"))
-        .transpose()?;
-    insert_artefact(tx, sealed).await?;
+        .map(|row| row.maybe_parse("artefacts", "object_id", "recording_id"))
+        .transpose()?
+        .flatten();
+    insert_artefacts(tx, std::slice::from_ref(sealed)).await?;
     Ok(older)
 }
 
-/// Returns the sealed objects of a recording.
+/// Returns the sealed artefacts of a recording.
 pub async fn artefacts(tx: &mut Tx, id: RecordingId) -> Result<Vec<SealedArtefact>, Error> {
     const SQL: &str = formatcp!(
         "/* recordings.artefacts */ SELECT {} FROM artefacts WHERE recording_id = $1 ORDER BY leg, artefact",
@@ -295,7 +318,7 @@ pub async fn artefacts(tx: &mut Tx, id: RecordingId) -> Result<Vec<SealedArtefac
     tx.fetch_rows(SQL, &[Arg::Text(&id.to_string())]).await
 }
 
-/// Deletes the rows of a recording's sealed objects, after their bytes are removed.
+/// Deletes the rows of a recording's sealed artefacts, after their bytes are removed.
 pub async fn remove_artefacts(tx: &mut Tx, id: RecordingId) -> Result<(), Error> {
     const SQL: &str =
         "/* recordings.remove_artefacts */ DELETE FROM artefacts WHERE recording_id = $1";

@@ -189,6 +189,14 @@ impl TryFrom<StoredRevocation> for Revocation {
     }
 }
 
+/// Returns whether any revocation is of this time or later: only such a one covers what is collected
+/// then.
+pub async fn is_any_since(tx: &mut Tx, at: i64) -> Result<bool, Error> {
+    const SQL: &str = "/* revocations.is_any_since */
+        SELECT id FROM revocations WHERE revoked_at >= $1 ORDER BY revoked_at LIMIT 1";
+    Ok(!tx.fetch_all(SQL, &[Arg::Int(at)]).await?.is_empty())
+}
+
 /// Returns one revocation.
 pub async fn find(tx: &mut Tx, id: RevocationId) -> Result<Option<Revocation>, Error> {
     const SQL: &str =

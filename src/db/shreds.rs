@@ -171,12 +171,12 @@ pub async fn undurable_of(tx: &mut Tx, id: RevocationId) -> Result<i64, Error> {
     tx.fetch_int(SQL, &[Arg::Text(&id.to_string())]).await
 }
 
-/// Returns whether a key with this fingerprint was ever destroyed; such a key is not accepted
-/// again.
-pub async fn is_destroyed(tx: &mut Tx, fingerprint: &str) -> Result<bool, Error> {
-    const SQL: &str =
-        "/* shreds.is_destroyed */ SELECT COUNT(*) FROM tombstones WHERE fingerprint = $1";
-    Ok(tx.fetch_int(SQL, &[Arg::Text(fingerprint)]).await? > 0)
+/// Returns whether a key with one of these fingerprints was ever destroyed; such a key is not
+/// accepted again.
+pub async fn is_any_destroyed(tx: &mut Tx, fingerprints: &[String]) -> Result<bool, Error> {
+    const SQL: &str = "/* shreds.is_any_destroyed */
+        SELECT COUNT(*) FROM tombstones WHERE fingerprint IN (SELECT key FROM json_each($1))";
+    Ok(tx.fetch_int(SQL, &[Arg::Text(&set(fingerprints))]).await? > 0)
 }
 
 /// Returns the tombstones and receipts of these recordings: recording, time of the tombstone,

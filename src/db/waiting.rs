@@ -124,14 +124,15 @@ pub async fn clear(
     )
 }
 
-/// Deletes the pending details for these recordings, in their calls and conferences. Returns the
+/// Deletes the pending details for these recordings, in their conversations. Returns the
 /// conversations that had any.
 pub async fn clear_of(tx: &mut Tx, ids: &[RecordingId]) -> Result<Vec<Conversation>, Error> {
     const SQL: &str = "/* waiting.clear_of */
         UPDATE parties SET sealed = $2
         WHERE conversation IN (
             SELECT call_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1))
-            UNION SELECT conference_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1)))
+            UNION SELECT conference_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1))
+            UNION SELECT thread FROM recordings WHERE id IN (SELECT key FROM json_each($1)))
           AND length(sealed) > 0 RETURNING conversation";
     if ids.is_empty() {
         return Ok(Vec::new());

@@ -22,6 +22,10 @@ mod fault;
 mod foreign;
 mod hours;
 mod media;
+mod message;
+mod message_callback;
+mod message_media;
+mod messages;
 mod numbers;
 mod page;
 mod recording;
@@ -61,6 +65,7 @@ pub use self::{
     events::{GatherAnswer, RealTime},
     fault::MediaFault,
     foreign::ForeignHost,
+    message::{MessageFacts, MessageFile, RemainingMessage},
     numbers::NumberFacts,
     recording::{RecordingFacts, RemainingCopies},
     sentence::{SentenceFacts, WordFacts},
@@ -74,11 +79,11 @@ use self::{
 };
 use crate::{
     model::{
-        sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
+        sid::{AccountSid, CallSid, ConferenceSid, MessageSid, RecordingSid},
         time::{Clock, Timestamp},
     },
     secret::SecretText,
-    twilio::account::{AccountSettings, TwilioSettings},
+    twilio::account::{AccountSettings, ProductSettings, TwilioSettings},
 };
 
 /// A running stand-in.
@@ -104,7 +109,7 @@ impl StandIn {
     }
 
     /// `http://127.0.0.1:<port>`: the service's `twilio.api_base`, and also its
-    /// `twilio.intelligence_base`.
+    /// `twilio.intelligence_base` and every root of `twilio.products`.
     pub fn base_url(&self) -> String {
         self.server.base_url()
     }
@@ -128,6 +133,7 @@ impl StandIn {
         TwilioSettings {
             api_base: self.base_url(),
             intelligence_base: self.base_url(),
+            products: ProductSettings::at(&self.base_url()),
             accounts,
             ..TwilioSettings::default()
         }
@@ -205,6 +211,7 @@ struct State {
     add_ons: BTreeMap<String, Owned<AddOnFacts>>,
     transcripts: BTreeMap<String, Owned<TranscriptFacts>>,
     numbers: Vec<Owned<NumberFacts>>,
+    messages: BTreeMap<MessageSid, Owned<MessageFacts>>,
     subscriptions: HashMap<AccountSid, Subscription>,
     pending: Vec<PendingCallback>,
     window: Option<(Timestamp, u32)>,

@@ -248,6 +248,8 @@ fn announcement(vault: &Vault, number: usize) -> Announcement {
         source_ref,
         call: None,
         conference: None,
+        thread: None,
+        author: None,
         source: None,
         source_status: "completed".into(),
         error_code: None,

@@ -22,7 +22,9 @@ use super::{
     },
     export::Exports,
     idempotency::Idempotency,
-    ingest::{Ingest, fetching::Fetching, keep::Admission, parties::PartyLookup},
+    ingest::{
+        Ingest, fetching::Fetching, keep::Admission, messages::MessageIntake, parties::PartyLookup,
+    },
     liveness::Liveness,
     playback::Playback,
     policies::{Policies, approval::Approvals},
@@ -55,6 +57,7 @@ impl Flow {
             accounts,
             client,
             acceptor,
+            messages: message_queue,
             clock,
             settings,
             epochs: epoch_settings,
@@ -185,6 +188,15 @@ impl Flow {
             acceptor.clone(),
             wakeups.clone(),
             Arc::clone(&lookup),
+        ));
+        let message_intake = Arc::new(MessageIntake::new(
+            vault.clone(),
+            db.clone(),
+            Arc::clone(&rulebook),
+            clock.clone(),
+            wakeups.clone(),
+            Arc::clone(&parties),
+            message_queue,
         ));
         let fetching = Fetching::new(
             vault.clone(),
@@ -369,6 +381,7 @@ impl Flow {
             messages,
             corrections,
             ingest,
+            message_intake,
             transcripts,
             transcript_news,
             worker,

@@ -1,8 +1,10 @@
 //! Ingest: a callback is accepted, its media fetched, sealed and stored.
 
+mod arriving;
 pub(super) mod failure;
 pub(super) mod fetching;
 pub(super) mod keep;
+pub(super) mod messages;
 pub(super) mod parties;
 mod source;
 
@@ -95,6 +97,8 @@ impl Ingest {
             policy_digest: rules.digest().to_owned(),
             call: callback.call,
             conference: callback.conference,
+            thread: None,
+            author: None,
             source: callback.source,
             source_status: callback.status,
             error_code: callback.error_code,

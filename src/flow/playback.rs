@@ -301,7 +301,7 @@ impl Playback {
         range: Range<u64>,
     ) -> Result<Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>>, Error> {
         // A text may have to be redacted: only `read` returns it.
-        if session.playable.artefact() != Artefact::Audio {
+        if session.playable.artefact() == Artefact::Transcript {
             return Err(Error::NotFound);
         }
         let bytes = self.open(session, range).await?;

@@ -8,7 +8,9 @@ mod buckets;
 mod connect;
 mod encryption_keys;
 mod faults;
+mod network;
 mod parents;
+mod products;
 mod reconcile;
 mod settings;
 mod shared_keys;
@@ -21,17 +23,18 @@ use std::{
 
 use url::{Host, Url};
 
-pub(super) use self::shared_keys::SharedKey;
 pub use self::{
     buckets::BucketSettings,
     connect::{Connect, ConsentSettings},
     encryption_keys::EncryptionKeySettings,
     faults::SettingFault,
+    products::ProductSettings,
     reconcile::{ReconcilePlan, ReconcileSettings},
     settings::{AccountSettings, DeleteSource, TwilioSettings},
     shared_keys::{Algorithm, SharedKeySettings},
     transcripts::TranscriptSettings,
 };
+pub(super) use self::{products::ProductBases, shared_keys::SharedKey};
 use super::{bucket::Bucket, encryption::EncryptionKeys, rate_limit::ClientLimits};
 use crate::{
     model::sid::{AccountSid, ApiKeySid},
@@ -263,6 +266,7 @@ impl Account {
 pub(super) struct Endpoints {
     pub(super) api_base: Url,
     pub(super) intelligence_base: Url,
+    pub(super) products: ProductBases,
     pub(super) redirect_hosts: Vec<String>,
     /// The buckets of recordings that Twilio stored elsewhere. The same for every account.
     pub(super) buckets: Arc<[Bucket]>,

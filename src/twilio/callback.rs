@@ -110,7 +110,7 @@ fn is_source(text: &str) -> bool {
 }
 
 /// Returns the query of our own URL, without the parameters that Twilio adds.
-fn own_query(verified: &Verified) -> Vec<(String, String)> {
+pub(super) fn own_query(verified: &Verified) -> Vec<(String, String)> {
     let theirs = |name: &str| name == BODY_DIGEST || (verified.is_get() && is_twilios(name));
     verified
         .query()

@@ -11,6 +11,8 @@
 
 mod body;
 mod external_storage;
+mod file;
+mod follow;
 mod redirect;
 mod unwrap;
 mod validator;
@@ -19,15 +21,21 @@ use std::fmt;
 
 use futures_util::StreamExt as _;
 use reqwest::{
-    Response, StatusCode, Url,
-    header::{CONTENT_TYPE, LOCATION, TRANSFER_ENCODING},
+    Response, StatusCode,
+    header::{CONTENT_TYPE, TRANSFER_ENCODING},
 };
 
-pub use self::{body::Body, external_storage::BucketDeleteError, unwrap::decryptor};
+use self::redirect::MediaOrigin;
+pub use self::{
+    body::Body,
+    external_storage::BucketDeleteError,
+    file::{FileBody, MediaFile},
+    unwrap::decryptor,
+};
 use super::{
     account::Account,
     client::TwilioClient,
-    fetch_error::{FetchError, FetchRefusal, MAX_REDIRECTS, transient_failure},
+    fetch_error::{FetchError, FetchRefusal, transient_failure},
     rest::status_error,
 };
 use crate::model::sid::RecordingSid;
@@ -78,33 +86,13 @@ impl TwilioClient {
         let mut url = account.endpoints.api_base.clone();
         url.set_path(&format!("{path}.wav"));
         url.set_query(Some(&format!("RequestedChannels={channels}")));
-        for _ in 0..=MAX_REDIRECTS {
-            let response = self.hop(account, &path, &url).await?;
-            if !redirect::is_redirect(response.status()) {
-                return media(response);
-            }
-            url = redirect::target(
-                &account.endpoints,
-                &url,
-                response
-                    .headers()
-                    .get(LOCATION)
-                    .and_then(|value| value.to_str().ok()),
-            )?;
-        }
-        Err(FetchRefusal::TooManyRedirects.into())
-    }
-
-    async fn hop(&self, account: &Account, path: &str, url: &Url) -> Result<Response, FetchError> {
-        let mut request = self.http.get(url.clone());
-        if redirect::may_carry_credential(&account.endpoints, path, url) {
-            let (user, password) = account.credential();
-            request = request.basic_auth(user, Some(password.expose()));
-        }
-        request
-            .send()
-            .await
-            .map_err(|error| transient_failure(&error, 0).into())
+        let origin = MediaOrigin {
+            interface: &account.endpoints.api_base,
+            path,
+            listed: &account.endpoints.redirect_hosts,
+            is_known: |_| false,
+        };
+        media(self.follow(&origin, url, account.credential()).await?)
     }
 }
 

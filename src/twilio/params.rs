@@ -6,7 +6,7 @@
 
 use std::str::FromStr;
 
-use super::signature::Verified;
+use super::{personal::PersonalText, signature::Verified};
 
 /// The reason why a signed request is not a valid callback. The value is never shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +24,16 @@ pub enum CallbackError {
         field: &'static str,
         /// The expected form.
         expected: &'static str,
+    },
+    /// A parameter of another kind of callback.
+    #[error(
+        "`{field}` is present, which {of}; configure each kind of callback on a URL of its own"
+    )]
+    Misdirected {
+        /// The parameter's name.
+        field: &'static str,
+        /// The kind that has it.
+        of: &'static str,
     },
     /// Two different values.
     #[error("`{field}` is given more than once, with different values")]
@@ -79,6 +89,46 @@ impl<'a> VerifiedParams<'a> {
     ) -> Result<T, CallbackError> {
         self.optional(field, expected)?
             .ok_or(CallbackError::Missing { field })
+    }
+
+    /// Refuses a callback with a parameter that its kind never has.
+    pub(super) fn absent(
+        &self,
+        field: &'static str,
+        of: &'static str,
+    ) -> Result<(), CallbackError> {
+        if self.0.iter().any(|(name, _)| name == field) {
+            return Err(CallbackError::Misdirected { field, of });
+        }
+        Ok(())
+    }
+
+    /// Returns the value of a numbered parameter, such as `MediaUrl0`. `None` if it is absent,
+    /// empty or ambiguous.
+    pub(super) fn numbered(&self, field: &str, number: usize) -> Option<&'a str> {
+        let wanted = format!("{field}{number}");
+        let mut values = self.0.iter().filter(|(name, _)| *name == wanted);
+        let (_, first) = values.next()?;
+        let is_one = values.all(|(_, other)| other == first) && !first.is_empty();
+        is_one.then_some(first.as_str())
+    }
+
+    /// Returns every value of a name, in the order received.
+    pub(super) fn all(&self, field: &'static str) -> impl Iterator<Item = &'a str> {
+        self.0
+            .iter()
+            .filter(move |(name, value)| name == field && !value.is_empty())
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Returns a describing parameter as personal text.
+    pub(super) fn personal(&self, field: &'static str) -> Option<PersonalText> {
+        self.readable(field).map(PersonalText::from)
+    }
+
+    /// Returns a describing parameter that parses. `None` if it does not.
+    pub(super) fn parsed<T: FromStr>(&self, field: &'static str) -> Option<T> {
+        self.readable(field)?.parse().ok()
     }
 
     /// Returns the value of a describing parameter. `None` if it is absent, empty or ambiguous.

@@ -18,7 +18,9 @@ mod access;
 mod accounts;
 mod add_ons;
 mod calls;
+mod deletion;
 mod lenient;
+mod messages;
 mod page;
 mod protection;
 mod recordings;
@@ -37,6 +39,8 @@ pub use self::{
     accounts::{AccountResource, IncomingNumber},
     add_ons::AddOnResource,
     calls::{CallResource, ParticipantResource},
+    deletion::Deletion,
+    messages::{MessageListing, MessageMediaResource, MessageResource},
     page::{List, ListPage, Pages},
     recordings::{Listing, RecordingResource},
     sentences::{SentenceResource, WordResource},
@@ -117,6 +121,14 @@ pub(super) enum RestApi {
     Api,
     /// `intelligence.twilio.com`, version 2.
     Intelligence,
+    /// `conversations.twilio.com`, version 1.
+    Conversations,
+    /// `mcs.us1.twilio.com`, version 1: media of Conversations.
+    ChatMedia,
+    /// `proxy.twilio.com`, version 1.
+    Proxy,
+    /// `video.twilio.com`, version 1.
+    Video,
 }
 
 /// An address below one of the roots. The root determines the credential.
@@ -140,6 +152,10 @@ impl Account {
         let mut url = match root {
             RestApi::Api => self.endpoints.api_base.clone(),
             RestApi::Intelligence => self.endpoints.intelligence_base.clone(),
+            RestApi::Conversations => self.endpoints.products.conversations.clone(),
+            RestApi::ChatMedia => self.endpoints.products.chat_media.clone(),
+            RestApi::Proxy => self.endpoints.products.proxy.clone(),
+            RestApi::Video => self.endpoints.products.video.clone(),
         };
         url.set_path(path);
         ApiUrl { root, url }
@@ -189,10 +205,33 @@ impl TwilioClient {
         url: ApiUrl,
         form: Option<&[(&str, &str)]>,
     ) -> Result<SecretBuffer, RestError> {
+        let answer = self.send(account, method, url, form).await?;
+        match answer.failure {
+            None => Ok(answer.body),
+            Some(RestError::Refused { status, .. }) => Err(RestError::Refused {
+                status,
+                code: code(&answer.body),
+            }),
+            Some(failure) => Err(failure),
+        }
+    }
+
+    /// Sends a request and reads the answer, whatever its status.
+    async fn send(
+        &self,
+        account: &Account,
+        method: Method,
+        url: ApiUrl,
+        form: Option<&[(&str, &str)]>,
+    ) -> Result<RestAnswer, RestError> {
         self.limiter.wait().await;
         let (user, password) = match url.root {
             RestApi::Api => account.credential(),
-            RestApi::Intelligence => account.own_credential(),
+            RestApi::Intelligence
+            | RestApi::Conversations
+            | RestApi::ChatMedia
+            | RestApi::Proxy
+            | RestApi::Video => account.own_credential(),
         };
         let mut request = self
             .http
@@ -213,7 +252,8 @@ impl TwilioClient {
             cause: transient_failure(error, 0),
         };
         let response = request.send().await.map_err(|error| broken(&error))?;
-        let failure = status_error(response.status(), response.headers());
+        let status = response.status();
+        let failure = status_error(status, response.headers());
         let mut body = SecretBuffer::default();
         let mut pieces = response.bytes_stream();
         while let Some(piece) = pieces.next().await {
@@ -223,15 +263,20 @@ impl TwilioClient {
             }
             body.extend_from_slice(&piece);
         }
-        match failure {
-            None => Ok(body),
-            Some(RestError::Refused { status, .. }) => Err(RestError::Refused {
-                status,
-                code: code(&body),
-            }),
-            Some(failure) => Err(failure),
-        }
+        Ok(RestAnswer {
+            status,
+            failure,
+            body,
+        })
     }
+}
+
+/// An answer, read to its end.
+struct RestAnswer {
+    status: StatusCode,
+    /// What the status means; `None` for success.
+    failure: Option<RestError>,
+    body: SecretBuffer,
 }
 
 /// Returns what a status means for the caller; `None` for success.

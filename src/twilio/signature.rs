@@ -9,12 +9,16 @@
 //! key of the account that it names. The URL is built from the configured [`PublicUrl`], never from
 //! the caller's headers.
 
+mod named;
+
 use std::fmt;
 
 use aws_lc_rs::{digest, hmac};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use subtle::{Choice, ConstantTimeEq as _};
 
+pub(super) use self::named::ACCOUNT_SID;
+use self::named::{account_sorts_first, named_account, named_in_json, only};
 use super::{
     account::{Account, Accounts, Algorithm},
     form::{self, FormError},
@@ -34,12 +38,6 @@ pub const SETTINGS_HEADER: &str = "X-Twilio-Webhooks-Signature-Settings";
 
 /// Twilio's query parameter with the SHA-256 of a JSON body, lower-case hex.
 pub(super) const BODY_DIGEST: &str = "bodySHA256";
-
-/// The parameter of every callback that names the account.
-pub(super) const ACCOUNT_SID: &str = "AccountSid";
-
-/// The same parameter in newer products, in forms too.
-const NEWER_ACCOUNT_SID: &str = "account_sid";
 
 /// A request as it arrived, not decoded.
 #[derive(Clone, Copy)]
@@ -207,7 +205,7 @@ pub fn verify(
     let (signed_params, named) = match &content {
         Content::Query => (&[][..], named_account(&query)),
         Content::Form(params) => (params.as_slice(), named_account(params)),
-        Content::Json(value) => (&[][..], named_in_json(value)),
+        Content::Json(value) => (&[][..], named_in_json(value, &query)),
     };
     let known = named.as_ref().and_then(|sid| accounts.get(sid));
     // Its signatures are never accepted; it only makes the time independent of the account.
@@ -346,16 +344,6 @@ fn signing_keys(account: &Account, settings: Option<&str>) -> Vec<hmac::Key> {
         .collect()
 }
 
-/// Whether the account parameter sorts first. The signed text has no separator after the URL, so
-/// text moved from the query into a parameter that sorts first would still verify.
-fn account_sorts_first(params: &[(String, String)]) -> bool {
-    params
-        .iter()
-        .map(|(name, _)| name.as_str())
-        .min()
-        .is_none_or(|first| first == ACCOUNT_SID || first == NEWER_ACCOUNT_SID)
-}
-
 /// Tries every key on every candidate; the time does not depend on which one matches.
 fn matches(
     keys: &[hmac::Key],
@@ -421,48 +409,35 @@ fn content(
         "application/x-www-form-urlencoded" => Ok((Content::Form(form::decode(bytes)?), true)),
         // A POST without parameters needs no content type.
         "" if bytes.is_empty() => Ok((Content::Form(Vec::new()), true)),
-        "application/json" => {
-            let value = json::read(bytes).map_err(|_| Malformed::Json)?;
+        "application/json" | "application/cloudevents-batch+json" => {
+            let value = read_json(bytes).ok_or(Malformed::Json)?;
             Ok((Content::Json(value), digest_fits(query, bytes)))
         }
         _ => Err(Malformed::ContentType),
     }
 }
 
+/// Reads a JSON object, or an array of events. Array and object have the same strictness: as the
+/// only member of an object, an array is read by the same rules, and nothing can stand beside it.
+fn read_json(bytes: &[u8]) -> Option<serde_json::Value> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Batch {
+        events: Vec<serde_json::Value>,
+    }
+
+    if !bytes.trim_ascii_start().starts_with(b"[") {
+        return json::read(bytes).ok();
+    }
+    let wrapped = [b"{\"events\":".as_slice(), bytes, b"}"].concat();
+    let batch: Batch = json::read(&wrapped).ok()?;
+    Some(serde_json::Value::Array(batch.events))
+}
+
 /// A JSON body is signed through its digest in the query; without that, it is not authenticated.
 fn digest_fits(query: &[(String, String)], body: &[u8]) -> bool {
     let expected = hex::encode(digest::digest(&digest::SHA256, body));
     only(query, BODY_DIGEST).is_some_and(|given| given == expected)
-}
-
-/// The older name takes precedence.
-fn named_account(params: &[(String, String)]) -> Option<AccountSid> {
-    let name = if params.iter().any(|(name, _)| name == ACCOUNT_SID) {
-        ACCOUNT_SID
-    } else {
-        NEWER_ACCOUNT_SID
-    };
-    only(params, name)?.parse().ok()
-}
-
-/// Newer products write `account_sid`, older ones `AccountSid`.
-fn named_in_json(value: &serde_json::Value) -> Option<AccountSid> {
-    value
-        .get(NEWER_ACCOUNT_SID)
-        .or_else(|| value.get(ACCOUNT_SID))?
-        .as_str()?
-        .parse()
-        .ok()
-}
-
-/// Returns the value of a name that has exactly one distinct value.
-fn only<'a>(params: &'a [(String, String)], wanted: &str) -> Option<&'a str> {
-    let mut values = params
-        .iter()
-        .filter(|(name, _)| name == wanted)
-        .map(|(_, value)| value.as_str());
-    let first = values.next()?;
-    values.all(|other| other == first).then_some(first)
 }
 
 #[cfg(test)]

@@ -47,6 +47,7 @@ pub struct DepositOptions<'a> {
 #[must_use = "it is an orphan until it is entered"]
 pub struct StoredMedia {
     key: Key,
+    object: ObjectId,
     artefact: SealedArtefact,
     sha256: [u8; 32],
 }
@@ -54,7 +55,7 @@ pub struct StoredMedia {
 impl StoredMedia {
     /// The object in the store, for [`Vault::delete_orphan`].
     pub fn object(&self) -> ObjectId {
-        self.artefact.object
+        self.object
     }
 
     /// Returns its lengths.
@@ -138,7 +139,8 @@ impl Vault {
             recording: recording.id,
             leg,
             artefact,
-            object,
+            object: Some(object),
+            inline: Bytes::new(),
             plain_len: sealed.plain_len,
             sealed_len: sealed.sealed_len,
             sealed_sha256: hex::encode(sha256),
@@ -147,6 +149,7 @@ impl Vault {
         };
         Ok(StoredMedia {
             key: record_key,
+            object,
             artefact,
             sha256,
         })
@@ -175,6 +178,7 @@ impl Vault {
             key,
             artefact,
             sha256,
+            ..
         } = stored;
         if artefact.recording != recording.id {
             return Err(Error::Gone);
@@ -193,7 +197,7 @@ impl Vault {
         vault
             .place_key(unit, recording.id, leg, &recording.tier, key)
             .await?;
-        recordings::insert_artefact(unit, artefact).await?;
+        recordings::insert_artefacts(unit, std::slice::from_ref(artefact)).await?;
         // Participants are sealed with the key of the leg of all sides.
         if leg == Leg::All {
             vault

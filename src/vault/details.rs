@@ -307,7 +307,7 @@ impl Inner {
         Participants::parse(&text).ok_or(Error::BrokenDetails)
     }
 
-    fn sealed(&self, id: RecordingId, key: &Key, details: &Participants) -> Vec<u8> {
+    pub(super) fn sealed(&self, id: RecordingId, key: &Key, details: &Participants) -> Vec<u8> {
         seal_note(
             &details_key(key, id),
             self.id,

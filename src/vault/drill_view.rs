@@ -216,11 +216,11 @@ impl<'a> DrillView<'a> {
     ) -> Result<(), Error> {
         let vault = &*self.0.0;
         let (segment, layout) = super::open::layout(sealed)?;
-        let ends = vault.ends(sealed.object, &layout).await?;
+        let ends = vault.ends(sealed, &layout).await?;
         let mut opener = vault.opener(key, id, sealed, layout, ends)?;
         let first = layout.plain_len().min(segment.plain() as u64);
         for span in layout.spans(0..first, NonZeroUsize::MIN)? {
-            let bytes = vault.store.read(sealed.object, span.sealed()).await?;
+            let bytes = vault.ciphertext(sealed).read(span.sealed()).await?;
             drop(opener.open(&span, bytes)?);
         }
         Ok(())

@@ -105,30 +105,50 @@ impl Inner {
         tier: &Tier,
         key: &Key,
     ) -> Result<(), Error> {
-        let fingerprint = fingerprint(key);
-        if shreds::is_destroyed(tx, &fingerprint).await? {
+        self.place_keys(tx, tier, &[(id, leg, key)]).await
+    }
+
+    /// Stores record keys in the tier's tree, and enters them. Each leaf is opened and written
+    /// once, however many of the keys it gets.
+    pub(super) async fn place_keys(
+        &self,
+        tx: &mut Tx,
+        tier: &Tier,
+        keys: &[(RecordingId, Leg, &Key)],
+    ) -> Result<(), Error> {
+        let fingerprints: Vec<String> = keys.iter().map(|(_, _, key)| fingerprint(key)).collect();
+        if shreds::is_any_destroyed(tx, &fingerprints).await? {
             return Err(Error::Gone);
         }
-        let term = Term::begin(tx, FILLER).await?;
-        let until = term.until();
-        let place = match key_rows::claim_leaf(tx, tier.as_str(), self.filler, term).await? {
-            Some(page) => {
-                let mut leaf = self.walk(tx, page).await?;
-                let slot = leaf.page.push(key)?;
-                let leaf = leaf.seal(self.id, &mut rand::rng());
-                key_rows::replace_page(tx, &leaf).await?;
-                PageSlot { page, slot }
+        let mut entries = KeyEntries::new();
+        let mut left = keys.iter().zip(fingerprints).peekable();
+        while left.peek().is_some() {
+            let term = Term::begin(tx, FILLER).await?;
+            let until = term.until();
+            let claimed = key_rows::claim_leaf(tx, tier.as_str(), self.filler, term).await?;
+            let mut leaf = match claimed {
+                Some(page) => self.walk(tx, page).await?,
+                None => self.add_leaf(tx, tier.as_str(), until).await?,
+            };
+            let page = leaf.page.id();
+            // A leaf that was claimed or added has room.
+            while let Some(((id, leg, key), _)) = left.peek() {
+                let slot = match leaf.page.push(key) {
+                    Err(keyring::Error::Full) => break,
+                    slot => slot?,
+                };
+                let place = PageSlot { page, slot };
+                if let Some((_, fingerprint)) = left.next() {
+                    entries.insert((*id, *leg), KeyEntry { place, fingerprint });
+                }
             }
-            None => {
-                let mut leaf = self.add_leaf(tx, tier.as_str(), until).await?;
-                let page = leaf.page.id();
-                let slot = leaf.page.push(key)?;
-                let leaf = leaf.seal(self.id, &mut rand::rng());
-                key_rows::insert_page(tx, &leaf, self.filler, until).await?;
-                PageSlot { page, slot }
+            let leaf = leaf.seal(self.id, &mut rand::rng());
+            match claimed {
+                Some(_) => key_rows::replace_page(tx, &leaf).await?,
+                None => key_rows::insert_page(tx, &leaf, self.filler, until).await?,
             }
-        };
-        Ok(key_rows::insert_entry(tx, id, leg, &KeyEntry { place, fingerprint }).await?)
+        }
+        Ok(key_rows::insert_entries(tx, entries).await?)
     }
 
     /// Destroys the keys of every leg of recordings, and their entries. Returns the fingerprints of

@@ -63,12 +63,12 @@ impl Vault {
         mut take: impl FnMut(&[u8]) + Send,
     ) -> Result<(), Error> {
         let vault = &*self.0;
-        let object = sealed.object;
-        if vault.store.size(object).await? != sealed.sealed_len {
+        let ciphertext = vault.ciphertext(sealed);
+        if ciphertext.size().await? != sealed.sealed_len {
             return Err(Error::Altered);
         }
         let (_, layout) = layout(sealed)?;
-        let [header, last] = vault.ends(object, &layout).await?;
+        let [header, last] = vault.ends(sealed, &layout).await?;
         let mut opener = vault.opener(
             key,
             id,
@@ -78,12 +78,11 @@ impl Vault {
         )?;
         let mut digest = Digest::default();
         digest.update(header).await?;
-        let store = vault.store.clone();
         let reads = stream::iter(layout.spans(0..layout.plain_len(), STRIDE)?).map(move |span| {
-            let store = store.clone();
+            let ciphertext = ciphertext.clone();
             async move {
-                store
-                    .read(object, span.sealed())
+                ciphertext
+                    .read(span.sealed())
                     .await
                     .map(|bytes| (span, bytes))
             }

@@ -249,8 +249,8 @@ impl Vault {
             .await?
             .ok_or(Error::Gone)?;
         let artefacts = recordings::artefacts(&mut vault.db.read().await?, id).await?;
-        for artefact in &artefacts {
-            vault.store.delete(artefact.object).await?;
+        for object in artefacts.iter().filter_map(|artefact| artefact.object) {
+            vault.store.delete(object).await?;
         }
         crash::point("remove.after_delete");
         Ok(DeletedCiphertext {

@@ -31,6 +31,7 @@ const SEGMENT: SegmentLength = SegmentLength::Text;
 #[must_use = "it is an orphan until it is entered"]
 #[derive(Debug)]
 pub struct StoredText {
+    object: ObjectId,
     row: SealedArtefact,
     sha256: [u8; 32],
 }
@@ -38,7 +39,7 @@ pub struct StoredText {
 impl StoredText {
     /// The object in the store, for [`Vault::delete_orphan`].
     pub fn object(&self) -> ObjectId {
-        self.row.object
+        self.object
     }
 }
 
@@ -132,18 +133,27 @@ impl Vault {
             recording,
             leg,
             artefact,
-            object,
+            object: Some(object),
+            inline: Bytes::new(),
             plain_len: sealed.plain_len,
             sealed_len: sealed.sealed_len,
             sealed_sha256: hex::encode(sha256),
             segment: SEGMENT.sealed(),
             content_type: content_type.to_owned(),
         };
-        Ok(StoredText { row, sha256 })
+        Ok(StoredText {
+            object,
+            row,
+            sha256,
+        })
     }
 
     /// Stores an object that is complete in memory. Returns its SHA-256.
-    async fn store_whole(&self, object: ObjectId, sealed: Bytes) -> Result<[u8; 32], Error> {
+    pub(super) async fn store_whole(
+        &self,
+        object: ObjectId,
+        sealed: Bytes,
+    ) -> Result<[u8; 32], Error> {
         let mut digest = Digest::default();
         digest.update(sealed.clone()).await?;
         let mut writer = self.0.store.writer(object);

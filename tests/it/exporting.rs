@@ -169,8 +169,8 @@ async fn a_person_gets_everything_about_them_and_nothing_else(database: Database
     }
 
     let manifest = json_of(&files, "manifest.json");
-    let of_calls = included.map(|id| json!({ "id": id, "kind": "call" }));
-    assert_eq!(manifest["recordings"], json!(of_calls));
+    let collected = included.map(|id| json!({ "id": id, "kind": "call" }));
+    assert_eq!(manifest["recordings"], json!(collected));
     assert_eq!(
         manifest["policy_digest"],
         vault.process.flow.rulebook.current().digest()

@@ -177,7 +177,12 @@ async fn every_leg_is_read_back_and_drilled(database: Database) {
         .iter()
         .find(|sealed| sealed.leg == Leg::Caller)
         .unwrap();
-    vault.process.store.delete(side.object).await.unwrap();
+    vault
+        .process
+        .store
+        .delete(side.object.unwrap())
+        .await
+        .unwrap();
     assert!(reads().await.is_err());
     let held = crate::drilling::held(&vault, recvault::drill::Old::default()).await;
     assert!(!held.drill.recovers());

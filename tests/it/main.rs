@@ -54,6 +54,7 @@ mod sizes;
 mod store_faults;
 mod streams;
 mod tampering;
+mod threads;
 mod timelines;
 mod transcribing;
 mod turning;

@@ -457,7 +457,12 @@ async fn the_object_is_gone_already_and_the_receipt_closes() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.sealed().await;
     let [artefact] = vault.artefacts(recorded.id).await.try_into().unwrap();
-    vault.process.store.delete(artefact.object).await.unwrap();
+    vault
+        .process
+        .store
+        .delete(artefact.object.unwrap())
+        .await
+        .unwrap();
     let id = receipt_id(&vault.shred(recorded.id).await);
     vault.process.flow.worker.work_off().await.unwrap();
     assert_eq!(

@@ -57,14 +57,19 @@ async fn every_length_comes_back(vault: TestVault) {
         let [artefact] = vault.artefacts(recorded.id).await.try_into().unwrap();
         assert_eq!(artefact.plain_len, len);
         assert_eq!(
-            vault.process.store.size(artefact.object).await.unwrap(),
+            vault
+                .process
+                .store
+                .size(artefact.object.unwrap())
+                .await
+                .unwrap(),
             artefact.sealed_len
         );
         assert_ne!(artefact.sealed_len, len);
         let stored = vault
             .process
             .store
-            .read(artefact.object, 0..artefact.sealed_len)
+            .read(artefact.object.unwrap(), 0..artefact.sealed_len)
             .await
             .unwrap();
         assert_eq!(

@@ -138,7 +138,12 @@ async fn a_sealed_object_that_is_not_there_is_told_as_that_and_counted() {
     let other = vault.sealed().await;
     let path = vault.audio(recorded.id).await;
     for sealed in vault.artefacts(recorded.id).await {
-        vault.process.store.delete(sealed.object).await.unwrap();
+        vault
+            .process
+            .store
+            .delete(sealed.object.unwrap())
+            .await
+            .unwrap();
     }
 
     for _ in 0..2 {

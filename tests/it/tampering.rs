@@ -53,7 +53,7 @@ async fn a_byte_is_altered_and_nothing_from_there_on_is_heard() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.sealed().await;
     let [artefact] = vault.artefacts(recorded.id).await.try_into().unwrap();
-    let file = file_of(&vault, artefact.object);
+    let file = file_of(&vault, artefact.object.unwrap());
     let sealed = fs::read(&file).unwrap();
     let segment = artefact.segment as usize;
     let plain = SegmentLength::Media.plain();
@@ -126,7 +126,7 @@ async fn an_object_is_cut_lengthened_or_lost() {
     let vault = Recipe::default().by_hand().await;
     let recorded = vault.sealed().await;
     let [artefact] = vault.artefacts(recorded.id).await.try_into().unwrap();
-    let file = file_of(&vault, artefact.object);
+    let file = file_of(&vault, artefact.object.unwrap());
     let sealed = fs::read(&file).unwrap();
     let segment = artefact.segment as usize;
     for len in [
@@ -166,7 +166,7 @@ async fn objects_are_swapped_in_the_store() {
         vault.artefacts(first.id).await,
         vault.artefacts(second.id).await,
     ]
-    .map(|found| file_of(&vault, found[0].object));
+    .map(|found| file_of(&vault, found[0].object.unwrap()));
     let of_a = fs::read(&a).unwrap();
     let of_b = fs::read(&b).unwrap();
     assert_eq!(of_a.len(), of_b.len());

@@ -77,6 +77,8 @@ pub(crate) fn recording(at: Timestamp) -> Recording {
         source_ref: SourceRef::parse(account, &format!("RE{}", "1".repeat(32))).unwrap(),
         call: None,
         conference: None,
+        thread: None,
+        author: None,
         source: None,
         source_status: "completed".into(),
         error_code: None,

@@ -97,6 +97,7 @@ async fn call(api: &Api, verified: &Verified) -> Result<Response, Problem> {
 async fn message(api: &Api, verified: &Verified) -> Result<Response, Problem> {
     let message = IncomingMessage::parse(verified)
         .map_err(|fault| Problem::bad_request(fault.to_string()))?;
+    api.flow.message_intake.keep(&message).await?;
     let reply = api.flow.messages.take(&message).await?;
     Ok(xml(
         &twiml::Response::default().with_any(reply.map(Verb::Message))

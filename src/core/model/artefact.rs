@@ -12,11 +12,13 @@ use super::word::{UnknownWord, unknown};
 pub enum Artefact {
     /// The audio: WAV as the source delivered it.
     Audio,
-    /// The transcript, as text in the vault's own format.
+    /// The transcript, or the text of a message, in the vault's own format.
     Transcript,
     /// The participants, with address and name. Not an object in the store: the database stores
     /// them (`details`).
     Parties,
+    /// A message as the source delivered it: every field, its text and its addresses among them.
+    Form,
     /// A file as the source delivered it: a picture of a message, a track or a composition. A
     /// recording may have several; they are numbered from 0, in the source's order.
     Media(u8),
@@ -32,6 +34,7 @@ impl Artefact {
             Self::Audio => "audio".into(),
             Self::Transcript => "transcript".into(),
             Self::Parties => "parties".into(),
+            Self::Form => "form".into(),
             Self::Media(number) => format!("{MEDIA}{number}").into(),
         }
     }
@@ -45,7 +48,9 @@ impl fmt::Display for Artefact {
 
 /// The text is not an artefact.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not an artefact: expected `audio`, `transcript`, `parties`, or `media/0` to `media/255`")]
+#[error(
+    "not an artefact: expected `audio`, `transcript`, `parties`, `form`, or `media/0` to `media/255`"
+)]
 pub struct UnknownArtefact;
 
 impl FromStr for Artefact {
@@ -56,6 +61,7 @@ impl FromStr for Artefact {
             "audio" => Self::Audio,
             "transcript" => Self::Transcript,
             "parties" => Self::Parties,
+            "form" => Self::Form,
             _ => {
                 let number = text.strip_prefix(MEDIA).ok_or(UnknownArtefact)?;
                 Self::Media(number.parse().map_err(|_| UnknownArtefact)?)

@@ -55,9 +55,8 @@ impl MediaKind {
     pub const fn content(self) -> Artefact {
         match self {
             Self::CallAudio => Artefact::Audio,
-            Self::Message | Self::ChatMessage | Self::VideoTrack | Self::VideoComposition => {
-                Artefact::Media(0)
-            }
+            Self::Message | Self::ChatMessage => Artefact::Form,
+            Self::VideoTrack | Self::VideoComposition => Artefact::Media(0),
         }
     }
 }

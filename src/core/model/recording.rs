@@ -14,7 +14,7 @@ use super::{
     encryption::Encryption,
     id::RecordingId,
     media::{MediaKind, SourceRef},
-    name::{Label, Tier},
+    name::{Label, LegName, Tier},
     sid::{AccountSid, CallSid, ConferenceSid},
     subject::Conversation,
     time::Timestamp,
@@ -70,6 +70,11 @@ pub struct Recording {
     pub call: Option<CallSid>,
     /// The conference, if the source named one.
     pub conference: Option<ConferenceSid>,
+    /// The thread of a message; `None` for calls and conferences.
+    pub thread: Option<Conversation>,
+    /// Who wrote a message, by their leg of its thread; `None` for what everybody in it made
+    /// together, such as a call.
+    pub author: Option<LegName>,
     /// How it was made, as the source reports (`DialVerb`, …). An open set.
     pub source: Option<String>,
     /// The source's last status (`completed`, …). An open set.
@@ -157,7 +162,8 @@ impl Recording {
     pub fn conversations(&self) -> impl Iterator<Item = Conversation> + use<> {
         let conference = self.conference.clone().map(Conversation::Conference);
         let call = self.call.clone().map(Conversation::Call);
-        conference.into_iter().chain(call)
+        let thread = self.thread.clone();
+        conference.into_iter().chain(call).chain(thread)
     }
 
     /// Returns the conversation of its parties, if the source reported it.

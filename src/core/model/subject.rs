@@ -4,6 +4,7 @@
 //! keyed hash or a seal.
 
 mod number;
+mod thread;
 
 use std::{
     cmp::Ordering,
@@ -14,9 +15,11 @@ use std::{
 
 use unicode_normalization::UnicodeNormalization as _;
 
+pub use self::thread::ThreadId;
+
 use super::{
     folding::visible,
-    sid::{CallSid, ConferenceSid, ProxySessionSid, RoomSid, ThreadSid},
+    sid::{CallSid, ChatSid, ConferenceSid, ProxySessionSid, RoomSid},
 };
 
 /// One person's address: a telephone number in E.164 (ITU-T), or another address (`sip:…`,
@@ -178,8 +181,8 @@ impl FromStr for Address {
     }
 }
 
-/// A conversation, by the source's id: it groups recordings of any kind. It has no key. At present
-/// only calls and conferences are collected; no recording belongs to another kind.
+/// A conversation: it groups recordings of any kind. It has no key. At present only calls,
+/// conferences and threads are collected; no recording belongs to another kind.
 #[derive(
     Clone,
     Debug,
@@ -197,8 +200,10 @@ pub enum Conversation {
     Call(CallSid),
     /// A conference.
     Conference(ConferenceSid),
-    /// A thread of messages.
-    Thread(ThreadSid),
+    /// A chat of Conversations.
+    Chat(ChatSid),
+    /// The messages between two addresses.
+    Thread(ThreadId),
     /// A video room.
     Room(RoomSid),
     /// A session in which neither side sees the other's number.
@@ -206,25 +211,35 @@ pub enum Conversation {
 }
 
 impl Conversation {
-    /// Returns the source's id as text. Its first letters determine the kind.
+    /// Returns its id as text: the source's, or a thread's own. Its first letters determine the
+    /// kind.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Call(sid) => sid.as_str(),
             Self::Conference(sid) => sid.as_str(),
-            Self::Thread(sid) => sid.as_str(),
+            Self::Chat(sid) => sid.as_str(),
+            Self::Thread(id) => id.as_str(),
             Self::Room(sid) => sid.as_str(),
             Self::Session(sid) => sid.as_str(),
         }
     }
 
-    /// Parses the id of a conversation that recordings can belong to at present: a call or a
-    /// conference.
+    /// Returns the thread, if it is one.
+    pub fn into_thread(self) -> Option<ThreadId> {
+        match self {
+            Self::Thread(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Parses the id of a conversation that recordings can belong to at present: a call, a
+    /// conference or a thread.
     ///
     /// # Errors
     /// [`UnknownConversation`]; also for the id of another kind.
-    pub fn of_calls(text: &str) -> Result<Self, UnknownConversation> {
+    pub fn collected(text: &str) -> Result<Self, UnknownConversation> {
         match text.parse() {
-            Ok(known @ (Self::Call(_) | Self::Conference(_))) => Ok(known),
+            Ok(known @ (Self::Call(_) | Self::Conference(_) | Self::Thread(_))) => Ok(known),
             _ => Err(UnknownConversation),
         }
     }
@@ -232,7 +247,7 @@ impl Conversation {
 
 /// The text is not a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected `CA` or `CF` and 32 hex digits")]
+#[error("expected `CA` or `CF` and 32 hex digits, or `thr_` and 32 lower-case hex digits")]
 pub struct UnknownConversation;
 
 impl fmt::Display for Conversation {
@@ -247,6 +262,7 @@ impl FromStr for Conversation {
     fn from_str(text: &str) -> Result<Self, UnknownConversation> {
         let call = text.parse().map(Self::Call);
         call.or_else(|_| text.parse().map(Self::Conference))
+            .or_else(|_| text.parse().map(Self::Chat))
             .or_else(|_| text.parse().map(Self::Thread))
             .or_else(|_| text.parse().map(Self::Room))
             .or_else(|_| text.parse().map(Self::Session))
@@ -363,7 +379,7 @@ mod tests {
             assert_eq!(conversation.as_str(), text);
             assert_eq!(serde_json::to_value(&conversation).unwrap(), text);
             assert_eq!(
-                Conversation::of_calls(&text).is_ok(),
+                Conversation::collected(&text).is_ok(),
                 matches!(letters, "CA" | "CF"),
                 "{letters}"
             );

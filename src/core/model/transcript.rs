@@ -9,6 +9,7 @@
 mod join;
 mod read;
 mod vtt;
+mod written;
 
 use std::fmt;
 

@@ -265,6 +265,8 @@ impl Case {
             ),
             call: Some(sid::<CallSid>("CA", '0')),
             conference: None,
+            thread: None,
+            author: None,
             source: None,
             source_status: "completed".into(),
             error_code: None,

@@ -151,6 +151,7 @@ fn is_no_of(said: &Statement, occasion: &Occasion<'_>, party: Option<&Party>) ->
         Whom::Leg(Conversation::Call(call), _) => occasion.call == Some(call),
         Whom::Leg(
             Conversation::Conference(_)
+            | Conversation::Chat(_)
             | Conversation::Thread(_)
             | Conversation::Room(_)
             | Conversation::Session(_),

@@ -7,7 +7,7 @@
 mod consent;
 mod fault;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 pub(super) use self::fault::{PolicyFaults, quote};
 pub use self::{
@@ -16,6 +16,7 @@ pub use self::{
 };
 use super::{classify::Classification, view::View};
 use crate::model::{
+    media::MediaKind,
     name::{Label, Purpose, Role, Tier},
     time::Timestamp,
     word::{UnknownWord, unknown},
@@ -84,8 +85,10 @@ pub struct Processor {
 }
 
 /// How recordings come into the vault.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Collection {
+    /// The kinds of communication that are kept.
+    pub kinds: BTreeSet<MediaKind>,
     /// The legal basis of recording itself. `None` if the file states none; then no consent is
     /// required.
     pub basis: Option<Basis>,
@@ -101,6 +104,23 @@ pub struct Collection {
     /// Recordings whose peak never exceeds this 16-bit value, 1 to 32767, are discarded.
     pub quieter_than: Option<u16>,
 }
+
+impl Default for Collection {
+    fn default() -> Self {
+        Self {
+            kinds: KEPT_UNSAID.into(),
+            basis: None,
+            disclosure: None,
+            quarantine: None,
+            labels: Vec::new(),
+            shorter_than: None,
+            quieter_than: None,
+        }
+    }
+}
+
+/// The kinds that a policy keeps without naming any.
+pub(super) const KEPT_UNSAID: [MediaKind; 1] = [MediaKind::CallAudio];
 
 /// The legal basis of a purpose (Article 6(1) GDPR).
 #[derive(

@@ -1,6 +1,6 @@
 //! Minimisation: recordings that are discarded.
 //!
-//! Owns the three reasons to discard a recording, and their criteria. INVARIANT: the policy at
+//! Owns the four reasons to discard a recording, and their criteria. INVARIANT: the policy at
 //! collection and the present policy both count; a recording that cannot be measured is not
 //! discarded for its measurements.
 
@@ -19,6 +19,8 @@ pub enum NotKept {
     Silent,
     /// No purpose opens it.
     NoPurpose,
+    /// The policy does not keep its kind.
+    KindNotKept,
 }
 
 impl NotKept {
@@ -31,6 +33,10 @@ impl NotKept {
 impl Rulebook {
     /// Returns the reason to discard a recording before anything of it is fetched, if there is one.
     pub fn lets_go_unheard(&self, recording: &Recording) -> Option<NotKept> {
+        let mut binding = self.binding(&recording.policy_digest);
+        if binding.any(|rules| !rules.keeps(recording.kind())) {
+            return Some(NotKept::KindNotKept);
+        }
         // A reported duration is rounded to a second, which is irrelevant for a minimum in whole
         // seconds.
         let told = recording

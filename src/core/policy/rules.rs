@@ -19,6 +19,7 @@ use super::{
 };
 use crate::model::{
     access::Principal,
+    media::MediaKind,
     name::{Label, Purpose, Role, Tier},
     recording::Recording,
     subject::Address,
@@ -101,6 +102,11 @@ impl Rules {
         &self.digest
     }
 
+    /// Returns whether this version keeps communication of this kind.
+    pub fn keeps(&self, kind: MediaKind) -> bool {
+        self.document.collection.kinds.contains(&kind)
+    }
+
     /// Returns the tier of a new recording: of the first classification rule that matches, or the
     /// default.
     pub fn classify(&self, announcement: &ClassificationFacts<'_>) -> &Tier {
@@ -166,6 +172,15 @@ impl Rules {
         recording: &Recording,
         tiers: impl IntoIterator<Item = &'a Tier>,
     ) -> Option<&'a Tier> {
+        self.raised_from(&recording.tier, tiers)
+    }
+
+    /// Returns the most sensitive of these tiers, if it is more sensitive than `from`.
+    pub fn raised_from<'a>(
+        &self,
+        from: &Tier,
+        tiers: impl IntoIterator<Item = &'a Tier>,
+    ) -> Option<&'a Tier> {
         let most = tiers.into_iter().reduce(|most, tier| {
             if self.more_sensitive(tier, most) {
                 tier
@@ -173,7 +188,7 @@ impl Rules {
                 most
             }
         });
-        most.filter(|tier| self.more_sensitive(tier, &recording.tier))
+        most.filter(|tier| self.more_sensitive(tier, from))
     }
 
     /// Returns the tier to which the participants of a recording move it, if that is a more

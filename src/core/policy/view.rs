@@ -48,6 +48,7 @@ impl View {
         matches!(
             (self, artefact),
             (Self::Audio | Self::Window { .. }, Artefact::Audio)
+                | (Self::Audio, Artefact::Form | Artefact::Media(_))
                 | (Self::Audio | Self::Transcript | Self::RedactedTranscript, Artefact::Transcript)
                 // Views of a part of the audio, or of a redacted text, do not disclose the
                 // participants.

@@ -90,7 +90,8 @@ async fn recorded_in(
 ) -> Result<BTreeMap<Conversation, BTreeSet<AccountSid>>, Error> {
     const SQL: &str = "/* audit.recorded_in */
         SELECT call_sid AS conversation, account FROM recordings WHERE call_sid IN (SELECT key FROM json_each($1))
-        UNION SELECT conference_sid, account FROM recordings WHERE conference_sid IN (SELECT key FROM json_each($1))";
+        UNION SELECT conference_sid, account FROM recordings WHERE conference_sid IN (SELECT key FROM json_each($1))
+        UNION SELECT thread, account FROM recordings WHERE thread IN (SELECT key FROM json_each($1))";
     const T: &str = "recordings";
     let mut found: BTreeMap<Conversation, BTreeSet<AccountSid>> = BTreeMap::new();
     if conversations.is_empty() {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
+
 use super::{World, announcement, at, parsed, recording_id};
 use crate::{
     db::{
@@ -381,7 +383,8 @@ fn artefact(recording: RecordingId) -> SealedArtefact {
         recording,
         leg: Leg::All,
         artefact: Artefact::Audio,
-        object: object(),
+        object: Some(object()),
+        inline: Bytes::new(),
         plain_len: 960_044,
         sealed_len: 960_544,
         sealed_sha256: "a".repeat(64),
@@ -400,7 +403,9 @@ async fn artefacts_come_back_as_they_were(world: &World) {
     };
     for (id, sealed) in ids.iter().zip([artefact(ids[0]), largest]) {
         let mut tx = world.tx().await;
-        recordings::insert_artefact(&mut tx, &sealed).await.unwrap();
+        recordings::insert_artefacts(&mut tx, std::slice::from_ref(&sealed))
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         let mut tx = world.tx().await;
         assert_eq!(
@@ -408,14 +413,16 @@ async fn artefacts_come_back_as_they_were(world: &World) {
             std::slice::from_ref(&sealed)
         );
         assert!(
-            recordings::has_object(&mut tx, sealed.object)
+            recordings::has_object(&mut tx, sealed.object.unwrap())
                 .await
                 .unwrap()
         );
     }
     let mut tx = world.tx().await;
     let kept = recordings::artefacts(&mut tx, ids[1]).await.unwrap();
-    let object = recordings::artefacts(&mut tx, ids[0]).await.unwrap()[0].object;
+    let object = recordings::artefacts(&mut tx, ids[0]).await.unwrap()[0]
+        .object
+        .unwrap();
     recordings::remove_artefacts(&mut tx, ids[0]).await.unwrap();
     // Removing missing rows is no error: a removal may be repeated.
     recordings::remove_artefacts(&mut tx, ids[0]).await.unwrap();
@@ -433,14 +440,18 @@ async fn an_object_belongs_to_one_artefact(world: &World) {
     let ids = world.announced(2).await;
     let sealed = artefact(ids[0]);
     let mut tx = world.tx().await;
-    recordings::insert_artefact(&mut tx, &sealed).await.unwrap();
+    recordings::insert_artefacts(&mut tx, std::slice::from_ref(&sealed))
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     let taken = SealedArtefact {
         recording: ids[1],
         ..sealed
     };
     for sealed in [taken, artefact(ids[0]), artefact(recording_id(9))] {
-        let refused = recordings::insert_artefact(&mut world.tx().await, &sealed).await;
+        let refused =
+            recordings::insert_artefacts(&mut world.tx().await, std::slice::from_ref(&sealed))
+                .await;
         assert!(
             refused.is_err(),
             "the same object twice, a second audio, an unknown recording"

@@ -285,7 +285,7 @@ async fn a_row_that_cannot_be_names_table_column_and_id(world: &World) {
     keys::insert_page(&mut tx, &page, holder(), at(0))
         .await
         .unwrap();
-    keys::insert_entry(&mut tx, id, Leg::All, &entry)
+    keys::insert_entries(&mut tx, [((id, Leg::All), entry.clone())].into())
         .await
         .unwrap();
     super::tombstone(&mut tx, other, at(0), receipt, 1, None)

@@ -18,9 +18,11 @@ use crate::{
     },
     model::{
         id::{RecordingId, SubjectId},
+        media::MediaKind,
         name::Label,
         recording::{Recording, RecordingState},
         sid::{AccountSid, CallSid, ConferenceSid},
+        subject::{Conversation, ThreadId},
         text::LabelValue,
         time::Timestamp,
     },
@@ -60,6 +62,10 @@ fn conference(number: u32) -> ConferenceSid {
     parsed(&format!("CF{:032x}", number % 5))
 }
 
+fn thread(number: u32) -> ThreadId {
+    parsed(&format!("thr_{:032x}", number % 5))
+}
+
 fn account(number: u32) -> AccountSid {
     source_ref(number, number % 3).account().clone()
 }
@@ -78,6 +84,9 @@ fn told(number: u32) -> Announcement {
         labels,
         call: (!number.is_multiple_of(6)).then(|| call(number)),
         conference: number.is_multiple_of(4).then(|| conference(number)),
+        thread: number
+            .is_multiple_of(7)
+            .then(|| Conversation::Thread(thread(number))),
         // Many at the same moment, and some without one.
         started_at: (!number.is_multiple_of(3))
             .then(|| at(-i64::from(number % 8) * 1000).as_millis()),
@@ -152,6 +161,12 @@ fn any_filter(rng: &mut StdRng) -> RecordingFilter {
         account: may_be(rng, |rng| account(rng.random_range(0..4))),
         call: may_be(rng, |rng| call(rng.random_range(0..7))),
         conference: may_be(rng, |rng| conference(rng.random_range(0..5))),
+        thread: may_be(rng, |rng| thread(rng.random_range(0..5))),
+        kind: may_be(rng, |rng| {
+            *[MediaKind::CallAudio, MediaKind::Message]
+                .choose(rng)
+                .unwrap()
+        }),
         recording_sid: may_be(rng, |rng| {
             let number: u32 = rng.random_range(0..COUNT);
             parsed(&format!("RE{number:032x}"))
@@ -204,6 +219,11 @@ fn fits(filter: &RecordingFilter, recording: &Recording) -> bool {
         && none_or(&filter.account, Some(recording.account()))
         && none_or(&filter.call, recording.call.as_ref())
         && none_or(&filter.conference, recording.conference.as_ref())
+        && none_or(&filter.kind, Some(&recording.kind()))
+        && none_or(
+            &filter.thread.clone().map(Conversation::Thread),
+            recording.thread.as_ref(),
+        )
         && filter
             .recording_sid
             .as_ref()

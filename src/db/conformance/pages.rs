@@ -392,7 +392,11 @@ async fn enter(world: &World, number: u32, entry: &KeyEntry) -> Result<(), Error
         at(0),
     )
     .await?;
-    keys::insert_entry(&mut tx, super::recording_id(number), Leg::All, entry).await?;
+    keys::insert_entries(
+        &mut tx,
+        [((super::recording_id(number), Leg::All), entry.clone())].into(),
+    )
+    .await?;
     tx.commit().await
 }
 

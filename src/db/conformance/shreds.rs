@@ -88,7 +88,12 @@ async fn the_tombstones_of_two_legs_are_one_shred(world: &World) {
 
     let mut tx = world.tx().await;
     for key in ["f1", "f2"] {
-        assert!(shreds::is_destroyed(&mut tx, key).await.unwrap(), "{key}");
+        assert!(
+            shreds::is_any_destroyed(&mut tx, &[key.to_owned()])
+                .await
+                .unwrap(),
+            "{key}"
+        );
     }
     let found = shreds::find_tombstone(&mut tx, ids[0]).await.unwrap();
     assert_eq!(found, Some((at(7), one)));
@@ -195,7 +200,11 @@ async fn who_asks_again_and_again_misses_no_tombstone(world: &World) {
 async fn a_destroyed_key_is_known_by_its_public_name(world: &World) {
     let ids = world.announced(2).await;
     let mut tx = world.tx().await;
-    assert!(!shreds::is_destroyed(&mut tx, "f1").await.unwrap());
+    assert!(
+        !shreds::is_any_destroyed(&mut tx, &["f1".to_owned()])
+            .await
+            .unwrap()
+    );
     super::tombstone(&mut tx, ids[0], at(0), receipt(), 1, Some("f1"))
         .await
         .unwrap();
@@ -203,9 +212,17 @@ async fn a_destroyed_key_is_known_by_its_public_name(world: &World) {
     super::tombstone(&mut tx, ids[1], at(0), receipt(), 2, None)
         .await
         .unwrap();
-    assert!(shreds::is_destroyed(&mut tx, "f1").await.unwrap());
+    assert!(
+        shreds::is_any_destroyed(&mut tx, &["f1".to_owned()])
+            .await
+            .unwrap()
+    );
     for other in ["f", "f2", ""] {
-        assert!(!shreds::is_destroyed(&mut tx, other).await.unwrap());
+        assert!(
+            !shreds::is_any_destroyed(&mut tx, &[other.to_owned()])
+                .await
+                .unwrap()
+        );
     }
 }
 
@@ -233,7 +250,7 @@ async fn the_database_itself_keeps_tombstones(world: &World) {
         assert!(refused.is_err(), "{attack}");
     }
     assert!(
-        shreds::is_destroyed(&mut world.tx().await, "f1")
+        shreds::is_any_destroyed(&mut world.tx().await, &["f1".to_owned()])
             .await
             .unwrap()
     );

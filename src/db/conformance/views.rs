@@ -1,5 +1,7 @@
 //! The queries of views and reclassification.
 
+use bytes::Bytes;
+
 use super::{World, announcement, at, parsed, recording_id};
 use crate::{
     db::{
@@ -27,7 +29,8 @@ fn transcript(recording: RecordingId) -> SealedArtefact {
         recording,
         leg: Leg::All,
         artefact: Artefact::Transcript,
-        object: ObjectId::random(&mut rand::rng()),
+        object: Some(ObjectId::random(&mut rand::rng())),
+        inline: Bytes::new(),
         plain_len: 10,
         sealed_len: 116,
         sealed_sha256: "b".repeat(64),
@@ -46,13 +49,15 @@ async fn a_newer_transcript_takes_the_place_of_the_older(world: &World) {
     let second = transcript(ids[0]);
     let other = transcript(ids[1]);
     let mut tx = world.tx().await;
-    recordings::insert_artefact(&mut tx, &audio).await.unwrap();
+    recordings::insert_artefacts(&mut tx, std::slice::from_ref(&audio))
+        .await
+        .unwrap();
     let mut replaced = Vec::new();
     for sealed in [&first, &other, &second] {
         replaced.push(recordings::replace_artefact(&mut tx, sealed).await.unwrap());
     }
     tx.commit().await.unwrap();
-    assert_eq!(replaced, [None, None, Some(first.object)]);
+    assert_eq!(replaced, [None, None, first.object]);
     let mut tx = world.tx().await;
     assert_eq!(
         recordings::artefacts(&mut tx, ids[0]).await.unwrap(),
@@ -62,7 +67,11 @@ async fn a_newer_transcript_takes_the_place_of_the_older(world: &World) {
         recordings::artefacts(&mut tx, ids[1]).await.unwrap(),
         [other]
     );
-    assert!(!recordings::has_object(&mut tx, first.object).await.unwrap());
+    assert!(
+        !recordings::has_object(&mut tx, first.object.unwrap())
+            .await
+            .unwrap()
+    );
 }
 
 async fn only_a_sealed_recording_is_locked(world: &World) {

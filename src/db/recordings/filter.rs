@@ -17,9 +17,11 @@ use crate::{
     },
     model::{
         id::{RecordingId, SubjectId},
+        media::MediaKind,
         name::{Label, Tier},
         recording::{Recording, RecordingState},
-        sid::{AccountSid, CallSid, ConferenceSid, RecordingSid},
+        sid::{AccountSid, CallSid, ConferenceSid, SourceSid},
+        subject::ThreadId,
         text::LabelValue,
         time::Timestamp,
         word::{UnknownWord, unknown},
@@ -144,8 +146,12 @@ pub struct RecordingFilter {
     pub call: Option<CallSid>,
     /// Only of this conference.
     pub conference: Option<ConferenceSid>,
+    /// Only of this thread.
+    pub thread: Option<ThreadId>,
+    /// Only of this kind.
+    pub kind: Option<MediaKind>,
     /// Only what the source calls so.
-    pub recording_sid: Option<RecordingSid>,
+    pub recording_sid: Option<SourceSid>,
     /// Only with all of these labels.
     pub labels: BTreeMap<Label, LabelValue>,
     /// Only of conversations in which this person has a place.
@@ -168,15 +174,18 @@ impl RecordingFilter {
     fn query(&self, limit: i64) -> ListQuery {
         const HEAD: &str =
             formatcp!("/* recordings.list */ SELECT {COLUMNS} FROM recordings WHERE true");
-        // Two halves, each by its own index.
+        // Three parts, each by its own index.
         const OF_SUBJECT: &str = "id IN (
           SELECT recordings.id FROM parties JOIN recordings ON recordings.call_sid = parties.conversation WHERE parties.subject = ?
-          UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.conference_sid = parties.conversation WHERE parties.subject = ?)";
-        // The accounts inside of both, so that the time does not depend on recordings of others.
+          UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.conference_sid = parties.conversation WHERE parties.subject = ?
+          UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.thread = parties.conversation WHERE parties.subject = ?)";
+        // The accounts inside of each, so that the time does not depend on recordings of others.
         const OF_SUBJECT_IN: &str = "id IN (
           SELECT recordings.id FROM parties JOIN recordings ON recordings.call_sid = parties.conversation
           WHERE parties.subject = ? AND recordings.account IN (SELECT key FROM json_each(?))
           UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.conference_sid = parties.conversation
+          WHERE parties.subject = ? AND recordings.account IN (SELECT key FROM json_each(?))
+          UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.thread = parties.conversation
           WHERE parties.subject = ? AND recordings.account IN (SELECT key FROM json_each(?)))";
         // Labels are one compact JSON object of texts. A quotation mark inside a text has a backslash
         // before it, so a name, its colon and its value stand there only as a member. `LIKE` would
@@ -189,14 +198,16 @@ impl RecordingFilter {
         query.when("account = ?", self.account.as_ref().map(text));
         query.when("call_sid = ?", self.call.as_ref().map(text));
         query.when("conference_sid = ?", self.conference.as_ref().map(text));
+        query.when("thread = ?", self.thread.as_ref().map(text));
+        query.when("kind = ?", self.kind.map(text));
         query.when("source_sid = ?", self.recording_sid.as_ref().map(text));
         if let Some(SubjectFilter(subject)) = self.subject {
             if self.accounts.is_empty() {
-                query.with(OF_SUBJECT, [text(subject), text(subject)]);
+                query.with(OF_SUBJECT, [text(subject), text(subject), text(subject)]);
             } else {
                 let accounts = || text(set(&self.accounts));
-                let values = [text(subject), accounts(), text(subject), accounts()];
-                query.with(OF_SUBJECT_IN, values);
+                let part = || [text(subject), accounts()];
+                query.with(OF_SUBJECT_IN, [part(), part(), part()].concat());
             }
         }
         for (label, value) in &self.labels {

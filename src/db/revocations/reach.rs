@@ -2,7 +2,7 @@
 //!
 //! Owns the one SQL text that defines which recordings a target includes. A person is reached in
 //! every conversation in which they are a party, whether the recording is of the call or of the
-//! conference. A party that was named after the revocation is reached only if the naming was
+//! conference; of a thread, in the messages that they wrote. A party that was named after the revocation is reached only if the naming was
 //! vouched for with the `revoke` action ([`Vouched`](crate::db::parties::Vouched)).
 
 use const_format::formatcp;
@@ -26,13 +26,14 @@ use crate::{
 };
 
 /// The condition under which a revocation of `revoked_at` reaches a recording through this party:
-/// it was named by then, or its naming is vouched for the recording's account.
+/// the recording was not written by another, and the party was named by then, or its naming is
+/// vouched for the recording's account.
 macro_rules! by_place {
     ($revoked_at:literal) => {
         concat!(
-            "(parties.vouched_for = '*' OR parties.named_at <= ",
+            "((recordings.author IS NULL OR recordings.author = parties.leg) AND (parties.vouched_for = '*' OR parties.named_at <= ",
             $revoked_at,
-            " OR (parties.vouched_for <> '' AND parties.vouched_for LIKE '%' || recordings.account || '%'))"
+            " OR (parties.vouched_for <> '' AND parties.vouched_for LIKE '%' || recordings.account || '%')))"
         )
     };
 }
@@ -48,11 +49,15 @@ fn about(target: &Target) -> &'static str {
             by_place!("$2"),
             " UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.conference_sid = parties.conversation
              WHERE parties.subject = $1 AND ",
+            by_place!("$2"),
+            " UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.thread = parties.conversation
+             WHERE parties.subject = $1 AND ",
             by_place!("$2")
         ),
         Target::Recording(_) => "SELECT id FROM recordings WHERE id = $1",
         Target::Conversation(_) => {
-            "SELECT id FROM recordings WHERE call_sid = $1 UNION SELECT id FROM recordings WHERE conference_sid = $1"
+            "SELECT id FROM recordings WHERE call_sid = $1 UNION SELECT id FROM recordings WHERE conference_sid = $1
+             UNION SELECT id FROM recordings WHERE thread = $1"
         }
         Target::Account(_) => "SELECT id FROM recordings WHERE account || '' = $1",
     }
@@ -150,10 +155,9 @@ pub async fn covering(tx: &mut Tx, recording: &Recording) -> Result<Vec<Revocati
         ORDER BY revoked_at, id",
         by_place!("revocations.revoked_at")
     );
-    let call = recording.call.as_ref().map(ToString::to_string);
-    let conversations: Vec<String> = call
-        .into_iter()
-        .chain(recording.conference.as_ref().map(ToString::to_string))
+    let conversations: Vec<String> = recording
+        .conversations()
+        .map(|conversation| conversation.to_string())
         .collect();
     let own = set([recording.id.to_string(), recording.account().to_string()]
         .iter()
@@ -188,7 +192,7 @@ pub async fn reach_again(
         SELECT id FROM revocations
         WHERE reach = 'subject' AND target IN (SELECT subject FROM parties WHERE conversation = $1 AND subject IS NOT NULL)
           AND EXISTS (SELECT 1 FROM recordings JOIN parties ON parties.conversation = $1 AND parties.subject = revocations.target
-            WHERE (call_sid = $1 OR conference_sid = $1) AND collected_at <= revocations.revoked_at
+            WHERE (call_sid = $1 OR conference_sid = $1 OR thread = $1) AND collected_at <= revocations.revoked_at
               AND NOT EXISTS (SELECT 1 FROM revoked WHERE revoked.recording_id = recordings.id AND revoked.revocation_id = revocations.id)
               AND ",
         by_place!("revocations.revoked_at"),
@@ -222,7 +226,8 @@ macro_rules! unvouched {
             "FROM ",
             $tables,
             " WHERE revocations.target = parties.subject AND revocations.reach = 'subject'
-              AND (recordings.call_sid = parties.conversation OR recordings.conference_sid = parties.conversation)
+              AND (recordings.call_sid = parties.conversation OR recordings.conference_sid = parties.conversation
+                OR recordings.thread = parties.conversation)
               AND parties.subject IS NOT NULL AND parties.vouched_for <> '*'
               AND recordings.state <> 'shredded' AND recordings.collected_at <= revocations.revoked_at
               AND (revocations.accounts = '[]' OR revocations.accounts LIKE '%' || recordings.account || '%')

@@ -38,9 +38,13 @@ CREATE TABLE recordings (
   kind TEXT NOT NULL,
   state TEXT NOT NULL,           -- announced | absent | failed | sealed | shredded
   account TEXT NOT NULL,         -- AC…; immutable
-  source_sid TEXT NOT NULL,      -- RE…; immutable
+  source_sid TEXT NOT NULL,      -- RE…, or SM… or MM… of a message; immutable
   call_sid TEXT,                 -- CA…, where told
   conference_sid TEXT,           -- CF…, where told
+  -- thr_…: the thread of a message; null for calls, which have the two columns above
+  thread TEXT,
+  -- who wrote it, by their leg of the thread; null: everybody in it made it together
+  author TEXT,
   source TEXT,                   -- recordingSource as told, an open set
   source_status TEXT NOT NULL,   -- recordingStatus as last told, by rank
   -- 0 in-progress or unknown, 1 absent or failed, 2 completed; never falls
@@ -90,6 +94,8 @@ CREATE INDEX recordings_by_retention ON recordings (tier, policy_digest, collect
 CREATE INDEX recordings_by_call ON recordings (call_sid) WHERE call_sid IS NOT NULL;
 CREATE INDEX recordings_by_conference ON recordings (conference_sid)
   WHERE conference_sid IS NOT NULL;
+CREATE INDEX recordings_by_thread ON recordings (thread, collected_at, id)
+  WHERE thread IS NOT NULL;
 CREATE INDEX recordings_quarantined ON recordings (quarantine_ends)
   WHERE quarantine_ends IS NOT NULL;
 CREATE INDEX recordings_revoked ON recordings (revoked_at, id)
@@ -130,12 +136,13 @@ CREATE TABLE key_entries (
   PRIMARY KEY (recording_id, leg)
 );
 
--- Sealed objects in the store.
+-- Sealed artefacts: in the store, or here where they are small.
 CREATE TABLE artefacts (
   recording_id TEXT NOT NULL REFERENCES recordings (id),
   leg TEXT NOT NULL,             -- whose side it is, and with whose key it is sealed
-  artefact TEXT NOT NULL,        -- audio | transcript | media/0 … media/255
-  object_id TEXT NOT NULL UNIQUE, -- obj_…: the object's name in the store
+  artefact TEXT NOT NULL,        -- audio | transcript | form | media/0 … media/255
+  object_id TEXT UNIQUE,         -- obj_…: the object's name in the store; null: the next column has it
+  inline BYTEA NOT NULL,         -- the ciphertext of a small artefact; empty: it is in the store
   plain_len BIGINT NOT NULL,     -- bytes
   sealed_len BIGINT NOT NULL,    -- bytes
   sealed_sha256 TEXT NOT NULL,   -- of the ciphertext, lower-case hex

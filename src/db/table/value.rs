@@ -8,6 +8,8 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
+use bytes::Bytes;
+
 use crate::{
     evidence::{ShredReason, VerifyingKey},
     model::{
@@ -175,6 +177,18 @@ impl ColumnValue for Vec<u8> {
             Value::Bytes(bytes) => Some(bytes.into_owned()),
             _ => None,
         }
+    }
+
+    fn write(&self) -> Value<'_> {
+        Value::Bytes(Cow::Borrowed(self))
+    }
+}
+
+impl ColumnValue for Bytes {
+    const KIND: ColumnKind = ColumnKind::Bytes;
+
+    fn read(value: Value<'_>) -> Option<Self> {
+        Vec::read(value).map(Self::from)
     }
 
     fn write(&self) -> Value<'_> {

@@ -93,6 +93,18 @@ pub struct Behaviour {
     /// The percentage of nullable fields that are `null`, chosen at random. Ids of the shown items
     /// are never `null`.
     pub null_per_cent: u8,
+    /// The answer to the deletion or redaction of a message that is not complete.
+    pub message_undeletable: TwilioProblem,
+    /// The time after its receipt for which a message is not complete.
+    pub message_completes: Duration,
+    /// The time after its receipt for which the files of a message are neither listed nor found.
+    pub message_media_delay: Duration,
+    /// The time for which messages are shown: 400 days, or less by the account's setting.
+    pub messages_shown: Duration,
+    /// Whether Message Redaction hides the text of every message: the webhook is the only copy.
+    pub message_texts_are_redacted: bool,
+    /// Whether Message Redaction hides the last four digits of every number.
+    pub message_numbers_are_redacted: bool,
     /// An account whose lists of the older interface never end.
     pub endless: Option<(AccountSid, Endless)>,
 }
@@ -126,6 +138,15 @@ impl Default for Behaviour {
             intelligence_links: None,
             auto_transcribe: None,
             null_per_cent: 0,
+            message_undeletable: TwilioProblem {
+                status: 409,
+                code: 20009,
+            },
+            message_completes: Duration::from_secs(60),
+            message_media_delay: Duration::ZERO,
+            messages_shown: Duration::from_hours(400 * 24),
+            message_texts_are_redacted: false,
+            message_numbers_are_redacted: false,
             endless: None,
         }
     }

@@ -16,7 +16,10 @@ use crate::model::{sid::RecordingSid, time::Timestamp};
 
 /// `GET …/Recordings.json`, newest first.
 pub(super) fn list(world: &World, asked: &AuthenticatedRequest) -> Result<StandInAnswer, Refused> {
-    let born = Born::parse(&asked.query)?;
+    let born = BornBetween::parse(
+        &asked.query,
+        ["DateCreated", "DateCreated<", "DateCreated>"],
+    )?;
     let deleted_too = asked.query.flag("IncludeSoftDeleted").unwrap_or_default();
     let now = world.hours.now();
     let state = world.state();
@@ -121,7 +124,9 @@ pub(super) fn resource(sid: &RecordingSid, held: &HeldRecording, below: &Below) 
         Below::Conference(conference) => {
             format!("{account}/Conferences/{conference}/Recordings/{sid}")
         }
-        Below::Account | Below::Recording(_) => format!("{account}/Recordings/{sid}"),
+        Below::Account | Below::Recording(_) | Below::Message(_) => {
+            format!("{account}/Recordings/{sid}")
+        }
     };
     let ended = matches!(
         held.facts.status.as_str(),
@@ -176,7 +181,7 @@ pub(super) fn is_below(held: &HeldRecording, below: &Below) -> bool {
             .conference
             .as_ref()
             .is_some_and(|own| own.as_str() == conference),
-        Below::Account | Below::Recording(_) => true,
+        Below::Account | Below::Recording(_) | Below::Message(_) => true,
     }
 }
 
@@ -190,15 +195,19 @@ pub(super) fn newest_first(created: Timestamp, sid: &str) -> String {
     format!("{:019}{sid}", i64::MAX.saturating_sub(created.as_millis()))
 }
 
-/// `DateCreated`, `DateCreated<` and `DateCreated>`: a day or a time, and inclusive bounds.
-struct Born {
+/// A filter such as `DateCreated`, `DateCreated<` and `DateCreated>`: a day or a time, and inclusive
+/// bounds.
+pub(super) struct BornBetween {
     on: Option<(Timestamp, bool)>,
     until: Option<Timestamp>,
     from: Option<Timestamp>,
 }
 
-impl Born {
-    fn parse(query: &FormPairs) -> Result<Self, Refused> {
+impl BornBetween {
+    pub(super) fn parse(
+        query: &FormPairs,
+        [on, until, from]: [&'static str; 3],
+    ) -> Result<Self, Refused> {
         let time = |name: &'static str| {
             query
                 .get(name)
@@ -206,13 +215,13 @@ impl Born {
                 .transpose()
         };
         Ok(Self {
-            on: time("DateCreated")?,
-            until: time("DateCreated<")?.map(|(at, _)| at),
-            from: time("DateCreated>")?.map(|(at, _)| at),
+            on: time(on)?,
+            until: time(until)?.map(|(at, _)| at),
+            from: time(from)?.map(|(at, _)| at),
         })
     }
 
-    fn contains(&self, at: Timestamp) -> bool {
+    pub(super) fn contains(&self, at: Timestamp) -> bool {
         let day = std::time::Duration::from_hours(24);
         self.on.is_none_or(|(on, whole_day)| {
             if whole_day {

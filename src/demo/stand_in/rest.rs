@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     World, account, add_ons,
     answer::{self, Refused, StandInAnswer},
-    calls, conferences, media, numbers,
+    calls, conferences, media, message_media, messages, numbers,
     page::FormPairs,
     recording_update, recordings,
     request::AuthenticatedRequest,
@@ -48,7 +48,7 @@ async fn answer(State(twilio): State<Twilio>, request: Request) -> Response {
     };
     let call = ask.call;
     let failed = move |refused: Refused| {
-        if call == Call::Media {
+        if matches!(call, Call::Media | Call::MessageFile) {
             refused.xml()
         } else {
             refused.json()
@@ -178,6 +178,7 @@ fn perform(
 ) -> Result<Response, Refused> {
     let answer = match asked.ask.call {
         Call::Media => return media::answer(world, asked, stop),
+        Call::MessageFile => return message_media::answer(world, asked),
         Call::Account => account::one(world, &asked.account),
         Call::AccountList => account::list(world, &asked.account, &asked.path, &asked.query),
         Call::RecordingList => recordings::list(world, asked),
@@ -200,6 +201,13 @@ fn perform(
         Call::TranscriptFetch => transcripts::fetch(world, asked),
         Call::TranscriptSentences => sentences::list(world, asked),
         Call::TranscriptDelete => transcripts::delete(world, asked),
+        Call::MessageList => messages::list(world, asked),
+        Call::MessageFetch => messages::fetch(world, asked),
+        Call::MessageUpdate => messages::update(world, asked),
+        Call::MessageDelete => messages::delete(world, asked),
+        Call::MessageMediaList => message_media::list(world, asked),
+        Call::MessageMediaFetch => message_media::fetch(world, asked),
+        Call::MessageMediaDelete => message_media::delete(world, asked),
     }?;
     let mut response = StandInAnswer::into_response(spoil::spoilt(world, asked, answer));
     if matches!(

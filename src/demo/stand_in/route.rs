@@ -21,6 +21,7 @@ pub(super) enum Below {
     Call(String),
     Conference(String),
     Recording(String),
+    Message(String),
 }
 
 /// Routes a request. `None` if there is no such path, or no such method.
@@ -34,6 +35,10 @@ pub(super) fn route(method: &Method, path: &str) -> Option<Ask> {
         return match *path.split('/').collect::<Vec<_>>() {
             ["Accounts", account, "Recordings", file] if method == Method::GET => {
                 Some(ask(Call::Media, account, Below::Account, file))
+            }
+            ["Accounts", account, "Messages", message, "Media", file] if method == Method::GET => {
+                let below = Below::Message(message.to_owned());
+                Some(ask(Call::MessageFile, account, below, file))
             }
             _ => None,
         };
@@ -60,6 +65,9 @@ fn of_account(method: &Method, account: &str, rest: &[&str]) -> Option<Ask> {
         }
         ["Recordings", recording, rest @ ..] if !rest.is_empty() => {
             (Recording((*recording).to_owned()), rest)
+        }
+        ["Messages", message, rest @ ..] if !rest.is_empty() => {
+            (Below::Message((*message).to_owned()), rest)
         }
         rest => (Account, rest),
     };
@@ -92,6 +100,13 @@ fn of_account(method: &Method, account: &str, rest: &[&str]) -> Option<Ask> {
         ("GET", Account, ["Conferences", sid]) => (Call::ConferenceFetch, *sid),
         ("GET", Conference(_), ["Participants"]) => (Call::ParticipantList, ""),
         ("GET", Account, ["IncomingPhoneNumbers"]) => (Call::NumberList, ""),
+        ("GET", Account, ["Messages"]) => (Call::MessageList, ""),
+        ("GET", Account, ["Messages", sid]) => (Call::MessageFetch, *sid),
+        ("POST", Account, ["Messages", sid]) => (Call::MessageUpdate, *sid),
+        ("DELETE", Account, ["Messages", sid]) => (Call::MessageDelete, *sid),
+        ("GET", Below::Message(_), ["Media"]) => (Call::MessageMediaList, ""),
+        ("GET", Below::Message(_), ["Media", sid]) => (Call::MessageMediaFetch, *sid),
+        ("DELETE", Below::Message(_), ["Media", sid]) => (Call::MessageMediaDelete, *sid),
         _ => return None,
     };
     Some(ask(call, account, below, sid))

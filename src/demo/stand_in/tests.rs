@@ -6,6 +6,7 @@ mod deleting;
 mod encrypted;
 mod going_wrong;
 mod listing;
+mod messaging;
 mod people;
 mod redirecting;
 mod running;

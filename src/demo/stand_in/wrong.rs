@@ -51,6 +51,22 @@ pub enum Call {
     TranscriptSentences,
     /// `DELETE /v2/Transcripts/{GT}`.
     TranscriptDelete,
+    /// `GET Messages.json`.
+    MessageList,
+    /// `GET Messages/{SM}.json`.
+    MessageFetch,
+    /// `POST Messages/{SM}.json`: redact.
+    MessageUpdate,
+    /// `DELETE Messages/{SM}.json`.
+    MessageDelete,
+    /// `GET Messages/{SM}/Media.json`.
+    MessageMediaList,
+    /// `GET Messages/{SM}/Media/{ME}.json`.
+    MessageMediaFetch,
+    /// `DELETE Messages/{SM}/Media/{ME}.json`.
+    MessageMediaDelete,
+    /// `GET Messages/{SM}/Media/{ME}`: the file.
+    MessageFile,
 }
 
 impl Call {
@@ -79,6 +95,14 @@ impl Call {
         Self::TranscriptFetch,
         Self::TranscriptSentences,
         Self::TranscriptDelete,
+        Self::MessageList,
+        Self::MessageFetch,
+        Self::MessageUpdate,
+        Self::MessageDelete,
+        Self::MessageMediaList,
+        Self::MessageMediaFetch,
+        Self::MessageMediaDelete,
+        Self::MessageFile,
     ];
 }
 

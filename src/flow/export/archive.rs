@@ -162,7 +162,7 @@ async fn recording(
     let mut playables = Vec::new();
     let mut files = Vec::new();
     let has_parties = given.artefacts.contains(&Artefact::Parties);
-    files.extend(has_parties.then_some("parties.json"));
+    files.extend(has_parties.then(|| "parties.json".to_owned()));
     for artefact in given
         .artefacts
         .into_iter()
@@ -174,12 +174,7 @@ async fn recording(
             Err(vault::Error::NoWindow) => continue,
             Err(error) => return Err(ended(error.into())),
         }
-        files.extend(match artefact {
-            Artefact::Audio => &["audio.wav"][..],
-            Artefact::Transcript => &["transcript.json", "transcript.vtt"],
-            // Grants do not include media yet.
-            Artefact::Parties | Artefact::Media(_) => &[],
-        });
+        files.extend(files_of(artefact));
     }
     let folder = format!("recordings/{id}");
     out.whole(
@@ -213,11 +208,12 @@ async fn recording(
     };
     loop {
         match session.playable.artefact() {
-            Artefact::Audio => {
-                sound(exports, &session, &format!("{folder}/audio.wav"), out).await?
-            }
             Artefact::Transcript => words(exports, &session, &folder, out).await?,
-            Artefact::Parties | Artefact::Media(_) => {}
+            artefact => {
+                for file in files_of(artefact) {
+                    whole(exports, &session, &format!("{folder}/{file}"), out).await?;
+                }
+            }
         }
         match playables.next() {
             Some(next) => session.playable = next,
@@ -226,7 +222,20 @@ async fn recording(
     }
 }
 
-async fn sound(
+/// Returns the names of the files that an artefact becomes.
+fn files_of(artefact: Artefact) -> Vec<String> {
+    match artefact {
+        Artefact::Audio => vec!["audio.wav".into()],
+        Artefact::Transcript => vec!["transcript.json".into(), "transcript.vtt".into()],
+        Artefact::Form => vec!["message.json".into()],
+        Artefact::Media(_) => vec![artefact.to_string()],
+        // They are written by themselves.
+        Artefact::Parties => Vec::new(),
+    }
+}
+
+/// Writes an artefact as it was sealed.
+async fn whole(
     exports: &Exports,
     session: &PlaybackSession,
     path: &str,
@@ -323,12 +332,13 @@ fn own(vault: &vault::Vault, plan: &Plan, parties: &str) -> Result<Vec<u8>, Erro
 }
 
 /// Returns the catalogue data of a recording, and the names of its files.
-fn facts(grant: &Grant, recording: &Recording, files: &[&str]) -> Value {
+fn facts(grant: &Grant, recording: &Recording, files: &[String]) -> Value {
     json!({
         "id": recording.id, "kind": recording.kind(), "tier": recording.tier, "view": grant.view().as_str(), "files": files,
         "account_sid": recording.account(), "recording_sid": recording.source_ref.sid(),
         "call_sid": recording.call.as_ref().map(ToString::to_string),
         "conference_sid": recording.conference.as_ref().map(ToString::to_string),
+        "thread": recording.thread.as_ref().map(ToString::to_string), "author": recording.author,
         "source": recording.source, "duration_s": recording.duration_s, "channels": recording.channels, "labels": recording.labels,
         "policy_version": recording.policy_version, "policy_digest": recording.policy_digest,
         "collected_at": recording.collected_at, "started_at": recording.started_at, "announced_at": recording.announced_at,

@@ -3,22 +3,21 @@
 //! Owns the keys and every check of them. Refuses to know the environment (`config` fills the
 //! settings), and makes no connection.
 
-mod network;
-
 use std::{
     ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use self::network::{base_url, redirect_host, timeout};
 use super::{
     Account, Accounts, Credentials, Endpoints, SourcePolicy,
     buckets::{self, BucketSettings},
     connect::ConsentSettings,
     encryption_keys::{self, EncryptionKeySettings},
     faults::{ResolvedSecret, SecretSource, SettingFault, SettingFaults, TableFaults},
+    network::{base_url, redirect_host, timeout},
     parents,
+    products::{ProductBases, ProductSettings},
     reconcile::ReconcileSettings,
     shared_keys::{self, SharedKeySettings},
     transcripts::TranscriptSettings,
@@ -38,6 +37,8 @@ pub struct TwilioSettings {
     pub api_base: String,
     /// Root of Conversational Intelligence, which has its own host.
     pub intelligence_base: String,
+    /// The interfaces of Conversations, Proxy and Video.
+    pub products: ProductSettings,
     /// Most requests a second to the REST interface, media not counted, 1 to 1000.
     pub requests_per_s: u32,
     /// Host names to which Twilio may redirect media requests, besides the host of `api_base`.
@@ -66,6 +67,7 @@ impl Default for TwilioSettings {
         Self {
             api_base: "https://api.twilio.com".into(),
             intelligence_base: "https://intelligence.twilio.com".into(),
+            products: ProductSettings::default(),
             requests_per_s: 100,
             media_redirect_hosts: Vec::new(),
             connect_timeout_ms: 10_000,
@@ -121,6 +123,9 @@ pub struct AccountSettings {
     /// The root of Conversational Intelligence for this account, if it differs.
     #[serde(default)]
     pub intelligence_base: Option<String>,
+    /// The interfaces of Conversations, Proxy and Video for this account, if they differ.
+    #[serde(default)]
+    pub products: ProductSettings,
     /// A secret that callbacks of this account carry in their path, `/twilio/{secret}/recordings`,
     /// given directly, for the environment.
     #[serde(default)]
@@ -177,6 +182,7 @@ impl AccountSettings {
             api_key_secret_file: None,
             api_base: None,
             intelligence_base: None,
+            products: ProductSettings::default(),
             callback_secret: None,
             callback_secret_file: None,
             look_up_parties: true,
@@ -229,6 +235,9 @@ impl TwilioSettings {
         Endpoints {
             api_base: base_url("api_base", &self.api_base, faults),
             intelligence_base: base_url("intelligence_base", &self.intelligence_base, faults),
+            products: self
+                .products
+                .resolve(&ProductBases::default(), &mut faults.at("products")),
             redirect_hosts: self
                 .media_redirect_hosts
                 .iter()
@@ -356,6 +365,9 @@ impl AccountSettings {
         if let Some(base) = &self.intelligence_base {
             endpoints.intelligence_base = base_url("intelligence_base", base, faults);
         }
+        endpoints.products = self
+            .products
+            .resolve(&common.products, &mut faults.at("products"));
         endpoints
     }
 }

@@ -5,10 +5,19 @@
 
 use reqwest::{StatusCode, Url};
 
-use crate::twilio::{
-    account::{Endpoints, is_confidential},
-    fetch_error::FetchRefusal,
-};
+use crate::twilio::{account::is_confidential, fetch_error::FetchRefusal};
+
+/// A file at one of Twilio's interfaces, and the hosts to which it may be redirected.
+pub(super) struct MediaOrigin<'a> {
+    /// The interface's root.
+    pub(super) interface: &'a Url,
+    /// The file's path at the interface, without a suffix.
+    pub(super) path: String,
+    /// The hosts of the settings.
+    pub(super) listed: &'a [String],
+    /// Whether Twilio is known to store files of this kind at a host.
+    pub(super) is_known: fn(&str) -> bool,
+}
 
 /// Whether the `Location` of a status is followed. For a GET, these statuses have the same meaning.
 pub(super) fn is_redirect(status: StatusCode) -> bool {
@@ -18,7 +27,7 @@ pub(super) fn is_redirect(status: StatusCode) -> bool {
 /// Returns the next URL: confidential, without user and password, on the interface or on a listed
 /// host.
 pub(super) fn target(
-    endpoints: &Endpoints,
+    origin: &MediaOrigin<'_>,
     from: &Url,
     location: Option<&str>,
 ) -> Result<Url, FetchRefusal> {
@@ -30,11 +39,9 @@ pub(super) fn target(
     if !to.username().is_empty() || to.password().is_some() {
         return Err(FetchRefusal::Location);
     }
-    let listed = is_interface(endpoints, &to)
-        || endpoints
-            .redirect_hosts
-            .iter()
-            .any(|allowed| allowed == host);
+    let listed = is_interface(origin, &to)
+        || (origin.is_known)(host)
+        || origin.listed.iter().any(|allowed| allowed == host);
     if !listed || !is_confidential(&to) {
         return Err(FetchRefusal::ForeignHost {
             host: host.to_owned(),
@@ -43,19 +50,19 @@ pub(super) fn target(
     Ok(to)
 }
 
-/// Whether the account's credential may be sent to `to`: only to `path` (the recording) at the
-/// interface, with or without a suffix.
-pub(super) fn may_carry_credential(endpoints: &Endpoints, path: &str, to: &Url) -> bool {
+/// Whether the account's credential may be sent to `to`: only to the file's
+/// path at the interface, with or without a suffix.
+pub(super) fn may_carry_credential(origin: &MediaOrigin<'_>, to: &Url) -> bool {
     let is_recording = to
         .path()
-        .strip_prefix(path)
+        .strip_prefix(&origin.path)
         .is_some_and(|rest| rest.is_empty() || (rest.starts_with('.') && !rest.contains('/')));
-    is_interface(endpoints, to) && is_recording
+    is_interface(origin, to) && is_recording
 }
 
 /// Whether scheme, host and port are those of the interface.
-fn is_interface(endpoints: &Endpoints, to: &Url) -> bool {
-    to.origin() == endpoints.api_base.origin()
+fn is_interface(origin: &MediaOrigin<'_>, to: &Url) -> bool {
+    to.origin() == origin.interface.origin()
 }
 
 #[cfg(test)]
@@ -64,22 +71,23 @@ mod tests {
 
     const PATH: &str = "/2010-04-01/Accounts/AC0/Recordings/RE0";
 
-    fn endpoints(base: &str) -> Endpoints {
-        Endpoints {
-            api_base: base.parse().unwrap(),
-            intelligence_base: base.parse().unwrap(),
-            redirect_hosts: vec!["cdn.example.com".into(), "127.0.0.1".into()],
-            buckets: [].into(),
-        }
+    fn with_origin<T>(run: impl FnOnce(&MediaOrigin<'_>) -> T) -> T {
+        run(&MediaOrigin {
+            interface: &"https://api.twilio.com".parse().unwrap(),
+            path: PATH.to_owned(),
+            listed: &["cdn.example.com".into(), "127.0.0.1".into()],
+            is_known: |host| host == "known.example",
+        })
     }
 
     fn lead(location: &str) -> Result<String, FetchRefusal> {
-        let endpoints = endpoints("https://api.twilio.com");
-        let from = endpoints
-            .api_base
-            .join(&format!("{PATH}.wav?RequestedChannels=2"))
-            .unwrap();
-        target(&endpoints, &from, Some(location)).map(String::from)
+        with_origin(|origin| {
+            let from = origin
+                .interface
+                .join(&format!("{PATH}.wav?RequestedChannels=2"))
+                .unwrap();
+            target(origin, &from, Some(location)).map(String::from)
+        })
     }
 
     #[test]
@@ -93,6 +101,10 @@ mod tests {
             "https://cdn.example.com:8443/x"
         );
         assert_eq!(lead("/other").unwrap(), "https://api.twilio.com/other");
+        assert_eq!(
+            lead("https://known.example/x").unwrap(),
+            "https://known.example/x"
+        );
         assert_eq!(
             lead("//cdn.example.com/x").unwrap(),
             "https://cdn.example.com/x"
@@ -135,17 +147,17 @@ mod tests {
         );
         assert_eq!(lead("file:///etc/passwd"), Err(FetchRefusal::Location));
         assert_eq!(lead("https://"), Err(FetchRefusal::Location));
-        let endpoints = endpoints("https://api.twilio.com");
+        assert_eq!(lead("http://known.example/x"), foreign("known.example"));
         assert_eq!(
-            target(&endpoints, &endpoints.api_base, None),
+            with_origin(|origin| target(origin, origin.interface, None)),
             Err(FetchRefusal::Location)
         );
     }
 
     #[test]
     fn the_credential_goes_to_this_recording_at_the_interface_only() {
-        let endpoints = endpoints("https://api.twilio.com");
-        let may = |url: &str| may_carry_credential(&endpoints, PATH, &url.parse().unwrap());
+        let may =
+            |url: &str| with_origin(|origin| may_carry_credential(origin, &url.parse().unwrap()));
         for good in ["", ".wav", ".wav?RequestedChannels=2", "?x"] {
             assert!(
                 may(&format!("https://api.twilio.com{PATH}{good}")),

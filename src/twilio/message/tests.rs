@@ -5,7 +5,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     model::consent::OptOut,
-    twilio::signed::{post_form, sid},
+    twilio::{
+        signed::{post_form, sid},
+        vectors::{FormVector, changed, id},
+    },
 };
 
 fn parse(params: &[(&str, &str)]) -> Result<IncomingMessage, CallbackError> {
@@ -115,6 +118,144 @@ fn what_says_which_message_it_is_is_right_or_refused() {
     );
 }
 
+fn incoming(name: &str) -> IncomingMessage {
+    IncomingMessage::parse(&FormVector::named(name).verified()).unwrap()
+}
+
+#[test]
+fn a_text_is_kept_whole() {
+    let text = incoming("M1");
+    assert_eq!(text.source_ref().sid(), id("SM"));
+    assert_eq!(
+        (
+            text.sender.expose(),
+            text.receiver.expose(),
+            text.body.as_str()
+        ),
+        ("+15005550001", "+15005550006", "Hi, is 5 pm ok?")
+    );
+    assert_eq!((text.num_media, text.media.len()), (0, 0));
+    let kept = ReceivedForm::decode(text.form.as_bytes()).unwrap();
+    assert_eq!(kept, FormVector::named("M1").params());
+    assert_eq!(
+        incoming("M4").messaging_service,
+        Some(id("MG").parse().unwrap())
+    );
+}
+
+#[test]
+fn a_picture_names_its_media_by_their_ids() {
+    let picture = incoming("M2");
+    assert_eq!(picture.source_ref().sid(), id("MM"));
+    let sids: Vec<_> = picture
+        .media
+        .iter()
+        .map(|media| media.sid.clone())
+        .collect();
+    let named = |short: &str| id(short).parse().ok();
+    assert_eq!(sids, [named("MEb"), named("MEc")]);
+    let types: Vec<&str> = picture
+        .media
+        .iter()
+        .map(|media| media.content_type.as_str())
+        .collect();
+    assert_eq!(types, ["image/jpeg", "text/vcard"]);
+    assert_eq!(picture.num_media, 2);
+    // An address elsewhere gives no id, so that nothing is fetched from it.
+    for strange in [
+        "https://evil.example/x.jpg",
+        "https://api.twilio.com/2010-04-01/Accounts/AC99999999999999999999999999999999/Messages/MM/Media/MEb",
+        "not an address",
+    ] {
+        let read = IncomingMessage::parse(&changed("M2", &[("MediaUrl0", strange)])).unwrap();
+        assert_eq!(read.media[0].sid, None, "{strange}");
+    }
+    // Less is announced than there is: the message is complete with all of it.
+    let more = IncomingMessage::parse(&changed("M2", &[("NumMedia", "1")])).unwrap();
+    assert_eq!((more.num_media, more.media.len()), (2, 2));
+    let less = IncomingMessage::parse(&changed("M2", &[("NumMedia", "9")])).unwrap();
+    assert_eq!((less.num_media, less.media.len()), (9, 2));
+}
+
+#[test]
+fn a_sender_who_hides_their_number_has_an_identifier() {
+    let hidden = incoming("M3");
+    assert_eq!((&hidden.from, hidden.sender.address()), (&None, None));
+    assert_eq!(hidden.sender.expose(), "whatsapp:US.ABC123XYZ");
+    assert_eq!(hidden.external_user_id, Some("US.ABC123XYZ".into()));
+    assert_eq!(
+        hidden.receiver.address(),
+        "+15005550006".parse().ok().as_ref()
+    );
+    for (changes, id) in [
+        (
+            vec![("ExternalUserId", ""), ("ExternalUserIdentifier", "US.Z")],
+            "US.Z",
+        ),
+        (vec![("ExternalUserId", "")], "US.ABC123XYZ"),
+    ] {
+        let read = IncomingMessage::parse(&changed("M3", &changes)).unwrap();
+        assert_eq!(read.external_user_id, Some(id.into()));
+    }
+}
+
+#[test]
+fn a_status_is_told_from_a_message() {
+    for (name, status, error_code) in [("M5", "delivered", None), ("M6", "read", None)] {
+        let verified = FormVector::named(name).verified();
+        let read = MessageStatusCallback::parse(&verified).unwrap();
+        assert_eq!(
+            (read.status.as_str(), read.error_code),
+            (status, error_code)
+        );
+        assert!(read.is_final());
+        assert_eq!(read.source_ref().sid(), id("SM"));
+        assert_eq!(read.to.address(), "+15005550001".parse().ok().as_ref());
+        let refused = IncomingMessage::parse(&verified).unwrap_err().to_string();
+        assert!(refused.contains("`MessageStatus` is present"), "{refused}");
+    }
+    // Present without a value is present, too.
+    let params = [
+        ("AccountSid", id("AC")),
+        ("MessageSid", id("SM")),
+        ("MessageStatus", String::new()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value));
+    assert!(IncomingMessage::parse(&post_form("/m", &params)).is_err());
+    for name in ["M1", "M2", "M3", "M4"] {
+        let refused = MessageStatusCallback::parse(&FormVector::named(name).verified());
+        assert_eq!(
+            refused,
+            Err(CallbackError::Missing {
+                field: "MessageStatus"
+            }),
+            "{name}"
+        );
+    }
+    for (status, is_final) in [
+        ("sent", false),
+        ("queued", false),
+        ("failed", true),
+        ("partially_delivered", false),
+    ] {
+        let verified = changed("M5", &[("MessageStatus", status), ("ErrorCode", "30003")]);
+        let read = MessageStatusCallback::parse(&verified).unwrap();
+        assert_eq!(
+            (read.is_final(), read.error_code),
+            (is_final, Some(30003)),
+            "{status}"
+        );
+    }
+    for bad in ["DELIVERED", "a b", &"a".repeat(33)] {
+        assert!(MessageStatusCallback::parse(&changed("M5", &[("MessageStatus", bad)])).is_err());
+    }
+    let printed = format!(
+        "{:?}",
+        MessageStatusCallback::parse(&FormVector::named("M5").verified())
+    );
+    assert!(!printed.contains("1500"), "{printed}");
+}
+
 #[test]
 fn nothing_about_anybody_is_printed() {
     let printed = format!("{:?}", parse(&[]).unwrap());
@@ -127,11 +268,12 @@ fn nothing_about_anybody_is_printed() {
 proptest! {
     #[test]
     fn any_message_is_read_or_refused(
-        params in prop::collection::vec(("From|Body|OptOutType|MessageSid|SmsSid", "\\PC{0,40}|[+0-9a-z:]{0,20}"), 0..8),
+        params in prop::collection::vec(("From|To|Body|OptOutType|MessageSid|SmsSid|NumMedia|Media(Url|ContentType)[0-2]|ExternalUserId|MessageStatus", "\\PC{0,40}|[-+0-9a-z:]{0,20}"), 0..8),
     ) {
         let params: Vec<_> = params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         if let Ok(message) = parse(&params) {
             prop_assert!(message.sid.as_str().len() == 34);
+            prop_assert!(message.media.len() <= message.num_media);
         }
     }
 }

@@ -24,6 +24,15 @@ impl TwilioClient {
             .map(drop)
     }
 
+    /// Returns `Ok` if the account's messages can be read with its credential.
+    pub async fn opens_messages(&self, account: &Account) -> Result<(), RestError> {
+        let list = account.account_url("/Messages.json").with("PageSize", "1");
+        Pages::<Value>::new(list, "messages")
+            .next(self, account)
+            .await
+            .map(drop)
+    }
+
     /// Returns `Ok` if the account's transcripts of Conversational Intelligence can be read with
     /// its own credential.
     pub async fn opens_transcripts(&self, account: &Account) -> Result<(), RestError> {

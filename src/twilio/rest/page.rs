@@ -5,7 +5,6 @@
 //! list's own root and path only, and no page is requested twice. Only an absent, `null` or empty
 //! address ends a list: any other address that cannot be followed is an error, so that a part of a
 //! list never looks like all of it.
-//! looks like all of it.
 
 use std::{collections::HashSet, marker::PhantomData};
 
@@ -173,11 +172,11 @@ pub(super) fn page<T: DeserializeOwned>(
 }
 
 /// Returns the address of the next page: in version 2010-04-01 `next_page_uri`, relative or on the
-/// same root; in Conversational Intelligence `meta.next_page_url`, which is absolute.
+/// same root; in the newer interfaces `meta.next_page_url`, which is absolute.
 pub(super) fn next(envelope: &Value, from: &ApiUrl) -> Result<Option<ApiUrl>, RestError> {
     let told = match from.root {
         RestApi::Api => envelope.get("next_page_uri"),
-        RestApi::Intelligence => envelope
+        _ => envelope
             .get("meta")
             .filter(|meta| meta.is_object())
             .ok_or(NO_LIST)?
@@ -191,7 +190,7 @@ pub(super) fn next(envelope: &Value, from: &ApiUrl) -> Result<Option<ApiUrl>, Re
     };
     let url = match from.root {
         RestApi::Api => from.url.join(told).map_err(|_| UNREADABLE)?,
-        RestApi::Intelligence => {
+        _ => {
             // A server behind another host or scheme names itself; only path and query matter.
             let told = Url::parse(told).map_err(|_| UNREADABLE)?;
             let mut url = from.url.clone();

@@ -1,6 +1,7 @@
 //! The REST client against a server with scripted answers: each failure, lists that end and lists
 //! that lead elsewhere.
 
+mod deletions;
 mod lists;
 
 use std::{

@@ -371,6 +371,7 @@ fn half_events_are_refused_by_name_and_without_words() {
         let field = match fault {
             CallbackError::Missing { field }
             | CallbackError::Malformed { field, .. }
+            | CallbackError::Misdirected { field, .. }
             | CallbackError::Ambiguous { field } => field,
         };
         assert_eq!(field, name, "{bad}");

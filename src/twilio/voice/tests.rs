@@ -195,6 +195,7 @@ fn what_says_which_call_it_is_is_right_or_refused() {
     let field = |result: Result<VoiceRequest, CallbackError>| match result.unwrap_err() {
         CallbackError::Missing { field }
         | CallbackError::Malformed { field, .. }
+        | CallbackError::Misdirected { field, .. }
         | CallbackError::Ambiguous { field } => field,
     };
     assert_eq!(field(parse("/v", &[("CallSid", "")])), "CallSid");

@@ -138,7 +138,7 @@ impl Inner {
         key: &Key,
     ) -> Result<(), Error> {
         let public = fingerprint(key);
-        if shreds::is_destroyed(tx, &public).await?
+        if shreds::is_any_destroyed(tx, std::slice::from_ref(&public)).await?
             || shreds::find_tombstone(tx, id).await?.is_some()
         {
             return Ok(());

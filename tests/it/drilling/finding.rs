@@ -161,7 +161,10 @@ async fn a_damaged_object_of_a_living_recording_is_found() {
         living,
         kept,
     } = lived(Database::Sqlite).await;
-    let object = vault.artefacts(living.id).await[0].object.to_string();
+    let object = vault.artefacts(living.id).await[0]
+        .object
+        .unwrap()
+        .to_string();
     let digits = object.strip_prefix("obj_").unwrap();
     let path = vault
         .folder()

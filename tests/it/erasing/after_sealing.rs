@@ -126,7 +126,7 @@ async fn without_a_transcript_to_wait_for_they_go_at_once() {
 /// Returns the file of the audio in the folder store.
 async fn file_of(vault: &TestVault, recorded: &Recorded) -> PathBuf {
     let [artefact] = vault.artefacts(recorded.id).await.try_into().unwrap();
-    let digits = hex::encode(artefact.object.as_bytes());
+    let digits = hex::encode(artefact.object.unwrap().as_bytes());
     vault
         .folder()
         .join("objects/objects")

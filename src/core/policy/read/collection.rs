@@ -1,16 +1,22 @@
 //! Collection and recipients: collection rules, content rules, recipients, rights.
 
+use std::collections::BTreeSet;
+
 use super::{Reader, walk::Section};
 use crate::{
-    model::name::Purpose,
+    model::{media::MediaKind, name::Purpose},
     policy::document::{
-        Basis, Collection, ContentRule, Pattern, PurposeRule, Recipient, Right, quote,
+        Basis, Collection, ContentRule, KEPT_UNSAID, Pattern, PurposeRule, Recipient, Right, quote,
     },
 };
+
+/// The kinds that can be collected.
+const COLLECTED: [MediaKind; 2] = [MediaKind::CallAudio, MediaKind::Message];
 
 impl Reader<'_> {
     pub(super) fn collection(&mut self, mut section: Section<'_, '_>) -> Option<Collection> {
         let line = section.line;
+        let kinds = section.given("kinds", |section| self.kinds(section));
         let basis = section.given("basis", |section| self.basis(section));
         let disclosure = section.given("disclosure", |section| {
             section.text("disclosure", self.faults)
@@ -25,6 +31,7 @@ impl Reader<'_> {
         });
         section.finish(self.faults);
         let collection = Collection {
+            kinds: kinds?.unwrap_or_else(|| KEPT_UNSAID.into()),
             basis: basis?,
             disclosure: disclosure?.map(|text| text.value.to_owned()),
             quarantine: quarantine?,
@@ -41,6 +48,25 @@ impl Reader<'_> {
             return None;
         }
         Some(collection)
+    }
+
+    /// Reads the kinds that are kept.
+    fn kinds(&mut self, section: &mut Section<'_, '_>) -> Option<BTreeSet<MediaKind>> {
+        let list = section.list::<MediaKind>("kinds", self.faults)?;
+        let mut kinds = BTreeSet::new();
+        for kind in list.value {
+            let name = kind.value;
+            if !COLLECTED.contains(&name) {
+                self.faults.add(
+                    kind.line,
+                    format!("`kinds` names `{name}`, which this version does not collect: use `call` and `message`"),
+                );
+            } else if !kinds.insert(name) {
+                self.faults
+                    .add(kind.line, format!("`kinds` names `{name}` twice"));
+            }
+        }
+        Some(kinds)
     }
 
     pub(super) fn content(&mut self, mut section: Section<'_, '_>) -> Option<ContentRule> {

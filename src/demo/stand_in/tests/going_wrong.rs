@@ -201,7 +201,7 @@ async fn what_twilio_does_not_have_is_not_found() {
         "/v2",
         "/v2/Transcripts/",
         "/v3/Transcripts",
-        "Messages.json",
+        "Messages/SM1/Feedback.json",
         "Recordings/x.json",
         "Recordings//Transcriptions.json",
     ] {
@@ -303,6 +303,22 @@ const PLACES: &[(Call, &str, &str)] = &[
         "DELETE",
         "/v2/Transcripts/GT11111111111111111111111111111111",
     ),
+    (Call::MessageList, "GET", "Messages.json"),
+    (Call::MessageFetch, "GET", "Messages/SM1.json"),
+    (Call::MessageUpdate, "POST", "Messages/SM1.json"),
+    (Call::MessageDelete, "DELETE", "Messages/SM1.json"),
+    (Call::MessageMediaList, "GET", "Messages/SM1/Media.json"),
+    (
+        Call::MessageMediaFetch,
+        "GET",
+        "Messages/SM1/Media/ME1.json",
+    ),
+    (
+        Call::MessageMediaDelete,
+        "DELETE",
+        "Messages/SM1/Media/ME1.json",
+    ),
+    (Call::MessageFile, "GET", "Messages/SM1/Media/ME1"),
 ];
 
 #[tokio::test]

@@ -13,16 +13,11 @@ use futures_util::Stream;
 use super::Fetching;
 use crate::{
     db::{
-        self, Unit, consents, quarantine, recordings,
+        self, Unit, recordings,
         work::{self, Lease, WorkKind},
     },
-    evidence::NewEntry,
-    flow::erasure::{quarantine::end_of, revocation::close::close_arriving},
-    model::{
-        actor::Initiator, artefact::Leg, crash, id::RecordingId, recording::Recording,
-        time::Timestamp,
-    },
-    policy::covers_recording,
+    flow::{erasure::revocation::close::close_arriving, ingest::arriving::quarantine_uncovered},
+    model::{artefact::Leg, crash, id::RecordingId, recording::Recording, time::Timestamp},
     vault::{self, DepositError, DepositOptions},
 };
 
@@ -106,19 +101,7 @@ impl Fetching {
             let recording = recordings::find(unit, recording.id)
                 .await?
                 .ok_or(vault::Error::Gone)?;
-            let consents = consents::gather(unit, std::slice::from_ref(&recording))
-                .await?
-                .remove(&recording.id)
-                .unwrap_or_default();
-            if !covers_recording(&consents, &recording, now) {
-                let vouched = consents::gather_vouched(unit, std::slice::from_ref(&recording))
-                    .await?
-                    .remove(&recording.id);
-                let ends = end_of(vouched.as_ref(), &recording, ends, now);
-                quarantine::begin(unit, recording.id, ends).await?;
-                let by = Initiator::Vault;
-                unit.audit(NewEntry::recording_quarantined(now, by, recording.id, ends));
-            }
+            quarantine_uncovered(unit, vec![(recording, ends)], now).await?;
         }
         close_arriving(unit, recording, now).await
     }

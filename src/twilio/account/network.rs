@@ -4,7 +4,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use url::{Host, Url};
 
-use crate::twilio::account::{faults::TableFaults, is_confidential};
+use super::{faults::TableFaults, is_confidential};
 
 pub(super) fn base_url(key: &str, text: &str, faults: &mut TableFaults<'_>) -> Url {
     let parsed = Url::parse(text).ok().filter(|url| {

@@ -1,0 +1,91 @@
+//! A callback's form exactly as received, as bytes for a seal.
+//!
+//! Owns the encoding: a JSON array of `[name, value]` pairs in the order received, without white
+//! space, so that equal forms have equal bytes. Refuses to know any name: Twilio may add parameters
+//! at any time, and all of them may be personal.
+//!
+//! INVARIANT: `Debug` shows no byte of it, and the bytes are zeroed when it is dropped.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use super::signature::Verified;
+
+/// The whole form of a verified request.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ReceivedForm(Zeroizing<Vec<u8>>);
+
+impl ReceivedForm {
+    /// Encodes the parameters of a request; of a GET, its whole query.
+    pub fn of(verified: &Verified) -> Self {
+        let bytes = serde_json::to_vec(verified.params());
+        Self(Zeroizing::new(bytes.expect("pairs of texts are JSON")))
+    }
+
+    /// Returns the JSON, for a seal.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Decodes the bytes of an opened seal into names and values, in the order received.
+    ///
+    /// # Errors
+    /// If the bytes are not those of a form.
+    pub fn decode(bytes: &[u8]) -> Result<Vec<(String, String)>, InvalidForm> {
+        serde_json::from_slice(bytes).map_err(|_| InvalidForm)
+    }
+}
+
+/// The bytes are not a received form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a JSON array of pairs of a name and a value")]
+pub struct InvalidForm;
+
+impl fmt::Debug for ReceivedForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReceivedForm(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::twilio::signed::{post_form, sid};
+
+    #[test]
+    fn a_form_is_kept_in_its_order_with_its_duplicates() {
+        let params = [
+            ("AccountSid", sid("AC", "0").as_str()),
+            ("b", "2"),
+            ("a", ""),
+            ("b", "1 "),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let form = ReceivedForm::of(&post_form("/m", &params));
+        let text = format!(
+            r#"[["AccountSid","{}"],["b","2"],["a",""],["b","1 "]]"#,
+            sid("AC", "0")
+        );
+        assert_eq!(form.as_bytes(), text.as_bytes());
+        assert_eq!(ReceivedForm::decode(form.as_bytes()).unwrap(), params);
+        assert_eq!(format!("{form:?}"), "ReceivedForm(…)");
+    }
+
+    proptest! {
+        #[test]
+        fn any_form_comes_back(params in prop::collection::vec(("B[a-z]{0,8}", "\\PC{0,40}|.{0,8}"), 0..12)) {
+            let mut all = vec![("AccountSid".to_owned(), sid("AC", "0"))];
+            all.extend(params);
+            let form = ReceivedForm::of(&post_form("/m", &all));
+            prop_assert_eq!(ReceivedForm::decode(form.as_bytes()).unwrap(), all);
+        }
+
+        #[test]
+        fn any_bytes_are_a_form_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _ = ReceivedForm::decode(&bytes);
+        }
+    }
+}
