@@ -30,7 +30,6 @@ every_database!(
     a_cursor_is_moved_only_from_where_it_was_found,
     a_revocation_that_is_done_runs_again_when_more_is_reached,
     what_covers_a_recording_is_found_from_it,
-    a_revocation_is_not_before_a_naming_that_it_saw,
     what_is_closed_without_a_tombstone_is_told_to_who_streams,
 );
 
@@ -99,34 +98,6 @@ impl World {
         tx.commit().await.unwrap();
         entered
     }
-}
-
-/// The process that named the party has a clock that is ahead.
-async fn a_revocation_is_not_before_a_naming_that_it_saw(world: &World) {
-    let call = format!("CA{:032x}", 7);
-    let mut announced = announcement(0, "completed");
-    announced.call = Some(parsed(&call));
-    let id = announced.id;
-    world.told(vec![announced], at(0)).await;
-    let person = subject(7);
-    world
-        .sql(&[&format!(
-            "INSERT INTO parties (conversation, leg, subject, named_at, vouched_for) VALUES ('{call}', 'caller', '{person}', {}, '')",
-            at(30).as_millis()
-        )])
-        .await;
-    let revocation = revocation(Target::Subject(person));
-    let mut tx = world.tx().await;
-    let inserted = revocations::insert(&mut tx, &revocation, at(60))
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
-    assert_eq!(inserted.revoked_at, at(30));
-    let mut tx = world.db.read().await.unwrap();
-    let stored = revocations::find(&mut tx, revocation.id).await.unwrap();
-    drop(tx);
-    assert_eq!(stored.as_ref(), Some(&inserted));
-    assert_eq!(world.reached(&inserted, None, 10).await, [id]);
 }
 
 async fn a_person_is_reached_in_calls_and_conferences(world: &World) {

@@ -151,6 +151,7 @@ async fn a_body_has_the_limit_of_its_route_with_a_key_and_without(database: Data
         for (bytes, status) in [(limit - 1000, 400), (limit + 1, 413)] {
             let without = officer.post(path, long(bytes)).await;
             assert_eq!(without.status, status, "{path} {bytes}: {without:?}");
+            let claimed = kept(&vault).await;
             let with = posts(
                 &officer,
                 path,
@@ -159,6 +160,9 @@ async fn a_body_has_the_limit_of_its_route_with_a_key_and_without(database: Data
             )
             .await;
             assert_eq!(with.status, status, "{path} {bytes}: {with:?}");
+            // What the route does not take is not read, so there is nothing to keep.
+            let more = i64::from(status != 413);
+            assert_eq!(kept(&vault).await, claimed + more, "{path} {bytes}");
         }
     }
 }
