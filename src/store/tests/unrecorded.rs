@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
 };
 use object_store::{ObjectStoreExt, multipart::MultipartStore, path::Path};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, task::JoinSet};
 
 use super::killed_while_writing;
 use crate::{
@@ -107,7 +107,7 @@ async fn play(State(script): State<Script>, RawQuery(query): RawQuery) -> (Statu
     (StatusCode::from_u16(status).unwrap(), body)
 }
 
-async fn server_with(answers: &[(u16, &str)]) -> (Store, Script) {
+async fn server_with(answers: &[(u16, &str)]) -> (Store, Script, JoinSet<()>) {
     let script = Script::default();
     *script.answers.lock().await = answers
         .iter()
@@ -118,8 +118,9 @@ async fn server_with(answers: &[(u16, &str)]) -> (Store, Script) {
         .unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let app = Router::new().fallback(play).with_state(script.clone());
-    tokio::spawn(async { axum::serve(listener, app).await });
-    (at(&endpoint, "s3://calls/team/a"), script)
+    let mut serving = JoinSet::new();
+    serving.spawn(async { axum::serve(listener, app).await.unwrap() });
+    (at(&endpoint, "s3://calls/team/a"), script, serving)
 }
 
 fn page(key: &str, next: Option<(&str, &str)>) -> String {
@@ -141,7 +142,7 @@ async fn every_page_of_the_list_is_asked_for() {
     let first = page("a", Some(("team/a&b", "u 1")));
     let second = page("b", Some(("team/a&b", "u 2")));
     let third = page("c", None);
-    let (store, script) = server_with(&[
+    let (store, script, _serving) = server_with(&[
         (200, &first.replace('&', "&amp;")),
         (200, &second.replace('&', "&amp;")),
         (200, &third),
@@ -168,12 +169,12 @@ async fn a_list_without_an_end_is_a_fault() {
 #[tokio::test]
 async fn a_list_that_is_refused_is_said_and_one_that_fails_is_a_fault() {
     for status in [403, 501] {
-        let (store, _script) = server_with(&[(status, "<Error/>")]).await;
+        let (store, _script, _serving) = server_with(&[(status, "<Error/>")]).await;
         let swept = store.sweep_unrecorded(a_day_ago()).await.unwrap();
         assert!(swept.refused, "{status}");
     }
     for (status, body) in [(500, ""), (404, ""), (200, "<html/>")] {
-        let (store, _script) = server_with(&[(status, body)]).await;
+        let (store, _script, _serving) = server_with(&[(status, body)]).await;
         store.sweep_unrecorded(a_day_ago()).await.unwrap_err();
     }
 }
