@@ -159,7 +159,7 @@ async fn every_page_of_the_list_is_asked_for() {
 async fn a_list_without_an_end_is_a_fault() {
     for next in [("b", "u"), ("a", "u")] {
         let again = page("x", Some(next));
-        let (store, _script) =
+        let (store, _script, _serving) =
             server_with(&[(200, &page("x", Some(("b", "u")))), (200, &again)]).await;
         let error = store.sweep_unrecorded(a_day_ago()).await.unwrap_err();
         assert!(error.to_string().contains("has no end"), "{error}");
