@@ -52,6 +52,7 @@ pub(crate) fn recording(rules: &Rules, now: Timestamp) -> Recording {
         conference: None,
         thread: None,
         author: None,
+        files: 0,
         source: Some("DialVerb".into()),
         source_status: "completed".into(),
         error_code: None,

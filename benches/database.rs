@@ -263,6 +263,7 @@ impl Desk<'_> {
                 conference: None,
                 thread: None,
                 author: None,
+                files: 0,
                 source: recording.source,
                 source_status: status.to_owned(),
                 error_code: None,

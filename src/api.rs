@@ -205,6 +205,7 @@ fn granted() -> Router<Api> {
     Router::new()
         .route("/v1/media/{token}/audio.wav", get(media::audio))
         .route("/v1/media/{token}/message.json", get(media::message))
+        .route("/v1/media/{token}/files/{number}", get(media::file))
         .route(
             "/v1/media/{token}/transcript.json",
             get(media::transcript_json),

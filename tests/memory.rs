@@ -153,6 +153,7 @@ fn announcement(flow: &Flow, conversation: &Conversation) -> Announcement {
         conference: None,
         thread: None,
         author: None,
+        files: 0,
         source: None,
         source_status: "completed".into(),
         error_code: None,

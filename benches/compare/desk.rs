@@ -102,6 +102,7 @@ impl Desk {
                 conference: None,
                 thread: None,
                 author: None,
+                files: 0,
                 source: recording.source,
                 source_status: recording.source_status,
                 error_code: None,

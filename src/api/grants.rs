@@ -65,6 +65,9 @@ pub(crate) struct GrantBody {
     /// the recording is no message.
     #[schema(format = "uri")]
     message_url: Option<String>,
+    /// The files of the message, in their order.
+    #[schema(max_items = 256)]
+    file_urls: Vec<String>,
     /// The transcript, or the text of a message, as JSON. Null if the view does not include it, or there is none.
     #[schema(format = "uri")]
     transcript_url: Option<String>,
@@ -103,6 +106,13 @@ impl GrantBody {
             window,
             audio_url: url(Artefact::Audio, "audio.wav"),
             message_url: url(Artefact::Form, "message.json"),
+            file_urls: artefacts
+                .iter()
+                .filter_map(|artefact| match artefact {
+                    Artefact::Media(number) => url(*artefact, &format!("files/{number}")),
+                    _ => None,
+                })
+                .collect(),
             transcript_url: url(Artefact::Transcript, "transcript.json"),
             transcript_vtt_url: url(Artefact::Transcript, "transcript.vtt"),
             parties_url: url(Artefact::Parties, "parties.json"),
@@ -120,6 +130,7 @@ impl GrantBody {
         ]
         .into_iter()
         .filter_map(Option::as_deref)
+        .chain(self.file_urls.iter().map(String::as_str))
     }
 }
 

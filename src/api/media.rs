@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use axum::{
     body::{Body, Bytes},
-    extract::State,
+    extract::{Path, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, response::Builder},
     response::{IntoResponse as _, Response},
 };
@@ -85,6 +85,55 @@ pub(super) async fn message(
     .await
 }
 
+/// Returns a file of a message under a grant with the view `audio`: a picture, a sound, a document.
+/// Files are numbered from 0.
+///
+/// A file is whatever somebody sent: it is offered for download, and a browser does not run it.
+/// `HEAD` opens nothing.
+#[utoipa::path(get, path = "/v1/media/{token}/files/{number}", operation_id = "getFile", tag = "media",
+    params(("token" = String, Path), ("number" = u8, Path), ("Range" = Option<String>, Header)),
+    responses((status = 200, content_type = "application/octet-stream"), (status = 206, content_type = "application/octet-stream"), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 410, body = Problem), (status = 416, body = Problem)))]
+pub(super) async fn file(
+    State(api): State<Api>,
+    ClientIp(network): ClientIp,
+    Path((token, number)): Path<(String, String)>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let number = number.parse().map_err(|_| Problem::not_found())?;
+    let asked = Asked {
+        token: &token,
+        network,
+        method: &method,
+        headers: &headers,
+    };
+    whole(&api, asked, Artefact::Media(number), "attachment").await
+}
+
+/// Returns the type under which a browser may show an artefact: that of a file that came from
+/// outside only if it can hold no program.
+fn shown_type(artefact: Artefact, content_type: &str) -> &str {
+    const HARMLESS: [&str; 12] = [
+        "application/pdf",
+        "audio/amr",
+        "audio/mp4",
+        "audio/mpeg",
+        "audio/ogg",
+        "image/gif",
+        "image/jpeg",
+        "image/png",
+        "image/webp",
+        "text/vcard",
+        "video/3gpp",
+        "video/mp4",
+    ];
+    match artefact {
+        Artefact::Media(_) if !HARMLESS.contains(&content_type) => "application/octet-stream",
+        _ => content_type,
+    }
+}
+
 /// The fields of a message, in the order in which the source delivered them.
 pub(super) struct MessageForm;
 
@@ -141,7 +190,10 @@ async fn whole(
     };
     let mut response = Response::builder()
         .status(status)
-        .header(header::CONTENT_TYPE, session.playable.content_type())
+        .header(
+            header::CONTENT_TYPE,
+            shown_type(wanted, session.playable.content_type()),
+        )
         .header(header::CONTENT_LENGTH, range.end - range.start)
         .header(header::CONTENT_DISPOSITION, disposition)
         .header(header::ACCEPT_RANGES, "bytes")

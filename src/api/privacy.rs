@@ -15,6 +15,7 @@ use crate::{
     flow::Published,
     model::{
         consent::Answer,
+        media::MediaKind,
         name::{Purpose, Role, Tier},
         text::PolicyVersion,
     },
@@ -51,6 +52,7 @@ struct Page<'a> {
     effective: String,
     contact_is_mail: bool,
     says_collection: bool,
+    keeps_messages: bool,
     /// The time for which a recording waits for evidence of consent, if recording is based on
     /// consent.
     quarantine: Option<String>,
@@ -119,6 +121,7 @@ impl<'a> Page<'a> {
         let policy = rules.document();
         let collection = &policy.collection;
         let by_consent = collection.basis == Some(Basis::Consent);
+        let keeps_messages = rules.keeps(MediaKind::Message);
         let others = versions
             .iter()
             .filter(|other| other.digest != rules.digest());
@@ -130,11 +133,13 @@ impl<'a> Page<'a> {
             effective: words::day(policy.effective),
             contact_is_mail: contact.contains('@')
                 && !contact.contains(|c: char| c.is_whitespace() || c == '?' || c == ':'),
-            says_collection: collection.basis.is_some()
+            says_collection: keeps_messages
+                || collection.basis.is_some()
                 || collection.disclosure.is_some()
                 || policy.consent.voice.is_some()
                 || collection.shorter_than.is_some()
                 || collection.quieter_than.is_some(),
+            keeps_messages,
             quarantine: collection
                 .quarantine
                 .filter(|_| by_consent)

@@ -1,6 +1,7 @@
 //! Twilio's callbacks. 204 means durable.
 
 pub(super) mod consent;
+pub(super) mod messages;
 mod signed;
 pub(super) mod transcripts;
 
@@ -29,6 +30,10 @@ pub(super) fn routes() -> Router<Api> {
         .route(
             "/messages",
             told(post(consent::message_posted).get(consent::message_got)),
+        )
+        .route(
+            "/messages/status",
+            told(post(messages::status_posted).get(messages::status_got)),
         )
         .route(
             "/intelligence",

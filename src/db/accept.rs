@@ -47,6 +47,8 @@ pub struct Announcement {
     pub thread: Option<Conversation>,
     /// Who wrote a message, by their leg of the thread.
     pub author: Option<LegName>,
+    /// How many files belong to a message.
+    pub files: u8,
     /// How the recording was made, where reported.
     pub source: Option<String>,
     /// The status that the source reported.
@@ -74,16 +76,13 @@ pub struct Announcement {
 }
 
 /// Returns the rank of a status, which grows with what the status tells of the recording, and the
-/// state that it leads to. A message has its content even if it was not delivered.
+/// state that it leads to.
 fn rank(kind: MediaKind, status: &str) -> (i64, &'static str) {
-    match (kind, status) {
-        (
-            MediaKind::Message,
-            "received" | "sent" | "delivered" | "undelivered" | "failed" | "read",
-        )
-        | (_, "completed") => (2, "announced"),
-        (_, "absent") => (1, "absent"),
-        (_, "failed") => (1, "failed"),
+    match status {
+        complete if kind.is_complete(complete) => (2, "announced"),
+        // A message that was never sent.
+        "absent" | "canceled" => (1, "absent"),
+        "failed" => (1, "failed"),
         // `in-progress`, `queued`, and unknown statuses.
         _ => (0, "announced"),
     }
@@ -96,9 +95,10 @@ impl Announcement {
 }
 
 const ANNOUNCE: &str = "/* accept.announce */
-INSERT INTO recordings (id, kind, state, account, source_sid, call_sid, conference_sid, thread, author, source, source_status, source_rank, error_code,
+INSERT INTO recordings (id, kind, state, account, source_sid, call_sid, conference_sid, thread, author, files, source, source_status, source_rank, error_code,
   duration_s, channels, tier, policy_version, policy_digest, started_at, announced_at, collected_at, labels, heard_by, encryption)
 SELECT value->>'id', value->>'kind', value->>'state', value->>'account', value->>'source_sid', value->>'call_sid', value->>'conference_sid', value->>'thread', value->>'author',
+  CAST(value->>'files' AS BIGINT),
   value->>'source', value->>'source_status', CAST(value->>'rank' AS BIGINT), CAST(value->>'error_code' AS BIGINT),
   CAST(value->>'duration_s' AS BIGINT), CAST(value->>'channels' AS BIGINT), value->>'tier', value->>'policy_version',
   value->>'policy_digest', CAST(value->>'started_at' AS BIGINT), $2,
@@ -115,6 +115,7 @@ ON CONFLICT (id) DO UPDATE SET
   conference_sid = COALESCE(recordings.conference_sid, excluded.conference_sid),
   thread = COALESCE(recordings.thread, excluded.thread),
   author = COALESCE(recordings.author, excluded.author),
+  files = CASE WHEN excluded.files > recordings.files THEN excluded.files ELSE recordings.files END,
   source = COALESCE(recordings.source, excluded.source),
   duration_s = COALESCE(recordings.duration_s, excluded.duration_s),
   channels = COALESCE(recordings.channels, excluded.channels),
@@ -286,6 +287,7 @@ fn add(known: &mut Announcement, later: &Announcement) {
     known.conference = known.conference.take().or_else(|| later.conference.clone());
     known.thread = known.thread.take().or_else(|| later.thread.clone());
     known.author = known.author.take().or_else(|| later.author.clone());
+    known.files = known.files.max(later.files);
     known.source = known.source.take().or_else(|| later.source.clone());
     known.duration_s = known.duration_s.or(later.duration_s);
     known.channels = known.channels.or(later.channels);

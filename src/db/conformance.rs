@@ -277,6 +277,7 @@ fn announcement(number: u32, status: &str) -> Announcement {
         conference: None,
         thread: None,
         author: None,
+        files: 0,
         source: None,
         source_status: status.into(),
         error_code: None,

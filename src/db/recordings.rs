@@ -127,6 +127,16 @@ pub async fn mark_all_sealed(
     rows.iter().map(recording).collect()
 }
 
+/// Sets how many files belong to a message, if the source now names more.
+pub async fn set_files(tx: &mut Tx, id: RecordingId, files: i64) -> Result<(), Error> {
+    const SQL: &str =
+        "/* recordings.set_files */ UPDATE recordings SET files = $2 WHERE id = $1 AND files < $2";
+    let files = files.clamp(0, i64::from(u8::MAX));
+    tx.execute(SQL, &[Arg::Text(&id.to_string()), Arg::Int(files)])
+        .await
+        .map(|_| ())
+}
+
 /// Locks the row of a sealed recording for the rest of the unit, without a change. Returns its
 /// tier.
 ///

@@ -250,6 +250,7 @@ fn announcement(vault: &Vault, number: usize) -> Announcement {
         conference: None,
         thread: None,
         author: None,
+        files: 0,
         source: None,
         source_status: "completed".into(),
         error_code: None,

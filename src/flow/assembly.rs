@@ -23,7 +23,11 @@ use super::{
     export::Exports,
     idempotency::Idempotency,
     ingest::{
-        Ingest, fetching::Fetching, keep::Admission, messages::MessageIntake, parties::PartyLookup,
+        Ingest,
+        fetching::Fetching,
+        keep::Admission,
+        messages::{MessageIntake, fetch::MessageFetching, files::FileFetching},
+        parties::PartyLookup,
     },
     liveness::Liveness,
     playback::Playback,
@@ -177,11 +181,11 @@ impl Flow {
             Arc::clone(&parties),
             Arc::clone(&reclassification),
         ));
-        let admission = Admission::new(
+        let admission = Arc::new(Admission::new(
             Arc::clone(&rulebook),
             Arc::clone(&revocations),
             Arc::clone(&shredding),
-        );
+        ));
         let ingest = Arc::new(Ingest::new(
             vault.clone(),
             Arc::clone(&rulebook),
@@ -195,9 +199,22 @@ impl Flow {
             Arc::clone(&rulebook),
             clock.clone(),
             wakeups.clone(),
+            Arc::clone(&twilio),
             Arc::clone(&parties),
+            acceptor,
             message_queue,
         ));
+        let message_fetching = MessageFetching::new(
+            vault.clone(),
+            db.clone(),
+            Arc::clone(&rulebook),
+            clock.clone(),
+            Arc::clone(&twilio),
+            wakeups.clone(),
+            Arc::clone(&reclassification),
+            Arc::clone(&admission),
+        );
+        let files = FileFetching::new(vault.clone(), db.clone(), Arc::clone(&twilio));
         let fetching = Fetching::new(
             vault.clone(),
             Arc::clone(&rulebook),
@@ -206,6 +223,7 @@ impl Flow {
             wakeups.clone(),
             Arc::clone(&lookup),
             admission,
+            message_fetching,
         );
         let transcripts = Arc::new(TranscriptFiling::new(
             vault.clone(),
@@ -247,6 +265,7 @@ impl Flow {
         );
         let performers = Performers {
             fetching,
+            files,
             deletion,
             shredding: Arc::clone(&shredding),
             transcription,
@@ -267,6 +286,7 @@ impl Flow {
             Arc::clone(&twilio),
             wakeups.clone(),
             Arc::clone(&ingest),
+            Arc::clone(&message_intake),
         ));
         let backfills = Arc::new(Backfills::new(
             db.clone(),

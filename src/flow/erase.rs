@@ -8,13 +8,15 @@
 //! INVARIANT: copies of a recording that is not shredded are deleted only if the vault's own copy
 //! was just read back and matches what was sealed.
 
+mod book;
 mod copies;
+mod messages;
 mod settle;
 mod trouble;
 
 use std::sync::Arc;
 
-use self::{copies::Copies, trouble::Trouble};
+use self::{copies::Copies, messages::MessageCopies, trouble::Trouble};
 use super::{
     clock::TrustedClock, error::Error, patience::WorkSettings, queue::WorkQueue, retry::Setback,
     twilio_access::TwilioAccess, wakeups::Wakeups,
@@ -25,6 +27,7 @@ use crate::{
     model::{
         artefact::Artefact,
         id::RecordingId,
+        media::MediaKind,
         recording::{Recording, RecordingState},
     },
     store,
@@ -88,14 +91,18 @@ impl SourceDeletion {
         if recording.state == RecordingState::Sealed {
             self.may_rely_on_its_own(account, &recording).await?;
         }
-        let mut copies = Copies::of(self, account, &recording).await?;
-        let done = copies.delete().await;
-        let changed = copies.changed();
+        let (done, changed, gone_at) = if recording.kind() == MediaKind::Message {
+            let mut copies = MessageCopies::of(self, account, &recording).await?;
+            (copies.delete().await, copies.changed(), copies.gone_at())
+        } else {
+            let mut copies = Copies::of(self, account, &recording).await?;
+            (copies.delete().await, copies.changed(), copies.gone_at())
+        };
         if let Err(trouble) = done {
             self.note_source(recording.id, &changed).await?;
             return Err(trouble);
         }
-        let source = copies.gone_at().map_or(Removal::Unknown, Removal::Removed);
+        let source = gone_at.map_or(Removal::Unknown, Removal::Removed);
         match self.source_settled(lease, &changed, source).await {
             // A shred came in between and requested the same deletion again; copies that are
             // deleted by now stay deleted.
@@ -126,6 +133,13 @@ impl SourceDeletion {
         let has_words = sealed
             .iter()
             .any(|sealed| sealed.artefact == Artefact::Transcript);
+        let files = sealed
+            .iter()
+            .filter(|sealed| matches!(sealed.artefact, Artefact::Media(_)))
+            .count();
+        if files < usize::from(recording.files) {
+            return Err(Trouble::NotYet("a file of it is still to be fetched"));
+        }
         let awaited_until = recording
             .sealed_at
             .unwrap_or(recording.announced_at)

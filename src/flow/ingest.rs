@@ -99,6 +99,7 @@ impl Ingest {
             conference: callback.conference,
             thread: None,
             author: None,
+            files: 0,
             source: callback.source,
             source_status: callback.status,
             error_code: callback.error_code,

@@ -12,6 +12,7 @@
 pub(super) mod backfill;
 pub(super) mod compare;
 mod list;
+mod messages;
 mod step;
 mod turn;
 
@@ -29,19 +30,25 @@ pub(super) use self::{
     compare::{Comparison, ReconcileFindings, WouldReconcile},
     list::{ListWindow, Lister, Patience},
 };
-use super::{error::Error, ingest::Ingest, twilio_access::TwilioAccess, wakeups::Wakeups};
+use super::{
+    error::Error,
+    ingest::{Ingest, messages::MessageIntake},
+    twilio_access::TwilioAccess,
+    wakeups::Wakeups,
+};
 use crate::{
     db::{self, Db, discovery, reconciliations},
     evidence::NewEntry,
     model::{
         actor::Initiator,
         id::RecordingId,
+        media::MediaKind,
         reconciled::Reconciled,
         recording::Recording,
         sid::AccountSid,
         time::{Clock, Timestamp},
     },
-    twilio::{Account, Accounts, RestError},
+    twilio::{Account, Accounts, RestError, rest::RecordingResource},
     vault::{self, Vault},
 };
 
@@ -113,6 +120,7 @@ pub struct Reconciliation {
     twilio: Arc<TwilioAccess>,
     wakeups: Wakeups,
     ingest: Arc<Ingest>,
+    messages: Arc<MessageIntake>,
 }
 
 impl Reconciliation {
@@ -123,6 +131,7 @@ impl Reconciliation {
         twilio: Arc<TwilioAccess>,
         wakeups: Wakeups,
         ingest: Arc<Ingest>,
+        messages: Arc<MessageIntake>,
     ) -> Self {
         Self {
             vault,
@@ -131,6 +140,7 @@ impl Reconciliation {
             twilio,
             wakeups,
             ingest,
+            messages,
         }
     }
 
@@ -323,7 +333,8 @@ impl Reconciliation {
         .await;
         drop(reader);
         let mut waiting: Vec<Recording> = waiting.map_err(Error::from)?;
-        let mut list = Lister::of(
+        waiting.retain(|recording| recording.kind() == MediaKind::CallAudio);
+        let mut list: Lister<'_, RecordingResource> = Lister::of(
             &self.twilio.client,
             account,
             ListWindow {
@@ -344,7 +355,7 @@ impl Reconciliation {
                 comparison.found.ghost(recording.id);
             }
         }
-        Ok(())
+        self.walk_messages(comparison, since).await
     }
 
     /// Queries Twilio for a recording that its list does not contain.

@@ -23,7 +23,10 @@ use super::{
     erase::SourceDeletion,
     erasure::{revocation::Revocations, shredding::Shredding},
     error::Error,
-    ingest::fetching::{Fetched, Fetching},
+    ingest::{
+        fetching::{Fetched, Fetching},
+        messages::files::FileFetching,
+    },
     liveness::{Liveness, Task},
     patience::WorkSettings,
     queue::WorkQueue,
@@ -40,6 +43,8 @@ use crate::{
 pub(super) struct Performers {
     /// Fetches recordings.
     pub(super) fetching: Fetching,
+    /// Fetches files of messages.
+    pub(super) files: FileFetching,
     /// Deletes copies at the source.
     pub(super) deletion: SourceDeletion,
     /// Deletes ciphertext after a shred.
@@ -213,6 +218,10 @@ impl Worker {
         let performers = &self.performers;
         match lease.kind {
             WorkKind::FetchMedia => Box::pin(async move { self.fetch(&typed(lease)?).await }),
+            WorkKind::FetchFiles => Box::pin(async move {
+                let fetched = performers.files.fetch(&typed(lease)?).await;
+                fetched.map_err(|failure| failure.into_setback(&self.settings))
+            }),
             WorkKind::DeleteCiphertext => Box::pin(async move {
                 let removed = performers.shredding.remove(&typed(lease)?).await;
                 removed.map_err(|error| Setback::of_ours(&error))

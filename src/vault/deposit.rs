@@ -103,19 +103,38 @@ impl Vault {
         content_type: &str,
         body: impl Stream<Item = Result<Bytes, E>> + Send + Unpin,
     ) -> Result<StoredMedia, DepositError<E>> {
-        let vault = &*self.0;
-        let artefact = recording.kind().content();
         let record_key = Key::random(&mut rand::rng());
-        let object = ObjectId::random(&mut rand::rng());
         let context = Context {
-            vault: vault.id,
+            vault: self.0.id,
             recording: recording.id,
             leg,
-            artefact,
+            artefact: recording.kind().content(),
         };
+        let (object, artefact, sha256) = self
+            .store_stream(&record_key, &context, content_type, body)
+            .await?;
+        Ok(StoredMedia {
+            key: record_key,
+            object,
+            artefact,
+            sha256,
+        })
+    }
+
+    /// Seals `body` as an artefact, and stores it. Returns its name in the store, its row, and the
+    /// SHA-256 of its ciphertext.
+    pub(super) async fn store_stream<E: Send>(
+        &self,
+        record_key: &Key,
+        context: &Context,
+        content_type: &str,
+        body: impl Stream<Item = Result<Bytes, E>> + Send + Unpin,
+    ) -> Result<(ObjectId, SealedArtefact, [u8; 32]), DepositError<E>> {
+        let vault = &*self.0;
+        let object = ObjectId::random(&mut rand::rng());
         let sealer = Sealer::new(
-            &keyring::artefact_key(&record_key, leg, artefact),
-            &context,
+            &keyring::artefact_key(record_key, context.leg, context.artefact),
+            context,
             SEGMENT,
         )
         .map_err(Error::from)?;
@@ -136,9 +155,9 @@ impl Vault {
         crash::point("deposit.after_store");
 
         let artefact = SealedArtefact {
-            recording: recording.id,
-            leg,
-            artefact,
+            recording: context.recording,
+            leg: context.leg,
+            artefact: context.artefact,
             object: Some(object),
             inline: Bytes::new(),
             plain_len: sealed.plain_len,
@@ -147,12 +166,7 @@ impl Vault {
             segment: SEGMENT.sealed(),
             content_type: content_type.to_owned(),
         };
-        Ok(StoredMedia {
-            key: record_key,
-            object,
-            artefact,
-            sha256,
-        })
+        Ok((object, artefact, sha256))
     }
 
     /// Enters stored media: when the unit has committed, the recording exists. Must be called first

@@ -23,6 +23,7 @@ mod client;
 mod crash_points;
 mod broken_log;
 mod crash_init;
+mod crash_messages;
 mod crash_random;
 mod crash_repeats;
 mod crash_turn;

@@ -1,10 +1,15 @@
 //! Messages that come in: sealed before the answer, read by purpose, rebuilt, revoked.
 
-use recvault::model::id::RecordingId;
+use recvault::{
+    demo::stand_in::{MessageFacts, MessageFile, RemainingMessage},
+    flow::Reconciling,
+    model::{artefact::Artefact, id::RecordingId, sid::MessageSid},
+};
 use serde_json::{Value, json};
 
 use crate::{
     restoring::rebuilt,
+    transcribing::work,
     viewing::{granted, policy, token_of},
     world::{Answer, Database, Recipe, TestVault, files_below},
 };
@@ -79,6 +84,43 @@ impl TestVault {
             .unwrap()
             .to_owned()
     }
+}
+
+impl TestVault {
+    /// Adds a message at Twilio and posts its callback. Returns its ids.
+    async fn sent(&self, facts: MessageFacts) -> (MessageSid, RecordingId) {
+        let before = self.messages().await;
+        let is_inbound = facts.direction == "inbound";
+        let sid = self.stand_in.add_message(&self.account, facts);
+        let answer = if is_inbound {
+            let params = self.stand_in.incoming_message_params(&sid);
+            self.told_message(&params).await
+        } else {
+            let params = self.stand_in.message_status_params(&sid, "delivered");
+            self.post_callback(&self.account, "/twilio/messages/status", &params)
+                .await
+        };
+        assert!(answer.status < 300, "{answer:?}");
+        work(self).await;
+        let after = self.messages().await;
+        let new = after
+            .iter()
+            .find(|message| before.iter().all(|other| other["id"] != message["id"]))
+            .unwrap();
+        assert_eq!(new["state"], "sealed", "{new}");
+        (sid, id_of(new))
+    }
+}
+
+impl TestVault {
+    /// Returns a member of a recording's catalogue data.
+    async fn member(&self, id: RecordingId, name: &str) -> Value {
+        self.details(id).await[name].clone()
+    }
+}
+
+fn picture(bytes: &'static [u8]) -> MessageFile {
+    MessageFile::new("image/jpeg", bytes)
 }
 
 fn id_of(message: &Value) -> RecordingId {
@@ -172,13 +214,15 @@ async fn messages_between_two_are_one_thread_and_a_revocation_takes_what_one_wro
     let first = vault.kept(ANNA, "one").await;
     let second = vault.kept(ANNA, "two").await;
     let other = vault.kept(BEN, "three").await;
-    let thread = |at: usize, all: &[Value]| all[at]["thread_id"].as_str().unwrap().to_owned();
-    let all = vault.messages().await;
-    assert_eq!(thread(0, &all), thread(1, &all));
-    assert_ne!(thread(0, &all), thread(2, &all));
+    let thread = vault.member(first, "thread_id").await;
+    assert_eq!(vault.member(second, "thread_id").await, thread);
+    assert_ne!(vault.member(other, "thread_id").await, thread);
     let listed = vault
         .asks("privacy-officer")
-        .get(&format!("/v1/recordings?thread={}", thread(0, &all)))
+        .get(&format!(
+            "/v1/recordings?thread={}",
+            thread.as_str().unwrap()
+        ))
         .await
         .json();
     assert_eq!(listed["items"].as_array().unwrap().len(), 2);
@@ -236,7 +280,162 @@ async fn a_text_with_a_card_number_is_in_a_stricter_tier_from_the_start(database
     assert!(!text.contains("1111"), "{text}");
 }
 
+async fn what_the_line_wrote_is_fetched_and_stays_when_the_receiver_revokes(database: Database) {
+    let vault = vault_on(database).await;
+    let (_, own) = vault
+        .sent(MessageFacts::inbound(ANNA, LINE, "where is it?"))
+        .await;
+    let (_, answer) = vault.sent(MessageFacts::outbound(LINE, ANNA, TEXT)).await;
+    assert_eq!(vault.reads(answer).await, TEXT);
+    assert_eq!(
+        vault.member(own, "thread_id").await,
+        vault.member(answer, "thread_id").await
+    );
+    assert_eq!(vault.member(own, "author").await, "contact");
+    assert_eq!(vault.member(answer, "author").await, "line");
+
+    vault.revoked(json!({ "subject": ANNA })).await;
+    assert_eq!(vault.state(own).await, "shredded");
+    assert_eq!(vault.state(answer).await, "sealed");
+}
+
+async fn pictures_are_sealed_with_their_message_and_die_with_it(database: Database) {
+    let vault = vault_on(database).await;
+    let facts = MessageFacts {
+        media: vec![picture(b"\xff\xd8one"), picture(b"\xff\xd8two")],
+        ..MessageFacts::inbound(ANNA, LINE, "")
+    };
+    let (sid, id) = vault.sent(facts).await;
+    let files: Vec<Artefact> = vault
+        .artefacts(id)
+        .await
+        .into_iter()
+        .map(|sealed| sealed.artefact)
+        .filter(|artefact| matches!(artefact, Artefact::Media(_)))
+        .collect();
+    assert_eq!(files, [Artefact::Media(0), Artefact::Media(1)]);
+    assert_eq!(vault.objects().await.len(), 2);
+    assert_eq!(vault.key_entry(id).await.iter().count(), 1);
+    assert_eq!(vault.count("file.sealed").await, 2);
+    let grant = granted(&vault, id, "hear").await;
+    let urls = grant["file_urls"].as_array().unwrap();
+    assert_eq!(urls.len(), 2);
+    let mut shown = Vec::new();
+    for url in urls {
+        let path = vault.process.path_of(url.as_str().unwrap());
+        let file = vault.anybody().get(&path).await;
+        assert_eq!(
+            (
+                file.status,
+                file.header("content-disposition"),
+                file.header("content-type")
+            ),
+            (200, "attachment", "image/jpeg")
+        );
+        shown.push(file.body.to_vec());
+    }
+    shown.sort();
+    assert_eq!(shown, [b"\xff\xd8one".to_vec(), b"\xff\xd8two".to_vec()]);
+    let less = granted(&vault, id, "see").await;
+    assert_eq!(less["file_urls"], json!([]));
+
+    vault.shred(id).await;
+    work(&vault).await;
+    assert_eq!(vault.objects().await, []);
+    assert_eq!(vault.artefacts(id).await, []);
+    assert_eq!(
+        vault.stand_in.remaining_message(&sid),
+        RemainingMessage::default()
+    );
+    let copies = vault.details(id).await["at_source"].clone();
+    assert_eq!(copies["state"], "deleted", "{copies}");
+    let kinds: Vec<_> = copies["copies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|copy| {
+            (
+                copy["kind"].as_str().unwrap(),
+                copy["state"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            ("file", "confirmed"),
+            ("file", "confirmed"),
+            ("message", "confirmed")
+        ]
+    );
+}
+
+async fn messages_that_no_callback_told_of_are_found_by_comparison(database: Database) {
+    let vault = vault_on(database).await;
+    let told = vault
+        .sent(MessageFacts::inbound(ANNA, LINE, "told"))
+        .await
+        .1;
+    let add = |facts| vault.stand_in.add_message(&vault.account, facts);
+    add(MessageFacts::inbound(BEN, LINE, "missed"));
+    add(MessageFacts {
+        media: vec![picture(b"\xff\xd8missed")],
+        ..MessageFacts::outbound(LINE, BEN, "missed, too")
+    });
+    add(MessageFacts {
+        status: "queued".to_owned(),
+        ..MessageFacts::outbound(LINE, BEN, "not sent yet")
+    });
+    for found in [2, 0] {
+        let compared = vault
+            .process
+            .flow
+            .reconciliation
+            .reconcile(&Reconciling::default())
+            .await
+            .unwrap();
+        assert_eq!(compared[0].fault, None);
+        assert_eq!(
+            (compared[0].found.listed, compared[0].found.announced),
+            (4, found)
+        );
+        work(&vault).await;
+    }
+    let mut read = Vec::new();
+    for message in vault.messages().await {
+        if id_of(&message) != told {
+            assert_eq!(message["state"], "sealed", "{message}");
+            read.push(vault.reads(id_of(&message)).await);
+        }
+    }
+    read.sort();
+    assert_eq!(read, ["missed", "missed, too"]);
+    assert_eq!(vault.count("file.sealed").await, 1);
+}
+
+async fn a_message_that_twilio_does_not_let_go_of_yet_is_tried_again(database: Database) {
+    let vault = vault_on(database).await;
+    let facts = MessageFacts {
+        status: "sent".to_owned(),
+        ..MessageFacts::outbound(LINE, ANNA, TEXT)
+    };
+    let (sid, id) = vault.sent(facts).await;
+    vault.shred(id).await;
+    work(&vault).await;
+    assert!(vault.stand_in.remaining_message(&sid).entry);
+    assert_eq!(vault.member(id, "at_source").await["state"], "pending");
+
+    vault.stand_in.set_message_status(&sid, "delivered");
+    vault.later().await;
+    assert!(!vault.stand_in.remaining_message(&sid).entry);
+    assert_eq!(vault.member(id, "at_source").await["state"], "deleted");
+}
+
 on_both_databases!(
+    messages_that_no_callback_told_of_are_found_by_comparison,
+    a_message_that_twilio_does_not_let_go_of_yet_is_tried_again,
+    what_the_line_wrote_is_fetched_and_stays_when_the_receiver_revokes,
+    pictures_are_sealed_with_their_message_and_die_with_it,
     a_message_is_sealed_before_the_answer_and_read_for_a_purpose,
     a_message_that_comes_twice_is_one,
     a_policy_that_does_not_keep_messages_keeps_none,

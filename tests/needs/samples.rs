@@ -79,6 +79,7 @@ pub(crate) fn recording(at: Timestamp) -> Recording {
         conference: None,
         thread: None,
         author: None,
+        files: 0,
         source: None,
         source_status: "completed".into(),
         error_code: None,

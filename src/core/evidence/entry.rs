@@ -385,6 +385,24 @@ impl NewEntry {
         )
     }
 
+    /// A file of a message is sealed under the recording's key: length in bytes and SHA-256 of its
+    /// ciphertext.
+    pub fn file_sealed(
+        at: Timestamp,
+        recording: RecordingId,
+        artefact: Artefact,
+        sealed_len: u64,
+        ciphertext_sha256: &[u8; 32],
+    ) -> Self {
+        let details = json!({
+            "artefact": artefact.word(),
+            "sealed_len": sealed_len,
+            "ciphertext_sha256": hex::encode(ciphertext_sha256),
+        });
+        let event = AuditEvent::FileSealed;
+        Self::new(at, Initiator::Vault, event, Some(recording), details)
+    }
+
     /// Returns the time.
     pub fn at(&self) -> Timestamp {
         self.at

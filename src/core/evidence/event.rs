@@ -154,6 +154,9 @@ pub enum AuditEvent {
     /// A transcript of a recording is sealed.
     #[strum(to_string = "transcript.sealed")]
     TranscriptSealed,
+    /// A file of a message is sealed.
+    #[strum(to_string = "file.sealed")]
+    FileSealed,
     /// Somebody's consent, a recording or an account was revoked.
     #[strum(to_string = "revocation.begun")]
     RevocationBegun,

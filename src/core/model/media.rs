@@ -61,6 +61,20 @@ impl MediaKind {
     }
 }
 
+impl MediaKind {
+    /// Returns whether the source has the content of a communication with this status, as far as it
+    /// will ever have it. A message has its content even if it was not delivered.
+    pub fn is_complete(self, status: &str) -> bool {
+        match self {
+            Self::Message => matches!(
+                status,
+                "received" | "sent" | "delivered" | "undelivered" | "failed" | "read"
+            ),
+            _ => status == "completed",
+        }
+    }
+}
+
 /// The source's product that made a recording.
 #[derive(
     Clone,

@@ -75,6 +75,8 @@ pub struct Recording {
     /// Who wrote a message, by their leg of its thread; `None` for what everybody in it made
     /// together, such as a call.
     pub author: Option<LegName>,
+    /// How many files belong to a message, as the source reports.
+    pub files: u8,
     /// How it was made, as the source reports (`DialVerb`, …). An open set.
     pub source: Option<String>,
     /// The source's last status (`completed`, …). An open set.
@@ -149,6 +151,11 @@ impl Recording {
     /// Returns its kind.
     pub fn kind(&self) -> MediaKind {
         self.source_ref.kind()
+    }
+
+    /// Returns whether the source said that it has its content.
+    pub fn is_complete_at_source(&self) -> bool {
+        self.kind().is_complete(&self.source_status)
     }
 
     /// Returns the account or subaccount under which it was made.

@@ -38,6 +38,10 @@ pub enum CopyKind {
     Transcript,
     /// The sound in a bucket that is not the source's.
     Object,
+    /// A message: text, addresses and metadata, `SM…` or `MM…`.
+    Message,
+    /// A file of a message, `ME…`.
+    File,
 }
 
 /// The state of the deletion of a copy.
@@ -163,7 +167,9 @@ mod tests {
 
     #[test]
     fn words_come_back_as_they_went() {
-        crate::samples::words_are::<CopyKind>("recording transcription add-on transcript object");
+        crate::samples::words_are::<CopyKind>(
+            "recording transcription add-on transcript object message file",
+        );
         crate::samples::words_are::<CopyState>("there deleted confirmed left");
         crate::samples::json_has_the_words::<CopyKind>();
         crate::samples::json_has_the_words::<CopyState>();

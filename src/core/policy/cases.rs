@@ -267,6 +267,7 @@ impl Case {
             conference: None,
             thread: None,
             author: None,
+            files: 0,
             source: None,
             source_status: "completed".into(),
             error_code: None,

@@ -34,6 +34,7 @@ impl Rules {
             "processors": policy.processors.iter().map(|each| json!({ "name": each.name, "task": each.task })).collect::<Vec<_>>(),
             "roles": policy.roles.iter().map(|(role, text)| json!({ "name": role, "text": text })).collect::<Vec<_>>(),
             "collection": {
+                "kinds": collection.kinds,
                 "basis": collection.basis.map(basis),
                 "disclosure": collection.disclosure,
                 "quarantine_s": seconds(collection.quarantine),

@@ -45,6 +45,8 @@ CREATE TABLE recordings (
   thread TEXT,
   -- who wrote it, by their leg of the thread; null: everybody in it made it together
   author TEXT,
+  -- how many files belong to it, as told; each is an artefact media/0, media/1 …
+  files BIGINT NOT NULL,
   source TEXT,                   -- recordingSource as told, an open set
   source_status TEXT NOT NULL,   -- recordingStatus as last told, by rank
   -- 0 in-progress or unknown, 1 absent or failed, 2 completed; never falls
@@ -188,8 +190,8 @@ CREATE INDEX receipts_tombstoned ON receipts (epoch, id) WHERE state = 'tombston
 -- the future with a holder beside it. Of the kinds that are about a recording, and of revocations,
 -- rows travel; the others are found again.
 CREATE TABLE work (
-  -- fetch | delete-ciphertext | delete-at-source | transcript | transcript-poll | revocation |
-  -- comparison | epoch-turn
+  -- fetch | files | delete-ciphertext | delete-at-source | transcript | transcript-poll |
+  -- revocation | comparison | epoch-turn
   kind TEXT NOT NULL,
   -- what it is about: rec_…; of a transcript its account, product and SID with slashes between; of a
   -- revocation rvk_…; of a comparison AC…; of the epoch's turn vlt_…
@@ -205,7 +207,7 @@ CREATE TABLE work (
   enqueued_at BIGINT NOT NULL,
   -- the recording, of the kinds that are about one
   recording_id TEXT GENERATED ALWAYS AS (
-    CASE WHEN kind IN ('fetch', 'delete-ciphertext', 'delete-at-source', 'transcript-poll') THEN subject END
+    CASE WHEN kind IN ('fetch', 'files', 'delete-ciphertext', 'delete-at-source', 'transcript-poll') THEN subject END
   ) STORED REFERENCES recordings (id),
   PRIMARY KEY (kind, subject)
 );

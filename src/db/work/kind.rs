@@ -24,6 +24,9 @@ pub enum WorkKind {
     /// Fetch a recording's media and seal them.
     #[strum(to_string = "fetch")]
     FetchMedia,
+    /// Fetch the files of a sealed message and seal them.
+    #[strum(to_string = "files")]
+    FetchFiles,
     /// Delete the ciphertext of a shredded recording and close its receipt.
     DeleteCiphertext,
     /// Delete the copies of a recording at the source.
@@ -49,7 +52,10 @@ impl WorkKind {
     /// Returns whether work of this kind may be set aside as dead. Work that was promised to
     /// somebody, above all a deletion, is retried until it is done.
     pub const fn may_be_buried(self) -> bool {
-        matches!(self, Self::FetchMedia | Self::FetchTranscript)
+        matches!(
+            self,
+            Self::FetchMedia | Self::FetchFiles | Self::FetchTranscript
+        )
     }
 }
 
@@ -59,7 +65,7 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_word() {
-        let words = "fetch delete-ciphertext delete-at-source transcript transcript-poll revocation \
+        let words = "fetch files delete-ciphertext delete-at-source transcript transcript-poll revocation \
                      comparison epoch-turn";
         crate::samples::words_are::<WorkKind>(words);
     }

@@ -13,27 +13,25 @@
 mod delete;
 mod list;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::BTreeSet;
 
 use self::delete::object_name;
-use super::{SourceDeletion, trouble::Trouble};
+use super::{
+    SourceDeletion,
+    book::{CopyBook, Name},
+    trouble::Trouble,
+};
 use crate::{
     db::sources,
     model::{
         crash,
         recording::{Recording, RecordingState},
         sid::RecordingSid,
-        source::{CopyKind, CopyState, SourceCopy},
+        source::{CopyKind, SourceCopy},
         time::Timestamp,
     },
     twilio::{Account, RestError, rest::RecordingResource},
 };
-
-/// The identity of a copy.
-type Name = (CopyKind, String);
 
 /// One attempt and its progress.
 pub(super) struct Copies<'a> {
@@ -42,8 +40,7 @@ pub(super) struct Copies<'a> {
     recording: &'a Recording,
     /// The source's id of the recording.
     sid: RecordingSid,
-    known: BTreeMap<Name, SourceCopy>,
-    changed: BTreeSet<Name>,
+    book: CopyBook<'a>,
     /// The products for which the credential has opened a resource of the account in this attempt.
     open: BTreeSet<Product>,
     /// Kinds of text copies that the source did not list completely.
@@ -98,18 +95,12 @@ impl<'a> Copies<'a> {
     ) -> Result<Self, Trouble> {
         let sid = recording.source_ref.recording_sid();
         let sid = sid.map_err(|error| Trouble::Stuck(error.to_string()))?;
-        let known = sources::of(&mut deletion.db.read().await?, recording.id).await?;
-        let known = known
-            .into_iter()
-            .map(|copy| ((copy.kind, copy.sid.clone()), copy))
-            .collect();
         Ok(Self {
             deletion,
             account,
             recording,
             sid,
-            known,
-            changed: BTreeSet::new(),
+            book: CopyBook::of(deletion, recording.id).await?,
             open: BTreeSet::new(),
             unlisted: BTreeSet::new(),
             shares_call: false,
@@ -118,27 +109,13 @@ impl<'a> Copies<'a> {
 
     /// Returns the copies that this attempt changed.
     pub(super) fn changed(&self) -> Vec<SourceCopy> {
-        self.changed
-            .iter()
-            .filter_map(|name| self.known.get(name))
-            .cloned()
-            .collect()
+        self.book.changed()
     }
 
     /// Returns when the last copy was gone; `None` if a copy is left that the vault cannot delete,
     /// or the source did not list all copies.
     pub(super) fn gone_at(&self) -> Option<Timestamp> {
-        let gone = self
-            .known
-            .values()
-            .filter_map(|copy| copy.deleted_at.or(copy.confirmed_at))
-            .max();
-        let is_left = self
-            .known
-            .values()
-            .any(|copy| copy.state != CopyState::Confirmed);
-        (!is_left && self.unlisted.is_empty())
-            .then(|| gone.unwrap_or_else(|| self.deletion.clock.now()))
+        self.book.gone_at().filter(|_| self.unlisted.is_empty())
     }
 
     /// Deletes every copy that can be deleted. On `Ok`, every copy is settled.
@@ -177,11 +154,7 @@ impl<'a> Copies<'a> {
     }
 
     async fn look(&mut self) -> Result<Found, Trouble> {
-        if self
-            .known
-            .get(&self.own_name())
-            .is_some_and(|copy| copy.state == CopyState::Confirmed)
-        {
+        if self.book.is_confirmed(&self.own_name()) {
             return Ok(Found::Settled);
         }
         let resource = match self
@@ -219,7 +192,7 @@ impl<'a> Copies<'a> {
         .await?;
         for name in told {
             if !listed.contains(&name)
-                && !self.known.contains_key(&name)
+                && !self.book.known.contains_key(&name)
                 && !self.is_another_ones_too(&name).await?
             {
                 names.push(name);
@@ -231,17 +204,7 @@ impl<'a> Copies<'a> {
         if let Found::Complete(resource) = found {
             names.extend(resource.elsewhere(self.account).map(object_name));
         }
-        let now = self.deletion.clock.now();
-        let mut new = Vec::new();
-        for (kind, sid) in names {
-            if !self.known.contains_key(&(kind, sid.clone())) {
-                let copy = SourceCopy::found(kind, sid, now);
-                self.known
-                    .insert((copy.kind, copy.sid.clone()), copy.clone());
-                new.push(copy);
-            }
-        }
-        Ok(self.deletion.note_source(self.recording.id, &new).await?)
+        Ok(self.book.enter(names).await?)
     }
 
     /// Returns whether a transcript that is to be deleted still has to be fetched.
@@ -307,7 +270,8 @@ impl<'a> Copies<'a> {
                 CopyKind::Transcription | CopyKind::AddOn | CopyKind::Transcript
             )
         };
-        self.known
+        self.book
+            .known
             .iter()
             .filter(move |(name, copy)| is_word(name.0) && !copy.is_settled())
             .map(|(name, _)| name)
@@ -315,32 +279,6 @@ impl<'a> Copies<'a> {
 
     fn own_name(&self) -> Name {
         (CopyKind::Recording, self.sid.to_string())
-    }
-
-    fn mark_deleted(&mut self, name: &Name) {
-        let now = self.deletion.clock.now();
-        self.set(name, |copy| {
-            copy.state = CopyState::Deleted;
-            if copy.deleted_at.is_none() {
-                copy.deleted_at = Some(now);
-            }
-        });
-    }
-
-    fn mark_confirmed(&mut self, name: &Name, kept_for: Option<Duration>) {
-        let now = self.deletion.clock.now();
-        self.set(name, |copy| {
-            copy.state = CopyState::Confirmed;
-            copy.confirmed_at = Some(now);
-            copy.left_until = kept_for.map(|kept| copy.deleted_at.unwrap_or(now).after(kept));
-        });
-    }
-
-    fn set(&mut self, name: &Name, change: impl FnOnce(&mut SourceCopy)) {
-        if let Some(copy) = self.known.get_mut(name) {
-            change(copy);
-            self.changed.insert(name.clone());
-        }
     }
 }
 

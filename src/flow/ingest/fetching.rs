@@ -13,6 +13,7 @@ use self::deposit::Afterwards;
 use super::{
     failure::FetchFailure,
     keep::{Admission, AudioFailure, lets_go_unheard},
+    messages::fetch::MessageFetching,
     parties::{FetchTarget, PartyLookup},
     source::sound,
 };
@@ -22,6 +23,8 @@ use crate::{
     model::{
         crash,
         id::RecordingId,
+        media::MediaKind,
+        recording::{Recording, RecordingState},
         time::{Clock, Timestamp},
     },
     policy::{self, Rulebook},
@@ -48,7 +51,8 @@ pub(in crate::flow) struct Fetching {
     twilio: Arc<TwilioAccess>,
     wakeups: Wakeups,
     lookup: Arc<PartyLookup>,
-    admission: Admission,
+    admission: Arc<Admission>,
+    messages: MessageFetching,
 }
 
 impl Fetching {
@@ -59,7 +63,8 @@ impl Fetching {
         twilio: Arc<TwilioAccess>,
         wakeups: Wakeups,
         lookup: Arc<PartyLookup>,
-        admission: Admission,
+        admission: Arc<Admission>,
+        messages: MessageFetching,
     ) -> Self {
         Self {
             vault,
@@ -69,6 +74,7 @@ impl Fetching {
             wakeups,
             lookup,
             admission,
+            messages,
         }
     }
 
@@ -78,6 +84,9 @@ impl Fetching {
         lease: &Lease<RecordingId>,
     ) -> Result<Fetched, FetchFailure> {
         crash::point("fetch.leased");
+        if let Some(message) = self.announced_message(lease).await? {
+            return self.messages.fetch(lease, &message).await;
+        }
         let Some(FetchTarget {
             mut recording,
             parties,
@@ -161,6 +170,20 @@ impl Fetching {
         metrics::histogram!("recvault_ingest_lag_seconds")
             .record(self.clock.now().since(lease.enqueued_at).as_millis() as f64 / 1000.0);
         Ok(Fetched::Sealed)
+    }
+}
+
+impl Fetching {
+    /// Returns the recording of a lease if it is a message that waits to be fetched.
+    async fn announced_message(
+        &self,
+        lease: &Lease<RecordingId>,
+    ) -> Result<Option<Recording>, FetchFailure> {
+        let found = self.lookup.recording(lease.subject).await;
+        let found = found.map_err(FetchFailure::Ours)?;
+        Ok(found.filter(|recording| {
+            recording.kind() == MediaKind::Message && recording.state == RecordingState::Announced
+        }))
     }
 }
 

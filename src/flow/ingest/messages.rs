@@ -6,29 +6,43 @@
 //! and in the database: on some accounts the callback is its only copy.
 
 pub(in crate::flow) mod commit;
+pub(in crate::flow) mod fetch;
+pub(in crate::flow) mod files;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use self::commit::{ArrivingMessage, MessageSender};
 use crate::{
-    db::{Db, accept::Announcement, parties},
-    flow::{consent::parties::PartyRegister, error::Error, wakeups::Wakeups},
+    db::{
+        Db,
+        accept::{Acceptor, Announcement},
+        parties,
+    },
+    flow::{
+        consent::parties::PartyRegister, error::Error, twilio_access::TwilioAccess,
+        wakeups::Wakeups,
+    },
     model::{
         details::Participant,
-        media::MediaKind,
+        media::{MediaKind, SourceRef},
         name::{LegName, Tier},
         recording::DiscoveredBy,
-        subject::{Conversation, ThreadId},
-        time::Clock,
+        sid::AccountSid,
+        subject::Conversation,
+        time::{Clock, Timestamp},
         transcript::Transcript,
     },
     policy::{ClassificationFacts, Rulebook, Rules, content},
-    twilio::IncomingMessage,
+    twilio::{
+        DeleteSource, IncomingMessage, MessageAddress, MessageStatusCallback, rest::MessageResource,
+    },
     vault::{Keeping, MessageContent, Vault},
 };
 
 /// The person's place in a thread.
 const CONTACT: &str = "contact";
+/// The place of the account's own line, which is no person.
+const LINE: &str = "line";
 
 /// Keeps messages.
 pub struct MessageIntake {
@@ -37,18 +51,26 @@ pub struct MessageIntake {
     rulebook: Arc<Rulebook>,
     clock: Clock,
     wakeups: Wakeups,
+    twilio: Arc<TwilioAccess>,
     parties: Arc<PartyRegister>,
+    acceptor: Acceptor,
     queue: MessageSender,
 }
 
 impl MessageIntake {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a dependency of its own, given once by the assembly"
+    )]
     pub(in crate::flow) fn new(
         vault: Vault,
         db: Db,
         rulebook: Arc<Rulebook>,
         clock: Clock,
         wakeups: Wakeups,
+        twilio: Arc<TwilioAccess>,
         parties: Arc<PartyRegister>,
+        acceptor: Acceptor,
         queue: MessageSender,
     ) -> Self {
         Self {
@@ -57,7 +79,9 @@ impl MessageIntake {
             rulebook,
             clock,
             wakeups,
+            twilio,
             parties,
+            acceptor,
             queue,
         }
     }
@@ -74,96 +98,238 @@ impl MessageIntake {
             return Ok(());
         }
 
-        let source_ref = message.source_ref();
-        let id = source_ref.recording_id(self.vault.id());
+        let announcement = self.announcement(
+            &rules,
+            &Told {
+                source_ref: message.source_ref(),
+                line: &message.receiver,
+                contact: &message.sender,
+                author: CONTACT,
+                status: "received",
+                error_code: None,
+                files: message.num_media,
+                query: &message.query,
+            },
+        );
         let author = leg(CONTACT);
-        let thread = self.thread(message);
         let text = Transcript::written(&message.body, &author);
-        let tier = tier_of(&rules, message, &text);
-        let contact = Participant {
-            address: message.from.clone(),
-            ..Participant::at(author.clone())
-        };
-        let conversation = Conversation::Thread(thread);
-        self.name(&conversation, &contact).await?;
-
+        let contact = self.name(&announcement, &message.sender).await?;
         let content = MessageContent {
             form: message.form.as_bytes(),
             text: &text.to_json(),
             parties: vec![contact],
         };
-        let sealed = self.vault.seal_message(id, content).await?;
-        let announcement = Announcement {
-            id,
-            source_ref,
-            call: None,
-            conference: None,
-            thread: Some(conversation),
-            author: Some(author),
-            source: message.sender.channel().map(str::to_ascii_lowercase),
-            source_status: "received".into(),
-            error_code: None,
-            duration_s: None,
-            channels: None,
-            tier,
-            policy_version: rules.version().to_owned(),
-            policy_digest: rules.digest().to_owned(),
-            started_at: Some(self.clock.now().as_millis()),
-            labels: rules.labels(&message.query),
-            heard_by: DiscoveredBy::Callback,
-            encryption: None,
-        };
+        let sealed = self.vault.seal_message(announcement.id, content).await?;
+        let tier = raised(&rules, &announcement.tier, &text);
         self.queue
             .send(ArrivingMessage {
-                announcement,
+                announcement: Announcement {
+                    tier,
+                    ..announcement
+                },
                 sealed,
+                erase_at: self.erase_at(&message.account),
             })
             .await?;
         self.wakeups.journal.notify_one();
+        self.wakeups.work.notify_one();
         Ok(())
     }
 
-    /// Returns the thread of a message: the same for every message between these two addresses.
-    fn thread(&self, message: &IncomingMessage) -> ThreadId {
-        let [sender, receiver] = [&message.sender, &message.receiver].map(|address| {
+    /// Makes the status of an outgoing message durable, if the policy in force keeps messages. The
+    /// callback has no text, so the message is fetched once it was sent.
+    ///
+    /// # Errors
+    /// As [`Self::keep`].
+    pub async fn announce(&self, status: &MessageStatusCallback) -> Result<(), Error> {
+        let rules = self.rulebook.current();
+        if !rules.keeps(MediaKind::Message) {
+            return Ok(());
+        }
+
+        let announcement = self.announcement(
+            &rules,
+            &Told {
+                source_ref: status.source_ref(),
+                line: &status.from,
+                contact: &status.to,
+                author: LINE,
+                status: &status.status,
+                error_code: status.error_code,
+                files: 0,
+                query: &status.query,
+            },
+        );
+        self.name(&announcement, &status.to).await?;
+        self.acceptor.accept(announcement).await?;
+        self.wakeups.work.notify_one();
+        Ok(())
+    }
+
+    /// Whether the policy in force keeps messages.
+    pub(in crate::flow) fn keeps(&self) -> bool {
+        self.rulebook.current().keeps(MediaKind::Message)
+    }
+
+    /// Announces a message that the source lists and no callback told of. It is fetched.
+    ///
+    /// # Errors
+    /// As [`Self::keep`].
+    pub(in crate::flow) async fn announce_listed(
+        &self,
+        account: &AccountSid,
+        listed: &MessageResource,
+    ) -> Result<(), Error> {
+        let nobody = MessageAddress::parse("");
+        let (from, to) = (
+            listed.from.as_ref().unwrap_or(&nobody),
+            listed.to.as_ref().unwrap_or(&nobody),
+        );
+        let Ok(source_ref) = SourceRef::parse(account.clone(), listed.sid.as_str()) else {
+            return Ok(());
+        };
+        let is_inbound = listed.is_inbound();
+        let contact = if is_inbound { from } else { to };
+        let rules = self.rulebook.current();
+        let announcement = self.announcement(
+            &rules,
+            &Told {
+                source_ref,
+                line: if is_inbound { to } else { from },
+                contact,
+                author: if is_inbound { CONTACT } else { LINE },
+                status: &listed.status,
+                error_code: listed.error_code,
+                files: usize::try_from(listed.num_media.unwrap_or_default()).unwrap_or_default(),
+                query: &[],
+            },
+        );
+        self.name(&announcement, contact).await?;
+        let told_at = announcement.started_at;
+        self.acceptor
+            .accept(Announcement {
+                started_at: listed.date_sent.map(Timestamp::as_millis).or(told_at),
+                heard_by: DiscoveredBy::Reconcile,
+                ..announcement
+            })
+            .await?;
+        self.wakeups.work.notify_one();
+        Ok(())
+    }
+
+    fn announcement(&self, rules: &Rules, told: &Told<'_>) -> Announcement {
+        let account = told.source_ref.account();
+        let tier = rules.classify(&ClassificationFacts {
+            account,
+            source: told.contact.channel(),
+            conference: false,
+            parameters: told.query,
+        });
+        let [line, contact] = [told.line, told.contact].map(|address| {
             address
                 .address()
                 .map_or(address.expose(), |known| known.expose_person())
         });
-        self.vault.thread(&message.account, sender, receiver)
+        let thread = self.vault.thread(account, line, contact);
+        Announcement {
+            id: told.source_ref.recording_id(self.vault.id()),
+            source_ref: told.source_ref.clone(),
+            call: None,
+            conference: None,
+            thread: Some(Conversation::Thread(thread)),
+            author: Some(leg(told.author)),
+            files: u8::try_from(told.files).unwrap_or(u8::MAX),
+            source: told.contact.channel().map(str::to_ascii_lowercase),
+            source_status: told.status.to_owned(),
+            error_code: told.error_code,
+            duration_s: None,
+            channels: None,
+            tier: tier.clone(),
+            policy_version: rules.version().to_owned(),
+            policy_digest: rules.digest().to_owned(),
+            started_at: Some(self.clock.now().as_millis()),
+            labels: rules.labels(told.query),
+            heard_by: DiscoveredBy::Callback,
+            encryption: None,
+        }
     }
 
-    /// Names the person of a thread, unless they are named. The account's own line is no person.
-    async fn name(&self, thread: &Conversation, contact: &Participant) -> Result<(), Error> {
+    /// Names the person of a thread, unless they are named. Returns them.
+    async fn name(
+        &self,
+        announcement: &Announcement,
+        address: &MessageAddress,
+    ) -> Result<Participant, Error> {
+        let contact = contact_of(address);
+        let Some(thread) = &announcement.thread else {
+            return Ok(contact);
+        };
         let known = parties::of(&mut self.db.read().await?, std::slice::from_ref(thread)).await?;
         let is_known = known.values().flatten().any(|party| {
             party.leg == contact.leg && (party.subject.is_some() || contact.address.is_none())
         });
         if !is_known {
-            let only = std::slice::from_ref(contact);
+            let only = std::slice::from_ref(&contact);
             self.parties
                 .name_found(thread, only, Keeping::Carried)
                 .await?;
         }
-        Ok(())
+        Ok(contact)
+    }
+
+    /// Returns when the source's copy of a message that is sealed now is to be deleted; `None` for
+    /// never.
+    fn erase_at(&self, account: &AccountSid) -> Option<Timestamp> {
+        erase_at(&self.twilio, account, self.clock.now())
     }
 }
 
-/// Returns the tier of a message: by the rules of classification, raised by those of content.
-fn tier_of(rules: &Rules, message: &IncomingMessage, text: &Transcript) -> Tier {
-    let tier = rules.classify(&ClassificationFacts {
-        account: &message.account,
-        source: message.sender.channel(),
-        conference: false,
-        parameters: &message.query,
-    });
+/// What the source told of a message, in either direction.
+struct Told<'a> {
+    source_ref: SourceRef,
+    /// The account's own end.
+    line: &'a MessageAddress,
+    /// The other end.
+    contact: &'a MessageAddress,
+    /// The place of the end that wrote it.
+    author: &'static str,
+    status: &'a str,
+    error_code: Option<i64>,
+    files: usize,
+    query: &'a [(String, String)],
+}
+
+fn contact_of(address: &MessageAddress) -> Participant {
+    Participant {
+        address: address.address().cloned(),
+        ..Participant::at(leg(CONTACT))
+    }
+}
+
+/// Twilio deletes a message only some time after it was delivered
+/// (<https://www.twilio.com/docs/api/errors/20009>).
+const DELETABLE_AFTER: Duration = Duration::from_secs(120);
+
+fn erase_at(twilio: &TwilioAccess, account: &AccountSid, now: Timestamp) -> Option<Timestamp> {
+    let accounts = twilio.accounts();
+    let account = accounts.get(account)?;
+    (account.delete_source() == DeleteSource::AfterSealing).then(|| now.after(DELETABLE_AFTER))
+}
+
+/// Returns the tier of a text: that of its message, raised by the rules of content.
+fn raised(rules: &Rules, tier: &Tier, text: &Transcript) -> Tier {
+    rules
+        .raised_from(tier, content_tiers(rules, text))
+        .unwrap_or(tier)
+        .clone()
+}
+
+fn content_tiers<'a>(rules: &'a Rules, text: &Transcript) -> impl Iterator<Item = &'a Tier> {
     let content = &rules.document().content;
-    let found = content::found_in(text, content);
-    let found = found
-        .into_iter()
-        .filter_map(|(rule, _)| content.get(rule))
-        .map(|rule| &rule.tier);
-    rules.raised_from(tier, found).unwrap_or(tier).clone()
+    content::found_in(text, content)
+        .into_keys()
+        .filter_map(|rule| content.get(rule))
+        .map(|rule| &rule.tier)
 }
 
 fn leg(name: &str) -> LegName {

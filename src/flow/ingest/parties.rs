@@ -81,6 +81,11 @@ impl PartyLookup {
         }
     }
 
+    /// Returns a recording as it is now.
+    pub(super) async fn recording(&self, id: RecordingId) -> Result<Option<Recording>, Error> {
+        Ok(recordings::find(&mut self.db.read().await?, id).await?)
+    }
+
     /// Returns the recording if it waits to be fetched, after moving it to the tier of its parties,
     /// if these are known already.
     async fn announced(&self, id: RecordingId) -> Result<Option<Recording>, Error> {

@@ -27,7 +27,7 @@ use crate::{
         sid::AccountSid,
         time::{Clock, Timestamp},
     },
-    twilio::Account,
+    twilio::{Account, rest::RecordingResource},
 };
 
 /// The interval at which the number of pending fetches is checked.
@@ -222,7 +222,7 @@ impl Backfills {
                 self.wait_for_fetches(most).await?;
             }
             let before = comparison.found.counts;
-            let mut list = Lister::of(
+            let mut list: Lister<'_, RecordingResource> = Lister::of(
                 &self.twilio.client,
                 account,
                 ListWindow {

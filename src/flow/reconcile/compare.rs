@@ -1,6 +1,6 @@
 //! Comparison of recordings that Twilio lists with those of the vault, in batches.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures_util::future::try_join_all;
 
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     db::{
         self, recordings,
-        work::{self, WorkKind},
+        work::{self, WorkKind, WorkStatus},
     },
     flow::error::Error,
     model::{
@@ -19,7 +19,6 @@ use crate::{
         media::SourceRef,
         reconciled::Reconciled,
         recording::{DiscoveredBy, Recording},
-        time::Timestamp,
     },
     twilio::{Account, RecordingCallback, rest::RecordingResource},
 };
@@ -88,6 +87,24 @@ struct Plan {
     erase: Vec<RecordingId>,
 }
 
+/// What the vault has of a page.
+pub(super) struct KnownPage {
+    recordings: HashMap<RecordingId, Recording>,
+    fetch: BTreeMap<RecordingId, WorkStatus>,
+    erase: BTreeMap<RecordingId, WorkStatus>,
+}
+
+impl KnownPage {
+    /// Returns what it has of one.
+    pub(super) fn of(&self, id: RecordingId) -> VaultRecord<'_> {
+        VaultRecord {
+            recording: self.recordings.get(&id),
+            fetch: self.fetch.get(&id).copied(),
+            erase: self.erase.get(&id).copied(),
+        }
+    }
+}
+
 impl<'a> Comparison<'a> {
     pub(in crate::flow) fn of(
         reconciliation: &'a Reconciliation,
@@ -130,48 +147,82 @@ impl<'a> Comparison<'a> {
             }))
             .await?;
         }
-        if !plan.fetch.is_empty() || !plan.erase.is_empty() {
-            enqueue(reconciliation, &plan, reconciliation.clock.now()).await?;
-            reconciliation.wakeups.work.notify_one();
+        Ok(self.enqueue(&plan.fetch, &plan.erase).await?)
+    }
+
+    /// Reads what the vault has of these recordings.
+    pub(super) async fn known(&self, ids: &[RecordingId]) -> Result<KnownPage, Error> {
+        let mut tx = self.reconciliation.db.read().await?;
+        // Before the recordings: if work finishes in between, the recording read later needs none.
+        let fetch = work::standing(&mut tx, WorkKind::FetchMedia, ids).await?;
+        let erase = work::standing(&mut tx, WorkKind::DeleteAtSource, ids).await?;
+        let recordings = recordings::find_all(&mut tx, ids).await?;
+        let recordings = recordings
+            .into_iter()
+            .map(|recording| (recording.id, recording))
+            .collect();
+        Ok(KnownPage {
+            recordings,
+            fetch,
+            erase,
+        })
+    }
+
+    /// Returns the account's settings, and who asks.
+    pub(super) fn terms(&self) -> ReconcileTerms {
+        ReconcileTerms {
+            delete_source: self.account.delete_source(),
+            await_transcript: self.account.await_transcript(),
+            by_hand: self.by_hand,
+            now: self.reconciliation.clock.now(),
         }
+    }
+
+    /// Notes what would be done, in a dry run.
+    pub(super) fn would(&mut self, id: RecordingId, step: ReconcileAction) {
+        if self.dry_run {
+            self.found.would.note(id, step);
+        }
+    }
+
+    /// Enqueues work, in one unit.
+    pub(super) async fn enqueue(
+        &self,
+        fetch: &[RecordingId],
+        erase: &[RecordingId],
+    ) -> Result<(), Error> {
+        if fetch.is_empty() && erase.is_empty() {
+            return Ok(());
+        }
+        let now = self.reconciliation.clock.now();
+        let unit = self
+            .reconciliation
+            .db
+            .unit("compare.enqueue", async |mut unit| {
+                unit.without_entry("what is to be done is told when it is done");
+                work::enqueue(&mut unit, WorkKind::FetchMedia, fetch, now).await?;
+                work::enqueue(&mut unit, WorkKind::DeleteAtSource, erase, now).await?;
+                Ok::<_, db::Error>(())
+            });
+        unit.await?;
+        self.reconciliation.wakeups.work.notify_one();
         Ok(())
     }
 
     async fn plan(&mut self, page: &[RecordingResource]) -> Result<Plan, Error> {
-        let reconciliation = self.reconciliation;
-        let vault = reconciliation.vault.id();
+        let vault = self.reconciliation.vault.id();
         let id = |listed: &RecordingResource| {
             SourceRef::of_call(self.account.sid(), &listed.sid).recording_id(vault)
         };
         let ids: Vec<RecordingId> = page.iter().map(id).collect();
-        let mut tx = reconciliation.db.read().await?;
-        // Before the recordings: if work finishes in between, the recording read later needs none.
-        let fetch = work::standing(&mut tx, WorkKind::FetchMedia, &ids).await?;
-        let erase = work::standing(&mut tx, WorkKind::DeleteAtSource, &ids).await?;
-        let known = recordings::find_all(&mut tx, &ids).await?;
-        drop(tx);
-        let known: HashMap<RecordingId, &Recording> = known
-            .iter()
-            .map(|recording| (recording.id, recording))
-            .collect();
-        let terms = ReconcileTerms {
-            delete_source: self.account.delete_source(),
-            await_transcript: self.account.await_transcript(),
-            by_hand: self.by_hand,
-            now: reconciliation.clock.now(),
-        };
+        let known = self.known(&ids).await?;
+        let terms = self.terms();
         let mut plan = Plan::default();
         for (listed, id) in page.iter().zip(ids) {
-            let known = VaultRecord {
-                recording: known.get(&id).copied(),
-                fetch: fetch.get(&id).copied(),
-                erase: erase.get(&id).copied(),
-            };
-            let step = step(listed, known, terms);
+            let known = known.of(id);
+            let step = step(&listed.status, known, terms);
             self.found.note(listed, id, step);
-            if self.dry_run {
-                self.found.would.note(id, step);
-            }
+            self.would(id, step);
             match step {
                 ReconcileAction::Nothing | ReconcileAction::Ghost => {}
                 ReconcileAction::Announce | ReconcileAction::Advance => {
@@ -219,6 +270,22 @@ impl ReconcileFindings {
         }
     }
 
+    /// Counts a listed message.
+    pub(super) fn note_message(&mut self, id: RecordingId, step: ReconcileAction) {
+        let counts = &mut self.counts;
+        counts.listed += 1;
+        match step {
+            ReconcileAction::Nothing => {}
+            ReconcileAction::Announce => {
+                counts.announced += 1;
+                counts.completed_not_told += 1;
+            }
+            ReconcileAction::Advance | ReconcileAction::Fetch => counts.advanced += 1,
+            ReconcileAction::Erase => counts.erased += 1,
+            ReconcileAction::Ghost => self.ghost(id),
+        }
+    }
+
     /// Records a recording that cannot be fetched any more.
     pub(super) fn ghost(&mut self, id: RecordingId) {
         if self.ghosts.insert(id) {
@@ -229,17 +296,3 @@ impl ReconcileFindings {
 
 /// 8 kHz of 16 bit: 128 kbit/s per channel, the format of Twilio's WAV.
 const BYTES_PER_CHANNEL_SECOND: u64 = 16_000;
-
-async fn enqueue(
-    reconciliation: &Reconciliation,
-    plan: &Plan,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let enqueued = reconciliation.db.unit("compare.enqueue", async |mut unit| {
-        unit.without_entry("what is to be done is told when it is done");
-        work::enqueue(&mut unit, WorkKind::FetchMedia, &plan.fetch, now).await?;
-        work::enqueue(&mut unit, WorkKind::DeleteAtSource, &plan.erase, now).await?;
-        Ok::<_, db::Error>(())
-    });
-    Ok(enqueued.await?)
-}

@@ -1,19 +1,20 @@
-//! Twilio's list of recordings, page by page, with retries.
+//! Twilio's lists of recordings and of messages, page by page, with retries.
 //!
 //! Owns the reaction to a failed page: wait as long as Twilio asks for, retry, or begin the list
-//! again if its page token has expired. INVARIANT: each recording is returned once, and only if it
+//! again if its page token has expired. INVARIANT: each item is returned once, and only if it
 //! is within the window.
 
 use std::{collections::HashSet, time::Duration};
 
 use rand::RngExt as _;
+use serde::de::DeserializeOwned;
 
 use crate::{
     flow::retry::doubled,
-    model::{sid::RecordingSid, time::Timestamp},
+    model::{sid::AccountSid, time::Timestamp},
     twilio::{
         Account, RestError, TwilioClient,
-        rest::{Listing, Pages, RecordingResource},
+        rest::{Listing, MessageListing, MessageResource, Pages, RecordingResource},
     },
 };
 
@@ -41,13 +42,28 @@ pub(in crate::flow) struct ListWindow {
     pub(in crate::flow) with_deleted: bool,
 }
 
-impl ListWindow {
-    fn pages(self, client: &TwilioClient, account: &Account) -> Pages<RecordingResource> {
-        let Self {
+/// An item of one of Twilio's lists.
+pub(in crate::flow) trait ListedResource: DeserializeOwned {
+    /// Returns the list within a window. Sends no request yet.
+    fn pages(window: ListWindow, client: &TwilioClient, account: &Account) -> Pages<Self>;
+
+    /// Its id at Twilio.
+    fn sid(&self) -> &str;
+
+    /// The time by which Twilio filters it.
+    fn listed_at(&self) -> Option<Timestamp>;
+
+    /// Whether it belongs to this account.
+    fn is_of(&self, account: &AccountSid) -> bool;
+}
+
+impl ListedResource for RecordingResource {
+    fn pages(window: ListWindow, client: &TwilioClient, account: &Account) -> Pages<Self> {
+        let ListWindow {
             since,
             until,
             with_deleted,
-        } = self;
+        } = window;
         client.recordings(
             account,
             &Listing {
@@ -58,27 +74,65 @@ impl ListWindow {
             },
         )
     }
+
+    fn sid(&self) -> &str {
+        self.sid.as_str()
+    }
+
+    fn listed_at(&self) -> Option<Timestamp> {
+        self.date_created
+    }
+
+    fn is_of(&self, account: &AccountSid) -> bool {
+        self.is_of(account)
+    }
+}
+
+impl ListedResource for MessageResource {
+    fn pages(window: ListWindow, client: &TwilioClient, account: &Account) -> Pages<Self> {
+        let ListWindow { since, until, .. } = window;
+        client.messages(
+            account,
+            &MessageListing {
+                since,
+                until,
+                page_size: PAGE,
+            },
+        )
+    }
+
+    fn sid(&self) -> &str {
+        self.sid.as_str()
+    }
+
+    fn listed_at(&self) -> Option<Timestamp> {
+        self.date_sent
+    }
+
+    fn is_of(&self, account: &AccountSid) -> bool {
+        self.is_of(account)
+    }
 }
 
 /// A pass through a list.
-pub(in crate::flow) struct Lister<'a> {
+pub(in crate::flow) struct Lister<'a, L> {
     client: &'a TwilioClient,
     account: &'a Account,
     window: ListWindow,
-    pages: Pages<RecordingResource>,
+    pages: Pages<L>,
     /// Whether a page was returned since the list was begun.
     is_behind: bool,
     begun_again: u32,
-    seen: HashSet<RecordingSid>,
+    seen: HashSet<String>,
 }
 
-impl<'a> Lister<'a> {
+impl<'a, L: ListedResource> Lister<'a, L> {
     pub(in crate::flow) fn of(
         client: &'a TwilioClient,
         account: &'a Account,
         window: ListWindow,
     ) -> Self {
-        let pages = window.pages(client, account);
+        let pages = L::pages(window, client, account);
         Self {
             client,
             account,
@@ -90,14 +144,12 @@ impl<'a> Lister<'a> {
         }
     }
 
-    /// Returns the recordings of the next page that were not returned yet; `None` after the last
+    /// Returns the items of the next page that were not returned yet; `None` after the last
     /// page.
     ///
     /// # Errors
     /// The last error, when the retries are used up.
-    pub(in crate::flow) async fn next(
-        &mut self,
-    ) -> Result<Option<Vec<RecordingResource>>, RestError> {
+    pub(in crate::flow) async fn next(&mut self) -> Result<Option<Vec<L>>, RestError> {
         let mut patience = Patience::default();
         loop {
             match self.pages.next(self.client, self.account).await {
@@ -117,19 +169,19 @@ impl<'a> Lister<'a> {
                 {
                     self.begun_again += 1;
                     self.is_behind = false;
-                    self.pages = self.window.pages(self.client, self.account);
+                    self.pages = L::pages(self.window, self.client, self.account);
                 }
                 Err(error) => patience.after(error).await?,
             }
         }
     }
 
-    fn is_new(&mut self, item: &RecordingResource) -> bool {
-        let is_within = item.date_created.is_none_or(|created| {
+    fn is_new(&mut self, item: &L) -> bool {
+        let is_within = item.listed_at().is_none_or(|created| {
             created.in_seconds() >= self.window.since.in_seconds()
                 && self.window.until.is_none_or(|until| created < until)
         });
-        is_within && item.is_of(self.account.sid()) && self.seen.insert(item.sid.clone())
+        is_within && item.is_of(self.account.sid()) && self.seen.insert(item.sid().to_owned())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
         recording::{Recording, RecordingState},
         time::Timestamp,
     },
-    twilio::{DeleteSource, rest::RecordingResource},
+    twilio::DeleteSource,
 };
 
 /// Dead work is retried after this time, as long as Twilio lists the recording: the cause may have
@@ -54,13 +54,8 @@ pub(super) enum ReconcileAction {
     Ghost,
 }
 
-/// Returns what a listed recording needs.
-pub(super) fn step(
-    listed: &RecordingResource,
-    known: VaultRecord<'_>,
-    terms: ReconcileTerms,
-) -> ReconcileAction {
-    let status = listed.status.as_str();
+/// Returns what a listed recording with this status needs.
+pub(super) fn step(status: &str, known: VaultRecord<'_>, terms: ReconcileTerms) -> ReconcileAction {
     let may_begin = |work: Option<WorkStatus>| may_begin(work, terms);
     let Some(recording) = known.recording else {
         return match status {
@@ -73,7 +68,7 @@ pub(super) fn step(
     };
     match (recording.state, status) {
         (RecordingState::Announced, "deleted") => ReconcileAction::Ghost,
-        (RecordingState::Announced, "completed") if recording.source_status == "completed" => {
+        (RecordingState::Announced, "completed") if recording.is_complete_at_source() => {
             if may_begin(known.fetch) {
                 ReconcileAction::Fetch
             } else {
@@ -83,8 +78,8 @@ pub(super) fn step(
         (
             RecordingState::Announced | RecordingState::Absent | RecordingState::Failed,
             "completed",
-        ) if recording.source_status != "completed" => ReconcileAction::Advance,
-        (RecordingState::Announced, "absent") if recording.source_status != "completed" => {
+        ) if !recording.is_complete_at_source() => ReconcileAction::Advance,
+        (RecordingState::Announced, "absent") if !recording.is_complete_at_source() => {
             ReconcileAction::Advance
         }
         (RecordingState::Sealed, "completed") => {
@@ -122,13 +117,6 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-    fn listed(status: &str) -> RecordingResource {
-        let json = serde_json::json!({
-            "sid": format!("RE{}", "1".repeat(32)), "account_sid": format!("AC{}", "0".repeat(32)), "status": status,
-        });
-        serde_json::from_value(json).unwrap()
-    }
-
     fn terms(delete_source: DeleteSource) -> ReconcileTerms {
         ReconcileTerms {
             delete_source,
@@ -150,7 +138,7 @@ mod tests {
     fn needs(status: &str, state: RecordingState, told: &str) -> ReconcileAction {
         let recording = known(state, told);
         step(
-            &listed(status),
+            status,
             VaultRecord {
                 recording: Some(&recording),
                 ..VaultRecord::default()
@@ -163,7 +151,7 @@ mod tests {
     fn what_is_not_known_is_made_known_when_it_is_over() {
         let unknown = |status: &str| {
             step(
-                &listed(status),
+                status,
                 VaultRecord::default(),
                 terms(DeleteSource::AfterShredding),
             )
@@ -294,7 +282,7 @@ mod tests {
                 erase: None,
             };
             step(
-                &listed("completed"),
+                "completed",
                 known,
                 ReconcileTerms {
                     by_hand,
@@ -340,7 +328,7 @@ mod tests {
         let shredded = known(RecordingState::Shredded, "completed");
         let with = |recording, status: &str, source, erase| {
             step(
-                &listed(status),
+                status,
                 VaultRecord {
                     recording: Some(recording),
                     fetch: None,

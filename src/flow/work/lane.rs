@@ -8,7 +8,7 @@ use crate::{db::work::WorkKind, flow::patience::WorkSettings};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
 pub(super) enum Lane {
-    /// Fetches of recordings, and deletions of ciphertext.
+    /// Fetches of recordings and of messages' files, and deletions of ciphertext.
     Media,
     /// Deletions at the source. They are many after a revocation, and slow, because requests are
     /// rate-limited: they must not delay fetches.
@@ -35,7 +35,11 @@ impl Lane {
     /// Returns the kinds of work in the lane. A kind without a lane is not taken from the queue.
     pub(super) const fn kinds(self) -> &'static [WorkKind] {
         match self {
-            Self::Media => &[WorkKind::FetchMedia, WorkKind::DeleteCiphertext],
+            Self::Media => &[
+                WorkKind::FetchMedia,
+                WorkKind::FetchFiles,
+                WorkKind::DeleteCiphertext,
+            ],
             Self::Source => &[WorkKind::DeleteAtSource],
             Self::Transcripts => &[WorkKind::FetchTranscript, WorkKind::PollTranscripts],
             Self::Revocations => &[WorkKind::Revocation],

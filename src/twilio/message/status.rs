@@ -11,6 +11,7 @@ use crate::{
         sid::{AccountSid, MessageSid},
     },
     twilio::{
+        callback::own_query,
         params::{CallbackError, VerifiedParams},
         received_form::ReceivedForm,
         signature::Verified,
@@ -46,6 +47,8 @@ pub struct MessageStatusCallback {
     pub status: String,
     /// The reason of a failure.
     pub error_code: Option<i64>,
+    /// The query parameters of our own URL, in order, for classification.
+    pub query: Vec<(String, String)>,
     /// The whole form as received.
     pub form: ReceivedForm,
 }
@@ -79,6 +82,7 @@ impl MessageStatusCallback {
             to: end("To")?,
             status: status.to_owned(),
             error_code: params.number("ErrorCode"),
+            query: own_query(verified),
             form: ReceivedForm::of(verified),
         })
     }

@@ -50,6 +50,7 @@ impl AuditEvent {
             Self::RecordingReclassified => "a recording was moved to a more sensitive tier",
             Self::RecordingCorrected => "the catalogue data of a recording was corrected",
             Self::TranscriptSealed => "a transcript was sealed",
+            Self::FileSealed => "a file of a message was sealed",
             Self::RevocationBegun => "a revocation has begun",
             Self::RevocationDone => "a revocation is complete",
             Self::HoldPlaced => "a hold was placed",

@@ -71,13 +71,14 @@ impl Copies<'_> {
             }
             for name in open {
                 let is_there = self
+                    .book
                     .known
                     .get(&name)
                     .is_some_and(|copy| copy.state != CopyState::Deleted);
                 if is_there || listed.contains(&name) {
                     let answer = self.delete_word(&name).await;
                     self.believe(Product::of(name.0), answer).await?;
-                    self.mark_deleted(&name);
+                    self.book.mark_deleted(&name);
                     crash::point("erase.deleted");
                 }
             }
@@ -90,6 +91,7 @@ impl Copies<'_> {
                 .collect();
             for name in open {
                 if self
+                    .book
                     .known
                     .get(&name)
                     .is_none_or(|copy| copy.state != CopyState::Deleted)
@@ -98,9 +100,9 @@ impl Copies<'_> {
                 }
                 if self.unlisted.contains(&name.0) {
                     // It was deleted, and the source cannot confirm it.
-                    self.set(&name, |copy| copy.state = CopyState::Left);
+                    self.book.set(&name, |copy| copy.state = CopyState::Left);
                 } else {
-                    self.mark_confirmed(&name, None);
+                    self.book.mark_confirmed(&name, None);
                 }
             }
         }
@@ -133,7 +135,7 @@ impl Copies<'_> {
                     .delete_transcript(account, &sid.parse().map_err(|_| NO_SID)?)
                     .await
             }
-            CopyKind::Recording | CopyKind::Object => Ok(()),
+            CopyKind::Recording | CopyKind::Object | CopyKind::Message | CopyKind::File => Ok(()),
         }
     }
 
@@ -142,6 +144,7 @@ impl Copies<'_> {
     pub(super) async fn delete_object(&mut self, address: &str) -> Result<(), Trouble> {
         let name = object_name(address);
         if self
+            .book
             .known
             .get(&name)
             .is_some_and(|copy| copy.state == CopyState::Confirmed)
@@ -155,7 +158,7 @@ impl Copies<'_> {
             .delete_object(self.account, address)
             .await
         {
-            Ok(()) => self.mark_deleted(&name),
+            Ok(()) => self.book.mark_deleted(&name),
             Err(BucketDeleteError::NotFound) => {}
             Err(
                 error @ (BucketDeleteError::NoAddress
@@ -166,7 +169,7 @@ impl Copies<'_> {
                     recording = %self.recording.id, %error,
                     "audio in a bucket is left there: the vault cannot delete it"
                 );
-                self.set(&name, |copy| copy.state = CopyState::Left);
+                self.book.set(&name, |copy| copy.state = CopyState::Left);
                 return Ok(());
             }
             Err(BucketDeleteError::Transient(cause)) => return Err(cause.into()),
@@ -181,8 +184,8 @@ impl Copies<'_> {
             .await
         {
             Err(BucketDeleteError::NotFound) => {
-                self.mark_deleted(&name);
-                self.mark_confirmed(&name, None);
+                self.book.mark_deleted(&name);
+                self.book.mark_confirmed(&name, None);
                 Ok(())
             }
             Ok(()) => Err(Trouble::NotYet(
@@ -199,16 +202,17 @@ impl Copies<'_> {
         match found {
             Found::Settled => return Ok(()),
             Found::Gone => {
-                self.known
+                self.book
+                    .known
                     .entry(name.clone())
                     .or_insert_with(|| SourceCopy::found(CopyKind::Recording, name.1.clone(), now));
-                self.mark_deleted(&name);
-                self.mark_confirmed(&name, None);
+                self.book.mark_deleted(&name);
+                self.book.mark_confirmed(&name, None);
                 return Ok(());
             }
             Found::Deleted => {
-                self.mark_deleted(&name);
-                self.mark_confirmed(&name, Some(METADATA));
+                self.book.mark_deleted(&name);
+                self.book.mark_confirmed(&name, Some(METADATA));
                 return Ok(());
             }
             Found::Absent | Found::Running(_) | Found::Unfinished | Found::Complete(_) => {}
@@ -225,15 +229,15 @@ impl Copies<'_> {
         ) {
             // Twilio deletes only complete recordings. This one has only metadata, and Twilio does
             // not publish when that is deleted.
-            self.mark_confirmed(&name, None);
+            self.book.mark_confirmed(&name, None);
             return Ok(());
         }
         self.believe(Product::Voice, answer).await?;
-        self.mark_deleted(&name);
+        self.book.mark_deleted(&name);
         crash::point("erase.deleted");
         match self.look().await? {
-            Found::Deleted => self.mark_confirmed(&name, Some(METADATA)),
-            Found::Gone => self.mark_confirmed(&name, None),
+            Found::Deleted => self.book.mark_confirmed(&name, Some(METADATA)),
+            Found::Gone => self.book.mark_confirmed(&name, None),
             _ => {
                 return Err(Trouble::NotYet(
                     "the source does not report the recording as deleted yet",

@@ -3,7 +3,7 @@
 //! Owns the consequences that a message has in the unit that enters it: quarantine without evidence
 //! of consent, and revocations that cover it. Refuses to know how it is sealed.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     db::{
@@ -11,6 +11,7 @@ use crate::{
         accept::{self, Announcement, Then},
         group_commit::{GroupCommit, GroupReceiver, GroupSender},
         revocations,
+        work::{self, WorkKind},
     },
     flow::{
         Flow,
@@ -19,7 +20,12 @@ use crate::{
         ingest::arriving::quarantine_uncovered,
         units::unit_with_keys,
     },
-    model::{crash, recording::Recording, time::Clock},
+    model::{
+        crash,
+        id::RecordingId,
+        recording::Recording,
+        time::{Clock, Timestamp},
+    },
     policy::{self, Rulebook},
     vault::{self, Cause, OnHold, SealedMessage, ShredOutcome, Vault},
 };
@@ -28,6 +34,8 @@ use crate::{
 pub struct ArrivingMessage {
     pub(super) announcement: Announcement,
     pub(super) sealed: SealedMessage,
+    /// When the source's copy is to be deleted; `None` for never.
+    pub(super) erase_at: Option<Timestamp>,
 }
 
 /// The sending end of the queue of messages.
@@ -112,13 +120,15 @@ impl MessageCommitter {
         if entered.is_empty() {
             unit.without_entry("a message that came before is no news");
         }
-        let waiting = entered.iter().filter_map(|recording| {
-            let period = policy::quarantine(recording, &self.rulebook)?;
-            Some((recording.clone(), now.after(period)))
-        });
-        quarantine_uncovered(unit, waiting.collect(), now).await?;
         let mut gone = Vec::new();
         let mut done = ShredOutcome::default();
+        let erase_at = |id| {
+            let message = batch
+                .iter()
+                .find(|message| message.sealed.recording() == id)?;
+            message.erase_at
+        };
+        follow_entering(unit, &self.rulebook, &entered, erase_at, now).await?;
         for recording in entered {
             match close_arriving(unit, &recording, now).await {
                 Ok(()) => {}
@@ -147,4 +157,35 @@ impl GroupCommit<ArrivingMessage> for MessageCommitter {
             other => db::Error::Unavailable(other.to_string()),
         })
     }
+}
+
+/// Applies what follows when messages are entered: files are fetched, the source's copies are deleted
+/// when it is time, and messages without evidence of consent are in quarantine.
+pub(super) async fn follow_entering(
+    unit: &mut Unit,
+    rulebook: &Rulebook,
+    entered: &[Recording],
+    erase_at: impl Fn(RecordingId) -> Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), vault::Error> {
+    let with_files: Vec<RecordingId> = entered
+        .iter()
+        .filter(|recording| recording.files > 0)
+        .map(|recording| recording.id)
+        .collect();
+    work::enqueue(unit, WorkKind::FetchFiles, &with_files, now).await?;
+    let mut by_time: BTreeMap<Timestamp, Vec<RecordingId>> = BTreeMap::new();
+    for recording in entered {
+        if let Some(at) = erase_at(recording.id) {
+            by_time.entry(at).or_default().push(recording.id);
+        }
+    }
+    for (at, ids) in by_time {
+        work::enqueue_at(unit, WorkKind::DeleteAtSource, &ids, at, now).await?;
+    }
+    let waiting = entered.iter().filter_map(|recording| {
+        let period = policy::quarantine(recording, rulebook)?;
+        Some((recording.clone(), now.after(period)))
+    });
+    quarantine_uncovered(unit, waiting.collect(), now).await
 }

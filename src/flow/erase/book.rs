@@ -1,0 +1,124 @@
+//! The copies of one recording at the source that are known, and what one attempt changes of them.
+//!
+//! Owns the state of each copy. Refuses to know how a copy is found or deleted.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use super::SourceDeletion;
+use crate::{
+    db::sources,
+    flow::error::Error,
+    model::{
+        id::RecordingId,
+        source::{CopyKind, CopyState, SourceCopy},
+        time::Timestamp,
+    },
+};
+
+/// The identity of a copy.
+pub(super) type Name = (CopyKind, String);
+
+/// The known copies of a recording.
+pub(super) struct CopyBook<'a> {
+    deletion: &'a SourceDeletion,
+    recording: RecordingId,
+    pub(super) known: BTreeMap<Name, SourceCopy>,
+    changed: BTreeSet<Name>,
+}
+
+impl<'a> CopyBook<'a> {
+    /// Reads what is known.
+    pub(super) async fn of(
+        deletion: &'a SourceDeletion,
+        recording: RecordingId,
+    ) -> Result<Self, Error> {
+        let known = sources::of(&mut deletion.db.read().await?, recording).await?;
+        let known = known
+            .into_iter()
+            .map(|copy| ((copy.kind, copy.sid.clone()), copy))
+            .collect();
+        Ok(Self {
+            deletion,
+            recording,
+            known,
+            changed: BTreeSet::new(),
+        })
+    }
+
+    /// Records these copies, as far as they are new, before anything of them is deleted: after a
+    /// crash the database knows what was to be deleted.
+    pub(super) async fn enter(
+        &mut self,
+        names: impl IntoIterator<Item = Name>,
+    ) -> Result<(), Error> {
+        let now = self.deletion.clock.now();
+        let mut new = Vec::new();
+        for (kind, sid) in names {
+            if !self.known.contains_key(&(kind, sid.clone())) {
+                let copy = SourceCopy::found(kind, sid, now);
+                self.known
+                    .insert((copy.kind, copy.sid.clone()), copy.clone());
+                new.push(copy);
+            }
+        }
+        self.deletion.note_source(self.recording, &new).await
+    }
+
+    /// Returns the copies that this attempt changed.
+    pub(super) fn changed(&self) -> Vec<SourceCopy> {
+        self.changed
+            .iter()
+            .filter_map(|name| self.known.get(name))
+            .cloned()
+            .collect()
+    }
+
+    /// Returns when the last copy was gone; `None` if one is left that the vault cannot delete.
+    pub(super) fn gone_at(&self) -> Option<Timestamp> {
+        let gone = self
+            .known
+            .values()
+            .filter_map(|copy| copy.deleted_at.or(copy.confirmed_at))
+            .max();
+        let is_left = self
+            .known
+            .values()
+            .any(|copy| copy.state != CopyState::Confirmed);
+        (!is_left).then(|| gone.unwrap_or_else(|| self.deletion.clock.now()))
+    }
+
+    /// Whether the source confirmed the deletion of this copy.
+    pub(super) fn is_confirmed(&self, name: &Name) -> bool {
+        let known = self.known.get(name);
+        known.is_some_and(|copy| copy.state == CopyState::Confirmed)
+    }
+
+    pub(super) fn mark_deleted(&mut self, name: &Name) {
+        let now = self.deletion.clock.now();
+        self.set(name, |copy| {
+            copy.state = CopyState::Deleted;
+            if copy.deleted_at.is_none() {
+                copy.deleted_at = Some(now);
+            }
+        });
+    }
+
+    pub(super) fn mark_confirmed(&mut self, name: &Name, kept_for: Option<Duration>) {
+        let now = self.deletion.clock.now();
+        self.set(name, |copy| {
+            copy.state = CopyState::Confirmed;
+            copy.confirmed_at = Some(now);
+            copy.left_until = kept_for.map(|kept| copy.deleted_at.unwrap_or(now).after(kept));
+        });
+    }
+
+    pub(super) fn set(&mut self, name: &Name, change: impl FnOnce(&mut SourceCopy)) {
+        if let Some(copy) = self.known.get_mut(name) {
+            change(copy);
+            self.changed.insert(name.clone());
+        }
+    }
+}
