@@ -51,6 +51,10 @@ pub mod demo;
 pub mod cli;
 
 #[cfg(test)]
+#[path = "../tests/needs/moto.rs"]
+mod moto;
+
+#[cfg(test)]
 #[path = "../tests/needs/mod.rs"]
 mod needs;
 
