@@ -191,10 +191,13 @@ impl TryFrom<StoredRevocation> for Revocation {
 
 /// Returns whether any revocation is of this time or later: only such a one covers what is collected
 /// then.
-pub async fn is_any_since(tx: &mut Tx, at: i64) -> Result<bool, Error> {
+pub async fn is_any_since(tx: &mut Tx, at: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "/* revocations.is_any_since */
         SELECT id FROM revocations WHERE revoked_at >= $1 ORDER BY revoked_at LIMIT 1";
-    Ok(!tx.fetch_all(SQL, &[Arg::Int(at)]).await?.is_empty())
+    Ok(!tx
+        .fetch_all(SQL, &[Arg::Int(at.as_millis())])
+        .await?
+        .is_empty())
 }
 
 /// Returns one revocation.

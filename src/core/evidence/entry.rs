@@ -26,10 +26,9 @@ use crate::{
     model::{
         access::Principal,
         actor::{Actor, Initiator},
-        artefact::{Artefact, Leg},
+        artefact::Artefact,
         id::{GrantId, PrincipalId, ReceiptId, RecordingId, TokenId, VaultId},
         name::Tier,
-        recording::Recording,
         time::Timestamp,
         timeline::LogPoint,
     },

@@ -137,10 +137,6 @@ impl<'a> MessageCopies<'a> {
     async fn delete_message(&mut self, own: &CopyName) -> Result<(), Trouble> {
         let client = &self.deletion.twilio.client;
         let answer = client.delete_message(self.account, &self.sid).await?;
-        if matches!(answer, Deletion::Refused { .. }) {
-            // At least its text goes, where that is allowed.
-            let _ = client.redact_message(self.account, &self.sid).await;
-        }
         self.believe(answer).await?;
         self.book.mark_deleted(own);
         crash::point("erase.deleted");
@@ -165,11 +161,31 @@ impl<'a> MessageCopies<'a> {
             Deletion::Gone => self.must_open().await,
             Deletion::NotYet => Err(Trouble::NotYet(NOT_COMPLETE)),
             Deletion::Refused { status, code } => {
+                self.redact().await;
                 let code = code.map_or_else(String::new, |code| format!(", error {code}"));
                 Err(Trouble::Stuck(format!(
                     "Twilio refuses the deletion of a message: status {status}{code}"
                 )))
             }
+        }
+    }
+
+    /// Empties the text where the deletion is refused: at least that goes. The copy stays known as
+    /// there.
+    async fn redact(&self) {
+        let client = &self.deletion.twilio.client;
+        match client.redact_message(self.account, &self.sid).await {
+            Ok(Deletion::Deleted) => {
+                tracing::warn!(
+                    message_sid = %self.sid,
+                    "Twilio refuses the deletion of a message; its text was removed"
+                );
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(
+                message_sid = %self.sid, %error,
+                "the text of a message could not be removed at Twilio"
+            ),
         }
     }
 
